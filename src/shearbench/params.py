@@ -1,0 +1,179 @@
+"""``params.yaml`` as one frozen object, or one error that lists every fault with its line.
+
+``load(path)`` is the only reader of that file. Each part's settings class lives with the code that it configures; this
+module composes them and checks what lies between them (a cell names a dataset and a model that exist, ...).
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from shearbench.data.config import DatasetEntry, FieldDataset, Sources
+from shearbench.errors import InputError
+from shearbench.mechanics import displacements_of
+from shearbench.models import ARCHITECTURES
+from shearbench.strict import Strict
+from shearbench.training.recipe import Execution, Recipe
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,40}$")]
+CellName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,82}$")]
+Range = Annotated[tuple[float, float], Field(strict=False)]
+
+
+class Search(Strict):
+    """The space that tuning searches for one model: bounds, or lists of choices."""
+
+    learning_rate: Range
+    batch: tuple[int, ...] = Field(min_length=1, strict=False)
+    width: tuple[float, ...] = Field(min_length=1, strict=False)
+
+
+class Model(Strict):
+    """An architecture with its size, its recipe and its search space."""
+
+    architecture: str
+    width: Annotated[float, Field(gt=0)]
+    options: dict[str, int | float | str | bool] = {}
+    recipe: Recipe
+    search: Search
+
+
+class Cell(Strict):
+    """What is trained: one model on one dataset."""
+
+    dataset: Name
+    model: Name
+
+
+class CrossValidation(Strict):
+    """Stratified folds, and the share of the training folds that early stopping and tuning hold out."""
+
+    folds: Annotated[int, Field(ge=2)]
+    inner_fraction: Annotated[float, Field(gt=0, lt=0.5)]
+
+
+class Tuning(Strict):
+    """How long ``tune`` searches, and on which dataset."""
+
+    dataset: Name
+    trials: Annotated[int, Field(ge=1)]
+    timeout: Annotated[int, Field(ge=1)]
+    """Seconds after which no new trial begins."""
+
+
+class Tracking(Strict):
+    """Where MLflow keeps what it is sent: ``default`` is SQLite under ``mlruns/``, ``off`` sends nothing."""
+
+    uri: str | Literal["default", "off"]
+
+
+class Params(Strict):
+    """All of ``params.yaml``."""
+
+    seed: int
+    sources: Sources
+    datasets: dict[Name, DatasetEntry]
+    models: dict[Name, Model]
+    cells: dict[CellName, Cell]
+    cv: CrossValidation
+    execution: Execution
+    tuning: Tuning
+    tracking: Tracking
+
+
+def load(path: Path) -> Params:
+    """Read and check ``params.yaml``.
+
+    Raises:
+        InputError: listing every unknown, missing, ill-typed or contradictory parameter with its line.
+    """
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing; run this command in the project's folder") from None
+    document = _compose(path, text)
+    lines = dict(_lines_of(document))
+    faults = [f"line {line}: {'.'.join(key)} is given twice" for key, line in _duplicates(document)]
+    try:
+        params = Params.model_validate(yaml.safe_load(text), strict=True)
+    except ValidationError as error:
+        faults += [_describe(fault, lines) for fault in error.errors()]
+        params = None
+    if params is not None:
+        faults += [f"line {_line(lines, key)}: {'.'.join(key)} {rule}" for key, rule in _contradictions(params)]
+    if faults or params is None:
+        raise InputError("\n".join([f"{path} has {len(faults)} fault(s) to mend:", *(f"- {f}" for f in faults)]))
+    return params
+
+
+def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield what is wrong between the parts: (key, rule)."""
+    for name, model in params.models.items():
+        if model.architecture not in ARCHITECTURES:
+            known = ", ".join(sorted(ARCHITECTURES))
+            yield ("models", name, "architecture"), f"must be one of {known}; got {model.architecture!r}"
+        low, high = model.search.learning_rate
+        if not 0 < low <= high:
+            yield ("models", name, "search", "learning_rate"), f"must be two numbers 0 < low <= high; got {low}, {high}"
+    for name, dataset in params.datasets.items():
+        if isinstance(dataset, FieldDataset) and dataset.step >= len(displacements_of(dataset.load)):
+            last = len(displacements_of(dataset.load)) - 1
+            yield ("datasets", name, "step"), f"must be 1 to {last} for {dataset.load}; got {dataset.step}"
+    for name, cell in params.cells.items():
+        if cell.dataset not in params.datasets:
+            yield ("cells", name, "dataset"), f"must be one of datasets; got {cell.dataset!r}"
+        if cell.model not in params.models:
+            yield ("cells", name, "model"), f"must be one of models; got {cell.model!r}"
+        if name != f"{cell.dataset}-{cell.model}":
+            yield ("cells", name), f"must be called {cell.dataset}-{cell.model}, as its dataset and model say"
+    if params.tuning.dataset not in params.datasets:
+        yield ("tuning", "dataset"), f"must be one of datasets; got {params.tuning.dataset!r}"
+
+
+def _compose(path: Path, text: str) -> yaml.Node:
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not valid YAML: {error}") from None
+    if not isinstance(node, yaml.MappingNode):
+        raise InputError(f"{path} must hold a mapping of parameters; the README shows one")
+    return node
+
+
+def _lines_of(node: yaml.Node, key: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Yield the line, counted from 1, of each key in the document."""
+    if isinstance(node, yaml.MappingNode):
+        for name, value in node.value:
+            yield (*key, str(name.value)), name.start_mark.line + 1
+            yield from _lines_of(value, (*key, str(name.value)))
+
+
+def _duplicates(node: yaml.Node) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Yield keys that stand twice in one mapping: YAML would silently take the last."""
+    seen = set()
+    for key, line in _lines_of(node):
+        if key in seen:
+            yield key, line
+        seen.add(key)
+
+
+def _describe(fault: Any, lines: dict[tuple[str, ...], int]) -> str:
+    key = tuple(str(part) for part in fault["loc"])
+    message = {"missing": "is missing", "extra_forbidden": "is not a parameter; remove or correct it"}.get(
+        fault["type"], f"{_lower(fault['msg'])}; got {fault['input']!r}"
+    )
+    return f"line {_line(lines, key)}: {'.'.join(key)} {message}"
+
+
+def _lower(message: str) -> str:
+    return message[0].lower() + message[1:]
+
+
+def _line(lines: dict[tuple[str, ...], int], key: tuple[str, ...]) -> int:
+    """Return the line of a key, or of the nearest one above it that stands in the file."""
+    while key and key not in lines:
+        key = key[:-1]
+    return lines.get(key, 1)

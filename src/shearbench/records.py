@@ -1,0 +1,188 @@
+"""Files that are whole or absent: atomic writes, content hashes, and results with their provenance.
+
+A *record* is a folder whose ``record.json`` is written last. It holds the result, what made it (configuration, data,
+seed, code, versions, hardware) and the SHA-256 of every file beside it; a folder without one is unfinished work.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shearbench.errors import InputError
+
+SCHEMA = 1
+RECORD = "record.json"
+_VERSIONS = ("numpy", "scipy", "torch", "torchvision", "scikit-learn", "shearbench")
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file beside ``path`` for writing; it takes the name ``path`` only when the block succeeds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path``, whole or not at all."""
+    with atomic_file(path) as file:
+        file.write(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write ``content`` to ``path`` as UTF-8, whole or not at all."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as readable JSON with sorted keys; NaN and infinity are refused, as JSON has neither."""
+    write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        InputError: if the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing; run `dvc repro` to make it") from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} is not valid JSON ({error}); remove it and run `dvc repro`") from None
+
+
+def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write named arrays, uncompressed, so that equal arrays give equal bytes on every machine."""
+    with atomic_file(path) as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def read_npz(path: Path) -> dict[str, NDArray[Any]]:
+    """Read named arrays; pickled objects are never loaded.
+
+    Raises:
+        InputError: if the file is missing, cut short or not an archive of arrays.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing; run `dvc repro` to make it") from None
+    except (ValueError, OSError, EOFError, KeyError, AttributeError) as error:
+        raise InputError(f"{path} is damaged ({error}); remove it and run `dvc repro`") from error
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_of(value: Any) -> str:
+    """Return the SHA-256 of a JSON value, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def hash_arrays(*arrays: NDArray[Any]) -> str:
+    """Return the SHA-256 over the types, shapes and values of arrays."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def provenance() -> dict[str, Any]:
+    """Return what made a result: code commit, versions of the libraries, and the machine."""
+    return {
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in _VERSIONS},
+        "machine": {
+            "system": platform.platform(),
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+        },
+    }
+
+
+def write_record(folder: Path, result: Mapping[str, Any], files: Mapping[str, Callable[[Path], None]]) -> None:
+    """Write a record: first each of ``files`` (name -> writer of that path), then ``record.json`` with their hashes."""
+    for name, write in files.items():
+        write(folder / name)
+    hashes = {name: sha256_of(folder / name) for name in files}
+    write_json(folder / RECORD, {"schema": SCHEMA, **result, "files": hashes, "provenance": provenance()})
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Read a record and check every file it vouches for.
+
+    Raises:
+        InputError: if the record is missing, of a newer schema, or a file beside it has changed.
+    """
+    record: dict[str, Any] = read_json(folder / RECORD)
+    if record.get("schema") != SCHEMA:
+        raise InputError(
+            f"{folder / RECORD} has schema {record.get('schema')!r} but this version reads {SCHEMA}; "
+            "use the version of shearbench that wrote it, or remove the folder and run `dvc repro`"
+        )
+    for name, expected in record["files"].items():
+        if not (folder / name).is_file() or sha256_of(folder / name) != expected:
+            raise InputError(
+                f"{folder / name} is not the file that its record was written with; remove {folder} and run `dvc repro`"
+            )
+    return record
+
+
+def is_finished(folder: Path) -> bool:
+    """Tell whether a folder holds a finished record (which :func:`read_record` may still find damaged)."""
+    return (folder / RECORD).is_file()
+
+
+def _commit() -> str:
+    """Return the commit of the code, with ``+`` when files differ from it, or ``unknown`` outside a repository."""
+    here = Path(__file__).parent
+    try:
+        commit = _git(here, "rev-parse", "--short=12", "HEAD")
+        changed = _git(here, "status", "--porcelain", "--untracked-files=no", "--", ".")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return commit + ("+" if changed else "")
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(
+        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

@@ -1,0 +1,27 @@
+"""A recipe: how a network is trained. Read from ``params.yaml``; knows nothing of torch."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from shearbench.strict import Strict
+
+
+class Recipe(Strict):
+    """Adam on shuffled mini-batches of cross-entropy, optionally stopped early on an inner split."""
+
+    epochs: Annotated[int, Field(ge=1)]
+    batch: Annotated[int, Field(ge=2)]
+    learning_rate: Annotated[float, Field(gt=0)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    patience: Annotated[int, Field(ge=1)] | None = None
+    """Epochs without a better inner-split loss before training stops; None trains all epochs."""
+    augment: Literal["none", "affine"] = "none"
+
+
+class Execution(Strict):
+    """Where the work runs. None of it may change a result, but for device and precision, which are recorded."""
+
+    workers: Annotated[int, Field(ge=1)] | Literal["auto"]
+    device: Literal["auto", "cpu", "cuda"]
+    precision: Literal["auto", "fp32", "bf16"]
