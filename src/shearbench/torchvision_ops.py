@@ -1,0 +1,50 @@
+"""torchvision, importable beside any build of torch: ``from shearbench.torchvision_ops import torchvision``.
+
+PyPI's torchvision is compiled against the CUDA build of torch. Beside a CPU-only torch its compiled operators
+cannot load, and the import fails with "operator torchvision::nms does not exist", although models, transforms and
+datasets need none of them. So where they cannot load, the two operators that torchvision refers to while it is
+imported are declared here, without an implementation: calling one (``torchvision.ops.nms``) still raises.
+"""
+
+import importlib.util
+from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder
+
+import torch
+
+_SCHEMAS = (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+)
+
+
+def _declare_missing_ops() -> torch.library.Library | None:
+    """Declare the operators unless the compiled ones load; they stay declared while the caller keeps the result."""
+    if _compiled_ops_load():
+        return None
+    library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+    for schema in _SCHEMAS:
+        library.define(schema)  # type: ignore[no-untyped-call]
+    return library
+
+
+def _compiled_ops_load() -> bool:
+    """Tell whether torchvision's extension loads, by loading it in the way that torchvision does."""
+    package = importlib.util.find_spec("torchvision")
+    if package is None or package.submodule_search_locations is None:
+        raise ModuleNotFoundError("torchvision is not installed; run `make setup`", name="torchvision")
+    finder = FileFinder(package.submodule_search_locations[0], (ExtensionFileLoader, EXTENSION_SUFFIXES))
+    extension = finder.find_spec("_C")
+    if extension is None or extension.origin is None:
+        return False
+    try:
+        torch.ops.load_library(extension.origin)  # type: ignore[no-untyped-call]
+    except OSError:  # built for another torch, or for libraries that this machine lacks
+        return False
+    return True
+
+
+_library = _declare_missing_ops()
+
+import torchvision  # noqa: E402  (the operators must be declared before)
+
+__all__ = ["torchvision"]
