@@ -1,0 +1,210 @@
+"""Digits and datasets as arrays, checked once, and the files that hold them.
+
+Digits are ``build/digits/{train,test}.npz``: every dataset is made of them and keeps their ids. A dataset
+is ``build/datasets/<name>/{train,test}.npz`` with ``card.json``, which says what it is and holds the hash
+of each split. Loading one split never opens the file of the other.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shearbench.data.config import FieldDataset, ImageDataset
+from shearbench.errors import InputError
+from shearbench.records import hash_arrays, read_json, read_npz, write_json, write_npz
+
+Split = Literal["train", "test"]
+SPLITS: tuple[Split, Split] = ("train", "test")
+SIDE = 28
+CLASSES = 10
+CARD = "card.json"
+REMAKE = "remove it and run `dvc repro`"
+
+
+@dataclass(frozen=True, eq=False)
+class Digits:
+    """One split of the digits: ``ids`` int64 (n,), ``images`` uint8 (n, 28, 28), ``labels`` int64 (n,)."""
+
+    name: str
+    ids: NDArray[np.int64]
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        """Check types, shapes, ids and labels; InputError where one breaks its rule."""
+        _check_samples(self.name, self.ids, self.labels)
+        _check_grid(self.name, "images", self.images, ("uint8",), (len(self.ids), SIDE, SIDE))
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """One split of a dataset, not normalised.
+
+    ``ids`` int64 (n,), ``inputs`` uint8 or float32 (n, channels, 28, 28), ``labels`` int64 (n,), 0 to 9.
+    """
+
+    name: str
+    ids: NDArray[np.int64]
+    inputs: NDArray[np.uint8] | NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        """Check types, shapes, ids and labels; InputError where one breaks its rule."""
+        _check_samples(self.name, self.ids, self.labels)
+        channels = self.inputs.shape[1] if self.inputs.ndim == 4 else 1
+        expected = (len(self.ids), channels, SIDE, SIDE)
+        _check_grid(self.name, "inputs", self.inputs, ("uint8", "float32"), expected)
+
+    @property
+    def channels(self) -> int:
+        """The number of input channels."""
+        return int(self.inputs.shape[1])
+
+    @property
+    def content_hash(self) -> str:
+        """The hash that ``card.json`` holds for this split."""
+        return hash_arrays(self.ids, self.inputs, self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class Fields:
+    """Displacement fields of digits under one load, for some of its steps.
+
+    ``ids`` int64 (n,), ``steps`` int64 (s,), ``displacement`` float32 (n, s, 2, 28, 28): u_x, u_y in
+    pixels, row 0 at the top.
+    """
+
+    name: str
+    ids: NDArray[np.int64]
+    steps: NDArray[np.int64]
+    displacement: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        """Check types and shapes; InputError where one breaks its rule."""
+        expected = (len(self.ids), len(self.steps), 2, SIDE, SIDE)
+        _check_grid(self.name, "displacement", self.displacement, ("float32",), expected)
+
+    def at_step(self, step: int) -> NDArray[np.float32]:
+        """Return the displacement at a step of the load, (n, 2, 28, 28).
+
+        Raises:
+            InputError: if the step was not simulated.
+        """
+        found = np.flatnonzero(self.steps == step)
+        if not len(found):
+            known = self.steps.tolist()
+            raise InputError(f"{self.name} has no step {step}, only {known}; run `dvc repro simulate`")
+        return self.displacement[:, int(found[0])]
+
+
+def write_digits(folder: Path, split: Split, digits: Digits) -> None:
+    """Write ``folder/<split>.npz``."""
+    write_npz(folder / f"{split}.npz", {"ids": digits.ids, "images": digits.images, "labels": digits.labels})
+
+
+def read_digits(folder: Path, split: Split) -> Digits:
+    """Read ``folder/<split>.npz``; InputError if it is missing or breaks the rules of :class:`Digits`."""
+    path = folder / f"{split}.npz"
+    arrays = _read_named(path, ("ids", "images", "labels"))
+    return Digits(str(path), **arrays)
+
+
+def read_fields(path: Path) -> Fields:
+    """Read ``build/fields/<split>/<load>.npz``; InputError if missing or ill-formed."""
+    return Fields(str(path), **_read_named(path, ("ids", "steps", "displacement")))
+
+
+def materialise(
+    entry: ImageDataset | FieldDataset, digits: Digits, fields: Fields | None = None
+) -> NDArray[np.uint8] | NDArray[np.float32]:
+    """Return the inputs that an entry of ``params.yaml`` asks for, (n, channels, 28, 28), digit by digit.
+
+    An image is kept as uint8 and repeated over the channels; a field is the displacement at the entry's step.
+
+    Raises:
+        InputError: if the fields are not those of these digits, or lack the step.
+    """
+    if isinstance(entry, ImageDataset):
+        return np.repeat(digits.images[:, None], entry.channels, axis=1)
+    assert fields is not None, "a field dataset is made of fields"
+    if not np.array_equal(fields.ids, digits.ids):
+        raise InputError(f"{fields.name} has not the ids of {digits.name}; {REMAKE}")
+    return np.ascontiguousarray(fields.at_step(entry.step))
+
+
+def write_dataset(folder: Path, splits: Mapping[Split, Dataset], facts: Mapping[str, Any]) -> None:
+    """Write both splits to ``folder`` and, last, their card: ``facts`` with counts, classes and hashes."""
+    for split, dataset in splits.items():
+        arrays = {"ids": dataset.ids, "inputs": dataset.inputs, "labels": dataset.labels}
+        write_npz(folder / f"{split}.npz", arrays)
+    card = {
+        **facts,
+        "name": folder.name,
+        "counts": {split: len(dataset.ids) for split, dataset in splits.items()},
+        "classes": list(range(CLASSES)),
+        "hashes": {split: dataset.content_hash for split, dataset in splits.items()},
+    }
+    write_json(folder / CARD, card)
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """Read a dataset's ``card.json``; InputError if it is missing or holds no hashes."""
+    card = read_json(folder / CARD)
+    if not isinstance(card, dict) or not isinstance(card.get("hashes"), dict):
+        raise InputError(f"{folder / CARD} is not the card of a dataset: it has no hashes; {REMAKE}")
+    return card
+
+
+def load(folder: Path, split: Split) -> Dataset:
+    """Load one split of the dataset in ``folder`` and check it against its card.
+
+    Raises:
+        InputError: if a file is missing or damaged, an array breaks a rule of :class:`Dataset`, or the
+            content is not what the card was written for.
+    """
+    path = folder / f"{split}.npz"
+    card = read_card(folder)
+    dataset = Dataset(folder.name, **_read_named(path, ("ids", "inputs", "labels")))
+    expected = card["hashes"].get(split)
+    if dataset.content_hash != expected:
+        raise InputError(
+            f"{path} has content {dataset.content_hash}, but {folder / CARD} vouches for {expected}; "
+            f"remove {folder} and run `dvc repro`"
+        )
+    return dataset
+
+
+def _read_named(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+    arrays = read_npz(path)
+    missing = [name for name in names if name not in arrays]
+    if missing:
+        raise InputError(f"{path} must hold the arrays {list(names)}, but has no {missing}; {REMAKE}")
+    return {name: arrays[name] for name in names}
+
+
+def _check_samples(name: str, ids: NDArray[Any], labels: NDArray[Any]) -> None:
+    for what, array in (("ids", ids), ("labels", labels)):
+        if array.dtype != np.int64 or array.ndim != 1:
+            raise InputError(f"{name}: {what} must be int64 (n,), got {array.dtype} {array.shape}; {REMAKE}")
+    if len(ids) != len(labels):
+        raise InputError(f"{name}: there must be one label an id, got {len(labels)} for {len(ids)}; {REMAKE}")
+    repeated = len(ids) - len(np.unique(ids))
+    if repeated:
+        raise InputError(f"{name}: ids must be unique, but {repeated} are repeated; {REMAKE}")
+    if len(labels) and not 0 <= labels.min() <= labels.max() < CLASSES:
+        raise InputError(f"{name}: labels must be 0 to 9, got {labels.min()} to {labels.max()}; {REMAKE}")
+
+
+def _check_grid(
+    name: str, what: str, array: NDArray[Any], types: tuple[str, ...], shape: tuple[int, ...]
+) -> None:
+    if array.dtype.name not in types or array.shape != shape:
+        raise InputError(
+            f"{name}: {what} must be {' or '.join(types)} {shape}, got {array.dtype} {array.shape}; {REMAKE}"
+        )
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise InputError(f"{name}: {what} must be finite, but some values are not; {REMAKE}")

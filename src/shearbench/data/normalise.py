@@ -1,0 +1,82 @@
+"""Normalisation, ``(x - mean) / scale``: fitted on training folds only, kept with a network's weights."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shearbench.data.config import Normalisation
+from shearbench.errors import InputError
+
+PIXEL_FLOOR = 0.05
+"""The least scale of a pixel, as a share of the largest in its channel.
+
+A corner of MNIST is 0 in almost every digit: divided by its own deviation, the one that is not would be 200
+deviations off and would drown the digit.
+"""
+
+_ROWS = 1024  # samples at a time, so that the float64 copies of 60,000 fields never stand in memory together
+
+
+@dataclass(frozen=True, eq=False)
+class Normaliser:
+    """The affine map ``(x - mean) / scale``; ``mean`` and ``scale`` float32 (channels, 28, 28), scale > 0."""
+
+    mean: NDArray[np.float32]
+    scale: NDArray[np.float32]
+
+    def apply(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
+        """Return normalised inputs, float32 of the same shape (n, channels, 28, 28), computed in float32."""
+        return (inputs.astype(np.float32) - self.mean) / self.scale
+
+
+def fit(kind: Normalisation, inputs: NDArray[Any]) -> Normaliser:
+    """Fit a normaliser to training inputs (n, channels, 28, 28).
+
+    ``none`` leaves values as they are. ``unit`` maps bytes to 0 .. 1. ``divide255`` divides anything by
+    255, also fields, as a study did. ``channel`` makes each channel zero-mean with deviation 1. ``pixel``
+    does so for each pixel of each channel, with no pixel scaled by less than ``PIXEL_FLOOR`` times the
+    largest deviation of its channel. Deviations are those of the population; what does not vary at all
+    keeps its scale.
+
+    Raises:
+        InputError: if ``unit`` is asked for inputs that are not bytes.
+    """
+    shape = inputs.shape[1:]
+    if kind == "none":
+        return _normaliser(0.0, 1.0, shape)
+    if kind == "unit" and inputs.dtype != np.uint8:
+        raise InputError(
+            f"normalise: unit is for images of bytes, got {inputs.dtype}; give the dataset in params.yaml "
+            "`normalise: pixel`, `channel`, `divide255` or `none`"
+        )
+    if kind in ("unit", "divide255"):
+        return _normaliser(0.0, 255.0, shape)
+    mean, variance = _moments(inputs)
+    if kind == "channel":
+        centre = mean.mean(axis=(1, 2), keepdims=True)
+        spread = np.sqrt((variance + (mean - centre) ** 2).mean(axis=(1, 2), keepdims=True))
+        return _normaliser(centre, np.where(spread > 0, spread, 1.0), shape)
+    assert kind == "pixel", kind
+    deviation = np.sqrt(variance)
+    largest = deviation.max(axis=(1, 2), keepdims=True)
+    return _normaliser(mean, np.where(largest > 0, np.maximum(deviation, PIXEL_FLOOR * largest), 1.0), shape)
+
+
+def _normaliser(mean: Any, scale: Any, shape: tuple[int, ...]) -> Normaliser:
+    return Normaliser(*(np.broadcast_to(value, shape).astype(np.float32) for value in (mean, scale)))
+
+
+def _moments(inputs: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and variance over samples, (channels, 28, 28) each, in two passes."""
+    assert len(inputs) > 0, "normalisation needs samples to fit"
+    mean = sum(block.sum(axis=0) for block in _blocks(inputs)) / len(inputs)
+    variance = sum(((block - mean) ** 2).sum(axis=0) for block in _blocks(inputs)) / len(inputs)
+    return np.asarray(mean), np.asarray(variance)
+
+
+def _blocks(inputs: NDArray[Any]) -> Iterator[NDArray[np.float64]]:
+    for start in range(0, len(inputs), _ROWS):
+        yield inputs[start : start + _ROWS].astype(np.float64)
