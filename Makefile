@@ -1,0 +1,69 @@
+# The verbs of shearbench. `make` prints them.
+
+PYTHON ?= python3
+PORT ?= 5000
+TRIALS ?=
+DATASET ?=
+TIMEOUT ?=
+PROFILE ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export DVC_NO_ANALYTICS := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.DEFAULT_GOAL := help
+.PHONY: help setup repro test test-slow tune ui check lock clean
+
+help:  ## print the verbs
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(INSTALLED): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else \
+	  f"shearbench needs Python 3.11 to 3.13, and {sys.executable} is {sys.version.split()[0]}; run: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+setup: $(INSTALLED)  ## make .venv with the pinned dependencies, and the data
+	shearbench data
+
+repro: setup  ## run what is not up to date, then print the comparison (PROFILE=full for the studies' own settings)
+	$(if $(PROFILE),shearbench profile $(PROFILE))
+	shearbench check
+	dvc repro
+	shearbench track
+	shearbench results
+
+test: $(INSTALLED)  ## run the tests, but for the slow ones
+	python -m pytest -m "not slow"
+
+test-slow: $(INSTALLED)  ## run the slow tests
+	python -m pytest -m slow
+
+tune: setup  ## search learning rate, batch size and width: make tune MODEL=resnet18 [DATASET=mnist TRIALS=40 TIMEOUT=600]
+	$(if $(MODEL),,$(error name the model, as in: make tune MODEL=resnet18))
+	dvc repro datasets
+	shearbench tune $(MODEL) $(if $(DATASET),--dataset $(DATASET)) $(if $(TRIALS),--trials $(TRIALS)) \
+	  $(if $(TIMEOUT),--timeout $(TIMEOUT))
+
+ui: $(INSTALLED)  ## open MLflow on 127.0.0.1 (PORT=5000)
+	shearbench ui --port $(PORT)
+
+check: $(INSTALLED)  ## lint and check types
+	ruff check src tests benchmarks
+	mypy
+
+lock: ## pin the newest versions that pyproject.toml allows in requirements.lock
+	rm -rf build/lock && $(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet torch==2.13.0 '.[dev]'
+	(sed -n '/^#/p' requirements.lock; build/lock/bin/python -m pip freeze --exclude shearbench \
+	  | sed -E 's/^(torch==[0-9.]+)\+cpu$$/\1/') > build/lock/requirements.lock
+	mv build/lock/requirements.lock requirements.lock && rm -rf build/lock
+
+clean:  ## remove what the pipeline made (build/, reports, DVC's cache); keep data, MLflow's runs and .venv
+	rm -rf build .dvc/cache .dvc/tmp reports/comparison.csv reports/comparison.json reports/index.html
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
