@@ -1,0 +1,177 @@
+"""Equilibrium of one sample: inexact Newton with conjugate gradients, a line search on the energy, load halving.
+
+In: a `Sample` (block and moduli) and an `Equilibrium` to start from. Out: the `Equilibrium` at another displacement, or
+`NotConverged`; nothing that has not met the tolerance is ever returned.
+
+The Newton equations are solved by conjugate gradients in double precision, preconditioned by the factor of the tangent
+at the *starting* state: one factorisation carries all Newton steps (about 13 iterations in total at d = 1). How exactly
+each Newton step is solved follows Eisenstat and Walker (1996), choice 2.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from shearbench.mechanics.assembly import internal_forces, linearise, strain_energy, tangent_times
+from shearbench.mechanics.block import Block, Floats
+from shearbench.mechanics.preconditioner import Factor, factorise
+
+TOLERANCE = 1e-9  # |free residual| / |forces on the supports|
+MAX_NEWTON = 25
+MAX_CG = 200
+MAX_BACKTRACKS = 12
+MAX_HALVINGS = 6
+FIRST_FORCING, LARGEST_FORCING = 0.01, 0.1
+
+
+class NotConverged(ArithmeticError):
+    """The sample found no equilibrium; the message says at which displacement and why."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One block with the Lame parameters (elements,) of its pixels, in element order (see block.py)."""
+
+    block: Block
+    mu: Floats
+    lam: Floats
+
+    def energy(self, u: Floats) -> float:
+        """Strain energy per unit thickness; +inf where det F <= 0 at a Gauss point."""
+        return float(strain_energy(u, self.block.connectivity, self.mu, self.lam))
+
+    def forces(self, u: Floats) -> Floats:
+        """Internal nodal forces (nodes, 2): on held degrees of freedom these are the forces of the supports."""
+        forces: Floats = internal_forces(u, self.block.connectivity, self.mu, self.lam)
+        return forces
+
+    def linearised(self, u: Floats) -> Floats:
+        """State of the tangent at u, for `tangent_times` and `factorise`."""
+        state: Floats = linearise(u, self.block.connectivity, self.mu, self.lam)
+        return state
+
+    def tangent(self, state: Floats, v: Floats) -> Floats:
+        """Tangent at `state` times v, on the free degrees of freedom; zero on the held ones."""
+        product: Floats = tangent_times(v, state, self.block.connectivity, self.mu)
+        product *= self.block.free
+        return product
+
+
+@dataclass(frozen=True)
+class Equilibrium:
+    """A converged state: displacement parameter d (pixels) and nodal displacements u (nodes, 2)."""
+
+    sample: Sample
+    d: float
+    u: Floats
+
+    @cached_property
+    def factor(self) -> Factor:
+        """Factor of the tangent here, made once; NotConverged where the state is not stable."""
+        sample = self.sample
+        factor = factorise(sample.linearised(self.u), sample.block, sample.mu)
+        if factor is None:
+            raise NotConverged(f"the tangent at d = {self.d:g} is not positive definite")
+        return factor
+
+    @cached_property
+    def rate(self) -> Floats:
+        """du/dd (nodes, 2): how the block moves with the supports, to single precision."""
+        sample = self.sample
+        lift = sample.block.lift
+        return lift - self.factor.solve(sample.tangent(sample.linearised(self.u), lift))
+
+
+def undeformed(sample: Sample) -> Equilibrium:
+    """The block at rest, d = 0."""
+    return Equilibrium(sample, 0.0, np.zeros_like(sample.block.lift))
+
+
+def reach(start: Equilibrium, d: float, halvings: int = MAX_HALVINGS) -> Equilibrium:
+    """Equilibrium at displacement d from the one at `start`; halves the way where it is too far.
+
+    Raises NotConverged when `halvings` halvings do not help.
+    """
+    try:
+        return _newton(start, d)
+    except NotConverged:
+        if halvings == 0:
+            raise
+    middle = reach(start, 0.5 * (start.d + d), halvings - 1)
+    return reach(middle, d, halvings - 1)
+
+
+def _newton(start: Equilibrium, d: float) -> Equilibrium:
+    sample, free = start.sample, start.sample.block.free
+    u = start.u + (d - start.d) * start.rate
+    energy = sample.energy(u)
+    if not np.isfinite(energy):
+        raise NotConverged(f"the step from d = {start.d:g} to {d:g} turns an element inside out")
+    previous, forcing = np.inf, FIRST_FORCING
+    for _ in range(MAX_NEWTON):
+        forces = sample.forces(u)
+        residual = forces * free
+        size = _norm(residual)
+        target = TOLERANCE * _norm(forces - residual)
+        if size <= target:
+            return Equilibrium(sample, d, u)
+        if np.isfinite(previous):
+            forcing = min(0.9 * (size / previous) ** 2, LARGEST_FORCING)
+        step = _newton_step(sample, u, residual, start.factor, max(forcing, 0.3 * target / size))
+        u, energy = _line_search(sample, u, energy, residual, step)
+        previous = size
+    raise NotConverged(f"no equilibrium at d = {d:g} after {MAX_NEWTON} Newton steps, residual {size:.1e}")
+
+
+def _newton_step(sample: Sample, u: Floats, residual: Floats, factor: Factor, forcing: float) -> Floats:
+    """Conjugate gradients for K(u) step = -residual, until the linear residual has shrunk by `forcing`.
+
+    Where K(u) is indefinite it returns the last iterate, still a descent direction of the energy.
+    """
+    state = sample.linearised(u)
+    goal = forcing * _norm(residual)
+    step = np.zeros_like(u)
+    r = -residual
+    z = factor.solve(r)
+    p = z
+    rz = _dot(r, z)
+    for _ in range(MAX_CG):
+        kp = sample.tangent(state, p)
+        curvature = _dot(p, kp)
+        if curvature <= 0.0:
+            return step if step.any() else p
+        alpha = rz / curvature
+        step += alpha * p
+        r -= alpha * kp
+        if _norm(r) <= goal:
+            return step
+        z = factor.solve(r)
+        rz, previous = _dot(r, z), rz
+        p = z + (rz / previous) * p
+    raise NotConverged(f"conjugate gradients did not converge in {MAX_CG} iterations")
+
+
+def _line_search(
+    sample: Sample, u: Floats, energy: float, residual: Floats, step: Floats
+) -> tuple[Floats, float]:
+    """The first of u + step, u + step/2, ... that lowers the energy (Armijo, 1e-4) and keeps det F > 0."""
+    slope = _dot(residual, step)
+    # Near convergence the decrease drowns in the rounding of the energy: allow that much.
+    slack = 1e-13 * abs(energy)
+    for _ in range(MAX_BACKTRACKS):
+        trial = u + step
+        trial_energy = sample.energy(trial)
+        if trial_energy <= energy + 1e-4 * slope + slack:
+            return trial, trial_energy
+        step = 0.5 * step
+        slope *= 0.5
+    raise NotConverged("the line search found no lower energy")
+
+
+def _dot(a: Floats, b: Floats) -> float:
+    return float(np.dot(a.reshape(-1), b.reshape(-1)))
+
+
+def _norm(a: Floats) -> float:
+    return float(np.sqrt(_dot(a, a)))

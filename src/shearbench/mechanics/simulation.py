@@ -1,0 +1,166 @@
+"""Bitmaps in, displacement fields out: the one door of the finite element simulator.
+
+In: uint8 bitmaps (n, height, width), a load and its displacements. Out: `Fields`. Every sample is solved by itself, in
+double precision and one thread, so its numbers depend on nothing but its own bitmap, the load and the displacement:
+not on the other samples, their order, or the other displacements asked for.
+
+    from shearbench.mechanics import simulate
+    fields = simulate(bitmaps, load="shear", displacements=[0.0, 1.0])
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shearbench.errors import InputError
+from shearbench.mechanics.block import Block, Floats, build_block
+from shearbench.mechanics.loads import load_named
+from shearbench.mechanics.material import lame_parameters, young_modulus
+from shearbench.mechanics.newton import Equilibrium, NotConverged, Sample, reach, undeformed
+
+SOLVER_VERSION = 1  # raise it when a change of the solver changes its results
+LOAD_STEPPING = (
+    "d is reached in one step from the waypoint below it; waypoints stand every 1/14 of the height (2 pixels), each reached "
+    "from the one below, the first from rest; a step that fails is halved"
+)
+_WAYPOINTS_PER_HEIGHT = 14
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Equilibria of n samples at each of `displacements`, lengths in pixels.
+
+    Attributes:
+        load: name of the load.
+        displacements: imposed displacement d of each step.
+        displacement: (n, steps, 2, height, width) displacement (u_x, u_y) at the pixel centres, in image orientation:
+            row 0 is the top of the block. u_x points to the right, u_y *up*, against the direction of the rows.
+        strain_energy: (n, steps) per unit thickness, in (unit of E) pixel^2; zero at rest.
+        reaction: (n, steps, 2) force (x, y) with which the support of the top edge pulls at the block, per unit
+            thickness, in (unit of E) pixel; zero in a component that this support leaves free.
+        converged: (n, steps) False where no equilibrium was found; the values there are NaN.
+    """
+
+    load: str
+    displacements: tuple[float, ...]
+    displacement: Floats
+    strain_energy: Floats
+    reaction: Floats
+    converged: NDArray[np.bool_]
+
+
+def simulate(
+    bitmaps: NDArray[np.uint8],
+    *,
+    load: str,
+    displacements: Sequence[float],
+    failures: Literal["raise", "record"] = "raise",
+    shape: tuple[int, int] = (28, 28),
+    advance: Callable[[int], None] = lambda _: None,
+) -> Fields:
+    """Solve the finite elasticity of every bitmap: each pixel a unit square, E = value/255 * 99 + 1, nu = 0.3.
+
+    Plane strain, compressible neo-Hookean (material.py), one 9-node quadratic element with 3 x 3 Gauss points a pixel.
+    Loads and their published displacements: loads.py. Equilibrium: free residual below 1e-9 of the support forces.
+
+    Args:
+        bitmaps: uint8, (n, height, width), n >= 1; row 0 is the top of the block.
+        load: "uniaxial", "shear", "equibiaxial" or "confined".
+        displacements: imposed d in pixels, each 0 <= d < height; `displacements_of(load)` is the published list.
+        failures: what a sample without equilibrium does: "raise" stops, "record" leaves NaN and converged = False.
+        shape: (height, width) that bitmaps must have; other than 28 x 28 only to study refinement or other blocks.
+        advance: called with 1 after each sample.
+
+    Raises:
+        InputError: on input that breaks one of the rules above (a ValueError; it names parameter, rule and value).
+        NotConverged: a sample found no equilibrium; the message has its index, the load and the displacement.
+    """
+    _check_bitmaps(bitmaps, shape)
+    _check_displacements(displacements, shape[0])
+    if failures not in ("raise", "record"):
+        raise InputError(f"failures must be 'raise' or 'record'; got {failures!r}")
+    block = build_block(*shape, load_named(load))
+    fields = _empty_fields(len(bitmaps), load, tuple(float(d) for d in displacements), shape)
+    for index, bitmap in enumerate(bitmaps):
+        sample = Sample(block, *lame_parameters(_element_moduli(bitmap)))
+        for step, result in _follow(sample, fields.displacements):
+            if isinstance(result, Equilibrium):
+                _store(fields, index, step, result)
+            elif failures == "raise":
+                raise NotConverged(f"sample {index}, load {load}, d = {displacements[step]:g}: {result}") from result
+        advance(1)
+    return fields
+
+
+def _follow(sample: Sample, displacements: Sequence[float]) -> Iterator[tuple[int, Equilibrium | NotConverged]]:
+    """(step, its equilibrium or why there is none), in ascending order of displacement."""
+    spacing = sample.block.height / _WAYPOINTS_PER_HEIGHT
+    waypoint, start = 0, undeformed(sample)
+    failure: NotConverged | None = None
+    for step in sorted(range(len(displacements)), key=displacements.__getitem__):
+        d = displacements[step]
+        try:
+            if failure is None:
+                while waypoint < math.ceil(d / spacing) - 1:
+                    start = reach(start, spacing * (waypoint + 1))
+                    waypoint += 1
+        except NotConverged as error:
+            failure = error
+        if failure is not None:
+            yield step, failure
+            continue
+        try:
+            yield step, start if d == start.d else reach(start, d)
+        except NotConverged as error:
+            yield step, error
+
+
+def _element_moduli(bitmap: NDArray[np.uint8]) -> Floats:
+    """Young's modulus of each element: pixels column by column from the bottom, the order of the block's elements."""
+    return young_modulus(bitmap[::-1].T.ravel())
+
+
+def _pixel_centres(block: Block, u: Floats) -> Floats:
+    """(2, height, width) of a nodal field, image orientation: the inverse of the order of `_element_moduli`."""
+    centres = u[block.connectivity[-1]].reshape(block.width, block.height, 2)
+    return centres.transpose(2, 1, 0)[:, ::-1]
+
+
+def _empty_fields(n: int, load: str, displacements: tuple[float, ...], shape: tuple[int, int]) -> Fields:
+    steps = len(displacements)
+    return Fields(
+        load,
+        displacements,
+        displacement=np.full((n, steps, 2, *shape), np.nan),
+        strain_energy=np.full((n, steps), np.nan),
+        reaction=np.full((n, steps, 2), np.nan),
+        converged=np.zeros((n, steps), dtype=bool),
+    )
+
+
+def _store(fields: Fields, index: int, step: int, equilibrium: Equilibrium) -> None:
+    sample, u = equilibrium.sample, equilibrium.u
+    fields.displacement[index, step] = _pixel_centres(sample.block, u)
+    fields.strain_energy[index, step] = sample.energy(u)
+    fields.reaction[index, step] = (sample.forces(u) * sample.block.grip).sum(axis=0)
+    fields.converged[index, step] = True
+
+
+def _check_bitmaps(bitmaps: NDArray[np.uint8], shape: tuple[int, int]) -> None:
+    if not isinstance(bitmaps, np.ndarray) or bitmaps.dtype != np.uint8:
+        got = getattr(bitmaps, "dtype", type(bitmaps).__name__)
+        raise InputError(f"bitmaps must be an array of uint8 (grey values 0 to 255); got {got}")
+    if bitmaps.ndim != 3 or bitmaps.shape[1:] != tuple(shape) or len(bitmaps) == 0:
+        raise InputError(f"bitmaps must be (n, {shape[0]}, {shape[1]}) with n >= 1; got shape {bitmaps.shape}")
+
+
+def _check_displacements(displacements: Sequence[float], height: int) -> None:
+    if len(displacements) == 0:
+        raise InputError("displacements must name at least one displacement; got an empty list")
+    for d in displacements:
+        if not 0 <= d < height:  # NaN fails this too
+            raise InputError(f"displacements must each be at least 0 and below the block's height {height}; got {d}")
