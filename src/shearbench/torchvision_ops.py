@@ -1,9 +1,10 @@
 """torchvision, importable beside any build of torch: ``from shearbench.torchvision_ops import torchvision``.
 
-PyPI's torchvision is compiled against the CUDA build of torch. Beside a CPU-only torch its compiled operators
-cannot load, and the import fails with "operator torchvision::nms does not exist", although models, transforms and
-datasets need none of them. So where they cannot load, the two operators that torchvision refers to while it is
-imported are declared here, without an implementation: calling one (``torchvision.ops.nms``) still raises.
+PyPI's torchvision is compiled against the CUDA build of torch. Beside a CPU-only torch its compiled
+operators cannot load, and the import fails with "operator torchvision::nms does not exist", although models,
+transforms and datasets need none of them. So where they cannot load, the two operators that torchvision
+refers to while it is imported are declared here, without an implementation: calling one
+(``torchvision.ops.nms``) still raises.
 """
 
 import importlib.util
@@ -18,7 +19,7 @@ _SCHEMAS = (
 
 
 def _declare_missing_ops() -> torch.library.Library | None:
-    """Declare the operators unless the compiled ones load; they stay declared while the caller keeps the result."""
+    """Declare the operators unless the compiled ones load; they stay while the caller keeps the result."""
     if _compiled_ops_load():
         return None
     library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]

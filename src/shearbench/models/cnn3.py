@@ -1,0 +1,32 @@
+"""A convolutional network: 3x3 convolutions of 32, 128 and 256 channels, a dense layer of 256, 10 logits."""
+
+from collections import OrderedDict
+from typing import Annotated
+
+from pydantic import Field
+from torch import nn
+
+from shearbench.models import CLASSES, scaled
+
+
+def build(channels: int, width: float, dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5) -> nn.Sequential:
+    """Return the network for inputs (n, channels, 28, 28); ``dropout`` follows the dense layer."""
+    c1, c2, c3, units = (scaled(size, width) for size in (32, 128, 256, 256))
+    return nn.Sequential(
+        OrderedDict(
+            conv1=nn.Conv2d(channels, c1, kernel_size=3, padding=1),  # (n, c1, 28, 28)
+            relu1=nn.ReLU(),
+            pool1=nn.MaxPool2d(2),  # (n, c1, 14, 14)
+            conv2=nn.Conv2d(c1, c2, kernel_size=3, padding=1),
+            relu2=nn.ReLU(),
+            pool2=nn.MaxPool2d(2),  # (n, c2, 7, 7)
+            conv3=nn.Conv2d(c2, c3, kernel_size=3, padding=1),
+            relu3=nn.ReLU(),
+            pool3=nn.MaxPool2d(2),  # (n, c3, 3, 3)
+            flatten=nn.Flatten(),
+            dense=nn.Linear(c3 * 3 * 3, units),
+            relu4=nn.ReLU(),
+            dropout=nn.Dropout(dropout),
+            head=nn.Linear(units, CLASSES),
+        )
+    )

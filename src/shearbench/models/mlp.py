@@ -1,0 +1,25 @@
+"""A multilayer perceptron: 784 inputs a channel, hidden layers of 512, 256 and 128 units, 10 logits."""
+
+from collections import OrderedDict
+from itertools import pairwise
+from typing import Annotated
+
+from pydantic import Field
+from torch import nn
+
+from shearbench.models import CLASSES, scaled
+
+HIDDEN = (512, 256, 128)
+
+
+def build(channels: int, width: float, dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2) -> nn.Sequential:
+    """Return the network for inputs (n, channels, 28, 28); ``dropout`` follows each hidden layer."""
+    sizes = [channels * 28 * 28, *(scaled(units, width) for units in HIDDEN)]
+    layers: list[tuple[str, nn.Module]] = [("flatten", nn.Flatten())]
+    for number, (inputs, outputs) in enumerate(pairwise(sizes), start=1):
+        layers += [
+            (f"dense{number}", nn.Linear(inputs, outputs)),
+            (f"relu{number}", nn.ReLU()),
+            (f"dropout{number}", nn.Dropout(dropout)),
+        ]
+    return nn.Sequential(OrderedDict([*layers, ("head", nn.Linear(sizes[-1], CLASSES))]))
