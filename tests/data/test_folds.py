@@ -1,0 +1,127 @@
+"""Folds are stratified, disjoint, reproducible, and never part two copies of one image."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.model_selection import StratifiedKFold
+
+from shearbench.data.folds import (
+    FoldTable,
+    first_occurrences,
+    inner_split,
+    make_folds,
+    read_folds,
+    write_folds,
+)
+from shearbench.errors import InputError
+from shearbench.seeds import seed_for
+
+
+def distinct(n: int) -> np.ndarray:
+    images = np.zeros((n, 28, 28), np.uint8)
+    images[:, 0, :4] = np.arange(n, dtype=">u4").view(np.uint8).reshape(n, 4)
+    return images
+
+
+def test_folds_are_those_of_scikit_learn_and_hold_a_fifth_of_each_class() -> None:
+    labels = np.arange(500) % 10
+    folds = make_folds(distinct(500), labels, folds=5, seed=seed_for(42, "folds"))
+    splitter = StratifiedKFold(5, shuffle=True, random_state=seed_for(42, "folds") % 2**32)
+    for number, (_, held_out) in enumerate(splitter.split(labels, labels)):
+        np.testing.assert_array_equal(np.flatnonzero(folds == number), held_out)
+    assert set(Counter(zip(folds.tolist(), labels.tolist(), strict=True)).values()) == {10}
+
+
+def test_another_seed_deals_other_folds() -> None:
+    labels = np.arange(200) % 10
+    one, again, other = (make_folds(distinct(200), labels, folds=4, seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, again)
+    assert not np.array_equal(one, other)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(0, 119), min_size=1, max_size=60), st.integers(2, 5))
+def test_copies_never_stand_in_two_folds(copied: list[int], count: int) -> None:
+    images = np.concatenate([distinct(120), distinct(120)[copied]])
+    labels = np.concatenate([np.arange(120) % 10, np.array(copied) % 10])
+    folds = make_folds(images, labels, folds=count, seed=0)
+    np.testing.assert_array_equal(folds[120:], folds[copied])
+    np.testing.assert_array_equal(folds[:120], make_folds(images[:120], labels[:120], folds=count, seed=0))
+
+
+def test_first_occurrences_by_hand() -> None:
+    images = distinct(4)[[2, 0, 2, 3, 0]]
+    first, of_image = first_occurrences(images)
+    assert first.tolist() == [0, 1, 3]
+    assert of_image.tolist() == [0, 1, 0, 2, 1]
+
+
+def test_more_folds_than_the_smallest_class_names_both() -> None:
+    labels = np.array([0] * 20 + [7] * 4)
+    with pytest.raises(InputError, match=r"class 7 has 4 and cv\.folds is 5; lower it"):
+        make_folds(distinct(24), labels, folds=5, seed=0)
+    copies = np.concatenate([distinct(20), distinct(24)[20:23], distinct(24)[22:23]])  # class 7: 3 distinct
+    with pytest.raises(InputError, match="class 7 has 3"):
+        make_folds(copies, labels, folds=4, seed=0)
+
+
+def test_a_split_of_the_table_is_disjoint_and_complete(tmp_path: Path) -> None:
+    labels = np.arange(60) % 10
+    table = FoldTable(np.arange(60), make_folds(distinct(60), labels, folds=3, seed=0))
+    write_folds(tmp_path / "folds.npz", table)
+    back = read_folds(tmp_path / "folds.npz")
+    assert (back.count, back.content_hash) == (3, table.content_hash)
+    held_out = [back.split(fold)[1] for fold in range(3)]
+    assert sorted(np.concatenate(held_out).tolist()) == list(range(60))
+    for fold in range(3):
+        train, validation = back.split(fold)
+        assert sorted([*train, *validation]) == list(range(60))
+
+
+@pytest.mark.parametrize(
+    ("ids", "folds", "rule"),
+    [
+        (np.arange(4), np.array([0, 0, 2, 2]), r"numbered 0, 1, ..., got \[0, 2\]"),
+        (np.arange(4), np.zeros(4, np.int64), r"got \[0\]"),
+        (np.zeros(4, np.int64), np.array([0, 1, 0, 1]), "each id once"),
+        (np.arange(3), np.array([0, 1, 0, 1]), "int64"),
+        (np.arange(4), np.array([0.0, 1.0, 0.0, 1.0]), "float64"),
+    ],
+)
+def test_a_wrong_table_is_refused(ids: np.ndarray, folds: np.ndarray, rule: str) -> None:
+    with pytest.raises(InputError, match=rule):
+        FoldTable(ids, folds)
+
+
+def test_a_file_that_is_no_table_is_named(tmp_path: Path) -> None:
+    np.savez(tmp_path / "folds.npz", ids=np.arange(3))
+    with pytest.raises(InputError, match=r"folds\.npz must hold ids and folds, but holds \['ids'\]"):
+        read_folds(tmp_path / "folds.npz")
+
+
+def test_the_inner_split_is_stratified_disjoint_and_blind_to_order() -> None:
+    ids, labels = np.arange(100, 300), np.arange(200) % 10
+    train, inner = inner_split(ids, labels, fraction=0.15, seed=3)
+    assert len(inner) == 30
+    assert sorted([*train, *inner]) == list(range(200))
+    assert set(Counter(labels[inner].tolist()).values()) == {3}
+    order = np.random.default_rng(0).permutation(200)
+    _, shuffled = inner_split(ids[order], labels[order], fraction=0.15, seed=3)
+    assert set(ids[order][shuffled]) == set(ids[inner])
+    assert set(ids[inner]) != set(ids[inner_split(ids, labels, fraction=0.15, seed=4)[1]])
+
+
+def test_an_inner_part_too_small_for_the_classes_is_refused() -> None:
+    with pytest.raises(InputError, match=r"0\.1 of 40 digits is 4"):
+        inner_split(np.arange(40), np.arange(40) % 10, fraction=0.1, seed=0)
+
+
+def test_no_global_random_state_is_touched() -> None:
+    before = np.random.get_state()[1].tolist()  # noqa: NPY002
+    make_folds(distinct(100), np.arange(100) % 10, folds=5, seed=0)
+    inner_split(np.arange(100), np.arange(100) % 10, fraction=0.2, seed=0)
+    assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
