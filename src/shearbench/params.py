@@ -94,11 +94,11 @@ def load(path: Path) -> Params:
         text = path.read_text()
     except FileNotFoundError:
         raise InputError(f"{path} is missing; run this command in the project's folder") from None
-    document = _compose(path, text)
-    lines = dict(_lines_of(document))
-    faults = [f"line {line}: {'.'.join(key)} is given twice" for key, line in _duplicates(document)]
+    node, document = _parse(path, text)
+    lines = dict(_lines_of(node))
+    faults = [f"line {line}: {'.'.join(key)} is given twice" for key, line in _duplicates(node)]
     try:
-        params = Params.model_validate(yaml.safe_load(text), strict=True)
+        params = Params.model_validate(document)
     except ValidationError as error:
         faults += [_describe(fault, lines) for fault in error.errors()]
         params = None
@@ -133,14 +133,16 @@ def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
         yield ("tuning", "dataset"), f"must be one of datasets; got {params.tuning.dataset!r}"
 
 
-def _compose(path: Path, text: str) -> yaml.Node:
+def _parse(path: Path, text: str) -> tuple[yaml.Node, Any]:
+    """Return the document as nodes, which know their lines, and as values."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        document = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InputError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(node, yaml.MappingNode):
         raise InputError(f"{path} must hold a mapping of parameters; the README shows one")
-    return node
+    return node, document
 
 
 def _lines_of(node: yaml.Node, key: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], int]]:

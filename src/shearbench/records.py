@@ -10,6 +10,7 @@ import os
 import platform
 import subprocess
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -87,11 +88,11 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
         InputError: if the file is missing, cut short or not an archive of arrays.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise InputError(f"{path} is missing; run `dvc repro` to make it") from None
-    except (ValueError, OSError, EOFError, KeyError, AttributeError) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, TypeError, AttributeError) as error:
         raise InputError(f"{path} is damaged ({error}); remove it and run `dvc repro`") from error
 
 

@@ -1,0 +1,39 @@
+"""The stages of ``dvc.yaml``: one thin file each, that reads, calls one function and writes.
+
+``run`` is what ``shearbench stage NAME [OF]`` calls. Stages that make results are mirrored to MLflow afterwards, which
+changes none of them.
+"""
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shearbench.errors import InputError
+
+if TYPE_CHECKING:
+    from shearbench.params import Params
+
+PLAIN = ("prepare", "simulate", "datasets", "compare", "report")
+OF_DATASET = ("explore",)
+OF_CELL = ("train", "evaluate")
+
+
+def run(name: str, of: str | None, *, params: "Params", root: Path) -> None:
+    """Run one stage in the project folder ``root``, then mirror what it made.
+
+    Raises:
+        InputError: for an unknown stage, or a cell or dataset that is unknown, missing or superfluous.
+    """
+    known = {**dict.fromkeys(OF_CELL, params.cells), **dict.fromkeys(OF_DATASET, params.datasets)}
+    if name not in (*PLAIN, *known):
+        raise InputError(f"stage must be one of {', '.join((*PLAIN, *known))}; got {name!r}")
+    if name in known and of not in known[name]:
+        raise InputError(f"stage {name} needs one of {', '.join(known[name])}; got {of!r}")
+    if name in PLAIN and of is not None:
+        raise InputError(f"stage {name} takes no further name; got {of!r}")
+    module = import_module(f"shearbench.stages.{name}")
+    module.main(params, root, *([of] if of else []))
+    if name in (*OF_CELL, "compare") and params.tracking.uri != "off":
+        from shearbench import tracking
+
+        tracking.track_all(root, params, cells=[of] if of else None)

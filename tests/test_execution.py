@@ -1,0 +1,116 @@
+"""Tasks run in single-threaded processes; order, errors and dead workers are accounted for."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from shearbench.errors import InputError, TasksFailed
+from shearbench.execution import run_tasks, worker_count
+
+
+def square(number, advance):
+    advance(1)
+    return number**2
+
+
+def environment(_, advance):
+    return os.getpid(), os.environ["OMP_NUM_THREADS"]
+
+
+def odd_ones_fail(number, advance):
+    if number % 2:
+        raise InputError(f"{number} is odd")
+    return number
+
+
+def die_if_asked(path, advance):
+    if path.name.startswith("fatal"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if path.name.startswith("once") and not path.exists():
+        path.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return path.name
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_come_in_the_order_of_the_tasks(workers):
+    assert run_tasks(square, range(7), workers=workers, label="squares") == [n**2 for n in range(7)]
+
+
+def test_no_tasks_no_processes():
+    assert run_tasks(square, [], workers=2, label="none") == []
+
+
+def test_a_worker_is_another_process_with_one_thread():
+    for pid, threads in run_tasks(environment, range(2), workers=1, label="where"):
+        assert pid != os.getpid()
+        assert threads == "1"
+
+
+def test_a_failing_task_is_named_and_the_others_finish(tmp_path):
+    with pytest.raises(TasksFailed, match=r"2 of 4 tasks failed") as caught:
+        run_tasks(odd_ones_fail, range(4), workers=2, label="even", name=lambda n: f"number {n}")
+    assert "- number 1: 1 is odd" in str(caught.value)
+    assert "- number 3: 3 is odd" in str(caught.value)
+    assert "number 2:" not in str(caught.value)
+
+
+def test_a_worker_that_dies_once_costs_nothing(tmp_path):
+    tasks = [tmp_path / name for name in ("a", "once", "b")]
+    assert run_tasks(die_if_asked, tasks, workers=2, label="dying") == ["a", "once", "b"]
+
+
+def test_a_task_that_kills_its_worker_twice_is_named(tmp_path):
+    tasks = [tmp_path / name for name in ("a", "fatal", "b")]
+    with pytest.raises(TasksFailed, match="1 of 3 tasks failed") as caught:
+        run_tasks(die_if_asked, tasks, workers=2, label="dying", name=lambda path: path.name)
+    assert "- fatal: its process died twice" in str(caught.value)
+
+
+SLEEPERS = """
+import os, sys, time
+from pathlib import Path
+from shearbench.execution import run_tasks
+def sleep(path, advance):
+    path.write_text(str(os.getpid()))
+    time.sleep(60)
+if __name__ == "__main__":
+    run_tasks(sleep, [Path(sys.argv[1]) / "0", Path(sys.argv[1]) / "1"], workers=2, label="sleepers")
+"""
+
+
+def _alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads the state of processes from /proc")
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_ends_the_workers_within_seconds(tmp_path, stop):
+    script = tmp_path / "sleepers.py"
+    script.write_text(SLEEPERS)
+    process = subprocess.Popen([sys.executable, script, tmp_path], stderr=subprocess.PIPE)
+    notes = [tmp_path / "0", tmp_path / "1"]
+    deadline = time.monotonic() + 60
+    while not all(note.exists() and note.read_text() for note in notes):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(stop)
+    process.communicate(timeout=15)
+    assert process.returncode != 0
+    deadline = time.monotonic() + 10
+    while any(_alive(note.read_text()) for note in notes) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(_alive(note.read_text()) for note in notes)
+
+
+def test_auto_is_every_core():
+    assert worker_count("auto") >= 1
+    assert worker_count(3) == 3

@@ -1,0 +1,96 @@
+"""``params.yaml`` is read strictly: every fault at once, each with its line."""
+
+from pathlib import Path
+
+import pytest
+
+from shearbench.errors import InputError
+from shearbench.params import load
+
+REPOSITORY = Path(__file__).parents[1]
+TEXT = (REPOSITORY / "params.yaml").read_text()
+
+
+def _load(tmp_path, text):
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    return load(path)
+
+
+def _changed(old, new):
+    assert TEXT.count(old) >= 1, old
+    return TEXT.replace(old, new, 1)
+
+
+def _last_line(old, new):
+    return TEXT[: TEXT.index(old)].count("\n") + 1 + new.count("\n")
+
+
+def test_the_default_compares_four_networks_on_two_datasets():
+    params = load(REPOSITORY / "params.yaml")
+    assert set(params.datasets) == {"mnist", "mechanical"}
+    assert set(params.models) == {"mlp", "cnn2", "cnn3", "resnet18"}
+    assert len(params.cells) == 8
+    assert params.cv.folds == 5
+
+
+def test_it_is_frozen():
+    params = load(REPOSITORY / "params.yaml")
+    with pytest.raises(ValueError, match="frozen"):
+        params.seed = 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("seed: 42", "seed: forty", "seed input should be a valid integer"),
+        ("seed: 42", "seed: 42\nsead: 1", "sead is not a parameter"),
+        ("seed: 42", "seed: 42\nseed: 43", "seed is given twice"),
+        ("folds: 5", "folds: 1", "cv.folds input should be greater than or equal to 2; got 1"),
+        ("folds: 5, ", "", "cv.folds is missing"),
+        ("batch: 100", "batch: 1", "batch input should be greater than or equal to 2; got 1"),
+        ("learning_rate: 1.0e-3", "learning_rate: 0.0", "learning_rate input should be greater than 0"),
+        ("learning_rate: 1.0e-3", "learning_rate: .nan", "learning_rate input should be a finite number"),
+        ("learning_rate: 1.0e-3", "learning_rate: 1.0e+400", "learning_rate input should be a finite number"),
+        ("epochs: 20", "epochs: 0", "epochs input should be greater than or equal to 1"),
+        ("epochs: 20", "epochs: 2.5", "epochs input should be a valid integer"),
+        ("step: 5", "step: 11", "datasets.mechanical.step must be 1 to 10 for shear; got 11"),
+        ("load: shear", "load: twist", "load input should be 'uniaxial', 'shear', 'equibiaxial' or 'confined'"),
+        ("architecture: cnn2", "architecture: cnn9", "models.cnn2.architecture must be one of"),
+        ("kind: bundled", "kind: bundle", "sources.mnist"),
+        ("{dataset: mnist, model: mlp}", "{dataset: mnist, model: mlq}", "cells.mnist-mlp.model must be one of models"),
+        ("mnist-mlp: ", "mnist-mlq: ", "cells.mnist-mlq must be called mnist-mlp"),
+        ("tuning: {dataset: mechanical", "tuning: {dataset: mechanic", "tuning.dataset must be one of datasets"),
+        ("learning_rate: [1.0e-4, 1.0e-2]", "learning_rate: [1.0e-2, 1.0e-4]", "must be two numbers 0 < low <= high"),
+        ("  mnist:      {", "  ../mnist:      {", "datasets.../mnist"),
+    ],
+)
+def test_a_fault_names_its_parameter_its_rule_and_its_line(tmp_path, old, new, message):
+    text = _changed(old, new)
+    with pytest.raises(InputError) as caught:
+        _load(tmp_path, text)
+    fault = next(line for line in str(caught.value).splitlines() if message in line)
+    assert fault.startswith(f"- line {_last_line(old, new)}:"), fault
+
+
+def test_all_faults_come_at_once(tmp_path):
+    text = _changed("folds: 5", "folds: 1").replace("seed: 42", "seed: x").replace("epochs: 20", "epochs: 0")
+    with pytest.raises(InputError, match=r"3 fault\(s\)") as caught:
+        _load(tmp_path, text)
+    assert len(str(caught.value).splitlines()) == 4
+
+
+def test_missing_broken_and_hostile_files(tmp_path):
+    with pytest.raises(InputError, match="missing"):
+        load(tmp_path / "nowhere.yaml")
+    for text in ("seed: [", "- a list", "", "seed: !!python/object/apply:os.system ['touch canary']"):
+        with pytest.raises(InputError):
+            _load(tmp_path, text)
+    assert not (tmp_path / "canary").exists()
+
+
+def test_every_profile_is_whole():
+    profiles = sorted((REPOSITORY / "profiles").glob("*.yaml"))
+    assert "full" in {path.stem for path in profiles}
+    for path in profiles:
+        assert load(path).cells.keys() == load(REPOSITORY / "params.yaml").cells.keys()
