@@ -80,7 +80,7 @@ def make_folds(
         smallest = int(sizes.argmin())
         raise InputError(
             f"cv.folds must be at most the number of distinct images of the smallest class, "
-            f"but class {classes[smallest]} has {sizes[smallest]} and cv.folds is {folds}; lower it in params.yaml"
+            f"but class {classes[smallest]} has {sizes[smallest]} and cv.folds is {folds}; lower it"
         )
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed % _SKLEARN_SEEDS)
     dealt = np.full(len(first), -1, np.int64)
