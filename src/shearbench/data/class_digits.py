@@ -1,0 +1,242 @@
+"""Digits of a class, as ``digit-group-member.png``: the stand-in class, or a folder of the user.
+
+The stand-in is not a class: it is scikit-learn's ``load_digits`` (real handwriting, 8x8) drawn at 28x28 in
+ten styles, one a group, white on black like MNIST. Planted in it, and listed in ``truth.csv``: a few almost
+black images, and two groups that copied digits from MNIST. All drawing is integer arithmetic, so every
+machine draws the same bytes.
+"""
+
+import csv
+import hashlib
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shearbench.data import png
+from shearbench.data.config import BundledMnist, ClassFolder, StandInClass
+from shearbench.data.dataset import CLASSES, SIDE
+from shearbench.data.mnist import Pair
+from shearbench.data.mnist import collect as collect_mnist
+from shearbench.errors import InputError
+
+Image = NDArray[np.uint8]
+
+TRUTH = "truth.csv"
+TRUTH_COLUMNS = ("file", "digit", "group", "member", "style", "planted", "source")
+MEMBERS = 4
+NAME = re.compile(r"([0-9])-([1-9][0-9]{0,3})-([1-9][0-9]{0,3})\.png", re.ASCII)
+_LITTER = {"thumbs.db", "desktop.ini"}
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a group draws: all lengths in pixels of the 28x28 image."""
+
+    name: str
+    size: int = 20
+    """Side of the square that the 8x8 original fills."""
+    slant: int = 0
+    """Sixteenths of a pixel to the right for each pixel up."""
+    offset: tuple[int, int] = (0, 0)
+    """Right and down."""
+    threshold: int = 70
+    """Grey value below which ink is dropped: a higher one leaves thinner strokes."""
+    grow: int = 0
+    """Pixels that are added around every stroke."""
+    ink: int = 255
+    """Grey value of full ink."""
+    paper: int = 0
+    """Grey value of the background, textured if it is not black."""
+    copies: int = 0
+    """How many members copied from MNIST, the first ones."""
+    moved: tuple[int, int] = (0, 0)
+    """Right and down, how far a copy was moved to hide that it is one."""
+
+
+STYLES = (
+    Style("plain"),
+    Style("thick", grow=1, threshold=40),
+    Style("thin", threshold=125),
+    Style("copied", copies=MEMBERS),
+    Style("slanted", slant=7),
+    Style("small", size=12),
+    Style("faint", ink=70),
+    Style("off-centre", size=16, offset=(6, -5)),
+    Style("partly copied", copies=MEMBERS // 2, moved=(1, 1)),
+    Style("grey background", paper=90),
+)
+ALMOST_BLACK = frozenset({(2, 1, 3), (7, 3, 1), (4, 5, 2), (0, 7, 4), (9, 8, 1), (5, 10, 2)})
+"""Digit, group and member of the images that show next to nothing."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One image of the stand-in class and the truth about it."""
+
+    digit: int
+    group: int
+    member: int
+    image: Image
+    planted: str
+    """``none``, ``almost_black`` or ``mnist_copy``."""
+    source: str
+
+    @property
+    def file(self) -> str:
+        """The name of its file."""
+        return f"{self.digit}-{self.group}-{self.member}.png"
+
+
+def collect(source: StandInClass | ClassFolder, base: Path) -> dict[str, bytes]:
+    """Return the files of ``data/class_digits``: name -> content.
+
+    Args:
+        source: what ``sources.class_digits`` of ``params.yaml`` says.
+        base: the folder that a relative ``path`` starts from.
+
+    Raises:
+        InputError: listing every file of the user's folder that is no PNG or is named against the rule.
+    """
+    if isinstance(source, ClassFolder):
+        return _from_folder(base / Path(source.path).expanduser())
+    drawings = list(draw_class())
+    files = {drawing.file: png.encode(drawing.image) for drawing in drawings}
+    return {**files, TRUTH: _truth(drawings).encode()}
+
+
+def draw_class() -> Iterator[Drawing]:
+    """Draw the stand-in class, group by group: 10 groups of 4 members with 10 digits each."""
+    from sklearn.datasets import load_digits  # its data is needed here alone
+
+    originals = load_digits()
+    handwriting = originals.images.astype(np.int64), originals.target
+    mnist = collect_mnist(BundledMnist(kind="bundled"), Path())["train"]
+    for group, style in enumerate(STYLES, start=1):
+        for member in range(1, MEMBERS + 1):
+            for digit in range(CLASSES):
+                nth = (group - 1) * MEMBERS + member - 1  # the original of a class is used once
+                if member <= style.copies:
+                    yield _copy(mnist, style, (digit, group, member), nth)
+                else:
+                    yield _draw(handwriting, style, (digit, group, member), nth)
+
+
+def render(original: NDArray[np.int64], style: Style, jitter: tuple[int, int, int]) -> Image:
+    """Draw an 8x8 original, values 0 to 16, at 28x28 in a style.
+
+    Args:
+        original: (8, 8) int64.
+        style: how.
+        jitter: added to the style's slant, and to its offset right and down.
+    """
+    slant, right, down = jitter
+    grey = _enlarge(
+        original, style.size, style.slant + slant, (style.offset[0] + right, style.offset[1] + down)
+    )
+    ink = np.clip((grey - style.threshold) * 2, 0, 255)
+    for _ in range(style.grow):
+        ink = _grown(ink)
+    return (style.paper + ink * (style.ink - style.paper) // 255).astype(np.uint8)
+
+
+def _enlarge(
+    original: NDArray[np.int64], size: int, slant: int, offset: tuple[int, int]
+) -> NDArray[np.int64]:
+    """Sample an original bilinearly at the 28x28 pixel centres; grey values 0 to 255, int64.
+
+    Coordinates are whole 256ths of a pixel of the original. Doubled, ``2 c - 27`` is the signed distance of
+    column c from the centre of the image, which falls on 3.5 (896/256) of the original.
+    """
+    row, column = np.mgrid[0:SIDE, 0:SIDE].astype(np.int64)
+    down, right = 2 * row - (SIDE - 1) - 2 * offset[1], 2 * column - (SIDE - 1) - 2 * offset[0]
+    y = (down * 8 * 128) // size + 896
+    x = ((16 * right + slant * down) * 8 * 8) // size + 896
+    padded = np.pad(original, 2)
+    y, x = np.clip(y + 512, 0, 11 * 256 - 1), np.clip(x + 512, 0, 11 * 256 - 1)
+    i, j, v, u = y >> 8, x >> 8, y & 255, x & 255
+    above = padded[i, j] * (256 - u) + padded[i, j + 1] * u
+    below = padded[i + 1, j] * (256 - u) + padded[i + 1, j + 1] * u
+    grey: NDArray[np.int64] = (above * (256 - v) + below * v) * 255 // (16 * 65536)
+    return grey
+
+
+def _grown(ink: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give each pixel the largest value among itself and its four neighbours."""
+    padded = np.pad(ink, 1)
+    neighbours = padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]
+    grown: NDArray[np.int64] = np.maximum.reduce([ink, *neighbours])
+    return grown
+
+
+def _draw(
+    handwriting: tuple[NDArray[np.int64], NDArray[np.int64]],
+    style: Style,
+    who: tuple[int, int, int],
+    nth: int,
+) -> Drawing:
+    digit, group, member = who
+    index = int(np.flatnonzero(handwriting[1] == digit)[nth])
+    bits = _bits(f"{digit}-{group}-{member}")
+    jitter = bits[0] % 5 - 2, bits[1] % 3 - 1, bits[2] % 3 - 1
+    image = render(handwriting[0][index], style, jitter)
+    if style.paper:  # grain and a shadow that grows to the right, as on a photograph of paper
+        grain = np.frombuffer(bits[3 : 3 + SIDE * SIDE], np.uint8).reshape(SIDE, SIDE) >> 5
+        image = np.clip(image.astype(np.int64) + grain - np.arange(SIDE), 0, 255).astype(np.uint8)
+    dark = who in ALMOST_BLACK
+    if dark:
+        image = image // 32
+    return Drawing(digit, group, member, image, "almost_black" if dark else "none", f"load_digits {index}")
+
+
+def _copy(mnist: Pair, style: Style, who: tuple[int, int, int], nth: int) -> Drawing:
+    images, labels = mnist
+    index = int(np.flatnonzero(labels == who[0])[nth])
+    right, down = style.moved
+    image = np.zeros_like(images[index])
+    image[down:, right:] = images[index][: SIDE - down, : SIDE - right]
+    return Drawing(*who, image, "mnist_copy", f"mnist bundled train {index}")
+
+
+def _bits(name: str) -> bytes:
+    """Return bytes that belong to a name: the same everywhere, unlike a library's random streams."""
+    return hashlib.shake_128(f"shearbench/class_digits/1/{name}".encode()).digest(3 + SIDE * SIDE)
+
+
+def _truth(drawings: list[Drawing]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(TRUTH_COLUMNS)
+    for d in drawings:
+        style = STYLES[d.group - 1].name
+        writer.writerow((d.file, d.digit, d.group, d.member, style, d.planted, d.source))
+    return text.getvalue()
+
+
+def _from_folder(folder: Path) -> dict[str, bytes]:
+    """Read the user's files; hidden files and the litter of file managers are passed over."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder; correct sources.class_digits.path in params.yaml")
+    names = sorted(path.name for path in folder.iterdir())
+    names = [name for name in names if not name.startswith(".") and name.lower() not in _LITTER]
+    if not names:
+        raise InputError(f"{folder} is empty; correct sources.class_digits.path in params.yaml")
+    faults = {name: fault for name in names if (fault := _fault_in(folder / name)) is not None}
+    if faults:
+        listed = "\n".join(f"- {name!r} {fault}" for name, fault in faults.items())
+        raise InputError(f"{folder} has {len(faults)} of {len(names)} files to mend or remove:\n{listed}")
+    return {name: (folder / name).read_bytes() for name in names}
+
+
+def _fault_in(path: Path) -> str | None:
+    if path.is_symlink() or not path.is_file():
+        return "is not a plain file"
+    if NAME.fullmatch(path.name) is None:
+        return (
+            "is not named digit-group-member.png (digit 0 to 9, group and member from 1), such as 7-2-4.png"
+        )
+    return png.fault_in(path)
