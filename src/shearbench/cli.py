@@ -32,6 +32,7 @@ app = typer.Typer(
 
 PIPELINE = "Pipeline"
 RESULTS = "Results"
+STAGE_HELP = "prepare, simulate, datasets, explore, train, evaluate, compare or report."
 CELL_HELP = "A cell of params.yaml for train and evaluate, a dataset for explore; none for the others."
 
 
@@ -85,7 +86,7 @@ def _params() -> "Params":
 @app.command(rich_help_panel=PIPELINE)
 @_explained
 def data(
-    adopt: Annotated[bool, typer.Option(help="Replace data/ by what params.yaml now says, and record its hash.")] = False,
+    adopt: Annotated[bool, typer.Option(help="Take what params.yaml says into data/, and record its hash.")] = False,
 ) -> None:
     """Make data/ from the sources in params.yaml, and check it against the hash in data.dvc.
 
@@ -107,13 +108,14 @@ def check() -> None:
     for cell in params.cells.values():
         model, dataset = params.models[cell.model], params.datasets[cell.dataset]
         build(model.architecture, channels=dataset.channels, width=model.width, options=model.options, seed=0)
-    print(f"params.yaml: {len(params.datasets)} datasets, {len(params.models)} models, {len(params.cells)} cells; all right")
+    counts = f"{len(params.datasets)} datasets, {len(params.models)} models, {len(params.cells)} cells"
+    print(f"params.yaml is all right: {counts}")
 
 
 @app.command(rich_help_panel=PIPELINE)
 @_explained
 def stage(
-    name: Annotated[str, typer.Argument(help="prepare, simulate, datasets, explore, train, evaluate, compare or report.")],
+    name: Annotated[str, typer.Argument(help=STAGE_HELP)],
     of: Annotated[str | None, typer.Argument(metavar="[CELL]", help=CELL_HELP)] = None,
 ) -> None:
     """Run one stage of dvc.yaml as `dvc repro` does, whatever its state.

@@ -36,7 +36,7 @@ class Model(Strict):
 
     architecture: str
     width: Annotated[float, Field(gt=0)]
-    options: dict[str, int | float | str | bool] = {}
+    options: dict[str, int | float | str | bool]
     recipe: Recipe
     search: Search
 

@@ -23,7 +23,11 @@ def main(params: Params, root: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for load, steps in steps_of(params).items():
             fields = simulate_dataset(
-                digits["images"], load=load, steps=steps, shard_folder=build / "shards", workers=params.execution.workers
+                digits["images"],
+                load=load,
+                steps=steps,
+                shard_folder=build / "shards",
+                workers=params.execution.workers,
             )
             write_npz(folder / f"{load}.npz", {"ids": digits["ids"], **fields.arrays()})
             write_json(folder / f"{load}.json", fields.card())

@@ -1,0 +1,156 @@
+"""The whole pipeline, small, in a temporary clone: ``dvc repro`` with the real DVC and MLflow.
+
+It runs twice: the second time does nothing; after a change to one model's recipe, exactly that model's stages and what
+follows run again.
+"""
+
+import csv
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from shearbench.data import idx
+from shearbench.seeds import generator_for
+
+REPOSITORY = Path(__file__).parents[1]
+MODELS = ("mlp", "cnn2")
+TRAIN, TEST = 240, 80
+
+
+def _run(folder, *command, status=0):
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DVC_NO_ANALYTICS": "1",
+    }
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=500)
+    assert done.returncode == status, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def _copy_repository(folder):
+    listed = subprocess.run(
+        ["git", "-C", REPOSITORY, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        if (REPOSITORY / name).is_file() and name not in ("dvc.lock",):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / name, folder / name)
+
+
+def _write_digits(folder):
+    """Ten shapes that a network learns at once: a bar whose place says the class, with noise, as IDX files."""
+    generator = generator_for("tests", "pipeline", "digits")
+    for prefix, count in (("train", TRAIN), ("t10k", TEST)):
+        labels = np.arange(count) % 10
+        images = generator.integers(0, 60, (count, 28, 28))
+        for image, label in zip(images, labels, strict=True):
+            image[4:24, 2 + 2 * label : 5 + 2 * label] = 220 + generator.integers(0, 30)
+        (folder / f"{prefix}-images-idx3-ubyte").write_bytes(idx.encode(images.astype(np.uint8)))
+        (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(idx.encode(labels.astype(np.uint8)))
+
+
+def _shrink(params, digits):
+    params["sources"]["mnist"] = {"kind": "path", "path": str(digits)}
+    params["models"] = {name: params["models"][name] for name in MODELS}
+    for model in params["models"].values():
+        model["width"] = 0.25
+        model["recipe"].update(epochs=2, batch=20)
+    params["cells"] = {name: cell for name, cell in params["cells"].items() if cell["model"] in MODELS}
+    params["cv"]["folds"] = 2
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("a clone")  # with a space in its name, as users have
+    _copy_repository(folder)
+    digits = tmp_path_factory.mktemp("digits")
+    _write_digits(digits)
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    _shrink(params, digits)
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    _run(folder, "git", "init", "-q")
+    _run(folder, "git", "add", "-A")
+    _run(folder, "git", "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-qm", "start")
+    refused = _run(folder, "shearbench", "data", status=2)
+    assert "--adopt" in refused
+    _run(folder, "shearbench", "data", "--adopt")
+    return folder
+
+
+def _stages_run(output):
+    return set(re.findall(r"Running stage '([^']+)'", output))
+
+
+@pytest.fixture(scope="module")
+def first_run(clone):
+    return _run(clone, "dvc", "repro")
+
+
+def test_every_stage_runs_and_the_table_is_complete(clone, first_run):
+    cells = [f"{dataset}-{model}" for dataset in ("mnist", "mechanical") for model in MODELS]
+    expected = {"prepare", "simulate", "datasets", "explore@mnist", "explore@mechanical", "compare", "report"}
+    expected |= {f"{stage}@{cell}" for stage in ("train", "evaluate") for cell in cells}
+    assert _stages_run(first_run) == expected
+    rows = list(csv.DictReader((clone / "reports" / "comparison.csv").open()))
+    assert {f"{row['dataset']}-{row['model']}" for row in rows} == set(cells)
+    assert list(rows[0])[:10] == [
+        *("dataset", "model", "cv_accuracy_mean", "cv_accuracy_sd", "test_accuracy_mean", "test_accuracy_sd"),
+        *("folds", "parameters", "seconds_per_fold", "accuracy_drop"),
+    ]
+    assert {row["folds"] for row in rows} == {"2"}
+    assert all(0 <= float(row["test_accuracy_mean"]) <= 1 for row in rows)
+    mnist_mlp = next(row for row in rows if (row["dataset"], row["model"]) == ("mnist", "mlp"))
+    assert float(mnist_mlp["test_accuracy_mean"]) > 0.3, "a network that learns nothing from bars is broken"
+    assert "<html" in (clone / "reports" / "index.html").read_text()
+
+
+def test_mlflow_has_a_parent_for_each_cell_with_folds_and_an_evaluation(clone, first_run):
+    with sqlite3.connect(f"file:{clone / 'mlruns' / 'mlflow.db'}?mode=ro", uri=True) as database:
+        parents = database.execute(
+            "select name from runs where run_uuid not in (select run_uuid from tags where key = 'mlflow.parentRunId')"
+        ).fetchall()
+        children = database.execute("select count(*) from tags where key = 'mlflow.parentRunId'").fetchone()[0]
+        (champions,) = database.execute(
+            "select count(*) from registered_model_aliases where alias = 'champion'"
+        ).fetchone()
+    database.close()
+    assert sorted(name for (name,) in parents) == ["mechanical-cnn2", "mechanical-mlp", "mnist-cnn2", "mnist-mlp"]
+    assert children == 4 * (2 + 1)
+    assert champions == 2
+
+
+def test_a_second_run_does_nothing(clone, first_run):
+    assert _stages_run(_run(clone, "dvc", "repro")) == set()
+
+
+def test_a_changed_recipe_runs_that_model_and_what_follows(clone, first_run):
+    params = yaml.safe_load((clone / "params.yaml").read_text())
+    params["models"]["cnn2"]["recipe"]["learning_rate"] = 0.002
+    (clone / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    cells = ("mnist-cnn2", "mechanical-cnn2")
+    expected = {"compare", "report"} | {f"{stage}@{cell}" for stage in ("train", "evaluate") for cell in cells}
+    assert _stages_run(_run(clone, "dvc", "repro")) == expected
+
+
+def test_changed_raw_data_stops_the_pipeline(clone, first_run):
+    path = clone / "data" / "mnist" / "t10k-labels-idx1-ubyte"
+    original = path.read_bytes()
+    path.write_bytes(original[:-1] + bytes([(original[-1] + 1) % 10]))
+    output = _run(clone, "dvc", "repro", status=255)
+    assert "--adopt" in output
+    assert "Traceback" not in output
+    path.write_bytes(original)
+    assert _stages_run(_run(clone, "dvc", "repro")) == set()
