@@ -1,7 +1,18 @@
-"""Finite elements on arrays: the simulator of Mechanical MNIST. See simulation.py, and docs/mechanics.md for the derivation."""
+"""Finite elements on arrays: the simulator of Mechanical MNIST.
+
+The door is simulation.py; docs/mechanics.md derives what is solved, in the notation of the code.
+"""
 
 from shearbench.mechanics.loads import LOADS, displacements_of
 from shearbench.mechanics.newton import NotConverged
 from shearbench.mechanics.simulation import LOAD_STEPPING, SOLVER_VERSION, Fields, simulate
 
-__all__ = ["LOADS", "LOAD_STEPPING", "SOLVER_VERSION", "Fields", "NotConverged", "displacements_of", "simulate"]
+__all__ = [
+    "LOADS",
+    "LOAD_STEPPING",
+    "SOLVER_VERSION",
+    "Fields",
+    "NotConverged",
+    "displacements_of",
+    "simulate",
+]

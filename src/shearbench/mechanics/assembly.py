@@ -1,7 +1,8 @@
-"""Sums over the elements of the block, compiled: energy, internal forces, tangent times vector, element tangents.
+"""Sums over the elements of the block, compiled: energy, internal forces, tangent times vector.
 
-Elements are taken in packs of `PACK` laid side by side in memory, so that the innermost loops run over elements and
-become vector instructions. No fast-math: a sample gives the same bits whatever was computed before it.
+Elements are taken in packs of `PACK` laid side by side in memory, so that the innermost loops run over
+elements and become vector instructions. No fast-math: a sample gives the same bits whatever was computed
+before it.
 
 Nodal fields are (nodes, 2); `connectivity` is (9, elements); mu and lam are (elements,). H_iJ = du_i/dX_J.
 """
@@ -62,10 +63,7 @@ def _add_divergence(p, q, count, fe):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def strain_energy(u, connectivity, mu, lam):  # type: ignore[no-untyped-def]
-    """Strain energy of the block per unit thickness, and the smallest det F over the Gauss points.
-
-    The energy is +inf where det F <= 0 anywhere: a line search never accepts such a state.
-    """
+    """Strain energy of the block per unit thickness; +inf where det F <= 0 (or is NaN) at a Gauss point."""
     elements = connectivity.shape[1]
     ue = np.empty((9, 2, PACK))
     h = np.empty((4, PACK))
@@ -110,7 +108,7 @@ def internal_forces(u, connectivity, mu, lam):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def linearise(u, connectivity, mu, lam):  # type: ignore[no-untyped-def]
-    """What the tangent at u needs of each Gauss point: (9, 6, elements), cof F (11, 12, 21, 22), then w g and w g'."""
+    """What the tangent at u needs of the Gauss points, (9, 6, elements): cof F 11, 12, 21, 22, w g, w g'."""
     elements = connectivity.shape[1]
     ue = np.empty((9, 2, PACK))
     h = np.empty((4, PACK))

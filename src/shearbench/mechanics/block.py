@@ -1,8 +1,8 @@
-"""The block: node numbering, connectivity, held degrees of freedom and the order of the band, for one shape and load.
+"""The block under a load: node numbers, connectivity, held degrees of freedom and the order of the band.
 
-A block of `height` x `width` pixels has (2 width + 1) x (2 height + 1) nodes, half a pixel apart, numbered column by
-column from the bottom left: node = ix (2 height + 1) + iy. A nodal field is an array (nodes, 2). Element e is the pixel
-in column e // height and, from the bottom, row e % height.
+A block of `height` x `width` pixels has (2 width + 1) x (2 height + 1) nodes, half a pixel apart, numbered
+column by column from the bottom left: node = ix (2 height + 1) + iy. A nodal field is an array (nodes, 2).
+Element e is the pixel in column e // height and, from the bottom, row e % height.
 """
 
 from dataclasses import dataclass
@@ -22,10 +22,15 @@ Ints = NDArray[np.int64]
 class Block:
     """What every sample of one shape under one load shares. Arrays are read-only by convention.
 
-    connectivity (9, elements) nodes of each element; free (nodes, 2) 1.0 where no support holds; lift (nodes, 2) the
-    homogeneous field for d = 1; grip (nodes, 2) 1.0 on the components that the top edge's support holds; position
-    (elements, 16) place in the band of each edge degree of freedom of an element, -1 where held; order (unknowns,) flat
-    degree of freedom of each place of the band; bandwidth: subdiagonals.
+    Attributes:
+        height, width: size in pixels.
+        connectivity: (9, elements) nodes of each element, in the order of element.NODES.
+        free: (nodes, 2) 1.0 where no support holds, else 0.0.
+        lift: (nodes, 2) the load's homogeneous field for d = 1.
+        grip: (nodes, 2) 1.0 on the components that the support of the top edge holds, else 0.0.
+        position: (elements, 16) place in the band of an element's edge degrees of freedom, -1 where held.
+        order: (unknowns,) flat degree of freedom of each place in the band.
+        bandwidth: number of diagonals above the main one.
     """
 
     height: int
@@ -60,7 +65,8 @@ def build_block(height: int, width: int, load: Load) -> Block:
 def _connectivity(height: int, width: int) -> Ints:
     column, row = np.divmod(np.arange(height * width), height)
     ax, ay = NODES.T
-    return (2 * column + ax[:, None]) * (2 * height + 1) + 2 * row + ay[:, None]
+    nodes: Ints = (2 * column + ax[:, None]) * (2 * height + 1) + 2 * row + ay[:, None]
+    return nodes
 
 
 def _band_order(connectivity: Ints, free: Floats) -> tuple[Ints, Ints]:

@@ -1,11 +1,11 @@
-"""The four published loads: which edges are held, in which component, how far they go, and the published displacements.
+"""The four published loads: what is held of which edge, how far it moves, and the published displacements.
 
 x points right and y up; the bottom edge of the block is the last row of the image. A load is the homogeneous
-deformation u = d (origin + gradient (x/width, y/height)), imposed on the components it holds of its edges; what it does
-not hold is free.
+deformation u = d (origin + gradient (x/width, y/height)), imposed on the components it holds of its edges;
+what it does not hold is free.
 
-Source: Lejeune (2020), "Mechanical MNIST: a benchmark dataset for mechanical metamodels", Extreme Mechanics Letters 36,
-100659, and the code published with it.
+Source: Lejeune (2020), "Mechanical MNIST: a benchmark dataset for mechanical metamodels", Extreme Mechanics
+Letters 36, 100659, and the code published with it.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ X, Y = 0, 1
 
 @dataclass(frozen=True)
 class Load:
-    """Held (edge, component) pairs; the homogeneous deformation per unit d; displacements in pixels, step 0 first."""
+    """Held (edge, component) pairs, the homogeneous deformation, the displacements of the steps in pixels."""
 
     held: tuple[tuple[Edge, int], ...]
     gradient: tuple[tuple[float, float], tuple[float, float]]
@@ -29,13 +29,14 @@ class Load:
 
 _CLAMPED_ENDS: tuple[tuple[Edge, int], ...] = (("bottom", X), ("bottom", Y), ("top", X), ("top", Y))
 _SLIDING_EDGES: tuple[tuple[Edge, int], ...] = (("bottom", Y), ("top", Y), ("left", X), ("right", X))
+_OUTWARDS = ((1.0, 0.0), (0.0, 1.0))
 _LONG_LIST = (0.0, 0.001, 0.01, 0.1, 0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0)
 _SHORT_LIST = (0.0, 0.001, 0.01, 0.1, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5)
 
 LOADS: dict[str, Load] = {
     "uniaxial": Load(_CLAMPED_ENDS, gradient=((0, 0), (0, 1)), origin=(0, 0), displacements=_LONG_LIST),
     "shear": Load(_CLAMPED_ENDS, gradient=((0, 1), (0, 0)), origin=(0, 0), displacements=_SHORT_LIST),
-    "equibiaxial": Load(_SLIDING_EDGES, gradient=((1, 0), (0, 1)), origin=(-0.5, -0.5), displacements=_LONG_LIST),
+    "equibiaxial": Load(_SLIDING_EDGES, gradient=_OUTWARDS, origin=(-0.5, -0.5), displacements=_LONG_LIST),
     "confined": Load(_SLIDING_EDGES, gradient=((0, 0), (0, -1)), origin=(0, 0), displacements=_SHORT_LIST),
 }
 

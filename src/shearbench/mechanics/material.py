@@ -4,8 +4,8 @@ The law (Lejeune 2020, Mechanical MNIST), with F the 3 x 3 deformation gradient,
 
     psi = mu/2 (F:F - 3 - 2 ln J) + lambda/2 ((J^2 - 1)/2 - ln J)
 
-Everything is written in the 2 x 2 displacement gradient H = F - I and in j = J - 1 = tr H + det H, because at the
-smallest published displacement (strain 4e-5) the textbook form loses half of its digits to cancellation:
+Everything is written in the 2 x 2 displacement gradient H = F - I and in j = J - 1 = tr H + det H, because at
+the smallest published displacement (strain 4e-5) the textbook form loses half of its digits to cancellation:
 
     F:F - 3 - 2 ln J   = H:H - 2 det H + 2 (j - ln(1 + j))
     (J^2 - 1)/2 - ln J = j^2/2 + (j - ln(1 + j))
@@ -50,11 +50,14 @@ def energy_density(h11, h12, h21, h22, mu, lam):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def stress(h11, h12, h21, h22, mu, lam):  # type: ignore[no-untyped-def]
-    """First Piola-Kirchhoff stress P = dpsi/dF = mu (F - cof F / J) + lambda/2 (J - 1/J) cof F, as P11, P12, P21, P22."""
+    """First Piola-Kirchhoff stress dpsi/dF as P11, P12, P21, P22.
+
+    P = mu (F - cof F / J) + lambda/2 (J - 1/J) cof F, cof F = I + cof H, cof H = [[h22, -h21], [-h12, h11]].
+    """
     j = h11 + h22 + h11 * h22 - h12 * h21
     a = mu / (1.0 + j)
     b = 0.5 * lam * j * (2.0 + j) / (1.0 + j)
-    # F - cof F / J = (H - cof H + j F) / J, where cof H = [[h22, -h21], [-h12, h11]]: no difference of near ones.
+    # F - cof F / J = (H - cof H + j F) / J, which takes no difference of two numbers near one
     return (
         a * (h11 - h22 + j * (1.0 + h11)) + b * (1.0 + h22),
         a * (h12 + h21 + j * h12) - b * h21,
@@ -67,8 +70,8 @@ def stress(h11, h12, h21, h22, mu, lam):  # type: ignore[no-untyped-def]
 def tangent_factors(j, mu, lam):  # type: ignore[no-untyped-def]
     """The two scalars g, g' of the tangent dP = mu dF + g' (cof F : dF) cof F + g cof(dF).
 
-    P = mu F + g(J) cof F with g = lambda J / 2 - (mu + lambda/2) / J; in two dimensions cof is linear, so this is the
-    derivative of P and not an approximation.
+    P = mu F + g(J) cof F with g = lambda J / 2 - (mu + lambda/2) / J; in two dimensions cof is linear, so
+    this is the derivative of P and not an approximation.
     """
     inverse = 1.0 / (1.0 + j)
     bulk = (mu + 0.5 * lam) * inverse

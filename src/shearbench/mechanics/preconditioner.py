@@ -1,11 +1,12 @@
 """An approximate inverse of a tangent: centre nodes eliminated, then a single-precision band Cholesky factor.
 
-In: the state of a linearisation (assembly.linearise). Out: a `Factor` whose `solve` maps a nodal residual to a nodal
-correction, exact but for single-precision rounding at the state it was made of.
+In: the state of a linearisation (assembly.linearise). Out: a `Factor` whose `solve` maps a nodal residual to
+a nodal correction, exact but for single-precision rounding at the state it was made of.
 
-Each centre node meets one element only, so it goes out inside that element (static condensation): 2 of 8 unknowns less,
-and a band of 169 instead of 225 for the 28 x 28 block. LAPACK's band Cholesky takes no symbolic analysis and no ordering.
-Single precision halves its time; the conjugate gradients around it restore the lost digits.
+Each centre node meets one element only, so it goes out inside that element (static condensation): 2 of 8
+unknowns less, and a band of 169 instead of 225 for the 28 x 28 block. LAPACK's band Cholesky takes no
+symbolic analysis and no ordering. Single precision halves its time; the conjugate gradients around it restore
+the lost digits.
 """
 
 from dataclasses import dataclass
@@ -24,15 +25,22 @@ Singles = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Factor:
-    """Upper band Cholesky factor (bandwidth + 1, unknowns) and, per element, how the centre node follows its edges."""
+    """Upper band Cholesky factor, and how the centre node of each element follows its edges.
+
+    Attributes:
+        block: numbering.
+        band: (bandwidth + 1, unknowns) in LAPACK's storage.
+        coupling: (2, 16, elements) K_cc^-1 K_cb, c the centre and b the edges.
+        centre: (3, elements) K_cc^-1 as 11, 12, 22.
+    """
 
     block: Block
     band: Singles
-    coupling: Singles  # (2, 16, elements): K_cc^-1 K_cb
-    centre: Singles  # (3, elements): K_cc^-1 as 11, 12, 22
+    coupling: Singles
+    centre: Singles
 
     def solve(self, r: Floats) -> Floats:
-        """Correction z (nodes, 2) with K z = r on the free degrees of freedom, to single precision; zero on the held."""
+        """z (nodes, 2) with K z = r on the free degrees of freedom, in single precision; zero on the held."""
         block = self.block
         reduced = _restrict(r, self.coupling, block.connectivity)
         edges, info = lapack.spbtrs(self.band, reduced.reshape(-1)[block.order].astype(np.float32))
@@ -50,7 +58,7 @@ def factorise(state: Floats, block: Block, mu: Floats) -> Factor | None:
     coupling = np.empty((2, 16, elements), dtype=np.float32)
     centre = np.empty((3, elements), dtype=np.float32)
     _assemble_band(state, mu, block.position, band, coupling, centre)
-    # the rows of `band` are the columns that LAPACK wants: its transpose is Fortran-ordered and is overwritten in place
+    # rows of `band` are LAPACK's columns: the transpose is in Fortran's order and is overwritten in place
     factor, info = lapack.spbtrf(band.T, lower=0, overwrite_ab=1)
     if info != 0 or not np.isfinite(centre).all():
         return None
@@ -74,7 +82,10 @@ def _assemble_band(state, mu, position, band, coupling, centre):  # type: ignore
 
 @njit(cache=True)
 def _tangent_moduli(state, mu, q, first, count, moduli):  # type: ignore[no-untyped-def]
-    """A_iJkL = mu d_ik d_JL + g' c_iJ c_kL + g d(cof F)_iJ/dF_kL, weighted: xx (11, 12, 22), yy, xy (11, 12, 21, 22)."""
+    """A_iJkL = mu d_ik d_JL + g' c_iJ c_kL + g d(cof F)_iJ/dF_kL, times the weight of the Gauss point.
+
+    moduli (10, PACK): ik = 11 (JL = 11, 12, 22), ik = 22 (the same), ik = 12 (JL = 11, 12, 21, 22).
+    """
     for e in range(count):
         c11 = state[q, 0, first + e]
         c12 = state[q, 1, first + e]
@@ -97,7 +108,7 @@ def _tangent_moduli(state, mu, q, first, count, moduli):  # type: ignore[no-unty
 
 @njit(cache=True)
 def _add_stiffness(moduli, q, count, ke):  # type: ignore[no-untyped-def]
-    """Add one Gauss point to the element matrices ke (18, 18, PACK), rows 2a + i; blocks on and below the diagonal."""
+    """Add a Gauss point to the element matrices ke (18, 18, PACK), row 2a + i; node blocks a >= b only."""
     for a in range(9):
         for b in range(a + 1):
             xx = np.float32(GRADIENTS[q, a, 0] * GRADIENTS[q, b, 0])
@@ -105,11 +116,13 @@ def _add_stiffness(moduli, q, count, ke):  # type: ignore[no-untyped-def]
             yx = np.float32(GRADIENTS[q, a, 1] * GRADIENTS[q, b, 0])
             yy = np.float32(GRADIENTS[q, a, 1] * GRADIENTS[q, b, 1])
             for e in range(count):
+                both = xx * moduli[6, e] + yy * moduli[9, e]
                 ke[2 * a, 2 * b, e] += xx * moduli[0, e] + (xy + yx) * moduli[1, e] + yy * moduli[2, e]
-                ke[2 * a + 1, 2 * b + 1, e] += xx * moduli[3, e] + (xy + yx) * moduli[4, e] + yy * moduli[5, e]
-                diagonal = xx * moduli[6, e] + yy * moduli[9, e]
-                ke[2 * a, 2 * b + 1, e] += diagonal + xy * moduli[7, e] + yx * moduli[8, e]
-                ke[2 * a + 1, 2 * b, e] += diagonal + yx * moduli[7, e] + xy * moduli[8, e]
+                ke[2 * a, 2 * b + 1, e] += both + xy * moduli[7, e] + yx * moduli[8, e]
+                ke[2 * a + 1, 2 * b, e] += both + yx * moduli[7, e] + xy * moduli[8, e]
+                ke[2 * a + 1, 2 * b + 1, e] += (
+                    xx * moduli[3, e] + (xy + yx) * moduli[4, e] + yy * moduli[5, e]
+                )
 
 
 @njit(cache=True)

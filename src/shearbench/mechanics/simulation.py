@@ -1,8 +1,8 @@
 """Bitmaps in, displacement fields out: the one door of the finite element simulator.
 
-In: uint8 bitmaps (n, height, width), a load and its displacements. Out: `Fields`. Every sample is solved by itself, in
-double precision and one thread, so its numbers depend on nothing but its own bitmap, the load and the displacement:
-not on the other samples, their order, or the other displacements asked for.
+In: uint8 bitmaps (n, height, width), a load and its displacements. Out: `Fields`. Every sample is solved by
+itself, in double precision and one thread, so its numbers depend on nothing but its own bitmap, the load and
+the displacement: not on the other samples, their order, or the other displacements asked for.
 
     from shearbench.mechanics import simulate
     fields = simulate(bitmaps, load="shear", displacements=[0.0, 1.0])
@@ -18,14 +18,15 @@ from numpy.typing import NDArray
 
 from shearbench.errors import InputError
 from shearbench.mechanics.block import Block, Floats, build_block
+from shearbench.mechanics.element import CENTRE
 from shearbench.mechanics.loads import load_named
 from shearbench.mechanics.material import lame_parameters, young_modulus
 from shearbench.mechanics.newton import Equilibrium, NotConverged, Sample, reach, undeformed
 
 SOLVER_VERSION = 1  # raise it when a change of the solver changes its results
 LOAD_STEPPING = (
-    "d is reached in one step from the waypoint below it; waypoints stand every 1/14 of the height (2 pixels), each reached "
-    "from the one below, the first from rest; a step that fails is halved"
+    "waypoints every 1/14 of the height (2 pixels), the first from rest, each from the one below; "
+    "d in one step from the waypoint below it; a step that fails is halved"
 )
 _WAYPOINTS_PER_HEIGHT = 14
 
@@ -37,11 +38,12 @@ class Fields:
     Attributes:
         load: name of the load.
         displacements: imposed displacement d of each step.
-        displacement: (n, steps, 2, height, width) displacement (u_x, u_y) at the pixel centres, in image orientation:
-            row 0 is the top of the block. u_x points to the right, u_y *up*, against the direction of the rows.
+        displacement: (n, steps, 2, height, width) displacement (u_x, u_y) at the pixel centres, in image
+            orientation: row 0 is the top of the block. u_x points to the right, u_y *up*, against the
+            direction of the rows.
         strain_energy: (n, steps) per unit thickness, in (unit of E) pixel^2; zero at rest.
-        reaction: (n, steps, 2) force (x, y) with which the support of the top edge pulls at the block, per unit
-            thickness, in (unit of E) pixel; zero in a component that this support leaves free.
+        reaction: (n, steps, 2) force (x, y) with which the support of the top edge pulls at the block, per
+            unit thickness, in (unit of E) pixel; zero in a component that this support leaves free.
         converged: (n, steps) False where no equilibrium was found; the values there are NaN.
     """
 
@@ -62,21 +64,22 @@ def simulate(
     shape: tuple[int, int] = (28, 28),
     advance: Callable[[int], None] = lambda _: None,
 ) -> Fields:
-    """Solve the finite elasticity of every bitmap: each pixel a unit square, E = value/255 * 99 + 1, nu = 0.3.
+    """Solve the finite elasticity of every bitmap under one load, at each of the displacements.
 
-    Plane strain, compressible neo-Hookean (material.py), one 9-node quadratic element with 3 x 3 Gauss points a pixel.
-    Loads and their published displacements: loads.py. Equilibrium: free residual below 1e-9 of the support forces.
+    Each pixel is a unit square of compressible neo-Hookean material (material.py), E = value/255 * 99 + 1,
+    nu = 0.3, plane strain; one 9-node quadratic element a pixel with 3 x 3 Gauss points. Loads and published
+    displacements: loads.py. Converged: the free residual is below 1e-9 of the forces of the supports.
 
     Args:
         bitmaps: uint8, (n, height, width), n >= 1; row 0 is the top of the block.
         load: "uniaxial", "shear", "equibiaxial" or "confined".
-        displacements: imposed d in pixels, each 0 <= d < height; `displacements_of(load)` is the published list.
-        failures: what a sample without equilibrium does: "raise" stops, "record" leaves NaN and converged = False.
-        shape: (height, width) that bitmaps must have; other than 28 x 28 only to study refinement or other blocks.
+        displacements: imposed d in pixels, 0 <= d < height; `displacements_of(load)` is the published list.
+        failures: on a sample without equilibrium, "raise" stops; "record" leaves NaN, converged = False.
+        shape: (height, width) of the bitmaps; other than 28 x 28 to study refinement or other blocks.
         advance: called with 1 after each sample.
 
     Raises:
-        InputError: on input that breaks one of the rules above (a ValueError; it names parameter, rule and value).
+        InputError: (a ValueError) on input that breaks a rule above; it names parameter, rule and value.
         NotConverged: a sample found no equilibrium; the message has its index, the load and the displacement.
     """
     _check_bitmaps(bitmaps, shape)
@@ -86,47 +89,45 @@ def simulate(
     block = build_block(*shape, load_named(load))
     fields = _empty_fields(len(bitmaps), load, tuple(float(d) for d in displacements), shape)
     for index, bitmap in enumerate(bitmaps):
-        sample = Sample(block, *lame_parameters(_element_moduli(bitmap)))
-        for step, result in _follow(sample, fields.displacements):
+        for d, result in _path(_sample_of(bitmap, block), fields.displacements):
+            steps = [step for step, asked in enumerate(fields.displacements) if asked == d]
             if isinstance(result, Equilibrium):
-                _store(fields, index, step, result)
-            elif failures == "raise":
-                raise NotConverged(f"sample {index}, load {load}, d = {displacements[step]:g}: {result}") from result
+                _store(fields, index, steps, result)
+            elif steps and failures == "raise":
+                raise NotConverged(f"sample {index}, load {load}, d = {d:g}: {result}") from result
         advance(1)
     return fields
 
 
-def _follow(sample: Sample, displacements: Sequence[float]) -> Iterator[tuple[int, Equilibrium | NotConverged]]:
-    """(step, its equilibrium or why there is none), in ascending order of displacement."""
+def _path(
+    sample: Sample, displacements: Sequence[float]
+) -> Iterator[tuple[float, Equilibrium | NotConverged]]:
+    """Each waypoint and each displacement in ascending order, with its equilibrium or why there is none.
+
+    Every d starts from the last waypoint below it, whatever else is asked for: same way, same bits.
+    """
     spacing = sample.block.height / _WAYPOINTS_PER_HEIGHT
-    waypoint, start = 0, undeformed(sample)
-    failure: NotConverged | None = None
-    for step in sorted(range(len(displacements)), key=displacements.__getitem__):
-        d = displacements[step]
+    waypoints = {spacing * k for k in range(1, math.ceil(max(displacements) / spacing))}
+    start = undeformed(sample)
+    for d in sorted(waypoints | set(displacements)):
         try:
-            if failure is None:
-                while waypoint < math.ceil(d / spacing) - 1:
-                    start = reach(start, spacing * (waypoint + 1))
-                    waypoint += 1
+            result = reach(start, d) if d > 0 else start
         except NotConverged as error:
-            failure = error
-        if failure is not None:
-            yield step, failure
+            yield d, error
             continue
-        try:
-            yield step, start if d == start.d else reach(start, d)
-        except NotConverged as error:
-            yield step, error
+        yield d, result
+        if d in waypoints:
+            start = result
 
 
-def _element_moduli(bitmap: NDArray[np.uint8]) -> Floats:
-    """Young's modulus of each element: pixels column by column from the bottom, the order of the block's elements."""
-    return young_modulus(bitmap[::-1].T.ravel())
+def _sample_of(bitmap: NDArray[np.uint8], block: Block) -> Sample:
+    """The block with the bitmap's moduli, pixels column by column from the bottom like its elements."""
+    return Sample(block, *lame_parameters(young_modulus(bitmap[::-1].T.ravel())))
 
 
 def _pixel_centres(block: Block, u: Floats) -> Floats:
-    """(2, height, width) of a nodal field, image orientation: the inverse of the order of `_element_moduli`."""
-    centres = u[block.connectivity[-1]].reshape(block.width, block.height, 2)
+    """(2, height, width) of a nodal field, image orientation; undoes the order of `_sample_of`."""
+    centres: Floats = u[block.connectivity[CENTRE]].reshape(block.width, block.height, 2)
     return centres.transpose(2, 1, 0)[:, ::-1]
 
 
@@ -142,12 +143,12 @@ def _empty_fields(n: int, load: str, displacements: tuple[float, ...], shape: tu
     )
 
 
-def _store(fields: Fields, index: int, step: int, equilibrium: Equilibrium) -> None:
+def _store(fields: Fields, index: int, steps: list[int], equilibrium: Equilibrium) -> None:
     sample, u = equilibrium.sample, equilibrium.u
-    fields.displacement[index, step] = _pixel_centres(sample.block, u)
-    fields.strain_energy[index, step] = sample.energy(u)
-    fields.reaction[index, step] = (sample.forces(u) * sample.block.grip).sum(axis=0)
-    fields.converged[index, step] = True
+    fields.displacement[index, steps] = _pixel_centres(sample.block, u)
+    fields.strain_energy[index, steps] = sample.energy(u)
+    fields.reaction[index, steps] = (sample.forces(u) * sample.block.grip).sum(axis=0)
+    fields.converged[index, steps] = True
 
 
 def _check_bitmaps(bitmaps: NDArray[np.uint8], shape: tuple[int, int]) -> None:
@@ -155,7 +156,8 @@ def _check_bitmaps(bitmaps: NDArray[np.uint8], shape: tuple[int, int]) -> None:
         got = getattr(bitmaps, "dtype", type(bitmaps).__name__)
         raise InputError(f"bitmaps must be an array of uint8 (grey values 0 to 255); got {got}")
     if bitmaps.ndim != 3 or bitmaps.shape[1:] != tuple(shape) or len(bitmaps) == 0:
-        raise InputError(f"bitmaps must be (n, {shape[0]}, {shape[1]}) with n >= 1; got shape {bitmaps.shape}")
+        rule = f"(n, {shape[0]}, {shape[1]}) with n >= 1"
+        raise InputError(f"bitmaps must be {rule}; got shape {bitmaps.shape}")
 
 
 def _check_displacements(displacements: Sequence[float], height: int) -> None:
@@ -163,4 +165,4 @@ def _check_displacements(displacements: Sequence[float], height: int) -> None:
         raise InputError("displacements must name at least one displacement; got an empty list")
     for d in displacements:
         if not 0 <= d < height:  # NaN fails this too
-            raise InputError(f"displacements must each be at least 0 and below the block's height {height}; got {d}")
+            raise InputError(f"displacements must be at least 0 and below the height {height}; got {d}")
