@@ -1,0 +1,71 @@
+"""The sheet of Grad-CAM or saliency maps: one digit of each class, what a network sees of it, and where it looks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from shearbench.evaluation.canvas import ORANGE, bare, figure
+
+_OPACITY = 0.8
+
+
+@dataclass(frozen=True, eq=False)
+class Looks:
+    """Where one network looks: ``maps`` (m, 28, 28), 0 to 1, and the classes that it ``predicted`` (m,)."""
+
+    maps: NDArray[np.float32]
+    predicted: NDArray[np.int64]
+
+
+def attribution_figure(
+    title: str, inputs: NDArray[np.float32], labels: NDArray[np.int64], looks: Mapping[int, Looks]
+) -> Figure:
+    """Draw a column for each digit: its channels, then for each fold its map over the digit.
+
+    Args:
+        title: what stands above.
+        inputs: what the networks see, normalised, (m, channels, 28, 28); one channel is an image, two are (u_x, u_y).
+        labels: true classes (m,).
+        looks: fold -> where its network looks.
+    """
+    channels = inputs.shape[1]
+    rows = channels + len(looks)
+    made = figure(1.27 * len(labels) + 0.5, 1.36 * rows + 0.8)
+    grid = made.subplots(rows, len(labels), squeeze=False)
+    for axes in grid.flat:
+        bare(axes)
+    for channel in range(channels):
+        grid[channel, 0].set_ylabel("image" if channels == 1 else ("u_x", "u_y")[channel])
+        _inputs(list(grid[channel]), inputs[:, channel])
+    for row, (fold, look) in enumerate(looks.items(), start=channels):
+        grid[row, 0].set_ylabel(f"fold {fold}")
+        _maps(list(grid[row]), inputs, labels, look)
+    for axes, label in zip(grid[0], labels, strict=True):
+        axes.set_title(str(label), fontsize=11)
+    made.suptitle(title, fontsize=11)
+    return made
+
+
+def _inputs(row: list[Axes], values: NDArray[np.float32]) -> None:
+    """Draw one channel of each digit on one scale: grey from zero for an image, blue to red for a signed field."""
+    largest = float(np.abs(values).max())
+    signed = values.min() < 0
+    for axes, value in zip(row, values, strict=True):
+        axes.imshow(value, cmap="RdBu_r" if signed else "gray_r", vmin=-largest if signed else 0, vmax=largest)
+
+
+def _maps(row: list[Axes], inputs: NDArray[np.float32], labels: NDArray[np.int64], look: Looks) -> None:
+    """Draw the size of each input in grey, its map in orange above, and the class it was taken for where wrong."""
+    size = np.sqrt((inputs**2).sum(axis=1))
+    for axes, value, weight, label, predicted in zip(row, size, look.maps, labels, look.predicted, strict=True):
+        axes.imshow(value, cmap="gray_r", vmin=0, vmax=float(size.max()))
+        axes.imshow(np.dstack([np.full((*weight.shape, 3), to_rgb(ORANGE)), _OPACITY * weight]))
+        note = "no map" if not weight.any() else ""
+        if predicted != label:
+            note = f"read as {predicted} {note}"
+        axes.set_xlabel(note, fontsize=8)

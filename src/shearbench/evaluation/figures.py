@@ -1,0 +1,102 @@
+"""The pictures of a cell, drawn from the tables of :mod:`shearbench.evaluation.tables` alone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from numpy.typing import NDArray
+
+from shearbench.data.dataset import CLASSES
+from shearbench.evaluation.canvas import BLUE, ORANGE, figure, plain
+from shearbench.evaluation.scores import rates
+
+_TITLES = {"out_of_fold": "out of fold", "test": "test"}
+
+
+def confusion_figure(title: str, counts: Mapping[str, NDArray[np.int64]], folds: int) -> Figure:
+    """Draw a confusion matrix for each split: colour and percentage are rates, the number below is digits.
+
+    Args:
+        title: what stands above.
+        counts: split -> (true, predicted) counts summed over the folds.
+        folds: the number of networks that read each test digit; test counts are shown as their mean.
+    """
+    made = figure(6.2 * len(counts) + 0.9, 6.6)
+    panels = made.subplots(1, len(counts), squeeze=False)[0]
+    for axes, (split, matrix) in zip(panels, counts.items(), strict=True):
+        shown = matrix if split == "out_of_fold" else matrix / folds
+        image = _confusion_panel(axes, shown)
+        kind = "digits" if split == "out_of_fold" else f"digits, mean of {folds} networks"
+        axes.set_title(f"{_TITLES[split]}: n = {round(shown.sum())} {kind}", fontsize=11)
+    made.colorbar(image, ax=list(panels), label="share of the true class", fraction=0.03, pad=0.01)
+    made.suptitle(title, fontsize=13)
+    return made
+
+
+def _confusion_panel(axes: Axes, counts: NDArray[Any]) -> AxesImage:
+    shares = rates(counts)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for true, predicted in np.argwhere(counts > 0):
+        share, count = shares[true, predicted], counts[true, predicted]
+        label = f"{100 * share:.1f}\n{count:.4g}" if true != predicted else f"{100 * share:.1f} %\n{count:.4g}"
+        colour = "white" if share > 0.5 else "black"
+        axes.text(predicted, true, label, ha="center", va="center", fontsize=7, color=colour)
+    axes.set_xticks(range(CLASSES))
+    axes.set_yticks(range(CLASSES))
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    return image
+
+
+def learning_curves_figure(title: str, curves: pd.DataFrame) -> Figure:
+    """Draw loss and accuracy against the epoch: mean over folds, and a band of one standard deviation."""
+    made = figure(10, 4)
+    panels = made.subplots(1, 2)
+    for axes, quantity in zip(panels, ("loss", "accuracy"), strict=True):
+        for split, colour, style in (("train", BLUE, "--"), ("validation", ORANGE, "-")):
+            _curve(axes, curves[curves["split"] == split], quantity, colour, style)
+        plain(axes)
+        axes.set_xlabel("epoch")
+        axes.legend(frameon=False)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    panels[0].set_ylabel("cross-entropy loss (nats)")
+    panels[0].set_yscale("log")
+    panels[1].set_ylabel("accuracy (%)")
+    made.suptitle(f"{title}: mean and standard deviation over {curves['folds'].max()} folds", fontsize=13)
+    return made
+
+
+def _curve(axes: Axes, rows: pd.DataFrame, quantity: str, colour: str, style: str) -> None:
+    factor = 100 if quantity == "accuracy" else 1
+    mean, sd = rows[f"{quantity}_mean"] * factor, rows[f"{quantity}_sd"] * factor
+    low = (mean - sd).clip(lower=mean / 10)  # a band that reached zero could not stand on a logarithmic axis
+    label = str(rows["split"].iloc[0])
+    axes.plot(rows["epoch"], mean, style, color=colour, marker="o", markersize=3, label=label)
+    axes.fill_between(rows["epoch"], low, mean + sd, color=colour, alpha=0.2, linewidth=0)
+
+
+def per_class_figure(title: str, table: pd.DataFrame) -> Figure:
+    """Draw precision, recall, F1 and loss for each class: dots are means, bars standard deviations over folds."""
+    made = figure(11, 6)
+    panels = made.subplots(2, 2, sharex=True)
+    names = {"precision": "precision (%)", "recall": "recall (%)", "f1": "F1 (%)", "loss": "loss (nats)"}
+    for axes, (score, label) in zip(panels.flat, names.items(), strict=True):
+        factor = 1 if score == "loss" else 100
+        for shift, split, colour, marker in ((-0.13, "out_of_fold", ORANGE, "o"), (0.13, "test", BLUE, "s")):
+            rows = table[table["split"] == split]
+            values, spread = rows[score] * factor, rows[f"{score}_sd"] * factor
+            axes.errorbar(
+                rows["class"] + shift, values, spread, color=colour, fmt=marker, ms=5, lw=1.2, label=_TITLES[split]
+            )
+        plain(axes)
+        axes.set_ylabel(label)
+        axes.set_xticks(range(CLASSES))
+    for axes in panels[1]:
+        axes.set_xlabel("class")
+    panels[0, 0].legend(frameon=False)
+    made.suptitle(f"{title}: each class, mean and standard deviation over folds", fontsize=13)
+    return made

@@ -1,0 +1,75 @@
+"""Where a network looks: Grad-CAM by captum on the last convolution that still has a map, or saliency without one.
+
+Grad-CAM: Selvaraju et al., ICCV 2017. A map is float32 (28, 28), scaled to a maximum of 1; all zero means that no
+part of the layer spoke *for* the class. The network must be in evaluation mode, on the CPU, and this must not run
+inside ``torch.inference_mode``, where there are no gradients.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from captum.attr import LayerAttribution, LayerGradCam, Saliency
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution:
+    """Maps of one network.
+
+    ``maps`` float32 (n, 28, 28), 0 to 1; ``layer`` and its map's ``resolution`` (height, width) for Grad-CAM;
+    ``skipped`` says why there is no Grad-CAM, empty where there is.
+    """
+
+    method: Literal["grad-cam", "saliency"]
+    layer: str
+    resolution: tuple[int, int]
+    skipped: str
+    maps: NDArray[np.float32]
+
+
+def attribute(network: nn.Module, inputs: Tensor, targets: Tensor) -> Attribution:
+    """Explain the score of class ``targets`` (n,) for normalised ``inputs`` float32 (n, channels, 28, 28)."""
+    assert not network.training, "batch normalisation in training mode would mix the samples of the batch"
+    size = (int(inputs.shape[-2]), int(inputs.shape[-1]))
+    found = last_convolution(network, inputs[:1])
+    if found is None:
+        maps = Saliency(network).attribute(inputs.clone().requires_grad_(), target=targets).amax(dim=1)
+        reason = "no convolution with a map larger than 1x1; saliency |d score / d input| instead"
+        return Attribution("saliency", "input", size, reason, _scaled(maps))
+    name, module, resolution = found
+    maps = LayerGradCam(network, module).attribute(inputs, target=targets, relu_attributions=True)
+    maps = LayerAttribution.interpolate(maps, size, interpolate_mode="bilinear")[:, 0]
+    return Attribution("grad-cam", name, resolution, "", _scaled(maps))
+
+
+def last_convolution(network: nn.Module, example: Tensor) -> tuple[str, nn.Module, tuple[int, int]] | None:
+    """Return name, module and map size of the last ``Conv2d`` to run whose map is larger than 1x1, or None."""
+    seen: list[tuple[str, nn.Module, tuple[int, int]]] = []
+
+    def note(name: str, module: nn.Module, output: Tensor) -> None:
+        if output.shape[-2] * output.shape[-1] > 1:
+            seen.append((name, module, (int(output.shape[-2]), int(output.shape[-1]))))
+
+    handles = [
+        module.register_forward_hook(lambda module, _, output, name=name: note(name, module, output))
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Conv2d)
+    ]
+    try:
+        with torch.no_grad():
+            network(example)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return seen[-1] if seen else None
+
+
+def _scaled(maps: Tensor) -> NDArray[np.float32]:
+    """Divide each map by its maximum; a map of zeros stays one."""
+    values: NDArray[np.float32] = maps.detach().numpy().astype(np.float32)
+    largest = values.max(axis=(1, 2), keepdims=True)
+    scaled: NDArray[np.float32] = np.divide(values, largest, out=np.zeros_like(values), where=largest > 0)
+    return scaled

@@ -1,0 +1,98 @@
+"""Predictions -> numbers: accuracy, loss, F1 and what lies behind them, each with the n that it stands on.
+
+Pure functions of arrays; scikit-learn counts. A loss is the cross-entropy -log p(true class), in nats a sample.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
+
+from shearbench.data.dataset import CLASSES
+
+_LEAST = float(np.finfo(np.float32).eps)
+"""A probability of 0 would cost an infinite loss: like scikit-learn, the resolution of float32 stands for it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What one network said: ``ids``, ``labels`` int64 (n,), ``probabilities`` (n, 10)."""
+
+    ids: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+
+    @property
+    def classes(self) -> NDArray[np.int64]:
+        """The most probable class of each sample, (n,)."""
+        classes: NDArray[np.int64] = self.probabilities.argmax(axis=1)
+        return classes
+
+    @property
+    def losses(self) -> NDArray[np.float64]:
+        """The cross-entropy of each sample, (n,)."""
+        true = self.probabilities[np.arange(len(self.labels)), self.labels].astype(np.float64)
+        losses: NDArray[np.float64] = -np.log(np.clip(true, _LEAST, 1.0))
+        return losses
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """The scores of one network on one split; the arrays have one value for each class, NaN where it has no sample."""
+
+    n: int
+    accuracy: float
+    loss: float
+    macro_f1: float
+    support: NDArray[np.int64]
+    precision: NDArray[np.float64]
+    recall: NDArray[np.float64]
+    f1: NDArray[np.float64]
+    class_loss: NDArray[np.float64]
+    confusion: NDArray[np.int64]
+    """(true class, predicted class) counts."""
+
+
+def score(predictions: Predictions) -> Scores:
+    """Score one network on one split.
+
+    The precision of a class that is never predicted is 0; macro F1 is the mean over the classes that occur.
+    """
+    labels, classes, losses = predictions.labels, predictions.classes, predictions.losses
+    every = np.arange(CLASSES)
+    precision, recall, f1, support = precision_recall_fscore_support(labels, classes, labels=every, zero_division=0)
+    total = np.bincount(labels, weights=losses, minlength=CLASSES)
+    absent = support == 0
+    return Scores(
+        n=len(labels),
+        accuracy=float((labels == classes).mean()),
+        loss=float(losses.mean()),
+        macro_f1=float(f1_score(labels, classes, average="macro", zero_division=0)),
+        support=support,
+        precision=precision,
+        recall=np.where(absent, np.nan, recall),
+        f1=np.where(absent, np.nan, f1),
+        class_loss=np.divide(total, support, out=np.full(CLASSES, np.nan), where=~absent),
+        confusion=confusion_matrix(labels, classes, labels=every),
+    )
+
+
+def rates(confusion: NDArray[Any]) -> NDArray[np.float64]:
+    """Return a confusion matrix with each row (true class) divided by its sum; a class without samples gives zeros."""
+    total = confusion.sum(axis=1, keepdims=True)
+    shares: NDArray[np.float64] = np.divide(confusion, total, out=np.zeros(confusion.shape), where=total > 0)
+    return shares
+
+
+def wilson(share: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return Wilson's interval (1927) for a proportion ``share`` seen on ``n`` samples.
+
+    It answers for the choice of the samples alone; the spread over folds is another matter and reported beside it.
+    """
+    z = float(ndtri(0.5 + confidence / 2))
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * float(np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)))
+    return max(0.0, centre - half), min(1.0, centre + half)

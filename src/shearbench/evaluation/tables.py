@@ -1,0 +1,132 @@
+"""The tables of a cell: scores of its networks -> the CSV files and ``metrics.json`` of an evaluation.
+
+A mean and a standard deviation (n - 1) are over folds, that is over networks; a Wilson interval is for the choice of
+the samples. Splits: ``out_of_fold`` (each training digit, by the one network that has not seen it), ``test`` (each
+test digit, by every network), ``train`` (what the networks were fitted to).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from shearbench.data.dataset import CLASSES
+from shearbench.evaluation.scores import Scores, rates, wilson
+
+SPLITS = ("out_of_fold", "test")
+_CLASS_SCORES = ("precision", "recall", "f1", "loss")
+
+
+def fold_metrics(scores: Mapping[str, Sequence[Scores]]) -> pd.DataFrame:
+    """Return one row for each fold and split: ``fold, split, n, accuracy, loss, macro_f1``."""
+    rows = [
+        {"fold": fold, "split": split, "n": one.n, "accuracy": one.accuracy, "loss": one.loss, "macro_f1": one.macro_f1}
+        for split, folds in scores.items()
+        for fold, one in enumerate(folds)
+    ]
+    return pd.DataFrame(rows)
+
+
+def per_class(scores: Mapping[str, Sequence[Scores]]) -> pd.DataFrame:
+    """Return one row for each split and class.
+
+    Columns: ``split, class, n``, then mean over folds of ``precision, recall, f1, loss`` and ``..._sd``, then
+    ``recall_low, recall_high``, Wilson's 95 % interval of the mean recall on ``n`` digits.
+    """
+    rows = [_class_row(split, digit, folds) for split, folds in scores.items() for digit in range(CLASSES)]
+    return pd.DataFrame(rows)
+
+
+def _class_row(split: str, digit: int, folds: Sequence[Scores]) -> dict[str, Any]:
+    values = {
+        "precision": [one.precision[digit] for one in folds],
+        "recall": [one.recall[digit] for one in folds],
+        "f1": [one.f1[digit] for one in folds],
+        "loss": [one.class_loss[digit] for one in folds],
+    }
+    n = samples([one.support[digit] for one in folds], split)
+    means = {name: float(np.mean(values[name])) for name in _CLASS_SCORES}
+    low, high = wilson(means["recall"], n) if n else (np.nan, np.nan)
+    return {
+        "split": split,
+        "class": digit,
+        "n": n,
+        **means,
+        **{f"{name}_sd": float(np.std(values[name], ddof=1)) for name in _CLASS_SCORES},
+        "recall_low": low,
+        "recall_high": high,
+    }
+
+
+def samples(counts: Sequence[int] | NDArray[np.int64], split: str) -> int:
+    """Return how many different digits stand behind a split: the folds share out the training digits, not the test."""
+    return int(np.sum(counts) if split == "out_of_fold" else np.max(counts))
+
+
+def confusion(folds: Sequence[Scores]) -> pd.DataFrame:
+    """Return ``true, predicted, count, rate``: counts summed over the folds, rates within each true class."""
+    counts = total_confusion(folds)
+    true, predicted = np.divmod(np.arange(CLASSES * CLASSES), CLASSES)
+    return pd.DataFrame({"true": true, "predicted": predicted, "count": counts.ravel(), "rate": rates(counts).ravel()})
+
+
+def total_confusion(folds: Sequence[Scores]) -> NDArray[np.int64]:
+    """Return the (true, predicted) counts summed over the folds."""
+    counts: NDArray[np.int64] = np.sum([one.confusion for one in folds], axis=0)
+    return counts
+
+
+def learning_curves(histories: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return mean and standard deviation over folds, for each epoch and split.
+
+    Columns: ``epoch, split, folds, loss_mean, loss_sd, accuracy_mean, accuracy_sd``. ``folds`` falls where training
+    stopped early; a deviation of one fold is 0. ``train`` is the running mean of the epoch, in training mode.
+    """
+    every = pd.concat(histories, keys=range(len(histories)), names=["fold"])
+    parts = []
+    for split in ("train", "validation"):
+        columns = {f"{split}_loss": "loss", f"{split}_accuracy": "accuracy"}
+        grouped = every[["epoch", *columns]].rename(columns=columns).groupby("epoch")
+        part = grouped.agg(["mean", "std"]).fillna(0.0)
+        part.columns = ["loss_mean", "loss_sd", "accuracy_mean", "accuracy_sd"]
+        part.insert(0, "folds", grouped.size())
+        part.insert(0, "split", split)
+        parts.append(part.reset_index())
+    return pd.concat(parts, ignore_index=True)
+
+
+def metrics(scores: Mapping[str, Sequence[Scores]], kept: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    """Return the content of ``metrics.json``.
+
+    Args:
+        scores: split -> one value a fold.
+        kept: ``metrics`` of the fold records: scores of the kept weights on their training part, in evaluation mode.
+    """
+    result: dict[str, Any] = {split: _split_metrics(split, folds) for split, folds in scores.items()}
+    result["train"] = {
+        "folds": len(kept),
+        **_moments("accuracy", [one["train_accuracy"] for one in kept]),
+        **_moments("loss", [one["train_loss"] for one in kept]),
+    }
+    return result
+
+
+def _split_metrics(split: str, folds: Sequence[Scores]) -> dict[str, Any]:
+    n = samples([one.n for one in folds], split)
+    accuracy = _moments("accuracy", [one.accuracy for one in folds])
+    low, high = wilson(accuracy["accuracy_mean"], n)
+    return {
+        "n": n,
+        "folds": len(folds),
+        **accuracy,
+        "accuracy_low": low,
+        "accuracy_high": high,
+        **_moments("loss", [one.loss for one in folds]),
+        **_moments("macro_f1", [one.macro_f1 for one in folds]),
+    }
+
+
+def _moments(name: str, values: Sequence[float]) -> dict[str, float]:
+    return {f"{name}_mean": float(np.mean(values)), f"{name}_sd": float(np.std(values, ddof=1))}
