@@ -1,0 +1,94 @@
+"""The fold records of one cell, read and checked against the data they must have been trained on.
+
+Reads ``build/runs/<dataset>/<model>/fold-<k>/``; refuses a missing fold, and records of other data or other folds:
+numbers of different experiments never enter one mean.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from shearbench.data.folds import FoldTable
+from shearbench.errors import InputError
+from shearbench.evaluation.scores import Predictions
+from shearbench.records import RECORD, is_finished, read_npz, read_record, sha256_of
+
+
+@dataclass(frozen=True, eq=False)
+class FoldRun:
+    """One finished fold: its folder and record, and the SHA-256 that names that record."""
+
+    folder: Path
+    record: dict[str, Any]
+    digest: str
+
+    @property
+    def fold(self) -> int:
+        """The fold that this network has not seen."""
+        return int(self.record["fold"])
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """Loss and accuracy of each epoch."""
+        return pd.read_csv(self.folder / "history.csv")
+
+    @property
+    def out_of_fold(self) -> Predictions:
+        """Predictions on the fold held out."""
+        arrays = read_npz(self.folder / "out_of_fold.npz")
+        return Predictions(arrays["ids"], arrays["labels"], arrays["probabilities"])
+
+
+def read_runs(folder: Path, folds: int) -> list[FoldRun]:
+    """Read the records of folds 0 .. ``folds`` - 1 of the cell in ``folder``.
+
+    Raises:
+        InputError: if a fold is missing, a record is damaged, or two records differ in configuration, data or folds.
+    """
+    expected = [folder / f"fold-{fold}" for fold in range(folds)]
+    missing = [path.name for path in expected if not is_finished(path)]
+    if missing:
+        raise InputError(
+            f"{folder} must hold {folds} finished folds, but {', '.join(missing)} is not; "
+            f"run `dvc repro train@{folder.parent.name}-{folder.name}`"
+        )
+    runs = [FoldRun(path, read_record(path), sha256_of(path / RECORD)) for path in expected]
+    for run in runs[1:]:
+        _require_equal(run, "config", runs[0].record["hashes"]["config"], f"fold {runs[0].fold}")
+    return runs
+
+
+def check_data(runs: Sequence[FoldRun], data_hash: str, table: FoldTable) -> None:
+    """Refuse records that were not made with this training data and this fold table.
+
+    Args:
+        runs: the folds of a cell.
+        data_hash: the content hash of the present training data, ``hashes.train`` of its card.
+        table: the present fold table.
+
+    Raises:
+        InputError: naming the record that differs, and in what.
+    """
+    for run in runs:
+        _require_equal(run, "data", data_hash, "the present training data")
+        _require_equal(run, "folds", table.content_hash, "the present fold table")
+        predicted: NDArray[np.int64] = np.sort(run.out_of_fold.ids)
+        if not np.array_equal(predicted, np.sort(table.ids[table.folds == run.fold])):
+            raise InputError(
+                f"{run.folder / 'out_of_fold.npz'} must predict the digits of fold {run.fold} once each, "
+                f"but it does not; remove {run.folder} and run `dvc repro`"
+            )
+
+
+def _require_equal(run: FoldRun, what: str, expected: str, of: str) -> None:
+    found = run.record["hashes"][what]
+    if found != expected:
+        raise InputError(
+            f"{run.folder / RECORD} has the {what} hash {found[:12]}, but {of} has {expected[:12]}; "
+            f"run `dvc repro train@{run.record['dataset']}-{run.record['model']}`"
+        )

@@ -1,0 +1,95 @@
+"""The comparison: one row a cell, from the records of the evaluations.
+
+Accuracies are fractions. A mean and a standard deviation are over folds. ``..._low`` and ``..._high`` bound Wilson's
+95 % interval of the mean accuracy on the ``n`` digits of the split: how far another draw of digits could move it.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from shearbench.errors import InputError
+from shearbench.records import read_json, read_record
+
+REFERENCE = "mnist"
+"""The dataset against which ``accuracy_drop`` is measured."""
+
+COLUMNS = (
+    "dataset",
+    "model",
+    "cv_accuracy_mean",
+    "cv_accuracy_sd",
+    "test_accuracy_mean",
+    "test_accuracy_sd",
+    "folds",
+    "parameters",
+    "seconds_per_fold",
+    "accuracy_drop",
+    "n_train",
+    "n_test",
+    "cv_accuracy_low",
+    "cv_accuracy_high",
+    "test_accuracy_low",
+    "test_accuracy_high",
+    "cv_loss_mean",
+    "test_loss_mean",
+    "macro_f1",
+)
+
+Row = dict[str, Any]
+
+
+def read_rows(folder: Path, cells: Iterable[tuple[str, str]]) -> list[Row]:
+    """Return a row of :data:`COLUMNS` for each cell, in the order given.
+
+    Args:
+        folder: ``build/evaluation``.
+        cells: (dataset, model) names.
+
+    Raises:
+        InputError: if an evaluation is missing or damaged.
+    """
+    rows = [_row(folder / dataset / model) for dataset, model in cells]
+    return [{**row, "accuracy_drop": _drop(row, rows)} for row in rows]
+
+
+def best_of_each_dataset(rows: Sequence[Row]) -> dict[str, str]:
+    """Return dataset -> the model with the highest cross-validated accuracy; the test set has no say in it."""
+    best: dict[str, Row] = {}
+    for row in rows:
+        if row["dataset"] not in best or row["cv_accuracy_mean"] > best[row["dataset"]]["cv_accuracy_mean"]:
+            best[row["dataset"]] = row
+    return {dataset: row["model"] for dataset, row in best.items()}
+
+
+def _row(folder: Path) -> Row:
+    if not (folder / "record.json").is_file():
+        cell = f"{folder.parent.name}-{folder.name}"
+        raise InputError(f"{folder} holds no finished evaluation; run `dvc repro evaluate@{cell}`")
+    record = read_record(folder)
+    metrics = read_json(folder / "metrics.json")
+    cv, test = metrics["out_of_fold"], metrics["test"]
+    values = {
+        "dataset": record["dataset"],
+        "model": record["model"],
+        **{f"cv_accuracy_{name}": cv[f"accuracy_{name}"] for name in ("mean", "sd", "low", "high")},
+        **{f"test_accuracy_{name}": test[f"accuracy_{name}"] for name in ("mean", "sd", "low", "high")},
+        "folds": record["folds"],
+        "parameters": record["parameters"],
+        "seconds_per_fold": round(record["seconds_per_fold"], 1),
+        "accuracy_drop": None,
+        "n_train": cv["n"],
+        "n_test": test["n"],
+        "cv_loss_mean": cv["loss_mean"],
+        "test_loss_mean": test["loss_mean"],
+        "macro_f1": test["macro_f1_mean"],
+    }
+    return {name: values[name] for name in COLUMNS}
+
+
+def _drop(row: Row, rows: Sequence[Row]) -> float | None:
+    """Return what the same model loses from the reference dataset to this one, or None where that has no meaning."""
+    for other in rows:
+        if other["dataset"] == REFERENCE != row["dataset"] and other["model"] == row["model"]:
+            return float(other["test_accuracy_mean"] - row["test_accuracy_mean"])
+    return None
