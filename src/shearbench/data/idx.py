@@ -15,11 +15,16 @@ from typing import BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from shearbench.data.dataset import Split
 from shearbench.errors import InputError
 
 IMAGES_MAGIC = 0x00000803  # unsigned bytes, 3 dimensions
 LABELS_MAGIC = 0x00000801  # unsigned bytes, 1 dimension
 MAX_BYTES = 1 << 28  # 256 MiB, over five times MNIST's training images
+MNIST_FILES: dict[Split, tuple[str, str]] = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
 _GZIP = b"\x1f\x8b"
 _NEXT = "take the file from its source again"
 
@@ -94,15 +99,11 @@ def _read_header(path: Path, file: BinaryIO, magic: int, dimensions: int) -> tup
     length = 4 * (1 + dimensions)
     header = file.read(length)
     if len(header) < length:
-        raise InputError(
-            f"{path} must begin with an IDX header of {length} bytes, got {len(header)}; {_NEXT}"
-        )
+        raise InputError(f"{path} must begin with an IDX header of {length} bytes, got {len(header)}; {_NEXT}")
     found, *shape = struct.unpack(f">{1 + dimensions}I", header)
     if found != magic:
         kind = "images" if magic == IMAGES_MAGIC else "labels"
-        raise InputError(
-            f"{path} must begin with {magic:#010x}, an IDX file of {kind}, got {found:#010x}; {_NEXT}"
-        )
+        raise InputError(f"{path} must begin with {magic:#010x}, an IDX file of {kind}, got {found:#010x}; {_NEXT}")
     if prod(shape) > MAX_BYTES:
         raise InputError(
             f"{path} declares {prod(shape)} bytes for shape {tuple(shape)}, the most is {MAX_BYTES}; {_NEXT}"

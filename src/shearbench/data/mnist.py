@@ -18,16 +18,12 @@ from numpy.typing import NDArray
 
 from shearbench.data.config import BundledMnist, DownloadedMnist, MnistFolder
 from shearbench.data.dataset import CLASSES, SIDE, SPLITS, Split
-from shearbench.data.idx import read_pair
+from shearbench.data.idx import MNIST_FILES, read_pair
 from shearbench.errors import InputError
 
 Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 """Images (n, 28, 28) and labels (n,)."""
 
-FILES: dict[Split, tuple[str, str]] = {
-    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
-    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
-}
 _TEST_PER_CLASS = 100
 _SPLIT_NAME = b"shearbench/mnist/bundled/split/1"
 _STALLED_SECONDS = 30.0
@@ -106,7 +102,7 @@ def _socket_timeout(seconds: float) -> Iterator[None]:
 def _from_folder(folder: Path) -> dict[Split, Pair]:
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; correct sources.mnist.path in params.yaml")
-    found = {name: _find(folder, name) for names in FILES.values() for name in names}
+    found = {name: _find(folder, name) for names in MNIST_FILES.values() for name in names}
     missing = [name for name, path in found.items() if path is None]
     if missing:
         raise InputError(
@@ -114,7 +110,7 @@ def _from_folder(folder: Path) -> dict[Split, Pair]:
             "add them or correct sources.mnist.path in params.yaml"
         )
     paths = {name: path for name, path in found.items() if path is not None}
-    return {split: read_pair(paths[FILES[split][0]], paths[FILES[split][1]]) for split in SPLITS}
+    return {split: read_pair(paths[MNIST_FILES[split][0]], paths[MNIST_FILES[split][1]]) for split in SPLITS}
 
 
 def _find(folder: Path, name: str) -> Path | None:

@@ -1,0 +1,134 @@
+"""The guard of the raw data: ``data/`` must have the content that was adopted, on purpose, in ``data.dvc``.
+
+DVC accepts changed data silently: it rewrites ``md5`` in ``data.dvc`` and goes on. It leaves ``meta``
+alone, so the hash that counts is kept there, with the sources that the data was made from. Only
+``shearbench data --adopt`` changes it.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from shearbench.data.config import Sources
+from shearbench.errors import InputError
+from shearbench.records import write_text
+
+ADOPT = "`shearbench data --adopt`"
+_LISTED = 5  # names of files in a message
+
+
+@dataclass(frozen=True)
+class Tree:
+    """What a folder holds: the MD5 of each file by its path in the folder, and the sum of their sizes in bytes."""
+
+    files: Mapping[str, str]
+    size: int
+
+    @property
+    def hash(self) -> str:
+        """DVC's hash of the folder: the MD5 of its sorted list of files, as JSON, and ``.dir``."""
+        names = sorted(self.files, key=lambda name: name.split("/"))
+        entries = [{"md5": self.files[name], "relpath": name} for name in names]
+        return hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """What ``data.dvc`` vouches for: the hash of the data and the sources that it was made from."""
+
+    hash: str
+    sources: Mapping[str, Any]
+
+
+def tree_of(folder: Path) -> Tree:
+    """Hash every file in a folder."""
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    files = {path.relative_to(folder).as_posix(): _md5(path) for path in paths}
+    return Tree(files, sum(path.stat().st_size for path in paths))
+
+
+def write_adopted(data_dvc: Path, data_name: str, tree: Tree, sources: Sources) -> None:
+    """Write ``data.dvc`` as DVC writes it, with what is adopted under ``meta``."""
+    out = {"md5": tree.hash, "size": tree.size, "nfiles": len(tree.files), "hash": "md5", "path": data_name}
+    document = {"outs": [out], "meta": {"adopted": tree.hash, "sources": sources.model_dump()}}
+    write_text(data_dvc, yaml.safe_dump(document, sort_keys=False))
+
+
+def read_adopted(data_dvc: Path) -> Adopted:
+    """Read what ``data.dvc`` vouches for.
+
+    Raises:
+        InputError: if the file is missing, is not YAML or has nothing adopted in it.
+    """
+    try:
+        document = yaml.safe_load(data_dvc.read_text())
+        meta = document["meta"]
+        return Adopted(str(meta["adopted"]), dict(meta["sources"]))
+    except FileNotFoundError:
+        raise InputError(f"{data_dvc} is missing; restore it with git, or run {ADOPT} to write it") from None
+    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{data_dvc} must say `meta: {{adopted: HASH, sources: ...}}`, but does not ({error}); "
+            f"restore it with git, or run {ADOPT} to write it"
+        ) from None
+
+
+def check_sources(adopted: Adopted, sources: Sources) -> None:
+    """Raise InputError unless ``params.yaml`` takes the data from where the adopted data came from."""
+    asked = sources.model_dump()
+    if asked != dict(adopted.sources):
+        raise InputError(
+            f"sources in params.yaml is {asked}, but the data recorded in data.dvc was made from "
+            f"{dict(adopted.sources)}; run {ADOPT} to replace data/ on purpose, or undo the change in params.yaml"
+        )
+
+
+def verify(data: Path, data_dvc: Path, sources: Sources) -> Tree:
+    """Return the content of ``data`` if it is what ``data_dvc`` vouches for and came from ``sources``.
+
+    Raises:
+        InputError: if the folder is missing or differs, naming both hashes, what differs, and the ways out.
+    """
+    if not data.is_dir():
+        raise InputError(f"{data} is missing; run `shearbench data` to make it")
+    adopted = read_adopted(data_dvc)
+    check_sources(adopted, sources)
+    tree = tree_of(data)
+    if tree.hash != adopted.hash:
+        raise InputError(
+            f"{data} has hash {tree.hash}, but {data_dvc.name} vouches for {adopted.hash}"
+            f"{_difference(data_dvc, adopted, tree)}.\n"
+            "To restore the recorded data: `shearbench data` (what is there now is kept aside).\n"
+            "To use other data: put it in a folder of its own, name that folder under sources in params.yaml, and run "
+            f"{ADOPT}"
+        )
+    return tree
+
+
+def _difference(data_dvc: Path, adopted: Adopted, tree: Tree) -> str:
+    """Tell which files differ, if DVC's cache still has the list of the adopted ones."""
+    listing = data_dvc.parent / ".dvc" / "cache" / "files" / "md5" / adopted.hash[:2] / adopted.hash[2:]
+    if not listing.is_file():
+        return ""
+    before = {entry["relpath"]: entry["md5"] for entry in json.loads(listing.read_text())}
+    kinds = {
+        "changed": [name for name in tree.files if name in before and tree.files[name] != before[name]],
+        "added": [name for name in tree.files if name not in before],
+        "missing": [name for name in before if name not in tree.files],
+    }
+    return "".join(f"; {kind}: {_few(names)}" for kind, names in kinds.items() if names)
+
+
+def _few(names: list[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(sorted(names)[:_LISTED]) + more
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()

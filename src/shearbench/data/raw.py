@@ -1,0 +1,108 @@
+"""The raw data: ``build`` makes the folder ``data/`` from the sources in ``params.yaml``, whole or not at all.
+
+``data/mnist/`` gets four uncompressed IDX files, ``data/class_digits/`` PNGs named
+``digit-group-member.png`` (with ``truth.csv`` for the stand-in class). The same sources give the same bytes
+on every machine, and they are compared with the hash in ``data.dvc`` before anything else sees them.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+from shearbench.data import class_digits, mnist
+from shearbench.data.config import Sources
+from shearbench.data.guard import ADOPT, check_sources, read_adopted, tree_of, write_adopted
+from shearbench.data.idx import MNIST_FILES, encode
+from shearbench.errors import InputError
+
+MNIST = "mnist"
+CLASS_DIGITS = "class_digits"
+
+
+def build(data: Path, sources: Sources, data_dvc: Path, *, adopt: bool, report: Callable[[str], None]) -> None:
+    """Make ``data`` from ``sources``; data that ``data_dvc`` does not vouch for is made only with ``adopt``.
+
+    A folder that already is what ``data_dvc`` vouches for is left alone. One with other content is kept
+    beside the new one, as ``data.old``.
+
+    Args:
+        data: the folder to make; a relative ``path`` of a source starts from the folder above it.
+        sources: where digits are taken from.
+        data_dvc: the file that holds the hash of the data.
+        adopt: take whatever the sources give, and record its hash in ``data_dvc``.
+        report: called with each line for the user.
+
+    Raises:
+        InputError: if a source is bad, or the data or its sources are not those that ``data_dvc`` vouches
+            for. ``data`` is as it was then.
+    """
+    expected = None if adopt else _expected_hash(data_dvc, sources)
+    if expected is not None and data.is_dir() and tree_of(data).hash == expected:
+        report(f"{data.name}/ is what {data_dvc.name} vouches for; nothing to do")
+        return
+    with _partial_folder(data) as partial:
+        _write(partial, sources, data.parent)
+        tree = tree_of(partial)
+        if expected not in (None, tree.hash):
+            raise InputError(
+                f"the sources in params.yaml now give data with hash {tree.hash}, but {data_dvc.name} vouches for "
+                f"{expected}: a file of the source has changed, or a package ships other digits than it did. "
+                f"Nothing was replaced. Mend the source, or accept the new data with {ADOPT}"
+            )
+        kept = _swap(partial, data)
+    if adopt:
+        write_adopted(data_dvc, data.name, tree, sources)
+    report(f"{data.name}/ has {len(tree.files)} files, {tree.size / 1e6:.1f} MB, hash {tree.hash}")
+    if kept is not None:
+        report(f"what was in {data.name}/ before is now in {kept.name}/; remove it if you do not need it")
+
+
+def _expected_hash(data_dvc: Path, sources: Sources) -> str:
+    adopted = read_adopted(data_dvc)
+    check_sources(adopted, sources)
+    return adopted.hash
+
+
+def _write(folder: Path, sources: Sources, base: Path) -> None:
+    """Write all files of the raw data into an empty folder."""
+    (folder / MNIST).mkdir()
+    for split, arrays in mnist.collect(sources.mnist, base).items():
+        for name, array in zip(MNIST_FILES[split], arrays, strict=True):
+            (folder / MNIST / name).write_bytes(encode(array))
+    (folder / CLASS_DIGITS).mkdir()
+    for name, content in class_digits.collect(sources.class_digits, base).items():
+        (folder / CLASS_DIGITS / name).write_bytes(content)
+
+
+@contextmanager
+def _partial_folder(data: Path) -> Iterator[Path]:
+    """Make an empty folder beside ``data``; whatever is left in it at the end, or by a killed run, is removed."""
+    partial = data.with_name(f".{data.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _swap(partial: Path, data: Path) -> Path | None:
+    """Put the finished folder in the place of ``data``; return where the old one is, if it had other content."""
+    if not data.exists():
+        partial.rename(data)
+        return None
+    same = tree_of(data).hash == tree_of(partial).hash
+    old = _free_name(data)
+    data.rename(old)
+    partial.rename(data)
+    if not same:
+        return old
+    shutil.rmtree(old)
+    return None
+
+
+def _free_name(data: Path) -> Path:
+    names = (data.with_name(f"{data.name}.old{number or ''}") for number in count())
+    return next(path for path in names if not path.exists())
