@@ -1,0 +1,35 @@
+"""Stage ``prepare``: data/ -> build/digits/{train,test}.npz and build/folds.npz, once the guard has passed the data."""
+
+from pathlib import Path
+
+import numpy as np
+
+from shearbench.data.dataset import SPLITS, Digits, Split, write_digits
+from shearbench.data.folds import FoldTable, make_folds, write_folds
+from shearbench.data.guard import verify
+from shearbench.data.idx import MNIST_FILES, read_pair
+from shearbench.params import Params
+from shearbench.seeds import seed_for
+
+
+def main(params: Params, root: Path) -> None:
+    """Check the raw data, give every digit its id, and deal the training digits to folds."""
+    verify(root / "data", root / "data.dvc", params.sources)
+    digits = read_raw_digits(root / "data" / "mnist")
+    train = digits["train"]
+    folds = make_folds(train.images, train.labels, folds=params.cv.folds, seed=seed_for(params.seed, "folds"))
+    for split in SPLITS:
+        write_digits(root / "build" / "digits", split, digits[split])
+    write_folds(root / "build" / "folds.npz", FoldTable(train.ids, folds))
+
+
+def read_raw_digits(folder: Path) -> dict[Split, Digits]:
+    """Read the four IDX files of ``data/mnist``; ids count on from the training into the test digits."""
+    digits: dict[Split, Digits] = {}
+    first = 0
+    for split in SPLITS:
+        images, labels = read_pair(*(folder / name for name in MNIST_FILES[split]))
+        ids = np.arange(first, first + len(labels), dtype=np.int64)
+        digits[split] = Digits(str(folder / MNIST_FILES[split][0]), ids, images, labels.astype(np.int64))
+        first += len(labels)
+    return digits
