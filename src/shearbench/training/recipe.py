@@ -6,6 +6,8 @@ from pydantic import Field
 
 from shearbench.strict import Strict
 
+Augmentation = Literal["none", "affine", "noise", "thickness", "elastic", "erasing"]
+
 
 class Recipe(Strict):
     """Adam on shuffled mini-batches of cross-entropy, optionally stopped early on an inner split."""
@@ -16,7 +18,8 @@ class Recipe(Strict):
     weight_decay: Annotated[float, Field(ge=0)]
     patience: Annotated[int, Field(ge=1)] | None = None
     """Epochs without a better inner-split loss before training stops; None trains all epochs."""
-    augment: Literal["none", "affine"] = "none"
+    augment: Augmentation = "none"
+    """What is done to images at random. Fields are never augmented: rotating one rotates its vectors too."""
 
 
 class Execution(Strict):

@@ -1,0 +1,58 @@
+"""Stage ``train``: cross-validate one cell, a model on a dataset.
+
+Reads ``build/datasets/<dataset>/train.npz`` with its card and ``build/folds.npz``; writes the records
+``build/runs/<dataset>/<model>/fold-<k>/``. Folds that are up to date are kept, unfinished ones go on.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from rich import print
+
+from shearbench.params import Params
+from shearbench.training.crossval import cross_validate
+from shearbench.training.experiment import Experiment, applicable
+from shearbench.training.hardware import resolve
+
+
+def main(params: Params, root: Path, cell_name: str) -> None:
+    """Train all folds of a cell of ``params``, and print the accuracy of each on what it held out."""
+    cell = params.cells[cell_name]
+    build = root / "build"
+    records = cross_validate(
+        experiment_of(params, dataset=cell.dataset, model=cell.model),
+        dataset=build / "datasets" / cell.dataset,
+        folds=build / "folds.npz",
+        out=build / "runs" / cell.dataset / cell.model,
+        workers=params.execution.workers,
+    )
+    _print_summary(cell_name, records)
+
+
+def experiment_of(params: Params, *, dataset: str, model: str) -> Experiment:
+    """Return the experiment that ``params`` describes, with device and precision settled."""
+    entry, chosen = params.datasets[dataset], params.models[model]
+    hardware = resolve(params.execution.device, params.execution.precision)
+    return Experiment(
+        dataset=dataset,
+        model=model,
+        seed=params.seed,
+        architecture=chosen.architecture,
+        width=chosen.width,
+        options=chosen.options,
+        recipe=applicable(chosen.recipe, entry),
+        entry=entry,
+        inner_fraction=params.cv.inner_fraction,
+        device=hardware.device,
+        precision=hardware.precision,
+    )
+
+
+def _print_summary(cell_name: str, records: Sequence[dict[str, Any]]) -> None:
+    accuracies = [record["metrics"]["validation_accuracy"] for record in records]
+    for record, accuracy in zip(records, accuracies, strict=True):
+        epochs = f"epoch {record['best_epoch']} of {record['epochs']}"
+        print(f"{cell_name} fold {record['fold']}: {accuracy:.4f} ({epochs}, {record['seconds']:.1f} s)")
+    print(f"{cell_name}: {mean(accuracies):.4f} ± {stdev(accuracies):.4f} over {len(accuracies)} folds")

@@ -1,0 +1,135 @@
+"""Random changes to a batch of images, on the tensor, each image with its own draw.
+
+An augmentation takes images float32 (n, channels, 28, 28) with grey values 0 .. 255, background 0, and a CPU
+generator, and returns new ones; all channels of an image are changed alike. ``AUGMENTATIONS`` is the table of them.
+They are for images: moving the pixels of a displacement field without turning its vectors would be wrong physics.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+WHITE = 255.0
+Augment = Callable[[Tensor, torch.Generator], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """Maps of n images about their centres: ``angle`` and ``shear`` in degrees, ``shift`` (n, 2) in pixels, x first."""
+
+    angle: Tensor
+    shift: Tensor
+    scale: Tensor
+    shear: Tensor
+
+    def inverse(self) -> Tensor:
+        """Return where each pixel comes from: (n, 2, 3) in pixels from the centre, as torchvision defines the map.
+
+        With R the rotation, s the scale, H = [[1, -tan(shear)], [0, 1]] and t the shift: x = (s R H)^-1 (y - t).
+        """
+        cos, sin, tan = self.angle.deg2rad().cos(), self.angle.deg2rad().sin(), self.shear.deg2rad().tan()
+        first = torch.stack([cos - sin * tan, cos * tan + sin], dim=1)
+        second = torch.stack([-sin, cos], dim=1)
+        linear = torch.stack([first, second], dim=1) / self.scale[:, None, None]  # (n, 2, 2)
+        return torch.cat([linear, -linear @ self.shift[:, :, None]], dim=2)
+
+
+def draw_affine(count: int, size: int, generator: torch.Generator) -> Affine:
+    """Draw maps as ``RandomAffine(degrees=5, translate=(0.1, 0.1), scale=(0.8, 1.2), shear=5)`` does."""
+    angle, dx, dy, scale, shear = torch.rand(5, count, generator=generator, dtype=torch.float64).mul(2).sub(1)
+    shift = (torch.stack([dx, dy], dim=1) * 0.1 * size).round()  # whole pixels
+    return Affine(angle=5 * angle, shift=shift, scale=1 + 0.2 * scale, shear=5 * shear)
+
+
+def warp_affine(images: Tensor, maps: Affine, *, mode: str = "nearest") -> Tensor:
+    """Return mapped images; what comes from outside is background. ``mode``: ``nearest`` or ``bilinear``."""
+    half = images.shape[-1] / 2
+    theta = maps.inverse().to(images.device, torch.float32)
+    theta[:, :, 2] /= half  # grid_sample has the centre at 0 and the edges at -1 and 1
+    grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid, mode=mode, padding_mode="zeros", align_corners=False)
+
+
+def affine(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Rotate, shift, scale and shear a little, with the nearest pixel's value: torchvision's ``RandomAffine``."""
+    return warp_affine(images, draw_affine(len(images), images.shape[-1], generator))
+
+
+def noise(images: Tensor, generator: torch.Generator, *, deviation: float = 0.1) -> Tensor:
+    """Add Gaussian noise of ``deviation`` (a share of white) to every pixel, then clip to 0 .. 255."""
+    drawn = torch.randn(images.shape, generator=generator).to(images.device)
+    return (images + deviation * WHITE * drawn).clamp(0, WHITE)
+
+
+def thickness(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Thicken or thin strokes by up to a pixel: towards the 3x3 maximum or minimum, by a share -1 .. 1."""
+    share = torch.rand(len(images), 1, 1, 1, generator=generator).mul(2).sub(1).to(images.device)
+    thick = functional.max_pool2d(images, kernel_size=3, stride=1, padding=1)
+    thin = -functional.max_pool2d(-images, kernel_size=3, stride=1, padding=1)
+    return images + share.clamp(min=0) * (thick - images) + share.clamp(max=0).abs() * (thin - images)
+
+
+def elastic(images: Tensor, generator: torch.Generator, *, sigma: float = 4.0, alpha: float = 34.0) -> Tensor:
+    """Displace pixels by ``alpha`` pixels times uniform noise in -1 .. 1 blurred by ``sigma`` (Simard et al., 2003)."""
+    count, size = len(images), images.shape[-1]
+    drawn = torch.rand(count, 2, size, size, generator=generator).mul(2).sub(1)
+    blur = blur_matrix(size, sigma)
+    displacement = (blur @ drawn @ blur.T).mul(alpha * 2 / size)  # in units of half the image, as the grid
+    return warp_elastic(images, displacement.movedim(1, -1).to(images.device))
+
+
+def warp_elastic(images: Tensor, displacement: Tensor) -> Tensor:
+    """Return images sampled (bilinear) at their pixels plus ``displacement`` (n, 28, 28, 2), 2 being the width."""
+    identity = torch.eye(2, 3, device=images.device).expand(len(images), 2, 3)
+    grid = functional.affine_grid(identity, list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid + displacement, padding_mode="zeros", align_corners=False)
+
+
+def blur_matrix(size: int, sigma: float) -> Tensor:
+    """Return B (size, size) such that B x is x blurred by a Gaussian cut at 4 sigma, mirrored at its ends."""
+    reach = math.ceil(4 * sigma)
+    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=torch.float64) / sigma) ** 2)
+    columns = functional.pad(torch.eye(size, dtype=torch.float64)[None], (reach, reach), mode="reflect")[0]
+    return columns.unfold(1, len(kernel), 1).matmul(kernel / kernel.sum()).T.float()
+
+
+def erasing(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Blank one rectangle in half of the images, as ``RandomErasing(p=0.5)`` draws it (Zhong et al., 2020)."""
+    boxes = draw_boxes(len(images), images.shape[-1], generator).to(images.device)
+    top, left, height, width = boxes.T[:, :, None]
+    pixels = torch.arange(images.shape[-1], device=images.device)
+    rows = (pixels >= top) & (pixels < top + height)
+    columns = (pixels >= left) & (pixels < left + width)
+    return images.masked_fill(rows[:, None, :, None] & columns[:, None, None, :], 0)
+
+
+def draw_boxes(count: int, size: int, generator: torch.Generator) -> Tensor:
+    """Draw boxes (n, 4): top, left, height, width in pixels; height and width are 0 for half of them.
+
+    Area 2 to 33 % of the image, aspect ratio 0.3 to 3.3 (uniform in its logarithm); a box that does not fit is drawn
+    anew, at most 10 times, after which the image is left whole.
+    """
+    drawn = torch.rand(2, 10, count, generator=generator)
+    area = (0.02 + 0.31 * drawn[0]) * size**2
+    ratio = torch.exp(math.log(0.3) + math.log(3.3 / 0.3) * drawn[1])
+    heights, widths = (area * ratio).sqrt().round().long(), (area / ratio).sqrt().round().long()  # (10, n)
+    fits = (heights < size) & (widths < size)
+    chosen = fits.long().argmax(dim=0, keepdim=True)  # the first that fits
+    wanted, top, left = torch.rand(3, count, generator=generator)
+    used = fits.any(dim=0) & (wanted < 0.5)
+    height, width = (sizes.gather(0, chosen)[0] * used for sizes in (heights, widths))
+    return torch.stack([(top * (size - height + 1)).long(), (left * (size - width + 1)).long(), height, width], dim=1)
+
+
+AUGMENTATIONS: dict[str, Augment] = {
+    "none": lambda images, generator: images,
+    "affine": affine,
+    "noise": noise,
+    "thickness": thickness,
+    "elastic": elastic,
+    "erasing": erasing,
+}

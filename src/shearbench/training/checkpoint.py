@@ -1,0 +1,119 @@
+"""An unfinished training on disk, whole or absent: one safetensors file that takes its name when it is complete.
+
+It holds the network, the optimiser, the best weights, the history and the early-stopping state. Random generators
+need no more than the seed, which is in the configuration, and the number of epochs done: each epoch seeds its own.
+A checkpoint is refused if it was made by another configuration, other data, folds or code, or if it is damaged.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from shearbench.records import write_bytes
+from shearbench.training.state import Epoch, Progress, Score
+
+CHECKPOINT = "checkpoint.safetensors"
+_NETWORK, _BEST, _OPTIMISER = "network.", "best.", "optimiser."
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A training after some epochs: how far it is, the seconds each epoch took, and all tensors by name."""
+
+    progress: Progress
+    seconds: tuple[float, ...]
+    tensors: Mapping[str, Tensor]
+
+    @classmethod
+    def of(
+        cls, network: nn.Module, optimiser: Optimizer, *, progress: Progress, seconds: Sequence[float]
+    ) -> "Checkpoint":
+        """Take the state of a training, its tensors in the memory of the machine."""
+        tensors = _prefixed(_NETWORK, network.state_dict()) | _prefixed(_BEST, progress.best_weights or {})
+        for parameter, state in optimiser.state_dict()["state"].items():
+            tensors |= _prefixed(f"{_OPTIMISER}{parameter}.", state)
+        return cls(progress, tuple(seconds), tensors)
+
+    def restore(self, network: nn.Module, optimiser: Optimizer) -> None:
+        """Put a network and its optimiser in the state they were in."""
+        network.load_state_dict(_part(self.tensors, _NETWORK))
+        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in _part(self.tensors, _OPTIMISER).items():
+            number, key = name.split(".")
+            state.setdefault(int(number), {})[key] = _laid_out_like(parameters[int(number)], value)
+        groups = optimiser.state_dict()["param_groups"]
+        optimiser.load_state_dict({"state": state, "param_groups": groups})
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint, *, hashes: Mapping[str, str]) -> None:
+    """Write the state of a training whose inputs have these ``hashes``."""
+    progress = checkpoint.progress
+    facts = {
+        "hashes": dict(hashes),
+        "digest": _digest(checkpoint.tensors),
+        "history": [asdict(epoch) for epoch in progress.history],
+        "batch_losses": progress.batch_losses,
+        "best_epoch": progress.best_epoch,
+        "seconds": checkpoint.seconds,
+    }
+    metadata = {"training": json.dumps(facts, sort_keys=True)}
+    write_bytes(path, save(dict(checkpoint.tensors), metadata=metadata))
+
+
+def read_checkpoint(path: Path, *, hashes: Mapping[str, str], device: str) -> Checkpoint | None:
+    """Read a checkpoint onto a device, or return None if there is none that these ``hashes`` can go on from."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads(file.metadata()["training"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
+    except FileNotFoundError:
+        return None
+    except SafetensorError:  # cut short by something other than us: no checkpoint
+        return None
+    if facts["hashes"] != dict(hashes) or facts["digest"] != _digest(tensors):
+        return None
+    tensors = {name: value.to(device) for name, value in tensors.items()}
+    progress = Progress(
+        tuple(_epoch(line) for line in facts["history"]),
+        tuple(tuple(losses) for losses in facts["batch_losses"]),
+        facts["best_epoch"],
+        _part(tensors, _BEST) or None,
+    )
+    return Checkpoint(progress, tuple(facts["seconds"]), tensors)
+
+
+def _laid_out_like(parameter: Tensor, value: Tensor) -> Tensor:
+    """Return a value in the memory layout of its parameter, as the fused optimiser walks through both side by side."""
+    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
+
+
+def _epoch(line: dict[str, Any]) -> Epoch:
+    scores = {key: Score(**line[key]) if line[key] else None for key in ("train", "validation", "inner")}
+    return Epoch(**{**line, **scores})
+
+
+def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {prefix + name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """Return a hash over names, types, shapes and values."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        array = tensors[name].numpy()
+        digest.update(f"{name}{array.dtype}{array.shape}".encode())
+        digest.update(array.reshape(-1).view("uint8").data)
+    return digest.hexdigest()

@@ -1,0 +1,163 @@
+"""Cross-validation of one experiment: a task a fold over the cores, and a record for each.
+
+A fold whose record has the same hashes is kept. An unfinished one goes on from its checkpoint. Either way its bits
+are those of an uninterrupted run, in whatever order and by however many workers the folds are trained.
+"""
+
+import shutil
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shearbench.data.dataset import load, read_card
+from shearbench.data.folds import read_folds
+from shearbench.errors import InputError
+from shearbench.execution import Advance, run_tasks
+from shearbench.records import RECORD, is_finished, read_record, write_record
+from shearbench.training import results
+from shearbench.training.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint, write_checkpoint
+from shearbench.training.experiment import Experiment, Trainee, assemble, code_hash, select
+from shearbench.training.hardware import settle
+from shearbench.training.loop import fit
+from shearbench.training.state import Progress
+
+CHECKPOINT_SECONDS = 15.0  # between checkpoints; writing resnet18's takes about half a second
+
+
+@dataclass(frozen=True)
+class FoldTask:
+    """One fold to train: where its data lies, what they and all else must hash to, and where its record goes."""
+
+    experiment: Experiment
+    fold: int
+    dataset: Path
+    folds: Path
+    out: Path
+    hashes: dict[str, str]
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
+
+
+def cross_validate(
+    experiment: Experiment,
+    *,
+    dataset: Path,
+    folds: Path,
+    out: Path,
+    workers: int | str,
+    only: Iterable[int] | None = None,
+) -> list[dict[str, Any]]:
+    """Train every fold, or ``only`` some, that has no record with these settings, data and code.
+
+    Args:
+        experiment: what to train.
+        dataset: folder of the dataset, ``build/datasets/<dataset>``; its test set is not opened.
+        folds: ``build/folds.npz``.
+        out: folder of the cell, ``build/runs/<dataset>/<model>``; folders of folds that do not exist are removed.
+        workers: number of processes, or ``"auto"``.
+        only: the folds to train; all by default.
+
+    Returns:
+        The records of the folds, in order.
+
+    Raises:
+        TasksFailed: when the other folds have finished, naming each fold that failed.
+        InputError: if the data or the fold table are missing or damaged.
+    """
+    table = read_folds(folds)
+    hashes = {
+        "config": experiment.config_hash,
+        "data": str(read_card(dataset)["hashes"]["train"]),
+        "folds": table.content_hash,
+        "code": code_hash(experiment.architecture),
+    }
+    _remove_surplus(out, table.count)
+    numbers = range(table.count) if only is None else sorted(set(only))
+    tasks = [FoldTask(experiment, number, dataset, folds, out / f"fold-{number}", hashes) for number in numbers]
+    run_tasks(
+        train_fold,
+        [task for task in tasks if not _is_kept(task)],
+        workers=workers,
+        label=f"train {experiment.dataset}-{experiment.model}",
+        name=lambda task: f"fold {task.fold}",
+        units=lambda task: task.experiment.recipe.epochs,
+    )
+    for task in tasks:
+        _remove_remains(task.out)
+    return [read_record(task.out) for task in tasks]
+
+
+def train_fold(task: FoldTask, advance: Advance) -> None:
+    """Train one fold from its checkpoint, or from the beginning, and write its record."""
+    settle(task.experiment.hardware)
+    dataset, table = load(task.dataset, "train"), read_folds(task.folds)
+    if not np.array_equal(dataset.ids, table.ids):
+        raise InputError(f"{task.dataset} has not the ids of {task.folds}; run `dvc repro`")
+    rows = select(table, dataset.labels, fold=task.fold, experiment=task.experiment)
+    trainee = assemble(task.experiment, dataset, rows, seed=task.experiment.seed_of(task.fold))
+    (task.out / RECORD).unlink(missing_ok=True)  # one of other settings or code: this fold is unfinished now
+    progress, seconds = _train(task, trainee, advance)
+    identity = {
+        "dataset": task.experiment.dataset,
+        "model": task.experiment.model,
+        "fold": task.fold,
+        "seed": task.experiment.seed,
+        "config": task.experiment.config,
+        "hashes": task.hashes,
+        "seconds": sum(seconds),
+        "epoch_seconds": seconds,
+    }
+    measured = results.facts(trainee, dataset, rows, progress)
+    write_record(task.out, {**identity, **measured}, results.files(trainee, dataset, rows, progress))
+
+
+def _train(task: FoldTask, trainee: Trainee, advance: Advance) -> tuple[Progress, list[float]]:
+    """Fit the network, with a checkpoint now and then; return the progress and the seconds of each epoch."""
+    network, optimiser, path = trainee.network, trainee.optimiser, task.out / CHECKPOINT
+    found = read_checkpoint(path, hashes=task.hashes, device=task.experiment.device)
+    seconds = list(found.seconds) if found else []
+    if found:
+        found.restore(network, optimiser)
+        advance(len(seconds))
+    last_epoch = last_checkpoint = time.monotonic()
+
+    def on_epoch_end(progress: Progress) -> None:
+        nonlocal last_epoch, last_checkpoint
+        now = time.monotonic()
+        seconds.append(now - last_epoch)
+        if now - last_checkpoint >= task.checkpoint_seconds:
+            state = Checkpoint.of(network, optimiser, progress=progress, seconds=seconds)
+            write_checkpoint(path, state, hashes=task.hashes)
+            last_checkpoint = time.monotonic()
+        last_epoch = time.monotonic()
+        advance(1)
+
+    start = found.progress if found else None
+    progress = fit(network, optimiser, trainee.parts, trainee.setting, start=start, on_epoch_end=on_epoch_end)
+    advance(task.experiment.recipe.epochs - len(progress.history))
+    return progress, seconds
+
+
+def _is_kept(task: FoldTask) -> bool:
+    """Tell whether a fold has a record, whole, made by the same settings, data and code."""
+    try:
+        return is_finished(task.out) and read_record(task.out)["hashes"] == task.hashes
+    except InputError:  # a damaged record is none: the fold is trained again
+        return False
+
+
+def _remove_surplus(out: Path, count: int) -> None:
+    """Remove folders of folds that the table does not have."""
+    for folder in out.glob("fold-*"):
+        number = folder.name.removeprefix("fold-")
+        if not number.isdecimal() or int(number) >= count:
+            shutil.rmtree(folder)
+
+
+def _remove_remains(folder: Path) -> None:
+    """Remove what a finished fold has no more use for: its checkpoint, and files that a kill left half written."""
+    for path in [folder / CHECKPOINT, *folder.glob(".*.tmp")]:
+        path.unlink(missing_ok=True)

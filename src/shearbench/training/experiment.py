@@ -1,0 +1,161 @@
+"""An experiment: one model on one dataset, with all that decides the numbers of its folds but the data itself."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import model_validator
+from torch import nn
+from torch.optim import Optimizer
+
+from shearbench import models, seeds
+from shearbench.data import folds, normalise
+from shearbench.data.config import DatasetEntry, FieldDataset
+from shearbench.data.dataset import Dataset
+from shearbench.data.normalise import Normaliser
+from shearbench.models import ARCHITECTURES, build
+from shearbench.records import hash_of
+from shearbench.seeds import seed_for
+from shearbench.strict import Strict
+from shearbench.training.hardware import Device, Hardware, Precision
+from shearbench.training.loop import optimiser_for
+from shearbench.training.recipe import Recipe
+from shearbench.training.state import Part, Parts, Setting
+
+Rows = NDArray[np.int64]
+
+
+class Experiment(Strict):
+    """A cell's settings, settled: what a record keeps as its ``config``, and can be trained from again."""
+
+    dataset: str
+    model: str
+    seed: int
+    architecture: str
+    width: float
+    options: dict[str, int | float | str | bool]
+    recipe: Recipe
+    entry: DatasetEntry
+    inner_fraction: float
+    device: Device
+    precision: Precision
+
+    @model_validator(mode="after")
+    def _fields_are_not_augmented(self) -> "Experiment":
+        assert not isinstance(self.entry, FieldDataset) or self.recipe.augment == "none", "see applicable()"
+        return self
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "Experiment":
+        """Return the experiment whose fold wrote a record."""
+        named = {key: record[key] for key in ("dataset", "model", "seed")}
+        return cls.model_validate({**named, **record["config"]})
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The settings as JSON, without the names and the seed, which stand beside it in a record."""
+        return self.model_dump(mode="json", exclude={"dataset", "model", "seed"})
+
+    @property
+    def config_hash(self) -> str:
+        """The hash of all settings."""
+        return hash_of(self.model_dump(mode="json"))
+
+    @property
+    def hardware(self) -> Hardware:
+        """Device and precision."""
+        return Hardware(self.device, self.precision)
+
+    def seed_of(self, fold: int) -> int:
+        """Return the seed from which a fold's streams are named."""
+        return seed_for(self.seed, "train", self.dataset, self.model, fold)
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """Rows of a dataset, int64: ``train`` moves the weights, ``inner`` stops the training, ``validation`` neither."""
+
+    train: Rows
+    validation: Rows | None = None
+    inner: Rows | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Trainee:
+    """A network ready to be trained by ``loop.fit``."""
+
+    network: nn.Module
+    optimiser: Optimizer
+    parts: Parts
+    setting: Setting
+    normaliser: Normaliser
+
+
+def applicable(recipe: Recipe, entry: DatasetEntry) -> Recipe:
+    """Return the recipe as it applies to a dataset: augmentation is for images only, and fields go without."""
+    return recipe.model_copy(update={"augment": "none"}) if isinstance(entry, FieldDataset) else recipe
+
+
+def select(
+    table: folds.FoldTable, labels: Rows, *, fold: int, experiment: Experiment
+) -> Selection:
+    """Return the rows of a fold; with patience, a share of the training folds becomes the inner part.
+
+    The inner part is the same for every dataset and model of a seed.
+    """
+    train, validation = table.split(fold)
+    if experiment.recipe.patience is None:
+        return Selection(train, validation)
+    outer, inner = folds.inner_split(
+        table.ids[train],
+        labels[train],
+        fraction=experiment.inner_fraction,
+        seed=seed_for(experiment.seed, "inner", fold),
+    )
+    return Selection(train[outer], validation, train[inner])
+
+
+def assemble(experiment: Experiment, dataset: Dataset, rows: Selection, *, seed: int) -> Trainee:
+    """Return a network with weights drawn from ``seed``, and data normalised as its training rows say.
+
+    Raises:
+        InputError: if an option of the network or the normalisation does not suit.
+    """
+    hardware = experiment.hardware
+    normaliser = normalise.fit(experiment.entry.normalise, dataset.inputs[rows.train])
+    network = build(
+        experiment.architecture,
+        channels=dataset.channels,
+        width=experiment.width,
+        options=experiment.options,
+        seed=seed_for(seed, "weights"),
+    )
+    hardware.place(network)
+
+    def part(selected: Rows | None) -> Part | None:
+        return None if selected is None else Part.of(dataset, selected, hardware)
+
+    return Trainee(
+        network,
+        optimiser_for(network, experiment.recipe),
+        Parts(Part.of(dataset, rows.train, hardware), part(rows.validation), part(rows.inner)),
+        Setting.of(experiment.recipe, normaliser, seed=seed, hardware=hardware),
+        normaliser,
+    )
+
+
+def code_hash(architecture: str) -> str:
+    """Return a hash of the code that decides a fold's numbers: ours by its source, torch by its version."""
+    package = Path(__file__).parent
+    architecture_file = ARCHITECTURES[architecture].rpartition(".")[2] + ".py"
+    above = [seeds.__file__, models.__file__, folds.__file__, normalise.__file__]
+    files = [*sorted(package.glob("*.py")), *map(Path, above), Path(models.__file__).with_name(architecture_file)]
+    digest = hashlib.sha256(torch.__version__.encode())
+    for file in files:
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()

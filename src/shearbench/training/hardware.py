@@ -1,0 +1,91 @@
+"""Where the arithmetic runs and in which precision: ``resolve`` turns ``auto`` into what this machine has.
+
+bf16 means autocast: matrix products and convolutions in bfloat16; weights, losses and the optimiser in float32.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+from shearbench.errors import InputError
+
+Device = Literal["cpu", "cuda"]
+Precision = Literal["fp32", "bf16"]
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """A device and a precision that are settled, as a record holds them."""
+
+    device: Device = "cpu"
+    precision: Precision = "fp32"
+
+    def autocast(self) -> torch.autocast:
+        """Return the context of a forward pass."""
+        return torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16")
+
+    @property
+    def cuda_devices(self) -> list[int]:
+        """The CUDA devices whose random states a network draws from."""
+        return [torch.cuda.current_device()] if self.device == "cuda" else []
+
+    def place(self, network: nn.Module) -> nn.Module:
+        """Move a network to the device, its convolutions in the channels-last layout, and return it.
+
+        The layout makes small convolutions 1.3 to 2 times faster; in bf16, the other one can lose to fp32.
+        """
+        network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return network
+
+
+def resolve(device: Literal["auto", "cpu", "cuda"], precision: Literal["auto", "fp32", "bf16"]) -> Hardware:
+    """Settle device and precision: ``auto`` is CUDA where there is one, bf16 where it is fast.
+
+    Raises:
+        InputError: if CUDA is asked for and there is none.
+    """
+    has_cuda = torch.cuda.is_available()
+    if device == "cuda" and not has_cuda:
+        raise InputError("execution.device is cuda, but torch finds no CUDA device; use cpu or auto")
+    settled: Device = "cuda" if has_cuda and device != "cpu" else "cpu"
+    if precision == "auto":
+        return Hardware(settled, "bf16" if _has_fast_bf16(settled) else "fp32")
+    return Hardware(settled, precision)
+
+
+def settle(hardware: Hardware) -> None:
+    """Prepare this process, once: one thread, and on CUDA kernels that give the same bits in every run."""
+    torch.set_num_threads(1)
+    if hardware.device == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only so
+        torch.use_deterministic_algorithms(True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.allow_tf32 = False  # fp32 is the reference, so it must be fp32
+
+
+@contextmanager
+def naming_the_batch(batch: int) -> Iterator[None]:
+    """Turn running out of memory into an error that names the batch size.
+
+    Raises:
+        InputError: when the block runs out of the memory of the device or of the machine.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "can't allocate memory" not in str(error):
+            raise
+        raise InputError(f"out of memory with batches of {batch}; lower recipe.batch or width") from error
+
+
+def _has_fast_bf16(device: Device) -> bool:
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

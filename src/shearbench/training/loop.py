@@ -1,0 +1,153 @@
+"""The training loop: ``fit`` -> ``run_epoch`` -> ``train_step``, and ``evaluate`` -> ``eval_step``.
+
+All samples lie on the device as they are stored; a batch is gathered, augmented and normalised there. Between
+epochs the whole state is the network, the optimiser and a :class:`Progress`: every random stream is seeded by
+its name and the epoch, so that an epoch gives the same bits in whatever process it runs.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import Optimizer
+
+from shearbench.errors import InputError
+from shearbench.seeds import seed_for
+from shearbench.training.augment import AUGMENTATIONS
+from shearbench.training.hardware import Hardware, naming_the_batch
+from shearbench.training.recipe import Recipe
+from shearbench.training.state import Epoch, Part, Parts, Progress, Score, Setting
+
+EVALUATION_BATCH = 500  # fixed, so that a number never depends on how it was asked for
+
+
+def fit(
+    network: nn.Module,
+    optimiser: Optimizer,
+    parts: Parts,
+    setting: Setting,
+    *,
+    start: Progress | None = None,
+    on_epoch_end: Callable[[Progress], None] = lambda progress: None,
+) -> Progress:
+    """Train a network in place until its recipe is over; with patience it ends with its best weights.
+
+    Args:
+        network: on the device of the setting.
+        optimiser: over the network's parameters; both in the state they had after ``start``.
+        parts: ``inner`` if and only if the recipe has patience.
+        setting: recipe, seed, hardware and normalisation.
+        start: what has been trained before.
+        on_epoch_end: called after each epoch; what it raises ends the training.
+
+    Raises:
+        InputError: if a loss is not finite, or memory runs out.
+    """
+    recipe = setting.recipe
+    assert (parts.inner is None) == (recipe.patience is None), "patience watches an inner part"
+    progress = start or Progress()
+    with naming_the_batch(recipe.batch):
+        while not progress.is_over(recipe):
+            number = len(progress.history) + 1
+            train, losses = run_epoch(network, optimiser, parts.train, setting, number)
+            validation = evaluate(network, parts.validation, setting, number) if parts.validation else None
+            inner = evaluate(network, parts.inner, setting, number) if parts.inner else None
+            better = inner is not None and inner.loss < progress.best_loss
+            weights = {key: value.clone() for key, value in network.state_dict().items()} if better else None
+            progress = progress.after(
+                Epoch(number, recipe.learning_rate, train, validation, inner), losses, weights
+            )
+            on_epoch_end(progress)
+    if progress.best_weights is not None:
+        network.load_state_dict(progress.best_weights)
+    return progress
+
+
+def run_epoch(
+    network: nn.Module, optimiser: Optimizer, part: Part, setting: Setting, number: int
+) -> tuple[Score, tuple[float, ...]]:
+    """Train on every sample once, in an order of the epoch's own; return the running mean and the batch losses."""
+    network.train()
+    augment = AUGMENTATIONS[setting.recipe.augment]
+    order = torch.randperm(len(part.labels), generator=_generator(setting, "order", number))
+    draws = _generator(setting, "augment", number)
+    results, sizes = [], []
+    with torch.random.fork_rng(devices=setting.hardware.cuda_devices):
+        torch.manual_seed(seed_for(setting.seed, "dropout", number))  # dropout draws from the global state only
+        for rows in batches(order.to(part.labels.device), setting.recipe.batch):
+            inputs = setting.normalise(augment(part.inputs[rows].to(torch.float32), draws))
+            results.append(train_step(network, optimiser, inputs, part.labels[rows], setting.hardware))
+            sizes.append(len(rows))
+    losses, hits = torch.stack(results).T.tolist()  # the one moment of an epoch that waits for the device
+    _check_finite(losses, setting.recipe, number)
+    total = math.fsum(loss * size for loss, size in zip(losses, sizes, strict=True))
+    return Score(total / len(order), sum(hits) / len(order)), tuple(losses)
+
+
+def train_step(
+    network: nn.Module, optimiser: Optimizer, inputs: Tensor, labels: Tensor, hardware: Hardware
+) -> Tensor:
+    """Take one step down the gradient; return the batch's mean loss and its hits, (2,), still on the device."""
+    with hardware.autocast():
+        logits = network(inputs)
+    loss = functional.cross_entropy(logits.float(), labels)
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
+    return torch.stack([loss.detach(), (logits.detach().argmax(dim=1) == labels).sum()])
+
+
+def evaluate(network: nn.Module, part: Part, setting: Setting, number: int) -> Score:
+    """Return loss and accuracy in evaluation mode, in the precision of the training, after epoch ``number``."""
+    network.eval()
+    results = [
+        eval_step(network, setting.normalise(inputs), labels, setting.hardware)
+        for inputs, labels in zip(
+            torch.split(part.inputs, EVALUATION_BATCH), torch.split(part.labels, EVALUATION_BATCH), strict=True
+        )
+    ]
+    loss, hits = torch.stack(results).sum(dim=0).tolist()
+    if not math.isfinite(loss):
+        rate = setting.recipe.learning_rate
+        raise InputError(
+            f"the loss is {loss} after epoch {number} (learning rate {rate}); lower recipe.learning_rate"
+        )
+    return Score(loss / len(part.labels), hits / len(part.labels))
+
+
+@torch.inference_mode()
+def eval_step(network: nn.Module, inputs: Tensor, labels: Tensor, hardware: Hardware) -> Tensor:
+    """Return the batch's summed loss and its hits, float64 (2,), on the device."""
+    with hardware.autocast():
+        logits = network(inputs)
+    loss = functional.cross_entropy(logits.float(), labels, reduction="sum")
+    return torch.stack([loss.double(), (logits.argmax(dim=1) == labels).sum().double()])
+
+
+def optimiser_for(network: nn.Module, recipe: Recipe) -> Optimizer:
+    """Return Adam over all parameters of a network, which must already be on its device."""
+    rate, decay = recipe.learning_rate, recipe.weight_decay
+    return torch.optim.Adam(network.parameters(), lr=rate, weight_decay=decay, fused=True)
+
+
+def batches(order: Tensor, size: int) -> list[Tensor]:
+    """Split rows into batches. A last one of a single row joins the one before: BatchNorm needs two."""
+    chunks = list(torch.split(order, size))
+    if len(chunks) > 1 and len(chunks[-1]) == 1:
+        chunks[-2:] = [torch.cat(chunks[-2:])]
+    return chunks
+
+
+def _generator(setting: Setting, stream: str, number: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed_for(setting.seed, stream, number))
+
+
+def _check_finite(losses: list[float], recipe: Recipe, number: int) -> None:
+    for batch, loss in enumerate(losses, start=1):
+        if not math.isfinite(loss):
+            raise InputError(
+                f"the loss is {loss} in epoch {number}, batch {batch} (learning rate {recipe.learning_rate}); "
+                "lower recipe.learning_rate"
+            )

@@ -1,0 +1,108 @@
+"""What a trained fold leaves: metrics and predictions of the kept weights, history and batch losses as CSV."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shearbench.data.dataset import Dataset
+from shearbench.records import write_npz, write_text
+from shearbench.training.experiment import Selection, Trainee
+from shearbench.training.state import Epoch, Progress, Score
+from shearbench.training.weights import WEIGHTS, predict, write_weights
+
+HISTORY, BATCHES, OUT_OF_FOLD = "history.csv", "batches.csv", "out_of_fold.npz"
+_TINY = float(np.finfo(np.float32).tiny)  # a probability that underflowed to 0 has a large loss, not an infinite one
+
+
+def facts(trainee: Trainee, dataset: Dataset, rows: Selection, progress: Progress) -> dict[str, Any]:
+    """Return the measured part of a fold's record, but for its times."""
+    assert rows.validation is not None
+    train, validation = (_score_on(trainee, dataset, part) for part in (rows.train, rows.validation))
+    return {
+        "parameters": sum(parameter.numel() for parameter in trainee.network.parameters()),
+        "epochs": len(progress.history),
+        "best_epoch": progress.kept_epoch,
+        "metrics": {
+            **{f"train_{key}": value for key, value in asdict(train).items()},
+            **{f"validation_{key}": value for key, value in asdict(validation).items()},
+        },
+        "sizes": {
+            "train": len(rows.train),
+            "inner": 0 if rows.inner is None else len(rows.inner),
+            "validation": len(rows.validation),
+        },
+    }
+
+
+def files(
+    trainee: Trainee, dataset: Dataset, rows: Selection, progress: Progress
+) -> dict[str, Callable[[Path], None]]:
+    """Return the writers of the files beside a fold's record; equal trainings write equal bytes."""
+    assert rows.validation is not None
+    predictions: dict[str, NDArray[Any]] = {
+        "ids": dataset.ids[rows.validation],
+        "labels": dataset.labels[rows.validation],
+        "probabilities": _probabilities(trainee, dataset, rows.validation),
+    }
+    return {
+        WEIGHTS: lambda path: write_weights(path, trainee.network, trainee.normaliser),
+        HISTORY: lambda path: write_text(path, history_csv(progress.history)),
+        BATCHES: lambda path: write_text(path, batches_csv(progress.batch_losses)),
+        OUT_OF_FOLD: lambda path: write_npz(path, predictions),
+    }
+
+
+def score(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> Score:
+    """Return mean cross-entropy and accuracy of probabilities (n, 10) for labels (n,)."""
+    given = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    hits = probabilities.argmax(axis=1) == labels
+    return Score(float(-np.log(np.maximum(given, _TINY)).mean()), float(hits.mean()))
+
+
+def history_csv(history: Sequence[Epoch]) -> str:
+    """Return the epochs as CSV with every digit of their floats; a score that was not taken is empty."""
+    header = ["epoch", *_columns("train"), *_columns("validation"), *_columns("inner"), "learning_rate"]
+    lines = [
+        [epoch.number, *_cells(epoch.train), *_cells(epoch.validation), *_cells(epoch.inner), epoch.learning_rate]
+        for epoch in history
+    ]
+    return _csv(header, lines)
+
+
+def batches_csv(batch_losses: Sequence[Sequence[float]]) -> str:
+    """Return the loss of each mini-batch as CSV; epochs and batches count from 1."""
+    lines = (
+        [epoch, batch, loss]
+        for epoch, losses in enumerate(batch_losses, start=1)
+        for batch, loss in enumerate(losses, start=1)
+    )
+    return _csv(["epoch", "batch", "loss"], lines)
+
+
+def _probabilities(trainee: Trainee, dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    device = trainee.setting.hardware.device
+    return predict(trainee.network, dataset.inputs[rows], normaliser=trainee.normaliser, device=device)
+
+
+def _score_on(trainee: Trainee, dataset: Dataset, rows: NDArray[np.int64]) -> Score:
+    return score(_probabilities(trainee, dataset, rows), dataset.labels[rows])
+
+
+def _columns(part: str) -> list[str]:
+    return [f"{part}_loss", f"{part}_accuracy"]
+
+
+def _cells(measured: Score | None) -> list[float | str]:
+    return ["", ""] if measured is None else [measured.loss, measured.accuracy]
+
+
+def _csv(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *lines])
+    return text.getvalue()

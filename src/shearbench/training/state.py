@@ -1,0 +1,116 @@
+"""The values that the training loop works on: the parts of the data, the setting, and the progress made."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from shearbench.data.dataset import Dataset
+from shearbench.data.normalise import Normaliser
+from shearbench.training.hardware import Hardware
+from shearbench.training.recipe import Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Samples on the device: ``inputs`` (n, channels, 28, 28) as stored, ``labels`` int64 (n,)."""
+
+    inputs: Tensor
+    labels: Tensor
+
+    @classmethod
+    def of(cls, dataset: Dataset, rows: NDArray[np.int64], hardware: Hardware) -> "Part":
+        """Return the samples of some rows of a dataset, on the device."""
+        inputs, labels = torch.from_numpy(dataset.inputs[rows]), torch.from_numpy(dataset.labels[rows])
+        return cls(inputs.to(hardware.device), labels.to(hardware.device))
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What a training sees: ``inner`` decides when to stop; ``validation`` is measured and decides nothing."""
+
+    train: Part
+    validation: Part | None = None
+    inner: Part | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """All that decides the course of a training, but for its network and its data."""
+
+    recipe: Recipe
+    seed: int
+    hardware: Hardware
+    mean: Tensor
+    scale: Tensor
+
+    @classmethod
+    def of(cls, recipe: Recipe, normaliser: Normaliser, *, seed: int, hardware: Hardware) -> "Setting":
+        """Return the setting with the normaliser's arrays on the device."""
+        mean, scale = torch.from_numpy(normaliser.mean), torch.from_numpy(normaliser.scale)
+        return cls(recipe, seed, hardware, mean.to(hardware.device), scale.to(hardware.device))
+
+    def normalise(self, inputs: Tensor) -> Tensor:
+        """Return float32 inputs, with the bits that ``Normaliser.apply`` gives on the CPU."""
+        return (inputs.to(torch.float32) - self.mean) / self.scale
+
+
+@dataclass(frozen=True)
+class Score:
+    """Mean cross-entropy, and the fraction that is classified rightly."""
+
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """A line of the history. ``train`` is a running mean in training mode; the others are measured afterwards."""
+
+    number: int
+    learning_rate: float
+    train: Score
+    validation: Score | None
+    inner: Score | None
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """What has been trained so far; ``best_weights`` are those of the least inner loss, where one is measured."""
+
+    history: tuple[Epoch, ...] = ()
+    batch_losses: tuple[tuple[float, ...], ...] = ()
+    best_epoch: int = 0
+    best_weights: Mapping[str, Tensor] | None = None
+
+    @property
+    def best_loss(self) -> float:
+        """The least inner loss so far; infinite before the first."""
+        best = self.history[self.best_epoch - 1].inner if self.best_epoch else None
+        return math.inf if best is None else best.loss
+
+    @property
+    def kept_epoch(self) -> int:
+        """The epoch whose weights are the result: the best, or without an inner part the last."""
+        return self.best_epoch or len(self.history)
+
+    def is_over(self, recipe: Recipe) -> bool:
+        """Tell whether all epochs are done, or ``patience`` of them have passed without a better inner loss."""
+        done = len(self.history)
+        impatient = recipe.patience is not None and done > 0 and done - self.best_epoch >= recipe.patience
+        return done >= recipe.epochs or impatient
+
+    def after(
+        self, epoch: Epoch, batch_losses: tuple[float, ...], best_weights: Mapping[str, Tensor] | None
+    ) -> "Progress":
+        """Return the progress with one more epoch; ``best_weights`` if it was the best so far, else None."""
+        return Progress(
+            (*self.history, epoch),
+            (*self.batch_losses, batch_losses),
+            self.best_epoch if best_weights is None else epoch.number,
+            self.best_weights if best_weights is None else best_weights,
+        )

@@ -1,0 +1,80 @@
+"""A network's weights with their normalisation, as safetensors: written by a fold, read for predictions.
+
+``predict`` is how every other part obtains probabilities.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save
+from torch import nn
+
+from shearbench.data.normalise import Normaliser
+from shearbench.models import CLASSES, build
+from shearbench.records import read_record, write_bytes
+from shearbench.training.hardware import Device, Hardware, Precision, naming_the_batch
+from shearbench.training.loop import EVALUATION_BATCH
+
+WEIGHTS = "weights.safetensors"
+_MEAN, _SCALE = "normalise.mean", "normalise.scale"
+
+
+def write_weights(path: Path, network: nn.Module, normaliser: Normaliser) -> None:
+    """Write the state of a network and its normaliser; equal values give equal bytes."""
+    tensors = {key: value.cpu().contiguous() for key, value in network.state_dict().items()}
+    tensors |= {_MEAN: torch.from_numpy(normaliser.mean), _SCALE: torch.from_numpy(normaliser.scale)}
+    write_bytes(path, save(tensors))
+
+
+def load_network(run_folder: Path) -> tuple[nn.Module, Normaliser, dict[str, Any]]:
+    """Load a fold's network, in evaluation mode on the CPU, with its normaliser and its record.
+
+    Raises:
+        InputError: if the record is missing, or any of its files is not the one it was written with.
+    """
+    record = read_record(run_folder)
+    tensors = load_file(run_folder / WEIGHTS)
+    normaliser = Normaliser(tensors.pop(_MEAN).numpy(), tensors.pop(_SCALE).numpy())
+    config = record["config"]
+    network = build(
+        config["architecture"],
+        channels=len(normaliser.mean),
+        width=config["width"],
+        options=config["options"],
+        seed=0,  # every weight is replaced
+    )
+    network.load_state_dict(tensors)
+    return network.eval(), normaliser, record
+
+
+def predict(
+    network: nn.Module,
+    inputs: NDArray[Any],
+    *,
+    normaliser: Normaliser,
+    batch: int = EVALUATION_BATCH,
+    device: Device = "cpu",
+    precision: Precision = "fp32",
+) -> NDArray[np.float32]:
+    """Return probabilities float32 (n, 10) for inputs (n, channels, 28, 28) that are not normalised.
+
+    The network is moved to ``device`` and put in evaluation mode. Predictions that are kept are made in fp32,
+    whatever the network was trained in.
+
+    Raises:
+        InputError: if memory runs out.
+    """
+    hardware = Hardware(device, precision)
+    network = hardware.place(network).eval()
+    mean, scale = (torch.from_numpy(array).to(device) for array in (normaliser.mean, normaliser.scale))
+    probabilities = np.empty((len(inputs), CLASSES), np.float32)
+    with naming_the_batch(batch), torch.inference_mode():
+        for start in range(0, len(inputs), batch):
+            rows = slice(start, start + batch)
+            with hardware.autocast():
+                logits = network((torch.from_numpy(inputs[rows]).to(device, torch.float32) - mean) / scale)
+            probabilities[rows] = logits.float().softmax(dim=1).cpu().numpy()
+    return probabilities
