@@ -4,15 +4,18 @@ The door is simulation.py; docs/mechanics.md derives what is solved, in the nota
 """
 
 from shearbench.mechanics.loads import LOADS, displacements_of
-from shearbench.mechanics.newton import NotConverged
-from shearbench.mechanics.simulation import LOAD_STEPPING, SOLVER_VERSION, Fields, simulate
+from shearbench.mechanics.newton import TOLERANCE, NotConverged
+from shearbench.mechanics.simulation import LOAD_STEPPING, SOLVER_VERSION, Failure, Fields, check_bitmaps, simulate
 
 __all__ = [
     "LOADS",
     "LOAD_STEPPING",
     "SOLVER_VERSION",
+    "TOLERANCE",
+    "Failure",
     "Fields",
     "NotConverged",
+    "check_bitmaps",
     "displacements_of",
     "simulate",
 ]

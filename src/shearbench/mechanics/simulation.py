@@ -10,7 +10,7 @@ the displacement: not on the other samples, their order, or the other displaceme
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -32,6 +32,15 @@ _WAYPOINTS_PER_HEIGHT = 14
 
 
 @dataclass(frozen=True)
+class Failure:
+    """Sample and step without equilibrium, as indexes, and what the solver said."""
+
+    sample: int
+    step: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class Fields:
     """Equilibria of n samples at each of `displacements`, lengths in pixels.
 
@@ -45,6 +54,7 @@ class Fields:
         reaction: (n, steps, 2) force (x, y) with which the support of the top edge pulls at the block, per
             unit thickness, in (unit of E) pixel; zero in a component that this support leaves free.
         converged: (n, steps) False where no equilibrium was found; the values there are NaN.
+        failures: which those are, and why.
     """
 
     load: str
@@ -53,6 +63,7 @@ class Fields:
     strain_energy: Floats
     reaction: Floats
     converged: NDArray[np.bool_]
+    failures: tuple[Failure, ...]
 
 
 def simulate(
@@ -82,12 +93,13 @@ def simulate(
         InputError: (a ValueError) on input that breaks a rule above; it names parameter, rule and value.
         NotConverged: a sample found no equilibrium; the message has its index, the load and the displacement.
     """
-    _check_bitmaps(bitmaps, shape)
+    check_bitmaps(bitmaps, shape)
     _check_displacements(displacements, shape[0])
     if failures not in ("raise", "record"):
         raise InputError(f"failures must be 'raise' or 'record'; got {failures!r}")
     block = build_block(*shape, load_named(load))
     fields = _empty_fields(len(bitmaps), load, tuple(float(d) for d in displacements), shape)
+    failed = []
     for index, bitmap in enumerate(bitmaps):
         for d, result in _path(_sample_of(bitmap, block), fields.displacements):
             steps = [step for step, asked in enumerate(fields.displacements) if asked == d]
@@ -95,8 +107,10 @@ def simulate(
                 _store(fields, index, steps, result)
             elif steps and failures == "raise":
                 raise NotConverged(f"sample {index}, load {load}, d = {d:g}: {result}") from result
+            else:
+                failed += [Failure(index, step, str(result)) for step in steps]
         advance(1)
-    return fields
+    return replace(fields, failures=tuple(failed))
 
 
 def _path(
@@ -140,6 +154,7 @@ def _empty_fields(n: int, load: str, displacements: tuple[float, ...], shape: tu
         strain_energy=np.full((n, steps), np.nan),
         reaction=np.full((n, steps, 2), np.nan),
         converged=np.zeros((n, steps), dtype=bool),
+        failures=(),
     )
 
 
@@ -151,7 +166,8 @@ def _store(fields: Fields, index: int, steps: list[int], equilibrium: Equilibriu
     fields.converged[index, steps] = True
 
 
-def _check_bitmaps(bitmaps: NDArray[np.uint8], shape: tuple[int, int]) -> None:
+def check_bitmaps(bitmaps: NDArray[np.uint8], shape: tuple[int, int] = (28, 28)) -> None:
+    """InputError unless bitmaps are uint8 of shape (n, *shape) with n >= 1."""
     if not isinstance(bitmaps, np.ndarray) or bitmaps.dtype != np.uint8:
         got = getattr(bitmaps, "dtype", type(bitmaps).__name__)
         raise InputError(f"bitmaps must be an array of uint8 (grey values 0 to 255); got {got}")

@@ -1,0 +1,293 @@
+"""Displacement fields of many digits: the simulator over all cores, in shards that survive a kill.
+
+In: bitmaps, a load and steps of its published list. Out: `SimulatedFields`, or one npz file of any number of
+digits written with flat memory. A shard holds `SHARD` digits and is named by what it is made of (bitmaps,
+load, displacements, version of the solver), so a killed run takes up what is there, and one worker or many,
+whole or resumed, end in the same bytes. A shard whose SHA-256 does not match is made again.
+
+    fields = simulate_dataset(bitmaps, load="shear", steps=[5], shard_folder=Path("build/shards"))
+"""
+
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shearbench.data.idx import read_images
+from shearbench.errors import InputError, TasksFailed
+from shearbench.execution import run_tasks
+from shearbench.mechanics import LOAD_STEPPING, SOLVER_VERSION, TOLERANCE, check_bitmaps, displacements_of, simulate
+from shearbench.records import atomic_file, hash_arrays, hash_of, read_json, read_npz, sha256_of, write_json, write_npz
+
+SHARD = 250  # digits: two seconds of work, 1.6 MB a step
+Failures = Literal["raise", "record"]
+_ARRAYS = ("displacement", "strain_energy", "reaction", "converged")
+_NAMED = 5  # failed samples in a message
+
+
+@dataclass(frozen=True, eq=False)
+class SimulatedFields:
+    """Fields of n digits at s steps of a load, as `mechanics.Fields` defines them.
+
+    Attributes:
+        load: name of the load.
+        steps: (s,) indexes into the load's published displacements.
+        displacement: float32 (n, s, 2, 28, 28), u_x and u_y (up) in pixels at the pixel centres, row 0 at the top.
+        strain_energy: float64 (n, s).
+        reaction: float64 (n, s, 2) force on the top edge.
+        converged: bool (n, s); False where the values are NaN because no equilibrium was found.
+    """
+
+    load: str
+    steps: tuple[int, ...]
+    displacement: NDArray[np.float32]
+    strain_energy: NDArray[np.float64]
+    reaction: NDArray[np.float64]
+    converged: NDArray[np.bool_]
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Every array by its name, as they are written to files."""
+        return {**_step_arrays(self.load, self.steps), **{name: getattr(self, name) for name in _ARRAYS}}
+
+    def card(self) -> dict[str, Any]:
+        """What made the fields, for a JSON file beside them."""
+        return card_of(self.load, self.steps, samples=len(self.converged), failed=int((~self.converged).sum()))
+
+
+@dataclass(frozen=True, eq=False)
+class _Shard:
+    """One task: digits first ... first + len(bitmaps) of a run, and the files that their fields go to."""
+
+    first: int
+    bitmaps: NDArray[np.uint8]
+    load: str
+    steps: tuple[int, ...]
+    path: Path
+
+    @property
+    def seal(self) -> Path:
+        """The file written last: SHA-256 of the arrays, and the reasons of failures."""
+        return self.path.with_suffix(".json")
+
+
+def simulate_dataset(
+    bitmaps: NDArray[np.uint8],
+    *,
+    load: str,
+    steps: Sequence[int],
+    shard_folder: Path,
+    workers: int | str = "auto",
+    failures: Failures = "raise",
+) -> SimulatedFields:
+    """Simulate digits under one load, at some of its published steps, over processes.
+
+    Args:
+        bitmaps: uint8 (n, 28, 28), row 0 at the top.
+        load: "uniaxial", "shear", "equibiaxial" or "confined".
+        steps: indexes into `displacements_of(load)`; step 5 is d = 1. Load stepping: the solver's waypoints
+            (mechanics.LOAD_STEPPING), so a step has the same bytes whether it is asked for alone or with
+            others.
+        shard_folder: where finished shards are kept and found again.
+        workers: processes, or "auto" for one a core.
+        failures: "raise", or "record" to keep NaN and converged = False for a digit without equilibrium.
+
+    Raises:
+        InputError: on bad bitmaps, load, steps or failures.
+        TasksFailed: a digit found no equilibrium (named, with load and reason), or a worker failed.
+    """
+    shards = _run(bitmaps, load, steps, shard_folder, workers, failures)
+    parts = [read_npz(shard.path) for shard in shards]
+    merged = {name: np.concatenate([part[name] for part in parts]) for name in _ARRAYS}
+    return SimulatedFields(load, tuple(steps), **merged)
+
+
+def simulate_file(
+    source: Path,
+    output: Path,
+    *,
+    load: str,
+    steps: Sequence[int],
+    workers: int | str = "auto",
+    failures: Failures = "raise",
+) -> dict[str, Any]:
+    """Simulate the digits of a file into `output`, an npz file, and `output` with .json for what made it.
+
+    Memory stays flat: shards, kept in `output`.shards until they are deleted by hand, are copied one by one.
+
+    Args:
+        source: IDX file of images (gzipped or not), or .npy file of a uint8 array, (n, 28, 28).
+        output: .npz file with `steps`, `displacements` and the arrays of `SimulatedFields`.
+        load, steps, workers, failures: as for `simulate_dataset`.
+
+    Returns:
+        The content of the JSON file: load, steps, solver, counts, and the SHA-256 of `output`.
+
+    Raises:
+        InputError, TasksFailed: as `simulate_dataset`, and on a source that cannot be read.
+    """
+    if output.suffix != ".npz":
+        raise InputError(f"output must be a file named *.npz; got {output}")
+    bitmaps = read_bitmaps(source)
+    shards = _run(bitmaps, load, steps, output.with_suffix(".shards"), workers, failures)
+    failed = _write_merged(output, shards, load, tuple(steps))
+    card = card_of(load, steps, samples=len(bitmaps), failed=failed)
+    card |= {"source": source.name, "bitmaps": hash_arrays(bitmaps), "sha256": sha256_of(output)}
+    write_json(output.with_suffix(".json"), card)
+    return card
+
+
+def read_bitmaps(source: Path) -> NDArray[np.uint8]:
+    """Bitmaps (n, 28, 28) of an IDX file, gzipped or not, or of a .npy file; InputError where it is
+    neither.
+    """
+    if source.suffix != ".npy":
+        return read_images(source)
+    try:
+        bitmaps: NDArray[np.uint8] = np.load(source, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{source} cannot be read as an array ({error}); write it with numpy.save") from None
+    check_bitmaps(bitmaps)
+    return bitmaps
+
+
+def card_of(load: str, steps: Sequence[int], *, samples: int, failed: int) -> dict[str, Any]:
+    """What made the fields: load, displacements, solver and its settings, units and orientation."""
+    return {
+        "load": load,
+        "steps": list(steps),
+        "displacements": [displacements_of(load)[step] for step in steps],
+        "samples": samples,
+        "failed": failed,
+        "solver": {
+            "name": "shearbench.mechanics",
+            "version": SOLVER_VERSION,
+            "element": "one 9-node quadratic element a pixel, 3 x 3 Gauss points, plane strain",
+            "backend": "conjugate gradients preconditioned by LAPACK spbtrf",
+            "tolerance": TOLERANCE,
+            "load_stepping": LOAD_STEPPING,
+        },
+        "units": "displacement in pixels; E = value/255 * 99 + 1",
+        "orientation": "row 0 at the top; u_x to the right, u_y up",
+    }
+
+
+def _run(
+    bitmaps: NDArray[np.uint8],
+    load: str,
+    steps: Sequence[int],
+    folder: Path,
+    workers: int | str,
+    failures: Failures,
+) -> list[_Shard]:
+    """Make what is missing of the shards of a run and return all of them, in the order of the digits."""
+    check_bitmaps(bitmaps)
+    _check_steps(load, steps)
+    if failures not in ("raise", "record"):
+        raise InputError(f"failures must be 'raise' or 'record'; got {failures!r}")
+    shards = list(_plan(bitmaps, load, tuple(steps), folder))
+    missing = {shard.path: shard for shard in shards if not _is_whole(shard)}
+    run_tasks(
+        _solve,
+        list(missing.values()),
+        workers=workers,
+        label=f"simulate {load}",
+        name=lambda shard: f"digits {shard.first} to {shard.first + len(shard.bitmaps) - 1}",
+        units=lambda shard: len(shard.bitmaps),
+    )
+    if failures == "raise":
+        _raise_on_failures(shards)
+    return shards
+
+
+def _check_steps(load: str, steps: Sequence[int]) -> None:
+    last = len(displacements_of(load)) - 1
+    if len(steps) == 0 or not all(isinstance(step, int | np.integer) and 0 <= step <= last for step in steps):
+        raise InputError(f"steps must be at least one index from 0 to {last} for load {load}; got {list(steps)}")
+
+
+def _plan(bitmaps: NDArray[np.uint8], load: str, steps: tuple[int, ...], folder: Path) -> Iterator[_Shard]:
+    for first in range(0, len(bitmaps), SHARD):
+        part = np.ascontiguousarray(bitmaps[first : first + SHARD])
+        displacements = [displacements_of(load)[step] for step in steps]
+        content = [hash_arrays(part), load, displacements, SOLVER_VERSION]
+        yield _Shard(first, part, load, steps, folder / f"{load}-{hash_of(content)[:24]}.npz")
+
+
+def _is_whole(shard: _Shard) -> bool:
+    if not (shard.path.is_file() and shard.seal.is_file()):
+        return False
+    try:
+        sealed = read_json(shard.seal)
+    except InputError:  # cut short: as good as absent
+        return False
+    return bool(sealed["sha256"] == sha256_of(shard.path))
+
+
+def _solve(shard: _Shard, advance: Callable[[int], None]) -> None:
+    """Worker: solve a shard, write its arrays, and seal them."""
+    displacements = [displacements_of(shard.load)[step] for step in shard.steps]
+    fields = simulate(
+        shard.bitmaps, load=shard.load, displacements=displacements, failures="record", advance=advance
+    )
+    arrays = {name: getattr(fields, name) for name in _ARRAYS}
+    write_npz(shard.path, {**arrays, "displacement": fields.displacement.astype(np.float32)})
+    reasons = [[failure.sample, failure.step, failure.reason] for failure in fields.failures]
+    write_json(shard.seal, {"sha256": sha256_of(shard.path), "failures": reasons})
+
+
+def _raise_on_failures(shards: Sequence[_Shard]) -> None:
+    found = [
+        f"digit {shard.first + sample} at step {shard.steps[step]}: {reason}"
+        for shard in shards
+        for sample, step, reason in read_json(shard.seal)["failures"]
+    ]
+    if found:
+        more = [f"and {len(found) - _NAMED} more"] if len(found) > _NAMED else []
+        raise TasksFailed(
+            f"no equilibrium under load {shards[0].load}; pass failures='record' to keep the other digits\n- "
+            + "\n- ".join(found[:_NAMED] + more)
+        )
+
+
+def _step_arrays(load: str, steps: Sequence[int]) -> dict[str, NDArray[Any]]:
+    displacements = np.array([displacements_of(load)[step] for step in steps])
+    return {"steps": np.array(steps, dtype=np.int64), "displacements": displacements}
+
+
+def _write_merged(path: Path, shards: Sequence[_Shard], load: str, steps: tuple[int, ...]) -> int:
+    """Write the npz file of all shards, one shard in memory at a time; return the number of failures."""
+    failed = 0
+    with atomic_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in _step_arrays(load, steps).items():
+            _write_member(archive, name, array.shape, iter([array]))
+        samples = sum(len(shard.bitmaps) for shard in shards)
+        for name in _ARRAYS:
+            parts = (read_npz(shard.path)[name] for shard in shards)
+            first = next(parts)
+            _write_member(archive, name, (samples, *first.shape[1:]), _chain(first, parts))
+        for shard in shards:
+            failed += len(read_json(shard.seal)["failures"])
+    return failed
+
+
+def _chain(first: NDArray[Any], rest: Iterator[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+    yield first
+    yield from rest
+
+
+def _write_member(
+    archive: zipfile.ZipFile, name: str, shape: tuple[int, ...], parts: Iterator[NDArray[Any]]
+) -> None:
+    """Append an array, given in parts along its first axis, as numpy.savez writes it: no time in the
+    bytes.
+    """
+    first = next(parts)
+    header = {"descr": np.lib.format.dtype_to_descr(first.dtype), "fortran_order": False, "shape": shape}
+    with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+        np.lib.format.write_array_header_1_0(member, header)
+        for part in _chain(first, parts):
+            member.write(np.ascontiguousarray(part).data)
