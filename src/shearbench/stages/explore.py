@@ -1,0 +1,123 @@
+"""Stage ``explore``: what a dataset looks like, from its training part alone -> build/explore/<dataset>/.
+
+Writes ``samples*.png`` (8 samples of each class), ``class_balance.{csv,png}`` (per fold),
+``duplicates.csv`` (exact and near, within and across folds), ``summary.json`` and, for fields,
+``displacement.png``.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from shearbench.data import duplicates
+from shearbench.data.config import FieldDataset
+from shearbench.data.dataset import CLASSES, SIDE, Dataset, load, read_digits
+from shearbench.data.folds import FoldTable, read_folds
+from shearbench.errors import InputError
+from shearbench.params import Params
+from shearbench.records import write_json, write_text
+from shearbench.report import figures_data as figures
+
+PER_CLASS = 8
+
+
+def main(params: Params, root: Path, name: str) -> None:
+    """Explore the training part of one dataset."""
+    build, out = root / "build", root / "build" / "explore" / name
+    dataset = load(build / "datasets" / name, "train")
+    table = read_folds(build / "folds.npz")
+    if not np.array_equal(table.ids, dataset.ids):
+        raise InputError(f"{build / 'folds.npz'} has not the ids of dataset {name}; run `dvc repro`")
+    images = read_digits(build / "digits", "train").images
+    entry = params.datasets[name]
+    drawn = field_figures(entry, dataset, images) if isinstance(entry, FieldDataset) else image_figures(dataset)
+    for file, figure in drawn:
+        figures.save(figure, out / file)
+    balance = class_counts(dataset.labels, table)
+    figures.save(figures.class_balance(balance, title=f"{name}: digits held out"), out / "class_balance.png")
+    _write_csv(out / "class_balance.csv", _balance_frame(balance))
+    near = duplicates.NEAR[entry.source]
+    alike = duplicate_frame(dataset, table, near=near)
+    _write_csv(out / "duplicates.csv", alike)
+    write_json(out / "summary.json", summary(dataset, alike, near=near))
+
+
+def image_figures(dataset: Dataset) -> Iterator[tuple[str, Figure]]:
+    """Yield the sample sheet of a dataset of images: (file, figure)."""
+    sheet = pick(dataset.inputs[:, 0], dataset.labels)
+    yield "samples.png", figures.sample_sheet(sheet, quantity=figures.GREY, title=dataset.name)
+
+
+def field_figures(entry: FieldDataset, dataset: Dataset, images: NDArray[np.uint8]) -> Iterator[tuple[str, Figure]]:
+    """Yield the figures of a dataset of displacement fields: (file, figure)."""
+    name = f"{dataset.name}: {entry.load}, step {entry.step}"
+    fields = dataset.inputs.astype(np.float32)
+    components = {
+        "u_x": (figures.U_X, fields[:, 0]),
+        "u_y": (figures.U_Y, fields[:, 1]),
+        "length": (figures.LENGTH, np.hypot(fields[:, 0], fields[:, 1])),
+    }
+    for part, (quantity, values) in components.items():
+        sheet = pick(values, dataset.labels)
+        yield f"samples_{part}.png", figures.sample_sheet(sheet, quantity=quantity, title=name)
+    labels, rows = np.unique(dataset.labels, return_index=True)
+    figure = figures.displacement(images[rows], fields[rows], labels=labels.tolist(), title=name)
+    yield "displacement.png", figure
+
+
+def pick(values: NDArray[Any], labels: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the first samples of each class, (10, ``PER_CLASS``, 28, 28); NaN where a class has fewer."""
+    sheet = np.full((CLASSES, PER_CLASS, SIDE, SIDE), np.nan, np.float32)
+    for label in range(CLASSES):
+        rows = np.flatnonzero(labels == label)[:PER_CLASS]
+        sheet[label, : len(rows)] = values[rows]
+    return sheet
+
+
+def class_counts(labels: NDArray[np.int64], table: FoldTable) -> NDArray[np.int64]:
+    """Count the digits of each class that each fold holds out, (folds, 10)."""
+    counts = np.zeros((table.count, CLASSES), np.int64)
+    np.add.at(counts, (table.folds, labels), 1)
+    return counts
+
+
+def duplicate_frame(dataset: Dataset, table: FoldTable, *, near: float) -> pd.DataFrame:
+    """Return the pairs of alike samples with their classes and folds, a row each."""
+    alike = duplicates.find(dataset.inputs, near=near)
+    rows = np.array([(pair.first, pair.second) for pair in alike], np.int64).reshape(-1, 2)
+    columns: dict[str, Any] = {"kind": ["exact" if pair.exact else "near" for pair in alike]}
+    for end, which in zip("ab", rows.T, strict=True):
+        columns |= {
+            f"id_{end}": dataset.ids[which],
+            f"class_{end}": dataset.labels[which],
+            f"fold_{end}": table.folds[which],
+        }
+    columns["correlation"] = [pair.correlation for pair in alike]
+    frame = pd.DataFrame(columns)
+    return frame.assign(across_folds=frame["fold_a"] != frame["fold_b"])
+
+
+def summary(dataset: Dataset, alike: pd.DataFrame, *, near: float) -> dict[str, Any]:
+    """Return the numbers that a report quotes."""
+    kinds: dict[str, dict[str, float]] = {
+        kind: {"pairs": len(pairs), "across_folds": int(pairs["across_folds"].sum())}
+        for kind in ("exact", "near")
+        for pairs in [alike[alike["kind"] == kind]]
+    }
+    per_class = np.bincount(dataset.labels, minlength=CLASSES).tolist()
+    kinds["near"]["least_correlation"] = near
+    return {"samples": len(dataset.ids), "per_class": per_class, "duplicates": kinds}
+
+
+def _balance_frame(counts: NDArray[np.int64]) -> pd.DataFrame:
+    fold, label = np.indices(counts.shape)
+    return pd.DataFrame({"fold": fold.ravel(), "class": label.ravel(), "n": counts.ravel()})
+
+
+def _write_csv(path: Path, frame: pd.DataFrame) -> None:
+    write_text(path, frame.to_csv(index=False, lineterminator="\n"))
