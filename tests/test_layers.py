@@ -34,7 +34,11 @@ ONLY_IN = {"mlflow": "tracking", "optuna": "tuning", "joblib": "execution", "das
 # No number depends on these: what a new settings key does reaches DVC through `params:`.
 CANNOT_CHANGE_A_RESULT = {"errors", "strict", "execution", "params", "tracking", "stages", "__init__"}
 FILES = sorted(PACKAGE.rglob("*.py"))
-STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
+STAGES = {
+    name: stage
+    for file in ("dvc.yaml", "tuned/dvc.yaml")
+    for name, stage in yaml.safe_load((REPOSITORY / file).read_text())["stages"].items()
+}
 
 
 def _module(path):
@@ -145,7 +149,7 @@ def test_a_stage_declares_the_parameters_it_reads(name):
     assert read - {"execution", "tracking"} <= declared, "execution is declared by the part that changes numbers"
 
 
-@pytest.mark.parametrize("name", ["explore", "train"])
+@pytest.mark.parametrize("name", ["explore", "train", "tune"])
 def test_the_test_set_is_sealed_until_evaluate(name):
     assert not [dep for dep in _deps(name) if "test" in Path(dep).name]
     assert not [dep for dep in _deps(name) if dep in ("build/digits", "build/datasets", "build/fields", "data")]

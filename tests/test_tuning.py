@@ -11,8 +11,8 @@ PRESENT = Setting(1e-3, 100, 1.0)
 SPACE = Space((1e-4, 1e-2), (32, 64, 128), (0.5, 2.0))
 
 
-def _study(folder, seed=1, space=SPACE):
-    return Study(folder / "study.journal", "mnist-cnn2", seed, space.including(PRESENT), PRESENT)
+def _study(folder, seed=1):
+    return Study(folder / "study.journal", "mnist-cnn2", seed, SPACE.including(PRESENT), PRESENT)
 
 
 def _score(setting):
@@ -81,9 +81,3 @@ def test_time_out_lets_the_first_generation_finish(tmp_path):
 def test_a_finished_study_runs_nothing_more(tmp_path):
     trials = search(_study(tmp_path), _evaluate, trials=5, timeout=600)
     assert search(_study(tmp_path), None, trials=5, timeout=600) == trials == read(_study(tmp_path))
-
-
-def test_a_study_over_another_space_is_refused(tmp_path):
-    search(_study(tmp_path), _evaluate, trials=4, timeout=600)
-    with pytest.raises(InputError, match="remove that file"):
-        read(_study(tmp_path, space=Space((1e-4, 1e-2), (32,), (0.5,))))

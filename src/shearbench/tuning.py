@@ -73,7 +73,10 @@ Evaluate = Callable[[Sequence[Setting]], Sequence[Outcome]]
 
 @dataclass(frozen=True)
 class Study:
-    """A study's place (journal file), name, seed and space. ``present``, a point of it, is what to beat: trial 0."""
+    """A study's place (journal file), name, seed and space. ``present``, a point of it, is what to beat: trial 0.
+
+    One journal holds one study over one space; whoever changes what is searched, or on what, gives it another file.
+    """
 
     journal: Path
     name: str
@@ -93,9 +96,6 @@ def search(study: Study, evaluate: Evaluate, *, trials: int, timeout: float) -> 
 
     Returns:
         Every finished trial, in the order of their numbers.
-
-    Raises:
-        InputError: if the journal holds this study over another space or cannot be read.
     """
     started = time.monotonic()
     opened = _open(study)
@@ -130,16 +130,7 @@ def _open(study: Study) -> optuna.Study:
     with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         storage = JournalStorage(JournalFileBackend(str(study.journal)))
-    opened = optuna.create_study(study_name=study.name, storage=storage, direction="maximize", load_if_exists=True)
-    space = {key: list(value) for key, value in vars(study.space).items()}
-    if "space" not in opened.user_attrs:
-        opened.set_user_attr("space", space)
-    if opened.user_attrs["space"] != space:
-        raise InputError(
-            f"the study {study.name} in {study.journal} searches {opened.user_attrs['space']}, but params.yaml now says "
-            f"{space}; remove that file to begin anew, or restore the search space"
-        )
-    return opened
+    return optuna.create_study(study_name=study.name, storage=storage, direction="maximize", load_if_exists=True)
 
 
 def _count(opened: optuna.Study) -> int:
