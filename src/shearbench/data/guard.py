@@ -32,8 +32,7 @@ class Tree:
     @property
     def hash(self) -> str:
         """DVC's hash of the folder: the MD5 of its sorted list of files, as JSON, and ``.dir``."""
-        names = sorted(self.files, key=lambda name: name.split("/"))
-        entries = [{"md5": self.files[name], "relpath": name} for name in names]
+        entries = [{"md5": self.files[name], "relpath": name} for name in sorted(self.files)]
         return hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
 
 

@@ -1,0 +1,61 @@
+"""Figures of the data: the pixels of the arrays are in them, on the scales that they promise."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from shearbench.report import figures_data as figures
+
+RNG = np.random.default_rng(0)
+
+
+def test_a_signed_quantity_is_centred_on_zero_and_no_range_is_empty() -> None:
+    assert figures.U_X.limits(np.array([-1.0, 3.0])) == (-3.0, 3.0)
+    assert figures.LENGTH.limits(np.array([0.5, 3.0])) == (0.0, 3.0)
+    assert figures.U_Y.limits(np.zeros(3)) == (-1.0, 1.0)
+
+
+def test_the_sheet_holds_every_sample_at_its_place() -> None:
+    samples = RNG.uniform(0, 255, (10, 8, 28, 28))
+    samples[3, 5] = np.nan
+    figure = figures.sample_sheet(samples, quantity=figures.GREY, title="t")
+    (picture,) = figure.axes[0].images
+    shown = picture.get_array()
+    assert shown is not None
+    assert shown.shape == (10 * 31 - 3, 8 * 31 - 3)
+    for label, column in np.ndindex(10, 8):
+        tile = shown[label * 31 : label * 31 + 28, column * 31 : column * 31 + 28]
+        np.testing.assert_array_equal(np.ma.filled(tile, np.nan), samples[label, column])
+    assert figure.axes[0].get_yticks().tolist() == [13.5 + 31 * label for label in range(10)]
+
+
+def test_displacement_has_a_scale_with_unit_for_each_row() -> None:
+    fields = RNG.normal(size=(10, 2, 28, 28)).astype(np.float32)
+    images = RNG.integers(0, 256, (10, 28, 28), dtype=np.uint8)
+    figure = figures.displacement(images, fields, labels=range(10), title="t")
+    rows = [axis for axis in figure.axes if axis.images]
+    x, y = np.abs(fields[:, 0]).max(), np.abs(fields[:, 1]).max()
+    limits = [axis.images[0].get_clim() for axis in rows]
+    assert limits[1:3] == [(-x, x), (-y, y)]
+    assert limits[3][0] == 0
+    bars = [axis.get_ylabel() for axis in figure.axes if axis not in rows]
+    assert bars == ["grey value", "$u_x$ / pixel", "$u_y$ / pixel", "$|u|$ / pixel"]
+
+
+def test_class_balance_writes_every_count() -> None:
+    counts = np.arange(30).reshape(3, 10)
+    axis = figures.class_balance(counts, title="t").axes[0]
+    assert [text.get_text() for text in axis.texts] == [str(n) for n in range(30)]
+
+
+def test_saved_files_are_the_same_and_hold_no_version(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        figures.save(figures.class_balance(np.ones((3, 10), np.int64), title="t"), tmp_path / name)
+    content = (tmp_path / "a.png").read_bytes()
+    assert content == (tmp_path / "b.png").read_bytes()
+    assert b"atplotlib" not in content
+    with Image.open(io.BytesIO(content)) as image:
+        assert image.info["dpi"][0] == pytest.approx(150, abs=0.1)

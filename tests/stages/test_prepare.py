@@ -1,0 +1,56 @@
+"""Stage prepare: nothing is read past the guard, ids are shared and unique, folds keep copies together."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shearbench.data.dataset import read_digits
+from shearbench.data.folds import read_folds
+from shearbench.data.idx import read_images, read_labels
+from shearbench.errors import InputError
+from shearbench.params import Params
+from shearbench.stages import prepare
+
+
+def test_digits_are_those_of_the_files_and_ids_count_on(small_project: Path, params: Params) -> None:
+    prepare.main(params, small_project)
+    raw, build = small_project / "data" / "mnist", small_project / "build" / "digits"
+    train, test = read_digits(build, "train"), read_digits(build, "test")
+    assert train.ids.tolist() == list(range(60))
+    assert test.ids.tolist() == list(range(60, 80))
+    for digits, stem in ((train, "train"), (test, "t10k")):
+        np.testing.assert_array_equal(digits.images, read_images(raw / f"{stem}-images-idx3-ubyte"))
+        np.testing.assert_array_equal(digits.labels, read_labels(raw / f"{stem}-labels-idx1-ubyte"))
+
+
+def test_folds_are_of_the_training_digits_and_keep_copies_together(small_project: Path, params: Params) -> None:
+    prepare.main(params, small_project)
+    table = read_folds(small_project / "build" / "folds.npz")
+    assert table.ids.tolist() == list(range(60))
+    assert table.count == 3
+    assert table.folds[0] == table.folds[40]
+
+
+def test_the_same_bytes_every_time_and_other_folds_for_another_seed(small_project: Path, params: Params) -> None:
+    files = [small_project / "build" / name for name in ("digits/train.npz", "digits/test.npz", "folds.npz")]
+    prepare.main(params, small_project)
+    before = [path.read_bytes() for path in files]
+    prepare.main(params, small_project)
+    assert [path.read_bytes() for path in files] == before
+    prepare.main(params.model_copy(update={"seed": 43}), small_project)
+    assert [path.read_bytes() == content for path, content in zip(files, before, strict=True)] == [True, True, False]
+
+
+def test_data_that_is_not_adopted_makes_nothing(small_project: Path, params: Params) -> None:
+    (small_project / "data" / "mnist" / "t10k-labels-idx1-ubyte").write_bytes(b"other")
+    with pytest.raises(InputError, match="vouches for"):
+        prepare.main(params, small_project)
+    assert not (small_project / "build").exists()
+
+
+def test_too_many_folds_make_nothing(small_project: Path, params: Params) -> None:
+    many = params.model_copy(update={"cv": params.cv.model_copy(update={"folds": 7})})
+    with pytest.raises(InputError, match=r"class 0 has \d and cv\.folds is 7"):
+        prepare.main(many, small_project)
+    assert not (small_project / "build").exists()
