@@ -43,7 +43,7 @@ def test_loss_is_that_of_scikit_learn() -> None:
 
 
 def test_certain_and_wrong_costs_a_finite_loss() -> None:
-    assert score(predictions([0], [1], confidence=1.0)).loss == pytest.approx(-np.log(np.finfo(np.float32).eps))
+    assert score(predictions([0], [1], confidence=1.0)).loss == pytest.approx(-np.log(np.finfo(np.float32).tiny))
 
 
 def test_rates_of_a_class_without_samples_are_zero() -> None:

@@ -13,8 +13,8 @@ from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_
 
 from shearbench.data.dataset import CLASSES
 
-_LEAST = float(np.finfo(np.float32).eps)
-"""A probability of 0 would cost an infinite loss: like scikit-learn, the resolution of float32 stands for it."""
+_LEAST = float(np.finfo(np.float32).tiny)
+"""Stands for a probability that underflowed to 0, whose loss would be infinite."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,105 @@
+"""What a tracker is told of a record: parameters, tags, metrics, curves and files. Knows no tracker itself."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from shearbench.evaluation.cell import FoldRun
+from shearbench.records import RECORD, read_json
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """What a run holds; ``curves`` are (name, step, value), one value a name in ``metrics``."""
+
+    params: Mapping[str, Any]
+    tags: Mapping[str, str]
+    metrics: Mapping[str, float]
+    curves: Sequence[tuple[str, int, float]]
+    files: Sequence[Path]
+
+
+def _tags(record: Mapping[str, Any], stage: str) -> dict[str, str]:
+    commit = record["provenance"]["commit"]
+    hashes = {f"hash.{name}": value for name, value in record["hashes"].items()}
+    return {**hashes, "dvc.stage": stage, "git.commit": commit, "mlflow.source.git.commit": commit.rstrip("+")}
+
+
+def _parameters(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Flatten a record's configuration: ``recipe.batch`` becomes ``batch``, other groups keep their name."""
+    flat = {"dataset": record["dataset"], "model": record["model"]}
+    for name, value in record["config"].items():
+        if not isinstance(value, Mapping):
+            flat[name] = value
+        else:
+            flat.update({key if name == "recipe" else f"{name}.{key}": inner for key, inner in value.items()})
+    return flat
+
+
+def fold_content(run: FoldRun) -> Content:
+    record, history = run.record, run.history
+    columns = [name for name in history.columns if name != "epoch"]
+    return Content(
+        params={**_parameters(record), "fold": record["fold"], "seed": record["seed"]},
+        tags=_tags(record, f"train@{record['dataset']}-{record['model']}"),
+        metrics={
+            **{f"final_{name}": value for name, value in record["metrics"].items()},
+            "best_epoch": record["best_epoch"],
+            "parameters": record["parameters"],
+            "fold_seconds": record["seconds"],
+        },
+        curves=_steps(history, columns),
+        files=[run.folder / name for name in (RECORD, "history.csv", "batches.csv")],
+    )
+
+
+def cell_content(runs: Sequence[FoldRun]) -> Content:
+    record = runs[0].record
+    kept = pd.DataFrame([run.record["metrics"] for run in runs])
+    names = ["train_loss", "train_accuracy", "validation_loss", "validation_accuracy"]
+    means = pd.concat([run.history for run in runs]).groupby("epoch", as_index=False)[names].mean()
+    dataset, model = record["dataset"], record["model"]
+    text = f"{model} on {dataset}, {len(runs)} folds, each a nested run. The curves are means over the folds."
+    return Content(
+        params={**_parameters(record), "folds": len(runs)},
+        tags={**_tags(record, f"train@{dataset}-{model}"), "mlflow.note.content": text},
+        metrics={
+            "cv_accuracy_mean": kept["validation_accuracy"].mean(),
+            "cv_accuracy_sd": kept["validation_accuracy"].std(),
+            "cv_loss_mean": kept["validation_loss"].mean(),
+            "parameters": record["parameters"],
+            "seconds_per_fold": float(np.mean([run.record["seconds"] for run in runs])),
+        },
+        curves=_steps(means, names),
+        files=[],
+    )
+
+
+def evaluation_content(folder: Path, record: Mapping[str, Any]) -> Content:
+    metrics = read_json(folder / "metrics.json")
+    test = pd.read_csv(folder / "per_class.csv").query("split == 'test'")
+    cell = f"{record['dataset']}-{record['model']}"
+    return Content(
+        params={"dataset": record["dataset"], "model": record["model"], "folds": record["folds"]},
+        tags={**_tags(record, f"evaluate@{cell}"), "mlflow.note.content": f"{cell} on the sealed test set."},
+        metrics={
+            **{f"{split}_{name}": value for split, values in metrics.items() for name, value in values.items()},
+            **{f"test_f1_class/{row[0]}": row[1] for row in test[["class", "f1"]].itertuples(index=False)},
+        },
+        curves=[],
+        files=[folder / name for name in (*record["files"], RECORD)],
+    )
+
+
+def _steps(table: pd.DataFrame, names: Sequence[str]) -> list[tuple[str, int, float]]:
+    """Return (name, epoch, value) for the columns ``names``, without the values that are missing."""
+    return [
+        (name, int(epoch), float(value))
+        for name in names
+        for epoch, value in zip(table["epoch"].to_numpy(), table[name].to_numpy(), strict=True)
+        if not np.isnan(value)
+    ]

@@ -1,0 +1,39 @@
+"""Stage ``evaluate <cell>``: the first to open the sealed test set of a dataset.
+
+Reads ``build/runs/<dataset>/<model>/``, ``build/datasets/<dataset>/`` and ``build/folds.npz``; writes
+``build/evaluation/<dataset>/<model>/``. Nothing trains again.
+"""
+
+from pathlib import Path
+
+from shearbench.data import dataset
+from shearbench.data.folds import read_folds
+from shearbench.evaluation.cell import check_data, read_runs
+from shearbench.evaluation.inference import FoldTask, infer, one_of_each_class
+from shearbench.evaluation.output import Evaluation, write_evaluation
+from shearbench.execution import run_tasks
+from shearbench.params import Params
+
+
+def main(params: Params, root: Path, cell_name: str) -> None:
+    """Evaluate the networks of one cell on the digits that they have not seen.
+
+    Raises:
+        InputError: if a fold is missing, or was trained on other data or other folds than the present ones.
+        TasksFailed: if a network could not be run.
+    """
+    cell, build = params.cells[cell_name], root / "build"
+    data = build / "datasets" / cell.dataset
+    runs = read_runs(build / "runs" / cell.dataset / cell.model, params.cv.folds)
+    check_data(runs, dataset.read_card(data)["hashes"]["train"], read_folds(build / "folds.npz"))
+    test = dataset.load(data, "test")
+    explained = one_of_each_class(test.ids, test.labels)
+    results = run_tasks(
+        infer,
+        [FoldTask(run.folder, data, explained, params.execution.device) for run in runs],
+        workers=params.execution.workers,
+        label=f"evaluate {cell_name}",
+        name=lambda task: task.run.name,
+    )
+    folder = build / "evaluation" / cell.dataset / cell.model
+    write_evaluation(folder, Evaluation(runs, test, explained, results))
