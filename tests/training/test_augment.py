@@ -1,0 +1,176 @@
+"""Augmentations against torchvision's single-image functions, its distributions, and values worked out by hand."""
+
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import ks_2samp, kstest
+
+from shearbench.torchvision_ops import torchvision
+from shearbench.training import augment
+from shearbench.training.augment import AUGMENTATIONS, Affine
+from shearbench.training.recipe import Augmentation
+
+transforms = torchvision.transforms
+single = transforms.functional
+DRAWS = 4000
+SAME = 0.001  # p-value below which two samples are said to differ; the seeds are fixed
+
+
+def _generator(seed: int = 1) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _images(count: int, channels: int = 1) -> torch.Tensor:
+    """Smooth images, 0 .. 255, dark at the edge."""
+    noise = torch.rand(count, channels, 28, 28, generator=_generator(7)) * 255
+    return single.gaussian_blur(noise, [5, 5], [1.5, 1.5])
+
+
+def _maps(rows: list[tuple[float, int, int, float, float]]) -> Affine:
+    angle, dx, dy, scale, shear = torch.tensor(rows, dtype=torch.float64).T
+    return Affine(angle=angle, shift=torch.stack([dx, dy], dim=1), scale=scale, shear=shear)
+
+
+ROWS = [(5.0, 2, -1, 0.8, 5.0), (-5.0, -3, 3, 1.2, -5.0), (0.0, 0, 0, 1.0, 0.0), (3.3, 1, 0, 0.95, -2.2)]
+
+
+def test_affine_is_torchvisions_for_given_angles() -> None:
+    images = _images(len(ROWS))
+    warped = augment.warp_affine(images, _maps(ROWS), mode="bilinear")
+    for image, row, got in zip(images, ROWS, warped, strict=True):
+        angle, dx, dy, scale, shear = row
+        expected = single.affine(
+            image, angle, [dx, dy], scale, [shear, 0.0], interpolation=transforms.InterpolationMode.BILINEAR
+        )
+        torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-2)
+
+
+def test_nearest_affine_is_torchvisions_but_for_ties() -> None:
+    maps = augment.draw_affine(200, 28, _generator())
+    images = _images(200)
+    warped = augment.warp_affine(images, maps)
+    expected = torch.stack(
+        [
+            single.affine(image, angle.item(), shift.tolist(), scale.item(), [shear.item(), 0.0], fill=0)
+            for image, angle, shift, scale, shear in zip(
+                images, maps.angle, maps.shift, maps.scale, maps.shear, strict=True
+            )
+        ]
+    )
+    assert (warped != expected).float().mean() < 1e-4  # pixels that lie half-way between two
+
+
+def test_affine_draws_what_torchvision_draws() -> None:
+    maps = augment.draw_affine(DRAWS, 28, _generator())
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        drawn = [
+            transforms.RandomAffine.get_params([-5.0, 5.0], (0.1, 0.1), (0.8, 1.2), [-5.0, 5.0], [28, 28])
+            for _ in range(DRAWS)
+        ]
+    angle, shift, scale, shear = zip(*drawn, strict=True)
+    for ours, theirs in (
+        (maps.angle, angle),
+        (maps.scale, scale),
+        (maps.shear, [value[0] for value in shear]),
+        (maps.shift[:, 0], [value[0] for value in shift]),
+        (maps.shift[:, 1], [value[1] for value in shift]),
+    ):
+        assert ks_2samp(ours.numpy(), np.array(theirs)).pvalue > SAME
+    assert set(maps.shift.flatten().tolist()) == {-3, -2, -1, 0, 1, 2, 3}
+    assert abs(np.corrcoef(torch.stack([maps.angle, maps.scale, maps.shear]).numpy()) - np.eye(3)).max() < 0.06
+
+
+def test_elastic_warps_as_torchvision_does() -> None:
+    image = _images(1)
+    displacement = torch.rand(1, 28, 28, 2, generator=_generator()) * 0.2 - 0.1
+    expected = single.elastic_transform(image, displacement, fill=None)
+    torch.testing.assert_close(augment.warp_elastic(image, displacement), expected, rtol=1e-4, atol=1e-2)
+
+
+def test_the_blur_is_torchvisions() -> None:
+    noise = torch.rand(1, 1, 28, 28, generator=_generator())
+    blur = augment.blur_matrix(28, 4.0)
+    torch.testing.assert_close(blur @ noise @ blur.T, single.gaussian_blur(noise, [33, 33], [4.0, 4.0]))
+
+
+def test_elastic_moves_pixels_by_about_a_pixel() -> None:
+    """Uniform noise of deviation 1/sqrt(3), blurred by sigma, has 1/(2 sqrt(pi) sigma) of it; times alpha: 1.38."""
+    ramp = torch.arange(28.0).expand(500, 1, 28, 28)
+    moved = augment.elastic(ramp, _generator()) - ramp
+    inner = moved[:, :, 10:18, 10:18]  # far from the edges, where mirroring raises the deviation
+    assert inner.std().item() == pytest.approx(34 / 3**0.5 / (2 * np.pi**0.5 * 4), rel=0.1)
+
+
+def test_noise_has_its_deviation_and_stays_in_range() -> None:
+    grey = torch.full((50, 1, 28, 28), 127.5)
+    added = (augment.noise(grey, _generator()) - grey).flatten()
+    assert kstest(added.numpy() / 25.5, "norm").pvalue > SAME
+    dark = augment.noise(torch.zeros(5, 1, 28, 28), _generator())
+    assert dark.min() == 0
+    assert dark.max() <= 255
+
+
+def test_thickness_lies_between_erosion_and_dilation() -> None:
+    stroke = torch.zeros(300, 1, 28, 28)
+    stroke[:, :, 10:13, 5:20] = 200
+    changed = augment.thickness(stroke, _generator())
+    inside, beside, centre = changed[:, 0, 10, 10], changed[:, 0, 9, 10], changed[:, 0, 11, 10]
+    assert (centre == 200).all()  # a stroke of three pixels keeps its middle
+    assert (changed[:, 0, 8] == 0).all()  # and grows by no more than one
+    assert ((inside == 200) | (beside == 0)).all()  # an image is thickened or thinned, never both
+    share = torch.where(beside > 0, beside / 200, inside / 200 - 1)
+    assert kstest(share.numpy(), "uniform", args=(-1, 2)).pvalue > SAME
+
+
+def test_boxes_are_drawn_as_random_erasing_does() -> None:
+    boxes = augment.draw_boxes(DRAWS, 28, _generator()).double()
+    blank = torch.zeros(1, 28, 28)
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        drawn = [
+            transforms.RandomErasing.get_params(blank, (0.02, 0.33), (0.3, 3.3), [0.0])[:4] for _ in range(DRAWS)
+        ]
+    used = boxes[boxes[:, 2] > 0]
+    assert len(used) / DRAWS == pytest.approx(0.5, abs=0.04)
+    for column, theirs in enumerate(zip(*drawn, strict=True)):
+        assert ks_2samp(used[:, column].numpy(), np.array(theirs)).pvalue > SAME
+
+
+def test_erasing_blanks_a_rectangle_and_nothing_else() -> None:
+    images = torch.ones(64, 2, 28, 28)
+    erased = augment.erasing(images, _generator())
+    for image, (top, left, height, width) in zip(
+        erased, augment.draw_boxes(64, 28, _generator()).tolist(), strict=True
+    ):
+        expected = torch.ones(2, 28, 28)
+        expected[:, top : top + height, left : left + width] = 0
+        assert torch.equal(image, expected)
+
+
+def test_the_table_has_the_names_of_the_recipe() -> None:
+    assert tuple(AUGMENTATIONS) == get_args(Augmentation)
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_every_entry_keeps_shape_and_range_and_draws_from_its_generator(name: str) -> None:
+    images, before = _images(8, channels=2), torch.get_rng_state()
+    kept = images.clone()
+    changed = AUGMENTATIONS[name](images, _generator(1))
+    assert changed.shape == images.shape
+    assert changed.dtype == torch.float32
+    assert changed.min() >= 0
+    assert changed.max() <= 255
+    assert torch.equal(images, kept)
+    assert torch.equal(changed, AUGMENTATIONS[name](images, _generator(1)))
+    assert name == "none" or not torch.equal(changed, AUGMENTATIONS[name](images, _generator(2)))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("name", [name for name in AUGMENTATIONS if name not in ("none", "noise")])
+def test_the_channels_of_an_image_are_changed_alike_and_images_are_not(name: str) -> None:
+    changed = AUGMENTATIONS[name](_images(1).expand(8, 2, 28, 28).contiguous(), _generator())
+    assert torch.equal(changed[:, 0], changed[:, 1])
+    assert len(torch.unique(changed[:, 0], dim=0)) > 4

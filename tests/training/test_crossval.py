@@ -1,0 +1,263 @@
+"""Folds as a stage trains them: the same bytes however they were run, and records that say what they are."""
+
+import csv
+import json
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shearbench.data import normalise
+from shearbench.data.dataset import load
+from shearbench.data.folds import FoldTable, write_folds
+from shearbench.errors import TasksFailed
+from shearbench.execution import Advance, run_tasks
+from shearbench.records import read_npz, read_record
+from shearbench.seeds import generator_for
+from shearbench.training import crossval
+from shearbench.training.checkpoint import CHECKPOINT, read_checkpoint
+from shearbench.training.crossval import FoldTask, cross_validate, train_fold
+from shearbench.training.experiment import Experiment, code_hash
+from shearbench.training.results import score
+from shearbench.training.weights import load_network, predict
+
+Make = Callable[..., Experiment]
+SAME_BYTES = ("weights.safetensors", "out_of_fold.npz", "history.csv", "batches.csv")
+
+
+@pytest.fixture(scope="module")
+def experiment(make_experiment: Make) -> Experiment:
+    """Dropout, convolutions, augmentation, early stopping and bf16: all that draws or rounds."""
+    return make_experiment(
+        architecture="cnn2", width=0.1, epochs=4, patience=3, augment="affine", precision="bf16"
+    )
+
+
+def _run(experiment: Experiment, data: Path, out: Path, *, workers: int = 1, only: Sequence[int] | None = None) -> None:
+    cross_validate(
+        experiment, dataset=data / "patterns", folds=data / "folds.npz", out=out, workers=workers, only=only
+    )
+
+
+def _bytes(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in SAME_BYTES}
+
+
+@pytest.fixture(scope="module")
+def runs(experiment: Experiment, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All folds, trained by two workers."""
+    out = tmp_path_factory.mktemp("runs")
+    (out / "fold-3").mkdir()  # of a table that had more folds
+    _run(experiment, data, out, workers=2)
+    return out
+
+
+def _task(experiment: Experiment, data: Path, out: Path, fold: int) -> FoldTask:
+    hashes = {"config": experiment.config_hash}
+    return FoldTask(experiment, fold, data / "patterns", data / "folds.npz", out, hashes, checkpoint_seconds=0)
+
+
+def _advance(units: int) -> None:
+    pass
+
+
+def test_one_worker_and_another_order_give_the_same_bytes(
+    experiment: Experiment, data: Path, runs: Path, tmp_path: Path
+) -> None:
+    for fold in (2, 0):
+        train_fold(_task(experiment, data, tmp_path / f"fold-{fold}", fold), _advance)
+    _run(experiment, data, tmp_path, only=[1])
+    for fold in (2, 0, 1):
+        assert _bytes(tmp_path / f"fold-{fold}") == _bytes(runs / f"fold-{fold}")
+
+
+def _killed_once(task: FoldTask, advance: Advance) -> None:
+    """Train a fold; after its second epoch the process kills itself, if it has not done so before."""
+    mark = task.out.parent / "killed"
+    done = 0
+
+    def advance_or_die(units: int) -> None:
+        nonlocal done
+        done += units
+        if done >= 2 and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        advance(units)
+
+    train_fold(task, advance_or_die)
+
+
+def test_a_killed_fold_goes_on_to_the_same_bytes(
+    experiment: Experiment, data: Path, runs: Path, tmp_path: Path
+) -> None:
+    task = _task(experiment, data, tmp_path / "fold-1", 1)
+    run_tasks(_killed_once, [task], workers=1, label="test")
+    assert (tmp_path / "killed").exists()
+    assert _bytes(task.out) == _bytes(runs / "fold-1")
+
+
+def _train_noting_the_start(task: FoldTask, started: Path) -> None:
+    started.touch()
+    train_fold(task, _advance)
+
+
+@pytest.mark.slow
+def test_twenty_kills_at_random_moments_change_no_byte(
+    make_experiment: Make, data: Path, tmp_path: Path
+) -> None:
+    """Each kill falls within 0.4 s after the imports: before, between, in and after epochs and their checkpoints."""
+    experiment = make_experiment(
+        architecture="cnn2", width=0.1, epochs=600, patience=600, augment="affine", precision="bf16"
+    )
+    train_fold(_task(experiment, data, tmp_path / "whole", 1), _advance)
+    task = _task(experiment, data, tmp_path / "killed", 1)
+    context, rng = multiprocessing.get_context("spawn"), generator_for(1, "kills")
+    epochs_done = []
+    for number in range(20):
+        started = tmp_path / f"started-{number}"
+        process = context.Process(target=_train_noting_the_start, args=(task, started))
+        process.start()
+        while not started.exists():
+            time.sleep(0.001)
+        time.sleep(rng.uniform(0, 0.4))
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, "the training was too short to be killed 20 times"
+        found = read_checkpoint(task.out / CHECKPOINT, hashes=task.hashes, device="cpu")
+        epochs_done.append(len(found.progress.history) if found else 0)
+    train_fold(task, _advance)
+    print("epochs done at each kill:", epochs_done)
+    assert epochs_done == sorted(epochs_done)
+    assert len(set(epochs_done)) > 5, "it went on from where it was killed"
+    assert _bytes(task.out) == _bytes(tmp_path / "whole")
+
+
+def test_the_record_says_what_it_is(experiment: Experiment, runs: Path) -> None:
+    record = read_record(runs / "fold-1")
+    assert {"dataset": "patterns", "model": "small", "fold": 1, "seed": 42}.items() <= record.items()
+    assert Experiment.from_record(record) == experiment
+    assert set(record["hashes"]) == {"config", "data", "folds", "code"}
+    assert record["parameters"] == 3 * 9 + 3 + 3 * 6 * 9 + 6 + 49 * 6 * 13 + 13 + 13 * 10 + 10
+    assert record["sizes"] == {"train": 128, "inner": 32, "validation": 80}
+    assert record["seconds"] == pytest.approx(sum(record["epoch_seconds"]))
+    assert len(record["epoch_seconds"]) == record["epochs"] <= 4
+    assert set(record["files"]) == set(SAME_BYTES)
+
+
+def test_the_metrics_are_those_of_the_stored_weights_and_predictions(data: Path, runs: Path) -> None:
+    network, normaliser, record = load_network(runs / "fold-1")
+    held_out, dataset = read_npz(runs / "fold-1" / "out_of_fold.npz"), load(data / "patterns", "train")
+    inputs = dataset.inputs[held_out["ids"]]
+    assert held_out["ids"].tolist() == [number for number in range(240) if number % 3 == 1]
+    assert held_out["labels"].tolist() == dataset.labels[held_out["ids"]].tolist()
+    assert held_out["probabilities"].tobytes() == predict(network, inputs, normaliser=normaliser).tobytes()
+    measured = score(held_out["probabilities"], held_out["labels"])
+    assert record["metrics"]["validation_loss"] == measured.loss
+    assert record["metrics"]["validation_accuracy"] == measured.accuracy
+
+
+def test_the_history_has_a_line_an_epoch_and_the_batches_one_a_batch(runs: Path) -> None:
+    record = read_record(runs / "fold-0")
+    history = list(csv.DictReader((runs / "fold-0" / "history.csv").read_text().splitlines()))
+    batches = list(csv.DictReader((runs / "fold-0" / "batches.csv").read_text().splitlines()))
+    assert [int(line["epoch"]) for line in history] == list(range(1, record["epochs"] + 1))
+    assert len(batches) == record["epochs"] * 7  # 128 samples in batches of 20
+    best = min(history, key=lambda line: float(line["inner_loss"]))
+    assert int(best["epoch"]) == record["best_epoch"]
+    first = [(float(line["loss"]), size) for line, size in zip(batches, [20] * 6 + [8], strict=False)]
+    assert sum(loss * size for loss, size in first) / 128 == pytest.approx(float(history[0]["train_loss"]))
+
+
+def test_the_normalisation_is_fitted_on_what_trains_and_nothing_else(
+    make_experiment: Make, data: Path, tmp_path: Path
+) -> None:
+    entry = {"source": "mnist", "channels": 1, "normalise": "pixel"}
+    train_fold(_task(make_experiment(entry=entry, epochs=1), data, tmp_path, 0), _advance)
+    _, normaliser, _ = load_network(tmp_path)
+    dataset = load(data / "patterns", "train")
+    expected = normalise.fit("pixel", dataset.inputs[dataset.ids % 3 != 0])
+    assert normaliser.mean.tobytes() == expected.mean.tobytes()
+    assert normaliser.scale.tobytes() == expected.scale.tobytes()
+
+
+def test_folds_that_the_table_lacks_are_removed(runs: Path) -> None:
+    assert sorted(path.name for path in runs.iterdir()) == ["fold-0", "fold-1", "fold-2"]
+
+
+def test_finished_folds_are_kept_and_those_of_other_settings_replaced(
+    make_experiment: Make, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = []
+
+    def in_this_process(function: Callable[..., None], tasks: list[FoldTask], **rest: object) -> None:
+        trained.append([task.fold for task in tasks])
+        for task in tasks:
+            function(task, _advance)
+
+    monkeypatch.setattr(crossval, "run_tasks", in_this_process)
+    first, second = make_experiment(epochs=1), make_experiment(epochs=2)
+    _run(first, data, tmp_path, only=[0])
+    _run(first, data, tmp_path)
+    _run(first, data, tmp_path)
+    _run(second, data, tmp_path)
+    assert trained == [[0], [1, 2], [], [0, 1, 2]]
+    assert [read_record(tmp_path / f"fold-{fold}")["epochs"] for fold in range(3)] == [2, 2, 2]
+
+
+@pytest.mark.parametrize("damage", ["weights.safetensors", "record.json"])
+def test_a_damaged_fold_is_not_kept(make_experiment: Make, data: Path, tmp_path: Path, damage: str) -> None:
+    experiment = make_experiment(epochs=1)
+    task = _task(experiment, data, tmp_path, 0)
+    train_fold(task, _advance)
+    assert crossval._is_kept(task)
+    assert not crossval._is_kept(replace(task, hashes={"config": "other"}))
+    (tmp_path / damage).write_text("{")
+    assert not crossval._is_kept(task)
+
+
+def test_leftovers_of_a_kill_are_cleared_from_finished_folds(experiment: Experiment, data: Path, runs: Path) -> None:
+    for name in ("checkpoint.safetensors", ".checkpoint.safetensors.abc.tmp"):
+        (runs / "fold-0" / name).touch()
+    _run(experiment, data, runs)
+    assert {path.name for path in (runs / "fold-0").iterdir()} == {*SAME_BYTES, "record.json"}
+
+
+def test_a_fold_that_diverges_is_named_and_the_others_finish(
+    make_experiment: Make, data: Path, tmp_path: Path
+) -> None:
+    tasks = [
+        _task(make_experiment(learning_rate=rate, epochs=1), data, tmp_path / f"fold-{fold}", fold)
+        for fold, rate in enumerate([1e30, 0.01])
+    ]
+    message = r"(?s)1 of 2 tasks failed.*fold 0: the loss is \w+ (in|after) epoch 1.*learning rate 1e\+30"
+    with pytest.raises(TasksFailed, match=message):
+        run_tasks(train_fold, tasks, workers=1, label="test", name=lambda task: f"fold {task.fold}")
+    assert not (tmp_path / "fold-0" / "record.json").exists()
+    assert read_record(tmp_path / "fold-1")["epochs"] == 1
+
+
+def test_a_fold_table_of_other_digits_is_refused(make_experiment: Make, data: Path, tmp_path: Path) -> None:
+    folds = tmp_path / "folds.npz"
+    write_folds(folds, FoldTable(np.arange(1, 241), np.arange(240) % 3))
+    task = replace(_task(make_experiment(), data, tmp_path / "fold-0", 0), folds=folds)
+    with pytest.raises(ValueError, match="has not the ids of"):
+        train_fold(task, _advance)
+
+
+def test_the_code_hash_is_that_of_the_architecture_trained() -> None:
+    assert code_hash("cnn2") == code_hash("cnn2")
+    assert code_hash("cnn2") != code_hash("cnn3")
+
+
+def test_a_probability_of_zero_is_a_large_loss_and_not_an_infinite_one() -> None:
+    probabilities = np.eye(10, dtype=np.float32)[[0, 0]]
+    measured = score(probabilities, np.array([0, 1]))
+    assert measured.accuracy == 0.5
+    assert measured.loss == pytest.approx(-np.log(np.finfo(np.float32).tiny) / 2)
+    assert json.dumps(measured.loss, allow_nan=False)
