@@ -1,0 +1,32 @@
+"""Fixtures of more than one folder: a small finished project, which costs nothing where it is not asked for."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from shearbench.params import Params, load
+
+
+@pytest.fixture(scope="session")
+def finished_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small project, shared: nobody may change it."""
+    import small_project  # here, as it imports torch
+
+    root = tmp_path_factory.mktemp("finished")
+    small_project.make(root)
+    return root
+
+
+@pytest.fixture
+def finished(finished_once: Path, tmp_path: Path) -> Path:
+    """A copy of the small project, to change at will."""
+    root = tmp_path / "project"
+    shutil.copytree(finished_once, root)
+    return root
+
+
+@pytest.fixture
+def small_params(finished_once: Path) -> Params:
+    """The parameters of the small project."""
+    return load(finished_once / "params.yaml")

@@ -1,0 +1,68 @@
+"""Fold records are read only if they are whole, and of the data and folds that are there."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shearbench.data.folds import FoldTable, read_folds
+from shearbench.errors import InputError
+from shearbench.evaluation.cell import check_data, read_runs
+
+
+@pytest.fixture
+def folder(finished: Path) -> Path:
+    return finished / "build" / "runs" / "mnist" / "mlp"
+
+
+def hash_of_training_data(finished: Path) -> str:
+    return str(json.loads((finished / "build" / "datasets" / "mnist" / "card.json").read_text())["hashes"]["train"])
+
+
+def change_record(folder: Path, **changes: object) -> None:
+    record = json.loads((folder / "record.json").read_text())
+    (folder / "record.json").write_text(json.dumps({**record, **changes}))
+
+
+def test_reads_every_fold_in_order(finished: Path, folder: Path) -> None:
+    runs = read_runs(folder, 2)
+    check_data(runs, hash_of_training_data(finished), read_folds(finished / "build" / "folds.npz"))
+    assert [run.fold for run in runs] == [0, 1]
+    ids = np.concatenate([run.out_of_fold.ids for run in runs])
+    assert np.array_equal(np.sort(ids), np.arange(60))
+
+
+def test_out_of_fold_scores_are_those_of_the_record(folder: Path) -> None:
+    from shearbench.evaluation.scores import score
+
+    for run in read_runs(folder, 2):
+        scores = score(run.out_of_fold)
+        assert scores.accuracy == run.record["metrics"]["validation_accuracy"]
+        assert scores.loss == pytest.approx(run.record["metrics"]["validation_loss"], rel=1e-12)
+
+
+def test_refuses_a_missing_fold(folder: Path) -> None:
+    with pytest.raises(InputError, match="fold-2 is not; run `dvc repro train@mnist-mlp`"):
+        read_runs(folder, 3)
+
+
+def test_refuses_a_damaged_file(folder: Path) -> None:
+    (folder / "fold-1" / "history.csv").write_text("")
+    with pytest.raises(InputError, match=r"history\.csv is not the file"):
+        read_runs(folder, 2)
+
+
+def test_refuses_folds_of_different_settings(folder: Path) -> None:
+    hashes = read_runs(folder, 2)[1].record["hashes"]
+    change_record(folder / "fold-1", hashes={**hashes, "config": "0" * 64})
+    with pytest.raises(InputError, match="config hash 000000000000, but fold 0 has"):
+        read_runs(folder, 2)
+
+
+def test_refuses_other_data_and_other_folds(finished: Path, folder: Path) -> None:
+    runs, table = read_runs(folder, 2), read_folds(finished / "build" / "folds.npz")
+    with pytest.raises(InputError, match=r"data hash .*, but the present training data has 111111111111"):
+        check_data(runs, "1" * 64, table)
+    with pytest.raises(InputError, match="folds hash"):
+        check_data(runs, hash_of_training_data(finished), FoldTable(table.ids, 1 - table.folds))

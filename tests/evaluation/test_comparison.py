@@ -1,0 +1,59 @@
+"""The comparison: its columns, the drop from mnist, and the best network, which the test set does not choose."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from shearbench.errors import InputError
+from shearbench.evaluation.comparison import best_of_each_dataset, read_rows
+from shearbench.params import Params
+from shearbench.stages import compare
+
+FIRST = ["dataset", "model", "cv_accuracy_mean", "cv_accuracy_sd", "test_accuracy_mean", "test_accuracy_sd"]
+
+
+def test_table_has_a_row_a_cell_in_the_order_of_the_parameters(finished_once: Path, small_params: Params) -> None:
+    table = pd.read_csv(finished_once / "reports" / "comparison.csv")
+    assert table.columns.tolist()[:6] == FIRST
+    assert table.columns.tolist()[6:10] == ["folds", "parameters", "seconds_per_fold", "accuracy_drop"]
+    assert (table["dataset"] + "-" + table["model"]).tolist() == list(small_params.cells)
+    metrics = json.loads((finished_once / "build/evaluation/mnist/cnn2/metrics.json").read_text())
+    row = table.set_index(["dataset", "model"]).loc[("mnist", "cnn2")]
+    assert row["cv_accuracy_mean"] == pytest.approx(metrics["out_of_fold"]["accuracy_mean"])
+    assert row["test_accuracy_low"] <= row["test_accuracy_mean"] <= row["test_accuracy_high"]
+    assert (row["n_train"], row["n_test"], row["folds"]) == (60, 20, 2)
+
+
+def test_drop_is_from_mnist_of_the_same_model(finished_once: Path) -> None:
+    rows = {(row["dataset"], row["model"]): row for row in compare.read_rows(finished_once)}
+    drop = rows["mnist", "mlp"]["test_accuracy_mean"] - rows["mechanical", "mlp"]["test_accuracy_mean"]
+    assert rows["mechanical", "mlp"]["accuracy_drop"] == pytest.approx(drop)
+    assert rows["mnist", "mlp"]["accuracy_drop"] is None
+    (alone,) = read_rows(finished_once / "build" / "evaluation", [("mechanical", "mlp")])
+    assert alone["accuracy_drop"] is None
+
+
+def test_best_is_chosen_by_cross_validation_alone() -> None:
+    rows = [
+        {"dataset": "a", "model": "x", "cv_accuracy_mean": 0.9, "test_accuracy_mean": 0.8},
+        {"dataset": "a", "model": "y", "cv_accuracy_mean": 0.8, "test_accuracy_mean": 0.9},
+        {"dataset": "b", "model": "y", "cv_accuracy_mean": 0.1, "test_accuracy_mean": 0.1},
+    ]
+    assert best_of_each_dataset(rows) == {"a": "x", "b": "y"}
+
+
+def test_missing_evaluation_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="run `dvc repro evaluate@mnist-mlp`"):
+        read_rows(tmp_path, [("mnist", "mlp")])
+
+
+def test_table_fits_eighty_columns(
+    finished_once: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    compare.print_table(compare.read_rows(finished_once))
+    printed = capsys.readouterr().out
+    assert "mechanical mlp" in printed
+    assert "…" not in printed

@@ -1,0 +1,88 @@
+"""The files of an evaluation: those of the architecture, deterministic, and true to the networks."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from shearbench.evaluation.inference import one_of_each_class
+from shearbench.params import Params
+from shearbench.records import read_npz, read_record
+from shearbench.stages import evaluate
+from shearbench.training.weights import load_network, predict
+from small_project import evaluate_cell
+
+FILES = {
+    "metrics.json",
+    "fold_metrics.csv",
+    "per_class.csv",
+    "confusion_out_of_fold.csv",
+    "confusion_test.csv",
+    "learning_curves.csv",
+    "test_predictions.npz",
+    "gradcam.npz",
+    *(f"figures/{name}.png" for name in ("confusion", "learning_curves", "per_class", "gradcam")),
+}
+
+
+def folder_of(root: Path, cell: str) -> Path:
+    return root / "build" / "evaluation" / Path(*cell.split("-"))
+
+
+@pytest.mark.parametrize("cell", ["mnist-mlp", "mnist-cnn2", "mechanical-mlp"])
+def test_record_vouches_for_every_file(finished_once: Path, cell: str) -> None:
+    record = read_record(folder_of(finished_once, cell))
+    assert set(record["files"]) == FILES
+    assert record["sizes"] == {"train": 60, "test": 20}
+    assert (record["attribution"]["method"] == "saliency") == (record["model"] == "mlp")
+    assert bool(record["attribution"]["skipped"]) == (record["model"] == "mlp")
+
+
+def test_predictions_are_those_of_each_folds_network(finished_once: Path) -> None:
+    stored = read_npz(folder_of(finished_once, "mnist-cnn2") / "test_predictions.npz")
+    test = read_npz(finished_once / "build" / "datasets" / "mnist" / "test.npz")
+    for fold in range(2):
+        network, normaliser, _ = load_network(finished_once / "build" / "runs" / "mnist" / "cnn2" / f"fold-{fold}")
+        expected = predict(network, test["inputs"], normaliser=normaliser, batch=7)
+        np.testing.assert_allclose(stored["probabilities"][fold], expected, atol=1e-6)
+    metrics = json.loads((folder_of(finished_once, "mnist-cnn2") / "metrics.json").read_text())
+    hits = stored["probabilities"].argmax(axis=2) == stored["labels"]
+    assert metrics["test"]["accuracy_mean"] == pytest.approx(hits.mean())
+    assert metrics["test"]["n"] == 20
+
+
+def test_same_digits_are_explained_on_every_dataset(finished_once: Path) -> None:
+    image, field = (
+        read_npz(folder_of(finished_once, cell) / "gradcam.npz") for cell in ("mnist-mlp", "mechanical-mlp")
+    )
+    assert np.array_equal(image["ids"], field["ids"])
+    assert image["labels"].tolist() == list(range(10))
+    assert image["maps"].shape == (2, 10, 28, 28)
+    assert field["seen"].shape == (2, 10, 2, 28, 28)
+    assert 0 <= image["maps"].min() <= image["maps"].max() <= 1
+
+
+def test_lowest_id_of_each_class() -> None:
+    assert one_of_each_class(np.array([9, 4, 7, 5]), np.array([1, 0, 0, 1])) == (1, 3)
+
+
+def test_evaluating_again_gives_the_same_bytes(finished: Path, small_params: Params) -> None:
+    before = read_record(folder_of(finished, "mechanical-mlp"))["files"]
+    evaluate_cell(small_params, finished, "mechanical-mlp")
+    assert read_record(folder_of(finished, "mechanical-mlp"))["files"] == before
+
+
+def test_stage_gives_the_same_bytes_in_worker_processes(finished: Path, small_params: Params) -> None:
+    before = read_record(folder_of(finished, "mnist-cnn2"))["files"]
+    evaluate.main(small_params, finished, "mnist-cnn2")
+    assert read_record(folder_of(finished, "mnist-cnn2"))["files"] == before
+
+
+def test_learning_curves_are_means_of_the_histories(finished_once: Path) -> None:
+    curves = pd.read_csv(folder_of(finished_once, "mnist-mlp") / "learning_curves.csv")
+    runs = finished_once / "build" / "runs" / "mnist" / "mlp"
+    losses = [pd.read_csv(runs / f"fold-{fold}" / "history.csv")["validation_loss"] for fold in range(2)]
+    expected = ((losses[0] + losses[1]) / 2).tolist()
+    assert curves[curves["split"] == "validation"]["loss_mean"].tolist() == pytest.approx(expected)

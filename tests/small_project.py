@@ -1,0 +1,100 @@
+"""A small project, trained, evaluated and compared in a few seconds, for the tests of what only reads results."""
+
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from shearbench.data.dataset import Dataset, load, write_dataset
+from shearbench.data.folds import FoldTable, read_folds, write_folds
+from shearbench.evaluation.cell import read_runs
+from shearbench.evaluation.inference import FoldTask, infer, one_of_each_class
+from shearbench.evaluation.output import Evaluation, write_evaluation
+from shearbench.params import Params
+from shearbench.params import load as load_params
+from shearbench.stages import compare, train
+from shearbench.training.crossval import FoldTask as TrainingTask
+from shearbench.training.crossval import train_fold
+from shearbench.training.experiment import code_hash
+
+FOLDS = 2
+CELLS = {"mnist-mlp": "mlp", "mnist-cnn2": "cnn2", "mechanical-mlp": "mlp"}
+RECIPE = {"epochs": 2, "batch": 20, "learning_rate": 1e-2, "weight_decay": 0.0}
+SEARCH = {"learning_rate": [1e-4, 1e-2], "batch": [20], "width": [0.1]}
+IMAGES = {"source": "mnist", "channels": 1, "normalise": "unit"}
+FIELDS = {"source": "simulated", "load": "shear", "step": 5, "normalise": "pixel"}
+
+
+def document() -> dict[str, object]:
+    """The parameters of the small project."""
+    return {
+        "seed": 1,
+        "sources": {"mnist": {"kind": "bundled"}, "class_digits": {"kind": "standin"}},
+        "datasets": {"mnist": IMAGES, "mechanical": FIELDS},
+        "models": {
+            name: {"architecture": name, "width": 0.1, "options": {}, "recipe": RECIPE, "search": SEARCH}
+            for name in ("mlp", "cnn2")
+        },
+        "cells": {cell: {"dataset": cell.split("-")[0], "model": model} for cell, model in CELLS.items()},
+        "cv": {"folds": FOLDS, "inner_fraction": 0.2},
+        "execution": {"workers": 1, "device": "cpu", "precision": "fp32"},
+        "tuning": {"dataset": "mnist", "trials": 1, "timeout": 60},
+        "tracking": {"uri": "default"},
+    }
+
+
+def _write_data(root: Path) -> None:
+    """Sixty training and twenty test digits: class k is a bright bar at row 2k, so that a network can learn it."""
+    rng = np.random.default_rng(0)
+    ids = np.arange(80)
+    labels = ids % 10
+    images = rng.integers(0, 60, (80, 1, 28, 28), dtype=np.uint8)
+    images[ids, 0, 2 * labels + 4] = 250
+    fields = np.stack([images[:, 0] / 255.0, rng.normal(size=(80, 28, 28))], axis=1).astype(np.float32)
+    for name, inputs, entry in (("mnist", images, IMAGES), ("mechanical", fields, FIELDS)):
+        splits = {
+            split: Dataset(name, ids[rows], inputs[rows], labels[rows])
+            for split, rows in (("train", slice(60)), ("test", slice(60, 80)))
+        }
+        write_dataset(root / "build" / "datasets" / name, splits, {"entry": entry})
+    write_folds(root / "build" / "folds.npz", FoldTable(ids[:60], ids[:60] // 10 % FOLDS))
+
+
+def train_cell(params: Params, root: Path, cell: str) -> None:
+    """Train a cell in this process: the worker processes have their own tests."""
+    build, names = root / "build", params.cells[cell]
+    experiment = train.experiment_of(params, dataset=names.dataset, model=names.model)
+    data = load(build / "datasets" / names.dataset, "train")
+    table = read_folds(build / "folds.npz")
+    hashes = {
+        "config": experiment.config_hash,
+        "data": data.content_hash,
+        "folds": table.content_hash,
+        "code": code_hash(experiment.architecture),
+    }
+    for fold in range(FOLDS):
+        out = build / "runs" / names.dataset / names.model / f"fold-{fold}"
+        task = TrainingTask(experiment, fold, build / "datasets" / names.dataset, build / "folds.npz", out, hashes)
+        train_fold(task, lambda _: None)
+
+
+def evaluate_cell(params: Params, root: Path, cell: str) -> None:
+    """Evaluate a cell in this process."""
+    build, names = root / "build", params.cells[cell]
+    runs = read_runs(build / "runs" / names.dataset / names.model, FOLDS)
+    data = build / "datasets" / names.dataset
+    test = load(data, "test")
+    explained = one_of_each_class(test.ids, test.labels)
+    results = [infer(FoldTask(run.folder, data, explained, "cpu"), lambda _: None) for run in runs]
+    write_evaluation(build / "evaluation" / names.dataset / names.model, Evaluation(runs, test, explained, results))
+
+
+def make(root: Path) -> None:
+    """Make the project in ``root``."""
+    (root / "params.yaml").write_text(yaml.safe_dump(document(), sort_keys=False))
+    params = load_params(root / "params.yaml")
+    _write_data(root)
+    for cell in CELLS:
+        train_cell(params, root, cell)
+        evaluate_cell(params, root, cell)
+    compare.main(params, root)

@@ -1,0 +1,198 @@
+"""What MLflow is told, that it is told once, and that nothing depends on it."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shearbench import tracking
+from shearbench.params import Params, Tracking
+from shearbench.records import read_json, read_npz, write_json
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of mlflow's and its libraries' own making
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning:mlflow"),
+    pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning"),
+]
+
+CELLS = ("mnist-mlp", "mnist-cnn2", "mechanical-mlp")
+PARENT_OF = {f"{cell} {part}": cell for cell in CELLS for part in ("fold 0", "fold 1", "evaluation")}
+
+
+@pytest.fixture(scope="module")
+def tracked(finished_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small project, sent to MLflow."""
+    import shutil
+
+    from shearbench.params import load
+
+    root = tmp_path_factory.mktemp("tracked") / "project"
+    shutil.copytree(finished_once, root)
+    assert tracking.track_all(root, load(root / "params.yaml"))
+    return root
+
+
+def client_of(root: Path) -> Any:
+    from mlflow import MlflowClient
+
+    return MlflowClient(f"sqlite:///{root}/mlruns/mlflow.db")
+
+
+def runs_of(root: Path) -> dict[str, Any]:
+    client = client_of(root)
+    experiment = client.get_experiment_by_name(tracking.EXPERIMENT)
+    latest_last = reversed(client.search_runs([experiment.experiment_id]))
+    return {run.info.run_name: run for run in latest_last}
+
+
+def with_uri(params: Params, uri: str) -> Params:
+    return params.model_copy(update={"tracking": Tracking(uri=uri)})
+
+
+def test_a_run_for_each_cell_with_folds_and_evaluation_beneath(tracked: Path) -> None:
+    runs = runs_of(tracked)
+    assert set(runs) == {*CELLS, *PARENT_OF}
+    for name, run in runs.items():
+        expected = runs[PARENT_OF[name]].info.run_id if name in PARENT_OF else None
+        assert run.data.tags.get("mlflow.parentRunId") == expected
+        assert run.info.status == "FINISHED"
+
+
+def test_cell_run_holds_what_the_compare_page_needs(tracked: Path) -> None:
+    run = runs_of(tracked)["mechanical-mlp"]
+    row = next(row for row in read_json(tracked / "reports/comparison.json")["rows"] if row["dataset"] == "mechanical")
+    for name in ("cv_accuracy_mean", "cv_accuracy_sd", "test_accuracy_mean", "test_accuracy_sd"):
+        assert run.data.metrics[name] == pytest.approx(row[name])
+    assert run.data.params["batch"] == "20"
+    assert run.data.params["entry.load"] == "shear"
+    assert run.data.tags["dvc.stage"] == "train@mechanical-mlp"
+    assert {"hash.data", "hash.folds", "hash.config", "git.commit"} <= set(run.data.tags)
+    assert run.inputs.dataset_inputs[0].dataset.digest == run.data.tags["hash.data"][:36]
+
+
+def test_fold_run_holds_every_epoch_and_its_files(tracked: Path) -> None:
+    run, client = runs_of(tracked)["mnist-mlp fold 1"], client_of(tracked)
+    epochs = client.get_metric_history(run.info.run_id, "validation_loss")
+    assert [metric.step for metric in epochs] == [1, 2]
+    assert "inner_loss" not in run.data.metrics
+    record = read_json(tracked / "build/runs/mnist/mlp/fold-1/record.json")
+    assert run.data.metrics["final_validation_loss"] == record["metrics"]["validation_loss"]
+    files = {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert files == {"record.json", "history.csv", "batches.csv"}
+
+
+def test_evaluation_run_holds_pictures_and_numbers(tracked: Path) -> None:
+    run, client = runs_of(tracked)["mnist-cnn2 evaluation"], client_of(tracked)
+    pictures = {Path(file.path).name for file in client.list_artifacts(run.info.run_id, "figures")}
+    assert pictures == {"confusion.png", "gradcam.png", "learning_curves.png", "per_class.png"}
+    assert "confusion_test.csv" in {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert run.data.metrics["test_n"] == 20
+    assert "test_f1_class/3" in run.data.metrics
+
+
+def test_champion_is_the_exported_network_and_answers_like_ours(tracked: Path) -> None:
+    import mlflow
+    import torch
+
+    from shearbench.training.weights import load_network, predict
+
+    mlflow.set_tracking_uri(f"sqlite:///{tracked}/mlruns/mlflow.db")
+    found = client_of(tracked).get_model_version_by_alias("mechanical", "champion")
+    fold = int(client_of(tracked).get_run(found.run_id).data.params["fold"])
+    network, normaliser, _ = load_network(tracked / f"build/runs/mechanical/mlp/fold-{fold}")
+    inputs = read_npz(tracked / "build/datasets/mechanical/test.npz")["inputs"]
+    expected = predict(network, inputs, normaliser=normaliser)
+    served = mlflow.pytorch.load_model("models:/mechanical@champion")
+    np.testing.assert_allclose(served(torch.from_numpy(inputs)).detach().numpy(), expected, atol=1e-6)
+    folder = Path(mlflow.artifacts.download_artifacts("models:/mechanical@champion"))
+    assert not [path for path in folder.rglob("*") if path.suffix in (".pkl", ".pickle", ".pth")]
+
+
+def test_nothing_is_sent_twice(finished: Path, small_params: Params, tracked: Path) -> None:
+    before = {run.info.run_id for run in runs_of(tracked).values()}
+    assert tracking.track_all(tracked, small_params)
+    assert {run.info.run_id for run in runs_of(tracked).values()} == before
+    assert client_of(tracked).get_model_version_by_alias("mnist", "champion").version == 1
+
+
+def test_changed_record_makes_a_new_run_and_marks_the_old(finished: Path, small_params: Params) -> None:
+    assert tracking.track_all(finished, small_params, cells=["mnist-mlp"])
+    before = runs_of(finished)
+    for fold in range(2):
+        path = finished / f"build/runs/mnist/mlp/fold-{fold}/record.json"
+        write_json(path, {**read_json(path), "seconds": 1.0})
+    assert tracking.track_all(finished, small_params, cells=["mnist-mlp"])
+    client = client_of(finished)
+    old = client.get_run(before["mnist-mlp"].info.run_id)
+    assert old.data.tags["shearbench.superseded"] == "yes"
+    after = runs_of(finished)["mnist-mlp"]
+    assert after.info.run_id != old.info.run_id
+    assert "test_accuracy_mean" not in after.data.metrics  # its evaluation is of the old folds
+
+
+def test_unfinished_run_is_sent_again(finished: Path, small_params: Params) -> None:
+    assert tracking.track_all(finished, small_params, cells=["mnist-mlp"])
+    client, before = client_of(finished), runs_of(finished)
+    for name in ("mnist-mlp", "mnist-mlp fold 1"):
+        client.update_run(before[name].info.run_id, status="RUNNING")
+    assert tracking.track_all(finished, small_params, cells=["mnist-mlp"])
+    after = runs_of(finished)
+    assert {run.info.status for run in after.values()} == {"FINISHED"}
+    assert not {run.info.run_id for run in before.values()} & {run.info.run_id for run in after.values()}
+
+
+def test_server_that_is_down_is_a_warning(
+    finished: Path, small_params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    began = time.monotonic()
+    assert not tracking.track_all(finished, with_uri(small_params, "http://127.0.0.1:9"))
+    assert time.monotonic() - began < 30
+    message = capsys.readouterr().err
+    assert "MLflow did not take the results" in message
+    assert "`shearbench track` sends them later" in message
+
+
+def test_cell_with_a_missing_fold_waits_and_a_moved_store_is_a_warning(
+    finished: Path, small_params: Params, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (finished / "build/runs/mnist/mlp/fold-1/record.json").unlink()
+    assert tracking.track_all(finished, small_params, cells=["mnist-mlp"])
+    assert runs_of(finished) == {}
+    moved = finished.rename(tmp_path / "elsewhere")
+    assert not tracking.track_all(moved, small_params, cells=["mnist-mlp"])
+    assert "remove mlruns/mlflow.db" in capsys.readouterr().err
+
+
+def test_off_does_not_import_mlflow(finished: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from shearbench import tracking; from shearbench.params import load\n"
+        "params = load(Path('params.yaml')); off = params.tracking.model_copy(update={'uri': 'off'})\n"
+        "assert not tracking.track_all(Path(), params.model_copy(update={'tracking': off}))\n"
+        "assert 'mlflow' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=finished, check=True)
+    assert not (finished / "mlruns").exists()
+
+
+@pytest.mark.slow
+def test_processes_that_start_together_share_one_new_store(finished: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from shearbench import tracking; from shearbench.params import load\n"
+        "assert tracking.track_all(Path(), load(Path('params.yaml')), cells=[sys.argv[1]])"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", program, cell], cwd=finished) for cell in CELLS]
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    assert set(runs_of(finished)) == {*CELLS, *PARENT_OF}
+
+
+def test_pages_are_for_this_machine_only(tmp_path: Path) -> None:
+    command = tracking.ui_command(tmp_path, 5001)
+    assert command[command.index("--host") + 1] == "127.0.0.1"
+    assert command[command.index("--allowed-hosts") + 1] == "127.0.0.1:5001,localhost:5001"
+    assert command[command.index("--backend-store-uri") + 1] == f"sqlite:///{tmp_path}/mlruns/mlflow.db"
+    assert "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false" in command
