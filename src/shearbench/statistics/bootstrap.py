@@ -1,0 +1,135 @@
+"""Paired bootstrap intervals of a difference in accuracy, computed exactly instead of by drawing.
+
+A resample draws n cases with replacement, the same for both networks and for every fold's network. What a case adds
+to the difference is a whole number, wins = networks of ``a`` minus networks of ``b`` that get it right, so the sum
+over n drawn cases has a known distribution on whole numbers: the n-fold convolution of the observed one (an FFT).
+Its percentiles are those of infinitely many resamples: no seed, no Monte Carlo error, and swapping the networks
+flips the interval exactly. Source: Efron, Annals of Statistics 7 (1979), the ideal bootstrap.
+
+Resampling the fold networks as well would promise too much: 5 folds, drawn with replacement, give an interval that
+misses in 15 % where it claims 5 %, before their correlation is counted. So the second level, of what another training
+would do, is drawn from the t distribution of ``resampled_t`` instead and added to the resampled cases.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+from scipy.optimize import brentq
+from scipy.special import stdtr, stdtrit
+
+from shearbench.statistics.mcnemar import Correct, check_paired
+from shearbench.statistics.resampled_t import error_factor, spread
+
+_NEGLIGIBLE = 1e-13
+"""Probability below which a value of the sum is rounding of the FFT."""
+
+
+@dataclass(frozen=True)
+class BootstrapInterval:
+    """A percentile interval of the mean difference a - b; no width where every case says the same."""
+
+    difference: float
+    low: float
+    high: float
+    level: float
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the interval decides for one of the two."""
+        return self.low > 0 or self.high < 0
+
+
+@dataclass(frozen=True, eq=False)
+class _Resampled:
+    """The bootstrap distribution of the mean difference: ascending ``values`` (v,) and their ``probabilities``."""
+
+    values: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
+
+    def mirrored(self) -> "_Resampled":
+        return _Resampled(-self.values[::-1], self.probabilities[::-1])
+
+
+def bootstrap_cases(correct_a: Correct, correct_b: Correct, *, level: float = 0.95) -> BootstrapInterval:
+    """Resample the cases: how far another test set could move the difference between *these* trained networks.
+
+    Args:
+        correct_a: (networks, cases), whether each fold's network is right.
+        correct_b: of the same shape, the same cases in the same order.
+        level: of the interval, 0 to 1.
+
+    Raises:
+        InputError: if shapes or types are wrong.
+    """
+    a, b = check_paired(correct_a, correct_b, dimensions=2)
+    resampled = _resample(a, b)
+    tail = (1 - level) / 2
+    low, high = _quantile(resampled, tail), -_quantile(resampled.mirrored(), tail)
+    return BootstrapInterval(_mean_difference(a, b), low, high, level)
+
+
+def bootstrap_folds_and_cases(correct_a: Correct, correct_b: Correct, *, level: float = 0.95) -> BootstrapInterval:
+    """Both levels: how far another test set *and* another training could move the difference.
+
+    It is the distribution of (mean over resampled cases) + (standard error of ``resampled_t`` over the fold networks'
+    differences) * (Student's t with folds * repeats - 1 degrees of freedom). Without noise of cases it is the
+    corrected t interval, without spread over folds :func:`bootstrap_cases`; between the two it is a little too wide.
+
+    Args:
+        correct_a: (repeats, folds, cases), at least 2 folds.
+        correct_b: of the same shape.
+        level: of the interval, 0 to 1.
+
+    Raises:
+        InputError: if shapes or types are wrong.
+    """
+    a, b = check_paired(correct_a, correct_b, dimensions=3)
+    repeats, folds, cases = a.shape
+    flat_a, flat_b = a.reshape(-1, cases), b.reshape(-1, cases)
+    error = spread(a.mean(axis=2) - b.mean(axis=2)) * error_factor(folds, repeats)
+    if error == 0.0:
+        return bootstrap_cases(flat_a, flat_b, level=level)
+    resampled, tail, df = _resample(flat_a, flat_b), (1 - level) / 2, repeats * folds - 1
+    low = _quantile_with_t(resampled, tail, error=error, df=df)
+    high = -_quantile_with_t(resampled.mirrored(), tail, error=error, df=df)
+    return BootstrapInterval(_mean_difference(flat_a, flat_b), low, high, level)
+
+
+def _mean_difference(a: Correct, b: Correct) -> float:
+    return (int(a.sum()) - int(b.sum())) / a.size
+
+
+def _resample(a: Correct, b: Correct) -> _Resampled:
+    """Return the distribution of the mean difference over n cases drawn with replacement."""
+    networks, n = a.shape
+    wins = a.sum(axis=0, dtype=np.int64) - b.sum(axis=0, dtype=np.int64)
+    lowest = int(wins.min())
+    shares = np.bincount(wins - lowest) / n
+    length = n * (len(shares) - 1) + 1
+    size = fft.next_fast_len(length, real=True)
+    sums = fft.irfft(fft.rfft(shares, size) ** n, size)[:length]
+    kept = sums > _NEGLIGIBLE
+    values = (np.flatnonzero(kept) + n * lowest) / (n * networks)
+    return _Resampled(values, sums[kept] / sums[kept].sum())
+
+
+def _quantile(resampled: _Resampled, tail: float) -> float:
+    """Return the smallest value with at least ``tail`` of the probability at or below it."""
+    below = np.cumsum(resampled.probabilities)
+    return float(resampled.values[np.searchsorted(below, tail - _NEGLIGIBLE)])
+
+
+def _quantile_with_t(resampled: _Resampled, tail: float, *, error: float, df: int) -> float:
+    """Return the same quantile of the resampled mean plus ``error`` times Student's t."""
+
+    def excess(x: float) -> float:
+        below = stdtr(df, (x - resampled.values) / error)
+        return float(resampled.probabilities @ below) - tail
+
+    reach = float(stdtrit(df, tail)) * error
+    margin = 1e-6 * error  # so that the bracket has a width where the cases are all alike
+    return float(
+        brentq(excess, resampled.values[0] + reach - margin, resampled.values[-1] + reach + margin, xtol=1e-14)
+    )

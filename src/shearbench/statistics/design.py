@@ -1,0 +1,139 @@
+"""Before hours are spent: what difference can so many folds and repeats detect?
+
+The corrected resampled t of ``resampled_t`` at a true difference delta is noncentral t, with n - 1 degrees of freedom
+and noncentrality
+
+    delta / (sd * sqrt(1/(folds * repeats) + 1/(folds - 1))),
+
+sd being the standard deviation of the fold *differences* of two networks, from a pilot or assumed. Detecting means:
+p < alpha, and with the right sign. With m comparisons under Holm, alpha/m is the least that the first of them must
+meet, so the plan is made for that.
+"""
+
+from dataclasses import dataclass
+from math import sqrt
+from typing import Literal
+
+from scipy import stats
+from scipy.optimize import brentq
+
+from shearbench.errors import InputError
+from shearbench.statistics.resampled_t import error_factor
+
+Test = Literal["corrected_t", "wilcoxon", "sign"]
+_MOST_REPEATS = 1000
+
+
+@dataclass(frozen=True)
+class Design:
+    """What is declared before a run; InputError if a number is out of range."""
+
+    folds: int
+    repeats: int = 1
+    alpha: float = 0.05
+    power: float = 0.8
+    comparisons: int = 1
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.folds < 2 or self.repeats < 1 or self.comparisons < 1:
+            raise InputError(
+                "a design needs folds >= 2, repeats >= 1 and comparisons >= 1, got "
+                f"{self.folds}, {self.repeats} and {self.comparisons}; correct cv in params.yaml"
+            )
+        if not (0 < self.alpha < 0.5 and self.alpha < self.power < 1):
+            raise InputError(
+                f"a design needs 0 < alpha < 0.5 and alpha < power < 1, got alpha {self.alpha} and power {self.power}; "
+                "the usual choice is 0.05 and 0.8"
+            )
+
+    @property
+    def n(self) -> int:
+        """Differences per pair of networks."""
+        return self.folds * self.repeats
+
+
+def power_of(design: Design, difference: float, *, sd: float) -> float:
+    """Return the probability of detecting a true ``difference`` > 0; 1 where the folds do not vary (sd 0)."""
+    if sd == 0:
+        return 1.0
+    return _power(design, difference / (sd * error_factor(design.folds, design.repeats)))
+
+
+def detectable_difference(design: Design, *, sd: float) -> float:
+    """Return the smallest true difference that is detected with probability ``design.power``; 0 where sd is 0.
+
+    Raises:
+        InputError: if ``sd`` is negative.
+    """
+    if sd < 0:
+        raise InputError(
+            f"the standard deviation of fold differences must be >= 0, got {sd}; give a pilot's or a guess"
+        )
+    enough = 1.0
+    while _power(design, enough) < design.power:
+        enough *= 2
+    noncentrality = float(brentq(lambda value: _power(design, value) - design.power, 0.0, enough, xtol=1e-12))
+    return noncentrality * sd * error_factor(design.folds, design.repeats)
+
+
+def needed_repeats(design: Design, difference: float, *, sd: float) -> int | None:
+    """Return the fewest repeats with which ``difference`` is detected, or None where no number of them is enough.
+
+    Repeats shrink 1/n alone: the overlap of the training sets, 1/(folds - 1), stays.
+    """
+
+    def detects(repeats: int) -> bool:
+        plan = Design(design.folds, repeats, design.alpha, design.power, design.comparisons)
+        return detectable_difference(plan, sd=sd) <= difference
+
+    if not detects(_MOST_REPEATS):
+        return None
+    low, high = 0, _MOST_REPEATS
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if detects(middle) else (middle, high)
+    return high
+
+
+def pilot_range(sd: float, *, df: int, level: float = 0.8) -> tuple[float, float]:
+    """Return the interval of the true standard deviation behind a pilot's: five folds know theirs only roughly.
+
+    Args:
+        sd: of the pilot's fold differences.
+        df: folds * repeats - 1 of the pilot, at least 1.
+        level: of the interval, 0 to 1.
+    """
+    tail = (1 - level) / 2
+    return sd * sqrt(df / stats.chi2.isf(tail, df)), sd * sqrt(df / stats.chi2.ppf(tail, df))
+
+
+def smallest_p(test: Test, n: int) -> float:
+    """Return the smallest two-sided p value that ``test`` can give on n differences.
+
+    All n of one sign: 2 / 2^n for the signed-rank and the sign test, whatever the size of the differences. The t
+    statistic has no bound once n >= 2.
+    """
+    if test == "corrected_t":
+        return 0.0 if n >= 2 else 1.0
+    return min(1.0, 2.0 ** (1 - n))
+
+
+def require_reachable(test: Test, *, n: int, alpha: float) -> None:
+    """Refuse a comparison that cannot become significant, whatever the networks do.
+
+    Raises:
+        InputError: if the smallest p value that ``test`` can give is not below ``alpha``.
+    """
+    least = smallest_p(test, n)
+    if least >= alpha:
+        raise InputError(
+            f"the {test} test on {n} differences cannot give a p value below {least:g}, so never one below alpha = "
+            f"{alpha:g}; use the corrected_t test, or more folds or repeats in cv of params.yaml"
+        )
+
+
+def _power(design: Design, noncentrality: float) -> float:
+    df = design.n - 1
+    critical = stats.t.isf(design.alpha / design.comparisons / 2, df)
+    return float(stats.nct.sf(critical, df, noncentrality))

@@ -1,0 +1,87 @@
+"""McNemar's test: which test cases two networks get right -> is one right more often than the other?
+
+Only the discordant cases speak: b that ``a`` alone gets right and c that ``b`` alone gets right. Where the two are
+right equally often, b is binomial (b + c, 1/2). The test holds for *these trained networks*: it does not know that
+training again would give others, so it supports no claim about an architecture by itself.
+
+With k folds there are k pairs of networks, each trained on the same samples, on one test set. Their k tests share the
+cases, so they are not k results. What is tested is the sum over the cases of wins, w = networks of ``a`` minus networks
+of ``b`` that get the case right: if the two are alike on these cases, each w is as likely to come with the other sign,
+and the sum is distributed as that of +-w, known exactly (an FFT). With one pair this is McNemar's test itself. An
+ensemble of the k networks is not tested: it is another classifier than the one that cross-validation scores.
+
+Mid-p: Fagerland, Lydersen and Laake, BMC Medical Research Methodology 13 (2013).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, stats
+
+from shearbench.errors import InputError
+
+Correct = NDArray[np.bool_]
+
+LEAST_P = 1e-12
+"""Below it the tail of the FFT is rounding."""
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """One pair of networks on one test set; without a discordant case both p values are 1."""
+
+    only_a: int
+    only_b: int
+    p_exact: float
+    p_mid: float
+
+
+@dataclass(frozen=True)
+class McNemarOverFolds:
+    """The pairs of fold networks on one test set, each by itself and together."""
+
+    pairs: tuple[McNemar, ...]
+    p: float
+    """Mid-p of the sum of wins over all pairs; 1 where it is 0, and never below ``LEAST_P``."""
+
+
+def mcnemar(correct_a: Correct, correct_b: Correct) -> McNemar:
+    """Compare two networks, given which of the same (cases,) each gets right; InputError if the shapes differ."""
+    a, b = check_paired(correct_a, correct_b, dimensions=1)
+    only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
+    fewer, discordant = min(only_a, only_b), only_a + only_b
+    both_tails = 2 * float(stats.binom.cdf(fewer, discordant, 0.5))
+    mid = both_tails - float(stats.binom.pmf(fewer, discordant, 0.5))
+    return McNemar(only_a, only_b, min(1.0, both_tails), min(1.0, mid))
+
+
+def mcnemar_over_folds(correct_a: Correct, correct_b: Correct) -> McNemarOverFolds:
+    """Compare the fold networks of two cells on one test set, (networks, cases) each; InputError if shapes differ."""
+    a, b = check_paired(correct_a, correct_b, dimensions=2)
+    wins = a.sum(axis=0, dtype=np.int64) - b.sum(axis=0, dtype=np.int64)
+    return McNemarOverFolds(tuple(mcnemar(*pair) for pair in zip(a, b, strict=True)), _sign_flip_p(wins))
+
+
+def _sign_flip_p(wins: NDArray[np.int64]) -> float:
+    """Return the two-sided mid-p of sum(wins) under independent fair signs: 2 (P(S > s) + P(S = s) / 2), s >= 0."""
+    sizes = np.bincount(np.abs(wins))
+    largest, seen = int(sizes @ np.arange(len(sizes))), abs(int(wins.sum()))
+    length = fft.next_fast_len(2 * largest + 1, real=True)
+    angles = 2 * np.pi * np.arange(length // 2 + 1) / length
+    waves = np.prod([np.cos(size * angles) ** count for size, count in enumerate(sizes)], axis=0)
+    upper = fft.irfft(waves, length)[seen : largest + 1]  # P(S = seen), P(S = seen + 1), ...
+    return float(np.clip(2 * upper.sum() - upper[0], LEAST_P, 1.0))
+
+
+def check_paired(correct_a: NDArray[Any], correct_b: NDArray[Any], *, dimensions: int) -> tuple[Correct, Correct]:
+    """Return both arrays; InputError unless they are boolean, of one shape, not empty and of so many dimensions."""
+    fits = correct_a.shape == correct_b.shape and correct_a.ndim == dimensions and correct_a.size > 0
+    if not fits or correct_a.dtype != np.bool_ or correct_b.dtype != np.bool_:
+        raise InputError(
+            f"paired correctness must be two boolean arrays of one shape with {dimensions} dimension(s), got "
+            f"{correct_a.dtype} {correct_a.shape} and {correct_b.dtype} {correct_b.shape}; "
+            "give both networks' predictions of the same cases"
+        )
+    return correct_a, correct_b

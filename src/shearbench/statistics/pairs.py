@@ -1,0 +1,186 @@
+"""Every pair of networks on a dataset, and every pair of datasets for a network: evidence, Holm and verdict.
+
+Input: :class:`cells.Cell` of each, and the :class:`cells.Plan`. Output: a :class:`Comparison` a pair, which
+:func:`row` makes flat for a table.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Literal
+
+from shearbench.errors import InputError
+from shearbench.statistics.bayesian import RopeProbabilities, correlated_t
+from shearbench.statistics.bootstrap import BootstrapInterval, bootstrap_cases, bootstrap_folds_and_cases
+from shearbench.statistics.cells import Cell, Plan, refuse_seen, refuse_unplanned, why_not_paired
+from shearbench.statistics.design import detectable_difference
+from shearbench.statistics.mcnemar import McNemarOverFolds, mcnemar_over_folds
+from shearbench.statistics.multiplicity import holm
+from shearbench.statistics.resampled_t import CorrectedT, corrected_t
+from shearbench.statistics.verdict import Verdict, decide
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The evidence on ``a`` against ``b``: two networks within a dataset, or two datasets within a network."""
+
+    kind: Literal["networks", "datasets"]
+    within: str
+    a: str
+    b: str
+    mean_a: float
+    mean_b: float
+    cross_validation: CorrectedT
+    p_holm: float
+    probabilities: RopeProbabilities
+    detectable: float
+    """The smallest difference that this design detects, at the spread seen: what was achieved, against the plan."""
+    mcnemar: McNemarOverFolds
+    mcnemar_p_holm: float
+    test_cases: BootstrapInterval
+    test_folds_and_cases: BootstrapInterval
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A pair of datasets that cannot be compared sample by sample, and why."""
+
+    within: str
+    a: str
+    b: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """All pairs; Holm's family is all pairs of networks, and all pairs of datasets."""
+
+    networks: tuple[Comparison, ...]
+    datasets: tuple[Comparison, ...]
+    refused: tuple[Refused, ...]
+
+
+def compare_all(cells: Sequence[Cell], plan: Plan) -> Comparisons:
+    """Compare every pair of networks on each dataset and every pair of datasets for each network.
+
+    Datasets of other samples (class digits beside MNIST) cannot be paired: those pairs are listed as refused.
+
+    Args:
+        cells: each (dataset, network) once, in the order of the table.
+        plan: declared before the run.
+
+    Raises:
+        InputError: as :func:`compare_pair` does, for networks on one dataset.
+    """
+    for cell in cells:
+        _refuse(cell, plan)
+    on_dataset = [(a, b) for a, b in combinations(cells, 2) if a.dataset == b.dataset]
+    of_network = [(a, b) for a, b in combinations(cells, 2) if a.network == b.network and a.dataset != b.dataset]
+    reasons = [why_not_paired(a, b) for a, b in of_network]
+    refused = (
+        Refused(a.network, a.dataset, b.dataset, reason)
+        for (a, b), reason in zip(of_network, reasons, strict=True)
+        if reason
+    )
+    paired = [pair for pair, reason in zip(of_network, reasons, strict=True) if not reason]
+    return Comparisons(
+        with_holm([_compare(a, b, plan) for a, b in on_dataset], alpha=plan.design.alpha),
+        with_holm([_compare(a, b, plan) for a, b in paired], alpha=plan.design.alpha),
+        tuple(refused),
+    )
+
+
+def compare_pair(a: Cell, b: Cell, plan: Plan) -> Comparison:
+    """Compare two cells of one dataset or of one network; Holm's family is this one pair.
+
+    Raises:
+        InputError: if folds are fewer than planned, fold tables, samples or data differ, a test sample was trained
+            on, or the two differ in both dataset and network.
+    """
+    for cell in (a, b):
+        _refuse(cell, plan)
+    return _compare(a, b, plan)
+
+
+def with_holm(comparisons: Sequence[Comparison], *, alpha: float) -> tuple[Comparison, ...]:
+    """Return the comparisons as one family: p values adjusted by Holm over all of them, and verdicts accordingly."""
+    p_holm = holm([each.cross_validation.p for each in comparisons])
+    mcnemar_p_holm = holm([each.mcnemar.p for each in comparisons])
+    return tuple(
+        replace(each, p_holm=p, mcnemar_p_holm=q, verdict=decide(p, each.probabilities, alpha=alpha))
+        for each, p, q in zip(comparisons, p_holm, mcnemar_p_holm, strict=True)
+    )
+
+
+def row(comparison: Comparison) -> dict[str, str | int | float]:
+    """Return a comparison as one flat row; differences are fractions, a - b."""
+    each, t, probabilities = comparison, comparison.cross_validation, comparison.probabilities
+    return {
+        **{field: getattr(each, field) for field in ("kind", "within", "a", "b", "mean_a", "mean_b")},
+        **{field: getattr(t, field) for field in ("difference", "low", "high", "sd", "p")},
+        "p_holm": each.p_holm,
+        "p_worse": probabilities.worse,
+        "p_equivalent": probabilities.equivalent,
+        "p_better": probabilities.better,
+        "rope": probabilities.rope,
+        "verdict": each.verdict.word,
+        "rule": each.verdict.rule,
+        "detectable": each.detectable,
+        "folds": t.folds,
+        "repeats": t.repeats,
+        "test_difference": each.test_cases.difference,
+        "test_low": each.test_cases.low,
+        "test_high": each.test_cases.high,
+        "test_folds_low": each.test_folds_and_cases.low,
+        "test_folds_high": each.test_folds_and_cases.high,
+        "mcnemar_p": each.mcnemar.p,
+        "mcnemar_p_holm": each.mcnemar_p_holm,
+    }
+
+
+def _refuse(cell: Cell, plan: Plan) -> None:
+    refuse_unplanned(cell, plan.design)
+    refuse_seen(cell)
+
+
+def _compare(a: Cell, b: Cell, plan: Plan) -> Comparison:
+    kind, within = _what(a, b)
+    reason = why_not_paired(a, b)
+    if reason:
+        raise InputError(f"{a.name} and {b.name} cannot be compared: {reason}; run `dvc repro` for both")
+    design, rope = plan.design, plan.rope_of(a.dataset, b.dataset)
+    scores_a, scores_b = a.fold_accuracies, b.fold_accuracies
+    level = 1 - design.alpha
+    t = corrected_t(scores_a, scores_b, level=level)
+    probabilities = correlated_t(scores_a, scores_b, rope=rope)
+    flat_a, flat_b = (cell.test_correct.reshape(-1, len(cell.test_ids)) for cell in (a, b))
+    mcnemar = mcnemar_over_folds(flat_a, flat_b)
+    return Comparison(
+        kind=kind,
+        within=within,
+        a=a.network if kind == "networks" else a.dataset,
+        b=b.network if kind == "networks" else b.dataset,
+        mean_a=float(scores_a.mean()),
+        mean_b=float(scores_b.mean()),
+        cross_validation=t,
+        p_holm=t.p,
+        probabilities=probabilities,
+        detectable=detectable_difference(design, sd=t.sd),
+        mcnemar=mcnemar,
+        mcnemar_p_holm=mcnemar.p,
+        test_cases=bootstrap_cases(flat_a, flat_b, level=level),
+        test_folds_and_cases=bootstrap_folds_and_cases(a.test_correct, b.test_correct, level=level),
+        verdict=decide(t.p, probabilities, alpha=design.alpha),
+    )
+
+
+def _what(a: Cell, b: Cell) -> tuple[Literal["networks", "datasets"], str]:
+    if a.dataset == b.dataset:
+        return "networks", a.dataset
+    if a.network == b.network:
+        return "datasets", a.network
+    raise InputError(
+        f"{a.name} and {b.name} differ in dataset and network, so a difference has no single cause; "
+        "compare networks on one dataset or one network on two"
+    )

@@ -1,0 +1,30 @@
+"""A share of n cases -> Wilson's interval of the probability behind it."""
+
+from math import sqrt
+
+from scipy.special import ndtri
+
+from shearbench.errors import InputError
+
+
+def wilson(share: float, n: int, *, level: float = 0.95) -> tuple[float, float]:
+    """Return Wilson's interval of a probability; also at shares of 0 and 1 it has a width and stays within 0 to 1.
+
+    Args:
+        share: successes / n, or the mean of several such shares over the same n cases.
+        n: cases, at least 1.
+        level: of the interval, 0 to 1.
+
+    Raises:
+        InputError: if ``n`` or ``share`` is out of range.
+
+    Source: Wilson, JASA 22 (1927).
+    """
+    if n < 1 or not 0 <= share <= 1:
+        raise InputError(
+            f"an interval needs a share from 0 to 1 of at least 1 case, got {share} of {n}; score more samples"
+        )
+    z = float(ndtri(0.5 + level / 2))
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    reach = z * sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    return min(share, max(0.0, centre - reach)), max(share, min(1.0, centre + reach))  # beyond share by rounding alone

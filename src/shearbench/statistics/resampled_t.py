@@ -1,0 +1,109 @@
+"""The corrected resampled t-test of Nadeau and Bengio: fold scores of two networks -> difference, interval, p value.
+
+The folds of a cross-validation share training samples, so their scores are correlated and the naive paired t-test
+rejects a true null far too often (14 % instead of 5 % with 5 folds). With n = folds * repeats differences d_i of
+standard deviation s, the corrected standard error is
+
+    s * sqrt(1/n + n_test/n_train),   n_test/n_train = 1/(folds - 1),
+
+and t = mean(d) / standard error has n - 1 degrees of freedom. It is exact for normal d_i that are correlated by
+rho = 1/folds, as 1/n + rho/(1 - rho) is then the same sum.
+
+Source: Nadeau and Bengio, Inference for the generalization error, Machine Learning 52 (2003), eq. 9;
+for repeats Bouckaert and Frank (2004).
+"""
+
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from shearbench.errors import InputError
+
+Differences = NDArray[np.float64]
+"""Score differences a - b, (repeats, folds)."""
+
+_ROUNDING = 8 * float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True)
+class CorrectedT:
+    """The difference of two networks over folds; all but ``t``, ``p`` and the counts are in units of the score."""
+
+    difference: float
+    """Mean of a - b over folds and repeats."""
+    sd: float
+    """Sample standard deviation of the differences, s; 0 where they do not vary beyond rounding."""
+    standard_error: float
+    low: float
+    high: float
+    """Bounds of the two-sided interval at ``level``."""
+    t: float | None
+    """None where the differences do not vary."""
+    p: float
+    """Two-sided."""
+    level: float
+    folds: int
+    repeats: int
+
+    @property
+    def df(self) -> int:
+        """Degrees of freedom of t."""
+        return self.folds * self.repeats - 1
+
+
+def corrected_t(scores_a: ArrayLike, scores_b: ArrayLike, *, level: float = 0.95) -> CorrectedT:
+    """Compare two networks on the same folds.
+
+    Differences that do not vary are the limit of s -> 0: the interval is the point itself, and p is 1 where they are
+    all zero (identical networks) and 0 where they are not.
+
+    Args:
+        scores_a: (folds,) or (repeats, folds); each repeat is another deal of the samples to the folds.
+        scores_b: of the same shape, from the same folds.
+        level: of the interval, 0 to 1.
+
+    Raises:
+        InputError: if shapes differ, a score is not finite, or there are fewer than two folds.
+    """
+    d = paired_differences(scores_a, scores_b)
+    repeats, folds = d.shape
+    mean, s = float(d.mean()), spread(d)
+    if s == 0.0:
+        return CorrectedT(mean, 0.0, 0.0, mean, mean, None, float(mean == 0.0), level, folds, repeats)
+    error = s * error_factor(folds, repeats)
+    t = mean / error
+    reach = float(stats.t.isf((1 - level) / 2, d.size - 1)) * error
+    p = float(2 * stats.t.sf(abs(t), d.size - 1))
+    return CorrectedT(mean, s, error, mean - reach, mean + reach, t, p, level, folds, repeats)
+
+
+def paired_differences(scores_a: ArrayLike, scores_b: ArrayLike) -> Differences:
+    """Return a - b as (repeats, folds), zeros where they differ by rounding alone; see :func:`corrected_t`."""
+    a, b = (np.atleast_2d(np.asarray(scores, dtype=np.float64)) for scores in (scores_a, scores_b))
+    if a.shape != b.shape or a.ndim != 2:
+        raise InputError(
+            f"scores must be (repeats, folds) of the same folds, got {a.shape} and {b.shape}; "
+            "compare networks that were trained with the same cv in params.yaml"
+        )
+    if a.shape[1] < 2 or a.shape[0] < 1:
+        raise InputError(f"a comparison needs at least 2 folds, got {a.shape[1]}; raise cv.folds in params.yaml")
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise InputError("scores must be finite, got NaN or infinity; remove the damaged record and run `dvc repro`")
+    difference = a - b
+    difference[np.abs(difference) <= _ROUNDING * np.maximum(np.abs(a), np.abs(b))] = 0.0
+    return difference
+
+
+def spread(values: NDArray[np.float64]) -> float:
+    """Return the sample standard deviation; exactly 0 where values of size up to 1 differ by rounding alone."""
+    if np.ptp(values) <= _ROUNDING * max(1.0, float(np.abs(values).max())):
+        return 0.0
+    return float(values.std(ddof=1))
+
+
+def error_factor(folds: int, repeats: int) -> float:
+    """Return standard error / s = sqrt(1/(folds * repeats) + 1/(folds - 1))."""
+    return sqrt(1 / (folds * repeats) + 1 / (folds - 1))

@@ -1,0 +1,30 @@
+"""The four words, each side of each threshold."""
+
+import pytest
+
+from shearbench.statistics.bayesian import RopeProbabilities
+from shearbench.statistics.verdict import decide
+
+
+@pytest.mark.parametrize(
+    ("p", "probabilities", "word", "rule"),
+    [
+        (0.001, (0.0, 0.02, 0.98), "better", "P(better by more than 0.01) = 0.980 >= 0.95 and Holm p = 0.001 < 0.05"),
+        (0.001, (0.98, 0.02, 0.0), "worse", "P(worse by more than 0.01) = 0.980 >= 0.95 and Holm p = 0.001 < 0.05"),
+        (0.5, (0.01, 0.97, 0.02), "equivalent", "P(within 0.01) = 0.970 >= 0.95"),
+        (0.01, (0.0, 0.97, 0.03), "equivalent", "too small to matter"),
+        (0.05, (0.0, 0.02, 0.98), "undecided", "but Holm p = 0.05 >= 0.05"),
+        (0.01, (0.0, 0.3, 0.7), "undecided", "it may be too small to matter"),
+        (0.3, (0.2, 0.3, 0.5), "undecided", "P(equivalent) = 0.300, both < 0.95"),
+    ],
+)
+def test_the_word_and_the_rule_that_gave_it(p, probabilities, word, rule):
+    verdict = decide(p, RopeProbabilities(*probabilities, rope=0.01))
+    assert verdict.word == word
+    assert rule in verdict.rule
+
+
+def test_alpha_moves_both_thresholds():
+    probabilities = RopeProbabilities(0.0, 0.08, 0.92, rope=0.01)
+    assert decide(0.07, probabilities, alpha=0.05).word == "undecided"
+    assert decide(0.07, probabilities, alpha=0.1).word == "better"
