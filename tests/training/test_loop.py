@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from shearbench.data.dataset import Dataset
 from shearbench.errors import InputError
 from shearbench.training import loop
+from shearbench.training.adam import Adam
 from shearbench.training.experiment import Experiment, Selection, Trainee, assemble
 from shearbench.training.hardware import Hardware
-from shearbench.training.loop import batches, evaluate, fit, optimiser_for, run_epoch, train_step
+from shearbench.training.loop import batches, evaluate, fit, run_epoch, train_step
 from shearbench.training.recipe import Recipe
 from shearbench.training.state import Epoch, Part, Parts, Progress, Score, Setting
 
@@ -51,7 +52,7 @@ def test_the_first_step_is_adams_in_closed_form() -> None:
     probabilities = network(inputs).softmax(dim=1).detach()
     error = probabilities - nn.functional.one_hot(labels, 10)  # d cross-entropy / d logits
     gradient = error.T @ inputs / 4 + 0.5 * before
-    loss, hits = train_step(network, optimiser_for(network, recipe), inputs, labels, Hardware())
+    loss, hits = train_step(network, Adam.of(network, recipe), inputs, labels, Hardware())
     torch.testing.assert_close(
         network.weight.detach(), before - 0.1 * gradient / (gradient.abs() + 1e-8), rtol=1e-5, atol=1e-6
     )
@@ -76,7 +77,7 @@ class _Recorder(nn.Module):
 def test_an_epoch_visits_every_sample_once_in_an_order_of_its_own() -> None:
     network = _Recorder()
     part = Part(torch.arange(50).expand(1, 1, 1, 50).movedim(-1, 0).float(), torch.arange(50) % 10)
-    optimiser, setting = optimiser_for(network, _recipe()), _setting()
+    optimiser, setting = Adam.of(network, _recipe()), _setting()
     for number in (1, 2, 1):
         run_epoch(network, optimiser, part, setting, number)
     orders = [[sample for batch in network.seen[start : start + 3] for sample in batch] for start in (0, 3, 6)]
@@ -181,7 +182,7 @@ def test_patience_keeps_the_weights_of_the_best_epoch(
 ) -> None:
     network = nn.Linear(1, 1, bias=False)
     parts, setting = _scripted(losses, monkeypatch), _setting(patience=patience)
-    progress = fit(network, optimiser_for(network, setting.recipe), parts, setting)
+    progress = fit(network, Adam.of(network, setting.recipe), parts, setting)
     assert len(progress.history) == epochs
     assert progress.kept_epoch == best
     assert network.weight.item() == best

@@ -12,13 +12,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from shearbench.records import write_bytes
+from shearbench.training.adam import Adam
 from shearbench.training.state import Epoch, Progress, Score
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -35,24 +34,16 @@ class Checkpoint:
 
     @classmethod
     def of(
-        cls, network: nn.Module, optimiser: Optimizer, *, progress: Progress, seconds: Sequence[float]
+        cls, network: nn.Module, optimiser: Adam, *, progress: Progress, seconds: Sequence[float]
     ) -> "Checkpoint":
         """Take the state of a training, its tensors in the memory of the machine."""
         tensors = _prefixed(_NETWORK, network.state_dict()) | _prefixed(_BEST, progress.best_weights or {})
-        for parameter, state in optimiser.state_dict()["state"].items():
-            tensors |= _prefixed(f"{_OPTIMISER}{parameter}.", state)
-        return cls(progress, tuple(seconds), tensors)
+        return cls(progress, tuple(seconds), tensors | _prefixed(_OPTIMISER, optimiser.state()))
 
-    def restore(self, network: nn.Module, optimiser: Optimizer) -> None:
+    def restore(self, network: nn.Module, optimiser: Adam) -> None:
         """Put a network and its optimiser in the state they were in."""
         network.load_state_dict(_part(self.tensors, _NETWORK))
-        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, value in _part(self.tensors, _OPTIMISER).items():
-            number, key = name.split(".")
-            state.setdefault(int(number), {})[key] = _laid_out_like(parameters[int(number)], value)
-        groups = optimiser.state_dict()["param_groups"]
-        optimiser.load_state_dict({"state": state, "param_groups": groups})
+        optimiser.restore(_part(self.tensors, _OPTIMISER))
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint, *, hashes: Mapping[str, str]) -> None:
@@ -90,11 +81,6 @@ def read_checkpoint(path: Path, *, hashes: Mapping[str, str], device: str) -> Ch
         _part(tensors, _BEST) or None,
     )
     return Checkpoint(progress, tuple(facts["seconds"]), tensors)
-
-
-def _laid_out_like(parameter: Tensor, value: Tensor) -> Tensor:
-    """Return a value in the memory layout of its parameter, as the fused optimiser walks through both side by side."""
-    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
 
 
 def _epoch(line: dict[str, Any]) -> Epoch:

@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from pydantic import model_validator
 from torch import nn
-from torch.optim import Optimizer
 
 from shearbench import models, seeds
 from shearbench.data import folds, normalise
@@ -22,8 +21,8 @@ from shearbench.models import ARCHITECTURES, build
 from shearbench.records import hash_of
 from shearbench.seeds import seed_for
 from shearbench.strict import Strict
+from shearbench.training.adam import Adam
 from shearbench.training.hardware import Device, Hardware, Precision
-from shearbench.training.loop import optimiser_for
 from shearbench.training.recipe import Recipe
 from shearbench.training.state import Part, Parts, Setting
 
@@ -90,7 +89,7 @@ class Trainee:
     """A network ready to be trained by ``loop.fit``."""
 
     network: nn.Module
-    optimiser: Optimizer
+    optimiser: Adam
     parts: Parts
     setting: Setting
     normaliser: Normaliser
@@ -142,7 +141,7 @@ def assemble(experiment: Experiment, dataset: Dataset, rows: Selection, *, seed:
 
     return Trainee(
         network,
-        optimiser_for(network, experiment.recipe),
+        Adam.of(network, experiment.recipe),
         Parts(Part.of(dataset, rows.train, hardware), part(rows.validation), part(rows.inner)),
         Setting.of(experiment.recipe, normaliser, seed=seed, hardware=hardware),
         normaliser,

@@ -11,10 +11,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim import Optimizer
 
 from shearbench.errors import InputError
 from shearbench.seeds import seed_for
+from shearbench.training.adam import Adam
 from shearbench.training.augment import AUGMENTATIONS
 from shearbench.training.hardware import Hardware, naming_the_batch
 from shearbench.training.recipe import Recipe
@@ -25,7 +25,7 @@ EVALUATION_BATCH = 500  # fixed, so that a number never depends on how it was as
 
 def fit(
     network: nn.Module,
-    optimiser: Optimizer,
+    optimiser: Adam,
     parts: Parts,
     setting: Setting,
     *,
@@ -66,7 +66,7 @@ def fit(
 
 
 def run_epoch(
-    network: nn.Module, optimiser: Optimizer, part: Part, setting: Setting, number: int
+    network: nn.Module, optimiser: Adam, part: Part, setting: Setting, number: int
 ) -> tuple[Score, tuple[float, ...]]:
     """Train on every sample once, in an order of the epoch's own; return the running mean and the batch losses."""
     network.train()
@@ -87,13 +87,13 @@ def run_epoch(
 
 
 def train_step(
-    network: nn.Module, optimiser: Optimizer, inputs: Tensor, labels: Tensor, hardware: Hardware
+    network: nn.Module, optimiser: Adam, inputs: Tensor, labels: Tensor, hardware: Hardware
 ) -> Tensor:
     """Take one step down the gradient; return the batch's mean loss and its hits, (2,), still on the device."""
     with hardware.autocast():
         logits = network(inputs)
     loss = functional.cross_entropy(logits.float(), labels)
-    optimiser.zero_grad(set_to_none=True)
+    optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
     return torch.stack([loss.detach(), (logits.detach().argmax(dim=1) == labels).sum()])
@@ -124,12 +124,6 @@ def eval_step(network: nn.Module, inputs: Tensor, labels: Tensor, hardware: Hard
         logits = network(inputs)
     loss = functional.cross_entropy(logits.float(), labels, reduction="sum")
     return torch.stack([loss.double(), (logits.argmax(dim=1) == labels).sum().double()])
-
-
-def optimiser_for(network: nn.Module, recipe: Recipe) -> Optimizer:
-    """Return Adam over all parameters of a network, which must already be on its device."""
-    rate, decay = recipe.learning_rate, recipe.weight_decay
-    return torch.optim.Adam(network.parameters(), lr=rate, weight_decay=decay, fused=True)
 
 
 def batches(order: Tensor, size: int) -> list[Tensor]:

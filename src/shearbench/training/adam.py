@@ -1,0 +1,86 @@
+"""Adam's state as values that a checkpoint can hold; its arithmetic is torch's own fused kernel.
+
+Why not ``torch.optim.Adam``: making one imports torch's compiler, which takes as long as importing torch itself,
+in every process that trains a fold. Its functional form needs no compiler and computes the same bits.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.optim.adam import adam
+
+from shearbench.training.recipe import Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class Adam:
+    """Parameters of a network with the moments of their gradients (Kingma & Ba, 2015, arXiv 1412.6980).
+
+    ``first`` and ``second`` are laid out in memory like their parameters, as the kernel walks through them side by
+    side; ``steps`` are float32 scalars, one a parameter. Weight decay is added to the gradient.
+    """
+
+    names: tuple[str, ...]
+    parameters: list[Tensor]
+    first: list[Tensor]
+    second: list[Tensor]
+    steps: list[Tensor]
+    learning_rate: float
+    weight_decay: float
+
+    @classmethod
+    def of(cls, network: nn.Module, recipe: Recipe) -> "Adam":
+        """Return the optimiser of a network that is already on its device, before its first step."""
+        names, parameters = zip(*network.named_parameters(), strict=True)
+        return cls(
+            names,
+            list(parameters),
+            [torch.zeros_like(parameter) for parameter in parameters],
+            [torch.zeros_like(parameter) for parameter in parameters],
+            [torch.zeros((), device=parameter.device) for parameter in parameters],
+            recipe.learning_rate,
+            recipe.weight_decay,
+        )
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Move every parameter by the gradient it has."""
+        adam(
+            self.parameters,
+            [parameter.grad for parameter in self.parameters if parameter.grad is not None],
+            self.first,
+            self.second,
+            [],
+            self.steps,
+            fused=True,
+            amsgrad=False,
+            beta1=0.9,
+            beta2=0.999,
+            lr=self.learning_rate,
+            weight_decay=self.weight_decay,
+            eps=1e-8,
+            maximize=False,
+        )
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the moments and steps, named after their parameters."""
+        parts = {"first": self.first, "second": self.second, "steps": self.steps}
+        return {
+            f"{part}.{name}": value
+            for part, values in parts.items()
+            for name, value in zip(self.names, values, strict=True)
+        }
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Take over moments and steps that :meth:`state` gave."""
+        own = self.state()
+        assert own.keys() == state.keys(), "the state is that of another network"
+        for name, value in state.items():
+            own[name].copy_(value)
