@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import shutil
 from pathlib import Path
 
@@ -90,9 +91,7 @@ class TestStandIn:
         across = np.arange(28) * groups["off-centre"].sum(axis=(0, 1)) / groups["off-centre"].sum()
         assert across.sum() > 17  # columns; the centre is 13.5
 
-    def test_pillow_reads_what_was_drawn(
-        self, files: dict[str, bytes], drawings: dict[str, cd.Drawing]
-    ) -> None:
+    def test_pillow_reads_what_was_drawn(self, files: dict[str, bytes], drawings: dict[str, cd.Drawing]) -> None:
         for name in ("0-1-1.png", "7-10-4.png"):
             with Image.open(io.BytesIO(files[name])) as image:
                 np.testing.assert_array_equal(np.asarray(image), drawings[name].image)
@@ -144,6 +143,13 @@ class TestFolder:
         (mine / "Thumbs.db").write_text("x")
         files = self.read(mine)
         assert files == {path.name: path.read_bytes() for path in mine.glob("*.png")}
+
+    def test_a_real_class_s_folder(self) -> None:
+        shared = os.environ.get("SHEARBENCH_SHARED_DATA")
+        if not shared:
+            pytest.skip("SHEARBENCH_SHARED_DATA names no folder with a real class")
+        files = self.read(Path(shared) / "class_digits_sp25")
+        assert len(files) == 330
 
     def test_all_faults_are_listed_at_once(self, mine: Path) -> None:
         (mine / "3-1-1.png").write_text("a text")

@@ -46,6 +46,12 @@ def test_adopted_data_passes_and_its_tree_says_what_there_is(root: Path) -> None
     assert tree.files["B"] == "9d5ed678fe57bcca610140957afab571"  # md5 of "B"
 
 
+def test_the_hash_depends_on_content_and_not_on_the_order_of_a_folder(root: Path) -> None:
+    tree = verify(root)
+    backwards = dict(reversed(list(tree.files.items())))
+    assert guard.Tree(backwards, tree.size).hash == tree.hash
+
+
 def test_a_changed_file_is_refused_with_both_hashes_and_both_ways_out(root: Path) -> None:
     before = verify(root).hash
     (root / "data" / "a" / "x").write_text("changed")
