@@ -76,9 +76,7 @@ def strain_energy(u, connectivity, mu, lam):  # type: ignore[no-untyped-def]
             for e in range(count):
                 if not h[0, e] + h[3, e] + h[0, e] * h[3, e] - h[1, e] * h[2, e] > -1.0:
                     return math.inf
-                energy += WEIGHTS[q] * energy_density(
-                    h[0, e], h[1, e], h[2, e], h[3, e], mu[first + e], lam[first + e]
-                )
+                energy += WEIGHTS[q] * energy_density(h[0, e], h[1, e], h[2, e], h[3, e], mu[first + e], lam[first + e])
     return energy
 
 

@@ -108,20 +108,25 @@ def _newton(start: Equilibrium, d: float) -> Equilibrium:
     energy = sample.energy(u)
     if not np.isfinite(energy):
         raise NotConverged(f"the step from d = {start.d:g} to {d:g} turns an element inside out")
-    previous, forcing = np.inf, FIRST_FORCING
+    previous = np.inf
     for _ in range(MAX_NEWTON):
         forces = sample.forces(u)
         residual = forces * free
-        size = _norm(residual)
-        target = TOLERANCE * _norm(forces - residual)
+        size, target = _norm(residual), TOLERANCE * _norm(forces - residual)
         if size <= target:
             return Equilibrium(sample, d, u)
-        if np.isfinite(previous):
-            forcing = min(0.9 * (size / previous) ** 2, LARGEST_FORCING)
-        step = _newton_step(sample, u, residual, start.factor, max(forcing, 0.3 * target / size))
+        forcing = max(_forcing(size, previous), 0.3 * target / size)
+        step = _newton_step(sample, u, residual, start.factor, forcing)
         u, energy = _line_search(sample, u, energy, residual, step)
         previous = size
-    raise NotConverged(f"no equilibrium at d = {d:g} after {MAX_NEWTON} Newton steps, residual {size:.1e}")
+    raise NotConverged(f"no equilibrium at d = {d:g} after {MAX_NEWTON} Newton steps")
+
+
+def _forcing(size: float, previous: float) -> float:
+    """By how much to reduce the linear residual, from the norms of this and the previous Newton residual."""
+    if not np.isfinite(previous):
+        return FIRST_FORCING
+    return min(0.9 * (size / previous) ** 2, LARGEST_FORCING)
 
 
 def _newton_step(sample: Sample, u: Floats, residual: Floats, factor: Factor, forcing: float) -> Floats:
@@ -154,9 +159,7 @@ def _newton_step(sample: Sample, u: Floats, residual: Floats, factor: Factor, fo
     raise NotConverged(f"conjugate gradients did not converge in {MAX_CG} iterations")
 
 
-def _line_search(
-    sample: Sample, u: Floats, energy: float, residual: Floats, step: Floats
-) -> tuple[Floats, float]:
+def _line_search(sample: Sample, u: Floats, energy: float, residual: Floats, step: Floats) -> tuple[Floats, float]:
     """The first of u + step, u + step/2, ... that lowers the energy (Armijo, 1e-4) and keeps det F > 0."""
     slope = _dot(residual, step)
     # Near convergence the decrease drowns in the rounding of the energy's 7,056 terms: allow that much.

@@ -120,9 +120,7 @@ def _add_stiffness(moduli, q, count, ke):  # type: ignore[no-untyped-def]
                 ke[2 * a, 2 * b, e] += xx * moduli[0, e] + (xy + yx) * moduli[1, e] + yy * moduli[2, e]
                 ke[2 * a, 2 * b + 1, e] += both + xy * moduli[7, e] + yx * moduli[8, e]
                 ke[2 * a + 1, 2 * b, e] += both + yx * moduli[7, e] + xy * moduli[8, e]
-                ke[2 * a + 1, 2 * b + 1, e] += (
-                    xx * moduli[3, e] + (xy + yx) * moduli[4, e] + yy * moduli[5, e]
-                )
+                ke[2 * a + 1, 2 * b + 1, e] += xx * moduli[3, e] + (xy + yx) * moduli[4, e] + yy * moduli[5, e]
 
 
 @njit(cache=True)
@@ -145,9 +143,7 @@ def _condense(ke, first, count, coupling, centre):  # type: ignore[no-untyped-de
     for p in range(16):
         for r in range(p + 1):
             for e in range(count):
-                ke[p, r, e] -= (
-                    ke[16, p, e] * coupling[0, r, first + e] + ke[17, p, e] * coupling[1, r, first + e]
-                )
+                ke[p, r, e] -= ke[16, p, e] * coupling[0, r, first + e] + ke[17, p, e] * coupling[1, r, first + e]
 
 
 @njit(cache=True)

@@ -113,9 +113,7 @@ def simulate(
     return replace(fields, failures=tuple(failed))
 
 
-def _path(
-    sample: Sample, displacements: Sequence[float]
-) -> Iterator[tuple[float, Equilibrium | NotConverged]]:
+def _path(sample: Sample, displacements: Sequence[float]) -> Iterator[tuple[float, Equilibrium | NotConverged]]:
     """Each waypoint and each displacement in ascending order, with its equilibrium or why there is none.
 
     Every d starts from the last waypoint below it, whatever else is asked for: same way, same bits.
