@@ -18,8 +18,8 @@ from shearbench.training.recipe import Recipe
 class Adam:
     """Parameters of a network with the moments of their gradients (Kingma & Ba, 2015, arXiv 1412.6980).
 
-    ``first`` and ``second`` are laid out in memory like their parameters, as the kernel walks through them side by
-    side; ``steps`` are float32 scalars, one a parameter. Weight decay is added to the gradient.
+    ``first`` and ``second`` are laid out in memory like their parameters; ``steps`` are float32 scalars, one a
+    parameter. Weight decay is added to the gradient.
     """
 
     names: tuple[str, ...]
@@ -52,11 +52,12 @@ class Adam:
     @torch.no_grad()
     def step(self) -> None:
         """Move every parameter by the gradient it has."""
+        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         adam(
-            self.parameters,
-            [parameter.grad for parameter in self.parameters if parameter.grad is not None],
-            self.first,
-            self.second,
+            _in_order_of_memory(self.parameters),
+            _in_order_of_memory(gradients),
+            _in_order_of_memory(self.first),
+            _in_order_of_memory(self.second),
             [],
             self.steps,
             fused=True,
@@ -84,3 +85,8 @@ class Adam:
         assert own.keys() == state.keys(), "the state is that of another network"
         for name, value in state.items():
             own[name].copy_(value)
+
+
+def _in_order_of_memory(tensors: list[Tensor]) -> list[Tensor]:
+    """Return views whose last dimension is the densest: the kernel copies any other layout, there and back."""
+    return [tensor if tensor.is_contiguous() else tensor.permute(0, 2, 3, 1) for tensor in tensors]
