@@ -122,6 +122,8 @@ def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
         if isinstance(dataset, FieldDataset) and dataset.step >= len(displacements_of(dataset.load)):
             last = len(displacements_of(dataset.load)) - 1
             yield ("datasets", name, "step"), f"must be 1 to {last} for {dataset.load}; got {dataset.step}"
+        if isinstance(dataset, FieldDataset) and dataset.normalise == "unit":
+            yield ("datasets", name, "normalise"), "must be another one than unit, which scales 8-bit images"
     for name, cell in params.cells.items():
         if cell.dataset not in params.datasets:
             yield ("cells", name, "dataset"), f"must be one of datasets; got {cell.dataset!r}"
