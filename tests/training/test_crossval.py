@@ -113,7 +113,7 @@ def test_twenty_kills_at_random_moments_change_no_byte(
 ) -> None:
     """Each kill falls within 0.4 s after the imports: before, between, in and after epochs and their checkpoints."""
     experiment = make_experiment(
-        architecture="cnn2", width=0.1, epochs=600, patience=600, augment="affine", precision="bf16"
+        architecture="cnn2", width=0.1, epochs=300, patience=300, augment="affine", precision="bf16"
     )
     train_fold(_task(experiment, data, tmp_path / "whole", 1), _advance)
     task = _task(experiment, data, tmp_path / "killed", 1)

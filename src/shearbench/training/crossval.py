@@ -67,15 +67,9 @@ def cross_validate(
         TasksFailed: when the other folds have finished, naming each fold that failed.
         InputError: if the data or the fold table are missing or damaged.
     """
-    table = read_folds(folds)
-    hashes = {
-        "config": experiment.config_hash,
-        "data": str(read_card(dataset)["hashes"]["train"]),
-        "folds": table.content_hash,
-        "code": code_hash(experiment.architecture),
-    }
-    _remove_surplus(out, table.count)
-    numbers = range(table.count) if only is None else sorted(set(only))
+    count, hashes = read_folds(folds).count, hashes_of(experiment, dataset=dataset, folds=folds)
+    _remove_surplus(out, count)
+    numbers = range(count) if only is None else sorted(set(only))
     tasks = [FoldTask(experiment, number, dataset, folds, out / f"fold-{number}", hashes) for number in numbers]
     run_tasks(
         train_fold,
@@ -88,6 +82,16 @@ def cross_validate(
     for task in tasks:
         _remove_remains(task.out)
     return [read_record(task.out) for task in tasks]
+
+
+def hashes_of(experiment: Experiment, *, dataset: Path, folds: Path) -> dict[str, str]:
+    """Return the hashes of all that decides a fold's numbers, as its record keeps them."""
+    return {
+        "config": experiment.config_hash,
+        "data": str(read_card(dataset)["hashes"]["train"]),
+        "folds": read_folds(folds).content_hash,
+        "code": code_hash(experiment.architecture),
+    }
 
 
 def train_fold(task: FoldTask, advance: Advance) -> None:

@@ -1,0 +1,85 @@
+"""Are stored folds what their settings, data and code give? They are trained again, elsewhere, and compared.
+
+On the machine that trained them the answer should be bit-equal. Another processor rounds otherwise, and training
+magnifies that; then probabilities that differ by no more than ``TOLERANCE`` anywhere are said to be within it.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from shearbench.execution import run_tasks
+from shearbench.records import read_npz, read_record
+from shearbench.training.crossval import FoldTask, hashes_of, train_fold
+from shearbench.training.experiment import Experiment
+from shearbench.training.results import OUT_OF_FOLD
+
+TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What training a fold again has shown.
+
+    ``changed`` names the inputs (``config``, ``data``, ``folds``, ``code``) that are no longer those of the record,
+    ``files`` the files that came out otherwise; ``distance`` is the largest difference between two probabilities.
+    """
+
+    folder: Path
+    verdict: Literal["bit-equal", "within tolerance", "different"]
+    changed: tuple[str, ...]
+    files: tuple[str, ...]
+    distance: float
+
+
+def verify(runs: Sequence[Path], *, datasets: Path, folds: Path, workers: int | str) -> list[Verdict]:
+    """Train stored folds again and compare; the stored ones are only read.
+
+    Args:
+        runs: folders of folds, ``build/runs/<dataset>/<model>/fold-<k>``.
+        datasets: ``build/datasets``.
+        folds: ``build/folds.npz``.
+        workers: number of processes, or ``"auto"``.
+
+    Raises:
+        InputError: if a record is missing or damaged, or its data are.
+        TasksFailed: when the other folds have finished, naming each fold that could not be trained.
+    """
+    records = [read_record(folder) for folder in runs]
+    with tempfile.TemporaryDirectory(prefix="shearbench-verify-") as scratch:
+        tasks = [
+            _task(record, datasets=datasets, folds=folds, out=Path(scratch) / str(number))
+            for number, record in enumerate(records)
+        ]
+        run_tasks(
+            train_fold,
+            tasks,
+            workers=workers,
+            label="verify",
+            name=lambda task: f"{task.experiment.dataset}-{task.experiment.model} fold {task.fold}",
+            units=lambda task: task.experiment.recipe.epochs,
+        )
+        return [_compare(*item) for item in zip(runs, records, tasks, strict=True)]
+
+
+def _task(record: dict[str, Any], *, datasets: Path, folds: Path, out: Path) -> FoldTask:
+    experiment, dataset = Experiment.from_record(record), datasets / record["dataset"]
+    hashes = hashes_of(experiment, dataset=dataset, folds=folds)
+    return FoldTask(experiment, record["fold"], dataset, folds, out, hashes)
+
+
+def _compare(folder: Path, record: dict[str, Any], task: FoldTask) -> Verdict:
+    files = read_record(task.out)["files"]
+    differing = tuple(sorted(name for name in record["files"] if record["files"][name] != files.get(name)))
+    changed = tuple(sorted(name for name in record["hashes"] if record["hashes"][name] != task.hashes[name]))
+    stored, again = (read_npz(path / OUT_OF_FOLD) for path in (folder, task.out))
+    same_samples = np.array_equal(stored["ids"], again["ids"])
+    distance = float(abs(stored["probabilities"] - again["probabilities"]).max()) if same_samples else 1.0
+    if not differing:
+        return Verdict(folder, "bit-equal", changed, differing, distance)
+    near = distance <= TOLERANCE
+    return Verdict(folder, "within tolerance" if near else "different", changed, differing, distance)
