@@ -1,7 +1,7 @@
 """Three digits of MNIST with the strain energies published for them, and sizes that tests share.
 
-Bitmaps: MNIST test digits 0, 1 and 18 (a 7, a 2 and a 3; LeCun & Cortes, CC BY-SA 3.0), zlib-packed. Energies: Mechanical
-MNIST, uniaxial extension, the thirteen published displacements (Lejeune 2020, CC BY-SA 3.0), five decimals.
+Bitmaps: MNIST test digits 0, 1 and 18 (a 7, a 2 and a 3; LeCun & Cortes, CC BY-SA 3.0), zlib-packed. Energies:
+Mechanical MNIST, uniaxial extension, the thirteen published displacements (Lejeune 2020, CC BY-SA 3.0), five decimals.
 """
 
 import base64
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from shearbench.mechanics.block import build_block
 from shearbench.mechanics.loads import LOADS
@@ -84,6 +85,13 @@ PUBLISHED = [
         164.65769,
     ],
 ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """`simulate` sees to this itself; tests also call what is below it, and scikit-fem."""
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield
 
 
 @pytest.fixture(scope="session")

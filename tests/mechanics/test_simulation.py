@@ -75,7 +75,7 @@ def test_mirror_images_deform_as_mirror_images(digits):
 
 
 def test_row_0_is_the_top_and_y_points_up():
-    """A stiff upper half is carried along by the top edge: it moves almost as one, the soft lower half takes the rest."""
+    """A stiff upper half is carried along by the top edge almost as one; the soft lower half takes the rest."""
     bitmap = grey(0)
     bitmap[:14] = 255
     sheared, _, _ = solve_one(bitmap, "shear", 1.0)

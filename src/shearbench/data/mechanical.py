@@ -224,15 +224,13 @@ def _is_whole(shard: _Shard) -> bool:
         sealed = read_json(shard.seal)
     except InputError:  # cut short: as good as absent
         return False
-    return bool(sealed["sha256"] == sha256_of(shard.path))
+    return isinstance(sealed, dict) and bool(sealed.get("sha256") == sha256_of(shard.path))
 
 
 def _solve(shard: _Shard, advance: Callable[[int], None]) -> None:
     """Worker: solve a shard, write its arrays, and seal them."""
     displacements = [displacements_of(shard.load)[step] for step in shard.steps]
-    fields = simulate(
-        shard.bitmaps, load=shard.load, displacements=displacements, failures="record", advance=advance
-    )
+    fields = simulate(shard.bitmaps, load=shard.load, displacements=displacements, failures="record", advance=advance)
     arrays = {name: getattr(fields, name) for name in _ARRAYS}
     write_npz(shard.path, {**arrays, "displacement": fields.displacement.astype(np.float32)})
     reasons = [[failure.sample, failure.step, failure.reason] for failure in fields.failures]
@@ -279,9 +277,7 @@ def _chain(first: NDArray[Any], rest: Iterator[NDArray[Any]]) -> Iterator[NDArra
     yield from rest
 
 
-def _write_member(
-    archive: zipfile.ZipFile, name: str, shape: tuple[int, ...], parts: Iterator[NDArray[Any]]
-) -> None:
+def _write_member(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...], parts: Iterator[NDArray[Any]]) -> None:
     """Append an array, given in parts along its first axis, as numpy.savez writes it: no time in the
     bytes.
     """

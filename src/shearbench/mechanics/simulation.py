@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from shearbench.errors import InputError
 from shearbench.mechanics.block import Block, Floats, build_block
@@ -99,18 +100,28 @@ def simulate(
         raise InputError(f"failures must be 'raise' or 'record'; got {failures!r}")
     block = build_block(*shape, load_named(load))
     fields = _empty_fields(len(bitmaps), load, tuple(float(d) for d in displacements), shape)
-    failed = []
-    for index, bitmap in enumerate(bitmaps):
-        for d, result in _path(_sample_of(bitmap, block), fields.displacements):
-            steps = [step for step, asked in enumerate(fields.displacements) if asked == d]
-            if isinstance(result, Equilibrium):
-                _store(fields, index, steps, result)
-            elif steps and failures == "raise":
-                raise NotConverged(f"sample {index}, load {load}, d = {d:g}: {result}") from result
-            else:
-                failed += [Failure(index, step, str(result)) for step in steps]
-        advance(1)
+    failed: list[Failure] = []
+    # LAPACK on one thread: its blocks are too small to share, and more threads would change the rounding
+    with threadpool_limits(limits=1, user_api="blas"):
+        for index, bitmap in enumerate(bitmaps):
+            failed += _solve(fields, index, _sample_of(bitmap, block))
+            if failed and failures == "raise":
+                place = f"sample {index}, load {load}, d = {displacements[failed[0].step]:g}"
+                raise NotConverged(f"{place}: {failed[0].reason}")
+            advance(1)
     return replace(fields, failures=tuple(failed))
+
+
+def _solve(fields: Fields, index: int, sample: Sample) -> list[Failure]:
+    """Store the equilibria of one sample in `fields`; return those that do not exist."""
+    failed = []
+    for d, result in _path(sample, fields.displacements):
+        steps = [step for step, asked in enumerate(fields.displacements) if asked == d]
+        if isinstance(result, Equilibrium):
+            _store(fields, index, steps, result)
+        else:
+            failed += [Failure(index, step, str(result)) for step in steps]
+    return failed
 
 
 def _path(sample: Sample, displacements: Sequence[float]) -> Iterator[tuple[float, Equilibrium | NotConverged]]:

@@ -1,0 +1,134 @@
+"""Two sets of displacement fields of the same digits, compared: relative L2 a sample, the worst ones pictured.
+
+    summary = compare_files(fields, archive, output, bitmaps=images, split="test")
+
+In: fields of this project (`simulate_file`, or a stage's build/fields), a published archive, the digits. Out, in the
+folder `output`: `differences.csv` (sample, relative_l2), `worst.png`, `summary.json`, which is also returned.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from shearbench.data.dataset import Split
+from shearbench.data.mechanical import read_bitmaps
+from shearbench.data.openbu import check_orientation, read_published
+from shearbench.errors import InputError
+from shearbench.records import atomic_file, read_json, read_npz, sha256_of, write_json, write_text
+
+WORST = 6  # digits pictured
+Floats = NDArray[np.float32] | NDArray[np.float64]
+
+
+def relative_differences(ours: Floats, theirs: Floats) -> NDArray[np.float64]:
+    """|ours - theirs| / |theirs|, the L2 norm over components and pixels of each sample: (n, 2, 28, 28) -> (n,)."""
+    if ours.shape != theirs.shape or ours.ndim != 4:
+        raise InputError(f"fields to compare must have one shape (n, 2, 28, 28); got {ours.shape} and {theirs.shape}")
+    flat = [np.asarray(fields, dtype=np.float64).reshape(len(fields), -1) for fields in (ours, theirs)]
+    return np.asarray(np.linalg.norm(flat[0] - flat[1], axis=1) / np.linalg.norm(flat[1], axis=1))
+
+
+def compare_files(
+    fields: Path, archive: Path, output: Path, *, bitmaps: Path, step: int, split: Split
+) -> dict[str, Any]:
+    """Compare simulated fields with the published ones of the same digits, and check the orientation of the latter.
+
+    Args:
+        fields: npz file with `steps` (s,) and `displacement` (n, s, 2, 28, 28); the .json beside it names the load.
+        archive: published `FEA_displacement_results_step<k>.zip`; its first n digits are compared.
+        output: folder for the results.
+        bitmaps: IDX or .npy file of the digits, in the order of both.
+        step: index into the load's published displacements.
+        split: the part of the archive, "train" or "test".
+
+    Returns:
+        samples, median, maximum and 95 % quantile of the relative L2 difference, worst samples, files and hashes.
+
+    Raises:
+        InputError: on files that cannot be read or do not belong together.
+    """
+    ours, load = _at_step(fields, step), _load_of(fields)
+    digits = read_bitmaps(bitmaps)
+    theirs = read_published(archive, step=step, split=split)
+    if not len(ours) <= min(len(theirs), len(digits)):
+        raise InputError(
+            f"{fields} has {len(ours)} samples, but {archive} has {len(theirs)} and {bitmaps} {len(digits)}: "
+            "simulate the digits of the archive, or the first of them"
+        )
+    theirs, digits = theirs[: len(ours)], digits[: len(ours)]
+    orientation = check_orientation(theirs, digits, load=load, step=step)
+    differences = relative_differences(ours, theirs)
+    worst = np.argsort(-differences, kind="stable")[:WORST]
+    _write_differences(output / "differences.csv", differences)
+    picture(output / "worst.png", digits[worst], ours[worst], theirs[worst], worst)
+    summary = {
+        "load": load,
+        "step": step,
+        "split": split,
+        "samples": len(ours),
+        "relative_l2": {
+            "median": float(np.median(differences)),
+            "quantile_95": float(np.quantile(differences, 0.95)),
+            "maximum": float(differences.max()),
+        },
+        "orientation_check": orientation,
+        "worst": [{"sample": int(index), "relative_l2": float(differences[index])} for index in worst],
+        "files": {path.name: sha256_of(path) for path in (fields, archive)},
+    }
+    write_json(output / "summary.json", summary)
+    return summary
+
+
+def picture(
+    path: Path, bitmaps: NDArray[np.uint8], ours: Floats, theirs: Floats, samples: NDArray[np.integer[Any]]
+) -> None:
+    """Draw a row a sample: the digit, u_x and u_y of both on one colour scale, and the length of the difference."""
+    rows = len(samples)
+    figure = Figure(figsize=(13, 2.1 * rows + 0.5), layout="constrained", dpi=110)
+    axes = figure.subplots(rows, 6, squeeze=False)
+    for row, sample in enumerate(samples):
+        axes[row, 0].imshow(bitmaps[row], cmap="gray_r", vmin=0, vmax=255)
+        axes[row, 0].set_ylabel(f"sample {sample}")
+        for component in range(2):
+            pair = (ours[row, component], theirs[row, component])
+            low, high = min(map(np.min, pair)), max(map(np.max, pair))
+            for place, values in enumerate(pair):
+                image = axes[row, 1 + 2 * component + place].imshow(values, cmap="cividis", vmin=low, vmax=high)
+            figure.colorbar(image, ax=axes[row, 2 + 2 * component])
+        difference = np.linalg.norm(ours[row] - theirs[row], axis=0)
+        figure.colorbar(axes[row, 5].imshow(difference, cmap=colormaps["magma_r"], vmin=0), ax=axes[row, 5])
+    titles = ["digit", "$u_x$ simulated", "$u_x$ published", "$u_y$ simulated", "$u_y$ published", "|difference|"]
+    for column, title in enumerate(titles):
+        axes[0, column].set_title(title)
+    for ax in axes.flat:
+        ax.set(xticks=[], yticks=[])
+    figure.suptitle("displacement in pixels, largest relative difference first")
+    with atomic_file(path) as file:
+        figure.savefig(file, format="png", metadata={"Software": None})
+
+
+def _at_step(fields: Path, step: int) -> Floats:
+    arrays = read_npz(fields)
+    if not {"steps", "displacement"} <= arrays.keys():
+        raise InputError(f"{fields} must hold the arrays steps and displacement; got {sorted(arrays)}")
+    found = np.flatnonzero(arrays["steps"] == step)
+    if not len(found):
+        raise InputError(f"{fields} has no step {step}, only {arrays['steps'].tolist()}; simulate it")
+    displacement: Floats = arrays["displacement"][:, int(found[0])]
+    return displacement
+
+
+def _load_of(fields: Path) -> str:
+    card = read_json(fields.with_suffix(".json"))
+    if not isinstance(card, dict) or "load" not in card:
+        raise InputError(f"{fields.with_suffix('.json')} must name the load of {fields.name}; simulate it again")
+    return str(card["load"])
+
+
+def _write_differences(path: Path, differences: NDArray[np.float64]) -> None:
+    lines = [f"{index},{value:.6e}" for index, value in enumerate(differences)]
+    write_text(path, "\n".join(["sample,relative_l2", *lines]) + "\n")

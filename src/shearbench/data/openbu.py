@@ -1,0 +1,240 @@
+"""The published Mechanical MNIST displacements: read, checked, and compared with simulated ones.
+
+Published files (OpenBU, Lejeune 2020): `FEA_displacement_results_step<k>.zip` with `summary_dispx_train_step<k>.txt`,
+`summary_dispy_train_step<k>.txt` and the same for `test`; a line has the 784 numbers of one digit, in the order of
+MNIST, rows counted from the *bottom* of the block. What is returned is in image orientation like the simulator's.
+
+The archive is never unpacked to disk, and one with anything but plain files in plain places is refused whole.
+"""
+
+import hashlib
+import ipaddress
+import itertools
+import stat
+import urllib.error
+import urllib.parse
+import urllib.request
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shearbench.data.dataset import SIDE, Split
+from shearbench.errors import InputError
+from shearbench.mechanics import displacements_of, simulate
+from shearbench.records import atomic_file, sha256_of
+
+MAX_MEMBERS = 1000
+MAX_MEMBER_BYTES = 1 << 31  # the largest published member, 60,000 lines of 784 numbers, is about half of that
+MAX_DOWNLOAD_BYTES = 1 << 33
+AGREEMENT = 0.05  # relative L2 below which a published field is that of the digit; a turned or flipped one is far above
+_MAX_LINE = 64 * SIDE * SIDE
+_CHUNK = 1 << 20
+_STALLED_SECONDS = 30.0
+_AGAIN = "take the archive from its source again"
+
+
+def read_published(archive: Path, *, step: int, split: Split) -> NDArray[np.float32]:
+    """Displacements (n, 2, 28, 28) of a split, u_x and u_y (up) in pixels, row 0 at the top.
+
+    Args:
+        archive: `FEA_displacement_results_step<k>.zip`.
+        step: the k of the files inside.
+        split: "train" or "test".
+
+    Raises:
+        InputError: on an archive that cannot be read or trusted, lacks a file, or has a line that is not 784 finite
+            numbers; the message names the member and the line.
+    """
+    with _opened(archive) as members:
+        parts = [_read_member(members, f"summary_disp{axis}_{split}_step{step}.txt") for axis in "xy"]
+    x, y = parts
+    if len(x) != len(y):
+        raise InputError(f"{archive} has u_x of {len(x)} digits but u_y of {len(y)}; {_AGAIN}")
+    from_bottom = np.stack([x, y], axis=1).reshape(-1, 2, SIDE, SIDE)
+    return np.ascontiguousarray(from_bottom[:, :, ::-1])
+
+
+def check_orientation(published: NDArray[np.float32], bitmaps: NDArray[np.uint8], *, load: str, step: int) -> float:
+    """Say whether published fields are those of the digits, the right way up, by simulating the first three.
+
+    Each field is compared with the simulated one as it is, upside down, mirrored, transposed, and all combinations:
+    the one as it is must be the best and within 5 % (relative L2).
+
+    Args:
+        published: (n, 2, 28, 28), image orientation, as `read_published` returns them.
+        bitmaps: uint8 (n, 28, 28), the same digits in the same order.
+        load, step: what the archive is meant to be.
+
+    Returns:
+        The relative L2 difference over these digits.
+
+    Raises:
+        InputError: if another orientation fits better, or none fits; the message tells which.
+    """
+    digits = bitmaps[:3]
+    simulated = simulate(digits, load=load, displacements=[displacements_of(load)[step]]).displacement[:, 0]
+    errors = {name: _relative(turned, simulated) for name, turned in _orientations(published[: len(digits)])}
+    best = min(errors, key=errors.__getitem__)
+    if best != "as it is" or errors[best] > AGREEMENT:
+        raise InputError(
+            f"published fields must be those of the digits under {load} at step {step}: they differ by "
+            f"{errors['as it is']:.1%} as they are, and least ({errors[best]:.1%}) {best}; check that the archive, "
+            "load, step and digits belong together"
+        )
+    return errors[best]
+
+
+def download_published(url: str, folder: Path, *, sha256: str) -> Path:
+    """Download an archive to `folder` unless it is there, and check it.
+
+    Args:
+        url: https, or http in a private network; so must be every redirection.
+        folder: where the archive goes, under the last part of the URL.
+        sha256: what its content must hash to, in hexadecimal.
+
+    Raises:
+        InputError: on another kind of URL, a failed or stalled transfer, or content of another hash, which is removed.
+    """
+    _check_url(url)
+    path = folder / PurePosixPath(urllib.parse.urlsplit(url).path).name
+    if path.is_file() and sha256_of(path) == sha256.lower():
+        return path
+    opener = urllib.request.build_opener(_CheckedRedirects)
+    try:
+        with opener.open(url, timeout=_STALLED_SECONDS) as answer, atomic_file(path) as file:
+            found = _copy(answer, file, url)
+            if found != sha256.lower():
+                raise InputError(f"{url} has SHA-256 {found}, expected {sha256}; it is not kept")
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        raise InputError(f"{url} could not be downloaded ({error}); fetch it otherwise and give its path") from None
+    return path
+
+
+class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
+    """Follow a redirection only to where a download may begin, and from outside never into this network."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        _check_url(newurl)
+        if _is_inside(newurl) and not _is_inside(req.full_url):
+            raise InputError(f"{req.full_url} redirects into a private network, to {newurl}; it is not followed")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _check_url(url: str) -> None:
+    parts = urllib.parse.urlsplit(url)
+    allowed = ("http", "https") if _is_inside(url) else ("https",)
+    if not parts.hostname or parts.scheme not in allowed or not PurePosixPath(parts.path).name:
+        raise InputError(f"url must be https:// (http:// in a private network) and end in a file's name; got {url}")
+
+
+def _is_inside(url: str) -> bool:
+    """Whether the host is this machine or an address of a private network; other names count as outside."""
+    host = urllib.parse.urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_private
+    except ValueError:  # a name, not an address
+        return False
+
+
+def _copy(answer: IO[bytes], file: IO[bytes], url: str) -> str:
+    """Copy to a file; return the SHA-256 of what was copied."""
+    digest, size = hashlib.sha256(), 0
+    while chunk := answer.read(_CHUNK):
+        size += len(chunk)
+        if size > MAX_DOWNLOAD_BYTES:
+            raise InputError(f"{url} is longer than {MAX_DOWNLOAD_BYTES} bytes; it is not kept")
+        digest.update(chunk)
+        file.write(chunk)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a zip file whose every member is a plain file in a plain place; InputError otherwise."""
+    try:
+        with zipfile.ZipFile(archive) as members:
+            _check_members(archive, members.infolist())
+            yield members
+    except FileNotFoundError:
+        raise InputError(f"{archive} is missing; download FEA_displacement_results_step<k>.zip from OpenBU") from None
+    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+        raise InputError(f"{archive} is not a whole zip file ({error}); {_AGAIN}") from None
+
+
+def _check_members(archive: Path, members: Sequence[zipfile.ZipInfo]) -> None:
+    if len(members) > MAX_MEMBERS:
+        raise InputError(f"{archive} must have at most {MAX_MEMBERS} members; got {len(members)}")
+    names = [member.filename for member in members]
+    for member in members:
+        fault = _fault(member, names)
+        if fault:
+            raise InputError(f"{archive} is refused: its member {member.filename!r} {fault}")
+    ordered = sorted(members, key=lambda member: member.header_offset)
+    for one, following in itertools.pairwise(ordered):
+        if one.header_offset + one.compress_size >= following.header_offset:
+            raise InputError(f"{archive} is refused: {one.filename!r} and {following.filename!r} overlap")
+
+
+def _fault(member: zipfile.ZipInfo, names: Sequence[str]) -> str | None:
+    path, kind = PurePosixPath(member.filename), stat.S_IFMT(member.external_attr >> 16)
+    # zipfile cuts a name at a NUL and turns backslashes on Windows: orig_filename is what the archive says
+    if path.is_absolute() or ".." in path.parts or set(member.orig_filename) & set("\0\\:"):
+        return "lies outside of the archive or has a name that means different things on different systems"
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return "is a link, a device or another special file"
+    if names.count(member.filename) > 1:
+        return "is there twice"
+    if member.file_size > MAX_MEMBER_BYTES:
+        return f"unpacks to {member.file_size} bytes, the most is {MAX_MEMBER_BYTES}"
+    if member.flag_bits & 1:
+        return "is encrypted"
+    return None
+
+
+def _read_member(members: zipfile.ZipFile, name: str) -> NDArray[np.float32]:
+    """(n, 784) of the text file of that name, in whatever folder of the archive."""
+    found = [member for member in members.infolist() if PurePosixPath(member.filename).name == name]
+    if len(found) != 1:
+        raise InputError(f"{members.filename} must have one file {name}; got {[member.filename for member in found]}")
+    with members.open(found[0]) as file:
+        rows = [_parse(line, f"{name} line {number}") for number, line in _lines(file)]
+    if not rows:
+        raise InputError(f"{name} in {members.filename} is empty; {_AGAIN}")
+    return np.stack(rows)
+
+
+def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    number = 0
+    while line := file.readline(_MAX_LINE):
+        number += 1
+        if line.strip():
+            yield number, line
+
+
+def _parse(line: bytes, place: str) -> NDArray[np.float32]:
+    try:
+        row = np.array(line.split(), dtype=np.float32)
+    except ValueError as error:
+        raise InputError(f"{place} must be numbers: {error}; {_AGAIN}") from None
+    if row.shape != (SIDE * SIDE,) or not np.isfinite(row).all():
+        raise InputError(f"{place} must be {SIDE * SIDE} finite numbers; got {len(row)}; {_AGAIN}")
+    return row
+
+
+def _relative(one: NDArray[Any], other: NDArray[Any]) -> float:
+    return float(np.linalg.norm(one - other) / np.linalg.norm(other))
+
+
+def _orientations(fields: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any]]]:
+    """The eight ways to lay down a square grid, by name; components stay as they are."""
+    for transposed, flipped, mirrored in itertools.product((False, True), repeat=3):
+        grid = fields.swapaxes(2, 3) if transposed else fields
+        grid = grid[:, :, ::-1] if flipped else grid
+        grid = grid[..., ::-1] if mirrored else grid
+        done = [("transposed", transposed), ("upside down", flipped), ("mirrored", mirrored)]
+        yield " and ".join(name for name, applies in done if applies) or "as it is", grid
