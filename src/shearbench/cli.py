@@ -163,8 +163,7 @@ def tune(
     """
     from shearbench.stages import tune as tuning
 
-    changes = {"dataset": dataset, "trials": trials, "timeout": timeout}
-    tuning.main(_params(), _root(), model, **{key: value for key, value in changes.items() if value is not None})
+    tuning.main(_params(), _root(), model, dataset=dataset, trials=trials, timeout=timeout)
 
 
 @app.command(rich_help_panel=RESULTS)
@@ -182,13 +181,15 @@ def results() -> None:
 @_explained
 def track() -> None:
     """Send MLflow the records that it does not have yet."""
-    params = _params()
-    if params.tracking.uri == "off":
-        print("tracking.uri is off in params.yaml: nothing is sent")
-        return
     from shearbench import tracking
 
-    tracking.track_all(_root(), params)
+    params = _params()
+    if params.tracking.uri == tracking.OFF:
+        print("tracking.uri is off in params.yaml: nothing is sent")
+    elif tracking.track_all(_root(), params):
+        print("MLflow has every record")
+    else:
+        raise typer.Exit(1)
 
 
 @app.command(rich_help_panel=RESULTS)
