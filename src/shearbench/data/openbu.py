@@ -15,6 +15,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -162,7 +163,7 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
             yield members
     except FileNotFoundError:
         raise InputError(f"{archive} is missing; download FEA_displacement_results_step<k>.zip from OpenBU") from None
-    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
         raise InputError(f"{archive} is not a whole zip file ({error}); {_AGAIN}") from None
 
 
@@ -191,8 +192,8 @@ def _fault(member: zipfile.ZipInfo, names: Sequence[str]) -> str | None:
         return "is there twice"
     if member.file_size > MAX_MEMBER_BYTES:
         return f"unpacks to {member.file_size} bytes, the most is {MAX_MEMBER_BYTES}"
-    if member.flag_bits & 1:
-        return "is encrypted"
+    if member.flag_bits & 1 or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return "is encrypted, or packed in another way than deflate"
     return None
 
 
