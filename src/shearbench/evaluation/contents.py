@@ -88,7 +88,7 @@ def evaluation_content(folder: Path, record: Mapping[str, Any]) -> Content:
         tags={**_tags(record, f"evaluate@{cell}"), "mlflow.note.content": f"{cell} on the sealed test set."},
         metrics={
             **{f"{split}_{name}": value for split, values in metrics.items() for name, value in values.items()},
-            **{f"test_f1_class/{row[0]}": row[1] for row in test[["class", "f1"]].itertuples(index=False)},
+            **{f"class_f1_test/{row[0]}": row[1] for row in test[["class", "f1"]].itertuples(index=False)},
         },
         curves=[],
         files=[folder / name for name in (*record["files"], RECORD)],

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from shearbench.data.dataset import CLASSES
@@ -42,7 +43,8 @@ def _confusion_panel(axes: Axes, counts: NDArray[Any]) -> AxesImage:
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for true, predicted in np.argwhere(counts > 0):
         share, count = shares[true, predicted], counts[true, predicted]
-        label = f"{100 * share:.1f}\n{count:.4g}" if true != predicted else f"{100 * share:.1f} %\n{count:.4g}"
+        digits = f"{count:.1f}".removesuffix(".0")
+        label = f"{100 * share:.1f}{' %' if true == predicted else ''}\n{digits}"
         colour = "white" if share > 0.5 else "black"
         axes.text(predicted, true, label, ha="center", va="center", fontsize=7, color=colour)
     axes.set_xticks(range(CLASSES))
@@ -65,6 +67,9 @@ def learning_curves_figure(title: str, curves: pd.DataFrame) -> Figure:
         axes.xaxis.get_major_locator().set_params(integer=True)
     panels[0].set_ylabel("cross-entropy loss (nats)")
     panels[0].set_yscale("log")
+    panels[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    panels[0].yaxis.set_major_formatter("{x:g}")
+    panels[0].yaxis.set_minor_formatter(NullFormatter())
     panels[1].set_ylabel("accuracy (%)")
     made.suptitle(f"{title}: mean and standard deviation over {curves['folds'].max()} folds", fontsize=13)
     return made

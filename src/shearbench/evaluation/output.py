@@ -65,6 +65,9 @@ def _result(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "dataset": first["dataset"],
         "model": first["model"],
+        "entry": first["config"]["entry"],
+        "hardware": f"{first['config']['device']}, {first['config']['precision']}",
+        "training": first["provenance"],
         "folds": len(evaluation.runs),
         "fold_records": [run.digest for run in evaluation.runs],
         "hashes": {**first["hashes"], "test": evaluation.test.content_hash},

@@ -1,0 +1,93 @@
+"""Sentences made of the comparison's numbers alone, and the geometry of its chart."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One network in the chart; positions in percent of the chart's width."""
+
+    model: str
+    dot: float
+    low: float
+    high: float
+    cross_validated: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Test accuracy with its interval, dataset by dataset, on one scale from ``start`` to 100 %.
+
+    ``ticks`` are (position, label).
+    """
+
+    groups: Sequence[tuple[str, Sequence[Bar]]]
+    ticks: Sequence[tuple[float, str]]
+    start: int
+
+
+def sentences(rows: Sequence[Row]) -> list[str]:
+    """Say for each dataset which network is best by cross-validation, and which others its interval reaches."""
+    datasets = list(dict.fromkeys(row["dataset"] for row in rows))
+    return [_sentence([row for row in rows if row["dataset"] == dataset]) for dataset in datasets]
+
+
+def _sentence(rows: Sequence[Row]) -> str:
+    best = max(rows, key=lambda row: float(row["cv_accuracy_mean"]))
+    text = (
+        f"On {best['dataset']}, {best['model']} is ahead in cross-validation with "
+        f"{percent(best['cv_accuracy_mean'])}\N{NO-BREAK SPACE}% over {best['folds']} folds; its networks read "
+        f"{percent(best['test_accuracy_mean'])}\N{NO-BREAK SPACE}% of the {best['n_test']:,} sealed test digits "
+        f"(95\N{NO-BREAK SPACE}% interval {_interval(best)}\N{NO-BREAK SPACE}%)."
+    )
+    others = [row for row in rows if row is not best]
+    near = [row["model"] for row in others if row["test_accuracy_high"] >= best["test_accuracy_low"]]
+    if near:
+        return (
+            f"{text} The test intervals of {_listed(near)} overlap with its own: this table does not tell them apart."
+        )
+    return f"{text} No other test interval reaches its own." if others else text
+
+
+def chart(rows: Sequence[Row]) -> Chart:
+    """Lay out the chart: the scale ends at 100 % and begins at a round number below everything drawn."""
+    least = min(float(min(row["test_accuracy_low"], row["cv_accuracy_mean"])) for row in rows)
+    step: int = next(step for step in (1, 2, 5, 10, 20) if 100 * (1 - least) <= 6 * step or step == 20)
+    start = min(step * math.floor(100 * least / step), 100 - step)
+
+    def place(value: float) -> float:
+        return round(100 * (100 * float(value) - start) / (100 - start), 3)
+
+    datasets = list(dict.fromkeys(row["dataset"] for row in rows))
+    groups = [(name, [_bar(row, place) for row in rows if row["dataset"] == name]) for name in datasets]
+    return Chart(groups, [(place(tick / 100), f"{tick}") for tick in range(start, 101, step)], start)
+
+
+def _bar(row: Row, place: Callable[[float], float]) -> Bar:
+    return Bar(
+        row["model"],
+        place(row["test_accuracy_mean"]),
+        place(row["test_accuracy_low"]),
+        place(row["test_accuracy_high"]),
+        place(row["cv_accuracy_mean"]),
+        f"{percent(row['test_accuracy_mean'])} [{_interval(row)}]",
+    )
+
+
+def percent(fraction: float) -> str:
+    """Return a fraction in percent with the decimal that a few thousand digits can bear."""
+    return f"{100 * fraction:.1f}"
+
+
+def _interval(row: Row) -> str:
+    return f"{percent(row['test_accuracy_low'])} to {percent(row['test_accuracy_high'])}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,20 @@
+"""Stage ``report``: one self-contained page of everything that has been made.
+
+Reads ``reports/comparison.json``, ``build/evaluation/`` and ``build/explore/``; writes ``reports/index.html``.
+"""
+
+from pathlib import Path
+
+from shearbench.params import Params
+from shearbench.records import write_text
+from shearbench.report.contents import read
+from shearbench.report.page import render
+
+
+def main(params: Params, root: Path) -> None:
+    """Write the report.
+
+    Raises:
+        InputError: if the comparison is missing, or a record is damaged.
+    """
+    write_text(root / "reports" / "index.html", render(read(root, params.seed)))

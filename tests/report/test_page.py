@@ -1,0 +1,89 @@
+"""The page: self-contained, escaped, honest about what is missing, and the same bytes each time."""
+
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from shearbench.errors import InputError
+from shearbench.params import Params
+from shearbench.records import read_json, write_json
+from shearbench.report.contents import read
+from shearbench.report.page import render
+from shearbench.stages import report
+
+
+class Tags(HTMLParser):
+    """Collects what a page refers to, its ids and whether every element is closed."""
+
+    VOID = ("meta", "img", "link", "br")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.references: list[str] = []
+        self.ids: set[str] = set()
+        self.open: list[str] = []
+        self.images: list[dict[str, str | None]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.references += [value or "" for name, value in attrs if name in ("src", "href")]
+        self.ids |= {values["id"] or ""} if "id" in values else set()
+        self.images += [values] if tag == "img" else []
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> does not close the last element"
+
+
+@pytest.fixture
+def page(finished: Path, small_params: Params) -> str:
+    report.main(small_params, finished)
+    return (finished / "reports" / "index.html").read_text()
+
+
+def test_page_needs_nothing_beside_it(page: str) -> None:
+    tags = Tags(page)
+    assert not tags.open
+    assert len(tags.images) == 12  # four pictures of each of three cells
+    assert all(image["alt"] for image in tags.images)
+    for reference in tags.references:
+        assert reference.startswith(("data:image/png;base64,", "#"))
+        assert not reference.startswith("#") or reference[1:] in tags.ids
+    assert "http:" not in page
+    assert "https:" not in page
+    assert "url(" not in page
+
+
+def test_page_shows_every_row_and_says_what_is_missing(page: str, finished: Path) -> None:
+    for row in read_json(finished / "reports" / "comparison.json")["rows"]:
+        assert f"{100 * row['test_accuracy_mean']:.1f} ± {100 * row['test_accuracy_sd']:.1f}" in page
+    assert "the exploration of mnist; the exploration of mechanical" in page
+    assert "No Grad-CAM: no convolution" in page
+
+
+def test_page_is_the_same_each_time(page: str, finished: Path, small_params: Params) -> None:
+    report.main(small_params, finished)
+    assert (finished / "reports" / "index.html").read_text() == page
+
+
+def test_missing_evaluation_is_listed_and_the_rest_is_shown(finished: Path) -> None:
+    shutil.rmtree(finished / "build" / "evaluation" / "mnist" / "cnn2")
+    page = render(read(finished, seed=1))
+    assert "the evaluation of cnn2 on mnist" in page
+    assert len(Tags(page).images) == 8
+
+
+def test_names_are_escaped(finished: Path) -> None:
+    path = finished / "reports" / "comparison.json"
+    rows = read_json(path)["rows"]
+    write_json(path, {"rows": [*rows, {**rows[0], "model": "<script>alert(1)</script>"}]})
+    assert "<script>alert" not in render(read(finished, seed=1))
+
+
+def test_without_a_comparison_there_is_no_report(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"comparison\.json is missing"):
+        read(tmp_path, seed=1)
