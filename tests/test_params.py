@@ -61,6 +61,7 @@ def test_it_is_frozen():
         ("kind: bundled", "kind: bundle", "sources.mnist"),
         ("{dataset: mnist, model: mlp}", "{dataset: mnist, model: mlq}", "cells.mnist-mlp.model must be one of models"),
         ("mnist-mlp: ", "mnist-mlq: ", "cells.mnist-mlq must be called mnist-mlp"),
+        ("rope: {mnist: 0.002, ", "rope: {", "compare.rope must say for mnist"),
         ("tuning: {dataset: mechanical", "tuning: {dataset: mechanic", "tuning.dataset must be one of datasets"),
         ("learning_rate: [1.0e-4, 1.0e-2]", "learning_rate: [1.0e-2, 1.0e-4]", "must be two numbers 0 < low <= high"),
         ("  mnist:      {", "  ../mnist:      {", "datasets.../mnist"),

@@ -55,6 +55,15 @@ class CrossValidation(Strict):
     inner_fraction: Annotated[float, Field(gt=0, lt=0.5)]
 
 
+class Compare(Strict):
+    """What was declared before the run: the level, the power to plan for, and what difference does not matter."""
+
+    alpha: Annotated[float, Field(gt=0, lt=0.5)]
+    power: Annotated[float, Field(gt=0.5, lt=1)]
+    rope: dict[Name, Annotated[float, Field(gt=0, lt=1)]]
+    """Half-width of the region of practical equivalence for each dataset, in fractions of accuracy."""
+
+
 class Tuning(Strict):
     """How long ``tune`` searches, and on which dataset."""
 
@@ -79,6 +88,7 @@ class Params(Strict):
     models: dict[Name, Model]
     cells: dict[CellName, Cell]
     cv: CrossValidation
+    compare: Compare
     execution: Execution
     tuning: Tuning
     tracking: Tracking
@@ -131,6 +141,9 @@ def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
             yield ("cells", name, "model"), f"must be one of models; got {cell.model!r}"
         if name != f"{cell.dataset}-{cell.model}":
             yield ("cells", name), f"must be called {cell.dataset}-{cell.model}, as its dataset and model say"
+    for name in sorted({cell.dataset for cell in params.cells.values()} & params.datasets.keys()):
+        if name not in params.compare.rope:
+            yield ("compare", "rope"), f"must say for {name} how large a difference in accuracy does not matter"
     if params.tuning.dataset not in params.datasets:
         yield ("tuning", "dataset"), f"must be one of datasets; got {params.tuning.dataset!r}"
 
