@@ -47,7 +47,7 @@ def make_experiment() -> Make:
 
     def make(**changes: Any) -> Experiment:
         recipe = {"epochs": 3, "batch": 20, "learning_rate": 0.01, "weight_decay": 1e-5}
-        recipe |= {key: changes.pop(key) for key in [*recipe, "patience", "augment"] if key in changes}
+        recipe |= {key: changes.pop(key) for key in [*recipe, "patience", "augment", "schedule"] if key in changes}
         settings = {
             "dataset": "patterns",
             "model": "small",

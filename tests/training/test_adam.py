@@ -19,11 +19,11 @@ def _network() -> nn.Module:
     return Hardware().place(build("cnn2", channels=2, width=0.1, options={"dropout": 0}, seed=1))
 
 
-def _step(network: nn.Module, optimiser: Adam | torch.optim.Adam, number: int) -> None:
+def _step(network: nn.Module, optimiser: Adam | torch.optim.Adam, number: int, *rate: float) -> None:
     inputs = torch.rand(8, 2, 28, 28, generator=torch.Generator().manual_seed(number))
     optimiser.zero_grad()
     nn.functional.cross_entropy(network(inputs), torch.arange(8)).backward()
-    optimiser.step()
+    optimiser.step(*rate)
 
 
 def _assert_same(network: nn.Module, other: nn.Module) -> None:
@@ -36,7 +36,7 @@ def test_the_steps_are_those_of_torch() -> None:
     reference = torch.optim.Adam(theirs.parameters(), lr=0.01, weight_decay=0.1, fused=True)
     adam = Adam.of(ours, RECIPE)
     for number in range(5):
-        _step(ours, adam, number)
+        _step(ours, adam, number, 0.01)
         _step(theirs, reference, number)
     _assert_same(ours, theirs)
     assert not torch.equal(next(ours.parameters()), next(_network().parameters()))
@@ -45,12 +45,12 @@ def test_the_steps_are_those_of_torch() -> None:
 def test_a_restored_state_goes_on_with_the_same_steps() -> None:
     network, other = _network(), _network()
     adam = Adam.of(network, RECIPE)
-    _step(network, adam, 0)
+    _step(network, adam, 0, 0.01)
     other.load_state_dict(network.state_dict())
     restored = Adam.of(other, RECIPE)
     restored.restore({name: value.contiguous() for name, value in adam.state().items()})  # as a file holds them
-    _step(network, adam, 1)
-    _step(other, restored, 1)
+    _step(network, adam, 1, 0.01)
+    _step(other, restored, 1, 0.01)
     _assert_same(network, other)
 
 
@@ -68,7 +68,7 @@ from shearbench.training.recipe import Recipe
 network = torch.nn.Linear(2, 2)
 adam = Adam.of(network, Recipe(epochs=1, batch=2, learning_rate=0.01, weight_decay=0.1))
 network(torch.ones(1, 2)).sum().backward()
-adam.step()
+adam.step(0.01)
 sys.exit("torch._dynamo" in sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

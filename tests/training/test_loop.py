@@ -52,7 +52,9 @@ def test_the_first_step_is_adams_in_closed_form() -> None:
     probabilities = network(inputs).softmax(dim=1).detach()
     error = probabilities - nn.functional.one_hot(labels, 10)  # d cross-entropy / d logits
     gradient = error.T @ inputs / 4 + 0.5 * before
-    loss, hits = train_step(network, Adam.of(network, recipe), inputs, labels, Hardware())
+    loss, hits = train_step(
+        network, Adam.of(network, recipe), inputs, labels, rate=0.1, hardware=Hardware()
+    )
     torch.testing.assert_close(
         network.weight.detach(), before - 0.1 * gradient / (gradient.abs() + 1e-8), rtol=1e-5, atol=1e-6
     )
@@ -252,3 +254,21 @@ def test_progress_is_over_after_all_epochs_or_patience() -> None:
     assert after([3.0, 4.0]).is_over(_recipe(patience=1))
     assert not after([3.0, 4.0]).is_over(_recipe(patience=2))
     assert after([5.0, 4.0, 3.0, 2.0, 1.0]).is_over(_recipe(patience=2))
+
+
+def test_the_learning_rate_stays_or_falls_along_half_a_cosine() -> None:
+    constant, cosine = _recipe(learning_rate=0.2, epochs=4), _recipe(learning_rate=0.2, epochs=4, schedule="cosine")
+    assert [constant.rate_at(done) for done in (0, 2.5, 4)] == [0.2, 0.2, 0.2]
+    expected = [0.2, 0.1 * (1 + math.sqrt(0.5)), 0.1, 0.1 * (1 - math.sqrt(0.5)), 0.0]
+    assert [cosine.rate_at(done) for done in range(5)] == pytest.approx(expected)
+
+
+def test_every_step_takes_the_rate_of_its_place_in_the_schedule(
+    dataset: Dataset, make_experiment: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = []
+    monkeypatch.setattr(loop.Adam, "step", lambda self, rate: rates.append(rate))
+    experiment = make_experiment(epochs=2, batch=30, schedule="cosine")  # 4 batches an epoch
+    _, progress = _trained(experiment, dataset)
+    assert rates == [experiment.recipe.rate_at(step / 4) for step in range(8)]
+    assert [epoch.learning_rate for epoch in progress.history] == [rates[0], rates[4]]

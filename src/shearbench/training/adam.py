@@ -27,7 +27,6 @@ class Adam:
     first: list[Tensor]
     second: list[Tensor]
     steps: list[Tensor]
-    learning_rate: float
     weight_decay: float
 
     @classmethod
@@ -40,7 +39,6 @@ class Adam:
             [torch.zeros_like(parameter) for parameter in parameters],
             [torch.zeros_like(parameter) for parameter in parameters],
             [torch.zeros((), device=parameter.device) for parameter in parameters],
-            recipe.learning_rate,
             recipe.weight_decay,
         )
 
@@ -50,7 +48,7 @@ class Adam:
             parameter.grad = None
 
     @torch.no_grad()
-    def step(self) -> None:
+    def step(self, learning_rate: float) -> None:
         """Move every parameter by the gradient it has."""
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         adam(
@@ -64,7 +62,7 @@ class Adam:
             amsgrad=False,
             beta1=0.9,
             beta2=0.999,
-            lr=self.learning_rate,
+            lr=learning_rate,
             weight_decay=self.weight_decay,
             eps=1e-8,
             maximize=False,

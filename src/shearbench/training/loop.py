@@ -56,9 +56,8 @@ def fit(
             inner = evaluate(network, parts.inner, setting, number) if parts.inner else None
             better = inner is not None and inner.loss < progress.best_loss
             weights = {key: value.clone() for key, value in network.state_dict().items()} if better else None
-            progress = progress.after(
-                Epoch(number, recipe.learning_rate, train, validation, inner), losses, weights
-            )
+            epoch = Epoch(number, recipe.rate_at(number - 1), train, validation, inner)
+            progress = progress.after(epoch, losses, weights)
             on_epoch_end(progress)
     if progress.best_weights is not None:
         network.load_state_dict(progress.best_weights)
@@ -76,9 +75,13 @@ def run_epoch(
     results, sizes = [], []
     with torch.random.fork_rng(devices=setting.hardware.cuda_devices):
         torch.manual_seed(seed_for(setting.seed, "dropout", number))  # dropout draws from the global state only
-        for rows in batches(order.to(part.labels.device), setting.recipe.batch):
+        chunks = batches(order.to(part.labels.device), setting.recipe.batch)
+        for done, rows in enumerate(chunks):
             inputs = setting.normalise(augment(part.inputs[rows].to(torch.float32), draws))
-            results.append(train_step(network, optimiser, inputs, part.labels[rows], setting.hardware))
+            rate = setting.recipe.rate_at(number - 1 + done / len(chunks))
+            results.append(
+                train_step(network, optimiser, inputs, part.labels[rows], rate=rate, hardware=setting.hardware)
+            )
             sizes.append(len(rows))
     losses, hits = torch.stack(results).T.tolist()  # the one moment of an epoch that waits for the device
     _check_finite(losses, setting.recipe, number)
@@ -87,7 +90,7 @@ def run_epoch(
 
 
 def train_step(
-    network: nn.Module, optimiser: Adam, inputs: Tensor, labels: Tensor, hardware: Hardware
+    network: nn.Module, optimiser: Adam, inputs: Tensor, labels: Tensor, *, rate: float, hardware: Hardware
 ) -> Tensor:
     """Take one step down the gradient; return the batch's mean loss and its hits, (2,), still on the device."""
     with hardware.autocast():
@@ -95,7 +98,7 @@ def train_step(
     loss = functional.cross_entropy(logits.float(), labels)
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
-    optimiser.step()
+    optimiser.step(rate)
     return torch.stack([loss.detach(), (logits.detach().argmax(dim=1) == labels).sum()])
 
 

@@ -1,5 +1,6 @@
 """A recipe: how a network is trained. Read from ``params.yaml``; knows nothing of torch."""
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -20,6 +21,14 @@ class Recipe(Strict):
     """Epochs without a better inner-split loss before training stops; None trains all epochs."""
     augment: Augmentation = "none"
     """What is done to images at random. Fields are never augmented: rotating one rotates its vectors too."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """How the learning rate goes: it stays, or falls along half a cosine to nothing at the end of all epochs."""
+
+    def rate_at(self, epochs_done: float) -> float:
+        """Return the learning rate of a step, which may lie within an epoch."""
+        if self.schedule == "constant":
+            return self.learning_rate
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * epochs_done / self.epochs))
 
 
 class Execution(Strict):
