@@ -45,7 +45,7 @@ def residual(v, w):
 
 @BilinearForm
 def stiffness(du, v, w):
-    F, J, FinvT = deformation(w)
+    _, J, FinvT = deformation(w)
     dF = grad(du)
     dP = w.mu * dF + w.lam * J**2 * ddot(FinvT, dF) * FinvT
     dP += (w.mu - w.lam / 2 * (J**2 - 1)) * mul(mul(FinvT, transpose(dF)), FinvT)
@@ -112,9 +112,9 @@ class Model:
         step = np.zeros_like(u)
         for edge, i, factor in SUPPORTS[load]:
             step[self.held(edge, i)] = factor * d - u[self.held(edge, i)]
+        r = self.timed("assembly", lambda: self.assemble(residual, u))
         for _ in range(20):
             K = self.timed("assembly", lambda u=u: self.assemble(stiffness, u))
-            r = self.timed("assembly", lambda u=u: self.assemble(residual, u))
             A, b, x, free = condense(K, -r, x=step, D=held)
             x[free] = self.timed("linear solves", lambda A=A, b=b: spsolve(A.tocsc(), b))
             u += x

@@ -3,6 +3,9 @@
 Every pixel of a bitmap is one such element, unit side, edges along the axes; so the gradients of the shape
 functions are the same numbers in every element and stand here as constants.
 
+kernels.py freezes the tables into its compiled code, which numba caches by that file alone: touch it after a
+change here.
+
 Out: `NODES` (9, 2) the places of the nodes in half sides, `GRADIENTS` (9 points, 9 nodes, 2), `WEIGHTS`
 (9 points), `CENTRE` the local number of the node at the pixel centre.
 """

@@ -13,8 +13,8 @@ from functools import cached_property
 
 import numpy as np
 
-from shearbench.mechanics.assembly import internal_forces, linearise, strain_energy, tangent_times
 from shearbench.mechanics.block import Block, Floats
+from shearbench.mechanics.kernels import internal_forces, linearise, strain_energy, tangent_times
 from shearbench.mechanics.preconditioner import Factor, factorise
 
 TOLERANCE = 1e-9  # |free residual| / |forces on the supports|

@@ -1,0 +1,326 @@
+"""Everything compiled: the material law, sums over the elements, the band of a tangent, centre nodes in and out.
+
+All of it in one file, because numba's cache looks for changes in the file of a function and not in what it calls.
+
+Elements are taken in packs of `PACK` laid side by side in memory, so that the innermost loops run over elements and
+become vector instructions. No fast-math: a sample gives the same bits whatever was computed before it.
+
+Nodal fields are (nodes, 2); `connectivity` is (9, elements); mu and lam are (elements,). H_iJ = du_i/dX_J.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from shearbench.mechanics.element import GRADIENTS, WEIGHTS
+
+PACK = 56
+
+
+@njit(cache=True)
+def energy_density(h11, h12, h21, h22, mu, lam):  # type: ignore[no-untyped-def]
+    """psi, energy per reference area, from H_iJ = du_i/dX_J."""
+    det_h = h11 * h22 - h12 * h21
+    j = h11 + h22 + det_h
+    bulk = j - math.log1p(j)
+    return (
+        0.5 * mu * (h11 * h11 + h12 * h12 + h21 * h21 + h22 * h22 - 2.0 * det_h)
+        + (mu + 0.5 * lam) * bulk
+        + 0.25 * lam * j * j
+    )
+
+
+@njit(cache=True)
+def stress(h11, h12, h21, h22, mu, lam):  # type: ignore[no-untyped-def]
+    """First Piola-Kirchhoff stress dpsi/dF as P11, P12, P21, P22.
+
+    P = mu (F - cof F / J) + lambda/2 (J - 1/J) cof F, cof F = I + cof H, cof H = [[h22, -h21], [-h12, h11]].
+    """
+    j = h11 + h22 + h11 * h22 - h12 * h21
+    a = mu / (1.0 + j)
+    b = 0.5 * lam * j * (2.0 + j) / (1.0 + j)
+    # F - cof F / J = (H - cof H + j F) / J, which takes no difference of two numbers near one
+    return (
+        a * (h11 - h22 + j * (1.0 + h11)) + b * (1.0 + h22),
+        a * (h12 + h21 + j * h12) - b * h21,
+        a * (h21 + h12 + j * h21) - b * h12,
+        a * (h22 - h11 + j * (1.0 + h22)) + b * (1.0 + h11),
+    )
+
+
+@njit(cache=True)
+def tangent_factors(j, mu, lam):  # type: ignore[no-untyped-def]
+    """The two scalars g, g' of the tangent dP = mu dF + g' (cof F : dF) cof F + g cof(dF).
+
+    P = mu F + g(J) cof F with g = lambda J / 2 - (mu + lambda/2) / J; in two dimensions cof is linear, so
+    this is the derivative of P and not an approximation.
+    """
+    inverse = 1.0 / (1.0 + j)
+    bulk = (mu + 0.5 * lam) * inverse
+    return 0.5 * lam * (1.0 + j) - bulk, 0.5 * lam + bulk * inverse
+
+
+@njit(cache=True)
+def _gather(u, connectivity, first, count, ue):  # type: ignore[no-untyped-def]
+    for a in range(9):
+        for e in range(count):
+            node = connectivity[a, first + e]
+            ue[a, 0, e] = u[node, 0]
+            ue[a, 1, e] = u[node, 1]
+
+
+@njit(cache=True)
+def _scatter(fe, connectivity, first, count, f):  # type: ignore[no-untyped-def]
+    for a in range(9):
+        for e in range(count):
+            node = connectivity[a, first + e]
+            f[node, 0] += fe[a, 0, e]
+            f[node, 1] += fe[a, 1, e]
+
+
+@njit(cache=True)
+def _gradient(ue, q, count, h):  # type: ignore[no-untyped-def]
+    """Displacement gradients h (4, PACK) = H11, H12, H21, H22 at Gauss point q of a pack of elements."""
+    for i in range(2):
+        for e in range(count):
+            dx = 0.0
+            dy = 0.0
+            for a in range(9):
+                dx += ue[a, i, e] * GRADIENTS[q, a, 0]
+                dy += ue[a, i, e] * GRADIENTS[q, a, 1]
+            h[2 * i, e] = dx
+            h[2 * i + 1, e] = dy
+
+
+@njit(cache=True)
+def _add_divergence(p, q, count, fe):  # type: ignore[no-untyped-def]
+    """Add the nodal forces of the weighted stresses p (4, PACK) at Gauss point q."""
+    for a in range(9):
+        gx = GRADIENTS[q, a, 0]
+        gy = GRADIENTS[q, a, 1]
+        for i in range(2):
+            for e in range(count):
+                fe[a, i, e] += p[2 * i, e] * gx + p[2 * i + 1, e] * gy
+
+
+@njit(cache=True)
+def strain_energy(u, connectivity, mu, lam):  # type: ignore[no-untyped-def]
+    """Strain energy of the block per unit thickness; +inf where det F <= 0 (or is NaN) at a Gauss point."""
+    elements = connectivity.shape[1]
+    ue = np.empty((9, 2, PACK))
+    h = np.empty((4, PACK))
+    energy = 0.0
+    for first in range(0, elements, PACK):
+        count = min(PACK, elements - first)
+        _gather(u, connectivity, first, count, ue)
+        for q in range(9):
+            _gradient(ue, q, count, h)
+            for e in range(count):
+                if not h[0, e] + h[3, e] + h[0, e] * h[3, e] - h[1, e] * h[2, e] > -1.0:
+                    return math.inf
+                energy += WEIGHTS[q] * energy_density(h[0, e], h[1, e], h[2, e], h[3, e], mu[first + e], lam[first + e])
+    return energy
+
+
+@njit(cache=True)
+def internal_forces(u, connectivity, mu, lam):  # type: ignore[no-untyped-def]
+    """Gradient of the strain energy with respect to the nodal displacements, (nodes, 2)."""
+    elements = connectivity.shape[1]
+    ue = np.empty((9, 2, PACK))
+    h = np.empty((4, PACK))
+    f = np.zeros_like(u)
+    for first in range(0, elements, PACK):
+        count = min(PACK, elements - first)
+        _gather(u, connectivity, first, count, ue)
+        fe = np.zeros((9, 2, PACK))
+        for q in range(9):
+            _gradient(ue, q, count, h)
+            for e in range(count):
+                p11, p12, p21, p22 = stress(h[0, e], h[1, e], h[2, e], h[3, e], mu[first + e], lam[first + e])
+                h[0, e] = WEIGHTS[q] * p11
+                h[1, e] = WEIGHTS[q] * p12
+                h[2, e] = WEIGHTS[q] * p21
+                h[3, e] = WEIGHTS[q] * p22
+            _add_divergence(h, q, count, fe)
+        _scatter(fe, connectivity, first, count, f)
+    return f
+
+
+@njit(cache=True)
+def linearise(u, connectivity, mu, lam):  # type: ignore[no-untyped-def]
+    """What the tangent at u needs of the Gauss points, (9, 6, elements): cof F 11, 12, 21, 22, w g, w g'."""
+    elements = connectivity.shape[1]
+    ue = np.empty((9, 2, PACK))
+    h = np.empty((4, PACK))
+    state = np.empty((9, 6, elements))
+    for first in range(0, elements, PACK):
+        count = min(PACK, elements - first)
+        _gather(u, connectivity, first, count, ue)
+        for q in range(9):
+            _gradient(ue, q, count, h)
+            for e in range(count):
+                j = h[0, e] + h[3, e] + h[0, e] * h[3, e] - h[1, e] * h[2, e]
+                g, slope = tangent_factors(j, mu[first + e], lam[first + e])
+                state[q, 0, first + e] = 1.0 + h[3, e]
+                state[q, 1, first + e] = -h[2, e]
+                state[q, 2, first + e] = -h[1, e]
+                state[q, 3, first + e] = 1.0 + h[0, e]
+                state[q, 4, first + e] = WEIGHTS[q] * g
+                state[q, 5, first + e] = WEIGHTS[q] * slope
+    return state
+
+
+@njit(cache=True)
+def tangent_times(v, state, connectivity, mu):  # type: ignore[no-untyped-def]
+    """Tangent stiffness at the linearised state times the nodal field v: (nodes, 2)."""
+    elements = connectivity.shape[1]
+    ve = np.empty((9, 2, PACK))
+    h = np.empty((4, PACK))
+    f = np.zeros_like(v)
+    for first in range(0, elements, PACK):
+        count = min(PACK, elements - first)
+        _gather(v, connectivity, first, count, ve)
+        fe = np.zeros((9, 2, PACK))
+        for q in range(9):
+            _gradient(ve, q, count, h)
+            for e in range(count):
+                c11 = state[q, 0, first + e]
+                c12 = state[q, 1, first + e]
+                c21 = state[q, 2, first + e]
+                c22 = state[q, 3, first + e]
+                g = state[q, 4, first + e]
+                h11, h12, h21, h22 = h[0, e], h[1, e], h[2, e], h[3, e]
+                dj = state[q, 5, first + e] * (c11 * h11 + c12 * h12 + c21 * h21 + c22 * h22)
+                m = WEIGHTS[q] * mu[first + e]
+                h[0, e] = m * h11 + dj * c11 + g * h22
+                h[1, e] = m * h12 + dj * c12 - g * h21
+                h[2, e] = m * h21 + dj * c21 - g * h12
+                h[3, e] = m * h22 + dj * c22 + g * h11
+            _add_divergence(h, q, count, fe)
+        _scatter(fe, connectivity, first, count, f)
+    return f
+
+
+@njit(cache=True)
+def assemble_band(state, mu, position, band, coupling, centre):  # type: ignore[no-untyped-def]
+    elements = state.shape[2]
+    moduli = np.empty((10, PACK), dtype=np.float32)
+    ke = np.empty((18, 18, PACK), dtype=np.float32)
+    for first in range(0, elements, PACK):
+        count = min(PACK, elements - first)
+        ke[:] = 0.0
+        for q in range(9):
+            _tangent_moduli(state, mu, q, first, count, moduli)
+            _add_stiffness(moduli, q, count, ke)
+        _condense(ke, first, count, coupling, centre)
+        _add_to_band(ke, position, first, count, band)
+
+
+@njit(cache=True)
+def _tangent_moduli(state, mu, q, first, count, moduli):  # type: ignore[no-untyped-def]
+    """A_iJkL = mu d_ik d_JL + g' c_iJ c_kL + g d(cof F)_iJ/dF_kL, times the weight of the Gauss point.
+
+    moduli (10, PACK): ik = 11 (JL = 11, 12, 22), ik = 22 (the same), ik = 12 (JL = 11, 12, 21, 22).
+    """
+    for e in range(count):
+        c11 = state[q, 0, first + e]
+        c12 = state[q, 1, first + e]
+        c21 = state[q, 2, first + e]
+        c22 = state[q, 3, first + e]
+        g = state[q, 4, first + e]
+        s = state[q, 5, first + e]
+        m = WEIGHTS[q] * mu[first + e]
+        moduli[0, e] = m + s * c11 * c11
+        moduli[1, e] = s * c11 * c12
+        moduli[2, e] = m + s * c12 * c12
+        moduli[3, e] = m + s * c21 * c21
+        moduli[4, e] = s * c21 * c22
+        moduli[5, e] = m + s * c22 * c22
+        moduli[6, e] = s * c11 * c21
+        moduli[7, e] = s * c11 * c22 + g
+        moduli[8, e] = s * c12 * c21 - g
+        moduli[9, e] = s * c12 * c22
+
+
+@njit(cache=True)
+def _add_stiffness(moduli, q, count, ke):  # type: ignore[no-untyped-def]
+    """Add a Gauss point to the element matrices ke (18, 18, PACK), row 2a + i; node blocks a >= b only."""
+    for a in range(9):
+        for b in range(a + 1):
+            xx = np.float32(GRADIENTS[q, a, 0] * GRADIENTS[q, b, 0])
+            xy = np.float32(GRADIENTS[q, a, 0] * GRADIENTS[q, b, 1])
+            yx = np.float32(GRADIENTS[q, a, 1] * GRADIENTS[q, b, 0])
+            yy = np.float32(GRADIENTS[q, a, 1] * GRADIENTS[q, b, 1])
+            for e in range(count):
+                both = xx * moduli[6, e] + yy * moduli[9, e]
+                ke[2 * a, 2 * b, e] += xx * moduli[0, e] + (xy + yx) * moduli[1, e] + yy * moduli[2, e]
+                ke[2 * a, 2 * b + 1, e] += both + xy * moduli[7, e] + yx * moduli[8, e]
+                ke[2 * a + 1, 2 * b, e] += both + yx * moduli[7, e] + xy * moduli[8, e]
+                ke[2 * a + 1, 2 * b + 1, e] += xx * moduli[3, e] + (xy + yx) * moduli[4, e] + yy * moduli[5, e]
+
+
+@njit(cache=True)
+def _condense(ke, first, count, coupling, centre):  # type: ignore[no-untyped-def]
+    """Eliminate the centre node (rows 16, 17): K_bb - K_bc K_cc^-1 K_cb, keeping K_cc^-1 and K_cc^-1 K_cb."""
+    for e in range(count):
+        k11 = ke[16, 16, e]
+        k12 = ke[17, 16, e]
+        k22 = ke[17, 17, e]
+        inverse = np.float32(1.0) / (k11 * k22 - k12 * k12)
+        centre[0, first + e] = inverse * k22
+        centre[1, first + e] = -inverse * k12
+        centre[2, first + e] = inverse * k11
+    for p in range(16):
+        for e in range(count):
+            x = ke[16, p, e]
+            y = ke[17, p, e]
+            coupling[0, p, first + e] = centre[0, first + e] * x + centre[1, first + e] * y
+            coupling[1, p, first + e] = centre[1, first + e] * x + centre[2, first + e] * y
+    for p in range(16):
+        for r in range(p + 1):
+            for e in range(count):
+                ke[p, r, e] -= ke[16, p, e] * coupling[0, r, first + e] + ke[17, p, e] * coupling[1, r, first + e]
+
+
+@njit(cache=True)
+def _add_to_band(ke, position, first, count, band):  # type: ignore[no-untyped-def]
+    """Add to LAPACK's upper band: entry (i, j), i <= j, stands at band[j, bandwidth + i - j]."""
+    last = band.shape[1] - 1
+    for e in range(count):
+        for p in range(16):
+            row = position[first + e, p]
+            for r in range(p + 1):
+                column = position[first + e, r]
+                if row >= 0 and column >= 0:
+                    band[max(row, column), last - abs(row - column)] += ke[p, r, e]
+
+
+@njit(cache=True)
+def restrict(r, coupling, connectivity):  # type: ignore[no-untyped-def]
+    """Move the residual of each centre node to the edges of its element: r_b - K_bc K_cc^-1 r_c."""
+    reduced = r.copy()
+    for e in range(connectivity.shape[1]):
+        node = connectivity[8, e]
+        x, y = r[node, 0], r[node, 1]
+        for a in range(8):
+            edge = connectivity[a, e]
+            reduced[edge, 0] -= coupling[0, 2 * a, e] * x + coupling[1, 2 * a, e] * y
+            reduced[edge, 1] -= coupling[0, 2 * a + 1, e] * x + coupling[1, 2 * a + 1, e] * y
+    return reduced
+
+
+@njit(cache=True)
+def prolong(r, z, coupling, centre, connectivity):  # type: ignore[no-untyped-def]
+    """Fill the centre nodes of z: K_cc^-1 r_c - K_cc^-1 K_cb z_b."""
+    for e in range(connectivity.shape[1]):
+        node = connectivity[8, e]
+        x = centre[0, e] * r[node, 0] + centre[1, e] * r[node, 1]
+        y = centre[1, e] * r[node, 0] + centre[2, e] * r[node, 1]
+        for a in range(8):
+            edge = connectivity[a, e]
+            zx, zy = z[edge, 0], z[edge, 1]
+            x -= coupling[0, 2 * a, e] * zx + coupling[0, 2 * a + 1, e] * zy
+            y -= coupling[1, 2 * a, e] * zx + coupling[1, 2 * a + 1, e] * zy
+        z[node, 0] = x
+        z[node, 1] = y
