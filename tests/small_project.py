@@ -1,6 +1,7 @@
 """A small project, trained, evaluated and compared in a few seconds, for the tests of what only reads results."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -20,25 +21,31 @@ from shearbench.training.experiment import code_hash
 FOLDS = 2
 CELLS = {"mnist-mlp": "mlp", "mnist-cnn2": "cnn2", "mechanical-mlp": "mlp"}
 RECIPE = {"epochs": 2, "batch": 20, "learning_rate": 1e-2, "weight_decay": 0.0}
-SEARCH = {"learning_rate": [1e-4, 1e-2], "batch": [20], "width": [0.1]}
 IMAGES = {"source": "mnist", "channels": 1, "normalise": "unit"}
 FIELDS = {"source": "simulated", "load": "shear", "step": 5, "normalise": "pixel"}
 
 
-def document() -> dict[str, object]:
-    """The parameters of the small project."""
+def document() -> dict[str, Any]:
+    """The project's own parameters, with networks, cells and folds that take a second."""
+    own: dict[str, Any] = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())
+    models = {
+        name: {
+            "architecture": name,
+            "width": 0.1,
+            "options": {},
+            "recipe": RECIPE,
+            "search": own["models"][name]["search"],
+        }
+        for name in ("mlp", "cnn2")
+    }
     return {
+        **own,
         "seed": 1,
-        "sources": {"mnist": {"kind": "bundled"}, "class_digits": {"kind": "standin"}},
         "datasets": {"mnist": IMAGES, "mechanical": FIELDS},
-        "models": {
-            name: {"architecture": name, "width": 0.1, "options": {}, "recipe": RECIPE, "search": SEARCH}
-            for name in ("mlp", "cnn2")
-        },
+        "models": models,
         "cells": {cell: {"dataset": cell.split("-")[0], "model": model} for cell, model in CELLS.items()},
-        "cv": {"folds": FOLDS, "inner_fraction": 0.2},
-        "execution": {"workers": 1, "device": "cpu", "precision": "fp32"},
-        "tuning": {"dataset": "mnist", "trials": 1, "timeout": 60},
+        "cv": {**own["cv"], "folds": FOLDS, "inner_fraction": 0.2},
+        "execution": {**own["execution"], "workers": 1, "device": "cpu", "precision": "fp32"},
         "tracking": {"uri": "default"},
     }
 

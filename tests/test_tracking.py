@@ -147,6 +147,20 @@ def test_unfinished_run_is_sent_again(finished: Path, small_params: Params) -> N
     assert not {run.info.run_id for run in before.values()} & {run.info.run_id for run in after.values()}
 
 
+def test_network_that_cannot_be_exported_is_a_recorded_skip(
+    finished: Path, small_params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from shearbench.evaluation.serving import Served
+
+    follow = Served.forward
+    monkeypatch.setattr(Served, "forward", lambda self, x: follow(self, x if x.sum() > 0 else -x))
+    assert tracking.track_all(finished, small_params)
+    runs = runs_of(finished)
+    assert runs["mnist-mlp fold 0"].data.tags["shearbench.model_skipped"].startswith("torch.export: ")
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    assert not client_of(finished).search_registered_models()
+
+
 def test_server_that_is_down_is_a_warning(
     finished: Path, small_params: Params, capsys: pytest.CaptureFixture[str]
 ) -> None:

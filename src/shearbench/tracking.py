@@ -33,8 +33,10 @@ CHAMPION = "champion"
 OFF = "off"
 _RECORD_TAG = "shearbench.record"
 _MODEL_TAG = "shearbench.model"
+_SKIPPED_TAG = "shearbench.model_skipped"
 _PARENT_TAG = "mlflow.parentRunId"
 _EXAMPLE = 4  # rows; torch.export would fix the batch at 1 if it saw a batch of 1
+_LONGEST = 400  # characters of a reason
 _MOST_METRICS = 1000  # the most that MLflow takes in one call
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -336,20 +338,24 @@ def _log_network(store: _Store, run_id: str, run: FoldRun, example: Any) -> None
     with torch.no_grad():
         signature = infer_signature(example, served(torch.from_numpy(example)).numpy())
     with mlflow.start_run(run_id=run_id):
-        logged = mlflow.pytorch.log_model(
-            served,
-            name="network",
-            signature=signature,
-            input_example=example,
-            pip_requirements=[f"torch=={version('torch')}"],
-            serialization_format="pt2",
-            step=run.record["epochs"],
-        )
+        try:
+            logged = mlflow.pytorch.log_model(
+                served,
+                name="network",
+                signature=signature,
+                input_example=example,
+                pip_requirements=[f"torch=={version('torch')}"],
+                serialization_format="pt2",
+                step=run.record["epochs"],
+            )
+        except RuntimeError as error:  # what torch.export raises for a network that it cannot follow
+            store.client.set_tag(run_id, _SKIPPED_TAG, f"torch.export: {str(error)[:_LONGEST]}")
+            return
     store.client.set_tag(run_id, _MODEL_TAG, logged.model_uri)
 
 
 def _register_champion(store: _Store, cell: _Cell, parent: str) -> None:
-    """Register the network of the fold with the lowest validation loss."""
+    """Register the network of the fold with the lowest validation loss, unless it could not be exported."""
     chosen = min(cell.runs, key=lambda run: float(run.record["metrics"]["validation_loss"]))
     wanted = f"tags.`{_RECORD_TAG}` = '{chosen.digest}' and tags.`{_PARENT_TAG}` = '{parent}'"
     (fold,) = store.client.search_runs([store.experiment], filter_string=wanted)
@@ -357,7 +363,8 @@ def _register_champion(store: _Store, cell: _Cell, parent: str) -> None:
         f"{cell.model}, the best on {cell.dataset} by cross-validation; fold {chosen.fold}, which has the lowest "
         "validation loss of its folds"
     )
-    _register(store, cell.dataset, fold, text)
+    if _MODEL_TAG in fold.data.tags:
+        _register(store, cell.dataset, fold, text)
 
 
 def _register(store: _Store, name: str, fold: Any, description: str) -> None:
