@@ -205,8 +205,14 @@ def _run(
 
 def _check_steps(load: str, steps: Sequence[int]) -> None:
     last = len(displacements_of(load)) - 1
-    if len(steps) == 0 or not all(isinstance(step, int | np.integer) and 0 <= step <= last for step in steps):
-        raise InputError(f"steps must be at least one index from 0 to {last} for load {load}; got {list(steps)}")
+    values = np.asarray(steps)
+    if (
+        values.ndim != 1
+        or values.dtype.kind not in "iu"
+        or len(values) == 0
+        or not (0 <= values.min() <= values.max() <= last)
+    ):
+        raise InputError(f"steps must be a list of at least one index from 0 to {last} for load {load}; got {steps!r}")
 
 
 def _plan(bitmaps: NDArray[np.uint8], load: str, steps: tuple[int, ...], folder: Path) -> Iterator[_Shard]:

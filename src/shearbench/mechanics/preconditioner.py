@@ -20,7 +20,7 @@ from shearbench.mechanics.kernels import assemble_band, prolong, restrict
 Singles = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Factor:
     """Upper band Cholesky factor, and how the centre node of each element follows its edges.
 

@@ -41,7 +41,7 @@ class Failure:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fields:
     """Equilibria of n samples at each of `displacements`, lengths in pixels.
 
@@ -186,8 +186,9 @@ def check_bitmaps(bitmaps: NDArray[np.uint8], shape: tuple[int, int] = (28, 28))
 
 
 def _check_displacements(displacements: Sequence[float], height: int) -> None:
-    if len(displacements) == 0:
-        raise InputError("displacements must name at least one displacement; got an empty list")
+    values = np.asarray(displacements)
+    if values.ndim != 1 or len(values) == 0 or values.dtype.kind not in "iuf":
+        raise InputError(f"displacements must be a list of at least one number; got {displacements!r}")
     for d in displacements:
         if not 0 <= d < height:  # NaN fails this too
             raise InputError(f"displacements must be at least 0 and below the height {height}; got {d}")
