@@ -122,12 +122,12 @@ from pathlib import Path
 from shearbench.data import mechanical
 if __name__ == "__main__":
     mechanical.SHARD = 2
-    mechanical.simulate_file(Path(sys.argv[1]), Path(sys.argv[2]), load="uniaxial", steps=range(13), workers=1)
+    mechanical.simulate_file(Path(sys.argv[1]), Path(sys.argv[2]), load="uniaxial", steps=[12], workers=1)
 """
 
 
-def test_a_killed_run_resumes_to_the_same_bytes(bitmaps, tmp_path):
-    many = np.concatenate([np.roll(bitmaps, k, axis=2) for k in range(8)])
+def test_a_killed_run_resumes_to_the_same_bytes(bitmaps, tmp_path, inline):
+    many = np.concatenate([np.roll(bitmaps, k, axis=2) for k in range(6)])
     source, output, script = tmp_path / "many.npy", tmp_path / "fields.npz", tmp_path / "run.py"
     np.save(source, many)
     script.write_text(KILLED_RUN)
@@ -138,12 +138,12 @@ def test_a_killed_run_resumes_to_the_same_bytes(bitmaps, tmp_path):
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     done = len(list(tmp_path.glob("fields.shards/*.json")))
-    assert 0 < done < 20
+    assert 0 < done < 15
     assert not output.exists()
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     again = tmp_path / "again"
     again.mkdir()
-    simulate_file(source, again / "fields.npz", load="uniaxial", steps=range(13), workers=1)
+    simulate_file(source, again / "fields.npz", load="uniaxial", steps=[12])
     assert output.read_bytes() == (again / "fields.npz").read_bytes()
     assert output.with_suffix(".json").read_bytes() == (again / "fields.json").read_bytes()
 
