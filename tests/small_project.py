@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import yaml
 
-from shearbench.data.dataset import Dataset, load, write_dataset
+from shearbench.data.dataset import Dataset, Digits, load, write_dataset, write_digits
 from shearbench.data.folds import FoldTable, read_folds, write_folds
 from shearbench.evaluation.cell import read_runs
 from shearbench.evaluation.inference import FoldTask, infer, one_of_each_class
-from shearbench.evaluation.output import Evaluation, write_evaluation
+from shearbench.evaluation.output import Evaluation, write_evaluation, write_plots
 from shearbench.params import Params
 from shearbench.params import load as load_params
 from shearbench.stages import compare, train
@@ -64,6 +64,8 @@ def _write_data(root: Path) -> None:
             for split, rows in (("train", slice(60)), ("test", slice(60, 80)))
         }
         write_dataset(root / "build" / "datasets" / name, splits, {"entry": entry})
+    for split, rows in (("train", slice(60)), ("test", slice(60, 80))):
+        write_digits(root / "build" / "digits", split, Digits(split, ids[rows], images[rows, 0], labels[rows]))
     write_folds(root / "build" / "folds.npz", FoldTable(ids[:60], ids[:60] // 10 % FOLDS))
 
 
@@ -93,7 +95,9 @@ def evaluate_cell(params: Params, root: Path, cell: str) -> None:
     test = load(data, "test")
     explained = one_of_each_class(test.ids, test.labels)
     results = [infer(FoldTask(run.folder, data, explained, "cpu"), lambda _: None) for run in runs]
-    write_evaluation(build / "evaluation" / names.dataset / names.model, Evaluation(runs, test, explained, results))
+    evaluation = Evaluation(runs, test, explained, results)
+    write_evaluation(build / "evaluation" / names.dataset / names.model, evaluation)
+    write_plots(build / "plots" / names.dataset / names.model, evaluation)
 
 
 def make(root: Path) -> None:

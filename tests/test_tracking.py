@@ -65,7 +65,7 @@ def test_a_run_for_each_cell_with_folds_and_evaluation_beneath(tracked: Path) ->
 
 def test_cell_run_holds_what_the_compare_page_needs(tracked: Path) -> None:
     run = runs_of(tracked)["mechanical-mlp"]
-    row = next(row for row in read_json(tracked / "reports/comparison.json")["rows"] if row["dataset"] == "mechanical")
+    row = next(row for row in read_json(tracked / "reports/comparison.json") if row["dataset"] == "mechanical")
     for name in ("cv_accuracy_mean", "cv_accuracy_sd", "test_accuracy_mean", "test_accuracy_sd"):
         assert run.data.metrics[name] == pytest.approx(row[name])
     assert not [name for name in run.data.metrics if "/" in name]

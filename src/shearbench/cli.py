@@ -173,7 +173,7 @@ def results() -> None:
     from shearbench.stages import compare
 
     root = _root()
-    compare.print_table(compare.read_rows(root))
+    compare.print_tables(root)
     print(f"Report:  {root / 'reports' / 'index.html'}\nMLflow:  make ui")
 
 

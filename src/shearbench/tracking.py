@@ -134,7 +134,7 @@ def track_all(root: Path, plan: Plan, *, cells: Sequence[str] | None = None) -> 
     names = plan.cells if cells is None else cells
     found = [cell for name in names if (cell := _finished(root, plan.cells[name], plan.cv.folds))]
     comparison = root / "reports" / "comparison.json"
-    rows = read_json(comparison)["rows"] if cells is None and comparison.is_file() else []
+    rows = read_json(comparison) if cells is None and comparison.is_file() else []
     return _attempt(root, plan.tracking.uri, lambda store: _send(store, found, best_of_each_dataset(rows)))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from shearbench.evaluation.inference import one_of_each_class
 from shearbench.params import Params
-from shearbench.records import read_npz, read_record
+from shearbench.records import read_json, read_npz, read_record
 from shearbench.stages import evaluate
 from shearbench.training.weights import load_network, predict
 from small_project import evaluate_cell
@@ -66,6 +66,16 @@ def test_same_digits_are_explained_on_every_dataset(finished_once: Path) -> None
 
 def test_lowest_id_of_each_class() -> None:
     assert one_of_each_class(np.array([9, 4, 7, 5]), np.array([1, 0, 0, 1])) == (1, 3)
+
+
+def test_dvc_plots_hold_every_epoch_and_every_reading(finished_once: Path) -> None:
+    folder = finished_once / "build" / "plots" / "mnist" / "cnn2"
+    curves, reads = (pd.read_csv(folder / name) for name in ("learning_curves.csv", "confusion.csv"))
+    assert curves.columns.tolist() == ["epoch", "train_accuracy", "validation_accuracy"]
+    assert curves["epoch"].tolist() == [1, 2]
+    assert len(reads) == 2 * 20
+    metrics = read_json(finished_once / "build/evaluation/mnist/cnn2/metrics.json")
+    assert (reads["actual"] == reads["predicted"]).mean() == pytest.approx(metrics["test"]["accuracy_mean"])
 
 
 def test_evaluating_again_gives_the_same_bytes(finished: Path, small_params: Params) -> None:

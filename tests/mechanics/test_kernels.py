@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 
 from shearbench.mechanics.block import build_block
-from shearbench.mechanics.element import GRADIENTS, WEIGHTS
-from shearbench.mechanics.kernels import energy_density, internal_forces, linearise, strain_energy, tangent_times
+from shearbench.mechanics.kernels import (
+    GRADIENTS,
+    WEIGHTS,
+    energy_density,
+    internal_forces,
+    linearise,
+    strain_energy,
+    tangent_times,
+)
 from shearbench.mechanics.loads import LOADS
 from shearbench.mechanics.material import lame_parameters
 from shearbench.mechanics.newton import Sample

@@ -59,7 +59,7 @@ def test_page_needs_nothing_beside_it(page: str) -> None:
 
 
 def test_page_shows_every_row_and_says_what_is_missing(page: str, finished: Path) -> None:
-    for row in read_json(finished / "reports" / "comparison.json")["rows"]:
+    for row in read_json(finished / "reports" / "comparison.json"):
         assert f"{100 * row['test_accuracy_mean']:.1f} ± {100 * row['test_accuracy_sd']:.1f}" in page
     assert "the exploration of mnist; the exploration of mechanical" in page
     assert "No Grad-CAM: no convolution" in page
@@ -79,8 +79,8 @@ def test_missing_evaluation_is_listed_and_the_rest_is_shown(finished: Path) -> N
 
 def test_names_are_escaped(finished: Path) -> None:
     path = finished / "reports" / "comparison.json"
-    rows = read_json(path)["rows"]
-    write_json(path, {"rows": [*rows, {**rows[0], "model": "<script>alert(1)</script>"}]})
+    rows = read_json(path)
+    write_json(path, [*rows, {**rows[0], "model": "<script>alert(1)</script>"}])
     assert "<script>alert" not in render(read(finished, seed=1))
 
 

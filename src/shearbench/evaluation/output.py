@@ -58,6 +58,16 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
     write_record(folder, _result(evaluation), files)
 
 
+def write_plots(folder: Path, evaluation: Evaluation) -> None:
+    """Write what ``dvc plots`` draws: accuracy of each epoch, and a row for each test digit and network."""
+    curves = _curves(evaluation).pivot(index="epoch", columns="split", values="accuracy_mean").add_suffix("_accuracy")
+    predicted = evaluation.stacked(lambda result: result.probabilities.argmax(axis=1))
+    actual = np.broadcast_to(evaluation.test.labels, predicted.shape)
+    reads = pd.DataFrame({"actual": actual.ravel(), "predicted": predicted.ravel()})
+    write_text(folder / "learning_curves.csv", curves.reset_index().to_csv(index=False))
+    write_text(folder / "confusion.csv", reads.to_csv(index=False))
+
+
 def _result(evaluation: Evaluation) -> dict[str, Any]:
     """Return what the record says beside the hashes of its files."""
     first = evaluation.runs[0].record

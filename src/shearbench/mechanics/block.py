@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.mechanics.element import CENTRE, NODES
+from shearbench.mechanics.kernels import CENTRE, NODES
 from shearbench.mechanics.loads import Load
 
 Floats = NDArray[np.float64]
@@ -24,7 +24,7 @@ class Block:
 
     Attributes:
         height, width: size in pixels.
-        connectivity: (9, elements) nodes of each element, in the order of element.NODES.
+        connectivity: (9, elements) nodes of each element, in the order of kernels.NODES.
         free: (nodes, 2) 1.0 where no support holds, else 0.0.
         lift: (nodes, 2) the load's homogeneous field for d = 1.
         grip: (nodes, 2) 1.0 on the components that the support of the top edge holds, else 0.0.

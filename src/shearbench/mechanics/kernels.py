@@ -1,6 +1,11 @@
-"""Everything compiled: the material law, sums over the elements, the band of a tangent, centre nodes in and out.
+"""The element, and everything compiled: material law, sums over the elements, band of a tangent, centre nodes.
 
-All of it in one file, because numba's cache looks for changes in the file of a function and not in what it calls.
+All of it in one file, because numba's cache looks for changes in the file of a function, and not in the functions
+it calls or the tables that are frozen into its code.
+
+Every pixel of a bitmap is one 9-node quadratic element (Q2) with unit sides along the axes and 3 x 3 Gauss points, so the
+gradients of the shape functions are the same numbers in each: `NODES` (9, 2) places in half sides, `GRADIENTS` (9 points,
+9 nodes, 2), `WEIGHTS` (9 points), `CENTRE` the local number of the node at the pixel centre.
 
 Elements are taken in packs of `PACK` laid side by side in memory, so that the innermost loops run over elements and
 become vector instructions. No fast-math: a sample gives the same bits whatever was computed before it.
@@ -12,10 +17,42 @@ import math
 
 import numpy as np
 from numba import njit
-
-from shearbench.mechanics.element import GRADIENTS, WEIGHTS
+from numpy.typing import NDArray
 
 PACK = 56
+# The centre node comes last: it meets no other element and is eliminated inside its own (preconditioner.py).
+NODES: NDArray[np.int64] = np.array(
+    [(0, 0), (0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1), (2, 2), (1, 1)], dtype=np.int64
+)
+CENTRE = 8
+
+
+def lagrange(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Values and derivatives, each (len(x), 3), of the quadratic Lagrange functions on nodes 0, 1/2, 1."""
+    values = np.stack([(1 - x) * (1 - 2 * x), 4 * x * (1 - x), x * (2 * x - 1)], axis=1)
+    slopes = np.stack([4 * x - 3, 4 - 8 * x, 4 * x - 1], axis=1)
+    return values, slopes
+
+
+def gauss_points() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The three Gauss points and weights on [0, 1]; exact for polynomials up to degree 5."""
+    points, weights = np.polynomial.legendre.leggauss(3)
+    return (points + 1) / 2, weights / 2
+
+
+def gradient_table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Gradients (9, 9, 2) of the shape functions at the Gauss points, and the weights (9,) of the points."""
+    points, weights = gauss_points()
+    values, slopes = lagrange(points)
+    ax, ay = NODES.T
+    gx = slopes[:, None, ax] * values[None, :, ay]
+    gy = values[:, None, ax] * slopes[None, :, ay]
+    table = np.stack([gx, gy], axis=-1).reshape(9, 9, 2)
+    # numba freezes a global array into the compiled code, and caches that, only where the array is contiguous
+    return np.ascontiguousarray(table), np.outer(weights, weights).ravel()
+
+
+GRADIENTS, WEIGHTS = gradient_table()
 
 
 @njit(cache=True)

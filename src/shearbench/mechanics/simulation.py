@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from shearbench.errors import InputError
 from shearbench.mechanics.block import Block, Floats, build_block
-from shearbench.mechanics.element import CENTRE
+from shearbench.mechanics.kernels import CENTRE
 from shearbench.mechanics.loads import load_named
 from shearbench.mechanics.material import lame_parameters, young_modulus
 from shearbench.mechanics.newton import Equilibrium, NotConverged, Sample, reach, undeformed

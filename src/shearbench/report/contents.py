@@ -1,7 +1,7 @@
 """What the report says, read from the files of the pipeline: rows, pictures and provenance, and sentences of numbers.
 
-Reads ``reports/comparison.json``, ``build/evaluation/`` and ``build/explore/``. A part that has not been made is
-listed as missing and does not stop the report.
+Reads ``reports/comparison.json`` and ``pairs.json``, ``build/evaluation/`` and ``build/explore/``. A part that has not
+been made is listed as missing and does not stop the report.
 """
 
 import base64
@@ -64,10 +64,8 @@ class Contents:
     cells: Sequence[CellPart]
     provenance: Sequence[tuple[str, str]]
     missing: Sequence[str]
-
-    def rows_of(self, dataset: str) -> list[Mapping[str, Any]]:
-        """Return the rows of one dataset."""
-        return [row for row in self.rows if row["dataset"] == dataset]
+    pairs: Mapping[str, Any]
+    """``rows`` of ``reports/pairs.json``, and ``refused``: why there are none."""
 
 
 def read(root: Path, seed: int) -> Contents:
@@ -76,11 +74,12 @@ def read(root: Path, seed: int) -> Contents:
     Raises:
         InputError: if the comparison is missing, or a record is damaged.
     """
-    rows = read_json(root / "reports" / "comparison.json")["rows"]
+    rows = read_json(root / "reports" / "comparison.json")
     if not rows:
         raise InputError(
             f"{root / 'reports' / 'comparison.json'} has no rows; give params.yaml a cell and run `dvc repro`"
         )
+    pairs = read_json(root / "reports" / "pairs.json")
     names = list(dict.fromkeys(row["dataset"] for row in rows))
     missing: list[str] = []
     cells, records = [], []
@@ -92,7 +91,7 @@ def read(root: Path, seed: int) -> Contents:
         records.append(read_record(folder))
         cells.append(_cell(folder, records[-1]))
     datasets = [_dataset(root / "build" / "explore" / name, records, missing) for name in names]
-    return Contents(rows, datasets, cells, _provenance(records, rows, seed), missing)
+    return Contents(rows, datasets, cells, _provenance(records, rows, seed), missing, pairs)
 
 
 def _cell(folder: Path, record: Mapping[str, Any]) -> CellPart:

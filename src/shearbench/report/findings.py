@@ -1,6 +1,7 @@
 """Sentences made of the comparison's numbers alone, and the geometry of its chart."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,18 @@ def _sentence(rows: Sequence[Row]) -> str:
             f"{text} The test intervals of {_listed(near)} overlap with its own: this table does not tell them apart."
         )
     return f"{text} No other test interval reaches its own." if others else text
+
+
+def verdicts(pairs: Sequence[Row]) -> str:
+    """Say how many pairs are told apart, are equivalent, and are undecided."""
+    words = Counter("different" if row["verdict"] in ("better", "worse") else row["verdict"] for row in pairs)
+    counts = [f"{words[word]} {word}" for word in ("different", "equivalent", "undecided") if words[word]]
+    return f"Of {len(pairs)} pairs: {', '.join(counts)}"
+
+
+def points(fraction: float) -> str:
+    """Return a difference in points, with its sign."""
+    return f"{100 * fraction:+.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def chart(rows: Sequence[Row]) -> Chart:

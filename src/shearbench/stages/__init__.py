@@ -24,10 +24,7 @@ def run(name: str, of: str | None, *, params: "Params", root: Path) -> None:
     Raises:
         InputError: for an unknown stage, or a cell or dataset that is unknown, missing or superfluous.
     """
-    known: dict[str, list[str]] = {
-        **dict.fromkeys(OF_CELL, list(params.cells)),
-        **dict.fromkeys(OF_DATASET, list(params.datasets)),
-    }
+    known = {name: list(params.cells) for name in OF_CELL} | {name: list(params.datasets) for name in OF_DATASET}
     if name not in (*PLAIN, *known):
         raise InputError(f"stage must be one of {', '.join((*PLAIN, *known))}; got {name!r}")
     if name in known and of not in known[name]:

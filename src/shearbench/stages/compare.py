@@ -1,20 +1,26 @@
 """Stage ``compare``: all evaluations side by side.
 
-Reads ``build/evaluation/<dataset>/<model>/`` of every cell; writes ``reports/comparison.csv`` and ``.json`` (its rows
-under ``rows``) and prints the table.
+Reads ``build/evaluation/``, ``build/runs/`` and ``build/digits/``. Writes into ``reports/``: ``comparison.csv`` and
+``.json``, a row for each cell; ``pairs.csv`` and ``.json``, a row for each pair of networks on a dataset and of
+datasets for a network; ``metrics.json`` for DVC. Prints both tables.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from shearbench.errors import InputError
 from shearbench.evaluation.comparison import COLUMNS, Row
 from shearbench.evaluation.comparison import read_rows as rows_of_cells
+from shearbench.evaluation.pairs import compare_cells
 from shearbench.params import Params
 from shearbench.records import read_json, write_json, write_text
+from shearbench.statistics.design import Design
+from shearbench.statistics.pairs import row as pair_row
 
 
 def main(params: Params, root: Path) -> None:
@@ -25,16 +31,66 @@ def main(params: Params, root: Path) -> None:
     """
     cells = [(cell.dataset, cell.model) for cell in params.cells.values()]
     rows = rows_of_cells(root / "build" / "evaluation", cells)
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    write_text(root / "reports" / "comparison.csv", table.to_csv(index=False))
-    write_json(root / "reports" / "comparison.json", {"rows": rows})
-    print_table(rows)
+    pairs = pairs_of_cells(params, root, cells)
+    reports = root / "reports"
+    write_text(reports / "comparison.csv", pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(index=False))
+    write_json(reports / "comparison.json", rows)
+    write_text(reports / "pairs.csv", pd.DataFrame(pairs["rows"]).to_csv(index=False))
+    write_json(reports / "pairs.json", pairs)
+    write_json(reports / "metrics.json", metrics(rows))
+    print_tables(root)
+
+
+def pairs_of_cells(params: Params, root: Path, cells: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """Return ``rows``, one a pair, and ``refused``: why there are none, or None."""
+    design = Design(params.cv.folds, alpha=params.compare.alpha, power=params.compare.power)
+    try:
+        compared = compare_cells(root / "build", cells, design=design, rope=params.compare.rope)
+    except InputError as error:  # the scores of each cell stand; only their comparison does not
+        return {"rows": [], "refused": str(error)}
+    return {"rows": [pair_row(pair) for pair in compared], "refused": None}
+
+
+def metrics(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
+    """Return the two numbers of each cell that ``dvc metrics`` and ``dvc exp show`` list."""
+    return {
+        f"{row['dataset']}-{row['model']}": {"cv": row["cv_accuracy_mean"], "test": row["test_accuracy_mean"]}
+        for row in rows
+    }
 
 
 def read_rows(root: Path) -> list[Row]:
-    """Read the rows that :func:`main` wrote; InputError if it has not run."""
-    rows: list[Row] = read_json(root / "reports" / "comparison.json")["rows"]
+    """Read the rows of cells that :func:`main` wrote; InputError if it has not run."""
+    rows: list[Row] = read_json(root / "reports" / "comparison.json")
     return rows
+
+
+def print_tables(root: Path) -> None:
+    """Print the tables that :func:`main` wrote; InputError if it has not run."""
+    print_table(read_rows(root))
+    print_pairs(read_json(root / "reports" / "pairs.json"))
+
+
+def print_pairs(pairs: Mapping[str, Any]) -> None:
+    """Print the verdict on each pair, or why there is none."""
+    console = Console()
+    if pairs["refused"]:
+        console.print(f"[yellow]No verdicts:[/] {pairs['refused']}", soft_wrap=True)
+        return
+    table = Table(title="Is the difference real? a against b, out of fold", box=None, padding=(0, 1, 0, 0))
+    for heading in ("within", "a", "b"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("a - b", "interval", "p (Holm)"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("a is")
+    for row in pairs["rows"]:
+        interval = f"{100 * row['low']:+.2f} to {100 * row['high']:+.2f}"
+        difference, p = f"{100 * row['difference']:+.2f}", f"{row['p_holm']:.3f}"
+        table.add_row(row["within"], row["a"], row["b"], difference, interval, p, row["verdict"])
+    console.print(table)
+    console.print(
+        "In points; corrected resampled t over the folds. The rule of each verdict: reports/pairs.csv", style="dim"
+    )
 
 
 def print_table(rows: Sequence[Row]) -> None:

@@ -1,7 +1,8 @@
 """Stage ``evaluate <cell>``: the first to open the sealed test set of a dataset.
 
 Reads ``build/runs/<dataset>/<model>/``, ``build/datasets/<dataset>/`` and ``build/folds.npz``; writes
-``build/evaluation/<dataset>/<model>/``. Nothing trains again.
+``build/evaluation/<dataset>/<model>/`` and, for ``dvc plots``, ``build/plots/<dataset>/<model>/``. Nothing trains
+again.
 """
 
 from pathlib import Path
@@ -10,7 +11,7 @@ from shearbench.data import dataset
 from shearbench.data.folds import read_folds
 from shearbench.evaluation.cell import check_data, read_runs
 from shearbench.evaluation.inference import FoldTask, infer, one_of_each_class
-from shearbench.evaluation.output import Evaluation, write_evaluation
+from shearbench.evaluation.output import Evaluation, write_evaluation, write_plots
 from shearbench.execution import run_tasks
 from shearbench.params import Params
 
@@ -35,5 +36,6 @@ def main(params: Params, root: Path, cell_name: str) -> None:
         label=f"evaluate {cell_name}",
         name=lambda task: task.run.name,
     )
-    folder = build / "evaluation" / cell.dataset / cell.model
-    write_evaluation(folder, Evaluation(runs, test, explained, results))
+    evaluation = Evaluation(runs, test, explained, results)
+    write_evaluation(build / "evaluation" / cell.dataset / cell.model, evaluation)
+    write_plots(build / "plots" / cell.dataset / cell.model, evaluation)

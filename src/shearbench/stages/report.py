@@ -1,6 +1,7 @@
 """Stage ``report``: one self-contained page of everything that has been made.
 
-Reads ``reports/comparison.json``, ``build/evaluation/`` and ``build/explore/``; writes ``reports/index.html``.
+Reads ``reports/comparison.json`` and ``pairs.json``, ``build/evaluation/`` and ``build/explore/``; writes
+``reports/index.html``.
 """
 
 from pathlib import Path
