@@ -3,9 +3,9 @@
 All of it in one file, because numba's cache looks for changes in the file of a function, and not in the functions
 it calls or the tables that are frozen into its code.
 
-Every pixel of a bitmap is one 9-node quadratic element (Q2) with unit sides along the axes and 3 x 3 Gauss points, so the
-gradients of the shape functions are the same numbers in each: `NODES` (9, 2) places in half sides, `GRADIENTS` (9 points,
-9 nodes, 2), `WEIGHTS` (9 points), `CENTRE` the local number of the node at the pixel centre.
+Every pixel of a bitmap is one 9-node quadratic element (Q2) with unit sides along the axes and 3 x 3 Gauss points,
+so the gradients of the shape functions are the same numbers in each: `NODES` (9, 2) places in half sides, `GRADIENTS`
+(9 points, 9 nodes, 2), `WEIGHTS` (9 points), `CENTRE` the local number of the node at the pixel centre.
 
 Elements are taken in packs of `PACK` laid side by side in memory, so that the innermost loops run over elements and
 become vector instructions. No fast-math: a sample gives the same bits whatever was computed before it.
