@@ -55,6 +55,7 @@ ui: $(INSTALLED)  ## open MLflow on 127.0.0.1 (PORT=5000)
 
 check: $(INSTALLED)  ## lint and check types
 	ruff check src tests benchmarks
+	ruff format --check src tests benchmarks
 	mypy
 
 lock: ## pin the newest versions that pyproject.toml allows in requirements.lock

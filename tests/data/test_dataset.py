@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from shearbench.data import dataset as ds
-from shearbench.data.config import FieldDataset, ImageDataset
+from shearbench.data.config import ImageDataset, SimulatedDataset
 from shearbench.errors import InputError
 from shearbench.records import hash_arrays, read_npz, write_npz
 
 N = 12
 DOUBLED = ImageDataset(source="mnist", channels=2, normalise="unit")
-SHEAR = FieldDataset(source="simulated", load="shear", step=5, normalise="pixel")
+SHEAR = SimulatedDataset(source="simulated", load="shear", step=5, normalise="pixel")
 
 
 def digits(first: int = 0) -> ds.Digits:
@@ -28,9 +28,7 @@ def fields(ids: np.ndarray) -> ds.Fields:
 
 
 def written(folder: Path) -> ds.Dataset:
-    train, test = (
-        ds.Dataset("doubled", d.ids, ds.materialise(DOUBLED, d), d.labels) for d in (digits(), digits(N))
-    )
+    train, test = (ds.Dataset("doubled", d.ids, ds.materialise(DOUBLED, d), d.labels) for d in (digits(), digits(N)))
     ds.write_dataset(folder, {"train": train, "test": test}, {"entry": DOUBLED.model_dump()})
     return train
 

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from shearbench.data import openbu
+from shearbench.data.config import PublishedDataset
+from shearbench.data.dataset import Digits
 from shearbench.data.field_comparison import compare_files, relative_differences
-from shearbench.data.openbu import check_orientation, download_published, read_published
+from shearbench.data.openbu import check_orientation, download_published, published_fields, read_published
 from shearbench.errors import InputError
 from shearbench.mechanics import simulate
 from shearbench.records import read_json, write_json, write_npz
@@ -33,6 +35,17 @@ def bitmaps():
 def fields(bitmaps):
     """Their shear fields at step 5, (2, 2, 28, 28)."""
     return simulate(bitmaps, load="shear", displacements=[1.0]).displacement[:, 0]
+
+
+@pytest.fixture(scope="module")
+def digits(bitmaps):
+    return Digits("digits", np.array([7, 9]), bitmaps, np.array([7, 1]))
+
+
+def entry_for(path, **changes):
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    settings = {"load": "shear", "step": STEP, "normalise": "pixel", "archive": str(path), "sha256": sha256}
+    return PublishedDataset(source="openbu", **(settings | changes))
 
 
 def text_of(component):
@@ -310,3 +323,24 @@ def test_files_that_do_not_belong_together(simulated, archive, tmp_path, fields)
     write_json(simulated.with_suffix(".json"), [])
     with pytest.raises(InputError, match="must name the load"):
         compare_files(simulated, archive, tmp_path, step=STEP, **arguments)
+
+
+def test_a_dataset_entry_takes_its_fields_from_the_archive(tmp_path, archive, fields, digits):
+    found = published_fields(entry_for(archive), digits, split="test", folder=tmp_path)
+    assert found.ids.tolist() == [7, 9]
+    assert found.steps.tolist() == [STEP]
+    np.testing.assert_allclose(found.at_step(STEP), fields, atol=1e-7)
+
+
+def test_an_archive_of_other_digits_another_hash_or_no_place_is_refused(tmp_path, archive, digits):
+    with pytest.raises(InputError, match="but params.yaml says " + "0" * 64):
+        published_fields(entry_for(archive, sha256="0" * 64), digits, split="test", folder=tmp_path)
+    missing = entry_for(archive, archive=str(tmp_path / "nowhere.zip"))
+    with pytest.raises(InputError, match=r"nowhere\.zip is missing"):
+        published_fields(missing, digits, split="test", folder=tmp_path)
+    one = Digits("one", digits.ids[:1], digits.images[:1], digits.labels[:1])
+    with pytest.raises(InputError, match="fields of 2 test digits, but there are 1"):
+        published_fields(entry_for(archive), one, split="test", folder=tmp_path)
+    swapped = Digits("swapped", digits.ids, digits.images[::-1].copy(), digits.labels)
+    with pytest.raises(InputError, match="must be those of the digits under shear at step 5"):
+        published_fields(entry_for(archive), swapped, split="test", folder=tmp_path)

@@ -13,9 +13,7 @@ pytestmark = pytest.mark.parametrize("architecture", ARCHITECTURES)
 COMPARED = {"rtol": 1e-5, "atol": 1e-6}
 
 
-def _build(
-    architecture: str, *, channels: int = 1, width: float = 0.25, seed: int = 3, **options: Any
-) -> nn.Module:
+def _build(architecture: str, *, channels: int = 1, width: float = 0.25, seed: int = 3, **options: Any) -> nn.Module:
     return build(architecture, channels=channels, width=width, options=options, seed=seed)
 
 

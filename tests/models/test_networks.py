@@ -79,9 +79,7 @@ def test_maps_are_pooled_to_14_7_and_3() -> None:
         (512, 1.5, 8, 768),
     ],
 )
-def test_sizes_are_rounded_to_a_positive_multiple(
-    size: int, width: float, multiple: int, expected: int
-) -> None:
+def test_sizes_are_rounded_to_a_positive_multiple(size: int, width: float, multiple: int, expected: int) -> None:
     assert scaled(size, width, multiple=multiple) == expected
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shearbench.data.config import FieldDataset, ImageDataset
+from shearbench.data.config import ImageDataset, SimulatedDataset
 from shearbench.params import Params
 from shearbench.records import read_record
 from shearbench.stages import datasets, prepare, train
@@ -46,7 +46,7 @@ def test_fields_are_not_augmented_and_images_are(params: Params) -> None:
         update={
             "datasets": {
                 "images": ImageDataset(source="mnist", channels=1, normalise="unit"),
-                "fields": FieldDataset(source="simulated", load="shear", step=5, normalise="pixel"),
+                "fields": SimulatedDataset(source="simulated", load="shear", step=5, normalise="pixel"),
             },
             "models": {"cnn2": augmented},
         }
@@ -60,8 +60,6 @@ def test_fields_are_not_augmented_and_images_are(params: Params) -> None:
 
 def test_device_and_precision_are_settled(params: Params) -> None:
     execution = Execution(workers="auto", device="cpu", precision="auto")
-    experiment = train.experiment_of(
-        params.model_copy(update={"execution": execution}), dataset="mnist", model="cnn2"
-    )
+    experiment = train.experiment_of(params.model_copy(update={"execution": execution}), dataset="mnist", model="cnn2")
     assert experiment.device == "cpu"
     assert experiment.precision in ("fp32", "bf16")

@@ -130,9 +130,7 @@ def test_boxes_are_drawn_as_random_erasing_does() -> None:
     blank = torch.zeros(1, 28, 28)
     with torch.random.fork_rng():
         torch.manual_seed(2)
-        drawn = [
-            transforms.RandomErasing.get_params(blank, (0.02, 0.33), (0.3, 3.3), [0.0])[:4] for _ in range(DRAWS)
-        ]
+        drawn = [transforms.RandomErasing.get_params(blank, (0.02, 0.33), (0.3, 3.3), [0.0])[:4] for _ in range(DRAWS)]
     used = boxes[boxes[:, 2] > 0]
     assert len(used) / DRAWS == pytest.approx(0.5, abs=0.04)
     for column, theirs in enumerate(zip(*drawn, strict=True)):

@@ -34,15 +34,11 @@ SAME_BYTES = ("weights.safetensors", "out_of_fold.npz", "history.csv", "batches.
 @pytest.fixture(scope="module")
 def experiment(make_experiment: Make) -> Experiment:
     """Dropout, convolutions, augmentation, early stopping and bf16: all that draws or rounds."""
-    return make_experiment(
-        architecture="cnn2", width=0.1, epochs=4, patience=3, augment="affine", precision="bf16"
-    )
+    return make_experiment(architecture="cnn2", width=0.1, epochs=4, patience=3, augment="affine", precision="bf16")
 
 
 def _run(experiment: Experiment, data: Path, out: Path, *, workers: int = 1, only: Sequence[int] | None = None) -> None:
-    cross_validate(
-        experiment, dataset=data / "patterns", folds=data / "folds.npz", out=out, workers=workers, only=only
-    )
+    cross_validate(experiment, dataset=data / "patterns", folds=data / "folds.npz", out=out, workers=workers, only=only)
 
 
 def _bytes(folder: Path) -> dict[str, bytes]:
@@ -108,9 +104,7 @@ def _train_noting_the_start(task: FoldTask, started: Path) -> None:
 
 
 @pytest.mark.slow
-def test_twenty_kills_at_random_moments_change_no_byte(
-    make_experiment: Make, data: Path, tmp_path: Path
-) -> None:
+def test_twenty_kills_at_random_moments_change_no_byte(make_experiment: Make, data: Path, tmp_path: Path) -> None:
     """Each kill falls within 0.4 s after the imports: before, between, in and after epochs and their checkpoints."""
     experiment = make_experiment(
         architecture="cnn2", width=0.1, epochs=300, patience=300, augment="affine", precision="bf16"
@@ -228,9 +222,7 @@ def test_leftovers_of_a_kill_are_cleared_from_finished_folds(experiment: Experim
     assert {path.name for path in (runs / "fold-0").iterdir()} == {*SAME_BYTES, "record.json"}
 
 
-def test_a_fold_that_diverges_is_named_and_the_others_finish(
-    make_experiment: Make, data: Path, tmp_path: Path
-) -> None:
+def test_a_fold_that_diverges_is_named_and_the_others_finish(make_experiment: Make, data: Path, tmp_path: Path) -> None:
     tasks = [
         _task(make_experiment(learning_rate=rate, epochs=1), data, tmp_path / f"fold-{fold}", fold)
         for fold, rate in enumerate([1e30, 0.01])

@@ -10,7 +10,8 @@ from shearbench.training.hardware import Hardware, naming_the_batch, resolve
 def _machine(monkeypatch: pytest.MonkeyPatch, *, cuda: bool, capabilities: dict[str, bool]) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: capabilities.get("avx512_bf16", False))
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: capabilities.get("amx", False))
 
 
 @pytest.mark.parametrize(
@@ -18,7 +19,7 @@ def _machine(monkeypatch: pytest.MonkeyPatch, *, cuda: bool, capabilities: dict[
     [
         (False, {}, ("auto", "auto"), Hardware("cpu", "fp32")),
         (False, {"avx512_bf16": True}, ("auto", "auto"), Hardware("cpu", "bf16")),
-        (False, {"avx512_bf16": False, "amx_bf16": True}, ("cpu", "auto"), Hardware("cpu", "bf16")),
+        (False, {"avx512_bf16": False, "amx": True}, ("cpu", "auto"), Hardware("cpu", "bf16")),
         (False, {"avx512_bf16": True}, ("auto", "fp32"), Hardware("cpu", "fp32")),
         (False, {}, ("cpu", "bf16"), Hardware("cpu", "bf16")),
         (True, {}, ("auto", "auto"), Hardware("cuda", "bf16")),

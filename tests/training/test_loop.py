@@ -52,9 +52,7 @@ def test_the_first_step_is_adams_in_closed_form() -> None:
     probabilities = network(inputs).softmax(dim=1).detach()
     error = probabilities - nn.functional.one_hot(labels, 10)  # d cross-entropy / d logits
     gradient = error.T @ inputs / 4 + 0.5 * before
-    loss, hits = train_step(
-        network, Adam.of(network, recipe), inputs, labels, rate=0.1, hardware=Hardware()
-    )
+    loss, hits = train_step(network, Adam.of(network, recipe), inputs, labels, rate=0.1, hardware=Hardware())
     torch.testing.assert_close(
         network.weight.detach(), before - 0.1 * gradient / (gradient.abs() + 1e-8), rtol=1e-5, atol=1e-6
     )

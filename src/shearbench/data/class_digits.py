@@ -135,18 +135,14 @@ def render(original: NDArray[np.int64], style: Style, jitter: tuple[int, int, in
         jitter: added to the style's slant, and to its offset right and down.
     """
     slant, right, down = jitter
-    grey = _enlarge(
-        original, style.size, style.slant + slant, (style.offset[0] + right, style.offset[1] + down)
-    )
+    grey = _enlarge(original, style.size, style.slant + slant, (style.offset[0] + right, style.offset[1] + down))
     ink = np.clip((grey - style.threshold) * 2, 0, 255)
     for _ in range(style.grow):
         ink = _grown(ink)
     return (style.paper + ink * (style.ink - style.paper) // 255).astype(np.uint8)
 
 
-def _enlarge(
-    original: NDArray[np.int64], size: int, slant: int, offset: tuple[int, int]
-) -> NDArray[np.int64]:
+def _enlarge(original: NDArray[np.int64], size: int, slant: int, offset: tuple[int, int]) -> NDArray[np.int64]:
     """Sample an original bilinearly at the 28x28 pixel centres; grey values 0 to 255, int64.
 
     Coordinates are whole 256ths of a pixel of the original. Doubled, ``2 c - 27`` is the signed distance of
@@ -236,7 +232,5 @@ def _fault_in(path: Path) -> str | None:
     if path.is_symlink() or not path.is_file():
         return "is not a plain file"
     if NAME.fullmatch(path.name) is None:
-        return (
-            "is not named digit-group-member.png (digit 0 to 9, group and member from 1), such as 7-2-4.png"
-        )
+        return "is not named digit-group-member.png (digit 0 to 9, group and member from 1), such as 7-2-4.png"
     return png.fault_in(path)

@@ -60,7 +60,6 @@ class ImageDataset(Strict):
 class FieldDataset(Strict):
     """The displacement (u_x, u_y) of the digits under a load, (n, 2, 28, 28)."""
 
-    source: Literal["simulated"]
     load: Load
     step: Annotated[int, Field(ge=1)]
     normalise: Normalisation
@@ -71,4 +70,21 @@ class FieldDataset(Strict):
         return 2
 
 
-DatasetEntry = Annotated[ImageDataset | FieldDataset, Field(discriminator="source")]
+class SimulatedDataset(FieldDataset):
+    """Fields that stage ``simulate`` makes."""
+
+    source: Literal["simulated"]
+
+
+class PublishedDataset(FieldDataset):
+    """Fields from a published archive, ``FEA_displacement_results_step<k>.zip`` of OpenBU: all of MNIST, in its order.
+
+    ``archive`` is a path or a URL; ``sha256`` is checked before anything is read.
+    """
+
+    source: Literal["openbu"]
+    archive: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")]
+
+
+DatasetEntry = Annotated[ImageDataset | SimulatedDataset | PublishedDataset, Field(discriminator="source")]

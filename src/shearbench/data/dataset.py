@@ -199,9 +199,7 @@ def _check_samples(name: str, ids: NDArray[Any], labels: NDArray[Any]) -> None:
         raise InputError(f"{name}: labels must be 0 to 9, got {labels.min()} to {labels.max()}; {REMAKE}")
 
 
-def _check_grid(
-    name: str, what: str, array: NDArray[Any], types: tuple[str, ...], shape: tuple[int, ...]
-) -> None:
+def _check_grid(name: str, what: str, array: NDArray[Any], types: tuple[str, ...], shape: tuple[int, ...]) -> None:
     if array.dtype.name not in types or array.shape != shape:
         raise InputError(
             f"{name}: {what} must be {' or '.join(types)} {shape}, got {array.dtype} {array.shape}; {REMAKE}"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from shearbench.data.folds import first_occurrences
 
-NEAR: dict[str, float] = {"mnist": 0.97, "simulated": 0.995}
+NEAR: dict[str, float] = {"mnist": 0.97, "simulated": 0.995, "openbu": 0.995}
 """Least correlation of near-duplicates, by source of a dataset.
 
 Among 4,000 MNIST digits, 9 pairs have it, all of them upright ones. A displacement field is smooth, so any

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from shearbench.data.dataset import REMAKE
 from shearbench.errors import InputError
@@ -56,9 +55,7 @@ class FoldTable:
         return np.flatnonzero(self.folds != fold), np.flatnonzero(self.folds == fold)
 
 
-def make_folds(
-    images: NDArray[np.uint8], labels: NDArray[np.int64], *, folds: int, seed: int
-) -> NDArray[np.int64]:
+def make_folds(images: NDArray[np.uint8], labels: NDArray[np.int64], *, folds: int, seed: int) -> NDArray[np.int64]:
     """Deal digits to folds, stratified by class and shuffled; return the fold of each, int64 (n,).
 
     Distinct images are dealt by scikit-learn's ``StratifiedKFold``, and every copy follows its first
@@ -82,6 +79,8 @@ def make_folds(
             f"cv.folds must be at most the number of distinct images of the smallest class, "
             f"but class {classes[smallest]} has {sizes[smallest]} and cv.folds is {folds}; lower it"
         )
+    from sklearn.model_selection import StratifiedKFold  # 1 s that a process which only reads folds is spared
+
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed % _SKLEARN_SEEDS)
     dealt = np.full(len(first), -1, np.int64)
     for number, (_, held_out) in enumerate(splitter.split(first, labels[first])):
@@ -102,9 +101,7 @@ def first_occurrences(images: NDArray[Any]) -> tuple[Rows, Rows]:
     return first[order], place[of_sorted]
 
 
-def inner_split(
-    ids: NDArray[np.int64], labels: NDArray[np.int64], *, fraction: float, seed: int
-) -> tuple[Rows, Rows]:
+def inner_split(ids: NDArray[np.int64], labels: NDArray[np.int64], *, fraction: float, seed: int) -> tuple[Rows, Rows]:
     """Split the training folds once more, stratified by class, for early stopping or tuning.
 
     Args:
@@ -128,6 +125,8 @@ def inner_split(
             "change cv.inner_fraction in params.yaml"
         )
     by_id = np.argsort(ids)
+    from sklearn.model_selection import train_test_split
+
     outer, inner = train_test_split(
         by_id, test_size=inner_size, stratify=labels[by_id], random_state=seed % _SKLEARN_SEEDS
     )

@@ -24,7 +24,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.data.dataset import SIDE, Split
+from shearbench.data.config import PublishedDataset
+from shearbench.data.dataset import SIDE, Digits, Fields, Split
 from shearbench.errors import InputError
 from shearbench.mechanics import displacements_of, simulate
 from shearbench.records import atomic_file, sha256_of
@@ -32,7 +33,7 @@ from shearbench.records import atomic_file, sha256_of
 MAX_MEMBERS = 1000
 MAX_MEMBER_BYTES = 1 << 31  # the largest published member, 60,000 lines of 784 numbers, is about half of that
 MAX_DOWNLOAD_BYTES = 1 << 33
-AGREEMENT = 0.05  # relative L2 below which a published field is that of the digit; a turned or flipped one is far above
+AGREEMENT = 0.2  # of what the digit adds to an empty block's field; a turned field, or another digit's, is far above
 _MAX_LINE = 64 * SIDE * SIDE
 _CHUNK = 1 << 20
 _STALLED_SECONDS = 30.0
@@ -60,11 +61,41 @@ def read_published(archive: Path, *, step: int, split: Split) -> NDArray[np.floa
     return np.ascontiguousarray(from_bottom[:, :, ::-1])
 
 
+def published_fields(entry: PublishedDataset, digits: Digits, *, split: Split, folder: Path) -> Fields:
+    """Fields of the digits as published: the archive fetched to `folder` if it is a URL, hash and orientation checked.
+
+    Raises:
+        InputError: if the archive is missing, has another hash, or holds fields of other digits.
+    """
+    archive = _fetch(entry, folder)
+    displacement = read_published(archive, step=entry.step, split=split)
+    if len(displacement) != len(digits.ids):
+        raise InputError(
+            f"{archive} has fields of {len(displacement)} {split} digits, but there are {len(digits.ids)}; the archive "
+            "holds all of MNIST: set sources.mnist to download or to a path, and run `shearbench data --adopt`"
+        )
+    check_orientation(displacement, digits.images, load=entry.load, step=entry.step)
+    return Fields(str(archive), digits.ids, np.array([entry.step]), displacement[:, None])
+
+
+def _fetch(entry: PublishedDataset, folder: Path) -> Path:
+    if "://" in entry.archive:
+        return download_published(entry.archive, folder, sha256=entry.sha256)
+    archive = Path(entry.archive)
+    if not archive.is_file():
+        raise InputError(f"{archive} is missing; correct `archive` in params.yaml, or give the URL to take it from")
+    found = sha256_of(archive)
+    if found != entry.sha256.lower():
+        raise InputError(f"{archive} has SHA-256 {found}, but params.yaml says {entry.sha256}; {_AGAIN}")
+    return archive
+
+
 def check_orientation(published: NDArray[np.float32], bitmaps: NDArray[np.uint8], *, load: str, step: int) -> float:
     """Say whether published fields are those of the digits, the right way up, by simulating the first three.
 
     Each field is compared with the simulated one as it is, upside down, mirrored, transposed, and all combinations:
-    the one as it is must be the best and within 5 % (relative L2).
+    the one as it is must be the best, and within `AGREEMENT`. The difference is counted in what the digits add to the
+    field of an empty block (relative L2), as that field is nearly all of theirs.
 
     Args:
         published: (n, 2, 28, 28), image orientation, as `read_published` returns them.
@@ -72,14 +103,17 @@ def check_orientation(published: NDArray[np.float32], bitmaps: NDArray[np.uint8]
         load, step: what the archive is meant to be.
 
     Returns:
-        The relative L2 difference over these digits.
+        That difference over these digits.
 
     Raises:
         InputError: if another orientation fits better, or none fits; the message tells which.
     """
     digits = bitmaps[:3]
-    simulated = simulate(digits, load=load, displacements=[displacements_of(load)[step]]).displacement[:, 0]
-    errors = {name: _relative(turned, simulated) for name, turned in _orientations(published[: len(digits)])}
+    blocks = np.concatenate([digits, np.zeros_like(digits[:1])])
+    *simulated, empty = simulate(blocks, load=load, displacements=[displacements_of(load)[step]]).displacement[:, 0]
+    added = max(float(np.linalg.norm(np.stack(simulated) - empty)), 1e-12)  # blank digits add nothing
+    turned = _orientations(published[: len(digits)])
+    errors = {name: float(np.linalg.norm(fields - np.stack(simulated))) / added for name, fields in turned}
     best = min(errors, key=errors.__getitem__)
     if best != "as it is" or errors[best] > AGREEMENT:
         raise InputError(
@@ -225,10 +259,6 @@ def _parse(line: bytes, place: str) -> NDArray[np.float32]:
     if row.shape != (SIDE * SIDE,) or not np.isfinite(row).all():
         raise InputError(f"{place} must be {SIDE * SIDE} finite numbers; got {len(row)}; {_AGAIN}")
     return row
-
-
-def _relative(one: NDArray[Any], other: NDArray[Any]) -> float:
-    return float(np.linalg.norm(one - other) / np.linalg.norm(other))
 
 
 def _orientations(fields: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any]]]:

@@ -27,9 +27,7 @@ ARCHITECTURES = {
 CLASSES = 10
 
 
-def build(
-    architecture: str, *, channels: int, width: float, options: Mapping[str, Any], seed: int
-) -> "nn.Module":
+def build(architecture: str, *, channels: int, width: float, options: Mapping[str, Any], seed: int) -> "nn.Module":
     """Return a network with weights drawn from ``seed``, in training mode, on the CPU.
 
     The network maps (n, channels, 28, 28) to logits (n, 10). ``width`` multiplies the units or channels of

@@ -1,14 +1,31 @@
-"""Stage ``datasets``: build/digits and build/fields -> build/datasets/<dataset>/{train.npz,test.npz,card.json}."""
+"""Stage ``datasets``: build/digits and build/fields -> build/datasets/<dataset>/{train.npz,test.npz,card.json}.
+
+Published fields are read from their archive instead, which is kept in build/downloads if it came from a URL.
+"""
 
 from pathlib import Path
 from typing import Any
 
-from shearbench.data.config import FieldDataset, ImageDataset
-from shearbench.data.dataset import SPLITS, Dataset, Split, materialise, read_digits, read_fields, write_dataset
+from shearbench.data.config import ImageDataset, PublishedDataset, SimulatedDataset
+from shearbench.data.dataset import (
+    SPLITS,
+    Dataset,
+    Digits,
+    Fields,
+    Split,
+    materialise,
+    read_digits,
+    read_fields,
+    write_dataset,
+)
+from shearbench.data.openbu import published_fields
 from shearbench.params import Params
 from shearbench.records import read_json
 
-UNITS = {"mnist": "grey value, 0 to 255", "simulated": "displacement in pixels: u_x to the right, u_y up"}
+Entry = ImageDataset | SimulatedDataset | PublishedDataset
+
+_FIELD = "displacement in pixels: u_x to the right, u_y up"
+UNITS = {"mnist": "grey value, 0 to 255", "simulated": _FIELD, "openbu": _FIELD}
 
 
 def main(params: Params, root: Path) -> None:
@@ -19,19 +36,24 @@ def main(params: Params, root: Path) -> None:
         write_dataset(root / "build" / "datasets" / name, splits, facts)
 
 
-def make_split(name: str, entry: ImageDataset | FieldDataset, split: Split, build: Path) -> Dataset:
+def make_split(name: str, entry: Entry, split: Split, build: Path) -> Dataset:
     """Make one split of a dataset from the digits and, where the entry asks for them, their fields."""
     digits = read_digits(build / "digits", split)
-    fields = read_fields(_fields(build, split, entry)) if isinstance(entry, FieldDataset) else None
-    return Dataset(name, digits.ids, materialise(entry, digits, fields), digits.labels)
+    return Dataset(name, digits.ids, materialise(entry, digits, _fields(entry, digits, split, build)), digits.labels)
 
 
-def field_facts(entry: ImageDataset | FieldDataset, build: Path) -> dict[str, Any]:
-    """Return what the simulation wrote down about each split of its fields; nothing for images."""
-    if not isinstance(entry, FieldDataset):
+def field_facts(entry: Entry, build: Path) -> dict[str, Any]:
+    """Return what the simulation wrote down about each split of its fields; nothing for other datasets."""
+    if not isinstance(entry, SimulatedDataset):
         return {}
-    return {"fields": {split: read_json(_fields(build, split, entry).with_suffix(".json")) for split in SPLITS}}
+    return {"fields": {split: read_json(_simulated(build, split, entry).with_suffix(".json")) for split in SPLITS}}
 
 
-def _fields(build: Path, split: Split, entry: FieldDataset) -> Path:
+def _fields(entry: Entry, digits: Digits, split: Split, build: Path) -> Fields | None:
+    if isinstance(entry, PublishedDataset):
+        return published_fields(entry, digits, split=split, folder=build / "downloads")
+    return read_fields(_simulated(build, split, entry)) if isinstance(entry, SimulatedDataset) else None
+
+
+def _simulated(build: Path, split: Split, entry: SimulatedDataset) -> Path:
     return build / "fields" / split / f"{entry.load}.npz"

@@ -6,7 +6,7 @@ The finished part of a killed run is kept under build/shards and taken up again.
 from collections import defaultdict
 from pathlib import Path
 
-from shearbench.data.config import FieldDataset
+from shearbench.data.config import SimulatedDataset
 from shearbench.data.mechanical import simulate_dataset
 from shearbench.params import Params
 from shearbench.records import read_npz, write_json, write_npz
@@ -37,6 +37,6 @@ def steps_of(params: Params) -> dict[str, list[int]]:
     """Return the steps asked of each load, in order."""
     steps = defaultdict(set)
     for entry in params.datasets.values():
-        if isinstance(entry, FieldDataset):
+        if isinstance(entry, SimulatedDataset):
             steps[entry.load].add(entry.step)
     return {load: sorted(asked) for load, asked in sorted(steps.items())}

@@ -33,9 +33,7 @@ class Checkpoint:
     tensors: Mapping[str, Tensor]
 
     @classmethod
-    def of(
-        cls, network: nn.Module, optimiser: Adam, *, progress: Progress, seconds: Sequence[float]
-    ) -> "Checkpoint":
+    def of(cls, network: nn.Module, optimiser: Adam, *, progress: Progress, seconds: Sequence[float]) -> "Checkpoint":
         """Take the state of a training, its tensors in the memory of the machine."""
         tensors = _prefixed(_NETWORK, network.state_dict()) | _prefixed(_BEST, progress.best_weights or {})
         return cls(progress, tuple(seconds), tensors | _prefixed(_OPTIMISER, optimiser.state()))

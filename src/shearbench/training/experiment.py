@@ -100,9 +100,7 @@ def applicable(recipe: Recipe, entry: DatasetEntry) -> Recipe:
     return recipe.model_copy(update={"augment": "none"}) if isinstance(entry, FieldDataset) else recipe
 
 
-def select(
-    table: folds.FoldTable, labels: Rows, *, fold: int, experiment: Experiment
-) -> Selection:
+def select(table: folds.FoldTable, labels: Rows, *, fold: int, experiment: Experiment) -> Selection:
     """Return the rows of a fold; with patience, a share of the training folds becomes the inner part.
 
     The inner part is the same for every dataset and model of a seed.

@@ -114,9 +114,7 @@ def evaluate(network: nn.Module, part: Part, setting: Setting, number: int) -> S
     loss, hits = torch.stack(results).sum(dim=0).tolist()
     if not math.isfinite(loss):
         rate = setting.recipe.learning_rate
-        raise InputError(
-            f"the loss is {loss} after epoch {number} (learning rate {rate}); lower recipe.learning_rate"
-        )
+        raise InputError(f"the loss is {loss} after epoch {number} (learning rate {rate}); lower recipe.learning_rate")
     return Score(loss / len(part.labels), hits / len(part.labels))
 
 

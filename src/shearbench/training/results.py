@@ -40,9 +40,7 @@ def facts(trainee: Trainee, dataset: Dataset, rows: Selection, progress: Progres
     }
 
 
-def files(
-    trainee: Trainee, dataset: Dataset, rows: Selection, progress: Progress
-) -> dict[str, Callable[[Path], None]]:
+def files(trainee: Trainee, dataset: Dataset, rows: Selection, progress: Progress) -> dict[str, Callable[[Path], None]]:
     """Return the writers of the files beside a fold's record; equal trainings write equal bytes."""
     assert rows.validation is not None
     predictions: dict[str, NDArray[Any]] = {

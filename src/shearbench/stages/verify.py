@@ -1,0 +1,58 @@
+"""``shearbench verify``: does every stored file have the hash its record vouches for, and do folds repeat?
+
+Reads ``data/``, ``build/datasets/``, ``build/runs/`` and ``build/evaluation/`` and writes nothing. No stage of
+``dvc.yaml``.
+"""
+
+import secrets
+from pathlib import Path
+
+from rich import print
+
+from shearbench.data.dataset import SPLITS, load
+from shearbench.data.folds import read_folds
+from shearbench.data.guard import verify as verify_raw_data
+from shearbench.evaluation.cell import check_data, read_runs
+from shearbench.params import Params
+from shearbench.records import read_record
+from shearbench.training.verify import Verdict, verify
+
+
+def main(params: Params, root: Path, *, sample: int) -> bool:
+    """Check all hashes, train ``sample`` folds again and print what came out; return whether none differs.
+
+    Raises:
+        InputError: naming the first file that is not what its record vouches for, and what remakes it.
+    """
+    build = root / "build"
+    folders = check_hashes(params, root)
+    print(f"hashes: data, {len(params.datasets)} datasets, {len(folders)} folds and their evaluations are as recorded")
+    picked = sorted(secrets.SystemRandom().sample(folders, min(sample, len(folders))))
+    verdicts = verify(picked, datasets=build / "datasets", folds=build / "folds.npz", workers=params.execution.workers)
+    for verdict in verdicts:
+        print(_line(verdict, build))
+    return all(verdict.verdict != "different" for verdict in verdicts)
+
+
+def check_hashes(params: Params, root: Path) -> list[Path]:
+    """Check every stored hash from raw data to evaluation; return the folders of all folds."""
+    build = root / "build"
+    verify_raw_data(root / "data", root / "data.dvc", params.sources)
+    data_hashes = {
+        name: [load(build / "datasets" / name, split).content_hash for split in SPLITS] for name in params.datasets
+    }
+    table = read_folds(build / "folds.npz")
+    folders = []
+    for cell in params.cells.values():
+        runs = read_runs(build / "runs" / cell.dataset / cell.model, params.cv.folds)
+        check_data(runs, data_hashes[cell.dataset][0], table)
+        read_record(build / "evaluation" / cell.dataset / cell.model)
+        folders += [run.folder for run in runs]
+    return folders
+
+
+def _line(verdict: Verdict, build: Path) -> str:
+    where = verdict.folder.relative_to(build / "runs")
+    differs = f"; differing: {', '.join(verdict.files)}" if verdict.files else ""
+    changed = f"; since then changed: {', '.join(verdict.changed)}" if verdict.changed else ""
+    return f"{where}: {verdict.verdict} (largest difference of a probability {verdict.distance:.2g}){differs}{changed}"
