@@ -34,6 +34,15 @@ def test_homogeneous_block_has_its_closed_form(load, sign, value):
     assert displacement[1] == pytest.approx(np.broadcast_to((h22 * (y - origin))[:, None], (28, 28)), abs=1e-9)
 
 
+def test_odd_bitmaps_are_solved(load, rng):
+    """One white pixel, noise, and a chessboard whose squares meet in corners only."""
+    odd = np.zeros((3, 28, 28), np.uint8)
+    odd[0, 14, 9] = 255
+    odd[1] = rng.integers(0, 256, (28, 28))
+    odd[2] = np.indices((28, 28)).sum(axis=0) % 2 * 255
+    assert simulate(odd, load=load, displacements=displacements_of(load)[-1:]).converged.all()
+
+
 def test_nothing_moves_at_zero(digits, load):
     fields = simulate(digits, load=load, displacements=[0.0])
     assert not fields.displacement.any()
