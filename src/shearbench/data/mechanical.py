@@ -100,9 +100,7 @@ def simulate_dataset(
         TasksFailed: a digit found no equilibrium (named, with load and reason), or a worker failed.
     """
     shards = _run(bitmaps, load, steps, shard_folder, workers, failures)
-    parts = [read_npz(shard.path) for shard in shards]
-    merged = {name: np.concatenate([part[name] for part in parts]) for name in _ARRAYS}
-    return SimulatedFields(load, tuple(steps), **merged)
+    return SimulatedFields(load, tuple(steps), **_merged(shards))
 
 
 def simulate_file(
@@ -260,6 +258,18 @@ def _raise_on_failures(shards: Sequence[_Shard]) -> None:
 def _step_arrays(load: str, steps: Sequence[int]) -> dict[str, NDArray[Any]]:
     displacements = np.array([displacements_of(load)[step] for step in steps])
     return {"steps": np.array(steps, dtype=np.int64), "displacements": displacements}
+
+
+def _merged(shards: Sequence[_Shard]) -> dict[str, NDArray[Any]]:
+    """The arrays of all shards, filled one shard at a time: concatenation would hold everything twice."""
+    samples = sum(len(shard.bitmaps) for shard in shards)
+    first = read_npz(shards[0].path)
+    merged = {name: np.empty((samples, *first[name].shape[1:]), first[name].dtype) for name in _ARRAYS}
+    for shard in shards:
+        part = read_npz(shard.path)
+        for name in _ARRAYS:
+            merged[name][shard.first : shard.first + len(shard.bitmaps)] = part[name]
+    return merged
 
 
 def _write_merged(path: Path, shards: Sequence[_Shard], load: str, steps: tuple[int, ...]) -> int:
