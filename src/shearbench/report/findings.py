@@ -33,27 +33,49 @@ class Chart:
     start: int
 
 
-def sentences(rows: Sequence[Row]) -> list[str]:
-    """Say for each dataset which network is best by cross-validation, and which others its interval reaches."""
+def sentences(rows: Sequence[Row], pairs: Sequence[Row]) -> list[str]:
+    """Say for each dataset which network is best by cross-validation, and the verdict on each other one against it.
+
+    Args:
+        rows: of ``reports/comparison.json``.
+        pairs: of ``reports/pairs.json``; a pair that is not in it is not spoken of.
+    """
     datasets = list(dict.fromkeys(row["dataset"] for row in rows))
-    return [_sentence([row for row in rows if row["dataset"] == dataset]) for dataset in datasets]
+    return [_sentence([row for row in rows if row["dataset"] == dataset], pairs) for dataset in datasets]
 
 
-def _sentence(rows: Sequence[Row]) -> str:
+def _sentence(rows: Sequence[Row], pairs: Sequence[Row]) -> str:
     best = max(rows, key=lambda row: float(row["cv_accuracy_mean"]))
-    text = (
+    standing = (
         f"On {best['dataset']}, {best['model']} is ahead in cross-validation with "
         f"{percent(best['cv_accuracy_mean'])}\N{NO-BREAK SPACE}% over {best['folds']} folds; its networks read "
         f"{percent(best['test_accuracy_mean'])}\N{NO-BREAK SPACE}% of the {best['n_test']:,} sealed test digits "
         f"(95\N{NO-BREAK SPACE}% interval {_interval(best)}\N{NO-BREAK SPACE}%)."
     )
-    others = [row for row in rows if row is not best]
-    near = [row["model"] for row in others if row["test_accuracy_high"] >= best["test_accuracy_low"]]
-    if near:
-        return (
-            f"{text} The test intervals of {_listed(near)} overlap with its own: this table does not tell them apart."
-        )
-    return f"{text} No other test interval reaches its own." if others else text
+    words = _verdicts_on(best, pairs)
+    said = [f"{_BEST_IS[word]} {_listed(words[word])}" for word in _BEST_IS if word in words]
+    return f"{standing} By the verdicts below {'; '.join(said)}." if said else standing
+
+
+_BEST_IS = {
+    "better": "it is better than",
+    "worse": "it is worse than",
+    "equivalent": "it is equivalent to",
+    "undecided": "it is undecided whether it differs from",
+}
+_TURNED = {"better": "worse", "worse": "better", "equivalent": "equivalent", "undecided": "undecided"}
+
+
+def _verdicts_on(best: Row, pairs: Sequence[Row]) -> dict[str, list[str]]:
+    """Return verdict on the best network -> the networks that it was reached against."""
+    words: dict[str, list[str]] = {}
+    for pair in pairs:
+        if pair["kind"] == "networks" and pair["within"] == best["dataset"]:
+            if pair["a"] == best["model"]:
+                words.setdefault(pair["verdict"], []).append(pair["b"])
+            elif pair["b"] == best["model"]:
+                words.setdefault(_TURNED[pair["verdict"]], []).append(pair["a"])
+    return words
 
 
 def verdicts(pairs: Sequence[Row]) -> str:
@@ -66,6 +88,11 @@ def verdicts(pairs: Sequence[Row]) -> str:
 def points(fraction: float) -> str:
     """Return a difference in points, with its sign."""
     return f"{100 * fraction:+.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def p_value(p: float) -> str:
+    """Return a p value with three decimals, and one below that as such."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def chart(rows: Sequence[Row]) -> Chart:

@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from shearbench.report.contents import Contents
-from shearbench.report.findings import chart, percent, points, sentences, verdicts
+from shearbench.report.findings import chart, p_value, percent, points, sentences, verdicts
 
 _FOLDER = Path(__file__).parent
 
@@ -22,11 +22,11 @@ def render(contents: Contents) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=percent, points=points)
+    environment.filters.update(percent=percent, points=points, p_value=p_value)
     return environment.get_template("page.html").render(
         contents=contents,
         chart=chart(contents.rows),
-        sentences=sentences(contents.rows),
+        sentences=sentences(contents.rows, contents.pairs["rows"]),
         verdicts=verdicts(contents.pairs["rows"]),
         style=(_FOLDER / "page.css").read_text(),
         script=(_FOLDER / "page.js").read_text(),

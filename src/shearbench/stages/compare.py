@@ -19,6 +19,7 @@ from shearbench.evaluation.comparison import read_rows as rows_of_cells
 from shearbench.evaluation.pairs import compare_cells
 from shearbench.params import Params
 from shearbench.records import read_json, write_json, write_text
+from shearbench.report.findings import p_value
 from shearbench.statistics.design import Design
 from shearbench.statistics.pairs import row as pair_row
 
@@ -85,7 +86,7 @@ def print_pairs(pairs: Mapping[str, Any]) -> None:
     table.add_column("a is")
     for row in pairs["rows"]:
         interval = f"{100 * row['low']:+.2f} to {100 * row['high']:+.2f}"
-        difference, p = f"{100 * row['difference']:+.2f}", f"{row['p_holm']:.3f}"
+        difference, p = f"{100 * row['difference']:+.2f}", p_value(row["p_holm"])
         table.add_row(row["within"], row["a"], row["b"], difference, interval, p, row["verdict"])
     console.print(table)
     console.print(
