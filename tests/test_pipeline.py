@@ -104,7 +104,7 @@ def test_every_stage_runs_and_the_table_is_complete(clone, first_run):
     expected = {"prepare", "simulate", "datasets", "explore@mnist", "explore@mechanical", "compare", "report"}
     expected |= {f"{stage}@{cell}" for stage in ("train", "evaluate") for cell in cells}
     assert _stages_run(first_run) == expected
-    rows = list(csv.DictReader((clone / "reports" / "comparison.csv").open()))
+    rows = list(csv.DictReader((clone / "reports" / "comparison.csv").read_text().splitlines()))
     assert {f"{row['dataset']}-{row['model']}" for row in rows} == set(cells)
     assert list(rows[0])[:10] == [
         *("dataset", "model", "cv_accuracy_mean", "cv_accuracy_sd", "test_accuracy_mean", "test_accuracy_sd"),

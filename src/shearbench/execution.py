@@ -19,7 +19,17 @@ from typing import Any, TypeVar
 import joblib
 from joblib.externals.loky import ProcessPoolExecutor
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from shearbench.errors import InputError, TasksFailed
 
@@ -126,6 +136,17 @@ def _summary(label: str, failures: dict[int, str], names: list[str]) -> str:
     return "\n".join(lines + [f"- {names[index]}: {failures[index]}" for index in sorted(failures)])
 
 
+class _RateColumn(ProgressColumn):
+    """Units a second, or seconds a unit where that is the larger number."""
+
+    def render(self, task: Task) -> Text:
+        """Return the text of one bar."""
+        speed = task.finished_speed or task.speed
+        if not speed:
+            return Text("")
+        return Text(f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each")
+
+
 @contextmanager
 def _progress_bar(label: str, total: int, paths: Sequence[Path]) -> Iterator[None]:
     """Show a bar that counts the bytes in ``paths``: a worker writes one for each unit it has done."""
@@ -133,6 +154,7 @@ def _progress_bar(label: str, total: int, paths: Sequence[Path]) -> Iterator[Non
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        _RateColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),

@@ -1,0 +1,142 @@
+"""The command line: a user's mistake ends in one message with the next step and a status, never in a traceback."""
+
+import errno
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from shearbench import records
+from shearbench.cli import app
+from shearbench.data import idx
+from shearbench.errors import TasksFailed
+from shearbench.records import read_json, read_npz
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with the repository's settings and no data; the working directory."""
+    for name in ("params.yaml", "data.dvc"):
+        shutil.copy(REPOSITORY / name, tmp_path)
+    shutil.copytree(REPOSITORY / "profiles", tmp_path / "profiles")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*words, status=0):
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    assert result.exit_code == status, result.output
+    assert "Traceback" not in result.output
+    return result.output
+
+
+def test_help_lists_every_command_by_what_a_user_wants():
+    output = run("--help")
+    for heading in ("Pipeline", "Mechanics", "Results"):
+        assert heading in output
+    for command in ("data", "check", "stage", "tune", "results", "verify", "track", "ui", "simulate", "profile"):
+        assert command in output
+        assert "Usage" in run(command, "--help")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["stage", "prepare"], "data is missing; run `shearbench data`"),
+        (["stage", "train"], "stage train needs one of mnist-mlp, "),
+        (["stage", "train", "mnist-cnn9"], "got 'mnist-cnn9'"),
+        (["stage", "cook"], "stage must be one of prepare, simulate"),
+        (["stage", "prepare", "mnist"], "stage prepare takes no further name"),
+        (["stage", "explore", "mnist"], "is missing"),
+        (["stage", "compare"], "run `dvc repro evaluate@mnist-mlp`"),
+        (["tune", "cnn9"], "model must be one of mlp, cnn2, cnn3, resnet18; got 'cnn9'"),
+        (["tune", "cnn2", "--dataset", "mnits"], "dataset must be one of mnist, mechanical; got 'mnits'"),
+        (["profile", "huge"], "profiles/huge.yaml does not exist; there is: full"),
+        (["results"], "comparison.json is missing; run `dvc repro`"),
+        (["simulate", "nowhere.npy", "out.npz"], "nowhere.npy"),
+        (["simulate", "nowhere.npy", "out.npz", "--steps", "5,x"], "--steps must be whole numbers"),
+    ],
+)
+def test_a_mistake_is_named_with_the_next_step(project, words, message):
+    assert message in run(*words, status=2).replace("\n", " ")
+
+
+def test_faults_of_the_parameters_come_all_at_once(project):
+    path = project / "params.yaml"
+    path.write_text(path.read_text().replace("folds: 5", "folds: 1").replace("seed: 42", "seed: x"))
+    output = run("check", status=2)
+    assert "2 fault(s)" in output
+    assert "cv.folds" in output
+    assert "seed input should be a valid integer; got 'x'" in output
+
+
+def test_an_option_that_a_network_does_not_know_is_named_before_any_work(project):
+    path = project / "params.yaml"
+    path.write_text(path.read_text().replace("options: {dropout: 0.5}", "options: {dropuot: 0.5}", 1))
+    assert "dropuot" in run("check", status=2)
+
+
+def test_a_profile_replaces_the_parameters(project):
+    run("profile", "full")
+    assert (project / "params.yaml").read_bytes() == (REPOSITORY / "profiles" / "full.yaml").read_bytes()
+    assert "params.yaml is all right: 2 datasets, 4 models, 8 cells" in run("check")
+
+
+def test_data_that_is_not_there_is_made_and_data_that_differs_is_refused(project):
+    assert "405 files" in run("data")
+    assert "nothing to do" in run("data")
+    path = project / "data" / "mnist" / idx.MNIST_FILES["test"][1]
+    path.write_bytes(path.read_bytes()[:-1] + b"\x00")
+    output = run("data", status=2)
+    assert path.name in output
+    assert "--adopt" in output
+
+
+@pytest.mark.parametrize("length", [0, 3, 15, 100, 2 * 784 + 15])
+def test_a_truncated_idx_file_is_refused(project, length):
+    content = idx.encode(np.zeros((2, 28, 28), np.uint8))
+    (project / "cut").write_bytes(content[:length])
+    assert "cut" in run("simulate", "cut", "out.npz", status=2)
+    assert not (project / "out.npz").exists()
+
+
+def test_digits_of_a_file_are_simulated(project):
+    digits = np.zeros((2, 28, 28), np.uint8)
+    digits[1, 8:20, 12:16] = 255
+    np.save(project / "digits.npy", digits)
+    assert "2 digits, 0 failed" in run("simulate", "digits.npy", "out.npz", "--steps", "3,5", "--workers", "1")
+    arrays = read_npz(project / "out.npz")
+    assert arrays["displacement"].shape == (2, 2, 2, 28, 28)
+    assert arrays["steps"].tolist() == [3, 5]
+    assert read_json(project / "out.json")["load"] == "shear"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "build/x"), 1, "build/x: free some space and run the same"),
+        (OSError(errno.EACCES, "Permission denied", "build/x"), 1, "check the owner and the permissions"),
+        (TasksFailed("train: 1 of 5 tasks failed"), 1, "1 of 5 tasks failed"),
+        (KeyboardInterrupt(), 130, "the same command goes on from there"),
+    ],
+)
+def test_a_failure_of_the_machine_is_one_message(project, monkeypatch, error, status, message):
+    def fail(path, content):
+        raise error
+
+    monkeypatch.setattr(records, "write_bytes", fail)
+    assert message in run("profile", "full", status=status).replace("\n", " ")
+    assert (project / "params.yaml").read_bytes() == (REPOSITORY / "params.yaml").read_bytes()
+
+
+def test_an_error_of_ours_shows_itself(project, monkeypatch):
+    def fail(path, content):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(records, "write_bytes", fail)
+    result = CliRunner().invoke(app, ["profile", "full"])
+    assert isinstance(result.exception, ZeroDivisionError)
