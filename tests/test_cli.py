@@ -86,14 +86,24 @@ def test_a_profile_replaces_the_parameters(project):
     assert "params.yaml is all right: 2 datasets, 4 models, 8 cells" in run("check")
 
 
-def test_data_that_is_not_there_is_made_and_data_that_differs_is_refused(project):
+def test_data_that_is_not_there_is_made_and_data_that_differs_is_put_aside(project):
     assert "405 files" in run("data")
     assert "nothing to do" in run("data")
     path = project / "data" / "mnist" / idx.MNIST_FILES["test"][1]
-    path.write_bytes(path.read_bytes()[:-1] + b"\x00")
-    output = run("data", status=2)
-    assert path.name in output
-    assert "--adopt" in output
+    original = path.read_bytes()
+    changed = original[:-1] + bytes([(original[-1] + 1) % 10])
+    path.write_bytes(changed)
+    assert "what was in data/ before is now in data.old/" in run("data")
+    assert path.read_bytes() == original
+    assert (project / "data.old" / "mnist" / path.name).read_bytes() == changed
+
+
+def test_another_source_must_be_adopted(project):
+    path = project / "params.yaml"
+    path.write_text(path.read_text().replace("{kind: bundled}", "{kind: path, path: elsewhere}"))
+    assert "--adopt" in run("data", status=2)
+    assert "elsewhere" in run("data", "--adopt", status=2)
+    assert not (project / "data").exists()
 
 
 @pytest.mark.parametrize("length", [0, 3, 15, 100, 2 * 784 + 15])
