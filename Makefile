@@ -6,6 +6,7 @@ TRIALS ?=
 DATASET ?=
 TIMEOUT ?=
 PROFILE ?=
+ADOPT ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,7 +16,8 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-slow tune ui check lock clean
+.NOTPARALLEL:
+.PHONY: help setup profile repro test test-slow tune ui check lock clean
 
 help:  ## print the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,11 +30,13 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
-setup: $(INSTALLED)  ## make .venv with the pinned dependencies, and the data
-	shearbench data
+setup: $(INSTALLED)  ## make .venv with the pinned dependencies, and the data (ADOPT=1 takes changed sources)
+	shearbench data $(if $(ADOPT),--adopt)
 
-repro: setup  ## run what is not up to date, then print the comparison (PROFILE=full for the studies' own settings)
-	$(if $(PROFILE),shearbench profile $(PROFILE))
+profile: $(INSTALLED)
+	@$(if $(PROFILE),shearbench profile $(PROFILE),:)
+
+repro: profile setup  ## run what is not up to date, then print the comparison (PROFILE=full ADOPT=1: the studies' own settings)
 	shearbench check
 	dvc repro
 	shearbench track
