@@ -136,6 +136,17 @@ def test_a_second_run_does_nothing(clone, first_run):
     assert _stages_run(_run(clone, "dvc", "repro")) == set()
 
 
+def test_verify_trains_folds_again_and_finds_a_flipped_byte(clone, first_run):
+    output = _run(clone, "shearbench", "verify", "--sample", "2")
+    assert output.count("bit-equal") == 2
+    for name in ("reports/comparison.csv", "build/runs/mnist/mlp/fold-1/weights.safetensors"):
+        path = clone / name
+        content = path.read_bytes()
+        path.write_bytes(content[:-2] + bytes([content[-2] ^ 1]) + content[-1:])
+        assert path.name in _run(clone, "shearbench", "verify", status=2)
+        path.write_bytes(content)
+
+
 def test_a_changed_recipe_runs_that_model_and_what_follows(clone, first_run):
     params = yaml.safe_load((clone / "params.yaml").read_text())
     params["models"]["cnn2"]["recipe"]["learning_rate"] = 0.002

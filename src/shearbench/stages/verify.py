@@ -1,17 +1,20 @@
 """``shearbench verify``: does every stored file have the hash its record vouches for, and do folds repeat?
 
-Reads ``data/``, ``build/datasets/``, ``build/runs/`` and ``build/evaluation/`` and writes nothing. No stage of
-``dvc.yaml``.
+Reads ``data/``, ``build/datasets/``, ``build/runs/``, ``build/evaluation/`` and ``reports/`` and writes nothing. No
+stage of ``dvc.yaml``.
 """
 
+import hashlib
 import secrets
 from pathlib import Path
 
+import yaml
 from rich import print
 
 from shearbench.data.dataset import SPLITS, load
 from shearbench.data.folds import read_folds
 from shearbench.data.guard import verify as verify_raw_data
+from shearbench.errors import InputError
 from shearbench.evaluation.cell import check_data, read_runs
 from shearbench.params import Params
 from shearbench.records import read_record
@@ -26,7 +29,8 @@ def main(params: Params, root: Path, *, sample: int) -> bool:
     """
     build = root / "build"
     folders = check_hashes(params, root)
-    print(f"hashes: data, {len(params.datasets)} datasets, {len(folders)} folds and their evaluations are as recorded")
+    count = f"{len(params.datasets)} datasets, {len(folders)} folds, their evaluations"
+    print(f"hashes: raw data, {count} and the reports are as recorded")
     picked = sorted(secrets.SystemRandom().sample(folders, min(sample, len(folders))))
     verdicts = verify(picked, datasets=build / "datasets", folds=build / "folds.npz", workers=params.execution.workers)
     for verdict in verdicts:
@@ -48,7 +52,29 @@ def check_hashes(params: Params, root: Path) -> list[Path]:
         check_data(runs, data_hashes[cell.dataset][0], table)
         read_record(build / "evaluation" / cell.dataset / cell.model)
         folders += [run.folder for run in runs]
+    check_reports(root)
     return folders
+
+
+def check_reports(root: Path) -> None:
+    """Check the files in ``reports/`` against the hashes that DVC locked when it made them.
+
+    Raises:
+        InputError: naming the first one that is missing or differs.
+    """
+    lock = root / "dvc.lock"
+    if not lock.is_file():
+        raise InputError(f"{lock} is missing, so nothing says what the reports were; run `dvc repro`")
+    stages = yaml.safe_load(lock.read_text())["stages"]
+    for out in (out for stage in stages.values() for out in stage.get("outs", [])):
+        path = root / out["path"]
+        if path.parent.name == "reports" and not (path.is_file() and _md5(path) == out["md5"]):
+            raise InputError(f"{path} is not what the pipeline wrote; remove it and run `dvc repro`")
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
 
 
 def _line(verdict: Verdict, build: Path) -> str:
