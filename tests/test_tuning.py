@@ -5,7 +5,8 @@ import math
 import pytest
 
 from shearbench.errors import InputError
-from shearbench.tuning import GENERATION, Outcome, Setting, Space, Study, best, read, search
+from shearbench.training.trial import TrialResult
+from shearbench.tuning import GENERATION, Setting, Space, Study, best, read, search
 
 PRESENT = Setting(1e-3, 100, 1.0)
 SPACE = Space((1e-4, 1e-2), (32, 64, 128), (0.5, 2.0))
@@ -18,8 +19,8 @@ def _study(folder, seed=1):
 def _score(setting):
     """Best at a learning rate of 10^-3.5, batch 128, width 2; no network of batch 64."""
     if setting.batch == 64:
-        return Outcome(None, "batch 64 does not fit")
-    return Outcome(setting.batch / 128 + setting.width / 2 - abs(math.log10(setting.learning_rate) + 3.5))
+        return TrialResult(None, "batch 64 does not fit")
+    return TrialResult(setting.batch / 128 + setting.width / 2 - abs(math.log10(setting.learning_rate) + 3.5))
 
 
 def _evaluate(settings):

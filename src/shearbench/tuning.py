@@ -18,6 +18,7 @@ from optuna.trial import TrialState
 
 from shearbench.errors import InputError
 from shearbench.seeds import seed_for
+from shearbench.training.trial import TrialResult
 
 GENERATION = 4  # trials asked for at once; a constant, so that it does not follow the number of cores
 _STARTUP = 8  # trials drawn at random before the sampler models anything
@@ -60,15 +61,7 @@ class Trial:
     failure: str | None
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What running one setting gave: a score, or the reason why there is none."""
-
-    score: float | None
-    failure: str | None = None
-
-
-Evaluate = Callable[[Sequence[Setting]], Sequence[Outcome]]
+Evaluate = Callable[[Sequence[Setting]], Sequence[TrialResult]]
 
 
 @dataclass(frozen=True)
@@ -163,12 +156,12 @@ def _draw(opened: optuna.Study, study: Study, number: int) -> None:
     trial.suggest_categorical("width", study.space.width)
 
 
-def _tell(opened: optuna.Study, trial: optuna.trial.FrozenTrial, outcome: Outcome) -> None:
-    if outcome.score is None:
+def _tell(opened: optuna.Study, trial: optuna.trial.FrozenTrial, outcome: TrialResult) -> None:
+    if outcome.accuracy is None:
         opened._storage.set_trial_user_attr(trial._trial_id, "failure", outcome.failure)
         opened.tell(trial.number, state=TrialState.FAIL)
     else:
-        opened.tell(trial.number, outcome.score)
+        opened.tell(trial.number, outcome.accuracy)
 
 
 def _setting(values: dict[str, float]) -> Setting:

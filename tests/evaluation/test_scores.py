@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 from sklearn.metrics import log_loss
 
-from shearbench.evaluation.scores import Predictions, rates, score, wilson
+from shearbench.evaluation.scores import Predictions, rates, score
 
 
 def predictions(labels: list[int], classes: list[int], confidence: float = 0.91) -> Predictions:
@@ -48,9 +47,3 @@ def test_certain_and_wrong_costs_a_finite_loss() -> None:
 
 def test_rates_of_a_class_without_samples_are_zero() -> None:
     assert rates(np.array([[1, 3], [0, 0]])).tolist() == [[0.25, 0.75], [0, 0]]
-
-
-@pytest.mark.parametrize(("right", "n"), [(0, 10), (10, 10), (937, 1000), (5, 7)])
-def test_wilson_is_that_of_scipy(right: int, n: int) -> None:
-    expected = binomtest(right, n).proportion_ci(method="wilson")
-    assert wilson(right / n, n) == pytest.approx((expected.low, expected.high), abs=1e-12)

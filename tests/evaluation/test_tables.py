@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from shearbench.evaluation import tables
-from shearbench.evaluation.scores import Predictions, Scores, score, wilson
+from shearbench.evaluation.scores import Predictions, Scores, score
+from shearbench.statistics.proportions import wilson
 
 
 def scores_of(labels: list[int], classes: list[int]) -> Scores:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
 from shearbench.data.dataset import CLASSES
@@ -85,14 +84,3 @@ def rates(confusion: NDArray[Any]) -> NDArray[np.float64]:
     total = confusion.sum(axis=1, keepdims=True)
     shares: NDArray[np.float64] = np.divide(confusion, total, out=np.zeros(confusion.shape), where=total > 0)
     return shares
-
-
-def wilson(share: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return Wilson's interval (1927) for a proportion ``share`` seen on ``n`` samples.
-
-    It answers for the choice of the samples alone; the spread over folds is another matter and reported beside it.
-    """
-    z = float(ndtri(0.5 + confidence / 2))
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * float(np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)))
-    return max(0.0, centre - half), min(1.0, centre + half)

@@ -13,7 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from shearbench.data.dataset import CLASSES
-from shearbench.evaluation.scores import Scores, rates, wilson
+from shearbench.evaluation.scores import Scores, rates
+from shearbench.statistics.proportions import wilson
 
 SPLITS = ("out_of_fold", "test")
 _CLASS_SCORES = ("precision", "recall", "f1", "loss")

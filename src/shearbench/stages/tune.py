@@ -22,8 +22,8 @@ from shearbench.params import Params
 from shearbench.records import hash_of, write_text
 from shearbench.stages.train import experiment_of
 from shearbench.training.experiment import Experiment, code_hash
-from shearbench.training.trial import TrialTask, rows_of_trials, run_trial
-from shearbench.tuning import Outcome, Setting, Space, Study, Trial, best, search
+from shearbench.training.trial import TrialResult, TrialTask, rows_of_trials, run_trial
+from shearbench.tuning import Setting, Space, Study, Trial, best, search
 
 
 def main(
@@ -67,10 +67,10 @@ def _study(params: Params, experiment: Experiment, root: Path) -> Study:
     return Study(journal, name, experiment.seed, space.including(present), present)
 
 
-def _run(settings: Sequence[Setting], experiment: Experiment, root: Path, workers: int | str) -> list[Outcome]:
+def _run(settings: Sequence[Setting], experiment: Experiment, root: Path, workers: int | str) -> list[TrialResult]:
     dataset, folds = _data(experiment, root)
     tasks = [TrialTask(_with(experiment, setting), dataset, folds) for setting in settings]
-    results = run_tasks(
+    return run_tasks(
         run_trial,
         tasks,
         workers=workers,
@@ -78,7 +78,6 @@ def _run(settings: Sequence[Setting], experiment: Experiment, root: Path, worker
         name=lambda task: f"learning rate {task.experiment.recipe.learning_rate:.2g}",
         units=lambda task: task.experiment.recipe.epochs,
     )
-    return [Outcome(result.accuracy, result.failure) for result in results]
 
 
 def _with(experiment: Experiment, setting: Setting) -> Experiment:
