@@ -114,8 +114,10 @@ def train_fold(task: FoldTask, advance: Advance) -> None:
         "seconds": sum(seconds),
         "epoch_seconds": seconds,
     }
-    measured = results.facts(trainee, dataset, rows, progress)
-    write_record(task.out, {**identity, **measured}, results.files(trainee, dataset, rows, progress))
+    assert rows.validation is not None
+    predictions = results.held_out(trainee, dataset, rows.validation)
+    measured = results.facts(trainee, rows, progress, predictions)
+    write_record(task.out, {**identity, **measured}, results.files(trainee, progress, predictions))
 
 
 def _train(task: FoldTask, trainee: Trainee, advance: Advance) -> tuple[Progress, list[float]]:

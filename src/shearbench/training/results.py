@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from shearbench.data.dataset import Dataset
 from shearbench.records import write_npz, write_text
 from shearbench.training.experiment import Selection, Trainee
+from shearbench.training.loop import evaluate
 from shearbench.training.state import Epoch, Progress, Score
 from shearbench.training.weights import WEIGHTS, predict, write_weights
 
@@ -20,10 +21,25 @@ HISTORY, BATCHES, OUT_OF_FOLD = "history.csv", "batches.csv", "out_of_fold.npz"
 _TINY = float(np.finfo(np.float32).tiny)  # a probability that underflowed to 0 has a large loss, not an infinite one
 
 
-def facts(trainee: Trainee, dataset: Dataset, rows: Selection, progress: Progress) -> dict[str, Any]:
-    """Return the measured part of a fold's record, but for its times."""
+Predictions = dict[str, NDArray[Any]]
+
+
+def held_out(trainee: Trainee, dataset: Dataset, rows: NDArray[np.int64]) -> Predictions:
+    """Return the predictions that are kept: ``ids`` and ``labels`` (n,), ``probabilities`` float32 (n, 10)."""
+    device = trainee.setting.hardware.device
+    probabilities = predict(trainee.network, dataset.inputs[rows], normaliser=trainee.normaliser, device=device)
+    return {"ids": dataset.ids[rows], "labels": dataset.labels[rows], "probabilities": probabilities}
+
+
+def facts(trainee: Trainee, rows: Selection, progress: Progress, predictions: Predictions) -> dict[str, Any]:
+    """Return the measured part of a fold's record, but for its times.
+
+    What is held out is scored in fp32, from the predictions that are kept. The training part, many times as large, is
+    scored in the precision of the training.
+    """
     assert rows.validation is not None
-    train, validation = (_score_on(trainee, dataset, part) for part in (rows.train, rows.validation))
+    train = evaluate(trainee.network, trainee.parts.train, trainee.setting, progress.kept_epoch)
+    validation = score(predictions["probabilities"], predictions["labels"])
     return {
         "parameters": sum(parameter.numel() for parameter in trainee.network.parameters()),
         "epochs": len(progress.history),
@@ -40,14 +56,8 @@ def facts(trainee: Trainee, dataset: Dataset, rows: Selection, progress: Progres
     }
 
 
-def files(trainee: Trainee, dataset: Dataset, rows: Selection, progress: Progress) -> dict[str, Callable[[Path], None]]:
+def files(trainee: Trainee, progress: Progress, predictions: Predictions) -> dict[str, Callable[[Path], None]]:
     """Return the writers of the files beside a fold's record; equal trainings write equal bytes."""
-    assert rows.validation is not None
-    predictions: dict[str, NDArray[Any]] = {
-        "ids": dataset.ids[rows.validation],
-        "labels": dataset.labels[rows.validation],
-        "probabilities": _probabilities(trainee, dataset, rows.validation),
-    }
     return {
         WEIGHTS: lambda path: write_weights(path, trainee.network, trainee.normaliser),
         HISTORY: lambda path: write_text(path, history_csv(progress.history)),
@@ -81,15 +91,6 @@ def batches_csv(batch_losses: Sequence[Sequence[float]]) -> str:
         for batch, loss in enumerate(losses, start=1)
     )
     return _csv(["epoch", "batch", "loss"], lines)
-
-
-def _probabilities(trainee: Trainee, dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    device = trainee.setting.hardware.device
-    return predict(trainee.network, dataset.inputs[rows], normaliser=trainee.normaliser, device=device)
-
-
-def _score_on(trainee: Trainee, dataset: Dataset, rows: NDArray[np.int64]) -> Score:
-    return score(_probabilities(trainee, dataset, rows), dataset.labels[rows])
 
 
 def _columns(part: str) -> list[str]:
