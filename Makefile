@@ -43,7 +43,7 @@ repro: profile setup  ## run what is not up to date, then print the comparison (
 	shearbench results
 
 test: $(INSTALLED)  ## run the tests, but for the slow ones
-	python -m pytest -m "not slow"
+	python -m pytest -m "not slow" -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(INSTALLED)  ## run the slow tests
 	python -m pytest -m slow

@@ -8,6 +8,11 @@ import pytest
 from shearbench.params import Params, load
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the whole pipeline, the longest file, so that the others run beside it."""
+    items.sort(key=lambda item: item.path.name != "test_pipeline.py")
+
+
 @pytest.fixture(scope="session")
 def finished_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small project, shared: nobody may change it."""
