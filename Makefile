@@ -70,5 +70,5 @@ lock: ## pin the newest versions that pyproject.toml allows in requirements.lock
 	mv build/lock/requirements.lock requirements.lock && rm -rf build/lock
 
 clean:  ## remove what the pipeline made (build/, reports, DVC's cache); keep data, MLflow's runs and .venv
-	rm -rf build .dvc/cache .dvc/tmp reports/comparison.csv reports/comparison.json reports/index.html
+	rm -rf build .dvc/cache .dvc/tmp reports/*.csv reports/*.json reports/index.html
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
