@@ -4,7 +4,6 @@ Colours are safe for the colour-blind, components of a displacement are shown on
 on 0, and ``save`` writes the same bytes for the same figure.
 """
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from shearbench.evaluation.canvas import figure as empty_figure
+from shearbench.evaluation.canvas import png
 from shearbench.records import write_bytes
 
-DOTS_PER_INCH = 150
 _SMALL = 8
 _TITLE = 10
 _SIDE, _GAP = 28, 3
@@ -52,7 +52,7 @@ def sample_sheet(samples: NDArray[Any], *, quantity: Quantity, title: str) -> Fi
         title: above the sheet.
     """
     classes, columns = samples.shape[:2]
-    figure = _figure(0.55 * columns + 1.7, 0.55 * classes + 0.4)
+    figure = empty_figure(0.55 * columns + 1.7, 0.55 * classes + 0.4)
     axis = figure.subplots()
     _draw_tiles(axis, samples, quantity)
     axis.set_yticks(_centres(classes), [str(label) for label in range(classes)])
@@ -69,7 +69,7 @@ def class_balance(counts: NDArray[np.int64], *, title: str) -> Figure:
         title: above the table.
     """
     folds, classes = counts.shape
-    figure = _figure(0.62 * classes + 1.2, 0.36 * folds + 1.1)
+    figure = empty_figure(0.62 * classes + 1.2, 0.36 * folds + 1.1)
     axis = figure.subplots()
     axis.imshow(counts, cmap="Blues", vmin=0, vmax=2 * max(1, int(counts.max())), aspect="auto")
     for fold, label in np.ndindex(folds, classes):
@@ -100,7 +100,7 @@ def displacement(
         (U_Y, fields[:, 1]),
         (LENGTH, length),
     ]
-    figure = _figure(0.85 * len(images) + 1.3, 4.2)
+    figure = empty_figure(0.85 * len(images) + 1.3, 4.2)
     axes = figure.subplots(len(rows), 1)
     for axis, (quantity, pictures) in zip(axes, rows, strict=True):
         _draw_tiles(axis, pictures[None], quantity)
@@ -113,14 +113,7 @@ def displacement(
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG, whole or not at all, with nothing in it that changes from run to run."""
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-    write_bytes(path, content.getvalue())
-
-
-def _figure(width: float, height: float) -> Figure:
-    """Return an empty figure, of a size in inches, that belongs to no window and to no global list of figures."""
-    return Figure(figsize=(width, height), layout="constrained")
+    write_bytes(path, png(figure))
 
 
 def _draw_tiles(axis: Axes, tiles: NDArray[Any], quantity: Quantity) -> None:
