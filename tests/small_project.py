@@ -9,8 +9,9 @@ import yaml
 from shearbench.data.dataset import Dataset, Digits, load, write_dataset, write_digits
 from shearbench.data.folds import FoldTable, read_folds, write_folds
 from shearbench.evaluation.cell import read_runs
+from shearbench.evaluation.evaluation import Evaluation
 from shearbench.evaluation.inference import FoldTask, infer, one_of_each_class
-from shearbench.evaluation.output import Evaluation, write_evaluation, write_plots
+from shearbench.evaluation.output import write_evaluation, write_plots
 from shearbench.params import Params
 from shearbench.params import load as load_params
 from shearbench.stages import compare, train
@@ -95,7 +96,7 @@ def evaluate_cell(params: Params, root: Path, cell: str) -> None:
     test = load(data, "test")
     explained = one_of_each_class(test.ids, test.labels)
     results = [infer(FoldTask(run.folder, data, explained, "cpu"), lambda _: None) for run in runs]
-    evaluation = Evaluation(runs, test, explained, results)
+    evaluation = Evaluation(runs, load(data, "train"), test, explained, results)
     write_evaluation(build / "evaluation" / names.dataset / names.model, evaluation)
     write_plots(build / "plots" / names.dataset / names.model, evaluation)
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from shearbench.evaluation.gradcam import attribute, last_convolution
+from shearbench.evaluation.probes.gradcam import attribute, last_convolution
 from shearbench.models import build
 
 

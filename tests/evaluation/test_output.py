@@ -36,8 +36,8 @@ def test_record_vouches_for_every_file(finished_once: Path, cell: str) -> None:
     record = read_record(folder_of(finished_once, cell))
     assert set(record["files"]) == FILES
     assert record["sizes"] == {"train": 60, "test": 20}
-    assert (record["attribution"]["method"] == "saliency") == (record["model"] == "mlp")
-    assert bool(record["attribution"]["skipped"]) == (record["model"] == "mlp")
+    assert (record["probes"]["gradcam"]["method"] == "saliency") == (record["model"] == "mlp")
+    assert bool(record["probes"]["gradcam"]["skipped"]) == (record["model"] == "mlp")
 
 
 def test_predictions_are_those_of_each_folds_network(finished_once: Path) -> None:

@@ -1,19 +1,19 @@
-"""One fold's network on the sealed test set: its probabilities, and where it looks in some of the digits.
+"""One fold's network on the sealed test set: its probabilities, and its answers to every probe.
 
 Runs as a task in a single-threaded process, like training, so that the numbers do not depend on the load.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from shearbench.data import dataset
-from shearbench.evaluation.gradcam import Attribution, attribute
+from shearbench.evaluation.probes import PROBES
+from shearbench.evaluation.subject import Answer, Subject
 from shearbench.training.hardware import resolve, settle
 from shearbench.training.weights import load_network, predict
 
@@ -33,15 +33,14 @@ class FoldTask:
 
 @dataclass(frozen=True, eq=False)
 class FoldResult:
-    """``probabilities`` float32 (n, 10); of the explained rows the normalised inputs ``seen`` and their maps."""
+    """``probabilities`` float32 (n, 10) of the test digits, and the answer to each probe by its name."""
 
     probabilities: NDArray[np.float32]
-    seen: NDArray[np.float32]
-    attribution: Attribution
+    answers: Mapping[str, Answer]
 
 
 def infer(task: FoldTask, advance: Callable[[int], None]) -> FoldResult:
-    """Predict the test set with one network in float32, and explain some digits, on the CPU.
+    """Predict the test set with one network in float32, and ask it every probe, on the CPU.
 
     Raises:
         InputError: if the run or the dataset is missing, damaged or not what its record or card vouches for.
@@ -49,13 +48,12 @@ def infer(task: FoldTask, advance: Callable[[int], None]) -> FoldResult:
     hardware = resolve(task.device, "fp32")
     settle(hardware)
     test = dataset.load(task.dataset, "test")
-    network, normaliser, _ = load_network(task.run)
-    rows = list(task.explained)
-    seen = normaliser.apply(test.inputs[rows])
-    attribution = attribute(network, torch.from_numpy(seen), torch.from_numpy(test.labels[rows]))
+    network, normaliser, record = load_network(task.run)
+    subject = Subject(network, normaliser, record, test, task.dataset, task.explained, hardware)
+    answers = {name: probe(subject) for name, probe in PROBES.items()}
     probabilities = predict(network, test.inputs, normaliser=normaliser, device=hardware.device)
     advance(1)
-    return FoldResult(probabilities, seen, attribution)
+    return FoldResult(probabilities, answers)
 
 
 def one_of_each_class(ids: NDArray[np.int64], labels: NDArray[np.int64]) -> tuple[int, ...]:

@@ -105,7 +105,7 @@ def _cell(folder: Path, record: Mapping[str, Any]) -> CellPart:
 
 def _looks(record: Mapping[str, Any]) -> str:
     """Say by what method the maps were made, and why not by Grad-CAM where it does not apply."""
-    attribution = record["attribution"]
+    attribution = record["probes"]["gradcam"]
     if attribution["skipped"]:
         return f"No Grad-CAM: {attribution['skipped']}."
     height, width = attribution["resolution"]

@@ -10,8 +10,9 @@ from pathlib import Path
 from shearbench.data import dataset
 from shearbench.data.folds import read_folds
 from shearbench.evaluation.cell import check_data, read_runs
+from shearbench.evaluation.evaluation import Evaluation
 from shearbench.evaluation.inference import FoldTask, infer, one_of_each_class
-from shearbench.evaluation.output import Evaluation, write_evaluation, write_plots
+from shearbench.evaluation.output import write_evaluation, write_plots
 from shearbench.execution import run_tasks
 from shearbench.params import Params
 
@@ -36,6 +37,6 @@ def main(params: Params, root: Path, cell_name: str) -> None:
         label=f"evaluate {cell_name}",
         name=lambda task: task.run.name,
     )
-    evaluation = Evaluation(runs, test, explained, results)
+    evaluation = Evaluation(runs, dataset.load(data, "train"), test, explained, results)
     write_evaluation(build / "evaluation" / cell.dataset / cell.model, evaluation)
     write_plots(build / "plots" / cell.dataset / cell.model, evaluation)

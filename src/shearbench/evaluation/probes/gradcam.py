@@ -14,6 +14,23 @@ from captum.attr import LayerAttribution, LayerGradCam, Saliency
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from shearbench.evaluation.subject import Answer, Subject
+
+
+def gradcam(subject: Subject) -> Answer:
+    """Explain the true class of the explained digits: ``seen`` (m, channels, 28, 28) and ``maps`` (m, 28, 28)."""
+    rows = list(subject.explained)
+    seen = subject.seen(subject.test.inputs[rows])
+    found = attribute(subject.network, seen, torch.from_numpy(subject.test.labels[rows]))
+    facts = {
+        "method": found.method,
+        "layer": found.layer,
+        "resolution": list(found.resolution),
+        "skipped": found.skipped,
+        "ids": [int(each) for each in subject.test.ids[rows]],
+    }
+    return Answer({"seen": seen.numpy(), "maps": found.maps}, facts)
+
 
 @dataclass(frozen=True, eq=False)
 class Attribution:

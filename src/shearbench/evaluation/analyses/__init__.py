@@ -1,0 +1,21 @@
+"""The parts of a cell's evaluation: an analysis makes tables, arrays and pictures of an :class:`Evaluation`.
+
+An analysis is one file with one function ``Evaluation -> Files`` and one line in ``ANALYSES``; its files are vouched
+for by the record and logged to MLflow without more ado. What needs a network is asked by a probe first.
+"""
+
+from collections.abc import Callable
+
+from shearbench.evaluation.analyses.attribution import attribution
+from shearbench.evaluation.analyses.learning import learning
+from shearbench.evaluation.analyses.scoring import scoring
+from shearbench.evaluation.evaluation import Evaluation
+from shearbench.evaluation.files import Files
+
+Analysis = Callable[[Evaluation], Files]
+
+ANALYSES: dict[str, Analysis] = {
+    "scoring": scoring,
+    "learning": learning,
+    "attribution": attribution,
+}

@@ -1,0 +1,33 @@
+"""Scores, confusion and predictions of a cell's networks, out of fold and on the test set."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shearbench.evaluation import tables
+from shearbench.evaluation.evaluation import Evaluation
+from shearbench.evaluation.figures import confusion_figure, per_class_figure
+from shearbench.evaluation.files import Files, arrays, numbers, picture, table
+
+
+def scoring(evaluation: Evaluation) -> Files:
+    """Return metrics, scores of folds and classes, confusion matrices and the predictions of the test set."""
+    scores = evaluation.scores
+    per_class = tables.per_class(scores)
+    counts = {split: tables.total_confusion(folds) for split, folds in scores.items()}
+    predictions: dict[str, NDArray[Any]] = {
+        "ids": evaluation.test.ids,
+        "labels": evaluation.test.labels,
+        "probabilities": np.stack([each.probabilities for each in evaluation.tested]),
+    }
+    return {
+        "metrics.json": numbers(tables.metrics(scores, [run.record["metrics"] for run in evaluation.runs])),
+        "fold_metrics.csv": table(tables.fold_metrics(scores)),
+        "per_class.csv": table(per_class),
+        "confusion_out_of_fold.csv": table(tables.confusion(scores["out_of_fold"])),
+        "confusion_test.csv": table(tables.confusion(scores["test"])),
+        "test_predictions.npz": arrays(predictions),
+        "figures/confusion.png": picture(confusion_figure(evaluation.name, counts, len(evaluation.runs))),
+        "figures/per_class.png": picture(per_class_figure(evaluation.name, per_class)),
+    }

@@ -1,0 +1,61 @@
+"""A cell's evaluation before it becomes files: its folds, the test set, and what each network made of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shearbench.data.dataset import Dataset
+from shearbench.evaluation.cell import FoldRun
+from shearbench.evaluation.inference import FoldResult
+from shearbench.evaluation.scores import Predictions, Scores, score
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The folds of a cell, its data, the rows of the test set that were explained, and each network's answers."""
+
+    runs: Sequence[FoldRun]
+    train: Dataset
+    test: Dataset
+    explained: tuple[int, ...]
+    results: Sequence[FoldResult]
+
+    @property
+    def name(self) -> str:
+        """What pictures call the cell."""
+        return f"{self.runs[0].record['model']} on {self.runs[0].record['dataset']}"
+
+    @property
+    def is_field(self) -> bool:
+        """Whether the inputs are displacement fields (u_x, u_y), and not images."""
+        return bool(self.runs[0].record["config"]["entry"]["source"] != "mnist")
+
+    @cached_property
+    def out_of_fold(self) -> list[Predictions]:
+        """What each network says of the fold that it has not seen."""
+        return [run.out_of_fold for run in self.runs]
+
+    @cached_property
+    def tested(self) -> list[Predictions]:
+        """What each network says of the test set."""
+        return [Predictions(self.test.ids, self.test.labels, result.probabilities) for result in self.results]
+
+    @cached_property
+    def scores(self) -> dict[str, list[Scores]]:
+        """Split -> the scores of each fold's network."""
+        return {
+            "out_of_fold": [score(predictions) for predictions in self.out_of_fold],
+            "test": [score(predictions) for predictions in self.tested],
+        }
+
+    def stacked(self, probe: str, name: str) -> NDArray[Any]:
+        """Return an array that a probe found, of all networks: (folds, ...)."""
+        return np.stack([result.answers[probe].arrays[name] for result in self.results])
+
+    def facts(self, probe: str) -> Mapping[str, Any]:
+        """Return what a probe noted of the first fold's network."""
+        return self.results[0].answers[probe].facts
