@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from shearbench import records
@@ -36,11 +37,27 @@ def run(*words, status=0):
 
 def test_help_lists_every_command_by_what_a_user_wants():
     output = run("--help")
-    for heading in ("Pipeline", "Mechanics", "Results"):
-        assert heading in output
+    headings = ("Get ready", "Run", "See results", "Mechanics")
+    places = [output.index(f" {heading} ─") for heading in headings]
+    assert places == sorted(places)
     for command in ("data", "check", "stage", "tune", "results", "verify", "track", "ui", "simulate", "profile"):
         assert command in output
-        assert "Usage" in run(command, "--help")
+
+
+def commands(command, *words):
+    """Yield the words of every command there is, groups opened."""
+    if isinstance(command, typer.core.TyperGroup):
+        for name, inner in command.commands.items():
+            yield from commands(inner, *words, name)
+    else:
+        yield words
+
+
+@pytest.mark.parametrize("words", list(commands(typer.main.get_command(app))), ids=" ".join)
+def test_every_command_shows_an_example_of_itself(words):
+    output = run(*words, "--help")
+    _, examples = output.split("Example", 1)
+    assert f"  shearbench {' '.join(words)}" in examples
 
 
 @pytest.mark.parametrize(

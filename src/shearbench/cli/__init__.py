@@ -1,0 +1,24 @@
+"""The command ``shearbench``. Each command reads ``params.yaml`` in the present folder and calls one function.
+
+Heavy modules are imported inside the commands, so that ``--help`` answers at once. A user's mistake ends in one
+message and exit status 2, work that failed in status 1, Ctrl-C in 130; only our own faults show a traceback.
+
+A file of this folder holds the commands of one purpose, on an ``app`` of its own; ``GROUPS`` gives their order in the
+help. A new purpose is one file and one entry there.
+"""
+
+import typer
+
+from shearbench.cli import mechanics, prepare, results, run
+
+GROUPS = (prepare, run, results, mechanics)
+
+app = typer.Typer(
+    help="Compare image classifiers on digits, sheared digits and strangers' digits, tracked and cross-validated.",
+    epilog="Start with `make repro`; the README explains what it does.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+for group in GROUPS:
+    app.add_typer(group.app)

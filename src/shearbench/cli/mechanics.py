@@ -1,0 +1,70 @@
+"""Commands on displacement fields: simulate any digits, compare with published fields."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from shearbench.cli.shared import explained
+from shearbench.errors import InputError
+
+app = typer.Typer()
+PANEL = "Mechanics"
+
+mechanics = typer.Typer(help="Simulated and published displacement fields.", no_args_is_help=True)
+app.add_typer(mechanics, name="mechanics", rich_help_panel=PANEL)
+
+
+@app.command(rich_help_panel=PANEL)
+@explained
+def simulate(
+    source: Annotated[Path, typer.Argument(help="IDX file of images (gzipped or not), or .npy, uint8 (n, 28, 28).")],
+    output: Annotated[Path, typer.Argument(help="The .npz file to write; facts go to .json beside it.")],
+    load: Annotated[str, typer.Option(help="uniaxial, shear, equibiaxial or confined.")] = "shear",
+    steps: Annotated[str, typer.Option(help="Published steps of the load, as in 5 or 3,5,10.")] = "5",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a core.")] = None,
+    keep_failed: Annotated[bool, typer.Option(help="Record a digit that cannot be solved, do not stop.")] = False,
+) -> None:
+    """Simulate any digits: displacement, strain energy and reaction. Stopped, the same command goes on.
+
+    \b
+    Examples:
+      shearbench simulate digits.npy build/shear.npz
+      shearbench simulate digits.npy build/uniaxial.npz --load uniaxial --steps 5,8
+    """
+    from shearbench.data.mechanical import simulate_file
+
+    numbers = [int(step) for step in steps.split(",") if step.strip().isdecimal()]
+    if len(numbers) != len(steps.split(",")):
+        raise InputError(f"--steps must be whole numbers with commas between, as in 3,5,10; got {steps!r}")
+    failures: Literal["record", "raise"] = "record" if keep_failed else "raise"
+    facts = simulate_file(source, output, load=load, steps=numbers, workers=workers or "auto", failures=failures)
+    print(f"{output}: {facts['samples']} digits, {facts['failed']} failed, SHA-256 {facts['sha256']}")
+
+
+@mechanics.command("compare")
+@explained
+def compare_fields(
+    fields: Annotated[Path, typer.Argument(help=".npz file that `shearbench simulate` or the pipeline wrote.")],
+    archive: Annotated[Path, typer.Argument(help="Published FEA_displacement_results_step<k>.zip.")],
+    bitmaps: Annotated[Path, typer.Argument(help="IDX or .npy file of the digits, in the order of both.")],
+    step: Annotated[int, typer.Option(help="The k of the archive.")] = 5,
+    split: Annotated[str, typer.Option(help="train or test.")] = "test",
+    output: Annotated[Path, typer.Option(help="Folder for the differences and the picture.")] = Path("build/published"),
+) -> None:
+    """Compare simulated fields with the published ones: relative L2 of each digit, the worst pictured.
+
+    \b
+    Example:
+      shearbench mechanics compare build/shear.npz FEA_displacement_results_step5.zip digits.npy
+    """
+    from shearbench.data.field_comparison import compare_files
+
+    if split not in ("train", "test"):
+        raise InputError(f"--split must be train or test; got {split!r}")
+    part: Literal["train", "test"] = "train" if split == "train" else "test"
+    facts = compare_files(fields, archive, output, bitmaps=bitmaps, step=step, split=part)
+    print(
+        f"{facts['samples']} digits: median {facts['median']:.2e}, 95 % {facts['quantile_95']:.2e}, "
+        f"most {facts['maximum']:.2e} (relative L2). Differences and picture: {output}"
+    )

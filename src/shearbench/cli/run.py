@@ -1,0 +1,50 @@
+"""Commands that work: stages and tuning."""
+
+from typing import Annotated
+
+import typer
+
+from shearbench.cli.shared import explained, project, read_params
+
+app = typer.Typer()
+PANEL = "Run"
+STAGE_HELP = "prepare, simulate, datasets, explore, train, evaluate, compare or report."
+CELL_HELP = "A cell of params.yaml for train and evaluate, a dataset for explore; none for the others."
+
+
+@app.command(rich_help_panel=PANEL)
+@explained
+def stage(
+    name: Annotated[str, typer.Argument(help=STAGE_HELP)],
+    of: Annotated[str | None, typer.Argument(metavar="[CELL]", help=CELL_HELP)] = None,
+) -> None:
+    """Run one stage of dvc.yaml as `dvc repro` does, whatever its state.
+
+    \b
+    Examples:
+      shearbench stage prepare
+      shearbench stage train mnist-cnn3
+    """
+    from shearbench import stages
+
+    stages.run(name, of, params=read_params(), root=project())
+
+
+@app.command(rich_help_panel=PANEL)
+@explained
+def tune(
+    model: Annotated[str, typer.Argument(help="A model of params.yaml.")],
+    dataset: Annotated[str | None, typer.Option(help="A dataset of params.yaml; default: tuning.dataset.")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials in all; default: tuning.trials.")] = None,
+    timeout: Annotated[int | None, typer.Option(min=1, help="Seconds; default: tuning.timeout.")] = None,
+) -> None:
+    """Search learning rate, batch size and width of a model; Ctrl-C stops, the same command goes on.
+
+    \b
+    Examples:
+      shearbench tune resnet18 --trials 40
+      shearbench tune cnn3 --dataset mnist --timeout 1800
+    """
+    from shearbench.stages import tune as tuning
+
+    tuning.main(read_params(), project(), model, dataset=dataset, trials=trials, timeout=timeout)
