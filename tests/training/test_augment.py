@@ -5,12 +5,13 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from scipy.stats import ks_2samp, kstest
 
 from shearbench.torchvision_ops import torchvision
 from shearbench.training import augment
 from shearbench.training.augment import AUGMENTATIONS, Affine
-from shearbench.training.recipe import Augmentation
+from shearbench.training.recipe import Augmentation, Recipe
 
 transforms = torchvision.transforms
 single = transforms.functional
@@ -123,6 +124,76 @@ def test_thickness_lies_between_erosion_and_dilation() -> None:
     assert ((inside == 200) | (beside == 0)).all()  # an image is thickened or thinned, never both
     share = torch.where(beside > 0, beside / 200, inside / 200 - 1)
     assert kstest(share.numpy(), "uniform", args=(-1, 2)).pvalue > SAME
+
+
+def test_thickness_of_more_than_a_pixel_goes_on_from_the_first() -> None:
+    stroke = torch.zeros(300, 1, 28, 28)
+    stroke[:, :, 10:13, 5:20] = 200
+    changed = augment.thickness(stroke, _generator(), thinnest=0, thickest=2)
+    first, second = changed[:, 0, 9, 10] / 200, changed[:, 0, 8, 10] / 200
+    assert ((first > 0.999) | (second == 0)).all()
+    assert kstest((first + second).numpy() / 2, "uniform").pvalue > SAME
+    assert (changed[:, 0, 7] == 0).all()
+
+
+def test_growth_is_the_maximum_of_3_by_3_pixels() -> None:
+    images = _images(4, channels=2)
+    assert torch.equal(augment._grown(images), torch.nn.functional.max_pool2d(images, 3, stride=1, padding=1))
+
+
+def test_a_warp_without_displacement_is_the_affine_map_and_without_map_the_displacement() -> None:
+    images, maps, still = _images(len(ROWS)), _maps(ROWS), torch.zeros(len(ROWS), 28, 28, 2)
+    expected = augment.warp_affine(images, maps, mode="bilinear")
+    torch.testing.assert_close(augment.warp(images, maps, still), expected)
+    nothing = _maps([(0.0, 0, 0, 1.0, 0.0)] * len(ROWS))
+    moved = augment.warp(images, nothing, still + torch.tensor([2.0, -1.0]))  # taken from 2 to the right, 1 above
+    torch.testing.assert_close(moved[:, :, 1:, :-2], images[:, :, :-1, 2:], rtol=1e-4, atol=1e-2)
+
+
+def test_strong_draws_its_maps_and_smooth_displacements_of_their_spread() -> None:
+    maps, displacement = augment.draw_strong_warp(DRAWS, 28, _generator())
+    for drawn, low, high in (
+        (maps.angle, -15, 15),
+        (maps.shear, -15, 15),
+        (maps.scale, 0.75, 1.15),
+        (maps.shift[:, 0], -2, 2),
+        (maps.shift[:, 1], -2, 2),
+    ):
+        assert kstest(drawn.numpy(), "uniform", args=(low, high - low)).pvalue > SAME
+    # a uniform deviation up to s has a mean square of s^2 / 3, at the middle of the image as at its corner
+    for row, column in ((0, 0), (14, 14), (27, 13)):
+        assert displacement[:, row, column].square().mean().item() == pytest.approx(1.2**2 / 3, rel=0.06)
+    steps = displacement[:, 1:] - displacement[:, :-1]
+    # bumps of width w give a correlation of exp(-1 / 4 w^2) to the next pixel
+    expected = 2 * (1 - np.exp(-1 / (4 * 3.4**2))) * 1.2**2 / 3
+    assert steps.square().mean().item() == pytest.approx(expected, rel=0.1)
+
+
+def test_strong_keeps_a_digits_brightness_and_adds_noise_to_half_of_the_images() -> None:
+    stroke = torch.zeros(1000, 1, 28, 28)
+    stroke[:, :, 8:20, 12:16] = 200
+    changed = augment.strong(stroke, _generator())
+    assert (changed[:, 0].amax(dim=(1, 2)) > 150).float().mean() > 0.99
+    grainy = (changed[:, 0, :2] > 0).any(dim=2).any(dim=1)
+    assert grainy.float().mean().item() == pytest.approx(0.5, abs=0.05)
+
+
+def test_several_augmentations_are_done_in_turn_on_one_generator() -> None:
+    images = _images(8)
+    generator = _generator()
+    expected = augment.erasing(augment.affine(images, generator), generator)
+    assert torch.equal(augment.augmentation(("affine", "erasing"))(images, _generator()), expected)
+    assert torch.equal(augment.augmentation("none")(images, _generator()), images)
+
+
+def test_a_recipe_takes_one_augmentation_or_several_and_comes_back_from_json() -> None:
+    settings = {"epochs": 1, "batch": 2, "learning_rate": 0.1, "weight_decay": 0.0}
+    for augmented in ("strong", ["affine", "noise"]):
+        recipe = Recipe.model_validate({**settings, "augment": augmented})
+        assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe
+    for wrong in ("stronger", [], ["affine", "stronger"]):
+        with pytest.raises(ValidationError):
+            Recipe.model_validate({**settings, "augment": wrong})
 
 
 def test_boxes_are_drawn_as_random_erasing_does() -> None:

@@ -15,7 +15,7 @@ from torch.nn import functional
 from shearbench.errors import InputError
 from shearbench.seeds import seed_for
 from shearbench.training.adam import Adam
-from shearbench.training.augment import AUGMENTATIONS
+from shearbench.training.augment import augmentation
 from shearbench.training.hardware import Hardware, naming_the_batch
 from shearbench.training.recipe import Recipe
 from shearbench.training.state import Epoch, Part, Parts, Progress, Score, Setting
@@ -69,7 +69,7 @@ def run_epoch(
 ) -> tuple[Score, tuple[float, ...]]:
     """Train on every sample once, in an order of the epoch's own; return the running mean and the batch losses."""
     network.train()
-    augment = AUGMENTATIONS[setting.recipe.augment]
+    augment = augmentation(setting.recipe.augment)
     order = torch.randperm(len(part.labels), generator=_generator(setting, "order", number))
     draws = _generator(setting, "augment", number)
     results, sizes = [], []

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from shearbench.strict import Strict
 
-Augmentation = Literal["none", "affine", "noise", "thickness", "elastic", "erasing"]
+Augmentation = Literal["none", "affine", "noise", "thickness", "elastic", "erasing", "strong"]
 
 
 class Recipe(Strict):
@@ -19,8 +19,11 @@ class Recipe(Strict):
     weight_decay: Annotated[float, Field(ge=0)]
     patience: Annotated[int, Field(ge=1)] | None = None
     """Epochs without a better inner-split loss before training stops; None trains all epochs."""
-    augment: Augmentation = "none"
-    """What is done to images at random. Fields are never augmented: rotating one rotates its vectors too."""
+    augment: Augmentation | Annotated[tuple[Augmentation, ...], Field(strict=False, min_length=1)] = "none"
+    """What is done to images at random: one name, or several that are done in turn.
+
+    Fields are never augmented: rotating one rotates its vectors too.
+    """
     schedule: Literal["constant", "cosine"] = "constant"
     """How the learning rate goes: it stays, or falls along half a cosine to nothing at the end of all epochs."""
 
