@@ -80,7 +80,7 @@ def train_cell(params: Params, root: Path, cell: str) -> None:
         "config": experiment.config_hash,
         "data": data.content_hash,
         "folds": table.content_hash,
-        "code": code_hash(experiment.architecture),
+        "code": code_hash(experiment),
     }
     for fold in range(FOLDS):
         out = build / "runs" / names.dataset / names.model / f"fold-{fold}"

@@ -56,6 +56,11 @@ def test_it_is_frozen():
         ("epochs: 20", "epochs: 2.5", "epochs input should be a valid integer"),
         ("step: 5", "step: 11", "datasets.mechanical.step must be 1 to 10 for shear; got 11"),
         ("normalise: pixel", "normalise: unit", "datasets.mechanical.normalise must be another one than unit"),
+        (
+            "channels: 1, normalise: unit",
+            "channels: 1, normalise: detrend",
+            "datasets.mnist.normalise must be another one than detrend",
+        ),
         ("load: shear", "load: twist", "load input should be 'uniaxial', 'shear', 'equibiaxial' or 'confined'"),
         ("architecture: cnn2", "architecture: cnn9", "models.cnn2.architecture must be one of"),
         ("kind: bundled", "kind: bundle", "sources.mnist"),

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from shearbench.data.config import DatasetEntry, FieldDataset, Sources
+from shearbench.data.config import DatasetEntry, FieldDataset, ImageDataset, Sources
 from shearbench.errors import InputError
 from shearbench.mechanics import displacements_of
 from shearbench.models import ARCHITECTURES
@@ -134,6 +134,8 @@ def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
             yield ("datasets", name, "step"), f"must be 1 to {last} for {dataset.load}; got {dataset.step}"
         if isinstance(dataset, FieldDataset) and dataset.normalise == "unit":
             yield ("datasets", name, "normalise"), "must be another one than unit, which scales 8-bit images"
+        if isinstance(dataset, ImageDataset) and dataset.normalise == "detrend":
+            yield ("datasets", name, "normalise"), "must be another one than detrend, which is for displacement fields"
     for name, cell in params.cells.items():
         if cell.dataset not in params.datasets:
             yield ("cells", name, "dataset"), f"must be one of datasets; got {cell.dataset!r}"

@@ -5,7 +5,9 @@ import pytest
 from sklearn.preprocessing import StandardScaler
 
 from shearbench.data import normalise
+from shearbench.data.config import SimulatedDataset
 from shearbench.errors import InputError
+from shearbench.mechanics import simulate
 
 
 @pytest.fixture
@@ -64,6 +66,30 @@ def test_a_pixel_that_hardly_varies_is_not_blown_up() -> None:
 def test_constant_inputs_become_zero(kind: str) -> None:
     inputs = np.full((5, 2, 28, 28), 7, np.uint8)
     np.testing.assert_array_equal(normalise.fit(kind, inputs).apply(inputs), np.zeros(inputs.shape))  # type: ignore[arg-type]
+
+
+def test_detrend_takes_the_homogeneous_field_away_and_divides_by_one_number(fields: np.ndarray) -> None:
+    trend = np.arange(2 * 28 * 28, dtype=np.float64).reshape(2, 28, 28) / 100
+    applied = normalise.fit("detrend", fields, homogeneous=trend).apply(fields).astype(np.float64)
+    left = fields.astype(np.float64) - trend
+    np.testing.assert_allclose(applied, left / np.sqrt((left**2).mean()), atol=2e-6)
+    assert np.sqrt((applied**2).mean()) == pytest.approx(1, abs=1e-6)
+
+
+def test_a_block_without_a_digit_is_nothing_after_detrending() -> None:
+    entry = SimulatedDataset(source="simulated", load="shear", step=5, normalise="detrend")
+    bitmaps = np.zeros((3, 28, 28), np.uint8)
+    bitmaps[1:, 8:20, 12:16] = 255
+    simulated = simulate(bitmaps, load="shear", displacements=[1.0]).displacement[:, 0].astype(np.float32)
+    applied = normalise.fit_entry(entry, simulated[1:]).apply(simulated)
+    assert np.abs(applied[0]).max() < 1e-5
+    assert np.abs(applied[1]).max() > 1
+
+
+def test_the_homogeneous_block_under_equal_stretch_is_the_affine_map() -> None:
+    centres = (np.arange(28) + 0.5) / 28 - 0.5
+    expected = np.stack([np.broadcast_to(centres, (28, 28)), np.broadcast_to(-centres[:, None], (28, 28))])
+    np.testing.assert_allclose(normalise.homogeneous_field("equibiaxial", 5), expected, atol=1e-9)
 
 
 @pytest.mark.parametrize("kind", ["none", "unit", "divide255", "channel", "pixel"])

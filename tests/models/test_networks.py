@@ -51,6 +51,33 @@ def test_resnet18_is_torchvisions_network() -> None:
     torch.testing.assert_close(network(inputs), reference(inputs))
 
 
+def test_the_momentum_of_resnet18_reaches_every_layer_and_changes_no_weight() -> None:
+    slow, default = _build("resnet18", width=0.25, momentum=0.01), _build("resnet18", width=0.25)
+    layers = [module for module in slow.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert {layer.momentum for layer in layers} == {0.01}
+    assert len(layers) == 20
+    torch.testing.assert_close(slow.state_dict(), default.state_dict(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("width", [0.01, 0.3, 1.0])
+def test_resnet18_with_group_normalisation_has_the_same_weights_and_no_running_averages(width: float) -> None:
+    grouped, default = _build("resnet18", width=width, norm="group"), _build("resnet18", width=width)
+    layers = [module for module in grouped.modules() if isinstance(module, nn.GroupNorm)]
+    assert {layer.num_groups for layer in layers} == {8}
+    assert len(layers) == 20
+    torch.testing.assert_close(dict(grouped.named_parameters()), dict(default.named_parameters()), rtol=0, atol=0)
+    assert not dict(grouped.named_buffers())
+    inputs = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(grouped.train()(inputs), grouped.eval()(inputs))
+
+
+def test_a_momentum_without_batch_normalisation_is_refused() -> None:
+    with pytest.raises(InputError, match="momentum is an option of norm: batch"):
+        _build("resnet18", norm="group", momentum=0.01)
+    with pytest.raises(InputError, match=r"(?s)options of resnet18.*norm: .*got 'layer'"):
+        _build("resnet18", norm="layer")
+
+
 def test_resnet18_starts_from_torchvisions_distribution() -> None:
     weights = _build("resnet18").get_parameter("layer2.0.conv1.weight")  # (128, 64, 3, 3)
     deviation = (2 / (128 * 9)) ** 0.5  # He et al. 2015: sqrt(2 / fan_out)

@@ -251,9 +251,19 @@ def test_a_fold_table_of_other_digits_is_refused(make_experiment: Make, data: Pa
         train_fold(task, _advance)
 
 
-def test_the_code_hash_is_that_of_the_architecture_trained() -> None:
-    assert code_hash("cnn2") == code_hash("cnn2")
-    assert code_hash("cnn2") != code_hash("cnn3")
+def test_the_code_hash_is_that_of_the_code_used(make_experiment: Make) -> None:
+    field = {"source": "simulated", "load": "shear", "step": 5}
+    same, other, pixel, detrended = (
+        code_hash(make_experiment(**changes))
+        for changes in (
+            {"architecture": "cnn2", "width": 0.5},
+            {"architecture": "cnn3"},
+            {"architecture": "cnn2", "entry": {**field, "normalise": "pixel"}},
+            {"architecture": "cnn2", "entry": {**field, "normalise": "detrend"}},
+        )
+    )
+    assert same == pixel == code_hash(make_experiment(architecture="cnn2"))
+    assert len({same, other, detrended}) == 3, "detrending runs the simulator"
 
 
 def test_a_probability_of_zero_is_a_large_loss_and_not_an_infinite_one() -> None:

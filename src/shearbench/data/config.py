@@ -7,7 +7,7 @@ from pydantic import Field
 from shearbench.strict import Strict
 
 Load = Literal["uniaxial", "shear", "equibiaxial", "confined"]
-Normalisation = Literal["none", "unit", "divide255", "channel", "pixel"]
+Normalisation = Literal["none", "unit", "divide255", "channel", "pixel", "detrend"]
 
 
 class BundledMnist(Strict):

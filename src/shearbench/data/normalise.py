@@ -1,4 +1,7 @@
-"""Normalisation, ``(x - mean) / scale``: fitted on training folds only, kept with a network's weights."""
+"""Normalisation, ``(x - mean) / scale``: fitted on training folds only, kept with a network's weights.
+
+``fit_entry`` is what training calls; ``fit`` is the same on arrays alone.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.data.config import Normalisation
+from shearbench.data.config import FieldDataset, ImageDataset, Load, Normalisation
 from shearbench.errors import InputError
 
 PIXEL_FLOOR = 0.05
@@ -32,14 +35,36 @@ class Normaliser:
         return (inputs.astype(np.float32) - self.mean) / self.scale
 
 
-def fit(kind: Normalisation, inputs: NDArray[Any]) -> Normaliser:
+def fit_entry(entry: ImageDataset | FieldDataset, inputs: NDArray[Any]) -> Normaliser:
+    """Fit the normalisation that a dataset entry asks for to its training inputs (n, channels, 28, 28)."""
+    if entry.normalise != "detrend":
+        return fit(entry.normalise, inputs)
+    assert isinstance(entry, FieldDataset), "params.py refuses images without their trend"
+    return fit("detrend", inputs, homogeneous=homogeneous_field(entry.load, entry.step))
+
+
+def homogeneous_field(load: Load, step: int) -> NDArray[np.float64]:
+    """Return the displacement (2, 28, 28) of the block without a digit at a step of a load, in pixels.
+
+    It is solved, not the affine map of the load: under shear the free sides bulge.
+    """
+    from shearbench.mechanics import displacements_of, simulate  # compiles: only for who needs it
+
+    blank = np.zeros((1, 28, 28), np.uint8)
+    solved = simulate(blank, load=load, displacements=[displacements_of(load)[step]])
+    field: NDArray[np.float64] = solved.displacement[0, 0]
+    return field
+
+
+def fit(kind: Normalisation, inputs: NDArray[Any], *, homogeneous: NDArray[np.float64] | None = None) -> Normaliser:
     """Fit a normaliser to training inputs (n, channels, 28, 28).
 
     ``none`` leaves values as they are. ``unit`` maps bytes to 0 .. 1. ``divide255`` divides anything by
     255, also fields, as a study did. ``channel`` makes each channel zero-mean with deviation 1. ``pixel``
     does so for each pixel of each channel, with no pixel scaled by less than ``PIXEL_FLOOR`` times the
-    largest deviation of its channel. Deviations are those of the population; what does not vary at all
-    keeps its scale.
+    largest deviation of its channel. ``detrend`` subtracts ``homogeneous`` (channels, 28, 28), the field of the
+    block without a digit, and divides everything by one number, the root mean square of what is left. Deviations
+    are those of the population; what does not vary at all keeps its scale.
 
     Raises:
         InputError: if ``unit`` is asked for inputs that are not bytes.
@@ -55,6 +80,10 @@ def fit(kind: Normalisation, inputs: NDArray[Any]) -> Normaliser:
     if kind in ("unit", "divide255"):
         return _normaliser(0.0, 255.0, shape)
     mean, variance = _moments(inputs)
+    if kind == "detrend":
+        assert homogeneous is not None, "see fit_entry"
+        left = np.sqrt((variance + (mean - homogeneous) ** 2).mean())
+        return _normaliser(homogeneous, left if left > 0 else 1.0, shape)
     if kind == "channel":
         centre = mean.mean(axis=(1, 2), keepdims=True)
         spread = np.sqrt((variance + (mean - centre) ** 2).mean(axis=(1, 2), keepdims=True))

@@ -60,7 +60,7 @@ def _study(params: Params, experiment: Experiment, root: Path) -> Study:
     present = Setting(experiment.recipe.learning_rate, experiment.recipe.batch, experiment.width)
     space = Space(**dict(params.models[experiment.model].search))
     dataset, folds = _data(experiment, root)
-    sees = [read_card(dataset)["hashes"]["train"], read_folds(folds).content_hash, code_hash(experiment.architecture)]
+    sees = [read_card(dataset)["hashes"]["train"], read_folds(folds).content_hash, code_hash(experiment)]
     identity = hash_of([experiment.config_hash, asdict(space), *sees])[:12]
     name = f"{experiment.dataset}-{experiment.model}"
     journal = root / "build" / "tuning" / f"{name}-{identity}.journal"

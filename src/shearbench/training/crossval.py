@@ -90,7 +90,7 @@ def hashes_of(experiment: Experiment, *, dataset: Path, folds: Path) -> dict[str
         "config": experiment.config_hash,
         "data": str(read_card(dataset)["hashes"]["train"]),
         "folds": read_folds(folds).content_hash,
-        "code": code_hash(experiment.architecture),
+        "code": code_hash(experiment),
     }
 
 

@@ -124,7 +124,7 @@ def assemble(experiment: Experiment, dataset: Dataset, rows: Selection, *, seed:
         InputError: if an option of the network or the normalisation does not suit.
     """
     hardware = experiment.hardware
-    normaliser = normalise.fit(experiment.entry.normalise, dataset.inputs[rows.train])
+    normaliser = normalise.fit_entry(experiment.entry, dataset.inputs[rows.train])
     network = build(
         experiment.architecture,
         channels=dataset.channels,
@@ -146,12 +146,13 @@ def assemble(experiment: Experiment, dataset: Dataset, rows: Selection, *, seed:
     )
 
 
-def code_hash(architecture: str) -> str:
+def code_hash(experiment: Experiment) -> str:
     """Return a hash of the code that decides a fold's numbers: ours by its source, torch by its version."""
-    package = Path(__file__).parent
-    architecture_file = ARCHITECTURES[architecture].rpartition(".")[2] + ".py"
+    package, network = Path(__file__).parent, ARCHITECTURES[experiment.architecture].rpartition(".")[2] + ".py"
     above = [seeds.__file__, models.__file__, folds.__file__, normalise.__file__]
-    files = [*sorted(package.glob("*.py")), *map(Path, above), Path(models.__file__).with_name(architecture_file)]
+    files = [*sorted(package.glob("*.py")), *map(Path, above), Path(models.__file__).with_name(network)]
+    if experiment.entry.normalise == "detrend":  # subtracts a field that is simulated
+        files += sorted(package.with_name("mechanics").glob("*.py"))
     digest = hashlib.sha256(torch.__version__.encode())
     for file in files:
         digest.update(hashlib.sha256(file.read_bytes()).digest())
