@@ -12,7 +12,7 @@ from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_
 
 from shearbench.data.dataset import CLASSES
 
-_LEAST = float(np.finfo(np.float32).tiny)
+LEAST_PROBABILITY = float(np.finfo(np.float32).tiny)
 """Stands for a probability that underflowed to 0, whose loss would be infinite."""
 
 
@@ -34,7 +34,7 @@ class Predictions:
     def losses(self) -> NDArray[np.float64]:
         """The cross-entropy of each sample, (n,)."""
         true = self.probabilities[np.arange(len(self.labels)), self.labels].astype(np.float64)
-        losses: NDArray[np.float64] = -np.log(np.clip(true, _LEAST, 1.0))
+        losses: NDArray[np.float64] = -np.log(np.clip(true, LEAST_PROBABILITY, 1.0))
         return losses
 
 
