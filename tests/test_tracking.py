@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from shearbench import tracking
+from shearbench.evaluation.contents import Content, Node
 from shearbench.params import Params, Tracking
 from shearbench.records import read_json, read_npz, write_json
+from shearbench.tracking import store
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of mlflow's and its libraries' own making
@@ -45,7 +47,7 @@ def client_of(root: Path) -> Any:
 
 def runs_of(root: Path) -> dict[str, Any]:
     client = client_of(root)
-    experiment = client.get_experiment_by_name(tracking.EXPERIMENT)
+    experiment = client.get_experiment_by_name(store.EXPERIMENT)
     latest_last = reversed(client.search_runs([experiment.experiment_id]))
     return {run.info.run_name: run for run in latest_last}
 
@@ -211,3 +213,23 @@ def test_pages_are_for_this_machine_only(tmp_path: Path) -> None:
     assert command[command.index("--allowed-hosts") + 1] == "127.0.0.1:5001,localhost:5001"
     assert command[command.index("--backend-store-uri") + 1] == f"sqlite:///{tmp_path}/mlruns/mlflow.db"
     assert "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false" in command
+
+
+def test_any_tree_of_runs_is_sent_once_and_superseded_by_the_next(tmp_path: Path, small_params: Params) -> None:
+    def study(digest: str) -> Node:
+        leaf = Content({"batch": 20}, {}, {"accuracy": 0.5}, [("loss", 1, 2.0), ("loss", 2, 1.0)], [])
+        children = [Node("study trial 0", f"{digest}0", leaf)]
+        return Node("study", digest, Content({}, {"kind": "study"}, {"best": 0.5}, [], []), children)
+
+    for digest in ("a", "a", "b"):
+        assert tracking.track_nodes(tmp_path, small_params, [study(digest)])
+    client = client_of(tmp_path)
+    experiment = client.get_experiment_by_name(store.EXPERIMENT)
+    every = client.search_runs([experiment.experiment_id])
+    assert sorted(run.info.run_name for run in every) == ["study", "study", "study trial 0", "study trial 0"]
+    latest = runs_of(tmp_path)
+    assert latest["study trial 0"].data.tags["mlflow.parentRunId"] == latest["study"].info.run_id
+    assert [each.value for each in client.get_metric_history(latest["study trial 0"].info.run_id, "loss")] == [2.0, 1.0]
+    superseded = [run for run in every if run.data.tags.get("shearbench.superseded")]
+    assert [run.data.tags["shearbench.record"] for run in superseded] == ["a"]
+    assert not tracking.track_nodes(tmp_path, with_uri(small_params, "off"), [study("c")])

@@ -51,7 +51,7 @@ def test_page_needs_nothing_beside_it(page: str) -> None:
     assert len(tags.images) == 12  # four pictures of each of three cells
     assert all(image["alt"] for image in tags.images)
     for reference in tags.references:
-        assert reference.startswith(("data:image/png;base64,", "#"))
+        assert reference.startswith(("data:image/png;base64,", "data:text/csv;base64,", "#"))
         assert not reference.startswith("#") or reference[1:] in tags.ids
     assert "http:" not in page
     assert "https:" not in page
@@ -61,7 +61,7 @@ def test_page_needs_nothing_beside_it(page: str) -> None:
 def test_page_shows_every_row_and_says_what_is_missing(page: str, finished: Path) -> None:
     for row in read_json(finished / "reports" / "comparison.json"):
         assert f"{100 * row['test_accuracy_mean']:.1f} ± {100 * row['test_accuracy_sd']:.1f}" in page
-    assert "the exploration of mnist; the exploration of mechanical" in page
+    assert "the exploration of mnist (<code>dvc repro explore@mnist</code>); the exploration of mechanical" in page
     assert "No Grad-CAM: no convolution" in page
 
 

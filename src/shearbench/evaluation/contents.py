@@ -23,6 +23,16 @@ class Content:
     files: Sequence[Path]
 
 
+@dataclass(frozen=True, eq=False)
+class Node:
+    """A run to be sent, with those nested beneath it. ``digest`` is the hash of its record: what was sent stays so."""
+
+    name: str
+    digest: str
+    content: Content
+    children: Sequence["Node"] = ()
+
+
 def _tags(record: Mapping[str, Any], stage: str) -> dict[str, str]:
     commit = record["provenance"]["commit"]
     hashes = {f"hash.{name}": value for name, value in record["hashes"].items()}

@@ -1,14 +1,17 @@
 """The report: one HTML file that needs nothing beside it.
 
-Template ``page.html``, style ``page.css``, sorting of tables ``page.js``; all go into the page, with every picture.
+Template ``page.html``, style ``page.css``; tables are sorted by the library in ``vendor/``. All go into the
+page, with every picture.
 """
 
+import re
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from shearbench.report.contents import Contents
-from shearbench.report.findings import chart, p_value, percent, points, sentences, verdicts
+from shearbench.report.findings import chart, percent, sentences
 
 _FOLDER = Path(__file__).parent
 
@@ -22,12 +25,16 @@ def render(contents: Contents) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=percent, points=points, p_value=p_value)
+    environment.filters.update(percent=percent, code=code)
     return environment.get_template("page.html").render(
         contents=contents,
         chart=chart(contents.rows),
         sentences=sentences(contents.rows, contents.pairs["rows"]),
-        verdicts=verdicts(contents.pairs["rows"]),
         style=(_FOLDER / "page.css").read_text(),
-        script=(_FOLDER / "page.js").read_text(),
+        script=(_FOLDER / "vendor" / "sortable.js").read_text(),
     )
+
+
+def code(text: str) -> Markup:
+    """Return escaped text with what stands between backticks set as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))

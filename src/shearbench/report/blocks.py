@@ -1,0 +1,130 @@
+"""What a section of the report is made of. A block is plain data; ``page.html`` knows how each kind looks.
+
+Texts are escaped; what stands between backticks is set as code.
+"""
+
+import base64
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from shearbench.errors import InputError
+
+
+@dataclass(frozen=True)
+class Prose:
+    """A paragraph."""
+
+    text: str
+    kind: ClassVar[str] = "prose"
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading within a section."""
+
+    text: str
+    kind: ClassVar[str] = "heading"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Names and what they are."""
+
+    pairs: Sequence[tuple[str, str]]
+    kind: ClassVar[str] = "facts"
+
+
+@dataclass(frozen=True)
+class Data:
+    """A small file that goes into the page, to be saved from there: its name and its content as a data URI."""
+
+    name: str
+    source: str
+
+    @classmethod
+    def of(cls, path: Path) -> "Data":
+        """Read a CSV or JSON file."""
+        kinds = {".csv": "text/csv", ".json": "application/json"}
+        encoded = base64.b64encode(path.read_bytes()).decode()
+        return cls(path.name, f"data:{kinds[path.suffix]};base64,{encoded}")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image in the page itself: a data URI, what it shows in words, its caption and the data behind it, if any."""
+
+    source: str
+    text: str
+    caption: str = ""
+    data: Sequence[Data] = ()
+
+    @classmethod
+    def of(cls, path: Path, text: str, caption: str = "", data: Iterable[Path] = ()) -> "Picture":
+        """Read a PNG file; ``data`` are the CSV or JSON files that it was drawn from.
+
+        Raises:
+            InputError: if the file is missing.
+        """
+        if not path.is_file():
+            raise InputError(f"{path} is missing, which the report shows; run `dvc repro`")
+        encoded = base64.b64encode(path.read_bytes()).decode()
+        return cls(f"data:image/png;base64,{encoded}", text, caption, [Data.of(each) for each in data])
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures beside one another where there is room; ``wide`` ones below one another."""
+
+    images: Sequence[Picture]
+    wide: bool = False
+    kind: ClassVar[str] = "pictures"
+
+
+@dataclass(frozen=True)
+class Column:
+    """The head of a column; ``help`` is shown when a reader points at it."""
+
+    title: str
+    numeric: bool = False
+    help: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table: what is printed, and the number it is sorted by, if that is another."""
+
+    text: str
+    value: float | None = None
+    strong: bool = False
+    help: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A sortable table; a row has a cell, or a plain text, for each column."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell | str]]
+    caption: str = ""
+    data: Sequence[Data] = ()
+    kind: ClassVar[str] = "table"
+
+    @property
+    def cells(self) -> list[list[Cell]]:
+        """Every row, with plain texts made cells."""
+        return [[Cell(each) if isinstance(each, str) else each for each in row] for row in self.rows]
+
+
+Block = Prose | Heading | Facts | Pictures | Table
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report: its anchor, its title, its blocks, and what is missing with the command that makes it."""
+
+    id: str
+    title: str
+    blocks: Sequence[Block]
+    missing: Sequence[str] = ()

@@ -1,0 +1,24 @@
+"""The sections of the report, in their order. A section is one file with one function ``read`` and one line here.
+
+``read(root, rows)`` reads what the pipeline left in files (``rows`` are those of ``reports/comparison.json``) and
+returns a :class:`Section`; where a file has not been made, the section says which command makes it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from shearbench.report.blocks import Section
+from shearbench.report.sections import attribution, classes, confusion, curves, datasets, differences
+
+Rows = Sequence[Mapping[str, Any]]
+Read = Callable[[Path, Rows], Section]
+
+SECTIONS: tuple[Read, ...] = (
+    differences.read,
+    datasets.read,
+    curves.read,
+    confusion.read,
+    classes.read,
+    attribution.read,
+)

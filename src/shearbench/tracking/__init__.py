@@ -1,0 +1,185 @@
+"""MLflow as a mirror: finished records are copied to it, and nothing is ever read back from it.
+
+The only package that imports mlflow, and only inside its functions: with ``uri="off"`` it is never loaded. With MLflow
+down a warning is printed, every number stays as it is, and :func:`track_all` sends later what is missing. A record
+that has been sent is not sent again: a run carries the hash of its record in the tag ``shearbench.record``.
+
+A cell is a parent run; its folds, with their exported networks, and its evaluation are nested beneath.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from shearbench.data import dataset as datasets
+from shearbench.evaluation.cell import FoldRun, read_runs
+from shearbench.evaluation.comparison import best_of_each_dataset
+from shearbench.evaluation.contents import Content, Node, cell_content, evaluation_content, fold_content
+from shearbench.records import RECORD, hash_of, is_finished, read_json, read_record, sha256_of
+from shearbench.tracking.networks import log_network, register_champion
+from shearbench.tracking.store import Store, attempt, default_uri, log, log_input, run_of, supersede
+
+OFF = "off"
+_EXAMPLE = 4  # rows; torch.export would fix the batch at 1 if it saw a batch of 1
+
+
+class CellNames(Protocol):
+    """The names of a cell, as in ``params.yaml``."""
+
+    @property
+    def dataset(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+
+
+class CrossValidation(Protocol):
+    """How many folds a cell has."""
+
+    @property
+    def folds(self) -> int: ...
+
+
+class Tracking(Protocol):
+    """Where to send: ``default``, ``off`` or the URI of an MLflow server."""
+
+    @property
+    def uri(self) -> str: ...
+
+
+class Plan(Protocol):
+    """The part of ``shearbench.params.Params`` that is read here; that module stands above this one."""
+
+    @property
+    def cells(self) -> Mapping[str, CellNames]: ...
+    @property
+    def cv(self) -> CrossValidation: ...
+    @property
+    def tracking(self) -> Tracking: ...
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """A cell whose folds are finished: where its files are, and its folds."""
+
+    root: Path
+    dataset: str
+    model: str
+    runs: Sequence[FoldRun]
+
+    @property
+    def name(self) -> str:
+        """What its run is called."""
+        return f"{self.dataset}-{self.model}"
+
+    @property
+    def evaluation(self) -> Path:
+        """The folder of its evaluation."""
+        return self.root / "build" / "evaluation" / self.dataset / self.model
+
+
+def track_all(root: Path, plan: Plan, *, cells: Sequence[str] | None = None) -> bool:
+    """Send MLflow what is finished and not there yet; return whether it has everything now.
+
+    Args:
+        root: the project's folder; the records are under ``build/``.
+        plan: cells, folds and where to send, from ``params.yaml``.
+        cells: names of cells to send; without them all are sent, and the best network of each dataset registered.
+
+    Raises:
+        InputError: if a record is damaged.
+    """
+    if plan.tracking.uri == OFF:
+        return False
+    names = plan.cells if cells is None else cells
+    found = [cell for name in names if (cell := _finished(root, plan.cells[name], plan.cv.folds))]
+    comparison = root / "reports" / "comparison.json"
+    rows = read_json(comparison) if cells is None and comparison.is_file() else []
+    return attempt(root, plan.tracking.uri, lambda store: _send(store, found, best_of_each_dataset(rows)))
+
+
+def track_nodes(root: Path, plan: Plan, nodes: Sequence[Node]) -> bool:
+    """Send MLflow runs of any kind with those nested beneath them, each once; return whether it has them all now.
+
+    An earlier run of the same name is marked as superseded.
+    """
+    if plan.tracking.uri == OFF:
+        return False
+    return attempt(root, plan.tracking.uri, lambda store: _send_nodes(store, nodes, None))
+
+
+def ui_command(root: Path, port: int) -> list[str]:
+    """Return the command that serves MLflow's pages of the default store, to this machine only."""
+    (root / "mlruns").mkdir(exist_ok=True)
+    return [
+        "env",
+        "MLFLOW_DISABLE_TELEMETRY=true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false",
+        *(sys.executable, "-m", "mlflow", "server"),
+        *("--backend-store-uri", default_uri(root)),
+        *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+        *("--allowed-hosts", f"127.0.0.1:{port},localhost:{port}"),
+    ]
+
+
+def _finished(root: Path, names: CellNames, folds: int) -> _Cell | None:
+    """Return a cell with its fold records, or None where a fold is missing."""
+    folder = root / "build" / "runs" / names.dataset / names.model
+    if not all(is_finished(folder / f"fold-{fold}") for fold in range(folds)):
+        return None
+    return _Cell(root, names.dataset, names.model, read_runs(folder, folds))
+
+
+def _send(store: Store, cells: Sequence[_Cell], best: Mapping[str, str]) -> None:
+    """Send cells and their evaluations, and register those that are the best of their dataset."""
+    for cell in cells:
+        run_id = _send_folds(store, cell)
+        if is_finished(cell.evaluation):
+            _send_evaluation(store, cell, run_id)
+        if best.get(cell.dataset) == cell.model:
+            register_champion(store, cell.runs, run_id)
+
+
+def _send_folds(store: Store, cell: _Cell) -> str:
+    """Send a cell and its folds; return the id of its run."""
+    digest = hash_of([run.digest for run in cell.runs])
+    with run_of(store, cell.name, digest, None) as (run_id, is_new):
+        if is_new:
+            supersede(store, cell.name, run_id)
+            log(store, run_id, cell_content(cell.runs))
+            log_input(store, run_id, cell.dataset, cell.runs[0].record["hashes"]["data"], "training")
+            data = datasets.load(cell.root / "build" / "datasets" / cell.dataset, "train")
+            example = data.inputs[:_EXAMPLE].astype(np.float32)
+            for run in cell.runs:
+                with run_of(store, f"{cell.name} fold {run.fold}", run.digest, run_id) as (child, _):
+                    log(store, child, fold_content(run))
+                    log_network(store, child, run, example)
+    return run_id
+
+
+def _send_evaluation(store: Store, cell: _Cell, parent: str) -> None:
+    """Send a cell's evaluation beneath its run, and its test scores to that run."""
+    record = read_record(cell.evaluation)
+    if record["fold_records"] != [run.digest for run in cell.runs]:
+        return  # of an earlier training: `evaluate` has yet to run
+    with run_of(store, f"{cell.name} evaluation", sha256_of(cell.evaluation / RECORD), parent) as (child, is_new):
+        if is_new:
+            content = evaluation_content(cell.evaluation, record)
+            log(store, child, content)
+            log_input(store, child, cell.dataset, record["hashes"]["test"], "test")
+            test = {name: value for name, value in content.metrics.items() if name.startswith("test_")}
+            log(store, parent, Content({}, {}, test, [], []))
+
+
+def _send_nodes(store: Store, nodes: Sequence[Node], parent: str | None) -> None:
+    """Send runs and all beneath them; a parent is whole only when its children are."""
+    for node in nodes:
+        with run_of(store, node.name, node.digest, parent) as (run_id, is_new):
+            if is_new:
+                if parent is None:
+                    supersede(store, node.name, run_id)
+                log(store, run_id, node.content)
+                _send_nodes(store, node.children, run_id)

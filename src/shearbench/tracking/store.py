@@ -1,0 +1,167 @@
+"""The MLflow store: opened once, its runs made once for each record, and what goes into a run."""
+
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from shearbench.evaluation.contents import Content
+
+EXPERIMENT = "shearbench"
+RECORD_TAG = "shearbench.record"
+PARENT_TAG = "mlflow.parentRunId"
+_MOST_METRICS = 1000  # the most that MLflow takes in one call
+_SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+_NOTE = """Each run `<dataset>-<model>` is one network on one dataset; beneath it are its folds and its evaluation.
+
+**To compare**: tick the runs `<dataset>-<model>` and press *Compare*. `cv_accuracy_mean` is over the held-out folds,
+`test_accuracy_mean` over the sealed test set, both as fractions. A run with the tag `shearbench.superseded` has been
+trained again since. The best network of each dataset, by cross-validation, is a registered model with the alias
+`champion`. This is a copy: the results themselves are the files under `build/` and `reports/`."""
+
+
+class TrackingFailed(RuntimeError):
+    """MLflow cannot take what it is sent; the message says why."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """An MLflow store that is there, and the id of our experiment in it."""
+
+    client: Any
+    experiment: str
+
+
+def attempt(root: Path, uri: str, send: Callable[[Store], object]) -> bool:
+    """Open the store and send; a store that cannot take it is a warning, as the results are on disk."""
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)  # before mlflow is imported, which reads some of them once
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    try:
+        send(_open(root, uri))
+    except (TrackingFailed, MlflowException, SQLAlchemyError, OSError) as error:
+        first_line = (str(error).splitlines() or [""])[0]
+        Console(stderr=True).print(
+            f"[yellow]MLflow did not take the results[/] ({type(error).__name__}: {first_line:.300}). They are on disk "
+            "and complete; `shearbench track` sends them later.",
+            soft_wrap=True,
+        )
+        return False
+    return True
+
+
+def default_uri(root: Path) -> str:
+    return f"sqlite:///{root.resolve() / 'mlruns' / 'mlflow.db'}"
+
+
+def _open(root: Path, uri: str) -> Store:
+    """Open the store, and make its database and our experiment where they are missing."""
+    import mlflow
+
+    if uri != "default":
+        mlflow.set_tracking_uri(uri)
+        return _with_experiment(None)
+    mlflow.set_tracking_uri(default_uri(root))
+    artifacts = (root.resolve() / "mlruns" / "artifacts").as_uri()
+    with _lock(root / "mlruns" / ".lock"):  # two processes that make one SQLite database at once both fail
+        return _with_experiment(artifacts)
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Hold the lock file ``path``, waiting for another process that has it."""
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _with_experiment(artifacts: str | None) -> Store:
+    from mlflow import MlflowClient
+
+    client = MlflowClient()
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found is None:
+        made = client.create_experiment(EXPERIMENT, artifacts, tags={"mlflow.note.content": _NOTE})
+        return Store(client, made)
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    if artifacts is not None and found.artifact_location != artifacts:
+        raise TrackingFailed(
+            f"mlruns/ was made for {found.artifact_location}, and MLflow cannot move; remove mlruns/mlflow.db first"
+        )
+    return Store(client, found.experiment_id)
+
+
+@contextmanager
+def run_of(store: Store, name: str, digest: str, parent: str | None) -> Iterator[tuple[str, bool]]:
+    """Yield (run id, whether it is new) for a record; a new run is finished when all of it has been sent.
+
+    A run that was left unfinished (MLflow stopped, the process died) is deleted and sent again.
+    """
+    wanted = f"tags.`{RECORD_TAG}` = '{digest}'"
+    wanted += f" and tags.`{PARENT_TAG}` = '{parent}'" if parent else ""
+    for run in store.client.search_runs([store.experiment], filter_string=wanted):
+        if run.info.status == "FINISHED":
+            yield run.info.run_id, False
+            return
+        _delete(store, run.info.run_id)
+    tags = {RECORD_TAG: digest, **({PARENT_TAG: parent} if parent else {})}
+    run_id = store.client.create_run(store.experiment, tags=tags, run_name=name).info.run_id
+    yield run_id, True
+    store.client.set_terminated(run_id)
+
+
+def _delete(store: Store, run_id: str) -> None:
+    """Delete a run and those nested beneath it."""
+    nested = store.client.search_runs([store.experiment], filter_string=f"tags.`{PARENT_TAG}` = '{run_id}'")
+    for each in (run_id, *(run.info.run_id for run in nested)):
+        store.client.delete_run(each)
+
+
+def supersede(store: Store, name: str, run_id: str) -> None:
+    """Mark the earlier runs of a cell, so that the latest can be told from them."""
+    wanted = f"attributes.run_name = '{name}' and attributes.run_id != '{run_id}'"
+    for run in store.client.search_runs([store.experiment], filter_string=wanted):
+        store.client.set_tag(run.info.run_id, "shearbench.superseded", "yes")
+
+
+def log(store: Store, run_id: str, content: Content) -> None:
+    from mlflow.entities import Metric, Param, RunTag
+
+    now = int(time.time() * 1000)
+    steps = [(name, value, 0) for name, value in content.metrics.items()]
+    steps += [(name, value, step) for name, step, value in content.curves]
+    metrics = [Metric(name, value, now, step) for name, value, step in steps]
+    params = [Param(name, str(value)) for name, value in content.params.items()]
+    tags = [RunTag(name, value) for name, value in content.tags.items()]
+    store.client.log_batch(run_id, metrics[:_MOST_METRICS], params, tags)
+    for start in range(_MOST_METRICS, len(metrics), _MOST_METRICS):
+        store.client.log_batch(run_id, metrics[start : start + _MOST_METRICS])
+    for file in content.files:
+        store.client.log_artifact(run_id, str(file), "figures" if file.suffix == ".png" else None)
+
+
+def log_input(store: Store, run_id: str, name: str, content_hash: str, context: str) -> None:
+    """Name the data that a run used by its content hash; MLflow's own digest samples rows and misses changes."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    source = f'{{"path": "build/datasets/{name}"}}'
+    used = Dataset(name, content_hash[:36], "local", source)  # 36: the longest digest MLflow takes
+    store.client.log_inputs(run_id, [DatasetInput(used, [InputTag("mlflow.data.context", context)])])
