@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import yaml
 
-from shearbench.data.dataset import Dataset, Digits, load, write_dataset, write_digits
+from shearbench.data.dataset import Dataset, Digits, load, read_digits, write_dataset, write_digits
 from shearbench.data.folds import FoldTable, read_folds, write_folds
 from shearbench.evaluation.cell import read_runs
+from shearbench.evaluation.choice import one_of_each_class
 from shearbench.evaluation.evaluation import Evaluation
-from shearbench.evaluation.inference import FoldTask, infer, one_of_each_class
+from shearbench.evaluation.inference import FoldTask, infer
 from shearbench.evaluation.output import write_evaluation, write_plots
 from shearbench.params import Params
 from shearbench.params import load as load_params
@@ -23,6 +24,7 @@ FOLDS = 2
 CELLS = {"mnist-mlp": "mlp", "mnist-cnn2": "cnn2", "mechanical-mlp": "mlp"}
 RECIPE = {"epochs": 2, "batch": 20, "learning_rate": 1e-2, "weight_decay": 0.0}
 IMAGES = {"source": "mnist", "channels": 1, "normalise": "unit"}
+EVALUATE = {"digits": 10, "noise": {"levels": [1, 4], "raw": [0.3], "draws": 2}, "explained": 1, "embedded": 40}
 FIELDS = {"source": "simulated", "load": "shear", "step": 5, "normalise": "pixel"}
 
 
@@ -46,6 +48,7 @@ def document() -> dict[str, Any]:
         "models": models,
         "cells": {cell: {"dataset": cell.split("-")[0], "model": model} for cell, model in CELLS.items()},
         "cv": {**own["cv"], "folds": FOLDS, "inner_fraction": 0.2},
+        "evaluate": EVALUATE,
         "execution": {**own["execution"], "workers": 1, "device": "cpu", "precision": "fp32"},
         "tracking": {"uri": "default"},
     }
@@ -95,8 +98,10 @@ def evaluate_cell(params: Params, root: Path, cell: str) -> None:
     data = build / "datasets" / names.dataset
     test = load(data, "test")
     explained = one_of_each_class(test.ids, test.labels)
-    results = [infer(FoldTask(run.folder, data, explained, "cpu"), lambda _: None) for run in runs]
-    evaluation = Evaluation(runs, load(data, "train"), test, explained, results)
+    tasks = [FoldTask(run.folder, data, explained, "cpu", params.evaluate) for run in runs]
+    results = [infer(task, lambda _: None) for task in tasks]
+    digits = read_digits(build / "digits", "test")
+    evaluation = Evaluation(runs, load(data, "train"), test, digits, explained, results)
     write_evaluation(build / "evaluation" / names.dataset / names.model, evaluation)
     write_plots(build / "plots" / names.dataset / names.model, evaluation)
 

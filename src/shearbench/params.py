@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 
 from shearbench.data.config import DatasetEntry, FieldDataset, ImageDataset, Sources
 from shearbench.errors import InputError
+from shearbench.evaluation.settings import Evaluate
 from shearbench.mechanics import displacements_of
 from shearbench.models import ARCHITECTURES
 from shearbench.strict import Strict
@@ -88,6 +89,7 @@ class Params(Strict):
     models: dict[Name, Model]
     cells: dict[CellName, Cell]
     cv: CrossValidation
+    evaluate: Evaluate
     compare: Compare
     execution: Execution
     tuning: Tuning

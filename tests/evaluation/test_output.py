@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shearbench.evaluation.inference import one_of_each_class
 from shearbench.params import Params
 from shearbench.records import read_json, read_npz, read_record
 from shearbench.stages import evaluate
@@ -62,10 +61,6 @@ def test_same_digits_are_explained_on_every_dataset(finished_once: Path) -> None
     assert image["maps"].shape == (2, 10, 28, 28)
     assert field["seen"].shape == (2, 10, 2, 28, 28)
     assert 0 <= image["maps"].min() <= image["maps"].max() <= 1
-
-
-def test_lowest_id_of_each_class() -> None:
-    assert one_of_each_class(np.array([9, 4, 7, 5]), np.array([1, 0, 0, 1])) == (1, 3)
 
 
 def test_dvc_plots_hold_every_epoch_and_every_reading(finished_once: Path) -> None:

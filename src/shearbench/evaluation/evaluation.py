@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.data.dataset import Dataset
+from shearbench.data.dataset import Dataset, Digits
 from shearbench.evaluation.cell import FoldRun
 from shearbench.evaluation.inference import FoldResult
 from shearbench.evaluation.scores import Predictions, Scores, score
@@ -16,11 +16,15 @@ from shearbench.evaluation.scores import Predictions, Scores, score
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The folds of a cell, its data, the rows of the test set that were explained, and each network's answers."""
+    """The folds of a cell, its data, the rows of the test set that were explained, and each network's answers.
+
+    ``digits`` are the images that the test set was made of, row by row.
+    """
 
     runs: Sequence[FoldRun]
     train: Dataset
     test: Dataset
+    digits: Digits
     explained: tuple[int, ...]
     results: Sequence[FoldResult]
 
@@ -32,7 +36,7 @@ class Evaluation:
     @property
     def is_field(self) -> bool:
         """Whether the inputs are displacement fields (u_x, u_y), and not images."""
-        return bool(self.runs[0].record["config"]["entry"]["source"] != "mnist")
+        return "load" in self.runs[0].record["config"]["entry"]
 
     @cached_property
     def out_of_fold(self) -> list[Predictions]:

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from shearbench.data import dataset
 from shearbench.evaluation.probes import PROBES
+from shearbench.evaluation.settings import Evaluate
 from shearbench.evaluation.subject import Answer, Subject
 from shearbench.training.hardware import resolve, settle
-from shearbench.training.weights import load_network, predict
+from shearbench.training.weights import load_network
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class FoldTask:
     dataset: Path
     explained: tuple[int, ...]
     device: Literal["auto", "cpu", "cuda"]
+    settings: Evaluate
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,15 +51,8 @@ def infer(task: FoldTask, advance: Callable[[int], None]) -> FoldResult:
     settle(hardware)
     test = dataset.load(task.dataset, "test")
     network, normaliser, record = load_network(task.run)
-    subject = Subject(network, normaliser, record, test, task.dataset, task.explained, hardware)
+    subject = Subject(network, normaliser, record, test, task.dataset, task.explained, hardware, task.settings)
     answers = {name: probe(subject) for name, probe in PROBES.items()}
-    probabilities = predict(network, test.inputs, normaliser=normaliser, device=hardware.device)
+    probabilities = subject.read(test.inputs)
     advance(1)
     return FoldResult(probabilities, answers)
-
-
-def one_of_each_class(ids: NDArray[np.int64], labels: NDArray[np.int64]) -> tuple[int, ...]:
-    """Return the row of the lowest id of each class, so that every dataset shows the same digits."""
-    by_id = np.argsort(ids)
-    _, first = np.unique(labels[by_id], return_index=True)
-    return tuple(int(row) for row in by_id[first])

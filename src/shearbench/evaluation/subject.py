@@ -1,11 +1,13 @@
 """What a probe is given and gives back: a fold's network with the sealed test set; arrays, and facts for the record."""
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -13,7 +15,11 @@ from torch import Tensor, nn
 from shearbench.data import dataset
 from shearbench.data.dataset import Dataset
 from shearbench.data.normalise import Normaliser
+from shearbench.evaluation.choice import Rows, first_of_each_class, interleaved, share_of_fold
+from shearbench.evaluation.settings import Evaluate
+from shearbench.seeds import generator_for
 from shearbench.training.hardware import Hardware
+from shearbench.training.weights import predict
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +37,42 @@ class Subject:
     folder: Path
     explained: tuple[int, ...]
     hardware: Hardware
+    settings: Evaluate
+
+    @property
+    def fold(self) -> int:
+        """The fold that this network has not seen."""
+        return int(self.record["fold"])
+
+    @property
+    def entry(self) -> Mapping[str, Any]:
+        """The dataset's entry in ``params.yaml``."""
+        entry: Mapping[str, Any] = self.record["config"]["entry"]
+        return entry
+
+    @property
+    def is_field(self) -> bool:
+        """Whether the inputs are displacement fields (u_x, u_y), and not images."""
+        return "load" in self.entry
+
+    @property
+    def share(self) -> Rows:
+        """The rows of the test set that this fold reads where not all networks can read all: ``settings.digits``."""
+        return share_of_fold(self._order, self.fold, self.settings.digits)
+
+    @property
+    def embedded(self) -> Rows:
+        """The rows of the test set whose activations are embedded, the same for every network."""
+        return self._order[: self.settings.embedded]
+
+    @property
+    def measured(self) -> Rows:
+        """The rows of the test set whose maps are measured, the same for every network."""
+        return first_of_each_class(self.test.ids, self.test.labels, self.settings.explained)
+
+    @property
+    def _order(self) -> Rows:
+        return interleaved(self.test.ids, self.test.labels, generator_for(self.record["seed"], "evaluate", "digits"))
 
     @cached_property
     def train(self) -> Dataset:
@@ -40,6 +82,15 @@ class Subject:
     def seen(self, inputs: NDArray[Any]) -> Tensor:
         """Return inputs (n, channels, 28, 28) as the network sees them: normalised, float32."""
         return torch.from_numpy(self.normaliser.apply(inputs))
+
+    def read(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
+        """Return probabilities (n, 10) of inputs (n, channels, 28, 28) that are not normalised."""
+        return predict(self._reader, inputs, normaliser=self.normaliser, device=self.hardware.device)
+
+    @cached_property
+    def _reader(self) -> nn.Module:
+        """A copy for predictions alone, which move it to the device: ``network`` stays where it is."""
+        return copy.deepcopy(self.network)
 
 
 @dataclass(frozen=True, eq=False)

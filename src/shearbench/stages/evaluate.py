@@ -1,8 +1,8 @@
 """Stage ``evaluate <cell>``: the first to open the sealed test set of a dataset.
 
-Reads ``build/runs/<dataset>/<model>/``, ``build/datasets/<dataset>/`` and ``build/folds.npz``; writes
-``build/evaluation/<dataset>/<model>/`` and, for ``dvc plots``, ``build/plots/<dataset>/<model>/``. Nothing trains
-again.
+Reads ``build/runs/<dataset>/<model>/``, ``build/datasets/<dataset>/``, ``build/digits/`` and ``build/folds.npz``;
+writes ``build/evaluation/<dataset>/<model>/`` and, for ``dvc plots``, ``build/plots/<dataset>/<model>/``. Nothing
+trains again.
 """
 
 from pathlib import Path
@@ -10,8 +10,9 @@ from pathlib import Path
 from shearbench.data import dataset
 from shearbench.data.folds import read_folds
 from shearbench.evaluation.cell import check_data, read_runs
+from shearbench.evaluation.choice import one_of_each_class
 from shearbench.evaluation.evaluation import Evaluation
-from shearbench.evaluation.inference import FoldTask, infer, one_of_each_class
+from shearbench.evaluation.inference import FoldTask, infer
 from shearbench.evaluation.output import write_evaluation, write_plots
 from shearbench.execution import run_tasks
 from shearbench.params import Params
@@ -32,11 +33,12 @@ def main(params: Params, root: Path, cell_name: str) -> None:
     explained = one_of_each_class(test.ids, test.labels)
     results = run_tasks(
         infer,
-        [FoldTask(run.folder, data, explained, params.execution.device) for run in runs],
+        [FoldTask(run.folder, data, explained, params.execution.device, params.evaluate) for run in runs],
         workers=params.execution.workers,
         label=f"evaluate {cell_name}",
         name=lambda task: task.run.name,
     )
-    evaluation = Evaluation(runs, dataset.load(data, "train"), test, explained, results)
+    digits = dataset.read_digits(build / "digits", "test")
+    evaluation = Evaluation(runs, dataset.load(data, "train"), test, digits, explained, results)
     write_evaluation(build / "evaluation" / cell.dataset / cell.model, evaluation)
     write_plots(build / "plots" / cell.dataset / cell.model, evaluation)

@@ -1,0 +1,42 @@
+"""Which test digits are asked about where asking about all would cost too much.
+
+Every choice follows from labels, ids and a generator alone, so it is the same digits for every network and dataset.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.int64]
+
+
+def one_of_each_class(ids: NDArray[np.int64], labels: NDArray[np.int64]) -> tuple[int, ...]:
+    """Return the row of the lowest id of each class, so that every dataset shows the same digits."""
+    by_id = np.argsort(ids)
+    _, first = np.unique(labels[by_id], return_index=True)
+    return tuple(int(row) for row in by_id[first])
+
+
+def first_of_each_class(ids: NDArray[np.int64], labels: NDArray[np.int64], count: int) -> Rows:
+    """Return the rows of the ``count`` lowest ids of each class (fewer where it has fewer), class by class."""
+    by_id = np.argsort(ids)
+    return np.concatenate([by_id[labels[by_id] == label][:count] for label in np.unique(labels)])
+
+
+def interleaved(ids: NDArray[np.int64], labels: NDArray[np.int64], generator: np.random.Generator) -> Rows:
+    """Return all rows in a drawn order in which the classes take turns, so that every stretch is nearly balanced."""
+    drawn = generator.permutation(np.argsort(ids))
+    turn = np.empty(len(drawn), np.int64)
+    for label in np.unique(labels):
+        of_class = labels[drawn] == label
+        turn[of_class] = np.arange(of_class.sum())
+    return drawn[np.lexsort((labels[drawn], turn))]
+
+
+def share_of_fold(order: Rows, fold: int, count: int) -> Rows:
+    """Return the ``count`` rows that a fold's network reads: each fold takes the next ones, round and round.
+
+    Where ``count`` is not below the number of rows, every fold reads all of them.
+    """
+    if count >= len(order):
+        return order
+    return order[(fold * count + np.arange(count)) % len(order)]
