@@ -36,7 +36,7 @@ from shearbench.execution import Advance, run_tasks, worker_count
 from shearbench.models import build
 from shearbench.records import provenance
 from shearbench.torchvision_ops import torchvision
-from shearbench.training.crossval import FoldTask, cross_validate, hashes_of
+from shearbench.training.crossval import FoldTask, cross_validate, fold_task
 from shearbench.training.experiment import Experiment, assemble, select
 from shearbench.training.hardware import resolve
 from shearbench.training.recipe import Recipe
@@ -151,7 +151,7 @@ def start_up(data: Path) -> float:
     """Return the start-up of a fold of resnet18, which imports most: median of three fresh processes."""
     experiment = experiment_for("resnet18", epochs=1, precision="auto")
     dataset, folds = data / "mnist", data / "folds.npz"
-    task = FoldTask(experiment, 0, dataset, folds, data, hashes_of(experiment, dataset=dataset, folds=folds))
+    task = fold_task(experiment, 0, dataset=dataset, folds=folds, out=data)
     tries = [run_tasks(time_to_first_step, [(task, time.time())], workers=1, label="start-up") for _ in range(3)]
     return statistics.median(seconds for (seconds,) in tries)
 
@@ -185,7 +185,7 @@ def write_data(mnist: Path | None, digits: int | None, data: Path) -> Dataset:
     dataset = Dataset("mnist", ids, np.ascontiguousarray(images[:, None]), labels.astype(np.int64))
     write_dataset(data / "mnist", {"train": dataset, "test": replace(dataset, ids=ids + len(ids))}, {})
     folds = make_folds(images, dataset.labels, folds=FOLDS, seed=42)
-    write_folds(data / "folds.npz", FoldTable(ids, folds))
+    write_folds(data / "folds.npz", FoldTable(ids, folds[np.newaxis]))
     return dataset
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import yaml
 
 from shearbench.data.dataset import Dataset, Digits, load, read_digits, write_dataset, write_digits
-from shearbench.data.folds import FoldTable, read_folds, write_folds
+from shearbench.data.folds import FoldTable, write_folds
 from shearbench.evaluation.cell import read_runs
 from shearbench.evaluation.choice import one_of_each_class
 from shearbench.evaluation.evaluation import Evaluation
@@ -16,9 +16,7 @@ from shearbench.evaluation.output import write_evaluation, write_plots
 from shearbench.params import Params
 from shearbench.params import load as load_params
 from shearbench.stages import compare, train
-from shearbench.training.crossval import FoldTask as TrainingTask
-from shearbench.training.crossval import train_fold
-from shearbench.training.experiment import code_hash
+from shearbench.training.crossval import fold_task, train_fold
 
 FOLDS = 2
 CELLS = {"mnist-mlp": "mlp", "mnist-cnn2": "cnn2", "mechanical-mlp": "mlp"}
@@ -28,7 +26,7 @@ EVALUATE = {"digits": 10, "noise": {"levels": [1, 4], "raw": [0.3], "draws": 2},
 FIELDS = {"source": "simulated", "load": "shear", "step": 5, "normalise": "pixel"}
 
 
-def document() -> dict[str, Any]:
+def document(repeats: int = 1) -> dict[str, Any]:
     """The project's own parameters, with networks, cells and folds that take a second."""
     own: dict[str, Any] = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())
     models = {
@@ -47,14 +45,14 @@ def document() -> dict[str, Any]:
         "datasets": {"mnist": IMAGES, "mechanical": FIELDS},
         "models": models,
         "cells": {cell: {"dataset": cell.split("-")[0], "model": model} for cell, model in CELLS.items()},
-        "cv": {**own["cv"], "folds": FOLDS, "inner_fraction": 0.2},
+        "cv": {**own["cv"], "folds": FOLDS, "repeats": repeats, "inner_fraction": 0.2},
         "evaluate": EVALUATE,
         "execution": {**own["execution"], "workers": 1, "device": "cpu", "precision": "fp32"},
         "tracking": {"uri": "default"},
     }
 
 
-def _write_data(root: Path) -> None:
+def _write_data(root: Path, repeats: int) -> None:
     """Sixty training and twenty test digits: class k is a bright bar at row 2k, so that a network can learn it."""
     rng = np.random.default_rng(0)
     ids = np.arange(80)
@@ -70,31 +68,24 @@ def _write_data(root: Path) -> None:
         write_dataset(root / "build" / "datasets" / name, splits, {"entry": entry})
     for split, rows in (("train", slice(60)), ("test", slice(60, 80))):
         write_digits(root / "build" / "digits", split, Digits(split, ids[rows], images[rows, 0], labels[rows]))
-    write_folds(root / "build" / "folds.npz", FoldTable(ids[:60], ids[:60] // 10 % FOLDS))
+    folds = np.stack([np.roll(ids[:60] // 10 % FOLDS, repeat) for repeat in range(repeats)])
+    write_folds(root / "build" / "folds.npz", FoldTable(ids[:60], folds))
 
 
 def train_cell(params: Params, root: Path, cell: str) -> None:
     """Train a cell in this process: the worker processes have their own tests."""
     build, names = root / "build", params.cells[cell]
     experiment = train.experiment_of(params, dataset=names.dataset, model=names.model)
-    data = load(build / "datasets" / names.dataset, "train")
-    table = read_folds(build / "folds.npz")
-    hashes = {
-        "config": experiment.config_hash,
-        "data": data.content_hash,
-        "folds": table.content_hash,
-        "code": code_hash(experiment),
-    }
-    for fold in range(FOLDS):
+    for fold in range(params.cv.networks):
         out = build / "runs" / names.dataset / names.model / f"fold-{fold}"
-        task = TrainingTask(experiment, fold, build / "datasets" / names.dataset, build / "folds.npz", out, hashes)
-        train_fold(task, lambda _: None)
+        data, folds = build / "datasets" / names.dataset, build / "folds.npz"
+        train_fold(fold_task(experiment, fold, dataset=data, folds=folds, out=out), lambda _: None)
 
 
 def evaluate_cell(params: Params, root: Path, cell: str) -> None:
     """Evaluate a cell in this process."""
     build, names = root / "build", params.cells[cell]
-    runs = read_runs(build / "runs" / names.dataset / names.model, FOLDS)
+    runs = read_runs(build / "runs" / names.dataset / names.model, params.cv.networks)
     data = build / "datasets" / names.dataset
     test = load(data, "test")
     explained = one_of_each_class(test.ids, test.labels)
@@ -106,11 +97,11 @@ def evaluate_cell(params: Params, root: Path, cell: str) -> None:
     write_plots(build / "plots" / names.dataset / names.model, evaluation)
 
 
-def make(root: Path) -> None:
+def make(root: Path, repeats: int = 1) -> None:
     """Make the project in ``root``."""
-    (root / "params.yaml").write_text(yaml.safe_dump(document(), sort_keys=False))
+    (root / "params.yaml").write_text(yaml.safe_dump(document(repeats), sort_keys=False))
     params = load_params(root / "params.yaml")
-    _write_data(root)
+    _write_data(root, repeats)
     for cell in CELLS:
         train_cell(params, root, cell)
         evaluate_cell(params, root, cell)

@@ -48,6 +48,7 @@ def test_it_is_frozen():
         ("seed: 42", "seed: 42\nseed: 43", "seed is given twice"),
         ("folds: 5", "folds: 1", "cv.folds input should be greater than or equal to 2; got 1"),
         ("folds: 5, ", "", "cv.folds is missing"),
+        ("repeats: 1", "repeats: 0", "cv.repeats input should be greater than or equal to 1; got 0"),
         ("batch: 100", "batch: 1", "batch input should be greater than or equal to 2; got 1"),
         ("learning_rate: 1.0e-3", "learning_rate: 0.0", "learning_rate input should be greater than 0"),
         ("learning_rate: 1.0e-3", "learning_rate: .nan", "learning_rate input should be a finite number"),

@@ -50,10 +50,17 @@ class Cell(Strict):
 
 
 class CrossValidation(Strict):
-    """Stratified folds, and the share of the training folds that early stopping and tuning hold out."""
+    """Stratified folds, how often the digits are dealt to them, and the share of the training folds that early stopping
+    and tuning hold out."""
 
     folds: Annotated[int, Field(ge=2)]
+    repeats: Annotated[int, Field(ge=1)]
     inner_fraction: Annotated[float, Field(gt=0, lt=0.5)]
+
+    @property
+    def networks(self) -> int:
+        """How many networks of a cell are trained: one for each fold of each repeat."""
+        return self.folds * self.repeats
 
 
 class Compare(Strict):

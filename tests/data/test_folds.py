@@ -14,10 +14,12 @@ from shearbench.data.folds import (
     first_occurrences,
     inner_split,
     make_folds,
+    make_repeats,
     read_folds,
     write_folds,
 )
 from shearbench.errors import InputError
+from shearbench.records import hash_arrays
 from shearbench.seeds import seed_for
 
 
@@ -71,10 +73,10 @@ def test_more_folds_than_the_smallest_class_names_both() -> None:
 
 def test_a_split_of_the_table_is_disjoint_and_complete(tmp_path: Path) -> None:
     labels = np.arange(60) % 10
-    table = FoldTable(np.arange(60), make_folds(distinct(60), labels, folds=3, seed=0))
+    table = FoldTable(np.arange(60), make_folds(distinct(60), labels, folds=3, seed=0)[None])
     write_folds(tmp_path / "folds.npz", table)
     back = read_folds(tmp_path / "folds.npz")
-    assert (back.count, back.content_hash) == (3, table.content_hash)
+    assert (back.count, back.repeats, back.hash_of(1)) == (3, 1, table.hash_of(1))
     held_out = [back.split(fold)[1] for fold in range(3)]
     assert sorted(np.concatenate(held_out).tolist()) == list(range(60))
     for fold in range(3):
@@ -82,10 +84,40 @@ def test_a_split_of_the_table_is_disjoint_and_complete(tmp_path: Path) -> None:
         assert sorted([*train, *validation]) == list(range(60))
 
 
+def test_repeats_deal_anew_and_leave_the_first_as_it_was() -> None:
+    labels = np.arange(200) % 10
+    repeats = make_repeats(distinct(200), labels, folds=4, seeds=[42, 7, 8])
+    np.testing.assert_array_equal(repeats[0], make_folds(distinct(200), labels, folds=4, seed=42))
+    assert 0.15 < (repeats[1] == repeats[2]).mean() < 0.35  # a quarter meets by chance
+    for row in repeats:
+        assert set(Counter(zip(row.tolist(), labels.tolist(), strict=True)).values()) == {5}
+
+
+def test_folds_are_numbered_through_the_repeats() -> None:
+    folds = make_repeats(distinct(60), np.arange(60) % 10, folds=3, seeds=[0, 1])
+    table = FoldTable(np.arange(60), folds)
+    assert (table.count, table.repeats, list(table.numbers)) == (3, 2, list(range(6)))
+    for number in table.numbers:
+        train, held_out = table.split(number)
+        assert sorted([*train, *held_out]) == list(range(60))
+        np.testing.assert_array_equal(folds[number // 3][held_out], np.full(20, number % 3))
+    alone = FoldTable(np.arange(60), folds[:1])
+    assert [table.hash_of(number) == alone.hash_of(0) for number in table.numbers] == [True] * 3 + [False] * 3
+
+
+def test_a_flat_table_is_one_repeat_with_the_hash_it_always_had(tmp_path: Path) -> None:
+    ids, folds = np.arange(60), np.arange(60) % 3
+    np.savez(tmp_path / "folds.npz", ids=ids, folds=folds)
+    table = read_folds(tmp_path / "folds.npz")
+    assert (table.repeats, table.hash_of(2)) == (1, hash_arrays(ids, folds))
+
+
 @pytest.mark.parametrize(
     ("ids", "folds", "rule"),
     [
-        (np.arange(4), np.array([0, 0, 2, 2]), r"numbered 0, 1, ..., got \[0, 2\]"),
+        (np.arange(4), np.array([[0, 1, 0, 1], [0, 1, 2, 0]]), r"in every repeat, got \[0, 1\]"),
+        (np.arange(4), np.zeros((0, 4), np.int64), "must have a repeat"),
+        (np.arange(4), np.array([0, 0, 2, 2]), r"numbered 0, 1, ... in every repeat, got \[0, 2\]"),
         (np.arange(4), np.zeros(4, np.int64), r"got \[0\]"),
         (np.zeros(4, np.int64), np.array([0, 1, 0, 1]), "each id once"),
         (np.arange(3), np.array([0, 1, 0, 1]), "int64"),
@@ -94,7 +126,7 @@ def test_a_split_of_the_table_is_disjoint_and_complete(tmp_path: Path) -> None:
 )
 def test_a_wrong_table_is_refused(ids: np.ndarray, folds: np.ndarray, rule: str) -> None:
     with pytest.raises(InputError, match=rule):
-        FoldTable(ids, folds)
+        FoldTable(ids, np.atleast_2d(folds))
 
 
 def test_a_file_that_is_no_table_is_named(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def scores() -> dict[str, list[Scores]]:
 
 def test_metrics_name_their_n_and_their_interval(scores: dict[str, list[Scores]]) -> None:
     kept = [{"train_accuracy": 1.0, "train_loss": 0.1}, {"train_accuracy": 0.5, "train_loss": 0.3}]
-    metrics = tables.metrics(scores, kept)
+    metrics = tables.metrics(scores, kept, repeats=1)
     cv, test = metrics["out_of_fold"], metrics["test"]
     assert (cv["n"], test["n"], cv["folds"]) == (20, 20, 2)
     assert cv["accuracy_mean"] == pytest.approx(0.95)
@@ -48,12 +48,20 @@ def test_fold_metrics_have_a_row_for_each_fold_and_split(scores: dict[str, list[
 
 
 def test_per_class_counts_each_digit_once(scores: dict[str, list[Scores]]) -> None:
-    table = tables.per_class(scores).set_index(["split", "class"])
+    table = tables.per_class(scores, repeats=1).set_index(["split", "class"])
     assert table["n"].tolist() == [2] * 20
     zero = table.loc[("out_of_fold", 0)]
     assert (zero["recall"], zero["precision"]) == (0.5, 0.5)  # 0 and 1; never predicted, so 0, and 1
     assert zero["recall_sd"] == pytest.approx(1 / np.sqrt(2))
     assert (zero["recall_low"], zero["recall_high"]) == wilson(0.5, 2)
+
+
+def test_with_two_repeats_a_digit_is_read_twice_and_counts_once(scores: dict[str, list[Scores]]) -> None:
+    """The two networks out of fold are then one fold each of two repeats of the same ten digits."""
+    metrics = tables.metrics(scores, [{"train_accuracy": 1.0, "train_loss": 0.1}] * 2, repeats=2)
+    assert (metrics["out_of_fold"]["n"], metrics["test"]["n"]) == (10, 20)
+    assert (metrics["out_of_fold"]["accuracy_low"], metrics["out_of_fold"]["accuracy_high"]) == wilson(0.95, 10)
+    assert tables.per_class(scores, repeats=2)["n"].tolist() == [1] * 10 + [2] * 10
 
 
 def test_confusion_sums_over_folds(scores: dict[str, list[Scores]]) -> None:

@@ -13,7 +13,7 @@ def row(dataset: str, model: str, cv: float, test: tuple[float, float, float]) -
         "test_accuracy_mean": mean,
         "test_accuracy_high": high,
     }
-    return {"dataset": dataset, "model": model, **accuracies, "folds": 5, "n_test": 1000}
+    return {"dataset": dataset, "model": model, **accuracies, "folds": 5, "repeats": 1, "n_test": 1000}
 
 
 A = row("mnist", "a", 0.97, (0.950, 0.960, 0.970))

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from shearbench.data.dataset import read_digits
-from shearbench.data.folds import read_folds
+from shearbench.data.folds import make_folds, read_folds
 from shearbench.data.idx import read_images, read_labels
 from shearbench.errors import InputError
 from shearbench.params import Params
+from shearbench.seeds import seed_for
 from shearbench.stages import prepare
 
 
@@ -29,7 +30,22 @@ def test_folds_are_of_the_training_digits_and_keep_copies_together(small_project
     table = read_folds(small_project / "build" / "folds.npz")
     assert table.ids.tolist() == list(range(60))
     assert table.count == 3
-    assert table.folds[0] == table.folds[40]
+    assert table.folds[0, 0] == table.folds[0, 40]
+
+
+def test_an_added_repeat_deals_anew_and_moves_nothing(small_project: Path, params: Params) -> None:
+    path = small_project / "build" / "folds.npz"
+    prepare.main(params, small_project)
+    first = read_folds(path)
+    twice = params.model_copy(update={"cv": params.cv.model_copy(update={"repeats": 2})})
+    prepare.main(twice, small_project)
+    table = read_folds(path)
+    np.testing.assert_array_equal(table.folds[0], first.folds[0])
+    train = read_digits(small_project / "build" / "digits", "train")
+    expected = make_folds(train.images, train.labels, folds=3, seed=seed_for(params.seed, "folds"))
+    np.testing.assert_array_equal(first.folds[0], expected)
+    assert not np.array_equal(table.folds[1], first.folds[0])
+    assert table.hash_of(0) == first.hash_of(0) != table.hash_of(3)
 
 
 def test_the_same_bytes_every_time_and_other_folds_for_another_seed(small_project: Path, params: Params) -> None:

@@ -10,7 +10,7 @@ import pytest
 from shearbench.errors import InputError
 from shearbench.records import read_json, read_npz, sha256_of, write_json, write_npz
 from shearbench.training import verify as module
-from shearbench.training.crossval import FoldTask, hashes_of, train_fold
+from shearbench.training.crossval import FoldTask, fold_task, train_fold
 from shearbench.training.experiment import Experiment
 from shearbench.training.verify import Verdict, verify
 
@@ -28,8 +28,7 @@ def run(
     monkeypatch.setattr(module, "run_tasks", in_this_process)
     experiment, folder = make_experiment(epochs=1), tmp_path / "fold-0"
     dataset, folds = data / "patterns", data / "folds.npz"
-    hashes = hashes_of(experiment, dataset=dataset, folds=folds)
-    train_fold(FoldTask(experiment, 0, dataset, folds, folder, hashes), lambda units: None)
+    train_fold(fold_task(experiment, 0, dataset=dataset, folds=folds, out=folder), lambda units: None)
     return folder
 
 

@@ -1,10 +1,13 @@
 """The fold table that all datasets share, and the inner split of the training folds.
 
-``build/folds.npz`` holds ``ids`` and ``folds``: the fold in which each training digit is held out. Copies
-of one image are one image here: they share a fold, so that no network is validated on a picture that it was
-trained on.
+``build/folds.npz`` holds ``ids`` and ``folds``: the fold in which each training digit is held out, once a repeat.
+Another repeat is another deal of the same digits. Copies of one image are one image here: they share a fold, so that
+no network is validated on a picture that it was trained on.
+
+Folds are numbered through all repeats: number = repeat * count + fold.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,37 +25,54 @@ _SKLEARN_SEEDS = 2**32
 
 @dataclass(frozen=True, eq=False)
 class FoldTable:
-    """``ids`` int64 (n,) of the training digits, and ``folds`` int64 (n,): where each is held out."""
+    """``ids`` int64 (n,) of the training digits, and ``folds`` int64 (repeats, n): where each is held out."""
 
     ids: NDArray[np.int64]
     folds: NDArray[np.int64]
 
     def __post_init__(self) -> None:
-        """Check types and shapes, that ids are unique, and that folds are numbered 0 .. k-1 with k >= 2."""
-        same = self.ids.ndim == 1 and self.ids.shape == self.folds.shape
+        """Check types and shapes, that ids are unique, and that every repeat has folds 0 .. k-1 with one k >= 2."""
+        same = self.ids.ndim == 1 and self.folds.ndim == 2 and self.folds.shape[1:] == self.ids.shape
         if not same or self.ids.dtype != np.int64 or self.folds.dtype != np.int64:
             got = f"{self.ids.dtype} {self.ids.shape} and {self.folds.dtype} {self.folds.shape}"
-            raise InputError(f"the fold table must hold int64 (n,) ids and folds, got {got}; run `dvc repro`")
+            raise InputError(
+                f"the fold table must hold int64 ids (n,) and folds (repeats, n), got {got}; run `dvc repro`"
+            )
         if len(np.unique(self.ids)) != len(self.ids):
             raise InputError("the fold table must hold each id once, but some are repeated; run `dvc repro`")
-        numbers = np.unique(self.folds)
-        if len(numbers) < 2 or not np.array_equal(numbers, np.arange(len(numbers))):
-            raise InputError(f"the folds must be numbered 0, 1, ..., got {numbers.tolist()}; run `dvc repro`")
+        if not self.repeats:
+            raise InputError("the fold table must have a repeat, got none; run `dvc repro`")
+        for row in self.folds:
+            numbers = np.unique(row)
+            if self.count < 2 or not np.array_equal(numbers, np.arange(self.count)):
+                raise InputError(
+                    f"the folds must be numbered 0, 1, ... in every repeat, got {numbers.tolist()}; run `dvc repro`"
+                )
 
     @property
     def count(self) -> int:
-        """The number of folds."""
+        """The number of folds in a repeat."""
         return int(self.folds.max()) + 1
 
     @property
-    def content_hash(self) -> str:
-        """The hash that a record keeps of the table."""
-        return hash_arrays(self.ids, self.folds)
+    def repeats(self) -> int:
+        """How often the digits are dealt to folds."""
+        return len(self.folds)
 
-    def split(self, fold: int) -> tuple[Rows, Rows]:
-        """Return the rows that train and the rows that ``fold`` holds out: disjoint, together all."""
-        assert 0 <= fold < self.count, fold
-        return np.flatnonzero(self.folds != fold), np.flatnonzero(self.folds == fold)
+    @property
+    def numbers(self) -> range:
+        """The numbers of all folds, repeat by repeat."""
+        return range(self.repeats * self.count)
+
+    def hash_of(self, number: int) -> str:
+        """Return the hash that a record keeps of the table: that of its own repeat, whatever others there are."""
+        return hash_arrays(self.ids, self.folds[number // self.count])
+
+    def split(self, number: int) -> tuple[Rows, Rows]:
+        """Return the rows that train and the rows that fold ``number`` holds out: disjoint, together all."""
+        assert number in self.numbers, number
+        held_out = self.folds[number // self.count] == number % self.count
+        return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
 def make_folds(images: NDArray[np.uint8], labels: NDArray[np.int64], *, folds: int, seed: int) -> NDArray[np.int64]:
@@ -134,14 +154,24 @@ def inner_split(ids: NDArray[np.int64], labels: NDArray[np.int64], *, fraction: 
     return np.sort(outer), np.sort(inner)
 
 
+def make_repeats(
+    images: NDArray[np.uint8], labels: NDArray[np.int64], *, folds: int, seeds: Sequence[int]
+) -> NDArray[np.int64]:
+    """Deal digits to folds as :func:`make_folds` does, once for each of ``seeds``; return int64 (repeats, n)."""
+    return np.stack([make_folds(images, labels, folds=folds, seed=seed) for seed in seeds])
+
+
 def write_folds(path: Path, table: FoldTable) -> None:
     """Write ``build/folds.npz``."""
     write_npz(path, {"ids": table.ids, "folds": table.folds})
 
 
 def read_folds(path: Path) -> FoldTable:
-    """Read ``build/folds.npz``; InputError if it is missing or breaks a rule of :class:`FoldTable`."""
+    """Read ``build/folds.npz``; InputError if it is missing or breaks a rule of :class:`FoldTable`.
+
+    A flat table, as it was written before there were repeats, is one repeat.
+    """
     arrays = read_npz(path)
     if not {"ids", "folds"} <= set(arrays):
         raise InputError(f"{path} must hold ids and folds, but holds {sorted(arrays)}; {REMAKE}")
-    return FoldTable(arrays["ids"], arrays["folds"])
+    return FoldTable(arrays["ids"], np.atleast_2d(arrays["folds"]))

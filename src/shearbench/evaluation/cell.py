@@ -29,7 +29,7 @@ class FoldRun:
 
     @property
     def fold(self) -> int:
-        """The fold that this network has not seen."""
+        """The number of the fold that this network has not seen."""
         return int(self.record["fold"])
 
     @property
@@ -44,17 +44,17 @@ class FoldRun:
         return Predictions(arrays["ids"], arrays["labels"], arrays["probabilities"])
 
 
-def read_runs(folder: Path, folds: int) -> list[FoldRun]:
-    """Read the records of folds 0 .. ``folds`` - 1 of the cell in ``folder``.
+def read_runs(folder: Path, networks: int) -> list[FoldRun]:
+    """Read the records of the cell in ``folder``, of fold 0 of the first repeat and the ``networks`` - 1 after it.
 
     Raises:
         InputError: if a fold is missing, a record is damaged, or two records differ in configuration, data or folds.
     """
-    expected = [folder / f"fold-{fold}" for fold in range(folds)]
+    expected = [folder / f"fold-{fold}" for fold in range(networks)]
     missing = [path.name for path in expected if not is_finished(path)]
     if missing:
         raise InputError(
-            f"{folder} must hold {folds} finished folds, but {', '.join(missing)} is not; "
+            f"{folder} must hold {networks} finished folds, but {', '.join(missing)} is not; "
             f"run `dvc repro train@{folder.parent.name}-{folder.name}`"
         )
     runs = [FoldRun(path, read_record(path), sha256_of(path / RECORD)) for path in expected]
@@ -74,11 +74,17 @@ def check_data(runs: Sequence[FoldRun], data_hash: str, table: FoldTable) -> Non
     Raises:
         InputError: naming the record that differs, and in what.
     """
+    if len(runs) != len(table.numbers):
+        raise InputError(
+            f"cv of params.yaml plans {len(runs)} networks a cell, but the fold table is for {table.count} folds x "
+            f"{table.repeats} repeats; run `dvc repro prepare`"
+        )
     for run in runs:
         _require_equal(run, "data", data_hash, "the present training data")
-        _require_equal(run, "folds", table.content_hash, "the present fold table")
+        _require_equal(run, "folds", table.hash_of(run.fold), "the present fold table")
         predicted: NDArray[np.int64] = np.sort(run.out_of_fold.ids)
-        if not np.array_equal(predicted, np.sort(table.ids[table.folds == run.fold])):
+        _, held_out = table.split(run.fold)
+        if not np.array_equal(predicted, np.sort(table.ids[held_out])):
             raise InputError(
                 f"{run.folder / 'out_of_fold.npz'} must predict the digits of fold {run.fold} once each, "
                 f"but it does not; remove {run.folder} and run `dvc repro`"

@@ -1,7 +1,8 @@
 """The comparison: one row a cell, from the records of the evaluations.
 
-Accuracies are fractions. A mean and a standard deviation are over folds. ``..._low`` and ``..._high`` bound Wilson's
-95 % interval of the mean accuracy on the ``n`` digits of the split: how far another draw of digits could move it.
+Accuracies are fractions. A mean and a standard deviation are over the folds of all repeats. ``..._low`` and
+``..._high`` bound Wilson's 95 % interval of the mean accuracy on the ``n`` digits of the split: how far another draw of
+digits could move it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,6 +35,7 @@ COLUMNS = (
     "cv_loss_mean",
     "test_loss_mean",
     "macro_f1",
+    "repeats",
 )
 
 Row = dict[str, Any]
@@ -75,6 +77,7 @@ def _row(folder: Path) -> Row:
         **{f"cv_accuracy_{name}": cv[f"accuracy_{name}"] for name in ("mean", "sd", "low", "high")},
         **{f"test_accuracy_{name}": test[f"accuracy_{name}"] for name in ("mean", "sd", "low", "high")},
         "folds": record["folds"],
+        "repeats": record["repeats"],
         "parameters": record["parameters"],
         "seconds_per_fold": round(record["seconds_per_fold"], 1),
         "accuracy_drop": None,

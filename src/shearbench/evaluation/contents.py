@@ -73,7 +73,7 @@ def cell_content(runs: Sequence[FoldRun]) -> Content:
     names = ["train_loss", "train_accuracy", "validation_loss", "validation_accuracy"]
     means = pd.concat([run.history for run in runs]).groupby("epoch", as_index=False)[names].mean()
     dataset, model = record["dataset"], record["model"]
-    text = f"{model} on {dataset}, {len(runs)} folds, each a nested run. The curves are means over the folds."
+    text = f"{model} on {dataset}, {len(runs)} folds, each a nested run. The curves are means over them."
     return Content(
         params={**_parameters(record), "folds": len(runs)},
         tags={**_tags(record, f"train@{dataset}-{model}"), "mlflow.note.content": text},
@@ -94,7 +94,7 @@ def evaluation_content(folder: Path, record: Mapping[str, Any]) -> Content:
     test = pd.read_csv(folder / "per_class.csv").query("split == 'test'")
     cell = f"{record['dataset']}-{record['model']}"
     return Content(
-        params={"dataset": record["dataset"], "model": record["model"], "folds": record["folds"]},
+        params={name: record[name] for name in ("dataset", "model", "folds", "repeats")},
         tags={**_tags(record, f"evaluate@{cell}"), "mlflow.note.content": f"{cell} on the sealed test set."},
         metrics={
             **{f"{split}_{name}": value for split, values in metrics.items() for name, value in values.items()},

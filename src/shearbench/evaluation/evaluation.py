@@ -56,6 +56,12 @@ class Evaluation:
             "test": [score(predictions) for predictions in self.tested],
         }
 
+    @cached_property
+    def repeats(self) -> int:
+        """How often each training digit is predicted out of fold: by one network a repeat."""
+        ids = np.concatenate([predictions.ids for predictions in self.out_of_fold])
+        return len(ids) // len(np.unique(ids))
+
     def stacked(self, probe: str, name: str) -> NDArray[Any]:
         """Return an array that a probe found, of all networks: (folds, ...)."""
         return np.stack([result.answers[probe].arrays[name] for result in self.results])

@@ -18,21 +18,21 @@ from shearbench.evaluation.scores import rates
 _TITLES = {"out_of_fold": "out of fold", "test": "test"}
 
 
-def confusion_figure(title: str, counts: Mapping[str, NDArray[np.int64]], folds: int) -> Figure:
+def confusion_figure(title: str, counts: Mapping[str, NDArray[np.int64]], networks: Mapping[str, int]) -> Figure:
     """Draw a confusion matrix for each split: colour and percentage are rates, the number below is digits.
 
     Args:
         title: what stands above.
         counts: split -> (true, predicted) counts summed over the folds.
-        folds: the number of networks that read each test digit; test counts are shown as their mean.
+        networks: split -> how many networks read each digit; counts are shown as the mean over them.
     """
     made = figure(6.2 * len(counts) + 0.9, 6.6)
     panels = made.subplots(1, len(counts), squeeze=False)[0]
     for axes, (split, matrix) in zip(panels, counts.items(), strict=True):
-        shown = matrix if split == "out_of_fold" else matrix / folds
+        shown = matrix / networks[split]
         image = _confusion_panel(axes, shown)
-        kind = "digits" if split == "out_of_fold" else f"digits, mean of {folds} networks"
-        axes.set_title(f"{_TITLES[split]}: n = {round(shown.sum())} {kind}", fontsize=11)
+        kind = f", mean of {networks[split]} networks" if networks[split] > 1 else ""
+        axes.set_title(f"{_TITLES[split]}: n = {round(shown.sum())} digits{kind}", fontsize=11)
     made.colorbar(image, ax=list(panels), label="share of the true class", fraction=0.03, pad=0.01)
     made.suptitle(title, fontsize=13)
     return made

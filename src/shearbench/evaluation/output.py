@@ -42,11 +42,15 @@ def _result(evaluation: Evaluation) -> dict[str, Any]:
         "entry": first["config"]["entry"],
         "hardware": f"{first['config']['device']}, {first['config']['precision']}",
         "training": first["provenance"],
-        "folds": len(evaluation.runs),
+        "folds": len(evaluation.runs) // evaluation.repeats,
+        "repeats": evaluation.repeats,
         "fold_records": [run.digest for run in evaluation.runs],
         "hashes": {**first["hashes"], "test": evaluation.test.content_hash},
         "parameters": first["parameters"],
         "seconds_per_fold": float(np.mean([run.record["seconds"] for run in evaluation.runs])),
-        "sizes": {"train": sum(one.n for one in evaluation.scores["out_of_fold"]), "test": len(evaluation.test.ids)},
+        "sizes": {
+            "train": sum(one.n for one in evaluation.scores["out_of_fold"]) // evaluation.repeats,
+            "test": len(evaluation.test.ids),
+        },
         "probes": {name: dict(answer.facts) for name, answer in evaluation.results[0].answers.items()},
     }

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shearbench.data.dataset import SPLITS, Split, read_digits
+from shearbench.errors import InputError
 from shearbench.evaluation.cell import FoldRun, read_runs
 from shearbench.records import read_npz
 from shearbench.statistics.cells import Cell, Plan
@@ -29,7 +30,7 @@ def compare_cells(
     Args:
         build: the folder ``build/`` with finished runs and evaluations.
         names: (dataset, model) of each cell.
-        design: folds, alpha and power as declared before the run.
+        design: folds, repeats, alpha and power as declared before the run.
         rope: half-width of the region of equivalence by dataset.
 
     Raises:
@@ -37,7 +38,7 @@ def compare_cells(
             among the training digits.
     """
     content, test_content = (_content_by_id(build / "digits", split) for split in SPLITS)
-    cells = [_cell(build, dataset, model, design.folds, content, test_content) for dataset, model in names]
+    cells = [_cell(build, dataset, model, design, content, test_content) for dataset, model in names]
     compared = compare_all(cells, Plan(design, rope))
     return [*compared.networks, *compared.datasets]
 
@@ -46,29 +47,33 @@ def _cell(
     build: Path,
     dataset: str,
     model: str,
-    folds: int,
+    design: Design,
     content: Mapping[int, bytes],
     test_content: Mapping[int, bytes],
 ) -> Cell:
-    runs = read_runs(build / "runs" / dataset / model, folds)
-    ids, held_out, correct = _out_of_fold(runs)
+    runs = read_runs(build / "runs" / dataset / model, design.n)
+    repeats = [_out_of_fold(runs[first : first + design.folds]) for first in range(0, design.n, design.folds)]
+    ids = repeats[0][0]
+    if any(not np.array_equal(ids, others) for others, _, _ in repeats):
+        raise InputError(f"{dataset}-{model}: not every repeat predicts the same digits; run `dvc repro`")
     test = read_npz(build / "evaluation" / dataset / model / "test_predictions.npz")
+    test_correct = test["probabilities"].argmax(axis=2) == test["labels"]
     return Cell(
         dataset=dataset,
         network=model,
         data_hash=runs[0].record["hashes"]["data"],
         ids=ids,
-        folds=held_out[np.newaxis],
-        correct=correct[np.newaxis],
+        folds=np.stack([folds % design.folds for _, folds, _ in repeats]),
+        correct=np.stack([correct for _, _, correct in repeats]),
         test_ids=test["ids"],
-        test_correct=(test["probabilities"].argmax(axis=2) == test["labels"])[np.newaxis],
+        test_correct=test_correct.reshape(len(repeats), -1, len(test["ids"])),
         content=np.array([content[number] for number in ids]),
         test_content=np.array([test_content[number] for number in test["ids"]]),
     )
 
 
 def _out_of_fold(runs: list[FoldRun]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    """Return ids in order, the fold that holds each out, and whether its network reads it rightly."""
+    """Return, of one repeat, ids in order, the fold that holds each out, and whether its network reads it rightly."""
     predictions = [run.out_of_fold for run in runs]
     ids = np.concatenate([each.ids for each in predictions])
     folds = np.concatenate([np.full(len(each.ids), run.fold) for run, each in zip(runs, predictions, strict=True)])

@@ -1,8 +1,8 @@
 """The tables of a cell: scores of its networks -> the CSV files and ``metrics.json`` of an evaluation.
 
-A mean and a standard deviation (n - 1) are over folds, that is over networks; a Wilson interval is for the choice of
-the samples. Splits: ``out_of_fold`` (each training digit, by the one network that has not seen it), ``test`` (each
-test digit, by every network), ``train`` (what the networks were fitted to).
+A mean and a standard deviation (n - 1) are over the folds of all repeats, that is over networks; a Wilson interval is
+for the choice of the samples. Splits: ``out_of_fold`` (each training digit, in each repeat by the one network that has
+not seen it), ``test`` (each test digit, by every network), ``train`` (what the networks were fitted to).
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,24 +30,24 @@ def fold_metrics(scores: Mapping[str, Sequence[Scores]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def per_class(scores: Mapping[str, Sequence[Scores]]) -> pd.DataFrame:
+def per_class(scores: Mapping[str, Sequence[Scores]], *, repeats: int) -> pd.DataFrame:
     """Return one row for each split and class.
 
     Columns: ``split, class, n``, then mean over folds of ``precision, recall, f1, loss`` and ``..._sd``, then
     ``recall_low, recall_high``, Wilson's 95 % interval of the mean recall on ``n`` digits.
     """
-    rows = [_class_row(split, digit, folds) for split, folds in scores.items() for digit in range(CLASSES)]
+    rows = [_class_row(split, digit, folds, repeats) for split, folds in scores.items() for digit in range(CLASSES)]
     return pd.DataFrame(rows)
 
 
-def _class_row(split: str, digit: int, folds: Sequence[Scores]) -> dict[str, Any]:
+def _class_row(split: str, digit: int, folds: Sequence[Scores], repeats: int) -> dict[str, Any]:
     values = {
         "precision": [one.precision[digit] for one in folds],
         "recall": [one.recall[digit] for one in folds],
         "f1": [one.f1[digit] for one in folds],
         "loss": [one.class_loss[digit] for one in folds],
     }
-    n = samples([one.support[digit] for one in folds], split)
+    n = samples([one.support[digit] for one in folds], split, repeats)
     means = {name: float(np.mean(values[name])) for name in _CLASS_SCORES}
     low, high = wilson(means["recall"], n) if n else (np.nan, np.nan)
     return {
@@ -61,9 +61,13 @@ def _class_row(split: str, digit: int, folds: Sequence[Scores]) -> dict[str, Any
     }
 
 
-def samples(counts: Sequence[int] | NDArray[np.int64], split: str) -> int:
-    """Return how many different digits stand behind a split: the folds share out the training digits, not the test."""
-    return int(np.sum(counts) if split == "out_of_fold" else np.max(counts))
+def samples(counts: Sequence[int] | NDArray[np.int64], split: str, repeats: int) -> int:
+    """Return how many different digits stand behind a split.
+
+    The folds of a repeat share out the training digits, and every repeat has them all. Every network reads all test
+    digits.
+    """
+    return int(np.sum(counts)) // repeats if split == "out_of_fold" else int(np.max(counts))
 
 
 def confusion(folds: Sequence[Scores]) -> pd.DataFrame:
@@ -98,14 +102,17 @@ def learning_curves(histories: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def metrics(scores: Mapping[str, Sequence[Scores]], kept: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+def metrics(
+    scores: Mapping[str, Sequence[Scores]], kept: Sequence[Mapping[str, float]], *, repeats: int
+) -> dict[str, Any]:
     """Return the content of ``metrics.json``.
 
     Args:
-        scores: split -> one value a fold.
+        scores: split -> one value a fold, repeat by repeat.
         kept: ``metrics`` of the fold records: scores of the kept weights on their training part, in evaluation mode.
+        repeats: how often each training digit was predicted.
     """
-    result: dict[str, Any] = {split: _split_metrics(split, folds) for split, folds in scores.items()}
+    result: dict[str, Any] = {split: _split_metrics(split, folds, repeats) for split, folds in scores.items()}
     result["train"] = {
         "folds": len(kept),
         **_moments("accuracy", [one["train_accuracy"] for one in kept]),
@@ -114,8 +121,8 @@ def metrics(scores: Mapping[str, Sequence[Scores]], kept: Sequence[Mapping[str, 
     return result
 
 
-def _split_metrics(split: str, folds: Sequence[Scores]) -> dict[str, Any]:
-    n = samples([one.n for one in folds], split)
+def _split_metrics(split: str, folds: Sequence[Scores], repeats: int) -> dict[str, Any]:
+    n = samples([one.n for one in folds], split, repeats)
     accuracy = _moments("accuracy", [one.accuracy for one in folds])
     low, high = wilson(accuracy["accuracy_mean"], n)
     return {

@@ -13,6 +13,7 @@ from shearbench.errors import InputError
 from shearbench.records import read_json
 from shearbench.report.blocks import Section
 from shearbench.report.cells import evaluations
+from shearbench.report.findings import counted
 from shearbench.report.sections import SECTIONS
 
 
@@ -60,7 +61,7 @@ def _provenance(
     hashes = [("training data", "data"), ("test data", "test")]
     return [
         ("seed", str(seed)),
-        ("folds", every([str(row["folds"]) for row in rows])),
+        ("folds", every([counted(row) for row in rows])),
         ("code commit", every([each["commit"] for each in trained])),
         ("Python", every([each["python"] for each in trained])),
         ("libraries", every([f"{name} {number}" for each in trained for name, number in each["versions"].items()])),

@@ -48,7 +48,7 @@ def _sentence(rows: Sequence[Row], pairs: Sequence[Row]) -> str:
     best = max(rows, key=lambda row: float(row["cv_accuracy_mean"]))
     standing = (
         f"On {best['dataset']}, {best['model']} is ahead in cross-validation with "
-        f"{percent(best['cv_accuracy_mean'])}\N{NO-BREAK SPACE}% over {best['folds']} folds; its networks read "
+        f"{percent(best['cv_accuracy_mean'])}\N{NO-BREAK SPACE}% over {counted(best)}; its networks read "
         f"{percent(best['test_accuracy_mean'])}\N{NO-BREAK SPACE}% of the {best['n_test']:,} sealed test digits "
         f"(95\N{NO-BREAK SPACE}% interval {_interval(best)}\N{NO-BREAK SPACE}%)."
     )
@@ -123,6 +123,12 @@ def _bar(row: Row, place: Callable[[float], float]) -> Bar:
 def percent(fraction: float) -> str:
     """Return a fraction in percent with the decimal that a few thousand digits can bear."""
     return f"{100 * fraction:.1f}"
+
+
+def counted(row: Row) -> str:
+    """Return the folds of a row of either table, and its repeats if there are several."""
+    repeats = f" × {row['repeats']} repeats" if row["repeats"] > 1 else ""
+    return f"{row['folds']} folds{repeats}"
 
 
 def _interval(row: Row) -> str:

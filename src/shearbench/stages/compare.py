@@ -44,7 +44,7 @@ def main(params: Params, root: Path) -> None:
 
 def pairs_of_cells(params: Params, root: Path, cells: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """Return ``rows``, one a pair, and ``refused``: why there are none, or None."""
-    design = Design(params.cv.folds, alpha=params.compare.alpha, power=params.compare.power)
+    design = Design(params.cv.folds, params.cv.repeats, alpha=params.compare.alpha, power=params.compare.power)
     try:
         compared = compare_cells(root / "build", cells, design=design, rope=params.compare.rope)
     except InputError as error:  # the scores of each cell stand; only their comparison does not

@@ -27,7 +27,7 @@ def main(params: Params, root: Path, cell_name: str) -> None:
     """
     cell, build = params.cells[cell_name], root / "build"
     data = build / "datasets" / cell.dataset
-    runs = read_runs(build / "runs" / cell.dataset / cell.model, params.cv.folds)
+    runs = read_runs(build / "runs" / cell.dataset / cell.model, params.cv.networks)
     check_data(runs, dataset.read_card(data)["hashes"]["train"], read_folds(build / "folds.npz"))
     test = dataset.load(data, "test")
     explained = one_of_each_class(test.ids, test.labels)

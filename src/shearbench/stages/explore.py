@@ -39,7 +39,8 @@ def main(params: Params, root: Path, name: str) -> None:
     for file, figure in drawn:
         figures.save(figure, out / file)
     balance = class_counts(dataset.labels, table)
-    figures.save(figures.class_balance(balance, title=f"{name}: digits held out"), out / "class_balance.png")
+    first = balance[: table.count]  # every repeat deals the classes as evenly
+    figures.save(figures.class_balance(first, title=f"{name}: digits held out"), out / "class_balance.png")
     _write_csv(out / "class_balance.csv", _balance_frame(balance))
     near = duplicates.NEAR[entry.source]
     alike = duplicate_frame(dataset, table, near=near)
@@ -81,13 +82,12 @@ def pick(values: NDArray[Any], labels: NDArray[np.int64]) -> NDArray[np.float32]
 
 def class_counts(labels: NDArray[np.int64], table: FoldTable) -> NDArray[np.int64]:
     """Count the digits of each class that each fold holds out, (folds, 10)."""
-    counts = np.zeros((table.count, CLASSES), np.int64)
-    np.add.at(counts, (table.folds, labels), 1)
-    return counts
+    held_out = [labels[table.split(number)[1]] for number in table.numbers]
+    return np.array([np.bincount(each, minlength=CLASSES) for each in held_out])
 
 
 def duplicate_frame(dataset: Dataset, table: FoldTable, *, near: float) -> pd.DataFrame:
-    """Return the pairs of alike samples with their classes and folds, a row each."""
+    """Return the pairs of alike samples with their classes and folds in the first repeat, a row each."""
     alike = duplicates.find(dataset.inputs, near=near)
     rows = np.array([(pair.first, pair.second) for pair in alike], np.int64).reshape(-1, 2)
     columns: dict[str, Any] = {"kind": ["exact" if pair.exact else "near" for pair in alike]}
@@ -95,7 +95,7 @@ def duplicate_frame(dataset: Dataset, table: FoldTable, *, near: float) -> pd.Da
         columns |= {
             f"id_{end}": dataset.ids[which],
             f"class_{end}": dataset.labels[which],
-            f"fold_{end}": table.folds[which],
+            f"fold_{end}": table.folds[0, which],
         }
     columns["correlation"] = [pair.correlation for pair in alike]
     frame = pd.DataFrame(columns)

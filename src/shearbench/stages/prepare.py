@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from shearbench.data.dataset import SPLITS, Digits, Split, write_digits
-from shearbench.data.folds import FoldTable, make_folds, write_folds
+from shearbench.data.folds import FoldTable, make_repeats, write_folds
 from shearbench.data.guard import verify
 from shearbench.data.idx import MNIST_FILES, read_pair
 from shearbench.params import Params
@@ -17,10 +17,16 @@ def main(params: Params, root: Path) -> None:
     verify(root / "data", root / "data.dvc", params.sources)
     digits = read_raw_digits(root / "data" / "mnist")
     train = digits["train"]
-    folds = make_folds(train.images, train.labels, folds=params.cv.folds, seed=seed_for(params.seed, "folds"))
+    folds = make_repeats(train.images, train.labels, folds=params.cv.folds, seeds=seeds_of_repeats(params))
     for split in SPLITS:
         write_digits(root / "build" / "digits", split, digits[split])
     write_folds(root / "build" / "folds.npz", FoldTable(train.ids, folds))
+
+
+def seeds_of_repeats(params: Params) -> list[int]:
+    """Return the seed of each deal; an added repeat leaves those before it as they are."""
+    names: list[tuple[str | int, ...]] = [("folds",), *(("folds", repeat) for repeat in range(1, params.cv.repeats))]
+    return [seed_for(params.seed, *name) for name in names]
 
 
 def read_raw_digits(folder: Path) -> dict[Split, Digits]:

@@ -28,7 +28,7 @@ def main(params: Params, root: Path, cell_name: str) -> None:
         out=build / "runs" / cell.dataset / cell.model,
         workers=params.execution.workers,
     )
-    _print_summary(cell_name, records)
+    _print_summary(cell_name, records, repeats=params.cv.repeats)
 
 
 def experiment_of(params: Params, *, dataset: str, model: str) -> Experiment:
@@ -50,9 +50,10 @@ def experiment_of(params: Params, *, dataset: str, model: str) -> Experiment:
     )
 
 
-def _print_summary(cell_name: str, records: Sequence[dict[str, Any]]) -> None:
+def _print_summary(cell_name: str, records: Sequence[dict[str, Any]], *, repeats: int) -> None:
     accuracies = [record["metrics"]["validation_accuracy"] for record in records]
     for record, accuracy in zip(records, accuracies, strict=True):
         epochs = f"epoch {record['best_epoch']} of {record['epochs']}"
         print(f"{cell_name} fold {record['fold']}: {accuracy:.4f} ({epochs}, {record['seconds']:.1f} s)")
-    print(f"{cell_name}: {mean(accuracies):.4f} ± {stdev(accuracies):.4f} over {len(accuracies)} folds")
+    folds = f"{len(records)} folds" + (f" of {repeats} repeats" if repeats > 1 else "")
+    print(f"{cell_name}: {mean(accuracies):.4f} ± {stdev(accuracies):.4f} over {folds}")

@@ -60,7 +60,7 @@ def _study(params: Params, experiment: Experiment, root: Path) -> Study:
     present = Setting(experiment.recipe.learning_rate, experiment.recipe.batch, experiment.width)
     space = Space(**dict(params.models[experiment.model].search))
     dataset, folds = _data(experiment, root)
-    sees = [read_card(dataset)["hashes"]["train"], read_folds(folds).content_hash, code_hash(experiment)]
+    sees = [read_card(dataset)["hashes"]["train"], read_folds(folds).hash_of(0), code_hash(experiment)]
     identity = hash_of([experiment.config_hash, asdict(space), *sees])[:12]
     name = f"{experiment.dataset}-{experiment.model}"
     journal = root / "build" / "tuning" / f"{name}-{identity}.journal"
@@ -104,7 +104,7 @@ def _summary(trials: Sequence[Trial], experiment: Experiment, root: Path) -> dic
         "present": _describe(trials[0]),
         "trials": {"finished": len(trials), "failed": sum(trial.score is None for trial in trials)},
         "samples": {"train": len(rows.train), "inner": len(rows.validation)},
-        "hashes": {"data": read_card(folder)["hashes"]["train"], "folds": table.content_hash},
+        "hashes": {"data": read_card(folder)["hashes"]["train"], "folds": table.hash_of(0)},
     }
 
 

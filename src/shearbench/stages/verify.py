@@ -48,7 +48,7 @@ def check_hashes(params: Params, root: Path) -> list[Path]:
     table = read_folds(build / "folds.npz")
     folders = []
     for cell in params.cells.values():
-        runs = read_runs(build / "runs" / cell.dataset / cell.model, params.cv.folds)
+        runs = read_runs(build / "runs" / cell.dataset / cell.model, params.cv.networks)
         check_data(runs, data_hashes[cell.dataset][0], table)
         read_record(build / "evaluation" / cell.dataset / cell.model)
         folders += [run.folder for run in runs]

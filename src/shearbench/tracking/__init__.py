@@ -37,10 +37,10 @@ class CellNames(Protocol):
 
 
 class CrossValidation(Protocol):
-    """How many folds a cell has."""
+    """How many networks a cell has: one for each fold of each repeat."""
 
     @property
-    def folds(self) -> int: ...
+    def networks(self) -> int: ...
 
 
 class Tracking(Protocol):
@@ -95,7 +95,7 @@ def track_all(root: Path, plan: Plan, *, cells: Sequence[str] | None = None) -> 
     if plan.tracking.uri == OFF:
         return False
     names = plan.cells if cells is None else cells
-    found = [cell for name in names if (cell := _finished(root, plan.cells[name], plan.cv.folds))]
+    found = [cell for name in names if (cell := _finished(root, plan.cells[name], plan.cv.networks))]
     comparison = root / "reports" / "comparison.json"
     rows = read_json(comparison) if cells is None and comparison.is_file() else []
     return attempt(root, plan.tracking.uri, lambda store: _send(store, found, best_of_each_dataset(rows)))
@@ -125,12 +125,12 @@ def ui_command(root: Path, port: int) -> list[str]:
     ]
 
 
-def _finished(root: Path, names: CellNames, folds: int) -> _Cell | None:
+def _finished(root: Path, names: CellNames, networks: int) -> _Cell | None:
     """Return a cell with its fold records, or None where a fold is missing."""
     folder = root / "build" / "runs" / names.dataset / names.model
-    if not all(is_finished(folder / f"fold-{fold}") for fold in range(folds)):
+    if not all(is_finished(folder / f"fold-{fold}") for fold in range(networks)):
         return None
-    return _Cell(root, names.dataset, names.model, read_runs(folder, folds))
+    return _Cell(root, names.dataset, names.model, read_runs(folder, networks))
 
 
 def _send(store: Store, cells: Sequence[_Cell], best: Mapping[str, str]) -> None:

@@ -30,7 +30,7 @@ CHECKPOINT_SECONDS = 15.0  # between checkpoints; writing resnet18's takes about
 
 @dataclass(frozen=True)
 class FoldTask:
-    """One fold to train: where its data lies, what they and all else must hash to, and where its record goes."""
+    """One fold to train, by its number: where its data lies, what all must hash to, and where its record goes."""
 
     experiment: Experiment
     fold: int
@@ -58,7 +58,7 @@ def cross_validate(
         folds: ``build/folds.npz``.
         out: folder of the cell, ``build/runs/<dataset>/<model>``; folders of folds that do not exist are removed.
         workers: number of processes, or ``"auto"``.
-        only: the folds to train; all by default.
+        only: numbers of the folds to train; all folds of all repeats by default.
 
     Returns:
         The records of the folds, in order.
@@ -67,10 +67,12 @@ def cross_validate(
         TasksFailed: when the other folds have finished, naming each fold that failed.
         InputError: if the data or the fold table are missing or damaged.
     """
-    count, hashes = read_folds(folds).count, hashes_of(experiment, dataset=dataset, folds=folds)
-    _remove_surplus(out, count)
-    numbers = range(count) if only is None else sorted(set(only))
-    tasks = [FoldTask(experiment, number, dataset, folds, out / f"fold-{number}", hashes) for number in numbers]
+    every = read_folds(folds).numbers
+    _remove_surplus(out, len(every))
+    tasks = [
+        fold_task(experiment, number, dataset=dataset, folds=folds, out=out / f"fold-{number}")
+        for number in (every if only is None else sorted(set(only)))
+    ]
     run_tasks(
         train_fold,
         [task for task in tasks if not _is_kept(task)],
@@ -84,14 +86,15 @@ def cross_validate(
     return [read_record(task.out) for task in tasks]
 
 
-def hashes_of(experiment: Experiment, *, dataset: Path, folds: Path) -> dict[str, str]:
-    """Return the hashes of all that decides a fold's numbers, as its record keeps them."""
-    return {
+def fold_task(experiment: Experiment, number: int, *, dataset: Path, folds: Path, out: Path) -> FoldTask:
+    """Return the task of a fold, with the hashes of all that decides its numbers, as its record keeps them."""
+    hashes = {
         "config": experiment.config_hash,
         "data": str(read_card(dataset)["hashes"]["train"]),
-        "folds": read_folds(folds).content_hash,
+        "folds": read_folds(folds).hash_of(number),
         "code": code_hash(experiment),
     }
+    return FoldTask(experiment, number, dataset, folds, out, hashes)
 
 
 def train_fold(task: FoldTask, advance: Advance) -> None:

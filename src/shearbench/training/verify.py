@@ -14,7 +14,7 @@ import numpy as np
 
 from shearbench.execution import run_tasks
 from shearbench.records import read_npz, read_record
-from shearbench.training.crossval import FoldTask, hashes_of, train_fold
+from shearbench.training.crossval import FoldTask, fold_task, train_fold
 from shearbench.training.experiment import Experiment
 from shearbench.training.results import OUT_OF_FOLD
 
@@ -68,8 +68,7 @@ def verify(runs: Sequence[Path], *, datasets: Path, folds: Path, workers: int | 
 
 def _task(record: dict[str, Any], *, datasets: Path, folds: Path, out: Path) -> FoldTask:
     experiment, dataset = Experiment.from_record(record), datasets / record["dataset"]
-    hashes = hashes_of(experiment, dataset=dataset, folds=folds)
-    return FoldTask(experiment, record["fold"], dataset, folds, out, hashes)
+    return fold_task(experiment, record["fold"], dataset=dataset, folds=folds, out=out)
 
 
 def _compare(folder: Path, record: dict[str, Any], task: FoldTask) -> Verdict:

@@ -13,8 +13,10 @@ from shearbench.evaluation.files import Files, arrays, numbers, picture, table
 
 def scoring(evaluation: Evaluation) -> Files:
     """Return metrics, scores of folds and classes, confusion matrices and the predictions of the test set."""
-    scores = evaluation.scores
-    per_class = tables.per_class(scores)
+    scores, repeats = evaluation.scores, evaluation.repeats
+    kept = [run.record["metrics"] for run in evaluation.runs]
+    per_class = tables.per_class(scores, repeats=repeats)
+    networks = {"out_of_fold": repeats, "test": len(evaluation.runs)}
     counts = {split: tables.total_confusion(folds) for split, folds in scores.items()}
     predictions: dict[str, NDArray[Any]] = {
         "ids": evaluation.test.ids,
@@ -22,12 +24,12 @@ def scoring(evaluation: Evaluation) -> Files:
         "probabilities": np.stack([each.probabilities for each in evaluation.tested]),
     }
     return {
-        "metrics.json": numbers(tables.metrics(scores, [run.record["metrics"] for run in evaluation.runs])),
+        "metrics.json": numbers(tables.metrics(scores, kept, repeats=repeats)),
         "fold_metrics.csv": table(tables.fold_metrics(scores)),
         "per_class.csv": table(per_class),
         "confusion_out_of_fold.csv": table(tables.confusion(scores["out_of_fold"])),
         "confusion_test.csv": table(tables.confusion(scores["test"])),
         "test_predictions.npz": arrays(predictions),
-        "figures/confusion.png": picture(confusion_figure(evaluation.name, counts, len(evaluation.runs))),
+        "figures/confusion.png": picture(confusion_figure(evaluation.name, counts, networks)),
         "figures/per_class.png": picture(per_class_figure(evaluation.name, per_class)),
     }

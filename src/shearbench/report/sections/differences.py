@@ -6,11 +6,11 @@ from typing import Any
 
 from shearbench.records import read_json
 from shearbench.report.blocks import Block, Cell, Column, Data, Prose, Section, Table
-from shearbench.report.findings import p_value, percent, points, verdicts
+from shearbench.report.findings import counted, p_value, percent, points, verdicts
 
 _TITLE = "Is the difference real?"
 _TEXT = """A pair is two networks on one dataset, or one network on two datasets. The difference is that of out-of-fold
-accuracy in points, with the interval and the p value of the corrected resampled t-test over {folds} folds (Nadeau and
+accuracy in points, with the interval and the p value of the corrected resampled t-test over {folds} (Nadeau and
 Bengio), Holm-adjusted over all pairs of its kind. Equivalent, better and worse are said at a posterior probability of
 95 % or more (Bayesian correlated t-test) that the difference lies within, above or below ± the region that was declared
 in `params.yaml` not to matter; better and worse need a significant p too. All else is undecided. Detectable is the
@@ -44,7 +44,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
 
 
 def _explanation(pairs: Sequence[Mapping[str, Any]]) -> str:
-    return f"{verdicts(pairs)}. {_TEXT.format(folds=pairs[0]['folds'])}"
+    return f"{verdicts(pairs)}. {_TEXT.format(folds=counted(pairs[0]))}"
 
 
 def _row(pair: Mapping[str, Any]) -> list[Cell | str]:
