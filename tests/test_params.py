@@ -102,3 +102,13 @@ def test_every_profile_is_whole():
     assert "full" in {path.stem for path in profiles}
     for path in profiles:
         assert load(path).cells.keys() == load(REPOSITORY / "params.yaml").cells.keys()
+
+
+@pytest.mark.parametrize("written", ["off", "'off'", "false"])
+def test_tracking_is_switched_off_by_the_word_off(tmp_path, written):
+    assert _load(tmp_path, _changed("uri: default", f"uri: {written}")).tracking.uri == "off"
+
+
+def test_tracking_is_not_switched_on_by_the_word_on(tmp_path):
+    with pytest.raises(InputError, match=r"tracking\.uri input should be a valid string; got True"):
+        _load(tmp_path, _changed("uri: default", "uri: on"))

@@ -6,10 +6,10 @@ module composes them and checks what lies between them (a cell names a dataset a
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from shearbench.data.config import DatasetEntry, FieldDataset, ImageDataset, Sources
 from shearbench.errors import InputError
@@ -84,7 +84,13 @@ class Tuning(Strict):
 class Tracking(Strict):
     """Where MLflow keeps what it is sent: ``default`` is SQLite under ``mlruns/``, ``off`` sends nothing."""
 
-    uri: str | Literal["default", "off"]
+    uri: str
+
+    @field_validator("uri", mode="before")
+    @classmethod
+    def _off_is_a_word(cls, value: object) -> object:
+        """Take YAML's ``off``, which it reads as False, for the word that the user wrote."""
+        return "off" if value is False else value
 
 
 class Params(Strict):
