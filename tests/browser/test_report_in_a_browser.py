@@ -1,0 +1,111 @@
+"""The report in Chromium, at the width of a desk and of a phone, light and dark."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import page_checks as checks
+import pytest
+from playwright.sync_api import Browser, Page
+
+from shearbench.params import load
+from shearbench.stages import explore, report
+
+pytestmark = pytest.mark.slow
+
+_SORTED_BY = """(table, column) => [...table.tBodies[0].rows].map(row => {
+  const cell = row.cells[column];
+  return cell.dataset.value ?? cell.dataset.sort ?? cell.textContent.trim();
+})"""
+_BROKEN = """<!doctype html><html lang="en"><head><title>broken</title></head><body>
+<p style="color: #aaa; background: #fff">Hardly to be read.</p>
+<p style="width: 3000px">Too wide.</p>
+<div style="overflow-x: auto"><p style="width: 3000px">Wide, in a box that scrolls.</p></div>
+<img src="data:image/png;base64,AAAA" alt="no picture">
+<script>console.error("a complaint"); missing();</script></body></html>"""
+
+
+@pytest.fixture(scope="module")
+def address(finished_once: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The report of the small project, with its data explored; opened from disk, as a reader does."""
+    import shutil
+
+    root = tmp_path_factory.mktemp("report") / "project"
+    shutil.copytree(finished_once, root)
+    params = load(root / "params.yaml")
+    for dataset in params.datasets:
+        explore.main(params, root, dataset)
+    report.main(params, root)
+    return (root / "reports" / "index.html").as_uri()
+
+
+@pytest.fixture(params=[(*size, scheme) for size in checks.WIDTHS.items() for scheme in ("light", "dark")], ids=str)
+def opened(request: pytest.FixtureRequest, browser: Browser, address: str) -> Iterator[checks.Visit]:
+    """The report, open in a window of one width and one colour scheme."""
+    _, width, scheme = request.param
+    found = checks.visit(browser, address, width=width, scheme=scheme)
+    yield found
+    found.page.context.close()
+
+
+def test_nothing_is_broken_and_everything_can_be_read(opened: checks.Visit) -> None:
+    assert [url for url in opened.requests if not url.startswith(("file:", "data:"))] == []
+    assert checks.over_the_edge(opened.page) == []
+    checks.open_everything(opened.page)
+    assert checks.broken_images(opened.page) == []
+    assert opened.page.locator("img, svg").count() > 0
+    assert checks.over_the_edge(opened.page) == []
+    assert checks.against_aa(opened.page) == []
+    assert opened.complaints == []
+
+
+def test_each_entry_of_the_navigation_leads_to_its_section(opened: checks.Visit) -> None:
+    page = opened.page
+    links = page.locator("nav a[href^='#']")
+    assert links.count() >= 5
+    for number in range(links.count()):
+        link = links.nth(number)
+        if not link.is_visible():
+            checks.open_everything(page)
+        target = link.get_attribute("href") or ""
+        link.click()
+        assert page.evaluate("location.hash") == target
+        top = page.evaluate("id => document.getElementById(id).getBoundingClientRect().top", target[1:])
+        below = page.evaluate("scrollY + innerHeight >= document.documentElement.scrollHeight - 1")
+        assert -2 <= top < 450 or (below and top < 900), f"{target} is {top} pixels from the top"
+    assert opened.complaints == []
+
+
+def test_every_column_of_every_table_sorts_up_and_down(opened: checks.Visit) -> None:
+    tables = opened.page.locator("table.sortable")
+    assert tables.count() >= 1
+    checks.open_everything(opened.page)
+    for number in range(tables.count()):
+        headings = tables.nth(number).locator("thead th")
+        for column in range(headings.count()):
+            orders = [_click(tables.nth(number), headings.nth(column), column) for _ in range(2)]
+            assert sorted(orders) == ["ascending", "descending"], f"table {number}, column {column}"
+    assert opened.complaints == []
+
+
+def _click(table: Page, heading: Page, column: int) -> str:
+    """Click a heading; check that the rows follow the order that it then announces, empty cells last; return it."""
+    heading.locator("button").or_(heading).last.click()
+    order = heading.get_attribute("aria-sort")
+    assert order in ("ascending", "descending"), f"{heading.inner_text()} announces {order}"
+    values = [value for value in table.evaluate(_SORTED_BY, column) if value != ""]
+    try:
+        keys = [float(value) for value in values]
+    except ValueError:
+        return str(order)  # words: in the order of the reader's language
+    assert keys == sorted(keys, reverse=order == "descending"), heading.inner_text()
+    return str(order)
+
+
+def test_a_broken_page_is_found_out(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "broken.html").write_text(_BROKEN)
+    found = checks.visit(browser, (tmp_path / "broken.html").as_uri(), width=390)
+    assert checks.broken_images(found.page) == ["no picture"]
+    assert len(checks.over_the_edge(found.page)) == 1
+    assert [problem.split(" ")[0] for problem in checks.against_aa(found.page)] == ["color-contrast"]
+    assert len([each for each in found.complaints if "a complaint" in each or "missing is not" in each]) == 2
+    found.page.context.close()
