@@ -141,6 +141,7 @@ def test_a_stage_depends_on_the_code_it_runs(name):
     closure = _closure(f"shearbench.stages.{name}")
     uncovered = {path for path in closure if not any(path == dep or dep in path.parents for dep in deps)}
     assert {str(path.relative_to(REPOSITORY)) for path in uncovered} == set()
+    assert ("networks" in _deps(name)) == (PACKAGE / "models" / "own.py" in closure), "networks of a user's own"
     idle = {dep for dep in deps if not any(path == dep or dep in path.parents for path in closure)}
     assert {str(dep.relative_to(REPOSITORY)) for dep in idle} == set()
 

@@ -15,7 +15,8 @@ from shearbench.data.config import DatasetEntry, FieldDataset, ImageDataset, Sou
 from shearbench.errors import InputError
 from shearbench.evaluation.settings import Evaluate
 from shearbench.mechanics import displacements_of
-from shearbench.models import ARCHITECTURES
+from shearbench.models import ARCHITECTURES, RULE
+from shearbench.models.own import is_own
 from shearbench.strict import Strict
 from shearbench.training.recipe import Execution, Recipe
 
@@ -137,9 +138,8 @@ def load(path: Path) -> Params:
 def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield what is wrong between the parts: (key, rule)."""
     for name, model in params.models.items():
-        if model.architecture not in ARCHITECTURES:
-            known = ", ".join(sorted(ARCHITECTURES))
-            yield ("models", name, "architecture"), f"must be one of {known}; got {model.architecture!r}"
+        if model.architecture not in ARCHITECTURES and not is_own(model.architecture):
+            yield ("models", name, "architecture"), f"{RULE}; got {model.architecture!r}"
         low, high = model.search.learning_rate
         if not 0 < low <= high:
             yield ("models", name, "search", "learning_rate"), f"must be two numbers 0 < low <= high; got {low}, {high}"

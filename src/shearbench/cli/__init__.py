@@ -7,14 +7,16 @@ A file of this folder holds the commands of one purpose, on an ``app`` of its ow
 help. A new purpose is one file and one entry there.
 """
 
+import sys
+
 import typer
 
 from shearbench.cli import mechanics, prepare, results, run
+from shearbench.cli.shared import project
 
 GROUPS = (prepare, run, results, mechanics)
 
 app = typer.Typer(
-    help="Compare image classifiers on digits, sheared digits and strangers' digits, tracked and cross-validated.",
     epilog="Start with `make repro`; the README explains what it does.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -22,3 +24,13 @@ app = typer.Typer(
 )
 for group in GROUPS:
     app.add_typer(group.app)
+
+
+@app.callback()
+def begin() -> None:
+    """Compare image classifiers on digits, sheared digits and strangers' digits, tracked and cross-validated."""
+    from shearbench.models.own import FOLDER
+
+    folder = str(project() / FOLDER)
+    if folder not in sys.path:
+        sys.path.append(folder)  # last, so that no module there can hide one of a library

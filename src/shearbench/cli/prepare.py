@@ -38,12 +38,12 @@ def check() -> None:
     Example:
       shearbench check
     """
-    from shearbench.models import build
+    from shearbench import models
 
     params = read_params()
     for cell in params.cells.values():
         model, dataset = params.models[cell.model], params.datasets[cell.dataset]
-        build(model.architecture, channels=dataset.channels, width=model.width, options=model.options, seed=0)
+        models.check(model.architecture, channels=dataset.channels, width=model.width, options=model.options)
     counts = f"{len(params.datasets)} datasets, {len(params.models)} models, {len(params.cells)} cells"
     print(f"params.yaml is all right: {counts}")
 

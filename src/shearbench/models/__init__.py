@@ -2,17 +2,20 @@
 
 Adding a network is one new file with a function ``build(channels, width, **options) -> nn.Module`` for
 inputs (n, channels, 28, 28), and one line below. The annotations of its options are their rules.
-The table holds paths, not functions, so that reading ``params.yaml`` does not import torch.
+The table holds paths, not functions, so that reading ``params.yaml`` does not import torch. What is not in the table
+may be a network of the user's own (``own.py``).
 """
 
 import inspect
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, ValidationError, validate_call
 
 from shearbench.errors import InputError
+from shearbench.models import own
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,6 +28,8 @@ ARCHITECTURES = {
 }
 
 CLASSES = 10
+RULE = f"must be one of {', '.join(sorted(ARCHITECTURES))}, or a network of your own, as my_package.Net"
+"""What ``architecture`` in ``params.yaml`` must be."""
 
 
 def build(architecture: str, *, channels: int, width: float, options: Mapping[str, Any], seed: int) -> "nn.Module":
@@ -34,21 +39,51 @@ def build(architecture: str, *, channels: int, width: float, options: Mapping[st
     its hidden layers. The global random state is left as it was.
 
     Raises:
-        InputError: if the architecture is unknown, or an option is unknown to it or breaks its rule.
+        InputError: if the architecture is unknown, or an option is unknown to it or breaks its rule; for a network
+            of the user's own also where it is not what a network must be.
     """
     import torch  # here, so that the table above costs its readers nothing
 
-    if architecture not in ARCHITECTURES:
-        known = ", ".join(ARCHITECTURES)
-        raise InputError(f"models.*.architecture must be one of {known}; got {architecture!r}")
-    builder = import_module(ARCHITECTURES[architecture]).build
+    builder = _builder(architecture)
+    arguments = own.arguments(builder, architecture, channels=channels, width=width)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         try:
-            network: nn.Module = _checked(builder)(channels, width, **options)
+            network: nn.Module = _checked(builder)(**arguments, **options)
         except ValidationError as error:
             raise InputError(_faults(architecture, builder, error)) from None
+        if architecture not in ARCHITECTURES:
+            own.hold_to_contract(network, architecture, channels=channels, classes=CLASSES)
     return network
+
+
+def check(architecture: str, *, channels: int, width: float, options: Mapping[str, Any]) -> None:
+    """Build a network twice from one seed.
+
+    Raises:
+        InputError: where :func:`build` does, or if the two differ: nothing else than torch's random numbers may
+            decide the weights.
+    """
+    first, second = (
+        build(architecture, channels=channels, width=width, options=options, seed=0).state_dict() for _ in range(2)
+    )
+    different = [name for name in first if not first[name].equal(second[name])]
+    if different:
+        raise InputError(
+            f"{architecture} has other weights each time it is built from one seed: {', '.join(different)}; "
+            "draw them with torch's random numbers, from its global generator"
+        )
+
+
+def sources(architecture: str) -> list[Path]:
+    """Return the files that hold an architecture; all of its package for a network of the user's own.
+
+    Raises:
+        InputError: if there is no such network.
+    """
+    if architecture not in ARCHITECTURES:
+        return own.sources(architecture)
+    return [Path(__file__).with_name(ARCHITECTURES[architecture].rpartition(".")[2] + ".py")]
 
 
 def scaled(size: int, width: float, *, multiple: int = 1) -> int:
@@ -56,9 +91,29 @@ def scaled(size: int, width: float, *, multiple: int = 1) -> int:
     return max(1, int(size * width / multiple + 0.5)) * multiple
 
 
-def _checked(builder: Callable[..., Any]) -> Callable[..., Any]:
-    """Return ``builder`` with its arguments held to its annotations."""
-    return validate_call(config=ConfigDict(strict=True))(builder)
+def _builder(architecture: str) -> Callable[..., Any]:
+    if architecture in ARCHITECTURES:
+        builder: Callable[..., Any] = import_module(ARCHITECTURES[architecture]).build
+        return builder
+    if own.is_own(architecture):
+        return own.find(architecture)
+    raise InputError(f"models.*.architecture {RULE}; got {architecture!r}")
+
+
+def _checked(builder: Any) -> Callable[..., Any]:
+    """Return ``builder`` with its arguments held to its annotations; a class is held to those of its ``__init__``."""
+    strict = validate_call(config=ConfigDict(strict=True, arbitrary_types_allowed=True))
+    if not inspect.isclass(builder):
+        checked: Callable[..., Any] = strict(builder)
+        return checked
+    initialise = strict(builder.__init__)
+
+    def make(**arguments: Any) -> Any:
+        made: Any = builder.__new__(builder)
+        initialise(made, **arguments)
+        return made
+
+    return make
 
 
 def _faults(architecture: str, builder: Callable[..., Any], error: ValidationError) -> str:
