@@ -1,11 +1,13 @@
 """The report in Chromium, at the width of a desk and of a phone, light and dark."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import page_checks as checks
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, expect
 
 from shearbench.params import load
 from shearbench.stages import explore, report
@@ -16,6 +18,10 @@ _SORTED_BY = """(table, column) => [...table.tBodies[0].rows].map(row => {
   const cell = row.cells[column];
   return cell.dataset.value ?? cell.dataset.sort ?? cell.textContent.trim();
 })"""
+_TELL_WHEN_SORTED = """table => {
+  delete table.dataset.done;
+  table.addEventListener("sort-end", () => { table.dataset.done = "yes"; }, {once: true});
+}"""
 _BROKEN = """<!doctype html><html lang="en"><head><title>broken</title></head><body>
 <p style="color: #aaa; background: #fff">Hardly to be read.</p>
 <p style="width: 3000px">Too wide.</p>
@@ -27,8 +33,6 @@ _BROKEN = """<!doctype html><html lang="en"><head><title>broken</title></head><b
 @pytest.fixture(scope="module")
 def address(finished_once: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The report of the small project, with its data explored; opened from disk, as a reader does."""
-    import shutil
-
     root = tmp_path_factory.mktemp("report") / "project"
     shutil.copytree(finished_once, root)
     params = load(root / "params.yaml")
@@ -82,17 +86,25 @@ def test_every_column_of_every_table_sorts_up_and_down(opened: checks.Visit) -> 
     for number in range(tables.count()):
         headings = tables.nth(number).locator("thead th")
         for column in range(headings.count()):
-            orders = [_click(tables.nth(number), headings.nth(column), column) for _ in range(2)]
+            heading = headings.nth(column)
+            orders = [
+                _sort(tables.nth(number), heading, column, press)
+                for press in (heading.click, partial(heading.press, "Enter"))
+            ]
             assert sorted(orders) == ["ascending", "descending"], f"table {number}, column {column}"
     assert opened.complaints == []
 
 
-def _click(table: Page, heading: Page, column: int) -> str:
-    """Click a heading; check that the rows follow the order that it then announces, empty cells last; return it."""
-    heading.locator("button").or_(heading).last.click()
+def _sort(table: Locator, heading: Locator, column: int, press: Callable[[], None]) -> str:
+    """Press a heading; check that the rows follow the order that it then announces, empty cells last; return it."""
+    table.evaluate(_TELL_WHEN_SORTED)
+    press()
+    expect(table).to_have_attribute("data-done", "yes")
     order = heading.get_attribute("aria-sort")
     assert order in ("ascending", "descending"), f"{heading.inner_text()} announces {order}"
-    values = [value for value in table.evaluate(_SORTED_BY, column) if value != ""]
+    cells = table.evaluate(_SORTED_BY, column)
+    values = [value for value in cells if value != ""]
+    assert cells == values + [""] * (len(cells) - len(values)), "empty cells come last"
     try:
         keys = [float(value) for value in values]
     except ValueError:
