@@ -104,7 +104,7 @@ def test_width_and_options_arrive(package: Path) -> None:
         ("mine.nets.no_network", {}, r"must give a torch.nn.Module; it gives a str"),
         ("mine.Net", {"depth": 3}, r"(?s)options of mine\.Net.*takes: units.*depth: is not an option"),
         ("mine.Net", {"units": "many"}, r"(?s)units: Input should be a valid integer; got 'many'"),
-        ("no_dot", {}, r"must be one of cnn2, .*resnet18, or a network of your own, as my_package.Net; got 'no_dot'"),
+        ("no_dot", {}, r"must be one of mlp, .*resnet18, or a network of your own, as my_package.Net; got 'no_dot'"),
     ],
 )
 def test_what_is_wrong_is_said_with_the_next_step(architecture: str, arguments: dict[str, Any], message: str) -> None:

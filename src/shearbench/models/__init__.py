@@ -28,7 +28,7 @@ ARCHITECTURES = {
 }
 
 CLASSES = 10
-RULE = f"must be one of {', '.join(sorted(ARCHITECTURES))}, or a network of your own, as my_package.Net"
+RULE = f"must be one of {', '.join(ARCHITECTURES)}, or a network of your own, as my_package.Net"
 """What ``architecture`` in ``params.yaml`` must be."""
 
 
