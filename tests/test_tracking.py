@@ -58,7 +58,7 @@ def with_uri(params: Params, uri: str) -> Params:
 
 def test_a_run_for_each_cell_with_folds_and_evaluation_beneath(tracked: Path) -> None:
     runs = runs_of(tracked)
-    assert set(runs) == {*CELLS, *PARENT_OF}
+    assert set(runs) == {*CELLS, *PARENT_OF, "comparison"}
     for name, run in runs.items():
         expected = runs[PARENT_OF[name]].info.run_id if name in PARENT_OF else None
         assert run.data.tags.get("mlflow.parentRunId") == expected
@@ -91,11 +91,21 @@ def test_fold_run_holds_every_epoch_and_its_files(tracked: Path) -> None:
 
 def test_evaluation_run_holds_pictures_and_numbers(tracked: Path) -> None:
     run, client = runs_of(tracked)["mnist-cnn2 evaluation"], client_of(tracked)
-    pictures = {Path(file.path).name for file in client.list_artifacts(run.info.run_id, "figures")}
-    assert pictures == {"confusion.png", "gradcam.png", "learning_curves.png", "per_class.png"}
+    pictures = {file.path for file in client.list_artifacts(run.info.run_id, "figures")}
+    record = read_json(tracked / "build/evaluation/mnist/cnn2/record.json")
+    assert pictures == {name for name in record["files"] if name.endswith(".png")}
     assert "confusion_test.csv" in {file.path for file in client.list_artifacts(run.info.run_id)}
     assert run.data.metrics["test_n"] == 20
     assert "class_f1_test/3" in run.data.metrics
+
+
+def test_comparison_run_holds_what_is_side_by_side(tracked: Path) -> None:
+    run, client = runs_of(tracked)["comparison"], client_of(tracked)
+    files = {file.path for folder in (None, "figures") for file in client.list_artifacts(run.info.run_id, folder)}
+    assert files - {"figures"} == {"record.json", *read_json(tracked / "build/comparison/record.json")["files"]}
+    (row,) = (row for row in read_json(tracked / "reports/comparison.json") if row["model"] == "cnn2")
+    assert run.data.metrics["test_accuracy_mean/mnist-cnn2"] == pytest.approx(row["test_accuracy_mean"])
+    assert run.data.tags["dvc.stage"] == "compare"
 
 
 def test_champion_is_the_exported_network_and_answers_like_ours(tracked: Path) -> None:

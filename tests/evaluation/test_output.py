@@ -20,6 +20,7 @@ FILES = {
     "confusion_out_of_fold.csv",
     "confusion_test.csv",
     "learning_curves.csv",
+    "training_dynamics.csv",
     "test_predictions.npz",
     "gradcam.npz",
     *(f"figures/{name}.png" for name in ("confusion", "learning_curves", "per_class", "gradcam")),

@@ -38,6 +38,11 @@ class FoldRun:
         return pd.read_csv(self.folder / "history.csv")
 
     @property
+    def batches(self) -> pd.DataFrame:
+        """Loss of each mini-batch."""
+        return pd.read_csv(self.folder / "batches.csv")
+
+    @property
     def out_of_fold(self) -> Predictions:
         """Predictions on the fold held out."""
         arrays = read_npz(self.folder / "out_of_fold.npz")

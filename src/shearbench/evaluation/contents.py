@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from shearbench.evaluation.cell import FoldRun
-from shearbench.records import RECORD, read_json
+from shearbench.records import RECORD, read_json, read_record, sha256_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +103,25 @@ def evaluation_content(folder: Path, record: Mapping[str, Any]) -> Content:
         curves=[],
         files=[folder / name for name in (*record["files"], RECORD)],
     )
+
+
+def comparison_node(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Node:
+    """Return the run of ``build/comparison/``, with the accuracies of the cells.
+
+    Args:
+        folder: with a finished record.
+        rows: of ``reports/comparison.json``.
+    """
+    record = read_record(folder)
+    names = ("cv_accuracy_mean", "test_accuracy_mean")
+    content = Content(
+        params={"cells": len(record["evaluations"])},
+        tags={**_tags(record, "compare"), "mlflow.note.content": "Networks and datasets side by side."},
+        metrics={f"{name}/{row['dataset']}-{row['model']}": row[name] for name in names for row in rows},
+        curves=[],
+        files=[folder / name for name in (*record["files"], RECORD)],
+    )
+    return Node("comparison", sha256_of(folder / RECORD), content)
 
 
 def _steps(table: pd.DataFrame, names: Sequence[str]) -> list[tuple[str, int, float]]:

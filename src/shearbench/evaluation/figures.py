@@ -8,11 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from shearbench.data.dataset import CLASSES
-from shearbench.evaluation.canvas import BLUE, ORANGE, figure, plain
+from shearbench.evaluation.canvas import BLUE, ORANGE, figure, plain, readable_log
 from shearbench.evaluation.scores import rates
 
 _TITLES = {"out_of_fold": "out of fold", "test": "test"}
@@ -67,9 +66,7 @@ def learning_curves_figure(title: str, curves: pd.DataFrame) -> Figure:
         axes.xaxis.get_major_locator().set_params(integer=True)
     panels[0].set_ylabel("cross-entropy loss (nats)")
     panels[0].set_yscale("log")
-    panels[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    panels[0].yaxis.set_major_formatter("{x:g}")
-    panels[0].yaxis.set_minor_formatter(NullFormatter())
+    readable_log(panels[0].yaxis)
     panels[1].set_ylabel("accuracy (%)")
     made.suptitle(f"{title}: mean and standard deviation over {curves['folds'].max()} folds", fontsize=13)
     return made

@@ -3,7 +3,9 @@
 Pure functions of arrays; scikit-learn counts. A loss is the cross-entropy -log p(true class), in nats a sample.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,6 +38,37 @@ class Predictions:
         true = self.probabilities[np.arange(len(self.labels)), self.labels].astype(np.float64)
         losses: NDArray[np.float64] = -np.log(np.clip(true, LEAST_PROBABILITY, 1.0))
         return losses
+
+
+@dataclass(frozen=True, eq=False)
+class ByDigit:
+    """What several networks said of the same digits: ``ids``, ``labels`` int64 (n,), ``probabilities`` (m, n, 10)."""
+
+    ids: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+
+    @cached_property
+    def classes(self) -> NDArray[np.int64]:
+        """The most probable class, (m, n)."""
+        classes: NDArray[np.int64] = self.probabilities.argmax(axis=2)
+        return classes
+
+    @cached_property
+    def correct(self) -> NDArray[np.bool_]:
+        """Whether that is the true class, (m, n)."""
+        correct: NDArray[np.bool_] = self.classes == self.labels
+        return correct
+
+
+def by_digit(out_of_fold: Sequence[Predictions]) -> ByDigit:
+    """Return the predictions of all folds in the order of ids: each digit by a network of each repeat."""
+    ids, labels, stated = (
+        np.concatenate([getattr(each, name) for each in out_of_fold]) for name in ("ids", "labels", "probabilities")
+    )
+    order = np.argsort(ids, kind="stable").reshape(len(np.unique(ids)), -1).T
+    assert (ids[order] == ids[order][0]).all(), "each repeat predicts every digit once"
+    return ByDigit(ids[order[0]], labels[order[0]], stated[order])
 
 
 @dataclass(frozen=True, eq=False)

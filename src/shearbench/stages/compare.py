@@ -2,7 +2,8 @@
 
 Reads ``build/evaluation/``, ``build/runs/`` and ``build/digits/``. Writes into ``reports/``: ``comparison.csv`` and
 ``.json``, a row for each cell; ``pairs.csv`` and ``.json``, a row for each pair of networks on a dataset and of
-datasets for a network; ``metrics.json`` for DVC. Prints both tables.
+datasets for a network; ``metrics.json`` for DVC. Prints both tables. Writes ``build/comparison/``: what the contrasts
+of ``evaluation/contrasts/`` put side by side.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,8 @@ from shearbench.errors import InputError
 from shearbench.evaluation.comparison import COLUMNS, Row
 from shearbench.evaluation.comparison import read_rows as rows_of_cells
 from shearbench.evaluation.pairs import compare_cells
+from shearbench.evaluation.side_by_side import write_comparison
+from shearbench.evaluation.suite import read_suite
 from shearbench.params import Params
 from shearbench.records import read_json, write_json, write_text
 from shearbench.report.findings import p_value
@@ -33,6 +36,8 @@ def main(params: Params, root: Path) -> None:
     cells = [(cell.dataset, cell.model) for cell in params.cells.values()]
     rows = rows_of_cells(root / "build" / "evaluation", cells)
     pairs = pairs_of_cells(params, root, cells)
+    suite = read_suite(root / "build", cells, params.cv.folds)
+    write_comparison(root / "build" / "comparison", suite)
     reports = root / "reports"
     write_text(reports / "comparison.csv", pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(index=False))
     write_json(reports / "comparison.json", rows)

@@ -18,7 +18,14 @@ import numpy as np
 from shearbench.data import dataset as datasets
 from shearbench.evaluation.cell import FoldRun, read_runs
 from shearbench.evaluation.comparison import best_of_each_dataset
-from shearbench.evaluation.contents import Content, Node, cell_content, evaluation_content, fold_content
+from shearbench.evaluation.contents import (
+    Content,
+    Node,
+    cell_content,
+    comparison_node,
+    evaluation_content,
+    fold_content,
+)
 from shearbench.records import RECORD, hash_of, is_finished, read_json, read_record, sha256_of
 from shearbench.tracking.networks import log_network, register_champion
 from shearbench.tracking.store import Store, attempt, default_uri, log, log_input, run_of, supersede
@@ -87,7 +94,8 @@ def track_all(root: Path, plan: Plan, *, cells: Sequence[str] | None = None) -> 
     Args:
         root: the project's folder; the records are under ``build/``.
         plan: cells, folds and where to send, from ``params.yaml``.
-        cells: names of cells to send; without them all are sent, and the best network of each dataset registered.
+        cells: names of cells to send; without them all are sent and their comparison, and the best network of each
+            dataset is registered.
 
     Raises:
         InputError: if a record is damaged.
@@ -98,7 +106,14 @@ def track_all(root: Path, plan: Plan, *, cells: Sequence[str] | None = None) -> 
     found = [cell for name in names if (cell := _finished(root, plan.cells[name], plan.cv.networks))]
     comparison = root / "reports" / "comparison.json"
     rows = read_json(comparison) if cells is None and comparison.is_file() else []
-    return attempt(root, plan.tracking.uri, lambda store: _send(store, found, best_of_each_dataset(rows)))
+    folder = root / "build" / "comparison"
+    nodes = [comparison_node(folder, rows)] if rows and is_finished(folder) else []
+
+    def send(store: Store) -> None:
+        _send(store, found, best_of_each_dataset(rows))
+        _send_nodes(store, nodes, None)
+
+    return attempt(root, plan.tracking.uri, send)
 
 
 def track_nodes(root: Path, plan: Plan, nodes: Sequence[Node]) -> bool:

@@ -1,0 +1,17 @@
+"""What puts cells and datasets side by side: a contrast makes tables and pictures of a :class:`Suite`.
+
+A contrast is one file with one function ``Suite -> Files`` and one line in ``CONTRASTS``; its files go to
+``build/comparison/``, are vouched for by the record there and logged to MLflow without more ado.
+"""
+
+from collections.abc import Callable
+
+from shearbench.evaluation.contrasts.dynamics import dynamics
+from shearbench.evaluation.files import Files
+from shearbench.evaluation.suite import Suite
+
+Contrast = Callable[[Suite], Files]
+
+CONTRASTS: dict[str, Contrast] = {
+    "dynamics": dynamics,
+}
