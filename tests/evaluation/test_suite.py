@@ -19,7 +19,7 @@ CELLS = [("mechanical", "mlp"), ("mnist", "cnn2"), ("mnist", "mlp")]
 
 @pytest.fixture
 def suite(finished_once: Path) -> Suite:
-    return read_suite(finished_once / "build", CELLS, 2)
+    return read_suite(finished_once / "build", CELLS, networks=2)
 
 
 def test_reference_comes_first_whatever_the_order_of_the_cells(suite: Suite) -> None:
@@ -56,7 +56,7 @@ def test_refuses_an_evaluation_of_other_networks(finished: Path) -> None:
     path = finished / "build" / "evaluation" / "mnist" / "mlp" / "record.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "fold_records": ["0", "1"]}))
     with pytest.raises(InputError, match=r"run `dvc repro evaluate@mnist-mlp`"):
-        read_suite(finished / "build", CELLS, 2)
+        read_suite(finished / "build", CELLS, networks=2)
 
 
 def test_comparison_vouches_for_its_files_and_names_what_it_compared(finished_once: Path) -> None:

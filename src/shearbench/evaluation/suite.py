@@ -93,7 +93,7 @@ class Suite:
         return datasets.read_digits(self.build / "digits", split)
 
 
-def read_suite(build: Path, cells: Iterable[tuple[str, str]], networks: int) -> Suite:
+def read_suite(build: Path, cells: Iterable[tuple[str, str]], *, networks: int) -> Suite:
     """Read the runs and evaluations of cells, (dataset, model) each.
 
     Args:

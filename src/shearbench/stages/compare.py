@@ -36,7 +36,7 @@ def main(params: Params, root: Path) -> None:
     cells = [(cell.dataset, cell.model) for cell in params.cells.values()]
     rows = rows_of_cells(root / "build" / "evaluation", cells)
     pairs = pairs_of_cells(params, root, cells)
-    suite = read_suite(root / "build", cells, params.cv.folds)
+    suite = read_suite(root / "build", cells, networks=params.cv.networks)
     write_comparison(root / "build" / "comparison", suite)
     reports = root / "reports"
     write_text(reports / "comparison.csv", pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(index=False))
