@@ -89,7 +89,7 @@ def test_an_epoch_visits_every_sample_once_in_an_order_of_its_own() -> None:
 
 def test_the_training_loss_is_the_mean_over_samples(dataset: Dataset, make_experiment: Make) -> None:
     trainee = assemble(make_experiment(batch=50), dataset, WITHOUT_INNER, seed=5)  # batches of 50, 50, 20
-    score, losses = run_epoch(trainee.network, trainee.optimiser, trainee.parts.train, trainee.setting, 1)
+    score, losses, _ = run_epoch(trainee.network, trainee.optimiser, trainee.parts.train, trainee.setting, 1)
     assert score.loss == pytest.approx((50 * losses[0] + 50 * losses[1] + 20 * losses[2]) / 120, rel=1e-12)
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from shearbench.records import write_bytes
 from shearbench.training.adam import Adam
+from shearbench.training.running_averages import Lag
 from shearbench.training.state import Epoch, Progress, Score
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -83,7 +84,8 @@ def read_checkpoint(path: Path, *, hashes: Mapping[str, str], device: str) -> Ch
 
 def _epoch(line: dict[str, Any]) -> Epoch:
     scores = {key: Score(**line[key]) if line[key] else None for key in ("train", "validation", "inner")}
-    return Epoch(**{**line, **scores})
+    measured = {"gradient_norms": tuple(line["gradient_norms"]), "lags": tuple(Lag(**lag) for lag in line["lags"])}
+    return Epoch(**{**line, **scores, **measured})
 
 
 def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -43,6 +43,7 @@ class Experiment(Strict):
     inner_fraction: float
     device: Device
     precision: Precision
+    diagnose: bool = False
 
     @model_validator(mode="after")
     def _fields_are_not_augmented(self) -> "Experiment":
@@ -141,7 +142,7 @@ def assemble(experiment: Experiment, dataset: Dataset, rows: Selection, *, seed:
         network,
         Adam.of(network, experiment.recipe),
         Parts(Part.of(dataset, rows.train, hardware), part(rows.validation), part(rows.inner)),
-        Setting.of(experiment.recipe, normaliser, seed=seed, hardware=hardware),
+        Setting.of(experiment.recipe, normaliser, seed=seed, hardware=hardware, diagnose=experiment.diagnose),
         normaliser,
     )
 

@@ -18,8 +18,10 @@ from shearbench.training.adam import Adam
 from shearbench.training.augment import augmentation
 from shearbench.training.hardware import Hardware, naming_the_batch
 from shearbench.training.recipe import Recipe
+from shearbench.training.running_averages import Lag, gradient_norm, lags, layers_of, recalibrated
 from shearbench.training.state import Epoch, Part, Parts, Progress, Score, Setting
 
+LAG_SAMPLES = 1000
 EVALUATION_BATCH = 500  # fixed, so that a number never depends on how it was asked for
 
 
@@ -51,12 +53,13 @@ def fit(
     with naming_the_batch(recipe.batch):
         while not progress.is_over(recipe):
             number = len(progress.history) + 1
-            train, losses = run_epoch(network, optimiser, parts.train, setting, number)
+            train, losses, norms = run_epoch(network, optimiser, parts.train, setting, number)
             validation = evaluate(network, parts.validation, setting, number) if parts.validation else None
             inner = evaluate(network, parts.inner, setting, number) if parts.inner else None
             better = inner is not None and inner.loss < progress.best_loss
             weights = {key: value.clone() for key, value in network.state_dict().items()} if better else None
-            epoch = Epoch(number, recipe.rate_at(number - 1), train, validation, inner)
+            behind = measure_lags(network, parts.train, setting) if setting.diagnose else ()
+            epoch = Epoch(number, recipe.rate_at(number - 1), train, validation, inner, norms, behind)
             progress = progress.after(epoch, losses, weights)
             on_epoch_end(progress)
     if progress.best_weights is not None:
@@ -66,13 +69,17 @@ def fit(
 
 def run_epoch(
     network: nn.Module, optimiser: Adam, part: Part, setting: Setting, number: int
-) -> tuple[Score, tuple[float, ...]]:
-    """Train on every sample once, in an order of the epoch's own; return the running mean and the batch losses."""
+) -> tuple[Score, tuple[float, ...], tuple[float, ...]]:
+    """Train on every sample once, in an order of the epoch's own.
+
+    Returns:
+        The running mean, the loss of each batch, and the norm of its gradient where the training is diagnosed.
+    """
     network.train()
     augment = augmentation(setting.recipe.augment)
     order = torch.randperm(len(part.labels), generator=_generator(setting, "order", number))
     draws = _generator(setting, "augment", number)
-    results, sizes = [], []
+    results, sizes, norms = [], [], []
     with torch.random.fork_rng(devices=setting.hardware.cuda_devices):
         torch.manual_seed(seed_for(setting.seed, "dropout", number))  # dropout draws from the global state only
         chunks = batches(order.to(part.labels.device), setting.recipe.batch)
@@ -83,10 +90,16 @@ def run_epoch(
                 train_step(network, optimiser, inputs, part.labels[rows], rate=rate, hardware=setting.hardware)
             )
             sizes.append(len(rows))
+            if setting.diagnose:
+                norms.append(gradient_norm(network))
     losses, hits = torch.stack(results).T.tolist()  # the one moment of an epoch that waits for the device
     _check_finite(losses, setting.recipe, number)
     total = math.fsum(loss * size for loss, size in zip(losses, sizes, strict=True))
-    return Score(total / len(order), sum(hits) / len(order)), tuple(losses)
+    return (
+        Score(total / len(order), sum(hits) / len(order)),
+        tuple(losses),
+        tuple(torch.stack(norms).tolist() if norms else ()),
+    )
 
 
 def train_step(
@@ -116,6 +129,16 @@ def evaluate(network: nn.Module, part: Part, setting: Setting, number: int) -> S
         rate = setting.recipe.learning_rate
         raise InputError(f"the loss is {loss} after epoch {number} (learning rate {rate}); lower recipe.learning_rate")
     return Score(loss / len(part.labels), hits / len(part.labels))
+
+
+def measure_lags(network: nn.Module, part: Part, setting: Setting) -> tuple[Lag, ...]:
+    """Return how far the running averages are behind, by the same ``LAG_SAMPLES`` training samples at each epoch."""
+    if not layers_of(network):
+        return ()
+    rows = torch.randperm(len(part.labels), generator=_generator(setting, "lag", 0))[:LAG_SAMPLES]
+    chunks = batches(rows.to(part.labels.device), setting.recipe.batch)
+    inputs = (setting.normalise(part.inputs[chunk]) for chunk in chunks)
+    return lags(network, recalibrated(network, inputs, setting.hardware))
 
 
 @torch.inference_mode()

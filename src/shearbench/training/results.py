@@ -18,6 +18,7 @@ from shearbench.training.state import Epoch, Progress, Score
 from shearbench.training.weights import WEIGHTS, predict, write_weights
 
 HISTORY, BATCHES, OUT_OF_FOLD = "history.csv", "batches.csv", "out_of_fold.npz"
+GRADIENTS, LAGS = "gradients.csv", "lags.csv"  # of a diagnosed training
 _TINY = float(np.finfo(np.float32).tiny)  # a probability that underflowed to 0 has a large loss, not an infinite one
 
 
@@ -58,11 +59,16 @@ def facts(trainee: Trainee, rows: Selection, progress: Progress, predictions: Pr
 
 def files(trainee: Trainee, progress: Progress, predictions: Predictions) -> dict[str, Callable[[Path], None]]:
     """Return the writers of the files beside a fold's record; equal trainings write equal bytes."""
+    diagnosed = {
+        GRADIENTS: lambda path: write_text(path, gradients_csv(progress.history)),
+        LAGS: lambda path: write_text(path, lags_csv(progress.history)),
+    }
     return {
         WEIGHTS: lambda path: write_weights(path, trainee.network, trainee.normaliser),
         HISTORY: lambda path: write_text(path, history_csv(progress.history)),
         BATCHES: lambda path: write_text(path, batches_csv(progress.batch_losses)),
         OUT_OF_FOLD: lambda path: write_npz(path, predictions),
+        **(diagnosed if trainee.setting.diagnose else {}),
     }
 
 
@@ -91,6 +97,20 @@ def batches_csv(batch_losses: Sequence[Sequence[float]]) -> str:
         for batch, loss in enumerate(losses, start=1)
     )
     return _csv(["epoch", "batch", "loss"], lines)
+
+
+def gradients_csv(history: Sequence[Epoch]) -> str:
+    """Return the norm of the gradient of each mini-batch as CSV; epochs and batches count from 1."""
+    lines = (
+        [epoch.number, batch, norm] for epoch in history for batch, norm in enumerate(epoch.gradient_norms, start=1)
+    )
+    return _csv(["epoch", "batch", "norm"], lines)
+
+
+def lags_csv(history: Sequence[Epoch]) -> str:
+    """Return as CSV how far each layer's running averages were behind at the end of each epoch; see ``Lag``."""
+    lines = ([epoch.number, lag.layer, lag.mean, lag.deviation] for epoch in history for lag in epoch.lags)
+    return _csv(["epoch", "layer", "mean", "deviation"], lines)
 
 
 def _columns(part: str) -> list[str]:

@@ -13,6 +13,7 @@ from shearbench.data.dataset import Dataset
 from shearbench.data.normalise import Normaliser
 from shearbench.training.hardware import Hardware
 from shearbench.training.recipe import Recipe
+from shearbench.training.running_averages import Lag
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,12 +48,16 @@ class Setting:
     hardware: Hardware
     mean: Tensor
     scale: Tensor
+    diagnose: bool = False
+    """Whether gradients and running averages are measured too, which changes no bit of the training."""
 
     @classmethod
-    def of(cls, recipe: Recipe, normaliser: Normaliser, *, seed: int, hardware: Hardware) -> "Setting":
+    def of(
+        cls, recipe: Recipe, normaliser: Normaliser, *, seed: int, hardware: Hardware, diagnose: bool = False
+    ) -> "Setting":
         """Return the setting with the normaliser's arrays on the device."""
         mean, scale = torch.from_numpy(normaliser.mean), torch.from_numpy(normaliser.scale)
-        return cls(recipe, seed, hardware, mean.to(hardware.device), scale.to(hardware.device))
+        return cls(recipe, seed, hardware, mean.to(hardware.device), scale.to(hardware.device), diagnose)
 
     def normalise(self, inputs: Tensor) -> Tensor:
         """Return float32 inputs, with the bits that ``Normaliser.apply`` gives on the CPU."""
@@ -76,6 +81,10 @@ class Epoch:
     train: Score
     validation: Score | None
     inner: Score | None
+    gradient_norms: tuple[float, ...] = ()
+    """Of each mini-batch, where the training is diagnosed."""
+    lags: tuple[Lag, ...] = ()
+    """Of each layer with running averages at the end of the epoch, where the training is diagnosed."""
 
 
 @dataclass(frozen=True, eq=False)
