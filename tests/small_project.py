@@ -45,6 +45,7 @@ def document(repeats: int = 1) -> dict[str, Any]:
         "datasets": {"mnist": IMAGES, "mechanical": FIELDS},
         "models": models,
         "cells": {cell: {"dataset": cell.split("-")[0], "model": model} for cell, model in CELLS.items()},
+        "experiments": {},
         "cv": {**own["cv"], "folds": FOLDS, "repeats": repeats, "inner_fraction": 0.2},
         "evaluate": EVALUATE,
         "execution": {**own["execution"], "workers": 1, "device": "cpu", "precision": "fp32"},

@@ -158,7 +158,7 @@ def test_a_stage_declares_the_parameters_it_reads(name):
     assert read - BY_PARTS <= declared
 
 
-@pytest.mark.parametrize("name", ["explore", "train", "tune"])
+@pytest.mark.parametrize("name", ["explore", "train", "experiment", "tune"])
 def test_the_test_set_is_sealed_until_evaluate(name):
     assert not [dep for dep in _deps(name) if "test" in Path(dep).name]
     assert not [dep for dep in _deps(name) if dep in ("build/digits", "build/datasets", "build/fields", "data")]

@@ -71,6 +71,17 @@ def test_it_is_frozen():
         ("tuning: {dataset: mechanical", "tuning: {dataset: mechanic", "tuning.dataset must be one of datasets"),
         ("learning_rate: [1.0e-4, 1.0e-2]", "learning_rate: [1.0e-2, 1.0e-4]", "must be two numbers 0 < low <= high"),
         ("  mnist:      {", "  ../mnist:      {", "datasets.../mnist"),
+        ("folds: 3 ", "folds: 6 ", "experiments.normalisation.folds must be at most cv.folds, 5; got 6"),
+        (
+            "step: 5, normalise: divide255",
+            "step: 4, normalise: divide255",
+            "experiments.normalisation.datasets.mechanical_divide255 must be simulated for an entry of datasets",
+        ),
+        (
+            "architecture: resnet18, width: 0.5",
+            "architecture: resnet19, width: 0.5",
+            "experiments.normalisation.models.resnet18.architecture must be one of",
+        ),
     ],
 )
 def test_a_fault_names_its_parameter_its_rule_and_its_line(tmp_path, old, new, message):

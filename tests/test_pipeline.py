@@ -71,6 +71,11 @@ def _shrink(params, digits):
         model["recipe"].update(epochs=2, batch=20)
     params["cells"] = {name: params["cells"][name] for name in CELLS}
     params["cv"]["folds"] = 2
+    question = params["experiments"]["channels"]
+    question["folds"] = 2
+    question["models"] = {"cnn2": {**params["models"]["cnn2"], "width": 0.1}}
+    del question["models"]["cnn2"]["search"]
+    params["experiments"] = {"channels": question}
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +107,7 @@ def first_run(clone):
 
 def test_every_stage_runs_and_the_table_is_complete(clone, first_run):
     expected = {"prepare", "simulate", "datasets", "explore@mnist", "explore@mechanical", "compare", "report"}
-    expected |= {f"{stage}@{cell}" for stage in ("train", "evaluate") for cell in CELLS}
+    expected |= {f"{stage}@{cell}" for stage in ("train", "evaluate") for cell in CELLS} | {"experiment@channels"}
     assert _stages_run(first_run) == expected
     rows = list(csv.DictReader((clone / "reports" / "comparison.csv").read_text().splitlines()))
     assert {f"{row['dataset']}-{row['model']}" for row in rows} == set(CELLS)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, ValidationError, field_validator
 
-from shearbench.data.config import DatasetEntry, FieldDataset, ImageDataset, Sources
+from shearbench.data.config import DatasetEntry, FieldDataset, ImageDataset, SimulatedDataset, Sources
 from shearbench.errors import InputError
 from shearbench.evaluation.settings import Evaluate
 from shearbench.mechanics import displacements_of
@@ -33,13 +33,18 @@ class Search(Strict):
     width: tuple[float, ...] = Field(min_length=1, strict=False)
 
 
-class Model(Strict):
-    """An architecture with its size, its recipe and its search space."""
+class Network(Strict):
+    """An architecture with its size and its recipe."""
 
     architecture: str
     width: Annotated[float, Field(gt=0)]
     options: dict[str, int | float | str | bool]
     recipe: Recipe
+
+
+class Model(Network):
+    """A network with its search space."""
+
     search: Search
 
 
@@ -48,6 +53,25 @@ class Cell(Strict):
 
     dataset: Name
     model: Name
+
+
+class Question(Strict):
+    """An experiment: every one of its networks on every one of its datasets, compared on accuracy alone.
+
+    It is whole by itself, so that an edit elsewhere never trains it again. The first dataset and the first network
+    are those that the others are compared with.
+    """
+
+    question: str
+    """What it is to answer, in a sentence."""
+    folds: Annotated[int, Field(ge=2)]
+    """It trains the first so many folds of the fold table."""
+    rope: Annotated[float, Field(gt=0, lt=1)]
+    """Half-width of the region of practical equivalence, in fractions of accuracy."""
+    diagnose: bool = False
+    """Whether running averages and gradients are recorded while it trains, and examined afterwards."""
+    datasets: dict[Name, DatasetEntry] = Field(min_length=1)
+    models: dict[Name, Network] = Field(min_length=1)
 
 
 class CrossValidation(Strict):
@@ -102,6 +126,7 @@ class Params(Strict):
     datasets: dict[Name, DatasetEntry]
     models: dict[Name, Model]
     cells: dict[CellName, Cell]
+    experiments: dict[Name, Question]
     cv: CrossValidation
     evaluate: Evaluate
     compare: Compare
@@ -138,19 +163,14 @@ def load(path: Path) -> Params:
 def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield what is wrong between the parts: (key, rule)."""
     for name, model in params.models.items():
-        if model.architecture not in ARCHITECTURES and not is_own(model.architecture):
-            yield ("models", name, "architecture"), f"{RULE}; got {model.architecture!r}"
+        yield from _network_faults(("models", name), model)
         low, high = model.search.learning_rate
         if not 0 < low <= high:
             yield ("models", name, "search", "learning_rate"), f"must be two numbers 0 < low <= high; got {low}, {high}"
     for name, dataset in params.datasets.items():
-        if isinstance(dataset, FieldDataset) and dataset.step >= len(displacements_of(dataset.load)):
-            last = len(displacements_of(dataset.load)) - 1
-            yield ("datasets", name, "step"), f"must be 1 to {last} for {dataset.load}; got {dataset.step}"
-        if isinstance(dataset, FieldDataset) and dataset.normalise == "unit":
-            yield ("datasets", name, "normalise"), "must be another one than unit, which scales 8-bit images"
-        if isinstance(dataset, ImageDataset) and dataset.normalise == "detrend":
-            yield ("datasets", name, "normalise"), "must be another one than detrend, which is for displacement fields"
+        yield from _dataset_faults(("datasets", name), dataset)
+    for name, question in params.experiments.items():
+        yield from _question_faults(("experiments", name), question, params)
     for name, cell in params.cells.items():
         if cell.dataset not in params.datasets:
             yield ("cells", name, "dataset"), f"must be one of datasets; got {cell.dataset!r}"
@@ -163,6 +183,34 @@ def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
             yield ("compare", "rope"), f"must say for {name} how large a difference in accuracy does not matter"
     if params.tuning.dataset not in params.datasets:
         yield ("tuning", "dataset"), f"must be one of datasets; got {params.tuning.dataset!r}"
+
+
+def _network_faults(key: tuple[str, ...], network: Network) -> Iterator[tuple[tuple[str, ...], str]]:
+    if network.architecture not in ARCHITECTURES and not is_own(network.architecture):
+        yield (*key, "architecture"), f"{RULE}; got {network.architecture!r}"
+
+
+def _dataset_faults(key: tuple[str, ...], entry: ImageDataset | FieldDataset) -> Iterator[tuple[tuple[str, ...], str]]:
+    if isinstance(entry, FieldDataset) and entry.step >= len(displacements_of(entry.load)):
+        last = len(displacements_of(entry.load)) - 1
+        yield (*key, "step"), f"must be 1 to {last} for {entry.load}; got {entry.step}"
+    if isinstance(entry, FieldDataset) and entry.normalise == "unit":
+        yield (*key, "normalise"), "must be another one than unit, which scales 8-bit images"
+    if isinstance(entry, ImageDataset) and entry.normalise == "detrend":
+        yield (*key, "normalise"), "must be another one than detrend, which is for displacement fields"
+
+
+def _question_faults(key: tuple[str, ...], question: Question, params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
+    if question.folds > params.cv.folds:
+        yield (*key, "folds"), f"must be at most cv.folds, {params.cv.folds}; got {question.folds}"
+    for name, network in question.models.items():
+        yield from _network_faults((*key, "models", name), network)
+    simulated = {(one.load, one.step) for one in params.datasets.values() if isinstance(one, SimulatedDataset)}
+    for name, entry in question.datasets.items():
+        yield from _dataset_faults((*key, "datasets", name), entry)
+        if isinstance(entry, SimulatedDataset) and (entry.load, entry.step) not in simulated:
+            rule = "must be simulated for an entry of datasets, as an experiment simulates nothing; add one there"
+            yield (*key, "datasets", name), f"{rule}; got {entry.load} at step {entry.step}"
 
 
 def _parse(path: Path, text: str) -> tuple[yaml.Node, Any]:

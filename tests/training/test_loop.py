@@ -157,9 +157,9 @@ def test_validation_decides_nothing(dataset: Dataset, make_experiment: Make) -> 
 def _scripted(inner_losses: list[float], monkeypatch: pytest.MonkeyPatch) -> Parts:
     """Make the losses of the inner part a given sequence, and the only weight of the network the epoch's number."""
 
-    def run(network: nn.Module, *rest: Any) -> tuple[Score, tuple[float, ...]]:
+    def run(network: nn.Module, *rest: Any) -> tuple[Score, tuple[float, ...], tuple[float, ...]]:
         network.load_state_dict({"weight": torch.full((1, 1), float(rest[-1]))})
-        return Score(1.0, 0.5), (1.0,)
+        return Score(1.0, 0.5), (1.0,), ()
 
     monkeypatch.setattr(loop, "run_epoch", run)
     monkeypatch.setattr(loop, "evaluate", lambda network, part, setting, number: Score(inner_losses[number - 1], 0.5))

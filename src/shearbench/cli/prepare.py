@@ -1,5 +1,6 @@
 """Commands before the first run: parameters and data."""
 
+from itertools import product
 from typing import Annotated
 
 import typer
@@ -41,11 +42,13 @@ def check() -> None:
     from shearbench import models
 
     params = read_params()
-    for cell in params.cells.values():
-        model, dataset = params.models[cell.model], params.datasets[cell.dataset]
+    pairs = [(params.models[cell.model], params.datasets[cell.dataset]) for cell in params.cells.values()]
+    for asked in params.experiments.values():
+        pairs += product(asked.models.values(), asked.datasets.values())
+    for model, dataset in pairs:
         models.check(model.architecture, channels=dataset.channels, width=model.width, options=model.options)
-    counts = f"{len(params.datasets)} datasets, {len(params.models)} models, {len(params.cells)} cells"
-    print(f"params.yaml is all right: {counts}")
+    parts = ("datasets", "models", "cells", "experiments")
+    print(f"params.yaml is all right: {', '.join(f'{len(getattr(params, part))} {part}' for part in parts)}")
 
 
 @app.command(rich_help_panel=PANEL)

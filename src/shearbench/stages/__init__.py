@@ -16,15 +16,17 @@ if TYPE_CHECKING:
 PLAIN = ("prepare", "simulate", "datasets", "compare", "report")
 OF_DATASET = ("explore",)
 OF_CELL = ("train", "evaluate")
+OF_EXPERIMENT = ("experiment",)
 
 
 def run(name: str, of: str | None, *, params: "Params", root: Path) -> None:
     """Run one stage in the project folder ``root``, then mirror what it made.
 
     Raises:
-        InputError: for an unknown stage, or a cell or dataset that is unknown, missing or superfluous.
+        InputError: for an unknown stage, or a cell, dataset or experiment that is unknown, missing or superfluous.
     """
-    known = {name: list(params.cells) for name in OF_CELL} | {name: list(params.datasets) for name in OF_DATASET}
+    kinds = ((OF_CELL, params.cells), (OF_DATASET, params.datasets), (OF_EXPERIMENT, params.experiments))
+    known = {name: list(of_kind) for names, of_kind in kinds for name in names}
     if name not in (*PLAIN, *known):
         raise InputError(f"stage must be one of {', '.join((*PLAIN, *known))}; got {name!r}")
     if name in known and of not in known[name]:

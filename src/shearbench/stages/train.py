@@ -11,7 +11,8 @@ from typing import Any
 
 from rich import print
 
-from shearbench.params import Params
+from shearbench.data.config import DatasetEntry
+from shearbench.params import Network, Params
 from shearbench.training.crossval import cross_validate
 from shearbench.training.experiment import Experiment, applicable
 from shearbench.training.hardware import resolve
@@ -33,11 +34,18 @@ def main(params: Params, root: Path, cell_name: str) -> None:
 
 def experiment_of(params: Params, *, dataset: str, model: str) -> Experiment:
     """Return the experiment that ``params`` describes, with device and precision settled."""
-    entry, chosen = params.datasets[dataset], params.models[model]
+    return settled(params, (dataset, params.datasets[dataset]), (model, params.models[model]))
+
+
+def settled(
+    params: Params, dataset: tuple[str, DatasetEntry], model: tuple[str, Network], *, diagnose: bool = False
+) -> Experiment:
+    """Return the experiment of a named network on a named dataset, with device and precision settled."""
+    (dataset_name, entry), (model_name, chosen) = dataset, model
     hardware = resolve(params.execution.device, params.execution.precision)
     return Experiment(
-        dataset=dataset,
-        model=model,
+        dataset=dataset_name,
+        model=model_name,
         seed=params.seed,
         architecture=chosen.architecture,
         width=chosen.width,
@@ -47,6 +55,7 @@ def experiment_of(params: Params, *, dataset: str, model: str) -> Experiment:
         inner_fraction=params.cv.inner_fraction,
         device=hardware.device,
         precision=hardware.precision,
+        diagnose=diagnose,
     )
 
 

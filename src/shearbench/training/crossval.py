@@ -6,7 +6,7 @@ are those of an uninterrupted run, in whatever order and by however many workers
 
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,17 +68,29 @@ def cross_validate(
         InputError: if the data or the fold table are missing or damaged.
     """
     every = read_folds(folds).numbers
-    _remove_surplus(out, len(every))
+    remove_surplus(out, len(every))
     tasks = [
         fold_task(experiment, number, dataset=dataset, folds=folds, out=out / f"fold-{number}")
         for number in (every if only is None else sorted(set(only)))
     ]
+    return train_folds(tasks, workers=workers, label=f"train {experiment.dataset}-{experiment.model}")
+
+
+def train_folds(tasks: Sequence[FoldTask], *, workers: int | str, label: str) -> list[dict[str, Any]]:
+    """Train folds of any experiments in one pool, but those with a record of these settings, data and code.
+
+    Returns:
+        Their records, in order.
+
+    Raises:
+        TasksFailed: when the other folds have finished, naming each that failed.
+    """
     run_tasks(
         train_fold,
         [task for task in tasks if not _is_kept(task)],
         workers=workers,
-        label=f"train {experiment.dataset}-{experiment.model}",
-        name=lambda task: f"fold {task.fold}",
+        label=label,
+        name=lambda task: f"{task.experiment.dataset}-{task.experiment.model} fold {task.fold}",
         units=lambda task: task.experiment.recipe.epochs,
     )
     for task in tasks:
@@ -158,7 +170,7 @@ def _is_kept(task: FoldTask) -> bool:
         return False
 
 
-def _remove_surplus(out: Path, count: int) -> None:
+def remove_surplus(out: Path, count: int) -> None:
     """Remove folders of folds that the table does not have."""
     for folder in out.glob("fold-*"):
         number = folder.name.removeprefix("fold-")

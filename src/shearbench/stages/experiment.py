@@ -1,0 +1,85 @@
+"""Stage ``experiment <name>``: train an experiment, every one of its networks on every one of its datasets.
+
+Reads ``build/digits/train.npz``, ``build/fields/train/`` and ``build/folds.npz``; writes the records
+``build/experiments/<name>/<dataset>/<model>/fold-<k>/``, all in one pool of tasks. Datasets that differ only in their
+normalisation share one copy of their inputs, which is removed at the end. Folds that are up to date are kept.
+"""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from rich import print
+
+from shearbench.data.dataset import Split, write_dataset
+from shearbench.params import Params, Question
+from shearbench.records import hash_of
+from shearbench.stages.datasets import make_split
+from shearbench.stages.train import settled
+from shearbench.training.crossval import FoldTask, fold_task, remove_surplus, train_folds
+
+
+def main(params: Params, root: Path, name: str) -> None:
+    """Train the folds of an experiment, and print the accuracy of each cell on what its folds held out."""
+    question, build = params.experiments[name], root / "build"
+    out = build / "experiments" / name
+    _remove_former(out, question)
+    with inputs_of(name, question, build, ("train",)) as inputs:
+        tasks = list(_tasks(params, question, inputs, out, folds=build / "folds.npz"))
+        records = train_folds(tasks, workers=params.execution.workers, label=f"experiment {name}")
+    for line in _summary(records):
+        print(line)
+
+
+@contextmanager
+def inputs_of(name: str, question: Question, build: Path, splits: Sequence[Split]) -> Iterator[Mapping[str, Path]]:
+    """Yield the folder of each dataset of an experiment, as long as the block lasts; equal inputs are written once."""
+    scratch, made = build / "scratch" / name, {}
+    shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
+    try:
+        for dataset, entry in question.datasets.items():
+            content = hash_of(entry.model_dump(exclude={"normalise"}))[:16]
+            if not (scratch / content).exists():
+                write_dataset(scratch / content, {one: make_split(dataset, entry, one, build) for one in splits}, {})
+            made[dataset] = scratch / content
+        yield made
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _tasks(
+    params: Params, question: Question, inputs: Mapping[str, Path], out: Path, *, folds: Path
+) -> Iterator[FoldTask]:
+    """Yield every fold of every network on every dataset, network by network."""
+    for model in question.models.items():
+        for dataset in question.datasets.items():
+            experiment = settled(params, dataset, model, diagnose=question.diagnose)
+            data, cell = inputs[dataset[0]], out / dataset[0] / model[0]
+            for fold in range(question.folds):
+                yield fold_task(experiment, fold, dataset=data, folds=folds, out=cell / f"fold-{fold}")
+
+
+def _remove_former(out: Path, question: Question) -> None:
+    """Remove cells and folds that the experiment no longer has."""
+    for dataset in out.glob("*"):
+        for cell in dataset.glob("*"):
+            if dataset.name in question.datasets and cell.name in question.models:
+                remove_surplus(cell, question.folds)
+            else:
+                shutil.rmtree(cell)
+        if not any(dataset.iterdir()):
+            dataset.rmdir()
+
+
+def _summary(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a line for each cell."""
+    cells = dict.fromkeys((record["dataset"], record["model"]) for record in records)
+    for cell in cells:
+        own = [record for record in records if (record["dataset"], record["model"]) == cell]
+        accuracies = [record["metrics"]["validation_accuracy"] for record in own]
+        seconds = mean(record["seconds"] for record in own)
+        spread = f"{mean(accuracies):.4f} ± {stdev(accuracies):.4f} over {len(own)} folds"
+        yield f"{cell[1]} on {cell[0]}: {spread}, {seconds:.1f} s a fold"
