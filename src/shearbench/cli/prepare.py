@@ -1,6 +1,6 @@
 """Commands before the first run: parameters and data."""
 
-from itertools import product
+from itertools import chain, product
 from typing import Annotated
 
 import typer
@@ -42,10 +42,9 @@ def check() -> None:
     from shearbench import models
 
     params = read_params()
-    pairs = [(params.models[cell.model], params.datasets[cell.dataset]) for cell in params.cells.values()]
-    for asked in params.experiments.values():
-        pairs += product(asked.models.values(), asked.datasets.values())
-    for model, dataset in pairs:
+    of_cells = [(params.models[cell.model], params.datasets[cell.dataset]) for cell in params.cells.values()]
+    of_experiments = [product(each.models.values(), each.datasets.values()) for each in params.experiments.values()]
+    for model, dataset in chain(of_cells, *of_experiments):
         models.check(model.architecture, channels=dataset.channels, width=model.width, options=model.options)
     parts = ("datasets", "models", "cells", "experiments")
     print(f"params.yaml is all right: {', '.join(f'{len(getattr(params, part))} {part}' for part in parts)}")
