@@ -72,6 +72,8 @@ def test_scores_count_a_digit_once_and_a_network_each(twice: Path) -> None:
     assert read_npz(folder / "test_predictions.npz")["probabilities"].shape == (4, 20, 10)
     record = json.loads((folder / "record.json").read_text())
     assert (record["folds"], record["repeats"], record["sizes"]) == (2, 2, {"train": 60, "test": 20})
+    within = [np.var(accuracies[first : first + 2], ddof=1) for first in (0, 2)]
+    assert metrics["out_of_fold"]["accuracy_sd"] == pytest.approx(np.sqrt(np.mean(within)))
     row = pd.read_csv(twice / "reports/comparison.csv").iloc[0]
     assert (row["folds"], row["repeats"], row["n_train"]) == (2, 2, 60)
 

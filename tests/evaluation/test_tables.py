@@ -9,6 +9,7 @@ import pytest
 from shearbench.evaluation import tables
 from shearbench.evaluation.scores import Predictions, Scores, score
 from shearbench.statistics.proportions import wilson
+from shearbench.statistics.variance import split_variance
 
 
 def scores_of(labels: list[int], classes: list[int]) -> Scores:
@@ -57,11 +58,28 @@ def test_per_class_counts_each_digit_once(scores: dict[str, list[Scores]]) -> No
 
 
 def test_with_two_repeats_a_digit_is_read_twice_and_counts_once(scores: dict[str, list[Scores]]) -> None:
-    """The two networks out of fold are then one fold each of two repeats of the same ten digits."""
-    metrics = tables.metrics(scores, [{"train_accuracy": 1.0, "train_loss": 0.1}] * 2, repeats=2)
-    assert (metrics["out_of_fold"]["n"], metrics["test"]["n"]) == (10, 20)
-    assert (metrics["out_of_fold"]["accuracy_low"], metrics["out_of_fold"]["accuracy_high"]) == wilson(0.95, 10)
-    assert tables.per_class(scores, repeats=2)["n"].tolist() == [1] * 10 + [2] * 10
+    twice = {split: folds * 2 for split, folds in scores.items()}
+    metrics = tables.metrics(twice, [{"train_accuracy": 1.0, "train_loss": 0.1}] * 4, repeats=2)
+    assert (metrics["out_of_fold"]["n"], metrics["test"]["n"]) == (20, 20)
+    assert (metrics["out_of_fold"]["accuracy_low"], metrics["out_of_fold"]["accuracy_high"]) == wilson(0.95, 20)
+    assert metrics["out_of_fold"]["accuracy_sd"] == pytest.approx(0.1 / np.sqrt(2))  # within a repeat, not over all
+    assert tables.per_class(twice, repeats=2)["n"].tolist() == [2] * 20
+
+
+def test_the_spread_pairs_the_predictions_of_one_digit_by_its_id() -> None:
+    def predictions(ids: list[int], right: list[bool]) -> Predictions:
+        probabilities = np.eye(10, dtype=np.float32)[[0 if each else 1 for each in right]]
+        return Predictions(np.array(ids), np.zeros(len(ids), np.int64), probabilities)
+
+    repeats = [
+        [predictions([3, 0], [True, False]), predictions([1, 2], [True, True])],
+        [predictions([0, 1], [False, True]), predictions([3, 2], [True, True])],
+    ]
+    parts = tables.spread([each for folds in repeats for each in folds], repeats=2)
+    correct = np.array([[[False, True, True, True]], [[False, True, True, True]]])
+    split = split_variance(correct, np.array([[0, 1, 1, 0], [0, 0, 1, 1]]))
+    assert parts["accuracy_sd_data"] ** 2 == pytest.approx(split.data) == pytest.approx(0.25 / 2)
+    assert parts["accuracy_sd_training"] ** 2 == pytest.approx(split.training)
 
 
 def test_confusion_sums_over_folds(scores: dict[str, list[Scores]]) -> None:

@@ -1,8 +1,10 @@
 """The comparison: one row a cell, from the records of the evaluations.
 
-Accuracies are fractions. A mean and a standard deviation are over the folds of all repeats. ``..._low`` and
-``..._high`` bound Wilson's 95 % interval of the mean accuracy on the ``n`` digits of the split: how far another draw of
-digits could move it.
+Accuracies are fractions. A mean is over the folds of all repeats, a standard deviation over the folds of a repeat. That
+of ``cv`` has two parts, whose squares add up to its own: ``cv_sd_data``, for other digits held out (an upper bound with
+one repeat), and ``cv_sd_training``, for training again. That of ``test`` is for training again alone, as all networks
+read the same test digits. ``..._low`` and ``..._high`` bound Wilson's 95 % interval of the mean accuracy on the ``n``
+digits of the split: how far another draw of digits could move it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,6 +38,8 @@ COLUMNS = (
     "test_loss_mean",
     "macro_f1",
     "repeats",
+    "cv_sd_data",
+    "cv_sd_training",
 )
 
 Row = dict[str, Any]
@@ -78,6 +82,8 @@ def _row(folder: Path) -> Row:
         **{f"test_accuracy_{name}": test[f"accuracy_{name}"] for name in ("mean", "sd", "low", "high")},
         "folds": record["folds"],
         "repeats": record["repeats"],
+        "cv_sd_data": cv["accuracy_sd_data"],
+        "cv_sd_training": cv["accuracy_sd_training"],
         "parameters": record["parameters"],
         "seconds_per_fold": round(record["seconds_per_fold"], 1),
         "accuracy_drop": None,

@@ -1,11 +1,13 @@
 """The tables of a cell: scores of its networks -> the CSV files and ``metrics.json`` of an evaluation.
 
-A mean and a standard deviation (n - 1) are over the folds of all repeats, that is over networks; a Wilson interval is
-for the choice of the samples. Splits: ``out_of_fold`` (each training digit, in each repeat by the one network that has
-not seen it), ``test`` (each test digit, by every network), ``train`` (what the networks were fitted to).
+A mean is over the folds of all repeats, that is over networks, a standard deviation (n - 1) over the folds of a repeat
+(``variance.sd_over_folds``); a Wilson interval is for the choice of the samples. Splits: ``out_of_fold`` (each training
+digit, in each repeat by the one network that has not seen it), ``test`` (each test digit, by every network), ``train``
+(what the networks were fitted to).
 """
 
 from collections.abc import Mapping, Sequence
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from shearbench.data.dataset import CLASSES
-from shearbench.evaluation.scores import Scores, rates
+from shearbench.evaluation.scores import Predictions, Scores, rates
 from shearbench.statistics.proportions import wilson
+from shearbench.statistics.variance import sd_over_folds, split_variance
 
 SPLITS = ("out_of_fold", "test")
 _CLASS_SCORES = ("precision", "recall", "f1", "loss")
@@ -55,7 +58,7 @@ def _class_row(split: str, digit: int, folds: Sequence[Scores], repeats: int) ->
         "class": digit,
         "n": n,
         **means,
-        **{f"{name}_sd": float(np.std(values[name], ddof=1)) for name in _CLASS_SCORES},
+        **{f"{name}_sd": sd_over_folds(values[name], repeats=repeats) for name in _CLASS_SCORES},
         "recall_low": low,
         "recall_high": high,
     }
@@ -102,10 +105,26 @@ def learning_curves(histories: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def spread(out_of_fold: Sequence[Predictions], *, repeats: int) -> dict[str, float]:
+    """Return what stands behind the standard deviation of a fold's accuracy: parts whose squares add up to its own.
+
+    ``accuracy_sd_data`` is what other digits held out would change (an upper bound with one repeat),
+    ``accuracy_sd_training`` what training again would, with other training digits and another seed.
+    """
+    ids = np.concatenate([each.ids for each in out_of_fold]).reshape(repeats, -1)
+    right = np.concatenate([each.classes == each.labels for each in out_of_fold]).reshape(repeats, -1)
+    sizes = np.array([len(each.ids) for each in out_of_fold]).reshape(repeats, -1)
+    numbers = np.array([np.repeat(np.arange(len(row)), row) for row in sizes])
+    order = np.argsort(ids, axis=1)
+    correct, folds = (np.take_along_axis(each, order, axis=1) for each in (right, numbers))
+    split = split_variance(correct[:, None], folds)
+    return {"accuracy_sd_data": sqrt(split.data), "accuracy_sd_training": sqrt(split.training)}
+
+
 def metrics(
     scores: Mapping[str, Sequence[Scores]], kept: Sequence[Mapping[str, float]], *, repeats: int
 ) -> dict[str, Any]:
-    """Return the content of ``metrics.json``.
+    """Return the content of ``metrics.json``, but for :func:`spread`.
 
     Args:
         scores: split -> one value a fold, repeat by repeat.
@@ -115,15 +134,15 @@ def metrics(
     result: dict[str, Any] = {split: _split_metrics(split, folds, repeats) for split, folds in scores.items()}
     result["train"] = {
         "folds": len(kept),
-        **_moments("accuracy", [one["train_accuracy"] for one in kept]),
-        **_moments("loss", [one["train_loss"] for one in kept]),
+        **_moments("accuracy", [one["train_accuracy"] for one in kept], repeats),
+        **_moments("loss", [one["train_loss"] for one in kept], repeats),
     }
     return result
 
 
 def _split_metrics(split: str, folds: Sequence[Scores], repeats: int) -> dict[str, Any]:
     n = samples([one.n for one in folds], split, repeats)
-    accuracy = _moments("accuracy", [one.accuracy for one in folds])
+    accuracy = _moments("accuracy", [one.accuracy for one in folds], repeats)
     low, high = wilson(accuracy["accuracy_mean"], n)
     return {
         "n": n,
@@ -131,10 +150,10 @@ def _split_metrics(split: str, folds: Sequence[Scores], repeats: int) -> dict[st
         **accuracy,
         "accuracy_low": low,
         "accuracy_high": high,
-        **_moments("loss", [one.loss for one in folds]),
-        **_moments("macro_f1", [one.macro_f1 for one in folds]),
+        **_moments("loss", [one.loss for one in folds], repeats),
+        **_moments("macro_f1", [one.macro_f1 for one in folds], repeats),
     }
 
 
-def _moments(name: str, values: Sequence[float]) -> dict[str, float]:
-    return {f"{name}_mean": float(np.mean(values)), f"{name}_sd": float(np.std(values, ddof=1))}
+def _moments(name: str, values: Sequence[float], repeats: int) -> dict[str, float]:
+    return {f"{name}_mean": float(np.mean(values)), f"{name}_sd": sd_over_folds(values, repeats=repeats)}

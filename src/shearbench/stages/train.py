@@ -6,9 +6,9 @@ Reads ``build/datasets/<dataset>/train.npz`` with its card and ``build/folds.npz
 
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
+import numpy as np
 from rich import print
 
 from shearbench.data.config import DatasetEntry
@@ -65,4 +65,6 @@ def _print_summary(cell_name: str, records: Sequence[dict[str, Any]], *, repeats
         epochs = f"epoch {record['best_epoch']} of {record['epochs']}"
         print(f"{cell_name} fold {record['fold']}: {accuracy:.4f} ({epochs}, {record['seconds']:.1f} s)")
     folds = f"{len(records)} folds" + (f" of {repeats} repeats" if repeats > 1 else "")
-    print(f"{cell_name}: {mean(accuracies):.4f} ± {stdev(accuracies):.4f} over {folds}")
+    deals = np.reshape(accuracies, (repeats, -1))
+    deviation = np.sqrt(deals.var(axis=1, ddof=1).mean())  # of a fold within its repeat, as in the comparison
+    print(f"{cell_name}: {deals.mean():.4f} ± {deviation:.4f} over {folds}")

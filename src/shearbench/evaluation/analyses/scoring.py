@@ -16,6 +16,8 @@ def scoring(evaluation: Evaluation) -> Files:
     scores, repeats = evaluation.scores, evaluation.repeats
     kept = [run.record["metrics"] for run in evaluation.runs]
     per_class = tables.per_class(scores, repeats=repeats)
+    metrics = tables.metrics(scores, kept, repeats=repeats)
+    metrics["out_of_fold"] |= tables.spread(evaluation.out_of_fold, repeats=repeats)
     networks = {"out_of_fold": repeats, "test": len(evaluation.runs)}
     counts = {split: tables.total_confusion(folds) for split, folds in scores.items()}
     predictions: dict[str, NDArray[Any]] = {
@@ -24,7 +26,7 @@ def scoring(evaluation: Evaluation) -> Files:
         "probabilities": np.stack([each.probabilities for each in evaluation.tested]),
     }
     return {
-        "metrics.json": numbers(tables.metrics(scores, kept, repeats=repeats)),
+        "metrics.json": numbers(metrics),
         "fold_metrics.csv": table(tables.fold_metrics(scores)),
         "per_class.csv": table(per_class),
         "confusion_out_of_fold.csv": table(tables.confusion(scores["out_of_fold"])),
