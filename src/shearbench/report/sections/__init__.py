@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from shearbench.report.blocks import Section
-from shearbench.report.sections import attribution, classes, confusion, curves, datasets, differences
+from shearbench.report.sections import attribution, classes, confusion, curves, datasets, differences, spread
 
 Rows = Sequence[Mapping[str, Any]]
 Read = Callable[[Path, Rows], Section]
 
 SECTIONS: tuple[Read, ...] = (
     differences.read,
+    spread.read,
     datasets.read,
     curves.read,
     confusion.read,
