@@ -1,7 +1,6 @@
 """How fast the training engine is, against the usual way, on the same digits, networks, batch sizes and cores.
 
     python benchmarks/training.py --mnist FOLDER        # the IDX files of MNIST; without it the 5,000 bundled digits
-    python benchmarks/training.py --precision-check     # 5 folds in fp32 and in bf16, and their paired difference
 
 *Usual*: torchvision's transforms on PIL images, a ``Dataset``, a ``DataLoader`` with the number of workers that proves
 fastest, fp32, a plain loop with as many threads as cores; the time of its fastest epoch, training alone. *Ours*: what
@@ -103,7 +102,6 @@ class Ours:
 
     rate: float
     rate_of_epochs: float
-    accuracies: tuple[float, ...]
 
 
 def experiment_for(model: str, *, epochs: int, precision: str) -> Experiment:
@@ -134,7 +132,7 @@ def run_ours(experiment: Experiment, data: Path) -> Ours:
         seconds = time.perf_counter() - start
     samples = sum(record["sizes"]["train"] * record["epochs"] for record in records)
     busy = sum(record["seconds"] for record in records) / worker_count("auto")
-    return Ours(samples / seconds, samples / busy, tuple(r["metrics"]["validation_accuracy"] for r in records))
+    return Ours(samples / seconds, samples / busy)
 
 
 def time_to_first_step(task: tuple[FoldTask, float], advance: Advance) -> float:
@@ -207,18 +205,6 @@ def compare_speed(models: Sequence[str], dataset: Dataset, data: Path, *, epochs
     return table
 
 
-def compare_precision(models: Sequence[str], data: Path, *, epochs: int) -> Table:
-    """Return the paired difference of the folds' accuracies between bf16 and fp32."""
-    table = Table("model", "fp32", "bf16", "difference", "sd", "standard error")
-    for model in models:
-        runs = [run_ours(experiment_for(model, epochs=epochs, precision=kind), data) for kind in ("fp32", "bf16")]
-        gaps = np.subtract(runs[1].accuracies, runs[0].accuracies)
-        means = (f"{np.mean(run.accuracies):.4f}" for run in runs)
-        error = gaps.std(ddof=1) / len(gaps) ** 0.5
-        table.add_row(model, *means, f"{gaps.mean():+.4f}", f"{gaps.std(ddof=1):.4f}", f"{error:.4f}")
-    return table
-
-
 def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -226,17 +212,13 @@ def main() -> None:
     parser.add_argument("--digits", type=int, help="use the first so many training digits")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--models", nargs="+", choices=RECIPES, default=list(RECIPES))
-    parser.add_argument("--precision-check", action="store_true")
     asked = parser.parse_args()
     made_by = provenance()
     console.print(made_by["machine"], made_by["versions"], made_by["commit"])
     with tempfile.TemporaryDirectory(prefix="shearbench-benchmark-") as folder:
         dataset = write_data(asked.mnist, asked.digits, Path(folder))
         console.print(f"{len(dataset.labels)} digits, {asked.epochs} epochs")
-        if asked.precision_check:
-            console.print(compare_precision(asked.models, Path(folder), epochs=asked.epochs))
-        else:
-            console.print(compare_speed(asked.models, dataset, Path(folder), epochs=asked.epochs))
+        console.print(compare_speed(asked.models, dataset, Path(folder), epochs=asked.epochs))
 
 
 if __name__ == "__main__":
