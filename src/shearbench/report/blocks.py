@@ -4,10 +4,13 @@ Texts are escaped; what stands between backticks is set as code.
 """
 
 import base64
+import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
+
+from PIL import Image
 
 from shearbench.errors import InputError
 
@@ -69,8 +72,17 @@ class Picture:
         """
         if not path.is_file():
             raise InputError(f"{path} is missing, which the report shows; run `dvc repro`")
-        encoded = base64.b64encode(path.read_bytes()).decode()
+        encoded = base64.b64encode(_lighter(path.read_bytes())).decode()
         return cls(f"data:image/png;base64,{encoded}", text, caption, [Data.of(each) for each in data])
+
+
+def _lighter(png: bytes) -> bytes:
+    """Return a PNG with 256 colours where that is smaller: a page of a hundred pictures should still open at once."""
+    with Image.open(io.BytesIO(png)) as image:
+        reduced = image.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    buffer = io.BytesIO()
+    reduced.save(buffer, format="PNG")
+    return min(png, buffer.getvalue(), key=len)
 
 
 @dataclass(frozen=True)
