@@ -93,7 +93,7 @@ def evaluate_cell(params: Params, root: Path, cell: str) -> None:
     tasks = [FoldTask(run.folder, data, explained, "cpu", params.evaluate) for run in runs]
     results = [infer(task, lambda _: None) for task in tasks]
     digits = read_digits(build / "digits", "test")
-    evaluation = Evaluation(runs, load(data, "train"), test, digits, explained, results)
+    evaluation = Evaluation(runs, load(data, "train"), test, digits, explained, params.evaluate, results)
     write_evaluation(build / "evaluation" / names.dataset / names.model, evaluation)
     write_plots(build / "plots" / names.dataset / names.model, evaluation)
 

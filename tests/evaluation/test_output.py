@@ -23,6 +23,14 @@ FILES = {
     "training_dynamics.csv",
     "test_predictions.npz",
     "gradcam.npz",
+    "explanation.csv",
+    "explanation_curves.csv",
+    "feature_maps.npz",
+    "embedding.csv",
+    "embedding.npz",
+    "noise.csv",
+    "corruptions.csv",
+    "corruption_errors.csv",
     *(f"figures/{name}.png" for name in ("confusion", "learning_curves", "per_class", "gradcam")),
 }
 

@@ -12,6 +12,7 @@ from shearbench.data.dataset import Dataset, Digits
 from shearbench.evaluation.cell import FoldRun
 from shearbench.evaluation.inference import FoldResult
 from shearbench.evaluation.scores import Predictions, Scores, score
+from shearbench.evaluation.settings import Evaluate
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,7 @@ class Evaluation:
     test: Dataset
     digits: Digits
     explained: tuple[int, ...]
+    settings: Evaluate
     results: Sequence[FoldResult]
 
     @property
@@ -36,7 +38,13 @@ class Evaluation:
     @property
     def is_field(self) -> bool:
         """Whether the inputs are displacement fields (u_x, u_y), and not images."""
-        return "load" in self.runs[0].record["config"]["entry"]
+        return "load" in self.entry
+
+    @property
+    def entry(self) -> Mapping[str, Any]:
+        """The dataset's entry in ``params.yaml``."""
+        entry: Mapping[str, Any] = self.runs[0].record["config"]["entry"]
+        return entry
 
     @cached_property
     def out_of_fold(self) -> list[Predictions]:

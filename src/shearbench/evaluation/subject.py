@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from shearbench.data import dataset
+from shearbench.data.config import Load
 from shearbench.data.dataset import Dataset
-from shearbench.data.normalise import Normaliser
+from shearbench.data.normalise import Normaliser, homogeneous_field
 from shearbench.evaluation.choice import Rows, first_of_each_class, interleaved, share_of_fold
 from shearbench.evaluation.settings import Evaluate
 from shearbench.seeds import generator_for
@@ -79,6 +80,13 @@ class Subject:
         """All training digits of the dataset; read when first asked for."""
         return dataset.load(self.folder, "train")
 
+    @property
+    def blank(self) -> NDArray[Any]:
+        """The input without a digit, (channels, 28, 28): a black image, or the displacement of the empty block."""
+        if self.is_field:
+            return _empty_block(self.entry["load"], self.entry["step"])
+        return np.zeros_like(self.test.inputs[0])
+
     def seen(self, inputs: NDArray[Any]) -> Tensor:
         """Return inputs (n, channels, 28, 28) as the network sees them: normalised, float32."""
         return torch.from_numpy(self.normaliser.apply(inputs))
@@ -102,3 +110,8 @@ class Answer:
 
 
 Probe = Callable[[Subject], Answer]
+
+
+@cache
+def _empty_block(load: Load, step: int) -> NDArray[np.float32]:
+    return homogeneous_field(load, step).astype(np.float32)

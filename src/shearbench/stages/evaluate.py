@@ -39,6 +39,6 @@ def main(params: Params, root: Path, cell_name: str) -> None:
         name=lambda task: task.run.name,
     )
     digits = dataset.read_digits(build / "digits", "test")
-    evaluation = Evaluation(runs, dataset.load(data, "train"), test, digits, explained, results)
+    evaluation = Evaluation(runs, dataset.load(data, "train"), test, digits, explained, params.evaluate, results)
     write_evaluation(build / "evaluation" / cell.dataset / cell.model, evaluation)
     write_plots(build / "plots" / cell.dataset / cell.model, evaluation)

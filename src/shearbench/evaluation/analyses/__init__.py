@@ -7,7 +7,12 @@ for by the record and logged to MLflow without more ado. What needs a network is
 from collections.abc import Callable
 
 from shearbench.evaluation.analyses.attribution import attribution
+from shearbench.evaluation.analyses.corruption import corruption
+from shearbench.evaluation.analyses.embedding import embedding
+from shearbench.evaluation.analyses.explanation import explanation
+from shearbench.evaluation.analyses.feature_maps import feature_maps
 from shearbench.evaluation.analyses.learning import learning
+from shearbench.evaluation.analyses.noise import noise
 from shearbench.evaluation.analyses.scoring import scoring
 from shearbench.evaluation.evaluation import Evaluation
 from shearbench.evaluation.files import Files
@@ -18,4 +23,9 @@ ANALYSES: dict[str, Analysis] = {
     "scoring": scoring,
     "learning": learning,
     "attribution": attribution,
+    "explanation": explanation,
+    "feature_maps": feature_maps,
+    "embedding": embedding,
+    "noise": noise,
+    "corruption": corruption,
 }

@@ -4,9 +4,19 @@ A probe is one file with one function ``Subject -> Answer`` and one line in ``PR
 the folds, tabulated and drawn by an analysis (:mod:`shearbench.evaluation.analyses`).
 """
 
+from shearbench.evaluation.probes.corruption import corruption
+from shearbench.evaluation.probes.embedding import embedding
+from shearbench.evaluation.probes.explanation import explanation
+from shearbench.evaluation.probes.feature_maps import feature_maps
 from shearbench.evaluation.probes.gradcam import gradcam
+from shearbench.evaluation.probes.noise import noise
 from shearbench.evaluation.subject import Probe
 
 PROBES: dict[str, Probe] = {
     "gradcam": gradcam,
+    "explanation": explanation,
+    "feature_maps": feature_maps,
+    "embedding": embedding,
+    "noise": noise,
+    "corruption": corruption,
 }

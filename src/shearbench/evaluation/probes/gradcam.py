@@ -1,4 +1,4 @@
-"""Where a network looks: Grad-CAM by captum on the last convolution that still has a map, or saliency without one.
+"""Where a network looks: Grad-CAM by captum on the last convolution that can tell places, or saliency without one.
 
 Grad-CAM: Selvaraju et al., ICCV 2017. A map is float32 (28, 28), scaled to a maximum of 1; all zero means that no
 part of the layer spoke *for* the class. The network must be in evaluation mode, on the CPU, and this must not run
@@ -14,7 +14,11 @@ from captum.attr import LayerAttribution, LayerGradCam, Saliency
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from shearbench.evaluation.layers import listen
 from shearbench.evaluation.subject import Answer, Subject
+
+LEAST_SIDE = 4
+"""Pixels: a map of 2 x 2 can name a quarter of the picture and no stroke, whatever the network looks at."""
 
 
 def gradcam(subject: Subject) -> Answer:
@@ -54,7 +58,9 @@ def attribute(network: nn.Module, inputs: Tensor, targets: Tensor) -> Attributio
     found = last_convolution(network, inputs[:1])
     if found is None:
         maps = Saliency(network).attribute(inputs.clone().requires_grad_(), target=targets).amax(dim=1)
-        reason = "no convolution with a map larger than 1x1; saliency |d score / d input| instead"
+        reason = (
+            f"no convolution whose map is at least {LEAST_SIDE} x {LEAST_SIDE}; saliency |d score / d input| instead"
+        )
         return Attribution("saliency", "input", size, reason, _scaled(maps))
     name, module, resolution = found
     maps = LayerGradCam(network, module).attribute(inputs, target=targets, relu_attributions=True)
@@ -63,25 +69,12 @@ def attribute(network: nn.Module, inputs: Tensor, targets: Tensor) -> Attributio
 
 
 def last_convolution(network: nn.Module, example: Tensor) -> tuple[str, nn.Module, tuple[int, int]] | None:
-    """Return name, module and map size of the last ``Conv2d`` to run whose map is larger than 1x1, or None."""
-    seen: list[tuple[str, nn.Module, tuple[int, int]]] = []
-
-    def note(name: str, module: nn.Module, output: Tensor) -> None:
-        if output.shape[-2] * output.shape[-1] > 1:
-            seen.append((name, module, (int(output.shape[-2]), int(output.shape[-1]))))
-
-    handles = [
-        module.register_forward_hook(lambda module, _, output, name=name: note(name, module, output))
-        for name, module in network.named_modules()
-        if isinstance(module, nn.Conv2d)
-    ]
-    try:
-        with torch.no_grad():
-            network(example)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return seen[-1] if seen else None
+    """Return name, module and map size of the last ``Conv2d`` to run whose map has sides of 4 or more, or None."""
+    found = [each for each in listen(network, example, nn.Conv2d) if min(each.left.shape[-2:]) >= LEAST_SIDE]
+    if not found:
+        return None
+    height, width = found[-1].left.shape[-2:]
+    return found[-1].name, found[-1].module, (int(height), int(width))
 
 
 def _scaled(maps: Tensor) -> NDArray[np.float32]:

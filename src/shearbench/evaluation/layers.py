@@ -1,0 +1,37 @@
+"""What the layers of a network put out: a forward pass with every module of some type listened to, in order of call."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """One call of a module: its name in the network, the module, what went in and what came out."""
+
+    name: str
+    module: nn.Module
+    entered: Tensor
+    left: Tensor
+
+
+def listen(network: nn.Module, inputs: Tensor, kind: type[nn.Module]) -> list[Heard]:
+    """Return the calls of all modules of a type while the network reads ``inputs``, without gradients, in order."""
+    heard: list[Heard] = []
+
+    def note(name: str, module: nn.Module, entered: tuple[Tensor, ...], left: Tensor) -> None:
+        heard.append(Heard(name, module, entered[0], left))
+
+    handles = [
+        module.register_forward_hook(lambda module, entered, left, name=name: note(name, module, entered, left))
+        for name, module in network.named_modules()
+        if isinstance(module, kind)
+    ]
+    try:
+        with torch.no_grad():
+            network(inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return heard

@@ -1,0 +1,56 @@
+"""How well a network reads its share of the test digits under Gaussian noise.
+
+The noise of a draw is the same for every network of a fold and for all levels, only stronger; a doubled image is one
+image, so both channels have the same noise. Nothing is clipped: a level is what it says.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shearbench.evaluation.settings import Noise
+from shearbench.evaluation.subject import Answer, Subject
+from shearbench.seeds import generator_for
+
+WHITE = 255.0
+
+
+def noise(subject: Subject) -> Answer:
+    """Return ``rows`` (n,), ``clean`` (n,) and ``correct`` (strengths, draws, n): whether the class is right.
+
+    Strengths are first ``noise.levels``, then ``noise.raw`` of the settings. Facts: the input's own ``deviation`` of
+    each channel, in its units, and the ``scale`` that raw levels are multiplied by: the grey scale, or one pixel.
+    """
+    rows, settings = subject.share, subject.settings.noise
+    inputs, labels = subject.test.inputs[rows].astype(np.float32), subject.test.labels[rows]
+    deviation, scale = own_deviation(subject.test.inputs), 1.0 if subject.is_field else WHITE
+    drawn_channels = inputs.shape[1] if subject.is_field else 1
+    strengths = strengths_of(settings, deviation, scale)
+    correct = np.empty((len(strengths), settings.draws, len(rows)), np.bool_)
+    for draw in range(settings.draws):
+        generator = generator_for(subject.record["seed"], "evaluate", "noise", subject.fold, draw)
+        unit = generator.standard_normal((len(rows), drawn_channels, *inputs.shape[2:]), dtype=np.float32)
+        for place, strength in enumerate(strengths):
+            noisy = inputs + strength[:, None, None].astype(np.float32) * unit
+            correct[place, draw] = subject.read(noisy).argmax(axis=1) == labels
+    clean = subject.read(inputs).argmax(axis=1) == labels
+    facts = {"deviation": deviation.tolist(), "scale": scale, "digits": len(rows)}
+    return Answer({"rows": rows, "clean": clean, "correct": correct}, facts)
+
+
+def own_deviation(inputs: NDArray[Any]) -> NDArray[np.float64]:
+    """Return by how much inputs (n, channels, h, w) differ between samples, (channels,).
+
+    It is the root mean square, over the pixels of a channel, of the standard deviation over the samples. What is the
+    same in every sample (the frame of an image, the shear of the whole block) tells them not apart and counts nothing.
+    """
+    deviation: NDArray[np.float64] = np.sqrt(inputs.var(axis=0, dtype=np.float64).mean(axis=(1, 2)))
+    return deviation
+
+
+def strengths_of(settings: Noise, deviation: NDArray[np.float64], scale: float) -> Sequence[NDArray[np.float64]]:
+    """Return the standard deviation of the noise in each channel, (channels,), for each level and then each raw one."""
+    own = [level * deviation for level in settings.levels]
+    return [*own, *(np.full_like(deviation, level * scale) for level in settings.raw)]
