@@ -1,0 +1,142 @@
+"""A decoded picture -> a 28 x 28 image for the networks, or why there is none: the table ``PREPARATIONS``.
+
+``study`` is what the study did: grey, 28 x 28, and three filters. ``mnist`` makes of a picture what MNIST's makers
+made of theirs (LeCun et al., 1998): white ink on black, the digit scaled into a box of 20 x 20 pixels with its
+proportions kept, its centre of mass in the middle of 28 x 28. Neither looks at the label or at other pictures.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from shearbench.data.dataset import SIDE
+from shearbench.handwriting.ink import Ink, find_ink
+from shearbench.handwriting.reading import Picture
+
+Grey = NDArray[np.uint8]
+Plane = NDArray[np.float64]
+
+BOX = 20
+DARKEST, INK, LEAST_INK, LEAST_CONTRAST = 70, 60, 10, 30  # the study's filters
+_SAME_SCALE = 0.06  # a digit that fills its box within this share is moved, not drawn anew
+_THINNEST = 1.5  # pixels of the 28 x 28 image; thinner strokes are thickened before they are made smaller
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """An image (28, 28) and what was done to it; ``rejected`` says why it should not count, if it should not."""
+
+    image: Grey
+    done: Mapping[str, str | int | float] = field(default_factory=dict)
+    rejected: str = ""
+
+
+def study(picture: Picture) -> Prepared:
+    """Return the picture as the study prepared it; its filters reject, but the image is there all the same.
+
+    The filters, in order: the brightest pixel is below 70; fewer than 10 pixels are above 60; brightest and darkest
+    pixel differ by less than 30.
+    """
+    grey = picture.grey
+    brightest, contrast, bright = int(grey.max()), int(np.ptp(grey)), int((grey > INK).sum())
+    rejected = ""
+    if brightest < DARKEST:
+        rejected = f"brightest pixel {brightest}, below {DARKEST}"
+    elif bright < LEAST_INK:
+        rejected = f"{bright} pixels above {INK}, fewer than {LEAST_INK}"
+    elif contrast < LEAST_CONTRAST:
+        rejected = f"contrast {contrast}, below {LEAST_CONTRAST}"
+    return Prepared(grey, {"brightest": brightest, "contrast": contrast, "bright_pixels": bright}, rejected)
+
+
+def mnist(picture: Picture) -> Prepared:
+    """Return the picture as MNIST's makers would have; a picture without ink is rejected."""
+    ink = find_ink(picture)
+    if isinstance(ink, str):
+        return Prepared(np.zeros((SIDE, SIDE), np.uint8), {}, ink)
+    rows, columns = box_of(ink.values)
+    drawn = ink.values[rows, columns]
+    scale = BOX / max(drawn.shape)
+    thickened = 0.0
+    if abs(scale - 1) > _SAME_SCALE:
+        drawn, thickened = not_too_thin(drawn, scale)
+        drawn = resized(drawn, scale)
+    image = centred(drawn)
+    done = {
+        "polarity": ink.polarity,
+        "background": ink.background,
+        "contrast": ink.contrast,
+        "noise": ink.noise,
+        "removed_parts": ink.removed,
+        "box": f"{columns.start},{rows.start},{columns.stop},{rows.stop}",
+        "scale": round(scale, 3),
+        "thickened": round(thickened, 2),
+    }
+    return Prepared(image, done)
+
+
+PREPARATIONS: dict[str, Callable[[Picture], Prepared]] = {"study": study, "mnist": mnist}
+
+
+def box_of(ink: Plane, *, least: float = 0.1) -> tuple[slice, slice]:
+    """Return the rows and columns that hold ink of at least ``least``, where full ink is 1."""
+    there = ink >= least
+    rows, columns = np.flatnonzero(there.any(axis=1)), np.flatnonzero(there.any(axis=0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def stroke_width(ink: Plane) -> float:
+    """Return the mean width of strokes in pixels.
+
+    Over a stroke of width w the distance to its edge averages w / 4, so w is four times the mean distance.
+    """
+    inside = np.pad(ink >= 0.5, 1)
+    if not inside.any():
+        return 0.0
+    distance = ndimage.distance_transform_edt(inside) - 0.5  # the edge lies between two pixels
+    return float(4 * distance[inside].mean())
+
+
+def not_too_thin(ink: Plane, scale: float) -> tuple[Plane, float]:
+    """Thicken strokes that would be thinner than ``_THINNEST`` at ``scale``; return also by how much, in pixels there.
+
+    A thin pen on a large sheet would fade away when it is made small.
+    """
+    missing = _THINNEST - stroke_width(ink) * scale
+    radius = missing / (2 * scale)
+    if radius < 0.5:
+        return ink, 0.0
+    reach = int(np.ceil(radius))
+    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    grown = ndimage.grey_dilation(np.pad(ink, reach), footprint=x**2 + y**2 <= radius**2 + 0.5)
+    return grown, float(missing)
+
+
+def resized(ink: Plane, scale: float) -> Plane:
+    """Return ink at another scale, the longest side ``BOX``, with strokes as bright as they were."""
+    height, width = (max(1, round(length * BOX / max(ink.shape))) for length in ink.shape)
+    image = Image.fromarray(ink.astype(np.float32))
+    kind = Image.Resampling.HAMMING if scale < 1 else Image.Resampling.BICUBIC
+    small = np.clip(np.asarray(image.resize((width, height), kind)), 0, 1).astype(np.float64)
+    brightest = np.sort(small, axis=None)[-max(1, small.size // 20) :].mean()
+    return np.clip(small / max(brightest, 1e-6), 0, 1)
+
+
+def centred(ink: Plane) -> Grey:
+    """Return a 28 x 28 image with the centre of mass of the ink in pixel 14 of rows and columns, as every MNIST digit.
+
+    A digit whose mass is so uneven that it would be cut off is moved only as far as it stays whole.
+    """
+    image = np.zeros((SIDE, SIDE), np.uint8)
+    places = []
+    for axis, length in enumerate(ink.shape):
+        mass = ink.sum(axis=1 - axis)
+        centre = float((mass * (np.arange(length) + 0.5)).sum() / mass.sum())
+        places.append(int(np.clip(SIDE // 2 - np.floor(centre), 0, SIDE - length)))
+    top, left = places
+    image[top : top + ink.shape[0], left : left + ink.shape[1]] = np.round(ink * 255)
+    return image

@@ -1,0 +1,185 @@
+"""A folder of strangers' digits, file by file: what is in it, and why something is not read.
+
+``list_folder`` looks at names alone and ``read_file`` at one file. Nothing that lies in the folder stops a reading:
+what cannot be used is an :class:`Entry` with a reason. A picture is a PNG or a JPEG, whatever its name ends with, of
+any mode that those formats have. Size in bytes and pixels is checked before anything is decoded, links are followed
+only to files of the same folder, and of an animation the first picture counts.
+"""
+
+import re
+import struct
+import warnings
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from shearbench.errors import InputError
+
+NAME = re.compile(r"([0-9])-([0-9]{1,4})-([0-9]{1,4})\.(?:png|jpe?g)", re.ASCII | re.IGNORECASE)
+RULE = "must be named digit-group-member.png (digit 0 to 9, then two whole numbers), such as 7-2-4.png"
+FORMATS = ("PNG", "JPEG")
+MAX_BYTES = 32_000_000
+MAX_PIXELS = 16_000_000
+MAX_FILES = 20_000
+LEAST_SIDE = 5  # pixels; nothing smaller can hold a digit
+WORKING_SIDE = 200  # pixels of the longest side that are kept of a large picture
+_DECODING_ERRORS = (OSError, SyntaxError, ValueError, struct.error, zlib.error, EOFError, MemoryError, IndexError)
+_HAS_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Who drew a digit: ``member`` of ``group``."""
+
+    group: int
+    member: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A name in the folder. ``reason`` says why it is not read; without one, digit and writer are there."""
+
+    file: str
+    digit: int = -1
+    writer: Writer = Writer(-1, -1)
+    reason: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A decoded file: colours uint8 (h, w, 3), opacity uint8 (h, w), and what it was.
+
+    ``original`` is width, height before a large picture was made smaller; ``grey`` is the study's: the luminance at
+    28 x 28, without regard to opacity.
+    """
+
+    colour: NDArray[np.uint8]
+    opacity: NDArray[np.uint8]
+    grey: NDArray[np.uint8]
+    format: str
+    mode: str
+    original: tuple[int, int]
+    notes: tuple[str, ...] = ()
+
+
+class Unreadable(Exception):
+    """A file that is no picture of ours; the message says why."""
+
+
+def list_folder(folder: Path) -> list[Entry]:
+    """Return an entry for every name in the folder, in order of the names.
+
+    Raises:
+        InputError: if there is no such folder, it cannot be listed, is empty or has more than ``MAX_FILES`` names.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder; name one with files such as 7-2-4.png (digit-group-member)")
+    paths = sorted(folder.iterdir(), key=lambda path: path.name)
+    if not paths:
+        raise InputError(f"{folder} is empty; put files such as 7-2-4.png (digit-group-member) into it")
+    if len(paths) > MAX_FILES:
+        raise InputError(f"{folder} has {len(paths)} names, the most is {MAX_FILES}; split it")
+    return [_entry(path, folder.resolve()) for path in paths]
+
+
+def _entry(path: Path, folder: Path) -> Entry:
+    reason = _not_a_file(path, folder)
+    if reason:
+        return Entry(path.name, reason=reason)
+    found = NAME.fullmatch(path.name)
+    if found is None:
+        return Entry(path.name, reason=RULE)
+    digit, group, member = map(int, found.groups())
+    return Entry(path.name, digit, Writer(group, member))
+
+
+def _not_a_file(path: Path, folder: Path) -> str:
+    """Tell why a path is not a file of the folder, before it is opened: a pipe would wait for ever."""
+    if path.is_symlink():
+        try:
+            target = path.resolve(strict=True)
+        except (OSError, RuntimeError):
+            return "is a symbolic link that leads nowhere"
+        if folder not in target.parents:
+            return "is a symbolic link out of the folder"
+    if path.is_dir():
+        return "is a folder; files in it are not read"
+    return "" if path.is_file() else "is not a plain file"
+
+
+def read_file(path: Path) -> Picture:
+    """Decode one file.
+
+    Raises:
+        Unreadable: if it is not a PNG or JPEG that can be decoded, or too large or too small, with the reason.
+    """
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise Unreadable(f"has {size} bytes, the most is {MAX_BYTES}")
+    if size == 0:
+        raise Unreadable("has 0 bytes")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            with Image.open(path, formats=FORMATS) as image:
+                _check_size(image)
+                picture = _decode(image)
+        except Image.UnidentifiedImageError:
+            raise Unreadable("is neither a PNG nor a JPEG") from None
+        except (*_DECODING_ERRORS, Image.DecompressionBombError) as error:
+            raise Unreadable(f"cannot be decoded ({_one_line(error)})") from None
+    notes = (*picture.notes, *dict.fromkeys(_one_line(warning.message) for warning in said))
+    return Picture(**{**vars(picture), "notes": notes})
+
+
+def _one_line(message: object) -> str:
+    return " ".join(str(message).split())[:200]
+
+
+def _check_size(image: Image.Image) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise Unreadable(f"is {width} x {height} pixels, the most is {MAX_PIXELS:,} in all")
+    if min(width, height) < LEAST_SIDE:
+        raise Unreadable(f"is {width} x {height} pixels, too small to hold a digit")
+
+
+def _decode(image: Image.Image) -> Picture:
+    """Decode, turn as the camera says, and make large pictures smaller."""
+    notes = []
+    if getattr(image, "n_frames", 1) > 1:
+        notes.append(f"first of {image.n_frames} frames")
+        image.seek(0)
+    size, mode, kind = image.size, image.mode, str(image.format)
+    image.load()
+    turned = ImageOps.exif_transpose(image)
+    if turned.size != size:
+        notes.append("turned as its EXIF data says")
+    opaque, opacity = _layers(turned)
+    grey = np.asarray(opaque.convert("L").resize((28, 28)))  # as the study did
+    side = max(size)
+    if side > WORKING_SIDE:
+        smaller = tuple(max(1, round(length * WORKING_SIDE / side)) for length in turned.size)
+        opaque, opacity = (layer.resize(smaller, Image.Resampling.BOX) for layer in (opaque, opacity))
+        notes.append(f"made smaller, to {smaller[0]} x {smaller[1]}")
+    return Picture(np.asarray(opaque), np.asarray(opacity), grey, kind, mode, size, tuple(notes))
+
+
+def _layers(image: Image.Image) -> tuple[Image.Image, Image.Image]:
+    """Return the colours (RGB) without regard to opacity, and the opacity (L)."""
+    if image.mode.startswith(("I", "F")):
+        image = _eight_bits(image)
+    if image.mode in _HAS_ALPHA or "transparency" in image.info:
+        whole = image.convert("RGBA")
+        return whole.convert("RGB"), whole.getchannel("A")
+    return image.convert("RGB"), Image.new("L", image.size, 255)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Return a picture of more than 8 bits in 8: Pillow would cut off what is above 255."""
+    values = np.asarray(image).astype(np.float64)
+    return Image.fromarray(np.clip(np.round(values / 257), 0, 255).astype(np.uint8))
