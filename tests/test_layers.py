@@ -24,6 +24,7 @@ LAYERS = [
     "models",
     "training",
     "evaluation",
+    "handwriting",
     "tracking",
     "tuning",
     "report",

@@ -150,22 +150,36 @@ def test_a_warp_without_displacement_is_the_affine_map_and_without_map_the_displ
     torch.testing.assert_close(moved[:, :, 1:, :-2], images[:, :, :-1, 2:], rtol=1e-4, atol=1e-2)
 
 
-def test_strong_draws_its_maps_and_smooth_displacements_of_their_spread() -> None:
+def test_a_stretched_map_is_the_map_and_then_a_stretch_of_its_area() -> None:
+    row, stretch = (5.0, 0, 0, 0.9, 4.0), 1.44  # wider by 1.2, lower by 1.2
+    plain = _maps([row]).inverse()[0, :, :2]
+    maps = _maps([row])
+    stretched = Affine(maps.angle, maps.shift, maps.scale, maps.shear, torch.tensor([stretch], dtype=torch.float64))
+    image_of = torch.linalg.inv(stretched.inverse()[0, :, :2])
+    assert torch.allclose(image_of, torch.diag(torch.tensor([1.2, 1 / 1.2]).double()) @ torch.linalg.inv(plain))
+
+
+def test_strong_draws_its_maps_and_smooth_displacements_to_a_degree() -> None:
     maps, displacement = augment.draw_strong_warp(DRAWS, 28, _generator())
-    for drawn, low, high in (
-        (maps.angle, -15, 15),
-        (maps.shear, -15, 15),
-        (maps.scale, 0.75, 1.15),
-        (maps.shift[:, 0], -2, 2),
-        (maps.shift[:, 1], -2, 2),
+    assert maps.stretch is not None
+    for drawn, most in (
+        (maps.angle, 15),
+        (maps.shear, 15),
+        (maps.shift[:, 0], 2),
+        (maps.shift[:, 1], 2),
+        (maps.stretch.log(), 0.35),
     ):
-        assert kstest(drawn.numpy(), "uniform", args=(low, high - low)).pvalue > SAME
-    # a uniform deviation up to s has a mean square of s^2 / 3, at the middle of the image as at its corner
+        share = drawn / most  # a number in -1 .. 1 times one in 0 .. 1: its size has P(size < s) = s - s log s
+        assert kstest(share.abs().numpy(), lambda s: s - s * np.log(s)).pvalue > SAME
+        assert abs(share.sign().mean()) < 0.06
+    assert maps.scale.min() > 0.75
+    assert maps.scale.max() < 1.15
+    # the deviation is 1.2 times a product of two uniform numbers, whose mean square is 1/9
     for row, column in ((0, 0), (14, 14), (27, 13)):
-        assert displacement[:, row, column].square().mean().item() == pytest.approx(1.2**2 / 3, rel=0.06)
+        assert displacement[:, row, column].square().mean().item() == pytest.approx(1.2**2 / 9, rel=0.08)
     steps = displacement[:, 1:] - displacement[:, :-1]
     # bumps of width w give a correlation of exp(-1 / 4 w^2) to the next pixel
-    expected = 2 * (1 - np.exp(-1 / (4 * 3.4**2))) * 1.2**2 / 3
+    expected = 2 * (1 - np.exp(-1 / (4 * 3.4**2))) * 1.2**2 / 9
     assert steps.square().mean().item() == pytest.approx(expected, rel=0.1)
 
 

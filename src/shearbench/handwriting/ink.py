@@ -76,7 +76,8 @@ def grey_of(picture: Picture) -> Plane:
         colour = colour * opacity + _sheet(colour, opacity[..., 0]) * (1 - opacity)
     flat = colour.reshape(-1, 3)
     if np.ptp(flat, axis=1).max() <= 12:  # grey, but for what JPEG does to it
-        return colour.mean(axis=2)
+        grey: Plane = colour.mean(axis=2)
+        return grey
     centred = flat - flat.mean(axis=0)
     _, vectors = np.linalg.eigh(centred.T @ centred)
     direction = vectors[:, -1] * (1 if vectors[:, -1].sum() >= 0 else -1)

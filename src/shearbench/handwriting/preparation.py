@@ -14,7 +14,7 @@ from PIL import Image
 from scipy import ndimage
 
 from shearbench.data.dataset import SIDE
-from shearbench.handwriting.ink import Ink, find_ink
+from shearbench.handwriting.ink import find_ink
 from shearbench.handwriting.reading import Picture
 
 Grey = NDArray[np.uint8]
@@ -123,7 +123,8 @@ def resized(ink: Plane, scale: float) -> Plane:
     kind = Image.Resampling.HAMMING if scale < 1 else Image.Resampling.BICUBIC
     small = np.clip(np.asarray(image.resize((width, height), kind)), 0, 1).astype(np.float64)
     brightest = np.sort(small, axis=None)[-max(1, small.size // 20) :].mean()
-    return np.clip(small / max(brightest, 1e-6), 0, 1)
+    bright: Plane = np.clip(small / max(brightest, 1e-6), 0, 1)
+    return bright
 
 
 def centred(ink: Plane) -> Grey:

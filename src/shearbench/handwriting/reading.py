@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from shearbench.errors import InputError
 
@@ -128,7 +128,7 @@ def read_file(path: Path) -> Picture:
             with Image.open(path, formats=FORMATS) as image:
                 _check_size(image)
                 picture = _decode(image)
-        except Image.UnidentifiedImageError:
+        except UnidentifiedImageError:
             raise Unreadable("is neither a PNG nor a JPEG") from None
         except (*_DECODING_ERRORS, Image.DecompressionBombError) as error:
             raise Unreadable(f"cannot be decoded ({_one_line(error)})") from None
@@ -151,9 +151,9 @@ def _check_size(image: Image.Image) -> None:
 def _decode(image: Image.Image) -> Picture:
     """Decode, turn as the camera says, and make large pictures smaller."""
     notes = []
-    if getattr(image, "n_frames", 1) > 1:
-        notes.append(f"first of {image.n_frames} frames")
-        image.seek(0)
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        notes.append(f"first of {frames} frames")
     size, mode, kind = image.size, image.mode, str(image.format)
     image.load()
     turned = ImageOps.exif_transpose(image)
@@ -163,9 +163,9 @@ def _decode(image: Image.Image) -> Picture:
     grey = np.asarray(opaque.convert("L").resize((28, 28)))  # as the study did
     side = max(size)
     if side > WORKING_SIDE:
-        smaller = tuple(max(1, round(length * WORKING_SIDE / side)) for length in turned.size)
-        opaque, opacity = (layer.resize(smaller, Image.Resampling.BOX) for layer in (opaque, opacity))
-        notes.append(f"made smaller, to {smaller[0]} x {smaller[1]}")
+        width, height = (max(1, round(length * WORKING_SIDE / side)) for length in turned.size)
+        opaque, opacity = (layer.resize((width, height), Image.Resampling.BOX) for layer in (opaque, opacity))
+        notes.append(f"made smaller, to {width} x {height}")
     return Picture(np.asarray(opaque), np.asarray(opacity), grey, kind, mode, size, tuple(notes))
 
 
