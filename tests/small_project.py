@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from shearbench.data.dataset import Dataset, Digits, load, read_digits, write_dataset, write_digits
+from shearbench.data.dataset import SPLITS, Dataset, Digits, load, read_digits, write_dataset, write_digits
 from shearbench.data.folds import FoldTable, write_folds
 from shearbench.evaluation.cell import read_runs
 from shearbench.evaluation.choice import one_of_each_class
@@ -15,7 +15,8 @@ from shearbench.evaluation.inference import FoldTask, infer
 from shearbench.evaluation.output import write_evaluation, write_plots
 from shearbench.params import Params
 from shearbench.params import load as load_params
-from shearbench.stages import compare, train
+from shearbench.records import write_npz
+from shearbench.stages import compare, experiment, outcome, train
 from shearbench.training.crossval import fold_task, train_fold
 
 FOLDS = 2
@@ -76,11 +77,11 @@ def _write_data(root: Path, repeats: int) -> None:
 def train_cell(params: Params, root: Path, cell: str) -> None:
     """Train a cell in this process: the worker processes have their own tests."""
     build, names = root / "build", params.cells[cell]
-    experiment = train.experiment_of(params, dataset=names.dataset, model=names.model)
+    settled = train.experiment_of(params, dataset=names.dataset, model=names.model)
     for fold in range(params.cv.networks):
         out = build / "runs" / names.dataset / names.model / f"fold-{fold}"
         data, folds = build / "datasets" / names.dataset, build / "folds.npz"
-        train_fold(fold_task(experiment, fold, dataset=data, folds=folds, out=out), lambda _: None)
+        train_fold(fold_task(settled, fold, dataset=data, folds=folds, out=out), lambda _: None)
 
 
 def evaluate_cell(params: Params, root: Path, cell: str) -> None:
@@ -107,3 +108,34 @@ def make(root: Path, repeats: int = 1) -> None:
         train_cell(params, root, cell)
         evaluate_cell(params, root, cell)
     compare.main(params, root)
+
+
+def ask(root: Path) -> None:
+    """Make the data of the project in ``root``, and an experiment of two networks on two datasets with its outcome."""
+    network = {"width": 0.05, "options": {}, "recipe": {**RECIPE, "epochs": 1}}
+    question = {
+        "question": "Is it the depth or the scale?",
+        "folds": FOLDS,
+        "rope": 0.01,
+        "diagnose": True,
+        "datasets": {f"mechanical_{kind}": {**FIELDS, "normalise": kind} for kind in ("divide255", "detrend")},
+        "models": {
+            "plain": {**network, "architecture": "mlp"},
+            "deep": {**network, "architecture": "resnet18"},
+        },
+    }
+    whole = document() | {"experiments": {"normalisation": question}}
+    (root / "params.yaml").write_text(yaml.safe_dump(whole, sort_keys=False))
+    params = load_params(root / "params.yaml")
+    _write_data(root, 1)
+    _write_fields(root)
+    experiment.main(params, root, "normalisation")
+    outcome.main(params, root, "normalisation")
+
+
+def _write_fields(root: Path) -> None:
+    """Write the fields that the datasets of the project were made of."""
+    for split in SPLITS:
+        data = load(root / "build" / "datasets" / "mechanical", split)
+        fields = {"ids": data.ids, "steps": np.array([FIELDS["step"]]), "displacement": data.inputs[:, None]}
+        write_npz(root / "build" / "fields" / split / "shear.npz", fields)

@@ -64,6 +64,10 @@ class Dataset:
         """The number of input channels."""
         return int(self.inputs.shape[1])
 
+    def only(self, rows: NDArray[np.int64]) -> "Dataset":
+        """Return the samples of some rows, (n,), in their order."""
+        return Dataset(self.name, self.ids[rows], self.inputs[rows], self.labels[rows])
+
     @property
     def content_hash(self) -> str:
         """The hash that ``card.json`` holds for this split."""

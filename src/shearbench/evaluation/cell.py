@@ -77,13 +77,18 @@ def check_data(runs: Sequence[FoldRun], data_hash: str, table: FoldTable) -> Non
         table: the present fold table.
 
     Raises:
-        InputError: naming the record that differs, and in what.
+        InputError: naming the record that differs, and in what; or if they are not all folds of the table.
     """
     if len(runs) != len(table.numbers):
         raise InputError(
             f"cv of params.yaml plans {len(runs)} networks a cell, but the fold table is for {table.count} folds x "
             f"{table.repeats} repeats; run `dvc repro prepare`"
         )
+    check_records(runs, data_hash, table)
+
+
+def check_records(runs: Sequence[FoldRun], data_hash: str, table: FoldTable) -> None:
+    """Do as :func:`check_data`, for runs that may be some of the folds of the table."""
     for run in runs:
         _require_equal(run, "data", data_hash, "the present training data")
         _require_equal(run, "folds", table.hash_of(run.fold), "the present fold table")

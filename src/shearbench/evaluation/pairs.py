@@ -37,7 +37,7 @@ def compare_cells(
         InputError: if the comparison must be refused: folds are missing, data or folds differ, or a test digit is
             among the training digits.
     """
-    content, test_content = (_content_by_id(build / "digits", split) for split in SPLITS)
+    content, test_content = (content_by_id(build / "digits", split) for split in SPLITS)
     cells = [_cell(build, dataset, model, design, content, test_content) for dataset, model in names]
     compared = compare_all(cells, Plan(design, rope))
     return [*compared.networks, *compared.datasets]
@@ -82,7 +82,7 @@ def _out_of_fold(runs: list[FoldRun]) -> tuple[NDArray[np.int64], NDArray[np.int
     return ids[order], folds[order], correct[order]
 
 
-def _content_by_id(folder: Path, split: Split) -> dict[int, bytes]:
+def content_by_id(folder: Path, split: Split) -> dict[int, bytes]:
     """Return a hash of each digit's image, from which all datasets are made, by id."""
     digits = read_digits(folder, split)
     return {

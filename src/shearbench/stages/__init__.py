@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PLAIN = ("prepare", "simulate", "datasets", "compare", "report")
 OF_DATASET = ("explore",)
 OF_CELL = ("train", "evaluate")
-OF_EXPERIMENT = ("experiment",)
+OF_EXPERIMENT = ("experiment", "outcome")
 
 
 def run(name: str, of: str | None, *, params: "Params", root: Path) -> None:

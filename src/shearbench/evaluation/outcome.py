@@ -1,0 +1,227 @@
+"""An experiment's networks on the sealed test set: predictions of each fold -> accuracies, verdicts, running averages.
+
+Everything is a function of predictions, fold records and what a diagnosed training recorded. ``way`` is how a network
+read (``diagnosis.WAYS``); ``during_training`` is the running mean of the last epoch, in training mode.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from shearbench.data.dataset import Dataset, load
+from shearbench.data.folds import read_folds
+from shearbench.evaluation.cell import FoldRun
+from shearbench.evaluation.diagnosis import AS_TRAINED, RECALIBRATED, Ways, drawn_from, read, ways_of
+from shearbench.records import read_npz
+from shearbench.statistics.cells import Cell, Plan
+from shearbench.statistics.pairs import Comparison, compare_pair, row, with_holm
+from shearbench.statistics.resampled_t import corrected_t
+from shearbench.training.experiment import Experiment, select
+from shearbench.training.hardware import resolve, settle
+from shearbench.training.weights import load_network
+
+DURING_TRAINING = "during_training"
+SPLITS = ("train", "held_out", "test")
+Probabilities = dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class ReadTask:
+    """Which network reads what: the folder of a fold, a dataset with both splits, and the fold table."""
+
+    run: Path
+    dataset: Path
+    folds: Path
+    device: Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What one network said: way -> probabilities (n, 10) of the samples held out and of the test samples, and
+    way -> accuracy on the ``trained_on`` training samples that were drawn."""
+
+    held_out: Probabilities
+    test: Probabilities
+    train: Mapping[str, float]
+    trained_on: int
+
+
+@dataclass(frozen=True, eq=False)
+class CellReading:
+    """One network on one dataset: its folds, and what each of them said of the same test samples."""
+
+    runs: Sequence[FoldRun]
+    readings: Sequence[Reading]
+    test: Dataset
+
+    @property
+    def dataset(self) -> str:
+        """The name of the dataset."""
+        return str(self.runs[0].record["dataset"])
+
+    @property
+    def model(self) -> str:
+        """The name of the network."""
+        return str(self.runs[0].record["model"])
+
+    @property
+    def ways(self) -> list[str]:
+        """The ways that it was read in."""
+        return list(self.readings[0].test)
+
+
+def read_fold(task: ReadTask, advance: Callable[[int], None]) -> Reading:
+    """Let one network read the test samples, those held out and some it was trained on, in float32.
+
+    Where the training was diagnosed it reads in every way it can, otherwise as trained alone.
+    """
+    hardware = resolve(task.device, "fp32")
+    settle(hardware)
+    network, normaliser, record = load_network(task.run)
+    experiment = Experiment.from_record(record)
+    train, test = load(task.dataset, "train"), load(task.dataset, "test")
+    rows = select(read_folds(task.folds), train.labels, fold=record["fold"], experiment=experiment)
+    assert rows.validation is not None
+    drawn, batch = train.only(drawn_from(rows.train)), experiment.recipe.batch
+    ways = ways_of(network, normaliser, drawn.inputs, batch=batch, hardware=hardware)
+    if not experiment.diagnose:
+        ways = {AS_TRAINED: ways[AS_TRAINED]}
+
+    def said(data: Dataset, of: Ways) -> Probabilities:
+        return {
+            way: read(one, way, data.inputs, normaliser, batch=batch, device=hardware.device) for way, one in of.items()
+        }
+
+    stored = {AS_TRAINED: read_npz(task.run / "out_of_fold.npz")["probabilities"]}
+    others = {way: one for way, one in ways.items() if way != AS_TRAINED}
+    held_out = stored | said(train.only(rows.validation), others)
+    on_train = {way: _share(probabilities, drawn.labels) for way, probabilities in said(drawn, ways).items()}
+    found = Reading(held_out, said(test, ways), on_train, len(drawn.ids))
+    advance(1)
+    return found
+
+
+def fold_table(cells: Sequence[CellReading]) -> pd.DataFrame:
+    """Return ``dataset, model, fold, split, way, n, accuracy``, a row for each number that was measured."""
+    return pd.DataFrame([line for cell in cells for line in _fold_rows(cell)])
+
+
+def accuracy_table(folds: pd.DataFrame) -> pd.DataFrame:
+    """Return mean and spread over the folds of :func:`fold_table`.
+
+    Columns: ``dataset, model, split, way, folds, n, mean, sd, low, high``; the interval is the corrected resampled t's,
+    95 %, over the folds' networks, cut to 0 .. 1; ``n`` are different samples, of all folds where they share them out.
+    """
+    names = ["dataset", "model", "split", "way"]
+    return pd.DataFrame(
+        [{**dict(zip(names, key, strict=True)), **_summary(part)} for key, part in folds.groupby(names, sort=False)]
+    )
+
+
+def compare(cells: Sequence[CellReading], plan: Plan, content: Mapping[int, bytes]) -> list[dict[str, Any]]:
+    """Return one row a pair, as ``statistics.pairs.row`` gives it, with the ``family`` that Holm is taken over.
+
+    ``networks``: on each dataset, the first network against every other. ``recalibration``: each network as trained
+    against itself recalibrated. ``recalibrated networks``: the first network against every other, recalibrated.
+    ``datasets``: for each network, the first dataset against every other.
+
+    Args:
+        cells: in the order of ``params.yaml``.
+        plan: declared before the run.
+        content: id -> hash of the digit that a sample is made of.
+
+    Raises:
+        InputError: if a comparison must be refused, as a test sample is one that was trained on.
+    """
+    made = {(cell.dataset, cell.model, way): _cell(cell, way, content) for cell in cells for way in cell.ways}
+    rows = []
+    for family, pairs in _families(cells).items():
+        asked = [(made[a], made[b]) for a, b in pairs if a in made and b in made]
+        compared: Sequence[Comparison] = [compare_pair(a, b, plan) for a, b in asked]
+        rows += [{"family": family, **row(one)} for one in with_holm(compared, alpha=plan.design.alpha)]
+    return rows
+
+
+def recorded(cells: Sequence[CellReading], file: str, keys: Sequence[str]) -> pd.DataFrame:
+    """Return the mean over the folds of what diagnosed trainings recorded in ``file``, for each of its ``keys``."""
+    parts = []
+    for cell in cells:
+        every = pd.concat([pd.read_csv(run.folder / file) for run in cell.runs])
+        mean = every.groupby([*keys], sort=False, as_index=False).mean(numeric_only=True)
+        parts.append(mean.assign(dataset=cell.dataset, model=cell.model, folds=len(cell.runs)))
+    return pd.concat(parts, ignore_index=True)
+
+
+Key = tuple[str, str, str]
+
+
+def _families(cells: Sequence[CellReading]) -> dict[str, list[tuple[Key, Key]]]:
+    datasets, models = (list(dict.fromkeys(getattr(cell, name) for cell in cells)) for name in ("dataset", "model"))
+    first, others = models[0], models[1:]
+    return {
+        "networks": [((d, first, AS_TRAINED), (d, m, AS_TRAINED)) for d in datasets for m in others],
+        "recalibration": [((d, m, AS_TRAINED), (d, m, RECALIBRATED)) for d in datasets for m in models],
+        "recalibrated networks": [((d, first, AS_TRAINED), (d, m, RECALIBRATED)) for d in datasets for m in others],
+        "datasets": [((datasets[0], m, AS_TRAINED), (d, m, AS_TRAINED)) for m in models for d in datasets[1:]],
+    }
+
+
+def _fold_rows(cell: CellReading) -> Iterator[dict[str, Any]]:
+    for run, reading in zip(cell.runs, cell.readings, strict=True):
+        same = {"dataset": cell.dataset, "model": cell.model, "fold": run.fold}
+        last = float(run.history["train_accuracy"].iloc[-1])
+        n = run.record["sizes"]["train"]
+        yield {**same, "split": "train", "way": DURING_TRAINING, "n": n, "accuracy": last}
+        for way, accuracy in reading.train.items():
+            yield {**same, "split": "train", "way": way, "n": reading.trained_on, "accuracy": accuracy}
+        for split, said, labels in (
+            ("held_out", reading.held_out, run.out_of_fold.labels),
+            ("test", reading.test, cell.test.labels),
+        ):
+            for way, probabilities in said.items():
+                accuracy = _share(probabilities, labels)
+                yield {**same, "split": split, "way": way, "n": len(labels), "accuracy": accuracy}
+
+
+def _summary(part: pd.DataFrame) -> dict[str, Any]:
+    scores = part["accuracy"].to_numpy()
+    found = corrected_t(scores, np.zeros(len(scores)))
+    return {
+        "folds": len(part),
+        "n": int(part["n"].sum() if part["split"].iloc[0] == "held_out" else part["n"].max()),
+        "mean": found.difference,
+        "sd": found.sd,
+        "low": max(0.0, found.low),
+        "high": min(1.0, found.high),
+    }
+
+
+def _cell(cell: CellReading, way: str, content: Mapping[int, bytes]) -> Cell:
+    said = [run.out_of_fold for run in cell.runs]
+    ids = np.concatenate([one.ids for one in said])
+    order = np.argsort(ids)
+    numbers = np.concatenate([np.full(len(one.ids), run.fold) for run, one in zip(cell.runs, said, strict=True)])
+    hits = [
+        reading.held_out[way].argmax(axis=1) == one.labels for reading, one in zip(cell.readings, said, strict=True)
+    ]
+    return Cell(
+        dataset=cell.dataset,
+        network=cell.model if way == AS_TRAINED else f"{cell.model}, {way}",
+        data_hash=cell.runs[0].record["hashes"]["data"],
+        ids=ids[order],
+        folds=numbers[order][np.newaxis],
+        correct=np.concatenate(hits)[order][np.newaxis],
+        test_ids=cell.test.ids,
+        test_correct=np.stack([one.test[way].argmax(axis=1) == cell.test.labels for one in cell.readings])[np.newaxis],
+        content=np.array([content[int(number)] for number in ids[order]]),
+        test_content=np.array([content[int(number)] for number in cell.test.ids]),
+    )
+
+
+def _share(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    return float((probabilities.argmax(axis=1) == labels).mean())

@@ -1,0 +1,96 @@
+"""The three ways of reading, on a network whose answers can be worked out by hand."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from shearbench.data.dataset import Dataset
+from shearbench.data.normalise import Normaliser
+from shearbench.evaluation import diagnosis
+from shearbench.models import build
+from shearbench.training.hardware import Hardware
+from shearbench.training.running_averages import layers_of
+
+PLAIN = Normaliser(np.zeros((1, 28, 28), np.float32), np.ones((1, 28, 28), np.float32))
+
+
+class _Threshold(nn.Module):
+    """Says 1 where the normalised first pixel is above 0, else 0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(1, affine=False)
+        self.head = nn.Linear(1, 10)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        first = self.norm(inputs)[:, :, 0, 0]
+        return torch.cat([-first, first, torch.full((len(first), 8), -1e9)], dim=1)
+
+
+def _halves(n: int, first_id: int = 0) -> Dataset:
+    """Samples with value 4 (class 0) and 6 (class 1), sorted by class: their mean is 5."""
+    labels = np.repeat([0, 1], n // 2)
+    inputs = np.broadcast_to((4 + 2 * labels)[:, None, None, None], (n, 1, 28, 28)).astype(np.float32)
+    return Dataset("halves", np.arange(first_id, first_id + n), inputs, labels.astype(np.int64))
+
+
+def test_stale_running_averages_hide_what_a_network_has_learned() -> None:
+    """Fresh averages are mean 0 and variance 1, so that every sample, 4 or 6, is above the mean: half are wrong."""
+    found = diagnosis.diagnose(_Threshold().eval(), PLAIN, _halves(400), _halves(40, 400), batch=20)
+    assert found == {
+        "train_as_trained": 0.5,
+        "test_as_trained": 0.5,
+        "train_batch_statistics": 1.0,
+        "test_batch_statistics": 1.0,
+        "train_recalibrated": 1.0,
+        "test_recalibrated": 1.0,
+    }
+
+
+def test_batches_are_shuffled_and_answers_come_in_the_order_of_the_samples() -> None:
+    """In batches of one class every value is the mean and nothing could be told; shuffled, each batch has both."""
+    network, data = _Threshold().eval(), _halves(200)
+    ways = diagnosis.ways_of(network, PLAIN, data.inputs, batch=20, hardware=Hardware())
+    said = diagnosis.read(ways["batch_statistics"], "batch_statistics", data.inputs, PLAIN, batch=20, device="cpu")
+    np.testing.assert_array_equal(said.argmax(axis=1), data.labels)
+
+
+@pytest.mark.parametrize("count", [1, 19, 21, 101])
+def test_no_batch_is_too_small_for_statistics_of_its_own(count: int) -> None:
+    network = _Threshold().eval()
+    data = _halves(2 * (count // 2 + 1))
+    inputs = data.inputs[:count]
+    ways = diagnosis.ways_of(network, PLAIN, data.inputs, batch=20, hardware=Hardware())
+    said = diagnosis.read(ways["batch_statistics"], "batch_statistics", inputs, PLAIN, batch=20, device="cpu")
+    assert said.shape == (count, 10)
+    assert np.isfinite(said).all()
+
+
+def test_the_network_is_left_as_it_is() -> None:
+    network = build("resnet18", channels=1, width=0.05, options={}, seed=1).eval()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    data = Dataset(
+        "noise",
+        np.arange(40),
+        np.random.default_rng(0).normal(size=(40, 1, 28, 28)).astype(np.float32),
+        np.arange(40) % 10,
+    )
+    found = diagnosis.diagnose(network, PLAIN, data, data, batch=20)
+    torch.testing.assert_close(network.state_dict(), before, rtol=0, atol=0)
+    assert len(layers_of(network)) == 20
+    assert set(found) == {f"{split}_{way}" for split in ("train", "test") for way in diagnosis.WAYS}
+
+
+def test_a_network_without_batch_normalisation_reads_in_one_way() -> None:
+    network = build("cnn2", channels=1, width=0.1, options={}, seed=1).eval()
+    data = _halves(20)
+    assert set(diagnosis.diagnose(network, PLAIN, data, data)) == {"train_as_trained", "test_as_trained"}
+
+
+def test_at_most_so_many_training_samples_are_drawn_always_the_same() -> None:
+    rows = np.arange(5, 5 + 3 * diagnosis.CALIBRATION)
+    drawn = diagnosis.drawn_from(rows)
+    assert len(drawn) == len(np.unique(drawn)) == diagnosis.CALIBRATION
+    assert np.isin(drawn, rows).all()
+    np.testing.assert_array_equal(drawn, diagnosis.drawn_from(rows))

@@ -1,0 +1,140 @@
+"""An experiment's tables against hand-made predictions; the stage on a small project that was really trained."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import small_project
+from shearbench.data.dataset import Dataset
+from shearbench.errors import InputError
+from shearbench.evaluation import outcome
+from shearbench.evaluation.scores import Predictions
+from shearbench.records import read_npz, read_record
+from shearbench.statistics.cells import Plan
+from shearbench.statistics.design import Design
+
+FOLDS, EACH = 3, 40
+TEST = Dataset("a", np.arange(200, 300), np.zeros((100, 1, 28, 28), np.float32), np.arange(100) % 10)
+PLAN = Plan(Design(FOLDS), {"a": 0.01, "b": 0.01})
+CONTENT = {number: str(number).encode() for number in range(300)}
+
+
+def _said(labels: np.ndarray, right: int) -> np.ndarray:
+    """Probabilities of which the first ``right`` are right."""
+    classes = np.where(np.arange(len(labels)) < right, labels, (labels + 1) % 10)
+    return np.eye(10, dtype=np.float32)[classes]
+
+
+def _cell(dataset: str, model: str, right: dict[str, list[int]]) -> Any:
+    """A cell whose fold k reads right[way][k] of its 40 held-out digits rightly, and twice as many test digits."""
+    runs, readings = [], []
+    for fold in range(FOLDS):
+        ids = np.arange(fold * EACH, (fold + 1) * EACH)
+        labels = ids % 10
+        record = {"dataset": dataset, "model": model, "fold": fold, "sizes": {"train": 80}, "hashes": {"data": dataset}}
+        history = pd.DataFrame({"train_accuracy": [0.1, 0.75]})
+        said = {way: _said(labels, counts[fold]) for way, counts in right.items()}
+        runs.append(
+            SimpleNamespace(
+                record=record,
+                fold=fold,
+                history=history,
+                out_of_fold=Predictions(ids, labels, said["as_trained"]),
+            )
+        )
+        test = {way: _said(TEST.labels, 2 * counts[fold]) for way, counts in right.items()}
+        readings.append(outcome.Reading(said, test, {way: counts[fold] / EACH for way, counts in right.items()}, EACH))
+    return outcome.CellReading(runs, readings, TEST)
+
+
+@pytest.fixture
+def cells() -> list[Any]:
+    stale, mended = [4, 5, 6], [34, 35, 36]
+    return [
+        _cell("a", "plain", {"as_trained": [36, 37, 35]}),
+        _cell("a", "deep", {"as_trained": stale, "recalibrated": mended}),
+        _cell("b", "plain", {"as_trained": [36, 36, 35]}),
+        _cell("b", "deep", {"as_trained": mended, "recalibrated": mended}),
+    ]
+
+
+def test_accuracies_and_intervals_worked_out_by_hand(cells: list[Any]) -> None:
+    table = outcome.accuracy_table(outcome.fold_table(cells)).set_index(["dataset", "model", "split", "way"])
+    held_out = table.loc["a", "deep", "held_out", "as_trained"]
+    scores = np.array([4, 5, 6]) / EACH
+    reach = 4.302652729911275 * scores.std(ddof=1) * np.sqrt(1 / 3 + 1 / 2)  # t of 2 degrees of freedom
+    assert held_out[["mean", "sd", "low", "high"]].tolist() == pytest.approx(
+        [scores.mean(), scores.std(ddof=1), scores.mean() - reach, scores.mean() + reach]
+    )
+    assert held_out["n"] == FOLDS * EACH
+    assert table.loc["a", "deep", "test", "recalibrated"]["mean"] == pytest.approx(0.7)
+    assert table.loc["a", "deep", "test", "recalibrated"]["n"] == 100
+    assert table.loc["a", "plain", "train", "during_training"][["mean", "n"]].tolist() == [0.75, 80]
+    assert ("a", "plain", "test", "recalibrated") not in table.index
+    assert table["high"].max() <= 1
+
+
+def test_every_family_has_its_pairs_and_its_own_holm(cells: list[Any]) -> None:
+    rows = pd.DataFrame(outcome.compare(cells, PLAN, CONTENT))
+    pairs = {
+        family: list(zip(part["within"], part["a"], part["b"], strict=True)) for family, part in rows.groupby("family")
+    }
+    assert pairs == {
+        "networks": [("a", "plain", "deep"), ("b", "plain", "deep")],
+        "recalibration": [("a", "deep", "deep, recalibrated"), ("b", "deep", "deep, recalibrated")],
+        "recalibrated networks": [("a", "plain", "deep, recalibrated"), ("b", "plain", "deep, recalibrated")],
+        "datasets": [("plain", "a", "b"), ("deep", "a", "b")],
+    }
+    mended = rows[(rows["family"] == "recalibration") & (rows["within"] == "a")].iloc[0]
+    assert mended["difference"] == pytest.approx(-30 / EACH)
+    assert mended["p_holm"] == pytest.approx(min(1, 2 * mended["p"]))
+    assert mended["verdict"] == "worse"
+    same = rows[(rows["family"] == "recalibration") & (rows["within"] == "b")].iloc[0]
+    assert (same["difference"], same["verdict"]) == (0, "equivalent")
+
+
+def test_a_test_digit_that_was_trained_on_is_refused(cells: list[Any]) -> None:
+    with pytest.raises(InputError, match="have the content of a training one"):
+        outcome.compare(cells, PLAN, {**CONTENT, 250: CONTENT[3]})
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("project")
+    small_project.ask(root)
+    return root
+
+
+def test_the_stage_leaves_numbers_pictures_and_predictions(project: Path) -> None:
+    folder = project / "build" / "outcomes" / "normalisation"
+    record = read_record(folder)
+    assert set(record["files"]) == {
+        *("accuracies.csv", "folds.csv", "pairs.csv", "gradients.csv", "lags.csv"),
+        *("figures/accuracies.png", "figures/gradients.png", "figures/lags.png"),
+    }
+    assert (record["folds"], record["of_folds"]) == (2, 2)
+    folds = pd.read_csv(folder / "folds.csv")
+    predictions = read_npz(folder / "predictions" / "mechanical_detrend-deep.npz")
+    for number, said in enumerate(predictions["recalibrated"]):
+        chosen = folds[
+            (folds["dataset"] == "mechanical_detrend")
+            & (folds["model"] == "deep")
+            & (folds["fold"] == number)
+            & (folds["split"] == "test")
+            & (folds["way"] == "recalibrated")
+        ]
+        assert chosen["accuracy"].tolist() == [(said.argmax(axis=1) == predictions["labels"]).mean()]
+
+
+def test_as_trained_is_what_training_stored(project: Path) -> None:
+    folds = pd.read_csv(project / "build" / "outcomes" / "normalisation" / "folds.csv")
+    runs = project / "build" / "experiments" / "normalisation"
+    chosen = folds[(folds["split"] == "held_out") & (folds["way"] == "as_trained")]
+    assert len(chosen) == 2 * 2 * 2
+    for row in chosen.itertuples():
+        record = read_record(runs / row.dataset / row.model / f"fold-{row.fold}")
+        assert row.accuracy == pytest.approx(record["metrics"]["validation_accuracy"])
