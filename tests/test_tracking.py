@@ -1,5 +1,6 @@
 """What MLflow is told, that it is told once, and that nothing depends on it."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -10,8 +11,11 @@ import numpy as np
 import pytest
 
 from shearbench import tracking
+from shearbench.evaluation.calibration import tempered
+from shearbench.evaluation.cell import read_runs
+from shearbench.evaluation.champion import trust_of
 from shearbench.evaluation.contents import Content, Node
-from shearbench.params import Params, Tracking
+from shearbench.params import Params, Tracking, load
 from shearbench.records import read_json, read_npz, write_json
 from shearbench.tracking import store
 
@@ -29,10 +33,6 @@ PARENT_OF = {f"{cell} {part}": cell for cell in CELLS for part in ("fold 0", "fo
 @pytest.fixture(scope="module")
 def tracked(finished_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small project, sent to MLflow."""
-    import shutil
-
-    from shearbench.params import load
-
     root = tmp_path_factory.mktemp("tracked") / "project"
     shutil.copytree(finished_once, root)
     assert tracking.track_all(root, load(root / "params.yaml"))
@@ -119,7 +119,12 @@ def test_champion_is_the_exported_network_and_answers_like_ours(tracked: Path) -
     fold = int(client_of(tracked).get_run(found.run_id).data.params["fold"])
     network, normaliser, _ = load_network(tracked / f"build/runs/mechanical/mlp/fold-{fold}")
     inputs = read_npz(tracked / "build/datasets/mechanical/test.npz")["inputs"]
-    expected = predict(network, inputs, normaliser=normaliser)
+    params = load(tracked / "params.yaml")
+    trust = trust_of(read_runs(tracked / "build/runs/mechanical/mlp", 2), params.predict.accuracy)
+    assert found.tags["shearbench.temperature"] == str(trust.temperature)
+    assert found.tags["shearbench.threshold"] == str(trust.threshold)
+    assert trust.temperature != 1
+    expected = tempered(predict(network, inputs, normaliser=normaliser), trust.temperature)
     served = mlflow.pytorch.load_model("models:/mechanical@champion")
     np.testing.assert_allclose(served(torch.from_numpy(inputs)).detach().numpy(), expected, atol=1e-6)
     folder = Path(mlflow.artifacts.download_artifacts("models:/mechanical@champion"))

@@ -97,6 +97,13 @@ class Compare(Strict):
     """Half-width of the region of practical equivalence for each dataset, in fractions of accuracy."""
 
 
+class Predict(Strict):
+    """When ``shearbench predict`` answers, and when it says that it is not sure."""
+
+    accuracy: Annotated[float, Field(gt=0, lt=1)]
+    """What share of its answers to held-out digits was right, at the least."""
+
+
 class Tuning(Strict):
     """How long ``tune`` searches, and on which dataset."""
 
@@ -130,6 +137,7 @@ class Params(Strict):
     cv: CrossValidation
     evaluate: Evaluate
     compare: Compare
+    predict: Predict
     execution: Execution
     tuning: Tuning
     tracking: Tracking

@@ -1,4 +1,4 @@
-"""A network as others use it: raw inputs to probabilities, with its normalisation inside."""
+"""A network as others use it: raw inputs to calibrated probabilities, with its normalisation and temperature inside."""
 
 import torch
 from torch import Tensor, nn
@@ -12,13 +12,15 @@ class Served(nn.Module):
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, network: nn.Module, normaliser: Normaliser) -> None:
+    def __init__(self, network: nn.Module, normaliser: Normaliser, temperature: float) -> None:
         super().__init__()
         self.network = network
+        self.temperature = temperature
         self.register_buffer("mean", torch.from_numpy(normaliser.mean))
         self.register_buffer("scale", torch.from_numpy(normaliser.scale))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the probability of each class."""
-        probabilities: Tensor = self.network((inputs - self.mean) / self.scale).softmax(dim=1)
+        logits: Tensor = self.network((inputs - self.mean) / self.scale)
+        probabilities = (logits / self.temperature).softmax(dim=1)
         return probabilities

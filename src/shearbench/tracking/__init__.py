@@ -17,6 +17,7 @@ import numpy as np
 
 from shearbench.data import dataset as datasets
 from shearbench.evaluation.cell import FoldRun, read_runs
+from shearbench.evaluation.champion import temperature_of
 from shearbench.evaluation.comparison import best_of_each_dataset
 from shearbench.evaluation.contents import (
     Content,
@@ -57,6 +58,13 @@ class Tracking(Protocol):
     def uri(self) -> str: ...
 
 
+class Predict(Protocol):
+    """When a champion answers: what share of its answers is to be right."""
+
+    @property
+    def accuracy(self) -> float: ...
+
+
 class Plan(Protocol):
     """The part of ``shearbench.params.Params`` that is read here; that module stands above this one."""
 
@@ -64,6 +72,8 @@ class Plan(Protocol):
     def cells(self) -> Mapping[str, CellNames]: ...
     @property
     def cv(self) -> CrossValidation: ...
+    @property
+    def predict(self) -> Predict: ...
     @property
     def tracking(self) -> Tracking: ...
 
@@ -110,7 +120,7 @@ def track_all(root: Path, plan: Plan, *, cells: Sequence[str] | None = None) -> 
     nodes = [comparison_node(folder, rows)] if rows and is_finished(folder) else []
 
     def send(store: Store) -> None:
-        _send(store, found, best_of_each_dataset(rows))
+        _send(store, plan, found, best_of_each_dataset(rows))
         _send_nodes(store, nodes, None)
 
     return attempt(root, plan.tracking.uri, send)
@@ -148,14 +158,14 @@ def _finished(root: Path, names: CellNames, networks: int) -> _Cell | None:
     return _Cell(root, names.dataset, names.model, read_runs(folder, networks))
 
 
-def _send(store: Store, cells: Sequence[_Cell], best: Mapping[str, str]) -> None:
+def _send(store: Store, plan: Plan, cells: Sequence[_Cell], best: Mapping[str, str]) -> None:
     """Send cells and their evaluations, and register those that are the best of their dataset."""
     for cell in cells:
         run_id = _send_folds(store, cell)
         if is_finished(cell.evaluation):
             _send_evaluation(store, cell, run_id)
         if best.get(cell.dataset) == cell.model:
-            register_champion(store, cell.runs, run_id)
+            register_champion(store, cell.runs, run_id, demanded=plan.predict.accuracy)
 
 
 def _send_folds(store: Store, cell: _Cell) -> str:
@@ -167,11 +177,12 @@ def _send_folds(store: Store, cell: _Cell) -> str:
             log(store, run_id, cell_content(cell.runs))
             log_input(store, run_id, cell.dataset, cell.runs[0].record["hashes"]["data"], "training")
             data = datasets.load(cell.root / "build" / "datasets" / cell.dataset, "train")
+            temperature = temperature_of(cell.runs)
             example = data.inputs[:_EXAMPLE].astype(np.float32)
             for run in cell.runs:
                 with run_of(store, f"{cell.name} fold {run.fold}", run.digest, run_id) as (child, _):
                     log(store, child, fold_content(run))
-                    log_network(store, child, run, example)
+                    log_network(store, child, run, temperature=temperature, example=example)
     return run_id
 
 

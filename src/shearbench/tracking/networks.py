@@ -1,10 +1,12 @@
 """A fold's network in MLflow: exported (never pickled), and the best of each dataset registered as its champion."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
 from shearbench.evaluation.cell import FoldRun
+from shearbench.evaluation.champion import champion_of, trust_of
 from shearbench.tracking.store import PARENT_TAG, RECORD_TAG, Store
 
 CHAMPION = "champion"
@@ -13,8 +15,8 @@ _SKIPPED_TAG = "shearbench.model_skipped"
 _LONGEST = 400  # characters of a reason
 
 
-def log_network(store: Store, run_id: str, run: FoldRun, example: Any) -> None:
-    """Log a fold's network, exported (never pickled), from raw inputs to probabilities."""
+def log_network(store: Store, run_id: str, run: FoldRun, *, temperature: float, example: Any) -> None:
+    """Log a fold's network, exported (never pickled), from raw inputs to calibrated probabilities."""
     import mlflow
     import torch
     from mlflow.models import infer_signature
@@ -23,7 +25,7 @@ def log_network(store: Store, run_id: str, run: FoldRun, example: Any) -> None:
     from shearbench.training.weights import load_network
 
     network, normaliser, _ = load_network(run.folder)
-    served = Served(network.cpu(), normaliser).eval()
+    served = Served(network.cpu(), normaliser, temperature).eval()
     with torch.no_grad():
         signature = infer_signature(example, served(torch.from_numpy(example)).numpy())
     with mlflow.start_run(run_id=run_id):
@@ -43,21 +45,25 @@ def log_network(store: Store, run_id: str, run: FoldRun, example: Any) -> None:
     store.client.set_tag(run_id, _MODEL_TAG, logged.model_uri)
 
 
-def register_champion(store: Store, runs: Sequence[FoldRun], parent: str) -> None:
-    """Register the network of the fold with the lowest validation loss, unless it could not be exported."""
+def register_champion(store: Store, runs: Sequence[FoldRun], parent: str, *, demanded: float) -> None:
+    """Register the network of the cell that reads alone, unless it could not be exported.
+
+    ``demanded`` is the share of its answers that is to be right: its tags say from what confidence on they are.
+    """
     dataset, model = runs[0].record["dataset"], runs[0].record["model"]
-    chosen = min(runs, key=lambda run: float(run.record["metrics"]["validation_loss"]))
+    chosen, trust = champion_of(runs), trust_of(runs, demanded)
     wanted = f"tags.`{RECORD_TAG}` = '{chosen.digest}' and tags.`{PARENT_TAG}` = '{parent}'"
     (fold,) = store.client.search_runs([store.experiment], filter_string=wanted)
     text = (
         f"{model}, the best on {dataset} by cross-validation; fold {chosen.fold}, which has the lowest "
-        "validation loss of its folds"
+        "validation loss of its folds. Raw inputs (n, channels, 28, 28) to calibrated probabilities (n, 10)."
     )
+    tags = {f"shearbench.{name}": str(value) for name, value in asdict(trust).items()}
     if _MODEL_TAG in fold.data.tags:
-        _register(store, dataset, fold, text)
+        _register(store, dataset, fold, text, tags)
 
 
-def _register(store: Store, name: str, fold: Any, description: str) -> None:
+def _register(store: Store, name: str, fold: Any, description: str, tags: Mapping[str, str]) -> None:
     """Give the network of the run ``fold`` the alias ``champion`` of the registered model ``name``."""
     client, run_id = store.client, fold.info.run_id
     if not client.search_registered_models(filter_string=f"name = '{name}'"):
@@ -69,4 +75,6 @@ def _register(store: Store, name: str, fold: Any, description: str) -> None:
         model_id = source.split("/")[-1]
         made = client.create_model_version(name, source, run_id, description=description, model_id=model_id)
         known = [made.version]
+    for key, value in tags.items():
+        client.set_model_version_tag(name, known[0], key, value)
     client.set_registered_model_alias(name, CHAMPION, known[0])

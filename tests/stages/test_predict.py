@@ -1,0 +1,136 @@
+"""`shearbench predict`: it says of a file what the network says of the prepared image, or why it says nothing."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from shearbench.cli import app
+from shearbench.evaluation.calibration import tempered
+from shearbench.evaluation.cell import read_runs
+from shearbench.evaluation.champion import champion_of, trust_of
+from shearbench.evaluation.comparison import best_of_each_dataset
+from shearbench.handwriting.preparation import mnist
+from shearbench.handwriting.reading import read_file
+from shearbench.mechanics import displacements_of, simulate
+from shearbench.records import read_json
+from shearbench.training.weights import load_network, predict
+
+
+@pytest.fixture
+def project(finished: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The small project as working directory, with two digits on paper and a blank sheet in ``sheets/``."""
+    monkeypatch.chdir(finished)
+    (finished / "sheets").mkdir()
+    for name, stroke in (("one", (slice(20, 80), slice(48, 56))), ("dash", (slice(46, 54), slice(20, 80)))):
+        paper = np.full((100, 100), 235, np.uint8)
+        paper[stroke] = 30
+        Image.fromarray(paper).save(finished / "sheets" / f"{name}.png")
+    Image.fromarray(np.full((40, 40), 255, np.uint8)).save(finished / "sheets" / "blank.png")
+    return finished
+
+
+def run(*words: object, status: int = 0) -> str:
+    result = CliRunner().invoke(app, ["predict", *map(str, words)])
+    assert result.exit_code == status, result.output
+    assert "Traceback" not in result.output
+    return result.output
+
+
+def as_json(*words: object, status: int = 0) -> Any:
+    return json.loads(run(*words, "--json", status=status))
+
+
+def test_the_champion_reads_what_the_prepared_image_shows(project: Path) -> None:
+    found = as_json("sheets/one.png", "sheets/dash.png")
+    best = best_of_each_dataset(read_json(project / "reports" / "comparison.json"))["mnist"]
+    runs = read_runs(project / "build" / "runs" / "mnist" / best, 2)
+    network, normaliser, record = load_network(champion_of(runs).folder)
+    trust = trust_of(runs, 0.99)
+    assert found["network"]["model"] == best
+    assert found["network"]["fold"] == record["fold"]
+    assert found["network"]["threshold"] == trust.threshold
+    for name, image in zip(("one", "dash"), found["images"], strict=True):
+        prepared = mnist(read_file(project / "sheets" / f"{name}.png")).image
+        raw = predict(network, prepared[None, None], normaliser=normaliser)
+        expected = tempered(raw, trust.temperature)[0]
+        assert image["probabilities"] == pytest.approx(expected)
+        assert image["best"] == expected.argmax()
+        assert image["confidence"] == pytest.approx(expected.max())
+        assert image["runner_up"] == np.argsort(-expected)[1]
+        sure = trust.threshold is not None and expected.max() >= trust.threshold
+        assert image["class"] == (image["best"] if sure else None)
+
+
+def test_a_digit_is_sheared_for_a_network_of_fields(project: Path) -> None:
+    (image,) = as_json("sheets/one.png", "--dataset", "mechanical")["images"]
+    prepared = mnist(read_file(project / "sheets" / "one.png")).image
+    field = simulate(prepared[None], load="shear", displacements=[displacements_of("shear")[5]]).displacement[:, 0]
+    runs = read_runs(project / "build" / "runs" / "mechanical" / "mlp", 2)
+    network, normaliser, _ = load_network(champion_of(runs).folder)
+    raw = predict(network, field.astype(np.float32), normaliser=normaliser)
+    assert image["probabilities"] == pytest.approx(tempered(raw, trust_of(runs, 0.99).temperature)[0])
+
+
+def test_it_answers_or_says_that_it_is_not_sure_as_params_yaml_demands(project: Path) -> None:
+    path = project / "params.yaml"
+    text = path.read_text()
+    for accuracy, sure in (("0.001", True), ("0.9999", False)):
+        path.write_text(text.replace("accuracy: 0.99", f"accuracy: {accuracy}"))
+        image = as_json("sheets/one.png", "--model", "mlp")["images"][0]
+        assert (image["class"] is not None) is sure
+        line = run("sheets/one.png", "--model", "mlp", "--quiet")
+        assert line == f"sheets/one.png\t{image['best'] if sure else '?'}\n"
+        assert ("not sure" in run("sheets/one.png", "--model", "mlp")) is not sure
+
+
+def test_what_cannot_be_read_says_why_and_the_rest_is_read(project: Path) -> None:
+    (project / "sheets" / "text.png").write_text("hello")
+    files = [f"sheets/{name}" for name in ("text.png", "one.png", "blank.png", "none.png")]
+    text, one, blank, none = as_json(*files, status=1)["images"]
+    assert text["unread"] == "is neither a PNG nor a JPEG"
+    assert "no ink" in blank["unread"]
+    assert none["unread"] == "there is no such file"
+    assert "probabilities" in one
+    assert run(*files, "--quiet", status=1).splitlines()[0] == "sheets/text.png\t-"
+
+
+@pytest.mark.parametrize("dataset", ["mnist", "mechanical"])
+def test_an_explanation_is_drawn_beside_the_file_and_not_read_as_one(project: Path, dataset: str) -> None:
+    (image,) = as_json("sheets/one.png", "--explain", "--dataset", dataset)["images"]
+    assert image["explanation"] == "sheets/one.png.gradcam.png"
+    with Image.open(project / image["explanation"]) as drawn:
+        assert min(drawn.size) > 300
+    assert len(as_json("sheets/one.png", "sheets/one.png.gradcam.png")["images"]) == 1
+    assert "name the images themselves" in run("sheets/one.png.gradcam.png", status=2).replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--dataset", "mnits"), "--dataset must be one of mnist, mechanical; got 'mnits'"),
+        (("--model", "cnn9"), "--model must be one of mlp, cnn2 for mnist; got 'cnn9'"),
+        (("--request", "--dataset", "mnits"), "--dataset must be one of"),
+    ],
+)
+def test_a_mistake_is_named(project: Path, words: tuple[str, ...], message: str) -> None:
+    assert message in run("sheets/one.png", *words, status=2).replace("\n", " ")
+
+
+def test_without_a_comparison_the_next_step_is_said(project: Path) -> None:
+    (project / "reports" / "comparison.json").unlink()
+    assert "run `dvc repro`" in run("sheets/one.png", status=2)
+    shutil.rmtree(project / "build" / "runs" / "mnist" / "mlp" / "fold-1")
+    assert "run `dvc repro train@mnist-mlp`" in run("sheets/one.png", "--model", "mlp", status=2).replace("\n", " ")
+
+
+def test_a_request_holds_the_inputs_as_a_dataset_has_them(project: Path) -> None:
+    body = json.loads(run("sheets/one.png", "--request"))
+    prepared = mnist(read_file(project / "sheets" / "one.png")).image
+    assert np.array_equal(np.array(body["inputs"]), prepared[None, None].astype(float))
+    assert "no ink" in run("sheets/blank.png", "--request", status=2)
