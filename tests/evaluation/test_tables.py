@@ -7,26 +7,37 @@ import pandas as pd
 import pytest
 
 from shearbench.evaluation import tables
-from shearbench.evaluation.scores import Predictions, Scores, score
+from shearbench.evaluation.scores import ByDigit, Predictions, Scores, by_digit, score
 from shearbench.statistics.proportions import wilson
 from shearbench.statistics.variance import split_variance
 
+DIGITS = list(range(10))
+OFF = [1, *DIGITS[1:]]
 
-def scores_of(labels: list[int], classes: list[int]) -> Scores:
-    probabilities = np.zeros((len(labels), 10), np.float32)
-    probabilities[np.arange(len(labels)), classes] = 1
-    return score(Predictions(np.arange(len(labels)), np.array(labels), probabilities))
+
+def says(labels: list[int], classes: list[int], first_id: int = 0) -> Predictions:
+    """Return predictions that give the class named a probability of 0.91 and each other 0.01."""
+    probabilities = np.full((len(labels), 10), 0.01, np.float32)
+    probabilities[np.arange(len(labels)), classes] = 0.91
+    return Predictions(first_id + np.arange(len(labels)), np.array(labels), probabilities)
+
+
+READ = {
+    "out_of_fold": [says(DIGITS, OFF), says(DIGITS, DIGITS, first_id=10)],
+    "test": [says(DIGITS * 2, DIGITS * 2), says(DIGITS * 2, OFF + DIGITS)],
+}
+"""Two folds of 10 + 10 held-out digits, one error in the first; 20 test digits, one error in the second."""
 
 
 @pytest.fixture
 def scores() -> dict[str, list[Scores]]:
-    """Two folds of 10 + 10 held-out digits, one error in the first; 20 test digits, one error in the second."""
-    digits = list(range(10))
-    off = [1, *digits[1:]]
-    return {
-        "out_of_fold": [scores_of(digits, off), scores_of(digits, digits)],
-        "test": [scores_of(digits * 2, digits * 2), scores_of(digits * 2, off + digits)],
-    }
+    return {split: [score(each) for each in networks] for split, networks in READ.items()}
+
+
+def by_digit_of(repeats: int) -> dict[str, ByDigit]:
+    test = np.stack([each.probabilities for each in READ["test"] * repeats])
+    held_out = by_digit(READ["out_of_fold"] * repeats)
+    return {"out_of_fold": held_out, "test": ByDigit(np.arange(20), np.array(DIGITS * 2), test)}
 
 
 def test_metrics_name_their_n_and_their_interval(scores: dict[str, list[Scores]]) -> None:
@@ -49,12 +60,19 @@ def test_fold_metrics_have_a_row_for_each_fold_and_split(scores: dict[str, list[
 
 
 def test_per_class_counts_each_digit_once(scores: dict[str, list[Scores]]) -> None:
-    table = tables.per_class(scores, repeats=1).set_index(["split", "class"])
+    table = tables.per_class(scores, by_digit_of(1), seed=0).set_index(["split", "class"])
     assert table["n"].tolist() == [2] * 20
     zero = table.loc[("out_of_fold", 0)]
     assert (zero["recall"], zero["precision"]) == (0.5, 0.5)  # 0 and 1; never predicted, so 0, and 1
     assert zero["recall_sd"] == pytest.approx(1 / np.sqrt(2))
     assert (zero["recall_low"], zero["recall_high"]) == wilson(0.5, 2)
+    assert (zero["predicted"], table.loc[("test", 1), "predicted"]) == (1, 2.5)
+    assert (zero["precision_low"], zero["precision_high"]) == wilson(0.5, 1)
+    low, high = wilson(0.5 / 1.5, 2)  # F1 is 0 and 1, so 0.5; two digits are 0s or taken for one
+    assert (zero["f1_low"], zero["f1_high"]) == pytest.approx((2 * low / (1 + low), 2 * high / (1 + high)))
+    losses = -np.log(np.float32([0.01, 0.91]).astype(np.float64))
+    assert zero["loss"] == pytest.approx(losses.mean())
+    assert losses[1] <= zero["loss_low"] < zero["loss"] < zero["loss_high"] <= losses[0]
 
 
 def test_with_two_repeats_a_digit_is_read_twice_and_counts_once(scores: dict[str, list[Scores]]) -> None:
@@ -63,7 +81,11 @@ def test_with_two_repeats_a_digit_is_read_twice_and_counts_once(scores: dict[str
     assert (metrics["out_of_fold"]["n"], metrics["test"]["n"]) == (20, 20)
     assert (metrics["out_of_fold"]["accuracy_low"], metrics["out_of_fold"]["accuracy_high"]) == wilson(0.95, 20)
     assert metrics["out_of_fold"]["accuracy_sd"] == pytest.approx(0.1 / np.sqrt(2))  # within a repeat, not over all
-    assert tables.per_class(twice, repeats=2)["n"].tolist() == [2] * 20
+    table = tables.per_class(twice, by_digit_of(2), seed=0)
+    assert table["n"].tolist() == [2] * 20
+    assert table["predicted"].tolist() == [1, 3, *[2] * 8, 1.5, 2.5, *[2] * 8]
+    assert table["recall_low"][0] == wilson(0.5, 2)[0]
+    assert table["recall_sd"][0] == pytest.approx(1 / np.sqrt(2))
 
 
 def test_the_spread_pairs_the_predictions_of_one_digit_by_its_id() -> None:

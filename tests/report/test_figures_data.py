@@ -7,21 +7,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from shearbench.evaluation.tiles import GREY, LENGTH, U_X, U_Y
 from shearbench.report import figures_data as figures
 
 RNG = np.random.default_rng(0)
 
 
 def test_a_signed_quantity_is_centred_on_zero_and_no_range_is_empty() -> None:
-    assert figures.U_X.limits(np.array([-1.0, 3.0])) == (-3.0, 3.0)
-    assert figures.LENGTH.limits(np.array([0.5, 3.0])) == (0.0, 3.0)
-    assert figures.U_Y.limits(np.zeros(3)) == (-1.0, 1.0)
+    assert U_X.limits(np.array([-1.0, 3.0])) == (-3.0, 3.0)
+    assert LENGTH.limits(np.array([0.5, 3.0])) == (0.0, 3.0)
+    assert U_Y.limits(np.zeros(3)) == (-1.0, 1.0)
 
 
 def test_the_sheet_holds_every_sample_at_its_place() -> None:
     samples = RNG.uniform(0, 255, (10, 8, 28, 28))
     samples[3, 5] = np.nan
-    figure = figures.sample_sheet(samples, quantity=figures.GREY, title="t")
+    figure = figures.sample_sheet(samples, quantity=GREY, title="t")
     (picture,) = figure.axes[0].images
     shown = picture.get_array()
     assert shown is not None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from shearbench.data.dataset import Dataset, Digits
 from shearbench.evaluation.cell import FoldRun
 from shearbench.evaluation.inference import FoldResult
-from shearbench.evaluation.scores import Predictions, Scores, score
+from shearbench.evaluation.scores import ByDigit, Predictions, Scores, by_digit, score
 from shearbench.evaluation.settings import Evaluate
 
 
@@ -63,6 +63,17 @@ class Evaluation:
             "out_of_fold": [score(predictions) for predictions in self.out_of_fold],
             "test": [score(predictions) for predictions in self.tested],
         }
+
+    @cached_property
+    def by_digit(self) -> dict[str, ByDigit]:
+        """Split -> what networks say of each digit: out of fold one of each repeat, on the test set all of them."""
+        said = np.stack([each.probabilities for each in self.tested])
+        return {"out_of_fold": by_digit(self.out_of_fold), "test": ByDigit(self.test.ids, self.test.labels, said)}
+
+    @property
+    def seed(self) -> int:
+        """The ``seed`` of ``params.yaml`` that the cell was trained with."""
+        return int(self.runs[0].record["seed"])
 
     @cached_property
     def repeats(self) -> int:

@@ -82,7 +82,7 @@ def _curve(axes: Axes, rows: pd.DataFrame, quantity: str, colour: str, style: st
 
 
 def per_class_figure(title: str, table: pd.DataFrame) -> Figure:
-    """Draw precision, recall, F1 and loss for each class: dots are means, bars standard deviations over folds."""
+    """Draw precision, recall, F1 and loss for each class: dots are means over folds, bars 95 % intervals."""
     made = figure(11, 6)
     panels = made.subplots(2, 2, sharex=True)
     names = {"precision": "precision (%)", "recall": "recall (%)", "f1": "F1 (%)", "loss": "loss (nats)"}
@@ -90,9 +90,14 @@ def per_class_figure(title: str, table: pd.DataFrame) -> Figure:
         factor = 1 if score == "loss" else 100
         for shift, split, colour, marker in ((-0.13, "out_of_fold", ORANGE, "o"), (0.13, "test", BLUE, "s")):
             rows = table[table["split"] == split]
-            values, spread = rows[score] * factor, rows[f"{score}_sd"] * factor
+            values = rows[score] * factor
+            low, high = rows[f"{score}_low"] * factor, rows[f"{score}_high"] * factor
+            reach = [
+                (values - low).clip(lower=0),
+                (high - values).clip(lower=0),
+            ]  # of few digits the mean may lie outside
             axes.errorbar(
-                rows["class"] + shift, values, spread, color=colour, fmt=marker, ms=5, lw=1.2, label=_TITLES[split]
+                rows["class"] + shift, values, reach, color=colour, fmt=marker, ms=5, lw=1.2, label=_TITLES[split]
             )
         plain(axes)
         axes.set_ylabel(label)
@@ -100,5 +105,5 @@ def per_class_figure(title: str, table: pd.DataFrame) -> Figure:
     for axes in panels[1]:
         axes.set_xlabel("class")
     panels[0, 0].legend(frameon=False)
-    made.suptitle(f"{title}: each class, mean and standard deviation over folds", fontsize=13)
+    made.suptitle(f"{title}: each class, mean over folds and 95 % interval for the choice of digits", fontsize=13)
     return made

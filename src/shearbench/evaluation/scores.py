@@ -18,6 +18,12 @@ LEAST_PROBABILITY = float(np.finfo(np.float32).tiny)
 """Stands for a probability that underflowed to 0, whose loss would be infinite."""
 
 
+def cross_entropy(probabilities: NDArray[Any]) -> NDArray[np.float64]:
+    """Return -log of the probability of the true class, of an array of any shape."""
+    losses: NDArray[np.float64] = -np.log(np.clip(probabilities.astype(np.float64), LEAST_PROBABILITY, 1.0))
+    return losses
+
+
 @dataclass(frozen=True, eq=False)
 class Predictions:
     """What one network said: ``ids``, ``labels`` int64 (n,), ``probabilities`` (n, 10)."""
@@ -35,9 +41,7 @@ class Predictions:
     @property
     def losses(self) -> NDArray[np.float64]:
         """The cross-entropy of each sample, (n,)."""
-        true = self.probabilities[np.arange(len(self.labels)), self.labels].astype(np.float64)
-        losses: NDArray[np.float64] = -np.log(np.clip(true, LEAST_PROBABILITY, 1.0))
-        return losses
+        return cross_entropy(self.probabilities[np.arange(len(self.labels)), self.labels])
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +63,11 @@ class ByDigit:
         """Whether that is the true class, (m, n)."""
         correct: NDArray[np.bool_] = self.classes == self.labels
         return correct
+
+    @cached_property
+    def losses(self) -> NDArray[np.float64]:
+        """The cross-entropy, (m, n)."""
+        return cross_entropy(self.probabilities[:, np.arange(len(self.labels)), self.labels])
 
 
 def by_digit(out_of_fold: Sequence[Predictions]) -> ByDigit:

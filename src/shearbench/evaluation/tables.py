@@ -15,11 +15,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from shearbench.data.dataset import CLASSES
-from shearbench.evaluation.scores import Predictions, Scores, rates
+from shearbench.evaluation.class_intervals import counts_of, f1_interval, mean_interval, share_interval
+from shearbench.evaluation.scores import ByDigit, Predictions, Scores, rates
+from shearbench.seeds import generator_for
 from shearbench.statistics.proportions import wilson
 from shearbench.statistics.variance import sd_over_folds, split_variance
 
 SPLITS = ("out_of_fold", "test")
+ENDS = ("low", "high")
 _CLASS_SCORES = ("precision", "recall", "f1", "loss")
 
 
@@ -33,34 +36,44 @@ def fold_metrics(scores: Mapping[str, Sequence[Scores]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def per_class(scores: Mapping[str, Sequence[Scores]], *, repeats: int) -> pd.DataFrame:
+def per_class(scores: Mapping[str, Sequence[Scores]], said: Mapping[str, ByDigit], *, seed: int) -> pd.DataFrame:
     """Return one row for each split and class.
 
-    Columns: ``split, class, n``, then mean over folds of ``precision, recall, f1, loss`` and ``..._sd``, then
-    ``recall_low, recall_high``, Wilson's 95 % interval of the mean recall on ``n`` digits.
+    Columns: ``split, class``; ``n``, digits of the class; ``predicted``, digits taken for it, mean over the networks
+    that read each; then mean over folds of ``precision, recall, f1, loss``, their ``..._sd``, and ``..._low``,
+    ``..._high``: 95 % intervals for the choice of the digits (:mod:`shearbench.evaluation.class_intervals`).
     """
-    rows = [_class_row(split, digit, folds, repeats) for split, folds in scores.items() for digit in range(CLASSES)]
-    return pd.DataFrame(rows)
+    every = [(split, digit) for split in scores for digit in range(CLASSES)]
+    repeats = len(said["out_of_fold"].probabilities)
+    return pd.DataFrame([_class_row(split, digit, scores[split], said[split], repeats, seed) for split, digit in every])
 
 
-def _class_row(split: str, digit: int, folds: Sequence[Scores], repeats: int) -> dict[str, Any]:
+def _class_row(
+    split: str, digit: int, folds: Sequence[Scores], said: ByDigit, repeats: int, seed: int
+) -> dict[str, Any]:
     values = {
         "precision": [one.precision[digit] for one in folds],
         "recall": [one.recall[digit] for one in folds],
         "f1": [one.f1[digit] for one in folds],
         "loss": [one.class_loss[digit] for one in folds],
     }
-    n = samples([one.support[digit] for one in folds], split, repeats)
     means = {name: float(np.mean(values[name])) for name in _CLASS_SCORES}
-    low, high = wilson(means["recall"], n) if n else (np.nan, np.nan)
+    counts = counts_of(said, digit)
+    rng = generator_for(seed, "bootstrap", "class loss", split, digit)
+    bounds = {
+        "precision": share_interval(means["precision"], counts.predicted),
+        "recall": share_interval(means["recall"], counts.true),
+        "f1": f1_interval(means["f1"], counts.either),
+        "loss": mean_interval(said.losses[:, said.labels == digit].mean(axis=0), rng),
+    }
     return {
         "split": split,
         "class": digit,
-        "n": n,
+        "n": round(counts.true),
+        "predicted": counts.predicted,
         **means,
         **{f"{name}_sd": sd_over_folds(values[name], repeats=repeats) for name in _CLASS_SCORES},
-        "recall_low": low,
-        "recall_high": high,
+        **{f"{name}_{end}": bound for name in _CLASS_SCORES for end, bound in zip(ENDS, bounds[name], strict=True)},
     }
 
 

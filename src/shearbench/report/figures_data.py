@@ -5,42 +5,19 @@ on 0, and ``save`` writes the same bytes for the same figure.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from shearbench.evaluation.canvas import figure as empty_figure
 from shearbench.evaluation.canvas import png
+from shearbench.evaluation.tiles import GREY, LENGTH, SMALL, U_X, U_Y, Quantity, centres, draw_tiles
 from shearbench.records import write_bytes
 
-_SMALL = 8
 _TITLE = 10
-_SIDE, _GAP = 28, 3
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """What the pixels of an image are: its name with unit, and whether 0 lies in the middle of its range."""
-
-    label: str
-    colours: str
-    signed: bool = False
-
-    def limits(self, values: NDArray[Any]) -> tuple[float, float]:
-        """Return the ends of a colour scale for ``values``; never an empty range."""
-        largest = float(np.abs(values).max()) or 1.0
-        return (-largest if self.signed else 0.0), largest
-
-
-GREY = Quantity("grey value", "gray")
-U_X = Quantity(r"$u_x$ / pixel", "RdBu_r", signed=True)
-U_Y = Quantity(r"$u_y$ / pixel", "RdBu_r", signed=True)
-LENGTH = Quantity(r"$|u|$ / pixel", "viridis")
 
 
 def sample_sheet(samples: NDArray[Any], *, quantity: Quantity, title: str) -> Figure:
@@ -54,9 +31,9 @@ def sample_sheet(samples: NDArray[Any], *, quantity: Quantity, title: str) -> Fi
     classes, columns = samples.shape[:2]
     figure = empty_figure(0.55 * columns + 1.7, 0.55 * classes + 0.4)
     axis = figure.subplots()
-    _draw_tiles(axis, samples, quantity)
-    axis.set_yticks(_centres(classes), [str(label) for label in range(classes)])
-    axis.set_ylabel("class", fontsize=_SMALL)
+    draw_tiles(axis, samples, quantity)
+    axis.set_yticks(centres(classes), [str(label) for label in range(classes)])
+    axis.set_ylabel("class", fontsize=SMALL)
     axis.set_title(title, fontsize=_TITLE)
     return figure
 
@@ -73,7 +50,7 @@ def class_balance(counts: NDArray[np.int64], *, title: str) -> Figure:
     axis = figure.subplots()
     axis.imshow(counts, cmap="Blues", vmin=0, vmax=2 * max(1, int(counts.max())), aspect="auto")
     for fold, label in np.ndindex(folds, classes):
-        axis.text(label, fold, str(counts[fold, label]), ha="center", va="center", fontsize=_SMALL)
+        axis.text(label, fold, str(counts[fold, label]), ha="center", va="center", fontsize=SMALL)
     axis.set_xticks(range(classes))
     axis.set_yticks(range(folds))
     axis.set_xlabel("class")
@@ -103,10 +80,10 @@ def displacement(
     figure = empty_figure(0.85 * len(images) + 1.3, 4.2)
     axes = figure.subplots(len(rows), 1)
     for axis, (quantity, pictures) in zip(axes, rows, strict=True):
-        _draw_tiles(axis, pictures[None], quantity)
+        draw_tiles(axis, pictures[None], quantity)
         axis.set_yticks([])
     axes[0].xaxis.tick_top()
-    axes[0].set_xticks(_centres(len(images)), [str(label) for label in labels])
+    axes[0].set_xticks(centres(len(images)), [str(label) for label in labels])
     figure.suptitle(title, fontsize=_TITLE)
     return figure
 
@@ -114,26 +91,3 @@ def displacement(
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG, whole or not at all, with nothing in it that changes from run to run."""
     write_bytes(path, png(figure))
-
-
-def _draw_tiles(axis: Axes, tiles: NDArray[Any], quantity: Quantity) -> None:
-    """Draw (rows, columns, 28, 28) as one picture with white gaps, and its colour scale beside it."""
-    low, high = quantity.limits(np.nan_to_num(tiles))
-    padding = ((0, 0), (0, 0), (0, _GAP), (0, _GAP))
-    rows, columns, height, width = (
-        length + extra for length, extra in zip(tiles.shape, (0, 0, _GAP, _GAP), strict=True)
-    )
-    padded = np.pad(tiles.astype(np.float64), padding, constant_values=np.nan)
-    picture = padded.swapaxes(1, 2).reshape(rows * height, columns * width)[:-_GAP, :-_GAP]
-    shown = axis.imshow(picture, cmap=quantity.colours, vmin=low, vmax=high, interpolation="nearest")
-    axis.spines[:].set_visible(False)
-    axis.tick_params(length=0, labelsize=_SMALL)
-    axis.set_xticks([])
-    bar = axis.figure.colorbar(shown, ax=axis, fraction=0.05, pad=0.02)
-    bar.set_label(quantity.label, fontsize=_SMALL)
-    bar.ax.tick_params(labelsize=_SMALL)
-
-
-def _centres(tiles: int) -> list[float]:
-    """Return where the centres of a row of tiles fall, in pixels of the picture."""
-    return [tile * (_SIDE + _GAP) + (_SIDE - 1) / 2 for tile in range(tiles)]

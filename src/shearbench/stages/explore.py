@@ -19,6 +19,7 @@ from shearbench.data.config import FieldDataset
 from shearbench.data.dataset import CLASSES, SIDE, Dataset, load, read_digits
 from shearbench.data.folds import FoldTable, read_folds
 from shearbench.errors import InputError
+from shearbench.evaluation.tiles import GREY, LENGTH, U_X, U_Y
 from shearbench.params import Params
 from shearbench.records import write_json, write_text
 from shearbench.report import figures_data as figures
@@ -51,7 +52,7 @@ def main(params: Params, root: Path, name: str) -> None:
 def image_figures(dataset: Dataset) -> Iterator[tuple[str, Figure]]:
     """Yield the sample sheet of a dataset of images: (file, figure)."""
     sheet = pick(dataset.inputs[:, 0], dataset.labels)
-    yield "samples.png", figures.sample_sheet(sheet, quantity=figures.GREY, title=dataset.name)
+    yield "samples.png", figures.sample_sheet(sheet, quantity=GREY, title=dataset.name)
 
 
 def field_figures(entry: FieldDataset, dataset: Dataset, images: NDArray[np.uint8]) -> Iterator[tuple[str, Figure]]:
@@ -59,9 +60,9 @@ def field_figures(entry: FieldDataset, dataset: Dataset, images: NDArray[np.uint
     name = f"{dataset.name}: {entry.load}, step {entry.step}"
     fields = dataset.inputs.astype(np.float32)
     components = {
-        "u_x": (figures.U_X, fields[:, 0]),
-        "u_y": (figures.U_Y, fields[:, 1]),
-        "length": (figures.LENGTH, np.hypot(fields[:, 0], fields[:, 1])),
+        "u_x": (U_X, fields[:, 0]),
+        "u_y": (U_Y, fields[:, 1]),
+        "length": (LENGTH, np.hypot(fields[:, 0], fields[:, 1])),
     }
     for part, (quantity, values) in components.items():
         sheet = pick(values, dataset.labels)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from shearbench.evaluation import tables
@@ -15,7 +14,7 @@ def scoring(evaluation: Evaluation) -> Files:
     """Return metrics, scores of folds and classes, confusion matrices and the predictions of the test set."""
     scores, repeats = evaluation.scores, evaluation.repeats
     kept = [run.record["metrics"] for run in evaluation.runs]
-    per_class = tables.per_class(scores, repeats=repeats)
+    per_class = tables.per_class(scores, evaluation.by_digit, seed=evaluation.seed)
     metrics = tables.metrics(scores, kept, repeats=repeats)
     metrics["out_of_fold"] |= tables.spread(evaluation.out_of_fold, repeats=repeats)
     networks = {"out_of_fold": repeats, "test": len(evaluation.runs)}
@@ -23,7 +22,7 @@ def scoring(evaluation: Evaluation) -> Files:
     predictions: dict[str, NDArray[Any]] = {
         "ids": evaluation.test.ids,
         "labels": evaluation.test.labels,
-        "probabilities": np.stack([each.probabilities for each in evaluation.tested]),
+        "probabilities": evaluation.by_digit["test"].probabilities,
     }
     return {
         "metrics.json": numbers(metrics),
