@@ -7,6 +7,7 @@ for by the record and logged to MLflow without more ado. What needs a network is
 from collections.abc import Callable
 
 from shearbench.evaluation.analyses.attribution import attribution
+from shearbench.evaluation.analyses.calibration import calibration
 from shearbench.evaluation.analyses.corruption import corruption
 from shearbench.evaluation.analyses.embedding import embedding
 from shearbench.evaluation.analyses.explanation import explanation
@@ -22,6 +23,7 @@ Analysis = Callable[[Evaluation], Files]
 ANALYSES: dict[str, Analysis] = {
     "scoring": scoring,
     "learning": learning,
+    "calibration": calibration,
     "attribution": attribution,
     "explanation": explanation,
     "feature_maps": feature_maps,
