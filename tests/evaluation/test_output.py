@@ -22,6 +22,11 @@ FILES = {
     "learning_curves.csv",
     "training_dynamics.csv",
     "test_predictions.npz",
+    "calibration.csv",
+    "reliability.csv",
+    "coverage.csv",
+    "misclassified.csv",
+    "suspicious_labels.csv",
     "gradcam.npz",
     "explanation.csv",
     "explanation_curves.csv",
@@ -32,6 +37,8 @@ FILES = {
     "corruptions.csv",
     "corruption_errors.csv",
     *(f"figures/{name}.png" for name in ("confusion", "learning_curves", "per_class", "gradcam")),
+    *(f"figures/{name}.png" for name in ("confusion", "learning_curves", "per_class", "calibration", "misclassified")),
+    "figures/gradcam.png",
 }
 
 

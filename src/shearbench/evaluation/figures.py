@@ -83,7 +83,7 @@ def _curve(axes: Axes, rows: pd.DataFrame, quantity: str, colour: str, style: st
 
 def per_class_figure(title: str, table: pd.DataFrame) -> Figure:
     """Draw precision, recall, F1 and loss for each class: dots are means over folds, bars 95 % intervals."""
-    made = figure(11, 6)
+    made = figure(12, 6)
     panels = made.subplots(2, 2, sharex=True)
     names = {"precision": "precision (%)", "recall": "recall (%)", "f1": "F1 (%)", "loss": "loss (nats)"}
     for axes, (score, label) in zip(panels.flat, names.items(), strict=True):
@@ -104,6 +104,6 @@ def per_class_figure(title: str, table: pd.DataFrame) -> Figure:
         axes.set_xticks(range(CLASSES))
     for axes in panels[1]:
         axes.set_xlabel("class")
-    panels[0, 0].legend(frameon=False)
+    made.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside right upper", frameon=False)
     made.suptitle(f"{title}: each class, mean over folds and 95 % interval for the choice of digits", fontsize=13)
     return made

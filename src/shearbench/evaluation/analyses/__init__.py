@@ -13,6 +13,7 @@ from shearbench.evaluation.analyses.embedding import embedding
 from shearbench.evaluation.analyses.explanation import explanation
 from shearbench.evaluation.analyses.feature_maps import feature_maps
 from shearbench.evaluation.analyses.learning import learning
+from shearbench.evaluation.analyses.mistakes import mistakes
 from shearbench.evaluation.analyses.noise import noise
 from shearbench.evaluation.analyses.scoring import scoring
 from shearbench.evaluation.evaluation import Evaluation
@@ -24,6 +25,7 @@ ANALYSES: dict[str, Analysis] = {
     "scoring": scoring,
     "learning": learning,
     "calibration": calibration,
+    "mistakes": mistakes,
     "attribution": attribution,
     "explanation": explanation,
     "feature_maps": feature_maps,

@@ -29,7 +29,7 @@ from shearbench.statistics.proportions import wilson
 
 STAGES = ("before", "after")
 _DRAWS = 200
-_COVERAGES = np.arange(5, 101) / 100
+_PERCENT = np.arange(5, 101)
 
 
 def calibration(evaluation: Evaluation) -> Files:
@@ -121,22 +121,22 @@ def coverage(networks: Sequence[Predictions]) -> pd.DataFrame:
     curves = np.stack(
         [accuracy_at_coverage(each.probabilities.max(axis=1), each.classes == each.labels) for each in networks]
     )
-    n = np.ceil(_COVERAGES * curves.shape[1]).astype(int)
+    n = -(-_PERCENT * curves.shape[1] // 100)  # rounded up, without the rounding of floats
     at = curves[:, n - 1]
     low, high = np.array([wilson(*each) for each in zip(at.mean(axis=0), n, strict=True)]).T
     sd = at.std(axis=0, ddof=1)
     columns = {"accuracy_mean": at.mean(axis=0), "accuracy_sd": sd, "accuracy_low": low, "accuracy_high": high}
-    return pd.DataFrame({"coverage": _COVERAGES, "n": n, **columns})
+    return pd.DataFrame({"coverage": _PERCENT / 100, "n": n, **columns})
 
 
 def calibration_figure(title: str, scored: pd.DataFrame, bins: pd.DataFrame, kept: pd.DataFrame) -> Figure:
     """Draw reliability before and after temperature scaling, and accuracy against coverage; all on the test set."""
-    made = figure(10.5, 4.8)
+    made = figure(11, 5.2)
     left, right = made.subplots(1, 2)
     left.plot([0, 1], [0, 1], color="black", lw=0.8, ls=":")
     for stage, colour, marker in zip(STAGES, (ORANGE, BLUE), ("o", "s"), strict=True):
         draw_reliability(left, bins[bins["stage"] == stage], colour, marker, _legend(scored, stage))
-    left.legend(frameon=False, loc="upper left", fontsize=8)
+    made.legend(*left.get_legend_handles_labels(), loc="outside lower left", frameon=False, fontsize=9)
     left.set_xlabel("confidence: probability of the class that is predicted")
     left.set_ylabel("accuracy in the bin, 95 % interval")
     right.plot(100 * kept["coverage"], 100 * kept["accuracy_mean"], color=BLUE)
@@ -166,6 +166,6 @@ def _legend(scored: pd.DataFrame, stage: str) -> str:
     rows = scored[(scored["split"] == "test") & (scored["stage"] == stage)].mean(numeric_only=True)
     name = "as trained" if stage == "before" else f"temperature {rows['temperature']:.2f}"
     return (
-        f"{name}: ECE {100 * rows['ece']:.1f} % (by chance {100 * rows['ece_by_chance']:.1f} %),\n"
+        f"{name}: calibration error {100 * rows['ece']:.1f} % (by chance {100 * rows['ece_by_chance']:.1f} %), "
         f"NLL {rows['nll']:.3f}, Brier {rows['brier']:.3f}"
     )
