@@ -36,7 +36,6 @@ FILES = {
     "noise.csv",
     "corruptions.csv",
     "corruption_errors.csv",
-    *(f"figures/{name}.png" for name in ("confusion", "learning_curves", "per_class", "gradcam")),
     *(f"figures/{name}.png" for name in ("confusion", "learning_curves", "per_class", "calibration", "misclassified")),
     "figures/gradcam.png",
 }
