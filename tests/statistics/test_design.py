@@ -1,5 +1,7 @@
 """What a design can detect: against statsmodels' noncentral t, against simulation, and refusals against scipy."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -9,8 +11,8 @@ from shearbench.errors import InputError
 from shearbench.statistics.design import (
     Design,
     detectable_difference,
+    least_detectable,
     needed_repeats,
-    pilot_range,
     power_of,
     require_reachable,
     smallest_p,
@@ -73,10 +75,17 @@ def test_folds_that_do_not_vary_detect_anything():
     assert power_of(Design(5), 0.001, sd=0.0) == 1
 
 
-def test_a_pilots_deviation_is_uncertain():
-    rng = np.random.default_rng(1)
-    ranges = [pilot_range(s, df=4, level=0.8) for s in rng.normal(size=(2000, 5)).std(axis=1, ddof=1)]
-    assert np.mean([low < 1 < high for low, high in ranges]) == pytest.approx(0.8, abs=0.03)
+@pytest.mark.parametrize("design", [Design(5), Design(10, alpha=0.01, comparisons=6), Design(2, power=0.95)])
+def test_the_least_detectable_is_the_limit_of_many_repeats(design):
+    many = detectable_difference(replace(design, repeats=4000), sd=0.01)
+    assert least_detectable(design, sd=0.01) == pytest.approx(many, rel=2e-3)
+    assert least_detectable(design, sd=0.01) < many
+
+
+@pytest.mark.parametrize("difference", [0.0, -0.01])
+def test_no_repeats_are_counted_for_no_difference(difference):
+    with pytest.raises(InputError, match="must be > 0"):
+        needed_repeats(Design(5), difference, sd=0.01)
 
 
 @pytest.mark.parametrize("n", range(3, 10))
@@ -90,6 +99,8 @@ def test_the_smallest_p_value_is_that_of_scipy(n):
 def test_a_signed_rank_test_on_five_folds_is_refused():
     with pytest.raises(InputError, match=r"wilcoxon test on 5 .* below 0.0625, .* corrected_t"):
         require_reachable("wilcoxon", n=5, alpha=0.05)
+    with pytest.raises(InputError, match=r"wilcoxon test on 6 .* below 0.03125, .* 0.005 \(Holm's .* 10 comparisons"):
+        require_reachable("wilcoxon", n=6, alpha=0.05, comparisons=10)
     with pytest.raises(InputError, match="on 1 differences"):
         require_reachable("corrected_t", n=1, alpha=0.05)
     require_reachable("wilcoxon", n=6, alpha=0.05)

@@ -10,7 +10,7 @@ p < alpha, and with the right sign. With m comparisons under Holm, alpha/m is th
 meet, so the plan is made for that.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Literal
 
@@ -78,14 +78,18 @@ def detectable_difference(design: Design, *, sd: float) -> float:
 
 
 def needed_repeats(design: Design, difference: float, *, sd: float) -> int | None:
-    """Return the fewest repeats with which ``difference`` is detected, or None where no number of them is enough.
+    """Return the fewest repeats with which ``difference`` is detected, or None where a thousand are not enough.
 
-    Repeats shrink 1/n alone: the overlap of the training sets, 1/(folds - 1), stays.
+    Repeats shrink 1/n alone: the overlap of the training sets, 1/(folds - 1), stays (:func:`least_detectable`).
+
+    Raises:
+        InputError: if ``difference`` is not positive, or ``sd`` is negative.
     """
+    if not difference > 0:
+        raise InputError(f"the difference to be detected must be > 0, got {difference}; 0.01 is one point of accuracy")
 
     def detects(repeats: int) -> bool:
-        plan = Design(design.folds, repeats, design.alpha, design.power, design.comparisons)
-        return detectable_difference(plan, sd=sd) <= difference
+        return detectable_difference(replace(design, repeats=repeats), sd=sd) <= difference
 
     if not detects(_MOST_REPEATS):
         return None
@@ -96,16 +100,13 @@ def needed_repeats(design: Design, difference: float, *, sd: float) -> int | Non
     return high
 
 
-def pilot_range(sd: float, *, df: int, level: float = 0.8) -> tuple[float, float]:
-    """Return the interval of the true standard deviation behind a pilot's: five folds know theirs only roughly.
+def least_detectable(design: Design, *, sd: float) -> float:
+    """Return the smallest true difference that is detected with however many repeats; 0 where sd is 0.
 
-    Args:
-        sd: of the pilot's fold differences.
-        df: folds * repeats - 1 of the pilot, at least 1.
-        level: of the interval, 0 to 1.
+    It is the limit: an infinite number of degrees of freedom, and the error sd / sqrt(folds - 1) of the overlap.
     """
-    tail = (1 - level) / 2
-    return sd * sqrt(df / stats.chi2.isf(tail, df)), sd * sqrt(df / stats.chi2.ppf(tail, df))
+    tails = stats.norm.isf(design.alpha / design.comparisons / 2) + stats.norm.isf(1 - design.power)
+    return float(tails) * sd / sqrt(design.folds - 1)
 
 
 def smallest_p(test: Test, n: int) -> float:
@@ -119,17 +120,19 @@ def smallest_p(test: Test, n: int) -> float:
     return min(1.0, 2.0 ** (1 - n))
 
 
-def require_reachable(test: Test, *, n: int, alpha: float) -> None:
+def require_reachable(test: Test, *, n: int, alpha: float, comparisons: int = 1) -> None:
     """Refuse a comparison that cannot become significant, whatever the networks do.
 
     Raises:
-        InputError: if the smallest p value that ``test`` can give is not below ``alpha``.
+        InputError: if the smallest p value that ``test`` can give is not below ``alpha / comparisons``, which the first
+            of Holm's steps asks for.
     """
     least = smallest_p(test, n)
-    if least >= alpha:
+    if least >= alpha / comparisons:
+        among = f" (Holm's first step among {comparisons} comparisons)" if comparisons > 1 else ""
         raise InputError(
-            f"the {test} test on {n} differences cannot give a p value below {least:g}, so never one below alpha = "
-            f"{alpha:g}; use the corrected_t test, or more folds or repeats in cv of params.yaml"
+            f"the {test} test on {n} differences cannot give a p value below {least:g}, so never one below "
+            f"{alpha / comparisons:g}{among}; use the corrected_t test, or more folds or repeats in cv of params.yaml"
         )
 
 
