@@ -84,7 +84,7 @@ def test_a_mistake_is_named_with_the_next_step(project, words, message):
 
 def test_faults_of_the_parameters_come_all_at_once(project):
     path = project / "params.yaml"
-    path.write_text(path.read_text().replace("folds: 5", "folds: 1").replace("seed: 42", "seed: x"))
+    path.write_text(path.read_text().replace("cv: {folds: 5", "cv: {folds: 1").replace("seed: 42", "seed: x"))
     output = run("check", status=2)
     assert "2 fault(s)" in output
     assert "cv.folds" in output

@@ -95,6 +95,8 @@ class Compare(Strict):
     power: Annotated[float, Field(gt=0.5, lt=1)]
     rope: dict[Name, Annotated[float, Field(gt=0, lt=1)]]
     """Half-width of the region of practical equivalence for each dataset, in fractions of accuracy."""
+    detect: dict[Name, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict)
+    """The smallest true difference that folds and repeats are planned to detect, by dataset: ``shearbench design``."""
 
 
 class Predict(Strict):
@@ -186,6 +188,8 @@ def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
             yield ("cells", name, "model"), f"must be one of models; got {cell.model!r}"
         if name != f"{cell.dataset}-{cell.model}":
             yield ("cells", name), f"must be called {cell.dataset}-{cell.model}, as its dataset and model say"
+    for name in sorted(params.compare.detect.keys() - params.datasets.keys()):
+        yield ("compare", "detect", name), "must be one of datasets"
     for name in sorted({cell.dataset for cell in params.cells.values()} & params.datasets.keys()):
         if name not in params.compare.rope:
             yield ("compare", "rope"), f"must say for {name} how large a difference in accuracy does not matter"

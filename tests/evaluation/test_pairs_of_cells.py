@@ -12,6 +12,7 @@ from shearbench.evaluation.pairs import compare_cells
 from shearbench.params import Params
 from shearbench.records import read_json, read_npz, write_npz
 from shearbench.stages import compare
+from shearbench.statistics.cells import Plan
 from shearbench.statistics.design import Design
 
 ROPE = {"mnist": 0.002, "mechanical": 0.005}
@@ -24,7 +25,8 @@ def _fold_accuracies(root: Path, dataset: str, model: str) -> list[float]:
 
 
 def test_each_pair_is_compared_once_with_the_accuracies_of_its_records(finished_once: Path) -> None:
-    pairs = compare_cells(finished_once / "build", CELLS, design=Design(2), rope=ROPE)
+    compared = compare_cells(finished_once / "build", CELLS, plan=Plan(Design(2), ROPE))
+    pairs = [*compared.networks, *compared.datasets]
     assert [(pair.kind, pair.within, pair.a, pair.b) for pair in pairs] == [
         ("networks", "mnist", "mlp", "cnn2"),
         ("datasets", "mlp", "mnist", "mechanical"),
@@ -51,7 +53,7 @@ def test_the_stage_writes_a_row_a_pair_with_verdict_and_rule(finished_once: Path
 
 def test_fewer_folds_than_planned_are_refused(finished_once: Path) -> None:
     with pytest.raises(InputError, match="fold-2"):
-        compare_cells(finished_once / "build", CELLS, design=Design(3), rope=ROPE)
+        compare_cells(finished_once / "build", CELLS, plan=Plan(Design(3), ROPE))
 
 
 def test_a_test_digit_among_the_training_digits_is_refused_and_said(finished: Path, small_params: Params) -> None:
@@ -60,7 +62,23 @@ def test_a_test_digit_among_the_training_digits_is_refused_and_said(finished: Pa
     digits["images"][3] = read_npz(train)["images"][7]
     write_npz(path, digits)
     with pytest.raises(InputError, match="1 of 20 test samples have the content of a training one"):
-        compare_cells(finished / "build", CELLS, design=Design(2), rope=ROPE)
+        compare_cells(finished / "build", CELLS, plan=Plan(Design(2), ROPE))
     compare.main(small_params, finished)
     assert "content of a training one" in json.loads((finished / "reports/pairs.json").read_text())["refused"]
     assert len(pd.read_csv(finished / "reports/comparison.csv")) == 3
+
+
+def test_a_pair_of_datasets_of_other_digits_is_left_out_and_said(
+    finished: Path, small_params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = finished / "build/evaluation/mechanical/mlp/test_predictions.npz"
+    predictions = read_npz(path)
+    fewer = {name: np.delete(values, 0, axis=values.ndim // 2) for name, values in predictions.items()}
+    write_npz(path, fewer)
+    pairs = compare.pairs_of_cells(small_params, finished, CELLS)
+    compare.print_pairs(pairs)
+    assert [(row["a"], row["b"]) for row in pairs["rows"]] == [("mlp", "cnn2")]
+    (left_out,) = pairs["unpaired"]
+    assert left_out["reason"] == "their test samples are not the same, by id"
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "No verdict on mlp, mnist against mechanical: their test samples" in printed

@@ -21,6 +21,7 @@ from shearbench.records import read_npz, read_record, write_bytes, write_npz, wr
 from shearbench.report import contents
 from shearbench.stages.explore import class_counts
 from shearbench.stages.train import experiment_of
+from shearbench.statistics.cells import Plan
 from shearbench.statistics.design import Design
 from shearbench.training import crossval
 from shearbench.training.crossval import FoldTask, cross_validate
@@ -104,7 +105,7 @@ def test_what_is_not_as_planned_is_refused(twice: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"plans 2 networks a cell, but the fold table is for 2 folds x 2 repeats"):
         check_data(runs, runs[0].record["hashes"]["data"], table)
     with pytest.raises(InputError, match="fold-4, fold-5 is not"):
-        compare_cells(twice / "build", [("mnist", "mlp")], design=Design(2, 3), rope=ROPE)
+        compare_cells(twice / "build", [("mnist", "mlp")], plan=Plan(Design(2, 3), ROPE))
     root = tmp_path / "project"
     shutil.copytree(twice, root)
     folder = root / "build/runs/mnist/mlp/fold-3"
@@ -113,7 +114,7 @@ def test_what_is_not_as_planned_is_refused(twice: Path, tmp_path: Path) -> None:
     predictions["ids"][0] = 60
     write_record(folder, record, {**files, "out_of_fold.npz": partial(write_npz, arrays=predictions)})
     with pytest.raises(InputError, match="not every repeat predicts the same digits"):
-        compare_cells(root / "build", [("mnist", "mlp")], design=Design(2, 2), rope=ROPE)
+        compare_cells(root / "build", [("mnist", "mlp")], plan=Plan(Design(2, 2), ROPE))
 
 
 def test_more_repeats_keep_the_folds_that_are_there(

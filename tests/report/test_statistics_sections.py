@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from shearbench.records import read_json
+from shearbench.records import read_json, write_json
 from shearbench.report.blocks import Prose, Section, Table
-from shearbench.report.sections import spread
+from shearbench.report.sections import power, spread
 
 
 def prose(section: Section) -> str:
@@ -45,3 +45,42 @@ def test_with_repeats_the_spread_says_so(finished_once: Path, rows: list[dict[st
     assert "predicted 3 times" in prose(section)
     assert "upper bound" not in prose(section)
     assert {line[7] for line in tables(section)[0]} == {"6"}
+
+
+def test_the_plan_is_set_beside_what_was_achieved(finished_once: Path, rows: list[dict[str, Any]]) -> None:
+    pairs = read_json(finished_once / "reports" / "pairs.json")["rows"]
+    section = power.read(finished_once, rows)
+    (table,) = tables(section)
+    assert [line[:3] for line in table] == [[pair["within"], pair["a"], pair["b"]] for pair in pairs]
+    for line, pair in zip(table, pairs, strict=True):
+        assert float(line[4]) == pytest.approx(100 * pair["detectable"], abs=0.005)
+    assert "2 folds" in prose(section)
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown", "sentence"),
+    [
+        ({"planned": 0.02, "detectable": 0.013, "needed_repeats": 1}, ["2.00", "1.30", "1", "met"], "for 1 of 1 pairs"),
+        ({"planned": 0.01, "detectable": 0.013, "needed_repeats": 4}, ["1.00", "1.30", "4", "missed"], "for 0 of 1"),
+        (
+            {"planned": 0.01, "detectable": 0.5, "needed_repeats": None},
+            ["1.00", "50.00", "none", "missed"],
+            "for 0 of 1",
+        ),
+        ({"planned": None, "detectable": 0.5, "needed_repeats": None}, ["not declared", "50.00", "", ""], "no plan"),
+    ],
+)
+def test_a_plan_is_met_or_missed(
+    tmp_path: Path, changes: dict[str, Any], shown: list[str], sentence: str, finished_once: Path
+) -> None:
+    pair = read_json(finished_once / "reports" / "pairs.json")["rows"][0]
+    write_json(tmp_path / "reports" / "pairs.json", {"rows": [{**pair, **changes}], "refused": None})
+    section = power.read(tmp_path, [])
+    ((line,),) = tables(section)
+    assert [line[3], line[4], *line[7:]] == shown
+    assert sentence in prose(section)
+
+
+def test_without_pairs_there_is_nothing_to_plan(tmp_path: Path) -> None:
+    write_json(tmp_path / "reports" / "pairs.json", {"rows": [], "refused": "folds are missing"})
+    assert "no comparison" in prose(power.read(tmp_path, []))

@@ -10,7 +10,7 @@ from shearbench.errors import InputError
 from shearbench.statistics.bayesian import correlated_t
 from shearbench.statistics.bootstrap import bootstrap_cases
 from shearbench.statistics.cells import Cell, Plan
-from shearbench.statistics.design import Design
+from shearbench.statistics.design import Design, detectable_difference, needed_repeats
 from shearbench.statistics.false_positives import of_same_network
 from shearbench.statistics.mcnemar import mcnemar_over_folds
 from shearbench.statistics.multiplicity import holm
@@ -101,6 +101,22 @@ def test_all_pairs_are_one_family_a_kind():
         assert [pair.mcnemar_p_holm for pair in pairs] == holm([pair.mcnemar.p for pair in pairs])
     assert table.refused == ()
     json.dumps([row(pair) for pair in table.networks], allow_nan=False)
+
+
+def test_power_is_that_of_the_family_and_the_plan_is_the_wider_one():
+    plan = replace(PLAN, detect={"mnist": 0.03, "mechanical": 0.05})
+    cells = [_cell(d, m, seed=10 * i + j) for i, d in enumerate(PLAN.rope) for j, m in enumerate("abc")]
+    table = compare_all(cells, plan)
+    assert {pair.planned for pair in table.networks} == {0.03, 0.05}
+    assert {pair.planned for pair in table.datasets} == {0.05}
+    for pairs, comparisons in ((table.networks, 6), (table.datasets, 3)):
+        design = Design(FOLDS, comparisons=comparisons)
+        for pair in pairs:
+            sd = pair.cross_validation.sd
+            assert pair.detectable == detectable_difference(design, sd=sd)
+            assert pair.needed_repeats == needed_repeats(design, pair.planned, sd=sd)
+    undeclared = compare_all(cells, replace(plan, detect={"mnist": 0.03}))
+    assert {(pair.planned, pair.needed_repeats) for pair in undeclared.datasets} == {(None, None)}
 
 
 def test_datasets_of_other_samples_are_listed_as_refused():

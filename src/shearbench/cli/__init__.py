@@ -11,10 +11,10 @@ import sys
 
 import typer
 
-from shearbench.cli import mechanics, prepare, read, results, run
+from shearbench.cli import mechanics, prepare, read, results, run, statistics
 from shearbench.cli.shared import project
 
-GROUPS = (prepare, run, results, read, mechanics)
+GROUPS = (prepare, run, results, statistics, read, mechanics)
 
 app = typer.Typer(
     epilog="Start with `make repro`; the README explains what it does.",

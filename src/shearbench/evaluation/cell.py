@@ -62,10 +62,15 @@ def read_runs(folder: Path, networks: int) -> list[FoldRun]:
             f"{folder} must hold {networks} finished folds, but {', '.join(missing)} is not; "
             f"run `dvc repro train@{folder.parent.name}-{folder.name}`"
         )
-    runs = [FoldRun(path, read_record(path), sha256_of(path / RECORD)) for path in expected]
+    runs = [read_run(path) for path in expected]
     for run in runs[1:]:
         _require_equal(run, "config", runs[0].record["hashes"]["config"], f"fold {runs[0].fold}")
     return runs
+
+
+def read_run(folder: Path) -> FoldRun:
+    """Read the record of a finished fold; InputError if it is damaged."""
+    return FoldRun(folder, read_record(folder), sha256_of(folder / RECORD))
 
 
 def check_data(runs: Sequence[FoldRun], data_hash: str, table: FoldTable) -> None:

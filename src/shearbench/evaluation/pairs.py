@@ -12,35 +12,69 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shearbench.data.dataset import SPLITS, Split, read_digits
+from shearbench.data.folds import read_folds
 from shearbench.errors import InputError
-from shearbench.evaluation.cell import FoldRun, read_runs
-from shearbench.records import read_npz
+from shearbench.evaluation.cell import FoldRun, read_run, read_runs
+from shearbench.records import is_finished, read_npz
 from shearbench.statistics.cells import Cell, Plan
 from shearbench.statistics.design import Design
-from shearbench.statistics.pairs import Comparison, compare_all
+from shearbench.statistics.pairs import Comparisons, compare_all
 
 Content = NDArray[Any]
 
 
-def compare_cells(
-    build: Path, names: Iterable[tuple[str, str]], *, design: Design, rope: Mapping[str, float]
-) -> list[Comparison]:
+def compare_cells(build: Path, names: Iterable[tuple[str, str]], *, plan: Plan) -> Comparisons:
     """Compare every pair of networks on a dataset and every pair of datasets for a network.
 
     Args:
         build: the folder ``build/`` with finished runs and evaluations.
         names: (dataset, model) of each cell.
-        design: folds, repeats, alpha and power as declared before the run.
-        rope: half-width of the region of equivalence by dataset.
+        plan: folds, repeats, levels, regions of equivalence and differences to detect, declared before the run.
 
     Raises:
         InputError: if the comparison must be refused: folds are missing, data or folds differ, or a test digit is
             among the training digits.
     """
     content, test_content = (content_by_id(build / "digits", split) for split in SPLITS)
-    cells = [_cell(build, dataset, model, design, content, test_content) for dataset, model in names]
-    compared = compare_all(cells, Plan(design, rope))
-    return [*compared.networks, *compared.datasets]
+    cells = [_cell(build, dataset, model, plan.design, content, test_content) for dataset, model in names]
+    return compare_all(cells, plan)
+
+
+def wins_of_folds(build: Path, a: tuple[str, str], b: tuple[str, str]) -> tuple[list[NDArray[np.int64]], int]:
+    """Return who wins which digit in the folds that two cells have both finished, and how many folds a repeat has.
+
+    Args:
+        build: the folder ``build/``.
+        a: (dataset, model).
+        b: (dataset, model).
+
+    Returns:
+        For each fold, of the digits that it holds out: 1 where only ``a`` is right, -1 where only ``b`` is, else 0.
+
+    Raises:
+        InputError: if there are fewer than two such folds, or they hold out other digits.
+    """
+    runs = [_finished(build / "runs" / dataset / model) for dataset, model in (a, b)]
+    common = sorted(runs[0].keys() & runs[1].keys())
+    names = " and ".join("-".join(cell) for cell in (a, b))
+    if len(common) < 2:
+        raise InputError(
+            f"a pilot needs 2 folds that {names} have both finished, but there are {len(common)}; run `dvc repro`"
+        )
+    table, wins = read_folds(build / "folds.npz"), []
+    for number in common:
+        one, other = (each[number].out_of_fold for each in runs)
+        held_out = table.ids[table.split(number)[1]] if number in table.numbers else ()
+        if not (np.array_equal(one.ids, held_out) and np.array_equal(other.ids, held_out)):
+            raise InputError(f"{names}: fold {number} is not that of {build / 'folds.npz'}; run `dvc repro` for both")
+        wins.append((one.classes == one.labels).astype(np.int64) - (other.classes == other.labels))
+    return wins, table.count
+
+
+def _finished(folder: Path) -> dict[int, FoldRun]:
+    """Return the finished folds of a cell, by number."""
+    runs = [read_run(path) for path in sorted(folder.glob("fold-*")) if is_finished(path)]
+    return {run.fold: run for run in runs}
 
 
 def _cell(

@@ -7,6 +7,7 @@ of ``evaluation/contrasts/`` put side by side.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from shearbench.evaluation.suite import read_suite
 from shearbench.params import Params
 from shearbench.records import read_json, write_json, write_text
 from shearbench.report.findings import p_value
+from shearbench.statistics.cells import Plan
 from shearbench.statistics.design import Design
 from shearbench.statistics.pairs import row as pair_row
 
@@ -48,13 +50,15 @@ def main(params: Params, root: Path) -> None:
 
 
 def pairs_of_cells(params: Params, root: Path, cells: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """Return ``rows``, one a pair, and ``refused``: why there are none, or None."""
-    design = Design(params.cv.folds, params.cv.repeats, alpha=params.compare.alpha, power=params.compare.power)
+    """Return ``rows``, one a pair; ``refused``: why there are none, or None; ``unpaired``: pairs left out, and why."""
+    declared = params.compare
+    design = Design(params.cv.folds, params.cv.repeats, alpha=declared.alpha, power=declared.power)
     try:
-        compared = compare_cells(root / "build", cells, design=design, rope=params.compare.rope)
+        compared = compare_cells(root / "build", cells, plan=Plan(design, declared.rope, declared.detect))
     except InputError as error:  # the scores of each cell stand; only their comparison does not
-        return {"rows": [], "refused": str(error)}
-    return {"rows": [pair_row(pair) for pair in compared], "refused": None}
+        return {"rows": [], "refused": str(error), "unpaired": []}
+    rows = [pair_row(pair) for pair in (*compared.networks, *compared.datasets)]
+    return {"rows": rows, "refused": None, "unpaired": [asdict(pair) for pair in compared.refused]}
 
 
 def metrics(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
@@ -94,6 +98,9 @@ def print_pairs(pairs: Mapping[str, Any]) -> None:
         difference, p = f"{100 * row['difference']:+.2f}", p_value(row["p_holm"])
         table.add_row(row["within"], row["a"], row["b"], difference, interval, p, row["verdict"])
     console.print(table)
+    for each in pairs["unpaired"]:
+        pair = f"{each['within']}, {each['a']} against {each['b']}"
+        console.print(f"[yellow]No verdict[/] on {pair}: {each['reason']}", soft_wrap=True)
     console.print(
         "In points; corrected resampled t over the folds. The rule of each verdict: reports/pairs.csv", style="dim"
     )

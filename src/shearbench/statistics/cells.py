@@ -5,7 +5,7 @@ predictions that they summarise.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,19 @@ _SHOWN = 5  # how many offending ids a message lists
 
 @dataclass(frozen=True)
 class Plan:
-    """Declared in ``params.yaml`` before the run: the design, and ``rope``, the region of equivalence per dataset."""
+    """Declared in ``params.yaml`` before the run.
+
+    By dataset, ``rope`` is the region of equivalence and ``detect`` the difference that the design is meant to find.
+    """
 
     design: Design
     rope: Mapping[str, float]
+    detect: Mapping[str, float] = field(default_factory=dict)
+
+    def detect_of(self, *datasets: str) -> float | None:
+        """Return the largest of the datasets' planned differences; None if one has none."""
+        planned = [self.detect[name] for name in datasets if name in self.detect]
+        return max(planned) if len(planned) == len(datasets) else None
 
     def rope_of(self, *datasets: str) -> float:
         """Return the widest region of the datasets; InputError if one has none."""

@@ -13,7 +13,7 @@ from shearbench.errors import InputError
 from shearbench.statistics.bayesian import RopeProbabilities, correlated_t
 from shearbench.statistics.bootstrap import BootstrapInterval, bootstrap_cases, bootstrap_folds_and_cases
 from shearbench.statistics.cells import Cell, Plan, refuse_seen, refuse_unplanned, why_not_paired
-from shearbench.statistics.design import detectable_difference
+from shearbench.statistics.design import Design, detectable_difference, needed_repeats
 from shearbench.statistics.mcnemar import McNemarOverFolds, mcnemar_over_folds
 from shearbench.statistics.multiplicity import holm
 from shearbench.statistics.resampled_t import CorrectedT, corrected_t
@@ -33,8 +33,12 @@ class Comparison:
     cross_validation: CorrectedT
     p_holm: float
     probabilities: RopeProbabilities
+    planned: float | None
+    """The difference that the design was meant to detect; None if none was declared."""
     detectable: float
-    """The smallest difference that this design detects, at the spread seen: what was achieved, against the plan."""
+    """The smallest difference that it does detect at the spread seen, at Holm's first step: what was achieved."""
+    needed_repeats: int | None
+    """The fewest repeats that detect what was planned at the spread seen; None if a thousand do not, or no plan."""
     mcnemar: McNemarOverFolds
     mcnemar_p_holm: float
     test_cases: BootstrapInterval
@@ -85,8 +89,8 @@ def compare_all(cells: Sequence[Cell], plan: Plan) -> Comparisons:
     )
     paired = [pair for pair, reason in zip(of_network, reasons, strict=True) if not reason]
     return Comparisons(
-        with_holm([_compare(a, b, plan) for a, b in on_dataset], alpha=plan.design.alpha),
-        with_holm([_compare(a, b, plan) for a, b in paired], alpha=plan.design.alpha),
+        as_family([_compare(a, b, plan) for a, b in on_dataset], plan.design),
+        as_family([_compare(a, b, plan) for a, b in paired], plan.design),
         tuple(refused),
     )
 
@@ -103,17 +107,25 @@ def compare_pair(a: Cell, b: Cell, plan: Plan) -> Comparison:
     return _compare(a, b, plan)
 
 
-def with_holm(comparisons: Sequence[Comparison], *, alpha: float) -> tuple[Comparison, ...]:
-    """Return the comparisons as one family: p values adjusted by Holm over all of them, and verdicts accordingly."""
+def as_family(comparisons: Sequence[Comparison], design: Design) -> tuple[Comparison, ...]:
+    """Return the comparisons as one family: p values adjusted by Holm over all, verdicts and power accordingly."""
+    family = replace(design, comparisons=max(1, len(comparisons)))
     p_holm = holm([each.cross_validation.p for each in comparisons])
     mcnemar_p_holm = holm([each.mcnemar.p for each in comparisons])
     return tuple(
-        replace(each, p_holm=p, mcnemar_p_holm=q, verdict=decide(p, each.probabilities, alpha=alpha))
+        replace(
+            each,
+            p_holm=p,
+            mcnemar_p_holm=q,
+            verdict=decide(p, each.probabilities, alpha=design.alpha),
+            detectable=detectable_difference(family, sd=each.cross_validation.sd),
+            needed_repeats=_needed(family, each.planned, each.cross_validation),
+        )
         for each, p, q in zip(comparisons, p_holm, mcnemar_p_holm, strict=True)
     )
 
 
-def row(comparison: Comparison) -> dict[str, str | int | float]:
+def row(comparison: Comparison) -> dict[str, str | int | float | None]:
     """Return a comparison as one flat row; differences are fractions, a - b."""
     each, t, probabilities = comparison, comparison.cross_validation, comparison.probabilities
     return {
@@ -126,7 +138,9 @@ def row(comparison: Comparison) -> dict[str, str | int | float]:
         "rope": probabilities.rope,
         "verdict": each.verdict.word,
         "rule": each.verdict.rule,
+        "planned": each.planned,
         "detectable": each.detectable,
+        "needed_repeats": each.needed_repeats,
         "folds": t.folds,
         "repeats": t.repeats,
         "test_difference": each.test_cases.difference,
@@ -149,7 +163,7 @@ def _compare(a: Cell, b: Cell, plan: Plan) -> Comparison:
     reason = why_not_paired(a, b)
     if reason:
         raise InputError(f"{a.name} and {b.name} cannot be compared: {reason}; run `dvc repro` for both")
-    design, rope = plan.design, plan.rope_of(a.dataset, b.dataset)
+    design, rope, planned = plan.design, plan.rope_of(a.dataset, b.dataset), plan.detect_of(a.dataset, b.dataset)
     scores_a, scores_b = a.fold_accuracies, b.fold_accuracies
     level = 1 - design.alpha
     t = corrected_t(scores_a, scores_b, level=level)
@@ -166,13 +180,19 @@ def _compare(a: Cell, b: Cell, plan: Plan) -> Comparison:
         cross_validation=t,
         p_holm=t.p,
         probabilities=probabilities,
+        planned=planned,
         detectable=detectable_difference(design, sd=t.sd),
+        needed_repeats=_needed(design, planned, t),
         mcnemar=mcnemar,
         mcnemar_p_holm=mcnemar.p,
         test_cases=bootstrap_cases(flat_a, flat_b, level=level),
         test_folds_and_cases=bootstrap_folds_and_cases(a.test_correct, b.test_correct, level=level),
         verdict=decide(t.p, probabilities, alpha=design.alpha),
     )
+
+
+def _needed(design: Design, planned: float | None, t: CorrectedT) -> int | None:
+    return None if planned is None else needed_repeats(design, planned, sd=t.sd)
 
 
 def _what(a: Cell, b: Cell) -> tuple[Literal["networks", "datasets"], str]:

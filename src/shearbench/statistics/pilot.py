@@ -1,7 +1,7 @@
 """A pilot: two networks on the same few folds -> how much their difference would vary with any number of folds.
 
-With w[i] = +1 where only a is right on digit i, -1 where only b is, and 0 elsewhere, the difference of a fold is the mean
-of w over the digits that it holds out. Over folds of m digits the differences vary by
+With w[i] = +1 where only a is right on digit i, -1 where only b is, and 0 elsewhere, the difference of a fold is the
+mean of w over the digits that it holds out. Over folds of m digits the differences vary by
 
     digits   = var_i(w[i]) / m         which digits are held out, and luck with single ones
     training = var_f(d[f]) - digits    what the fold's networks have in common on all digits, at least 0

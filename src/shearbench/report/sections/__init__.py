@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from shearbench.report.blocks import Section
-from shearbench.report.sections import attribution, classes, confusion, curves, datasets, differences, spread
+from shearbench.report.sections import attribution, classes, confusion, curves, datasets, differences, power, spread
 
 Rows = Sequence[Mapping[str, Any]]
 Read = Callable[[Path, Rows], Section]
@@ -17,6 +17,7 @@ Read = Callable[[Path, Rows], Section]
 SECTIONS: tuple[Read, ...] = (
     differences.read,
     spread.read,
+    power.read,
     datasets.read,
     curves.read,
     confusion.read,

@@ -1,0 +1,53 @@
+"""Commands on the statistics themselves: what a design can find, and how often the tests are wrong."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from shearbench.cli.shared import explained, project, read_params
+from shearbench.errors import InputError
+
+app = typer.Typer()
+PANEL = "Statistics"
+
+
+@app.command(rich_help_panel=PANEL)
+@explained
+def design(
+    pilot: Annotated[list[str] | None, typer.Argument(help="Two cells with finished folds, as the pilot.")] = None,
+    sd: Annotated[float | None, typer.Option(help="Or the standard deviation of fold differences, a fraction.")] = None,
+    difference: Annotated[
+        float | None, typer.Option(help="A difference to be detected, a fraction: what it takes.")
+    ] = None,
+    folds: Annotated[int | None, typer.Option(min=2, help="Default: cv.folds.")] = None,
+    repeats: Annotated[int | None, typer.Option(min=1, help="Default: cv.repeats.")] = None,
+    comparisons: Annotated[
+        int | None, typer.Option(min=1, help="Pairs that Holm adjusts over; default: all pairs of networks.")
+    ] = None,
+    test: Annotated[
+        Literal["corrected_t", "wilcoxon", "sign"], typer.Option(help="Refused if it can never become significant.")
+    ] = "corrected_t",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say, before hours are spent, how small a difference these folds and repeats can detect.
+
+    \b
+    Examples:
+      shearbench design mnist-cnn3 mnist-resnet18 --difference 0.01
+      shearbench design --sd 0.008 --folds 10 --repeats 3 --json
+    """
+    from shearbench.stages import design as planning
+
+    if pilot is not None and len(pilot) != 2:
+        raise InputError(f"a pilot is two cells; got {len(pilot)}: {' '.join(pilot)}")
+    params = read_params()
+    planning.main(
+        params,
+        project(),
+        cells=(pilot[0], pilot[1]) if pilot else None,
+        sd=sd,
+        difference=difference,
+        design=planning.design_of(params, folds=folds, repeats=repeats, comparisons=comparisons),
+        test=test,
+        as_json=as_json,
+    )

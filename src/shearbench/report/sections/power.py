@@ -1,0 +1,72 @@
+"""Planned against achieved: what difference the design was meant to detect, and what it does detect."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from shearbench.records import read_json
+from shearbench.report.blocks import Block, Cell, Column, Prose, Section, Table
+from shearbench.report.findings import counted
+
+_TITLE = "Planned against achieved"
+_TEXT = """Declared before the run: {folds}, and how small a true difference they should detect on each dataset.
+Achieved is the smallest true difference that they do detect at the spread that was seen, with the power that was
+declared, at the first step of Holm's adjustment over all pairs of a kind. {met} A difference that is smaller than
+that may be there and not be found: undecided is then all that can be said. Repeats say how often the digits must be
+dealt to folds to reach the plan at this spread. `shearbench design` answers before hours are spent, from a pilot or a
+given spread."""
+_COLUMNS = (
+    Column("within"),
+    Column("a"),
+    Column("b"),
+    Column("planned", True, "smallest true difference that was to be detected, in points"),
+    Column("achieved", True, "smallest true difference that is detected at the spread seen, in points"),
+    Column("spread", True, "standard deviation of the fold differences, in points"),
+    Column("seen", True, "difference that was seen, in points"),
+    Column("repeats for the plan", True, "at the spread seen; none where a thousand are not enough"),
+    Column("plan"),
+)
+
+
+def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
+    """Return the section."""
+    pairs = read_json(root / "reports" / "pairs.json")["rows"]
+    if not pairs:
+        return Section("power", _TITLE, [Prose("There is no comparison whose plan could be checked.")])
+    table = Table(_COLUMNS, [_row(pair) for pair in pairs])
+    blocks: list[Block] = [Prose(_TEXT.format(folds=counted(pairs[0]), met=_met(pairs))), table]
+    return Section("power", _TITLE, blocks)
+
+
+def _met(pairs: Sequence[Mapping[str, Any]]) -> str:
+    planned = [pair for pair in pairs if pair["planned"] is not None]
+    if not planned:
+        return "No difference was declared (`compare.detect` in `params.yaml`), so there is no plan to meet."
+    met = sum(pair["detectable"] <= pair["planned"] for pair in planned)
+    return f"The plan was met for {met} of {len(planned)} pairs."
+
+
+def _row(pair: Mapping[str, Any]) -> list[Cell | str]:
+    return [
+        pair["within"],
+        pair["a"],
+        pair["b"],
+        _points(pair["planned"]),
+        _points(pair["detectable"]),
+        _points(pair["sd"]),
+        _points(abs(pair["difference"])),
+        *_outcome(pair),
+    ]
+
+
+def _points(fraction: float | None) -> Cell:
+    return Cell("not declared") if fraction is None else Cell(f"{100 * fraction:.2f}", fraction)
+
+
+def _outcome(pair: Mapping[str, Any]) -> tuple[Cell, Cell]:
+    if pair["planned"] is None:
+        return Cell(""), Cell("")
+    needed = (
+        Cell("none") if pair["needed_repeats"] is None else Cell(str(pair["needed_repeats"]), pair["needed_repeats"])
+    )
+    return needed, Cell("met" if pair["detectable"] <= pair["planned"] else "missed", strong=True)
