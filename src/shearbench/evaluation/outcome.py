@@ -19,7 +19,7 @@ from shearbench.evaluation.cell import FoldRun
 from shearbench.evaluation.diagnosis import AS_TRAINED, RECALIBRATED, Ways, drawn_from, read, ways_of
 from shearbench.records import read_npz
 from shearbench.statistics.cells import Cell, Plan
-from shearbench.statistics.pairs import Comparison, compare_pair, row, with_holm
+from shearbench.statistics.pairs import Comparison, as_family, compare_pair, row
 from shearbench.statistics.resampled_t import corrected_t
 from shearbench.training.experiment import Experiment, select
 from shearbench.training.hardware import resolve, settle
@@ -143,7 +143,7 @@ def compare(cells: Sequence[CellReading], plan: Plan, content: Mapping[int, byte
     for family, pairs in _families(cells).items():
         asked = [(made[a], made[b]) for a, b in pairs if a in made and b in made]
         compared: Sequence[Comparison] = [compare_pair(a, b, plan) for a, b in asked]
-        rows += [{"family": family, **row(one)} for one in with_holm(compared, alpha=plan.design.alpha)]
+        rows += [{"family": family, **row(one)} for one in as_family(compared, plan.design)]
     return rows
 
 
