@@ -78,9 +78,9 @@ def test_it_is_frozen():
             "experiments.normalisation.datasets.mechanical_divide255 must be simulated for an entry of datasets",
         ),
         (
-            "architecture: resnet18, width: 0.5",
-            "architecture: resnet19, width: 0.5",
-            "experiments.normalisation.models.resnet18.architecture must be one of",
+            "{architecture: cnn3, width: 0.5",
+            "{architecture: cnn9, width: 0.5",
+            "experiments.normalisation.models.cnn3.architecture must be one of",
         ),
     ],
 )
