@@ -35,3 +35,13 @@ def finished(finished_once: Path, tmp_path: Path) -> Path:
 def small_params(finished_once: Path) -> Params:
     """The parameters of the small project."""
     return load(finished_once / "params.yaml")
+
+
+@pytest.fixture(scope="session")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small project with the experiment ``normalisation`` and its outcome, shared: nobody may change its files."""
+    import small_project  # here, as it imports torch
+
+    root = tmp_path_factory.mktemp("asked")
+    small_project.ask(root)
+    return root

@@ -4,10 +4,12 @@ import shutil
 import subprocess
 import sys
 import time
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from shearbench import tracking
@@ -248,3 +250,23 @@ def test_any_tree_of_runs_is_sent_once_and_superseded_by_the_next(tmp_path: Path
     superseded = [run for run in every if run.data.tags.get("shearbench.superseded")]
     assert [run.data.tags["shearbench.record"] for run in superseded] == ["a"]
     assert not tracking.track_nodes(tmp_path, with_uri(small_params, "off"), [study("c")])
+
+
+def test_an_experiment_is_a_run_with_its_cells_beneath(asked: Path, tmp_path: Path) -> None:
+    (tmp_path / "build").symlink_to(asked / "build")
+    params = load(asked / "params.yaml")
+    assert tracking.track_outcome(tmp_path, params, "normalisation")
+    runs = runs_of(tmp_path)
+    pairs = product(("plain", "deep"), ("divide255", "detrend"))
+    cells = {f"normalisation: {model} on mechanical_{kind}" for model, kind in pairs}
+    assert set(runs) == {"experiment normalisation", *cells}
+    cell = runs["normalisation: deep on mechanical_detrend"]
+    assert cell.data.tags["mlflow.parentRunId"] == runs["experiment normalisation"].info.run_id
+    table = pd.read_csv(asked / "build" / "outcomes" / "normalisation" / "accuracies.csv")
+    expected = table.query("dataset == 'mechanical_detrend' and model == 'deep' and split == 'test'").set_index("way")
+    for way in ("as_trained", "batch_statistics", "recalibrated"):
+        assert cell.data.metrics[f"test_{way}_mean"] == pytest.approx(expected.loc[way, "mean"])
+    artifacts = {file.path for file in client_of(tmp_path).list_artifacts(runs["experiment normalisation"].info.run_id)}
+    assert {"accuracies.csv", "pairs.csv", "record.json", "figures"} <= artifacts
+    assert tracking.track_outcome(tmp_path, params, "normalisation")
+    assert len(runs_of(tmp_path)) == 5

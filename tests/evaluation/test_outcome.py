@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import small_project
 from shearbench.data.dataset import Dataset
 from shearbench.errors import InputError
 from shearbench.evaluation import outcome
@@ -102,15 +101,8 @@ def test_a_test_digit_that_was_trained_on_is_refused(cells: list[Any]) -> None:
         outcome.compare(cells, PLAN, {**CONTENT, 250: CONTENT[3]})
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("project")
-    small_project.ask(root)
-    return root
-
-
-def test_the_stage_leaves_numbers_pictures_and_predictions(project: Path) -> None:
-    folder = project / "build" / "outcomes" / "normalisation"
+def test_the_stage_leaves_numbers_pictures_and_predictions(asked: Path) -> None:
+    folder = asked / "build" / "outcomes" / "normalisation"
     record = read_record(folder)
     assert set(record["files"]) == {
         *("accuracies.csv", "folds.csv", "pairs.csv", "gradients.csv", "lags.csv"),
@@ -130,9 +122,9 @@ def test_the_stage_leaves_numbers_pictures_and_predictions(project: Path) -> Non
         assert chosen["accuracy"].tolist() == [(said.argmax(axis=1) == predictions["labels"]).mean()]
 
 
-def test_as_trained_is_what_training_stored(project: Path) -> None:
-    folds = pd.read_csv(project / "build" / "outcomes" / "normalisation" / "folds.csv")
-    runs = project / "build" / "experiments" / "normalisation"
+def test_as_trained_is_what_training_stored(asked: Path) -> None:
+    folds = pd.read_csv(asked / "build" / "outcomes" / "normalisation" / "folds.csv")
+    runs = asked / "build" / "experiments" / "normalisation"
     chosen = folds[(folds["split"] == "held_out") & (folds["way"] == "as_trained")]
     assert len(chosen) == 2 * 2 * 2
     for row in chosen.itertuples():

@@ -1,15 +1,15 @@
 """What a tracker is told of a record: parameters, tags, metrics, curves and files. Knows no tracker itself."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from shearbench.evaluation.cell import FoldRun
-from shearbench.records import RECORD, read_json, read_record, sha256_of
+from shearbench.evaluation.cell import FoldRun, read_runs
+from shearbench.records import RECORD, hash_of, read_json, read_record, sha256_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +122,42 @@ def comparison_node(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Node:
         files=[folder / name for name in (*record["files"], RECORD)],
     )
     return Node("comparison", sha256_of(folder / RECORD), content)
+
+
+def outcome_node(build: Path, name: str) -> Node:
+    """Return the run of an experiment with a finished outcome, ``build/outcomes/<name>/``, its cells nested beneath."""
+    folder = build / "outcomes" / name
+    record, table = read_record(folder), pd.read_csv(folder / "accuracies.csv")
+    content = Content(
+        params={"experiment": name, **{key: record[key] for key in ("folds", "of_folds")}},
+        tags={**_tags(record, f"outcome@{name}"), "mlflow.note.content": record["plan"]["question"]},
+        metrics={},
+        curves=[],
+        files=[folder / each for each in (*record["files"], RECORD)],
+    )
+    cells = [
+        _experiment_cell(build / "experiments" / name / Path(*map(str, cell)), record, own)
+        for cell, own in table.groupby(["dataset", "model"], sort=False)
+    ]
+    return Node(f"experiment {name}", sha256_of(folder / RECORD), content, cells)
+
+
+def _experiment_cell(folder: Path, outcome: Mapping[str, Any], table: pd.DataFrame) -> Node:
+    """Return the run of one network on one dataset, with its accuracy in each way that it was read."""
+    runs, name = read_runs(folder, outcome["folds"]), outcome["experiment"]
+    content = cell_content(runs)
+    measured = {
+        f"{row['split']}_{row['way']}_{moment}": row[moment]
+        for row in table.to_dict("records")
+        for moment in ("mean", "sd")
+    }
+    content = replace(
+        content,
+        tags={**content.tags, "dvc.stage": f"experiment@{name}", "shearbench.experiment": name},
+        metrics={**content.metrics, **measured},
+    )
+    digest = hash_of([name, hash_of(measured), *(run.digest for run in runs)])
+    return Node(f"{name}: {folder.name} on {folder.parent.name}", digest, content)
 
 
 def _steps(table: pd.DataFrame, names: Sequence[str]) -> list[tuple[str, int, float]]:

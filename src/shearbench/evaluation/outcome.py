@@ -127,8 +127,8 @@ def compare(cells: Sequence[CellReading], plan: Plan, content: Mapping[int, byte
     """Return one row a pair, as ``statistics.pairs.row`` gives it, with the ``family`` that Holm is taken over.
 
     ``networks``: on each dataset, the first network against every other. ``recalibration``: each network as trained
-    against itself recalibrated. ``recalibrated networks``: the first network against every other, recalibrated.
-    ``datasets``: for each network, the first dataset against every other.
+    against itself recalibrated. ``recalibrated networks``: as ``networks``, with each one recalibrated that has running
+    averages. ``datasets``: for each network, the first dataset against every other.
 
     Args:
         cells: in the order of ``params.yaml``.
@@ -140,8 +140,8 @@ def compare(cells: Sequence[CellReading], plan: Plan, content: Mapping[int, byte
     """
     made = {(cell.dataset, cell.model, way): _cell(cell, way, content) for cell in cells for way in cell.ways}
     rows = []
-    for family, pairs in _families(cells).items():
-        asked = [(made[a], made[b]) for a, b in pairs if a in made and b in made]
+    for family, pairs in _families(list(made)).items():
+        asked = [(made[a], made[b]) for a, b in pairs]
         compared: Sequence[Comparison] = [compare_pair(a, b, plan) for a, b in asked]
         rows += [{"family": family, **row(one)} for one in as_family(compared, plan.design)]
     return rows
@@ -160,14 +160,20 @@ def recorded(cells: Sequence[CellReading], file: str, keys: Sequence[str]) -> pd
 Key = tuple[str, str, str]
 
 
-def _families(cells: Sequence[CellReading]) -> dict[str, list[tuple[Key, Key]]]:
-    datasets, models = (list(dict.fromkeys(getattr(cell, name) for cell in cells)) for name in ("dataset", "model"))
+def _families(made: Sequence[Key]) -> dict[str, list[tuple[Key, Key]]]:
+    """Return the pairs of each family; ``made`` are (dataset, model, way) in the order of ``params.yaml``."""
+    datasets, models = (list(dict.fromkeys(key[place] for key in made)) for place in (0, 1))
     first, others = models[0], models[1:]
+    as_trained = {(d, m): (d, m, AS_TRAINED) for d in datasets for m in models}
+    mended = {(d, m): (d, m, RECALIBRATED) for d, m in as_trained if (d, m, RECALIBRATED) in made}
+    best = as_trained | mended
     return {
-        "networks": [((d, first, AS_TRAINED), (d, m, AS_TRAINED)) for d in datasets for m in others],
-        "recalibration": [((d, m, AS_TRAINED), (d, m, RECALIBRATED)) for d in datasets for m in models],
-        "recalibrated networks": [((d, first, AS_TRAINED), (d, m, RECALIBRATED)) for d in datasets for m in others],
-        "datasets": [((datasets[0], m, AS_TRAINED), (d, m, AS_TRAINED)) for m in models for d in datasets[1:]],
+        "networks": [(as_trained[d, first], as_trained[d, m]) for d in datasets for m in others],
+        "recalibration": [(as_trained[cell], mended[cell]) for cell in mended],
+        "recalibrated networks": [
+            (best[d, first], best[d, m]) for d in datasets for m in others if (d, first) in mended or (d, m) in mended
+        ],
+        "datasets": [(as_trained[datasets[0], m], as_trained[d, m]) for m in models for d in datasets[1:]],
     }
 
 

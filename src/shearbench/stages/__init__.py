@@ -35,7 +35,10 @@ def run(name: str, of: str | None, *, params: "Params", root: Path) -> None:
         raise InputError(f"stage {name} takes no further name; got {of!r}")
     module = import_module(f"shearbench.stages.{name}")
     module.main(params, root, *([of] if of else []))
-    if name in (*OF_CELL, "compare") and params.tracking.uri != "off":
+    if name in (*OF_CELL, "compare", "outcome") and params.tracking.uri != "off":
         from shearbench import tracking
 
-        tracking.track_all(root, params, cells=[of] if of else None)
+        if name == "outcome":
+            tracking.track_outcome(root, params, str(of))
+        else:
+            tracking.track_all(root, params, cells=[of] if of else None)

@@ -26,6 +26,7 @@ from shearbench.evaluation.contents import (
     comparison_node,
     evaluation_content,
     fold_content,
+    outcome_node,
 )
 from shearbench.records import RECORD, hash_of, is_finished, read_json, read_record, sha256_of
 from shearbench.tracking.networks import log_network, register_champion
@@ -71,6 +72,8 @@ class Plan(Protocol):
     @property
     def cells(self) -> Mapping[str, CellNames]: ...
     @property
+    def experiments(self) -> Mapping[str, object]: ...
+    @property
     def cv(self) -> CrossValidation: ...
     @property
     def predict(self) -> Predict: ...
@@ -104,8 +107,8 @@ def track_all(root: Path, plan: Plan, *, cells: Sequence[str] | None = None) -> 
     Args:
         root: the project's folder; the records are under ``build/``.
         plan: cells, folds and where to send, from ``params.yaml``.
-        cells: names of cells to send; without them all are sent and their comparison, and the best network of each
-            dataset is registered.
+        cells: names of cells to send; without them all are sent with their comparison and the experiments, and the
+            best network of each dataset is registered.
 
     Raises:
         InputError: if a record is damaged.
@@ -118,12 +121,20 @@ def track_all(root: Path, plan: Plan, *, cells: Sequence[str] | None = None) -> 
     rows = read_json(comparison) if cells is None and comparison.is_file() else []
     folder = root / "build" / "comparison"
     nodes = [comparison_node(folder, rows)] if rows and is_finished(folder) else []
+    if cells is None:
+        done = [name for name in plan.experiments if is_finished(root / "build" / "outcomes" / name)]
+        nodes += [outcome_node(root / "build", name) for name in done]
 
     def send(store: Store) -> None:
         _send(store, plan, found, best_of_each_dataset(rows))
         _send_nodes(store, nodes, None)
 
     return attempt(root, plan.tracking.uri, send)
+
+
+def track_outcome(root: Path, plan: Plan, name: str) -> bool:
+    """Send MLflow an experiment that has been evaluated, with its cells; return whether it has them now."""
+    return plan.tracking.uri != OFF and track_nodes(root, plan, [outcome_node(root / "build", name)])
 
 
 def track_nodes(root: Path, plan: Plan, nodes: Sequence[Node]) -> bool:
