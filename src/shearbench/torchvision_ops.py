@@ -20,7 +20,7 @@ _SCHEMAS = (
 
 def _declare_missing_ops() -> torch.library.Library | None:
     """Declare the operators unless the compiled ones load; they stay while the caller keeps the result."""
-    if _compiled_ops_load():
+    if compiled_ops_load():
         return None
     library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
     for schema in _SCHEMAS:
@@ -28,7 +28,7 @@ def _declare_missing_ops() -> torch.library.Library | None:
     return library
 
 
-def _compiled_ops_load() -> bool:
+def compiled_ops_load() -> bool:
     """Tell whether torchvision's extension loads, by loading it in the way that torchvision does."""
     package = importlib.util.find_spec("torchvision")
     if package is None or package.submodule_search_locations is None:

@@ -1,6 +1,6 @@
 """Commands before the first run: parameters and data."""
 
-from itertools import chain, product
+import json
 from typing import Annotated
 
 import typer
@@ -39,15 +39,33 @@ def check() -> None:
     Example:
       shearbench check
     """
-    from shearbench import models
+    from shearbench.stages import check as checking
 
-    params = read_params()
-    of_cells = [(params.models[cell.model], params.datasets[cell.dataset]) for cell in params.cells.values()]
-    of_experiments = [product(each.models.values(), each.datasets.values()) for each in params.experiments.values()]
-    for model, dataset in chain(of_cells, *of_experiments):
-        models.check(model.architecture, channels=dataset.channels, width=model.width, options=model.options)
-    parts = ("datasets", "models", "cells", "experiments")
-    print(f"params.yaml is all right: {', '.join(f'{len(getattr(params, part))} {part}' for part in parts)}")
+    print(f"params.yaml is all right: {checking.main(read_params())}")
+
+
+@app.command(rich_help_panel=PANEL)
+@explained
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only what is not right.")] = False,
+) -> None:
+    """Look at the machine, the installation and the project, and say what to do. Exit status 1 if there is a fault.
+
+    \b
+    Examples:
+      shearbench doctor
+      shearbench doctor --json
+    """
+    from shearbench.stages import doctor as examination
+
+    findings = examination.main(project(), read_params)
+    if as_json:
+        print(json.dumps(examination.as_json(findings), indent=1))
+    else:
+        examination.print_findings(findings, quiet=quiet)
+    if any(finding.status == "fault" for _, finding in findings):
+        raise typer.Exit(1)
 
 
 @app.command(rich_help_panel=PANEL)

@@ -46,6 +46,26 @@ class Store:
 
 def attempt(root: Path, uri: str, send: Callable[[Store], object]) -> bool:
     """Open the store and send; a store that cannot take it is a warning, as the results are on disk."""
+    try:
+        with trying():
+            send(_open(root, uri))
+    except TrackingFailed as error:
+        Console(stderr=True).print(
+            f"[yellow]MLflow did not take the results[/] ({error}). They are on disk "
+            "and complete; `shearbench track` sends them later.",
+            soft_wrap=True,
+        )
+        return False
+    return True
+
+
+@contextmanager
+def trying() -> Iterator[None]:
+    """Set MLflow up for a block that uses it.
+
+    Raises:
+        TrackingFailed: where the store fails in the block, with the first line of what it said.
+    """
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)  # before mlflow is imported, which reads some of them once
     from mlflow.exceptions import MlflowException
@@ -54,20 +74,25 @@ def attempt(root: Path, uri: str, send: Callable[[Store], object]) -> bool:
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
-        send(_open(root, uri))
-    except (TrackingFailed, MlflowException, SQLAlchemyError, OSError) as error:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as error:
         first_line = (str(error).splitlines() or [""])[0]
-        Console(stderr=True).print(
-            f"[yellow]MLflow did not take the results[/] ({type(error).__name__}: {first_line:.300}). They are on disk "
-            "and complete; `shearbench track` sends them later.",
-            soft_wrap=True,
-        )
-        return False
-    return True
+        raise TrackingFailed(f"{type(error).__name__}: {first_line:.300}") from error
+
+
+def database(root: Path) -> Path:
+    """Return where the default store keeps its runs."""
+    return root.resolve() / "mlruns" / "mlflow.db"
+
+
+def artifacts_uri(root: Path) -> str:
+    """Return where the default store keeps its files."""
+    return (root.resolve() / "mlruns" / "artifacts").as_uri()
 
 
 def default_uri(root: Path) -> str:
-    return f"sqlite:///{root.resolve() / 'mlruns' / 'mlflow.db'}"
+    """Return the URI of the default store."""
+    return f"sqlite:///{database(root)}"
 
 
 def _open(root: Path, uri: str) -> Store:
@@ -78,9 +103,8 @@ def _open(root: Path, uri: str) -> Store:
         mlflow.set_tracking_uri(uri)
         return _with_experiment(None)
     mlflow.set_tracking_uri(default_uri(root))
-    artifacts = (root.resolve() / "mlruns" / "artifacts").as_uri()
     with _lock(root / "mlruns" / ".lock"):  # two processes that make one SQLite database at once both fail
-        return _with_experiment(artifacts)
+        return _with_experiment(artifacts_uri(root))
 
 
 @contextmanager

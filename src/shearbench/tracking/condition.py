@@ -1,0 +1,65 @@
+"""Whether the MLflow store can take results: looked at without changing it, for ``shearbench doctor``."""
+
+import sqlite3
+from importlib.util import find_spec
+from pathlib import Path
+
+from shearbench.tracking.store import EXPERIMENT, TrackingFailed, artifacts_uri, database, trying
+
+
+def look(root: Path, uri: str) -> str:
+    """Return what there is to say of the store of ``tracking.uri``.
+
+    Raises:
+        TrackingFailed: if it cannot take results, with the way out.
+    """
+    if uri == "off":
+        return "tracking.uri is off in params.yaml: nothing is sent"
+    if uri == "default":
+        return _look_at_database(root)
+    with trying():
+        import mlflow
+
+        mlflow.set_tracking_uri(uri)
+        mlflow.MlflowClient().search_experiments(max_results=1)
+    return f"{uri} answers"
+
+
+def _look_at_database(root: Path) -> str:
+    path = database(root)
+    if not path.is_file():
+        return f"no store yet; the first result makes {path}"
+    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5)
+    try:
+        (sound,) = connection.execute("pragma quick_check").fetchone()
+        (revision,) = connection.execute("select version_num from alembic_version").fetchone()
+        places = connection.execute(
+            "select artifact_location from experiments where name = ?", (EXPERIMENT,)
+        ).fetchall()
+        (runs,) = connection.execute("select count(*) from runs where lifecycle_stage = 'active'").fetchone()
+    except (sqlite3.Error, TypeError) as error:  # TypeError: a table without the one row that it must have
+        raise TrackingFailed(
+            f"{path} is not a sound MLflow database ({error}); move it away, and a new one is made"
+        ) from None
+    finally:
+        connection.close()
+    if sound != "ok":
+        raise TrackingFailed(f"{path} is damaged ({sound}); move it away, and a new one is made")
+    if revision != _revision_of_mlflow():
+        raise TrackingFailed(f"{path} was made by another version of MLflow; run: mlflow db upgrade sqlite:///{path}")
+    for (place,) in places:
+        if place != artifacts_uri(root):
+            raise TrackingFailed(
+                f"{path} was made for {place}, and MLflow cannot move; move it away, and a new one is made"
+            )
+    return f"{path}: {runs} runs"
+
+
+def _revision_of_mlflow() -> str | None:
+    """Return the revision of the database that the installed MLflow works with."""
+    from alembic.script import ScriptDirectory
+
+    found = find_spec("mlflow")
+    assert found is not None
+    assert found.origin is not None
+    return ScriptDirectory(str(Path(found.origin).parent / "store" / "db_migrations")).get_current_head()
