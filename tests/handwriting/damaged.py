@@ -144,6 +144,42 @@ def thick_pen(digit: Digit, rng: np.random.Generator) -> Image.Image:
     return _grey(ndimage.grey_dilation(ink, size=(5, 5)), 0.0, 255.0)
 
 
+def textured(digit: Digit, rng: np.random.Generator) -> Image.Image:
+    """On rough paper, wood or cloth: grain that hangs together, at 28 x 28."""
+    grain = ndimage.gaussian_filter(rng.normal(0, 1, digit.shape), 1.2)
+    level, pen = rng.permutation([90.0, 220.0])
+    return _grey(digit / 255.0, level + 12 * grain / grain.std(), pen)
+
+
+def noisy(digit: Digit, rng: np.random.Generator) -> Image.Image:
+    """Faint, and grainy by a sixth of its contrast."""
+    ink = digit / 255.0
+    return _grey(ink, 128 + rng.normal(0, 8, ink.shape), 128 + rng.choice([-50.0, 50.0]))
+
+
+def tight(digit: Digit, rng: np.random.Generator) -> Image.Image:
+    """Cut off a pixel beyond its outermost ink."""
+    rows, columns = np.flatnonzero(digit.any(axis=1)), np.flatnonzero(digit.any(axis=0))
+    return Image.fromarray(255 - digit[rows[0] - 1 : rows[-1] + 2, columns[0] - 1 : columns[-1] + 2])
+
+
+def on_table(digit: Digit, rng: np.random.Generator) -> Image.Image:
+    """A light sheet that does not fill the picture: a dark table shows at two sides."""
+    image = np.asarray(_grey(_sheet(digit, rng, side=180, share=(0.5, 0.8)), 235.0, 40.0))
+    right, below = rng.integers(15, 45, 2)
+    return Image.fromarray(np.pad(image, ((0, below), (0, right)), constant_values=60))
+
+
+def shadow(digit: Digit, rng: np.random.Generator) -> Image.Image:
+    """A hand's shadow over a part of the sheet, with a soft edge."""
+    ink = _sheet(digit, rng, side=200, share=(0.5, 0.9))
+    y, x = np.mgrid[-1:1:200j, -1:1:200j]
+    a, b, c = rng.normal(size=2).tolist() + [rng.uniform(-0.7, 0.7)]
+    lit = 1 / (1 + np.exp(-12 * ((a * x + b * y) / np.hypot(a, b) - c)))
+    light = 0.65 + 0.35 * lit
+    return Image.fromarray(np.clip((220 - 180 * ink) * light, 0, 255).astype(np.uint8))
+
+
 DAMAGES: dict[str, Damage] = {
     made.__name__: made
     for made in (
@@ -166,5 +202,10 @@ DAMAGES: dict[str, Damage] = {
         specks,
         thin_pen,
         thick_pen,
+        textured,
+        noisy,
+        tight,
+        on_table,
+        shadow,
     )
 }

@@ -19,6 +19,11 @@ LEAST_CONTRAST = 8.0  # grey levels of 255 between ink and background; less is t
 _GRAINS = 4.0  # ink differs from the background by this many standard deviations of the paper
 _EDGE = 0.07  # share of the side that the rim of a picture takes
 _SPECK = 0.03  # a part with less ink than this share of the largest is dirt
+_NEAR = 20.0  # levels within which pixels count as of the same paper
+_FITTED = 6000  # pixels, evenly spread, that the background is fitted to
+_WHOLE_SIDE = 0.9  # what covers this share of a side of the picture is no digit, if there is another part
+_HALF = 0.45  # of the picture; no pen covers so much of it
+_MOST_OF_A_SIDE = 0.6  # what covers more of it may be a shadow
 _EVERYWHERE = np.ones((3, 3), bool)
 
 
@@ -38,9 +43,27 @@ class Ink:
 
 
 def find_ink(picture: Picture) -> Ink | str:
-    """Return the ink of a picture, or why there is none."""
+    """Return the ink of a picture, or why there is none.
+
+    Where a smooth background leaves something that cannot be a digit, as the edge of a shadow does, it is tried again
+    with a background that follows the picture from place to place.
+    """
     grey = grey_of(picture)
-    surface = background_of(grey)
+    found = _ink_on(grey, background_of(grey))
+    if isinstance(found, Ink) and not _is_background(found.values):
+        return found
+    again = _ink_on(grey, local_background_of(grey))
+    return found if isinstance(again, str) or _is_background(again.values) else again
+
+
+def _is_background(values: Plane) -> bool:
+    """Tell whether what was taken for ink covers a whole side, or nearly half of the picture."""
+    ink = values >= 0.5
+    sides = (ink[0], ink[-1], ink[:, 0], ink[:, -1])
+    return bool(max(side.mean() for side in sides) > _MOST_OF_A_SIDE or ink.mean() > _HALF)
+
+
+def _ink_on(grey: Plane, surface: Plane) -> Ink | str:
     difference = grey - surface
     grain = grain_of(difference)
     inner = _without_edge(difference)
@@ -100,17 +123,16 @@ def _sheet(colour: Plane, opacity: Plane) -> Plane:
 def background_of(grey: Plane) -> Plane:
     """Return the level of the paper at each pixel: a quadratic surface that most of the picture lies on.
 
-    It starts from the median of three rings, from the edge inwards (a frame spoils one of them), and is fitted with
-    Tukey's weights, which leave out what is far from it: the ink.
+    It starts from a level that many pixels have, and is fitted with Tukey's weights, which leave out what is far from
+    it: the ink.
     """
     height, width = grey.shape
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     terms = np.stack([np.ones_like(x), x, y, x * y, x**2, y**2], axis=-1).reshape(-1, 6)
     flat = grey.ravel()
-    step = max(1, len(flat) // 20_000)
+    step = max(1, len(flat) // _FITTED)
     fitted, values = terms[::step], flat[::step]
     surface = np.full(len(values), start_level(grey))
-    coefficients = np.array([start_level(grey), 0, 0, 0, 0, 0])
     for round_ in range(12):
         residual = values - surface
         spread = max(1.4826 * float(np.median(np.abs(residual))), 1.0)
@@ -125,13 +147,28 @@ def background_of(grey: Plane) -> Plane:
     return result
 
 
+def local_background_of(grey: Plane) -> Plane:
+    """Return the median about each pixel, over a third of the picture: paper, where strokes are thinner than that."""
+    step = max(1, max(grey.shape) // 48)
+    coarse = grey[::step, ::step]
+    size = max(3, round(max(coarse.shape) / 3))
+    median = ndimage.median_filter(coarse, size=size, mode="nearest")
+    smooth = ndimage.zoom(median, [full / part for full, part in zip(grey.shape, coarse.shape, strict=True)], order=1)
+    result: Plane = smooth
+    return result
+
+
 def start_level(grey: Plane) -> float:
-    """Return the median of the medians of three rings, each a fourteenth of the picture wide."""
+    """Return a level of the paper: of the medians of three rings and of all, the one that most pixels are near to.
+
+    The rings lie from the edge inwards. A frame or a table spoils the outer ones, a thick pen the median of all.
+    """
     height, width = grey.shape
     y, x = np.mgrid[0:height, 0:width]
     depth = np.minimum(np.minimum(y, height - 1 - y) / height, np.minimum(x, width - 1 - x) / width)
     rings = [grey[(depth >= k * _EDGE) & (depth < (k + 1) * _EDGE)] for k in range(3)]
-    return float(np.median([np.median(ring) for ring in rings if len(ring)]))
+    levels = [float(np.median(ring)) for ring in (*rings, grey) if ring.size]
+    return max(levels, key=lambda level: int((np.abs(grey - level) < _NEAR).sum()))
 
 
 def grain_of(difference: Plane) -> float:
@@ -161,13 +198,23 @@ def cleaned(signed: Plane, *, contrast: float, grain: float) -> tuple[Plane, int
     mass = ndimage.sum_labels(values, labels, numbers)
     peak = ndimage.maximum(values, labels, numbers)
     on_edge = ndimage.mean(_edge_of(values.shape), labels, numbers)
-    is_frame = (on_edge > 0.9) & (count > 1)
+    solid = (peak >= 0.6) & (mass >= _SPECK * mass.max())
+    is_frame = (on_edge > 0.9) | (_share_of_a_side(labels, count) > _WHOLE_SIDE)
+    is_frame &= (solid & ~is_frame).any()  # a digit that fills its picture is not its own frame
     largest = mass[~is_frame].max(initial=0)
     kept = ~is_frame & (mass >= _SPECK * largest) & (peak >= 0.6)
     body = np.isin(labels, numbers[kept])
     reach = max(1, round(0.02 * max(values.shape)))  # soft edges of strokes reach a little beyond the body
     near = ndimage.binary_dilation(body, structure=_EVERYWHERE, iterations=reach + 1)
     return np.where(near, values, 0), int(count - kept.sum())
+
+
+def _share_of_a_side(labels: NDArray[np.intp], count: int) -> Plane:
+    """Return for each part the largest share of one side of the picture that it covers."""
+    sides = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
+    covered = [np.bincount(side, minlength=count + 1)[1:] / len(side) for side in sides]
+    shares: Plane = np.max(covered, axis=0)
+    return shares
 
 
 def _edge_of(shape: tuple[int, ...]) -> Mask:
