@@ -174,7 +174,7 @@ def shadow(digit: Digit, rng: np.random.Generator) -> Image.Image:
     """A hand's shadow over a part of the sheet, with a soft edge."""
     ink = _sheet(digit, rng, side=200, share=(0.5, 0.9))
     y, x = np.mgrid[-1:1:200j, -1:1:200j]
-    a, b, c = rng.normal(size=2).tolist() + [rng.uniform(-0.7, 0.7)]
+    a, b, c = [*rng.normal(size=2), rng.uniform(-0.7, 0.7)]
     lit = 1 / (1 + np.exp(-12 * ((a * x + b * y) / np.hypot(a, b) - c)))
     light = 0.65 + 0.35 * lit
     return Image.fromarray(np.clip((220 - 180 * ink) * light, 0, 255).astype(np.uint8))

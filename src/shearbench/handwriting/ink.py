@@ -209,7 +209,7 @@ def cleaned(signed: Plane, *, contrast: float, grain: float) -> tuple[Plane, int
     return np.where(near, values, 0), int(count - kept.sum())
 
 
-def _share_of_a_side(labels: NDArray[np.intp], count: int) -> Plane:
+def _share_of_a_side(labels: NDArray[np.signedinteger], count: int) -> Plane:
     """Return for each part the largest share of one side of the picture that it covers."""
     sides = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
     covered = [np.bincount(side, minlength=count + 1)[1:] / len(side) for side in sides]

@@ -60,10 +60,10 @@ def mnist(picture: Picture) -> Prepared:
         return Prepared(np.zeros((SIDE, SIDE), np.uint8), {}, ink)
     rows, columns = box_of(ink.values)
     drawn = ink.values[rows, columns]
-    scale = BOX / max(drawn.shape)
+    scale, width = BOX / max(drawn.shape), stroke_width(drawn)
     thickened = 0.0
     if abs(scale - 1) > _SAME_SCALE:
-        drawn, thickened = not_too_thin(drawn, scale)
+        drawn, thickened = not_too_thin(drawn, width, scale)
         drawn = resized(drawn, scale)
     image = centred(drawn)
     done = {
@@ -74,6 +74,10 @@ def mnist(picture: Picture) -> Prepared:
         "removed_parts": ink.removed,
         "box": f"{columns.start},{rows.start},{columns.stop},{rows.stop}",
         "scale": round(scale, 3),
+        "stroke": round(width * scale, 2),
+        "slant": round(slant(drawn), 1),
+        "size": round(max(rows.stop - rows.start, columns.stop - columns.start) / max(ink.values.shape), 3),
+        "offset": round(_offset(rows, columns, ink.values.shape), 3),
         "thickened": round(thickened, 2),
     }
     return Prepared(image, done)
@@ -101,12 +105,28 @@ def stroke_width(ink: Plane) -> float:
     return float(4 * distance[inside].mean())
 
 
-def not_too_thin(ink: Plane, scale: float) -> tuple[Plane, float]:
+def slant(ink: Plane) -> float:
+    """Return by how many degrees the digit leans to the right, from its second moments."""
+    y, x = np.mgrid[0 : ink.shape[0], 0 : ink.shape[1]]
+    mass = ink.sum()
+    down, right = y - (ink * y).sum() / mass, x - (ink * x).sum() / mass
+    spread = (ink * down**2).sum()
+    return float(np.degrees(np.arctan(-(ink * down * right).sum() / spread))) if spread > 0 else 0.0
+
+
+def _offset(rows: slice, columns: slice, shape: tuple[int, ...]) -> float:
+    """Return how far the middle of the box is from the middle of the picture, as a share of the longest side."""
+    down = (rows.start + rows.stop - shape[0]) / 2
+    right = (columns.start + columns.stop - shape[1]) / 2
+    return float(np.hypot(down, right) / max(shape))
+
+
+def not_too_thin(ink: Plane, width: float, scale: float) -> tuple[Plane, float]:
     """Thicken strokes that would be thinner than ``_THINNEST`` at ``scale``; return also by how much, in pixels there.
 
     A thin pen on a large sheet would fade away when it is made small.
     """
-    missing = _THINNEST - stroke_width(ink) * scale
+    missing = _THINNEST - width * scale
     radius = missing / (2 * scale)
     if radius < 0.5:
         return ink, 0.0

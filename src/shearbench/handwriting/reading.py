@@ -25,7 +25,7 @@ FORMATS = ("PNG", "JPEG")
 MAX_BYTES = 32_000_000
 MAX_PIXELS = 16_000_000
 MAX_FILES = 20_000
-LEAST_SIDE = 5  # pixels; nothing smaller can hold a digit
+LEAST_SIDE = 4  # pixels; nothing smaller can hold a digit
 WORKING_SIDE = 200  # pixels of the longest side that are kept of a large picture
 _DECODING_ERRORS = (OSError, SyntaxError, ValueError, struct.error, zlib.error, EOFError, MemoryError, IndexError)
 _HAS_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
@@ -130,7 +130,9 @@ def read_file(path: Path) -> Picture:
                 picture = _decode(image)
         except UnidentifiedImageError:
             raise Unreadable("is neither a PNG nor a JPEG") from None
-        except (*_DECODING_ERRORS, Image.DecompressionBombError) as error:
+        except Image.DecompressionBombError:
+            raise Unreadable(f"has far more pixels than {MAX_PIXELS:,}, the most in all") from None
+        except _DECODING_ERRORS as error:
             raise Unreadable(f"cannot be decoded ({_one_line(error)})") from None
     notes = (*picture.notes, *dict.fromkeys(_one_line(warning.message) for warning in said))
     return Picture(**{**vars(picture), "notes": notes})
@@ -180,6 +182,10 @@ def _layers(image: Image.Image) -> tuple[Image.Image, Image.Image]:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Return a picture of more than 8 bits in 8: Pillow would cut off what is above 255."""
+    """Return a picture of more than 8 bits in 8: Pillow would cut off what is above 255.
+
+    One whose values all fit into 8 bits was meant so, whatever type it was saved as.
+    """
     values = np.asarray(image).astype(np.float64)
-    return Image.fromarray(np.clip(np.round(values / 257), 0, 255).astype(np.uint8))
+    scale = 1 if values.max() <= 255 else 257
+    return Image.fromarray(np.clip(np.round(values / scale), 0, 255).astype(np.uint8))

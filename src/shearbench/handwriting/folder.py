@@ -1,0 +1,207 @@
+"""A folder of strangers' digits, read and prepared: arrays for the networks, and a manifest that has every file.
+
+``read_folder`` reads each file once and prepares it in every way of the table ``PREPARATIONS``. The manifest is a CSV
+with a row for every name in the folder, what was done to it, or why it was not read or not kept.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from shearbench.errors import InputError
+from shearbench.execution import run_tasks
+from shearbench.handwriting.preparation import PREPARATIONS, Prepared
+from shearbench.handwriting.reading import Entry, Picture, Unreadable, list_folder, read_file
+
+THUMBNAIL = 64
+_FILES_A_TASK = 50
+_FACTS = ("sha256", "format", "mode", "width", "height", "notes")
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """A name in the folder and what became of it. ``prepared`` is empty where ``unread`` says why."""
+
+    entry: Entry
+    unread: str
+    facts: Mapping[str, str | int]
+    thumbnail: NDArray[np.uint8] | None
+    """(64, 64, 3): the picture as it is, fitted in; what is transparent is grey."""
+    prepared: Mapping[str, Prepared]
+
+
+@dataclass(frozen=True, eq=False)
+class ClassDigits:
+    """All of a folder: ``sheets`` of every name, and arrays over those n that were read."""
+
+    name: str
+    sheets: Sequence[Sheet]
+
+    @cached_property
+    def read(self) -> list[Sheet]:
+        """The files that were read, in order of their names."""
+        return [sheet for sheet in self.sheets if not sheet.unread]
+
+    @property
+    def files(self) -> list[str]:
+        """The names of the files that were read."""
+        return [sheet.entry.file for sheet in self.read]
+
+    @cached_property
+    def digits(self) -> NDArray[np.int64]:
+        """(n,) what each file shows, by its name."""
+        return np.array([sheet.entry.digit for sheet in self.read], np.int64)
+
+    @cached_property
+    def groups(self) -> NDArray[np.int64]:
+        """(n,) the group of each writer."""
+        return np.array([sheet.entry.writer.group for sheet in self.read], np.int64)
+
+    @cached_property
+    def writers(self) -> NDArray[np.int64]:
+        """(n,) numbers of the writers, 0, 1, ...: a group and a member have one."""
+        pairs = [(sheet.entry.writer.group, sheet.entry.writer.member) for sheet in self.read]
+        number = {pair: place for place, pair in enumerate(sorted(set(pairs)))}
+        return np.array([number[pair] for pair in pairs], np.int64)
+
+    def images(self, preparation: str) -> NDArray[np.uint8]:
+        """Return the prepared images (n, 28, 28); black where the preparation found nothing."""
+        return np.stack([sheet.prepared[preparation].image for sheet in self.read])
+
+    def kept(self, preparation: str) -> NDArray[np.bool_]:
+        """Return which files a preparation does not reject, (n,)."""
+        return np.array([not sheet.prepared[preparation].rejected for sheet in self.read])
+
+    def measured(self, name: str) -> NDArray[np.float64]:
+        """Return a number that ``mnist`` measured on each file, (n,); NaN where it found no ink."""
+        return np.array([float(sheet.prepared["mnist"].done.get(name, np.nan)) for sheet in self.read])
+
+    @property
+    def rejected(self) -> list[dict[str, str]]:
+        """Every file that was not read or not kept: ``file``, ``by`` (reading or a preparation), ``reason``."""
+        return [
+            {"file": sheet.entry.file, "by": by, "reason": reason}
+            for sheet in self.sheets
+            for by, reason in [("reading", sheet.unread), *((k, one.rejected) for k, one in sheet.prepared.items())]
+            if reason
+        ]
+
+
+@dataclass(frozen=True)
+class _Task:
+    folder: Path
+    entries: tuple[Entry, ...]
+
+
+def read_folder(folder: Path, *, workers: int | str) -> ClassDigits:
+    """Read and prepare every file of a folder.
+
+    Raises:
+        InputError: if there is no such folder, or nothing in it can be read; the message lists the reasons.
+    """
+    entries = list_folder(folder)
+    tasks = [
+        _Task(folder, tuple(entries[first : first + _FILES_A_TASK])) for first in range(0, len(entries), _FILES_A_TASK)
+    ]
+    done = run_tasks(
+        _read_some,
+        tasks,
+        workers=workers,
+        label=f"read {folder.name}",
+        name=lambda task: f"{task.entries[0].file} and after",
+        units=lambda task: len(task.entries),
+    )
+    found = ClassDigits(folder.resolve().name, [sheet for sheets in done for sheet in sheets])
+    if not found.read:
+        listed = "\n".join(f"- {sheet.entry.file!r} {sheet.unread}" for sheet in found.sheets[:20])
+        more = f"\n- and {len(found.sheets) - 20} more" if len(found.sheets) > 20 else ""
+        raise InputError(f"{folder} has no file that can be read:\n{listed}{more}")
+    return found
+
+
+def _read_some(task: _Task, advance: Callable[[int], None]) -> list[Sheet]:
+    sheets = []
+    for entry in task.entries:
+        sheets.append(read_sheet(task.folder, entry))
+        advance(1)
+    return sheets
+
+
+def read_sheet(folder: Path, entry: Entry) -> Sheet:
+    """Read and prepare one file, in every way."""
+    if entry.reason:
+        return Sheet(entry, entry.reason, {}, None, {})
+    path = folder / entry.file
+    try:
+        picture = read_file(path)
+    except Unreadable as reason:
+        return Sheet(entry, str(reason), {}, None, {})
+    width, height = picture.original
+    facts: dict[str, str | int] = {
+        "sha256": sha256(path.read_bytes()).hexdigest(),
+        "format": picture.format,
+        "mode": picture.mode,
+        "width": width,
+        "height": height,
+        "notes": "; ".join(picture.notes),
+    }
+    prepared = {name: prepare(picture) for name, prepare in PREPARATIONS.items()}
+    return Sheet(entry, "", facts, thumbnail_of(picture), prepared)
+
+
+def thumbnail_of(picture: Picture) -> NDArray[np.uint8]:
+    """Return the picture fitted into 64 x 64 pixels, (64, 64, 3)."""
+    image = Image.fromarray(picture.colour)
+    back = Image.new("RGB", image.size, (150, 150, 150))
+    image = Image.composite(image, back, Image.fromarray(picture.opacity))
+    scale = THUMBNAIL / max(image.size)
+    width, height = (max(1, round(length * scale)) for length in image.size)
+    fitted = Image.new("RGB", (THUMBNAIL, THUMBNAIL), (255, 255, 255))
+    kind = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX
+    fitted.paste(image.resize((width, height), kind), ((THUMBNAIL - width) // 2, (THUMBNAIL - height) // 2))
+    return np.asarray(fitted)
+
+
+def manifest_csv(digits: ClassDigits) -> str:
+    """Return the manifest: a row for every name, in order, with what each preparation did or why it rejects."""
+    done = {
+        name: list(dict.fromkeys(key for sheet in digits.read for key in sheet.prepared[name].done))
+        for name in PREPARATIONS
+    }
+    columns = [
+        *("file", "status", "reason", "digit", "group", "member"),
+        *_FACTS,
+        *(f"{name}_{key}" for name, keys in done.items() for key in ("status", "reason", *keys)),
+    ]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n", restval="")
+    writer.writeheader()
+    writer.writerows(_row(sheet) for sheet in digits.sheets)
+    return text.getvalue()
+
+
+def _row(sheet: Sheet) -> dict[str, Any]:
+    entry = sheet.entry
+    row: dict[str, Any] = {"file": _cell(entry.file), "status": "rejected" if sheet.unread else "read"}
+    row["reason"] = sheet.unread
+    if not entry.reason:
+        row |= {"digit": entry.digit, "group": entry.writer.group, "member": entry.writer.member}
+    for name, prepared in sheet.prepared.items():
+        row |= {f"{name}_status": "rejected" if prepared.rejected else "kept", f"{name}_reason": prepared.rejected}
+        row |= {f"{name}_{key}": value for key, value in prepared.done.items()}
+    return row | {key: _cell(value) if isinstance(value, str) else value for key, value in sheet.facts.items()}
+
+
+def _cell(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula, and that holds no control characters."""
+    shown = "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
+    return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown
