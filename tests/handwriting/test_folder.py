@@ -10,6 +10,7 @@ from PIL import Image
 
 from shearbench.data import class_digits, png
 from shearbench.errors import InputError
+from shearbench.handwriting import folder
 from shearbench.handwriting.folder import THUMBNAIL, ClassDigits, manifest_csv, read_folder
 
 
@@ -24,17 +25,17 @@ def _digit(nth: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def messy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("messy class")
+    made = tmp_path_factory.mktemp("messy class")
     three = _digit(3)
-    (folder / "3-2-1.png").write_bytes(png.encode(three))
-    Image.fromarray(255 - three).resize((90, 60)).convert("RGB").save(folder / "3-1-1.png", "JPEG", quality=95)
-    (folder / "4-1-1.png").write_bytes(png.encode(np.zeros((28, 28), np.uint8)))
-    (folder / "5-1-1.png").write_bytes(b"not a picture")
-    (folder / "=cmd().png").write_bytes(png.encode(three))
-    (folder / "6-1-1\nx.png").write_bytes(png.encode(three))
-    (folder / "notes.txt").write_text("hello")
-    (folder / "7-1-1.png").symlink_to("/etc/hostname")
-    return folder
+    (made / "3-2-1.png").write_bytes(png.encode(three))
+    Image.fromarray(255 - three).resize((90, 60)).convert("RGB").save(made / "3-1-1.png", "JPEG", quality=95)
+    (made / "4-1-1.png").write_bytes(png.encode(np.zeros((28, 28), np.uint8)))
+    (made / "5-1-1.png").write_bytes(b"not a picture")
+    (made / "=cmd().png").write_bytes(png.encode(three))
+    (made / "6-1-1\nx.png").write_bytes(png.encode(three))
+    (made / "notes.txt").write_text("hello")
+    (made / "7-1-1.png").symlink_to("/etc/hostname")
+    return made
 
 
 def test_every_name_is_in_the_manifest_with_what_became_of_it(messy: Path) -> None:
@@ -75,8 +76,10 @@ def test_the_arrays_follow_the_files(messy: Path) -> None:
     )
 
 
-def test_the_number_of_workers_changes_nothing(messy: Path) -> None:
-    assert manifest_csv(read_folder(messy, workers=1)) == manifest_csv(read_folder(messy, workers=2))
+def test_shares_over_the_cores_change_nothing(messy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = manifest_csv(read_folder(messy, workers=2))
+    monkeypatch.setattr(folder, "_FILES_A_TASK", 4)
+    assert manifest_csv(read_folder(messy, workers=2)) == whole
 
 
 def test_a_folder_without_a_picture_is_the_users_to_mend(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from shearbench.handwriting.preparation import PREPARATIONS, Prepared
 from shearbench.handwriting.reading import Entry, Picture, Unreadable, list_folder, read_file
 
 THUMBNAIL = 64
-_FILES_A_TASK = 50
+_FILES_A_TASK = 500
 _FACTS = ("sha256", "format", "mode", "width", "height", "notes")
 
 
@@ -112,14 +112,17 @@ def read_folder(folder: Path, *, workers: int | str) -> ClassDigits:
     tasks = [
         _Task(folder, tuple(entries[first : first + _FILES_A_TASK])) for first in range(0, len(entries), _FILES_A_TASK)
     ]
-    done = run_tasks(
-        _read_some,
-        tasks,
-        workers=workers,
-        label=f"read {folder.name}",
-        name=lambda task: f"{task.entries[0].file} and after",
-        units=lambda task: len(task.entries),
-    )
+    if len(tasks) == 1:  # a process of its own would take longer to begin than to read
+        done = [_read_some(tasks[0], lambda _: None)]
+    else:
+        done = run_tasks(
+            _read_some,
+            tasks,
+            workers=workers,
+            label=f"read {folder.name}",
+            name=lambda task: f"{task.entries[0].file} and after",
+            units=lambda task: len(task.entries),
+        )
     found = ClassDigits(folder.resolve().name, [sheet for sheets in done for sheet in sheets])
     if not found.read:
         listed = "\n".join(f"- {sheet.entry.file!r} {sheet.unread}" for sheet in found.sheets[:20])
