@@ -42,8 +42,8 @@ class ReadTask:
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What one network said: way -> probabilities (n, 10) of the samples held out and of the test samples, and
-    way -> accuracy on the ``trained_on`` training samples that were drawn."""
+    """What one network said: way -> probabilities (n, 10) of the samples held out, without batch statistics, and of
+    the test samples; and way -> accuracy on the ``trained_on`` training samples that were drawn."""
 
     held_out: Probabilities
     test: Probabilities
@@ -98,8 +98,8 @@ def read_fold(task: ReadTask, advance: Callable[[int], None]) -> Reading:
         }
 
     stored = {AS_TRAINED: read_npz(task.run / "out_of_fold.npz")["probabilities"]}
-    others = {way: one for way, one in ways.items() if way != AS_TRAINED}
-    held_out = stored | said(train.only(rows.validation), others)
+    compared = {way: one for way, one in ways.items() if way == RECALIBRATED}
+    held_out = stored | said(train.only(rows.validation), compared)
     on_train = {way: _share(probabilities, drawn.labels) for way, probabilities in said(drawn, ways).items()}
     found = Reading(held_out, said(test, ways), on_train, len(drawn.ids))
     advance(1)
