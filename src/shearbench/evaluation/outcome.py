@@ -71,7 +71,7 @@ class CellReading:
 
     @property
     def ways(self) -> list[str]:
-        """The ways that it was read in."""
+        """The ways in which it read the test samples."""
         return list(self.readings[0].test)
 
 
@@ -138,7 +138,11 @@ def compare(cells: Sequence[CellReading], plan: Plan, content: Mapping[int, byte
     Raises:
         InputError: if a comparison must be refused, as a test sample is one that was trained on.
     """
-    made = {(cell.dataset, cell.model, way): _cell(cell, way, content) for cell in cells for way in cell.ways}
+    made = {
+        (cell.dataset, cell.model, way): _cell(cell, way, content)
+        for cell in cells
+        for way in cell.readings[0].held_out
+    }
     rows = []
     for family, pairs in _families(list(made)).items():
         asked = [(made[a], made[b]) for a, b in pairs]
