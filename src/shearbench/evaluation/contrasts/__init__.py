@@ -6,7 +6,12 @@ A contrast is one file with one function ``Suite -> Files`` and one line in ``CO
 
 from collections.abc import Callable
 
+from shearbench.evaluation.contrasts.calibration import calibration
+from shearbench.evaluation.contrasts.classes import classes
+from shearbench.evaluation.contrasts.confusion import confusion
+from shearbench.evaluation.contrasts.displacement import displacement
 from shearbench.evaluation.contrasts.dynamics import dynamics
+from shearbench.evaluation.contrasts.suspicious import suspicious
 from shearbench.evaluation.files import Files
 from shearbench.evaluation.suite import Suite
 
@@ -14,4 +19,9 @@ Contrast = Callable[[Suite], Files]
 
 CONTRASTS: dict[str, Contrast] = {
     "dynamics": dynamics,
+    "confusion": confusion,
+    "classes": classes,
+    "calibration": calibration,
+    "suspicious": suspicious,
+    "displacement": displacement,
 }
