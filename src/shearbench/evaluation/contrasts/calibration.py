@@ -6,10 +6,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from shearbench.evaluation.analyses.calibration import STAGES, draw_reliability
 from shearbench.evaluation.calibration import BINS
 from shearbench.evaluation.canvas import colours, figure, plain
 from shearbench.evaluation.files import Files, picture, table
+from shearbench.evaluation.reliability_figure import STAGES, draw_reliability
 from shearbench.evaluation.suite import EvaluatedCell, Suite
 
 COVERAGES = (1.0, 0.95, 0.9, 0.8)
