@@ -13,10 +13,13 @@ from shearbench.evaluation.choice import one_of_each_class
 from shearbench.evaluation.evaluation import Evaluation
 from shearbench.evaluation.inference import FoldTask, infer
 from shearbench.evaluation.output import write_evaluation, write_plots
+from shearbench.evaluation.transfer import transfer
+from shearbench.evaluation.transfer_output import write_transfer
 from shearbench.params import Params
 from shearbench.params import load as load_params
 from shearbench.records import write_npz
 from shearbench.stages import compare, experiment, outcome, train
+from shearbench.stages import transfer as transfer_stage
 from shearbench.training.crossval import fold_task, train_fold
 
 FOLDS = 2
@@ -70,6 +73,8 @@ def _write_data(root: Path, repeats: int) -> None:
         write_dataset(root / "build" / "datasets" / name, splits, {"entry": entry})
     for split, rows in (("train", slice(60)), ("test", slice(60, 80))):
         write_digits(root / "build" / "digits", split, Digits(split, ids[rows], images[rows, 0], labels[rows]))
+    steps = {"steps": np.array([4, 5, 6]), "displacement": np.stack([0.5 * fields, fields, 1.5 * fields], axis=1)[60:]}
+    write_npz(root / "build" / "severity" / "shear.npz", {"ids": ids[60:], **steps})
     folds = np.stack([np.roll(ids[:60] // 10 % FOLDS, repeat) for repeat in range(repeats)])
     write_folds(root / "build" / "folds.npz", FoldTable(ids[:60], folds))
 
@@ -99,6 +104,15 @@ def evaluate_cell(params: Params, root: Path, cell: str) -> None:
     write_plots(build / "plots" / names.dataset / names.model, evaluation)
 
 
+def transfer_cells(params: Params, root: Path) -> None:
+    """Let the networks of all cells read what they were not made for, in this process."""
+    runs = transfer_stage.read_all(params, root / "build")
+    found = iter([transfer(task, lambda _: None) for task in transfer_stage.tasks_of(params, root / "build", runs)])
+    write_transfer(
+        root / "build" / "transfer", runs, {cell: [next(found) for _ in folds] for cell, folds in runs.items()}
+    )
+
+
 def make(root: Path, repeats: int = 1) -> None:
     """Make the project in ``root``."""
     (root / "params.yaml").write_text(yaml.safe_dump(document(repeats), sort_keys=False))
@@ -107,6 +121,7 @@ def make(root: Path, repeats: int = 1) -> None:
     for cell in CELLS:
         train_cell(params, root, cell)
         evaluate_cell(params, root, cell)
+    transfer_cells(params, root)
     compare.main(params, root)
 
 

@@ -71,6 +71,7 @@ def _shrink(params, digits):
         model["recipe"].update(epochs=2, batch=20)
     params["cells"] = {name: params["cells"][name] for name in CELLS}
     params["cv"]["folds"] = 2
+    params["evaluate"].update(digits=10, explained=1, embedded=40)
     question = params["experiments"]["channels"]
     question["folds"] = 2
     question["models"] = {"cnn2": {**params["models"]["cnn2"], "width": 0.1}}
@@ -106,7 +107,8 @@ def first_run(clone):
 
 
 def test_every_stage_runs_and_the_table_is_complete(clone, first_run):
-    expected = {"prepare", "simulate", "datasets", "explore@mnist", "explore@mechanical", "compare", "report"}
+    expected = {"prepare", "simulate", "severity", "datasets", "explore@mnist", "explore@mechanical"}
+    expected |= {"transfer", "compare", "report"}
     expected |= {f"{stage}@{cell}" for stage in ("train", "evaluate") for cell in CELLS}
     expected |= {"experiment@channels", "outcome@channels"}
     assert _stages_run(first_run) == expected
@@ -158,7 +160,9 @@ def test_a_changed_recipe_runs_that_model_and_what_follows(clone, first_run):
     params["models"]["cnn2"]["recipe"]["learning_rate"] = 0.002
     (clone / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     cells = ("mnist-cnn2", "mechanical-cnn2")
-    expected = {"compare", "report"} | {f"{stage}@{cell}" for stage in ("train", "evaluate") for cell in cells}
+    expected = {"transfer", "compare", "report"} | {
+        f"{stage}@{cell}" for stage in ("train", "evaluate") for cell in cells
+    }
     assert _stages_run(_run(clone, "dvc", "repro")) == expected
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from shearbench.evaluation.probes.gradcam import attribute, last_convolution
+from shearbench.evaluation.probes.gradcam import attribute, last_feature_map
 from shearbench.models import build
 
 
@@ -33,7 +33,7 @@ def test_map_is_grad_cam_written_out(architecture: str) -> None:
     network = network_of(architecture, channels=2)
     inputs = torch.randn(3, 2, 28, 28, generator=torch.Generator().manual_seed(0))
     targets = torch.tensor([1, 4, 9])
-    found = last_convolution(network, inputs)
+    found = last_feature_map(network, inputs)
     assert found is not None
     kept: list[torch.Tensor] = []
     handle = found[1].register_forward_hook(lambda *call: kept.append(call[2]))
@@ -48,11 +48,23 @@ def test_map_is_grad_cam_written_out(architecture: str) -> None:
     np.testing.assert_allclose(maps, expected.detach().numpy(), atol=1e-5)
 
 
-def test_last_convolution_is_the_last_to_run_that_can_tell_places() -> None:
-    found = last_convolution(network_of("resnet18"), torch.zeros(1, 1, 28, 28))
+@pytest.mark.parametrize(("architecture", "name", "side"), [("cnn2", "relu2", 14), ("cnn3", "relu3", 7)])
+def test_last_feature_map_is_an_activation_that_can_tell_places(architecture: str, name: str, side: int) -> None:
+    found = last_feature_map(network_of(architecture), torch.rand(1, 1, 28, 28))
     assert found is not None
-    assert found[0] == "layer2.1.conv2"
-    assert found[2] == (4, 4)
+    assert (found[0], found[2]) == (name, (side, side))
+    assert isinstance(found[1], nn.ReLU)
+
+
+def test_of_a_residual_network_it_is_the_output_of_a_stage() -> None:
+    network = network_of("resnet18")
+    found = last_feature_map(network, torch.rand(1, 1, 28, 28))
+    assert found is not None
+    assert (found[0], found[2]) == ("layer2", (4, 4))  # layer3 has 2 x 2
+    kept: list[torch.Tensor] = []
+    found[1].register_forward_hook(lambda *call: kept.append(call[2]))
+    network(torch.rand(2, 1, 28, 28))
+    assert kept[0].min() == 0, "after shortcut and activation"
 
 
 def test_network_without_convolution_gets_saliency_and_a_reason() -> None:
@@ -60,7 +72,7 @@ def test_network_without_convolution_gets_saliency_and_a_reason() -> None:
     inputs = torch.rand(2, 1, 28, 28, generator=torch.Generator().manual_seed(0)).requires_grad_()
     found = attribute(network, inputs.detach(), torch.tensor([0, 1]))
     assert found.method == "saliency"
-    assert "no convolution" in found.skipped
+    assert "no feature map" in found.skipped
     (gradient,) = torch.autograd.grad(network(inputs)[torch.arange(2), torch.tensor([0, 1])].sum(), inputs)
     expected = gradient.abs()[:, 0]
     np.testing.assert_allclose(found.maps, expected / expected.amax(dim=(1, 2), keepdim=True), rtol=1e-5)

@@ -93,10 +93,10 @@ class Subject:
 
     def read(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
         """Return probabilities (n, 10) of inputs (n, channels, 28, 28) that are not normalised."""
-        return predict(self._reader, inputs, normaliser=self.normaliser, device=self.hardware.device)
+        return predict(self.reader, inputs, normaliser=self.normaliser, device=self.hardware.device)
 
     @cached_property
-    def _reader(self) -> nn.Module:
+    def reader(self) -> nn.Module:
         """A copy for predictions alone, which move it to the device: ``network`` stays where it is."""
         return copy.deepcopy(self.network)
 

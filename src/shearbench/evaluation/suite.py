@@ -80,6 +80,16 @@ class Suite:
         found = {cell.dataset: cell for cell in self.cells if cell.model == model}
         return [found[name] for name in self.datasets if name in found]
 
+    def gathered(self, file: str) -> pd.DataFrame:
+        """Read a CSV file of every evaluation into one table, ``dataset`` and ``model`` before its columns."""
+        tables = []
+        for cell in self.cells:
+            rows = cell.table(file)
+            rows.insert(0, "dataset", cell.dataset)
+            rows.insert(1, "model", cell.model)
+            tables.append(rows)
+        return pd.concat(tables, ignore_index=True)
+
     def data(self, name: str, split: Split) -> Dataset:
         """Read one split of a dataset."""
         return datasets.load(self.build / "datasets" / name, split)

@@ -2,11 +2,11 @@
 
 from matplotlib.figure import Figure
 
-from shearbench.evaluation.analyses.attribution_figure import Looks, attribution_figure
+from shearbench.evaluation.attribution_figure import Looks, attribution_figure
 from shearbench.evaluation.evaluation import Evaluation
 from shearbench.evaluation.files import Files, arrays, picture
 
-_SHOWN_FOLDS = 2
+_SHOWN_FOLDS = 5
 
 
 def attribution(evaluation: Evaluation) -> Files:

@@ -5,12 +5,10 @@ from typing import Any
 
 import pandas as pd
 
-from shearbench.evaluation.corruptions import SEVERITIES, corruptions_of
+from shearbench.evaluation.corruptions import CLEAN, SEVERITIES, corruptions_of
 from shearbench.evaluation.estimates import accuracy_of
 from shearbench.evaluation.evaluation import Evaluation
 from shearbench.evaluation.files import Files, table
-
-CLEAN = "none"
 
 
 def corruption(evaluation: Evaluation) -> Files:

@@ -15,15 +15,14 @@ from matplotlib.lines import Line2D
 
 from shearbench.evaluation.canvas import BLUE, GREY, ORANGE, colours, figure, plain, readable_log
 from shearbench.evaluation.files import Files, picture, table
-from shearbench.evaluation.suite import EvaluatedCell, Suite
+from shearbench.evaluation.suite import Suite
 
 _STYLES = {"train": "--", "validation": "-"}
 
 
 def dynamics(suite: Suite) -> Files:
     """Return the learning curves of all cells, the table of their dynamics and their accuracy by mode."""
-    curves = pd.concat([_named(cell, cell.table("learning_curves.csv")) for cell in suite.cells], ignore_index=True)
-    networks = pd.concat([_named(cell, cell.table("training_dynamics.csv")) for cell in suite.cells], ignore_index=True)
+    curves, networks = suite.gathered("learning_curves.csv"), suite.gathered("training_dynamics.csv")
     return {
         "learning_curves.csv": table(curves),
         "training_dynamics.csv": table(summary(networks)),
@@ -112,9 +111,3 @@ def mode_figure(networks: pd.DataFrame) -> Figure:
     ]
     made.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False, fontsize=9)
     return made
-
-
-def _named(cell: EvaluatedCell, rows: pd.DataFrame) -> pd.DataFrame:
-    rows.insert(0, "dataset", cell.dataset)
-    rows.insert(1, "model", cell.model)
-    return rows

@@ -17,6 +17,8 @@ from shearbench.evaluation.corruptions.kind import Corruption
 from shearbench.mechanics import displacements_of
 
 SEVERITIES = 5
+CLEAN = "none"
+"""What tables call inputs as they are, at severity 0."""
 
 
 def corruptions_of(entry: Mapping[str, Any]) -> dict[str, Corruption]:

@@ -1,8 +1,9 @@
-"""Where a network looks: Grad-CAM by captum on the last convolution that can tell places, or saliency without one.
+"""Where a network looks: Grad-CAM by captum on the last feature map that can tell places, or saliency without one.
 
-Grad-CAM: Selvaraju et al., ICCV 2017. A map is float32 (28, 28), scaled to a maximum of 1; all zero means that no
-part of the layer spoke *for* the class. The network must be in evaluation mode, on the CPU, and this must not run
-inside ``torch.inference_mode``, where there are no gradients.
+Grad-CAM: Selvaraju et al., ICCV 2017, whose feature maps are those after the activation: before batch normalisation or
+beside a shortcut a channel could be shifted at will without any change in what the network says. A map is float32
+(28, 28), scaled to a maximum of 1; all zero means that no part of the layer spoke *for* the class. The network must be
+in evaluation mode, on the CPU, and this must not run inside ``torch.inference_mode``, where there are no gradients.
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from shearbench.evaluation.layers import listen
 from shearbench.evaluation.subject import Answer, Subject
 
+_POOLINGS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveMaxPool2d, nn.AdaptiveAvgPool2d)
 LEAST_SIDE = 4
 """Pixels: a map of 2 x 2 can name a quarter of the picture and no stroke, whatever the network looks at."""
 
@@ -55,12 +57,10 @@ def attribute(network: nn.Module, inputs: Tensor, targets: Tensor) -> Attributio
     """Explain the score of class ``targets`` (n,) for normalised ``inputs`` float32 (n, channels, 28, 28)."""
     assert not network.training, "batch normalisation in training mode would mix the samples of the batch"
     size = (int(inputs.shape[-2]), int(inputs.shape[-1]))
-    found = last_convolution(network, inputs[:1])
+    found = last_feature_map(network, inputs[:1])
     if found is None:
         maps = Saliency(network).attribute(inputs.clone().requires_grad_(), target=targets).amax(dim=1)
-        reason = (
-            f"no convolution whose map is at least {LEAST_SIDE} x {LEAST_SIDE}; saliency |d score / d input| instead"
-        )
+        reason = f"no feature map of at least {LEAST_SIDE} x {LEAST_SIDE}; saliency |d score / d input| instead"
         return Attribution("saliency", "input", size, reason, _scaled(maps))
     name, module, resolution = found
     maps = LayerGradCam(network, module).attribute(inputs, target=targets, relu_attributions=True)
@@ -68,9 +68,19 @@ def attribute(network: nn.Module, inputs: Tensor, targets: Tensor) -> Attributio
     return Attribution("grad-cam", name, resolution, "", _scaled(maps))
 
 
-def last_convolution(network: nn.Module, example: Tensor) -> tuple[str, nn.Module, tuple[int, int]] | None:
-    """Return name, module and map size of the last ``Conv2d`` to run whose map has sides of 4 or more, or None."""
-    found = [each for each in listen(network, example, nn.Conv2d) if min(each.left.shape[-2:]) >= LEAST_SIDE]
+def last_feature_map(network: nn.Module, example: Tensor) -> tuple[str, nn.Module, tuple[int, int]] | None:
+    """Return name, module and map size of the last module to put out a map with sides of 4 or more, or None.
+
+    It stands behind a convolution and is no pooling: the activation of the last convolution at that resolution, or the
+    block that they stand in.
+    """
+    heard = listen(network, example, nn.Module)
+    first = next((place for place, each in enumerate(heard) if isinstance(each.module, nn.Conv2d)), len(heard))
+    found = [
+        each
+        for each in heard[first:]
+        if each.left.ndim == 4 and min(each.left.shape[-2:]) >= LEAST_SIDE and not isinstance(each.module, _POOLINGS)
+    ]
     if not found:
         return None
     height, width = found[-1].left.shape[-2:]

@@ -73,9 +73,14 @@ def _maps(row: list[Axes], inputs: NDArray[np.float32], labels: NDArray[np.int64
     """Draw the size of each input in grey, its map in orange above, and the class it was taken for where wrong."""
     size = np.sqrt((inputs**2).sum(axis=1))
     for axes, value, weight, label, predicted in zip(row, size, look.maps, labels, look.predicted, strict=True):
-        axes.imshow(value, cmap="gray_r", vmin=0, vmax=float(size.max()))
-        axes.imshow(np.dstack([np.full((*weight.shape, 3), to_rgb(ORANGE)), _OPACITY * weight]))
+        overlay(axes, value, weight, float(size.max()))
         note = "no map" if not weight.any() else ""
         if predicted != label:
             note = f"read as {predicted} {note}"
         axes.set_xlabel(note, fontsize=8)
+
+
+def overlay(axes: Axes, size: NDArray[np.float32], weight: NDArray[np.float32], largest: float) -> None:
+    """Draw the size of an input in grey, white 0 and black ``largest``, and its map (0 to 1) in orange above."""
+    axes.imshow(size, cmap="gray_r", vmin=0, vmax=largest)
+    axes.imshow(np.dstack([np.full((*weight.shape, 3), to_rgb(ORANGE)), _OPACITY * weight]))

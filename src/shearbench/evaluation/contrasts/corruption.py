@@ -1,0 +1,169 @@
+"""Corruptions: accuracy of every network at each severity, what they look like, and the mean corruption error.
+
+Source of the error: Hendrycks and Dietterich, ICLR 2019. The corruption error of a network is its error summed over the
+severities of a corruption, relative to that of a baseline network on the same digits; its mean over the corruptions is
+the mean corruption error (mCE). Theirs is relative to AlexNet, ours to the model ``mlp`` of the same dataset: 100 % is
+as fragile as that one.
+"""
+
+from collections.abc import Sequence
+from math import sqrt
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+from scipy import stats
+
+from shearbench.data.dataset import CLASSES
+from shearbench.data.normalise import homogeneous_field
+from shearbench.evaluation.canvas import GREY, bare, colours, figure, plain
+from shearbench.evaluation.corruptions import CLEAN, SEVERITIES, corrupt, corruptions_of
+from shearbench.evaluation.files import Files, Writer, picture, table
+from shearbench.evaluation.suite import Suite
+from shearbench.seeds import generator_for
+
+BASELINE = "mlp"
+Errors = NDArray[np.float64]
+"""Share of digits read wrongly, (networks, corruptions): the sum over the severities."""
+
+
+def corruption(suite: Suite) -> Files:
+    """Return ``corruptions.csv``, that of every cell; ``corruption_error.csv``; and two pictures of each dataset."""
+    rows, errors = suite.gathered("corruptions.csv"), suite.gathered("corruption_errors.csv")
+    files: dict[str, Writer] = {
+        "corruptions.csv": table(rows),
+        "corruption_error.csv": table(corruption_error(errors)),
+    }
+    for dataset in suite.datasets:
+        of_dataset = rows[rows["dataset"] == dataset]
+        files[f"figures/corruption_{dataset}.png"] = picture(severity_figure(suite, dataset, of_dataset))
+        files[f"figures/corruption_samples_{dataset}.png"] = picture(samples_figure(suite, dataset))
+    return files
+
+
+def corruption_error(errors: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a cell and corruption, and one of the mean over all corruptions, ``all``.
+
+    Columns: ``dataset, model, corruption, networks, digits, clean_error, error`` (mean over the severities),
+    ``baseline, relative, low, high``: the corruption error or its mean, as a fraction, with the 95 % interval of the
+    jackknife over the networks. Without the baseline on a dataset these are empty.
+    """
+    rows = []
+    for dataset, of_dataset in errors.groupby("dataset", sort=False):
+        sums = {model: _sums(part) for model, part in of_dataset.groupby("model", sort=False)}
+        for model, part in of_dataset.groupby("model", sort=False):
+            clean = part[part["corruption"] == CLEAN]
+            facts = {
+                "dataset": dataset,
+                "model": model,
+                "networks": len(clean),
+                "digits": int(clean["n"].sum()),
+                "clean_error": float(clean["errors"].sum() / clean["n"].sum()),
+            }
+            names, values = sums[model]
+            base = sums[BASELINE][1] if BASELINE in sums else None
+            for place, name in enumerate([*names, "all"]):
+                chosen = list(range(len(names))) if name == "all" else [place]
+                error = float(values[:, chosen].mean() / SEVERITIES)
+                relative = relative_error(values, base, chosen) if base is not None else (np.nan,) * 3
+                numbers = dict(zip(("relative", "low", "high"), relative, strict=True))
+                rows.append({**facts, "corruption": name, "error": error, "baseline": BASELINE, **numbers})
+    return pd.DataFrame(rows)
+
+
+def relative_error(errors: Errors, baseline: Errors, chosen: Sequence[int]) -> tuple[float, float, float]:
+    """Return the mean over the ``chosen`` corruptions of error / error of the baseline, and its interval.
+
+    Errors are summed over the networks first: the ratio of sums has less bias than the mean of ratios. The interval is
+    Student's t about it with the standard error of the jackknife, which leaves out one fold of both at a time (Efron
+    and Stein, 1981); a baseline without any error has no ratio (NaN).
+    """
+
+    def ratio(kept: list[int]) -> float:
+        below = baseline[kept][:, chosen].sum(axis=0)
+        return float((errors[kept][:, chosen].sum(axis=0) / below).mean()) if below.all() else np.nan
+
+    folds = list(range(len(errors)))
+    estimate = ratio(folds)
+    left = np.array([ratio([other for other in folds if other != fold]) for fold in folds])
+    error = sqrt((len(folds) - 1) / len(folds) * float(((left - left.mean()) ** 2).sum()))
+    reach = float(stats.t.isf(0.025, len(folds) - 1)) * error
+    return estimate, estimate - reach, estimate + reach
+
+
+def _sums(rows: pd.DataFrame) -> tuple[list[str], Errors]:
+    """Return the corruptions and, for each network and corruption, its error summed over the severities."""
+    corrupted = rows[rows["corruption"] != CLEAN].assign(share=lambda part: part["errors"] / part["n"])
+    names = list(corrupted["corruption"].unique())
+    return names, corrupted.pivot_table("share", "fold", "corruption", aggfunc="sum")[names].to_numpy()
+
+
+def severity_figure(suite: Suite, dataset: str, rows: pd.DataFrame) -> Figure:
+    """Draw a panel a corruption: accuracy of every model against the severity, with Wilson's interval."""
+    colour, names = colours(suite.models), [name for name in rows["corruption"].unique() if name != CLEAN]
+    clean = rows[rows["corruption"] == CLEAN]
+    across, down = 3, -(-len(names) // 3)
+    made = figure(3.3 * across + 1.3, 2.7 * down + 0.8)
+    grid = made.subplots(down, across, squeeze=False, sharey=True)
+    for axes, name in zip(grid.flat, names, strict=False):
+        of_name = rows[rows["corruption"] == name]
+        for model in of_name["model"].unique():
+            line = pd.concat([clean[clean["model"] == model], of_name[of_name["model"] == model]])
+            _line(axes, line, colour[model])
+        plain(axes)
+        axes.axhline(100 / CLASSES, color=GREY, ls=":", lw=1)
+        axes.set_ylim(0, 102)
+        values = of_name.drop_duplicates("severity")["value"]
+        axes.set_xticks(range(SEVERITIES + 1), ["none", *(f"{value:g}" for value in values)])
+        axes.set_xlabel(str(of_name["measure"].iloc[0]))
+        axes.set_title(name, fontsize=10)
+    for axes in grid.flat[len(names) :]:
+        axes.set_visible(False)
+    for axes in grid[:, 0]:
+        axes.set_ylabel("accuracy (%)")
+    present = [model for model in suite.models if model in set(rows["model"])]
+    handles = [Line2D([], [], color=colour[model], marker="o", ms=4, label=model) for model in present]
+    handles.append(Line2D([], [], color=GREY, ls=":", label="guessing"))
+    made.legend(handles=handles, loc="outside right upper", frameon=False)
+    readings, digits = rows["readings"].max(), rows["n"].min()
+    title = f"{dataset}: mean over {readings} networks and Wilson's 95 % interval for {digits} digits"
+    made.suptitle(title, fontsize=11)
+    return made
+
+
+def _line(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
+    x, mean = rows["severity"], 100 * rows["accuracy_mean"]
+    axes.plot(x, mean, color=colour, marker="o", ms=3.5, lw=1.4)
+    axes.fill_between(x, 100 * rows["accuracy_low"], 100 * rows["accuracy_high"], color=colour, alpha=0.15, lw=0)
+
+
+def samples_figure(suite: Suite, dataset: str) -> Figure:
+    """Draw one digit under every corruption at every severity; of a field u_x less that of the empty block."""
+    entry, data = suite.entry(dataset), suite.data(dataset, "test")
+    kinds, row = corruptions_of(entry), int(np.argmin(np.where(data.labels == 7, data.ids, data.ids.max() + 1)))
+    is_field = "load" in entry
+    blank = homogeneous_field(entry["load"], entry["step"])[0] if is_field else np.zeros(data.inputs.shape[2:])
+    made = figure(1.1 * (SEVERITIES + 1) + 2.0, 1.16 * len(kinds) + 1.1)
+    grid = made.subplots(len(kinds), SEVERITIES + 1, squeeze=False)
+    sample = data.inputs[[row]]
+    largest = 3 * float(np.abs(sample[0, 0] - blank).max()) if is_field else 255.0
+    colouring = (
+        {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest}
+        if is_field
+        else {"cmap": "gray_r", "vmin": 0, "vmax": 255}
+    )
+    for panels, (name, kind) in zip(grid, kinds.items(), strict=True):
+        for severity, axes in enumerate(panels):
+            bare(axes)
+            generator = generator_for("samples", "corruption", name)
+            shown = corrupt(sample, kind, severity, entry, generator) if severity else sample
+            image = axes.imshow(shown[0, 0] - blank, **colouring)
+            axes.set_title(f"{kind.values[severity - 1]:g}" if severity else "as it is", fontsize=8, pad=2)
+        panels[0].set_ylabel(f"{name}\n{kind.measure}", fontsize=7, rotation=0, ha="right", va="center")
+    if is_field:
+        made.colorbar(image, ax=list(grid.flat), label="$u_x$ less that of the empty block (pixels)", fraction=0.03)
+    made.suptitle(f"{dataset}: test digit {data.ids[row]} as it is, and at severities 1 to 5", fontsize=10)
+    return made

@@ -1,0 +1,128 @@
+"""Where the networks look, side by side: the maps of the same digits, and the measures of the maps with intervals."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from shearbench.evaluation.attribution_figure import overlay
+from shearbench.evaluation.canvas import GREY, bare, colours, figure, plain
+from shearbench.evaluation.files import Files, picture, table
+from shearbench.evaluation.suite import EvaluatedCell, Suite
+
+MEASURES = {
+    "deletion": "deletion: mean probability\nof the true class (less is better)",
+    "insertion": "insertion: mean probability\nof the true class (more is better)",
+    "entropy": "entropy of the map\n(0 one pixel, 1 everywhere)",
+    "stroke": "share of the map\non the stroke",
+    "agreement": "correlation of the maps\nof two folds",
+}
+
+
+def explanation(suite: Suite) -> Files:
+    """Return ``explanation.csv`` and ``explanation_curves.csv`` of all cells, and three pictures."""
+    measures, curves = suite.gathered("explanation.csv"), suite.gathered("explanation_curves.csv")
+    return {
+        "explanation.csv": table(measures),
+        "explanation_curves.csv": table(curves),
+        "figures/explanation.png": picture(measures_figure(suite, measures)),
+        "figures/explanation_curves.png": picture(curves_figure(suite, curves)),
+        "figures/attribution.png": picture(maps_figure(suite)),
+    }
+
+
+def measures_figure(suite: Suite, rows: pd.DataFrame) -> Figure:
+    """Draw a panel a measure, a line a cell: mean and interval over digits, and what chance gives."""
+    cells = [cell for model in suite.models for cell in suite.of_model(model)]
+    colour = colours(suite.datasets)
+    made = figure(2.5 * len(MEASURES) + 1.6, 0.36 * len(cells) + 1.9)
+    panels = made.subplots(1, len(MEASURES), sharey=True)
+    for axes, (measure, label) in zip(panels, MEASURES.items(), strict=True):
+        of_measure = rows[rows["measure"] == measure]
+        found = {(row["dataset"], row["model"]): row for row in of_measure.to_dict("records")}
+        for place, cell in enumerate(cells):
+            one, shade = found[cell.dataset, cell.model], colour[cell.dataset]
+            axes.plot([one["low"], one["high"]], [place, place], color=shade, lw=2)
+            axes.plot(one["mean"], place, "o", color=shade, ms=6)
+            axes.plot(one["chance"], place, "|", color=GREY, ms=11, mew=2)
+        plain(axes)
+        axes.set_xlabel(label, fontsize=8)
+        axes.set_xlim(min(0, float(of_measure[["low", "chance"]].min().min())) - 0.03, 1.03)
+    panels[0].set_yticks(range(len(cells)), [f"{cell.model} on {cell.dataset}{_kind(cell)}" for cell in cells])
+    panels[0].set_ylim(len(cells) - 0.5, -0.5)
+    handles = [Line2D([], [], color=colour[name], marker="o", lw=2, label=name) for name in suite.datasets]
+    handles.append(Line2D([], [], ls="", marker="|", ms=11, mew=2, color=GREY, label="chance"))
+    made.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+    made.suptitle(
+        f"Maps for the true class of {rows['n'].max()} test digits: mean over digits of the mean over networks, 95 % t "
+        "interval over digits.\nChance: maps of noise of the same resolution; for agreement, maps of digits of "
+        "different classes.",
+        fontsize=10,
+    )
+    return made
+
+
+def curves_figure(suite: Suite, rows: pd.DataFrame) -> Figure:
+    """Draw deletion above insertion, a column a dataset, a colour a model; dashed with a map of noise."""
+    colour = colours(suite.models)
+    made = figure(3.7 * len(suite.datasets) + 1.6, 6.2)
+    grid = made.subplots(2, len(suite.datasets), squeeze=False, sharex=True, sharey=True)
+    for column, dataset in enumerate(suite.datasets):
+        grid[0, column].set_title(dataset, fontsize=11)
+        for axes, curve in zip(grid[:, column], ("deletion", "insertion"), strict=True):
+            plain(axes)
+            for cell in (cell for cell in suite.cells if cell.dataset == dataset):
+                of_cell = rows[(rows["dataset"] == dataset) & (rows["model"] == cell.model)]
+                _curve(axes, of_cell[of_cell["curve"] == curve], colour[cell.model], "-")
+                _curve(axes, of_cell[of_cell["curve"] == f"random_{curve}"], colour[cell.model], "--")
+        grid[1, column].set_xlabel("pixels replaced (%)")
+    for axes, verb in zip(grid[:, 0], ("deleted", "inserted"), strict=True):
+        axes.set_ylabel(f"probability of the true class,\npixels {verb}")
+        axes.set_ylim(0, 1.02)
+    handles = [Line2D([], [], color=colour[model], label=model) for model in suite.models]
+    handles.append(Line2D([], [], color=GREY, ls="--", label="by a map of noise"))
+    made.legend(handles=handles, loc="outside right upper", frameon=False)
+    made.suptitle(
+        f"Pixels of most weight first: mean over {rows['n'].max()} digits and 95 % t interval over digits", fontsize=11
+    )
+    return made
+
+
+def _curve(axes: Axes, rows: pd.DataFrame, colour: str, style: str) -> None:
+    share = 100 * rows["share"]
+    axes.plot(share, rows["mean"], style, color=colour, lw=1.6 if style == "-" else 1.0)
+    if style == "-":
+        axes.fill_between(share, rows["low"].clip(lower=0), rows["high"].clip(upper=1), color=colour, alpha=0.15, lw=0)
+
+
+def maps_figure(suite: Suite) -> Figure:
+    """Draw a row a cell and a column a class: the map of fold 0's network over what it sees."""
+    cells = [cell for model in suite.models for cell in suite.of_model(model)]
+    labels = cells[0].arrays("gradcam.npz")["labels"]
+    made = figure(1.12 * len(labels) + 1.9, 1.14 * len(cells) + 1.1)
+    grid = made.subplots(len(cells), len(labels), squeeze=False)
+    for panels, cell in zip(grid, cells, strict=True):
+        arrays = cell.arrays("gradcam.npz")
+        size = np.sqrt((arrays["seen"][0] ** 2).sum(axis=1))
+        read = cell.arrays("test_predictions.npz")
+        chosen = [int(np.flatnonzero(read["ids"] == number)[0]) for number in arrays["ids"]]
+        predicted = read["probabilities"][0, chosen].argmax(axis=1)
+        for axes, one, weight, label, said in zip(panels, size, arrays["maps"][0], labels, predicted, strict=True):
+            bare(axes)
+            overlay(axes, one, weight, float(size.max()))
+            axes.set_title("" if said == label else f"read as {said}", fontsize=7, pad=2)
+        panels[0].set_ylabel(f"{cell.model}{_kind(cell)}\non {cell.dataset}", fontsize=8)
+    for axes, label in zip(grid[-1], labels, strict=True):
+        axes.set_xlabel(str(label), fontsize=10)
+    made.suptitle("Evidence for the true class, fold 0: the same test digit of each class everywhere", fontsize=11)
+    made.supxlabel(
+        "Orange: the map, from 0 to its own maximum, over the size of the normalised input in grey. Grad-CAM of the\n"
+        "last feature map of at least 4 x 4; saliency where there is no convolution.",
+        fontsize=8,
+    )
+    return made
+
+
+def _kind(cell: EvaluatedCell) -> str:
+    return " (saliency)" if cell.record["probes"]["gradcam"]["method"] == "saliency" else ""

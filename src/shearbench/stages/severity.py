@@ -1,0 +1,42 @@
+"""Stage ``severity``: build/digits/test.npz -> build/severity/<load>.npz, test digits at every step of each load.
+
+They are the digits that the networks share out among themselves (``evaluate.digits``), for every load of a dataset.
+Without such a dataset the folder holds its card alone.
+"""
+
+from pathlib import Path
+
+from shearbench.data.config import FieldDataset
+from shearbench.data.dataset import read_digits
+from shearbench.data.mechanical import simulate_dataset
+from shearbench.evaluation.choice import interleaved
+from shearbench.mechanics import displacements_of
+from shearbench.params import Params
+from shearbench.records import write_json, write_npz
+from shearbench.seeds import generator_for
+
+
+def main(params: Params, root: Path) -> None:
+    """Shear the test digits that severity is measured on.
+
+    Raises:
+        InputError: if the digits are missing or damaged.
+        TasksFailed: if a digit finds no equilibrium.
+    """
+    build = root / "build"
+    digits = read_digits(build / "digits", "test")
+    order = interleaved(digits.ids, digits.labels, generator_for(params.seed, "evaluate", "digits"))
+    rows = order[: params.evaluate.digits * params.cv.networks]
+    loads = sorted({entry.load for entry in params.datasets.values() if isinstance(entry, FieldDataset)})
+    cards = {}
+    for load in loads:
+        fields = simulate_dataset(
+            digits.images[rows],
+            load=load,
+            steps=range(1, len(displacements_of(load))),
+            shard_folder=build / "shards",
+            workers=params.execution.workers,
+        )
+        write_npz(build / "severity" / f"{load}.npz", {"ids": digits.ids[rows], **fields.arrays()})
+        cards[load] = fields.card()
+    write_json(build / "severity" / "card.json", cards)
