@@ -135,8 +135,8 @@ def ask(root: Path) -> None:
         "diagnose": True,
         "datasets": {f"mechanical_{kind}": {**FIELDS, "normalise": kind} for kind in ("divide255", "detrend")},
         "models": {
-            "plain": {**network, "architecture": "mlp"},
             "deep": {**network, "architecture": "resnet18"},
+            "plain": {**network, "architecture": "mlp"},
         },
     }
     whole = document() | {"experiments": {"normalisation": question}}

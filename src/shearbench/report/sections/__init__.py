@@ -9,12 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from shearbench.report.blocks import Section
-from shearbench.report.sections import attribution, classes, confusion, curves, datasets, differences, power, spread
+from shearbench.report.sections import (
+    attribution,
+    claim,
+    classes,
+    confusion,
+    curves,
+    datasets,
+    differences,
+    power,
+    spread,
+)
 
 Rows = Sequence[Mapping[str, Any]]
 Read = Callable[[Path, Rows], Section]
 
 SECTIONS: tuple[Read, ...] = (
+    claim.read,
     differences.read,
     spread.read,
     power.read,

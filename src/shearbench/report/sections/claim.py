@@ -1,0 +1,162 @@
+"""The claim, tested: what the study concluded, the experiment it did not do, and each published number with ours."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from shearbench.records import read_json
+from shearbench.report.blocks import Block, Cell, Column, Data, Heading, Picture, Pictures, Prose, Section, Table
+from shearbench.report.claim import Outcome, read_outcome, said, sentences, setting
+from shearbench.report.findings import p_value, percent, points
+from shearbench.report.published import lines
+
+_CLAIM = """The first study trains a CNN and ResNet-18 on MNIST and on Mechanical MNIST, reports 98.17 ± 0.21 % for
+the CNN and 83.46 ± 0.34 % for ResNet-18 on the latter, with “p < 0.01, t-test” from five folds, and concludes that
+depth is fragile under mechanical distortion. It says that inputs are rescaled by 1/255, displacement fields too, and
+“normalized to a stable range” elsewhere. The experiment below changes the scaling alone, and reads the same weights
+with three sorts of statistics in batch normalisation: the running averages of training, those of the batch, and running
+averages measured anew on training digits (recalibrated)."""
+_SIZES = (("build/outcomes", "At the size of this run"), ("reports/full", "At full size"))
+_OTHERS = {"cures": "Cures", "channels": "Input channels", "regularisation": "Dropout and L2 regularisation"}
+_PICTURES = {
+    "accuracies": "Accuracy of each network on each scaling, in each way that it was read",
+    "lags": "How far the running averages of each layer are behind, epoch by epoch",
+    "gradients": "Norm of the gradient at each step",
+}
+_WAYS = (
+    ("train", "during_training", "training digits, training mode"),
+    ("train", "as_trained", "training digits, evaluation mode"),
+    ("test", "as_trained", "test"),
+    ("test", "batch_statistics", "test, batch statistics"),
+    ("test", "recalibrated", "test, recalibrated"),
+)
+
+
+def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
+    """Return the section."""
+    blocks: list[Block] = [Prose(_CLAIM)]
+    for folder, heading in _SIZES:
+        normalisation = read_outcome(root / folder / "normalisation")
+        if normalisation:
+            blocks += [Heading(heading), *_tested(normalisation)]
+        for name, title in _OTHERS.items():
+            other = read_outcome(root / folder / name)
+            blocks += [Heading(f"{title} ({heading.lower()})"), *_asked(other)] if other else []
+    missing = [
+        f"the experiment {name} (`dvc repro outcome@{name}`)"
+        for name in ("normalisation", *_OTHERS)
+        if not read_outcome(root / "build" / "outcomes" / name)
+    ]
+    blocks += _published(root, rows)
+    return Section("claim", "The claim, tested", blocks, missing)
+
+
+def _tested(outcome: Outcome) -> list[Block]:
+    """Return what the experiment on scalings says of the claim."""
+    first = outcome.record["plan"]["question"]
+    return [
+        Prose(f"{first} {setting(outcome)}"),
+        *(Prose(text) for text in sentences(outcome)),
+        *_figures(outcome),
+        _accuracies(outcome),
+        _verdicts(outcome),
+    ]
+
+
+def _asked(outcome: Outcome) -> list[Block]:
+    """Return what another experiment says: its question, and each verdict in words."""
+    verdicts = [said(pair) for family in ("networks", "datasets") for pair in outcome.of_family(family)]
+    return [
+        Prose(f"{outcome.record['plan']['question']} {setting(outcome)} {' '.join(verdicts)}"),
+        *_figures(outcome),
+        _accuracies(outcome),
+    ]
+
+
+def _figures(outcome: Outcome) -> list[Block]:
+    names = [name for name in _PICTURES if (outcome.folder / "figures" / f"{name}.png").is_file()]
+    shown = [
+        Picture.of(
+            outcome.folder / "figures" / f"{name}.png",
+            _PICTURES[name],
+            f"{_PICTURES[name]}.",
+            data=[outcome.folder / f"{name}.csv"],
+        )
+        for name in names
+    ]
+    return [Pictures(shown, wide=True)]
+
+
+def _accuracies(outcome: Outcome) -> Table:
+    """Return the table of accuracies: mean ± standard deviation over the folds, and the interval to point at."""
+    measured = [way for way in _WAYS if any((row["split"], row["way"]) == way[:2] for row in outcome.accuracies)]
+    columns = [Column("dataset"), Column("network"), *(Column(title, True) for _, _, title in measured)]
+    body: list[list[Cell | str]] = [
+        [dataset, model, *(_accuracy(outcome.accuracy(dataset, model, split, way)) for split, way, _ in measured)]
+        for dataset in outcome.datasets
+        for model in outcome.networks
+    ]
+    caption = (
+        f"Accuracy in %: mean ± standard deviation over the networks of {outcome.record['folds']} folds. "
+        "Training mode is the running mean of the last epoch."
+    )
+    return Table(columns, body, caption, [Data.of(outcome.folder / "accuracies.csv")])
+
+
+def _accuracy(row: Mapping[str, Any] | None) -> Cell:
+    if row is None:
+        return Cell("")
+    help_text = f"95 % interval {percent(row['low'])} to {percent(row['high'])}; {row['n']:,} digits"
+    return Cell(f"{percent(row['mean'])} ± {percent(row['sd'])}", row["mean"], help=help_text)
+
+
+def _verdicts(outcome: Outcome) -> Table:
+    columns = [
+        *(Column(title) for title in ("family", "within", "a", "b")),
+        *(Column(title, True) for title in ("a − b", "interval", "p (Holm)")),
+        Column("a is"),
+    ]
+    body: list[list[Cell | str]] = [
+        [
+            *(pair[key] for key in ("family", "within", "a", "b")),
+            Cell(points(pair["difference"]), pair["difference"]),
+            Cell(f"{points(pair['low'])} to {points(pair['high'])}", pair["low"]),
+            Cell(p_value(pair["p_holm"]), pair["p_holm"]),
+            Cell(pair["verdict"], strong=True, help=pair["rule"]),
+        ]
+        for pair in outcome.pairs
+    ]
+    caption = (
+        "Differences in out-of-fold accuracy, in points, with the interval of the corrected resampled t over "
+        f"{outcome.record['folds']} folds; it counts the overlap of as many folds, which is too wide rather than too "
+        "narrow where they are some of more. Holm over each family."
+    )
+    return Table(columns, body, caption, [Data.of(outcome.folder / "pairs.csv")])
+
+
+def _published(root: Path, rows: Sequence[Mapping[str, Any]]) -> list[Block]:
+    """Return the table of published numbers, with those of the full-size run where it is there."""
+    columns = [
+        *(Column(title) for title in ("what", "published")),
+        Column("ours"),
+        Column("95 % interval", help="of the mean over the networks of the folds, by the corrected resampled t"),
+        *(Column(title) for title in ("verdict", "why")),
+    ]
+    full = root / "reports" / "full"
+    sources = [(root / "reports", root / "build" / "outcomes", "this run", rows)]
+    if (full / "comparison.json").is_file():
+        sources.append((full, full, "the full-size run", read_json(full / "comparison.json")))
+    blocks: list[Block] = [Heading("Published against ours")]
+    for folder, outcomes, name, compared in sources:
+        pairs = read_json(folder / "pairs.json")["rows"] if (folder / "pairs.json").is_file() else []
+        made = lines(compared, pairs, read_outcome(outcomes / "regularisation"))
+        body: list[list[Cell | str]] = [
+            [each.what, each.published, each.ours, each.interval, Cell(each.agrees, strong=True), each.remark]
+            for each in made
+        ]
+        caption = (
+            f"Ours of {name}: mean ± standard deviation over its networks. The study does not say what its ± is; it is "
+            "taken for the standard deviation over its five folds."
+        )
+        blocks.append(Table(columns, body, caption))
+    return blocks

@@ -1,0 +1,90 @@
+"""Published numbers beside ours: compared only where they can be, by intervals worked out by hand."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scipy import stats
+
+from shearbench.report.claim import Outcome
+from shearbench.report.published import Line, lines
+
+
+def _row(dataset: str, model: str, accuracy: float, sd: float, n_train: int = 60_000) -> dict[str, Any]:
+    return {
+        **{"dataset": dataset, "model": model, "folds": 5, "repeats": 1, "n_train": n_train, "n_test": 10_000},
+        **{"test_accuracy_mean": accuracy, "test_accuracy_sd": sd, "parameters": 421_642, "accuracy_drop": 0.01},
+    }
+
+
+def _line(what: str, rows: list[dict[str, Any]], **given: Any) -> Line:
+    made = lines(rows, given.get("pairs", []), given.get("regularisation"))
+    (line,) = [line for line in made if line.what == what]
+    return line
+
+
+CNN = "CNN on MNIST, accuracy (cnn3 here)"
+
+
+def test_an_interval_worked_out_by_hand() -> None:
+    line = _line(CNN, [_row("mnist", "cnn3", 0.99, 0.001)])
+    reach = stats.t.ppf(0.975, 4) * 0.1 * (1 / 5 + 1 / 4) ** 0.5
+    assert line.interval == f"{99 - reach:.2f} to {99 + reach:.2f} %"
+    assert (line.published, line.ours) == ("99.18 ± 0.12 %", "99.00 ± 0.10 %")
+
+
+@pytest.mark.parametrize(("accuracy", "agrees"), [(0.9918, "agree"), (0.990, "agree"), (0.984, "differ")])
+def test_intervals_that_meet_agree(accuracy: float, agrees: str) -> None:
+    assert _line(CNN, [_row("mnist", "cnn3", accuracy, 0.001)]).agrees == agrees
+
+
+def test_fewer_digits_cannot_be_compared() -> None:
+    line = _line(CNN, [_row("mnist", "cnn3", 0.9918, 0.001, n_train=4000)])
+    assert line.agrees == "cannot be compared"
+    assert "4,000 digits, not of 60,000" in line.remark
+
+
+def test_a_number_without_a_spread_cannot_be_compared() -> None:
+    line = _line("MLP on MNIST, accuracy (mlp here)", [_row("mnist", "mlp", 0.98, 0.001)])
+    assert (line.agrees, line.remark) == ("cannot be compared", "published without a spread")
+
+
+def test_what_has_not_run_is_said() -> None:
+    made = lines([], [], None)
+    assert {line.agrees for line in made} == {"cannot be compared"}
+    assert all("has not run" in line.remark for line in made)
+
+
+@pytest.mark.parametrize(("parameters", "agrees"), [(421_642, "differ"), (500_001, "agree"), (930_000, "differ")])
+def test_parameters_agree_to_the_digit_that_is_published(parameters: int, agrees: str) -> None:
+    row = {**_row("mnist", "cnn2", 0.99, 0.001), "parameters": parameters}
+    line = _line("CNN, parameters (cnn2 here)", [row])
+    assert (line.ours, line.agrees) == (f"{parameters / 1e6:.2f} million", agrees)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "train", "agrees"),
+    [
+        (0.001, 0.006, 48_000, "agree"),
+        (-0.002, 0.002, 48_000, "differ"),
+        (0.001, 0.006, 3_200, "cannot be compared"),
+    ],
+)
+def test_the_gain_of_dropout(low: float, high: float, train: int, agrees: str) -> None:
+    pair = {
+        **{"family": "networks", "within": "mnist", "a": "cnn3_dropout", "b": "cnn3_l2", "verdict": "undecided"},
+        **{"difference": (low + high) / 2, "low": low, "high": high, "folds": 5},
+    }
+    outcome = Outcome(Path(), {"sizes": {"train": train}}, [], [pair])
+    line = _line("CNN, gain of dropout over L2 regularisation", [], regularisation=outcome)
+    assert (line.published, line.agrees) == ("0.4 points", agrees)
+
+
+@pytest.mark.parametrize(("a", "b"), [("cnn3", "resnet18"), ("resnet18", "cnn3")])
+def test_the_networks_are_compared_whichever_is_named_first(a: str, b: str) -> None:
+    pair = {
+        **{"kind": "networks", "within": "mechanical", "a": a, "b": b},
+        **{"difference": 0.01, "low": -0.01, "high": 0.03, "p_holm": 0.2},
+    }
+    line = _line("CNN against ResNet-18 on Mechanical MNIST", [], pairs=[pair, {**pair, "within": "mnist"}])
+    assert line.ours == f"{a} − {b}: +1.00 points, Holm p 0.200"
