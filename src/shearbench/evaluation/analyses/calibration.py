@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from shearbench.evaluation.calibration import (
@@ -23,11 +22,11 @@ from shearbench.evaluation.calibration import (
 from shearbench.evaluation.canvas import BLUE, ORANGE, figure, plain
 from shearbench.evaluation.evaluation import Evaluation
 from shearbench.evaluation.files import Files, picture, table
+from shearbench.evaluation.reliability_figure import STAGES, draw_reliability
 from shearbench.evaluation.scores import Predictions
 from shearbench.seeds import generator_for
 from shearbench.statistics.proportions import wilson
 
-STAGES = ("before", "after")
 _DRAWS = 200
 _PERCENT = np.arange(5, 101)
 
@@ -150,16 +149,6 @@ def calibration_figure(title: str, scored: pd.DataFrame, bins: pd.DataFrame, kep
     n, networks = scored["n"].iloc[-1], scored["fold"].nunique()
     made.suptitle(f"{title}: {n:,} test digits, mean of {networks} networks; {BINS} bins of equal width", fontsize=12)
     return made
-
-
-def draw_reliability(axes: Axes, bins: pd.DataFrame, colour: str, marker: str, label: str) -> None:
-    """Draw accuracy against confidence with its interval; the area of a mark grows with the digits in its bin."""
-    some = bins[bins["n"] > 0]
-    reach = [some["accuracy"] - some["accuracy_low"], some["accuracy_high"] - some["accuracy"]]
-    axes.errorbar(some["confidence"], some["accuracy"], reach, fmt="none", ecolor=colour, lw=1, alpha=0.6)
-    size = 8 + 60 * some["n"] / some["n"].sum()
-    axes.plot(some["confidence"], some["accuracy"], color=colour, lw=1, alpha=0.6)
-    axes.scatter(some["confidence"], some["accuracy"], size, color=colour, marker=marker, label=label, zorder=3)
 
 
 def _legend(scored: pd.DataFrame, stage: str) -> str:

@@ -6,12 +6,17 @@ A contrast is one file with one function ``Suite -> Files`` and one line in ``CO
 
 from collections.abc import Callable
 
+from shearbench.evaluation.contrasts.calibration import calibration
+from shearbench.evaluation.contrasts.classes import classes
+from shearbench.evaluation.contrasts.confusion import confusion
 from shearbench.evaluation.contrasts.corruption import corruption
+from shearbench.evaluation.contrasts.displacement import displacement
 from shearbench.evaluation.contrasts.dynamics import dynamics
 from shearbench.evaluation.contrasts.embedding import embedding
 from shearbench.evaluation.contrasts.explanation import explanation
 from shearbench.evaluation.contrasts.feature_maps import feature_maps
 from shearbench.evaluation.contrasts.noise import noise
+from shearbench.evaluation.contrasts.suspicious import suspicious
 from shearbench.evaluation.contrasts.transfer import transfer
 from shearbench.evaluation.files import Files
 from shearbench.evaluation.suite import Suite
@@ -20,6 +25,11 @@ Contrast = Callable[[Suite], Files]
 
 CONTRASTS: dict[str, Contrast] = {
     "dynamics": dynamics,
+    "confusion": confusion,
+    "classes": classes,
+    "calibration": calibration,
+    "suspicious": suspicious,
+    "displacement": displacement,
     "noise": noise,
     "corruption": corruption,
     "transfer": transfer,

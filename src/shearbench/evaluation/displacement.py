@@ -1,0 +1,111 @@
+"""How much a sample is displaced, in one number, and whether errors sit where that number is large.
+
+Lengths are in pixels, u = (u_x, u_y) at the pixel centres. The *homogeneous block* is the block without a digit under
+the same load (:func:`shearbench.data.normalise.homogeneous_field`).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit, ndtri
+
+Fields = NDArray[np.floating]
+Values = NDArray[np.float64]
+
+QUANTILES = 5
+_Z = float(ndtri(0.975))
+
+
+def length(fields: Fields) -> Values:
+    """Return |u| of fields (..., 2, 28, 28), (..., 28, 28)."""
+    u = fields.astype(np.float64)
+    return np.hypot(u[..., 0, :, :], u[..., 1, :, :])
+
+
+def gradient_norm(fields: Fields) -> Values:
+    """Return the Frobenius norm of the displacement gradient of fields (..., 2, 28, 28), without unit, (..., 28, 28).
+
+    Central differences between pixel centres, one-sided at the edges. (Rows run down and y runs up, which changes the
+    sign of a derivative and no norm.)
+    """
+    by_row, by_column = np.gradient(fields.astype(np.float64), axis=(-2, -1))
+    norm: Values = np.sqrt((by_row**2 + by_column**2).sum(axis=-3))
+    return norm
+
+
+def measures(fields: Fields, images: NDArray[np.uint8], homogeneous: Values) -> dict[str, Values]:
+    """Return what each sample's displacement is measured by, (n,) each.
+
+    ``mean`` |u| over all pixels; ``stroke``, the mean of |u| weighted by the grey value (of an image without ink, NaN);
+    ``disturbance``, the mean of \\|u - u of the homogeneous block\\|, in pixels; ``gradient``, the mean norm of the
+    displacement gradient.
+
+    Args:
+        fields: (n, 2, 28, 28).
+        images: (n, 28, 28), the digits that the fields were made from.
+        homogeneous: (2, 28, 28), the field of the block without a digit.
+    """
+    size, ink = length(fields), images.astype(np.float64)
+    total = ink.sum(axis=(1, 2))
+    stroke = np.divide((size * ink).sum(axis=(1, 2)), total, out=np.full(len(ink), np.nan), where=total > 0)
+    return {
+        "mean": size.mean(axis=(1, 2)),
+        "stroke": stroke,
+        "disturbance": length(fields - homogeneous).mean(axis=(1, 2)),
+        "gradient": gradient_norm(fields).mean(axis=(1, 2)),
+    }
+
+
+def within(values: Values, labels: NDArray[np.int64]) -> Values:
+    """Return the rank of each value among those of its class, as a share of the class, above 0 and below 1.
+
+    By such ranks no class is displaced more than another, so what they show is not that some classes are harder.
+    """
+    ranks = np.empty(len(values))
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        ranks[rows[np.argsort(values[rows], kind="stable")]] = (np.arange(len(rows)) + 0.5) / len(rows)
+    return ranks
+
+
+def oddness(values: Values) -> Values:
+    """Return how far from the middle each value stands, by rank: 0 for the median, towards 0.5 at both ends."""
+    return np.abs(within(values, np.zeros(len(values), np.int64)) - 0.5)
+
+
+def quantile_of(values: Values) -> NDArray[np.int64]:
+    """Return the group of each value, 0 (smallest) to ``QUANTILES`` - 1, as equal in number as can be."""
+    ranks = np.empty(len(values), np.int64)
+    ranks[np.argsort(values, kind="stable")] = np.arange(len(values))
+    return ranks * QUANTILES // len(values)
+
+
+def area_with_interval(values: Values, wrong: Values) -> tuple[float, float, float]:
+    """Return the area under the ROC curve of ``values`` (n,) as a sign of error, and its 95 % interval.
+
+    The area is the probability that an error has a larger value than a digit that is read rightly, ties counting half:
+    0.5 if errors have no larger values than the rest. ``wrong`` (n,) is the share of networks that misread a digit.
+
+    The standard error is that of DeLong, DeLong and Clarke-Pearson (Biometrics 44, 1988), where a digit may be wrong in
+    part; the interval is symmetric on the logit scale, so that it stays within 0 and 1. NaN for an area without an
+    error or with nothing else, and for the interval of a single error or of an area of 0 or 1.
+    """
+    right, errors, rest = 1 - wrong, wrong.sum(), (1 - wrong).sum()
+    if errors == 0 or rest == 0:
+        return (np.nan,) * 3
+    over = _below(values, right) / rest  # of each digit as an error: the share of right ones with smaller values
+    under = _below(-values, wrong) / errors  # of each digit as a right one: the share of errors with larger values
+    area = float((wrong * over).sum() / errors)
+    if errors <= 1 or not 0 < area < 1:
+        return area, np.nan, np.nan
+    influence = wrong * (over - area) / errors + right * (under - area) / rest
+    error = np.sqrt((influence**2).sum() * errors / (errors - 1))
+    reach = _Z * error / (area * (1 - area))  # of the logit, by the delta method
+    return area, float(expit(logit(area) - reach)), float(expit(logit(area) + reach))
+
+
+def _below(values: Values, weights: Values) -> Values:
+    """Return, for each value, the total weight of the smaller ones and half of that of the equal ones."""
+    _, group = np.unique(values, return_inverse=True)
+    total = np.bincount(group, weights=weights)
+    below: Values = (np.cumsum(total) - total / 2)[group]
+    return below
