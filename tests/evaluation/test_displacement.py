@@ -6,6 +6,7 @@ from sklearn.metrics import roc_auc_score
 
 from shearbench.evaluation.displacement import (
     area_with_interval,
+    class_means,
     gradient_norm,
     length,
     measures,
@@ -26,7 +27,7 @@ def test_measures_of_a_shear_known_in_closed_form() -> None:
     image = np.zeros((1, 28, 28), np.uint8)
     image[0, 27, 3], image[0, 0, 9] = 100, 50  # at y = 0.5 and at y = 27.5
     found = measures(field, image, np.stack([0 * y, 4 * y]))
-    assert found["mean"] == pytest.approx([5 * 14.0])
+    assert found["overall"] == pytest.approx([5 * 14.0])
     assert found["stroke"] == pytest.approx([5 * (100 * 0.5 + 50 * 27.5) / 150])
     assert found["disturbance"] == pytest.approx([3 * 14.0])
     assert found["gradient"] == pytest.approx([5.0])
@@ -40,7 +41,15 @@ def test_gradient_norm_has_all_four_derivatives() -> None:
 def test_an_image_without_ink_has_no_stroke() -> None:
     found = measures(np.zeros((1, 2, 28, 28)), np.zeros((1, 28, 28), np.uint8), np.zeros((2, 28, 28)))
     assert np.isnan(found["stroke"]).tolist() == [True]
-    assert found["mean"].tolist() == [0]
+    assert found["overall"].tolist() == [0]
+
+
+def test_means_of_classes_where_one_has_no_sample() -> None:
+    means = class_means(np.arange(12.0).reshape(3, 2, 2), np.array([1, 1, 9]))
+    assert means.shape == (10, 2, 2)
+    assert means[1].tolist() == [[2, 3], [4, 5]]
+    assert means[9].tolist() == [[8, 9], [10, 11]]
+    assert np.isnan(means[[0, 2, 3, 4, 5, 6, 7, 8]]).all()
 
 
 def test_ranks_within_a_class_say_nothing_of_the_class() -> None:

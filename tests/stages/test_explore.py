@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shearbench.data.dataset import read_digits
+from shearbench.data.dataset import load, read_digits
 from shearbench.params import Params
 from shearbench.records import write_json, write_npz
 from shearbench.stages import datasets, explore, prepare
@@ -38,7 +38,9 @@ def test_the_same_files_with_the_same_bytes_every_time(project: Path, params: Pa
     assert set(before) == {
         "class_balance.csv",
         "class_balance.png",
+        "displacement.csv",
         "displacement.png",
+        "displacement_classes.png",
         "duplicates.csv",
         "samples_length.png",
         "samples_u_x.png",
@@ -66,6 +68,17 @@ def test_the_planted_copy_is_the_one_duplicate(project: Path, params: Params) ->
     assert summary["duplicates"]["exact"] == {"pairs": 1, "across_folds": 0}
     assert summary["duplicates"]["near"] == {"pairs": 0, "across_folds": 0, "least_correlation": 0.97}
     assert summary["samples"] == sum(summary["per_class"]) == 60
+
+
+def test_displacement_of_a_class_is_the_mean_of_its_samples(project: Path, params: Params) -> None:
+    explore.main(params, project, "mechanical")
+    table = pd.read_csv(project / "build" / "explore" / "mechanical" / "displacement.csv")
+    train = load(project / "build" / "datasets" / "mechanical", "train")
+    size = np.hypot(*train.inputs[train.labels == 3].astype(np.float64).swapaxes(0, 1)).mean(axis=(1, 2))
+    row = table.loc[3]
+    assert (row["class"], row["n"]) == (3, 6)
+    assert (row["overall_mean"], row["overall_sd"]) == pytest.approx((size.mean(), size.std(ddof=1)))
+    assert {"stroke_mean", "disturbance_mean", "gradient_sd"} <= set(table.columns)
 
 
 def test_a_class_with_too_few_samples_leaves_its_places_empty() -> None:

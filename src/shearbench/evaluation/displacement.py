@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit, ndtri
 
+from shearbench.data.dataset import CLASSES
+
 Fields = NDArray[np.floating]
 Values = NDArray[np.float64]
 
@@ -35,9 +37,9 @@ def gradient_norm(fields: Fields) -> Values:
 def measures(fields: Fields, images: NDArray[np.uint8], homogeneous: Values) -> dict[str, Values]:
     """Return what each sample's displacement is measured by, (n,) each.
 
-    ``mean`` |u| over all pixels; ``stroke``, the mean of |u| weighted by the grey value (of an image without ink, NaN);
-    ``disturbance``, the mean of \\|u - u of the homogeneous block\\|, in pixels; ``gradient``, the mean norm of the
-    displacement gradient.
+    ``overall``, the mean of |u| over all pixels; ``stroke``, that weighted by the grey value (NaN for an image without
+    ink); ``disturbance``, the mean of \\|u - u of the homogeneous block\\|, in pixels; ``gradient``, the mean norm of
+    the displacement gradient.
 
     Args:
         fields: (n, 2, 28, 28).
@@ -48,11 +50,19 @@ def measures(fields: Fields, images: NDArray[np.uint8], homogeneous: Values) -> 
     total = ink.sum(axis=(1, 2))
     stroke = np.divide((size * ink).sum(axis=(1, 2)), total, out=np.full(len(ink), np.nan), where=total > 0)
     return {
-        "mean": size.mean(axis=(1, 2)),
+        "overall": size.mean(axis=(1, 2)),
         "stroke": stroke,
         "disturbance": length(fields - homogeneous).mean(axis=(1, 2)),
         "gradient": gradient_norm(fields).mean(axis=(1, 2)),
     }
+
+
+def class_means(values: Values, labels: NDArray[np.int64]) -> Values:
+    """Return the mean of ``values`` (n, ...) over the samples of each class, (10, ...); NaN for a class without any."""
+    means = np.full((CLASSES, *values.shape[1:]), np.nan)
+    for label in np.unique(labels):
+        means[label] = values[labels == label].mean(axis=0)
+    return means
 
 
 def within(values: Values, labels: NDArray[np.int64]) -> Values:

@@ -29,6 +29,9 @@ GREY = Quantity("grey value", "gray")
 U_X = Quantity(r"$u_x$ / pixel", "RdBu_r", signed=True)
 U_Y = Quantity(r"$u_y$ / pixel", "RdBu_r", signed=True)
 LENGTH = Quantity(r"$|u|$ / pixel", "viridis")
+GRADIENT = Quantity(r"$\|\nabla u\|$", "magma")
+DISTURBANCE_X = Quantity(r"$u_x - u_x^0$ / pixel", "RdBu_r", signed=True)
+DISTURBANCE_Y = Quantity(r"$u_y - u_y^0$ / pixel", "RdBu_r", signed=True)
 
 
 def draw_tiles(axis: Axes, tiles: NDArray[Any], quantity: Quantity) -> None:

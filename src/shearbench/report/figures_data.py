@@ -4,7 +4,7 @@ Colours are safe for the colour-blind, components of a displacement are shown on
 on 0, and ``save`` writes the same bytes for the same figure.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,26 @@ def displacement(
         axis.set_yticks([])
     axes[0].xaxis.tick_top()
     axes[0].set_xticks(centres(len(images)), [str(label) for label in labels])
+    figure.suptitle(title, fontsize=_TITLE)
+    return figure
+
+
+def mean_fields(means: Mapping[Quantity, NDArray[np.float64]], *, counts: Sequence[int], title: str) -> Figure:
+    """Draw fields averaged over the samples of each class, a row a quantity and a colour scale a row.
+
+    Args:
+        means: quantity -> (classes, 28, 28); NaN where a class has no sample.
+        counts: samples of each class.
+        title: above the figure.
+    """
+    figure = empty_figure(0.85 * len(counts) + 1.3, 1.02 * len(means) + 0.7)
+    axes = figure.subplots(len(means), 1)
+    for axis, (quantity, fields) in zip(axes, means.items(), strict=True):
+        draw_tiles(axis, fields[None], quantity)
+        axis.set_yticks([])
+    axes[0].xaxis.tick_top()
+    names = [f"{label}\nn = {count}" for label, count in enumerate(counts)]
+    axes[0].set_xticks(centres(len(counts)), names, fontsize=SMALL)
     figure.suptitle(title, fontsize=_TITLE)
     return figure
 

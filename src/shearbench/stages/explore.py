@@ -1,8 +1,8 @@
 """Stage ``explore``: what a dataset looks like, from its training part alone -> build/explore/<dataset>/.
 
 Writes ``samples*.png`` (8 samples of each class), ``class_balance.{csv,png}`` (per fold),
-``duplicates.csv`` (exact and near, within and across folds), ``summary.json`` and, for fields,
-``displacement.png``.
+``duplicates.csv`` (exact and near, within and across folds), ``summary.json`` and, for fields, ``displacement.png``
+(one sample of each class), ``displacement_classes.png`` (mean fields of each class) and ``displacement.csv``.
 """
 
 from collections.abc import Iterator
@@ -18,8 +18,10 @@ from shearbench.data import duplicates
 from shearbench.data.config import FieldDataset
 from shearbench.data.dataset import CLASSES, SIDE, Dataset, load, read_digits
 from shearbench.data.folds import FoldTable, read_folds
+from shearbench.data.normalise import homogeneous_field
 from shearbench.errors import InputError
-from shearbench.evaluation.tiles import GREY, LENGTH, U_X, U_Y
+from shearbench.evaluation.displacement import class_means, gradient_norm, length, measures
+from shearbench.evaluation.tiles import DISTURBANCE_X, DISTURBANCE_Y, GRADIENT, GREY, LENGTH, U_X, U_Y
 from shearbench.params import Params
 from shearbench.records import write_json, write_text
 from shearbench.report import figures_data as figures
@@ -39,6 +41,10 @@ def main(params: Params, root: Path, name: str) -> None:
     drawn = field_figures(entry, dataset, images) if isinstance(entry, FieldDataset) else image_figures(dataset)
     for file, figure in drawn:
         figures.save(figure, out / file)
+    if isinstance(entry, FieldDataset):
+        block = homogeneous_field(entry.load, entry.step)
+        figures.save(class_figure(entry, dataset, block), out / "displacement_classes.png")
+        _write_csv(out / "displacement.csv", displacement_frame(dataset, images, block))
     balance = class_counts(dataset.labels, table)
     first = balance[: table.count]  # every repeat deals the classes as evenly
     figures.save(figures.class_balance(first, title=f"{name}: digits held out"), out / "class_balance.png")
@@ -70,6 +76,35 @@ def field_figures(entry: FieldDataset, dataset: Dataset, images: NDArray[np.uint
     labels, rows = np.unique(dataset.labels, return_index=True)
     figure = figures.displacement(images[rows], fields[rows], labels=labels.tolist(), title=name)
     yield "displacement.png", figure
+
+
+def class_figure(entry: FieldDataset, dataset: Dataset, block: NDArray[np.float64]) -> Figure:
+    """Return the figure of the mean fields of each class; ``block`` (2, 28, 28) is the field without a digit."""
+    fields, labels = dataset.inputs.astype(np.float64), dataset.labels
+    drawn = {
+        U_X: fields[:, 0],
+        U_Y: fields[:, 1],
+        LENGTH: length(fields),
+        GRADIENT: gradient_norm(fields),
+        DISTURBANCE_X: fields[:, 0] - block[0],
+        DISTURBANCE_Y: fields[:, 1] - block[1],
+    }
+    means = {quantity: class_means(values, labels) for quantity, values in drawn.items()}
+    name = f"{dataset.name}: {entry.load}, step {entry.step}; mean over the samples of a class, $u^0$ without a digit"
+    return figures.mean_fields(means, counts=np.bincount(labels, minlength=CLASSES).tolist(), title=name)
+
+
+def displacement_frame(dataset: Dataset, images: NDArray[np.uint8], block: NDArray[np.float64]) -> pd.DataFrame:
+    """Return mean and standard deviation over the samples of each class of every measure of displacement.
+
+    Columns: ``class, n``, and ``..._mean, ..._sd`` of each of :func:`shearbench.evaluation.displacement.measures`.
+    """
+    found = pd.DataFrame(measures(dataset.inputs.astype(np.float64), images, block))
+    groups = found.groupby(dataset.labels)
+    both = pd.concat([groups.mean().add_suffix("_mean"), groups.std().add_suffix("_sd")], axis=1)
+    moments = both[[f"{name}_{part}" for name in found.columns for part in ("mean", "sd")]]
+    moments.insert(0, "n", groups.size())
+    return moments.rename_axis("class").reset_index()
 
 
 def pick(values: NDArray[Any], labels: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -29,7 +29,7 @@ from shearbench.evaluation.suite import REFERENCE, EvaluatedCell, Suite
 from shearbench.statistics.proportions import wilson
 
 _LABELS = {
-    "mean": "mean |u| (pixel)",
+    "overall": "mean |u| (pixel)",
     "stroke": "|u| on the stroke (pixel)",
     "disturbance": "mean |u - u of the empty block| (pixel)",
     "gradient": "mean norm of the gradient of u",
