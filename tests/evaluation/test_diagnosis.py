@@ -1,5 +1,8 @@
 """The three ways of reading, on a network whose answers can be worked out by hand."""
 
+from types import SimpleNamespace
+from typing import Any, cast
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +11,7 @@ from torch import nn
 from shearbench.data.dataset import Dataset
 from shearbench.data.normalise import Normaliser
 from shearbench.evaluation import diagnosis
+from shearbench.evaluation.probes.running_averages import running_averages
 from shearbench.models import build
 from shearbench.training.hardware import Hardware
 from shearbench.training.running_averages import layers_of
@@ -80,6 +84,26 @@ def test_the_network_is_left_as_it_is() -> None:
     torch.testing.assert_close(network.state_dict(), before, rtol=0, atol=0)
     assert len(layers_of(network)) == 20
     assert set(found) == {f"{split}_{way}" for split in ("train", "test") for way in diagnosis.WAYS}
+
+
+def test_the_probe_says_which_test_digits_each_way_reads() -> None:
+    subject: Any = SimpleNamespace(
+        network=_Threshold().eval(),
+        reader=_Threshold().eval(),
+        record={"config": {"recipe": {"batch": 20}}},
+        normaliser=PLAIN,
+        train=_halves(60),
+        test=_halves(40, 60),
+        hardware=Hardware(),
+    )
+    answer = running_averages(subject)
+    assert {name: correct.tolist() for name, correct in answer.arrays.items()} == {
+        "correct_batch_statistics": [True] * 40,
+        "correct_recalibrated": [True] * 40,
+    }
+    assert answer.facts == {"calibration": 60}
+    plain = SimpleNamespace(network=nn.Linear(1, 1))
+    assert running_averages(cast(Any, plain)).facts == {"skipped": "no batch normalisation"}
 
 
 def test_a_network_without_batch_normalisation_reads_in_one_way() -> None:

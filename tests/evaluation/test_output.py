@@ -34,6 +34,7 @@ FILES = {
     "embedding.csv",
     "embedding.npz",
     "noise.csv",
+    "running_averages.csv",
     "corruptions.csv",
     "corruption_errors.csv",
     *(f"figures/{name}.png" for name in ("confusion", "learning_curves", "per_class", "calibration", "misclassified")),

@@ -15,6 +15,7 @@ from shearbench.evaluation.analyses.feature_maps import feature_maps
 from shearbench.evaluation.analyses.learning import learning
 from shearbench.evaluation.analyses.mistakes import mistakes
 from shearbench.evaluation.analyses.noise import noise
+from shearbench.evaluation.analyses.running_averages import running_averages
 from shearbench.evaluation.analyses.scoring import scoring
 from shearbench.evaluation.evaluation import Evaluation
 from shearbench.evaluation.files import Files
@@ -31,5 +32,6 @@ ANALYSES: dict[str, Analysis] = {
     "feature_maps": feature_maps,
     "embedding": embedding,
     "noise": noise,
+    "running_averages": running_averages,
     "corruption": corruption,
 }

@@ -10,6 +10,7 @@ from shearbench.evaluation.probes.explanation import explanation
 from shearbench.evaluation.probes.feature_maps import feature_maps
 from shearbench.evaluation.probes.gradcam import gradcam
 from shearbench.evaluation.probes.noise import noise
+from shearbench.evaluation.probes.running_averages import running_averages
 from shearbench.evaluation.subject import Probe
 
 PROBES: dict[str, Probe] = {
@@ -18,5 +19,6 @@ PROBES: dict[str, Probe] = {
     "feature_maps": feature_maps,
     "embedding": embedding,
     "noise": noise,
+    "running_averages": running_averages,
     "corruption": corruption,
 }

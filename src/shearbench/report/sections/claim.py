@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from shearbench.records import read_json
 from shearbench.report.blocks import Block, Cell, Column, Data, Heading, Picture, Pictures, Prose, Section, Table
 from shearbench.report.claim import Outcome, read_outcome, said, sentences, setting
@@ -42,6 +44,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
         for name, title in _OTHERS.items():
             other = read_outcome(root / folder / name)
             blocks += [Heading(f"{title} ({heading.lower()})"), *_asked(other)] if other else []
+    blocks += _cells(root, rows)
     missing = [
         f"the experiment {name} (`dvc repro outcome@{name}`)"
         for name in ("normalisation", *_OTHERS)
@@ -132,6 +135,35 @@ def _verdicts(outcome: Outcome) -> Table:
         "narrow where they are some of more. Holm over each family."
     )
     return Table(columns, body, caption, [Data.of(outcome.folder / "pairs.csv")])
+
+
+def _cells(root: Path, rows: Sequence[Mapping[str, Any]]) -> list[Block]:
+    """Return the same ways of reading for the networks of this run that have batch normalisation."""
+    body = []
+    for row in rows:
+        folder = root / "build" / "evaluation" / row["dataset"] / row["model"]
+        path = folder / "running_averages.csv"
+        if not path.is_file():
+            continue
+        read_in = pd.read_csv(path).groupby("way")["accuracy"].agg(["mean", "std"])
+        if len(read_in) > 1:
+            dynamics = pd.read_csv(folder / "training_dynamics.csv")
+            modes = [dynamics[f"train_accuracy_{when}"] for when in ("while_training", "when_evaluated")]
+            moments = [(each.mean(), each.std()) for each in modes]
+            moments += [tuple(read_in.loc[way]) for way in ("as_trained", "batch_statistics", "recalibrated")]
+            body.append([row["dataset"], row["model"], *(_moments(mean, sd) for mean, sd in moments)])
+    if not body:
+        return []
+    columns = [Column("dataset"), Column("network"), *(Column(title, True) for _, _, title in _WAYS)]
+    caption = (
+        "Accuracy in %: mean ± standard deviation over the networks of the folds. Training mode is the running mean of "
+        "the kept epoch. Recalibrated averages are measured on at most 1,000 training digits."
+    )
+    return [Heading("The networks of this run with batch normalisation"), Table(columns, body, caption)]
+
+
+def _moments(mean: float, sd: float) -> Cell:
+    return Cell(f"{percent(mean)} ± {percent(sd)}", mean)
 
 
 def _published(root: Path, rows: Sequence[Mapping[str, Any]]) -> list[Block]:
