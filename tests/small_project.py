@@ -18,7 +18,7 @@ from shearbench.evaluation.transfer_output import write_transfer
 from shearbench.params import Params
 from shearbench.params import load as load_params
 from shearbench.records import write_npz
-from shearbench.stages import compare, experiment, outcome, train
+from shearbench.stages import compare, experiment, outcome, settings, train
 from shearbench.stages import transfer as transfer_stage
 from shearbench.training.crossval import fold_task, train_fold
 
@@ -118,6 +118,7 @@ def make(root: Path, repeats: int = 1) -> None:
     (root / "params.yaml").write_text(yaml.safe_dump(document(repeats), sort_keys=False))
     params = load_params(root / "params.yaml")
     _write_data(root, repeats)
+    settings.main(params, root)
     for cell in CELLS:
         train_cell(params, root, cell)
         evaluate_cell(params, root, cell)

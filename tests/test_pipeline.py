@@ -108,7 +108,7 @@ def first_run(clone):
 
 def test_every_stage_runs_and_the_table_is_complete(clone, first_run):
     expected = {"prepare", "simulate", "severity", "datasets", "explore@mnist", "explore@mechanical"}
-    expected |= {"transfer", "compare", "report"}
+    expected |= {"settings", "transfer", "compare", "report"}
     expected |= {f"{stage}@{cell}" for stage in ("train", "evaluate") for cell in CELLS}
     expected |= {"experiment@channels", "outcome@channels"}
     assert _stages_run(first_run) == expected

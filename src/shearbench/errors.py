@@ -4,10 +4,27 @@ The command line prints its message without a traceback and exits with status 2,
 what is wrong (file or parameter, rule, value) and what to do next.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class InputError(ValueError):
     """Bad input: names the file or parameter, the rule and the value received, and the next step."""
 
 
+class OutOfMemory(InputError):
+    """Memory ran out; the message names the batch size."""
+
+
 class TasksFailed(RuntimeError):
-    """Some of a stage's tasks failed; the message names each one. Finished tasks keep their results on disk."""
+    """Some of a stage's tasks failed; the message names each one. Finished tasks keep their results on disk.
+
+    ``results`` are those of the finished tasks by their index, ``died`` why a process of others died, by theirs.
+    """
+
+    def __init__(
+        self, message: str, *, results: Mapping[int, Any] | None = None, died: Mapping[int, str] | None = None
+    ) -> None:
+        """Keep what came of the tasks beside the message."""
+        super().__init__(message)
+        self.results, self.died = dict(results or {}), dict(died or {})

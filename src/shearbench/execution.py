@@ -55,6 +55,7 @@ def run_tasks(
     label: str,
     name: Callable[[T], str] = str,
     units: Callable[[T], int] = lambda _: 1,
+    among: tuple[int, int] | None = None,
 ) -> list[R]:
     """Run ``function(task, advance)`` for every task, in separate single-threaded processes.
 
@@ -65,6 +66,7 @@ def run_tasks(
         label: what the progress bar calls the work.
         name: how a task is called in messages.
         units: how many units of progress a task has.
+        among: the units of a longer work that were done before, and that it has in all; these tasks are a part of it.
 
     Returns:
         The results, in the order of ``tasks``.
@@ -77,16 +79,20 @@ def run_tasks(
         return []
     results: dict[int, R] = {}
     failures: dict[int, str] = {}
+    died: dict[int, str] = {}
+    before, total = among or (0, sum(map(units, tasks)))
     with tempfile.TemporaryDirectory(prefix="shearbench-progress-") as folder:
         paths = [Path(folder) / str(index) for index in range(len(tasks))]
-        with _progress_bar(label, sum(map(units, tasks)), paths), _terminate_as_interrupt():
+        with _progress_bar(label, before, total, paths), _terminate_as_interrupt():
             calls = [(function, task, path) for task, path in zip(tasks, paths, strict=True)]
             lost = _attempt(calls, range(len(tasks)), worker_count(workers), results, failures)
             for index in lost:  # a process died: find out whose it was by running the rest one at a time
                 if _attempt(calls, [index], 1, results, failures):
-                    failures[index] = "its process died twice (killed, out of memory, or a crash in native code)"
+                    died[index] = "its process died twice (killed, out of memory, or a crash in native code)"
+    failures |= died
     if failures:
-        raise TasksFailed(_summary(label, failures, [name(task) for task in tasks]))
+        summary = _summary(label, failures, [name(task) for task in tasks])
+        raise TasksFailed(summary, results=results, died=died)
     return [results[index] for index in range(len(tasks))]
 
 
@@ -148,7 +154,7 @@ class _RateColumn(ProgressColumn):
 
 
 @contextmanager
-def _progress_bar(label: str, total: int, paths: Sequence[Path]) -> Iterator[None]:
+def _progress_bar(label: str, before: int, total: int, paths: Sequence[Path]) -> Iterator[None]:
     """Show a bar that counts the bytes in ``paths``: a worker writes one for each unit it has done."""
     columns = (
         TextColumn("{task.description}"),
@@ -161,13 +167,14 @@ def _progress_bar(label: str, total: int, paths: Sequence[Path]) -> Iterator[Non
     )
     done = threading.Event()
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        bar = progress.add_task(label, total=total)
+        bar = progress.add_task(label, total=total, completed=before)
 
         def follow() -> None:
             finished = False
             while not finished:
                 finished = done.wait(_POLL_SECONDS)
-                progress.update(bar, completed=sum(path.stat().st_size for path in paths if path.exists()))
+                written = sum(path.stat().st_size for path in paths if path.exists())
+                progress.update(bar, completed=before + written)
 
         follower = threading.Thread(target=follow, daemon=True)
         follower.start()

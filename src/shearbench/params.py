@@ -29,8 +29,8 @@ class Search(Strict):
     """The space that tuning searches for one model: bounds, or lists of choices."""
 
     learning_rate: Range
-    batch: tuple[int, ...] = Field(min_length=1, strict=False)
-    width: tuple[float, ...] = Field(min_length=1, strict=False)
+    batch: tuple[Annotated[int, Field(ge=2)], ...] = Field(min_length=1, strict=False)
+    width: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1, strict=False)
 
 
 class Network(Strict):
@@ -106,13 +106,37 @@ class Predict(Strict):
     """What share of its answers to held-out digits was right, at the least."""
 
 
+class Training(Strict):
+    """Whether cells are trained with what ``tune`` found: all of them, none, or those of the models named."""
+
+    use_tuned: bool | Annotated[tuple[Name, ...], Field(strict=False)]
+
+    def uses_tuned(self, model: str) -> bool:
+        """Tell whether the cells of a model are trained with its tuned settings."""
+        return self.use_tuned if isinstance(self.use_tuned, bool) else model in self.use_tuned
+
+
 class Tuning(Strict):
-    """How long ``tune`` searches, and on which dataset."""
+    """On which digits ``tune`` searches, and with which resources."""
 
     dataset: Name
     trials: Annotated[int, Field(ge=1)]
+    """At least; brackets of ``reduction ** (rungs - 1)`` trials are whole."""
     timeout: Annotated[int, Field(ge=1)]
-    """Seconds after which no new trial begins."""
+    """Seconds within which the search ends, if one bracket does."""
+    share: Annotated[float, Field(gt=0, lt=1)]
+    """Of the training digits: the tuning part, of which alone a search knows."""
+    inner_fraction: Annotated[float, Field(gt=0, lt=1)]
+    """Of the tuning part: what scores the trials."""
+    reduction: Annotated[int, Field(ge=2)]
+    """At each rung one of so many goes on."""
+    rungs: Annotated[int, Field(ge=1)]
+    finalists: Annotated[int, Field(ge=1)]
+    """Trials that are cross-validated, beside the present setting."""
+    folds: Annotated[int, Field(ge=2)]
+    """Of that cross-validation, within the tuning part."""
+    storage: str
+    """``default``: a journal file under ``build/tuning/``; else the URL of a database."""
 
 
 class Tracking(Strict):
@@ -141,6 +165,7 @@ class Params(Strict):
     compare: Compare
     predict: Predict
     execution: Execution
+    training: Training
     tuning: Tuning
     tracking: Tracking
 
@@ -177,6 +202,9 @@ def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
         low, high = model.search.learning_rate
         if not 0 < low <= high:
             yield ("models", name, "search", "learning_rate"), f"must be two numbers 0 < low <= high; got {low}, {high}"
+        for field, values in (("batch", model.search.batch), ("width", model.search.width)):
+            if len(set(values)) < len(values):
+                yield ("models", name, "search", field), f"must hold each choice once; got {list(values)}"
     for name, dataset in params.datasets.items():
         yield from _dataset_faults(("datasets", name), dataset)
     for name, question in params.experiments.items():
@@ -195,6 +223,11 @@ def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
             yield ("compare", "rope"), f"must say for {name} how large a difference in accuracy does not matter"
     if params.tuning.dataset not in params.datasets:
         yield ("tuning", "dataset"), f"must be one of datasets; got {params.tuning.dataset!r}"
+    if params.tuning.storage != "default" and "://" not in params.tuning.storage:
+        yield ("tuning", "storage"), f"must be default or the URL of a database; got {params.tuning.storage!r}"
+    if not isinstance(params.training.use_tuned, bool):
+        for name in sorted(set(params.training.use_tuned) - params.models.keys()):
+            yield ("training", "use_tuned"), f"must be true, false or a list of models; there is no model {name!r}"
 
 
 def _network_faults(key: tuple[str, ...], network: Network) -> Iterator[tuple[tuple[str, ...], str]]:

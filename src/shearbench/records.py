@@ -4,6 +4,7 @@ A *record* is a folder whose ``record.json`` is written last. It holds the resul
 seed, code, versions, hardware) and the SHA-256 of every file beside it; a folder without one is unfinished work.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -43,6 +44,22 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def locked(path: Path, *, busy: str | None = None) -> Iterator[None]:
+    """Hold the lock file ``path``. Another process that has it is waited for, or with ``busy`` is an error.
+
+    Raises:
+        InputError: with the text ``busy``, where it is given.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
+        except BlockingIOError:
+            raise InputError(str(busy)) from None
+        yield
 
 
 def write_bytes(path: Path, content: bytes) -> None:

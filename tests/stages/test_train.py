@@ -8,7 +8,7 @@ import pytest
 from shearbench.data.config import ImageDataset, SimulatedDataset
 from shearbench.params import Params
 from shearbench.records import read_record
-from shearbench.stages import datasets, prepare, train
+from shearbench.stages import datasets, prepare, settings, train
 from shearbench.training import crossval
 from shearbench.training.recipe import Execution
 
@@ -27,6 +27,7 @@ def test_a_cell_becomes_a_record_a_fold_and_a_line_a_fold(
     prepare.main(params, small_project)
     datasets.main(params, small_project)
     (small_project / "build" / "datasets" / "mnist" / "test.npz").unlink()  # train must not miss it
+    settings.main(params, small_project)
     monkeypatch.setattr(crossval, "run_tasks", in_this_process)
     train.main(params, small_project, "mnist-cnn2")
     runs = small_project / "build" / "runs" / "mnist" / "cnn2"

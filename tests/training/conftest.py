@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
+from patterns import experiment_with, make_dataset
 from shearbench.data.dataset import Dataset, write_dataset
 from shearbench.data.folds import FoldTable, write_folds
 from shearbench.training.experiment import Experiment
@@ -14,15 +14,6 @@ from shearbench.training.state import Part
 
 SAMPLES = 240
 Make = Callable[..., Experiment]
-
-
-def make_dataset(count: int, seed: int, first_id: int = 0) -> Dataset:
-    """Return ``count`` noisy copies of ten fixed patterns."""
-    patterns = np.kron(np.random.default_rng(0).integers(0, 180, (10, 1, 7, 7)), np.ones((4, 4)))
-    rng = np.random.default_rng(seed)
-    labels = rng.permutation(np.arange(count) % 10)
-    inputs = (patterns[labels] + rng.integers(0, 75, (count, 1, 28, 28))).astype(np.uint8)
-    return Dataset("patterns", np.arange(first_id, first_id + count), inputs, labels)
 
 
 @pytest.fixture
@@ -45,25 +36,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_experiment() -> Make:
     """A function that returns an experiment of a narrow network; keywords replace its settings, or its recipe's."""
 
-    def make(**changes: Any) -> Experiment:
-        recipe = {"epochs": 3, "batch": 20, "learning_rate": 0.01, "weight_decay": 1e-5}
-        recipe |= {key: changes.pop(key) for key in [*recipe, "patience", "augment", "schedule"] if key in changes}
-        settings = {
-            "dataset": "patterns",
-            "model": "small",
-            "seed": 42,
-            "architecture": "mlp",
-            "width": 0.05,
-            "options": {},
-            "recipe": recipe,
-            "entry": {"source": "mnist", "channels": 1, "normalise": "unit"},
-            "inner_fraction": 0.2,
-            "device": "cpu",
-            "precision": "fp32",
-        }
-        return Experiment.model_validate(settings | changes)
-
-    return make
+    return experiment_with
 
 
 @pytest.fixture

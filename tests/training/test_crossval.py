@@ -218,10 +218,10 @@ def test_a_damaged_fold_is_not_kept(make_experiment: Make, data: Path, tmp_path:
     experiment = make_experiment(epochs=1)
     task = _task(experiment, data, tmp_path, 0)
     train_fold(task, _advance)
-    assert crossval._is_kept(task)
-    assert not crossval._is_kept(replace(task, hashes={"config": "other"}))
+    assert crossval.is_kept(task)
+    assert not crossval.is_kept(replace(task, hashes={"config": "other"}))
     (tmp_path / damage).write_text("{")
-    assert not crossval._is_kept(task)
+    assert not crossval.is_kept(task)
 
 
 def test_leftovers_of_a_kill_are_cleared_from_finished_folds(experiment: Experiment, data: Path, runs: Path) -> None:

@@ -4,7 +4,8 @@
 Another repeat is another deal of the same digits. Copies of one image are one image here: they share a fold, so that
 no network is validated on a picture that it was trained on.
 
-Folds are numbered through all repeats: number = repeat * count + fold.
+Folds are numbered through all repeats: number = repeat * count + fold. A digit in fold -1 (``APART``) is set apart: no
+fold holds it out, it trains in all of them.
 """
 
 from collections.abc import Sequence
@@ -20,12 +21,13 @@ from shearbench.errors import InputError
 from shearbench.records import hash_arrays, read_npz, write_npz
 
 Rows = NDArray[np.int64]
+APART = -1
 _SKLEARN_SEEDS = 2**32
 
 
 @dataclass(frozen=True, eq=False)
 class FoldTable:
-    """``ids`` int64 (n,) of the training digits, and ``folds`` int64 (repeats, n): where each is held out."""
+    """``ids`` int64 (n,) of the training digits, and ``folds`` int64 (repeats, n): where each is held out, or -1."""
 
     ids: NDArray[np.int64]
     folds: NDArray[np.int64]
@@ -42,12 +44,20 @@ class FoldTable:
             raise InputError("the fold table must hold each id once, but some are repeated; run `dvc repro`")
         if not self.repeats:
             raise InputError("the fold table must have a repeat, got none; run `dvc repro`")
+        apart = self.folds == APART
+        if (apart.any(axis=0) != apart.all(axis=0)).any():
+            raise InputError("a digit that is set apart must be so in every repeat, but one is not; run `dvc repro`")
         for row in self.folds:
-            numbers = np.unique(row)
+            numbers = np.unique(row[row != APART])
             if self.count < 2 or not np.array_equal(numbers, np.arange(self.count)):
                 raise InputError(
                     f"the folds must be numbered 0, 1, ... in every repeat, got {numbers.tolist()}; run `dvc repro`"
                 )
+
+    @property
+    def rows_apart(self) -> Rows:
+        """The rows that no fold holds out."""
+        return np.flatnonzero((self.folds == APART).all(axis=0))
 
     @property
     def count(self) -> int:
@@ -75,7 +85,7 @@ class FoldTable:
         return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
-def make_folds(images: NDArray[np.uint8], labels: NDArray[np.int64], *, folds: int, seed: int) -> NDArray[np.int64]:
+def make_folds(images: NDArray[Any], labels: NDArray[np.int64], *, folds: int, seed: int) -> NDArray[np.int64]:
     """Deal digits to folds, stratified by class and shuffled; return the fold of each, int64 (n,).
 
     Distinct images are dealt by scikit-learn's ``StratifiedKFold``, and every copy follows its first
@@ -83,7 +93,7 @@ def make_folds(images: NDArray[np.uint8], labels: NDArray[np.int64], *, folds: i
     images would deal all others anew.)
 
     Args:
-        images: (n, 28, 28).
+        images: (n, ...).
         labels: (n,).
         folds: how many, at least 2.
         seed: from ``seeds.seed_for``.
@@ -155,10 +165,22 @@ def inner_split(ids: NDArray[np.int64], labels: NDArray[np.int64], *, fraction: 
 
 
 def make_repeats(
-    images: NDArray[np.uint8], labels: NDArray[np.int64], *, folds: int, seeds: Sequence[int]
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    *,
+    folds: int,
+    seeds: Sequence[int],
+    apart: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.int64]:
-    """Deal digits to folds as :func:`make_folds` does, once for each of ``seeds``; return int64 (repeats, n)."""
-    return np.stack([make_folds(images, labels, folds=folds, seed=seed) for seed in seeds])
+    """Deal digits to folds as :func:`make_folds` does, once for each of ``seeds``; return int64 (repeats, n).
+
+    Those that ``apart`` (n,) marks are not dealt: they are in fold -1.
+    """
+    dealt = np.ones(len(labels), np.bool_) if apart is None else ~apart
+    table = np.full((len(seeds), len(labels)), APART, np.int64)
+    for row, seed in zip(table, seeds, strict=True):
+        row[dealt] = make_folds(images[dealt], labels[dealt], folds=folds, seed=seed)
+    return table
 
 
 def write_folds(path: Path, table: FoldTable) -> None:

@@ -13,7 +13,7 @@ from shearbench.errors import InputError
 if TYPE_CHECKING:
     from shearbench.params import Params
 
-PLAIN = ("prepare", "simulate", "datasets", "severity", "transfer", "compare", "report")
+PLAIN = ("prepare", "simulate", "datasets", "settings", "severity", "transfer", "compare", "report")
 OF_DATASET = ("explore",)
 OF_CELL = ("train", "evaluate")
 OF_EXPERIMENT = ("experiment", "outcome")

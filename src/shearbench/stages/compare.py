@@ -1,9 +1,9 @@
 """Stage ``compare``: all evaluations side by side.
 
-Reads ``build/evaluation/``, ``build/runs/`` and ``build/digits/``. Writes into ``reports/``: ``comparison.csv`` and
-``.json``, a row for each cell; ``pairs.csv`` and ``.json``, a row for each pair of networks on a dataset and of
-datasets for a network; ``metrics.json`` for DVC. Prints both tables. Writes ``build/comparison/``: what the contrasts
-of ``evaluation/contrasts/`` put side by side.
+Reads ``build/evaluation/``, ``build/runs/``, ``build/settings/`` and ``build/digits/``. Writes into ``reports/``:
+``comparison.csv`` and ``.json``, a row for each cell; ``pairs.csv`` and ``.json``, a row for each pair of networks on a
+dataset and of datasets for a network; ``metrics.json`` for DVC. Prints both tables. Writes
+``build/comparison/``: what the contrasts of ``evaluation/contrasts/`` put side by side.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +19,7 @@ from shearbench.errors import InputError
 from shearbench.evaluation.comparison import COLUMNS, Row
 from shearbench.evaluation.comparison import read_rows as rows_of_cells
 from shearbench.evaluation.pairs import compare_cells
+from shearbench.evaluation.seal import refuse_broken
 from shearbench.evaluation.side_by_side import write_comparison
 from shearbench.evaluation.suite import read_suite
 from shearbench.params import Params
@@ -27,16 +28,20 @@ from shearbench.report.findings import p_value
 from shearbench.statistics.cells import Plan
 from shearbench.statistics.design import Design
 from shearbench.statistics.pairs import row as pair_row
+from shearbench.tuning.tuned import read_settings, settings_path
 
 
 def main(params: Params, root: Path) -> None:
     """Compare all cells of ``params``.
 
     Raises:
-        InputError: if the evaluation of a cell is missing or damaged.
+        InputError: if the evaluation of a cell is missing or damaged, or scores digits that its settings were tuned on.
     """
     cells = [(cell.dataset, cell.model) for cell in params.cells.values()]
     rows = rows_of_cells(root / "build" / "evaluation", cells)
+    tuned = [(dataset, model) for dataset, model in cells if read_settings(settings_path(root, dataset, model)).tuned]
+    if tuned:
+        refuse_broken(root / "build", tuned, networks=params.cv.networks)
     pairs = pairs_of_cells(params, root, cells)
     suite = read_suite(root / "build", cells, networks=params.cv.networks)
     write_comparison(root / "build" / "comparison", suite)

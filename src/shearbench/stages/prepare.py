@@ -1,4 +1,8 @@
-"""Stage ``prepare``: data/ -> build/digits/{train,test}.npz and build/folds.npz, once the guard has passed the data."""
+"""Stage ``prepare``: data/ -> digits with ids, one fold table and the tuning part, once the guard has passed the data.
+
+Writes ``build/digits/{train,test}.npz``, ``build/folds.npz`` and ``build/tuning_part.npz``. The tuning part is dealt to
+folds as all other digits are, but where ``training.use_tuned`` puts to use what a search found on it.
+"""
 
 from pathlib import Path
 
@@ -8,6 +12,7 @@ from shearbench.data.dataset import SPLITS, Digits, Split, write_digits
 from shearbench.data.folds import FoldTable, make_repeats, write_folds
 from shearbench.data.guard import verify
 from shearbench.data.idx import MNIST_FILES, read_pair
+from shearbench.data.tuning_part import set_apart, write_part
 from shearbench.params import Params
 from shearbench.seeds import seed_for
 
@@ -17,9 +22,23 @@ def main(params: Params, root: Path) -> None:
     verify(root / "data", root / "data.dvc", params.sources)
     digits = read_raw_digits(root / "data" / "mnist")
     train = digits["train"]
-    folds = make_repeats(train.images, train.labels, folds=params.cv.folds, seeds=seeds_of_repeats(params))
+    part = set_apart(
+        train.images,
+        train.labels,
+        share=params.tuning.share,
+        seed=seed_for(params.seed, "tuning part"),
+        parameter="tuning.share",
+    )
+    folds = make_repeats(
+        train.images,
+        train.labels,
+        folds=params.cv.folds,
+        seeds=seeds_of_repeats(params),
+        apart=part if params.training.use_tuned else None,
+    )
     for split in SPLITS:
         write_digits(root / "build" / "digits", split, digits[split])
+    write_part(root / "build" / "tuning_part.npz", train.ids[part])
     write_folds(root / "build" / "folds.npz", FoldTable(train.ids, folds))
 
 

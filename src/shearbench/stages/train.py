@@ -1,7 +1,8 @@
 """Stage ``train``: cross-validate one cell, a model on a dataset.
 
-Reads ``build/datasets/<dataset>/train.npz`` with its card and ``build/folds.npz``; writes the records
-``build/runs/<dataset>/<model>/fold-<k>/``. Folds that are up to date are kept, unfinished ones go on.
+Reads ``build/datasets/<dataset>/train.npz`` with its card, ``build/folds.npz`` and the cell's settings; writes the
+records ``build/runs/<dataset>/<model>/fold-<k>/``. Folds that are up to date are kept, unfinished ones go on. Tuned
+settings are refused where a fold would hold out a digit that their search has seen.
 """
 
 from collections.abc import Sequence
@@ -12,20 +13,30 @@ import numpy as np
 from rich import print
 
 from shearbench.data.config import DatasetEntry
+from shearbench.data.dataset import load
+from shearbench.data.folds import read_folds
+from shearbench.data.tuning_part import Saw, part_of, read_part, refuse_other, refuse_overlap
 from shearbench.params import Network, Params
 from shearbench.training.crossval import cross_validate
 from shearbench.training.experiment import Experiment, applicable
 from shearbench.training.hardware import resolve
+from shearbench.tuning.tuned import read_settings, settings_path
 
 
 def main(params: Params, root: Path, cell_name: str) -> None:
     """Train all folds of a cell of ``params``, and print the accuracy of each on what it held out."""
     cell = params.cells[cell_name]
     build = root / "build"
+    dataset, folds = build / "datasets" / cell.dataset, build / "folds.npz"
+    experiment = experiment_of(params, dataset=cell.dataset, model=cell.model)
+    settings = read_settings(settings_path(root, cell.dataset, cell.model))
+    if settings.tuned and settings.saw:
+        _check_seal(cell_name, settings.saw, dataset, folds, build / "tuning_part.npz")
+        experiment = experiment.varied(**dict(settings.tuned))
     records = cross_validate(
-        experiment_of(params, dataset=cell.dataset, model=cell.model),
-        dataset=build / "datasets" / cell.dataset,
-        folds=build / "folds.npz",
+        experiment,
+        dataset=dataset,
+        folds=folds,
         out=build / "runs" / cell.dataset / cell.model,
         workers=params.execution.workers,
     )
@@ -57,6 +68,14 @@ def settled(
         precision=hardware.precision,
         diagnose=diagnose,
     )
+
+
+def _check_seal(cell_name: str, saw: Saw, dataset: Path, folds: Path, tuning_part: Path) -> None:
+    """Refuse tuned settings that were found on other digits, or on digits that a fold holds out."""
+    part, table = part_of(load(dataset, "train"), read_part(tuning_part)), read_folds(folds)
+    refuse_other(cell_name, saw, part)
+    held_out = np.delete(table.ids, table.rows_apart)
+    refuse_overlap(cell_name, part.ids, held_out, "digits that the folds hold out")
 
 
 def _print_summary(cell_name: str, records: Sequence[dict[str, Any]], *, repeats: int) -> None:

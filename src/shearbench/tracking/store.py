@@ -1,6 +1,5 @@
 """The MLflow store: opened once, its runs made once for each record, and what goes into a run."""
 
-import fcntl
 import logging
 import os
 import time
@@ -13,6 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from shearbench.evaluation.contents import Content
+from shearbench.records import locked
 
 EXPERIMENT = "shearbench"
 RECORD_TAG = "shearbench.record"
@@ -103,17 +103,8 @@ def _open(root: Path, uri: str) -> Store:
         mlflow.set_tracking_uri(uri)
         return _with_experiment(None)
     mlflow.set_tracking_uri(default_uri(root))
-    with _lock(root / "mlruns" / ".lock"):  # two processes that make one SQLite database at once both fail
+    with locked(root / "mlruns" / ".lock"):  # two processes that make one SQLite database at once both fail
         return _with_experiment(artifacts_uri(root))
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Hold the lock file ``path``, waiting for another process that has it."""
-    path.parent.mkdir(exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _with_experiment(artifacts: str | None) -> Store:

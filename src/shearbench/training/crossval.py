@@ -87,7 +87,7 @@ def train_folds(tasks: Sequence[FoldTask], *, workers: int | str, label: str) ->
     """
     run_tasks(
         train_fold,
-        [task for task in tasks if not _is_kept(task)],
+        [task for task in tasks if not is_kept(task)],
         workers=workers,
         label=label,
         name=lambda task: f"{task.experiment.dataset}-{task.experiment.model} fold {task.fold}",
@@ -162,7 +162,7 @@ def _train(task: FoldTask, trainee: Trainee, advance: Advance) -> tuple[Progress
     return progress, seconds
 
 
-def _is_kept(task: FoldTask) -> bool:
+def is_kept(task: FoldTask) -> bool:
     """Tell whether a fold has a record, whole, made by the same settings, data and code."""
     try:
         return is_finished(task.out) and read_record(task.out)["hashes"] == task.hashes

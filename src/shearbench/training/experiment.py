@@ -75,6 +75,11 @@ class Experiment(Strict):
         """Return the seed from which a fold's streams are named."""
         return seed_for(self.seed, "train", self.dataset, self.model, fold)
 
+    def varied(self, *, learning_rate: float, batch: int, width: float) -> "Experiment":
+        """Return the experiment with another learning rate, batch size and width: what is tuned."""
+        recipe = self.recipe.model_copy(update={"learning_rate": learning_rate, "batch": batch})
+        return self.model_copy(update={"width": width, "recipe": recipe})
+
 
 @dataclass(frozen=True, eq=False)
 class Selection:

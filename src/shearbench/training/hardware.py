@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from shearbench.errors import InputError
+from shearbench.errors import InputError, OutOfMemory
 
 Device = Literal["cpu", "cuda"]
 Precision = Literal["fp32", "bf16"]
@@ -74,14 +74,14 @@ def naming_the_batch(batch: int) -> Iterator[None]:
     """Turn running out of memory into an error that names the batch size.
 
     Raises:
-        InputError: when the block runs out of the memory of the device or of the machine.
+        OutOfMemory: when the block runs out of the memory of the device or of the machine.
     """
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "can't allocate memory" not in str(error):
             raise
-        raise InputError(f"out of memory with batches of {batch}; lower recipe.batch or width") from error
+        raise OutOfMemory(f"out of memory with batches of {batch}; lower recipe.batch or width") from error
 
 
 def _has_fast_bf16(device: Device) -> bool:

@@ -1,0 +1,168 @@
+"""The finalists: the best trials and the present setting, cross-validated on the tuning part, and the winner.
+
+Each is trained in full, as a fold of the pipeline is, on folds of the digits that scored no trial. So the finalists are
+compared by digits that did not choose them. The folds train on more than their share of the dealt digits, as the inner
+part trains in all of them; the corrected t-test then claims a little less than it could.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shearbench.errors import InputError, TasksFailed
+from shearbench.execution import Advance, run_tasks
+from shearbench.records import read_record
+from shearbench.statistics.bayesian import correlated_t
+from shearbench.statistics.multiplicity import holm
+from shearbench.statistics.resampled_t import CorrectedT, corrected_t
+from shearbench.statistics.verdict import Verdict, decide
+from shearbench.training.crossval import FoldTask, fold_task, is_kept, train_fold
+from shearbench.training.experiment import Experiment
+from shearbench.tuning.space import Setting
+from shearbench.tuning.study import Trial
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A trial's setting with its accuracy in each fold; ``reason`` why it has none."""
+
+    trial: int
+    setting: Setting
+    accuracies: tuple[float, ...]
+    parameters: int
+    seconds: float
+    """Of one fold's training, mean over the folds."""
+    epochs: int
+    """Trained, over all folds."""
+    digits: int
+    """That were scored, over all folds."""
+    reason: str | None = None
+
+    @property
+    def mean(self) -> float:
+        """Mean accuracy over the folds."""
+        return sum(self.accuracies) / len(self.accuracies)
+
+
+@dataclass(frozen=True)
+class Final:
+    """The winner against the present setting; ``difference`` is None where there is nothing to compare."""
+
+    finalists: tuple[Finalist, ...]
+    winner: Finalist
+    present: Finalist
+    difference: CorrectedT | None
+    p_holm: float | None
+    verdict: Verdict | None
+
+
+def cross_validate_trials(
+    trials: Sequence[Trial],
+    experiment_of: Callable[[Setting], Experiment],
+    *,
+    part: Path,
+    folds: int,
+    out: Path,
+    workers: int | str,
+    label: str,
+) -> list[Finalist]:
+    """Train every fold of every trial's setting, but those that are kept from before.
+
+    Args:
+        trials: the finalists.
+        experiment_of: the experiment of a setting.
+        part: folder of the tuning part.
+        folds: how many it has.
+        out: folder of their records, ``trial-<n>/fold-<k>/``.
+        workers: number of processes, or ``"auto"``.
+        label: what the progress bar calls the work.
+
+    Returns:
+        The finalists in the order of ``trials``; one of which a fold failed has the reason in place of accuracies.
+    """
+    tasks = {
+        (trial.number, fold): fold_task(
+            experiment_of(trial.setting),
+            fold,
+            dataset=part,
+            folds=part / "folds.npz",
+            out=out / f"trial-{trial.number:03d}" / f"fold-{fold}",
+        )
+        for trial in trials
+        for fold in range(folds)
+    }
+    reasons = _train({key: task for key, task in tasks.items() if not is_kept(task)}, workers, label)
+    return [_finalist(trial, [tasks[trial.number, fold] for fold in range(folds)], reasons) for trial in trials]
+
+
+def decide_winner(finalists: Sequence[Finalist], *, present: int, rope: float, alpha: float) -> Final:
+    """Name the finalist of the highest mean accuracy, and say whether it is really better than the present setting.
+
+    Args:
+        finalists: the present setting among them; the earlier one wins of equals.
+        present: the trial of the present setting.
+        rope: half-width of the region of practical equivalence.
+        alpha: of the family of all finalists against the present setting, by Holm.
+
+    Raises:
+        InputError: if none could be trained.
+    """
+    done = [finalist for finalist in finalists if finalist.reason is None]
+    now = next(finalist for finalist in finalists if finalist.trial == present)
+    if not done:
+        reasons = "; ".join(sorted({str(finalist.reason) for finalist in finalists}))
+        raise InputError(f"no finalist could be cross-validated ({reasons}); move the search space in params.yaml")
+    winner = max(done, key=lambda finalist: (finalist.mean, -finalist.trial))
+    if winner is now or now.reason is not None:
+        return Final(tuple(finalists), winner, now, None, None, None)
+    others = [finalist for finalist in done if finalist is not now]
+    tests = [corrected_t(finalist.accuracies, now.accuracies, level=1 - alpha) for finalist in others]
+    place = others.index(winner)
+    p = holm([test.p for test in tests])[place]
+    verdict = decide(p, correlated_t(winner.accuracies, now.accuracies, rope=rope), alpha=alpha)
+    return Final(tuple(finalists), winner, now, tests[place], p, verdict)
+
+
+def _train(tasks: dict[tuple[int, int], FoldTask], workers: int | str, label: str) -> dict[int, str]:
+    """Train folds; return by trial why one failed."""
+    keys = list(tasks)
+    try:
+        reasons = run_tasks(
+            _train_or_say_why,
+            [tasks[key] for key in keys],
+            workers=workers,
+            label=label,
+            name=lambda task: f"{task.out.parent.name} {task.out.name}",
+            units=lambda task: task.experiment.recipe.epochs,
+        )
+        found: dict[int, str | None] = dict(enumerate(reasons))
+    except TasksFailed as error:
+        if len(error.results) + len(error.died) < len(keys):
+            raise
+        found = {**error.results, **error.died}
+    return {keys[index][0]: reason for index, reason in sorted(found.items()) if reason}
+
+
+def _train_or_say_why(task: FoldTask, advance: Advance) -> str | None:
+    """Train a fold; a loss that diverges and memory that runs out are the setting's own failure."""
+    try:
+        train_fold(task, advance)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def _finalist(trial: Trial, tasks: Sequence[FoldTask], reasons: dict[int, str]) -> Finalist:
+    if trial.number in reasons:
+        return Finalist(trial.number, trial.setting, (), 0, 0.0, 0, 0, reasons[trial.number])
+    records: list[dict[str, Any]] = [read_record(task.out) for task in tasks]
+    return Finalist(
+        trial.number,
+        trial.setting,
+        tuple(record["metrics"]["validation_accuracy"] for record in records),
+        records[0]["parameters"],
+        sum(record["seconds"] for record in records) / len(records),
+        sum(record["epochs"] for record in records),
+        sum(record["sizes"]["validation"] for record in records),
+    )

@@ -1,0 +1,216 @@
+"""A search from end to end: the tuning part, the trials, the finalists; what ``shearbench tune`` and DVC's stage run.
+
+``build/tuning/`` holds ``parts/<dataset>/`` and ``studies/<dataset>-<model>-<hash>/`` with the study's journal, the
+checkpoints of its trials and the folds of its finalists. The hash covers data, code, settings, space and resources: a
+search over other ones is another study, and the same one goes on where it was.
+"""
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from shearbench.data.dataset import Dataset
+from shearbench.data.tuning_part import read_part
+from shearbench.errors import TasksFailed
+from shearbench.execution import run_tasks
+from shearbench.records import hash_of, locked
+from shearbench.training.experiment import Experiment, code_hash
+from shearbench.tuning.finalists import Final, cross_validate_trials, decide_winner
+from shearbench.tuning.halving import Halving
+from shearbench.tuning.part import write_part_of
+from shearbench.tuning.search import Budget, Standing, ranked, search
+from shearbench.tuning.space import Setting, Space
+from shearbench.tuning.study import Study, Trial
+from shearbench.tuning.trial import TrialResult, TrialTask, run_trial
+
+JOURNAL = "journal.log"
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a search may spend, as ``tuning`` of ``params.yaml`` says."""
+
+    trials: int
+    timeout: float
+    inner_fraction: float
+    reduction: int
+    rungs: int
+    finalists: int
+    folds: int
+    storage: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """A model to be tuned on a dataset; ``experiment`` has its present setting. Paths are those of ``build/``."""
+
+    experiment: Experiment
+    space: Space
+    resources: Resources
+    build: Path
+    rope: float
+    alpha: float
+    workers: int | str
+
+    @property
+    def name(self) -> str:
+        """``<dataset>-<model>``."""
+        return f"{self.experiment.dataset}-{self.experiment.model}"
+
+    @property
+    def present(self) -> Setting:
+        """The setting to beat."""
+        recipe = self.experiment.recipe
+        return Setting(recipe.learning_rate, recipe.batch, self.experiment.width)
+
+    @property
+    def halving(self) -> Halving:
+        """The resources of a bracket."""
+        return Halving(self.experiment.recipe.epochs, self.resources.reduction, self.resources.rungs)
+
+    @property
+    def part(self) -> Path:
+        """The folder of the tuning part."""
+        return self.build / "tuning" / "parts" / self.experiment.dataset
+
+    @property
+    def reserve(self) -> int:
+        """The most epochs that the finalists train."""
+        return (self.resources.finalists + 1) * self.resources.folds * self.experiment.recipe.epochs
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a search came to."""
+
+    study: Study
+    folder: Path
+    trials: tuple[Trial, ...]
+    final: Final
+    part: Dataset
+
+
+def run(job: Job) -> Outcome:
+    """Search, or go on with a search, and cross-validate the finalists.
+
+    Raises:
+        InputError: if another process runs this search, no trial has a score, or the digits are too few.
+        TasksFailed: if our own code failed in a trial.
+    """
+    part = _write_part(job)
+    study, folder = study_of(job, part)
+    resources = job.resources
+    with locked(folder / "lock", busy=f"another process is searching {study.name}; wait for it, or end it"):
+        budget = Budget(resources.trials, resources.timeout, job.reserve)
+        trials = search(
+            study, _Runner(job, folder), budget, forget=lambda number: _remove(trial_folder(folder, number))
+        )
+        chosen = ranked(trials, study.halving)[: resources.finalists]
+        finalists = chosen if any(trial.number == 0 for trial in chosen) else [*chosen, trials[0]]
+        scores = cross_validate_trials(
+            finalists,
+            lambda setting: job.experiment.varied(**vars(setting)),
+            part=job.part,
+            folds=resources.folds,
+            out=folder / "finalists",
+            workers=job.workers,
+            label=f"cross-validate the best of {job.name}",
+        )
+    final = decide_winner(scores, present=0, rope=job.rope, alpha=job.alpha)
+    return Outcome(study, folder, tuple(trials), final, part)
+
+
+def study_of(job: Job, part: Dataset) -> tuple[Study, Path]:
+    """Return the study of a job on its tuning part, and the folder of all that it keeps."""
+    halving, experiment = job.halving, job.experiment
+    kind = [asdict(halving), job.resources.inner_fraction, job.resources.folds]
+    identity = hash_of([experiment.config_hash, asdict(job.space), kind, part.content_hash, code_hash(experiment)])
+    name = f"{job.name}-{identity[:12]}"
+    folder = job.build / "tuning" / "studies" / name
+    storage = folder / JOURNAL if job.resources.storage == "default" else job.resources.storage
+    space = job.space.including(job.present)
+    return Study(storage, name, job.name, experiment.seed, space, job.present, halving), folder
+
+
+def _write_part(job: Job) -> Dataset:
+    with locked(job.part.with_name(f".{job.part.name}.lock")):
+        return write_part_of(
+            job.part,
+            job.build / "datasets" / job.experiment.dataset,
+            read_part(job.build / "tuning_part.npz"),
+            inner_fraction=job.resources.inner_fraction,
+            folds=job.resources.folds,
+            seed=job.experiment.seed,
+        )
+
+
+class _Runner:
+    """Trains the trials of a rung over the cores, and says how the search stands."""
+
+    def __init__(self, job: Job, folder: Path) -> None:
+        self.job, self.folder = job, folder
+        self.seconds, self.epochs = 0.0, 0
+        self.console = Console(stderr=True)
+
+    def __call__(self, trials: Sequence[Trial], standing: Standing) -> list[TrialResult]:
+        """Return what each trial came to at the rung; one whose process died twice has failed."""
+        planned = standing.epochs_planned + self.job.reserve
+        left = self.seconds / self.epochs * (planned - standing.epochs_done) if self.epochs else None
+        about = "" if left is None else f"; about {_duration(left)} left"
+        self.console.print(f"{self.job.name}: {standing.text}{about}", highlight=False, soft_wrap=True)
+        started = time.monotonic()
+        results = self._train(trials, standing, planned)
+        self.seconds += time.monotonic() - started
+        self.epochs += sum(
+            max(0, len(result.curve) - len(trial.curve)) for trial, result in zip(trials, results, strict=True)
+        )
+        return results
+
+    def _train(self, trials: Sequence[Trial], standing: Standing, planned: int) -> list[TrialResult]:
+        tasks = [
+            TrialTask(
+                self.job.experiment.varied(**vars(trial.setting)),
+                self.job.part,
+                trial_folder(self.folder, trial.number),
+                self.folder / "refused",
+                standing.rung.epochs,
+            )
+            for trial in trials
+        ]
+        starts = {task.folder: len(trial.curve) for task, trial in zip(tasks, trials, strict=True)}
+        try:
+            return run_tasks(
+                run_trial,
+                tasks,
+                workers=self.job.workers,
+                label=f"tune {self.job.name}",
+                name=lambda task: task.folder.name,
+                units=lambda task: task.epochs - starts[task.folder],
+                among=(standing.epochs_done, planned),
+            )
+        except TasksFailed as error:
+            if len(error.results) + len(error.died) < len(tasks):
+                raise
+            return [
+                error.results.get(index) or TrialResult(failure=error.died[index], out_of_memory=True)
+                for index in range(len(tasks))
+            ]
+
+
+def trial_folder(folder: Path, number: int) -> Path:
+    """Return where a trial keeps its checkpoint."""
+    return folder / "trials" / f"trial-{number:03d}"
+
+
+def _remove(folder: Path) -> None:
+    """Remove the checkpoint of a trial that has ended: those of large networks would fill the disk."""
+    if folder.is_dir():
+        shutil.rmtree(folder)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

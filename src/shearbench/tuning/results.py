@@ -1,0 +1,164 @@
+"""What a search leaves: the section of ``tuned/<model>.yaml``, and a record with tables and pictures.
+
+The record is ``build/tuning/results/<dataset>/<model>/``: ``record.json``, ``trials.csv`` (a row a trial),
+``curves.csv`` (a row an epoch of a trial), ``finalists.csv`` and Optuna's pictures.
+"""
+
+import statistics
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import optuna
+import pandas as pd
+
+from shearbench.data.folds import read_folds
+from shearbench.data.tuning_part import Saw
+from shearbench.records import write_bytes, write_record, write_text
+from shearbench.tuning import pictures
+from shearbench.tuning.finalists import Final, Finalist
+from shearbench.tuning.job import Job, Outcome
+from shearbench.tuning.trial import FOLDS
+from shearbench.tuning.tuned import Difference, Score, Search, Tuned, TunedSetting
+
+TRIALS, CURVES, FINALISTS = "trials.csv", "curves.csv", "finalists.csv"
+
+
+def results_folder(build: Path, dataset: str, model: str) -> Path:
+    """Return the folder of a search's record."""
+    return build / "tuning" / "results" / dataset / model
+
+
+def summary(job: Job, outcome: Outcome) -> Tuned:
+    """Return the section of ``tuned/<model>.yaml``."""
+    final, states = outcome.final, [trial.state for trial in outcome.trials]
+    return Tuned(
+        setting=TunedSetting.of(final.winner.setting),
+        present=TunedSetting.of(final.present.setting),
+        epochs=job.experiment.recipe.epochs,
+        difference=_difference(final),
+        finalists=tuple(_score(finalist) for finalist in final.finalists),
+        search=Search(
+            trials=len(states),
+            complete=states.count("complete"),
+            stopped_early=states.count("stopped"),
+            failed=states.count("failed"),
+            epochs=sum(len(trial.curve) for trial in outcome.trials) + sum(each.epochs for each in final.finalists),
+            folds=job.resources.folds,
+            digits_scored=final.winner.digits,
+            seed=job.experiment.seed,
+        ),
+        saw=Saw.of(outcome.part),
+    )
+
+
+def write_results(folder: Path, job: Job, outcome: Outcome, tuned: Tuned) -> None:
+    """Write the record of a search."""
+    result = {
+        "dataset": job.experiment.dataset,
+        "model": job.experiment.model,
+        "architecture": job.experiment.architecture,
+        "study": outcome.study.name,
+        "optuna": optuna.__version__,
+        "sampler": "TPE, multivariate",
+        "seed": job.experiment.seed,
+        "config": job.experiment.config,
+        "space": asdict(outcome.study.space),
+        "resources": {name: value for name, value in asdict(job.resources).items() if name != "storage"},
+        "rungs": [asdict(rung) for rung in outcome.study.halving.plan],
+        "hashes": {"ids": tuned.saw.ids, "data": tuned.saw.data},
+        "result": tuned.model_dump(mode="json"),
+    }
+    files: dict[str, Callable[[Path], None]] = {
+        TRIALS: _csv(trials_table(outcome)),
+        CURVES: _csv(curves_table(outcome)),
+        FINALISTS: _csv(finalists_table(outcome)),
+    }
+    for name, content in pictures.draw(outcome.study, inner=inner_digits(job)).items():
+        files[name] = _bytes(content)
+    for path in folder.glob("*"):
+        path.unlink()
+    write_record(folder, result, files)
+
+
+def trials_table(outcome: Outcome) -> pd.DataFrame:
+    """Return a row a trial; ``accuracy`` is on the inner part, of the weights kept after ``epochs``."""
+    rows = [
+        {
+            "trial": trial.number,
+            "state": trial.state,
+            **vars(trial.setting),
+            "epochs": len(trial.curve),
+            "accuracy": trial.score,
+            "parameters": trial.facts.get("parameters"),
+            "seconds": trial.facts.get("seconds"),
+            "failure": trial.failure,
+            **{f"saw_{name}": value for name, value in trial.facts.get("saw", {}).items()},
+        }
+        for trial in outcome.trials
+    ]
+    return pd.DataFrame(rows)
+
+
+def curves_table(outcome: Outcome) -> pd.DataFrame:
+    """Return a row for each epoch of each trial."""
+    rows = [
+        {"trial": trial.number, "epoch": epoch, **asdict(point)}
+        for trial in outcome.trials
+        for epoch, point in enumerate(trial.curve, start=1)
+    ]
+    return pd.DataFrame(rows, columns=["trial", "epoch", "train_loss", "train_accuracy", "loss", "accuracy", "kept"])
+
+
+def finalists_table(outcome: Outcome) -> pd.DataFrame:
+    """Return a row for each finalist: its accuracy in each fold, parameters and seconds."""
+    rows = [
+        {
+            "trial": finalist.trial,
+            **vars(finalist.setting),
+            "parameters": finalist.parameters,
+            "seconds": finalist.seconds,
+            "epochs": finalist.epochs,
+            "digits": finalist.digits,
+            **{f"accuracy_{fold}": value for fold, value in enumerate(finalist.accuracies)},
+            "failure": finalist.reason,
+        }
+        for finalist in outcome.final.finalists
+    ]
+    return pd.DataFrame(rows)
+
+
+def inner_digits(job: Job) -> int:
+    """Return how many digits score a trial."""
+    return len(read_folds(job.part / FOLDS).rows_apart)
+
+
+def _difference(final: Final) -> Difference | None:
+    if final.difference is None or final.verdict is None or final.p_holm is None:
+        return None
+    t = final.difference
+    numbers = {"mean": t.difference, "low": t.low, "high": t.high, "p_holm": final.p_holm}
+    return Difference(
+        **{k: round(v, 6) for k, v in numbers.items()}, verdict=final.verdict.word, rule=final.verdict.rule
+    )
+
+
+def _score(finalist: Finalist) -> Score:
+    done = finalist.reason is None
+    return Score(
+        trial=finalist.trial,
+        setting=TunedSetting.of(finalist.setting),
+        accuracy=round(finalist.mean, 6) if done else None,
+        sd=round(statistics.stdev(finalist.accuracies), 6) if done else None,
+        parameters=finalist.parameters,
+        seconds=round(finalist.seconds, 2),
+        reason=finalist.reason,
+    )
+
+
+def _csv(table: pd.DataFrame) -> Callable[[Path], None]:
+    return lambda path: write_text(path, table.to_csv(index=False))
+
+
+def _bytes(content: bytes) -> Callable[[Path], None]:
+    return lambda path: write_bytes(path, content)

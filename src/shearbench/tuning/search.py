@@ -1,0 +1,148 @@
+"""The search: bracket after bracket of trials by successive halving, and what stands best.
+
+What is known when a trial is drawn, and who goes on from a rung, never depends on which of its neighbours finished
+first. So a study has the same trials with one worker or many, in one go or resumed. A bracket that has begun is ended,
+and brackets are whole, so that a longer study begins with the trials of a shorter one.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from shearbench.errors import InputError
+from shearbench.tuning.halving import Halving, Rung, best_of
+from shearbench.tuning.study import Ledger, Study, Trial
+from shearbench.tuning.trial import TrialResult
+
+Run = Callable[[Sequence[Trial], "Standing"], Sequence[TrialResult]]
+"""Trains trials until they have had the epochs of the standing's rung; results in their order."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When a search ends: whole brackets of at least ``trials``, none begun that would end after ``timeout`` seconds.
+
+    ``reserve`` epochs are left for what follows the search. One bracket is always run.
+    """
+
+    trials: int
+    timeout: float
+    reserve: int = 0
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a search stands: what the progress bar says."""
+
+    bracket: int
+    brackets: int
+    rung: Rung
+    epochs_done: int
+    epochs_planned: int
+    best: Trial | None
+
+    @property
+    def text(self) -> str:
+        """Bracket, rung and the best value so far."""
+        best = "nothing yet" if self.best is None else f"{self.best.score:.4f} in epoch {len(self.best.curve)}"
+        return f"bracket {self.bracket + 1} of {self.brackets}, to epoch {self.rung.epochs}; best so far {best}"
+
+
+def search(study: Study, run: Run, budget: Budget, *, forget: Callable[[int], object] = lambda _: None) -> list[Trial]:
+    """Search until the budget is spent; go on where an earlier run stopped.
+
+    Args:
+        study: where and what to search.
+        run: trains the trials of a rung.
+        budget: when to end.
+        forget: called with the number of each trial that has ended, maybe more than once.
+
+    Returns:
+        Every trial of the study, in the order of their numbers.
+    """
+    ledger, started, spent = Ledger(study), time.monotonic(), 0
+    size, cost = study.halving.size, study.halving.cost
+    brackets = math.ceil(budget.trials / size)
+    for bracket in range(brackets):
+        if _is_done(ledger.trials(), bracket, size):
+            continue
+        elapsed = time.monotonic() - started
+        if spent and elapsed + elapsed / spent * (cost + budget.reserve) > budget.timeout:
+            break
+        before = _epochs(ledger.trials())
+        for _ in _rungs(ledger, run, bracket, brackets):
+            for trial in ledger.trials():
+                if trial.state != "unfinished":
+                    forget(trial.number)
+        spent += _epochs(ledger.trials()) - before
+    return ledger.trials()
+
+
+def ranked(trials: Sequence[Trial], halving: Halving) -> list[Trial]:
+    """Return the trials that have a score, best first: who went on from more rungs is ahead, then the higher score.
+
+    A rung compares at the same epoch, so who went on from it was better there than who did not.
+
+    Raises:
+        InputError: if none has a score.
+    """
+    scored = [trial for trial in trials if trial.score is not None]
+    if not scored:
+        reasons = "; ".join(sorted({trial.failure or "no reason given" for trial in trials}))
+        raise InputError(f"none of {len(trials)} trials has a score ({reasons}); move the search space in params.yaml")
+
+    def place(trial: Trial) -> tuple[int, float, int]:
+        passed = sum(rung.epochs < len(trial.curve) for rung in halving.plan)
+        return -len(halving.plan) if trial.state == "complete" else -passed, -(trial.score or 0.0), trial.number
+
+    return sorted(scored, key=place)
+
+
+def _is_done(trials: Sequence[Trial], bracket: int, size: int) -> bool:
+    own = trials[bracket * size : (bracket + 1) * size]
+    return len(own) == size and all(trial.state != "unfinished" for trial in own)
+
+
+def _rungs(ledger: Ledger, run: Run, bracket: int, brackets: int) -> Iterator[Rung]:
+    """Run a bracket, or what is left of it, rung by rung: decisions follow from the epochs kept, so they recur."""
+    halving = ledger.study.halving
+    numbers = [ledger.draw(bracket * halving.size + place).number for place in range(halving.size)]
+    for rung, after in zip(halving.plan, (*halving.plan[1:], None), strict=True):
+        due = [
+            trial
+            for trial in _of(ledger, numbers)
+            if trial.state == "unfinished" and not trial.has_trained(rung.epochs)
+        ]
+        if due:
+            trials = ledger.trials()
+            done, planned = _epochs(trials), brackets * halving.cost
+            standing = Standing(bracket, brackets, rung, done, planned, _best(trials, halving))
+            for trial, result in zip(due, run(due, standing), strict=True):
+                ledger.record(trial.number, _explained(ledger, trial, result))
+        passed = [trial for trial in _of(ledger, numbers) if trial.has_trained(rung.epochs)]  # the others failed
+        scores = {trial.number: trial.score_after(rung.epochs) for trial in passed}
+        kept = best_of(scores, after.settings) if after else []
+        for trial in passed:
+            if trial.state == "unfinished" and trial.number not in kept:
+                (ledger.stop if after else ledger.finish)(trial.number)
+        numbers = kept
+        yield rung
+
+
+def _of(ledger: Ledger, numbers: Sequence[int]) -> list[Trial]:
+    return [trial for trial in ledger.trials() if trial.number in numbers]
+
+
+def _explained(ledger: Ledger, trial: Trial, result: TrialResult) -> TrialResult:
+    """Return a result whose reason does not depend on whether a neighbour was a moment earlier."""
+    reason = ledger.why_not(trial) if result.out_of_memory else None
+    return replace(result, failure=reason or result.failure, curve=max(trial.curve, result.curve, key=len))
+
+
+def _best(trials: Sequence[Trial], halving: Halving) -> Trial | None:
+    return ranked(trials, halving)[0] if any(trial.score is not None for trial in trials) else None
+
+
+def _epochs(trials: Sequence[Trial]) -> int:
+    return sum(len(trial.curve) for trial in trials)

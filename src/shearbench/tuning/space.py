@@ -1,0 +1,34 @@
+"""What is searched: a setting is one point of a space."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Learning rate, batch size and width of a network."""
+
+    learning_rate: float
+    batch: int
+    width: float
+
+    def needs_no_less_memory_than(self, other: "Setting") -> bool:
+        """Tell whether batch and width are both at least those of ``other``."""
+        return self.batch >= other.batch and self.width >= other.width
+
+
+@dataclass(frozen=True)
+class Space:
+    """Bounds of the learning rate (drawn on a log scale) and the choices of batch size and width."""
+
+    learning_rate: tuple[float, float]
+    batch: tuple[int, ...]
+    width: tuple[float, ...]
+
+    def including(self, setting: Setting) -> "Space":
+        """Return the space with a setting taken into it."""
+        rates = (*self.learning_rate, setting.learning_rate)
+        return Space(
+            (min(rates), max(rates)),
+            tuple(sorted({*self.batch, setting.batch})),
+            tuple(sorted({*self.width, setting.width})),
+        )

@@ -1,0 +1,229 @@
+"""Where a study is kept: Optuna's journal file, or a database by its URL. Draws settings, keeps what became of them.
+
+Each draw is a function of the study's seed, the trial's number and the trials before it. Optuna's states say what a
+trial came to: COMPLETE reached the last rung, PRUNED was stopped at a rung, FAIL has its reason under ``failure``,
+RUNNING is unfinished. The intermediate values are the accuracy on the inner part after each epoch.
+"""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, astuple, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from shearbench.errors import InputError
+from shearbench.seeds import seed_for
+from shearbench.tuning.halving import Halving
+from shearbench.tuning.space import Setting, Space
+from shearbench.tuning.trial import Point, TrialResult
+
+State = Literal["complete", "stopped", "failed", "unfinished"]
+_STATES: dict[TrialState, State] = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "stopped",
+    TrialState.FAIL: "failed",
+}
+_DRAWS = 20  # how often a setting that would not fit into memory is drawn anew
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study's place, seed, space and resources. ``present``, a point of the space, is what to beat: trial 0.
+
+    ``storage`` is a journal file or the URL of a database. ``label`` names the streams of its draws; ``name`` is that
+    of the study in its storage, and differs wherever other data, code or settings are searched.
+    """
+
+    storage: Path | str
+    name: str
+    label: str
+    seed: int
+    space: Space
+    present: Setting
+    halving: Halving
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A setting and what it came to: its epochs, or why it failed."""
+
+    number: int
+    setting: Setting
+    state: State
+    curve: tuple[Point, ...] = ()
+    over: bool = False
+    failure: str | None = None
+    out_of_memory: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def score(self) -> float | None:
+        """Accuracy on the inner part at the last epoch trained, of the weights that would be kept."""
+        return self.curve[-1].kept if self.curve and self.state != "failed" else None
+
+    def score_after(self, epochs: int) -> float:
+        """Return the accuracy after so many epochs; a training that ended before keeps its own."""
+        return self.curve[min(epochs, len(self.curve)) - 1].kept
+
+    def has_trained(self, epochs: int) -> bool:
+        """Tell whether so many epochs are done, or the training is over before."""
+        return self.over or len(self.curve) >= epochs
+
+
+class Ledger:
+    """The trials of one study."""
+
+    def __init__(self, study: Study) -> None:
+        """Open a study, or begin it.
+
+        Raises:
+            InputError: if its database cannot be reached, or its journal is damaged.
+        """
+        self.study = study
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        try:
+            with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
+                self.optuna = optuna.create_study(
+                    study_name=study.name,
+                    storage=_storage(study.storage),
+                    direction="maximize",
+                    load_if_exists=True,
+                    sampler=optuna.samplers.RandomSampler(seed=0),  # never asked: every draw is enqueued
+                )
+        except (SQLAlchemyError, ImportError) as error:
+            first = (str(error).splitlines() or [""])[0]
+            raise InputError(f"tuning.storage cannot be opened ({type(error).__name__}: {first:.300})") from None
+        except ValueError as error:
+            raise InputError(f"{study.storage} is damaged ({error}); remove it and search again") from None
+
+    def trials(self) -> list[Trial]:
+        """Return all trials whose setting is drawn, in the order of their numbers."""
+        names = {"learning_rate", "batch", "width"}
+        found = self.optuna.get_trials(deepcopy=False)
+        return [_trial(frozen) for frozen in found if names <= frozen.params.keys()]
+
+    def draw(self, number: int) -> Trial:
+        """Draw trial ``number``, or return it if it is drawn; a setting that cannot fit into memory fails at once."""
+        if number == len(self.optuna.get_trials(deepcopy=False)):
+            setting = self.study.present if number == 0 else self._suggestion(number)
+            self.optuna.enqueue_trial(asdict(setting))
+        self._take(number)
+        trial = self.trials()[number]
+        reason = self.why_not(trial)
+        if trial.state == "unfinished" and reason:
+            self.fail(number, reason)
+        return self.trials()[number]
+
+    def why_not(self, trial: Trial) -> str | None:
+        """Return why a trial need not be tried: an earlier one that needs no more memory did not fit."""
+        for other in self.trials()[: trial.number]:
+            if other.out_of_memory and trial.setting.needs_no_less_memory_than(other.setting):
+                return (
+                    f"not tried: trial {other.number} (batch {other.setting.batch}, width {other.setting.width:g}) "
+                    "did not fit into memory"
+                )
+        return None
+
+    def record(self, number: int, result: TrialResult) -> None:
+        """Keep what a trial has trained so far; it stays unfinished unless it failed."""
+        frozen = self.optuna.get_trials(deepcopy=False)[number]
+        trial = optuna.trial.Trial(self.optuna, frozen._trial_id)
+        for step, point in enumerate(result.curve, start=1):
+            if step not in frozen.intermediate_values:
+                trial.report(point.kept, step)
+        attributes = {
+            **result.facts,
+            "epochs": len(result.curve),
+            "over": result.over,
+            "out_of_memory": result.out_of_memory,
+            "curve": [astuple(point) for point in result.curve],  # last: what it says is then all there
+        }
+        for name, value in attributes.items():
+            trial.set_user_attr(name, value)
+        if result.failure is not None:
+            self.fail(number, result.failure)
+
+    def fail(self, number: int, reason: str) -> None:
+        """End a trial that has no result."""
+        frozen = self.optuna.get_trials(deepcopy=False)[number]
+        optuna.trial.Trial(self.optuna, frozen._trial_id).set_user_attr("failure", reason)
+        self.optuna.tell(number, state=TrialState.FAIL)
+
+    def stop(self, number: int) -> None:
+        """End a trial that was not among the best of its rung."""
+        self.optuna.tell(number, state=TrialState.PRUNED)
+
+    def finish(self, number: int) -> None:
+        """End a trial that has reached the last rung."""
+        self.optuna.tell(number, self.trials()[number].score)
+
+    def _suggestion(self, number: int) -> Setting:
+        """Draw from the trials before, anew while what is drawn would not fit into memory."""
+        before = self.optuna.get_trials(deepcopy=False)[:number]
+        failed = [trial.setting for trial in self.trials() if trial.out_of_memory]
+        for attempt in range(_DRAWS):
+            seed = seed_for(self.study.seed, "tune", self.study.label, number, attempt) % 2**32
+            startup = max(1, self.study.halving.size // 2)
+            sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup, constant_liar=True)
+            scratch = optuna.create_study(direction="maximize", sampler=sampler)
+            scratch.add_trials(before)
+            setting = _setting(_suggest(scratch.ask(), self.study.space))
+            if not any(setting.needs_no_less_memory_than(other) for other in failed):
+                break
+        return setting
+
+    def _take(self, number: int) -> None:
+        """Give an enqueued trial its setting; one that a killed run left half taken too."""
+        frozen = self.optuna.get_trials(deepcopy=False)[number]
+        if frozen.state == TrialState.WAITING:
+            _suggest(self.optuna.ask(), self.study.space)
+        elif frozen.state == TrialState.RUNNING:
+            _suggest(optuna.trial.Trial(self.optuna, frozen._trial_id), self.study.space)
+
+
+def _storage(place: Path | str) -> BaseStorage:
+    if isinstance(place, str):
+        return optuna.storages.RDBStorage(place)
+    path = place.resolve()  # the lock of a relative path is not found again
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _mend(path)
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path))))
+
+
+def _mend(journal: Path) -> None:
+    """Cut off the line that a killed process did not finish: Optuna would write the next one behind it."""
+    if journal.is_file() and (content := journal.read_bytes()) and not content.endswith(b"\n"):
+        with journal.open("r+b") as file:
+            file.truncate(content.rfind(b"\n") + 1)
+
+
+def _suggest(trial: optuna.trial.Trial, space: Space) -> dict[str, Any]:
+    low, high = space.learning_rate
+    trial.suggest_float("learning_rate", low, high, log=True)
+    trial.suggest_categorical("batch", space.batch)
+    trial.suggest_categorical("width", space.width)
+    return trial.params
+
+
+def _setting(values: Mapping[str, Any]) -> Setting:
+    return Setting(float(values["learning_rate"]), int(values["batch"]), float(values["width"]))
+
+
+def _trial(frozen: FrozenTrial) -> Trial:
+    attributes = frozen.user_attrs
+    return Trial(
+        frozen.number,
+        _setting(frozen.params),
+        _STATES.get(frozen.state, "unfinished"),
+        tuple(Point(*values) for values in attributes.get("curve", ())),
+        attributes.get("over", False),
+        attributes.get("failure"),
+        attributes.get("out_of_memory", False),
+        {name: attributes[name] for name in ("parameters", "seconds", "saw") if name in attributes},
+    )

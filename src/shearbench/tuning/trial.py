@@ -1,0 +1,196 @@
+"""One trial of a study: train a setting up to a rung, from where it stopped before, and score it on the inner part.
+
+Between rungs the state of a trial is a checkpoint in its folder, so that no epoch is trained twice. A trial whose
+process is killed goes on from there too. What a trial sees is the folder of the tuning part; it opens nothing else.
+"""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shearbench.data.dataset import Dataset, load
+from shearbench.data.folds import FoldTable, read_folds
+from shearbench.errors import InputError, OutOfMemory
+from shearbench.execution import Advance
+from shearbench.records import hash_arrays
+from shearbench.seeds import seed_for
+from shearbench.training.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint, write_checkpoint
+from shearbench.training.crossval import CHECKPOINT_SECONDS
+from shearbench.training.experiment import Experiment, Selection, Trainee, assemble, code_hash
+from shearbench.training.hardware import naming_the_batch, settle
+from shearbench.training.loop import fit
+from shearbench.training.state import Progress
+
+FOLDS = "folds.npz"
+
+
+@dataclass(frozen=True)
+class TrialTask:
+    """A setting to try, as an experiment of its own, until it has had ``epochs``.
+
+    ``part`` is the folder of the tuning part, ``folder`` the trial's own, ``refused`` the study's notes on what did not
+    fit into memory.
+    """
+
+    experiment: Experiment
+    part: Path
+    folder: Path
+    refused: Path
+    epochs: int
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
+
+
+@dataclass(frozen=True)
+class Point:
+    """An epoch of a trial. ``kept`` is the accuracy of the weights that would be kept if it ended here."""
+
+    train_loss: float
+    train_accuracy: float
+    loss: float
+    accuracy: float
+    kept: float
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """The epochs of a trial so far, whether it needs no more, and why it failed if it did."""
+
+    curve: tuple[Point, ...] = ()
+    over: bool = False
+    failure: str | None = None
+    out_of_memory: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class _RungReached(Exception):
+    """The training stops here; its checkpoint is written."""
+
+
+def rows_of_trials(table: FoldTable, experiment: Experiment) -> Selection:
+    """Return the rows that every trial trains on and the inner part that it is scored on.
+
+    The inner part is what no fold of the tuning part holds out. With patience it also stops the training.
+    """
+    inner = table.rows_apart
+    train = np.setdiff1d(np.arange(len(table.ids)), inner)
+    return Selection(train, inner, None if experiment.recipe.patience is None else inner)
+
+
+def run_trial(task: TrialTask, advance: Advance) -> TrialResult:
+    """Train one setting up to its rung. A loss that diverges and memory that runs out are failed trials."""
+    settle(task.experiment.hardware)
+    recipe = task.experiment.recipe
+    reason = _refused(task)
+    if reason:
+        return TrialResult(failure=reason, out_of_memory=True)
+    dataset, table = load(task.part, "train"), read_folds(task.part / FOLDS)
+    rows = rows_of_trials(table, task.experiment)
+    saw = saw_of(dataset, rows)
+    training = _Training(task, saw)
+    try:
+        with naming_the_batch(recipe.batch):
+            seed = seed_for(task.experiment.seed, "tune", task.experiment.dataset, task.experiment.model)
+            trainee = assemble(task.experiment, dataset, rows, seed=seed)
+            training.run(trainee, advance)
+    except OutOfMemory as error:
+        _refuse(task)
+        return TrialResult(training.curve, failure=str(error), out_of_memory=True, facts={"saw": saw})
+    except InputError as error:  # not finite: this setting's own failure
+        return TrialResult(training.curve, failure=str(error), facts={"saw": saw})
+    facts = {
+        "parameters": sum(parameter.numel() for parameter in trainee.network.parameters()),
+        "seconds": sum(training.seconds),
+        "saw": saw,
+    }
+    return TrialResult(training.curve, training.progress.is_over(recipe), facts=facts)
+
+
+def saw_of(dataset: Dataset, rows: Selection) -> dict[str, str]:
+    """Return the hashes of what a trial sees: of all arrays, and of the ids that train and that score."""
+    assert rows.validation is not None
+    return {
+        "data": dataset.content_hash,
+        "train": hash_arrays(dataset.ids[rows.train]),
+        "inner": hash_arrays(dataset.ids[rows.validation]),
+    }
+
+
+class _Training:
+    """The training of a trial, with a checkpoint now and then, and at its rung."""
+
+    def __init__(self, task: TrialTask, saw: dict[str, str]) -> None:
+        self.task = task
+        self.path = task.folder / CHECKPOINT
+        code = code_hash(task.experiment)
+        self.hashes = {"config": task.experiment.config_hash, "code": code, **saw}
+        self.progress = Progress()
+        self.seconds: list[float] = []
+
+    @property
+    def curve(self) -> tuple[Point, ...]:
+        """The epochs so far."""
+        points: list[Point] = []
+        best = float("inf")
+        for epoch in self.progress.history:
+            assert epoch.validation is not None
+            if epoch.inner is None or epoch.inner.loss < best:
+                kept = epoch.validation.accuracy
+                best = epoch.validation.loss
+            scores = (epoch.train.loss, epoch.train.accuracy, epoch.validation.loss, epoch.validation.accuracy)
+            points.append(Point(*scores, kept))
+        return tuple(points)
+
+    def run(self, trainee: Trainee, advance: Advance) -> None:
+        """Train until the rung, or until the recipe is over."""
+        found = read_checkpoint(self.path, hashes=self.hashes, device=self.task.experiment.device)
+        if found:
+            found.restore(trainee.network, trainee.optimiser)
+            self.progress, self.seconds = found.progress, list(found.seconds)
+        if len(self.progress.history) >= self.task.epochs or self.progress.is_over(self.task.experiment.recipe):
+            return
+        last_epoch = last_checkpoint = time.monotonic()
+
+        def on_epoch_end(progress: Progress) -> None:
+            nonlocal last_epoch, last_checkpoint
+            now = time.monotonic()
+            self.progress = progress
+            self.seconds.append(now - last_epoch)
+            reached = len(progress.history) >= self.task.epochs or progress.is_over(self.task.experiment.recipe)
+            if reached or now - last_checkpoint >= self.task.checkpoint_seconds:
+                state = Checkpoint.of(trainee.network, trainee.optimiser, progress=progress, seconds=self.seconds)
+                write_checkpoint(self.path, state, hashes=self.hashes)
+                last_checkpoint = time.monotonic()
+            last_epoch = time.monotonic()
+            advance(1)
+            if reached:
+                raise _RungReached
+
+        try:
+            fit(
+                trainee.network,
+                trainee.optimiser,
+                trainee.parts,
+                trainee.setting,
+                start=self.progress,
+                on_epoch_end=on_epoch_end,
+            )
+        except _RungReached:
+            return
+
+
+def _refused(task: TrialTask) -> str | None:
+    """Return why a task need not be tried: one that needs no more memory has run out of it, maybe a moment ago."""
+    batch, width = task.experiment.recipe.batch, task.experiment.width
+    for path in sorted(task.refused.glob("*-*")):
+        other_batch, other_width = path.name.split("-")
+        if batch >= int(other_batch) and width >= float(other_width):
+            return f"not tried: batch {other_batch} at width {other_width} did not fit into memory"
+    return None
+
+
+def _refuse(task: TrialTask) -> None:
+    task.refused.mkdir(parents=True, exist_ok=True)
+    (task.refused / f"{task.experiment.recipe.batch}-{task.experiment.width!r}").touch()

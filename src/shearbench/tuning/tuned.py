@@ -1,0 +1,158 @@
+"""``tuned/<model>.yaml``: what searches found, a section a dataset; small, written by ``tune``, versioned by git.
+
+``read_tuned`` checks it, as it can be edited. ``build/settings/<dataset>/<model>.yaml`` says what a cell is trained
+with: the stage ``settings`` writes it, so that a change to one section of one file reaches one cell.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import yaml
+from pydantic import Field, ValidationError
+
+from shearbench.data.tuning_part import Saw
+from shearbench.errors import InputError
+from shearbench.records import locked, write_text
+from shearbench.strict import Strict
+from shearbench.tuning.space import Setting
+
+T = TypeVar("T", bound=Strict)
+
+_HEAD = "# What `make tune MODEL={model}` found, for each dataset. training.use_tuned in params.yaml puts it to use.\n"
+
+
+class TunedSetting(Strict):
+    """A setting as it stands in a file."""
+
+    learning_rate: Annotated[float, Field(gt=0)]
+    batch: Annotated[int, Field(ge=2)]
+    width: Annotated[float, Field(gt=0)]
+
+    @classmethod
+    def of(cls, setting: Setting) -> "TunedSetting":
+        """Return a setting to be written."""
+        return cls(**vars(setting))
+
+
+class Score(Strict):
+    """A finalist's cross-validation on the tuning part: mean accuracy and its standard deviation over the folds."""
+
+    trial: int
+    setting: TunedSetting
+    accuracy: float | None
+    sd: float | None
+    parameters: int
+    seconds: float
+    """Of one fold's training, on the machine that searched."""
+    reason: str | None = None
+
+
+class Difference(Strict):
+    """Found less present: corrected resampled t over the folds, Holm over all finalists against the present setting."""
+
+    mean: float
+    low: float
+    high: float
+    p_holm: float
+    verdict: str
+    rule: str
+
+
+class Search(Strict):
+    """What the search spent."""
+
+    trials: int
+    complete: int
+    stopped_early: int
+    failed: int
+    epochs: int
+    folds: int
+    digits_scored: int
+    seed: int
+
+
+class Tuned(Strict):
+    """The section of one dataset."""
+
+    setting: TunedSetting
+    present: TunedSetting
+    epochs: int
+    """Of the recipe that it was found for."""
+    difference: Difference | None = None
+    finalists: Annotated[tuple[Score, ...], Field(strict=False)]
+    search: Search
+    saw: Saw
+
+
+class CellSettings(Strict):
+    """What a cell is trained with where it differs from ``params.yaml``; nothing where ``tuned`` is None."""
+
+    tuned: TunedSetting | None = None
+    saw: Saw | None = None
+
+
+def tuned_path(root: Path, model: str) -> Path:
+    """Return the file of a model's tuned settings."""
+    return root / "tuned" / f"{model}.yaml"
+
+
+def settings_path(root: Path, dataset: str, model: str) -> Path:
+    """Return the file of a cell's settings."""
+    return root / "build" / "settings" / dataset / f"{model}.yaml"
+
+
+def read_tuned(path: Path) -> dict[str, Tuned]:
+    """Read a model's tuned settings by dataset; none where there is no file.
+
+    Raises:
+        InputError: listing every fault of the file.
+    """
+    if not path.is_file():
+        return {}
+    document = _load(path)
+    return {str(name): _validated(Tuned, section, path, f"{name}.") for name, section in document.items()}
+
+
+def write_tuned(path: Path, dataset: str, tuned: Tuned) -> None:
+    """Write the section of one dataset; those of others stay, also where two searches end at once."""
+    with locked(path.with_name(f".{path.name}.lock")):
+        sections = {**read_tuned(path), dataset: tuned}
+        document = {name: sections[name].model_dump(mode="json", exclude_none=True) for name in sorted(sections)}
+        text = yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True)
+        write_text(path, _HEAD.format(model=path.stem) + text)
+
+
+def write_settings(path: Path, settings: CellSettings) -> None:
+    """Write what a cell is trained with."""
+    write_text(path, yaml.safe_dump(settings.model_dump(mode="json", exclude_none=True), sort_keys=False))
+
+
+def read_settings(path: Path) -> CellSettings:
+    """Read what a cell is trained with; InputError if it is missing or damaged."""
+    if not path.is_file():
+        raise InputError(f"{path} is missing; run `dvc repro settings` to make it")
+    return _validated(CellSettings, _load(path), path, "")
+
+
+def _load(path: Path) -> Mapping[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not valid YAML: {error}") from None
+    if not isinstance(document, dict):
+        raise InputError(f"{path} must hold a mapping; `make tune` writes one")
+    return document
+
+
+def _validated(kind: type[T], document: Any, path: Path, prefix: str) -> T:
+    try:
+        return kind.model_validate(document)
+    except ValidationError as error:
+        faults = [
+            f"- {prefix}{'.'.join(map(str, fault['loc']))}: {fault['msg']}; got {fault['input']!r:.60}"
+            for fault in error.errors()
+        ]
+        raise InputError(
+            "\n".join([f"{path} has {len(faults)} fault(s) to mend, or run `make tune`:", *faults])
+        ) from None
