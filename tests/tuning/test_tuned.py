@@ -34,10 +34,10 @@ def _tuned(found=FOUND):
 
 
 def test_what_is_written_is_read_and_sections_of_other_datasets_stay(tmp_path):
-    path = tmp_path / "tuned" / "cnn2.yaml"
-    write_tuned(path, "mnist", _tuned())
+    path = tuned_path(tmp_path, "cnn2")
+    write_tuned(tmp_path, "cnn2", "mnist", _tuned())
     first = path.read_text()
-    write_tuned(path, "mechanical", _tuned(Setting(1e-5, 32, 2.0)))
+    write_tuned(tmp_path, "cnn2", "mechanical", _tuned(Setting(1e-5, 32, 2.0)))
     found = read_tuned(path)
     assert found == {"mnist": _tuned(), "mechanical": _tuned(Setting(1e-5, 32, 2.0))}
     assert first.splitlines()[1:] == path.read_text().splitlines()[-len(first.splitlines()) + 1 :]
@@ -45,8 +45,8 @@ def test_what_is_written_is_read_and_sections_of_other_datasets_stay(tmp_path):
 
 
 def test_a_fault_made_by_hand_is_named(tmp_path):
-    path = tmp_path / "cnn2.yaml"
-    write_tuned(path, "mnist", _tuned())
+    path = tuned_path(tmp_path, "cnn2")
+    write_tuned(tmp_path, "cnn2", "mnist", _tuned())
     path.write_text(path.read_text().replace("batch: 64", "batch: 1").replace("epochs: 8", "epoks: 8"))
     with pytest.raises(InputError, match=r"(?s)4 fault\(s\).*mnist\.setting\.batch.*mnist\.epochs.*mnist\.epoks"):
         read_tuned(path)
@@ -63,14 +63,14 @@ def _using(params, use_tuned):
 
 
 def test_by_default_no_cell_is_tuned_whatever_was_found(small_params, tmp_path):
-    write_tuned(tuned_path(tmp_path, "cnn2"), "mnist", _tuned())
+    write_tuned(tmp_path, "cnn2", "mnist", _tuned())
     settings.main(small_params, tmp_path)
     for cell in small_params.cells.values():
         assert read_settings(settings_path(tmp_path, cell.dataset, cell.model)) == CellSettings()
 
 
 def test_cells_of_named_models_are_tuned_and_the_others_not(small_params, tmp_path):
-    write_tuned(tuned_path(tmp_path, "cnn2"), "mnist", _tuned())
+    write_tuned(tmp_path, "cnn2", "mnist", _tuned())
     settings.main(_using(small_params, ("cnn2",)), tmp_path)
     found = read_settings(settings_path(tmp_path, "mnist", "cnn2"))
     assert found.tuned == TunedSetting.of(FOUND)
@@ -79,7 +79,7 @@ def test_cells_of_named_models_are_tuned_and_the_others_not(small_params, tmp_pa
 
 
 def test_a_cell_that_was_not_tuned_is_not_silently_trained_as_before(small_params, tmp_path):
-    write_tuned(tuned_path(tmp_path, "mlp"), "mnist", _tuned())
+    write_tuned(tmp_path, "mlp", "mnist", _tuned())
     with pytest.raises(InputError, match=r"cnn2\.yaml has none for mnist; run `make tune MODEL=cnn2 DATASET=mnist`"):
         settings.main(_using(small_params, True), tmp_path)
 

@@ -45,7 +45,7 @@ def main(
     outcome = run(job)
     tuned = summary(job, outcome)
     write_results(results_folder(root / "build", name, model), job, outcome, tuned)
-    write_tuned(tuned_path(root, model), name, tuned)
+    write_tuned(root, model, name, tuned)
     print_tuned(f"{model} on {name}", tuned)
 
 

@@ -114,9 +114,10 @@ def read_tuned(path: Path) -> dict[str, Tuned]:
     return {str(name): _validated(Tuned, section, path, f"{name}.") for name, section in document.items()}
 
 
-def write_tuned(path: Path, dataset: str, tuned: Tuned) -> None:
+def write_tuned(root: Path, model: str, dataset: str, tuned: Tuned) -> None:
     """Write the section of one dataset; those of others stay, also where two searches end at once."""
-    with locked(path.with_name(f".{path.name}.lock")):
+    path = tuned_path(root, model)
+    with locked(root / "build" / "tuning" / f"{model}.lock"):
         sections = {**read_tuned(path), dataset: tuned}
         document = {name: sections[name].model_dump(mode="json", exclude_none=True) for name in sorted(sections)}
         text = yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True)
