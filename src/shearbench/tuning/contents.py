@@ -67,7 +67,9 @@ def _trial(record: Mapping[str, Any], row: Mapping[str, Any], curves: pd.DataFra
         for name in ("train_loss", "train_accuracy", "loss", "accuracy")
         for epoch, value in zip(own["epoch"], own[name], strict=True)
     ]
-    metrics = {f"final_{name}": float(row[name]) for name in ("accuracy", "parameters", "seconds") if pd.notna(row[name])}
+    metrics = {
+        f"final_{name}": float(row[name]) for name in ("accuracy", "parameters", "seconds") if pd.notna(row[name])
+    }
     failure = {"failure": row["failure"]} if pd.notna(row["failure"]) else {}
     content = Content(
         params={**_names(record), **_setting(row), "trial": number},
@@ -120,12 +122,11 @@ def _tags(record: Mapping[str, Any]) -> dict[str, str]:
 def _note(record: Mapping[str, Any]) -> str:
     rungs = ", ".join(f"{rung['settings']} to epoch {rung['epochs']}" for rung in record["rungs"])
     return (
-        f"A search for the learning rate, batch size and width of {record['model']} on {record['dataset']}, on the tuning "
-        f"part alone. Brackets by successive halving: {rungs}. Beneath: a run a trial with its curve on the inner part, and "
-        "a run a finalist, whose steps are folds."
+        f"A search for the learning rate, batch size and width of {record['model']} on {record['dataset']}, on the "
+        f"tuning part alone. Brackets by successive halving: {rungs}. Beneath: a run a trial with its curve on the "
+        "inner part, and a run a finalist, whose steps are folds."
     )
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = pd.read_csv(path).to_dict("records")
-    return rows
+    return [{str(name): value for name, value in row.items()} for row in pd.read_csv(path).to_dict("records")]

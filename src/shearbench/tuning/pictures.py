@@ -8,12 +8,13 @@ trial as it went. Importances are fANOVA's (Hutter et al., ICML 2014), of at lea
 import io
 import warnings
 from collections.abc import Callable
-from typing import Any
 
 import matplotlib as mpl
 import optuna
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from optuna.trial import TrialState, create_trial
 from optuna.visualization import matplotlib as drawn
 
@@ -35,23 +36,72 @@ def draw(study: Study, *, inner: int) -> dict[str, bytes]:
     whole = Ledger(study).optuna
     epochs = study.halving.plan[0].epochs
     same = _at_epoch(whole, epochs)
-    what = f"accuracy on {inner} inner digits after epoch {epochs}"
-    makers: dict[str, Callable[[], Any]] = {
-        "curves.png": lambda: drawn.plot_intermediate_values(whole),
-        "timeline.png": lambda: drawn.plot_timeline(whole),
+    count = f"{study.label}, {len(same.trials)} trials"
+    after = f"accuracy on {inner} inner digits, epoch {epochs}"
+    pictures: dict[str, Callable[[], Figure]] = {
+        "curves.png": lambda: _curves(whole, count, inner),
+        "timeline.png": lambda: _titled(drawn.plot_timeline(whole), f"{study.label}: timeline"),
     }
     if same.trials:
-        makers |= {
-            "history.png": lambda: drawn.plot_optimization_history(same, target_name=what),
-            "slices.png": lambda: drawn.plot_slice(same, target_name=what),
-            "parallel.png": lambda: drawn.plot_parallel_coordinate(same, target_name=what),
+        pictures |= {
+            "history.png": lambda: _history(same, count, after),
+            "slices.png": lambda: _slices(same, count, after),
+            "parallel.png": lambda: _parallel(same, count, after),
         }
     if len(same.trials) >= _FEW:
-        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=_SEED)
-        makers["importance.png"] = lambda: drawn.plot_param_importances(same, evaluator=evaluator, target_name=what)
+        pictures["importance.png"] = lambda: _importance(same, count, after)
     with mpl.rc_context(), warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
         plt.switch_backend("agg")
-        return {name: _png(make) for name, make in makers.items()}
+        mpl.rcParams["figure.figsize"] = (7.0, 4.2)
+        return {name: _png(make()) for name, make in pictures.items()}
+
+
+def _curves(study: optuna.Study, count: str, inner: int) -> Figure:
+    axes = drawn.plot_intermediate_values(study)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(f"accuracy on {inner} inner digits")
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7, ncols=1 + len(axes.lines) // 20)
+    return _titled(axes, f"{count}: epoch by epoch")
+
+
+def _history(study: optuna.Study, count: str, after: str) -> Figure:
+    axes = drawn.plot_optimization_history(study, target_name="accuracy")
+    axes.set_xlabel("trial")
+    axes.set_ylabel(after)
+    axes.legend(loc="lower left")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return _titled(axes, f"{count}: history")
+
+
+def _importance(study: optuna.Study, count: str, after: str) -> Figure:
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=_SEED)
+    axes = drawn.plot_param_importances(study, evaluator=evaluator)
+    axes.legend().set_visible(False)
+    axes.set_xlabel(f"share of the spread explained: {after}")
+    axes.set_ylabel("")
+    axes.margins(x=0.1)
+    return _titled(axes, f"{count}: importances (fANOVA)")
+
+
+def _slices(study: optuna.Study, count: str, after: str) -> Figure:
+    drawn.plot_slice(study, target_name=after)
+    plt.gcf().suptitle(f"{count}: slices", fontsize=11)
+    return plt.gcf()
+
+
+def _parallel(study: optuna.Study, count: str, after: str) -> Figure:
+    axes = drawn.plot_parallel_coordinate(study, target_name="accuracy")
+    figure = _titled(axes, f"{count}: parallel coordinates")
+    for each in figure.axes:
+        if each.get_ylabel() == "accuracy" and each is not axes:
+            each.set_ylabel(after)
+    return figure
+
+
+def _titled(axes: Axes, title: str) -> Figure:
+    axes.set_title("", loc="left")  # where Optuna puts some of its own
+    axes.set_title(title, fontsize=11)
+    return plt.gcf()
 
 
 def _at_epoch(study: optuna.Study, epochs: int) -> optuna.Study:
@@ -66,10 +116,8 @@ def _at_epoch(study: optuna.Study, epochs: int) -> optuna.Study:
     return same
 
 
-def _png(make: Callable[[], Any]) -> bytes:
-    made = make()
-    figure: Figure = plt.gcf() if not hasattr(made, "figure") else made.figure
+def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", metadata={"Software": None})
-    plt.close("all")
+    plt.close(figure)
     return buffer.getvalue()

@@ -19,6 +19,7 @@ from shearbench.report.sections import (
     differences,
     power,
     spread,
+    tuning,
 )
 
 Rows = Sequence[Mapping[str, Any]]
@@ -34,4 +35,5 @@ SECTIONS: tuple[Read, ...] = (
     confusion.read,
     classes.read,
     attribution.read,
+    tuning.read,
 )
