@@ -52,12 +52,12 @@ def track() -> None:
     Example:
       shearbench track
     """
-    from shearbench import tracking
+    from shearbench import stages, tracking
 
     params = read_params()
     if params.tracking.uri == tracking.OFF:
         print("tracking.uri is off in params.yaml: nothing is sent")
-    elif tracking.track_all(project(), params):
+    elif tracking.track_all(project(), params) and stages.track_searches(params, project()):
         print("MLflow has every record")
     else:
         raise typer.Exit(1)

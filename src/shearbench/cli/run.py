@@ -46,6 +46,9 @@ def tune(
       shearbench tune resnet18 --trials 40
       shearbench tune cnn3 --dataset mnist --timeout 1800
     """
+    from shearbench import stages
     from shearbench.stages import tune as tuning
 
-    tuning.main(read_params(), project(), model, dataset=dataset, trials=trials, timeout=timeout)
+    params, root = read_params(), project()
+    tuning.main(params, root, model, dataset=dataset, trials=trials, timeout=timeout)
+    stages.track_searches(params, root)

@@ -42,3 +42,15 @@ def run(name: str, of: str | None, *, params: "Params", root: Path) -> None:
             tracking.track_outcome(root, params, str(of))
         else:
             tracking.track_all(root, params, cells=[of] if of else None)
+
+
+def track_searches(params: "Params", root: Path) -> bool:
+    """Send MLflow the searches that it does not have yet; return whether it has them all."""
+    if params.tracking.uri == "off":
+        return False
+    if not (root / "build" / "tuning" / "results").is_dir():
+        return True
+    from shearbench import tracking
+    from shearbench.tuning.contents import nodes
+
+    return tracking.track_nodes(root, params, nodes(root / "build"))

@@ -14,7 +14,6 @@ from rich.table import Table
 from shearbench.errors import InputError
 from shearbench.params import Params
 from shearbench.stages.train import experiment_of
-from shearbench.tuning.contents import nodes
 from shearbench.tuning.job import Job, Resources, run
 from shearbench.tuning.pareto import write_pareto
 from shearbench.tuning.results import results_folder, summary, write_results
@@ -50,16 +49,6 @@ def main(
     write_tuned(root, model, name, tuned)
     write_pareto(root / "build", name)
     print_tuned(f"{model} on {name}", tuned)
-    track(params, root)
-
-
-def track(params: Params, root: Path) -> bool:
-    """Send MLflow the searches that it does not have yet; return whether it has them all."""
-    if params.tracking.uri == "off":
-        return False
-    from shearbench import tracking
-
-    return tracking.track_nodes(root, params, nodes(root / "build"))
 
 
 def job_of(params: Params, root: Path, *, dataset: str, model: str) -> Job:
