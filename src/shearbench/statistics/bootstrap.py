@@ -106,13 +106,36 @@ def _resample(a: Correct, b: Correct) -> _Resampled:
     networks, n = a.shape
     wins = a.sum(axis=0, dtype=np.int64) - b.sum(axis=0, dtype=np.int64)
     lowest = int(wins.min())
-    shares = np.bincount(wins - lowest) / n
-    length = n * (len(shares) - 1) + 1
+    sums = sums_of_draws(np.bincount(wins - lowest)[np.newaxis])[0]
+    kept = np.flatnonzero(sums)
+    return _Resampled((kept + n * lowest) / (n * networks), sums[kept])
+
+
+def sums_of_draws(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the distributions of the sum of n draws with replacement, of many comparisons at once.
+
+    Args:
+        counts: (comparisons, w), how many of the n cases have the value 0, 1, ..., w - 1; n is the same for all.
+
+    Returns:
+        The probabilities of the sums 0 .. n (w - 1), (comparisons, n (w - 1) + 1); 0 where they are rounding.
+    """
+    n = int(counts[0].sum())
+    length = n * (counts.shape[1] - 1) + 1
     size = fft.next_fast_len(length, real=True)
-    sums = fft.irfft(fft.rfft(shares, size) ** n, size)[:length]
-    kept = sums > _NEGLIGIBLE
-    values = (np.flatnonzero(kept) + n * lowest) / (n * networks)
-    return _Resampled(values, sums[kept] / sums[kept].sum())
+    sums = fft.irfft(_power(fft.rfft(counts / n, size, axis=1), n), size, axis=1)[:, :length]
+    sums[sums <= _NEGLIGIBLE] = 0.0
+    return sums / sums.sum(axis=1, keepdims=True)
+
+
+def _power(values: NDArray[np.complex128], n: int) -> NDArray[np.complex128]:
+    """Return ``values ** n`` by squaring, which is five times as fast as NumPy's own on complex numbers."""
+    result = np.ones_like(values)
+    for bit in f"{n:b}":
+        result *= result
+        if bit == "1":
+            result *= values
+    return result
 
 
 def _quantile(resampled: _Resampled, tail: float) -> float:

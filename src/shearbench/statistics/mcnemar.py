@@ -51,28 +51,42 @@ def mcnemar(correct_a: Correct, correct_b: Correct) -> McNemar:
     """Compare two networks, given which of the same (cases,) each gets right; InputError if the shapes differ."""
     a, b = check_paired(correct_a, correct_b, dimensions=1)
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
-    fewer, discordant = min(only_a, only_b), only_a + only_b
-    both_tails = 2 * float(stats.binom.cdf(fewer, discordant, 0.5))
-    mid = both_tails - float(stats.binom.pmf(fewer, discordant, 0.5))
-    return McNemar(only_a, only_b, min(1.0, both_tails), min(1.0, mid))
+    exact, mid = mcnemar_p(np.array([only_a]), np.array([only_b]))
+    return McNemar(only_a, only_b, float(exact[0]), float(mid[0]))
+
+
+def mcnemar_p(only_a: NDArray[np.int64], only_b: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the exact and the mid-p values of many pairs, given how many cases each network alone gets right."""
+    fewer, discordant = np.minimum(only_a, only_b), only_a + only_b
+    both_tails = 2 * stats.binom.cdf(fewer, discordant, 0.5)
+    mid = both_tails - stats.binom.pmf(fewer, discordant, 0.5)
+    return np.minimum(1.0, both_tails), np.minimum(1.0, mid)
 
 
 def mcnemar_over_folds(correct_a: Correct, correct_b: Correct) -> McNemarOverFolds:
     """Compare the fold networks of two cells on one test set, (networks, cases) each; InputError if shapes differ."""
     a, b = check_paired(correct_a, correct_b, dimensions=2)
     wins = a.sum(axis=0, dtype=np.int64) - b.sum(axis=0, dtype=np.int64)
-    return McNemarOverFolds(tuple(mcnemar(*pair) for pair in zip(a, b, strict=True)), _sign_flip_p(wins))
+    p = sign_flip_p(np.bincount(np.abs(wins))[np.newaxis], np.array([wins.sum()]))
+    return McNemarOverFolds(tuple(mcnemar(*pair) for pair in zip(a, b, strict=True)), float(p[0]))
 
 
-def _sign_flip_p(wins: NDArray[np.int64]) -> float:
-    """Return the two-sided mid-p of sum(wins) under independent fair signs: 2 (P(S > s) + P(S = s) / 2), s >= 0."""
-    sizes = np.bincount(np.abs(wins))
-    largest, seen = int(sizes @ np.arange(len(sizes))), abs(int(wins.sum()))
+def sign_flip_p(sizes: NDArray[np.int64], sums: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the two-sided mid-p of sum(wins) under independent fair signs: 2 (P(S > s) + P(S = s) / 2), s >= 0.
+
+    Args:
+        sizes: (comparisons, largest + 1), how many cases have wins of size 0, 1, ...
+        sums: (comparisons,), the sums of the wins.
+    """
+    largest = int((sizes @ np.arange(sizes.shape[1])).max())
     length = fft.next_fast_len(2 * largest + 1, real=True)
     angles = 2 * np.pi * np.arange(length // 2 + 1) / length
-    waves = np.prod([np.cos(size * angles) ** count for size, count in enumerate(sizes)], axis=0)
-    upper = fft.irfft(waves, length)[seen : largest + 1]  # P(S = seen), P(S = seen + 1), ...
-    return float(np.clip(2 * upper.sum() - upper[0], LEAST_P, 1.0))
+    waves = np.prod([np.cos(size * angles) ** count[:, np.newaxis] for size, count in enumerate(sizes.T)], axis=0)
+    chances = fft.irfft(waves, length, axis=1)[:, : largest + 1]  # P(S = 0), P(S = 1), ...
+    seen = np.abs(sums)[:, np.newaxis]
+    beyond = np.where(np.arange(largest + 1) >= seen, chances, 0.0).sum(axis=1)
+    p: NDArray[np.float64] = np.clip(2 * beyond - np.take_along_axis(chances, seen, axis=1)[:, 0], LEAST_P, 1.0)
+    return p
 
 
 def check_paired(correct_a: NDArray[Any], correct_b: NDArray[Any], *, dimensions: int) -> tuple[Correct, Correct]:

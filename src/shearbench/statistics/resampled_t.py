@@ -74,10 +74,19 @@ def corrected_t(scores_a: ArrayLike, scores_b: ArrayLike, *, level: float = 0.95
     if s == 0.0:
         return CorrectedT(mean, 0.0, 0.0, mean, mean, None, float(mean == 0.0), level, folds, repeats)
     error = s * error_factor(folds, repeats)
-    t = mean / error
     reach = float(stats.t.isf((1 - level) / 2, d.size - 1)) * error
-    p = float(2 * stats.t.sf(abs(t), d.size - 1))
-    return CorrectedT(mean, s, error, mean - reach, mean + reach, t, p, level, folds, repeats)
+    p = float(corrected_p(d[np.newaxis])[0])
+    return CorrectedT(mean, s, error, mean - reach, mean + reach, mean / error, p, level, folds, repeats)
+
+
+def corrected_p(differences: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the two-sided p values of many comparisons at once: (comparisons, repeats, folds) -> (comparisons,)."""
+    comparisons, repeats, folds = differences.shape
+    d = differences.reshape(comparisons, -1)
+    mean, s = d.mean(axis=1), spreads(d)
+    varies = s > 0
+    t = np.divide(mean, s * error_factor(folds, repeats), out=np.zeros_like(mean), where=varies)
+    return np.where(varies, 2 * stats.t.sf(np.abs(t), d.shape[1] - 1), mean == 0)
 
 
 def paired_differences(scores_a: ArrayLike, scores_b: ArrayLike) -> Differences:
@@ -99,9 +108,13 @@ def paired_differences(scores_a: ArrayLike, scores_b: ArrayLike) -> Differences:
 
 def spread(values: NDArray[np.float64]) -> float:
     """Return the sample standard deviation; exactly 0 where values of size up to 1 differ by rounding alone."""
-    if np.ptp(values) <= _ROUNDING * max(1.0, float(np.abs(values).max())):
-        return 0.0
-    return float(values.std(ddof=1))
+    return float(spreads(values.reshape(1, -1))[0])
+
+
+def spreads(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return :func:`spread` of each row, (rows, n) -> (rows,)."""
+    alike = np.ptp(values, axis=1) <= _ROUNDING * np.maximum(1.0, np.abs(values).max(axis=1))
+    return np.where(alike, 0.0, values.std(axis=1, ddof=1))
 
 
 def error_factor(folds: int, repeats: int) -> float:
