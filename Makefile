@@ -70,5 +70,6 @@ lock: ## pin the newest versions that pyproject.toml allows in requirements.lock
 	mv build/lock/requirements.lock requirements.lock && rm -rf build/lock
 
 clean:  ## remove what the pipeline made (build/, reports, DVC's cache); keep data, MLflow's runs and .venv
-	rm -rf build .dvc/cache .dvc/tmp reports/*.csv reports/*.json reports/index.html
+	rm -rf build .dvc/cache .dvc/tmp reports/index.html
+	find reports -maxdepth 1 \( -name '*.csv' -o -name '*.json' -o -name '*.png' \) -not -name 'aa.*' -delete
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -116,6 +116,20 @@ class Training(Strict):
         return self.use_tuned if isinstance(self.use_tuned, bool) else model in self.use_tuned
 
 
+class SameNetwork(Strict):
+    """The suite tested on itself, ``shearbench aa``: one small network against itself on draws of training digits."""
+
+    dataset: Name
+    draws: Annotated[int, Field(ge=2)]
+    digits: Annotated[int, Field(ge=20)]
+    """Cross-validated in a draw."""
+    tests: Annotated[int, Field(ge=10)]
+    """Training digits that a draw sets aside as its test."""
+    trials: Annotated[int, Field(ge=100)]
+    """Of each simulated null."""
+    model: Network
+
+
 class Tuning(Strict):
     """On which digits ``tune`` searches, and with which resources."""
 
@@ -164,6 +178,7 @@ class Params(Strict):
     evaluate: Evaluate
     compare: Compare
     predict: Predict
+    aa: SameNetwork
     execution: Execution
     training: Training
     tuning: Tuning
@@ -218,7 +233,8 @@ def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
             yield ("cells", name), f"must be called {cell.dataset}-{cell.model}, as its dataset and model say"
     for name in sorted(params.compare.detect.keys() - params.datasets.keys()):
         yield ("compare", "detect", name), "must be one of datasets"
-    for name in sorted({cell.dataset for cell in params.cells.values()} & params.datasets.keys()):
+    compared = {params.aa.dataset, *(cell.dataset for cell in params.cells.values())}
+    for name in sorted(compared & params.datasets.keys()):
         if name not in params.compare.rope:
             yield ("compare", "rope"), f"must say for {name} how large a difference in accuracy does not matter"
     if params.tuning.dataset not in params.datasets:
@@ -228,6 +244,10 @@ def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
     if not isinstance(params.training.use_tuned, bool):
         for name in sorted(set(params.training.use_tuned) - params.models.keys()):
             yield ("training", "use_tuned"), f"must be true, false or a list of models; there is no model {name!r}"
+=======
+    for part, name in (("tuning", params.tuning.dataset), ("aa", params.aa.dataset)):
+        if name not in params.datasets:
+            yield (part, "dataset"), f"must be one of datasets; got {name!r}"
 
 
 def _network_faults(key: tuple[str, ...], network: Network) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from shearbench.records import read_json, write_json
-from shearbench.report.blocks import Prose, Section, Table
-from shearbench.report.sections import power, spread
+from shearbench.report.blocks import Facts, Prose, Section, Table
+from shearbench.report.sections import false_positives, power, spread
+from shearbench.stages.aa import write
+from shearbench.statistics.false_positives import FalsePositiveRate, row
 
 
 def prose(section: Section) -> str:
@@ -30,10 +32,10 @@ def test_the_parts_of_the_spread_add_up(finished_once: Path, rows: list[dict[str
     section = spread.read(finished_once, rows)
     (table,) = tables(section)
     assert [line[:2] for line in table] == [[row["dataset"], row["model"]] for row in rows]
-    for line, row in zip(table, rows, strict=True):
-        assert float(line[2]) == pytest.approx(100 * row["cv_accuracy_sd"], abs=0.005)
-        parts = row["cv_sd_data"] ** 2 + row["cv_sd_training"] ** 2
-        assert parts == pytest.approx(max(row["cv_accuracy_sd"], row["cv_sd_data"]) ** 2)
+    for line, cell in zip(table, rows, strict=True):
+        assert float(line[2]) == pytest.approx(100 * cell["cv_accuracy_sd"], abs=0.005)
+        parts = cell["cv_sd_data"] ** 2 + cell["cv_sd_training"] ** 2
+        assert parts == pytest.approx(max(cell["cv_accuracy_sd"], cell["cv_sd_data"]) ** 2)
         assert line[6:] == ["30", "2"]
     assert "over 2 folds" in prose(section)
     assert "upper bound" in prose(section)
@@ -84,3 +86,38 @@ def test_a_plan_is_met_or_missed(
 def test_without_pairs_there_is_nothing_to_plan(tmp_path: Path) -> None:
     write_json(tmp_path / "reports" / "pairs.json", {"rows": [], "refused": "folds are missing"})
     assert "no comparison" in prose(power.read(tmp_path, []))
+
+
+def test_without_rates_the_command_that_measures_them_is_named(tmp_path: Path) -> None:
+    section = false_positives.read(tmp_path, [])
+    assert not section.blocks
+    assert "`shearbench aa`" in section.missing[0]
+
+
+def test_the_rates_are_those_of_the_file(tmp_path: Path) -> None:
+    rates = [
+        FalsePositiveRate("corrected t", "a null", "equal", 0.05, 1000, 51),
+        FalsePositiveRate("corrected t", "another", "at most", 0.05, 1000, 90),
+        FalsePositiveRate("naive", "a null", "none", 0.05, 1000, 140),
+    ]
+    settings = {"seed": 1, "folds": 5, "seeds": 4, "draws": 7, "digits": 200, "model": {"architecture": "mlp"}}
+    content = {
+        "command": "shearbench aa",
+        "settings": settings,
+        "accuracy": 0.72,
+        "variance": {"total": 0.0016, "data": 0.0009, "training": 0.0007, "seed": 0.0004, "fold": 0.0003},
+        "rates": [row(rate) for rate in rates],
+        "provenance": {"commit": "abc", "machine": {"processor": "a processor"}},
+    }
+    write(tmp_path / "reports", rates, content)
+    section = false_positives.read(tmp_path, [])
+    assert [(line[2], line[3], line[6]) for line in tables(section)[0]] == [
+        ("5 %", "5.1 %", "yes"),
+        ("at most 5 %", "9.0 %", "no"),
+        ("nothing", "14.0 %", ""),
+    ]
+    assert "1 of 2 claims hold" in prose(section)
+    assert "mlp, 72 % right) cross-validated 4 times over 5 folds on each of 7 draws" in prose(section)
+    (facts,) = (block.pairs for block in section.blocks if isinstance(block, Facts))
+    assert facts[0] == ("± of a fold's accuracy", "4.00 points, 40 digits a fold")
+    assert ("of it seed", "2.00 points") in facts

@@ -11,7 +11,6 @@ from shearbench.statistics.bayesian import correlated_t
 from shearbench.statistics.bootstrap import bootstrap_cases
 from shearbench.statistics.cells import Cell, Plan
 from shearbench.statistics.design import Design, detectable_difference, needed_repeats
-from shearbench.statistics.false_positives import of_same_network
 from shearbench.statistics.mcnemar import mcnemar_over_folds
 from shearbench.statistics.multiplicity import holm
 from shearbench.statistics.pairs import compare_all, compare_pair, row
@@ -213,12 +212,3 @@ def test_a_cell_must_fit_itself(changes, message):
 def test_a_region_must_be_declared():
     with pytest.raises(InputError, match=r"compare\.rope .* mechanical"):
         compare_pair(_cell(), _cell("mechanical"), replace(PLAN, rope={"mnist": 0.01}))
-
-
-def test_a_network_against_itself_is_tallied():
-    pairs = [compare_pair(_cell(seed=2 * i), _cell(seed=2 * i + 1), PLAN) for i in range(40)]
-    rates = {rate.test: rate for rate in of_same_network(pairs, alpha=0.05)}
-    assert rates["corrected t"].false_positives == sum(pair.cross_validation.p < 0.05 for pair in pairs)
-    assert rates["verdict better or worse"].trials == 40
-    assert all(rate.holds is not False for rate in rates.values())
-    assert rates["McNemar over folds"].holds is None

@@ -13,6 +13,23 @@ PANEL = "Statistics"
 
 @app.command(rich_help_panel=PANEL)
 @explained
+def aa() -> None:
+    """Test the suite on itself: how often does each test claim a difference where there is none? Takes minutes.
+
+    A small network is trained against itself over many seeds, and nulls are simulated. Stopped, it goes on.
+
+    \b
+    Example:
+      shearbench aa
+    """
+    from shearbench.stages import aa as suite
+
+    if not suite.main(read_params(), project()):
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=PANEL)
+@explained
 def design(
     pilot: Annotated[list[str] | None, typer.Argument(help="Two cells with finished folds, as the pilot.")] = None,
     sd: Annotated[float | None, typer.Option(help="Or the standard deviation of fold differences, a fraction.")] = None,

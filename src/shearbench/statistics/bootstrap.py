@@ -125,7 +125,8 @@ def sums_of_draws(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     size = fft.next_fast_len(length, real=True)
     sums = fft.irfft(_power(fft.rfft(counts / n, size, axis=1), n), size, axis=1)[:, :length]
     sums[sums <= _NEGLIGIBLE] = 0.0
-    return sums / sums.sum(axis=1, keepdims=True)
+    chances: NDArray[np.float64] = sums / sums.sum(axis=1, keepdims=True)
+    return chances
 
 
 def _power(values: NDArray[np.complex128], n: int) -> NDArray[np.complex128]:

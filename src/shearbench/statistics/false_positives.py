@@ -1,10 +1,8 @@
 """How often a test claims a difference where there is none: counts -> rate, interval and whether the claim holds."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from shearbench.statistics.pairs import Comparison
 from shearbench.statistics.proportions import wilson
 
 TOLERANCE = 0.015
@@ -44,31 +42,18 @@ class FalsePositiveRate:
         return not (too_many or too_few)
 
 
-def of_same_network(comparisons: Sequence[Comparison], *, alpha: float) -> tuple[FalsePositiveRate, ...]:
-    """Return the rates of a network compared with itself under other seeds (A/A), test by test.
-
-    Trials count as independent only if no run stands in two comparisons: pair the seeds off. "At most", as fold scores
-    of other seeds are less correlated than the correction allows for. McNemar and the bootstrap over cases judge
-    trained networks, and those do differ between seeds, so nothing is claimed for them here.
-
-    Args:
-        comparisons: at least one, from ``pairs.compare_pair``.
-        alpha: of the tests.
-    """
-    claims: dict[str, tuple[Claim, list[bool]]] = {
-        "corrected t": ("at most", [each.cross_validation.p < alpha for each in comparisons]),
-        "verdict better or worse": (
-            "at most",
-            [each.verdict.word in ("better", "worse") for each in comparisons],
-        ),
-        "bootstrap, folds and cases": (
-            "at most",
-            [each.test_folds_and_cases.excludes_zero for each in comparisons],
-        ),
-        "bootstrap, cases": ("none", [each.test_cases.excludes_zero for each in comparisons]),
-        "McNemar over folds": ("none", [each.mcnemar.p < alpha for each in comparisons]),
+def row(rate: FalsePositiveRate) -> dict[str, Any]:
+    """Return a rate as one flat row; ``low`` and ``high`` bound Wilson's 95 % interval."""
+    low, high = rate.interval
+    return {
+        "test": rate.test,
+        "null": rate.null,
+        "claim": rate.claim,
+        "alpha": rate.alpha,
+        "trials": rate.trials,
+        "false_positives": rate.false_positives,
+        "rate": rate.rate,
+        "low": low,
+        "high": high,
+        "holds": rate.holds,
     }
-    return tuple(
-        FalsePositiveRate(test, "the same network, other seeds", claim, alpha, len(rejected), sum(rejected))
-        for test, (claim, rejected) in claims.items()
-    )

@@ -44,7 +44,9 @@ def cases_exclude_zero(counts: NDArray[np.int64], *, level: float) -> Decisions:
     """
     sums, zero = _sums(counts)
     tail = (1 - level) / 2 - _NEGLIGIBLE
-    return (sums[:, : zero + 1].sum(axis=1) < tail) | (sums[:, zero:].sum(axis=1) < tail)
+    below, above = sums[:, : zero + 1].sum(axis=1), sums[:, zero:].sum(axis=1)
+    excluded: Decisions = np.minimum(below, above) < tail
+    return excluded
 
 
 def folds_and_cases_exclude_zero(counts: NDArray[np.int64], differences: Floats, *, level: float) -> Decisions:
@@ -64,7 +66,8 @@ def folds_and_cases_exclude_zero(counts: NDArray[np.int64], differences: Floats,
     df = repeats * folds - 1
     below = (sums[:, reached] * stdtr(df, -steps)).sum(axis=1)
     above = (sums[:, reached] * stdtr(df, steps)).sum(axis=1)
-    return np.minimum(below, above) < (1 - level) / 2
+    excluded: Decisions = np.minimum(below, above) < (1 - level) / 2
+    return excluded
 
 
 def _sums(counts: NDArray[np.int64]) -> tuple[Floats, int]:

@@ -101,12 +101,13 @@ def discordant_patterns(rng: Generator, worlds: int, *, training_varies: bool) -
 
 def fold_differences(patterns: Counts) -> Floats:
     """Return the differences in accuracy of the fold networks, (worlds, 1, folds)."""
-    return (patterns @ PATTERNS / CASES)[:, np.newaxis]
+    differences: Floats = (patterns @ PATTERNS / CASES)[:, np.newaxis]
+    return differences
 
 
 def wins(patterns: Counts) -> Counts:
     """Return how many cases have -FOLDS, ..., FOLDS wins, (worlds, 2 FOLDS + 1)."""
-    counts = patterns @ (PATTERNS.sum(axis=1)[:, np.newaxis] == np.arange(-FOLDS, FOLDS + 1))
+    counts: Counts = patterns @ (PATTERNS.sum(axis=1)[:, np.newaxis] == np.arange(-FOLDS, FOLDS + 1))
     counts[:, FOLDS] += CASES - patterns.sum(axis=1)
     return counts
 
@@ -126,8 +127,8 @@ def _verdict(rng: Generator, worlds: int, *, wrong: tuple[str, ...], rope: float
     a, b = correlated_scores(rng, worlds, 2, repeats=REPEATS, difference=difference)
     shares = rope_probabilities(a - b, rope=rope)
     said = [
-        decide(float(p), RopeProbabilities(*share, rope=rope), alpha=ALPHA).word
-        for p, share in zip(corrected_p(a - b), shares.tolist(), strict=True)
+        decide(float(p), RopeProbabilities(worse, equivalent, better, rope), alpha=ALPHA).word
+        for p, (worse, equivalent, better) in zip(corrected_p(a - b), shares.tolist(), strict=True)
     ]
     return np.isin(said, wrong)
 

@@ -86,7 +86,8 @@ def corrected_p(differences: NDArray[np.float64]) -> NDArray[np.float64]:
     mean, s = d.mean(axis=1), spreads(d)
     varies = s > 0
     t = np.divide(mean, s * error_factor(folds, repeats), out=np.zeros_like(mean), where=varies)
-    return np.where(varies, 2 * stats.t.sf(np.abs(t), d.shape[1] - 1), mean == 0)
+    p: NDArray[np.float64] = np.where(varies, 2 * stats.t.sf(np.abs(t), d.shape[1] - 1), mean == 0)
+    return p
 
 
 def paired_differences(scores_a: ArrayLike, scores_b: ArrayLike) -> Differences:

@@ -1,0 +1,98 @@
+"""A/A: one network against itself under other seeds -> how often each test claims a difference that is not there.
+
+A draw is some cells of one network on the same digits, folds and test cases, that differ in their seeds alone. The
+networks of two cells do differ, but by chance: a test that speaks about *networks of this kind, trained anew* should
+reject at most as often as it claims. At most, as what the seeds change is not correlated between folds, while the
+corrected t allows for a correlation of 1/folds. McNemar and the bootstrap over cases speak about *these trained
+networks*, so a rejection is no mistake of theirs, and nothing is claimed for them. What they do claim is measured on
+the same predictions, the sides swapped case by case by a fair coin: then the trained networks are equal.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from shearbench.statistics.bootstrap import bootstrap_cases
+from shearbench.statistics.cells import Cell, Plan
+from shearbench.statistics.false_positives import Claim, FalsePositiveRate
+from shearbench.statistics.mcnemar import mcnemar_over_folds
+from shearbench.statistics.pairs import Comparison, as_family, compare_pair
+
+OTHER_SEEDS = "trained: the same network, other seeds"
+SWAPPED = "trained: the same, sides swapped case by case"
+SWAPS = 10
+"""How often the sides of one pair are swapped anew."""
+
+Draw = Sequence[Cell]
+Pairs = dict[tuple[int, int], Comparison]
+
+
+def compare_draw(draw: Draw, plan: Plan) -> Pairs:
+    """Compare all cells of a draw with one another: (number, other number) -> comparison, of a family of one."""
+    return {
+        (one, other): compare_pair(draw[one], draw[other], plan) for one, other in combinations(range(len(draw)), 2)
+    }
+
+
+def rates_of_same_network(
+    draws: Sequence[Draw], compared: Sequence[Pairs], plan: Plan, rng: np.random.Generator
+) -> tuple[FalsePositiveRate, ...]:
+    """Return the rates of a network compared with itself.
+
+    Trials do not share a run: cell 0 against 1, 2 against 3, ... of each draw. Holm's family is all pairs of a draw.
+
+    Args:
+        draws: at least one, each of an even number of cells, which differ in their seeds alone.
+        compared: :func:`compare_draw` of each.
+        plan: design and region of equivalence.
+        rng: for the swapping of sides.
+    """
+    alpha = plan.design.alpha
+    apart = [(number, number + 1) for number in range(0, len(draws[0]), 2)]
+    pairs = [all_pairs[each] for all_pairs in compared for each in apart]
+    twos = [(draw[one], draw[other]) for draw in draws for one, other in apart]
+    families = [as_family(list(all_pairs.values()), plan.design) for all_pairs in compared]
+    swapped = [_swapped(a, b, rng) for a, b in twos for _ in range(SWAPS)]
+    decisions: dict[tuple[str, str, Claim], list[bool]] = {
+        **{
+            (test, OTHER_SEEDS, claim): [decide(pair, alpha) for pair in pairs]
+            for test, (claim, decide) in _ASKED.items()
+        },
+        (f"Holm, any of {len(compared[0])} pairs", OTHER_SEEDS, "at most"): [
+            any(pair.p_holm < alpha for pair in family) for family in families
+        ],
+        ("naive paired t (never used)", OTHER_SEEDS, "none"): [_naive(a, b) < alpha for a, b in twos],
+        ("McNemar over folds", SWAPPED, "equal"): [mcnemar_over_folds(a, b).p < alpha for a, b in swapped],
+        ("bootstrap, cases", SWAPPED, "equal"): [
+            bootstrap_cases(a, b, level=1 - alpha).excludes_zero for a, b in swapped
+        ],
+    }
+    return tuple(
+        FalsePositiveRate(test, null, claim, alpha, len(rejected), sum(rejected))
+        for (test, null, claim), rejected in decisions.items()
+    )
+
+
+_ASKED: dict[str, tuple[Claim, Callable[[Comparison, float], bool]]] = {
+    "corrected t": ("at most", lambda pair, alpha: pair.cross_validation.p < alpha),
+    "verdict better or worse": ("at most", lambda pair, alpha: pair.verdict.word in ("better", "worse")),
+    "bootstrap, folds and cases": ("at most", lambda pair, alpha: pair.test_folds_and_cases.excludes_zero),
+    "bootstrap, cases": ("none", lambda pair, alpha: pair.test_cases.excludes_zero),
+    "McNemar over folds": ("none", lambda pair, alpha: pair.mcnemar.p < alpha),
+}
+
+
+def _naive(a: Cell, b: Cell) -> float:
+    """Return the p value of the paired t-test over folds, 1 where the differences do not vary."""
+    differences = (a.fold_accuracies - b.fold_accuracies).ravel()
+    return float(stats.ttest_1samp(differences, 0).pvalue) if np.ptp(differences) > 0 else 1.0
+
+
+def _swapped(a: Cell, b: Cell, rng: np.random.Generator) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which test cases the fold networks get right, (networks, cases) each, with sides swapped by a coin."""
+    one, other = (cell.test_correct.reshape(-1, len(cell.test_ids)) for cell in (a, b))
+    coin = rng.random(one.shape[1]) < 0.5
+    return np.where(coin, other, one), np.where(coin, one, other)
