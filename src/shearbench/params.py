@@ -237,14 +237,11 @@ def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
     for name in sorted(compared & params.datasets.keys()):
         if name not in params.compare.rope:
             yield ("compare", "rope"), f"must say for {name} how large a difference in accuracy does not matter"
-    if params.tuning.dataset not in params.datasets:
-        yield ("tuning", "dataset"), f"must be one of datasets; got {params.tuning.dataset!r}"
     if params.tuning.storage != "default" and "://" not in params.tuning.storage:
         yield ("tuning", "storage"), f"must be default or the URL of a database; got {params.tuning.storage!r}"
     if not isinstance(params.training.use_tuned, bool):
         for name in sorted(set(params.training.use_tuned) - params.models.keys()):
             yield ("training", "use_tuned"), f"must be true, false or a list of models; there is no model {name!r}"
-=======
     for part, name in (("tuning", params.tuning.dataset), ("aa", params.aa.dataset)):
         if name not in params.datasets:
             yield (part, "dataset"), f"must be one of datasets; got {name!r}"
