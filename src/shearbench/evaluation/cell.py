@@ -60,7 +60,7 @@ def read_runs(folder: Path, networks: int) -> list[FoldRun]:
     if missing:
         raise InputError(
             f"{folder} must hold {networks} finished folds, but {', '.join(missing)} is not; "
-            f"run `dvc repro train@{folder.parent.name}-{folder.name}`"
+            f"run `dvc repro {_stage_of(folder)}`"
         )
     runs = [read_run(path) for path in expected]
     for run in runs[1:]:
@@ -111,5 +111,12 @@ def _require_equal(run: FoldRun, what: str, expected: str, of: str) -> None:
     if found != expected:
         raise InputError(
             f"{run.folder / RECORD} has the {what} hash {found[:12]}, but {of} has {expected[:12]}; "
-            f"run `dvc repro train@{run.record['dataset']}-{run.record['model']}`"
+            f"run `dvc repro {_stage_of(run.folder.parent)}`"
         )
+
+
+def _stage_of(folder: Path) -> str:
+    """Return the stage of ``dvc.yaml`` that trains the cell in a folder."""
+    if folder.parents[2].name == "experiments":
+        return f"experiment@{folder.parents[1].name}"
+    return f"train@{folder.parent.name}-{folder.name}"

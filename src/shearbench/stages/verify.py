@@ -1,7 +1,7 @@
 """``shearbench verify``: does every stored file have the hash its record vouches for, and do folds repeat?
 
-Reads ``data/``, ``build/datasets/``, ``build/runs/``, ``build/evaluation/`` and ``reports/`` and writes nothing. No
-stage of ``dvc.yaml``.
+Reads ``data/``, ``build/datasets/``, ``build/runs/``, ``build/evaluation/``, ``build/experiments/``,
+``build/outcomes/`` and ``reports/`` and writes nothing. No stage of ``dvc.yaml``.
 """
 
 import hashlib
@@ -16,8 +16,8 @@ from shearbench.data.folds import read_folds
 from shearbench.data.guard import verify as verify_raw_data
 from shearbench.errors import InputError
 from shearbench.evaluation.cell import check_data, read_runs
-from shearbench.params import Params
-from shearbench.records import read_record
+from shearbench.params import Params, Question
+from shearbench.records import read_record, sha256_of
 from shearbench.training.verify import Verdict, verify
 
 
@@ -29,8 +29,8 @@ def main(params: Params, root: Path, *, sample: int) -> bool:
     """
     build = root / "build"
     folders = check_hashes(params, root)
-    count = f"{len(params.datasets)} datasets, {len(folders)} folds, their evaluations"
-    print(f"hashes: raw data, {count} and the reports are as recorded")
+    count = f"{len(params.datasets)} datasets, {len(folders)} folds, their evaluations, {len(params.experiments)}"
+    print(f"hashes: raw data, {count} experiments and the reports are as recorded")
     picked = sorted(secrets.SystemRandom().sample(folders, min(sample, len(folders))))
     verdicts = verify(picked, datasets=build / "datasets", folds=build / "folds.npz", workers=params.execution.workers)
     for verdict in verdicts:
@@ -52,8 +52,22 @@ def check_hashes(params: Params, root: Path) -> list[Path]:
         check_data(runs, data_hashes[cell.dataset][0], table)
         read_record(build / "evaluation" / cell.dataset / cell.model)
         folders += [run.folder for run in runs]
+    for name, question in params.experiments.items():
+        check_experiment(build, name, question)
     check_reports(root)
     return folders
+
+
+def check_experiment(build: Path, name: str, question: Question) -> None:
+    """Check the folds of an experiment, its outcome and the predictions behind it against their records."""
+    for dataset in question.datasets:
+        for model in question.models:
+            read_runs(build / "experiments" / name / dataset / model, question.folds)
+    folder = build / "outcomes" / name
+    for file, expected in read_record(folder)["predictions"].items():
+        path = folder / "predictions" / file
+        if not path.is_file() or sha256_of(path) != expected:
+            raise InputError(f"{path} is not what its record was written with; run `dvc repro -f outcome@{name}`")
 
 
 def check_reports(root: Path) -> None:
