@@ -33,14 +33,14 @@ class _Threshold(nn.Module):
 
 
 def _halves(n: int, first_id: int = 0) -> Dataset:
-    """Samples with value 4 (class 0) and 6 (class 1), sorted by class: their mean is 5."""
+    """Samples with value 4 (class 0) and 8 (class 1), sorted by class, whose means are exact in float32."""
     labels = np.repeat([0, 1], n // 2)
-    inputs = np.broadcast_to((4 + 2 * labels)[:, None, None, None], (n, 1, 28, 28)).astype(np.float32)
+    inputs = np.broadcast_to((4 + 4 * labels)[:, None, None, None], (n, 1, 28, 28)).astype(np.float32)
     return Dataset("halves", np.arange(first_id, first_id + n), inputs, labels.astype(np.int64))
 
 
 def test_stale_running_averages_hide_what_a_network_has_learned() -> None:
-    """Fresh averages are mean 0 and variance 1, so that every sample, 4 or 6, is above the mean: half are wrong."""
+    """Fresh averages are mean 0 and variance 1, so that every sample, 4 or 8, is above the mean: half are wrong."""
     found = diagnosis.diagnose(_Threshold().eval(), PLAIN, _halves(400), _halves(40, 400), batch=20)
     assert found == {
         "train_as_trained": 0.5,
