@@ -11,13 +11,16 @@ from typing import Any
 from shearbench.report.blocks import Section
 from shearbench.report.sections import (
     attribution,
+    calibration,
     claim,
     classes,
     confusion,
     curves,
     datasets,
     differences,
+    displacement,
     false_positives,
+    mistakes,
     power,
     spread,
     tuning,
@@ -36,6 +39,9 @@ SECTIONS: tuple[Read, ...] = (
     curves.read,
     confusion.read,
     classes.read,
+    mistakes.read,
+    displacement.read,
+    calibration.read,
     attribution.read,
     tuning.read,
 )

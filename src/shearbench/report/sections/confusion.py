@@ -1,19 +1,73 @@
-"""Confusion matrices of every cell."""
+"""Which classes are taken for which: datasets side by side, the most confused pairs, every confusion matrix."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from shearbench.report.blocks import Prose, Section
+from shearbench.report import comparison
+from shearbench.report.blocks import Block, Cell, Column, Heading, Pictures, Prose, Section, Table
 from shearbench.report.cells import section_of_figure
+from shearbench.report.findings import p_value
 
-_TEXT = """Out of fold, each training digit is read once, by the network that has not seen it. Each test digit is read
-by the network of every fold. Colour and upper number are shares of the true class in %, the lower number counts
-digits."""
+_TEXT = """Out of fold, each training digit is read once a repeat, by the network that has not seen it. The digits are
+the same on every dataset, so that a change of a count is a change of the input and not of the digits."""
+_PAIRS = """A row says how often digits of one class are read as another, on the reference dataset and on this one.
+The p value asks whether the same digits are read so more often on one of the two (McNemar's test), adjusted for all
+confused pairs of the cell (Holm): most changes of a few digits are what chance gives."""
+_MATRICES = """Out of fold and on the test digits; each test digit is read by the network of every fold. Colour and
+upper number are shares of the true class in %, the lower number counts digits."""
+_SHOWN = 8
+_COLUMNS = (
+    Column("network"),
+    Column("dataset"),
+    Column("read", help="true class as the class that is said"),
+    Column("digits", True, "on the reference dataset to on this one, out of fold"),
+    Column("share of the class", True, "on this dataset in %, 95 % Wilson interval"),
+    Column("change", True, "in digits"),
+    Column("p (Holm)", True, "McNemar, adjusted for all confused pairs of the cell"),
+)
 
 
 def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     """Return the section."""
-    section = Section("confusion", "Confusion", [Prose(_TEXT)])
+    there = comparison.is_there(root)
+    blocks = [Prose(_TEXT), *(_side_by_side(root) if there else ()), Heading("Every matrix"), Prose(_MATRICES)]
     data = ["confusion_out_of_fold.csv", "confusion_test.csv"]
-    return section_of_figure(root, rows, section, "confusion", wide=True, data=data)
+    made = section_of_figure(root, rows, Section("confusion", "Confusion", blocks), "confusion", wide=True, data=data)
+    return Section(made.id, made.title, made.blocks, [*([] if there else [comparison.MISSING]), *made.missing])
+
+
+def _side_by_side(root: Path) -> list[Block]:
+    rows = comparison.rows_of(root, "confused_pairs")
+    models = dict.fromkeys(row["model"] for row in comparison.rows_of(root, "training_dynamics"))
+    pictures = [
+        comparison.picture(root, f"confusion_{model}", f"Errors of {model} on each dataset, and their change")
+        for model in models
+    ]
+    data = comparison.data(root, "confused_pairs")
+    compared = [row for row in rows if row["change"] == row["change"]]
+    shown = [row for cell in _cells(compared) for row in cell[:_SHOWN]]
+    caption = f"The {_SHOWN} most confused pairs of each cell; all of them are in the file."
+    table = [Table(_COLUMNS, [_row(row) for row in shown], caption, data)] if shown else []
+    return [Pictures(pictures, wide=True), Heading("Most confused pairs"), Prose(_PAIRS), *table]
+
+
+def _cells(rows: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Group rows, which are sorted within a cell, by cell."""
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["model"], row["dataset"]), []).append(row)
+    return list(groups.values())
+
+
+def _row(row: Mapping[str, Any]) -> list[Cell | str]:
+    low, high = 100 * row["rate_low"], 100 * row["rate_high"]
+    return [
+        row["model"],
+        row["dataset"],
+        f"{row['true']} as {row['predicted']}",
+        Cell(f"{row['reference_count']:g} to {row['count']:g}", row["count"]),
+        Cell(f"{100 * row['rate']:.1f} ({low:.1f} to {high:.1f})", row["rate"]),
+        Cell(f"{row['change']:+g}".replace("-", "\N{MINUS SIGN}"), row["change"]),
+        Cell(p_value(row["p_holm"]), row["p_holm"], strong=row["p_holm"] < 0.05),
+    ]

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from shearbench.records import read_json
-from shearbench.report.blocks import Block, Facts, Heading, Picture, Pictures, Prose, Section
+from shearbench.report.blocks import Block, Cell, Column, Facts, Heading, Picture, Pictures, Prose, Section, Table
 from shearbench.report.cells import evaluations
 
 _TEXT = """The training part only. Sample ids are shared: a digit and its displacement field have the same id, and one
@@ -16,8 +18,10 @@ _EXPLORED = {
     "samples_u_y.png": "Displacement along y of eight samples of each class.",
     "samples_length.png": "Length of the displacement of eight samples of each class.",
     "displacement.png": "One digit of each class and its displacement.",
+    "displacement_classes.png": "Mean displacement of each class, its gradient, and what the digits change in it.",
     "class_balance.png": "Digits of each class that each fold holds out.",
 }
+_SPLITS = {"out_of_fold": "training", "test": "test"}
 
 
 def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
@@ -37,8 +41,23 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
             for file, text in _EXPLORED.items()
             if (folder / file).is_file()
         ]
-        blocks += [Heading(name), Facts(facts), Pictures(pictures)]
+        blocks += [Heading(name), Facts(facts), *_balance(root, rows, name), Pictures(pictures)]
     return Section("datasets", "Datasets", blocks, missing)
+
+
+def _balance(root: Path, rows: Sequence[Mapping[str, Any]], name: str) -> list[Table]:
+    """Return the digits of each class by split, if a cell of the dataset has been evaluated."""
+    folders = [folder for folder, record in evaluations(root, rows) if record["dataset"] == name]
+    if not folders:
+        return []
+    counts = pd.read_csv(folders[0] / "per_class.csv")
+    classes = sorted(set(counts["class"]))
+    columns = [Column("digits of class"), *(Column(str(label), True) for label in classes)]
+    lines: list[list[Cell | str]] = []
+    for split, title in _SPLITS.items():
+        n = [int(count) for count in counts.loc[counts["split"] == split].sort_values("class")["n"]]
+        lines.append([title, *(Cell(f"{count:,}", count) for count in n)])
+    return [Table(columns, lines)]
 
 
 def _summary(summary: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -1,0 +1,132 @@
+"""What the report says of learning, classes, errors and calibration: the numbers of the files, and what is missing."""
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from shearbench.records import read_json
+from shearbench.report.blocks import Pictures, Section, Table
+from shearbench.report.comparison import MISSING
+from shearbench.report.sections import (
+    calibration,
+    classes,
+    confusion,
+    curves,
+    datasets,
+    displacement,
+    mistakes,
+)
+
+READ = {
+    "curves": curves.read,
+    "confusion": confusion.read,
+    "classes": classes.read,
+    "mistakes": mistakes.read,
+    "displacement": displacement.read,
+    "calibration": calibration.read,
+}
+CELLS = {("mnist", "mlp"), ("mnist", "cnn2"), ("mechanical", "mlp")}
+
+
+def rows_of(root: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = read_json(root / "reports" / "comparison.json")
+    return rows
+
+
+def tables(section: Section) -> list[Table]:
+    return [block for block in section.blocks if isinstance(block, Table)]
+
+
+def table_of(root: Path, name: str) -> pd.DataFrame:
+    return pd.read_csv(root / "build" / "comparison" / f"{name}.csv")
+
+
+@pytest.mark.parametrize("name", READ)
+def test_every_cell_is_in_it_with_a_picture_side_by_side(name: str, finished_once: Path) -> None:
+    section = READ[name](finished_once, rows_of(finished_once))
+    assert section.id == name
+    assert not section.missing
+    pictures = [picture for block in section.blocks if isinstance(block, Pictures) for picture in block.images]
+    each_cell = [picture for picture in pictures if " of " in picture.text and " on m" in picture.text]
+    assert len(each_cell) == (0 if name == "displacement" else 3)
+    assert len(pictures) > len(each_cell)
+    assert all(len(row) == len(table.columns) for table in tables(section) for row in table.rows)
+
+
+@pytest.mark.parametrize("name", READ)
+def test_without_a_comparison_it_says_so_and_shows_the_rest(name: str, finished: Path) -> None:
+    shutil.rmtree(finished / "build" / "comparison")
+    section = READ[name](finished, rows_of(finished))
+    assert MISSING in section.missing
+    assert not tables(section)
+
+
+def test_dynamics_are_those_of_the_file(finished_once: Path) -> None:
+    (table,) = tables(curves.read(finished_once, rows_of(finished_once)))
+    expected = table_of(finished_once, "training_dynamics")
+    assert {(row[0].text, row[1].text) for row in table.cells} == CELLS
+    for row, found in zip(table.cells, expected.itertuples(), strict=True):
+        assert row[4].text == f"{found.first_train_loss_mean:.3f} ± {found.first_train_loss_sd:.3f}"
+        assert row[10].value == pytest.approx(100 * found.mode_gap_mean)
+    assert table.cells[0][3].text == "never (0 of 2)"  # two epochs are too few
+
+
+def test_widest_gap_is_named_only_where_evaluation_is_worse() -> None:
+    row = {"model": "a", "dataset": "d", "networks": 5, "mode_gap_mean": 0.01}
+    assert curves._widest([row]) == "Here, no cell's mean is lower when evaluated than while training."
+    worse = row | {"mode_gap_mean": -0.3, "train_accuracy_while_training_mean": 0.98}
+    said = curves._widest([row, worse | {"train_accuracy_when_evaluated_mean": 0.68}])
+    assert said.startswith("Here, a on d loses most: 98.0 % while training, 68.0 % when evaluated")
+
+
+def test_most_confused_pairs_say_from_what_to_what(finished_once: Path) -> None:
+    (table,) = tables(confusion.read(finished_once, rows_of(finished_once)))
+    expected = table_of(finished_once, "confused_pairs").dropna(subset="change")
+    assert {row[1].text for row in table.cells} == {"mechanical"}
+    assert len(table.cells) == min(8, len(expected)) > 0
+    first = expected.iloc[0]
+    assert table.cells[0][2].text == f"{first['true']} as {first['predicted']}"
+    assert table.cells[0][3].text == f"{first['reference_count']:g} to {first['count']:g}"
+
+
+def test_verdict_on_the_round_classes_follows_from_the_interval(finished_once: Path) -> None:
+    (table,) = tables(classes.read(finished_once, rows_of(finished_once)))
+    assert {(row[0].text, row[1].text) for row in table.cells} == CELLS
+    row = {"dataset": "d", "model": "m", "errors": 2.0, "all_errors": 4.0, "share": 0.5, "share_of_digits": 0.3}
+    for bounds, said in (((0.31, 0.7), "yes"), ((0.1, 0.7), "not shown"), ((0.1, 0.29), "no, less")):
+        assert classes._row(row | {"share_low": bounds[0], "share_high": bounds[1]})[-1] == said
+    none = row | {"share": float("nan"), "all_errors": 0.0}
+    assert classes._row(none)[-1] == "no error"
+
+
+def test_calibration_has_chance_beside_the_error(finished_once: Path) -> None:
+    scores, answers = tables(calibration.read(finished_once, rows_of(finished_once)))
+    expected = table_of(finished_once, "calibration")
+    for row, answer, found in zip(scores.cells, answers.cells, expected.itertuples(), strict=True):
+        assert re.fullmatch(r"[\d.]+ ± [\d.]+ \([\d.]+\)", row[3].text)
+        assert row[3].value == pytest.approx(100 * found.ece_before_mean)
+        assert row[5].text == f"{found.nll_before_mean:.3f} ± {found.nll_before_sd:.3f}"
+        assert answer[2].value == pytest.approx(100 * found.accuracy_at_100)
+
+
+def test_displacement_lists_every_measure_and_reader(finished_once: Path) -> None:
+    (table,) = tables(displacement.read(finished_once, rows_of(finished_once)))
+    assert len(table.rows) == 4 * 3
+    areas = table_of(finished_once, "displacement_areas")
+    assert table.cells[0][3].value == areas.query("ranked == 'within class'")["errors"].iloc[0]
+
+
+def test_a_run_without_fields_has_no_displacement(finished: Path) -> None:
+    (finished / "build" / "comparison" / "displacement_areas.csv").unlink()
+    assert not tables(displacement.read(finished, rows_of(finished)))
+
+
+def test_datasets_count_their_classes_by_split(finished_once: Path) -> None:
+    first, second = tables(datasets.read(finished_once, rows_of(finished_once)))
+    for table in (first, second):
+        assert [cell.text for cell in table.cells[0]] == ["training", *["6"] * 10]
+        assert [cell.text for cell in table.cells[1]] == ["test", *["2"] * 10]
