@@ -1,0 +1,42 @@
+"""A small search on patterns, as a job and as a process to be killed: ``python searching.py BUILD WORKERS``."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from patterns import experiment_with
+from shearbench.tuning.job import Job, Outcome, Resources, run
+from shearbench.tuning.space import Space
+
+RESOURCES = {"trials": 8, "timeout": 3600.0, "inner_fraction": 1 / 3, "reduction": 2, "rungs": 3, "finalists": 2}
+SPACE = Space((1e-3, 1e1), (10, 20, 40), (0.05, 0.1))  # up to learning rates that diverge
+
+
+def job_in(build: Path, workers: int = 1, **resources: Any) -> Job:
+    """Return a search of 8 trials in two brackets, with 2 finalists in 2 folds."""
+    kept = {**RESOURCES, "folds": 2, "storage": "default", **resources}
+    experiment = experiment_with(epochs=6, learning_rate=0.01)
+    return Job(experiment, SPACE, Resources(**kept), build, rope=0.01, alpha=0.05, workers=workers)
+
+
+def facts(outcome: Outcome) -> dict[str, Any]:
+    """Return all that must not depend on how a search was run: everything but times."""
+    trials = [
+        {
+            "number": trial.number,
+            "setting": vars(trial.setting),
+            "state": trial.state,
+            "curve": [vars(point) for point in trial.curve],
+            "failure": trial.failure,
+            "saw": trial.facts.get("saw"),
+        }
+        for trial in outcome.trials
+    ]
+    finalists = [[each.trial, list(each.accuracies), each.parameters] for each in outcome.final.finalists]
+    found: dict[str, Any] = json.loads(json.dumps({"trials": trials, "finalists": finalists}))
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps(facts(run(job_in(Path(sys.argv[1]), int(sys.argv[2]))))))

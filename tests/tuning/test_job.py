@@ -1,0 +1,163 @@
+"""A search from end to end, in this process: what it comes to, what it leaves, and that it is not run twice."""
+
+import fcntl
+import shutil
+
+import pandas as pd
+import pytest
+import yaml
+from searching import facts, job_in
+
+from shearbench.errors import InputError
+from shearbench.records import read_record
+from shearbench.stages.tune import conclusion
+from shearbench.tuning import finalists, job
+from shearbench.tuning.contents import node_of
+from shearbench.tuning.job import run
+from shearbench.tuning.pareto import front, write_pareto
+from shearbench.tuning.results import results_folder, summary, write_results
+from shearbench.tuning.tuned import read_tuned, tuned_path, write_tuned
+
+
+class _Here:
+    """Runs tasks in this process, and counts the epochs that they train."""
+
+    def __init__(self):
+        self.epochs = 0
+
+    def __call__(self, function, tasks, **_):
+        return [function(task, self._advance) for task in tasks]
+
+    def _advance(self, units):
+        self.epochs += units
+
+
+@pytest.fixture(scope="module")
+def here():
+    """Tasks run here, for the whole file; the worker processes have their own tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        runner = _Here()
+        patch.setattr(job, "run_tasks", runner)
+        patch.setattr(finalists, "run_tasks", runner)
+        yield runner
+
+
+@pytest.fixture(scope="module")
+def root(here, build, tmp_path_factory):
+    """A project folder in which a search has ended, and left its results."""
+    root = tmp_path_factory.mktemp("project")
+    shutil.copytree(build, root / "build")
+    return root
+
+
+@pytest.fixture(scope="module")
+def outcome(here, root):
+    return run(job_in(root / "build"))
+
+
+@pytest.fixture(scope="module")
+def folder(root, outcome):
+    """The record of the search."""
+    task = job_in(root / "build")
+    tuned = summary(task, outcome)
+    folder = results_folder(root / "build", "patterns", "small")
+    write_results(folder, task, outcome, tuned)
+    write_tuned(root, "small", "patterns", tuned)
+    write_pareto(root / "build", "patterns")
+    return folder
+
+
+def test_two_brackets_and_their_finalists(here, outcome):
+    assert [trial.number for trial in outcome.trials] == list(range(8))
+    states = [trial.state for trial in outcome.trials]
+    assert states.count("complete") == 2
+    assert "stopped" in states
+    assert 0 in [finalist.trial for finalist in outcome.final.finalists], "the present setting is among them"
+    assert 2 <= len(outcome.final.finalists) <= 3
+    trained = sum(len(trial.curve) for trial in outcome.trials) + sum(each.epochs for each in outcome.final.finalists)
+    failed = [trial for trial in outcome.trials if trial.state == "failed"]
+    assert here.epochs == trained or failed
+    assert all("the loss is" in trial.failure for trial in failed)
+    assert outcome.final.winner.mean == max(each.mean for each in outcome.final.finalists)
+
+
+def test_a_search_that_is_done_trains_nothing_more(here, root, outcome):
+    before = here.epochs
+    assert facts(run(job_in(root / "build"))) == facts(outcome)
+    assert here.epochs == before
+    assert not list((outcome.folder / "trials").glob("*")), "checkpoints of ended trials are gone"
+
+
+def test_another_space_or_other_resources_are_another_study(root, outcome):
+    task = job_in(root / "build")
+    assert job.study_of(task, outcome.part)[0].name == outcome.study.name
+    assert job.study_of(job_in(root / "build", rungs=2), outcome.part)[0].name != outcome.study.name
+    assert job.study_of(job_in(root / "build", trials=99, timeout=1.0), outcome.part)[0].name == outcome.study.name
+
+
+def test_two_processes_cannot_run_one_search(root, outcome):
+    with (outcome.folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="another process is searching patterns-small"):
+            run(job_in(root / "build"))
+
+
+def test_its_file_has_what_was_found_and_what_was_seen(root, outcome, folder):
+    tuned = read_tuned(tuned_path(root, "small"))["patterns"]
+    assert vars(outcome.final.winner.setting) == dict(tuned.setting)
+    assert tuned.search.trials == 8
+    assert tuned.search.complete + tuned.search.stopped_early + tuned.search.failed == 8
+    assert tuned.saw.data == outcome.part.content_hash
+    assert {trial.facts["saw"]["data"] for trial in outcome.trials if "saw" in trial.facts} == {tuned.saw.data}
+    assert len(tuned_path(root, "small").read_text()) < 3000
+    assert "Found" in conclusion(tuned)
+
+
+def test_its_record_has_tables_and_pictures(outcome, folder):
+    record = read_record(folder)
+    pictures = {"curves.png", "timeline.png", "history.png", "slices.png", "parallel.png"}
+    assert pictures | {"trials.csv", "curves.csv", "finalists.csv"} <= set(record["files"])
+    trials, curves = pd.read_csv(folder / "trials.csv"), pd.read_csv(folder / "curves.csv")
+    assert trials["accuracy"].dropna().tolist() == [t.score for t in outcome.trials if t.score is not None]
+    assert len(curves) == sum(len(trial.curve) for trial in outcome.trials)
+    assert record["rungs"] == [{"epochs": e, "settings": n} for e, n in ((2, 4), (3, 2), (6, 1))]
+
+
+def test_mlflow_is_told_of_the_study_and_of_each_trial_with_its_curve(outcome, folder):
+    node = node_of(folder)
+    assert node.name == "tune patterns-small"
+    assert {path.name for path in node.content.files} >= {"history.png", "trials.csv", "record.json"}
+    assert node.content.metrics["trials"] == 8
+    trials = {child.name: child.content for child in node.children}
+    assert len(trials) == 8 + len(outcome.final.finalists)
+    for trial in outcome.trials:
+        content = trials[f"trial {trial.number}"]
+        assert content.params["learning_rate"] == pytest.approx(trial.setting.learning_rate)
+        curve = [value for name, _, value in content.curves if name == "accuracy"]
+        assert curve == [point.accuracy for point in trial.curve]
+    assert len({child.digest for child in node.children}) == len(node.children)
+
+
+def test_the_front_is_drawn_through_who_is_not_beaten(root, folder):
+    assert front([1, 2, 3, 3], [0.5, 0.4, 0.9, 0.8]) == [True, False, True, False]
+    assert front([1, 1, 2], [0.5, 0.5, 0.5]) == [True, True, False]
+    table = pd.read_csv(root / "build" / "tuning" / "pareto" / "patterns.csv")
+    finalists_of_file = table[table["kind"] == "finalist"]
+    assert finalists_of_file["front_parameters"].any()
+    assert not table[table["kind"] == "trial"]["front_parameters"].any()
+    assert (root / "build" / "tuning" / "pareto" / "patterns.png").is_file()
+
+
+def test_the_report_shows_finalists_pictures_and_costs(root, folder):
+    from shearbench.report.blocks import Pictures, Table
+    from shearbench.report.sections.tuning import read
+
+    rows = [{"dataset": "patterns", "model": "small"}, {"dataset": "patterns", "model": "large"}]
+    section = read(root, rows)
+    assert section.missing == ["a search for large on patterns (`make tune MODEL=large DATASET=patterns`)"]
+    (table,) = (block for block in section.blocks if isinstance(block, Table))
+    document = yaml.safe_load(tuned_path(root, "small").read_text())["patterns"]
+    assert len(table.rows) == len(document["finalists"])
+    assert sum("found" in row[2].text for row in table.rows) == 1
+    images = [image for block in section.blocks if isinstance(block, Pictures) for image in block.images]
+    assert len(images) == 1 + len(list(folder.glob("*.png")))
