@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from shearbench.records import write_json
 from shearbench.report import claim
 from shearbench.report.claim import Outcome
 from shearbench.report.sections import claim as section
@@ -128,3 +129,13 @@ def test_the_section_shows_what_was_really_run(asked: Path) -> None:
     assert len(pictures.images) == 3
     tables = [block for block in made.blocks if block.kind == "table"]
     assert len(tables[0].cells) == 4
+
+
+def test_the_verdict_of_the_comparison_is_told_at_both_sizes(tmp_path: Path) -> None:
+    for folder, verdict in (("reports", "better"), ("reports/full", "equivalent")):
+        pair = {**_pair("networks", "mechanical", "cnn3", "resnet18", verdict), "repeats": 1}
+        write_json(tmp_path / folder / "pairs.json", {"rows": [pair, {**pair, "within": "mnist"}], "refused": None})
+    texts = [block.text for block in section.read(tmp_path, []).blocks if block.kind == "prose"]
+    assert sum("In the comparison of" in text for text in texts) == 2
+    assert texts[1].startswith("In the comparison of this run: On mechanical, cnn3 is better than resnet18")
+    assert texts[2].startswith("In the comparison of the full-size run: On mechanical, cnn3 is equivalent to resnet18")

@@ -36,7 +36,7 @@ _WAYS = (
 
 def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     """Return the section."""
-    blocks: list[Block] = [Prose(_CLAIM)]
+    blocks: list[Block] = [Prose(_CLAIM), *_compared(root)]
     for folder, heading in _SIZES:
         normalisation = read_outcome(root / folder / "normalisation")
         if normalisation:
@@ -52,6 +52,19 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     ]
     blocks += _published(root, rows)
     return Section("claim", "The claim, tested", blocks, missing)
+
+
+def _compared(root: Path) -> list[Block]:
+    """Return the verdict on the study's two networks in the comparison of all cells, of this run and at full size."""
+    found = []
+    for folder, name in ((root / "reports", "this run"), (root / "reports" / "full", "the full-size run")):
+        rows = read_json(folder / "pairs.json")["rows"] if (folder / "pairs.json").is_file() else []
+        found += [
+            Prose(f"In the comparison of {name}: {said(pair)}")
+            for pair in rows
+            if pair["within"] == "mechanical" and {pair["a"], pair["b"]} == {"cnn3", "resnet18"}
+        ]
+    return list(found)
 
 
 def _tested(outcome: Outcome) -> list[Block]:
