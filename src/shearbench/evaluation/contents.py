@@ -108,10 +108,25 @@ def evaluation_content(folder: Path, record: Mapping[str, Any]) -> Content:
         metrics={
             **{f"{split}_{name}": value for split, values in metrics.items() for name, value in values.items()},
             **{f"class_f1_test/{row[0]}": row[1] for row in test[["class", "f1"]].itertuples(index=False)},
+            **_of_networks(folder),
         },
         curves=[],
         files=[folder / name for name in (*record["files"], RECORD)],
     )
+
+
+def _of_networks(folder: Path) -> dict[str, float]:
+    """Return accuracy under noise and corruption, how far classes lie apart, and the measures of the maps."""
+    noise, corruptions = pd.read_csv(folder / "noise.csv"), pd.read_csv(folder / "corruptions.csv")
+    embedding, maps = pd.read_csv(folder / "embedding.csv"), pd.read_csv(folder / "explanation.csv")
+    by_kind = corruptions.groupby("corruption")["accuracy_mean"].mean()
+    penultimate = embedding[embedding["space"] == "penultimate"]
+    return {
+        **{f"noise_accuracy/{row['scale']}_{row['level']:g}": row["accuracy_mean"] for _, row in noise.iterrows()},
+        **{f"corruption_accuracy/{kind}": float(mean) for kind, mean in by_kind.items()},
+        **{f"penultimate/{name}": float(penultimate[name].mean()) for name in ("silhouette", "purity")},
+        **{f"map/{row['measure']}": row["mean"] for _, row in maps.dropna(subset="mean").iterrows()},
+    }
 
 
 def comparison_node(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Node:

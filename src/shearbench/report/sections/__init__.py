@@ -19,9 +19,12 @@ from shearbench.report.sections import (
     datasets,
     differences,
     displacement,
+    embedding,
     false_positives,
+    feature_maps,
     mistakes,
     power,
+    robustness,
     spread,
     tuning,
 )
@@ -42,6 +45,9 @@ SECTIONS: tuple[Read, ...] = (
     mistakes.read,
     displacement.read,
     calibration.read,
+    robustness.read,
+    feature_maps.read,
+    embedding.read,
     attribution.read,
     tuning.read,
 )
