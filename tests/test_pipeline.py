@@ -5,95 +5,22 @@ follows run again.
 """
 
 import csv
-import os
 import re
-import shutil
 import sqlite3
-import subprocess
-import sys
-from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 
-from shearbench.data import idx
-from shearbench.seeds import generator_for
-
-REPOSITORY = Path(__file__).parents[1]
-MODELS = ("mlp", "cnn2")
-CELLS = ("mnist-mlp", "mnist-cnn2", "mechanical-cnn2")
-TRAIN, TEST = 240, 80
-
-
-def _run(folder, *command, status=0):
-    environment = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "DVC_NO_ANALYTICS": "1",
-    }
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=500)
-    assert done.returncode == status, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
-    return done.stdout + done.stderr
-
-
-def _copy_repository(folder):
-    listed = subprocess.run(
-        ["git", "-C", REPOSITORY, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    for name in filter(None, listed.split("\0")):
-        if (REPOSITORY / name).is_file() and name not in ("dvc.lock",):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(REPOSITORY / name, folder / name)
-
-
-def _write_digits(folder):
-    """Ten shapes that a network learns at once: a bar whose place says the class, with noise, as IDX files."""
-    generator = generator_for("tests", "pipeline", "digits")
-    for prefix, count in (("train", TRAIN), ("t10k", TEST)):
-        labels = np.arange(count) % 10
-        images = generator.integers(0, 60, (count, 28, 28))
-        for image, label in zip(images, labels, strict=True):
-            image[4:24, 2 + 2 * label : 5 + 2 * label] = 220 + generator.integers(0, 30)
-        (folder / f"{prefix}-images-idx3-ubyte").write_bytes(idx.encode(images.astype(np.uint8)))
-        (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(idx.encode(labels.astype(np.uint8)))
-
-
-def _shrink(params, digits):
-    params["sources"]["mnist"] = {"kind": "path", "path": str(digits)}
-    params["models"] = {name: params["models"][name] for name in MODELS}
-    for model in params["models"].values():
-        model["width"] = 0.25
-        model["recipe"].update(epochs=2, batch=20)
-    params["cells"] = {name: params["cells"][name] for name in CELLS}
-    params["cv"]["folds"] = 2
-    params["evaluate"].update(digits=10, explained=1, embedded=40)
-    question = params["experiments"]["channels"]
-    question["folds"] = 2
-    question["models"] = {"cnn2": {**params["models"]["cnn2"], "width": 0.1}}
-    del question["models"]["cnn2"]["search"]
-    params["experiments"] = {"channels": question}
+from small_clone import CELLS, make_clone, run
 
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
     folder = tmp_path_factory.mktemp("a clone")  # with a space in its name, as users have
-    _copy_repository(folder)
-    digits = tmp_path_factory.mktemp("digits")
-    _write_digits(digits)
-    params = yaml.safe_load((folder / "params.yaml").read_text())
-    _shrink(params, digits)
-    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-    _run(folder, "git", "init", "-q")
-    _run(folder, "git", "add", "-A")
-    _run(folder, "git", "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-qm", "start")
-    refused = _run(folder, "shearbench", "data", status=2)
+    make_clone(folder, tmp_path_factory.mktemp("digits"))
+    refused = run(folder, "shearbench", "data", status=2)
     assert "--adopt" in refused
-    _run(folder, "shearbench", "data", "--adopt")
+    run(folder, "shearbench", "data", "--adopt")
     return folder
 
 
@@ -103,7 +30,7 @@ def _stages_run(output):
 
 @pytest.fixture(scope="module")
 def first_run(clone):
-    return _run(clone, "dvc", "repro")
+    return run(clone, "dvc", "repro")
 
 
 def test_every_stage_runs_and_the_table_is_complete(clone, first_run):
@@ -141,17 +68,17 @@ def test_mlflow_has_a_parent_for_each_cell_with_folds_and_an_evaluation(clone, f
 
 
 def test_a_second_run_does_nothing(clone, first_run):
-    assert _stages_run(_run(clone, "dvc", "repro")) == set()
+    assert _stages_run(run(clone, "dvc", "repro")) == set()
 
 
 def test_verify_trains_folds_again_and_finds_a_flipped_byte(clone, first_run):
-    output = _run(clone, "shearbench", "verify", "--sample", "2")
+    output = run(clone, "shearbench", "verify", "--sample", "2")
     assert output.count("bit-equal") == 2
     for name in ("reports/comparison.csv", "build/runs/mnist/mlp/fold-1/weights.safetensors"):
         path = clone / name
         content = path.read_bytes()
         path.write_bytes(content[:-2] + bytes([content[-2] ^ 1]) + content[-1:])
-        assert path.name in _run(clone, "shearbench", "verify", status=2)
+        assert path.name in run(clone, "shearbench", "verify", status=2)
         path.write_bytes(content)
 
 
@@ -163,15 +90,15 @@ def test_a_changed_recipe_runs_that_model_and_what_follows(clone, first_run):
     expected = {"transfer", "compare", "report"} | {
         f"{stage}@{cell}" for stage in ("train", "evaluate") for cell in cells
     }
-    assert _stages_run(_run(clone, "dvc", "repro")) == expected
+    assert _stages_run(run(clone, "dvc", "repro")) == expected
 
 
 def test_changed_raw_data_stops_the_pipeline(clone, first_run):
     path = clone / "data" / "mnist" / "t10k-labels-idx1-ubyte"
     original = path.read_bytes()
     path.write_bytes(original[:-1] + bytes([(original[-1] + 1) % 10]))
-    output = _run(clone, "dvc", "repro", status=255)
+    output = run(clone, "dvc", "repro", status=255)
     assert "--adopt" in output
     assert "Traceback" not in output
     path.write_bytes(original)
-    assert _stages_run(_run(clone, "dvc", "repro")) == set()
+    assert _stages_run(run(clone, "dvc", "repro")) == set()

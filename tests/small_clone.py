@@ -1,0 +1,95 @@
+"""A clone of this repository made small: digits that a network learns at once, two folds, few and narrow networks.
+
+For tests that run the real commands, ``dvc repro`` among them, as a user does.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from shearbench.data import idx
+from shearbench.seeds import generator_for
+
+REPOSITORY = Path(__file__).parents[1]
+MODELS = ("mlp", "cnn2")
+CELLS = ("mnist-mlp", "mnist-cnn2", "mechanical-cnn2")
+TRAIN, TEST = 240, 80
+
+
+def run(folder: Path, *command: str | Path, status: int = 0, seconds: int = 500) -> str:
+    """Run a command in a folder as a user with the environment active would; return what it printed."""
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DVC_NO_ANALYTICS": "1",
+    }
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=seconds)
+    assert done.returncode == status, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def copy_repository(folder: Path) -> None:
+    """Copy what git lists, and what it would list once added, but for ``dvc.lock``."""
+    listed = subprocess.run(
+        ["git", "-C", REPOSITORY, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        if (REPOSITORY / name).is_file() and name not in ("dvc.lock",):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / name, folder / name)
+
+
+def write_digits(folder: Path) -> None:
+    """Ten shapes that a network learns at once: a bar whose place says the class, with noise, as IDX files."""
+    generator = generator_for("tests", "pipeline", "digits")
+    for prefix, count in (("train", TRAIN), ("t10k", TEST)):
+        labels = np.arange(count) % 10
+        images = generator.integers(0, 60, (count, 28, 28))
+        for image, label in zip(images, labels, strict=True):
+            image[4:24, 2 + 2 * label : 5 + 2 * label] = 220 + generator.integers(0, 30)
+        (folder / f"{prefix}-images-idx3-ubyte").write_bytes(idx.encode(images.astype(np.uint8)))
+        (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(idx.encode(labels.astype(np.uint8)))
+
+
+def shrink(params: dict[str, Any], digits: Path) -> None:
+    """Make the project's own parameters small, with digits from the folder ``digits``."""
+    params["sources"]["mnist"] = {"kind": "path", "path": str(digits)}
+    params["models"] = {name: params["models"][name] for name in MODELS}
+    for model in params["models"].values():
+        model["width"] = 0.25
+        model["recipe"].update(epochs=2, batch=20)
+    params["cells"] = {name: params["cells"][name] for name in CELLS}
+    params["cv"]["folds"] = 2
+    params["evaluate"].update(digits=10, explained=1, embedded=40)
+    question = params["experiments"]["channels"]
+    question["folds"] = 2
+    question["models"] = {"cnn2": {**params["models"]["cnn2"], "width": 0.1}}
+    del question["models"]["cnn2"]["search"]
+    params["experiments"] = {"channels": question}
+
+
+def make_clone(folder: Path, digits: Path) -> None:
+    """Make a small clone in ``folder``, committed, whose data has yet to be adopted; its digits go to ``digits``."""
+    copy_repository(folder)
+    write_digits(digits)
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    shrink(params, digits)
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    run(folder, "git", "init", "-q")
+    commit(folder, "start")
+
+
+def commit(folder: Path, message: str) -> None:
+    """Commit all that there is."""
+    run(folder, "git", "add", "-A")
+    run(folder, "git", "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-qm", message)
