@@ -19,6 +19,7 @@ LEAST_CONTRAST = 8.0  # grey levels of 255 between ink and background; less is t
 _GRAINS = 4.0  # ink differs from the background by this many standard deviations of the paper
 _EDGE = 0.07  # share of the side that the rim of a picture takes
 _SPECK = 0.03  # a part with less ink than this share of the largest is dirt
+_BODY = 0.25  # ink of at least this share, connected with full ink, belongs to the digit: pens fade
 _NEAR = 20.0  # levels within which pixels count as of the same paper
 _FITTED = 6000  # pixels, evenly spread, that the background is fitted to
 _WHOLE_SIDE = 0.9  # what covers this share of a side of the picture is no digit, if there is another part
@@ -190,8 +191,9 @@ def contrast_of(signed: Plane, grain: float) -> float:
 def cleaned(signed: Plane, *, contrast: float, grain: float) -> tuple[Plane, int]:
     """Return ink from 0 to 1 without grain, specks and frames, and how many parts were taken away."""
     floor = min(2.5 * grain, 0.4 * contrast)
-    values = np.clip((signed - floor) / (contrast - floor), 0, 1)
-    labels, count = ndimage.label(values >= 0.4, structure=_EVERYWHERE)
+    without_lines = signed - _lines(signed, 1, floor, contrast) - _lines(signed, 0, floor, contrast)
+    values = np.clip((without_lines - floor) / (contrast - floor), 0, 1)
+    labels, count = ndimage.label(values >= _BODY, structure=_EVERYWHERE)
     if not count:
         return np.zeros_like(values), 0
     numbers = np.arange(1, count + 1)
@@ -207,6 +209,13 @@ def cleaned(signed: Plane, *, contrast: float, grain: float) -> tuple[Plane, int
     reach = max(1, round(0.02 * max(values.shape)))  # soft edges of strokes reach a little beyond the body
     near = ndimage.binary_dilation(body, structure=_EVERYWHERE, iterations=reach + 1)
     return np.where(near, values, 0), int(count - kept.sum())
+
+
+def _lines(signed: Plane, axis: int, floor: float, contrast: float) -> Plane:
+    """Return the level of the rows (axis 1) or columns that are ruled: of lines from side to side, fainter than ink."""
+    level = np.percentile(signed, 10, axis=axis, keepdims=True)
+    ruled: Plane = np.where((level > floor) & (level < 0.6 * contrast), level, 0)
+    return ruled
 
 
 def _share_of_a_side(labels: NDArray[np.signedinteger], count: int) -> Plane:

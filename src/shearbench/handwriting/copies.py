@@ -1,0 +1,228 @@
+"""Digits that were not drawn but copied: from MNIST, or from one another.
+
+A copy is nearer to its original than a digit of one writer ever is to the nearest of the others'. How near those are is
+measured: MNIST's test digits were written by other people than its training digits, so the nearest training digit of a
+test digit is the nearest of another writer. A class's digit is flagged if it is nearer than that to some MNIST digit,
+by correlation or by pixel distance, by ``DEVIATIONS`` standard deviations of that distribution, which is one of each
+class: two ones are always alike. Correlations are compared as ``atanh``, distances as logarithms, since these are
+nearly normal.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+from shearbench.data.dataset import CLASSES
+from shearbench.seeds import generator_for
+
+Images = NDArray[np.uint8]
+Vector = NDArray[np.float64]
+Numbers = NDArray[np.int64]
+
+DEVIATIONS = 3.5  # a normal number exceeds it once in 4,300
+SAMPLED = 3000  # test digits of MNIST whose neighbours are looked for; half of them set the limits
+_SAME_HAND = 5.0  # the same for two files of a folder, which may be of one hand: one hand's digits are more alike
+_HONEST = 0.01  # of an honest group's digits, at most this share is flagged
+_ALPHA = 0.001
+_BLOCK = 4096  # MNIST digits at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Nearest:
+    """For each of n images the most correlated and the closest of other images: their rows, and how near they are.
+
+    ``distance`` is the root mean square difference of grey values, as a share of white.
+    """
+
+    correlated: Numbers
+    correlation: Vector
+    close: Numbers
+    distance: Vector
+
+
+@dataclass(frozen=True, eq=False)
+class Limits:
+    """By class (10,): what correlation at least, and what distance at most, no honest digit has to an MNIST digit.
+
+    ``duplicate`` is the correlation that two files of a folder must have to be called alike.
+    """
+
+    correlation: Vector
+    distance: Vector
+    duplicate: Vector
+    sampled: int
+    flagged: float
+    """Share of further MNIST digits, of other writers, that these limits would flag."""
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A file, by its row, that is as near to an MNIST digit, by its id, as only a copy is."""
+
+    row: int
+    mnist: int
+    correlation: float
+    distance: float
+    by: str
+    """``correlation``, ``distance`` or ``both``."""
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """Two files, by their rows, that show the same: ``bytes``, ``pixels`` (once prepared), or ``alike``."""
+
+    first: int
+    second: int
+    correlation: float
+    kind: str
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """MNIST: ``train`` and ``test`` images (m, 28, 28) with labels and ids (m,)."""
+
+    train: Images
+    test: Images
+    labels: Numbers
+    """Of the training digits, then of the test digits."""
+    ids: Numbers
+
+    @property
+    def images(self) -> Images:
+        """All digits, the training ones first."""
+        return np.concatenate([self.train, self.test])
+
+
+def nearest(images: Images, others: Images) -> Nearest:
+    """Return for each image (n, 28, 28) its nearest among ``others`` (m, 28, 28), by both measures."""
+    n = len(images)
+    best, near = np.full(n, -2.0), np.full(n, np.inf)
+    at, by = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    raw, unit = _flat(images), _unit(images)
+    lengths = (raw**2).sum(axis=1)
+    for start in range(0, len(others), _BLOCK):
+        block = others[start : start + _BLOCK]
+        correlation = unit @ _unit(block).T  # (n, block)
+        other = _flat(block)
+        squared = lengths[:, None] - 2 * raw @ other.T + (other**2).sum(axis=1)
+        for values, found, rows, better in (
+            (correlation.max(axis=1), best, at, correlation.argmax(axis=1)),
+            (-squared.min(axis=1), -near, by, squared.argmin(axis=1)),
+        ):
+            improved = values > found
+            rows[improved] = start + better[improved]
+        best = np.maximum(best, correlation.max(axis=1))
+        near = np.minimum(near, squared.min(axis=1))
+    return Nearest(at, np.clip(best, -1, 1), by, np.sqrt(np.clip(near, 0, None) / raw.shape[1]))
+
+
+def _flat(images: Images) -> NDArray[np.float32]:
+    return (images.reshape(len(images), -1) / np.float32(255)).astype(np.float32)
+
+
+def _unit(images: Images) -> NDArray[np.float32]:
+    """Return images without their mean and of length 1; a blank one stays 0 and correlates with none."""
+    flat = _flat(images)
+    flat = flat - flat.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(flat, axis=1, keepdims=True)
+    unit: NDArray[np.float32] = flat / np.where(length > 0, length, 1)
+    return unit
+
+
+def limits_of(reference: Reference, *, seed: int) -> Limits:
+    """Return the limits for copies, from the distances between MNIST digits of different writers."""
+    generator = generator_for(seed, "handwriting", "copies")
+    count = min(SAMPLED, len(reference.test))
+    rows = generator.permutation(len(reference.test))[:count]
+    found = nearest(reference.test[rows], reference.train)
+    half = count // 2
+    set_by = np.arange(count) < half
+    shape, gap = _bent(found)
+    correlation, distance, duplicate = np.ones(CLASSES), np.zeros(CLASSES), np.ones(CLASSES)
+    for digit in range(CLASSES):
+        first = set_by & (reference.labels[found.correlated] == digit)
+        second = set_by & (reference.labels[found.close] == digit)
+        if first.sum() > 2 and second.sum() > 2:
+            mean, spread = shape[first].mean(), shape[first].std(ddof=1)
+            correlation[digit] = np.tanh(mean + DEVIATIONS * spread)
+            duplicate[digit] = np.tanh(mean + _SAME_HAND * spread)
+            distance[digit] = np.exp(gap[second].mean() - DEVIATIONS * gap[second].std(ddof=1))
+    beyond = _beyond(found, reference.labels, Limits(correlation, distance, duplicate, half, 0.0))
+    return Limits(correlation, distance, duplicate, half, float((beyond != "")[~set_by].mean()))
+
+
+def _bent(found: Nearest) -> tuple[Vector, Vector]:
+    """Return correlations and distances on the scales on which they are nearly normal."""
+    return np.arctanh(np.clip(found.correlation, -0.999999, 0.999999)), np.log(np.maximum(found.distance, 1e-6))
+
+
+def _beyond(found: Nearest, labels: Numbers, limits: Limits) -> NDArray[np.str_]:
+    """Return by which measure each image is too near, (n,); an empty text where by none."""
+    alike = found.correlation > limits.correlation[labels[found.correlated]]
+    close = found.distance < limits.distance[labels[found.close]]
+    names = np.array(["", "correlation", "distance", "both"])
+    chosen: NDArray[np.str_] = names[alike + 2 * close]
+    return chosen
+
+
+def find_copies(images: Images, usable: NDArray[np.bool_], reference: Reference, limits: Limits) -> list[Copy]:
+    """Return the images (n, 28, 28) that are too near to an MNIST digit; rows that are not ``usable`` are left out."""
+    rows = np.flatnonzero(usable)
+    if not len(rows):
+        return []
+    found = nearest(images[rows], reference.images)
+    by = _beyond(found, reference.labels, limits)
+    return [
+        Copy(
+            row=int(rows[place]),
+            mnist=int(reference.ids[(found.close if by[place] == "distance" else found.correlated)[place]]),
+            correlation=round(float(found.correlation[place]), 4),
+            distance=round(float(found.distance[place]), 4),
+            by=str(by[place]),
+        )
+        for place in np.flatnonzero(by != "")
+    ]
+
+
+def copying_groups(copies: Sequence[Copy], groups: Numbers) -> dict[int, tuple[int, int]]:
+    """Return group -> (flagged digits, digits) of those groups that have more flagged ones than chance explains.
+
+    An honest group's digits are flagged with a probability of at most 1 %; a group is named if as many as it has
+    would then occur once in a thousand classes (binomial test, shared out among the groups).
+    """
+    flagged = np.bincount(groups[[copy.row for copy in copies]], minlength=groups.max(initial=0) + 1)
+    names, sizes = np.unique(groups, return_counts=True)
+    named = {}
+    for group, size in zip(names.tolist(), sizes.tolist(), strict=True):
+        count = int(flagged[group])
+        if count and binomtest(count, size, _HONEST, alternative="greater").pvalue < _ALPHA / len(names):
+            named[group] = (count, size)
+    return named
+
+
+def find_duplicates(
+    images: Images, usable: NDArray[np.bool_], hashes: Sequence[str], digits: Numbers, limits: Limits
+) -> list[Duplicate]:
+    """Return pairs of rows that show the same: equal files, equal images, or far more alike than two writers' digits.
+
+    The limit of a pair is that of its first digit's class.
+    """
+    unit = _unit(images)
+    correlation = unit @ unit.T
+    equal = np.array([[one == other for other in hashes] for one in hashes])
+    same = correlation > np.where(usable, limits.duplicate[digits], np.inf)[:, None]
+    same &= usable[None, :]
+    pairs = np.argwhere(np.triu(equal | same, k=1))
+    return [
+        Duplicate(int(i), int(j), round(float(correlation[i, j]), 4), _kind(equal[i, j], images[i], images[j]))
+        for i, j in pairs
+    ]
+
+
+def _kind(equal_bytes: bool, one: Images, other: Images) -> str:
+    if equal_bytes:
+        return "bytes"
+    return "pixels" if np.array_equal(one, other) else "alike"
