@@ -7,6 +7,9 @@ DATASET ?=
 TIMEOUT ?=
 PROFILE ?=
 ADOPT ?=
+DIR ?=
+JSON ?=
+FINE_TUNE ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -17,7 +20,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup profile repro test test-slow tune ui check lock clean
+.PHONY: help setup profile repro test test-slow tune handwriting ui check lock clean
 
 help:  ## print the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +56,10 @@ tune: setup  ## search learning rate, batch size and width: make tune MODEL=resn
 	dvc repro datasets
 	shearbench tune $(MODEL) $(if $(DATASET),--dataset $(DATASET)) $(if $(TRIALS),--trials $(TRIALS)) \
 	  $(if $(TIMEOUT),--timeout $(TIMEOUT))
+
+handwriting: setup  ## read a class's digits: make handwriting DIR=path/to/pngs [JSON=results.json FINE_TUNE=1]
+	$(if $(DIR),,$(error name the folder of PNGs, as in: make handwriting DIR=path/to/pngs))
+	shearbench handwriting "$(DIR)" $(if $(JSON),--json "$(JSON)") $(if $(FINE_TUNE),--fine-tune)
 
 ui: $(INSTALLED)  ## open MLflow on 127.0.0.1 (PORT=5000)
 	shearbench ui --port $(PORT)

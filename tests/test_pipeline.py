@@ -35,7 +35,7 @@ def first_run(clone):
 
 def test_every_stage_runs_and_the_table_is_complete(clone, first_run):
     expected = {"prepare", "simulate", "severity", "datasets", "explore@mnist", "explore@mechanical"}
-    expected |= {"settings", "transfer", "compare", "report"}
+    expected |= {"settings", "transfer", "handwriting", "compare", "report"}
     expected |= {f"{stage}@{cell}" for stage in ("train", "evaluate") for cell in CELLS}
     expected |= {"experiment@channels", "outcome@channels"}
     assert _stages_run(first_run) == expected
@@ -62,8 +62,9 @@ def test_mlflow_has_a_parent_for_each_cell_with_folds_and_an_evaluation(clone, f
             "select count(*) from registered_model_aliases where alias = 'champion'"
         ).fetchone()
     database.close()
-    assert sorted(name for (name,) in parents) == sorted(CELLS)
-    assert children == len(CELLS) * (2 + 1)
+    assert sorted(name for (name,) in parents) == sorted([*CELLS, "handwriting-class_digits"])
+    images = sum(cell.startswith("mnist-") for cell in CELLS)
+    assert children == len(CELLS) * (2 + 1) + images * 2  # a class's digits, prepared in two ways
     assert champions == 2
 
 
@@ -87,7 +88,7 @@ def test_a_changed_recipe_runs_that_model_and_what_follows(clone, first_run):
     params["models"]["cnn2"]["recipe"]["learning_rate"] = 0.002
     (clone / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     cells = ("mnist-cnn2", "mechanical-cnn2")
-    expected = {"transfer", "compare", "report"} | {
+    expected = {"transfer", "handwriting", "compare", "report"} | {
         f"{stage}@{cell}" for stage in ("train", "evaluate") for cell in cells
     }
     assert _stages_run(run(clone, "dvc", "repro")) == expected

@@ -1,4 +1,4 @@
-"""Commands that read a stranger's digits."""
+"""Commands that read strangers' digits."""
 
 import json
 from pathlib import Path
@@ -52,3 +52,29 @@ def predict(
         reading.print_result(result, quiet=quiet)
     if any("unread" in image for image in result["images"]):
         raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=PANEL)
+@explained
+def handwriting(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of PNGs named digit-group-member.png.")],
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON.")] = None,
+    fine_tune: Annotated[
+        bool, typer.Option("--fine-tune", help="Also train on with the other groups' digits, for each group.")
+    ] = False,
+) -> None:
+    """Let every trained network read a class's digits: step by step, group by group, with copies of MNIST found.
+
+    Prints the tables, writes build/handwriting/ and the report's section, and tells MLflow.
+
+    \b
+    Examples:
+      shearbench handwriting data/class_digits
+      shearbench handwriting ~/class --json class.json --fine-tune
+    """
+    from shearbench.records import write_json
+    from shearbench.stages import class_folder
+
+    results = class_folder.main(read_params(), project(), folder, fine_tune=fine_tune)
+    if json_file is not None:
+        write_json(json_file, results)

@@ -8,7 +8,8 @@ from shearbench.cli.shared import explained, project, read_params
 
 app = typer.Typer()
 PANEL = "Run"
-STAGE_HELP = "prepare, simulate, datasets, explore, settings, train, evaluate, experiment, outcome, compare or report."
+STAGE_HELP = """prepare, simulate, datasets, explore, settings, train, evaluate, experiment, outcome, handwriting,
+compare or report."""
 CELL_HELP = """A cell of params.yaml for train and evaluate, a dataset for explore, an experiment for experiment and
 outcome; none for the others."""
 

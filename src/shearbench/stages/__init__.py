@@ -13,7 +13,7 @@ from shearbench.errors import InputError
 if TYPE_CHECKING:
     from shearbench.params import Params
 
-PLAIN = ("prepare", "simulate", "datasets", "settings", "severity", "transfer", "compare", "report")
+PLAIN = ("prepare", "simulate", "datasets", "settings", "severity", "transfer", "handwriting", "compare", "report")
 OF_DATASET = ("explore",)
 OF_CELL = ("train", "evaluate")
 OF_EXPERIMENT = ("experiment", "outcome")
@@ -35,15 +35,15 @@ def run(name: str, of: str | None, *, params: "Params", root: Path) -> None:
         raise InputError(f"stage {name} takes no further name; got {of!r}")
     module = import_module(f"shearbench.stages.{name}")
     module.main(params, root, *([of] if of else []))
-    if name in (*OF_CELL, "compare", "outcome", "report") and params.tracking.uri != "off":
+    if name in (*OF_CELL, "compare", "outcome") and params.tracking.uri != "off":
         from shearbench import tracking
 
         if name == "outcome":
             tracking.track_outcome(root, params, str(of))
-        elif name == "report":
-            tracking.track_report(root, params)
         else:
             tracking.track_all(root, params, cells=[of] if of else None)
+    if name == "handwriting":
+        module.track(params, root, module.output(root))
 
 
 def track_searches(params: "Params", root: Path) -> bool:

@@ -1,0 +1,101 @@
+"""Fine-tuning on a class's own digits, leaving out the group that is tested: what a class gains by being known.
+
+Each fold's network is trained on with the digits of all other groups, for a number of epochs that was fixed before,
+and reads the group that it has never seen. Nothing is chosen by what it makes of that group.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from shearbench.execution import run_tasks
+from shearbench.handwriting.networks import Chosen, Images, as_inputs
+from shearbench.handwriting.recipe import Trained
+from shearbench.seeds import seed_for
+from shearbench.training.adam import Adam
+from shearbench.training.hardware import resolve, settle
+from shearbench.training.loop import fit
+from shearbench.training.recipe import Recipe
+from shearbench.training.state import Part, Parts, Setting
+from shearbench.training.weights import load_network, predict
+
+EPOCHS, BATCH, RATE = 15, 32, 2e-4
+RECIPE = Recipe(epochs=EPOCHS, batch=BATCH, learning_rate=RATE, weight_decay=1e-5, augment="strong", schedule="cosine")
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A fold's network, and the group that is left out of ``images`` (n, 28, 28) and tested."""
+
+    run: Path
+    channels: int
+    images: Images
+    labels: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    left_out: int
+    seed: int
+    device: Chosen
+
+
+def leave_one_group_out(
+    network: Trained,
+    images: Images,
+    labels: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    *,
+    seed: int,
+    workers: int | str,
+    device: Chosen,
+) -> NDArray[np.float32]:
+    """Return probabilities (folds, n, 10) of each digit by the networks that have not seen its group.
+
+    Args:
+        network: whose folds are trained on; their files stay as they are.
+        images: (n, 28, 28), prepared.
+        labels: (n,).
+        groups: (n,), at least two different ones.
+        seed: of the run.
+        workers: processes, or ``"auto"``.
+        device: where to train.
+    """
+    names = np.unique(groups).tolist()
+    assert len(names) > 1, "there must be a group to train on"
+    tasks = [
+        Task(run.folder, network.channels, images, labels, groups, name, seed, device)
+        for run in network.runs
+        for name in names
+    ]
+    done = run_tasks(
+        tune,
+        tasks,
+        workers=workers,
+        label="fine-tune without each group",
+        name=lambda task: f"{task.run.name} without group {task.left_out}",
+    )
+    said = np.zeros((len(network.runs), len(labels), 10), np.float32)
+    for place, (task, probabilities) in enumerate(zip(tasks, done, strict=True)):
+        said[place // len(names), groups == task.left_out] = probabilities
+    return said
+
+
+def tune(task: Task, advance: Callable[[int], None]) -> NDArray[np.float32]:
+    """Train one fold's network on with all groups but one; return what it says of that one, (its digits, 10)."""
+    hardware = resolve(task.device, "fp32")
+    settle(hardware)
+    network, normaliser, _ = load_network(task.run)
+    network = hardware.place(network)
+    seed = seed_for(task.seed, "fine-tune", task.run.parent.name, task.run.name, task.left_out)
+    seen = task.groups != task.left_out
+    part = Part(
+        torch.from_numpy(as_inputs(task.images[seen], task.channels)).to(hardware.device),
+        torch.from_numpy(task.labels[seen]).to(hardware.device),
+    )
+    setting = Setting.of(RECIPE, normaliser, seed=seed, hardware=hardware)
+    fit(network, Adam.of(network, RECIPE), Parts(part), setting)
+    inputs = as_inputs(task.images[~seen], task.channels)
+    advance(1)
+    return predict(network, inputs, normaliser=normaliser, device=hardware.device)

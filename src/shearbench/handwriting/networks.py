@@ -1,0 +1,153 @@
+"""What trained networks say of a class's digits, and how far those are from MNIST in their last hidden layer.
+
+Runs as tasks in single-threaded processes, like training, so that the numbers do not depend on the load.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from shearbench.data.normalise import Normaliser
+from shearbench.execution import run_tasks
+from shearbench.handwriting.recipe import Trained
+from shearbench.training.hardware import resolve, settle
+from shearbench.training.weights import load_network, predict
+
+Images = NDArray[np.uint8]
+Vector = NDArray[np.float64]
+Chosen = Literal["auto", "cpu", "cuda"]
+
+SAMPLED = 2000  # MNIST digits that say where MNIST is in the last hidden layer
+_SHRUNK = 0.1  # share of a covariance that is replaced by a multiple of the identity, so that it can be inverted
+_BATCH = 500
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A fold's network and what it is to read: preparation -> images (n, 28, 28)."""
+
+    run: Path
+    channels: int
+    images: Mapping[str, Images]
+    device: Chosen
+
+
+@dataclass(frozen=True, eq=False)
+class DistanceTask:
+    """A fold's network, images (n, 28, 28), and MNIST digits with their labels."""
+
+    run: Path
+    channels: int
+    images: Images
+    mnist: Images
+    labels: NDArray[np.int64]
+    device: Chosen
+
+
+def read_all(
+    networks: Sequence[Trained], images: Mapping[str, Images], *, workers: int | str, device: Chosen
+) -> list[dict[str, NDArray[np.float32]]]:
+    """Return for each network: preparation -> probabilities (folds, n, 10)."""
+    tasks = [Task(run.folder, one.channels, images, device) for one in networks for run in one.runs]
+    said = iter(
+        run_tasks(
+            read,
+            tasks,
+            workers=workers,
+            label="read with all networks",
+            name=lambda task: f"{task.run.parent.name} {task.run.name}",
+        )
+    )
+    results = []
+    for one in networks:
+        folds = [next(said) for _ in one.runs]
+        results.append({name: np.stack([fold[name] for fold in folds]) for name in images})
+    return results
+
+
+def read(task: Task, advance: Callable[[int], None]) -> dict[str, NDArray[np.float32]]:
+    """Return what one network says of each preparation's images."""
+    hardware = resolve(task.device, "fp32")
+    settle(hardware)
+    network, normaliser, _ = load_network(task.run)
+    said = {
+        name: predict(network, as_inputs(images, task.channels), normaliser=normaliser, device=hardware.device)
+        for name, images in task.images.items()
+    }
+    advance(1)
+    return said
+
+
+def as_inputs(images: Images, channels: int) -> Images:
+    """Return images (n, 28, 28) as inputs (n, channels, 28, 28)."""
+    return np.repeat(images[:, None], channels, axis=1)
+
+
+def distances(
+    network: Trained, images: Images, mnist: Images, labels: NDArray[np.int64], *, workers: int | str, device: Chosen
+) -> Vector:
+    """Return how far each image is from MNIST in the last hidden layer, mean over folds, (n,)."""
+    tasks = [DistanceTask(run.folder, network.channels, images, mnist, labels, device) for run in network.runs]
+    found = run_tasks(distance, tasks, workers=workers, label="distance from MNIST", name=lambda task: task.run.name)
+    mean: Vector = np.mean(found, axis=0)
+    return mean
+
+
+def distance(task: DistanceTask, advance: Callable[[int], None]) -> Vector:
+    """Return the distance of each image from the nearest class of MNIST, for one network, (n,).
+
+    A network without a linear layer has no last hidden layer that is known here: NaN.
+
+    It is Mahalanobis' distance to the class's mean, with one covariance for all classes, divided by the median of the
+    same over the MNIST digits, so that an ordinary MNIST digit is at 1. Source: Lee et al., NeurIPS 2018.
+    """
+    hardware = resolve(task.device, "fp32")
+    settle(hardware)
+    network, normaliser, _ = load_network(task.run)
+    if last_linear(network) is None:
+        return np.full(len(task.images), np.nan)
+    network = hardware.place(network)
+    known = hidden(network, as_inputs(task.mnist, task.channels), normaliser, hardware.device)
+    asked = hidden(network, as_inputs(task.images, task.channels), normaliser, hardware.device)
+    advance(1)
+    return mahalanobis(asked, known, task.labels) / float(np.median(mahalanobis(known, known, task.labels)))
+
+
+def mahalanobis(asked: Vector, known: Vector, labels: NDArray[np.int64]) -> Vector:
+    """Return the distance (n,) of points (n, d) from the nearest class of ``known`` (m, d), with labels (m,)."""
+    classes = np.unique(labels)
+    means = np.stack([known[labels == each].mean(axis=0) for each in classes])
+    centred = known - means[np.searchsorted(classes, labels)]
+    covariance = centred.T @ centred / len(known)
+    size = len(covariance)
+    shrunk = (1 - _SHRUNK) * covariance + _SHRUNK * (np.trace(covariance) / size + 1e-9) * np.eye(size)
+    whiten = np.linalg.cholesky(np.linalg.inv(shrunk))  # W W^T is the inverse, so |W^T x| is the distance of x from 0
+    gaps = asked[:, None, :] @ whiten - (means @ whiten)[None]
+    nearest: Vector = np.linalg.norm(gaps, axis=2).min(axis=1)
+    return nearest
+
+
+def last_linear(network: nn.Module) -> nn.Module | None:
+    """Return the last linear layer of a network, if it has one."""
+    return next((each for each in reversed(list(network.modules())) if isinstance(each, nn.Linear)), None)
+
+
+@torch.inference_mode()
+def hidden(network: nn.Module, inputs: Images, normaliser: Normaliser, device: str) -> Vector:
+    """Return what goes into the last linear layer of a network, (n, units)."""
+    last = last_linear(network)
+    assert last is not None
+    entered: list[Tensor] = []
+    handle = last.register_forward_pre_hook(lambda module, arguments: entered.append(arguments[0].float().cpu()))
+    try:
+        for start in range(0, len(inputs), _BATCH):
+            network(torch.from_numpy(normaliser.apply(inputs[start : start + _BATCH])).to(device))
+    finally:
+        handle.remove()
+    return torch.cat(entered).double().numpy()

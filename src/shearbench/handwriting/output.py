@@ -1,0 +1,199 @@
+"""What is found out about a class, as a record: ``results.json``, tables, predictions, pictures and the manifest."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from shearbench.data.dataset import CLASSES
+from shearbench.evaluation.canvas import png
+from shearbench.evaluation.contents import Content, Node
+from shearbench.handwriting import figures
+from shearbench.handwriting.folder import manifest_csv
+from shearbench.handwriting.results import FEATURES, Findings, Row
+from shearbench.records import (
+    RECORD,
+    hash_of,
+    read_json,
+    read_record,
+    sha256_of,
+    write_bytes,
+    write_json,
+    write_npz,
+    write_record,
+    write_text,
+)
+
+RESULTS = "results.json"
+MANIFEST = "manifest.csv"
+
+
+def write_findings(folder: Path, findings: Findings) -> Row:
+    """Write all files of ``build/handwriting/<name>/``, its record last; return the content of ``results.json``."""
+    results: Row = json.loads(json.dumps(findings.as_json(), allow_nan=False))  # as a reader will see it
+    files: dict[str, Callable[[Path], None]] = {
+        MANIFEST: partial(write_text, content=manifest_csv(findings.digits)),
+        RESULTS: partial(write_json, value=results),
+        "predictions.npz": partial(write_npz, arrays=_predictions(findings)),
+        **{name: partial(write_text, content=frame.to_csv(index=False)) for name, frame in _tables(findings, results)},
+        **{f"figures/{name}.png": partial(write_bytes, content=made) for name, made in _pictures(findings, results)},
+    }
+    for stale in (folder / "figures").glob("*.png"):  # of a run that had copies where there are none now
+        stale.unlink()
+    write_record(folder, _facts(findings), files)
+    return results
+
+
+def _facts(findings: Findings) -> Row:
+    chosen = findings.networks[findings.chosen]
+    content = [(sheet.entry.file, sheet.facts.get("sha256", sheet.unread)) for sheet in findings.digits.sheets]
+    return {
+        "folder": findings.digits.name,
+        "seed": findings.seed,
+        "chosen": chosen.name,
+        "networks": {one.name: [run.digest for run in one.runs] for one in findings.networks},
+        "hashes": {"folder": hash_of(content)},
+    }
+
+
+def _predictions(findings: Findings) -> dict[str, Any]:
+    """Return arrays: digit, group and writer of each file that was read, and ``<network>/<preparation>``."""
+    arrays = {
+        "files": np.array(findings.digits.files),
+        "digits": findings.digits.digits,
+        "groups": findings.digits.groups,
+        "writers": findings.digits.writers,
+    }
+    for network, said in zip(findings.networks, findings.said, strict=True):
+        arrays |= {f"{network.name}/{preparation}": values for preparation, values in said.items()}
+    return arrays
+
+
+def _tables(findings: Findings, results: Row) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the CSV files: name, content."""
+    yield "networks.csv", pd.DataFrame([_flat(row) for row in results["networks"]])
+    yield "steps.csv", pd.DataFrame([_flat(row) for row in results["steps"]])
+    groups = [{**_named(row), **group} for row in results["networks"] for group in row["groups"]]
+    yield "groups.csv", pd.DataFrame(groups)
+    classes = [
+        {"network": row["network"], "step": row["step"], "class": digit, "loss": loss}
+        for row in results["steps"]
+        for digit, loss in enumerate(row.get("class_loss", []))
+    ]
+    yield "class_loss.csv", pd.DataFrame(classes, columns=["network", "step", "class", "loss"])
+    yield "confusion.csv", _confusions(findings)
+    yield "copies.csv", pd.DataFrame(results["copies"]["flagged"])
+    yield "duplicates.csv", pd.DataFrame(results["duplicates"])
+    yield "digits.csv", _digits(findings)
+    yield "rejected.csv", pd.DataFrame(results["rejected"], columns=["file", "by", "reason"])
+
+
+def _named(row: Mapping[str, Any]) -> Row:
+    return {key: row[key] for key in ("network", "training", "preparation")}
+
+
+def _flat(row: Mapping[str, Any]) -> Row:
+    """Return the numbers of a row, with the ends of intervals as columns of their own."""
+    flat: Row = {}
+    for key, value in row.items():
+        if key == "gain":
+            flat |= {f"gain_{name}": each for name, each in _flat(value).items()}
+        elif key.endswith("interval"):
+            low, high = value or (None, None)
+            flat |= {key.replace("interval", "low"): low, key.replace("interval", "high"): high}
+        elif not isinstance(value, list | dict):
+            flat[key] = value
+    return flat
+
+
+def _confusions(findings: Findings) -> pd.DataFrame:
+    """Return ``network, step, true, predicted, count``: counts over the folds' networks, as the steps read."""
+    true, predicted = np.divmod(np.arange(CLASSES * CLASSES), CLASSES)
+    frames = [
+        pd.DataFrame({"network": network, "step": step.number, "true": true, "predicted": predicted, "count": counts})
+        for network, step, answers in _steps(findings)
+        for counts in [answers.confusion.ravel()]
+    ]
+    return pd.concat(frames) if frames else pd.DataFrame(columns=["network", "step", "true", "predicted", "count"])
+
+
+def _steps(findings: Findings) -> Iterator[tuple[str, Any, Any]]:
+    from shearbench.handwriting.recipe import STEPS
+
+    for network in findings.families:
+        for step in STEPS:
+            answers = findings.of_step(network, step)
+            if answers is not None:
+                yield network, step, answers
+
+
+def _digits(findings: Findings) -> pd.DataFrame:
+    """Return a row for each file that was read: its features, and what share of the chosen folds read it rightly."""
+    answers = findings.looked_at
+    columns: dict[str, Any] = {
+        "file": findings.digits.files,
+        "digit": findings.digits.digits,
+        "group": findings.digits.groups,
+        "counted": answers.counted,
+        "right": answers.right,
+        "loss": answers.losses,
+    }
+    return pd.DataFrame(columns | {name: findings.feature(name) for name in FEATURES})
+
+
+def _pictures(findings: Findings, results: Row) -> Iterator[tuple[str, bytes]]:
+    yield "before_and_after", png(figures.before_and_after(findings))
+    if results["steps"]:
+        yield "steps", png(figures.steps_figure(findings, results["steps"]))
+    yield "groups", png(figures.groups_figure(findings, group_kinds(findings, results)))
+    if results["hardness"]:
+        yield "hardness", png(figures.hardness_figure(findings, results["hardness"]))
+    made = figures.copies_figure(findings)
+    if made is not None:
+        yield "copies", png(made)
+    chosen, answers = findings.networks[findings.chosen], findings.looked_at
+    if answers.counted.any():
+        title = f"{chosen.network} ({chosen.training}), mnist preparation: n = {int(answers.counted.sum())} digits, "
+        title += f"mean of {len(chosen.runs)} networks"
+        yield "confusion", png(figures.confusion_figure(title, answers.confusion, len(chosen.runs)))
+
+
+def group_kinds(findings: Findings, results: Row) -> dict[str, list[Row]]:
+    """Return legend -> rows of the groups: the chosen network with both preparations, and fine-tuned if it was."""
+    chosen = findings.networks[findings.chosen]
+    kinds = {
+        f"{row['preparation']} preparation, {chosen.network} ({chosen.training})": row["groups"]
+        for row in results["networks"]
+        if (row["network"], row["training"]) == (chosen.network, chosen.training)
+    }
+    if results["fine_tuning"]:
+        kinds["the same, fine-tuned on the other groups"] = results["fine_tuning"]["groups"]
+    return kinds
+
+
+def nodes(folder: Path) -> list[Node]:
+    """Return what MLflow is told of a class: a run, and beneath it one for each network and preparation."""
+    record, results = read_record(folder), read_json(folder / RESULTS)
+    digest = sha256_of(folder / RECORD)
+    files = [folder / name for name in (*record["files"], RECORD) if not name.endswith(".npz")]
+    counts = {f"files_{name}": float(results["files"][name]) for name in ("all", "read")}
+    commit = record["provenance"]["commit"]
+    tags = {"dvc.stage": "handwriting", "git.commit": commit, "hash.folder": record["hashes"]["folder"]}
+    tags["mlflow.note.content"] = f"Digits of the folder {results['folder']}, read by every network at hand."
+    counts["copies_flagged"] = float(len(results["copies"]["flagged"]))
+    counts["duplicates"] = float(len(results["duplicates"]))
+    children = [_network_node(row, digest, results["folder"], tags) for row in results["networks"]]
+    params = {"folder": results["folder"], "seed": record["seed"], "chosen": record["chosen"]}
+    return [Node(f"handwriting-{results['folder']}", digest, Content(params, tags, counts, [], files), children)]
+
+
+def _network_node(row: Mapping[str, Any], digest: str, folder: str, tags: Mapping[str, str]) -> Node:
+    name = f"handwriting-{folder}-{row['network']}_{row['training']}-{row['preparation']}"
+    numbers = {key: float(value) for key, value in _flat(row).items() if isinstance(value, int | float)}
+    numbers |= {f"accuracy_group/{group['group']}": group["accuracy"] for group in row["groups"] if group["n"]}
+    own = {**tags, "mlflow.note.content": "Accuracy is of the digits that the preparation keeps, mean over folds."}
+    return Node(name, hash_of([digest, name]), Content({**_named(row), "folder": folder}, own, numbers, [], []))

@@ -1,0 +1,197 @@
+"""Scores of a class's digits: what networks say of n digits -> accuracies with intervals, per step, group and class.
+
+``Answers`` are those of all folds' networks to the same digits. Digits of one writer are alike, so intervals come from
+resampling writers, with all of their digits (cluster bootstrap: Cameron, Gelbach, Miller, Rev. Econ. Stat. 90, 2008);
+the same resamples for everything, so that differences are of the same writers.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shearbench.data.dataset import CLASSES
+from shearbench.seeds import generator_for
+from shearbench.statistics.proportions import wilson
+
+Vector = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Numbers = NDArray[np.int64]
+
+DRAWS = 4000
+LEAST_WRITERS = 5  # fewer, drawn with replacement, say nothing about other writers
+WIDEST = 0.3  # width of a group's interval above which there is too little to say
+_LEAST = float(np.finfo(np.float32).tiny)  # stands for a probability that underflowed to 0
+TOO_FEW, WORSE, BETTER, LIKE = "too few to say", "worse than the others", "better than the others", "like the others"
+
+Interval = tuple[float, float] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What the folds' networks said: ``probabilities`` (folds, n, 10) of digits ``labels`` (n,), of which ``counted``
+    (n,) are scored."""
+
+    probabilities: NDArray[np.float32]
+    labels: Numbers
+    counted: Mask
+
+    @cached_property
+    def right(self) -> Vector:
+        """The share of networks that read each digit rightly, (n,)."""
+        shares: Vector = (self.probabilities.argmax(axis=2) == self.labels).mean(axis=0)
+        return shares
+
+    @cached_property
+    def losses(self) -> Vector:
+        """The cross-entropy of each digit in nats, mean over the networks, (n,)."""
+        true = self.probabilities[:, np.arange(len(self.labels)), self.labels].astype(np.float64)
+        losses: Vector = -np.log(np.clip(true, _LEAST, 1)).mean(axis=0)
+        return losses
+
+    @property
+    def fold_accuracies(self) -> Vector:
+        """The accuracy of each fold's network on the digits that count, (folds,)."""
+        hits = self.probabilities.argmax(axis=2) == self.labels
+        accuracies: Vector = hits[:, self.counted].mean(axis=1)
+        return accuracies
+
+    @property
+    def confusion(self) -> Numbers:
+        """(true, predicted) counts over all networks, of the digits that count."""
+        predicted = self.probabilities.argmax(axis=2)[:, self.counted]
+        counts = np.zeros((CLASSES, CLASSES), np.int64)
+        np.add.at(counts, (np.broadcast_to(self.labels[self.counted], predicted.shape), predicted), 1)
+        return counts
+
+
+@dataclass(frozen=True, eq=False)
+class Writers:
+    """Who drew each digit, ``numbers`` (n,) from 0, and how often each writer is drawn, ``drawn`` (draws, writers)."""
+
+    numbers: Numbers
+    drawn: Numbers
+
+    @classmethod
+    def of(cls, numbers: Numbers, *, seed: int) -> "Writers":
+        """Draw as many writers as there are, with replacement, ``DRAWS`` times."""
+        count = int(numbers.max()) + 1
+        generator = generator_for(seed, "handwriting", "writers")
+        return cls(numbers, generator.multinomial(count, np.full(count, 1 / count), size=DRAWS))
+
+    def means(self, values: Vector, counted: Mask) -> Vector:
+        """Return the mean of the values that count in each resample, (draws,); NaN in one without any."""
+        count = self.drawn.shape[1]
+        sums = np.bincount(self.numbers[counted], weights=values[counted], minlength=count)
+        sizes = np.bincount(self.numbers[counted], minlength=count)
+        total = self.drawn @ sizes
+        means: Vector = np.divide(self.drawn @ sums, total, out=np.full(len(total), np.nan), where=total > 0)
+        return means
+
+    def interval(self, drawn: Vector, counted: Mask) -> Interval:
+        """Return the 95 % percentile interval of resampled means; None where fewer than five writers are behind it."""
+        if len(np.unique(self.numbers[counted])) < LEAST_WRITERS:
+            return None
+        low, high = np.nanpercentile(drawn, [2.5, 97.5])
+        return float(low), float(high)
+
+
+def summary(answers: Answers, writers: Writers) -> dict[str, Any]:
+    """Return accuracy and loss of the digits that count, with intervals, and accuracy with all others as misread."""
+    counted = answers.counted
+    n = int(counted.sum())
+    if not n:
+        return {"n": 0, "n_all": len(counted), "writers": 0}
+    accuracy, loss = (
+        writers.interval(writers.means(each, counted), counted) for each in (answers.right, answers.losses)
+    )
+    return {
+        "n": n,
+        "n_all": len(counted),
+        "writers": len(np.unique(writers.numbers[counted])),
+        "folds": len(answers.probabilities),
+        "accuracy": float(answers.right[counted].mean()),
+        "accuracy_interval": accuracy,
+        "accuracy_sd": float(answers.fold_accuracies.std(ddof=1)) if len(answers.probabilities) > 1 else None,
+        "accuracy_all": float((answers.right * counted).mean()),
+        "loss": float(answers.losses[counted].mean()),
+        "loss_interval": loss,
+        "class_loss": [_mean_or_none(answers.losses[counted & (answers.labels == digit)]) for digit in range(CLASSES)],
+    }
+
+
+def _mean_or_none(values: Vector) -> float | None:
+    return float(values.mean()) if len(values) else None
+
+
+def gain(after: Answers, before: Answers, writers: Writers) -> dict[str, Any]:
+    """Return by how much accuracy and loss changed, each on the digits that count in it, with intervals."""
+    both = after.counted & before.counted
+    result: dict[str, Any] = {}
+    for name, new, old in (("accuracy", after.right, before.right), ("loss", after.losses, before.losses)):
+        drawn = writers.means(new, after.counted) - writers.means(old, before.counted)
+        result[name] = float(new[after.counted].mean() - old[before.counted].mean())
+        result[f"{name}_interval"] = writers.interval(drawn, both)
+    return result
+
+
+def by_group(answers: Answers, groups: Numbers) -> list[dict[str, Any]]:
+    """Return a row for each group: n, accuracy with Wilson's interval, loss, and a verdict.
+
+    A group is worse or better than the others if Wilson's interval, at a level shared out among the groups, excludes
+    the accuracy of all others together. Wilson's interval takes digits for independent, which those of one member are
+    not quite. Where the interval is wider than 30 points there is too little to say.
+    """
+    names = np.unique(groups)
+    rows = []
+    for group in names.tolist():
+        own = answers.counted & (groups == group)
+        others = answers.counted & (groups != group)
+        n = int(own.sum())
+        row: dict[str, Any] = {"group": group, "n": n, "n_all": int((groups == group).sum())}
+        if n:
+            accuracy = float(answers.right[own].mean())
+            low, high = wilson(accuracy, n)
+            row |= {"accuracy": accuracy, "low": low, "high": high, "loss": float(answers.losses[own].mean())}
+        rows.append(row | {"verdict": _verdict(row, answers.right[others], alpha=0.05 / len(names))})
+    return rows
+
+
+def _verdict(row: dict[str, Any], others: Vector, *, alpha: float) -> str:
+    if not row["n"] or row["high"] - row["low"] > WIDEST or not len(others):
+        return TOO_FEW
+    low, high = wilson(row["accuracy"], row["n"], level=1 - alpha)
+    if high < others.mean():
+        return WORSE
+    return BETTER if low > others.mean() else LIKE
+
+
+def rank_correlation(feature: Vector, right: Vector, writers: Writers, counted: Mask) -> tuple[float, Interval]:
+    """Return Spearman's correlation of a feature with being read rightly, over the digits that count, with an interval.
+
+    The interval resamples writers; a feature or a class that does not vary has the correlation 0.
+    """
+    from scipy.stats import rankdata
+
+    counted = counted & np.isfinite(feature)
+    x, y = rankdata(feature[counted]), rankdata(right[counted])
+    owners = writers.numbers[counted]
+    one = np.ones((1, writers.drawn.shape[1]))
+    value = float(_weighted(x, y, owners, one)[0])
+    if len(np.unique(owners)) < LEAST_WRITERS:
+        return value, None
+    low, high = np.percentile(_weighted(x, y, owners, writers.drawn), [2.5, 97.5])
+    return value, (float(low), float(high))
+
+
+def _weighted(x: Vector, y: Vector, owners: Numbers, drawn: NDArray[Any]) -> Vector:
+    """Return the correlation of x and y with each digit as often as its writer is drawn, (draws,)."""
+    moments = np.stack([np.ones_like(x), x, y, x * x, y * y, x * y])
+    per_writer = np.stack([np.bincount(owners, weights=moment, minlength=drawn.shape[1]) for moment in moments])
+    n, sx, sy, sxx, syy, sxy = (drawn @ per_writer.T).T
+    cov, vx, vy = n * sxy - sx * sy, n * sxx - sx**2, n * syy - sy**2
+    spread = np.sqrt(np.clip(vx, 0, None) * np.clip(vy, 0, None))
+    values: Vector = np.divide(cov, spread, out=np.zeros(len(cov)), where=spread > 1e-9)
+    return values

@@ -1,0 +1,115 @@
+"""The results of a class as tables in a terminal."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+_NARROWEST = 100  # columns that the tables need; a pipe has fewer
+
+
+def print_results(results: Mapping[str, Any]) -> None:
+    """Print the table of the steps, that of the networks, that of the groups, and what was copied."""
+    console = Console()
+    if console.width < _NARROWEST:
+        console = Console(width=_NARROWEST)
+    files = results["files"]
+    rejected = ", ".join(f"{count} by {by}" for by, count in files["rejected"].items())
+    console.print(
+        f"{results['folder']}: {files['all']} files, {files['read']} read, {results['writers']} writers in "
+        f"{results['groups']} groups; rejected: {rejected}",
+        highlight=False,
+    )
+    if results["steps"]:
+        console.print(_steps_table(results["steps"]))
+    console.print(_networks_table(results["networks"]))
+    console.print(_groups_table(results))
+    for group, one in results["copies"]["groups"].items():
+        console.print(f"group {group} copied from MNIST: {one['flagged']} of {one['of']} digits", highlight=False)
+    if results["duplicates"]:
+        console.print(f"{len(results['duplicates'])} pairs of files show the same digit", highlight=False)
+    if results["fine_tuning"]:
+        tuned = results["fine_tuning"]
+        console.print(
+            f"fine-tuned on the other groups: {_share(tuned, 'accuracy_interval')}, gain {_gain(tuned['gain'])}",
+            highlight=False,
+        )
+
+
+def _table(title: str, left: Sequence[str], right: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left", box=SIMPLE, pad_edge=False)
+    for name in left:
+        table.add_column(name, no_wrap=True)
+    for name in right:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _steps_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    right = ("n", "accuracy", "gain over the step before")
+    table = _table("The recipe, step by step: accuracy in %, 95 % over writers", ("network", "step"), right)
+    for row in rows:
+        head = row["network"], f"{row['step']} {row['title']}"
+        if not row.get("n"):
+            table.add_row(*head, "-", row.get("missing", "nothing kept"), "")
+        elif row["title"] == "per group":
+            known = [100 * group["accuracy"] for group in row["groups"] if group["n"]]
+            table.add_row(*head, str(row["n"]), f"groups from {min(known):.1f} to {max(known):.1f}", "")
+        else:
+            over = f" over {row['gain_over']}" if row.get("gain_over", row["step"] - 1) != _former(row["step"]) else ""
+            gain = f"{_gain(row['gain'])}{over}" if "gain" in row else ""
+            table.add_row(*head, str(row["n"]), _share(row, "accuracy_interval"), gain)
+    return table
+
+
+def _former(step: int) -> int:
+    """Return the step that a gain is usually over: 5 is 4 looked at group by group."""
+    return 4 if step == 6 else step - 1
+
+
+def _networks_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    left, right = ("network", "training", "preparation"), ("n", "accuracy", "rejected as misread", "on MNIST")
+    table = _table("Every network at hand: accuracy in %, mean over folds", left, right)
+    for row in rows:
+        if row["n"]:
+            named = (row["network"], row["training"], row["preparation"], str(row["n"]))
+            others = f"{100 * row['accuracy_all']:.1f}", f"{100 * row['mnist_accuracy']:.1f}"
+            table.add_row(*named, _share(row, "accuracy_interval"), *others)
+    return table
+
+
+def _groups_table(results: Mapping[str, Any]) -> Table:
+    chosen = results["chosen"]
+    own = [row for row in results["networks"] if all(row[key] == chosen[key] for key in ("network", "training"))]
+    names = [name for row in own for name in ("n", row["preparation"], "verdict")]
+    title = f"Each group: accuracy in % of {chosen['network']} ({chosen['training']}), the best on MNIST, Wilson's 95 %"
+    table = _table(title, ("group",), (*names, "copies"))
+    for groups in zip(*(row["groups"] for row in own), strict=True):
+        cells = [cell for group in groups for cell in (str(group["n"]), _group_share(group), _short(group["verdict"]))]
+        name = str(groups[0]["group"])
+        table.add_row(name, *cells, str(results["copies"]["by_group"][name]))
+    return table
+
+
+def _short(verdict: str) -> str:
+    return verdict.replace(" than the others", "").replace(" the others", "").replace(" to say", "")
+
+
+def _group_share(group: Mapping[str, Any]) -> str:
+    return f"{100 * group['accuracy']:.1f} ({_span([group['low'], group['high']])})" if group["n"] else "-"
+
+
+def _share(row: Mapping[str, Any], interval: str) -> str:
+    return f"{100 * row['accuracy']:.1f} ({_span(row[interval])})"
+
+
+def _gain(gain: Mapping[str, Any]) -> str:
+    span = gain["accuracy_interval"]
+    interval = "" if span is None else f" ({100 * span[0]:+.1f} to {100 * span[1]:+.1f})"
+    return f"{100 * gain['accuracy']:+.1f}{interval}"
+
+
+def _span(span: Sequence[float] | None) -> str:
+    return "too few to say" if span is None else f"{100 * span[0]:.1f} to {100 * span[1]:.1f}"

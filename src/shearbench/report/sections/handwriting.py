@@ -1,0 +1,212 @@
+"""Strangers' digits: every class that was read, step by step, group by group, and what was copied."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from shearbench.records import is_finished, read_json
+from shearbench.report.blocks import Block, Cell, Column, Data, Facts, Heading, Picture, Pictures, Prose, Section, Table
+
+_TEXT = """Digits that a class has drawn, read by networks that were trained on MNIST alone. `study` prepares a picture
+as the study did, `mnist` as MNIST's makers prepared theirs. Accuracy and loss are means over the folds' networks, of
+the digits that a preparation keeps. Intervals are 95 % and resample writers, a group's are Wilson's. The network that
+is looked at more closely is the best on MNIST's own held-out folds: what it makes of a class has no say in it."""
+_STEPS = """Steps 1 to 4 are the study's, step 5 is step 4 looked at group by group, steps 6 and 7 are ours. A gain is
+over the step before it that is at hand, of the same resampled writers."""
+_GROUPS = """A verdict compares a group with all others; the level is shared out among the groups, and where the
+interval is wider than 30 points there is too little to say."""
+
+
+def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
+    """Return the section."""
+    folders = [folder for folder in sorted((root / "build" / "handwriting").glob("*")) if is_finished(folder)]
+    if not folders:
+        return Section("handwriting", "Strangers' digits", [], ["the digits of a class; run `dvc repro handwriting`"])
+    blocks = [Prose(_TEXT)]
+    return Section("handwriting", "Strangers' digits", [*blocks, *(each for one in folders for each in _class(one))])
+
+
+def _class(folder: Path) -> Iterator[Block]:
+    results = read_json(folder / "results.json")
+    yield Heading(f"Class {results['folder']}")
+    yield Facts(_facts(results))
+    if results["steps"]:
+        yield Prose(_STEPS)
+        yield _steps(results["steps"], folder / "steps.csv")
+        yield _wide(folder, "steps", "Accuracy at each step of the recipe", "steps.csv")
+    yield _networks(results["networks"], folder / "networks.csv")
+    yield Prose(_GROUPS)
+    yield _groups(results, folder / "groups.csv")
+    yield _wide(folder, "groups", "Accuracy of each group with Wilson's 95 % interval", "groups.csv")
+    if results["hardness"]:
+        yield _wide(folder, "hardness", "What goes with being misread, group by group", "digits.csv")
+        yield _wide(folder, "confusion", "Confusion matrix of the network looked at more closely", "confusion.csv")
+    yield Prose(_copies(results["copies"], results["duplicates"]))
+    if (folder / "figures" / "copies.png").is_file():
+        yield _wide(folder, "copies", "Flagged digits beside the MNIST digits", "copies.csv")
+    yield _wide(folder, "before_and_after", "Before and after", "manifest.csv")
+
+
+def _wide(folder: Path, name: str, text: str, data: str) -> Pictures:
+    """Return a picture of its own width, with the table that it was drawn from."""
+    path = folder / "figures" / f"{name}.png"
+    return Pictures([Picture.of(path, f"{text}: {folder.name}", f"{text}.", [folder / data])], wide=True)
+
+
+def _facts(results: Mapping[str, Any]) -> list[tuple[str, str]]:
+    files, chosen, through = results["files"], results["chosen"], results["through_mnist"]
+    rejected = ", ".join(f"{count} by {by}" for by, count in files["rejected"].items())
+    lost = 100 * (through["accuracy"] - through["accuracy_prepared"])
+    pairs = [
+        ("files", f"{files['all']}, of them {files['read']} read"),
+        ("writers", f"{results['writers']} in {results['groups']} groups"),
+        ("rejected", rejected),
+        ("looked at more closely", f"{chosen['network']}, training {chosen['training']}"),
+        (
+            "MNIST through the `mnist` preparation",
+            f"{100 * through['accuracy']:.2f} % before, {100 * through['accuracy_prepared']:.2f} % after: "
+            f"{lost:+.2f} points lost on {through['n']} test digits",
+        ),
+    ]
+    tuned = results["fine_tuning"]
+    if tuned:
+        gain = 100 * tuned["gain"]["accuracy"]
+        pairs.append(
+            (
+                "fine-tuned on the other groups",
+                f"{100 * tuned['accuracy']:.1f} % on groups never trained on, {gain:+.1f} points",
+            )
+        )
+    return pairs
+
+
+def _steps(rows: Sequence[Mapping[str, Any]], path: Path) -> Table:
+    columns = [
+        Column("network"),
+        Column("step", numeric=True),
+        Column("what is new"),
+        Column("digits", numeric=True),
+        Column("accuracy (%)", numeric=True),
+        Column("95 % over writers"),
+        Column("loss", numeric=True),
+        Column("gain (points)", numeric=True),
+    ]
+    return Table(columns, [_step(row) for row in rows], "The recipe, step by step.", [Data.of(path)])
+
+
+def _step(row: Mapping[str, Any]) -> list[Cell | str]:
+    head: list[Cell | str] = [row["network"], Cell(str(row["step"]), row["step"]), row["title"]]
+    if not row.get("n"):
+        return [*head, "", "", row.get("missing", "no digit is kept"), "", ""]
+    if row["title"] == "per group":
+        known = [100 * group["accuracy"] for group in row["groups"] if group["n"]]
+        span = f"groups from {min(known):.1f} to {max(known):.1f}"
+        return [*head, Cell(str(row["n"]), row["n"]), "", span, "", ""]
+    gain = row.get("gain", {}).get("accuracy")
+    return [
+        *head,
+        Cell(str(row["n"]), row["n"]),
+        _percent(row["accuracy"]),
+        _span(row["accuracy_interval"]),
+        Cell(f"{row['loss']:.3f}", row["loss"]),
+        "" if gain is None else Cell(_gain(row), 100 * gain),
+    ]
+
+
+def _gain(row: Mapping[str, Any]) -> str:
+    span = row["gain"]["accuracy_interval"]
+    interval = "" if span is None else f" ({100 * span[0]:+.1f} to {100 * span[1]:+.1f})"
+    return f"{100 * row['gain']['accuracy']:+.1f}{interval}"
+
+
+def _networks(rows: Sequence[Mapping[str, Any]], path: Path) -> Table:
+    columns = [
+        Column("network"),
+        Column("training", help="cell: as in `cells` of params.yaml; grid: beside the recipe"),
+        Column("preparation"),
+        Column("digits", numeric=True),
+        Column("accuracy (%)", numeric=True),
+        Column("95 % over writers"),
+        Column("rejected as misread (%)", numeric=True),
+        Column("MNIST, held out (%)", numeric=True),
+    ]
+    cells = [
+        [
+            row["network"],
+            row["training"],
+            row["preparation"],
+            Cell(str(row["n"]), row["n"]),
+            _percent(row["accuracy"]),
+            _span(row["accuracy_interval"]),
+            _percent(row["accuracy_all"]),
+            _percent(row["mnist_accuracy"]),
+        ]
+        for row in rows
+        if row["n"]
+    ]
+    return Table(columns, cells, "Every network at hand, with both preparations.", [Data.of(path)])
+
+
+def _groups(results: Mapping[str, Any], path: Path) -> Table:
+    chosen = results["chosen"]
+    own = [row for row in results["networks"] if all(row[key] == chosen[key] for key in ("network", "training"))]
+    columns = [Column("group", numeric=True)]
+    for row in own:
+        name = row["preparation"]
+        columns += [
+            Column(f"{name}: digits", numeric=True),
+            Column("accuracy (%)", numeric=True),
+            Column("Wilson's 95 %"),
+            Column("loss", numeric=True),
+            Column("verdict"),
+        ]
+    columns.append(Column("copies of MNIST", numeric=True))
+    flagged = results["copies"]["by_group"]
+    cells = [
+        [
+            Cell(str(groups[0]["group"]), groups[0]["group"]),
+            *(cell for group in groups for cell in _group(group)),
+            Cell(str(flagged[str(groups[0]["group"])]), flagged[str(groups[0]["group"])]),
+        ]
+        for groups in zip(*(row["groups"] for row in own), strict=True)
+    ]
+    caption = f"Each group, read by {chosen['network']} ({chosen['training']})."
+    return Table(columns, cells, caption, [Data.of(path)])
+
+
+def _group(group: Mapping[str, Any]) -> list[Cell | str]:
+    if not group["n"]:
+        return [Cell("0", 0), "", "", "", group["verdict"]]
+    return [
+        Cell(str(group["n"]), group["n"]),
+        _percent(group["accuracy"]),
+        _span([group["low"], group["high"]]),
+        Cell(f"{group['loss']:.2f}", group["loss"]),
+        Cell(group["verdict"], strong=group["verdict"].startswith("worse")),
+    ]
+
+
+def _copies(copies: Mapping[str, Any], duplicates: Sequence[Mapping[str, Any]]) -> str:
+    """Say in words what is known about copies."""
+    found = copies["flagged"]
+    text = (
+        f"Compared with {copies['compared_with']:,} MNIST digits, {len(found)} digits are nearer to one than digits of "
+        f"different writers ever are; the limits come from {copies['limits_from']:,} MNIST digits, and flag "
+        f"{100 * copies['flagged_of_mnist']:.1f} % of as many others. "
+    )
+    named = [f"group {group} ({one['flagged']} of {one['of']})" for group, one in copies["groups"].items()]
+    text += f"Copied from MNIST: {', '.join(named)}. " if named else "No group has more of them than chance explains. "
+    without = copies["accuracy_without"]
+    if found and without["n"]:
+        text += (
+            f"Without them accuracy is {100 * without['accuracy']:.1f} %, with them {100 * copies['accuracy']:.1f} %. "
+        )
+    return text + f"Within the folder {len(duplicates)} pairs of files show the same."
+
+
+def _percent(share: float) -> Cell:
+    return Cell(f"{100 * share:.1f}", 100 * share)
+
+
+def _span(span: Sequence[float] | None) -> str:
+    return "too few to say" if span is None else f"{100 * span[0]:.1f} to {100 * span[1]:.1f}"

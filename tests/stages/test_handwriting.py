@@ -1,0 +1,147 @@
+"""The stage on a small class: results that add up, tables that agree with them, tracking, report, a user's folder."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shearbench.data import class_digits, png
+from shearbench.errors import InputError
+from shearbench.handwriting.output import nodes
+from shearbench.handwriting.recipe import EXPERIMENT
+from shearbench.params import load
+from shearbench.records import is_finished, read_npz
+from shearbench.report.sections import handwriting as section
+from shearbench.stages import class_folder, handwriting
+
+
+@pytest.fixture(scope="module")
+def project(finished_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("class") / "project"
+    shutil.copytree(finished_once, root)
+    runs, experiment = root / "build" / "runs" / "mnist", root / "build" / "experiments" / EXPERIMENT / "mnist"
+    for name in ("mlp_plain", "mlp_affine", "mlp_stopped", "mlp_strong"):
+        shutil.copytree(runs / "mlp", experiment / name)
+    folder = root / "data" / "class_digits"
+    folder.mkdir(parents=True)
+    for drawing in class_digits.draw_class():
+        if drawing.group in (1, 3, 8) and drawing.member < 4:
+            (folder / drawing.file).write_bytes(png.encode(drawing.image))
+    (folder / "notes.txt").write_text("not a digit")
+    return root
+
+
+@pytest.fixture(scope="module")
+def results(project: Path) -> dict:
+    handwriting.main(load(project / "params.yaml"), project)
+    return json.loads((project / "build" / "handwriting" / "class_digits" / "results.json").read_text())
+
+
+def _rows(project: Path, name: str) -> list[dict[str, str]]:
+    with (project / "build" / "handwriting" / "class_digits" / name).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_network_has_a_row_for_each_preparation_whose_numbers_follow_from_the_predictions(
+    project: Path, results: dict
+) -> None:
+    folder = project / "build" / "handwriting" / "class_digits"
+    assert is_finished(folder)
+    arrays = read_npz(folder / "predictions.npz")
+    rejected = {(one["file"], one["by"]) for one in results["rejected"]}
+    assert len(results["networks"]) == 2 * (4 + 2)
+    for row in results["networks"]:
+        said = arrays[f"{row['network']}_{row['training']}/{row['preparation']}"]
+        kept = np.array([(str(file), row["preparation"]) not in rejected for file in arrays["files"]])
+        hits = said.argmax(axis=2) == arrays["digits"]
+        assert row["n"] == kept.sum()
+        assert row["accuracy"] == pytest.approx(hits[:, kept].mean())
+        for group in row["groups"]:
+            own = kept & (arrays["groups"] == group["group"])
+            assert (group["n"], group["accuracy"]) == (own.sum(), pytest.approx(hits[:, own].mean()))
+
+
+def test_what_is_rejected_is_listed_with_its_reason(project: Path, results: dict) -> None:
+    by = {(one["file"], one["by"]) for one in results["rejected"]}
+    assert by == {("notes.txt", "reading")} | {
+        (file, kind) for file in ("2-1-3.png", "7-3-1.png", "9-8-1.png") for kind in ("study", "mnist")
+    }
+    assert all(one["reason"] for one in results["rejected"])
+    assert results["files"] == {"all": 91, "read": 90, "rejected": {"reading": 1, "study": 3, "mnist": 3}}
+    assert len(_rows(project, "manifest.csv")) == 91
+
+
+def test_the_steps_follow_the_recipe_and_their_gains_are_differences(results: dict) -> None:
+    steps = {row["step"]: row for row in results["steps"]}
+    assert list(steps) == [1, 2, 3, 4, 5, 6, 7]
+    assert [steps[k]["n"] for k in steps] == [90, 90, 90, 87, 87, 87, 87]
+    for step, before in ((2, 1), (3, 2), (4, 3), (6, 4), (7, 6)):
+        assert steps[step]["gain_over"] == before
+        gain = steps[step]["gain"]["accuracy"]
+        assert gain == pytest.approx(steps[step]["accuracy"] - steps[before]["accuracy"])
+    assert steps[2]["gain"]["accuracy_interval"] == [0, 0]  # the same networks, here
+    assert {group["group"] for group in steps[5]["groups"]} == {1, 3, 8}
+
+
+def test_tables_hold_what_the_results_say(project: Path, results: dict) -> None:
+    networks = _rows(project, "networks.csv")
+    assert [float(row["accuracy"]) for row in networks] == [pytest.approx(r["accuracy"]) for r in results["networks"]]
+    confusion = [row for row in _rows(project, "confusion.csv") if row["step"] == "7"]
+    assert sum(int(row["count"]) for row in confusion) == 2 * 87
+    digits = _rows(project, "digits.csv")
+    assert len(digits) == 90
+    assert {row["feature"] for row in results["hardness"]} == {
+        *("stroke", "contrast", "slant", "size", "offset", "distance")
+    }
+    assert results["through_mnist"]["n"] == 20
+
+
+def test_mlflow_is_told_of_every_network_once(project: Path, results: dict) -> None:
+    (node,) = nodes(project / "build" / "handwriting" / "class_digits")
+    assert node.name == "handwriting-class_digits"
+    assert len(node.children) == len(results["networks"])
+    assert len({child.digest for child in node.children}) == len(node.children)
+    first = results["networks"][0]
+    assert node.children[0].content.metrics["accuracy"] == first["accuracy"]
+    assert node.children[0].content.metrics["accuracy_group/3"] == first["groups"][1]["accuracy"]
+    assert all(path.is_file() for path in node.content.files)
+
+
+def test_the_report_has_a_section_for_every_class(project: Path, results: dict) -> None:
+    made = section.read(project, [])
+    kinds = [block.kind for block in made.blocks]
+    assert kinds.count("table") == 3
+    assert kinds.count("pictures") >= 5
+    assert not made.missing
+    nothing = section.read(project / "build", [])
+    assert not nothing.blocks
+    assert "dvc repro handwriting" in nothing.missing[0]
+
+
+def test_a_folder_of_the_users_gets_its_own_place_and_the_report_is_written_anew(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params = load(project / "params.yaml")
+    params = params.model_copy(update={"tracking": params.tracking.model_copy(update={"uri": "off"})})
+    folder = tmp_path / "our class, 7b"
+    folder.mkdir()
+    for name in ("3-1-1.png", "5-1-2.png", "6-2-1.png"):
+        (folder / name).write_bytes((project / "data" / "class_digits" / name.replace("-2-", "-3-")).read_bytes())
+    results = class_folder.main(params, project, folder, fine_tune=True)
+    out = class_folder.output_of(project, folder)
+    assert is_finished(out)
+    assert out.name.startswith("our_class__7b-")
+    assert results["fine_tuning"]["n"] == 3
+    assert results["networks"][0]["accuracy_interval"] is None
+    printed = capsys.readouterr().out
+    assert "too few to say" in printed
+    assert "our class, 7b" in (project / "reports" / "index.html").read_text()
+
+
+def test_one_group_alone_cannot_be_fine_tuned_on(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "3-1-1.png").write_bytes((project / "data" / "class_digits" / "3-1-1.png").read_bytes())
+    with pytest.raises(InputError, match="needs another group"):
+        handwriting.measure(load(project / "params.yaml"), project, tmp_path, tmp_path / "out", fine_tune=True)
