@@ -3,6 +3,7 @@
 For tests that run the real commands, ``dvc repro`` among them, as a user does.
 """
 
+import copy
 import os
 import shutil
 import subprocess
@@ -73,8 +74,9 @@ def shrink(params: dict[str, Any], digits: Path) -> None:
     params["evaluate"].update(digits=10, explained=1, embedded=40)
     question = params["experiments"]["channels"]
     question["folds"] = 2
-    question["models"] = {"cnn2": {**params["models"]["cnn2"], "width": 0.1}}
-    del question["models"]["cnn2"]["search"]
+    network = copy.deepcopy(params["models"]["cnn2"])  # its own: a change of the model must not reach the experiment
+    del network["search"]
+    question["models"] = {"cnn2": {**network, "width": 0.1}}
     params["experiments"] = {"channels": question}
 
 
