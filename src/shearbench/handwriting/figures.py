@@ -4,17 +4,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from shearbench.data.dataset import CLASSES
 from shearbench.evaluation.canvas import BLUE, GREY, ORANGE, bare, colours, figure, plain
-from shearbench.handwriting.folder import Sheet
+from shearbench.handwriting.folder import THUMBNAIL, Sheet
 from shearbench.handwriting.results import FEATURES, Findings
 from shearbench.handwriting.scores import by_group
 
+Colours = NDArray[np.uint8]
+
 _ACROSS = 6  # before-and-after triplets in a row of the sheet
+_NAME, _GAP = 16, 14  # pixels above a tile for its name, and between triplets
+_CROSS = (213, 94, 0)
 _SHOWN_A_GROUP = 5
 _MOST_REJECTED = 24
 _MOST_PAIRS = 24
@@ -22,17 +25,52 @@ _MOST_PAIRS = 24
 
 def before_and_after(findings: Findings) -> Figure:
     """Draw the rejected pictures, then some of each group: as drawn, as ``study`` and as ``mnist`` prepare them."""
-    sheets = shown(findings)
-    rows = -(-len(sheets) // _ACROSS)
-    made = figure(2.4 * _ACROSS, 1.0 * rows + 0.5)
-    panels = made.subplots(rows, 3 * _ACROSS, squeeze=False)
-    for axes in panels.flat:
-        bare(axes)
-    for place, sheet in enumerate(sheets):
-        row, column = divmod(place, _ACROSS)
-        _triplet(list(panels[row, 3 * column : 3 * column + 3]), sheet)
-    made.suptitle("As drawn, as study prepares it, as mnist prepares it (crossed out where it rejects)", fontsize=12)
+    tiles = []
+    for sheet in shown(findings):
+        assert sheet.thumbnail is not None
+        prepared = [_crossed(_enlarged(one.image), bool(one.rejected)) for one in sheet.prepared.values()]
+        tiles.append((_short(sheet.entry.file), [sheet.thumbnail, *prepared]))
+    title = "As drawn, as study prepares it, as mnist prepares it (crossed out where it rejects)"
+    return _sheet(title, tiles, across=_ACROSS)
+
+
+def _sheet(title: str, tiles: Sequence[tuple[str, Sequence[Colours]]], *, across: int) -> Figure:
+    """Draw named rows of three pictures (64, 64, 3), ``across`` of them side by side, as one picture."""
+    across = min(across, len(tiles))
+    rows = -(-len(tiles) // across)
+    height, width = THUMBNAIL + _NAME, 3 * (THUMBNAIL + 3) + _GAP
+    picture = np.full((rows * height, across * width - _GAP, 3), 255, np.uint8)
+    made = figure(width * across / 85, height * rows / 85 + 0.5)
+    axes = made.subplots()
+    for place, (name, images) in enumerate(tiles):
+        top, left = (place // across) * height + _NAME, (place % across) * width
+        for number, image in enumerate(images):
+            start = left + number * (THUMBNAIL + 3)
+            picture[top : top + THUMBNAIL, start : start + THUMBNAIL] = image
+        axes.text(left, top - 4, name, fontsize=7, va="bottom")
+    axes.imshow(picture, interpolation="nearest")
+    bare(axes)
+    made.suptitle(title, fontsize=11)
     return made
+
+
+def _enlarged(image: NDArray[np.uint8]) -> Colours:
+    """Return a 28 x 28 image as a tile (64, 64, 3), 2 pixels each, in a grey frame."""
+    large = np.kron(image, np.ones((2, 2), np.uint8))
+    tile = np.full((THUMBNAIL, THUMBNAIL), 110, np.uint8)
+    start = (THUMBNAIL - len(large)) // 2
+    tile[start : start + len(large), start : start + len(large)] = large
+    return np.repeat(tile[..., None], 3, axis=2)
+
+
+def _crossed(tile: Colours, rejected: bool) -> Colours:
+    """Return a tile, with a cross on it if it shows what was rejected."""
+    if not rejected:
+        return tile
+    y, x = np.mgrid[0:THUMBNAIL, 0:THUMBNAIL]
+    line = (np.abs(y - x) <= 1) | (np.abs(y + x - THUMBNAIL + 1) <= 1)
+    crossed: Colours = np.where(line[..., None], np.array(_CROSS, np.uint8), tile)
+    return crossed
 
 
 def shown(findings: Findings) -> list[Sheet]:
@@ -45,17 +83,6 @@ def shown(findings: Findings) -> list[Sheet]:
         places = np.unique(np.linspace(0, len(own) - 1, min(_SHOWN_A_GROUP, len(own))).round().astype(int))
         chosen += [own[place] for place in places]
     return chosen
-
-
-def _triplet(panels: Sequence[Axes], sheet: Sheet) -> None:
-    assert sheet.thumbnail is not None
-    panels[0].imshow(sheet.thumbnail)
-    panels[0].set_title(_short(sheet.entry.file), fontsize=7, loc="left", pad=2)
-    for axes, prepared in zip(panels[1:], sheet.prepared.values(), strict=True):
-        axes.imshow(prepared.image, cmap="gray", vmin=0, vmax=255)
-        if prepared.rejected:
-            axes.plot([0, 27], [0, 27], color=ORANGE, lw=1.5)
-            axes.plot([0, 27], [27, 0], color=ORANGE, lw=1.5)
 
 
 def _short(name: str) -> str:
@@ -162,29 +189,16 @@ def copies_figure(findings: Findings) -> Figure | None:
     pairs = sorted(findings.copies, key=lambda copy: -copy.correlation)[:_MOST_PAIRS]
     if not pairs:
         return None
-    across = min(4, len(pairs))
-    rows = -(-len(pairs) // across)
-    made = figure(3.1 * across, 1.35 * rows + 0.6)
-    panels = made.subplots(rows, 3 * across, squeeze=False)
-    for axes in panels.flat:
-        bare(axes)
     place_of = {int(each): place for place, each in enumerate(findings.reference.ids)}
     originals = findings.reference.images
-    for place, copy in enumerate(pairs):
-        row, column = divmod(place, across)
-        three = panels[row, 3 * column : 3 * column + 3]
-        sheet = findings.digits.read[copy.row]
+    tiles = []
+    for copy in pairs:
+        sheet, original = findings.digits.read[copy.row], originals[place_of[copy.mnist]]
         assert sheet.thumbnail is not None
-        three[0].imshow(sheet.thumbnail)
-        three[0].set_title(_short(sheet.entry.file), fontsize=8, loc="left", pad=2)
-        for axes, image in zip(
-            three[1:], (sheet.prepared["mnist"].image, originals[place_of[copy.mnist]]), strict=True
-        ):
-            axes.imshow(image, cmap="gray", vmin=0, vmax=255)
-        three[2].set_title(f"{copy.mnist}: {copy.correlation:.3f}", fontsize=8, loc="left", pad=2)
-    more = f" ({len(pairs)} of {len(findings.copies)})" if len(findings.copies) > len(pairs) else ""
-    made.suptitle(f"As drawn, prepared, and the MNIST digit (id: correlation){more}", fontsize=11)
-    return made
+        name = f"{_short(sheet.entry.file)}, MNIST {copy.mnist}: {copy.correlation:.3f}"
+        tiles.append((name, [sheet.thumbnail, _enlarged(sheet.prepared["mnist"].image), _enlarged(original)]))
+    more = f"; {len(pairs)} of {len(findings.copies)}" if len(findings.copies) > len(pairs) else ""
+    return _sheet(f"As drawn, prepared, and the MNIST digit (its id: correlation{more})", tiles, across=4)
 
 
 def confusion_figure(title: str, counts: NDArray[np.int64], folds: int) -> Figure:
