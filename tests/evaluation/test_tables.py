@@ -75,6 +75,22 @@ def test_per_class_counts_each_digit_once(scores: dict[str, list[Scores]]) -> No
     assert losses[1] <= zero["loss_low"] < zero["loss"] < zero["loss_high"] <= losses[0]
 
 
+def test_a_class_without_digits_has_no_scores_and_no_intervals() -> None:
+    nines = [says([0, 9], [0, 9]), says([0, 9], [9, 9], first_id=2)]
+    other = [Predictions(each.ids, np.array([0, 0]), each.probabilities) for each in nines]
+    said = ByDigit(np.arange(2), np.array([0, 0]), other[0].probabilities[np.newaxis])
+    table = tables.per_class(
+        {"out_of_fold": [score(each) for each in other], "test": [score(each) for each in other]},
+        {"out_of_fold": by_digit(other), "test": said},
+        seed=0,
+    ).set_index(["split", "class"])
+    none = table.loc[("out_of_fold", 9)]
+    assert none["n"] == 0
+    assert none[["recall", "f1", "loss", "recall_low", "f1_high", "loss_low"]].isna().all()
+    assert none["precision"] == 0  # it is predicted, and never rightly
+    assert table.loc[("test", 0), "n"] == 2
+
+
 def test_with_two_repeats_a_digit_is_read_twice_and_counts_once(scores: dict[str, list[Scores]]) -> None:
     twice = {split: folds * 2 for split, folds in scores.items()}
     metrics = tables.metrics(twice, [{"train_accuracy": 1.0, "train_loss": 0.1}] * 4, repeats=2)

@@ -46,6 +46,27 @@ def test_displacement_has_a_scale_with_unit_for_each_row() -> None:
     assert bars == ["grey value", "$u_x$ / pixel", "$u_y$ / pixel", "$|u|$ / pixel"]
 
 
+def test_mean_fields_leave_the_place_of_a_missing_class_empty() -> None:
+    means = RNG.normal(size=(10, 28, 28))
+    means[4] = np.nan
+    figure = figures.mean_fields({U_X: means, LENGTH: np.abs(means)}, counts=[3] * 10, title="t")
+    first, second = (axis for axis in figure.axes if axis.images)
+    assert first.images[0].get_clim() == (-np.nanmax(np.abs(means)), np.nanmax(np.abs(means)))
+    shown = np.ma.filled(second.images[0].get_array(), np.nan)
+    assert np.isnan(shown[:, 4 * 31 : 4 * 31 + 28]).all()
+    np.testing.assert_array_equal(shown[:, 5 * 31 : 5 * 31 + 28], np.abs(means[5]))
+
+
+def test_alike_pairs_stand_below_one_another() -> None:
+    first, second = RNG.integers(0, 256, (2, 3, 28, 28), dtype=np.uint8)
+    axis = figures.alike(first, second, notes=["a", "b", "c"], title="t").axes[0]
+    shown = axis.images[0].get_array()
+    assert shown is not None
+    np.testing.assert_array_equal(shown[:28, 31:59], first[1])
+    np.testing.assert_array_equal(shown[31:59, 31:59], second[1])
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["a", "b", "c"]
+
+
 def test_class_balance_writes_every_count() -> None:
     counts = np.arange(30).reshape(3, 10)
     axis = figures.class_balance(counts, title="t").axes[0]

@@ -66,12 +66,12 @@ def test_without_a_comparison_it_says_so_and_shows_the_rest(name: str, finished:
 
 
 def test_dynamics_are_those_of_the_file(finished_once: Path) -> None:
-    (table,) = tables(curves.read(finished_once, rows_of(finished_once)))
+    table, modes = tables(curves.read(finished_once, rows_of(finished_once)))
     expected = table_of(finished_once, "training_dynamics")
     assert {(row[0].text, row[1].text) for row in table.cells} == CELLS
-    for row, found in zip(table.cells, expected.itertuples(), strict=True):
+    for row, mode, found in zip(table.cells, modes.cells, expected.itertuples(), strict=True):
         assert row[4].text == f"{found.first_train_loss_mean:.3f} ± {found.first_train_loss_sd:.3f}"
-        assert row[10].value == pytest.approx(100 * found.mode_gap_mean)
+        assert mode[4].value == pytest.approx(100 * found.mode_gap_mean)
     assert table.cells[0][3].text == "never (0 of 2)"  # two epochs are too few
 
 
@@ -118,6 +118,15 @@ def test_displacement_lists_every_measure_and_reader(finished_once: Path) -> Non
     assert len(table.rows) == 4 * 3
     areas = table_of(finished_once, "displacement_areas")
     assert table.cells[0][3].value == areas.query("ranked == 'within class'")["errors"].iloc[0]
+
+
+def test_finding_on_displacement_counts_whole_intervals_above_one_half() -> None:
+    row = {"fields": "f", "measure": "overall", "large_low": 0.45, "odd_low": 0.52}
+    rows = [row | {"dataset": "mnist"}, row | {"dataset": "f"}, row | {"dataset": "f", "odd_low": 0.5}]
+    assert displacement._finding([*rows, row | {"dataset": "f", "measure": "stroke"}], "f") == (
+        "By mean |u|, the whole interval is above 0.5: large for 0 and odd for 1 of 1 networks that read mnist; "
+        "large for 0 and odd for 1 of 2 networks that read f."
+    )
 
 
 def test_a_run_without_fields_has_no_displacement(finished: Path) -> None:

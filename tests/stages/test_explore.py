@@ -63,6 +63,7 @@ def test_the_planted_copy_is_the_one_duplicate(project: Path, params: Params) ->
     explore.main(params, project, "mnist")
     out = project / "build" / "explore" / "mnist"
     (row,) = pd.read_csv(out / "duplicates.csv").to_dict("records")
+    assert (out / "duplicates.png").is_file()
     assert (row["kind"], row["id_a"], row["id_b"], row["across_folds"]) == ("exact", 0, 40, False)
     summary = json.loads((out / "summary.json").read_text())
     assert summary["duplicates"]["exact"] == {"pairs": 1, "across_folds": 0}

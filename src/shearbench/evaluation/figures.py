@@ -33,7 +33,7 @@ def confusion_figure(title: str, counts: Mapping[str, NDArray[np.int64]], networ
         kind = f", mean of {networks[split]} networks" if networks[split] > 1 else ""
         axes.set_title(f"{_TITLES[split]}: n = {round(shown.sum())} digits{kind}", fontsize=11)
     made.colorbar(image, ax=list(panels), label="share of the true class", fraction=0.03, pad=0.01)
-    made.suptitle(title, fontsize=13)
+    made.suptitle(title, fontsize=11)
     return made
 
 
@@ -68,7 +68,7 @@ def learning_curves_figure(title: str, curves: pd.DataFrame) -> Figure:
     panels[0].set_yscale("log")
     readable_log(panels[0].yaxis)
     panels[1].set_ylabel("accuracy (%)")
-    made.suptitle(f"{title}: mean and standard deviation over {curves['folds'].max()} folds", fontsize=13)
+    made.suptitle(f"{title}: mean and standard deviation over {curves['folds'].max()} folds", fontsize=11)
     return made
 
 
@@ -83,7 +83,7 @@ def _curve(axes: Axes, rows: pd.DataFrame, quantity: str, colour: str, style: st
 
 def per_class_figure(title: str, table: pd.DataFrame) -> Figure:
     """Draw precision, recall, F1 and loss for each class: dots are means over folds, bars 95 % intervals."""
-    made = figure(12, 6)
+    made = figure(9.2, 5.6)
     panels = made.subplots(2, 2, sharex=True)
     names = {"precision": "precision (%)", "recall": "recall (%)", "f1": "F1 (%)", "loss": "loss (nats)"}
     for axes, (score, label) in zip(panels.flat, names.items(), strict=True):
@@ -105,5 +105,5 @@ def per_class_figure(title: str, table: pd.DataFrame) -> Figure:
     for axes in panels[1]:
         axes.set_xlabel("class")
     made.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside right upper", frameon=False)
-    made.suptitle(f"{title}: each class, mean over folds and 95 % interval for the choice of digits", fontsize=13)
+    made.suptitle(f"{title}: each class, mean over folds and 95 % interval for the choice of digits", fontsize=11)
     return made

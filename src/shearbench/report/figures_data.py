@@ -88,6 +88,25 @@ def displacement(
     return figure
 
 
+def alike(first: NDArray[np.uint8], second: NDArray[np.uint8], *, notes: Sequence[str], title: str) -> Figure:
+    """Draw pairs of digits below one another.
+
+    Args:
+        first: (n, 28, 28).
+        second: (n, 28, 28).
+        notes: what stands above each pair.
+        title: above the figure.
+    """
+    figure = empty_figure(0.85 * max(4, len(notes)) + 1.0, 2.7)
+    axis = figure.subplots()
+    draw_tiles(axis, np.stack([first, second]), GREY)
+    axis.set_yticks([])
+    axis.xaxis.tick_top()
+    axis.set_xticks(centres(len(notes)), notes, fontsize=SMALL)
+    figure.suptitle(title, fontsize=_TITLE)
+    return figure
+
+
 def mean_fields(means: Mapping[Quantity, NDArray[np.float64]], *, counts: Sequence[int], title: str) -> Figure:
     """Draw fields averaged over the samples of each class, a row a quantity and a colour scale a row.
 

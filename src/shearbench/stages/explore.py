@@ -1,8 +1,9 @@
 """Stage ``explore``: what a dataset looks like, from its training part alone -> build/explore/<dataset>/.
 
 Writes ``samples*.png`` (8 samples of each class), ``class_balance.{csv,png}`` (per fold),
-``duplicates.csv`` (exact and near, within and across folds), ``summary.json`` and, for fields, ``displacement.png``
-(one sample of each class), ``displacement_classes.png`` (mean fields of each class) and ``displacement.csv``.
+``duplicates.csv`` (exact and near, within and across folds) and, if there are any, ``duplicates.png``,
+``summary.json`` and, for fields, ``displacement.png`` (one sample of each class), ``displacement_classes.png`` (mean
+fields of each class) and ``displacement.csv``.
 """
 
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from shearbench.records import write_json, write_text
 from shearbench.report import figures_data as figures
 
 PER_CLASS = 8
+MOST_PAIRS = 12
 
 
 def main(params: Params, root: Path, name: str) -> None:
@@ -52,6 +54,8 @@ def main(params: Params, root: Path, name: str) -> None:
     near = duplicates.NEAR[entry.source]
     alike = duplicate_frame(dataset, table, near=near)
     _write_csv(out / "duplicates.csv", alike)
+    if len(alike):
+        figures.save(alike_figure(dataset, images, alike), out / "duplicates.png")
     write_json(out / "summary.json", summary(dataset, alike, near=near))
 
 
@@ -136,6 +140,19 @@ def duplicate_frame(dataset: Dataset, table: FoldTable, *, near: float) -> pd.Da
     columns["correlation"] = [pair.correlation for pair in alike]
     frame = pd.DataFrame(columns)
     return frame.assign(across_folds=frame["fold_a"] != frame["fold_b"])
+
+
+def alike_figure(dataset: Dataset, images: NDArray[np.uint8], alike: pd.DataFrame) -> Figure:
+    """Return the figure of the most alike pairs, as the digits that the samples were made from."""
+    shown = alike.sort_values("correlation", ascending=False, kind="stable").head(MOST_PAIRS)
+    places = {int(number): row for row, number in enumerate(dataset.ids)}
+    ends = [images[[places[number] for number in shown[f"id_{end}"]]] for end in "ab"]
+    notes = [
+        f"{row.class_a} and {row.class_b}\n{row.correlation:.4f}\nfolds {row.fold_a}, {row.fold_b}"
+        for row in shown.itertuples()
+    ]
+    title = f"{dataset.name}: the {len(shown)} most alike of {len(alike)} pairs; classes, correlation, folds"
+    return figures.alike(ends[0], ends[1], notes=notes, title=title)
 
 
 def summary(dataset: Dataset, alike: pd.DataFrame, *, near: float) -> dict[str, Any]:

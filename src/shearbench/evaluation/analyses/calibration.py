@@ -130,12 +130,12 @@ def coverage(networks: Sequence[Predictions]) -> pd.DataFrame:
 
 def calibration_figure(title: str, scored: pd.DataFrame, bins: pd.DataFrame, kept: pd.DataFrame) -> Figure:
     """Draw reliability before and after temperature scaling, and accuracy against coverage; all on the test set."""
-    made = figure(11, 5.2)
+    made = figure(8.8, 4.8)
     left, right = made.subplots(1, 2)
     left.plot([0, 1], [0, 1], color="black", lw=0.8, ls=":")
     for stage, colour, marker in zip(STAGES, (ORANGE, BLUE), ("o", "s"), strict=True):
         draw_reliability(left, bins[bins["stage"] == stage], colour, marker, _legend(scored, stage))
-    made.legend(*left.get_legend_handles_labels(), loc="outside lower left", frameon=False, fontsize=9)
+    made.legend(*left.get_legend_handles_labels(), loc="outside lower left", frameon=False, fontsize=8)
     left.set_xlabel("confidence: probability of the class that is predicted")
     left.set_ylabel("accuracy in the bin, 95 % interval")
     right.plot(100 * kept["coverage"], 100 * kept["accuracy_mean"], color=BLUE)
@@ -147,7 +147,7 @@ def calibration_figure(title: str, scored: pd.DataFrame, bins: pd.DataFrame, kep
     for axes in (left, right):
         plain(axes)
     n, networks = scored["n"].iloc[-1], scored["fold"].nunique()
-    made.suptitle(f"{title}: {n:,} test digits, mean of {networks} networks; {BINS} bins of equal width", fontsize=12)
+    made.suptitle(f"{title}: {n:,} test digits, mean of {networks} networks; {BINS} bins of equal width", fontsize=11)
     return made
 
 

@@ -87,7 +87,7 @@ def confusion_figure(model: str, cells: Sequence[EvaluatedCell]) -> Figure:
     changes = {name: counts[name] - counts[REFERENCE] for name in others}
     across = min(_ACROSS, len(counts) + len(changes))
     down = -(-(len(counts) + len(changes)) // across)
-    made = figure(5.2 * across, 5.2 * down + 0.7)
+    made = figure(4.1 * across, 4.4 * down + 0.5)
     panels = list(made.subplots(down, across, squeeze=False).flat)
     most_rate = max(float(_errors(rates(each)).max()) for each in counts.values()) or 1.0
     most_change = max((float(np.abs(_errors(each)).max()) for each in changes.values()), default=0.0) or 1.0
@@ -101,11 +101,8 @@ def confusion_figure(model: str, cells: Sequence[EvaluatedCell]) -> Figure:
         _label(axes, each, f"{name} - {REFERENCE}: change in digits", np.full(CLASSES, most_change), signed=True)
     for axes in panels[len(counts) + len(changes) :]:
         axes.set_axis_off()
-    made.suptitle(
-        f"{model}, out of fold: digits of a true class (row) read as another; colour: share of the true class, up to "
-        f"{100 * most_rate:.1f} %",
-        fontsize=11,
-    )
+    text = f"{model}: digits misread out of fold\ncolour: share of the true class, up to {100 * most_rate:.1f} %"
+    made.suptitle(text, fontsize=11)
     return made
 
 

@@ -31,10 +31,9 @@ from shearbench.statistics.proportions import wilson
 _LABELS = {
     "overall": "mean |u| (pixel)",
     "stroke": "|u| on the stroke (pixel)",
-    "disturbance": "mean |u - u of the empty block| (pixel)",
+    "disturbance": "mean $|u - u^0|$ (pixel)",
     "gradient": "mean norm of the gradient of u",
 }
-_AREAS = ("large", "odd")
 
 
 def displacement(suite: Suite) -> Files:
@@ -46,7 +45,7 @@ def displacement(suite: Suite) -> Files:
             by_quantile, by_rank = errors_of(suite, name)
             rates.append(by_quantile)
             areas.append(by_rank)
-            files[f"figures/displacement_{name}.png"] = picture(displacement_figure(suite, name, by_quantile, by_rank))
+            files[f"figures/displacement_{name}.png"] = picture(displacement_figure(suite, name, by_quantile))
     if not files:
         return {}
     tables = {"errors_by_displacement.csv": rates, "displacement_areas.csv": areas}
@@ -121,45 +120,39 @@ def _by_quantile(values: Values, order: Values, wrong: Values) -> Iterator[dict[
         }
 
 
-def displacement_figure(suite: Suite, name: str, rates: pd.DataFrame, areas: pd.DataFrame) -> Figure:
+def displacement_figure(suite: Suite, name: str, rates: pd.DataFrame) -> Figure:
     """Draw error rate against displacement, a row a measure, a column a model; digits ranked within their class."""
     models = [model for model in suite.models if (rates["model"] == model).any()]
     names = [dataset for dataset in suite.datasets if (rates["dataset"] == dataset).any()]
     colour = colours(suite.datasets)
-    made = figure(3.1 * len(models) + 1.8, 2.5 * len(_LABELS) + 0.8)
+    made = figure(2.6 * len(models) + 1.6, 2.3 * len(_LABELS) + 0.5)
     grid = made.subplots(len(_LABELS), len(models), squeeze=False, sharey=True)
-    ranked = [each[each["ranked"] == "within class"] for each in (rates, areas)]
+    ranked = rates[rates["ranked"] == "within class"]
     for row, measure in enumerate(_LABELS):
         for column, model in enumerate(models):
             axes = grid[row, column]
-            part = [each[(each["measure"] == measure) & (each["model"] == model)] for each in ranked]
-            _rates(axes, part[0], part[1], colour)
+            _rates(axes, ranked[(ranked["measure"] == measure) & (ranked["model"] == model)], colour)
             axes.set_xlabel(f"fifth by {_LABELS[measure]}", fontsize=8)
             if row == 0:
                 axes.set_title(model, fontsize=11)
         grid[row, 0].set_ylabel("misread (%)")
-    grid[0, 0].set_ylim(0, 1.25 * 100 * ranked[0]["rate_high"].max())  # room for the numbers
+    grid[0, 0].set_ylim(bottom=0)
     handles = [Line2D([], [], color=colour[dataset], marker="o", ms=4, label=dataset) for dataset in names]
     made.legend(handles=handles, loc="outside right upper", frameon=False)
     made.suptitle(
         f"Errors by displacement of {name}: 1 is the least displaced fifth of each class, 5 the most; 95 % intervals\n"
-        "numbers: probability that a misread digit is displaced more (large), or less usually (odd), than another\n"
-        "of its class; 0.5: no relation",
+        "$u^0$: displacement of the block without a digit",
         fontsize=11,
     )
     return made
 
 
-def _rates(axes: Axes, rates: pd.DataFrame, areas: pd.DataFrame, colour: dict[str, str]) -> None:
+def _rates(axes: Axes, rates: pd.DataFrame, colour: dict[str, str]) -> None:
     for place, (dataset, part) in enumerate(rates.groupby("dataset", sort=False)):
         shade = colour[str(dataset)]
         values = 100 * part["rate"]
         reach = [values - 100 * part["rate_low"], 100 * part["rate_high"] - values]
         shift = 0.16 * (place - 0.5)
         axes.errorbar(part["quantile"] + shift, values, reach, fmt="o-", ms=4, lw=1, color=shade)
-        area = areas[areas["dataset"] == dataset].iloc[0]
-        parts = [f"{name} {area[name]:.2f} [{area[f'{name}_low']:.2f}, {area[f'{name}_high']:.2f}]" for name in _AREAS]
-        text = ", ".join(parts) if area["errors"] else "no error"
-        axes.text(0.03, 0.98 - 0.09 * place, text, transform=axes.transAxes, va="top", fontsize=7, color=shade)
     plain(axes)
     axes.set_xticks(range(1, QUANTILES + 1))

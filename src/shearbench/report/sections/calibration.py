@@ -19,12 +19,12 @@ _SCORES = (
     Column("dataset"),
     Column("network"),
     Column("temperature", True, "mean ± standard deviation over the networks"),
-    Column("ECE as trained", True, "in %; in brackets what chance alone gives a calibrated network"),
-    Column("ECE scaled", True, "in %; in brackets what chance alone gives a calibrated network"),
-    Column("NLL as trained", True, "in nats"),
-    Column("NLL scaled", True, "in nats"),
-    Column("Brier as trained", True),
-    Column("Brier scaled", True),
+    Column("ECE before", True, "in %; in brackets what chance alone gives a calibrated network"),
+    Column("ECE after", True, "in %; in brackets what chance alone gives a calibrated network"),
+    Column("NLL before", True, "in nats"),
+    Column("NLL after", True, "in nats"),
+    Column("Brier before", True),
+    Column("Brier after", True),
 )
 _COVERAGES = (100, 95, 90, 80)
 _ECE = (("", "mean"), ("", "sd"), ("_by_chance", "mean"))
@@ -44,7 +44,10 @@ def _side_by_side(root: Path) -> list[Block]:
     rows = comparison.rows_of(root, "calibration")
     words = "Reliability before and after temperature scaling, and accuracy against coverage, datasets side by side"
     data = comparison.data(root, "calibration")
-    scored = f"Test digits (n = {rows[0]['n']:,}); mean ± standard deviation over {rows[0]['networks']} networks."
+    scored = (
+        f"Before and after temperature scaling, on {rows[0]['n']:,} test digits; mean ± standard deviation over "
+        f"{rows[0]['networks']} networks."
+    )
     answers = [Column("dataset"), Column("network"), *(Column(f"{each} %", True) for each in _COVERAGES)]
     caption = "Accuracy in % on the test digits that are answered, by coverage; 95 % Wilson interval."
     return [

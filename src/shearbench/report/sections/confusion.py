@@ -1,5 +1,6 @@
 """Which classes are taken for which: datasets side by side, the most confused pairs, every confusion matrix."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,17 +40,17 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
 
 def _side_by_side(root: Path) -> list[Block]:
     rows = comparison.rows_of(root, "confused_pairs")
-    models = dict.fromkeys(row["model"] for row in comparison.rows_of(root, "training_dynamics"))
-    pictures = [
-        comparison.picture(root, f"confusion_{model}", f"Errors of {model} on each dataset, and their change")
-        for model in models
-    ]
+    cells = Counter(row["model"] for row in comparison.rows_of(root, "training_dynamics"))
+    words = "Errors of {} on each dataset, and their change"
+    pictures = {model: comparison.picture(root, f"confusion_{model}", words.format(model)) for model in cells}
+    wide = [picture for model, picture in pictures.items() if cells[model] > 1]
+    narrow = [picture for model, picture in pictures.items() if cells[model] == 1]
     data = comparison.data(root, "confused_pairs")
     compared = [row for row in rows if row["change"] == row["change"]]
     shown = [row for cell in _cells(compared) for row in cell[:_SHOWN]]
     caption = f"The {_SHOWN} most confused pairs of each cell; all of them are in the file."
     table = [Table(_COLUMNS, [_row(row) for row in shown], caption, data)] if shown else []
-    return [Pictures(pictures, wide=True), Heading("Most confused pairs"), Prose(_PAIRS), *table]
+    return [Pictures(wide, wide=True), Pictures(narrow), Heading("Most confused pairs"), Prose(_PAIRS), *table]
 
 
 def _cells(rows: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:

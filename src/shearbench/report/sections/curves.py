@@ -27,9 +27,14 @@ _COLUMNS = (
     Column("last train loss", True, "of the last epoch"),
     Column("last validation loss", True, "after the last epoch"),
     Column("spread over batches", True, "standard deviation of the loss over the mini-batches of the last epoch"),
+)
+_MODE_COLUMNS = (
+    Column("dataset"),
+    Column("network"),
     Column("while training", True, "accuracy on the training digits during the kept epoch, in %"),
     Column("when evaluated", True, "accuracy of the kept weights on the same digits, in %"),
     Column("gap", True, "when evaluated - while training, in points"),
+    Column("held out", True, "accuracy of the kept weights on the fold held out, in %"),
 )
 
 
@@ -57,6 +62,7 @@ def _side_by_side(root: Path) -> list[Block]:
         Heading("While training and afterwards"),
         Prose(f"{_MODES} {_widest(rows)}"),
         Pictures([modes], wide=True),
+        Table(_MODE_COLUMNS, [_mode_row(row) for row in rows], "In %; mean ± standard deviation over the networks."),
     ]
 
 
@@ -68,8 +74,16 @@ def _row(row: Mapping[str, Any]) -> list[Cell | str]:
         _reached(row),
         *(_spread(row, name, ".3f") for name in ("first_train_loss", "last_train_loss", "last_validation_loss")),
         _spread(row, "last_batch_loss_sd", ".3f"),
+    ]
+
+
+def _mode_row(row: Mapping[str, Any]) -> list[Cell | str]:
+    return [
+        row["dataset"],
+        row["model"],
         *(_spread(row, f"train_accuracy_{mode}", ".1f", 100) for mode in ("while_training", "when_evaluated")),
         _spread(row, "mode_gap", "+.1f", 100),
+        _spread(row, "validation_accuracy", ".1f", 100),
     ]
 
 

@@ -18,7 +18,7 @@ _EXPLORED = {
     "samples_u_y.png": "Displacement along y of eight samples of each class.",
     "samples_length.png": "Length of the displacement of eight samples of each class.",
     "displacement.png": "One digit of each class and its displacement.",
-    "displacement_classes.png": "Mean displacement of each class, its gradient, and what the digits change in it.",
+    "duplicates.png": "The most alike pairs of digits, by what this dataset makes of them.",
     "class_balance.png": "Digits of each class that each fold holds out.",
 }
 _SPLITS = {"out_of_fold": "training", "test": "test"}
@@ -37,12 +37,18 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
         else:
             missing.append(f"the exploration of {name} (`dvc repro explore@{name}`)")
         pictures = [
-            Picture.of(folder / file, f"{name}: {text}", text)
+            Picture.of(folder / file, f"{name}: {text}", text, _data(folder / file))
             for file, text in _EXPLORED.items()
             if (folder / file).is_file()
         ]
         blocks += [Heading(name), Facts(facts), *_balance(root, rows, name), Pictures(pictures)]
     return Section("datasets", "Datasets", blocks, missing)
+
+
+def _data(picture: Path) -> list[Path]:
+    """Return the table that a picture was drawn from, if it has one."""
+    table = picture.with_suffix(".csv")
+    return [table] if table.is_file() else []
 
 
 def _balance(root: Path, rows: Sequence[Mapping[str, Any]], name: str) -> list[Table]:

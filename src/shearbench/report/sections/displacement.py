@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from shearbench.report import comparison
-from shearbench.report.blocks import Block, Cell, Column, Heading, Pictures, Prose, Section, Table
+from shearbench.report.blocks import Block, Cell, Column, Heading, Picture, Pictures, Prose, Section, Table
 
 _TITLE = "Displacement and errors"
 _TEXT = """Every training digit gets four numbers from its field: the mean of |u| over all pixels, its mean on the
@@ -24,6 +24,7 @@ _NAMES = {
     "disturbance": "mean |u - u of the empty block|",
     "gradient": "mean norm of the gradient of u",
 }
+_CAPTION = "Within classes. Bold: the interval excludes 0.5, which 1 in 20 would do by chance."
 _COLUMNS = (
     Column("displacement"),
     Column("read from", help="the dataset that the networks read"),
@@ -46,8 +47,28 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
         picture = comparison.picture(root, f"displacement_{name}", f"Errors by displacement of {name}")
         lines = [_row(row) for row in areas if row["fields"] == name]
         files = [*comparison.data(root, "displacement_areas"), *comparison.data(root, "errors_by_displacement")]
-        blocks += [Heading(name), Pictures([picture], wide=True), Prose(_NUMBERS), Table(_COLUMNS, lines, data=files)]
+        blocks += [Heading(name), *_mean_fields(root, name), Pictures([picture], wide=True)]
+        blocks += [Prose(f"{_NUMBERS} {_finding(areas, name)}"), Table(_COLUMNS, lines, _CAPTION, files)]
     return Section("displacement", _TITLE, blocks)
+
+
+def _mean_fields(root: Path, name: str) -> list[Block]:
+    folder = root / "build" / "explore" / name
+    picture = folder / "displacement_classes.png"
+    if not picture.is_file():
+        return []
+    text = f"Mean displacement of each class of {name}, the norm of its gradient, and what the digits change in it"
+    return [Pictures([Picture.of(picture, text, f"{text}.", [folder / "displacement.csv"])], wide=True)]
+
+
+def _finding(areas: Sequence[Mapping[str, Any]], name: str) -> str:
+    """Count the cells whose errors are displaced more, and those whose errors are displaced unusually."""
+    said = []
+    for dataset in dict.fromkeys(row["dataset"] for row in areas):
+        rows = [row for row in areas if (row["fields"], row["dataset"], row["measure"]) == (name, dataset, "overall")]
+        large, odd = (sum(row[f"{kind}_low"] > 0.5 for row in rows) for kind in ("large", "odd"))
+        said.append(f"large for {large} and odd for {odd} of {len(rows)} networks that read {dataset}")
+    return f"By mean |u|, the whole interval is above 0.5: {'; '.join(said)}."
 
 
 def _row(row: Mapping[str, Any]) -> list[Cell | str]:
