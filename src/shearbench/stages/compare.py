@@ -2,8 +2,8 @@
 
 Reads ``build/evaluation/``, ``build/runs/``, ``build/settings/`` and ``build/digits/``. Writes into ``reports/``:
 ``comparison.csv`` and ``.json``, a row for each cell; ``pairs.csv`` and ``.json``, a row for each pair of networks on a
-dataset and of datasets for a network; ``metrics.json`` for DVC. Prints both tables. Writes
-``build/comparison/``: what the contrasts of ``evaluation/contrasts/`` put side by side.
+dataset and of datasets for a network; ``ranking.json``, the networks over all datasets; ``metrics.json`` for DVC.
+Prints both tables. Writes ``build/comparison/``: what the contrasts of ``evaluation/contrasts/`` put side by side.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +19,7 @@ from shearbench.errors import InputError
 from shearbench.evaluation.comparison import COLUMNS, Row
 from shearbench.evaluation.comparison import read_rows as rows_of_cells
 from shearbench.evaluation.pairs import compare_cells
+from shearbench.evaluation.ranking import ranking_of
 from shearbench.evaluation.seal import refuse_broken
 from shearbench.evaluation.side_by_side import write_comparison
 from shearbench.evaluation.suite import read_suite
@@ -50,6 +51,7 @@ def main(params: Params, root: Path) -> None:
     write_json(reports / "comparison.json", rows)
     write_text(reports / "pairs.csv", pd.DataFrame(pairs["rows"]).to_csv(index=False))
     write_json(reports / "pairs.json", pairs)
+    write_json(reports / "ranking.json", ranking_of(rows, alpha=params.compare.alpha))
     write_json(reports / "metrics.json", metrics(rows))
     print_tables(root)
 
