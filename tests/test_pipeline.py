@@ -5,9 +5,11 @@ follows run again.
 """
 
 import csv
+import json
 import re
 import sqlite3
 
+import numpy as np
 import pytest
 import yaml
 
@@ -106,3 +108,39 @@ def test_changed_raw_data_stops_the_pipeline(clone, first_run):
     assert "Traceback" not in output
     path.write_bytes(original)
     assert _stages_run(run(clone, "dvc", "repro")) == set()
+
+
+def _edit(path, change):
+    document = yaml.safe_load(path.read_text())
+    change(document)
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
+
+
+@pytest.mark.slow
+def test_tuned_settings_are_used_by_the_cells_they_are_for_and_only_on_digits_set_apart(clone, first_run):
+    small = {"trials": 2, "reduction": 2, "rungs": 2, "finalists": 1, "folds": 2, "inner_fraction": 0.4}
+    _edit(clone / "params.yaml", lambda params: params["tuning"].update(small))
+    assert "prepare" not in _stages_run(run(clone, "dvc", "repro", "train")), "how a search goes changes no fold"
+    for dataset in ("mnist", "mechanical"):
+        assert "Found" in run(clone, "shearbench", "tune", "cnn2", "--dataset", dataset)
+    assert _stages_run(run(clone, "dvc", "repro", "train")) == {"settings"}, "found, but not used"
+
+    _edit(clone / "params.yaml", lambda params: params["training"].update(use_tuned=["cnn2"]))
+    trained = {f"train@{cell}" for cell in CELLS}
+    assert _stages_run(run(clone, "dvc", "repro", "train")) == {"prepare", "settings"} | trained, (
+        "the folds are others"
+    )
+    with np.load(clone / "build" / "tuning_part.npz") as part, np.load(clone / "build" / "folds.npz") as table:
+        assert set(part["ids"]) == set(table["ids"][table["folds"][0] == -1])
+
+    tuned = clone / "tuned" / "cnn2.yaml"
+    _edit(tuned, lambda found: found["mnist"]["setting"].update(learning_rate=0.004))
+    assert _stages_run(run(clone, "dvc", "repro", "train")) == {"settings", "train@mnist-cnn2"}
+    record = json.loads((clone / "build" / "runs" / "mnist" / "cnn2" / "fold-0" / "record.json").read_text())
+    assert record["config"]["recipe"]["learning_rate"] == 0.004
+    assert "evaluate@mnist-cnn2" in _stages_run(run(clone, "dvc", "repro", "compare"))
+
+    _edit(tuned, lambda found: found["mnist"]["saw"].update(ids="0" * 64))
+    assert "was found on digits with the ids hash" in run(clone, "dvc", "repro", "train", status=255)
+    _edit(clone / "params.yaml", lambda params: params["training"].update(use_tuned=True))
+    assert "make tune MODEL=mlp DATASET=mnist" in run(clone, "dvc", "repro", "train", status=255)
