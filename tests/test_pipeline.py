@@ -127,9 +127,7 @@ def test_tuned_settings_are_used_by_the_cells_they_are_for_and_only_on_digits_se
 
     _edit(clone / "params.yaml", lambda params: params["training"].update(use_tuned=["cnn2"]))
     trained = {f"train@{cell}" for cell in CELLS}
-    assert _stages_run(run(clone, "dvc", "repro", "train")) == {"prepare", "settings"} | trained, (
-        "the folds are others"
-    )
+    assert _stages_run(run(clone, "dvc", "repro", "train")) == {"prepare", "settings"} | trained, "the folds are others"
     with np.load(clone / "build" / "tuning_part.npz") as part, np.load(clone / "build" / "folds.npz") as table:
         assert set(part["ids"]) == set(table["ids"][table["folds"][0] == -1])
 

@@ -1,5 +1,6 @@
 """What MLflow is told, that it is told once, and that nothing depends on it."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from shearbench.evaluation.champion import trust_of
 from shearbench.evaluation.contents import Content, Node
 from shearbench.params import Params, Tracking, load
 from shearbench.records import read_json, read_npz, write_json
-from shearbench.tracking import store
+from shearbench.tracking import pages, store
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of mlflow's and its libraries' own making
@@ -247,7 +248,7 @@ def test_any_tree_of_runs_is_sent_once_and_superseded_by_the_next(tmp_path: Path
     latest = runs_of(tmp_path)
     assert latest["study trial 0"].data.tags["mlflow.parentRunId"] == latest["study"].info.run_id
     assert [each.value for each in client.get_metric_history(latest["study trial 0"].info.run_id, "loss")] == [2.0, 1.0]
-    superseded = [run for run in every if run.data.tags.get("shearbench.superseded")]
+    superseded = [run for run in every if run.data.tags.get("shearbench.superseded") == "yes"]
     assert [run.data.tags["shearbench.record"] for run in superseded] == ["a"]
     assert not tracking.track_nodes(tmp_path, with_uri(small_params, "off"), [study("c")])
 
@@ -270,3 +271,33 @@ def test_an_experiment_is_a_run_with_its_cells_beneath(asked: Path, tmp_path: Pa
     assert {"accuracies.csv", "pairs.csv", "record.json", "figures"} <= artifacts
     assert tracking.track_outcome(tmp_path, params, "normalisation")
     assert len(runs_of(tmp_path)) == 5
+
+
+def test_the_description_links_the_report_and_the_view_shows_the_latest_networks(
+    finished: Path, small_params: Params
+) -> None:
+    page = finished / "reports" / "index.html"
+    page.write_text("<html>first</html>")
+    assert tracking.track_all(finished, small_params)
+    first = runs_of(finished)["report"]
+    page.write_text("<html>second</html>")
+    assert tracking.track_report(finished, small_params)
+    client = client_of(finished)
+    second = runs_of(finished)["report"]
+    assert second.info.run_id != first.info.run_id
+    assert client.get_run(first.info.run_id).data.tags["shearbench.superseded"] == "yes"
+    experiment = client.get_experiment_by_name(store.EXPERIMENT)
+    note = experiment.tags["mlflow.note.content"]
+    assert f"(#/experiments/{experiment.experiment_id}/runs/{second.info.run_id}/artifacts/index.html)" in note
+    assert {file.path for file in client.list_artifacts(second.info.run_id)} >= {"index.html", "comparison.csv"}
+    view = json.loads(experiment.tags[f"mlflow.sharedViewState.{pages.VIEW}"])
+    found = client.search_runs(
+        [experiment.experiment_id], view["searchFilter"], order_by=["metrics.cv_accuracy_mean DESC"]
+    )
+    rows = sorted(read_json(finished / "reports" / "comparison.json"), key=lambda row: -row["cv_accuracy_mean"])
+    assert [run.info.run_name for run in found] == [f"{row['dataset']}-{row['model']}" for row in rows]
+    shown = [column.split("`")[1] for column in view["selectedColumns"]]
+    assert set(shown) <= {*found[0].data.metrics, *found[0].data.params}, "every column has something to show"
+    expected = f"http://127.0.0.1:5001/#/experiments/{experiment.experiment_id}/runs?"
+    assert pages.address(finished, 5001).startswith(expected)
+    assert pages.address(finished / "elsewhere", 5001) == "http://127.0.0.1:5001/"

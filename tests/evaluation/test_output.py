@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from shearbench.evaluation.contents import evaluation_content
 from shearbench.params import Params
 from shearbench.records import read_json, read_npz, read_record
 from shearbench.stages import evaluate
@@ -107,3 +108,17 @@ def test_learning_curves_are_means_of_the_histories(finished_once: Path) -> None
     losses = [pd.read_csv(runs / f"fold-{fold}" / "history.csv")["validation_loss"] for fold in range(2)]
     expected = ((losses[0] + losses[1]) / 2).tolist()
     assert curves[curves["split"] == "validation"]["loss_mean"].tolist() == pytest.approx(expected)
+
+
+def test_the_tracker_is_told_what_was_asked_of_the_networks(finished_once: Path) -> None:
+    folder = folder_of(finished_once, "mnist-cnn2")
+    told = evaluation_content(folder, read_record(folder)).metrics
+    noise = pd.read_csv(folder / "noise.csv")
+    assert told["noise_accuracy/own_4"] == noise.query("scale == 'own' and level == 4")["accuracy_mean"].item()
+    blur = pd.read_csv(folder / "corruptions.csv").query("corruption == 'blur'")
+    assert told["corruption_accuracy/blur"] == pytest.approx(blur["accuracy_mean"].sum() / 5)
+    networks = pd.read_csv(folder / "embedding.csv").query("space == 'penultimate'")
+    assert told["penultimate/purity"] == pytest.approx(networks["purity"].sum() / 2)
+    maps = pd.read_csv(folder / "explanation.csv").set_index("measure")
+    assert told["map/entropy"] == maps.loc["entropy", "mean"]
+    assert all(np.isfinite(value) for value in told.values())

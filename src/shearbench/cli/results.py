@@ -37,9 +37,10 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0
       shearbench ui --port 5001
     """
     from shearbench import tracking
+    from shearbench.tracking.pages import address
 
     command = tracking.ui_command(project(), port)
-    print(f"MLflow: http://127.0.0.1:{port} (Ctrl-C ends it)")
+    print(f"Open {address(project(), port)} (Ctrl-C here ends MLflow)", flush=True)
     os.execvp(command[0], command)
 
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from shearbench.evaluation.canvas import ORANGE, bare, figure
+from shearbench.evaluation.canvas import ORANGE
+from shearbench.evaluation.tiles import coloured, draw_coloured, sheet
 
 _OPACITY = 0.8
 _LEGEND = (
@@ -43,44 +43,42 @@ def attribution_figure(
         channels: what each channel is called.
         looks: fold -> where its network looks.
     """
-    rows = len(channels) + len(looks)
-    made = figure(1.27 * len(labels) + 0.5, 1.36 * rows + 1.1)
-    grid = made.subplots(rows, len(labels), squeeze=False)
-    for axes in grid.flat:
-        bare(axes)
-    for row, name in enumerate(channels):
-        grid[row, 0].set_ylabel(name)
-        _inputs(list(grid[row]), inputs[:, row])
-    for row, (fold, look) in enumerate(looks.items(), start=len(channels)):
-        grid[row, 0].set_ylabel(f"fold {fold}")
-        _maps(list(grid[row]), inputs, labels, look)
-    for axes, label in zip(grid[0], labels, strict=True):
-        axes.set_title(str(label), fontsize=11)
+    tiles = [_seen(inputs[:, channel]) for channel in range(len(channels))]
+    notes = [[str(label) if channel == 0 else "" for label in labels] for channel in range(len(channels))]
+    for look in looks.values():
+        tiles.append(overlaid(inputs, look.maps))
+        notes.append(notes_of(look, labels))
+    made = sheet(len(tiles), len(labels), beside=0.7, above=0.9)
+    names = [*channels, *(f"fold {fold}" for fold in looks)]
+    draw_coloured(made.subplots(), np.stack(tiles), names, notes)
     made.suptitle(title, fontsize=11)
     made.supxlabel(_LEGEND, fontsize=9)
     return made
 
 
-def _inputs(row: list[Axes], values: NDArray[np.float32]) -> None:
-    """Draw one channel of each digit on one scale: grey from zero for an image, blue to red for a signed field."""
-    signed = values.min() < 0
-    largest = float(np.percentile(np.abs(values), 99) if signed else values.max())
-    for axes, value in zip(row, values, strict=True):
-        axes.imshow(value, cmap="RdBu_r" if signed else "gray_r", vmin=-largest if signed else 0, vmax=largest)
+def notes_of(look: Looks, labels: NDArray[np.int64], *, first: bool = False) -> list[str]:
+    """Return what is to be said of each digit: what it was taken for where wrong, and that there is no map.
+
+    In the ``first`` row of a sheet also its class.
+    """
+    notes = []
+    for label, said, weight in zip(labels, look.predicted, look.maps, strict=True):
+        facts = {str(label): first, f"read as {said}": said != label, "no map": not weight.any()}
+        notes.append(", ".join(text for text, holds in facts.items() if holds))
+    return notes
 
 
-def _maps(row: list[Axes], inputs: NDArray[np.float32], labels: NDArray[np.int64], look: Looks) -> None:
-    """Draw the size of each input in grey, its map in orange above, and the class it was taken for where wrong."""
+def overlaid(inputs: NDArray[np.float32], maps: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the size of inputs (m, channels, 28, 28) in grey with maps (m, 28, 28) in orange above, (m, 28, 28, 3)."""
     size = np.sqrt((inputs**2).sum(axis=1))
-    for axes, value, weight, label, predicted in zip(row, size, look.maps, labels, look.predicted, strict=True):
-        overlay(axes, value, weight, float(size.max()))
-        note = "no map" if not weight.any() else ""
-        if predicted != label:
-            note = f"read as {predicted} {note}"
-        axes.set_xlabel(note, fontsize=8)
+    weight = _OPACITY * maps[..., np.newaxis]
+    drawn: NDArray[np.float64] = (1 - weight) * coloured(size, "gray_r", 0, float(size.max())) + weight * to_rgb(ORANGE)
+    return drawn
 
 
-def overlay(axes: Axes, size: NDArray[np.float32], weight: NDArray[np.float32], largest: float) -> None:
-    """Draw the size of an input in grey, white 0 and black ``largest``, and its map (0 to 1) in orange above."""
-    axes.imshow(size, cmap="gray_r", vmin=0, vmax=largest)
-    axes.imshow(np.dstack([np.full((*weight.shape, 3), to_rgb(ORANGE)), _OPACITY * weight]))
+def _seen(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return one channel of each digit on one scale: grey from zero for an image, blue to red for a signed field."""
+    if values.min() >= 0:
+        return coloured(values, "gray_r", 0, float(values.max()))
+    largest = float(np.percentile(np.abs(values), 99))
+    return coloured(values, "RdBu_r", -largest, largest)

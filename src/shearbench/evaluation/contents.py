@@ -33,10 +33,16 @@ class Node:
     children: Sequence["Node"] = ()
 
 
-def _tags(record: Mapping[str, Any], stage: str) -> dict[str, str]:
+def _tags(record: Mapping[str, Any], stage: str, kind: str) -> dict[str, str]:
     commit = record["provenance"]["commit"]
     hashes = {f"hash.{name}": value for name, value in record["hashes"].items()}
-    return {**hashes, "dvc.stage": stage, "git.commit": commit, "mlflow.source.git.commit": commit.rstrip("+")}
+    return {
+        **hashes,
+        "shearbench.kind": kind,
+        "dvc.stage": stage,
+        "git.commit": commit,
+        "mlflow.source.git.commit": commit.rstrip("+"),
+    }
 
 
 def _parameters(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,7 +61,7 @@ def fold_content(run: FoldRun) -> Content:
     columns = [name for name in history.columns if name != "epoch"]
     return Content(
         params={**_parameters(record), "fold": record["fold"], "seed": record["seed"]},
-        tags=_tags(record, f"train@{record['dataset']}-{record['model']}"),
+        tags=_tags(record, f"train@{record['dataset']}-{record['model']}", "fold"),
         metrics={
             **{f"final_{name}": value for name, value in record["metrics"].items()},
             "best_epoch": record["best_epoch"],
@@ -76,7 +82,7 @@ def cell_content(runs: Sequence[FoldRun]) -> Content:
     text = f"{model} on {dataset}, {len(runs)} folds, each a nested run. The curves are means over them."
     return Content(
         params={**_parameters(record), "folds": len(runs)},
-        tags={**_tags(record, f"train@{dataset}-{model}"), "mlflow.note.content": text},
+        tags={**_tags(record, f"train@{dataset}-{model}", "cell"), "mlflow.note.content": text},
         metrics={
             "cv_accuracy_mean": kept["validation_accuracy"].mean(),
             "cv_accuracy_sd": kept["validation_accuracy"].std(),
@@ -95,14 +101,32 @@ def evaluation_content(folder: Path, record: Mapping[str, Any]) -> Content:
     cell = f"{record['dataset']}-{record['model']}"
     return Content(
         params={name: record[name] for name in ("dataset", "model", "folds", "repeats")},
-        tags={**_tags(record, f"evaluate@{cell}"), "mlflow.note.content": f"{cell} on the sealed test set."},
+        tags={
+            **_tags(record, f"evaluate@{cell}", "evaluation"),
+            "mlflow.note.content": f"{cell} on the sealed test set.",
+        },
         metrics={
             **{f"{split}_{name}": value for split, values in metrics.items() for name, value in values.items()},
             **{f"class_f1_test/{row[0]}": row[1] for row in test[["class", "f1"]].itertuples(index=False)},
+            **_of_networks(folder),
         },
         curves=[],
         files=[folder / name for name in (*record["files"], RECORD)],
     )
+
+
+def _of_networks(folder: Path) -> dict[str, float]:
+    """Return accuracy under noise and corruption, how far classes lie apart, and the measures of the maps."""
+    noise, corruptions = pd.read_csv(folder / "noise.csv"), pd.read_csv(folder / "corruptions.csv")
+    embedding, maps = pd.read_csv(folder / "embedding.csv"), pd.read_csv(folder / "explanation.csv")
+    by_kind = corruptions.groupby("corruption")["accuracy_mean"].mean()
+    penultimate = embedding[embedding["space"] == "penultimate"]
+    return {
+        **{f"noise_accuracy/{row['scale']}_{row['level']:g}": row["accuracy_mean"] for _, row in noise.iterrows()},
+        **{f"corruption_accuracy/{kind}": float(mean) for kind, mean in by_kind.items()},
+        **{f"penultimate/{name}": float(penultimate[name].mean()) for name in ("silhouette", "purity")},
+        **{f"map/{row['measure']}": row["mean"] for _, row in maps.dropna(subset="mean").iterrows()},
+    }
 
 
 def comparison_node(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Node:
@@ -116,7 +140,7 @@ def comparison_node(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Node:
     names = ("cv_accuracy_mean", "test_accuracy_mean")
     content = Content(
         params={"cells": len(record["evaluations"])},
-        tags={**_tags(record, "compare"), "mlflow.note.content": "Networks and datasets side by side."},
+        tags={**_tags(record, "compare", "comparison"), "mlflow.note.content": "Networks and datasets side by side."},
         metrics={f"{name}/{row['dataset']}-{row['model']}": row[name] for name in names for row in rows},
         curves=[],
         files=[folder / name for name in (*record["files"], RECORD)],
@@ -130,7 +154,7 @@ def outcome_node(build: Path, name: str) -> Node:
     record, table = read_record(folder), pd.read_csv(folder / "accuracies.csv")
     content = Content(
         params={"experiment": name, **{key: record[key] for key in ("folds", "of_folds")}},
-        tags={**_tags(record, f"outcome@{name}"), "mlflow.note.content": record["plan"]["question"]},
+        tags={**_tags(record, f"outcome@{name}", "experiment"), "mlflow.note.content": record["plan"]["question"]},
         metrics={},
         curves=[],
         files=[folder / each for each in (*record["files"], RECORD)],
@@ -153,7 +177,12 @@ def _experiment_cell(folder: Path, outcome: Mapping[str, Any], table: pd.DataFra
     }
     content = replace(
         content,
-        tags={**content.tags, "dvc.stage": f"experiment@{name}", "shearbench.experiment": name},
+        tags={
+            **content.tags,
+            "shearbench.kind": "cell of an experiment",
+            "dvc.stage": f"experiment@{name}",
+            "shearbench.experiment": name,
+        },
         metrics={**content.metrics, **measured},
     )
     digest = hash_of([name, hash_of(measured), *(run.digest for run in runs)])

@@ -35,11 +35,13 @@ def run(name: str, of: str | None, *, params: "Params", root: Path) -> None:
         raise InputError(f"stage {name} takes no further name; got {of!r}")
     module = import_module(f"shearbench.stages.{name}")
     module.main(params, root, *([of] if of else []))
-    if name in (*OF_CELL, "compare", "outcome") and params.tracking.uri != "off":
+    if name in (*OF_CELL, "compare", "outcome", "report") and params.tracking.uri != "off":
         from shearbench import tracking
 
         if name == "outcome":
             tracking.track_outcome(root, params, str(of))
+        elif name == "report":
+            tracking.track_report(root, params)
         else:
             tracking.track_all(root, params, cells=[of] if of else None)
     if name == "handwriting":

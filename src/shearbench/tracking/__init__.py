@@ -30,6 +30,7 @@ from shearbench.evaluation.contents import (
 )
 from shearbench.records import RECORD, hash_of, is_finished, read_json, read_record, sha256_of
 from shearbench.tracking.networks import log_network, register_champion
+from shearbench.tracking.pages import describe, report_node
 from shearbench.tracking.store import Store, attempt, default_uri, log, log_input, run_of, supersede
 
 OFF = "off"
@@ -124,10 +125,12 @@ def track_all(root: Path, plan: Plan, *, cells: Sequence[str] | None = None) -> 
     if cells is None:
         done = [name for name in plan.experiments if is_finished(root / "build" / "outcomes" / name)]
         nodes += [outcome_node(root / "build", name) for name in done]
+        nodes += [node for node in [report_node(root)] if node]
 
     def send(store: Store) -> None:
         _send(store, plan, found, best_of_each_dataset(rows))
         _send_nodes(store, nodes, None)
+        describe(store)
 
     return attempt(root, plan.tracking.uri, send)
 
@@ -144,7 +147,18 @@ def track_nodes(root: Path, plan: Plan, nodes: Sequence[Node]) -> bool:
     """
     if plan.tracking.uri == OFF:
         return False
-    return attempt(root, plan.tracking.uri, lambda store: _send_nodes(store, nodes, None))
+
+    def send(store: Store) -> None:
+        _send_nodes(store, nodes, None)
+        describe(store)
+
+    return attempt(root, plan.tracking.uri, send)
+
+
+def track_report(root: Path, plan: Plan) -> bool:
+    """Send MLflow the report; return whether it has it now."""
+    node = report_node(root)
+    return node is not None and track_nodes(root, plan, [node])
 
 
 def ui_command(root: Path, port: int) -> list[str]:

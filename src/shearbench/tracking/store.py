@@ -17,6 +17,7 @@ from shearbench.records import locked
 EXPERIMENT = "shearbench"
 RECORD_TAG = "shearbench.record"
 PARENT_TAG = "mlflow.parentRunId"
+SUPERSEDED_TAG = "shearbench.superseded"
 _MOST_METRICS = 1000  # the most that MLflow takes in one call
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -24,12 +25,6 @@ _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
-_NOTE = """Each run `<dataset>-<model>` is one network on one dataset; beneath it are its folds and its evaluation.
-
-**To compare**: tick the runs `<dataset>-<model>` and press *Compare*. `cv_accuracy_mean` is over the held-out folds,
-`test_accuracy_mean` over the sealed test set, both as fractions. A run with the tag `shearbench.superseded` has been
-trained again since. The best network of each dataset, by cross-validation, is a registered model with the alias
-`champion`. This is a copy: the results themselves are the files under `build/` and `reports/`."""
 
 
 class TrackingFailed(RuntimeError):
@@ -113,7 +108,7 @@ def _with_experiment(artifacts: str | None) -> Store:
     client = MlflowClient()
     found = client.get_experiment_by_name(EXPERIMENT)
     if found is None:
-        made = client.create_experiment(EXPERIMENT, artifacts, tags={"mlflow.note.content": _NOTE})
+        made = client.create_experiment(EXPERIMENT, artifacts)
         return Store(client, made)
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
@@ -151,10 +146,11 @@ def _delete(store: Store, run_id: str) -> None:
 
 
 def supersede(store: Store, name: str, run_id: str) -> None:
-    """Mark the earlier runs of a cell, so that the latest can be told from them."""
+    """Mark the earlier runs of a name, so that the latest can be told from them."""
+    store.client.set_tag(run_id, SUPERSEDED_TAG, "no")
     wanted = f"attributes.run_name = '{name}' and attributes.run_id != '{run_id}'"
     for run in store.client.search_runs([store.experiment], filter_string=wanted):
-        store.client.set_tag(run.info.run_id, "shearbench.superseded", "yes")
+        store.client.set_tag(run.info.run_id, SUPERSEDED_TAG, "yes")
 
 
 def log(store: Store, run_id: str, content: Content) -> None:

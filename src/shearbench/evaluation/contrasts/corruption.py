@@ -6,8 +6,9 @@ the mean corruption error (mCE). Theirs is relative to AlexNet, ours to the mode
 as fragile as that one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import sqrt
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,10 +20,12 @@ from scipy import stats
 
 from shearbench.data.dataset import CLASSES
 from shearbench.data.normalise import homogeneous_field
-from shearbench.evaluation.canvas import GREY, bare, colours, figure, plain
-from shearbench.evaluation.corruptions import CLEAN, SEVERITIES, corrupt, corruptions_of
+from shearbench.evaluation.canvas import GREY, colours, figure, plain
+from shearbench.evaluation.corruptions import CLEAN, SEVERITIES, Corruption, corrupt, corruptions_of
+from shearbench.evaluation.corruptions.images import WHITE
 from shearbench.evaluation.files import Files, Writer, picture, table
 from shearbench.evaluation.suite import Suite
+from shearbench.evaluation.tiles import coloured, draw_coloured, sheet
 from shearbench.seeds import generator_for
 
 BASELINE = "mlp"
@@ -144,26 +147,22 @@ def samples_figure(suite: Suite, dataset: str) -> Figure:
     """Draw one digit under every corruption at every severity; of a field u_x less that of the empty block."""
     entry, data = suite.entry(dataset), suite.data(dataset, "test")
     kinds, row = corruptions_of(entry), int(np.argmin(np.where(data.labels == 7, data.ids, data.ids.max() + 1)))
-    is_field = "load" in entry
-    blank = homogeneous_field(entry["load"], entry["step"])[0] if is_field else np.zeros(data.inputs.shape[2:])
-    made = figure(1.1 * (SEVERITIES + 1) + 2.0, 1.16 * len(kinds) + 1.1)
-    grid = made.subplots(len(kinds), SEVERITIES + 1, squeeze=False)
-    sample = data.inputs[[row]]
-    largest = 3 * float(np.abs(sample[0, 0] - blank).max()) if is_field else 255.0
-    colouring = (
-        {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest}
-        if is_field
-        else {"cmap": "gray_r", "vmin": 0, "vmax": 255}
-    )
-    for panels, (name, kind) in zip(grid, kinds.items(), strict=True):
-        for severity, axes in enumerate(panels):
-            bare(axes)
-            generator = generator_for("samples", "corruption", name)
-            shown = corrupt(sample, kind, severity, entry, generator) if severity else sample
-            image = axes.imshow(shown[0, 0] - blank, **colouring)
-            axes.set_title(f"{kind.values[severity - 1]:g}" if severity else "as it is", fontsize=8, pad=2)
-        panels[0].set_ylabel(f"{name}\n{kind.measure}", fontsize=7, rotation=0, ha="right", va="center")
+    is_field, sample = "load" in entry, data.inputs[[row]]
+    blank = homogeneous_field(entry["load"], entry["step"])[0] if is_field else np.zeros(sample.shape[2:])
+    tiles = np.stack([_shown(sample, name, kind, entry) for name, kind in kinds.items()]) - blank
+    largest = 3 * float(np.abs(tiles[0, 0]).max()) if is_field else WHITE
+    shades = coloured(tiles, "RdBu_r", -largest, largest) if is_field else coloured(tiles, "gray_r", 0, largest)
+    made = sheet(len(kinds), SEVERITIES + 1, beside=2.5, above=0.9)
+    notes = [["as it is", *(f"{value:g}" for value in kind.values)] for kind in kinds.values()]
+    names = [f"{name}\n{kind.measure}".replace(", ", ",\n") for name, kind in kinds.items()]
+    draw_coloured(made.subplots(), shades, names, notes)
+    made.suptitle(f"{dataset}: test digit {data.ids[row]} as it is, and at severities 1 to 5", fontsize=11)
     if is_field:
-        made.colorbar(image, ax=list(grid.flat), label="$u_x$ less that of the empty block (pixels)", fraction=0.03)
-    made.suptitle(f"{dataset}: test digit {data.ids[row]} as it is, and at severities 1 to 5", fontsize=10)
+        made.supxlabel(f"$u_x$ less that of the empty block: blue -{largest:.2g}, red {largest:.2g} pixels", fontsize=9)
     return made
+
+
+def _shown(sample: NDArray[Any], name: str, kind: Corruption, entry: Mapping[str, Any]) -> NDArray[np.float64]:
+    """Return the first channel of one input (1, channels, 28, 28) as it is and at each severity, (6, 28, 28)."""
+    made = [corrupt(sample, kind, level, entry, generator_for("samples", name)) for level in range(1, SEVERITIES + 1)]
+    return np.stack([each[0, 0].astype(np.float64) for each in (sample, *made)])

@@ -6,10 +6,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from shearbench.evaluation.attribution_figure import overlay
-from shearbench.evaluation.canvas import GREY, bare, colours, figure, plain
+from shearbench.evaluation.attribution_figure import Looks, notes_of, overlaid
+from shearbench.evaluation.canvas import GREY, colours, figure, plain
 from shearbench.evaluation.files import Files, picture, table
 from shearbench.evaluation.suite import EvaluatedCell, Suite
+from shearbench.evaluation.tiles import draw_coloured, sheet
 
 MEASURES = {
     "deletion": "deletion: mean probability\nof the true class (less is better)",
@@ -99,27 +100,21 @@ def _curve(axes: Axes, rows: pd.DataFrame, colour: str, style: str) -> None:
 def maps_figure(suite: Suite) -> Figure:
     """Draw a row a cell and a column a class: the map of fold 0's network over what it sees."""
     cells = [cell for model in suite.models for cell in suite.of_model(model)]
-    labels = cells[0].arrays("gradcam.npz")["labels"]
-    made = figure(1.12 * len(labels) + 1.9, 1.14 * len(cells) + 1.1)
-    grid = made.subplots(len(cells), len(labels), squeeze=False)
-    for panels, cell in zip(grid, cells, strict=True):
-        arrays = cell.arrays("gradcam.npz")
-        size = np.sqrt((arrays["seen"][0] ** 2).sum(axis=1))
-        read = cell.arrays("test_predictions.npz")
+    tiles, notes, names = [], list[list[str]](), []
+    for cell in cells:
+        arrays, read = cell.arrays("gradcam.npz"), cell.arrays("test_predictions.npz")
         chosen = [int(np.flatnonzero(read["ids"] == number)[0]) for number in arrays["ids"]]
-        predicted = read["probabilities"][0, chosen].argmax(axis=1)
-        for axes, one, weight, label, said in zip(panels, size, arrays["maps"][0], labels, predicted, strict=True):
-            bare(axes)
-            overlay(axes, one, weight, float(size.max()))
-            axes.set_title("" if said == label else f"read as {said}", fontsize=7, pad=2)
-        panels[0].set_ylabel(f"{cell.model}{_kind(cell)}\non {cell.dataset}", fontsize=8)
-    for axes, label in zip(grid[-1], labels, strict=True):
-        axes.set_xlabel(str(label), fontsize=10)
+        looks = Looks(arrays["maps"][0], read["probabilities"][0, chosen].argmax(axis=1))
+        tiles.append(overlaid(arrays["seen"][0], looks.maps))
+        notes.append(notes_of(looks, arrays["labels"], first=not notes))
+        names.append(f"{cell.model}{_kind(cell)}\non {cell.dataset}")
+    made = sheet(len(cells), len(tiles[0]), beside=1.2, above=0.9)
+    draw_coloured(made.subplots(), np.stack(tiles), names, notes)
     made.suptitle("Evidence for the true class, fold 0: the same test digit of each class everywhere", fontsize=11)
     made.supxlabel(
         "Orange: the map, from 0 to its own maximum, over the size of the normalised input in grey. Grad-CAM of the\n"
         "last feature map of at least 4 x 4; saliency where there is no convolution.",
-        fontsize=8,
+        fontsize=9,
     )
     return made
 

@@ -1,15 +1,16 @@
 """What the successive convolutions make of one digit: each network on every dataset, side by side."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from shearbench.evaluation.canvas import bare, figure
 from shearbench.evaluation.files import Files, picture
 from shearbench.evaluation.suite import EvaluatedCell, Suite
+from shearbench.evaluation.tiles import coloured, draw_coloured, enlarged, sheet
 
 _LEGEND = (
     "The convolutions' own output, signed: blue below zero, red above, white zero, one scale a layer. Shown are the\n"
@@ -26,42 +27,43 @@ def feature_maps(suite: Suite) -> Files:
     }
 
 
-def feature_figure(model: str, cells: list[EvaluatedCell]) -> Figure:
+def feature_figure(model: str, cells: Sequence[EvaluatedCell]) -> Figure:
     """Draw a block a dataset: the digit as its network sees it, below it the maps of one layer after another."""
-    rows = 1 + max(len(_facts(cell)["layers"]) for cell in cells)
-    width = max(len(layer["shown"]) for cell in cells for layer in _facts(cell)["layers"])
-    made = figure(len(cells) * (1.06 * width + 0.9), 1.2 * rows + 1.1)
-    blocks = made.subfigures(1, len(cells), squeeze=False)[0]
-    for block, cell in zip(blocks, cells, strict=True):
-        _block(block, cell, rows, width)
     facts = _facts(cells[0])
+    width = max(len(layer["shown"]) for cell in cells for layer in _facts(cell)["layers"])
+    made = sheet(1 + len(facts["layers"]), width, beside=1.0, above=1.1, blocks=len(cells))
+    panels = made.subplots(1, len(cells), squeeze=False)[0]
+    for axes, cell in zip(panels, cells, strict=True):
+        _block(axes, cell, width)
     made.suptitle(f"{model}, fold 0: the same {facts['class']} (test digit {facts['id']}) on each dataset", fontsize=11)
-    made.supxlabel(_LEGEND, fontsize=8)
+    made.supxlabel(_LEGEND, fontsize=9)
     return made
 
 
-def _block(block: SubFigure, cell: EvaluatedCell, rows: int, width: int) -> None:
+def _block(axes: Axes, cell: EvaluatedCell, width: int) -> None:
     arrays, layers = cell.arrays("feature_maps.npz"), _facts(cell)["layers"]
-    grid = block.subplots(rows, width, squeeze=False)
-    for axes in grid.flat:
-        bare(axes)
-    block.suptitle(cell.dataset, fontsize=10)
-    names = ("$u_x$", "$u_y$") if "load" in cell.record["entry"] else ("image",) * len(arrays["seen"])
-    for axes, name, seen in zip(grid[0], names, arrays["seen"], strict=False):
-        _draw(axes, seen, float(np.abs(arrays["seen"]).max()))
-        axes.set_title(name, fontsize=8)
-    grid[0, 0].set_ylabel("seen", fontsize=8)
-    for place, (layer, row) in enumerate(zip(layers, grid[1:], strict=False)):
+    names, tiles = ["seen"], [_row(arrays["seen"], width)]
+    channels = ["$u_x$", "$u_y$"] if "load" in cell.record["entry"] else ["image"] * len(arrays["seen"])
+    notes = [_padded(channels, width)]
+    for place, layer in enumerate(layers):
         maps = arrays[f"maps-{place}"]
-        for axes, channel, values in zip(row, layer["shown"], maps, strict=False):
-            _draw(axes, values, float(np.abs(maps).max()))
-            axes.set_title(str(channel), fontsize=7, pad=2)
         height, across = layer["resolution"]
-        row[0].set_ylabel(f"{layer['name']}\n{height} x {across}, {len(maps)} of {layer['channels']}", fontsize=7)
+        names.append(f"{layer['name']}\n{height} x {across}\n{len(maps)} of {layer['channels']}")
+        notes.append(_padded([str(channel) for channel in layer["shown"]], width))
+        tiles.append(_row(maps, width))
+    draw_coloured(axes, np.stack(tiles), names, notes)
+    axes.set_title(cell.dataset, fontsize=10)
 
 
-def _draw(axes: Axes, values: NDArray[np.float32], largest: float) -> None:
-    axes.imshow(values, cmap="RdBu_r", vmin=-largest, vmax=largest, interpolation="nearest")
+def _row(maps: NDArray[np.float32], width: int) -> NDArray[np.float64]:
+    """Return maps (n, h, w) on one scale, zero white, as (width, 28, 28, 3); white too where there is none."""
+    largest = float(np.abs(maps).max()) or 1.0
+    shades = coloured(enlarged(maps), "RdBu_r", -largest, largest)
+    return np.concatenate([shades, np.ones((width - len(maps), *shades.shape[1:]))])
+
+
+def _padded(texts: Sequence[str], width: int) -> list[str]:
+    return [*texts, *[""] * (width - len(texts))]
 
 
 def _facts(cell: EvaluatedCell) -> dict[str, Any]:

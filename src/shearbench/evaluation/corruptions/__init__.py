@@ -16,6 +16,8 @@ from shearbench.evaluation.corruptions.images import IMAGES
 from shearbench.evaluation.corruptions.kind import Corruption
 from shearbench.mechanics import displacements_of
 
+__all__ = ["CLEAN", "FIELDS", "IMAGES", "SEVERITIES", "Corruption", "corrupt", "corruptions_of"]
+
 SEVERITIES = 5
 CLEAN = "none"
 """What tables call inputs as they are, at severity 0."""

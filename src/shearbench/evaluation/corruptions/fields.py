@@ -80,8 +80,6 @@ FIELDS: dict[str, Corruption] = {
     "missing pixels": Corruption(missing_pixels, "share of pixels", (0.1, 0.25, 0.5, 0.75, 0.9)),
     "coarse sensors": Corruption(coarse_sensors, "sensors a side", (20, 14, 10, 7, 5)),
     "rigid offset": Corruption(rigid_offset, "offset / load", (0.01, 0.02, 0.05, 0.1, 0.2), relative=True),
-    "rigid rotation": Corruption(
-        rigid_rotation, "way of the top edge / load", (0.02, 0.05, 0.1, 0.2, 0.4), relative=True
-    ),
+    "rigid rotation": Corruption(rigid_rotation, "way of the top / load", (0.02, 0.05, 0.1, 0.2, 0.4), relative=True),
     "scaled load": Corruption(scaled_load, "factor or its inverse", (1.01, 1.02, 1.05, 1.1, 1.25)),
 }

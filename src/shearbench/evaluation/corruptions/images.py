@@ -9,19 +9,19 @@ from scipy import ndimage
 
 from shearbench.evaluation.corruptions.kind import Corruption, Values, directions, signs
 
-_WHITE = 255.0
+WHITE = 255.0
 _GRAIN = 4.0  # pixels: the standard deviation of the Gaussian that smooths elastic displacements
 
 
 def gaussian_noise(images: Values, sd: float, generator: np.random.Generator) -> Values:
     """Add noise of standard deviation ``sd``, a share of the grey scale."""
-    return images + _WHITE * sd * generator.standard_normal(images.shape)
+    return images + WHITE * sd * generator.standard_normal(images.shape)
 
 
 def impulse_noise(images: Values, share: float, generator: np.random.Generator) -> Values:
     """Set a share of the pixels to black or white, half and half."""
     hit, white = generator.random(images.shape) < share, generator.random(images.shape) < 0.5
-    return np.where(hit, np.where(white, _WHITE, 0.0), images)
+    return np.where(hit, np.where(white, WHITE, 0.0), images)
 
 
 def blur(images: Values, sigma: float, _: np.random.Generator) -> Values:

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shearbench.evaluation.corruptions.images import WHITE
 from shearbench.evaluation.settings import Noise
 from shearbench.evaluation.subject import Answer, Subject
 from shearbench.seeds import generator_for
-
-WHITE = 255.0
 
 
 def noise(subject: Subject) -> Answer:

@@ -1,0 +1,68 @@
+"""The sections on robustness, feature maps, embedding and maps: what they say is what the tables hold."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from shearbench.records import read_json
+from shearbench.report.blocks import Pictures, Section, Table
+from shearbench.report.sections import attribution, embedding, feature_maps, robustness
+
+
+def rows_of(root: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = read_json(root / "reports" / "comparison.json")
+    return rows
+
+
+def tables_of(section: Section) -> list[Table]:
+    return [block for block in section.blocks if isinstance(block, Table)]
+
+
+def pictures_of(section: Section) -> int:
+    return sum(len(block.images) for block in section.blocks if isinstance(block, Pictures))
+
+
+@pytest.mark.parametrize("module", [robustness, embedding, feature_maps, attribution])
+def test_without_a_comparison_a_section_says_what_is_missing(tmp_path: Path, finished_once: Path, module: Any) -> None:
+    section = module.read(tmp_path, rows_of(finished_once))
+    assert any("dvc repro compare" in text for text in section.missing)
+    assert pictures_of(section) == 0
+
+
+def test_robustness_says_what_the_tables_hold(finished_once: Path) -> None:
+    section = robustness.read(finished_once, rows_of(finished_once))
+    assert not section.missing
+    assert pictures_of(section) == 1 + 4 + 1  # noise; two for each dataset; severity
+    noise, errors, transfer = tables_of(section)
+    folder = finished_once / "build" / "comparison"
+    first = pd.read_csv(folder / "noise.csv").query("dataset == 'mnist' and model == 'cnn2' and scale == 'own'")
+    row = next(row for row in noise.cells if [cell.text for cell in row[:2]] == ["mnist", "cnn2"])
+    assert [cell.value for cell in row[2:]] == first["accuracy_mean"].tolist()
+    table = pd.read_csv(folder / "corruption_error.csv").query("corruption == 'all'")
+    assert [row[3].value for row in errors.cells] == table["error"].tolist()
+    kinds = pd.read_csv(folder / "corruption_error.csv").query("corruption != 'all' and dataset == 'mnist'")
+    worst = kinds[kinds["model"] == "mlp"].sort_values("error").iloc[-1]
+    mlp = next(row for row in errors.cells if [cell.text for cell in row[:2]] == ["mnist", "mlp"])
+    assert mlp[5].text.endswith(f"({100 * worst['error']:.0f} %)")
+    assert mlp[4].text.startswith("100 ")
+    said = {(row[0].text, row[2].text): row[4].text for row in transfer.cells}
+    assert said["mnist", "mechanical"] == "not read: it reads one channel, and a field has two"
+    assert "to" in said["mechanical", "mnist"]
+
+
+def test_embedding_and_maps_list_every_cell(finished_once: Path) -> None:
+    rows = rows_of(finished_once)
+    names = [[row["dataset"], row["model"]] for row in rows]
+    numbers = tables_of(embedding.read(finished_once, rows))[0]
+    assert [[cell.text for cell in row[:2]] for row in numbers.cells] == names
+    table = pd.read_csv(finished_once / "build" / "comparison" / "embedding.csv")
+    assert numbers.cells[0][3].value == table.query("space == 'penultimate'")["purity_mean"].iloc[0]
+    section = attribution.read(finished_once, rows)
+    measured = tables_of(section)[0]
+    assert [[cell.text for cell in row[:2]] for row in measured.cells] == names
+    assert pictures_of(section) == 3 + len(rows)
+    shown = feature_maps.read(finished_once, rows)
+    assert pictures_of(shown) == 1
+    assert any("not here: mlp" in getattr(block, "text", "") for block in shown.blocks)
