@@ -50,6 +50,7 @@ def _side_by_side(root: Path, rows: Sequence[Mapping[str, Any]]) -> list[Block]:
     lines = [
         [row["dataset"], row["model"], *(_measure(found[row["dataset"], row["model"], name]) for name in _MEASURES)]
         for row in rows
+        if (row["dataset"], row["model"], next(iter(_MEASURES))) in found
     ]
     return [
         Pictures([comparison.picture(root, "attribution", "Maps of every network of the same digits")], wide=True),

@@ -30,7 +30,8 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     if not comparison.is_there(root):
         return Section("embedding", _TITLE, [], (comparison.MISSING,))
     found = {(row["dataset"], row["model"], row["space"]): row for row in comparison.rows_of(root, "embedding")}
-    lines = [_row(found[row["dataset"], row["model"], "penultimate"], found) for row in rows]
+    cells = [(row["dataset"], row["model"], "penultimate") for row in rows]
+    lines = [_row(found[cell], found) for cell in cells if cell in found]
     words = "t-SNE of the penultimate layer of every network on every dataset"
     shown = comparison.picture(root, "embedding", words, data=["embedding"])
     return Section("embedding", _TITLE, [Prose(_TEXT), Table(_COLUMNS, lines), Pictures([shown], wide=True)])
