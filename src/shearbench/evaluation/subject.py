@@ -22,6 +22,8 @@ from shearbench.seeds import generator_for
 from shearbench.training.hardware import Hardware
 from shearbench.training.weights import predict
 
+_BATCH = 100  # stays in a core's cache: small convolutions are up to twice as fast as with 500
+
 
 @dataclass(frozen=True, eq=False)
 class Subject:
@@ -93,7 +95,7 @@ class Subject:
 
     def read(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
         """Return probabilities (n, 10) of inputs (n, channels, 28, 28) that are not normalised."""
-        return predict(self.reader, inputs, normaliser=self.normaliser, device=self.hardware.device)
+        return predict(self.reader, inputs, normaliser=self.normaliser, batch=_BATCH, device=self.hardware.device)
 
     @cached_property
     def reader(self) -> nn.Module:
