@@ -65,9 +65,8 @@ def test_published_energies_of_500_digits(first_500):
 def test_the_worst_digit_agrees_on_a_finer_mesh(first_500):
     """Digit 403, where one element a pixel is 0.5 % off at d = 1: with 3 x 3 elements a pixel, below 0.05 %."""
     images, published = first_500
-    fine = images[403:404].repeat(3, axis=1).repeat(3, axis=2)
-    energy = simulate(fine, load="uniaxial", displacements=[3.0], shape=(84, 84)).strain_energy[0, 0] / 9
-    assert energy == pytest.approx(published[403, 5], rel=5e-4)
+    fields = simulate(images[403:404], load="uniaxial", displacements=[1.0], refinement=3)
+    assert fields.strain_energy[0, 0] == pytest.approx(published[403, 5], rel=5e-4)
 
 
 def wavy_top(n):
@@ -96,14 +95,36 @@ def test_energy_converges_with_order_four():
 
 def test_a_digit_converges_from_above(digits):
     """Refining its pixels softens a digit; the corners between stiff and soft pixels make the order about one."""
-    energies = []
-    for k in (1, 2, 3):
-        fine = digits[:1].repeat(k, axis=1).repeat(k, axis=2)
-        fields = simulate(fine, load="shear", displacements=[1.0 * k], shape=(28 * k, 28 * k))
-        energies.append(fields.strain_energy[0, 0] / k**2)
-    coarse, middle, fine = energies
+    coarse, middle, fine = (
+        simulate(digits[:1], load="shear", displacements=[1.0], refinement=k).strain_energy[0, 0] for k in (1, 2, 3)
+    )
     assert coarse > middle > fine > 0.99 * coarse
     assert 1.5 <= (coarse - middle) / (middle - fine) <= 6
+
+
+@pytest.mark.parametrize("refinement", [2, 3])
+def test_refined_pixels_are_in_pixels(digits, load, refinement):
+    """Fields, energies and forces of a finer mesh are those of the coarse one but for its error."""
+    coarse, fine = (simulate(digits[:1], load=load, displacements=[1.0], refinement=k) for k in (1, refinement))
+    error = np.linalg.norm(coarse.displacement - fine.displacement) / np.linalg.norm(fine.displacement)
+    assert 0 < error <= 2e-3
+    assert fine.strain_energy == pytest.approx(coarse.strain_energy, rel=6e-3)
+    assert fine.reaction == pytest.approx(coarse.reaction, rel=6e-3, abs=1e-9)
+
+
+@pytest.mark.parametrize("refinement", [2, 3])
+def test_a_refined_pixel_is_that_many_small_ones(digits, refinement):
+    """The same mesh, given as a bitmap of as many small pixels: the same state, in lengths of its own."""
+    small = digits[:1, 8:20, 8:20]
+    bitmap = small.repeat(refinement, axis=1).repeat(refinement, axis=2)
+    size = 12 * refinement
+    as_bitmap = simulate(bitmap, load="shear", displacements=[0.5 * refinement], shape=(size, size))
+    refined = simulate(small, load="shear", displacements=[0.5], shape=(12, 12), refinement=refinement)
+    assert refined.strain_energy == pytest.approx(as_bitmap.strain_energy / refinement**2, rel=1e-12)
+    assert refined.reaction == pytest.approx(as_bitmap.reaction / refinement, rel=1e-12)
+    if refinement == 3:  # the centre of a pixel is the centre of its middle element
+        middle = as_bitmap.displacement[..., 1::3, 1::3] / 3
+        assert refined.displacement == pytest.approx(middle, rel=1e-12)
 
 
 def test_loads_are_the_published_ones():

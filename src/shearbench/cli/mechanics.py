@@ -23,6 +23,9 @@ def simulate(
     load: Annotated[str, typer.Option(help="uniaxial, shear, equibiaxial or confined.")] = "shear",
     steps: Annotated[str, typer.Option(help="Published steps of the load, as in 5 or 3,5,10.")] = "5",
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a core.")] = None,
+    refinement: Annotated[
+        int, typer.Option(help="Elements along a pixel's edge, 1 to 4; 2 takes ten times as long.")
+    ] = 1,
     keep_failed: Annotated[bool, typer.Option(help="Record a digit that cannot be solved, do not stop.")] = False,
 ) -> None:
     """Simulate any digits: displacement, strain energy and reaction. Stopped, the same command goes on.
@@ -38,7 +41,15 @@ def simulate(
     if len(numbers) != len(steps.split(",")):
         raise InputError(f"--steps must be whole numbers with commas between, as in 3,5,10; got {steps!r}")
     failures: Literal["record", "raise"] = "record" if keep_failed else "raise"
-    facts = simulate_file(source, output, load=load, steps=numbers, workers=workers or "auto", failures=failures)
+    facts = simulate_file(
+        source,
+        output,
+        load=load,
+        steps=numbers,
+        workers=workers or "auto",
+        failures=failures,
+        refinement=refinement,
+    )
     print(f"{output}: {facts['samples']} digits, {facts['failed']} failed, SHA-256 {facts['sha256']}")
 
 

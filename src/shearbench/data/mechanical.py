@@ -20,7 +20,15 @@ from numpy.typing import NDArray
 from shearbench.data.idx import read_images
 from shearbench.errors import InputError, TasksFailed
 from shearbench.execution import run_tasks
-from shearbench.mechanics import LOAD_STEPPING, SOLVER_VERSION, TOLERANCE, check_bitmaps, displacements_of, simulate
+from shearbench.mechanics import (
+    LOAD_STEPPING,
+    SOLVER_VERSION,
+    TOLERANCE,
+    check_bitmaps,
+    check_refinement,
+    displacements_of,
+    simulate,
+)
 from shearbench.records import atomic_file, hash_arrays, hash_of, read_json, read_npz, sha256_of, write_json, write_npz
 
 SHARD = 250  # digits: two seconds of work, 1.6 MB a step
@@ -66,6 +74,7 @@ class _Shard:
     bitmaps: NDArray[np.uint8]
     load: str
     steps: tuple[int, ...]
+    refinement: int
     path: Path
 
     @property
@@ -99,7 +108,7 @@ def simulate_dataset(
         InputError: on bad bitmaps, load, steps or failures.
         TasksFailed: a digit found no equilibrium (named, with load and reason), or a worker failed.
     """
-    shards = _run(bitmaps, load, steps, shard_folder, workers, failures)
+    shards = _run(bitmaps, load, steps, shard_folder, workers=workers, failures=failures)
     return SimulatedFields(load, tuple(steps), **_merged(shards))
 
 
@@ -111,6 +120,7 @@ def simulate_file(
     steps: Sequence[int],
     workers: int | str = "auto",
     failures: Failures = "raise",
+    refinement: int = 1,
 ) -> dict[str, Any]:
     """Simulate the digits of a file into `output`, an npz file, and `output` with .json for what made it.
 
@@ -120,6 +130,7 @@ def simulate_file(
         source: IDX file of images (gzipped or not), or .npy file of a uint8 array, (n, 28, 28).
         output: .npz file with `steps`, `displacements` and the arrays of `SimulatedFields`.
         load, steps, workers, failures: as for `simulate_dataset`.
+        refinement: elements along each edge of a pixel, as for `mechanics.simulate`.
 
     Returns:
         The content of the JSON file: load, steps, solver, counts, and the SHA-256 of `output`.
@@ -130,9 +141,10 @@ def simulate_file(
     if output.suffix != ".npz":
         raise InputError(f"output must be a file named *.npz; got {output}")
     bitmaps = read_bitmaps(source)
-    shards = _run(bitmaps, load, steps, output.with_suffix(".shards"), workers, failures)
+    folder = output.with_suffix(".shards")
+    shards = _run(bitmaps, load, steps, folder, workers=workers, failures=failures, refinement=refinement)
     failed = _write_merged(output, shards, load, tuple(steps))
-    card = card_of(load, steps, samples=len(bitmaps), failed=failed)
+    card = card_of(load, steps, samples=len(bitmaps), failed=failed, refinement=refinement)
     card |= {"source": source.name, "bitmaps": hash_arrays(bitmaps), "sha256": sha256_of(output)}
     write_json(output.with_suffix(".json"), card)
     return card
@@ -152,7 +164,7 @@ def read_bitmaps(source: Path) -> NDArray[np.uint8]:
     return bitmaps
 
 
-def card_of(load: str, steps: Sequence[int], *, samples: int, failed: int) -> dict[str, Any]:
+def card_of(load: str, steps: Sequence[int], *, samples: int, failed: int, refinement: int = 1) -> dict[str, Any]:
     """What made the fields: load, displacements, solver and its settings, units and orientation."""
     return {
         "load": load,
@@ -163,7 +175,8 @@ def card_of(load: str, steps: Sequence[int], *, samples: int, failed: int) -> di
         "solver": {
             "name": "shearbench.mechanics",
             "version": SOLVER_VERSION,
-            "element": "one 9-node quadratic element a pixel, 3 x 3 Gauss points, plane strain",
+            "element": "9-node quadratic, 3 x 3 Gauss points, plane strain",
+            "elements_a_pixel": refinement**2,
             "backend": "conjugate gradients preconditioned by LAPACK spbtrf",
             "tolerance": TOLERANCE,
             "load_stepping": LOAD_STEPPING,
@@ -178,15 +191,18 @@ def _run(
     load: str,
     steps: Sequence[int],
     folder: Path,
+    *,
     workers: int | str,
     failures: Failures,
+    refinement: int = 1,
 ) -> list[_Shard]:
     """Make what is missing of the shards of a run and return all of them, in the order of the digits."""
     check_bitmaps(bitmaps)
     _check_steps(load, steps)
     if failures not in ("raise", "record"):
         raise InputError(f"failures must be 'raise' or 'record'; got {failures!r}")
-    shards = list(_plan(bitmaps, load, tuple(steps), folder))
+    check_refinement(refinement)
+    shards = list(_plan(bitmaps, load, tuple(steps), refinement, folder))
     missing = {shard.path: shard for shard in shards if not _is_whole(shard)}
     run_tasks(
         _solve,
@@ -213,12 +229,14 @@ def _check_steps(load: str, steps: Sequence[int]) -> None:
         raise InputError(f"steps must be a list of at least one index from 0 to {last} for load {load}; got {steps!r}")
 
 
-def _plan(bitmaps: NDArray[np.uint8], load: str, steps: tuple[int, ...], folder: Path) -> Iterator[_Shard]:
+def _plan(
+    bitmaps: NDArray[np.uint8], load: str, steps: tuple[int, ...], refinement: int, folder: Path
+) -> Iterator[_Shard]:
     for first in range(0, len(bitmaps), SHARD):
         part = np.ascontiguousarray(bitmaps[first : first + SHARD])
         displacements = [displacements_of(load)[step] for step in steps]
-        content = [hash_arrays(part), load, displacements, SOLVER_VERSION]
-        yield _Shard(first, part, load, steps, folder / f"{load}-{hash_of(content)[:24]}.npz")
+        content = [hash_arrays(part), load, displacements, refinement, SOLVER_VERSION]
+        yield _Shard(first, part, load, steps, refinement, folder / f"{load}-{hash_of(content)[:24]}.npz")
 
 
 def _is_whole(shard: _Shard) -> bool:
@@ -234,7 +252,14 @@ def _is_whole(shard: _Shard) -> bool:
 def _solve(shard: _Shard, advance: Callable[[int], None]) -> None:
     """Worker: solve a shard, write its arrays, and seal them."""
     displacements = [displacements_of(shard.load)[step] for step in shard.steps]
-    fields = simulate(shard.bitmaps, load=shard.load, displacements=displacements, failures="record", advance=advance)
+    fields = simulate(
+        shard.bitmaps,
+        load=shard.load,
+        displacements=displacements,
+        failures="record",
+        refinement=shard.refinement,
+        advance=advance,
+    )
     arrays = {name: getattr(fields, name) for name in _ARRAYS}
     write_npz(shard.path, {**arrays, "displacement": fields.displacement.astype(np.float32)})
     reasons = [[failure.sample, failure.step, failure.reason] for failure in fields.failures]

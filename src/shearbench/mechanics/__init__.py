@@ -5,7 +5,15 @@ The door is simulation.py; docs/mechanics.md derives what is solved, in the nota
 
 from shearbench.mechanics.loads import LOADS, displacements_of
 from shearbench.mechanics.newton import TOLERANCE, NotConverged
-from shearbench.mechanics.simulation import LOAD_STEPPING, SOLVER_VERSION, Failure, Fields, check_bitmaps, simulate
+from shearbench.mechanics.simulation import (
+    LOAD_STEPPING,
+    SOLVER_VERSION,
+    Failure,
+    Fields,
+    check_bitmaps,
+    check_refinement,
+    simulate,
+)
 
 __all__ = [
     "LOADS",
@@ -16,6 +24,7 @@ __all__ = [
     "Fields",
     "NotConverged",
     "check_bitmaps",
+    "check_refinement",
     "displacements_of",
     "simulate",
 ]

@@ -19,7 +19,6 @@ from threadpoolctl import threadpool_limits
 
 from shearbench.errors import InputError
 from shearbench.mechanics.block import Block, Floats, build_block
-from shearbench.mechanics.kernels import CENTRE
 from shearbench.mechanics.loads import load_named
 from shearbench.mechanics.material import lame_parameters, young_modulus
 from shearbench.mechanics.newton import Equilibrium, NotConverged, Sample, reach, undeformed
@@ -30,6 +29,7 @@ LOAD_STEPPING = (
     "d in one step from the waypoint below it; a step that fails is halved"
 )
 _WAYPOINTS_PER_HEIGHT = 14
+_FINEST = 4  # elements along a pixel's edge; memory and time of a factorisation grow with their third power
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,13 @@ def simulate(
     displacements: Sequence[float],
     failures: Literal["raise", "record"] = "raise",
     shape: tuple[int, int] = (28, 28),
+    refinement: int = 1,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Fields:
     """Solve the finite elasticity of every bitmap under one load, at each of the displacements.
 
     Each pixel is a unit square of compressible neo-Hookean material (material.py), E = value/255 * 99 + 1,
-    nu = 0.3, plane strain; one 9-node quadratic element a pixel with 3 x 3 Gauss points. Loads and published
+    nu = 0.3, plane strain; 9-node quadratic elements with 3 x 3 Gauss points, one a pixel. Loads and published
     displacements: loads.py. Converged: the free residual is below 1e-9 of the forces of the supports.
 
     Args:
@@ -87,7 +88,9 @@ def simulate(
         load: "uniaxial", "shear", "equibiaxial" or "confined".
         displacements: imposed d in pixels, 0 <= d < height; `displacements_of(load)` is the published list.
         failures: on a sample without equilibrium, "raise" stops; "record" leaves NaN, converged = False.
-        shape: (height, width) of the bitmaps; other than 28 x 28 to study refinement or other blocks.
+        shape: (height, width) of the bitmaps, for blocks other than 28 x 28.
+        refinement: elements along each edge of a pixel, 1 to 4. One is what data sets are made with; two take about
+            ten times as long and see the corners between stiff and soft pixels better (docs/mechanics.md).
         advance: called with 1 after each sample.
 
     Raises:
@@ -98,13 +101,15 @@ def simulate(
     _check_displacements(displacements, shape[0])
     if failures not in ("raise", "record"):
         raise InputError(f"failures must be 'raise' or 'record'; got {failures!r}")
-    block = build_block(*shape, load_named(load))
+    check_refinement(refinement)
+    block = build_block(refinement * shape[0], refinement * shape[1], load_named(load))
     fields = _empty_fields(len(bitmaps), load, tuple(float(d) for d in displacements), shape)
     failed: list[Failure] = []
     # LAPACK on one thread: its blocks are too small to share, and more threads would change the rounding
     with threadpool_limits(limits=1, user_api="blas"):
         for index, bitmap in enumerate(bitmaps):
-            failed += _solve(fields, index, _sample_of(bitmap, block))
+            fine = bitmap.repeat(refinement, axis=0).repeat(refinement, axis=1)
+            failed += _solve(fields, index, _sample_of(fine, block), refinement)
             if failed and failures == "raise":
                 place = f"sample {index}, load {load}, d = {displacements[failed[0].step]:g}"
                 raise NotConverged(f"{place}: {failed[0].reason}")
@@ -112,13 +117,14 @@ def simulate(
     return replace(fields, failures=tuple(failed))
 
 
-def _solve(fields: Fields, index: int, sample: Sample) -> list[Failure]:
+def _solve(fields: Fields, index: int, sample: Sample, refinement: int) -> list[Failure]:
     """Store the equilibria of one sample in `fields`; return those that do not exist."""
     failed = []
-    for d, result in _path(sample, fields.displacements):
-        steps = [step for step, asked in enumerate(fields.displacements) if asked == d]
+    wanted = [refinement * d for d in fields.displacements]  # an element of the block has unit size
+    for d, result in _path(sample, wanted):
+        steps = [step for step, asked in enumerate(wanted) if asked == d]
         if isinstance(result, Equilibrium):
-            _store(fields, index, steps, result)
+            _store(fields, index, steps, result, refinement)
         else:
             failed += [Failure(index, step, str(result)) for step in steps]
     return failed
@@ -144,13 +150,14 @@ def _path(sample: Sample, displacements: Sequence[float]) -> Iterator[tuple[floa
 
 
 def _sample_of(bitmap: NDArray[np.uint8], block: Block) -> Sample:
-    """The block with the bitmap's moduli, pixels column by column from the bottom like its elements."""
+    """The block with the bitmap's moduli, column by column from the bottom like its elements."""
     return Sample(block, *lame_parameters(young_modulus(bitmap[::-1].T.ravel())))
 
 
-def _pixel_centres(block: Block, u: Floats) -> Floats:
-    """(2, height, width) of a nodal field, image orientation; undoes the order of `_sample_of`."""
-    centres: Floats = u[block.connectivity[CENTRE]].reshape(block.width, block.height, 2)
+def _pixel_centres(block: Block, u: Floats, refinement: int) -> Floats:
+    """(2, height, width) of a nodal field, image orientation; a pixel is 2 * refinement nodes wide."""
+    nodes = u.reshape(2 * block.width + 1, 2 * block.height + 1, 2)
+    centres: Floats = nodes[refinement :: 2 * refinement, refinement :: 2 * refinement]
     return centres.transpose(2, 1, 0)[:, ::-1]
 
 
@@ -167,11 +174,12 @@ def _empty_fields(n: int, load: str, displacements: tuple[float, ...], shape: tu
     )
 
 
-def _store(fields: Fields, index: int, steps: list[int], equilibrium: Equilibrium) -> None:
+def _store(fields: Fields, index: int, steps: list[int], equilibrium: Equilibrium, refinement: int) -> None:
+    """Store an equilibrium, from lengths in elements to lengths in pixels."""
     sample, u = equilibrium.sample, equilibrium.u
-    fields.displacement[index, steps] = _pixel_centres(sample.block, u)
-    fields.strain_energy[index, steps] = sample.energy(u)
-    fields.reaction[index, steps] = (sample.forces(u) * sample.block.grip).sum(axis=0)
+    fields.displacement[index, steps] = _pixel_centres(sample.block, u, refinement) / refinement
+    fields.strain_energy[index, steps] = sample.energy(u) / refinement**2
+    fields.reaction[index, steps] = (sample.forces(u) * sample.block.grip).sum(axis=0) / refinement
     fields.converged[index, steps] = True
 
 
@@ -183,6 +191,12 @@ def check_bitmaps(bitmaps: NDArray[np.uint8], shape: tuple[int, int] = (28, 28))
     if bitmaps.ndim != 3 or bitmaps.shape[1:] != tuple(shape) or len(bitmaps) == 0:
         rule = f"(n, {shape[0]}, {shape[1]}) with n >= 1"
         raise InputError(f"bitmaps must be {rule}; got shape {bitmaps.shape}")
+
+
+def check_refinement(refinement: int) -> None:
+    """InputError unless a number of elements along a pixel's edge is one that can be solved."""
+    if not isinstance(refinement, int) or not 1 <= refinement <= _FINEST:
+        raise InputError(f"refinement must be a whole number from 1 to {_FINEST}; got {refinement!r}")
 
 
 def _check_displacements(displacements: Sequence[float], height: int) -> None:
