@@ -18,7 +18,7 @@ def _row(dataset: str, model: str, accuracy: float, sd: float, n_train: int = 60
 
 
 def _line(what: str, rows: list[dict[str, Any]], **given: Any) -> Line:
-    made = lines(rows, given.get("pairs", []), given.get("regularisation"))
+    made = lines(rows, given.get("pairs", []), given.get("confused", []), given.get("regularisation"))
     (line,) = [line for line in made if line.what == what]
     return line
 
@@ -50,7 +50,7 @@ def test_a_number_without_a_spread_cannot_be_compared() -> None:
 
 
 def test_what_has_not_run_is_said() -> None:
-    made = lines([], [], None)
+    made = lines([], [], [], None)
     assert {line.agrees for line in made} == {"cannot be compared"}
     assert all("has not run" in line.remark for line in made)
 
@@ -78,6 +78,17 @@ def test_the_gain_of_dropout(low: float, high: float, train: int, agrees: str) -
     outcome = Outcome(Path(), {"sizes": {"train": train}}, [], [pair])
     line = _line("CNN, gain of dropout over L2 regularisation", [], regularisation=outcome)
     assert (line.published, line.agrees) == ("0.4 points", agrees)
+
+
+def test_fives_read_as_threes_are_those_of_the_network_on_fields() -> None:
+    row = {"model": "cnn3", "dataset": "mechanical", "true": 5, "predicted": 3, "n": 361, "p": 0.02}
+    row |= {"reference_count": 3.0, "count": 14.5}
+    others = [
+        {**row, key: value, "count": 99.0} for key, value in (("model", "mlp"), ("true", 3), ("dataset", "mnist"))
+    ]
+    line = _line("5 read as 3, from MNIST to Mechanical MNIST (cnn3 here)", [], confused=[*others, row])
+    assert (line.published, line.agrees) == ("8 to 16 digits", "cannot be compared")
+    assert line.ours == "3 to 14.5 digits of 361, McNemar p 0.020"
 
 
 @pytest.mark.parametrize(("a", "b"), [("cnn3", "resnet18"), ("resnet18", "cnn3")])

@@ -61,7 +61,7 @@ def read_outcome(folder: Path) -> Outcome | None:
     """Read the outcome in a folder, or return None where there is none."""
     if not (folder / RECORD).is_file():
         return None
-    accuracies, pairs = (_rows(folder / name) for name in ("accuracies.csv", "pairs.csv"))
+    accuracies, pairs = (rows_of_file(folder / name) for name in ("accuracies.csv", "pairs.csv"))
     return Outcome(folder, read_json(folder / RECORD), accuracies, pairs)
 
 
@@ -196,7 +196,8 @@ def _listed(names: Iterable[str]) -> str:
     return every[0] if len(every) == 1 else f"{', '.join(every[:-1])} and {every[-1]}"
 
 
-def _rows(path: Path) -> list[Row]:
+def rows_of_file(path: Path) -> list[Row]:
+    """Return the rows of a CSV file; none of an empty one."""
     if path.stat().st_size <= 1:  # a table without rows
         return []
     return [{str(key): value for key, value in row.items()} for row in pd.read_csv(path).to_dict("records")]

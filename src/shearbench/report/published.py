@@ -1,5 +1,6 @@
 """What the two studies published, number by number, beside ours: agree, differ, or why they cannot be compared."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,8 @@ TABLES: Sequence[tuple[str, str, str, float, float | None]] = (
 DROPS = (("CNN", "cnn3", 99.18 - 98.17), ("ResNet-18", "resnet18", 98.95 - 83.46))
 PARAMETERS = 0.5
 """Millions, of the study's CNN by its text, which describes two."""
+FIVES_AS_THREES = (8, 16)
+"""Digits, on MNIST and on Mechanical MNIST; the study's text does not say of which network, nor of how many."""
 DROPOUT_GAIN = 0.4
 """Points by which the study's CNN is better with dropout than with L2 regularisation."""
 
@@ -45,18 +48,22 @@ class Line:
     remark: str
 
 
-def lines(rows: Sequence[Row], pairs: Sequence[Row], regularisation: Outcome | None) -> list[Line]:
+def lines(
+    rows: Sequence[Row], pairs: Sequence[Row], confused: Sequence[Row], regularisation: Outcome | None
+) -> list[Line]:
     """Return a line for each published number.
 
     Args:
         rows: of ``comparison.json``, of the default or of the full-size run.
         pairs: of ``pairs.json`` of the same run.
+        confused: of ``confused_pairs.csv`` of the same run, if it was kept.
         regularisation: the outcome of the experiment of that name, if it has run.
     """
     by_cell = {(row["dataset"], row["model"]): row for row in rows}
     return [
         *(_accuracy(*entry, by_cell.get((entry[2], entry[1]))) for entry in TABLES),
         *(_drop(name, model, value, by_cell.get((MECHANICAL, model))) for name, model, value in DROPS),
+        *(_fives(model, confused) for model in ("cnn3", "resnet18")),
         *_significance(pairs),
         *(_parameters(by_cell.get((MNIST, model)), model) for model in ("cnn2", "cnn3")),
         *_dropout(regularisation),
@@ -107,6 +114,24 @@ def _drop(name: str, model: str, value: float, row: Row | None) -> Line:
         reason = f"trained on folds of {row['n_train']:,} digits, not of {DIGITS:,}"
         return Line(what, published, ours, "", "cannot be compared", reason)
     remark = "a difference of two means that were published without the interval of their difference"
+    return Line(what, published, ours, "", "cannot be compared", remark)
+
+
+def _fives(model: str, confused: Sequence[Row]) -> Line:
+    before, after = FIVES_AS_THREES
+    what, published = f"5 read as 3, from MNIST to Mechanical MNIST ({model} here)", f"{before} to {after} digits"
+    wanted = {"model": model, "dataset": MECHANICAL, "true": 5, "predicted": 3}
+    found = [
+        row
+        for row in confused
+        if all(row[key] == value for key, value in wanted.items()) and math.isfinite(row["p"])  # NaN: only one dataset
+    ]
+    if not found:
+        return _absent(what, published, f"a table of the pairs that {model} confuses on both datasets")
+    (row,) = found
+    n, here, there = row["n"], row["reference_count"], row["count"]
+    ours = f"{here:g} to {there:g} digits of {n:,}, McNemar p {p_value(row['p'])}"
+    remark = "the study does not say of which network or of how many digits; ours are read out of fold"
     return Line(what, published, ours, "", "cannot be compared", remark)
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from shearbench.records import read_json
 from shearbench.report.blocks import Block, Cell, Column, Data, Heading, Picture, Pictures, Prose, Section, Table
-from shearbench.report.claim import Outcome, read_outcome, said, sentences, setting
+from shearbench.report.claim import Outcome, read_outcome, rows_of_file, said, sentences, setting
 from shearbench.report.findings import p_value, percent, points
 from shearbench.report.published import lines
 
@@ -188,13 +188,16 @@ def _published(root: Path, rows: Sequence[Mapping[str, Any]]) -> list[Block]:
         *(Column(title) for title in ("verdict", "why")),
     ]
     full = root / "reports" / "full"
-    sources = [(root / "reports", root / "build" / "outcomes", "this run", rows)]
+    build = root / "build"
+    sources = [(root / "reports", build / "comparison", build / "outcomes", "this run", rows)]
     if (full / "comparison.json").is_file():
-        sources.append((full, full, "the full-size run", read_json(full / "comparison.json")))
+        sources.append((full, full, full, "the full-size run", read_json(full / "comparison.json")))
     blocks: list[Block] = [Heading("Published against ours")]
-    for folder, outcomes, name, compared in sources:
+    for folder, contrasts, outcomes, name, compared in sources:
         pairs = read_json(folder / "pairs.json")["rows"] if (folder / "pairs.json").is_file() else []
-        made = lines(compared, pairs, read_outcome(outcomes / "regularisation"))
+        path = contrasts / "confused_pairs.csv"
+        confused = rows_of_file(path) if path.is_file() else []
+        made = lines(compared, pairs, confused, read_outcome(outcomes / "regularisation"))
         body: list[list[Cell | str]] = [
             [each.what, each.published, each.ours, each.interval, Cell(each.agrees, strong=True), each.remark]
             for each in made
