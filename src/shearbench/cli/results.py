@@ -46,22 +46,30 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0
 
 @app.command(rich_help_panel=PANEL)
 @explained
-def track() -> None:
-    """Send MLflow the records that it does not have yet.
+def track(
+    stage: Annotated[str | None, typer.Argument(help="What this stage made; default: all there is.")] = None,
+    of: Annotated[str | None, typer.Argument(metavar="[CELL]", help="Its cell or experiment.")] = None,
+) -> None:
+    """Send MLflow the records that it does not have yet. Stages do this for what they made, in the background.
 
     \b
-    Example:
+    Examples:
       shearbench track
+      shearbench track evaluate mnist-cnn3
     """
     from shearbench import stages, tracking
 
     params = read_params()
     if params.tracking.uri == tracking.OFF:
         print("tracking.uri is off in params.yaml: nothing is sent")
-    elif tracking.track_all(project(), params) and stages.track_searches(params, project()):
-        print("MLflow has every record")
+        return
+    if stage is not None:
+        complete = stages.mirror(stage, of, params=params, root=project())
     else:
+        complete = tracking.track_all(project(), params) and stages.track_searches(params, project())
+    if not complete:
         raise typer.Exit(1)
+    print("MLflow has every record")
 
 
 @app.command(rich_help_panel=PANEL)

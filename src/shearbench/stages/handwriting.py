@@ -39,12 +39,11 @@ def output(root: Path) -> Path:
     return root / "build" / "handwriting" / CLASS
 
 
-def track(params: Params, root: Path, out: Path) -> None:
-    """Send MLflow the record ``out``, unless tracking is off."""
-    if params.tracking.uri != "off":
-        from shearbench import tracking
+def track(params: Params, root: Path, out: Path) -> bool:
+    """Send MLflow the record ``out``; return whether it has it now."""
+    from shearbench import tracking
 
-        tracking.track_nodes(root, params, nodes(out))
+    return tracking.track_nodes(root, params, nodes(out))
 
 
 def measure(params: Params, root: Path, folder: Path, out: Path, *, fine_tune: bool = False) -> dict[str, Any]:

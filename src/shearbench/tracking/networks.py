@@ -37,6 +37,7 @@ def log_network(store: Store, run_id: str, run: FoldRun, *, temperature: float, 
                 input_example=example,
                 pip_requirements=[f"torch=={version('torch')}"],
                 serialization_format="pt2",
+                validate_serving_input=False,  # it loads the network again, for each fold
                 step=run.record["epochs"],
             )
         except RuntimeError as error:  # what torch.export raises for a network that it cannot follow

@@ -40,9 +40,12 @@ class Store:
 
 
 def attempt(root: Path, uri: str, send: Callable[[Store], object]) -> bool:
-    """Open the store and send; a store that cannot take it is a warning, as the results are on disk."""
+    """Open the store and send; a store that cannot take it is a warning, as the results are on disk.
+
+    One process of a project sends at a time, so that none makes what another is making: the database, or a run.
+    """
     try:
-        with trying():
+        with trying(), locked(root / "mlruns" / ".lock"):
             send(_open(root, uri))
     except TrackingFailed as error:
         Console(stderr=True).print(
@@ -98,8 +101,7 @@ def _open(root: Path, uri: str) -> Store:
         mlflow.set_tracking_uri(uri)
         return _with_experiment(None)
     mlflow.set_tracking_uri(default_uri(root))
-    with locked(root / "mlruns" / ".lock"):  # two processes that make one SQLite database at once both fail
-        return _with_experiment(artifacts_uri(root))
+    return _with_experiment(artifacts_uri(root))
 
 
 def _with_experiment(artifacts: str | None) -> Store:
