@@ -12,6 +12,7 @@ from shearbench.data.dataset import Dataset
 from shearbench.data.normalise import Normaliser
 from shearbench.evaluation import diagnosis
 from shearbench.evaluation.probes.running_averages import running_averages
+from shearbench.evaluation.ways import WAYS
 from shearbench.models import build
 from shearbench.training.hardware import Hardware
 from shearbench.training.running_averages import layers_of
@@ -83,7 +84,7 @@ def test_the_network_is_left_as_it_is() -> None:
     found = diagnosis.diagnose(network, PLAIN, data, data, batch=20)
     torch.testing.assert_close(network.state_dict(), before, rtol=0, atol=0)
     assert len(layers_of(network)) == 20
-    assert set(found) == {f"{split}_{way}" for split in ("train", "test") for way in diagnosis.WAYS}
+    assert set(found) == {f"{split}_{way}" for split in ("train", "test") for way in WAYS}
 
 
 def test_the_probe_says_which_test_digits_each_way_reads() -> None:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from shearbench.data.config import PublishedDataset
 from shearbench.data.dataset import SIDE, Digits, Fields, Split
 from shearbench.errors import InputError
-from shearbench.mechanics import displacements_of, simulate
+from shearbench.mechanics import displacements_of
 from shearbench.records import atomic_file, sha256_of
 
 MAX_MEMBERS = 1000
@@ -108,6 +108,8 @@ def check_orientation(published: NDArray[np.float32], bitmaps: NDArray[np.uint8]
     Raises:
         InputError: if another orientation fits better, or none fits; the message tells which.
     """
+    from shearbench.mechanics import simulate  # compiles: only for who needs it
+
     digits = bitmaps[:3]
     blocks = np.concatenate([digits, np.zeros_like(digits[:1])])
     *simulated, empty = simulate(blocks, load=load, displacements=[displacements_of(load)[step]]).displacement[:, 0]

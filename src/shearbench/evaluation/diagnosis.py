@@ -16,14 +16,13 @@ from torch import nn
 
 from shearbench.data.dataset import Dataset
 from shearbench.data.normalise import Normaliser
+from shearbench.evaluation.ways import AS_TRAINED, BATCH, RECALIBRATED
 from shearbench.models import CLASSES
 from shearbench.seeds import generator_for
 from shearbench.training.hardware import Device, Hardware
 from shearbench.training.running_averages import layers_of, recalibrated, with_batch_statistics
 from shearbench.training.weights import predict
 
-AS_TRAINED, BATCH, RECALIBRATED = "as_trained", "batch_statistics", "recalibrated"
-WAYS = (AS_TRAINED, BATCH, RECALIBRATED)
 CALIBRATION = 1000
 """Training samples, at most, on which running averages are measured and accuracy on training samples is taken."""
 

@@ -12,11 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shearbench.data import dataset
-from shearbench.evaluation.probes import PROBES
+from shearbench.evaluation.answer import Answer
 from shearbench.evaluation.settings import Evaluate
-from shearbench.evaluation.subject import Answer, Subject
-from shearbench.training.hardware import resolve, settle
-from shearbench.training.weights import load_network
 
 
 @dataclass(frozen=True)
@@ -47,6 +44,12 @@ def infer(task: FoldTask, advance: Callable[[int], None]) -> FoldResult:
     Raises:
         InputError: if the run or the dataset is missing, damaged or not what its record or card vouches for.
     """
+    # Two seconds to load, which the process that hands out the tasks is spared.
+    from shearbench.evaluation.probes import PROBES
+    from shearbench.evaluation.subject import Subject
+    from shearbench.training.hardware import resolve, settle
+    from shearbench.training.weights import load_network
+
     hardware = resolve(task.device, "fp32")
     settle(hardware)
     test = dataset.load(task.dataset, "test")

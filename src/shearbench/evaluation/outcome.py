@@ -4,51 +4,23 @@ Everything is a function of predictions, fold records and what a diagnosed train
 read (``diagnosis.WAYS``); ``during_training`` is the running mean of the last epoch, in training mode.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from shearbench.data.dataset import Dataset, load
-from shearbench.data.folds import read_folds
+from shearbench.data.dataset import Dataset
 from shearbench.evaluation.cell import FoldRun
-from shearbench.evaluation.diagnosis import AS_TRAINED, RECALIBRATED, Ways, drawn_from, read, ways_of
-from shearbench.records import read_npz
+from shearbench.evaluation.outcome_reading import Reading, share_right
+from shearbench.evaluation.ways import AS_TRAINED, RECALIBRATED
 from shearbench.statistics.cells import Cell, Plan
 from shearbench.statistics.pairs import Comparison, as_family, compare_pair, row
 from shearbench.statistics.resampled_t import corrected_t
-from shearbench.training.experiment import Experiment, select
-from shearbench.training.hardware import resolve, settle
-from shearbench.training.weights import load_network
 
 DURING_TRAINING = "during_training"
 SPLITS = ("train", "held_out", "test")
-Probabilities = dict[str, NDArray[np.float32]]
-
-
-@dataclass(frozen=True)
-class ReadTask:
-    """Which network reads what: the folder of a fold, a dataset with both splits, and the fold table."""
-
-    run: Path
-    dataset: Path
-    folds: Path
-    device: Literal["auto", "cpu", "cuda"]
-
-
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """What one network said: way -> probabilities (n, 10) of the samples held out, without batch statistics, and of
-    the test samples; and way -> accuracy on the ``trained_on`` training samples that were drawn."""
-
-    held_out: Probabilities
-    test: Probabilities
-    train: Mapping[str, float]
-    trained_on: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,37 +45,6 @@ class CellReading:
     def ways(self) -> list[str]:
         """The ways in which it read the test samples."""
         return list(self.readings[0].test)
-
-
-def read_fold(task: ReadTask, advance: Callable[[int], None]) -> Reading:
-    """Let one network read the test samples, those held out and some it was trained on, in float32.
-
-    Where the training was diagnosed it reads in every way it can, otherwise as trained alone.
-    """
-    hardware = resolve(task.device, "fp32")
-    settle(hardware)
-    network, normaliser, record = load_network(task.run)
-    experiment = Experiment.from_record(record)
-    train, test = load(task.dataset, "train"), load(task.dataset, "test")
-    rows = select(read_folds(task.folds), train.labels, fold=record["fold"], experiment=experiment)
-    assert rows.validation is not None
-    drawn, batch = train.only(drawn_from(rows.train)), experiment.recipe.batch
-    ways = ways_of(network, normaliser, drawn.inputs, batch=batch, hardware=hardware)
-    if not experiment.diagnose:
-        ways = {AS_TRAINED: ways[AS_TRAINED]}
-
-    def said(data: Dataset, of: Ways) -> Probabilities:
-        return {
-            way: read(one, way, data.inputs, normaliser, batch=batch, device=hardware.device) for way, one in of.items()
-        }
-
-    stored = {AS_TRAINED: read_npz(task.run / "out_of_fold.npz")["probabilities"]}
-    compared = {way: one for way, one in ways.items() if way == RECALIBRATED}
-    held_out = stored | said(train.only(rows.validation), compared)
-    on_train = {way: _share(probabilities, drawn.labels) for way, probabilities in said(drawn, ways).items()}
-    found = Reading(held_out, said(test, ways), on_train, len(drawn.ids))
-    advance(1)
-    return found
 
 
 def fold_table(cells: Sequence[CellReading]) -> pd.DataFrame:
@@ -194,7 +135,7 @@ def _fold_rows(cell: CellReading) -> Iterator[dict[str, Any]]:
             ("test", reading.test, cell.test.labels),
         ):
             for way, probabilities in said.items():
-                accuracy = _share(probabilities, labels)
+                accuracy = share_right(probabilities, labels)
                 yield {**same, "split": split, "way": way, "n": len(labels), "accuracy": accuracy}
 
 
@@ -231,7 +172,3 @@ def _cell(cell: CellReading, way: str, content: Mapping[int, bytes]) -> Cell:
         content=np.array([content[int(number)] for number in ids[order]]),
         test_content=np.array([content[int(number)] for number in cell.test.ids]),
     )
-
-
-def _share(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    return float((probabilities.argmax(axis=1) == labels).mean())

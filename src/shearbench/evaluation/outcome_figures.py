@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from shearbench.evaluation.canvas import PALETTE, figure, plain
-from shearbench.evaluation.diagnosis import AS_TRAINED, BATCH, RECALIBRATED
 from shearbench.evaluation.outcome import DURING_TRAINING
+from shearbench.evaluation.ways import AS_TRAINED, BATCH, RECALIBRATED
 
 _SHOWN: Mapping[tuple[str, str], tuple[str, str, str]] = {  # (split, way) -> label, colour, marker
     ("train", DURING_TRAINING): ("training digits, training mode", PALETTE[0], "o"),

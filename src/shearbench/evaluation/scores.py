@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
 from shearbench.data.dataset import CLASSES
 
@@ -102,6 +101,8 @@ def score(predictions: Predictions) -> Scores:
 
     The precision of a class that is never predicted is 0; macro F1 is the mean over the classes that occur.
     """
+    from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support  # a second to load
+
     labels, classes, losses = predictions.labels, predictions.classes, predictions.losses
     every = np.arange(CLASSES)
     precision, recall, f1, support = precision_recall_fscore_support(labels, classes, labels=every, zero_division=0)

@@ -2,6 +2,8 @@
 
 from typing import Annotated
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from shearbench.strict import Strict
@@ -20,6 +22,16 @@ class Noise(Strict):
     levels: tuple[Level, ...] = Field(min_length=1, strict=False)
     raw: tuple[Level, ...] = Field(min_length=1, strict=False)
     draws: Count
+
+    def strengths(self, deviation: NDArray[np.float64], scale: float) -> list[NDArray[np.float64]]:
+        """Return the standard deviation of the noise in each channel, (channels,), for each level, then each raw one.
+
+        Args:
+            deviation: of the inputs, (channels,), in their own units.
+            scale: what raw levels are multiplied by.
+        """
+        own = [level * deviation for level in self.levels]
+        return [*own, *(np.full_like(deviation, level * scale) for level in self.raw)]
 
 
 class Evaluate(Strict):

@@ -1,8 +1,8 @@
-"""What a probe is given and gives back: a fold's network with the sealed test set; arrays, and facts for the record."""
+"""What a probe is given: a fold's network with the sealed test set. What it gives back is an :class:`Answer`."""
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from shearbench.data import dataset
 from shearbench.data.config import Load
 from shearbench.data.dataset import Dataset
 from shearbench.data.normalise import Normaliser, homogeneous_field
+from shearbench.evaluation.answer import Answer
 from shearbench.evaluation.choice import Rows, first_of_each_class, interleaved, share_of_fold
 from shearbench.evaluation.settings import Evaluate
 from shearbench.seeds import generator_for
@@ -101,14 +102,6 @@ class Subject:
     def reader(self) -> nn.Module:
         """A copy for predictions alone, which move it to the device: ``network`` stays where it is."""
         return copy.deepcopy(self.network)
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """What a probe found: named arrays of one network, and facts that go into the record of the evaluation."""
-
-    arrays: Mapping[str, NDArray[Any]]
-    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 Probe = Callable[[Subject], Answer]

@@ -1,19 +1,25 @@
 """Finite elements on arrays: the simulator of Mechanical MNIST.
 
-The door is simulation.py; docs/mechanics.md derives what is solved, in the notation of the code.
+The door is simulation.py; docs/mechanics.md derives what is solved, in the notation of the code. It is opened when
+first knocked at: its compiler takes a third of a second to load, and most processes want the list of loads alone.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from shearbench.mechanics.loads import LOADS, displacements_of
-from shearbench.mechanics.newton import TOLERANCE, NotConverged
-from shearbench.mechanics.simulation import (
-    LOAD_STEPPING,
-    SOLVER_VERSION,
-    Failure,
-    Fields,
-    check_bitmaps,
-    check_refinement,
-    simulate,
-)
+
+if TYPE_CHECKING:
+    from shearbench.mechanics.newton import TOLERANCE, NotConverged
+    from shearbench.mechanics.simulation import (
+        LOAD_STEPPING,
+        SOLVER_VERSION,
+        Failure,
+        Fields,
+        check_bitmaps,
+        check_refinement,
+        simulate,
+    )
 
 __all__ = [
     "LOADS",
@@ -28,3 +34,11 @@ __all__ = [
     "displacements_of",
     "simulate",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Return a name of the simulator."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = "newton" if name in ("TOLERANCE", "NotConverged") else "simulation"
+    return getattr(import_module(f"{__name__}.{module}"), name)

@@ -3,6 +3,9 @@
 Published fields are read from their archive instead, which is kept in build/downloads if it came from a URL.
 """
 
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +22,8 @@ from shearbench.data.dataset import (
     write_dataset,
 )
 from shearbench.data.openbu import published_fields
-from shearbench.params import Params
-from shearbench.records import read_json
+from shearbench.params import Params, Question
+from shearbench.records import hash_of, read_json
 
 Entry = ImageDataset | SimulatedDataset | PublishedDataset
 
@@ -34,6 +37,22 @@ def main(params: Params, root: Path) -> None:
         splits: dict[Split, Dataset] = {split: make_split(name, entry, split, root / "build") for split in SPLITS}
         facts = {"entry": entry.model_dump(), "units": UNITS[entry.source], **field_facts(entry, root / "build")}
         write_dataset(root / "build" / "datasets" / name, splits, facts)
+
+
+@contextmanager
+def inputs_of(name: str, question: Question, build: Path, splits: Sequence[Split]) -> Iterator[Mapping[str, Path]]:
+    """Yield the folder of each dataset of an experiment, as long as the block lasts; equal inputs are written once."""
+    scratch, made = build / "scratch" / name, {}
+    shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
+    try:
+        for dataset, entry in question.datasets.items():
+            content = hash_of(entry.model_dump(exclude={"normalise"}))[:16]
+            if not (scratch / content).exists():
+                write_dataset(scratch / content, {one: make_split(dataset, entry, one, build) for one in splits}, {})
+            made[dataset] = scratch / content
+        yield made
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def make_split(name: str, entry: Entry, split: Split, build: Path) -> Dataset:

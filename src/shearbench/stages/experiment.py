@@ -7,17 +7,14 @@ normalisation share one copy of their inputs, which is removed at the end. Folds
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 from rich import print
 
-from shearbench.data.dataset import Split, write_dataset
 from shearbench.params import Params, Question
-from shearbench.records import hash_of
-from shearbench.stages.datasets import make_split
+from shearbench.stages.datasets import inputs_of
 from shearbench.stages.train import settled
 from shearbench.training.crossval import FoldTask, fold_task, remove_surplus, train_folds
 
@@ -32,22 +29,6 @@ def main(params: Params, root: Path, name: str) -> None:
         records = train_folds(tasks, workers=params.execution.workers, label=f"experiment {name}")
     for line in _summary(records):
         print(line)
-
-
-@contextmanager
-def inputs_of(name: str, question: Question, build: Path, splits: Sequence[Split]) -> Iterator[Mapping[str, Path]]:
-    """Yield the folder of each dataset of an experiment, as long as the block lasts; equal inputs are written once."""
-    scratch, made = build / "scratch" / name, {}
-    shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
-    try:
-        for dataset, entry in question.datasets.items():
-            content = hash_of(entry.model_dump(exclude={"normalise"}))[:16]
-            if not (scratch / content).exists():
-                write_dataset(scratch / content, {one: make_split(dataset, entry, one, build) for one in splits}, {})
-            made[dataset] = scratch / content
-        yield made
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _tasks(

@@ -18,21 +18,14 @@ from shearbench.data.dataset import SPLITS, load
 from shearbench.data.folds import read_folds
 from shearbench.evaluation.canvas import png
 from shearbench.evaluation.cell import check_records, read_runs
-from shearbench.evaluation.outcome import (
-    CellReading,
-    ReadTask,
-    accuracy_table,
-    compare,
-    fold_table,
-    read_fold,
-    recorded,
-)
+from shearbench.evaluation.outcome import CellReading, accuracy_table, compare, fold_table, recorded
 from shearbench.evaluation.outcome_figures import accuracy_figure, gradients_figure, lags_figure
+from shearbench.evaluation.outcome_reading import ReadTask, read_fold
 from shearbench.evaluation.pairs import content_by_id
 from shearbench.execution import run_tasks
 from shearbench.params import Params, Question
 from shearbench.records import read_json, sha256_of, write_bytes, write_npz, write_record, write_text
-from shearbench.stages.experiment import inputs_of
+from shearbench.stages.datasets import inputs_of
 from shearbench.statistics.cells import Plan
 from shearbench.statistics.design import Design
 

@@ -6,7 +6,6 @@ import pandas as pd
 from shearbench.evaluation.estimates import accuracy_of
 from shearbench.evaluation.evaluation import Evaluation
 from shearbench.evaluation.files import Files, table
-from shearbench.evaluation.probes.noise import strengths_of
 
 
 def noise(evaluation: Evaluation) -> Files:
@@ -19,7 +18,7 @@ def noise(evaluation: Evaluation) -> Files:
     facts, settings = evaluation.facts("noise"), evaluation.settings.noise
     correct, rows = evaluation.stacked("noise", "correct"), evaluation.stacked("noise", "rows")
     deviation = np.array(facts["deviation"])
-    strengths = strengths_of(settings, deviation, facts["scale"])
+    strengths = settings.strengths(deviation, facts["scale"])
     named = [*(("own", level) for level in settings.levels), *(("raw", level) for level in settings.raw)]
     clean = accuracy_of(evaluation.stacked("noise", "clean"), rows)
     made = [{"scale": scale, "level": 0.0, **_deviations(0 * deviation), **clean} for scale in ("own", "raw")]

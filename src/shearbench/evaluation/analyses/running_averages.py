@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 from numpy.typing import NDArray
 
-from shearbench.evaluation.diagnosis import AS_TRAINED, WAYS
 from shearbench.evaluation.evaluation import Evaluation
 from shearbench.evaluation.files import Files, table
+from shearbench.evaluation.ways import AS_TRAINED, WAYS
 
 
 def running_averages(evaluation: Evaluation) -> Files:

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from shearbench.evaluation.answer import Answer
 from shearbench.evaluation.corruptions import SEVERITIES, corrupt, corruptions_of
-from shearbench.evaluation.subject import Answer, Subject
+from shearbench.evaluation.subject import Subject
 from shearbench.seeds import generator_for
 
 

@@ -15,8 +15,9 @@ from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 from torch import nn
 
+from shearbench.evaluation.answer import Answer
 from shearbench.evaluation.layers import listen
-from shearbench.evaluation.subject import Answer, Subject
+from shearbench.evaluation.subject import Subject
 from shearbench.seeds import seed_for
 
 NEIGHBOURS = 10

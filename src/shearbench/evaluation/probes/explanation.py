@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import interpolate
 
+from shearbench.evaluation.answer import Answer
 from shearbench.evaluation.probes.gradcam import attribute
-from shearbench.evaluation.subject import Answer, Subject
+from shearbench.evaluation.subject import Subject
 from shearbench.seeds import generator_for
 
 STEPS = 14

@@ -7,8 +7,9 @@ varies most over the picture: what a channel does with this digit, not how large
 import numpy as np
 from torch import Tensor, nn
 
+from shearbench.evaluation.answer import Answer
 from shearbench.evaluation.layers import Heard, listen
-from shearbench.evaluation.subject import Answer, Subject
+from shearbench.evaluation.subject import Subject
 
 CLASS = 7
 CHANNELS = 6

@@ -15,8 +15,9 @@ from captum.attr import LayerAttribution, LayerGradCam, Saliency
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from shearbench.evaluation.answer import Answer
 from shearbench.evaluation.layers import listen
-from shearbench.evaluation.subject import Answer, Subject
+from shearbench.evaluation.subject import Subject
 
 _POOLINGS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveMaxPool2d, nn.AdaptiveAvgPool2d)
 LEAST_SIDE = 4

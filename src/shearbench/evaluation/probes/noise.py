@@ -4,15 +4,14 @@ The noise of a draw is the same for every network of a fold and for all levels, 
 image, so both channels have the same noise. Nothing is clipped: a level is what it says.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shearbench.evaluation.answer import Answer
 from shearbench.evaluation.corruptions.images import WHITE
-from shearbench.evaluation.settings import Noise
-from shearbench.evaluation.subject import Answer, Subject
+from shearbench.evaluation.subject import Subject
 from shearbench.seeds import generator_for
 
 
@@ -26,7 +25,7 @@ def noise(subject: Subject) -> Answer:
     inputs, labels = subject.test.inputs[rows].astype(np.float32), subject.test.labels[rows]
     deviation, scale = own_deviation(subject.test.inputs), 1.0 if subject.is_field else WHITE
     drawn_channels = inputs.shape[1] if subject.is_field else 1
-    strengths = strengths_of(settings, deviation, scale)
+    strengths = settings.strengths(deviation, scale)
     correct = np.empty((len(strengths), settings.draws, len(rows)), np.bool_)
     for draw in range(settings.draws):
         generator = generator_for(subject.record["seed"], "evaluate", "noise", subject.fold, draw)
@@ -47,9 +46,3 @@ def own_deviation(inputs: NDArray[Any]) -> NDArray[np.float64]:
     """
     deviation: NDArray[np.float64] = np.sqrt(inputs.var(axis=0, dtype=np.float64).mean(axis=(1, 2)))
     return deviation
-
-
-def strengths_of(settings: Noise, deviation: NDArray[np.float64], scale: float) -> Sequence[NDArray[np.float64]]:
-    """Return the standard deviation of the noise in each channel, (channels,), for each level and then each raw one."""
-    own = [level * deviation for level in settings.levels]
-    return [*own, *(np.full_like(deviation, level * scale) for level in settings.raw)]

@@ -6,8 +6,10 @@ no label.
 
 import numpy as np
 
-from shearbench.evaluation.diagnosis import AS_TRAINED, drawn_from, read, ways_of
-from shearbench.evaluation.subject import Answer, Subject
+from shearbench.evaluation.answer import Answer
+from shearbench.evaluation.diagnosis import drawn_from, read, ways_of
+from shearbench.evaluation.subject import Subject
+from shearbench.evaluation.ways import AS_TRAINED
 from shearbench.training.running_averages import layers_of
 
 

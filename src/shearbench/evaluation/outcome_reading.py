@@ -1,0 +1,79 @@
+"""One network of an experiment on the sealed test set and its training samples: a task of stage ``outcome``."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shearbench.data.dataset import Dataset, load
+from shearbench.data.folds import read_folds
+from shearbench.evaluation.ways import AS_TRAINED, RECALIBRATED
+from shearbench.records import read_npz
+
+Probabilities = dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class ReadTask:
+    """Which network reads what: the folder of a fold, a dataset with both splits, and the fold table."""
+
+    run: Path
+    dataset: Path
+    folds: Path
+    device: Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What one network said: way -> probabilities (n, 10) of the samples held out, without batch statistics, and of
+    the test samples; and way -> accuracy on the ``trained_on`` training samples that were drawn."""
+
+    held_out: Probabilities
+    test: Probabilities
+    train: Mapping[str, float]
+    trained_on: int
+
+
+def read_fold(task: ReadTask, advance: Callable[[int], None]) -> Reading:
+    """Let one network read the test samples, those held out and some it was trained on, in float32.
+
+    Where the training was diagnosed it reads in every way it can, otherwise as trained alone.
+    """
+    # A second to load, which the process that hands out the tasks is spared.
+    from shearbench.evaluation.diagnosis import Ways, drawn_from, read, ways_of
+    from shearbench.training.experiment import Experiment, select
+    from shearbench.training.hardware import resolve, settle
+    from shearbench.training.weights import load_network
+
+    hardware = resolve(task.device, "fp32")
+    settle(hardware)
+    network, normaliser, record = load_network(task.run)
+    experiment = Experiment.from_record(record)
+    train, test = load(task.dataset, "train"), load(task.dataset, "test")
+    rows = select(read_folds(task.folds), train.labels, fold=record["fold"], experiment=experiment)
+    assert rows.validation is not None
+    drawn, batch = train.only(drawn_from(rows.train)), experiment.recipe.batch
+    ways = ways_of(network, normaliser, drawn.inputs, batch=batch, hardware=hardware)
+    if not experiment.diagnose:
+        ways = {AS_TRAINED: ways[AS_TRAINED]}
+
+    def said(data: Dataset, of: Ways) -> Probabilities:
+        return {
+            way: read(one, way, data.inputs, normaliser, batch=batch, device=hardware.device) for way, one in of.items()
+        }
+
+    stored = {AS_TRAINED: read_npz(task.run / "out_of_fold.npz")["probabilities"]}
+    compared = {way: one for way, one in ways.items() if way == RECALIBRATED}
+    held_out = stored | said(train.only(rows.validation), compared)
+    on_train = {way: share_right(probabilities, drawn.labels) for way, probabilities in said(drawn, ways).items()}
+    found = Reading(held_out, said(test, ways), on_train, len(drawn.ids))
+    advance(1)
+    return found
+
+
+def share_right(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """Return how many of the samples are read right, 0 to 1."""
+    return float((probabilities.argmax(axis=1) == labels).mean())
