@@ -47,7 +47,7 @@ class Adopted:
 def tree_of(folder: Path) -> Tree:
     """Hash every file in a folder."""
     paths = [path for path in folder.rglob("*") if path.is_file()]
-    files = {path.relative_to(folder).as_posix(): _md5(path) for path in paths}
+    files = {path.relative_to(folder).as_posix(): md5_of(path) for path in paths}
     return Tree(files, sum(path.stat().st_size for path in paths))
 
 
@@ -128,6 +128,7 @@ def _few(names: list[str]) -> str:
     return ", ".join(sorted(names)[:_LISTED]) + more
 
 
-def _md5(path: Path) -> str:
+def md5_of(path: Path) -> str:
+    """Return the MD5 of a file's content, which DVC calls it by."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest()

@@ -239,14 +239,23 @@ def _plan(
         yield _Shard(first, part, load, steps, refinement, folder / f"{load}-{hash_of(content)[:24]}.npz")
 
 
+def damaged_shards(folder: Path) -> list[Path]:
+    """Return the sealed shards in a folder whose seal does not hold; one without a seal is unfinished work."""
+    paths = (seal.with_suffix(".npz") for seal in sorted(folder.glob("*.json")))
+    return [path for path in paths if not _holds(path)]
+
+
 def _is_whole(shard: _Shard) -> bool:
-    if not (shard.path.is_file() and shard.seal.is_file()):
-        return False
+    return shard.path.is_file() and shard.seal.is_file() and _holds(shard.path)
+
+
+def _holds(path: Path) -> bool:
+    """Tell whether a shard is what its seal was written for."""
     try:
-        sealed = read_json(shard.seal)
-    except InputError:  # cut short: as good as absent
+        sealed = read_json(path.with_suffix(".json"))
+        return isinstance(sealed, dict) and sealed.get("sha256") == sha256_of(path)
+    except (InputError, FileNotFoundError, UnicodeDecodeError):  # cut short or gone: as good as absent
         return False
-    return isinstance(sealed, dict) and bool(sealed.get("sha256") == sha256_of(shard.path))
 
 
 def _solve(shard: _Shard, advance: Callable[[int], None]) -> None:

@@ -1,14 +1,11 @@
 """``shearbench verify``: does every stored file have the hash its record vouches for, and do folds repeat?
 
-Reads ``data/``, ``build/datasets/``, ``build/runs/``, ``build/evaluation/``, ``build/experiments/``,
-``build/outcomes/`` and ``reports/`` and writes nothing. No stage of ``dvc.yaml``.
+Reads all that DVC has locked, DVC's cache, and the records; writes nothing. No stage of ``dvc.yaml``.
 """
 
-import hashlib
 import secrets
 from pathlib import Path
 
-import yaml
 from rich import print
 
 from shearbench.data.dataset import SPLITS, load
@@ -18,6 +15,7 @@ from shearbench.errors import InputError
 from shearbench.evaluation.cell import check_data, read_runs
 from shearbench.params import Params, Question
 from shearbench.records import read_record, sha256_of
+from shearbench.stages import kept
 from shearbench.training.verify import Verdict, verify
 
 
@@ -25,12 +23,13 @@ def main(params: Params, root: Path, *, sample: int) -> bool:
     """Check all hashes, train ``sample`` folds again and print what came out; return whether none differs.
 
     Raises:
-        InputError: naming the first file that is not what its record vouches for, and what remakes it.
+        InputError: naming what is not as its hash says, and the command that makes it again.
     """
     build = root / "build"
+    check_bytes(params, root)
     folders = check_hashes(params, root)
     count = f"{len(params.datasets)} datasets, {len(folders)} folds, their evaluations, {len(params.experiments)}"
-    print(f"hashes: raw data, {count} experiments and the reports are as recorded")
+    print(f"hashes: raw data, {count} experiments, the reports and DVC's cache are as recorded")
     picked = sorted(secrets.SystemRandom().sample(folders, min(sample, len(folders))))
     verdicts = verify(picked, datasets=build / "datasets", folds=build / "folds.npz", workers=params.execution.workers)
     for verdict in verdicts:
@@ -38,10 +37,22 @@ def main(params: Params, root: Path, *, sample: int) -> bool:
     return all(verdict.verdict != "different" for verdict in verdicts)
 
 
-def check_hashes(params: Params, root: Path) -> list[Path]:
-    """Check every stored hash from raw data to evaluation; return the folders of all folds."""
-    build = root / "build"
+def check_bytes(params: Params, root: Path) -> None:
+    """Read every file that the pipeline keeps, raw data first, and refuse what is not as it was kept.
+
+    Raises:
+        InputError: listing every file that differs with the command that makes it again.
+    """
     verify_raw_data(root / "data", root / "data.dvc", params.sources)
+    found = list(kept.faults(params, root))
+    if found:
+        lines = "\n".join(f"- {one}" for one in found)
+        raise InputError(f"{len(found)} file(s) are not as they were kept:\n{lines}")
+
+
+def check_hashes(params: Params, root: Path) -> list[Path]:
+    """Check that records, data and folds belong together, from datasets to evaluation; return all folds' folders."""
+    build = root / "build"
     data_hashes = {
         name: [load(build / "datasets" / name, split).content_hash for split in SPLITS] for name in params.datasets
     }
@@ -54,7 +65,6 @@ def check_hashes(params: Params, root: Path) -> list[Path]:
         folders += [run.folder for run in runs]
     for name, question in params.experiments.items():
         check_experiment(build, name, question)
-    check_reports(root)
     return folders
 
 
@@ -68,27 +78,6 @@ def check_experiment(build: Path, name: str, question: Question) -> None:
         path = folder / "predictions" / file
         if not path.is_file() or sha256_of(path) != expected:
             raise InputError(f"{path} is not what its record was written with; run `dvc repro -f outcome@{name}`")
-
-
-def check_reports(root: Path) -> None:
-    """Check the files in ``reports/`` against the hashes that DVC locked when it made them.
-
-    Raises:
-        InputError: naming the first one that is missing or differs.
-    """
-    lock = root / "dvc.lock"
-    if not lock.is_file():
-        raise InputError(f"{lock} is missing, so nothing says what the reports were; run `dvc repro`")
-    stages = yaml.safe_load(lock.read_text())["stages"]
-    for out in (out for stage in stages.values() for out in stage.get("outs", [])):
-        path = root / out["path"]
-        if path.parent.name == "reports" and not (path.is_file() and _md5(path) == out["md5"]):
-            raise InputError(f"{path} is not what the pipeline wrote; remove it and run `dvc repro`")
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
 
 
 def _line(verdict: Verdict, build: Path) -> str:
