@@ -56,6 +56,11 @@ def test_convolutions_are_placed_channels_last_with_their_values() -> None:
     assert torch.equal(network.weight, weight)
 
 
+def test_convolutions_of_one_channel_put_out_channels_last() -> None:
+    network = Hardware().place(torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU()))
+    assert network(torch.zeros(2, 1, 28, 28)).is_contiguous(memory_format=torch.channels_last)
+
+
 @pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory")])
 def test_memory_errors_of_any_sort_name_the_batch(error: Exception) -> None:
     with pytest.raises(InputError, match="out of memory with batches of 7"), naming_the_batch(7):

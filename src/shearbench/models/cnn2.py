@@ -7,6 +7,7 @@ from pydantic import Field
 from torch import nn
 
 from shearbench.models import CLASSES, scaled
+from shearbench.models.layers import Dropout
 
 
 def build(channels: int, width: float, dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5) -> nn.Sequential:
@@ -23,7 +24,7 @@ def build(channels: int, width: float, dropout: Annotated[float, Field(ge=0, lt=
             flatten=nn.Flatten(),
             dense=nn.Linear(c2 * 7 * 7, units),
             relu3=nn.ReLU(),
-            dropout=nn.Dropout(dropout),
+            dropout=Dropout(dropout),
             head=nn.Linear(units, CLASSES),
         )
     )

@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import nn
 
 from shearbench.models import CLASSES, scaled
+from shearbench.models.layers import Dropout
 
 HIDDEN = (512, 256, 128)
 
@@ -20,6 +21,6 @@ def build(channels: int, width: float, dropout: Annotated[float, Field(ge=0, lt=
         layers += [
             (f"dense{number}", nn.Linear(inputs, outputs)),
             (f"relu{number}", nn.ReLU()),
-            (f"dropout{number}", nn.Dropout(dropout)),
+            (f"dropout{number}", Dropout(dropout)),
         ]
     return nn.Sequential(OrderedDict([*layers, ("head", nn.Linear(sizes[-1], CLASSES))]))

@@ -53,13 +53,19 @@ def draw_affine(count: int, size: int, generator: torch.Generator) -> Affine:
     return Affine(angle=5 * angle, shift=shift, scale=1 + 0.2 * scale, shear=5 * shear)
 
 
-def warp_affine(images: Tensor, maps: Affine, *, mode: str = "nearest") -> Tensor:
-    """Return mapped images; what comes from outside is background. ``mode``: ``nearest`` or ``bilinear``."""
-    half = images.shape[-1] / 2
-    theta = maps.inverse().to(images.device, torch.float32)
-    theta[:, :, 2] /= half  # grid_sample has the centre at 0 and the edges at -1 and 1
-    grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
-    return functional.grid_sample(images, grid, mode=mode, padding_mode="zeros", align_corners=False)
+def warp_affine(images: Tensor, maps: Affine) -> Tensor:
+    """Return mapped images, each pixel with the value of the one nearest to where it comes from; outside is background.
+
+    By indices into images with a border of background: three times as fast as sampling on a grid.
+    """
+    count, channels, _, size = images.shape
+    first, framed = (size - 1) / 2, size + 2
+    offsets = torch.arange(size, dtype=torch.float32) - first  # of pixels from the centre
+    points = torch.stack([offsets.repeat(size), offsets.repeat_interleave(size), torch.ones(size * size)])
+    sources = (maps.inverse().float() @ points).add_(first).round_().clamp_(-1, size)  # (n, 2, 784), x first
+    places = torch.add(sources[:, 0], sources[:, 1], alpha=framed).add_(framed + 1).long().to(images.device)
+    values = functional.pad(images, (1, 1, 1, 1)).view(count, channels, -1)
+    return values.gather(2, places[:, None].expand(-1, channels, -1)).view_as(images)
 
 
 def affine(images: Tensor, generator: torch.Generator) -> Tensor:

@@ -1,0 +1,56 @@
+"""Our dropout against what dropout is: independent units, mean kept, the same mask backward, nothing when reading."""
+
+import pytest
+import torch
+from scipy.stats import binomtest
+
+from shearbench.models.layers import Dropout, draw_kept
+
+UNITS = 400_000
+
+
+@pytest.mark.parametrize("p", [0.1, 0.2, 0.5, 0.9])
+def test_units_are_zeroed_with_probability_p_and_the_others_scaled(p: float) -> None:
+    torch.manual_seed(1)
+    out = Dropout(p)(torch.ones(UNITS))
+    zeroed = int((out == 0).sum())
+    assert binomtest(zeroed, UNITS, p).pvalue > 0.001
+    assert out.unique() == pytest.approx([0, 1 / (1 - p)], rel=1e-4)
+
+
+def test_neighbours_are_dropped_independently() -> None:
+    """Four units share one 64-bit draw: none may say anything about another."""
+    torch.manual_seed(2)
+    kept = draw_kept(UNITS, 2**15).reshape(-1, 4).double()
+    together = torch.corrcoef(kept.T) - torch.eye(4)
+    assert together.abs().max() < 4 / (UNITS / 4) ** 0.5
+
+
+def test_the_gradient_passes_where_the_unit_was_kept_with_the_same_scale() -> None:
+    inputs = torch.randn(64, 33, requires_grad=True)
+    torch.manual_seed(3)
+    out = Dropout(0.3)(inputs)
+    (gradient,) = torch.autograd.grad(out.sum(), inputs)
+    torch.testing.assert_close(out, inputs * gradient)
+    assert gradient.detach().unique() == pytest.approx([0, 1 / 0.7], rel=1e-4)
+
+
+def test_the_same_seed_draws_the_same_mask_and_the_next_call_another() -> None:
+    layer, inputs = Dropout(0.5), torch.ones(1000)
+    torch.manual_seed(4)
+    first, second = layer(inputs), layer(inputs)
+    torch.manual_seed(4)
+    assert torch.equal(layer(inputs), first)
+    assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("layer", [Dropout(0.5).eval(), Dropout(0.0)])
+def test_reading_and_zero_probability_leave_the_inputs_and_draw_nothing(layer: Dropout) -> None:
+    inputs = torch.randn(5, 7)
+    state = torch.get_rng_state()
+    assert layer(inputs) is inputs
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_bf16_stays_bf16() -> None:
+    assert Dropout(0.5)(torch.ones(8, dtype=torch.bfloat16)).dtype == torch.bfloat16
