@@ -5,6 +5,7 @@ listed as missing and does not stop the report.
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,8 @@ def read(root: Path, seed: int) -> Contents:
             f"{root / 'reports' / 'comparison.json'} has no rows; give params.yaml a cell and run `dvc repro`"
         )
     records = [record for _, record in evaluations(root, rows)]
-    sections = [section(root, rows) for section in SECTIONS]
+    with ThreadPoolExecutor() as pool:  # most of the time goes into pictures, which threads can work on at once
+        sections = list(pool.map(lambda section: section(root, rows), SECTIONS))
     return Contents(rows, sections, _provenance(records, rows, seed), read_json(root / "reports" / "pairs.json"))
 
 
