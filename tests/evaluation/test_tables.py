@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from shearbench.evaluation import tables
+from shearbench.evaluation.figures import over_folds
 from shearbench.evaluation.scores import ByDigit, Predictions, Scores, by_digit, score
 from shearbench.statistics.proportions import wilson
 from shearbench.statistics.variance import split_variance
@@ -139,3 +140,5 @@ def test_learning_curves_when_a_fold_stops_early() -> None:
     assert train["loss_mean"].tolist() == [2.0, 0.5]
     assert train["loss_sd"].tolist() == [pytest.approx(np.sqrt(2)), 0.0]
     assert curves["split"].tolist() == ["train", "train", "validation", "validation"]
+    assert over_folds(curves) == "2 folds, late epochs over those that had not stopped"
+    assert over_folds(tables.learning_curves([history([1.0]), history([3.0])])) == "2 folds"

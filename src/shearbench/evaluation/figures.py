@@ -31,7 +31,7 @@ def confusion_figure(title: str, counts: Mapping[str, NDArray[np.int64]], networ
         shown = matrix / networks[split]
         image = _confusion_panel(axes, shown)
         kind = f", mean of {networks[split]} networks" if networks[split] > 1 else ""
-        axes.set_title(f"{_TITLES[split]}: n = {round(shown.sum())} digits{kind}", fontsize=11)
+        axes.set_title(f"{_TITLES[split]}: n = {round(shown.sum()):,} digits{kind}", fontsize=11)
     made.colorbar(image, ax=list(panels), label="share of the true class", fraction=0.03, pad=0.01)
     made.suptitle(title, fontsize=11)
     return made
@@ -68,8 +68,15 @@ def learning_curves_figure(title: str, curves: pd.DataFrame) -> Figure:
     panels[0].set_yscale("log")
     readable_log(panels[0].yaxis)
     panels[1].set_ylabel("accuracy (%)")
-    made.suptitle(f"{title}: mean and standard deviation over {curves['folds'].max()} folds", fontsize=11)
+    made.suptitle(f"{title}: mean and standard deviation over {over_folds(curves)}", fontsize=11)
     return made
+
+
+def over_folds(curves: pd.DataFrame) -> str:
+    """Return how many folds learning curves are the mean of, in words: late epochs may have fewer."""
+    most = curves["folds"].max()
+    stopped = curves["folds"].min() < most
+    return f"{most} folds" + (", late epochs over those that had not stopped" if stopped else "")
 
 
 def _curve(axes: Axes, rows: pd.DataFrame, quantity: str, colour: str, style: str) -> None:
@@ -104,6 +111,6 @@ def per_class_figure(title: str, table: pd.DataFrame) -> Figure:
         axes.set_xticks(range(CLASSES))
     for axes in panels[1]:
         axes.set_xlabel("class")
-    made.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside right upper", frameon=False)
+    made.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     made.suptitle(f"{title}: each class, mean over folds and 95 % interval for the choice of digits", fontsize=11)
     return made

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from shearbench.evaluation.canvas import PALETTE, figure, plain
+from shearbench.evaluation.canvas import PALETTE, figure, plain, readable_log
 from shearbench.evaluation.outcome import DURING_TRAINING
 from shearbench.evaluation.ways import AS_TRAINED, BATCH, RECALIBRATED
 
@@ -109,6 +109,7 @@ def gradients_figure(title: str, gradients: pd.DataFrame) -> Figure:
             own = gradients[(gradients["dataset"] == dataset) & (gradients["model"] == model)]
             panel.plot(np.arange(1, len(own) + 1), own["norm"], color=colour, linewidth=0.9, label=dataset)
         panel.set_yscale("log")
+        readable_log(panel.yaxis)
         panel.set_ylabel("norm of the gradient")
         panel.set_title(model, loc="left", fontsize=10)
         plain(panel)

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from shearbench.evaluation.canvas import BLUE, GREY, ORANGE, colours, figure, plain, readable_log
+from shearbench.evaluation.figures import over_folds
 from shearbench.evaluation.files import Files, picture, table
 from shearbench.evaluation.suite import Suite
 
@@ -67,7 +68,7 @@ def curves_figure(suite: Suite, curves: pd.DataFrame) -> Figure:
     handles = [Line2D([], [], color=colour[name], label=name) for name in suite.datasets]
     handles += [Line2D([], [], color=GREY, ls=style, label=split) for split, style in _STYLES.items()]
     made.legend(handles=handles, loc="outside right upper", frameon=False)
-    made.suptitle(f"Mean and standard deviation over {curves['folds'].max()} folds", fontsize=12)
+    made.suptitle(f"Mean and standard deviation over {over_folds(curves)}", fontsize=12)
     return made
 
 

@@ -49,6 +49,7 @@ def measures_figure(suite: Suite, rows: pd.DataFrame) -> Figure:
             axes.plot(one["chance"], place, "|", color=GREY, ms=11, mew=2)
         plain(axes)
         axes.set_xlabel(label, fontsize=8)
+        axes.set_xticks((0, 0.5, 1), ("0", "0.5", "1"))
         axes.set_xlim(min(0, float(of_measure[["low", "chance"]].min().min())) - 0.03, 1.03)
     panels[0].set_yticks(range(len(cells)), [f"{cell.model} on {cell.dataset}{_kind(cell)}" for cell in cells])
     panels[0].set_ylim(len(cells) - 0.5, -0.5)
@@ -67,7 +68,7 @@ def measures_figure(suite: Suite, rows: pd.DataFrame) -> Figure:
 def curves_figure(suite: Suite, rows: pd.DataFrame) -> Figure:
     """Draw deletion above insertion, a column a dataset, a colour a model; dashed with a map of noise."""
     colour = colours(suite.models)
-    made = figure(3.7 * len(suite.datasets) + 1.6, 6.2)
+    made = figure(4.2 * len(suite.datasets), 6.4)
     grid = made.subplots(2, len(suite.datasets), squeeze=False, sharex=True, sharey=True)
     for column, dataset in enumerate(suite.datasets):
         grid[0, column].set_title(dataset, fontsize=11)
@@ -83,7 +84,7 @@ def curves_figure(suite: Suite, rows: pd.DataFrame) -> Figure:
         axes.set_ylim(0, 1.02)
     handles = [Line2D([], [], color=colour[model], label=model) for model in suite.models]
     handles.append(Line2D([], [], color=GREY, ls="--", label="by a map of noise"))
-    made.legend(handles=handles, loc="outside right upper", frameon=False)
+    made.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
     made.suptitle(
         f"Pixels of most weight first: mean over {rows['n'].max()} digits and 95 % t interval over digits", fontsize=11
     )
