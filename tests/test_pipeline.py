@@ -67,7 +67,8 @@ def test_mlflow_has_a_parent_for_each_cell_with_folds_and_an_evaluation(clone, f
             "select count(*) from registered_model_aliases where alias = 'champion'"
         ).fetchone()
     database.close()
-    others = ["comparison", "experiment channels", "handwriting-class_digits", "report"]
+    others = ["comparison", "dataset mechanical", "dataset mnist", "experiment channels"]
+    others += ["handwriting-class_digits", "report"]
     assert sorted(name for (name,) in parents) == sorted([*CELLS, *others])
     assert {name: count for name, count in beneath if name in CELLS} == dict.fromkeys(CELLS, 2 + 1)
     assert champions == 2

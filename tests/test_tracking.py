@@ -20,6 +20,7 @@ from shearbench.evaluation.champion import trust_of
 from shearbench.evaluation.contents import Content, Node
 from shearbench.params import Params, Tracking, load
 from shearbench.records import read_json, read_npz, write_json
+from shearbench.stages import explore
 from shearbench.tracking import pages, store
 
 pytestmark = [
@@ -251,6 +252,28 @@ def test_any_tree_of_runs_is_sent_once_and_superseded_by_the_next(tmp_path: Path
     superseded = [run for run in every if run.data.tags.get("shearbench.superseded") == "yes"]
     assert [run.data.tags["shearbench.record"] for run in superseded] == ["a"]
     assert not tracking.track_nodes(tmp_path, with_uri(small_params, "off"), [study("c")])
+
+
+def test_a_dataset_is_a_run_with_its_samples_balance_and_copies(finished: Path, small_params: Params) -> None:
+    explore.main(small_params, finished, "mechanical")
+    assert tracking.track_dataset(finished, small_params, "mechanical")
+    (run,) = runs_of(finished).values()
+    assert run.info.run_name == "dataset mechanical"
+    assert run.data.metrics == {"samples": 60, "exact_pairs": 0, "exact_across_folds": 0, **near_pairs_of(finished)}
+    assert run.data.params["entry.load"] == "shear"
+    assert run.data.tags["dvc.stage"] == "explore@mechanical"
+    client = client_of(finished)
+    files = {
+        Path(file.path).name for folder in (None, "figures") for file in client.list_artifacts(run.info.run_id, folder)
+    }
+    assert files - {"figures"} == {path.name for path in (finished / "build" / "explore" / "mechanical").iterdir()}
+    assert tracking.track_all(finished, small_params)
+    assert set(runs_of(finished)) == {*CELLS, *PARENT_OF, "comparison", "dataset mechanical"}
+
+
+def near_pairs_of(project: Path) -> dict[str, int]:
+    found = pd.read_csv(project / "build" / "explore" / "mechanical" / "duplicates.csv")
+    return {"near_pairs": len(found), "near_across_folds": int(found["across_folds"].sum())}
 
 
 def test_an_experiment_is_a_run_with_its_cells_beneath(asked: Path, tmp_path: Path) -> None:

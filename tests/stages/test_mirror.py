@@ -48,5 +48,5 @@ def test_a_stage_ends_while_mlflow_is_busy_and_what_it_made_is_sent_later(finish
 
 
 def test_stages_that_mlflow_is_told_nothing_of_are_refused(small_params: Params, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"told of \(train, evaluate, .*; got 'prepare'"):
+    with pytest.raises(InputError, match=r"told of \(explore, train, evaluate, .*; got 'prepare'"):
         stages.mirror("prepare", None, params=small_params, root=tmp_path)

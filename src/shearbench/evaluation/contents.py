@@ -148,6 +148,30 @@ def comparison_node(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Node:
     return Node("comparison", sha256_of(folder / RECORD), content)
 
 
+def dataset_node(build: Path, name: str) -> Node:
+    """Return the run of what stage ``explore`` found in the training part of a dataset, ``build/explore/<name>/``."""
+    folder = build / "explore" / name
+    summary, card = read_json(folder / "summary.json"), read_json(build / "datasets" / name / "card.json")
+    files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    pairs = summary["duplicates"].items()
+    content = Content(
+        params={"dataset": name, **{f"entry.{key}": value for key, value in card["entry"].items()}},
+        tags={
+            "shearbench.kind": "dataset",
+            "dvc.stage": f"explore@{name}",
+            "hash.data": card["hashes"]["train"],
+            "mlflow.note.content": f"The training part of {name}: samples, balance of the classes, copies.",
+        },
+        metrics={
+            "samples": summary["samples"],
+            **{f"{kind}_{count}": found[count] for kind, found in pairs for count in ("pairs", "across_folds")},
+        },
+        curves=[],
+        files=files,
+    )
+    return Node(f"dataset {name}", hash_of({path.name: sha256_of(path) for path in files}), content)
+
+
 def outcome_node(build: Path, name: str) -> Node:
     """Return the run of an experiment with a finished outcome, ``build/outcomes/<name>/``, its cells nested beneath."""
     folder = build / "outcomes" / name

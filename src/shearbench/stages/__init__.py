@@ -20,7 +20,7 @@ PLAIN = ("prepare", "simulate", "datasets", "settings", "severity", "transfer", 
 OF_DATASET = ("explore",)
 OF_CELL = ("train", "evaluate")
 OF_EXPERIMENT = ("experiment", "outcome")
-MIRRORED = ("train", "evaluate", "outcome", "handwriting", "compare", "report")
+MIRRORED = ("explore", "train", "evaluate", "outcome", "handwriting", "compare", "report")
 
 
 def run(name: str, of: str | None, *, params: "Params", root: Path) -> None:
@@ -54,6 +54,8 @@ def mirror(name: str, of: str | None, *, params: "Params", root: Path) -> bool:
         return bool(module.track(params, root, module.output(root)))
     from shearbench import tracking
 
+    if name == "explore":
+        return tracking.track_dataset(root, params, str(of))
     if name == "outcome":
         return tracking.track_outcome(root, params, str(of))
     if name == "report":

@@ -24,6 +24,7 @@ from shearbench.evaluation.contents import (
     Node,
     cell_content,
     comparison_node,
+    dataset_node,
     evaluation_content,
     fold_content,
     outcome_node,
@@ -73,6 +74,8 @@ class Plan(Protocol):
     @property
     def cells(self) -> Mapping[str, CellNames]: ...
     @property
+    def datasets(self) -> Mapping[str, object]: ...
+    @property
     def experiments(self) -> Mapping[str, object]: ...
     @property
     def cv(self) -> CrossValidation: ...
@@ -108,8 +111,8 @@ def track_all(root: Path, plan: Plan, *, cells: Sequence[str] | None = None) -> 
     Args:
         root: the project's folder; the records are under ``build/``.
         plan: cells, folds and where to send, from ``params.yaml``.
-        cells: names of cells to send; without them all are sent with their comparison and the experiments, and the
-            best network of each dataset is registered.
+        cells: names of cells to send; without them all are sent with the datasets, their comparison and the
+            experiments, and the best network of each dataset is registered.
 
     Raises:
         InputError: if a record is damaged.
@@ -123,6 +126,8 @@ def track_all(root: Path, plan: Plan, *, cells: Sequence[str] | None = None) -> 
     folder = root / "build" / "comparison"
     nodes = [comparison_node(folder, rows)] if rows and is_finished(folder) else []
     if cells is None:
+        explored = [name for name in plan.datasets if (root / "build" / "explore" / name / "summary.json").is_file()]
+        nodes += [dataset_node(root / "build", name) for name in explored]
         done = [name for name in plan.experiments if is_finished(root / "build" / "outcomes" / name)]
         nodes += [outcome_node(root / "build", name) for name in done]
         nodes += [node for node in [report_node(root)] if node]
@@ -133,6 +138,11 @@ def track_all(root: Path, plan: Plan, *, cells: Sequence[str] | None = None) -> 
         describe(store)
 
     return attempt(root, plan.tracking.uri, send)
+
+
+def track_dataset(root: Path, plan: Plan, name: str) -> bool:
+    """Send MLflow what was found in the training part of a dataset; return whether it has it now."""
+    return plan.tracking.uri != OFF and track_nodes(root, plan, [dataset_node(root / "build", name)])
 
 
 def track_outcome(root: Path, plan: Plan, name: str) -> bool:
