@@ -139,3 +139,10 @@ def test_datasets_count_their_classes_by_split(finished_once: Path) -> None:
     for table in (first, second):
         assert [cell.text for cell in table.cells[0]] == ["training", *["6"] * 10]
         assert [cell.text for cell in table.cells[1]] == ["test", *["2"] * 10]
+
+
+def test_those_who_suspect_a_label_are_named_or_those_who_do_not() -> None:
+    cells = ["a-mlp", "a-cnn2", "b-mlp", "b-cnn2"]
+    assert mistakes.said_by(cells, cells) == "all"
+    assert mistakes.said_by(["a-mlp", "a-cnn2", "b-cnn2"], cells) == "all but b-mlp"
+    assert mistakes.said_by(["a-mlp", "b-cnn2"], cells) == "a-mlp b-cnn2"

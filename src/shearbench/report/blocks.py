@@ -10,12 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
 from PIL import Image
 
 from shearbench.errors import InputError
-
-_WHITISH = 246  # the least of red, green and blue from which on a colour is taken for white
 
 
 @dataclass(frozen=True)
@@ -80,15 +77,9 @@ class Picture:
 
 
 def _lighter(png: bytes) -> bytes:
-    """Return a PNG with 256 colours where that is smaller: a page of a hundred pictures should still open at once.
-
-    An octree is quick and leaves no colour more than 40 of 255 off, but makes white greyish, which the page shows.
-    """
+    """Return a PNG with 256 colours where that is smaller: a page of a hundred pictures should still open at once."""
     with Image.open(io.BytesIO(png)) as image:
-        reduced = image.convert("RGB").quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    colours = np.array(reduced.getpalette()).reshape(-1, 3)
-    colours[colours.min(axis=1) >= _WHITISH] = 255
-    reduced.putpalette(colours.ravel().tolist())
+        reduced = image.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     buffer = io.BytesIO()
     reduced.save(buffer, format="PNG")
     return min(png, buffer.getvalue(), key=len)

@@ -23,10 +23,10 @@ _COLUMNS = (
     Column(
         "epochs to 0.1", True, "first epoch with a training loss below 0.1; in brackets the networks that got there"
     ),
-    Column("first train loss", True, "of the first epoch"),
-    Column("last train loss", True, "of the last epoch"),
-    Column("last validation loss", True, "after the last epoch"),
-    Column("spread over batches", True, "standard deviation of the loss over the mini-batches of the last epoch"),
+    Column("first loss", True, "training loss of the first epoch"),
+    Column("last loss", True, "training loss of the last epoch"),
+    Column("held-out loss", True, "after the last epoch, on the fold held out"),
+    Column("batch spread", True, "standard deviation of the training loss over the mini-batches of the last epoch"),
 )
 _MODE_COLUMNS = (
     Column("dataset"),

@@ -29,27 +29,41 @@ _COLUMNS = (
 def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     """Return the section."""
     there = comparison.is_there(root)
-    blocks = [*(_labels(root) if there else ()), Heading("Misread test digits"), Prose(_TEXT)]
+    blocks = [
+        *(_labels(root, [f"{row['dataset']}-{row['model']}" for row in rows]) if there else ()),
+        Heading("Misread test digits"),
+        Prose(_TEXT),
+    ]
     section = Section("mistakes", "Misread digits and suspicious labels", blocks)
     data = ["misclassified.csv", "suspicious_labels.csv"]
     made = section_of_figure(root, rows, section, "misclassified", wide=True, data=data)
     return Section(made.id, made.title, made.blocks, [*([] if there else [comparison.MISSING]), *made.missing])
 
 
-def _labels(root: Path) -> list[Block]:
+def _labels(root: Path, cells: Sequence[str]) -> list[Block]:
     rows = comparison.rows_of(root, "suspicious_labels")
     picture = comparison.picture(root, "suspicious_labels", "Training digits whose label most cells suspect")
     caption = f"The first {min(_SHOWN, len(rows))} of {len(rows)} suggestions; all of them are in the file."
-    table = Table(_COLUMNS, [_row(row) for row in rows[:_SHOWN]], caption, comparison.data(root, "suspicious_labels"))
+    table = Table(
+        _COLUMNS, [_row(row, cells) for row in rows[:_SHOWN]], caption, comparison.data(root, "suspicious_labels")
+    )
     return [Heading("Suspicious labels"), Prose(_LABELS), Pictures([picture], wide=True), table]
 
 
-def _row(row: Mapping[str, Any]) -> list[Cell | str]:
+def _row(row: Mapping[str, Any], cells: Sequence[str]) -> list[Cell | str]:
     return [
         Cell(str(row["id"]), row["id"]),
         str(row["label"]),
         str(row["suggested"]),
         Cell(f"{row['cells']} of {row['of']}", row["cells"]),
         Cell(f"{100 * row['confidence']:.1f}", row["confidence"]),
-        row["by"],
+        said_by(row["by"].split(), cells),
     ]
+
+
+def said_by(suspecting: Sequence[str], cells: Sequence[str]) -> str:
+    """Return the cells that suspect a label, or those that do not where these are fewer."""
+    others = [cell for cell in cells if cell not in suspecting]
+    if len(others) >= len(suspecting):
+        return " ".join(suspecting)
+    return " ".join(("all", *(("but", *others) if others else ())))
