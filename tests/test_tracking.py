@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from itertools import product
 from pathlib import Path
@@ -19,7 +20,7 @@ from shearbench.evaluation.cell import read_runs
 from shearbench.evaluation.champion import trust_of
 from shearbench.evaluation.contents import Content, Node
 from shearbench.params import Params, Tracking, load
-from shearbench.records import read_json, read_npz, write_json
+from shearbench.records import locked, read_json, read_npz, write_json
 from shearbench.stages import explore
 from shearbench.tracking import pages, store
 
@@ -213,6 +214,19 @@ def test_off_does_not_import_mlflow(finished: Path) -> None:
     )
     subprocess.run([sys.executable, "-c", program], cwd=finished, check=True)
     assert not (finished / "mlruns").exists()
+
+
+def test_one_sender_waits_for_another(tmp_path: Path) -> None:
+    sent: list[store.Store] = []
+    assert store.attempt(tmp_path, "default", sent.append)
+    with locked(tmp_path / "mlruns" / ".lock"):
+        waiting = threading.Thread(target=store.attempt, args=(tmp_path, "default", sent.append))
+        waiting.start()
+        waiting.join(2)
+        assert waiting.is_alive()
+        assert len(sent) == 1
+    waiting.join(60)
+    assert len(sent) == 2
 
 
 @pytest.mark.slow
