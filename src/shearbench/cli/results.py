@@ -57,15 +57,17 @@ def track(
       shearbench track
       shearbench track evaluate mnist-cnn3
     """
-    from shearbench import stages, tracking
+    from shearbench import stages
 
     params = read_params()
-    if params.tracking.uri == tracking.OFF:
+    if params.tracking.uri == "off":
         print("tracking.uri is off in params.yaml: nothing is sent")
         return
     if stage is not None:
         complete = stages.mirror(stage, of, params=params, root=project())
     else:
+        from shearbench import tracking
+
         complete = tracking.track_all(project(), params) and stages.track_searches(params, project())
     if not complete:
         raise typer.Exit(1)

@@ -1,17 +1,17 @@
 """The stages of ``dvc.yaml``: one thin file each, that reads, calls one function and writes.
 
 ``run`` is what ``shearbench stage NAME [OF]`` calls. What a stage made is then mirrored to MLflow, which changes none
-of it, by a process of its own at the lowest priority: it takes what the next stage leaves idle.
+of it, by a process of its own: most of a stage's beginning and end keeps one core busy, and leaves the others to it.
 """
 
 import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from shearbench.errors import InputError
+from shearbench.records import locked
 
 if TYPE_CHECKING:
     from shearbench.params import Params
@@ -29,11 +29,12 @@ def run(name: str, of: str | None, *, params: "Params", root: Path) -> None:
     Raises:
         InputError: for an unknown stage, or a cell, dataset or experiment that is unknown, missing or superfluous.
     """
-    _module(name, of, params).main(params, root, *([of] if of else []))
+    _check(name, of, params)
+    import_module(f"shearbench.stages.{name}").main(params, root, *([of] if of else []))
     if name in MIRRORED and params.tracking.uri != "off":
         words = ("track", name, *([of] if of else []))
         subprocess.Popen(
-            ("nice", "-n", "19", sys.executable, "-m", "shearbench.cli", *words),
+            (sys.executable, "-m", "shearbench.cli", *words),
             cwd=root,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -47,24 +48,31 @@ def mirror(name: str, of: str | None, *, params: "Params", root: Path) -> bool:
     Raises:
         InputError: as :func:`run`, and for a stage of which MLflow is told nothing.
     """
-    module = _module(name, of, params)
+    _check(name, of, params)
     if name not in MIRRORED:
         raise InputError(f"stage must be one that MLflow is told of ({', '.join(MIRRORED)}); got {name!r}")
-    if name == "handwriting":
-        return bool(module.track(params, root, module.output(root)))
+    with locked(root / "mlruns" / ".mirror"):  # stages may be quicker than MLflow: who waits has loaded nothing yet
+        return _mirror(name, str(of), params, root)
+
+
+def _mirror(name: str, of: str, params: "Params", root: Path) -> bool:
     from shearbench import tracking
 
     if name == "explore":
-        return tracking.track_dataset(root, params, str(of))
+        return tracking.track_dataset(root, params, of)
     if name == "outcome":
-        return tracking.track_outcome(root, params, str(of))
+        return tracking.track_outcome(root, params, of)
     if name == "report":
         return tracking.track_report(root, params)
-    return tracking.track_all(root, params, cells=[of] if of else None)
+    if name == "handwriting":
+        from shearbench.stages import handwriting
+
+        return handwriting.track(params, root, handwriting.output(root))
+    return tracking.track_all(root, params, cells=[of] if name in OF_CELL else None)
 
 
-def _module(name: str, of: str | None, params: "Params") -> ModuleType:
-    """Return the module of a stage that is rightly called."""
+def _check(name: str, of: str | None, params: "Params") -> None:
+    """Refuse a stage that there is not, or that is not called with what it needs."""
     kinds = ((OF_CELL, params.cells), (OF_DATASET, params.datasets), (OF_EXPERIMENT, params.experiments))
     known = {name: list(of_kind) for names, of_kind in kinds for name in names}
     if name not in (*PLAIN, *known):
@@ -73,7 +81,6 @@ def _module(name: str, of: str | None, params: "Params") -> ModuleType:
         raise InputError(f"stage {name} needs one of {', '.join(known[name])}; got {of!r}")
     if name in PLAIN and of is not None:
         raise InputError(f"stage {name} takes no further name; got {of!r}")
-    return import_module(f"shearbench.stages.{name}")
 
 
 def track_searches(params: "Params", root: Path) -> bool:
