@@ -1,7 +1,7 @@
 """An experiment's networks on the sealed test set: predictions of each fold -> accuracies, verdicts, running averages.
 
 Everything is a function of predictions, fold records and what a diagnosed training recorded. ``way`` is how a network
-read (``diagnosis.WAYS``); ``during_training`` is the running mean of the last epoch, in training mode.
+read (``ways.WAYS``); ``during_training`` is the running mean of the last epoch, in training mode.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
