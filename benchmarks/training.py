@@ -82,18 +82,26 @@ def usual_epoch(network: nn.Module, optimiser: torch.optim.Optimizer, loader: Da
 
 
 def usual_rate(model: str, dataset: Dataset, *, epochs: int) -> tuple[float, int]:
-    """Return samples a second of the usual way, and the number of loader workers that was fastest."""
-    recipe, cores = RECIPES[model], worker_count("auto")
+    """Return samples a second of the usual way, and the number of loader workers that it ran with.
+
+    The number is the fastest on a tenth of the digits.
+    """
+    cores = worker_count("auto")
     torch.set_num_threads(cores)
-    digits = Digits(dataset.inputs[:, 0], dataset.labels, augment=recipe.augment != "none")
-    rates = {}
-    for workers in range(cores + 1):
-        network = build(model, channels=1, width=1.0, options={}, seed=1)
-        optimiser = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-        loader = DataLoader(digits, batch_size=recipe.batch, shuffle=True, num_workers=workers)
-        rates[workers] = len(digits) / min(usual_epoch(network, optimiser, loader) for _ in range(epochs))
-    best = max(rates, key=lambda workers: rates[workers])
-    return rates[best], best
+    share = range(len(dataset.labels) // 10)
+    tries = {workers: usual_run(model, dataset, share, workers=workers, epochs=1) for workers in range(cores + 1)}
+    best = max(tries, key=lambda workers: tries[workers])
+    return usual_run(model, dataset, range(len(dataset.labels)), workers=best, epochs=epochs), best
+
+
+def usual_run(model: str, dataset: Dataset, rows: range, *, workers: int, epochs: int) -> float:
+    """Return samples a second of the fastest epoch of a training in the usual way on some digits."""
+    recipe = RECIPES[model]
+    digits = Digits(dataset.inputs[rows, 0], dataset.labels[rows], augment=recipe.augment != "none")
+    network = build(model, channels=1, width=1.0, options={}, seed=1)
+    optimiser = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    loader = DataLoader(digits, batch_size=recipe.batch, shuffle=True, num_workers=workers)
+    return len(rows) / min(usual_epoch(network, optimiser, loader) for _ in range(epochs))
 
 
 @dataclass(frozen=True)
@@ -192,7 +200,7 @@ def compare_speed(models: Sequence[str], dataset: Dataset, data: Path, *, epochs
     peaks = {"fp32": matmul_peak(torch.float32), "bf16": matmul_peak(torch.bfloat16)}
     console.print(", ".join(f"matrix product {name}: {peak / 1e9:.0f} GFLOP/s" for name, peak in peaks.items()))
     console.print(f"start-up of a fold: {start_up(data):.1f} s (target: at most 3)")
-    table = Table(*["model", "usual /s", "workers", "ours /s", "epochs alone /s", "ratio", "target"])
+    table = Table(*["model", "usual /s", "workers", "ours /s", "epochs alone /s", "ratio", "of epochs alone", "target"])
     table.add_column("share of fp32 peak")
     table.add_column("share of bf16 peak")
     for model in models:
@@ -200,7 +208,7 @@ def compare_speed(models: Sequence[str], dataset: Dataset, data: Path, *, epochs
         ours = run_ours(experiment_for(model, epochs=epochs, precision="auto"), data)
         arithmetic = ours.rate_of_epochs * operations_per_sample(model)
         numbers = [f"{usual:.0f}", str(workers), f"{ours.rate:.0f}", f"{ours.rate_of_epochs:.0f}"]
-        ratios = [f"{ours.rate / usual:.1f}", f"{TARGETS[model]:.1f}"]
+        ratios = [f"{rate / usual:.2f}" for rate in (ours.rate, ours.rate_of_epochs)] + [f"{TARGETS[model]:.1f}"]
         table.add_row(model, *numbers, *ratios, *(f"{arithmetic / peak:.0%}" for peak in peaks.values()))
     return table
 
