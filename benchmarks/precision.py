@@ -1,76 +1,78 @@
-"""Is accuracy paid for speed? The cells of a project in bf16, as trained, against the same folds and seeds in fp32.
+"""Is accuracy paid for speed? Each network cross-validated in bf16, as it is trained where bf16 is fast, and in fp32.
 
-    python benchmarks/precision.py --project FOLDER --cells mnist-mlp mnist-cnn2 [--output precision.csv]
+    python benchmarks/precision.py --mnist FOLDER --work FOLDER [--models mlp cnn2] [--epochs 3] [--output FILE]
 
-The project's cells must have been trained in bf16 (`dvc repro train`). The fp32 folds are trained into
-``build/precision/``; stopped, the same command goes on. Weights start the same, samples come in the same order and
-dropout draws the same bits, so a fold's difference is that of the arithmetic alone.
+Folds and seeds are the same: weights start the same, samples come in the same order and dropout draws the same bits,
+so that a fold's difference is that of the arithmetic alone. The folds are trained into ``--work``; stopped, the same
+command goes on. ``low`` and ``high`` bound the 95 % interval of the mean difference (Nadeau and Bengio's corrected t);
+``sd_bf16`` is how much the folds of one precision differ among themselves.
 """
 
 import argparse
+import statistics
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from rich.console import Console
 
-from shearbench.errors import InputError
-from shearbench.params import Params, load
-from shearbench.records import provenance, read_record
-from shearbench.stages.train import experiment_of
+from shearbench.execution import worker_count
+from shearbench.records import provenance
 from shearbench.statistics.resampled_t import corrected_t
 from shearbench.training.crossval import cross_validate
+from training import RECIPES, experiment_for, write_data
 
 
-def compare(params: Params, root: Path, name: str) -> dict[str, object]:
-    """Return accuracy out of fold in both precisions and the corrected t interval of their paired difference."""
-    cell, build = params.cells[name], root / "build"
-    trained = build / "runs" / cell.dataset / cell.model
-    bf16 = [read_record(trained / f"fold-{fold}") for fold in range(params.cv.folds)]
-    if bf16[0]["config"]["precision"] != "bf16":
-        raise InputError(f"{trained} was trained in {bf16[0]['config']['precision']}, not in bf16")
-    experiment = experiment_of(params, dataset=cell.dataset, model=cell.model)
-    fp32 = cross_validate(
-        experiment.model_copy(update={"precision": "fp32"}),
-        dataset=build / "datasets" / cell.dataset,
-        folds=build / "folds.npz",
-        out=build / "precision" / cell.dataset / cell.model,
-        workers=params.execution.workers,
-    )
-    a, b = ([record["metrics"]["validation_accuracy"] for record in records] for records in (bf16, fp32))
+def compare(model: str, work: Path, *, epochs: int) -> dict[str, Any]:
+    """Return the held-out accuracy in both precisions and the interval of their paired difference."""
+    records = {
+        precision: cross_validate(
+            experiment_for(model, epochs=epochs, precision=precision),
+            dataset=work / "mnist",
+            folds=work / "folds.npz",
+            out=work / precision / model,
+            workers="auto",
+        )
+        for precision in ("bf16", "fp32")
+    }
+    a, b = ([record["metrics"]["validation_accuracy"] for record in of_one] for of_one in records.values())
     paired = corrected_t(a, b)
     return {
-        "cell": name,
-        "folds": params.cv.folds,
-        "n": sum(record["sizes"]["validation"] for record in bf16),
-        "epochs": bf16[0]["epochs"],
-        "bf16": sum(a) / len(a),
-        "fp32": sum(b) / len(b),
+        "model": model,
+        "folds": len(a),
+        "n": sum(record["sizes"]["validation"] for record in records["bf16"]),
+        "epochs": epochs,
+        "bf16": statistics.mean(a),
+        "sd_bf16": statistics.stdev(a),
+        "fp32": statistics.mean(b),
+        "sd_fp32": statistics.stdev(b),
         "difference": paired.difference,
         "low": paired.low,
         "high": paired.high,
         "p": paired.p,
-        "seconds_bf16": sum(record["seconds"] for record in bf16),
-        "seconds_fp32": sum(record["seconds"] for record in fp32),
+        **{f"seconds_{precision}": sum(r["seconds"] for r in of_one) for precision, of_one in records.items()},
     }
 
 
 def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--project", type=Path, default=Path())
-    parser.add_argument("--cells", nargs="+", required=True)
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--mnist", type=Path, help="folder with the IDX files of MNIST; without it the bundled digits")
+    parser.add_argument("--work", type=Path, required=True, help="folder that keeps the trained folds")
+    parser.add_argument("--models", nargs="+", choices=RECIPES, default=list(RECIPES))
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--output", type=Path, help="table of the results, CSV")
     asked = parser.parse_args()
-    params = load(asked.project / "params.yaml")
     made_by = provenance()
     console = Console(width=160)
-    console.print(made_by["machine"], made_by["versions"], made_by["commit"])
+    console.print(made_by["machine"], made_by["versions"], made_by["commit"], worker_count("auto"), "workers")
+    write_data(asked.mnist, None, asked.work)
     rows = []
-    for name in asked.cells:
-        rows.append(compare(params, asked.project, name))
+    for model in asked.models:
+        rows.append(compare(model, asked.work, epochs=asked.epochs))
         console.print(rows[-1])
         if asked.output:
-            pd.DataFrame(rows).to_csv(asked.output, index=False)
+            pd.DataFrame(rows).to_csv(asked.output, index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
-"""Our dropout against what dropout is: independent units, mean kept, the same mask backward, nothing when reading."""
+"""Our dropout against what dropout is: independent units, mean kept, the same mask backward, nothing when reading.
+
+Our convolution against torch's.
+"""
 
 import pytest
 import torch
 from scipy.stats import binomtest
 
-from shearbench.models.layers import Dropout, draw_kept
+from shearbench.models.layers import Conv3x3, Dropout, draw_kept
 
 UNITS = 400_000
 
@@ -54,3 +57,25 @@ def test_reading_and_zero_probability_leave_the_inputs_and_draw_nothing(layer: D
 
 def test_bf16_stays_bf16() -> None:
     assert Dropout(0.5)(torch.ones(8, dtype=torch.bfloat16)).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 1), (2, 2), (3, 3), (4, 5)])
+def test_the_convolution_is_torchs_and_so_are_its_gradients(stride: int, size: tuple[int, int]) -> None:
+    torch.manual_seed(5)
+    theirs = torch.nn.Conv2d(6, 4, 3, stride, padding=1, bias=False).double()
+    ours = Conv3x3.like(theirs).double()
+    ours.load_state_dict(theirs.state_dict())
+    inputs = torch.randn(3, 6, *size, dtype=torch.float64, requires_grad=True)
+    out, expected = ours(inputs), theirs(inputs)
+    torch.testing.assert_close(out, expected)
+    weights = torch.randn_like(out)
+    got = torch.autograd.grad((out * weights).sum(), [inputs, ours.weight])
+    torch.testing.assert_close(got, torch.autograd.grad((expected * weights).sum(), [inputs, theirs.weight]))
+
+
+def test_making_a_convolution_like_another_draws_nothing() -> None:
+    given = torch.nn.Conv2d(2, 2, 3, padding=1, bias=False)
+    state = torch.get_rng_state()
+    Conv3x3.like(given)
+    assert torch.equal(torch.get_rng_state(), state)

@@ -18,6 +18,7 @@ from shearbench.data.dataset import load
 from shearbench.data.folds import FoldTable, write_folds
 from shearbench.errors import TasksFailed
 from shearbench.execution import Advance, run_tasks
+from shearbench.models import layers
 from shearbench.records import read_npz, read_record
 from shearbench.seeds import generator_for
 from shearbench.training import crossval
@@ -264,6 +265,16 @@ def test_the_code_hash_is_that_of_the_code_used(make_experiment: Make) -> None:
     )
     assert same == pixel == code_hash(make_experiment(architecture="cnn2"))
     assert len({same, other, detrended}) == 3, "detrending runs the simulator"
+
+
+def test_the_code_hash_covers_the_layers_that_networks_share(
+    make_experiment: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = code_hash(make_experiment(architecture="cnn2"))
+    edited = tmp_path / "layers.py"
+    edited.write_text(Path(layers.__file__).read_text() + "# edited\n")
+    monkeypatch.setattr(layers, "__file__", str(edited))
+    assert code_hash(make_experiment(architecture="cnn2")) != before
 
 
 def test_a_probability_of_zero_is_a_large_loss_and_not_an_infinite_one() -> None:

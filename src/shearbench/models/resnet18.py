@@ -14,6 +14,7 @@ from torch import nn
 
 from shearbench.errors import InputError
 from shearbench.models import CLASSES, scaled
+from shearbench.models.layers import Conv3x3
 from shearbench.torchvision_ops import torchvision
 
 BasicBlock = torchvision.models.resnet.BasicBlock
@@ -70,6 +71,10 @@ def _stage(inputs: int, outputs: int, *, stride: int, norm: Callable[[int], nn.M
     shortcut = None
     if stride != 1 or inputs != outputs:
         shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, kernel_size=1, stride=stride, bias=False), norm(outputs))
-    return nn.Sequential(
-        BasicBlock(inputs, outputs, stride, shortcut, norm_layer=norm), BasicBlock(outputs, outputs, norm_layer=norm)
-    )
+    blocks = [
+        BasicBlock(inputs, outputs, stride, shortcut, norm_layer=norm),
+        BasicBlock(outputs, outputs, norm_layer=norm),
+    ]
+    for block in blocks:
+        block.conv1, block.conv2 = Conv3x3.like(block.conv1), Conv3x3.like(block.conv2)
+    return nn.Sequential(*blocks)

@@ -17,7 +17,7 @@ from shearbench.data import folds, normalise
 from shearbench.data.config import DatasetEntry, FieldDataset
 from shearbench.data.dataset import Dataset
 from shearbench.data.normalise import Normaliser
-from shearbench.models import build
+from shearbench.models import build, layers
 from shearbench.records import hash_of
 from shearbench.seeds import seed_for
 from shearbench.strict import Strict
@@ -155,7 +155,7 @@ def assemble(experiment: Experiment, dataset: Dataset, rows: Selection, *, seed:
 def code_hash(experiment: Experiment) -> str:
     """Return a hash of the code that decides a fold's numbers: ours and a user's by source, torch by its version."""
     package = Path(__file__).parent
-    above = [seeds.__file__, models.__file__, folds.__file__, normalise.__file__]
+    above = [seeds.__file__, models.__file__, layers.__file__, folds.__file__, normalise.__file__]
     files = [*sorted(package.glob("*.py")), *map(Path, above), *models.sources(experiment.architecture)]
     if experiment.entry.normalise == "detrend":  # subtracts a field that is simulated
         files += sorted(package.with_name("mechanics").glob("*.py"))

@@ -84,7 +84,7 @@ def run_epoch(
         torch.manual_seed(seed_for(setting.seed, "dropout", number))  # dropout draws from the global state only
         chunks = batches(order.to(part.labels.device), setting.recipe.batch)
         for done, rows in enumerate(chunks):
-            inputs = setting.normalise(augment(part.inputs[rows].to(torch.float32), draws))
+            inputs = setting.normalise(augment(part.inputs.index_select(0, rows).to(torch.float32), draws))
             rate = setting.recipe.rate_at(number - 1 + done / len(chunks))
             results.append(
                 train_step(network, optimiser, inputs, part.labels[rows], rate=rate, hardware=setting.hardware)
