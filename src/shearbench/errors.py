@@ -4,8 +4,12 @@ The command line prints its message without a traceback and exits with status 2,
 what is wrong (file or parameter, rule, value) and what to do next.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
+
+_LOGIN = re.compile(r"(?<=://)[^/\s@'\"]+(?=@)")
+_SECRET = re.compile(r"(?i)([?&][^=&\s]*(?:token|password|secret|key)[^=&\s]*=)[^&\s'\")]+")
 
 
 class InputError(ValueError):
@@ -28,3 +32,8 @@ class TasksFailed(RuntimeError):
         """Keep what came of the tasks beside the message."""
         super().__init__(message)
         self.results, self.died = dict(results or {}), dict(died or {})
+
+
+def without_secrets(text: str) -> str:
+    """Return a text in which no URL has a name and password, or a token among its parameters, any more."""
+    return _SECRET.sub(r"\1***", _LOGIN.sub("***", text))

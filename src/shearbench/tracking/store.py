@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
+from shearbench.errors import without_secrets
 from shearbench.evaluation.contents import Content
 from shearbench.records import locked
 
@@ -49,7 +51,7 @@ def attempt(root: Path, uri: str, send: Callable[[Store], object]) -> bool:
             send(_open(root, uri))
     except TrackingFailed as error:
         Console(stderr=True).print(
-            f"[yellow]MLflow did not take the results[/] ({error}). They are on disk "
+            f"[yellow]MLflow did not take the results[/] ({escape(str(error))}). They are on disk "
             "and complete; `shearbench track` sends them later.",
             soft_wrap=True,
         )
@@ -75,7 +77,7 @@ def trying() -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
         first_line = (str(error).splitlines() or [""])[0]
-        raise TrackingFailed(f"{type(error).__name__}: {first_line:.300}") from error
+        raise TrackingFailed(without_secrets(f"{type(error).__name__}: {first_line:.300}")) from error
 
 
 def database(root: Path) -> Path:
