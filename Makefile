@@ -20,7 +20,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup profile repro test test-slow tune handwriting ui check lock clean
+.PHONY: help setup profile repro test test-slow tune handwriting ui check lock audit clean
 
 help:  ## print the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,11 @@ lock: ## pin the newest versions that pyproject.toml allows in requirements.lock
 	(sed -n '/^#/p' requirements.lock; build/lock/bin/python -m pip freeze --exclude shearbench \
 	  | sed -E 's/^(torch==[0-9.]+)\+cpu$$/\1/') > build/lock/requirements.lock
 	mv build/lock/requirements.lock requirements.lock && rm -rf build/lock
+
+audit:  ## look up known vulnerabilities of what requirements.lock pins (needs pip-audit's database, so the network)
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	build/audit/bin/pip-audit --no-deps --disable-pip -r requirements.lock
 
 clean:  ## remove what the pipeline made (build/, reports, DVC's cache); keep data, MLflow's runs and .venv
 	rm -rf build .dvc/cache .dvc/tmp reports/index.html

@@ -242,6 +242,10 @@ def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
             yield ("compare", "rope"), f"must say for {name} how large a difference in accuracy does not matter"
     if params.tuning.storage != "default" and "://" not in params.tuning.storage:
         yield ("tuning", "storage"), f"must be default or the URL of a database; got {params.tuning.storage!r}"
+    if params.tuning.storage.startswith("sqlite") and (
+        params.tuning.storage == params.tracking.uri or params.tuning.storage.endswith("mlruns/mlflow.db")
+    ):
+        yield ("tuning", "storage"), "must be another database than MLflow's: each would take the other's for its own"
     if not isinstance(params.training.use_tuned, bool):
         for name in sorted(set(params.training.use_tuned) - params.models.keys()):
             yield ("training", "use_tuned"), f"must be true, false or a list of models; there is no model {name!r}"

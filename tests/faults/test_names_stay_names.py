@@ -13,7 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from shearbench.cli import app
-from shearbench.errors import InputError
+from shearbench.errors import InputError, without_secrets
 from shearbench.handwriting.folder import manifest_csv, read_folder
 from shearbench.params import load
 
@@ -105,3 +105,16 @@ def test_no_file_name_is_a_formula_or_a_second_line_in_a_table(folder: Path) -> 
         if cell.startswith(("=", "+", "-", "@")):
             float(cell)  # a number
     text.encode()  # a name that is no text is shown as one
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("http://user:pass@host:5000/x failed", "http://***@host:5000/x failed"),
+        ("postgresql+psycopg://u:p%40ss@db/x?sslpassword=s&y=1", "postgresql+psycopg://***@db/x?sslpassword=***&y=1"),
+        ("url: /api?access_token=abc'", "url: /api?access_token=***'"),
+        ("https://host/a@b is no login", "https://host/a@b is no login"),
+    ],
+)
+def test_a_login_is_cut_out_of_a_text(text: str, shown: str) -> None:
+    assert without_secrets(text) == shown
