@@ -85,3 +85,18 @@ def test_every_dependency_is_pinned_to_one_version_and_torch_to_its_vision() -> 
     assert wanted - names.keys() - {"shearbench"} == set()
     torch, vision = (names[name].split("+")[0].split(".") for name in ("torch", "torchvision"))
     assert int(vision[1]) == int(torch[1]) + 15, "torch 2.n goes with torchvision 0.(n + 15)"
+
+
+def test_every_pin_but_torch_has_the_hashes_of_its_files() -> None:
+    """After a change to requirements.lock: `make hashes`."""
+    lock = (REPOSITORY / "requirements.lock").read_text().splitlines()
+    pins = {line for line in lock if line and not line.startswith(("#", "torch==", "torchvision=="))}
+    text = (REPOSITORY / "requirements.hashes").read_text().replace("\\\n", "")
+    hashed = [line.split() for line in text.splitlines() if not line.startswith("#")]
+
+    def normal(pin: str) -> str:
+        name, version = pin.split("==")
+        return f"{re.sub('[-_.]', '-', name.lower())}=={version}"
+
+    assert {normal(pin) for pin, *_ in hashed} == {normal(pin) for pin in pins}
+    assert all(hashes and all(each.startswith("--hash=sha256:") for each in hashes) for _, *hashes in hashed)
