@@ -10,12 +10,17 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from rich.text import Text
 from typer.testing import CliRunner
 
+from shearbench import tracking
 from shearbench.cli import app
 from shearbench.errors import InputError, without_secrets
+from shearbench.evaluation.contents import Content, Node
 from shearbench.handwriting.folder import manifest_csv, read_folder
-from shearbench.params import load
+from shearbench.handwriting.tables import heading
+from shearbench.params import Params, load
+from shearbench.tracking.store import EXPERIMENT, SUPERSEDED_TAG
 
 REPOSITORY = Path(__file__).parents[2]
 HOSTILE = [
@@ -118,3 +123,24 @@ def test_no_file_name_is_a_formula_or_a_second_line_in_a_table(folder: Path) -> 
 )
 def test_a_login_is_cut_out_of_a_text(text: str, shown: str) -> None:
     assert without_secrets(text) == shown
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of mlflow's own making
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
+def test_a_folders_name_is_no_part_of_a_query(tmp_path: Path, small_params: Params) -> None:
+    names = ["handwriting-a", "handwriting-a' or attributes.run_name != '", 'handwriting-"`%; drop table runs;--']
+    for round_ in range(2):
+        nodes = [Node(name, f"{place}-{round_}", Content({}, {}, {}, [], [])) for place, name in enumerate(names)]
+        assert tracking.track_nodes(tmp_path, small_params, [nodes[1], nodes[2]] if round_ else nodes)
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])
+    superseded = sorted((run.info.run_name, run.data.tags[SUPERSEDED_TAG]) for run in runs)
+    assert superseded == sorted([(names[0], "no"), *((name, word) for name in names[1:] for word in ("no", "yes"))])
+
+
+def test_a_folders_name_is_no_markup_of_the_terminal() -> None:
+    files = {"all": 1, "read": 1, "rejected": {"reading": 0}}
+    line = heading({"folder": "[bold]a[/x]", "files": files, "writers": 1, "groups": 1})
+    assert Text.from_markup(line).plain.startswith("[bold]a[/x]: 1 files")
