@@ -37,16 +37,18 @@ def document() -> dict[str, Any]:
     return loaded
 
 
-@pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("part", ["datasets", "models", "cells", "experiments"])
 def test_a_name_is_lower_case_letters_digits_and_underscores(
-    tmp_path: Path, document: dict[str, Any], part: str, name: str
+    tmp_path: Path, document: dict[str, Any], part: str
 ) -> None:
-    document[part][name] = next(iter(document[part].values()))
+    document[part] |= dict.fromkeys(HOSTILE, next(iter(document[part].values())))
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(document, sort_keys=False))
-    with pytest.raises(InputError, match=f"(?s){part}.*should match pattern|is not valid YAML"):
+    with pytest.raises(InputError) as caught:
         load(path)
+    for name in HOSTILE:
+        assert f"{part}.{name}" in str(caught.value)
+    assert str(caught.value).count("should match pattern") == len(HOSTILE)
 
 
 def test_every_stage_with_a_name_in_its_command_waits_for_the_one_that_refuses_bad_names() -> None:
@@ -69,15 +71,15 @@ def test_every_stage_with_a_name_in_its_command_waits_for_the_one_that_refuses_b
     assert all("${" not in body[name]["cmd"] for name in body if name not in named)
 
 
-@pytest.mark.parametrize("name", [name for name in HOSTILE if "\x00" not in name])
 def test_a_name_on_the_command_line_is_looked_up_and_nothing_else(
-    finished: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(finished)
-    for words in (["stage", "train", "--", name], ["stage", "--", name], ["tune", "--", name]):
-        result = CliRunner().invoke(app, words)
-        assert result.exit_code == 2, result.output
-        assert result.exception is None or isinstance(result.exception, SystemExit)
+    for name in ("../../x", "/etc", "a;touch canary;", "$(touch canary)", "`touch canary`", "-rf", "${seed}", ""):
+        for words in (["stage", "train", "--", name], ["stage", "--", name], ["tune", "--", name]):
+            result = CliRunner().invoke(app, words)
+            assert result.exit_code == 2, result.output
+            assert result.exception is None or isinstance(result.exception, SystemExit)
     assert not (finished / "canary").exists()
 
 

@@ -44,7 +44,7 @@ def load_network(run_folder: Path) -> tuple[nn.Module, Normaliser, dict[str, Any
         tensors = load_file(run_folder / WEIGHTS)
         normaliser = Normaliser(tensors.pop(_MEAN).numpy(), tensors.pop(_SCALE).numpy())
     except (SafetensorError, KeyError) as error:
-        raise InputError(f"{damaged} ({error}); remove {run_folder} and run `dvc repro`") from None
+        raise InputError(f"{damaged} ({error!s:.300}); remove {run_folder} and run `dvc repro`") from None
     network = build(
         config["architecture"],
         channels=len(normaliser.mean),
@@ -55,7 +55,7 @@ def load_network(run_folder: Path) -> tuple[nn.Module, Normaliser, dict[str, Any
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:  # names or shapes
-        raise InputError(f"{damaged} ({error}); remove {run_folder} and run `dvc repro`") from None
+        raise InputError(f"{damaged} ({error!s:.300}); remove {run_folder} and run `dvc repro`") from None
     return network.eval(), normaliser, record
 
 
