@@ -125,7 +125,8 @@ def project(finished: Path, proxy: ThreadingHTTPServer) -> Path:
 
 
 def _run(root: Path, *words: str, status: int) -> str:
-    environment = {**os.environ, "MLFLOW_HTTP_REQUEST_TIMEOUT": "3", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
+    patience = "3" if status else "60"  # seconds for a request: little where it is to fail
+    environment = {**os.environ, "MLFLOW_HTTP_REQUEST_TIMEOUT": patience, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
     done = subprocess.run(
         [*PROGRAM, *words], cwd=root, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
