@@ -115,7 +115,10 @@ def test_a_name_that_is_a_command_is_refused_before_dvc_runs_it(clone, first_run
     hostile = {"cells": "a;touch canary;", "datasets": "$(touch canary)", "experiments": "a|touch canary"}
     for part, name in hostile.items():
         params = yaml.safe_load(before)
+        params["models"]["other"] = params["models"]["mlp"]
         params[part][name] = next(iter(params[part].values()))
+        if part == "cells":  # one of its own, as DVC refuses two stages with one output before it looks at the name
+            params[part][name] = {"dataset": "mnist", "model": "other"}
         (clone / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
         assert "should match pattern" in run(clone, "dvc", "repro", status=255)
         (clone / "params.yaml").write_text(before)

@@ -202,7 +202,7 @@ def test_a_read_only_disk_is_said_and_nothing_changes(finished_once: Path, small
     shutil.rmtree(root / "build/runs/mnist/mlp/fold-0")
     before = _files(root)
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    for words in (("stage", "train", "mnist-mlp"), ("stage", "compare"), ("profile", "full")):
+    for words in (("stage", "train", "mnist-mlp"), ("stage", "settings")):
         done = _run(root, *words)
         assert done.returncode in (1, 2)
         assert "Read-only file system" in done.stderr
