@@ -20,15 +20,16 @@ export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup profile repro test test-slow tune handwriting ui check lock clean
+.PHONY: help setup profile repro test test-slow tune handwriting ui check lock hashes audit clean
 
 help:  ## print the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(INSTALLED): requirements.lock pyproject.toml
+$(INSTALLED): requirements.lock requirements.hashes pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else \
 	  f"shearbench needs Python 3.11 to 3.13, and {sys.executable} is {sys.version.split()[0]}; run: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.hashes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
@@ -75,6 +76,21 @@ lock: ## pin the newest versions that pyproject.toml allows in requirements.lock
 	(sed -n '/^#/p' requirements.lock; build/lock/bin/python -m pip freeze --exclude shearbench \
 	  | sed -E 's/^(torch==[0-9.]+)\+cpu$$/\1/') > build/lock/requirements.lock
 	mv build/lock/requirements.lock requirements.lock && rm -rf build/lock
+	$(MAKE) hashes
+
+hashes:  ## write requirements.hashes anew, after a change to requirements.lock
+	rm -rf build/hashes && $(PYTHON) -m venv build/hashes
+	build/hashes/bin/python -m pip install --quiet --disable-pip-version-check uv
+	grep -vE '^(#|torch==|torchvision==)' requirements.lock > build/hashes/pins.txt
+	build/hashes/bin/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate build/hashes/pins.txt \
+	  --output-file build/hashes/found.txt
+	(sed -n '/^#/p' requirements.hashes; cat build/hashes/found.txt) > build/hashes/whole.txt
+	mv build/hashes/whole.txt requirements.hashes && rm -rf build/hashes
+
+audit:  ## look up known vulnerabilities of what requirements.lock pins (needs pip-audit's database, so the network)
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	build/audit/bin/pip-audit --no-deps --disable-pip -r requirements.lock
 
 clean:  ## remove what the pipeline made (build/, reports, DVC's cache); keep data, MLflow's runs and .venv
 	rm -rf build .dvc/cache .dvc/tmp reports/index.html

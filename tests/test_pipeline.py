@@ -94,7 +94,7 @@ def test_a_changed_recipe_runs_that_model_and_what_follows(clone, first_run):
     params["models"]["cnn2"]["recipe"]["learning_rate"] = 0.002
     (clone / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     cells = ("mnist-cnn2", "mechanical-cnn2")
-    expected = {"transfer", "handwriting", "compare", "report"} | {
+    expected = {"prepare", "transfer", "handwriting", "compare", "report"} | {
         f"{stage}@{cell}" for stage in ("train", "evaluate") for cell in cells
     }
     assert _stages_run(run(clone, "dvc", "repro")) == expected
@@ -108,6 +108,22 @@ def test_changed_raw_data_stops_the_pipeline(clone, first_run):
     assert "--adopt" in output
     assert "Traceback" not in output
     path.write_bytes(original)
+    assert _stages_run(run(clone, "dvc", "repro")) == set()
+
+
+def test_a_name_that_is_a_command_is_refused_before_dvc_runs_it(clone, first_run):
+    before = (clone / "params.yaml").read_text()
+    hostile = {"cells": "a;touch canary;", "datasets": "$(touch canary)", "experiments": "a|touch canary"}
+    for part, name in hostile.items():
+        params = yaml.safe_load(before)
+        params["models"]["other"] = params["models"]["mlp"]
+        params[part][name] = next(iter(params[part].values()))
+        if part == "cells":  # one of its own, as DVC refuses two stages with one output before it looks at the name
+            params[part][name] = {"dataset": "mnist", "model": "other"}
+        (clone / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+        assert "should match pattern" in run(clone, "dvc", "repro", status=255)
+        (clone / "params.yaml").write_text(before)
+    assert not (clone / "canary").exists()
     assert _stages_run(run(clone, "dvc", "repro")) == set()
 
 

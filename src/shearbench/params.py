@@ -21,6 +21,7 @@ from shearbench.strict import Strict
 from shearbench.training.recipe import Execution, Recipe
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,40}$")]
+_MOST_NODES = 100_000  # of the document with its aliases followed: a few lines of YAML can stand for billions
 CellName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,82}$")]
 Range = Annotated[tuple[float, float], Field(strict=False)]
 
@@ -192,9 +193,11 @@ def load(path: Path) -> Params:
         InputError: listing every unknown, missing, ill-typed or contradictory parameter with its line.
     """
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(f"{path} is missing; run this command in the project's folder") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
     node, document = _parse(path, text)
     lines = dict(_lines_of(node))
     faults = [f"line {line}: {'.'.join(key)} is given twice" for key, line in _duplicates(node)]
@@ -239,6 +242,10 @@ def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
             yield ("compare", "rope"), f"must say for {name} how large a difference in accuracy does not matter"
     if params.tuning.storage != "default" and "://" not in params.tuning.storage:
         yield ("tuning", "storage"), f"must be default or the URL of a database; got {params.tuning.storage!r}"
+    if params.tuning.storage.startswith("sqlite") and (
+        params.tuning.storage == params.tracking.uri or params.tuning.storage.endswith("mlruns/mlflow.db")
+    ):
+        yield ("tuning", "storage"), "must be another database than MLflow's: each would take the other's for its own"
     if not isinstance(params.training.use_tuned, bool):
         for name in sorted(set(params.training.use_tuned) - params.models.keys()):
             yield ("training", "use_tuned"), f"must be true, false or a list of models; there is no model {name!r}"
@@ -279,12 +286,29 @@ def _parse(path: Path, text: str) -> tuple[yaml.Node, Any]:
     """Return the document as nodes, which know their lines, and as values."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if not isinstance(node, yaml.MappingNode):
+            raise InputError(f"{path} must hold a mapping of parameters; the README shows one")
+        if _size(node, {}) > _MOST_NODES:
+            raise InputError(f"{path} has aliases (*name) that repeat or hold themselves without end; write them out")
         document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{path} is not valid YAML: {error}") from None
-    if not isinstance(node, yaml.MappingNode):
-        raise InputError(f"{path} must hold a mapping of parameters; the README shows one")
     return node, document
+
+
+def _size(node: yaml.Node, known: dict[int, float]) -> float:
+    """Return how many values a document has when every alias is written out; infinitely many if one holds itself."""
+    if id(node) not in known:
+        known[id(node)] = float("inf")  # until it is known: whoever asks meanwhile stands inside it
+        parts: list[yaml.Node] = []
+        if isinstance(node, yaml.MappingNode):
+            parts = [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            parts = node.value
+        known[id(node)] = 1 + sum(_size(part, known) for part in parts)
+    return known[id(node)]
 
 
 def _lines_of(node: yaml.Node, key: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], int]]:

@@ -4,6 +4,7 @@ A *record* is a folder whose ``record.json`` is written last. It holds the resul
 seed, code, versions, hardware) and the SHA-256 of every file beside it; a folder without one is unfinished work.
 """
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -13,7 +14,7 @@ import subprocess
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,29 +22,54 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.errors import InputError
+from shearbench.errors import InputError, NotWritten
 
 SCHEMA = 1
 RECORD = "record.json"
+_TEMPORARY = ".tmp"
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 _VERSIONS = ("numpy", "scipy", "torch", "torchvision", "scikit-learn", "shearbench")
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a temporary file beside ``path`` for writing; it takes the name ``path`` only when the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    """Open a temporary file beside ``path`` for writing; it takes the name ``path`` only when the block succeeds.
+
+    What processes that were killed left of the same file goes.
+
+    Raises:
+        NotWritten: if the disk does not take it; ``path`` is then as it was.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_TEMPORARY, dir=path.parent)
+    except OSError as error:
+        raise NotWritten(error.errno, error.strerror, str(path)) from error
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # while it is held, the file is nobody's leftover
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+            temporary.chmod(0o644)
+            temporary.replace(path)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+            raise NotWritten(error.errno, error.strerror, str(path)) from error
         raise
+
+
+def _sweep(path: Path) -> None:
+    """Remove temporary files of ``path`` that no process holds any more."""
+    for name in os.listdir(path.parent):
+        if name.startswith(f".{path.name}.") and name.endswith(_TEMPORARY):
+            with suppress(OSError), (path.parent / name).open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                (path.parent / name).unlink()
 
 
 @contextmanager
@@ -85,10 +111,10 @@ def read_json(path: Path) -> Any:
         InputError: if the file is missing or is not JSON.
     """
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} is missing; run `dvc repro` to make it") from None
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path} is not valid JSON ({error}); remove it and run `dvc repro`") from None
 
 
@@ -106,11 +132,15 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+            arrays = {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise InputError(f"{path} is missing; run `dvc repro` to make it") from None
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, TypeError, AttributeError) as error:
         raise InputError(f"{path} is damaged ({error}); remove it and run `dvc repro`") from error
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):  # NumPy hands over what is no array as bytes
+            raise InputError(f"{path} is damaged ({name} in it is no array); remove it and run `dvc repro`")
+    return arrays
 
 
 def sha256_of(path: Path) -> str:

@@ -1,6 +1,5 @@
 """What the commands have in common: how failures are told, where the project is, and what its parameters say."""
 
-import errno
 import functools
 import sys
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, ParamSpec
 import typer
 from rich.console import Console
 
-from shearbench.errors import InputError, TasksFailed
+from shearbench.errors import InputError, TasksFailed, explain
 
 if TYPE_CHECKING:
     from shearbench.params import Params
@@ -25,12 +24,12 @@ def explained(command: Callable[P, None]) -> Callable[P, None]:
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
+        except OSError as error:
+            _stop(explain(error), 1)
         except InputError as error:
             _stop(str(error), 2)
         except TasksFailed as error:
             _stop(str(error), 1)
-        except OSError as error:
-            _stop(_describe(error), 1)
         except KeyboardInterrupt:
             _stop("stopped; what is finished is kept, and the same command goes on from there", 130)
 
@@ -41,18 +40,6 @@ def _stop(message: str, status: int) -> None:
     Console(stderr=True).print("[bold red]shearbench:[/]", end=" ")
     print(message, file=sys.stderr)
     raise typer.Exit(status)
-
-
-def _describe(error: OSError) -> str:
-    """Return what the operating system refused, and what to do about it."""
-    steps = {
-        errno.ENOSPC: "free some space and run the same command again",
-        errno.EROFS: "the disk is read-only; run in a folder that can be written",
-        errno.EACCES: "check the owner and the permissions of that path",
-    }
-    step = steps.get(error.errno or 0, "check that path, then run the same command again")
-    where = f" {error.filename}" if error.filename else ""
-    return f"{error.strerror or error}{where}: {step}. Nothing that was finished is lost."
 
 
 def project() -> Path:

@@ -157,11 +157,14 @@ def read_bitmaps(source: Path) -> NDArray[np.uint8]:
     if source.suffix != ".npy":
         return read_images(source)
     try:
-        bitmaps: NDArray[np.uint8] = np.load(source, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        # Mapped first: a header that claims more than the file holds is refused before memory is taken for it.
+        bitmaps = np.load(source, allow_pickle=False, mmap_mode="r")
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{source} cannot be read as an array ({error}); write it with numpy.save") from None
+    if not isinstance(bitmaps, np.ndarray):
+        raise InputError(f"{source} holds several arrays; write one with numpy.save")
     check_bitmaps(bitmaps)
-    return bitmaps
+    return np.array(bitmaps)
 
 
 def card_of(load: str, steps: Sequence[int], *, samples: int, failed: int, refinement: int = 1) -> dict[str, Any]:
@@ -254,7 +257,7 @@ def _holds(path: Path) -> bool:
     try:
         sealed = read_json(path.with_suffix(".json"))
         return isinstance(sealed, dict) and sealed.get("sha256") == sha256_of(path)
-    except (InputError, FileNotFoundError, UnicodeDecodeError):  # cut short or gone: as good as absent
+    except (InputError, FileNotFoundError):  # cut short or gone: as good as absent
         return False
 
 

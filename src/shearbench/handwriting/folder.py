@@ -194,17 +194,17 @@ def manifest_csv(digits: ClassDigits) -> str:
 
 def _row(sheet: Sheet) -> dict[str, Any]:
     entry = sheet.entry
-    row: dict[str, Any] = {"file": _cell(entry.file), "status": "rejected" if sheet.unread else "read"}
+    row: dict[str, Any] = {"file": csv_cell(entry.file), "status": "rejected" if sheet.unread else "read"}
     row["reason"] = sheet.unread
     if not entry.reason:
         row |= {"digit": entry.digit, "group": entry.writer.group, "member": entry.writer.member}
     for name, prepared in sheet.prepared.items():
         row |= {f"{name}_status": "rejected" if prepared.rejected else "kept", f"{name}_reason": prepared.rejected}
         row |= {f"{name}_{key}": value for key, value in prepared.done.items()}
-    return row | {key: _cell(value) if isinstance(value, str) else value for key, value in sheet.facts.items()}
+    return row | {key: csv_cell(value) if isinstance(value, str) else value for key, value in sheet.facts.items()}
 
 
-def _cell(text: str) -> str:
+def csv_cell(text: str) -> str:
     """Return a text that no spreadsheet takes for a formula, and that holds no control characters."""
     shown = "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
     return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown

@@ -13,7 +13,7 @@ from shearbench.data.dataset import CLASSES
 from shearbench.evaluation.canvas import png
 from shearbench.evaluation.contents import Content, Node
 from shearbench.handwriting import figures
-from shearbench.handwriting.folder import manifest_csv
+from shearbench.handwriting.folder import csv_cell, manifest_csv
 from shearbench.handwriting.results import FEATURES, Findings, Row
 from shearbench.records import (
     RECORD,
@@ -89,7 +89,8 @@ def _tables(findings: Findings, results: Row) -> Iterator[tuple[str, pd.DataFram
     yield "copies.csv", pd.DataFrame(results["copies"]["flagged"])
     yield "duplicates.csv", pd.DataFrame(results["duplicates"])
     yield "digits.csv", _digits(findings)
-    yield "rejected.csv", pd.DataFrame(results["rejected"], columns=["file", "by", "reason"])
+    rejected = [{**row, "file": csv_cell(row["file"])} for row in results["rejected"]]
+    yield "rejected.csv", pd.DataFrame(rejected, columns=["file", "by", "reason"])
 
 
 def _named(row: Mapping[str, Any]) -> Row:

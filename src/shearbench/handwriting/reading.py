@@ -23,7 +23,8 @@ NAME = re.compile(r"([0-9])-([0-9]{1,4})-([0-9]{1,4})\.(?:png|jpe?g)", re.ASCII 
 RULE = "must be named digit-group-member.png (digit 0 to 9, then two whole numbers), such as 7-2-4.png"
 FORMATS = ("PNG", "JPEG")
 MAX_BYTES = 32_000_000
-MAX_PIXELS = 16_000_000
+MAX_PIXELS = 16_000_000  # with what is copied on the way, a picture takes less than 300 MB
+MAX_SIDE = 20_000  # pixels; to make a longer side small takes a table as large as a picture
 MAX_FILES = 20_000
 LEAST_SIDE = 4  # pixels; nothing smaller can hold a digit
 WORKING_SIDE = 200  # pixels of the longest side that are kept of a large picture
@@ -146,6 +147,8 @@ def _check_size(image: Image.Image) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise Unreadable(f"is {width} x {height} pixels, the most is {MAX_PIXELS:,} in all")
+    if max(width, height) > MAX_SIDE:
+        raise Unreadable(f"is {width} x {height} pixels, the longest side that is read has {MAX_SIDE:,}")
     if min(width, height) < LEAST_SIDE:
         raise Unreadable(f"is {width} x {height} pixels, too small to hold a digit")
 
@@ -158,14 +161,14 @@ def _decode(image: Image.Image) -> Picture:
         notes.append(f"first of {frames} frames")
     size, mode, kind = image.size, image.mode, str(image.format)
     image.load()
-    turned = ImageOps.exif_transpose(image)
-    if turned.size != size:
+    ImageOps.exif_transpose(image, in_place=True)
+    if image.size != size:
         notes.append("turned as its EXIF data says")
-    opaque, opacity = _layers(turned)
+    opaque, opacity = _layers(image)
     grey = np.asarray(opaque.convert("L").resize((28, 28)))  # as the study did
     side = max(size)
     if side > WORKING_SIDE:
-        width, height = (max(1, round(length * WORKING_SIDE / side)) for length in turned.size)
+        width, height = (max(1, round(length * WORKING_SIDE / side)) for length in image.size)
         opaque, opacity = (layer.resize((width, height), Image.Resampling.BOX) for layer in (opaque, opacity))
         notes.append(f"made smaller, to {width} x {height}")
     return Picture(np.asarray(opaque), np.asarray(opacity), grey, kind, mode, size, tuple(notes))
@@ -176,7 +179,7 @@ def _layers(image: Image.Image) -> tuple[Image.Image, Image.Image]:
     if image.mode.startswith(("I", "F")):
         image = _eight_bits(image)
     if image.mode in _HAS_ALPHA or "transparency" in image.info:
-        whole = image.convert("RGBA")
+        whole = image if image.mode == "RGBA" else image.convert("RGBA")
         return whole.convert("RGB"), whole.getchannel("A")
     return image.convert("RGB"), Image.new("L", image.size, 255)
 
@@ -186,6 +189,9 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
     One whose values all fit into 8 bits was meant so, whatever type it was saved as.
     """
-    values = np.asarray(image).astype(np.float64)
+    values = np.asarray(image)
     scale = 1 if values.max() <= 255 else 257
-    return Image.fromarray(np.clip(np.round(values / scale), 0, 255).astype(np.uint8))
+    eight = np.empty(values.shape, np.uint8)
+    for row, line in enumerate(values):  # line by line: the whole in float64 would be 128 MB
+        eight[row] = np.clip(np.round(line / scale), 0, 255)
+    return Image.fromarray(eight)

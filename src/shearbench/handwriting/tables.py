@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.box import SIMPLE
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 _NARROWEST = 100  # columns that the tables need; a pipe has fewer
@@ -15,13 +16,7 @@ def print_results(results: Mapping[str, Any]) -> None:
     console = Console()
     if console.width < _NARROWEST:
         console = Console(width=_NARROWEST)
-    files = results["files"]
-    rejected = ", ".join(f"{count} by {by}" for by, count in files["rejected"].items())
-    console.print(
-        f"{results['folder']}: {files['all']} files, {files['read']} read, {results['writers']} writers in "
-        f"{results['groups']} groups; rejected: {rejected}",
-        highlight=False,
-    )
+    console.print(heading(results), highlight=False)
     if results["steps"]:
         console.print(_steps_table(results["steps"]))
     console.print(_networks_table(results["networks"]))
@@ -36,6 +31,16 @@ def print_results(results: Mapping[str, Any]) -> None:
             f"fine-tuned on the other groups: {_share(tuned, 'accuracy_interval')}, gain {_gain(tuned['gain'])}",
             highlight=False,
         )
+
+
+def heading(results: Mapping[str, Any]) -> str:
+    """Return the first line, as markup of the terminal: how much of which folder was read."""
+    files = results["files"]
+    rejected = ", ".join(f"{count} by {by}" for by, count in files["rejected"].items())
+    return (
+        f"{escape(results['folder'])}: {files['all']} files, {files['read']} read, {results['writers']} writers in "
+        f"{results['groups']} groups; rejected: {rejected}"
+    )
 
 
 def _table(title: str, left: Sequence[str], right: Sequence[str]) -> Table:

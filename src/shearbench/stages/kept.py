@@ -72,7 +72,7 @@ def _listing(path: Path) -> dict[str, str]:
     """Return the files of a folder as DVC's cache lists them; nothing where that list is lost or damaged itself."""
     try:
         return {entry["relpath"]: entry["md5"] for entry in read_json(path)}
-    except (InputError, KeyError, TypeError, UnicodeDecodeError):
+    except (InputError, KeyError, TypeError):
         return {}
 
 

@@ -4,6 +4,7 @@ import sqlite3
 from importlib.util import find_spec
 from pathlib import Path
 
+from shearbench.errors import without_secrets
 from shearbench.tracking.store import EXPERIMENT, TrackingFailed, artifacts_uri, database, trying
 
 
@@ -22,7 +23,7 @@ def look(root: Path, uri: str) -> str:
 
         mlflow.set_tracking_uri(uri)
         mlflow.MlflowClient().search_experiments(max_results=1)
-    return f"{uri} answers"
+    return f"{without_secrets(uri)} answers"
 
 
 def _look_at_database(root: Path) -> str:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
+from shearbench.errors import without_secrets
 from shearbench.evaluation.contents import Content
 from shearbench.records import locked
 
@@ -24,6 +26,7 @@ _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # of each run, with the login that a URL may hold
 }
 
 
@@ -49,7 +52,7 @@ def attempt(root: Path, uri: str, send: Callable[[Store], object]) -> bool:
             send(_open(root, uri))
     except TrackingFailed as error:
         Console(stderr=True).print(
-            f"[yellow]MLflow did not take the results[/] ({error}). They are on disk "
+            f"[yellow]MLflow did not take the results[/] ({escape(str(error))}). They are on disk "
             "and complete; `shearbench track` sends them later.",
             soft_wrap=True,
         )
@@ -75,7 +78,7 @@ def trying() -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
         first_line = (str(error).splitlines() or [""])[0]
-        raise TrackingFailed(f"{type(error).__name__}: {first_line:.300}") from error
+        raise TrackingFailed(without_secrets(f"{type(error).__name__}: {first_line:.300}")) from error
 
 
 def database(root: Path) -> Path:
@@ -150,9 +153,10 @@ def _delete(store: Store, run_id: str) -> None:
 def supersede(store: Store, name: str, run_id: str) -> None:
     """Mark the earlier runs of a name, so that the latest can be told from them."""
     store.client.set_tag(run_id, SUPERSEDED_TAG, "no")
-    wanted = f"attributes.run_name = '{name}' and attributes.run_id != '{run_id}'"
+    wanted = f"tags.`{SUPERSEDED_TAG}` = 'no' and attributes.run_id != '{run_id}'"
     for run in store.client.search_runs([store.experiment], filter_string=wanted):
-        store.client.set_tag(run.info.run_id, SUPERSEDED_TAG, "yes")
+        if run.info.run_name == name:  # not asked for in the query: a folder's name may hold quotes
+            store.client.set_tag(run.info.run_id, SUPERSEDED_TAG, "yes")
 
 
 def log(store: Store, run_id: str, content: Content) -> None:

@@ -50,13 +50,13 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint, *, hashes: Mapping[str,
     progress = checkpoint.progress
     facts = {
         "hashes": dict(hashes),
-        "digest": _digest(checkpoint.tensors),
         "history": [asdict(epoch) for epoch in progress.history],
         "batch_losses": progress.batch_losses,
         "best_epoch": progress.best_epoch,
         "seconds": checkpoint.seconds,
     }
-    metadata = {"training": json.dumps(facts, sort_keys=True)}
+    told = json.dumps(facts, sort_keys=True)
+    metadata = {"training": told, "digest": _digest(told, checkpoint.tensors)}
     write_bytes(path, save(dict(checkpoint.tensors), metadata=metadata))
 
 
@@ -64,13 +64,17 @@ def read_checkpoint(path: Path, *, hashes: Mapping[str, str], device: str) -> Ch
     """Read a checkpoint onto a device, or return None if there is none that these ``hashes`` can go on from."""
     try:
         with safe_open(path, framework="pt") as file:
-            facts = json.loads(file.metadata()["training"])
+            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
     except FileNotFoundError:
         return None
     except SafetensorError:  # cut short by something other than us: no checkpoint
         return None
-    if facts["hashes"] != dict(hashes) or facts["digest"] != _digest(tensors):
+    told = metadata.get("training", "")
+    if metadata.get("digest") != _digest(told, tensors):
+        return None
+    facts = json.loads(told)
+    if facts["hashes"] != dict(hashes):
         return None
     tensors = {name: value.to(device) for name, value in tensors.items()}
     progress = Progress(
@@ -96,9 +100,9 @@ def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    """Return a hash over names, types, shapes and values."""
-    digest = hashlib.sha256()
+def _digest(told: str, tensors: Mapping[str, Tensor]) -> str:
+    """Return a hash over what is told of the training, and the tensors' names, types, shapes and values."""
+    digest = hashlib.sha256(told.encode())
     for name in sorted(tensors):
         array = tensors[name].numpy()
         digest.update(f"{name}{array.dtype}{array.shape}".encode())

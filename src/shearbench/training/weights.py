@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
 from shearbench.data.normalise import Normaliser
+from shearbench.errors import InputError
 from shearbench.models import CLASSES, build
 from shearbench.records import read_record, write_bytes
 from shearbench.training.hardware import Device, Hardware, Precision, naming_the_batch
@@ -33,12 +35,16 @@ def load_network(run_folder: Path) -> tuple[nn.Module, Normaliser, dict[str, Any
     """Load a fold's network, in evaluation mode on the CPU, with its normaliser and its record.
 
     Raises:
-        InputError: if the record is missing, or any of its files is not the one it was written with.
+        InputError: if the record is missing, or any of its files is not the one it was written with, or its weights
+            are those of another network.
     """
     record = read_record(run_folder)
-    tensors = load_file(run_folder / WEIGHTS)
-    normaliser = Normaliser(tensors.pop(_MEAN).numpy(), tensors.pop(_SCALE).numpy())
-    config = record["config"]
+    config, damaged = record["config"], f"{run_folder / WEIGHTS} does not hold the network of its record"
+    try:
+        tensors = load_file(run_folder / WEIGHTS)
+        normaliser = Normaliser(tensors.pop(_MEAN).numpy(), tensors.pop(_SCALE).numpy())
+    except (SafetensorError, KeyError) as error:
+        raise InputError(f"{damaged} ({error!s:.300}); remove {run_folder} and run `dvc repro`") from None
     network = build(
         config["architecture"],
         channels=len(normaliser.mean),
@@ -46,7 +52,10 @@ def load_network(run_folder: Path) -> tuple[nn.Module, Normaliser, dict[str, Any
         options=config["options"],
         seed=0,  # every weight is replaced
     )
-    network.load_state_dict(tensors)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:  # names or shapes
+        raise InputError(f"{damaged} ({error!s:.300}); remove {run_folder} and run `dvc repro`") from None
     return network.eval(), normaliser, record
 
 

@@ -17,7 +17,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from shearbench.errors import InputError
+from shearbench.errors import InputError, without_secrets
 from shearbench.seeds import seed_for
 from shearbench.tuning.halving import Halving
 from shearbench.tuning.space import Setting, Space
@@ -98,9 +98,11 @@ class Ledger:
                 )
         except (SQLAlchemyError, ImportError) as error:
             first = (str(error).splitlines() or [""])[0]
-            raise InputError(f"tuning.storage cannot be opened ({type(error).__name__}: {first:.300})") from None
+            what = without_secrets(f"{type(error).__name__}: {first:.300}")
+            raise InputError(f"tuning.storage cannot be opened ({what})") from None
         except ValueError as error:
-            raise InputError(f"{study.storage} is damaged ({error}); remove it and search again") from None
+            place = without_secrets(str(study.storage))
+            raise InputError(f"{place} is damaged ({error}); remove it and search again") from None
 
     def trials(self) -> list[Trial]:
         """Return all trials whose setting is drawn, in the order of their numbers."""

@@ -139,7 +139,7 @@ def read_settings(path: Path) -> CellSettings:
 def _load(path: Path) -> Mapping[str, Any]:
     try:
         document = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(document, dict):
         raise InputError(f"{path} must hold a mapping; `make tune` writes one")

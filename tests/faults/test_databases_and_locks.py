@@ -1,0 +1,150 @@
+"""Databases that are locked, damaged, gone or shared, locks of dead processes, and two pipelines in one folder."""
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shearbench import tracking
+from shearbench.errors import InputError
+from shearbench.params import Params, load
+from shearbench.records import locked
+from shearbench.tracking.store import EXPERIMENT
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of mlflow's and its libraries' own making
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore:.*:UserWarning:mlflow"),
+    pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning"),
+]
+CELL = "mnist-mlp"
+RUNS = {CELL, f"{CELL} fold 0", f"{CELL} fold 1", f"{CELL} evaluation"}
+
+
+def _names(root: Path) -> Any:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{root}/mlruns/mlflow.db")
+    found = client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])
+    assert {run.info.status for run in found} == {"FINISHED"}
+    return Counter(run.info.run_name for run in found)
+
+
+def test_a_database_that_is_locked_for_a_while_is_waited_for(finished: Path, small_params: Params) -> None:
+    assert tracking.track_all(finished, small_params, cells=["mechanical-mlp"])
+    other = sqlite3.connect(finished / "mlruns" / "mlflow.db", isolation_level=None, check_same_thread=False)
+    other.execute("begin exclusive")
+    threading.Timer(2.0, lambda: other.execute("rollback")).start()
+    assert tracking.track_all(finished, small_params, cells=[CELL])
+    other.close()
+    assert _names(finished) >= Counter(RUNS)
+
+
+@pytest.mark.slow
+def test_a_database_that_stays_locked_is_said_and_all_is_sent_later(
+    finished: Path, small_params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tracking.track_all(finished, small_params, cells=["mechanical-mlp"])
+    other = sqlite3.connect(finished / "mlruns" / "mlflow.db", isolation_level=None)
+    other.execute("begin exclusive")
+    began = time.monotonic()
+    assert not tracking.track_all(finished, small_params, cells=[CELL])
+    assert time.monotonic() - began < 300
+    assert "database is locked" in capsys.readouterr().err
+    other.execute("rollback")
+    other.close()
+    assert tracking.track_all(finished, small_params, cells=[CELL])
+    assert _names(finished) >= Counter(RUNS)
+
+
+def test_a_store_that_was_deleted_is_filled_again(finished: Path, small_params: Params) -> None:
+    assert tracking.track_all(finished, small_params, cells=[CELL])
+    shutil.rmtree(finished / "mlruns")
+    program = (
+        "from pathlib import Path; from shearbench import tracking; from shearbench.params import load\n"
+        f"assert tracking.track_all(Path(), load(Path('params.yaml')), cells=['{CELL}'])"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=finished, check=True)
+    with sqlite3.connect(finished / "mlruns" / "mlflow.db") as database:
+        names = [name for (name,) in database.execute("select name from runs where status = 'FINISHED'")]
+    assert Counter(names) == Counter(RUNS)
+
+
+@pytest.mark.parametrize("damage", ["header", "middle", "cut"])
+def test_a_damaged_store_is_said_left_alone_and_costs_no_result(
+    finished: Path, small_params: Params, capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    path = finished / "mlruns" / "mlflow.db"
+    path.parent.mkdir()
+    content = bytearray(b"SQLite format 3\x00" + bytes(range(256)) * 64)
+    if damage == "header":
+        content[:16] = b"not a database!!"
+    path.write_bytes(content[: len(content) // 2 + 7] if damage == "cut" else content)
+    before = path.read_bytes()
+    assert not tracking.track_all(finished, small_params, cells=[CELL])
+    assert "MLflow did not take the results" in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("uri", ["default", "sqlite:///elsewhere.db"])
+def test_one_database_for_optuna_and_mlflow_is_refused(finished: Path, uri: str) -> None:
+    path = finished / "params.yaml"
+    params = yaml.safe_load(path.read_text())
+    params["tracking"]["uri"] = uri
+    params["tuning"]["storage"] = uri if uri != "default" else "sqlite:///mlruns/mlflow.db"
+    path.write_text(yaml.safe_dump(params, sort_keys=False))
+    with pytest.raises(InputError, match=r"tuning\.storage must be another database than MLflow's"):
+        load(path)
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from shearbench.records import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_the_lock_of_a_killed_process_is_free_and_that_of_a_living_one_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(InputError, match="busy"), locked(path, busy="busy"):
+            pass
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+        with locked(path, busy="busy"):
+            assert path.exists()
+
+
+def test_two_pipelines_at_once_in_one_folder_do_not_mix(tmp_path: Path) -> None:
+    """DVC's own lock: the second one stops with a message, or waits; the stage runs to its end once."""
+    (tmp_path / "dvc.yaml").write_text(
+        "stages:\n  one:\n    cmd: echo run >> log && sleep 4 && cp log out\n    outs: [out]\n"
+    )
+    environment = {**os.environ, "DVC_NO_ANALYTICS": "1"}
+    dvc = [sys.executable, "-m", "dvc"]
+    subprocess.run([*dvc, "init", "--no-scm", "-q"], cwd=tmp_path, env=environment, check=True)
+    first = subprocess.Popen([*dvc, "repro"], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "log").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    second = subprocess.run([*dvc, "repro"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert first.wait(60) == 0
+    assert second.returncode != 0
+    assert "busy" in second.stderr or "lock" in second.stderr
+    assert (tmp_path / "log").read_text() == "run\n"

@@ -1,0 +1,29 @@
+"""The table of faults names all 55, each with tests that exist."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+PAGE = (REPOSITORY / "docs" / "reliability.md").read_text()
+NAMED = sorted(set(re.findall(r"`([a-z_/]+\.py)::(\w+)`", PAGE)))
+
+
+def test_all_55_faults_have_a_line_with_a_promise_and_a_test_or_a_reason() -> None:
+    lines = re.findall(r"^\| (\d+) \| (.+?) \| (.+?) \| (.+?) \|$", PAGE, re.MULTILINE)
+    assert sorted(int(number) for number, *_ in lines) == list(range(1, 56))
+    for number, _, _, tests in lines:
+        assert "::" in tests or "reason" in tests, number
+
+
+@pytest.mark.parametrize(("file", "name"), NAMED)
+def test_a_test_that_is_named_exists_and_is_slow_where_it_says_so(file: str, name: str) -> None:
+    tree = ast.parse((REPOSITORY / "tests" / file).read_text())
+    (found,) = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == name)
+    marks = [ast.unparse(mark) for mark in found.decorator_list]
+    marks += [ast.unparse(node) for node in tree.body if "pytestmark" in ast.unparse(node)]
+    is_slow = any("pytest.mark.slow" in mark for mark in marks)
+    says_so = re.search(rf"{re.escape(f'`{file}::{name}`')} \*\(slow", PAGE) is not None
+    assert is_slow == says_so
