@@ -82,10 +82,16 @@ def read_rows(root: Path) -> list[Row]:
     return rows
 
 
+def read_tables(root: Path) -> dict[str, Any]:
+    """Read everything that :func:`main` wrote for a machine: ``cells`` and ``pairs``; InputError if it has not run."""
+    return {"cells": read_rows(root), "pairs": read_json(root / "reports" / "pairs.json")}
+
+
 def print_tables(root: Path) -> None:
     """Print the tables that :func:`main` wrote; InputError if it has not run."""
-    print_table(read_rows(root))
-    print_pairs(read_json(root / "reports" / "pairs.json"))
+    tables = read_tables(root)
+    print_table(tables["cells"])
+    print_pairs(tables["pairs"])
 
 
 def print_pairs(pairs: Mapping[str, Any]) -> None:
