@@ -32,11 +32,6 @@ class Contents:
     commands: Sequence[str]
     """What makes the same again."""
 
-    @property
-    def missing(self) -> list[str]:
-        """What has not been made, each once."""
-        return list(dict.fromkeys(each for section in self.sections for each in section.missing))
-
 
 def read(root: Path, seed: int) -> Contents:
     """Read what there is.
