@@ -39,6 +39,7 @@ def _comparison(browser: Browser, address: str, count: int, picture: Path) -> No
     page.goto(address)
     compare_all(page, count)
     page.locator(".js-plotly-plot .main-svg").first.wait_for()
+    page.get_by_role("button", name="Close").click()  # of the assistant, which opens by itself
     page.wait_for_timeout(2000)  # the plot moves into its place
     page.screenshot(path=picture)
     page.close()
