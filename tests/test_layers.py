@@ -33,7 +33,14 @@ LAYERS = [
     "cli",
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
-ONLY_IN = {"mlflow": "tracking", "optuna": "tuning", "joblib": "execution", "dask": "execution", "typer": "cli"}
+ONLY_IN = {
+    "mlflow": "tracking",
+    "optuna": "tuning",
+    "joblib": "execution",
+    "dask": "execution",
+    "typer": "cli",
+    "dvc": "report",
+}
 # No number depends on these: what a new settings key does reaches DVC through `params:`.
 # Of execution only device and precision change numbers; a cell is named by the command, its parts by the templates.
 BY_PARTS = {"execution", "tracking", "cells"}

@@ -1,23 +1,17 @@
 """A real browser: the Chromium of this machine, driven by Playwright."""
 
-import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
-
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+from opened import MISSING, chromium, where
+from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium without a window; where there is none, the test is skipped and says what to install."""
-    path = next((found for name in NAMES if (found := shutil.which(name))), None)
+    path = where()
     if path is None:
-        pytest.skip(f"none of {', '.join(NAMES)} is installed; on Debian: apt install chromium")
-    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium refuses its sandbox to root
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=[*sandbox, "--disable-gpu"])
-        yield chromium
-        chromium.close()
+        pytest.skip(MISSING)
+    with chromium(path) as found:
+        yield found

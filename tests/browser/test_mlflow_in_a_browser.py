@@ -1,13 +1,8 @@
 """MLflow's pages in Chromium: the experiment explains itself, runs are compared, pictures and report are there."""
 
 import json
-import re
 import shutil
-import signal
-import socket
 import subprocess
-import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,15 +10,12 @@ from urllib.parse import urlencode
 
 import page_checks as checks
 import pytest
+from opened import PROGRAM, RUN_LINKS, SECONDS, compare_all, served
 from playwright.sync_api import Browser, Page, expect
 
 from shearbench.records import read_json
 
 pytestmark = pytest.mark.slow
-
-PROGRAM = (sys.executable, "-m", "shearbench.cli")
-SECONDS = 60_000  # milliseconds: the page may be slow on a busy machine
-RUN_LINKS = ".ag-row a[href*='/runs/']"
 
 
 @pytest.fixture(scope="module")
@@ -39,27 +31,8 @@ def project(finished_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 @pytest.fixture(scope="module")
 def address(project: Path) -> Iterator[str]:
     """What ``shearbench ui`` says to open, once it answers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [*PROGRAM, "ui", "--port", str(port)]
-    server = subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, text=True, start_new_session=True)
-    assert server.stdout is not None
-    said = re.search(r"http://\S+", server.stdout.readline())
-    try:
-        assert said is not None
-        for _ in range(240):
-            assert server.poll() is None, "the server has ended"
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
-                    break
-            except OSError:
-                time.sleep(0.5)
-        yield said.group()
-    finally:
-        server.send_signal(signal.SIGINT)
-        server.wait(30)
-        server.stdout.close()
+    with served(project) as found:
+        yield found
 
 
 @pytest.fixture
@@ -113,16 +86,11 @@ def address_of(page: Page, reference: str) -> str:
 
 def test_the_networks_are_compared_side_by_side(project: Path, opened: checks.Visit) -> None:
     page = opened.page
-    expect(page.locator(RUN_LINKS)).to_have_count(3, timeout=SECONDS)
-    for box in page.locator(".ag-row .ag-selection-checkbox input").all():
-        box.check()
-    page.get_by_role("button", name="Compare").or_(page.get_by_role("link", name="Compare")).first.click()
-    expect(page.get_by_role("heading", name="Comparing 3 Runs")).to_be_visible(timeout=SECONDS)
+    compare_all(page, 3)
     text = page.locator("body")
     for row in read_json(project / "reports" / "comparison.json"):
         expect(text).to_contain_text(f"{row['dataset']}-{row['model']}")
     expect(text).to_contain_text("test_accuracy_mean")
-    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=SECONDS)
 
 
 def test_the_pictures_of_an_evaluation_are_drawn(project: Path, opened: checks.Visit, address: str) -> None:

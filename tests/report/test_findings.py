@@ -1,8 +1,8 @@
-"""Sentences and chart against rows made by hand."""
+"""Numbers, counts and chart against rows made by hand."""
 
 import pytest
 
-from shearbench.report.findings import chart, p_value, points, sentences, verdicts
+from shearbench.report.findings import chart, p_value, points, verdicts
 
 
 def row(dataset: str, model: str, cv: float, test: tuple[float, float, float]) -> dict[str, object]:
@@ -23,33 +23,6 @@ C = row("mnist", "c", 0.90, (0.880, 0.900, 0.920))
 
 def pair(a: str, b: str, verdict: str, within: str = "mnist", kind: str = "networks") -> dict[str, str]:
     return {"kind": kind, "within": within, "a": a, "b": b, "verdict": verdict}
-
-
-def test_the_best_is_named_by_cross_validation_with_its_interval() -> None:
-    (sentence,) = sentences([A, B, C], [])
-    plain = sentence.replace("\N{NO-BREAK SPACE}", " ")
-    assert plain.startswith("On mnist, a is ahead in cross-validation with 97.0 % over 5 folds")
-    assert plain.endswith("96.0 % of the 1,000 sealed test digits (95 % interval 95.0 to 97.0 %).")
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (("undecided", "worse"), "it is better than c; it is undecided whether it differs from b."),
-        (("better", "worse"), "it is better than b and c."),
-        (("worse", "better"), "it is worse than b and c."),
-        (("equivalent", "equivalent"), "it is equivalent to b and c."),
-    ],
-)
-def test_what_is_said_of_the_others_is_their_verdict(words: tuple[str, str], said: str) -> None:
-    pairs = [
-        pair("a", "b", words[0]),
-        pair("c", "a", words[1]),
-        pair("b", "c", "better"),
-        pair("a", "b", "worse", within="mechanical"),
-        pair("mnist", "mechanical", "better", within="a", kind="datasets"),
-    ]
-    assert sentences([A, B, C], pairs)[0].endswith(f"By the verdicts below {said}")
 
 
 def test_pairs_are_counted_by_verdict() -> None:

@@ -65,6 +65,9 @@ def test_page_shows_every_row_and_says_what_is_missing(page: str, finished: Path
         assert f"{100 * row['test_accuracy_mean']:.1f} ± {100 * row['test_accuracy_sd']:.1f}" in page
     assert "the exploration of mnist (<code>dvc repro explore@mnist</code>); the exploration of mechanical" in page
     assert "No Grad-CAM: no feature map" in page
+    named = page[page.index('<p class="missing">') : page.index("<main>")]
+    assert '<a href="#datasets">Datasets</a>' in named
+    assert "#robustness" not in named
 
 
 def test_page_is_the_same_each_time(page: str, finished: Path, small_params: Params) -> None:

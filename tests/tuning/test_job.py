@@ -154,7 +154,7 @@ def test_the_report_shows_finalists_pictures_and_costs(root, folder):
 
     rows = [{"dataset": "patterns", "model": "small"}, {"dataset": "patterns", "model": "large"}]
     section = read(root, rows)
-    assert section.missing == ["a search for large on patterns (`make tune MODEL=large DATASET=patterns`)"]
+    assert section.missing == ["searches on patterns for large (`make tune MODEL=large DATASET=patterns`)"]
     (table,) = (block for block in section.blocks if isinstance(block, Table))
     document = yaml.safe_load(tuned_path(root, "small").read_text())["patterns"]
     assert len(table.rows) == len(document["finalists"])

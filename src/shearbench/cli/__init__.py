@@ -17,7 +17,8 @@ from shearbench.cli.shared import project
 GROUPS = (prepare, run, results, statistics, read, mechanics)
 
 app = typer.Typer(
-    epilog="Start with `make repro`; the README explains what it does.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with `make repro`; the README explains what it does. `shearbench COMMAND --help` shows examples.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",

@@ -1,11 +1,12 @@
 """Commands on displacement fields: simulate any digits, compare with published fields."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from shearbench.cli.shared import explained
+from shearbench.cli.shared import AsJson, Quiet, explained
 from shearbench.errors import InputError
 
 app = typer.Typer()
@@ -26,14 +27,18 @@ def simulate(
     refinement: Annotated[
         int, typer.Option(help="Elements along a pixel's edge, 1 to 4; 2 takes ten times as long.")
     ] = 1,
-    keep_failed: Annotated[bool, typer.Option(help="Record a digit that cannot be solved, do not stop.")] = False,
+    keep_failed: Annotated[
+        bool, typer.Option("--keep-failed", help="Record a digit that cannot be solved, do not stop.")
+    ] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Simulate any digits: displacement, strain energy and reaction. Stopped, the same command goes on.
 
     \b
     Examples:
       shearbench simulate digits.npy build/shear.npz
-      shearbench simulate digits.npy build/uniaxial.npz --load uniaxial --steps 5,8
+      shearbench simulate digits.npy build/uniaxial.npz --load uniaxial --steps 5,8 --json
     """
     from shearbench.data.mechanical import simulate_file
 
@@ -50,7 +55,10 @@ def simulate(
         failures=failures,
         refinement=refinement,
     )
-    print(f"{output}: {facts['samples']} digits, {facts['failed']} failed, SHA-256 {facts['sha256']}")
+    if as_json:
+        print(json.dumps(facts, indent=1))
+    elif not quiet:
+        print(f"{output}: {facts['samples']} digits, {facts['failed']} failed, SHA-256 {facts['sha256']}")
 
 
 @mechanics.command("compare")
@@ -62,6 +70,7 @@ def compare_fields(
     step: Annotated[int, typer.Option(help="The k of the archive.")] = 5,
     split: Annotated[str, typer.Option(help="train or test.")] = "test",
     output: Annotated[Path, typer.Option(help="Folder for the differences and the picture.")] = Path("build/published"),
+    as_json: AsJson = False,
 ) -> None:
     """Compare simulated fields with the published ones: relative L2 of each digit, the worst pictured.
 
@@ -75,6 +84,9 @@ def compare_fields(
         raise InputError(f"--split must be train or test; got {split!r}")
     part: Literal["train", "test"] = "train" if split == "train" else "test"
     facts = compare_files(fields, archive, output, bitmaps=bitmaps, step=step, split=part)
+    if as_json:
+        print(json.dumps(facts, indent=1))
+        return
     print(
         f"{facts['samples']} digits: median {facts['median']:.2e}, 95 % {facts['quantile_95']:.2e}, "
         f"most {facts['maximum']:.2e} (relative L2). Differences and picture: {output}"

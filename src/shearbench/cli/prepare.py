@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from shearbench.cli.shared import explained, project, read_params
+from shearbench.cli.shared import AsJson, Quiet, explained, project, read_params
 from shearbench.errors import InputError
 
 app = typer.Typer()
@@ -15,7 +15,10 @@ PANEL = "Get ready"
 @app.command(rich_help_panel=PANEL)
 @explained
 def data(
-    adopt: Annotated[bool, typer.Option(help="Take what params.yaml says into data/, and record its hash.")] = False,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Take what params.yaml says into data/, and record its hash.")
+    ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Make data/ from the sources in params.yaml, and check it against the hash in data.dvc.
 
@@ -27,12 +30,16 @@ def data(
     from shearbench.data import raw
 
     root = project()
-    raw.build(root / "data", read_params().sources, root / "data.dvc", adopt=adopt, report=print)
+    raw.build(root / "data", read_params().sources, root / "data.dvc", adopt=adopt, report=_silence if quiet else print)
+
+
+def _silence(_: str) -> None:
+    pass
 
 
 @app.command(rich_help_panel=PANEL)
 @explained
-def check() -> None:
+def check(quiet: Quiet = False) -> None:
     """Check params.yaml, and that every network in it can be built, before any long work starts.
 
     \b
@@ -41,13 +48,15 @@ def check() -> None:
     """
     from shearbench.stages import check as checking
 
-    print(f"params.yaml is all right: {checking.main(read_params())}")
+    found = checking.main(read_params())
+    if not quiet:
+        print(f"params.yaml is all right: {found}")
 
 
 @app.command(rich_help_panel=PANEL)
 @explained
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only what is not right.")] = False,
 ) -> None:
     """Look at the machine, the installation and the project, and say what to do. Exit status 1 if there is a fault.
@@ -68,10 +77,14 @@ def doctor(
         raise typer.Exit(1)
 
 
+def _profiles(begun: str) -> list[str]:
+    return sorted(path.stem for path in (project() / "profiles").glob(f"{begun}*.yaml"))
+
+
 @app.command(rich_help_panel=PANEL)
 @explained
 def profile(
-    name: Annotated[str, typer.Argument(help="A file of profiles/, without .yaml.")],
+    name: Annotated[str, typer.Argument(help="A file of profiles/, without .yaml.", autocompletion=_profiles)],
 ) -> None:
     """Replace params.yaml by profiles/NAME.yaml. `git checkout params.yaml` brings it back.
 
@@ -85,7 +98,7 @@ def profile(
     root = project()
     source = root / "profiles" / f"{name}.yaml"
     if not source.is_file():
-        known = ", ".join(sorted(path.stem for path in (root / "profiles").glob("*.yaml"))) or "none"
+        known = ", ".join(_profiles("")) or "none"
         raise InputError(f"profiles/{name}.yaml does not exist; there is: {known}")
     load(source)
     write_bytes(root / "params.yaml", source.read_bytes())

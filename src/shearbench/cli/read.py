@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from shearbench.cli.shared import explained, project, read_params
+from shearbench.cli.shared import AsJson, explained, names_in, project, read_params
 
 app = typer.Typer()
 PANEL = "Read digits"
@@ -17,13 +17,20 @@ PANEL = "Read digits"
 def predict(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="PNG or JPEG files, a digit in each.")],
     dataset: Annotated[
-        str, typer.Option(help="Whose best network reads; for fields each digit is sheared first.")
+        str,
+        typer.Option(
+            help="Whose best network reads; for fields each digit is sheared first.",
+            autocompletion=names_in("datasets"),
+        ),
     ] = "mnist",
-    model: Annotated[str | None, typer.Option(help="Another network than the best by cross-validation.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Another network than the best by cross-validation.", autocompletion=names_in("models")),
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Write FILE.gradcam.png: where the network looks.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print file and class alone, ? where not sure.")] = False,
     request: Annotated[
         bool, typer.Option("--request", help="Print what to ask MLflow's server; read nothing.")

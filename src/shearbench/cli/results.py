@@ -1,11 +1,12 @@
 """Commands that show and check what is there."""
 
+import json
 import os
 from typing import Annotated
 
 import typer
 
-from shearbench.cli.shared import explained, project, read_params
+from shearbench.cli.shared import AsJson, Quiet, explained, project, read_params
 
 app = typer.Typer()
 PANEL = "See results"
@@ -13,16 +14,20 @@ PANEL = "See results"
 
 @app.command(rich_help_panel=PANEL)
 @explained
-def results() -> None:
+def results(as_json: AsJson = False) -> None:
     """Print the comparison table, the path of the report, and how to open MLflow.
 
     \b
-    Example:
+    Examples:
       shearbench results
+      shearbench results --json > results.json
     """
     from shearbench.stages import compare
 
     root = project()
+    if as_json:
+        print(json.dumps(compare.read_tables(root), indent=1))
+        return
     compare.print_tables(root)
     print(f"Report:  {root / 'reports' / 'index.html'}\nMLflow:  make ui")
 
@@ -49,6 +54,7 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0
 def track(
     stage: Annotated[str | None, typer.Argument(help="What this stage made; default: all there is.")] = None,
     of: Annotated[str | None, typer.Argument(metavar="[CELL]", help="Its cell or experiment.")] = None,
+    quiet: Quiet = False,
 ) -> None:
     """Send MLflow the records that it does not have yet. Stages do this for what they made, in the background.
 
@@ -61,17 +67,19 @@ def track(
 
     params = read_params()
     if params.tracking.uri == "off":
-        print("tracking.uri is off in params.yaml: nothing is sent")
-        return
-    if stage is not None:
-        complete = stages.mirror(stage, of, params=params, root=project())
+        said = "tracking.uri is off in params.yaml: nothing is sent"
     else:
-        from shearbench import tracking
+        if stage is not None:
+            complete = stages.mirror(stage, of, params=params, root=project())
+        else:
+            from shearbench import tracking
 
-        complete = tracking.track_all(project(), params) and stages.track_searches(params, project())
-    if not complete:
-        raise typer.Exit(1)
-    print("MLflow has every record")
+            complete = tracking.track_all(project(), params) and stages.track_searches(params, project())
+        if not complete:
+            raise typer.Exit(1)
+        said = "MLflow has every record"
+    if not quiet:
+        print(said)
 
 
 @app.command(rich_help_panel=PANEL)

@@ -4,21 +4,28 @@ from typing import Annotated
 
 import typer
 
-from shearbench.cli.shared import explained, project, read_params
+from shearbench import stages
+from shearbench.cli.shared import explained, names_in, project, read_params
 
 app = typer.Typer()
 PANEL = "Run"
-STAGE_HELP = """prepare, simulate, datasets, explore, settings, train, evaluate, experiment, outcome, handwriting,
-compare or report."""
+STAGE_HELP = f"{', '.join(stages.NAMES[:-1])} or {stages.NAMES[-1]}."
 CELL_HELP = """A cell of params.yaml for train and evaluate, a dataset for explore, an experiment for experiment and
 outcome; none for the others."""
+
+
+def _stages(begun: str) -> list[str]:
+    return [name for name in stages.NAMES if name.startswith(begun)]
 
 
 @app.command(rich_help_panel=PANEL)
 @explained
 def stage(
-    name: Annotated[str, typer.Argument(help=STAGE_HELP)],
-    of: Annotated[str | None, typer.Argument(metavar="[CELL]", help=CELL_HELP)] = None,
+    name: Annotated[str, typer.Argument(help=STAGE_HELP, autocompletion=_stages)],
+    of: Annotated[
+        str | None,
+        typer.Argument(metavar="CELL", help=CELL_HELP, autocompletion=names_in("cells", "datasets", "experiments")),
+    ] = None,
 ) -> None:
     """Run one stage of dvc.yaml as `dvc repro` does, whatever its state.
 
@@ -27,16 +34,17 @@ def stage(
       shearbench stage prepare
       shearbench stage train mnist-cnn3
     """
-    from shearbench import stages
-
     stages.run(name, of, params=read_params(), root=project())
 
 
 @app.command(rich_help_panel=PANEL)
 @explained
 def tune(
-    model: Annotated[str, typer.Argument(help="A model of params.yaml.")],
-    dataset: Annotated[str | None, typer.Option(help="A dataset of params.yaml; default: tuning.dataset.")] = None,
+    model: Annotated[str, typer.Argument(help="A model of params.yaml.", autocompletion=names_in("models"))],
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="A dataset of params.yaml; default: tuning.dataset.", autocompletion=names_in("datasets")),
+    ] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Trials in all; default: tuning.trials.")] = None,
     timeout: Annotated[int | None, typer.Option(min=1, help="Seconds; default: tuning.timeout.")] = None,
 ) -> None:
@@ -47,7 +55,6 @@ def tune(
       shearbench tune resnet18 --trials 40
       shearbench tune cnn3 --dataset mnist --timeout 1800
     """
-    from shearbench import stages
     from shearbench.stages import tune as tuning
 
     params, root = read_params(), project()

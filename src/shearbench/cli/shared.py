@@ -4,9 +4,10 @@ import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec
+from typing import TYPE_CHECKING, Annotated, ParamSpec
 
 import typer
+import yaml
 from rich.console import Console
 
 from shearbench.errors import InputError, TasksFailed, explain
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from shearbench.params import Params
 
 P = ParamSpec("P")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing where all is well.")]
 
 
 def explained(command: Callable[P, None]) -> Callable[P, None]:
@@ -45,6 +49,20 @@ def _stop(message: str, status: int) -> None:
 def project() -> Path:
     """Return the project's folder, which is the present one."""
     return Path.cwd()
+
+
+def names_in(*parts: str) -> Callable[[str], list[str]]:
+    """Return what completes the names beneath these parts of ``params.yaml``, as the shell asks for them."""
+
+    def complete(begun: str) -> list[str]:
+        try:
+            document = yaml.safe_load((project() / "params.yaml").read_text())
+            names = [str(name) for part in parts for name in document[part]]
+        except (OSError, yaml.YAMLError, KeyError, TypeError):
+            return []  # a shell that completes has no place for a complaint; the command itself makes it
+        return [name for name in names if name.startswith(begun)]
+
+    return complete
 
 
 def read_params() -> "Params":

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from shearbench.cli.shared import explained, project, read_params
+from shearbench.cli.shared import AsJson, explained, names_in, project, read_params
 from shearbench.errors import InputError
 
 app = typer.Typer()
@@ -31,7 +31,10 @@ def aa() -> None:
 @app.command(rich_help_panel=PANEL)
 @explained
 def design(
-    pilot: Annotated[list[str] | None, typer.Argument(help="Two cells with finished folds, as the pilot.")] = None,
+    pilot: Annotated[
+        list[str] | None,
+        typer.Argument(help="Two cells with finished folds, as the pilot.", autocompletion=names_in("cells")),
+    ] = None,
     sd: Annotated[float | None, typer.Option(help="Or the standard deviation of fold differences, a fraction.")] = None,
     difference: Annotated[
         float | None, typer.Option(help="A difference to be detected, a fraction: what it takes.")
@@ -44,7 +47,7 @@ def design(
     test: Annotated[
         Literal["corrected_t", "wilcoxon", "sign"], typer.Option(help="Refused if it can never become significant.")
     ] = "corrected_t",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say, before hours are spent, how small a difference these folds and repeats can detect.
 

@@ -4,6 +4,7 @@ Reads ``reports/comparison.json`` and ``pairs.json``, and what each section read
 listed as missing and does not stop the report.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 
 from shearbench.errors import InputError
 from shearbench.records import read_json
-from shearbench.report.blocks import Section
+from shearbench.report.blocks import Data, Section
 from shearbench.report.cells import evaluations
 from shearbench.report.findings import counted
 from shearbench.report.sections import SECTIONS
@@ -27,11 +28,10 @@ class Contents:
     provenance: Sequence[tuple[str, str]]
     pairs: Mapping[str, Any]
     """``rows`` of ``reports/pairs.json``, and ``refused``: why there are none."""
-
-    @property
-    def missing(self) -> list[str]:
-        """What has not been made, each once."""
-        return list(dict.fromkeys(each for section in self.sections for each in section.missing))
+    tables: Sequence[Data]
+    """The comparison, to be saved from the page."""
+    commands: Sequence[str]
+    """What makes the same again."""
 
 
 def read(root: Path, seed: int) -> Contents:
@@ -48,7 +48,22 @@ def read(root: Path, seed: int) -> Contents:
     records = [record for _, record in evaluations(root, rows)]
     with ThreadPoolExecutor() as pool:  # most of the time goes into pictures, which threads can work on at once
         sections = list(pool.map(lambda section: section(root, rows), SECTIONS))
-    return Contents(rows, sections, _provenance(records, rows, seed), read_json(root / "reports" / "pairs.json"))
+    return Contents(
+        rows,
+        sections,
+        provenance=_provenance(records, rows, seed),
+        pairs=read_json(root / "reports" / "pairs.json"),
+        tables=[Data.of(root / "reports" / f"{name}.csv") for name in ("comparison", "pairs")],
+        commands=_commands(records),
+    )
+
+
+def _commands(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the commands that make the same again, as far as one commit made it all."""
+    commits = {record["training"]["commit"] for record in records}
+    if len(commits) != 1 or not re.fullmatch("[0-9a-f]+", *commits):
+        return ["make repro    # not from one commit, or from files that differ from it: see above"]
+    return [f"git checkout {commits.pop()}", "make repro"]
 
 
 def _provenance(
@@ -60,6 +75,8 @@ def _provenance(
         return ", ".join(dict.fromkeys(values))
 
     trained = [record["training"] for record in records]
+    networks = [row["folds"] * row["repeats"] for row in rows]
+    seconds = sum(row["seconds_per_fold"] * count for row, count in zip(rows, networks, strict=True))
     hashes = [("training data", "data"), ("test data", "test")]
     return [
         ("seed", str(seed)),
@@ -69,6 +86,7 @@ def _provenance(
         ("libraries", every([f"{name} {number}" for each in trained for name, number in each["versions"].items()])),
         ("processor", every([f"{each['machine']['processor']}, {each['machine']['cores']} cores" for each in trained])),
         ("system", every([each["machine"]["system"] for each in trained])),
+        ("time", f"{seconds / 60:.1f} minutes of training in all, for the {sum(networks)} networks of the comparison"),
         ("device and precision", every([f"{record['hardware']}" for record in records])),
         *(
             (f"hash of {name}", every([f"{record['dataset']} {record['hashes'][key][:16]}" for record in records]))

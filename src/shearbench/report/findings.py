@@ -1,4 +1,4 @@
-"""Sentences made of the comparison's numbers alone, and the geometry of its chart."""
+"""Numbers as a reader sees them, the count of verdicts, and the geometry of the chart."""
 
 import math
 from collections import Counter
@@ -31,51 +31,6 @@ class Chart:
     groups: Sequence[tuple[str, Sequence[Bar]]]
     ticks: Sequence[tuple[float, str]]
     start: int
-
-
-def sentences(rows: Sequence[Row], pairs: Sequence[Row]) -> list[str]:
-    """Say for each dataset which network is best by cross-validation, and the verdict on each other one against it.
-
-    Args:
-        rows: of ``reports/comparison.json``.
-        pairs: of ``reports/pairs.json``; a pair that is not in it is not spoken of.
-    """
-    datasets = list(dict.fromkeys(row["dataset"] for row in rows))
-    return [_sentence([row for row in rows if row["dataset"] == dataset], pairs) for dataset in datasets]
-
-
-def _sentence(rows: Sequence[Row], pairs: Sequence[Row]) -> str:
-    best = max(rows, key=lambda row: float(row["cv_accuracy_mean"]))
-    standing = (
-        f"On {best['dataset']}, {best['model']} is ahead in cross-validation with "
-        f"{percent(best['cv_accuracy_mean'])}\N{NO-BREAK SPACE}% over {counted(best)}; its networks read "
-        f"{percent(best['test_accuracy_mean'])}\N{NO-BREAK SPACE}% of the {best['n_test']:,} sealed test digits "
-        f"(95\N{NO-BREAK SPACE}% interval {_interval(best)}\N{NO-BREAK SPACE}%)."
-    )
-    words = _verdicts_on(best, pairs)
-    said = [f"{_BEST_IS[word]} {_listed(words[word])}" for word in _BEST_IS if word in words]
-    return f"{standing} By the verdicts below {'; '.join(said)}." if said else standing
-
-
-_BEST_IS = {
-    "better": "it is better than",
-    "worse": "it is worse than",
-    "equivalent": "it is equivalent to",
-    "undecided": "it is undecided whether it differs from",
-}
-_TURNED = {"better": "worse", "worse": "better", "equivalent": "equivalent", "undecided": "undecided"}
-
-
-def _verdicts_on(best: Row, pairs: Sequence[Row]) -> dict[str, list[str]]:
-    """Return verdict on the best network -> the networks that it was reached against."""
-    words: dict[str, list[str]] = {}
-    for pair in pairs:
-        if pair["kind"] == "networks" and pair["within"] == best["dataset"]:
-            if pair["a"] == best["model"]:
-                words.setdefault(pair["verdict"], []).append(pair["b"])
-            elif pair["b"] == best["model"]:
-                words.setdefault(_TURNED[pair["verdict"]], []).append(pair["a"])
-    return words
 
 
 def verdicts(pairs: Sequence[Row]) -> str:
@@ -135,5 +90,6 @@ def _interval(row: Row) -> str:
     return f"{percent(row['test_accuracy_low'])} to {percent(row['test_accuracy_high'])}"
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Return names with commas and an *and*."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -5,13 +5,15 @@ page, with every picture.
 """
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from shearbench.report.answer import answer
 from shearbench.report.contents import Contents
-from shearbench.report.findings import chart, percent, sentences
+from shearbench.report.findings import chart, counted, percent
 
 _FOLDER = Path(__file__).parent
 
@@ -25,14 +27,20 @@ def render(contents: Contents) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=percent, code=code)
+    environment.filters.update(percent=percent, code=code, counts=counts)
     return environment.get_template("page.html").render(
         contents=contents,
         chart=chart(contents.rows),
-        sentences=sentences(contents.rows, contents.pairs["rows"]),
+        folds=" or ".join(dict.fromkeys(counted(row) for row in contents.rows)),
+        sentences=answer(contents.rows, contents.pairs),
         style=(_FOLDER / "page.css").read_text(),
         script=(_FOLDER / "vendor" / "sortable.js").read_text(),
     )
+
+
+def counts(numbers: Iterable[int]) -> str:
+    """Return the different numbers, each once."""
+    return " or ".join(f"{number:,}" for number in dict.fromkeys(numbers))
 
 
 def code(text: str) -> Markup:

@@ -21,6 +21,7 @@ OF_DATASET = ("explore",)
 OF_CELL = ("train", "evaluate")
 OF_EXPERIMENT = ("experiment", "outcome")
 MIRRORED = ("explore", "train", "evaluate", "outcome", "handwriting", "compare", "report")
+NAMES = (*PLAIN, *OF_CELL, *OF_DATASET, *OF_EXPERIMENT)
 
 
 def run(name: str, of: str | None, *, params: "Params", root: Path) -> None:
@@ -75,8 +76,8 @@ def _check(name: str, of: str | None, params: "Params") -> None:
     """Refuse a stage that there is not, or that is not called with what it needs."""
     kinds = ((OF_CELL, params.cells), (OF_DATASET, params.datasets), (OF_EXPERIMENT, params.experiments))
     known = {name: list(of_kind) for names, of_kind in kinds for name in names}
-    if name not in (*PLAIN, *known):
-        raise InputError(f"stage must be one of {', '.join((*PLAIN, *known))}; got {name!r}")
+    if name not in NAMES:
+        raise InputError(f"stage must be one of {', '.join(NAMES)}; got {name!r}")
     if name in known and of not in known[name]:
         raise InputError(f"stage {name} needs one of {', '.join(known[name])}; got {of!r}")
     if name in PLAIN and of is not None:

@@ -69,11 +69,14 @@ def pairs_of_cells(params: Params, root: Path, cells: Sequence[tuple[str, str]])
 
 
 def metrics(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
-    """Return the two numbers of each cell that ``dvc metrics`` and ``dvc exp show`` list."""
-    return {
-        f"{row['dataset']}-{row['model']}": {"cv": row["cv_accuracy_mean"], "test": row["test_accuracy_mean"]}
-        for row in rows
-    }
+    """Return what ``dvc metrics`` and ``dvc exp show`` list: out-of-fold accuracy in %, by dataset and network.
+
+    Settings are chosen by these columns, so the sealed test set is not among them.
+    """
+    listed: dict[str, dict[str, float]] = {}
+    for row in rows:
+        listed.setdefault(row["dataset"], {})[row["model"]] = round(100 * row["cv_accuracy_mean"], 2)
+    return listed
 
 
 def read_rows(root: Path) -> list[Row]:
@@ -82,10 +85,16 @@ def read_rows(root: Path) -> list[Row]:
     return rows
 
 
+def read_tables(root: Path) -> dict[str, Any]:
+    """Read everything that :func:`main` wrote for a machine: ``cells`` and ``pairs``; InputError if it has not run."""
+    return {"cells": read_rows(root), "pairs": read_json(root / "reports" / "pairs.json")}
+
+
 def print_tables(root: Path) -> None:
     """Print the tables that :func:`main` wrote; InputError if it has not run."""
-    print_table(read_rows(root))
-    print_pairs(read_json(root / "reports" / "pairs.json"))
+    tables = read_tables(root)
+    print_table(tables["cells"])
+    print_pairs(tables["pairs"])
 
 
 def print_pairs(pairs: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ from shearbench.report.sections import (
     differences,
     displacement,
     embedding,
+    experiments,
     false_positives,
     feature_maps,
     handwriting,
@@ -35,12 +36,8 @@ Rows = Sequence[Mapping[str, Any]]
 Read = Callable[[Path, Rows], Section]
 
 SECTIONS: tuple[Read, ...] = (
-    claim.read,
     differences.read,
-    spread.read,
-    power.read,
-    ranking.read,
-    false_positives.read,
+    experiments.read,
     datasets.read,
     curves.read,
     confusion.read,
@@ -54,4 +51,9 @@ SECTIONS: tuple[Read, ...] = (
     attribution.read,
     handwriting.read,
     tuning.read,
+    claim.read,
+    ranking.read,
+    spread.read,
+    power.read,
+    false_positives.read,
 )

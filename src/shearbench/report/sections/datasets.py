@@ -21,6 +21,7 @@ _EXPLORED = {
     "duplicates.png": "The most alike pairs of digits, by what this dataset makes of them.",
     "class_balance.png": "Digits of each class that each fold holds out.",
 }
+_ROWS = ("displacement.png", "duplicates.png")
 _SPLITS = {"out_of_fold": "training", "test": "test"}
 
 
@@ -36,13 +37,18 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
             facts += _summary(read_json(folder / "summary.json"))
         else:
             missing.append(f"the exploration of {name} (`dvc repro explore@{name}`)")
-        pictures = [
-            Picture.of(folder / file, f"{name}: {text}", text, _data(folder / file))
-            for file, text in _EXPLORED.items()
-            if (folder / file).is_file()
-        ]
-        blocks += [Heading(name), Facts(facts), *_balance(root, rows, name), Pictures(pictures)]
+        blocks += [Heading(name), Facts(facts), *_balance(root, rows, name), *_pictures(folder)]
     return Section("datasets", "Datasets", blocks, missing)
+
+
+def _pictures(folder: Path) -> list[Pictures]:
+    """Return what has been drawn: squares beside one another, and below them the rows of digits."""
+    shown: dict[bool, list[Picture]] = {False: [], True: []}
+    for file, text in _EXPLORED.items():
+        if (folder / file).is_file():
+            picture = Picture.of(folder / file, f"{folder.name}: {text}", text, _data(folder / file))
+            shown[file in _ROWS].append(picture)
+    return [Pictures(pictures, wide) for wide, pictures in shown.items() if pictures]
 
 
 def _data(picture: Path) -> list[Path]:

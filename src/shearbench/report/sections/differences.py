@@ -10,11 +10,11 @@ from shearbench.report.findings import counted, p_value, percent, points, verdic
 
 _TITLE = "Is the difference real?"
 _TEXT = """A pair is two networks on one dataset, or one network on two datasets. The difference is that of out-of-fold
-accuracy in points, with the interval and the p value of the corrected resampled t-test over {folds} (Nadeau and
-Bengio), Holm-adjusted over all pairs of its kind. Equivalent, better and worse are said at a posterior probability of
-95 % or more (Bayesian correlated t-test) that the difference lies within, above or below ± the region that was declared
-in `params.yaml` not to matter; better and worse need a significant p too. All else is undecided. Detectable is the
-smallest difference that as many folds find at this spread, with the power declared."""
+accuracy in points, with the 95 % interval (of that pair alone) and the p value (Holm-adjusted over all pairs of its
+kind) of the corrected resampled t-test over {folds} (Nadeau and Bengio). Equivalent, better and worse are said at a
+posterior probability of 95 % or more (Bayesian correlated t-test) that the difference lies within, above or below ±
+the region that was declared in `params.yaml` not to matter; better and worse need a significant p too. All else is
+undecided. Detectable is the smallest difference that as many folds find at this spread, with the power declared."""
 _COLUMNS = (
     Column("within"),
     Column("a"),

@@ -1,5 +1,6 @@
 """Strangers' digits: every class that was read, step by step, group by group, and what was copied."""
 
+import csv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,50 @@ interval is wider than 30 points there is too little to say."""
 def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     """Return the section."""
     folders = [folder for folder in sorted((root / "build" / "handwriting").glob("*")) if is_finished(folder)]
-    if not folders:
-        return Section("handwriting", "Strangers' digits", [], ["the digits of a class; run `dvc repro handwriting`"])
-    blocks = [Prose(_TEXT)]
-    return Section("handwriting", "Strangers' digits", [*blocks, *(each for one in folders for each in _class(one))])
+    blocks = [each for one in folders for each in _class(one)] + list(_full(root / "reports" / "full" / "handwriting"))
+    missing = [] if folders else ["the digits of a class; run `dvc repro handwriting`"]
+    return Section("handwriting", "Strangers' digits", [Prose(_TEXT), *blocks] if blocks else [], missing)
+
+
+def _full(folder: Path) -> Iterator[Block]:
+    """Yield the steps and groups of a class that networks of all of MNIST have read, where they are at hand."""
+    if not (folder / "record.json").is_file():
+        return
+    record = read_json(folder / "record.json")
+    rows = [_of_file(row) for row in csv.DictReader((folder / "steps.csv").read_text().splitlines())]
+    folds = " or ".join(dict.fromkeys(f"{row['folds']} folds" for row in rows if row["n"]))
+    yield Heading(f"At full size: class {record['folder']}, read by networks trained on all of MNIST")
+    chosen = record["chosen"].replace("_", ", training ")
+    yield Prose(
+        f"Means over the networks of {folds}. Looked at more closely is {chosen}, by MNIST's held-out folds again."
+    )
+    yield _steps(rows, folder / "steps.csv")
+    yield _wide(folder, "steps", "Accuracy at each step of the recipe, at full size", "steps.csv")
+    yield _wide(folder, "groups", "Accuracy of each group with Wilson's 95 % interval, at full size", "groups.csv")
+    yield _wide(folder, "confusion", "Confusion matrix of the network looked at more closely", "confusion.csv")
+
+
+def _of_file(row: Mapping[str, str]) -> dict[str, Any]:
+    """Return a line of ``steps.csv`` as ``results.json`` has it; of a group of step 5 the file has no numbers."""
+    words: dict[str, Any] = {key: row[key] for key in ("network", "title", "missing") if row[key]}
+    words |= {"step": int(row["step"]), "n": int(float(row["n"] or 0)), "folds": int(float(row["folds"] or 0))}
+    numbers = {
+        key: float(value) for key, value in row.items() if key.startswith(("accuracy", "loss", "gain_acc")) and value
+    }
+    if words["n"]:
+        words |= {key: numbers[key] for key in ("accuracy", "loss")}
+        words["accuracy_interval"] = _pair(numbers, "accuracy")
+        if "gain_accuracy" in numbers:
+            words["gain"] = {
+                "accuracy": numbers["gain_accuracy"],
+                "accuracy_interval": _pair(numbers, "gain_accuracy"),
+            }
+    return words
+
+
+def _pair(numbers: Mapping[str, float], name: str) -> list[float] | None:
+    """Return the ends of an interval, or none where there were too few writers for one."""
+    return [numbers[f"{name}_{end}"] for end in ("low", "high")] if f"{name}_low" in numbers else None
 
 
 def _class(folder: Path) -> Iterator[Block]:
@@ -99,6 +140,8 @@ def _step(row: Mapping[str, Any]) -> list[Cell | str]:
     if not row.get("n"):
         return [*head, "", "", row.get("missing", "no digit is kept"), "", ""]
     if row["title"] == "per group":
+        if "groups" not in row:
+            return [*head, Cell(str(row["n"]), row["n"]), "", "group by group: see the figure", "", ""]
         known = [100 * group["accuracy"] for group in row["groups"] if group["n"]]
         span = f"groups from {min(known):.1f} to {max(known):.1f}"
         return [*head, Cell(str(row["n"]), row["n"]), "", span, "", ""]
@@ -116,7 +159,7 @@ def _step(row: Mapping[str, Any]) -> list[Cell | str]:
 def _gain(row: Mapping[str, Any]) -> str:
     span = row["gain"]["accuracy_interval"]
     interval = "" if span is None else f" ({100 * span[0]:+.1f} to {100 * span[1]:+.1f})"
-    return f"{100 * row['gain']['accuracy']:+.1f}{interval}"
+    return f"{100 * row['gain']['accuracy']:+.1f}{interval}".replace("-", "\N{MINUS SIGN}")
 
 
 def _networks(rows: Sequence[Mapping[str, Any]], path: Path) -> Table:

@@ -1,6 +1,6 @@
 """What searches for settings found: the finalists, Optuna's pictures, and accuracy against cost."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ import yaml
 
 from shearbench.records import is_finished
 from shearbench.report.blocks import Block, Cell, Column, Heading, Picture, Pictures, Prose, Section, Table
-from shearbench.report.findings import p_value, percent, points
+from shearbench.report.findings import listed, p_value, percent, points
 
 _TITLE = "Tuning"
 _TEXT = """A search sees the tuning part alone: training digits that no fold holds out where its result is used
@@ -43,12 +43,7 @@ _PICTURES = {
 def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     """Return the section."""
     found = sorted(_found(root))
-    names = {(dataset, model) for dataset, model, _ in found}
-    missing = [
-        f"a search for {model} on {dataset} (`make tune MODEL={model} DATASET={dataset}`)"
-        for dataset, model in ((row["dataset"], row["model"]) for row in rows)
-        if (dataset, model) not in names
-    ]
+    missing = list(_missing(rows, {(dataset, model) for dataset, model, _ in found}))
     if not found:
         return Section("tuning", _TITLE, [], missing)
     table = Table(_COLUMNS, [line for dataset, model, tuned in found for line in _lines(dataset, model, tuned)])
@@ -56,6 +51,15 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     for dataset, model, tuned in found:
         blocks += _search(root, dataset, model, tuned)
     return Section("tuning", _TITLE, blocks, missing)
+
+
+def _missing(rows: Sequence[Mapping[str, Any]], found: Collection[tuple[str, str]]) -> Iterator[str]:
+    """Yield the searches that nobody has run, a dataset each: a default run makes none."""
+    for dataset in dict.fromkeys(row["dataset"] for row in rows):
+        cells = [(row["dataset"], row["model"]) for row in rows if row["dataset"] == dataset]
+        models = [model for _, model in cells if (dataset, model) not in found]
+        if models:
+            yield f"searches on {dataset} for {listed(models)} (`make tune MODEL={models[0]} DATASET={dataset}`)"
 
 
 def _found(root: Path) -> Iterator[tuple[str, str, Mapping[str, Any]]]:

@@ -1,0 +1,104 @@
+"""Experiments of DVC: what ``dvc exp run -S`` has left, as rows of the comparison.
+
+An experiment is a commit under ``refs/exps`` of git; what its run has made lies in DVC's cache. Both are only read.
+"""
+
+import json
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Row = Mapping[str, Any]
+_COMPARISON = "reports/comparison.json"
+_REFS = "refs/exps"
+_OURS = ("exec", "stash", "apply", "celery", "queue", "temp")  # refs of DVC's own bookkeeping
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A run with other settings: its name, its commit, the settings that differ from the present ones, its rows.
+
+    ``changes`` are (key of ``params.yaml``, present value, value of the experiment). ``rows`` are those of its
+    ``reports/comparison.json``, or None where DVC's cache no longer has that file.
+    """
+
+    name: str
+    commit: str
+    changes: Sequence[tuple[str, Any, Any]]
+    rows: Sequence[Row] | None
+
+
+def read_experiments(root: Path) -> list[Experiment]:
+    """Return the last commit and every experiment on it, as far as their results are other than the present ones.
+
+    Args:
+        root: the project's folder; where it is no git repository with DVC there are none.
+    """
+    if not (root / ".dvc").is_dir() or not (root / ".git").exists():
+        return []
+    present = _flat(yaml.safe_load((root / "params.yaml").read_text()))
+    rows = json.loads((root / _COMPARISON).read_text())
+    found = [_experiment(root, name, commit, present) for name, commit in _commits(root)]
+    return [each for each in found if each.changes and each.rows != rows]
+
+
+def differing(experiment: Experiment, rows: Sequence[Row]) -> list[tuple[Row, Row | None]]:
+    """Return each row of an experiment whose results are not those of ``rows``, with its counterpart there if any."""
+    counterparts = {(row["dataset"], row["model"]): row for row in rows}
+    paired = [(row, counterparts.get((row["dataset"], row["model"]))) for row in experiment.rows or ()]
+    return [(row, other) for row, other in paired if other is None or _results(row) != _results(other)]
+
+
+def _results(row: Row) -> dict[str, Any]:
+    """Return a row without what differs from run to run, and without what follows from another row."""
+    return {key: value for key, value in row.items() if key not in ("seconds_per_fold", "accuracy_drop")}
+
+
+def _commits(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield name and commit of HEAD and of the experiments that were started from it, the newest first."""
+    head = _git(root, "rev-parse", "--verify", "--quiet", "HEAD").strip()
+    if not head:
+        return
+    yield "last commit", head
+    listed = _git(root, "for-each-ref", "--sort=-committerdate", "--format=%(refname) %(objectname)", _REFS)
+    for line in listed.splitlines():
+        ref, commit = line.split()
+        part, *rest = ref.removeprefix(f"{_REFS}/").split("/")  # ab/<rest of the commit it was started from>/name
+        if part not in _OURS and len(rest) == 2 and part + rest[0] == head:
+            yield rest[1], commit
+
+
+def _experiment(root: Path, name: str, commit: str, present: Mapping[str, Any]) -> Experiment:
+    settings = _flat(yaml.safe_load(_git(root, "show", f"{commit}:params.yaml")) or {})
+    keys = dict.fromkeys((*present, *settings))
+    changes = [(key, present.get(key), settings.get(key)) for key in keys if present.get(key) != settings.get(key)]
+    return Experiment(name, commit, changes, _rows(root, commit) if changes else None)
+
+
+def _rows(root: Path, commit: str) -> Sequence[Row] | None:
+    import dvc.api  # takes a second, and is needed only where there is an experiment
+    from dvc.exceptions import DvcException
+
+    try:
+        rows: Sequence[Row] = json.loads(dvc.api.read(_COMPARISON, repo=str(root), rev=commit))
+    except (DvcException, OSError):  # never made at that commit, or removed from the cache since
+        return None
+    return rows
+
+
+def _flat(value: Any, key: str = "") -> dict[str, Any]:
+    """Return the leaves of nested mappings by their dotted keys."""
+    if not isinstance(value, Mapping):
+        return {key: value}
+    return {
+        name: leaf for part, inner in value.items() for name, leaf in _flat(inner, f"{key}.{part}".lstrip(".")).items()
+    }
+
+
+def _git(root: Path, *words: str) -> str:
+    """Return what git prints, nothing where it fails: a repository without a commit has no experiments."""
+    return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=False).stdout

@@ -1,0 +1,68 @@
+"""What `dvc exp run -S` has tried: each network that came out otherwise, beside what this page says of it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from shearbench.report.blocks import Block, Cell, Column, Prose, Section, Table
+from shearbench.report.experiments import Experiment, differing, read_experiments
+from shearbench.report.findings import percent, points
+
+_TITLE = "Other settings"
+_NONE = """No experiment of DVC stands beside this run. `dvc exp run -S models.cnn2.recipe.learning_rate=0.002` makes
+one: what it changes is trained again, and gets its rows here."""
+_TEXT = """Each row is a network as another run left it: an experiment of DVC (`dvc exp run -S`) on the same commit, or
+the last commit itself. Networks that came out as on this page are left out. The difference is in points of out-of-fold
+accuracy, theirs less that of this page, and no test stands behind it: for a verdict give the setting a model and a cell
+of its own in `params.yaml`. `dvc exp apply NAME` makes the settings of an experiment the present ones."""
+_COLUMNS = (
+    Column("run"),
+    Column("other settings", help="here → there"),
+    Column("dataset"),
+    Column("network"),
+    Column("out of fold", True, "accuracy in %, mean ± standard deviation over the folds"),
+    Column("test", True, "accuracy in %, mean ± standard deviation over the folds' networks"),
+    Column("95 % interval", True, "of the test accuracy, Wilson's, for the choice of the test digits"),
+    Column("against this page", True, "difference in out-of-fold accuracy, in points; without a test"),
+)
+_SHOWN = 3
+
+
+def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
+    """Return the section."""
+    experiments = read_experiments(root)
+    lines = [line for experiment in experiments for line in _lines(experiment, rows)]
+    gone = [each.name for each in experiments if each.rows is None and each.name != "last commit"]
+    blocks: list[Block] = [Prose(_TEXT), Table(_COLUMNS, lines)] if lines else [Prose(_NONE)]
+    if gone:
+        blocks.append(Prose(f"Their results are no longer in DVC's cache: {', '.join(gone)}."))
+    return Section("experiments", _TITLE, blocks)
+
+
+def _lines(experiment: Experiment, rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Cell | str]]:
+    for row, other in differing(experiment, rows):
+        low, high = percent(row["test_accuracy_low"]), percent(row["test_accuracy_high"])
+        difference = None if other is None else row["cv_accuracy_mean"] - other["cv_accuracy_mean"]
+        yield [
+            Cell(experiment.name, strong=True, help=f"commit {experiment.commit[:10]}"),
+            _changes(experiment),
+            row["dataset"],
+            row["model"],
+            Cell(f"{percent(row['cv_accuracy_mean'])} ± {percent(row['cv_accuracy_sd'])}", row["cv_accuracy_mean"]),
+            Cell(
+                f"{percent(row['test_accuracy_mean'])} ± {percent(row['test_accuracy_sd'])}", row["test_accuracy_mean"]
+            ),
+            Cell(f"{low} to {high}", row["test_accuracy_low"]),
+            Cell("not here") if difference is None else Cell(points(difference), difference),
+        ]
+
+
+def _changes(experiment: Experiment) -> Cell:
+    """Say which settings differ, the first few of them, all to point at."""
+    said = [f"{key}: {_value(here)} → {_value(there)}" for key, here, there in experiment.changes]
+    more = f" and {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""
+    return Cell("; ".join(said[:_SHOWN]) + more, help="; ".join(said))
+
+
+def _value(value: Any) -> str:
+    return "none" if value is None else str(value)

@@ -1,0 +1,73 @@
+"""Chromium, and MLflow's pages as ``shearbench ui`` serves them, for tests and for the pictures of the front page."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+PROGRAM = (sys.executable, "-m", "shearbench.cli")
+SECONDS = 60_000  # milliseconds: the page may be slow on a busy machine
+RUN_LINKS = ".ag-row a[href*='/runs/']"
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+MISSING = f"none of {', '.join(_NAMES)} is installed; on Debian: apt install chromium"
+
+
+def where() -> str | None:
+    """Return the path of this machine's Chromium, if it has one."""
+    return next((found for name in _NAMES if (found := shutil.which(name))), None)
+
+
+@contextmanager
+def chromium(path: str) -> Iterator[Browser]:
+    """Yield a Chromium without a window."""
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium refuses its sandbox to root
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=path, args=[*sandbox, "--disable-gpu"])
+        yield found
+        found.close()
+
+
+@contextmanager
+def served(project: Path) -> Iterator[str]:
+    """Yield the address that ``shearbench ui`` says to open in a project, once it answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [*PROGRAM, "ui", "--port", str(port)]
+    server = subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert server.stdout is not None
+    said = re.search(r"http://\S+", server.stdout.readline())
+    try:
+        assert said is not None
+        for _ in range(240):
+            assert server.poll() is None, "the server has ended"
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
+                    break
+            except OSError:
+                time.sleep(0.5)
+        yield said.group()
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait(30)
+        server.stdout.close()
+
+
+def compare_all(page: Page, count: int) -> None:
+    """Tick every run that the experiment's page lists, and press *Compare*."""
+    expect(page.locator(RUN_LINKS)).to_have_count(count, timeout=SECONDS)
+    for box in page.locator(".ag-row .ag-selection-checkbox input").all():
+        box.check()
+    page.get_by_role("button", name="Compare").or_(page.get_by_role("link", name="Compare")).first.click()
+    expect(page.get_by_role("heading", name=f"Comparing {count} Runs")).to_be_visible(timeout=SECONDS)
+    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=SECONDS)

@@ -1,0 +1,101 @@
+"""The guides of ``docs/``, followed as they stand: whole in a fresh small clone, and quickly what can be read alone."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+import guides
+from shearbench.params import load
+from small_clone import REPOSITORY, make_clone, run
+
+PAGES = ("add-a-model", "add-a-dataset", "use-your-own-digits")
+BUILT = {"use-your-own-digits"}  # its reader has run the benchmark
+WRITES = {"python", "yaml"}
+
+
+def _page(name: str) -> Path:
+    return REPOSITORY / "docs" / f"{name}.md"
+
+
+def _shorten_searches(path: Path) -> None:
+    params = yaml.safe_load(path.read_text())
+    params["tuning"].update(reduction=2, rungs=2, finalists=1, folds=2, inner_fraction=0.4)
+    path.write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PAGES)
+def test_a_guide_works_step_by_step(name: str, tmp_path: Path) -> None:
+    clone, digits = tmp_path / "a clone", tmp_path / "digits"
+    clone.mkdir()
+    digits.mkdir()
+    make_clone(clone, digits)
+    _shorten_searches(clone / "params.yaml")
+    run(clone, "shearbench", "data", "--adopt")
+    if name in BUILT:
+        run(clone, "dvc", "repro")
+    guides.follow(_page(name), clone)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_what_a_guide_has_written_can_be_read(name: str, tmp_path: Path) -> None:
+    document = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+    found = guides.blocks(_page(name))
+    assert {block.language for block in found} <= {*WRITES, "sh", "text"}
+    for block in found:
+        if block.language == "python":
+            ast.parse(block.text)
+        if block.language == "yaml":
+            assert block.words == ("params.yaml",)
+            document = guides.merged(document, yaml.safe_load(block.text))
+            (tmp_path / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+            load(tmp_path / "params.yaml")  # at the size of the default run, where the whole guide is run small
+
+
+def test_the_entries_of_the_front_page_can_be_added(tmp_path: Path) -> None:
+    document = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+    entries = re.findall(r"^```yaml\n(.*?)^```$", (REPOSITORY / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert entries
+    for entry in entries:
+        document = guides.merged(document, yaml.safe_load(entry))
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+    load(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_guide_is_found_from_the_front_page(name: str) -> None:
+    assert f"docs/{name}.md" in (REPOSITORY / "README.md").read_text()
+
+
+def test_output_is_compared_line_by_line_in_order() -> None:
+    printed = "mnist      mlp   92.1\nmechanical cnn2  88.0\nReport: here"
+    assert guides.first_missing("mnist ... 92.1\nReport: ...", printed) is None
+    assert guides.first_missing("mnist mlp\nmnist cnn2", printed) == "mnist cnn2"
+    assert guides.first_missing("Report:\nmnist", printed) == "mnist"
+
+
+def test_a_step_that_fails_or_prints_something_else_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    for text, complaint in (
+        ("```sh\nfalse\n```\n", "ended with 1"),
+        ("```sh fails\ntrue\n```\n", "ended with 0"),
+        ("```sh\nfalse | true\n```\n", "ended with 1"),
+        ("```sh\necho one\n```\n\n```text\ntwo\n```\n", "'two' is not in"),
+        ("```ruby x.rb\n1\n```\n", "ruby"),
+        ("```\nsomething\n```\n", "without a language"),
+    ):
+        page.write_text(f"# A page\n\n{text}")
+        with pytest.raises(AssertionError, match=complaint):
+            guides.follow(page, tmp_path)
+
+
+def test_entries_are_merged_and_sources_replaced() -> None:
+    old = {"sources": {"mnist": {"kind": "path", "path": "x"}}, "cells": {"a": {"dataset": "d"}}}
+    new = {"sources": {"mnist": {"kind": "bundled"}}, "cells": {"b": {"dataset": "e"}}}
+    assert guides.merged(old, new) == {
+        "sources": {"mnist": {"kind": "bundled"}},
+        "cells": {"a": {"dataset": "d"}, "b": {"dataset": "e"}},
+    }
