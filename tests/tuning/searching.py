@@ -10,7 +10,7 @@ from shearbench.tuning.job import Job, Outcome, Resources, run
 from shearbench.tuning.space import Space
 
 RESOURCES = {"trials": 8, "timeout": 3600.0, "inner_fraction": 1 / 3, "reduction": 2, "rungs": 3, "finalists": 2}
-SPACE = Space((1e-3, 1e1), (10, 20, 40), (0.05, 0.1))  # up to learning rates that diverge
+SPACE = Space((1e-3, 1e1), (10, 20, 40), (0.03, 0.05, 0.1, 0.2))  # up to learning rates that diverge
 
 
 def job_in(build: Path, workers: int = 1, **resources: Any) -> Job:

@@ -97,6 +97,10 @@ def test_a_search_without_other_widths_is_the_same_study_and_scores_none(root, o
     without = run(job_in(root / "build", sizes=False))
     assert facts(without) == {**facts(outcome), "sizes": []}
     assert without.sizes == ()
+    scored = [trial for trial in outcome.trials if trial.score is not None]
+    assert outcome.sizes, "or this search is too small to show it"
+    widths = [each.setting.width for each in (*outcome.final.finalists, *outcome.sizes)]
+    assert set(widths) == {trial.setting.width for trial in scored}
 
 
 def test_a_search_that_is_done_trains_nothing_more(here, root, outcome):

@@ -70,7 +70,7 @@ def draw_costs(table: pd.DataFrame, dataset: str) -> bytes:
         _draw_front(axes, table[table[f"front_{cost}"]].sort_values([cost, "accuracy"]), cost)
         axes.set_xscale("log")
         axes.set_xlabel(label)
-        axes.margins(x=0.12)
+        axes.margins(x=0.2)
         plain(axes)
         readable_log(axes.xaxis)
     panels[0].xaxis.set_major_formatter(EngFormatter(sep=""))
