@@ -9,7 +9,7 @@ from searching import facts, job_in
 
 from shearbench.errors import InputError
 from shearbench.records import read_record
-from shearbench.report.blocks import Pictures, Prose, Table
+from shearbench.report.blocks import Heading, Pictures, Prose, Table
 from shearbench.report.sections.tuning import read, sentence
 from shearbench.stages.tune import conclusion
 from shearbench.tuning import finalists, job
@@ -198,6 +198,15 @@ def test_the_report_of_a_fresh_clone_shows_what_searches_elsewhere_found(root, f
     assert len(images) == 1, "what accuracy costs"
     texts = [block.text for block in section.blocks if isinstance(block, Prose)]
     assert any("ran elsewhere: small on patterns" in text for text in texts)
+
+
+def test_the_report_shows_what_was_found_at_full_size_apart(root, folder, tmp_path):
+    for place in ("tuned", "reports/full/tuning"):
+        shutil.copytree(root / "tuned", tmp_path / place)
+    section = read(tmp_path, [])
+    assert next(block.text for block in section.blocks if isinstance(block, Heading)) == "On more digits"
+    default, full, _ = (block for block in section.blocks if isinstance(block, Table))
+    assert full.rows == default.rows
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     Raises:
         InputError: if a file of ``tuned/`` has a fault.
     """
-    found = _found(root)
+    found = _found(root / "tuned")
     missing = [
         f"a search for {model} on {dataset} (`make tune MODEL={model} DATASET={dataset}`)"
         for dataset, model in ((row["dataset"], row["model"]) for row in rows)
@@ -74,11 +74,11 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     ]
     if not found:
         return Section("tuning", _TITLE, [], missing)
-    searches = [(dataset, model, tuned) for dataset, models in found.items() for model, tuned in models.items()]
+    searches = _searches(found)
     blocks: list[Block] = [
         Prose(_TEXT),
-        *(Prose(sentence(dataset, models)) for dataset, models in found.items()),
-        Table(_COLUMNS, [line for search in searches for line in _lines(*search)]),
+        *_finalists(found),
+        *_full(_found(root / "reports" / "full" / "tuning")),
         Heading("What accuracy costs"),
         Prose(_COSTS),
         Pictures([_cost(dataset, models) for dataset, models in found.items()], wide=True),
@@ -110,15 +110,37 @@ def sentence(dataset: str, models: Mapping[str, Tuned]) -> str:
     return f"On {dataset}: {'; '.join(parts)}."
 
 
-def _found(root: Path) -> Found:
-    """Return what every search found that has left a result."""
-    files = sorted(path for path in (root / "tuned").glob("*.yaml") if path.name != "dvc.yaml")
+def _found(folder: Path) -> Found:
+    """Return what every search found that has left a result in a folder."""
+    files = sorted(path for path in folder.glob("*.yaml") if path.name != "dvc.yaml")
     by_model = {path.stem: read_tuned(path) for path in files}
     datasets = sorted({dataset for sections in by_model.values() for dataset in sections}, reverse=True)
     return {
         dataset: {model: sections[dataset] for model, sections in by_model.items() if dataset in sections}
         for dataset in datasets
     }
+
+
+def _searches(found: Found) -> list[tuple[str, str, Tuned]]:
+    return [(dataset, model, tuned) for dataset, models in found.items() for model, tuned in models.items()]
+
+
+def _finalists(found: Found) -> Iterator[Block]:
+    """Yield what is concluded of each dataset, and the table it is concluded from."""
+    yield from (Prose(sentence(dataset, models)) for dataset, models in found.items())
+    yield Table(_COLUMNS, [line for search in _searches(found) for line in _lines(*search)])
+
+
+def _full(found: Found) -> Iterator[Block]:
+    """Yield what was found on more digits than those of a default run."""
+    if found:
+        digits = {tuned.saw.digits for _, _, tuned in _searches(found)}
+        yield Heading("On more digits")
+        yield Prose(
+            f"The same search on {' or '.join(f'{n:,}' for n in sorted(digits))} of MNIST's 60,000 training digits, "
+            "made once; `reports/full/README.md` says with which command, on what machine."
+        )
+        yield from _finalists(found)
 
 
 def _lines(dataset: str, model: str, tuned: Tuned) -> Iterator[list[Cell | str]]:
