@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullLocator
 
 from shearbench.evaluation.canvas import GREY, PALETTE, figure, plain, png, readable_log
 from shearbench.tuning.tuned import Tuned
@@ -74,7 +74,7 @@ def draw_costs(table: pd.DataFrame, dataset: str) -> bytes:
         plain(axes)
         readable_log(axes.xaxis)
     panels[0].xaxis.set_major_formatter(EngFormatter(sep=""))
-    panels[0].set_ylabel("accuracy, %")
+    _scale_of_errors(panels[0])
     made.suptitle(_title(dataset, table), fontsize=10)
     made.legend(handles=_legend(models), loc="outside lower center", ncols=len(models) + 1, frameon=False, fontsize=9)
     return png(made)
@@ -85,10 +85,20 @@ def _title(dataset: str, table: pd.DataFrame) -> str:
     return f"{dataset}: mean ± standard deviation over {folds} folds of the tuning part, n = {digits} digits"
 
 
+def _scale_of_errors(axes: Axes) -> None:
+    """Halving the errors is one step up anywhere; so a network that fails does not squeeze the others together."""
+    axes.set_yscale("log")
+    axes.invert_yaxis()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda error, _: f"{100 - error:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set_ylabel("accuracy, %, on a log scale of the errors")
+
+
 def _draw_model(axes: Axes, own: pd.DataFrame, cost: str, place: int) -> None:
     axes.errorbar(
         own[cost],
-        100 * own["accuracy"],
+        100 * (1 - own["accuracy"]),
         100 * own["sd"],
         fmt=_MARKERS[place % len(_MARKERS)],
         color=PALETTE[place % len(PALETTE)],
@@ -99,11 +109,11 @@ def _draw_model(axes: Axes, own: pd.DataFrame, cost: str, place: int) -> None:
 
 
 def _draw_front(axes: Axes, best: pd.DataFrame, cost: str) -> None:
-    axes.step(best[cost], 100 * best["accuracy"], where="post", color=GREY, linewidth=1, zorder=1)
+    axes.step(best[cost], 100 * (1 - best["accuracy"]), where="post", color=GREY, linewidth=1, zorder=1)
     for _, row in best.iterrows():
         axes.annotate(
             f"{row['model']} ×{row['width']:g}",
-            (row[cost], 100 * row["accuracy"]),
+            (row[cost], 100 * (1 - row["accuracy"])),
             xytext=(-4, 6),
             textcoords="offset points",
             ha="right",
