@@ -22,14 +22,16 @@ _TEXT = """A search sees the tuning part alone: training digits that no fold hol
 halving); the best three and the present setting are then trained in full and cross-validated, on digits of the tuning
 part that scored no trial. Found is the finalist of the highest mean. Whether it is really better than the present
 setting is said by the corrected resampled t-test, Holm-adjusted over the finalists. `docs/tuning.md` has the rest."""
-_COSTS = """Every finalist, and the best trial of each width that no finalist has, was trained in full and
-cross-validated on the same digits. The line joins those that no other beats in both cost and accuracy; where the bars
-overlap, the folds do not tell them apart."""
+_COSTS = """{who} trained in full and cross-validated on the same digits. The line joins those that no other beats in
+both cost and accuracy; where the bars overlap, the folds do not tell them apart."""
+_WHO = {
+    False: "Every finalist was",
+    True: "Every finalist, and the best trial of each width that no finalist has if `tuning.sizes` asked for it, were",
+}
 _COLUMNS = (
-    Column("dataset"),
     Column("model"),
     Column("setting", help="found won; present is that of params.yaml; the others were trials"),
-    Column("learning rate", True),
+    Column("rate", True, "learning rate"),
     Column("batch", True),
     Column("width", True, "multiplies the channels or units of the network"),
     Column("accuracy", True, "mean ± standard deviation over the folds of the tuning part, in %"),
@@ -80,7 +82,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
         *_finalists(found),
         *_full(_found(root / "reports" / "full" / "tuning")),
         Heading("What accuracy costs"),
-        Prose(_COSTS),
+        Prose(_COSTS.format(who=_WHO[any(tuned.sizes for _, _, tuned in searches)])),
         Pictures([_cost(dataset, models) for dataset, models in found.items()], wide=True),
         Heading("What the searches spent"),
         Table(_SPENT, [_spent(*search) for search in searches]),
@@ -126,9 +128,10 @@ def _searches(found: Found) -> list[tuple[str, str, Tuned]]:
 
 
 def _finalists(found: Found) -> Iterator[Block]:
-    """Yield what is concluded of each dataset, and the table it is concluded from."""
-    yield from (Prose(sentence(dataset, models)) for dataset, models in found.items())
-    yield Table(_COLUMNS, [line for search in _searches(found) for line in _lines(*search)])
+    """Yield for each dataset what is concluded, and the table it is concluded from."""
+    for dataset, models in found.items():
+        yield Prose(sentence(dataset, models))
+        yield Table(_COLUMNS, [line for model, tuned in models.items() for line in _lines(model, tuned)])
 
 
 def _full(found: Found) -> Iterator[Block]:
@@ -143,20 +146,19 @@ def _full(found: Found) -> Iterator[Block]:
         yield from _finalists(found)
 
 
-def _lines(dataset: str, model: str, tuned: Tuned) -> Iterator[list[Cell | str]]:
+def _lines(model: str, tuned: Tuned) -> Iterator[list[Cell | str]]:
     """Yield a row for each finalist, the best first."""
     for score in sorted(tuned.finalists, key=lambda score: -(score.accuracy or 0.0)):
         setting = score.setting
         names = [name for name, key in (("found", tuned.setting), ("present", tuned.present)) if key == setting]
         yield [
-            dataset,
             model,
             Cell(", ".join(names) or f"trial {score.trial}", strong="found" in names),
             Cell(f"{setting.learning_rate:.3g}", setting.learning_rate),
             Cell(str(setting.batch), setting.batch),
             Cell(f"{setting.width:g}", setting.width),
             _accuracy(score),
-            Cell(f"{score.parameters:,}", score.parameters),
+            Cell(f"{score.parameters / 1e6:.2f} M", score.parameters),
             Cell(f"{score.seconds:.1f}", score.seconds),
             *(_against(tuned.difference) if "found" in names else ("", "", "")),
         ]
