@@ -83,6 +83,8 @@ def shrink(params: dict[str, Any], digits: Path) -> None:
 def make_clone(folder: Path, digits: Path) -> None:
     """Make a small clone in ``folder``, committed, whose data has yet to be adopted; its digits go to ``digits``."""
     copy_repository(folder)
+    for found in set((folder / "tuned").glob("*.yaml")) - {folder / "tuned" / "dvc.yaml"}:
+        found.unlink()  # on other digits than these
     write_digits(digits)
     params = yaml.safe_load((folder / "params.yaml").read_text())
     shrink(params, digits)

@@ -148,6 +148,8 @@ class Tuning(Strict):
     rungs: Annotated[int, Field(ge=1)]
     finalists: Annotated[int, Field(ge=1)]
     """Trials that are cross-validated, beside the present setting."""
+    sizes: bool
+    """Whether the best trial of each other width is cross-validated too, for the figure of cost."""
     folds: Annotated[int, Field(ge=2)]
     """Of that cross-validation, within the tuning part."""
     storage: str

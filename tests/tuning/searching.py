@@ -10,12 +10,12 @@ from shearbench.tuning.job import Job, Outcome, Resources, run
 from shearbench.tuning.space import Space
 
 RESOURCES = {"trials": 8, "timeout": 3600.0, "inner_fraction": 1 / 3, "reduction": 2, "rungs": 3, "finalists": 2}
-SPACE = Space((1e-3, 1e1), (10, 20, 40), (0.05, 0.1))  # up to learning rates that diverge
+SPACE = Space((1e-3, 1e1), (10, 20, 40), (0.03, 0.05, 0.1, 0.2))  # up to learning rates that diverge
 
 
 def job_in(build: Path, workers: int = 1, **resources: Any) -> Job:
     """Return a search of 8 trials in two brackets, with 2 finalists in 2 folds."""
-    kept = {**RESOURCES, "folds": 2, "storage": "default", **resources}
+    kept = {**RESOURCES, "sizes": True, "folds": 2, "storage": "default", **resources}
     experiment = experiment_with(epochs=6, learning_rate=0.01)
     return Job(experiment, SPACE, Resources(**kept), build, rope=0.01, alpha=0.05, workers=workers)
 
@@ -33,8 +33,11 @@ def facts(outcome: Outcome) -> dict[str, Any]:
         }
         for trial in outcome.trials
     ]
-    finalists = [[each.trial, list(each.accuracies), each.parameters] for each in outcome.final.finalists]
-    found: dict[str, Any] = json.loads(json.dumps({"trials": trials, "finalists": finalists}))
+    scored = {"finalists": outcome.final.finalists, "sizes": outcome.sizes}
+    scores = {
+        kind: [[each.trial, list(each.accuracies), each.parameters] for each in own] for kind, own in scored.items()
+    }
+    found: dict[str, Any] = json.loads(json.dumps({"trials": trials, **scores}))
     return found
 
 

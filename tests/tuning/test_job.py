@@ -5,18 +5,21 @@ import shutil
 
 import pandas as pd
 import pytest
-import yaml
 from searching import facts, job_in
 
 from shearbench.errors import InputError
 from shearbench.records import read_record
+from shearbench.report.blocks import Heading, Pictures, Prose, Table
+from shearbench.report.sections.tuning import read, sentence
 from shearbench.stages.tune import conclusion
 from shearbench.tuning import finalists, job
 from shearbench.tuning.contents import node_of
-from shearbench.tuning.job import run
-from shearbench.tuning.pareto import front, write_pareto
+from shearbench.tuning.job import best_of_other_widths, run
+from shearbench.tuning.pareto import cost_table, draw_costs, front
 from shearbench.tuning.results import results_folder, summary, write_results
-from shearbench.tuning.tuned import read_tuned, tuned_path, write_tuned
+from shearbench.tuning.space import Setting
+from shearbench.tuning.study import Trial
+from shearbench.tuning.tuned import Difference, read_tuned, tuned_path, write_tuned
 
 
 class _Here:
@@ -63,7 +66,6 @@ def folder(root, outcome):
     folder = results_folder(root / "build", "patterns", "small")
     write_results(folder, task, outcome, tuned)
     write_tuned(root, "small", "patterns", tuned)
-    write_pareto(root / "build", "patterns")
     return folder
 
 
@@ -74,11 +76,31 @@ def test_two_brackets_and_their_finalists(here, outcome):
     assert "stopped" in states
     assert 0 in [finalist.trial for finalist in outcome.final.finalists], "the present setting is among them"
     assert 2 <= len(outcome.final.finalists) <= 3
-    trained = sum(len(trial.curve) for trial in outcome.trials) + sum(each.epochs for each in outcome.final.finalists)
+    scored = [*outcome.final.finalists, *outcome.sizes]
+    trained = sum(len(trial.curve) for trial in outcome.trials) + sum(each.epochs for each in scored)
     failed = [trial for trial in outcome.trials if trial.state == "failed"]
     assert here.epochs == trained or failed
     assert all("the loss is" in trial.failure for trial in failed)
     assert outcome.final.winner.mean == max(each.mean for each in outcome.final.finalists)
+
+
+def test_the_best_trial_of_each_width_that_no_finalist_has_is_scored_as_they_are():
+    order = [
+        Trial(number, Setting(0.01, 10, width), "complete")
+        for number, width in enumerate((0.5, 0.5, 2.0, 1.0, 0.25, 2.0))
+    ]
+    assert [trial.number for trial in best_of_other_widths(order, order[:2])] == [4, 3, 2]
+    assert best_of_other_widths(order, order[:5]) == []
+
+
+def test_a_search_without_other_widths_is_the_same_study_and_scores_none(root, outcome):
+    without = run(job_in(root / "build", sizes=False))
+    assert facts(without) == {**facts(outcome), "sizes": []}
+    assert without.sizes == ()
+    scored = [trial for trial in outcome.trials if trial.score is not None]
+    assert outcome.sizes, "or this search is too small to show it"
+    widths = [each.setting.width for each in (*outcome.final.finalists, *outcome.sizes)]
+    assert set(widths) == {trial.setting.width for trial in scored}
 
 
 def test_a_search_that_is_done_trains_nothing_more(here, root, outcome):
@@ -109,6 +131,7 @@ def test_its_file_has_what_was_found_and_what_was_seen(root, outcome, folder):
     assert tuned.search.complete + tuned.search.stopped_early + tuned.search.failed == 8
     assert tuned.saw.data == outcome.part.content_hash
     assert {trial.facts["saw"]["data"] for trial in outcome.trials if "saw" in trial.facts} == {tuned.saw.data}
+    assert [score.trial for score in tuned.sizes] == [finalist.trial for finalist in outcome.sizes]
     assert len(tuned_path(root, "small").read_text()) < 3000
     assert "Found" in conclusion(tuned)
 
@@ -116,7 +139,7 @@ def test_its_file_has_what_was_found_and_what_was_seen(root, outcome, folder):
 def test_its_record_has_tables_and_pictures(outcome, folder):
     record = read_record(folder)
     pictures = {"curves.png", "timeline.png", "history.png", "slices.png", "parallel.png"}
-    assert pictures | {"trials.csv", "curves.csv", "finalists.csv"} <= set(record["files"])
+    assert pictures | {"trials.csv", "curves.csv", "finalists.csv", "sizes.csv"} <= set(record["files"])
     trials, curves = pd.read_csv(folder / "trials.csv"), pd.read_csv(folder / "curves.csv")
     assert trials["accuracy"].dropna().tolist() == [t.score for t in outcome.trials if t.score is not None]
     assert len(curves) == sum(len(trial.curve) for trial in outcome.trials)
@@ -129,7 +152,7 @@ def test_mlflow_is_told_of_the_study_and_of_each_trial_with_its_curve(outcome, f
     assert {path.name for path in node.content.files} >= {"history.png", "trials.csv", "record.json"}
     assert node.content.metrics["trials"] == 8
     trials = {child.name: child.content for child in node.children}
-    assert len(trials) == 8 + len(outcome.final.finalists)
+    assert len(trials) == 8 + len(outcome.final.finalists) + len(outcome.sizes)
     for trial in outcome.trials:
         content = trials[f"trial {trial.number}"]
         assert content.params["learning_rate"] == pytest.approx(trial.setting.learning_rate)
@@ -138,26 +161,72 @@ def test_mlflow_is_told_of_the_study_and_of_each_trial_with_its_curve(outcome, f
     assert len({child.digest for child in node.children}) == len(node.children)
 
 
-def test_the_front_is_drawn_through_who_is_not_beaten(root, folder):
+def test_the_front_is_drawn_through_who_is_not_beaten(root, outcome, folder):
     assert front([1, 2, 3, 3], [0.5, 0.4, 0.9, 0.8]) == [True, False, True, False]
     assert front([1, 1, 2], [0.5, 0.5, 0.5]) == [True, True, False]
-    table = pd.read_csv(root / "build" / "tuning" / "pareto" / "patterns.csv")
-    finalists_of_file = table[table["kind"] == "finalist"]
-    assert finalists_of_file["front_parameters"].any()
-    assert not table[table["kind"] == "trial"]["front_parameters"].any()
-    assert (root / "build" / "tuning" / "pareto" / "patterns.png").is_file()
+    tuned = read_tuned(tuned_path(root, "small"))["patterns"]
+    table = cost_table({"small": tuned})
+    scored = [each for each in (*outcome.final.finalists, *outcome.sizes) if not each.reason]
+    assert table["trial"].tolist() == [each.trial for each in scored]
+    assert table["accuracy"].tolist() == pytest.approx([each.mean for each in scored], abs=1e-6)
+    assert table["front_parameters"].any()
+    assert draw_costs(table, "patterns").startswith(b"\x89PNG")
 
 
 def test_the_report_shows_finalists_pictures_and_costs(root, folder):
-    from shearbench.report.blocks import Pictures, Table
-    from shearbench.report.sections.tuning import read
-
     rows = [{"dataset": "patterns", "model": "small"}, {"dataset": "patterns", "model": "large"}]
     section = read(root, rows)
     assert section.missing == ["searches on patterns for large (`make tune MODEL=large DATASET=patterns`)"]
-    (table,) = (block for block in section.blocks if isinstance(block, Table))
-    document = yaml.safe_load(tuned_path(root, "small").read_text())["patterns"]
-    assert len(table.rows) == len(document["finalists"])
-    assert sum("found" in row[2].text for row in table.rows) == 1
+    finalists, spent = (block for block in section.blocks if isinstance(block, Table))
+    tuned = read_tuned(tuned_path(root, "small"))["patterns"]
+    assert len(finalists.rows) == len(tuned.finalists)
+    assert sum("found" in row[1].text for row in finalists.rows) == 1
+    assert [cell.text for cell in spent.rows[0][2:6]] == [
+        "8",
+        "2",
+        str(tuned.search.stopped_early),
+        str(tuned.search.failed),
+    ]
     images = [image for block in section.blocks if isinstance(block, Pictures) for image in block.images]
     assert len(images) == 1 + len(list(folder.glob("*.png")))
+
+
+def test_the_report_of_a_fresh_clone_shows_what_searches_elsewhere_found(root, folder, tmp_path):
+    shutil.copytree(root / "tuned", tmp_path / "tuned")
+    section = read(tmp_path, [])
+    images = [image for block in section.blocks if isinstance(block, Pictures) for image in block.images]
+    assert len(images) == 1, "what accuracy costs"
+    texts = [block.text for block in section.blocks if isinstance(block, Prose)]
+    assert any("ran elsewhere: small on patterns" in text for text in texts)
+
+
+def test_the_report_shows_what_was_found_at_full_size_apart(root, folder, tmp_path):
+    for place in ("tuned", "reports/full/tuning"):
+        shutil.copytree(root / "tuned", tmp_path / place)
+    section = read(tmp_path, [])
+    assert next(block.text for block in section.blocks if isinstance(block, Heading)) == "On more digits"
+    default, full, _ = (block for block in section.blocks if isinstance(block, Table))
+    assert full.rows == default.rows
+
+
+@pytest.mark.parametrize(
+    ("verdict", "said"),
+    [
+        ("better", "On patterns: what was found is better than the present setting for small (+1.00 points)."),
+        (
+            "undecided",
+            "On patterns: a setting scored higher than the present one, by no more than chance explains, for",
+        ),
+        ("equivalent", "On patterns: found and present are equivalent for small"),
+    ],
+)
+def test_the_sentence_follows_the_verdict(root, folder, verdict, said):
+    tuned = read_tuned(tuned_path(root, "small"))["patterns"]
+    difference = Difference(mean=0.01, low=0.0, high=0.02, p_holm=0.5, verdict=verdict, rule="")
+    assert said in sentence("patterns", {"small": tuned.model_copy(update={"difference": difference})})
+
+
+def test_the_sentence_says_where_the_present_setting_won(root, folder):
+    tuned = read_tuned(tuned_path(root, "small"))["patterns"]
+    own = tuned.model_copy(update={"difference": None, "setting": tuned.present})
+    assert sentence("patterns", {"small": own}) == "On patterns: the present setting scored highest for small."

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import pandas as pd
 from PIL import Image
 
 from shearbench.errors import InputError
@@ -53,6 +54,12 @@ class Data:
         encoded = base64.b64encode(path.read_bytes()).decode()
         return cls(path.name, f"data:{kinds[path.suffix]};base64,{encoded}")
 
+    @classmethod
+    def table(cls, name: str, table: pd.DataFrame) -> "Data":
+        """Return a table as a CSV file."""
+        encoded = base64.b64encode(table.to_csv(index=False).encode()).decode()
+        return cls(name, f"data:text/csv;base64,{encoded}")
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -72,8 +79,13 @@ class Picture:
         """
         if not path.is_file():
             raise InputError(f"{path} is missing, which the report shows; run `dvc repro`")
-        encoded = base64.b64encode(_lighter(path.read_bytes())).decode()
-        return cls(f"data:image/png;base64,{encoded}", text, caption, [Data.of(each) for each in data])
+        return cls.drawn(path.read_bytes(), text, caption, [Data.of(each) for each in data])
+
+    @classmethod
+    def drawn(cls, png: bytes, text: str, caption: str = "", data: Sequence[Data] = ()) -> "Picture":
+        """Return a picture that was drawn for the page."""
+        encoded = base64.b64encode(_lighter(png)).decode()
+        return cls(f"data:image/png;base64,{encoded}", text, caption, data)
 
 
 def _lighter(png: bytes) -> bytes:

@@ -15,7 +15,6 @@ from shearbench.errors import InputError
 from shearbench.params import Params
 from shearbench.stages.train import experiment_of
 from shearbench.tuning.job import Job, Resources, run
-from shearbench.tuning.pareto import write_pareto
 from shearbench.tuning.results import results_folder, summary, write_results
 from shearbench.tuning.space import Space
 from shearbench.tuning.tuned import Score, Tuned, read_tuned, tuned_path, write_tuned
@@ -47,7 +46,6 @@ def main(
     tuned = summary(job, outcome)
     write_results(results_folder(root / "build", name, model), job, outcome, tuned)
     write_tuned(root, model, name, tuned)
-    write_pareto(root / "build", name)
     print_tuned(f"{model} on {name}", tuned)
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from shearbench.evaluation.contents import Content, Node
 from shearbench.records import RECORD, hash_of, is_finished, read_record, sha256_of
-from shearbench.tuning.results import CURVES, FINALISTS, TRIALS
+from shearbench.tuning.results import CURVES, FINALISTS, SIZES, TRIALS
 
 _FINISHED = {"complete": "reached the last rung", "stopped": "stopped at a rung", "failed": "failed"}
 
@@ -29,8 +29,9 @@ def node_of(folder: Path) -> Node:
     name = f"tune {record['dataset']}-{record['model']}"
     curves = pd.read_csv(folder / CURVES)
     trials = [_trial(record, row, curves, digest) for row in _rows(folder / TRIALS)]
-    finalists = [_finalist(record, row, digest) for row in _rows(folder / FINALISTS)]
-    return Node(name, digest, _study(folder, record), [*trials, *finalists])
+    finalists = [_finalist(record, row, digest, "finalist") for row in _rows(folder / FINALISTS)]
+    sizes = [_finalist(record, row, digest, "other width") for row in _rows(folder / SIZES)]
+    return Node(name, digest, _study(folder, record), [*trials, *finalists, *sizes])
 
 
 def _study(folder: Path, record: Mapping[str, Any]) -> Content:
@@ -81,7 +82,7 @@ def _trial(record: Mapping[str, Any], row: Mapping[str, Any], curves: pd.DataFra
     return Node(f"trial {number}", hash_of([digest, "trial", number]), content)
 
 
-def _finalist(record: Mapping[str, Any], row: Mapping[str, Any], digest: str) -> Node:
+def _finalist(record: Mapping[str, Any], row: Mapping[str, Any], digest: str, kind: str) -> Node:
     number = int(row["trial"])
     folds = [name for name in row if name.startswith("accuracy_") and pd.notna(row[name])]
     failure = {"failure": row["failure"]} if pd.notna(row["failure"]) else {}
@@ -93,7 +94,7 @@ def _finalist(record: Mapping[str, Any], row: Mapping[str, Any], digest: str) ->
         curves=[("fold_accuracy", int(name.removeprefix("accuracy_")), float(row[name])) for name in folds],
         files=[],
     )
-    return Node(f"finalist trial {number}", hash_of([digest, "finalist", number]), content)
+    return Node(f"{kind} trial {number}", hash_of([digest, kind, number]), content)
 
 
 def _names(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,7 +125,7 @@ def _note(record: Mapping[str, Any]) -> str:
     return (
         f"A search for the learning rate, batch size and width of {record['model']} on {record['dataset']}, on the "
         f"tuning part alone. Brackets by successive halving: {rungs}. Beneath: a run a trial with its curve on the "
-        "inner part, and a run a finalist, whose steps are folds."
+        "inner part, and a run a finalist and for the best of each other width, whose steps are folds."
     )
 
 

@@ -19,7 +19,7 @@ from shearbench.errors import TasksFailed
 from shearbench.execution import run_tasks
 from shearbench.records import hash_of, locked
 from shearbench.training.experiment import Experiment, code_hash
-from shearbench.tuning.finalists import Final, cross_validate_trials, decide_winner
+from shearbench.tuning.finalists import Final, Finalist, cross_validate_trials, decide_winner
 from shearbench.tuning.halving import Halving
 from shearbench.tuning.part import write_part_of
 from shearbench.tuning.search import Budget, Standing, ranked, search
@@ -40,6 +40,7 @@ class Resources:
     reduction: int
     rungs: int
     finalists: int
+    sizes: bool
     folds: int
     storage: str
 
@@ -79,18 +80,20 @@ class Job:
 
     @property
     def reserve(self) -> int:
-        """The most epochs that the finalists train."""
-        return (self.resources.finalists + 1) * self.resources.folds * self.experiment.recipe.epochs
+        """The most epochs that are trained after the search: by the finalists, and by one trial of each other width."""
+        others = len(self.space.including(self.present).width) - 1 if self.resources.sizes else 0
+        return (self.resources.finalists + 1 + others) * self.resources.folds * self.experiment.recipe.epochs
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What a search came to."""
+    """What a search came to. ``sizes``: the best trials of the widths that no finalist has; none of them can win."""
 
     study: Study
     folder: Path
     trials: tuple[Trial, ...]
     final: Final
+    sizes: tuple[Finalist, ...]
     part: Dataset
 
 
@@ -109,19 +112,35 @@ def run(job: Job) -> Outcome:
         trials = search(
             study, _Runner(job, folder), budget, forget=lambda number: _remove(trial_folder(folder, number))
         )
-        chosen = ranked(trials, study.halving)[: resources.finalists]
+        order = ranked(trials, study.halving)
+        chosen = order[: resources.finalists]
         finalists = chosen if any(trial.number == 0 for trial in chosen) else [*chosen, trials[0]]
-        scores = cross_validate_trials(
-            finalists,
-            lambda setting: job.experiment.varied(**vars(setting)),
-            part=job.part,
-            folds=resources.folds,
-            out=folder / "finalists",
-            workers=job.workers,
-            label=f"cross-validate the best of {job.name}",
-        )
-    final = decide_winner(scores, present=0, rope=job.rope, alpha=job.alpha)
-    return Outcome(study, folder, tuple(trials), final, part)
+        scores = _cross_validate(job, finalists, folder, "the best")
+        final = decide_winner(scores, present=0, rope=job.rope, alpha=job.alpha)
+        others = best_of_other_widths(order, finalists) if resources.sizes else []
+        sizes = _cross_validate(job, others, folder, "other widths")
+    return Outcome(study, folder, tuple(trials), final, tuple(sizes), part)
+
+
+def best_of_other_widths(order: Sequence[Trial], finalists: Sequence[Trial]) -> list[Trial]:
+    """Return the first in ``order`` of each width that no finalist has, the narrowest first."""
+    first: dict[float, Trial] = {}
+    for trial in order:
+        first.setdefault(trial.setting.width, trial)
+    taken = {trial.setting.width for trial in finalists}
+    return [first[width] for width in sorted(first) if width not in taken]
+
+
+def _cross_validate(job: Job, trials: Sequence[Trial], folder: Path, which: str) -> list[Finalist]:
+    return cross_validate_trials(
+        trials,
+        lambda setting: job.experiment.varied(**vars(setting)),
+        part=job.part,
+        folds=job.resources.folds,
+        out=folder / "finalists",
+        workers=job.workers,
+        label=f"cross-validate {which} of {job.name}",
+    )
 
 
 def study_of(job: Job, part: Dataset) -> tuple[Study, Path]:
@@ -160,7 +179,7 @@ class _Runner:
         """Return what each trial came to at the rung; one whose process died twice has failed."""
         planned = standing.epochs_planned + self.job.reserve
         left = self.seconds / self.epochs * (planned - standing.epochs_done) if self.epochs else None
-        about = "" if left is None else f"; about {_duration(left)} left"
+        about = "" if left is None else f"; {_duration(left)} left at the most"
         self.console.print(f"{self.job.name}: {standing.text}{about}", highlight=False, soft_wrap=True)
         started = time.monotonic()
         results = self._train(trials, standing, planned)

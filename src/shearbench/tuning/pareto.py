@@ -1,45 +1,49 @@
 """Which size of which network is worth its cost? Accuracy against weights and against seconds, over all searches.
 
-Reads the records of all models on a dataset and writes ``build/tuning/pareto/<dataset>.png`` and ``.csv``. The front
-is drawn through the finalists: trained in full and scored on the same folds. Trials are shown where they ended.
+The points are the finalists and the best trials of other widths, as ``tuned/*.yaml`` has them: trained in full, each
+cross-validated on the same digits in the same folds. So the figure needs no search to be at hand.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullLocator
 
 from shearbench.evaluation.canvas import GREY, PALETTE, figure, plain, png, readable_log
-from shearbench.records import is_finished, read_record, write_bytes, write_text
-from shearbench.tuning.results import FINALISTS, TRIALS
+from shearbench.tuning.tuned import Tuned
 
 _MARKERS = "osD^vPX*"
-_COSTS = {"parameters": "weights", "seconds": "seconds of one training, on the machine that searched"}
+_COSTS = {"parameters": "weights", "seconds": "seconds of training one fold, on the machine that searched"}
 
 
-def write_pareto(build: Path, dataset: str) -> None:
-    """Draw the searches of all models on a dataset, and write the points."""
-    table = points(build, dataset)
-    folder = build / "tuning" / "pareto"
-    write_text(folder / f"{dataset}.csv", table.to_csv(index=False))
-    write_bytes(folder / f"{dataset}.png", draw(table, dataset))
+def cost_table(found: Mapping[str, Tuned]) -> pd.DataFrame:
+    """Return a row for each setting that was cross-validated.
 
+    ``accuracy`` is the mean over the folds and ``sd`` the standard deviation, ``seconds`` are of training one fold.
+    ``front_<cost>`` tells whether no other is cheaper and as accurate.
 
-def points(build: Path, dataset: str) -> pd.DataFrame:
-    """Return a row for each finalist and each other trial that has a score.
-
-    ``accuracy`` of a finalist is its mean over the folds and ``sd`` its standard deviation; that of a trial is on the
-    inner part, in the epoch it reached. ``seconds`` are of one training of a finalist; a trial's are those it took.
-    ``front_<cost>`` tells whether no other finalist is cheaper and as accurate.
+    Args:
+        found: what was found for each model on one dataset.
     """
-    folders = sorted((build / "tuning" / "results" / dataset).glob("*"))
-    table = pd.concat([_of_model(folder) for folder in folders if is_finished(folder)], ignore_index=True)
+    rows = [
+        {
+            "model": model,
+            "kind": kind,
+            **score.model_dump(include={"trial", "parameters", "seconds", "accuracy", "sd"}),
+            **score.setting.model_dump(),
+            "folds": tuned.search.folds,
+            "digits": tuned.search.digits_scored,
+        }
+        for model, tuned in found.items()
+        for kind, scores in (("finalist", tuned.finalists), ("other width", tuned.sizes))
+        for score in scores
+        if score.accuracy is not None
+    ]
+    table = pd.DataFrame(rows)
     for cost in _COSTS:
-        finalists = table[table["kind"] == "finalist"]
-        table[f"front_{cost}"] = table.index.isin(finalists.index[front(finalists[cost], finalists["accuracy"])])
+        table[f"front_{cost}"] = front(table[cost], table["accuracy"])
     return table
 
 
@@ -55,75 +59,64 @@ def front(costs: Sequence[float] | pd.Series, accuracies: Sequence[float] | pd.S
     ]
 
 
-def draw(table: pd.DataFrame, dataset: str) -> bytes:
+def draw_costs(table: pd.DataFrame, dataset: str) -> bytes:
     """Return the figure: a panel for each cost, a colour and a marker for each model."""
     models = list(dict.fromkeys(table["model"]))
-    finalists, trials = table[table["kind"] == "finalist"], table[table["kind"] == "trial"]
     made = figure(10, 4.8)
     panels = made.subplots(1, 2, sharey=True)
     for axes, (cost, label) in zip(panels, _COSTS.items(), strict=True):
         for place, model in enumerate(models):
-            look = {"color": PALETTE[place % len(PALETTE)], "marker": _MARKERS[place % len(_MARKERS)]}
-            if cost == "parameters":  # a trial that was stopped has not been timed in full
-                _draw_trials(axes, trials[trials["model"] == model], look)
-            _draw_finalists(axes, finalists[finalists["model"] == model], cost, look)
-        _draw_front(axes, table[table[f"front_{cost}"]].sort_values(cost), cost)
+            _draw_model(axes, table[table["model"] == model], cost, place)
+        _draw_front(axes, table[table[f"front_{cost}"]].sort_values([cost, "accuracy"]), cost)
         axes.set_xscale("log")
         axes.set_xlabel(label)
-        axes.margins(x=0.12)
+        axes.margins(x=0.2)
         plain(axes)
-    for axes in panels:
         readable_log(axes.xaxis)
     panels[0].xaxis.set_major_formatter(EngFormatter(sep=""))
-    panels[0].set_ylabel("accuracy, %")
-    lowest, highest = 100 * finalists["accuracy"].min(), 100 * (finalists["accuracy"] + finalists["sd"]).max()
-    panels[0].set_ylim(max(0.0, lowest - 10), min(100.0, highest + 2))
-    made.suptitle(_title(dataset, finalists), fontsize=9)
+    _scale_of_errors(panels[0])
+    made.suptitle(_title(dataset, table), fontsize=10)
     made.legend(handles=_legend(models), loc="outside lower center", ncols=len(models) + 1, frameon=False, fontsize=9)
     return png(made)
 
 
-def _title(dataset: str, finalists: pd.DataFrame) -> str:
-    folds, digits = int(finalists["folds"].max()), int(finalists["digits"].max())
-    return (
-        f"{dataset}: filled, finalists trained in full, mean ± standard deviation over {folds} folds, n = {digits} "
-        "digits;\nhollow, trials where they ended, on the inner part (those below the axis are not shown)"
+def _title(dataset: str, table: pd.DataFrame) -> str:
+    folds, digits = int(table["folds"].max()), int(table["digits"].max())
+    return f"{dataset}: mean ± standard deviation over {folds} folds of the tuning part, n = {digits} digits"
+
+
+def _scale_of_errors(axes: Axes) -> None:
+    """Halving the errors is one step up anywhere; so a network that fails does not squeeze the others together."""
+    axes.set_yscale("log")
+    axes.invert_yaxis()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda error, _: f"{100 - error:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set_ylabel("accuracy, %, on a log scale of the errors")
+
+
+def _draw_model(axes: Axes, own: pd.DataFrame, cost: str, place: int) -> None:
+    axes.errorbar(
+        own[cost],
+        100 * (1 - own["accuracy"]),
+        100 * own["sd"],
+        fmt=_MARKERS[place % len(_MARKERS)],
+        color=PALETTE[place % len(PALETTE)],
+        markersize=6,
+        elinewidth=0.6,
+        alpha=0.85,
     )
-
-
-def _of_model(folder: Path) -> pd.DataFrame:
-    record = read_record(folder)
-    finalists, trials = pd.read_csv(folder / FINALISTS), pd.read_csv(folder / TRIALS)
-    finalists, trials = finalists[finalists["failure"].isna()], trials[trials["accuracy"].notna()]
-    scores = finalists.filter(regex=r"^accuracy_\d+$")
-    setting = ["trial", "learning_rate", "batch", "width", "parameters"]
-    first = finalists[[*setting, "seconds", "digits"]].assign(
-        kind="finalist", accuracy=scores.mean(axis=1), sd=scores.std(axis=1), folds=scores.shape[1]
-    )
-    second = trials[[*setting, "accuracy", "seconds", "epochs"]].assign(kind="trial")
-    return pd.concat([first, second], ignore_index=True).assign(model=record["model"])
-
-
-def _draw_trials(axes: Axes, trials: pd.DataFrame, look: dict[str, str]) -> None:
-    accuracy, edge = 100 * trials["accuracy"], look["color"]
-    axes.scatter(
-        trials["parameters"], accuracy, 16, marker=look["marker"], edgecolors=edge, facecolors="none", alpha=0.45
-    )
-
-
-def _draw_finalists(axes: Axes, finalists: pd.DataFrame, cost: str, look: dict[str, str]) -> None:
-    accuracy, sd = 100 * finalists["accuracy"], 100 * finalists["sd"]
-    axes.errorbar(finalists[cost], accuracy, sd, fmt=look["marker"], color=look["color"], markersize=6, elinewidth=0.8)
 
 
 def _draw_front(axes: Axes, best: pd.DataFrame, cost: str) -> None:
-    axes.step(best[cost], 100 * best["accuracy"], where="post", color=GREY, linewidth=1, zorder=1)
+    axes.step(best[cost], 100 * (1 - best["accuracy"]), where="post", color=GREY, linewidth=1, zorder=1)
     for _, row in best.iterrows():
         axes.annotate(
             f"{row['model']} ×{row['width']:g}",
-            (row[cost], 100 * row["accuracy"]),
-            xytext=(4, 7),
+            (row[cost], 100 * (1 - row["accuracy"])),
+            xytext=(-4, 6),
             textcoords="offset points",
+            ha="right",
             fontsize=8,
         )
 
@@ -135,4 +128,4 @@ def _legend(models: Sequence[str]) -> list[Line2D]:
         )
         for k, model in enumerate(models)
     ]
-    return [*entries, Line2D([], [], color=GREY, label="no finalist is cheaper and better")]
+    return [*entries, Line2D([], [], color=GREY, label="none is cheaper and better")]

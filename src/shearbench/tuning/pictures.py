@@ -10,9 +10,11 @@ import warnings
 from collections.abc import Callable
 
 import matplotlib as mpl
+import numpy as np
 import optuna
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from optuna.trial import TrialState, create_trial
@@ -68,7 +70,7 @@ def _history(study: optuna.Study, count: str, after: str) -> Figure:
     axes = drawn.plot_optimization_history(study, target_name="accuracy")
     axes.set_xlabel("trial")
     axes.set_ylabel(after)
-    axes.legend(loc="lower left")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2)  # points can be anywhere inside
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return _titled(axes, f"{count}: history")
 
@@ -80,6 +82,8 @@ def _importance(study: optuna.Study, count: str, after: str) -> Figure:
     axes.set_xlabel(f"share of the spread explained: {after}")
     axes.set_ylabel("")
     axes.margins(x=0.1)
+    for text in axes.texts:  # the shares, which begin on the end of their bars
+        text.set_text(f" {text.get_text()}")
     return _titled(axes, f"{count}: importances (fANOVA)")
 
 
@@ -91,6 +95,9 @@ def _slices(study: optuna.Study, count: str, after: str) -> Figure:
 
 def _parallel(study: optuna.Study, count: str, after: str) -> Figure:
     axes = drawn.plot_parallel_coordinate(study, target_name="accuracy")
+    for lines in axes.collections:  # of Optuna's shades, the lightest are those of the grid
+        shades = lines.get_cmap()(np.linspace(0.3, 1.0, 64))
+        lines.set_cmap(LinearSegmentedColormap.from_list("darker", shades))
     figure = _titled(axes, f"{count}: parallel coordinates")
     for each in figure.axes:
         if each.get_ylabel() == "accuracy" and each is not axes:

@@ -1,11 +1,12 @@
 """What a search leaves: the section of ``tuned/<model>.yaml``, and a record with tables and pictures.
 
 The record is ``build/tuning/results/<dataset>/<model>/``: ``record.json``, ``trials.csv`` (a row a trial),
-``curves.csv`` (a row an epoch of a trial), ``finalists.csv`` and Optuna's pictures.
+``curves.csv`` (a row an epoch of a trial), ``finalists.csv``, ``sizes.csv`` (the best of other widths) and Optuna's
+pictures.
 """
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from shearbench.tuning.job import Job, Outcome
 from shearbench.tuning.trial import FOLDS
 from shearbench.tuning.tuned import Difference, Score, Search, Tuned, TunedSetting
 
-TRIALS, CURVES, FINALISTS = "trials.csv", "curves.csv", "finalists.csv"
+TRIALS, CURVES, FINALISTS, SIZES = "trials.csv", "curves.csv", "finalists.csv", "sizes.csv"
 
 
 def results_folder(build: Path, dataset: str, model: str) -> Path:
@@ -38,6 +39,7 @@ def summary(job: Job, outcome: Outcome) -> Tuned:
         epochs=job.experiment.recipe.epochs,
         difference=_difference(final),
         finalists=tuple(_score(finalist) for finalist in final.finalists),
+        sizes=tuple(_score(finalist) for finalist in outcome.sizes),
         search=Search(
             trials=len(states),
             complete=states.count("complete"),
@@ -72,7 +74,8 @@ def write_results(folder: Path, job: Job, outcome: Outcome, tuned: Tuned) -> Non
     files: dict[str, Callable[[Path], None]] = {
         TRIALS: _csv(trials_table(outcome)),
         CURVES: _csv(curves_table(outcome)),
-        FINALISTS: _csv(finalists_table(outcome)),
+        FINALISTS: _csv(finalists_table(outcome.final.finalists)),
+        SIZES: _csv(finalists_table(outcome.sizes)),
     }
     for name, content in pictures.draw(outcome.study, inner=inner_digits(job)).items():
         files[name] = _bytes(content)
@@ -110,8 +113,9 @@ def curves_table(outcome: Outcome) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["trial", "epoch", "train_loss", "train_accuracy", "loss", "accuracy", "kept"])
 
 
-def finalists_table(outcome: Outcome) -> pd.DataFrame:
+def finalists_table(finalists: Sequence[Finalist]) -> pd.DataFrame:
     """Return a row for each finalist: its accuracy in each fold, parameters and seconds."""
+    names = ["trial", "learning_rate", "batch", "width", "parameters", "seconds", "epochs", "digits", "failure"]
     rows = [
         {
             "trial": finalist.trial,
@@ -123,9 +127,9 @@ def finalists_table(outcome: Outcome) -> pd.DataFrame:
             **{f"accuracy_{fold}": value for fold, value in enumerate(finalist.accuracies)},
             "failure": finalist.reason,
         }
-        for finalist in outcome.final.finalists
+        for finalist in finalists
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=names)
 
 
 def inner_digits(job: Job) -> int:

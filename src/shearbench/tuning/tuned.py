@@ -81,6 +81,8 @@ class Tuned(Strict):
     """Of the recipe that it was found for."""
     difference: Difference | None = None
     finalists: Annotated[tuple[Score, ...], Field(strict=False)]
+    sizes: Annotated[tuple[Score, ...], Field(strict=False)] = ()
+    """The best trials of the widths that no finalist has, cross-validated as the finalists are; none can win."""
     search: Search
     saw: Saw
 

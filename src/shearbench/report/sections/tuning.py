@@ -1,14 +1,20 @@
-"""What searches for settings found: the finalists, Optuna's pictures, and accuracy against cost."""
+"""What searches for settings found: the finalists, accuracy against cost, what was spent, and Optuna's pictures.
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+All but Optuna's pictures comes from ``tuned/*.yaml``, so that a fresh clone shows it without a search.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from shearbench.records import is_finished
-from shearbench.report.blocks import Block, Cell, Column, Heading, Picture, Pictures, Prose, Section, Table
+from shearbench.report.blocks import Block, Cell, Column, Data, Heading, Picture, Pictures, Prose, Section, Table
 from shearbench.report.findings import listed, p_value, percent, points
+from shearbench.tuning.pareto import cost_table, draw_costs
+from shearbench.tuning.tuned import Difference, Score, Tuned, read_tuned
+
+Found = Mapping[str, Mapping[str, Tuned]]
+"""What was found, by dataset and model."""
 
 _TITLE = "Tuning"
 _TEXT = """A search sees the tuning part alone: training digits that no fold holds out where its result is used
@@ -16,11 +22,16 @@ _TEXT = """A search sees the tuning part alone: training digits that no fold hol
 halving); the best three and the present setting are then trained in full and cross-validated, on digits of the tuning
 part that scored no trial. Found is the finalist of the highest mean. Whether it is really better than the present
 setting is said by the corrected resampled t-test, Holm-adjusted over the finalists. `docs/tuning.md` has the rest."""
+_COSTS = """{who} trained in full and cross-validated on the same digits. The line joins those that no other beats in
+both cost and accuracy; where the bars overlap, the folds do not tell them apart."""
+_WHO = {
+    False: "Every finalist was",
+    True: "Every finalist, and the best trial of each width that no finalist has if `tuning.sizes` asked for it, were",
+}
 _COLUMNS = (
-    Column("dataset"),
     Column("model"),
-    Column("finalist", help="found won; present is the setting of params.yaml; the others were trials"),
-    Column("learning rate", True),
+    Column("setting", help="found won; present is that of params.yaml; the others were trials"),
+    Column("rate", True, "learning rate"),
     Column("batch", True),
     Column("width", True, "multiplies the channels or units of the network"),
     Column("accuracy", True, "mean ± standard deviation over the folds of the tuning part, in %"),
@@ -29,6 +40,17 @@ _COLUMNS = (
     Column("against present", True, "difference in points and its interval, corrected resampled t"),
     Column("p (Holm)", True),
     Column("is"),
+)
+_SPENT = (
+    Column("dataset"),
+    Column("model"),
+    Column("trials", True),
+    Column("in full", True, "trained to the last epoch"),
+    Column("stopped early", True),
+    Column("failed", True, "loss not finite, out of memory, or the process died twice"),
+    Column("epochs", True, "of all trials and finalists"),
+    Column("digits", True, "of the tuning part: all that the search saw"),
+    Column("scored", True, "digits of the tuning part on which the finalists are compared"),
 )
 _PICTURES = {
     "curves.png": "Accuracy on the inner part after each epoch, a line a trial. Short lines were stopped at a rung.",
@@ -41,105 +63,164 @@ _PICTURES = {
 
 
 def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
-    """Return the section."""
-    found = sorted(_found(root))
-    missing = list(_missing(rows, {(dataset, model) for dataset, model, _ in found}))
+    """Return the section.
+
+    Raises:
+        InputError: if a file of ``tuned/`` has a fault.
+    """
+    found = _found(root / "tuned")
+    missing = list(_missing(rows, found))
     if not found:
         return Section("tuning", _TITLE, [], missing)
-    table = Table(_COLUMNS, [line for dataset, model, tuned in found for line in _lines(dataset, model, tuned)])
-    blocks: list[Block] = [Prose(_TEXT), table, *_costs(root, sorted({dataset for dataset, _, _ in found}))]
-    for dataset, model, tuned in found:
-        blocks += _search(root, dataset, model, tuned)
+    searches = _searches(found)
+    blocks: list[Block] = [
+        Prose(_TEXT),
+        *_finalists(found),
+        *_full(_found(root / "reports" / "full" / "tuning")),
+        Heading("What accuracy costs"),
+        Prose(_COSTS.format(who=_WHO[any(tuned.sizes for _, _, tuned in searches)])),
+        Pictures([_cost(dataset, models) for dataset, models in found.items()], wide=True),
+        Heading("What the searches spent"),
+        Table(_SPENT, [_spent(*search) for search in searches]),
+        *_optuna(root, [(dataset, model) for dataset, model, _ in searches]),
+    ]
     return Section("tuning", _TITLE, blocks, missing)
 
 
-def _missing(rows: Sequence[Mapping[str, Any]], found: Collection[tuple[str, str]]) -> Iterator[str]:
-    """Yield the searches that nobody has run, a dataset each: a default run makes none."""
+def _missing(rows: Sequence[Mapping[str, Any]], found: Found) -> Iterator[str]:
+    """Yield the searches that nobody has run, a dataset each."""
     for dataset in dict.fromkeys(row["dataset"] for row in rows):
-        cells = [(row["dataset"], row["model"]) for row in rows if row["dataset"] == dataset]
-        models = [model for _, model in cells if (dataset, model) not in found]
+        models = [
+            row["model"] for row in rows if row["dataset"] == dataset and row["model"] not in found.get(dataset, {})
+        ]
         if models:
             yield f"searches on {dataset} for {listed(models)} (`make tune MODEL={models[0]} DATASET={dataset}`)"
 
 
-def _found(root: Path) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Yield dataset, model and what was found of every search that has left a result."""
-    for path in sorted((root / "tuned").glob("*.yaml")):
-        if path.name != "dvc.yaml":
-            for dataset, tuned in yaml.safe_load(path.read_text()).items():
-                yield dataset, path.stem, tuned
+def sentence(dataset: str, models: Mapping[str, Tuned]) -> str:
+    """Say of which models what was found is really better than the present setting."""
+    kinds: dict[str, list[str]] = {}
+    for model, tuned in models.items():
+        if tuned.difference is None:
+            kind = "present" if tuned.setting == tuned.present else "failed"
+        else:
+            kind = tuned.difference.verdict
+        difference = "" if tuned.difference is None else f" ({points(tuned.difference.mean)} points)"
+        kinds.setdefault(kind, []).append(model + difference)
+    texts = {
+        "better": "what was found is better than the present setting for",
+        "equivalent": "found and present are equivalent for",
+        "undecided": "a setting scored higher than the present one, by no more than chance explains, for",
+        "present": "the present setting scored highest for",
+        "failed": "the present setting could not be trained, and another could, for",
+    }
+    parts = [f"{text} {', '.join(kinds[kind])}" for kind, text in texts.items() if kind in kinds]
+    return f"On {dataset}: {'; '.join(parts)}."
 
 
-def _lines(dataset: str, model: str, tuned: Mapping[str, Any]) -> Iterator[list[Cell | str]]:
+def _found(folder: Path) -> Found:
+    """Return what every search found that has left a result in a folder."""
+    files = sorted(path for path in folder.glob("*.yaml") if path.name != "dvc.yaml")
+    by_model = {path.stem: read_tuned(path) for path in files}
+    datasets = sorted({dataset for sections in by_model.values() for dataset in sections}, reverse=True)
+    return {
+        dataset: {model: sections[dataset] for model, sections in by_model.items() if dataset in sections}
+        for dataset in datasets
+    }
+
+
+def _searches(found: Found) -> list[tuple[str, str, Tuned]]:
+    return [(dataset, model, tuned) for dataset, models in found.items() for model, tuned in models.items()]
+
+
+def _finalists(found: Found) -> Iterator[Block]:
+    """Yield for each dataset what is concluded, and the table it is concluded from."""
+    for dataset, models in found.items():
+        yield Prose(sentence(dataset, models))
+        yield Table(_COLUMNS, [line for model, tuned in models.items() for line in _lines(model, tuned)])
+
+
+def _full(found: Found) -> Iterator[Block]:
+    """Yield what was found on more digits than those of a default run."""
+    if found:
+        digits = {tuned.saw.digits for _, _, tuned in _searches(found)}
+        yield Heading("On more digits")
+        yield Prose(
+            f"The same search on {' or '.join(f'{n:,}' for n in sorted(digits))} of MNIST's 60,000 training digits, "
+            "made once; `reports/full/README.md` says with which command, on what machine."
+        )
+        yield from _finalists(found)
+
+
+def _lines(model: str, tuned: Tuned) -> Iterator[list[Cell | str]]:
     """Yield a row for each finalist, the best first."""
-    for score in sorted(tuned["finalists"], key=lambda score: -score.get("accuracy", 0.0)):
-        setting = score["setting"]
-        names = [name for name, key in (("found", "setting"), ("present", "present")) if tuned[key] == setting]
+    for score in sorted(tuned.finalists, key=lambda score: -(score.accuracy or 0.0)):
+        setting = score.setting
+        names = [name for name, key in (("found", tuned.setting), ("present", tuned.present)) if key == setting]
         yield [
-            dataset,
             model,
-            Cell(", ".join(names) or f"trial {score['trial']}", strong="found" in names),
-            Cell(f"{setting['learning_rate']:.3g}", setting["learning_rate"]),
-            Cell(str(setting["batch"]), setting["batch"]),
-            Cell(f"{setting['width']:g}", setting["width"]),
+            Cell(", ".join(names) or f"trial {score.trial}", strong="found" in names),
+            Cell(f"{setting.learning_rate:.3g}", setting.learning_rate),
+            Cell(str(setting.batch), setting.batch),
+            Cell(f"{setting.width:g}", setting.width),
             _accuracy(score),
-            Cell(f"{score['parameters']:,}", score["parameters"]),
-            Cell(f"{score['seconds']:.1f}", score["seconds"]),
-            *(_against(tuned.get("difference")) if "found" in names else ("", "", "")),
+            Cell(f"{score.parameters / 1e6:.2f} M", score.parameters),
+            Cell(f"{score.seconds:.1f}", score.seconds),
+            *(_against(tuned.difference) if "found" in names else ("", "", "")),
         ]
 
 
-def _accuracy(score: Mapping[str, Any]) -> Cell:
-    if "accuracy" not in score:
-        return Cell("failed", help=score["reason"])
-    return Cell(f"{percent(score['accuracy'])} ± {percent(score['sd'])}", score["accuracy"])
+def _accuracy(score: Score) -> Cell:
+    if score.accuracy is None or score.sd is None:
+        return Cell("failed", help=score.reason or "")
+    return Cell(f"{percent(score.accuracy)} ± {percent(score.sd)}", score.accuracy)
 
 
-def _against(difference: Mapping[str, Any] | None) -> tuple[Cell, Cell, Cell]:
+def _against(difference: Difference | None) -> tuple[Cell, Cell, Cell]:
     if difference is None:
         return Cell(""), Cell(""), Cell("the present setting")
-    interval = f"{points(difference['low'])} to {points(difference['high'])}"
+    interval = f"{points(difference.low)} to {points(difference.high)}"
     return (
-        Cell(f"{points(difference['mean'])} ({interval})", difference["mean"]),
-        Cell(p_value(difference["p_holm"]), difference["p_holm"]),
-        Cell(difference["verdict"], strong=True, help=difference["rule"]),
+        Cell(f"{points(difference.mean)} ({interval})", difference.mean),
+        Cell(p_value(difference.p_holm), difference.p_holm),
+        Cell(difference.verdict, strong=True, help=difference.rule),
     )
 
 
-def _costs(root: Path, datasets: Sequence[str]) -> Iterator[Block]:
-    folder = root / "build" / "tuning" / "pareto"
-    pictures = [
-        Picture.of(
-            folder / f"{dataset}.png",
-            f"Accuracy against weights and against seconds of every search on {dataset}",
-            f"{dataset}: which size of which network is worth its cost. The line joins the finalists that no other "
-            "beats in both.",
-            [folder / f"{dataset}.csv"],
+def _spent(dataset: str, model: str, tuned: Tuned) -> list[Cell | str]:
+    search = tuned.search
+    counts = (search.trials, search.complete, search.stopped_early, search.failed, search.epochs)
+    return [dataset, model, *(Cell(f"{n:,}", n) for n in (*counts, tuned.saw.digits, search.digits_scored))]
+
+
+def _cost(dataset: str, models: Mapping[str, Tuned]) -> Picture:
+    table = cost_table(models)
+    return Picture.drawn(
+        draw_costs(table, dataset),
+        f"Accuracy against weights and against seconds of every network that was searched on {dataset}",
+        f"{dataset}: which size of which network is worth its cost; × is its width.",
+        [Data.table(f"cost-{dataset}.csv", table)],
+    )
+
+
+def _optuna(root: Path, searches: Sequence[tuple[str, str]]) -> Iterator[Block]:
+    """Yield Optuna's pictures of the searches that ran here."""
+    away = []
+    for dataset, model in searches:
+        folder = root / "build" / "tuning" / "results" / dataset / model
+        if not is_finished(folder):
+            away.append(f"{model} on {dataset}")
+            continue
+        yield Heading(f"{model} on {dataset}")
+        yield Pictures(
+            [
+                Picture.of(folder / file, f"{model} on {dataset}: {text}", text)
+                for file, text in _PICTURES.items()
+                if (folder / file).is_file()
+            ]
         )
-        for dataset in datasets
-        if (folder / f"{dataset}.png").is_file()
-    ]
-    if pictures:
-        yield Heading("What accuracy costs")
-        yield Pictures(pictures, wide=True)
-
-
-def _search(root: Path, dataset: str, model: str, tuned: Mapping[str, Any]) -> Iterator[Block]:
-    """Yield what one search spent and Optuna's pictures of it, where they have been drawn."""
-    folder = root / "build" / "tuning" / "results" / dataset / model
-    search = tuned["search"]
-    yield Heading(f"{model} on {dataset}")
-    yield Prose(
-        f"{search['trials']} trials: {search['complete']} trained in full, {search['stopped_early']} stopped early, "
-        f"{search['failed']} failed; {search['epochs']} epochs in all, of them those of {len(tuned['finalists'])} "
-        f"finalists in {search['folds']} folds, scored on {search['digits_scored']} of {tuned['saw']['digits']} digits."
-    )
-    if is_finished(folder):
-        pictures = [
-            Picture.of(folder / file, f"{model} on {dataset}: {text}", text)
-            for file, text in _PICTURES.items()
-            if (folder / file).is_file()
-        ]
-        yield Pictures(pictures)
-    else:
-        yield Prose(f"Its pictures are not here: `make tune MODEL={model} DATASET={dataset}` draws them.")
+    if away:
+        yield Prose(
+            f"Optuna's pictures are drawn where a search runs, and these ran elsewhere: {', '.join(away)}. "
+            "`make tune MODEL=... DATASET=...` draws them, and finds the same."
+        )
