@@ -10,7 +10,7 @@ from searching import facts, job_in
 from shearbench.errors import InputError
 from shearbench.records import read_record
 from shearbench.report.blocks import Heading, Pictures, Prose, Table
-from shearbench.report.sections.tuning import read, sentence
+from shearbench.report.sections.tuning import read, sentence, worth
 from shearbench.stages.tune import conclusion
 from shearbench.tuning import finalists, job
 from shearbench.tuning.contents import node_of
@@ -173,6 +173,24 @@ def test_the_front_is_drawn_through_who_is_not_beaten(root, outcome, folder):
     assert draw_costs(table, "patterns").startswith(b"\x89PNG")
 
 
+def test_the_sentence_on_costs_names_the_front_the_cheapest_first():
+    table = pd.DataFrame(
+        {
+            "model": ["large", "small", "slow"],
+            "width": [2.0, 0.5, 1.0],
+            "accuracy": [0.9, 0.8, 0.7],
+            "parameters": [2_000_000, 10_000, 500_000],
+            "seconds": [1.0, 1.0, 3.0],
+            "front_parameters": [True, True, False],
+            "front_seconds": [True, False, False],
+        }
+    )
+    assert worth("patterns", table) == (
+        "Worth their cost on patterns: by weights small ×0.5 (0.01 M, 80.0 %), large ×2 (2.00 M, 90.0 %); "
+        "by seconds of training large ×2 (1.00 s, 90.0 %)."
+    )
+
+
 def test_the_report_shows_finalists_pictures_and_costs(root, folder):
     rows = [{"dataset": "patterns", "model": "small"}, {"dataset": "patterns", "model": "large"}]
     section = read(root, rows)
@@ -180,7 +198,8 @@ def test_the_report_shows_finalists_pictures_and_costs(root, folder):
     finalists, spent = (block for block in section.blocks if isinstance(block, Table))
     tuned = read_tuned(tuned_path(root, "small"))["patterns"]
     assert len(finalists.rows) == len(tuned.finalists)
-    assert sum("found" in row[1].text for row in finalists.rows) == 1
+    said = f"found: {tuned.difference.verdict}" if tuned.difference else "found, present"
+    assert [row[1].text for row in finalists.rows if "found" in row[1].text] == [said]
     assert [cell.text for cell in spent.rows[0][2:6]] == [
         "8",
         "2",

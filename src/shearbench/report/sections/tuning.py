@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from shearbench.records import is_finished
 from shearbench.report.blocks import Block, Cell, Column, Data, Heading, Picture, Pictures, Prose, Section, Table
 from shearbench.report.findings import listed, p_value, percent, points
@@ -30,16 +32,15 @@ _WHO = {
 }
 _COLUMNS = (
     Column("model"),
-    Column("setting", help="found won; present is that of params.yaml; the others were trials"),
-    Column("rate", True, "learning rate"),
+    Column("setting", help="found won, and is so against the present one, that of params.yaml; the others were trials"),
+    Column("accuracy", True, "mean ± standard deviation over the folds of the tuning part, in %"),
+    Column("against present", True, "difference in points and its interval, corrected resampled t"),
+    Column("p", True, "Holm-adjusted over the finalists"),
+    Column("rate", True, "the learning rate"),
     Column("batch", True),
     Column("width", True, "multiplies the channels or units of the network"),
-    Column("accuracy", True, "mean ± standard deviation over the folds of the tuning part, in %"),
-    Column("weights", True),
-    Column("seconds", True, "of training one fold, on the machine that searched, under the load it had"),
-    Column("against present", True, "difference in points and its interval, corrected resampled t"),
-    Column("p (Holm)", True),
-    Column("is"),
+    Column("weights", True, "in millions"),
+    Column("time", True, "of training one fold, on the machine that searched, under the load it had"),
 )
 _SPENT = (
     Column("dataset"),
@@ -79,7 +80,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
         *_full(_found(root / "reports" / "full" / "tuning")),
         Heading("What accuracy costs"),
         Prose(_COSTS.format(who=_WHO[any(tuned.sizes for _, _, tuned in searches)])),
-        Pictures([_cost(dataset, models) for dataset, models in found.items()], wide=True),
+        *_costs(found),
         Heading("What the searches spent"),
         Table(_SPENT, [_spent(*search) for search in searches]),
         *_optuna(root, [(dataset, model) for dataset, model, _ in searches]),
@@ -153,20 +154,23 @@ def _full(found: Found) -> Iterator[Block]:
 
 
 def _lines(model: str, tuned: Tuned) -> Iterator[list[Cell | str]]:
-    """Yield a row for each finalist, the best first."""
+    """Yield a row for each finalist, the best first; what is concluded comes before what it cost."""
     for score in sorted(tuned.finalists, key=lambda score: -(score.accuracy or 0.0)):
         setting = score.setting
         names = [name for name, key in (("found", tuned.setting), ("present", tuned.present)) if key == setting]
+        found = tuned.difference if tuned.setting == setting else None
+        name = ", ".join(names) or f"trial {score.trial}"
+        text, rule = (f"{name}: {found.verdict}", found.rule) if found else (name, "")
         yield [
             model,
-            Cell(", ".join(names) or f"trial {score.trial}", strong="found" in names),
+            Cell(text, strong="found" in names, help=rule),
+            _accuracy(score),
+            *(_against(found) if found else ("", "")),
             Cell(f"{setting.learning_rate:.3g}", setting.learning_rate),
             Cell(str(setting.batch), setting.batch),
             Cell(f"{setting.width:g}", setting.width),
-            _accuracy(score),
             Cell(f"{score.parameters / 1e6:.2f} M", score.parameters),
-            Cell(f"{score.seconds:.1f}", score.seconds),
-            *(_against(tuned.difference) if "found" in names else ("", "", "")),
+            Cell(f"{score.seconds:.1f} s", score.seconds),
         ]
 
 
@@ -176,14 +180,11 @@ def _accuracy(score: Score) -> Cell:
     return Cell(f"{percent(score.accuracy)} ± {percent(score.sd)}", score.accuracy)
 
 
-def _against(difference: Difference | None) -> tuple[Cell, Cell, Cell]:
-    if difference is None:
-        return Cell(""), Cell(""), Cell("the present setting")
+def _against(difference: Difference) -> tuple[Cell, Cell]:
     interval = f"{points(difference.low)} to {points(difference.high)}"
     return (
         Cell(f"{points(difference.mean)} ({interval})", difference.mean),
         Cell(p_value(difference.p_holm), difference.p_holm),
-        Cell(difference.verdict, strong=True, help=difference.rule),
     )
 
 
@@ -193,8 +194,28 @@ def _spent(dataset: str, model: str, tuned: Tuned) -> list[Cell | str]:
     return [dataset, model, *(Cell(f"{n:,}", n) for n in (*counts, tuned.saw.digits, search.digits_scored))]
 
 
-def _cost(dataset: str, models: Mapping[str, Tuned]) -> Picture:
-    table = cost_table(models)
+def _costs(found: Found) -> Iterator[Block]:
+    """Yield the front of each dataset in words, then the figures."""
+    tables = {dataset: cost_table(models) for dataset, models in found.items()}
+    yield from (Prose(worth(dataset, table)) for dataset, table in tables.items())
+    yield Pictures([_cost(dataset, table) for dataset, table in tables.items()], wide=True)
+
+
+def worth(dataset: str, table: pd.DataFrame) -> str:
+    """Say which sizes of which networks no other beats in cost and accuracy, the cheapest first."""
+
+    def text(cost: str, unit: float, name: str) -> str:
+        best = table[table[f"front_{cost}"]].sort_values([cost, "accuracy"])
+        return ", ".join(
+            f"{row['model']} ×{row['width']:g} ({row[cost] / unit:.2f} {name}, {percent(row['accuracy'])} %)"
+            for row in best.to_dict("records")
+        )
+
+    weights, seconds = text("parameters", 1e6, "M"), text("seconds", 1, "s")
+    return f"Worth their cost on {dataset}: by weights {weights}; by seconds of training {seconds}."
+
+
+def _cost(dataset: str, table: pd.DataFrame) -> Picture:
     return Picture.drawn(
         draw_costs(table, dataset),
         f"Accuracy against weights and against seconds of every network that was searched on {dataset}",
