@@ -34,7 +34,7 @@ def compare(params: Params, root: Path, name: str) -> dict[str, object]:
         dataset=build / "datasets" / cell.dataset,
         folds=build / "folds.npz",
         out=build / "precision" / cell.dataset / cell.model,
-        workers=params.execution.workers,
+        workers=params.execution.pool,
     )
     a, b = ([record["metrics"]["validation_accuracy"] for record in records] for records in (bf16, fp32))
     paired = corrected_t(a, b)
