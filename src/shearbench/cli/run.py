@@ -1,10 +1,14 @@
-"""Commands that work: stages and tuning."""
+"""Commands that work: stages and tuning, here or on a cluster, whose machines run ``shearbench worker``."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from shearbench.cli.shared import explained, project, read_params
+
+if TYPE_CHECKING:
+    from shearbench.params import Params
 
 app = typer.Typer()
 PANEL = "Run"
@@ -12,6 +16,12 @@ STAGE_HELP = """prepare, simulate, datasets, explore, settings, train, evaluate,
 compare or report."""
 CELL_HELP = """A cell of params.yaml for train and evaluate, a dataset for explore, an experiment for experiment and
 outcome; none for the others."""
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        metavar="tcp://HOST:PORT", envvar="SHEARBENCH_SCHEDULER", help="Work on this dask cluster instead of here."
+    ),
+]
 
 
 @app.command(rich_help_panel=PANEL)
@@ -19,6 +29,7 @@ outcome; none for the others."""
 def stage(
     name: Annotated[str, typer.Argument(help=STAGE_HELP)],
     of: Annotated[str | None, typer.Argument(metavar="[CELL]", help=CELL_HELP)] = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Run one stage of dvc.yaml as `dvc repro` does, whatever its state.
 
@@ -29,7 +40,7 @@ def stage(
     """
     from shearbench import stages
 
-    stages.run(name, of, params=read_params(), root=project())
+    stages.run(name, of, params=_params(scheduler), root=project())
 
 
 @app.command(rich_help_panel=PANEL)
@@ -39,6 +50,7 @@ def tune(
     dataset: Annotated[str | None, typer.Option(help="A dataset of params.yaml; default: tuning.dataset.")] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Trials in all; default: tuning.trials.")] = None,
     timeout: Annotated[int | None, typer.Option(min=1, help="Seconds; default: tuning.timeout.")] = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Search learning rate, batch size and width of a model; Ctrl-C stops, the same command goes on.
 
@@ -50,6 +62,32 @@ def tune(
     from shearbench import stages
     from shearbench.stages import tune as tuning
 
-    params, root = read_params(), project()
+    params, root = _params(scheduler), project()
     tuning.main(params, root, model, dataset=dataset, trials=trials, timeout=timeout)
     stages.track_searches(params, root)
+
+
+@app.command(rich_help_panel=PANEL)
+@explained
+def worker(
+    scheduler: Annotated[str, typer.Argument(metavar="tcp://HOST:PORT", help="The address of `dask scheduler`.")],
+    processes: Annotated[int, typer.Option(min=1, help="Tasks at once, a process each.")] = 1,
+    gpus: Annotated[int, typer.Option(min=0, help="How many of them have a GPU to themselves.")] = 0,
+    folder: Annotated[Path, typer.Option(help="For inputs that are kept and tasks that run.")] = Path("build/worker"),
+    host: Annotated[str | None, typer.Option(help="Address to listen on; default: towards the scheduler.")] = None,
+) -> None:
+    """Work for a dask scheduler until Ctrl-C.
+
+    \b
+    Examples:
+      shearbench worker tcp://10.0.0.1:8786 --processes 16
+      shearbench worker tcp://10.0.0.1:8786 --processes 4 --gpus 4
+    """
+    from shearbench.execution.worker import serve
+
+    serve(scheduler, processes=processes, gpus=gpus, folder=folder, host=host)
+
+
+def _params(scheduler: str | None) -> "Params":
+    params = read_params()
+    return params.model_copy(update={"execution": params.execution.on(scheduler)}) if scheduler else params
