@@ -10,6 +10,7 @@ ADOPT ?=
 DIR ?=
 JSON ?=
 FINE_TUNE ?=
+SCHEDULER ?= $(SHEARBENCH_SCHEDULER)
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -17,6 +18,7 @@ INSTALLED := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
+export SHEARBENCH_SCHEDULER := $(SCHEDULER)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -40,7 +42,7 @@ setup: $(INSTALLED)  ## make .venv with the pinned dependencies, and the data (A
 profile: $(INSTALLED)
 	@$(if $(PROFILE),shearbench profile $(PROFILE),:)
 
-repro: profile setup  ## run what is not up to date, then print the comparison (PROFILE=full ADOPT=1: the studies' own settings)
+repro: profile setup  ## run what is not up to date, then print the comparison (PROFILE=full ADOPT=1: the studies' own settings; SCHEDULER=tcp://HOST:PORT: on a cluster)
 	shearbench check
 	dvc repro
 	shearbench track
@@ -72,7 +74,7 @@ check: $(INSTALLED)  ## lint and check types
 
 lock: ## pin the newest versions that pyproject.toml allows in requirements.lock
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
-	build/lock/bin/python -m pip install --quiet torch==2.13.0 '.[dev]'
+	build/lock/bin/python -m pip install --quiet torch==2.13.0 '.[dev,dask]'
 	(sed -n '/^#/p' requirements.lock; build/lock/bin/python -m pip freeze --exclude shearbench \
 	  | sed -E 's/^(torch==[0-9.]+)\+cpu$$/\1/') > build/lock/requirements.lock
 	mv build/lock/requirements.lock requirements.lock && rm -rf build/lock

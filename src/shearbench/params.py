@@ -14,11 +14,12 @@ from pydantic import Field, ValidationError, field_validator
 from shearbench.data.config import DatasetEntry, FieldDataset, ImageDataset, SimulatedDataset, Sources
 from shearbench.errors import InputError
 from shearbench.evaluation.settings import Evaluate
+from shearbench.execution.settings import Execution
 from shearbench.mechanics import displacements_of
 from shearbench.models import ARCHITECTURES, RULE
 from shearbench.models.own import is_own
 from shearbench.strict import Strict
-from shearbench.training.recipe import Execution, Recipe
+from shearbench.training.recipe import Recipe
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,40}$")]
 _MOST_NODES = 100_000  # of the document with its aliases followed: a few lines of YAML can stand for billions
@@ -242,6 +243,8 @@ def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
     for name in sorted(compared & params.datasets.keys()):
         if name not in params.compare.rope:
             yield ("compare", "rope"), f"must say for {name} how large a difference in accuracy does not matter"
+    for field, rule in params.execution.faults():
+        yield ("execution", field), rule
     if params.tuning.storage != "default" and "://" not in params.tuning.storage:
         yield ("tuning", "storage"), f"must be default or the URL of a database; got {params.tuning.storage!r}"
     if params.tuning.storage.startswith("sqlite") and (

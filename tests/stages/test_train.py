@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from shearbench.data.config import ImageDataset, SimulatedDataset
+from shearbench.execution.settings import Execution
 from shearbench.params import Params
 from shearbench.records import read_record
 from shearbench.stages import datasets, prepare, settings, train
 from shearbench.training import crossval
-from shearbench.training.recipe import Execution
 
 
 def test_a_cell_becomes_a_record_a_fold_and_a_line_a_fold(

@@ -1,17 +1,27 @@
-"""Commands that work: stages and tuning."""
+"""Commands that work: stages and tuning, here or on a cluster, whose machines run ``shearbench worker``."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from shearbench import stages
 from shearbench.cli.shared import explained, names_in, project, read_params
 
+if TYPE_CHECKING:
+    from shearbench.params import Params
+
 app = typer.Typer()
 PANEL = "Run"
 STAGE_HELP = f"{', '.join(stages.NAMES[:-1])} or {stages.NAMES[-1]}."
 CELL_HELP = """A cell of params.yaml for train and evaluate, a dataset for explore, an experiment for experiment and
 outcome; none for the others."""
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        metavar="tcp://HOST:PORT", envvar="SHEARBENCH_SCHEDULER", help="Work on this dask cluster instead of here."
+    ),
+]
 
 
 def _stages(begun: str) -> list[str]:
@@ -26,6 +36,7 @@ def stage(
         str | None,
         typer.Argument(metavar="CELL", help=CELL_HELP, autocompletion=names_in("cells", "datasets", "experiments")),
     ] = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Run one stage of dvc.yaml as `dvc repro` does, whatever its state.
 
@@ -34,7 +45,7 @@ def stage(
       shearbench stage prepare
       shearbench stage train mnist-cnn3
     """
-    stages.run(name, of, params=read_params(), root=project())
+    stages.run(name, of, params=_params(scheduler), root=project())
 
 
 @app.command(rich_help_panel=PANEL)
@@ -47,6 +58,7 @@ def tune(
     ] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Trials in all; default: tuning.trials.")] = None,
     timeout: Annotated[int | None, typer.Option(min=1, help="Seconds; default: tuning.timeout.")] = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Search learning rate, batch size and width of a model; Ctrl-C stops, the same command goes on.
 
@@ -57,6 +69,32 @@ def tune(
     """
     from shearbench.stages import tune as tuning
 
-    params, root = read_params(), project()
+    params, root = _params(scheduler), project()
     tuning.main(params, root, model, dataset=dataset, trials=trials, timeout=timeout)
     stages.track_searches(params, root)
+
+
+@app.command(rich_help_panel=PANEL)
+@explained
+def worker(
+    scheduler: Annotated[str, typer.Argument(metavar="tcp://HOST:PORT", help="The address of `dask scheduler`.")],
+    processes: Annotated[int, typer.Option(min=1, help="Tasks at once, a process each.")] = 1,
+    gpus: Annotated[int, typer.Option(min=0, help="How many of them have a GPU to themselves.")] = 0,
+    folder: Annotated[Path, typer.Option(help="For inputs that are kept and tasks that run.")] = Path("build/worker"),
+    host: Annotated[str | None, typer.Option(help="Address to listen on; default: towards the scheduler.")] = None,
+) -> None:
+    """Work for a dask scheduler until Ctrl-C.
+
+    \b
+    Examples:
+      shearbench worker tcp://10.0.0.1:8786 --processes 16
+      shearbench worker tcp://10.0.0.1:8786 --processes 4 --gpus 4
+    """
+    from shearbench.execution.worker import serve
+
+    serve(scheduler, processes=processes, gpus=gpus, folder=folder, host=host)
+
+
+def _params(scheduler: str | None) -> "Params":
+    params = read_params()
+    return params.model_copy(update={"execution": params.execution.on(scheduler)}) if scheduler else params

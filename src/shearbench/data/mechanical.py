@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from shearbench.data.idx import read_images
 from shearbench.errors import InputError, TasksFailed
-from shearbench.execution import run_tasks
+from shearbench.execution import Workers, run_tasks
 from shearbench.mechanics import (
     LOAD_STEPPING,
     SOLVER_VERSION,
@@ -82,6 +82,10 @@ class _Shard:
         """The file written last: SHA-256 of the arrays, and the reasons of failures."""
         return self.path.with_suffix(".json")
 
+    def writes(self) -> tuple[Path, ...]:
+        """Return the files of the shard, the seal last."""
+        return (self.path, self.seal)
+
 
 def simulate_dataset(
     bitmaps: NDArray[np.uint8],
@@ -89,7 +93,7 @@ def simulate_dataset(
     load: str,
     steps: Sequence[int],
     shard_folder: Path,
-    workers: int | str = "auto",
+    workers: Workers = "auto",
     failures: Failures = "raise",
 ) -> SimulatedFields:
     """Simulate digits under one load, at some of its published steps, over processes.
@@ -118,7 +122,7 @@ def simulate_file(
     *,
     load: str,
     steps: Sequence[int],
-    workers: int | str = "auto",
+    workers: Workers = "auto",
     failures: Failures = "raise",
     refinement: int = 1,
 ) -> dict[str, Any]:
@@ -195,7 +199,7 @@ def _run(
     steps: Sequence[int],
     folder: Path,
     *,
-    workers: int | str,
+    workers: Workers,
     failures: Failures,
     refinement: int = 1,
 ) -> list[_Shard]:
@@ -214,6 +218,7 @@ def _run(
         label=f"simulate {load}",
         name=lambda shard: f"digits {shard.first} to {shard.first + len(shard.bitmaps) - 1}",
         units=lambda shard: len(shard.bitmaps),
+        writes=_Shard.writes,
     )
     if failures == "raise":
         _raise_on_failures(shards)

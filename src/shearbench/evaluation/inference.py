@@ -6,7 +6,6 @@ Runs as a task in a single-threaded process, like training, so that the numbers 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from shearbench.data import dataset
 from shearbench.evaluation.answer import Answer
 from shearbench.evaluation.settings import Evaluate
+from shearbench.execution.settings import Chosen
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,12 @@ class FoldTask:
     run: Path
     dataset: Path
     explained: tuple[int, ...]
-    device: Literal["auto", "cpu", "cuda"]
+    device: Chosen
     settings: Evaluate
+
+    def reads(self) -> tuple[Path, ...]:
+        """Return the folders that it needs."""
+        return (self.run, self.dataset)
 
 
 @dataclass(frozen=True, eq=False)

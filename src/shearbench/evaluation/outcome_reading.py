@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from shearbench.data.dataset import Dataset, load
 from shearbench.data.folds import read_folds
 from shearbench.evaluation.ways import AS_TRAINED, RECALIBRATED
+from shearbench.execution.settings import Chosen
 from shearbench.records import read_npz
 
 Probabilities = dict[str, NDArray[np.float32]]
@@ -23,7 +23,11 @@ class ReadTask:
     run: Path
     dataset: Path
     folds: Path
-    device: Literal["auto", "cpu", "cuda"]
+    device: Chosen
+
+    def reads(self) -> tuple[Path, ...]:
+        """Return the files and folders that it needs."""
+        return (self.run, self.dataset, self.folds)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ reason (:mod:`shearbench.evaluation.adaptation`).
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ from shearbench.evaluation.choice import one_of_each_class
 from shearbench.evaluation.settings import Evaluate
 from shearbench.evaluation.subject import Subject
 from shearbench.mechanics import displacements_of
-from shearbench.training.hardware import resolve, settle
+from shearbench.training.hardware import Device, Hardware, settle
 from shearbench.training.weights import load_network, predict
 
 
@@ -41,8 +41,13 @@ class TransferTask:
     dataset: Path
     build: Path
     others: tuple[str, ...]
-    device: Literal["auto", "cpu", "cuda"]
+    device: Device
     settings: Evaluate
+
+    def reads(self) -> tuple[Path, ...]:
+        """Return the files and folders that it needs."""
+        datasets = (self.build / "datasets" / name for name in self.others)
+        return (self.run, self.dataset, *datasets, self.build / "severity", self.build / "folds.npz")
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +78,7 @@ def transfer(task: TransferTask, advance: Callable[[int], None]) -> Readings:
     Raises:
         InputError: if a file is missing or damaged.
     """
-    hardware = resolve(task.device, "fp32")
+    hardware = Hardware(task.device)
     settle(hardware)
     test = dataset.load(task.dataset, "test")
     network, normaliser, record = load_network(task.run)

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from shearbench.execution import run_tasks
-from shearbench.handwriting.networks import Chosen, Images, as_inputs
+from shearbench.execution import Workers, run_tasks
+from shearbench.handwriting.networks import Images, as_inputs
 from shearbench.handwriting.recipe import Trained
 from shearbench.seeds import seed_for
 from shearbench.training.adam import Adam
-from shearbench.training.hardware import resolve, settle
+from shearbench.training.hardware import Device, Hardware, settle
 from shearbench.training.loop import fit
 from shearbench.training.recipe import Recipe
 from shearbench.training.state import Part, Parts, Setting
@@ -38,7 +38,11 @@ class Task:
     groups: NDArray[np.int64]
     left_out: int
     seed: int
-    device: Chosen
+    device: Device
+
+    def reads(self) -> tuple[Path, ...]:
+        """Return the folder that it needs."""
+        return (self.run,)
 
 
 def leave_one_group_out(
@@ -48,8 +52,8 @@ def leave_one_group_out(
     groups: NDArray[np.int64],
     *,
     seed: int,
-    workers: int | str,
-    device: Chosen,
+    workers: Workers,
+    device: Device,
 ) -> NDArray[np.float32]:
     """Return probabilities (folds, n, 10) of each digit by the networks that have not seen its group.
 
@@ -75,6 +79,7 @@ def leave_one_group_out(
         workers=workers,
         label="fine-tune without each group",
         name=lambda task: f"{task.run.name} without group {task.left_out}",
+        reads=Task.reads,
     )
     said = np.zeros((len(network.runs), len(labels), 10), np.float32)
     for place, (task, probabilities) in enumerate(zip(tasks, done, strict=True)):
@@ -84,7 +89,7 @@ def leave_one_group_out(
 
 def tune(task: Task, advance: Callable[[int], None]) -> NDArray[np.float32]:
     """Train one fold's network on with all groups but one; return what it says of that one, (its digits, 10)."""
-    hardware = resolve(task.device, "fp32")
+    hardware = Hardware(task.device)
     settle(hardware)
     network, normaliser, _ = load_network(task.run)
     network = hardware.place(network)

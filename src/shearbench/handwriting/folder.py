@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from shearbench.errors import InputError
-from shearbench.execution import run_tasks
+from shearbench.execution import Workers, run_tasks
 from shearbench.handwriting.preparation import PREPARATIONS, Prepared
 from shearbench.handwriting.reading import Entry, Picture, Unreadable, list_folder, read_file
 
@@ -101,8 +101,12 @@ class _Task:
     folder: Path
     entries: tuple[Entry, ...]
 
+    def reads(self) -> list[Path]:
+        """Return the files of the entries."""
+        return [self.folder / entry.file for entry in self.entries if not entry.reason]
 
-def read_folder(folder: Path, *, workers: int | str) -> ClassDigits:
+
+def read_folder(folder: Path, *, workers: Workers) -> ClassDigits:
     """Read and prepare every file of a folder.
 
     Raises:
@@ -122,6 +126,7 @@ def read_folder(folder: Path, *, workers: int | str) -> ClassDigits:
             label=f"read {folder.name}",
             name=lambda task: f"{task.entries[0].file} and after",
             units=lambda task: len(task.entries),
+            reads=_Task.reads,
         )
     found = ClassDigits(folder.resolve().name, [sheet for sheets in done for sheet in sheets])
     if not found.read:

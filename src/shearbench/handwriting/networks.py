@@ -6,7 +6,6 @@ Runs as tasks in single-threaded processes, like training, so that the numbers d
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -14,14 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from shearbench.data.normalise import Normaliser
-from shearbench.execution import run_tasks
+from shearbench.execution import Workers, run_tasks
 from shearbench.handwriting.recipe import Trained
-from shearbench.training.hardware import resolve, settle
+from shearbench.training.hardware import Device, Hardware, settle
 from shearbench.training.weights import load_network, predict
 
 Images = NDArray[np.uint8]
 Vector = NDArray[np.float64]
-Chosen = Literal["auto", "cpu", "cuda"]
 
 SAMPLED = 2000  # MNIST digits that say where MNIST is in the last hidden layer
 _SHRUNK = 0.1  # share of a covariance that is replaced by a multiple of the identity, so that it can be inverted
@@ -35,7 +33,11 @@ class Task:
     run: Path
     channels: int
     images: Mapping[str, Images]
-    device: Chosen
+    device: Device
+
+    def reads(self) -> tuple[Path, ...]:
+        """Return the folder that it needs."""
+        return (self.run,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +49,15 @@ class DistanceTask:
     images: Images
     mnist: Images
     labels: NDArray[np.int64]
-    device: Chosen
+    device: Device
+
+    def reads(self) -> tuple[Path, ...]:
+        """Return the folder that it needs."""
+        return (self.run,)
 
 
 def read_all(
-    networks: Sequence[Trained], images: Mapping[str, Images], *, workers: int | str, device: Chosen
+    networks: Sequence[Trained], images: Mapping[str, Images], *, workers: Workers, device: Device
 ) -> list[dict[str, NDArray[np.float32]]]:
     """Return for each network: preparation -> probabilities (folds, n, 10)."""
     tasks = [Task(run.folder, one.channels, images, device) for one in networks for run in one.runs]
@@ -62,6 +68,7 @@ def read_all(
             workers=workers,
             label="read with all networks",
             name=lambda task: f"{task.run.parent.name} {task.run.name}",
+            reads=Task.reads,
         )
     )
     results = []
@@ -73,7 +80,7 @@ def read_all(
 
 def read(task: Task, advance: Callable[[int], None]) -> dict[str, NDArray[np.float32]]:
     """Return what one network says of each preparation's images."""
-    hardware = resolve(task.device, "fp32")
+    hardware = Hardware(task.device)
     settle(hardware)
     network, normaliser, _ = load_network(task.run)
     said = {
@@ -90,11 +97,18 @@ def as_inputs(images: Images, channels: int) -> Images:
 
 
 def distances(
-    network: Trained, images: Images, mnist: Images, labels: NDArray[np.int64], *, workers: int | str, device: Chosen
+    network: Trained, images: Images, mnist: Images, labels: NDArray[np.int64], *, workers: Workers, device: Device
 ) -> Vector:
     """Return how far each image is from MNIST in the last hidden layer, mean over folds, (n,)."""
     tasks = [DistanceTask(run.folder, network.channels, images, mnist, labels, device) for run in network.runs]
-    found = run_tasks(distance, tasks, workers=workers, label="distance from MNIST", name=lambda task: task.run.name)
+    found = run_tasks(
+        distance,
+        tasks,
+        workers=workers,
+        label="distance from MNIST",
+        name=lambda task: task.run.name,
+        reads=DistanceTask.reads,
+    )
     mean: Vector = np.mean(found, axis=0)
     return mean
 
@@ -107,7 +121,7 @@ def distance(task: DistanceTask, advance: Callable[[int], None]) -> Vector:
     It is Mahalanobis' distance to the class's mean, with one covariance for all classes, divided by the median of the
     same over the MNIST digits, so that an ordinary MNIST digit is at 1. Source: Lee et al., NeurIPS 2018.
     """
-    hardware = resolve(task.device, "fp32")
+    hardware = Hardware(task.device)
     settle(hardware)
     network, normaliser, _ = load_network(task.run)
     if last_linear(network) is None:

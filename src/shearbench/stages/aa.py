@@ -52,7 +52,7 @@ def main(params: Params, root: Path) -> bool:
         Design(params.cv.folds, alpha=params.compare.alpha, power=params.compare.power),
         {params.aa.dataset: params.compare.rope[params.aa.dataset]},
     )
-    workers = params.execution.workers
+    workers = params.execution.pool
     compared = run_tasks(
         _compare, [(draw, plan) for draw in draws], workers=workers, label="aa: comparisons", name=lambda _: "a draw"
     )
@@ -79,10 +79,12 @@ def train(params: Params, root: Path) -> list[list[Cell]]:
     run_tasks(
         train_draws,
         [task for task in tasks if not task.out.is_file()],
-        workers=params.execution.workers,
+        workers=params.execution.pool,
         label=f"aa: {aa.draws} draws of {SEEDS} x {params.cv.folds} networks",
         name=lambda task: task.out.name,
         units=lambda task: len(task.draws),
+        reads=DrawsTask.reads,
+        writes=DrawsTask.writes,
     )
     return [cells for task in tasks for cells in cells_of(read_npz(task.out), aa.dataset, data_hash)]
 

@@ -33,10 +33,11 @@ def main(params: Params, root: Path, cell_name: str) -> None:
     explained = one_of_each_class(test.ids, test.labels)
     results = run_tasks(
         infer,
-        [FoldTask(run.folder, data, explained, params.execution.device, params.evaluate) for run in runs],
-        workers=params.execution.workers,
+        [FoldTask(run.folder, data, explained, params.execution.device_of_tasks, params.evaluate) for run in runs],
+        workers=params.execution.pool,
         label=f"evaluate {cell_name}",
         name=lambda task: task.run.name,
+        reads=FoldTask.reads,
     )
     digits = dataset.read_digits(build / "digits", "test")
     evaluation = Evaluation(runs, dataset.load(data, "train"), test, digits, explained, params.evaluate, results)

@@ -26,7 +26,7 @@ def main(params: Params, root: Path, name: str) -> None:
     _remove_former(out, question)
     with inputs_of(name, question, build, ("train",)) as inputs:
         tasks = list(_tasks(params, question, inputs, out, folds=build / "folds.npz"))
-        records = train_folds(tasks, workers=params.execution.workers, label=f"experiment {name}")
+        records = train_folds(tasks, workers=params.execution.pool, label=f"experiment {name}")
     for line in _summary(records):
         print(line)
 

@@ -24,6 +24,7 @@ from shearbench.handwriting.results import Findings
 from shearbench.handwriting.tables import print_results
 from shearbench.params import Params
 from shearbench.seeds import generator_for
+from shearbench.training.hardware import settle_device
 
 CLASS = "class_digits"
 _CHECKED = 1000  # MNIST test digits that are sent through the preparation
@@ -53,7 +54,7 @@ def measure(params: Params, root: Path, folder: Path, out: Path, *, fine_tune: b
         InputError: if there is no network, no such folder or nothing in it to read, or only one group to fine-tune on.
     """
     networks = recipe.at_hand(root / "build")
-    digits = read_folder(folder, workers=params.execution.workers)
+    digits = read_folder(folder, workers=params.execution.pool)
     if fine_tune and len(np.unique(digits.groups)) < 2:
         raise InputError(f"{folder} has digits of one group alone; --fine-tune needs another group to train on")
     train, test = (read_digits(root / "build" / "digits", split) for split in ("train", "test"))
@@ -70,7 +71,7 @@ def _found(
     *,
     fine_tune: bool,
 ) -> Findings:
-    seed, workers, device = params.seed, params.execution.workers, params.execution.device
+    seed, workers, device = params.seed, params.execution.pool, settle_device(params.execution)
     images = {name: digits.images(name) for name in PREPARATIONS}
     said = read_all(networks, images, workers=workers, device=device)
     chosen = recipe.chosen(networks)

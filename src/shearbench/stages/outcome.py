@@ -64,7 +64,7 @@ def _read(
     for (dataset, _), of_cell in found.items():
         check_records(of_cell, read_json(inputs[dataset] / "card.json")["hashes"]["train"], read_folds(folds))
     tasks = [
-        ReadTask(run.folder, inputs[dataset], folds, params.execution.device)
+        ReadTask(run.folder, inputs[dataset], folds, params.execution.device_of_tasks)
         for (dataset, _), of_cell in found.items()
         for run in of_cell
     ]
@@ -72,9 +72,10 @@ def _read(
         run_tasks(
             read_fold,
             tasks,
-            workers=params.execution.workers,
+            workers=params.execution.pool,
             label=f"outcome {runs.name}",
             name=lambda task: str(task.run.relative_to(runs)),
+            reads=ReadTask.reads,
         )
     )
     return [

@@ -35,7 +35,7 @@ def main(params: Params, root: Path) -> None:
             load=load,
             steps=range(1, len(displacements_of(load))),
             shard_folder=build / "shards",
-            workers=params.execution.workers,
+            workers=params.execution.pool,
         )
         write_npz(build / "severity" / f"{load}.npz", {"ids": digits.ids[rows], **fields.arrays()})
         cards[load] = fields.card()

@@ -27,7 +27,7 @@ def main(params: Params, root: Path) -> None:
                 load=load,
                 steps=steps,
                 shard_folder=build / "shards",
-                workers=params.execution.workers,
+                workers=params.execution.pool,
             )
             write_npz(folder / f"{load}.npz", {"ids": digits["ids"], **fields.arrays()})
             write_json(folder / f"{load}.json", fields.card())

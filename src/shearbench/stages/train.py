@@ -19,7 +19,7 @@ from shearbench.data.tuning_part import Saw, part_of, read_part, refuse_other, r
 from shearbench.params import Network, Params
 from shearbench.training.crossval import cross_validate
 from shearbench.training.experiment import Experiment, applicable
-from shearbench.training.hardware import resolve
+from shearbench.training.hardware import settle_hardware
 from shearbench.tuning.tuned import read_settings, settings_path
 
 
@@ -38,7 +38,7 @@ def main(params: Params, root: Path, cell_name: str) -> None:
         dataset=dataset,
         folds=folds,
         out=build / "runs" / cell.dataset / cell.model,
-        workers=params.execution.workers,
+        workers=params.execution.pool,
     )
     _print_summary(cell_name, records, repeats=params.cv.repeats)
 
@@ -53,7 +53,7 @@ def settled(
 ) -> Experiment:
     """Return the experiment of a named network on a named dataset, with device and precision settled."""
     (dataset_name, entry), (model_name, chosen) = dataset, model
-    hardware = resolve(params.execution.device, params.execution.precision)
+    hardware = settle_hardware(params.execution)
     return Experiment(
         dataset=dataset_name,
         model=model_name,

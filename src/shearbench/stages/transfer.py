@@ -13,6 +13,7 @@ from shearbench.evaluation.transfer import TransferTask, transfer
 from shearbench.evaluation.transfer_output import Cell, write_transfer
 from shearbench.execution import run_tasks
 from shearbench.params import Params
+from shearbench.training.hardware import settle_device
 
 
 def main(params: Params, root: Path) -> None:
@@ -28,9 +29,10 @@ def main(params: Params, root: Path) -> None:
         run_tasks(
             transfer,
             tasks_of(params, build, runs),
-            workers=params.execution.workers,
+            workers=params.execution.pool,
             label="transfer",
             name=lambda task: f"{task.dataset.name}-{task.run.parent.name} {task.run.name}",
+            reads=TransferTask.reads,
         )
     )
     write_transfer(build / "transfer", runs, {cell: [next(readings) for _ in folds] for cell, folds in runs.items()})
@@ -54,7 +56,7 @@ def tasks_of(params: Params, build: Path, runs: dict[Cell, list[FoldRun]]) -> li
             build / "datasets" / name,
             build,
             tuple(other for other in params.datasets if other != name),
-            params.execution.device,
+            settle_device(params.execution),
             params.evaluate,
         )
         for (name, _), folds in runs.items()

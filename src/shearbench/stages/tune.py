@@ -59,7 +59,7 @@ def job_of(params: Params, root: Path, *, dataset: str, model: str) -> Job:
         build=root / "build",
         rope=params.compare.rope.get(dataset, 0.0),
         alpha=params.compare.alpha,
-        workers=params.execution.workers,
+        workers=params.execution.pool,
     )
 
 

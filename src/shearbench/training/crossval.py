@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from shearbench.data.dataset import load, read_card
+from shearbench.data.dataset import CARD, load, read_card
 from shearbench.data.folds import read_folds
 from shearbench.errors import InputError
-from shearbench.execution import Advance, run_tasks
+from shearbench.execution import Advance, Workers, run_tasks
 from shearbench.records import RECORD, is_finished, read_record, write_record
 from shearbench.training import results
 from shearbench.training.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint, write_checkpoint
@@ -40,6 +40,14 @@ class FoldTask:
     hashes: dict[str, str]
     checkpoint_seconds: float = CHECKPOINT_SECONDS
 
+    def reads(self) -> tuple[Path, ...]:
+        """Return the files that the training needs, with the checkpoint that it goes on from."""
+        return (self.dataset / CARD, self.dataset / "train.npz", self.folds, self.out / CHECKPOINT)
+
+    def writes(self) -> tuple[Path, ...]:
+        """Return the folder of the record, and the record, which is written last."""
+        return (self.out, self.out / RECORD)
+
 
 def cross_validate(
     experiment: Experiment,
@@ -47,7 +55,7 @@ def cross_validate(
     dataset: Path,
     folds: Path,
     out: Path,
-    workers: int | str,
+    workers: Workers,
     only: Iterable[int] | None = None,
 ) -> list[dict[str, Any]]:
     """Train every fold, or ``only`` some, that has no record with these settings, data and code.
@@ -76,7 +84,7 @@ def cross_validate(
     return train_folds(tasks, workers=workers, label=f"train {experiment.dataset}-{experiment.model}")
 
 
-def train_folds(tasks: Sequence[FoldTask], *, workers: int | str, label: str) -> list[dict[str, Any]]:
+def train_folds(tasks: Sequence[FoldTask], *, workers: Workers, label: str) -> list[dict[str, Any]]:
     """Train folds of any experiments in one pool, but those with a record of these settings, data and code.
 
     Returns:
@@ -92,6 +100,8 @@ def train_folds(tasks: Sequence[FoldTask], *, workers: int | str, label: str) ->
         label=label,
         name=lambda task: f"{task.experiment.dataset}-{task.experiment.model} fold {task.fold}",
         units=lambda task: task.experiment.recipe.epochs,
+        reads=FoldTask.reads,
+        writes=FoldTask.writes,
     )
     for task in tasks:
         _remove_remains(task.out)
@@ -112,6 +122,11 @@ def fold_task(experiment: Experiment, number: int, *, dataset: Path, folds: Path
 def train_fold(task: FoldTask, advance: Advance) -> None:
     """Train one fold from its checkpoint, or from the beginning, and write its record."""
     settle(task.experiment.hardware)
+    if code_hash(task.experiment) != task.hashes["code"]:
+        raise InputError(
+            f"{task.experiment.architecture} has other code here than where its training was planned; "
+            "bring the code and networks/ of both to one state"
+        )
     dataset, table = load(task.dataset, "train"), read_folds(task.folds)
     if not np.array_equal(dataset.ids, table.ids):
         raise InputError(f"{task.dataset} has not the ids of {task.folds}; run `dvc repro`")
@@ -133,6 +148,7 @@ def train_fold(task: FoldTask, advance: Advance) -> None:
     predictions = results.held_out(trainee, dataset, rows.validation)
     measured = results.facts(trainee, rows, progress, predictions)
     write_record(task.out, {**identity, **measured}, results.files(trainee, progress, predictions))
+    _remove_remains(task.out)
 
 
 def _train(task: FoldTask, trainee: Trainee, advance: Advance) -> tuple[Progress, list[float]]:

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from shearbench.errors import InputError, OutOfMemory
+from shearbench.execution.settings import Execution
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
@@ -67,11 +68,36 @@ def resolve(device: Literal["auto", "cpu", "cuda"], precision: Literal["auto", "
     return Hardware(settled, precision)
 
 
+def settle_hardware(execution: Execution) -> Hardware:
+    """Settle what ``params.yaml`` asks for, on the machine that runs the command: every worker then does the same.
+
+    CUDA that a cluster is asked for need not be here; a worker without it says so. ``auto`` there is the CPU.
+
+    Raises:
+        InputError: if CUDA is asked of this machine, which has none.
+    """
+    if execution.backend == "dask" and execution.device == "cuda":
+        assert execution.precision != "auto", "see Execution.faults"
+        return Hardware("cuda", execution.precision)
+    return resolve(execution.device_of_tasks, execution.precision)
+
+
+def settle_device(execution: Execution) -> Device:
+    """Settle the device alone, for what is always computed in fp32; see :func:`settle_hardware`."""
+    return settle_hardware(execution).device
+
+
 def settle(hardware: Hardware) -> None:
-    """Prepare this process, once: one thread, and on CUDA kernels that give the same bits in every run."""
+    """Prepare this process, once: one thread, and on CUDA kernels that give the same bits in every run.
+
+    Raises:
+        InputError: if there is no CUDA where it was settled on.
+    """
     torch.set_num_threads(1)
     _keep_freed_memory()
     if hardware.device == "cuda":
+        if not torch.cuda.is_available():
+            raise InputError("this task needs CUDA, but torch finds none here; use execution.device: cpu")
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only so
         torch.use_deterministic_algorithms(True)
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

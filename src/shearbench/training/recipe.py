@@ -32,11 +32,3 @@ class Recipe(Strict):
         if self.schedule == "constant":
             return self.learning_rate
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * epochs_done / self.epochs))
-
-
-class Execution(Strict):
-    """Where the work runs. None of it may change a result, but for device and precision, which are recorded."""
-
-    workers: Annotated[int, Field(ge=1)] | Literal["auto"]
-    device: Literal["auto", "cpu", "cuda"]
-    precision: Literal["auto", "fp32", "bf16"]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.data.dataset import Dataset, load
+from shearbench.data.dataset import CARD, Dataset, load
 from shearbench.data.folds import first_occurrences, make_folds
 from shearbench.errors import InputError
 from shearbench.execution import Advance
@@ -37,6 +37,14 @@ class DrawsTask:
     folds: int
     draws: range
     out: Path
+
+    def reads(self) -> tuple[Path, ...]:
+        """Return the files that the draws need."""
+        return (self.dataset / CARD, self.dataset / "train.npz")
+
+    def writes(self) -> tuple[Path, ...]:
+        """Return the file that the draws go to."""
+        return (self.out,)
 
 
 def train_draws(task: DrawsTask, advance: Advance) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from shearbench.execution import run_tasks
+from shearbench.execution import Workers, run_tasks
 from shearbench.records import read_npz, read_record
 from shearbench.training.crossval import FoldTask, fold_task, train_fold
 from shearbench.training.experiment import Experiment
@@ -36,7 +36,7 @@ class Verdict:
     distance: float
 
 
-def verify(runs: Sequence[Path], *, datasets: Path, folds: Path, workers: int | str) -> list[Verdict]:
+def verify(runs: Sequence[Path], *, datasets: Path, folds: Path, workers: Workers) -> list[Verdict]:
     """Train stored folds again and compare; the stored ones are only read.
 
     Args:
@@ -62,6 +62,8 @@ def verify(runs: Sequence[Path], *, datasets: Path, folds: Path, workers: int | 
             label="verify",
             name=lambda task: f"{task.experiment.dataset}-{task.experiment.model} fold {task.fold}",
             units=lambda task: task.experiment.recipe.epochs,
+            reads=FoldTask.reads,
+            writes=FoldTask.writes,
         )
         return [_compare(*item) for item in zip(runs, records, tasks, strict=True)]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from shearbench.errors import InputError, TasksFailed
-from shearbench.execution import Advance, run_tasks
+from shearbench.execution import Advance, Workers, run_tasks
 from shearbench.records import read_record
 from shearbench.statistics.bayesian import correlated_t
 from shearbench.statistics.multiplicity import holm
@@ -64,7 +64,7 @@ def cross_validate_trials(
     part: Path,
     folds: int,
     out: Path,
-    workers: int | str,
+    workers: Workers,
     label: str,
 ) -> list[Finalist]:
     """Train every fold of every trial's setting, but those that are kept from before.
@@ -124,7 +124,7 @@ def decide_winner(finalists: Sequence[Finalist], *, present: int, rope: float, a
     return Final(tuple(finalists), winner, now, tests[place], p, verdict)
 
 
-def _train(tasks: dict[tuple[int, int], FoldTask], workers: int | str, label: str) -> dict[int, str]:
+def _train(tasks: dict[tuple[int, int], FoldTask], workers: Workers, label: str) -> dict[int, str]:
     """Train folds; return by trial why one failed."""
     keys = list(tasks)
     try:
@@ -135,6 +135,8 @@ def _train(tasks: dict[tuple[int, int], FoldTask], workers: int | str, label: st
             label=label,
             name=lambda task: f"{task.out.parent.name} {task.out.name}",
             units=lambda task: task.experiment.recipe.epochs,
+            reads=FoldTask.reads,
+            writes=FoldTask.writes,
         )
         found: dict[int, str | None] = dict(enumerate(reasons))
     except TasksFailed as error:

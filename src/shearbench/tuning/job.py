@@ -16,7 +16,7 @@ from rich.console import Console
 from shearbench.data.dataset import Dataset
 from shearbench.data.tuning_part import read_part
 from shearbench.errors import TasksFailed
-from shearbench.execution import run_tasks
+from shearbench.execution import Workers, run_tasks
 from shearbench.records import hash_of, locked
 from shearbench.training.experiment import Experiment, code_hash
 from shearbench.tuning.finalists import Final, Finalist, cross_validate_trials, decide_winner
@@ -55,7 +55,7 @@ class Job:
     build: Path
     rope: float
     alpha: float
-    workers: int | str
+    workers: Workers
 
     @property
     def name(self) -> str:
@@ -210,6 +210,8 @@ class _Runner:
                 name=lambda task: task.folder.name,
                 units=lambda task: task.epochs - starts[task.folder],
                 among=(standing.epochs_done, planned),
+                reads=TrialTask.reads,
+                writes=TrialTask.writes,
             )
         except TasksFailed as error:
             if len(error.results) + len(error.died) < len(tasks):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from shearbench.data.dataset import Dataset, load
+from shearbench.data.dataset import CARD, Dataset, load
 from shearbench.data.folds import FoldTable, read_folds
 from shearbench.errors import InputError, OutOfMemory
 from shearbench.execution import Advance
@@ -41,6 +41,14 @@ class TrialTask:
     refused: Path
     epochs: int
     checkpoint_seconds: float = CHECKPOINT_SECONDS
+
+    def reads(self) -> tuple[Path, ...]:
+        """Return what the trial needs: the tuning part, its own checkpoint, and notes on what did not fit."""
+        return (self.part / CARD, self.part / "train.npz", self.part / FOLDS, self.folder, self.refused)
+
+    def writes(self) -> tuple[Path, ...]:
+        """Return where its checkpoint and its note go."""
+        return (self.folder, self.refused)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,198 @@
+"""Calls over the workers of a dask scheduler: who may have them, what they lack, and what comes back.
+
+dask decides which worker does what, and does again what a dead worker had. Each worker offers a resource named by its
+version (``identity.resource``), so that no task reaches one of another version, whenever it joins. A worker asks for
+the inputs that it lacks by their hash (``remote.py``).
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from rich.console import Console
+
+from shearbench.errors import InputError
+from shearbench.execution.calls import Call, Cluster, Outcome, Show, reason_of
+from shearbench.execution.files import Manifest, put_in_place
+from shearbench.execution.identity import GPU, differences, identity, is_ours, resource
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+_CHUNK = 1 << 24
+_CONNECT, _WORKERS = 20.0, 60.0  # seconds to wait for the scheduler, and for workers
+_POLL = 2.0  # seconds between looks at the workers
+_FOR_EACH_WORKER = 2  # calls handed to the scheduler: one runs, one is ready
+_SILENT = "50 MiB"  # of arguments in one call, below which dask does not warn
+
+
+def run(calls: Sequence[Call], cluster: Cluster, show: Show) -> Outcome:
+    """Do all calls on the workers of a cluster; put the files that they write in place as they finish.
+
+    Raises:
+        InputError: if the scheduler does not answer or is lost, or no worker of this version is there.
+    """
+    with _connected(cluster.scheduler) as client:
+        return _Run(client, cluster, calls, show).outcome_of_all()
+
+
+@contextmanager
+def _connected(scheduler: str) -> "Iterator[Client]":
+    """Yield a client of the scheduler."""
+    try:
+        import dask
+        from distributed import Client
+    except ImportError:
+        rule = "execution.backend is dask, but dask is not installed"
+        raise InputError(f"{rule}; run: pip install 'shearbench[dask]'") from None
+    quiet = {"distributed.admin.large-graph-warning-threshold": _SILENT}
+    with dask.config.set(quiet):
+        try:
+            client = Client(scheduler, timeout=_CONNECT, set_as_default=False)
+        except (OSError, ValueError) as error:
+            text = f"execution.scheduler {scheduler} does not answer ({error})"
+            raise InputError(f"{text}; start `dask scheduler` there, or work with backend: local") from None
+        try:
+            yield client
+        finally:
+            with suppress(OSError, TimeoutError):
+                client.close()
+
+
+class _Run:
+    """All calls of one ``run_tasks`` on a cluster. What workers and futures say arrives in one queue."""
+
+    def __init__(self, client: "Client", cluster: Cluster, calls: Sequence[Call], show: Show) -> None:
+        self.client, self.cluster, self.calls, self.show = client, cluster, calls, show
+        self.name = f"shearbench-{uuid4().hex}"
+        self.needs = {resource(): 1, **({GPU: 1} if cluster.gpu else {})}
+        self.events: SimpleQueue[Sequence[Any]] = SimpleQueue()
+        self.manifest = Manifest()
+        self.waiting, self.running = deque(range(len(calls))), dict[int, "Future[Any]"]()
+        self.done = dict.fromkeys(range(len(calls)), 0)
+        self.told: set[str] = set()
+        self.workers, self.looked, self.seen = 0, 0.0, time.monotonic()
+        self.outcome = Outcome()
+
+    def outcome_of_all(self) -> Outcome:
+        """Hand out the calls, answer the workers, and return when every call is done or has failed."""
+        from shearbench.execution import remote
+
+        answers: dict[str, Callable[..., None]] = {
+            remote.DONE: self._count,
+            remote.WANTED: self._send,
+            "finished": self._finish,
+        }
+        self.client.subscribe_topic(self.name, lambda event: self.events.put(event[1]))
+        try:
+            while self.waiting or self.running:
+                self._look()
+                self._hand_out()
+                with suppress(Empty):
+                    kind, *facts = self.events.get(timeout=_POLL)
+                    answers[kind](*facts)
+        except OSError as error:
+            raise self._lost(str(error)) from None
+        except BaseException:
+            self._stop()
+            raise
+        return self.outcome
+
+    def _hand_out(self) -> None:
+        from shearbench.execution import remote
+
+        limit = _FOR_EACH_WORKER * self.workers if self.cluster.workers == "auto" else self.cluster.workers
+        while self.waiting and len(self.running) < limit:
+            index = self.waiting.popleft()
+            call = self.calls[index]
+            errand = remote.Errand(self.name, index, call, self.manifest.of(call.reads), identity())
+            key = f"{self.name}-{index}"
+            future = self.client.submit(remote.perform, errand, key=key, pure=False, resources=self.needs)
+            self.running[index] = future
+            future.add_done_callback(lambda _, index=index: self.events.put(("finished", index)))
+
+    def _count(self, index: int, done: int) -> None:
+        self.done[index] = done
+        self.show(sum(self.done.values()))
+
+    def _send(self, index: int, address: str, wanted: Sequence[str]) -> None:
+        """Send files to a worker that lacks them. If it has gone meanwhile, its task will ask again elsewhere."""
+        from shearbench.execution import remote
+
+        with suppress(OSError):
+            for sha256 in wanted:
+                path = self.manifest.by_hash[sha256]
+                size, offset = path.stat().st_size, 0
+                with path.open("rb") as file:
+                    while (chunk := file.read(_CHUNK)) or offset == 0:
+                        self.client.run(remote.receive, sha256, offset, size, chunk, workers=[address])
+                        offset += len(chunk) or 1
+
+    def _finish(self, index: int) -> None:
+        """Take what came of a call, and put its files in place."""
+        from distributed import KilledWorker
+
+        future = self.running.pop(index)
+        if future.status in ("cancelled", "lost"):
+            raise self._lost("the connection broke")
+        error = future.exception()
+        if isinstance(error, KilledWorker):
+            self.outcome.died[index] = "its workers died, or were cut off, again and again"
+        elif error is not None:
+            self.outcome.failures[index] = reason_of(error, error.__cause__)
+        else:
+            delivery = future.result()
+            if delivery.failure is not None:
+                self.outcome.failures[index] = delivery.failure
+            else:
+                put_in_place(delivery.parcels, self.calls[index].writes)
+                self.outcome.results[index] = delivery.result
+                self._count(index, delivery.done)
+
+    def _look(self) -> None:
+        """Count the workers of this version now and then, and name those that are refused."""
+        if time.monotonic() - self.looked < _POLL:
+            return
+        workers = self.client.scheduler_info(n_workers=-1)["workers"]
+        suited = [address for address, facts in workers.items() if self._suits(facts["resources"])]
+        others = [address for address in workers if address not in suited]
+        refused = [self._refusal(address, workers[address]["resources"]) for address in others]
+        self.workers, self.looked = len(suited), time.monotonic()
+        if suited:
+            self.seen = self.looked
+            for line in refused:
+                if line not in self.told:
+                    self.told.add(line)
+                    Console(stderr=True).print(line, highlight=False, soft_wrap=True)
+        elif refused or self.looked - self.seen > _WORKERS:
+            scheduler, reasons = self.cluster.scheduler, "; ".join(refused) or "there is none"
+            step = f"start one of this version with `shearbench worker {scheduler}`"
+            raise InputError(f"no worker of {scheduler} can do this: {reasons}; {step}")
+
+    def _suits(self, resources: Mapping[str, float]) -> bool:
+        return all(resources.get(name, 0) >= amount for name, amount in self.needs.items())
+
+    def _refusal(self, address: str, resources: Mapping[str, float]) -> str:
+        if not is_ours(resources):
+            return f"worker {address} is refused: it was not started by `shearbench worker`"
+        theirs = self.client.run(identity, workers=[address], on_error="return")[address]
+        if isinstance(theirs, Exception):
+            return f"worker {address} is refused: it does not say its version ({theirs})"
+        other = differences(theirs)
+        return f"worker {address} is refused: it has {other or 'no GPU of its own'}"
+
+    def _lost(self, reason: str) -> InputError:
+        what = "what was finished is kept, and the same command goes on from there"
+        return InputError(f"the scheduler {self.cluster.scheduler} was lost ({reason}); {what} once it is back")
+
+    def _stop(self) -> None:
+        """Withdraw what waits, and end what runs."""
+        from shearbench.execution import remote
+
+        with suppress(OSError, TimeoutError):
+            self.client.cancel(list(self.running.values()), force=True)
+            self.client.run(remote.stop, self.name, on_error="ignore")

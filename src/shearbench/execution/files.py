@@ -1,0 +1,104 @@
+"""Files that travel: named by their hash on the way, and whole or absent where they arrive."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TypeVar
+
+from shearbench.errors import InputError
+from shearbench.records import sha256_of, write_bytes
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Item:
+    """A file, by the path that it has on the machine that runs the command, and the SHA-256 of its content."""
+
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True, eq=False)
+class Parcel:
+    """A file with its content."""
+
+    item: Item
+    content: bytes
+
+
+def files_of(paths: Iterable[Path]) -> list[Path]:
+    """Return the files among ``paths`` and in the folders among them, in order and each once.
+
+    A file that is named by itself comes at its own place. What does not exist has none, hidden files are no one's.
+    """
+    named = [path.absolute() for path in paths]
+    found: list[Path] = []
+    for path in named:
+        if path.is_file():
+            found.append(path)
+        else:
+            inside = (each for each in sorted(path.rglob("*")) if each.is_file() and not each.name.startswith("."))
+            found += [each for each in inside if each not in named]
+    return list(dict.fromkeys(found))
+
+
+def moved(task: T, root: Path) -> T:
+    """Return a task with its paths under ``root``: a path itself, or those that are fields of a dataclass."""
+    if isinstance(task, Path):
+        return below(root, task)  # type: ignore[return-value]
+    if not is_dataclass(task) or isinstance(task, type):
+        return task
+    values = {field.name: getattr(task, field.name) for field in fields(task)}
+    return replace(task, **{name: below(root, value) for name, value in values.items() if isinstance(value, Path)})
+
+
+def below(root: Path, path: Path) -> Path:
+    """Return where a path lies under ``root``."""
+    absolute = path.absolute()
+    return root / absolute.relative_to(absolute.anchor)
+
+
+def packed(paths: Iterable[Path], root: Path) -> list[Parcel]:
+    """Return the files that a task has left under ``root``, in the order of ``paths``."""
+    parcels = []
+    for path in files_of(below(root, path) for path in paths):
+        content = path.read_bytes()
+        parcels.append(Parcel(Item(Path("/") / path.relative_to(root), sha256(content).hexdigest()), content))
+    return parcels
+
+
+def put_in_place(parcels: Sequence[Parcel], allowed: Iterable[Path]) -> None:
+    """Write files that came back, in order, each whole or not at all.
+
+    Raises:
+        InputError: if one is not what it was when it was sent, or does not belong to what the task writes.
+    """
+    folders = [path.absolute() for path in allowed]
+    for parcel in parcels:
+        path = parcel.item.path
+        if ".." in path.parts or not any(path == folder or folder in path.parents for folder in folders):
+            raise InputError(f"a worker sent {path}, which its task does not write; check who can reach the scheduler")
+        if sha256(parcel.content).hexdigest() != parcel.item.sha256:
+            raise InputError(f"{path} was damaged on its way from a worker; run the same command again")
+    for parcel in parcels:
+        write_bytes(parcel.item.path, parcel.content)
+
+
+class Manifest:
+    """Hashes of files that do not change meanwhile, each taken once."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, str] = {}
+        self.by_hash: dict[str, Path] = {}
+
+    def of(self, paths: Iterable[Path]) -> tuple[Item, ...]:
+        """Return the files among ``paths`` and in the folders among them."""
+        items = []
+        for path in files_of(paths):
+            if path not in self._known:
+                self._known[path] = sha256_of(path)
+            items.append(Item(path, self._known[path]))
+            self.by_hash[self._known[path]] = path
+        return tuple(items)

@@ -1,0 +1,93 @@
+"""Calls over the cores of this machine: one process a core, with joblib's ``loky``."""
+
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import joblib
+from joblib.externals.loky import ProcessPoolExecutor
+
+from shearbench.execution.calls import Call, Outcome, Show, reason_of
+
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS")
+ONE_THREAD = dict.fromkeys(_THREADS, "1")
+"""The environment of a worker."""
+_POLL_SECONDS = 0.2
+
+
+def worker_count(workers: int | Literal["auto"]) -> int:
+    """Return the number of processes that ``workers`` asks for; ``"auto"`` is one for each usable core."""
+    return int(joblib.cpu_count()) if workers == "auto" else int(workers)
+
+
+def run(calls: Sequence[Call], workers: int | Literal["auto"], show: Show) -> Outcome:
+    """Do all calls; one whose process dies is tried once more, alone."""
+    outcome = Outcome()
+    with tempfile.TemporaryDirectory(prefix="shearbench-progress-") as folder:
+        paths = [Path(folder) / str(index) for index in range(len(calls))]
+        with _followed(paths, show):
+            for index in _attempt(calls, paths, range(len(calls)), worker_count(workers), outcome):
+                if _attempt(calls, paths, [index], 1, outcome):  # alone, to find out whose process it was that died
+                    outcome.died[index] = "its process died twice (killed, out of memory, or a crash in native code)"
+    return outcome
+
+
+def _attempt(
+    calls: Sequence[Call], paths: Sequence[Path], indexes: Sequence[int], workers: int, outcome: Outcome
+) -> list[int]:
+    """Do the calls at ``indexes``; fill results and failures; return the indexes lost with a dead process."""
+    executor = ProcessPoolExecutor(min(workers, len(indexes)), env=ONE_THREAD)
+    lost = []
+    try:
+        futures: dict[Future[Any], int] = {executor.submit(_do, calls[index], paths[index]): index for index in indexes}
+        for future in as_completed(futures):
+            index = futures[future]
+            error = future.exception()
+            if error is None:
+                outcome.results[index] = future.result()
+            elif isinstance(error, BrokenProcessPool):
+                lost.append(index)
+            else:
+                outcome.failures[index] = reason_of(error, error.__cause__)
+    except BaseException:
+        executor.shutdown(wait=False, kill_workers=True)
+        raise
+    executor.shutdown(wait=True, kill_workers=True)  # all results are here; to let them leave takes a second
+    return sorted(lost)
+
+
+def _do(call: Call, progress: Path) -> Any:
+    """Do one call in a worker, whose terminal signals are its parent's business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with progress.open("ab", buffering=0) as file:
+
+        def advance(units: int) -> None:
+            file.write(b"." * units)
+
+        return call.function(call.task, advance)
+
+
+@contextmanager
+def _followed(paths: Sequence[Path], show: Show) -> Iterator[None]:
+    """Show how many bytes are in ``paths``: a worker writes one for each unit that it has done."""
+    done = threading.Event()
+
+    def follow() -> None:
+        finished = False
+        while not finished:
+            finished = done.wait(_POLL_SECONDS)
+            show(sum(path.stat().st_size for path in paths if path.exists()))
+
+    follower = threading.Thread(target=follow, daemon=True)
+    follower.start()
+    try:
+        yield
+    finally:
+        done.set()
+        follower.join()

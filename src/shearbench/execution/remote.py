@@ -1,0 +1,152 @@
+"""What happens on a worker: inputs are asked for by hash, the task runs in a folder of its own, its files go back.
+
+Inputs are kept in the worker's cache, a file each, named by its SHA-256. It may be deleted at any time: a file that is
+missing or damaged is asked for again.
+"""
+
+import os
+import tempfile
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distributed import get_worker
+
+from shearbench.errors import InputError
+from shearbench.execution.calls import Call, reason_of
+from shearbench.execution.files import Item, Parcel, below, moved, packed
+from shearbench.execution.identity import differences, identity
+from shearbench.records import sha256_of
+
+FOLDER = "SHEARBENCH_WORKER_FOLDER"
+"""Of the environment: where a worker keeps its cache and its tasks."""
+DONE, WANTED = "done", "wanted"
+_PATIENCE = 120.0  # seconds without a byte of what was asked for
+_BETWEEN_REPORTS = 0.2  # seconds
+_stopped: set[str] = set()
+_heard = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Errand:
+    """A call that travels: of which run, which of its calls, with what inputs, and what the worker must be."""
+
+    run: str
+    index: int
+    call: Call
+    inputs: tuple[Item, ...]
+    identity: Mapping[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Delivery:
+    """What comes back: the result with the files that the task wrote, or why it failed; and the units done."""
+
+    result: Any = None
+    parcels: tuple[Parcel, ...] = ()
+    failure: str | None = None
+    done: int = 0
+
+
+class _Stopped(BaseException):
+    """The user has stopped the run; a task's own handlers must not catch this."""
+
+
+def perform(errand: Errand) -> Delivery:
+    """Do a call in this worker. Whatever goes wrong with it comes back as a text."""
+    worker = get_worker()
+    if errand.identity != identity():  # it was started anew, after its code was changed
+        other = "; ".join(f"{name} {value}" for name, value in errand.identity.items())
+        return Delivery(failure=f"worker {worker.address} is refused: it has {differences(errand.identity)} of {other}")
+    with tempfile.TemporaryDirectory(prefix="task-", dir=_folder("tasks")) as scratch:
+        root, report = Path(scratch), _Report(errand)
+        try:
+            _lay_out(errand, root)
+            result = errand.call.function(moved(errand.call.task, root), report.advance)
+            return Delivery(result, tuple(packed(errand.call.writes, root)), done=report.done)
+        except _Stopped:
+            return Delivery(failure="stopped")
+        except Exception as error:  # noqa: BLE001  (any failure of a task is told, and the others go on)
+            return Delivery(failure=reason_of(error, traceback.format_exc()).replace(f"{root}/", "/"))
+
+
+def receive(sha256: str, offset: int, size: int, chunk: bytes) -> None:
+    """Take a part of a file of ``size`` bytes that was asked for; with its last part it joins the cache."""
+    global _heard
+    _heard = time.monotonic()
+    part = _folder("inputs") / f".{sha256}.{os.getpid()}.part"
+    with part.open("r+b" if offset else "wb") as file:
+        file.seek(offset)
+        file.write(chunk)
+    if offset + len(chunk) == size:
+        if sha256_of(part) != sha256:
+            part.unlink()
+            raise InputError("a file changed while it was sent to a worker; run the same command again")
+        part.replace(part.with_name(sha256))
+
+
+def stop(run: str) -> None:
+    """End the tasks of a run, when they next report."""
+    _stopped.add(run)
+
+
+def _lay_out(errand: Errand, root: Path) -> None:
+    """Put the inputs where the task will look for them, as links to the cache."""
+    missing = sorted({item.sha256 for item in errand.inputs if not _is_cached(item.sha256)})
+    if missing:
+        _ask(errand, missing)
+    for item in errand.inputs:
+        place = below(root, item.path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        os.link(_folder("inputs") / item.sha256, place)
+
+
+def _ask(errand: Errand, missing: list[str]) -> None:
+    """Ask the machine that runs the command for files, and wait for them.
+
+    Raises:
+        InputError: if none has come for too long.
+    """
+    global _heard
+    _heard = time.monotonic()
+    worker = get_worker()
+    worker.log_event(errand.run, [WANTED, errand.index, worker.address, missing])
+    while not all((_folder("inputs") / name).is_file() for name in missing):
+        if errand.run in _stopped:
+            raise _Stopped
+        if time.monotonic() - _heard > _PATIENCE:
+            raise InputError(f"its inputs did not reach worker {worker.address} within {_PATIENCE:.0f} s; run again")
+        time.sleep(0.02)
+
+
+def _is_cached(sha256: str) -> bool:
+    path = _folder("inputs") / sha256
+    if path.is_file() and sha256_of(path) == sha256:
+        return True
+    path.unlink(missing_ok=True)
+    return False
+
+
+def _folder(name: str) -> Path:
+    folder = Path(os.environ[FOLDER]) / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+class _Report:
+    """Counts the units of a task and tells them, not too often; ends the task if the run was stopped."""
+
+    def __init__(self, errand: Errand) -> None:
+        self.errand, self.done, self.told = errand, 0, 0.0
+
+    def advance(self, units: int) -> None:
+        """Count units that are done."""
+        if self.errand.run in _stopped:
+            raise _Stopped
+        self.done += units
+        if time.monotonic() - self.told > _BETWEEN_REPORTS:
+            get_worker().log_event(self.errand.run, [DONE, self.errand.index, self.done])
+            self.told = time.monotonic()

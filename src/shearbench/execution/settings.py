@@ -1,0 +1,68 @@
+"""Where the work runs, as ``execution`` of ``params.yaml`` says. Knows nothing of dask or torch."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from shearbench.errors import InputError
+from shearbench.execution.calls import Cluster, Workers
+from shearbench.strict import Strict
+
+Chosen = Literal["auto", "cpu", "cuda"]
+_SCHEMES = ("tcp://", "tls://")
+
+
+class Execution(Strict):
+    """Where the work runs. None of it may change a result, but for device and precision, which are recorded."""
+
+    backend: Literal["local", "dask"] = "local"
+    scheduler: str | None = None
+    """The address of dask's scheduler, ``tcp://HOST:PORT``."""
+    workers: Annotated[int, Field(ge=1)] | Literal["auto"]
+    """Processes of this machine, or tasks at once on the cluster."""
+    device: Chosen
+    precision: Literal["auto", "fp32", "bf16"]
+
+    @property
+    def pool(self) -> Workers:
+        """Who does the tasks."""
+        if self.scheduler is None:
+            return self.workers
+        return Cluster(self.scheduler, self.workers, gpu=self.device == "cuda")
+
+    @property
+    def device_of_tasks(self) -> Chosen:
+        """The device that a task asks for where it runs. On a cluster ``auto`` is the CPU, so that all do the same."""
+        return "cpu" if self.backend == "dask" and self.device == "auto" else self.device
+
+    def on(self, scheduler: str) -> "Execution":
+        """Return the same settings on a cluster.
+
+        Raises:
+            InputError: if they do not go together.
+        """
+        moved = self.model_copy(update={"backend": "dask", "scheduler": scheduler})
+        faults = [f"execution.{field} {rule}" for field, rule in moved.faults()]
+        if faults:
+            raise InputError("; ".join(faults))
+        return moved
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Yield what does not go together: (field, rule)."""
+        if self.backend == "local" and self.scheduler is not None:
+            yield "scheduler", f"must be left out where backend is local; got {self.scheduler!r}"
+        if self.backend == "dask" and not _is_address(self.scheduler):
+            yield "scheduler", f"must be tcp://HOST:PORT (or tls://) where backend is dask; got {self.scheduler!r}"
+        if self.backend == "dask" and self.device == "cuda" and self.precision == "auto":
+            yield (
+                "precision",
+                "must be fp32 or bf16 where backend is dask and device is cuda; got auto",
+            )
+
+
+def _is_address(text: str | None) -> bool:
+    if text is None or not text.startswith(_SCHEMES):
+        return False
+    host, _, port = text.split("://", 1)[1].rpartition(":")
+    return bool(host) and port.isdecimal() and 0 < int(port) < 1 << 16

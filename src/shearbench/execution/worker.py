@@ -1,0 +1,72 @@
+"""A worker of a cluster: dask's own, one thread, that offers one task at a time to runs of the same version.
+
+It keeps on when the scheduler is gone and takes up work when it is back. Ctrl-C ends it.
+"""
+
+import asyncio
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from shearbench.errors import InputError
+from shearbench.execution.identity import GPU, resource
+from shearbench.execution.local import ONE_THREAD
+
+_BETWEEN_TRIES = 2.0  # seconds
+
+
+def serve(scheduler: str, *, processes: int, gpus: int, folder: Path, host: str | None = None) -> None:
+    """Work for a scheduler until Ctrl-C.
+
+    Args:
+        scheduler: ``tcp://HOST:PORT``.
+        processes: workers, a task each.
+        gpus: how many of them have a GPU to themselves: the first so many, in the order of the machine's GPUs.
+        folder: of inputs that are kept and of tasks that run.
+        host: the address to listen on; by default the one from which the scheduler is reached.
+
+    Raises:
+        InputError: if dask is not installed, or more GPUs are asked for than there are workers.
+    """
+    if gpus > processes:
+        raise InputError(f"--gpus must be at most --processes, {processes}, as a task has one GPU; got {gpus}")
+    try:
+        import distributed  # noqa: F401
+    except ImportError:
+        raise InputError("a worker needs dask, which is not installed; run: pip install 'shearbench[dask]'") from None
+    folder.mkdir(parents=True, exist_ok=True)
+    asyncio.run(_serve_all(scheduler, processes, gpus, folder.absolute(), host))
+
+
+async def _serve_all(scheduler: str, processes: int, gpus: int, folder: Path, host: str | None) -> None:
+    await asyncio.gather(
+        *(_serve(scheduler, number, gpu=number < gpus, folder=folder, host=host) for number in range(processes))
+    )
+
+
+async def _serve(scheduler: str, number: int, *, gpu: bool, folder: Path, host: str | None) -> None:
+    """Keep one worker going, whatever becomes of the scheduler."""
+    from distributed import Nanny
+
+    from shearbench.execution.remote import FOLDER
+
+    settings: dict[str, Any] = {
+        "nthreads": 1,
+        "name": f"{socket.gethostname()}-{os.getpid()}-{number}",
+        "resources": {resource(): 1, **({GPU: 1} if gpu else {})},
+        "env": {**ONE_THREAD, FOLDER: str(folder), "CUDA_VISIBLE_DEVICES": str(number) if gpu else ""},
+        "local_directory": str(folder),
+        "memory_limit": 0,
+        "host": host,
+        "dashboard": False,
+    }
+    while True:
+        try:
+            async with Nanny(scheduler, **settings) as nanny:
+                print(f"worker {number} of {scheduler}", file=sys.stderr, flush=True)
+                await nanny.finished()
+        except (TimeoutError, OSError) as error:
+            print(f"{scheduler} does not answer ({error}); trying again", file=sys.stderr, flush=True)
+        await asyncio.sleep(_BETWEEN_TRIES)
