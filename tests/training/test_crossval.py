@@ -56,7 +56,7 @@ def runs(experiment: Experiment, data: Path, tmp_path_factory: pytest.TempPathFa
 
 
 def _task(experiment: Experiment, data: Path, out: Path, fold: int) -> FoldTask:
-    hashes = {"config": experiment.config_hash}
+    hashes = {"config": experiment.config_hash, "code": code_hash(experiment)}
     return FoldTask(experiment, fold, data / "patterns", data / "folds.npz", out, hashes, checkpoint_seconds=0)
 
 

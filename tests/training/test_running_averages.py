@@ -12,7 +12,7 @@ from torch import nn
 from shearbench.data.dataset import Dataset
 from shearbench.training.checkpoint import CHECKPOINT, read_checkpoint
 from shearbench.training.crossval import FoldTask, cross_validate, train_fold
-from shearbench.training.experiment import Experiment
+from shearbench.training.experiment import Experiment, code_hash
 from shearbench.training.hardware import Hardware
 from shearbench.training.running_averages import (
     gradient_norm,
@@ -121,7 +121,7 @@ def test_a_diagnosed_fold_records_every_batch_and_layer(run: Path) -> None:
 
 
 def test_a_diagnosis_goes_on_from_a_checkpoint(diagnosed: Experiment, run: Path, data: Path, tmp_path: Path) -> None:
-    hashes = {"config": diagnosed.config_hash}
+    hashes = {"config": diagnosed.config_hash, "code": code_hash(diagnosed)}
     out = tmp_path / "fold-0"
     task = FoldTask(diagnosed, 0, data / "patterns", data / "folds.npz", out, hashes, checkpoint_seconds=0)
 
