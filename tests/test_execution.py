@@ -34,6 +34,10 @@ def die_if_asked(path, advance):
     if path.name.startswith("once") and not path.exists():
         path.touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    if path.name.startswith("twice") and path.stat().st_size < 2:  # with the others, and once alone
+        with path.open("ab") as file:
+            file.write(b".")
+        os.kill(os.getpid(), signal.SIGKILL)
     return path.name
 
 
@@ -63,6 +67,12 @@ def test_a_failing_task_is_named_and_the_others_finish(tmp_path):
 def test_a_worker_that_dies_once_costs_nothing(tmp_path):
     tasks = [tmp_path / name for name in ("a", "once", "b")]
     assert run_tasks(die_if_asked, tasks, workers=2, label="dying") == ["a", "once", "b"]
+
+
+def test_a_task_that_dies_with_the_others_has_two_tries_alone(tmp_path):
+    tasks = [tmp_path / name for name in ("a", "twice", "b")]
+    tasks[1].touch()
+    assert run_tasks(die_if_asked, tasks, workers=2, label="dying") == ["a", "twice", "b"]
 
 
 def test_a_task_that_kills_its_worker_twice_is_named(tmp_path):

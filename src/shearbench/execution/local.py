@@ -19,6 +19,7 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEX
 ONE_THREAD = dict.fromkeys(_THREADS, "1")
 """The environment of a worker."""
 _POLL_SECONDS = 0.2
+_LONE_TRIES = 2  # a dead process takes its neighbours' work along; alone, a death is the task's own
 
 
 def worker_count(workers: int | Literal["auto"]) -> int:
@@ -27,13 +28,13 @@ def worker_count(workers: int | Literal["auto"]) -> int:
 
 
 def run(calls: Sequence[Call], workers: int | Literal["auto"], show: Show) -> Outcome:
-    """Do all calls; one whose process dies is tried once more, alone."""
+    """Do all calls; what is lost with a process that dies is done again, alone, and given up when it dies twice."""
     outcome = Outcome()
     with tempfile.TemporaryDirectory(prefix="shearbench-progress-") as folder:
         paths = [Path(folder) / str(index) for index in range(len(calls))]
         with _followed(paths, show):
             for index in _attempt(calls, paths, range(len(calls)), worker_count(workers), outcome):
-                if _attempt(calls, paths, [index], 1, outcome):  # alone, to find out whose process it was that died
+                if all(_attempt(calls, paths, [index], 1, outcome) for _ in range(_LONE_TRIES)):
                     outcome.died[index] = "its process died twice (killed, out of memory, or a crash in native code)"
     return outcome
 
