@@ -52,6 +52,7 @@ def test_page_needs_nothing_beside_it(page: str, finished: Path) -> None:
     blocks = [block for section in read(finished, 1).sections for block in section.blocks]
     assert len(tags.images) == sum(len(block.images) for block in blocks if isinstance(block, Pictures)) > 12
     assert all(image["alt"] for image in tags.images)
+    assert all(int(image["width"] or 0) > 0 and int(image["height"] or 0) > 0 for image in tags.images)
     for reference in tags.references:
         assert reference.startswith(("data:image/png;base64,", "data:text/csv;base64,", "#"))
         assert not reference.startswith("#") or reference[1:] in tags.ids

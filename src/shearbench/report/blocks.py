@@ -69,6 +69,8 @@ class Picture:
     text: str
     caption: str = ""
     data: Sequence[Data] = ()
+    size: tuple[int, int] | None = None
+    """Width and height in pixels: a page that knows them keeps its place while pictures load."""
 
     @classmethod
     def of(cls, path: Path, text: str, caption: str = "", data: Iterable[Path] = ()) -> "Picture":
@@ -85,7 +87,8 @@ class Picture:
     def drawn(cls, png: bytes, text: str, caption: str = "", data: Sequence[Data] = ()) -> "Picture":
         """Return a picture that was drawn for the page."""
         encoded = base64.b64encode(_lighter(png)).decode()
-        return cls(f"data:image/png;base64,{encoded}", text, caption, data)
+        with Image.open(io.BytesIO(png)) as image:
+            return cls(f"data:image/png;base64,{encoded}", text, caption, data, image.size)
 
 
 def _lighter(png: bytes) -> bytes:
