@@ -13,6 +13,7 @@ from shearbench.statistics.bootstrap import sums_of_draws
 from shearbench.statistics.resampled_t import error_factor, spreads
 
 _NEGLIGIBLE = 1e-13
+_LEAST = 1e-300
 
 Floats = NDArray[np.float64]
 Decisions = NDArray[np.bool_]
@@ -54,11 +55,12 @@ def folds_and_cases_exclude_zero(counts: NDArray[np.int64], differences: Floats,
 
     Args:
         counts: (worlds, 2 k + 1), how many cases have -k, ..., k wins, over k networks of each.
-        differences: of the accuracies of the k fold networks, (worlds, repeats, folds), which vary.
+        differences: of the accuracies of the k fold networks, (worlds, repeats, folds).
         level: of the interval, 0 to 1.
     """
     _, repeats, folds = differences.shape
     error = spreads(differences.reshape(len(counts), -1)) * error_factor(folds, repeats)
+    error = np.maximum(error, _LEAST)  # folds that do not vary: the limit
     sums, zero = _sums(counts)
     reached = np.flatnonzero(sums.any(axis=0))
     values = (reached - zero) / (counts[0].sum() * (counts.shape[1] // 2))
