@@ -4,10 +4,11 @@ Accuracies are fractions. A mean is over the folds of all repeats, a standard de
 of ``cv`` has two parts, whose squares add up to its own: ``cv_sd_data``, for other digits held out (an upper bound with
 one repeat), and ``cv_sd_training``, for training again. That of ``test`` is for training again alone, as all networks
 read the same test digits. ``..._low`` and ``..._high`` bound Wilson's 95 % interval of the mean accuracy on the ``n``
-digits of the split: how far another draw of digits could move it.
+digits of the split: how far another draw of digits could move it. ``verdict`` is what the row's network is, compared
+with ``compared_with``, the one of the highest ``cv_accuracy_mean`` on the dataset; ``p_holm`` is Holm's p of the pair.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,9 @@ COLUMNS = (
     "cv_sd_data",
     "cv_sd_training",
 )
+VERDICTS = ("compared_with", "verdict", "p_holm")
+"""Columns that :func:`with_verdicts` adds."""
+_SEEN_FROM_B = {"better": "worse", "worse": "better"}
 
 Row = dict[str, Any]
 
@@ -66,6 +70,27 @@ def best_of_each_dataset(rows: Sequence[Row]) -> dict[str, str]:
         if row["dataset"] not in best or row["cv_accuracy_mean"] > best[row["dataset"]]["cv_accuracy_mean"]:
             best[row["dataset"]] = row
     return {dataset: row["model"] for dataset, row in best.items()}
+
+
+def with_verdicts(rows: Sequence[Row], pairs: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """Return the rows with :data:`VERDICTS`: None for the best network of a dataset, and where there is no such pair.
+
+    Args:
+        rows: of :func:`read_rows`.
+        pairs: rows of ``reports/pairs.json``.
+    """
+    verdicts = {}
+    for pair in pairs:
+        verdict = pair["verdict"]
+        verdicts[pair["within"], pair["a"], pair["b"]] = (verdict, pair["p_holm"])
+        verdicts[pair["within"], pair["b"], pair["a"]] = (_SEEN_FROM_B.get(verdict, verdict), pair["p_holm"])
+    best = best_of_each_dataset(rows)
+    found = []
+    for row in rows:
+        other = best[row["dataset"]]
+        verdict, p_holm = verdicts.get((row["dataset"], row["model"], other), (None, None))
+        found.append({**row, "compared_with": other if verdict else None, "verdict": verdict, "p_holm": p_holm})
+    return found
 
 
 def _row(folder: Path) -> Row:

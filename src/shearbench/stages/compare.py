@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from shearbench.errors import InputError
-from shearbench.evaluation.comparison import COLUMNS, Row
+from shearbench.evaluation.comparison import COLUMNS, VERDICTS, Row, with_verdicts
 from shearbench.evaluation.comparison import read_rows as rows_of_cells
 from shearbench.evaluation.pairs import compare_cells
 from shearbench.evaluation.ranking import ranking_of
@@ -44,10 +44,12 @@ def main(params: Params, root: Path) -> None:
     if tuned:
         refuse_broken(root / "build", tuned, networks=params.cv.networks)
     pairs = pairs_of_cells(params, root, cells)
+    rows = with_verdicts(rows, pairs["rows"])
     suite = read_suite(root / "build", cells, networks=params.cv.networks)
     write_comparison(root / "build" / "comparison", suite)
     reports = root / "reports"
-    write_text(reports / "comparison.csv", pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(index=False))
+    table = pd.DataFrame(rows, columns=[*COLUMNS, *VERDICTS])
+    write_text(reports / "comparison.csv", table.to_csv(index=False))
     write_json(reports / "comparison.json", rows)
     write_text(reports / "pairs.csv", pd.DataFrame(pairs["rows"]).to_csv(index=False))
     write_json(reports / "pairs.json", pairs)
