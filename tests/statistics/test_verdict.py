@@ -3,7 +3,7 @@
 import pytest
 
 from shearbench.statistics.bayesian import RopeProbabilities
-from shearbench.statistics.verdict import decide
+from shearbench.statistics.verdict import decide, turned
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,13 @@ def test_the_word_and_the_rule_that_gave_it(p, probabilities, word, rule):
     verdict = decide(p, RopeProbabilities(*probabilities, rope=0.01))
     assert verdict.word == word
     assert rule in verdict.rule
+
+
+@pytest.mark.parametrize("probabilities", [(0.0, 0.02, 0.98), (0.98, 0.02, 0.0), (0.01, 0.97, 0.02), (0.2, 0.3, 0.5)])
+def test_seen_from_the_other_side_a_verdict_is_the_one_on_the_swapped_evidence(probabilities):
+    word = decide(0.001, RopeProbabilities(*probabilities, rope=0.01)).word
+    swapped = decide(0.001, RopeProbabilities(*probabilities[::-1], rope=0.01)).word
+    assert turned(word) == swapped
 
 
 def test_alpha_moves_both_thresholds():

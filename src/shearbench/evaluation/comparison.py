@@ -14,6 +14,7 @@ from typing import Any
 
 from shearbench.errors import InputError
 from shearbench.records import read_json, read_record
+from shearbench.statistics.verdict import turned
 
 REFERENCE = "mnist"
 """The dataset against which ``accuracy_drop`` is measured."""
@@ -44,7 +45,6 @@ COLUMNS = (
 )
 VERDICTS = ("compared_with", "verdict", "p_holm")
 """Columns that :func:`with_verdicts` adds."""
-_SEEN_FROM_B = {"better": "worse", "worse": "better"}
 
 Row = dict[str, Any]
 
@@ -83,7 +83,7 @@ def with_verdicts(rows: Sequence[Row], pairs: Sequence[Mapping[str, Any]]) -> li
     for pair in pairs:
         verdict = pair["verdict"]
         verdicts[pair["within"], pair["a"], pair["b"]] = (verdict, pair["p_holm"])
-        verdicts[pair["within"], pair["b"], pair["a"]] = (_SEEN_FROM_B.get(verdict, verdict), pair["p_holm"])
+        verdicts[pair["within"], pair["b"], pair["a"]] = (turned(verdict), pair["p_holm"])
     best = best_of_each_dataset(rows)
     found = []
     for row in rows:

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shearbench.report.findings import counted, listed, percent
+from shearbench.statistics.verdict import turned
 
 Row = Mapping[str, Any]
-_TURNED = {"better": "worse", "worse": "better", "equivalent": "equivalent", "undecided": "undecided"}
 _AGAINST = {
     "better": "better than {}",
     "worse": "worse than {}",
@@ -57,7 +57,7 @@ def _verdicts_on(best: Row, pairs: Sequence[Row]) -> dict[str, list[str]]:
             if pair["a"] == best["model"]:
                 words.setdefault(pair["verdict"], []).append(pair["b"])
             elif pair["b"] == best["model"]:
-                words.setdefault(_TURNED[pair["verdict"]], []).append(pair["a"])
+                words.setdefault(turned(pair["verdict"]), []).append(pair["a"])
     return words
 
 
@@ -66,9 +66,9 @@ def _cost(reference: str, dataset: str, pairs: Sequence[Row]) -> str:
     found: dict[str, dict[str, float]] = {}
     for pair in pairs:
         if pair["kind"] == "datasets" and {pair["a"], pair["b"]} == {reference, dataset}:
-            turned = pair["a"] != reference
-            verdict = _TURNED[pair["verdict"]] if turned else pair["verdict"]
-            found.setdefault(verdict, {})[pair["within"]] = pair["difference"] * (-1 if turned else 1)
+            ahead = pair["a"] == reference
+            verdict = pair["verdict"] if ahead else turned(pair["verdict"])
+            found.setdefault(verdict, {})[pair["within"]] = pair["difference"] * (1 if ahead else -1)
     parts = [
         f"{listed(list(found[word]))} {verbs[len(found[word]) > 1]}{_by(list(found[word].values()), word)}"
         for word, verbs in _CHANGES.items()

@@ -52,6 +52,12 @@ def decide(p_holm: float, probabilities: RopeProbabilities, *, alpha: float = 0.
     )
 
 
+def turned(word: Word) -> Word:
+    """Return the verdict on b against a, where ``word`` is the one on a against b."""
+    seen_from_b: dict[Word, Word] = {"better": "worse", "worse": "better"}
+    return seen_from_b.get(word, word)
+
+
 def _equivalent_rule(p_holm: float, probabilities: RopeProbabilities, alpha: float) -> str:
     rule = f"P(within {probabilities.rope:g}) = {probabilities.equivalent:.3f} >= {1 - alpha:g}"
     if p_holm < alpha:
