@@ -68,7 +68,7 @@ def draw_loads(digit: np.ndarray) -> Figure:
 
 def draw_mesh_error(digit: np.ndarray) -> Figure:
     coarse, fine = (
-        simulate(digit[None], load="shear", displacements=[1.0], refinement=k).displacement[0, 0] for k in (1, 3)
+        simulate(digit[None], load="shear", displacements=[1.0], elements=(k, k)).displacement[0, 0] for k in (1, 3)
     )
     figure = Figure(figsize=(14, 3.9), layout="constrained", dpi=110)
     axes = figure.subplots(1, 4)

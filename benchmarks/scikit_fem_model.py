@@ -54,15 +54,15 @@ def stiffness(du, v, w):
 
 @dataclass
 class Model:
-    """One bitmap as a block of n x n Q2 elements; seconds spent are kept by kind of work."""
+    """One bitmap as a block of Q2 elements, so many a pixel in x and in y; seconds spent are kept by kind of work."""
 
     bitmap: np.ndarray
+    elements: tuple = (1, 1)
     seconds: dict = field(default_factory=lambda: defaultdict(float))
 
     def __post_init__(self):
         n = len(self.bitmap)
-        line = np.linspace(0, n, n + 1)
-        mesh = MeshQuad.init_tensor(line, line).with_boundaries(
+        mesh = MeshQuad.init_tensor(*(np.linspace(0, n, n * count + 1) for count in self.elements)).with_boundaries(
             {
                 "left": lambda x: x[0] == 0,
                 "right": lambda x: x[0] == n,
@@ -92,9 +92,13 @@ class Model:
         for part in range(1, parts + 1):
             u = self.newton(u, load, d * part / parts, tolerance)
         n = len(self.bitmap)
-        x, y = self.basis.mesh.p[:, self.basis.mesh.t].mean(axis=1).astype(int)
+        places, dofs = self.basis.doflocs, self.basis.dofs
         image = np.empty((2, n, n))
-        image[:, n - 1 - y, x] = u[self.basis.dofs.interior_dofs]
+        for i in range(2):
+            ours = np.concatenate([kind[i] for kind in (dofs.nodal_dofs, dofs.facet_dofs, dofs.interior_dofs)])
+            centres = ours[np.isclose(places[:, ours] % 1, 0.5).all(axis=0)]
+            x, y = places[:, centres].astype(int)
+            image[i, n - 1 - y, x] = u[centres]
         forces = self.assemble(residual, u)
         reaction = np.zeros(2)
         for edge, i, _ in SUPPORTS[load]:

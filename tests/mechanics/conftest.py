@@ -131,7 +131,7 @@ def rng():
     return np.random.default_rng(2020)
 
 
-@pytest.fixture
-def block():
-    """An oblong block under shear: small, and no dimension can stand in for another."""
-    return build_block(5, 4, LOADS["shear"])
+@pytest.fixture(params=[(1, 1), (2, 3)], ids=["1x1", "2x3"])
+def block(request):
+    """An oblong block under shear, of one and of 2 x 3 elements a pixel: no dimension can stand in for another."""
+    return build_block(5, 4, LOADS["shear"], request.param)

@@ -5,8 +5,8 @@ import pytest
 
 from shearbench.mechanics.block import build_block
 from shearbench.mechanics.kernels import (
-    GRADIENTS,
-    WEIGHTS,
+    NODES,
+    element_table,
     energy_density,
     internal_forces,
     linearise,
@@ -20,26 +20,31 @@ from shearbench.mechanics.preconditioner import factorise
 
 
 def nodes_of(block):
-    ix, iy = np.divmod(np.arange(len(block.free)), 2 * block.height + 1)
-    return np.stack([ix, iy], axis=1) / 2
+    ix, iy = np.divmod(np.arange(len(block.free)), 2 * block.rows + 1)
+    return np.stack([ix, iy], axis=1) / (2 * np.array(block.elements))
 
 
 @pytest.fixture
 def sample(block, rng):
-    """A block whose pixels differ up to a hundredfold."""
-    return Sample(block, *lame_parameters(rng.uniform(1, 100, block.height * block.width)))
+    """A block whose elements differ up to a hundredfold."""
+    return Sample(block, *lame_parameters(rng.uniform(1, 100, block.rows * block.columns)))
 
 
 @pytest.fixture
 def state(block, rng):
     """A deformed state: a fifth of shear, stretch, and something at every node."""
     X = nodes_of(block)
-    return X @ np.array([[0.05, -0.1], [0.2, 0.1]]).T + 0.02 * rng.standard_normal(X.shape)
+    some = 0.02 * rng.standard_normal(X.shape) / np.array(block.elements)
+    return X @ np.array([[0.05, -0.1], [0.2, 0.1]]).T + some
 
 
 def test_shape_functions_add_up():
-    assert WEIGHTS.sum() == pytest.approx(1.0)
-    assert GRADIENTS.sum(axis=1) == pytest.approx(np.zeros((9, 2)), abs=1e-14)
+    """To one everywhere; and the gradients of x and y are one."""
+    gradients, weights = element_table(2, 3)
+    assert weights.sum() == pytest.approx(1 / 6)
+    assert gradients.sum(axis=1) == pytest.approx(np.zeros((9, 2)), abs=1e-14)
+    corners = NODES / [4, 6]
+    assert np.einsum("qaj,ai->qij", gradients, corners) == pytest.approx(np.tile(np.eye(2), (9, 1, 1)), abs=1e-14)
 
 
 @pytest.mark.parametrize("angle", [0.1, 1.0, 3.0])
@@ -52,15 +57,15 @@ def test_a_rigid_motion_costs_nothing(sample, angle):
 
 def test_patch(block):
     """Any homogeneous deformation of one material is in equilibrium inside, at area times the energy density."""
-    mu, lam = lame_parameters(np.full(20, 7.0))
+    mu, lam = lame_parameters(np.full(block.rows * block.columns, 7.0))
     H = np.array([[0.1, 0.3], [-0.2, 0.15]])
     X = nodes_of(block)
     u = X @ H.T
     inside = np.all((X > 0) & (X[:, :1] < block.width) & (X[:, 1:] < block.height), axis=1)
-    assert inside.sum() == 7 * 9
-    assert internal_forces(u, block.connectivity, mu, lam)[inside] == pytest.approx(0.0, abs=1e-13)
+    assert inside.sum() == (2 * block.columns - 1) * (2 * block.rows - 1)
+    assert internal_forces(u, *block.mesh, mu, lam)[inside] == pytest.approx(0.0, abs=1e-13)
     exact = 20 * energy_density(*H.ravel(), mu[0], lam[0])
-    assert strain_energy(u, block.connectivity, mu, lam) == pytest.approx(exact, rel=1e-14)
+    assert strain_energy(u, *block.mesh, mu, lam) == pytest.approx(exact, rel=1e-14)
 
 
 def test_an_element_inside_out_has_infinite_energy(sample, state):
@@ -80,23 +85,24 @@ def test_residual_is_the_derivative_of_the_energy(sample, state, rng):
 def test_tangent_is_the_derivative_of_the_residual(sample, state, rng):
     block, v, step = sample.block, rng.standard_normal(state.shape), 1e-6
     slope = (sample.forces(state + step * v) - sample.forces(state - step * v)) / (2 * step)
-    product = tangent_times(v, sample.linearised(state), block.connectivity, sample.mu)
+    product = tangent_times(v, sample.linearised(state), *block.mesh, sample.mu)
     assert np.abs(product - slope).max() <= 1e-7 * np.abs(slope).max()
 
 
 def test_tangent_is_symmetric(sample, state, rng):
     block, linear = sample.block, sample.linearised(state)
     v, w = rng.standard_normal((2, *state.shape))
-    Kv, Kw = (tangent_times(x, linear, block.connectivity, sample.mu) for x in (v, w))
+    Kv, Kw = (tangent_times(x, linear, *block.mesh, sample.mu) for x in (v, w))
     assert np.sum(w * Kv) == pytest.approx(np.sum(v * Kw), rel=1e-12)
 
 
+@pytest.mark.parametrize("elements", [(1, 1), (2, 1), (1, 2)])
 @pytest.mark.parametrize("name", sorted(LOADS))
-def test_the_factor_inverts_the_tangent(name, rng):
+def test_the_factor_inverts_the_tangent(name, elements, rng):
     """Under every set of supports, to single precision; more elements than one pack, and not a multiple of it."""
-    block = build_block(9, 7, LOADS[name])
-    sample = Sample(block, *lame_parameters(rng.uniform(1, 100, 63)))
-    state = 0.5 * block.lift + 0.01 * rng.standard_normal(block.lift.shape)
+    block = build_block(9, 7, LOADS[name], elements)
+    sample = Sample(block, *lame_parameters(rng.uniform(1, 100, block.rows * block.columns)))
+    state = 0.5 * block.lift + 0.005 * rng.standard_normal(block.lift.shape)
     linear = sample.linearised(state)
     factor = factorise(linear, block, sample.mu)
     assert factor is not None
@@ -107,6 +113,6 @@ def test_the_factor_inverts_the_tangent(name, rng):
 
 
 def test_an_unstable_state_has_no_factor(block):
-    mu, lam = lame_parameters(np.ones(20))
+    mu, lam = lame_parameters(np.ones(block.rows * block.columns))
     squeezed = nodes_of(block) * np.array([0.0, -0.7])
-    assert factorise(linearise(squeezed, block.connectivity, mu, lam), block, mu) is None
+    assert factorise(linearise(squeezed, *block.mesh, mu, lam), block, mu) is None

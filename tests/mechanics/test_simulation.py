@@ -199,8 +199,8 @@ def test_a_block_crushed_flat_fails_and_says_so(rng):
         ({"displacements": [1.0, float("nan")]}, "displacements must be at least 0 and below the height 28; got nan"),
         ({"displacements": [-1.0]}, "got -1.0"),
         ({"displacements": [28.0]}, "got 28.0"),
-        ({"refinement": 0}, "refinement must be a whole number from 1 to 4; got 0"),
-        ({"refinement": 1.5}, "refinement must be a whole number from 1 to 4; got 1.5"),
+        ({"elements": (0, 1)}, "elements must be two whole numbers from 1 to 4, in x and in y; got .0, 1."),
+        ({"elements": (1, 1.5)}, "elements must be two whole numbers from 1 to 4, in x and in y; got .1, 1.5."),
         ({"failures": "ignore"}, "failures must be 'raise' or 'record'; got 'ignore'"),
     ],
 )

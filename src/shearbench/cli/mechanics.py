@@ -24,9 +24,9 @@ def simulate(
     load: Annotated[str, typer.Option(help="uniaxial, shear, equibiaxial or confined.")] = "shear",
     steps: Annotated[str, typer.Option(help="Published steps of the load, as in 5 or 3,5,10.")] = "5",
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a core.")] = None,
-    refinement: Annotated[
-        int, typer.Option(help="Elements along a pixel's edge, 1 to 4; 2 takes ten times as long.")
-    ] = 1,
+    elements: Annotated[
+        str, typer.Option(help="Elements along a pixel in x and in y, 1 to 4 each; 2x1 takes twice as long.")
+    ] = "1x1",
     keep_failed: Annotated[
         bool, typer.Option("--keep-failed", help="Record a digit that cannot be solved, do not stop.")
     ] = False,
@@ -39,12 +39,16 @@ def simulate(
     Examples:
       shearbench simulate digits.npy build/shear.npz
       shearbench simulate digits.npy build/uniaxial.npz --load uniaxial --steps 5,8 --json
+      shearbench simulate digits.npy build/finer.npz --elements 2x1
     """
     from shearbench.data.mechanical import simulate_file
 
     numbers = [int(step) for step in steps.split(",") if step.strip().isdecimal()]
     if len(numbers) != len(steps.split(",")):
         raise InputError(f"--steps must be whole numbers with commas between, as in 3,5,10; got {steps!r}")
+    across, by, up = elements.partition("x")
+    if not (by and across.isdecimal() and up.isdecimal()):
+        raise InputError(f"--elements must be two whole numbers from 1 to 4, as in 2x1; got {elements!r}")
     failures: Literal["record", "raise"] = "record" if keep_failed else "raise"
     facts = simulate_file(
         source,
@@ -53,7 +57,7 @@ def simulate(
         steps=numbers,
         workers=workers or "auto",
         failures=failures,
-        refinement=refinement,
+        elements=(int(across), int(up)),
     )
     if as_json:
         print(json.dumps(facts, indent=1))

@@ -25,7 +25,7 @@ from shearbench.mechanics import (
     SOLVER_VERSION,
     TOLERANCE,
     check_bitmaps,
-    check_refinement,
+    check_elements,
     displacements_of,
     simulate,
 )
@@ -74,7 +74,7 @@ class _Shard:
     bitmaps: NDArray[np.uint8]
     load: str
     steps: tuple[int, ...]
-    refinement: int
+    elements: tuple[int, int]
     path: Path
 
     @property
@@ -124,7 +124,7 @@ def simulate_file(
     steps: Sequence[int],
     workers: Workers = "auto",
     failures: Failures = "raise",
-    refinement: int = 1,
+    elements: tuple[int, int] = (1, 1),
 ) -> dict[str, Any]:
     """Simulate the digits of a file into `output`, an npz file, and `output` with .json for what made it.
 
@@ -134,7 +134,7 @@ def simulate_file(
         source: IDX file of images (gzipped or not), or .npy file of a uint8 array, (n, 28, 28).
         output: .npz file with `steps`, `displacements` and the arrays of `SimulatedFields`.
         load, steps, workers, failures: as for `simulate_dataset`.
-        refinement: elements along each edge of a pixel, as for `mechanics.simulate`.
+        elements: along a pixel in x and in y, as for `mechanics.simulate`.
 
     Returns:
         The content of the JSON file: load, steps, solver, counts, and the SHA-256 of `output`.
@@ -146,10 +146,15 @@ def simulate_file(
         raise InputError(f"output must be a file named *.npz; got {output}")
     bitmaps = read_bitmaps(source)
     folder = output.with_suffix(".shards")
-    shards = _run(bitmaps, load, steps, folder, workers=workers, failures=failures, refinement=refinement)
+    shards = _run(bitmaps, load, steps, folder, workers=workers, failures=failures, elements=elements)
     failed = _write_merged(output, shards, load, tuple(steps))
-    card = card_of(load, steps, samples=len(bitmaps), failed=failed, refinement=refinement)
-    card |= {"source": source.name, "bitmaps": hash_arrays(bitmaps), "sha256": sha256_of(output)}
+    card = card_of(load, steps, samples=len(bitmaps), failed=failed, elements=elements)
+    card |= {
+        "elements": list(elements),
+        "source": source.name,
+        "bitmaps": hash_arrays(bitmaps),
+        "sha256": sha256_of(output),
+    }
     write_json(output.with_suffix(".json"), card)
     return card
 
@@ -171,7 +176,9 @@ def read_bitmaps(source: Path) -> NDArray[np.uint8]:
     return np.array(bitmaps)
 
 
-def card_of(load: str, steps: Sequence[int], *, samples: int, failed: int, refinement: int = 1) -> dict[str, Any]:
+def card_of(
+    load: str, steps: Sequence[int], *, samples: int, failed: int, elements: tuple[int, int] = (1, 1)
+) -> dict[str, Any]:
     """What made the fields: load, displacements, solver and its settings, units and orientation."""
     return {
         "load": load,
@@ -183,7 +190,7 @@ def card_of(load: str, steps: Sequence[int], *, samples: int, failed: int, refin
             "name": "shearbench.mechanics",
             "version": SOLVER_VERSION,
             "element": "9-node quadratic, 3 x 3 Gauss points, plane strain",
-            "elements_a_pixel": refinement**2,
+            "elements_a_pixel": elements[0] * elements[1],
             "backend": "conjugate gradients preconditioned by LAPACK spbtrf",
             "tolerance": TOLERANCE,
             "load_stepping": LOAD_STEPPING,
@@ -201,15 +208,15 @@ def _run(
     *,
     workers: Workers,
     failures: Failures,
-    refinement: int = 1,
+    elements: tuple[int, int] = (1, 1),
 ) -> list[_Shard]:
     """Make what is missing of the shards of a run and return all of them, in the order of the digits."""
     check_bitmaps(bitmaps)
     _check_steps(load, steps)
     if failures not in ("raise", "record"):
         raise InputError(f"failures must be 'raise' or 'record'; got {failures!r}")
-    check_refinement(refinement)
-    shards = list(_plan(bitmaps, load, tuple(steps), refinement, folder))
+    check_elements(elements)
+    shards = list(_plan(bitmaps, load, tuple(steps), elements, folder))
     missing = {shard.path: shard for shard in shards if not _is_whole(shard)}
     run_tasks(
         _solve,
@@ -238,13 +245,13 @@ def _check_steps(load: str, steps: Sequence[int]) -> None:
 
 
 def _plan(
-    bitmaps: NDArray[np.uint8], load: str, steps: tuple[int, ...], refinement: int, folder: Path
+    bitmaps: NDArray[np.uint8], load: str, steps: tuple[int, ...], elements: tuple[int, int], folder: Path
 ) -> Iterator[_Shard]:
     for first in range(0, len(bitmaps), SHARD):
         part = np.ascontiguousarray(bitmaps[first : first + SHARD])
         displacements = [displacements_of(load)[step] for step in steps]
-        content = [hash_arrays(part), load, displacements, refinement, SOLVER_VERSION]
-        yield _Shard(first, part, load, steps, refinement, folder / f"{load}-{hash_of(content)[:24]}.npz")
+        content = [hash_arrays(part), load, displacements, elements, SOLVER_VERSION]
+        yield _Shard(first, part, load, steps, elements, folder / f"{load}-{hash_of(content)[:24]}.npz")
 
 
 def damaged_shards(folder: Path) -> list[Path]:
@@ -274,7 +281,7 @@ def _solve(shard: _Shard, advance: Callable[[int], None]) -> None:
         load=shard.load,
         displacements=displacements,
         failures="record",
-        refinement=shard.refinement,
+        elements=shard.elements,
         advance=advance,
     )
     arrays = {name: getattr(fields, name) for name in _ARRAYS}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         Failure,
         Fields,
         check_bitmaps,
-        check_refinement,
+        check_elements,
         simulate,
     )
 
@@ -30,7 +30,7 @@ __all__ = [
     "Fields",
     "NotConverged",
     "check_bitmaps",
-    "check_refinement",
+    "check_elements",
     "displacements_of",
     "simulate",
 ]

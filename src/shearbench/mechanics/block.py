@@ -1,8 +1,9 @@
 """The block under a load: node numbers, connectivity, held degrees of freedom and the order of the band.
 
-A block of `height` x `width` pixels has (2 width + 1) x (2 height + 1) nodes, half a pixel apart, numbered
-column by column from the bottom left: node = ix (2 height + 1) + iy. A nodal field is an array (nodes, 2).
-Element e is the pixel in column e // height and, from the bottom, row e % height.
+A block of `height` x `width` pixels, each of `elements` = (across, up) elements, has `rows` = height up rows and
+`columns` = width across columns of elements and (2 columns + 1) x (2 rows + 1) nodes, numbered column by column from
+the bottom left: node = ix (2 rows + 1) + iy. A nodal field is an array (nodes, 2), in pixels. Element e is the one in
+column e // rows and, from the bottom, row e % rows.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.mechanics.kernels import CENTRE, NODES
+from shearbench.mechanics.kernels import CENTRE, NODES, element_table
 from shearbench.mechanics.loads import Load
 
 Floats = NDArray[np.float64]
@@ -24,6 +25,8 @@ class Block:
 
     Attributes:
         height, width: size in pixels.
+        elements: elements along a pixel in x and in y.
+        gradients, weights: of an element, see kernels.element_table.
         connectivity: (9, elements) nodes of each element, in the order of kernels.NODES.
         free: (nodes, 2) 1.0 where no support holds, else 0.0.
         lift: (nodes, 2) the load's homogeneous field for d = 1.
@@ -35,6 +38,9 @@ class Block:
 
     height: int
     width: int
+    elements: tuple[int, int]
+    gradients: Floats
+    weights: Floats
     connectivity: Ints
     free: Floats
     lift: Floats
@@ -43,29 +49,48 @@ class Block:
     order: Ints
     bandwidth: int
 
+    @property
+    def mesh(self) -> tuple[Ints, Floats, Floats]:
+        """What the kernels ask of it: connectivity, gradients and weights."""
+        return self.connectivity, self.gradients, self.weights
+
+    @property
+    def columns(self) -> int:
+        """Elements in a row."""
+        return self.width * self.elements[0]
+
+    @property
+    def rows(self) -> int:
+        """Elements in a column."""
+        return self.height * self.elements[1]
+
 
 @lru_cache(maxsize=8)
-def build_block(height: int, width: int, load: Load) -> Block:
-    """Number a block of height x width pixels under a load."""
-    ix, iy = (grid.ravel() for grid in np.mgrid[: 2 * width + 1, : 2 * height + 1])
-    connectivity = _connectivity(height, width)
-    on_edge = {"bottom": iy == 0, "top": iy == 2 * height, "left": ix == 0, "right": ix == 2 * width}
+def build_block(height: int, width: int, load: Load, elements: tuple[int, int] = (1, 1)) -> Block:
+    """Number a block of height x width pixels, each of across x up elements, under a load."""
+    across, up = elements
+    columns, rows = width * across, height * up
+    ix, iy = (grid.ravel() for grid in np.mgrid[: 2 * columns + 1, : 2 * rows + 1])
+    connectivity = _connectivity(rows, columns)
+    on_edge = {"bottom": iy == 0, "top": iy == 2 * rows, "left": ix == 0, "right": ix == 2 * columns}
     free = np.ones((len(ix), 2))
     grip = np.zeros((len(ix), 2))
     for edge, component in load.held:
         free[on_edge[edge], component] = 0.0
         if edge == "top":
             grip[on_edge[edge], component] = 1.0
-    reduced = np.stack([ix / (2 * width), iy / (2 * height)], axis=1)
+    reduced = np.stack([ix / (2 * columns), iy / (2 * rows)], axis=1)
     lift = np.asarray(load.origin) + reduced @ np.asarray(load.gradient, dtype=np.float64).T
     position, order = _band_order(connectivity, free)
-    return Block(height, width, connectivity, free, lift, grip, position, order, _bandwidth(position))
+    table = element_table(across, up)
+    bandwidth = _bandwidth(position)
+    return Block(height, width, elements, *table, connectivity, free, lift, grip, position, order, bandwidth)
 
 
-def _connectivity(height: int, width: int) -> Ints:
-    column, row = np.divmod(np.arange(height * width), height)
+def _connectivity(rows: int, columns: int) -> Ints:
+    column, row = np.divmod(np.arange(rows * columns), rows)
     ax, ay = NODES.T
-    nodes: Ints = (2 * column + ax[:, None]) * (2 * height + 1) + 2 * row + ay[:, None]
+    nodes: Ints = (2 * column + ax[:, None]) * (2 * rows + 1) + 2 * row + ay[:, None]
     return nodes
 
 

@@ -1,11 +1,12 @@
 """The element, and everything compiled: material law, sums over the elements, band of a tangent, centre nodes.
 
 All of it in one file, because numba's cache looks for changes in the file of a function, and not in the functions
-it calls or the tables that are frozen into its code.
+it calls.
 
-Every pixel of a bitmap is one 9-node quadratic element (Q2) with unit sides along the axes and 3 x 3 Gauss points,
-so the gradients of the shape functions are the same numbers in each: `NODES` (9, 2) places in half sides, `GRADIENTS`
-(9 points, 9 nodes, 2), `WEIGHTS` (9 points), `CENTRE` the local number of the node at the pixel centre.
+Elements are 9-node quadratic rectangles (Q2), all of one size, with sides along the axes and 3 x 3 Gauss points, so
+the gradients of the shape functions are the same numbers in each: `NODES` (9, 2) places in half sides, `CENTRE` the
+local number of the node in the middle; `gradients` (9 points, 9 nodes, 2) and `weights` (9 points) are of
+`element_table`.
 
 Elements are taken in packs of `PACK` laid side by side in memory, so that the innermost loops run over elements and
 become vector instructions. No fast-math: a sample gives the same bits whatever was computed before it.
@@ -40,19 +41,19 @@ def gauss_points() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return (points + 1) / 2, weights / 2
 
 
-def gradient_table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Gradients (9, 9, 2) of the shape functions at the Gauss points, and the weights (9,) of the points."""
+def element_table(across: int = 1, up: int = 1) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Gradients (9, 9, 2) of the shape functions at the Gauss points, and weights (9,): areas of the points.
+
+    Args:
+        across, up: elements along a unit length in x and in y.
+    """
     points, weights = gauss_points()
     values, slopes = lagrange(points)
     ax, ay = NODES.T
-    gx = slopes[:, None, ax] * values[None, :, ay]
-    gy = values[:, None, ax] * slopes[None, :, ay]
+    gx = slopes[:, None, ax] * values[None, :, ay] * across
+    gy = values[:, None, ax] * slopes[None, :, ay] * up
     table = np.stack([gx, gy], axis=-1).reshape(9, 9, 2)
-    # numba freezes a global array into the compiled code, and caches that, only where the array is contiguous
-    return np.ascontiguousarray(table), np.outer(weights, weights).ravel()
-
-
-GRADIENTS, WEIGHTS = gradient_table()
+    return np.ascontiguousarray(table), np.outer(weights, weights).ravel() / (across * up)
 
 
 @njit(cache=True)
@@ -117,32 +118,32 @@ def _scatter(fe, connectivity, first, count, f):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _gradient(ue, q, count, h):  # type: ignore[no-untyped-def]
+def _gradient(ue, gradients, q, count, h):  # type: ignore[no-untyped-def]
     """Displacement gradients h (4, PACK) = H11, H12, H21, H22 at Gauss point q of a pack of elements."""
     for i in range(2):
         for e in range(count):
             dx = 0.0
             dy = 0.0
             for a in range(9):
-                dx += ue[a, i, e] * GRADIENTS[q, a, 0]
-                dy += ue[a, i, e] * GRADIENTS[q, a, 1]
+                dx += ue[a, i, e] * gradients[q, a, 0]
+                dy += ue[a, i, e] * gradients[q, a, 1]
             h[2 * i, e] = dx
             h[2 * i + 1, e] = dy
 
 
 @njit(cache=True)
-def _add_divergence(p, q, count, fe):  # type: ignore[no-untyped-def]
+def _add_divergence(p, gradients, q, count, fe):  # type: ignore[no-untyped-def]
     """Add the nodal forces of the weighted stresses p (4, PACK) at Gauss point q."""
     for a in range(9):
-        gx = GRADIENTS[q, a, 0]
-        gy = GRADIENTS[q, a, 1]
+        gx = gradients[q, a, 0]
+        gy = gradients[q, a, 1]
         for i in range(2):
             for e in range(count):
                 fe[a, i, e] += p[2 * i, e] * gx + p[2 * i + 1, e] * gy
 
 
 @njit(cache=True)
-def strain_energy(u, connectivity, mu, lam):  # type: ignore[no-untyped-def]
+def strain_energy(u, connectivity, gradients, weights, mu, lam):  # type: ignore[no-untyped-def]
     """Strain energy of the block per unit thickness; +inf where det F <= 0 (or is NaN) at a Gauss point."""
     elements = connectivity.shape[1]
     ue = np.empty((9, 2, PACK))
@@ -152,16 +153,16 @@ def strain_energy(u, connectivity, mu, lam):  # type: ignore[no-untyped-def]
         count = min(PACK, elements - first)
         _gather(u, connectivity, first, count, ue)
         for q in range(9):
-            _gradient(ue, q, count, h)
+            _gradient(ue, gradients, q, count, h)
             for e in range(count):
                 if not h[0, e] + h[3, e] + h[0, e] * h[3, e] - h[1, e] * h[2, e] > -1.0:
                     return math.inf
-                energy += WEIGHTS[q] * energy_density(h[0, e], h[1, e], h[2, e], h[3, e], mu[first + e], lam[first + e])
+                energy += weights[q] * energy_density(h[0, e], h[1, e], h[2, e], h[3, e], mu[first + e], lam[first + e])
     return energy
 
 
 @njit(cache=True)
-def internal_forces(u, connectivity, mu, lam):  # type: ignore[no-untyped-def]
+def internal_forces(u, connectivity, gradients, weights, mu, lam):  # type: ignore[no-untyped-def]
     """Gradient of the strain energy with respect to the nodal displacements, (nodes, 2)."""
     elements = connectivity.shape[1]
     ue = np.empty((9, 2, PACK))
@@ -172,20 +173,20 @@ def internal_forces(u, connectivity, mu, lam):  # type: ignore[no-untyped-def]
         _gather(u, connectivity, first, count, ue)
         fe = np.zeros((9, 2, PACK))
         for q in range(9):
-            _gradient(ue, q, count, h)
+            _gradient(ue, gradients, q, count, h)
             for e in range(count):
                 p11, p12, p21, p22 = stress(h[0, e], h[1, e], h[2, e], h[3, e], mu[first + e], lam[first + e])
-                h[0, e] = WEIGHTS[q] * p11
-                h[1, e] = WEIGHTS[q] * p12
-                h[2, e] = WEIGHTS[q] * p21
-                h[3, e] = WEIGHTS[q] * p22
-            _add_divergence(h, q, count, fe)
+                h[0, e] = weights[q] * p11
+                h[1, e] = weights[q] * p12
+                h[2, e] = weights[q] * p21
+                h[3, e] = weights[q] * p22
+            _add_divergence(h, gradients, q, count, fe)
         _scatter(fe, connectivity, first, count, f)
     return f
 
 
 @njit(cache=True)
-def linearise(u, connectivity, mu, lam):  # type: ignore[no-untyped-def]
+def linearise(u, connectivity, gradients, weights, mu, lam):  # type: ignore[no-untyped-def]
     """What the tangent at u needs of the Gauss points, (9, 6, elements): cof F 11, 12, 21, 22, w g, w g'."""
     elements = connectivity.shape[1]
     ue = np.empty((9, 2, PACK))
@@ -195,7 +196,7 @@ def linearise(u, connectivity, mu, lam):  # type: ignore[no-untyped-def]
         count = min(PACK, elements - first)
         _gather(u, connectivity, first, count, ue)
         for q in range(9):
-            _gradient(ue, q, count, h)
+            _gradient(ue, gradients, q, count, h)
             for e in range(count):
                 j = h[0, e] + h[3, e] + h[0, e] * h[3, e] - h[1, e] * h[2, e]
                 g, slope = tangent_factors(j, mu[first + e], lam[first + e])
@@ -203,13 +204,13 @@ def linearise(u, connectivity, mu, lam):  # type: ignore[no-untyped-def]
                 state[q, 1, first + e] = -h[2, e]
                 state[q, 2, first + e] = -h[1, e]
                 state[q, 3, first + e] = 1.0 + h[0, e]
-                state[q, 4, first + e] = WEIGHTS[q] * g
-                state[q, 5, first + e] = WEIGHTS[q] * slope
+                state[q, 4, first + e] = weights[q] * g
+                state[q, 5, first + e] = weights[q] * slope
     return state
 
 
 @njit(cache=True)
-def tangent_times(v, state, connectivity, mu):  # type: ignore[no-untyped-def]
+def tangent_times(v, state, connectivity, gradients, weights, mu):  # type: ignore[no-untyped-def]
     """Tangent stiffness at the linearised state times the nodal field v: (nodes, 2)."""
     elements = connectivity.shape[1]
     ve = np.empty((9, 2, PACK))
@@ -220,7 +221,7 @@ def tangent_times(v, state, connectivity, mu):  # type: ignore[no-untyped-def]
         _gather(v, connectivity, first, count, ve)
         fe = np.zeros((9, 2, PACK))
         for q in range(9):
-            _gradient(ve, q, count, h)
+            _gradient(ve, gradients, q, count, h)
             for e in range(count):
                 c11 = state[q, 0, first + e]
                 c12 = state[q, 1, first + e]
@@ -229,18 +230,18 @@ def tangent_times(v, state, connectivity, mu):  # type: ignore[no-untyped-def]
                 g = state[q, 4, first + e]
                 h11, h12, h21, h22 = h[0, e], h[1, e], h[2, e], h[3, e]
                 dj = state[q, 5, first + e] * (c11 * h11 + c12 * h12 + c21 * h21 + c22 * h22)
-                m = WEIGHTS[q] * mu[first + e]
+                m = weights[q] * mu[first + e]
                 h[0, e] = m * h11 + dj * c11 + g * h22
                 h[1, e] = m * h12 + dj * c12 - g * h21
                 h[2, e] = m * h21 + dj * c21 - g * h12
                 h[3, e] = m * h22 + dj * c22 + g * h11
-            _add_divergence(h, q, count, fe)
+            _add_divergence(h, gradients, q, count, fe)
         _scatter(fe, connectivity, first, count, f)
     return f
 
 
 @njit(cache=True)
-def assemble_band(state, mu, position, band, coupling, centre):  # type: ignore[no-untyped-def]
+def assemble_band(state, gradients, weights, mu, position, band, coupling, centre):  # type: ignore[no-untyped-def]
     elements = state.shape[2]
     moduli = np.empty((10, PACK), dtype=np.float32)
     ke = np.empty((18, 18, PACK), dtype=np.float32)
@@ -248,14 +249,14 @@ def assemble_band(state, mu, position, band, coupling, centre):  # type: ignore[
         count = min(PACK, elements - first)
         ke[:] = 0.0
         for q in range(9):
-            _tangent_moduli(state, mu, q, first, count, moduli)
-            _add_stiffness(moduli, q, count, ke)
+            _tangent_moduli(state, weights, mu, q, first, count, moduli)
+            _add_stiffness(moduli, gradients, q, count, ke)
         _condense(ke, first, count, coupling, centre)
         _add_to_band(ke, position, first, count, band)
 
 
 @njit(cache=True)
-def _tangent_moduli(state, mu, q, first, count, moduli):  # type: ignore[no-untyped-def]
+def _tangent_moduli(state, weights, mu, q, first, count, moduli):  # type: ignore[no-untyped-def]
     """A_iJkL = mu d_ik d_JL + g' c_iJ c_kL + g d(cof F)_iJ/dF_kL, times the weight of the Gauss point.
 
     moduli (10, PACK): ik = 11 (JL = 11, 12, 22), ik = 22 (the same), ik = 12 (JL = 11, 12, 21, 22).
@@ -267,7 +268,7 @@ def _tangent_moduli(state, mu, q, first, count, moduli):  # type: ignore[no-unty
         c22 = state[q, 3, first + e]
         g = state[q, 4, first + e]
         s = state[q, 5, first + e]
-        m = WEIGHTS[q] * mu[first + e]
+        m = weights[q] * mu[first + e]
         moduli[0, e] = m + s * c11 * c11
         moduli[1, e] = s * c11 * c12
         moduli[2, e] = m + s * c12 * c12
@@ -281,14 +282,14 @@ def _tangent_moduli(state, mu, q, first, count, moduli):  # type: ignore[no-unty
 
 
 @njit(cache=True)
-def _add_stiffness(moduli, q, count, ke):  # type: ignore[no-untyped-def]
+def _add_stiffness(moduli, gradients, q, count, ke):  # type: ignore[no-untyped-def]
     """Add a Gauss point to the element matrices ke (18, 18, PACK), row 2a + i; node blocks a >= b only."""
     for a in range(9):
         for b in range(a + 1):
-            xx = np.float32(GRADIENTS[q, a, 0] * GRADIENTS[q, b, 0])
-            xy = np.float32(GRADIENTS[q, a, 0] * GRADIENTS[q, b, 1])
-            yx = np.float32(GRADIENTS[q, a, 1] * GRADIENTS[q, b, 0])
-            yy = np.float32(GRADIENTS[q, a, 1] * GRADIENTS[q, b, 1])
+            xx = np.float32(gradients[q, a, 0] * gradients[q, b, 0])
+            xy = np.float32(gradients[q, a, 0] * gradients[q, b, 1])
+            yx = np.float32(gradients[q, a, 1] * gradients[q, b, 0])
+            yy = np.float32(gradients[q, a, 1] * gradients[q, b, 1])
             for e in range(count):
                 both = xx * moduli[6, e] + yy * moduli[9, e]
                 ke[2 * a, 2 * b, e] += xx * moduli[0, e] + (xy + yx) * moduli[1, e] + yy * moduli[2, e]

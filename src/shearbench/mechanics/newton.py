@@ -31,7 +31,7 @@ class NotConverged(ArithmeticError):
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One block with the Lame parameters (elements,) of its pixels, in element order (see block.py)."""
+    """One block with the Lame parameters (elements,) of its elements, in their order (see block.py)."""
 
     block: Block
     mu: Floats
@@ -39,21 +39,21 @@ class Sample:
 
     def energy(self, u: Floats) -> float:
         """Strain energy per unit thickness; +inf where det F <= 0 at a Gauss point."""
-        return float(strain_energy(u, self.block.connectivity, self.mu, self.lam))
+        return float(strain_energy(u, *self.block.mesh, self.mu, self.lam))
 
     def forces(self, u: Floats) -> Floats:
         """Internal nodal forces (nodes, 2); on held degrees of freedom, the forces of the supports."""
-        forces: Floats = internal_forces(u, self.block.connectivity, self.mu, self.lam)
+        forces: Floats = internal_forces(u, *self.block.mesh, self.mu, self.lam)
         return forces
 
     def linearised(self, u: Floats) -> Floats:
         """State of the tangent at u, for `tangent_times` and `factorise`."""
-        state: Floats = linearise(u, self.block.connectivity, self.mu, self.lam)
+        state: Floats = linearise(u, *self.block.mesh, self.mu, self.lam)
         return state
 
     def tangent(self, state: Floats, v: Floats) -> Floats:
         """Tangent at `state` times v, on the free degrees of freedom; zero on the held ones."""
-        product: Floats = tangent_times(v, state, self.block.connectivity, self.mu)
+        product: Floats = tangent_times(v, state, *self.block.mesh, self.mu)
         product *= self.block.free
         return product
 

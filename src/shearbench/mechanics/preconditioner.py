@@ -54,7 +54,7 @@ def factorise(state: Floats, block: Block, mu: Floats) -> Factor | None:
     band = np.zeros((len(block.order), block.bandwidth + 1), dtype=np.float32)
     coupling = np.empty((2, 16, elements), dtype=np.float32)
     centre = np.empty((3, elements), dtype=np.float32)
-    assemble_band(state, mu, block.position, band, coupling, centre)
+    assemble_band(state, block.gradients, block.weights, mu, block.position, band, coupling, centre)
     # rows of `band` are LAPACK's columns: the transpose is in Fortran's order and is overwritten in place
     factor, info = lapack.spbtrf(band.T, lower=0, overwrite_ab=1)
     if info != 0 or not np.isfinite(centre).all():

@@ -29,7 +29,7 @@ LOAD_STEPPING = (
     "d in one step from the waypoint below it; a step that fails is halved"
 )
 _WAYPOINTS_PER_HEIGHT = 14
-_FINEST = 4  # elements along a pixel's edge; memory and time of a factorisation grow with their third power
+_FINEST = 4  # elements along a pixel's side; memory and time of a factorisation grow with their third power
 
 
 @dataclass(frozen=True)
@@ -74,13 +74,13 @@ def simulate(
     displacements: Sequence[float],
     failures: Literal["raise", "record"] = "raise",
     shape: tuple[int, int] = (28, 28),
-    refinement: int = 1,
+    elements: tuple[int, int] = (1, 1),
     advance: Callable[[int], None] = lambda _: None,
 ) -> Fields:
     """Solve the finite elasticity of every bitmap under one load, at each of the displacements.
 
     Each pixel is a unit square of compressible neo-Hookean material (material.py), E = value/255 * 99 + 1,
-    nu = 0.3, plane strain; 9-node quadratic elements with 3 x 3 Gauss points, one a pixel. Loads and published
+    nu = 0.3, plane strain; 9-node quadratic elements with 3 x 3 Gauss points. Loads and published
     displacements: loads.py. Converged: the free residual is below 1e-9 of the forces of the supports.
 
     Args:
@@ -89,8 +89,9 @@ def simulate(
         displacements: imposed d in pixels, 0 <= d < height; `displacements_of(load)` is the published list.
         failures: on a sample without equilibrium, "raise" stops; "record" leaves NaN, converged = False.
         shape: (height, width) of the bitmaps, for blocks other than 28 x 28.
-        refinement: elements along each edge of a pixel, 1 to 4. One is what data sets are made with; two take about
-            ten times as long and see the corners between stiff and soft pixels better (docs/mechanics.md).
+        elements: elements along a pixel in x and in y, 1 to 4 each. Data sets are made with (1, 1). More see the
+            corners between stiff and soft pixels better; the time grows with the first and with the third power of
+            the second (docs/mechanics.md).
         advance: called with 1 after each sample.
 
     Raises:
@@ -101,15 +102,14 @@ def simulate(
     _check_displacements(displacements, shape[0])
     if failures not in ("raise", "record"):
         raise InputError(f"failures must be 'raise' or 'record'; got {failures!r}")
-    check_refinement(refinement)
-    block = build_block(refinement * shape[0], refinement * shape[1], load_named(load))
+    check_elements(elements)
+    block = build_block(*shape, load_named(load), elements)
     fields = _empty_fields(len(bitmaps), load, tuple(float(d) for d in displacements), shape)
     failed: list[Failure] = []
     # LAPACK on one thread: its blocks are too small to share, and more threads would change the rounding
     with threadpool_limits(limits=1, user_api="blas"):
         for index, bitmap in enumerate(bitmaps):
-            fine = bitmap.repeat(refinement, axis=0).repeat(refinement, axis=1)
-            failed += _solve(fields, index, _sample_of(fine, block), refinement)
+            failed += _solve(fields, index, _sample_of(bitmap, block))
             if failed and failures == "raise":
                 place = f"sample {index}, load {load}, d = {displacements[failed[0].step]:g}"
                 raise NotConverged(f"{place}: {failed[0].reason}")
@@ -117,14 +117,13 @@ def simulate(
     return replace(fields, failures=tuple(failed))
 
 
-def _solve(fields: Fields, index: int, sample: Sample, refinement: int) -> list[Failure]:
+def _solve(fields: Fields, index: int, sample: Sample) -> list[Failure]:
     """Store the equilibria of one sample in `fields`; return those that do not exist."""
     failed = []
-    wanted = [refinement * d for d in fields.displacements]  # an element of the block has unit size
-    for d, result in _path(sample, wanted):
-        steps = [step for step, asked in enumerate(wanted) if asked == d]
+    for d, result in _path(sample, fields.displacements):
+        steps = [step for step, asked in enumerate(fields.displacements) if asked == d]
         if isinstance(result, Equilibrium):
-            _store(fields, index, steps, result, refinement)
+            _store(fields, index, steps, result)
         else:
             failed += [Failure(index, step, str(result)) for step in steps]
     return failed
@@ -151,13 +150,16 @@ def _path(sample: Sample, displacements: Sequence[float]) -> Iterator[tuple[floa
 
 def _sample_of(bitmap: NDArray[np.uint8], block: Block) -> Sample:
     """The block with the bitmap's moduli, column by column from the bottom like its elements."""
-    return Sample(block, *lame_parameters(young_modulus(bitmap[::-1].T.ravel())))
+    across, up = block.elements
+    columns = bitmap[::-1].T.repeat(across, axis=0).repeat(up, axis=1)
+    return Sample(block, *lame_parameters(young_modulus(columns.ravel())))
 
 
-def _pixel_centres(block: Block, u: Floats, refinement: int) -> Floats:
-    """(2, height, width) of a nodal field, image orientation; a pixel is 2 * refinement nodes wide."""
-    nodes = u.reshape(2 * block.width + 1, 2 * block.height + 1, 2)
-    centres: Floats = nodes[refinement :: 2 * refinement, refinement :: 2 * refinement]
+def _pixel_centres(block: Block, u: Floats) -> Floats:
+    """(2, height, width) of a nodal field, image orientation; a pixel is 2 across by 2 up nodes large."""
+    across, up = block.elements
+    nodes = u.reshape(2 * block.columns + 1, 2 * block.rows + 1, 2)
+    centres: Floats = nodes[across :: 2 * across, up :: 2 * up]
     return centres.transpose(2, 1, 0)[:, ::-1]
 
 
@@ -174,12 +176,11 @@ def _empty_fields(n: int, load: str, displacements: tuple[float, ...], shape: tu
     )
 
 
-def _store(fields: Fields, index: int, steps: list[int], equilibrium: Equilibrium, refinement: int) -> None:
-    """Store an equilibrium, from lengths in elements to lengths in pixels."""
+def _store(fields: Fields, index: int, steps: list[int], equilibrium: Equilibrium) -> None:
     sample, u = equilibrium.sample, equilibrium.u
-    fields.displacement[index, steps] = _pixel_centres(sample.block, u, refinement) / refinement
-    fields.strain_energy[index, steps] = sample.energy(u) / refinement**2
-    fields.reaction[index, steps] = (sample.forces(u) * sample.block.grip).sum(axis=0) / refinement
+    fields.displacement[index, steps] = _pixel_centres(sample.block, u)
+    fields.strain_energy[index, steps] = sample.energy(u)
+    fields.reaction[index, steps] = (sample.forces(u) * sample.block.grip).sum(axis=0)
     fields.converged[index, steps] = True
 
 
@@ -193,10 +194,10 @@ def check_bitmaps(bitmaps: NDArray[np.uint8], shape: tuple[int, int] = (28, 28))
         raise InputError(f"bitmaps must be {rule}; got shape {bitmaps.shape}")
 
 
-def check_refinement(refinement: int) -> None:
-    """InputError unless a number of elements along a pixel's edge is one that can be solved."""
-    if not isinstance(refinement, int) or not 1 <= refinement <= _FINEST:
-        raise InputError(f"refinement must be a whole number from 1 to {_FINEST}; got {refinement!r}")
+def check_elements(elements: tuple[int, int]) -> None:
+    """InputError unless the numbers of elements along a pixel's sides can be solved."""
+    if len(elements) != 2 or not all(isinstance(count, int) and 1 <= count <= _FINEST for count in elements):
+        raise InputError(f"elements must be two whole numbers from 1 to {_FINEST}, in x and in y; got {elements!r}")
 
 
 def _check_displacements(displacements: Sequence[float], height: int) -> None:
