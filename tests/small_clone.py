@@ -23,15 +23,19 @@ CELLS = ("mnist-mlp", "mnist-cnn2", "mechanical-cnn2")
 TRAIN, TEST = 240, 80
 
 
-def run(folder: Path, *command: str | Path, status: int = 0, seconds: int = 500) -> str:
-    """Run a command in a folder as a user with the environment active would; return what it printed."""
-    environment = {
+def environment() -> dict[str, str]:
+    """Return the environment of a user who has activated that of the tests."""
+    return {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DVC_NO_ANALYTICS": "1",
     }
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=seconds)
+
+
+def run(folder: Path, *command: str | Path, status: int = 0, seconds: int = 500) -> str:
+    """Run a command in a folder as a user with the environment active would; return what it printed."""
+    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=seconds)
     assert done.returncode == status, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
     return done.stdout + done.stderr
 

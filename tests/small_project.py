@@ -57,7 +57,7 @@ def document(repeats: int = 1) -> dict[str, Any]:
     }
 
 
-def _write_data(root: Path, repeats: int) -> None:
+def write_data(root: Path, repeats: int = 1) -> None:
     """Sixty training and twenty test digits: class k is a bright bar at row 2k, so that a network can learn it."""
     rng = np.random.default_rng(0)
     ids = np.arange(80)
@@ -117,7 +117,7 @@ def make(root: Path, repeats: int = 1) -> None:
     """Make the project in ``root``."""
     (root / "params.yaml").write_text(yaml.safe_dump(document(repeats), sort_keys=False))
     params = load_params(root / "params.yaml")
-    _write_data(root, repeats)
+    write_data(root, repeats)
     settings.main(params, root)
     for cell in CELLS:
         train_cell(params, root, cell)
@@ -143,7 +143,7 @@ def ask(root: Path) -> None:
     whole = document() | {"experiments": {"normalisation": question}}
     (root / "params.yaml").write_text(yaml.safe_dump(whole, sort_keys=False))
     params = load_params(root / "params.yaml")
-    _write_data(root, 1)
+    write_data(root)
     _write_fields(root)
     experiment.main(params, root, "normalisation")
     outcome.main(params, root, "normalisation")

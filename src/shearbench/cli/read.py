@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from shearbench.cli.shared import AsJson, explained, names_in, project, read_params
+from shearbench.cli.shared import AsJson, Scheduler, explained, names_in, project, read_params
 
 app = typer.Typer()
 PANEL = "Read digits"
@@ -69,6 +69,7 @@ def handwriting(
     fine_tune: Annotated[
         bool, typer.Option("--fine-tune", help="Also train on with the other groups' digits, for each group.")
     ] = False,
+    scheduler: Scheduler = None,
 ) -> None:
     """Let every trained network read a class's digits: step by step, group by group, with copies of MNIST found.
 
@@ -82,6 +83,6 @@ def handwriting(
     from shearbench.records import write_json
     from shearbench.stages import class_folder
 
-    results = class_folder.main(read_params(), project(), folder, fine_tune=fine_tune)
+    results = class_folder.main(read_params(scheduler), project(), folder, fine_tune=fine_tune)
     if json_file is not None:
         write_json(json_file, results)

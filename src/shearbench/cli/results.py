@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from shearbench.cli.shared import AsJson, Quiet, explained, project, read_params
+from shearbench.cli.shared import AsJson, Quiet, Scheduler, explained, project, read_params
 
 app = typer.Typer()
 PANEL = "See results"
@@ -86,6 +86,7 @@ def track(
 @explained
 def verify(
     sample: Annotated[int, typer.Option(min=1, help="How many folds to train again, picked at random.")] = 2,
+    scheduler: Scheduler = None,
 ) -> None:
     """Check the hash of every stored file, train some folds again, and say whether they come out the same.
 
@@ -95,5 +96,5 @@ def verify(
     """
     from shearbench.stages import verify as verification
 
-    if not verification.main(read_params(), project(), sample=sample):
+    if not verification.main(read_params(scheduler), project(), sample=sample):
         raise typer.Exit(1)

@@ -1,27 +1,18 @@
 """Commands that work: stages and tuning, here or on a cluster, whose machines run ``shearbench worker``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from shearbench import stages
-from shearbench.cli.shared import explained, names_in, project, read_params
-
-if TYPE_CHECKING:
-    from shearbench.params import Params
+from shearbench.cli.shared import Scheduler, explained, names_in, project, read_params
 
 app = typer.Typer()
 PANEL = "Run"
 STAGE_HELP = f"{', '.join(stages.NAMES[:-1])} or {stages.NAMES[-1]}."
 CELL_HELP = """A cell of params.yaml for train and evaluate, a dataset for explore, an experiment for experiment and
 outcome; none for the others."""
-Scheduler = Annotated[
-    str | None,
-    typer.Option(
-        metavar="tcp://HOST:PORT", envvar="SHEARBENCH_SCHEDULER", help="Work on this dask cluster instead of here."
-    ),
-]
 
 
 def _stages(begun: str) -> list[str]:
@@ -45,7 +36,7 @@ def stage(
       shearbench stage prepare
       shearbench stage train mnist-cnn3
     """
-    stages.run(name, of, params=_params(scheduler), root=project())
+    stages.run(name, of, params=read_params(scheduler), root=project())
 
 
 @app.command(rich_help_panel=PANEL)
@@ -69,7 +60,7 @@ def tune(
     """
     from shearbench.stages import tune as tuning
 
-    params, root = _params(scheduler), project()
+    params, root = read_params(scheduler), project()
     tuning.main(params, root, model, dataset=dataset, trials=trials, timeout=timeout)
     stages.track_searches(params, root)
 
@@ -93,8 +84,3 @@ def worker(
     from shearbench.execution.worker import serve
 
     serve(scheduler, processes=processes, gpus=gpus, folder=folder, host=host)
-
-
-def _params(scheduler: str | None) -> "Params":
-    params = read_params()
-    return params.model_copy(update={"execution": params.execution.on(scheduler)}) if scheduler else params

@@ -19,6 +19,12 @@ P = ParamSpec("P")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing where all is well.")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        metavar="tcp://HOST:PORT", envvar="SHEARBENCH_SCHEDULER", help="Work on this dask cluster instead of here."
+    ),
+]
 
 
 def explained(command: Callable[P, None]) -> Callable[P, None]:
@@ -65,8 +71,9 @@ def names_in(*parts: str) -> Callable[[str], list[str]]:
     return complete
 
 
-def read_params() -> "Params":
-    """Read ``params.yaml`` of the project."""
+def read_params(scheduler: str | None = None) -> "Params":
+    """Read ``params.yaml`` of the project; where a scheduler is given, the work is to be done there."""
     from shearbench.params import load
 
-    return load(project() / "params.yaml")
+    params = load(project() / "params.yaml")
+    return params.model_copy(update={"execution": params.execution.on(scheduler)}) if scheduler else params

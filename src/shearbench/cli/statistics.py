@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from shearbench.cli.shared import AsJson, explained, names_in, project, read_params
+from shearbench.cli.shared import AsJson, Scheduler, explained, names_in, project, read_params
 from shearbench.errors import InputError
 
 app = typer.Typer()
@@ -13,7 +13,7 @@ PANEL = "Statistics"
 
 @app.command(rich_help_panel=PANEL)
 @explained
-def aa() -> None:
+def aa(scheduler: Scheduler = None) -> None:
     """Test the suite on itself: how often does each test claim a difference where there is none? Takes minutes.
 
     A small network is trained against itself over many seeds, and nulls are simulated. Stopped, it goes on.
@@ -24,7 +24,7 @@ def aa() -> None:
     """
     from shearbench.stages import aa as suite
 
-    if not suite.main(read_params(), project()):
+    if not suite.main(read_params(scheduler), project()):
         raise typer.Exit(1)
 
 

@@ -12,18 +12,23 @@ from shearbench.records import hash_of
 GPU = "GPU"
 """dask's resource of a worker that has one to itself."""
 _PREFIX = "shearbench-"
+_NETWORKS = Path("networks")  # of the project, which is the present folder; a user's networks may be there
 _VERSIONS = ("torch", "numpy", "scipy", "numba")
 
 
 @cache
 def identity() -> dict[str, str]:
-    """Return the hash of shearbench's own code, as it was when first asked for, and the versions beside it."""
-    package, digest = Path(__file__).parents[1], sha256()
+    """Return the hashes of shearbench's and the user's code, as they were when first asked for, and the versions."""
+    code = {"code of shearbench": _hash_of(Path(__file__).parents[1]), "code of networks/": _hash_of(_NETWORKS)}
+    major, minor, _ = platform.python_version_tuple()
+    return code | {"Python": f"{major}.{minor}"} | {name: version(name) for name in _VERSIONS}
+
+
+def _hash_of(package: Path) -> str:
+    digest = sha256()
     for path in sorted(package.rglob("*.py")):
         digest.update(f"{path.relative_to(package).as_posix()}\n".encode() + sha256(path.read_bytes()).digest())
-    major, minor, _ = platform.python_version_tuple()
-    versions = {name: version(name) for name in _VERSIONS}
-    return {"code of shearbench": digest.hexdigest()[:12], "Python": f"{major}.{minor}", **versions}
+    return digest.hexdigest()[:12]
 
 
 def resource() -> str:

@@ -5,10 +5,12 @@ missing or damaged is asked for again.
 """
 
 import os
+import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +63,7 @@ def perform(errand: Errand) -> Delivery:
     if errand.identity != identity():  # it was started anew, after its code was changed
         other = "; ".join(f"{name} {value}" for name, value in errand.identity.items())
         return Delivery(failure=f"worker {worker.address} is refused: it has {differences(errand.identity)} of {other}")
-    with tempfile.TemporaryDirectory(prefix="task-", dir=_folder("tasks")) as scratch:
+    with _told(errand.call), tempfile.TemporaryDirectory(prefix="task-", dir=_folder("tasks")) as scratch:
         root, report = Path(scratch), _Report(errand)
         try:
             _lay_out(errand, root)
@@ -128,6 +130,15 @@ def _is_cached(sha256: str) -> bool:
         return True
     path.unlink(missing_ok=True)
     return False
+
+
+@contextmanager
+def _told(call: Call) -> Iterator[None]:
+    """Say what begins and ends, for who watches this machine."""
+    name, began = f"{call.function.__module__}.{call.function.__qualname__}", time.monotonic()
+    print(f"begins: {name}", file=sys.stderr, flush=True)
+    yield
+    print(f"ended after {time.monotonic() - began:.1f} s: {name}", file=sys.stderr, flush=True)
 
 
 def _folder(name: str) -> Path:

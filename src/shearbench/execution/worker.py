@@ -4,11 +4,11 @@ It keeps on when the scheduler is gone and takes up work when it is back. Ctrl-C
 """
 
 import asyncio
-import os
 import socket
 import sys
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from shearbench.errors import InputError
 from shearbench.execution.identity import GPU, resource
@@ -54,7 +54,6 @@ async def _serve(scheduler: str, number: int, *, gpu: bool, folder: Path, host: 
 
     settings: dict[str, Any] = {
         "nthreads": 1,
-        "name": f"{socket.gethostname()}-{os.getpid()}-{number}",
         "resources": {resource(): 1, **({GPU: 1} if gpu else {})},
         "env": {**ONE_THREAD, FOLDER: str(folder), "CUDA_VISIBLE_DEVICES": str(number) if gpu else ""},
         "local_directory": str(folder),
@@ -64,7 +63,10 @@ async def _serve(scheduler: str, number: int, *, gpu: bool, folder: Path, host: 
     }
     while True:
         try:
-            async with Nanny(scheduler, **settings) as nanny:
+            # Never a name that the scheduler may still have: of a machine copied with its host name, or of this
+            # worker before its cable was out.
+            name = f"{socket.gethostname()}-{number}-{uuid4().hex[:8]}"
+            async with Nanny(scheduler, name=name, **settings) as nanny:
                 print(f"worker {number} of {scheduler}", file=sys.stderr, flush=True)
                 await nanny.finished()
         except (TimeoutError, OSError) as error:
