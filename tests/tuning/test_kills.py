@@ -61,16 +61,25 @@ def test_two_workers_give_the_same_trials(undisturbed, build, tmp_path):
 
 
 def test_killed_workers_lose_no_trial(undisturbed, build, tmp_path):
+    """Every other worker is spared: what is lost is tried twice alone, and to kill both tries is that task's end."""
     expected, seconds = undisturbed
     shutil.copytree(build, tmp_path / "build")
-    process, random, killed = _start(tmp_path / "build", 2), generator_for("tests", "kill workers"), 0
-    last = None
+    process, random = _start(tmp_path / "build", 2), generator_for("tests", "kill workers")
+    killed, spared, spare_next = 0, set(), False
     while process.poll() is None:
-        time.sleep(float(random.uniform(0.02, seconds / 4)))
-        workers = _workers(process)
-        if workers and killed < KILLS and time.monotonic() - (last or 0) > seconds / 8:  # one task is not killed twice
-            workers[int(random.integers(len(workers)))].send_signal(signal.SIGKILL)
-            last, killed = time.monotonic(), killed + 1
+        time.sleep(float(random.uniform(0.02, seconds / 8)))
+        workers = [worker for worker in _workers(process) if worker.pid not in spared]
+        if workers and spare_next:
+            spared |= {worker.pid for worker in workers}
+            spare_next = False
+        elif workers and killed < KILLS:
+            chosen = workers[int(random.integers(len(workers)))]
+            try:
+                chosen.send_signal(signal.SIGKILL)
+            except psutil.NoSuchProcess:  # it has ended by itself
+                continue
+            spared.add(chosen.pid)  # it is there until it is waited for
+            killed, spare_next = killed + 1, True
     found = _finish(process)
     assert killed >= 1
     died = [trial for trial in found["trials"] if trial["failure"] and "died twice" in trial["failure"]]
