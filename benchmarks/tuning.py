@@ -3,28 +3,40 @@
     python benchmarks/tuning.py --model cnn2 --dataset mnist
 
 Runs ``shearbench tune``'s own search, and beside it every point of a grid over the same space, each trained in full on
-the same digits and scored on the same inner part. The grid's best (by the inner part, as the search's trials are) then
-goes through the cross-validation that the search's finalists went through, on digits that chose neither. Both are
-resumable. ``build/benchmarks/tuning/<dataset>-<model>/`` gets ``grid.csv``, ``result.json`` and ``comparison.png``.
+the same digits and scored on the same inner part. The grid's best three go through the cross-validation that the
+search's finalists went through, and the best of them is the grid's winner: both ways choose by the same rule.
+
+The two winners, and the present setting, are then trained as ``dvc repro`` would with ``training.use_tuned``: folds
+deal the training digits outside the tuning part, so none is scored that had a say in either choice. They are more than
+three times as many as score the finalists, and are dealt ``--repeats`` times; so the interval of the difference is
+narrow. All is resumable. ``build/benchmarks/tuning/<study>/grid-<rates>/`` gets ``grid.csv``, ``scores.csv``,
+``result.json`` and ``comparison.png``; other data, code or settings are another study, as for ``shearbench tune``.
 """
 
 import argparse
 import itertools
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from shearbench.data.dataset import load as load_dataset
+from shearbench.data.folds import FoldTable, make_repeats, read_folds, write_folds
+from shearbench.data.tuning_part import read_part
 from shearbench.evaluation.canvas import BLUE, GREY, ORANGE, figure, plain, png
 from shearbench.execution import run_tasks
 from shearbench.params import load
-from shearbench.records import write_bytes, write_json, write_text
+from shearbench.records import hash_of, write_bytes, write_json, write_text
+from shearbench.seeds import seed_for
 from shearbench.stages.tune import job_of
 from shearbench.statistics.bayesian import correlated_t
 from shearbench.statistics.resampled_t import corrected_t
 from shearbench.statistics.verdict import decide
+from shearbench.training.crossval import fold_task, train_folds
 from shearbench.tuning.finalists import Finalist, cross_validate_trials
 from shearbench.tuning.job import Job, Outcome, run
 from shearbench.tuning.results import inner_digits
@@ -32,7 +44,8 @@ from shearbench.tuning.space import Setting
 from shearbench.tuning.study import Trial
 from shearbench.tuning.trial import TrialTask, run_trial
 
-GRID_TRIAL = 10_000  # the number under which a grid point is cross-validated
+Facts = dict[str, Any]
+GRID_TRIAL = 10_000  # the number under which the first finalist of the grid is cross-validated
 
 
 def grid_of(job: Job, rates: int) -> list[Setting]:
@@ -70,10 +83,15 @@ def run_grid(job: Job, settings: list[Setting], out: Path) -> pd.DataFrame:
     return pd.DataFrame(done)
 
 
-def score(job: Job, setting: Setting, out: Path) -> Finalist:
-    """Cross-validate a setting as the finalists are."""
-    (finalist,) = cross_validate_trials(
-        [Trial(GRID_TRIAL, setting, "complete")],
+def winner_of(job: Job, grid: pd.DataFrame, out: Path) -> tuple[Finalist, list[Finalist]]:
+    """Return the grid's winner and what it won against: its best, cross-validated as the search's finalists are."""
+    best = grid.dropna(subset="accuracy").sort_values("accuracy", ascending=False, kind="stable")
+    settings = [
+        Setting(float(row.learning_rate), int(row.batch), float(row.width))
+        for row in best.head(job.resources.finalists).itertuples()
+    ]
+    finalists = cross_validate_trials(
+        [Trial(GRID_TRIAL + place, setting, "complete") for place, setting in enumerate(settings)],
         lambda each: job.experiment.varied(**vars(each)),
         part=job.part,
         folds=job.resources.folds,
@@ -81,41 +99,97 @@ def score(job: Job, setting: Setting, out: Path) -> Finalist:
         workers=job.workers,
         label="the grid's best",
     )
-    return finalist
+    done = [finalist for finalist in finalists if finalist.reason is None]
+    return max(done, key=lambda each: (each.mean, -each.trial)), done
 
 
-def compare(job: Job, outcome: Outcome, grid: pd.DataFrame, best: Finalist) -> dict[str, object]:
-    """Return what both cost and came to; a difference is the search's winner less the grid's."""
-    found = outcome.final.winner
-    t = corrected_t(found.accuracies, best.accuracies)
-    verdict = decide(t.p, correlated_t(found.accuracies, best.accuracies, rope=job.rope))
+def write_outer_folds(job: Job, path: Path, *, folds: int, repeats: int) -> None:
+    """Deal the training digits outside the tuning part to folds, as ``prepare`` does with ``training.use_tuned``."""
+    whole = load_dataset(job.build / "datasets" / job.experiment.dataset, "train")
+    apart = np.isin(whole.ids, read_part(job.build / "tuning_part.npz"))
+    seeds = [seed_for(job.experiment.seed, "tune", "benchmark", repeat) for repeat in range(repeats)]
+    table = make_repeats(whole.inputs, whole.labels, folds=folds, seeds=seeds, apart=apart)
+    write_folds(path, FoldTable(whole.ids, table))
+
+
+def score(job: Job, settings: Mapping[str, Setting], folds: Path, out: Path) -> pd.DataFrame:
+    """Train each setting in every fold; return a row for each of ``settings`` and each fold."""
+    different = {hash_of(vars(setting))[:12]: setting for setting in settings.values()}  # two may be one and the same
+    numbers = read_folds(folds).numbers
+    tasks = [
+        fold_task(
+            job.experiment.varied(**vars(setting)),
+            number,
+            dataset=job.build / "datasets" / job.experiment.dataset,
+            folds=folds,
+            out=out / "scores" / name / f"fold-{number}",
+        )
+        for name, setting in different.items()
+        for number in numbers
+    ]
+    records = train_folds(tasks, workers=job.workers, label="outside the tuning part")
+    trained = {(task.out.parent.name, task.fold): record for task, record in zip(tasks, records, strict=True)}
+    rows = []
+    for which, setting in settings.items():
+        for number in numbers:
+            record = trained[hash_of(vars(setting))[:12], number]
+            sizes, accuracy = record["sizes"], record["metrics"]["validation_accuracy"]
+            facts = {"fold": number, "train": sizes["train"], "scored": sizes["validation"], "accuracy": accuracy}
+            rows.append({"which": which, **vars(setting), **facts})
+    return pd.DataFrame(rows)
+
+
+def compare(job: Job, outcome: Outcome, grid: pd.DataFrame, best: list[Finalist], scores: pd.DataFrame) -> Facts:
+    """Return what both ways cost and came to; a difference is the search's winner less another."""
+    spent, final = int(grid["epochs"].sum()), outcome.final
     trials = sum(len(trial.curve) for trial in outcome.trials)
-    finalists = sum(each.epochs for each in outcome.final.finalists)
+    finalists = sum(each.epochs for each in final.finalists)
     return {
         "dataset": job.experiment.dataset,
         "model": job.experiment.model,
         "digits": len(outcome.part.ids),
-        "grid": {"settings": len(grid), "epochs": int(grid["epochs"].sum()), "best": vars(best.setting)},
+        "grid": {
+            "settings": len(grid),
+            "epochs": spent,
+            "epochs_finalists": sum(each.epochs for each in best),
+            "finalists": [{**vars(each.setting), "accuracy": each.mean} for each in best],
+        },
         "search": {
             "trials": len(outcome.trials),
-            "epochs_trials": trials,
+            "epochs": trials,
             "epochs_finalists": finalists,
-            "found": vars(found.setting),
+            "finalists": [{**vars(each.setting), "accuracy": each.mean} for each in final.finalists],
+            "ranks_in_grid": ranks_of(outcome, grid),
         },
-        "share_of_epochs": (trials + finalists) / int(grid["epochs"].sum()),
-        "share_of_epochs_without_finalists": trials / int(grid["epochs"].sum()),
-        "accuracy_grid": best.mean,
-        "accuracy_found": found.mean,
-        "accuracy_present": outcome.final.present.mean,
-        "folds": t.folds,
-        "digits_scored": best.digits,
-        "difference": {"mean": t.difference, "low": t.low, "high": t.high, "sd": t.sd, "p": t.p},
-        "verdict": verdict.word,
-        "rule": verdict.rule,
+        "share_of_epochs": (trials + finalists) / spent,
+        "share_of_epochs_without_finalists": trials / spent,
+        "train": int(scores["train"].iloc[0]),
+        "accuracies": {str(which): float(own["accuracy"].mean()) for which, own in scores.groupby("which")},
+        **{f"found_less_{other}": difference(job, scores, other) for other in ("grid", "present")},
     }
 
 
-def draw(job: Job, outcome: Outcome, grid: pd.DataFrame, facts: dict[str, object]) -> bytes:
+def ranks_of(outcome: Outcome, grid: pd.DataFrame) -> dict[int, int]:
+    """Return the place among the grid's points that each trial which was trained in full would have."""
+    scores = grid["accuracy"].dropna().to_numpy()
+    complete = [trial for trial in outcome.trials if trial.state == "complete"]
+    return {trial.number: 1 + int((scores > trial.score).sum()) for trial in complete}
+
+
+def difference(job: Job, scores: pd.DataFrame, other: str) -> Facts:
+    """Return the accuracy of what the search found less that of ``other``, by the corrected resampled t."""
+    deals = {
+        which: np.array(own["accuracy"]).reshape(-1, job.resources.folds) for which, own in scores.groupby("which")
+    }
+    t = corrected_t(deals["found"], deals[other])
+    verdict = decide(t.p, correlated_t(deals["found"], deals[other], rope=job.rope))
+    numbers = {"mean": t.difference, "low": t.low, "high": t.high, "sd": t.sd, "p": t.p}
+    scored = int(scores.loc[scores["which"] == other, "scored"].sum())
+    design = {"folds": t.folds, "repeats": t.repeats, "digits": scored // t.repeats}
+    return {**numbers, **design, "verdict": verdict.word, "rule": verdict.rule}
+
+
+def draw(job: Job, outcome: Outcome, grid: pd.DataFrame, facts: Facts) -> bytes:
     """Draw every grid point and trial by rank on the inner part, and what each way spent."""
     made = figure(10, 4.2)
     left, right = made.subplots(1, 2, width_ratios=[2, 1])
@@ -123,21 +197,20 @@ def draw(job: Job, outcome: Outcome, grid: pd.DataFrame, facts: dict[str, object
     noise = np.sqrt(ordered[0] * (1 - ordered[0]) / inner_digits(job))
     left.axhspan(100 * (ordered[0] - noise), 100 * (ordered[0] + noise), color=GREY, alpha=0.15, linewidth=0)
     left.plot(np.arange(1, len(ordered) + 1), 100 * ordered, ".", color=GREY, label=f"grid, {len(grid)} in full")
-    complete = [trial for trial in outcome.trials if trial.state == "complete"]
-    ranks = [1 + int((ordered > trial.score).sum()) for trial in complete]
-    left.plot(ranks, [100 * trial.score for trial in complete], "o", color=ORANGE, label="search, trials in full")
+    ranks = ranks_of(outcome, grid)
+    own = [100 * trial.score for trial in outcome.trials if trial.number in ranks]
+    left.plot(list(ranks.values()), own, "o", color=ORANGE, label="search, trials in full")
     left.set_xlabel("rank among the grid's settings")
     left.set_ylabel(f"accuracy on {inner_digits(job)} inner digits, %")
     left.set_title("band: ± one standard error of the best for the choice of digits", fontsize=9)
     left.legend(frameon=False, fontsize=9)
-    search = facts["search"]
-    left_over = 0
-    for name, colour in (("epochs_trials", ORANGE), ("epochs_finalists", BLUE)):
-        right.bar(["search"], [search[name]], bottom=[left_over], color=colour, label=name.replace("epochs_", ""))
-        left_over += search[name]
-    right.bar(["grid"], [facts["grid"]["epochs"]], color=GREY)
+    for name in ("search", "grid"):
+        trials, finalists = facts[name]["epochs"], facts[name]["epochs_finalists"]
+        labels = ("trials", "finalists") if name == "search" else (None, None)
+        right.bar([name], [trials], color=ORANGE, label=labels[0])
+        right.bar([name], [finalists], bottom=[trials], color=BLUE, label=labels[1])
     right.set_ylabel("epochs trained")
-    right.set_title(f"{100 * facts['share_of_epochs']:.0f} % of the grid's epochs", fontsize=9)
+    right.set_title(f"search: {100 * facts['share_of_epochs']:.0f} % of the epochs of the grid's trials", fontsize=9)
     right.legend(frameon=False, fontsize=9)
     for axes in (left, right):
         plain(axes)
@@ -151,21 +224,24 @@ def main() -> None:
     parser.add_argument("--model", default="cnn2")
     parser.add_argument("--dataset", default="mnist")
     parser.add_argument("--rates", type=int, default=7, help="learning rates of the grid: 7 are three a decade")
+    parser.add_argument("--repeats", type=int, default=2, help="deals of the digits outside the tuning part to folds")
     arguments = parser.parse_args()
     root = Path.cwd()
-    out = root / "build" / "benchmarks" / "tuning" / f"{arguments.dataset}-{arguments.model}"
     job = job_of(load(root / "params.yaml"), root, dataset=arguments.dataset, model=arguments.model)
     job = replace(job, resources=replace(job.resources, timeout=1e9, sizes=False))  # sizes cannot win
     started = time.monotonic()
     outcome = run(job)
     print(f"search: {time.monotonic() - started:.0f} s")
+    out = root / "build" / "benchmarks" / "tuning" / outcome.study.name / f"grid-{arguments.rates}"
     started = time.monotonic()
     grid = run_grid(job, grid_of(job, arguments.rates), out)
+    winner, best = winner_of(job, grid, out)
     print(f"grid: {time.monotonic() - started:.0f} s")
-    best = grid.loc[grid["accuracy"].idxmax()]
-    facts = compare(
-        job, outcome, grid, score(job, Setting(float(best.learning_rate), int(best.batch), float(best.width)), out)
-    )
+    settings = {"found": outcome.final.winner.setting, "grid": winner.setting, "present": job.present}
+    write_outer_folds(job, out / "folds.npz", folds=job.resources.folds, repeats=arguments.repeats)
+    scores = score(job, settings, out / "folds.npz", out)
+    write_text(out / "scores.csv", scores.to_csv(index=False))
+    facts = compare(job, outcome, grid, best, scores)
     write_json(out / "result.json", facts)
     write_bytes(out / "comparison.png", draw(job, outcome, grid, facts))
     for name, value in facts.items():
