@@ -179,6 +179,20 @@ def test_the_cached_copy_of_weights_names_their_stage(locked: Path, params: Para
     assert "`dvc commit --force train@mnist-mlp`" in found
 
 
+def test_where_an_output_and_its_cached_copy_are_damaged_both_go_before_the_stage_runs(
+    locked: Path, params: Params
+) -> None:
+    """`dvc commit` would keep the damaged output, and `dvc repro` alone would restore it from the damaged copy."""
+    weights = locked / "build/runs/mnist/mlp/fold-1/weights.safetensors"
+    md5 = guard.md5_of(weights)
+    with flipped(locked / kept.CACHE / md5[:2] / md5[2:]), flipped(weights):
+        cached, output = kept.faults(params, locked)
+    assert "in DVC's cache is damaged; remove it (`rm -f`), then run `dvc repro train@mnist-mlp`, as its" in cached
+    assert output.endswith(
+        "weights.safetensors is not what the pipeline wrote; remove it and run `dvc repro train@mnist-mlp`"
+    )
+
+
 def test_a_file_too_many_and_one_too_few_are_found(locked: Path, params: Params) -> None:
     runs = locked / "build" / "runs" / "mnist" / "mlp"
     (runs / "fold-0" / "extra").touch()

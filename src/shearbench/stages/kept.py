@@ -4,7 +4,7 @@ DVC itself believes a file of its cache that is write-protected, and restores it
 differs is listed with the command that makes it again; nothing is changed.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,12 @@ def faults(params: Params, root: Path) -> Iterator[str]:
         InputError: if there is no ``dvc.lock`` that can be read, so that nothing says what the files were.
     """
     owners = {path: (stage, md5) for lock in LOCKS for stage, path, md5 in _locked(params, root, root / lock)}
-    for path, (stage, md5) in owners.items():
-        for name in _differing(root, path, md5):
-            yield f"{name} is not what the pipeline wrote; remove it and run `dvc repro {stage}`"
-    yield from _cache_faults(root, {md5: stage for stage, md5 in owners.values()})
+    differing = {path: _differing(root, path, md5) for path, (_, md5) in owners.items()}
+    broken = {owners[path][0] for path, names in differing.items() if names}
+    yield from _cache_faults(root, {md5: stage for stage, md5 in owners.values()}, broken)
+    for path, names in differing.items():
+        for name in names:
+            yield f"{name} is not what the pipeline wrote; remove it and run `dvc repro {owners[path][0]}`"
     for shard in damaged_shards(root / "build" / "shards"):
         yield f"{shard.relative_to(root)} is not what was simulated; remove it and run `dvc repro --force simulate`"
 
@@ -76,8 +78,11 @@ def _listing(path: Path) -> dict[str, str]:
         return {}
 
 
-def _cache_faults(root: Path, stages: Mapping[str, str]) -> Iterator[str]:
-    """Yield the objects of DVC's cache whose content is not what their name says."""
+def _cache_faults(root: Path, stages: Mapping[str, str], broken: Collection[str]) -> Iterator[str]:
+    """Yield the objects of DVC's cache whose content is not what their name says.
+
+    They come first: DVC would restore from them what a stage in ``broken`` has lost.
+    """
     of_file = {
         md5: stage
         for tree, stage in stages.items()
@@ -89,4 +94,5 @@ def _cache_faults(root: Path, stages: Mapping[str, str]) -> Iterator[str]:
         if path.is_file() and md5_of(path) != md5.removesuffix(_DIR):
             stage = stages.get(md5) or of_file.get(md5)
             again = f"run `dvc commit --force {stage}`, which keeps it anew" if stage else "no result needs it now"
+            again = f"run `dvc repro {stage}`, as its output is damaged too" if stage in broken else again
             yield f"{path.relative_to(root)} in DVC's cache is damaged; remove it (`rm -f`), then {again}"
