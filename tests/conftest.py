@@ -1,11 +1,15 @@
 """Fixtures of more than one folder: a small finished project, which costs nothing where it is not asked for."""
 
+import os
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from shearbench.data.guard import tree_of
 from shearbench.params import Params, load
+from shearbench.records import locked
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -13,14 +17,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name != "test_pipeline.py")
 
 
+def _shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Iterator[Path]:
+    """Make a folder once for all the processes that run tests; see at the end that no test has changed a file of it."""
+    base = factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    root, made = base / name, base / f"{name}.made"
+    with locked(base / f"{name}.lock"):
+        if not made.exists():
+            shutil.rmtree(root, ignore_errors=True)  # of a process that failed
+            root.mkdir()
+            make(root)
+            made.write_text(tree_of(root).hash)
+    yield root
+    assert tree_of(root).hash == made.read_text(), f"a test has changed {root}, which others read"
+
+
 @pytest.fixture(scope="session")
-def finished_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The small project, shared: nobody may change it."""
     import small_project  # here, as it imports torch
 
-    root = tmp_path_factory.mktemp("finished")
-    small_project.make(root)
-    return root
+    yield from _shared(tmp_path_factory, "finished", small_project.make)
 
 
 @pytest.fixture
@@ -38,10 +55,8 @@ def small_params(finished_once: Path) -> Params:
 
 
 @pytest.fixture(scope="session")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The small project with the experiment ``normalisation`` and its outcome, shared: nobody may change its files."""
     import small_project  # here, as it imports torch
 
-    root = tmp_path_factory.mktemp("asked")
-    small_project.ask(root)
-    return root
+    yield from _shared(tmp_path_factory, "asked", small_project.ask)

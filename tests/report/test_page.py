@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from shearbench.errors import InputError
-from shearbench.params import Params
+from shearbench.params import Params, load
 from shearbench.records import read_json, write_json
 from shearbench.report.blocks import Pictures
-from shearbench.report.contents import read
+from shearbench.report.contents import Contents, read
 from shearbench.report.page import render
 from shearbench.stages import report
 
@@ -40,16 +40,34 @@ class Tags(HTMLParser):
         assert self.open.pop() == tag, f"</{tag}> does not close the last element"
 
 
-@pytest.fixture
-def page(finished: Path, small_params: Params) -> str:
-    report.main(small_params, finished)
-    return (finished / "reports" / "index.html").read_text()
+@pytest.fixture(scope="module")
+def contents(finished_once: Path) -> Contents:
+    """What the small project's page shows."""
+    return read(finished_once, load(finished_once / "params.yaml").seed)
 
 
-def test_page_needs_nothing_beside_it(page: str, finished: Path) -> None:
+@pytest.fixture(scope="module")
+def page(contents: Contents) -> str:
+    """The small project's page."""
+    return render(contents)
+
+
+@pytest.fixture(scope="module")
+def changed(finished_once: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page without one evaluation, and with a row whose model has the name of a script."""
+    root = tmp_path_factory.mktemp("changed") / "project"
+    shutil.copytree(finished_once, root)
+    shutil.rmtree(root / "build" / "evaluation" / "mnist" / "cnn2")
+    path = root / "reports" / "comparison.json"
+    rows = read_json(path)
+    write_json(path, [*rows, {**rows[0], "model": "<script>alert(1)</script>"}])
+    return render(read(root, seed=1))
+
+
+def test_page_needs_nothing_beside_it(page: str, contents: Contents) -> None:
     tags = Tags(page)
     assert not tags.open
-    blocks = [block for section in read(finished, 1).sections for block in section.blocks]
+    blocks = [block for section in contents.sections for block in section.blocks]
     assert len(tags.images) == sum(len(block.images) for block in blocks if isinstance(block, Pictures)) > 12
     assert all(image["alt"] for image in tags.images)
     assert all(int(image["width"] or 0) > 0 and int(image["height"] or 0) > 0 for image in tags.images)
@@ -61,8 +79,8 @@ def test_page_needs_nothing_beside_it(page: str, finished: Path) -> None:
     assert "url(" not in page
 
 
-def test_page_shows_every_row_and_says_what_is_missing(page: str, finished: Path) -> None:
-    for row in read_json(finished / "reports" / "comparison.json"):
+def test_page_shows_every_row_and_says_what_is_missing(page: str, finished_once: Path) -> None:
+    for row in read_json(finished_once / "reports" / "comparison.json"):
         assert f"{100 * row['test_accuracy_mean']:.1f} ± {100 * row['test_accuracy_sd']:.1f}" in page
     assert "the exploration of mnist (<code>dvc repro explore@mnist</code>); the exploration of mechanical" in page
     assert "No Grad-CAM: no feature map" in page
@@ -71,25 +89,21 @@ def test_page_shows_every_row_and_says_what_is_missing(page: str, finished: Path
     assert "#robustness" not in named
 
 
-def test_page_is_the_same_each_time(page: str, finished: Path, small_params: Params) -> None:
+def test_the_stage_writes_the_same_page_again(page: str, finished: Path, small_params: Params) -> None:
     report.main(small_params, finished)
     assert (finished / "reports" / "index.html").read_text() == page
 
 
-def test_missing_evaluation_is_listed_and_the_rest_is_shown(finished: Path) -> None:
-    shutil.rmtree(finished / "build" / "evaluation" / "mnist" / "cnn2")
-    page = render(read(finished, seed=1))
-    assert "the evaluation of cnn2 on mnist" in page
-    shown = [image["alt"] or "" for image in Tags(page).images]
+def test_missing_evaluation_is_listed_and_the_rest_is_shown(changed: str) -> None:
+    assert "the evaluation of cnn2 on mnist" in changed
+    shown = [image["alt"] or "" for image in Tags(changed).images]
     assert any(text.endswith(" of mlp on mnist") for text in shown)
     assert not any(text.endswith(" of cnn2 on mnist") for text in shown)
 
 
-def test_names_are_escaped(finished: Path) -> None:
-    path = finished / "reports" / "comparison.json"
-    rows = read_json(path)
-    write_json(path, [*rows, {**rows[0], "model": "<script>alert(1)</script>"}])
-    assert "<script>alert" not in render(read(finished, seed=1))
+def test_names_are_escaped(changed: str) -> None:
+    assert "&lt;script&gt;alert" in changed
+    assert "<script>alert" not in changed
 
 
 def test_without_a_comparison_there_is_no_report(tmp_path: Path) -> None:
