@@ -3,8 +3,9 @@
     python benchmarks/tracking.py [--mnist FOLDER] [--models mlp cnn2]
 
 Each network is cross-validated into a folder that is thrown away, then sent to a new store by a process of its own, as
-the stage `train` does behind the next stage's back. CPU seconds of all processes, so that other work on the machine
-does not count. The store itself, made once in a project, stands in the first line.
+the stage `train` does behind the next stage's back: its runs with parameters, curves and files. One more process then
+exports the networks of all cells, as behind the stage `compare`; its seconds are shared out evenly. CPU seconds of all
+processes, so that other work on the machine does not count. The store, made once a project, stands in the first line.
 """
 
 import argparse
@@ -39,11 +40,18 @@ def train(params: Params, model: str, root: Path) -> None:
     )
 
 
-def send(cells: list[str], root: Path) -> float:
-    """Send cells to the store of ``root`` in a new process, and return the CPU seconds that it took."""
+def send(root: Path, cells: list[str] | None) -> float:
+    """Send cells, or with None their networks, in a new process to the store of ``root``; return its CPU seconds."""
     before = cpu_seconds()
-    subprocess.run([sys.executable, __file__, "--send", str(root), *cells], check=True)
+    subprocess.run([sys.executable, __file__, "--send", str(root), *(["all"] if cells is None else cells)], check=True)
     return cpu_seconds() - before
+
+
+def train_and_send(params: Params, model: str, root: Path) -> tuple[float, float]:
+    """Return the CPU seconds of training a network and of sending its runs."""
+    start = cpu_seconds()
+    train(params, model, root)
+    return cpu_seconds() - start, send(root, [f"mnist-{model}"])
 
 
 def cpu_seconds() -> float:
@@ -61,25 +69,24 @@ def main() -> None:
     params, made_by = load(REPOSITORY / "params.yaml"), provenance()
     console = Console(width=120)
     console.print(made_by["machine"], made_by["versions"], made_by["commit"])
-    table = Table("model", "epochs", "training, CPU s", "tracking, CPU s", "share")
+    table = Table("model", "epochs", "training, CPU s", "runs, CPU s", "networks, CPU s", "share")
     with tempfile.TemporaryDirectory(prefix="shearbench-benchmark-") as folder:
         root = Path(folder)
         build = root / "build"
         dataset = write_data(asked.mnist, None, build / "datasets")
         (build / "datasets" / "folds.npz").rename(build / "folds.npz")
-        console.print(f"{len(dataset.labels)} digits; making the store: {send([], root):.1f} CPU seconds")
-        for model in asked.models:
-            start = cpu_seconds()
-            train(params, model, root)
-            training = cpu_seconds() - start
-            tracking = send([f"mnist-{model}"], root)
-            epochs = params.models[model].recipe.epochs
-            table.add_row(model, str(epochs), f"{training:.1f}", f"{tracking:.1f}", f"{tracking / training:.1%}")
+        console.print(f"{len(dataset.labels)} digits; making the store: {send(root, []):.1f} CPU seconds")
+        spent = {model: train_and_send(params, model, root) for model in asked.models}
+        networks = send(root, None) / len(spent)
+        for model, (training, runs) in spent.items():
+            share, epochs = (runs + networks) / training, str(params.models[model].recipe.epochs)
+            table.add_row(model, epochs, *(f"{each:.1f}" for each in (training, runs, networks)), f"{share:.1%}")
     console.print(table)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--send"]:
-        track_all(Path(sys.argv[2]), load(REPOSITORY / "params.yaml"), cells=sys.argv[3:])
+        cells = None if sys.argv[3:] == ["all"] else sys.argv[3:]
+        track_all(Path(sys.argv[2]), load(REPOSITORY / "params.yaml"), cells=cells)
     else:
         main()

@@ -4,7 +4,8 @@ The only package that imports mlflow, and only inside its functions: with ``uri=
 down a warning is printed, every number stays as it is, and :func:`track_all` sends later what is missing. A record
 that has been sent is not sent again: a run carries the hash of its record in the tag ``shearbench.record``.
 
-A cell is a parent run; its folds, with their exported networks, and its evaluation are nested beneath.
+A cell is a parent run; its folds and its evaluation are nested beneath. What a stage made is sent at once, but for the
+networks: those of all cells are exported together, when all is sent, as the exporter takes longer to load than to work.
 """
 
 import sys
@@ -14,10 +15,10 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shearbench.data import dataset as datasets
 from shearbench.evaluation.cell import FoldRun, read_runs
-from shearbench.evaluation.champion import temperature_of
 from shearbench.evaluation.comparison import best_of_each_dataset
 from shearbench.evaluation.contents import (
     Content,
@@ -30,7 +31,7 @@ from shearbench.evaluation.contents import (
     outcome_node,
 )
 from shearbench.records import RECORD, hash_of, is_finished, read_json, read_record, sha256_of
-from shearbench.tracking.networks import log_network, register_champion
+from shearbench.tracking.networks import register_champion, send_networks
 from shearbench.tracking.pages import describe, report_node
 from shearbench.tracking.store import Store, attempt, default_uri, log, log_input, run_of, supersede
 
@@ -104,6 +105,11 @@ class _Cell:
         """The folder of its evaluation."""
         return self.root / "build" / "evaluation" / self.dataset / self.model
 
+    def example(self) -> NDArray[np.float32]:
+        """Return a few of the inputs that its networks read."""
+        data = datasets.load(self.root / "build" / "datasets" / self.dataset, "train")
+        return data.inputs[:_EXAMPLE].astype(np.float32)
+
 
 def track_all(root: Path, plan: Plan, *, cells: Sequence[str] | None = None) -> bool:
     """Send MLflow what is finished and not there yet; return whether it has everything now.
@@ -111,8 +117,8 @@ def track_all(root: Path, plan: Plan, *, cells: Sequence[str] | None = None) -> 
     Args:
         root: the project's folder; the records are under ``build/``.
         plan: cells, folds and where to send, from ``params.yaml``.
-        cells: names of cells to send; without them all are sent with the datasets, their comparison and the
-            experiments, and the best network of each dataset is registered.
+        cells: names of cells to send; without them all are sent with the datasets, their comparison, the
+            experiments and all networks, and the best network of each dataset is registered.
 
     Raises:
         InputError: if a record is damaged.
@@ -133,9 +139,11 @@ def track_all(root: Path, plan: Plan, *, cells: Sequence[str] | None = None) -> 
         nodes += [node for node in [report_node(root)] if node]
 
     def send(store: Store) -> None:
-        _send(store, plan, found, best_of_each_dataset(rows))
+        sent = [(cell, _send(store, cell)) for cell in found]
         _send_nodes(store, nodes, None)
         describe(store)
+        if cells is None:
+            _send_networks(store, plan, sent, best_of_each_dataset(rows))
 
     return attempt(root, plan.tracking.uri, send)
 
@@ -193,12 +201,18 @@ def _finished(root: Path, names: CellNames, networks: int) -> _Cell | None:
     return _Cell(root, names.dataset, names.model, read_runs(folder, networks))
 
 
-def _send(store: Store, plan: Plan, cells: Sequence[_Cell], best: Mapping[str, str]) -> None:
-    """Send cells and their evaluations, and register those that are the best of their dataset."""
-    for cell in cells:
-        run_id = _send_folds(store, cell)
-        if is_finished(cell.evaluation):
-            _send_evaluation(store, cell, run_id)
+def _send(store: Store, cell: _Cell) -> str:
+    """Send a cell and its evaluation; return the id of its run."""
+    run_id = _send_folds(store, cell)
+    if is_finished(cell.evaluation):
+        _send_evaluation(store, cell, run_id)
+    return run_id
+
+
+def _send_networks(store: Store, plan: Plan, cells: Sequence[tuple[_Cell, str]], best: Mapping[str, str]) -> None:
+    """Send the networks of cells, and register those that are the best of their dataset."""
+    for cell, run_id in cells:
+        send_networks(store, cell.runs, run_id, cell.example)
         if best.get(cell.dataset) == cell.model:
             register_champion(store, cell.runs, run_id, demanded=plan.predict.accuracy)
 
@@ -211,13 +225,9 @@ def _send_folds(store: Store, cell: _Cell) -> str:
             supersede(store, cell.name, run_id)
             log(store, run_id, cell_content(cell.runs))
             log_input(store, run_id, cell.dataset, cell.runs[0].record["hashes"]["data"], "training")
-            data = datasets.load(cell.root / "build" / "datasets" / cell.dataset, "train")
-            temperature = temperature_of(cell.runs)
-            example = data.inputs[:_EXAMPLE].astype(np.float32)
             for run in cell.runs:
                 with run_of(store, f"{cell.name} fold {run.fold}", run.digest, run_id) as (child, _):
                     log(store, child, fold_content(run))
-                    log_network(store, child, run, temperature=temperature, example=example)
     return run_id
 
 

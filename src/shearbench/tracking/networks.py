@@ -1,12 +1,14 @@
-"""A fold's network in MLflow: exported (never pickled), and the best of each dataset registered as its champion."""
+"""A fold's network in MLflow: exported (never pickled), and the best of each dataset registered as its champion.
 
-from collections.abc import Mapping, Sequence
+What is slow to load is imported by the functions that need it: most processes that send MLflow something need none.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
 from shearbench.evaluation.cell import FoldRun
-from shearbench.evaluation.champion import champion_of, trust_of
 from shearbench.tracking.store import PARENT_TAG, RECORD_TAG, Store
 
 CHAMPION = "champion"
@@ -15,34 +17,57 @@ _SKIPPED_TAG = "shearbench.model_skipped"
 _LONGEST = 400  # characters of a reason
 
 
-def log_network(store: Store, run_id: str, run: FoldRun, *, temperature: float, example: Any) -> None:
+def send_networks(store: Store, runs: Sequence[FoldRun], parent: str, example: Callable[[], Any]) -> None:
+    """Log the networks of a cell's folds that MLflow does not have yet, whose runs are nested beneath ``parent``.
+
+    It takes torch and its exporter, seconds to load in a new process: once for all cells, after what each stage sent.
+
+    Args:
+        example: returns a few inputs of the cell's dataset.
+    """
+    nested = f"tags.`{PARENT_TAG}` = '{parent}'"
+    sent = {run.data.tags[RECORD_TAG]: run for run in store.client.search_runs([store.experiment], nested)}
+    missing = [run for run in runs if not {_MODEL_TAG, _SKIPPED_TAG} & sent[run.digest].data.tags.keys()]
+    if missing:
+        from shearbench.evaluation.champion import temperature_of
+
+        temperature, inputs = temperature_of(runs), example()
+        for run in missing:
+            _log_network(store, sent[run.digest].info.run_id, run, temperature=temperature, example=inputs)
+
+
+def _log_network(store: Store, run_id: str, run: FoldRun, *, temperature: float, example: Any) -> None:
     """Log a fold's network, exported (never pickled), from raw inputs to calibrated probabilities."""
     import mlflow
     import torch
-    from mlflow.models import infer_signature
+    from mlflow.models import Model, infer_signature
 
     from shearbench.evaluation.serving import Served
     from shearbench.training.weights import load_network
 
+    for half in store.client.search_logged_models([store.experiment], f"source_run_id = '{run_id}'"):
+        store.client.delete_logged_model(half.model_id)  # of a process that was killed before it set the tag
     network, normaliser, _ = load_network(run.folder)
     served = Served(network.cpu(), normaliser, temperature).eval()
     with torch.no_grad():
         signature = infer_signature(example, served(torch.from_numpy(example)).numpy())
-    with mlflow.start_run(run_id=run_id):
-        try:
-            logged = mlflow.pytorch.log_model(
-                served,
-                name="network",
-                signature=signature,
-                input_example=example,
-                pip_requirements=[f"torch=={version('torch')}"],
-                serialization_format="pt2",
-                validate_serving_input=False,  # it loads the network again, for each fold
-                step=run.record["epochs"],
-            )
-        except RuntimeError as error:  # what torch.export raises for a network that it cannot follow
-            store.client.set_tag(run_id, _SKIPPED_TAG, f"torch.export: {str(error)[:_LONGEST]}")
-            return
+    try:
+        logged = Model.log(  # as `mlflow.pytorch.log_model` does, but for a run that is finished and stays so
+            artifact_path=None,
+            name="network",
+            flavor=mlflow.pytorch,
+            run_id=run_id,
+            pytorch_model=served,
+            signature=signature,
+            input_example=example,
+            pip_requirements=[f"torch=={version('torch')}"],
+            serialization_format="pt2",
+            validate_serving_input=False,  # it loads the network again, for each fold
+            step=run.record["epochs"],
+        )
+    except RuntimeError as error:  # what torch.export raises for a network that it cannot follow
+        store.client.set_tag(run_id, _SKIPPED_TAG, f"torch.export: {str(error)[:_LONGEST]}")
+        return
     store.client.set_tag(run_id, _MODEL_TAG, logged.model_uri)
 
 
@@ -51,6 +76,8 @@ def register_champion(store: Store, runs: Sequence[FoldRun], parent: str, *, dem
 
     ``demanded`` is the share of its answers that is to be right: its tags say from what confidence on they are.
     """
+    from shearbench.evaluation.champion import champion_of, trust_of
+
     dataset, model = runs[0].record["dataset"], runs[0].record["model"]
     chosen, trust = champion_of(runs), trust_of(runs, demanded)
     wanted = f"tags.`{RECORD_TAG}` = '{chosen.digest}' and tags.`{PARENT_TAG}` = '{parent}'"
