@@ -247,7 +247,7 @@ def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
         yield ("execution", field), rule
     if params.tuning.storage != "default" and "://" not in params.tuning.storage:
         yield ("tuning", "storage"), f"must be default or the URL of a database; got {params.tuning.storage!r}"
-    if params.tuning.storage.startswith("sqlite") and (
+    if params.tuning.storage != "default" and (
         params.tuning.storage == params.tracking.uri or params.tuning.storage.endswith("mlruns/mlflow.db")
     ):
         yield ("tuning", "storage"), "must be another database than MLflow's: each would take the other's for its own"

@@ -96,7 +96,7 @@ def test_a_damaged_store_is_said_left_alone_and_costs_no_result(
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("uri", ["default", "sqlite:///elsewhere.db"])
+@pytest.mark.parametrize("uri", ["default", "sqlite:///elsewhere.db", "postgresql://host/one"])
 def test_one_database_for_optuna_and_mlflow_is_refused(finished: Path, uri: str) -> None:
     path = finished / "params.yaml"
     params = yaml.safe_load(path.read_text())

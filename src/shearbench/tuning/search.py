@@ -1,19 +1,24 @@
 """The search: bracket after bracket of trials by successive halving, and what stands best.
 
 What is known when a trial is drawn, and who goes on from a rung, never depends on which of its neighbours finished
-first. So a study has the same trials with one worker or many, in one go or resumed. A bracket that has begun is ended,
-and brackets are whole, so that a longer study begins with the trials of a shorter one.
+first. So a study has the same trials with one worker or many, in one go or resumed, searched by one process or, where
+its storage can be shared, by several. A bracket that has begun is ended, and brackets are whole, so that a longer study
+begins with the trials of a shorter one.
 """
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 from shearbench.errors import InputError
 from shearbench.tuning.halving import Halving, Rung, best_of
-from shearbench.tuning.study import Ledger, Study, Trial
+from shearbench.tuning.study import Ledger, Study, Trial, naming_the_storage
 from shearbench.tuning.trial import TrialResult
+
+_WAIT = 0.5  # seconds between two looks at what other processes have trained
 
 Run = Callable[[Sequence[Trial], "Standing"], Sequence[TrialResult]]
 """Trains trials until they have had the epochs of the standing's rung; results in their order."""
@@ -49,34 +54,49 @@ class Standing:
         return f"bracket {self.bracket + 1} of {self.brackets}, to epoch {self.rung.epochs}; best so far {best}"
 
 
-def search(study: Study, run: Run, budget: Budget, *, forget: Callable[[int], object] = lambda _: None) -> list[Trial]:
-    """Search until the budget is spent; go on where an earlier run stopped.
+def search(
+    study: Study,
+    run: Run,
+    budget: Budget,
+    *,
+    at_once: int | None = None,
+    forget: Callable[[int], object] = lambda _: None,
+) -> list[Trial]:
+    """Search until the budget is spent; go on where an earlier run stopped, beside others where the study is shared.
 
     Args:
         study: where and what to search.
         run: trains the trials of a rung.
         budget: when to end.
+        at_once: how many trials to take from those of a rung, where other processes may take the others.
         forget: called with the number of each trial that has ended, maybe more than once.
 
     Returns:
-        Every trial of the study, in the order of their numbers.
+        Every trial of the brackets that have ended, in the order of their numbers.
+
+    Raises:
+        InputError: if the storage cannot be opened, or goes away.
     """
-    ledger, started, spent = Ledger(study), time.monotonic(), 0
-    size, cost = study.halving.size, study.halving.cost
-    brackets = math.ceil(budget.trials / size)
-    for bracket in range(brackets):
-        if _is_done(ledger.trials(), bracket, size):
-            continue
-        elapsed = time.monotonic() - started
-        if spent and elapsed + elapsed / spent * (cost + budget.reserve) > budget.timeout:
-            break
-        before = _epochs(ledger.trials())
-        for _ in _rungs(ledger, run, bracket, brackets):
-            for trial in ledger.trials():
-                if trial.state != "unfinished":
-                    forget(trial.number)
-        spent += _epochs(ledger.trials()) - before
-    return ledger.trials()
+    with closing(Ledger(study)) as ledger, naming_the_storage():
+        started, spent = time.monotonic(), 0
+        size, cost = study.halving.size, study.halving.cost
+        brackets = math.ceil(budget.trials / size)
+        for bracket in range(brackets):
+            trials = ledger.trials()
+            if _is_done(trials, bracket, size):
+                continue
+            elapsed, begun = time.monotonic() - started, len(trials) > bracket * size
+            if spent and not begun and elapsed + elapsed / spent * (cost + budget.reserve) > budget.timeout:
+                break
+            before = _epochs(trials)
+            for _ in _rungs(ledger, run, bracket, brackets, at_once):
+                for trial in ledger.trials():
+                    if trial.state != "unfinished":
+                        forget(trial.number)
+            spent += _epochs(ledger.trials()) - before
+        trials = ledger.trials()
+    ended = next(bracket for bracket in itertools.count() if not _is_done(trials, bracket, size))
+    return trials[: ended * size]
 
 
 def ranked(trials: Sequence[Trial], halving: Halving) -> list[Trial]:
@@ -104,30 +124,44 @@ def _is_done(trials: Sequence[Trial], bracket: int, size: int) -> bool:
     return len(own) == size and all(trial.state != "unfinished" for trial in own)
 
 
-def _rungs(ledger: Ledger, run: Run, bracket: int, brackets: int) -> Iterator[Rung]:
+def _rungs(ledger: Ledger, run: Run, bracket: int, brackets: int, at_once: int | None) -> Iterator[Rung]:
     """Run a bracket, or what is left of it, rung by rung: decisions follow from the epochs kept, so they recur."""
-    halving = ledger.study.halving
-    numbers = [ledger.draw(bracket * halving.size + place).number for place in range(halving.size)]
+    halving, claims = ledger.study.halving, ledger.claims
+    with claims.alone():
+        numbers = [ledger.draw(bracket * halving.size + place).number for place in range(halving.size)]
     for rung, after in zip(halving.plan, (*halving.plan[1:], None), strict=True):
-        due = [
-            trial
-            for trial in _of(ledger, numbers)
-            if trial.state == "unfinished" and not trial.has_trained(rung.epochs)
-        ]
-        if due:
-            trials = ledger.trials()
-            done, planned = _epochs(trials), brackets * halving.cost
-            standing = Standing(bracket, brackets, rung, done, planned, _best(trials, halving))
-            for trial, result in zip(due, run(due, standing), strict=True):
-                ledger.record(trial.number, _explained(ledger, trial, result))
-        passed = [trial for trial in _of(ledger, numbers) if trial.has_trained(rung.epochs)]  # the others failed
-        scores = {trial.number: trial.score_after(rung.epochs) for trial in passed}
-        kept = best_of(scores, after.settings) if after else []
-        for trial in passed:
-            if trial.state == "unfinished" and trial.number not in kept:
-                (ledger.stop if after else ledger.finish)(trial.number)
+        while due := _due(ledger, numbers, rung):
+            with claims.some([trial.number for trial in due], at_once) as granted:
+                mine = [trial for trial in _due(ledger, numbers, rung) if trial.number in granted]
+                _train(ledger, run, mine, _standing(ledger, bracket, brackets, rung))
+            if not mine:
+                time.sleep(_WAIT)  # others train what is left
+        with claims.alone():
+            passed = [trial for trial in _of(ledger, numbers) if trial.has_trained(rung.epochs)]  # the others failed
+            scores = {trial.number: trial.score_after(rung.epochs) for trial in passed}
+            kept = best_of(scores, after.settings) if after else []
+            for trial in passed:
+                if trial.state == "unfinished" and trial.number not in kept:
+                    (ledger.stop if after else ledger.finish)(trial.number)
         numbers = kept
         yield rung
+
+
+def _due(ledger: Ledger, numbers: Sequence[int], rung: Rung) -> list[Trial]:
+    return [
+        trial for trial in _of(ledger, numbers) if trial.state == "unfinished" and not trial.has_trained(rung.epochs)
+    ]
+
+
+def _train(ledger: Ledger, run: Run, trials: Sequence[Trial], standing: Standing) -> None:
+    if trials:
+        for trial, result in zip(trials, run(trials, standing), strict=True):
+            ledger.record(trial.number, _explained(ledger, trial, result))
+
+
+def _standing(ledger: Ledger, bracket: int, brackets: int, rung: Rung) -> Standing:
+    trials, halving = ledger.trials(), ledger.study.halving
+    return Standing(bracket, brackets, rung, _epochs(trials), brackets * halving.cost, _best(trials, halving))
 
 
 def _of(ledger: Ledger, numbers: Sequence[int]) -> list[Trial]:

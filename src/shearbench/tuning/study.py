@@ -6,12 +6,14 @@ RUNNING is unfinished. The intermediate values are the accuracy on the inner par
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
@@ -20,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from shearbench.errors import InputError, without_secrets
 from shearbench.seeds import seed_for
 from shearbench.tuning.halving import Halving
+from shearbench.tuning.sharing import Claims
 from shearbench.tuning.space import Setting, Space
 from shearbench.tuning.trial import Point, TrialResult
 
@@ -88,7 +91,11 @@ class Ledger:
         self.study = study
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         try:
-            with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
+            self.claims = Claims(study.storage if isinstance(study.storage, str) else None, study.name)
+            with (
+                self.claims.making_tables(),
+                warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning),
+            ):
                 self.optuna = optuna.create_study(
                     study_name=study.name,
                     storage=_storage(study.storage),
@@ -96,13 +103,17 @@ class Ledger:
                     load_if_exists=True,
                     sampler=optuna.samplers.RandomSampler(seed=0),  # never asked: every draw is enqueued
                 )
-        except (SQLAlchemyError, ImportError) as error:
-            first = (str(error).splitlines() or [""])[0]
-            what = without_secrets(f"{type(error).__name__}: {first:.300}")
-            raise InputError(f"tuning.storage cannot be opened ({what})") from None
+        except (SQLAlchemyError, StorageInternalError, ImportError) as error:
+            raise InputError(f"tuning.storage cannot be opened ({_what(error)})") from None
+        except InputError:
+            raise
         except ValueError as error:
             place = without_secrets(str(study.storage))
             raise InputError(f"{place} is damaged ({error}); remove it and search again") from None
+
+    def close(self) -> None:
+        """Give back what this process holds of the study."""
+        self.claims.close()
 
     def trials(self) -> list[Trial]:
         """Return all trials whose setting is drawn, in the order of their numbers."""
@@ -134,6 +145,7 @@ class Ledger:
 
     def record(self, number: int, result: TrialResult) -> None:
         """Keep what a trial has trained so far; it stays unfinished unless it failed."""
+        self.claims.check()
         frozen = self.optuna.get_trials(deepcopy=False)[number]
         trial = optuna.trial.Trial(self.optuna, frozen._trial_id)
         for step, point in enumerate(result.curve, start=1):
@@ -142,9 +154,9 @@ class Ledger:
         attributes = {
             **result.facts,
             "epochs": len(result.curve),
-            "over": result.over,
             "out_of_memory": result.out_of_memory,
-            "curve": [astuple(point) for point in result.curve],  # last: what it says is then all there
+            "curve": [astuple(point) for point in result.curve],
+            "over": result.over,  # last: a trial that is over counts as trained, so its curve must be there
         }
         for name, value in attributes.items():
             trial.set_user_attr(name, value)
@@ -187,6 +199,30 @@ class Ledger:
             _suggest(self.optuna.ask(), self.study.space)
         elif frozen.state == TrialState.RUNNING:
             _suggest(optuna.trial.Trial(self.optuna, frozen._trial_id), self.study.space)
+
+
+@contextmanager
+def naming_the_storage() -> Iterator[None]:
+    """Say in a sentence that the database has gone away.
+
+    Raises:
+        InputError: in place of the database's own error.
+    """
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        raise InputError(
+            f"tuning.storage does not answer any more ({_what(error)}); the trials that it has are kept, and the same "
+            "command goes on"
+        ) from None
+
+
+def _what(error: Exception) -> str:
+    """Return the first line of the first cause, without any login."""
+    while isinstance(error.__cause__, Exception):
+        error = error.__cause__
+    first = (str(error).splitlines() or [""])[0]
+    return without_secrets(f"{type(error).__name__}: {first:.300}")
 
 
 def _storage(place: Path | str) -> BaseStorage:
