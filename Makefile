@@ -22,7 +22,7 @@ export SHEARBENCH_SCHEDULER := $(SCHEDULER)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup profile repro test test-slow tune handwriting ui check lock hashes audit clean
+.PHONY: help setup servers profile repro test test-slow tune handwriting ui check lock hashes audit clean
 
 help:  ## print the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ repro: profile setup  ## run what is not up to date, then print the comparison (
 	dvc repro
 	shearbench track
 	shearbench results
+
+servers: $(INSTALLED)  ## add the drivers of PostgreSQL and S3, and moto's server for their tests
+	python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.servers
 
 test: $(INSTALLED)  ## run the tests, but for the slow ones
 	python -m pytest -m "not slow" -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
@@ -74,20 +77,25 @@ check: $(INSTALLED)  ## lint and check types
 
 lock: ## pin the newest versions that pyproject.toml allows in requirements.lock
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
-	build/lock/bin/python -m pip install --quiet torch==2.13.0 '.[dev,dask]'
+	build/lock/bin/python -m pip install --quiet torch==2.13.0 '.[dev,dask,dashboard]'
 	(sed -n '/^#/p' requirements.lock; build/lock/bin/python -m pip freeze --exclude shearbench \
 	  | sed -E 's/^(torch==[0-9.]+)\+cpu$$/\1/') > build/lock/requirements.lock
 	mv build/lock/requirements.lock requirements.lock && rm -rf build/lock
 	$(MAKE) hashes
 
-hashes:  ## write requirements.hashes anew, after a change to requirements.lock
+hashes:  ## write requirements.hashes anew, after a change to requirements.lock, and the hashes of requirements.servers
 	rm -rf build/hashes && $(PYTHON) -m venv build/hashes
 	build/hashes/bin/python -m pip install --quiet --disable-pip-version-check uv
 	grep -vE '^(#|torch==|torchvision==)' requirements.lock > build/hashes/pins.txt
 	build/hashes/bin/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate build/hashes/pins.txt \
 	  --output-file build/hashes/found.txt
 	(sed -n '/^#/p' requirements.hashes; cat build/hashes/found.txt) > build/hashes/whole.txt
-	mv build/hashes/whole.txt requirements.hashes && rm -rf build/hashes
+	mv build/hashes/whole.txt requirements.hashes
+	grep -oE '^[a-z0-9-]+==[^ ]+' requirements.servers > build/hashes/servers.txt
+	build/hashes/bin/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate build/hashes/servers.txt \
+	  --output-file build/hashes/found.txt
+	(sed -n '/^#/p' requirements.servers; cat build/hashes/found.txt) > build/hashes/whole.txt
+	mv build/hashes/whole.txt requirements.servers && rm -rf build/hashes
 
 audit:  ## look up known vulnerabilities of what requirements.lock pins (needs pip-audit's database, so the network)
 	$(PYTHON) -m venv build/audit
