@@ -58,7 +58,7 @@ def test_another_clone_has_the_same_bytes_and_nothing_to_do(pushed: Path, bucket
     assert len(bucket.keys("dvc/")) > 10
     other = _clone(pushed, tmp_path / "other")
     assert not (other / "build" / "runs").exists()
-    run(other, "dvc", "pull", "data.dvc", "--with-deps", STAGE)
+    run(other, "dvc", "pull", "--with-deps", "data.dvc", STAGE)
     assert "Running stage" not in run(other, "dvc", "repro", STAGE)
     there, here = _bytes(pushed), _bytes(other)
     assert {path for path in here if "runs" in path.parts}

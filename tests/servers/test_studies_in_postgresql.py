@@ -7,31 +7,35 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from sqlalchemy import create_engine, text
 
 import small_project
 from local_servers import SECRETS, Postgres, holding
 from patterns import make_dataset
 from shearbench.data.dataset import write_dataset
 from shearbench.data.tuning_part import write_part
+from shearbench.tuning.sharing import Claims
 
 pytestmark = pytest.mark.slow
 
 COMMAND = (sys.executable, "-m", "shearbench.cli", "tune", "mlp", "--dataset", "mnist")
 DATABASE = "studies"
-SAMPLES = 3000
+SAMPLES = 600
 TUNING = {"trials": 18, "timeout": 3600, "inner_fraction": 0.33, "finalists": 2, "folds": 2}
 
 
 def _write_project(root: Path, storage: str) -> None:
     document = small_project.document()
-    recipe = {"epochs": 18, "batch": 20, "learning_rate": 1e-2, "weight_decay": 0.0}
-    search = {"learning_rate": [1e-4, 1e-1], "batch": [10, 20, 40], "width": [0.1, 0.5, 1.0]}
+    recipe = {"epochs": 9, "batch": 20, "learning_rate": 1e-2, "weight_decay": 0.0}
+    search = {"learning_rate": [1e-4, 1e-1], "batch": [10, 20, 40], "width": [0.1, 0.5]}
     document["models"]["mlp"] |= {"recipe": recipe, "search": search}
     document["tuning"] |= {**TUNING, "dataset": "mnist", "storage": storage}
     document["tracking"]["uri"] = "off"
@@ -64,6 +68,27 @@ def clones(searched: Path, storage: str, tmp_path: Path) -> tuple[Path, Path]:
         shutil.copytree(searched, tmp_path / name, ignore=shutil.ignore_patterns("studies", "results", "mlp.yaml"))
         _write_project(tmp_path / name, storage)
     return tmp_path / "one", tmp_path / "two"
+
+
+@contextmanager
+def _started_together(roots: Sequence[Path], storage: str) -> Iterator[list["subprocess.Popen[str]"]]:
+    """Start the command in projects, and let none of them go on before all stand at the door of the database."""
+    gate, look = Claims(storage, "test"), create_engine(storage)
+    with gate.making_tables():
+        processes = [_start(root) for root in roots]
+        waiting = text("select count(*) from pg_locks where locktype = 'advisory' and not granted")
+        while True:
+            with look.connect() as connection:
+                if connection.execute(waiting).scalar() == len(roots):
+                    break
+            for root, process in zip(roots, processes, strict=True):
+                assert process.poll() is None, _output(root)
+            time.sleep(0.1)
+    gate.close()
+    look.dispose()
+    yield processes
+    for process in processes:
+        assert process.wait(1) is not None, "the test has waited for all"
 
 
 def _start(root: Path) -> "subprocess.Popen[str]":
@@ -99,22 +124,25 @@ def _found(root: Path) -> Any:
     return tables
 
 
-def test_two_clones_share_a_study_and_come_to_its_trials(searched: Path, clones: tuple[Path, Path]) -> None:
-    processes = [_start(root) for root in clones]
-    for root, process in zip(clones, processes, strict=True):
-        assert process.wait(500) == 0, _output(root)
-        assert _rungs(root) >= 2, "each has trained some"
-        assert _found(root) == _found(searched)
-        assert holding(root, *SECRETS) == [root / "params.yaml"]
+def test_two_clones_share_a_study_and_come_to_its_trials(
+    searched: Path, clones: tuple[Path, Path], storage: str
+) -> None:
+    with _started_together(clones, storage) as processes:
+        for root, process in zip(clones, processes, strict=True):
+            assert process.wait(500) == 0, _output(root)
+            assert _rungs(root) >= 2, "each has trained some"
+            assert _found(root) == _found(searched)
+            assert holding(root, *SECRETS) == [root / "params.yaml"]
 
 
-def test_a_clone_that_is_killed_leaves_its_trials_to_the_other(searched: Path, clones: tuple[Path, Path]) -> None:
-    one, two = (_start(root) for root in clones)
-    _wait_for_rungs(clones[0], 2, one)
-    _wait_for_rungs(clones[1], 1, two)
-    os.killpg(one.pid, signal.SIGKILL)
-    one.wait()
-    assert two.wait(500) == 0, _output(clones[1])
+def test_a_clone_that_is_killed_leaves_its_trials_to_the_other(
+    searched: Path, clones: tuple[Path, Path], storage: str
+) -> None:
+    with _started_together(clones, storage) as (one, two):
+        _wait_for_rungs(clones[0], 2, one)  # it says so before it trains them
+        os.killpg(one.pid, signal.SIGKILL)
+        one.wait()
+        assert two.wait(500) == 0, _output(clones[1])
     assert _found(clones[1]) == _found(searched)
 
 
