@@ -5,12 +5,10 @@ A real MLflow server stands behind a proxy that can refuse, stall, or do so afte
 
 import http.client
 import os
-import socket
 import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +18,7 @@ from typing import Any, ClassVar
 import pytest
 import yaml
 
+from local_servers import mlflow_server
 from shearbench.errors import without_secrets
 
 pytestmark = pytest.mark.slow
@@ -68,40 +67,11 @@ class Proxy(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
-
-
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
-    """A real server of MLflow; returns its address."""
-    port = _free_port()
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += [
-        "--backend-store-uri",
-        f"sqlite:///{tmp_path}/server.db",
-        "--artifacts-destination",
-        f"{tmp_path}/files",
-    ]
-    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with (tmp_path / "server.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, env={**os.environ, **quiet}, cwd=tmp_path, stdout=log, stderr=log, process_group=0
-        )
-    deadline = time.monotonic() + 120
-    while True:
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5)
-            break
-        except OSError:
-            assert time.monotonic() < deadline, (tmp_path / "server.log").read_text()
-            time.sleep(0.3)
-    yield f"http://127.0.0.1:{port}"
-    os.killpg(process.pid, 15)
-    process.wait(30)
+    """The address of a real server of MLflow."""
+    with mlflow_server(tmp_path, store=f"sqlite:///{tmp_path}/server.db", artifacts=f"{tmp_path}/files") as address:
+        yield address
 
 
 @pytest.fixture
