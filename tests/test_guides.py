@@ -65,6 +65,15 @@ def test_the_entries_of_the_front_page_can_be_added(tmp_path: Path) -> None:
     load(tmp_path / "params.yaml")
 
 
+def test_the_front_page_has_every_stage_and_every_verb() -> None:
+    text = (REPOSITORY / "README.md").read_text()
+    stages = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
+    assert [name for name in stages if not re.search(rf"^\|.*`{name}[`@].*\|", text, re.MULTILINE)] == []
+    verbs = re.findall(r"^([a-z-]+):.*## ", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
+    unsaid = {"help", "setup", "lock", "hashes", "audit"}  # `make` prints them; a reader needs none of them
+    assert [verb for verb in verbs if verb not in unsaid and f"`make {verb}" not in text] == []
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_every_guide_is_found_from_the_front_page(name: str) -> None:
     assert f"docs/{name}.md" in (REPOSITORY / "README.md").read_text()

@@ -1,8 +1,9 @@
 """The pictures of README.md: `python tests/browser/front_page_pictures.py` in a checkout whose `make repro` has ended.
 
-Writes ``docs/images/report.png`` and ``mlflow-compare.png``, or both into the folder that is named; needs Chromium.
+Writes ``report.png`` and ``mlflow-compare.png`` into ``docs/images``, or another folder; needs Chromium.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -14,21 +15,21 @@ from shearbench.records import read_json
 PROJECT = Path(__file__).parents[2]
 
 
-def main(folder: Path) -> None:
-    """Draw both."""
+def main(project: Path, folder: Path) -> None:
+    """Draw both pages of a project into a folder."""
     path = where()
     if path is None:
         sys.exit(MISSING)
-    rows = read_json(PROJECT / "reports" / "comparison.json")
+    rows = read_json(project / "reports" / "comparison.json")
     with chromium(path) as browser:
-        _report(browser, folder / "report.png")
-        with served(PROJECT) as address:
+        _report(browser, project, folder / "report.png")
+        with served(project) as address:
             _comparison(browser, address, len(rows), folder / "mlflow-compare.png")
 
 
-def _report(browser: Browser, picture: Path) -> None:
+def _report(browser: Browser, project: Path, picture: Path) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
-    page.goto((PROJECT / "reports" / "index.html").as_uri())
+    page.goto((project / "reports" / "index.html").as_uri())
     page.screenshot(path=picture)
     page.close()
 
@@ -46,4 +47,8 @@ def _comparison(browser: Browser, address: str, count: int, picture: Path) -> No
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "docs" / "images")
+    words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    words.add_argument("folder", nargs="?", type=Path, default=PROJECT / "docs" / "images", help="where they go")
+    words.add_argument("--project", type=Path, default=PROJECT, help="whose pages; default: this checkout")
+    given = words.parse_args()
+    main(given.project, given.folder)

@@ -3,14 +3,17 @@
 import json
 import shutil
 import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
+import numpy as np
 import page_checks as checks
 import pytest
 from opened import PROGRAM, RUN_LINKS, SECONDS, compare_all, served
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from shearbench.records import read_json
@@ -109,6 +112,16 @@ def test_the_pictures_of_an_evaluation_are_drawn(project: Path, opened: checks.V
         picture = page.get_by_role("img", name="figures/gradcam.png")
         expect(picture).to_be_visible(timeout=SECONDS)
         page.wait_for_function("image => image.naturalWidth > 500", arg=picture.element_handle())
+
+
+def test_the_pictures_of_the_front_page_can_be_made(project: Path, tmp_path: Path) -> None:
+    script = Path(__file__).with_name("front_page_pictures.py")
+    subprocess.run([sys.executable, script, tmp_path, "--project", project], check=True, timeout=300)
+    for name, size in (("report", (1280, 900)), ("mlflow-compare", (1280, 1000))):
+        with Image.open(tmp_path / f"{name}.png") as picture:
+            assert picture.size == size
+            shades = np.asarray(picture.convert("L"))
+        assert 0.02 < (shades < 200).mean() < 0.5, f"{name}.png is empty, or dark"
 
 
 def test_other_hosts_are_refused(address: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 from shearbench.data.dataset import Dataset
 from shearbench.errors import InputError
 from shearbench.evaluation import outcome
+from shearbench.evaluation.outcome_figures import accuracy_figure, gradients_figure
 from shearbench.evaluation.scores import Predictions
 from shearbench.records import read_npz, read_record
 from shearbench.statistics.cells import Plan
@@ -131,3 +132,26 @@ def test_as_trained_is_what_training_stored(asked: Path) -> None:
     for row in chosen.itertuples():
         record = read_record(runs / row.dataset / row.model / f"fold-{row.fold}")
         assert row.accuracy == pytest.approx(record["metrics"]["validation_accuracy"])
+
+
+def _drawn(cells: list[Any]) -> Any:
+    folds = outcome.fold_table(cells)
+    return accuracy_figure("title", outcome.accuracy_table(folds), folds)
+
+
+def test_the_scale_of_accuracies_holds_everything_drawn_and_says_where_it_begins(cells: list[Any]) -> None:
+    low = _drawn(cells).axes
+    assert (low[-1].get_xlim()[0], "begins" in low[-1].get_xlabel()) == (-2, False)
+    high = _drawn([_cell(name, "plain", {"as_trained": [36, 36, 36]}) for name in ("a", "b")]).axes
+    assert high[-1].get_xlabel().endswith("begins at 70")  # training mode reads 75 %, the rest 90 %
+    assert 65 < high[-1].get_xlim()[0] < 70
+
+
+def test_one_dataset_has_its_networks_in_one_panel(cells: list[Any]) -> None:
+    (panel,) = _drawn(cells[:2]).axes
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["plain", "deep"]
+    assert panel.get_title(loc="left") == "a"
+    gradients = pd.DataFrame({"dataset": "a", "model": ["plain", "deep"] * 2, "norm": [1.0, 2.0, 3.0, 4.0]})
+    (panel,) = gradients_figure("title", gradients).axes
+    lines = {line.get_label(): list(line.get_ydata()) for line in panel.get_lines()}
+    assert lines == {"plain": [1.0, 3.0], "deep": [2.0, 4.0]}

@@ -14,7 +14,7 @@ def _project(folder: Path, steps: str) -> Path:
     (full / "figures").mkdir(parents=True)
     for name in ("record.json", "groups.csv", "confusion.csv"):
         (full / name).write_bytes((FULL / name).read_bytes())
-    for name in ("steps", "groups", "confusion"):
+    for name in ("steps", "groups", "hardness", "confusion"):
         (full / "figures" / f"{name}.png").write_bytes((FULL / "figures" / f"{name}.png").read_bytes())
     (full / "steps.csv").write_text(steps)
     return folder
@@ -32,7 +32,7 @@ def test_the_steps_are_those_of_the_file(tmp_path: Path) -> None:
     heads = [block.text for block in section.blocks if isinstance(block, Heading)]
     assert len(heads) == 1
     assert f"class {read_json(FULL / 'record.json')['folder']}," in heads[0]
-    assert sum(len(block.images) for block in section.blocks if isinstance(block, Pictures)) == 3
+    assert sum(len(block.images) for block in section.blocks if isinstance(block, Pictures)) == 4
     assert section.missing == ["the digits of a class; run `dvc repro handwriting`"]
     assert len(_lines(root)) == len(written.splitlines()) - 1
 

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from shearbench.evaluation.canvas import PALETTE, figure, plain, readable_log
+from shearbench.evaluation.canvas import PALETTE, colours, figure, plain, readable_log
 from shearbench.evaluation.outcome import DURING_TRAINING
 from shearbench.evaluation.ways import AS_TRAINED, BATCH, RECALIBRATED
 
@@ -23,47 +23,63 @@ _STEP = 0.15  # between the marks of one dataset
 
 
 def accuracy_figure(title: str, table: pd.DataFrame, folds: pd.DataFrame) -> Figure:
-    """Draw mean and 95 % interval over the folds, and a dot a fold; a panel a network, a group a dataset."""
-    models, datasets = list(dict.fromkeys(table["model"])), list(dict.fromkeys(table["dataset"]))
-    made = figure(9, 1.1 + (0.35 + 0.42 * len(datasets)) * len(models))
-    panels = np.atleast_1d(made.subplots(len(models), 1, sharex=True))
-    for panel, model in zip(panels, models, strict=True):
-        own, dots = table[table["model"] == model], folds[folds["model"] == model]
-        for place, ((split, way), look) in enumerate(_SHOWN.items()):
-            _marks(panel, own, dots, datasets=datasets, shown=(split, way), look=look, offset=(place - 2) * _STEP)
-        panel.set_yticks(range(len(datasets)), datasets)
-        panel.set_ylim(len(datasets) - 0.5, -0.5)
-        panel.set_title(model, loc="left", fontsize=10)
+    """Draw mean and 95 % interval over the folds, and a dot a fold.
+
+    A panel a network and a group a dataset; where there is one dataset, a panel with a group a network.
+    """
+    across, along = _sides(table)
+    titles, groups = list(dict.fromkeys(table[across])), list(dict.fromkeys(table[along]))
+    made = figure(9, 1.1 + (0.35 + 0.42 * len(groups)) * len(titles))
+    panels = np.atleast_1d(made.subplots(len(titles), 1, sharex=True))
+    for panel, name in zip(panels, titles, strict=True):
+        own, dots = (each[each[across] == name] for each in (table, folds))
+        for number, ((split, way), look) in enumerate(_SHOWN.items()):
+            place = {group: y + (number - 2) * _STEP for y, group in enumerate(groups)}
+            rows, single = (_of(each, split, way) for each in (own, dots))
+            if len(rows):
+                _marks(panel, rows, single, look=look, y=(rows[along].map(place), single[along].map(place)))
+        panel.set_yticks(range(len(groups)), groups)
+        panel.set_ylim(len(groups) - 0.5, -0.5)
+        panel.set_title(name, loc="left", fontsize=10)
         plain(panel)
-    panels[-1].set_xlim(-2, 102)
+    start = _start(table, folds)
+    panels[-1].set_xlim(start - (100 - start) / 50, 100 + (100 - start) / 50)
+    begins = f"; the scale begins at {start}" if start else ""
     panels[-1].set_xlabel(
-        "accuracy in %: mean and 95 % interval (corrected resampled t) over the folds; dots are folds"
+        f"accuracy in %: mean and 95 % interval (corrected resampled t) over the folds; small dots are folds{begins}"
     )
     made.suptitle(title, fontsize=11)
     _legend(made, list(panels))
     return made
 
 
+def _start(table: pd.DataFrame, folds: pd.DataFrame) -> int:
+    """Return where the scale begins: at the last ten below everything drawn."""
+    drawn = [column for way in _SHOWN for column in (_of(table, *way)["low"], _of(folds, *way)["accuracy"])]
+    least = min(float(column.min()) for column in drawn if len(column))
+    return min(max(int(10 * least) * 10, 0), 90)
+
+
+def _of(table: pd.DataFrame, split: str, way: str) -> pd.DataFrame:
+    return table[(table["split"] == split) & (table["way"] == way)]
+
+
 def _marks(
-    panel: Axes,
-    table: pd.DataFrame,
-    folds: pd.DataFrame,
-    *,
-    datasets: Sequence[str],
-    shown: tuple[str, str],
-    look: tuple[str, str, str],
-    offset: float,
+    panel: Axes, rows: pd.DataFrame, dots: pd.DataFrame, *, look: tuple[str, str, str], y: tuple[pd.Series, pd.Series]
 ) -> None:
-    """Draw one (split, way) of a network on every dataset."""
+    """Draw means with their intervals, and the folds as dots, at these heights."""
     label, colour, marker = look
-    rows, dots = (each[(each["split"] == shown[0]) & (each["way"] == shown[1])] for each in (table, folds))
-    if rows.empty:
-        return
-    place = {name: number + offset for number, name in enumerate(datasets)}
-    y, mean = rows["dataset"].map(place), 100 * rows["mean"]
+    mean = 100 * rows["mean"]
     reach = [mean - 100 * rows["low"], 100 * rows["high"] - mean]
-    panel.errorbar(mean, y, xerr=reach, label=label, color=colour, fmt=marker, markersize=5, elinewidth=1.2, capsize=2)
-    panel.scatter(100 * dots["accuracy"], dots["dataset"].map(place), s=6, color=colour, alpha=0.5, linewidths=0)
+    panel.errorbar(
+        mean, y[0], xerr=reach, label=label, color=colour, fmt=marker, markersize=5, elinewidth=1.2, capsize=2
+    )
+    panel.scatter(100 * dots["accuracy"], y[1], s=12, facecolor=colour, edgecolor="white", linewidths=0.6, zorder=3)
+
+
+def _sides(table: pd.DataFrame) -> tuple[str, str]:
+    """Return what has panels and what stands in them: the datasets, where there are several."""
+    return ("model", "dataset") if table["dataset"].nunique() > 1 else ("dataset", "model")
 
 
 def lags_figure(title: str, lags: pd.DataFrame) -> Figure:
@@ -72,24 +88,30 @@ def lags_figure(title: str, lags: pd.DataFrame) -> Figure:
     layers = list(dict.fromkeys(lags["layer"]))
     made = figure(max(8.0, 1.6 + 1.5 * len(cells)), 1.6 + 0.4 * len(layers))
     panels = made.subplots(2, len(cells), sharey=True, squeeze=False)
+    shift, ratio = lags["mean"], np.log2(lags["deviation"])
     kinds = (
-        ("mean", "shift of the mean, in deviations", "viridis", 0.0, 2.0),
-        ("deviation", "running / present deviation, log2", "coolwarm", -3.0, 3.0),
+        (shift, f"shift of the mean, in deviations (0 to {shift.max():.2f})", "viridis", 0.0, 2.0),
+        (ratio, f"log2 of running / present deviation ({_span(ratio)})", "coolwarm", -3.0, 3.0),
     )
-    for row, (column, label, colours, low, high) in zip(panels, kinds, strict=True):
+    for row, (column, label, scale, low, high) in zip(panels, kinds, strict=True):
         for panel, (dataset, model) in zip(row, cells, strict=True):
-            own = lags[(lags["dataset"] == dataset) & (lags["model"] == model)]
-            values = own.pivot(index="layer", columns="epoch", values=column).loc[layers]
-            shown = np.log2(values) if column == "deviation" else values
-            drawn = panel.imshow(shown, aspect="auto", cmap=colours, vmin=low, vmax=high)
+            own = lags.assign(shown=column)[(lags["dataset"] == dataset) & (lags["model"] == model)]
+            values = own.pivot(index="layer", columns="epoch", values="shown").loc[layers]
+            drawn = panel.imshow(values, aspect="auto", cmap=scale, vmin=low, vmax=high)
             panel.set_xticks(*_few(values.columns))
-            panel.set_yticks(range(len(layers)), layers, fontsize=6)
-            panel.set_title(f"{dataset.removeprefix('mechanical_')}\n{model}", fontsize=8)
+            panel.set_yticks(range(len(layers)), layers, fontsize=7)
         made.colorbar(drawn, ax=list(row), label=label, extend="max" if low == 0 else "both", shrink=0.8)
+    for panel, (dataset, model) in zip(panels[0], cells, strict=True):
+        panel.set_title(f"{dataset.removeprefix('mechanical_')}\n{model}", fontsize=8)
+        panel.tick_params(labelbottom=False)
     for panel in panels[-1]:
         panel.set_xlabel("epoch", fontsize=8)
     made.suptitle(title, fontsize=11)
     return made
+
+
+def _span(values: pd.Series) -> str:
+    return f"{values.min():.2f} to {values.max():.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _few(epochs: pd.Index) -> tuple[list[int], list[str]]:
@@ -100,20 +122,25 @@ def _few(epochs: pd.Index) -> tuple[list[int], list[str]]:
 
 
 def gradients_figure(title: str, gradients: pd.DataFrame) -> Figure:
-    """Draw the norm of the gradient at every step, the mean over the folds; a panel a network, a line a dataset."""
-    models, datasets = list(dict.fromkeys(gradients["model"])), list(dict.fromkeys(gradients["dataset"]))
-    made = figure(9, 1.0 + 2.2 * len(models))
-    panels = np.atleast_1d(made.subplots(len(models), 1, sharex=True, sharey=True))
-    for panel, model in zip(panels, models, strict=True):
-        for dataset, colour in zip(datasets, PALETTE, strict=False):
-            own = gradients[(gradients["dataset"] == dataset) & (gradients["model"] == model)]
-            panel.plot(np.arange(1, len(own) + 1), own["norm"], color=colour, linewidth=0.9, label=dataset)
+    """Draw the norm of the gradient at every step, the mean over the folds.
+
+    A panel a network and a line a dataset; where there is one dataset, a panel with a line a network.
+    """
+    across, along = _sides(gradients)
+    titles = list(dict.fromkeys(gradients[across]))
+    shades = colours(list(dict.fromkeys(gradients[along])))
+    made = figure(9, 1.0 + (2.4 if len(titles) > 1 else 3.6) * len(titles))
+    panels = np.atleast_1d(made.subplots(len(titles), 1, sharex=True, sharey=True))
+    for panel, title_of_panel in zip(panels, titles, strict=True):
+        for name, colour in shades.items():
+            own = gradients[(gradients[across] == title_of_panel) & (gradients[along] == name)]
+            panel.plot(np.arange(1, len(own) + 1), own["norm"], color=colour, linewidth=0.9, label=name)
         panel.set_yscale("log")
         readable_log(panel.yaxis)
         panel.set_ylabel("norm of the gradient")
-        panel.set_title(model, loc="left", fontsize=10)
+        panel.set_title(title_of_panel, loc="left", fontsize=10)
         plain(panel)
-    panels[-1].set_xlabel("step")
+    panels[-1].set_xlabel("step (mini-batch); mean over the folds")
     made.suptitle(title, fontsize=11)
     _legend(made, list(panels))
     return made

@@ -1,9 +1,10 @@
 """The pictures of a class: before and after, steps of the recipe, groups, why a group is hard, and copies."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -21,6 +22,7 @@ _CROSS = (213, 94, 0)
 _SHOWN_A_GROUP = 5
 _MOST_REJECTED = 24
 _MOST_PAIRS = 24
+_LABEL = (0.05, 0.045)  # width and height of a short label, as shares of a panel of the picture of features
 
 
 def before_and_after(findings: Findings) -> Figure:
@@ -151,17 +153,20 @@ def hardness_figure(findings: Findings, rows: Sequence[Mapping[str, Any]]) -> Fi
     groups = [row for row in _group_rows(findings) if row["n"]]
     made = figure(12.5, 7.4)
     panels = made.subplots(2, 3, sharey=True)
+    points: list[tuple[Axes, list[str], NDArray[np.float64], NDArray[np.float64]]] = []
     for axes, row in zip(panels.flat, rows, strict=False):
         own = [group for group in groups if str(group["group"]) in row["groups"]]
         x = np.array([row["groups"][str(group["group"])] for group in own])
         y = np.array([100 * group["accuracy"] for group in own])
         error = np.array([(100 * (g["accuracy"] - g["low"]), 100 * (g["high"] - g["accuracy"])) for g in own])
         axes.errorbar(x, y, error.T, fmt="o", color=BLUE, ms=6, elinewidth=1)
-        for group, left, height in zip(own, x, y, strict=True):
-            axes.annotate(str(group["group"]), (left, height), (5, 4), textcoords="offset points", fontsize=9)
+        points.append((axes, [str(group["group"]) for group in own], x, y))
         plain(axes)
         axes.set_xlabel(FEATURES[row["feature"]])
         axes.set_title(f"over n = {row['n']} digits: ρ = {_signed(row)}", fontsize=10)
+    for axes, names, x, y in points:  # when all have said how far the common scale reaches
+        for label, left, height in labels_apart(axes, names, x, y):
+            axes.annotate(label, (left, height), (5, 4), textcoords="offset points", fontsize=9)
     for axes in panels.flat[len(rows) :]:
         axes.set_visible(False)
     for axes in panels[:, 0]:
@@ -173,6 +178,20 @@ def hardness_figure(findings: Findings, rows: Sequence[Mapping[str, Any]]) -> Fi
         fontsize=11,
     )
     return made
+
+
+def labels_apart(
+    axes: Axes, names: Sequence[str], x: NDArray[np.float64], y: NDArray[np.float64]
+) -> Iterator[tuple[str, float, float]]:
+    """Yield a label for each point, with one for all points whose labels would cover one another."""
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    places = np.stack([(x - left) / (right - left), (y - bottom) / (top - bottom)], axis=1)
+    free = list(np.lexsort((x, -y)))
+    while free:
+        first = free[0]
+        together = [each for each in free if (np.abs(places[each] - places[first]) < _LABEL).all()]
+        yield ", ".join(names[each] for each in together), float(x[first]), float(y[first])
+        free = [each for each in free if each not in together]
 
 
 def _signed(row: Mapping[str, Any]) -> str:

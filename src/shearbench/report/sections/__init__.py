@@ -37,7 +37,6 @@ Read = Callable[[Path, Rows], Section]
 
 SECTIONS: tuple[Read, ...] = (
     differences.read,
-    experiments.read,
     datasets.read,
     curves.read,
     confusion.read,
@@ -51,6 +50,7 @@ SECTIONS: tuple[Read, ...] = (
     attribution.read,
     handwriting.read,
     tuning.read,
+    experiments.read,
     claim.read,
     ranking.read,
     spread.read,

@@ -21,9 +21,16 @@ averages measured anew on training digits (recalibrated)."""
 _SIZES = (("build/outcomes", "At the size of this run"), ("reports/full", "At full size"))
 _OTHERS = {"cures": "Cures", "channels": "Input channels", "regularisation": "Dropout and L2 regularisation"}
 _PICTURES = {
-    "accuracies": "Accuracy of each network on each scaling, in each way that it was read",
-    "lags": "How far the running averages of each layer are behind, epoch by epoch",
-    "gradients": "Norm of the gradient at each step",
+    "accuracies": ("Accuracy of each network on each dataset, in each way that it was read", ""),
+    "lags": (
+        "How far the running averages of each layer are from the statistics of training digits, after each epoch",
+        "Above the mean, in standard deviations, below the standard deviation, as log2 of running over present: 0 is "
+        "no difference. Mean over the folds.",
+    ),
+    "gradients": (
+        "Norm of the gradient at each step",
+        "Mean over the folds; the scale is logarithmic.",
+    ),
 }
 _WAYS = (
     ("train", "during_training", "training digits, training mode"),
@@ -90,15 +97,10 @@ def _asked(outcome: Outcome) -> list[Block]:
 
 
 def _figures(outcome: Outcome) -> list[Block]:
-    names = [name for name in _PICTURES if (outcome.folder / "figures" / f"{name}.png").is_file()]
     shown = [
-        Picture.of(
-            outcome.folder / "figures" / f"{name}.png",
-            _PICTURES[name],
-            f"{_PICTURES[name]}.",
-            data=[outcome.folder / f"{name}.csv"],
-        )
-        for name in names
+        Picture.of(path, text, f"{text}. {more}".strip(), data=[outcome.folder / f"{name}.csv"])
+        for name, (text, more) in _PICTURES.items()
+        if (path := outcome.folder / "figures" / f"{name}.png").is_file()
     ]
     return [Pictures(shown, wide=True)]
 

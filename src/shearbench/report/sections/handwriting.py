@@ -41,7 +41,10 @@ def _full(folder: Path) -> Iterator[Block]:
     yield _steps(rows, folder / "steps.csv")
     yield _wide(folder, "steps", "Accuracy at each step of the recipe, at full size", "steps.csv")
     yield _wide(folder, "groups", "Accuracy of each group with Wilson's 95 % interval, at full size", "groups.csv")
-    yield _wide(folder, "confusion", "Confusion matrix of the network looked at more closely", "confusion.csv")
+    yield _wide(folder, "hardness", "What goes with being misread, group by group, at full size")
+    yield _wide(
+        folder, "confusion", "Confusion matrix of the network looked at more closely, at full size", "confusion.csv"
+    )
 
 
 def _of_file(row: Mapping[str, str]) -> dict[str, Any]:
@@ -88,10 +91,10 @@ def _class(folder: Path) -> Iterator[Block]:
     yield _wide(folder, "before_and_after", "Before and after", "manifest.csv")
 
 
-def _wide(folder: Path, name: str, text: str, data: str) -> Pictures:
-    """Return a picture of its own width, with the table that it was drawn from."""
-    path = folder / "figures" / f"{name}.png"
-    return Pictures([Picture.of(path, f"{text}: {folder.name}", f"{text}.", [folder / data])], wide=True)
+def _wide(folder: Path, name: str, text: str, data: str = "") -> Pictures:
+    """Return a picture of its own width, with the table that it was drawn from, where that is at hand."""
+    path, tables = folder / "figures" / f"{name}.png", [folder / data] if data else []
+    return Pictures([Picture.of(path, f"{text}: {folder.name}", f"{text}.", tables)], wide=True)
 
 
 def _facts(results: Mapping[str, Any]) -> list[tuple[str, str]]:
