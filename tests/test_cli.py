@@ -82,6 +82,15 @@ def test_a_mistake_is_named_with_the_next_step(project, words, message):
     assert message in run(*words, status=2).replace("\n", " ")
 
 
+@pytest.mark.parametrize("words", [["results"], ["ui"], ["check"], ["predict", "1.png"], ["verify"]], ids=" ".join)
+def test_outside_of_a_project_the_way_into_one_is_told(project, monkeypatch, words):
+    (project / "docs").mkdir()
+    monkeypatch.chdir(project / "docs")
+    assert f"cd {project}" in run(*words, status=2).replace("\n", "")
+    (project / "params.yaml").unlink()
+    assert "change into the folder that you cloned" in run(*words, status=2).replace("\n", " ")
+
+
 def test_faults_of_the_parameters_come_all_at_once(project):
     path = project / "params.yaml"
     path.write_text(path.read_text().replace("cv: {folds: 5", "cv: {folds: 1").replace("seed: 42", "seed: x"))

@@ -144,5 +144,5 @@ def test_a_folders_name_is_no_part_of_a_query(tmp_path: Path, small_params: Para
 
 def test_a_folders_name_is_no_markup_of_the_terminal() -> None:
     files = {"all": 1, "read": 1, "rejected": {"reading": 0}}
-    line = heading({"folder": "[bold]a[/x]", "files": files, "writers": 1, "groups": 1})
+    line = heading({"folder": "[bold]a[/x]", "stand_in": False, "files": files, "writers": 1, "groups": 1})
     assert Text.from_markup(line).plain.startswith("[bold]a[/x]: 1 files")

@@ -70,6 +70,7 @@ def test_what_is_rejected_is_listed_with_its_reason(project: Path, results: dict
         (file, kind) for file in ("2-1-3.png", "7-3-1.png", "9-8-1.png") for kind in ("study", "mnist")
     }
     assert all(one["reason"] for one in results["rejected"])
+    assert not results["stand_in"]
     assert results["files"] == {"all": 91, "read": 90, "rejected": {"reading": 1, "study": 3, "mnist": 3}}
     assert len(_rows(project, "manifest.csv")) == 91
 

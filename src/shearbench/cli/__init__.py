@@ -8,11 +8,11 @@ help. A new purpose is one file and one entry there.
 """
 
 import sys
+from pathlib import Path
 
 import typer
 
 from shearbench.cli import mechanics, prepare, read, results, run, statistics
-from shearbench.cli.shared import project
 
 GROUPS = (prepare, run, results, statistics, read, mechanics)
 
@@ -32,6 +32,6 @@ def begin() -> None:
     """Compare image classifiers on digits, sheared digits and strangers' digits, tracked and cross-validated."""
     from shearbench.models.own import FOLDER
 
-    folder = str(project() / FOLDER)
+    folder = str(Path.cwd() / FOLDER)
     if folder not in sys.path:
         sys.path.append(folder)  # last, so that no module there can hide one of a library

@@ -1,6 +1,7 @@
 """Commands before the first run: parameters and data."""
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -68,7 +69,7 @@ def doctor(
     """
     from shearbench.stages import doctor as examination
 
-    findings = examination.main(project(), read_params)
+    findings = examination.main(Path.cwd(), read_params)
     if as_json:
         print(json.dumps(examination.as_json(findings), indent=1))
     else:
@@ -78,7 +79,7 @@ def doctor(
 
 
 def _profiles(begun: str) -> list[str]:
-    return sorted(path.stem for path in (project() / "profiles").glob(f"{begun}*.yaml"))
+    return sorted(path.stem for path in Path("profiles").glob(f"{begun}*.yaml"))
 
 
 @app.command(rich_help_panel=PANEL)

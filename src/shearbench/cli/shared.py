@@ -53,8 +53,17 @@ def _stop(message: str, status: int) -> None:
 
 
 def project() -> Path:
-    """Return the project's folder, which is the present one."""
-    return Path.cwd()
+    """Return the project's folder, which is the present one.
+
+    Raises:
+        InputError: if it has no ``params.yaml``; where a folder around it has one, the message names that.
+    """
+    here = Path.cwd()
+    if (here / "params.yaml").is_file():
+        return here
+    around = next((folder for folder in here.parents if (folder / "params.yaml").is_file()), None)
+    step = f"cd {around}" if around else "change into the folder that you cloned, then run this command again"
+    raise InputError(f"{here} is no project of shearbench, which has a params.yaml: {step}")
 
 
 def names_in(*parts: str) -> Callable[[str], list[str]]:
@@ -62,7 +71,7 @@ def names_in(*parts: str) -> Callable[[str], list[str]]:
 
     def complete(begun: str) -> list[str]:
         try:
-            document = yaml.safe_load((project() / "params.yaml").read_text())
+            document = yaml.safe_load(Path("params.yaml").read_text())
             names = [str(name) for part in parts for name in document[part]]
         except (OSError, yaml.YAMLError, KeyError, TypeError):
             return []  # a shell that completes has no place for a complaint; the command itself makes it

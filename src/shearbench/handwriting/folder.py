@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from shearbench.data.class_digits import TRUTH
 from shearbench.errors import InputError
 from shearbench.execution import Workers, run_tasks
 from shearbench.handwriting.preparation import PREPARATIONS, Prepared
@@ -55,6 +56,11 @@ class ClassDigits:
     def files(self) -> list[str]:
         """The names of the files that were read."""
         return [sheet.entry.file for sheet in self.read]
+
+    @property
+    def stand_in(self) -> bool:
+        """Whether these are the digits that stand in for a class's, which have a table of the truth beside them."""
+        return any(sheet.entry.file == TRUTH for sheet in self.sheets)
 
     @cached_property
     def digits(self) -> NDArray[np.int64]:

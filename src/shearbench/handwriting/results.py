@@ -195,6 +195,7 @@ class Findings:
         chosen = self.networks[self.chosen]
         return {
             "folder": self.digits.name,
+            "stand_in": self.digits.stand_in,
             "files": {"all": len(self.digits.sheets), "read": len(self.digits.read), "rejected": counts},
             "groups": len(np.unique(self.digits.groups)),
             "writers": len(np.unique(self.digits.writers)),

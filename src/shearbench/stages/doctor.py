@@ -139,6 +139,8 @@ def parameters(visit: Visit) -> Finding:
     """Whether params.yaml can be read and every network in it built."""
     from shearbench.stages import check
 
+    if not (visit.root / "params.yaml").is_file():
+        return Finding("fault", visit.fault)
     if visit.params is None:
         return Finding("fault", visit.fault, "mend the lines named; `shearbench check` tells when it is right")
     try:

@@ -73,7 +73,7 @@ def _side_by_side(root: Path, rows: Sequence[Mapping[str, Any]]) -> list[Block]:
 def _measure(row: Mapping[str, Any]) -> Cell:
     if math.isnan(row["mean"]):
         return Cell("no map")
-    return Cell(f"{row['mean']:.2f} ({row['low']:.2f} to {row['high']:.2f}; {row['chance']:.2f})", row["mean"])
+    return Cell(f"{row['mean']:.2f} ({row['low']:.2f}\N{EN DASH}{row['high']:.2f}; {row['chance']:.2f})", row["mean"])
 
 
 def _method(record: Mapping[str, Any]) -> str:

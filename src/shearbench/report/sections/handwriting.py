@@ -14,6 +14,9 @@ the digits that a preparation keeps. Intervals are 95 % and resample writers, a 
 is looked at more closely is the best on MNIST's own held-out folds: what it makes of a class has no say in it."""
 _STEPS = """Steps 1 to 4 are the study's, step 5 is step 4 looked at group by group, steps 6 and 7 are ours. A gain is
 over the step before it that is at hand, of the same resampled writers."""
+_STAND_IN = """These are no digits of a class: they are drawn from scikit-learn's digits, each group in a style of its
+own, with copies of MNIST and faults planted, to show what is found. `docs/use-your-own-digits.md` says how to read a
+class's own."""
 _GROUPS = """A verdict compares a group with all others; the level is shared out among the groups, and where the
 interval is wider than 30 points there is too little to say."""
 
@@ -72,7 +75,9 @@ def _pair(numbers: Mapping[str, float], name: str) -> list[float] | None:
 
 def _class(folder: Path) -> Iterator[Block]:
     results = read_json(folder / "results.json")
-    yield Heading(f"Class {results['folder']}")
+    yield Heading(f"{'Stand-in for a class' if results['stand_in'] else 'Class'}: {results['folder']}")
+    if results["stand_in"]:
+        yield Prose(_STAND_IN)
     yield Facts(_facts(results))
     if results["steps"]:
         yield Prose(_STEPS)
