@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import yaml
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError
 
 import small_project
 from local_servers import SECRETS, Postgres, holding
@@ -122,6 +123,23 @@ def _found(root: Path) -> Any:
         tables[name] = [{key: value for key, value in row.items() if "seconds" not in key} for row in rows]
     assert len(tables["trials"]) == TUNING["trials"]
     return tables
+
+
+def test_no_trial_is_taken_twice_and_those_of_a_lost_session_are_free(storage: str, postgres: Postgres) -> None:
+    one, two = Claims(storage, "study"), Claims(storage, "study")
+    with one.some([0, 1, 2, 3], 2) as first, two.some([0, 1, 2, 3], None) as second:
+        assert (first, second) == ({0, 1}, {2, 3})
+    with two.some([0, 1, 3], 1) as again:
+        assert again == {3}, "its checkpoint is there"
+    with one.some([0, 1], None) as lost:
+        assert lost == {0, 1}
+        postgres.ask(DATABASE, "select pg_terminate_backend(min(pid)) from pg_locks where locktype = 'advisory'")
+        with two.some([0, 1], None) as freed:
+            assert freed == {0, 1}
+        with pytest.raises(DBAPIError):
+            one.check()
+    for claims in (one, two):
+        claims.close()
 
 
 def test_two_clones_share_a_study_and_come_to_its_trials(

@@ -76,7 +76,7 @@ class Claims:
             self.taken |= set(granted)
         finally:
             for number in granted:
-                self._ask("pg_advisory_unlock", self._name(number))
+                self._give_back(self._name(number))
 
     def check(self) -> None:
         """Make sure that the session, and so what it holds, is still there; it fails where it is not."""
@@ -100,6 +100,12 @@ class Claims:
         try:
             yield
         finally:
+            self._give_back(name)
+
+    def _give_back(self, name: str) -> None:
+        """Free what is held; with a session that is lost it is free already."""
+        assert self._session is not None
+        if not self._session.invalidated:
             self._ask("pg_advisory_unlock", name)
 
     def _ask(self, function: str, name: str) -> object:

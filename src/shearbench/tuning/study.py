@@ -106,6 +106,7 @@ class Ledger:
         except (SQLAlchemyError, StorageInternalError, ImportError) as error:
             raise InputError(f"tuning.storage cannot be opened ({_what(error)})") from None
         except InputError:
+            self.claims.close()
             raise
         except ValueError as error:
             place = without_secrets(str(study.storage))
