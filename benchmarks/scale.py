@@ -61,6 +61,13 @@ MEASURED = {
     "full size: 5 trainings of resnet18, epochs": 673,
     "full size: 70,000 fields": 560,
 }
+FOLDS_AT_FULL_SIZE = {"mlp": 20, "cnn2": 20, "cnn3": 45, "resnet18": 37}
+PROFILE = {"mlp": 11, "cnn2": 6, "cnn3": 16, "resnet18": 15}  # networks of profiles/full.yaml, in cells and experiments
+MEGABYTES = {  # measured, 10**6 bytes
+    "default run: the folds of 8 cells": 535,
+    "full size: 122 folds of experiments": 1995,
+    "full size: 70,000 fields of one step": 441,
+}
 
 
 def read_constants(project: Path, full: Path) -> dict[str, Any]:
@@ -158,6 +165,17 @@ def predictions(c: Any) -> dict[str, float]:
     )
 
 
+def sizes(c: Any) -> dict[str, float]:
+    """Megabytes of what was counted too, from one fold of each network and one field of a default run."""
+    fold = {model: c["bytes"][f"fold of {model}"] for model in MODELS}
+    stored = (
+        2 * FOLDS * sum(fold.values()),
+        sum(count * fold[model] for model, count in FOLDS_AT_FULL_SIZE.items()),
+        70_000 * c["bytes"]["field"],
+    )
+    return {name: size / 1e6 for name, size in zip(MEGABYTES, stored, strict=True)}
+
+
 @dataclass(frozen=True)
 class Cost:
     """Hours of one core, of one GPU (a guess), GiB on disk, and rows of MLflow's database."""
@@ -194,9 +212,21 @@ def many_cells(c: Any, architectures: int, datasets: int, *, count: int, epochs:
     return Cost(hours, operations / GPU / HOUR, stored / GIB, sent * c["a run"]["rows"])
 
 
+def whole_profile(c: Any) -> Cost:
+    """The trainings of profiles/full.yaml: 30 epochs of 5 folds for each network, as if none stopped early."""
+    trained = sum(count * training(c, model, 30, count=FULL, size="full") for model, count in PROFILE.items())
+    operations = sum(count * c["operations of a digit"][model] for model, count in PROFILE.items()) * FOLDS * 30 * FULL
+    folds = FOLDS * sum(count * c["bytes"][f"fold of {model}"] for model, count in PROFILE.items())
+    networks = sum(PROFILE.values())
+    sent = networks * (FOLDS + 2)
+    stored = 3 * folds + sent * (c["a run"]["files"] + c["a run"]["database"])
+    return Cost(trained / HOUR, operations / GPU / HOUR, stored / GIB, sent * c["a run"]["rows"])
+
+
 def scenarios(c: Any) -> dict[str, Cost]:
     """What nobody has run."""
     return {
+        "profiles/full.yaml, its trainings": whole_profile(c),
         "4 loads x all steps x 70,000 digits": all_fields(c),
         "100 architectures x 100 datasets, 60,000 digits, 10 epochs": many_cells(c, 100, 100, count=FULL, epochs=10),
         "4 networks on 1,000,000 digits, 10 epochs": many_cells(c, 4, 1, count=1_000_000, epochs=10),
@@ -223,10 +253,11 @@ def print_tables(c: Any) -> None:
     for name, number in c["a run"].items():
         constants.add_row(f"a run: {name}", f"{number:,.0f}")
     console.print(constants)
-    against = Table("seconds", "predicted", "measured", "off by")
-    for name, seconds in predictions(c).items():
-        against.add_row(name, f"{seconds:,.0f}", f"{MEASURED[name]:,}", f"{seconds / MEASURED[name] - 1:+.0%}")
-    console.print(against)
+    for unit, predicted, measured in (("seconds", predictions(c), MEASURED), ("MB", sizes(c), MEGABYTES)):
+        against = Table(unit, "predicted", "measured", "off by")
+        for name, value in predicted.items():
+            against.add_row(name, f"{value:,.0f}", f"{measured[name]:,}", f"{value / measured[name] - 1:+.0%}")
+        console.print(against)
     ahead = Table("scenario", "core hours", "GPU hours, guessed", "GiB", "rows")
     for name, cost in scenarios(c).items():
         gpu = "unknown" if cost.gpu_hours is None else f"{cost.gpu_hours:,.1f}"

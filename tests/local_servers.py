@@ -18,13 +18,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-PASSWORD = "pg-s3cret/w0rd"  # with a character that a URL must quote
-ACCESS_KEY, SECRET_KEY = "AKIALOCALTEST", "s3-s3cret-k3y"
+PASSWORD = (
+    f"pg-{token_hex(8)}/word"  # with a character that a URL must quote; others in each session: no file holds them
+)
+ACCESS_KEY, SECRET_KEY = "AKIALOCALTEST", token_hex(16)
 SECRETS = (PASSWORD, quote(PASSWORD, safe=""), SECRET_KEY)
 _PATIENCE = 120  # seconds until a server must answer
 
