@@ -71,7 +71,11 @@ def running(command: Sequence[str], url: str, log: Path, **environment: str) -> 
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
+        try:
+            process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:  # on a machine that has much else to do
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 @contextmanager

@@ -38,8 +38,8 @@ def _curve(setting, epochs):
 class _Trainer:
     """Trains as a formula says, and remembers how many epochs of which trial were asked for."""
 
-    def __init__(self, fails=lambda setting: None, stop_at=()):
-        self.fails, self.stop_at = fails, stop_at
+    def __init__(self, fails=lambda setting: None, stop_at=(), over_after=lambda setting: HALVING.epochs):
+        self.fails, self.stop_at, self.over_after = fails, stop_at, over_after
         self.calls, self.tried, self.epochs = 0, [], 0
 
     def __call__(self, trials, standing):
@@ -54,7 +54,9 @@ class _Trainer:
         if reason:
             return TrialResult(failure=reason, out_of_memory="memory" in reason)
         self.epochs += epochs - len(trial.curve)
-        return TrialResult(_curve(trial.setting, epochs), facts={"parameters": 7, "seconds": 0.5})
+        patience = self.over_after(trial.setting)
+        curve = _curve(trial.setting, min(epochs, patience))
+        return TrialResult(curve, over=epochs >= patience, facts={"parameters": 7, "seconds": 0.5})
 
 
 def _search(folder, trainer=None, *, trials=18, timeout=HOUR, **study):
@@ -152,7 +154,10 @@ class _Killed(BaseException):
 
 def test_a_search_killed_at_any_write_goes_on_to_the_same_trials(tmp_path, monkeypatch):
     small = {"trials": 6, "halving": Halving(4, 2, 2)}
-    fails = {"fails": lambda setting: "diverged" if setting.batch == 32 else None}
+    fails = {
+        "fails": lambda setting: "diverged" if setting.batch == 32 else None,
+        "over_after": lambda setting: 1 if setting.width < 1 else 8,  # of patience, before the last rung
+    }
     straight = _search(tmp_path / "straight", _Trainer(**fails), **small)
     assert {trial.state for trial in straight} == {"complete", "stopped", "failed"}
     append, left = JournalFileBackend.append_logs, 0
@@ -168,7 +173,7 @@ def test_a_search_killed_at_any_write_goes_on_to_the_same_trials(tmp_path, monke
         append(self, logs)
 
     monkeypatch.setattr(JournalFileBackend, "append_logs", append_and_die)
-    for write in range(1, 200, 7):
+    for write in range(1, 200, 6):
         left, folder = write, tmp_path / str(write)
         try:
             _search(folder, _Trainer(**fails), **small)
