@@ -10,6 +10,7 @@ ADOPT ?=
 DIR ?=
 JSON ?=
 FINE_TUNE ?=
+JOBS ?=
 SCHEDULER ?= $(SHEARBENCH_SCHEDULER)
 
 VENV := .venv
@@ -42,8 +43,13 @@ setup: $(INSTALLED)  ## make .venv with the pinned dependencies, and the data (A
 profile: $(INSTALLED)
 	@$(if $(PROFILE),shearbench profile $(PROFILE),:)
 
-repro: profile setup  ## run what is not up to date, then print the comparison (PROFILE=full ADOPT=1: the studies' own settings; SCHEDULER=tcp://HOST:PORT: on a cluster)
+at-once = dvc stage list --name-only | grep -E '^($(1))(@|$$)' | xargs -r -P $(JOBS) -n 1 dvc --wait-for-lock repro -s
+
+repro: profile setup  ## run what is not up to date, then print the comparison (PROFILE=full ADOPT=1: the studies' own settings; SCHEDULER=tcp://HOST:PORT: on a cluster; JOBS=8: so many stages at once)
 	shearbench check
+	$(if $(JOBS),dvc repro datasets settings)
+	$(if $(JOBS),$(call at-once,severity|explore|train|experiment))
+	$(if $(JOBS),$(call at-once,evaluate|outcome))
 	dvc repro
 	shearbench track
 	shearbench results
