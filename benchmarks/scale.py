@@ -35,11 +35,11 @@ MODELS = ("mlp", "cnn2", "cnn3", "resnet18")
 
 # Seconds that no record holds. CPU seconds of one core, but for those by the clock.
 START_OF_A_WORKER = 2.3  # process, imports, data: docs/speed.md; a stage has one a core, for all of its folds
-START_OF_A_STAGE = 1.0  # the command's own process: `settings`, which does next to nothing
+START_OF_A_STAGE = 1.0  # the command's own process; with DVC's share an estimate, from 1.4 s for one that does nothing
 DVC = 0.7  # by the clock, a stage: hashes, cache, lock file
 TRACKING = 1.3  # a run, its network with it: 7.8 for the 6 of a cell (docs/speed.md)
 EVALUATION = 13.4  # by the clock, a cell: 107 for 8 in the default run, by the times of its files
-OTHERS = 90.0  # by the clock: prepare, datasets, explore, outcomes, transfer, handwriting, compare, report, as above
+OTHERS = 90.0  # about, clock: prepare, datasets, explore, outcomes, transfer, handwriting, compare, report, as above
 GPU = 77e12  # operations a second: ResNet-18 on CIFAR-10, 32.3e15 in 7 minutes of one A100 (Jordan, arXiv 2404.00498)
 
 EPOCHS = {"mlp": 11.5, "cnn2": 8, "cnn3": 5, "resnet18": 3}  # of a default run; mlp's mean, as it stops early
