@@ -143,7 +143,9 @@ def test_the_scale_of_accuracies_holds_everything_drawn_and_says_where_it_begins
     low = _drawn(cells).axes
     assert (low[-1].get_xlim()[0], "begins" in low[-1].get_xlabel()) == (-2, False)
     high = _drawn([_cell(name, "plain", {"as_trained": [36, 36, 36]}) for name in ("a", "b")]).axes
-    assert high[-1].get_xlabel().endswith("begins at 70")  # training mode reads 75 %, the rest 90 %
+    assert (
+        high[-1].get_xlabel().startswith("accuracy in %; the scale begins at 70\n")
+    )  # training mode reads 75 %, the rest 90 %
     assert 65 < high[-1].get_xlim()[0] < 70
 
 

@@ -46,7 +46,7 @@ def accuracy_figure(title: str, table: pd.DataFrame, folds: pd.DataFrame) -> Fig
     panels[-1].set_xlim(start - (100 - start) / 50, 100 + (100 - start) / 50)
     begins = f"; the scale begins at {start}" if start else ""
     panels[-1].set_xlabel(
-        f"accuracy in %: mean and 95 % interval (corrected resampled t) over the folds; small dots are folds{begins}"
+        f"accuracy in %{begins}\nmean and 95 % interval (corrected resampled t) over the folds; small dots are folds"
     )
     made.suptitle(title, fontsize=11)
     _legend(made, list(panels))
@@ -71,9 +71,10 @@ def _marks(
     label, colour, marker = look
     mean = 100 * rows["mean"]
     reach = [mean - 100 * rows["low"], 100 * rows["high"] - mean]
-    panel.errorbar(
+    means, _, _ = panel.errorbar(
         mean, y[0], xerr=reach, label=label, color=colour, fmt=marker, markersize=5, elinewidth=1.2, capsize=2
     )
+    means.set_zorder(4)  # above the dots of the folds, which stand above the line of the interval
     panel.scatter(100 * dots["accuracy"], y[1], s=12, facecolor=colour, edgecolor="white", linewidths=0.6, zorder=3)
 
 

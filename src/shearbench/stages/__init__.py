@@ -79,7 +79,9 @@ def _check(name: str, of: str | None, params: "Params") -> None:
     if name not in NAMES:
         raise InputError(f"stage must be one of {', '.join(NAMES)}; got {name!r}")
     if name in known and of not in known[name]:
-        raise InputError(f"stage {name} needs one of {', '.join(known[name])}; got {of!r}")
+        raise InputError(
+            f"stage {name} needs one of {', '.join(known[name])}; got {'none' if of is None else repr(of)}"
+        )
     if name in PLAIN and of is not None:
         raise InputError(f"stage {name} takes no further name; got {of!r}")
 

@@ -25,15 +25,19 @@ def faults(params: Params, root: Path) -> Iterator[str]:
     """Yield what is not as it was kept, a line each: the file, and how to make it again.
 
     Raises:
-        InputError: if there is no ``dvc.lock`` that can be read, so that nothing says what the files were.
+        InputError: if there is no ``dvc.lock`` that can be read, so that nothing says what the files were; or if none
+            of them is here.
     """
     owners = {path: (stage, md5) for lock in LOCKS for stage, path, md5 in _locked(params, root, root / lock)}
+    if not any((root / path).exists() for path in owners):
+        raise InputError(f"none of the results that dvc.lock names is in {root}; run `dvc repro`, which makes them")
     differing = {path: _differing(root, path, md5) for path, (_, md5) in owners.items()}
     broken = {owners[path][0] for path, names in differing.items() if names}
     yield from _cache_faults(root, {md5: stage for stage, md5 in owners.values()}, broken)
     for path, names in differing.items():
         for name in names:
-            yield f"{name} is not what the pipeline wrote; remove it and run `dvc repro {owners[path][0]}`"
+            wrong = "is not what the pipeline wrote; remove it and" if (root / path).exists() else "is missing;"
+            yield f"{name} {wrong} run `dvc repro {owners[path][0]}`"
     for shard in damaged_shards(root / "build" / "shards"):
         yield f"{shard.relative_to(root)} is not what was simulated; remove it and run `dvc repro --force simulate`"
 

@@ -124,6 +124,8 @@ def request(params: Params, files: Sequence[Path], *, dataset: str) -> dict[str,
 
 def prepare(file: Path) -> Sheet:
     """Read and prepare one file; what cannot be read says why."""
+    if file.is_dir():
+        return Sheet(file, None, None, "is a folder; name the files in it")
     if not file.is_file():
         return Sheet(file, None, None, "there is no such file")
     try:

@@ -125,14 +125,19 @@ def _transfer(root: Path) -> list[Block]:
     rows = comparison.rows_of(root, "transfer")
     if not rows:
         return []
-    lines = [_transfer_row(row) for row in rows]
-    return [Heading("Other datasets"), Prose(_TRANSFER), Table(_READS, lines, data=comparison.data(root, "transfer"))]
+    lines = [_transfer_row(row) for row in rows if not isinstance(row["skipped"], str)]
+    left_out = dict.fromkeys(
+        f"{row['reads']} by a network of {row['dataset']}: {row['skipped']}"
+        for row in rows
+        if isinstance(row["skipped"], str)
+    )
+    said = [Prose(f"Not read: {'; '.join(left_out)}.")] if left_out else []
+    table = [Table(_READS, lines, data=comparison.data(root, "transfer"))] if lines else []
+    return [Heading("Other datasets"), Prose(_TRANSFER), *said, *table]
 
 
 def _transfer_row(row: Mapping[str, Any]) -> list[Cell | str]:
     names = [row["dataset"], row["model"], row["reads"], row["normalisation"]]
-    if isinstance(row["skipped"], str):
-        return [*names, Cell(f"not read: {row['skipped']}", -1.0), ""]
     low, high = 100 * row["accuracy_low"], 100 * row["accuracy_high"]
     accuracy = Cell(f"{100 * row['accuracy_mean']:.1f} ({low:.1f} to {high:.1f})", row["accuracy_mean"])
     return [*names, accuracy, Cell(f"{row['n']:.0f}", row["n"])]
