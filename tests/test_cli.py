@@ -75,6 +75,9 @@ def test_every_command_shows_an_example_of_itself(words):
         (["profile", "huge"], "profiles/huge.yaml does not exist; there is: full"),
         (["results"], "comparison.json is missing; run `dvc repro`"),
         (["simulate", "nowhere.npy", "out.npz"], "nowhere.npy"),
+        (["mechanics", "compare", "a.npz", "b.zip", "c.npy"], "a.npz is not a file"),
+        (["worker", "10.0.0.1:8786"], "must be tcp://HOST:PORT (or tls://); got '10.0.0.1:8786'"),
+        (["verify"], "data is missing; run `shearbench data`"),
         (["simulate", "nowhere.npy", "out.npz", "--steps", "5,x"], "--steps must be whole numbers"),
     ],
 )

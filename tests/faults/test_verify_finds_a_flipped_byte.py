@@ -5,6 +5,7 @@ The project is a folder that DVC's files describe as ``dvc repro`` would have: o
 """
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -139,6 +140,17 @@ def test_a_flipped_byte_is_found_with_the_command_that_makes_the_file_again(
     assert f"- {file} is not what the pipeline wrote; remove it and run `{command}`" in str(caught.value)
 
 
+def test_what_was_never_made_is_told_from_what_changed(locked: Path, params: Params, tmp_path: Path) -> None:
+    shutil.copy(locked / "dvc.lock", tmp_path)
+    with pytest.raises(InputError, match=r"none of the results that dvc\.lock names is in .*; run `dvc repro`"):
+        list(kept.faults(params, tmp_path))
+    (tmp_path / "build").mkdir()
+    shutil.copy(locked / "build" / "folds.npz", tmp_path / "build")
+    found = list(kept.faults(params, tmp_path))
+    assert "build/digits/train.npz is missing; run `dvc repro prepare`" in found
+    assert not any("folds" in each for each in found)
+
+
 def test_raw_data_that_changed_names_the_command_that_restores_it(locked: Path, params: Params) -> None:
     labels, message = (
         locked / "data" / "mnist" / "t10k-labels-idx1-ubyte",
@@ -197,7 +209,7 @@ def test_a_file_too_many_and_one_too_few_are_found(locked: Path, params: Params)
     runs = locked / "build" / "runs" / "mnist" / "mlp"
     (runs / "fold-0" / "extra").touch()
     with changed(runs / "fold-1" / "history.csv"), changed(locked / "build" / "folds.npz"):
-        found = [line.split(" is not")[0] for line in kept.faults(params, locked)]
+        found = [re.split(" is (?:not|missing)", line)[0] for line in kept.faults(params, locked)]
     (runs / "fold-0" / "extra").unlink()
     mlp = "build/runs/mnist/mlp"
     assert sorted(found) == ["build/folds.npz", f"{mlp}/fold-0/extra", f"{mlp}/fold-1/history.csv"]

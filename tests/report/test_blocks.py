@@ -2,6 +2,7 @@
 
 import base64
 import io
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from shearbench.evaluation.canvas import figure, png
-from shearbench.report.blocks import Picture
+from shearbench.report.blocks import Data, Picture
 
 
 def pixels(content: bytes) -> NDArray[np.int64]:
@@ -42,3 +43,15 @@ def test_a_figure_has_its_size_and_the_same_bytes_each_time() -> None:
     assert pixels(drawn()).shape == (150, 300, 3)
     with Image.open(io.BytesIO(drawn())) as image:
         assert set(image.info) == {"dpi"}, "nothing of the software that made it"
+
+
+def test_a_table_comes_out_of_its_address_as_it_went_in(tmp_path: Path) -> None:
+    numbers, words = tmp_path / "numbers.csv", tmp_path / "words.csv"
+    numbers.write_text("x,y\n" + "\n".join(f"{n},{n / 7:.9f}" for n in range(200)) + "\n")
+    words.write_text('name\n"<é> \'100 %\' & ""#?"""\n' * 20)
+    for path in (numbers, words):
+        source = Data.of(path).source
+        with urllib.request.urlopen(source) as opened:
+            assert opened.read() == path.read_bytes()
+        assert not set("<>\"' \n") & set(source)
+    assert len(Data.of(numbers).source) < 1.2 * numbers.stat().st_size

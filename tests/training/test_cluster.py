@@ -131,3 +131,17 @@ def test_a_scheduler_that_does_not_answer_is_named(
     monkeypatch.setattr("shearbench.execution.cluster._CONNECT", 1.0)
     with pytest.raises(InputError, match=r"execution.scheduler tcp://127.0.0.1:1 does not answer .*start `dask sched"):
         _train(make_experiment(epochs=1), data, tmp_path / "there", Cluster("tcp://127.0.0.1:1"))
+
+
+@pytest.mark.slow
+def test_a_worker_waits_for_a_scheduler_that_is_not_there_yet(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    log = tmp_path / "worker.log"
+    with _running(*_worker(f"tcp://127.0.0.1:{port}", tmp_path / "worker"), log=log) as worker:
+        until = time.monotonic() + 200
+        while "does not answer" not in log.read_text() and time.monotonic() < until:
+            assert worker.poll() is None, log.read_text()
+            time.sleep(0.5)
+        assert f"tcp://127.0.0.1:{port} does not answer" in log.read_text()
+        assert worker.poll() is None

@@ -86,6 +86,9 @@ def compare_fields(
 
     if split not in ("train", "test"):
         raise InputError(f"--split must be train or test; got {split!r}")
+    for path in (fields, archive, bitmaps):
+        if not path.is_file():
+            raise InputError(f"{path} is not a file; `shearbench mechanics compare --help` says what each argument is")
     part: Literal["train", "test"] = "train" if split == "train" else "test"
     facts = compare_files(fields, archive, output, bitmaps=bitmaps, step=step, split=part)
     if as_json:

@@ -26,7 +26,7 @@ def data(
     \b
     Examples:
       shearbench data
-      shearbench data --adopt        after sources.mnist of params.yaml names another folder
+      shearbench data --adopt     when sources name another folder
     """
     from shearbench.data import raw
 

@@ -52,7 +52,7 @@ class Execution(Strict):
         """Yield what does not go together: (field, rule)."""
         if self.backend == "local" and self.scheduler is not None:
             yield "scheduler", f"must be left out where backend is local; got {self.scheduler!r}"
-        if self.backend == "dask" and not _is_address(self.scheduler):
+        if self.backend == "dask" and not is_address(self.scheduler):
             yield "scheduler", f"must be tcp://HOST:PORT (or tls://) where backend is dask; got {self.scheduler!r}"
         if self.backend == "dask" and self.device == "cuda" and self.precision == "auto":
             yield (
@@ -61,7 +61,7 @@ class Execution(Strict):
             )
 
 
-def _is_address(text: str | None) -> bool:
+def is_address(text: str | None) -> bool:
     if text is None or not text.startswith(_SCHEMES):
         return False
     host, _, port = text.split("://", 1)[1].rpartition(":")

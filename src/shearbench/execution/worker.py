@@ -13,6 +13,7 @@ from uuid import uuid4
 from shearbench.errors import InputError
 from shearbench.execution.identity import GPU, resource
 from shearbench.execution.local import ONE_THREAD
+from shearbench.execution.settings import is_address
 
 _BETWEEN_TRIES = 2.0  # seconds
 
@@ -28,8 +29,10 @@ def serve(scheduler: str, *, processes: int, gpus: int, folder: Path, host: str 
         host: the address to listen on; by default the one from which the scheduler is reached.
 
     Raises:
-        InputError: if dask is not installed, or more GPUs are asked for than there are workers.
+        InputError: if dask is not installed, the address is none, or more GPUs are asked for than there are workers.
     """
+    if not is_address(scheduler):
+        raise InputError(f"the scheduler's address must be tcp://HOST:PORT (or tls://); got {scheduler!r}")
     if gpus > processes:
         raise InputError(f"--gpus must be at most --processes, {processes}, as a task has one GPU; got {gpus}")
     try:
@@ -69,6 +72,9 @@ async def _serve(scheduler: str, number: int, *, gpu: bool, folder: Path, host: 
             async with Nanny(scheduler, name=name, **settings) as nanny:
                 print(f"worker {number} of {scheduler}", file=sys.stderr, flush=True)
                 await nanny.finished()
-        except (TimeoutError, OSError) as error:
-            print(f"{scheduler} does not answer ({error}); trying again", file=sys.stderr, flush=True)
+        except (TimeoutError, OSError, RuntimeError) as error:
+            reason = error.__cause__ if isinstance(error, RuntimeError) else error  # of a nanny that could not begin
+            if not isinstance(reason, OSError):  # a TimeoutError is one
+                raise
+            print(f"{scheduler} does not answer ({reason}); trying again", file=sys.stderr, flush=True)
         await asyncio.sleep(_BETWEEN_TRIES)

@@ -9,11 +9,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import quote
 
 import pandas as pd
 from PIL import Image
 
 from shearbench.errors import InputError
+
+_PLAIN = ",;:()[]{}+=/*|"  # what a data URI may hold as it is, and numbers and words in a table do hold
 
 
 @dataclass(frozen=True)
@@ -51,14 +54,18 @@ class Data:
     def of(cls, path: Path) -> "Data":
         """Read a CSV or JSON file."""
         kinds = {".csv": "text/csv", ".json": "application/json"}
-        encoded = base64.b64encode(path.read_bytes()).decode()
-        return cls(path.name, f"data:{kinds[path.suffix]};base64,{encoded}")
+        return cls(path.name, _uri(kinds[path.suffix], path.read_bytes()))
 
     @classmethod
     def table(cls, name: str, table: pd.DataFrame) -> "Data":
         """Return a table as a CSV file."""
-        encoded = base64.b64encode(table.to_csv(index=False).encode()).decode()
-        return cls(name, f"data:text/csv;base64,{encoded}")
+        return cls(name, _uri("text/csv", table.to_csv(index=False).encode()))
+
+
+def _uri(kind: str, content: bytes) -> str:
+    """Return a file as a data URI, as text or in base64, whichever is shorter: numbers are shorter as text."""
+    text = f"data:{kind};charset=utf-8,{quote(content, safe=_PLAIN)}"
+    return min(text, f"data:{kind};base64,{base64.b64encode(content).decode()}", key=len)
 
 
 @dataclass(frozen=True)
