@@ -64,6 +64,8 @@ def _locked(params: Params, root: Path, lock: Path) -> Iterator[tuple[str, str, 
 def _differing(root: Path, path: str, md5: str) -> list[str]:
     """Return the files of an output that differ: the output itself where DVC's list of a folder's files is lost."""
     place = root / path
+    if not place.exists():
+        return [path]
     if not md5.endswith(_DIR):
         return [] if place.is_file() and md5_of(place) == md5 else [path]
     tree = tree_of(place) if place.is_dir() else Tree({}, 0)
