@@ -21,7 +21,7 @@ from matplotlib.ticker import MaxNLocator
 from optuna.trial import TrialState, create_trial
 from optuna.visualization import matplotlib as drawn
 
-from shearbench.evaluation.canvas import DPI
+from shearbench.evaluation.canvas import DPI, readable_log
 from shearbench.tuning.study import Ledger, Study
 
 _FEW = 8
@@ -102,6 +102,11 @@ def _parallel(study: optuna.Study, count: str, after: str) -> Figure:
         lines.set_cmap(LinearSegmentedColormap.from_list("darker", shades))
     figure = _titled(axes, f"{count}: parallel coordinates")
     for each in figure.axes:
+        each.grid(False)  # each has its own, and they would cut the lines
+        if each.get_yscale() == "log":
+            readable_log(each.yaxis)
+        for label in each.get_yticklabels():  # those of the inner ones stand among the lines
+            label.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1})
         if each.get_ylabel() == "accuracy" and each is not axes:
             each.set_ylabel(after)
     return figure
