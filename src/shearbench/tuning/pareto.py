@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.text import Annotation
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullLocator
+from matplotlib.transforms import Bbox
 
 from shearbench.evaluation.canvas import GREY, PALETTE, figure, plain, png, readable_log
 from shearbench.tuning.tuned import Tuned
@@ -64,19 +66,24 @@ def draw_costs(table: pd.DataFrame, dataset: str) -> bytes:
     models = list(dict.fromkeys(table["model"]))
     made = figure(10, 4.8)
     panels = made.subplots(1, 2, sharey=True)
+    labels: dict[str, list[Annotation]] = {}
     for axes, (cost, label) in zip(panels, _COSTS.items(), strict=True):
         for place, model in enumerate(models):
             _draw_model(axes, table[table["model"] == model], cost, place)
-        _draw_front(axes, table[table[f"front_{cost}"]].sort_values([cost, "accuracy"]), cost)
+        labels[cost] = _draw_front(axes, table[table[f"front_{cost}"]].sort_values([cost, "accuracy"]), cost)
         axes.set_xscale("log")
         axes.set_xlabel(label)
-        axes.margins(x=0.2)
+        axes.margins(x=0.25)
         plain(axes)
         readable_log(axes.xaxis)
+        axes.tick_params(axis="x", labelsize=8)
     panels[0].xaxis.set_major_formatter(EngFormatter(sep=""))
     _scale_of_errors(panels[0])
     made.suptitle(_title(dataset, table), fontsize=10)
     made.legend(handles=_legend(models), loc="outside lower center", ncols=len(models) + 1, frameon=False, fontsize=9)
+    made.draw_without_rendering()  # only now is it known how long a label is
+    for own in labels.values():
+        _set_apart(own)
     return png(made)
 
 
@@ -108,9 +115,9 @@ def _draw_model(axes: Axes, own: pd.DataFrame, cost: str, place: int) -> None:
     )
 
 
-def _draw_front(axes: Axes, best: pd.DataFrame, cost: str) -> None:
+def _draw_front(axes: Axes, best: pd.DataFrame, cost: str) -> list[Annotation]:
     axes.step(best[cost], 100 * (1 - best["accuracy"]), where="post", color=GREY, linewidth=1, zorder=1)
-    for _, row in best.iterrows():
+    return [
         axes.annotate(
             f"{row['model']} ×{row['width']:g}",
             (row[cost], 100 * (1 - row["accuracy"])),
@@ -119,6 +126,18 @@ def _draw_front(axes: Axes, best: pd.DataFrame, cost: str) -> None:
             ha="right",
             fontsize=8,
         )
+        for _, row in best.iterrows()
+    ]
+
+
+def _set_apart(labels: Sequence[Annotation]) -> None:
+    """Move labels up until none lies on one before it."""
+    taken: list[Bbox] = []
+    for label in labels:
+        while any(label.get_window_extent().overlaps(box) for box in taken):
+            right, up = label.xyann
+            label.xyann = (right, up + 3)
+        taken.append(label.get_window_extent())
 
 
 def _legend(models: Sequence[str]) -> list[Line2D]:
