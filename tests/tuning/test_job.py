@@ -223,13 +223,9 @@ def test_the_report_shows_what_was_found_at_full_size_apart(root, folder, tmp_pa
     for place in ("tuned", "reports/full/tuning"):
         shutil.copytree(root / "tuned", tmp_path / place)
     section = read(tmp_path, [])
-    headings = [block.text for block in section.blocks if isinstance(block, Heading)]
-    assert headings == ["What accuracy costs", "On more digits", "What the searches spent"]
+    assert next(block.text for block in section.blocks if isinstance(block, Heading)) == "On more digits"
     default, full, _ = (block for block in section.blocks if isinstance(block, Table))
     assert full.rows == default.rows
-    images = [image for block in section.blocks if isinstance(block, Pictures) for image in block.images]
-    names = [data.name for image in images for data in image.data]
-    assert names == ["cost-patterns.csv", "cost-on-more-digits-patterns.csv"]
 
 
 @pytest.mark.parametrize(

@@ -77,10 +77,10 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     blocks: list[Block] = [
         Prose(_TEXT),
         *_finalists(found),
+        *_full(_found(root / "reports" / "full" / "tuning")),
         Heading("What accuracy costs"),
         Prose(_COSTS.format(who=_WHO[any(tuned.sizes for _, _, tuned in searches)])),
-        *_costs(found, "cost-{dataset}.csv"),
-        *_full(_found(root / "reports" / "full" / "tuning")),
+        *_costs(found),
         Heading("What the searches spent"),
         Table(_SPENT, [_spent(*search) for search in searches]),
         *_optuna(root, [(dataset, model) for dataset, model, _ in searches]),
@@ -142,7 +142,7 @@ def _finalists(found: Found) -> Iterator[Block]:
 
 
 def _full(found: Found) -> Iterator[Block]:
-    """Yield what was found on more digits than those of a default run, and what accuracy costs there."""
+    """Yield what was found on more digits than those of a default run."""
     if found:
         digits = {tuned.saw.digits for _, _, tuned in _searches(found)}
         yield Heading("On more digits")
@@ -151,7 +151,6 @@ def _full(found: Found) -> Iterator[Block]:
             "made once; `reports/full/README.md` says with which command, on what machine."
         )
         yield from _finalists(found)
-        yield from _costs(found, "cost-on-more-digits-{dataset}.csv")
 
 
 def _lines(model: str, tuned: Tuned) -> Iterator[list[Cell | str]]:
@@ -195,13 +194,11 @@ def _spent(dataset: str, model: str, tuned: Tuned) -> list[Cell | str]:
     return [dataset, model, *(Cell(f"{n:,}", n) for n in (*counts, tuned.saw.digits, search.digits_scored))]
 
 
-def _costs(found: Found, file: str) -> Iterator[Block]:
-    """Yield the front of each dataset in words, then the figures; ``file`` is what their data is called."""
+def _costs(found: Found) -> Iterator[Block]:
+    """Yield the front of each dataset in words, then the figures."""
     tables = {dataset: cost_table(models) for dataset, models in found.items()}
     yield from (Prose(worth(dataset, table)) for dataset, table in tables.items())
-    yield Pictures(
-        [_cost(dataset, table, file.format(dataset=dataset)) for dataset, table in tables.items()], wide=True
-    )
+    yield Pictures([_cost(dataset, table) for dataset, table in tables.items()], wide=True)
 
 
 def worth(dataset: str, table: pd.DataFrame) -> str:
@@ -218,12 +215,12 @@ def worth(dataset: str, table: pd.DataFrame) -> str:
     return f"Worth their cost on {dataset}: by weights {weights}; by seconds of training {seconds}."
 
 
-def _cost(dataset: str, table: pd.DataFrame, file: str) -> Picture:
+def _cost(dataset: str, table: pd.DataFrame) -> Picture:
     return Picture.drawn(
         draw_costs(table, dataset),
         f"Accuracy against weights and against seconds of every network that was searched on {dataset}",
         f"{dataset}: which size of which network is worth its cost; × is its width.",
-        [Data.table(file, table)],
+        [Data.table(f"cost-{dataset}.csv", table)],
     )
 
 
