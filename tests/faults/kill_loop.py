@@ -14,7 +14,6 @@ in which the kill falls: what comes before is the same anyway. ``--loky`` has th
 
 import argparse
 import contextlib
-import hashlib
 import importlib
 import json
 import multiprocessing
@@ -34,47 +33,20 @@ os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS
 os.environ["NUMBA_NUM_THREADS"] = "1"  # all before numpy and torch come in: a fork has the threads of its parent
 
 import numpy as np
-import yaml
 from matplotlib.figure import Figure
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from shearbench import execution, stages, tracking
-from shearbench.data import guard, idx
+from whole_pipeline import STEPS, differences, facts, make_project
+
+from shearbench import stages, tracking
+from shearbench.execution import local
 from shearbench.params import Params, load
-from shearbench.records import read_json
 from shearbench.seeds import generator_for
-from small_project import document
 
-TRAIN, TEST = 60, 20
-CELLS = {"mnist-mlp": "mlp", "mechanical-mlp": "mlp"}
-STEPS = ["prepare", "simulate", "datasets", "settings"]
-STEPS += [f"{stage}@{cell}" for cell in CELLS for stage in ("train", "evaluate")]
-STEPS += ["severity", "transfer", "compare", "tune@mlp", "track"]
-LONGEST = 300.0  # seconds of a run: far above any
-_MEASURED = {"seconds", "epoch_seconds", "seconds_per_fold", "fold_records", "provenance", "evaluations", "networks"}
-"""What differs between two runs that nobody disturbs: times, and the hashes of records, which hold times."""
-
-
-def make_project(root: Path) -> None:
-    """Write raw data, adopted, and parameters: two networks, two datasets, two folds, and a search of two trials."""
-    folder = root / "data" / "mnist"
-    folder.mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    for (images_name, labels_name), n in zip(idx.MNIST_FILES.values(), (TRAIN, TEST), strict=True):
-        labels = np.arange(n) % 10
-        images = rng.integers(0, 60, (n, 28, 28), dtype=np.uint8)
-        images[np.arange(n), 2 * labels + 4] = 250
-        (folder / images_name).write_bytes(idx.encode(images))
-        (folder / labels_name).write_bytes(idx.encode(labels.astype(np.uint8)))
-    settings = document()
-    settings["cells"] = {cell: {"dataset": cell.split("-")[0], "model": model} for cell, model in CELLS.items()}
-    settings["models"] = {"mlp": settings["models"]["mlp"]}
-    settings["execution"]["workers"] = 2
-    settings["tuning"].update(dataset="mechanical", trials=2, reduction=2, rungs=2, finalists=1, folds=2, share=0.5)
-    (root / "params.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
-    params = load(root / "params.yaml")
-    guard.write_adopted(root / "data.dvc", "data", guard.tree_of(root / "data"), params.sources)
+LONGEST = 900.0  # seconds of a run: far above any, on a busy machine too
+MIRRORS: list[int] = []
+"""The processes of this one's that send MLflow what a stage made."""
 
 
 def pipeline(root: Path, before: Callable[[str], None] = lambda _: None) -> None:
@@ -101,7 +73,11 @@ def run_step(step: str, params: Params, root: Path) -> None:
         assert stages.track_searches(params, root)
         return
     importlib.import_module(f"shearbench.stages.{name}").main(params, root, *([of] if of else []))
-    if name in stages.MIRRORED and not os.fork():
+    if name not in stages.MIRRORED:
+        return
+    if mirror := os.fork():
+        MIRRORS.append(mirror)
+    else:
         status = 1
         try:
             os.nice(19)
@@ -112,65 +88,8 @@ def run_step(step: str, params: Params, root: Path) -> None:
 
 def wait_for_mirrors() -> None:
     """Wait for the processes that send MLflow something; one that cannot is no fault, as ``track`` sends it later."""
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            os.wait()
-
-
-def facts(root: Path) -> dict[str, Any]:
-    """Return all that must not depend on kills: every file's hash, records without times, and MLflow's runs."""
-    found: dict[str, Any] = {}
-    for path in sorted([*(root / "build").rglob("*"), *(root / "reports").rglob("*"), *(root / "tuned").rglob("*")]):
-        if path.is_file() and path.suffix != ".log" and "lock" not in path.name:
-            found[str(path.relative_to(root))] = _fact(path)
-    return found | {"mlflow": _runs(root, load(root / "params.yaml"))}
-
-
-def _fact(path: Path) -> Any:
-    if path.suffix == ".json":
-        content = _timeless(read_json(path))
-        if isinstance(content, dict) and isinstance(content.get("files"), dict):  # those with times are compared below
-            content["files"] = {name: d for name, d in content["files"].items() if not _has_seconds(path.parent / name)}
-        return content
-    if path.suffix == ".yaml":
-        return _timeless(yaml.safe_load(path.read_text()))
-    if _has_seconds(path):
-        return _without_seconds(path)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _has_seconds(path: Path) -> bool:
-    return path.suffix == ".csv" and "second" in path.read_text().split("\n", 1)[0]
-
-
-def _without_seconds(path: Path) -> list[list[str]]:
-    rows = [line.split(",") for line in path.read_text().splitlines()]
-    kept = [place for place, name in enumerate(rows[0]) if "second" not in name]
-    return [[row[place] for place in kept] for row in rows]
-
-
-def _timeless(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _timeless(inner) for key, inner in value.items() if key not in _MEASURED}
-    return [_timeless(inner) for inner in value] if isinstance(value, list) else value
-
-
-def _runs(root: Path, params: Params) -> list[Any]:
-    """Return MLflow's runs that are neither deleted nor superseded, by name, and what was sent to each."""
-    from mlflow import MlflowClient
-
-    client = MlflowClient(f"sqlite:///{root}/mlruns/mlflow.db")
-    experiment = client.get_experiment_by_name("shearbench")
-    runs = client.search_runs([experiment.experiment_id], max_results=1000)
-    names = {run.info.run_id: run.info.run_name for run in runs}
-    told = []
-    for run in runs:
-        metrics = {name: value for name, value in run.data.metrics.items() if "second" not in name}
-        files = sorted(file.path for file in client.list_artifacts(run.info.run_id))
-        parent = names.get(run.data.tags.get("mlflow.parentRunId"))
-        told.append([run.info.run_name, run.info.status, parent, sorted(metrics.items()), files])
-    champions = [[name, client.get_model_version_by_alias(name, "champion").tags] for name in params.datasets]
-    return [sorted(told, key=lambda run: (run[0], str(run[2]))), champions]
+    while MIRRORS:  # and not for any child: the process that tracks loky's resources stays
+        os.waitpid(MIRRORS.pop(), 0)
 
 
 class ForkedWorkers(ProcessPoolExecutor):
@@ -235,16 +154,6 @@ def run_whole(root: Path, log: Path, function: Callable[[Path], None] = pipeline
     return time.monotonic() - began
 
 
-def differences(one: Any, other: Any, place: str = "") -> list[str]:
-    """Return where two values made of dictionaries and lists differ."""
-    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        one, other = dict(enumerate(one)), dict(enumerate(other))
-    if isinstance(one, dict) and isinstance(other, dict):
-        pairs = ((key, one.get(key), other.get(key)) for key in sorted(one.keys() | other.keys()))
-        return [found for key, *pair in pairs for found in differences(*pair, f"{place}/{key}")]
-    return [] if one == other else [f"{place}: {str(one)[:80]} | {str(other)[:80]}"]
-
-
 @dataclass(frozen=True)
 class Undisturbed:
     """What a run that nobody kills comes to, its files before each step, and the seconds of each."""
@@ -262,18 +171,18 @@ def play(folder: Path, seed: int, expected: Undisturbed) -> str:
     moment, whole = float(random.uniform(0, seconds[first : first + 2].sum())), bool(random.random() < 0.7)
     root, log = folder / "project", folder / f"round-{seed}.log"
     log.unlink(missing_ok=True)
-    put_back(expected.folder / STEPS[first], root)
-    pid = start(pipeline, root, log)
-    status = wait(pid, moment)
-    if status is None:
-        os.killpg(pid, signal.SIGKILL) if whole else os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+    while True:
+        put_back(expected.folder / STEPS[first], root)
+        pid = start(pipeline, root, log)
+        if wait(pid, moment) is None:
+            break
+        moment /= 2  # it had ended: this machine is faster now than when the seconds of the steps were measured
+    os.killpg(pid, signal.SIGKILL) if whole else os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
     done = len((root / "done.txt").read_text().split()) if (root / "done.txt").is_file() else 0
     where = STEPS[done] if done < len(STEPS) else "the end"
     workers = "with all its processes" if whole else "its workers left alive"
     what = f"killed in {where}, {moment:.2f} s after {STEPS[first]} began, {workers}"
-    if status is not None:
-        what = f"had ended before {moment:.2f} s"
     try:
         again = run_whole(root, log)
     except AssertionError as error:
@@ -363,7 +272,8 @@ def loop(folder: Path, seeds: range, *, loky: bool = False, pictures: bool = Fal
     """Play the rounds of all seeds that ``rounds.txt`` does not have; return the lines of those that failed."""
     folder.mkdir(parents=True, exist_ok=True)
     if not loky:
-        execution.ProcessPoolExecutor = ForkedWorkers
+        assert local.ProcessPoolExecutor, "what is replaced here must be what the stages use"
+        local.ProcessPoolExecutor = ForkedWorkers
     if not pictures:
         Figure.savefig = blank_picture
     warm_up(folder)
