@@ -17,7 +17,8 @@ from shearbench.params import Params
 from shearbench.records import read_json
 
 LOCKS = ("dvc.lock", "tuned/dvc.lock")
-CACHE = Path(".dvc") / "cache" / "files" / "md5"
+OLD_CACHE = Path(".dvc") / "cache"  # where DVC still puts its lists of the folders that a stage reads
+CACHE = OLD_CACHE / "files" / "md5"
 _DIR = ".dir"
 
 
@@ -95,7 +96,7 @@ def _cache_faults(root: Path, stages: Mapping[str, str], broken: Collection[str]
         if tree.endswith(_DIR)
         for md5 in _listing(root / CACHE / tree[:2] / tree[2:]).values()
     }
-    for path in sorted((root / CACHE).glob("??/*")):
+    for path in sorted([*(root / CACHE).glob("??/*"), *(root / OLD_CACHE).glob("??/*")]):
         md5 = path.parent.name + path.name
         if path.is_file() and md5_of(path) != md5.removesuffix(_DIR):
             stage = stages.get(md5) or of_file.get(md5)
