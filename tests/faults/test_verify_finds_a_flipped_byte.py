@@ -7,6 +7,7 @@ The project is a folder that DVC's files describe as ``dvc repro`` would have: o
 import json
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -213,6 +214,20 @@ def test_a_file_too_many_and_one_too_few_are_found(locked: Path, params: Params)
     (runs / "fold-0" / "extra").unlink()
     mlp = "build/runs/mnist/mlp"
     assert sorted(found) == ["build/folds.npz", f"{mlp}/fold-0/extra", f"{mlp}/fold-1/history.csv"]
+
+
+def test_what_git_keeps_and_was_changed_is_said(tmp_path: Path) -> None:
+    """A flipped byte in it cannot be told from a change on purpose."""
+    for name in ("params.yaml", "dvc.lock", "reports/aa.csv", "reports/full/a b.csv", "tuned/mlp.yaml", "README.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("kept\n")
+    assert kept.uncommitted(tmp_path) == [], "no repository"
+    for words in (("init", "-q"), ("add", "."), ("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x")):
+        subprocess.run(("git", "-C", tmp_path, *words), check=True)
+    assert kept.uncommitted(tmp_path) == []
+    for name in ("dvc.lock", "reports/full/a b.csv", "tuned/mlp.yaml", "README.md"):
+        (tmp_path / name).write_text("kepu\n")
+    assert kept.uncommitted(tmp_path) == ["dvc.lock", "reports/full/a b.csv", "tuned/mlp.yaml"]
 
 
 def test_without_a_lock_nothing_can_be_said(locked: Path, params: Params) -> None:

@@ -4,6 +4,7 @@ DVC itself believes a file of its cache that is write-protected, and restores it
 differs is listed with the command that makes it again; nothing is changed.
 """
 
+import subprocess
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ LOCKS = ("dvc.lock", "tuned/dvc.lock")
 OLD_CACHE = Path(".dvc") / "cache"  # where DVC still puts its lists of the folders that a stage reads
 CACHE = OLD_CACHE / "files" / "md5"
 _DIR = ".dir"
+_OF_GIT = ("data.dvc", "dvc.lock", "params.yaml", "reports", "tuned")
 
 
 def faults(params: Params, root: Path) -> Iterator[str]:
@@ -41,6 +43,18 @@ def faults(params: Params, root: Path) -> Iterator[str]:
             yield f"{name} {wrong} run `dvc repro {owners[path][0]}`"
     for shard in damaged_shards(root / "build" / "shards"):
         yield f"{shard.relative_to(root)} is not what was simulated; remove it and run `dvc repro --force simulate`"
+
+
+def uncommitted(root: Path) -> list[str]:
+    """Return the parameters and results kept by git that are not as committed; none where git cannot say.
+
+    They may have been changed on purpose, so they are no faults.
+    """
+    command = ["git", "-C", str(root), "-c", "core.quotePath=false", "diff", "--name-only", "--relative", "HEAD", "--"]
+    try:
+        return subprocess.run([*command, *_OF_GIT], capture_output=True, text=True, check=True).stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        return []
 
 
 def _locked(params: Params, root: Path, lock: Path) -> Iterator[tuple[str, str, str]]:

@@ -1,12 +1,14 @@
 """``shearbench verify``: does every stored file have the hash its record vouches for, and do folds repeat?
 
-Reads all that DVC has locked, DVC's cache, and the records; writes nothing. No stage of ``dvc.yaml``.
+Reads all that DVC has locked, DVC's cache, and the records; writes nothing. What git keeps is compared with the last
+commit, and what differs is said. No stage of ``dvc.yaml``.
 """
 
 import secrets
 from pathlib import Path
 
 from rich import print
+from rich.markup import escape
 
 from shearbench.data.dataset import SPLITS, load
 from shearbench.data.folds import read_folds
@@ -26,6 +28,8 @@ def main(params: Params, root: Path, *, sample: int) -> bool:
         InputError: naming what is not as its hash says, and the command that makes it again.
     """
     build = root / "build"
+    for name in map(escape, kept.uncommitted(root)):
+        print(f"[yellow]{name} is not as committed[/]; if nobody changed it on purpose, run `git restore {name}`")
     check_bytes(params, root)
     folders = check_hashes(params, root)
     count = f"{len(params.datasets)} datasets, {len(folders)} folds, their evaluations, {len(params.experiments)}"
