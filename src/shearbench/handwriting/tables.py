@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-_NARROWEST = 100  # columns that the tables need; a pipe has fewer
+_NARROWEST = 112  # columns that the tables need; a pipe has fewer
 
 
 def print_results(results: Mapping[str, Any]) -> None:

@@ -51,8 +51,11 @@ def _full(folder: Path) -> Iterator[Block]:
 
 
 def _of_file(row: Mapping[str, str]) -> dict[str, Any]:
-    """Return a line of ``steps.csv`` as ``results.json`` has it; of a group of step 5 the file has no numbers."""
-    words: dict[str, Any] = {key: row[key] for key in ("network", "title", "missing") if row[key]}
+    """Return a line of ``steps.csv`` as ``results.json`` has it; of a group of step 5 the file has no numbers.
+
+    The file has a column ``missing`` where a network is.
+    """
+    words: dict[str, Any] = {key: row[key] for key in ("network", "title", "missing") if row.get(key)}
     words |= {"step": int(row["step"]), "n": int(float(row["n"] or 0)), "folds": int(float(row["folds"] or 0))}
     numbers = {
         key: float(value) for key, value in row.items() if key.startswith(("accuracy", "loss", "gain_acc")) and value
