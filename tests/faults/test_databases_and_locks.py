@@ -40,6 +40,18 @@ def _names(root: Path) -> Any:
     return Counter(run.info.run_name for run in found)
 
 
+def _has_table(path: Path, name: str) -> bool:
+    if not path.exists():
+        return False
+    database = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+    try:
+        return database.execute("select count(*) from sqlite_master where name = ?", (name,)).fetchone() == (1,)
+    except sqlite3.OperationalError:  # locked by who makes it
+        return False
+    finally:
+        database.close()
+
+
 def test_a_database_that_is_locked_for_a_while_is_waited_for(finished: Path, small_params: Params) -> None:
     assert tracking.track_all(finished, small_params, cells=["mechanical-mlp"])
     other = sqlite3.connect(finished / "mlruns" / "mlflow.db", isolation_level=None, check_same_thread=False)
@@ -67,14 +79,23 @@ def test_a_database_that_stays_locked_is_said_and_all_is_sent_later(
     assert _names(finished) >= Counter(RUNS)
 
 
-def test_a_store_that_was_deleted_is_filled_again(finished: Path, small_params: Params) -> None:
+def test_a_store_that_was_deleted_is_filled_again_by_whoever_comes_after_one_that_was_killed(
+    finished: Path, small_params: Params
+) -> None:
     assert tracking.track_all(finished, small_params, cells=[CELL])
     shutil.rmtree(finished / "mlruns")
     program = (
         "from pathlib import Path; from shearbench import tracking; from shearbench.params import load\n"
         f"assert tracking.track_all(Path(), load(Path('params.yaml')), cells=['{CELL}'])"
     )
+    with subprocess.Popen([sys.executable, "-c", program], cwd=finished) as first:
+        while not _has_table(finished / "mlruns" / "mlflow.db.partial", "experiments"):  # the first of many to be made
+            assert first.poll() is None
+            time.sleep(0.01)
+        first.kill()
+    assert not (finished / "mlruns" / "mlflow.db").exists(), "no half of a database"
     subprocess.run([sys.executable, "-c", program], cwd=finished, check=True)
+    assert not list((finished / "mlruns").glob("*.partial*"))
     with sqlite3.connect(finished / "mlruns" / "mlflow.db") as database:
         names = [name for (name,) in database.execute("select name from runs where status = 'FINISHED'")]
     assert Counter(names) == Counter(RUNS)

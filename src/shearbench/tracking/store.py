@@ -103,8 +103,28 @@ def _open(root: Path, uri: str) -> Store:
     if uri != "default":
         mlflow.set_tracking_uri(uri)
         return _with_experiment(None)
+    if not database(root).exists():
+        _make_database(database(root))
     mlflow.set_tracking_uri(default_uri(root))
     return _with_experiment(artifacts_uri(root))
+
+
+def _make_database(path: Path) -> None:
+    """Make MLflow's tables in another file, and put it in place whole.
+
+    MLflow makes them in some forty migrations, and where one is cut short, none of its processes can go on from there.
+    """
+    import mlflow
+    from mlflow import MlflowClient
+
+    partial = path.with_name(f"{path.name}.partial")
+    for left in path.parent.glob(f"{partial.name}*"):  # by a process that was killed
+        left.unlink()
+    mlflow.set_tracking_uri(f"sqlite:///{partial}")
+    client = MlflowClient()
+    client.search_experiments(max_results=1)
+    client._tracking_client.store.engine.dispose()
+    partial.replace(path)
 
 
 def _with_experiment(artifacts: str | None) -> Store:
