@@ -37,8 +37,9 @@ from matplotlib.figure import Figure
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from whole_pipeline import STEPS, differences, facts, make_project
+from whole_pipeline import STEPS, facts, make_project
 
+from made import differences
 from shearbench import stages, tracking
 from shearbench.execution import local
 from shearbench.params import Params, load

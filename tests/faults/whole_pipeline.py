@@ -3,16 +3,15 @@
 For the tests that break it: :mod:`kill_loop` kills it, others take its disk away.
 """
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 
+from made import facts_of_files
 from shearbench.data import guard, idx
 from shearbench.params import Params, load
-from shearbench.records import read_json
 from small_project import document
 
 TRAIN, TEST = 60, 20
@@ -20,8 +19,6 @@ CELLS = {"mnist-mlp": "mlp", "mechanical-mlp": "mlp"}
 STEPS = ["prepare", "simulate", "datasets", "settings"]
 STEPS += [f"{stage}@{cell}" for cell in CELLS for stage in ("train", "evaluate")]
 STEPS += ["severity", "transfer", "compare", "tune@mlp", "track"]
-_MEASURED = {"seconds", "epoch_seconds", "seconds_per_fold", "fold_records", "provenance", "evaluations", "networks"}
-"""What differs between two runs that nobody disturbs: times, and the hashes of records, which hold times."""
 
 
 def make_project(root: Path) -> None:
@@ -47,40 +44,7 @@ def make_project(root: Path) -> None:
 
 def facts(root: Path) -> dict[str, Any]:
     """Return all that must not depend on kills: every file's hash, records without times, and MLflow's runs."""
-    found: dict[str, Any] = {}
-    for path in sorted([*(root / "build").rglob("*"), *(root / "reports").rglob("*"), *(root / "tuned").rglob("*")]):
-        if path.is_file() and path.suffix != ".log" and "lock" not in path.name:
-            found[str(path.relative_to(root))] = _fact(path)
-    return found | {"mlflow": _runs(root, load(root / "params.yaml"))}
-
-
-def _fact(path: Path) -> Any:
-    if path.suffix == ".json":
-        content = _timeless(read_json(path))
-        if isinstance(content, dict) and isinstance(content.get("files"), dict):  # those with times are compared below
-            content["files"] = {name: d for name, d in content["files"].items() if not _has_seconds(path.parent / name)}
-        return content
-    if path.suffix == ".yaml":
-        return _timeless(yaml.safe_load(path.read_text()))
-    if _has_seconds(path):
-        return _without_seconds(path)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _has_seconds(path: Path) -> bool:
-    return path.suffix == ".csv" and "second" in path.read_text().split("\n", 1)[0]
-
-
-def _without_seconds(path: Path) -> list[list[str]]:
-    rows = [line.split(",") for line in path.read_text().splitlines()]
-    kept = [place for place, name in enumerate(rows[0]) if "second" not in name]
-    return [[row[place] for place in kept] for row in rows]
-
-
-def _timeless(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _timeless(inner) for key, inner in value.items() if key not in _MEASURED}
-    return [_timeless(inner) for inner in value] if isinstance(value, list) else value
+    return facts_of_files(root) | {"mlflow": _runs(root, load(root / "params.yaml"))}
 
 
 def _runs(root: Path, params: Params) -> list[Any]:
@@ -99,13 +63,3 @@ def _runs(root: Path, params: Params) -> list[Any]:
         told.append([run.info.run_name, run.info.status, parent, sorted(metrics.items()), files])
     champions = [[name, client.get_model_version_by_alias(name, "champion").tags] for name in params.datasets]
     return [sorted(told, key=lambda run: (run[0], str(run[2]))), champions]
-
-
-def differences(one: Any, other: Any, place: str = "") -> list[str]:
-    """Return where two values made of dictionaries and lists differ."""
-    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        one, other = dict(enumerate(one)), dict(enumerate(other))
-    if isinstance(one, dict) and isinstance(other, dict):
-        pairs = ((key, one.get(key), other.get(key)) for key in sorted(one.keys() | other.keys()))
-        return [found for key, *pair in pairs for found in differences(*pair, f"{place}/{key}")]
-    return [] if one == other else [f"{place}: {str(one)[:80]} | {str(other)[:80]}"]

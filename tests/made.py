@@ -1,0 +1,60 @@
+"""What a run of the pipeline has made, without what differs between two runs of the same: times and what holds them."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from shearbench.records import read_json
+
+_MEASURED = {"seconds", "epoch_seconds", "seconds_per_fold", "fold_records", "provenance", "evaluations", "networks"}
+"""What differs between two runs that nobody disturbs: times, and the hashes of records, which hold times."""
+
+
+def facts_of_files(root: Path) -> dict[str, Any]:
+    """Return every file's hash, and records and tables without times."""
+    found: dict[str, Any] = {}
+    for path in sorted([*(root / "build").rglob("*"), *(root / "reports").rglob("*"), *(root / "tuned").rglob("*")]):
+        if path.is_file() and path.suffix != ".log" and "lock" not in path.name:
+            found[str(path.relative_to(root))] = _fact(path)
+    return found
+
+
+def differences(one: Any, other: Any, place: str = "") -> list[str]:
+    """Return where two values made of dictionaries and lists differ."""
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        one, other = dict(enumerate(one)), dict(enumerate(other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        pairs = ((key, one.get(key), other.get(key)) for key in sorted(one.keys() | other.keys()))
+        return [found for key, *pair in pairs for found in differences(*pair, f"{place}/{key}")]
+    return [] if one == other else [f"{place}: {str(one)[:80]} | {str(other)[:80]}"]
+
+
+def _fact(path: Path) -> Any:
+    if path.suffix == ".json":
+        content = _timeless(read_json(path))
+        if isinstance(content, dict) and isinstance(content.get("files"), dict):  # those with times are compared below
+            content["files"] = {name: d for name, d in content["files"].items() if not _has_seconds(path.parent / name)}
+        return content
+    if path.suffix == ".yaml":
+        return _timeless(yaml.safe_load(path.read_text()))
+    if _has_seconds(path):
+        return _without_seconds(path)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _has_seconds(path: Path) -> bool:
+    return path.suffix == ".csv" and "second" in path.read_text().split("\n", 1)[0]
+
+
+def _without_seconds(path: Path) -> list[list[str]]:
+    rows = [line.split(",") for line in path.read_text().splitlines()]
+    kept = [place for place, name in enumerate(rows[0]) if "second" not in name]
+    return [[row[place] for place in kept] for row in rows]
+
+
+def _timeless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _timeless(inner) for key, inner in value.items() if key not in _MEASURED}
+    return [_timeless(inner) for inner in value] if isinstance(value, list) else value
