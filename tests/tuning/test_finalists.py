@@ -6,7 +6,7 @@ import pytest
 from patterns import experiment_with
 from shearbench.data.dataset import load
 from shearbench.data.folds import read_folds
-from shearbench.errors import InputError
+from shearbench.errors import InputError, TasksFailed
 from shearbench.records import read_npz
 from shearbench.statistics.bayesian import correlated_t
 from shearbench.statistics.resampled_t import corrected_t
@@ -97,3 +97,18 @@ def test_a_setting_that_diverges_says_so_and_the_others_are_scored(trained):
         for fold, accuracy in enumerate(found[trial].accuracies):
             arrays = read_npz(out / f"trial-{trial:03d}" / f"fold-{fold}" / "out_of_fold.npz")
             assert accuracy == np.mean(arrays["probabilities"].argmax(axis=1) == arrays["labels"])
+
+
+def test_a_disk_that_does_not_take_a_fold_is_no_failure_of_the_setting(part, tmp_path):
+    (tmp_path / "trial-000").write_text("in the way")
+    trials = [Trial(0, Setting(0.02, 10, 0.1), "complete")]
+    with pytest.raises(TasksFailed, match="trial-000"):
+        cross_validate_trials(
+            trials,
+            lambda setting: experiment_with(epochs=1).varied(**vars(setting)),
+            part=part,
+            folds=2,
+            out=tmp_path,
+            workers=1,
+            label="finalists",
+        )

@@ -10,6 +10,7 @@ from safetensors import safe_open
 from patterns import experiment_with
 from shearbench.data.dataset import load
 from shearbench.data.folds import read_folds
+from shearbench.errors import NotWritten
 from shearbench.execution import run_tasks
 from shearbench.records import hash_arrays
 from shearbench.seeds import seed_for
@@ -108,6 +109,15 @@ def test_memory_that_runs_out_is_a_failed_trial_and_no_larger_one_is_tried(part,
     assert "not tried: batch 16 at width" in run_trial(larger, _advance).failure
     smaller = replace(huge, experiment=experiment_with(batch=16))
     assert run_trial(smaller, _advance).failure is None
+
+
+def test_a_disk_that_does_not_take_the_checkpoint_is_no_failure_of_the_trial(part, tmp_path):
+    (tmp_path / "trial").write_text("in the way")
+    task = _task(part, tmp_path, 1)
+    with pytest.raises(NotWritten, match="checkpoint"):
+        run_trial(task, _advance)
+    (tmp_path / "trial").unlink()
+    assert run_trial(task, _advance).failure is None
 
 
 def test_workers_change_nothing(part, tmp_path):
