@@ -3,19 +3,36 @@
 import csv
 import json
 import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from shearbench.data import class_digits, png
 from shearbench.errors import InputError
+from shearbench.handwriting import fine_tuning, networks
+from shearbench.handwriting import folder as reading
 from shearbench.handwriting.output import nodes
 from shearbench.handwriting.recipe import EXPERIMENT
 from shearbench.params import load
 from shearbench.records import is_finished, read_npz
 from shearbench.report.sections import handwriting as section
 from shearbench.stages import class_folder, handwriting
+
+
+@pytest.fixture(scope="module", autouse=True)
+def in_this_process() -> Iterator[None]:
+    """The worker processes have their own tests, and the pipeline's."""
+
+    def run_tasks(function: Any, tasks: Sequence[Any], **_: Any) -> list[Any]:
+        return [function(task, lambda units: None) for task in tasks]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (fine_tuning, reading, networks):
+            patch.setattr(module, "run_tasks", run_tasks)
+        yield
 
 
 @pytest.fixture(scope="module")
