@@ -1,16 +1,20 @@
 """Finalists: trained in full on digits that scored no trial; the winner against the present setting by hand."""
 
+import errno
+
 import numpy as np
 import pytest
 
 from patterns import experiment_with
 from shearbench.data.dataset import load
 from shearbench.data.folds import read_folds
-from shearbench.errors import InputError, TasksFailed
+from shearbench.errors import InputError, NotWritten
 from shearbench.records import read_npz
 from shearbench.statistics.bayesian import correlated_t
 from shearbench.statistics.resampled_t import corrected_t
+from shearbench.training.crossval import fold_task
 from shearbench.training.experiment import select
+from shearbench.tuning import finalists
 from shearbench.tuning.finalists import Finalist, cross_validate_trials, decide_winner
 from shearbench.tuning.space import Setting
 from shearbench.tuning.study import Trial
@@ -99,16 +103,11 @@ def test_a_setting_that_diverges_says_so_and_the_others_are_scored(trained):
             assert accuracy == np.mean(arrays["probabilities"].argmax(axis=1) == arrays["labels"])
 
 
-def test_a_disk_that_does_not_take_a_fold_is_no_failure_of_the_setting(part, tmp_path):
-    (tmp_path / "trial-000").write_text("in the way")
-    trials = [Trial(0, Setting(0.02, 10, 0.1), "complete")]
-    with pytest.raises(TasksFailed, match="trial-000"):
-        cross_validate_trials(
-            trials,
-            lambda setting: experiment_with(epochs=1).varied(**vars(setting)),
-            part=part,
-            folds=2,
-            out=tmp_path,
-            workers=1,
-            label="finalists",
-        )
+def test_a_disk_that_does_not_take_a_fold_is_no_failure_of_the_setting(part, tmp_path, monkeypatch):
+    def refused(task, advance):
+        raise NotWritten(errno.ENOSPC, "No space left on device", str(task.out))
+
+    monkeypatch.setattr(finalists, "train_fold", refused)
+    task = fold_task(experiment_with(), 0, dataset=part, folds=part / FOLDS, out=tmp_path / "fold-0")
+    with pytest.raises(NotWritten, match="No space left"):
+        finalists._train_or_say_why(task, lambda units: None)
