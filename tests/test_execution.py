@@ -94,6 +94,11 @@ if __name__ == "__main__":
 """
 
 
+def _heed_ctrl_c():
+    """Undo what a shell does to a job in the background: such a job, and its children, ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def _alive(pid):
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
@@ -106,7 +111,7 @@ def _alive(pid):
 def test_a_stop_ends_the_workers_within_seconds(tmp_path, stop):
     script = tmp_path / "sleepers.py"
     script.write_text(SLEEPERS)
-    process = subprocess.Popen([sys.executable, script, tmp_path], stderr=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, script, tmp_path], stderr=subprocess.PIPE, preexec_fn=_heed_ctrl_c)
     notes = [tmp_path / "0", tmp_path / "1"]
     deadline = time.monotonic() + 60
     while not all(note.exists() and note.read_text() for note in notes):

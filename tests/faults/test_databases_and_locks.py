@@ -79,6 +79,7 @@ def test_a_database_that_stays_locked_is_said_and_all_is_sent_later(
     assert _names(finished) >= Counter(RUNS)
 
 
+@pytest.mark.slow
 def test_a_store_that_was_deleted_is_filled_again_by_whoever_comes_after_one_that_was_killed(
     finished: Path, small_params: Params
 ) -> None:
