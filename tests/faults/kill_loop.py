@@ -97,10 +97,18 @@ class ForkedWorkers(ProcessPoolExecutor):
     """The workers of ``shearbench.execution``, forked: they need not import torch again."""
 
     def __init__(self, workers: int, env: object) -> None:
-        super().__init__(workers, mp_context=multiprocessing.get_context("fork"))
+        super().__init__(workers, mp_context=multiprocessing.get_context("fork"), initializer=_let_go_of_locks)
 
     def shutdown(self, wait: bool = True, *, kill_workers: bool = False, cancel_futures: bool = False) -> None:
         super().shutdown(wait, cancel_futures=cancel_futures or kill_workers)
+
+
+def _let_go_of_locks() -> None:
+    """Close the files that a fork inherits and users' workers do not: a lock would be held until the last one ends."""
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/self/fd/{number}").endswith("lock"):
+                os.close(int(number))
 
 
 def start(function: Callable[[Path], None], root: Path, log: Path) -> int:
