@@ -11,12 +11,14 @@ from shearbench.records import read_json
 _MEASURED = {"seconds", "epoch_seconds", "seconds_per_fold", "fold_records", "provenance", "evaluations", "networks"}
 """What differs between two runs that nobody disturbs: times, and the hashes of records, which hold times."""
 
+_DRAWN_FROM_TIMES = "timeline.png"  # Optuna's, of a search
+
 
 def facts_of_files(root: Path) -> dict[str, Any]:
     """Return every file's hash, and records and tables without times."""
     found: dict[str, Any] = {}
     for path in sorted([*(root / "build").rglob("*"), *(root / "reports").rglob("*"), *(root / "tuned").rglob("*")]):
-        if path.is_file() and path.suffix != ".log" and "lock" not in path.name:
+        if path.is_file() and path.suffix != ".log" and "lock" not in path.name and path.name != _DRAWN_FROM_TIMES:
             found[str(path.relative_to(root))] = _fact(path)
     return found
 
@@ -34,7 +36,7 @@ def differences(one: Any, other: Any, place: str = "") -> list[str]:
 def _fact(path: Path) -> Any:
     if path.suffix == ".json":
         content = _timeless(read_json(path))
-        if isinstance(content, dict) and isinstance(content.get("files"), dict):  # those with times are compared below
+        if isinstance(content, dict) and isinstance(content.get("files"), dict):
             content["files"] = {name: d for name, d in content["files"].items() if not _has_seconds(path.parent / name)}
         return content
     if path.suffix == ".yaml":
@@ -45,7 +47,8 @@ def _fact(path: Path) -> Any:
 
 
 def _has_seconds(path: Path) -> bool:
-    return path.suffix == ".csv" and "second" in path.read_text().split("\n", 1)[0]
+    in_a_table = path.suffix == ".csv" and "second" in path.read_text().split("\n", 1)[0]
+    return in_a_table or path.name == _DRAWN_FROM_TIMES
 
 
 def _without_seconds(path: Path) -> list[list[str]]:
