@@ -1,11 +1,18 @@
 """The command line: a user's mistake ends in one message with the next step and a status, never in a traceback."""
 
 import errno
+import platform
 import shutil
+from importlib import metadata
 from pathlib import Path
 
+import dvc
+import mlflow
 import numpy as np
+import optuna
 import pytest
+import torch
+import torchvision
 import typer
 from typer.testing import CliRunner
 
@@ -42,6 +49,13 @@ def test_help_lists_every_command_by_what_a_user_wants():
     assert places == sorted(places)
     for command in ("data", "check", "stage", "tune", "results", "verify", "track", "ui", "simulate", "profile"):
         assert command in output
+
+
+def test_versions_are_those_that_are_imported():
+    output = run("--version")
+    for module in (torch, torchvision, mlflow, dvc, optuna):
+        assert f"{module.__name__} {module.__version__}" in output
+    assert output.startswith(f"shearbench {metadata.version('shearbench')} (Python {platform.python_version()}")
 
 
 def commands(command, *words):

@@ -7,8 +7,11 @@ A file of this folder holds the commands of one purpose, on an ``app`` of its ow
 help. A new purpose is one file and one entry there.
 """
 
+import platform
 import sys
+from importlib.metadata import version
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -27,8 +30,20 @@ for group in GROUPS:
     app.add_typer(group.app)
 
 
+def _print_version(wanted: bool) -> None:
+    """Print the versions that decide what a number is, and end."""
+    if wanted:
+        named = ", ".join(f"{name} {version(name)}" for name in ("torch", "torchvision", "mlflow", "dvc", "optuna"))
+        typer.echo(f"shearbench {version('shearbench')} (Python {platform.python_version()}, {named})")
+        raise typer.Exit
+
+
 @app.callback()
-def begin() -> None:
+def begin(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the versions, and end.")
+    ] = False,
+) -> None:
     """Compare image classifiers on digits, sheared digits and strangers' digits, tracked and cross-validated."""
     from shearbench.models.own import FOLDER
 
