@@ -12,7 +12,6 @@ import numpy as np
 import optuna
 import pytest
 import torch
-import torchvision
 import typer
 from typer.testing import CliRunner
 
@@ -53,7 +52,7 @@ def test_help_lists_every_command_by_what_a_user_wants():
 
 def test_versions_are_those_that_are_imported():
     output = run("--version")
-    for module in (torch, torchvision, mlflow, dvc, optuna):
+    for module in (torch, mlflow, dvc, optuna):
         assert f"{module.__name__} {module.__version__}" in output
     assert output.startswith(f"shearbench {metadata.version('shearbench')} (Python {platform.python_version()}")
 

@@ -25,6 +25,7 @@ from shearbench.evaluation.canvas import DPI, readable_log
 from shearbench.tuning.study import Ledger, Study
 
 _FEW = 8
+_NAMED = 60  # curves whose names still fit beside them
 _SEED = 0  # of fANOVA's trees, so that a study gives one picture
 _LABELS = {"learning_rate": "learning rate", "batch": "batch size", "width": "width"}
 
@@ -65,6 +66,8 @@ def _curves(study: optuna.Study, count: str, inner: int) -> Figure:
     axes.set_xlabel("epoch")
     axes.set_ylabel(f"accuracy on {inner} inner digits")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7, ncols=1 + len(axes.lines) // 20)
+    if len(axes.lines) > _NAMED:
+        axes.get_legend().remove()
     return _titled(axes, f"{count}: epoch by epoch")
 
 
@@ -91,8 +94,10 @@ def _importance(study: optuna.Study, count: str, after: str) -> Figure:
 
 def _slices(study: optuna.Study, count: str, after: str) -> Figure:
     drawn.plot_slice(study, target_name=after)
-    plt.gcf().suptitle(f"{count}: slices", fontsize=11)
-    return plt.gcf()
+    figure = plt.gcf()
+    figure.suptitle(f"{count}: slices", fontsize=11)
+    figure.axes[-1].set_ylabel("trial", labelpad=10)  # beside the colours; Optuna's own stands in their numbers
+    return figure
 
 
 def _parallel(study: optuna.Study, count: str, after: str) -> Figure:

@@ -6,7 +6,7 @@ RUNNING is unfinished. The intermediate values are the accuracy on the inner par
 """
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
@@ -32,6 +32,7 @@ _STATES: dict[TrialState, State] = {
     TrialState.PRUNED: "stopped",
     TrialState.FAIL: "failed",
 }
+_NAMES = {"learning_rate", "batch", "width"}
 _DRAWS = 20  # how often a setting that would not fit into memory is drawn anew
 
 
@@ -89,7 +90,9 @@ class Ledger:
             InputError: if its database cannot be reached, or its journal is damaged.
         """
         self.study = study
+        self._ended: dict[int, Trial] = {}  # what has ended stays as it is, and is read once
         optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._copy = optuna.create_study(direction="maximize")
         try:
             self.claims = Claims(study.storage if isinstance(study.storage, str) else None, study.name)
             with (
@@ -118,9 +121,8 @@ class Ledger:
 
     def trials(self) -> list[Trial]:
         """Return all trials whose setting is drawn, in the order of their numbers."""
-        names = {"learning_rate", "batch", "width"}
         found = self.optuna.get_trials(deepcopy=False)
-        return [_trial(frozen) for frozen in found if names <= frozen.params.keys()]
+        return [self._read(frozen) for frozen in found if frozen.params.keys() >= _NAMES]
 
     def draw(self, number: int) -> Trial:
         """Draw trial ``number``, or return it if it is drawn; a setting that cannot fit into memory fails at once."""
@@ -178,6 +180,14 @@ class Ledger:
         """End a trial that has reached the last rung."""
         self.optuna.tell(number, self.trials()[number].score)
 
+    def _read(self, frozen: FrozenTrial) -> Trial:
+        if frozen.number in self._ended:
+            return self._ended[frozen.number]
+        trial = _trial(frozen)
+        if frozen.state.is_finished():
+            self._ended[frozen.number] = trial
+        return trial
+
     def _suggestion(self, number: int) -> Setting:
         """Draw from the trials before, anew while what is drawn would not fit into memory."""
         before = self.optuna.get_trials(deepcopy=False)[:number]
@@ -186,12 +196,21 @@ class Ledger:
             seed = seed_for(self.study.seed, "tune", self.study.label, number, attempt) % 2**32
             startup = max(1, self.study.halving.size // 2)
             sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup, constant_liar=True)
-            scratch = optuna.create_study(direction="maximize", sampler=sampler)
-            scratch.add_trials(before)
-            setting = _setting(_suggest(scratch.ask(), self.study.space))
+            setting = _setting(_suggest(self._copy_of(before, sampler).ask(), self.study.space))
             if not any(setting.needs_no_less_memory_than(other) for other in failed):
                 break
         return setting
+
+    def _copy_of(self, trials: Sequence[FrozenTrial], sampler: optuna.samplers.BaseSampler) -> optuna.Study:
+        """Return a study in memory with these trials, in which a draw leaves no trace; made anew once a bracket.
+
+        What was drawn there last is the trial that the study got, so the next draw of the bracket finds all in place.
+        """
+        if [trial.state for trial in self._copy.get_trials(deepcopy=False)] != [trial.state for trial in trials]:
+            self._copy = optuna.create_study(direction="maximize")
+            self._copy.add_trials(trials)
+        self._copy.sampler = sampler
+        return self._copy
 
     def _take(self, number: int) -> None:
         """Give an enqueued trial its setting; one that a killed run left half taken too."""
