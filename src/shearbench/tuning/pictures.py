@@ -65,9 +65,8 @@ def _curves(study: optuna.Study, count: str, inner: int) -> Figure:
     axes = drawn.plot_intermediate_values(study)
     axes.set_xlabel("epoch")
     axes.set_ylabel(f"accuracy on {inner} inner digits")
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7, ncols=1 + len(axes.lines) // 20)
-    if len(axes.lines) > _NAMED:
-        axes.get_legend().remove()
+    names = axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7, ncols=1 + len(axes.lines) // 20)
+    names.set_visible(len(axes.lines) <= _NAMED)
     return _titled(axes, f"{count}: epoch by epoch")
 
 
