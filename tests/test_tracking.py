@@ -113,6 +113,13 @@ def test_comparison_run_holds_what_is_side_by_side(tracked: Path) -> None:
     assert run.data.tags["dvc.stage"] == "compare"
 
 
+def test_every_network_lies_in_the_experiment_of_its_run(tracked: Path) -> None:
+    client = client_of(tracked)
+    found = client.search_logged_models([client.get_experiment_by_name(store.EXPERIMENT).experiment_id])
+    folds = [run.info.run_id for name, run in runs_of(tracked).items() if " fold " in name]
+    assert sorted(model.source_run_id for model in found) == sorted(folds)
+
+
 def test_champion_is_the_exported_network_and_answers_like_ours(tracked: Path) -> None:
     import mlflow
     import torch

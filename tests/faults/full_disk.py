@@ -135,6 +135,7 @@ def main(disk: Path, folder: Path) -> None:
         on_a_read_only_disk(root, step, log)
         kill_loop.say(f"{step}: read-only once, full {on_a_full_disk(root, step, log)} times")
     found = differences(kill_loop.facts_of(whole, log), kill_loop.facts_of(root, log))
+    found = [each for each in found if not each.startswith("/reports/index.html")]  # it shows seconds
     assert not found, found[:5]
 
 

@@ -29,8 +29,11 @@ def send_networks(store: Store, runs: Sequence[FoldRun], parent: str, example: C
     sent = {run.data.tags[RECORD_TAG]: run for run in store.client.search_runs([store.experiment], nested)}
     missing = [run for run in runs if not {_MODEL_TAG, _SKIPPED_TAG} & sent[run.digest].data.tags.keys()]
     if missing:
+        import mlflow
+
         from shearbench.evaluation.champion import temperature_of
 
+        mlflow.set_experiment(experiment_id=store.experiment)  # where MLflow puts networks, whatever their run's is
         temperature, inputs = temperature_of(runs), example()
         for run in missing:
             _log_network(store, sent[run.digest].info.run_id, run, temperature=temperature, example=inputs)
