@@ -1,5 +1,6 @@
 """What stands side by side, against counts made by hand and against the files of the cells."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -131,3 +132,18 @@ def test_errors_by_displacement_are_all_errors_of_the_fields_and_of_their_images
         if ranked == "all":  # quantiles of the measure itself do not overlap
             assert (part["high"].to_numpy()[:-1] <= part["low"].to_numpy()[1:]).all()
         assert len(areas[(areas["measure"] == measure) & (areas["model"] == model)]) == 2 * (1 + (model == "mlp"))
+
+
+def test_errors_by_displacement_are_of_the_digits_that_folds_deal(suite: Suite) -> None:
+    """With tuned settings in use, the digits of the tuning part are held out by no fold."""
+    cells = []
+    for read in suite.cells:
+        said = read.out_of_fold
+        made = replace(read)
+        made.__dict__["out_of_fold"] = ByDigit(said.ids[20:], said.labels[20:], said.probabilities[:, 20:])
+        cells.append(made)
+    rates, _ = errors_of(replace(suite, cells=cells), "mechanical")
+    for (dataset, model, _, ranked), part in rates.groupby(["dataset", "model", "measure", "ranked"]):
+        (read,) = (each for each in cells if (each.dataset, each.model) == (dataset, model))
+        assert part["n"].sum() == 40, ranked
+        assert part["errors"].sum() == (~read.out_of_fold.correct).sum()

@@ -56,26 +56,26 @@ def errors_of(suite: Suite, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return error rates by quantile and areas under the ROC curve, for the displacement of the fields ``name``.
 
     Columns of both: ``fields``; ``measure`` (:func:`shearbench.evaluation.displacement.measures`); ``ranked``: among
-    ``all`` digits or ``within class``; ``dataset, model`` that reads the digits, out of fold. Of the rates:
-    ``quantile`` 1 (least displaced) to 5, ``low, high`` ends of the measure in it, ``n`` digits, ``errors`` (mean over
-    repeats) and ``rate`` with Wilson's 95 % interval. Of the areas: ``n``, ``errors``; ``large``: the probability that
-    a digit that is misread is displaced more than one that is not, and ``odd``: that its displacement stands farther
-    from the median, above or below; with intervals by DeLong.
+    ``all`` digits that the folds deal, or ``within class``; ``dataset, model`` that reads the digits, out of fold. Of
+    the rates: ``quantile`` 1 (least displaced) to 5, ``low, high`` ends of the measure in it, ``n`` digits, ``errors``
+    (mean over repeats) and ``rate`` with Wilson's 95 % interval. Of the areas: ``n``, ``errors``; ``large``: the
+    probability that a digit that is misread is displaced more than one that is not, and ``odd``: that its displacement
+    stands farther from the median, above or below; with intervals by DeLong.
     """
     data, digits, entry = suite.data(name, "train"), suite.digits("train"), suite.entry(name)
     assert np.array_equal(data.ids, digits.ids), "a dataset keeps the ids and the order of its digits"
     block = homogeneous_field(entry["load"], entry["step"])
     found = measures(data.inputs.astype(np.float64), digits.images, block)
+    readers = [cell for cell in suite.cells if cell.dataset in (name, REFERENCE)]
+    dealt = np.all([np.isin(data.ids, cell.out_of_fold.ids) for cell in readers], axis=0)
     rates: list[dict[str, Any]] = []
     areas: list[dict[str, Any]] = []
     for measure, every in found.items():
-        known = ~np.isnan(every)
+        known = dealt & ~np.isnan(every)
         values, labels = every[known], data.labels[known]
         for ranked, order in {"all": values, "within class": within(values, labels)}.items():
-            for cell in suite.cells:
-                if cell.dataset not in (name, REFERENCE):
-                    continue
-                wrong = _wrong(cell, data.ids)[known]
+            for cell in readers:
+                wrong = _wrong(cell, data.ids[known])
                 key = {"fields": name, "measure": measure, "ranked": ranked}
                 key |= {"dataset": cell.dataset, "model": cell.model}
                 rates += [{**key, **row} for row in _by_quantile(values, order, wrong)]
@@ -95,7 +95,7 @@ def _wrong(cell: EvaluatedCell, ids: Any) -> Values:
     """Return the share of a cell's networks that misread each digit out of fold, in the order of ``ids``."""
     said = cell.out_of_fold
     places = np.searchsorted(said.ids, ids)
-    assert np.array_equal(said.ids[places], ids), "every cell predicts every training digit"
+    assert np.array_equal(said.ids[places], ids), "predicted out of fold"
     shares: Values = (~said.correct).mean(axis=0)[places]
     return shares
 
