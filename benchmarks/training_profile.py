@@ -19,7 +19,7 @@ from shearbench.data.dataset import Dataset
 from shearbench.records import provenance
 from shearbench.training.experiment import Selection, assemble
 from shearbench.training.hardware import settle
-from shearbench.training.loop import run_epoch
+from shearbench.training.loop import run_epoch, step_of
 from training import RECIPES, experiment_for, write_data
 
 KINDS = {  # the first that a name contains
@@ -37,7 +37,8 @@ def shares(model: str, dataset: Dataset) -> tuple[float, dict[str, float]]:
     experiment = experiment_for(model, epochs=1, precision="auto")
     settle(experiment.hardware)
     trainee = assemble(experiment, dataset, Selection(np.arange(len(dataset.labels))), seed=1)
-    arguments = (trainee.network, trainee.optimiser, trainee.parts.train, trainee.setting)
+    step = step_of(trainee.network, trainee.optimiser, trainee.setting)
+    arguments = (trainee.network, step, trainee.parts.train, trainee.setting)
     run_epoch(*arguments, 1)
     with profile(activities=[ProfilerActivity.CPU]) as profiled:
         run_epoch(*arguments, 2)

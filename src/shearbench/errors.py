@@ -41,8 +41,16 @@ def explain(error: OSError) -> str:
     return f"{error.strerror or error.args}{where}: {step}. Nothing that was finished is lost."
 
 
-class OutOfMemory(InputError):
+class SettingFailed(InputError):
+    """A learning rate, batch size or width that no network can be trained with here: a search goes on without it."""
+
+
+class OutOfMemory(SettingFailed):
     """Memory ran out; the message names the batch size."""
+
+
+class Diverged(SettingFailed):
+    """A loss was not finite; the message names the epoch, the batch and the learning rate."""
 
 
 class TasksFailed(RuntimeError):

@@ -15,7 +15,7 @@ from shearbench.training import loop
 from shearbench.training.adam import Adam
 from shearbench.training.experiment import Experiment, Selection, Trainee, assemble
 from shearbench.training.hardware import Hardware
-from shearbench.training.loop import batches, evaluate, fit, run_epoch, train_step
+from shearbench.training.loop import batches, evaluate, fit, run_epoch, step_of, train_step
 from shearbench.training.recipe import Recipe
 from shearbench.training.state import Epoch, Part, Parts, Progress, Score, Setting
 
@@ -52,7 +52,7 @@ def test_the_first_step_is_adams_in_closed_form() -> None:
     probabilities = network(inputs).softmax(dim=1).detach()
     error = probabilities - nn.functional.one_hot(labels, 10)  # d cross-entropy / d logits
     gradient = error.T @ inputs / 4 + 0.5 * before
-    loss, hits = train_step(network, Adam.of(network, recipe), inputs, labels, rate=0.1, hardware=Hardware())
+    loss, hits = train_step(network, Adam.of(network, recipe), Hardware(), inputs, labels, 0.1)
     torch.testing.assert_close(
         network.weight.detach(), before - 0.1 * gradient / (gradient.abs() + 1e-8), rtol=1e-5, atol=1e-6
     )
@@ -77,9 +77,10 @@ class _Recorder(nn.Module):
 def test_an_epoch_visits_every_sample_once_in_an_order_of_its_own() -> None:
     network = _Recorder()
     part = Part(torch.arange(50).expand(1, 1, 1, 50).movedim(-1, 0).float(), torch.arange(50) % 10)
-    optimiser, setting = Adam.of(network, _recipe()), _setting()
+    setting = _setting()
+    step = step_of(network, Adam.of(network, _recipe()), setting)
     for number in (1, 2, 1):
-        run_epoch(network, optimiser, part, setting, number)
+        run_epoch(network, step, part, setting, number)
     orders = [[sample for batch in network.seen[start : start + 3] for sample in batch] for start in (0, 3, 6)]
     assert [len(batch) for batch in network.seen] == [20, 20, 10] * 3
     assert sorted(orders[0]) == sorted(orders[1]) == list(range(50))
@@ -89,7 +90,8 @@ def test_an_epoch_visits_every_sample_once_in_an_order_of_its_own() -> None:
 
 def test_the_training_loss_is_the_mean_over_samples(dataset: Dataset, make_experiment: Make) -> None:
     trainee = assemble(make_experiment(batch=50), dataset, WITHOUT_INNER, seed=5)  # batches of 50, 50, 20
-    score, losses, _ = run_epoch(trainee.network, trainee.optimiser, trainee.parts.train, trainee.setting, 1)
+    step = step_of(trainee.network, trainee.optimiser, trainee.setting)
+    score, losses, _ = run_epoch(trainee.network, step, trainee.parts.train, trainee.setting, 1)
     assert score.loss == pytest.approx((50 * losses[0] + 50 * losses[1] + 20 * losses[2]) / 120, rel=1e-12)
 
 

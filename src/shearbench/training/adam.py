@@ -48,8 +48,8 @@ class Adam:
             parameter.grad = None
 
     @torch.no_grad()
-    def step(self, learning_rate: float) -> None:
-        """Move every parameter by the gradient it has."""
+    def step(self, learning_rate: float | Tensor) -> None:
+        """Move every parameter by the gradient it has; the rate may be a float32 scalar on the device."""
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         adam(
             _in_order_of_memory(self.parameters),

@@ -1,7 +1,8 @@
 """Random changes to a batch of images, on the tensor, each image with its own draw.
 
 An augmentation takes images float32 (n, channels, 28, 28) with grey values 0 .. 255, background 0, and a CPU
-generator, and returns new ones; all channels of an image are changed alike. ``AUGMENTATIONS`` is the table of them,
+generator, and returns new ones on the device of the images: the draws are the same on every device, and what follows
+from them is computed there. All channels of an image are changed alike. ``AUGMENTATIONS`` is the table of them,
 :func:`augmentation` chains several. They are for images: moving the pixels of a displacement field without turning its
 vectors would be wrong physics.
 """
@@ -60,10 +61,11 @@ def warp_affine(images: Tensor, maps: Affine) -> Tensor:
     """
     count, channels, _, size = images.shape
     first, framed = (size - 1) / 2, size + 2
-    offsets = torch.arange(size, dtype=torch.float32) - first  # of pixels from the centre
-    points = torch.stack([offsets.repeat(size), offsets.repeat_interleave(size), torch.ones(size * size)])
-    sources = (maps.inverse().float() @ points).add_(first).round_().clamp_(-1, size)  # (n, 2, 784), x first
-    places = torch.add(sources[:, 0], sources[:, 1], alpha=framed).add_(framed + 1).long().to(images.device)
+    offsets = torch.arange(size, dtype=torch.float32, device=images.device) - first  # of pixels from the centre
+    points = torch.stack([offsets.repeat(size), offsets.repeat_interleave(size), torch.ones_like(offsets).repeat(size)])
+    inverse = maps.inverse().float().to(images.device)
+    sources = (inverse @ points).add_(first).round_().clamp_(-1, size)  # (n, 2, 784), x first
+    places = torch.add(sources[:, 0], sources[:, 1], alpha=framed).add_(framed + 1).long()
     values = functional.pad(images, (1, 1, 1, 1)).view(count, channels, -1)
     return values.gather(2, places[:, None].expand(-1, channels, -1)).view_as(images)
 
@@ -109,9 +111,9 @@ def elastic(images: Tensor, generator: torch.Generator, *, sigma: float = 4.0, a
     """Displace pixels by ``alpha`` pixels times uniform noise in -1 .. 1 blurred by ``sigma`` (Simard et al., 2003)."""
     count, size = len(images), images.shape[-1]
     drawn = torch.rand(count, 2, size, size, generator=generator).mul(2).sub(1)
-    blur = blur_matrix(size, sigma)
-    displacement = (blur @ drawn @ blur.T).mul(alpha * 2 / size)  # in units of half the image, as the grid
-    return warp_elastic(images, displacement.movedim(1, -1).to(images.device))
+    blur = blur_matrix(size, sigma).to(images.device)
+    displacement = (blur @ drawn.to(images.device) @ blur.T).mul(alpha * 2 / size)  # in units of half the image
+    return warp_elastic(images, displacement.movedim(1, -1))
 
 
 def warp_elastic(images: Tensor, displacement: Tensor) -> Tensor:
@@ -207,8 +209,8 @@ def warp(images: Tensor, maps: Affine, displacement: Tensor) -> Tensor:
     half = images.shape[-1] / 2
     theta = maps.inverse().float()
     theta[:, :, 2] /= half
-    grid = functional.affine_grid(theta, [len(images), 1, *images.shape[2:]], align_corners=False)
-    sampled = (grid + displacement / half).to(images.device)
+    grid = functional.affine_grid(theta.to(images.device), [len(images), 1, *images.shape[2:]], align_corners=False)
+    sampled = grid + displacement.to(images.device) / half
     return functional.grid_sample(images, sampled, padding_mode="zeros", align_corners=False)
 
 

@@ -21,7 +21,7 @@ from shearbench.records import RECORD, is_finished, read_record, write_record
 from shearbench.training import results
 from shearbench.training.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint, write_checkpoint
 from shearbench.training.experiment import Experiment, Trainee, assemble, code_hash, select
-from shearbench.training.hardware import settle
+from shearbench.training.hardware import naming_the_batch, settle
 from shearbench.training.loop import fit
 from shearbench.training.state import Progress
 
@@ -131,7 +131,8 @@ def train_fold(task: FoldTask, advance: Advance) -> None:
     if not np.array_equal(dataset.ids, table.ids):
         raise InputError(f"{task.dataset} has not the ids of {task.folds}; run `dvc repro`")
     rows = select(table, dataset.labels, fold=task.fold, experiment=task.experiment)
-    trainee = assemble(task.experiment, dataset, rows, seed=task.experiment.seed_of(task.fold))
+    with naming_the_batch(task.experiment.recipe.batch):
+        trainee = assemble(task.experiment, dataset, rows, seed=task.experiment.seed_of(task.fold))
     (task.out / RECORD).unlink(missing_ok=True)  # one of other settings or code: this fold is unfinished now
     progress, seconds = _train(task, trainee, advance)
     identity = {
@@ -141,6 +142,7 @@ def train_fold(task: FoldTask, advance: Advance) -> None:
         "seed": task.experiment.seed,
         "config": task.experiment.config,
         "hashes": task.hashes,
+        "gpu": task.experiment.hardware.gpu,
         "seconds": sum(seconds),
         "epoch_seconds": seconds,
     }

@@ -17,6 +17,7 @@ from torch import nn
 from shearbench.errors import InputError, OutOfMemory
 from shearbench.execution.settings import Execution
 
+_SIGNS_OF_NO_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 Device = Literal["cpu", "cuda"]
@@ -33,6 +34,11 @@ class Hardware:
     def autocast(self) -> torch.autocast:
         """Return the context of a forward pass."""
         return torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16")
+
+    @property
+    def gpu(self) -> str | None:
+        """The name of the GPU, such as ``NVIDIA H100``; None on the CPU."""
+        return torch.cuda.get_device_name() if self.device == "cuda" else None
 
     @property
     def cuda_devices(self) -> list[int]:
@@ -115,9 +121,12 @@ def naming_the_batch(batch: int) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "can't allocate memory" not in str(error):
+        known = isinstance(error, torch.OutOfMemoryError | MemoryError)
+        if not known and not any(sign in str(error) for sign in _SIGNS_OF_NO_MEMORY):
             raise
-        raise OutOfMemory(f"out of memory with batches of {batch}; lower recipe.batch or width") from error
+        raise OutOfMemory(
+            f"out of memory with batches of {batch}; lower recipe.batch, width or execution.workers"
+        ) from error
 
 
 def _keep_freed_memory() -> None:

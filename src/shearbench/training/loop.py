@@ -1,21 +1,24 @@
 """The training loop: ``fit`` -> ``run_epoch`` -> ``train_step``, and ``evaluate`` -> ``eval_step``.
 
-All samples lie on the device as they are stored; a batch is gathered, augmented and normalised there. Between
-epochs the whole state is the network, the optimiser and a :class:`Progress`: every random stream is seeded by
-its name and the epoch, so that an epoch gives the same bits in whatever process it runs.
+All samples lie on the device as they are stored; a batch is gathered, augmented and normalised there. On CUDA the
+step that follows is recorded and replayed (:mod:`shearbench.training.cuda_graph`). Between epochs the whole state is
+the network, the optimiser and a :class:`Progress`: every random stream is seeded by its name and the epoch, so that an
+epoch gives the same bits in whatever process it runs.
 """
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from shearbench.errors import InputError
+from shearbench.errors import Diverged
 from shearbench.seeds import seed_for
 from shearbench.training.adam import Adam
 from shearbench.training.augment import augmentation
+from shearbench.training.cuda_graph import GraphedStep, Step
 from shearbench.training.hardware import Hardware, naming_the_batch
 from shearbench.training.recipe import Recipe
 from shearbench.training.running_averages import Lag, gradient_norm, lags, layers_of, recalibrated
@@ -45,15 +48,16 @@ def fit(
         on_epoch_end: called after each epoch; what it raises ends the training.
 
     Raises:
-        InputError: if a loss is not finite, or memory runs out.
+        Diverged: if a loss is not finite.
+        OutOfMemory: naming the batch size.
     """
     recipe = setting.recipe
     assert (parts.inner is None) == (recipe.patience is None), "patience watches an inner part"
-    progress = start or Progress()
+    progress, step = start or Progress(), step_of(network, optimiser, setting)
     with naming_the_batch(recipe.batch):
         while not progress.is_over(recipe):
             number = len(progress.history) + 1
-            train, losses, norms = run_epoch(network, optimiser, parts.train, setting, number)
+            train, losses, norms = run_epoch(network, step, parts.train, setting, number)
             validation = evaluate(network, parts.validation, setting, number) if parts.validation else None
             inner = evaluate(network, parts.inner, setting, number) if parts.inner else None
             better = inner is not None and inner.loss < progress.best_loss
@@ -67,8 +71,16 @@ def fit(
     return progress
 
 
+def step_of(network: nn.Module, optimiser: Adam, setting: Setting) -> Step:
+    """Return the step of a training: :func:`train_step`, on CUDA recorded and replayed."""
+    step = partial(train_step, network, optimiser, setting.hardware)
+    if setting.hardware.device == "cpu":
+        return step
+    return GraphedStep(step, network, optimiser, size=setting.recipe.batch)
+
+
 def run_epoch(
-    network: nn.Module, optimiser: Adam, part: Part, setting: Setting, number: int
+    network: nn.Module, step: Step, part: Part, setting: Setting, number: int
 ) -> tuple[Score, tuple[float, ...], tuple[float, ...]]:
     """Train on every sample once, in an order of the epoch's own.
 
@@ -86,9 +98,7 @@ def run_epoch(
         for done, rows in enumerate(chunks):
             inputs = setting.normalise(augment(part.inputs.index_select(0, rows).to(torch.float32), draws))
             rate = setting.recipe.rate_at(number - 1 + done / len(chunks))
-            results.append(
-                train_step(network, optimiser, inputs, part.labels[rows], rate=rate, hardware=setting.hardware)
-            )
+            results.append(step(inputs, part.labels[rows], rate))
             sizes.append(len(rows))
             if setting.diagnose:
                 norms.append(gradient_norm(network))
@@ -103,7 +113,7 @@ def run_epoch(
 
 
 def train_step(
-    network: nn.Module, optimiser: Adam, inputs: Tensor, labels: Tensor, *, rate: float, hardware: Hardware
+    network: nn.Module, optimiser: Adam, hardware: Hardware, inputs: Tensor, labels: Tensor, rate: float | Tensor
 ) -> Tensor:
     """Take one step down the gradient; return the batch's mean loss and its hits, (2,), still on the device."""
     with hardware.autocast():
@@ -127,7 +137,7 @@ def evaluate(network: nn.Module, part: Part, setting: Setting, number: int) -> S
     loss, hits = torch.stack(results).sum(dim=0).tolist()
     if not math.isfinite(loss):
         rate = setting.recipe.learning_rate
-        raise InputError(f"the loss is {loss} after epoch {number} (learning rate {rate}); lower recipe.learning_rate")
+        raise Diverged(f"the loss is {loss} after epoch {number} (learning rate {rate}); lower recipe.learning_rate")
     return Score(loss / len(part.labels), hits / len(part.labels))
 
 
@@ -165,7 +175,7 @@ def _generator(setting: Setting, stream: str, number: int) -> torch.Generator:
 def _check_finite(losses: list[float], recipe: Recipe, number: int) -> None:
     for batch, loss in enumerate(losses, start=1):
         if not math.isfinite(loss):
-            raise InputError(
+            raise Diverged(
                 f"the loss is {loss} in epoch {number}, batch {batch} (learning rate {recipe.learning_rate}); "
                 "lower recipe.learning_rate"
             )

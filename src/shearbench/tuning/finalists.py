@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shearbench.errors import InputError, NotWritten, TasksFailed
+from shearbench.errors import InputError, SettingFailed, TasksFailed
 from shearbench.execution import Advance, Workers, run_tasks
 from shearbench.records import read_record
 from shearbench.statistics.bayesian import correlated_t
@@ -150,9 +150,7 @@ def _train_or_say_why(task: FoldTask, advance: Advance) -> str | None:
     """Train a fold; a loss that diverges and memory that runs out are the setting's own failure."""
     try:
         train_fold(task, advance)
-    except NotWritten:
-        raise
-    except InputError as error:
+    except SettingFailed as error:
         return str(error)
     return None
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from shearbench.data.dataset import CARD, Dataset, load
 from shearbench.data.folds import FoldTable, read_folds
-from shearbench.errors import InputError, NotWritten, OutOfMemory
+from shearbench.errors import Diverged, OutOfMemory
 from shearbench.execution import Advance
 from shearbench.records import hash_arrays
 from shearbench.seeds import seed_for
@@ -106,9 +106,7 @@ def run_trial(task: TrialTask, advance: Advance) -> TrialResult:
     except OutOfMemory as error:
         _refuse(task)
         return TrialResult(training.curve, failure=str(error), out_of_memory=True, facts={"saw": saw})
-    except NotWritten:  # the machine's failure: the trial goes on where there is room
-        raise
-    except InputError as error:  # not finite: this setting's own failure
+    except Diverged as error:
         return TrialResult(training.curve, failure=str(error), facts={"saw": saw})
     facts = {
         "parameters": sum(parameter.numel() for parameter in trainee.network.parameters()),
