@@ -8,7 +8,7 @@ import pytest
 
 from shearbench.data.folds import FoldTable, read_folds
 from shearbench.errors import InputError
-from shearbench.evaluation.cell import check_data, read_runs
+from shearbench.evaluation.cell import check_data, hardware_of, read_runs
 
 
 @pytest.fixture
@@ -31,6 +31,13 @@ def test_reads_every_fold_in_order(finished: Path, folder: Path) -> None:
     assert [run.fold for run in runs] == [0, 1]
     ids = np.concatenate([run.out_of_fold.ids for run in runs])
     assert np.array_equal(np.sort(ids), np.arange(60))
+
+
+def test_what_the_networks_were_trained_on_is_said_in_full(folder: Path) -> None:
+    assert hardware_of(read_runs(folder, 2)) == "cpu, fp32"
+    record = json.loads((folder / "fold-1" / "record.json").read_text())
+    change_record(folder / "fold-1", gpu="a GPU", config={**record["config"], "device": "cuda", "precision": "bf16"})
+    assert hardware_of(read_runs(folder, 2)) == "cpu, fp32; cuda (a GPU), bf16"
 
 
 def test_out_of_fold_scores_are_those_of_the_record(folder: Path) -> None:

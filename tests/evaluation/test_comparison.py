@@ -24,6 +24,7 @@ def test_table_has_a_row_a_cell_in_the_order_of_the_parameters(finished_once: Pa
     assert row["cv_accuracy_mean"] == pytest.approx(metrics["out_of_fold"]["accuracy_mean"])
     assert row["test_accuracy_low"] <= row["test_accuracy_mean"] <= row["test_accuracy_high"]
     assert (row["n_train"], row["n_test"], row["folds"]) == (60, 20, 2)
+    assert row["hardware"] == "cpu, fp32"
 
 
 def test_drop_is_from_mnist_of_the_same_model(finished_once: Path) -> None:
@@ -47,6 +48,15 @@ def test_best_is_chosen_by_cross_validation_alone() -> None:
 def test_missing_evaluation_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="run `dvc repro evaluate@mnist-mlp`"):
         read_rows(tmp_path, [("mnist", "mlp")])
+
+
+def test_cells_of_different_hardware_are_said_to_be(finished_once: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = compare.read_rows(finished_once)
+    compare.print_table(rows)
+    assert "different hardware" not in capsys.readouterr().out
+    compare.print_table([*rows[:-1], {**rows[-1], "hardware": "cuda (a GPU), bf16"}])
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.endswith("Trained on different hardware, so compare no seconds: cpu, fp32; cuda (a GPU), bf16.")
 
 
 def test_table_fits_eighty_columns(

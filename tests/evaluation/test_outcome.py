@@ -48,7 +48,9 @@ def _cell(dataset: str, model: str, right: dict[str, list[int]]) -> Any:
         )
         test = {way: _said(TEST.labels, 2 * counts[fold]) for way, counts in right.items()}
         said = {way: probabilities for way, probabilities in said.items() if way != "batch_statistics"}
-        readings.append(outcome.Reading(said, test, {way: counts[fold] / EACH for way, counts in right.items()}, EACH))
+        readings.append(
+            outcome.Reading(said, test, {way: counts[fold] / EACH for way, counts in right.items()}, EACH, "cpu")
+        )
     return outcome.CellReading(runs, readings, TEST)
 
 

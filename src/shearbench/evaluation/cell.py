@@ -4,7 +4,7 @@ Reads ``build/runs/<dataset>/<model>/fold-<k>/``; refuses a missing fold, and re
 numbers of different experiments never enter one mean.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,17 @@ def read_runs(folder: Path, networks: int) -> list[FoldRun]:
     for run in runs[1:]:
         _require_equal(run, "config", runs[0].record["hashes"]["config"], f"fold {runs[0].fold}")
     return runs
+
+
+def hardware_of(runs: Iterable[FoldRun]) -> str:
+    """Say on what networks were trained, as in ``cuda (NVIDIA H100), bf16``; where they differ, all of it."""
+    found = {_hardware(run.record) for run in runs}
+    return "; ".join(sorted(found))
+
+
+def _hardware(record: dict[str, Any]) -> str:
+    config, gpu = record["config"], record["gpu"]
+    return f"{config['device']}{f' ({gpu})' if gpu else ''}, {config['precision']}"
 
 
 def read_run(folder: Path) -> FoldRun:

@@ -4,7 +4,8 @@ Accuracies are fractions. A mean is over the folds of all repeats, a standard de
 of ``cv`` has two parts, whose squares add up to its own: ``cv_sd_data``, for other digits held out (an upper bound with
 one repeat), and ``cv_sd_training``, for training again. That of ``test`` is for training again alone, as all networks
 read the same test digits. ``..._low`` and ``..._high`` bound Wilson's 95 % interval of the mean accuracy on the ``n``
-digits of the split: how far another draw of digits could move it. ``verdict`` is what the row's network is, compared
+digits of the split: how far another draw of digits could move it. ``hardware`` is what the networks were trained on:
+device, GPU and precision. ``verdict`` is what the row's network is, compared
 with ``compared_with``, the one of the highest ``cv_accuracy_mean`` on the dataset; ``p_holm`` is Holm's p of the pair.
 """
 
@@ -42,6 +43,7 @@ COLUMNS = (
     "repeats",
     "cv_sd_data",
     "cv_sd_training",
+    "hardware",
 )
 VERDICTS = ("compared_with", "verdict", "p_holm")
 """Columns that :func:`with_verdicts` adds."""
@@ -117,6 +119,7 @@ def _row(folder: Path) -> Row:
         "cv_loss_mean": cv["loss_mean"],
         "test_loss_mean": test["loss_mean"],
         "macro_f1": test["macro_f1_mean"],
+        "hardware": record["hardware"],
     }
     return {name: values[name] for name in COLUMNS}
 

@@ -36,14 +36,15 @@ class FoldTask:
 
 @dataclass(frozen=True, eq=False)
 class FoldResult:
-    """``probabilities`` float32 (n, 10) of the test digits, and the answer to each probe by its name."""
+    """``probabilities`` float32 (n, 10) of the test digits, the answer to each probe by its name, and where."""
 
     probabilities: NDArray[np.float32]
     answers: Mapping[str, Answer]
+    device: str
 
 
 def infer(task: FoldTask, advance: Callable[[int], None]) -> FoldResult:
-    """Predict the test set with one network in float32, and ask it every probe, on the CPU.
+    """Predict the test set with one network in float32, and ask it every probe; those that look into it, on the CPU.
 
     Raises:
         InputError: if the run or the dataset is missing, damaged or not what its record or card vouches for.
@@ -62,4 +63,4 @@ def infer(task: FoldTask, advance: Callable[[int], None]) -> FoldResult:
     answers = {name: probe(subject) for name, probe in PROBES.items()}
     probabilities = subject.read(test.inputs)
     advance(1)
-    return FoldResult(probabilities, answers)
+    return FoldResult(probabilities, answers, hardware.device)

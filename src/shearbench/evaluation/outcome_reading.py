@@ -33,12 +33,13 @@ class ReadTask:
 @dataclass(frozen=True, eq=False)
 class Reading:
     """What one network said: way -> probabilities (n, 10) of the samples held out, without batch statistics, and of
-    the test samples; and way -> accuracy on the ``trained_on`` training samples that were drawn."""
+    the test samples; way -> accuracy on the ``trained_on`` training samples that were drawn; and on which device."""
 
     held_out: Probabilities
     test: Probabilities
     train: Mapping[str, float]
     trained_on: int
+    device: str
 
 
 def read_fold(task: ReadTask, advance: Callable[[int], None]) -> Reading:
@@ -73,7 +74,7 @@ def read_fold(task: ReadTask, advance: Callable[[int], None]) -> Reading:
     compared = {way: one for way, one in ways.items() if way == RECALIBRATED}
     held_out = stored | said(train.only(rows.validation), compared)
     on_train = {way: share_right(probabilities, drawn.labels) for way, probabilities in said(drawn, ways).items()}
-    found = Reading(held_out, said(test, ways), on_train, len(drawn.ids))
+    found = Reading(held_out, said(test, ways), on_train, len(drawn.ids), hardware.device)
     advance(1)
     return found
 

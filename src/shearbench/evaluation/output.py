@@ -8,6 +8,7 @@ import pandas as pd
 
 from shearbench.evaluation.analyses import ANALYSES
 from shearbench.evaluation.analyses.learning import curves_of
+from shearbench.evaluation.cell import hardware_of
 from shearbench.evaluation.evaluation import Evaluation
 from shearbench.evaluation.files import Writer
 from shearbench.records import write_record, write_text
@@ -40,7 +41,8 @@ def _result(evaluation: Evaluation) -> dict[str, Any]:
         "dataset": first["dataset"],
         "model": first["model"],
         "entry": first["config"]["entry"],
-        "hardware": f"{first['config']['device']}, {first['config']['precision']}",
+        "hardware": hardware_of(evaluation.runs),
+        "read_on": sorted({each.device for each in evaluation.results}),
         "training": first["provenance"],
         "folds": len(evaluation.runs) // evaluation.repeats,
         "repeats": evaluation.repeats,

@@ -66,10 +66,11 @@ class Reading:
 
 @dataclass(frozen=True, eq=False)
 class Readings:
-    """All that one network read: other datasets, and steps of its load."""
+    """All that one network read: other datasets, and steps of its load; and on which device."""
 
     datasets: list[Reading]
     steps: list[Reading]
+    device: str
 
 
 def transfer(task: TransferTask, advance: Callable[[int], None]) -> Readings:
@@ -87,7 +88,7 @@ def transfer(task: TransferTask, advance: Callable[[int], None]) -> Readings:
     datasets = [reading for name in task.others for reading in read_dataset(subject, name, task.build)]
     steps = list(read_steps(subject, task.build)) if subject.is_field else []
     advance(1)
-    return Readings(datasets, steps)
+    return Readings(datasets, steps, task.device)
 
 
 def read_dataset(subject: Subject, name: str, build: Path) -> Iterator[Reading]:

@@ -41,9 +41,10 @@ def write_transfer(
     steps = [row for cell, folds in runs.items() for row in _step_rows(cell, folds[0], readings[cell])]
     datasets = [row for cell in runs for row in _dataset_rows(cell, readings[cell])]
     digests = {f"{dataset}-{model}": [run.digest for run in folds] for (dataset, model), folds in runs.items()}
+    read_on = sorted({each.device for of_cell in readings.values() for each in of_cell})
     write_record(
         folder,
-        {"networks": digests, "hashes": {"networks": hash_of(digests)}},
+        {"networks": digests, "read_on": read_on, "hashes": {"networks": hash_of(digests)}},
         {
             "datasets.csv": table(pd.DataFrame(datasets, columns=_DATASETS)),
             "severity.csv": table(pd.DataFrame(steps, columns=_STEPS)),

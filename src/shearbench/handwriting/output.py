@@ -55,6 +55,7 @@ def _facts(findings: Findings) -> Row:
         "folder": findings.digits.name,
         "seed": findings.seed,
         "chosen": chosen.name,
+        "read_on": [findings.device],
         "networks": {one.name: [run.digest for run in one.runs] for one in findings.networks},
         "hashes": {"folder": hash_of(content)},
     }

@@ -37,7 +37,7 @@ class Findings:
 
     ``chosen`` is the place of the network that is looked at more closely. ``through_mnist`` are its accuracies on MNIST
     test digits as they are and as ``mnist`` prepares them. ``fine_tuned`` (folds, n, 10), if asked for, is what it says
-    of each group after training on with the others.
+    of each group after training on with the others. ``device`` is where all of it was computed.
     """
 
     digits: ClassDigits
@@ -50,6 +50,7 @@ class Findings:
     limits: Limits
     reference: Reference
     distance: NDArray[np.float64]
+    device: str
     through_mnist: Row = field(default_factory=dict)
     fine_tuned: NDArray[np.float32] | None = None
 

@@ -142,6 +142,9 @@ def print_table(rows: Sequence[Row]) -> None:
     console.print(
         "interval: 95 %, for the choice of the test digits. drop: points of test accuracy lost from mnist.", style="dim"
     )
+    trained_on = dict.fromkeys(row["hardware"] for row in rows)
+    if len(trained_on) > 1:
+        console.print(f"Trained on different hardware, so compare no seconds: {'; '.join(trained_on)}.")
 
 
 def _printed(row: Row) -> list[str]:

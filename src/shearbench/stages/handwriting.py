@@ -102,6 +102,7 @@ def _found(
         limits=limits,
         reference=reference,
         distance=distances(chosen, prepared, *known, workers=workers, device=device),
+        device=device,
         through_mnist=_lost(unchanged, through, test.labels[checked]),
         fine_tuned=leave_one_group_out(
             chosen, prepared, digits.digits, digits.groups, seed=seed, workers=workers, device=device

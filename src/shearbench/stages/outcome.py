@@ -17,7 +17,7 @@ from rich import print
 from shearbench.data.dataset import SPLITS, load
 from shearbench.data.folds import read_folds
 from shearbench.evaluation.canvas import png
-from shearbench.evaluation.cell import check_records, read_runs
+from shearbench.evaluation.cell import check_records, hardware_of, read_runs
 from shearbench.evaluation.outcome import CellReading, accuracy_table, compare, fold_table, recorded
 from shearbench.evaluation.outcome_figures import accuracy_figure, gradients_figure, lags_figure
 from shearbench.evaluation.outcome_reading import ReadTask, read_fold
@@ -96,7 +96,8 @@ def _facts(params: Params, name: str, cells: Sequence[CellReading], *, of_folds:
         "sizes": {"train": first["sizes"]["train"], "test": len(cells[0].test.ids)},
         "parameters": {f"{cell.dataset}-{cell.model}": cell.runs[0].record["parameters"] for cell in cells},
         "seconds": {f"{cell.dataset}-{cell.model}": [run.record["seconds"] for run in cell.runs] for cell in cells},
-        "hardware": f"{first['config']['device']}, {first['config']['precision']}",
+        "hardware": hardware_of(run for cell in cells for run in cell.runs),
+        "read_on": sorted({each.device for cell in cells for each in cell.readings}),
         "training": first["provenance"],
         "fold_records": {f"{cell.dataset}-{cell.model}": [run.digest for run in cell.runs] for cell in cells},
         "hashes": {f"data.{cell.dataset}": cell.runs[0].record["hashes"]["data"] for cell in cells},
