@@ -68,14 +68,15 @@ def errors_of(suite: Suite, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     found = measures(data.inputs.astype(np.float64), digits.images, block)
     readers = [cell for cell in suite.cells if cell.dataset in (name, REFERENCE)]
     dealt = np.all([np.isin(data.ids, cell.out_of_fold.ids) for cell in readers], axis=0)
+    missed = {cell.name: _wrong(cell, data.ids[dealt]) for cell in readers}
     rates: list[dict[str, Any]] = []
     areas: list[dict[str, Any]] = []
     for measure, every in found.items():
-        known = dealt & ~np.isnan(every)
-        values, labels = every[known], data.labels[known]
+        measured = ~np.isnan(every[dealt])
+        values, labels = every[dealt][measured], data.labels[dealt][measured]
         for ranked, order in {"all": values, "within class": within(values, labels)}.items():
             for cell in readers:
-                wrong = _wrong(cell, data.ids[known])
+                wrong = missed[cell.name][measured]
                 key = {"fields": name, "measure": measure, "ranked": ranked}
                 key |= {"dataset": cell.dataset, "model": cell.model}
                 rates += [{**key, **row} for row in _by_quantile(values, order, wrong)]
