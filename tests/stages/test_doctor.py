@@ -124,6 +124,21 @@ def test_a_gpu_that_is_not_there_is_a_fault(project: Path, monkeypatch: pytest.M
     assert "stages use 3 processes" in findings["cores"].text
 
 
+@pytest.mark.parametrize(("free", "status"), [(80e9, "ok"), (2e9, "note")])
+def test_many_workers_on_a_small_gpu_are_noted(
+    project: Path, monkeypatch: pytest.MonkeyPatch, free: float, status: str
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "a GPU")
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation: True)
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda: (free, 80e9))
+    change(project, execution={"workers": 4, "device": "auto", "precision": "auto"})
+    finding = found(project)["precision"]
+    assert finding.status == status
+    assert finding.text.startswith("a GPU; trains on cuda in bf16")
+    assert f"{free / 4e9:.1f} GB a process" in finding.text
+
+
 def test_many_workers_on_little_memory_are_noted(project: Path) -> None:
     change(project, execution={"workers": 5000, "device": "cpu", "precision": "fp32"})
     assert found(project)["memory"].status == "note"

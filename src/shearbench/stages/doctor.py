@@ -29,6 +29,7 @@ Status = Literal["ok", "note", "fault"]
 
 _LEAST_DISK, _SCARCE_DISK = 1.0, 4.0  # GB free; the default run leaves 2 GB in build/, DVC's cache and mlruns/
 _SCARCE_MEMORY = 1.5  # GB a worker; resnet18 with batches of 100 takes about 1
+_SCARCE_GPU_MEMORY = 1.5  # GB a worker; 27 of all networks took 1.3 each on 60,000 digits, half of it CUDA's own
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,12 @@ def precision(visit: Visit) -> Finding:
         text += "; bf16 is fast here"
     else:
         text += "; bf16 would be faster (execution.precision: auto)"
+    if settled.device == "cpu":
+        return Finding("ok", text)
+    free = torch.cuda.mem_get_info()[0] / 1e9
+    text += f"; {free:.1f} GB free on it, {free / visit.workers:.1f} GB a process"
+    if free / visit.workers < _SCARCE_GPU_MEMORY:
+        return Finding("note", text, "set execution.workers in params.yaml lower if the GPU's memory runs out")
     return Finding("ok", text)
 
 
