@@ -203,6 +203,7 @@ def test_no_folder_an_empty_one_and_a_crowded_one_are_the_users_to_mend(
 ) -> None:
     with pytest.raises(InputError, match="is not a folder"):
         list_folder(tmp_path / "none")
+    (tmp_path / "7-2-4.png.gradcam.png").touch()  # a picture of ours is nobody's drawing
     with pytest.raises(InputError, match="is empty"):
         list_folder(tmp_path)
     monkeypatch.setattr(reading, "MAX_FILES", 1)

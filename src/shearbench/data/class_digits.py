@@ -31,6 +31,8 @@ TRUTH_COLUMNS = ("file", "digit", "group", "member", "style", "planted", "source
 MEMBERS = 4
 NAME = re.compile(r"([0-9])-([1-9][0-9]{0,3})-([1-9][0-9]{0,3})\.png", re.ASCII)
 _LITTER = {"thumbs.db", "desktop.ini"}
+EXPLAINED = ".gradcam.png"
+"""What the names of the pictures end with that ``shearbench predict --explain`` puts beside the drawings."""
 
 
 @dataclass(frozen=True)
@@ -214,11 +216,12 @@ def _truth(drawings: list[Drawing]) -> str:
 
 
 def _from_folder(folder: Path) -> dict[str, bytes]:
-    """Read the user's files; hidden files and the litter of file managers are passed over."""
+    """Read the user's files; hidden files, the litter of file managers and our own pictures are passed over."""
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; correct sources.class_digits.path in params.yaml")
     names = sorted(path.name for path in folder.iterdir())
     names = [name for name in names if not name.startswith(".") and name.lower() not in _LITTER]
+    names = [name for name in names if not name.endswith(EXPLAINED)]
     if not names:
         raise InputError(f"{folder} is empty; correct sources.class_digits.path in params.yaml")
     faults = {name: fault for name in names if (fault := _fault_in(folder / name)) is not None}

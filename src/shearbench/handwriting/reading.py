@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from shearbench.data.class_digits import EXPLAINED
 from shearbench.errors import InputError
 
 NAME = re.compile(r"([0-9])-([0-9]{1,4})-([0-9]{1,4})\.(?:png|jpe?g)", re.ASCII | re.IGNORECASE)
@@ -72,14 +73,14 @@ class Unreadable(Exception):
 
 
 def list_folder(folder: Path) -> list[Entry]:
-    """Return an entry for every name in the folder, in order of the names.
+    """Return an entry for every name in the folder, in order of the names, but for pictures of ours.
 
     Raises:
         InputError: if there is no such folder, it cannot be listed, is empty or has more than ``MAX_FILES`` names.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; name one with files such as 7-2-4.png (digit-group-member)")
-    paths = sorted(folder.iterdir(), key=lambda path: path.name)
+    paths = sorted((path for path in folder.iterdir() if not path.name.endswith(EXPLAINED)), key=lambda path: path.name)
     if not paths:
         raise InputError(f"{folder} is empty; put files such as 7-2-4.png (digit-group-member) into it")
     if len(paths) > MAX_FILES:

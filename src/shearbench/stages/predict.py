@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from shearbench.data.class_digits import EXPLAINED
 from shearbench.data.config import ImageDataset
 from shearbench.data.dataset import Digits, Fields, materialise
 from shearbench.errors import InputError
@@ -31,9 +32,6 @@ from shearbench.mechanics import displacements_of, simulate
 from shearbench.params import Params
 from shearbench.records import read_json, write_bytes
 from shearbench.training.weights import load_network, predict
-
-EXPLAINED = ".gradcam.png"
-"""What the names of the pictures end with that ``--explain`` writes."""
 
 Inputs = NDArray[np.uint8] | NDArray[np.float32]
 
