@@ -27,7 +27,6 @@ from rich.table import Table
 from shearbench.mechanics import LOADS, simulate
 from shearbench.records import provenance, read_json, read_npz, write_json
 from simulate import digits
-from training import operations_per_sample
 
 CONSTANTS = Path(__file__).with_name("scale.json")
 CORES, FOLDS, HOUR, GIB = 2, 5, 3600, 2**30
@@ -41,7 +40,7 @@ DVC = 0.7  # by the clock, a stage: hashes, cache, lock file
 TRACKING = 1.3  # a run, its network with it: 7.8 for the 6 of a cell (docs/speed.md)
 EVALUATION = 12.5  # by the clock, a cell: 100 for 8 in the default run, by the times of its files
 OTHERS = 108.0  # about, clock: prepare, datasets, explore, outcomes, transfer, handwriting, compare, report, as above
-GPU = 77e12  # operations a second: ResNet-18 on CIFAR-10, 32.3e15 in 7 minutes of one A100 (Jordan, arXiv 2404.00498)
+GPU_RATES = {"mlp": 191_939, "cnn2": 234_554, "cnn3": 175_239, "resnet18": 55_337}  # digits/s, one H100: docs/speed.md
 
 QUIET = {"resnet18": 7.2e-4}  # 432 s below for 5 folds, 2 epochs, 60,000 digits; its records are of a busy machine
 
@@ -86,7 +85,6 @@ def read_constants(project: Path, full: Path) -> dict[str, Any]:
             "default": _seconds_of_epochs(project, 5),
             "full": {**_seconds_of_epochs(full, 1), **QUIET},
         },
-        "operations of a digit": {model: operations_per_sample(model) for model in MODELS},
         "bytes": _bytes(project),
         "a run": _run(project / "mlruns"),
     }
@@ -150,6 +148,11 @@ def training(c: Any, network: str, epochs: float, *, count: int, folds: int = FO
     return folds * epochs * count * float(c["epoch of a digit"][size][network])
 
 
+def on_a_gpu(network: str, epochs: float, *, count: int) -> float:
+    """Seconds of one GPU for the epochs of a network's folds; digits held out are taken to cost as those trained on."""
+    return FOLDS * epochs * count / GPU_RATES[network]
+
+
 def predictions(c: Any) -> dict[str, float]:
     """Seconds of what was measured too. Those of full size grow from the epochs of a default run, ten times as long."""
     fields = 5_000 * c["field, step 5 of shear"] + 400 * c["field, all steps"]["shear"]
@@ -190,7 +193,7 @@ def sizes(c: Any) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Cost:
-    """Hours of one core, of one GPU (a guess), GiB on disk, and rows of MLflow's database."""
+    """Hours of one core or of one GPU, GiB on disk, and rows of MLflow's database."""
 
     core_hours: float
     gpu_hours: float | None
@@ -217,22 +220,22 @@ def many_cells(c: Any, architectures: int, datasets: int, *, count: int, epochs:
     judged = cells * EVALUATION * 1.6 * (1 + 0.5 * (count / DEFAULT - 1))
     sent = cells * (FOLDS + 2)
     beside = cells * 3 * (START_OF_A_STAGE + CORES * START_OF_A_WORKER) + sent * TRACKING
-    operations = each * FOLDS * epochs * count * sum(c["operations of a digit"].values())
     folds = each * FOLDS * sum(c["bytes"][f"fold of {model}"] for model in MODELS)
     stored = 3 * folds + 2 * cells * c["bytes"]["evaluation"] + sent * (c["a run"]["files"] + c["a run"]["database"])
     hours = (trained + judged + beside) / HOUR
-    return Cost(hours, operations / GPU / HOUR, stored / GIB, sent * c["a run"]["rows"])
+    on_gpu = each * sum(on_a_gpu(model, epochs, count=count) for model in MODELS)
+    return Cost(hours, on_gpu / HOUR, stored / GIB, sent * c["a run"]["rows"])
 
 
 def whole_profile(c: Any) -> Cost:
     """The trainings of profiles/full.yaml: 30 epochs of 5 folds for each network, as if none stopped early."""
     trained = sum(count * training(c, model, 30, count=FULL, size="full") for model, count in PROFILE.items())
-    operations = sum(count * c["operations of a digit"][model] for model, count in PROFILE.items()) * FOLDS * 30 * FULL
     folds = FOLDS * sum(count * c["bytes"][f"fold of {model}"] for model, count in PROFILE.items())
     networks = sum(PROFILE.values())
     sent = networks * (FOLDS + 2)
     stored = 3 * folds + sent * (c["a run"]["files"] + c["a run"]["database"])
-    return Cost(trained / HOUR, operations / GPU / HOUR, stored / GIB, sent * c["a run"]["rows"])
+    on_gpu = sum(count * on_a_gpu(model, 30, count=FULL) for model, count in PROFILE.items())
+    return Cost(trained / HOUR, on_gpu / HOUR, stored / GIB, sent * c["a run"]["rows"])
 
 
 def scenarios(c: Any) -> dict[str, Cost]:
@@ -270,7 +273,7 @@ def print_tables(c: Any) -> None:
         for name, value in predicted.items():
             against.add_row(name, f"{value:,.0f}", f"{measured[name]:,}", f"{value / measured[name] - 1:+.0%}")
         console.print(against)
-    ahead = Table("scenario", "core hours", "GPU hours, guessed", "GiB", "rows")
+    ahead = Table("scenario", "core hours", "or GPU hours", "GiB", "rows")
     for name, cost in scenarios(c).items():
         gpu = "unknown" if cost.gpu_hours is None else f"{cost.gpu_hours:,.1f}"
         ahead.add_row(name, f"{cost.core_hours:,.0f}", gpu, f"{cost.gib:,.0f}", f"{cost.rows:,.0f}")
