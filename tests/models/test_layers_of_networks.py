@@ -1,13 +1,14 @@
 """Our dropout against what dropout is: independent units, mean kept, the same mask backward, nothing when reading.
 
-Our convolution against torch's.
+Our convolution, pooling behind ReLU and flattening against torch's.
 """
 
 import pytest
 import torch
 from scipy.stats import binomtest
+from torch import nn
 
-from shearbench.models.layers import Conv3x3, Dropout, draw_kept
+from shearbench.models.layers import Conv3x3, Dropout, Flatten, MaxPoolAfterReLU, ReLUBeforePool, draw_kept
 
 UNITS = 400_000
 
@@ -79,3 +80,39 @@ def test_making_a_convolution_like_another_draws_nothing() -> None:
     state = torch.get_rng_state()
     Conv3x3.like(given)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def _activated(relu: nn.Module, pool: nn.Module, flatten: nn.Module, inputs: torch.Tensor) -> list[torch.Tensor]:
+    """Return what two layers make of maps, and the gradient of a weighted sum of it."""
+    maps = inputs.clone().contiguous(memory_format=torch.channels_last).requires_grad_()
+    out = flatten(pool(relu(maps)))
+    weights = torch.linspace(-1, 1, out.numel()).to(out.dtype).view_as(out)
+    (gradient,) = torch.autograd.grad((out * weights).sum(), maps)
+    return [out.detach(), gradient]
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("side", [8, 7])
+def test_relu_pooling_and_flattening_have_the_bits_of_torchs(side: int, dtype: torch.dtype, training: bool) -> None:
+    """Maps of few values: windows with ties, of negative ones alone, and of zeros."""
+    inputs = torch.randint(-3, 3, (5, 4, side, side), generator=torch.Generator().manual_seed(5)).to(dtype)
+    ours = [ReLUBeforePool(), MaxPoolAfterReLU(2), Flatten()]
+    theirs = [nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()]
+    found, expected = (_activated(*[layer.train(training) for layer in layers], inputs) for layers in (ours, theirs))
+    for one, other in zip(found, expected, strict=True):
+        assert torch.equal(one, other)
+    assert (found[1] != 0).any()
+
+
+def test_the_map_behind_relu_can_be_looked_at_in_evaluation_mode() -> None:
+    inputs = torch.tensor([[[[-1.0, 2.0]]]])
+    assert ReLUBeforePool().eval()(inputs).tolist() == [[[[0.0, 2.0]]]]
+    assert ReLUBeforePool()(inputs) is inputs
+
+
+def test_the_gradient_of_flattening_is_channels_last() -> None:
+    maps = torch.randn(2, 8, 3, 3).contiguous(memory_format=torch.channels_last).requires_grad_()
+    (gradient,) = torch.autograd.grad(Flatten()(maps).square().sum(), maps)
+    assert gradient.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(gradient, 2 * maps)

@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import nn
 
 from shearbench.models import CLASSES, scaled
-from shearbench.models.layers import Dropout
+from shearbench.models.layers import Dropout, Flatten, MaxPoolAfterReLU, ReLUBeforePool
 
 
 def build(channels: int, width: float, dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5) -> nn.Sequential:
@@ -16,12 +16,12 @@ def build(channels: int, width: float, dropout: Annotated[float, Field(ge=0, lt=
     return nn.Sequential(
         OrderedDict(
             conv1=nn.Conv2d(channels, c1, kernel_size=3, padding=1),  # (n, c1, 28, 28)
-            relu1=nn.ReLU(),
-            pool1=nn.MaxPool2d(2),  # (n, c1, 14, 14)
+            relu1=ReLUBeforePool(),
+            pool1=MaxPoolAfterReLU(2),  # (n, c1, 14, 14)
             conv2=nn.Conv2d(c1, c2, kernel_size=3, padding=1),
-            relu2=nn.ReLU(),
-            pool2=nn.MaxPool2d(2),  # (n, c2, 7, 7)
-            flatten=nn.Flatten(),
+            relu2=ReLUBeforePool(),
+            pool2=MaxPoolAfterReLU(2),  # (n, c2, 7, 7)
+            flatten=Flatten(),
             dense=nn.Linear(c2 * 7 * 7, units),
             relu3=nn.ReLU(),
             dropout=Dropout(dropout),

@@ -1,7 +1,8 @@
 """Layers that compute what torch's do, where torch's take too long on 28 x 28 images and a CPU.
 
 Dropout that draws 16 random bits a unit: torch's own draws longer than a dense layer computes. 3x3 convolutions that
-put out a single pixel as a matrix product: torch's work on eight taps that meet nothing but padding.
+put out a single pixel as a matrix product: torch's work on eight taps that meet nothing but padding. ReLU that leaves
+its work to the pooling behind it while a network trains, and flattening whose gradient lies in memory as the maps do.
 """
 
 from typing import Any
@@ -48,6 +49,50 @@ class _Drop(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         return (gradients[0] * ctx.kept).mul_(ctx.scale), None
+
+
+class ReLUBeforePool(nn.ReLU):
+    """ReLU in front of a :class:`MaxPoolAfterReLU`, which does its work in training: max(relu(x)) = relu(max(x)).
+
+    In evaluation mode both do their own, so that the map between them can be looked at.
+    """
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return ``inputs`` as they are, in evaluation mode with negative ones set to 0."""
+        return inputs if self.training else super().forward(inputs)
+
+
+class MaxPoolAfterReLU(nn.MaxPool2d):
+    """Max pooling behind a :class:`ReLUBeforePool`: in training, ReLU on a quarter of the units, with the same bits."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return pooled maps; in training the negative ones among them are set to 0."""
+        pooled: Tensor = super().forward(inputs)
+        return pooled.relu() if self.training else pooled
+
+
+class Flatten(nn.Flatten):
+    """Flatten maps (n, channels, height, width), in the order of ``nn.Flatten``.
+
+    Its gradient is in the layout of the convolutions, channels last. Else the pooling before it would copy its own
+    gradient, four times as large, into that layout and back.
+    """
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return (n, channels * height * width)."""
+        flat: Tensor = _Flatten.apply(inputs)  # type: ignore[no-untyped-call]
+        return flat
+
+
+class _Flatten(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor) -> Tensor:
+        ctx.shape = inputs.shape
+        return inputs.flatten(1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return gradients[0].view(ctx.shape).contiguous(memory_format=torch.channels_last)
 
 
 class Conv3x3(nn.Conv2d):
