@@ -1,7 +1,5 @@
 """Training on a GPU: the same bytes every time, all data on the device, and the numbers of the CPU but for rounding."""
 
-import os
-import signal
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from patterns import experiment_with, make_dataset
+from patterns import experiment_with, make_dataset, train_killed_once
 from shearbench.data.dataset import write_dataset
 from shearbench.data.folds import FoldTable, write_folds
 from shearbench.errors import TasksFailed
@@ -90,27 +88,12 @@ def test_folds_have_the_same_bytes_by_one_worker_or_two(
     assert {(record["config"]["device"], record["config"]["precision"]) for record in records} == {("cuda", precision)}
 
 
-def _killed_once(task: FoldTask, advance: Advance) -> None:
-    """Train a fold; after its second epoch the process kills itself, if it has not done so before."""
-    mark, done = task.out.parent / "killed", 0
-
-    def advance_or_die(units: int) -> None:
-        nonlocal done
-        done += units
-        if done >= 2 and not mark.exists():
-            mark.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        advance(units)
-
-    train_fold(task, advance_or_die)
-
-
 @pytest.mark.parametrize("architecture", NETWORKS)
 def test_a_killed_fold_goes_on_to_the_same_bytes(architecture: str, data: Path, tmp_path: Path) -> None:
     experiment = _experiment(architecture, "bf16", epochs=4, patience=4)
     _run(experiment, data, tmp_path / "whole")
     task = _task(experiment, data, tmp_path / "killed" / "fold-0")
-    run_tasks(_killed_once, [task], workers=1, label="test")
+    run_tasks(train_killed_once, [task], workers=1, label="test")
     assert (tmp_path / "killed" / "killed").exists()
     assert _bytes(task.out) == _bytes(tmp_path / "whole" / "fold-0")
 

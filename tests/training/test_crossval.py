@@ -3,7 +3,6 @@
 import csv
 import json
 import multiprocessing
-import os
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -13,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from patterns import train_killed_once
 from shearbench.data import normalise
 from shearbench.data.dataset import load
 from shearbench.data.folds import FoldTable, write_folds
 from shearbench.errors import TasksFailed
-from shearbench.execution import Advance, run_tasks
+from shearbench.execution import run_tasks
 from shearbench.models import layers
 from shearbench.records import read_npz, read_record
 from shearbench.seeds import generator_for
@@ -74,27 +74,11 @@ def test_one_worker_and_another_order_give_the_same_bytes(
         assert _bytes(tmp_path / f"fold-{fold}") == _bytes(runs / f"fold-{fold}")
 
 
-def _killed_once(task: FoldTask, advance: Advance) -> None:
-    """Train a fold; after its second epoch the process kills itself, if it has not done so before."""
-    mark = task.out.parent / "killed"
-    done = 0
-
-    def advance_or_die(units: int) -> None:
-        nonlocal done
-        done += units
-        if done >= 2 and not mark.exists():
-            mark.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        advance(units)
-
-    train_fold(task, advance_or_die)
-
-
 def test_a_killed_fold_goes_on_to_the_same_bytes(
     experiment: Experiment, data: Path, runs: Path, tmp_path: Path
 ) -> None:
     task = _task(experiment, data, tmp_path / "fold-1", 1)
-    run_tasks(_killed_once, [task], workers=1, label="test")
+    run_tasks(train_killed_once, [task], workers=1, label="test")
     assert (tmp_path / "killed").exists()
     assert _bytes(task.out) == _bytes(runs / "fold-1")
 
