@@ -13,13 +13,14 @@ from pydantic import Field, ValidationError, field_validator
 
 from shearbench.data.config import DatasetEntry, FieldDataset, ImageDataset, SimulatedDataset, Sources
 from shearbench.errors import InputError
+from shearbench.evaluation.hypotheses import Hypothesis, Observed, hypothesis_faults, runs_of
 from shearbench.evaluation.settings import Evaluate
 from shearbench.execution.settings import Execution
 from shearbench.mechanics import displacements_of
 from shearbench.models import ARCHITECTURES, RULE
 from shearbench.models.own import is_own
 from shearbench.strict import Strict
-from shearbench.training.recipe import Recipe
+from shearbench.training.recipe import Recipe, TrainOn
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,40}$")]
 _MOST_NODES = 100_000  # of the document with its aliases followed: a few lines of YAML can stand for billions
@@ -72,8 +73,21 @@ class Question(Strict):
     """Half-width of the region of practical equivalence, in fractions of accuracy."""
     diagnose: bool = False
     """Whether running averages and gradients are recorded while it trains, and examined afterwards."""
+    train_on: TrainOn = "rest"
+    """Whether a network trains on all other folds, or on its fold alone: independent trainings on disjoint sets."""
     datasets: dict[Name, DatasetEntry] = Field(min_length=1)
     models: dict[Name, Network] = Field(min_length=1)
+    observed: Observed | None = None
+    """The published numbers that hypotheses are judged by."""
+    hypotheses: dict[Name, Hypothesis] = Field(default_factory=dict)
+    """Where there are any, their runs alone are trained, in this order."""
+
+    @property
+    def runs(self) -> list[tuple[str, str]]:
+        """The (dataset, model) to train, in order."""
+        if self.hypotheses:
+            return runs_of(self.hypotheses.values())
+        return [(dataset, model) for model in self.models for dataset in self.datasets]
 
 
 class CrossValidation(Strict):
@@ -279,6 +293,8 @@ def _question_faults(key: tuple[str, ...], question: Question, params: Params) -
         yield (*key, "folds"), f"must be at most cv.folds, {params.cv.folds}; got {question.folds}"
     for name, network in question.models.items():
         yield from _network_faults((*key, "models", name), network)
+    for part, rule in hypothesis_faults(question.hypotheses, question.observed, question.datasets, question.models):
+        yield (*key, *part), rule
     simulated = {(one.load, one.step) for one in params.datasets.values() if isinstance(one, SimulatedDataset)}
     for name, entry in question.datasets.items():
         yield from _dataset_faults((*key, "datasets", name), entry)

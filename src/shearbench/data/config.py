@@ -7,7 +7,9 @@ from pydantic import Field
 from shearbench.strict import Strict
 
 Load = Literal["uniaxial", "shear", "equibiaxial", "confined"]
-Normalisation = Literal["none", "unit", "divide255", "channel", "pixel", "detrend"]
+Normalisation = Literal["none", "unit", "divide255", "channel", "pixel", "detrend", "minmax", "minmax_channel"]
+Components = Literal["both", "x", "y", "swapped"]
+Values = Literal["float", "sample", "sample_channel", "sample_bytes", "bytes"]
 
 
 class BundledMnist(Strict):
@@ -58,16 +60,20 @@ class ImageDataset(Strict):
 
 
 class FieldDataset(Strict):
-    """The displacement (u_x, u_y) of the digits under a load, (n, 2, 28, 28)."""
+    """The displacement of the digits under a load, (n, channels, 28, 28)."""
 
     load: Load
     step: Annotated[int, Field(ge=1)]
     normalise: Normalisation
+    components: Components = "both"
+    """Which components are the channels: u_x and u_y, one of them, or both in the other order."""
+    values: Values = "float"
+    """What is done to each sample before ``normalise``: nothing, or what ``rescale.rescaled`` says."""
 
     @property
     def channels(self) -> int:
-        """The two components of the displacement."""
-        return 2
+        """How many components of the displacement it has."""
+        return 2 if self.components in ("both", "swapped") else 1
 
 
 class SimulatedDataset(FieldDataset):

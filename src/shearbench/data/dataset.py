@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shearbench.data.config import FieldDataset, ImageDataset
+from shearbench.data.rescale import rescaled, select_components
 from shearbench.errors import InputError
 from shearbench.records import hash_arrays, read_json, read_npz, write_json, write_npz
 
@@ -127,7 +128,8 @@ def materialise(
 ) -> NDArray[np.uint8] | NDArray[np.float32]:
     """Return the inputs that an entry of ``params.yaml`` asks for, (n, channels, 28, 28), digit by digit.
 
-    An image is kept as uint8 and repeated over the channels; a field is the displacement at the entry's step.
+    An image is kept as uint8 and repeated over the channels; a field is the displacement at the entry's step, of the
+    components and rescaled as the entry says.
 
     Raises:
         InputError: if the fields are not those of these digits, or lack the step.
@@ -137,7 +139,7 @@ def materialise(
     assert fields is not None, "a field dataset is made of fields"
     if not np.array_equal(fields.ids, digits.ids):
         raise InputError(f"{fields.name} has not the ids of {digits.name}; {REMAKE}")
-    return np.ascontiguousarray(fields.at_step(entry.step))
+    return rescaled(select_components(fields.at_step(entry.step), entry.components), entry.values)
 
 
 def write_dataset(folder: Path, splits: Mapping[Split, Dataset], facts: Mapping[str, Any]) -> None:

@@ -63,8 +63,9 @@ def fit(kind: Normalisation, inputs: NDArray[Any], *, homogeneous: NDArray[np.fl
     255, also fields, as a study did. ``channel`` makes each channel zero-mean with deviation 1. ``pixel``
     does so for each pixel of each channel, with no pixel scaled by less than ``PIXEL_FLOOR`` times the
     largest deviation of its channel. ``detrend`` subtracts ``homogeneous`` (channels, 28, 28), the field of the
-    block without a digit, and divides everything by one number, the root mean square of what is left. Deviations
-    are those of the population; what does not vary at all keeps its scale.
+    block without a digit, and divides everything by one number, the root mean square of what is left. ``minmax`` maps
+    the least and the largest value of all training inputs to 0 and 1, ``minmax_channel`` those of each channel.
+    Deviations are those of the population; what does not vary at all keeps its scale.
 
     Raises:
         InputError: if ``unit`` is asked for inputs that are not bytes.
@@ -79,6 +80,8 @@ def fit(kind: Normalisation, inputs: NDArray[Any], *, homogeneous: NDArray[np.fl
         )
     if kind in ("unit", "divide255"):
         return _normaliser(0.0, 255.0, shape)
+    if kind in ("minmax", "minmax_channel"):
+        return _between(inputs, (0, 2, 3) if kind == "minmax_channel" else (0, 1, 2, 3))
     mean, variance = _moments(inputs)
     if kind == "detrend":
         assert homogeneous is not None, "see fit_entry"
@@ -92,6 +95,12 @@ def fit(kind: Normalisation, inputs: NDArray[Any], *, homogeneous: NDArray[np.fl
     deviation = np.sqrt(variance)
     largest = deviation.max(axis=(1, 2), keepdims=True)
     return _normaliser(mean, np.where(largest > 0, np.maximum(deviation, PIXEL_FLOOR * largest), 1.0), shape)
+
+
+def _between(inputs: NDArray[Any], axes: tuple[int, ...]) -> Normaliser:
+    """Return what maps the least and the largest input over ``axes`` to 0 and 1."""
+    least, largest = (found(axis=axes, keepdims=True)[0] for found in (inputs.min, inputs.max))
+    return _normaliser(least, np.where(largest > least, largest - least, 1.0), inputs.shape[1:])
 
 
 def _normaliser(mean: Any, scale: Any, shape: tuple[int, ...]) -> Normaliser:

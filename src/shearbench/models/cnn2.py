@@ -7,13 +7,16 @@ from pydantic import Field
 from torch import nn
 
 from shearbench.models import CLASSES, scaled
-from shearbench.models.layers import Dropout, Flatten, MaxPoolAfterReLU, ReLUBeforePool
+from shearbench.models.layers import Dropout, Flatten, Initialisation, MaxPoolAfterReLU, ReLUBeforePool, initialise
 
 
-def build(channels: int, width: float, dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5) -> nn.Sequential:
-    """Return the network for inputs (n, channels, 28, 28); ``dropout`` follows the dense layer."""
+def build(
+    channels: int, width: float, dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5, init: Initialisation = "default"
+) -> nn.Sequential:
+    """Return the network for inputs (n, channels, 28, 28); ``dropout`` follows the dense layer; see
+    ``layers.initialise`` for ``init``."""
     c1, c2, units = (scaled(size, width) for size in (32, 64, 128))
-    return nn.Sequential(
+    network = nn.Sequential(
         OrderedDict(
             conv1=nn.Conv2d(channels, c1, kernel_size=3, padding=1),  # (n, c1, 28, 28)
             relu1=ReLUBeforePool(),
@@ -28,3 +31,5 @@ def build(channels: int, width: float, dropout: Annotated[float, Field(ge=0, lt=
             head=nn.Linear(units, CLASSES),
         )
     )
+    initialise(network, init)
+    return network

@@ -5,13 +5,27 @@ put out a single pixel as a matrix product: torch's work on eight taps that meet
 its work to the pooling behind it while a network trains, and flattening whose gradient lies in memory as the maps do.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 _LEVELS = 2**16
+
+
+Initialisation = Literal["default", "glorot"]
+
+
+def initialise(network: nn.Module, kind: Initialisation) -> None:
+    """Draw weights anew as Keras does: Glorot's uniform distribution (2010), biases 0; ``default`` keeps them."""
+    if kind == "default":
+        return
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
 
 
 class Dropout(nn.Dropout):

@@ -9,17 +9,18 @@ from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Literal
 
+import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
 from shearbench.errors import InputError
 from shearbench.models import CLASSES, scaled
-from shearbench.models.layers import Conv3x3
+from shearbench.models.layers import Conv3x3, Initialisation, initialise
 from shearbench.torchvision_ops import torchvision
 
 BasicBlock = torchvision.models.resnet.BasicBlock
 
-MOMENTUM = 0.1  # torch's
+MOMENTUM, EPSILON = 0.1, 1e-5  # torch's
 GROUPS = 8  # divides every width
 
 
@@ -28,6 +29,11 @@ def build(
     width: float,
     norm: Literal["batch", "group"] = "batch",
     momentum: Annotated[float, Field(gt=0, le=1)] = MOMENTUM,
+    epsilon: Annotated[float, Field(gt=0)] = EPSILON,
+    init: Initialisation = "default",
+    stem: Literal["imagenet", "small"] = "imagenet",
+    third_channel: Literal["none", "zeros", "repeat"] = "none",
+    resize: Annotated[int, Field(ge=28)] | None = None,
 ) -> nn.Sequential:
     """Return the network for inputs (n, channels, 28, 28); widths are rounded to multiples of 8 channels.
 
@@ -36,21 +42,31 @@ def build(
         width: multiplies the channels of every layer.
         norm: batch normalisation, or group normalisation (Wu & He, 2018, arXiv 1803.08494) in 8 groups, which
             knows no running averages.
-        momentum: the share that a batch has in batch normalisation's running averages.
+        momentum: the share that a batch has in batch normalisation's running averages; Keras's 0.99 is 0.01 here.
+        epsilon: what batch normalisation adds to the variance; Keras has 1e-3.
+        init: He's normal distribution as torchvision draws it, or Glorot's uniform one as Keras does.
+        stem: a 7x7 convolution of stride 2 with pooling, or a 3x3 one of stride 1 without, whose stages see 28x28,
+            14x14, 7x7 and 4x4 maps.
+        third_channel: of zeros, or a copy of the first one: what a network for colour images is given.
+        resize: bilinear, to so many pixels a side, in front of the stem.
 
     Raises:
         InputError: if ``momentum`` is given to group normalisation.
     """
     if norm == "group" and momentum != MOMENTUM:
         raise InputError(f"momentum is an option of norm: batch alone, but norm is group; remove momentum: {momentum}")
-    layer = partial(nn.BatchNorm2d, momentum=momentum) if norm == "batch" else partial(nn.GroupNorm, GROUPS)
+    layer = (
+        partial(nn.BatchNorm2d, momentum=momentum, eps=epsilon) if norm == "batch" else partial(nn.GroupNorm, GROUPS)
+    )
     c1, c2, c3, c4 = (scaled(planes, width, multiple=8) for planes in (64, 128, 256, 512))
+    seen = channels if third_channel == "none" else 3
     network = nn.Sequential(
         OrderedDict(
-            conv1=nn.Conv2d(channels, c1, kernel_size=7, stride=2, padding=3, bias=False),  # (n, c1, 14, 14)
+            **_front(third_channel, resize),
+            conv1=_entrance(seen, c1, stem),  # (n, c1, 14, 14), with the small stem 28 x 28
             bn1=layer(c1),
             relu=nn.ReLU(inplace=True),
-            maxpool=nn.MaxPool2d(kernel_size=3, stride=2, padding=1),
+            **({"maxpool": nn.MaxPool2d(kernel_size=3, stride=2, padding=1)} if stem == "imagenet" else {}),
             layer1=_stage(c1, c1, stride=1, norm=layer),  # (n, c1, 7, 7)
             layer2=_stage(c1, c2, stride=2, norm=layer),  # (n, c2, 4, 4)
             layer3=_stage(c2, c3, stride=2, norm=layer),  # (n, c3, 2, 2)
@@ -63,7 +79,37 @@ def build(
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    initialise(network, init)
     return network
+
+
+class ThirdChannel(nn.Module):
+    """Append channels until there are three: zeros, or copies of the first one."""
+
+    def __init__(self, fill: Literal["zeros", "repeat"]) -> None:
+        super().__init__()
+        self._zeros = fill == "zeros"
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return (n, 3, height, width) of inputs with at most three channels."""
+        first = inputs[:, :1]
+        added = [torch.zeros_like(first) if self._zeros else first] * (3 - inputs.shape[1])
+        return torch.cat([inputs, *added], dim=1)
+
+
+def _front(third_channel: Literal["none", "zeros", "repeat"], resize: int | None) -> dict[str, nn.Module]:
+    """Return the layers in front of the stem, if any."""
+    front: dict[str, nn.Module] = {}
+    if third_channel != "none":
+        front["third_channel"] = ThirdChannel(third_channel)
+    if resize is not None:
+        front["resize"] = nn.Upsample((resize, resize), mode="bilinear", align_corners=False)
+    return front
+
+
+def _entrance(channels: int, outputs: int, stem: Literal["imagenet", "small"]) -> nn.Conv2d:
+    size, stride = (7, 2) if stem == "imagenet" else (3, 1)
+    return nn.Conv2d(channels, outputs, kernel_size=size, stride=stride, padding=size // 2, bias=False)
 
 
 def _stage(inputs: int, outputs: int, *, stride: int, norm: Callable[[int], nn.Module]) -> nn.Sequential:

@@ -34,20 +34,20 @@ def main(params: Params, root: Path, name: str) -> None:
 def _tasks(
     params: Params, question: Question, inputs: Mapping[str, Path], out: Path, *, folds: Path
 ) -> Iterator[FoldTask]:
-    """Yield every fold of every network on every dataset, network by network."""
-    for model in question.models.items():
-        for dataset in question.datasets.items():
-            experiment = settled(params, dataset, model, diagnose=question.diagnose)
-            data, cell = inputs[dataset[0]], out / dataset[0] / model[0]
-            for fold in range(question.folds):
-                yield fold_task(experiment, fold, dataset=data, folds=folds, out=cell / f"fold-{fold}")
+    """Yield every fold of every network on every dataset that the question asks of it, in its order."""
+    for dataset, model in question.runs:
+        chosen = (dataset, question.datasets[dataset]), (model, question.models[model])
+        experiment = settled(params, *chosen, diagnose=question.diagnose, train_on=question.train_on)
+        for fold in range(question.folds):
+            record = out / dataset / model / f"fold-{fold}"
+            yield fold_task(experiment, fold, dataset=inputs[dataset], folds=folds, out=record)
 
 
 def _remove_former(out: Path, question: Question) -> None:
     """Remove cells and folds that the experiment no longer has."""
     for dataset in out.glob("*"):
         for cell in dataset.glob("*"):
-            if dataset.name in question.datasets and cell.name in question.models:
+            if (dataset.name, cell.name) in question.runs:
                 remove_surplus(cell, question.folds)
             else:
                 shutil.rmtree(cell)

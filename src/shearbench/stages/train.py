@@ -20,6 +20,7 @@ from shearbench.params import Network, Params
 from shearbench.training.crossval import cross_validate
 from shearbench.training.experiment import Experiment, applicable
 from shearbench.training.hardware import settle_hardware
+from shearbench.training.recipe import TrainOn
 from shearbench.tuning.tuned import read_settings, settings_path
 
 
@@ -49,7 +50,12 @@ def experiment_of(params: Params, *, dataset: str, model: str) -> Experiment:
 
 
 def settled(
-    params: Params, dataset: tuple[str, DatasetEntry], model: tuple[str, Network], *, diagnose: bool = False
+    params: Params,
+    dataset: tuple[str, DatasetEntry],
+    model: tuple[str, Network],
+    *,
+    diagnose: bool = False,
+    train_on: TrainOn = "rest",
 ) -> Experiment:
     """Return the experiment of a named network on a named dataset, with device and precision settled."""
     (dataset_name, entry), (model_name, chosen) = dataset, model
@@ -67,6 +73,7 @@ def settled(
         device=hardware.device,
         precision=hardware.precision,
         diagnose=diagnose,
+        train_on=train_on,
     )
 
 

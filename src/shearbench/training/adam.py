@@ -19,7 +19,7 @@ class Adam:
     """Parameters of a network with the moments of their gradients (Kingma & Ba, 2015, arXiv 1412.6980).
 
     ``first`` and ``second`` are laid out in memory like their parameters; ``steps`` are float32 scalars, one a
-    parameter. Weight decay is added to the gradient.
+    parameter. Weight decay is added to the gradient, or with ``decoupled`` taken from the weights.
     """
 
     names: tuple[str, ...]
@@ -28,6 +28,8 @@ class Adam:
     second: list[Tensor]
     steps: list[Tensor]
     weight_decay: float
+    decoupled: bool
+    epsilon: float
 
     @classmethod
     def of(cls, network: nn.Module, recipe: Recipe) -> "Adam":
@@ -40,6 +42,8 @@ class Adam:
             [torch.zeros_like(parameter) for parameter in parameters],
             [torch.zeros((), device=parameter.device) for parameter in parameters],
             recipe.weight_decay,
+            recipe.decay == "decoupled",
+            recipe.adam_epsilon,
         )
 
     def zero_grad(self) -> None:
@@ -59,12 +63,13 @@ class Adam:
             [],
             self.steps,
             fused=True,
+            decoupled_weight_decay=self.decoupled,
             amsgrad=False,
             beta1=0.9,
             beta2=0.999,
             lr=learning_rate,
             weight_decay=self.weight_decay,
-            eps=1e-8,
+            eps=self.epsilon,
             maximize=False,
         )
 

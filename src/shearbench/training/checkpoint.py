@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from shearbench.records import write_bytes
 from shearbench.training.adam import Adam
-from shearbench.training.running_averages import Lag
+from shearbench.training.running_averages import Lag, Modes
 from shearbench.training.state import Epoch, Progress, Score
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -88,7 +88,11 @@ def read_checkpoint(path: Path, *, hashes: Mapping[str, str], device: str) -> Ch
 
 def _epoch(line: dict[str, Any]) -> Epoch:
     scores = {key: Score(**line[key]) if line[key] else None for key in ("train", "validation", "inner")}
-    measured = {"gradient_norms": tuple(line["gradient_norms"]), "lags": tuple(Lag(**lag) for lag in line["lags"])}
+    measured: dict[str, Any] = {
+        "gradient_norms": tuple(line["gradient_norms"]),
+        "lags": tuple(Lag(**lag) for lag in line["lags"]),
+    }
+    measured["modes"] = Modes(**line["modes"]) if line["modes"] else None
     return Epoch(**{**line, **scores, **measured})
 
 

@@ -23,10 +23,12 @@ from shearbench.seeds import seed_for
 from shearbench.strict import Strict
 from shearbench.training.adam import Adam
 from shearbench.training.hardware import Device, Hardware, Precision
-from shearbench.training.recipe import Recipe
+from shearbench.training.recipe import Recipe, TrainOn
 from shearbench.training.state import Part, Parts, Setting
 
 Rows = NDArray[np.int64]
+HELD_OUT = 1000
+"""Samples of the next fold that are held out where a network trains on one fold alone."""
 
 
 class Experiment(Strict):
@@ -44,6 +46,7 @@ class Experiment(Strict):
     device: Device
     precision: Precision
     diagnose: bool = False
+    train_on: TrainOn = "rest"
 
     @model_validator(mode="after")
     def _fields_are_not_augmented(self) -> "Experiment":
@@ -107,11 +110,15 @@ def applicable(recipe: Recipe, entry: DatasetEntry) -> Recipe:
 
 
 def select(table: folds.FoldTable, labels: Rows, *, fold: int, experiment: Experiment) -> Selection:
-    """Return the rows of a fold; with patience, a share of the training folds becomes the inner part.
+    """Return the rows of a fold; with patience, a share of the training rows becomes the inner part.
 
-    The inner part is the same for every dataset and model of a seed.
+    The inner part is the same for every dataset and model of a seed. An experiment that trains on the fold alone holds
+    out the first ``HELD_OUT`` samples of the next fold.
     """
     train, validation = table.split(fold)
+    if experiment.train_on == "fold":
+        following = fold // table.count * table.count + (fold + 1) % table.count
+        train, validation = validation, table.split(following)[1][:HELD_OUT]
     if experiment.recipe.patience is None:
         return Selection(train, validation)
     outer, inner = folds.inner_split(
@@ -146,10 +153,24 @@ def assemble(experiment: Experiment, dataset: Dataset, rows: Selection, *, seed:
     return Trainee(
         network,
         Adam.of(network, experiment.recipe),
-        Parts(Part.of(dataset, rows.train, hardware), part(rows.validation), part(rows.inner)),
+        Parts(
+            mislabelled(Part.of(dataset, rows.train, hardware), experiment.recipe.mislabelled, seed=seed),
+            part(rows.validation),
+            part(rows.inner),
+        ),
         Setting.of(experiment.recipe, normaliser, seed=seed, hardware=hardware, diagnose=experiment.diagnose),
         normaliser,
     )
+
+
+def mislabelled(part: Part, share: float, *, seed: int) -> Part:
+    """Return the samples with the labels of a ``share`` of them moved on by one, among those that are drawn."""
+    generator = torch.Generator().manual_seed(seed_for(seed, "mislabelled"))
+    rows = torch.randperm(len(part.labels), generator=generator)[: round(share * len(part.labels))]
+    rows = rows.to(part.labels.device)
+    labels = part.labels.clone()
+    labels[rows] = part.labels[rows.roll(1)]
+    return Part(part.inputs, labels)
 
 
 def code_hash(experiment: Experiment) -> str:

@@ -21,7 +21,15 @@ from shearbench.training.augment import augmentation
 from shearbench.training.cuda_graph import GraphedStep, Step
 from shearbench.training.hardware import Hardware, naming_the_batch
 from shearbench.training.recipe import Recipe
-from shearbench.training.running_averages import Lag, gradient_norm, lags, layers_of, recalibrated
+from shearbench.training.running_averages import (
+    Lag,
+    Modes,
+    gradient_norm,
+    lags,
+    layers_of,
+    recalibrated,
+    with_batch_statistics,
+)
 from shearbench.training.state import Epoch, Part, Parts, Progress, Score, Setting
 
 LAG_SAMPLES = 1000
@@ -62,8 +70,8 @@ def fit(
             inner = evaluate(network, parts.inner, setting, number) if parts.inner else None
             better = inner is not None and inner.loss < progress.best_loss
             weights = {key: value.clone() for key, value in network.state_dict().items()} if better else None
-            behind = measure_lags(network, parts.train, setting) if setting.diagnose else ()
-            epoch = Epoch(number, recipe.rate_at(number - 1), train, validation, inner, norms, behind)
+            behind, modes = diagnose(network, parts, setting) if setting.diagnose else ((), None)
+            epoch = Epoch(number, recipe.rate_at(number - 1), train, validation, inner, norms, behind, modes)
             progress = progress.after(epoch, losses, weights)
             on_epoch_end(progress)
     if progress.best_weights is not None:
@@ -82,14 +90,14 @@ def step_of(network: nn.Module, optimiser: Adam, setting: Setting) -> Step:
 def run_epoch(
     network: nn.Module, step: Step, part: Part, setting: Setting, number: int
 ) -> tuple[Score, tuple[float, ...], tuple[float, ...]]:
-    """Train on every sample once, in an order of the epoch's own.
+    """Train on every sample once, in an order of the epoch's own or, as the recipe says, in that of the data.
 
     Returns:
         The running mean, the loss of each batch, and the norm of its gradient where the training is diagnosed.
     """
     network.train()
     augment = augmentation(setting.recipe.augment)
-    order = torch.randperm(len(part.labels), generator=_generator(setting, "order", number))
+    order = _order(len(part.labels), setting, number)
     draws = _generator(setting, "augment", number)
     results, sizes, norms = [], [], []
     with torch.random.fork_rng(devices=setting.hardware.cuda_devices):
@@ -141,14 +149,37 @@ def evaluate(network: nn.Module, part: Part, setting: Setting, number: int) -> S
     return Score(loss / len(part.labels), hits / len(part.labels))
 
 
-def measure_lags(network: nn.Module, part: Part, setting: Setting) -> tuple[Lag, ...]:
-    """Return how far the running averages are behind, by the same ``LAG_SAMPLES`` training samples at each epoch."""
+def diagnose(network: nn.Module, parts: Parts, setting: Setting) -> tuple[tuple[Lag, ...], Modes | None]:
+    """Return how far the running averages are behind, and the accuracies by batch-norm statistics.
+
+    Each epoch uses the same ``LAG_SAMPLES`` training samples, and at most as many validation samples.
+    """
     if not layers_of(network):
-        return ()
+        return (), None
+    chunks = _drawn(parts.train, setting)
+    inputs = (setting.normalise(parts.train.inputs[chunk]) for chunk in chunks)
+    present = recalibrated(network, inputs, setting.hardware)
+    return lags(network, present), _modes(network, present, parts.validation, setting) if parts.validation else None
+
+
+def _modes(network: nn.Module, present: nn.Module, part: Part, setting: Setting) -> Modes:
+    chunks = _drawn(part, setting)
+    count = sum(len(chunk) for chunk in chunks)
+
+    def accuracy(model: nn.Module) -> float:
+        results = [
+            eval_step(model, setting.normalise(part.inputs[chunk]), part.labels[chunk], setting.hardware)
+            for chunk in chunks
+        ]
+        return float(torch.stack(results).sum(dim=0)[1]) / count
+
+    return Modes(count, accuracy(network.eval()), accuracy(with_batch_statistics(network)), accuracy(present))
+
+
+def _drawn(part: Part, setting: Setting) -> list[Tensor]:
+    """Return the rows of ``LAG_SAMPLES`` samples in batches; the same ones in every epoch."""
     rows = torch.randperm(len(part.labels), generator=_generator(setting, "lag", 0))[:LAG_SAMPLES]
-    chunks = batches(rows.to(part.labels.device), setting.recipe.batch)
-    inputs = (setting.normalise(part.inputs[chunk]) for chunk in chunks)
-    return lags(network, recalibrated(network, inputs, setting.hardware))
+    return batches(rows.to(part.labels.device), setting.recipe.batch)
 
 
 @torch.inference_mode()
@@ -166,6 +197,13 @@ def batches(order: Tensor, size: int) -> list[Tensor]:
     if len(chunks) > 1 and len(chunks[-1]) == 1:
         chunks[-2:] = [torch.cat(chunks[-2:])]
     return chunks
+
+
+def _order(count: int, setting: Setting, number: int) -> Tensor:
+    """Return the order of the samples in an epoch, (count,), on the CPU."""
+    if not setting.recipe.shuffle:
+        return torch.arange(count)
+    return torch.randperm(count, generator=_generator(setting, "order", number))
 
 
 def _generator(setting: Setting, stream: str, number: int) -> torch.Generator:

@@ -9,6 +9,9 @@ from shearbench.strict import Strict
 
 Augmentation = Literal["none", "affine", "noise", "thickness", "elastic", "erasing", "strong"]
 
+TrainOn = Literal["rest", "fold"]
+"""What a fold's network trains on: all other folds, or the fold alone, so that trainings share no sample."""
+
 
 class Recipe(Strict):
     """Adam on shuffled mini-batches of cross-entropy, optionally stopped early on an inner split."""
@@ -26,6 +29,15 @@ class Recipe(Strict):
     """
     schedule: Literal["constant", "cosine"] = "constant"
     """How the learning rate goes: it stays, or falls along half a cosine to nothing at the end of all epochs."""
+
+    adam_epsilon: Annotated[float, Field(gt=0)] = 1.0e-8
+    """What Adam adds to the root of its second moment; Keras has 1e-7."""
+    decay: Literal["l2", "decoupled"] = "l2"
+    """Whether weight decay is added to the gradient, or taken from the weights (Loshchilov & Hutter, 1711.05101)."""
+    shuffle: bool = True
+    """Whether each epoch has an order of its own; else the samples come in the order of the data set."""
+    mislabelled: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The share of training samples that get one another's labels, as if rows had come out of order."""
 
     def rate_at(self, epochs_done: float) -> float:
         """Return the learning rate of a step, which may lie within an epoch."""

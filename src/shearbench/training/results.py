@@ -18,7 +18,7 @@ from shearbench.training.state import Epoch, Progress, Score
 from shearbench.training.weights import WEIGHTS, predict, write_weights
 
 HISTORY, BATCHES, OUT_OF_FOLD = "history.csv", "batches.csv", "out_of_fold.npz"
-GRADIENTS, LAGS = "gradients.csv", "lags.csv"  # of a diagnosed training
+GRADIENTS, LAGS, MODES = "gradients.csv", "lags.csv", "modes.csv"  # of a diagnosed training
 _TINY = float(np.finfo(np.float32).tiny)  # a probability that underflowed to 0 has a large loss, not an infinite one
 
 
@@ -62,6 +62,7 @@ def files(trainee: Trainee, progress: Progress, predictions: Predictions) -> dic
     diagnosed = {
         GRADIENTS: lambda path: write_text(path, gradients_csv(progress.history)),
         LAGS: lambda path: write_text(path, lags_csv(progress.history)),
+        MODES: lambda path: write_text(path, modes_csv(progress.history)),
     }
     return {
         WEIGHTS: lambda path: write_weights(path, trainee.network, trainee.normaliser),
@@ -111,6 +112,16 @@ def lags_csv(history: Sequence[Epoch]) -> str:
     """Return as CSV how far each layer's running averages were behind at the end of each epoch; see ``Lag``."""
     lines = ([epoch.number, lag.layer, lag.mean, lag.deviation] for epoch in history for lag in epoch.lags)
     return _csv(["epoch", "layer", "mean", "deviation"], lines)
+
+
+def modes_csv(history: Sequence[Epoch]) -> str:
+    """Return as CSV the accuracy on validation samples by batch-norm statistics after each epoch; see ``Modes``."""
+    lines = (
+        [epoch.number, one.samples, one.as_trained, one.batch_statistics, one.recalibrated]
+        for epoch in history
+        if (one := epoch.modes)
+    )
+    return _csv(["epoch", "samples", "as_trained", "batch_statistics", "recalibrated"], lines)
 
 
 def _columns(part: str) -> list[str]:

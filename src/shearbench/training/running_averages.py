@@ -29,6 +29,20 @@ class Lag:
     deviation: float
 
 
+@dataclass(frozen=True)
+class Modes:
+    """Accuracy of the same weights on the same ``samples`` validation samples, by batch-norm statistics.
+
+    ``as_trained`` uses the running averages, ``batch_statistics`` those of each batch, ``recalibrated`` running
+    averages measured anew on training samples.
+    """
+
+    samples: int
+    as_trained: float
+    batch_statistics: float
+    recalibrated: float
+
+
 def has_running_averages(module: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
     """Tell whether a layer normalises by running averages in evaluation mode."""
     return isinstance(module, nn.BatchNorm2d) and module.track_running_stats

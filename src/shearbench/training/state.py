@@ -13,7 +13,7 @@ from shearbench.data.dataset import Dataset
 from shearbench.data.normalise import Normaliser
 from shearbench.training.hardware import Hardware
 from shearbench.training.recipe import Recipe
-from shearbench.training.running_averages import Lag
+from shearbench.training.running_averages import Lag, Modes
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +85,8 @@ class Epoch:
     """Of each mini-batch, where the training is diagnosed."""
     lags: tuple[Lag, ...] = ()
     """Of each layer with running averages at the end of the epoch, where the training is diagnosed."""
+    modes: Modes | None = None
+    """Accuracy with each kind of batch-norm statistics, where the training is diagnosed and has both."""
 
 
 @dataclass(frozen=True, eq=False)
