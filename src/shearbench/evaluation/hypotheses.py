@@ -66,9 +66,10 @@ class Hypothesis(Strict):
 
 
 def runs_of(hypotheses: Iterable[Hypothesis]) -> list[tuple[str, str]]:
-    """Return the (dataset, model) that hypotheses need, each once, in their order."""
+    """Return the (dataset, model) that hypotheses need, each once, in their order: all models, then all controls."""
     asked = [one for one in hypotheses if one.planned and not one.same_as]
-    return list(dict.fromkeys((one.dataset, model) for one in asked for model in (one.model, one.control) if model))
+    controls = [(one.dataset, one.control) for one in asked if one.control]
+    return list(dict.fromkeys([*((one.dataset, one.model) for one in asked), *controls]))
 
 
 def hypothesis_faults(
