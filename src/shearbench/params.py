@@ -16,7 +16,7 @@ from shearbench.errors import InputError
 from shearbench.evaluation.hypotheses import Hypothesis, Observed, hypothesis_faults, runs_of
 from shearbench.evaluation.settings import Evaluate
 from shearbench.execution.settings import Execution
-from shearbench.mechanics import displacements_of
+from shearbench.mechanics.loads import displacements_of
 from shearbench.models import ARCHITECTURES, RULE
 from shearbench.models.own import is_own
 from shearbench.strict import Strict

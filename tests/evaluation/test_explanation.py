@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from shearbench.data.normalise import homogeneous_field
+from shearbench.data.trend import homogeneous_field
 from shearbench.evaluation.analyses.explanation import agreement, area, disagreement, entropy, share_within
 from shearbench.evaluation.probes.explanation import STEPS, curve, explanation, random_maps, ranks_of
 from shearbench.models import build

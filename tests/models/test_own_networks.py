@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from shearbench.errors import InputError
-from shearbench.models import build, check, sources
+from shearbench.models import build, check
 from shearbench.models.own import is_own
 
 GOOD = """
@@ -115,13 +115,6 @@ def test_what_is_wrong_is_said_with_the_next_step(architecture: str, arguments: 
 def test_weights_that_are_not_of_the_seed_are_found_out() -> None:
     with pytest.raises(InputError, match=r"other weights each time .*: 1\.bias; draw them with torch"):
         check("mine.nets.unseeded", channels=1, width=1.0, options={})
-
-
-def test_the_source_is_all_of_a_package_or_one_module(package: Path) -> None:
-    assert sources("mine.Net") == sources("mine.nets.fixed") == [package / "__init__.py", package / "nets.py"]
-    (package.parent / "alone.py").write_text(GOOD)
-    assert sources("alone.Net") == [package.parent / "alone.py"]
-    assert [path.name for path in sources("cnn2")] == ["cnn2.py"]
 
 
 def test_a_name_with_a_dot_is_own() -> None:

@@ -3,6 +3,7 @@
 import csv
 import json
 import multiprocessing
+import shutil
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -13,12 +14,12 @@ import numpy as np
 import pytest
 
 from patterns import train_killed_once
+from shearbench import code
 from shearbench.data import normalise
 from shearbench.data.dataset import load
 from shearbench.data.folds import FoldTable, write_folds
 from shearbench.errors import TasksFailed
 from shearbench.execution import run_tasks
-from shearbench.models import layers
 from shearbench.records import read_npz, read_record
 from shearbench.seeds import generator_for
 from shearbench.training import crossval
@@ -255,9 +256,13 @@ def test_the_code_hash_covers_the_layers_that_networks_share(
     make_experiment: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = code_hash(make_experiment(architecture="cnn2"))
-    edited = tmp_path / "layers.py"
-    edited.write_text(Path(layers.__file__).read_text() + "# edited\n")
-    monkeypatch.setattr(layers, "__file__", str(edited))
+    package = tmp_path / "shearbench"
+    shutil.copytree(code.PACKAGE, package)
+    monkeypatch.setattr(code, "PACKAGE", package)
+    edited = package / "models" / "layers.py"
+    edited.write_text(edited.read_text() + "# a comment changes nothing\n")
+    assert code_hash(make_experiment(architecture="cnn2")) == before
+    edited.write_text(edited.read_text() + "EDITED = True\n")
     assert code_hash(make_experiment(architecture="cnn2")) != before
 
 

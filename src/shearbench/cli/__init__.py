@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from shearbench.cli import mechanics, prepare, read, results, run, statistics
+from shearbench.code import NETWORKS
 
 GROUPS = (prepare, run, results, statistics, read, mechanics)
 
@@ -45,8 +46,6 @@ def begin(
     ] = False,
 ) -> None:
     """Compare image classifiers on digits, sheared digits and strangers' digits, tracked and cross-validated."""
-    from shearbench.models.own import FOLDER
-
-    folder = str(Path.cwd() / FOLDER)
+    folder = str(Path.cwd() / NETWORKS)
     if folder not in sys.path:
         sys.path.append(folder)  # last, so that no module there can hide one of a library

@@ -36,6 +36,11 @@ def stage(
       shearbench stage prepare
       shearbench stage train mnist-cnn3
     """
+    if name == stages.CODE:
+        from shearbench.stages import code
+
+        code.main(project())
+        return
     stages.run(name, of, params=read_params(scheduler), root=project())
 
 

@@ -20,15 +20,9 @@ from numpy.typing import NDArray
 from shearbench.data.idx import read_images
 from shearbench.errors import InputError, TasksFailed
 from shearbench.execution import Workers, run_tasks
-from shearbench.mechanics import (
-    LOAD_STEPPING,
-    SOLVER_VERSION,
-    TOLERANCE,
-    check_bitmaps,
-    check_elements,
-    displacements_of,
-    simulate,
-)
+from shearbench.mechanics.loads import displacements_of
+from shearbench.mechanics.newton import TOLERANCE
+from shearbench.mechanics.simulation import LOAD_STEPPING, SOLVER_VERSION, check_bitmaps, check_elements, simulate
 from shearbench.records import atomic_file, hash_arrays, hash_of, read_json, read_npz, sha256_of, write_json, write_npz
 
 SHARD = 250  # digits: two seconds of work, 1.6 MB a step

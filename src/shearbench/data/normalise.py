@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.data.config import FieldDataset, ImageDataset, Load, Normalisation
+from shearbench.data.config import FieldDataset, ImageDataset, Normalisation
 from shearbench.errors import InputError
 
 PIXEL_FLOOR = 0.05
@@ -40,20 +40,9 @@ def fit_entry(entry: ImageDataset | FieldDataset, inputs: NDArray[Any]) -> Norma
     if entry.normalise != "detrend":
         return fit(entry.normalise, inputs)
     assert isinstance(entry, FieldDataset), "params.py refuses images without their trend"
+    from shearbench.data.trend import homogeneous_field  # its simulator compiles: only for who needs it
+
     return fit("detrend", inputs, homogeneous=homogeneous_field(entry.load, entry.step))
-
-
-def homogeneous_field(load: Load, step: int) -> NDArray[np.float64]:
-    """Return the displacement (2, 28, 28) of the block without a digit at a step of a load, in pixels.
-
-    It is solved, not the affine map of the load: under shear the free sides bulge.
-    """
-    from shearbench.mechanics import displacements_of, simulate  # compiles: only for who needs it
-
-    blank = np.zeros((1, 28, 28), np.uint8)
-    solved = simulate(blank, load=load, displacements=[displacements_of(load)[step]])
-    field: NDArray[np.float64] = solved.displacement[0, 0]
-    return field
 
 
 def fit(kind: Normalisation, inputs: NDArray[Any], *, homogeneous: NDArray[np.float64] | None = None) -> Normaliser:

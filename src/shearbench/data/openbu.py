@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from shearbench.data.config import PublishedDataset
 from shearbench.data.dataset import SIDE, Digits, Fields, Split
 from shearbench.errors import InputError
-from shearbench.mechanics import displacements_of
+from shearbench.mechanics.loads import displacements_of
 from shearbench.records import atomic_file, sha256_of
 
 MAX_MEMBERS = 1000
@@ -108,7 +108,7 @@ def check_orientation(published: NDArray[np.float32], bitmaps: NDArray[np.uint8]
     Raises:
         InputError: if another orientation fits better, or none fits; the message tells which.
     """
-    from shearbench.mechanics import simulate  # compiles: only for who needs it
+    from shearbench.mechanics.simulation import simulate  # compiles: only for who needs it
 
     digits = bitmaps[:3]
     blocks = np.concatenate([digits, np.zeros_like(digits[:1])])

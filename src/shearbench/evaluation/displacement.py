@@ -1,7 +1,7 @@
 """How much a sample is displaced, in one number, and whether errors sit where that number is large.
 
 Lengths are in pixels, u = (u_x, u_y) at the pixel centres. The *homogeneous block* is the block without a digit under
-the same load (:func:`shearbench.data.normalise.homogeneous_field`).
+the same load (:func:`shearbench.data.trend.homogeneous_field`).
 """
 
 import numpy as np

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from shearbench.data import dataset
 from shearbench.data.config import Load
 from shearbench.data.dataset import Dataset
-from shearbench.data.normalise import Normaliser, homogeneous_field
+from shearbench.data.normalise import Normaliser
+from shearbench.data.trend import homogeneous_field
 from shearbench.evaluation.answer import Answer
 from shearbench.evaluation.choice import Rows, first_of_each_class, interleaved, share_of_fold
 from shearbench.evaluation.settings import Evaluate

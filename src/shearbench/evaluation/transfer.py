@@ -28,7 +28,7 @@ from shearbench.evaluation.adaptation import (
 from shearbench.evaluation.choice import one_of_each_class
 from shearbench.evaluation.settings import Evaluate
 from shearbench.evaluation.subject import Subject
-from shearbench.mechanics import displacements_of
+from shearbench.mechanics.loads import displacements_of
 from shearbench.training.hardware import Device, Hardware, settle
 from shearbench.training.weights import load_network, predict
 

@@ -11,7 +11,7 @@ from shearbench.evaluation.cell import FoldRun
 from shearbench.evaluation.estimates import Estimate, accuracy_of
 from shearbench.evaluation.files import table
 from shearbench.evaluation.transfer import Reading, Readings
-from shearbench.mechanics import displacements_of
+from shearbench.mechanics.loads import displacements_of
 from shearbench.records import hash_of, write_record
 
 Cell = tuple[str, str]

@@ -3,32 +3,23 @@
 import platform
 from collections.abc import Mapping
 from functools import cache
-from hashlib import sha256
 from importlib.metadata import version
-from pathlib import Path
 
+from shearbench.code import NETWORKS, PACKAGE, hash_of_folder
 from shearbench.records import hash_of
 
 GPU = "GPU"
 """dask's resource of a worker that has one to itself."""
 _PREFIX = "shearbench-"
-_NETWORKS = Path("networks")  # of the project, which is the present folder; a user's networks may be there
 _VERSIONS = ("torch", "numpy", "scipy", "numba")
 
 
 @cache
 def identity() -> dict[str, str]:
     """Return the hashes of shearbench's and the user's code, as they were when first asked for, and the versions."""
-    code = {"code of shearbench": _hash_of(Path(__file__).parents[1]), "code of networks/": _hash_of(_NETWORKS)}
+    code = {"code of shearbench": hash_of_folder(PACKAGE)[:12], "code of networks/": hash_of_folder(NETWORKS)[:12]}
     major, minor, _ = platform.python_version_tuple()
     return code | {"Python": f"{major}.{minor}"} | {name: version(name) for name in _VERSIONS}
-
-
-def _hash_of(package: Path) -> str:
-    digest = sha256()
-    for path in sorted(package.rglob("*.py")):
-        digest.update(f"{path.relative_to(package).as_posix()}\n".encode() + sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:12]
 
 
 def resource() -> str:

@@ -9,7 +9,6 @@ may be a network of the user's own (``own.py``).
 import inspect
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, ValidationError, validate_call
@@ -73,17 +72,6 @@ def check(architecture: str, *, channels: int, width: float, options: Mapping[st
             f"{architecture} has other weights each time it is built from one seed: {', '.join(different)}; "
             "draw them with torch's random numbers, from its global generator"
         )
-
-
-def sources(architecture: str) -> list[Path]:
-    """Return the files that hold an architecture; all of its package for a network of the user's own.
-
-    Raises:
-        InputError: if there is no such network.
-    """
-    if architecture not in ARCHITECTURES:
-        return own.sources(architecture)
-    return [Path(__file__).with_name(ARCHITECTURES[architecture].rpartition(".")[2] + ".py")]
 
 
 def scaled(size: int, width: float, *, multiple: int = 1) -> int:

@@ -7,18 +7,17 @@ called as ``Net(channels=..., width=..., **options)`` and must give a ``torch.nn
 
 import inspect
 import re
-import sys
 from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shearbench.code import NETWORKS
 from shearbench.errors import InputError
 
 if TYPE_CHECKING:
     from torch import nn
 
-FOLDER = "networks"
+FOLDER = NETWORKS.name
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
@@ -46,20 +45,6 @@ def find(architecture: str) -> Callable[..., Any]:
         raise InputError(f"{architecture} must take `channels`, the number of channels of its inputs; add that to it")
     chosen: Callable[..., Any] = found
     return chosen
-
-
-def sources(architecture: str) -> list[Path]:
-    """Return the files that decide what a network is: its module, or all Python files of the package it is in.
-
-    Raises:
-        InputError: as :func:`find`.
-    """
-    find(architecture)
-    top = sys.modules[architecture.partition(".")[0]]
-    folders = list(getattr(top, "__path__", []))
-    if not folders and top.__file__:
-        return [Path(top.__file__)]
-    return sorted(path for folder in folders for path in Path(folder).rglob("*.py"))
 
 
 def arguments(builder: Callable[..., Any], architecture: str, *, channels: int, width: float) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shearbench.errors import InputError
-from shearbench.records import locked
 
 if TYPE_CHECKING:
     from shearbench.params import Params
@@ -21,7 +20,8 @@ OF_DATASET = ("explore",)
 OF_CELL = ("train", "evaluate")
 OF_EXPERIMENT = ("experiment", "outcome")
 MIRRORED = ("explore", "train", "evaluate", "outcome", "handwriting", "compare", "report")
-NAMES = (*PLAIN, *OF_CELL, *OF_DATASET, *OF_EXPERIMENT)
+CODE = "code"
+NAMES = (CODE, *PLAIN, *OF_CELL, *OF_DATASET, *OF_EXPERIMENT)
 
 
 def run(name: str, of: str | None, *, params: "Params", root: Path) -> None:
@@ -52,6 +52,8 @@ def mirror(name: str, of: str | None, *, params: "Params", root: Path) -> bool:
     _check(name, of, params)
     if name not in MIRRORED:
         raise InputError(f"stage must be one that MLflow is told of ({', '.join(MIRRORED)}); got {name!r}")
+    from shearbench.records import locked
+
     with locked(root / "mlruns" / ".mirror"):  # stages may be quicker than MLflow: who waits has loaded nothing yet
         return _mirror(name, str(of), params, root)
 

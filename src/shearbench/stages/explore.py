@@ -19,7 +19,7 @@ from shearbench.data import duplicates
 from shearbench.data.config import FieldDataset
 from shearbench.data.dataset import CLASSES, SIDE, Dataset, load, read_digits
 from shearbench.data.folds import FoldTable, read_folds
-from shearbench.data.normalise import homogeneous_field
+from shearbench.data.trend import homogeneous_field
 from shearbench.errors import InputError
 from shearbench.evaluation.displacement import class_means, gradient_norm, length, measures
 from shearbench.evaluation.tiles import DISTURBANCE_X, DISTURBANCE_Y, GRADIENT, GREY, LENGTH, U_X, U_Y

@@ -28,7 +28,8 @@ from shearbench.evaluation.probes.gradcam import attribute
 from shearbench.evaluation.reading_figure import reading_figure
 from shearbench.handwriting.preparation import Prepared, mnist
 from shearbench.handwriting.reading import Picture, Unreadable, read_file
-from shearbench.mechanics import displacements_of, simulate
+from shearbench.mechanics.loads import displacements_of
+from shearbench.mechanics.simulation import simulate
 from shearbench.params import Params
 from shearbench.records import read_json, write_bytes
 from shearbench.training.weights import load_network, predict

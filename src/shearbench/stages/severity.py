@@ -10,7 +10,7 @@ from shearbench.data.config import FieldDataset
 from shearbench.data.dataset import read_digits
 from shearbench.data.mechanical import simulate_dataset
 from shearbench.evaluation.choice import interleaved
-from shearbench.mechanics import displacements_of
+from shearbench.mechanics.loads import displacements_of
 from shearbench.params import Params
 from shearbench.records import write_json, write_npz
 from shearbench.seeds import generator_for

@@ -1,9 +1,7 @@
 """An experiment: one model on one dataset, with all that decides the numbers of its folds but the data itself."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,12 +10,12 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 from torch import nn
 
-from shearbench import models, seeds
+from shearbench import code
 from shearbench.data import folds, normalise
 from shearbench.data.config import DatasetEntry, FieldDataset
 from shearbench.data.dataset import Dataset
 from shearbench.data.normalise import Normaliser
-from shearbench.models import build, layers
+from shearbench.models import build
 from shearbench.records import hash_of
 from shearbench.seeds import seed_for
 from shearbench.strict import Strict
@@ -175,12 +173,5 @@ def mislabelled(part: Part, share: float, *, seed: int) -> Part:
 
 def code_hash(experiment: Experiment) -> str:
     """Return a hash of the code that decides a fold's numbers: ours and a user's by source, torch by its version."""
-    package = Path(__file__).parent
-    above = [seeds.__file__, models.__file__, layers.__file__, folds.__file__, normalise.__file__]
-    files = [*sorted(package.glob("*.py")), *map(Path, above), *models.sources(experiment.architecture)]
-    if experiment.entry.normalise == "detrend":  # subtracts a field that is simulated
-        files += sorted(package.with_name("mechanics").glob("*.py"))
-    digest = hashlib.sha256(torch.__version__.encode())
-    for file in files:
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()
+    also = [code.TREND] if experiment.entry.normalise == "detrend" else []
+    return hash_of([torch.__version__, code.hash_of(code.closure(code.TRAINING, [experiment.architecture], also))])

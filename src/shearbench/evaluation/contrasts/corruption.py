@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from shearbench.data.dataset import CLASSES
-from shearbench.data.normalise import homogeneous_field
+from shearbench.data.trend import homogeneous_field
 from shearbench.evaluation.canvas import GREY, colours, figure, plain
 from shearbench.evaluation.corruptions import CLEAN, SEVERITIES, Corruption, corrupt, corruptions_of
 from shearbench.evaluation.corruptions.images import WHITE

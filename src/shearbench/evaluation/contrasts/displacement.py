@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from shearbench.data.normalise import homogeneous_field
+from shearbench.data.trend import homogeneous_field
 from shearbench.evaluation.canvas import colours, figure, plain
 from shearbench.evaluation.displacement import (
     QUANTILES,

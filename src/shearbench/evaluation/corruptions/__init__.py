@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from shearbench.evaluation.corruptions.fields import FIELDS
 from shearbench.evaluation.corruptions.images import IMAGES
 from shearbench.evaluation.corruptions.kind import Corruption
-from shearbench.mechanics import displacements_of
+from shearbench.mechanics.loads import displacements_of
 
 __all__ = ["CLEAN", "FIELDS", "IMAGES", "SEVERITIES", "Corruption", "corrupt", "corruptions_of"]
 

@@ -1,0 +1,217 @@
+"""The code of a result: every source that a module reaches by its imports, and a hash of what each of them does.
+
+One notion serves the stages of ``dvc.yaml`` (each depends on a text of these hashes), the records of folds, and the
+machines of a cluster. Comments, docstrings, formatting and blocks under ``TYPE_CHECKING`` change no hash. Imports
+inside functions count. A network of the user's own counts with each helper module beside it, an installed one with its
+whole distribution. Only the standard library is imported here, because every ``dvc repro`` begins with this.
+"""
+
+import ast
+import hashlib
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib import metadata
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).parent
+NETWORKS = Path("networks")
+"""The user's own networks, in the project's folder, which is the present one."""
+PARSED = Path("build") / "parsed.json"
+"""Facts about sources by the SHA-256 of their bytes, so that each is parsed once; :func:`remember` writes it."""
+INERT = frozenset({"", "cli", "code", "errors", "execution", "params", "stages", "strict", "tracking"})
+"""Parts of the package that cannot change a number: a key of params.yaml reaches DVC through ``params:``."""
+_OURS = PACKAGE.name
+TRAINING = f"{_OURS}.training.crossval"
+TREND = f"{_OURS}.data.trend"
+_ON_DEMAND = {f"{_OURS}.data.normalise": TREND}  # an import that only some settings reach: who has them names it
+_MET: set[str] = set()
+
+
+@dataclass(frozen=True)
+class Source:
+    """A Python file: the hash of what it does (empty for nothing), names that it imports, and whether it opens files.
+
+    A name may be of a module or of something in it. A relative one keeps its dots.
+    """
+
+    does: str
+    imports: Sequence[str]
+    opens_files: bool
+
+
+def closure(module: str, architectures: Iterable[str] = (), also: Iterable[str] = ()) -> dict[str, str]:
+    """Return the sources that a module of this package runs, as ``{path: hash}``, sorted by path.
+
+    A part of the package in ``INERT`` is left out, but for stages that import each other. ``architectures`` are the
+    networks that are built, ours by name and a user's own by path; they are imported by name only. A missing one is a
+    line too, so that the stage which needs it runs and reports it. ``also`` are further modules, as ``TREND`` where
+    data is detrended.
+    """
+    own = [architecture.rpartition(".")[0] for architecture in architectures if "." in architecture]
+    ours = [f"{_OURS}.models.{architecture}" for architecture in architectures if "." not in architecture]
+    roots = {name.partition(".")[0]: _root(name.partition(".")[0]) for name in own}
+    folders = [PACKAGE.parent, *dict.fromkeys([NETWORKS, *filter(None, roots.values())])]
+    found = {f"{name} {_distribution(name)}": "" for name, root in roots.items() if root is None}
+    todo, seen = [module, *also, *ours, *(name for top in own for name in _with_packages(top))], set[str]()
+    while todo:
+        name = todo.pop()
+        place = None if name in seen else _file(name, folders)
+        seen.add(name)
+        if place:
+            path, folder = place
+            source = parse(path)
+            if source.does:
+                found[path.relative_to(folder).as_posix()] = source.does
+            if source.opens_files:
+                found |= _beside(path.parent, folder)
+            package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+            reached = (each for imported in source.imports for each in _with_packages(imported, package))
+            todo += [each for each in reached if each != _ON_DEMAND.get(name)]
+    return dict(sorted(found.items()))
+
+
+def hash_of_folder(folder: Path) -> str:
+    """Return one hash of what all Python files in a folder do, whoever imports them."""
+    found = {path.relative_to(folder).as_posix(): parse(path).does for path in sorted(folder.rglob("*.py"))}
+    return hash_of(found)
+
+
+def hash_of(sources: Mapping[str, str]) -> str:
+    """Return one hash of sources and what they do."""
+    return hashlib.sha256(text(sources).encode()).hexdigest()
+
+
+def text(sources: Mapping[str, str]) -> str:
+    """Return a line for each source, its hash first."""
+    return "".join(f"{does} {path}\n" for path, does in sources.items())
+
+
+def parse(path: Path) -> Source:
+    """Return the facts about a Python file; one that Python cannot parse is known by its bytes."""
+    content = path.read_bytes()
+    key = hashlib.sha256(f"{sys.version_info[:2]}".encode() + content).hexdigest()
+    _MET.add(key)
+    if key not in _parsed():
+        try:
+            _parsed()[key] = _facts(ast.parse(content))
+        except (SyntaxError, ValueError, RecursionError):
+            _parsed()[key] = Source(key, (), opens_files=False)
+    return _parsed()[key]
+
+
+def remember() -> None:
+    """Write the facts about the sources that this process met to ``PARSED``, for the processes to come."""
+    PARSED.parent.mkdir(exist_ok=True)
+    partial = PARSED.with_suffix(".partial")
+    partial.write_text(json.dumps({key: asdict(source) for key, source in _parsed().items() if key in _MET}))
+    partial.replace(PARSED)
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Yield every name that a syntax tree imports, as a dotted path; a relative one with its dots."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            separator = "." if node.module else ""
+            yield from (f"{module}{separator}{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            yield from (str(each.value) for each in node.args[:1] if isinstance(each, ast.Constant))
+
+
+@cache
+def _parsed() -> dict[str, Source]:
+    try:
+        return {key: Source(**facts) for key, facts in json.loads(PARSED.read_bytes()).items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}  # a cache of what is parsed again
+
+
+def _facts(tree: ast.Module) -> Source:
+    for node in ast.walk(tree):
+        for name, block in ast.iter_fields(node):
+            if isinstance(block, list):
+                setattr(node, name, [each for each in block if not _idle(each)])
+    does = hashlib.sha256(_normal(tree).encode()).hexdigest() if tree.body else ""
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    found = dict.fromkeys(imports(tree))
+    return Source(does, tuple(found), "__file__" in names or any(name.startswith("importlib.res") for name in found))
+
+
+def _idle(node: Any) -> bool:
+    """Return True for a statement that does nothing: a string, or a block for type checkers."""
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Constant)
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test) and not node.orelse
+
+
+def _normal(node: Any) -> str:
+    """Return a syntax tree as text that is the same for all versions of Python: without places and empty fields."""
+    if isinstance(node, list):
+        return f"[{','.join(map(_normal, node))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = ((name, value) for name, value in ast.iter_fields(node) if name not in ("ctx", "kind", "type_comment"))
+    inside = ",".join(f"{name}={_normal(value)}" for name, value in fields if value is not None and value != [])
+    return f"{type(node).__name__}({inside})"
+
+
+def _with_packages(name: str, package: str = "") -> Iterator[str]:
+    """Yield a module and the packages around it, whose ``__init__`` runs first, but for what is inert."""
+    if name.startswith("."):
+        name = importlib.util.resolve_name(name, package)
+    parts = name.split(".")
+    for count in range(1, len(parts) + 1):
+        inert = parts[0] == _OURS and "".join(parts[1:2]) in INERT
+        if not inert or (parts[1:2] == ["stages"] and count > 2):
+            yield ".".join(parts[:count])
+
+
+def _file(name: str, folders: Iterable[Path]) -> tuple[Path, Path] | None:
+    """Return the file of a module, with the one of ``folders`` that it is in."""
+    for folder in folders:
+        path = folder.joinpath(*name.split("."))
+        for candidate in (path / "__init__.py", path.with_suffix(".py")):
+            if candidate.is_file():
+                return candidate, folder
+    return None
+
+
+def _beside(package: Path, folder: Path) -> dict[str, str]:
+    """Return the hashes of the data files of a package, as a page's style is one."""
+    found: dict[str, str] = {}
+    for path in package.iterdir():
+        if path.is_dir() and path.name != "__pycache__" and not (path / "__init__.py").is_file():
+            found |= _beside(path, folder)
+        elif path.is_file() and path.suffix not in (".py", ".pyc", ".typed"):
+            found[path.relative_to(folder).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def _root(top: str) -> Path | None:
+    """Return the folder that a user's module is imported from, or None where pip installed it or it is missing."""
+    try:
+        spec = importlib.util.find_spec(top) or PathFinder.find_spec(top, [str(NETWORKS)])
+    except (ImportError, ValueError):
+        spec = None
+    places = [] if spec is None else list(spec.submodule_search_locations or filter(None, [spec.origin]))
+    root = Path(places[0]).parent if places else None
+    installed = root is None or root.name in ("site-packages", "dist-packages") or root == Path(os.__file__).parent
+    return None if installed else root
+
+
+def _distribution(top: str) -> str:
+    """Return the version of an installed top-level module and the hash of its list of files, or "missing"."""
+    names = metadata.packages_distributions().get(top, [])
+    records = ((metadata.version(name), metadata.distribution(name).read_text("RECORD")) for name in names)
+    return " ".join(f"{version} {hashlib.sha256(str(record).encode()).hexdigest()}" for version, record in records) or (
+        "missing"
+    )

@@ -1,0 +1,253 @@
+"""The code of a result: what a stage reaches by imports, and a hash of what that does. Edits run what they concern."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+from dvc.repo import Repo
+
+from shearbench import code
+from shearbench.models import ARCHITECTURES
+from small_clone import environment
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small package that stands for ours, in a project with networks of the user's own, and nothing remembered."""
+    files = {
+        "__init__.py": "",
+        "errors.py": "A = 1\n",
+        "low.py": "A = 1\n",
+        "typed.py": "A = 1\n",
+        "late.py": "A = 1\n",
+        "named.py": "A = 1\n",
+        "page/__init__.py": "A = 1\n",
+        "page/write.py": "FOLDER = __file__\n",
+        "page/style.css": "p {}",
+        "page/vendor/sort.js": "sort()",
+        "page/part/__init__.py": "",
+        "page/part/other.css": "b {}",
+        "data/normalise.py": "from shearbench.data import trend\n",
+        "data/trend.py": "A = 1\n",
+        "models/net.py": "from shearbench.low import A\n",
+        "stages/__init__.py": "from shearbench import named\n",
+        "stages/other.py": "A = 1\n",
+        "stages/one.py": "from typing import TYPE_CHECKING\nfrom importlib import import_module\n"
+        "import shearbench.errors\nfrom shearbench.low import A\nfrom shearbench.stages import other\n"
+        "from shearbench.data import normalise\n"
+        "if TYPE_CHECKING:\n    from shearbench import typed\n"
+        "def run():\n    from shearbench.page.write import FOLDER\n    import_module('shearbench.late')\n",
+    }
+    _write(tmp_path / "shearbench", files)
+    networks = {
+        "mine.py": "from helpers.blocks import Block\nimport torch\n",
+        "helpers/__init__.py": "from . import blocks\n",
+        "helpers/blocks.py": "from .sizes import SIZE\n",
+        "helpers/sizes.py": "SIZE = 1\n",
+        "unused.py": "A = 1\n",
+        "broken.py": "def Net(:\n",
+    }
+    _write(tmp_path / "networks", networks)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(code, "PACKAGE", tmp_path / "shearbench")
+    return tmp_path / "shearbench"
+
+
+def _reached(*architectures: str, also: tuple[str, ...] = ()) -> set[str]:
+    return set(code.closure("shearbench.stages.one", architectures, also))
+
+
+ONE = {
+    *("shearbench/low.py", "shearbench/late.py", "shearbench/stages/one.py", "shearbench/stages/other.py"),
+    *("shearbench/data/normalise.py", "shearbench/page/__init__.py", "shearbench/page/write.py"),
+    *("shearbench/page/style.css", "shearbench/page/vendor/sort.js"),
+}
+
+
+def test_a_closure_has_all_that_is_imported_and_no_more(package: Path) -> None:
+    assert _reached() == ONE
+    assert _reached(also=(code.TREND,)) == ONE | {"shearbench/data/trend.py"}
+    assert _reached("net") == ONE | {"shearbench/models/net.py"}
+
+
+def test_a_network_of_the_users_own_counts_with_its_helpers(package: Path) -> None:
+    own = {"mine.py", "helpers/__init__.py", "helpers/blocks.py", "helpers/sizes.py"}
+    assert _reached("mine.Net") == ONE | own
+    assert _reached("helpers.blocks.Block") == ONE | own - {"mine.py"}
+    assert _reached("broken.Net") == ONE | {"broken.py"}
+    assert _reached("nobody.Net") == ONE | {"nobody missing"}
+
+
+def test_an_installed_network_counts_with_its_distribution(package: Path) -> None:
+    (line,) = _reached("skfem.Net") - ONE
+    name, version, record = line.split()
+    assert name == "skfem"
+    assert version[0].isdigit()
+    assert len(record) == 64
+
+
+SOURCE = 'import os\n\n\ndef run(a, b=1):\n    """Return."""\n    return a + b\n'
+
+
+@pytest.mark.parametrize(
+    ("edited", "same"),
+    [
+        ("# a comment\n" + SOURCE, True),
+        (SOURCE.replace("Return.", "Give."), True),
+        (SOURCE.replace('    """Return."""\n', ""), True),
+        (SOURCE.replace("a, b=1", "\n    a,\n    b = 1\n"), True),
+        (SOURCE + '"""About the above."""\n', True),
+        (SOURCE + "from typing import TYPE_CHECKING\n", False),
+        (SOURCE.replace("b=1", "b=2"), False),
+        (SOURCE.replace("b=1", "b=1.0"), False),
+        (SOURCE.replace("a + b", "a - b"), False),
+        (SOURCE.replace("a + b", "a + 'b'"), False),
+        (SOURCE.replace("return a + b", "a + b"), False),
+        (SOURCE.replace("import os", "import sys"), False),
+    ],
+)
+def test_a_hash_is_of_what_the_code_does(tmp_path: Path, edited: str, same: bool) -> None:
+    (tmp_path / "before.py").write_text(SOURCE)
+    (tmp_path / "after.py").write_text(edited)
+    before, after = (code.parse(tmp_path / f"{name}.py").does for name in ("before", "after"))
+    assert (before == after) == same
+
+
+def test_what_is_remembered_is_what_would_be_parsed(package: Path) -> None:
+    code._parsed.cache_clear()
+    first = code.closure("shearbench.stages.one", ["mine.Net"])
+    code.remember()
+    code._parsed.cache_clear()
+    assert {source.does for source in code._parsed().values()} >= {first["mine.py"], first["shearbench/low.py"]}
+    assert code.closure("shearbench.stages.one", ["mine.Net"]) == first
+    (package / "low.py").write_text("A = 2\n")
+    assert code.closure("shearbench.stages.one", ["mine.Net"]) != first
+    code.PARSED.write_text("damaged")
+    code._parsed.cache_clear()
+    assert code.closure("shearbench.stages.one", ["mine.Net"]) != first
+
+
+def test_networks_of_ours_are_the_modules_of_their_names() -> None:
+    assert {name: f"shearbench.models.{name}" for name in ARCHITECTURES} == ARCHITECTURES
+
+
+def test_no_import_goes_through_a_door_that_opens_late() -> None:
+    """A package whose ``__getattr__`` imports hides from a closure what its names come from."""
+    doors = [path for path in code.PACKAGE.rglob("__init__.py") if "def __getattr__" in path.read_text()]
+    assert [path.parent.name for path in doors] == ["mechanics"]
+    modules = {f"shearbench.mechanics.{path.stem}" for path in (code.PACKAGE / "mechanics").glob("*.py")}
+    found = {name for path in code.PACKAGE.rglob("*.py") for name in code.parse(path).imports}
+    named = {name for name in found if name.rpartition(".")[0] == "shearbench.mechanics"}
+    assert named <= modules
+
+
+def test_the_files_of_the_page_are_in_the_code_of_the_report() -> None:
+    data = [
+        path for path in code.PACKAGE.rglob("*.*") if path.is_file() and path.suffix not in (".py", ".pyc", ".typed")
+    ]
+    reached = set(code.closure("shearbench.stages.report"))
+    assert data
+    assert {path.relative_to(code.PACKAGE.parent).as_posix() for path in data} <= reached
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose stages are all up to date, without a source beside it: the package is elsewhere."""
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copytree(code.PACKAGE, folder / "installed" / "shearbench", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("dvc.yaml", "params.yaml", ".dvc/config", "reports/full", "reports/aa.json"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy
+        copy(REPOSITORY / name, folder / name)
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    mine = params["models"]["mlp"] | {"architecture": "mine.Net"}
+    params["models"] = {"mlp": params["models"]["mlp"], "mine": mine}
+    params["cells"] = {f"mnist-{name}": {"dataset": "mnist", "model": name} for name in params["models"]}
+    params["experiments"] = {"channels": params["experiments"]["channels"]}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    _write(folder / "networks", {"mine.py": "from blocks import Net\n", "blocks.py": "class Net: ...\n"})
+    (folder / "data" / "class_digits").mkdir(parents=True)
+    subprocess.run(["git", "init", "-q", folder], check=True)
+    _hash_code(folder)
+    with Repo(folder) as repo:
+        named = [Path(each.fs_path) for stage in repo.index.stages for each in (*stage.deps, *stage.outs)]
+    for path in sorted(named, key=lambda path: -len(path.parts)):  # first those within others
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.suffix and not path.exists():
+            path = path / "made"
+            path.parent.mkdir()
+        if not path.exists():
+            path.write_text("made")
+    subprocess.run(["dvc", "commit", "-q", "--force"], cwd=folder, env=environment(), check=True)
+    assert _stale(folder) == set()
+    return folder
+
+
+def _hash_code(folder: Path) -> None:
+    surroundings = environment() | {"PYTHONPATH": str(folder / "installed")}
+    command = [sys.executable, "-m", "shearbench.cli", "stage", "code"]
+    subprocess.run(command, cwd=folder, env=surroundings, check=True)
+
+
+def _stale(folder: Path) -> set[str]:
+    """Return the stages that ``dvc status`` names, but for the one that always runs."""
+    _hash_code(folder)
+    command = ["dvc", "status", "--json"]
+    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout)) - {"code"}
+
+
+MLP, MINE = ({f"{stage}@mnist-{model}" for stage in ("train", "evaluate")} for model in ("mlp", "mine"))
+READERS = {"transfer", "handwriting"}
+SIMULATING = {"simulate", "severity", "datasets", "explore@mnist", "explore@mechanical", "transfer", "compare"}
+SIMULATING |= {"evaluate@mnist-mlp", "evaluate@mnist-mine", "experiment@channels", "outcome@channels"}  # no training
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "expected"),
+    [
+        ("installed/shearbench/training/loop.py", "import", "# a comment\nimport", set()),
+        ("installed/shearbench/report/page.css", "{", "{ ", {"report"}),
+        ("installed/shearbench/evaluation/contrasts/noise.py", "set_xlabel(", "set_xlabel('' + ", {"compare"}),
+        (
+            "installed/shearbench/statistics/verdict.py",
+            '"undecided"',
+            '"open"',
+            {"compare", "report", "outcome@channels"},
+        ),
+        (
+            "installed/shearbench/models/layers.py",
+            "import torch\n",
+            "import torch\n\nEDITED = True\n",
+            MLP | READERS | {"experiment@channels", "outcome@channels"},
+        ),
+        ("installed/shearbench/models/mlp.py", "units", "sizes", MLP | READERS),
+        ("networks/blocks.py", "class Net", "EDITED = True\n\n\nclass Net", MINE | READERS),
+        ("installed/shearbench/mechanics/newton.py", "import numpy", "EDITED = True\nimport numpy", SIMULATING),
+    ],
+)
+def test_an_edit_runs_the_stages_it_concerns(
+    project: Path, file: str, before: str, after: str, expected: set[str]
+) -> None:
+    path = project / file
+    original = path.read_text()
+    assert before in original
+    path.write_text(original.replace(before, after, 1))
+    try:
+        assert _stale(project) == expected
+    finally:
+        path.write_text(original)
