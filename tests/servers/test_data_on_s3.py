@@ -59,7 +59,7 @@ def test_another_clone_has_the_same_bytes_and_nothing_to_do(pushed: Path, bucket
     other = _clone(pushed, tmp_path / "other")
     assert not (other / "build" / "runs").exists()
     run(other, "dvc", "pull", "--with-deps", "data.dvc", STAGE)
-    assert "Running stage" not in run(other, "dvc", "repro", STAGE)
+    assert run(other, "dvc", "repro", STAGE).count("Running stage") == 1, "the one that hashes the code"
     there, here = _bytes(pushed), _bytes(other)
     assert {path for path in here if "runs" in path.parts}
     assert here == {path: there[path] for path in here}
