@@ -79,7 +79,7 @@ def test_every_command_shows_an_example_of_itself(words):
         (["stage", "prepare"], "data is missing; run `shearbench data`"),
         (["stage", "train"], "stage train needs one of mnist-mlp, "),
         (["stage", "train", "mnist-cnn9"], "got 'mnist-cnn9'"),
-        (["stage", "cook"], "stage must be one of prepare, simulate"),
+        (["stage", "cook"], "stage must be one of code, prepare, simulate"),
         (["stage", "prepare", "mnist"], "stage prepare takes no further name"),
         (["stage", "explore", "mnist"], "is missing"),
         (["stage", "compare"], "run `dvc repro evaluate@mnist-mlp`"),
