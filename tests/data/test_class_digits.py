@@ -63,7 +63,7 @@ class TestStandIn:
                 assert target[int(index)] == int(row["digit"])
 
     def test_copies_are_mnist_digits_and_almost_black_is(self, drawings: dict[str, cd.Drawing]) -> None:
-        images, labels = mnist.collect(BundledMnist(kind="bundled"), Path())["train"]
+        images, labels, _ = mnist.collect(BundledMnist(kind="bundled"), Path())["train"]
         for drawing in drawings.values():
             if drawing.planted == "mnist_copy":
                 index = int(drawing.source.split()[-1])

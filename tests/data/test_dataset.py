@@ -66,7 +66,7 @@ def test_a_dataset_comes_back_and_its_card_says_what_it_is(tmp_path: Path) -> No
     card = ds.read_card(tmp_path / "doubled")
     assert card["counts"] == {"train": N, "test": N}
     assert card["entry"] == {"source": "mnist", "channels": 2, "normalise": "unit"}
-    assert card["hashes"]["train"] == hash_arrays(train.ids, train.inputs, train.labels)
+    assert card["hashes"]["train"] == hash_arrays(train.ids, train.inputs, train.labels, train.groups)
 
 
 def test_loading_the_training_part_needs_no_test_file(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_one_changed_pixel_is_found(tmp_path: Path) -> None:
 
 def test_a_file_without_an_array_and_a_card_without_hashes_are_named(tmp_path: Path) -> None:
     write_npz(tmp_path / "train.npz", {"ids": np.arange(3)})
-    with pytest.raises(InputError, match=r"train\.npz must hold .* but has no \['images', 'labels'\]"):
+    with pytest.raises(InputError, match=r"train\.npz must hold .* but has no \['images', 'labels', 'groups'\]"):
         ds.read_digits(tmp_path, "train")
     (tmp_path / "card.json").write_text("[]")
     with pytest.raises(InputError, match=r"card\.json is not the card"):

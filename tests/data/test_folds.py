@@ -1,4 +1,4 @@
-"""Folds are stratified, disjoint, reproducible, and never part two copies of one image."""
+"""Folds are stratified, disjoint, reproducible, and never part copies of one image or digits of one writer."""
 
 from collections import Counter
 from pathlib import Path
@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.model_selection import StratifiedKFold
 
+from shearbench.data.deal import UNKNOWN, first_occurrences, units_of
 from shearbench.data.folds import (
     FoldTable,
-    first_occurrences,
     inner_split,
     make_folds,
     make_repeats,
@@ -29,18 +28,20 @@ def distinct(n: int) -> np.ndarray:
     return images
 
 
-def test_folds_are_those_of_scikit_learn_and_hold_a_fifth_of_each_class() -> None:
+def alone(n: int) -> np.ndarray:
+    """Units of samples that have no copy and no known writer."""
+    return units_of(distinct(n), np.full(n, UNKNOWN))
+
+
+def test_a_fold_holds_a_fifth_of_each_class() -> None:
     labels = np.arange(500) % 10
-    folds = make_folds(distinct(500), labels, folds=5, seed=seed_for(42, "folds"))
-    splitter = StratifiedKFold(5, shuffle=True, random_state=seed_for(42, "folds") % 2**32)
-    for number, (_, held_out) in enumerate(splitter.split(labels, labels)):
-        np.testing.assert_array_equal(np.flatnonzero(folds == number), held_out)
+    folds = make_folds(alone(500), labels, folds=5, seed=seed_for(42, "folds"))
     assert set(Counter(zip(folds.tolist(), labels.tolist(), strict=True)).values()) == {10}
 
 
 def test_another_seed_deals_other_folds() -> None:
     labels = np.arange(200) % 10
-    one, again, other = (make_folds(distinct(200), labels, folds=4, seed=seed) for seed in (1, 1, 2))
+    one, again, other = (make_folds(alone(200), labels, folds=4, seed=seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, again)
     assert not np.array_equal(one, other)
 
@@ -50,9 +51,9 @@ def test_another_seed_deals_other_folds() -> None:
 def test_copies_never_stand_in_two_folds(copied: list[int], count: int) -> None:
     images = np.concatenate([distinct(120), distinct(120)[copied]])
     labels = np.concatenate([np.arange(120) % 10, np.array(copied) % 10])
-    folds = make_folds(images, labels, folds=count, seed=0)
+    units = units_of(images, np.full(len(images), UNKNOWN))
+    folds = make_folds(units, labels, folds=count, seed=0)
     np.testing.assert_array_equal(folds[120:], folds[copied])
-    np.testing.assert_array_equal(folds[:120], make_folds(images[:120], labels[:120], folds=count, seed=0))
 
 
 def test_first_occurrences_by_hand() -> None:
@@ -64,16 +65,16 @@ def test_first_occurrences_by_hand() -> None:
 
 def test_more_folds_than_the_smallest_class_names_both() -> None:
     labels = np.array([0] * 20 + [7] * 4)
-    with pytest.raises(InputError, match=r"class 7 has 4 and cv\.folds is 5; lower it"):
-        make_folds(distinct(24), labels, folds=5, seed=0)
+    with pytest.raises(InputError, match=r"class 7 has 4 .*cv\.folds is 5; lower it"):
+        make_folds(alone(24), labels, folds=5, seed=0)
     copies = np.concatenate([distinct(20), distinct(24)[20:23], distinct(24)[22:23]])  # class 7: 3 distinct
     with pytest.raises(InputError, match="class 7 has 3"):
-        make_folds(copies, labels, folds=4, seed=0)
+        make_folds(units_of(copies, np.full(24, UNKNOWN)), labels, folds=4, seed=0)
 
 
 def test_a_split_of_the_table_is_disjoint_and_complete(tmp_path: Path) -> None:
     labels = np.arange(60) % 10
-    table = FoldTable(np.arange(60), make_folds(distinct(60), labels, folds=3, seed=0)[None])
+    table = FoldTable(np.arange(60), make_folds(alone(60), labels, folds=3, seed=0)[None])
     write_folds(tmp_path / "folds.npz", table)
     back = read_folds(tmp_path / "folds.npz")
     assert (back.count, back.repeats, back.hash_of(1)) == (3, 1, table.hash_of(1))
@@ -86,30 +87,30 @@ def test_a_split_of_the_table_is_disjoint_and_complete(tmp_path: Path) -> None:
 
 def test_repeats_deal_anew_and_leave_the_first_as_it_was() -> None:
     labels = np.arange(200) % 10
-    repeats = make_repeats(distinct(200), labels, folds=4, seeds=[42, 7, 8])
-    np.testing.assert_array_equal(repeats[0], make_folds(distinct(200), labels, folds=4, seed=42))
+    repeats = make_repeats(alone(200), labels, folds=4, seeds=[42, 7, 8])
+    np.testing.assert_array_equal(repeats[0], make_folds(alone(200), labels, folds=4, seed=42))
     assert 0.15 < (repeats[1] == repeats[2]).mean() < 0.35  # a quarter meets by chance
     for row in repeats:
         assert set(Counter(zip(row.tolist(), labels.tolist(), strict=True)).values()) == {5}
 
 
 def test_folds_are_numbered_through_the_repeats() -> None:
-    folds = make_repeats(distinct(60), np.arange(60) % 10, folds=3, seeds=[0, 1])
+    folds = make_repeats(alone(60), np.arange(60) % 10, folds=3, seeds=[0, 1])
     table = FoldTable(np.arange(60), folds)
     assert (table.count, table.repeats, list(table.numbers)) == (3, 2, list(range(6)))
     for number in table.numbers:
         train, held_out = table.split(number)
         assert sorted([*train, *held_out]) == list(range(60))
         np.testing.assert_array_equal(folds[number // 3][held_out], np.full(20, number % 3))
-    alone = FoldTable(np.arange(60), folds[:1])
-    assert [table.hash_of(number) == alone.hash_of(0) for number in table.numbers] == [True] * 3 + [False] * 3
+    one = FoldTable(np.arange(60), folds[:1])
+    assert [table.hash_of(number) == one.hash_of(0) for number in table.numbers] == [True] * 3 + [False] * 3
 
 
-def test_a_flat_table_is_one_repeat_with_the_hash_it_always_had(tmp_path: Path) -> None:
+def test_a_flat_table_is_one_repeat_of_units_of_one(tmp_path: Path) -> None:
     ids, folds = np.arange(60), np.arange(60) % 3
     np.savez(tmp_path / "folds.npz", ids=ids, folds=folds)
     table = read_folds(tmp_path / "folds.npz")
-    assert (table.repeats, table.hash_of(2)) == (1, hash_arrays(ids, folds))
+    assert (table.repeats, table.hash_of(2)) == (1, hash_arrays(ids, folds, np.arange(60)))
 
 
 @pytest.mark.parametrize(
@@ -129,6 +130,11 @@ def test_a_wrong_table_is_refused(ids: np.ndarray, folds: np.ndarray, rule: str)
         FoldTable(ids, np.atleast_2d(folds))
 
 
+def test_a_table_that_parts_a_writer_is_refused() -> None:
+    with pytest.raises(InputError, match="samples of one writer, or copies, stand in two folds"):
+        FoldTable(np.arange(4), np.array([[0, 1, 0, 1]]), np.array([0, 0, 2, 3]))
+
+
 def test_a_file_that_is_no_table_is_named(tmp_path: Path) -> None:
     np.savez(tmp_path / "folds.npz", ids=np.arange(3))
     with pytest.raises(InputError, match=r"folds\.npz must hold ids and folds, but holds \['ids'\]"):
@@ -137,23 +143,23 @@ def test_a_file_that_is_no_table_is_named(tmp_path: Path) -> None:
 
 def test_the_inner_split_is_stratified_disjoint_and_blind_to_order() -> None:
     ids, labels = np.arange(100, 300), np.arange(200) % 10
-    train, inner = inner_split(ids, labels, fraction=0.15, seed=3)
+    train, inner = inner_split(ids, labels, ids, fraction=0.15, seed=3)
     assert len(inner) == 30
     assert sorted([*train, *inner]) == list(range(200))
     assert set(Counter(labels[inner].tolist()).values()) == {3}
     order = np.random.default_rng(0).permutation(200)
-    _, shuffled = inner_split(ids[order], labels[order], fraction=0.15, seed=3)
+    _, shuffled = inner_split(ids[order], labels[order], ids[order], fraction=0.15, seed=3)
     assert set(ids[order][shuffled]) == set(ids[inner])
-    assert set(ids[inner]) != set(ids[inner_split(ids, labels, fraction=0.15, seed=4)[1]])
+    assert set(ids[inner]) != set(ids[inner_split(ids, labels, ids, fraction=0.15, seed=4)[1]])
 
 
 def test_an_inner_part_too_small_for_the_classes_is_refused() -> None:
-    with pytest.raises(InputError, match=r"0\.1 of 40 digits is 4"):
-        inner_split(np.arange(40), np.arange(40) % 10, fraction=0.1, seed=0)
+    with pytest.raises(InputError, match=r"0\.1 of 40 digits by 40 independent units leaves class 0 in one"):
+        inner_split(np.arange(40), np.arange(40) % 10, np.arange(40), fraction=0.1, seed=0)
 
 
 def test_no_global_random_state_is_touched() -> None:
     before = np.random.get_state()[1].tolist()  # noqa: NPY002
-    make_folds(distinct(100), np.arange(100) % 10, folds=5, seed=0)
-    inner_split(np.arange(100), np.arange(100) % 10, fraction=0.2, seed=0)
+    make_folds(alone(100), np.arange(100) % 10, folds=5, seed=0)
+    inner_split(np.arange(100), np.arange(100) % 10, np.arange(100), fraction=0.2, seed=0)
     assert np.random.get_state()[1].tolist() == before  # noqa: NPY002

@@ -57,7 +57,7 @@ def build(tmp_path: Path) -> Builder:
 def test_the_default_data_is_what_the_repository_s_data_dvc_vouches_for(tmp_path: Path) -> None:
     (tmp_path / "data.dvc").write_text((REPOSITORY / "data.dvc").read_text())
     build = Builder(tmp_path)
-    assert re.search("405 files, 4.3 MB", build(sources=DEFAULT))
+    assert re.search("407 files, 4.3 MB", build(sources=DEFAULT))
     guard.verify(build.data, build.data_dvc, DEFAULT)
     out = yaml.safe_load(build.data_dvc.read_text())["outs"][0]
     assert out["md5"] == guard.tree_of(build.data).hash

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from shearbench.data.dataset import Dataset
+from shearbench.data.deal import UNKNOWN, units_of
 from shearbench.data.folds import APART, FoldTable, make_repeats
 from shearbench.data.tuning_part import Saw, part_of, read_part, refuse_other, refuse_overlap, set_apart, write_part
 from shearbench.errors import InputError
@@ -15,8 +16,12 @@ def _digits(count=200, copies=0):
     return images, np.arange(count) % 10
 
 
+def _units(images):
+    return units_of(images, np.full(len(images), UNKNOWN))
+
+
 def _apart(images, labels, share=0.3, seed=1):
-    return set_apart(images, labels, share=share, seed=seed, parameter="tuning.share")
+    return set_apart(_units(images), labels, share=share, seed=seed, parameter="tuning.share")
 
 
 def test_a_share_of_every_class_is_set_apart():
@@ -43,7 +48,7 @@ def test_a_share_that_leaves_a_side_without_a_class_is_refused():
 def test_what_is_set_apart_trains_in_every_fold_and_is_held_out_in_none():
     images, labels = _digits()
     part = _apart(images, labels)
-    table = FoldTable(np.arange(200), make_repeats(images, labels, folds=4, seeds=[1, 2], apart=part))
+    table = FoldTable(np.arange(200), make_repeats(_units(images), labels, folds=4, seeds=[1, 2], apart=part))
     np.testing.assert_array_equal(table.rows_apart, np.flatnonzero(part))
     held_out = [table.split(number)[1] for number in table.numbers]
     for number, rows in zip(table.numbers, held_out, strict=True):
@@ -54,8 +59,8 @@ def test_what_is_set_apart_trains_in_every_fold_and_is_held_out_in_none():
 
 def test_without_a_part_apart_the_folds_are_what_they_were():
     images, labels = _digits()
-    nobody = make_repeats(images, labels, folds=4, seeds=[1], apart=np.zeros(200, np.bool_))
-    np.testing.assert_array_equal(make_repeats(images, labels, folds=4, seeds=[1]), nobody)
+    nobody = make_repeats(_units(images), labels, folds=4, seeds=[1], apart=np.zeros(200, np.bool_))
+    np.testing.assert_array_equal(make_repeats(_units(images), labels, folds=4, seeds=[1]), nobody)
     assert (nobody != APART).all()
 
 

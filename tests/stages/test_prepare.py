@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from shearbench.data.dataset import read_digits
+from shearbench.data.deal import units_of
 from shearbench.data.folds import make_folds, read_folds
-from shearbench.data.idx import read_images, read_labels
+from shearbench.data.guard import tree_of, write_adopted
+from shearbench.data.idx import GROUPS_FILES, encode, read_images, read_labels
 from shearbench.errors import InputError
 from shearbench.params import Params
 from shearbench.seeds import seed_for
@@ -42,7 +44,9 @@ def test_an_added_repeat_deals_anew_and_moves_nothing(small_project: Path, param
     table = read_folds(path)
     np.testing.assert_array_equal(table.folds[0], first.folds[0])
     train = read_digits(small_project / "build" / "digits", "train")
-    expected = make_folds(train.images, train.labels, folds=3, seed=seed_for(params.seed, "folds"))
+    expected = make_folds(
+        units_of(train.images, train.groups), train.labels, folds=3, seed=seed_for(params.seed, "folds")
+    )
     np.testing.assert_array_equal(first.folds[0], expected)
     assert not np.array_equal(table.folds[1], first.folds[0])
     assert table.hash_of(0) == first.hash_of(0) != table.hash_of(3)
@@ -67,6 +71,31 @@ def test_data_that_is_not_adopted_makes_nothing(small_project: Path, params: Par
 
 def test_too_many_folds_make_nothing(small_project: Path, params: Params) -> None:
     many = params.model_copy(update={"cv": params.cv.model_copy(update={"folds": 7})})
-    with pytest.raises(InputError, match=r"class 0 has \d and cv\.folds is 7"):
+    with pytest.raises(InputError, match=r"class 0 has \d independent .* cv\.folds is 7"):
         prepare.main(many, small_project)
+    assert not (small_project / "build").exists()
+
+
+def test_groups_of_the_raw_data_part_no_split(small_project: Path, params: Params) -> None:
+    raw = small_project / "data" / "mnist"
+    wrote = {"train": np.arange(60) // 10 % 6, "test": 6 + np.arange(20) // 10}
+    for split, groups in wrote.items():
+        (raw / GROUPS_FILES[split]).write_bytes(encode(groups.astype(np.int32)))  # type: ignore[index]
+    write_adopted(small_project / "data.dvc", "data", tree_of(small_project / "data"), params.sources)
+    prepare.main(params, small_project)
+    train = read_digits(small_project / "build" / "digits", "train")
+    assert (train.groups.tolist(), train.groups.dtype) == (wrote["train"].tolist(), np.int64)
+    table = read_folds(small_project / "build" / "folds.npz")
+    for number in table.numbers:
+        outer, held_out = table.split(number)
+        assert not np.intersect1d(train.groups[outer], train.groups[held_out]).size
+
+
+def test_a_group_in_training_and_test_makes_nothing(small_project: Path, params: Params) -> None:
+    for split, count in (("train", 60), ("test", 20)):
+        path = small_project / "data" / "mnist" / GROUPS_FILES[split]  # type: ignore[index]
+        path.write_bytes(encode(np.arange(count, dtype=np.int32)))
+    write_adopted(small_project / "data.dvc", "data", tree_of(small_project / "data"), params.sources)
+    with pytest.raises(InputError, match="20 writers have digits in the training and in the test part"):
+        prepare.main(params, small_project)
     assert not (small_project / "build").exists()

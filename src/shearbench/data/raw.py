@@ -1,8 +1,9 @@
 """The raw data: ``build`` makes the folder ``data/`` from the sources in ``params.yaml``, whole or not at all.
 
-``data/mnist/`` gets four uncompressed IDX files, ``data/class_digits/`` PNGs named
-``digit-group-member.png`` (with ``truth.csv`` for the stand-in class). The same sources give the same bytes
-on every machine, and they are compared with the hash in ``data.dvc`` before anything else sees them.
+``data/mnist/`` gets four uncompressed IDX files, and two more with the writers where they are known;
+``data/class_digits/`` PNGs named ``digit-group-member.png`` (with ``truth.csv`` for the stand-in class). The same
+sources give the same bytes on every machine, and they are compared with the hash in ``data.dvc`` before anything else
+sees them.
 """
 
 import shutil
@@ -11,10 +12,13 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
+import numpy as np
+
 from shearbench.data import class_digits, mnist
 from shearbench.data.config import Sources
+from shearbench.data.dataset import group_count
 from shearbench.data.guard import ADOPT, check_sources, read_adopted, tree_of, write_adopted
-from shearbench.data.idx import MNIST_FILES, encode
+from shearbench.data.idx import GROUPS_FILES, MNIST_FILES, encode
 from shearbench.errors import InputError
 
 MNIST = "mnist"
@@ -68,9 +72,11 @@ def _expected_hash(data_dvc: Path, sources: Sources) -> str:
 def _write(folder: Path, sources: Sources, base: Path) -> None:
     """Write all files of the raw data into an empty folder."""
     (folder / MNIST).mkdir()
-    for split, arrays in mnist.collect(sources.mnist, base).items():
-        for name, array in zip(MNIST_FILES[split], arrays, strict=True):
+    for split, part in mnist.collect(sources.mnist, base).items():
+        for name, array in zip(MNIST_FILES[split], (part.images, part.labels), strict=True):
             (folder / MNIST / name).write_bytes(encode(array))
+        if group_count(part.groups):
+            (folder / MNIST / GROUPS_FILES[split]).write_bytes(encode(part.groups.astype(np.int32)))
     (folder / CLASS_DIGITS).mkdir()
     for name, content in class_digits.collect(sources.class_digits, base).items():
         (folder / CLASS_DIGITS / name).write_bytes(content)

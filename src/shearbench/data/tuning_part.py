@@ -1,8 +1,9 @@
 """The tuning part: training digits that are set apart for the search of settings.
 
 The search sees these digits and no others. Where what it found is used, no fold holds them out (they train in every
-fold), so that no accuracy is reported on a digit that has had a say in the settings. Copies of an image are together
-in the part or together outside. ``build/tuning_part.npz`` holds their ``ids`` int64 (n,), sorted.
+fold), so that no accuracy is reported on a digit that has had a say in the settings. Copies of an image, and the
+digits of one writer, are together in the part or together outside. ``build/tuning_part.npz`` holds their ``ids`` int64
+(n,), sorted.
 """
 
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shearbench.data.dataset import REMAKE, Dataset
-from shearbench.data.folds import first_occurrences, inner_split
+from shearbench.data.folds import inner_split
 from shearbench.errors import InputError
 from shearbench.records import hash_arrays, read_npz, write_npz
 from shearbench.strict import Strict
@@ -33,30 +34,28 @@ class Saw(Strict):
         return cls(digits=len(part.ids), ids=hash_arrays(part.ids), data=part.content_hash)
 
 
-def set_apart(
-    images: NDArray[np.generic], labels: NDArray[np.int64], *, share: float, seed: int, parameter: str
-) -> NDArray[np.bool_]:
-    """Return which digits are set apart, bool (n,): a share of the distinct images, stratified by class.
+def set_apart(units: Ids, labels: Ids, *, share: float, seed: int, parameter: str) -> NDArray[np.bool_]:
+    """Return which digits are set apart, bool (n,): a share of them, stratified by class, with units whole.
 
     Args:
-        images: (n, ...) of the digits.
+        units: (n,) of the digits, see ``deal.units_of``.
         labels: (n,).
-        share: of the distinct images, 0 to 1.
+        share: of the digits, 0 to 1.
         seed: from ``seeds.seed_for``.
         parameter: what ``share`` is called in ``params.yaml``.
 
     Raises:
         InputError: if a class would be missing in the part or outside.
     """
-    first, of_image = first_occurrences(images)
+    rows = np.arange(len(labels))
     try:
-        _, chosen = inner_split(first, labels[first], fraction=share, seed=seed)
+        _, chosen = inner_split(rows, labels, units, fraction=share, seed=seed)
     except InputError:
         raise InputError(
-            f"{parameter} must leave every class on both sides, but {share} of {len(first)} distinct images does not; "
-            "use more digits or change it in params.yaml"
+            f"{parameter} must leave every class on both sides, but {share} of {len(rows)} digits by "
+            f"{len(np.unique(units))} independent units does not; use more digits or change it in params.yaml"
         ) from None
-    return np.isin(of_image, chosen)
+    return np.isin(rows, chosen)
 
 
 def write_part(path: Path, ids: Ids) -> None:
@@ -81,7 +80,7 @@ def part_of(dataset: Dataset, ids: Ids) -> Dataset:
     rows = np.flatnonzero(np.isin(dataset.ids, ids))
     if len(rows) != len(ids):
         raise InputError(f"{dataset.name} has {len(rows)} of the {len(ids)} digits of the tuning part; run `dvc repro`")
-    return Dataset(dataset.name, dataset.ids[rows], dataset.inputs[rows], dataset.labels[rows])
+    return dataset.only(rows)
 
 
 def refuse_other(name: str, saw: Saw, part: Dataset) -> None:

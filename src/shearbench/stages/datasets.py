@@ -58,7 +58,8 @@ def inputs_of(name: str, question: Question, build: Path, splits: Sequence[Split
 def make_split(name: str, entry: Entry, split: Split, build: Path) -> Dataset:
     """Make one split of a dataset from the digits and, where the entry asks for them, their fields."""
     digits = read_digits(build / "digits", split)
-    return Dataset(name, digits.ids, materialise(entry, digits, _fields(entry, digits, split, build)), digits.labels)
+    inputs = materialise(entry, digits, _fields(entry, digits, split, build))
+    return Dataset(name, digits.ids, inputs, digits.labels, digits.groups)
 
 
 def field_facts(entry: Entry, build: Path) -> dict[str, Any]:

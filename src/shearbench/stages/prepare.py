@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from shearbench.data.dataset import SPLITS, Digits, Split, write_digits
+from shearbench.data.deal import units_of
 from shearbench.data.folds import FoldTable, make_repeats, write_folds
 from shearbench.data.guard import verify
-from shearbench.data.idx import MNIST_FILES, read_pair
+from shearbench.data.idx import GROUPS_FILES, MNIST_FILES, read_groups, read_pair
 from shearbench.data.tuning_part import set_apart, write_part
+from shearbench.data.writers import refuse_shared, unknown
 from shearbench.params import Params
 from shearbench.seeds import seed_for
 
@@ -22,15 +24,17 @@ def main(params: Params, root: Path) -> None:
     verify(root / "data", root / "data.dvc", params.sources)
     digits = read_raw_digits(root / "data" / "mnist")
     train = digits["train"]
+    refuse_shared(root / "data" / "mnist", {split: digits[split].groups for split in SPLITS})
+    units = units_of(train.images, train.groups)
     part = set_apart(
-        train.images,
+        units,
         train.labels,
         share=params.tuning.share,
         seed=seed_for(params.seed, "tuning part"),
         parameter="tuning.share",
     )
     folds = make_repeats(
-        train.images,
+        units,
         train.labels,
         folds=params.cv.folds,
         seeds=seeds_of_repeats(params),
@@ -39,7 +43,7 @@ def main(params: Params, root: Path) -> None:
     for split in SPLITS:
         write_digits(root / "build" / "digits", split, digits[split])
     write_part(root / "build" / "tuning_part.npz", train.ids[part])
-    write_folds(root / "build" / "folds.npz", FoldTable(train.ids, folds))
+    write_folds(root / "build" / "folds.npz", FoldTable(train.ids, folds, units))
 
 
 def seeds_of_repeats(params: Params) -> list[int]:
@@ -49,12 +53,14 @@ def seeds_of_repeats(params: Params) -> list[int]:
 
 
 def read_raw_digits(folder: Path) -> dict[Split, Digits]:
-    """Read the four IDX files of ``data/mnist``; ids count on from the training into the test digits."""
+    """Read the IDX files of ``data/mnist``, with groups where known; ids count on from training to test digits."""
     digits: dict[Split, Digits] = {}
     first = 0
     for split in SPLITS:
         images, labels = read_pair(*(folder / name for name in MNIST_FILES[split]))
         ids = np.arange(first, first + len(labels), dtype=np.int64)
-        digits[split] = Digits(str(folder / MNIST_FILES[split][0]), ids, images, labels.astype(np.int64))
+        known = folder / GROUPS_FILES[split]
+        groups = read_groups(known) if known.is_file() else unknown(len(labels))
+        digits[split] = Digits(str(folder / MNIST_FILES[split][0]), ids, images, labels.astype(np.int64), groups)
         first += len(labels)
     return digits

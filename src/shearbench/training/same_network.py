@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shearbench.data.dataset import CARD, Dataset, load
-from shearbench.data.folds import first_occurrences, make_folds
+from shearbench.data.deal import first_occurrences, units_of
+from shearbench.data.folds import make_folds
 from shearbench.errors import InputError
 from shearbench.execution import Advance
 from shearbench.records import write_npz
@@ -94,7 +95,7 @@ def _cross_validate(task: DrawsTask, dataset: Dataset, draw: int) -> dict[str, N
     rows, aside = draw_rows(dataset, digits=task.digits, tests=task.tests, seed=seed_for(seed, "aa", "draw", draw))
     drawn, test = dataset.only(rows), dataset.only(aside)
     dealt = seed_for(seed, "aa", "folds", draw)
-    folds = make_folds(drawn.inputs, drawn.labels, folds=task.folds, seed=dealt)
+    folds = make_folds(units_of(drawn.inputs, drawn.groups), drawn.labels, folds=task.folds, seed=dealt)
     correct = np.empty((SEEDS, task.digits), bool)
     test_correct = np.empty((SEEDS, task.folds, task.tests), bool)
     for number, fold in np.ndindex(SEEDS, task.folds):

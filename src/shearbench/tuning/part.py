@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from shearbench.data.dataset import CARD, Dataset, load, read_card, write_dataset
+from shearbench.data.deal import units_of
 from shearbench.data.folds import APART, FoldTable, make_folds, write_folds
 from shearbench.data.tuning_part import part_of, set_apart
 from shearbench.records import read_json
@@ -48,8 +49,9 @@ def write_part_of(
     }
     if (folder / CARD).is_file() and read_json(folder / CARD).get("part") == facts:
         return load(folder, "train")
+    units = units_of(part.inputs, part.groups)
     inner = set_apart(
-        part.inputs,
+        units,
         part.labels,
         share=inner_fraction,
         seed=seed_for(seed, "tune", "inner"),
@@ -57,7 +59,7 @@ def write_part_of(
     )
     table = np.full(len(part.ids), APART, np.int64)
     dealt = seed_for(seed, "tune", "folds")
-    table[~inner] = make_folds(part.inputs[~inner], part.labels[~inner], folds=folds, seed=dealt)
-    write_folds(folder / FOLDS, FoldTable(part.ids, table[np.newaxis]))
+    table[~inner] = make_folds(units[~inner], part.labels[~inner], folds=folds, seed=dealt)
+    write_folds(folder / FOLDS, FoldTable(part.ids, table[np.newaxis], units))
     write_dataset(folder, {"train": part}, {"part": facts})
     return part
