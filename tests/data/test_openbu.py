@@ -3,6 +3,7 @@
 import hashlib
 import stat
 import threading
+import urllib.request
 import zipfile
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -10,11 +11,13 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
+from shearbench.data import download as downloads
 from shearbench.data import openbu
 from shearbench.data.config import PublishedDataset
 from shearbench.data.dataset import Digits
+from shearbench.data.download import download
 from shearbench.data.field_comparison import compare_files, relative_differences
-from shearbench.data.openbu import check_orientation, download_published, published_fields, read_published
+from shearbench.data.openbu import check_orientation, published_fields, read_published
 from shearbench.errors import InputError
 from shearbench.mechanics import simulate
 from shearbench.records import read_json, write_json, write_npz
@@ -235,27 +238,27 @@ def server(archive, monkeypatch):
 def test_a_download_is_checked_and_kept(server, archive, tmp_path):
     sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
     url = f"{server}/{archive.name}"
-    path = download_published(url, tmp_path / "cache", sha256=sha256)
+    path = download(url, tmp_path / "cache", sha256=sha256)
     assert path.read_bytes() == archive.read_bytes()
     archive.unlink()
-    assert download_published(url, tmp_path / "cache", sha256=sha256.upper()) == path
+    assert download(url, tmp_path / "cache", sha256=sha256.upper()) == path
 
 
 def test_a_download_with_another_hash_is_not_kept(server, archive, tmp_path):
     with pytest.raises(InputError, match=r"has SHA-256 [0-9a-f]{64}, expected 00; it is not kept"):
-        download_published(f"{server}/{archive.name}", tmp_path / "cache", sha256="00")
+        download(f"{server}/{archive.name}", tmp_path / "cache", sha256="00")
     assert list((tmp_path / "cache").iterdir()) == []
 
 
 def test_a_failed_download_says_what_to_do(server, tmp_path):
     with pytest.raises(InputError, match=r"gone\.zip could not be downloaded .*404.* give its path"):
-        download_published(f"{server}/gone.zip", tmp_path, sha256="00")
+        download(f"{server}/gone.zip", tmp_path, sha256="00")
 
 
 def test_an_endless_download_is_cut(server, archive, tmp_path, monkeypatch):
-    monkeypatch.setattr(openbu, "MAX_DOWNLOAD_BYTES", 1000)
+    monkeypatch.setattr(downloads, "MAX_DOWNLOAD_BYTES", 1000)
     with pytest.raises(InputError, match="is longer than 1000 bytes"):
-        download_published(f"{server}/{archive.name}", tmp_path / "cache", sha256="00")
+        download(f"{server}/{archive.name}", tmp_path / "cache", sha256="00")
     assert list((tmp_path / "cache").iterdir()) == []
 
 
@@ -263,13 +266,13 @@ def test_an_endless_download_is_cut(server, archive, tmp_path, monkeypatch):
 def test_a_redirection_elsewhere_is_refused(server, tmp_path, monkeypatch, target):
     monkeypatch.setattr(Handler, "redirect", target)
     with pytest.raises(InputError, match=r"url must be https://|could not be downloaded"):
-        download_published(f"{server}/moved.zip", tmp_path, sha256="00")
+        download(f"{server}/moved.zip", tmp_path, sha256="00")
 
 
 def test_a_redirection_inwards_is_refused():
-    request = openbu.urllib.request.Request("https://example.org/a.zip")
+    request = urllib.request.Request("https://example.org/a.zip")
     with pytest.raises(InputError, match="redirects into a private network"):
-        openbu._CheckedRedirects().redirect_request(request, None, 302, "", {}, "http://192.168.0.1/a.zip")
+        downloads._CheckedRedirects().redirect_request(request, None, 302, "", {}, "http://192.168.0.1/a.zip")
 
 
 @pytest.mark.parametrize(
@@ -277,7 +280,7 @@ def test_a_redirection_inwards_is_refused():
 )
 def test_urls_that_are_not_tried(url, tmp_path):
     with pytest.raises(InputError, match="url must be https://"):
-        download_published(url, tmp_path, sha256="00")
+        download(url, tmp_path, sha256="00")
 
 
 def test_relative_differences_by_hand():

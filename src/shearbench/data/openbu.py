@@ -7,13 +7,8 @@ MNIST, rows counted from the *bottom* of the block. What is returned is in image
 The archive is never unpacked to disk, and one with anything but plain files in plain places is refused whole.
 """
 
-import hashlib
-import ipaddress
 import itertools
 import stat
-import urllib.error
-import urllib.parse
-import urllib.request
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -26,17 +21,16 @@ from numpy.typing import NDArray
 
 from shearbench.data.config import PublishedDataset
 from shearbench.data.dataset import SIDE, Digits, Fields, Split
+from shearbench.data.download import download
 from shearbench.errors import InputError
 from shearbench.mechanics.loads import displacements_of
-from shearbench.records import atomic_file, sha256_of
+from shearbench.records import sha256_of
 
 MAX_MEMBERS = 1000
 MAX_MEMBER_BYTES = 1 << 31  # the largest published member, 60,000 lines of 784 numbers, is about half of that
-MAX_DOWNLOAD_BYTES = 1 << 33
 AGREEMENT = 0.2  # of what the digit adds to an empty block's field; a turned field, or another digit's, is far above
 _MAX_LINE = 64 * SIDE * SIDE
 _CHUNK = 1 << 20
-_STALLED_SECONDS = 30.0
 _AGAIN = "take the archive from its source again"
 
 
@@ -80,7 +74,7 @@ def published_fields(entry: PublishedDataset, digits: Digits, *, split: Split, f
 
 def _fetch(entry: PublishedDataset, folder: Path) -> Path:
     if "://" in entry.archive:
-        return download_published(entry.archive, folder, sha256=entry.sha256)
+        return download(entry.archive, folder, sha256=entry.sha256)
     archive = Path(entry.archive)
     if not archive.is_file():
         raise InputError(f"{archive} is missing; correct `archive` in params.yaml, or give the URL to take it from")
@@ -124,70 +118,6 @@ def check_orientation(published: NDArray[np.float32], bitmaps: NDArray[np.uint8]
             "load, step and digits belong together"
         )
     return errors[best]
-
-
-def download_published(url: str, folder: Path, *, sha256: str) -> Path:
-    """Download an archive to `folder` unless it is there, and check it.
-
-    Args:
-        url: https, or http in a private network; so must be every redirection.
-        folder: where the archive goes, under the last part of the URL.
-        sha256: what its content must hash to, in hexadecimal.
-
-    Raises:
-        InputError: on another kind of URL, a failed or stalled transfer, or content of another hash, which is removed.
-    """
-    _check_url(url)
-    path = folder / PurePosixPath(urllib.parse.urlsplit(url).path).name
-    if path.is_file() and sha256_of(path) == sha256.lower():
-        return path
-    opener = urllib.request.build_opener(_CheckedRedirects)
-    try:
-        with opener.open(url, timeout=_STALLED_SECONDS) as answer, atomic_file(path) as file:
-            found = _copy(answer, file, url)
-            if found != sha256.lower():
-                raise InputError(f"{url} has SHA-256 {found}, expected {sha256}; it is not kept")
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        raise InputError(f"{url} could not be downloaded ({error}); fetch it otherwise and give its path") from None
-    return path
-
-
-class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
-    """Follow a redirection only to where a download may begin, and from outside never into this network."""
-
-    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        _check_url(newurl)
-        if _is_inside(newurl) and not _is_inside(req.full_url):
-            raise InputError(f"{req.full_url} redirects into a private network, to {newurl}; it is not followed")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _check_url(url: str) -> None:
-    parts = urllib.parse.urlsplit(url)
-    allowed = ("http", "https") if _is_inside(url) else ("https",)
-    if not parts.hostname or parts.scheme not in allowed or not PurePosixPath(parts.path).name:
-        raise InputError(f"url must be https:// (http:// in a private network) and end in a file's name; got {url}")
-
-
-def _is_inside(url: str) -> bool:
-    """Whether the host is this machine or an address of a private network; other names count as outside."""
-    host = urllib.parse.urlsplit(url).hostname or ""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_private
-    except ValueError:  # a name, not an address
-        return False
-
-
-def _copy(answer: IO[bytes], file: IO[bytes], url: str) -> str:
-    """Copy to a file; return the SHA-256 of what was copied."""
-    digest, size = hashlib.sha256(), 0
-    while chunk := answer.read(_CHUNK):
-        size += len(chunk)
-        if size > MAX_DOWNLOAD_BYTES:
-            raise InputError(f"{url} is longer than {MAX_DOWNLOAD_BYTES} bytes; it is not kept")
-        digest.update(chunk)
-        file.write(chunk)
-    return digest.hexdigest()
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from shearbench.data.dataset import SPLITS, Split
 from shearbench.data.deal import UNKNOWN
+from shearbench.data.download import download as fetch
 from shearbench.data.idx import read_table
 from shearbench.errors import InputError
 
@@ -64,11 +65,9 @@ _BUNDLED_DIGITS = "94c2d93bf64f9573dd7c85126d73d5e86ef9f471aaa4b9ca04a12d0049512
 
 def download(folder: Path) -> None:
     """Put QMNIST's label files beside MNIST's; where they cannot be had, say so: the writers are then unknown."""
-    from shearbench.data.openbu import download_published  # imports the simulator
-
     try:
         for split in SPLITS:
-            download_published(f"{URL}{FILES[split]}.gz", folder, sha256=SHA256[split])
+            fetch(f"{URL}{FILES[split]}.gz", folder, sha256=SHA256[split])
     except InputError as error:
         for split in SPLITS:
             (folder / f"{FILES[split]}.gz").unlink(missing_ok=True)

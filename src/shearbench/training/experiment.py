@@ -122,6 +122,7 @@ def select(table: folds.FoldTable, labels: Rows, *, fold: int, experiment: Exper
     outer, inner = folds.inner_split(
         table.ids[train],
         labels[train],
+        table.units[train],
         fraction=experiment.inner_fraction,
         seed=seed_for(experiment.seed, "inner", fold),
     )

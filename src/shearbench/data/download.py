@@ -1,0 +1,80 @@
+"""Downloads: over https, with the hash checked while the file is copied, and kept only if it is right."""
+
+import hashlib
+import ipaddress
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from shearbench.errors import InputError
+from shearbench.records import atomic_file, sha256_of
+
+MAX_DOWNLOAD_BYTES = 1 << 33
+_STALLED_SECONDS = 30.0
+_CHUNK = 1 << 20
+
+
+def download(url: str, folder: Path, *, sha256: str) -> Path:
+    """Download a file to `folder` unless it is there, and check it.
+
+    Args:
+        url: https, or http in a private network; so must be every redirection.
+        folder: where the file goes, under the last part of the URL.
+        sha256: what its content must hash to, in hexadecimal.
+
+    Raises:
+        InputError: on another kind of URL, a failed or stalled transfer, or content of another hash, which is removed.
+    """
+    _check_url(url)
+    path = folder / PurePosixPath(urllib.parse.urlsplit(url).path).name
+    if path.is_file() and sha256_of(path) == sha256.lower():
+        return path
+    opener = urllib.request.build_opener(_CheckedRedirects)
+    try:
+        with opener.open(url, timeout=_STALLED_SECONDS) as answer, atomic_file(path) as file:
+            found = _copy(answer, file, url)
+            if found != sha256.lower():
+                raise InputError(f"{url} has SHA-256 {found}, expected {sha256}; it is not kept")
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        raise InputError(f"{url} could not be downloaded ({error}); fetch it otherwise and give its path") from None
+    return path
+
+
+class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
+    """Follow a redirection only to where a download may begin, and from outside never into this network."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        _check_url(newurl)
+        if _is_inside(newurl) and not _is_inside(req.full_url):
+            raise InputError(f"{req.full_url} redirects into a private network, to {newurl}; it is not followed")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _check_url(url: str) -> None:
+    parts = urllib.parse.urlsplit(url)
+    allowed = ("http", "https") if _is_inside(url) else ("https",)
+    if not parts.hostname or parts.scheme not in allowed or not PurePosixPath(parts.path).name:
+        raise InputError(f"url must be https:// (http:// in a private network) and end in a file's name; got {url}")
+
+
+def _is_inside(url: str) -> bool:
+    """Whether the host is this machine or an address of a private network; other names count as outside."""
+    host = urllib.parse.urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_private
+    except ValueError:  # a name, not an address
+        return False
+
+
+def _copy(answer: IO[bytes], file: IO[bytes], url: str) -> str:
+    """Copy to a file; return the SHA-256 of what was copied."""
+    digest, size = hashlib.sha256(), 0
+    while chunk := answer.read(_CHUNK):
+        size += len(chunk)
+        if size > MAX_DOWNLOAD_BYTES:
+            raise InputError(f"{url} is longer than {MAX_DOWNLOAD_BYTES} bytes; it is not kept")
+        digest.update(chunk)
+        file.write(chunk)
+    return digest.hexdigest()
