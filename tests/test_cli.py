@@ -129,7 +129,7 @@ def test_a_profile_replaces_the_parameters(project):
 
 
 def test_data_that_is_not_there_is_made_and_data_that_differs_is_put_aside(project):
-    assert "405 files" in run("data")
+    assert "407 files" in run("data")
     assert "nothing to do" in run("data")
     path = project / "data" / "mnist" / idx.MNIST_FILES["test"][1]
     original = path.read_bytes()
