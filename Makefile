@@ -47,9 +47,9 @@ at-once = dvc stage list --name-only | grep -E '^($(1))(@|$$)' | xargs -r -P $(J
 
 repro: profile setup  ## run what is not up to date, then print the comparison (PROFILE=full ADOPT=1: the studies' own settings; SCHEDULER=tcp://HOST:PORT: on a cluster; JOBS=8: so many stages at once)
 	shearbench check
-	$(if $(JOBS),dvc repro datasets settings)
-	$(if $(JOBS),$(call at-once,severity|explore|train|experiment))
-	$(if $(JOBS),$(call at-once,evaluate|outcome))
+	$(if $(JOBS),dvc repro datasets training_configs)
+	$(if $(JOBS),$(call at-once,severity|explore|train|ablation))
+	$(if $(JOBS),$(call at-once,evaluate|ablation_result))
 	dvc repro
 	shearbench track
 	shearbench results

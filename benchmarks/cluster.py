@@ -26,7 +26,7 @@ from rich.table import Table
 from shearbench.execution import Cluster, Workers
 from shearbench.records import provenance
 from shearbench.training.crossval import fold_task, train_folds
-from training import FOLDS, experiment_for, write_data
+from training import FOLDS, ablation_for, write_data
 
 COUNTS = (1, 2)
 
@@ -61,11 +61,11 @@ def cluster(workers: int, folder: Path) -> Iterator[Cluster]:
 
 def trainings_a_minute(workers: Workers, data: Path, *, trainings: int, epochs: int, seed: int) -> float:
     """Train folds with seeds of their own into a folder that is thrown away; return how many a minute."""
-    experiment = experiment_for("cnn2", epochs=epochs, precision="auto")
+    config = ablation_for("cnn2", epochs=epochs, precision="auto")
     with tempfile.TemporaryDirectory(prefix="shearbench-benchmark-") as out:
         tasks = [
             fold_task(
-                experiment.model_copy(update={"seed": seed + number}),
+                config.model_copy(update={"seed": seed + number}),
                 number % FOLDS,
                 dataset=data / "mnist",
                 folds=data / "folds.npz",

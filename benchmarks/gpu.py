@@ -18,22 +18,22 @@ from rich.table import Table
 
 from shearbench.data.folds import read_folds
 from shearbench.records import provenance
+from shearbench.training.config import TrainingState, assemble, select
 from shearbench.training.cuda_graph import Step
-from shearbench.training.experiment import Trainee, assemble, select
 from shearbench.training.hardware import resolve, settle
 from shearbench.training.loop import run_epoch, step_of, train_step
-from training import RECIPES, experiment_for, write_data
+from training import RECIPES, ablation_for, write_data
 
 console = Console(width=140)
 
 
-def seconds_of_an_epoch(step: Step, trainee: Trainee, *, epochs: int) -> float:
+def seconds_of_an_epoch(step: Step, training_state: TrainingState, *, epochs: int) -> float:
     """Return what the fastest of some epochs takes."""
     seconds = []
     for number in range(1, epochs + 3):
         torch.cuda.synchronize()
         start = time.perf_counter()
-        run_epoch(trainee.network, step, trainee.parts.train, trainee.setting, number)
+        run_epoch(training_state.network, step, training_state.splits.train, training_state.fit_config, number)
         torch.cuda.synchronize()
         seconds.append(time.perf_counter() - start)
     return min(seconds[2:])
@@ -55,16 +55,16 @@ def main() -> None:
         data = Path(folder)
         dataset = write_data(asked.mnist, asked.digits, data)
         for model in asked.models:
-            experiment = experiment_for(model, epochs=1, precision="bf16")
-            rows = select(read_folds(data / "folds.npz"), dataset.labels, fold=0, experiment=experiment)
-            trainee = assemble(experiment, dataset, rows, seed=1)
-            network, optimiser, setting = trainee.network, trainee.optimiser, trainee.setting
-            plain = partial(train_step, network, optimiser, setting.hardware)
+            config = ablation_for(model, epochs=1, precision="bf16")
+            rows = select(read_folds(data / "folds.npz"), dataset.labels, fold=0, config=config)
+            training_state = assemble(config, dataset, rows, seed=1)
+            network, optimiser, fit_config = training_state.network, training_state.optimiser, training_state.fit_config
+            plain = partial(train_step, network, optimiser, fit_config.hardware)
             slow, fast = (
-                seconds_of_an_epoch(step, trainee, epochs=asked.epochs)
-                for step in (plain, step_of(network, optimiser, setting))
+                seconds_of_an_epoch(step, training_state, epochs=asked.epochs)
+                for step in (plain, step_of(network, optimiser, fit_config))
             )
-            steps = -(-len(rows.train) // experiment.recipe.batch)
+            steps = -(-len(rows.train) // config.recipe.batch)
             times = [f"{1e3 * seconds / steps:.3f}" for seconds in (slow, fast)]
             table.add_row(model, *times, f"{len(rows.train) / fast:,.0f}", f"{slow / fast:.1f}")
     console.print(table)

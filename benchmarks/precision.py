@@ -20,14 +20,14 @@ from shearbench.execution import worker_count
 from shearbench.records import provenance
 from shearbench.statistics.resampled_t import corrected_t
 from shearbench.training.crossval import cross_validate
-from training import RECIPES, experiment_for, write_data
+from training import RECIPES, ablation_for, write_data
 
 
 def compare(model: str, work: Path, *, epochs: int) -> dict[str, Any]:
     """Return the held-out accuracy in both precisions and the interval of their paired difference."""
     records = {
         precision: cross_validate(
-            experiment_for(model, epochs=epochs, precision=precision),
+            ablation_for(model, epochs=epochs, precision=precision),
             dataset=work / "mnist",
             folds=work / "folds.npz",
             out=work / precision / model,

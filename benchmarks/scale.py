@@ -3,7 +3,7 @@
     python benchmarks/scale.py                            # from the constants in benchmarks/scale.json
     python benchmarks/scale.py --read FOLDER FULL         # take the constants anew, half a minute
 
-FOLDER holds a finished default run, FULL experiments at full size; neither is changed. Seconds of an epoch are those of
+FOLDER holds a finished default run, FULL ablations at full size; neither is changed. Seconds of an epoch are those of
 their records: the median over folds of the default run, made on a quiet machine, and the lowest tenth of those of full
 size, as other work beside them only added to it; fields are simulated here; bytes
 and rows are counted. What no record holds stands below with its source. docs/scale.md says what is measured, what is
@@ -37,15 +37,15 @@ MODELS = ("mlp", "cnn2", "cnn3", "resnet18")
 START_OF_A_WORKER = 2.3  # process, imports, data: docs/speed.md; a stage has one a core, for all of its folds
 START_OF_A_STAGE = 1.0  # the command's own process; with DVC's share an estimate, from 1.4 s for one that does nothing
 DVC = 0.7  # by the clock, a stage: hashes, cache, lock file
-TRACKING = 1.3  # a run, its network with it: 7.8 for the 6 of a cell (docs/speed.md)
-EVALUATION = 12.5  # by the clock, a cell: 100 for 8 in the default run, by the times of its files
-OTHERS = 108.0  # about, clock: prepare, datasets, explore, outcomes, transfer, handwriting, compare, report, as above
+TRACKING = 1.3  # a run, its network with it: 7.8 for the 6 of a run (docs/speed.md)
+EVALUATION = 12.5  # by the clock, a run: 100 for 8 in the default run, by the times of its files
+OTHERS = 108.0  # about, clock: prepare, datasets, explore, ablation results, transfer, handwriting, compare, report, as above
 GPU_RATES = {"mlp": 191_939, "cnn2": 234_554, "cnn3": 175_239, "resnet18": 55_337}  # digits/s, one H100: docs/speed.md
 
 QUIET = {"resnet18": 7.2e-4}  # 432 s below for 5 folds, 2 epochs, 60,000 digits; its records are of a busy machine
 
 EPOCHS = {"mlp": 11.5, "cnn2": 8, "cnn3": 5, "resnet18": 3}  # of a default run; mlp's mean, as it stops early
-EXPERIMENTS = [  # of a default run: (network, epochs, how many such networks), 3 folds each
+ABLATIONS = [  # of a default run: (network, epochs, how many such networks), 3 folds each
     *(("resnet18, width 0.25", 3, 9), ("cnn3, width 0.5", 3, 10)),
     *(("mlp", 15, 1), ("mlp, affine", 16.5, 2), ("mlp, strong", 18, 1)),
     *(("cnn2, affine", 8, 1), ("cnn2, strong", 8, 1)),
@@ -56,8 +56,8 @@ HANDWRITING = [  # at full size, as it was trained: (network, epochs, how many s
 ]
 MEASURED = {
     "default run, by the clock": 523,
-    "default run: training of 8 cells, by the clock": 172,
-    "default run: training of 25 networks in experiments, by the clock": 101,
+    "default run: training of 8 runs, by the clock": 172,
+    "default run: training of 25 networks in ablations, by the clock": 101,
     "full size: 45 trainings of 9 networks, epochs": 2455,
     "full size: 25 trainings of cnn3, epochs": 1192,
     "full size: 5 trainings of resnet18, epochs": 432,  # and below: benchmarks/training.py, a quiet machine
@@ -66,10 +66,10 @@ MEASURED = {
     "full size: 70,000 fields": 560,
 }
 FOLDS_AT_FULL_SIZE = {"mlp": 20, "cnn2": 20, "cnn3": 45, "resnet18": 37}
-PROFILE = {"mlp": 11, "cnn2": 6, "cnn3": 16, "resnet18": 15}  # networks of profiles/full.yaml, in cells and experiments
+PROFILE = {"mlp": 11, "cnn2": 6, "cnn3": 16, "resnet18": 15}  # networks of profiles/full.yaml, in runs and ablations
 MEGABYTES = {  # measured, 10**6 bytes
-    "default run: the folds of 8 cells": 535,
-    "full size: 122 folds of experiments": 1995,
+    "default run: the folds of 8 runs": 535,
+    "full size: 122 folds of ablations": 1995,
     "full size: 70,000 fields of one step": 441,
 }
 
@@ -156,18 +156,18 @@ def on_a_gpu(network: str, epochs: float, *, count: int) -> float:
 def predictions(c: Any) -> dict[str, float]:
     """Seconds of what was measured too. Those of full size grow from the epochs of a default run, ten times as long."""
     fields = 5_000 * c["field, step 5 of shear"] + 400 * c["field, all steps"]["shear"]
-    cells = 2 * sum(training(c, model, EPOCHS[model], count=DEFAULT) for model in MODELS)
-    asked = sum(count * training(c, network, epochs, count=DEFAULT, folds=3) for network, epochs, count in EXPERIMENTS)
+    runs = 2 * sum(training(c, model, EPOCHS[model], count=DEFAULT) for model in MODELS)
+    asked = sum(count * training(c, network, epochs, count=DEFAULT, folds=3) for network, epochs, count in ABLATIONS)
     around = START_OF_A_STAGE + START_OF_A_WORKER + DVC
-    trained = 8 * around + (cells + 8 * (FOLDS + 2) * TRACKING) / CORES
-    experiments = 5 * around + asked / CORES
+    trained = 8 * around + (runs + 8 * (FOLDS + 2) * TRACKING) / CORES
+    ablations = 5 * around + asked / CORES
     return dict(
         zip(
             MEASURED,
             (
-                2 * around + fields / CORES + trained + experiments + 8 * EVALUATION + OTHERS,
+                2 * around + fields / CORES + trained + ablations + 8 * EVALUATION + OTHERS,
                 trained,
-                experiments,
+                ablations,
                 sum(count * training(c, network, epochs, count=FULL) for network, epochs, count in HANDWRITING),
                 5 * training(c, "cnn3", 2, count=FULL),
                 training(c, "resnet18", 2, count=FULL),
@@ -208,20 +208,20 @@ def all_fields(c: Any, count: int = 70_000) -> Cost:
     return Cost(seconds / HOUR, None, 3 * steps * count * c["bytes"]["field"] / GIB, 0)
 
 
-def many_cells(c: Any, architectures: int, datasets: int, *, count: int, epochs: int) -> Cost:
+def many_runs(c: Any, architectures: int, datasets: int, *, count: int, epochs: int) -> Cost:
     """Every architecture on every dataset, 5 folds, evaluated; an architecture costs the mean of our four.
 
     A fold is stored in the build, in DVC's cache and, as an exported network, with MLflow; an evaluation twice.
     """
-    cells = architectures * datasets
-    each = cells / len(MODELS)
+    runs = architectures * datasets
+    each = runs / len(MODELS)
     trained = each * sum(training(c, model, epochs, count=count, size="full") for model in MODELS)
     # An evaluation keeps both cores busy for about two thirds of its time; reading grows with the digits.
-    judged = cells * EVALUATION * 1.6 * (1 + 0.5 * (count / DEFAULT - 1))
-    sent = cells * (FOLDS + 2)
-    beside = cells * 3 * (START_OF_A_STAGE + CORES * START_OF_A_WORKER) + sent * TRACKING
+    judged = runs * EVALUATION * 1.6 * (1 + 0.5 * (count / DEFAULT - 1))
+    sent = runs * (FOLDS + 2)
+    beside = runs * 3 * (START_OF_A_STAGE + CORES * START_OF_A_WORKER) + sent * TRACKING
     folds = each * FOLDS * sum(c["bytes"][f"fold of {model}"] for model in MODELS)
-    stored = 3 * folds + 2 * cells * c["bytes"]["evaluation"] + sent * (c["a run"]["files"] + c["a run"]["database"])
+    stored = 3 * folds + 2 * runs * c["bytes"]["evaluation"] + sent * (c["a run"]["files"] + c["a run"]["database"])
     hours = (trained + judged + beside) / HOUR
     on_gpu = each * sum(on_a_gpu(model, epochs, count=count) for model in MODELS)
     return Cost(hours, on_gpu / HOUR, stored / GIB, sent * c["a run"]["rows"])
@@ -243,8 +243,8 @@ def scenarios(c: Any) -> dict[str, Cost]:
     return {
         "profiles/full.yaml, its trainings": whole_profile(c),
         "4 loads x all steps x 70,000 digits": all_fields(c),
-        "100 architectures x 100 datasets, 60,000 digits, 10 epochs": many_cells(c, 100, 100, count=FULL, epochs=10),
-        "4 networks on 1,000,000 digits, 10 epochs": many_cells(c, 4, 1, count=1_000_000, epochs=10),
+        "100 architectures x 100 datasets, 60,000 digits, 10 epochs": many_runs(c, 100, 100, count=FULL, epochs=10),
+        "4 networks on 1,000,000 digits, 10 epochs": many_runs(c, 4, 1, count=1_000_000, epochs=10),
     }
 
 

@@ -172,10 +172,10 @@ def print_race(result: dict[str, Any]) -> None:
     table = Table("", "ms a sample", "assembly", "factorisation", "linear solves", title=title)
     for name, seconds in result["seconds_a_sample"].items():
         share = result["share_of_time"][name]
-        cells = [
+        runs = [
             f"{share[part]:.0%}" if part in share else "" for part in ("assembly", "factorisation", "linear solves")
         ]
-        table.add_row(name, f"{1000 * seconds:.1f}", *cells)
+        table.add_row(name, f"{1000 * seconds:.1f}", *runs)
     console = Console()
     console.print(table)
     console.print(f"ratio {result['ratio']:.1f}, largest difference {result['largest_relative_difference']:.1e}")

@@ -40,10 +40,12 @@ def train(params: Params, model: str, root: Path) -> None:
     )
 
 
-def send(root: Path, cells: list[str] | None) -> float:
+def send(root: Path, all_runs: list[str] | None) -> float:
     """Send cells, or with None their networks, in a new process to the store of ``root``; return its CPU seconds."""
     before = cpu_seconds()
-    subprocess.run([sys.executable, __file__, "--send", str(root), *(["all"] if cells is None else cells)], check=True)
+    subprocess.run(
+        [sys.executable, __file__, "--send", str(root), *(["all"] if all_runs is None else all_runs)], check=True
+    )
     return cpu_seconds() - before
 
 
@@ -86,7 +88,7 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--send"]:
-        cells = None if sys.argv[3:] == ["all"] else sys.argv[3:]
-        track_all(Path(sys.argv[2]), load(REPOSITORY / "params.yaml"), cells=cells)
+        all_runs = None if sys.argv[3:] == ["all"] else sys.argv[3:]
+        track_all(Path(sys.argv[2]), load(REPOSITORY / "params.yaml"), all_runs=all_runs)
     else:
         main()

@@ -41,8 +41,8 @@ from shearbench.models import build
 from shearbench.models.layers import Conv3x3, Dropout, Flatten, MaxPoolAfterReLU, ReLUBeforePool
 from shearbench.records import provenance
 from shearbench.torchvision_ops import torchvision
+from shearbench.training.config import TrainingConfig, assemble, select
 from shearbench.training.crossval import FoldTask, cross_validate, fold_task
-from shearbench.training.experiment import Experiment, assemble, select
 from shearbench.training.hardware import resolve, settle
 from shearbench.training.loop import fit
 from shearbench.training.recipe import Recipe
@@ -66,7 +66,7 @@ class Spent:
     cpu: float
 
 
-class Digits(TorchDataset[tuple[torch.Tensor, int]]):
+class Samples(TorchDataset[tuple[torch.Tensor, int]]):
     """Digits as PIL images through torchvision's transforms, one by one."""
 
     def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.int64], *, augment: bool) -> None:
@@ -118,7 +118,7 @@ def usual(model: str, dataset: Dataset, *, epochs: int) -> tuple[Spent, int]:
 def usual_run(model: str, dataset: Dataset, rows: range, *, workers: int, epochs: int) -> Spent:
     """Return what a sample takes in the fastest epoch of a training in the usual way on some digits."""
     recipe = RECIPES[model]
-    digits = Digits(dataset.inputs[rows, 0], dataset.labels[rows], augment=recipe.augment != "none")
+    digits = Samples(dataset.inputs[rows, 0], dataset.labels[rows], augment=recipe.augment != "none")
     network = with_torchs_layers(build(model, channels=1, width=1.0, options={}, seed=1))
     optimiser = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     loader = DataLoader(digits, batch_size=recipe.batch, shuffle=True, num_workers=workers)
@@ -152,10 +152,10 @@ class Ours:
     rate_of_epochs: float
 
 
-def experiment_for(model: str, *, epochs: int, precision: str) -> Experiment:
+def ablation_for(model: str, *, epochs: int, precision: str) -> TrainingConfig:
     """Return the experiment of a model; ``precision`` as in params.yaml."""
     hardware = resolve("auto", precision)  # type: ignore[arg-type]
-    return Experiment(
+    return TrainingConfig(
         dataset="mnist",
         model=model,
         seed=42,
@@ -170,12 +170,12 @@ def experiment_for(model: str, *, epochs: int, precision: str) -> Experiment:
     )
 
 
-def run_ours(experiment: Experiment, data: Path, *, folds: int) -> Ours:
+def run_ours(config: TrainingConfig, data: Path, *, folds: int) -> Ours:
     """Cross-validate as the stage ``train`` does, into a folder that is thrown away."""
     with tempfile.TemporaryDirectory(prefix="shearbench-benchmark-") as out:
         start = time.perf_counter()
         records = cross_validate(
-            experiment,
+            config,
             dataset=data / "mnist",
             folds=data / "folds.npz",
             out=Path(out),
@@ -190,12 +190,12 @@ def run_ours(experiment: Experiment, data: Path, *, folds: int) -> Ours:
 
 def cpu_of_a_fold(task: FoldTask, advance: Advance) -> float:
     """Return the CPU seconds that a fold's epochs take for a training sample, with the validation after each."""
-    settle(task.experiment.hardware)
+    settle(task.config.hardware)
     dataset, table = load(task.dataset, "train"), read_folds(task.folds)
-    rows = select(table, dataset.labels, fold=task.fold, experiment=task.experiment)
-    trainee = assemble(task.experiment, dataset, rows, seed=1)
+    rows = select(table, dataset.labels, fold=task.fold, config=task.config)
+    training_state = assemble(task.config, dataset, rows, seed=1)
     start = time.process_time()
-    progress = fit(trainee.network, trainee.optimiser, trainee.parts, trainee.setting)
+    progress = fit(training_state.network, training_state.optimiser, training_state.splits, training_state.fit_config)
     advance(1)
     return (time.process_time() - start) / len(rows.train) / len(progress.history)
 
@@ -204,17 +204,17 @@ def time_to_first_step(task: tuple[FoldTask, float], advance: Advance) -> Spent:
     """Return what lies between the asking of a process and the moment its fold could take its first step."""
     fold, asked = task
     dataset, table = load(fold.dataset, "train"), read_folds(fold.folds)
-    rows = select(table, dataset.labels, fold=fold.fold, experiment=fold.experiment)
-    assemble(fold.experiment, dataset, rows, seed=1)
+    rows = select(table, dataset.labels, fold=fold.fold, config=fold.config)
+    assemble(fold.config, dataset, rows, seed=1)
     advance(1)
     return Spent(time.time() - asked, cpu_seconds())
 
 
 def start_up(data: Path) -> Spent:
     """Return the start-up of a fold of resnet18, which imports most: medians of three fresh processes."""
-    experiment = experiment_for("resnet18", epochs=1, precision="auto")
+    config = ablation_for("resnet18", epochs=1, precision="auto")
     dataset, folds = data / "mnist", data / "folds.npz"
-    task = fold_task(experiment, 0, dataset=dataset, folds=folds, out=data)
+    task = fold_task(config, 0, dataset=dataset, folds=folds, out=data)
     tries = [run_tasks(time_to_first_step, [(task, time.time())], workers=1, label="start-up")[0] for _ in range(3)]
     return Spent(statistics.median(spent.wall for spent in tries), statistics.median(spent.cpu for spent in tries))
 
@@ -257,7 +257,7 @@ def compare_rates(models: Sequence[str], dataset: Dataset, data: Path, *, epochs
     table = Table("model", "usual /s", "workers", "ours /s", "epochs alone /s", "ratio", "of epochs alone", "target")
     for model in models:
         theirs, workers = usual(model, dataset, epochs=epochs)
-        ours = run_ours(experiment_for(model, epochs=epochs, precision="auto"), data, folds=folds)
+        ours = run_ours(ablation_for(model, epochs=epochs, precision="auto"), data, folds=folds)
         rates = [f"{1 / theirs.wall:.0f}", str(workers), f"{ours.rate:.0f}", f"{ours.rate_of_epochs:.0f}"]
         ratios = [f"{rate * theirs.wall:.2f}" for rate in (ours.rate, ours.rate_of_epochs)]
         table.add_row(model, *rates, *ratios, f"{TARGETS[model]:.1f}")
@@ -272,8 +272,8 @@ def compare_costs(models: Sequence[str], dataset: Dataset, data: Path, *, epochs
     for model in models:
         torch.set_num_threads(1)
         theirs = usual_run(model, dataset, range(len(dataset.labels)), workers=0, epochs=epochs).cpu
-        experiment = experiment_for(model, epochs=epochs, precision="auto")
-        task = fold_task(experiment, 0, dataset=data / "mnist", folds=data / "folds.npz", out=data)
+        config = ablation_for(model, epochs=epochs, precision="auto")
+        task = fold_task(config, 0, dataset=data / "mnist", folds=data / "folds.npz", out=data)
         (ours,) = run_tasks(cpu_of_a_fold, [task], workers=1, label=f"{model}, one fold")
         shares = [f"{operations_per_sample(model) / ours / peak:.0%}" for peak in peaks.values()]
         numbers = [f"{theirs * 1e6:.1f}", f"{ours * 1e6:.1f}", f"{theirs / ours:.2f}", f"{TARGETS[model]:.1f}"]

@@ -17,10 +17,10 @@ from torch.profiler import ProfilerActivity, profile
 
 from shearbench.data.dataset import Dataset
 from shearbench.records import provenance
-from shearbench.training.experiment import Selection, assemble
+from shearbench.training.config import Selection, assemble
 from shearbench.training.hardware import settle
 from shearbench.training.loop import run_epoch, step_of
-from training import RECIPES, experiment_for, write_data
+from training import RECIPES, ablation_for, write_data
 
 KINDS = {  # the first that a name contains
     "products": ("mm", "convolution"),
@@ -34,11 +34,11 @@ KINDS = {  # the first that a name contains
 
 def shares(model: str, dataset: Dataset) -> tuple[float, dict[str, float]]:
     """Return the milliseconds of a step and the share of each kind of work in the time of the operators."""
-    experiment = experiment_for(model, epochs=1, precision="auto")
-    settle(experiment.hardware)
-    trainee = assemble(experiment, dataset, Selection(np.arange(len(dataset.labels))), seed=1)
-    step = step_of(trainee.network, trainee.optimiser, trainee.setting)
-    arguments = (trainee.network, step, trainee.parts.train, trainee.setting)
+    config = ablation_for(model, epochs=1, precision="auto")
+    settle(config.hardware)
+    training_state = assemble(config, dataset, Selection(np.arange(len(dataset.labels))), seed=1)
+    step = step_of(training_state.network, training_state.optimiser, training_state.fit_config)
+    arguments = (training_state.network, step, training_state.splits.train, training_state.fit_config)
     run_epoch(*arguments, 1)
     with profile(activities=[ProfilerActivity.CPU]) as profiled:
         run_epoch(*arguments, 2)
@@ -46,13 +46,13 @@ def shares(model: str, dataset: Dataset) -> tuple[float, dict[str, float]]:
     for event in profiled.key_averages():
         spent[_kind(event.key)] += event.self_cpu_time_total
     total = sum(spent.values())
-    steps = -(-len(dataset.labels) // experiment.recipe.batch)
+    steps = -(-len(dataset.labels) // config.recipe.batch)
     return total / steps / 1e3, {kind: each / total for kind, each in spent.items()}
 
 
 def _kind(operator: str) -> str:
     name = operator.removeprefix("aten::")
-    return next((kind for kind, parts in KINDS.items() if any(part in name for part in parts)), "other")
+    return next((kind for kind, splits in KINDS.items() if any(part in name for part in splits)), "other")
 
 
 def main() -> None:
@@ -69,9 +69,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="shearbench-benchmark-") as folder:
         dataset = write_data(asked.mnist, asked.digits, Path(folder))
         for model in asked.models:
-            milliseconds, parts = shares(model, dataset)
-            floor = f"{milliseconds * parts['products']:.2f} ms"
-            table.add_row(model, f"{milliseconds:.2f}", *(f"{part:.0%}" for part in parts.values()), floor)
+            milliseconds, splits = shares(model, dataset)
+            floor = f"{milliseconds * splits['products']:.2f} ms"
+            table.add_row(model, f"{milliseconds:.2f}", *(f"{part:.0%}" for part in splits.values()), floor)
     console.print(table)
 
 

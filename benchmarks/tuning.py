@@ -27,9 +27,9 @@ import pandas as pd
 from shearbench.data.dataset import load as load_dataset
 from shearbench.data.folds import FoldTable, make_repeats, read_folds, write_folds
 from shearbench.data.tuning_part import read_part
-from shearbench.evaluation.canvas import BLUE, GREY, ORANGE, figure, plain, png
 from shearbench.execution import run_tasks
 from shearbench.params import load
+from shearbench.plotting.canvas import BLUE, GREY, ORANGE, figure, plain, png
 from shearbench.records import hash_of, write_bytes, write_json, write_text
 from shearbench.seeds import seed_for
 from shearbench.stages.tune import job_of
@@ -38,9 +38,9 @@ from shearbench.statistics.resampled_t import corrected_t
 from shearbench.statistics.verdict import decide
 from shearbench.training.crossval import fold_task, train_folds
 from shearbench.tuning.finalists import Finalist, cross_validate_trials
-from shearbench.tuning.job import Job, Outcome, run
+from shearbench.tuning.job import Job, SearchResult, run
 from shearbench.tuning.results import inner_digits
-from shearbench.tuning.space import Setting
+from shearbench.tuning.space import Hyperparameters
 from shearbench.tuning.study import Trial
 from shearbench.tuning.trial import TrialTask, run_trial
 
@@ -48,17 +48,17 @@ Facts = dict[str, Any]
 GRID_TRIAL = 10_000  # the number under which the first finalist of the grid is cross-validated
 
 
-def grid_of(job: Job, rates: int) -> list[Setting]:
+def grid_of(job: Job, rates: int) -> list[Hyperparameters]:
     """Return every point of the grid: ``rates`` learning rates on a log scale, all batch sizes, all widths."""
     space = job.space.including(job.present)
     learning = np.geomspace(*space.learning_rate, rates)
     return [
-        Setting(float(rate), batch, width)
+        Hyperparameters(float(rate), batch, width)
         for rate, batch, width in itertools.product(learning, space.batch, space.width)
     ]
 
 
-def run_grid(job: Job, settings: list[Setting], out: Path) -> pd.DataFrame:
+def run_grid(job: Job, settings: list[Hyperparameters], out: Path) -> pd.DataFrame:
     """Train every setting in full, but those in ``out/grid.csv``; return a row each."""
     path = out / "grid.csv"
     done = pd.read_csv(path).to_dict("records") if path.is_file() else []
@@ -66,19 +66,21 @@ def run_grid(job: Job, settings: list[Setting], out: Path) -> pd.DataFrame:
         chunk = settings[start : start + 10]
         tasks = [
             TrialTask(
-                job.experiment.varied(**vars(setting)),
+                job.config.varied(**vars(hyperparameters)),
                 job.part,
                 out / "grid" / str(start + place),
                 out / "refused",
-                job.experiment.recipe.epochs,
+                job.config.recipe.epochs,
                 checkpoint_seconds=1e9,
             )
-            for place, setting in enumerate(chunk)
+            for place, hyperparameters in enumerate(chunk)
         ]
         results = run_tasks(run_trial, tasks, workers=job.workers, label=f"grid {start} of {len(settings)}")
-        for setting, result in zip(chunk, results, strict=True):
+        for hyperparameters, result in zip(chunk, results, strict=True):
             accuracy = result.curve[-1].kept if result.curve and not result.failure else None
-            done.append({**vars(setting), "epochs": len(result.curve), "accuracy": accuracy, "failure": result.failure})
+            done.append(
+                {**vars(hyperparameters), "epochs": len(result.curve), "accuracy": accuracy, "failure": result.failure}
+            )
         write_text(path, pd.DataFrame(done).to_csv(index=False))
     return pd.DataFrame(done)
 
@@ -87,12 +89,12 @@ def winner_of(job: Job, grid: pd.DataFrame, out: Path) -> tuple[Finalist, list[F
     """Return the grid's winner and what it won against: its best, cross-validated as the search's finalists are."""
     best = grid.dropna(subset="accuracy").sort_values("accuracy", ascending=False, kind="stable")
     settings = [
-        Setting(float(row.learning_rate), int(row.batch), float(row.width))
+        Hyperparameters(float(row.learning_rate), int(row.batch), float(row.width))
         for row in best.head(job.resources.finalists).itertuples()
     ]
     finalists = cross_validate_trials(
-        [Trial(GRID_TRIAL + place, setting, "complete") for place, setting in enumerate(settings)],
-        lambda each: job.experiment.varied(**vars(each)),
+        [Trial(GRID_TRIAL + place, hyperparameters, "complete") for place, hyperparameters in enumerate(settings)],
+        lambda each: job.config.varied(**vars(each)),
         part=job.part,
         folds=job.resources.folds,
         out=out / "finalists",
@@ -105,61 +107,65 @@ def winner_of(job: Job, grid: pd.DataFrame, out: Path) -> tuple[Finalist, list[F
 
 def write_outer_folds(job: Job, path: Path, *, folds: int, repeats: int) -> None:
     """Deal the training digits outside the tuning part to folds, as ``prepare`` does with ``training.use_tuned``."""
-    whole = load_dataset(job.build / "datasets" / job.experiment.dataset, "train")
+    whole = load_dataset(job.build / "datasets" / job.config.dataset, "train")
     apart = np.isin(whole.ids, read_part(job.build / "tuning_part.npz"))
-    seeds = [seed_for(job.experiment.seed, "tune", "benchmark", repeat) for repeat in range(repeats)]
+    seeds = [seed_for(job.config.seed, "tune", "benchmark", repeat) for repeat in range(repeats)]
     table = make_repeats(whole.inputs, whole.labels, folds=folds, seeds=seeds, apart=apart)
     write_folds(path, FoldTable(whole.ids, table))
 
 
-def score(job: Job, settings: Mapping[str, Setting], folds: Path, out: Path) -> pd.DataFrame:
+def score(job: Job, settings: Mapping[str, Hyperparameters], folds: Path, out: Path) -> pd.DataFrame:
     """Train each setting in every fold; return a row for each of ``settings`` and each fold."""
-    different = {hash_of(vars(setting))[:12]: setting for setting in settings.values()}  # two may be one and the same
+    different = {
+        hash_of(vars(hyperparameters))[:12]: hyperparameters for hyperparameters in settings.values()
+    }  # two may be one and the same
     numbers = read_folds(folds).numbers
     tasks = [
         fold_task(
-            job.experiment.varied(**vars(setting)),
+            job.config.varied(**vars(hyperparameters)),
             number,
-            dataset=job.build / "datasets" / job.experiment.dataset,
+            dataset=job.build / "datasets" / job.config.dataset,
             folds=folds,
             out=out / "scores" / name / f"fold-{number}",
         )
-        for name, setting in different.items()
+        for name, hyperparameters in different.items()
         for number in numbers
     ]
     records = train_folds(tasks, workers=job.workers, label="outside the tuning part")
     trained = {(task.out.parent.name, task.fold): record for task, record in zip(tasks, records, strict=True)}
     rows = []
-    for which, setting in settings.items():
+    for which, hyperparameters in settings.items():
         for number in numbers:
-            record = trained[hash_of(vars(setting))[:12], number]
+            record = trained[hash_of(vars(hyperparameters))[:12], number]
             sizes, accuracy = record["sizes"], record["metrics"]["validation_accuracy"]
             facts = {"fold": number, "train": sizes["train"], "scored": sizes["validation"], "accuracy": accuracy}
-            rows.append({"which": which, **vars(setting), **facts})
+            rows.append({"which": which, **vars(hyperparameters), **facts})
     return pd.DataFrame(rows)
 
 
-def compare(job: Job, outcome: Outcome, grid: pd.DataFrame, best: list[Finalist], scores: pd.DataFrame) -> Facts:
+def compare(
+    job: Job, search_result: SearchResult, grid: pd.DataFrame, best: list[Finalist], scores: pd.DataFrame
+) -> Facts:
     """Return what both ways cost and came to; a difference is the search's winner less another."""
-    spent, final = int(grid["epochs"].sum()), outcome.final
-    trials = sum(len(trial.curve) for trial in outcome.trials)
+    spent, final = int(grid["epochs"].sum()), search_result.final
+    trials = sum(len(trial.curve) for trial in search_result.trials)
     finalists = sum(each.epochs for each in final.finalists)
     return {
-        "dataset": job.experiment.dataset,
-        "model": job.experiment.model,
-        "digits": len(outcome.part.ids),
+        "dataset": job.config.dataset,
+        "model": job.config.model,
+        "digits": len(search_result.part.ids),
         "grid": {
             "settings": len(grid),
             "epochs": spent,
             "epochs_finalists": sum(each.epochs for each in best),
-            "finalists": [{**vars(each.setting), "accuracy": each.mean} for each in best],
+            "finalists": [{**vars(each.hyperparameters), "accuracy": each.mean} for each in best],
         },
         "search": {
-            "trials": len(outcome.trials),
+            "trials": len(search_result.trials),
             "epochs": trials,
             "epochs_finalists": finalists,
-            "finalists": [{**vars(each.setting), "accuracy": each.mean} for each in final.finalists],
-            "ranks_in_grid": ranks_of(outcome, grid),
+            "finalists": [{**vars(each.hyperparameters), "accuracy": each.mean} for each in final.finalists],
+            "ranks_in_grid": ranks_of(search_result, grid),
         },
         "share_of_epochs": (trials + finalists) / spent,
         "share_of_epochs_without_finalists": trials / spent,
@@ -169,10 +175,10 @@ def compare(job: Job, outcome: Outcome, grid: pd.DataFrame, best: list[Finalist]
     }
 
 
-def ranks_of(outcome: Outcome, grid: pd.DataFrame) -> dict[int, int]:
+def ranks_of(search_result: SearchResult, grid: pd.DataFrame) -> dict[int, int]:
     """Return the place among the grid's points that each trial which was trained in full would have."""
     scores = grid["accuracy"].dropna().to_numpy()
-    complete = [trial for trial in outcome.trials if trial.state == "complete"]
+    complete = [trial for trial in search_result.trials if trial.state == "complete"]
     return {trial.number: 1 + int((scores > trial.score).sum()) for trial in complete}
 
 
@@ -189,7 +195,7 @@ def difference(job: Job, scores: pd.DataFrame, other: str) -> Facts:
     return {**numbers, **design, "verdict": verdict.word, "rule": verdict.rule}
 
 
-def draw(job: Job, outcome: Outcome, grid: pd.DataFrame, facts: Facts) -> bytes:
+def draw(job: Job, search_result: SearchResult, grid: pd.DataFrame, facts: Facts) -> bytes:
     """Draw every grid point and trial by rank on the inner part, and what each way spent."""
     made = figure(10, 4.2)
     left, right = made.subplots(1, 2, width_ratios=[2, 1])
@@ -197,8 +203,8 @@ def draw(job: Job, outcome: Outcome, grid: pd.DataFrame, facts: Facts) -> bytes:
     noise = np.sqrt(ordered[0] * (1 - ordered[0]) / inner_digits(job))
     left.axhspan(100 * (ordered[0] - noise), 100 * (ordered[0] + noise), color=GREY, alpha=0.15, linewidth=0)
     left.plot(np.arange(1, len(ordered) + 1), 100 * ordered, ".", color=GREY, label=f"grid, {len(grid)} in full")
-    ranks = ranks_of(outcome, grid)
-    own = [100 * trial.score for trial in outcome.trials if trial.number in ranks]
+    ranks = ranks_of(search_result, grid)
+    own = [100 * trial.score for trial in search_result.trials if trial.number in ranks]
     left.plot(list(ranks.values()), own, "o", color=ORANGE, label="search, trials in full")
     left.set_xlabel("rank among the grid's settings")
     left.set_ylabel(f"accuracy on {inner_digits(job)} inner digits, %")
@@ -230,20 +236,24 @@ def main() -> None:
     job = job_of(load(root / "params.yaml"), root, dataset=arguments.dataset, model=arguments.model)
     job = replace(job, resources=replace(job.resources, timeout=1e9, sizes=False))  # sizes cannot win
     started = time.monotonic()
-    outcome = run(job)
+    search_result = run(job)
     print(f"search: {time.monotonic() - started:.0f} s")
-    out = root / "build" / "benchmarks" / "tuning" / outcome.study.name / f"grid-{arguments.rates}"
+    out = root / "build" / "benchmarks" / "tuning" / search_result.study.name / f"grid-{arguments.rates}"
     started = time.monotonic()
     grid = run_grid(job, grid_of(job, arguments.rates), out)
     winner, best = winner_of(job, grid, out)
     print(f"grid: {time.monotonic() - started:.0f} s")
-    settings = {"found": outcome.final.winner.setting, "grid": winner.setting, "present": job.present}
+    settings = {
+        "found": search_result.final.winner.hyperparameters,
+        "grid": winner.hyperparameters,
+        "present": job.present,
+    }
     write_outer_folds(job, out / "folds.npz", folds=job.resources.folds, repeats=arguments.repeats)
     scores = score(job, settings, out / "folds.npz", out)
     write_text(out / "scores.csv", scores.to_csv(index=False))
-    facts = compare(job, outcome, grid, best, scores)
+    facts = compare(job, search_result, grid, best, scores)
     write_json(out / "result.json", facts)
-    write_bytes(out / "comparison.png", draw(job, outcome, grid, facts))
+    write_bytes(out / "comparison.png", draw(job, search_result, grid, facts))
     for name, value in facts.items():
         print(f"{name}: {value}")
 

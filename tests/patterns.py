@@ -8,8 +8,8 @@ import numpy as np
 
 from shearbench.data.dataset import Dataset
 from shearbench.execution import Advance
+from shearbench.training.config import TrainingConfig
 from shearbench.training.crossval import FoldTask, train_fold
-from shearbench.training.experiment import Experiment
 
 
 def make_dataset(count: int, seed: int, first_id: int = 0) -> Dataset:
@@ -21,7 +21,7 @@ def make_dataset(count: int, seed: int, first_id: int = 0) -> Dataset:
     return Dataset("patterns", np.arange(first_id, first_id + count), inputs, labels)
 
 
-def experiment_with(**changes: Any) -> Experiment:
+def config_with(**changes: Any) -> TrainingConfig:
     """Return an experiment of a narrow network; keywords replace its settings, or its recipe's."""
     recipe = {"epochs": 3, "batch": 20, "learning_rate": 0.01, "weight_decay": 1e-5}
     recipe |= {key: changes.pop(key) for key in [*recipe, "patience", "augment", "schedule"] if key in changes}
@@ -38,7 +38,7 @@ def experiment_with(**changes: Any) -> Experiment:
         "device": "cpu",
         "precision": "fp32",
     }
-    return Experiment.model_validate(settings | changes)
+    return TrainingConfig.model_validate(settings | changes)
 
 
 def train_killed_once(task: FoldTask, advance: Advance) -> None:

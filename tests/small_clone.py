@@ -19,7 +19,7 @@ from shearbench.seeds import generator_for
 
 REPOSITORY = Path(__file__).parents[1]
 MODELS = ("mlp", "cnn2")
-CELLS = ("mnist-mlp", "mnist-cnn2", "mechanical-cnn2")
+RUNS = ("mnist-mlp", "mnist-cnn2", "mechanical-cnn2")
 TRAIN, TEST = 240, 80
 
 
@@ -54,7 +54,7 @@ def copy_repository(folder: Path) -> None:
             shutil.copy2(REPOSITORY / name, folder / name)
 
 
-def write_digits(folder: Path) -> None:
+def write_samples(folder: Path) -> None:
     """Ten shapes that a network learns at once: a bar whose place says the class, with noise, as IDX files."""
     generator = generator_for("tests", "pipeline", "digits")
     for prefix, count in (("train", TRAIN), ("t10k", TEST)):
@@ -73,15 +73,15 @@ def shrink(params: dict[str, Any], digits: Path) -> None:
     for model in params["models"].values():
         model["width"] = 0.25
         model["recipe"].update(epochs=2, batch=20)
-    params["cells"] = {name: params["cells"][name] for name in CELLS}
+    params["runs"] = {name: params["runs"][name] for name in RUNS}
     params["cv"]["folds"] = 2
     params["evaluate"].update(digits=10, explained=1, embedded=40)
-    question = params["experiments"]["channels"]
+    question = params["ablations"]["channels"]
     question["folds"] = 2
-    network = copy.deepcopy(params["models"]["cnn2"])  # its own: a change of the model must not reach the experiment
+    network = copy.deepcopy(params["models"]["cnn2"])  # its own: a change of the model must not reach the ablation
     del network["search"]
     question["models"] = {"cnn2": {**network, "width": 0.1}}
-    params["experiments"] = {"channels": question}
+    params["ablations"] = {"channels": question}
 
 
 def make_clone(folder: Path, digits: Path) -> None:
@@ -89,7 +89,7 @@ def make_clone(folder: Path, digits: Path) -> None:
     copy_repository(folder)
     for found in set((folder / "tuned").glob("*.yaml")) - {folder / "tuned" / "dvc.yaml"}:
         found.unlink()  # on other digits than these
-    write_digits(digits)
+    write_samples(digits)
     params = yaml.safe_load((folder / "params.yaml").read_text())
     shrink(params, digits)
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))

@@ -7,32 +7,32 @@ from typing import Any
 import numpy as np
 import yaml
 
-from shearbench.data.dataset import SPLITS, Dataset, Digits, load, read_digits, write_dataset, write_digits
+from shearbench.analysis.evaluation import Evaluation
+from shearbench.analysis.inference import FoldTask, infer
+from shearbench.analysis.output import write_evaluation, write_plots
+from shearbench.analysis.transfer.measure import transfer
+from shearbench.analysis.transfer.summarise import write_transfer
+from shearbench.data.dataset import SPLITS, Dataset, Samples, load, read_samples, write_dataset, write_samples
 from shearbench.data.folds import FoldTable, write_folds
-from shearbench.evaluation.cell import read_runs
-from shearbench.evaluation.choice import one_of_each_class
-from shearbench.evaluation.evaluation import Evaluation
-from shearbench.evaluation.inference import FoldTask, infer
-from shearbench.evaluation.output import write_evaluation, write_plots
-from shearbench.evaluation.transfer import transfer
-from shearbench.evaluation.transfer_output import write_transfer
 from shearbench.params import Params
 from shearbench.params import load as load_params
+from shearbench.predictions.folds import read_fold_runs
+from shearbench.predictions.selection import one_of_each_class
 from shearbench.records import write_npz
-from shearbench.stages import compare, experiment, outcome, settings, train
+from shearbench.stages import ablation, ablation_result, compare, train, training_configs
 from shearbench.stages import transfer as transfer_stage
 from shearbench.training.crossval import fold_task, train_fold
 
 FOLDS = 2
-CELLS = {"mnist-mlp": "mlp", "mnist-cnn2": "cnn2", "mechanical-mlp": "mlp"}
+RUNS = {"mnist-mlp": "mlp", "mnist-cnn2": "cnn2", "mechanical-mlp": "mlp"}
 RECIPE = {"epochs": 2, "batch": 20, "learning_rate": 1e-2, "weight_decay": 0.0}
 IMAGES = {"source": "mnist", "channels": 1, "normalise": "unit"}
-EVALUATE = {"digits": 10, "noise": {"levels": [1, 4], "raw": [0.3], "draws": 2}, "explained": 1, "embedded": 40}
+EVALUATE = {"samples": 10, "noise": {"levels": [1, 4], "raw": [0.3], "draws": 2}, "explained": 1, "embedded": 40}
 FIELDS = {"source": "simulated", "load": "shear", "step": 5, "normalise": "pixel"}
 
 
-def document(repeats: int = 1, cells: Collection[str] = tuple(CELLS)) -> dict[str, Any]:
-    """The project's own parameters, with networks, cells and folds that take a second."""
+def document(repeats: int = 1, runs: Collection[str] = tuple(RUNS)) -> dict[str, Any]:
+    """The project's own parameters, with networks, runs and folds that take a second."""
     own: dict[str, Any] = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())
     models = {
         name: {
@@ -49,8 +49,8 @@ def document(repeats: int = 1, cells: Collection[str] = tuple(CELLS)) -> dict[st
         "seed": 1,
         "datasets": {"mnist": IMAGES, "mechanical": FIELDS},
         "models": models,
-        "cells": {cell: {"dataset": cell.split("-")[0], "model": CELLS[cell]} for cell in cells},
-        "experiments": {},
+        "runs": {run: {"dataset": run.split("-")[0], "model": RUNS[run]} for run in runs},
+        "ablations": {},
         "cv": {**own["cv"], "folds": FOLDS, "repeats": repeats, "inner_fraction": 0.2},
         "evaluate": EVALUATE,
         "execution": {**own["execution"], "workers": 1, "device": "cpu", "precision": "fp32"},
@@ -73,64 +73,66 @@ def write_data(root: Path, repeats: int = 1) -> None:
         }
         write_dataset(root / "build" / "datasets" / name, splits, {"entry": entry})
     for split, rows in (("train", slice(60)), ("test", slice(60, 80))):
-        write_digits(root / "build" / "digits", split, Digits(split, ids[rows], images[rows, 0], labels[rows]))
+        write_samples(root / "build" / "samples", split, Samples(split, ids[rows], images[rows, 0], labels[rows]))
     steps = {"steps": np.array([4, 5, 6]), "displacement": np.stack([0.5 * fields, fields, 1.5 * fields], axis=1)[60:]}
     write_npz(root / "build" / "severity" / "shear.npz", {"ids": ids[60:], **steps})
     folds = np.stack([np.roll(ids[:60] // 10 % FOLDS, repeat) for repeat in range(repeats)])
     write_folds(root / "build" / "folds.npz", FoldTable(ids[:60], folds))
 
 
-def train_cell(params: Params, root: Path, cell: str) -> None:
-    """Train a cell in this process: the worker processes have their own tests."""
-    build, names = root / "build", params.cells[cell]
-    settled = train.experiment_of(params, dataset=names.dataset, model=names.model)
+def train_run(params: Params, root: Path, run: str) -> None:
+    """Train a run in this process: the worker processes have their own tests."""
+    build, names = root / "build", params.runs[run]
+    settled = train.config_of(params, dataset=names.dataset, model=names.model)
     for fold in range(params.cv.networks):
         out = build / "runs" / names.dataset / names.model / f"fold-{fold}"
         data, folds = build / "datasets" / names.dataset, build / "folds.npz"
         train_fold(fold_task(settled, fold, dataset=data, folds=folds, out=out), lambda _: None)
 
 
-def evaluate_cell(params: Params, root: Path, cell: str) -> None:
-    """Evaluate a cell in this process."""
-    build, names = root / "build", params.cells[cell]
-    runs = read_runs(build / "runs" / names.dataset / names.model, params.cv.networks)
+def evaluate_run(params: Params, root: Path, run: str) -> None:
+    """Evaluate a run in this process."""
+    build, names = root / "build", params.runs[run]
+    fold_runs = read_fold_runs(build / "runs" / names.dataset / names.model, params.cv.networks)
     data = build / "datasets" / names.dataset
     test = load(data, "test")
     explained = one_of_each_class(test.ids, test.labels)
-    tasks = [FoldTask(run.folder, data, explained, "cpu", params.evaluate) for run in runs]
+    tasks = [FoldTask(fold_run.folder, data, explained, "cpu", params.evaluate) for fold_run in fold_runs]
     results = [infer(task, lambda _: None) for task in tasks]
-    digits = read_digits(build / "digits", "test")
-    evaluation = Evaluation(runs, load(data, "train"), test, digits, explained, params.evaluate, results)
+    samples = read_samples(build / "samples", "test")
+    evaluation = Evaluation(fold_runs, load(data, "train"), test, samples, explained, params.evaluate, results)
     write_evaluation(build / "evaluation" / names.dataset / names.model, evaluation)
     write_plots(build / "plots" / names.dataset / names.model, evaluation)
 
 
-def transfer_cells(params: Params, root: Path) -> None:
-    """Let the networks of all cells read what they were not made for, in this process."""
-    runs = transfer_stage.read_all(params, root / "build")
-    found = iter([transfer(task, lambda _: None) for task in transfer_stage.tasks_of(params, root / "build", runs)])
+def transfer_runs(params: Params, root: Path) -> None:
+    """Let the networks of all runs read what they were not made for, in this process."""
+    fold_runs = transfer_stage.read_all(params, root / "build")
+    found = iter(
+        [transfer(task, lambda _: None) for task in transfer_stage.tasks_of(params, root / "build", fold_runs)]
+    )
     write_transfer(
-        root / "build" / "transfer", runs, {cell: [next(found) for _ in folds] for cell, folds in runs.items()}
+        root / "build" / "transfer", fold_runs, {run: [next(found) for _ in folds] for run, folds in fold_runs.items()}
     )
 
 
-def make(root: Path, repeats: int = 1, cells: Collection[str] = tuple(CELLS)) -> None:
+def make(root: Path, repeats: int = 1, runs: Collection[str] = tuple(RUNS)) -> None:
     """Make the project in ``root``."""
-    (root / "params.yaml").write_text(yaml.safe_dump(document(repeats, cells), sort_keys=False))
+    (root / "params.yaml").write_text(yaml.safe_dump(document(repeats, runs), sort_keys=False))
     params = load_params(root / "params.yaml")
     write_data(root, repeats)
-    settings.main(params, root)
-    for cell in cells:
-        train_cell(params, root, cell)
-        evaluate_cell(params, root, cell)
-    transfer_cells(params, root)
+    training_configs.main(params, root)
+    for run in runs:
+        train_run(params, root, run)
+        evaluate_run(params, root, run)
+    transfer_runs(params, root)
     compare.main(params, root)
 
 
 def ask(root: Path) -> None:
-    """Make the data of the project in ``root``, and an experiment of two networks on two datasets with its outcome."""
+    """Make the data of the project in ``root``, and an experiment of two networks on two datasets with its ablation result."""
     network = {"width": 0.05, "options": {}, "recipe": {**RECIPE, "epochs": 1}}
-    question = {
+    planned = {
         "question": "Is it the depth or the scale?",
         "folds": FOLDS,
         "rope": 0.01,
@@ -141,13 +143,13 @@ def ask(root: Path) -> None:
             "plain": {**network, "architecture": "mlp"},
         },
     }
-    whole = document() | {"experiments": {"normalisation": question}}
+    whole = document() | {"ablations": {"normalisation": planned}}
     (root / "params.yaml").write_text(yaml.safe_dump(whole, sort_keys=False))
     params = load_params(root / "params.yaml")
     write_data(root)
     _write_fields(root)
-    experiment.main(params, root, "normalisation")
-    outcome.main(params, root, "normalisation")
+    ablation.main(params, root, "normalisation")
+    ablation_result.main(params, root, "normalisation")
 
 
 def _write_fields(root: Path) -> None:

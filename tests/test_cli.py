@@ -125,7 +125,7 @@ def test_an_option_that_a_network_does_not_know_is_named_before_any_work(project
 def test_a_profile_replaces_the_parameters(project):
     run("profile", "full")
     assert (project / "params.yaml").read_bytes() == (REPOSITORY / "profiles" / "full.yaml").read_bytes()
-    assert "params.yaml is all right: 2 datasets, 4 models, 8 cells" in run("check")
+    assert "params.yaml is all right: 2 datasets, 4 models, 8 runs" in run("check")
 
 
 def test_data_that_is_not_there_is_made_and_data_that_differs_is_put_aside(project):

@@ -178,8 +178,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     params = yaml.safe_load((folder / "params.yaml").read_text())
     mine = params["models"]["mlp"] | {"architecture": "mine.Net"}
     params["models"] = {"mlp": params["models"]["mlp"], "mine": mine}
-    params["cells"] = {f"mnist-{name}": {"dataset": "mnist", "model": name} for name in params["models"]}
-    params["experiments"] = {"channels": params["experiments"]["channels"]}
+    params["runs"] = {f"mnist-{name}": {"dataset": "mnist", "model": name} for name in params["models"]}
+    params["ablations"] = {"channels": params["ablations"]["channels"]}
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     _write(folder / "networks", {"mine.py": "from blocks import Net\n", "blocks.py": "class Net: ...\n"})
     (folder / "data" / "class_digits").mkdir(parents=True)
@@ -216,7 +216,12 @@ def _stale(folder: Path) -> set[str]:
 MLP, MINE = ({f"{stage}@mnist-{model}" for stage in ("train", "evaluate")} for model in ("mlp", "mine"))
 READERS = {"transfer", "handwriting"}
 SIMULATING = {"simulate", "severity", "datasets", "explore@mnist", "explore@mechanical", "transfer", "compare"}
-SIMULATING |= {"evaluate@mnist-mlp", "evaluate@mnist-mine", "experiment@channels", "outcome@channels"}  # no training
+SIMULATING |= {
+    "evaluate@mnist-mlp",
+    "evaluate@mnist-mine",
+    "ablation@channels",
+    "ablation_result@channels",
+}  # no training
 
 
 CODE = "\nEDITED = True\n"
@@ -227,12 +232,12 @@ CODE = "\nEDITED = True\n"
     [
         ("installed/shearbench/training/loop.py", "\n# a comment\n", set()),
         ("installed/shearbench/report/page.css", "b {}\n", {"report"}),
-        ("installed/shearbench/evaluation/contrasts/noise.py", CODE, {"compare"}),
-        ("installed/shearbench/statistics/verdict.py", CODE, {"compare", "report", "outcome@channels"}),
+        ("installed/shearbench/analysis/noise.py", CODE, {"compare"}),
+        ("installed/shearbench/statistics/verdict.py", CODE, {"compare", "report", "ablation_result@channels"}),
         (
             "installed/shearbench/models/layers.py",
             CODE,
-            MLP | READERS | {"experiment@channels", "outcome@channels"},
+            MLP | READERS | {"ablation@channels", "ablation_result@channels"},
         ),
         ("installed/shearbench/models/mlp.py", CODE, MLP | READERS),
         ("networks/blocks.py", CODE, MINE | READERS),

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from shearbench.records import read_json
-from shearbench.report.blocks import Cell, Table
+from shearbench.report.blocks import Run, Table
 from shearbench.report.experiments import Experiment, differing
 from shearbench.report.sections import experiments
-from small_clone import CELLS, commit, make_clone, run
+from small_clone import RUNS, commit, make_clone, run
 
 SETTING = "models.mlp.recipe.learning_rate"
 
@@ -21,7 +21,7 @@ SETTING = "models.mlp.recipe.learning_rate"
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small clone that has run, was committed, and then ran an experiment that is not applied."""
     folder = tmp_path_factory.mktemp("a clone")
-    make_clone(folder, tmp_path_factory.mktemp("digits"))
+    make_clone(folder, tmp_path_factory.mktemp("samples"))
     run(folder, "shearbench", "data", "--adopt")
     run(folder, "dvc", "repro")
     commit(folder, "run")
@@ -29,10 +29,10 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _rows(clone: Path) -> list[list[Cell]]:
+def _rows(clone: Path) -> list[list[Run]]:
     rows: list[dict[str, Any]] = read_json(clone / "reports" / "comparison.json")
     section = experiments.read(clone, rows)
-    return [row for block in section.blocks if isinstance(block, Table) for row in block.cells]
+    return [row for block in section.blocks if isinstance(block, Table) for row in block.runs]
 
 
 @pytest.mark.slow
@@ -45,7 +45,7 @@ def test_an_experiment_has_its_rows_in_the_report_and_the_last_commit_too(clone:
     run(clone, "dvc", "checkout", "-q")
     run(clone, "shearbench", "stage", "report")
     (row,) = _rows(clone)
-    assert [cell.text for cell in row[:4]] == ["quicker", f"{SETTING}: 0.001 → 0.02", "mnist", "mlp"]
+    assert [one_run.text for one_run in row[:4]] == ["quicker", f"{SETTING}: 0.001 → 0.02", "mnist", "mlp"]
     (there,) = (each for each in quicker if (each["dataset"], each["model"]) == ("mnist", "mlp"))
     (here,) = (
         each
@@ -63,7 +63,7 @@ def test_tables_of_dvc_have_a_column_for_each_network_on_each_dataset(clone: Pat
     accuracies = {f"{name}-{model}": value for name, part in shown["data"].items() for model, value in part.items()}
     rows = read_json(clone / "reports" / "comparison.json")
     assert accuracies == {f"{row['dataset']}-{row['model']}": round(100 * row["cv_accuracy_mean"], 2) for row in rows}
-    assert set(accuracies) == set(CELLS)
+    assert set(accuracies) == set(RUNS)
     columns = run(clone, "dvc", "exp", "show", "--only-changed", "--md").splitlines()[0]
     assert "mnist.mlp" in columns
     assert SETTING in columns
@@ -74,8 +74,8 @@ def test_tables_of_dvc_have_a_column_for_each_network_on_each_dataset(clone: Pat
 def test_plots_of_dvc_are_curves_matrices_and_pictures(clone: Path, tmp_path: Path) -> None:
     run(clone, "dvc", "plots", "show", "-o", str(tmp_path))
     page = (tmp_path / "index.html").read_text()
-    assert all(f"{cell}: accuracy on the folds held out" in page for cell in CELLS)
-    assert all(f"{cell}: test digits" in page for cell in CELLS)
+    assert all(f"{one_run}: accuracy on the folds held out" in page for one_run in RUNS)
+    assert all(f"{one_run}: test digits" in page for one_run in RUNS)
     pictures = re.findall(r'<img[^>]*src="([^"]+)"', page)
     assert len(pictures) == 4
     assert all((tmp_path / picture).stat().st_size > 10_000 for picture in pictures)

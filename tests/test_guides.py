@@ -102,9 +102,9 @@ def test_a_step_that_fails_or_prints_something_else_is_found(tmp_path: Path) -> 
 
 
 def test_entries_are_merged_and_sources_replaced() -> None:
-    old = {"sources": {"mnist": {"kind": "path", "path": "x"}}, "cells": {"a": {"dataset": "d"}}}
-    new = {"sources": {"mnist": {"kind": "bundled"}}, "cells": {"b": {"dataset": "e"}}}
+    old = {"sources": {"mnist": {"kind": "path", "path": "x"}}, "runs": {"a": {"dataset": "d"}}}
+    new = {"sources": {"mnist": {"kind": "bundled"}}, "runs": {"b": {"dataset": "e"}}}
     assert guides.merged(old, new) == {
         "sources": {"mnist": {"kind": "bundled"}},
-        "cells": {"a": {"dataset": "d"}, "b": {"dataset": "e"}},
+        "runs": {"a": {"dataset": "d"}, "b": {"dataset": "e"}},
     }

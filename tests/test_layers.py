@@ -41,8 +41,8 @@ ONLY_IN = {
     "dvc": "report",
 }
 # No number depends on these: what a new settings key does reaches DVC through `params:`.
-# Of execution only device and precision change numbers; a cell is named by the command, its parts by the templates.
-BY_PARTS = {"execution", "tracking", "cells"}
+# Of execution only device and precision change numbers; a run is named by the command, its parts by the templates.
+BY_PARTS = {"execution", "tracking", "runs"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 STAGES = {
     name: stage
@@ -113,7 +113,7 @@ def _deps(name):
 
 @pytest.mark.parametrize("name", STAGES.keys() - {"code"})
 def test_a_stage_depends_on_the_text_of_its_code_and_on_no_source(name):
-    of = {"cells": "/${item.model}", "models": "/${key}", "experiments": "/${key}"}
+    of = {"runs": "/${item.model}", "models": "/${key}", "ablations": "/${key}"}
     foreach = STAGES[name].get("foreach", "")[2:-1]
     assert f"build/code/{name}{of.get(foreach, '')}.txt" in _deps(name)
     assert not [dep for dep in _deps(name) if dep.startswith(("src", "networks"))]
@@ -131,14 +131,14 @@ def test_a_stage_declares_the_parameters_it_reads(name):
     assert read - BY_PARTS <= declared
 
 
-@pytest.mark.parametrize("name", ["explore", "train", "experiment", "tune"])
+@pytest.mark.parametrize("name", ["explore", "train", "ablation", "tune"])
 def test_the_test_set_is_sealed_until_evaluate(name):
     assert not [dep for dep in _deps(name) if "test" in Path(dep).name]
-    assert not [dep for dep in _deps(name) if dep in ("build/digits", "build/datasets", "build/fields", "data")]
+    assert not [dep for dep in _deps(name) if dep in ("build/samples", "build/datasets", "build/fields", "data")]
     source = (PACKAGE / "stages" / f"{name}.py").read_text()
     assert '"test"' not in source
     assert "test.npz" not in source
 
 
-def test_the_seal_is_opened_by_evaluate():
+def test_the_leakage_is_opened_by_evaluate():
     assert "build/datasets/${item.dataset}/test.npz" in _deps("evaluate")

@@ -30,7 +30,7 @@ def test_the_default_compares_four_networks_on_two_datasets():
     params = load(REPOSITORY / "params.yaml")
     assert set(params.datasets) == {"mnist", "mechanical"}
     assert set(params.models) == {"mlp", "cnn2", "cnn3", "resnet18"}
-    assert len(params.cells) == 8
+    assert len(params.runs) == 8
     assert params.cv.folds == 5
 
 
@@ -65,8 +65,8 @@ def test_it_is_frozen():
         ("load: shear", "load: twist", "load input should be 'uniaxial', 'shear', 'equibiaxial' or 'confined'"),
         ("architecture: cnn2", "architecture: cnn9", "models.cnn2.architecture must be one of"),
         ("kind: bundled", "kind: bundle", "sources.mnist"),
-        ("{dataset: mnist, model: mlp}", "{dataset: mnist, model: mlq}", "cells.mnist-mlp.model must be one of models"),
-        ("mnist-mlp: ", "mnist-mlq: ", "cells.mnist-mlq must be called mnist-mlp"),
+        ("{dataset: mnist, model: mlp}", "{dataset: mnist, model: mlq}", "runs.mnist-mlp.model must be one of models"),
+        ("mnist-mlp: ", "mnist-mlq: ", "runs.mnist-mlq must be called mnist-mlp"),
         ("rope: {mnist: 0.002, ", "rope: {", "compare.rope must say for mnist"),
         ("  dataset: mechanical", "  dataset: mechanic", "tuning.dataset must be one of datasets"),
         ("storage: default", "storage: studies.db", "tuning.storage must be default or the URL of a database"),
@@ -76,16 +76,16 @@ def test_it_is_frozen():
         ("width: [0.25, 0.5, 1.0, 2.0]", "width: [0, 0.5]", "search.width.0 input should be greater than 0"),
         ("learning_rate: [1.0e-4, 1.0e-2]", "learning_rate: [1.0e-2, 1.0e-4]", "must be two numbers 0 < low <= high"),
         ("  mnist:      {", "  ../mnist:      {", "datasets.../mnist"),
-        ("    folds: 3 ", "    folds: 6 ", "experiments.normalisation.folds must be at most cv.folds, 5; got 6"),
+        ("    folds: 3 ", "    folds: 6 ", "ablations.normalisation.folds must be at most cv.folds, 5; got 6"),
         (
             "step: 5, normalise: divide255",
             "step: 4, normalise: divide255",
-            "experiments.normalisation.datasets.mechanical_divide255 must be simulated for an entry of datasets",
+            "ablations.normalisation.datasets.mechanical_divide255 must be simulated for an entry of datasets",
         ),
         (
             "{architecture: cnn3, width: 0.5",
             "{architecture: cnn9, width: 0.5",
-            "experiments.normalisation.models.cnn3.architecture must be one of",
+            "ablations.normalisation.models.cnn3.architecture must be one of",
         ),
     ],
 )
@@ -116,10 +116,10 @@ def test_missing_broken_and_hostile_files(tmp_path):
 def test_every_profile_is_whole():
     profiles = sorted((REPOSITORY / "profiles").glob("*.yaml"))
     assert {"full", "hypotheses"} <= {path.stem for path in profiles}
-    every = load(REPOSITORY / "params.yaml").cells.keys()
+    every = load(REPOSITORY / "params.yaml").runs.keys()
     for path in profiles:
-        assert load(path).cells.keys() <= every
-    assert load(REPOSITORY / "profiles" / "full.yaml").cells.keys() == every
+        assert load(path).runs.keys() <= every
+    assert load(REPOSITORY / "profiles" / "full.yaml").runs.keys() == every
 
 
 @pytest.mark.parametrize("written", ["off", "'off'", "false"])

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 import yaml
 
-from small_clone import CELLS, make_clone, run
+from small_clone import RUNS, make_clone, run
 
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
     folder = tmp_path_factory.mktemp("a clone")  # with a space in its name, as users have
-    make_clone(folder, tmp_path_factory.mktemp("digits"))
+    make_clone(folder, tmp_path_factory.mktemp("samples"))
     refused = run(folder, "shearbench", "data", status=2)
     assert "--adopt" in refused
     run(folder, "shearbench", "data", "--adopt")
@@ -39,11 +39,11 @@ def first_run(clone):
 def test_every_stage_runs_and_the_table_is_complete(clone, first_run):
     expected = {"prepare", "simulate", "severity", "datasets", "explore@mnist", "explore@mechanical"}
     expected |= {"settings", "transfer", "handwriting", "compare", "report"}
-    expected |= {f"{stage}@{cell}" for stage in ("train", "evaluate") for cell in CELLS}
-    expected |= {"experiment@channels", "outcome@channels"}
+    expected |= {f"{stage}@{one_run}" for stage in ("train", "evaluate") for one_run in RUNS}
+    expected |= {"ablation@channels", "ablation_result@channels"}
     assert _stages_run(first_run) == expected
     rows = list(csv.DictReader((clone / "reports" / "comparison.csv").read_text().splitlines()))
-    assert {f"{row['dataset']}-{row['model']}" for row in rows} == set(CELLS)
+    assert {f"{row['dataset']}-{row['model']}" for row in rows} == set(RUNS)
     assert list(rows[0])[:10] == [
         *("dataset", "model", "cv_accuracy_mean", "cv_accuracy_sd", "test_accuracy_mean", "test_accuracy_sd"),
         *("folds", "parameters", "seconds_per_fold", "accuracy_drop"),
@@ -55,7 +55,7 @@ def test_every_stage_runs_and_the_table_is_complete(clone, first_run):
     assert "<html" in (clone / "reports" / "index.html").read_text()
 
 
-def test_mlflow_has_a_parent_for_each_cell_with_folds_and_an_evaluation(clone, first_run):
+def test_mlflow_has_a_parent_for_each_run_with_folds_and_an_evaluation(clone, first_run):
     with sqlite3.connect(f"file:{clone / 'mlruns' / 'mlflow.db'}?mode=ro", uri=True) as database:
         parents = database.execute(
             "select name from runs where run_uuid not in (select run_uuid from tags where key = 'mlflow.parentRunId')"
@@ -68,10 +68,10 @@ def test_mlflow_has_a_parent_for_each_cell_with_folds_and_an_evaluation(clone, f
             "select count(*) from registered_model_aliases where alias = 'champion'"
         ).fetchone()
     database.close()
-    others = ["comparison", "dataset mechanical", "dataset mnist", "experiment channels"]
+    others = ["comparison", "dataset mechanical", "dataset mnist", "ablation channels"]
     others += ["handwriting-class_digits", "report"]
-    assert sorted(name for (name,) in parents) == sorted([*CELLS, *others])
-    assert {name: count for name, count in beneath if name in CELLS} == dict.fromkeys(CELLS, 2 + 1)
+    assert sorted(name for (name,) in parents) == sorted([*RUNS, *others])
+    assert {name: count for name, count in beneath if name in RUNS} == dict.fromkeys(RUNS, 2 + 1)
     assert champions == 2
 
 
@@ -95,9 +95,9 @@ def test_a_changed_recipe_runs_that_model_and_what_follows(clone, first_run):
     params["models"]["cnn2"]["recipe"]["learning_rate"] = 0.002
     params["tracking"]["uri"] = "off"  # no stage depends on it; what MLflow is told has its own tests
     (clone / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-    cells = ("mnist-cnn2", "mechanical-cnn2")
+    runs = ("mnist-cnn2", "mechanical-cnn2")
     expected = {"prepare", "transfer", "handwriting", "compare", "report"} | {
-        f"{stage}@{cell}" for stage in ("train", "evaluate") for cell in cells
+        f"{stage}@{one_run}" for stage in ("train", "evaluate") for one_run in runs
     }
     assert _stages_run(run(clone, "dvc", "repro")) == expected
 
@@ -115,12 +115,12 @@ def test_changed_raw_data_stops_the_pipeline(clone, first_run):
 
 def test_a_name_that_is_a_command_is_refused_before_dvc_runs_it(clone, first_run):
     before = (clone / "params.yaml").read_text()
-    hostile = {"cells": "a;touch canary;", "datasets": "$(touch canary)", "experiments": "a|touch canary"}
+    hostile = {"runs": "a;touch canary;", "datasets": "$(touch canary)", "ablations": "a|touch canary"}
     for part, name in hostile.items():
         params = yaml.safe_load(before)
         params["models"]["other"] = params["models"]["mlp"]
         params[part][name] = next(iter(params[part].values()))
-        if part == "cells":  # one of its own, as DVC refuses two stages with one output before it looks at the name
+        if part == "runs":  # one of its own, as DVC refuses two stages with one output before it looks at the name
             params[part][name] = {"dataset": "mnist", "model": "other"}
         (clone / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
         assert "should match pattern" in run(clone, "dvc", "repro", status=255)
@@ -135,7 +135,7 @@ def _edit(path, change):
 
 
 @pytest.mark.slow
-def test_tuned_settings_are_used_by_the_cells_they_are_for_and_only_on_digits_set_apart(clone, first_run):
+def test_tuned_settings_are_used_by_the_runs_they_are_for_and_only_on_digits_set_apart(clone, first_run):
     small = {"trials": 2, "reduction": 2, "rungs": 2, "finalists": 1, "folds": 2, "inner_fraction": 0.4}
     _edit(clone / "params.yaml", lambda params: params["tuning"].update(small))
     assert "prepare" not in _stages_run(run(clone, "dvc", "repro", "train")), "how a search goes changes no fold"
@@ -144,7 +144,7 @@ def test_tuned_settings_are_used_by_the_cells_they_are_for_and_only_on_digits_se
     assert _stages_run(run(clone, "dvc", "repro", "train")) == {"settings"}, "found, but not used"
 
     _edit(clone / "params.yaml", lambda params: params["training"].update(use_tuned=["cnn2"]))
-    trained = {f"train@{cell}" for cell in CELLS}
+    trained = {f"train@{one_run}" for one_run in RUNS}
     assert _stages_run(run(clone, "dvc", "repro", "train")) == {"prepare", "settings"} | trained, "the folds are others"
     with np.load(clone / "build" / "tuning_part.npz") as part, np.load(clone / "build" / "folds.npz") as table:
         assert set(part["ids"]) == set(table["ids"][table["folds"][0] == -1])
@@ -156,7 +156,7 @@ def test_tuned_settings_are_used_by_the_cells_they_are_for_and_only_on_digits_se
     assert record["config"]["recipe"]["learning_rate"] == 0.004
     assert "evaluate@mnist-cnn2" in _stages_run(run(clone, "dvc", "repro", "compare"))
 
-    _edit(tuned, lambda found: found["mnist"]["saw"].update(ids="0" * 64))
+    _edit(tuned, lambda found: found["mnist"]["reserved"].update(ids="0" * 64))
     assert "was found on digits with the ids hash" in run(clone, "dvc", "repro", "train", status=255)
     _edit(clone / "params.yaml", lambda params: params["training"].update(use_tuned=True))
     assert "make tune MODEL=mlp DATASET=mnist" in run(clone, "dvc", "repro", "train", status=255)

@@ -15,11 +15,11 @@ import pandas as pd
 import pytest
 
 from shearbench import tracking
-from shearbench.evaluation.calibration import tempered
-from shearbench.evaluation.cell import read_runs
-from shearbench.evaluation.champion import trust_of
-from shearbench.evaluation.contents import Content, Node
+from shearbench.comparison.champion import trust_of
 from shearbench.params import Params, Tracking, load
+from shearbench.predictions.calibration import apply_temperature
+from shearbench.predictions.contents import Content, Node
+from shearbench.predictions.folds import read_fold_runs
 from shearbench.records import locked, read_json, read_npz, write_json
 from shearbench.stages import explore
 from shearbench.tracking import pages, store
@@ -31,8 +31,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning"),
 ]
 
-CELLS = ("mnist-mlp", "mnist-cnn2", "mechanical-mlp")
-PARENT_OF = {f"{cell} {part}": cell for cell in CELLS for part in ("fold 0", "fold 1", "evaluation")}
+RUNS = ("mnist-mlp", "mnist-cnn2", "mechanical-mlp")
+PARENT_OF = {f"{one_run} {part}": one_run for one_run in RUNS for part in ("fold 0", "fold 1", "evaluation")}
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def client_of(root: Path) -> Any:
 
 def runs_of(root: Path) -> dict[str, Any]:
     client = client_of(root)
-    experiment = client.get_experiment_by_name(store.EXPERIMENT)
+    experiment = client.get_experiment_by_name(store.ABLATION)
     latest_last = reversed(client.search_runs([experiment.experiment_id]))
     return {run.info.run_name: run for run in latest_last}
 
@@ -61,16 +61,16 @@ def with_uri(params: Params, uri: str) -> Params:
     return params.model_copy(update={"tracking": Tracking(uri=uri)})
 
 
-def test_a_run_for_each_cell_with_folds_and_evaluation_beneath(tracked: Path) -> None:
+def test_a_run_for_each_run_with_folds_and_evaluation_beneath(tracked: Path) -> None:
     runs = runs_of(tracked)
-    assert set(runs) == {*CELLS, *PARENT_OF, "comparison"}
+    assert set(runs) == {*RUNS, *PARENT_OF, "comparison"}
     for name, run in runs.items():
         expected = runs[PARENT_OF[name]].info.run_id if name in PARENT_OF else None
         assert run.data.tags.get("mlflow.parentRunId") == expected
         assert run.info.status == "FINISHED"
 
 
-def test_cell_run_holds_what_the_compare_page_needs(tracked: Path) -> None:
+def test_run_run_holds_what_the_compare_page_needs(tracked: Path) -> None:
     run = runs_of(tracked)["mechanical-mlp"]
     row = next(row for row in read_json(tracked / "reports/comparison.json") if row["dataset"] == "mechanical")
     for name in ("cv_accuracy_mean", "cv_accuracy_sd", "test_accuracy_mean", "test_accuracy_sd"):
@@ -115,7 +115,7 @@ def test_comparison_run_holds_what_is_side_by_side(tracked: Path) -> None:
 
 def test_every_network_lies_in_the_experiment_of_its_run(tracked: Path) -> None:
     client = client_of(tracked)
-    found = client.search_logged_models([client.get_experiment_by_name(store.EXPERIMENT).experiment_id])
+    found = client.search_logged_models([client.get_experiment_by_name(store.ABLATION).experiment_id])
     folds = [run.info.run_id for name, run in runs_of(tracked).items() if " fold " in name]
     assert sorted(model.source_run_id for model in found) == sorted(folds)
 
@@ -132,11 +132,11 @@ def test_champion_is_the_exported_network_and_answers_like_ours(tracked: Path) -
     network, normaliser, _ = load_network(tracked / f"build/runs/mechanical/mlp/fold-{fold}")
     inputs = read_npz(tracked / "build/datasets/mechanical/test.npz")["inputs"]
     params = load(tracked / "params.yaml")
-    trust = trust_of(read_runs(tracked / "build/runs/mechanical/mlp", 2), params.predict.accuracy)
+    trust = trust_of(read_fold_runs(tracked / "build/runs/mechanical/mlp", 2), params.predict.accuracy)
     assert found.tags["shearbench.temperature"] == str(trust.temperature)
     assert found.tags["shearbench.threshold"] == str(trust.threshold)
     assert trust.temperature != 1
-    expected = tempered(predict(network, inputs, normaliser=normaliser), trust.temperature)
+    expected = apply_temperature(predict(network, inputs, normaliser=normaliser), trust.temperature)
     served = mlflow.pytorch.load_model("models:/mechanical@champion")
     np.testing.assert_allclose(served(torch.from_numpy(inputs)).detach().numpy(), expected, atol=1e-6)
     folder = Path(mlflow.artifacts.download_artifacts("models:/mechanical@champion"))
@@ -151,12 +151,12 @@ def test_nothing_is_sent_twice(finished: Path, small_params: Params, tracked: Pa
 
 
 def test_changed_record_makes_a_new_run_and_marks_the_old(finished: Path, small_params: Params) -> None:
-    assert tracking.track_all(finished, small_params, cells=["mnist-mlp"])
+    assert tracking.track_all(finished, small_params, all_runs=["mnist-mlp"])
     before = runs_of(finished)
     for fold in range(2):
         path = finished / f"build/runs/mnist/mlp/fold-{fold}/record.json"
         write_json(path, {**read_json(path), "seconds": 1.0})
-    assert tracking.track_all(finished, small_params, cells=["mnist-mlp"])
+    assert tracking.track_all(finished, small_params, all_runs=["mnist-mlp"])
     client = client_of(finished)
     old = client.get_run(before["mnist-mlp"].info.run_id)
     assert old.data.tags["shearbench.superseded"] == "yes"
@@ -166,11 +166,11 @@ def test_changed_record_makes_a_new_run_and_marks_the_old(finished: Path, small_
 
 
 def test_unfinished_run_is_sent_again(finished: Path, small_params: Params) -> None:
-    assert tracking.track_all(finished, small_params, cells=["mnist-mlp"])
+    assert tracking.track_all(finished, small_params, all_runs=["mnist-mlp"])
     client, before = client_of(finished), runs_of(finished)
     for name in ("mnist-mlp", "mnist-mlp fold 1"):
         client.update_run(before[name].info.run_id, status="RUNNING")
-    assert tracking.track_all(finished, small_params, cells=["mnist-mlp"])
+    assert tracking.track_all(finished, small_params, all_runs=["mnist-mlp"])
     after = runs_of(finished)
     assert {run.info.status for run in after.values()} == {"FINISHED"}
     assert not {run.info.run_id for run in before.values()} & {run.info.run_id for run in after.values()}
@@ -179,7 +179,7 @@ def test_unfinished_run_is_sent_again(finished: Path, small_params: Params) -> N
 def test_network_that_cannot_be_exported_is_a_recorded_skip(
     finished: Path, small_params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from shearbench.evaluation.serving import Served
+    from shearbench.predictions.serving import Served
 
     follow = Served.forward
     monkeypatch.setattr(Served, "forward", lambda self, x: follow(self, x if x.sum() > 0 else -x))
@@ -201,14 +201,14 @@ def test_server_that_is_down_is_a_warning(
     assert "`shearbench track` sends them later" in message
 
 
-def test_cell_with_a_missing_fold_waits_and_a_moved_store_is_a_warning(
+def test_run_with_a_missing_fold_waits_and_a_moved_store_is_a_warning(
     finished: Path, small_params: Params, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     (finished / "build/runs/mnist/mlp/fold-1/record.json").unlink()
-    assert tracking.track_all(finished, small_params, cells=["mnist-mlp"])
+    assert tracking.track_all(finished, small_params, all_runs=["mnist-mlp"])
     assert runs_of(finished) == {}
     moved = finished.rename(tmp_path / "elsewhere")
-    assert not tracking.track_all(moved, small_params, cells=["mnist-mlp"])
+    assert not tracking.track_all(moved, small_params, all_runs=["mnist-mlp"])
     assert "remove mlruns/mlflow.db" in capsys.readouterr().err
 
 
@@ -242,9 +242,9 @@ def test_processes_that_start_together_share_one_new_store(finished: Path) -> No
         "import sys; from pathlib import Path; from shearbench import tracking; from shearbench.params import load\n"
         "assert tracking.track_all(Path(), load(Path('params.yaml')), cells=[sys.argv[1]])"
     )
-    processes = [subprocess.Popen([sys.executable, "-c", program, cell], cwd=finished) for cell in CELLS]
+    processes = [subprocess.Popen([sys.executable, "-c", program, one_run], cwd=finished) for one_run in RUNS]
     assert [process.wait() for process in processes] == [0, 0, 0]
-    assert set(runs_of(finished)) == {*CELLS, *PARENT_OF}
+    assert set(runs_of(finished)) == {*RUNS, *PARENT_OF}
 
 
 def test_pages_are_for_this_machine_only(tmp_path: Path) -> None:
@@ -264,7 +264,7 @@ def test_any_tree_of_runs_is_sent_once_and_superseded_by_the_next(tmp_path: Path
     for digest in ("a", "a", "b"):
         assert tracking.track_nodes(tmp_path, small_params, [study(digest)])
     client = client_of(tmp_path)
-    experiment = client.get_experiment_by_name(store.EXPERIMENT)
+    experiment = client.get_experiment_by_name(store.ABLATION)
     every = client.search_runs([experiment.experiment_id])
     assert sorted(run.info.run_name for run in every) == ["study", "study", "study trial 0", "study trial 0"]
     latest = runs_of(tmp_path)
@@ -289,7 +289,7 @@ def test_a_dataset_is_a_run_with_its_samples_balance_and_copies(finished: Path, 
     }
     assert files - {"figures"} == {path.name for path in (finished / "build" / "explore" / "mechanical").iterdir()}
     assert tracking.track_all(finished, small_params)
-    assert set(runs_of(finished)) == {*CELLS, *PARENT_OF, "comparison", "dataset mechanical"}
+    assert set(runs_of(finished)) == {*RUNS, *PARENT_OF, "comparison", "dataset mechanical"}
 
 
 def near_pairs_of(project: Path) -> dict[str, int]:
@@ -300,20 +300,22 @@ def near_pairs_of(project: Path) -> dict[str, int]:
 def test_an_experiment_is_a_run_with_its_cells_beneath(asked: Path, tmp_path: Path) -> None:
     (tmp_path / "build").symlink_to(asked / "build")
     params = load(asked / "params.yaml")
-    assert tracking.track_outcome(tmp_path, params, "normalisation")
+    assert tracking.track_ablation_result(tmp_path, params, "normalisation")
     runs = runs_of(tmp_path)
     pairs = product(("plain", "deep"), ("divide255", "detrend"))
-    cells = {f"normalisation: {model} on mechanical_{kind}" for model, kind in pairs}
-    assert set(runs) == {"experiment normalisation", *cells}
-    cell = runs["normalisation: deep on mechanical_detrend"]
-    assert cell.data.tags["mlflow.parentRunId"] == runs["experiment normalisation"].info.run_id
-    table = pd.read_csv(asked / "build" / "outcomes" / "normalisation" / "accuracies.csv")
-    expected = table.query("dataset == 'mechanical_detrend' and model == 'deep' and split == 'test'").set_index("way")
-    for way in ("as_trained", "batch_statistics", "recalibrated"):
-        assert cell.data.metrics[f"test_{way}_mean"] == pytest.approx(expected.loc[way, "mean"])
+    all_runs = {f"normalisation: {model} on mechanical_{kind}" for model, kind in pairs}
+    assert set(runs) == {"experiment normalisation", *all_runs}
+    one_run = runs["normalisation: deep on mechanical_detrend"]
+    assert one_run.data.tags["mlflow.parentRunId"] == runs["experiment normalisation"].info.run_id
+    table = pd.read_csv(asked / "build" / "ablation_results" / "normalisation" / "accuracies.csv")
+    expected = table.query("dataset == 'mechanical_detrend' and model == 'deep' and split == 'test'").set_index(
+        "bn_statistics"
+    )
+    for bn_statistics in ("as_trained", "batch_statistics", "recalibrated"):
+        assert one_run.data.metrics[f"test_{bn_statistics}_mean"] == pytest.approx(expected.loc[bn_statistics, "mean"])
     artifacts = {file.path for file in client_of(tmp_path).list_artifacts(runs["experiment normalisation"].info.run_id)}
     assert {"accuracies.csv", "pairs.csv", "record.json", "figures"} <= artifacts
-    assert tracking.track_outcome(tmp_path, params, "normalisation")
+    assert tracking.track_ablation_result(tmp_path, params, "normalisation")
     assert len(runs_of(tmp_path)) == 5
 
 
@@ -330,7 +332,7 @@ def test_the_description_links_the_report_and_the_view_shows_the_latest_networks
     second = runs_of(finished)["report"]
     assert second.info.run_id != first.info.run_id
     assert client.get_run(first.info.run_id).data.tags["shearbench.superseded"] == "yes"
-    experiment = client.get_experiment_by_name(store.EXPERIMENT)
+    experiment = client.get_experiment_by_name(store.ABLATION)
     note = experiment.tags["mlflow.note.content"]
     assert f"(#/experiments/{experiment.experiment_id}/runs/{second.info.run_id}/artifacts/index.html)" in note
     assert {file.path for file in client.list_artifacts(second.info.run_id)} >= {"index.html", "comparison.csv"}

@@ -41,15 +41,15 @@ def explain(error: OSError) -> str:
     return f"{error.strerror or error.args}{where}: {step}. Nothing that was finished is lost."
 
 
-class SettingFailed(InputError):
+class HyperparametersFailed(InputError):
     """A learning rate, batch size or width that no network can be trained with here: a search goes on without it."""
 
 
-class OutOfMemory(SettingFailed):
+class OutOfMemory(HyperparametersFailed):
     """Memory ran out; the message names the batch size."""
 
 
-class Diverged(SettingFailed):
+class Diverged(HyperparametersFailed):
     """A loss was not finite; the message names the epoch, the batch and the learning rate."""
 
 

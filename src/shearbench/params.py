@@ -1,7 +1,7 @@
 """``params.yaml`` as one frozen object, or one error that lists every fault with its line.
 
 ``load(path)`` is the only reader of that file. Each part's settings class lives with the code that it configures; this
-module composes them and checks what lies between them (a cell names a dataset and a model that exist, ...).
+module composes them and checks what lies between them (a run names a dataset and a model that exist, ...).
 """
 
 from collections.abc import Iterator
@@ -11,10 +11,10 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, ValidationError, field_validator
 
+from shearbench.ablation.hypotheses import Hypothesis, Observed, hypothesis_faults, runs_of
+from shearbench.analysis.settings import Evaluate
 from shearbench.data.config import DatasetEntry, FieldDataset, ImageDataset, SimulatedDataset, Sources
 from shearbench.errors import InputError
-from shearbench.evaluation.hypotheses import Hypothesis, Observed, hypothesis_faults, runs_of
-from shearbench.evaluation.settings import Evaluate
 from shearbench.execution.settings import Execution
 from shearbench.mechanics.loads import displacements_of
 from shearbench.models import ARCHITECTURES, RULE
@@ -24,7 +24,7 @@ from shearbench.training.recipe import Recipe, TrainOn
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,40}$")]
 _MOST_NODES = 100_000  # of the document with its aliases followed: a few lines of YAML can stand for billions
-CellName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,82}$")]
+RunName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,82}$")]
 Range = Annotated[tuple[float, float], Field(strict=False)]
 
 
@@ -51,15 +51,15 @@ class Model(Network):
     search: Search
 
 
-class Cell(Strict):
+class Run(Strict):
     """What is trained: one model on one dataset."""
 
     dataset: Name
     model: Name
 
 
-class Question(Strict):
-    """An experiment: every one of its networks on every one of its datasets, compared on accuracy alone.
+class Ablation(Strict):
+    """An ablation: every one of its networks on every one of its datasets, compared on accuracy alone.
 
     It is whole by itself, so that an edit elsewhere never trains it again. The first dataset and the first network
     are those that the others are compared with.
@@ -100,7 +100,7 @@ class CrossValidation(Strict):
 
     @property
     def networks(self) -> int:
-        """How many networks of a cell are trained: one for each fold of each repeat."""
+        """How many networks of a run are trained: one for each fold of each repeat."""
         return self.folds * self.repeats
 
 
@@ -123,12 +123,12 @@ class Predict(Strict):
 
 
 class Training(Strict):
-    """Whether cells are trained with what ``tune`` found: all of them, none, or those of the models named."""
+    """Whether runs are trained with what ``tune`` found: all of them, none, or those of the models named."""
 
     use_tuned: bool | Annotated[tuple[Name, ...], Field(strict=False)]
 
     def uses_tuned(self, model: str) -> bool:
-        """Tell whether the cells of a model are trained with its tuned settings."""
+        """Tell whether the runs of a model are trained with its tuned settings."""
         return self.use_tuned if isinstance(self.use_tuned, bool) else model in self.use_tuned
 
 
@@ -137,7 +137,7 @@ class SameNetwork(Strict):
 
     dataset: Name
     draws: Annotated[int, Field(ge=2)]
-    digits: Annotated[int, Field(ge=20)]
+    samples: Annotated[int, Field(ge=20)]
     """Cross-validated in a draw."""
     tests: Annotated[int, Field(ge=10)]
     """Training digits that a draw sets aside as its test."""
@@ -190,8 +190,8 @@ class Params(Strict):
     sources: Sources
     datasets: dict[Name, DatasetEntry]
     models: dict[Name, Model]
-    cells: dict[CellName, Cell]
-    experiments: dict[Name, Question]
+    runs: dict[RunName, Run]
+    ablations: dict[Name, Ablation]
     cv: CrossValidation
     evaluate: Evaluate
     compare: Compare
@@ -242,18 +242,18 @@ def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
                 yield ("models", name, "search", field), f"must hold each choice once; got {list(values)}"
     for name, dataset in params.datasets.items():
         yield from _dataset_faults(("datasets", name), dataset)
-    for name, question in params.experiments.items():
-        yield from _question_faults(("experiments", name), question, params)
-    for name, cell in params.cells.items():
-        if cell.dataset not in params.datasets:
-            yield ("cells", name, "dataset"), f"must be one of datasets; got {cell.dataset!r}"
-        if cell.model not in params.models:
-            yield ("cells", name, "model"), f"must be one of models; got {cell.model!r}"
-        if name != f"{cell.dataset}-{cell.model}":
-            yield ("cells", name), f"must be called {cell.dataset}-{cell.model}, as its dataset and model say"
+    for name, ablation in params.ablations.items():
+        yield from _question_faults(("ablations", name), ablation, params)
+    for name, run in params.runs.items():
+        if run.dataset not in params.datasets:
+            yield ("runs", name, "dataset"), f"must be one of datasets; got {run.dataset!r}"
+        if run.model not in params.models:
+            yield ("runs", name, "model"), f"must be one of models; got {run.model!r}"
+        if name != f"{run.dataset}-{run.model}":
+            yield ("runs", name), f"must be called {run.dataset}-{run.model}, as its dataset and model say"
     for name in sorted(params.compare.detect.keys() - params.datasets.keys()):
         yield ("compare", "detect", name), "must be one of datasets"
-    compared = {params.aa.dataset, *(cell.dataset for cell in params.cells.values())}
+    compared = {params.aa.dataset, *(run.dataset for run in params.runs.values())}
     for name in sorted(compared & params.datasets.keys()):
         if name not in params.compare.rope:
             yield ("compare", "rope"), f"must say for {name} how large a difference in accuracy does not matter"
@@ -288,18 +288,18 @@ def _dataset_faults(key: tuple[str, ...], entry: ImageDataset | FieldDataset) ->
         yield (*key, "normalise"), "must be another one than detrend, which is for displacement fields"
 
 
-def _question_faults(key: tuple[str, ...], question: Question, params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
-    if question.folds > params.cv.folds:
-        yield (*key, "folds"), f"must be at most cv.folds, {params.cv.folds}; got {question.folds}"
-    for name, network in question.models.items():
+def _question_faults(key: tuple[str, ...], ablation: Ablation, params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
+    if ablation.folds > params.cv.folds:
+        yield (*key, "folds"), f"must be at most cv.folds, {params.cv.folds}; got {ablation.folds}"
+    for name, network in ablation.models.items():
         yield from _network_faults((*key, "models", name), network)
-    for part, rule in hypothesis_faults(question.hypotheses, question.observed, question.datasets, question.models):
+    for part, rule in hypothesis_faults(ablation.hypotheses, ablation.observed, ablation.datasets, ablation.models):
         yield (*key, *part), rule
     simulated = {(one.load, one.step) for one in params.datasets.values() if isinstance(one, SimulatedDataset)}
-    for name, entry in question.datasets.items():
+    for name, entry in ablation.datasets.items():
         yield from _dataset_faults((*key, "datasets", name), entry)
         if isinstance(entry, SimulatedDataset) and (entry.load, entry.step) not in simulated:
-            rule = "must be simulated for an entry of datasets, as an experiment simulates nothing; add one there"
+            rule = "must be simulated for an entry of datasets, as an ablation simulates nothing; add one there"
             yield (*key, "datasets", name), f"{rule}; got {entry.load} at step {entry.step}"
 
 

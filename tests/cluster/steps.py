@@ -23,7 +23,7 @@ from shearbench.training.verify import verify
 from small_project import FIELDS, RECIPE, document, write_data
 
 STEPS = ("settings", "simulate", "severity", "train@mnist-cnn2", "evaluate@mnist-cnn2", "transfer")
-STEPS += ("experiment@normalisation", "outcome@normalisation", "tune@cnn2")
+STEPS += ("config@normalisation", "ablation_result@normalisation", "tune@cnn2")
 FILES = 501
 
 
@@ -39,7 +39,7 @@ def make(root: Path, execution: dict[str, Any]) -> None:
         "models": {"plain": {**network, "architecture": "mlp"}},
     }
     whole = document()
-    whole |= {"cells": {"mnist-cnn2": whole["cells"]["mnist-cnn2"]}, "experiments": {"normalisation": question}}
+    whole |= {"runs": {"mnist-cnn2": whole["runs"]["mnist-cnn2"]}, "ablations": {"normalisation": question}}
     whole["execution"].update(execution)
     whole["tuning"].update(dataset="mnist", trials=2, reduction=2, rungs=2, finalists=1, folds=2, share=0.5)
     root.mkdir()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from small_clone import CELLS, REPOSITORY, make_clone, run
+from small_clone import REPOSITORY, RUNS, make_clone, run
 
 _MAKE = ("make", "--old-file", "setup", "--old-file", "profile", "repro")  # neither installs nor fetches anything
 
@@ -32,12 +32,12 @@ def test_stages_that_ran_at_once_leave_nothing_to_do(tmp_path: Path) -> None:
     printed = run(clone, *_MAKE, "JOBS=4", seconds=1500)
     ran = [name for name in re.findall(r"Running stage '([^']+)'", printed) if name != "code"]
     assert len(ran) == len(set(ran)), "each once"
-    assert {f"{stage}@{cell}" for stage in ("train", "evaluate") for cell in CELLS} < set(ran)
+    assert {f"{stage}@{one_run}" for stage in ("train", "evaluate") for one_run in RUNS} < set(ran)
     again = run(clone, "dvc", "repro")
     assert re.findall(r"Running stage '([^']+)'", again) == ["code"]
 
     params = yaml.safe_load((clone / "params.yaml").read_text())
-    params["experiments"]["a;touch canary"] = params["experiments"]["channels"]
+    params["ablations"]["a;touch canary"] = params["ablations"]["channels"]
     (clone / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     assert "should match pattern" in run(clone, "bash", "-ec", _commands(4), status=255)
     assert not (clone / "canary").exists(), "a single stage checks no names, so the first command must have"

@@ -44,7 +44,7 @@ def _bytes(project: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with one cell to train, two folds of some seconds each."""
+    """A project with one run to train, two folds of some seconds each."""
     project = tmp_path_factory.mktemp("untrained")
     whole = document() | {"tracking": {"uri": "off"}}
     whole["execution"]["workers"] = "auto"

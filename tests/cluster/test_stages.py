@@ -22,7 +22,7 @@ FUNCTIONS = (
     "training.crossval.train_fold",
     "evaluation.inference.infer",
     "evaluation.transfer.transfer",
-    "evaluation.outcome_reading.read_fold",
+    "evaluation.ablation_result_reading.read_fold",
     "tuning.trial.run_trial",
     "tuning.finalists._train_or_say_why",
     "handwriting.folder._read_some",

@@ -17,9 +17,9 @@ DOUBLED = ImageDataset(source="mnist", channels=2, normalise="unit")
 SHEAR = SimulatedDataset(source="simulated", load="shear", step=5, normalise="pixel")
 
 
-def digits(first: int = 0) -> ds.Digits:
+def samples(first: int = 0) -> ds.Samples:
     images = np.random.default_rng(first).integers(0, 256, (N, 28, 28), dtype=np.uint8)
-    return ds.Digits("some digits", np.arange(first, first + N), images, np.arange(N) % 10)
+    return ds.Samples("some digits", np.arange(first, first + N), images, np.arange(N) % 10)
 
 
 def fields(ids: np.ndarray) -> ds.Fields:
@@ -28,34 +28,34 @@ def fields(ids: np.ndarray) -> ds.Fields:
 
 
 def written(folder: Path) -> ds.Dataset:
-    train, test = (ds.Dataset("doubled", d.ids, ds.materialise(DOUBLED, d), d.labels) for d in (digits(), digits(N)))
+    train, test = (ds.Dataset("doubled", d.ids, ds.materialise(DOUBLED, d), d.labels) for d in (samples(), samples(N)))
     ds.write_dataset(folder, {"train": train, "test": test}, {"entry": DOUBLED.model_dump()})
     return train
 
 
 def test_digits_come_back_as_they_were_written(tmp_path: Path) -> None:
-    ds.write_digits(tmp_path, "train", digits())
-    back = ds.read_digits(tmp_path, "train")
+    ds.write_samples(tmp_path, "train", samples())
+    back = ds.read_samples(tmp_path, "train")
     for name in ("ids", "images", "labels"):
-        np.testing.assert_array_equal(getattr(back, name), getattr(digits(), name), strict=True)
+        np.testing.assert_array_equal(getattr(back, name), getattr(samples(), name), strict=True)
 
 
 def test_a_doubled_image_is_the_image_in_both_channels() -> None:
-    inputs = ds.materialise(DOUBLED, digits())
+    inputs = ds.materialise(DOUBLED, samples())
     assert inputs.dtype == np.uint8
-    np.testing.assert_array_equal(inputs, np.stack([digits().images] * 2, axis=1))
+    np.testing.assert_array_equal(inputs, np.stack([samples().images] * 2, axis=1))
 
 
 def test_a_field_dataset_is_the_displacement_at_its_step() -> None:
-    some = fields(digits().ids)
-    np.testing.assert_array_equal(ds.materialise(SHEAR, digits(), some), some.displacement[:, 1], strict=True)
+    some = fields(samples().ids)
+    np.testing.assert_array_equal(ds.materialise(SHEAR, samples(), some), some.displacement[:, 1], strict=True)
 
 
 def test_fields_of_other_digits_or_without_the_step_are_refused() -> None:
     with pytest.raises(InputError, match="ids"):
-        ds.materialise(SHEAR, digits(), fields(digits().ids[::-1].copy()))
+        ds.materialise(SHEAR, samples(), fields(samples().ids[::-1].copy()))
     with pytest.raises(InputError, match=r"no step 3, only \[1, 5\]"):
-        ds.materialise(SHEAR.model_copy(update={"step": 3}), digits(), fields(digits().ids))
+        ds.materialise(SHEAR.model_copy(update={"step": 3}), samples(), fields(samples().ids))
 
 
 def test_a_dataset_comes_back_and_its_card_says_what_it_is(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_one_changed_pixel_is_found(tmp_path: Path) -> None:
 def test_a_file_without_an_array_and_a_card_without_hashes_are_named(tmp_path: Path) -> None:
     write_npz(tmp_path / "train.npz", {"ids": np.arange(3)})
     with pytest.raises(InputError, match=r"train\.npz must hold .* but has no \['images', 'labels', 'groups'\]"):
-        ds.read_digits(tmp_path, "train")
+        ds.read_samples(tmp_path, "train")
     (tmp_path / "card.json").write_text("[]")
     with pytest.raises(InputError, match=r"card\.json is not the card"):
         ds.load(tmp_path, "train")
@@ -109,6 +109,6 @@ def test_a_file_without_an_array_and_a_card_without_hashes_are_named(tmp_path: P
     ],
 )
 def test_what_breaks_a_rule_is_refused_by_name_rule_and_value(change: dict[str, Any], rule: str) -> None:
-    good = ds.Dataset("mine", digits().ids, digits().images[:, None], digits().labels)
+    good = ds.Dataset("mine", samples().ids, samples().images[:, None], samples().labels)
     with pytest.raises(InputError, match=f"mine: .*{rule}"):
         replace(good, **change)

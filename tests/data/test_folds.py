@@ -9,14 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shearbench.data.deal import UNKNOWN, first_occurrences, units_of
-from shearbench.data.folds import (
-    FoldTable,
-    inner_split,
-    make_folds,
-    make_repeats,
-    read_folds,
-    write_folds,
-)
+from shearbench.data.folds import FoldTable, inner_split, make_folds, make_repeats, read_folds, write_folds
 from shearbench.errors import InputError
 from shearbench.records import hash_arrays
 from shearbench.seeds import seed_for

@@ -96,18 +96,18 @@ def test_a_damaged_shard_is_made_again(bitmaps, tmp_path, inline, damage):
     simulate_dataset(bitmaps, **arguments)
     before = all_bytes(tmp_path)
     path = sorted(tmp_path.glob("*.npz"))[1]
-    content, seal = path.read_bytes(), path.with_suffix(".json")
+    content, leakage = path.read_bytes(), path.with_suffix(".json")
     match damage:
         case "flipped byte":
             path.write_bytes(content[:900] + bytes([content[900] ^ 1]) + content[901:])
         case "cut" | "emptied":
             path.write_bytes(content[: 0 if damage == "emptied" else -1])
         case "no seal":
-            seal.unlink()
+            leakage.unlink()
         case "seal cut":
-            seal.write_bytes(seal.read_bytes()[:-20])
+            leakage.write_bytes(leakage.read_bytes()[:-20])
         case "seal of nothing":
-            seal.write_text("[]")
+            leakage.write_text("[]")
         case "gone":
             path.unlink()
     inline.clear()

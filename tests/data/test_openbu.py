@@ -14,7 +14,7 @@ import pytest
 from shearbench.data import download as downloads
 from shearbench.data import openbu
 from shearbench.data.config import PublishedDataset
-from shearbench.data.dataset import Digits
+from shearbench.data.dataset import Samples
 from shearbench.data.download import download
 from shearbench.data.field_comparison import compare_files, relative_differences
 from shearbench.data.openbu import check_orientation, published_fields, read_published
@@ -42,7 +42,7 @@ def fields(bitmaps):
 
 @pytest.fixture(scope="module")
 def digits(bitmaps):
-    return Digits("digits", np.array([7, 9]), bitmaps, np.array([7, 1]))
+    return Samples("digits", np.array([7, 9]), bitmaps, np.array([7, 1]))
 
 
 def entry_for(path, **changes):
@@ -341,9 +341,9 @@ def test_an_archive_of_other_digits_another_hash_or_no_place_is_refused(tmp_path
     missing = entry_for(archive, archive=str(tmp_path / "nowhere.zip"))
     with pytest.raises(InputError, match=r"nowhere\.zip is missing"):
         published_fields(missing, digits, split="test", folder=tmp_path)
-    one = Digits("one", digits.ids[:1], digits.images[:1], digits.labels[:1])
+    one = Samples("one", digits.ids[:1], digits.images[:1], digits.labels[:1])
     with pytest.raises(InputError, match="fields of 2 test digits, but there are 1"):
         published_fields(entry_for(archive), one, split="test", folder=tmp_path)
-    swapped = Digits("swapped", digits.ids, digits.images[::-1].copy(), digits.labels)
+    swapped = Samples("swapped", digits.ids, digits.images[::-1].copy(), digits.labels)
     with pytest.raises(InputError, match="must be those of the digits under shear at step 5"):
         published_fields(entry_for(archive), swapped, split="test", folder=tmp_path)

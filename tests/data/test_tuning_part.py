@@ -6,7 +6,15 @@ import pytest
 from shearbench.data.dataset import Dataset
 from shearbench.data.deal import UNKNOWN, units_of
 from shearbench.data.folds import APART, FoldTable, make_repeats
-from shearbench.data.tuning_part import Saw, part_of, read_part, refuse_other, refuse_overlap, set_apart, write_part
+from shearbench.data.tuning_part import (
+    Reserved,
+    part_of,
+    read_part,
+    refuse_other,
+    refuse_overlap,
+    set_apart,
+    write_part,
+)
 from shearbench.errors import InputError
 
 
@@ -83,12 +91,12 @@ def test_the_part_is_written_and_its_samples_found_in_a_dataset(tmp_path):
 
 def test_settings_found_on_other_digits_or_other_data_are_refused():
     part = _dataset(np.arange(5))
-    refuse_other("mnist-cnn2", Saw.of(part), part)
+    refuse_other("mnist-cnn2", Reserved.of(part), part)
     with pytest.raises(InputError, match=r"mnist-cnn2 was found on digits with the ids hash .*make tune"):
-        refuse_other("mnist-cnn2", Saw.of(_dataset(np.arange(6))), part)
+        refuse_other("mnist-cnn2", Reserved.of(_dataset(np.arange(6))), part)
     other = Dataset("d", part.ids, part.inputs + np.uint8(1), part.labels)
     with pytest.raises(InputError, match="the data hash"):
-        refuse_other("mnist-cnn2", Saw.of(other), part)
+        refuse_other("mnist-cnn2", Reserved.of(other), part)
 
 
 def test_scores_on_digits_that_the_search_has_seen_are_refused():

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from patterns import experiment_with, make_dataset
+from patterns import config_with, make_dataset
 from shearbench import records
 from shearbench.data.dataset import write_dataset
 from shearbench.data.folds import FoldTable, write_folds
@@ -82,11 +82,11 @@ def test_a_fold_that_cannot_be_written_leaves_nothing_half_and_is_made_again(
     write_dataset(tmp_path / "data", {"train": train, "test": test}, {})
     write_folds(tmp_path / "folds.npz", FoldTable(train.ids, train.ids[None] % 3))
     sources = _files(tmp_path)
-    experiment = experiment_with(architecture="mlp", width=0.02, epochs=1)
+    config = config_with(architecture="mlp", width=0.02, epochs=1)
 
     def make(name: str) -> Path:
         out = tmp_path / name
-        task = fold_task(experiment, 0, dataset=tmp_path / "data", folds=tmp_path / "folds.npz", out=out)
+        task = fold_task(config, 0, dataset=tmp_path / "data", folds=tmp_path / "folds.npz", out=out)
         train_fold(task, lambda _: None)
         return out
 

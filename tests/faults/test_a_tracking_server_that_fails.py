@@ -25,8 +25,8 @@ pytestmark = pytest.mark.slow
 
 PROGRAM = (sys.executable, "-m", "shearbench.cli")
 SECRET = "s3cret-w0rd"
-CELLS = ("mnist-mlp", "mnist-cnn2", "mechanical-mlp")
-RUNS = {*CELLS, "comparison", *(f"{cell} {part}" for cell in CELLS for part in ("fold 0", "fold 1", "evaluation"))}
+RUNS = ("mnist-mlp", "mnist-cnn2", "mechanical-mlp")
+RUNS = {*RUNS, "comparison", *(f"{one_run} {part}" for one_run in RUNS for part in ("fold 0", "fold 1", "evaluation"))}
 
 
 class Proxy(BaseHTTPRequestHandler):
@@ -111,8 +111,8 @@ def _sent(server: str) -> Any:
     from mlflow import MlflowClient
 
     client = MlflowClient(server)
-    experiment = client.get_experiment_by_name("shearbench")
-    return client.search_runs([experiment.experiment_id], max_results=1000)
+    config = client.get_experiment_by_name("shearbench")
+    return client.search_runs([config.experiment_id], max_results=1000)
 
 
 def _networks(server: str) -> set[str]:

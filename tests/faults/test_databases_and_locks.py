@@ -19,7 +19,7 @@ from shearbench import tracking
 from shearbench.errors import InputError
 from shearbench.params import Params, load
 from shearbench.records import locked
-from shearbench.tracking.store import EXPERIMENT
+from shearbench.tracking.store import ABLATION
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of mlflow's and its libraries' own making
@@ -27,15 +27,15 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*:UserWarning:mlflow"),
     pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning"),
 ]
-CELL = "mnist-mlp"
-RUNS = {CELL, f"{CELL} fold 0", f"{CELL} fold 1", f"{CELL} evaluation"}
+RUN = "mnist-mlp"
+RUNS = {RUN, f"{RUN} fold 0", f"{RUN} fold 1", f"{RUN} evaluation"}
 
 
 def _names(root: Path) -> Any:
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{root}/mlruns/mlflow.db")
-    found = client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])
+    found = client.search_runs([client.get_experiment_by_name(ABLATION).experiment_id])
     assert {run.info.status for run in found} == {"FINISHED"}
     return Counter(run.info.run_name for run in found)
 
@@ -53,11 +53,11 @@ def _has_table(path: Path, name: str) -> bool:
 
 
 def test_a_database_that_is_locked_for_a_while_is_waited_for(finished: Path, small_params: Params) -> None:
-    assert tracking.track_all(finished, small_params, cells=["mechanical-mlp"])
+    assert tracking.track_all(finished, small_params, runs=["mechanical-mlp"])
     other = sqlite3.connect(finished / "mlruns" / "mlflow.db", isolation_level=None, check_same_thread=False)
     other.execute("begin exclusive")
     threading.Timer(2.0, lambda: other.execute("rollback")).start()
-    assert tracking.track_all(finished, small_params, cells=[CELL])
+    assert tracking.track_all(finished, small_params, runs=[RUN])
     other.close()
     assert _names(finished) >= Counter(RUNS)
 
@@ -66,16 +66,16 @@ def test_a_database_that_is_locked_for_a_while_is_waited_for(finished: Path, sma
 def test_a_database_that_stays_locked_is_said_and_all_is_sent_later(
     finished: Path, small_params: Params, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert tracking.track_all(finished, small_params, cells=["mechanical-mlp"])
+    assert tracking.track_all(finished, small_params, runs=["mechanical-mlp"])
     other = sqlite3.connect(finished / "mlruns" / "mlflow.db", isolation_level=None)
     other.execute("begin exclusive")
     began = time.monotonic()
-    assert not tracking.track_all(finished, small_params, cells=[CELL])
+    assert not tracking.track_all(finished, small_params, runs=[RUN])
     assert time.monotonic() - began < 300
     assert "database is locked" in capsys.readouterr().err
     other.execute("rollback")
     other.close()
-    assert tracking.track_all(finished, small_params, cells=[CELL])
+    assert tracking.track_all(finished, small_params, runs=[RUN])
     assert _names(finished) >= Counter(RUNS)
 
 
@@ -83,11 +83,11 @@ def test_a_database_that_stays_locked_is_said_and_all_is_sent_later(
 def test_a_store_that_was_deleted_is_filled_again_by_whoever_comes_after_one_that_was_killed(
     finished: Path, small_params: Params
 ) -> None:
-    assert tracking.track_all(finished, small_params, cells=[CELL])
+    assert tracking.track_all(finished, small_params, runs=[RUN])
     shutil.rmtree(finished / "mlruns")
     program = (
         "from pathlib import Path; from shearbench import tracking; from shearbench.params import load\n"
-        f"assert tracking.track_all(Path(), load(Path('params.yaml')), cells=['{CELL}'])"
+        f"assert tracking.track_all(Path(), load(Path('params.yaml')), cells=['{RUN}'])"
     )
     with subprocess.Popen([sys.executable, "-c", program], cwd=finished) as first:
         while not _has_table(finished / "mlruns" / "mlflow.db.partial", "experiments"):  # the first of many to be made
@@ -113,7 +113,7 @@ def test_a_damaged_store_is_said_left_alone_and_costs_no_result(
         content[:16] = b"not a database!!"
     path.write_bytes(content[: len(content) // 2 + 7] if damage == "cut" else content)
     before = path.read_bytes()
-    assert not tracking.track_all(finished, small_params, cells=[CELL])
+    assert not tracking.track_all(finished, small_params, runs=[RUN])
     assert "MLflow did not take the results" in capsys.readouterr().err
     assert path.read_bytes() == before
 

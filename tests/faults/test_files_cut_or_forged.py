@@ -16,7 +16,7 @@ from shearbench.data.dataset import load
 from shearbench.data.folds import read_folds
 from shearbench.data.mechanical import damaged_shards, simulate_dataset
 from shearbench.errors import InputError
-from shearbench.evaluation.cell import read_runs
+from shearbench.predictions.folds import read_fold_runs
 from shearbench.records import RECORD, read_json, read_record, sha256_of, write_json
 from shearbench.training.checkpoint import read_checkpoint
 from shearbench.training.weights import WEIGHTS, load_network
@@ -30,8 +30,8 @@ READERS: dict[str, Callable[[Path], object]] = {
     "build/folds.npz": lambda root: read_folds(root / "build/folds.npz"),
     f"{RUN}/fold-0/{RECORD}": lambda root: read_record(root / RUN / "fold-0"),
     f"{RUN}/fold-0/{WEIGHTS}": lambda root: load_network(root / RUN / "fold-0"),
-    f"{RUN}/fold-0/out_of_fold.npz": lambda root: read_runs(root / RUN, 2),
-    f"{RUN}/fold-0/history.csv": lambda root: read_runs(root / RUN, 2),
+    f"{RUN}/fold-0/out_of_fold.npz": lambda root: read_fold_runs(root / RUN, 2),
+    f"{RUN}/fold-0/history.csv": lambda root: read_fold_runs(root / RUN, 2),
 }
 
 

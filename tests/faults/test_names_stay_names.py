@@ -16,11 +16,11 @@ from typer.testing import CliRunner
 from shearbench import tracking
 from shearbench.cli import app
 from shearbench.errors import InputError, without_secrets
-from shearbench.evaluation.contents import Content, Node
 from shearbench.handwriting.folder import manifest_csv, read_folder
 from shearbench.handwriting.tables import heading
 from shearbench.params import Params, load
-from shearbench.tracking.store import EXPERIMENT, SUPERSEDED_TAG
+from shearbench.predictions.contents import Content, Node
+from shearbench.tracking.store import ABLATION, SUPERSEDED_TAG
 
 REPOSITORY = Path(__file__).parents[2]
 HOSTILE = [
@@ -37,7 +37,7 @@ def document() -> dict[str, Any]:
     return loaded
 
 
-@pytest.mark.parametrize("part", ["datasets", "models", "cells", "experiments"])
+@pytest.mark.parametrize("part", ["datasets", "models", "runs", "ablations"])
 def test_a_name_is_lower_case_letters_digits_and_underscores(
     tmp_path: Path, document: dict[str, Any], part: str
 ) -> None:
@@ -57,7 +57,7 @@ def test_every_stage_with_a_name_in_its_command_waits_for_the_one_that_refuses_b
     body = {name: stage.get("do", stage) for name, stage in stages.items()}
     named = {name: stages[name]["foreach"][2:-1] for name in stages if "foreach" in stages[name]}
     assert set(named.values()) <= set(body["prepare"]["params"])
-    assert "models" in body["prepare"]["params"], "cells name them, and paths hold them"
+    assert "models" in body["prepare"]["params"], "runs name them, and paths hold them"
     makers = {next(iter(out)) if isinstance(out, dict) else out: name for name in body for out in body[name]["outs"]}
 
     def before(name: str) -> set[str]:
@@ -107,10 +107,10 @@ def test_no_file_name_is_a_formula_or_a_second_line_in_a_table(folder: Path) -> 
     rows = list(csv.reader(io.StringIO(text)))
     assert len(rows) == len(os.listdir(folder)) + 1
     assert len(text.splitlines()) == len(rows), "no name goes on in a line of its own"
-    for cell in (cell for row in rows[1:] for cell in row):
-        assert cell.isprintable()
-        if cell.startswith(("=", "+", "-", "@")):
-            float(cell)  # a number
+    for one_run in (one_run for row in rows[1:] for one_run in row):
+        assert one_run.isprintable()
+        if one_run.startswith(("=", "+", "-", "@")):
+            float(one_run)  # a number
     text.encode()  # a name that is no text is shown as one
 
 
@@ -137,7 +137,7 @@ def test_a_folders_name_is_no_part_of_a_query(tmp_path: Path, small_params: Para
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
-    runs = client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])
+    runs = client.search_runs([client.get_experiment_by_name(ABLATION).experiment_id])
     superseded = sorted((run.info.run_name, run.data.tags[SUPERSEDED_TAG]) for run in runs)
     assert superseded == sorted([(names[0], "no"), *((name, word) for name in names[1:] for word in ("no", "yes"))])
 

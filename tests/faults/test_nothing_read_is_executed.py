@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from shearbench.commands import stored
 from shearbench.data import guard, idx
 from shearbench.data.dataset import load
 from shearbench.data.folds import read_folds
 from shearbench.data.mechanical import damaged_shards, read_bitmaps
 from shearbench.errors import InputError
-from shearbench.evaluation.cell import read_runs
 from shearbench.handwriting.reading import Unreadable, read_file
 from shearbench.params import load as load_params
+from shearbench.predictions.folds import read_fold_runs
 from shearbench.records import read_json, read_npz, read_record
-from shearbench.stages import kept
 from shearbench.training.checkpoint import read_checkpoint
 from shearbench.training.weights import load_network
 from shearbench.tuning.halving import Halving
@@ -92,7 +92,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "fold table": ("build/folds.npz", lambda root: read_folds(root / "build/folds.npz")),
     "predictions": (str(PREDICTIONS), lambda root: read_npz(root / PREDICTIONS)),
     "record": (f"{RUN}/fold-0/record.json", lambda root: read_record(root / RUN / "fold-0")),
-    "record of a cell": (f"{RUN}/fold-1/record.json", lambda root: read_runs(root / RUN, 2)),
+    "record of a run": (f"{RUN}/fold-1/record.json", lambda root: read_fold_runs(root / RUN, 2)),
     "weights": (f"{RUN}/fold-0/weights.safetensors", lambda root: load_network(root / RUN / "fold-0")),
     "results": ("reports/comparison.json", lambda root: read_json(root / "reports/comparison.json")),
     "bitmaps": ("digits.npy", lambda root: read_bitmaps(root / "digits.npy")),
@@ -113,7 +113,7 @@ def test_a_pickle_is_refused_and_not_executed(
     root = tmp_path / "project"
     root.mkdir()
     folder = Path(name).parent
-    if folder.parts and (finished_once / folder).is_dir():
+    if folder.splits and (finished_once / folder).is_dir():
         shutil.copytree(finished_once / folder, root / folder)
     (root / folder).mkdir(parents=True, exist_ok=True)
     (root / name).write_bytes(make(canary))
@@ -147,7 +147,7 @@ def test_a_yaml_tag_is_refused_and_not_executed(finished_once: Path, tmp_path: P
     with pytest.raises(InputError):
         guard.verify(tmp_path / "data", tmp_path / "data.dvc", params.sources)
     with pytest.raises(InputError, match="not a lock file"):
-        list(kept.faults(params, tmp_path))
+        list(stored.faults(params, tmp_path))
     with pytest.raises(InputError):
         read_tuned(tmp_path / "mlp.yaml")
     assert not canary.exists()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from patterns import experiment_with, make_dataset
+from patterns import config_with, make_dataset
 from shearbench.data.dataset import write_dataset
 from shearbench.data.folds import FoldTable, write_folds
 from shearbench.records import atomic_file, read_json
@@ -28,14 +28,14 @@ def test_surroundings_change_no_byte(finished_once: Path, tmp_path: Path) -> Non
     shutil.copytree(finished_once, root)
     params = root / "params.yaml"
     params.write_text(params.read_text().replace("uri: default", "uri: 'off'"))
-    cell = root / "build" / "runs" / "mnist" / "mlp"
-    shutil.rmtree(cell)
+    run = root / "build" / "runs" / "mnist" / "mlp"
+    shutil.rmtree(run)
     odd = {"PYTHONHASHSEED": "12345", "LC_ALL": "de_DE.UTF-8", "LANG": "de_DE.UTF-8", "TZ": "Pacific/Kiritimati"}
     command = [sys.executable, "-m", "shearbench.cli", "stage", "train", "mnist-mlp"]
     subprocess.run(command, cwd=root, env={**os.environ, **odd}, check=True, capture_output=True)
     for path in sorted((finished_once / "build" / "runs" / "mnist" / "mlp").rglob("*")):
         if path.is_file() and path.suffix != ".json":
-            again = cell / path.relative_to(finished_once / "build" / "runs" / "mnist" / "mlp")
+            again = run / path.relative_to(finished_once / "build" / "runs" / "mnist" / "mlp")
             assert again.read_bytes() == path.read_bytes(), path.name
 
 
@@ -46,7 +46,7 @@ def test_a_clock_that_jumps_back_makes_no_negative_time(tmp_path: Path, monkeypa
     jumps = iter(range(10**6))
     monkeypatch.setattr(time, "time", lambda: 1e9 - 3600 * next(jumps))
     task = fold_task(
-        experiment_with(architecture="mlp", width=0.02, epochs=2), 0,
+        config_with(architecture="mlp", width=0.02, epochs=2), 0,
         dataset=tmp_path / "data", folds=tmp_path / "folds.npz", out=tmp_path / "out",
     )  # fmt: skip
     train_fold(task, lambda _: None)

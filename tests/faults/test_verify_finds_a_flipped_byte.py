@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 import yaml
 
+from shearbench.commands import stored, verify
 from shearbench.data import guard
 from shearbench.data.mechanical import simulate_dataset
 from shearbench.errors import InputError
 from shearbench.params import Params, load
-from shearbench.stages import kept, verify
 
 STAGE_OF = {
-    "build/digits/train.npz": "prepare",
+    "build/samples/train.npz": "prepare",
     "build/datasets": "datasets",
     "build/folds.npz": "prepare",
     "build/runs/mnist/mlp": "train@mnist-mlp",
@@ -35,7 +35,7 @@ STAGE_OF = {
 
 
 def _keep(root: Path, path: Path, md5: str) -> None:
-    place = root / kept.CACHE / md5[:2] / md5[2:]
+    place = root / stored.CACHE / md5[:2] / md5[2:]
     place.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(path, place)
     place.chmod(0o444)
@@ -116,7 +116,7 @@ def test_what_is_whole_has_no_fault(locked: Path, params: Params) -> None:
 @pytest.mark.parametrize(
     ("file", "command"),
     [
-        ("build/digits/train.npz", "dvc repro prepare"),
+        ("build/samples/train.npz", "dvc repro prepare"),
         ("build/folds.npz", "dvc repro prepare"),
         ("build/datasets/mnist/test.npz", "dvc repro datasets"),
         ("build/datasets/mnist/card.json", "dvc repro datasets"),
@@ -144,11 +144,11 @@ def test_a_flipped_byte_is_found_with_the_command_that_makes_the_file_again(
 def test_what_was_never_made_is_told_from_what_changed(locked: Path, params: Params, tmp_path: Path) -> None:
     shutil.copy(locked / "dvc.lock", tmp_path)
     with pytest.raises(InputError, match=r"none of the results that dvc\.lock names is in .*; run `dvc repro`"):
-        list(kept.faults(params, tmp_path))
+        list(stored.faults(params, tmp_path))
     (tmp_path / "build").mkdir()
     shutil.copy(locked / "build" / "folds.npz", tmp_path / "build")
-    found = list(kept.faults(params, tmp_path))
-    assert "build/digits/train.npz is missing; run `dvc repro prepare`" in found
+    found = list(stored.faults(params, tmp_path))
+    assert "build/samples/train.npz is missing; run `dvc repro prepare`" in found
     assert not any("folds" in each for each in found)
 
 
@@ -161,34 +161,34 @@ def test_raw_data_that_changed_names_the_command_that_restores_it(locked: Path, 
         verify.check_bytes(params, locked)
 
 
-def test_a_shard_and_its_seal_are_found(locked: Path, params: Params) -> None:
+def test_a_shard_and_its_leakage_are_found(locked: Path, params: Params) -> None:
     (shard,) = (locked / "build" / "shards").glob("*.npz")
     for file in (shard, shard.with_suffix(".json")):
         with flipped(file, 20):
-            found = list(kept.faults(params, locked))
+            found = list(stored.faults(params, locked))
         assert found == [
             f"build/shards/{shard.name} is not what was simulated; remove it and run `dvc repro --force simulate`"
         ]
     with changed(shard):
-        assert len(list(kept.faults(params, locked))) == 1
+        assert len(list(stored.faults(params, locked))) == 1
 
 
 def test_a_write_protected_object_of_the_cache_is_found(locked: Path, params: Params) -> None:
     """DVC believes such an object without reading it, and would restore the bad bytes."""
-    objects = sorted((locked / kept.CACHE).glob("??/*"))
+    objects = sorted((locked / stored.CACHE).glob("??/*"))
     assert len(objects) > 30
     for path in objects:
         assert path.stat().st_mode & 0o777 == 0o444
         with flipped(path, path.stat().st_size // 2):
             assert path.stat().st_mode & 0o777 == 0o444
-            (found,) = kept.faults(params, locked)
+            (found,) = stored.faults(params, locked)
         assert found.startswith(f"{path.relative_to(locked)} in DVC's cache is damaged; remove it (`rm -f`), then run ")
 
 
 def test_the_cached_copy_of_weights_names_their_stage(locked: Path, params: Params) -> None:
     md5 = guard.md5_of(locked / "build/runs/mnist/mlp/fold-1/weights.safetensors")
-    with flipped(locked / kept.CACHE / md5[:2] / md5[2:]):
-        (found,) = kept.faults(params, locked)
+    with flipped(locked / stored.CACHE / md5[:2] / md5[2:]):
+        (found,) = stored.faults(params, locked)
     assert "`dvc commit --force train@mnist-mlp`" in found
 
 
@@ -198,8 +198,8 @@ def test_where_an_output_and_its_cached_copy_are_damaged_both_go_before_the_stag
     """`dvc commit` would keep the damaged output, and `dvc repro` alone would restore it from the damaged copy."""
     weights = locked / "build/runs/mnist/mlp/fold-1/weights.safetensors"
     md5 = guard.md5_of(weights)
-    with flipped(locked / kept.CACHE / md5[:2] / md5[2:]), flipped(weights):
-        cached, output = kept.faults(params, locked)
+    with flipped(locked / stored.CACHE / md5[:2] / md5[2:]), flipped(weights):
+        cached, output = stored.faults(params, locked)
     assert "in DVC's cache is damaged; remove it (`rm -f`), then run `dvc repro train@mnist-mlp`, as its" in cached
     assert output.endswith(
         "weights.safetensors is not what the pipeline wrote; remove it and run `dvc repro train@mnist-mlp`"
@@ -210,7 +210,7 @@ def test_a_file_too_many_and_one_too_few_are_found(locked: Path, params: Params)
     runs = locked / "build" / "runs" / "mnist" / "mlp"
     (runs / "fold-0" / "extra").touch()
     with changed(runs / "fold-1" / "history.csv"), changed(locked / "build" / "folds.npz"):
-        found = [re.split(" is (?:not|missing)", line)[0] for line in kept.faults(params, locked)]
+        found = [re.split(" is (?:not|missing)", line)[0] for line in stored.faults(params, locked)]
     (runs / "fold-0" / "extra").unlink()
     mlp = "build/runs/mnist/mlp"
     assert sorted(found) == ["build/folds.npz", f"{mlp}/fold-0/extra", f"{mlp}/fold-1/history.csv"]
@@ -221,18 +221,18 @@ def test_what_git_keeps_and_was_changed_is_said(tmp_path: Path) -> None:
     for name in ("params.yaml", "dvc.lock", "reports/aa.csv", "reports/full/a b.csv", "tuned/mlp.yaml", "README.md"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("kept\n")
-    assert kept.uncommitted(tmp_path) == [], "no repository"
+    assert stored.uncommitted(tmp_path) == [], "no repository"
     for words in (("init", "-q"), ("add", "."), ("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x")):
         subprocess.run(("git", "-C", tmp_path, *words), check=True)
-    assert kept.uncommitted(tmp_path) == []
+    assert stored.uncommitted(tmp_path) == []
     for name in ("dvc.lock", "reports/full/a b.csv", "tuned/mlp.yaml", "README.md"):
         (tmp_path / name).write_text("kepu\n")
-    assert kept.uncommitted(tmp_path) == ["dvc.lock", "reports/full/a b.csv", "tuned/mlp.yaml"]
+    assert stored.uncommitted(tmp_path) == ["dvc.lock", "reports/full/a b.csv", "tuned/mlp.yaml"]
 
 
 def test_without_a_lock_nothing_can_be_said(locked: Path, params: Params) -> None:
     lock = locked / "dvc.lock"
     with changed(lock, b"stages: ["), pytest.raises(InputError, match=r"dvc\.lock is not a lock file of DVC's"):
-        list(kept.faults(params, locked))
+        list(stored.faults(params, locked))
     with changed(lock), pytest.raises(InputError, match="run `dvc repro`"):
-        list(kept.faults(params, locked))
+        list(stored.faults(params, locked))

@@ -15,9 +15,9 @@ from shearbench.params import Params, load
 from small_project import document
 
 TRAIN, TEST = 60, 20
-CELLS = {"mnist-mlp": "mlp", "mechanical-mlp": "mlp"}
+RUNS = {"mnist-mlp": "mlp", "mechanical-mlp": "mlp"}
 STEPS = ["prepare", "simulate", "datasets", "settings"]
-STEPS += [f"{stage}@{cell}" for cell in CELLS for stage in ("train", "evaluate")]
+STEPS += [f"{stage}@{one_run}" for one_run in RUNS for stage in ("train", "evaluate")]
 STEPS += ["severity", "transfer", "compare", "tune@mlp", "track"]
 
 
@@ -33,7 +33,7 @@ def make_project(root: Path) -> None:
         (folder / images_name).write_bytes(idx.encode(images))
         (folder / labels_name).write_bytes(idx.encode(labels.astype(np.uint8)))
     settings = document()
-    settings["cells"] = {cell: {"dataset": cell.split("-")[0], "model": model} for cell, model in CELLS.items()}
+    settings["runs"] = {one_run: {"dataset": one_run.split("-")[0], "model": model} for one_run, model in RUNS.items()}
     settings["models"] = {"mlp": settings["models"]["mlp"]}
     settings["execution"]["workers"] = 2
     settings["tuning"].update(dataset="mechanical", trials=2, reduction=2, rungs=2, finalists=1, folds=2, share=0.5)
@@ -52,8 +52,8 @@ def _runs(root: Path, params: Params) -> list[Any]:
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{root}/mlruns/mlflow.db")
-    experiment = client.get_experiment_by_name("shearbench")
-    runs = client.search_runs([experiment.experiment_id], max_results=1000)
+    config = client.get_experiment_by_name("shearbench")
+    runs = client.search_runs([config.experiment_id], max_results=1000)
     names = {run.info.run_id: run.info.run_name for run in runs}
     told = []
     for run in runs:

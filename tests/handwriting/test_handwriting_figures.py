@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from shearbench.evaluation.canvas import figure
 from shearbench.handwriting.figures import labels_apart
+from shearbench.plotting.canvas import figure
 
 
 def test_points_too_near_for_labels_of_their_own_share_one() -> None:

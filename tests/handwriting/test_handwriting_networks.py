@@ -16,9 +16,9 @@ from shearbench.handwriting.recipe import STEPS, at_hand, chosen
 from shearbench.training.weights import load_network
 
 
-def _as_experiment(root: Path, model: str, name: str) -> None:
+def _as_ablation(root: Path, model: str, name: str) -> None:
     source = root / "build" / "runs" / "mnist" / model
-    shutil.copytree(source, root / "build" / "experiments" / recipe.EXPERIMENT / "mnist" / name)
+    shutil.copytree(source, root / "build" / "ablations" / recipe.ABLATION / "mnist" / name)
 
 
 def test_the_steps_are_the_studys_and_each_changes_one_thing() -> None:
@@ -30,16 +30,16 @@ def test_the_steps_are_the_studys_and_each_changes_one_thing() -> None:
 
 def test_networks_are_named_by_their_folder(finished: Path) -> None:
     for model, name in (("mlp", "mlp_strong"), ("cnn2", "cnn2_strong"), ("mlp", "mlp_plain"), ("mlp", "mlp_small")):
-        _as_experiment(finished, model, name)
+        _as_ablation(finished, model, name)
     found = at_hand(finished / "build")
-    named = {(one.network, one.training): len(one.runs) for one in found}
+    named = {(one.network, one.training): len(one.fold_runs) for one in found}
     assert named == {
         ("mlp", "strong"): 2,
         ("cnn2", "strong"): 2,
         ("mlp", "plain"): 2,
         ("mlp_small", "grid"): 2,
-        ("mlp", "cell"): 2,
-        ("cnn2", "cell"): 2,
+        ("mlp", "run"): 2,
+        ("cnn2", "run"): 2,
     }
     best = max((one for one in found if one.training == "strong"), key=lambda one: one.mnist_accuracy)
     assert chosen(found) is best
@@ -47,20 +47,20 @@ def test_networks_are_named_by_their_folder(finished: Path) -> None:
 
 def test_a_fold_that_is_not_finished_is_left_out_and_no_network_at_all_is_the_users_to_mend(finished: Path) -> None:
     (finished / "build" / "runs" / "mnist" / "mlp" / "fold-1" / "record.json").unlink()
-    assert {len(one.runs) for one in at_hand(finished / "build") if one.network == "mlp"} == {1}
+    assert {len(one.fold_runs) for one in at_hand(finished / "build") if one.network == "mlp"} == {1}
     shutil.rmtree(finished / "build" / "runs" / "mnist")
-    with pytest.raises(InputError, match="dvc repro experiment@handwriting"):
+    with pytest.raises(InputError, match="dvc repro config@handwriting"):
         at_hand(finished / "build")
 
 
 def test_a_network_says_of_prepared_images_what_it_says_of_inputs(finished_once: Path) -> None:
-    run = finished_once / "build" / "runs" / "mnist" / "mlp" / "fold-0"
+    fold_run = finished_once / "build" / "runs" / "mnist" / "mlp" / "fold-0"
     images = np.random.default_rng(0).integers(0, 256, (5, 28, 28), dtype=np.uint8)
-    said = networks.read(Task(run, 1, {"mnist": images}, "cpu"), lambda _: None)["mnist"]
-    network, normaliser, _ = load_network(run)
+    predictions = networks.read(Task(fold_run, 1, {"mnist": images}, "cpu"), lambda _: None)["mnist"]
+    network, normaliser, _ = load_network(fold_run)
     with torch.no_grad():
         expected = network(torch.from_numpy(normaliser.apply(images[:, None]))).softmax(dim=1)
-    np.testing.assert_allclose(said, expected.numpy(), atol=1e-5)
+    np.testing.assert_allclose(predictions, expected.numpy(), atol=1e-5)
 
 
 def test_the_last_hidden_layer_is_what_the_head_multiplies(finished_once: Path) -> None:
@@ -90,21 +90,21 @@ def test_the_distance_is_mahalanobis_to_the_nearest_class() -> None:
 
 def test_fine_tuning_learns_from_other_groups_and_never_from_the_one_left_out(finished_once: Path) -> None:
     """Bars that MNIST does not have: groups 1 and 2 draw them alike, group 3 mirrors them."""
-    run = finished_once / "build" / "runs" / "mnist" / "mlp" / "fold-0"
+    fold_run = finished_once / "build" / "runs" / "mnist" / "mlp" / "fold-0"
     labels, groups = np.tile(np.arange(10), 6), np.repeat([1, 2, 3], 20)
     images = np.zeros((60, 28, 28), np.uint8)
     for place, (label, group) in enumerate(zip(labels, groups, strict=True)):
         column = 2 * label + 4 if group < 3 else 23 - 2 * label
         images[place, 4:24, column : column + 2] = 255
-    task = fine_tuning.Task(run, 1, images, labels, groups, 1, 7, "cpu")
+    task = fine_tuning.Task(fold_run, 1, images, labels, groups, 1, 7, "cpu")
     one = fine_tuning.tune(task, lambda _: None)
     assert one.shape == (20, 10)
     np.testing.assert_array_equal(one, fine_tuning.tune(task, lambda _: None))  # seeded
     swapped = images.copy()
     swapped[groups == 1] = 0
-    hidden = fine_tuning.Task(run, 1, swapped, (labels + 5 * (groups == 1)) % 10, groups, 1, 7, "cpu")
+    hidden = fine_tuning.Task(fold_run, 1, swapped, (labels + 5 * (groups == 1)) % 10, groups, 1, 7, "cpu")
     blind = fine_tuning.tune(hidden, lambda _: None)
     assert not np.array_equal(one, blind)  # it read black pictures
     np.testing.assert_allclose(blind, np.broadcast_to(blind[0], blind.shape), atol=1e-6)
-    relabelled = fine_tuning.Task(run, 1, images, (labels + 5 * (groups == 1)) % 10, groups, 1, 7, "cpu")
+    relabelled = fine_tuning.Task(fold_run, 1, images, (labels + 5 * (groups == 1)) % 10, groups, 1, 7, "cpu")
     np.testing.assert_array_equal(one, fine_tuning.tune(relabelled, lambda _: None))  # its labels were not used

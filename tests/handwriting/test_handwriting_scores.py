@@ -12,10 +12,10 @@ from shearbench.statistics.proportions import wilson
 def _answers(hits: np.ndarray, labels: np.ndarray, counted: np.ndarray | None = None, sure: float = 0.9) -> Answers:
     """Networks (folds, n) that give the true class ``sure`` where they hit, and the next class where they miss."""
     folds, n = hits.shape
-    said = np.full((folds, n, 10), (1 - sure) / 9, np.float32)
+    predictions = np.full((folds, n, 10), (1 - sure) / 9, np.float32)
     chosen = np.where(hits, labels, (labels + 1) % 10)
-    said[np.arange(folds)[:, None], np.arange(n), chosen] = sure
-    return Answers(said, labels, np.ones(n, bool) if counted is None else counted)
+    predictions[np.arange(folds)[:, None], np.arange(n), chosen] = sure
+    return Answers(predictions, labels, np.ones(n, bool) if counted is None else counted)
 
 
 LABELS = np.array([0, 1, 2, 3, 4, 5])

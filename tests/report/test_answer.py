@@ -16,7 +16,7 @@ BOTH = [*ROWS, row("mechanical", "a", 0.90), row("mechanical", "b", 0.95)]
 
 
 def networks(a: str, b: str, verdict: str, within: str = "mnist") -> dict[str, Any]:
-    return {"kind": "networks", "within": within, "a": a, "b": b, "verdict": verdict}
+    return {"kind": "models", "within": within, "a": a, "b": b, "verdict": verdict}
 
 
 def datasets(model: str, verdict: str, difference: float, a: str = "mnist", b: str = "mechanical") -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from shearbench.evaluation.canvas import figure, png
+from shearbench.plotting.canvas import figure, png
 from shearbench.report.blocks import Data, Picture
 
 

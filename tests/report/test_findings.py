@@ -21,7 +21,7 @@ B = row("mnist", "b", 0.96, (0.960, 0.970, 0.980))
 C = row("mnist", "c", 0.90, (0.880, 0.900, 0.920))
 
 
-def pair(a: str, b: str, verdict: str, within: str = "mnist", kind: str = "networks") -> dict[str, str]:
+def pair(a: str, b: str, verdict: str, within: str = "mnist", kind: str = "models") -> dict[str, str]:
     return {"kind": kind, "within": within, "a": a, "b": b, "verdict": verdict}
 
 

@@ -22,7 +22,7 @@ def _project(folder: Path, steps: str) -> Path:
 
 def _lines(root: Path) -> list[list[Cell]]:
     (table,) = (block for block in handwriting.read(root, []).blocks if isinstance(block, Table))
-    return table.cells
+    return table.runs
 
 
 def test_the_steps_are_those_of_the_file(tmp_path: Path) -> None:
@@ -40,14 +40,14 @@ def test_the_steps_are_those_of_the_file(tmp_path: Path) -> None:
 def test_each_number_is_the_file_s(tmp_path: Path) -> None:
     head = (FULL / "steps.csv").read_text().splitlines()[0] + ",missing"
     values = {
-        **{"network": "mlp", "step": "6", "title": "mnist preparation", "n": "330.0", "folds": "5.0", "loss": "0.198"},
+        **{"model": "mlp", "step": "6", "title": "mnist preparation", "n": "330.0", "folds": "5.0", "loss": "0.198"},
         **{"accuracy": "0.94", "accuracy_low": "0.907", "accuracy_high": "0.965", "gain_accuracy": "-0.02"},
         **{"gain_accuracy_low": "-0.034", "gain_accuracy_high": "-0.006"},
     }
-    absent = {"network": "cnn3", "step": "1", "title": "plain MNIST", "missing": "cnn3_plain has not been trained"}
+    absent = {"model": "cnn3", "step": "1", "title": "plain MNIST", "missing": "cnn3_plain has not been trained"}
     lines = [",".join(row.get(name, "") for name in head.split(",")) for row in (values, absent)]
     shown, none = _lines(_project(tmp_path, "\n".join([head, *lines, ""])))
-    assert [cell.text for cell in shown] == [
+    assert [run.text for run in shown] == [
         *("mlp", "6", "mnist preparation", "330", "94.0", "90.7 to 96.5", "0.198"),
         "\N{MINUS SIGN}2.0 (\N{MINUS SIGN}3.4 to \N{MINUS SIGN}0.6)",
     ]

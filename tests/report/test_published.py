@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from shearbench.report.claim import Outcome
+from shearbench.report.claim import AblationResult
 from shearbench.report.published import Line, lines
 
 
@@ -72,11 +72,11 @@ def test_parameters_agree_to_the_digit_that_is_published(parameters: int, agrees
 )
 def test_the_gain_of_dropout(low: float, high: float, train: int, agrees: str) -> None:
     pair = {
-        **{"family": "networks", "within": "mnist", "a": "cnn3_dropout", "b": "cnn3_l2", "verdict": "undecided"},
+        **{"family": "models", "within": "mnist", "a": "cnn3_dropout", "b": "cnn3_l2", "verdict": "undecided"},
         **{"difference": (low + high) / 2, "low": low, "high": high, "folds": 5},
     }
-    outcome = Outcome(Path(), {"sizes": {"train": train}}, [], [pair])
-    line = _line("CNN, gain of dropout over L2 regularisation", [], regularisation=outcome)
+    ablation_result = AblationResult(Path(), {"sizes": {"train": train}}, [], [pair])
+    line = _line("CNN, gain of dropout over L2 regularisation", [], regularisation=ablation_result)
     assert (line.published, line.agrees) == ("0.4 points", agrees)
 
 
@@ -94,7 +94,7 @@ def test_fives_read_as_threes_are_those_of_the_network_on_fields() -> None:
 @pytest.mark.parametrize(("a", "b"), [("cnn3", "resnet18"), ("resnet18", "cnn3")])
 def test_the_networks_are_compared_whichever_is_named_first(a: str, b: str) -> None:
     pair = {
-        **{"kind": "networks", "within": "mechanical", "a": a, "b": b},
+        **{"kind": "models", "within": "mechanical", "a": a, "b": b},
         **{"difference": 0.01, "low": -0.01, "high": 0.03, "p_holm": 0.2},
     }
     line = _line("CNN against ResNet-18 on Mechanical MNIST", [], pairs=[pair, {**pair, "within": "mnist"}])

@@ -8,18 +8,16 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from shearbench.analysis.calibration import section as calibration
+from shearbench.analysis.confusion import section as confusion
+from shearbench.analysis.displacement import section as displacement
+from shearbench.analysis.learning import section as curves
+from shearbench.analysis.mistakes import section as mistakes
+from shearbench.analysis.scores import section as classes
 from shearbench.records import read_json
 from shearbench.report.blocks import Pictures, Section, Table
 from shearbench.report.comparison import MISSING
-from shearbench.report.sections import (
-    calibration,
-    classes,
-    confusion,
-    curves,
-    datasets,
-    displacement,
-    mistakes,
-)
+from shearbench.report.sections import datasets
 
 READ = {
     "curves": curves.read,
@@ -29,7 +27,7 @@ READ = {
     "displacement": displacement.read,
     "calibration": calibration.read,
 }
-CELLS = {("mnist", "mlp"), ("mnist", "cnn2"), ("mechanical", "mlp")}
+RUNS = {("mnist", "mlp"), ("mnist", "cnn2"), ("mechanical", "mlp")}
 
 
 def rows_of(root: Path) -> list[dict[str, Any]]:
@@ -46,14 +44,14 @@ def table_of(root: Path, name: str) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("name", READ)
-def test_every_cell_is_in_it_with_a_picture_side_by_side(name: str, finished_once: Path) -> None:
+def test_every_run_is_in_it_with_a_picture_side_by_side(name: str, finished_once: Path) -> None:
     section = READ[name](finished_once, rows_of(finished_once))
     assert section.id == name
     assert not section.missing
     pictures = [picture for block in section.blocks if isinstance(block, Pictures) for picture in block.images]
-    each_cell = [picture for picture in pictures if " of " in picture.text and " on m" in picture.text]
-    assert len(each_cell) == (0 if name == "displacement" else 3)
-    assert len(pictures) > len(each_cell)
+    each_run = [picture for picture in pictures if " of " in picture.text and " on m" in picture.text]
+    assert len(each_run) == (0 if name == "displacement" else 3)
+    assert len(pictures) > len(each_run)
     assert all(len(row) == len(table.columns) for table in tables(section) for row in table.rows)
 
 
@@ -68,16 +66,16 @@ def test_without_a_comparison_it_says_so_and_shows_the_rest(name: str, finished:
 def test_dynamics_are_those_of_the_file(finished_once: Path) -> None:
     table, modes = tables(curves.read(finished_once, rows_of(finished_once)))
     expected = table_of(finished_once, "training_dynamics")
-    assert {(row[0].text, row[1].text) for row in table.cells} == CELLS
-    for row, mode, found in zip(table.cells, modes.cells, expected.itertuples(), strict=True):
+    assert {(row[0].text, row[1].text) for row in table.runs} == RUNS
+    for row, mode, found in zip(table.runs, modes.runs, expected.itertuples(), strict=True):
         assert row[4].text == f"{found.first_train_loss_mean:.3f} ± {found.first_train_loss_sd:.3f}"
         assert mode[4].value == pytest.approx(100 * found.mode_gap_mean)
-    assert table.cells[0][3].text == "never (0 of 2)"  # two epochs are too few
+    assert table.runs[0][3].text == "never (0 of 2)"  # two epochs are too few
 
 
 def test_widest_gap_is_named_only_where_evaluation_is_worse() -> None:
-    row = {"model": "a", "dataset": "d", "networks": 5, "mode_gap_mean": 0.01}
-    assert curves._widest([row]) == "Here, no cell's mean is lower when evaluated than while training."
+    row = {"model": "a", "dataset": "d", "models": 5, "mode_gap_mean": 0.01}
+    assert curves._widest([row]) == "Here, no run's mean is lower when evaluated than while training."
     worse = row | {"mode_gap_mean": -0.3, "train_accuracy_while_training_mean": 0.98}
     said = curves._widest([row, worse | {"train_accuracy_when_evaluated_mean": 0.68}])
     assert said.startswith("Here, a on d loses most: 98.0 % while training, 68.0 % when evaluated")
@@ -86,17 +84,17 @@ def test_widest_gap_is_named_only_where_evaluation_is_worse() -> None:
 def test_most_confused_pairs_say_from_what_to_what(finished_once: Path) -> None:
     (table,) = tables(confusion.read(finished_once, rows_of(finished_once)))
     expected = table_of(finished_once, "confused_pairs").dropna(subset="change")
-    assert {row[1].text for row in table.cells} == {"mechanical"}
-    assert len(table.cells) == min(8, len(expected)) > 0
+    assert {row[1].text for row in table.runs} == {"mechanical"}
+    assert len(table.runs) == min(8, len(expected)) > 0
     first = expected.iloc[0]
-    assert table.cells[0][2].text == f"{first['true']} as {first['predicted']}"
-    assert table.cells[0][3].text == f"{first['reference_count']:g} to {first['count']:g}"
+    assert table.runs[0][2].text == f"{first['true']} as {first['predicted']}"
+    assert table.runs[0][3].text == f"{first['reference_count']:g} to {first['count']:g}"
 
 
 def test_verdict_on_the_round_classes_follows_from_the_interval(finished_once: Path) -> None:
     (table,) = tables(classes.read(finished_once, rows_of(finished_once)))
-    assert {(row[0].text, row[1].text) for row in table.cells} == CELLS
-    row = {"dataset": "d", "model": "m", "errors": 2.0, "all_errors": 4.0, "share": 0.5, "share_of_digits": 0.3}
+    assert {(row[0].text, row[1].text) for row in table.runs} == RUNS
+    row = {"dataset": "d", "model": "m", "errors": 2.0, "all_errors": 4.0, "share": 0.5, "share_of_samples": 0.3}
     for bounds, said in (((0.31, 0.7), "yes"), ((0.1, 0.7), "not shown"), ((0.1, 0.29), "no, less")):
         assert classes._row(row | {"share_low": bounds[0], "share_high": bounds[1]})[-1] == said
     none = row | {"share": float("nan"), "all_errors": 0.0}
@@ -106,7 +104,7 @@ def test_verdict_on_the_round_classes_follows_from_the_interval(finished_once: P
 def test_calibration_has_chance_beside_the_error(finished_once: Path) -> None:
     scores, answers = tables(calibration.read(finished_once, rows_of(finished_once)))
     expected = table_of(finished_once, "calibration")
-    for row, answer, found in zip(scores.cells, answers.cells, expected.itertuples(), strict=True):
+    for row, answer, found in zip(scores.runs, answers.runs, expected.itertuples(), strict=True):
         assert re.fullmatch(r"[\d.]+ ± [\d.]+ \([\d.]+\)", row[3].text)
         assert row[3].value == pytest.approx(100 * found.ece_before_mean)
         assert row[5].text == f"{found.nll_before_mean:.3f} ± {found.nll_before_sd:.3f}"
@@ -117,7 +115,7 @@ def test_displacement_lists_every_measure_and_reader(finished_once: Path) -> Non
     (table,) = tables(displacement.read(finished_once, rows_of(finished_once)))
     assert len(table.rows) == 4 * 3
     areas = table_of(finished_once, "displacement_areas")
-    assert table.cells[0][3].value == areas.query("ranked == 'within class'")["errors"].iloc[0]
+    assert table.runs[0][3].value == areas.query("ranked == 'within class'")["errors"].iloc[0]
 
 
 def test_finding_on_displacement_counts_whole_intervals_above_one_half() -> None:
@@ -137,12 +135,12 @@ def test_a_run_without_fields_has_no_displacement(finished: Path) -> None:
 def test_datasets_count_their_classes_by_split(finished_once: Path) -> None:
     first, second = tables(datasets.read(finished_once, rows_of(finished_once)))
     for table in (first, second):
-        assert [cell.text for cell in table.cells[0]] == ["training", *["6"] * 10]
-        assert [cell.text for cell in table.cells[1]] == ["test", *["2"] * 10]
+        assert [run.text for run in table.runs[0]] == ["training", *["6"] * 10]
+        assert [run.text for run in table.runs[1]] == ["test", *["2"] * 10]
 
 
 def test_those_who_suspect_a_label_are_named_or_those_who_do_not() -> None:
-    cells = ["a-mlp", "a-cnn2", "b-mlp", "b-cnn2"]
-    assert mistakes.said_by(cells, cells) == "all"
-    assert mistakes.said_by(["a-mlp", "a-cnn2", "b-cnn2"], cells) == "all but b-mlp"
-    assert mistakes.said_by(["a-mlp", "b-cnn2"], cells) == "a-mlp b-cnn2"
+    runs = ["a-mlp", "a-cnn2", "b-mlp", "b-cnn2"]
+    assert mistakes.said_by(runs, runs) == "all"
+    assert mistakes.said_by(["a-mlp", "a-cnn2", "b-cnn2"], runs) == "all but b-mlp"
+    assert mistakes.said_by(["a-mlp", "b-cnn2"], runs) == "a-mlp b-cnn2"

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from shearbench.evaluation.ranking import ranking_of
+from shearbench.commands.aa import write
+from shearbench.comparison.ranking import ranking_of
 from shearbench.records import read_json, write_json
 from shearbench.report.blocks import Facts, Pictures, Prose, Section, Table
 from shearbench.report.sections import false_positives, power, ranking, spread
-from shearbench.stages.aa import write
 from shearbench.statistics.false_positives import FalsePositiveRate, row
 
 
@@ -18,9 +18,7 @@ def prose(section: Section) -> str:
 
 
 def tables(section: Section) -> list[list[list[str]]]:
-    return [
-        [[cell.text for cell in row] for row in block.cells] for block in section.blocks if isinstance(block, Table)
-    ]
+    return [[[run.text for run in row] for row in block.runs] for block in section.blocks if isinstance(block, Table)]
 
 
 @pytest.fixture
@@ -33,10 +31,10 @@ def test_the_parts_of_the_spread_add_up(finished_once: Path, rows: list[dict[str
     section = spread.read(finished_once, rows)
     (table,) = tables(section)
     assert [line[:2] for line in table] == [[row["dataset"], row["model"]] for row in rows]
-    for line, cell in zip(table, rows, strict=True):
-        assert float(line[2]) == pytest.approx(100 * cell["cv_accuracy_sd"], abs=0.005)
-        parts = cell["cv_sd_data"] ** 2 + cell["cv_sd_training"] ** 2
-        assert parts == pytest.approx(max(cell["cv_accuracy_sd"], cell["cv_sd_data"]) ** 2)
+    for line, run in zip(table, rows, strict=True):
+        assert float(line[2]) == pytest.approx(100 * run["cv_accuracy_sd"], abs=0.005)
+        parts = run["cv_sd_data"] ** 2 + run["cv_sd_training"] ** 2
+        assert parts == pytest.approx(max(run["cv_accuracy_sd"], run["cv_sd_data"]) ** 2)
         assert line[6:] == ["30", "2"]
     assert "over 2 folds" in prose(section)
     assert "upper bound" in prose(section)
@@ -101,7 +99,7 @@ def test_the_rates_are_those_of_the_file(tmp_path: Path) -> None:
         FalsePositiveRate("corrected t", "another", "at most", 0.05, 1000, 90),
         FalsePositiveRate("naive", "a null", "none", 0.05, 1000, 140),
     ]
-    settings = {"seed": 1, "folds": 5, "seeds": 4, "draws": 7, "digits": 200, "model": {"architecture": "mlp"}}
+    settings = {"seed": 1, "folds": 5, "seeds": 4, "draws": 7, "samples": 200, "model": {"architecture": "mlp"}}
     content = {
         "command": "shearbench aa",
         "settings": settings,
@@ -160,4 +158,4 @@ def test_a_network_that_lacks_a_dataset_is_left_out() -> None:
     rows = [row for row in ranked(6, a=0.9, b=0.7, c=0.8, d=0.6) if (row["dataset"], row["model"]) != ("data3", "b")]
     found = ranking_of(rows, alpha=0.05)
     assert found["left_out"] == ["b"]
-    assert found["networks"] == ("a", "c", "d")
+    assert found["models"] == ("a", "c", "d")

@@ -21,7 +21,7 @@ def _driver() -> None:
 
 @pytest.fixture(scope="module")
 def pushed(bucket: Bucket, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone with a trained cell, pushed to the bucket."""
+    """A clone with a trained run, pushed to the bucket."""
     root = tmp_path_factory.mktemp("pushed")
     make_clone(root, tmp_path_factory.mktemp("digits"))
     run(root, "shearbench", "data", "--adopt")

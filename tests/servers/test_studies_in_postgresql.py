@@ -191,7 +191,7 @@ def test_a_database_that_cannot_be_used_is_named_without_its_login(
     elif fault == "server":
         storage = storage.replace(str(postgres.port), "9")
     else:
-        postgres.ask(DATABASE, "create table experiments (experiment_id integer)")
+        postgres.ask(DATABASE, "create table ablations (experiment_id integer)")
     _write_project(root, storage)
     assert _start(root).wait(120) == 2
     assert ("is MLflow's database" if fault == "of mlflow" else "tuning.storage cannot be opened") in _output(root)

@@ -21,8 +21,8 @@ pytestmark = [
 ]
 
 PROGRAM = (sys.executable, "-m", "shearbench.cli")
-CELLS = ("mnist-mlp", "mnist-cnn2", "mechanical-mlp")
-BENEATH = {f"{cell} {part}" for cell in CELLS for part in ("fold 0", "fold 1", "evaluation")}
+RUNS = ("mnist-mlp", "mnist-cnn2", "mechanical-mlp")
+BENEATH = {f"{one_run} {part}" for one_run in RUNS for part in ("fold 0", "fold 1", "evaluation")}
 DATABASE = "mlflow"
 
 
@@ -88,7 +88,7 @@ def test_a_fold_is_trained_and_all_is_sent_once(
     for _ in range(2):
         _run(project, "track")
     client, runs, names = _runs(server)
-    expected = {*CELLS, *BENEATH, "comparison"} - {"mnist-mlp evaluation"}  # it is of the fold that was replaced
+    expected = {*RUNS, *BENEATH, "comparison"} - {"mnist-mlp evaluation"}  # it is of the fold that was replaced
     assert names == Counter(expected)
     assert postgres.ask(DATABASE, "select count(*) from runs where status = 'FINISHED'") == [(len(expected),)]
     run = runs["mnist-mlp fold 0"].info.run_id
@@ -119,7 +119,7 @@ def test_a_login_of_the_database_itself_is_in_no_output_file_or_run(finished: Pa
     _track_to(finished, store)
     _run(finished, "track")
     _, runs, _ = _runs(store)
-    assert set(runs) == {*CELLS, *BENEATH, "comparison"}
+    assert set(runs) == {*RUNS, *BENEATH, "comparison"}
     _run(finished, "stage", "report")
     assert "***@127.0.0.1" in _run(finished, "doctor", status=1)  # no git and no raw data in the small project
     assert holding(finished, *SECRETS) == [finished / "params.yaml"]

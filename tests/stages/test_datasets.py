@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shearbench.data.dataset import load, read_card, read_digits
+from shearbench.data.dataset import load, read_card, read_samples
 from shearbench.errors import InputError
 from shearbench.params import Params
 from shearbench.records import write_json, write_npz
@@ -18,7 +18,7 @@ def prepared(small_project: Path, params: Params) -> Path:
     prepare.main(params, small_project)
     build = small_project / "build"
     for split in ("train", "test"):
-        ids = read_digits(build / "digits", split).ids
+        ids = read_samples(build / "samples", split).ids
         displacement = np.arange(len(ids) * 2 * 1568, dtype=np.float32).reshape(len(ids), 2, 2, 28, 28)
         arrays = {"ids": ids, "steps": np.array([3, 5]), "displacement": displacement}
         write_npz(build / "fields" / split / "shear.npz", arrays)
@@ -30,11 +30,11 @@ def test_every_entry_becomes_a_dataset_of_the_same_digits(prepared: Path, params
     datasets.main(params, prepared)
     build = prepared / "build"
     for split in ("train", "test"):
-        digits = read_digits(build / "digits", split)
+        samples = read_samples(build / "samples", split)
         mnist, mechanical = (load(build / "datasets" / name, split) for name in ("mnist", "mechanical"))
-        np.testing.assert_array_equal(mnist.inputs[:, 0], digits.images)
-        np.testing.assert_array_equal(mechanical.ids, digits.ids)
-        np.testing.assert_array_equal(mechanical.labels, digits.labels)
+        np.testing.assert_array_equal(mnist.inputs[:, 0], samples.images)
+        np.testing.assert_array_equal(mechanical.ids, samples.ids)
+        np.testing.assert_array_equal(mechanical.labels, samples.labels)
         fields = np.load(build / "fields" / split / "shear.npz")["displacement"]
         np.testing.assert_array_equal(mechanical.inputs, fields[:, 1], strict=True)
 

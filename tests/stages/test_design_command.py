@@ -9,10 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from shearbench.cli import app
+from shearbench.comparison.pairs import discordance_of_folds
 from shearbench.data.folds import FoldTable, read_folds, write_folds
 from shearbench.errors import InputError
-from shearbench.evaluation.cell import read_runs
-from shearbench.evaluation.pairs import wins_of_folds
+from shearbench.predictions.folds import read_fold_runs
 from shearbench.statistics.design import Design, detectable_difference
 from shearbench.statistics.pilot import measured
 
@@ -32,18 +32,18 @@ def project(finished_once: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_wins_are_the_differences_of_the_fold_accuracies(project: Path) -> None:
-    wins, folds = wins_of_folds(project / "build", A, B)
+    discordance, folds = discordance_of_folds(project / "build", A, B)
     assert folds == 2
-    runs = [read_runs(project / "build" / "runs" / dataset / model, 2) for dataset, model in (A, B)]
-    accuracies = np.array([[run.record["metrics"]["validation_accuracy"] for run in cell] for cell in runs])
-    assert [each.mean() for each in wins] == pytest.approx((accuracies[0] - accuracies[1]).tolist())
+    runs = [read_fold_runs(project / "build" / "runs" / dataset / model, 2) for dataset, model in (A, B)]
+    accuracies = np.array([[run.record["metrics"]["validation_accuracy"] for run in one_run] for one_run in runs])
+    assert [each.mean() for each in discordance] == pytest.approx((accuracies[0] - accuracies[1]).tolist())
 
 
 def test_the_answer_in_json_is_that_of_the_pilot_in_the_folds(project: Path) -> None:
     answer = json.loads(run("mnist-mlp", "mnist-cnn2", "--difference", "0.2", "--json"))
-    pilot = measured(wins_of_folds(project / "build", A, B)[0], folds=2)
+    pilot = measured(discordance_of_folds(project / "build", A, B)[0], folds=2)
     assert answer["design"] == {"folds": 2, "repeats": 1, "alpha": 0.05, "power": 0.8, "comparisons": 1}
-    assert answer["pilot"]["digits"] == pytest.approx(pilot.digits)
+    assert answer["pilot"]["samples"] == pytest.approx(pilot.samples)
     assert answer["planned"]["detectable"] == pytest.approx(detectable_difference(Design(2), sd=pilot.sd(2)))
     assert [need["folds"] for need in answer["needs"]] == [2, 3, 5, 10, 20]
 
@@ -68,9 +68,9 @@ def test_a_test_that_is_not_used_says_so_where_it_could_be(project: Path) -> Non
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "name two cells"),
-        (("mnist-mlp", "mnist-cnn2", "--sd", "0.1"), "name two cells"),
-        (("mnist-mlp",), "a pilot is two cells; got 1"),
+        ((), "name two runs"),
+        (("mnist-mlp", "mnist-cnn2", "--sd", "0.1"), "name two runs"),
+        (("mnist-mlp",), "a pilot is two runs; got 1"),
         (("mnist-mlp", "mnist-vgg"), "got 'mnist-vgg'"),
         (("--sd", "0"), "must be a number > 0"),
         (("--sd", "0.01", "--difference", "0"), "difference to be detected must be > 0"),
@@ -85,7 +85,7 @@ def test_a_pilot_of_too_few_or_other_folds_is_refused(finished: Path) -> None:
     table = read_folds(finished / "build" / "folds.npz")
     write_folds(finished / "build" / "folds.npz", FoldTable(table.ids, 1 - table.folds))
     with pytest.raises(InputError, match=r"fold 0 is not that of .*folds\.npz"):
-        wins_of_folds(finished / "build", A, B)
+        discordance_of_folds(finished / "build", A, B)
     shutil.rmtree(finished / "build/runs/mnist/mlp/fold-1")
     with pytest.raises(InputError, match="mnist-mlp and mnist-cnn2 have both finished, but there are 1"):
-        wins_of_folds(finished / "build", A, B)
+        discordance_of_folds(finished / "build", A, B)

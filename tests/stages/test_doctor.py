@@ -13,9 +13,9 @@ import yaml
 from typer.testing import CliRunner
 
 from shearbench.cli import app
+from shearbench.commands import doctor
 from shearbench.data import guard
 from shearbench.execution import worker_count
-from shearbench.stages import doctor
 from shearbench.tracking.store import attempt
 
 REPOSITORY = Path(__file__).parents[2]
@@ -57,7 +57,7 @@ def test_a_sound_project_has_no_fault(project: Path) -> None:
     findings = found(project)
     assert list(findings) == list(doctor.CHECKS)
     assert {name: each for name, each in findings.items() if each.status == "fault"} == {}
-    assert "8 cells" in findings["parameters"].text
+    assert "8 runs" in findings["parameters"].text
     assert f"{worker_count('auto')} usable" in findings["cores"].text
     assert "no store yet" in findings["mlflow"].text
     assert guard.tree_of(project) == before, "it changes nothing"

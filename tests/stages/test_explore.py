@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shearbench.data.dataset import load, read_digits
+from shearbench.data.dataset import load, read_samples
 from shearbench.params import Params
 from shearbench.records import write_json, write_npz
 from shearbench.stages import datasets, explore, prepare
@@ -20,7 +20,7 @@ def project(small_project: Path, params: Params) -> Path:
     prepare.main(params, small_project)
     build = small_project / "build"
     for split in ("train", "test"):
-        ids = read_digits(build / "digits", split).ids
+        ids = read_samples(build / "samples", split).ids
         displacement = np.random.default_rng(0).normal(size=(len(ids), 1, 2, 28, 28)).astype(np.float32)
         arrays = {"ids": ids, "steps": np.array([5]), "displacement": displacement}
         write_npz(build / "fields" / split / "shear.npz", arrays)

@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from shearbench.commands import class_folder
 from shearbench.data import class_digits, png
 from shearbench.errors import InputError
 from shearbench.handwriting import fine_tuning, networks
 from shearbench.handwriting import folder as reading
 from shearbench.handwriting.output import nodes
-from shearbench.handwriting.recipe import EXPERIMENT
+from shearbench.handwriting.recipe import ABLATION
 from shearbench.params import load
 from shearbench.records import is_finished, read_npz
 from shearbench.report.sections import handwriting as section
-from shearbench.stages import class_folder, handwriting
+from shearbench.stages import handwriting
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -39,9 +40,9 @@ def in_this_process() -> Iterator[None]:
 def project(finished_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("class") / "project"
     shutil.copytree(finished_once, root)
-    runs, experiment = root / "build" / "runs" / "mnist", root / "build" / "experiments" / EXPERIMENT / "mnist"
+    runs, ablation = root / "build" / "runs" / "mnist", root / "build" / "ablations" / ABLATION / "mnist"
     for name in ("mlp_plain", "mlp_affine", "mlp_stopped", "mlp_strong"):
-        shutil.copytree(runs / "mlp", experiment / name)
+        shutil.copytree(runs / "mlp", ablation / name)
     folder = root / "data" / "class_digits"
     folder.mkdir(parents=True)
     for drawing in class_digits.draw_class():
@@ -69,11 +70,11 @@ def test_every_network_has_a_row_for_each_preparation_whose_numbers_follow_from_
     assert is_finished(folder)
     arrays = read_npz(folder / "predictions.npz")
     rejected = {(one["file"], one["by"]) for one in results["rejected"]}
-    assert len(results["networks"]) == 2 * (4 + 2)
-    for row in results["networks"]:
-        said = arrays[f"{row['network']}_{row['training']}/{row['preparation']}"]
+    assert len(results["models"]) == 2 * (4 + 2)
+    for row in results["models"]:
+        predictions = arrays[f"{row['model']}_{row['training']}/{row['preparation']}"]
         kept = np.array([(str(file), row["preparation"]) not in rejected for file in arrays["files"]])
-        hits = said.argmax(axis=2) == arrays["digits"]
+        hits = predictions.argmax(axis=2) == arrays["digits"]
         assert row["n"] == kept.sum()
         assert row["accuracy"] == pytest.approx(hits[:, kept].mean())
         for group in row["groups"]:
@@ -106,7 +107,7 @@ def test_the_steps_follow_the_recipe_and_their_gains_are_differences(results: di
 
 def test_tables_hold_what_the_results_say(project: Path, results: dict) -> None:
     networks = _rows(project, "networks.csv")
-    assert [float(row["accuracy"]) for row in networks] == [pytest.approx(r["accuracy"]) for r in results["networks"]]
+    assert [float(row["accuracy"]) for row in networks] == [pytest.approx(r["accuracy"]) for r in results["models"]]
     confusion = [row for row in _rows(project, "confusion.csv") if row["step"] == "7"]
     assert sum(int(row["count"]) for row in confusion) == 2 * 87
     digits = _rows(project, "digits.csv")
@@ -120,9 +121,9 @@ def test_tables_hold_what_the_results_say(project: Path, results: dict) -> None:
 def test_mlflow_is_told_of_every_network_once(project: Path, results: dict) -> None:
     (node,) = nodes(project / "build" / "handwriting" / "class_digits")
     assert node.name == "handwriting-class_digits"
-    assert len(node.children) == len(results["networks"])
+    assert len(node.children) == len(results["models"])
     assert len({child.digest for child in node.children}) == len(node.children)
-    first = results["networks"][0]
+    first = results["models"][0]
     assert node.children[0].content.metrics["accuracy"] == first["accuracy"]
     assert node.children[0].content.metrics["accuracy_group/3"] == first["groups"][1]["accuracy"]
     assert all(path.is_file() for path in node.content.files)
@@ -153,7 +154,7 @@ def test_a_folder_of_the_users_gets_its_own_place_and_the_report_is_written_anew
     assert is_finished(out)
     assert out.name.startswith("our_class__7b-")
     assert results["fine_tuning"]["n"] == 3
-    assert results["networks"][0]["accuracy_interval"] is None
+    assert results["models"][0]["accuracy_interval"] is None
     printed = capsys.readouterr().out
     assert "too few to say" in printed
     assert "our class, 7b" in (project / "reports" / "index.html").read_text()

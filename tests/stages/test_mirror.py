@@ -14,7 +14,7 @@ from shearbench.params import Params
 from shearbench.records import locked
 
 PROGRAM = (sys.executable, "-m", "shearbench.cli")
-CELLS = {"mnist-mlp", "mnist-cnn2", "mechanical-mlp"}
+RUNS = {"mnist-mlp", "mnist-cnn2", "mechanical-mlp"}
 
 
 def shearbench(project: Path, *words: str) -> str:
@@ -25,11 +25,11 @@ def shearbench(project: Path, *words: str) -> str:
 
 
 def sent(project: Path) -> set[str]:
-    """Return the names of the finished runs of cells and of the comparison in the project's store."""
+    """Return the names of the finished runs of runs and of the comparison in the project's store."""
     with sqlite3.connect(f"file:{project / 'mlruns' / 'mlflow.db'}?mode=ro", uri=True, timeout=10) as database:
         found = {name for (name,) in database.execute("select name from runs where status = 'FINISHED'")}
     database.close()
-    return found & {*CELLS, "comparison"}
+    return found & {*RUNS, "comparison"}
 
 
 def test_a_stage_ends_while_mlflow_is_busy_and_what_it_made_is_sent_later(finished: Path) -> None:
@@ -40,9 +40,9 @@ def test_a_stage_ends_while_mlflow_is_busy_and_what_it_made_is_sent_later(finish
         assert done.returncode == 0
         assert sent(finished) == {"mnist-mlp"}
     until = time.monotonic() + 120
-    while sent(finished) != {*CELLS, "comparison"} and time.monotonic() < until:
+    while sent(finished) != {*RUNS, "comparison"} and time.monotonic() < until:
         time.sleep(0.2)
-    assert sent(finished) == {*CELLS, "comparison"}
+    assert sent(finished) == {*RUNS, "comparison"}
     assert "MLflow has every record" in shearbench(finished, "track")
     assert "did not take" not in (finished / "said").read_text()
 

@@ -11,13 +11,13 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from shearbench.cli import app
-from shearbench.evaluation.calibration import tempered
-from shearbench.evaluation.cell import read_runs
-from shearbench.evaluation.champion import champion_of, trust_of
-from shearbench.evaluation.comparison import best_of_each_dataset
+from shearbench.comparison.champion import champion_of, trust_of
+from shearbench.comparison.table import best_of_each_dataset
 from shearbench.handwriting.preparation import mnist
 from shearbench.handwriting.reading import read_file
 from shearbench.mechanics import displacements_of, simulate
+from shearbench.predictions.calibration import apply_temperature
+from shearbench.predictions.folds import read_fold_runs
 from shearbench.records import read_json
 from shearbench.training.weights import load_network, predict
 
@@ -35,7 +35,7 @@ def project(finished: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return finished
 
 
-def run(*words: object, status: int = 0) -> str:
+def fold_run(*words: object, status: int = 0) -> str:
     result = CliRunner().invoke(app, ["predict", *map(str, words)])
     assert result.exit_code == status, result.output
     assert "Traceback" not in result.output
@@ -43,22 +43,22 @@ def run(*words: object, status: int = 0) -> str:
 
 
 def as_json(*words: object, status: int = 0) -> Any:
-    return json.loads(run(*words, "--json", status=status))
+    return json.loads(fold_run(*words, "--json", status=status))
 
 
 def test_the_champion_reads_what_the_prepared_image_shows(project: Path) -> None:
     found = as_json("sheets/one.png", "sheets/dash.png")
     best = best_of_each_dataset(read_json(project / "reports" / "comparison.json"))["mnist"]
-    runs = read_runs(project / "build" / "runs" / "mnist" / best, 2)
-    network, normaliser, record = load_network(champion_of(runs).folder)
-    trust = trust_of(runs, 0.99)
-    assert found["network"]["model"] == best
-    assert found["network"]["fold"] == record["fold"]
-    assert found["network"]["threshold"] == trust.threshold
+    fold_runs = read_fold_runs(project / "build" / "runs" / "mnist" / best, 2)
+    network, normaliser, record = load_network(champion_of(fold_runs).folder)
+    trust = trust_of(fold_runs, 0.99)
+    assert found["model"]["model"] == best
+    assert found["model"]["fold"] == record["fold"]
+    assert found["model"]["threshold"] == trust.threshold
     for name, image in zip(("one", "dash"), found["images"], strict=True):
         prepared = mnist(read_file(project / "sheets" / f"{name}.png")).image
         raw = predict(network, prepared[None, None], normaliser=normaliser)
-        expected = tempered(raw, trust.temperature)[0]
+        expected = apply_temperature(raw, trust.temperature)[0]
         assert image["probabilities"] == pytest.approx(expected)
         assert image["best"] == expected.argmax()
         assert image["confidence"] == pytest.approx(expected.max())
@@ -71,10 +71,10 @@ def test_a_digit_is_sheared_for_a_network_of_fields(project: Path) -> None:
     (image,) = as_json("sheets/one.png", "--dataset", "mechanical")["images"]
     prepared = mnist(read_file(project / "sheets" / "one.png")).image
     field = simulate(prepared[None], load="shear", displacements=[displacements_of("shear")[5]]).displacement[:, 0]
-    runs = read_runs(project / "build" / "runs" / "mechanical" / "mlp", 2)
-    network, normaliser, _ = load_network(champion_of(runs).folder)
+    fold_runs = read_fold_runs(project / "build" / "runs" / "mechanical" / "mlp", 2)
+    network, normaliser, _ = load_network(champion_of(fold_runs).folder)
     raw = predict(network, field.astype(np.float32), normaliser=normaliser)
-    assert image["probabilities"] == pytest.approx(tempered(raw, trust_of(runs, 0.99).temperature)[0])
+    assert image["probabilities"] == pytest.approx(apply_temperature(raw, trust_of(fold_runs, 0.99).temperature)[0])
 
 
 def test_it_answers_or_says_that_it_is_not_sure_as_params_yaml_demands(project: Path) -> None:
@@ -84,9 +84,9 @@ def test_it_answers_or_says_that_it_is_not_sure_as_params_yaml_demands(project: 
         path.write_text(text.replace("accuracy: 0.99", f"accuracy: {accuracy}"))
         image = as_json("sheets/one.png", "--model", "mlp")["images"][0]
         assert (image["class"] is not None) is sure
-        line = run("sheets/one.png", "--model", "mlp", "--quiet")
+        line = fold_run("sheets/one.png", "--model", "mlp", "--quiet")
         assert line == f"sheets/one.png\t{image['best'] if sure else '?'}\n"
-        assert ("not sure" in run("sheets/one.png", "--model", "mlp")) is not sure
+        assert ("not sure" in fold_run("sheets/one.png", "--model", "mlp")) is not sure
 
 
 def test_what_cannot_be_read_says_why_and_the_rest_is_read(project: Path) -> None:
@@ -97,7 +97,7 @@ def test_what_cannot_be_read_says_why_and_the_rest_is_read(project: Path) -> Non
     assert "no ink" in blank["unread"]
     assert none["unread"] == "there is no such file"
     assert "probabilities" in one
-    assert run(*files, "--quiet", status=1).splitlines()[0] == "sheets/text.png\t-"
+    assert fold_run(*files, "--quiet", status=1).splitlines()[0] == "sheets/text.png\t-"
 
 
 @pytest.mark.parametrize("dataset", ["mnist", "mechanical"])
@@ -107,7 +107,7 @@ def test_an_explanation_is_drawn_beside_the_file_and_not_read_as_one(project: Pa
     with Image.open(project / image["explanation"]) as drawn:
         assert min(drawn.size) > 300
     assert len(as_json("sheets/one.png", "sheets/one.png.gradcam.png")["images"]) == 1
-    assert "name the images themselves" in run("sheets/one.png.gradcam.png", status=2).replace("\n", " ")
+    assert "name the images themselves" in fold_run("sheets/one.png.gradcam.png", status=2).replace("\n", " ")
 
 
 @pytest.mark.parametrize(
@@ -119,18 +119,20 @@ def test_an_explanation_is_drawn_beside_the_file_and_not_read_as_one(project: Pa
     ],
 )
 def test_a_mistake_is_named(project: Path, words: tuple[str, ...], message: str) -> None:
-    assert message in run("sheets/one.png", *words, status=2).replace("\n", " ")
+    assert message in fold_run("sheets/one.png", *words, status=2).replace("\n", " ")
 
 
 def test_without_a_comparison_the_next_step_is_said(project: Path) -> None:
     (project / "reports" / "comparison.json").unlink()
-    assert "run `dvc repro`" in run("sheets/one.png", status=2)
+    assert "run `dvc repro`" in fold_run("sheets/one.png", status=2)
     shutil.rmtree(project / "build" / "runs" / "mnist" / "mlp" / "fold-1")
-    assert "run `dvc repro train@mnist-mlp`" in run("sheets/one.png", "--model", "mlp", status=2).replace("\n", " ")
+    assert "run `dvc repro train@mnist-mlp`" in fold_run("sheets/one.png", "--model", "mlp", status=2).replace(
+        "\n", " "
+    )
 
 
 def test_a_request_holds_the_inputs_as_a_dataset_has_them(project: Path) -> None:
-    body = json.loads(run("sheets/one.png", "--request"))
+    body = json.loads(fold_run("sheets/one.png", "--request"))
     prepared = mnist(read_file(project / "sheets" / "one.png")).image
     assert np.array_equal(np.array(body["inputs"]), prepared[None, None].astype(float))
-    assert "no ink" in run("sheets/blank.png", "--request", status=2)
+    assert "no ink" in fold_run("sheets/blank.png", "--request", status=2)

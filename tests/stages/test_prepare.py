@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shearbench.data.dataset import read_digits
+from shearbench.data.dataset import read_samples
 from shearbench.data.deal import units_of
 from shearbench.data.folds import make_folds, read_folds
 from shearbench.data.guard import tree_of, write_adopted
@@ -18,13 +18,13 @@ from shearbench.stages import prepare
 
 def test_digits_are_those_of_the_files_and_ids_count_on(small_project: Path, params: Params) -> None:
     prepare.main(params, small_project)
-    raw, build = small_project / "data" / "mnist", small_project / "build" / "digits"
-    train, test = read_digits(build, "train"), read_digits(build, "test")
+    raw, build = small_project / "data" / "mnist", small_project / "build" / "samples"
+    train, test = read_samples(build, "train"), read_samples(build, "test")
     assert train.ids.tolist() == list(range(60))
     assert test.ids.tolist() == list(range(60, 80))
-    for digits, stem in ((train, "train"), (test, "t10k")):
-        np.testing.assert_array_equal(digits.images, read_images(raw / f"{stem}-images-idx3-ubyte"))
-        np.testing.assert_array_equal(digits.labels, read_labels(raw / f"{stem}-labels-idx1-ubyte"))
+    for samples, stem in ((train, "train"), (test, "t10k")):
+        np.testing.assert_array_equal(samples.images, read_images(raw / f"{stem}-images-idx3-ubyte"))
+        np.testing.assert_array_equal(samples.labels, read_labels(raw / f"{stem}-labels-idx1-ubyte"))
 
 
 def test_folds_are_of_the_training_digits_and_keep_copies_together(small_project: Path, params: Params) -> None:
@@ -43,7 +43,7 @@ def test_an_added_repeat_deals_anew_and_moves_nothing(small_project: Path, param
     prepare.main(twice, small_project)
     table = read_folds(path)
     np.testing.assert_array_equal(table.folds[0], first.folds[0])
-    train = read_digits(small_project / "build" / "digits", "train")
+    train = read_samples(small_project / "build" / "samples", "train")
     expected = make_folds(
         units_of(train.images, train.groups), train.labels, folds=3, seed=seed_for(params.seed, "folds")
     )
@@ -53,7 +53,7 @@ def test_an_added_repeat_deals_anew_and_moves_nothing(small_project: Path, param
 
 
 def test_the_same_bytes_every_time_and_other_folds_for_another_seed(small_project: Path, params: Params) -> None:
-    files = [small_project / "build" / name for name in ("digits/train.npz", "digits/test.npz", "folds.npz")]
+    files = [small_project / "build" / name for name in ("samples/train.npz", "samples/test.npz", "folds.npz")]
     prepare.main(params, small_project)
     before = [path.read_bytes() for path in files]
     prepare.main(params, small_project)
@@ -83,7 +83,7 @@ def test_groups_of_the_raw_data_part_no_split(small_project: Path, params: Param
         (raw / GROUPS_FILES[split]).write_bytes(encode(groups.astype(np.int32)))  # type: ignore[index]
     write_adopted(small_project / "data.dvc", "data", tree_of(small_project / "data"), params.sources)
     prepare.main(params, small_project)
-    train = read_digits(small_project / "build" / "digits", "train")
+    train = read_samples(small_project / "build" / "samples", "train")
     assert (train.groups.tolist(), train.groups.dtype) == (wrote["train"].tolist(), np.int64)
     table = read_folds(small_project / "build" / "folds.npz")
     for number in table.numbers:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from shearbench.data.config import SimulatedDataset
-from shearbench.data.dataset import read_digits, read_fields
+from shearbench.data.dataset import read_fields, read_samples
 from shearbench.mechanics import displacements_of, simulate
 from shearbench.params import Params
 from shearbench.records import read_json
@@ -28,8 +28,8 @@ def test_fields_are_those_of_the_simulator_for_the_same_digits(small_project: Pa
     stage.main(params, small_project)
     build = small_project / "build"
     for split in ("train", "test"):
-        digits, fields = read_digits(build / "digits", split), read_fields(build / "fields" / split / "shear.npz")
-        np.testing.assert_array_equal(fields.ids, digits.ids)
-        direct = simulate(digits.images[:2], load="shear", displacements=[displacements_of("shear")[5]])
+        samples, fields = read_samples(build / "samples", split), read_fields(build / "fields" / split / "shear.npz")
+        np.testing.assert_array_equal(fields.ids, samples.ids)
+        direct = simulate(samples.images[:2], load="shear", displacements=[displacements_of("shear")[5]])
         np.testing.assert_allclose(fields.at_step(5)[:2], direct.displacement[:, 0], atol=1e-6)
         assert read_json(build / "fields" / split / "shear.json")["load"] == "shear"

@@ -1,4 +1,4 @@
-"""Stage train: a cell of params.yaml becomes records, without its test set."""
+"""Stage train: a run of params.yaml becomes records, without its test set."""
 
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,11 @@ from shearbench.data.config import ImageDataset, SimulatedDataset
 from shearbench.execution.settings import Execution
 from shearbench.params import Params
 from shearbench.records import read_record
-from shearbench.stages import datasets, prepare, settings, train
+from shearbench.stages import datasets, prepare, train, training_configs
 from shearbench.training import crossval
 
 
-def test_a_cell_becomes_a_record_a_fold_and_a_line_a_fold(
+def test_a_run_becomes_a_record_a_fold_and_a_line_a_fold(
     small_project: Path, params: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def in_this_process(function: Any, tasks: list[Any], **rest: Any) -> None:
@@ -27,7 +27,7 @@ def test_a_cell_becomes_a_record_a_fold_and_a_line_a_fold(
     prepare.main(params, small_project)
     datasets.main(params, small_project)
     (small_project / "build" / "datasets" / "mnist" / "test.npz").unlink()  # train must not miss it
-    settings.main(params, small_project)
+    training_configs.main(params, small_project)
     monkeypatch.setattr(crossval, "run_tasks", in_this_process)
     train.main(params, small_project, "mnist-cnn2")
     runs = small_project / "build" / "runs" / "mnist" / "cnn2"
@@ -52,8 +52,8 @@ def test_fields_are_not_augmented_and_images_are(params: Params) -> None:
             "models": {"cnn2": augmented},
         }
     )
-    kinds = {name: train.experiment_of(params, dataset=name, model="cnn2") for name in ("images", "fields")}
-    assert {name: experiment.recipe.augment for name, experiment in kinds.items()} == {
+    kinds = {name: train.config_of(params, dataset=name, model="cnn2") for name in ("images", "fields")}
+    assert {name: config.recipe.augment for name, config in kinds.items()} == {
         "images": "affine",
         "fields": "none",
     }
@@ -61,6 +61,6 @@ def test_fields_are_not_augmented_and_images_are(params: Params) -> None:
 
 def test_device_and_precision_are_settled(params: Params) -> None:
     execution = Execution(workers="auto", device="cpu", precision="auto")
-    experiment = train.experiment_of(params.model_copy(update={"execution": execution}), dataset="mnist", model="cnn2")
-    assert experiment.device == "cpu"
-    assert experiment.precision in ("fp32", "bf16")
+    config = train.config_of(params.model_copy(update={"execution": execution}), dataset="mnist", model="cnn2")
+    assert config.device == "cpu"
+    assert config.precision in ("fp32", "bf16")

@@ -20,8 +20,8 @@ def _pair(shape, seed=0, shares=(0.9, 0.85)):
 @pytest.mark.parametrize("level", [0.5, 0.9])
 def test_it_is_the_percentile_interval_of_all_resamples(seed, level):
     a, b = _pair((2, 5), seed, shares=(0.7, 0.4))
-    wins = a.sum(0).astype(int) - b.sum(0)
-    sums = np.sort([wins[list(draw)].sum() for draw in product(range(5), repeat=5)])  # 3125 resamples
+    discordance = a.sum(0).astype(int) - b.sum(0)
+    sums = np.sort([discordance[list(draw)].sum() for draw in product(range(5), repeat=5)])  # 3125 resamples
     place = (1 - level) / 2 * len(sums)
     low, high = sums[int(np.ceil(place)) - 1], sums[len(sums) - int(np.ceil(place))]
     result = bootstrap_cases(a, b, level=level)
@@ -47,10 +47,12 @@ def test_it_is_where_scipys_drawn_interval_tends_to():
 
 def test_many_cases_tend_to_the_normal_interval():
     a, b = _pair((5, 20000))
-    wins = (a.sum(0).astype(int) - b.sum(0)) / 5
-    reach = stats.norm.isf(0.025) * wins.std() / np.sqrt(20000)
+    discordance = (a.sum(0).astype(int) - b.sum(0)) / 5
+    reach = stats.norm.isf(0.025) * discordance.std() / np.sqrt(20000)
     result = bootstrap_cases(a, b)
-    assert (result.low, result.high) == pytest.approx((wins.mean() - reach, wins.mean() + reach), abs=0.01 * reach)
+    assert (result.low, result.high) == pytest.approx(
+        (discordance.mean() - reach, discordance.mean() + reach), abs=0.01 * reach
+    )
 
 
 def test_without_noise_of_cases_both_levels_are_the_corrected_t():
@@ -69,8 +71,8 @@ def test_without_spread_over_folds_both_levels_are_the_cases():
 def test_both_levels_against_drawing():
     a, b = _pair((1, 5, 300), seed=2)
     rng = np.random.default_rng(3)
-    wins = (a.sum(1)[0].astype(int) - b.sum(1)[0]) / 5
-    cases = rng.choice(wins, (40000, 300)).mean(1)
+    discordance = (a.sum(1)[0].astype(int) - b.sum(1)[0]) / 5
+    cases = rng.choice(discordance, (40000, 300)).mean(1)
     folds = corrected_t(a.mean(2), b.mean(2)).standard_error * rng.standard_t(4, 40000)
     low, high = np.quantile(cases + folds, [0.025, 0.975])
     result = bootstrap_folds_and_cases(a, b)

@@ -17,10 +17,10 @@ from shearbench.statistics.null_simulation import (
     PATTERNS,
     SPREAD,
     correlated_scores,
+    discordance,
     discordant_patterns,
     fold_differences,
     simulate_nulls,
-    wins,
 )
 from shearbench.statistics.resampled_t import corrected_p, corrected_t
 
@@ -76,7 +76,7 @@ def test_every_world_is_decided_as_by_the_functions_of_the_comparison(varies):
     worlds = 150
     patterns = discordant_patterns(np.random.default_rng(5), worlds, training_varies=varies)
     patterns[0] = 0
-    counts, differences = wins(patterns), fold_differences(patterns)
+    counts, differences = discordance(patterns), fold_differences(patterns)
     sizes = counts[:, FOLDS:] + np.pad(counts[:, FOLDS - 1 :: -1], ((0, 0), (1, 0)))
     over_folds = sign_flip_p(sizes, counts @ np.arange(-FOLDS, FOLDS + 1))
     alone = [patterns[:, PATTERNS[:, 2] == side].sum(axis=1) for side in (1, -1)]

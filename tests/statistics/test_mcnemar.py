@@ -45,9 +45,9 @@ def test_one_pair_of_networks_keeps_its_own_p_value(only):
 def test_over_folds_it_counts_all_sign_patterns(seed):
     rng = np.random.default_rng(seed)
     a, b = rng.random((2, 3, 9)) < [[[0.8]], [[0.5]]]
-    wins = a.sum(0).astype(int) - b.sum(0)
-    sums = np.array(list(product([-1, 1], repeat=9))) @ np.abs(wins)
-    seen = abs(wins.sum())
+    discordance = a.sum(0).astype(int) - b.sum(0)
+    sums = np.array(list(product([-1, 1], repeat=9))) @ np.abs(discordance)
+    seen = abs(discordance.sum())
     expected = (sums > seen).mean() * 2 + (sums == seen).mean()
     assert mcnemar_over_folds(a, b).p == pytest.approx(expected, abs=1e-12)
 

@@ -1,4 +1,4 @@
-"""Cells -> comparisons: the numbers are those of the single tests, swapping flips them, and bad cells are refused."""
+"""Runs -> comparisons: the numbers are those of the single tests, swapping flips them, and bad runs are refused."""
 
 import json
 from dataclasses import replace
@@ -9,23 +9,23 @@ import pytest
 from shearbench.errors import InputError
 from shearbench.statistics.bayesian import correlated_t
 from shearbench.statistics.bootstrap import bootstrap_cases
-from shearbench.statistics.cells import Cell, Plan
 from shearbench.statistics.design import Design, detectable_difference, needed_repeats
 from shearbench.statistics.mcnemar import mcnemar_over_folds
 from shearbench.statistics.multiplicity import holm
 from shearbench.statistics.pairs import compare_all, compare_pair, row
 from shearbench.statistics.resampled_t import corrected_t
+from shearbench.statistics.runs import Plan, Run
 
 FOLDS, TRAIN, TEST = 5, 500, 200
 PLAN = Plan(Design(FOLDS), rope={"mnist": 0.01, "mechanical": 0.02})
 
 
-def _cell(dataset="mnist", network="cnn", *, accuracy=0.9, seed=0, repeats=1, folds=FOLDS):
+def _run(dataset="mnist", model="cnn", *, accuracy=0.9, seed=0, repeats=1, folds=FOLDS):
     rng = np.random.default_rng(seed)
     table = np.array([np.random.default_rng(99 + r).permutation(np.arange(TRAIN) % folds) for r in range(repeats)])
-    return Cell(
+    return Run(
         dataset=dataset,
-        network=network,
+        model=model,
         data_hash=f"hash of {dataset}",
         ids=np.arange(TRAIN),
         folds=table,
@@ -38,18 +38,18 @@ def _cell(dataset="mnist", network="cnn", *, accuracy=0.9, seed=0, repeats=1, fo
 
 
 def test_fold_accuracies_are_counted_from_the_cases():
-    cell = _cell(repeats=2)
+    run = _run(repeats=2)
     for repeat in range(2):
         for fold in range(FOLDS):
-            expected = cell.correct[repeat, cell.folds[repeat] == fold].mean()
-            assert cell.fold_accuracies[repeat, fold] == pytest.approx(expected)
+            expected = run.correct[repeat, run.folds[repeat] == fold].mean()
+            assert run.fold_accuracies[repeat, fold] == pytest.approx(expected)
 
 
 def test_a_pair_carries_the_numbers_of_the_single_tests():
     plan = replace(PLAN, design=Design(FOLDS, 2))
-    a, b = _cell(repeats=2), _cell(network="mlp", seed=1, accuracy=0.8, repeats=2)
+    a, b = _run(repeats=2), _run(model="mlp", seed=1, accuracy=0.8, repeats=2)
     pair = compare_pair(a, b, plan)
-    assert (pair.kind, pair.within, pair.a, pair.b) == ("networks", "mnist", "cnn", "mlp")
+    assert (pair.kind, pair.within, pair.a, pair.b) == ("models", "mnist", "cnn", "mlp")
     assert pair.cross_validation == corrected_t(a.fold_accuracies, b.fold_accuracies)
     assert pair.probabilities == correlated_t(a.fold_accuracies, b.fold_accuracies, rope=0.01)
     flat_a, flat_b = a.test_correct.reshape(10, -1), b.test_correct.reshape(10, -1)
@@ -61,13 +61,13 @@ def test_a_pair_carries_the_numbers_of_the_single_tests():
 
 
 def test_a_pair_of_datasets_takes_the_wider_region():
-    pair = compare_pair(_cell(), _cell("mechanical", seed=1), PLAN)
+    pair = compare_pair(_run(), _run("mechanical", seed=1), PLAN)
     assert (pair.kind, pair.within, pair.a, pair.b) == ("datasets", "cnn", "mnist", "mechanical")
     assert pair.probabilities.rope == 0.02
 
 
 def test_swapping_the_networks_flips_every_number():
-    a, b = _cell(), _cell(network="mlp", seed=1, accuracy=0.6)
+    a, b = _run(), _run(model="mlp", seed=1, accuracy=0.6)
     one, other = row(compare_pair(a, b, PLAN)), row(compare_pair(b, a, PLAN))
     assert one["verdict"] == "better"
     assert other["verdict"] == "worse"
@@ -81,19 +81,19 @@ def test_swapping_the_networks_flips_every_number():
 
 
 def test_all_pairs_are_one_family_a_kind():
-    cells = [
-        _cell(dataset, network, seed=10 * i + j, accuracy=0.9 - 0.05 * j)
+    runs = [
+        _run(dataset, model, seed=10 * i + j, accuracy=0.9 - 0.05 * j)
         for i, dataset in enumerate(["mnist", "mechanical"])
-        for j, network in enumerate(["cnn", "mlp", "resnet"])
+        for j, model in enumerate(["cnn", "mlp", "resnet"])
     ]
-    table = compare_all(cells, PLAN)
+    table = compare_all(runs, PLAN)
     assert [(pair.within, pair.a, pair.b) for pair in table.networks] == [
         (dataset, *pair)
         for dataset in ("mnist", "mechanical")
         for pair in (("cnn", "mlp"), ("cnn", "resnet"), ("mlp", "resnet"))
     ]
     assert [(pair.within, pair.a, pair.b) for pair in table.datasets] == [
-        (network, "mnist", "mechanical") for network in ("cnn", "mlp", "resnet")
+        (model, "mnist", "mechanical") for model in ("cnn", "mlp", "resnet")
     ]
     for pairs in (table.networks, table.datasets):
         assert [pair.p_holm for pair in pairs] == holm([pair.cross_validation.p for pair in pairs])
@@ -104,8 +104,8 @@ def test_all_pairs_are_one_family_a_kind():
 
 def test_power_is_that_of_the_family_and_the_plan_is_the_wider_one():
     plan = replace(PLAN, detect={"mnist": 0.03, "mechanical": 0.05})
-    cells = [_cell(d, m, seed=10 * i + j) for i, d in enumerate(PLAN.rope) for j, m in enumerate("abc")]
-    table = compare_all(cells, plan)
+    runs = [_run(d, m, seed=10 * i + j) for i, d in enumerate(PLAN.rope) for j, m in enumerate("abc")]
+    table = compare_all(runs, plan)
     assert {pair.planned for pair in table.networks} == {0.03, 0.05}
     assert {pair.planned for pair in table.datasets} == {0.05}
     for pairs, comparisons in ((table.networks, 6), (table.datasets, 3)):
@@ -114,27 +114,25 @@ def test_power_is_that_of_the_family_and_the_plan_is_the_wider_one():
             sd = pair.cross_validation.sd
             assert pair.detectable == detectable_difference(design, sd=sd)
             assert pair.needed_repeats == needed_repeats(design, pair.planned, sd=sd)
-    undeclared = compare_all(cells, replace(plan, detect={"mnist": 0.03}))
+    undeclared = compare_all(runs, replace(plan, detect={"mnist": 0.03}))
     assert {(pair.planned, pair.needed_repeats) for pair in undeclared.datasets} == {(None, None)}
 
 
 def test_datasets_of_other_samples_are_listed_as_refused():
-    other = _cell("mechanical", seed=1)
-    table = compare_all([_cell(), replace(other, ids=other.ids + 1000, test_ids=other.test_ids + 1000)], PLAN)
+    other = _run("mechanical", seed=1)
+    table = compare_all([_run(), replace(other, ids=other.ids + 1000, test_ids=other.test_ids + 1000)], PLAN)
     assert table.datasets == ()
     (refused,) = table.refused
     assert (refused.within, refused.a, refused.b) == ("cnn", "mnist", "mechanical")
     assert "training samples are not the same" in refused.reason
 
 
-@pytest.mark.parametrize(("right", "network"), [(None, "twin"), (True, "twin"), (False, "twin"), (None, "cnn")])
-def test_identical_networks_are_equivalent(right, network):
-    cell = _cell()
+@pytest.mark.parametrize(("right", "model"), [(None, "twin"), (True, "twin"), (False, "twin"), (None, "cnn")])
+def test_identical_networks_are_equivalent(right, model):
+    run = _run()
     if right is not None:
-        cell = replace(
-            cell, correct=np.full_like(cell.correct, right), test_correct=np.full_like(cell.test_correct, right)
-        )
-    flat = row(compare_pair(cell, replace(cell, network=network), PLAN))
+        run = replace(run, correct=np.full_like(run.correct, right), test_correct=np.full_like(run.test_correct, right))
+    flat = row(compare_pair(run, replace(run, model=model), PLAN))
     assert flat["verdict"] == "equivalent"
     assert (flat["p"], flat["mcnemar_p"], flat["p_equivalent"]) == (1, 1, 1)
     names = (
@@ -152,9 +150,9 @@ def test_identical_networks_are_equivalent(right, network):
 
 
 def test_always_right_against_always_wrong():
-    cell = _cell()
+    run = _run()
     a, b = (
-        replace(cell, correct=np.full_like(cell.correct, r), test_correct=np.full_like(cell.test_correct, r))
+        replace(run, correct=np.full_like(run.correct, r), test_correct=np.full_like(run.test_correct, r))
         for r in (True, False)
     )
     flat = row(compare_pair(a, b, PLAN))
@@ -164,35 +162,35 @@ def test_always_right_against_always_wrong():
 
 def test_two_folds_are_enough_to_compare():
     plan = replace(PLAN, design=Design(2))
-    flat = row(compare_pair(_cell(folds=2), _cell(network="mlp", seed=3, folds=2), plan))
+    flat = row(compare_pair(_run(folds=2), _run(model="mlp", seed=3, folds=2), plan))
     assert flat["folds"] == 2
     json.dumps(flat, allow_nan=False)
 
 
 def _other(**changes):
-    return replace(_cell(network="mlp", seed=1), **changes)
+    return replace(_run(model="mlp", seed=1), **changes)
 
 
 @pytest.mark.parametrize(
     ("b", "message"),
     [
-        (_cell(network="mlp", folds=4), r"mnist-mlp: 4 folds x 1 repeats are there, but 5 x 1 are planned"),
-        (_cell(network="mlp", repeats=2), r"5 folds x 2 repeats"),
+        (_run(model="mlp", folds=4), r"mnist-mlp: 4 folds x 1 repeats are there, but 5 x 1 are planned"),
+        (_run(model="mlp", repeats=2), r"5 folds x 2 repeats"),
         (_other(data_hash="another"), "predictions of other data"),
         (_other(ids=np.arange(TRAIN)[::-1]), "training samples are not the same"),
-        (_other(folds=np.roll(_cell().folds, 1, axis=1)), "fold tables differ"),
+        (_other(folds=np.roll(_run().folds, 1, axis=1)), "fold tables differ"),
         (_other(test_ids=np.arange(TEST) + 9000), "test samples are not the same"),
         (_other(test_ids=np.arange(TEST) + TRAIN - 2), r"2 of 200 test samples have the id .* \(ids 498, 499\)"),
         (_other(test_content=np.arange(TEST).astype("S8")), "200 of 200 test samples have the content"),
-        (_cell("mechanical", "mlp"), "no single cause"),
+        (_run("mechanical", "mlp"), "no single cause"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(b, message):
     with pytest.raises(InputError, match=message):
-        compare_pair(_cell(), b, PLAN)
+        compare_pair(_run(), b, PLAN)
     if "single cause" not in message:
         with pytest.raises(InputError, match=message):
-            compare_all([_cell(), b], PLAN)
+            compare_all([_run(), b], PLAN)
 
 
 @pytest.mark.parametrize(
@@ -201,14 +199,14 @@ def test_what_cannot_be_compared_is_refused(b, message):
         ({"correct": np.ones((1, TRAIN - 1), bool)}, "do not fit"),
         ({"test_correct": np.ones((1, FOLDS - 1, TEST), bool)}, "do not fit"),
         ({"ids": np.zeros(TRAIN, np.int64)}, "predicted twice"),
-        ({"folds": np.where(_cell().folds == 2, 3, _cell().folds)}, "a fold has no predictions"),
+        ({"folds": np.where(_run().folds == 2, 3, _run().folds)}, "a fold has no predictions"),
     ],
 )
-def test_a_cell_must_fit_itself(changes, message):
+def test_a_run_must_fit_itself(changes, message):
     with pytest.raises(InputError, match=message):
         _other(**changes)
 
 
 def test_a_region_must_be_declared():
     with pytest.raises(InputError, match=r"compare\.rope .* mechanical"):
-        compare_pair(_cell(), _cell("mechanical"), replace(PLAN, rope={"mnist": 0.01}))
+        compare_pair(_run(), _run("mechanical"), replace(PLAN, rope={"mnist": 0.01}))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from shearbench.statistics.cells import Cell, Plan
 from shearbench.statistics.design import Design
+from shearbench.statistics.runs import Plan, Run
 from shearbench.statistics.same_network import OTHER_SEEDS, SWAPPED, SWAPS, compare_draw, rates_of_same_network
 
 FOLDS, TRAIN, TEST = 5, 100, 120
@@ -13,17 +13,17 @@ PLAN = Plan(Design(FOLDS), {"mnist": 0.01})
 
 
 def _draw(seed):
-    """Four cells whose networks differ by chance: each fold network has a skill of its own."""
+    """Four runs whose networks differ by chance: each fold network has a skill of its own."""
     rng = np.random.default_rng(seed)
     folds = rng.permutation(np.arange(TRAIN) % FOLDS)
     hard = rng.beta(6, 2, TEST)
-    cells = []
+    runs = []
     for number in range(4):
         skill = 0.05 * rng.normal(size=FOLDS)
-        cells.append(
-            Cell(
+        runs.append(
+            Run(
                 dataset="mnist",
-                network=f"seed {number}",
+                model=f"seed {number}",
                 data_hash="hash",
                 ids=np.arange(TRAIN),
                 folds=folds[None],
@@ -34,7 +34,7 @@ def _draw(seed):
                 test_content=np.arange(TRAIN, TRAIN + TEST),
             )
         )
-    return cells
+    return runs
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_no_run_stands_in_two_trials(rates, draws):
 
 def test_what_is_tallied_is_what_the_tests_say(rates, draws):
     twos = [pair for draw in draws for pair in (draw[:2], draw[2:])]
-    naive = [stats.ttest_rel(*(cell.fold_accuracies[0] for cell in pair)).pvalue < 0.05 for pair in twos]
+    naive = [stats.ttest_rel(*(run.fold_accuracies[0] for run in pair)).pvalue < 0.05 for pair in twos]
     assert rates["naive paired t (never used)", OTHER_SEEDS].false_positives == sum(naive)
     compared = [compare_draw(draw, PLAN) for draw in draws]
     apart = [pairs[each] for pairs in compared for each in ((0, 1), (2, 3))]

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from patterns import experiment_with, make_dataset
+from patterns import config_with, make_dataset
 from shearbench.data.dataset import Dataset, write_dataset
 from shearbench.data.folds import FoldTable, write_folds
-from shearbench.training.experiment import Experiment
+from shearbench.training.config import TrainingConfig
 from shearbench.training.state import Part
 
 SAMPLES = 240
-Make = Callable[..., Experiment]
+Make = Callable[..., TrainingConfig]
 
 
 @pytest.fixture
@@ -33,10 +33,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def make_experiment() -> Make:
+def make_config() -> Make:
     """A function that returns an experiment of a narrow network; keywords replace its settings, or its recipe's."""
 
-    return experiment_with
+    return config_with
 
 
 @pytest.fixture

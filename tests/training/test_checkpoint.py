@@ -10,64 +10,66 @@ import torch
 
 from shearbench.data.dataset import Dataset
 from shearbench.training.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint, write_checkpoint
-from shearbench.training.experiment import Experiment, Selection, Trainee, assemble
+from shearbench.training.config import Selection, TrainingConfig, TrainingState, assemble
 from shearbench.training.loop import fit
 from shearbench.training.state import Progress
 
 ROWS = Selection(np.arange(120), np.arange(120, 180), np.arange(180, 240))
 HASHES = {"config": "a", "data": "b", "folds": "c", "code": "d"}
-Make = Callable[..., Experiment]
+Make = Callable[..., TrainingConfig]
 
 
 @pytest.fixture(params=["mlp", "cnn2", "resnet18"])
-def experiment(request: pytest.FixtureRequest, make_experiment: Make) -> Experiment:
-    return make_experiment(
-        architecture=request.param, width=0.1, epochs=4, patience=4, augment="affine", precision="bf16"
+def config(request: pytest.FixtureRequest, make_config: Make) -> TrainingConfig:
+    return make_config(architecture=request.param, width=0.1, epochs=4, patience=4, augment="affine", precision="bf16")
+
+
+def _fit(training_state: TrainingState, **rest: Any) -> Progress:
+    return fit(
+        training_state.network, training_state.optimiser, training_state.splits, training_state.fit_config, **rest
     )
 
 
-def _fit(trainee: Trainee, **rest: Any) -> Progress:
-    return fit(trainee.network, trainee.optimiser, trainee.parts, trainee.setting, **rest)
-
-
-def _stop_after(path: Path, trainee: Trainee, epochs: int) -> None:
+def _stop_after(path: Path, training_state: TrainingState, epochs: int) -> None:
     """Train, write a checkpoint after ``epochs``, and break off."""
 
     def on_epoch_end(progress: Progress) -> None:
         if len(progress.history) == epochs:
-            state = Checkpoint.of(trainee.network, trainee.optimiser, progress=progress, seconds=[1.5] * epochs)
+            state = Checkpoint.of(
+                training_state.network, training_state.optimiser, progress=progress, seconds=[1.5] * epochs
+            )
             write_checkpoint(path, state, hashes=HASHES)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        _fit(trainee, on_epoch_end=on_epoch_end)
+        _fit(training_state, on_epoch_end=on_epoch_end)
 
 
 @pytest.mark.parametrize("epochs", [1, 3])
 def test_going_on_gives_the_bits_of_an_uninterrupted_run(
-    experiment: Experiment, dataset: Dataset, tmp_path: Path, epochs: int
+    config: TrainingConfig, dataset: Dataset, tmp_path: Path, epochs: int
 ) -> None:
-    whole = assemble(experiment, dataset, ROWS, seed=5)
+    whole = assemble(config, dataset, ROWS, seed=5)
     expected = _fit(whole)
     path = tmp_path / CHECKPOINT
-    _stop_after(path, assemble(experiment, dataset, ROWS, seed=5), epochs)
+    _stop_after(path, assemble(config, dataset, ROWS, seed=5), epochs)
     found = read_checkpoint(path, hashes=HASHES, device="cpu")
     assert found is not None
-    resumed = assemble(experiment, dataset, ROWS, seed=5)
+    resumed = assemble(config, dataset, ROWS, seed=5)
     found.restore(resumed.network, resumed.optimiser)
     progress = _fit(resumed, start=found.progress)
     assert found.seconds == (1.5,) * epochs
     assert progress.history == expected.history
     assert progress.batch_losses == expected.batch_losses
-    assert progress.kept_epoch == expected.kept_epoch
+    assert progress.chosen_epoch == expected.chosen_epoch
     for name, value in whole.network.state_dict().items():
         assert torch.equal(value, resumed.network.state_dict()[name]), name
 
 
 @pytest.fixture
-def path(make_experiment: Make, dataset: Dataset, tmp_path: Path) -> Path:
+def path(make_config: Make, dataset: Dataset, tmp_path: Path) -> Path:
     """A checkpoint on disk."""
-    _stop_after(tmp_path / CHECKPOINT, assemble(make_experiment(patience=2), dataset, ROWS, seed=5), 1)
+    _stop_after(tmp_path / CHECKPOINT, assemble(make_config(patience=2), dataset, ROWS, seed=5), 1)
     return tmp_path / CHECKPOINT
 
 

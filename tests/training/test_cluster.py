@@ -17,12 +17,12 @@ import pytest
 import shearbench
 from shearbench.errors import InputError
 from shearbench.execution import Cluster
+from shearbench.training.config import TrainingConfig
 from shearbench.training.crossval import cross_validate
-from shearbench.training.experiment import Experiment
 
 pytest.importorskip("distributed", reason="dask is an optional extra")
 
-Make = Callable[..., Experiment]
+Make = Callable[..., TrainingConfig]
 SAME_BYTES = ("weights.safetensors", "out_of_fold.npz", "history.csv", "batches.csv")
 
 
@@ -62,8 +62,8 @@ def _worker(scheduler: str, folder: Path) -> tuple[str, ...]:
     return ("shearbench.cli", "worker", scheduler, "--folder", str(folder))
 
 
-def _train(experiment: Experiment, data: Path, out: Path, workers: int | Cluster) -> None:
-    cross_validate(experiment, dataset=data / "patterns", folds=data / "folds.npz", out=out, workers=workers, only=[1])
+def _train(config: TrainingConfig, data: Path, out: Path, workers: int | Cluster) -> None:
+    cross_validate(config, dataset=data / "patterns", folds=data / "folds.npz", out=out, workers=workers, only=[1])
 
 
 def _bytes(folder: Path) -> dict[str, bytes]:
@@ -71,12 +71,12 @@ def _bytes(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_fold_of_a_cluster_has_the_bits_of_this_machine(
-    make_experiment: Make, data: Path, scheduler: str, tmp_path: Path
+    make_config: Make, data: Path, scheduler: str, tmp_path: Path
 ) -> None:
-    experiment = make_experiment(architecture="cnn2", width=0.1, epochs=2, augment="affine")
+    config = make_config(architecture="cnn2", width=0.1, epochs=2, augment="affine")
     with _running(*_worker(scheduler, tmp_path / "worker"), log=tmp_path / "worker.log"):
-        _train(experiment, data, tmp_path / "there", Cluster(scheduler))
-    _train(experiment, data, tmp_path / "here", 1)
+        _train(config, data, tmp_path / "there", Cluster(scheduler))
+    _train(config, data, tmp_path / "here", 1)
     assert _bytes(tmp_path / "there") == _bytes(tmp_path / "here")
     assert {path.name for path in (tmp_path / "there/fold-1").iterdir()} == {
         path.name for path in (tmp_path / "here/fold-1").iterdir()
@@ -86,7 +86,7 @@ def test_a_fold_of_a_cluster_has_the_bits_of_this_machine(
 
 
 def test_a_worker_with_other_code_is_refused_with_both_versions(
-    make_experiment: Make, data: Path, scheduler: str, tmp_path: Path
+    make_config: Make, data: Path, scheduler: str, tmp_path: Path
 ) -> None:
     shutil.copytree(Path(shearbench.__file__).parent, tmp_path / "other/shearbench")
     with (tmp_path / "other/shearbench/seeds.py").open("a") as file:
@@ -96,13 +96,13 @@ def test_a_worker_with_other_code_is_refused_with_both_versions(
         _running(*words, log=tmp_path / "worker.log", code=tmp_path / "other"),
         pytest.raises(InputError, match=r"is refused: it has code of shearbench \w{12} \(here \w{12}\)"),
     ):
-        _train(make_experiment(epochs=1), data, tmp_path / "there", Cluster(scheduler))
+        _train(make_config(epochs=1), data, tmp_path / "there", Cluster(scheduler))
     assert not (tmp_path / "there/fold-1/record.json").exists()
 
 
 @pytest.mark.slow
-def test_a_killed_worker_costs_no_fold(make_experiment: Make, data: Path, scheduler: str, tmp_path: Path) -> None:
-    experiment = make_experiment(architecture="cnn2", width=0.1, epochs=60, augment="affine")
+def test_a_killed_worker_costs_no_fold(make_config: Make, data: Path, scheduler: str, tmp_path: Path) -> None:
+    config = make_config(architecture="cnn2", width=0.1, epochs=60, augment="affine")
 
     def kill() -> None:
         while not list((tmp_path / "first/tasks").glob("task-*")):
@@ -115,22 +115,22 @@ def test_a_killed_worker_costs_no_fold(make_experiment: Make, data: Path, schedu
     with _running(*_worker(scheduler, tmp_path / "first"), log=tmp_path / "first.log") as first:
         killer = threading.Thread(target=kill, daemon=True)
         killer.start()
-        trainer = threading.Thread(target=_train, args=(experiment, data, tmp_path / "there", Cluster(scheduler)))
+        trainer = threading.Thread(target=_train, args=(config, data, tmp_path / "there", Cluster(scheduler)))
         trainer.start()
         assert killed.wait(120)
         with _running(*second, log=tmp_path / "second.log"):
             trainer.join(300)
             assert not trainer.is_alive()
-    _train(experiment, data, tmp_path / "here", 1)
+    _train(config, data, tmp_path / "here", 1)
     assert _bytes(tmp_path / "there") == _bytes(tmp_path / "here")
 
 
 def test_a_scheduler_that_does_not_answer_is_named(
-    make_experiment: Make, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_config: Make, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shearbench.execution.cluster._CONNECT", 1.0)
     with pytest.raises(InputError, match=r"execution.scheduler tcp://127.0.0.1:1 does not answer .*start `dask sched"):
-        _train(make_experiment(epochs=1), data, tmp_path / "there", Cluster("tcp://127.0.0.1:1"))
+        _train(make_config(epochs=1), data, tmp_path / "there", Cluster("tcp://127.0.0.1:1"))
 
 
 @pytest.mark.slow

@@ -24,23 +24,23 @@ from shearbench.records import read_npz, read_record
 from shearbench.seeds import generator_for
 from shearbench.training import crossval
 from shearbench.training.checkpoint import CHECKPOINT, read_checkpoint
+from shearbench.training.config import TrainingConfig, code_hash
 from shearbench.training.crossval import FoldTask, cross_validate, train_fold
-from shearbench.training.experiment import Experiment, code_hash
 from shearbench.training.results import score
 from shearbench.training.weights import load_network, predict
 
-Make = Callable[..., Experiment]
+Make = Callable[..., TrainingConfig]
 SAME_BYTES = ("weights.safetensors", "out_of_fold.npz", "history.csv", "batches.csv")
 
 
 @pytest.fixture(scope="module")
-def experiment(make_experiment: Make) -> Experiment:
+def config(make_config: Make) -> TrainingConfig:
     """Dropout, convolutions, augmentation, early stopping and bf16: all that draws or rounds."""
-    return make_experiment(architecture="cnn2", width=0.1, epochs=4, patience=3, augment="affine", precision="bf16")
+    return make_config(architecture="cnn2", width=0.1, epochs=4, patience=3, augment="affine", precision="bf16")
 
 
-def _run(experiment: Experiment, data: Path, out: Path, *, workers: int = 1, only: Sequence[int] | None = None) -> None:
-    cross_validate(experiment, dataset=data / "patterns", folds=data / "folds.npz", out=out, workers=workers, only=only)
+def _run(config: TrainingConfig, data: Path, out: Path, *, workers: int = 1, only: Sequence[int] | None = None) -> None:
+    cross_validate(config, dataset=data / "patterns", folds=data / "folds.npz", out=out, workers=workers, only=only)
 
 
 def _bytes(folder: Path) -> dict[str, bytes]:
@@ -48,17 +48,17 @@ def _bytes(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def runs(experiment: Experiment, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs(config: TrainingConfig, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All folds, trained by two workers."""
     out = tmp_path_factory.mktemp("runs")
     (out / "fold-3").mkdir()  # of a table that had more folds
-    _run(experiment, data, out, workers=2)
+    _run(config, data, out, workers=2)
     return out
 
 
-def _task(experiment: Experiment, data: Path, out: Path, fold: int) -> FoldTask:
-    hashes = {"config": experiment.config_hash, "code": code_hash(experiment)}
-    return FoldTask(experiment, fold, data / "patterns", data / "folds.npz", out, hashes, checkpoint_seconds=0)
+def _task(config: TrainingConfig, data: Path, out: Path, fold: int) -> FoldTask:
+    hashes = {"config": config.config_hash, "code": code_hash(config)}
+    return FoldTask(config, fold, data / "patterns", data / "folds.npz", out, hashes, checkpoint_seconds=0)
 
 
 def _advance(units: int) -> None:
@@ -66,19 +66,19 @@ def _advance(units: int) -> None:
 
 
 def test_one_worker_and_another_order_give_the_same_bytes(
-    experiment: Experiment, data: Path, runs: Path, tmp_path: Path
+    config: TrainingConfig, data: Path, runs: Path, tmp_path: Path
 ) -> None:
     for fold in (2, 0):
-        train_fold(_task(experiment, data, tmp_path / f"fold-{fold}", fold), _advance)
-    _run(experiment, data, tmp_path, only=[1])
+        train_fold(_task(config, data, tmp_path / f"fold-{fold}", fold), _advance)
+    _run(config, data, tmp_path, only=[1])
     for fold in (2, 0, 1):
         assert _bytes(tmp_path / f"fold-{fold}") == _bytes(runs / f"fold-{fold}")
 
 
 def test_a_killed_fold_goes_on_to_the_same_bytes(
-    experiment: Experiment, data: Path, runs: Path, tmp_path: Path
+    config: TrainingConfig, data: Path, runs: Path, tmp_path: Path
 ) -> None:
-    task = _task(experiment, data, tmp_path / "fold-1", 1)
+    task = _task(config, data, tmp_path / "fold-1", 1)
     run_tasks(train_killed_once, [task], workers=1, label="test")
     assert (tmp_path / "killed").exists()
     assert _bytes(task.out) == _bytes(runs / "fold-1")
@@ -99,13 +99,11 @@ def _train_noting(task: FoldTask, sign: Path, when: str) -> None:
 
 
 @pytest.mark.slow
-def test_twenty_kills_at_random_moments_change_no_byte(make_experiment: Make, data: Path, tmp_path: Path) -> None:
+def test_twenty_kills_at_random_moments_change_no_byte(make_config: Make, data: Path, tmp_path: Path) -> None:
     """A kill falls within 0.4 s after the start or after an epoch: in epochs, in checkpoints and between."""
-    experiment = make_experiment(
-        architecture="cnn2", width=0.1, epochs=300, patience=300, augment="affine", precision="bf16"
-    )
-    train_fold(_task(experiment, data, tmp_path / "whole", 1), _advance)
-    task = _task(experiment, data, tmp_path / "killed", 1)
+    config = make_config(architecture="cnn2", width=0.1, epochs=300, patience=300, augment="affine", precision="bf16")
+    train_fold(_task(config, data, tmp_path / "whole", 1), _advance)
+    task = _task(config, data, tmp_path / "killed", 1)
     context, rng = multiprocessing.get_context("spawn"), generator_for(1, "kills")
     epochs_done = []
     for number in range(20):
@@ -127,10 +125,10 @@ def test_twenty_kills_at_random_moments_change_no_byte(make_experiment: Make, da
     assert _bytes(task.out) == _bytes(tmp_path / "whole")
 
 
-def test_the_record_says_what_it_is(experiment: Experiment, runs: Path) -> None:
+def test_the_record_says_what_it_is(config: TrainingConfig, runs: Path) -> None:
     record = read_record(runs / "fold-1")
     assert {"dataset": "patterns", "model": "small", "fold": 1, "seed": 42}.items() <= record.items()
-    assert Experiment.from_record(record) == experiment
+    assert TrainingConfig.from_record(record) == config
     assert set(record["hashes"]) == {"config", "data", "folds", "code"}
     assert record["parameters"] == 3 * 9 + 3 + 3 * 6 * 9 + 6 + 49 * 6 * 13 + 13 + 13 * 10 + 10
     assert record["sizes"] == {"train": 128, "inner": 32, "validation": 80}
@@ -164,10 +162,10 @@ def test_the_history_has_a_line_an_epoch_and_the_batches_one_a_batch(runs: Path)
 
 
 def test_the_normalisation_is_fitted_on_what_trains_and_nothing_else(
-    make_experiment: Make, data: Path, tmp_path: Path
+    make_config: Make, data: Path, tmp_path: Path
 ) -> None:
     entry = {"source": "mnist", "channels": 1, "normalise": "pixel"}
-    train_fold(_task(make_experiment(entry=entry, epochs=1), data, tmp_path, 0), _advance)
+    train_fold(_task(make_config(entry=entry, epochs=1), data, tmp_path, 0), _advance)
     _, normaliser, _ = load_network(tmp_path)
     dataset = load(data / "patterns", "train")
     expected = normalise.fit("pixel", dataset.inputs[dataset.ids % 3 != 0])
@@ -180,7 +178,7 @@ def test_folds_that_the_table_lacks_are_removed(runs: Path) -> None:
 
 
 def test_finished_folds_are_kept_and_those_of_other_settings_replaced(
-    make_experiment: Make, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_config: Make, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained = []
 
@@ -190,7 +188,7 @@ def test_finished_folds_are_kept_and_those_of_other_settings_replaced(
             function(task, _advance)
 
     monkeypatch.setattr(crossval, "run_tasks", in_this_process)
-    first, second = make_experiment(epochs=1), make_experiment(epochs=2)
+    first, second = make_config(epochs=1), make_config(epochs=2)
     _run(first, data, tmp_path, only=[0])
     _run(first, data, tmp_path)
     _run(first, data, tmp_path)
@@ -200,9 +198,9 @@ def test_finished_folds_are_kept_and_those_of_other_settings_replaced(
 
 
 @pytest.mark.parametrize("damage", ["weights.safetensors", "record.json"])
-def test_a_damaged_fold_is_not_kept(make_experiment: Make, data: Path, tmp_path: Path, damage: str) -> None:
-    experiment = make_experiment(epochs=1)
-    task = _task(experiment, data, tmp_path, 0)
+def test_a_damaged_fold_is_not_kept(make_config: Make, data: Path, tmp_path: Path, damage: str) -> None:
+    config = make_config(epochs=1)
+    task = _task(config, data, tmp_path, 0)
     train_fold(task, _advance)
     assert crossval.is_kept(task)
     assert not crossval.is_kept(replace(task, hashes={"config": "other"}))
@@ -210,16 +208,16 @@ def test_a_damaged_fold_is_not_kept(make_experiment: Make, data: Path, tmp_path:
     assert not crossval.is_kept(task)
 
 
-def test_leftovers_of_a_kill_are_cleared_from_finished_folds(experiment: Experiment, data: Path, runs: Path) -> None:
+def test_leftovers_of_a_kill_are_cleared_from_finished_folds(config: TrainingConfig, data: Path, runs: Path) -> None:
     for name in ("checkpoint.safetensors", ".checkpoint.safetensors.abc.tmp"):
         (runs / "fold-0" / name).touch()
-    _run(experiment, data, runs)
+    _run(config, data, runs)
     assert {path.name for path in (runs / "fold-0").iterdir()} == {*SAME_BYTES, "record.json"}
 
 
-def test_a_fold_that_diverges_is_named_and_the_others_finish(make_experiment: Make, data: Path, tmp_path: Path) -> None:
+def test_a_fold_that_diverges_is_named_and_the_others_finish(make_config: Make, data: Path, tmp_path: Path) -> None:
     tasks = [
-        _task(make_experiment(learning_rate=rate, epochs=1), data, tmp_path / f"fold-{fold}", fold)
+        _task(make_config(learning_rate=rate, epochs=1), data, tmp_path / f"fold-{fold}", fold)
         for fold, rate in enumerate([1e30, 0.01])
     ]
     message = r"(?s)1 of 2 tasks failed.*fold 0: the loss is \w+ (in|after) epoch 1.*learning rate 1e\+30"
@@ -229,18 +227,18 @@ def test_a_fold_that_diverges_is_named_and_the_others_finish(make_experiment: Ma
     assert read_record(tmp_path / "fold-1")["epochs"] == 1
 
 
-def test_a_fold_table_of_other_digits_is_refused(make_experiment: Make, data: Path, tmp_path: Path) -> None:
+def test_a_fold_table_of_other_digits_is_refused(make_config: Make, data: Path, tmp_path: Path) -> None:
     folds = tmp_path / "folds.npz"
     write_folds(folds, FoldTable(np.arange(1, 241), np.arange(240)[None] % 3))
-    task = replace(_task(make_experiment(), data, tmp_path / "fold-0", 0), folds=folds)
+    task = replace(_task(make_config(), data, tmp_path / "fold-0", 0), folds=folds)
     with pytest.raises(ValueError, match="has not the ids of"):
         train_fold(task, _advance)
 
 
-def test_the_code_hash_is_that_of_the_code_used(make_experiment: Make) -> None:
+def test_the_code_hash_is_that_of_the_code_used(make_config: Make) -> None:
     field = {"source": "simulated", "load": "shear", "step": 5}
     same, other, pixel, detrended = (
-        code_hash(make_experiment(**changes))
+        code_hash(make_config(**changes))
         for changes in (
             {"architecture": "cnn2", "width": 0.5},
             {"architecture": "cnn3"},
@@ -248,22 +246,22 @@ def test_the_code_hash_is_that_of_the_code_used(make_experiment: Make) -> None:
             {"architecture": "cnn2", "entry": {**field, "normalise": "detrend"}},
         )
     )
-    assert same == pixel == code_hash(make_experiment(architecture="cnn2"))
+    assert same == pixel == code_hash(make_config(architecture="cnn2"))
     assert len({same, other, detrended}) == 3, "detrending runs the simulator"
 
 
 def test_the_code_hash_covers_the_layers_that_networks_share(
-    make_experiment: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = code_hash(make_experiment(architecture="cnn2"))
+    before = code_hash(make_config(architecture="cnn2"))
     package = tmp_path / "shearbench"
     shutil.copytree(code.PACKAGE, package)
     monkeypatch.setattr(code, "PACKAGE", package)
     edited = package / "models" / "layers.py"
     edited.write_text(edited.read_text() + "# a comment changes nothing\n")
-    assert code_hash(make_experiment(architecture="cnn2")) == before
+    assert code_hash(make_config(architecture="cnn2")) == before
     edited.write_text(edited.read_text() + "EDITED = True\n")
-    assert code_hash(make_experiment(architecture="cnn2")) != before
+    assert code_hash(make_config(architecture="cnn2")) != before
 
 
 def test_a_probability_of_zero_is_a_large_loss_and_not_an_infinite_one() -> None:

@@ -14,17 +14,17 @@ from shearbench.training.same_network import SEEDS, DrawsTask, draw_rows, train_
 
 
 @pytest.fixture
-def task(make_experiment: Any, data: Path, tmp_path: Path) -> DrawsTask:
-    return DrawsTask(make_experiment(epochs=12), data / "patterns", 60, 50, 3, range(2), tmp_path / "draws.npz")
+def task(make_config: Any, data: Path, tmp_path: Path) -> DrawsTask:
+    return DrawsTask(make_config(epochs=12), data / "patterns", 60, 50, 3, range(2), tmp_path / "draws.npz")
 
 
 def test_a_draw_is_stratified_and_keeps_its_test_apart(data: Path) -> None:
     dataset = load(data / "patterns", "train")
-    rows, aside = draw_rows(dataset, digits=60, tests=50, seed=1)
+    rows, aside = draw_rows(dataset, samples=60, tests=50, seed=1)
     assert not set(rows) & set(aside)
     assert np.bincount(dataset.labels[rows], minlength=10).tolist() == [6] * 10
     assert np.bincount(dataset.labels[aside], minlength=10).tolist() == [5] * 10
-    again, other = (draw_rows(dataset, digits=60, tests=50, seed=seed)[0] for seed in (1, 2))
+    again, other = (draw_rows(dataset, samples=60, tests=50, seed=seed)[0] for seed in (1, 2))
     np.testing.assert_array_equal(rows, again)
     assert not np.array_equal(rows, other)
 
@@ -34,7 +34,7 @@ def test_copies_are_drawn_once(data: Path) -> None:
     some = dataset.only(np.arange(60))
     copies = Dataset("copies", np.arange(120), np.tile(some.inputs, (2, 1, 1, 1)), np.tile(some.labels, 2))
     with pytest.raises(InputError, match=r"aa draws 60 \+ 50 different digits, but copies has 60"):
-        draw_rows(copies, digits=60, tests=50, seed=1)
+        draw_rows(copies, samples=60, tests=50, seed=1)
 
 
 def test_a_block_holds_the_cross_validations_of_its_draws(task: DrawsTask) -> None:

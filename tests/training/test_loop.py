@@ -13,20 +13,24 @@ from shearbench.data.dataset import Dataset
 from shearbench.errors import InputError
 from shearbench.training import loop
 from shearbench.training.adam import Adam
-from shearbench.training.experiment import Experiment, Selection, Trainee, assemble
+from shearbench.training.config import Selection, TrainingConfig, TrainingState, assemble
 from shearbench.training.hardware import Hardware
 from shearbench.training.loop import batches, evaluate, fit, run_epoch, step_of, train_step
 from shearbench.training.recipe import Recipe
-from shearbench.training.state import Epoch, Part, Parts, Progress, Score, Setting
+from shearbench.training.state import Epoch, FitConfig, Part, Progress, Score, Splits
 
-Make = Callable[..., Experiment]
+Make = Callable[..., TrainingConfig]
 ROWS = Selection(np.arange(120), np.arange(120, 180), np.arange(180, 240))
 WITHOUT_INNER = Selection(ROWS.train, ROWS.validation)
 
 
-def _trained(experiment: Experiment, dataset: Dataset, rows: Selection = WITHOUT_INNER) -> tuple[Trainee, Progress]:
-    trainee = assemble(experiment, dataset, rows, seed=5)
-    return trainee, fit(trainee.network, trainee.optimiser, trainee.parts, trainee.setting)
+def _trained(
+    config: TrainingConfig, dataset: Dataset, rows: Selection = WITHOUT_INNER
+) -> tuple[TrainingState, Progress]:
+    training_state = assemble(config, dataset, rows, seed=5)
+    return training_state, fit(
+        training_state.network, training_state.optimiser, training_state.splits, training_state.fit_config
+    )
 
 
 def _weights(network: nn.Module) -> Tensor:
@@ -39,8 +43,8 @@ def _recipe(**changes: Any) -> Recipe:
     )
 
 
-def _setting(**changes: Any) -> Setting:
-    return Setting(_recipe(**changes), seed=1, hardware=Hardware(), mean=torch.zeros(1), scale=torch.ones(1))
+def _setting(**changes: Any) -> FitConfig:
+    return FitConfig(_recipe(**changes), seed=1, hardware=Hardware(), mean=torch.zeros(1), scale=torch.ones(1))
 
 
 def test_the_first_step_is_adams_in_closed_form() -> None:
@@ -77,10 +81,10 @@ class _Recorder(nn.Module):
 def test_an_epoch_visits_every_sample_once_in_an_order_of_its_own() -> None:
     network = _Recorder()
     part = Part(torch.arange(50).expand(1, 1, 1, 50).movedim(-1, 0).float(), torch.arange(50) % 10)
-    setting = _setting()
-    step = step_of(network, Adam.of(network, _recipe()), setting)
+    fit_config = _setting()
+    step = step_of(network, Adam.of(network, _recipe()), fit_config)
     for number in (1, 2, 1):
-        run_epoch(network, step, part, setting, number)
+        run_epoch(network, step, part, fit_config, number)
     orders = [[sample for batch in network.seen[start : start + 3] for sample in batch] for start in (0, 3, 6)]
     assert [len(batch) for batch in network.seen] == [20, 20, 10] * 3
     assert sorted(orders[0]) == sorted(orders[1]) == list(range(50))
@@ -88,10 +92,12 @@ def test_an_epoch_visits_every_sample_once_in_an_order_of_its_own() -> None:
     assert orders[0] == orders[2]
 
 
-def test_the_training_loss_is_the_mean_over_samples(dataset: Dataset, make_experiment: Make) -> None:
-    trainee = assemble(make_experiment(batch=50), dataset, WITHOUT_INNER, seed=5)  # batches of 50, 50, 20
-    step = step_of(trainee.network, trainee.optimiser, trainee.setting)
-    score, losses, _ = run_epoch(trainee.network, step, trainee.parts.train, trainee.setting, 1)
+def test_the_training_loss_is_the_mean_over_samples(dataset: Dataset, make_config: Make) -> None:
+    training_state = assemble(make_config(batch=50), dataset, WITHOUT_INNER, seed=5)  # batches of 50, 50, 20
+    step = step_of(training_state.network, training_state.optimiser, training_state.fit_config)
+    score, losses, _ = run_epoch(
+        training_state.network, step, training_state.splits.train, training_state.fit_config, 1
+    )
     assert score.loss == pytest.approx((50 * losses[0] + 50 * losses[1] + 20 * losses[2]) / 120, rel=1e-12)
 
 
@@ -112,8 +118,8 @@ def test_evaluation_is_cross_entropy_and_accuracy_worked_out_by_hand() -> None:
     assert score.accuracy == 0.5
 
 
-def test_patterns_are_learned(dataset: Dataset, make_experiment: Make) -> None:
-    _, progress = _trained(make_experiment(width=0.5, learning_rate=1e-3, epochs=10), dataset)
+def test_patterns_are_learned(dataset: Dataset, make_config: Make) -> None:
+    _, progress = _trained(make_config(width=0.5, learning_rate=1e-3, epochs=10), dataset)
     last = progress.history[-1]
     assert last.validation is not None
     assert last.validation.accuracy > 0.95
@@ -122,11 +128,11 @@ def test_patterns_are_learned(dataset: Dataset, make_experiment: Make) -> None:
 
 @pytest.mark.parametrize("architecture", ["mlp", "cnn2"])
 def test_bf16_trains_to_the_same_loss_within_its_rounding(
-    dataset: Dataset, make_experiment: Make, architecture: str
+    dataset: Dataset, make_config: Make, architecture: str
 ) -> None:
     width = 0.2
     losses = [
-        _trained(make_experiment(architecture=architecture, width=width, precision=precision, epochs=2), dataset)[1]
+        _trained(make_config(architecture=architecture, width=width, precision=precision, epochs=2), dataset)[1]
         .history[-1]
         .train.loss
         for precision in ("fp32", "bf16")
@@ -135,28 +141,28 @@ def test_bf16_trains_to_the_same_loss_within_its_rounding(
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
 
 
-def test_the_same_seed_gives_the_same_bits_whatever_the_global_state(dataset: Dataset, make_experiment: Make) -> None:
-    experiment = make_experiment(augment="affine")
-    first, _ = _trained(experiment, dataset)
+def test_the_same_seed_gives_the_same_bits_whatever_the_global_state(dataset: Dataset, make_config: Make) -> None:
+    config = make_config(augment="affine")
+    first, _ = _trained(config, dataset)
     torch.rand(3)
     before = torch.get_rng_state()
-    second, _ = _trained(experiment, dataset)
-    other = assemble(experiment, dataset, WITHOUT_INNER, seed=6)
+    second, _ = _trained(config, dataset)
+    other = assemble(config, dataset, WITHOUT_INNER, seed=6)
     assert torch.equal(_weights(first.network), _weights(second.network))
     assert torch.equal(torch.get_rng_state(), before)
-    assert not torch.equal(_weights(other.network), _weights(assemble(experiment, dataset, ROWS, seed=5).network))
+    assert not torch.equal(_weights(other.network), _weights(assemble(config, dataset, ROWS, seed=5).network))
 
 
-def test_validation_decides_nothing(dataset: Dataset, make_experiment: Make) -> None:
-    experiment = make_experiment(patience=1, epochs=6)
-    with_it, progress = _trained(experiment, dataset, ROWS)
+def test_validation_decides_nothing(dataset: Dataset, make_config: Make) -> None:
+    config = make_config(patience=1, epochs=6)
+    with_it, progress = _trained(config, dataset, ROWS)
     shuffled = Selection(ROWS.train, np.arange(100), ROWS.inner)
-    without, other = _trained(experiment, dataset, shuffled)
+    without, other = _trained(config, dataset, shuffled)
     assert progress.history[0].validation != other.history[0].validation
     assert torch.equal(_weights(with_it.network), _weights(without.network))
 
 
-def _scripted(inner_losses: list[float], monkeypatch: pytest.MonkeyPatch) -> Parts:
+def _scripted(inner_losses: list[float], monkeypatch: pytest.MonkeyPatch) -> Splits:
     """Make the losses of the inner part a given sequence, and the only weight of the network the epoch's number."""
 
     def run(network: nn.Module, *rest: Any) -> tuple[Score, tuple[float, ...], tuple[float, ...]]:
@@ -164,9 +170,11 @@ def _scripted(inner_losses: list[float], monkeypatch: pytest.MonkeyPatch) -> Par
         return Score(1.0, 0.5), (1.0,), ()
 
     monkeypatch.setattr(loop, "run_epoch", run)
-    monkeypatch.setattr(loop, "evaluate", lambda network, part, setting, number: Score(inner_losses[number - 1], 0.5))
+    monkeypatch.setattr(
+        loop, "evaluate", lambda network, part, fit_config, number: Score(inner_losses[number - 1], 0.5)
+    )
     part = Part(torch.zeros(1, 1), torch.zeros(1, dtype=torch.long))
-    return Parts(part, part, part)
+    return Splits(part, part, part)
 
 
 @pytest.mark.parametrize(
@@ -183,40 +191,46 @@ def test_patience_keeps_the_weights_of_the_best_epoch(
     losses: list[float], patience: int, epochs: int, best: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = nn.Linear(1, 1, bias=False)
-    parts, setting = _scripted(losses, monkeypatch), _setting(patience=patience)
-    progress = fit(network, Adam.of(network, setting.recipe), parts, setting)
+    splits, fit_config = _scripted(losses, monkeypatch), _setting(patience=patience)
+    progress = fit(network, Adam.of(network, fit_config.recipe), splits, fit_config)
     assert len(progress.history) == epochs
-    assert progress.kept_epoch == best
+    assert progress.chosen_epoch == best
     assert network.weight.item() == best
 
 
-def test_without_patience_all_epochs_run_and_the_last_weights_stay(dataset: Dataset, make_experiment: Make) -> None:
+def test_without_patience_all_epochs_run_and_the_last_weights_stay(dataset: Dataset, make_config: Make) -> None:
     ended = []
 
     def on_epoch_end(progress: Progress) -> None:
         ended.append(len(progress.history))
 
-    trainee = assemble(make_experiment(epochs=3), dataset, WITHOUT_INNER, seed=5)
-    progress = fit(trainee.network, trainee.optimiser, trainee.parts, trainee.setting, on_epoch_end=on_epoch_end)
+    training_state = assemble(make_config(epochs=3), dataset, WITHOUT_INNER, seed=5)
+    progress = fit(
+        training_state.network,
+        training_state.optimiser,
+        training_state.splits,
+        training_state.fit_config,
+        on_epoch_end=on_epoch_end,
+    )
     assert ended == [1, 2, 3]
-    assert progress.kept_epoch == 3
+    assert progress.chosen_epoch == 3
     assert all(epoch.inner is None for epoch in progress.history)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite_names_epoch_batch_and_learning_rate(
-    value: float, dataset: Dataset, make_experiment: Make
+    value: float, dataset: Dataset, make_config: Make
 ) -> None:
-    trainee = assemble(make_experiment(), dataset, WITHOUT_INNER, seed=5)
+    training_state = assemble(make_config(), dataset, WITHOUT_INNER, seed=5)
     batch = []
 
     def spoil(module: nn.Module, inputs: Any, logits: Tensor) -> Tensor:
         batch.append(len(logits))
         return logits * value if len(batch) == 6 + 3 + 2 else logits  # 6 batches, 3 evaluations at most an epoch
 
-    trainee.network.register_forward_hook(spoil)
+    training_state.network.register_forward_hook(spoil)
     with pytest.raises(InputError, match=r"the loss is (nan|inf) in epoch 2, batch \d \(learning rate 0.01\)"):
-        fit(trainee.network, trainee.optimiser, trainee.parts, trainee.setting)
+        fit(training_state.network, training_state.optimiser, training_state.splits, training_state.fit_config)
 
 
 def test_weights_that_break_in_the_last_step_are_found_by_evaluation(part: Part) -> None:
@@ -226,18 +240,18 @@ def test_weights_that_break_in_the_last_step_are_found_by_evaluation(part: Part)
         evaluate(network, part, _setting(), 7)
 
 
-def test_running_out_of_memory_names_the_batch(dataset: Dataset, make_experiment: Make) -> None:
-    trainee = assemble(make_experiment(batch=30), dataset, WITHOUT_INNER, seed=5)
-    trainee.network.register_forward_hook(lambda *_: torch.empty(2**60))
+def test_running_out_of_memory_names_the_batch(dataset: Dataset, make_config: Make) -> None:
+    training_state = assemble(make_config(batch=30), dataset, WITHOUT_INNER, seed=5)
+    training_state.network.register_forward_hook(lambda *_: torch.empty(2**60))
     with pytest.raises(InputError, match="out of memory with batches of 30"):
-        fit(trainee.network, trainee.optimiser, trainee.parts, trainee.setting)
+        fit(training_state.network, training_state.optimiser, training_state.splits, training_state.fit_config)
 
 
-def test_another_error_passes_as_it_is(dataset: Dataset, make_experiment: Make) -> None:
-    trainee = assemble(make_experiment(), dataset, WITHOUT_INNER, seed=5)
-    trainee.network.register_forward_hook(lambda *_: torch.zeros(1) + torch.zeros(2, 3, 4) @ torch.zeros(3, 3))
+def test_another_error_passes_as_it_is(dataset: Dataset, make_config: Make) -> None:
+    training_state = assemble(make_config(), dataset, WITHOUT_INNER, seed=5)
+    training_state.network.register_forward_hook(lambda *_: torch.zeros(1) + torch.zeros(2, 3, 4) @ torch.zeros(3, 3))
     with pytest.raises(RuntimeError, match=r"batch2|shape") as caught:
-        fit(trainee.network, trainee.optimiser, trainee.parts, trainee.setting)
+        fit(training_state.network, training_state.optimiser, training_state.splits, training_state.fit_config)
     assert not isinstance(caught.value, InputError)
 
 
@@ -264,11 +278,11 @@ def test_the_learning_rate_stays_or_falls_along_half_a_cosine() -> None:
 
 
 def test_every_step_takes_the_rate_of_its_place_in_the_schedule(
-    dataset: Dataset, make_experiment: Make, monkeypatch: pytest.MonkeyPatch
+    dataset: Dataset, make_config: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rates = []
     monkeypatch.setattr(loop.Adam, "step", lambda self, rate: rates.append(rate))
-    experiment = make_experiment(epochs=2, batch=30, schedule="cosine")  # 4 batches an epoch
-    _, progress = _trained(experiment, dataset)
-    assert rates == [experiment.recipe.rate_at(step / 4) for step in range(8)]
+    config = make_config(epochs=2, batch=30, schedule="cosine")  # 4 batches an epoch
+    _, progress = _trained(config, dataset)
+    assert rates == [config.recipe.rate_at(step / 4) for step in range(8)]
     assert [epoch.learning_rate for epoch in progress.history] == [rates[0], rates[4]]

@@ -11,18 +11,12 @@ from torch import nn
 
 from shearbench.data.dataset import Dataset
 from shearbench.training.checkpoint import CHECKPOINT, read_checkpoint
+from shearbench.training.config import TrainingConfig, code_hash
 from shearbench.training.crossval import FoldTask, cross_validate, train_fold
-from shearbench.training.experiment import Experiment, code_hash
 from shearbench.training.hardware import Hardware
-from shearbench.training.running_averages import (
-    gradient_norm,
-    lags,
-    layers_of,
-    recalibrated,
-    with_batch_statistics,
-)
+from shearbench.training.running_averages import gradient_norm, lags, layers_of, recalibrated, with_batch_statistics
 
-Make = Callable[..., Experiment]
+Make = Callable[..., TrainingConfig]
 SAME_BYTES = ("weights.safetensors", "out_of_fold.npz", "history.csv", "batches.csv")
 
 
@@ -86,22 +80,22 @@ def test_the_gradient_norm_is_over_all_parameters() -> None:
 
 
 @pytest.fixture(scope="module")
-def diagnosed(make_experiment: Make) -> Experiment:
-    return make_experiment(architecture="resnet18", width=0.05, epochs=2, batch=40, diagnose=True)
+def diagnosed(make_config: Make) -> TrainingConfig:
+    return make_config(architecture="resnet18", width=0.05, epochs=2, batch=40, diagnose=True)
 
 
 @pytest.fixture(scope="module")
-def run(diagnosed: Experiment, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(diagnosed: TrainingConfig, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("diagnosed")
     _train(diagnosed, data, out)
     return out / "fold-0"
 
 
-def _train(experiment: Experiment, data: Path, out: Path) -> None:
-    cross_validate(experiment, dataset=data / "patterns", folds=data / "folds.npz", out=out, workers=1, only=[0])
+def _train(config: TrainingConfig, data: Path, out: Path) -> None:
+    cross_validate(config, dataset=data / "patterns", folds=data / "folds.npz", out=out, workers=1, only=[0])
 
 
-def test_a_diagnosis_changes_no_bit(diagnosed: Experiment, run: Path, data: Path, tmp_path: Path) -> None:
+def test_a_diagnosis_changes_no_bit(diagnosed: TrainingConfig, run: Path, data: Path, tmp_path: Path) -> None:
     _train(diagnosed.model_copy(update={"diagnose": False}), data, tmp_path)
     plain = tmp_path / "fold-0"
     for name in SAME_BYTES:
@@ -120,7 +114,9 @@ def test_a_diagnosed_fold_records_every_batch_and_layer(run: Path) -> None:
     assert all(float(row["mean"]) > 0 and float(row["deviation"]) > 0 for row in lines)
 
 
-def test_a_diagnosis_goes_on_from_a_checkpoint(diagnosed: Experiment, run: Path, data: Path, tmp_path: Path) -> None:
+def test_a_diagnosis_goes_on_from_a_checkpoint(
+    diagnosed: TrainingConfig, run: Path, data: Path, tmp_path: Path
+) -> None:
     hashes = {"config": diagnosed.config_hash, "code": code_hash(diagnosed)}
     out = tmp_path / "fold-0"
     task = FoldTask(diagnosed, 0, data / "patterns", data / "folds.npz", out, hashes, checkpoint_seconds=0)
@@ -137,9 +133,9 @@ def test_a_diagnosis_goes_on_from_a_checkpoint(diagnosed: Experiment, run: Path,
 
 
 def test_a_network_without_running_averages_has_gradients_and_no_lags(
-    make_experiment: Make, data: Path, tmp_path: Path, dataset: Dataset
+    make_config: Make, data: Path, tmp_path: Path, dataset: Dataset
 ) -> None:
-    _train(make_experiment(epochs=1, diagnose=True), data, tmp_path)
+    _train(make_config(epochs=1, diagnose=True), data, tmp_path)
     assert len(_rows(tmp_path / "fold-0" / "gradients.csv")) == 8
     assert _rows(tmp_path / "fold-0" / "lags.csv") == []
 

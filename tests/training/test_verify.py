@@ -10,14 +10,14 @@ import pytest
 from shearbench.errors import InputError
 from shearbench.records import read_json, read_npz, sha256_of, write_json, write_npz
 from shearbench.training import verify as module
+from shearbench.training.config import TrainingConfig
 from shearbench.training.crossval import FoldTask, fold_task, train_fold
-from shearbench.training.experiment import Experiment
 from shearbench.training.verify import Verdict, verify
 
 
 @pytest.fixture
 def run(
-    make_experiment: Callable[..., Experiment], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_config: Callable[..., TrainingConfig], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
     """A stored fold; what verifies it trains in this process."""
 
@@ -26,9 +26,9 @@ def run(
             function(task, lambda units: None)
 
     monkeypatch.setattr(module, "run_tasks", in_this_process)
-    experiment, folder = make_experiment(epochs=1), tmp_path / "fold-0"
+    config, folder = make_config(epochs=1), tmp_path / "fold-0"
     dataset, folds = data / "patterns", data / "folds.npz"
-    train_fold(fold_task(experiment, 0, dataset=dataset, folds=folds, out=folder), lambda units: None)
+    train_fold(fold_task(config, 0, dataset=dataset, folds=folds, out=folder), lambda units: None)
     return folder
 
 

@@ -10,45 +10,47 @@ import torch
 from shearbench.data.dataset import Dataset
 from shearbench.errors import InputError
 from shearbench.records import write_record
-from shearbench.training.experiment import Experiment, Selection, Trainee, assemble
+from shearbench.training.config import Selection, TrainingConfig, TrainingState, assemble
 from shearbench.training.loop import fit
 from shearbench.training.weights import WEIGHTS, load_network, predict, write_weights
 
 
 @pytest.fixture(params=["mlp", "cnn2", "resnet18"])
-def experiment(request: pytest.FixtureRequest, make_experiment: Callable[..., Experiment]) -> Experiment:
+def config(request: pytest.FixtureRequest, make_config: Callable[..., TrainingConfig]) -> TrainingConfig:
     entry = {"source": "mnist", "channels": 1, "normalise": "pixel"}
-    return make_experiment(architecture=request.param, width=0.1, epochs=1, entry=entry)
+    return make_config(architecture=request.param, width=0.1, epochs=1, entry=entry)
 
 
 @pytest.fixture
-def trainee(experiment: Experiment, dataset: Dataset) -> Trainee:
-    trainee = assemble(experiment, dataset, Selection(np.arange(100)), seed=5)
-    fit(trainee.network, trainee.optimiser, trainee.parts, trainee.setting)
-    return trainee
+def training_state(config: TrainingConfig, dataset: Dataset) -> TrainingState:
+    training_state = assemble(config, dataset, Selection(np.arange(100)), seed=5)
+    fit(training_state.network, training_state.optimiser, training_state.splits, training_state.fit_config)
+    return training_state
 
 
-def _write(folder: Path, trainee: Trainee, experiment: Experiment) -> None:
-    files = {WEIGHTS: lambda path: write_weights(path, trainee.network, trainee.normaliser)}
-    write_record(folder, {"config": experiment.config}, files)
+def _write(folder: Path, training_state: TrainingState, config: TrainingConfig) -> None:
+    files = {WEIGHTS: lambda path: write_weights(path, training_state.network, training_state.normaliser)}
+    write_record(folder, {"config": config.config}, files)
 
 
 def test_a_loaded_network_predicts_the_same_bits(
-    trainee: Trainee, experiment: Experiment, dataset: Dataset, tmp_path: Path
+    training_state: TrainingState, config: TrainingConfig, dataset: Dataset, tmp_path: Path
 ) -> None:
-    _write(tmp_path, trainee, experiment)
+    _write(tmp_path, training_state, config)
     network, normaliser, record = load_network(tmp_path)
-    assert record["config"] == experiment.config
+    assert record["config"] == config.config
     assert not network.training
-    assert normaliser.mean.tobytes() == trainee.normaliser.mean.tobytes()
-    assert normaliser.scale.tobytes() == trainee.normaliser.scale.tobytes()
+    assert normaliser.mean.tobytes() == training_state.normaliser.mean.tobytes()
+    assert normaliser.scale.tobytes() == training_state.normaliser.scale.tobytes()
     loaded = predict(network, dataset.inputs, normaliser=normaliser)
-    kept = predict(trainee.network, dataset.inputs, normaliser=trainee.normaliser)
+    kept = predict(training_state.network, dataset.inputs, normaliser=training_state.normaliser)
     assert loaded.tobytes() == kept.tobytes()
 
 
-def test_weights_that_changed_are_refused(trainee: Trainee, experiment: Experiment, tmp_path: Path) -> None:
-    _write(tmp_path, trainee, experiment)
+def test_weights_that_changed_are_refused(
+    training_state: TrainingState, config: TrainingConfig, tmp_path: Path
+) -> None:
+    _write(tmp_path, training_state, config)
     content = bytearray((tmp_path / WEIGHTS).read_bytes())
     content[-1] ^= 1
     (tmp_path / WEIGHTS).write_bytes(content)
@@ -56,10 +58,14 @@ def test_weights_that_changed_are_refused(trainee: Trainee, experiment: Experime
         load_network(tmp_path)
 
 
-def test_predictions_are_the_softmax_of_the_network_on_normalised_inputs(trainee: Trainee, dataset: Dataset) -> None:
-    probabilities = predict(trainee.network, dataset.inputs, normaliser=trainee.normaliser)
+def test_predictions_are_the_softmax_of_the_network_on_normalised_inputs(
+    training_state: TrainingState, dataset: Dataset
+) -> None:
+    probabilities = predict(training_state.network, dataset.inputs, normaliser=training_state.normaliser)
     with torch.no_grad():
-        logits = trainee.network(torch.from_numpy(trainee.normaliser.apply(dataset.inputs))).double().numpy()
+        logits = (
+            training_state.network(torch.from_numpy(training_state.normaliser.apply(dataset.inputs))).double().numpy()
+        )
     expected = np.exp(logits - logits.max(axis=1, keepdims=True))
     np.testing.assert_allclose(probabilities, expected / expected.sum(axis=1, keepdims=True), rtol=1e-4, atol=1e-6)
     assert probabilities.dtype == np.float32
@@ -67,23 +73,26 @@ def test_predictions_are_the_softmax_of_the_network_on_normalised_inputs(trainee
 
 
 @pytest.mark.parametrize("batch", [1, 7, 240])
-def test_a_prediction_does_not_depend_on_its_batch(trainee: Trainee, dataset: Dataset, batch: int) -> None:
+def test_a_prediction_does_not_depend_on_its_batch(training_state: TrainingState, dataset: Dataset, batch: int) -> None:
     inputs = dataset.inputs[:30]
-    one, other = (predict(trainee.network, inputs, normaliser=trainee.normaliser, batch=size) for size in (30, batch))
+    one, other = (
+        predict(training_state.network, inputs, normaliser=training_state.normaliser, batch=size)
+        for size in (30, batch)
+    )
     np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
-def test_bf16_predicts_within_its_rounding(trainee: Trainee, dataset: Dataset) -> None:
-    exact = predict(trainee.network, dataset.inputs, normaliser=trainee.normaliser)
-    rounded = predict(trainee.network, dataset.inputs, normaliser=trainee.normaliser, precision="bf16")
+def test_bf16_predicts_within_its_rounding(training_state: TrainingState, dataset: Dataset) -> None:
+    exact = predict(training_state.network, dataset.inputs, normaliser=training_state.normaliser)
+    rounded = predict(training_state.network, dataset.inputs, normaliser=training_state.normaliser, precision="bf16")
     np.testing.assert_allclose(rounded, exact, atol=0.05)
 
 
-def test_a_network_can_be_trained_on_after_a_prediction(trainee: Trainee, dataset: Dataset) -> None:
-    predict(trainee.network, dataset.inputs, normaliser=trainee.normaliser)
-    progress = fit(trainee.network, trainee.optimiser, trainee.parts, trainee.setting)
+def test_a_network_can_be_trained_on_after_a_prediction(training_state: TrainingState, dataset: Dataset) -> None:
+    predict(training_state.network, dataset.inputs, normaliser=training_state.normaliser)
+    progress = fit(training_state.network, training_state.optimiser, training_state.splits, training_state.fit_config)
     assert len(progress.history) == 1
 
 
-def test_no_inputs_give_no_predictions(trainee: Trainee, dataset: Dataset) -> None:
-    assert predict(trainee.network, dataset.inputs[:0], normaliser=trainee.normaliser).shape == (0, 10)
+def test_no_inputs_give_no_predictions(training_state: TrainingState, dataset: Dataset) -> None:
+    assert predict(training_state.network, dataset.inputs[:0], normaliser=training_state.normaliser).shape == (0, 10)

@@ -27,7 +27,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def part(build: Path) -> Path:
     """The folder of the tuning part."""
-    folder = build / "tuning" / "parts" / "patterns"
+    folder = build / "tuning" / "splits" / "patterns"
     write_part_of(folder, build / "datasets" / "patterns", np.arange(100, 340), inner_fraction=1 / 3, folds=2, seed=42)
     return folder
 

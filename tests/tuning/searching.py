@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from patterns import experiment_with
-from shearbench.tuning.job import Job, Outcome, Resources, run
+from patterns import config_with
+from shearbench.tuning.job import Job, Resources, SearchResult, run
 from shearbench.tuning.space import Space
 
 RESOURCES = {"trials": 8, "timeout": 3600.0, "inner_fraction": 1 / 3, "reduction": 2, "rungs": 3, "finalists": 2}
@@ -16,24 +16,24 @@ SPACE = Space((1e-3, 1e1), (10, 20, 40), (0.03, 0.05, 0.1, 0.2))  # up to learni
 def job_in(build: Path, workers: int = 1, **resources: Any) -> Job:
     """Return a search of 8 trials in two brackets, with 2 finalists in 2 folds."""
     kept = {**RESOURCES, "sizes": True, "folds": 2, "storage": "default", **resources}
-    experiment = experiment_with(epochs=6, learning_rate=0.01)
-    return Job(experiment, SPACE, Resources(**kept), build, rope=0.01, alpha=0.05, workers=workers)
+    config = config_with(epochs=6, learning_rate=0.01)
+    return Job(config, SPACE, Resources(**kept), build, rope=0.01, alpha=0.05, workers=workers)
 
 
-def facts(outcome: Outcome) -> dict[str, Any]:
+def facts(search_result: SearchResult) -> dict[str, Any]:
     """Return all that must not depend on how a search was run: everything but times."""
     trials = [
         {
             "number": trial.number,
-            "setting": vars(trial.setting),
+            "hyperparameters": vars(trial.hyperparameters),
             "state": trial.state,
             "curve": [vars(point) for point in trial.curve],
             "failure": trial.failure,
-            "saw": trial.facts.get("saw"),
+            "reserved": trial.facts.get("reserved"),
         }
-        for trial in outcome.trials
+        for trial in search_result.trials
     ]
-    scored = {"finalists": outcome.final.finalists, "sizes": outcome.sizes}
+    scored = {"finalists": search_result.final.finalists, "sizes": search_result.sizes}
     scores = {
         kind: [[each.trial, list(each.accuracies), each.parameters] for each in own] for kind, own in scored.items()
     }

@@ -5,18 +5,18 @@ import errno
 import numpy as np
 import pytest
 
-from patterns import experiment_with
+from patterns import config_with
 from shearbench.data.dataset import load
 from shearbench.data.folds import read_folds
 from shearbench.errors import InputError, NotWritten
 from shearbench.records import read_npz
 from shearbench.statistics.bayesian import correlated_t
 from shearbench.statistics.resampled_t import corrected_t
+from shearbench.training.config import select
 from shearbench.training.crossval import fold_task
-from shearbench.training.experiment import select
 from shearbench.tuning import finalists
 from shearbench.tuning.finalists import Finalist, cross_validate_trials, decide_winner
-from shearbench.tuning.space import Setting
+from shearbench.tuning.space import Hyperparameters
 from shearbench.tuning.study import Trial
 from shearbench.tuning.trial import FOLDS, rows_of_trials
 
@@ -24,7 +24,7 @@ PRESENT = (0.90, 0.91, 0.92, 0.90, 0.91)
 
 
 def _finalist(trial, accuracies, reason=None):
-    return Finalist(trial, Setting(0.1 * (trial + 1), 32, 1.0), accuracies, 10, 1.0, 8, 100, reason)
+    return Finalist(trial, Hyperparameters(0.1 * (trial + 1), 32, 1.0), accuracies, 10, 1.0, 8, 100, reason)
 
 
 def _decide(*finalists):
@@ -69,27 +69,27 @@ def test_a_finalist_that_failed_never_wins():
 def trained(part, tmp_path_factory):
     """A good setting, one that diverges, and the present one, cross-validated by two workers."""
     out = tmp_path_factory.mktemp("finalists")
-    settings = [Setting(0.02, 10, 0.1), Setting(1e30, 10, 0.1), Setting(0.01, 20, 0.05)]
-    trials = [Trial(number, setting, "complete") for number, setting in enumerate(settings)]
+    settings = [Hyperparameters(0.02, 10, 0.1), Hyperparameters(1e30, 10, 0.1), Hyperparameters(0.01, 20, 0.05)]
+    trials = [Trial(number, hyperparameters, "complete") for number, hyperparameters in enumerate(settings)]
 
-    def experiment_of(setting):
-        return experiment_with(epochs=2).varied(**vars(setting))
+    def config_of(hyperparameters):
+        return config_with(epochs=2).varied(**vars(hyperparameters))
 
-    found = cross_validate_trials(trials, experiment_of, part=part, folds=2, out=out, workers=2, label="finalists")
+    found = cross_validate_trials(trials, config_of, part=part, folds=2, out=out, workers=2, label="finalists")
     return out, found
 
 
 def test_finalists_are_scored_on_digits_that_scored_no_trial(part, trained):
     out, found = trained
     inside, table = load(part, "train"), read_folds(part / FOLDS)
-    inner = inside.ids[rows_of_trials(table, experiment_with()).validation]
+    inner = inside.ids[rows_of_trials(table, config_with()).validation]
     scored = [read_npz(out / "trial-000" / f"fold-{fold}" / "out_of_fold.npz")["ids"] for fold in range(2)]
     assert not set(np.concatenate(scored)) & set(inner)
     np.testing.assert_array_equal(np.sort(np.concatenate([*scored, inner])), inside.ids)
     for fold in range(2):
-        rows = select(table, inside.labels, fold=fold, experiment=experiment_with())
+        rows = select(table, inside.labels, fold=fold, config=config_with())
         assert set(inner) <= set(inside.ids[rows.train]), "the inner part trains in every fold"
-    assert found[0].digits == 160
+    assert found[0].samples == 160
     assert found[0].epochs == 4
 
 
@@ -108,6 +108,6 @@ def test_a_disk_that_does_not_take_a_fold_is_no_failure_of_the_setting(part, tmp
         raise NotWritten(errno.ENOSPC, "No space left on device", str(task.out))
 
     monkeypatch.setattr(finalists, "train_fold", refused)
-    task = fold_task(experiment_with(), 0, dataset=part, folds=part / FOLDS, out=tmp_path / "fold-0")
+    task = fold_task(config_with(), 0, dataset=part, folds=part / FOLDS, out=tmp_path / "fold-0")
     with pytest.raises(NotWritten, match="No space left"):
         finalists._train_or_say_why(task, lambda units: None)

@@ -17,7 +17,7 @@ from shearbench.tuning.contents import node_of
 from shearbench.tuning.job import best_of_other_widths, run
 from shearbench.tuning.pareto import cost_table, draw_costs, front
 from shearbench.tuning.results import results_folder, summary, write_results
-from shearbench.tuning.space import Setting
+from shearbench.tuning.space import Hyperparameters
 from shearbench.tuning.study import Trial
 from shearbench.tuning.tuned import Difference, read_tuned, tuned_path, write_tuned
 
@@ -54,119 +54,124 @@ def root(here, build, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def outcome(here, root):
+def search_result(here, root):
     return run(job_in(root / "build"))
 
 
 @pytest.fixture(scope="module")
-def folder(root, outcome):
+def folder(root, search_result):
     """The record of the search."""
     task = job_in(root / "build")
-    tuned = summary(task, outcome)
+    tuned = summary(task, search_result)
     folder = results_folder(root / "build", "patterns", "small")
-    write_results(folder, task, outcome, tuned)
+    write_results(folder, task, search_result, tuned)
     write_tuned(root, "small", "patterns", tuned)
     return folder
 
 
-def test_two_brackets_and_their_finalists(here, outcome):
-    assert [trial.number for trial in outcome.trials] == list(range(8))
-    states = [trial.state for trial in outcome.trials]
+def test_two_brackets_and_their_finalists(here, search_result):
+    assert [trial.number for trial in search_result.trials] == list(range(8))
+    states = [trial.state for trial in search_result.trials]
     assert states.count("complete") == 2
     assert "stopped" in states
-    assert 0 in [finalist.trial for finalist in outcome.final.finalists], "the present setting is among them"
-    assert 2 <= len(outcome.final.finalists) <= 3
-    scored = [*outcome.final.finalists, *outcome.sizes]
-    trained = sum(len(trial.curve) for trial in outcome.trials) + sum(each.epochs for each in scored)
-    failed = [trial for trial in outcome.trials if trial.state == "failed"]
+    assert 0 in [finalist.trial for finalist in search_result.final.finalists], "the present setting is among them"
+    assert 2 <= len(search_result.final.finalists) <= 3
+    scored = [*search_result.final.finalists, *search_result.sizes]
+    trained = sum(len(trial.curve) for trial in search_result.trials) + sum(each.epochs for each in scored)
+    failed = [trial for trial in search_result.trials if trial.state == "failed"]
     assert here.epochs == trained or failed
     assert all("the loss is" in trial.failure for trial in failed)
-    assert outcome.final.winner.mean == max(each.mean for each in outcome.final.finalists)
+    assert search_result.final.winner.mean == max(each.mean for each in search_result.final.finalists)
 
 
 def test_the_best_trial_of_each_width_that_no_finalist_has_is_scored_as_they_are():
     order = [
-        Trial(number, Setting(0.01, 10, width), "complete")
+        Trial(number, Hyperparameters(0.01, 10, width), "complete")
         for number, width in enumerate((0.5, 0.5, 2.0, 1.0, 0.25, 2.0))
     ]
     assert [trial.number for trial in best_of_other_widths(order, order[:2])] == [4, 3, 2]
     assert best_of_other_widths(order, order[:5]) == []
 
 
-def test_a_search_without_other_widths_is_the_same_study_and_scores_none(root, outcome):
+def test_a_search_without_other_widths_is_the_same_study_and_scores_none(root, search_result):
     without = run(job_in(root / "build", sizes=False))
-    assert facts(without) == {**facts(outcome), "sizes": []}
+    assert facts(without) == {**facts(search_result), "sizes": []}
     assert without.sizes == ()
-    scored = [trial for trial in outcome.trials if trial.score is not None]
-    assert outcome.sizes, "or this search is too small to show it"
-    widths = [each.setting.width for each in (*outcome.final.finalists, *outcome.sizes)]
-    assert set(widths) == {trial.setting.width for trial in scored}
+    scored = [trial for trial in search_result.trials if trial.score is not None]
+    assert search_result.sizes, "or this search is too small to show it"
+    widths = [each.hyperparameters.width for each in (*search_result.final.finalists, *search_result.sizes)]
+    assert set(widths) == {trial.hyperparameters.width for trial in scored}
 
 
-def test_a_search_that_is_done_trains_nothing_more(here, root, outcome):
+def test_a_search_that_is_done_trains_nothing_more(here, root, search_result):
     before = here.epochs
-    assert facts(run(job_in(root / "build"))) == facts(outcome)
+    assert facts(run(job_in(root / "build"))) == facts(search_result)
     assert here.epochs == before
-    assert not list((outcome.folder / "trials").glob("*")), "checkpoints of ended trials are gone"
+    assert not list((search_result.folder / "trials").glob("*")), "checkpoints of ended trials are gone"
 
 
-def test_another_space_or_other_resources_are_another_study(root, outcome):
+def test_another_space_or_other_resources_are_another_study(root, search_result):
     task = job_in(root / "build")
-    assert job.study_of(task, outcome.part)[0].name == outcome.study.name
-    assert job.study_of(job_in(root / "build", rungs=2), outcome.part)[0].name != outcome.study.name
-    assert job.study_of(job_in(root / "build", trials=99, timeout=1.0), outcome.part)[0].name == outcome.study.name
+    assert job.study_of(task, search_result.part)[0].name == search_result.study.name
+    assert job.study_of(job_in(root / "build", rungs=2), search_result.part)[0].name != search_result.study.name
+    assert (
+        job.study_of(job_in(root / "build", trials=99, timeout=1.0), search_result.part)[0].name
+        == search_result.study.name
+    )
 
 
-def test_two_processes_cannot_run_one_search(root, outcome):
-    with (outcome.folder / "lock").open("w") as file:
+def test_two_processes_cannot_run_one_search(root, search_result):
+    with (search_result.folder / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(InputError, match="another process is searching patterns-small"):
             run(job_in(root / "build"))
 
 
-def test_its_file_has_what_was_found_and_what_was_seen(root, outcome, folder):
+def test_its_file_has_what_was_found_and_what_was_seen(root, search_result, folder):
     tuned = read_tuned(tuned_path(root, "small"))["patterns"]
-    assert vars(outcome.final.winner.setting) == dict(tuned.setting)
+    assert vars(search_result.final.winner.hyperparameters) == dict(tuned.hyperparameters)
     assert tuned.search.trials == 8
     assert tuned.search.complete + tuned.search.stopped_early + tuned.search.failed == 8
-    assert tuned.saw.data == outcome.part.content_hash
-    assert {trial.facts["saw"]["data"] for trial in outcome.trials if "saw" in trial.facts} == {tuned.saw.data}
-    assert [score.trial for score in tuned.sizes] == [finalist.trial for finalist in outcome.sizes]
+    assert tuned.reserved.data == search_result.part.content_hash
+    assert {trial.facts["reserved"]["data"] for trial in search_result.trials if "reserved" in trial.facts} == {
+        tuned.reserved.data
+    }
+    assert [score.trial for score in tuned.sizes] == [finalist.trial for finalist in search_result.sizes]
     assert len(tuned_path(root, "small").read_text()) < 3000
     assert "Found" in conclusion(tuned)
 
 
-def test_its_record_has_tables_and_pictures(outcome, folder):
+def test_its_record_has_tables_and_pictures(search_result, folder):
     record = read_record(folder)
     pictures = {"curves.png", "timeline.png", "history.png", "slices.png", "parallel.png"}
     assert pictures | {"trials.csv", "curves.csv", "finalists.csv", "sizes.csv"} <= set(record["files"])
     trials, curves = pd.read_csv(folder / "trials.csv"), pd.read_csv(folder / "curves.csv")
-    assert trials["accuracy"].dropna().tolist() == [t.score for t in outcome.trials if t.score is not None]
-    assert len(curves) == sum(len(trial.curve) for trial in outcome.trials)
+    assert trials["accuracy"].dropna().tolist() == [t.score for t in search_result.trials if t.score is not None]
+    assert len(curves) == sum(len(trial.curve) for trial in search_result.trials)
     assert record["rungs"] == [{"epochs": e, "settings": n} for e, n in ((2, 4), (3, 2), (6, 1))]
 
 
-def test_mlflow_is_told_of_the_study_and_of_each_trial_with_its_curve(outcome, folder):
+def test_mlflow_is_told_of_the_study_and_of_each_trial_with_its_curve(search_result, folder):
     node = node_of(folder)
     assert node.name == "tune patterns-small"
     assert {path.name for path in node.content.files} >= {"history.png", "trials.csv", "record.json"}
     assert node.content.metrics["trials"] == 8
     trials = {child.name: child.content for child in node.children}
-    assert len(trials) == 8 + len(outcome.final.finalists) + len(outcome.sizes)
-    for trial in outcome.trials:
+    assert len(trials) == 8 + len(search_result.final.finalists) + len(search_result.sizes)
+    for trial in search_result.trials:
         content = trials[f"trial {trial.number}"]
-        assert content.params["learning_rate"] == pytest.approx(trial.setting.learning_rate)
+        assert content.params["learning_rate"] == pytest.approx(trial.hyperparameters.learning_rate)
         curve = [value for name, _, value in content.curves if name == "accuracy"]
         assert curve == [point.accuracy for point in trial.curve]
     assert len({child.digest for child in node.children}) == len(node.children)
 
 
-def test_the_front_is_drawn_through_who_is_not_beaten(root, outcome, folder):
+def test_the_front_is_drawn_through_who_is_not_beaten(root, search_result, folder):
     assert front([1, 2, 3, 3], [0.5, 0.4, 0.9, 0.8]) == [True, False, True, False]
     assert front([1, 1, 2], [0.5, 0.5, 0.5]) == [True, True, False]
     tuned = read_tuned(tuned_path(root, "small"))["patterns"]
     table = cost_table({"small": tuned})
-    scored = [each for each in (*outcome.final.finalists, *outcome.sizes) if not each.reason]
+    scored = [each for each in (*search_result.final.finalists, *search_result.sizes) if not each.reason]
     assert table["trial"].tolist() == [each.trial for each in scored]
     assert table["accuracy"].tolist() == pytest.approx([each.mean for each in scored], abs=1e-6)
     assert table["front_parameters"].any()
@@ -200,7 +205,7 @@ def test_the_report_shows_finalists_pictures_and_costs(root, folder):
     assert len(finalists.rows) == len(tuned.finalists)
     said = f"found: {tuned.difference.verdict}" if tuned.difference else "found, present"
     assert [row[1].text for row in finalists.rows if "found" in row[1].text] == [said]
-    assert [cell.text for cell in spent.rows[0][2:6]] == [
+    assert [one_run.text for one_run in spent.rows[0][2:6]] == [
         "8",
         "2",
         str(tuned.search.stopped_early),
@@ -247,5 +252,5 @@ def test_the_sentence_follows_the_verdict(root, folder, verdict, said):
 
 def test_the_sentence_says_where_the_present_setting_won(root, folder):
     tuned = read_tuned(tuned_path(root, "small"))["patterns"]
-    own = tuned.model_copy(update={"difference": None, "setting": tuned.present})
+    own = tuned.model_copy(update={"difference": None, "hyperparameters": tuned.present})
     assert sentence("patterns", {"small": own}) == "On patterns: the present setting scored highest for small."

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from shearbench.evaluation.canvas import DPI
+from shearbench.plotting.canvas import DPI
 from shearbench.tuning.halving import Halving
 from shearbench.tuning.pictures import draw
-from shearbench.tuning.space import Setting, Space
+from shearbench.tuning.space import Hyperparameters, Space
 from shearbench.tuning.study import Ledger, Study
 from shearbench.tuning.trial import Point, TrialResult
 
@@ -17,12 +17,12 @@ TRIALS = 120
 
 
 def test_a_hundred_trials_do_not_push_the_curves_aside_with_their_names(tmp_path: Path) -> None:
-    present = Setting(1e-3, 32, 1.0)
+    present = Hyperparameters(1e-3, 32, 1.0)
     space = Space((1e-4, 1e-2), (32, 64), (0.5, 1.0))
     study = Study(tmp_path / "journal.log", "s", "mnist-mlp", 1, space, present, Halving(4, 2, 2))
     with closing(Ledger(study)) as ledger:
         for number in range(TRIALS):
-            accuracy = 0.5 + ledger.draw(number).setting.learning_rate * 10
+            accuracy = 0.5 + ledger.draw(number).hyperparameters.learning_rate * 10
             curve = tuple(Point(1.0, 0.5, 1.0, accuracy, accuracy) for _ in range(2))
             ledger.record(number, TrialResult(curve))
             ledger.stop(number)

@@ -11,11 +11,11 @@ from optuna.storages.journal import JournalFileBackend
 from shearbench.errors import InputError
 from shearbench.tuning.halving import Halving, Rung, best_of
 from shearbench.tuning.search import Budget, ranked, search
-from shearbench.tuning.space import Setting, Space
+from shearbench.tuning.space import Hyperparameters, Space
 from shearbench.tuning.study import Ledger, Study
 from shearbench.tuning.trial import Point, TrialResult
 
-PRESENT = Setting(1e-3, 100, 1.0)
+PRESENT = Hyperparameters(1e-3, 100, 1.0)
 SPACE = Space((1e-4, 1e-2), (32, 64, 128), (0.5, 2.0))
 HALVING = Halving(epochs=8, reduction=3, rungs=3)
 HOUR = 3600.0
@@ -25,20 +25,29 @@ def _study(folder, *, seed=1, halving=HALVING, storage=None):
     return Study(storage or folder / "journal.log", "s", "mnist-cnn2", seed, SPACE.including(PRESENT), PRESENT, halving)
 
 
-def _accuracy(setting, epoch):
+def _accuracy(hyperparameters, epoch):
     """Best at a learning rate of 10^-3.5, batch 128, width 2."""
-    limit = 0.5 + setting.batch / 1280 + setting.width / 20 - abs(math.log10(setting.learning_rate) + 3.5) / 10
+    limit = (
+        0.5
+        + hyperparameters.batch / 1280
+        + hyperparameters.width / 20
+        - abs(math.log10(hyperparameters.learning_rate) + 3.5) / 10
+    )
     return limit * (1 - 0.5**epoch)
 
 
-def _curve(setting, epochs):
-    return tuple(Point(1.0, 0.5, 1.0, _accuracy(setting, e), _accuracy(setting, e)) for e in range(1, epochs + 1))
+def _curve(hyperparameters, epochs):
+    return tuple(
+        Point(1.0, 0.5, 1.0, _accuracy(hyperparameters, e), _accuracy(hyperparameters, e)) for e in range(1, epochs + 1)
+    )
 
 
 class _Trainer:
     """Trains as a formula says, and remembers how many epochs of which trial were asked for."""
 
-    def __init__(self, fails=lambda setting: None, stop_at=(), over_after=lambda setting: HALVING.epochs):
+    def __init__(
+        self, fails=lambda hyperparameters: None, stop_at=(), over_after=lambda hyperparameters: HALVING.epochs
+    ):
         self.fails, self.stop_at, self.over_after = fails, stop_at, over_after
         self.calls, self.tried, self.epochs = 0, [], 0
 
@@ -49,13 +58,13 @@ class _Trainer:
         return [self._train(trial, standing.rung.epochs) for trial in trials]
 
     def _train(self, trial, epochs):
-        self.tried.append((trial.number, trial.setting))
-        reason = self.fails(trial.setting)
+        self.tried.append((trial.number, trial.hyperparameters))
+        reason = self.fails(trial.hyperparameters)
         if reason:
             return TrialResult(failure=reason, out_of_memory="memory" in reason)
         self.epochs += epochs - len(trial.curve)
-        patience = self.over_after(trial.setting)
-        curve = _curve(trial.setting, min(epochs, patience))
+        patience = self.over_after(trial.hyperparameters)
+        curve = _curve(trial.hyperparameters, min(epochs, patience))
         return TrialResult(curve, over=epochs >= patience, facts={"parameters": 7, "seconds": 0.5})
 
 
@@ -86,7 +95,7 @@ def test_the_best_go_on_the_earlier_of_equals():
 
 
 def test_the_space_takes_in_the_present_setting():
-    space = SPACE.including(Setting(0.1, 100, 1.0))
+    space = SPACE.including(Hyperparameters(0.1, 100, 1.0))
     assert space == Space((1e-4, 0.1), (32, 64, 100, 128), (0.5, 1.0, 2.0))
 
 
@@ -94,13 +103,13 @@ def test_who_goes_on_was_better_at_the_same_epoch(tmp_path):
     trainer = _Trainer()
     trials = _search(tmp_path, trainer)
     assert [trial.number for trial in trials] == list(range(18))
-    assert trials[0].setting == PRESENT
+    assert trials[0].hyperparameters == PRESENT
     for bracket in (trials[:9], trials[9:]):
         lengths = sorted(len(trial.curve) for trial in bracket)
         assert lengths == [1] * 6 + [3] * 2 + [8]
         for rung in (1, 3):
-            stopped = [_accuracy(trial.setting, rung) for trial in bracket if len(trial.curve) == rung]
-            went_on = [_accuracy(trial.setting, rung) for trial in bracket if len(trial.curve) > rung]
+            stopped = [_accuracy(trial.hyperparameters, rung) for trial in bracket if len(trial.curve) == rung]
+            went_on = [_accuracy(trial.hyperparameters, rung) for trial in bracket if len(trial.curve) > rung]
             assert min(went_on) >= max(stopped)
     assert trainer.epochs == 2 * HALVING.cost, "no epoch is trained twice"
 
@@ -111,7 +120,7 @@ def test_optuna_knows_who_was_pruned_and_every_epoch(tmp_path):
     for ours, theirs in zip(trials, frozen, strict=True):
         expected = optuna.trial.TrialState.COMPLETE if len(ours.curve) == 8 else optuna.trial.TrialState.PRUNED
         assert theirs.state == expected
-        curve = {step: _accuracy(ours.setting, step) for step in range(1, len(ours.curve) + 1)}
+        curve = {step: _accuracy(ours.hyperparameters, step) for step in range(1, len(ours.curve) + 1)}
         assert theirs.intermediate_values == curve
         assert theirs.value == curve[len(curve)]
         assert theirs.user_attrs["parameters"] == 7
@@ -119,11 +128,11 @@ def test_optuna_knows_who_was_pruned_and_every_epoch(tmp_path):
 
 def test_it_comes_near_the_best_and_stays_inside_the_space(tmp_path):
     trials = _search(tmp_path, trials=54)
-    assert all(1e-4 <= trial.setting.learning_rate <= 1e-2 for trial in trials)
-    assert {trial.setting.batch for trial in trials[1:]} <= {32, 64, 100, 128}
+    assert all(1e-4 <= trial.hyperparameters.learning_rate <= 1e-2 for trial in trials)
+    assert {trial.hyperparameters.batch for trial in trials[1:]} <= {32, 64, 100, 128}
     best = ranked(trials, HALVING)[0]
     assert best.state == "complete"
-    assert best.score == pytest.approx(_accuracy(Setting(10**-3.5, 128, 2.0), 8), abs=0.02)
+    assert best.score == pytest.approx(_accuracy(Hyperparameters(10**-3.5, 128, 2.0), 8), abs=0.02)
 
 
 def test_complete_trials_rank_before_stopped_ones_and_failed_not_at_all(tmp_path):
@@ -155,8 +164,10 @@ class _Killed(BaseException):
 def test_a_search_killed_at_any_write_goes_on_to_the_same_trials(tmp_path, monkeypatch):
     small = {"trials": 6, "halving": Halving(4, 2, 2)}
     fails = {
-        "fails": lambda setting: "diverged" if setting.batch == 32 else None,
-        "over_after": lambda setting: 1 if setting.width < 1 else 8,  # of patience, before the last rung
+        "fails": lambda hyperparameters: "diverged" if hyperparameters.batch == 32 else None,
+        "over_after": lambda hyperparameters: (
+            1 if hyperparameters.width < 1 else 8
+        ),  # of patience, before the last rung
     }
     straight = _search(tmp_path / "straight", _Trainer(**fails), **small)
     assert {trial.state for trial in straight} == {"complete", "stopped", "failed"}
@@ -198,15 +209,15 @@ def test_a_longer_study_begins_with_the_trials_of_a_shorter_one(tmp_path):
 def test_another_seed_draws_other_trials_and_the_same_seed_the_same(tmp_path):
     one, again, other = (_search(tmp_path / str(k), seed=seed, trials=9) for k, seed in enumerate((1, 1, 2)))
     assert one == again
-    assert [trial.setting for trial in one[1:]] != [trial.setting for trial in other[1:]]
+    assert [trial.hyperparameters for trial in one[1:]] != [trial.hyperparameters for trial in other[1:]]
 
 
 def test_failed_trials_keep_their_reason_and_the_others_go_on(tmp_path):
-    trainer = _Trainer(fails=lambda setting: "the loss is nan" if setting.width == 2.0 else None)
+    trainer = _Trainer(fails=lambda hyperparameters: "the loss is nan" if hyperparameters.width == 2.0 else None)
     trials = _search(tmp_path, trainer)
     failed = [trial for trial in trials if trial.state == "failed"]
     assert failed
-    assert {trial.setting.width for trial in failed} == {2.0}
+    assert {trial.hyperparameters.width for trial in failed} == {2.0}
     assert {trial.failure for trial in failed} == {"the loss is nan"}
     assert all(trial.score is None for trial in failed)
     for bracket in (trials[:9], trials[9:]):
@@ -219,9 +230,11 @@ def test_what_did_not_fit_into_memory_is_not_tried_again(tmp_path):
     refused = [trial for trial in trials if trial.out_of_memory]
     assert refused[0].number == 0, "the present setting does not fit here"
     assert refused[0].failure == "out of memory"
-    tried_later = [setting for number, setting in trainer.tried if number >= 9]
+    tried_later = [hyperparameters for number, hyperparameters in trainer.tried if number >= 9]
     assert tried_later
-    assert not [setting for setting in tried_later if setting.needs_no_less_memory_than(PRESENT)]
+    assert not [
+        hyperparameters for hyperparameters in tried_later if hyperparameters.needs_no_less_memory_than(PRESENT)
+    ]
     for trial in refused[1:]:
         assert trial.failure == "not tried: trial 0 (batch 100, width 1) did not fit into memory"
 

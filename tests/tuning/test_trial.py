@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from patterns import experiment_with
+from patterns import config_with
 from shearbench.data.dataset import load
 from shearbench.data.folds import read_folds
 from shearbench.errors import NotWritten
@@ -15,21 +15,21 @@ from shearbench.execution import run_tasks
 from shearbench.records import hash_arrays
 from shearbench.seeds import seed_for
 from shearbench.training.checkpoint import CHECKPOINT, read_checkpoint
-from shearbench.training.experiment import assemble
+from shearbench.training.config import assemble
 from shearbench.training.loop import fit
 from shearbench.tuning.trial import FOLDS, TrialTask, rows_of_trials, run_trial
 
 
 def _task(part, folder, until, **changes):
-    return TrialTask(experiment_with(**changes), part, folder / "trial", folder / "refused", until)
+    return TrialTask(config_with(**changes), part, folder / "trial", folder / "refused", until)
 
 
 def _advance(units):
     pass
 
 
-def _rows(part, experiment):
-    return rows_of_trials(read_folds(part / FOLDS), experiment)
+def _rows(part, config):
+    return rows_of_trials(read_folds(part / FOLDS), config)
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
@@ -39,15 +39,15 @@ def test_a_trial_in_rungs_is_the_full_training_bit_for_bit(part, tmp_path, sched
         result = run_trial(_task(part, tmp_path, epochs, **settings), _advance)
         assert len(result.curve) == epochs
         assert result.over == (epochs == 4)
-    experiment = experiment_with(**settings)
+    config = config_with(**settings)
     seed = seed_for(42, "tune", "patterns", "small")
-    trainee = assemble(experiment, load(part, "train"), _rows(part, experiment), seed=seed)
-    progress = fit(trainee.network, trainee.optimiser, trainee.parts, trainee.setting)
+    training_state = assemble(config, load(part, "train"), _rows(part, config), seed=seed)
+    progress = fit(training_state.network, training_state.optimiser, training_state.splits, training_state.fit_config)
     assert [point.accuracy for point in result.curve] == [epoch.validation.accuracy for epoch in progress.history]
     assert [point.train_loss for point in result.curve] == [epoch.train.loss for epoch in progress.history]
     hashes = _hashes_of(tmp_path)
     kept = read_checkpoint(tmp_path / "trial" / CHECKPOINT, hashes=hashes, device="cpu")
-    for name, value in trainee.network.state_dict().items():
+    for name, value in training_state.network.state_dict().items():
         np.testing.assert_array_equal(kept.tensors[f"network.{name}"], value)
 
 
@@ -75,17 +75,17 @@ def test_with_patience_a_trial_is_scored_by_the_weights_it_would_keep(part, tmp_
 
 def test_a_trial_sees_the_tuning_part_and_nothing_else(part, build, whole, tmp_path):
     task = _task(part, tmp_path, 1)
-    saw = run_trial(task, _advance).facts["saw"]
+    reserved = run_trial(task, _advance).facts["reserved"]
     inside = load(part, "train")
     np.testing.assert_array_equal(inside.ids, np.arange(100, 340))
     np.testing.assert_array_equal(inside.inputs, whole.inputs[100:340])
-    rows = _rows(part, task.experiment)
+    rows = _rows(part, task.config)
     assert len(rows.train) == 160
     assert len(rows.validation) == 80
     assert not set(rows.train) & set(rows.validation)
     shares = np.bincount(inside.labels[rows.validation]) / np.bincount(inside.labels)
     assert shares == pytest.approx([1 / 3] * 10, abs=0.05), "stratified"
-    assert saw == {
+    assert reserved == {
         "data": inside.content_hash,
         "train": hash_arrays(inside.ids[rows.train]),
         "inner": hash_arrays(inside.ids[rows.validation]),
@@ -105,9 +105,9 @@ def test_memory_that_runs_out_is_a_failed_trial_and_no_larger_one_is_tried(part,
     result = run_trial(huge, _advance)
     assert result.out_of_memory
     assert "out of memory with batches of 16" in result.failure
-    larger = replace(huge, experiment=experiment_with(width=2e8, batch=32))
+    larger = replace(huge, config=config_with(width=2e8, batch=32))
     assert "not tried: batch 16 at width" in run_trial(larger, _advance).failure
-    smaller = replace(huge, experiment=experiment_with(batch=16))
+    smaller = replace(huge, config=config_with(batch=16))
     assert run_trial(smaller, _advance).failure is None
 
 
@@ -122,7 +122,7 @@ def test_a_disk_that_does_not_take_the_checkpoint_is_no_failure_of_the_trial(par
 
 def test_workers_change_nothing(part, tmp_path):
     tasks = [
-        TrialTask(experiment_with(batch=batch), part, tmp_path / str(batch), tmp_path / "refused", 2)
+        TrialTask(config_with(batch=batch), part, tmp_path / str(batch), tmp_path / "refused", 2)
         for batch in (10, 20, 30)
     ]
     here = [run_trial(replace(task, folder=tmp_path / "here" / task.folder.name), _advance) for task in tasks]

@@ -1,35 +1,44 @@
-"""``tuned/<model>.yaml``: what is written is read, sections stay, faults are named; and what a cell is trained with."""
+"""``tuned/<model>.yaml``: what is written is read, sections stay, faults are named; and what a run is trained with."""
 
 import pytest
 
 from shearbench.errors import InputError
-from shearbench.stages import settings
-from shearbench.tuning.space import Setting
+from shearbench.stages import training_configs
+from shearbench.tuning.space import Hyperparameters
 from shearbench.tuning.tuned import (
-    CellSettings,
+    RunConfig,
     Tuned,
-    TunedSetting,
-    read_settings,
+    TunedHyperparameters,
+    config_path,
+    read_run_config,
     read_tuned,
-    settings_path,
     tuned_path,
     write_tuned,
 )
 
-FOUND = Setting(0.00123, 64, 0.5)
+FOUND = Hyperparameters(0.00123, 64, 0.5)
 
 
 def _tuned(found=FOUND):
-    setting = TunedSetting.of(found)
+    hyperparameters = TunedHyperparameters.of(found)
     search = {"trials": 18, "complete": 2, "stopped_early": 15, "failed": 1, "epochs": 100}
     return Tuned(
-        setting=setting,
-        present=TunedSetting(learning_rate=1e-3, batch=100, width=1.0),
+        hyperparameters=hyperparameters,
+        present=TunedHyperparameters(learning_rate=1e-3, batch=100, width=1.0),
         epochs=8,
         difference=None,
-        finalists=({"trial": 3, "setting": setting, "accuracy": 0.9, "sd": 0.01, "parameters": 7, "seconds": 1.0},),
-        search={**search, "folds": 3, "digits_scored": 800, "seed": 42},
-        saw={"digits": 1200, "ids": "a" * 64, "data": "b" * 64},
+        finalists=(
+            {
+                "trial": 3,
+                "hyperparameters": hyperparameters,
+                "accuracy": 0.9,
+                "sd": 0.01,
+                "parameters": 7,
+                "seconds": 1.0,
+            },
+        ),
+        search={**search, "folds": 3, "samples_scored": 800, "seed": 42},
+        reserved={"samples": 1200, "ids": "a" * 64, "data": "b" * 64},
     )
 
 
@@ -37,9 +46,9 @@ def test_what_is_written_is_read_and_sections_of_other_datasets_stay(tmp_path):
     path = tuned_path(tmp_path, "cnn2")
     write_tuned(tmp_path, "cnn2", "mnist", _tuned())
     first = path.read_text()
-    write_tuned(tmp_path, "cnn2", "mechanical", _tuned(Setting(1e-5, 32, 2.0)))
+    write_tuned(tmp_path, "cnn2", "mechanical", _tuned(Hyperparameters(1e-5, 32, 2.0)))
     found = read_tuned(path)
-    assert found == {"mnist": _tuned(), "mechanical": _tuned(Setting(1e-5, 32, 2.0))}
+    assert found == {"mnist": _tuned(), "mechanical": _tuned(Hyperparameters(1e-5, 32, 2.0))}
     assert first.splitlines()[1:] == path.read_text().splitlines()[-len(first.splitlines()) + 1 :]
     assert read_tuned(tmp_path / "tuned" / "mlp.yaml") == {}
 
@@ -62,28 +71,28 @@ def _using(params, use_tuned):
     return params.model_copy(update={"training": params.training.model_copy(update={"use_tuned": use_tuned})})
 
 
-def test_by_default_no_cell_is_tuned_whatever_was_found(small_params, tmp_path):
+def test_by_default_no_run_is_tuned_whatever_was_found(small_params, tmp_path):
     write_tuned(tmp_path, "cnn2", "mnist", _tuned())
-    settings.main(small_params, tmp_path)
-    for cell in small_params.cells.values():
-        assert read_settings(settings_path(tmp_path, cell.dataset, cell.model)) == CellSettings()
+    training_configs.main(small_params, tmp_path)
+    for run in small_params.runs.values():
+        assert read_run_config(config_path(tmp_path, run.dataset, run.model)) == RunConfig()
 
 
-def test_cells_of_named_models_are_tuned_and_the_others_not(small_params, tmp_path):
+def test_runs_of_named_models_are_tuned_and_the_others_not(small_params, tmp_path):
     write_tuned(tmp_path, "cnn2", "mnist", _tuned())
-    settings.main(_using(small_params, ("cnn2",)), tmp_path)
-    found = read_settings(settings_path(tmp_path, "mnist", "cnn2"))
-    assert found.tuned == TunedSetting.of(FOUND)
-    assert found.saw == _tuned().saw
-    assert read_settings(settings_path(tmp_path, "mnist", "mlp")) == CellSettings()
+    training_configs.main(_using(small_params, ("cnn2",)), tmp_path)
+    found = read_run_config(config_path(tmp_path, "mnist", "cnn2"))
+    assert found.tuned == TunedHyperparameters.of(FOUND)
+    assert found.reserved == _tuned().reserved
+    assert read_run_config(config_path(tmp_path, "mnist", "mlp")) == RunConfig()
 
 
-def test_a_cell_that_was_not_tuned_is_not_silently_trained_as_before(small_params, tmp_path):
+def test_a_run_that_was_not_tuned_is_not_silently_trained_as_before(small_params, tmp_path):
     write_tuned(tmp_path, "mlp", "mnist", _tuned())
     with pytest.raises(InputError, match=r"cnn2\.yaml has none for mnist; run `make tune MODEL=cnn2 DATASET=mnist`"):
-        settings.main(_using(small_params, True), tmp_path)
+        training_configs.main(_using(small_params, True), tmp_path)
 
 
 def test_settings_that_are_missing_are_an_error(tmp_path):
     with pytest.raises(InputError, match="run `dvc repro settings`"):
-        read_settings(tmp_path / "cnn2.yaml")
+        read_run_config(tmp_path / "cnn2.yaml")

@@ -47,7 +47,7 @@ def check(quiet: Quiet = False) -> None:
     Example:
       shearbench check
     """
-    from shearbench.stages import check as checking
+    from shearbench.commands import check as checking
 
     found = checking.main(read_params())
     if not quiet:
@@ -67,7 +67,7 @@ def doctor(
       shearbench doctor
       shearbench doctor --json
     """
-    from shearbench.stages import doctor as examination
+    from shearbench.commands import doctor as examination
 
     findings = examination.main(Path.cwd(), read_params)
     if as_json:

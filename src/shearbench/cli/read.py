@@ -46,7 +46,7 @@ def predict(
       shearbench predict photos/*.jpg --model cnn3 --explain
       shearbench predict photos/*.jpg --json > readings.json
     """
-    from shearbench.stages import predict as reading
+    from shearbench.commands import predict as reading
 
     params = read_params()
     if request:
@@ -80,8 +80,8 @@ def handwriting(
       shearbench handwriting data/class_digits
       shearbench handwriting ~/class --json class.json --fine-tune
     """
+    from shearbench.commands import class_folder
     from shearbench.records import write_json
-    from shearbench.stages import class_folder
 
     results = class_folder.main(read_params(scheduler), project(), folder, fine_tune=fine_tune)
     if json_file is not None:

@@ -53,7 +53,7 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0
 @explained
 def track(
     stage: Annotated[str | None, typer.Argument(help="What this stage made; default: all there is.")] = None,
-    of: Annotated[str | None, typer.Argument(metavar="[CELL]", help="Its cell or experiment.")] = None,
+    of: Annotated[str | None, typer.Argument(metavar="[RUN]", help="Its run or ablation.")] = None,
     quiet: Quiet = False,
 ) -> None:
     """Send MLflow the records that it does not have yet. Stages do this for what they made, in the background.
@@ -94,7 +94,7 @@ def verify(
     Example:
       shearbench verify --sample 5
     """
-    from shearbench.stages import verify as verification
+    from shearbench.commands import verify as verification
 
     if not verification.main(read_params(scheduler), project(), sample=sample):
         raise typer.Exit(1)

@@ -11,8 +11,8 @@ from shearbench.cli.shared import Scheduler, explained, names_in, project, read_
 app = typer.Typer()
 PANEL = "Run"
 STAGE_HELP = f"{', '.join(stages.NAMES[:-1])} or {stages.NAMES[-1]}."
-CELL_HELP = """A cell of params.yaml for train and evaluate, a dataset for explore, an experiment for experiment and
-outcome; none for the others."""
+RUN_HELP = """A run of params.yaml for train and evaluate, a dataset for explore, an ablation for ablation and
+ablation result; none for the others."""
 
 
 def _stages(begun: str) -> list[str]:
@@ -25,7 +25,7 @@ def stage(
     name: Annotated[str, typer.Argument(help=STAGE_HELP, autocompletion=_stages)],
     of: Annotated[
         str | None,
-        typer.Argument(metavar="CELL", help=CELL_HELP, autocompletion=names_in("cells", "datasets", "experiments")),
+        typer.Argument(metavar="RUN", help=RUN_HELP, autocompletion=names_in("runs", "datasets", "ablations")),
     ] = None,
     scheduler: Scheduler = None,
 ) -> None:

@@ -22,9 +22,9 @@ def aa(scheduler: Scheduler = None) -> None:
     Example:
       shearbench aa
     """
-    from shearbench.stages import aa as suite
+    from shearbench.commands import aa as evaluated
 
-    if not suite.main(read_params(scheduler), project()):
+    if not evaluated.main(read_params(scheduler), project()):
         raise typer.Exit(1)
 
 
@@ -33,7 +33,7 @@ def aa(scheduler: Scheduler = None) -> None:
 def design(
     pilot: Annotated[
         list[str] | None,
-        typer.Argument(help="Two cells with finished folds, as the pilot.", autocompletion=names_in("cells")),
+        typer.Argument(help="Two runs with finished folds, as the pilot.", autocompletion=names_in("runs")),
     ] = None,
     sd: Annotated[float | None, typer.Option(help="Or the standard deviation of fold differences, a fraction.")] = None,
     difference: Annotated[
@@ -56,15 +56,15 @@ def design(
       shearbench design mnist-cnn3 mnist-resnet18 --difference 0.01
       shearbench design --sd 0.008 --folds 10 --repeats 3 --json
     """
-    from shearbench.stages import design as planning
+    from shearbench.commands import design as planning
 
     if pilot is not None and len(pilot) != 2:
-        raise InputError(f"a pilot is two cells; got {len(pilot)}: {' '.join(pilot)}")
+        raise InputError(f"a pilot is two runs; got {len(pilot)}: {' '.join(pilot)}")
     params = read_params()
     planning.main(
         params,
         project(),
-        cells=(pilot[0], pilot[1]) if pilot else None,
+        runs=(pilot[0], pilot[1]) if pilot else None,
         sd=sd,
         difference=difference,
         design=planning.design_of(params, folds=folds, repeats=repeats, comparisons=comparisons),

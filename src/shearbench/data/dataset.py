@@ -1,6 +1,6 @@
 """Digits and datasets as arrays, checked once, and the files that hold them.
 
-Digits are ``build/digits/{train,test}.npz``: every dataset is made of them and keeps their ids. A dataset
+Digits are ``build/samples/{train,test}.npz``: every dataset is made of them and keeps their ids. A dataset
 is ``build/datasets/<name>/{train,test}.npz`` with ``card.json``, which says what it is and holds the hash
 of each split. Loading one split never opens the file of the other.
 """
@@ -29,7 +29,7 @@ _ARRAYS = ("ids", "inputs", "labels", "groups")
 
 
 @dataclass(frozen=True, eq=False)
-class Digits:
+class Samples:
     """One split of the digits: ``ids`` int64 (n,), ``images`` uint8 (n, 28, 28), ``labels`` int64 (n,).
 
     ``groups`` int64 (n,) says who wrote each, -1 where that is unknown; without it all are unknown.
@@ -121,15 +121,15 @@ class Fields:
         return self.displacement[:, int(found[0])]
 
 
-def write_digits(folder: Path, split: Split, digits: Digits) -> None:
+def write_samples(folder: Path, split: Split, samples: Samples) -> None:
     """Write ``folder/<split>.npz``."""
-    write_npz(folder / f"{split}.npz", {name: getattr(digits, name) for name in ("ids", "images", "labels", "groups")})
+    write_npz(folder / f"{split}.npz", {name: getattr(samples, name) for name in ("ids", "images", "labels", "groups")})
 
 
-def read_digits(folder: Path, split: Split) -> Digits:
-    """Read ``folder/<split>.npz``; InputError if it is missing or breaks the rules of :class:`Digits`."""
+def read_samples(folder: Path, split: Split) -> Samples:
+    """Read ``folder/<split>.npz``; InputError if it is missing or breaks the rules of :class:`Samples`."""
     path = folder / f"{split}.npz"
-    return Digits(str(path), **_read_named(path, ("ids", "images", "labels", "groups")))
+    return Samples(str(path), **_read_named(path, ("ids", "images", "labels", "groups")))
 
 
 def read_fields(path: Path) -> Fields:
@@ -138,7 +138,7 @@ def read_fields(path: Path) -> Fields:
 
 
 def materialise(
-    entry: ImageDataset | FieldDataset, digits: Digits, fields: Fields | None = None
+    entry: ImageDataset | FieldDataset, samples: Samples, fields: Fields | None = None
 ) -> NDArray[np.uint8] | NDArray[np.float32]:
     """Return the inputs that an entry of ``params.yaml`` asks for, (n, channels, 28, 28), digit by digit.
 
@@ -149,10 +149,10 @@ def materialise(
         InputError: if the fields are not those of these digits, or lack the step.
     """
     if isinstance(entry, ImageDataset):
-        return np.repeat(digits.images[:, None], entry.channels, axis=1)
+        return np.repeat(samples.images[:, None], entry.channels, axis=1)
     assert fields is not None, "a field dataset is made of fields"
-    if not np.array_equal(fields.ids, digits.ids):
-        raise InputError(f"{fields.name} has not the ids of {digits.name}; {REMAKE}")
+    if not np.array_equal(fields.ids, samples.ids):
+        raise InputError(f"{fields.name} has not the ids of {samples.name}; {REMAKE}")
     return rescaled(select_components(fields.at_step(entry.step), entry.components), entry.values)
 
 
@@ -225,7 +225,7 @@ def group_count(groups: NDArray[np.int64]) -> int:
     return len(np.unique(groups[groups != UNKNOWN]))
 
 
-def _check_groups(samples: Digits | Dataset) -> None:
+def _check_groups(samples: Samples | Dataset) -> None:
     """Check groups, and set them to unknown where none are given."""
     if not len(samples.groups):
         object.__setattr__(samples, "groups", np.full(len(samples.ids), UNKNOWN, np.int64))

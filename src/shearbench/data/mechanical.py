@@ -72,13 +72,13 @@ class _Shard:
     path: Path
 
     @property
-    def seal(self) -> Path:
+    def leakage(self) -> Path:
         """The file written last: SHA-256 of the arrays, and the reasons of failures."""
         return self.path.with_suffix(".json")
 
     def writes(self) -> tuple[Path, ...]:
         """Return the files of the shard, the seal last."""
-        return (self.path, self.seal)
+        return (self.path, self.leakage)
 
 
 def simulate_dataset(
@@ -250,12 +250,12 @@ def _plan(
 
 def damaged_shards(folder: Path) -> list[Path]:
     """Return the sealed shards in a folder whose seal does not hold; one without a seal is unfinished work."""
-    paths = (seal.with_suffix(".npz") for seal in sorted(folder.glob("*.json")))
+    paths = (leakage.with_suffix(".npz") for leakage in sorted(folder.glob("*.json")))
     return [path for path in paths if not _holds(path)]
 
 
 def _is_whole(shard: _Shard) -> bool:
-    return shard.path.is_file() and shard.seal.is_file() and _holds(shard.path)
+    return shard.path.is_file() and shard.leakage.is_file() and _holds(shard.path)
 
 
 def _holds(path: Path) -> bool:
@@ -281,14 +281,14 @@ def _solve(shard: _Shard, advance: Callable[[int], None]) -> None:
     arrays = {name: getattr(fields, name) for name in _ARRAYS}
     write_npz(shard.path, {**arrays, "displacement": fields.displacement.astype(np.float32)})
     reasons = [[failure.sample, failure.step, failure.reason] for failure in fields.failures]
-    write_json(shard.seal, {"sha256": sha256_of(shard.path), "failures": reasons})
+    write_json(shard.leakage, {"sha256": sha256_of(shard.path), "failures": reasons})
 
 
 def _raise_on_failures(shards: Sequence[_Shard]) -> None:
     found = [
         f"digit {shard.first + sample} at step {shard.steps[step]}: {reason}"
         for shard in shards
-        for sample, step, reason in read_json(shard.seal)["failures"]
+        for sample, step, reason in read_json(shard.leakage)["failures"]
     ]
     if found:
         more = [f"and {len(found) - _NAMED} more"] if len(found) > _NAMED else []
@@ -327,7 +327,7 @@ def _write_merged(path: Path, shards: Sequence[_Shard], load: str, steps: tuple[
             first = next(parts)
             _write_member(archive, name, (samples, *first.shape[1:]), _chain(first, parts))
         for shard in shards:
-            failed += len(read_json(shard.seal)["failures"])
+            failed += len(read_json(shard.leakage)["failures"])
     return failed
 
 

@@ -79,9 +79,7 @@ def _bundled() -> dict[Split, Part]:
 
 
 def _downloaded() -> dict[Split, Part]:
-    from shearbench.torchvision_ops import (
-        torchvision,
-    )  # torch is slow to import, and only this source needs it
+    from shearbench.torchvision_ops import torchvision  # torch is slow to import, and only this source needs it
 
     with tempfile.TemporaryDirectory(prefix="shearbench-mnist-") as folder, _socket_timeout(_STALLED_SECONDS):
         try:

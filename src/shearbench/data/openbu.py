@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shearbench.data.config import PublishedDataset
-from shearbench.data.dataset import SIDE, Digits, Fields, Split
+from shearbench.data.dataset import SIDE, Fields, Samples, Split
 from shearbench.data.download import download
 from shearbench.errors import InputError
 from shearbench.mechanics.loads import displacements_of
@@ -55,7 +55,7 @@ def read_published(archive: Path, *, step: int, split: Split) -> NDArray[np.floa
     return np.ascontiguousarray(from_bottom[:, :, ::-1])
 
 
-def published_fields(entry: PublishedDataset, digits: Digits, *, split: Split, folder: Path) -> Fields:
+def published_fields(entry: PublishedDataset, digits: Samples, *, split: Split, folder: Path) -> Fields:
     """Fields of the digits as published: the archive fetched to `folder` if it is a URL, hash and orientation checked.
 
     Raises:

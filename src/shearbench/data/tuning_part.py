@@ -21,17 +21,17 @@ Ids = NDArray[np.int64]
 _SHOWN = 5  # how many offending ids a message lists
 
 
-class Saw(Strict):
+class Reserved(Strict):
     """What a search saw: how many digits, the hash of their ids, and that of their ids, inputs and labels."""
 
-    digits: int
+    samples: int
     ids: str
     data: str
 
     @classmethod
-    def of(cls, part: Dataset) -> "Saw":
+    def of(cls, part: Dataset) -> "Reserved":
         """Return what a search on these digits sees."""
-        return cls(digits=len(part.ids), ids=hash_arrays(part.ids), data=part.content_hash)
+        return cls(samples=len(part.ids), ids=hash_arrays(part.ids), data=part.content_hash)
 
 
 def set_apart(units: Ids, labels: Ids, *, share: float, seed: int, parameter: str) -> NDArray[np.bool_]:
@@ -83,16 +83,16 @@ def part_of(dataset: Dataset, ids: Ids) -> Dataset:
     return dataset.only(rows)
 
 
-def refuse_other(name: str, saw: Saw, part: Dataset) -> None:
+def refuse_other(name: str, reserved: Reserved, part: Dataset) -> None:
     """Refuse settings that were found on other digits than the present tuning part: nothing is known of their seal.
 
     Raises:
         InputError: naming what differs.
     """
-    now = Saw.of(part)
-    if saw != now:
-        what = "ids" if saw.ids != now.ids else "data"
-        found, present = getattr(saw, what), getattr(now, what)
+    now = Reserved.of(part)
+    if reserved != now:
+        what = "ids" if reserved.ids != now.ids else "data"
+        found, present = getattr(reserved, what), getattr(now, what)
         raise InputError(
             f"{name} was found on digits with the {what} hash {found[:12]}, but the tuning part has {present[:12]}; "
             "search again with `make tune`, or set training.use_tuned to false"
@@ -103,7 +103,7 @@ def refuse_overlap(name: str, part: NDArray[np.generic], scored: NDArray[np.gene
     """Refuse scores on digits that had a say in the settings.
 
     Args:
-        name: of the cell.
+        name: of the run.
         part: ids of the tuning part, or hashes of its images.
         scored: ids or hashes of the digits that are scored, in the same manner.
         what: where the scored ones stand, for the message.

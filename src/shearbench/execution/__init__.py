@@ -63,12 +63,14 @@ def run_tasks(
     calls = [Call(function, task, tuple(reads(task)), tuple(writes(task))) for task in tasks]
     before, total = among or (0, sum(map(units, tasks)))
     with progress_bar(label, before, total) as show, terminate_as_interrupt():
-        outcome = cluster.run(calls, workers, show) if isinstance(workers, Cluster) else local.run(calls, workers, show)
-    failures = outcome.failures | outcome.died
+        task_result = (
+            cluster.run(calls, workers, show) if isinstance(workers, Cluster) else local.run(calls, workers, show)
+        )
+    failures = task_result.failures | task_result.died
     if failures:
         summary = _summary(label, failures, [name(task) for task in tasks])
-        raise TasksFailed(summary, results=outcome.results, died=outcome.died)
-    return [outcome.results[index] for index in range(len(tasks))]
+        raise TasksFailed(summary, results=task_result.results, died=task_result.died)
+    return [task_result.results[index] for index in range(len(tasks))]
 
 
 def _summary(label: str, failures: dict[int, str], names: list[str]) -> str:

@@ -38,7 +38,7 @@ class Call:
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class TaskResult:
     """By the index of the call: results, why it failed, or why its process died again and again."""
 
     results: dict[int, Any] = field(default_factory=dict)

@@ -16,7 +16,7 @@ from uuid import uuid4
 from rich.console import Console
 
 from shearbench.errors import InputError
-from shearbench.execution.calls import Call, Cluster, Outcome, Show, reason_of
+from shearbench.execution.calls import Call, Cluster, Show, TaskResult, reason_of
 from shearbench.execution.files import Manifest, put_in_place
 from shearbench.execution.identity import GPU, differences, identity, is_ours, resource
 
@@ -30,14 +30,14 @@ _FOR_EACH_WORKER = 2  # calls handed to the scheduler: one runs, one is ready
 _SILENT = "50 MiB"  # of arguments in one call, below which dask does not warn
 
 
-def run(calls: Sequence[Call], cluster: Cluster, show: Show) -> Outcome:
+def run(calls: Sequence[Call], cluster: Cluster, show: Show) -> TaskResult:
     """Do all calls on the workers of a cluster; put the files that they write in place as they finish.
 
     Raises:
         InputError: if the scheduler does not answer or is lost, or no worker of this version is there.
     """
     with _connected(cluster.scheduler) as client:
-        return _Run(client, cluster, calls, show).outcome_of_all()
+        return _Run(client, cluster, calls, show).ablation_result_of_all()
 
 
 @contextmanager
@@ -76,9 +76,9 @@ class _Run:
         self.done = dict.fromkeys(range(len(calls)), 0)
         self.told: set[str] = set()
         self.workers, self.looked, self.seen = 0, 0.0, time.monotonic()
-        self.outcome = Outcome()
+        self.task_result = TaskResult()
 
-    def outcome_of_all(self) -> Outcome:
+    def ablation_result_of_all(self) -> TaskResult:
         """Hand out the calls, answer the workers, and return when every call is done or has failed."""
         from shearbench.execution import remote
 
@@ -100,7 +100,7 @@ class _Run:
         except BaseException:
             self._stop()
             raise
-        return self.outcome
+        return self.task_result
 
     def _hand_out(self) -> None:
         from shearbench.execution import remote
@@ -141,16 +141,16 @@ class _Run:
             raise self._lost("the connection broke")
         error = future.exception()
         if isinstance(error, KilledWorker):
-            self.outcome.died[index] = "its workers died, or were cut off, again and again"
+            self.task_result.died[index] = "its workers died, or were cut off, again and again"
         elif error is not None:
-            self.outcome.failures[index] = reason_of(error, error.__cause__)
+            self.task_result.failures[index] = reason_of(error, error.__cause__)
         else:
             delivery = future.result()
             if delivery.failure is not None:
-                self.outcome.failures[index] = delivery.failure
+                self.task_result.failures[index] = delivery.failure
             else:
                 put_in_place(delivery.parcels, self.calls[index].writes)
-                self.outcome.results[index] = delivery.result
+                self.task_result.results[index] = delivery.result
                 self._count(index, delivery.done)
 
     def _look(self) -> None:

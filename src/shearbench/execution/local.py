@@ -13,7 +13,7 @@ from typing import Any, Literal
 import joblib
 from joblib.externals.loky import ProcessPoolExecutor
 
-from shearbench.execution.calls import Call, Outcome, Show, reason_of
+from shearbench.execution.calls import Call, Show, TaskResult, reason_of
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS")
 ONE_THREAD = dict.fromkeys(_THREADS, "1")
@@ -27,20 +27,22 @@ def worker_count(workers: int | Literal["auto"]) -> int:
     return int(joblib.cpu_count()) if workers == "auto" else int(workers)
 
 
-def run(calls: Sequence[Call], workers: int | Literal["auto"], show: Show) -> Outcome:
+def run(calls: Sequence[Call], workers: int | Literal["auto"], show: Show) -> TaskResult:
     """Do all calls; what is lost with a process that dies is done again, alone, and given up when it dies twice."""
-    outcome = Outcome()
+    task_result = TaskResult()
     with tempfile.TemporaryDirectory(prefix="shearbench-progress-") as folder:
         paths = [Path(folder) / str(index) for index in range(len(calls))]
         with _followed(paths, show):
-            for index in _attempt(calls, paths, range(len(calls)), worker_count(workers), outcome):
-                if all(_attempt(calls, paths, [index], 1, outcome) for _ in range(_LONE_TRIES)):
-                    outcome.died[index] = "its process died twice (killed, out of memory, or a crash in native code)"
-    return outcome
+            for index in _attempt(calls, paths, range(len(calls)), worker_count(workers), task_result):
+                if all(_attempt(calls, paths, [index], 1, task_result) for _ in range(_LONE_TRIES)):
+                    task_result.died[index] = (
+                        "its process died twice (killed, out of memory, or a crash in native code)"
+                    )
+    return task_result
 
 
 def _attempt(
-    calls: Sequence[Call], paths: Sequence[Path], indexes: Sequence[int], workers: int, outcome: Outcome
+    calls: Sequence[Call], paths: Sequence[Path], indexes: Sequence[int], workers: int, task_result: TaskResult
 ) -> list[int]:
     """Do the calls at ``indexes``; fill results and failures; return the indexes lost with a dead process."""
     executor = ProcessPoolExecutor(min(workers, len(indexes)), env=ONE_THREAD)
@@ -51,11 +53,11 @@ def _attempt(
             index = futures[future]
             error = future.exception()
             if error is None:
-                outcome.results[index] = future.result()
+                task_result.results[index] = future.result()
             elif isinstance(error, BrokenProcessPool):
                 lost.append(index)
             else:
-                outcome.failures[index] = reason_of(error, error.__cause__)
+                task_result.failures[index] = reason_of(error, error.__cause__)
     except BaseException:
         executor.shutdown(wait=False, kill_workers=True)
         raise

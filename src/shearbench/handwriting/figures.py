@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from shearbench.data.dataset import CLASSES
-from shearbench.evaluation.canvas import BLUE, GREY, ORANGE, bare, colours, figure, plain
 from shearbench.handwriting.folder import THUMBNAIL, Sheet
 from shearbench.handwriting.results import FEATURES, Findings
 from shearbench.handwriting.scores import by_group
+from shearbench.plotting.canvas import BLUE, GREY, ORANGE, bare, colours, figure, plain
 
 Colours = NDArray[np.uint8]
 
@@ -100,7 +100,7 @@ def steps_figure(findings: Findings, rows: Sequence[Mapping[str, Any]]) -> Figur
     titles = {row["step"]: f"{row['step']}\n{_wrapped(row['title'])}" for row in rows if row["title"] != "per group"}
     where = {step: place for place, step in enumerate(titles)}
     for place, (name, colour) in enumerate(colours(names).items()):
-        own = [row for row in rows if row["network"] == name and row.get("n") and row["title"] != "per group"]
+        own = [row for row in rows if row["model"] == name and row.get("n") and row["title"] != "per group"]
         x = np.array([where[row["step"]] for row in own]) + 0.09 * (place - (len(names) - 1) / 2)
         y = np.array([100 * row["accuracy"] for row in own])
         spans = [row["accuracy_interval"] or (row["accuracy"],) * 2 for row in own]

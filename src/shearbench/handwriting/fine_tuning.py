@@ -20,7 +20,7 @@ from shearbench.training.adam import Adam
 from shearbench.training.hardware import Device, Hardware, settle
 from shearbench.training.loop import fit
 from shearbench.training.recipe import Recipe
-from shearbench.training.state import Part, Parts, Setting
+from shearbench.training.state import FitConfig, Part, Splits
 from shearbench.training.weights import load_network, predict
 
 EPOCHS, BATCH, RATE = 15, 32, 2e-4
@@ -31,7 +31,7 @@ RECIPE = Recipe(epochs=EPOCHS, batch=BATCH, learning_rate=RATE, weight_decay=1e-
 class Task:
     """A fold's network, and the group that is left out of ``images`` (n, 28, 28) and tested."""
 
-    run: Path
+    fold_run: Path
     channels: int
     images: Images
     labels: NDArray[np.int64]
@@ -42,7 +42,7 @@ class Task:
 
     def reads(self) -> tuple[Path, ...]:
         """Return the folder that it needs."""
-        return (self.run,)
+        return (self.fold_run,)
 
 
 def leave_one_group_out(
@@ -69,8 +69,8 @@ def leave_one_group_out(
     names = np.unique(groups).tolist()
     assert len(names) > 1, "there must be a group to train on"
     tasks = [
-        Task(run.folder, network.channels, images, labels, groups, name, seed, device)
-        for run in network.runs
+        Task(fold_run.folder, network.channels, images, labels, groups, name, seed, device)
+        for fold_run in network.fold_runs
         for name in names
     ]
     done = run_tasks(
@@ -78,29 +78,29 @@ def leave_one_group_out(
         tasks,
         workers=workers,
         label="fine-tune without each group",
-        name=lambda task: f"{task.run.name} without group {task.left_out}",
+        name=lambda task: f"{task.fold_run.name} without group {task.left_out}",
         reads=Task.reads,
     )
-    said = np.zeros((len(network.runs), len(labels), 10), np.float32)
+    predictions = np.zeros((len(network.fold_runs), len(labels), 10), np.float32)
     for place, (task, probabilities) in enumerate(zip(tasks, done, strict=True)):
-        said[place // len(names), groups == task.left_out] = probabilities
-    return said
+        predictions[place // len(names), groups == task.left_out] = probabilities
+    return predictions
 
 
 def tune(task: Task, advance: Callable[[int], None]) -> NDArray[np.float32]:
     """Train one fold's network on with all groups but one; return what it says of that one, (its digits, 10)."""
     hardware = Hardware(task.device)
     settle(hardware)
-    network, normaliser, _ = load_network(task.run)
+    network, normaliser, _ = load_network(task.fold_run)
     network = hardware.place(network)
-    seed = seed_for(task.seed, "fine-tune", task.run.parent.name, task.run.name, task.left_out)
+    seed = seed_for(task.seed, "fine-tune", task.fold_run.parent.name, task.fold_run.name, task.left_out)
     seen = task.groups != task.left_out
     part = Part(
         torch.from_numpy(as_inputs(task.images[seen], task.channels)).to(hardware.device),
         torch.from_numpy(task.labels[seen]).to(hardware.device),
     )
-    setting = Setting.of(RECIPE, normaliser, seed=seed, hardware=hardware)
-    fit(network, Adam.of(network, RECIPE), Parts(part), setting)
+    fit_config = FitConfig.of(RECIPE, normaliser, seed=seed, hardware=hardware)
+    fit(network, Adam.of(network, RECIPE), Splits(part), fit_config)
     inputs = as_inputs(task.images[~seen], task.channels)
     advance(1)
     return predict(network, inputs, normaliser=normaliser, device=hardware.device)

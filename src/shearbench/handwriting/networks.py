@@ -30,21 +30,21 @@ _BATCH = 500
 class Task:
     """A fold's network and what it is to read: preparation -> images (n, 28, 28)."""
 
-    run: Path
+    fold_run: Path
     channels: int
     images: Mapping[str, Images]
     device: Device
 
     def reads(self) -> tuple[Path, ...]:
         """Return the folder that it needs."""
-        return (self.run,)
+        return (self.fold_run,)
 
 
 @dataclass(frozen=True, eq=False)
 class DistanceTask:
     """A fold's network, images (n, 28, 28), and MNIST digits with their labels."""
 
-    run: Path
+    fold_run: Path
     channels: int
     images: Images
     mnist: Images
@@ -53,27 +53,27 @@ class DistanceTask:
 
     def reads(self) -> tuple[Path, ...]:
         """Return the folder that it needs."""
-        return (self.run,)
+        return (self.fold_run,)
 
 
 def read_all(
     networks: Sequence[Trained], images: Mapping[str, Images], *, workers: Workers, device: Device
 ) -> list[dict[str, NDArray[np.float32]]]:
     """Return for each network: preparation -> probabilities (folds, n, 10)."""
-    tasks = [Task(run.folder, one.channels, images, device) for one in networks for run in one.runs]
-    said = iter(
+    tasks = [Task(fold_run.folder, one.channels, images, device) for one in networks for fold_run in one.fold_runs]
+    predictions = iter(
         run_tasks(
             read,
             tasks,
             workers=workers,
             label="read with all networks",
-            name=lambda task: f"{task.run.parent.name} {task.run.name}",
+            name=lambda task: f"{task.fold_run.parent.name} {task.fold_run.name}",
             reads=Task.reads,
         )
     )
     results = []
     for one in networks:
-        folds = [next(said) for _ in one.runs]
+        folds = [next(predictions) for _ in one.fold_runs]
         results.append({name: np.stack([fold[name] for fold in folds]) for name in images})
     return results
 
@@ -82,13 +82,13 @@ def read(task: Task, advance: Callable[[int], None]) -> dict[str, NDArray[np.flo
     """Return what one network says of each preparation's images."""
     hardware = Hardware(task.device)
     settle(hardware)
-    network, normaliser, _ = load_network(task.run)
-    said = {
+    network, normaliser, _ = load_network(task.fold_run)
+    predictions = {
         name: predict(network, as_inputs(images, task.channels), normaliser=normaliser, device=hardware.device)
         for name, images in task.images.items()
     }
     advance(1)
-    return said
+    return predictions
 
 
 def as_inputs(images: Images, channels: int) -> Images:
@@ -100,13 +100,15 @@ def distances(
     network: Trained, images: Images, mnist: Images, labels: NDArray[np.int64], *, workers: Workers, device: Device
 ) -> Vector:
     """Return how far each image is from MNIST in the last hidden layer, mean over folds, (n,)."""
-    tasks = [DistanceTask(run.folder, network.channels, images, mnist, labels, device) for run in network.runs]
+    tasks = [
+        DistanceTask(fold_run.folder, network.channels, images, mnist, labels, device) for fold_run in network.fold_runs
+    ]
     found = run_tasks(
         distance,
         tasks,
         workers=workers,
         label="distance from MNIST",
-        name=lambda task: task.run.name,
+        name=lambda task: task.fold_run.name,
         reads=DistanceTask.reads,
     )
     mean: Vector = np.mean(found, axis=0)
@@ -123,7 +125,7 @@ def distance(task: DistanceTask, advance: Callable[[int], None]) -> Vector:
     """
     hardware = Hardware(task.device)
     settle(hardware)
-    network, normaliser, _ = load_network(task.run)
+    network, normaliser, _ = load_network(task.fold_run)
     if last_linear(network) is None:
         return np.full(len(task.images), np.nan)
     network = hardware.place(network)

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from shearbench.data.dataset import CLASSES
-from shearbench.evaluation.canvas import png
-from shearbench.evaluation.contents import Content, Node
 from shearbench.handwriting import figures
 from shearbench.handwriting.folder import csv_cell, manifest_csv
 from shearbench.handwriting.results import FEATURES, Findings, Row
+from shearbench.plotting.canvas import png
+from shearbench.predictions.contents import Content, Node
 from shearbench.records import (
     RECORD,
     hash_of,
@@ -56,7 +56,7 @@ def _facts(findings: Findings) -> Row:
         "seed": findings.seed,
         "chosen": chosen.name,
         "read_on": [findings.device],
-        "networks": {one.name: [run.digest for run in one.runs] for one in findings.networks},
+        "models": {one.name: [fold_run.digest for fold_run in one.fold_runs] for one in findings.networks},
         "hashes": {"folder": hash_of(content)},
     }
 
@@ -69,23 +69,23 @@ def _predictions(findings: Findings) -> dict[str, Any]:
         "groups": findings.digits.groups,
         "writers": findings.digits.writers,
     }
-    for network, said in zip(findings.networks, findings.said, strict=True):
+    for network, said in zip(findings.networks, findings.predictions, strict=True):
         arrays |= {f"{network.name}/{preparation}": values for preparation, values in said.items()}
     return arrays
 
 
 def _tables(findings: Findings, results: Row) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yield the CSV files: name, content."""
-    yield "networks.csv", pd.DataFrame([_flat(row) for row in results["networks"]])
+    yield "networks.csv", pd.DataFrame([_flat(row) for row in results["models"]])
     yield "steps.csv", pd.DataFrame([_flat(row) for row in results["steps"]])
-    groups = [{**_named(row), **group} for row in results["networks"] for group in row["groups"]]
+    groups = [{**_named(row), **group} for row in results["models"] for group in row["groups"]]
     yield "groups.csv", pd.DataFrame(groups)
     classes = [
-        {"network": row["network"], "step": row["step"], "class": digit, "loss": loss}
+        {"model": row["model"], "step": row["step"], "class": digit, "loss": loss}
         for row in results["steps"]
         for digit, loss in enumerate(row.get("class_loss", []))
     ]
-    yield "class_loss.csv", pd.DataFrame(classes, columns=["network", "step", "class", "loss"])
+    yield "class_loss.csv", pd.DataFrame(classes, columns=["model", "step", "class", "loss"])
     yield "confusion.csv", _confusions(findings)
     yield "copies.csv", pd.DataFrame(results["copies"]["flagged"])
     yield "duplicates.csv", pd.DataFrame(results["duplicates"])
@@ -95,7 +95,7 @@ def _tables(findings: Findings, results: Row) -> Iterator[tuple[str, pd.DataFram
 
 
 def _named(row: Mapping[str, Any]) -> Row:
-    return {key: row[key] for key in ("network", "training", "preparation")}
+    return {key: row[key] for key in ("model", "training", "preparation")}
 
 
 def _flat(row: Mapping[str, Any]) -> Row:
@@ -116,11 +116,11 @@ def _confusions(findings: Findings) -> pd.DataFrame:
     """Return ``network, step, true, predicted, count``: counts over the folds' networks, as the steps read."""
     true, predicted = np.divmod(np.arange(CLASSES * CLASSES), CLASSES)
     frames = [
-        pd.DataFrame({"network": network, "step": step.number, "true": true, "predicted": predicted, "count": counts})
+        pd.DataFrame({"model": network, "step": step.number, "true": true, "predicted": predicted, "count": counts})
         for network, step, answers in _steps(findings)
         for counts in [answers.confusion.ravel()]
     ]
-    return pd.concat(frames) if frames else pd.DataFrame(columns=["network", "step", "true", "predicted", "count"])
+    return pd.concat(frames) if frames else pd.DataFrame(columns=["model", "step", "true", "predicted", "count"])
 
 
 def _steps(findings: Findings) -> Iterator[tuple[str, Any, Any]]:
@@ -160,8 +160,8 @@ def _pictures(findings: Findings, results: Row) -> Iterator[tuple[str, bytes]]:
     chosen, answers = findings.networks[findings.chosen], findings.looked_at
     if answers.counted.any():
         title = f"{chosen.network} ({chosen.training}), mnist preparation: n = {int(answers.counted.sum())} digits, "
-        title += f"mean of {len(chosen.runs)} networks"
-        yield "confusion", png(figures.confusion_figure(title, answers.confusion, len(chosen.runs)))
+        title += f"mean of {len(chosen.fold_runs)} networks"
+        yield "confusion", png(figures.confusion_figure(title, answers.confusion, len(chosen.fold_runs)))
 
 
 def group_kinds(findings: Findings, results: Row) -> dict[str, list[Row]]:
@@ -169,8 +169,8 @@ def group_kinds(findings: Findings, results: Row) -> dict[str, list[Row]]:
     chosen = findings.networks[findings.chosen]
     kinds = {
         f"{row['preparation']} preparation, {chosen.network} ({chosen.training})": row["groups"]
-        for row in results["networks"]
-        if (row["network"], row["training"]) == (chosen.network, chosen.training)
+        for row in results["models"]
+        if (row["model"], row["training"]) == (chosen.network, chosen.training)
     }
     if results["fine_tuning"]:
         kinds["the same, fine-tuned on the other groups"] = results["fine_tuning"]["groups"]
@@ -188,13 +188,13 @@ def nodes(folder: Path) -> list[Node]:
     tags["mlflow.note.content"] = f"Digits of the folder {results['folder']}, read by every network at hand."
     counts["copies_flagged"] = float(len(results["copies"]["flagged"]))
     counts["duplicates"] = float(len(results["duplicates"]))
-    children = [_network_node(row, digest, results["folder"], tags) for row in results["networks"]]
+    children = [_network_node(row, digest, results["folder"], tags) for row in results["models"]]
     params = {"folder": results["folder"], "seed": record["seed"], "chosen": record["chosen"]}
     return [Node(f"handwriting-{results['folder']}", digest, Content(params, tags, counts, [], files), children)]
 
 
 def _network_node(row: Mapping[str, Any], digest: str, folder: str, tags: Mapping[str, str]) -> Node:
-    name = f"handwriting-{folder}-{row['network']}_{row['training']}-{row['preparation']}"
+    name = f"handwriting-{folder}-{row['model']}_{row['training']}-{row['preparation']}"
     numbers = {key: float(value) for key, value in _flat(row).items() if isinstance(value, int | float)}
     numbers |= {f"accuracy_group/{group['group']}": group["accuracy"] for group in row["groups"] if group["n"]}
     own = {**tags, "mlflow.note.content": "Accuracy is of the digits that the preparation keeps, mean over folds."}

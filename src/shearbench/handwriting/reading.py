@@ -124,7 +124,7 @@ def read_file(path: Path) -> Picture:
         raise Unreadable(f"has {size} bytes, the most is {MAX_BYTES}")
     if size == 0:
         raise Unreadable("has 0 bytes")
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as predictions:
         warnings.simplefilter("always")
         try:
             with Image.open(path, formats=FORMATS) as image:
@@ -136,7 +136,7 @@ def read_file(path: Path) -> Picture:
             raise Unreadable(f"has far more pixels than {MAX_PIXELS:,}, the most in all") from None
         except _DECODING_ERRORS as error:
             raise Unreadable(f"cannot be decoded ({_one_line(error)})") from None
-    notes = (*picture.notes, *dict.fromkeys(_one_line(warning.message) for warning in said))
+    notes = (*picture.notes, *dict.fromkeys(_one_line(warning.message) for warning in predictions))
     return Picture(**{**vars(picture), "notes": notes})
 
 

@@ -1,7 +1,7 @@
 """The recipe that leads from MNIST to a class's digits, step by step, and the trained networks that it takes.
 
-The networks are those of the experiment ``handwriting`` of ``params.yaml``, ``<network>_<training>``, and beside them
-those that the cells of ``mnist`` trained. A step is a training, a preparation and whether the preparation's rejections
+The networks are those of the ablation ``handwriting`` of ``params.yaml``, ``<network>_<training>``, and beside them
+those that the runs of ``mnist`` trained. A step is a training, a preparation and whether the preparation's rejections
 are left out.
 """
 
@@ -12,12 +12,12 @@ from statistics import mean
 from typing import Literal
 
 from shearbench.errors import InputError
-from shearbench.evaluation.cell import FoldRun, read_runs
+from shearbench.predictions.folds import FoldRun, read_fold_runs
 from shearbench.records import is_finished
 
-EXPERIMENT = "handwriting"
-CELL = "cell"
-"""The training of a network that a cell of ``params.yaml`` trained, with the recipe that stands there."""
+ABLATION = "handwriting"
+RUN = "run"
+"""The training of a network that a run of ``params.yaml`` trained, with the recipe that stands there."""
 
 Training = Literal["plain", "affine", "stopped", "strong"]
 TRAININGS: Mapping[Training, str] = {
@@ -56,7 +56,7 @@ class Trained:
 
     network: str
     training: str
-    runs: Sequence[FoldRun]
+    fold_runs: Sequence[FoldRun]
 
     @property
     def name(self) -> str:
@@ -66,12 +66,12 @@ class Trained:
     @property
     def mnist_accuracy(self) -> float:
         """Accuracy on the MNIST digits that each fold held out, mean over folds."""
-        return mean(float(run.record["metrics"]["validation_accuracy"]) for run in self.runs)
+        return mean(float(fold_run.record["metrics"]["validation_accuracy"]) for fold_run in self.fold_runs)
 
     @property
     def channels(self) -> int:
         """How often an image is repeated as its input."""
-        return int(self.runs[0].record["config"]["entry"]["channels"])
+        return int(self.fold_runs[0].record["config"]["entry"]["channels"])
 
 
 def at_hand(build: Path) -> list[Trained]:
@@ -81,32 +81,32 @@ def at_hand(build: Path) -> list[Trained]:
         InputError: if there is none, or a record is damaged.
     """
     found = []
-    for parent, is_cell in ((build / "experiments" / EXPERIMENT, False), (build / "runs", True)):
+    for parent, is_run in ((build / "ablations" / ABLATION, False), (build / "runs", True)):
         for folder in sorted(parent.glob("*/*")):
             folds = 0
             while is_finished(folder / f"fold-{folds}"):
                 folds += 1
-            runs = read_runs(folder, folds)
-            if not runs or runs[0].record["config"]["entry"]["source"] != "mnist":
+            fold_runs = read_fold_runs(folder, folds)
+            if not fold_runs or fold_runs[0].record["config"]["entry"]["source"] != "mnist":
                 continue
-            found.append(_named(folder, runs, is_cell=is_cell))
+            found.append(_named(folder, fold_runs, is_run=is_run))
     if not found:
         raise InputError(
-            f"no trained network is at hand under {build}: run `dvc repro experiment@{EXPERIMENT}`, which trains those "
+            f"no trained network is at hand under {build}: run `dvc repro ablation@{ABLATION}`, which trains those "
             "of the recipe, then the same command again"
         )
     return found
 
 
-def _named(folder: Path, runs: Sequence[FoldRun], *, is_cell: bool) -> Trained:
+def _named(folder: Path, fold_runs: Sequence[FoldRun], *, is_run: bool) -> Trained:
     """Name a network by its folder: ``mlp_strong`` is ``mlp`` with the training ``strong``; another one is itself."""
-    if is_cell:
+    if is_run:
         name = folder.name if folder.parent.name == "mnist" else f"{folder.parent.name}-{folder.name}"
-        return Trained(name, CELL, runs)
+        return Trained(name, RUN, fold_runs)
     network, _, training = folder.name.rpartition("_")
     if network and training in TRAININGS:
-        return Trained(network, training, runs)
-    return Trained(folder.name, "grid", runs)
+        return Trained(network, training, fold_runs)
+    return Trained(folder.name, "grid", fold_runs)
 
 
 def chosen(networks: Sequence[Trained]) -> Trained:
@@ -114,7 +114,7 @@ def chosen(networks: Sequence[Trained]) -> Trained:
 
     What it makes of the class has no say in it.
     """
-    order = [*TRAININGS, CELL, "grid"]
+    order = [*TRAININGS, RUN, "grid"]
     ranked = [one for training in ("strong", "stopped", *order) for one in networks if one.training == training]
     first = [one for one in networks if one.training == ranked[0].training]
     return max(first, key=lambda one: one.mnist_accuracy)

@@ -17,7 +17,7 @@ from shearbench.handwriting.preparation import PREPARATIONS
 from shearbench.handwriting.recipe import STEPS, TRAININGS, Step, Trained
 from shearbench.handwriting.scores import Answers, Writers, by_group, gain, rank_correlation, summary
 
-Said = dict[str, NDArray[np.float32]]
+Predicted = dict[str, NDArray[np.float32]]
 Row = dict[str, Any]
 
 FEATURES = {
@@ -42,7 +42,7 @@ class Findings:
 
     digits: ClassDigits
     networks: Sequence[Trained]
-    said: Sequence[Said]
+    predictions: Sequence[Predicted]
     chosen: int
     seed: int
     copies: Sequence[Copy]
@@ -64,7 +64,7 @@ class Findings:
         counted = self.digits.kept(preparation) if filtered else np.ones(len(self.digits.digits), bool)
         if without_copies:
             counted[[copy.row for copy in self.copies]] = False
-        return Answers(self.said[place][preparation], self.digits.digits, counted)
+        return Answers(self.predictions[place][preparation], self.digits.digits, counted)
 
     @property
     def families(self) -> list[str]:
@@ -82,7 +82,7 @@ class Findings:
         """Return a row for each network and preparation: accuracy and loss of the kept digits, and of each group."""
         return [
             {
-                "network": one.network,
+                "model": one.network,
                 "training": one.training,
                 "preparation": preparation,
                 "mnist_accuracy": one.mnist_accuracy,
@@ -102,7 +102,7 @@ class Findings:
         before: tuple[Step, Answers] | None = None
         for step in STEPS:
             answers = self.of_step(network, step)
-            row: Row = {"network": network, "step": step.number, "title": step.title, **asdict(step)}
+            row: Row = {"model": network, "step": step.number, "title": step.title, **asdict(step)}
             del row["number"]
             if answers is None:
                 yield row | {"missing": f"{network}_{step.training} has not been trained"}
@@ -200,9 +200,9 @@ class Findings:
             "files": {"all": len(self.digits.sheets), "read": len(self.digits.read), "rejected": counts},
             "groups": len(np.unique(self.digits.groups)),
             "writers": len(np.unique(self.digits.writers)),
-            "networks": self.network_rows(),
+            "models": self.network_rows(),
             "steps": self.step_rows(),
-            "chosen": {"network": chosen.network, "training": chosen.training, "because": "best on MNIST's own folds"},
+            "chosen": {"model": chosen.network, "training": chosen.training, "because": "best on MNIST's own folds"},
             "through_mnist": self.through_mnist,
             "copies": self.copying(),
             "duplicates": self.duplicate_rows(),

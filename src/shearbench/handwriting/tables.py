@@ -19,7 +19,7 @@ def print_results(results: Mapping[str, Any]) -> None:
     console.print(heading(results), highlight=False)
     if results["steps"]:
         console.print(_steps_table(results["steps"]))
-    console.print(_networks_table(results["networks"]))
+    console.print(_networks_table(results["models"]))
     console.print(_groups_table(results))
     for group, one in results["copies"]["groups"].items():
         console.print(f"group {group} copied from MNIST: {one['flagged']} of {one['of']} digits", highlight=False)
@@ -55,9 +55,9 @@ def _table(title: str, left: Sequence[str], right: Sequence[str]) -> Table:
 
 def _steps_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     right = ("n", "accuracy", "gain over the step before")
-    table = _table("The recipe, step by step: accuracy in %, 95 % over writers", ("network", "step"), right)
+    table = _table("The recipe, step by step: accuracy in %, 95 % over writers", ("model", "step"), right)
     for row in rows:
-        head = row["network"], f"{row['step']} {row['title']}"
+        head = row["model"], f"{row['step']} {row['title']}"
         if not row.get("n"):
             table.add_row(*head, "-", row.get("missing", "nothing kept"), "")
         elif row["title"] == "per group":
@@ -76,11 +76,11 @@ def _former(step: int) -> int:
 
 
 def _networks_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    left, right = ("network", "training", "preparation"), ("n", "accuracy", "rejected as misread", "on MNIST")
+    left, right = ("model", "training", "preparation"), ("n", "accuracy", "rejected as misread", "on MNIST")
     table = _table("Every network at hand: accuracy in %, mean over folds", left, right)
     for row in rows:
         if row["n"]:
-            named = (row["network"], row["training"], row["preparation"], str(row["n"]))
+            named = (row["model"], row["training"], row["preparation"], str(row["n"]))
             others = f"{100 * row['accuracy_all']:.1f}", f"{100 * row['mnist_accuracy']:.1f}"
             table.add_row(*named, _share(row, "accuracy_interval"), *others)
     return table
@@ -88,14 +88,14 @@ def _networks_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 def _groups_table(results: Mapping[str, Any]) -> Table:
     chosen = results["chosen"]
-    own = [row for row in results["networks"] if all(row[key] == chosen[key] for key in ("network", "training"))]
+    own = [row for row in results["models"] if all(row[key] == chosen[key] for key in ("model", "training"))]
     names = [name for row in own for name in ("n", row["preparation"], "verdict")]
-    title = f"Each group: accuracy in % of {chosen['network']} ({chosen['training']}), the best on MNIST, Wilson's 95 %"
+    title = f"Each group: accuracy in % of {chosen['model']} ({chosen['training']}), the best on MNIST, Wilson's 95 %"
     table = _table(title, ("group",), (*names, "copies"))
     for groups in zip(*(row["groups"] for row in own), strict=True):
-        cells = [cell for group in groups for cell in (str(group["n"]), _group_share(group), _short(group["verdict"]))]
+        runs = [run for group in groups for run in (str(group["n"]), _group_share(group), _short(group["verdict"]))]
         name = str(groups[0]["group"])
-        table.add_row(name, *cells, str(results["copies"]["by_group"][name]))
+        table.add_row(name, *runs, str(results["copies"]["by_group"][name]))
     return table
 
 

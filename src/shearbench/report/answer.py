@@ -53,7 +53,7 @@ def _verdicts_on(best: Row, pairs: Sequence[Row]) -> dict[str, list[str]]:
     """Return verdict on the best network -> the networks that it was reached against."""
     words: dict[str, list[str]] = {}
     for pair in pairs:
-        if pair["kind"] == "networks" and pair["within"] == best["dataset"]:
+        if pair["kind"] == "models" and pair["within"] == best["dataset"]:
             if pair["a"] == best["model"]:
                 words.setdefault(pair["verdict"], []).append(pair["b"])
             elif pair["b"] == best["model"]:

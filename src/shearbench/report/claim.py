@@ -1,7 +1,7 @@
-"""The published claim, that depth is fragile on sheared digits, against an experiment on how its inputs are scaled.
+"""The published claim, that depth is fragile on sheared digits, against an ablation on how its inputs are scaled.
 
-Every sentence is made of the numbers and verdicts of one outcome, ``build/outcomes/normalisation/`` or
-``reports/full/normalisation/``; other records give other sentences. The first network of the experiment is the deep
+Every sentence is made of the numbers and verdicts of one ablation result, ``build/ablation_results/normalisation/`` or
+``reports/full/normalisation/``; other records give other sentences. The first network of the ablation is the deep
 one, the second the plain one, and the first dataset has the scaling that was published.
 """
 
@@ -26,8 +26,8 @@ _IS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
-    """What an experiment has come to: its folder, its record, and its tables as rows."""
+class AblationResult:
+    """What an ablation has come to: its folder, its record, and its tables as rows."""
 
     folder: Path
     record: Mapping[str, Any]
@@ -36,12 +36,12 @@ class Outcome:
 
     @cached_property
     def networks(self) -> list[str]:
-        """The networks, in the order of the experiment."""
+        """The networks, in the order of the ablation."""
         return list(dict.fromkeys(row["model"] for row in self.accuracies))
 
     @cached_property
     def datasets(self) -> list[str]:
-        """The datasets, in the order of the experiment."""
+        """The datasets, in the order of the ablation."""
         return list(dict.fromkeys(row["dataset"] for row in self.accuracies))
 
     def of_family(self, family: str, **values: str) -> list[Row]:
@@ -50,25 +50,25 @@ class Outcome:
             pair for pair in self.pairs if pair["family"] == family and all(pair[k] == v for k, v in values.items())
         ]
 
-    def accuracy(self, dataset: str, model: str, split: str, way: str) -> Row | None:
-        """Return the row of a cell's accuracy, or None where it was not measured."""
-        wanted = {"dataset": dataset, "model": model, "split": split, "way": way}
+    def accuracy(self, dataset: str, model: str, split: str, bn_statistics: str) -> Row | None:
+        """Return the row of a run's accuracy, or None where it was not measured."""
+        wanted = {"dataset": dataset, "model": model, "split": split, "bn_statistics": bn_statistics}
         found = [row for row in self.accuracies if all(row[key] == value for key, value in wanted.items())]
         return found[0] if found else None
 
 
-def read_outcome(folder: Path) -> Outcome | None:
-    """Read the outcome in a folder, or return None where there is none."""
+def read_ablation_result(folder: Path) -> AblationResult | None:
+    """Read the ablation result in a folder, or return None where there is none."""
     if not (folder / RECORD).is_file():
         return None
     accuracies, pairs = (rows_of_file(folder / name) for name in ("accuracies.csv", "pairs.csv"))
-    return Outcome(folder, read_json(folder / RECORD), accuracies, pairs)
+    return AblationResult(folder, read_json(folder / RECORD), accuracies, pairs)
 
 
-def setting(outcome: Outcome) -> str:
-    """Say on how much an outcome stands, in one sentence."""
-    record, plan = outcome.record, outcome.record["plan"]
-    networks = {name: plan["models"][name] for name in outcome.networks}
+def setting(ablation_result: AblationResult) -> str:
+    """Say on how much an ablation result stands, in one sentence."""
+    record, plan = ablation_result.record, ablation_result.record["plan"]
+    networks = {name: plan["models"][name] for name in ablation_result.networks}
     recipes = [each["recipe"] for each in networks.values()]
     epochs, rates = (
         _listed(dict.fromkeys(f"{each[key]:g}" for each in recipes)) for key in ("epochs", "learning_rate")
@@ -85,7 +85,7 @@ def setting(outcome: Outcome) -> str:
 def said(pair: Row) -> str:
     """Say the verdict on one pair with its numbers."""
     verb = _IS.get(pair["verdict"])
-    within = f"on {pair['within']}" if pair["kind"] == "networks" else f"for {pair['within']}"
+    within = f"on {pair['within']}" if pair["kind"] == "models" else f"for {pair['within']}"
     start = f"{within}, {pair['a']} {verb} {pair['b']}" if verb else _undecided(pair, within)
     return (
         f"{start[0].upper()}{start[1:]}: {percent(pair['mean_a'])} against {percent(pair['mean_b'])} % of the digits "
@@ -94,19 +94,19 @@ def said(pair: Row) -> str:
     )
 
 
-def sentences(outcome: Outcome) -> list[str]:
-    """Say what the experiment shows of the claim, step by step; the last sentence is the conclusion."""
-    deep, published = outcome.networks[0], outcome.datasets[0]
-    steps = [said(pair) for pair in outcome.of_family("networks", within=published)]
-    gap = _gap(outcome, published, deep)
+def sentences(ablation_result: AblationResult) -> list[str]:
+    """Say what the ablation shows of the claim, step by step; the last sentence is the conclusion."""
+    deep, published = ablation_result.networks[0], ablation_result.datasets[0]
+    steps = [said(pair) for pair in ablation_result.of_family("models", within=published)]
+    gap = _gap(ablation_result, published, deep)
     steps += [gap] if gap else []
-    steps += [said(pair) for pair in outcome.of_family("recalibration", within=published, a=deep)]
-    steps += [said(pair) for pair in outcome.of_family("recalibrated networks", within=published)]
-    steps += _other_scalings(outcome)
-    return [*steps, conclusion(outcome)]
+    steps += [said(pair) for pair in ablation_result.of_family("recalibration", within=published, a=deep)]
+    steps += [said(pair) for pair in ablation_result.of_family("recalibrated networks", within=published)]
+    steps += _other_scalings(ablation_result)
+    return [*steps, conclusion(ablation_result)]
 
 
-def conclusion(outcome: Outcome) -> str:
+def conclusion(ablation_result: AblationResult) -> str:
     """Say whether the claim holds here; what it says follows from the verdicts alone.
 
     It *supports* the claim where the deep network is worse than the plain one on every scaling, and still is on the
@@ -115,11 +115,11 @@ def conclusion(outcome: Outcome) -> str:
     where moreover the deep network is better or equivalent on another scaling, and worse on no other. All else is
     undecided.
     """
-    deep, plain, published = outcome.networks[0], outcome.networks[1], outcome.datasets[0]
-    on = {pair["within"]: pair["verdict"] for pair in outcome.of_family("networks", b=plain)}
+    deep, plain, published = ablation_result.networks[0], ablation_result.networks[1], ablation_result.datasets[0]
+    on = {pair["within"]: pair["verdict"] for pair in ablation_result.of_family("models", b=plain)}
     others = {verdict for dataset, verdict in on.items() if dataset != published}
-    mended = [pair["verdict"] for pair in outcome.of_family("recalibration", within=published, a=deep)]
-    best = [pair["verdict"] for pair in outcome.of_family("recalibrated networks", within=published)]
+    mended = [pair["verdict"] for pair in ablation_result.of_family("recalibration", within=published, a=deep)]
+    best = [pair["verdict"] for pair in ablation_result.of_family("recalibrated networks", within=published)]
     if set(on.values()) == {"worse"} and best == ["worse"]:
         return (
             f"Here the evidence supports the claim: {deep} is worse than {plain} on every scaling of the same fields, "
@@ -141,9 +141,12 @@ def conclusion(outcome: Outcome) -> str:
     )
 
 
-def _gap(outcome: Outcome, dataset: str, model: str) -> str | None:
+def _gap(ablation_result: AblationResult, dataset: str, model: str) -> str | None:
     """Say how training mode and evaluation mode differ on training digits."""
-    during, after = (outcome.accuracy(dataset, model, "train", way) for way in ("during_training", "as_trained"))
+    during, after = (
+        ablation_result.accuracy(dataset, model, "train", bn_statistics)
+        for bn_statistics in ("during_training", "as_trained")
+    )
     if during is None or after is None:
         return None
     apart = "their intervals do not meet" if during["low"] > after["high"] else "their intervals meet"
@@ -153,11 +156,11 @@ def _gap(outcome: Outcome, dataset: str, model: str) -> str | None:
     )
 
 
-def _other_scalings(outcome: Outcome) -> list[str]:
+def _other_scalings(ablation_result: AblationResult) -> list[str]:
     """Say on which of the other scalings the deep network is better, worse, ..., and which of them better it."""
-    deep, plain, published = outcome.networks[0], outcome.networks[1], outcome.datasets[0]
+    deep, plain, published = ablation_result.networks[0], ablation_result.networks[1], ablation_result.datasets[0]
     words: dict[str, list[str]] = {}
-    for pair in outcome.of_family("networks", b=plain):
+    for pair in ablation_result.of_family("models", b=plain):
         if pair["within"] != published:
             words.setdefault(pair["verdict"], []).append(pair["within"])
     parts = [f"{_IS[word]} {plain} on {_listed(words[word])}" for word in _IS if word in words]
@@ -166,7 +169,7 @@ def _other_scalings(outcome: Outcome) -> list[str]:
     first = [f"On the other scalings, {deep} as trained {'; it '.join(parts)}."] if parts else []
     gained = [
         f"{pair['b']} ({percent(pair['mean_b'])} %)"
-        for pair in outcome.of_family("datasets", within=deep)
+        for pair in ablation_result.of_family("datasets", within=deep)
         if pair["verdict"] == "worse"
     ]
     if not gained:

@@ -14,8 +14,8 @@ from typing import Any
 from shearbench.errors import InputError
 from shearbench.records import read_json
 from shearbench.report.blocks import Data, Section
-from shearbench.report.cells import evaluations
 from shearbench.report.findings import counted
+from shearbench.report.pictures import evaluations
 from shearbench.report.sections import SECTIONS
 
 
@@ -43,7 +43,7 @@ def read(root: Path, seed: int) -> Contents:
     rows = read_json(root / "reports" / "comparison.json")
     if not rows:
         raise InputError(
-            f"{root / 'reports' / 'comparison.json'} has no rows; give params.yaml a cell and run `dvc repro`"
+            f"{root / 'reports' / 'comparison.json'} has no rows; give params.yaml a run and run `dvc repro`"
         )
     records = [record for _, record in evaluations(root, rows)]
     with ThreadPoolExecutor() as pool:  # most of the time goes into pictures, which threads can work on at once

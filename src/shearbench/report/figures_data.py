@@ -12,9 +12,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from shearbench.evaluation.canvas import figure as empty_figure
-from shearbench.evaluation.canvas import png
-from shearbench.evaluation.tiles import GREY, LENGTH, SMALL, U_X, U_Y, Quantity, centres, draw_tiles
+from shearbench.plotting.canvas import figure as empty_figure
+from shearbench.plotting.canvas import png
+from shearbench.plotting.tiles import GREY, LENGTH, SMALL, U_X, U_Y, Quantity, centres, draw_tiles
 from shearbench.records import write_bytes
 
 _TITLE = 10

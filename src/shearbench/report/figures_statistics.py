@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from shearbench.evaluation.canvas import BLUE, GREY, ORANGE, figure, plain
+from shearbench.plotting.canvas import BLUE, GREY, ORANGE, figure, plain
 from shearbench.statistics.false_positives import TOLERANCE
 
 _CLAIMS = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from scipy import stats
 
-from shearbench.report.claim import Outcome
+from shearbench.report.claim import AblationResult
 from shearbench.report.findings import p_value, points
 from shearbench.statistics.resampled_t import error_factor
 
@@ -49,7 +49,7 @@ class Line:
 
 
 def lines(
-    rows: Sequence[Row], pairs: Sequence[Row], confused: Sequence[Row], regularisation: Outcome | None
+    rows: Sequence[Row], pairs: Sequence[Row], confused: Sequence[Row], regularisation: AblationResult | None
 ) -> list[Line]:
     """Return a line for each published number.
 
@@ -57,15 +57,15 @@ def lines(
         rows: of ``comparison.json``, of the default or of the full-size run.
         pairs: of ``pairs.json`` of the same run.
         confused: of ``confused_pairs.csv`` of the same run, if it was kept.
-        regularisation: the outcome of the experiment of that name, if it has run.
+        regularisation: the ablation result of the ablation of that name, if it has run.
     """
-    by_cell = {(row["dataset"], row["model"]): row for row in rows}
+    by_run = {(row["dataset"], row["model"]): row for row in rows}
     return [
-        *(_accuracy(*entry, by_cell.get((entry[2], entry[1]))) for entry in TABLES),
-        *(_drop(name, model, value, by_cell.get((MECHANICAL, model))) for name, model, value in DROPS),
+        *(_accuracy(*entry, by_run.get((entry[2], entry[1]))) for entry in TABLES),
+        *(_drop(name, model, value, by_run.get((MECHANICAL, model))) for name, model, value in DROPS),
         *(_fives(model, confused) for model in ("cnn3", "resnet18")),
         *_significance(pairs),
-        *(_parameters(by_cell.get((MNIST, model)), model) for model in ("cnn2", "cnn3")),
+        *(_parameters(by_run.get((MNIST, model)), model) for model in ("cnn2", "cnn3")),
         *_dropout(regularisation),
     ]
 
@@ -74,7 +74,7 @@ def _accuracy(name: str, model: str, dataset: str, value: float, spread: float |
     what = f"{name} on {'MNIST' if dataset == MNIST else 'Mechanical MNIST'}, accuracy ({model} here)"
     published = f"about {value:g} %" if spread is None else f"{value:.2f} ± {spread:.2f} %"
     if row is None:
-        return _absent(what, published, f"cell {dataset}-{model}")
+        return _absent(what, published, f"run {dataset}-{model}")
     low, high = _over_folds(row)
     ours = f"{100 * row['test_accuracy_mean']:.2f} ± {100 * row['test_accuracy_sd']:.2f} %"
     interval = f"{low:.2f} to {high:.2f} %"
@@ -108,7 +108,7 @@ def _agreement(row: Row, value: float, spread: float | None, low: float, high: f
 def _drop(name: str, model: str, value: float, row: Row | None) -> Line:
     what, published = f"{name}, lost from MNIST to Mechanical MNIST ({model} here)", f"{value:.2f} points"
     if row is None or row["accuracy_drop"] is None:
-        return _absent(what, published, f"cells mnist-{model} and mechanical-{model}")
+        return _absent(what, published, f"runs mnist-{model} and mechanical-{model}")
     ours = f"{100 * row['accuracy_drop']:.2f} points"
     if row["n_train"] < DIGITS:
         reason = f"trained on folds of {row['n_train']:,} digits, not of {DIGITS:,}"
@@ -138,11 +138,7 @@ def _fives(model: str, confused: Sequence[Row]) -> Line:
 def _significance(pairs: Sequence[Row]) -> Iterator[Line]:
     what, published = "CNN against ResNet-18 on Mechanical MNIST", "p < 0.01, t-test of 5 folds"
     for pair in pairs:
-        if (
-            pair["kind"] == "networks"
-            and pair["within"] == MECHANICAL
-            and {pair["a"], pair["b"]} == {"cnn3", "resnet18"}
-        ):
+        if pair["kind"] == "models" and pair["within"] == MECHANICAL and {pair["a"], pair["b"]} == {"cnn3", "resnet18"}:
             ours = f"{pair['a']} − {pair['b']}: {points(pair['difference'])} points, Holm p {p_value(pair['p_holm'])}"
             interval = f"{points(pair['low'])} to {points(pair['high'])} points"
             remark = "a plain t-test of folds is wrong too often; ours is corrected for their overlap"
@@ -152,20 +148,20 @@ def _significance(pairs: Sequence[Row]) -> Iterator[Line]:
 def _parameters(row: Row | None, model: str) -> Line:
     what, published = f"CNN, parameters ({model} here)", f"{PARAMETERS:g} million"
     if row is None:
-        return _absent(what, published, f"cell mnist-{model}")
+        return _absent(what, published, f"run mnist-{model}")
     ours = row["parameters"] / 1e6
     agrees = "agree" if round(ours, 1) == PARAMETERS else "differ"
     return Line(what, published, f"{ours:.2f} million", "", agrees, "the study's text describes two different CNNs")
 
 
-def _dropout(outcome: Outcome | None) -> Iterator[Line]:
+def _dropout(ablation_result: AblationResult | None) -> Iterator[Line]:
     what, published = "CNN, gain of dropout over L2 regularisation", f"{DROPOUT_GAIN:g} points"
-    if outcome is None:
-        yield _absent(what, published, "experiment regularisation")
+    if ablation_result is None:
+        yield _absent(what, published, "ablation regularisation")
         return
-    for pair in outcome.of_family("networks", b="cnn3_l2"):
+    for pair in ablation_result.of_family("models", b="cnn3_l2"):
         low, high = 100 * pair["low"], 100 * pair["high"]
-        trained = outcome.record["sizes"]["train"]
+        trained = ablation_result.record["sizes"]["train"]
         remark = (
             f"on {trained:,} training digits, {pair['folds']} folds; verdict on dropout against L2: {pair['verdict']}"
         )

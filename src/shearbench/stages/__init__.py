@@ -15,20 +15,30 @@ from shearbench.errors import InputError
 if TYPE_CHECKING:
     from shearbench.params import Params
 
-PLAIN = ("prepare", "simulate", "datasets", "settings", "severity", "transfer", "handwriting", "compare", "report")
+PLAIN = (
+    "prepare",
+    "simulate",
+    "datasets",
+    "training_configs",
+    "severity",
+    "transfer",
+    "handwriting",
+    "compare",
+    "report",
+)
 OF_DATASET = ("explore",)
-OF_CELL = ("train", "evaluate")
-OF_EXPERIMENT = ("experiment", "outcome")
-MIRRORED = ("explore", "train", "evaluate", "outcome", "handwriting", "compare", "report")
+OF_RUN = ("train", "evaluate")
+OF_ABLATION = ("ablation", "ablation_result")
+MIRRORED = ("explore", "train", "evaluate", "ablation_result", "handwriting", "compare", "report")
 CODE = "code"
-NAMES = (CODE, *PLAIN, *OF_CELL, *OF_DATASET, *OF_EXPERIMENT)
+NAMES = (CODE, *PLAIN, *OF_RUN, *OF_DATASET, *OF_ABLATION)
 
 
 def run(name: str, of: str | None, *, params: "Params", root: Path) -> None:
     """Run one stage in the project folder ``root``, then start the process that mirrors what it made.
 
     Raises:
-        InputError: for an unknown stage, or a cell, dataset or experiment that is unknown, missing or superfluous.
+        InputError: for an unknown stage, or a run, dataset or ablation that is unknown, missing or superfluous.
     """
     _check(name, of, params)
     import_module(f"shearbench.stages.{name}").main(params, root, *([of] if of else []))
@@ -63,20 +73,20 @@ def _mirror(name: str, of: str, params: "Params", root: Path) -> bool:
 
     if name == "explore":
         return tracking.track_dataset(root, params, of)
-    if name == "outcome":
-        return tracking.track_outcome(root, params, of)
+    if name == "ablation_result":
+        return tracking.track_ablation_result(root, params, of)
     if name == "report":
         return tracking.track_report(root, params)
     if name == "handwriting":
         from shearbench.stages import handwriting
 
         return handwriting.track(params, root, handwriting.output(root))
-    return tracking.track_all(root, params, cells=[of] if name in OF_CELL else None)
+    return tracking.track_all(root, params, runs=[of] if name in OF_RUN else None)
 
 
 def _check(name: str, of: str | None, params: "Params") -> None:
     """Refuse a stage that there is not, or that is not called with what it needs."""
-    kinds = ((OF_CELL, params.cells), (OF_DATASET, params.datasets), (OF_EXPERIMENT, params.experiments))
+    kinds = ((OF_RUN, params.runs), (OF_DATASET, params.datasets), (OF_ABLATION, params.ablations))
     known = {name: list(of_kind) for names, of_kind in kinds for name in names}
     if name not in NAMES:
         raise InputError(f"stage must be one of {', '.join(NAMES)}; got {name!r}")

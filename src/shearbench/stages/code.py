@@ -1,7 +1,7 @@
 """Stage ``code``: what each stage of ``dvc.yaml`` and ``tuned/dvc.yaml`` runs, ``build/code/<stage>.txt``.
 
 A text has a line for each source that its stage reaches by imports, with a hash of what that source does. A stage with
-a model or an experiment in its name has a text for each, so that an edit of one user's own network concerns that
+a model or an ablation in its name has a text for each, so that an edit of one user's own network concerns that
 network alone. ``dvc repro`` always begins with this stage, so it imports no library but YAML's.
 """
 
@@ -14,7 +14,7 @@ import yaml
 
 from shearbench import code
 from shearbench.errors import InputError
-from shearbench.stages import OF_DATASET, OF_EXPERIMENT, PLAIN
+from shearbench.stages import OF_ABLATION, OF_DATASET, PLAIN
 
 FOLDER = Path("build") / "code"
 OF_MODEL = ("train", "evaluate", "tune")
@@ -27,7 +27,7 @@ def main(root: Path) -> None:
     """Write the text of each stage; one that is as it was is left alone, that of a stage that is no more goes.
 
     Raises:
-        InputError: if ``params.yaml`` is no YAML, or has no models and experiments.
+        InputError: if ``params.yaml`` is no YAML, or has no models and ablations.
     """
     folder = root / FOLDER
     texts = {folder / f"{name}.txt": text for name, text in _texts(root / "params.yaml")}
@@ -43,18 +43,18 @@ def main(root: Path) -> None:
 def _texts(path: Path) -> Iterator[tuple[str, str]]:
     try:
         params = yaml.load(path.read_bytes(), _LOADER)
-        models, experiments = _used(params), {name: _used(each) for name, each in params["experiments"].items()}
-        also = {name: _also(each) for name, each in params["experiments"].items()}
+        models, ablations = _used(params), {name: _used(each) for name, each in params["ablations"].items()}
+        also = {name: _also(each) for name, each in params["ablations"].items()}
     except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
         raise InputError(f"{path} cannot be used ({error}); `shearbench check` lists its faults") from None
-    every = {*models.values(), *(each for used in experiments.values() for each in used.values())}
+    every = {*models.values(), *(each for used in ablations.values() for each in used.values())}
     for stage in (*PLAIN, *OF_DATASET):
         yield stage, _text(stage, every if stage in OF_ALL_MODELS else ())
     for stage in OF_MODEL:
         for name, architecture in models.items():
             yield f"{stage}/{name}", _text(stage, [architecture], _also(params))
-    for stage in OF_EXPERIMENT:
-        for name, used in experiments.items():
+    for stage in OF_ABLATION:
+        for name, used in ablations.items():
             if _NAME.fullmatch(name):
                 yield f"{stage}/{name}", _text(stage, set(used.values()), also[name])
 

@@ -1,9 +1,9 @@
 """Stage ``compare``: all evaluations side by side.
 
-Reads ``build/evaluation/``, ``build/runs/``, ``build/settings/`` and ``build/digits/``. Writes into ``reports/``:
-``comparison.csv`` and ``.json``, a row for each cell; ``pairs.csv`` and ``.json``, a row for each pair of networks on a
+Reads ``build/evaluation/``, ``build/runs/``, ``build/training_configs/`` and ``build/samples/``. Writes into ``reports/``:
+``comparison.csv`` and ``.json``, a row for each run; ``pairs.csv`` and ``.json``, a row for each pair of networks on a
 dataset and of datasets for a network; ``ranking.json``, the networks over all datasets; ``metrics.json`` for DVC.
-Prints both tables. Writes ``build/comparison/``: what the contrasts of ``evaluation/contrasts/`` put side by side.
+Prints both tables. Writes ``build/comparison/``: what the contrasts of ``analysis/`` put side by side.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,38 +15,38 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from shearbench.comparison.leakage import refuse_broken
+from shearbench.comparison.output import write_comparison
+from shearbench.comparison.pairs import compare_runs
+from shearbench.comparison.ranking import ranking_of
+from shearbench.comparison.table import COLUMNS, VERDICTS, Row, with_verdicts
+from shearbench.comparison.table import read_rows as rows_of_runs
 from shearbench.errors import InputError
-from shearbench.evaluation.comparison import COLUMNS, VERDICTS, Row, with_verdicts
-from shearbench.evaluation.comparison import read_rows as rows_of_cells
-from shearbench.evaluation.pairs import compare_cells
-from shearbench.evaluation.ranking import ranking_of
-from shearbench.evaluation.seal import refuse_broken
-from shearbench.evaluation.side_by_side import write_comparison
-from shearbench.evaluation.suite import read_suite
 from shearbench.params import Params
+from shearbench.predictions.evaluated import read_evaluated
 from shearbench.records import read_json, write_json, write_text
 from shearbench.report.findings import p_value
-from shearbench.statistics.cells import Plan
 from shearbench.statistics.design import Design
 from shearbench.statistics.pairs import row as pair_row
-from shearbench.tuning.tuned import read_settings, settings_path
+from shearbench.statistics.runs import Plan
+from shearbench.tuning.tuned import config_path, read_run_config
 
 
 def main(params: Params, root: Path) -> None:
-    """Compare all cells of ``params``.
+    """Compare all runs of ``params``.
 
     Raises:
-        InputError: if the evaluation of a cell is missing or damaged, or scores digits that its settings were tuned on.
+        InputError: if the evaluation of a run is missing or damaged, or scores digits that its settings were tuned on.
     """
-    cells = [(cell.dataset, cell.model) for cell in params.cells.values()]
-    rows = rows_of_cells(root / "build" / "evaluation", cells)
-    tuned = [(dataset, model) for dataset, model in cells if read_settings(settings_path(root, dataset, model)).tuned]
+    runs = [(run.dataset, run.model) for run in params.runs.values()]
+    rows = rows_of_runs(root / "build" / "evaluation", runs)
+    tuned = [(dataset, model) for dataset, model in runs if read_run_config(config_path(root, dataset, model)).tuned]
     if tuned:
         refuse_broken(root / "build", tuned, networks=params.cv.networks)
-    pairs = pairs_of_cells(params, root, cells)
+    pairs = pairs_of_runs(params, root, runs)
     rows = with_verdicts(rows, pairs["rows"])
-    suite = read_suite(root / "build", cells, networks=params.cv.networks)
-    write_comparison(root / "build" / "comparison", suite)
+    evaluated = read_evaluated(root / "build", runs, networks=params.cv.networks)
+    write_comparison(root / "build" / "comparison", evaluated)
     reports = root / "reports"
     table = pd.DataFrame(rows, columns=[*COLUMNS, *VERDICTS])
     write_text(reports / "comparison.csv", table.to_csv(index=False))
@@ -58,13 +58,13 @@ def main(params: Params, root: Path) -> None:
     print_tables(root)
 
 
-def pairs_of_cells(params: Params, root: Path, cells: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def pairs_of_runs(params: Params, root: Path, runs: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """Return ``rows``, one a pair; ``refused``: why there are none, or None; ``unpaired``: pairs left out, and why."""
     declared = params.compare
     design = Design(params.cv.folds, params.cv.repeats, alpha=declared.alpha, power=declared.power)
     try:
-        compared = compare_cells(root / "build", cells, plan=Plan(design, declared.rope, declared.detect))
-    except InputError as error:  # the scores of each cell stand; only their comparison does not
+        compared = compare_runs(root / "build", runs, plan=Plan(design, declared.rope, declared.detect))
+    except InputError as error:  # the scores of each run stand; only their comparison does not
         return {"rows": [], "refused": str(error), "unpaired": []}
     rows = [pair_row(pair) for pair in (*compared.networks, *compared.datasets)]
     return {"rows": rows, "refused": None, "unpaired": [asdict(pair) for pair in compared.refused]}
@@ -82,20 +82,20 @@ def metrics(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
 
 
 def read_rows(root: Path) -> list[Row]:
-    """Read the rows of cells that :func:`main` wrote; InputError if it has not run."""
+    """Read the rows of runs that :func:`main` wrote; InputError if it has not run."""
     rows: list[Row] = read_json(root / "reports" / "comparison.json")
     return rows
 
 
 def read_tables(root: Path) -> dict[str, Any]:
-    """Read everything that :func:`main` wrote for a machine: ``cells`` and ``pairs``; InputError if it has not run."""
-    return {"cells": read_rows(root), "pairs": read_json(root / "reports" / "pairs.json")}
+    """Read everything that :func:`main` wrote for a machine: ``runs`` and ``pairs``; InputError if it has not run."""
+    return {"runs": read_rows(root), "pairs": read_json(root / "reports" / "pairs.json")}
 
 
 def print_tables(root: Path) -> None:
     """Print the tables that :func:`main` wrote; InputError if it has not run."""
     tables = read_tables(root)
-    print_table(tables["cells"])
+    print_table(tables["runs"])
     print_pairs(tables["pairs"])
 
 

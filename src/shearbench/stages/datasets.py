@@ -1,4 +1,4 @@
-"""Stage ``datasets``: build/digits and build/fields -> build/datasets/<dataset>/{train.npz,test.npz,card.json}.
+"""Stage ``datasets``: build/samples and build/fields -> build/datasets/<dataset>/{train.npz,test.npz,card.json}.
 
 Published fields are read from their archive instead, which is kept in build/downloads if it came from a URL.
 """
@@ -13,16 +13,16 @@ from shearbench.data.config import ImageDataset, PublishedDataset, SimulatedData
 from shearbench.data.dataset import (
     SPLITS,
     Dataset,
-    Digits,
     Fields,
+    Samples,
     Split,
     materialise,
-    read_digits,
     read_fields,
+    read_samples,
     write_dataset,
 )
 from shearbench.data.openbu import published_fields
-from shearbench.params import Params, Question
+from shearbench.params import Ablation, Params
 from shearbench.records import hash_of, read_json
 
 Entry = ImageDataset | SimulatedDataset | PublishedDataset
@@ -40,12 +40,12 @@ def main(params: Params, root: Path) -> None:
 
 
 @contextmanager
-def inputs_of(name: str, question: Question, build: Path, splits: Sequence[Split]) -> Iterator[Mapping[str, Path]]:
-    """Yield the folder of each dataset of an experiment, as long as the block lasts; equal inputs are written once."""
+def inputs_of(name: str, ablation: Ablation, build: Path, splits: Sequence[Split]) -> Iterator[Mapping[str, Path]]:
+    """Yield the folder of each dataset of an ablation, as long as the block lasts; equal inputs are written once."""
     scratch, made = build / "scratch" / name, {}
     shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
     try:
-        for dataset, entry in question.datasets.items():
+        for dataset, entry in ablation.datasets.items():
             content = hash_of(entry.model_dump(exclude={"normalise"}))[:16]
             if not (scratch / content).exists():
                 write_dataset(scratch / content, {one: make_split(dataset, entry, one, build) for one in splits}, {})
@@ -57,9 +57,9 @@ def inputs_of(name: str, question: Question, build: Path, splits: Sequence[Split
 
 def make_split(name: str, entry: Entry, split: Split, build: Path) -> Dataset:
     """Make one split of a dataset from the digits and, where the entry asks for them, their fields."""
-    digits = read_digits(build / "digits", split)
-    inputs = materialise(entry, digits, _fields(entry, digits, split, build))
-    return Dataset(name, digits.ids, inputs, digits.labels, digits.groups)
+    samples = read_samples(build / "samples", split)
+    inputs = materialise(entry, samples, _fields(entry, samples, split, build))
+    return Dataset(name, samples.ids, inputs, samples.labels, samples.groups)
 
 
 def field_facts(entry: Entry, build: Path) -> dict[str, Any]:
@@ -69,9 +69,9 @@ def field_facts(entry: Entry, build: Path) -> dict[str, Any]:
     return {"fields": {split: read_json(_simulated(build, split, entry).with_suffix(".json")) for split in SPLITS}}
 
 
-def _fields(entry: Entry, digits: Digits, split: Split, build: Path) -> Fields | None:
+def _fields(entry: Entry, samples: Samples, split: Split, build: Path) -> Fields | None:
     if isinstance(entry, PublishedDataset):
-        return published_fields(entry, digits, split=split, folder=build / "downloads")
+        return published_fields(entry, samples, split=split, folder=build / "downloads")
     return read_fields(_simulated(build, split, entry)) if isinstance(entry, SimulatedDataset) else None
 
 

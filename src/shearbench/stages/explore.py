@@ -15,15 +15,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from shearbench.analysis.displacement.measures import class_means, gradient_norm, length, measures
 from shearbench.data import duplicates
 from shearbench.data.config import FieldDataset
-from shearbench.data.dataset import CLASSES, SIDE, Dataset, load, read_digits
+from shearbench.data.dataset import CLASSES, SIDE, Dataset, load, read_samples
 from shearbench.data.folds import FoldTable, read_folds
 from shearbench.data.trend import homogeneous_field
 from shearbench.errors import InputError
-from shearbench.evaluation.displacement import class_means, gradient_norm, length, measures
-from shearbench.evaluation.tiles import DISTURBANCE_X, DISTURBANCE_Y, GRADIENT, GREY, LENGTH, U_X, U_Y
 from shearbench.params import Params
+from shearbench.plotting.tiles import DISTURBANCE_X, DISTURBANCE_Y, GRADIENT, GREY, LENGTH, U_X, U_Y
 from shearbench.records import write_json, write_text
 from shearbench.report import figures_data as figures
 
@@ -38,7 +38,7 @@ def main(params: Params, root: Path, name: str) -> None:
     table = read_folds(build / "folds.npz")
     if not np.array_equal(table.ids, dataset.ids):
         raise InputError(f"{build / 'folds.npz'} has not the ids of dataset {name}; run `dvc repro`")
-    images = read_digits(build / "digits", "train").images
+    images = read_samples(build / "samples", "train").images
     entry = params.datasets[name]
     drawn = field_figures(entry, dataset, images) if isinstance(entry, FieldDataset) else image_figures(dataset)
     for file, figure in drawn:
@@ -101,7 +101,7 @@ def class_figure(entry: FieldDataset, dataset: Dataset, block: NDArray[np.float6
 def displacement_frame(dataset: Dataset, images: NDArray[np.uint8], block: NDArray[np.float64]) -> pd.DataFrame:
     """Return mean and standard deviation over the samples of each class of every measure of displacement.
 
-    Columns: ``class, n``, and ``..._mean, ..._sd`` of each of :func:`shearbench.evaluation.displacement.measures`.
+    Columns: ``class, n``, and ``..._mean, ..._sd`` of each of :func:`shearbench.analysis.displacement.measures.measures`.
     """
     found = pd.DataFrame(measures(dataset.inputs.astype(np.float64), images, block))
     groups = found.groupby(dataset.labels)

@@ -1,7 +1,7 @@
 """Stage ``handwriting``: how well the trained networks read a class's own digits, whom they fail, and why.
 
 Reads ``data/class_digits/``, the networks of
-``build/experiments/handwriting/`` and of the cells on MNIST, and ``build/digits/``; writes the record
+``build/ablations/handwriting/`` and of the runs on MNIST, and ``build/samples/``; writes the record
 ``build/handwriting/class_digits/``. Nothing is trained. ``class_folder`` does the same for any folder.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from shearbench.data.dataset import Digits, read_digits
+from shearbench.data.dataset import Samples, read_samples
 from shearbench.errors import InputError
 from shearbench.handwriting import copies, recipe
 from shearbench.handwriting.fine_tuning import leave_one_group_out
@@ -57,7 +57,7 @@ def measure(params: Params, root: Path, folder: Path, out: Path, *, fine_tune: b
     digits = read_folder(folder, workers=params.execution.pool)
     if fine_tune and len(np.unique(digits.groups)) < 2:
         raise InputError(f"{folder} has digits of one group alone; --fine-tune needs another group to train on")
-    train, test = (read_digits(root / "build" / "digits", split) for split in ("train", "test"))
+    train, test = (read_samples(root / "build" / "digits", split) for split in ("train", "test"))
     findings = _found(params, digits, networks, train, test, fine_tune=fine_tune)
     return write_findings(out, findings)
 
@@ -66,14 +66,14 @@ def _found(
     params: Params,
     digits: ClassDigits,
     networks: list[recipe.Trained],
-    train: Digits,
-    test: Digits,
+    train: Samples,
+    test: Samples,
     *,
     fine_tune: bool,
 ) -> Findings:
     seed, workers, device = params.seed, params.execution.pool, settle_device(params.execution)
     images = {name: digits.images(name) for name in PREPARATIONS}
-    said = read_all(networks, images, workers=workers, device=device)
+    predictions = read_all(networks, images, workers=workers, device=device)
     chosen = recipe.chosen(networks)
     checked = generator_for(seed, "handwriting", "checked").permutation(len(test.ids))[:_CHECKED]
     through = _through_mnist(test.images[checked])
@@ -92,7 +92,7 @@ def _found(
     return Findings(
         digits=digits,
         networks=networks,
-        said=said,
+        predictions=predictions,
         chosen=place,
         seed=seed,
         copies=copies.find_copies(prepared, kept, reference, limits),
@@ -119,6 +119,6 @@ def _through_mnist(images: Any) -> dict[str, Any]:
     return {"as they are": images, "through mnist": np.stack([mnist(picture).image for picture in pictures])}
 
 
-def _lost(said: Mapping[str, Any], through: Mapping[str, Any], labels: Any) -> dict[str, Any]:
-    before, after = (float((said[name].argmax(axis=2) == labels).mean()) for name in through)
+def _lost(predictions: Mapping[str, Any], through: Mapping[str, Any], labels: Any) -> dict[str, Any]:
+    before, after = (float((predictions[name].argmax(axis=2) == labels).mean()) for name in through)
     return {"n": len(labels), "accuracy": before, "accuracy_prepared": after}

@@ -1,17 +1,17 @@
-"""Stage ``severity``: build/digits/test.npz -> build/severity/<load>.npz, test digits at every step of each load.
+"""Stage ``severity``: build/samples/test.npz -> build/severity/<load>.npz, test digits at every step of each load.
 
-They are the digits that the networks share out among themselves (``evaluate.digits``), for every load of a dataset.
+They are the digits that the networks share out among themselves (``evaluate.samples``), for every load of a dataset.
 Without such a dataset the folder holds its card alone.
 """
 
 from pathlib import Path
 
 from shearbench.data.config import FieldDataset
-from shearbench.data.dataset import read_digits
+from shearbench.data.dataset import read_samples
 from shearbench.data.mechanical import simulate_dataset
-from shearbench.evaluation.choice import interleaved
 from shearbench.mechanics.loads import displacements_of
 from shearbench.params import Params
+from shearbench.predictions.selection import interleaved
 from shearbench.records import write_json, write_npz
 from shearbench.seeds import generator_for
 
@@ -24,19 +24,19 @@ def main(params: Params, root: Path) -> None:
         TasksFailed: if a digit finds no equilibrium.
     """
     build = root / "build"
-    digits = read_digits(build / "digits", "test")
-    order = interleaved(digits.ids, digits.labels, generator_for(params.seed, "evaluate", "digits"))
-    rows = order[: params.evaluate.digits * params.cv.networks]
+    samples = read_samples(build / "samples", "test")
+    order = interleaved(samples.ids, samples.labels, generator_for(params.seed, "evaluate", "digits"))
+    rows = order[: params.evaluate.samples * params.cv.networks]
     loads = sorted({entry.load for entry in params.datasets.values() if isinstance(entry, FieldDataset)})
     cards = {}
     for load in loads:
         fields = simulate_dataset(
-            digits.images[rows],
+            samples.images[rows],
             load=load,
             steps=range(1, len(displacements_of(load))),
             shard_folder=build / "shards",
             workers=params.execution.pool,
         )
-        write_npz(build / "severity" / f"{load}.npz", {"ids": digits.ids[rows], **fields.arrays()})
+        write_npz(build / "severity" / f"{load}.npz", {"ids": samples.ids[rows], **fields.arrays()})
         cards[load] = fields.card()
     write_json(build / "severity" / "card.json", cards)

@@ -1,4 +1,4 @@
-"""Stage ``simulate``: build/digits -> build/fields/{train,test}/<load>.npz, for every load that a dataset names.
+"""Stage ``simulate``: build/samples -> build/fields/{train,test}/<load>.npz, for every load that a dataset names.
 
 The finished part of a killed run is kept under build/shards and taken up again.
 """
@@ -18,18 +18,18 @@ def main(params: Params, root: Path) -> None:
     """Simulate each load once, at all the steps that the datasets of ``params`` ask of it."""
     build = root / "build"
     for split in SPLITS:
-        digits = read_npz(build / "digits" / f"{split}.npz")
+        samples = read_npz(build / "samples" / f"{split}.npz")
         folder = build / "fields" / split
         folder.mkdir(parents=True, exist_ok=True)
         for load, steps in steps_of(params).items():
             fields = simulate_dataset(
-                digits["images"],
+                samples["images"],
                 load=load,
                 steps=steps,
                 shard_folder=build / "shards",
                 workers=params.execution.pool,
             )
-            write_npz(folder / f"{load}.npz", {"ids": digits["ids"], **fields.arrays()})
+            write_npz(folder / f"{load}.npz", {"ids": samples["ids"], **fields.arrays()})
             write_json(folder / f"{load}.json", fields.card())
 
 

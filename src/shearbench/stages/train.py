@@ -1,6 +1,6 @@
-"""Stage ``train``: cross-validate one cell, a model on a dataset.
+"""Stage ``train``: cross-validate one run, a model on a dataset.
 
-Reads ``build/datasets/<dataset>/train.npz`` with its card, ``build/folds.npz`` and the cell's settings; writes the
+Reads ``build/datasets/<dataset>/train.npz`` with its card, ``build/folds.npz`` and the run's settings; writes the
 records ``build/runs/<dataset>/<model>/fold-<k>/``. Folds that are up to date are kept, unfinished ones go on. Tuned
 settings are refused where a fold would hold out a digit that their search has seen.
 """
@@ -15,36 +15,36 @@ from rich import print
 from shearbench.data.config import DatasetEntry
 from shearbench.data.dataset import load
 from shearbench.data.folds import read_folds
-from shearbench.data.tuning_part import Saw, part_of, read_part, refuse_other, refuse_overlap
+from shearbench.data.tuning_part import Reserved, part_of, read_part, refuse_other, refuse_overlap
 from shearbench.params import Network, Params
+from shearbench.training.config import TrainingConfig, applicable
 from shearbench.training.crossval import cross_validate
-from shearbench.training.experiment import Experiment, applicable
 from shearbench.training.hardware import settle_hardware
 from shearbench.training.recipe import TrainOn
-from shearbench.tuning.tuned import read_settings, settings_path
+from shearbench.tuning.tuned import config_path, read_run_config
 
 
-def main(params: Params, root: Path, cell_name: str) -> None:
-    """Train all folds of a cell of ``params``, and print the accuracy of each on what it held out."""
-    cell = params.cells[cell_name]
+def main(params: Params, root: Path, run_name: str) -> None:
+    """Train all folds of a run of ``params``, and print the accuracy of each on what it held out."""
+    run = params.runs[run_name]
     build = root / "build"
-    dataset, folds = build / "datasets" / cell.dataset, build / "folds.npz"
-    experiment = experiment_of(params, dataset=cell.dataset, model=cell.model)
-    settings = read_settings(settings_path(root, cell.dataset, cell.model))
-    if settings.tuned and settings.saw:
-        _check_seal(cell_name, settings.saw, dataset, folds, build / "tuning_part.npz")
-        experiment = experiment.varied(**dict(settings.tuned))
+    dataset, folds = build / "datasets" / run.dataset, build / "folds.npz"
+    config = config_of(params, dataset=run.dataset, model=run.model)
+    settings = read_run_config(config_path(root, run.dataset, run.model))
+    if settings.tuned and settings.reserved:
+        _check_leakage(run_name, settings.reserved, dataset, folds, build / "tuning_part.npz")
+        config = config.varied(**dict(settings.tuned))
     records = cross_validate(
-        experiment,
+        config,
         dataset=dataset,
         folds=folds,
-        out=build / "runs" / cell.dataset / cell.model,
+        out=build / "runs" / run.dataset / run.model,
         workers=params.execution.pool,
     )
-    _print_summary(cell_name, records, repeats=params.cv.repeats)
+    _print_summary(run_name, records, repeats=params.cv.repeats)
 
 
-def experiment_of(params: Params, *, dataset: str, model: str) -> Experiment:
+def config_of(params: Params, *, dataset: str, model: str) -> TrainingConfig:
     """Return the experiment that ``params`` describes, with device and precision settled."""
     return settled(params, (dataset, params.datasets[dataset]), (model, params.models[model]))
 
@@ -56,11 +56,11 @@ def settled(
     *,
     diagnose: bool = False,
     train_on: TrainOn = "rest",
-) -> Experiment:
+) -> TrainingConfig:
     """Return the experiment of a named network on a named dataset, with device and precision settled."""
     (dataset_name, entry), (model_name, chosen) = dataset, model
     hardware = settle_hardware(params.execution)
-    return Experiment(
+    return TrainingConfig(
         dataset=dataset_name,
         model=model_name,
         seed=params.seed,
@@ -77,20 +77,20 @@ def settled(
     )
 
 
-def _check_seal(cell_name: str, saw: Saw, dataset: Path, folds: Path, tuning_part: Path) -> None:
+def _check_leakage(run_name: str, reserved: Reserved, dataset: Path, folds: Path, tuning_part: Path) -> None:
     """Refuse tuned settings that were found on other digits, or on digits that a fold holds out."""
     part, table = part_of(load(dataset, "train"), read_part(tuning_part)), read_folds(folds)
-    refuse_other(cell_name, saw, part)
+    refuse_other(run_name, reserved, part)
     held_out = np.delete(table.ids, table.rows_apart)
-    refuse_overlap(cell_name, part.ids, held_out, "digits that the folds hold out")
+    refuse_overlap(run_name, part.ids, held_out, "digits that the folds hold out")
 
 
-def _print_summary(cell_name: str, records: Sequence[dict[str, Any]], *, repeats: int) -> None:
+def _print_summary(run_name: str, records: Sequence[dict[str, Any]], *, repeats: int) -> None:
     accuracies = [record["metrics"]["validation_accuracy"] for record in records]
     for record, accuracy in zip(records, accuracies, strict=True):
         epochs = f"epoch {record['best_epoch']} of {record['epochs']}"
-        print(f"{cell_name} fold {record['fold']}: {accuracy:.4f} ({epochs}, {record['seconds']:.1f} s)")
+        print(f"{run_name} fold {record['fold']}: {accuracy:.4f} ({epochs}, {record['seconds']:.1f} s)")
     folds = f"{len(records)} folds" + (f" of {repeats} repeats" if repeats > 1 else "")
     deals = np.reshape(accuracies, (repeats, -1))
     deviation = np.sqrt(deals.var(axis=1, ddof=1).mean())  # of a fold within its repeat, as in the comparison
-    print(f"{cell_name}: {deals.mean():.4f} ± {deviation:.4f} over {folds}")
+    print(f"{run_name}: {deals.mean():.4f} ± {deviation:.4f} over {folds}")

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from shearbench.errors import InputError
 from shearbench.params import Params
-from shearbench.stages.train import experiment_of
+from shearbench.stages.train import config_of
 from shearbench.tuning.job import Job, Resources, run
 from shearbench.tuning.results import results_folder, summary, write_results
 from shearbench.tuning.space import Space
@@ -42,9 +42,9 @@ def main(
     job = job_of(params, root, dataset=name, model=model)
     wanted = replace(job.resources, trials=trials or job.resources.trials, timeout=timeout or job.resources.timeout)
     job = replace(job, resources=wanted)
-    outcome = run(job)
-    tuned = summary(job, outcome)
-    write_results(results_folder(root / "build", name, model), job, outcome, tuned)
+    search_result = run(job)
+    tuned = summary(job, search_result)
+    write_results(results_folder(root / "build", name, model), job, search_result, tuned)
     write_tuned(root, model, name, tuned)
     print_tuned(f"{model} on {name}", tuned)
 
@@ -53,7 +53,7 @@ def job_of(params: Params, root: Path, *, dataset: str, model: str) -> Job:
     """Return the search that ``params`` describes."""
     tuning = params.tuning
     return Job(
-        experiment=experiment_of(params, dataset=dataset, model=model),
+        config=config_of(params, dataset=dataset, model=model),
         space=Space(**dict(params.models[model].search)),
         resources=Resources(**{name: value for name, value in tuning if name not in ("dataset", "share")}),
         build=root / "build",
@@ -74,7 +74,9 @@ def print_tuned(title: str, tuned: Tuned) -> None:
         table.add_row(*_row(score, tuned))
     console = Console()
     console.print(table)
-    scored = f"{search.digits_scored} digits of {search.folds} folds within the tuning part of {tuned.saw.digits}"
+    scored = (
+        f"{search.samples_scored} digits of {search.folds} folds within the tuning part of {tuned.reserved.samples}"
+    )
     console.print(f"accuracy: mean ± standard deviation over the folds; {scored}.", style="dim")
     console.print(
         f"{search.trials} trials: {search.complete} complete, {search.stopped_early} stopped early, {search.failed} "
@@ -85,7 +87,7 @@ def print_tuned(title: str, tuned: Tuned) -> None:
 
 def conclusion(tuned: Tuned) -> str:
     """Say what won, and whether the difference to the present setting is real."""
-    if tuned.setting == tuned.present:
+    if tuned.hyperparameters == tuned.present:
         return "Found: the present setting is the best."
     if tuned.difference is None:
         return "Found: a setting that trains; the present one failed."
@@ -97,11 +99,22 @@ def conclusion(tuned: Tuned) -> str:
 
 
 def _row(score: Score, tuned: Tuned) -> tuple[str, ...]:
-    name = "found" if score.setting == tuned.setting else "present" if score.setting == tuned.present else ""
+    name = (
+        "found"
+        if score.hyperparameters == tuned.hyperparameters
+        else "present"
+        if score.hyperparameters == tuned.present
+        else ""
+    )
     if score.accuracy is None or score.sd is None:
         accuracy = f"failed: {score.reason}"
     else:
         accuracy = f"{100 * score.accuracy:.2f} ± {100 * score.sd:.2f}"
-    setting = score.setting
-    values = (f"{setting.learning_rate:.3g}", str(setting.batch), f"{setting.width:g}", accuracy)
+    hyperparameters = score.hyperparameters
+    values = (
+        f"{hyperparameters.learning_rate:.3g}",
+        str(hyperparameters.batch),
+        f"{hyperparameters.width:g}",
+        accuracy,
+    )
     return (name, *values, f"{score.parameters / 1e6:.3f}M", f"{score.seconds:.1f}", str(score.trial))

@@ -104,9 +104,9 @@ def _mean_difference(a: Correct, b: Correct) -> float:
 def _resample(a: Correct, b: Correct) -> _Resampled:
     """Return the distribution of the mean difference over n cases drawn with replacement."""
     networks, n = a.shape
-    wins = a.sum(axis=0, dtype=np.int64) - b.sum(axis=0, dtype=np.int64)
-    lowest = int(wins.min())
-    sums = sums_of_draws(np.bincount(wins - lowest)[np.newaxis])[0]
+    discordance = a.sum(axis=0, dtype=np.int64) - b.sum(axis=0, dtype=np.int64)
+    lowest = int(discordance.min())
+    sums = sums_of_draws(np.bincount(discordance - lowest)[np.newaxis])[0]
     kept = np.flatnonzero(sums)
     return _Resampled((kept + n * lowest) / (n * networks), sums[kept])
 

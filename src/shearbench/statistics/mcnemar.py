@@ -64,10 +64,10 @@ def mcnemar_p(only_a: NDArray[np.int64], only_b: NDArray[np.int64]) -> tuple[NDA
 
 
 def mcnemar_over_folds(correct_a: Correct, correct_b: Correct) -> McNemarOverFolds:
-    """Compare the fold networks of two cells on one test set, (networks, cases) each; InputError if shapes differ."""
+    """Compare the fold networks of two runs on one test set, (networks, cases) each; InputError if shapes differ."""
     a, b = check_paired(correct_a, correct_b, dimensions=2)
-    wins = a.sum(axis=0, dtype=np.int64) - b.sum(axis=0, dtype=np.int64)
-    p = sign_flip_p(np.bincount(np.abs(wins))[np.newaxis], np.array([wins.sum()]))
+    discordance = a.sum(axis=0, dtype=np.int64) - b.sum(axis=0, dtype=np.int64)
+    p = sign_flip_p(np.bincount(np.abs(discordance))[np.newaxis], np.array([discordance.sum()]))
     return McNemarOverFolds(tuple(mcnemar(*pair) for pair in zip(a, b, strict=True)), float(p[0]))
 
 

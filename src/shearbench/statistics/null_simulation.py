@@ -18,12 +18,7 @@ from scipy import stats
 from shearbench.seeds import generator_for
 from shearbench.statistics.bayesian import RopeProbabilities
 from shearbench.statistics.false_positives import Claim, FalsePositiveRate
-from shearbench.statistics.many import (
-    Decisions,
-    cases_exclude_zero,
-    folds_and_cases_exclude_zero,
-    rope_probabilities,
-)
+from shearbench.statistics.many import Decisions, cases_exclude_zero, folds_and_cases_exclude_zero, rope_probabilities
 from shearbench.statistics.mcnemar import mcnemar_p, sign_flip_p
 from shearbench.statistics.multiplicity import holm
 from shearbench.statistics.ranking import Ranking, rank_networks
@@ -105,7 +100,7 @@ def fold_differences(patterns: Counts) -> Floats:
     return differences
 
 
-def wins(patterns: Counts) -> Counts:
+def discordance(patterns: Counts) -> Counts:
     """Return how many cases have -FOLDS, ..., FOLDS wins, (worlds, 2 FOLDS + 1)."""
     counts: Counts = patterns @ (PATTERNS.sum(axis=1)[:, np.newaxis] == np.arange(-FOLDS, FOLDS + 1))
     counts[:, FOLDS] += CASES - patterns.sum(axis=1)
@@ -162,19 +157,21 @@ def _mcnemar(rng: Generator, worlds: int, *, exact: bool) -> Decisions:
 
 
 def _mcnemar_over_folds(rng: Generator, worlds: int, *, training_varies: bool) -> Decisions:
-    counts = wins(discordant_patterns(rng, worlds, training_varies=training_varies))
+    counts = discordance(discordant_patterns(rng, worlds, training_varies=training_varies))
     sizes = counts[:, FOLDS:].copy()
     sizes[:, 1:] += counts[:, FOLDS - 1 :: -1]
     return sign_flip_p(sizes, counts @ np.arange(-FOLDS, FOLDS + 1)) < ALPHA
 
 
 def _bootstrap_cases(rng: Generator, worlds: int, *, training_varies: bool) -> Decisions:
-    return cases_exclude_zero(wins(discordant_patterns(rng, worlds, training_varies=training_varies)), level=1 - ALPHA)
+    return cases_exclude_zero(
+        discordance(discordant_patterns(rng, worlds, training_varies=training_varies)), level=1 - ALPHA
+    )
 
 
 def _bootstrap_folds_and_cases(rng: Generator, worlds: int, *, training_varies: bool) -> Decisions:
     patterns = discordant_patterns(rng, worlds, training_varies=training_varies)
-    return folds_and_cases_exclude_zero(wins(patterns), fold_differences(patterns), level=1 - ALPHA)
+    return folds_and_cases_exclude_zero(discordance(patterns), fold_differences(patterns), level=1 - ALPHA)
 
 
 def _ranking(rng: Generator, worlds: int) -> Decisions:

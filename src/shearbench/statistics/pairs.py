@@ -1,6 +1,6 @@
 """Every pair of networks on a dataset, and every pair of datasets for a network: evidence, Holm and verdict.
 
-Input: :class:`cells.Cell` of each, and the :class:`cells.Plan`. Output: a :class:`Comparison` a pair, which
+Input: :class:`runs.Run` of each, and the :class:`runs.Plan`. Output: a :class:`Comparison` a pair, which
 :func:`row` makes flat for a table.
 """
 
@@ -12,11 +12,11 @@ from typing import Literal
 from shearbench.errors import InputError
 from shearbench.statistics.bayesian import RopeProbabilities, correlated_t
 from shearbench.statistics.bootstrap import BootstrapInterval, bootstrap_cases, bootstrap_folds_and_cases
-from shearbench.statistics.cells import Cell, Plan, refuse_seen, refuse_unplanned, why_not_paired
 from shearbench.statistics.design import Design, detectable_difference, needed_repeats
 from shearbench.statistics.mcnemar import McNemarOverFolds, mcnemar_over_folds
 from shearbench.statistics.multiplicity import holm
 from shearbench.statistics.resampled_t import CorrectedT, corrected_t
+from shearbench.statistics.runs import Plan, Run, refuse_seen, refuse_unplanned, why_not_paired
 from shearbench.statistics.verdict import Verdict, decide
 
 
@@ -24,7 +24,7 @@ from shearbench.statistics.verdict import Verdict, decide
 class Comparison:
     """The evidence on ``a`` against ``b``: two networks within a dataset, or two datasets within a network."""
 
-    kind: Literal["networks", "datasets"]
+    kind: Literal["models", "datasets"]
     within: str
     a: str
     b: str
@@ -65,25 +65,25 @@ class Comparisons:
     refused: tuple[Refused, ...]
 
 
-def compare_all(cells: Sequence[Cell], plan: Plan) -> Comparisons:
+def compare_all(runs: Sequence[Run], plan: Plan) -> Comparisons:
     """Compare every pair of networks on each dataset and every pair of datasets for each network.
 
     Datasets of other samples (class digits beside MNIST) cannot be paired: those pairs are listed as refused.
 
     Args:
-        cells: each (dataset, network) once, in the order of the table.
+        runs: each (dataset, network) once, in the order of the table.
         plan: declared before the run.
 
     Raises:
         InputError: as :func:`compare_pair` does, for networks on one dataset.
     """
-    for cell in cells:
-        _refuse(cell, plan)
-    on_dataset = [(a, b) for a, b in combinations(cells, 2) if a.dataset == b.dataset]
-    of_network = [(a, b) for a, b in combinations(cells, 2) if a.network == b.network and a.dataset != b.dataset]
+    for run in runs:
+        _refuse(run, plan)
+    on_dataset = [(a, b) for a, b in combinations(runs, 2) if a.dataset == b.dataset]
+    of_network = [(a, b) for a, b in combinations(runs, 2) if a.model == b.model and a.dataset != b.dataset]
     reasons = [why_not_paired(a, b) for a, b in of_network]
     refused = (
-        Refused(a.network, a.dataset, b.dataset, reason)
+        Refused(a.model, a.dataset, b.dataset, reason)
         for (a, b), reason in zip(of_network, reasons, strict=True)
         if reason
     )
@@ -95,15 +95,15 @@ def compare_all(cells: Sequence[Cell], plan: Plan) -> Comparisons:
     )
 
 
-def compare_pair(a: Cell, b: Cell, plan: Plan) -> Comparison:
-    """Compare two cells of one dataset or of one network; Holm's family is this one pair.
+def compare_pair(a: Run, b: Run, plan: Plan) -> Comparison:
+    """Compare two runs of one dataset or of one network; Holm's family is this one pair.
 
     Raises:
         InputError: if folds are fewer than planned, fold tables, samples or data differ, a test sample was trained
             on, or the two differ in both dataset and network.
     """
-    for cell in (a, b):
-        _refuse(cell, plan)
+    for run in (a, b):
+        _refuse(run, plan)
     return _compare(a, b, plan)
 
 
@@ -153,12 +153,12 @@ def row(comparison: Comparison) -> dict[str, str | int | float | None]:
     }
 
 
-def _refuse(cell: Cell, plan: Plan) -> None:
-    refuse_unplanned(cell, plan.design)
-    refuse_seen(cell)
+def _refuse(run: Run, plan: Plan) -> None:
+    refuse_unplanned(run, plan.design)
+    refuse_seen(run)
 
 
-def _compare(a: Cell, b: Cell, plan: Plan) -> Comparison:
+def _compare(a: Run, b: Run, plan: Plan) -> Comparison:
     kind, within = _what(a, b)
     reason = why_not_paired(a, b)
     if reason:
@@ -168,13 +168,13 @@ def _compare(a: Cell, b: Cell, plan: Plan) -> Comparison:
     level = 1 - design.alpha
     t = corrected_t(scores_a, scores_b, level=level)
     probabilities = correlated_t(scores_a, scores_b, rope=rope)
-    flat_a, flat_b = (cell.test_correct.reshape(-1, len(cell.test_ids)) for cell in (a, b))
+    flat_a, flat_b = (run.test_correct.reshape(-1, len(run.test_ids)) for run in (a, b))
     mcnemar = mcnemar_over_folds(flat_a, flat_b)
     return Comparison(
         kind=kind,
         within=within,
-        a=a.network if kind == "networks" else a.dataset,
-        b=b.network if kind == "networks" else b.dataset,
+        a=a.model if kind == "models" else a.dataset,
+        b=b.model if kind == "models" else b.dataset,
         mean_a=float(scores_a.mean()),
         mean_b=float(scores_b.mean()),
         cross_validation=t,
@@ -195,11 +195,11 @@ def _needed(design: Design, planned: float | None, t: CorrectedT) -> int | None:
     return None if planned is None else needed_repeats(design, planned, sd=t.sd)
 
 
-def _what(a: Cell, b: Cell) -> tuple[Literal["networks", "datasets"], str]:
+def _what(a: Run, b: Run) -> tuple[Literal["models", "datasets"], str]:
     if a.dataset == b.dataset:
-        return "networks", a.dataset
-    if a.network == b.network:
-        return "datasets", a.network
+        return "models", a.dataset
+    if a.model == b.model:
+        return "datasets", a.model
     raise InputError(
         f"{a.name} and {b.name} differ in dataset and network, so a difference has no single cause; "
         "compare networks on one dataset or one network on two"

@@ -6,8 +6,8 @@ mean of w over the digits that it holds out. Over folds of m digits the differen
     digits   = var_i(w[i]) / m         which digits are held out, and luck with single ones
     training = var_f(d[f]) - digits    what the fold's networks have in common on all digits, at least 0
 
-Twice as many folds hold out half as many digits each: ``digits`` doubles, ``training`` stays. ``digits`` is known from
-every digit, ``training`` from a handful of folds, so a plan counts on no less than ``digits``.
+Twice as many folds hold out half as many digits each: ``samples`` doubles, ``training`` stays. ``samples`` is known from
+every digit, ``training`` from a handful of folds, so a plan counts on no less than ``samples``.
 """
 
 from collections.abc import Sequence
@@ -26,16 +26,16 @@ class Pilot:
     """Variances of the differences over ``folds`` folds of two networks."""
 
     folds: int
-    digits: float
+    samples: float
     training: float
     seen: float
-    """The variance of the differences themselves; below ``digits`` where chance made them alike."""
+    """The variance of the differences themselves; below ``samples`` where chance made them alike."""
     df: int | None
     """Degrees of freedom of ``seen``; None where it was given and not measured."""
 
     def sd(self, folds: int) -> float:
         """Return the standard deviation to plan for with so many folds."""
-        return sqrt(self.training + self.digits * folds / self.folds)
+        return sqrt(self.training + self.samples * folds / self.folds)
 
     def sd_range(self, folds: int, *, level: float = 0.8) -> tuple[float, float] | None:
         """Return the interval of that deviation: a few folds know theirs only roughly. None where it was given.
@@ -46,11 +46,11 @@ class Pilot:
             return None
         tail = (1 - level) / 2
         ends = (self.seen * self.df / stats.chi2.isf(each, self.df) for each in (tail, 1 - tail))
-        low, high = (sqrt(max(0.0, end - self.digits) + self.digits * folds / self.folds) for end in ends)
+        low, high = (sqrt(max(0.0, end - self.samples) + self.samples * folds / self.folds) for end in ends)
         return low, high
 
 
-def measured(wins: Sequence[NDArray[np.int64]], *, folds: int) -> Pilot:
+def measured(discordance: Sequence[NDArray[np.int64]], *, folds: int) -> Pilot:
     """Return the pilot of two networks.
 
     Args:
@@ -60,14 +60,14 @@ def measured(wins: Sequence[NDArray[np.int64]], *, folds: int) -> Pilot:
     Raises:
         InputError: if there are too few folds or digits.
     """
-    if len(wins) < 2 or min(each.size for each in wins) < 2:
+    if len(discordance) < 2 or min(each.size for each in discordance) < 2:
         raise InputError(
-            f"a pilot needs at least 2 folds of at least 2 digits, got {[each.size for each in wins]} digits a fold; "
-            "train more folds of both cells"
+            f"a pilot needs at least 2 folds of at least 2 digits, got {[each.size for each in discordance]} digits a fold; "
+            "train more folds of both runs"
         )
-    seen = float(np.var([each.mean() for each in wins], ddof=1))
-    digits = float(np.mean([each.var(ddof=1) / each.size for each in wins]))
-    return Pilot(folds, digits, max(0.0, seen - digits), seen, len(wins) - 1)
+    seen = float(np.var([each.mean() for each in discordance], ddof=1))
+    samples = float(np.mean([each.var(ddof=1) / each.size for each in discordance]))
+    return Pilot(folds, samples, max(0.0, seen - samples), seen, len(discordance) - 1)
 
 
 def given(sd: float, *, folds: int) -> Pilot:

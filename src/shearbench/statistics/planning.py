@@ -23,7 +23,7 @@ class Option:
     folds: int
     repeats: int
     networks: int
-    """To be trained for each cell."""
+    """To be trained for each run."""
     sd: float
     """Of the fold differences, to be expected."""
     detectable: float

@@ -1,7 +1,7 @@
 """A/A: one network against itself under other seeds -> how often each test claims a difference that is not there.
 
-A draw is some cells of one network on the same digits, folds and test cases, that differ in their seeds alone. The
-networks of two cells do differ, but by chance: a test that speaks about *networks of this kind, trained anew* should
+A draw is some runs of one network on the same digits, folds and test cases, that differ in their seeds alone. The
+networks of two runs do differ, but by chance: a test that speaks about *networks of this kind, trained anew* should
 reject at most as often as it claims. At most, as what the seeds change is not correlated between folds, while the
 corrected t allows for a correlation of 1/folds. McNemar and the bootstrap over cases speak about *these trained
 networks*, so a rejection is no mistake of theirs, and nothing is claimed for them. What they do claim is measured on
@@ -16,22 +16,22 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from shearbench.statistics.bootstrap import bootstrap_cases
-from shearbench.statistics.cells import Cell, Plan
 from shearbench.statistics.false_positives import Claim, FalsePositiveRate
 from shearbench.statistics.mcnemar import mcnemar_over_folds
 from shearbench.statistics.pairs import Comparison, as_family, compare_pair
+from shearbench.statistics.runs import Plan, Run
 
 OTHER_SEEDS = "trained: the same network, other seeds"
 SWAPPED = "trained: the same, sides swapped case by case"
 SWAPS = 10
 """How often the sides of one pair are swapped anew."""
 
-Draw = Sequence[Cell]
+Draw = Sequence[Run]
 Pairs = dict[tuple[int, int], Comparison]
 
 
 def compare_draw(draw: Draw, plan: Plan) -> Pairs:
-    """Compare all cells of a draw with one another: (number, other number) -> comparison, of a family of one."""
+    """Compare all runs of a draw with one another: (number, other number) -> comparison, of a family of one."""
     return {
         (one, other): compare_pair(draw[one], draw[other], plan) for one, other in combinations(range(len(draw)), 2)
     }
@@ -42,10 +42,10 @@ def rates_of_same_network(
 ) -> tuple[FalsePositiveRate, ...]:
     """Return the rates of a network compared with itself.
 
-    Trials do not share a run: cell 0 against 1, 2 against 3, ... of each draw. Holm's family is all pairs of a draw.
+    Trials do not share a run: run 0 against 1, 2 against 3, ... of each draw. Holm's family is all pairs of a draw.
 
     Args:
-        draws: at least one, each of an even number of cells, which differ in their seeds alone.
+        draws: at least one, each of an even number of runs, which differ in their seeds alone.
         compared: :func:`compare_draw` of each.
         plan: design and region of equivalence.
         rng: for the swapping of sides.
@@ -85,7 +85,7 @@ _ASKED: dict[str, tuple[Claim, Callable[[Comparison, float], bool]]] = {
 }
 
 
-def _naive(a: Cell, b: Cell) -> float:
+def _naive(a: Run, b: Run) -> float:
     """Return the p value of the paired t-test over folds; where differences do not vary, its limit: 0, or 1 at 0."""
     differences = (a.fold_accuracies - b.fold_accuracies).ravel().round(12)  # 0.4 - 0.3 and 0.2 - 0.1 are the same
     if np.ptp(differences) == 0:
@@ -93,8 +93,8 @@ def _naive(a: Cell, b: Cell) -> float:
     return float(stats.ttest_1samp(differences, 0).pvalue)
 
 
-def _swapped(a: Cell, b: Cell, rng: np.random.Generator) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _swapped(a: Run, b: Run, rng: np.random.Generator) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return which test cases the fold networks get right, (networks, cases) each, with sides swapped by a coin."""
-    one, other = (cell.test_correct.reshape(-1, len(cell.test_ids)) for cell in (a, b))
+    one, other = (run.test_correct.reshape(-1, len(run.test_ids)) for run in (a, b))
     coin = rng.random(one.shape[1]) < 0.5
     return np.where(coin, other, one), np.where(coin, one, other)

@@ -4,8 +4,8 @@ The only package that imports mlflow, and only inside its functions: with ``uri=
 down a warning is printed, every number stays as it is, and :func:`track_all` sends later what is missing. A record
 that has been sent is not sent again: a run carries the hash of its record in the tag ``shearbench.record``.
 
-A cell is a parent run; its folds and its evaluation are nested beneath. What a stage made is sent at once, but for the
-networks: those of all cells are exported together, when all is sent, as the exporter takes longer to load than to work.
+A run is a parent run; its folds and its evaluation are nested beneath. What a stage made is sent at once, but for the
+networks: those of all runs are exported together, when all is sent, as the exporter takes longer to load than to work.
 """
 
 import sys
@@ -17,19 +17,19 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from shearbench.comparison.table import best_of_each_dataset
 from shearbench.data import dataset as datasets
-from shearbench.evaluation.cell import FoldRun, read_runs
-from shearbench.evaluation.comparison import best_of_each_dataset
-from shearbench.evaluation.contents import (
+from shearbench.predictions.contents import (
     Content,
     Node,
-    cell_content,
+    ablation_result_node,
     comparison_node,
     dataset_node,
     evaluation_content,
     fold_content,
-    outcome_node,
+    run_content,
 )
+from shearbench.predictions.folds import FoldRun, read_fold_runs
 from shearbench.records import RECORD, hash_of, is_finished, read_json, read_record, sha256_of
 from shearbench.tracking.networks import register_champion, send_networks
 from shearbench.tracking.pages import describe, report_node
@@ -39,8 +39,8 @@ OFF = "off"
 _EXAMPLE = 4  # rows; torch.export would fix the batch at 1 if it saw a batch of 1
 
 
-class CellNames(Protocol):
-    """The names of a cell, as in ``params.yaml``."""
+class RunNames(Protocol):
+    """The names of a run, as in ``params.yaml``."""
 
     @property
     def dataset(self) -> str: ...
@@ -49,7 +49,7 @@ class CellNames(Protocol):
 
 
 class CrossValidation(Protocol):
-    """How many networks a cell has: one for each fold of each repeat."""
+    """How many networks a run has: one for each fold of each repeat."""
 
     @property
     def networks(self) -> int: ...
@@ -73,11 +73,11 @@ class Plan(Protocol):
     """The part of ``shearbench.params.Params`` that is read here; that module stands above this one."""
 
     @property
-    def cells(self) -> Mapping[str, CellNames]: ...
+    def runs(self) -> Mapping[str, RunNames]: ...
     @property
     def datasets(self) -> Mapping[str, object]: ...
     @property
-    def experiments(self) -> Mapping[str, object]: ...
+    def ablations(self) -> Mapping[str, object]: ...
     @property
     def cv(self) -> CrossValidation: ...
     @property
@@ -87,13 +87,13 @@ class Plan(Protocol):
 
 
 @dataclass(frozen=True)
-class _Cell:
-    """A cell whose folds are finished: where its files are, and its folds."""
+class _Run:
+    """A run whose folds are finished: where its files are, and its folds."""
 
     root: Path
     dataset: str
     model: str
-    runs: Sequence[FoldRun]
+    fold_runs: Sequence[FoldRun]
 
     @property
     def name(self) -> str:
@@ -111,38 +111,38 @@ class _Cell:
         return data.inputs[:_EXAMPLE].astype(np.float32)
 
 
-def track_all(root: Path, plan: Plan, *, cells: Sequence[str] | None = None) -> bool:
+def track_all(root: Path, plan: Plan, *, runs: Sequence[str] | None = None) -> bool:
     """Send MLflow what is finished and not there yet; return whether it has everything now.
 
     Args:
         root: the project's folder; the records are under ``build/``.
-        plan: cells, folds and where to send, from ``params.yaml``.
-        cells: names of cells to send; without them all are sent with the datasets, their comparison, the
-            experiments and all networks, and the best network of each dataset is registered.
+        plan: runs, folds and where to send, from ``params.yaml``.
+        runs: names of runs to send; without them all are sent with the datasets, their comparison, the
+            ablations and all networks, and the best network of each dataset is registered.
 
     Raises:
         InputError: if a record is damaged.
     """
     if plan.tracking.uri == OFF:
         return False
-    names = plan.cells if cells is None else cells
-    found = [cell for name in names if (cell := _finished(root, plan.cells[name], plan.cv.networks))]
+    names = plan.runs if runs is None else runs
+    found = [run for name in names if (run := _finished(root, plan.runs[name], plan.cv.networks))]
     comparison = root / "reports" / "comparison.json"
-    rows = read_json(comparison) if cells is None and comparison.is_file() else []
+    rows = read_json(comparison) if runs is None and comparison.is_file() else []
     folder = root / "build" / "comparison"
     nodes = [comparison_node(folder, rows)] if rows and is_finished(folder) else []
-    if cells is None:
+    if runs is None:
         explored = [name for name in plan.datasets if (root / "build" / "explore" / name / "summary.json").is_file()]
         nodes += [dataset_node(root / "build", name) for name in explored]
-        done = [name for name in plan.experiments if is_finished(root / "build" / "outcomes" / name)]
-        nodes += [outcome_node(root / "build", name) for name in done]
+        done = [name for name in plan.ablations if is_finished(root / "build" / "ablation_results" / name)]
+        nodes += [ablation_result_node(root / "build", name) for name in done]
         nodes += [node for node in [report_node(root)] if node]
 
     def send(store: Store) -> None:
-        sent = [(cell, _send(store, cell)) for cell in found]
+        sent = [(run, _send(store, run)) for run in found]
         _send_nodes(store, nodes, None)
         describe(store)
-        if cells is None:
+        if runs is None:
             _send_networks(store, plan, sent, best_of_each_dataset(rows))
 
     return attempt(root, plan.tracking.uri, send)
@@ -153,9 +153,9 @@ def track_dataset(root: Path, plan: Plan, name: str) -> bool:
     return plan.tracking.uri != OFF and track_nodes(root, plan, [dataset_node(root / "build", name)])
 
 
-def track_outcome(root: Path, plan: Plan, name: str) -> bool:
-    """Send MLflow an experiment that has been evaluated, with its cells; return whether it has them now."""
-    return plan.tracking.uri != OFF and track_nodes(root, plan, [outcome_node(root / "build", name)])
+def track_ablation_result(root: Path, plan: Plan, name: str) -> bool:
+    """Send MLflow an ablation that has been evaluated, with its runs; return whether it has them now."""
+    return plan.tracking.uri != OFF and track_nodes(root, plan, [ablation_result_node(root / "build", name)])
 
 
 def track_nodes(root: Path, plan: Plan, nodes: Sequence[Node]) -> bool:
@@ -193,54 +193,54 @@ def ui_command(root: Path, port: int) -> list[str]:
     ]
 
 
-def _finished(root: Path, names: CellNames, networks: int) -> _Cell | None:
-    """Return a cell with its fold records, or None where a fold is missing."""
+def _finished(root: Path, names: RunNames, networks: int) -> _Run | None:
+    """Return a run with its fold records, or None where a fold is missing."""
     folder = root / "build" / "runs" / names.dataset / names.model
     if not all(is_finished(folder / f"fold-{fold}") for fold in range(networks)):
         return None
-    return _Cell(root, names.dataset, names.model, read_runs(folder, networks))
+    return _Run(root, names.dataset, names.model, read_fold_runs(folder, networks))
 
 
-def _send(store: Store, cell: _Cell) -> str:
-    """Send a cell and its evaluation; return the id of its run."""
-    run_id = _send_folds(store, cell)
-    if is_finished(cell.evaluation):
-        _send_evaluation(store, cell, run_id)
+def _send(store: Store, run: _Run) -> str:
+    """Send a run and its evaluation; return the id of its run."""
+    run_id = _send_folds(store, run)
+    if is_finished(run.evaluation):
+        _send_evaluation(store, run, run_id)
     return run_id
 
 
-def _send_networks(store: Store, plan: Plan, cells: Sequence[tuple[_Cell, str]], best: Mapping[str, str]) -> None:
-    """Send the networks of cells, and register those that are the best of their dataset."""
-    for cell, run_id in cells:
-        send_networks(store, cell.runs, run_id, cell.example)
-        if best.get(cell.dataset) == cell.model:
-            register_champion(store, cell.runs, run_id, demanded=plan.predict.accuracy)
+def _send_networks(store: Store, plan: Plan, runs: Sequence[tuple[_Run, str]], best: Mapping[str, str]) -> None:
+    """Send the networks of runs, and register those that are the best of their dataset."""
+    for run, run_id in runs:
+        send_networks(store, run.fold_runs, run_id, run.example)
+        if best.get(run.dataset) == run.model:
+            register_champion(store, run.fold_runs, run_id, demanded=plan.predict.accuracy)
 
 
-def _send_folds(store: Store, cell: _Cell) -> str:
-    """Send a cell and its folds; return the id of its run."""
-    digest = hash_of([run.digest for run in cell.runs])
-    with run_of(store, cell.name, digest, None) as (run_id, is_new):
+def _send_folds(store: Store, run: _Run) -> str:
+    """Send a run and its folds; return the id of its run."""
+    digest = hash_of([fold_run.digest for fold_run in run.fold_runs])
+    with run_of(store, run.name, digest, None) as (run_id, is_new):
         if is_new:
-            supersede(store, cell.name, run_id)
-            log(store, run_id, cell_content(cell.runs))
-            log_input(store, run_id, cell.dataset, cell.runs[0].record["hashes"]["data"], "training")
-            for run in cell.runs:
-                with run_of(store, f"{cell.name} fold {run.fold}", run.digest, run_id) as (child, _):
-                    log(store, child, fold_content(run))
+            supersede(store, run.name, run_id)
+            log(store, run_id, run_content(run.fold_runs))
+            log_input(store, run_id, run.dataset, run.fold_runs[0].record["hashes"]["data"], "training")
+            for fold_run in run.fold_runs:
+                with run_of(store, f"{run.name} fold {fold_run.fold}", fold_run.digest, run_id) as (child, _):
+                    log(store, child, fold_content(fold_run))
     return run_id
 
 
-def _send_evaluation(store: Store, cell: _Cell, parent: str) -> None:
-    """Send a cell's evaluation beneath its run, and its test scores to that run."""
-    record = read_record(cell.evaluation)
-    if record["fold_records"] != [run.digest for run in cell.runs]:
+def _send_evaluation(store: Store, run: _Run, parent: str) -> None:
+    """Send a run's evaluation beneath its run, and its test scores to that run."""
+    record = read_record(run.evaluation)
+    if record["fold_records"] != [fold_run.digest for fold_run in run.fold_runs]:
         return  # of an earlier training: `evaluate` has yet to run
-    with run_of(store, f"{cell.name} evaluation", sha256_of(cell.evaluation / RECORD), parent) as (child, is_new):
+    with run_of(store, f"{run.name} evaluation", sha256_of(run.evaluation / RECORD), parent) as (child, is_new):
         if is_new:
-            content = evaluation_content(cell.evaluation, record)
+            content = evaluation_content(run.evaluation, record)
             log(store, child, content)
-            log_input(store, child, cell.dataset, record["hashes"]["test"], "test")
+            log_input(store, child, run.dataset, record["hashes"]["test"], "test")
             test = {name: value for name, value in content.metrics.items() if name.startswith("test_")}
             log(store, parent, Content({}, {}, test, [], []))
 

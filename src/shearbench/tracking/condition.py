@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from shearbench.errors import without_secrets
-from shearbench.tracking.store import EXPERIMENT, TrackingFailed, artifacts_uri, database, trying
+from shearbench.tracking.store import ABLATION, TrackingFailed, artifacts_uri, database, trying
 
 
 def look(root: Path, uri: str) -> str:
@@ -34,9 +34,7 @@ def _look_at_database(root: Path) -> str:
     try:
         (sound,) = connection.execute("pragma quick_check").fetchone()
         (revision,) = connection.execute("select version_num from alembic_version").fetchone()
-        places = connection.execute(
-            "select artifact_location from experiments where name = ?", (EXPERIMENT,)
-        ).fetchall()
+        places = connection.execute("select artifact_location from experiments where name = ?", (ABLATION,)).fetchall()
         (runs,) = connection.execute("select count(*) from runs where lifecycle_stage = 'active'").fetchone()
     except (sqlite3.Error, TypeError) as error:  # TypeError: a table without the one row that it must have
         raise TrackingFailed(

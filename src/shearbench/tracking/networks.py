@@ -8,7 +8,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
-from shearbench.evaluation.cell import FoldRun
+from shearbench.predictions.folds import FoldRun
 from shearbench.tracking.store import PARENT_TAG, RECORD_TAG, Store
 
 CHAMPION = "champion"
@@ -17,7 +17,7 @@ _SKIPPED_TAG = "shearbench.model_skipped"
 _LONGEST = 400  # characters of a reason
 
 
-def send_networks(store: Store, runs: Sequence[FoldRun], parent: str, example: Callable[[], Any]) -> None:
+def send_networks(store: Store, fold_runs: Sequence[FoldRun], parent: str, example: Callable[[], Any]) -> None:
     """Log the networks of a cell's folds that MLflow does not have yet, whose runs are nested beneath ``parent``.
 
     It takes torch and its exporter, seconds to load in a new process: once for all cells, after what each stage sent.
@@ -26,31 +26,35 @@ def send_networks(store: Store, runs: Sequence[FoldRun], parent: str, example: C
         example: returns a few inputs of the cell's dataset.
     """
     nested = f"tags.`{PARENT_TAG}` = '{parent}'"
-    sent = {run.data.tags[RECORD_TAG]: run for run in store.client.search_runs([store.experiment], nested)}
-    missing = [run for run in runs if not {_MODEL_TAG, _SKIPPED_TAG} & sent[run.digest].data.tags.keys()]
+    sent = {
+        fold_run.data.tags[RECORD_TAG]: fold_run for fold_run in store.client.search_runs([store.experiment], nested)
+    }
+    missing = [
+        fold_run for fold_run in fold_runs if not {_MODEL_TAG, _SKIPPED_TAG} & sent[fold_run.digest].data.tags.keys()
+    ]
     if missing:
         import mlflow
 
-        from shearbench.evaluation.champion import temperature_of
+        from shearbench.comparison.champion import temperature_of
 
         mlflow.set_experiment(experiment_id=store.experiment)  # where MLflow puts networks, whatever their run's is
-        temperature, inputs = temperature_of(runs), example()
-        for run in missing:
-            _log_network(store, sent[run.digest].info.run_id, run, temperature=temperature, example=inputs)
+        temperature, inputs = temperature_of(fold_runs), example()
+        for fold_run in missing:
+            _log_network(store, sent[fold_run.digest].info.run_id, fold_run, temperature=temperature, example=inputs)
 
 
-def _log_network(store: Store, run_id: str, run: FoldRun, *, temperature: float, example: Any) -> None:
+def _log_network(store: Store, run_id: str, fold_run: FoldRun, *, temperature: float, example: Any) -> None:
     """Log a fold's network, exported (never pickled), from raw inputs to calibrated probabilities."""
     import mlflow
     import torch
     from mlflow.models import Model, infer_signature
 
-    from shearbench.evaluation.serving import Served
+    from shearbench.predictions.serving import Served
     from shearbench.training.weights import load_network
 
     for half in store.client.search_logged_models([store.experiment], f"source_run_id = '{run_id}'"):
         store.client.delete_logged_model(half.model_id)  # of a process that was killed before it set the tag
-    network, normaliser, _ = load_network(run.folder)
+    network, normaliser, _ = load_network(fold_run.folder)
     served = Served(network.cpu(), normaliser, temperature).eval()
     with torch.no_grad():
         signature = infer_signature(example, served(torch.from_numpy(example)).numpy())
@@ -66,7 +70,7 @@ def _log_network(store: Store, run_id: str, run: FoldRun, *, temperature: float,
             pip_requirements=[f"torch=={version('torch')}"],
             serialization_format="pt2",
             validate_serving_input=False,  # it loads the network again, for each fold
-            step=run.record["epochs"],
+            step=fold_run.record["epochs"],
         )
     except RuntimeError as error:  # what torch.export raises for a network that it cannot follow
         store.client.set_tag(run_id, _SKIPPED_TAG, f"torch.export: {str(error)[:_LONGEST]}")
@@ -74,15 +78,15 @@ def _log_network(store: Store, run_id: str, run: FoldRun, *, temperature: float,
     store.client.set_tag(run_id, _MODEL_TAG, logged.model_uri)
 
 
-def register_champion(store: Store, runs: Sequence[FoldRun], parent: str, *, demanded: float) -> None:
+def register_champion(store: Store, fold_runs: Sequence[FoldRun], parent: str, *, demanded: float) -> None:
     """Register the network of the cell that reads alone, unless it could not be exported.
 
     ``demanded`` is the share of its answers that is to be right: its tags say from what confidence on they are.
     """
-    from shearbench.evaluation.champion import champion_of, trust_of
+    from shearbench.comparison.champion import champion_of, trust_of
 
-    dataset, model = runs[0].record["dataset"], runs[0].record["model"]
-    chosen, trust = champion_of(runs), trust_of(runs, demanded)
+    dataset, model = fold_runs[0].record["dataset"], fold_runs[0].record["model"]
+    chosen, trust = champion_of(fold_runs), trust_of(fold_runs, demanded)
     wanted = f"tags.`{RECORD_TAG}` = '{chosen.digest}' and tags.`{PARENT_TAG}` = '{parent}'"
     (fold,) = store.client.search_runs([store.experiment], filter_string=wanted)
     text = (

@@ -9,9 +9,9 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
-from shearbench.evaluation.contents import Content, Node
+from shearbench.predictions.contents import Content, Node
 from shearbench.records import sha256_of
-from shearbench.tracking.store import EXPERIMENT, Store, database
+from shearbench.tracking.store import ABLATION, Store, database
 
 REPORT = "report"
 _WIDTH = 165  # pixels of a column: the longest name of a metric is not cut off
@@ -24,7 +24,7 @@ _PARAMS = ("dataset", "model", "epochs", "batch", "learning_rate", "augment")
 _FILTER = "tags.`shearbench.kind` = 'cell' and tags.`shearbench.superseded` = 'no'"
 _NOTE = """{report}Which network still reads digits that leave the clean world of MNIST, and is the difference real?
 
-A run `<dataset>-<model>` (tag `shearbench.kind` = `cell`) is one network on one dataset; its folds and its
+A run `<dataset>-<model>` (tag `shearbench.kind` = `run`) is one network on one dataset; its folds and its
 evaluation are nested beneath it. `comparison` has the tests of all pairs; `experiment ...` are questions of their own.
 
 - **The networks side by side**: [{view}](#{path}). `cv_accuracy_mean` is over the folds held out (± `cv_accuracy_sd`),
@@ -68,7 +68,7 @@ def address(root: Path, port: int) -> str:
     if path.is_file():
         connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
         asked = "select experiment_id from experiments where name = ?"
-        experiment = connection.execute(asked, (EXPERIMENT,)).fetchone()
+        experiment = connection.execute(asked, (ABLATION,)).fetchone()
         connection.close()
     front = f"http://127.0.0.1:{port}/"
     return front if experiment is None else f"{front}#{_path(str(experiment[0]))}"

@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from shearbench.errors import without_secrets
-from shearbench.evaluation.contents import Content
+from shearbench.predictions.contents import Content
 from shearbench.records import locked
 
-EXPERIMENT = "shearbench"
+ABLATION = "shearbench"
 RECORD_TAG = "shearbench.record"
 PARENT_TAG = "mlflow.parentRunId"
 SUPERSEDED_TAG = "shearbench.superseded"
@@ -131,9 +131,9 @@ def _with_experiment(artifacts: str | None) -> Store:
     from mlflow import MlflowClient
 
     client = MlflowClient()
-    found = client.get_experiment_by_name(EXPERIMENT)
+    found = client.get_experiment_by_name(ABLATION)
     if found is None:
-        made = client.create_experiment(EXPERIMENT, artifacts)
+        made = client.create_experiment(ABLATION, artifacts)
         return Store(client, made)
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)

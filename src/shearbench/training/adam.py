@@ -75,10 +75,10 @@ class Adam:
 
     def state(self) -> dict[str, Tensor]:
         """Return the moments and steps, named after their parameters."""
-        parts = {"first": self.first, "second": self.second, "steps": self.steps}
+        splits = {"first": self.first, "second": self.second, "steps": self.steps}
         return {
             f"{part}.{name}": value
-            for part, values in parts.items()
+            for part, values in splits.items()
             for name, value in zip(self.names, values, strict=True)
         }
 

@@ -20,7 +20,7 @@ from shearbench.execution import Advance, Workers, run_tasks
 from shearbench.records import RECORD, is_finished, read_record, write_record
 from shearbench.training import results
 from shearbench.training.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint, write_checkpoint
-from shearbench.training.experiment import Experiment, Trainee, assemble, code_hash, select
+from shearbench.training.config import TrainingConfig, TrainingState, assemble, code_hash, select
 from shearbench.training.hardware import naming_the_batch, settle
 from shearbench.training.loop import fit
 from shearbench.training.state import Progress
@@ -32,7 +32,7 @@ CHECKPOINT_SECONDS = 15.0  # between checkpoints; writing resnet18's takes about
 class FoldTask:
     """One fold to train, by its number: where its data lies, what all must hash to, and where its record goes."""
 
-    experiment: Experiment
+    config: TrainingConfig
     fold: int
     dataset: Path
     folds: Path
@@ -50,7 +50,7 @@ class FoldTask:
 
 
 def cross_validate(
-    experiment: Experiment,
+    config: TrainingConfig,
     *,
     dataset: Path,
     folds: Path,
@@ -64,7 +64,7 @@ def cross_validate(
         experiment: what to train.
         dataset: folder of the dataset, ``build/datasets/<dataset>``; its test set is not opened.
         folds: ``build/folds.npz``.
-        out: folder of the cell, ``build/runs/<dataset>/<model>``; folders of folds that do not exist are removed.
+        out: folder of the run, ``build/runs/<dataset>/<model>``; folders of folds that do not exist are removed.
         workers: number of processes, or ``"auto"``.
         only: numbers of the folds to train; all folds of all repeats by default.
 
@@ -78,10 +78,10 @@ def cross_validate(
     every = read_folds(folds).numbers
     remove_surplus(out, len(every))
     tasks = [
-        fold_task(experiment, number, dataset=dataset, folds=folds, out=out / f"fold-{number}")
+        fold_task(config, number, dataset=dataset, folds=folds, out=out / f"fold-{number}")
         for number in (every if only is None else sorted(set(only)))
     ]
-    return train_folds(tasks, workers=workers, label=f"train {experiment.dataset}-{experiment.model}")
+    return train_folds(tasks, workers=workers, label=f"train {config.dataset}-{config.model}")
 
 
 def train_folds(tasks: Sequence[FoldTask], *, workers: Workers, label: str) -> list[dict[str, Any]]:
@@ -98,8 +98,8 @@ def train_folds(tasks: Sequence[FoldTask], *, workers: Workers, label: str) -> l
         [task for task in tasks if not is_kept(task)],
         workers=workers,
         label=label,
-        name=lambda task: f"{task.experiment.dataset}-{task.experiment.model} fold {task.fold}",
-        units=lambda task: task.experiment.recipe.epochs,
+        name=lambda task: f"{task.config.dataset}-{task.config.model} fold {task.fold}",
+        units=lambda task: task.config.recipe.epochs,
         reads=FoldTask.reads,
         writes=FoldTask.writes,
     )
@@ -108,55 +108,55 @@ def train_folds(tasks: Sequence[FoldTask], *, workers: Workers, label: str) -> l
     return [read_record(task.out) for task in tasks]
 
 
-def fold_task(experiment: Experiment, number: int, *, dataset: Path, folds: Path, out: Path) -> FoldTask:
+def fold_task(config: TrainingConfig, number: int, *, dataset: Path, folds: Path, out: Path) -> FoldTask:
     """Return the task of a fold, with the hashes of all that decides its numbers, as its record keeps them."""
     hashes = {
-        "config": experiment.config_hash,
+        "config": config.config_hash,
         "data": str(read_card(dataset)["hashes"]["train"]),
         "folds": read_folds(folds).hash_of(number),
-        "code": code_hash(experiment),
+        "code": code_hash(config),
     }
-    return FoldTask(experiment, number, dataset, folds, out, hashes)
+    return FoldTask(config, number, dataset, folds, out, hashes)
 
 
 def train_fold(task: FoldTask, advance: Advance) -> None:
     """Train one fold from its checkpoint, or from the beginning, and write its record."""
-    settle(task.experiment.hardware)
-    if code_hash(task.experiment) != task.hashes["code"]:
+    settle(task.config.hardware)
+    if code_hash(task.config) != task.hashes["code"]:
         raise InputError(
-            f"{task.experiment.architecture} has other code here than where its training was planned; "
+            f"{task.config.architecture} has other code here than where its training was planned; "
             "bring the code and networks/ of both to one state"
         )
     dataset, table = load(task.dataset, "train"), read_folds(task.folds)
     if not np.array_equal(dataset.ids, table.ids):
         raise InputError(f"{task.dataset} has not the ids of {task.folds}; run `dvc repro`")
-    rows = select(table, dataset.labels, fold=task.fold, experiment=task.experiment)
-    with naming_the_batch(task.experiment.recipe.batch):
-        trainee = assemble(task.experiment, dataset, rows, seed=task.experiment.seed_of(task.fold))
+    rows = select(table, dataset.labels, fold=task.fold, config=task.config)
+    with naming_the_batch(task.config.recipe.batch):
+        training_state = assemble(task.config, dataset, rows, seed=task.config.seed_of(task.fold))
     (task.out / RECORD).unlink(missing_ok=True)  # one of other settings or code: this fold is unfinished now
-    progress, seconds = _train(task, trainee, advance)
+    progress, seconds = _train(task, training_state, advance)
     identity = {
-        "dataset": task.experiment.dataset,
-        "model": task.experiment.model,
+        "dataset": task.config.dataset,
+        "model": task.config.model,
         "fold": task.fold,
-        "seed": task.experiment.seed,
-        "config": task.experiment.config,
+        "seed": task.config.seed,
+        "config": task.config.config,
         "hashes": task.hashes,
-        "gpu": task.experiment.hardware.gpu,
+        "gpu": task.config.hardware.gpu,
         "seconds": sum(seconds),
         "epoch_seconds": seconds,
     }
     assert rows.validation is not None
-    predictions = results.held_out(trainee, dataset, rows.validation)
-    measured = results.facts(trainee, rows, progress, predictions)
-    write_record(task.out, {**identity, **measured}, results.files(trainee, progress, predictions))
+    predictions = results.held_out(training_state, dataset, rows.validation)
+    measured = results.facts(training_state, rows, progress, predictions)
+    write_record(task.out, {**identity, **measured}, results.files(training_state, progress, predictions))
     _remove_remains(task.out)
 
 
-def _train(task: FoldTask, trainee: Trainee, advance: Advance) -> tuple[Progress, list[float]]:
+def _train(task: FoldTask, training_state: TrainingState, advance: Advance) -> tuple[Progress, list[float]]:
     """Fit the network, with a checkpoint now and then; return the progress and the seconds of each epoch."""
-    network, optimiser, path = trainee.network, trainee.optimiser, task.out / CHECKPOINT
-    found = read_checkpoint(path, hashes=task.hashes, device=task.experiment.device)
+    network, optimiser, path = training_state.network, training_state.optimiser, task.out / CHECKPOINT
+    found = read_checkpoint(path, hashes=task.hashes, device=task.config.device)
     seconds = list(found.seconds) if found else []
     if found:
         found.restore(network, optimiser)
@@ -175,8 +175,10 @@ def _train(task: FoldTask, trainee: Trainee, advance: Advance) -> tuple[Progress
         advance(1)
 
     start = found.progress if found else None
-    progress = fit(network, optimiser, trainee.parts, trainee.setting, start=start, on_epoch_end=on_epoch_end)
-    advance(task.experiment.recipe.epochs - len(progress.history))
+    progress = fit(
+        network, optimiser, training_state.splits, training_state.fit_config, start=start, on_epoch_end=on_epoch_end
+    )
+    advance(task.config.recipe.epochs - len(progress.history))
     return progress, seconds
 
 

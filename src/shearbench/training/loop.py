@@ -30,7 +30,7 @@ from shearbench.training.running_averages import (
     recalibrated,
     with_batch_statistics,
 )
-from shearbench.training.state import Epoch, Part, Parts, Progress, Score, Setting
+from shearbench.training.state import Epoch, FitConfig, Part, Progress, Score, Splits
 
 LAG_SAMPLES = 1000
 EVALUATION_BATCH = 500  # fixed, so that a number never depends on how it was asked for
@@ -39,8 +39,8 @@ EVALUATION_BATCH = 500  # fixed, so that a number never depends on how it was as
 def fit(
     network: nn.Module,
     optimiser: Adam,
-    parts: Parts,
-    setting: Setting,
+    splits: Splits,
+    fit_config: FitConfig,
     *,
     start: Progress | None = None,
     on_epoch_end: Callable[[Progress], None] = lambda progress: None,
@@ -59,18 +59,18 @@ def fit(
         Diverged: if a loss is not finite.
         OutOfMemory: naming the batch size.
     """
-    recipe = setting.recipe
-    assert (parts.inner is None) == (recipe.patience is None), "patience watches an inner part"
-    progress, step = start or Progress(), step_of(network, optimiser, setting)
+    recipe = fit_config.recipe
+    assert (splits.inner is None) == (recipe.patience is None), "patience watches an inner part"
+    progress, step = start or Progress(), step_of(network, optimiser, fit_config)
     with naming_the_batch(recipe.batch):
         while not progress.is_over(recipe):
             number = len(progress.history) + 1
-            train, losses, norms = run_epoch(network, step, parts.train, setting, number)
-            validation = evaluate(network, parts.validation, setting, number) if parts.validation else None
-            inner = evaluate(network, parts.inner, setting, number) if parts.inner else None
+            train, losses, norms = run_epoch(network, step, splits.train, fit_config, number)
+            validation = evaluate(network, splits.validation, fit_config, number) if splits.validation else None
+            inner = evaluate(network, splits.inner, fit_config, number) if splits.inner else None
             better = inner is not None and inner.loss < progress.best_loss
             weights = {key: value.clone() for key, value in network.state_dict().items()} if better else None
-            behind, modes = diagnose(network, parts, setting) if setting.diagnose else ((), None)
+            behind, modes = diagnose(network, splits, fit_config) if fit_config.diagnose else ((), None)
             epoch = Epoch(number, recipe.rate_at(number - 1), train, validation, inner, norms, behind, modes)
             progress = progress.after(epoch, losses, weights)
             on_epoch_end(progress)
@@ -79,16 +79,16 @@ def fit(
     return progress
 
 
-def step_of(network: nn.Module, optimiser: Adam, setting: Setting) -> Step:
+def step_of(network: nn.Module, optimiser: Adam, fit_config: FitConfig) -> Step:
     """Return the step of a training: :func:`train_step`, on CUDA recorded and replayed."""
-    step = partial(train_step, network, optimiser, setting.hardware)
-    if setting.hardware.device == "cpu":
+    step = partial(train_step, network, optimiser, fit_config.hardware)
+    if fit_config.hardware.device == "cpu":
         return step
-    return GraphedStep(step, network, optimiser, size=setting.recipe.batch)
+    return GraphedStep(step, network, optimiser, size=fit_config.recipe.batch)
 
 
 def run_epoch(
-    network: nn.Module, step: Step, part: Part, setting: Setting, number: int
+    network: nn.Module, step: Step, part: Part, fit_config: FitConfig, number: int
 ) -> tuple[Score, tuple[float, ...], tuple[float, ...]]:
     """Train on every sample once, in an order of the epoch's own or, as the recipe says, in that of the data.
 
@@ -96,22 +96,22 @@ def run_epoch(
         The running mean, the loss of each batch, and the norm of its gradient where the training is diagnosed.
     """
     network.train()
-    augment = augmentation(setting.recipe.augment)
-    order = _order(len(part.labels), setting, number)
-    draws = _generator(setting, "augment", number)
+    augment = augmentation(fit_config.recipe.augment)
+    order = _order(len(part.labels), fit_config, number)
+    draws = _generator(fit_config, "augment", number)
     results, sizes, norms = [], [], []
-    with torch.random.fork_rng(devices=setting.hardware.cuda_devices):
-        torch.manual_seed(seed_for(setting.seed, "dropout", number))  # dropout draws from the global state only
-        chunks = batches(order.to(part.labels.device), setting.recipe.batch)
+    with torch.random.fork_rng(devices=fit_config.hardware.cuda_devices):
+        torch.manual_seed(seed_for(fit_config.seed, "dropout", number))  # dropout draws from the global state only
+        chunks = batches(order.to(part.labels.device), fit_config.recipe.batch)
         for done, rows in enumerate(chunks):
-            inputs = setting.normalise(augment(part.inputs.index_select(0, rows).to(torch.float32), draws))
-            rate = setting.recipe.rate_at(number - 1 + done / len(chunks))
+            inputs = fit_config.normalise(augment(part.inputs.index_select(0, rows).to(torch.float32), draws))
+            rate = fit_config.recipe.rate_at(number - 1 + done / len(chunks))
             results.append(step(inputs, part.labels[rows], rate))
             sizes.append(len(rows))
-            if setting.diagnose:
+            if fit_config.diagnose:
                 norms.append(gradient_norm(network))
     losses, hits = torch.stack(results).T.tolist()  # the one moment of an epoch that waits for the device
-    _check_finite(losses, setting.recipe, number)
+    _check_finite(losses, fit_config.recipe, number)
     total = math.fsum(loss * size for loss, size in zip(losses, sizes, strict=True))
     return (
         Score(total / len(order), sum(hits) / len(order)),
@@ -133,42 +133,44 @@ def train_step(
     return torch.stack([loss.detach(), (logits.detach().argmax(dim=1) == labels).sum()])
 
 
-def evaluate(network: nn.Module, part: Part, setting: Setting, number: int) -> Score:
+def evaluate(network: nn.Module, part: Part, fit_config: FitConfig, number: int) -> Score:
     """Return loss and accuracy in evaluation mode, in the precision of the training, after epoch ``number``."""
     network.eval()
     results = [
-        eval_step(network, setting.normalise(inputs), labels, setting.hardware)
+        eval_step(network, fit_config.normalise(inputs), labels, fit_config.hardware)
         for inputs, labels in zip(
             torch.split(part.inputs, EVALUATION_BATCH), torch.split(part.labels, EVALUATION_BATCH), strict=True
         )
     ]
     loss, hits = torch.stack(results).sum(dim=0).tolist()
     if not math.isfinite(loss):
-        rate = setting.recipe.learning_rate
+        rate = fit_config.recipe.learning_rate
         raise Diverged(f"the loss is {loss} after epoch {number} (learning rate {rate}); lower recipe.learning_rate")
     return Score(loss / len(part.labels), hits / len(part.labels))
 
 
-def diagnose(network: nn.Module, parts: Parts, setting: Setting) -> tuple[tuple[Lag, ...], Modes | None]:
+def diagnose(network: nn.Module, splits: Splits, fit_config: FitConfig) -> tuple[tuple[Lag, ...], Modes | None]:
     """Return how far the running averages are behind, and the accuracies by batch-norm statistics.
 
     Each epoch uses the same ``LAG_SAMPLES`` training samples, and at most as many validation samples.
     """
     if not layers_of(network):
         return (), None
-    chunks = _drawn(parts.train, setting)
-    inputs = (setting.normalise(parts.train.inputs[chunk]) for chunk in chunks)
-    present = recalibrated(network, inputs, setting.hardware)
-    return lags(network, present), _modes(network, present, parts.validation, setting) if parts.validation else None
+    chunks = _drawn(splits.train, fit_config)
+    inputs = (fit_config.normalise(splits.train.inputs[chunk]) for chunk in chunks)
+    present = recalibrated(network, inputs, fit_config.hardware)
+    return lags(network, present), _modes(
+        network, present, splits.validation, fit_config
+    ) if splits.validation else None
 
 
-def _modes(network: nn.Module, present: nn.Module, part: Part, setting: Setting) -> Modes:
-    chunks = _drawn(part, setting)
+def _modes(network: nn.Module, present: nn.Module, part: Part, fit_config: FitConfig) -> Modes:
+    chunks = _drawn(part, fit_config)
     count = sum(len(chunk) for chunk in chunks)
 
     def accuracy(model: nn.Module) -> float:
         results = [
-            eval_step(model, setting.normalise(part.inputs[chunk]), part.labels[chunk], setting.hardware)
+            eval_step(model, fit_config.normalise(part.inputs[chunk]), part.labels[chunk], fit_config.hardware)
             for chunk in chunks
         ]
         return float(torch.stack(results).sum(dim=0)[1]) / count
@@ -176,10 +178,10 @@ def _modes(network: nn.Module, present: nn.Module, part: Part, setting: Setting)
     return Modes(count, accuracy(network.eval()), accuracy(with_batch_statistics(network)), accuracy(present))
 
 
-def _drawn(part: Part, setting: Setting) -> list[Tensor]:
+def _drawn(part: Part, fit_config: FitConfig) -> list[Tensor]:
     """Return the rows of ``LAG_SAMPLES`` samples in batches; the same ones in every epoch."""
-    rows = torch.randperm(len(part.labels), generator=_generator(setting, "lag", 0))[:LAG_SAMPLES]
-    return batches(rows.to(part.labels.device), setting.recipe.batch)
+    rows = torch.randperm(len(part.labels), generator=_generator(fit_config, "lag", 0))[:LAG_SAMPLES]
+    return batches(rows.to(part.labels.device), fit_config.recipe.batch)
 
 
 @torch.inference_mode()
@@ -199,15 +201,15 @@ def batches(order: Tensor, size: int) -> list[Tensor]:
     return chunks
 
 
-def _order(count: int, setting: Setting, number: int) -> Tensor:
+def _order(count: int, fit_config: FitConfig, number: int) -> Tensor:
     """Return the order of the samples in an epoch, (count,), on the CPU."""
-    if not setting.recipe.shuffle:
+    if not fit_config.recipe.shuffle:
         return torch.arange(count)
-    return torch.randperm(count, generator=_generator(setting, "order", number))
+    return torch.randperm(count, generator=_generator(fit_config, "order", number))
 
 
-def _generator(setting: Setting, stream: str, number: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed_for(setting.seed, stream, number))
+def _generator(fit_config: FitConfig, stream: str, number: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed_for(fit_config.seed, stream, number))
 
 
 def _check_finite(losses: list[float], recipe: Recipe, number: int) -> None:

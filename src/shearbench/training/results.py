@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from shearbench.data.dataset import Dataset
 from shearbench.records import write_npz, write_text
-from shearbench.training.experiment import Selection, Trainee
+from shearbench.training.config import Selection, TrainingState
 from shearbench.training.loop import evaluate
 from shearbench.training.state import Epoch, Progress, Score
 from shearbench.training.weights import WEIGHTS, predict, write_weights
@@ -25,26 +25,32 @@ _TINY = float(np.finfo(np.float32).tiny)  # a probability that underflowed to 0 
 Predictions = dict[str, NDArray[Any]]
 
 
-def held_out(trainee: Trainee, dataset: Dataset, rows: NDArray[np.int64]) -> Predictions:
+def held_out(training_state: TrainingState, dataset: Dataset, rows: NDArray[np.int64]) -> Predictions:
     """Return the predictions that are kept: ``ids`` and ``labels`` (n,), ``probabilities`` float32 (n, 10)."""
-    device = trainee.setting.hardware.device
-    probabilities = predict(trainee.network, dataset.inputs[rows], normaliser=trainee.normaliser, device=device)
+    device = training_state.fit_config.hardware.device
+    probabilities = predict(
+        training_state.network, dataset.inputs[rows], normaliser=training_state.normaliser, device=device
+    )
     return {"ids": dataset.ids[rows], "labels": dataset.labels[rows], "probabilities": probabilities}
 
 
-def facts(trainee: Trainee, rows: Selection, progress: Progress, predictions: Predictions) -> dict[str, Any]:
+def facts(
+    training_state: TrainingState, rows: Selection, progress: Progress, predictions: Predictions
+) -> dict[str, Any]:
     """Return the measured part of a fold's record, but for its times.
 
     What is held out is scored in fp32, from the predictions that are kept. The training part, many times as large, is
     scored in the precision of the training.
     """
     assert rows.validation is not None
-    train = evaluate(trainee.network, trainee.parts.train, trainee.setting, progress.kept_epoch)
+    train = evaluate(
+        training_state.network, training_state.splits.train, training_state.fit_config, progress.chosen_epoch
+    )
     validation = score(predictions["probabilities"], predictions["labels"])
     return {
-        "parameters": sum(parameter.numel() for parameter in trainee.network.parameters()),
+        "parameters": sum(parameter.numel() for parameter in training_state.network.parameters()),
         "epochs": len(progress.history),
-        "best_epoch": progress.kept_epoch,
+        "best_epoch": progress.chosen_epoch,
         "metrics": {
             **{f"train_{key}": value for key, value in asdict(train).items()},
             **{f"validation_{key}": value for key, value in asdict(validation).items()},
@@ -57,7 +63,9 @@ def facts(trainee: Trainee, rows: Selection, progress: Progress, predictions: Pr
     }
 
 
-def files(trainee: Trainee, progress: Progress, predictions: Predictions) -> dict[str, Callable[[Path], None]]:
+def files(
+    training_state: TrainingState, progress: Progress, predictions: Predictions
+) -> dict[str, Callable[[Path], None]]:
     """Return the writers of the files beside a fold's record; equal trainings write equal bytes."""
     diagnosed = {
         GRADIENTS: lambda path: write_text(path, gradients_csv(progress.history)),
@@ -65,11 +73,11 @@ def files(trainee: Trainee, progress: Progress, predictions: Predictions) -> dic
         MODES: lambda path: write_text(path, modes_csv(progress.history)),
     }
     return {
-        WEIGHTS: lambda path: write_weights(path, trainee.network, trainee.normaliser),
+        WEIGHTS: lambda path: write_weights(path, training_state.network, training_state.normaliser),
         HISTORY: lambda path: write_text(path, history_csv(progress.history)),
         BATCHES: lambda path: write_text(path, batches_csv(progress.batch_losses)),
         OUT_OF_FOLD: lambda path: write_npz(path, predictions),
-        **(diagnosed if trainee.setting.diagnose else {}),
+        **(diagnosed if training_state.fit_config.diagnose else {}),
     }
 
 
@@ -84,7 +92,7 @@ def history_csv(history: Sequence[Epoch]) -> str:
     """Return the epochs as CSV with every digit of their floats; a score that was not taken is empty."""
     header = ["epoch", *_columns("train"), *_columns("validation"), *_columns("inner"), "learning_rate"]
     lines = [
-        [epoch.number, *_cells(epoch.train), *_cells(epoch.validation), *_cells(epoch.inner), epoch.learning_rate]
+        [epoch.number, *_runs(epoch.train), *_runs(epoch.validation), *_runs(epoch.inner), epoch.learning_rate]
         for epoch in history
     ]
     return _csv(header, lines)
@@ -128,7 +136,7 @@ def _columns(part: str) -> list[str]:
     return [f"{part}_loss", f"{part}_accuracy"]
 
 
-def _cells(measured: Score | None) -> list[float | str]:
+def _runs(measured: Score | None) -> list[float | str]:
     return ["", ""] if measured is None else [measured.loss, measured.accuracy]
 
 

@@ -18,7 +18,7 @@ from shearbench.errors import InputError
 from shearbench.execution import Advance
 from shearbench.records import write_npz
 from shearbench.seeds import seed_for
-from shearbench.training.experiment import Experiment, Selection, Trainee, assemble
+from shearbench.training.config import Selection, TrainingConfig, TrainingState, assemble
 from shearbench.training.hardware import settle
 from shearbench.training.loop import fit
 from shearbench.training.weights import predict
@@ -31,9 +31,9 @@ _SKLEARN_SEEDS = 2**32
 class DrawsTask:
     """Some draws, by number: what is trained on how many digits of which dataset, and the file it goes to."""
 
-    experiment: Experiment
+    config: TrainingConfig
     dataset: Path
-    digits: int
+    samples: int
     tests: int
     folds: int
     draws: range
@@ -57,7 +57,7 @@ def train_draws(task: DrawsTask, advance: Advance) -> None:
     Raises:
         InputError: if the dataset has too few different digits.
     """
-    settle(task.experiment.hardware)
+    settle(task.config.hardware)
     dataset = load(task.dataset, "train")
     made = []
     for draw in task.draws:
@@ -66,23 +66,23 @@ def train_draws(task: DrawsTask, advance: Advance) -> None:
     write_npz(task.out, {name: np.stack([each[name] for each in made]) for name in made[0]})
 
 
-def draw_rows(dataset: Dataset, *, digits: int, tests: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def draw_rows(dataset: Dataset, *, samples: int, tests: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return rows of different digits, stratified by class: some to cross-validate, and some others as their test.
 
     Raises:
         InputError: if there are too few.
     """
     different, _ = first_occurrences(dataset.inputs)
-    if digits + tests > len(different):
+    if samples + tests > len(different):
         raise InputError(
-            f"aa draws {digits} + {tests} different digits, but {dataset.name} has {len(different)} for training; "
-            "lower aa.digits or aa.tests in params.yaml"
+            f"aa draws {samples} + {tests} different digits, but {dataset.name} has {len(different)} for training; "
+            "lower aa.samples or aa.tests in params.yaml"
         )
     from sklearn.model_selection import train_test_split
 
     rows, aside = train_test_split(
         different,
-        train_size=digits,
+        train_size=samples,
         test_size=tests,
         stratify=dataset.labels[different],
         random_state=seed % _SKLEARN_SEEDS,
@@ -91,24 +91,24 @@ def draw_rows(dataset: Dataset, *, digits: int, tests: int, seed: int) -> tuple[
 
 
 def _cross_validate(task: DrawsTask, dataset: Dataset, draw: int) -> dict[str, NDArray[Any]]:
-    seed = task.experiment.seed
-    rows, aside = draw_rows(dataset, digits=task.digits, tests=task.tests, seed=seed_for(seed, "aa", "draw", draw))
+    seed = task.config.seed
+    rows, aside = draw_rows(dataset, samples=task.samples, tests=task.tests, seed=seed_for(seed, "aa", "draw", draw))
     drawn, test = dataset.only(rows), dataset.only(aside)
     dealt = seed_for(seed, "aa", "folds", draw)
     folds = make_folds(units_of(drawn.inputs, drawn.groups), drawn.labels, folds=task.folds, seed=dealt)
-    correct = np.empty((SEEDS, task.digits), bool)
+    correct = np.empty((SEEDS, task.samples), bool)
     test_correct = np.empty((SEEDS, task.folds, task.tests), bool)
     for number, fold in np.ndindex(SEEDS, task.folds):
         held_out = folds == fold
         begun = seed_for(seed, "aa", draw, number, fold)
-        trainee = assemble(task.experiment, drawn, Selection(np.flatnonzero(~held_out)), seed=begun)
-        fit(trainee.network, trainee.optimiser, trainee.parts, trainee.setting)
-        correct[number, held_out] = _right(trainee, drawn.only(np.flatnonzero(held_out)))
-        test_correct[number, fold] = _right(trainee, test)
+        training_state = assemble(task.config, drawn, Selection(np.flatnonzero(~held_out)), seed=begun)
+        fit(training_state.network, training_state.optimiser, training_state.splits, training_state.fit_config)
+        correct[number, held_out] = _right(training_state, drawn.only(np.flatnonzero(held_out)))
+        test_correct[number, fold] = _right(training_state, test)
     return {"ids": drawn.ids, "folds": folds, "correct": correct, "test_ids": test.ids, "test_correct": test_correct}
 
 
-def _right(trainee: Trainee, part: Dataset) -> NDArray[np.bool_]:
-    said = predict(trainee.network, part.inputs, normaliser=trainee.normaliser)
+def _right(training_state: TrainingState, part: Dataset) -> NDArray[np.bool_]:
+    said = predict(training_state.network, part.inputs, normaliser=training_state.normaliser)
     right: NDArray[np.bool_] = said.argmax(axis=1) == part.labels
     return right

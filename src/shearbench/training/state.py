@@ -31,7 +31,7 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
-class Parts:
+class Splits:
     """What a training sees: ``inner`` decides when to stop; ``validation`` is measured and decides nothing."""
 
     train: Part
@@ -40,7 +40,7 @@ class Parts:
 
 
 @dataclass(frozen=True, eq=False)
-class Setting:
+class FitConfig:
     """All that decides the course of a training, but for its network and its data."""
 
     recipe: Recipe
@@ -54,7 +54,7 @@ class Setting:
     @classmethod
     def of(
         cls, recipe: Recipe, normaliser: Normaliser, *, seed: int, hardware: Hardware, diagnose: bool = False
-    ) -> "Setting":
+    ) -> "FitConfig":
         """Return the setting with the normaliser's arrays on the device."""
         mean, scale = torch.from_numpy(normaliser.mean), torch.from_numpy(normaliser.scale)
         return cls(recipe, seed, hardware, mean.to(hardware.device), scale.to(hardware.device), diagnose)
@@ -105,7 +105,7 @@ class Progress:
         return math.inf if best is None else best.loss
 
     @property
-    def kept_epoch(self) -> int:
+    def chosen_epoch(self) -> int:
         """The epoch whose weights are the result: the best, or without an inner part the last."""
         return self.best_epoch or len(self.history)
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from shearbench.execution import Workers, run_tasks
 from shearbench.records import read_npz, read_record
+from shearbench.training.config import TrainingConfig
 from shearbench.training.crossval import FoldTask, fold_task, train_fold
-from shearbench.training.experiment import Experiment
 from shearbench.training.results import OUT_OF_FOLD
 
 TOLERANCE = 1e-3
@@ -60,8 +60,8 @@ def verify(runs: Sequence[Path], *, datasets: Path, folds: Path, workers: Worker
             tasks,
             workers=workers,
             label="verify",
-            name=lambda task: f"{task.experiment.dataset}-{task.experiment.model} fold {task.fold}",
-            units=lambda task: task.experiment.recipe.epochs,
+            name=lambda task: f"{task.config.dataset}-{task.config.model} fold {task.fold}",
+            units=lambda task: task.config.recipe.epochs,
             reads=FoldTask.reads,
             writes=FoldTask.writes,
         )
@@ -69,8 +69,8 @@ def verify(runs: Sequence[Path], *, datasets: Path, folds: Path, workers: Worker
 
 
 def _task(record: dict[str, Any], *, datasets: Path, folds: Path, out: Path) -> FoldTask:
-    experiment, dataset = Experiment.from_record(record), datasets / record["dataset"]
-    return fold_task(experiment, record["fold"], dataset=dataset, folds=folds, out=out)
+    config, dataset = TrainingConfig.from_record(record), datasets / record["dataset"]
+    return fold_task(config, record["fold"], dataset=dataset, folds=folds, out=out)
 
 
 def _compare(folder: Path, record: dict[str, Any], task: FoldTask) -> Verdict:

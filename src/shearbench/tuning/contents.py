@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from shearbench.evaluation.contents import Content, Node
+from shearbench.predictions.contents import Content, Node
 from shearbench.records import RECORD, hash_of, is_finished, read_record, sha256_of
 from shearbench.tuning.results import CURVES, FINALISTS, SIZES, TRIALS
 
@@ -37,9 +37,9 @@ def node_of(folder: Path) -> Node:
 def _study(folder: Path, record: Mapping[str, Any]) -> Content:
     result, resources = record["result"], record["resources"]
     scores = {score["trial"]: score for score in result["finalists"]}
-    found = next(score for score in scores.values() if score["setting"] == result["setting"])
+    found = next(score for score in scores.values() if score["hyperparameters"] == result["hyperparameters"])
     metrics = {"found_accuracy": found["accuracy"], "found_parameters": found["parameters"], **result["search"]}
-    if result["present"] != result["setting"] and scores[0]["accuracy"] is not None:
+    if result["present"] != result["hyperparameters"] and scores[0]["accuracy"] is not None:
         metrics["present_accuracy"] = scores[0]["accuracy"]
     difference = result["difference"]
     verdict = "nothing to compare" if difference is None else f"{difference['verdict']}: {difference['rule']}"
@@ -50,7 +50,7 @@ def _study(folder: Path, record: Mapping[str, Any]) -> Content:
             "sampler": f"{record['sampler']} (optuna {record['optuna']})",
             **{f"space.{name}": str(value) for name, value in record["space"].items()},
             **resources,
-            **{f"found.{name}": value for name, value in result["setting"].items()},
+            **{f"found.{name}": value for name, value in result["hyperparameters"].items()},
             **{f"present.{name}": value for name, value in result["present"].items()},
         },
         tags={**_tags(record), "found_against_present": verdict, "mlflow.note.content": _note(record)},
@@ -73,8 +73,8 @@ def _trial(record: Mapping[str, Any], row: Mapping[str, Any], curves: pd.DataFra
     }
     failure = {"failure": row["failure"]} if pd.notna(row["failure"]) else {}
     content = Content(
-        params={**_names(record), **_setting(row), "trial": number},
-        tags={**_tags(record), **failure, "state": _FINISHED[row["state"]], **_saw(row)},
+        params={**_names(record), **_hyperparameters(row), "trial": number},
+        tags={**_tags(record), **failure, "state": _FINISHED[row["state"]], **_reserved(row)},
         metrics={"epochs": int(row["epochs"]), **metrics},
         curves=points,
         files=[],
@@ -88,7 +88,7 @@ def _finalist(record: Mapping[str, Any], row: Mapping[str, Any], digest: str, ki
     failure = {"failure": row["failure"]} if pd.notna(row["failure"]) else {}
     mean = {"cv_accuracy_mean": sum(row[name] for name in folds) / len(folds)} if folds else {}
     content = Content(
-        params={**_names(record), **_setting(row), "trial": number, "folds": len(folds)},
+        params={**_names(record), **_hyperparameters(row), "trial": number, "folds": len(folds)},
         tags={**_tags(record), **failure},
         metrics={**mean, "parameters": float(row["parameters"]), "seconds_per_fold": float(row["seconds"])},
         curves=[("fold_accuracy", int(name.removeprefix("accuracy_")), float(row[name])) for name in folds],
@@ -101,12 +101,16 @@ def _names(record: Mapping[str, Any]) -> dict[str, Any]:
     return {"dataset": record["dataset"], "model": record["model"], "seed": record["seed"]}
 
 
-def _setting(row: Mapping[str, Any]) -> dict[str, Any]:
+def _hyperparameters(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in ("learning_rate", "batch", "width")}
 
 
-def _saw(row: Mapping[str, Any]) -> dict[str, str]:
-    return {f"hash.{name}": row[f"saw_{name}"] for name in ("data", "train", "inner") if pd.notna(row[f"saw_{name}"])}
+def _reserved(row: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        f"hash.{name}": row[f"reserved_{name}"]
+        for name in ("data", "train", "inner")
+        if pd.notna(row[f"reserved_{name}"])
+    }
 
 
 def _tags(record: Mapping[str, Any]) -> dict[str, str]:

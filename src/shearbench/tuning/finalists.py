@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shearbench.errors import InputError, SettingFailed, TasksFailed
+from shearbench.errors import HyperparametersFailed, InputError, TasksFailed
 from shearbench.execution import Advance, Workers, run_tasks
 from shearbench.records import read_record
 from shearbench.statistics.bayesian import correlated_t
 from shearbench.statistics.multiplicity import holm
 from shearbench.statistics.resampled_t import CorrectedT, corrected_t
 from shearbench.statistics.verdict import Verdict, decide
+from shearbench.training.config import TrainingConfig
 from shearbench.training.crossval import FoldTask, fold_task, is_kept, train_fold
-from shearbench.training.experiment import Experiment
-from shearbench.tuning.space import Setting
+from shearbench.tuning.space import Hyperparameters
 from shearbench.tuning.study import Trial
 
 
@@ -28,14 +28,14 @@ class Finalist:
     """A trial's setting with its accuracy in each fold; ``reason`` why it has none."""
 
     trial: int
-    setting: Setting
+    hyperparameters: Hyperparameters
     accuracies: tuple[float, ...]
     parameters: int
     seconds: float
     """Of one fold's training, mean over the folds."""
     epochs: int
     """Trained, over all folds."""
-    digits: int
+    samples: int
     """That were scored, over all folds."""
     reason: str | None = None
 
@@ -59,7 +59,7 @@ class Final:
 
 def cross_validate_trials(
     trials: Sequence[Trial],
-    experiment_of: Callable[[Setting], Experiment],
+    config_of: Callable[[Hyperparameters], TrainingConfig],
     *,
     part: Path,
     folds: int,
@@ -71,7 +71,7 @@ def cross_validate_trials(
 
     Args:
         trials: the finalists.
-        experiment_of: the experiment of a setting.
+        config_of: the experiment of a setting.
         part: folder of the tuning part.
         folds: how many it has.
         out: folder of their records, ``trial-<n>/fold-<k>/``.
@@ -83,7 +83,7 @@ def cross_validate_trials(
     """
     tasks = {
         (trial.number, fold): fold_task(
-            experiment_of(trial.setting),
+            config_of(trial.hyperparameters),
             fold,
             dataset=part,
             folds=part / "folds.npz",
@@ -134,7 +134,7 @@ def _train(tasks: dict[tuple[int, int], FoldTask], workers: Workers, label: str)
             workers=workers,
             label=label,
             name=lambda task: f"{task.out.parent.name} {task.out.name}",
-            units=lambda task: task.experiment.recipe.epochs,
+            units=lambda task: task.config.recipe.epochs,
             reads=FoldTask.reads,
             writes=FoldTask.writes,
         )
@@ -150,18 +150,18 @@ def _train_or_say_why(task: FoldTask, advance: Advance) -> str | None:
     """Train a fold; a loss that diverges and memory that runs out are the setting's own failure."""
     try:
         train_fold(task, advance)
-    except SettingFailed as error:
+    except HyperparametersFailed as error:
         return str(error)
     return None
 
 
 def _finalist(trial: Trial, tasks: Sequence[FoldTask], reasons: dict[int, str]) -> Finalist:
     if trial.number in reasons:
-        return Finalist(trial.number, trial.setting, (), 0, 0.0, 0, 0, reasons[trial.number])
+        return Finalist(trial.number, trial.hyperparameters, (), 0, 0.0, 0, 0, reasons[trial.number])
     records: list[dict[str, Any]] = [read_record(task.out) for task in tasks]
     return Finalist(
         trial.number,
-        trial.setting,
+        trial.hyperparameters,
         tuple(record["metrics"]["validation_accuracy"] for record in records),
         records[0]["parameters"],
         sum(record["seconds"] for record in records) / len(records),

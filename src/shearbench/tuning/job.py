@@ -1,6 +1,6 @@
 """A search from end to end: the tuning part, the trials, the finalists; what ``shearbench tune`` and DVC's stage run.
 
-``build/tuning/`` holds ``parts/<dataset>/`` and ``studies/<dataset>-<model>-<hash>/`` with the study's journal, the
+``build/tuning/`` holds ``splits/<dataset>/`` and ``studies/<dataset>-<model>-<hash>/`` with the study's journal, the
 checkpoints of its trials and the folds of its finalists. The hash covers data, code, settings, space and resources: a
 search over other ones is another study, and the same one goes on where it was.
 """
@@ -18,12 +18,12 @@ from shearbench.data.tuning_part import read_part
 from shearbench.errors import TasksFailed
 from shearbench.execution import Cluster, Workers, run_tasks, worker_count
 from shearbench.records import hash_of, locked
-from shearbench.training.experiment import Experiment, code_hash
+from shearbench.training.config import TrainingConfig, code_hash
 from shearbench.tuning.finalists import Final, Finalist, cross_validate_trials, decide_winner
 from shearbench.tuning.halving import Halving
 from shearbench.tuning.part import write_part_of
 from shearbench.tuning.search import Budget, Standing, ranked, search
-from shearbench.tuning.space import Setting, Space
+from shearbench.tuning.space import Hyperparameters, Space
 from shearbench.tuning.study import Study, Trial
 from shearbench.tuning.trial import TrialResult, TrialTask, run_trial
 
@@ -47,9 +47,9 @@ class Resources:
 
 @dataclass(frozen=True)
 class Job:
-    """A model to be tuned on a dataset; ``experiment`` has its present setting. Paths are those of ``build/``."""
+    """A model to be tuned on a dataset; ``config`` has its present setting. Paths are those of ``build/``."""
 
-    experiment: Experiment
+    config: TrainingConfig
     space: Space
     resources: Resources
     build: Path
@@ -60,33 +60,33 @@ class Job:
     @property
     def name(self) -> str:
         """``<dataset>-<model>``."""
-        return f"{self.experiment.dataset}-{self.experiment.model}"
+        return f"{self.config.dataset}-{self.config.model}"
 
     @property
-    def present(self) -> Setting:
+    def present(self) -> Hyperparameters:
         """The setting to beat."""
-        recipe = self.experiment.recipe
-        return Setting(recipe.learning_rate, recipe.batch, self.experiment.width)
+        recipe = self.config.recipe
+        return Hyperparameters(recipe.learning_rate, recipe.batch, self.config.width)
 
     @property
     def halving(self) -> Halving:
         """The resources of a bracket."""
-        return Halving(self.experiment.recipe.epochs, self.resources.reduction, self.resources.rungs)
+        return Halving(self.config.recipe.epochs, self.resources.reduction, self.resources.rungs)
 
     @property
     def part(self) -> Path:
         """The folder of the tuning part."""
-        return self.build / "tuning" / "parts" / self.experiment.dataset
+        return self.build / "tuning" / "splits" / self.config.dataset
 
     @property
     def reserve(self) -> int:
         """The most epochs that are trained after the search: by the finalists, and by one trial of each other width."""
         others = len(self.space.including(self.present).width) - 1 if self.resources.sizes else 0
-        return (self.resources.finalists + 1 + others) * self.resources.folds * self.experiment.recipe.epochs
+        return (self.resources.finalists + 1 + others) * self.resources.folds * self.config.recipe.epochs
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class SearchResult:
     """What a search came to. ``sizes``: the best trials of the widths that no finalist has; none of them can win."""
 
     study: Study
@@ -97,7 +97,7 @@ class Outcome:
     part: Dataset
 
 
-def run(job: Job) -> Outcome:
+def run(job: Job) -> SearchResult:
     """Search, or go on with a search, and cross-validate the finalists.
 
     Raises:
@@ -123,7 +123,7 @@ def run(job: Job) -> Outcome:
         final = decide_winner(scores, present=0, rope=job.rope, alpha=job.alpha)
         others = best_of_other_widths(order, finalists) if resources.sizes else []
         sizes = _cross_validate(job, others, folder, "other widths")
-    return Outcome(study, folder, tuple(trials), final, tuple(sizes), part)
+    return SearchResult(study, folder, tuple(trials), final, tuple(sizes), part)
 
 
 def _at_once(workers: Workers) -> int | None:
@@ -136,15 +136,15 @@ def best_of_other_widths(order: Sequence[Trial], finalists: Sequence[Trial]) -> 
     """Return the first in ``order`` of each width that no finalist has, the narrowest first."""
     first: dict[float, Trial] = {}
     for trial in order:
-        first.setdefault(trial.setting.width, trial)
-    taken = {trial.setting.width for trial in finalists}
+        first.setdefault(trial.hyperparameters.width, trial)
+    taken = {trial.hyperparameters.width for trial in finalists}
     return [first[width] for width in sorted(first) if width not in taken]
 
 
 def _cross_validate(job: Job, trials: Sequence[Trial], folder: Path, which: str) -> list[Finalist]:
     return cross_validate_trials(
         trials,
-        lambda setting: job.experiment.varied(**vars(setting)),
+        lambda hyperparameters: job.config.varied(**vars(hyperparameters)),
         part=job.part,
         folds=job.resources.folds,
         out=folder / "finalists",
@@ -155,25 +155,25 @@ def _cross_validate(job: Job, trials: Sequence[Trial], folder: Path, which: str)
 
 def study_of(job: Job, part: Dataset) -> tuple[Study, Path]:
     """Return the study of a job on its tuning part, and the folder of all that it keeps."""
-    halving, experiment = job.halving, job.experiment
+    halving, config = job.halving, job.config
     kind = [asdict(halving), job.resources.inner_fraction, job.resources.folds]
-    identity = hash_of([experiment.config_hash, asdict(job.space), kind, part.content_hash, code_hash(experiment)])
+    identity = hash_of([config.config_hash, asdict(job.space), kind, part.content_hash, code_hash(config)])
     name = f"{job.name}-{identity[:12]}"
     folder = job.build / "tuning" / "studies" / name
     storage = folder / JOURNAL if job.resources.storage == "default" else job.resources.storage
     space = job.space.including(job.present)
-    return Study(storage, name, job.name, experiment.seed, space, job.present, halving), folder
+    return Study(storage, name, job.name, config.seed, space, job.present, halving), folder
 
 
 def _write_part(job: Job) -> Dataset:
     with locked(job.part.with_name(f".{job.part.name}.lock")):
         return write_part_of(
             job.part,
-            job.build / "datasets" / job.experiment.dataset,
+            job.build / "datasets" / job.config.dataset,
             read_part(job.build / "tuning_part.npz"),
             inner_fraction=job.resources.inner_fraction,
             folds=job.resources.folds,
-            seed=job.experiment.seed,
+            seed=job.config.seed,
         )
 
 
@@ -202,7 +202,7 @@ class _Runner:
     def _train(self, trials: Sequence[Trial], standing: Standing, planned: int) -> list[TrialResult]:
         tasks = [
             TrialTask(
-                self.job.experiment.varied(**vars(trial.setting)),
+                self.job.config.varied(**vars(trial.hyperparameters)),
                 self.job.part,
                 trial_folder(self.folder, trial.number),
                 self.folder / "refused",

@@ -13,7 +13,7 @@ from matplotlib.text import Annotation
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import Bbox
 
-from shearbench.evaluation.canvas import GREY, PALETTE, figure, plain, png, readable_log
+from shearbench.plotting.canvas import GREY, PALETTE, figure, plain, png, readable_log
 from shearbench.tuning.tuned import Tuned
 
 _MARKERS = "osD^vPX*"
@@ -34,9 +34,9 @@ def cost_table(found: Mapping[str, Tuned]) -> pd.DataFrame:
             "model": model,
             "kind": kind,
             **score.model_dump(include={"trial", "parameters", "seconds", "accuracy", "sd"}),
-            **score.setting.model_dump(),
+            **score.hyperparameters.model_dump(),
             "folds": tuned.search.folds,
-            "digits": tuned.search.digits_scored,
+            "samples": tuned.search.samples_scored,
         }
         for model, tuned in found.items()
         for kind, scores in (("finalist", tuned.finalists), ("other width", tuned.sizes))
@@ -88,8 +88,8 @@ def draw_costs(table: pd.DataFrame, dataset: str) -> bytes:
 
 
 def _title(dataset: str, table: pd.DataFrame) -> str:
-    folds, digits = int(table["folds"].max()), int(table["digits"].max())
-    return f"{dataset}: mean ± standard deviation over {folds} folds of the tuning part, n = {digits} digits"
+    folds, samples = int(table["folds"].max()), int(table["samples"].max())
+    return f"{dataset}: mean ± standard deviation over {folds} folds of the tuning part, n = {samples} digits"
 
 
 def _scale_of_errors(axes: Axes) -> None:

@@ -21,7 +21,7 @@ from matplotlib.ticker import MaxNLocator
 from optuna.trial import TrialState, create_trial
 from optuna.visualization import matplotlib as drawn
 
-from shearbench.evaluation.canvas import DPI, readable_log
+from shearbench.plotting.canvas import DPI, readable_log
 from shearbench.tuning.study import Ledger, Study
 
 _FEW = 8

@@ -14,13 +14,13 @@ import optuna
 import pandas as pd
 
 from shearbench.data.folds import read_folds
-from shearbench.data.tuning_part import Saw
+from shearbench.data.tuning_part import Reserved
 from shearbench.records import write_bytes, write_record, write_text
 from shearbench.tuning import pictures
 from shearbench.tuning.finalists import Final, Finalist
-from shearbench.tuning.job import Job, Outcome
+from shearbench.tuning.job import Job, SearchResult
 from shearbench.tuning.trial import FOLDS
-from shearbench.tuning.tuned import Difference, Score, Search, Tuned, TunedSetting
+from shearbench.tuning.tuned import Difference, Score, Search, Tuned, TunedHyperparameters
 
 TRIALS, CURVES, FINALISTS, SIZES = "trials.csv", "curves.csv", "finalists.csv", "sizes.csv"
 
@@ -30,84 +30,85 @@ def results_folder(build: Path, dataset: str, model: str) -> Path:
     return build / "tuning" / "results" / dataset / model
 
 
-def summary(job: Job, outcome: Outcome) -> Tuned:
+def summary(job: Job, search_result: SearchResult) -> Tuned:
     """Return the section of ``tuned/<model>.yaml``."""
-    final, states = outcome.final, [trial.state for trial in outcome.trials]
+    final, states = search_result.final, [trial.state for trial in search_result.trials]
     return Tuned(
-        setting=TunedSetting.of(final.winner.setting),
-        present=TunedSetting.of(final.present.setting),
-        epochs=job.experiment.recipe.epochs,
+        hyperparameters=TunedHyperparameters.of(final.winner.hyperparameters),
+        present=TunedHyperparameters.of(final.present.hyperparameters),
+        epochs=job.config.recipe.epochs,
         difference=_difference(final),
         finalists=tuple(_score(finalist) for finalist in final.finalists),
-        sizes=tuple(_score(finalist) for finalist in outcome.sizes),
+        sizes=tuple(_score(finalist) for finalist in search_result.sizes),
         search=Search(
             trials=len(states),
             complete=states.count("complete"),
             stopped_early=states.count("stopped"),
             failed=states.count("failed"),
-            epochs=sum(len(trial.curve) for trial in outcome.trials) + sum(each.epochs for each in final.finalists),
+            epochs=sum(len(trial.curve) for trial in search_result.trials)
+            + sum(each.epochs for each in final.finalists),
             folds=job.resources.folds,
-            digits_scored=final.winner.digits,
-            seed=job.experiment.seed,
+            samples_scored=final.winner.samples,
+            seed=job.config.seed,
         ),
-        saw=Saw.of(outcome.part),
+        reserved=Reserved.of(search_result.part),
     )
 
 
-def write_results(folder: Path, job: Job, outcome: Outcome, tuned: Tuned) -> None:
+def write_results(folder: Path, job: Job, search_result: SearchResult, tuned: Tuned) -> None:
     """Write the record of a search."""
     result = {
-        "dataset": job.experiment.dataset,
-        "model": job.experiment.model,
-        "architecture": job.experiment.architecture,
-        "study": outcome.study.name,
+        "dataset": job.config.dataset,
+        "model": job.config.model,
+        "architecture": job.config.architecture,
+        "study": search_result.study.name,
         "optuna": optuna.__version__,
         "sampler": "TPE, multivariate",
-        "seed": job.experiment.seed,
-        "config": job.experiment.config,
-        "space": asdict(outcome.study.space),
+        "seed": job.config.seed,
+        "config": job.config.config,
+        "space": asdict(search_result.study.space),
         "resources": {name: value for name, value in asdict(job.resources).items() if name != "storage"},
-        "rungs": [asdict(rung) for rung in outcome.study.halving.plan],
-        "hashes": {"ids": tuned.saw.ids, "data": tuned.saw.data},
+        "rungs": [asdict(rung) for rung in search_result.study.halving.plan],
+        "hashes": {"ids": tuned.reserved.ids, "data": tuned.reserved.data},
         "result": tuned.model_dump(mode="json"),
     }
     files: dict[str, Callable[[Path], None]] = {
-        TRIALS: _csv(trials_table(outcome)),
-        CURVES: _csv(curves_table(outcome)),
-        FINALISTS: _csv(finalists_table(outcome.final.finalists)),
-        SIZES: _csv(finalists_table(outcome.sizes)),
+        TRIALS: _csv(trials_table(search_result)),
+        CURVES: _csv(curves_table(search_result)),
+        FINALISTS: _csv(finalists_table(search_result.final.finalists)),
+        SIZES: _csv(finalists_table(search_result.sizes)),
     }
-    for name, content in pictures.draw(outcome.study, inner=inner_digits(job)).items():
+    for name, content in pictures.draw(search_result.study, inner=inner_samples(job)).items():
         files[name] = _bytes(content)
     for path in folder.glob("*"):
         path.unlink()
     write_record(folder, result, files)
 
 
-def trials_table(outcome: Outcome) -> pd.DataFrame:
+def trials_table(search_result: SearchResult) -> pd.DataFrame:
     """Return a row a trial; ``accuracy`` is on the inner part, of the weights kept after ``epochs``."""
     rows = [
         {
             "trial": trial.number,
             "state": trial.state,
-            **vars(trial.setting),
+            **vars(trial.hyperparameters),
             "epochs": len(trial.curve),
             "accuracy": trial.score,
             "parameters": trial.facts.get("parameters"),
             "seconds": trial.facts.get("seconds"),
             "failure": trial.failure,
-            **{f"saw_{name}": value for name, value in trial.facts.get("saw", {}).items()},
+            **{f"reserved_{name}": value for name, value in trial.facts.get("reserved", {}).items()},
         }
-        for trial in outcome.trials
+        for trial in search_result.trials
     ]
     return pd.DataFrame(rows)
 
 
-def curves_table(outcome: Outcome) -> pd.DataFrame:
+def curves_table(search_result: SearchResult) -> pd.DataFrame:
     """Return a row for each epoch of each trial."""
     rows = [
         {"trial": trial.number, "epoch": epoch, **asdict(point)}
-        for trial in outcome.trials
+        for trial in search_result.trials
         for epoch, point in enumerate(trial.curve, start=1)
     ]
     return pd.DataFrame(rows, columns=["trial", "epoch", "train_loss", "train_accuracy", "loss", "accuracy", "kept"])
@@ -115,15 +116,15 @@ def curves_table(outcome: Outcome) -> pd.DataFrame:
 
 def finalists_table(finalists: Sequence[Finalist]) -> pd.DataFrame:
     """Return a row for each finalist: its accuracy in each fold, parameters and seconds."""
-    names = ["trial", "learning_rate", "batch", "width", "parameters", "seconds", "epochs", "digits", "failure"]
+    names = ["trial", "learning_rate", "batch", "width", "parameters", "seconds", "epochs", "samples", "failure"]
     rows = [
         {
             "trial": finalist.trial,
-            **vars(finalist.setting),
+            **vars(finalist.hyperparameters),
             "parameters": finalist.parameters,
             "seconds": finalist.seconds,
             "epochs": finalist.epochs,
-            "digits": finalist.digits,
+            "samples": finalist.samples,
             **{f"accuracy_{fold}": value for fold, value in enumerate(finalist.accuracies)},
             "failure": finalist.reason,
         }
@@ -132,7 +133,7 @@ def finalists_table(finalists: Sequence[Finalist]) -> pd.DataFrame:
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=names)
 
 
-def inner_digits(job: Job) -> int:
+def inner_samples(job: Job) -> int:
     """Return how many digits score a trial."""
     return len(read_folds(job.part / FOLDS).rows_apart)
 
@@ -151,7 +152,7 @@ def _score(finalist: Finalist) -> Score:
     done = finalist.reason is None
     return Score(
         trial=finalist.trial,
-        setting=TunedSetting.of(finalist.setting),
+        hyperparameters=TunedHyperparameters.of(finalist.hyperparameters),
         accuracy=round(finalist.mean, 6) if done else None,
         sd=round(statistics.stdev(finalist.accuracies), 6) if done else None,
         parameters=finalist.parameters,

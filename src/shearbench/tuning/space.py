@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Setting:
+class Hyperparameters:
     """Learning rate, batch size and width of a network."""
 
     learning_rate: float
     batch: int
     width: float
 
-    def needs_no_less_memory_than(self, other: "Setting") -> bool:
+    def needs_no_less_memory_than(self, other: "Hyperparameters") -> bool:
         """Tell whether batch and width are both at least those of ``other``."""
         return self.batch >= other.batch and self.width >= other.width
 
@@ -24,11 +24,11 @@ class Space:
     batch: tuple[int, ...]
     width: tuple[float, ...]
 
-    def including(self, setting: Setting) -> "Space":
+    def including(self, hyperparameters: Hyperparameters) -> "Space":
         """Return the space with a setting taken into it."""
-        rates = (*self.learning_rate, setting.learning_rate)
+        rates = (*self.learning_rate, hyperparameters.learning_rate)
         return Space(
             (min(rates), max(rates)),
-            tuple(sorted({*self.batch, setting.batch})),
-            tuple(sorted({*self.width, setting.width})),
+            tuple(sorted({*self.batch, hyperparameters.batch})),
+            tuple(sorted({*self.width, hyperparameters.width})),
         )

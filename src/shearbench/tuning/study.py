@@ -23,7 +23,7 @@ from shearbench.errors import InputError, without_secrets
 from shearbench.seeds import seed_for
 from shearbench.tuning.halving import Halving
 from shearbench.tuning.sharing import Claims
-from shearbench.tuning.space import Setting, Space
+from shearbench.tuning.space import Hyperparameters, Space
 from shearbench.tuning.trial import Point, TrialResult
 
 State = Literal["complete", "stopped", "failed", "unfinished"]
@@ -49,7 +49,7 @@ class Study:
     label: str
     seed: int
     space: Space
-    present: Setting
+    present: Hyperparameters
     halving: Halving
 
 
@@ -58,7 +58,7 @@ class Trial:
     """A setting and what it came to: its epochs, or why it failed."""
 
     number: int
-    setting: Setting
+    hyperparameters: Hyperparameters
     state: State
     curve: tuple[Point, ...] = ()
     over: bool = False
@@ -127,8 +127,8 @@ class Ledger:
     def draw(self, number: int) -> Trial:
         """Draw trial ``number``, or return it if it is drawn; a setting that cannot fit into memory fails at once."""
         if number == len(self.optuna.get_trials(deepcopy=False)):
-            setting = self.study.present if number == 0 else self._suggestion(number)
-            self.optuna.enqueue_trial(asdict(setting))
+            hyperparameters = self.study.present if number == 0 else self._suggestion(number)
+            self.optuna.enqueue_trial(asdict(hyperparameters))
         self._take(number)
         trial = self.trials()[number]
         reason = self.why_not(trial)
@@ -139,9 +139,9 @@ class Ledger:
     def why_not(self, trial: Trial) -> str | None:
         """Return why a trial need not be tried: an earlier one that needs no more memory did not fit."""
         for other in self.trials()[: trial.number]:
-            if other.out_of_memory and trial.setting.needs_no_less_memory_than(other.setting):
+            if other.out_of_memory and trial.hyperparameters.needs_no_less_memory_than(other.hyperparameters):
                 return (
-                    f"not tried: trial {other.number} (batch {other.setting.batch}, width {other.setting.width:g}) "
+                    f"not tried: trial {other.number} (batch {other.hyperparameters.batch}, width {other.hyperparameters.width:g}) "
                     "did not fit into memory"
                 )
         return None
@@ -188,18 +188,18 @@ class Ledger:
             self._ended[frozen.number] = trial
         return trial
 
-    def _suggestion(self, number: int) -> Setting:
+    def _suggestion(self, number: int) -> Hyperparameters:
         """Draw from the trials before, anew while what is drawn would not fit into memory."""
         before = self.optuna.get_trials(deepcopy=False)[:number]
-        failed = [trial.setting for trial in self.trials() if trial.out_of_memory]
+        failed = [trial.hyperparameters for trial in self.trials() if trial.out_of_memory]
         for attempt in range(_DRAWS):
             seed = seed_for(self.study.seed, "tune", self.study.label, number, attempt) % 2**32
             startup = max(1, self.study.halving.size // 2)
             sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup, constant_liar=True)
-            setting = _setting(_suggest(self._copy_of(before, sampler).ask(), self.study.space))
-            if not any(setting.needs_no_less_memory_than(other) for other in failed):
+            hyperparameters = _hyperparameters(_suggest(self._copy_of(before, sampler).ask(), self.study.space))
+            if not any(hyperparameters.needs_no_less_memory_than(other) for other in failed):
                 break
-        return setting
+        return hyperparameters
 
     def _copy_of(self, trials: Sequence[FrozenTrial], sampler: optuna.samplers.BaseSampler) -> optuna.Study:
         """Return a study in memory with these trials, in which a draw leaves no trace; made anew once a bracket.
@@ -269,19 +269,19 @@ def _suggest(trial: optuna.trial.Trial, space: Space) -> dict[str, Any]:
     return trial.params
 
 
-def _setting(values: Mapping[str, Any]) -> Setting:
-    return Setting(float(values["learning_rate"]), int(values["batch"]), float(values["width"]))
+def _hyperparameters(values: Mapping[str, Any]) -> Hyperparameters:
+    return Hyperparameters(float(values["learning_rate"]), int(values["batch"]), float(values["width"]))
 
 
 def _trial(frozen: FrozenTrial) -> Trial:
     attributes = frozen.user_attrs
     return Trial(
         frozen.number,
-        _setting(frozen.params),
+        _hyperparameters(frozen.params),
         _STATES.get(frozen.state, "unfinished"),
         tuple(Point(*values) for values in attributes.get("curve", ())),
         attributes.get("over", False),
         attributes.get("failure"),
         attributes.get("out_of_memory", False),
-        {name: attributes[name] for name in ("parameters", "seconds", "saw") if name in attributes},
+        {name: attributes[name] for name in ("parameters", "seconds", "reserved") if name in attributes},
     )

@@ -18,8 +18,8 @@ from shearbench.execution import Advance
 from shearbench.records import hash_arrays
 from shearbench.seeds import seed_for
 from shearbench.training.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint, write_checkpoint
+from shearbench.training.config import Selection, TrainingConfig, TrainingState, assemble, code_hash
 from shearbench.training.crossval import CHECKPOINT_SECONDS
-from shearbench.training.experiment import Experiment, Selection, Trainee, assemble, code_hash
 from shearbench.training.hardware import naming_the_batch, settle
 from shearbench.training.loop import fit
 from shearbench.training.state import Progress
@@ -35,7 +35,7 @@ class TrialTask:
     fit into memory.
     """
 
-    experiment: Experiment
+    config: TrainingConfig
     part: Path
     folder: Path
     refused: Path
@@ -77,46 +77,46 @@ class _RungReached(Exception):
     """The training stops here; its checkpoint is written."""
 
 
-def rows_of_trials(table: FoldTable, experiment: Experiment) -> Selection:
+def rows_of_trials(table: FoldTable, config: TrainingConfig) -> Selection:
     """Return the rows that every trial trains on and the inner part that it is scored on.
 
     The inner part is what no fold of the tuning part holds out. With patience it also stops the training.
     """
     inner = table.rows_apart
     train = np.setdiff1d(np.arange(len(table.ids)), inner)
-    return Selection(train, inner, None if experiment.recipe.patience is None else inner)
+    return Selection(train, inner, None if config.recipe.patience is None else inner)
 
 
 def run_trial(task: TrialTask, advance: Advance) -> TrialResult:
     """Train one setting up to its rung. A loss that diverges and memory that runs out are failed trials."""
-    settle(task.experiment.hardware)
-    recipe = task.experiment.recipe
+    settle(task.config.hardware)
+    recipe = task.config.recipe
     reason = _refused(task)
     if reason:
         return TrialResult(failure=reason, out_of_memory=True)
     dataset, table = load(task.part, "train"), read_folds(task.part / FOLDS)
-    rows = rows_of_trials(table, task.experiment)
-    saw = saw_of(dataset, rows)
-    training = _Training(task, saw)
+    rows = rows_of_trials(table, task.config)
+    reserved = reserved_of(dataset, rows)
+    training = _Training(task, reserved)
     try:
         with naming_the_batch(recipe.batch):
-            seed = seed_for(task.experiment.seed, "tune", task.experiment.dataset, task.experiment.model)
-            trainee = assemble(task.experiment, dataset, rows, seed=seed)
-            training.run(trainee, advance)
+            seed = seed_for(task.config.seed, "tune", task.config.dataset, task.config.model)
+            training_state = assemble(task.config, dataset, rows, seed=seed)
+            training.run(training_state, advance)
     except OutOfMemory as error:
         _refuse(task)
-        return TrialResult(training.curve, failure=str(error), out_of_memory=True, facts={"saw": saw})
+        return TrialResult(training.curve, failure=str(error), out_of_memory=True, facts={"reserved": reserved})
     except Diverged as error:
-        return TrialResult(training.curve, failure=str(error), facts={"saw": saw})
+        return TrialResult(training.curve, failure=str(error), facts={"reserved": reserved})
     facts = {
-        "parameters": sum(parameter.numel() for parameter in trainee.network.parameters()),
+        "parameters": sum(parameter.numel() for parameter in training_state.network.parameters()),
         "seconds": sum(training.seconds),
-        "saw": saw,
+        "reserved": reserved,
     }
     return TrialResult(training.curve, training.progress.is_over(recipe), facts=facts)
 
 
-def saw_of(dataset: Dataset, rows: Selection) -> dict[str, str]:
+def reserved_of(dataset: Dataset, rows: Selection) -> dict[str, str]:
     """Return the hashes of what a trial sees: of all arrays, and of the ids that train and that score."""
     assert rows.validation is not None
     return {
@@ -129,11 +129,11 @@ def saw_of(dataset: Dataset, rows: Selection) -> dict[str, str]:
 class _Training:
     """The training of a trial, with a checkpoint now and then, and at its rung."""
 
-    def __init__(self, task: TrialTask, saw: dict[str, str]) -> None:
+    def __init__(self, task: TrialTask, reserved: dict[str, str]) -> None:
         self.task = task
         self.path = task.folder / CHECKPOINT
-        code = code_hash(task.experiment)
-        self.hashes = {"config": task.experiment.config_hash, "code": code, **saw}
+        code = code_hash(task.config)
+        self.hashes = {"config": task.config.config_hash, "code": code, **reserved}
         self.progress = Progress()
         self.seconds: list[float] = []
 
@@ -151,13 +151,13 @@ class _Training:
             points.append(Point(*scores, kept))
         return tuple(points)
 
-    def run(self, trainee: Trainee, advance: Advance) -> None:
+    def run(self, training_state: TrainingState, advance: Advance) -> None:
         """Train until the rung, or until the recipe is over."""
-        found = read_checkpoint(self.path, hashes=self.hashes, device=self.task.experiment.device)
+        found = read_checkpoint(self.path, hashes=self.hashes, device=self.task.config.device)
         if found:
-            found.restore(trainee.network, trainee.optimiser)
+            found.restore(training_state.network, training_state.optimiser)
             self.progress, self.seconds = found.progress, list(found.seconds)
-        if len(self.progress.history) >= self.task.epochs or self.progress.is_over(self.task.experiment.recipe):
+        if len(self.progress.history) >= self.task.epochs or self.progress.is_over(self.task.config.recipe):
             return
         last_epoch = last_checkpoint = time.monotonic()
 
@@ -166,9 +166,11 @@ class _Training:
             now = time.monotonic()
             self.progress = progress
             self.seconds.append(now - last_epoch)
-            reached = len(progress.history) >= self.task.epochs or progress.is_over(self.task.experiment.recipe)
+            reached = len(progress.history) >= self.task.epochs or progress.is_over(self.task.config.recipe)
             if reached or now - last_checkpoint >= self.task.checkpoint_seconds:
-                state = Checkpoint.of(trainee.network, trainee.optimiser, progress=progress, seconds=self.seconds)
+                state = Checkpoint.of(
+                    training_state.network, training_state.optimiser, progress=progress, seconds=self.seconds
+                )
                 write_checkpoint(self.path, state, hashes=self.hashes)
                 last_checkpoint = time.monotonic()
             last_epoch = time.monotonic()
@@ -178,10 +180,10 @@ class _Training:
 
         try:
             fit(
-                trainee.network,
-                trainee.optimiser,
-                trainee.parts,
-                trainee.setting,
+                training_state.network,
+                training_state.optimiser,
+                training_state.splits,
+                training_state.fit_config,
                 start=self.progress,
                 on_epoch_end=on_epoch_end,
             )
@@ -191,7 +193,7 @@ class _Training:
 
 def _refused(task: TrialTask) -> str | None:
     """Return why a task need not be tried: one that needs no more memory has run out of it, maybe a moment ago."""
-    batch, width = task.experiment.recipe.batch, task.experiment.width
+    batch, width = task.config.recipe.batch, task.config.width
     for path in sorted(task.refused.glob("*-*")):
         other_batch, other_width = path.name.split("-")
         if batch >= int(other_batch) and width >= float(other_width):
@@ -201,4 +203,4 @@ def _refused(task: TrialTask) -> str | None:
 
 def _refuse(task: TrialTask) -> None:
     task.refused.mkdir(parents=True, exist_ok=True)
-    (task.refused / f"{task.experiment.recipe.batch}-{task.experiment.width!r}").touch()
+    (task.refused / f"{task.config.recipe.batch}-{task.config.width!r}").touch()

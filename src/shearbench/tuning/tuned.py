@@ -1,7 +1,7 @@
 """``tuned/<model>.yaml``: what searches found, a section a dataset; small, written by ``tune``, versioned by git.
 
-``read_tuned`` checks it, as it can be edited. ``build/settings/<dataset>/<model>.yaml`` says what a cell is trained
-with: the stage ``settings`` writes it, so that a change to one section of one file reaches one cell.
+``read_tuned`` checks it, as it can be edited. ``build/training_configs/<dataset>/<model>.yaml`` says what a run is trained
+with: the stage ``settings`` writes it, so that a change to one section of one file reaches one run.
 """
 
 from collections.abc import Mapping
@@ -11,18 +11,18 @@ from typing import Annotated, Any, TypeVar
 import yaml
 from pydantic import Field, ValidationError
 
-from shearbench.data.tuning_part import Saw
+from shearbench.data.tuning_part import Reserved
 from shearbench.errors import InputError
 from shearbench.records import locked, write_text
 from shearbench.strict import Strict
-from shearbench.tuning.space import Setting
+from shearbench.tuning.space import Hyperparameters
 
 T = TypeVar("T", bound=Strict)
 
 _HEAD = "# What `make tune MODEL={model}` found, for each dataset. training.use_tuned in params.yaml puts it to use.\n"
 
 
-class TunedSetting(Strict):
+class TunedHyperparameters(Strict):
     """A setting as it stands in a file."""
 
     learning_rate: Annotated[float, Field(gt=0)]
@@ -30,16 +30,16 @@ class TunedSetting(Strict):
     width: Annotated[float, Field(gt=0)]
 
     @classmethod
-    def of(cls, setting: Setting) -> "TunedSetting":
+    def of(cls, hyperparameters: Hyperparameters) -> "TunedHyperparameters":
         """Return a setting to be written."""
-        return cls(**vars(setting))
+        return cls(**vars(hyperparameters))
 
 
 class Score(Strict):
     """A finalist's cross-validation on the tuning part: mean accuracy and its standard deviation over the folds."""
 
     trial: int
-    setting: TunedSetting
+    hyperparameters: TunedHyperparameters
     accuracy: float | None
     sd: float | None
     parameters: int
@@ -68,15 +68,15 @@ class Search(Strict):
     failed: int
     epochs: int
     folds: int
-    digits_scored: int
+    samples_scored: int
     seed: int
 
 
 class Tuned(Strict):
     """The section of one dataset."""
 
-    setting: TunedSetting
-    present: TunedSetting
+    hyperparameters: TunedHyperparameters
+    present: TunedHyperparameters
     epochs: int
     """Of the recipe that it was found for."""
     difference: Difference | None = None
@@ -84,14 +84,14 @@ class Tuned(Strict):
     sizes: Annotated[tuple[Score, ...], Field(strict=False)] = ()
     """The best trials of the widths that no finalist has, cross-validated as the finalists are; none can win."""
     search: Search
-    saw: Saw
+    reserved: Reserved
 
 
-class CellSettings(Strict):
-    """What a cell is trained with where it differs from ``params.yaml``; nothing where ``tuned`` is None."""
+class RunConfig(Strict):
+    """What a run is trained with where it differs from ``params.yaml``; nothing where ``tuned`` is None."""
 
-    tuned: TunedSetting | None = None
-    saw: Saw | None = None
+    tuned: TunedHyperparameters | None = None
+    reserved: Reserved | None = None
 
 
 def tuned_path(root: Path, model: str) -> Path:
@@ -99,8 +99,8 @@ def tuned_path(root: Path, model: str) -> Path:
     return root / "tuned" / f"{model}.yaml"
 
 
-def settings_path(root: Path, dataset: str, model: str) -> Path:
-    """Return the file of a cell's settings."""
+def config_path(root: Path, dataset: str, model: str) -> Path:
+    """Return the file of a run's settings."""
     return root / "build" / "settings" / dataset / f"{model}.yaml"
 
 
@@ -126,16 +126,16 @@ def write_tuned(root: Path, model: str, dataset: str, tuned: Tuned) -> None:
         write_text(path, _HEAD.format(model=path.stem) + text)
 
 
-def write_settings(path: Path, settings: CellSettings) -> None:
-    """Write what a cell is trained with."""
+def write_run_config(path: Path, settings: RunConfig) -> None:
+    """Write what a run is trained with."""
     write_text(path, yaml.safe_dump(settings.model_dump(mode="json", exclude_none=True), sort_keys=False))
 
 
-def read_settings(path: Path) -> CellSettings:
-    """Read what a cell is trained with; InputError if it is missing or damaged."""
+def read_run_config(path: Path) -> RunConfig:
+    """Read what a run is trained with; InputError if it is missing or damaged."""
     if not path.is_file():
         raise InputError(f"{path} is missing; run `dvc repro settings` to make it")
-    return _validated(CellSettings, _load(path), path, "")
+    return _validated(RunConfig, _load(path), path, "")
 
 
 def _load(path: Path) -> Mapping[str, Any]:

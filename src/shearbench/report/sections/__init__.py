@@ -8,26 +8,26 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from shearbench.analysis.calibration import section as calibration
+from shearbench.analysis.confusion import section as confusion
+from shearbench.analysis.corruption import section as robustness
+from shearbench.analysis.displacement import section as displacement
+from shearbench.analysis.embedding import section as embedding
+from shearbench.analysis.feature_maps import section as feature_maps
+from shearbench.analysis.gradcam import section as attribution
+from shearbench.analysis.learning import section as curves
+from shearbench.analysis.mistakes import section as mistakes
+from shearbench.analysis.scores import section as classes
 from shearbench.report.blocks import Section
 from shearbench.report.sections import (
-    attribution,
-    calibration,
     claim,
-    classes,
-    confusion,
-    curves,
     datasets,
     differences,
-    displacement,
-    embedding,
     experiments,
     false_positives,
-    feature_maps,
     handwriting,
-    mistakes,
     power,
     ranking,
-    robustness,
     spread,
     tuning,
 )

@@ -8,7 +8,7 @@ import pandas as pd
 
 from shearbench.records import read_json
 from shearbench.report.blocks import Block, Cell, Column, Facts, Heading, Picture, Pictures, Prose, Section, Table
-from shearbench.report.cells import evaluations
+from shearbench.report.pictures import evaluations
 
 _TEXT = """The training part only. Sample ids are shared: a digit and its displacement field have the same id, and one
 table of folds serves all datasets."""
@@ -58,7 +58,7 @@ def _data(picture: Path) -> list[Path]:
 
 
 def _balance(root: Path, rows: Sequence[Mapping[str, Any]], name: str) -> list[Table]:
-    """Return the digits of each class by split, if a cell of the dataset has been evaluated."""
+    """Return the digits of each class by split, if a run of the dataset has been evaluated."""
     folders = [folder for folder, record in evaluations(root, rows) if record["dataset"] == name]
     if not folders:
         return []

@@ -37,7 +37,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     if pairs["refused"]:
         return Section("differences", _TITLE, [Prose(f"No verdicts: {pairs['refused']}")])
     if not pairs["rows"]:
-        return Section("differences", _TITLE, [Prose("One cell alone has nothing to be compared with.")])
+        return Section("differences", _TITLE, [Prose("One run alone has nothing to be compared with.")])
     table = Table(_COLUMNS, [_row(pair) for pair in pairs["rows"]], data=[Data.of(path.with_suffix(".csv"))])
     blocks: list[Block] = [Prose(_explanation(pairs["rows"])), table]
     return Section("differences", _TITLE, blocks)

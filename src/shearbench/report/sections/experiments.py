@@ -19,7 +19,7 @@ _COLUMNS = (
     Column("run"),
     Column("other settings", help="here → there"),
     Column("dataset"),
-    Column("network"),
+    Column("model"),
     Column("out of fold", True, "accuracy in %, mean ± standard deviation over the folds"),
     Column("test", True, "accuracy in %, mean ± standard deviation over the folds' networks"),
     Column("95 % interval", True, "of the test accuracy, Wilson's, for the choice of the test digits"),

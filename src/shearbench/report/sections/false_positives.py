@@ -47,7 +47,7 @@ def _trained(found: Mapping[str, Any]) -> str:
     return (
         f"a small network ({settings['model']['architecture']}, {100 * found['accuracy']:.0f} % right) cross-validated "
         f"{settings['seeds']} times over {settings['folds']} folds on each of {settings['draws']} draws of "
-        f"{settings['digits']} training digits, from other seeds each time, and compared with itself"
+        f"{settings['samples']} training digits, from other seeds each time, and compared with itself"
     )
 
 
@@ -60,9 +60,9 @@ def _met(rates: Sequence[Mapping[str, Any]]) -> str:
 def _variance(variance: Mapping[str, float], settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what a fold's accuracy varies by in the trained draws, where several seeds tell the seed apart."""
     names = {"total": "± of a fold's accuracy", "data": "of it data", "seed": "of it seed", "fold": "of it fold"}
-    digits = settings["digits"] / settings["folds"]
+    samples = settings["samples"] / settings["folds"]
     facts = [(name, f"{100 * variance[key] ** 0.5:.2f} points") for key, name in names.items()]
-    return [(facts[0][0], f"{facts[0][1]}, {digits:g} digits a fold"), *facts[1:]]
+    return [(facts[0][0], f"{facts[0][1]}, {samples:g} digits a fold"), *facts[1:]]
 
 
 def _commit(found: Mapping[str, Any]) -> str:

@@ -55,7 +55,7 @@ def _of_file(row: Mapping[str, str]) -> dict[str, Any]:
 
     The file has a column ``missing`` where a network is.
     """
-    words: dict[str, Any] = {key: row[key] for key in ("network", "title", "missing") if row.get(key)}
+    words: dict[str, Any] = {key: row[key] for key in ("model", "title", "missing") if row.get(key)}
     words |= {"step": int(row["step"]), "n": int(float(row["n"] or 0)), "folds": int(float(row["folds"] or 0))}
     numbers = {
         key: float(value) for key, value in row.items() if key.startswith(("accuracy", "loss", "gain_acc")) and value
@@ -86,7 +86,7 @@ def _class(folder: Path) -> Iterator[Block]:
         yield Prose(_STEPS)
         yield _steps(results["steps"], folder / "steps.csv")
         yield _wide(folder, "steps", "Accuracy at each step of the recipe", "steps.csv")
-    yield _networks(results["networks"], folder / "networks.csv")
+    yield _networks(results["models"], folder / "networks.csv")
     yield Prose(_GROUPS)
     yield _groups(results, folder / "groups.csv")
     yield _wide(folder, "groups", "Accuracy of each group with Wilson's 95 % interval", "groups.csv")
@@ -113,7 +113,7 @@ def _facts(results: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("files", f"{files['all']}, of them {files['read']} read"),
         ("writers", f"{results['writers']} in {results['groups']} groups"),
         ("rejected", rejected),
-        ("looked at more closely", f"{chosen['network']}, training {chosen['training']}"),
+        ("looked at more closely", f"{chosen['model']}, training {chosen['training']}"),
         (
             "MNIST through the `mnist` preparation",
             f"{100 * through['accuracy']:.2f} % before, {100 * through['accuracy_prepared']:.2f} % after: "
@@ -134,7 +134,7 @@ def _facts(results: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _steps(rows: Sequence[Mapping[str, Any]], path: Path) -> Table:
     columns = [
-        Column("network"),
+        Column("model"),
         Column("step", numeric=True),
         Column("what is new"),
         Column("digits", numeric=True),
@@ -147,7 +147,7 @@ def _steps(rows: Sequence[Mapping[str, Any]], path: Path) -> Table:
 
 
 def _step(row: Mapping[str, Any]) -> list[Cell | str]:
-    head: list[Cell | str] = [row["network"], Cell(str(row["step"]), row["step"]), row["title"]]
+    head: list[Cell | str] = [row["model"], Cell(str(row["step"]), row["step"]), row["title"]]
     if not row.get("n"):
         return [*head, "", "", row.get("missing", "no digit is kept"), "", ""]
     if row["title"] == "per group":
@@ -175,8 +175,8 @@ def _gain(row: Mapping[str, Any]) -> str:
 
 def _networks(rows: Sequence[Mapping[str, Any]], path: Path) -> Table:
     columns = [
-        Column("network"),
-        Column("training", help="cell: as in `cells` of params.yaml; grid: beside the recipe"),
+        Column("model"),
+        Column("training", help="run: as in `runs` of params.yaml; grid: beside the recipe"),
         Column("preparation"),
         Column("digits", numeric=True),
         Column("accuracy (%)", numeric=True),
@@ -184,9 +184,9 @@ def _networks(rows: Sequence[Mapping[str, Any]], path: Path) -> Table:
         Column("rejected as misread (%)", numeric=True),
         Column("MNIST, held out (%)", numeric=True),
     ]
-    cells = [
+    runs = [
         [
-            row["network"],
+            row["model"],
             row["training"],
             row["preparation"],
             Cell(str(row["n"]), row["n"]),
@@ -198,12 +198,12 @@ def _networks(rows: Sequence[Mapping[str, Any]], path: Path) -> Table:
         for row in rows
         if row["n"]
     ]
-    return Table(columns, cells, "Every network at hand, with both preparations.", [Data.of(path)])
+    return Table(columns, runs, "Every network at hand, with both preparations.", [Data.of(path)])
 
 
 def _groups(results: Mapping[str, Any], path: Path) -> Table:
     chosen = results["chosen"]
-    own = [row for row in results["networks"] if all(row[key] == chosen[key] for key in ("network", "training"))]
+    own = [row for row in results["models"] if all(row[key] == chosen[key] for key in ("model", "training"))]
     columns = [Column("group", numeric=True)]
     for row in own:
         name = row["preparation"]
@@ -216,16 +216,16 @@ def _groups(results: Mapping[str, Any], path: Path) -> Table:
         ]
     columns.append(Column("copies of MNIST", numeric=True))
     flagged = results["copies"]["by_group"]
-    cells = [
+    runs = [
         [
             Cell(str(groups[0]["group"]), groups[0]["group"]),
-            *(cell for group in groups for cell in _group(group)),
+            *(run for group in groups for run in _group(group)),
             Cell(str(flagged[str(groups[0]["group"])]), flagged[str(groups[0]["group"])]),
         ]
         for groups in zip(*(row["groups"] for row in own), strict=True)
     ]
-    caption = f"Each group, read by {chosen['network']} ({chosen['training']})."
-    return Table(columns, cells, caption, [Data.of(path)])
+    caption = f"Each group, read by {chosen['model']} ({chosen['training']})."
+    return Table(columns, runs, caption, [Data.of(path)])
 
 
 def _group(group: Mapping[str, Any]) -> list[Cell | str]:

@@ -55,7 +55,7 @@ def _row(pair: Mapping[str, Any]) -> list[Cell | str]:
         _points(pair["detectable"]),
         _points(pair["sd"]),
         _points(abs(pair["difference"])),
-        *_outcome(pair),
+        *_ablation_result(pair),
     ]
 
 
@@ -63,7 +63,7 @@ def _points(fraction: float | None) -> Cell:
     return Cell("not declared") if fraction is None else Cell(f"{100 * fraction:.2f}", fraction)
 
 
-def _outcome(pair: Mapping[str, Any]) -> tuple[Cell, Cell]:
+def _ablation_result(pair: Mapping[str, Any]) -> tuple[Cell, Cell]:
     if pair["planned"] is None:
         return Cell(""), Cell("")
     needed = (

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from shearbench.evaluation.canvas import png
+from shearbench.plotting.canvas import png
 from shearbench.records import read_json
 from shearbench.report.blocks import Block, Cell, Column, Picture, Pictures, Prose, Section, Table
 from shearbench.report.figures_statistics import critical_difference_figure

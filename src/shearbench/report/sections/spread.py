@@ -19,13 +19,13 @@ it: data is then an upper bound, and training a lower one."""
 _OFTEN = "Each digit is predicted {repeats} times, which tells digits that are hard from bad luck with them."
 _COLUMNS = (
     Column("dataset"),
-    Column("network"),
+    Column("model"),
     Column("out of fold ±", True, "standard deviation of one fold's accuracy, in points"),
     Column("of it data", True, "other digits held out, in points"),
     Column("of it training", True, "other training digits and another seed, in points"),
     Column("test ±", True, "training alone: all networks read the same test digits, in points"),
     Column("digits a fold", True, "how many digits one fold holds out, on average"),
-    Column("networks", True, "one a fold and repeat"),
+    Column("models", True, "one a fold and repeat"),
 )
 
 
@@ -38,11 +38,11 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
 
 def _row(row: Mapping[str, Any]) -> list[Cell | str]:
     deviations = [row[name] for name in ("cv_accuracy_sd", "cv_sd_data", "cv_sd_training", "test_accuracy_sd")]
-    digits, networks = row["n_train"] / row["folds"], row["folds"] * row["repeats"]
+    samples, networks = row["n_train"] / row["folds"], row["folds"] * row["repeats"]
     return [
         row["dataset"],
         row["model"],
         *(Cell(f"{100 * deviation:.2f}", deviation) for deviation in deviations),
-        Cell(f"{digits:,.0f}", digits),
+        Cell(f"{samples:,.0f}", samples),
         Cell(str(networks), networks),
     ]

@@ -32,7 +32,10 @@ _WHO = {
 }
 _COLUMNS = (
     Column("model"),
-    Column("setting", help="found won, and is so against the present one, that of params.yaml; the others were trials"),
+    Column(
+        "hyperparameters",
+        help="found won, and is so against the present one, that of params.yaml; the others were trials",
+    ),
     Column("accuracy", True, "mean ± standard deviation over the folds of the tuning part, in %"),
     Column("against present", True, "difference in points and its interval, corrected resampled t"),
     Column("p", True, "Holm-adjusted over the finalists"),
@@ -50,7 +53,7 @@ _SPENT = (
     Column("stopped early", True),
     Column("failed", True, "loss not finite, out of memory, or the process died twice"),
     Column("epochs", True, "of all trials and finalists"),
-    Column("digits", True, "of the tuning part: all that the search saw"),
+    Column("samples", True, "of the tuning part: all that the search saw"),
     Column("scored", True, "digits of the tuning part on which the finalists are compared"),
 )
 _PICTURES = {
@@ -103,7 +106,7 @@ def sentence(dataset: str, models: Mapping[str, Tuned]) -> str:
     kinds: dict[str, list[str]] = {}
     for model, tuned in models.items():
         if tuned.difference is None:
-            kind = "present" if tuned.setting == tuned.present else "failed"
+            kind = "present" if tuned.hyperparameters == tuned.present else "failed"
         else:
             kind = tuned.difference.verdict
         difference = "" if tuned.difference is None else f" ({points(tuned.difference.mean)} points)"
@@ -144,10 +147,10 @@ def _finalists(found: Found) -> Iterator[Block]:
 def _full(found: Found) -> Iterator[Block]:
     """Yield what was found on more digits than those of a default run."""
     if found:
-        digits = {tuned.saw.digits for _, _, tuned in _searches(found)}
+        samples = {tuned.reserved.samples for _, _, tuned in _searches(found)}
         yield Heading("On more digits")
         yield Prose(
-            f"The same search on {' or '.join(f'{n:,}' for n in sorted(digits))} of MNIST's 60,000 training digits, "
+            f"The same search on {' or '.join(f'{n:,}' for n in sorted(samples))} of MNIST's 60,000 training digits, "
             "made once; `reports/full/README.md` says with which command, on what machine."
         )
         yield from _finalists(found)
@@ -156,9 +159,13 @@ def _full(found: Found) -> Iterator[Block]:
 def _lines(model: str, tuned: Tuned) -> Iterator[list[Cell | str]]:
     """Yield a row for each finalist, the best first; what is concluded comes before what it cost."""
     for score in sorted(tuned.finalists, key=lambda score: -(score.accuracy or 0.0)):
-        setting = score.setting
-        names = [name for name, key in (("found", tuned.setting), ("present", tuned.present)) if key == setting]
-        found = tuned.difference if tuned.setting == setting else None
+        hyperparameters = score.hyperparameters
+        names = [
+            name
+            for name, key in (("found", tuned.hyperparameters), ("present", tuned.present))
+            if key == hyperparameters
+        ]
+        found = tuned.difference if tuned.hyperparameters == hyperparameters else None
         name = ", ".join(names) or f"trial {score.trial}"
         text, rule = (f"{name}: {found.verdict}", found.rule) if found else (name, "")
         yield [
@@ -166,9 +173,9 @@ def _lines(model: str, tuned: Tuned) -> Iterator[list[Cell | str]]:
             Cell(text, strong="found" in names, help=rule),
             _accuracy(score),
             *(_against(found) if found else ("", "")),
-            Cell(f"{setting.learning_rate:.3g}", setting.learning_rate),
-            Cell(str(setting.batch), setting.batch),
-            Cell(f"{setting.width:g}", setting.width),
+            Cell(f"{hyperparameters.learning_rate:.3g}", hyperparameters.learning_rate),
+            Cell(str(hyperparameters.batch), hyperparameters.batch),
+            Cell(f"{hyperparameters.width:g}", hyperparameters.width),
             Cell(f"{score.parameters / 1e6:.2f} M", score.parameters),
             Cell(f"{score.seconds:.1f} s", score.seconds),
         ]
@@ -191,7 +198,7 @@ def _against(difference: Difference) -> tuple[Cell, Cell]:
 def _spent(dataset: str, model: str, tuned: Tuned) -> list[Cell | str]:
     search = tuned.search
     counts = (search.trials, search.complete, search.stopped_early, search.failed, search.epochs)
-    return [dataset, model, *(Cell(f"{n:,}", n) for n in (*counts, tuned.saw.digits, search.digits_scored))]
+    return [dataset, model, *(Cell(f"{n:,}", n) for n in (*counts, tuned.reserved.samples, search.samples_scored))]
 
 
 def _costs(found: Found) -> Iterator[Block]:

@@ -1,0 +1,161 @@
+"""The pictures of an ablation: accuracies in each way of reading, lag of the running averages, gradient norms."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from shearbench.ablation.result import DURING_TRAINING
+from shearbench.analysis.batch_norm.statistics import AS_TRAINED, BATCH, RECALIBRATED
+from shearbench.plotting.canvas import PALETTE, colours, figure, plain, readable_log
+
+_SHOWN: Mapping[tuple[str, str], tuple[str, str, str]] = {  # (split, way) -> label, colour, marker
+    ("train", DURING_TRAINING): ("training digits, training mode", PALETTE[0], "o"),
+    ("train", AS_TRAINED): ("training digits, evaluation mode", PALETTE[5], "s"),
+    ("test", AS_TRAINED): ("test digits", PALETTE[1], "D"),
+    ("test", BATCH): ("test digits, batch statistics", PALETTE[2], "^"),
+    ("test", RECALIBRATED): ("test digits, recalibrated", PALETTE[3], "v"),
+}
+_STEP = 0.15  # between the marks of one dataset
+
+
+def accuracy_figure(title: str, table: pd.DataFrame, folds: pd.DataFrame) -> Figure:
+    """Draw mean and 95 % interval over the folds, and a dot a fold.
+
+    A panel a network and a group a dataset; where there is one dataset, a panel with a group a network.
+    """
+    across, along = _sides(table)
+    titles, groups = list(dict.fromkeys(table[across])), list(dict.fromkeys(table[along]))
+    made = figure(9, 1.1 + (0.35 + 0.42 * len(groups)) * len(titles))
+    panels = np.atleast_1d(made.subplots(len(titles), 1, sharex=True))
+    for panel, name in zip(panels, titles, strict=True):
+        own, dots = (each[each[across] == name] for each in (table, folds))
+        for number, ((split, bn_statistics), look) in enumerate(_SHOWN.items()):
+            place = {group: y + (number - 2) * _STEP for y, group in enumerate(groups)}
+            rows, single = (_of(each, split, bn_statistics) for each in (own, dots))
+            if len(rows):
+                _marks(panel, rows, single, look=look, y=(rows[along].map(place), single[along].map(place)))
+        panel.set_yticks(range(len(groups)), groups)
+        panel.set_ylim(len(groups) - 0.5, -0.5)
+        panel.set_title(name, loc="left", fontsize=10)
+        plain(panel)
+    start = _start(table, folds)
+    panels[-1].set_xlim(start - (100 - start) / 50, 100 + (100 - start) / 50)
+    begins = f"; the scale begins at {start}" if start else ""
+    panels[-1].set_xlabel(
+        f"accuracy in %{begins}\nmean and 95 % interval (corrected resampled t) over the folds; small dots are folds"
+    )
+    made.suptitle(title, fontsize=11)
+    _legend(made, list(panels))
+    return made
+
+
+def _start(table: pd.DataFrame, folds: pd.DataFrame) -> int:
+    """Return where the scale begins: at the last ten below everything drawn."""
+    drawn = [
+        column
+        for bn_statistics in _SHOWN
+        for column in (_of(table, *bn_statistics)["low"], _of(folds, *bn_statistics)["accuracy"])
+    ]
+    least = min(float(column.min()) for column in drawn if len(column))
+    return min(max(int(10 * least) * 10, 0), 90)
+
+
+def _of(table: pd.DataFrame, split: str, bn_statistics: str) -> pd.DataFrame:
+    return table[(table["split"] == split) & (table["bn_statistics"] == bn_statistics)]
+
+
+def _marks(
+    panel: Axes, rows: pd.DataFrame, dots: pd.DataFrame, *, look: tuple[str, str, str], y: tuple[pd.Series, pd.Series]
+) -> None:
+    """Draw means with their intervals, and the folds as dots, at these heights."""
+    label, colour, marker = look
+    mean = 100 * rows["mean"]
+    reach = [mean - 100 * rows["low"], 100 * rows["high"] - mean]
+    means, _, _ = panel.errorbar(
+        mean, y[0], xerr=reach, label=label, color=colour, fmt=marker, markersize=5, elinewidth=1.2, capsize=2
+    )
+    means.set_zorder(4)  # above the dots of the folds, which stand above the line of the interval
+    panel.scatter(100 * dots["accuracy"], y[1], s=12, facecolor=colour, edgecolor="white", linewidths=0.6, zorder=3)
+
+
+def _sides(table: pd.DataFrame) -> tuple[str, str]:
+    """Return what has panels and what stands in them: the datasets, where there are several."""
+    return ("model", "dataset") if table["dataset"].nunique() > 1 else ("dataset", "model")
+
+
+def lags_figure(title: str, lags: pd.DataFrame) -> Figure:
+    """Draw how far each layer's running averages are behind, a row a layer and a column an epoch, a panel a run."""
+    runs = list(dict.fromkeys(zip(lags["dataset"], lags["model"], strict=True)))
+    layers = list(dict.fromkeys(lags["layer"]))
+    made = figure(max(8.0, 1.6 + 1.5 * len(runs)), 1.6 + 0.4 * len(layers))
+    panels = made.subplots(2, len(runs), sharey=True, squeeze=False)
+    shift, ratio = lags["mean"], np.log2(lags["deviation"])
+    kinds = (
+        (shift, f"shift of the mean, in deviations (0 to {shift.max():.2f})", "viridis", 0.0, 2.0),
+        (ratio, f"log2 of running / present deviation ({_span(ratio)})", "coolwarm", -3.0, 3.0),
+    )
+    for row, (column, label, scale, low, high) in zip(panels, kinds, strict=True):
+        for panel, (dataset, model) in zip(row, runs, strict=True):
+            own = lags.assign(shown=column)[(lags["dataset"] == dataset) & (lags["model"] == model)]
+            values = own.pivot(index="layer", columns="epoch", values="shown").loc[layers]
+            drawn = panel.imshow(values, aspect="auto", cmap=scale, vmin=low, vmax=high)
+            panel.set_xticks(*_few(values.columns))
+            panel.set_yticks(range(len(layers)), layers, fontsize=7)
+        made.colorbar(drawn, ax=list(row), label=label, extend="max" if low == 0 else "both", shrink=0.8)
+    for panel, (dataset, model) in zip(panels[0], runs, strict=True):
+        panel.set_title(f"{dataset.removeprefix('mechanical_')}\n{model}", fontsize=8)
+        panel.tick_params(labelbottom=False)
+    for panel in panels[-1]:
+        panel.set_xlabel("epoch", fontsize=8)
+    made.suptitle(title, fontsize=11)
+    return made
+
+
+def _span(values: pd.Series) -> str:
+    return f"{values.min():.2f} to {values.max():.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _few(epochs: pd.Index) -> tuple[list[int], list[str]]:
+    """Return places and labels of at most four epochs."""
+    step = -(-len(epochs) // 4)
+    places = list(range(0, len(epochs), step))
+    return places, [str(epochs[place]) for place in places]
+
+
+def gradients_figure(title: str, gradients: pd.DataFrame) -> Figure:
+    """Draw the norm of the gradient at every step, the mean over the folds.
+
+    A panel a network and a line a dataset; where there is one dataset, a panel with a line a network.
+    """
+    across, along = _sides(gradients)
+    titles = list(dict.fromkeys(gradients[across]))
+    shades = colours(list(dict.fromkeys(gradients[along])))
+    made = figure(9, 1.0 + (2.4 if len(titles) > 1 else 3.6) * len(titles))
+    panels = np.atleast_1d(made.subplots(len(titles), 1, sharex=True, sharey=True))
+    for panel, title_of_panel in zip(panels, titles, strict=True):
+        for name, colour in shades.items():
+            own = gradients[(gradients[across] == title_of_panel) & (gradients[along] == name)]
+            panel.plot(np.arange(1, len(own) + 1), own["norm"], color=colour, linewidth=0.9, label=name)
+        panel.set_yscale("log")
+        readable_log(panel.yaxis)
+        panel.set_ylabel("norm of the gradient")
+        panel.set_title(title_of_panel, loc="left", fontsize=10)
+        plain(panel)
+    panels[-1].set_xlabel("step (mini-batch); mean over the folds")
+    made.suptitle(title, fontsize=11)
+    _legend(made, list(panels))
+    return made
+
+
+def _legend(made: Figure, panels: Sequence[Axes]) -> None:
+    """Write one legend below all panels."""
+    by_label: dict[str, Any] = {}
+    for panel in panels:
+        handles, labels = panel.get_legend_handles_labels()
+        by_label |= dict(zip(labels, handles, strict=True))
+    below: Any = "outside lower center"
+    made.legend(list(by_label.values()), list(by_label), loc=below, ncols=3, frameon=False, fontsize=8)

@@ -1,0 +1,92 @@
+"""One network of an experiment on the sealed test set and its training samples: a task of stage ``ablation_result``."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shearbench.analysis.batch_norm.statistics import AS_TRAINED, RECALIBRATED
+from shearbench.data.dataset import Dataset, load
+from shearbench.data.folds import read_folds
+from shearbench.execution.settings import Chosen
+from shearbench.records import read_npz
+
+Probabilities = dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class ReadTask:
+    """Which network reads what: the folder of a fold, a dataset with both splits, and the fold table."""
+
+    fold_run: Path
+    dataset: Path
+    folds: Path
+    device: Chosen
+
+    def reads(self) -> tuple[Path, ...]:
+        """Return the files and folders that it needs."""
+        return (self.fold_run, self.dataset, self.folds)
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What one network said: way -> probabilities (n, 10) of the samples held out, without batch statistics, and of
+    the test samples; way -> accuracy on the ``trained_on`` training samples that were drawn; and on which device."""
+
+    held_out: Probabilities
+    test: Probabilities
+    train: Mapping[str, float]
+    trained_on: int
+    device: str
+
+
+def read_fold(task: ReadTask, advance: Callable[[int], None]) -> Reading:
+    """Let one network read the test samples, those held out and some it was trained on, in float32.
+
+    Where the training was diagnosed it reads in every way it can, otherwise as trained alone.
+    """
+    # A second to load, which the process that hands out the tasks is spared.
+    from shearbench.analysis.batch_norm.predict import Networks, drawn_from, networks_by_statistics_of, read
+    from shearbench.training.config import TrainingConfig, select
+    from shearbench.training.hardware import resolve, settle
+    from shearbench.training.weights import load_network
+
+    hardware = resolve(task.device, "fp32")
+    settle(hardware)
+    network, normaliser, record = load_network(task.fold_run)
+    config = TrainingConfig.from_record(record)
+    train, test = load(task.dataset, "train"), load(task.dataset, "test")
+    rows = select(read_folds(task.folds), train.labels, fold=record["fold"], config=config)
+    assert rows.validation is not None
+    drawn, batch = train.only(drawn_from(rows.train)), config.recipe.batch
+    networks_by_statistics = networks_by_statistics_of(
+        network, normaliser, drawn.inputs, batch=batch, hardware=hardware
+    )
+    if not config.diagnose:
+        networks_by_statistics = {AS_TRAINED: networks_by_statistics[AS_TRAINED]}
+
+    def said(data: Dataset, of: Networks) -> Probabilities:
+        return {
+            bn_statistics: read(one, bn_statistics, data.inputs, normaliser, batch=batch, device=hardware.device)
+            for bn_statistics, one in of.items()
+        }
+
+    stored = {AS_TRAINED: read_npz(task.fold_run / "out_of_fold.npz")["probabilities"]}
+    compared = {
+        bn_statistics: one for bn_statistics, one in networks_by_statistics.items() if bn_statistics == RECALIBRATED
+    }
+    held_out = stored | said(train.only(rows.validation), compared)
+    on_train = {
+        bn_statistics: share_right(probabilities, drawn.labels)
+        for bn_statistics, probabilities in said(drawn, networks_by_statistics).items()
+    }
+    found = Reading(held_out, said(test, networks_by_statistics), on_train, len(drawn.ids), hardware.device)
+    advance(1)
+    return found
+
+
+def share_right(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """Return how many of the samples are read right, 0 to 1."""
+    return float((probabilities.argmax(axis=1) == labels).mean())

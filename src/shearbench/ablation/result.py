@@ -1,0 +1,185 @@
+"""An ablation's networks on the sealed test set: predictions of each fold -> accuracies, verdicts, running averages.
+
+Everything is a function of predictions, fold records and what a diagnosed training recorded. ``bn_statistics`` is how a network
+read (``networks_by_statistics.BN_STATISTICS``); ``during_training`` is the running mean of the last epoch, in training mode.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from shearbench.ablation.predict import Reading, share_right
+from shearbench.analysis.batch_norm.statistics import AS_TRAINED, RECALIBRATED
+from shearbench.data.dataset import Dataset
+from shearbench.predictions.folds import FoldRun
+from shearbench.statistics.pairs import Comparison, as_family, compare_pair, row
+from shearbench.statistics.resampled_t import corrected_t
+from shearbench.statistics.runs import Plan, Run
+
+DURING_TRAINING = "during_training"
+SPLITS = ("train", "held_out", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class RunPredictions:
+    """One network on one dataset: its folds, and what each of them said of the same test samples."""
+
+    fold_runs: Sequence[FoldRun]
+    readings: Sequence[Reading]
+    test: Dataset
+
+    @property
+    def dataset(self) -> str:
+        """The name of the dataset."""
+        return str(self.fold_runs[0].record["dataset"])
+
+    @property
+    def model(self) -> str:
+        """The name of the network."""
+        return str(self.fold_runs[0].record["model"])
+
+    @property
+    def networks_by_statistics(self) -> list[str]:
+        """The ways in which it read the test samples."""
+        return list(self.readings[0].test)
+
+
+def fold_table(runs: Sequence[RunPredictions]) -> pd.DataFrame:
+    """Return ``dataset, model, fold, split, bn_statistics, n, accuracy``, a row for each number that was measured."""
+    return pd.DataFrame([line for run in runs for line in _fold_rows(run)])
+
+
+def accuracy_table(folds: pd.DataFrame) -> pd.DataFrame:
+    """Return mean and spread over the folds of :func:`fold_table`.
+
+    Columns: ``dataset, model, split, bn_statistics, folds, n, mean, sd, low, high``; the interval is the corrected resampled t's,
+    95 %, over the folds' networks, cut to 0 .. 1; ``n`` are different samples, of all folds where they share them out.
+    """
+    names = ["dataset", "model", "split", "bn_statistics"]
+    return pd.DataFrame(
+        [{**dict(zip(names, key, strict=True)), **_summary(part)} for key, part in folds.groupby(names, sort=False)]
+    )
+
+
+def compare(runs: Sequence[RunPredictions], plan: Plan, content: Mapping[int, bytes]) -> list[dict[str, Any]]:
+    """Return one row a pair, as ``statistics.pairs.row`` gives it, with the ``family`` that Holm is taken over.
+
+    ``networks``: on each dataset, the first network against every other. ``recalibration``: each network as trained
+    against itself recalibrated. ``recalibrated networks``: as ``networks``, with each one recalibrated that has running
+    averages. ``datasets``: for each network, the first dataset against every other.
+
+    Args:
+        runs: in the order of ``params.yaml``.
+        plan: declared before the run.
+        content: id -> hash of the digit that a sample is made of.
+
+    Raises:
+        InputError: if a comparison must be refused, as a test sample is one that was trained on.
+    """
+    made = {
+        (run.dataset, run.model, bn_statistics): _run(run, bn_statistics, content)
+        for run in runs
+        for bn_statistics in run.readings[0].held_out
+    }
+    rows = []
+    for family, pairs in _families(list(made)).items():
+        asked = [(made[a], made[b]) for a, b in pairs]
+        compared: Sequence[Comparison] = [compare_pair(a, b, plan) for a, b in asked]
+        rows += [{"family": family, **row(one)} for one in as_family(compared, plan.design)]
+    return rows
+
+
+def recorded(runs: Sequence[RunPredictions], file: str, keys: Sequence[str]) -> pd.DataFrame:
+    """Return the mean over the folds of what diagnosed trainings recorded in ``file``, for each of its ``keys``."""
+    parts = []
+    for run in runs:
+        every = pd.concat([pd.read_csv(fold_run.folder / file) for fold_run in run.fold_runs])
+        mean = every.groupby([*keys], sort=False, as_index=False).mean(numeric_only=True)
+        parts.append(mean.assign(dataset=run.dataset, model=run.model, folds=len(run.fold_runs)))
+    return pd.concat(parts, ignore_index=True)
+
+
+Key = tuple[str, str, str]
+
+
+def _families(made: Sequence[Key]) -> dict[str, list[tuple[Key, Key]]]:
+    """Return the pairs of each family; ``made`` are (dataset, model, way) in the order of ``params.yaml``."""
+    datasets, models = (list(dict.fromkeys(key[place] for key in made)) for place in (0, 1))
+    first, others = models[0], models[1:]
+    as_trained = {(d, m): (d, m, AS_TRAINED) for d in datasets for m in models}
+    mended = {(d, m): (d, m, RECALIBRATED) for d, m in as_trained if (d, m, RECALIBRATED) in made}
+    best = as_trained | mended
+    return {
+        "models": [(as_trained[d, first], as_trained[d, m]) for d in datasets for m in others],
+        "recalibration": [(as_trained[run], mended[run]) for run in mended],
+        "recalibrated networks": [
+            (best[d, first], best[d, m]) for d in datasets for m in others if (d, first) in mended or (d, m) in mended
+        ],
+        "datasets": [(as_trained[datasets[0], m], as_trained[d, m]) for m in models for d in datasets[1:]],
+    }
+
+
+def _fold_rows(run: RunPredictions) -> Iterator[dict[str, Any]]:
+    for fold_run, reading in zip(run.fold_runs, run.readings, strict=True):
+        same = {"dataset": run.dataset, "model": run.model, "fold": fold_run.fold}
+        last = float(fold_run.history["train_accuracy"].iloc[-1])
+        n = fold_run.record["sizes"]["train"]
+        yield {**same, "split": "train", "bn_statistics": DURING_TRAINING, "n": n, "accuracy": last}
+        for bn_statistics, accuracy in reading.train.items():
+            yield {
+                **same,
+                "split": "train",
+                "bn_statistics": bn_statistics,
+                "n": reading.trained_on,
+                "accuracy": accuracy,
+            }
+        for split, said, labels in (
+            ("held_out", reading.held_out, fold_run.out_of_fold.labels),
+            ("test", reading.test, run.test.labels),
+        ):
+            for bn_statistics, probabilities in said.items():
+                accuracy = share_right(probabilities, labels)
+                yield {**same, "split": split, "bn_statistics": bn_statistics, "n": len(labels), "accuracy": accuracy}
+
+
+def _summary(part: pd.DataFrame) -> dict[str, Any]:
+    scores = part["accuracy"].to_numpy()
+    found = corrected_t(scores, np.zeros(len(scores)))
+    return {
+        "folds": len(part),
+        "n": int(part["n"].sum() if part["split"].iloc[0] == "held_out" else part["n"].max()),
+        "mean": found.difference,
+        "sd": found.sd,
+        "low": max(0.0, found.low),
+        "high": min(1.0, found.high),
+    }
+
+
+def _run(run: RunPredictions, bn_statistics: str, content: Mapping[int, bytes]) -> Run:
+    said = [fold_run.out_of_fold for fold_run in run.fold_runs]
+    ids = np.concatenate([one.ids for one in said])
+    order = np.argsort(ids)
+    numbers = np.concatenate(
+        [np.full(len(one.ids), fold_run.fold) for fold_run, one in zip(run.fold_runs, said, strict=True)]
+    )
+    hits = [
+        reading.held_out[bn_statistics].argmax(axis=1) == one.labels
+        for reading, one in zip(run.readings, said, strict=True)
+    ]
+    return Run(
+        dataset=run.dataset,
+        model=run.model if bn_statistics == AS_TRAINED else f"{run.model}, {bn_statistics}",
+        data_hash=run.fold_runs[0].record["hashes"]["data"],
+        ids=ids[order],
+        folds=numbers[order][np.newaxis],
+        correct=np.concatenate(hits)[order][np.newaxis],
+        test_ids=run.test.ids,
+        test_correct=np.stack([one.test[bn_statistics].argmax(axis=1) == run.test.labels for one in run.readings])[
+            np.newaxis
+        ],
+        content=np.array([content[int(number)] for number in ids[order]]),
+        test_content=np.array([content[int(number)] for number in run.test.ids]),
+    )

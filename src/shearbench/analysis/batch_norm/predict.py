@@ -1,0 +1,114 @@
+"""Has a network learned, whatever its accuracy says? It reads the same digits with three sorts of statistics.
+
+``as_trained`` is how every prediction of shearbench is made: batch normalisation trusts the running averages that
+training left. ``batch_statistics`` normalises each batch by its own statistics, as training does. ``recalibrated``
+uses running averages measured anew on training samples. No weight differs between the three. A network without
+batch normalisation has the first alone.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from shearbench.analysis.batch_norm.statistics import AS_TRAINED, BATCH, RECALIBRATED
+from shearbench.data.dataset import Dataset
+from shearbench.data.normalise import Normaliser
+from shearbench.models import CLASSES
+from shearbench.seeds import generator_for
+from shearbench.training.hardware import Device, Hardware
+from shearbench.training.running_averages import layers_of, recalibrated, with_batch_statistics
+from shearbench.training.weights import predict
+
+CALIBRATION = 1000
+"""Training samples, at most, on which running averages are measured and accuracy on training samples is taken."""
+
+Networks = Mapping[str, nn.Module]
+
+
+def diagnose(
+    network: nn.Module,
+    normaliser: Normaliser,
+    train: Dataset,
+    test: Dataset,
+    *,
+    batch: int = 100,
+    hardware: Hardware | None = None,
+) -> dict[str, float]:
+    """Return ``train_<bn_statistics>`` and ``test_<bn_statistics>``: accuracies in each way that the network can read.
+
+    Args:
+        network: in evaluation mode; left as it is.
+        normaliser: the network's own.
+        train: samples that it was trained on, of which ``CALIBRATION`` are drawn.
+        test: samples to score.
+        batch: size of the batches whose statistics are used; the recipe's.
+        hardware: the device to run on, and the precision; the CPU in float32 by default.
+    """
+    settled = hardware or Hardware()
+    drawn = train.only(drawn_from(np.arange(len(train.ids))))
+    networks_by_statistics = networks_by_statistics_of(network, normaliser, drawn.inputs, batch=batch, hardware=settled)
+
+    def accuracy(bn_statistics: str, data: Dataset) -> float:
+        said = read(
+            networks_by_statistics[bn_statistics],
+            bn_statistics,
+            data.inputs,
+            normaliser,
+            batch=batch,
+            device=settled.device,
+        )
+        return float((said.argmax(axis=1) == data.labels).mean())
+
+    splits = {"train": drawn, "test": test}
+    return {
+        f"{split}_{bn_statistics}": accuracy(bn_statistics, data)
+        for split, data in splits.items()
+        for bn_statistics in networks_by_statistics
+    }
+
+
+def drawn_from(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return ``CALIBRATION`` of the rows, or all where there are fewer; always the same ones."""
+    return generator_for("diagnosis", "train").permutation(rows)[:CALIBRATION]
+
+
+def networks_by_statistics_of(
+    network: nn.Module, normaliser: Normaliser, calibration: NDArray[Any], *, batch: int, hardware: Hardware
+) -> Networks:
+    """Return way -> the network that reads so; its running averages recalibrated on (n, channels, 28, 28)."""
+    placed = hardware.place(network)
+    if not layers_of(placed):
+        return {AS_TRAINED: placed}
+    seen = torch.from_numpy(normaliser.apply(calibration)).to(hardware.device)
+    batches = seen.tensor_split(_parts(len(seen), batch))
+    return {
+        AS_TRAINED: placed,
+        BATCH: with_batch_statistics(placed),
+        RECALIBRATED: recalibrated(placed, batches, hardware),
+    }
+
+
+def read(
+    network: nn.Module, bn_statistics: str, inputs: NDArray[Any], normaliser: Normaliser, *, batch: int, device: Device
+) -> NDArray[np.float32]:
+    """Return probabilities (n, 10) of inputs that are not normalised, by the network of one of :func:`networks_by_statistics_of`.
+
+    With batch statistics the samples are shuffled first, as in training, and shared out evenly: batches of one class,
+    or a small last one, would have statistics of their own.
+    """
+    if bn_statistics != BATCH:
+        return predict(network, inputs, normaliser=normaliser, device=device)
+    order = generator_for("diagnosis", "batches").permutation(len(inputs))
+    probabilities = np.empty((len(inputs), CLASSES), np.float32)
+    for rows in np.array_split(order, _parts(len(inputs), batch)):
+        probabilities[rows] = predict(network, inputs[rows], normaliser=normaliser, batch=len(rows), device=device)
+    return probabilities
+
+
+def _parts(count: int, batch: int) -> int:
+    """Return into how many even batches of about ``batch`` samples to split."""
+    return max(1, round(count / batch))

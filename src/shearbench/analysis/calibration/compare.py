@@ -1,0 +1,82 @@
+"""Calibration of all runs, datasets side by side: a table, and reliability and coverage in one picture."""
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from shearbench.plotting.canvas import colours, figure, plain
+from shearbench.plotting.files import Files, picture, table
+from shearbench.plotting.reliability import STAGES, draw_reliability
+from shearbench.predictions.calibration import BINS
+from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
+
+COVERAGES = (1.0, 0.95, 0.9, 0.8)
+_SCORES = ("ece", "ece_by_chance", "nll", "brier")
+_LABELS = ("accuracy, as trained", "accuracy, temperature scaled", "accuracy on what is answered (%)")
+
+
+def calibration(evaluated: EvaluatedRuns) -> Files:
+    """Return the calibration of every run on the test set, as a table and as a picture."""
+    return {
+        "calibration.csv": table(pd.DataFrame([summary_of(run) for run in evaluated.runs])),
+        "figures/calibration.png": picture(calibration_figure(evaluated)),
+    }
+
+
+def summary_of(run: EvaluatedRun) -> dict[str, Any]:
+    """Return mean and standard deviation over the networks of a run, on the test set.
+
+    Columns: ``dataset, model, networks, n``; ``temperature``; ``ece, ece_by_chance, nll, brier`` before and after
+    temperature scaling (:func:`shearbench.analysis.calibration.summarise.calibration`); accuracy at each of
+    ``COVERAGES``, mean over the networks with Wilson's 95 % interval.
+    """
+    rows = run.table("calibration.csv").query("split == 'test'")
+    kept = run.table("coverage.csv")
+    row: dict[str, Any] = {"dataset": run.dataset, "model": run.model}
+    row |= {"networks": rows["fold"].nunique(), "n": int(rows["n"].iloc[0])}
+    row |= _moments("temperature", rows.loc[rows["stage"] == "before", "temperature"])
+    for stage in STAGES:
+        for score in _SCORES:
+            row |= _moments(f"{score}_{stage}", rows.loc[rows["stage"] == stage, score])
+    for coverage in COVERAGES:
+        name, at = f"accuracy_at_{round(100 * coverage)}", kept[kept["coverage"] == coverage].iloc[0]
+        row |= {name: at["accuracy_mean"], f"{name}_low": at["accuracy_low"], f"{name}_high": at["accuracy_high"]}
+    return row
+
+
+def calibration_figure(evaluated: EvaluatedRuns) -> Figure:
+    """Draw reliability before and after temperature scaling, and accuracy against coverage; a column a model."""
+    models, colour = evaluated.models, colours(evaluated.datasets)
+    made = figure(3.1 * len(models) + 1.6, 9.0)
+    grid = made.subplots(3, len(models), squeeze=False, sharey="row")
+    for column, model in enumerate(models):
+        for run in evaluated.of_model(model):
+            bins, kept = run.table("reliability.csv"), run.table("coverage.csv")
+            for axes, stage in zip(grid[:, column], STAGES, strict=False):
+                draw_reliability(axes, bins[bins["stage"] == stage], colour[run.dataset], "o", run.dataset)
+            _coverage(grid[2, column], kept, colour[run.dataset])
+        for axes in grid[:2, column]:
+            axes.plot([0, 1], [0, 1], color="black", lw=0.8, ls=":")
+            axes.set_xlabel("confidence")
+        grid[0, column].set_title(model, fontsize=11)
+        grid[2, column].set_xlabel("coverage (%)")
+    for axes in grid.flat:
+        plain(axes)
+    for axes, label in zip(grid[:, 0], _LABELS, strict=True):
+        axes.set_ylabel(label)
+    handles = {name: handle for axes in grid[0] for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
+    made.legend(list(handles.values()), list(handles), loc="outside right upper", frameon=False)
+    made.suptitle(f"Test digits, mean over the networks, 95 % intervals; {BINS} bins of equal width", fontsize=12)
+    return made
+
+
+def _coverage(axes: Axes, kept: pd.DataFrame, colour: str) -> None:
+    axes.plot(100 * kept["coverage"], 100 * kept["accuracy_mean"], color=colour)
+    low, high = 100 * kept["accuracy_low"], 100 * kept["accuracy_high"]
+    axes.fill_between(100 * kept["coverage"], low, high, color=colour, alpha=0.15, lw=0)
+
+
+def _moments(name: str, values: pd.Series) -> dict[str, float]:
+    return {f"{name}_mean": float(values.mean()), f"{name}_sd": float(values.std())}

@@ -1,0 +1,86 @@
+"""Whether probabilities mean what they say, before and after temperature scaling, and what abstaining would buy."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from shearbench.report import comparison
+from shearbench.report.blocks import Block, Cell, Column, Heading, Pictures, Prose, Section, Table
+from shearbench.report.pictures import section_of_figure
+
+_TEXT = """A network is calibrated if, of the digits that it reads with a confidence of 80 %, it reads 80 % rightly.
+The calibration error (ECE) is the mean distance between the two over 15 bins of equal width; it is above 0 for a
+perfectly calibrated network too, by what is given as chance. NLL is the mean cross-entropy in nats, the Brier score
+the squared distance from the truth, 0 to 2. The temperature of each network is fitted to its own fold's out-of-fold
+digits and applied to the test digits: above 1, the network was too sure of itself. It changes no answer."""
+_COVERAGE = """A network that may abstain answers the digits that it is most confident of. Coverage is the share that
+it answers; accuracy is that on those, before temperature scaling, which hardly changes the order."""
+_SCORES = (
+    Column("dataset"),
+    Column("model"),
+    Column("temperature", True, "mean ± standard deviation over the networks"),
+    Column("ECE before", True, "in %; in brackets what chance alone gives a calibrated network"),
+    Column("ECE after", True, "in %; in brackets what chance alone gives a calibrated network"),
+    Column("NLL before", True, "in nats"),
+    Column("NLL after", True, "in nats"),
+    Column("Brier before", True),
+    Column("Brier after", True),
+)
+_COVERAGES = (100, 95, 90, 80)
+_ECE = (("", "mean"), ("", "sd"), ("_by_chance", "mean"))
+
+
+def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
+    """Return the section."""
+    there = comparison.is_there(root)
+    blocks = [Prose(_TEXT), *(_side_by_side(root) if there else ()), Heading("Each network")]
+    section = Section("calibration", "Calibration and abstaining", blocks)
+    data = ["calibration.csv", "reliability.csv", "coverage.csv"]
+    made = section_of_figure(root, rows, section, "calibration", data=data)
+    return Section(made.id, made.title, made.blocks, [*([] if there else [comparison.MISSING]), *made.missing])
+
+
+def _side_by_side(root: Path) -> list[Block]:
+    rows = comparison.rows_of(root, "calibration")
+    words = "Reliability before and after temperature scaling, and accuracy against coverage, datasets side by side"
+    data = comparison.data(root, "calibration")
+    scored = (
+        f"Before and after temperature scaling, on {rows[0]['n']:,} test digits; mean ± standard deviation over "
+        f"{rows[0]['models']} networks."
+    )
+    answers = [Column("dataset"), Column("model"), *(Column(f"{each} %", True) for each in _COVERAGES)]
+    caption = "Accuracy in % on the test digits that are answered, by coverage; 95 % Wilson interval."
+    return [
+        Pictures([comparison.picture(root, "calibration", words)], wide=True),
+        Table(_SCORES, [_row(row) for row in rows], scored, data),
+        Heading("Abstaining"),
+        Prose(_COVERAGE),
+        Table(answers, [_answers(row) for row in rows], caption),
+    ]
+
+
+def _row(row: Mapping[str, Any]) -> list[Cell | str]:
+    return [
+        row["dataset"],
+        row["model"],
+        _spread(row, "temperature", ".2f"),
+        *(_error(row, stage) for stage in ("before", "after")),
+        *(_spread(row, f"{score}_{stage}", ".3f") for score in ("nll", "brier") for stage in ("before", "after")),
+    ]
+
+
+def _error(row: Mapping[str, Any], stage: str) -> Cell:
+    mean, sd, chance = (100 * row[f"ece{name}_{stage}_{part}"] for name, part in _ECE)
+    return Cell(f"{mean:.1f} ± {sd:.1f} ({chance:.1f})", mean)
+
+
+def _spread(row: Mapping[str, Any], name: str, form: str) -> Cell:
+    return Cell(f"{row[f'{name}_mean']:{form}} ± {row[f'{name}_sd']:{form}}", row[f"{name}_mean"])
+
+
+def _answers(row: Mapping[str, Any]) -> list[Cell | str]:
+    runs = []
+    for coverage in _COVERAGES:
+        mean, low, high = (100 * row[f"accuracy_at_{coverage}{end}"] for end in ("", "_low", "_high"))
+        runs.append(Cell(f"{mean:.1f} ({low:.1f} to {high:.1f})", mean))
+    return [row["dataset"], row["model"], *runs]

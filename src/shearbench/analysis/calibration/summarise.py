@@ -1,0 +1,160 @@
+"""Whether a run's networks know when they are wrong: calibration before and after temperature, accuracy and coverage.
+
+The temperature of each network is fitted to the fold that it has not trained on, and applied to the test set.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from shearbench.analysis.evaluation import Evaluation
+from shearbench.plotting.canvas import BLUE, ORANGE, figure, plain
+from shearbench.plotting.files import Files, picture, table
+from shearbench.plotting.reliability import STAGES, draw_reliability
+from shearbench.predictions.calibration import (
+    BINS,
+    accuracy_at_coverage,
+    apply_temperature,
+    brier_score,
+    error_if_calibrated,
+    fit_temperature,
+    reliability,
+)
+from shearbench.predictions.scores import Predictions
+from shearbench.seeds import generator_for
+from shearbench.statistics.proportions import wilson
+
+_DRAWS = 200
+_PERCENT = np.arange(5, 101)
+
+
+def calibration(evaluation: Evaluation) -> Files:
+    """Return the calibration of each network, the reliability of all and their accuracy against coverage."""
+    temperatures = [fit_temperature(each.probabilities, each.labels) for each in evaluation.out_of_fold]
+    after = [_calibrated(*pair) for pair in zip(evaluation.tested, temperatures, strict=True)]
+    tested = {"before": evaluation.tested, "after": after}
+    scored = pd.DataFrame(_rows(evaluation, tested, temperatures))
+    bins = pd.concat([_bins(stage, networks) for stage, networks in tested.items()], ignore_index=True)
+    kept = coverage(evaluation.tested)
+    return {
+        "calibration.csv": table(scored),
+        "reliability.csv": table(bins),
+        "coverage.csv": table(kept),
+        "figures/calibration.png": picture(calibration_figure(evaluation.name, scored, bins, kept)),
+    }
+
+
+def _calibrated(said: Predictions, temperature: float) -> Predictions:
+    return Predictions(said.ids, said.labels, apply_temperature(said.probabilities, temperature).astype(np.float32))
+
+
+def _rows(
+    evaluation: Evaluation, tested: Mapping[str, Sequence[Predictions]], temperatures: Sequence[float]
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of ``calibration.csv``.
+
+    Columns: ``fold, split, stage`` (``before`` or ``after`` temperature scaling), ``temperature`` fitted on the fold's
+    out-of-fold digits, ``n``, mean ``confidence`` and ``accuracy``, expected calibration error ``ece`` and
+    ``ece_by_chance``, what it would be on average for these confidences if they were right; ``nll``, the mean
+    cross-entropy in nats; ``brier``, 0 to 2.
+    """
+    networks = [("out_of_fold", "before", evaluation.out_of_fold)]
+    networks += [("test", stage, list(tested[stage])) for stage in STAGES]
+    for split, stage, said in networks:
+        for fold_run, each, temperature in zip(evaluation.fold_runs, said, temperatures, strict=True):
+            rng = generator_for(evaluation.seed, "calibration by chance", split, stage, fold_run.fold)
+            confidence, correct = each.probabilities.max(axis=1), each.classes == each.labels
+            yield {
+                "fold": fold_run.fold,
+                "split": split,
+                "stage": stage,
+                "temperature": temperature,
+                "n": len(each.labels),
+                "confidence": confidence.mean(dtype=np.float64),
+                "accuracy": correct.mean(),
+                "ece": reliability(confidence, correct).error,
+                "ece_by_chance": error_if_calibrated(confidence, draws=_DRAWS, rng=rng),
+                "nll": each.losses.mean(),
+                "brier": brier_score(each.probabilities, each.labels),
+            }
+
+
+def _bins(stage: str, networks: Sequence[Predictions]) -> pd.DataFrame:
+    """Return the rows of ``reliability.csv``: test predictions of all networks by confidence.
+
+    Columns: ``stage, low, high`` edges of the bin; ``n``, predictions in it, mean over the networks; their mean
+    ``confidence`` and ``accuracy``; ``accuracy_low, accuracy_high``: Wilson's 95 % interval for ``n`` digits.
+    """
+    confidence = np.concatenate([each.probabilities.max(axis=1) for each in networks])
+    correct = np.concatenate([each.classes == each.labels for each in networks])
+    found, edges = reliability(confidence, correct), np.linspace(0, 1, BINS + 1)
+    n = found.count / len(networks)
+    bounds = [
+        wilson(share, max(1, round(mean))) if mean else (np.nan, np.nan)
+        for share, mean in zip(found.accuracy, n, strict=True)
+    ]
+    low, high = np.array(bounds).T
+    return pd.DataFrame(
+        {
+            "stage": stage,
+            "low": edges[:-1],
+            "high": edges[1:],
+            "n": n,
+            "confidence": found.confidence,
+            "accuracy": found.accuracy,
+            "accuracy_low": low,
+            "accuracy_high": high,
+        }
+    )
+
+
+def coverage(networks: Sequence[Predictions]) -> pd.DataFrame:
+    """Return the rows of ``coverage.csv``: the accuracy of a network that answers only where it is most confident.
+
+    Columns: ``coverage``, the share of test digits that it answers; ``n``, how many these are; mean and standard
+    deviation of the ``accuracy`` over the networks; Wilson's 95 % interval of the mean for ``n`` digits.
+    """
+    curves = np.stack(
+        [accuracy_at_coverage(each.probabilities.max(axis=1), each.classes == each.labels) for each in networks]
+    )
+    n = -(-_PERCENT * curves.shape[1] // 100)  # rounded up, without the rounding of floats
+    at = curves[:, n - 1]
+    low, high = np.array([wilson(*each) for each in zip(at.mean(axis=0), n, strict=True)]).T
+    sd = at.std(axis=0, ddof=1)
+    columns = {"accuracy_mean": at.mean(axis=0), "accuracy_sd": sd, "accuracy_low": low, "accuracy_high": high}
+    return pd.DataFrame({"coverage": _PERCENT / 100, "n": n, **columns})
+
+
+def calibration_figure(title: str, scored: pd.DataFrame, bins: pd.DataFrame, kept: pd.DataFrame) -> Figure:
+    """Draw reliability before and after temperature scaling, and accuracy against coverage; all on the test set."""
+    made = figure(8.8, 4.8)
+    left, right = made.subplots(1, 2)
+    left.plot([0, 1], [0, 1], color="black", lw=0.8, ls=":")
+    for stage, colour, marker in zip(STAGES, (ORANGE, BLUE), ("o", "s"), strict=True):
+        draw_reliability(left, bins[bins["stage"] == stage], colour, marker, _legend(scored, stage))
+    made.legend(*left.get_legend_handles_labels(), loc="outside lower left", frameon=False, fontsize=8)
+    left.set_xlabel("confidence: probability of the class that is predicted")
+    left.set_ylabel("accuracy in the bin, 95 % interval")
+    right.plot(100 * kept["coverage"], 100 * kept["accuracy_mean"], color=BLUE)
+    right.fill_between(
+        100 * kept["coverage"], 100 * kept["accuracy_low"], 100 * kept["accuracy_high"], color=BLUE, alpha=0.2, lw=0
+    )
+    right.set_xlabel("coverage: digits answered, the most confident first (%)")
+    right.set_ylabel("accuracy on the digits answered (%)")
+    for axes in (left, right):
+        plain(axes)
+    n, networks = scored["n"].iloc[-1], scored["fold"].nunique()
+    made.suptitle(f"{title}: {n:,} test digits, mean of {networks} networks; {BINS} bins of equal width", fontsize=11)
+    return made
+
+
+def _legend(scored: pd.DataFrame, stage: str) -> str:
+    rows = scored[(scored["split"] == "test") & (scored["stage"] == stage)].mean(numeric_only=True)
+    name = "as trained" if stage == "before" else f"temperature {rows['temperature']:.2f}"
+    return (
+        f"{name}: calibration error {100 * rows['ece']:.1f} % (by chance {100 * rows['ece_by_chance']:.1f} %), "
+        f"NLL {rows['nll']:.3f}, Brier {rows['brier']:.3f}"
+    )

@@ -1,0 +1,39 @@
+"""What puts runs and datasets side by side: a contrast makes tables and pictures of a :class:`EvaluatedRuns`.
+
+A contrast is one file with one function ``EvaluatedRuns -> Files`` and one line in ``COMPARISONS``; its files go to
+``build/comparison/``, are vouched for by the record there and logged to MLflow without more ado.
+"""
+
+from collections.abc import Callable
+
+from shearbench.analysis.calibration.compare import calibration
+from shearbench.analysis.confusion.compare import confusion
+from shearbench.analysis.corruption.compare import corruption
+from shearbench.analysis.displacement.compare import displacement
+from shearbench.analysis.embedding.compare import embedding
+from shearbench.analysis.faithfulness.compare import explanation
+from shearbench.analysis.feature_maps.compare import feature_maps
+from shearbench.analysis.learning.compare import dynamics
+from shearbench.analysis.mistakes.compare import suspicious
+from shearbench.analysis.noise.compare import noise
+from shearbench.analysis.scores.compare import classes
+from shearbench.analysis.transfer.compare import transfer
+from shearbench.plotting.files import Files
+from shearbench.predictions.evaluated import EvaluatedRuns
+
+Compare = Callable[[EvaluatedRuns], Files]
+
+COMPARISONS: dict[str, Compare] = {
+    "dynamics": dynamics,
+    "confusion": confusion,
+    "classes": classes,
+    "calibration": calibration,
+    "suspicious": suspicious,
+    "displacement": displacement,
+    "noise": noise,
+    "corruption": corruption,
+    "transfer": transfer,
+    "feature_maps": feature_maps,
+    "embedding": embedding,
+    "explanation": explanation,
+}

@@ -1,0 +1,134 @@
+"""Which classes are taken for which, datasets side by side: counts, rates, and their change from the reference.
+
+Out of fold: each training digit is read by a network of each repeat that has not seen it; counts are means over the
+repeats. The digits are the same on all datasets, so a change is tested on them one by one.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from shearbench.data.dataset import CLASSES
+from shearbench.plotting.canvas import figure
+from shearbench.plotting.files import Files, Writer, picture, table
+from shearbench.predictions.evaluated import REFERENCE, EvaluatedRun, EvaluatedRuns
+from shearbench.predictions.scores import BySample, rates
+from shearbench.statistics.mcnemar import mcnemar_over_folds
+from shearbench.statistics.multiplicity import holm
+from shearbench.statistics.proportions import wilson
+
+_ACROSS = 3
+_COLUMNS = ("model", "dataset", "true", "predicted", "n", "count", "rate", "rate_low", "rate_high")
+_CHANGES = ("reference_count", "change", "p", "p_holm")
+
+
+def confusion(evaluated: EvaluatedRuns) -> Files:
+    """Return the table of confused pairs, and for each model a figure of its errors on every dataset."""
+    pairs = [row for model in evaluated.models for run in evaluated.of_model(model) for row in pairs_of(run, evaluated)]
+    drawn: dict[str, Writer] = {
+        f"figures/confusion_{model}.png": picture(confusion_figure(model, evaluated.of_model(model)))
+        for model in evaluated.models
+    }
+    return {"confused_pairs.csv": table(pd.DataFrame(pairs, columns=[*_COLUMNS, *_CHANGES])), **drawn}
+
+
+def pairs_of(run: EvaluatedRun, evaluated: EvaluatedRuns) -> list[dict[str, Any]]:
+    """Return a row for each pair of classes that are confused on this dataset or on the reference, the commonest first.
+
+    Columns: ``model, dataset``; ``true`` class read as ``predicted``; ``n`` digits of the true class; ``count`` of
+    those read so, and ``rate`` = count / n with Wilson's 95 % interval; ``reference_count`` of the same model on the
+    reference dataset and ``change`` from it; ``p`` of no change, McNemar's on the digits of the true class, and
+    ``p_holm``, adjusted for all pairs of the run. The last four are empty for the reference itself, and where it was
+    not evaluated or has other digits.
+    """
+    base = next((one for one in evaluated.of_model(run.model) if one.dataset == REFERENCE != run.dataset), None)
+    said = run.out_of_fold
+    other = base.out_of_fold if base and np.array_equal(base.out_of_fold.ids, said.ids) else None
+    rows = list(_rows(said, other))
+    if other is not None:
+        adjusted = holm([row["p"] for row in rows])
+        rows = [{**row, "p_holm": p} for row, p in zip(rows, adjusted, strict=True)]
+    named = [{"model": run.model, "dataset": run.dataset, **row} for row in rows]
+    return sorted(named, key=lambda row: (-max(row["count"], row.get("reference_count", 0)), -row["count"]))
+
+
+def _rows(said: BySample, other: BySample | None) -> Iterator[dict[str, Any]]:
+    counts = mean_counts(said)
+    before = np.zeros_like(counts) if other is None else mean_counts(other)
+    off_diagonal = ~np.eye(CLASSES, dtype=bool)
+    for true, predicted in np.argwhere((counts + before > 0) & off_diagonal).tolist():
+        of_class = said.labels == true
+        n, count = int(of_class.sum()), float(counts[true, predicted])
+        low, high = wilson(count / n, n)
+        row = dict(zip(_COLUMNS[2:], (true, predicted, n, count, count / n, low, high), strict=True))
+        if other is not None:
+            here, there = (each.classes[:, of_class] == predicted for each in (said, other))
+            row |= {"reference_count": float(before[true, predicted])}
+            row |= {"change": count - row["reference_count"], "p": mcnemar_over_folds(here, there).p}
+        yield row
+
+
+def mean_counts(said: BySample) -> NDArray[np.float64]:
+    """Return (true, predicted) counts of digits, mean over the networks that read each."""
+    counts = np.zeros((CLASSES, CLASSES))
+    np.add.at(counts, (np.broadcast_to(said.labels, said.classes.shape), said.classes), 1)
+    return counts / len(said.classes)
+
+
+def confusion_figure(model: str, runs: Sequence[EvaluatedRun]) -> Figure:
+    """Draw the errors of a model on each dataset, on one scale, and the change of each count from the reference."""
+    counts = {run.dataset: mean_counts(run.out_of_fold) for run in runs}
+    others = [name for name in counts if REFERENCE in counts and name != REFERENCE]
+    changes = {name: counts[name] - counts[REFERENCE] for name in others}
+    across = min(_ACROSS, len(counts) + len(changes))
+    down = -(-(len(counts) + len(changes)) // across)
+    made = figure(4.1 * across, 4.4 * down + 0.5)
+    panels = list(made.subplots(down, across, squeeze=False).flat)
+    most_rate = max(float(_errors(rates(each)).max()) for each in counts.values()) or 1.0
+    most_change = max((float(np.abs(_errors(each)).max()) for each in changes.values()), default=0.0) or 1.0
+    for axes, (name, each) in zip(panels, counts.items(), strict=False):
+        axes.imshow(_errors(rates(each)), cmap="Oranges", vmin=0, vmax=most_rate)
+        wrong, n = float(_errors(each).sum()), float(each.sum())
+        title = f"{name}: {_number(wrong)} of {n:,.0f} read wrongly"
+        _label(axes, each, title, most_rate * each.sum(axis=1), signed=False)
+    for axes, (name, each) in zip(panels[len(counts) :], changes.items(), strict=False):
+        axes.imshow(_errors(each), cmap="PuOr_r", vmin=-most_change, vmax=most_change)
+        _label(axes, each, f"{name} - {REFERENCE}: change in digits", np.full(CLASSES, most_change), signed=True)
+    for axes in panels[len(counts) + len(changes) :]:
+        axes.set_axis_off()
+    text = f"{model}: digits misread out of fold\ncolour: share of the true class, up to {100 * most_rate:.1f} %"
+    made.suptitle(text, fontsize=11)
+    return made
+
+
+def _errors(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the matrix without its diagonal, which would hide all else."""
+    return np.where(np.eye(CLASSES, dtype=bool), 0.0, matrix)
+
+
+def _label(axes: Axes, values: NDArray[np.float64], title: str, full: NDArray[np.float64], *, signed: bool) -> None:
+    """Write the counts; white on dark runs, those above 60 % of ``full``, the value of the darkest colour by row."""
+    for true, predicted in np.argwhere(values != 0):
+        value = values[true, predicted]
+        if true == predicted:
+            axes.text(true, true, _number(value, signed=signed), ha="center", va="center", fontsize=7, color="0.55")
+        else:
+            colour = "white" if abs(value) > 0.6 * full[true] else "black"
+            text = _number(value, signed=signed)
+            axes.text(predicted, true, text, ha="center", va="center", fontsize=8, color=colour)
+    axes.set_xticks(range(CLASSES))
+    axes.set_yticks(range(CLASSES))
+    axes.set_xlabel("read as")
+    axes.set_ylabel("true class")
+    axes.set_title(title, fontsize=10)
+
+
+def _number(value: float, *, signed: bool = False) -> str:
+    """Return a count; a mean over repeats has a decimal where it needs one."""
+    text = f"{value:+.1f}" if signed else f"{value:.1f}"
+    return text.removesuffix(".0").replace("-", "\N{MINUS SIGN}")

@@ -1,0 +1,74 @@
+"""Which classes are taken for which: datasets side by side, the most confused pairs, every confusion matrix."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from shearbench.report import comparison
+from shearbench.report.blocks import Block, Cell, Column, Heading, Pictures, Prose, Section, Table
+from shearbench.report.findings import p_value
+from shearbench.report.pictures import section_of_figure
+
+_TEXT = """Out of fold, each training digit is read once a repeat, by the network that has not seen it. The digits are
+the same on every dataset, so that a change of a count is a change of the input and not of the digits."""
+_PAIRS = """A row says how often digits of one class are read as another, on the reference dataset and on this one.
+The p value asks whether the same digits are read so more often on one of the two (McNemar's test), adjusted for all
+confused pairs of the run (Holm): most changes of a few digits are what chance gives."""
+_MATRICES = """Out of fold and on the test digits; each test digit is read by the network of every fold. Colour and
+upper number are shares of the true class in %, the lower number counts digits."""
+_SHOWN = 8
+_COLUMNS = (
+    Column("model"),
+    Column("dataset"),
+    Column("read", help="true class as the class that is said"),
+    Column("samples", True, "on the reference dataset to on this one, out of fold"),
+    Column("share of the class", True, "on this dataset in %, 95 % Wilson interval"),
+    Column("change", True, "in digits"),
+    Column("p (Holm)", True, "McNemar, adjusted for all confused pairs of the run"),
+)
+
+
+def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
+    """Return the section."""
+    there = comparison.is_there(root)
+    blocks = [Prose(_TEXT), *(_side_by_side(root) if there else ()), Heading("Every matrix"), Prose(_MATRICES)]
+    data = ["confusion_out_of_fold.csv", "confusion_test.csv"]
+    made = section_of_figure(root, rows, Section("confusion", "Confusion", blocks), "confusion", wide=True, data=data)
+    return Section(made.id, made.title, made.blocks, [*([] if there else [comparison.MISSING]), *made.missing])
+
+
+def _side_by_side(root: Path) -> list[Block]:
+    rows = comparison.rows_of(root, "confused_pairs")
+    runs = Counter(row["model"] for row in comparison.rows_of(root, "training_dynamics"))
+    words = "Errors of {} on each dataset, and their change"
+    pictures = {model: comparison.picture(root, f"confusion_{model}", words.format(model)) for model in runs}
+    wide = [picture for model, picture in pictures.items() if runs[model] > 1]
+    narrow = [picture for model, picture in pictures.items() if runs[model] == 1]
+    data = comparison.data(root, "confused_pairs")
+    compared = [row for row in rows if row["change"] == row["change"]]
+    shown = [row for run in _runs(compared) for row in run[:_SHOWN]]
+    caption = f"The {_SHOWN} most confused pairs of each run; all of them are in the file."
+    table = [Table(_COLUMNS, [_row(row) for row in shown], caption, data)] if shown else []
+    return [Pictures(wide, wide=True), Pictures(narrow), Heading("Most confused pairs"), Prose(_PAIRS), *table]
+
+
+def _runs(rows: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Group rows, which are sorted within a run, by run."""
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["model"], row["dataset"]), []).append(row)
+    return list(groups.values())
+
+
+def _row(row: Mapping[str, Any]) -> list[Cell | str]:
+    low, high = 100 * row["rate_low"], 100 * row["rate_high"]
+    return [
+        row["model"],
+        row["dataset"],
+        f"{row['true']} as {row['predicted']}",
+        Cell(f"{row['reference_count']:g} to {row['count']:g}", row["count"]),
+        Cell(f"{100 * row['rate']:.1f} ({low:.1f} to {high:.1f})", row["rate"]),
+        Cell(f"{row['change']:+g}".replace("-", "\N{MINUS SIGN}"), row["change"]),
+        Cell(p_value(row["p_holm"]), row["p_holm"], strong=row["p_holm"] < 0.05),
+    ]

@@ -1,0 +1,168 @@
+"""Corruptions: accuracy of every network at each severity, what they look like, and the mean corruption error.
+
+Source of the error: Hendrycks and Dietterich, ICLR 2019. The corruption error of a network is its error summed over the
+severities of a corruption, relative to that of a baseline network on the same digits; its mean over the corruptions is
+the mean corruption error (mCE). Theirs is relative to AlexNet, ours to the model ``mlp`` of the same dataset: 100 % is
+as fragile as that one.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import sqrt
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+from scipy import stats
+
+from shearbench.analysis.corruption.corruptions import CLEAN, SEVERITIES, Corruption, corrupt, corruptions_of
+from shearbench.analysis.corruption.images import WHITE
+from shearbench.data.dataset import CLASSES
+from shearbench.data.trend import homogeneous_field
+from shearbench.plotting.canvas import GREY, colours, figure, plain
+from shearbench.plotting.files import Files, Writer, picture, table
+from shearbench.plotting.tiles import coloured, draw_coloured, sheet
+from shearbench.predictions.evaluated import EvaluatedRuns
+from shearbench.seeds import generator_for
+
+BASELINE = "mlp"
+Errors = NDArray[np.float64]
+"""Share of digits read wrongly, (networks, corruptions): the sum over the severities."""
+
+
+def corruption(evaluated: EvaluatedRuns) -> Files:
+    """Return ``corruptions.csv``, that of every run; ``corruption_error.csv``; and two pictures of each dataset."""
+    rows, errors = evaluated.gathered("corruptions.csv"), evaluated.gathered("corruption_errors.csv")
+    files: dict[str, Writer] = {
+        "corruptions.csv": table(rows),
+        "corruption_error.csv": table(corruption_error(errors)),
+    }
+    for dataset in evaluated.datasets:
+        of_dataset = rows[rows["dataset"] == dataset]
+        files[f"figures/corruption_{dataset}.png"] = picture(severity_figure(evaluated, dataset, of_dataset))
+        files[f"figures/corruption_samples_{dataset}.png"] = picture(samples_figure(evaluated, dataset))
+    return files
+
+
+def corruption_error(errors: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a run and corruption, and one of the mean over all corruptions, ``all``.
+
+    Columns: ``dataset, model, corruption, networks, samples, clean_error, error`` (mean over the severities),
+    ``baseline, relative, low, high``: the corruption error or its mean, as a fraction, with the 95 % interval of the
+    jackknife over the networks. Without the baseline on a dataset these are empty.
+    """
+    rows = []
+    for dataset, of_dataset in errors.groupby("dataset", sort=False):
+        sums = {model: _sums(part) for model, part in of_dataset.groupby("model", sort=False)}
+        for model, part in of_dataset.groupby("model", sort=False):
+            clean = part[part["corruption"] == CLEAN]
+            facts = {
+                "dataset": dataset,
+                "model": model,
+                "networks": len(clean),
+                "samples": int(clean["n"].sum()),
+                "clean_error": float(clean["errors"].sum() / clean["n"].sum()),
+            }
+            names, values = sums[model]
+            base = sums[BASELINE][1] if BASELINE in sums else None
+            for place, name in enumerate([*names, "all"]):
+                chosen = list(range(len(names))) if name == "all" else [place]
+                error = float(values[:, chosen].mean() / SEVERITIES)
+                relative = relative_error(values, base, chosen) if base is not None else (np.nan,) * 3
+                numbers = dict(zip(("relative", "low", "high"), relative, strict=True))
+                rows.append({**facts, "corruption": name, "error": error, "baseline": BASELINE, **numbers})
+    return pd.DataFrame(rows)
+
+
+def relative_error(errors: Errors, baseline: Errors, chosen: Sequence[int]) -> tuple[float, float, float]:
+    """Return the mean over the ``chosen`` corruptions of error / error of the baseline, and its interval.
+
+    Errors are summed over the networks first: the ratio of sums has less bias than the mean of ratios. The interval is
+    Student's t about it with the standard error of the jackknife, which leaves out one fold of both at a time (Efron
+    and Stein, 1981); a baseline without any error has no ratio (NaN).
+    """
+
+    def ratio(kept: list[int]) -> float:
+        below = baseline[kept][:, chosen].sum(axis=0)
+        return float((errors[kept][:, chosen].sum(axis=0) / below).mean()) if below.all() else np.nan
+
+    folds = list(range(len(errors)))
+    estimate = ratio(folds)
+    left = np.array([ratio([other for other in folds if other != fold]) for fold in folds])
+    error = sqrt((len(folds) - 1) / len(folds) * float(((left - left.mean()) ** 2).sum()))
+    reach = float(stats.t.isf(0.025, len(folds) - 1)) * error
+    return estimate, estimate - reach, estimate + reach
+
+
+def _sums(rows: pd.DataFrame) -> tuple[list[str], Errors]:
+    """Return the corruptions and, for each network and corruption, its error summed over the severities."""
+    corrupted = rows[rows["corruption"] != CLEAN].assign(share=lambda part: part["errors"] / part["n"])
+    names = list(corrupted["corruption"].unique())
+    return names, corrupted.pivot_table("share", "fold", "corruption", aggfunc="sum")[names].to_numpy()
+
+
+def severity_figure(evaluated: EvaluatedRuns, dataset: str, rows: pd.DataFrame) -> Figure:
+    """Draw a panel a corruption: accuracy of every model against the severity, with Wilson's interval."""
+    colour, names = colours(evaluated.models), [name for name in rows["corruption"].unique() if name != CLEAN]
+    clean = rows[rows["corruption"] == CLEAN]
+    across, down = 3, -(-len(names) // 3)
+    made = figure(3.3 * across + 1.3, 2.7 * down + 0.8)
+    grid = made.subplots(down, across, squeeze=False, sharey=True)
+    for axes, name in zip(grid.flat, names, strict=False):
+        of_name = rows[rows["corruption"] == name]
+        for model in of_name["model"].unique():
+            line = pd.concat([clean[clean["model"] == model], of_name[of_name["model"] == model]])
+            _line(axes, line, colour[model])
+        plain(axes)
+        axes.axhline(100 / CLASSES, color=GREY, ls=":", lw=1)
+        axes.set_ylim(0, 102)
+        values = of_name.drop_duplicates("severity")["value"]
+        axes.set_xticks(range(SEVERITIES + 1), ["none", *(f"{value:g}" for value in values)])
+        axes.set_xlabel(str(of_name["measure"].iloc[0]))
+        axes.set_title(name, fontsize=10)
+    for axes in grid.flat[len(names) :]:
+        axes.set_visible(False)
+    for axes in grid[:, 0]:
+        axes.set_ylabel("accuracy (%)")
+    present = [model for model in evaluated.models if model in set(rows["model"])]
+    handles = [Line2D([], [], color=colour[model], marker="o", ms=4, label=model) for model in present]
+    handles.append(Line2D([], [], color=GREY, ls=":", label="guessing"))
+    made.legend(handles=handles, loc="outside right upper", frameon=False)
+    readings, samples = rows["readings"].max(), rows["n"].min()
+    title = f"{dataset}: mean over {readings} networks and Wilson's 95 % interval for {samples} digits"
+    made.suptitle(title, fontsize=11)
+    return made
+
+
+def _line(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
+    x, mean = rows["severity"], 100 * rows["accuracy_mean"]
+    axes.plot(x, mean, color=colour, marker="o", ms=3.5, lw=1.4)
+    axes.fill_between(x, 100 * rows["accuracy_low"], 100 * rows["accuracy_high"], color=colour, alpha=0.15, lw=0)
+
+
+def samples_figure(evaluated: EvaluatedRuns, dataset: str) -> Figure:
+    """Draw one digit under every corruption at every severity; of a field u_x less that of the empty block."""
+    entry, data = evaluated.entry(dataset), evaluated.data(dataset, "test")
+    kinds, row = corruptions_of(entry), int(np.argmin(np.where(data.labels == 7, data.ids, data.ids.max() + 1)))
+    is_field, sample = "load" in entry, data.inputs[[row]]
+    blank = homogeneous_field(entry["load"], entry["step"])[0] if is_field else np.zeros(sample.shape[2:])
+    tiles = np.stack([_shown(sample, name, kind, entry) for name, kind in kinds.items()]) - blank
+    largest = 3 * float(np.abs(tiles[0, 0]).max()) if is_field else WHITE
+    shades = coloured(tiles, "RdBu_r", -largest, largest) if is_field else coloured(tiles, "gray_r", 0, largest)
+    made = sheet(len(kinds), SEVERITIES + 1, beside=2.5, above=0.9)
+    notes = [["as it is", *(f"{value:g}" for value in kind.values)] for kind in kinds.values()]
+    names = [f"{name}\n{kind.measure}".replace(", ", ",\n") for name, kind in kinds.items()]
+    draw_coloured(made.subplots(), shades, names, notes)
+    made.suptitle(f"{dataset}: test digit {data.ids[row]} as it is, and at severities 1 to 5", fontsize=11)
+    if is_field:
+        made.supxlabel(f"$u_x$ less that of the empty block: blue -{largest:.2g}, red {largest:.2g} pixels", fontsize=9)
+    return made
+
+
+def _shown(sample: NDArray[Any], name: str, kind: Corruption, entry: Mapping[str, Any]) -> NDArray[np.float64]:
+    """Return the first channel of one input (1, channels, 28, 28) as it is and at each severity, (6, 28, 28)."""
+    made = [corrupt(sample, kind, level, entry, generator_for("samples", name)) for level in range(1, SEVERITIES + 1)]
+    return np.stack([each[0, 0].astype(np.float64) for each in (sample, *made)])

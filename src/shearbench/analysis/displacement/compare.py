@@ -1,0 +1,159 @@
+"""Whether errors sit where the displacement is large: error rate by quantile of displacement, with an interval.
+
+The networks that read images of the same digits are drawn beside those that read fields. They never saw a displacement:
+what they show too is about the digits' shapes, and not about displacement.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from shearbench.analysis.displacement.measures import (
+    QUANTILES,
+    Values,
+    area_with_interval,
+    measures,
+    oddness,
+    quantile_of,
+    within,
+)
+from shearbench.data.trend import homogeneous_field
+from shearbench.plotting.canvas import colours, figure, plain
+from shearbench.plotting.files import Files, Writer, picture, table
+from shearbench.predictions.evaluated import REFERENCE, EvaluatedRun, EvaluatedRuns
+from shearbench.statistics.proportions import wilson
+
+_LABELS = {
+    "overall": "mean |u| (pixel)",
+    "stroke": "|u| on the stroke (pixel)",
+    "disturbance": "mean $|u - u^0|$ (pixel)",
+    "gradient": "mean norm of the gradient of u",
+}
+
+
+def displacement(evaluated: EvaluatedRuns) -> Files:
+    """Return errors by quantile of displacement, for every dataset of fields; without one there are no files."""
+    files: dict[str, Writer] = {}
+    rates, areas = [], []
+    for name in evaluated.datasets:
+        if "load" in evaluated.entry(name):
+            by_quantile, by_rank = errors_of(evaluated, name)
+            rates.append(by_quantile)
+            areas.append(by_rank)
+            files[f"figures/displacement_{name}.png"] = picture(displacement_figure(evaluated, name, by_quantile))
+    if not files:
+        return {}
+    tables = {"errors_by_displacement.csv": rates, "displacement_areas.csv": areas}
+    return {**{name: table(pd.concat(parts, ignore_index=True)) for name, parts in tables.items()}, **files}
+
+
+def errors_of(evaluated: EvaluatedRuns, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return error rates by quantile and areas under the ROC curve, for the displacement of the fields ``name``.
+
+    Columns of both: ``fields``; ``measure`` (:func:`shearbench.analysis.displacement.measures.measures`); ``ranked``: among
+    ``all`` digits that the folds deal, or ``within class``; ``dataset, model`` that reads the digits, out of fold. Of
+    the rates: ``quantile`` 1 (least displaced) to 5, ``low, high`` ends of the measure in it, ``n`` digits, ``errors``
+    (mean over repeats) and ``rate`` with Wilson's 95 % interval. Of the areas: ``n``, ``errors``; ``large``: the
+    probability that a digit that is misread is displaced more than one that is not, and ``odd``: that its displacement
+    stands farther from the median, above or below; with intervals by DeLong.
+    """
+    data, samples, entry = evaluated.data(name, "train"), evaluated.samples("train"), evaluated.entry(name)
+    assert np.array_equal(data.ids, samples.ids), "a dataset keeps the ids and the order of its digits"
+    block = homogeneous_field(entry["load"], entry["step"])
+    found = measures(data.inputs.astype(np.float64), samples.images, block)
+    readers = [run for run in evaluated.runs if run.dataset in (name, REFERENCE)]
+    dealt = np.all([np.isin(data.ids, run.out_of_fold.ids) for run in readers], axis=0)
+    missed = {run.name: _wrong(run, data.ids[dealt]) for run in readers}
+    rates: list[dict[str, Any]] = []
+    areas: list[dict[str, Any]] = []
+    for measure, every in found.items():
+        measured = ~np.isnan(every[dealt])
+        values, labels = every[dealt][measured], data.labels[dealt][measured]
+        for ranked, order in {"all": values, "within class": within(values, labels)}.items():
+            for run in readers:
+                wrong = missed[run.name][measured]
+                key = {"fields": name, "measure": measure, "ranked": ranked}
+                key |= {"dataset": run.dataset, "model": run.model}
+                rates += [{**key, **row} for row in _by_quantile(values, order, wrong)]
+                areas.append({**key, **_areas(order, wrong)})
+    return pd.DataFrame(rates), pd.DataFrame(areas)
+
+
+def _areas(order: Values, wrong: Values) -> dict[str, Any]:
+    row: dict[str, Any] = {"n": len(wrong), "errors": float(wrong.sum())}
+    for name, values in (("large", order), ("odd", oddness(order))):
+        area, low, high = area_with_interval(values, wrong)
+        row |= {name: area, f"{name}_low": low, f"{name}_high": high}
+    return row
+
+
+def _wrong(run: EvaluatedRun, ids: Any) -> Values:
+    """Return the share of a run's networks that misread each digit out of fold, in the order of ``ids``."""
+    said = run.out_of_fold
+    places = np.searchsorted(said.ids, ids)
+    assert np.array_equal(said.ids[places], ids), "predicted out of fold"
+    shares: Values = (~said.correct).mean(axis=0)[places]
+    return shares
+
+
+def _by_quantile(values: Values, order: Values, wrong: Values) -> Iterator[dict[str, Any]]:
+    group = quantile_of(order)
+    for quantile in range(QUANTILES):
+        rows = group == quantile
+        if not rows.any():
+            continue  # fewer digits than quantiles
+        n, rate = int(rows.sum()), float(wrong[rows].mean())
+        low, high = wilson(rate, n)
+        yield {
+            "quantile": quantile + 1,
+            "low": values[rows].min(),
+            "high": values[rows].max(),
+            "n": n,
+            "errors": float(wrong[rows].sum()),
+            "rate": rate,
+            "rate_low": low,
+            "rate_high": high,
+        }
+
+
+def displacement_figure(evaluated: EvaluatedRuns, name: str, rates: pd.DataFrame) -> Figure:
+    """Draw error rate against displacement, a row a measure, a column a model; digits ranked within their class."""
+    models = [model for model in evaluated.models if (rates["model"] == model).any()]
+    names = [dataset for dataset in evaluated.datasets if (rates["dataset"] == dataset).any()]
+    colour = colours(evaluated.datasets)
+    made = figure(2.6 * len(models) + 1.6, 2.3 * len(_LABELS) + 0.5)
+    grid = made.subplots(len(_LABELS), len(models), squeeze=False, sharey=True)
+    ranked = rates[rates["ranked"] == "within class"]
+    for row, measure in enumerate(_LABELS):
+        for column, model in enumerate(models):
+            axes = grid[row, column]
+            _rates(axes, ranked[(ranked["measure"] == measure) & (ranked["model"] == model)], colour)
+            axes.set_xlabel(f"fifth by {_LABELS[measure]}", fontsize=8)
+            if row == 0:
+                axes.set_title(model, fontsize=11)
+        grid[row, 0].set_ylabel("misread (%)")
+    grid[0, 0].set_ylim(bottom=0)
+    handles = [Line2D([], [], color=colour[dataset], marker="o", ms=4, label=dataset) for dataset in names]
+    made.legend(handles=handles, loc="outside right upper", frameon=False)
+    made.suptitle(
+        f"Errors by displacement of {name}: 1 is the least displaced fifth of each class, 5 the most; 95 % intervals\n"
+        "$u^0$: displacement of the block without a digit",
+        fontsize=11,
+    )
+    return made
+
+
+def _rates(axes: Axes, rates: pd.DataFrame, colour: dict[str, str]) -> None:
+    for place, (dataset, part) in enumerate(rates.groupby("dataset", sort=False)):
+        shade = colour[str(dataset)]
+        values = 100 * part["rate"]
+        reach = [values - 100 * part["rate_low"], 100 * part["rate_high"] - values]
+        shift = 0.16 * (place - 0.5)
+        axes.errorbar(part["quantile"] + shift, values, reach, fmt="o-", ms=4, lw=1, color=shade)
+    plain(axes)
+    axes.set_xticks(range(1, QUANTILES + 1))

@@ -1,0 +1,76 @@
+"""The penultimate space of every network: t-SNE of the same digits on each dataset, and how far classes lie apart."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from shearbench.data.dataset import CLASSES
+from shearbench.plotting.canvas import bare, figure
+from shearbench.plotting.files import Files, picture, table
+from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
+
+# Tol's muted scheme and black: ten colours that colour-blind readers can tell apart. The digits say the class as well.
+_COLOURS = (
+    *("#332288", "#88CCEE", "#44AA99", "#117733", "#999933"),
+    *("#DDCC77", "#CC6677", "#882255", "#AA4499", "#000000"),
+)
+
+
+def embedding(evaluated: EvaluatedRuns) -> Files:
+    """Return ``embedding.csv``, a row a run and space, and the picture.
+
+    Columns: ``dataset, model, space, n, networks``, then mean and standard deviation over the networks of
+    ``silhouette`` and ``purity``, computed in that space itself.
+    """
+    rows = summary(evaluated.gathered("embedding.csv"))
+    return {"embedding.csv": table(rows), "figures/embedding.png": picture(embedding_figure(evaluated, rows))}
+
+
+def summary(networks: pd.DataFrame) -> pd.DataFrame:
+    """Return mean and standard deviation of the numbers of each run and space over its networks."""
+    groups = networks.groupby(["dataset", "model", "space"], sort=False)
+    moments = groups[["silhouette", "purity"]].agg(["mean", "std"])
+    moments.columns = ["silhouette_mean", "silhouette_sd", "purity_mean", "purity_sd"]
+    moments.insert(0, "networks", groups.size())
+    moments.insert(0, "n", groups["n"].first())
+    return moments.reset_index()
+
+
+def embedding_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
+    """Draw a row a model and a column a dataset: t-SNE of the first fold's network, with the numbers of all."""
+    models, datasets = evaluated.models, evaluated.datasets
+    made = figure(4.0 * len(datasets) + 0.9, 3.9 * len(models) + 0.8)
+    grid = made.subplots(len(models), len(datasets), squeeze=False)
+    for axes in grid.flat:
+        bare(axes)
+    penultimate = rows[rows["space"] == "penultimate"].to_dict("records")
+    numbers = {(row["dataset"], row["model"]): row for row in penultimate}
+    for run in evaluated.runs:
+        axes = grid[models.index(run.model), datasets.index(run.dataset)]
+        _points(axes, run)
+        found = numbers[run.dataset, run.model]
+        said = [f"{name} {found[f'{name}_mean']:.2f} ± {found[f'{name}_sd']:.2f}" for name in ("silhouette", "purity")]
+        axes.set_title(f"{run.model} on {run.dataset}\n{', '.join(said)}", fontsize=9)
+    handles = [Line2D([], [], ls="", marker="o", color=colour, label=str(k)) for k, colour in enumerate(_COLOURS)]
+    made.legend(handles=handles, loc="outside right upper", frameon=False, title="class")
+    made.suptitle(
+        f"t-SNE of the penultimate layer, fold 0, the same {rows['n'].min()} test digits everywhere.\n"
+        f"The numbers are computed in that layer itself, mean ± sd over {rows['networks'].max()} networks.",
+        fontsize=10,
+    )
+    return made
+
+
+def _points(axes: Axes, run: EvaluatedRun) -> None:
+    """Draw each digit in the colour of its class, and the class at the median of its digits."""
+    arrays = run.arrays("embedding.npz")
+    places, labels = arrays["places"], arrays["labels"]
+    axes.scatter(places[:, 0], places[:, 1], s=7, c=[_COLOURS[label] for label in labels], lw=0, alpha=0.8)
+    for label in range(CLASSES):
+        if (labels == label).any():
+            x, y = np.median(places[labels == label], axis=0)
+            box = {"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": _COLOURS[label], "alpha": 0.85}
+            axes.text(x, y, str(label), ha="center", va="center", fontsize=8, bbox=box)
+    axes.set_aspect("equal", adjustable="datalim")

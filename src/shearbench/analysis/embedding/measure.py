@@ -1,0 +1,73 @@
+"""How well classes lie apart in front of a network's last layer: t-SNE to look at, and numbers that do without it.
+
+Source of t-SNE: van der Maaten and Hinton, JMLR 9 (2008), by scikit-learn. Distances of its picture mean little, so the
+numbers are computed in the penultimate space itself, and in the input space to be compared with.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.manifold import TSNE
+from sklearn.metrics import silhouette_score
+from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits
+from torch import nn
+
+from shearbench.analysis.layers import listen
+from shearbench.analysis.measured import Measured
+from shearbench.analysis.trained import TrainedModel
+from shearbench.seeds import seed_for
+
+NEIGHBOURS = 10
+PERPLEXITY = 30.0
+_BATCH = 100
+
+
+def embedding(trained: TrainedModel) -> Measured:
+    """Embed the activations of the digits that all networks embed.
+
+    Returns:
+        ``rows`` (n,) and the numbers ``penultimate`` and ``inputs``: (silhouette, purity) each. For fold 0 alone
+        also ``places`` (n, 2), by t-SNE. Facts: ``units`` of the layer, ``perplexity``.
+    """
+    rows, labels = trained.embedded, trained.test.labels[trained.embedded]
+    inputs = trained.seen(trained.test.inputs[rows])
+    activations = np.concatenate([penultimate(trained.network, part) for part in torch.split(inputs, _BATCH)])
+    perplexity = min(PERPLEXITY, (len(rows) - 1) / 3)
+    arrays: dict[str, NDArray[Any]] = {
+        "rows": rows,
+        "penultimate": np.array(separation(activations, labels)),
+        "inputs": np.array(separation(inputs.flatten(1).numpy(), labels)),
+    }
+    if trained.fold == 0:
+        arrays["places"] = _places(activations, perplexity, seed_for(trained.record["seed"], "evaluate", "t-sne"))
+    facts = {"units": activations.shape[1], "perplexity": perplexity, "neighbours": NEIGHBOURS, "samples": len(rows)}
+    return Measured(arrays, facts)
+
+
+def penultimate(network: nn.Module, inputs: torch.Tensor) -> NDArray[np.float32]:
+    """Return what enters the last linear layer to run, float32 (n, units)."""
+    entered: NDArray[np.float32] = listen(network, inputs, nn.Linear)[-1].entered.numpy()
+    return entered
+
+
+def separation(points: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[float, float]:
+    """Return silhouette and k-nearest-neighbour purity of points (n, dimensions), both by Euclidean distance.
+
+    The silhouette (Rousseeuw 1987) is the mean over points of (b - a) / max(a, b): a is the mean distance to the others
+    of its class, b to the nearest other class; 1 is far apart, 0 touching. Purity is the mean share of a point's 10
+    nearest neighbours, itself not among them, that are of its class.
+    """
+    k = min(NEIGHBOURS, len(points) - 1)
+    near = NearestNeighbors(n_neighbors=k).fit(points).kneighbors(return_distance=False)
+    return float(silhouette_score(points, labels)), float((labels[near] == labels[:, np.newaxis]).mean())
+
+
+def _places(points: NDArray[np.float32], perplexity: float, seed: int) -> NDArray[np.float32]:
+    """Return t-SNE's two coordinates of each point, (n, 2)."""
+    method = TSNE(perplexity=perplexity, init="pca", learning_rate="auto", random_state=seed % 2**32)
+    with threadpool_limits(limits=1):  # sums over threads would depend on their number
+        places: NDArray[np.float32] = method.fit_transform(points)
+    return places

@@ -1,0 +1,52 @@
+"""The space before the last layer: t-SNE to look at, silhouette and purity to go by."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from shearbench.report import comparison
+from shearbench.report.blocks import Cell, Column, Pictures, Prose, Section, Table
+
+_TITLE = "How far apart the classes lie"
+_TEXT = """Each point is a test digit, the same digits in every panel, by what enters the last layer of fold 0's
+network, brought to the plane by t-SNE. Distances and sizes of clusters in such a picture mean little, so the numbers
+are computed in that layer itself and for every network. The silhouette is 1 where classes are far apart and 0 where
+they touch; the purity is the share of a digit's 10 nearest neighbours that are of its class. Beside them the same
+numbers for what the network is shown: the difference is what it has learned."""
+_COLUMNS = (
+    Column("dataset"),
+    Column("model"),
+    Column("silhouette", True, "in the penultimate layer; ± standard deviation over the networks"),
+    Column("purity", True, "in the penultimate layer; ± standard deviation over the networks"),
+    Column("silhouette of the inputs", True),
+    Column("purity of the inputs", True),
+    Column("samples", True),
+    Column("models", True),
+)
+
+
+def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
+    """Return the section."""
+    if not comparison.is_there(root):
+        return Section("embedding", _TITLE, [], (comparison.MISSING,))
+    found = {(row["dataset"], row["model"], row["space"]): row for row in comparison.rows_of(root, "embedding")}
+    runs = [(row["dataset"], row["model"], "penultimate") for row in rows]
+    lines = [_row(found[run], found) for run in runs if run in found]
+    words = "t-SNE of the penultimate layer of every network on every dataset"
+    shown = comparison.picture(root, "embedding", words, data=["embedding"])
+    return Section("embedding", _TITLE, [Prose(_TEXT), Table(_COLUMNS, lines), Pictures([shown], wide=True)])
+
+
+def _row(row: Mapping[str, Any], found: Mapping[tuple[str, str, str], Mapping[str, Any]]) -> list[Cell | str]:
+    seen = found[row["dataset"], row["model"], "inputs"]
+    return [
+        row["dataset"],
+        row["model"],
+        *(Cell(f"{row[f'{name}_mean']:.3f} ± {row[f'{name}_sd']:.3f}", row[f"{name}_mean"]) for name in _NUMBERS),
+        *(Cell(f"{seen[f'{name}_mean']:.3f}", seen[f"{name}_mean"]) for name in _NUMBERS),
+        Cell(str(row["n"]), row["n"]),
+        Cell(str(row["models"]), row["models"]),
+    ]
+
+
+_NUMBERS = ("silhouette", "purity")

@@ -1,0 +1,90 @@
+"""A run's evaluation before it becomes files: its folds, the test set, and what each network made of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shearbench.analysis.inference import FoldResult
+from shearbench.analysis.settings import Evaluate
+from shearbench.data.dataset import Dataset, Samples
+from shearbench.predictions.folds import FoldRun
+from shearbench.predictions.scores import BySample, Predictions, Scores, by_sample, score
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The folds of a run, its data, the rows of the test set that were explained, and each network's answers.
+
+    ``samples`` are the images that the test set was made of, row by row.
+    """
+
+    fold_runs: Sequence[FoldRun]
+    train: Dataset
+    test: Dataset
+    samples: Samples
+    explained: tuple[int, ...]
+    settings: Evaluate
+    results: Sequence[FoldResult]
+
+    @property
+    def name(self) -> str:
+        """What pictures call the run."""
+        return f"{self.fold_runs[0].record['model']} on {self.fold_runs[0].record['dataset']}"
+
+    @property
+    def is_field(self) -> bool:
+        """Whether the inputs are displacement fields (u_x, u_y), and not images."""
+        return "load" in self.entry
+
+    @property
+    def entry(self) -> Mapping[str, Any]:
+        """The dataset's entry in ``params.yaml``."""
+        entry: Mapping[str, Any] = self.fold_runs[0].record["config"]["entry"]
+        return entry
+
+    @cached_property
+    def out_of_fold(self) -> list[Predictions]:
+        """What each network says of the fold that it has not seen."""
+        return [fold_run.out_of_fold for fold_run in self.fold_runs]
+
+    @cached_property
+    def tested(self) -> list[Predictions]:
+        """What each network says of the test set."""
+        return [Predictions(self.test.ids, self.test.labels, result.probabilities) for result in self.results]
+
+    @cached_property
+    def scores(self) -> dict[str, list[Scores]]:
+        """Split -> the scores of each fold's network."""
+        return {
+            "out_of_fold": [score(predictions) for predictions in self.out_of_fold],
+            "test": [score(predictions) for predictions in self.tested],
+        }
+
+    @cached_property
+    def by_sample(self) -> dict[str, BySample]:
+        """Split -> what networks say of each digit: out of fold one of each repeat, on the test set all of them."""
+        said = np.stack([each.probabilities for each in self.tested])
+        return {"out_of_fold": by_sample(self.out_of_fold), "test": BySample(self.test.ids, self.test.labels, said)}
+
+    @property
+    def seed(self) -> int:
+        """The ``seed`` of ``params.yaml`` that the run was trained with."""
+        return int(self.fold_runs[0].record["seed"])
+
+    @cached_property
+    def repeats(self) -> int:
+        """How often each training digit is predicted out of fold: by one network a repeat."""
+        ids = np.concatenate([predictions.ids for predictions in self.out_of_fold])
+        return len(ids) // len(np.unique(ids))
+
+    def stacked(self, measurement: str, name: str) -> NDArray[Any]:
+        """Return an array that a probe found, of all networks: (folds, ...)."""
+        return np.stack([result.measured[measurement].arrays[name] for result in self.results])
+
+    def facts(self, measurement: str) -> Mapping[str, Any]:
+        """Return what a probe noted of the first fold's network."""
+        return self.results[0].measured[measurement].facts

@@ -1,0 +1,124 @@
+"""Where the networks look, side by side: the maps of the same digits, and the measures of the maps with intervals."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from shearbench.analysis.gradcam.figure import Looks, notes_of, overlaid
+from shearbench.plotting.canvas import GREY, colours, figure, plain
+from shearbench.plotting.files import Files, picture, table
+from shearbench.plotting.tiles import draw_coloured, sheet
+from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
+
+MEASURES = {
+    "deletion": "deletion: mean probability\nof the true class (less is better)",
+    "insertion": "insertion: mean probability\nof the true class (more is better)",
+    "entropy": "entropy of the map\n(0 one pixel, 1 everywhere)",
+    "stroke": "share of the map\non the stroke",
+    "agreement": "correlation of the maps\nof two folds",
+}
+
+
+def explanation(evaluated: EvaluatedRuns) -> Files:
+    """Return ``explanation.csv`` and ``explanation_curves.csv`` of all runs, and three pictures."""
+    measures, curves = evaluated.gathered("explanation.csv"), evaluated.gathered("explanation_curves.csv")
+    return {
+        "explanation.csv": table(measures),
+        "explanation_curves.csv": table(curves),
+        "figures/explanation.png": picture(measures_figure(evaluated, measures)),
+        "figures/explanation_curves.png": picture(curves_figure(evaluated, curves)),
+        "figures/attribution.png": picture(maps_figure(evaluated)),
+    }
+
+
+def measures_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
+    """Draw a panel a measure, a line a run: mean and interval over digits, and what chance gives."""
+    runs = [run for model in evaluated.models for run in evaluated.of_model(model)]
+    colour = colours(evaluated.datasets)
+    made = figure(2.5 * len(MEASURES) + 1.6, 0.36 * len(runs) + 1.9)
+    panels = made.subplots(1, len(MEASURES), sharey=True)
+    for axes, (measure, label) in zip(panels, MEASURES.items(), strict=True):
+        of_measure = rows[rows["measure"] == measure]
+        found = {(row["dataset"], row["model"]): row for row in of_measure.to_dict("records")}
+        for place, run in enumerate(runs):
+            one, shade = found[run.dataset, run.model], colour[run.dataset]
+            axes.plot([one["low"], one["high"]], [place, place], color=shade, lw=2)
+            axes.plot(one["mean"], place, "o", color=shade, ms=6)
+            axes.plot(one["chance"], place, "|", color=GREY, ms=11, mew=2)
+        plain(axes)
+        axes.set_xlabel(label, fontsize=8)
+        axes.set_xticks((0, 0.5, 1), ("0", "0.5", "1"))
+        axes.set_xlim(min(0, float(of_measure[["low", "chance"]].min().min())) - 0.03, 1.03)
+    panels[0].set_yticks(range(len(runs)), [f"{run.model} on {run.dataset}{_kind(run)}" for run in runs])
+    panels[0].set_ylim(len(runs) - 0.5, -0.5)
+    handles = [Line2D([], [], color=colour[name], marker="o", lw=2, label=name) for name in evaluated.datasets]
+    handles.append(Line2D([], [], ls="", marker="|", ms=11, mew=2, color=GREY, label="chance"))
+    made.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+    made.suptitle(
+        f"Maps for the true class of {rows['n'].max()} test digits: mean over digits of the mean over networks, 95 % t "
+        "interval over digits.\nChance: maps of noise of the same resolution; for agreement, maps of digits of "
+        "different classes.",
+        fontsize=10,
+    )
+    return made
+
+
+def curves_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
+    """Draw deletion above insertion, a column a dataset, a colour a model; dashed with a map of noise."""
+    colour = colours(evaluated.models)
+    made = figure(4.2 * len(evaluated.datasets), 6.4)
+    grid = made.subplots(2, len(evaluated.datasets), squeeze=False, sharex=True, sharey=True)
+    for column, dataset in enumerate(evaluated.datasets):
+        grid[0, column].set_title(dataset, fontsize=11)
+        for axes, curve in zip(grid[:, column], ("deletion", "insertion"), strict=True):
+            plain(axes)
+            for run in (run for run in evaluated.runs if run.dataset == dataset):
+                of_run = rows[(rows["dataset"] == dataset) & (rows["model"] == run.model)]
+                _curve(axes, of_run[of_run["curve"] == curve], colour[run.model], "-")
+                _curve(axes, of_run[of_run["curve"] == f"random_{curve}"], colour[run.model], "--")
+        grid[1, column].set_xlabel("pixels replaced (%)")
+    for axes, verb in zip(grid[:, 0], ("deleted", "inserted"), strict=True):
+        axes.set_ylabel(f"probability of the true class,\npixels {verb}")
+        axes.set_ylim(0, 1.02)
+    handles = [Line2D([], [], color=colour[model], label=model) for model in evaluated.models]
+    handles.append(Line2D([], [], color=GREY, ls="--", label="by a map of noise"))
+    made.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+    made.suptitle(
+        f"Pixels of most weight first: mean over {rows['n'].max()} digits and 95 % t interval over digits", fontsize=11
+    )
+    return made
+
+
+def _curve(axes: Axes, rows: pd.DataFrame, colour: str, style: str) -> None:
+    share = 100 * rows["share"]
+    axes.plot(share, rows["mean"], style, color=colour, lw=1.6 if style == "-" else 1.0)
+    if style == "-":
+        axes.fill_between(share, rows["low"].clip(lower=0), rows["high"].clip(upper=1), color=colour, alpha=0.15, lw=0)
+
+
+def maps_figure(evaluated: EvaluatedRuns) -> Figure:
+    """Draw a row a run and a column a class: the map of fold 0's network over what it sees."""
+    runs = [run for model in evaluated.models for run in evaluated.of_model(model)]
+    tiles, notes, names = [], list[list[str]](), []
+    for run in runs:
+        arrays, read = run.arrays("gradcam.npz"), run.arrays("test_predictions.npz")
+        chosen = [int(np.flatnonzero(read["ids"] == number)[0]) for number in arrays["ids"]]
+        looks = Looks(arrays["maps"][0], read["probabilities"][0, chosen].argmax(axis=1))
+        tiles.append(overlaid(arrays["seen"][0], looks.maps))
+        notes.append(notes_of(looks, arrays["labels"], first=not notes))
+        names.append(f"{run.model}{_kind(run)}\non {run.dataset}")
+    made = sheet(len(runs), len(tiles[0]), beside=1.2, above=0.9)
+    draw_coloured(made.subplots(), np.stack(tiles), names, notes)
+    made.suptitle("Evidence for the true class, fold 0: the same test digit of each class everywhere", fontsize=11)
+    made.supxlabel(
+        "Orange: the map, from 0 to its own maximum, over the size of the normalised input in grey. Grad-CAM of the\n"
+        "last feature map of at least 4 x 4; saliency where there is no convolution.",
+        fontsize=9,
+    )
+    return made
+
+
+def _kind(run: EvaluatedRun) -> str:
+    return " (saliency)" if run.record["measurements"]["gradcam"]["method"] == "saliency" else ""

@@ -1,0 +1,136 @@
+"""How good the maps of a run's networks are, in numbers: ``explanation.csv`` and the curves behind them.
+
+A digit's value is the mean over the networks, and an interval says how far other digits could move the mean over
+digits. Beside each number stands what it would be by chance: for maps of noise at the resolution of the network's own.
+"""
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from shearbench.analysis.evaluation import Evaluation
+from shearbench.plotting.files import Files, table
+from shearbench.predictions.estimates import Estimate, mean_of
+
+STROKE = 127
+"""Grey value above which a pixel of the image belongs to the stroke."""
+_CURVES = ("deletion", "insertion", "random_deletion", "random_insertion")
+Maps = NDArray[np.float32]
+Values = NDArray[np.float64]
+
+
+def explanation(evaluation: Evaluation) -> Files:
+    """Return two tables.
+
+    ``explanation.csv``: ``measure, n, mean, low, high, network_sd, chance``, for ``deletion`` and ``insertion`` (area
+    under the curve), ``entropy``, ``stroke`` and ``agreement``. ``explanation_curves.csv``: ``curve, share, n, mean,
+    low, high``, the probability of the true class against the share of pixels replaced.
+
+    Maps that are zero everywhere say nothing and have no value; ``n`` counts digits with at least one.
+    """
+    rows = evaluation.results[0].measured["explanation"].arrays["rows"]
+    maps, random = evaluation.stacked("explanation", "maps"), evaluation.stacked("explanation", "random_maps")
+    stroke, labels = evaluation.samples.images[rows] > STROKE, evaluation.test.labels[rows]
+    curves = {name: evaluation.stacked("explanation", name) for name in _CURVES}
+    for name in ("deletion", "insertion"):
+        curves[name] = np.where(_empty(maps)[:, :, np.newaxis], np.nan, curves[name])
+    areas = {name: area(values) for name, values in curves.items()}
+    measures = [
+        _row("deletion", areas["deletion"], areas["random_deletion"]),
+        _row("insertion", areas["insertion"], areas["random_insertion"]),
+        _row("entropy", entropy(maps), entropy(random)),
+        _row("stroke", share_within(maps, stroke), share_within(random, stroke)),
+        {
+            "measure": "agreement",
+            **mean_of(agreement(maps)),
+            "network_sd": np.nan,
+            "chance": disagreement(maps, labels),
+        },
+    ]
+    return {
+        "explanation.csv": table(pd.DataFrame(measures)),
+        "explanation_curves.csv": table(pd.DataFrame(_curve_rows(curves))),
+    }
+
+
+def _row(measure: str, values: Values, chance: Values) -> dict[str, float | int | str]:
+    """Return the row of a measure from values (networks, digits)."""
+    spread = float(np.std(_mean(values, axis=1), ddof=1))
+    return {"measure": measure, **mean_of(_mean(values, axis=0)), "network_sd": spread, "chance": float(chance.mean())}
+
+
+def _curve_rows(curves: dict[str, Values]) -> list[dict[str, float | int | str]]:
+    rows: list[dict[str, float | int | str]] = []
+    for name, values in curves.items():
+        for step, share in enumerate(np.linspace(0, 1, values.shape[-1])):
+            estimate: Estimate = mean_of(_mean(values[:, :, step], axis=0))
+            rows.append({"curve": name, "share": float(share), **estimate})
+    return rows
+
+
+def area(curves: Values) -> Values:
+    """Return the area under curves (..., points) over a width of 1, by the trapezium rule: a mean probability."""
+    areas: Values = np.trapezoid(curves, dx=1 / (curves.shape[-1] - 1), axis=-1)
+    return areas
+
+
+def entropy(maps: Maps) -> Values:
+    """Return Shannon's entropy of maps (..., h, w) read as distributions over the pixels, as a share of its maximum.
+
+    1 is a map that is the same everywhere, 0 one of a single pixel; NaN where a map is zero everywhere.
+    """
+    shares = _as_shares(maps)
+    logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
+    entropies: Values = -(shares * logs).sum(axis=(-2, -1)) / np.log(maps.shape[-2] * maps.shape[-1])
+    return entropies
+
+
+def share_within(maps: Maps, where: NDArray[np.bool_]) -> Values:
+    """Return the share of each map (networks, m, h, w) that lies on the pixels ``where`` (m, h, w)."""
+    shares: Values = (_as_shares(maps) * where).sum(axis=(-2, -1))
+    return shares
+
+
+def agreement(maps: Maps) -> Values:
+    """Return for each digit the mean correlation of its maps (networks, m, h, w) over all pairs of networks, (m,)."""
+    standard = _standardised(maps)
+    pairs = [(a * b).mean(axis=-1) for a, b in combinations(standard, 2)]
+    return _mean(np.stack(pairs), axis=0)
+
+
+def disagreement(maps: Maps, labels: NDArray[np.int64]) -> float:
+    """Return the mean correlation of maps of two networks of two digits of different classes: agreement by habit."""
+    standard, other = _standardised(maps), labels[:, np.newaxis] != labels
+    means = [(a @ b.T / a.shape[-1])[other] for a, b in combinations(standard, 2)]
+    return float(np.nanmean(means)) if not np.isnan(means).all() else np.nan
+
+
+def _as_shares(maps: Maps) -> Values:
+    total = maps.sum(axis=(-2, -1), keepdims=True, dtype=np.float64)
+    return _divided(maps.astype(np.float64), total)
+
+
+def _standardised(maps: Maps) -> Values:
+    """Return maps (networks, m, pixels) of mean 0 and deviation 1; NaN where a map is the same everywhere."""
+    flat = maps.reshape(*maps.shape[:2], -1).astype(np.float64)
+    flat = flat - flat.mean(axis=-1, keepdims=True)
+    return _divided(flat, flat.std(axis=-1, keepdims=True))
+
+
+def _divided(values: Values, by: Values) -> Values:
+    """Return values / by; NaN where ``by`` is zero."""
+    quotient: Values = np.divide(values, by, out=np.full(values.shape, np.nan), where=by > 0)
+    return quotient
+
+
+def _empty(maps: Maps) -> NDArray[np.bool_]:
+    empty: NDArray[np.bool_] = maps.max(axis=(-2, -1)) == 0
+    return empty
+
+
+def _mean(values: Values, axis: int) -> Values:
+    """Return the mean over an axis of the values that there are; NaN where there is none."""
+    there = ~np.isnan(values)
+    return _divided(np.where(there, values, 0.0).sum(axis=axis), there.sum(axis=axis))

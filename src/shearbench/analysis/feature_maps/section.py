@@ -1,0 +1,28 @@
+"""What the successive convolutions of each network make of one digit."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from shearbench.report import comparison
+from shearbench.report.blocks import Pictures, Prose, Section
+from shearbench.report.pictures import evaluations, missing
+
+_TITLE = "What the convolutions make of a digit"
+_TEXT = """The same digit as an image and as a field, through the networks of fold 0: of the convolutions whose maps
+have the same resolution the last is shown, and of its channels those that vary most over the picture. Channels of two
+networks have nothing to do with one another, but how soon the stroke is gone, and how coarse the maps are by then,
+can be compared."""
+
+
+def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
+    """Return the section."""
+    if not comparison.is_there(root):
+        return Section("feature-maps", _TITLE, [], (comparison.MISSING,))
+    facts = [(record["model"], record["measurements"]["feature_maps"]) for _, record in evaluations(root, rows)]
+    shown = dict.fromkeys(model for model, found in facts if not found["skipped"])
+    without = dict.fromkeys(model for model, found in facts if found["skipped"])
+    text = _TEXT + (f" Without convolutions, and so not here: {', '.join(without)}." if without else "")
+    words = "Feature maps of {} on every dataset"
+    pictures = [comparison.picture(root, f"feature_maps_{model}", words.format(model)) for model in shown]
+    return Section("feature-maps", _TITLE, [Prose(text), Pictures(pictures, wide=True)], missing(root, rows))

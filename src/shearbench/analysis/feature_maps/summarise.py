@@ -1,0 +1,9 @@
+"""What the convolutions of the first fold's network make of one digit; the record says which layers and channels."""
+
+from shearbench.analysis.evaluation import Evaluation
+from shearbench.plotting.files import Files, arrays
+
+
+def feature_maps(evaluation: Evaluation) -> Files:
+    """Return ``feature_maps.npz``: ``seen`` (channels, 28, 28), and ``maps-<i>`` (shown, height, width) of a layer."""
+    return {"feature_maps.npz": arrays(evaluation.results[0].measured["feature_maps"].arrays)}

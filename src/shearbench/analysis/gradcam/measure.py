@@ -1,0 +1,96 @@
+"""Where a network looks: Grad-CAM by captum on the last feature map that can tell places, or saliency without one.
+
+Grad-CAM: Selvaraju et al., ICCV 2017, whose feature maps are those after the activation: before batch normalisation or
+beside a shortcut a channel could be shifted at will without any change in what the network says. A map is float32
+(28, 28), scaled to a maximum of 1; all zero means that no part of the layer spoke *for* the class. The network must be
+in evaluation mode, on the CPU, and this must not run inside ``torch.inference_mode``, where there are no gradients.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from captum.attr import LayerAttribution, LayerGradCam, Saliency
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from shearbench.analysis.layers import listen
+from shearbench.analysis.measured import Measured
+from shearbench.analysis.trained import TrainedModel
+
+_POOLINGS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveMaxPool2d, nn.AdaptiveAvgPool2d)
+LEAST_SIDE = 4
+"""Pixels: a map of 2 x 2 can name a quarter of the picture and no stroke, whatever the network looks at."""
+
+
+def gradcam(trained: TrainedModel) -> Measured:
+    """Explain the true class of the explained digits: ``seen`` (m, channels, 28, 28) and ``maps`` (m, 28, 28)."""
+    rows = list(trained.explained)
+    seen = trained.seen(trained.test.inputs[rows])
+    found = attribute(trained.network, seen, torch.from_numpy(trained.test.labels[rows]))
+    facts = {
+        "method": found.method,
+        "layer": found.layer,
+        "resolution": list(found.resolution),
+        "skipped": found.skipped,
+        "ids": [int(each) for each in trained.test.ids[rows]],
+    }
+    return Measured({"seen": seen.numpy(), "maps": found.maps}, facts)
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution:
+    """Maps of one network.
+
+    ``maps`` float32 (n, 28, 28), 0 to 1; ``layer`` and its map's ``resolution`` (height, width) for Grad-CAM;
+    ``skipped`` says why there is no Grad-CAM, empty where there is.
+    """
+
+    method: Literal["grad-cam", "saliency"]
+    layer: str
+    resolution: tuple[int, int]
+    skipped: str
+    maps: NDArray[np.float32]
+
+
+def attribute(network: nn.Module, inputs: Tensor, targets: Tensor) -> Attribution:
+    """Explain the score of class ``targets`` (n,) for normalised ``inputs`` float32 (n, channels, 28, 28)."""
+    assert not network.training, "batch normalisation in training mode would mix the samples of the batch"
+    size = (int(inputs.shape[-2]), int(inputs.shape[-1]))
+    found = last_feature_map(network, inputs[:1])
+    if found is None:
+        maps = Saliency(network).attribute(inputs.clone().requires_grad_(), target=targets).amax(dim=1)
+        reason = f"no feature map of at least {LEAST_SIDE} x {LEAST_SIDE}; saliency |d score / d input| instead"
+        return Attribution("saliency", "input", size, reason, _scaled(maps))
+    name, module, resolution = found
+    maps = LayerGradCam(network, module).attribute(inputs, target=targets, relu_attributions=True)
+    maps = LayerAttribution.interpolate(maps, size, interpolate_mode="bilinear")[:, 0]
+    return Attribution("grad-cam", name, resolution, "", _scaled(maps))
+
+
+def last_feature_map(network: nn.Module, example: Tensor) -> tuple[str, nn.Module, tuple[int, int]] | None:
+    """Return name, module and map size of the last module to put out a map with sides of 4 or more, or None.
+
+    It stands behind a convolution and is no pooling: the activation of the last convolution at that resolution, or the
+    block that they stand in.
+    """
+    heard = listen(network, example, nn.Module)
+    first = next((place for place, each in enumerate(heard) if isinstance(each.module, nn.Conv2d)), len(heard))
+    found = [
+        each
+        for each in heard[first:]
+        if each.left.ndim == 4 and min(each.left.shape[-2:]) >= LEAST_SIDE and not isinstance(each.module, _POOLINGS)
+    ]
+    if not found:
+        return None
+    height, width = found[-1].left.shape[-2:]
+    return found[-1].name, found[-1].module, (int(height), int(width))
+
+
+def _scaled(maps: Tensor) -> NDArray[np.float32]:
+    """Divide each map by its maximum; a map of zeros stays one."""
+    values: NDArray[np.float32] = maps.detach().numpy().astype(np.float32)
+    largest = values.max(axis=(1, 2), keepdims=True)
+    scaled: NDArray[np.float32] = np.divide(values, largest, out=np.zeros_like(values), where=largest > 0)
+    return scaled

@@ -1,0 +1,85 @@
+"""Where the networks look: maps of the same digits side by side, their measures, and the maps of every fold."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from shearbench.report import comparison
+from shearbench.report.blocks import Block, Cell, Column, Heading, Picture, Pictures, Prose, Section, Table
+from shearbench.report.pictures import evaluations, missing, per_dataset
+
+_TITLE = "Where they look"
+_TEXT = """One test digit of each class, the one with the lowest id, is the same for every network, fold and dataset. A
+map shows where evidence for the true class comes from."""
+_MEASURED = """Whether such maps are focused, stable or right is measured, not said. Deletion takes the pixels of most
+weight away first, and insertion puts them into an input without a digit first (Petsiuk et al. 2018): what is given is
+the mean probability of the true class on the way, which a good map makes small or large. Entropy is 0 for a map of
+one pixel and 1 for one that is the same everywhere; the share on the stroke counts pixels of the image above half of
+white; and agreement is the correlation of the maps that two folds' networks draw of the same digit. Chance is what
+maps of noise at the same resolution give, and for agreement what maps of digits of different classes give: a network
+that looks at the same place whatever it is shown agrees with others by habit. Intervals are 95 % t intervals over the
+{n} digits, whose values are means over the networks."""
+_FOLDS = (
+    "The same digits through the networks of the folds: what differs between them is no property of an architecture."
+)
+_MEASURES = {
+    "deletion": "less is better",
+    "insertion": "more is better",
+    "entropy": "0 one pixel, 1 everywhere",
+    "stroke": "share of the map on the stroke",
+    "agreement": "correlation of the maps of two folds",
+}
+
+
+def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
+    """Return the section."""
+    compared = comparison.is_there(root)
+    side_by_side = _side_by_side(root, rows) if compared else []
+    pictures = []
+    for folder, record in evaluations(root, rows):
+        text = f"Attribution maps of {record['model']} on {record['dataset']}"
+        pictures.append((record["dataset"], Picture.of(folder / "figures" / "gradcam.png", text, _method(record))))
+    blocks = [Prose(_TEXT), *side_by_side, Prose(_FOLDS), *per_dataset(pictures, wide=True)]
+    return Section("attribution", _TITLE, blocks, [*missing(root, rows), *([] if compared else [comparison.MISSING])])
+
+
+def _side_by_side(root: Path, rows: Sequence[Mapping[str, Any]]) -> list[Block]:
+    found = {(row["dataset"], row["model"], row["measure"]): row for row in comparison.rows_of(root, "explanation")}
+    columns = [Column("dataset"), Column("model"), *(Column(name, True, text) for name, text in _MEASURES.items())]
+    lines = [
+        [row["dataset"], row["model"], *(_measure(found[row["dataset"], row["model"], name]) for name in _MEASURES)]
+        for row in rows
+        if (row["dataset"], row["model"], next(iter(_MEASURES))) in found
+    ]
+    return [
+        Pictures([comparison.picture(root, "attribution", "Maps of every network of the same digits")], wide=True),
+        Heading("The maps, measured"),
+        Prose(_MEASURED.format(n=max(row["n"] for row in found.values()))),
+        Table(columns, lines, "Mean (95 % interval over digits; chance).", comparison.data(root, "explanation")),
+        Pictures(
+            [
+                comparison.picture(root, "explanation", "Measures of the maps with intervals", data=["explanation"]),
+                comparison.picture(
+                    root, "explanation_curves", "Deletion and insertion curves", data=["explanation_curves"]
+                ),
+            ],
+            wide=True,
+        ),
+        Heading("Fold by fold"),
+    ]
+
+
+def _measure(row: Mapping[str, Any]) -> Cell:
+    if math.isnan(row["mean"]):
+        return Cell("no map")
+    return Cell(f"{row['mean']:.2f} ({row['low']:.2f}\N{EN DASH}{row['high']:.2f}; {row['chance']:.2f})", row["mean"])
+
+
+def _method(record: Mapping[str, Any]) -> str:
+    """Say by what method the maps were made, and why not by Grad-CAM where it does not apply."""
+    facts = record["measurements"]["gradcam"]
+    if facts["skipped"]:
+        return f"No Grad-CAM: {facts['skipped']}."
+    height, width = facts["resolution"]
+    return f"Grad-CAM on layer {facts['layer']}, whose map is {height} × {width}."

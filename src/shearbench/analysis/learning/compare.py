@@ -1,0 +1,114 @@
+"""How the networks learned, datasets side by side: curves, a table of dynamics, and accuracy by mode.
+
+What a network scores on its training digits while it trains and what it scores on them afterwards are two things:
+dropout and augmentation make the first lower, the last steps of an epoch make the second higher, and the running
+statistics of batch normalisation can make it lower by much.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from shearbench.plotting.canvas import BLUE, GREY, ORANGE, colours, figure, plain, readable_log
+from shearbench.plotting.files import Files, picture, table
+from shearbench.plotting.scores import over_folds
+from shearbench.predictions.evaluated import EvaluatedRuns
+
+_STYLES = {"train": "--", "validation": "-"}
+
+
+def dynamics(evaluated: EvaluatedRuns) -> Files:
+    """Return the learning curves of all runs, the table of their dynamics and their accuracy by mode."""
+    curves, networks = evaluated.gathered("learning_curves.csv"), evaluated.gathered("training_dynamics.csv")
+    return {
+        "learning_curves.csv": table(curves),
+        "training_dynamics.csv": table(summary(networks)),
+        "figures/learning_curves.png": picture(curves_figure(evaluated, curves)),
+        "figures/accuracy_by_mode.png": picture(mode_figure(networks)),
+    }
+
+
+def summary(networks: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a run: mean and standard deviation over its networks of each column of ``training_dynamics.csv``.
+
+    ``reached_low_loss`` counts the networks whose training loss fell below 0.1; the mean of ``epochs_to_low_loss`` is
+    over those. ``mode_gap`` is ``train_accuracy_when_evaluated`` - ``train_accuracy_while_training``.
+    """
+    gap = networks["train_accuracy_when_evaluated"] - networks["train_accuracy_while_training"]
+    measured = networks.drop(columns="fold").assign(mode_gap=gap)
+    groups = measured.groupby(["dataset", "model"], sort=False)
+    both = [groups.mean().add_suffix("_mean"), groups.std().add_suffix("_sd")]
+    moments = pd.concat(both, axis=1)[[f"{name}_{part}" for name in measured.columns[2:] for part in ("mean", "sd")]]
+    moments.insert(0, "networks", groups.size())
+    moments.insert(1, "reached_low_loss", groups["epochs_to_low_loss"].count())
+    return moments.reset_index()
+
+
+def curves_figure(evaluated: EvaluatedRuns, curves: pd.DataFrame) -> Figure:
+    """Draw loss above accuracy, a column a model, a colour a dataset: mean and standard deviation over the folds."""
+    models, colour = evaluated.models, colours(evaluated.datasets)
+    made = figure(3.1 * len(models) + 1.6, 6.2)
+    grid = made.subplots(2, len(models), squeeze=False, sharey="row", sharex="col")
+    for column, model in enumerate(models):
+        grid[0, column].set_title(model, fontsize=11)
+        grid[1, column].set_xlabel("epoch")
+        for run in evaluated.of_model(model):
+            rows = curves[(curves["model"] == model) & (curves["dataset"] == run.dataset)]
+            _curves(list(grid[:, column]), rows, colour[run.dataset])
+    for axes in grid.flat:
+        plain(axes)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    readable_log(grid[0, 0].yaxis)
+    grid[0, 0].set_ylabel("cross-entropy loss (nats)")
+    grid[1, 0].set_ylabel("accuracy (%)")
+    handles = [Line2D([], [], color=colour[name], label=name) for name in evaluated.datasets]
+    handles += [Line2D([], [], color=GREY, ls=style, label=split) for split, style in _STYLES.items()]
+    made.legend(handles=handles, loc="outside right upper", frameon=False)
+    made.suptitle(f"Mean and standard deviation over {over_folds(curves)}", fontsize=12)
+    return made
+
+
+def _curves(panels: Sequence[Axes], rows: pd.DataFrame, colour: str) -> None:
+    for axes, quantity, factor in zip(panels, ("loss", "accuracy"), (1, 100), strict=True):
+        if quantity == "loss":
+            axes.set_yscale("log")
+        for split, style in _STYLES.items():
+            part = rows[rows["split"] == split]
+            mean, sd = factor * part[f"{quantity}_mean"], factor * part[f"{quantity}_sd"]
+            low = (mean - sd).clip(lower=mean / 10)  # a band that reached zero could not stand on a logarithmic axis
+            axes.plot(part["epoch"], mean, style, color=colour, lw=1.5)
+            axes.fill_between(part["epoch"], low, mean + sd, color=colour, alpha=0.18, linewidth=0)
+
+
+def mode_figure(networks: pd.DataFrame) -> Figure:
+    """Draw accuracy on the training digits while training and when evaluated, and on the digits held out, by run.
+
+    A small mark is a network, a large one the mean of a run.
+    """
+    runs = list(networks.groupby(["dataset", "model"], sort=False))
+    made = figure(8.5, 0.42 * len(runs) + 1.5)
+    axes = made.subplots()
+    kinds = {
+        "train_accuracy_while_training": ("training digits, while training", ORANGE, "o", "none"),
+        "train_accuracy_when_evaluated": ("training digits, when evaluated", ORANGE, "o", ORANGE),
+        "validation_accuracy": ("held-out digits, when evaluated", BLUE, "s", BLUE),
+    }
+    for row, (_, group) in enumerate(runs):
+        for shift, (name, (_, edge, marker, face)) in zip((-0.2, 0, 0.2), kinds.items(), strict=True):
+            values = 100 * group[name].to_numpy()
+            axes.scatter(values, np.full(len(values), row + shift), 9, marker=marker, c=edge, alpha=0.45, lw=0)
+            axes.scatter(values.mean(), row + shift, 46, marker=marker, facecolor=face, edgecolor=edge, lw=1.6)
+    plain(axes)
+    axes.set_yticks(range(len(runs)), [f"{model} on {dataset}" for (dataset, model), _ in runs])
+    axes.set_ylim(len(runs) - 0.5, -0.5)
+    axes.set_xlabel(f"accuracy (%) of the kept weights; small: one of {len(runs[0][1])} networks, large: their mean")
+    handles = [
+        Line2D([], [], ls="", marker=marker, ms=7, markeredgecolor=edge, markerfacecolor=face, label=label)
+        for label, edge, marker, face in kinds.values()
+    ]
+    made.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False, fontsize=9)
+    return made

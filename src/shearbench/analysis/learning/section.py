@@ -1,0 +1,111 @@
+"""How the networks learned: curves, a table of their dynamics, and accuracy while training against afterwards."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from shearbench.report import comparison
+from shearbench.report.blocks import Block, Cell, Column, Heading, Pictures, Prose, Section, Table
+from shearbench.report.pictures import section_of_figure
+
+_TEXT = """Lines are means over the folds, bands one standard deviation. Train is the running mean of the epoch, in
+training mode (with dropout and augmentation, before the epoch's last step); validation is measured after it, on the
+fold held out. Where training stops early, later epochs stand on fewer folds."""
+_MODES = """What a network scores on its training digits while it trains, and what the kept weights score on the same
+digits afterwards, are two numbers. Dropout and augmentation make the first lower, and so do the weights of the
+beginning of the epoch. Batch normalisation uses the statistics of the batch while it trains and running ones
+afterwards: where those lag, the second falls below the first."""
+_COLUMNS = (
+    Column("dataset"),
+    Column("model"),
+    Column("epochs", True, "done, mean over the folds"),
+    Column(
+        "epochs to 0.1", True, "first epoch with a training loss below 0.1; in brackets the networks that got there"
+    ),
+    Column("first loss", True, "training loss of the first epoch"),
+    Column("last loss", True, "training loss of the last epoch"),
+    Column("held-out loss", True, "after the last epoch, on the fold held out"),
+    Column("batch spread", True, "standard deviation of the training loss over the mini-batches of the last epoch"),
+)
+_MODE_COLUMNS = (
+    Column("dataset"),
+    Column("model"),
+    Column("while training", True, "accuracy on the training digits during the kept epoch, in %"),
+    Column("when evaluated", True, "accuracy of the kept weights on the same digits, in %"),
+    Column("gap", True, "when evaluated - while training, in points"),
+    Column("held out", True, "accuracy of the kept weights on the fold held out, in %"),
+)
+
+
+def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
+    """Return the section."""
+    section = Section("curves", "Learning", [Prose(_TEXT), *_side_by_side(root), Heading("Each network")])
+    if not comparison.is_there(root):
+        section = Section("curves", "Learning", [Prose(_TEXT)], (comparison.MISSING,))
+    made = section_of_figure(root, rows, section, "learning_curves", data=["learning_curves.csv"])
+    return Section(made.id, made.title, made.blocks, [*section.missing, *made.missing])
+
+
+def _side_by_side(root: Path) -> list[Block]:
+    if not comparison.is_there(root):
+        return []
+    rows = comparison.rows_of(root, "training_dynamics")
+    words = "Learning curves of every network, datasets side by side"
+    curves = comparison.picture(root, "learning_curves", words, data=["learning_curves"])
+    modes = comparison.picture(root, "accuracy_by_mode", "Accuracy of every run while training and when evaluated")
+    caption = "Losses are cross-entropies in nats; mean ± standard deviation over the networks."
+    data = comparison.data(root, "training_dynamics")
+    return [
+        Pictures([curves], wide=True),
+        Table(_COLUMNS, [_row(row) for row in rows], caption, data),
+        Heading("While training and afterwards"),
+        Prose(f"{_MODES} {_widest(rows)}"),
+        Pictures([modes], wide=True),
+        Table(_MODE_COLUMNS, [_mode_row(row) for row in rows], "In %; mean ± standard deviation over the networks."),
+    ]
+
+
+def _row(row: Mapping[str, Any]) -> list[Cell | str]:
+    return [
+        row["dataset"],
+        row["model"],
+        _spread(row, "epochs", ".1f"),
+        _reached(row),
+        *(_spread(row, name, ".3f") for name in ("first_train_loss", "last_train_loss", "last_validation_loss")),
+        _spread(row, "last_batch_loss_sd", ".3f"),
+    ]
+
+
+def _mode_row(row: Mapping[str, Any]) -> list[Cell | str]:
+    return [
+        row["dataset"],
+        row["model"],
+        *(_spread(row, f"train_accuracy_{mode}", ".1f", 100) for mode in ("while_training", "when_evaluated")),
+        _spread(row, "mode_gap", "+.1f", 100),
+        _spread(row, "validation_accuracy", ".1f", 100),
+    ]
+
+
+def _spread(row: Mapping[str, Any], name: str, form: str, factor: float = 1.0) -> Cell:
+    mean, sd = factor * row[f"{name}_mean"], factor * row[f"{name}_sd"]
+    return Cell(f"{mean:{form}} ± {sd:{form.lstrip('+')}}", mean)
+
+
+def _reached(row: Mapping[str, Any]) -> Cell:
+    mean, reached, networks = row["epochs_to_low_loss_mean"], row["reached_low_loss"], row["models"]
+    if math.isnan(mean):
+        return Cell(f"never (0 of {networks})", math.inf)
+    return Cell(f"{mean:.1f} ({reached} of {networks})", mean)
+
+
+def _widest(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Say where the evaluated accuracy falls most below that of training, or that it nowhere does."""
+    row = min(rows, key=lambda each: float(each["mode_gap_mean"]))
+    if row["mode_gap_mean"] >= 0:
+        return "Here, no run's mean is lower when evaluated than while training."
+    return (
+        f"Here, {row['model']} on {row['dataset']} loses most: {100 * row['train_accuracy_while_training_mean']:.1f} % "
+        f"while training, {100 * row['train_accuracy_when_evaluated_mean']:.1f} % when evaluated (means over "
+        f"{row['models']} networks)."
+    )

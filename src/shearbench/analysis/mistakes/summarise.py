@@ -1,0 +1,69 @@
+"""What a run's networks read wrongly: the test digits of which they are surest, pictured, and suspicious labels."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from shearbench.analysis.evaluation import Evaluation
+from shearbench.plotting.canvas import bare, figure
+from shearbench.plotting.files import Files, picture, table
+from shearbench.plotting.tiles import GREY, LENGTH, SMALL, U_X, U_Y, Quantity, centres, draw_tiles
+from shearbench.predictions.mistakes import misclassified, suspicious
+
+SHOWN = 14
+
+
+def mistakes(evaluation: Evaluation) -> Files:
+    """Return the misclassified test digits, drawn, and the training digits whose label is suspicious."""
+    wrong = misclassified(evaluation.by_sample["test"])
+    return {
+        "misclassified.csv": table(wrong),
+        "suspicious_labels.csv": table(suspicious(evaluation.by_sample["out_of_fold"])),
+        "figures/misclassified.png": picture(misclassified_figure(evaluation, wrong)),
+    }
+
+
+def misclassified_figure(evaluation: Evaluation, wrong: pd.DataFrame) -> Figure:
+    """Draw the misclassified test digits of which the networks are surest; of a field also u_x, u_y and |u|."""
+    shown = wrong.head(SHOWN if evaluation.is_field else 2 * SHOWN)
+    places = {int(number): row for row, number in enumerate(evaluation.test.ids)}
+    strips = _strips(evaluation, np.array([places[number] for number in shown["id"]], np.int64))
+    made = figure(0.78 * SHOWN + 1.2, 0.84 * len(strips) + 1.5)
+    panels = made.subplots(len(strips), 1, squeeze=False)[:, 0]
+    for strip, (axes, (quantity, tiles)) in enumerate(zip(panels, strips, strict=True)):
+        draw_tiles(axes, tiles[np.newaxis], quantity)
+        bare(axes)
+        if strip == 0 or not evaluation.is_field:
+            axes.xaxis.tick_top()
+            axes.tick_params(length=0)
+            notes = [_note(row) for _, row in shown.iloc[strip * SHOWN : (strip + 1) * SHOWN].iterrows()]
+            axes.set_xticks(centres(SHOWN)[: len(notes)], notes, fontsize=SMALL)
+    networks, n = len(evaluation.fold_runs), len(evaluation.test.ids)
+    made.suptitle(
+        f"{evaluation.name}: {len(wrong)} of {n:,} test digits are misread by at least one of {networks} networks\n"
+        f"the {len(shown)} surest: true class as class said, its mean probability over the networks, how many say it",
+        fontsize=10,
+    )
+    return made
+
+
+def _strips(evaluation: Evaluation, rows: NDArray[np.int64]) -> list[tuple[Quantity, NDArray[np.float32]]]:
+    """Return the strips of the figure, (``SHOWN``, 28, 28) each, with NaN where there are fewer digits."""
+    images = evaluation.samples.images[rows]
+    if not evaluation.is_field:
+        return [(GREY, _padded(images[:SHOWN])), (GREY, _padded(images[SHOWN:]))]
+    u_x, u_y = evaluation.test.inputs[rows].astype(np.float32).swapaxes(0, 1)
+    values = {GREY: images, U_X: u_x, U_Y: u_y, LENGTH: np.hypot(u_x, u_y)}
+    return [(quantity, _padded(tiles)) for quantity, tiles in values.items()]
+
+
+def _padded(tiles: NDArray[np.generic]) -> NDArray[np.float32]:
+    strip = np.full((SHOWN, *tiles.shape[1:]), np.nan, np.float32)
+    strip[: len(tiles)] = tiles
+    return strip
+
+
+def _note(row: pd.Series) -> str:
+    said = f"{row['true']:.0f} as {row['predicted']:.0f}"
+    return f"{said}\n{100 * row['confidence']:.0f} %  {row['agree']:.0f}/{row['networks']:.0f}"

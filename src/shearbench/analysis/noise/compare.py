@@ -1,0 +1,68 @@
+"""Accuracy against Gaussian noise: every network, datasets side by side."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from shearbench.data.dataset import CLASSES
+from shearbench.plotting.canvas import GREY, colours, figure, plain
+from shearbench.plotting.files import Files, picture, table
+from shearbench.predictions.evaluated import EvaluatedRuns
+
+
+def noise(evaluated: EvaluatedRuns) -> Files:
+    """Return ``noise.csv``, that of every run with ``dataset`` and ``model`` before it, and its picture."""
+    rows = evaluated.gathered("noise.csv")
+    return {"noise.csv": table(rows), "figures/noise.png": picture(noise_figure(evaluated, rows))}
+
+
+def noise_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
+    """Draw a column a dataset, a colour a model: above in units of the input's deviation, below in raw ones."""
+    colour = colours(evaluated.models)
+    made = figure(3.6 * len(evaluated.datasets) + 1.7, 6.6)
+    grid = made.subplots(2, len(evaluated.datasets), squeeze=False, sharey=True)
+    for column, dataset in enumerate(evaluated.datasets):
+        of_dataset = rows[rows["dataset"] == dataset]
+        grid[0, column].set_title(dataset, fontsize=11)
+        for axes, scale in zip(grid[:, column], ("own", "raw"), strict=True):
+            part = of_dataset[of_dataset["scale"] == scale]
+            for model in part["model"].unique():
+                _line(axes, part[part["model"] == model], colour[model])
+            _axis(axes, np.unique(part["level"].to_numpy()))
+        unit = "pixels of displacement" if "load" in evaluated.entry(dataset) else "share of the grey scale"
+        grid[0, column].set_xlabel("noise / deviation between digits")
+        grid[1, column].set_xlabel(f"noise, {unit}")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("accuracy (%)")
+    handles = [Line2D([], [], color=colour[model], marker="o", ms=4, label=model) for model in evaluated.models]
+    handles.append(Line2D([], [], color=GREY, ls=":", label="guessing"))
+    made.legend(handles=handles, loc="outside right upper", frameon=False)
+    readings, samples = int(rows["readings"].max()), int(rows["n"].min())
+    made.suptitle(
+        f"Gaussian noise on {samples} test digits: mean and standard deviation over {readings} readings\n"
+        "(networks x draws of noise)",
+        fontsize=11,
+    )
+    return made
+
+
+def _line(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
+    x = _places(rows["level"].to_numpy())
+    mean, sd = 100 * rows["accuracy_mean"], 100 * rows["accuracy_sd"]
+    axes.plot(x, mean, color=colour, marker="o", ms=4, lw=1.5)
+    axes.fill_between(x, (mean - sd).clip(lower=0), (mean + sd).clip(upper=100), color=colour, alpha=0.18, lw=0)
+
+
+def _axis(axes: Axes, levels: np.ndarray) -> None:
+    plain(axes)
+    axes.axhline(100 / CLASSES, color=GREY, ls=":", lw=1)
+    axes.set_ylim(0, 102)
+    axes.set_xticks(_places(levels), [f"{level:g}" for level in levels])
+
+
+def _places(levels: np.ndarray) -> np.ndarray:
+    """Return where levels stand on a logarithmic axis; no noise stands one doubling before the least."""
+    least = levels[levels > 0].min()
+    return np.log2(np.where(levels > 0, levels, least / 2))

@@ -1,0 +1,48 @@
+"""How well a network reads its share of the test digits under Gaussian noise.
+
+The noise of a draw is the same for every network of a fold and for all levels, only stronger; a doubled image is one
+image, so both channels have the same noise. Nothing is clipped: a level is what it says.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shearbench.analysis.corruption.images import WHITE
+from shearbench.analysis.measured import Measured
+from shearbench.analysis.trained import TrainedModel
+from shearbench.seeds import generator_for
+
+
+def noise(trained: TrainedModel) -> Measured:
+    """Return ``rows`` (n,), ``clean`` (n,) and ``correct`` (strengths, draws, n): whether the class is right.
+
+    Strengths are first ``noise.levels``, then ``noise.raw`` of the settings. Facts: the input's own ``deviation`` of
+    each channel, in its units, and the ``scale`` that raw levels are multiplied by: the grey scale, or one pixel.
+    """
+    rows, settings = trained.share, trained.settings.noise
+    inputs, labels = trained.test.inputs[rows].astype(np.float32), trained.test.labels[rows]
+    deviation, scale = own_deviation(trained.test.inputs), 1.0 if trained.is_field else WHITE
+    drawn_channels = inputs.shape[1] if trained.is_field else 1
+    strengths = settings.strengths(deviation, scale)
+    correct = np.empty((len(strengths), settings.draws, len(rows)), np.bool_)
+    for draw in range(settings.draws):
+        generator = generator_for(trained.record["seed"], "evaluate", "noise", trained.fold, draw)
+        unit = generator.standard_normal((len(rows), drawn_channels, *inputs.shape[2:]), dtype=np.float32)
+        for place, strength in enumerate(strengths):
+            noisy = inputs + strength[:, None, None].astype(np.float32) * unit
+            correct[place, draw] = trained.read(noisy).argmax(axis=1) == labels
+    clean = trained.read(inputs).argmax(axis=1) == labels
+    facts = {"deviation": deviation.tolist(), "scale": scale, "samples": len(rows)}
+    return Measured({"rows": rows, "clean": clean, "correct": correct}, facts)
+
+
+def own_deviation(inputs: NDArray[Any]) -> NDArray[np.float64]:
+    """Return by how much inputs (n, channels, h, w) differ between samples, (channels,).
+
+    It is the root mean square, over the pixels of a channel, of the standard deviation over the samples. What is the
+    same in every sample (the frame of an image, the shear of the whole block) tells them not apart and counts nothing.
+    """
+    deviation: NDArray[np.float64] = np.sqrt(inputs.var(axis=0, dtype=np.float64).mean(axis=(1, 2)))
+    return deviation

@@ -1,0 +1,58 @@
+"""A run's evaluation as files: those of every analysis, and the record that vouches for them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from shearbench.analysis.evaluation import Evaluation
+from shearbench.analysis.learning.summarise import curves_of
+from shearbench.analysis.summaries import SUMMARIES
+from shearbench.plotting.files import Writer
+from shearbench.predictions.folds import hardware_of
+from shearbench.records import write_record, write_text
+
+
+def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
+    """Write all files of ``build/evaluation/<dataset>/<model>/``, its record last."""
+    files: dict[str, Writer] = {}
+    for name, analyse in SUMMARIES.items():
+        made = analyse(evaluation)
+        assert not files.keys() & made.keys(), f"analysis {name} writes a file of another: {files.keys() & made.keys()}"
+        files |= made
+    write_record(folder, _result(evaluation), files)
+
+
+def write_plots(folder: Path, evaluation: Evaluation) -> None:
+    """Write what ``dvc plots`` draws: accuracy of each epoch, and a row for each test digit and network."""
+    curves = curves_of(evaluation).pivot(index="epoch", columns="split", values="accuracy_mean").add_suffix("_accuracy")
+    predicted = np.stack([each.classes for each in evaluation.tested])
+    actual = np.broadcast_to(evaluation.test.labels, predicted.shape)
+    reads = pd.DataFrame({"actual": actual.ravel(), "predicted": predicted.ravel()})
+    write_text(folder / "learning_curves.csv", curves.reset_index().to_csv(index=False))
+    write_text(folder / "confusion.csv", reads.to_csv(index=False))
+
+
+def _result(evaluation: Evaluation) -> dict[str, Any]:
+    """Return what the record says beside the hashes of its files."""
+    first = evaluation.fold_runs[0].record
+    return {
+        "dataset": first["dataset"],
+        "model": first["model"],
+        "entry": first["config"]["entry"],
+        "hardware": hardware_of(evaluation.fold_runs),
+        "read_on": sorted({each.device for each in evaluation.results}),
+        "training": first["provenance"],
+        "folds": len(evaluation.fold_runs) // evaluation.repeats,
+        "repeats": evaluation.repeats,
+        "fold_records": [fold_run.digest for fold_run in evaluation.fold_runs],
+        "hashes": {**first["hashes"], "test": evaluation.test.content_hash},
+        "parameters": first["parameters"],
+        "seconds_per_fold": float(np.mean([fold_run.record["seconds"] for fold_run in evaluation.fold_runs])),
+        "sizes": {
+            "train": sum(one.n for one in evaluation.scores["out_of_fold"]) // evaluation.repeats,
+            "test": len(evaluation.test.ids),
+        },
+        "measurements": {name: dict(measured.facts) for name, measured in evaluation.results[0].measured.items()},
+    }

@@ -1,0 +1,105 @@
+"""Errors by class, datasets side by side, and the share of the errors that falls on classes 3, 5 and 8."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from shearbench.data.dataset import CLASSES
+from shearbench.plotting.canvas import GREY, colours, figure, plain
+from shearbench.plotting.files import Files, picture, table
+from shearbench.predictions.class_intervals import share_interval
+from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
+
+ROUND = (3, 5, 8)
+"""The classes on which, by the study of Mechanical MNIST, errors fall most."""
+
+
+def classes(evaluated: EvaluatedRuns) -> Files:
+    """Return the share of the errors by class, and their picture."""
+    shares = pd.DataFrame([row for run in evaluated.runs for row in shares_of(run)])
+    return {"errors_by_class.csv": table(shares), "figures/classes.png": picture(classes_figure(evaluated, shares))}
+
+
+def shares_of(run: EvaluatedRun) -> Iterator[dict[str, Any]]:
+    """Yield a row for each class, and one for the classes of ``ROUND`` together; out of fold.
+
+    Columns: ``dataset, model``; ``classes`` (true); ``n`` digits of them and ``errors``, those read as another class,
+    means over the repeats; ``rate`` = errors / n with Wilson's 95 % interval; ``all_errors`` of the run; ``share`` =
+    errors / all_errors with Wilson's interval for that many errors; ``share_of_samples``, the share that would fall on
+    them if all classes were equally hard.
+    """
+    said = run.out_of_fold
+    wrong = (~said.correct).mean(axis=0)
+    for group in [*((digit,) for digit in range(CLASSES)), ROUND]:
+        rows = np.isin(said.labels, group)
+        n, errors, total = int(rows.sum()), float(wrong[rows].sum()), float(wrong.sum())
+        rate = errors / n if n else np.nan
+        share = errors / total if total else np.nan
+        rate_low, rate_high = share_interval(rate, n)
+        low, high = share_interval(share, total)
+        yield {
+            "dataset": run.dataset,
+            "model": run.model,
+            "classes": " ".join(str(digit) for digit in group),
+            "n": n,
+            "errors": errors,
+            "rate": rate,
+            "rate_low": rate_low,
+            "rate_high": rate_high,
+            "all_errors": total,
+            "share": share,
+            "share_low": low,
+            "share_high": high,
+            "share_of_samples": n / len(rows),
+        }
+
+
+def classes_figure(evaluated: EvaluatedRuns, shares: pd.DataFrame) -> Figure:
+    """Draw the error rate of each class, a panel a model, and below the share of the errors on ``ROUND``."""
+    models, colour = evaluated.models, colours(evaluated.datasets)
+    made = figure(3.1 * len(models) + 1.8, 4.0 + 0.34 * len(evaluated.runs))
+    grid = made.add_gridspec(2, len(models), height_ratios=[2.6, 0.6 + 0.3 * len(evaluated.runs)])
+    first: Axes | None = None
+    for column, model in enumerate(models):
+        axes = made.add_subplot(grid[0, column], sharey=first)
+        first = first or axes
+        _rates(axes, shares[(shares["model"] == model) & ~shares["classes"].str.contains(" ")], colour)
+        axes.set_title(model, fontsize=11)
+        axes.tick_params(labelleft=column == 0)
+    assert first is not None, "a suite has a run"
+    first.set_ylabel("misread (%), 95 % interval")
+    first.set_ylim(bottom=0)
+    _shares(made.add_subplot(grid[1, :]), shares[shares["classes"].str.contains(" ")], colour)
+    made.legend(*first.get_legend_handles_labels(), loc="outside right upper", frameon=False)
+    made.suptitle("Out of fold: which classes are misread", fontsize=12)
+    return made
+
+
+def _rates(axes: Axes, rows: pd.DataFrame, colour: dict[str, str]) -> None:
+    for place, (name, shade) in enumerate(colour.items()):
+        part = rows[rows["dataset"] == name]
+        shift = 0.5 * ((place + 0.5) / len(colour) - 0.5)
+        values = 100 * part["rate"]
+        reach = [values - 100 * part["rate_low"], 100 * part["rate_high"] - values]
+        axes.errorbar(part["classes"].astype(int) + shift, values, reach, fmt="o", ms=4, lw=1, color=shade, label=name)
+    plain(axes)
+    axes.set_xticks(range(CLASSES))
+    axes.set_xlabel("true class")
+
+
+def _shares(axes: Axes, rows: pd.DataFrame, colour: dict[str, str]) -> None:
+    for place, (_, row) in enumerate(rows.iterrows()):
+        ends = [100 * row["share_low"], 100 * row["share_high"]]
+        axes.plot(ends, [place, place], color=colour[row["dataset"]], lw=1.4)
+        axes.plot(100 * row["share"], place, "o", ms=6, color=colour[row["dataset"]])
+        axes.plot(2 * [100 * row["share_of_samples"]], [place - 0.4, place + 0.4], color=GREY, lw=1.4, ls=":")
+    names = [f"{row['model']} on {row['dataset']} ({row['all_errors']:.0f} errors)" for _, row in rows.iterrows()]
+    plain(axes)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    samples = f"{', '.join(str(digit) for digit in ROUND[:-1])} and {ROUND[-1]}"
+    axes.set_xlabel(f"share of the errors on digits {samples} (%), 95 % interval; dotted: their share of the digits")

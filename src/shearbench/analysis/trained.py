@@ -1,0 +1,113 @@
+"""What a probe is given: a fold's network with the sealed test set. What it gives back is an :class:`Measured`."""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from shearbench.analysis.measured import Measured
+from shearbench.analysis.settings import Evaluate
+from shearbench.data import dataset
+from shearbench.data.config import Load
+from shearbench.data.dataset import Dataset
+from shearbench.data.normalise import Normaliser
+from shearbench.data.trend import homogeneous_field
+from shearbench.predictions.selection import Rows, first_of_each_class, interleaved, share_of_fold
+from shearbench.seeds import generator_for
+from shearbench.training.hardware import Hardware
+from shearbench.training.weights import predict
+
+_BATCH = 100  # stays in a core's cache: small convolutions are up to twice as fast as with 500
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """One fold's network, in evaluation mode on the CPU, with what it may be asked about.
+
+    ``explained`` are the rows of the test set to explain, the same digits for every network, fold and dataset.
+    ``folder`` is that of the dataset, beside which the other datasets lie.
+    """
+
+    network: nn.Module
+    normaliser: Normaliser
+    record: Mapping[str, Any]
+    test: Dataset
+    folder: Path
+    explained: tuple[int, ...]
+    hardware: Hardware
+    settings: Evaluate
+
+    @property
+    def fold(self) -> int:
+        """The fold that this network has not seen."""
+        return int(self.record["fold"])
+
+    @property
+    def entry(self) -> Mapping[str, Any]:
+        """The dataset's entry in ``params.yaml``."""
+        entry: Mapping[str, Any] = self.record["config"]["entry"]
+        return entry
+
+    @property
+    def is_field(self) -> bool:
+        """Whether the inputs are displacement fields (u_x, u_y), and not images."""
+        return "load" in self.entry
+
+    @property
+    def share(self) -> Rows:
+        """The rows of the test set that this fold reads where not all networks can read all: ``settings.samples``."""
+        return share_of_fold(self._order, self.fold, self.settings.samples)
+
+    @property
+    def embedded(self) -> Rows:
+        """The rows of the test set whose activations are embedded, the same for every network."""
+        return self._order[: self.settings.embedded]
+
+    @property
+    def measured(self) -> Rows:
+        """The rows of the test set whose maps are measured, the same for every network."""
+        return first_of_each_class(self.test.ids, self.test.labels, self.settings.explained)
+
+    @property
+    def _order(self) -> Rows:
+        return interleaved(self.test.ids, self.test.labels, generator_for(self.record["seed"], "evaluate", "digits"))
+
+    @cached_property
+    def train(self) -> Dataset:
+        """All training digits of the dataset; read when first asked for."""
+        return dataset.load(self.folder, "train")
+
+    @property
+    def blank(self) -> NDArray[Any]:
+        """The input without a digit, (channels, 28, 28): a black image, or the displacement of the empty block."""
+        if self.is_field:
+            return _empty_block(self.entry["load"], self.entry["step"])
+        return np.zeros_like(self.test.inputs[0])
+
+    def seen(self, inputs: NDArray[Any]) -> Tensor:
+        """Return inputs (n, channels, 28, 28) as the network sees them: normalised, float32."""
+        return torch.from_numpy(self.normaliser.apply(inputs))
+
+    def read(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
+        """Return probabilities (n, 10) of inputs (n, channels, 28, 28) that are not normalised."""
+        return predict(self.reader, inputs, normaliser=self.normaliser, batch=_BATCH, device=self.hardware.device)
+
+    @cached_property
+    def reader(self) -> nn.Module:
+        """A copy for predictions alone, which move it to the device: ``network`` stays where it is."""
+        return copy.deepcopy(self.network)
+
+
+Measurement = Callable[[TrainedModel], Measured]
+
+
+@cache
+def _empty_block(load: Load, step: int) -> NDArray[np.float32]:
+    return homogeneous_field(load, step).astype(np.float32)

@@ -1,0 +1,81 @@
+"""``build/transfer/``: what the networks of every run made of inputs that they were not made for, as tables."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from shearbench.analysis.transfer.measure import Reading, Readings
+from shearbench.mechanics.loads import displacements_of
+from shearbench.plotting.files import table
+from shearbench.predictions.estimates import Estimate, accuracy_of
+from shearbench.predictions.folds import FoldRun
+from shearbench.records import hash_of, write_record
+
+Run = tuple[str, str]
+"""Dataset and model."""
+
+_ACCURACY = ("n", "readings", "accuracy_mean", "accuracy_sd", "accuracy_low", "accuracy_high")
+_DATASETS = ["dataset", "model", "reads", "normalisation", "skipped", *_ACCURACY]
+_STEPS = ["dataset", "model", "step", "displacement", "trained", "adaptation", *_ACCURACY]
+
+
+def write_transfer(
+    folder: Path, fold_runs: Mapping[Run, Sequence[FoldRun]], readings: Mapping[Run, Sequence[Readings]]
+) -> None:
+    """Write ``datasets.csv``, ``severity.csv`` and, last, the record that vouches for them.
+
+    ``datasets.csv``: ``dataset, model, reads, normalisation, skipped``, then the columns of :func:`accuracy_of`;
+    ``skipped`` says why there are none.
+
+    ``severity.csv``: ``dataset, model, step, displacement, trained, adaptation``, then the same columns; ``trained`` marks the
+    step that the networks were trained at.
+
+    Args:
+        folder: ``build/transfer``.
+        runs: the folds of each run.
+        readings: what each of them read.
+    """
+    steps = [row for run, folds in fold_runs.items() for row in _step_rows(run, folds[0], readings[run])]
+    datasets = [row for run in fold_runs for row in _dataset_rows(run, readings[run])]
+    digests = {
+        f"{dataset}-{model}": [fold_run.digest for fold_run in folds] for (dataset, model), folds in fold_runs.items()
+    }
+    read_on = sorted({each.device for of_run in readings.values() for each in of_run})
+    write_record(
+        folder,
+        {"networks": digests, "read_on": read_on, "hashes": {"networks": hash_of(digests)}},
+        {
+            "datasets.csv": table(pd.DataFrame(datasets, columns=_DATASETS)),
+            "severity.csv": table(pd.DataFrame(steps, columns=_STEPS)),
+        },
+    )
+
+
+def _dataset_rows(run: Run, networks: Sequence[Readings]) -> Iterator[dict[str, Any]]:
+    """Yield a row for each dataset that the networks of a run read, and normalisation."""
+    for same in zip(*(network.datasets for network in networks), strict=True):
+        facts = {"dataset": run[0], "model": run[1], "reads": same[0].name, "normalisation": same[0].adaptation}
+        yield {**facts, "skipped": same[0].skipped, **({} if same[0].skipped else _accuracy(same))}
+
+
+def _step_rows(run: Run, fold_run: FoldRun, networks: Sequence[Readings]) -> Iterator[dict[str, Any]]:
+    """Yield a row for each step that the networks of a run read, and way."""
+    entry = fold_run.record["config"]["entry"]
+    for same in zip(*(network.steps for network in networks), strict=True):
+        step = int(same[0].name)
+        yield {
+            "dataset": run[0],
+            "model": run[1],
+            "step": step,
+            "displacement": displacements_of(entry["load"])[step],
+            "trained": step == entry["step"],
+            "adaptation": same[0].adaptation,
+            **_accuracy(same),
+        }
+
+
+def _accuracy(same: Sequence[Reading]) -> Estimate:
+    return accuracy_of(np.stack([each.correct for each in same]), np.stack([each.rows for each in same]))

@@ -1,0 +1,155 @@
+"""``shearbench design``: how small a difference these folds and repeats can detect, before hours are spent.
+
+Reads ``params.yaml`` and, for a pilot, the finished folds of two runs in ``build/runs/``; writes nothing. No stage of
+``dvc.yaml``.
+"""
+
+import json
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from shearbench.comparison.pairs import discordance_of_folds
+from shearbench.errors import InputError
+from shearbench.params import Params
+from shearbench.statistics.design import Design, Test
+from shearbench.statistics.pilot import Pilot, given, measured
+from shearbench.statistics.planning import Need, Option, Planning, plan
+
+
+def design_of(params: Params, *, folds: int | None, repeats: int | None, comparisons: int | None) -> Design:
+    """Return the design of ``params``, or another one where a number is given."""
+    return Design(
+        folds or params.cv.folds,
+        repeats or params.cv.repeats,
+        alpha=params.compare.alpha,
+        power=params.compare.power,
+        comparisons=comparisons or pairs_of_networks(params),
+    )
+
+
+def pairs_of_networks(params: Params) -> int:
+    """Return how many pairs of networks on one dataset the runs make: the family over which Holm adjusts."""
+    networks = Counter(run.dataset for run in params.runs.values())
+    return max(1, sum(count * (count - 1) // 2 for count in networks.values()))
+
+
+def pilot_of(params: Params, root: Path, runs: tuple[str, str] | None, sd: float | None) -> Pilot:
+    """Return the pilot that two runs are, in the folds which both have finished, or one of a given deviation.
+
+    Raises:
+        InputError: unless just one of ``runs`` and ``sd`` is there, or if the runs have no folds in common.
+    """
+    if (runs is None) == (sd is None):
+        raise InputError("a design needs the spread of fold differences: name two runs that have folds, or give --sd")
+    if runs is None:
+        assert sd is not None
+        return given(sd, folds=params.cv.folds)
+    for name in runs:
+        if name not in params.runs:
+            raise InputError(f"the pilot needs two of {', '.join(params.runs)}; got {name!r}")
+    a, b = (params.runs[name] for name in runs)
+    discordance, folds = discordance_of_folds(root / "build", (a.dataset, a.model), (b.dataset, b.model))
+    return measured(discordance, folds=folds)
+
+
+def main(
+    params: Params,
+    root: Path,
+    *,
+    runs: tuple[str, str] | None,
+    sd: float | None,
+    difference: float | None,
+    design: Design,
+    test: Test,
+    as_json: bool,
+) -> None:
+    """Print what the design can detect, its alternatives, and what a wished difference takes.
+
+    Raises:
+        InputError: if the pilot is not there, or the test cannot become significant with this design.
+    """
+    pilot = pilot_of(params, root, runs, sd)
+    made = plan(design, pilot, test=test, difference=difference)
+    if as_json:
+        print(json.dumps(document(made, pilot), indent=1, allow_nan=False))
+    else:
+        print_plan(made, pilot, test)
+
+
+def document(made: Planning, pilot: Pilot) -> dict[str, Any]:
+    """Return the answer as JSON."""
+    return {"pilot": asdict(pilot), **asdict(made)}
+
+
+def print_plan(made: Planning, pilot: Pilot, test: Test) -> None:
+    """Print the answer in points of accuracy."""
+    console, design, planned = Console(), made.design, made.planned
+    among = f" among {design.comparisons} comparisons (Holm's first step)" if design.comparisons > 1 else ""
+    console.print(
+        f"[bold]{design.folds} folds x {design.repeats} repeats[/], {planned.networks} networks a run, detect "
+        f"[bold]{_points(planned.detectable)} points[/]{_range(made)} with power {design.power:g} at alpha "
+        f"{design.alpha:g}{among}.",
+        soft_wrap=True,
+    )
+    console.print(_spread(pilot, planned), soft_wrap=True)
+    if test != "corrected_t":
+        console.print(
+            f"[yellow]The {test} test can become significant here, but it takes folds that share training digits for "
+            "independent, so it claims too much and is not used; these numbers are those of the corrected t.[/]",
+            soft_wrap=True,
+        )
+    console.print(_table(made.options))
+    if made.difference is not None:
+        console.print(_needs(made.needs, made.difference))
+    console.print("To detect is to find p < alpha with the right sign; a verdict asks more: docs/statistics.md")
+
+
+def _points(fraction: float) -> str:
+    return f"{100 * fraction:.2f}" if fraction < 1 else "none"  # two accuracies are at most 1 apart
+
+
+def _range(made: Planning) -> str:
+    if made.detectable_range is None:
+        return ""
+    low, high = made.detectable_range
+    return f" ({_points(low)} to {_points(high)}, as so few folds know their spread, 80 %)"
+
+
+def _spread(pilot: Pilot, planned: Option) -> str:
+    start = f"Planned for fold differences that vary by {_points(planned.sd)} points"
+    if pilot.df is None:
+        return f"{start}, as given. All of it is counted to the digits, of which more folds hold out fewer each."
+    return (
+        f"{start}: the pilot's {pilot.df + 1} folds of {pilot.folds} varied by {_points(pilot.seen**0.5)}, of which "
+        f"{_points(pilot.samples**0.5)} by their digits alone and {_points(pilot.training**0.5)} by training."
+    )
+
+
+def _table(options: tuple[Option, ...]) -> Table:
+    repeats = list(dict.fromkeys(option.repeats for option in options))
+    table = Table(title="Smallest detectable difference, in points", title_justify="left", box=None)
+    table.add_column("folds", justify="right")
+    for number in repeats:
+        table.add_column(f"{number} repeat{'s' if number > 1 else ''}", justify="right")
+    for first in range(0, len(options), len(repeats)):
+        line = options[first : first + len(repeats)]
+        table.add_row(str(line[0].folds), *(_points(option.detectable) for option in line))
+    return table
+
+
+def _needs(needs: tuple[Need, ...], difference: float) -> Table:
+    title = f"Repeats that detect {_points(difference)} points"
+    table = Table(title=title, title_justify="left", box=None)
+    for heading in ("folds", "repeats", "networks a run"):
+        table.add_column(heading, justify="right")
+    for need in needs:
+        if need.repeats is None:
+            table.add_row(str(need.folds), f"none: at best {_points(need.least)}", "")
+        else:
+            table.add_row(str(need.folds), str(need.repeats), str(need.folds * need.repeats))
+    return table

@@ -1,0 +1,300 @@
+"""``shearbench doctor``: look at the machine, the installation and the project, and say what to do about each fault.
+
+A check is a function ``Visit -> Finding`` and a line in ``CHECKS``. It changes nothing and trains nothing. A *fault*
+keeps something from working or makes it wrong; a *note* is worth knowing. What may be broken (torch, MLflow) is
+imported inside the check that looks at it.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Literal
+
+from packaging.requirements import Requirement
+from rich.console import Console
+
+from shearbench.data import guard
+from shearbench.errors import InputError
+from shearbench.execution import worker_count
+from shearbench.params import Params
+
+Status = Literal["ok", "note", "fault"]
+
+_LEAST_DISK, _SCARCE_DISK = 1.0, 4.0  # GB free; the default run leaves 2 GB in build/, DVC's cache and mlruns/
+_SCARCE_MEMORY = 1.5  # GB a worker; resnet18 with batches of 100 takes about 1
+_SCARCE_GPU_MEMORY = 1.5  # GB a worker; 27 of all networks took 1.3 each on 60,000 digits, half of it CUDA's own
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found, and the next step where there is one."""
+
+    status: Status
+    text: str
+    step: str = ""
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What is looked at: the project's folder, and its parameters or why they cannot be read."""
+
+    root: Path
+    params: Params | None
+    fault: str = ""
+
+    @property
+    def workers(self) -> int:
+        """How many processes a stage would use."""
+        return worker_count("auto" if self.params is None else self.params.execution.workers)
+
+
+def main(root: Path, read: Callable[[], Params]) -> list[tuple[str, Finding]]:
+    """Return what each check found, in their order; ``read`` reads ``params.yaml``."""
+    try:
+        visit = Visit(root, read())
+    except InputError as error:
+        visit = Visit(root, None, str(error))
+    return [(name, _look(look, visit)) for name, look in CHECKS.items()]
+
+
+def _look(look: Callable[[Visit], Finding], visit: Visit) -> Finding:
+    try:
+        return look(visit)
+    except (ImportError, OSError, RuntimeError) as error:  # what a broken installation raises when it is imported
+        return Finding("fault", f"{type(error).__name__}: {str(error).splitlines()[0]}", "rm -rf .venv && make setup")
+
+
+def as_json(findings: list[tuple[str, Finding]]) -> list[dict[str, str]]:
+    """Return the findings as JSON."""
+    return [{"check": name, **asdict(finding)} for name, finding in findings]
+
+
+def print_findings(findings: list[tuple[str, Finding]], *, quiet: bool) -> None:
+    """Print a line for each finding, quietly only for those that are not ok, and how many faults there are."""
+    console, marks = (
+        Console(highlight=False),
+        {"ok": "[green]ok   [/]", "note": "[yellow]note [/]", "fault": "[red]FAULT[/]"},
+    )
+    for name, finding in findings:
+        if not (quiet and finding.status == "ok"):
+            console.print(f"{marks[finding.status]} {name:<11}", end=" ")
+            console.print(finding.text, markup=False, soft_wrap=True)
+            if finding.step:
+                console.print(f"{'':17}-> {finding.step}", markup=False, soft_wrap=True)
+    faults = sum(finding.status == "fault" for _, finding in findings)
+    if not quiet or faults:
+        console.print("Nothing stands in the way." if not faults else f"{faults} fault(s) to mend, each with its step.")
+
+
+def python(visit: Visit) -> Finding:
+    """Python 3.11 to 3.13."""
+    text = f"{sys.version.split()[0]} at {sys.executable}"
+    if (3, 11) <= sys.version_info[:2] <= (3, 13):
+        return Finding("ok", text)
+    return Finding("fault", text, "install Python 3.11 to 3.13 and run: make PYTHON=python3.11 setup")
+
+
+def torch_pair(visit: Visit) -> Finding:
+    """The torch that torchvision was built for, and whether its compiled operators load."""
+    from shearbench.torchvision_ops import compiled_ops_load
+
+    needs = [Requirement(each) for each in requires("torchvision") or []]
+    built_for = next(each for each in needs if each.name == "torch")
+    text = f"torch {version('torch')}, torchvision {version('torchvision')}"
+    if not built_for.specifier.contains(version("torch").partition("+")[0]):
+        return Finding("fault", f"{text}, which needs {built_for}", "rm -rf .venv && make setup")
+    if not compiled_ops_load():
+        return Finding("ok", f"{text}; its compiled operators do not load beside this torch, and none is needed")
+    return Finding("ok", text)
+
+
+def packages(visit: Visit) -> Finding:
+    """Whether what is installed is what requirements.lock pins."""
+    lock = visit.root / "requirements.lock"
+    if not lock.is_file():
+        return Finding("note", "no requirements.lock here, so versions are not compared")
+    lines = [line for line in lock.read_text().splitlines() if line and not line.startswith("#")]
+    wrong = [text for line in lines if (text := _differs(Requirement(line)))]
+    if not wrong:
+        return Finding("ok", f"{len(lines)} packages, each in the version that requirements.lock pins")
+    more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+    return Finding("note", f"{len(wrong)} of {len(lines)} differ: {', '.join(wrong[:5])}{more}", "make setup")
+
+
+def _differs(pinned: Requirement) -> str:
+    try:
+        found = version(pinned.name)
+    except PackageNotFoundError:
+        return f"{pinned.name} is missing"
+    return "" if pinned.specifier.contains(found, prereleases=True) else f"{pinned.name} {found} for {pinned.specifier}"
+
+
+def parameters(visit: Visit) -> Finding:
+    """Whether params.yaml can be read and every network in it built."""
+    from shearbench.commands import check
+
+    if not (visit.root / "params.yaml").is_file():
+        return Finding("fault", visit.fault)
+    if visit.params is None:
+        return Finding("fault", visit.fault, "mend the lines named; `shearbench check` tells when it is right")
+    try:
+        return Finding("ok", f"params.yaml: {check.main(visit.params)}; each network can be built")
+    except InputError as error:
+        return Finding("fault", str(error), "mend it; `shearbench check` tells when it is right")
+
+
+def disk(visit: Visit) -> Finding:
+    """Free space, and whether the folder can be written."""
+    if not os.access(visit.root, os.W_OK):
+        return Finding("fault", f"{visit.root} cannot be written", "check its owner, or work in a copy")
+    free = shutil.disk_usage(visit.root).free / 1e9
+    text = f"{free:.1f} GB free; the default run needs 2 GB, full MNIST and more runs many times that"
+    if free < _LEAST_DISK:
+        return Finding("fault", text, "free some space, or `make clean` (what it removes can be made again)")
+    return Finding("note" if free < _SCARCE_DISK else "ok", text)
+
+
+def cores(visit: Visit) -> Finding:
+    """How many processes will work."""
+    return Finding("ok", f"{worker_count('auto')} usable; stages use {visit.workers} processes of one thread each")
+
+
+def memory(visit: Visit) -> Finding:
+    """Whether the memory suffices for the workers."""
+    pages, size = os.sysconf("SC_AVPHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    meminfo = Path("/proc/meminfo")
+    lines = dict(line.split(":") for line in meminfo.read_text().splitlines()) if meminfo.is_file() else {}
+    free = int(lines["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in lines else pages * size
+    share = free / 1e9 / visit.workers
+    text = f"{free / 1e9:.1f} GB free, {share:.1f} GB a process"
+    if share < _SCARCE_MEMORY:
+        return Finding("note", text, "set execution.workers in params.yaml lower if processes are killed")
+    return Finding("ok", text)
+
+
+def precision(visit: Visit) -> Finding:
+    """Device and precision that ``auto`` stands for, and whether what is asked for is there."""
+    import torch
+
+    from shearbench.training.hardware import resolve
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU that torch can use"
+    asked = visit.params.execution if visit.params else None
+    try:
+        settled = resolve(asked.device if asked else "auto", asked.precision if asked else "auto")
+    except InputError as error:
+        return Finding("fault", f"{gpu}: {error}", "set execution.device in params.yaml to auto")
+    best = resolve("auto", "auto")
+    text = f"{gpu}; trains on {settled.device} in {settled.precision}"
+    if best.precision == "fp32":
+        text += "; bf16 is not fast here"
+    elif settled.precision == "bf16" or asked is None:
+        text += "; bf16 is fast here"
+    else:
+        text += "; bf16 would be faster (execution.precision: auto)"
+    if settled.device == "cpu":
+        return Finding("ok", text)
+    free = torch.cuda.mem_get_info()[0] / 1e9
+    text += f"; {free:.1f} GB free on it, {free / visit.workers:.1f} GB a process"
+    if free / visit.workers < _SCARCE_GPU_MEMORY:
+        return Finding("note", text, "set execution.workers in params.yaml lower if the GPU's memory runs out")
+    return Finding("ok", text)
+
+
+def data(visit: Visit) -> Finding:
+    """Whether data/ is what data.dvc vouches for."""
+    if visit.params is None:
+        return Finding("note", "not looked at: params.yaml has faults")
+    try:
+        tree = guard.verify(visit.root / "data", visit.root / "data.dvc", visit.params.sources)
+    except InputError as error:
+        return Finding("fault", str(error))
+    return Finding("ok", f"data/ has the hash of data.dvc: {tree.hash[:12]}, {len(tree.files)} files")
+
+
+def mlflow(visit: Visit) -> Finding:
+    """Whether MLflow's store can be used."""
+    from shearbench.tracking.condition import look
+    from shearbench.tracking.store import TrackingFailed
+
+    uri = visit.params.tracking.uri if visit.params else "default"
+    try:
+        return Finding("ok", look(visit.root, uri))
+    except TrackingFailed as error:
+        return Finding("fault", str(error), "results are not touched by it; after mending it: shearbench track")
+
+
+def dvc(visit: Visit) -> Finding:
+    """Whether DVC is there, in a git repository, and not locked by another process."""
+    if shutil.which("dvc") is None:
+        return Finding("fault", "dvc is not on the PATH", "activate the environment: . .venv/bin/activate")
+    if not (visit.root / ".dvc").is_dir():
+        return Finding("fault", f"{visit.root} has no .dvc/", "run in the project's folder, a git clone")
+    inside = subprocess.run(["git", "-C", str(visit.root), "rev-parse"], capture_output=True, check=False)
+    if inside.returncode:
+        return Finding("fault", "DVC needs a git repository here", "git clone the project, or git init it")
+    holder = _holder(visit.root / ".dvc" / "tmp" / "lock")
+    if holder:
+        return Finding("note", f"DVC is at work here ({holder})", "wait for it, or end it; then run your command")
+    return _rwlock(visit.root / ".dvc" / "tmp" / "rwlock")
+
+
+def _holder(lock: Path) -> str:
+    """Name the process that holds a lock file; empty where none does."""
+    if not lock.is_file():
+        return ""
+    with lock.open("r+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return f"process {file.read().split()[0] if lock.stat().st_size else 'unknown'}"
+    return ""
+
+
+def _rwlock(path: Path) -> Finding:
+    """Look at DVC's list of paths in use: damaged it stops every command, and a process in it may be at work."""
+    if not path.is_file():
+        return Finding("ok", f"dvc {version('dvc')}, not locked")
+    try:
+        listed = json.loads(path.read_text() or "{}")
+    except json.JSONDecodeError:
+        return Finding("fault", f"{path} is damaged, and DVC refuses to work", f"rm {path}")
+    users = [use for uses in listed.get("read", {}).values() for use in uses] + list(listed.get("write", {}).values())
+    alive = sorted({use["pid"] for use in users if use and _is_alive(use["pid"])})
+    if alive:
+        return Finding(
+            "note", f"a stage of DVC is running (process {', '.join(map(str, alive))})", "wait for it, or end it"
+        )
+    return Finding("ok", f"dvc {version('dvc')}, not locked")
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
+
+
+CHECKS: dict[str, Callable[[Visit], Finding]] = {
+    "python": python,
+    "torch": torch_pair,
+    "packages": packages,
+    "parameters": parameters,
+    "disk": disk,
+    "cores": cores,
+    "memory": memory,
+    "precision": precision,
+    "data": data,
+    "mlflow": mlflow,
+    "dvc": dvc,
+}

@@ -1,0 +1,255 @@
+"""``shearbench predict``: read digits in image files with one network, and say how sure it is.
+
+Reads ``reports/comparison.json`` (which model is best) and ``build/runs/<dataset>/<model>/``. A file is prepared as
+MNIST's makers prepared theirs, and for a dataset of fields also sheared, as the dataset was.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from shearbench.analysis.gradcam.measure import attribute
+from shearbench.commands.prediction_figure import reading_figure
+from shearbench.comparison.champion import Reading, Trust, champion_of, readings, trust_of
+from shearbench.comparison.table import best_of_each_dataset
+from shearbench.data.class_digits import EXPLAINED
+from shearbench.data.config import ImageDataset
+from shearbench.data.dataset import Fields, Samples, materialise
+from shearbench.errors import InputError
+from shearbench.handwriting.preparation import Prepared, mnist
+from shearbench.handwriting.reading import Picture, Unreadable, read_file
+from shearbench.mechanics.loads import displacements_of
+from shearbench.mechanics.simulation import simulate
+from shearbench.params import Params
+from shearbench.plotting.canvas import png
+from shearbench.predictions.calibration import apply_temperature
+from shearbench.predictions.folds import FoldRun, read_fold_runs
+from shearbench.records import read_json, write_bytes
+from shearbench.training.weights import load_network, predict
+
+Inputs = NDArray[np.uint8] | NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """A file as it was found and prepared; ``unread`` says why there is nothing to read, empty where there is."""
+
+    file: Path
+    picture: Picture | None
+    prepared: Prepared | None
+    unread: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Champion:
+    """The network that reads, and how far it is trusted."""
+
+    fold_run: FoldRun
+    trust: Trust
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Who reads, as JSON."""
+        record = self.fold_run.record
+        named = {key: record[key] for key in ("dataset", "model", "fold")}
+        return {**named, "weights": record["files"]["weights.safetensors"], **asdict(self.trust)}
+
+
+def main(
+    params: Params, root: Path, files: Sequence[Path], *, dataset: str, model: str | None, explain: bool
+) -> dict[str, Any]:
+    """Read every file, and return who read it and what was read, as JSON.
+
+    Raises:
+        InputError: if the dataset or model is unknown, or nothing has been trained on it yet.
+    """
+    champion = choose(params, root, dataset, model)
+    sheets = [prepare(file) for file in files if not file.name.endswith(EXPLAINED)]
+    if not sheets:
+        raise InputError(
+            f"every FILE ends with {EXPLAINED}, as --explain names its pictures; name the images themselves"
+        )
+    legible = [sheet for sheet in sheets if not sheet.unread]
+    read = _read(params, champion, legible, explain=explain) if legible else []
+    found = iter(read)
+    images = [
+        {"file": str(sheet.file), **(next(found) if not sheet.unread else {"unread": sheet.unread})} for sheet in sheets
+    ]
+    return {"model": champion.facts, "images": images}
+
+
+def choose(params: Params, root: Path, dataset: str, model: str | None) -> Champion:
+    """Return the network that reads a dataset: of ``model``, or of the best model by cross-validation."""
+    if dataset not in params.datasets:
+        raise InputError(f"--dataset must be one of {', '.join(params.datasets)}; got {dataset!r}")
+    trained = [run.model for run in params.runs.values() if run.dataset == dataset]
+    if model is None:
+        best = best_of_each_dataset(read_json(root / "reports" / "comparison.json"))
+        if dataset not in best:
+            raise InputError(
+                f"reports/comparison.json has no network for {dataset}; run `dvc repro`, or name a --model"
+            )
+        model = best[dataset]
+    elif model not in trained:
+        raise InputError(f"--model must be one of {', '.join(trained) or 'none'} for {dataset}; got {model!r}")
+    fold_runs = read_fold_runs(root / "build" / "runs" / dataset / model, params.cv.networks)
+    return Champion(champion_of(fold_runs), trust_of(fold_runs, params.predict.accuracy))
+
+
+def request(params: Params, files: Sequence[Path], *, dataset: str) -> dict[str, Any]:
+    """Return what MLflow's server is asked for these files: the body of a request to ``/invocations``.
+
+    Raises:
+        InputError: if a file cannot be read, as the server would not learn of it.
+    """
+    if dataset not in params.datasets:
+        raise InputError(f"--dataset must be one of {', '.join(params.datasets)}; got {dataset!r}")
+    sheets = [prepare(file) for file in files]
+    faults = [f"{sheet.file} {sheet.unread}" for sheet in sheets if sheet.unread]
+    if faults:
+        raise InputError("; ".join(faults))
+    inputs, failed = _inputs(params, dataset, sheets)
+    if any(failed):
+        raise InputError(f"{dataset}: no equilibrium was found for {failed.count(True)} of the images; leave them out")
+    return {"inputs": inputs.astype(np.float32).round(6).tolist()}
+
+
+def prepare(file: Path) -> Sheet:
+    """Read and prepare one file; what cannot be read says why."""
+    if file.is_dir():
+        return Sheet(file, None, None, "is a folder; name the files in it")
+    if not file.is_file():
+        return Sheet(file, None, None, "there is no such file")
+    try:
+        picture = read_file(file)
+    except Unreadable as error:
+        return Sheet(file, None, None, str(error))
+    prepared = mnist(picture)
+    return Sheet(file, picture, prepared, prepared.rejected)
+
+
+def _inputs(params: Params, dataset: str, sheets: Sequence[Sheet]) -> tuple[Inputs, list[bool]]:
+    """Return what a dataset's networks take of these files, and which of them the simulation failed on."""
+    images = np.stack([sheet.prepared.image for sheet in sheets if sheet.prepared is not None])
+    entry, ids = params.datasets[dataset], np.arange(len(images))
+    digits = Samples("the files", ids, images, np.zeros(len(images), np.int64))
+    if isinstance(entry, ImageDataset):
+        return materialise(entry, digits), [False] * len(images)
+    solved = simulate(
+        images, load=entry.load, displacements=[displacements_of(entry.load)[entry.step]], failures="record"
+    )
+    steps = np.array([entry.step])
+    fields = Fields("the files", ids, steps, np.nan_to_num(solved.displacement).astype(np.float32))
+    return materialise(entry, digits, fields), [not each for each in solved.converged[:, 0]]
+
+
+def _read(params: Params, champion: Champion, sheets: Sequence[Sheet], *, explain: bool) -> list[dict[str, Any]]:
+    """Return what was read in each sheet, as JSON."""
+    inputs, failed = _inputs(params, champion.fold_run.record["dataset"], sheets)
+    network, normaliser, _ = load_network(champion.fold_run.folder)
+    raw = predict(network, inputs, normaliser=normaliser)
+    answers = readings(raw, champion.trust)
+    calibrated = apply_temperature(raw, champion.trust.temperature)
+    results = []
+    for row, (sheet, answer, no_field) in enumerate(zip(sheets, answers, failed, strict=True)):
+        if no_field:
+            results.append({"unread": "no equilibrium was found when it was sheared"})
+            continue
+        result = _result(sheet, answer, calibrated[row])
+        if explain:
+            seen = normaliser.apply(inputs[row : row + 1])
+            result["explanation"] = str(_explain(champion, network, sheet, seen, calibrated[row], answer))
+        results.append(result)
+    return results
+
+
+def _result(sheet: Sheet, answer: Reading, probabilities: NDArray[np.float64]) -> dict[str, Any]:
+    assert sheet.prepared is not None
+    return {
+        "class": answer.digit if answer.answered else None,
+        "best": answer.digit,
+        "confidence": answer.confidence,
+        "runner_up": answer.runner_up,
+        "runner_up_confidence": answer.runner_up_confidence,
+        "probabilities": probabilities.tolist(),
+        "prepared": dict(sheet.prepared.done),
+    }
+
+
+def _explain(
+    champion: Champion,
+    network: torch.nn.Module,
+    sheet: Sheet,
+    seen: NDArray[np.float32],
+    probabilities: NDArray[np.float64],
+    answer: Reading,
+) -> Path:
+    """Write the sheet of one reading beside its file; return where."""
+    assert sheet.picture is not None
+    found = attribute(network, torch.from_numpy(seen), torch.tensor([answer.digit]))
+    verdict = f"read as {answer.digit}" if answer.answered else f"not sure: {answer.digit} or {answer.runner_up}"
+    record = champion.fold_run.record
+    drawn = reading_figure(
+        f"{sheet.file.name}: {verdict} ({record['model']} on {record['dataset']}, fold {record['fold']})",
+        sheet.picture.colour,
+        seen[0],
+        found.maps[0],
+        probabilities=probabilities,
+        reading=answer,
+        threshold=champion.trust.threshold,
+        method={"grad-cam": "Grad-CAM", "saliency": "saliency"}[found.method],
+    )
+    path = sheet.file.with_name(sheet.file.name + EXPLAINED)
+    write_bytes(path, png(drawn))
+    return path
+
+
+def print_result(result: dict[str, Any], *, quiet: bool) -> None:
+    """Print what was read; quietly, only file and class, ? where it is not sure, - where nothing was read."""
+    if quiet:
+        for image in result["images"]:
+            answer = image.get("class", "-")
+            print(f"{image['file']}\t{'?' if answer is None else answer}")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("file", overflow="fold")
+    table.add_column("read as")
+    table.add_column("confidence", justify="right")
+    table.add_column("runner-up", no_wrap=True)
+    table.add_column("")
+    for image in result["images"]:
+        table.add_row(*_row(image))
+    console = Console()
+    console.print(table)
+    console.print(_declared(result["model"]), style="dim")
+
+
+def _row(image: dict[str, Any]) -> list[str]:
+    if "unread" in image:
+        return [image["file"], "-", "", "", image["unread"]]
+    sure = image["class"] is not None
+    note = "" if sure else f"not sure; most probable: {image['best']}"
+    runner_up = f"{image['runner_up']} ({100 * image['runner_up_confidence']:.1f} %)"
+    return [image["file"], str(image["class"]) if sure else "?", f"{100 * image['confidence']:.1f} %", runner_up, note]
+
+
+def _declared(network: dict[str, Any]) -> str:
+    who = f"{network['model']} trained on {network['dataset']}, fold {network['fold']}."
+    basis = f"{network['predictions']:,} digits of {network['dataset']} that were held out in training"
+    calibrated = f"Confidence is calibrated on {basis} (temperature {network['temperature']:.2f})."
+    answered, demanded = 100 * network["coverage"], 100 * network["demanded"]
+    if network["threshold"] is None:
+        return (
+            f"{who} {calibrated} No share of them was read at the {demanded:g} % that params.yaml demands: no answers."
+        )
+    return (
+        f"{who} {calibrated} It answers from {100 * network['threshold']:.1f} % on: that would have answered "
+        f"{answered:.1f} % of them, {100 * network['accuracy']:.1f} % of these rightly. A stranger's hand is harder."
+    )

@@ -1,0 +1,80 @@
+"""The picture that ``shearbench predict --explain`` writes: a file, what the network sees, where it looks, how sure."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from shearbench.comparison.champion import Reading
+from shearbench.plotting.canvas import BLUE, GREY, ORANGE, figure, plain
+
+_OPACITY = 0.8
+_FRAME = "#bbbbbb"
+_INCH = 2.3
+
+
+def reading_figure(
+    title: str,
+    picture: NDArray[np.uint8],
+    seen: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    *,
+    probabilities: NDArray[np.float64],
+    reading: Reading,
+    threshold: float | None,
+    method: str,
+) -> Figure:
+    """Draw one reading.
+
+    Args:
+        title: what stands above.
+        picture: the file, (h, w, 3).
+        seen: what the network sees, normalised, (channels, 28, 28).
+        weight: the map of the class that was read, (28, 28), 0 to 1.
+        probabilities: calibrated, (10,).
+        reading: what was read.
+        threshold: the confidence from which on it answers; None where it never does.
+        method: how the map was made.
+    """
+    made = figure(_INCH * (len(seen) + 2) + 3.2, _INCH + 0.9)
+    grid = made.subplots(1, len(seen) + 3, width_ratios=[*(1,) * (len(seen) + 2), 1.3])
+    for axes in grid[:-1]:
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_color(_FRAME)
+    grid[0].imshow(picture)
+    grid[0].set_title("the file", fontsize=10)
+    _inputs(list(grid[1:-2]), seen)
+    size = np.sqrt((seen**2).sum(axis=0))
+    grid[-2].imshow(size, cmap="gray_r", vmin=0)
+    grid[-2].imshow(np.dstack([np.full((*weight.shape, 3), to_rgb(ORANGE)), _OPACITY * weight]))
+    grid[-2].set_title(f"{method} for {reading.digit}" if weight.any() else f"{method}: no map", fontsize=10)
+    _bars(grid[-1], probabilities, reading, threshold)
+    made.suptitle(title, fontsize=11)
+    return made
+
+
+def _inputs(row: list[Axes], seen: NDArray[np.float32]) -> None:
+    """Draw what the network sees: grey for an image, blue below the mean and red above for a field, on one scale."""
+    signed = seen.min() < 0
+    largest = float(np.abs(seen).max()) or 1.0
+    names = ("$u_x$", "$u_y$") if signed else ("as it is seen, 28 x 28",) * len(seen)
+    for axes, channel, name in zip(row, seen, names, strict=True):
+        axes.imshow(channel, cmap="RdBu_r" if signed else "gray_r", vmin=-largest if signed else 0, vmax=largest)
+        axes.set_title(name, fontsize=10)
+
+
+def _bars(axes: Axes, probabilities: NDArray[np.float64], reading: Reading, threshold: float | None) -> None:
+    """Draw the calibrated probability of each class, and from where on it is an answer."""
+    plain(axes)
+    colours = [BLUE if digit == reading.digit else GREY for digit in range(len(probabilities))]
+    axes.barh(range(len(probabilities)), probabilities, color=colours)
+    axes.set_yticks(range(len(probabilities)))
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("calibrated probability", fontsize=9)
+    axes.set_ylabel("class", fontsize=9)
+    axes.tick_params(labelsize=8)
+    if threshold is not None:
+        axes.axvline(threshold, color=ORANGE, linewidth=1.2)
+        axes.set_title(f"answers from {threshold:.3f} on", fontsize=10, color=ORANGE)

@@ -1,0 +1,119 @@
+"""Every byte that the pipeline keeps, against the hash it was kept under: DVC's outputs, DVC's cache, shards.
+
+DVC itself believes a file of its cache that is write-protected, and restores it unread. Here each one is read. What
+differs is listed with the command that makes it again; nothing is changed.
+"""
+
+import subprocess
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from shearbench.data.guard import Tree, md5_of, tree_of
+from shearbench.data.mechanical import damaged_shards
+from shearbench.errors import InputError
+from shearbench.params import Params
+from shearbench.records import read_json
+
+LOCKS = ("dvc.lock", "tuned/dvc.lock")
+OLD_CACHE = Path(".dvc") / "cache"  # where DVC still puts its lists of the folders that a stage reads
+CACHE = OLD_CACHE / "files" / "md5"
+_DIR = ".dir"
+_OF_GIT = ("data.dvc", "dvc.lock", "params.yaml", "reports", "tuned")
+
+
+def faults(params: Params, root: Path) -> Iterator[str]:
+    """Yield what is not as it was kept, a line each: the file, and how to make it again.
+
+    Raises:
+        InputError: if there is no ``dvc.lock`` that can be read, so that nothing says what the files were; or if none
+            of them is here.
+    """
+    owners = {path: (stage, md5) for lock in LOCKS for stage, path, md5 in _locked(params, root, root / lock)}
+    if not any((root / path).exists() for path in owners):
+        raise InputError(f"none of the results that dvc.lock names is in {root}; run `dvc repro`, which makes them")
+    differing = {path: _differing(root, path, md5) for path, (_, md5) in owners.items()}
+    broken = {owners[path][0] for path, names in differing.items() if names}
+    yield from _cache_faults(root, {md5: stage for stage, md5 in owners.values()}, broken)
+    for path, names in differing.items():
+        for name in names:
+            wrong = "is not what the pipeline wrote; remove it and" if (root / path).exists() else "is missing;"
+            yield f"{name} {wrong} run `dvc repro {owners[path][0]}`"
+    for shard in damaged_shards(root / "build" / "shards"):
+        yield f"{shard.relative_to(root)} is not what was simulated; remove it and run `dvc repro --force simulate`"
+
+
+def uncommitted(root: Path) -> list[str]:
+    """Return the parameters and results kept by git that are not as committed; none where git cannot say.
+
+    They may have been changed on purpose, so they are no faults.
+    """
+    command = ["git", "-C", str(root), "-c", "core.quotePath=false", "diff", "--name-only", "--relative", "HEAD", "--"]
+    try:
+        return subprocess.run([*command, *_OF_GIT], capture_output=True, text=True, check=True).stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        return []
+
+
+def _locked(params: Params, root: Path, lock: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield (stage, path, MD5) of each output in a lock file, but of stages that ``params.yaml`` no longer has."""
+    if not lock.is_file() and lock.parent != root:
+        return  # no search yet
+    try:
+        stages: Mapping[str, Mapping[str, Any]] = yaml.safe_load(lock.read_text())["stages"]
+    except FileNotFoundError:
+        raise InputError(f"{lock} is missing, so nothing says what the results were; run `dvc repro`") from None
+    except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise InputError(f"{lock} is not a lock file of DVC's ({error}); restore it with git") from None
+    known = {*params.runs, *params.datasets, *params.ablations, *params.models}
+    prefix = "" if lock.parent == root else f"{lock.parent.name}/dvc.yaml:"
+    for name, stage in stages.items():
+        _, _, of = name.partition("@")
+        if not of or of in known:
+            for out in stage.get("outs", []):
+                yield prefix + name, out["path"], out["md5"]
+
+
+def _differing(root: Path, path: str, md5: str) -> list[str]:
+    """Return the files of an output that differ: the output itself where DVC's list of a folder's files is lost."""
+    place = root / path
+    if not place.exists():
+        return [path]
+    if not md5.endswith(_DIR):
+        return [] if place.is_file() and md5_of(place) == md5 else [path]
+    tree = tree_of(place) if place.is_dir() else Tree({}, 0)
+    if tree.hash == md5:
+        return []
+    before = _listing(root / CACHE / md5[:2] / md5[2:])
+    names = sorted(tree.files.keys() | before.keys()) if before else []
+    return [f"{path}/{name}" for name in names if tree.files.get(name) != before.get(name)] or [path]
+
+
+def _listing(path: Path) -> dict[str, str]:
+    """Return the files of a folder as DVC's cache lists them; nothing where that list is lost or damaged itself."""
+    try:
+        return {entry["relpath"]: entry["md5"] for entry in read_json(path)}
+    except (InputError, KeyError, TypeError):
+        return {}
+
+
+def _cache_faults(root: Path, stages: Mapping[str, str], broken: Collection[str]) -> Iterator[str]:
+    """Yield the objects of DVC's cache whose content is not what their name says.
+
+    They come first: DVC would restore from them what a stage in ``broken`` has lost.
+    """
+    of_file = {
+        md5: stage
+        for tree, stage in stages.items()
+        if tree.endswith(_DIR)
+        for md5 in _listing(root / CACHE / tree[:2] / tree[2:]).values()
+    }
+    for path in sorted([*(root / CACHE).glob("??/*"), *(root / OLD_CACHE).glob("??/*")]):
+        md5 = path.parent.name + path.name
+        if path.is_file() and md5_of(path) != md5.removesuffix(_DIR):
+            stage = stages.get(md5) or of_file.get(md5)
+            again = f"run `dvc commit --force {stage}`, which keeps it anew" if stage else "no result needs it now"
+            again = f"run `dvc repro {stage}`, as its output is damaged too" if stage in broken else again
+            yield f"{path.relative_to(root)} in DVC's cache is damaged; remove it (`rm -f`), then {again}"

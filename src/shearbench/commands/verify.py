@@ -1,0 +1,93 @@
+"""``shearbench verify``: does every stored file have the hash its record vouches for, and do folds repeat?
+
+Reads all that DVC has locked, DVC's cache, and the records; writes nothing. What git keeps is compared with the last
+commit, and what differs is said. No stage of ``dvc.yaml``.
+"""
+
+import secrets
+from pathlib import Path
+
+from rich import print
+from rich.markup import escape
+
+from shearbench.commands import stored
+from shearbench.data.dataset import SPLITS, load
+from shearbench.data.folds import read_folds
+from shearbench.data.guard import verify as verify_raw_data
+from shearbench.errors import InputError
+from shearbench.params import Ablation, Params
+from shearbench.predictions.folds import check_data, read_fold_runs
+from shearbench.records import read_record, sha256_of
+from shearbench.training.verify import Verdict, verify
+
+
+def main(params: Params, root: Path, *, sample: int) -> bool:
+    """Check all hashes, train ``sample`` folds again and print what came out; return whether none differs.
+
+    Raises:
+        InputError: naming what is not as its hash says, and the command that makes it again.
+    """
+    build = root / "build"
+    for name in map(escape, stored.uncommitted(root)):
+        print(f"[yellow]{name} is not as committed[/]; if nobody changed it on purpose, run `git restore {name}`")
+    check_bytes(params, root)
+    folders = check_hashes(params, root)
+    count = f"{len(params.datasets)} datasets, {len(folders)} folds, their evaluations, {len(params.ablations)}"
+    print(f"hashes: raw data, {count} experiments, the reports and DVC's cache are as recorded")
+    picked = sorted(secrets.SystemRandom().sample(folders, min(sample, len(folders))))
+    verdicts = verify(picked, datasets=build / "datasets", folds=build / "folds.npz", workers=params.execution.pool)
+    for verdict in verdicts:
+        print(_line(verdict, build))
+    return all(verdict.verdict != "different" for verdict in verdicts)
+
+
+def check_bytes(params: Params, root: Path) -> None:
+    """Read every file that the pipeline keeps, raw data first, and refuse what is not as it was kept.
+
+    Raises:
+        InputError: listing every file that differs with the command that makes it again.
+    """
+    verify_raw_data(root / "data", root / "data.dvc", params.sources)
+    found = list(stored.faults(params, root))
+    if found:
+        lines = "\n".join(f"- {one}" for one in found)
+        raise InputError(f"{len(found)} file(s) are not as they were kept:\n{lines}")
+
+
+def check_hashes(params: Params, root: Path) -> list[Path]:
+    """Check that records, data and folds belong together, from datasets to evaluation; return all folds' folders."""
+    build = root / "build"
+    data_hashes = {
+        name: [load(build / "datasets" / name, split).content_hash for split in SPLITS] for name in params.datasets
+    }
+    table = read_folds(build / "folds.npz")
+    folders = []
+    for one_run in params.runs.values():
+        runs = read_fold_runs(build / "runs" / one_run.dataset / one_run.model, params.cv.networks)
+        check_data(runs, data_hashes[one_run.dataset][0], table)
+        read_record(build / "evaluation" / one_run.dataset / one_run.model)
+        folders += [run.folder for run in runs]
+    for name, ablation in params.ablations.items():
+        check_ablation(build, name, ablation)
+    return folders
+
+
+def check_ablation(build: Path, name: str, ablation: Ablation) -> None:
+    """Check the folds of an experiment, its ablation result and the predictions behind it against their records."""
+    for dataset in ablation.datasets:
+        for model in ablation.models:
+            read_fold_runs(build / "ablations" / name / dataset / model, ablation.folds)
+    folder = build / "ablation_results" / name
+    for file, expected in read_record(folder)["predictions"].items():
+        path = folder / "predictions" / file
+        if not path.is_file() or sha256_of(path) != expected:
+            raise InputError(
+                f"{path} is not what its record was written with; run `dvc repro -f ablation_result@{name}`"
+            )
+
+
+def _line(verdict: Verdict, build: Path) -> str:
+    where = verdict.folder.relative_to(build / "runs")
+    differs = f"; differing: {', '.join(verdict.files)}" if verdict.files else ""
+    changed = f"; since then changed: {', '.join(verdict.changed)}" if verdict.changed else ""
+    return f"{where}: {verdict.verdict} (largest difference of a probability {verdict.distance:.2g}){differs}{changed}"

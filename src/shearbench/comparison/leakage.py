@@ -1,0 +1,39 @@
+"""The seal of tuned settings, checked on what was predicted: no score is of a digit that their search has seen.
+
+Reads ``build/tuning_part.npz``, ``build/samples/`` and the predictions of finished runs.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from shearbench.comparison.pairs import content_by_id
+from shearbench.data.dataset import SPLITS
+from shearbench.data.tuning_part import read_part, refuse_overlap
+from shearbench.predictions.folds import read_fold_runs
+from shearbench.records import read_npz
+
+
+def refuse_broken(build: Path, runs: Iterable[tuple[str, str]], *, networks: int) -> None:
+    """Refuse scores of tuned runs on digits of the tuning part, by id and by image, out of fold and on the test set.
+
+    Args:
+        build: the folder ``build/`` with finished runs and evaluations.
+        runs: (dataset, model) of each run with tuned settings.
+        networks: how many a run has.
+
+    Raises:
+        InputError: naming the run, how many such digits it is scored on, and the first.
+    """
+    part = read_part(build / "tuning_part.npz")
+    train, test = (content_by_id(build / "samples", split) for split in SPLITS)
+    images = np.array([train[number] for number in part])
+    for dataset, model in runs:
+        name = f"{dataset}-{model}"
+        fold_runs = read_fold_runs(build / "runs" / dataset / model, networks)
+        held_out = np.unique(np.concatenate([fold_run.out_of_fold.ids for fold_run in fold_runs]))
+        tested = read_npz(build / "evaluation" / dataset / model / "test_predictions.npz")["ids"]
+        for ids, content, what in ((held_out, train, "digits that the folds hold out"), (tested, test, "test digits")):
+            refuse_overlap(name, part, ids, what)
+            refuse_overlap(name, images, np.array([content[number] for number in ids]), f"images of the {what}")

@@ -1,0 +1,19 @@
+"""``build/comparison/``: the files of every contrast, and the record that vouches for them."""
+
+from pathlib import Path
+
+from shearbench.analysis.comparisons import COMPARISONS
+from shearbench.plotting.files import Writer
+from shearbench.predictions.evaluated import EvaluatedRuns
+from shearbench.records import hash_of, write_record
+
+
+def write_comparison(folder: Path, evaluated: EvaluatedRuns) -> None:
+    """Write all files of ``build/comparison/``, its record last."""
+    files: dict[str, Writer] = {}
+    for name, comparison in COMPARISONS.items():
+        made = comparison(evaluated)
+        assert not files.keys() & made.keys(), f"contrast {name} writes a file of another: {files.keys() & made.keys()}"
+        files |= made
+    runs = {run.name: run.digest for run in evaluated.runs}
+    write_record(folder, {"evaluations": runs, "hashes": {"evaluations": hash_of(runs)}}, files)

@@ -1,0 +1,127 @@
+"""The evidence on every pair of runs, from the predictions that training and evaluation stored.
+
+Reads ``build/runs/``, ``build/evaluation/`` and ``build/samples/``; hands correctness per digit to ``statistics``.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shearbench.data.dataset import SPLITS, Split, read_samples
+from shearbench.data.folds import read_folds
+from shearbench.errors import InputError
+from shearbench.predictions.folds import FoldRun, read_fold_run, read_fold_runs
+from shearbench.records import is_finished, read_npz
+from shearbench.statistics.design import Design
+from shearbench.statistics.pairs import Comparisons, compare_all
+from shearbench.statistics.runs import Plan, Run
+
+Content = NDArray[Any]
+
+
+def compare_runs(build: Path, names: Iterable[tuple[str, str]], *, plan: Plan) -> Comparisons:
+    """Compare every pair of networks on a dataset and every pair of datasets for a network.
+
+    Args:
+        build: the folder ``build/`` with finished runs and evaluations.
+        names: (dataset, model) of each run.
+        plan: folds, repeats, levels, regions of equivalence and differences to detect, declared before the run.
+
+    Raises:
+        InputError: if the comparison must be refused: folds are missing, data or folds differ, or a test digit is
+            among the training digits.
+    """
+    content, test_content = (content_by_id(build / "samples", split) for split in SPLITS)
+    runs = [_run(build, dataset, model, plan.design, content, test_content) for dataset, model in names]
+    return compare_all(runs, plan)
+
+
+def discordance_of_folds(build: Path, a: tuple[str, str], b: tuple[str, str]) -> tuple[list[NDArray[np.int64]], int]:
+    """Return who wins which digit in the folds that two runs have both finished, and how many folds a repeat has.
+
+    Args:
+        build: the folder ``build/``.
+        a: (dataset, model).
+        b: (dataset, model).
+
+    Returns:
+        For each fold, of the digits that it holds out: 1 where only ``a`` is right, -1 where only ``b`` is, else 0.
+
+    Raises:
+        InputError: if there are fewer than two such folds, or they hold out other digits.
+    """
+    fold_runs = [_finished(build / "runs" / dataset / model) for dataset, model in (a, b)]
+    common = sorted(fold_runs[0].keys() & fold_runs[1].keys())
+    names = " and ".join("-".join(run) for run in (a, b))
+    if len(common) < 2:
+        raise InputError(
+            f"a pilot needs 2 folds that {names} have both finished, but there are {len(common)}; run `dvc repro`"
+        )
+    table, discordance = read_folds(build / "folds.npz"), []
+    for number in common:
+        one, other = (each[number].out_of_fold for each in fold_runs)
+        held_out = table.ids[table.split(number)[1]] if number in table.numbers else ()
+        if not (np.array_equal(one.ids, held_out) and np.array_equal(other.ids, held_out)):
+            raise InputError(f"{names}: fold {number} is not that of {build / 'folds.npz'}; run `dvc repro` for both")
+        discordance.append((one.classes == one.labels).astype(np.int64) - (other.classes == other.labels))
+    return discordance, table.count
+
+
+def _finished(folder: Path) -> dict[int, FoldRun]:
+    """Return the finished folds of a run, by number."""
+    fold_runs = [read_fold_run(path) for path in sorted(folder.glob("fold-*")) if is_finished(path)]
+    return {fold_run.fold: fold_run for fold_run in fold_runs}
+
+
+def _run(
+    build: Path,
+    dataset: str,
+    model: str,
+    design: Design,
+    content: Mapping[int, bytes],
+    test_content: Mapping[int, bytes],
+) -> Run:
+    fold_runs = read_fold_runs(build / "runs" / dataset / model, design.n)
+    repeats = [_out_of_fold(fold_runs[first : first + design.folds]) for first in range(0, design.n, design.folds)]
+    ids = repeats[0][0]
+    if any(not np.array_equal(ids, others) for others, _, _ in repeats):
+        raise InputError(f"{dataset}-{model}: not every repeat predicts the same digits; run `dvc repro`")
+    test = read_npz(build / "evaluation" / dataset / model / "test_predictions.npz")
+    test_correct = test["probabilities"].argmax(axis=2) == test["labels"]
+    return Run(
+        dataset=dataset,
+        model=model,
+        data_hash=fold_runs[0].record["hashes"]["data"],
+        ids=ids,
+        folds=np.stack([folds % design.folds for _, folds, _ in repeats]),
+        correct=np.stack([correct for _, _, correct in repeats]),
+        test_ids=test["ids"],
+        test_correct=test_correct.reshape(len(repeats), -1, len(test["ids"])),
+        content=np.array([content[number] for number in ids]),
+        test_content=np.array([test_content[number] for number in test["ids"]]),
+    )
+
+
+def _out_of_fold(fold_runs: list[FoldRun]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Return, of one repeat, ids in order, the fold that holds each out, and whether its network reads it rightly."""
+    predictions = [fold_run.out_of_fold for fold_run in fold_runs]
+    ids = np.concatenate([each.ids for each in predictions])
+    folds = np.concatenate(
+        [np.full(len(each.ids), fold_run.fold) for fold_run, each in zip(fold_runs, predictions, strict=True)]
+    )
+    correct = np.concatenate([each.probabilities.argmax(axis=1) == each.labels for each in predictions])
+    order = np.argsort(ids)
+    return ids[order], folds[order], correct[order]
+
+
+def content_by_id(folder: Path, split: Split) -> dict[int, bytes]:
+    """Return a hash of each digit's image, from which all datasets are made, by id."""
+    samples = read_samples(folder, split)
+    return {
+        int(number): hashlib.sha256(image.tobytes()).hexdigest().encode()
+        for number, image in zip(samples.ids, samples.images, strict=True)
+    }

@@ -1,0 +1,132 @@
+"""The comparison: one row a run, from the records of the evaluations.
+
+Accuracies are fractions. A mean is over the folds of all repeats, a standard deviation over the folds of a repeat. That
+of ``cv`` has two parts, whose squares add up to its own: ``cv_sd_data``, for other digits held out (an upper bound with
+one repeat), and ``cv_sd_training``, for training again. That of ``test`` is for training again alone, as all networks
+read the same test digits. ``..._low`` and ``..._high`` bound Wilson's 95 % interval of the mean accuracy on the ``n``
+digits of the split: how far another draw of digits could move it. ``hardware`` is what the networks were trained on:
+device, GPU and precision. ``verdict`` is what the row's network is, compared
+with ``compared_with``, the one of the highest ``cv_accuracy_mean`` on the dataset; ``p_holm`` is Holm's p of the pair.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from shearbench.errors import InputError
+from shearbench.records import read_json, read_record
+from shearbench.statistics.verdict import turned
+
+REFERENCE = "mnist"
+"""The dataset against which ``accuracy_drop`` is measured."""
+
+COLUMNS = (
+    "dataset",
+    "model",
+    "cv_accuracy_mean",
+    "cv_accuracy_sd",
+    "test_accuracy_mean",
+    "test_accuracy_sd",
+    "folds",
+    "parameters",
+    "seconds_per_fold",
+    "accuracy_drop",
+    "n_train",
+    "n_test",
+    "cv_accuracy_low",
+    "cv_accuracy_high",
+    "test_accuracy_low",
+    "test_accuracy_high",
+    "cv_loss_mean",
+    "test_loss_mean",
+    "macro_f1",
+    "repeats",
+    "cv_sd_data",
+    "cv_sd_training",
+    "hardware",
+)
+VERDICTS = ("compared_with", "verdict", "p_holm")
+"""Columns that :func:`with_verdicts` adds."""
+
+Row = dict[str, Any]
+
+
+def read_rows(folder: Path, runs: Iterable[tuple[str, str]]) -> list[Row]:
+    """Return a row of :data:`COLUMNS` for each run, in the order given.
+
+    Args:
+        folder: ``build/evaluation``.
+        runs: (dataset, model) names.
+
+    Raises:
+        InputError: if an evaluation is missing or damaged.
+    """
+    rows = [_row(folder / dataset / model) for dataset, model in runs]
+    return [{**row, "accuracy_drop": _drop(row, rows)} for row in rows]
+
+
+def best_of_each_dataset(rows: Sequence[Row]) -> dict[str, str]:
+    """Return dataset -> the model with the highest cross-validated accuracy; the test set has no say in it."""
+    best: dict[str, Row] = {}
+    for row in rows:
+        if row["dataset"] not in best or row["cv_accuracy_mean"] > best[row["dataset"]]["cv_accuracy_mean"]:
+            best[row["dataset"]] = row
+    return {dataset: row["model"] for dataset, row in best.items()}
+
+
+def with_verdicts(rows: Sequence[Row], pairs: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """Return the rows with :data:`VERDICTS`: None for the best network of a dataset, and where there is no such pair.
+
+    Args:
+        rows: of :func:`read_rows`.
+        pairs: rows of ``reports/pairs.json``.
+    """
+    verdicts = {}
+    for pair in pairs:
+        verdict = pair["verdict"]
+        verdicts[pair["within"], pair["a"], pair["b"]] = (verdict, pair["p_holm"])
+        verdicts[pair["within"], pair["b"], pair["a"]] = (turned(verdict), pair["p_holm"])
+    best = best_of_each_dataset(rows)
+    found = []
+    for row in rows:
+        other = best[row["dataset"]]
+        verdict, p_holm = verdicts.get((row["dataset"], row["model"], other), (None, None))
+        found.append({**row, "compared_with": other if verdict else None, "verdict": verdict, "p_holm": p_holm})
+    return found
+
+
+def _row(folder: Path) -> Row:
+    if not (folder / "record.json").is_file():
+        run = f"{folder.parent.name}-{folder.name}"
+        raise InputError(f"{folder} holds no finished evaluation; run `dvc repro evaluate@{run}`")
+    record = read_record(folder)
+    metrics = read_json(folder / "metrics.json")
+    cv, test = metrics["out_of_fold"], metrics["test"]
+    values = {
+        "dataset": record["dataset"],
+        "model": record["model"],
+        **{f"cv_accuracy_{name}": cv[f"accuracy_{name}"] for name in ("mean", "sd", "low", "high")},
+        **{f"test_accuracy_{name}": test[f"accuracy_{name}"] for name in ("mean", "sd", "low", "high")},
+        "folds": record["folds"],
+        "repeats": record["repeats"],
+        "cv_sd_data": cv["accuracy_sd_data"],
+        "cv_sd_training": cv["accuracy_sd_training"],
+        "parameters": record["parameters"],
+        "seconds_per_fold": round(record["seconds_per_fold"], 1),
+        "accuracy_drop": None,
+        "n_train": cv["n"],
+        "n_test": test["n"],
+        "cv_loss_mean": cv["loss_mean"],
+        "test_loss_mean": test["loss_mean"],
+        "macro_f1": test["macro_f1_mean"],
+        "hardware": record["hardware"],
+    }
+    return {name: values[name] for name in COLUMNS}
+
+
+def _drop(row: Row, rows: Sequence[Row]) -> float | None:
+    """Return what the same model loses from the reference dataset to this one, or None where that has no meaning."""
+    for other in rows:
+        if other["dataset"] == REFERENCE != row["dataset"] and other["model"] == row["model"]:
+            return float(other["test_accuracy_mean"] - row["test_accuracy_mean"])
+    return None

@@ -1,9 +1,0 @@
-"""What the convolutions of the first fold's network make of one digit; the record says which layers and channels."""
-
-from shearbench.evaluation.evaluation import Evaluation
-from shearbench.evaluation.files import Files, arrays
-
-
-def feature_maps(evaluation: Evaluation) -> Files:
-    """Return ``feature_maps.npz``: ``seen`` (channels, 28, 28), and ``maps-<i>`` (shown, height, width) of a layer."""
-    return {"feature_maps.npz": arrays(evaluation.results[0].answers["feature_maps"].arrays)}

@@ -1,7 +1,0 @@
-"""The ways in which a network with batch normalisation can read: with which statistics it normalises.
-
-Without torch, for those who only name them; :mod:`shearbench.evaluation.diagnosis` reads.
-"""
-
-AS_TRAINED, BATCH, RECALIBRATED = "as_trained", "batch_statistics", "recalibrated"
-WAYS = (AS_TRAINED, BATCH, RECALIBRATED)

@@ -1,0 +1,37 @@
+"""The files of an evaluation, each as a name and a writer: what an analysis returns."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from shearbench.plotting.canvas import png
+from shearbench.records import write_bytes, write_json, write_npz, write_text
+
+Writer = Callable[[Path], None]
+Files = Mapping[str, Writer]
+"""Name below the folder of the evaluation (``calibration.csv``, ``figures/calibration.png``) -> what writes it."""
+
+
+def table(frame: pd.DataFrame) -> Writer:
+    """Return the writer of a CSV file."""
+    return partial(write_text, content=frame.to_csv(index=False, lineterminator="\n"))
+
+
+def picture(made: Figure) -> Writer:
+    """Return the writer of a PNG file; the figure is drawn now, and need not be kept."""
+    return partial(write_bytes, content=png(made))
+
+
+def arrays(values: Mapping[str, NDArray[Any]]) -> Writer:
+    """Return the writer of an NPZ file."""
+    return partial(write_npz, arrays=values)
+
+
+def numbers(value: Any) -> Writer:
+    """Return the writer of a JSON file."""
+    return partial(write_json, value=value)

@@ -1,0 +1,226 @@
+"""What a tracker is told of a record: parameters, tags, metrics, curves and files. Knows no tracker itself."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from shearbench.predictions.folds import FoldRun, read_fold_runs
+from shearbench.records import RECORD, hash_of, read_json, read_record, sha256_of
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """What a run holds; ``curves`` are (name, step, value), one value a name in ``metrics``."""
+
+    params: Mapping[str, Any]
+    tags: Mapping[str, str]
+    metrics: Mapping[str, float]
+    curves: Sequence[tuple[str, int, float]]
+    files: Sequence[Path]
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """A run to be sent, with those nested beneath it. ``digest`` is the hash of its record: what was sent stays so."""
+
+    name: str
+    digest: str
+    content: Content
+    children: Sequence["Node"] = ()
+
+
+def _tags(record: Mapping[str, Any], stage: str, kind: str) -> dict[str, str]:
+    commit = record["provenance"]["commit"]
+    hashes = {f"hash.{name}": value for name, value in record["hashes"].items()}
+    return {
+        **hashes,
+        "shearbench.kind": kind,
+        "dvc.stage": stage,
+        "git.commit": commit,
+        "mlflow.source.git.commit": commit.rstrip("+"),
+    }
+
+
+def _parameters(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Flatten a record's configuration: ``recipe.batch`` becomes ``batch``, other groups keep their name."""
+    flat = {"dataset": record["dataset"], "model": record["model"]}
+    for name, value in record["config"].items():
+        if not isinstance(value, Mapping):
+            flat[name] = value
+        else:
+            flat.update({key if name == "recipe" else f"{name}.{key}": inner for key, inner in value.items()})
+    return flat
+
+
+def fold_content(fold_run: FoldRun) -> Content:
+    record, history = fold_run.record, fold_run.history
+    columns = [name for name in history.columns if name != "epoch"]
+    return Content(
+        params={**_parameters(record), "fold": record["fold"], "seed": record["seed"]},
+        tags=_tags(record, f"train@{record['dataset']}-{record['model']}", "fold"),
+        metrics={
+            **{f"final_{name}": value for name, value in record["metrics"].items()},
+            "best_epoch": record["best_epoch"],
+            "parameters": record["parameters"],
+            "fold_seconds": record["seconds"],
+        },
+        curves=_steps(history, columns),
+        files=[fold_run.folder / name for name in (RECORD, "history.csv", "batches.csv")],
+    )
+
+
+def run_content(fold_runs: Sequence[FoldRun]) -> Content:
+    record = fold_runs[0].record
+    kept = pd.DataFrame([fold_run.record["metrics"] for fold_run in fold_runs])
+    names = ["train_loss", "train_accuracy", "validation_loss", "validation_accuracy"]
+    means = pd.concat([fold_run.history for fold_run in fold_runs]).groupby("epoch", as_index=False)[names].mean()
+    dataset, model = record["dataset"], record["model"]
+    text = f"{model} on {dataset}, {len(fold_runs)} folds, each a nested run. The curves are means over them."
+    return Content(
+        params={**_parameters(record), "folds": len(fold_runs)},
+        tags={**_tags(record, f"train@{dataset}-{model}", "run"), "mlflow.note.content": text},
+        metrics={
+            "cv_accuracy_mean": kept["validation_accuracy"].mean(),
+            "cv_accuracy_sd": kept["validation_accuracy"].std(),
+            "cv_loss_mean": kept["validation_loss"].mean(),
+            "parameters": record["parameters"],
+            "seconds_per_fold": float(np.mean([fold_run.record["seconds"] for fold_run in fold_runs])),
+        },
+        curves=_steps(means, names),
+        files=[],
+    )
+
+
+def evaluation_content(folder: Path, record: Mapping[str, Any]) -> Content:
+    metrics = read_json(folder / "metrics.json")
+    test = pd.read_csv(folder / "per_class.csv").query("split == 'test'")
+    run = f"{record['dataset']}-{record['model']}"
+    return Content(
+        params={name: record[name] for name in ("dataset", "model", "folds", "repeats")},
+        tags={
+            **_tags(record, f"evaluate@{run}", "evaluation"),
+            "mlflow.note.content": f"{run} on the sealed test set.",
+        },
+        metrics={
+            **{f"{split}_{name}": value for split, values in metrics.items() for name, value in values.items()},
+            **{f"class_f1_test/{row[0]}": row[1] for row in test[["class", "f1"]].itertuples(index=False)},
+            **_of_networks(folder),
+        },
+        curves=[],
+        files=[folder / name for name in (*record["files"], RECORD)],
+    )
+
+
+def _of_networks(folder: Path) -> dict[str, float]:
+    """Return accuracy under noise and corruption, how far classes lie apart, and the measures of the maps."""
+    noise, corruptions = pd.read_csv(folder / "noise.csv"), pd.read_csv(folder / "corruptions.csv")
+    embedding, maps = pd.read_csv(folder / "embedding.csv"), pd.read_csv(folder / "explanation.csv")
+    by_kind = corruptions.groupby("corruption")["accuracy_mean"].mean()
+    penultimate = embedding[embedding["space"] == "penultimate"]
+    return {
+        **{f"noise_accuracy/{row['scale']}_{row['level']:g}": row["accuracy_mean"] for _, row in noise.iterrows()},
+        **{f"corruption_accuracy/{kind}": float(mean) for kind, mean in by_kind.items()},
+        **{f"penultimate/{name}": float(penultimate[name].mean()) for name in ("silhouette", "purity")},
+        **{f"map/{row['measure']}": row["mean"] for _, row in maps.dropna(subset="mean").iterrows()},
+    }
+
+
+def comparison_node(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Node:
+    """Return the run of ``build/comparison/``, with the accuracies of the runs.
+
+    Args:
+        folder: with a finished record.
+        rows: of ``reports/comparison.json``.
+    """
+    record = read_record(folder)
+    names = ("cv_accuracy_mean", "test_accuracy_mean")
+    content = Content(
+        params={"runs": len(record["evaluations"])},
+        tags={**_tags(record, "compare", "comparison"), "mlflow.note.content": "Networks and datasets side by side."},
+        metrics={f"{name}/{row['dataset']}-{row['model']}": row[name] for name in names for row in rows},
+        curves=[],
+        files=[folder / name for name in (*record["files"], RECORD)],
+    )
+    return Node("comparison", sha256_of(folder / RECORD), content)
+
+
+def dataset_node(build: Path, name: str) -> Node:
+    """Return the run of what stage ``explore`` found in the training part of a dataset, ``build/explore/<name>/``."""
+    folder = build / "explore" / name
+    summary, card = read_json(folder / "summary.json"), read_json(build / "datasets" / name / "card.json")
+    files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    pairs = summary["duplicates"].items()
+    content = Content(
+        params={"dataset": name, **{f"entry.{key}": value for key, value in card["entry"].items()}},
+        tags={
+            "shearbench.kind": "dataset",
+            "dvc.stage": f"explore@{name}",
+            "hash.data": card["hashes"]["train"],
+            "mlflow.note.content": f"The training part of {name}: samples, balance of the classes, copies.",
+        },
+        metrics={
+            "samples": summary["samples"],
+            **{f"{kind}_{count}": found[count] for kind, found in pairs for count in ("pairs", "across_folds")},
+        },
+        curves=[],
+        files=files,
+    )
+    return Node(f"dataset {name}", hash_of({path.name: sha256_of(path) for path in files}), content)
+
+
+def ablation_result_node(build: Path, name: str) -> Node:
+    """Return the run of an ablation with a finished ablation result, ``build/ablation_results/<name>/``, its runs nested beneath."""
+    folder = build / "ablation_results" / name
+    record, table = read_record(folder), pd.read_csv(folder / "accuracies.csv")
+    content = Content(
+        params={"ablation": name, **{key: record[key] for key in ("folds", "of_folds")}},
+        tags={
+            **_tags(record, f"ablation_result@{name}", "ablation"),
+            "mlflow.note.content": record["plan"]["question"],
+        },
+        metrics={},
+        curves=[],
+        files=[folder / each for each in (*record["files"], RECORD)],
+    )
+    runs = [
+        _ablation_run(build / "ablations" / name / Path(*map(str, run)), record, own)
+        for run, own in table.groupby(["dataset", "model"], sort=False)
+    ]
+    return Node(f"ablation {name}", sha256_of(folder / RECORD), content, runs)
+
+
+def _ablation_run(folder: Path, ablation_result: Mapping[str, Any], table: pd.DataFrame) -> Node:
+    """Return the run of one network on one dataset, with its accuracy in each way that it was read."""
+    fold_runs, name = read_fold_runs(folder, ablation_result["folds"]), ablation_result["ablation"]
+    content = run_content(fold_runs)
+    measured = {
+        f"{row['split']}_{row['bn_statistics']}_{moment}": row[moment]
+        for row in table.to_dict("records")
+        for moment in ("mean", "sd")
+    }
+    content = replace(
+        content,
+        tags={
+            **content.tags,
+            "shearbench.kind": "run of an ablation",
+            "dvc.stage": f"ablation@{name}",
+            "shearbench.ablation": name,
+        },
+        metrics={**content.metrics, **measured},
+    )
+    digest = hash_of([name, hash_of(measured), *(fold_run.digest for fold_run in fold_runs)])
+    return Node(f"{name}: {folder.name} on {folder.parent.name}", digest, content)
+
+
+def _steps(table: pd.DataFrame, names: Sequence[str]) -> list[tuple[str, int, float]]:
+    """Return (name, epoch, value) for the columns ``names``, without the values that are missing."""
+    return [
+        (name, int(epoch), float(value))
+        for name in names
+        for epoch, value in zip(table["epoch"].to_numpy(), table[name].to_numpy(), strict=True)
+        if not np.isnan(value)
+    ]

@@ -1,0 +1,129 @@
+"""All runs of a run with their finished evaluations: what is put side by side.
+
+Reads ``build/runs/``, ``build/evaluation/``, ``build/datasets/`` and ``build/samples/``, each when first asked for.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from numpy.typing import NDArray
+
+from shearbench.data import dataset as datasets
+from shearbench.data.dataset import Dataset, Samples, Split
+from shearbench.errors import InputError
+from shearbench.predictions.folds import FoldRun, read_fold_runs
+from shearbench.predictions.scores import BySample, by_sample
+from shearbench.records import RECORD, read_json, read_npz, read_record, sha256_of
+
+REFERENCE = "mnist"
+"""The dataset against which the others are held, where it is there."""
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluatedRun:
+    """A run with its fold records and the folder, record and digest (SHA-256 of the record) of its evaluation."""
+
+    dataset: str
+    model: str
+    folder: Path
+    fold_runs: Sequence[FoldRun]
+    record: dict[str, Any]
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """``<dataset>-<model>``, as in ``params.yaml``."""
+        return f"{self.dataset}-{self.model}"
+
+    def table(self, file: str) -> pd.DataFrame:
+        """Read a CSV file of the evaluation."""
+        return pd.read_csv(self.folder / file)
+
+    def arrays(self, file: str) -> dict[str, NDArray[Any]]:
+        """Read an NPZ file of the evaluation."""
+        return read_npz(self.folder / file)
+
+    def numbers(self, file: str) -> Any:
+        """Read a JSON file of the evaluation."""
+        return read_json(self.folder / file)
+
+    @cached_property
+    def out_of_fold(self) -> BySample:
+        """What the networks say of the training digits that they have not seen."""
+        return by_sample([fold_run.out_of_fold for fold_run in self.fold_runs])
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluatedRuns:
+    """The evaluated runs, in the order of ``params.yaml``, and the folder ``build/`` with the data they stand on."""
+
+    build: Path
+    runs: Sequence[EvaluatedRun]
+
+    @property
+    def datasets(self) -> list[str]:
+        """Names of the datasets: the reference first, the others as they come."""
+        names = list(dict.fromkeys(run.dataset for run in self.runs))
+        return sorted(names, key=lambda name: name != REFERENCE)
+
+    @property
+    def models(self) -> list[str]:
+        """Names of the models."""
+        return list(dict.fromkeys(run.model for run in self.runs))
+
+    def of_model(self, model: str) -> list[EvaluatedRun]:
+        """Return the runs of a model, in the order of :attr:`datasets`."""
+        found = {run.dataset: run for run in self.runs if run.model == model}
+        return [found[name] for name in self.datasets if name in found]
+
+    def gathered(self, file: str) -> pd.DataFrame:
+        """Read a CSV file of every evaluation into one table, ``dataset`` and ``model`` before its columns."""
+        tables = []
+        for run in self.runs:
+            rows = run.table(file)
+            rows.insert(0, "dataset", run.dataset)
+            rows.insert(1, "model", run.model)
+            tables.append(rows)
+        return pd.concat(tables, ignore_index=True)
+
+    def data(self, name: str, split: Split) -> Dataset:
+        """Read one split of a dataset."""
+        return datasets.load(self.build / "datasets" / name, split)
+
+    def entry(self, name: str) -> dict[str, Any]:
+        """Return the entry of a dataset in ``params.yaml``, as its runs were trained on it."""
+        return next(dict(run.record["entry"]) for run in self.runs if run.dataset == name)
+
+    def samples(self, split: Split) -> Samples:
+        """Read the digits that all datasets are made of."""
+        return datasets.read_samples(self.build / "samples", split)
+
+
+def read_evaluated(build: Path, runs: Iterable[tuple[str, str]], *, networks: int) -> EvaluatedRuns:
+    """Read the runs and evaluations of runs, (dataset, model) each.
+
+    Args:
+        build: the folder ``build/``.
+        runs: in the order in which tables shall list them.
+        networks: how many networks each run has.
+
+    Raises:
+        InputError: if a fold or an evaluation is missing or damaged, or an evaluation is of an earlier training.
+    """
+    return EvaluatedRuns(build, [_read_run(build, dataset, model, networks) for dataset, model in runs])
+
+
+def _read_run(build: Path, dataset: str, model: str, networks: int) -> EvaluatedRun:
+    fold_runs = read_fold_runs(build / "runs" / dataset / model, networks)
+    folder = build / "evaluation" / dataset / model
+    record = read_record(folder)
+    if record["fold_records"] != [fold_run.digest for fold_run in fold_runs]:
+        raise InputError(
+            f"{folder} is the evaluation of other networks than those in {fold_runs[0].folder.parent}; "
+            f"run `dvc repro evaluate@{dataset}-{model}`"
+        )
+    return EvaluatedRun(dataset, model, folder, fold_runs, record, sha256_of(folder / RECORD))

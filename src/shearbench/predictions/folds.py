@@ -1,0 +1,133 @@
+"""The fold records of one run, read and checked against the data they must have been trained on.
+
+Reads ``build/runs/<dataset>/<model>/fold-<k>/``; refuses a missing fold, and records of other data or other folds:
+numbers of different ablations never enter one mean.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from shearbench.data.folds import FoldTable
+from shearbench.errors import InputError
+from shearbench.predictions.scores import Predictions
+from shearbench.records import RECORD, is_finished, read_npz, read_record, sha256_of
+
+
+@dataclass(frozen=True, eq=False)
+class FoldRun:
+    """One finished fold: its folder and record, and the SHA-256 that names that record."""
+
+    folder: Path
+    record: dict[str, Any]
+    digest: str
+
+    @property
+    def fold(self) -> int:
+        """The number of the fold that this network has not seen."""
+        return int(self.record["fold"])
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """Loss and accuracy of each epoch."""
+        return pd.read_csv(self.folder / "history.csv")
+
+    @property
+    def batches(self) -> pd.DataFrame:
+        """Loss of each mini-batch."""
+        return pd.read_csv(self.folder / "batches.csv")
+
+    @property
+    def out_of_fold(self) -> Predictions:
+        """Predictions on the fold held out."""
+        arrays = read_npz(self.folder / "out_of_fold.npz")
+        return Predictions(arrays["ids"], arrays["labels"], arrays["probabilities"])
+
+
+def read_fold_runs(folder: Path, networks: int) -> list[FoldRun]:
+    """Read the records of the run in ``folder``, of fold 0 of the first repeat and the ``networks`` - 1 after it.
+
+    Raises:
+        InputError: if a fold is missing, a record is damaged, or two records differ in configuration, data or folds.
+    """
+    expected = [folder / f"fold-{fold}" for fold in range(networks)]
+    missing = [path.name for path in expected if not is_finished(path)]
+    if missing:
+        raise InputError(
+            f"{folder} must hold {networks} finished folds, but {', '.join(missing)} is not; "
+            f"run `dvc repro {_stage_of(folder)}`"
+        )
+    fold_runs = [read_fold_run(path) for path in expected]
+    for fold_run in fold_runs[1:]:
+        _require_equal(fold_run, "config", fold_runs[0].record["hashes"]["config"], f"fold {fold_runs[0].fold}")
+    return fold_runs
+
+
+def hardware_of(fold_runs: Iterable[FoldRun]) -> str:
+    """Say on what networks were trained, as in ``cuda (NVIDIA H100), bf16``; where they differ, all of it."""
+    found = {_hardware(fold_run.record) for fold_run in fold_runs}
+    return "; ".join(sorted(found))
+
+
+def _hardware(record: dict[str, Any]) -> str:
+    config, gpu = record["config"], record["gpu"]
+    return f"{config['device']}{f' ({gpu})' if gpu else ''}, {config['precision']}"
+
+
+def read_fold_run(folder: Path) -> FoldRun:
+    """Read the record of a finished fold; InputError if it is damaged."""
+    return FoldRun(folder, read_record(folder), sha256_of(folder / RECORD))
+
+
+def check_data(fold_runs: Sequence[FoldRun], data_hash: str, table: FoldTable) -> None:
+    """Refuse records that were not made with this training data and this fold table.
+
+    Args:
+        runs: the folds of a run.
+        data_hash: the content hash of the present training data, ``hashes.train`` of its card.
+        table: the present fold table.
+
+    Raises:
+        InputError: naming the record that differs, and in what; or if they are not all folds of the table.
+    """
+    if len(fold_runs) != len(table.numbers):
+        raise InputError(
+            f"cv of params.yaml plans {len(fold_runs)} networks a run, but the fold table is for {table.count} folds x "
+            f"{table.repeats} repeats; run `dvc repro prepare`"
+        )
+    check_records(fold_runs, data_hash, table)
+
+
+def check_records(fold_runs: Sequence[FoldRun], data_hash: str, table: FoldTable) -> None:
+    """Do as :func:`check_data`, for runs that may be some of the folds of the table."""
+    for fold_run in fold_runs:
+        _require_equal(fold_run, "data", data_hash, "the present training data")
+        _require_equal(fold_run, "folds", table.hash_of(fold_run.fold), "the present fold table")
+        predicted: NDArray[np.int64] = np.sort(fold_run.out_of_fold.ids)
+        _, held_out = table.split(fold_run.fold)
+        if not np.array_equal(predicted, np.sort(table.ids[held_out])):
+            raise InputError(
+                f"{fold_run.folder / 'out_of_fold.npz'} must predict the digits of fold {fold_run.fold} once each, "
+                f"but it does not; remove {fold_run.folder} and run `dvc repro`"
+            )
+
+
+def _require_equal(fold_run: FoldRun, what: str, expected: str, of: str) -> None:
+    found = fold_run.record["hashes"][what]
+    if found != expected:
+        raise InputError(
+            f"{fold_run.folder / RECORD} has the {what} hash {found[:12]}, but {of} has {expected[:12]}; "
+            f"run `dvc repro {_stage_of(fold_run.folder.parent)}`"
+        )
+
+
+def _stage_of(folder: Path) -> str:
+    """Return the stage of ``dvc.yaml`` that trains the run in a folder."""
+    if folder.parents[2].name == "ablations":
+        return f"ablation@{folder.parents[1].name}"
+    return f"train@{folder.parent.name}-{folder.name}"

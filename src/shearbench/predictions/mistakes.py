@@ -1,0 +1,70 @@
+"""Which digits are read wrongly, and whose label is suspicious; from stored predictions."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from shearbench.data.dataset import CLASSES
+from shearbench.predictions.scores import BySample
+
+
+def misclassified(said: BySample) -> pd.DataFrame:
+    """Return the digits that some network reads wrongly, those of which the networks are surest together first.
+
+    Columns: ``id, true``; ``predicted``, the wrong class that most networks say (the more probable of equals); its
+    ``confidence``, the mean probability that *all* networks give it; ``agree``, how many say it, and ``wrong``, how
+    many say any wrong class, of ``networks``.
+    """
+    networks, n = said.classes.shape
+    rows = np.arange(n)
+    votes = np.zeros((n, CLASSES))
+    np.add.at(votes, (np.broadcast_to(rows, said.classes.shape), said.classes), 1)
+    mean = said.probabilities.mean(axis=0, dtype=np.float64)
+    preferred = votes + mean / 2  # a vote counts more than any probability
+    preferred[rows, said.labels] = -1
+    predicted = preferred.argmax(axis=1)
+    found = pd.DataFrame(
+        {
+            "id": said.ids,
+            "true": said.labels,
+            "predicted": predicted,
+            "confidence": mean[rows, predicted],
+            "agree": votes[rows, predicted].astype(int),
+            "wrong": (~said.correct).sum(axis=0),
+            "networks": networks,
+        }
+    )
+    return found[found["wrong"] > 0].sort_values(["confidence", "id"], ascending=[False, True], ignore_index=True)
+
+
+def suspicious(said: BySample) -> pd.DataFrame:
+    """Return the digits whose out-of-fold prediction is confidently another class, the surest first.
+
+    Confident is a probability of at least the mean that the class gets from digits that bear its label, so that a class
+    which is always told with little confidence has a lower threshold: the rule of confident learning (Northcutt, Jiang
+    and Chuang, JAIR 70, 2021). With repeats, probabilities are means over them.
+
+    Columns: ``id, label``; ``suggested``, the most probable of the other classes that reach their threshold; its
+    ``confidence`` and ``threshold``; ``label_probability``.
+    """
+    mean: NDArray[np.float64] = said.probabilities.mean(axis=0, dtype=np.float64)
+    rows = np.arange(len(said.labels))
+    own = mean[rows, said.labels]
+    count = np.bincount(said.labels, minlength=CLASSES)
+    total = np.bincount(said.labels, weights=own, minlength=CLASSES)
+    threshold = np.divide(total, count, out=np.full(CLASSES, np.inf), where=count > 0)
+    reached = np.where(mean >= threshold, mean, -1.0)
+    reached[rows, said.labels] = -1
+    suggested = reached.argmax(axis=1)
+    found = pd.DataFrame(
+        {
+            "id": said.ids,
+            "label": said.labels,
+            "suggested": suggested,
+            "confidence": reached[rows, suggested],
+            "threshold": threshold[suggested],
+            "label_probability": own,
+        }
+    )
+    kept = found[(found["confidence"] >= 0) & (found["confidence"] > found["label_probability"])]
+    return kept.sort_values(["confidence", "id"], ascending=[False, True], ignore_index=True)

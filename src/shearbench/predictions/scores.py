@@ -1,0 +1,129 @@
+"""Predictions -> numbers: accuracy, loss, F1 and what lies behind them, each with the n that it stands on.
+
+Pure functions of arrays; scikit-learn counts. A loss is the cross-entropy -log p(true class), in nats a sample.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shearbench.data.dataset import CLASSES
+
+LEAST_PROBABILITY = float(np.finfo(np.float32).tiny)
+"""Stands for a probability that underflowed to 0, whose loss would be infinite."""
+
+
+def cross_entropy(probabilities: NDArray[Any]) -> NDArray[np.float64]:
+    """Return -log of the probability of the true class, of an array of any shape."""
+    losses: NDArray[np.float64] = -np.log(np.clip(probabilities.astype(np.float64), LEAST_PROBABILITY, 1.0))
+    return losses
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What one network said: ``ids``, ``labels`` int64 (n,), ``probabilities`` (n, 10)."""
+
+    ids: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+
+    @property
+    def classes(self) -> NDArray[np.int64]:
+        """The most probable class of each sample, (n,)."""
+        classes: NDArray[np.int64] = self.probabilities.argmax(axis=1)
+        return classes
+
+    @property
+    def losses(self) -> NDArray[np.float64]:
+        """The cross-entropy of each sample, (n,)."""
+        return cross_entropy(self.probabilities[np.arange(len(self.labels)), self.labels])
+
+
+@dataclass(frozen=True, eq=False)
+class BySample:
+    """What several networks said of the same digits: ``ids``, ``labels`` int64 (n,), ``probabilities`` (m, n, 10)."""
+
+    ids: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+
+    @cached_property
+    def classes(self) -> NDArray[np.int64]:
+        """The most probable class, (m, n)."""
+        classes: NDArray[np.int64] = self.probabilities.argmax(axis=2)
+        return classes
+
+    @cached_property
+    def correct(self) -> NDArray[np.bool_]:
+        """Whether that is the true class, (m, n)."""
+        correct: NDArray[np.bool_] = self.classes == self.labels
+        return correct
+
+    @cached_property
+    def losses(self) -> NDArray[np.float64]:
+        """The cross-entropy, (m, n)."""
+        return cross_entropy(self.probabilities[:, np.arange(len(self.labels)), self.labels])
+
+
+def by_sample(out_of_fold: Sequence[Predictions]) -> BySample:
+    """Return the predictions of all folds in the order of ids: each digit by a network of each repeat."""
+    ids, labels, stated = (
+        np.concatenate([getattr(each, name) for each in out_of_fold]) for name in ("ids", "labels", "probabilities")
+    )
+    order = np.argsort(ids, kind="stable").reshape(len(np.unique(ids)), -1).T
+    assert (ids[order] == ids[order][0]).all(), "each repeat predicts every digit once"
+    return BySample(ids[order[0]], labels[order[0]], stated[order])
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """The scores of one network on one split; the arrays have one value for each class, NaN where it has no sample."""
+
+    n: int
+    accuracy: float
+    loss: float
+    macro_f1: float
+    support: NDArray[np.int64]
+    precision: NDArray[np.float64]
+    recall: NDArray[np.float64]
+    f1: NDArray[np.float64]
+    class_loss: NDArray[np.float64]
+    confusion: NDArray[np.int64]
+    """(true class, predicted class) counts."""
+
+
+def score(predictions: Predictions) -> Scores:
+    """Score one network on one split.
+
+    The precision of a class that is never predicted is 0; macro F1 is the mean over the classes that occur.
+    """
+    from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support  # a second to load
+
+    labels, classes, losses = predictions.labels, predictions.classes, predictions.losses
+    every = np.arange(CLASSES)
+    precision, recall, f1, support = precision_recall_fscore_support(labels, classes, labels=every, zero_division=0)
+    total = np.bincount(labels, weights=losses, minlength=CLASSES)
+    absent = support == 0
+    return Scores(
+        n=len(labels),
+        accuracy=float((labels == classes).mean()),
+        loss=float(losses.mean()),
+        macro_f1=float(f1_score(labels, classes, average="macro", zero_division=0)),
+        support=support,
+        precision=precision,
+        recall=np.where(absent, np.nan, recall),
+        f1=np.where(absent, np.nan, f1),
+        class_loss=np.divide(total, support, out=np.full(CLASSES, np.nan), where=~absent),
+        confusion=confusion_matrix(labels, classes, labels=every),
+    )
+
+
+def rates(confusion: NDArray[Any]) -> NDArray[np.float64]:
+    """Return a confusion matrix with each row (true class) divided by its sum; a class without samples gives zeros."""
+    total = confusion.sum(axis=1, keepdims=True)
+    shares: NDArray[np.float64] = np.divide(confusion, total, out=np.zeros(confusion.shape), where=total > 0)
+    return shares

@@ -1,0 +1,76 @@
+"""Pictures of runs: the same figure of every network, dataset by dataset."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from shearbench.records import is_finished, read_record
+from shearbench.report.blocks import Block, Heading, Picture, Pictures, Section
+
+
+def evaluations(root: Path, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """Yield folder and record of the evaluation of each run that has one.
+
+    Raises:
+        InputError: if a record is damaged.
+    """
+    for row in rows:
+        folder = root / "build" / "evaluation" / row["dataset"] / row["model"]
+        if is_finished(folder):
+            yield folder, read_record(folder)
+
+
+def missing(root: Path, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what has not been evaluated, with the command that does it."""
+    return [
+        f"the evaluation of {row['model']} on {row['dataset']} (`dvc repro evaluate@{row['dataset']}-{row['model']}`)"
+        for row in rows
+        if not is_finished(root / "build" / "evaluation" / row["dataset"] / row["model"])
+    ]
+
+
+def per_dataset(pictures: Sequence[tuple[str, Picture]], *, wide: bool = False) -> list[Block]:
+    """Return a heading and the pictures of each dataset; ``pictures`` are (dataset, picture)."""
+    blocks: list[Block] = []
+    for dataset in dict.fromkeys(name for name, _ in pictures):
+        blocks += [Heading(dataset), Pictures([image for name, image in pictures if name == dataset], wide)]
+    return blocks
+
+
+def figure_of_each(
+    root: Path, rows: Sequence[Mapping[str, Any]], figure: str, text: str, data: Sequence[str] = ()
+) -> list[tuple[str, Picture]]:
+    """Return ``figures/<figure>.png`` of each run as (dataset, picture).
+
+    Args:
+        root: the project's folder.
+        rows: of ``reports/comparison.json``.
+        figure: name of the picture in the folders of the evaluations.
+        text: what it shows; the run's name is added.
+        data: files of the same folder that it was drawn from.
+    """
+    return [
+        (
+            record["dataset"],
+            Picture.of(
+                folder / "figures" / f"{figure}.png",
+                f"{text} of {record['model']} on {record['dataset']}",
+                data=[folder / name for name in data],
+            ),
+        )
+        for folder, record in evaluations(root, rows)
+    ]
+
+
+def section_of_figure(
+    root: Path,
+    rows: Sequence[Mapping[str, Any]],
+    section: Section,
+    figure: str,
+    *,
+    wide: bool = False,
+    data: Sequence[str] = (),
+) -> Section:
+    """Return ``section`` with one figure of each run added to its blocks, and what is missing."""
+    drawn = per_dataset(figure_of_each(root, rows, figure, section.title, data), wide=wide)
+    return Section(section.id, section.title, [*section.blocks, *drawn], missing(root, rows))

@@ -1,0 +1,66 @@
+"""Stage ``config <name>``: train an ablation, every one of its networks on every one of its datasets.
+
+Reads ``build/samples/train.npz``, ``build/fields/train/`` and ``build/folds.npz``; writes the records
+``build/ablations/<name>/<dataset>/<model>/fold-<k>/``, all in one pool of tasks. Datasets that differ only in their
+normalisation share one copy of their inputs, which is removed at the end. Folds that are up to date are kept.
+"""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from rich import print
+
+from shearbench.params import Ablation, Params
+from shearbench.stages.datasets import inputs_of
+from shearbench.stages.train import settled
+from shearbench.training.crossval import FoldTask, fold_task, remove_surplus, train_folds
+
+
+def main(params: Params, root: Path, name: str) -> None:
+    """Train the folds of an ablation, and print the accuracy of each run on what its folds held out."""
+    ablation, build = params.ablations[name], root / "build"
+    out = build / "ablations" / name
+    _remove_former(out, ablation)
+    with inputs_of(name, ablation, build, ("train",)) as inputs:
+        tasks = list(_tasks(params, ablation, inputs, out, folds=build / "folds.npz"))
+        records = train_folds(tasks, workers=params.execution.pool, label=f"ablation {name}")
+    for line in _summary(records):
+        print(line)
+
+
+def _tasks(
+    params: Params, ablation: Ablation, inputs: Mapping[str, Path], out: Path, *, folds: Path
+) -> Iterator[FoldTask]:
+    """Yield every fold of every network on every dataset that the question asks of it, in its order."""
+    for dataset, model in ablation.runs:
+        chosen = (dataset, ablation.datasets[dataset]), (model, ablation.models[model])
+        config = settled(params, *chosen, diagnose=ablation.diagnose, train_on=ablation.train_on)
+        for fold in range(ablation.folds):
+            record = out / dataset / model / f"fold-{fold}"
+            yield fold_task(config, fold, dataset=inputs[dataset], folds=folds, out=record)
+
+
+def _remove_former(out: Path, ablation: Ablation) -> None:
+    """Remove runs and folds that the ablation no longer has."""
+    for dataset in out.glob("*"):
+        for run in dataset.glob("*"):
+            if (dataset.name, run.name) in ablation.runs:
+                remove_surplus(run, ablation.folds)
+            else:
+                shutil.rmtree(run)
+        if not any(dataset.iterdir()):
+            dataset.rmdir()
+
+
+def _summary(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a line for each run."""
+    runs = dict.fromkeys((record["dataset"], record["model"]) for record in records)
+    for run in runs:
+        own = [record for record in records if (record["dataset"], record["model"]) == run]
+        accuracies = [record["metrics"]["validation_accuracy"] for record in own]
+        seconds = mean(record["seconds"] for record in own)
+        spread = f"{mean(accuracies):.4f} ± {stdev(accuracies):.4f} over {len(own)} folds"
+        yield f"{run[1]} on {run[0]}: {spread}, {seconds:.1f} s a fold"

@@ -1,0 +1,42 @@
+"""Stage ``settings``: what each run is trained with, ``build/training_configs/<dataset>/<model>.yaml``.
+
+Reads ``tuned/<model>.yaml`` where ``training.use_tuned`` says so. A run depends on its own file alone, so that a
+search for one model, on one dataset, makes one run train again.
+"""
+
+from pathlib import Path
+
+from rich import print
+
+from shearbench.errors import InputError
+from shearbench.params import Params
+from shearbench.tuning.tuned import RunConfig, config_path, read_tuned, tuned_path, write_run_config
+
+
+def main(params: Params, root: Path) -> None:
+    """Write the settings of every run of ``params``, and print those that are tuned.
+
+    Raises:
+        InputError: if tuned settings are asked for and there are none, or their file has a fault.
+    """
+    found = {name: settings_of(params, root, name) for name in params.runs}
+    for name, settings in found.items():
+        write_run_config(config_path(root, params.runs[name].dataset, params.runs[name].model), settings)
+        if settings.tuned:
+            values = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in settings.tuned)
+            print(f"{name} is trained as tuned: {values}")
+
+
+def settings_of(params: Params, root: Path, run_name: str) -> RunConfig:
+    """Return what a run is trained with; InputError if it is to be tuned and is not."""
+    run = params.runs[run_name]
+    if not params.training.uses_tuned(run.model):
+        return RunConfig()
+    path = tuned_path(root, run.model)
+    tuned = read_tuned(path).get(run.dataset)
+    if tuned is None:
+        raise InputError(
+            f"training.use_tuned asks for tuned settings of {run_name}, but {path} has none for {run.dataset}; run "
+            f"`make tune MODEL={run.model} DATASET={run.dataset}`, or name the models that are tuned in use_tuned"
+        )
+    return RunConfig(tuned=tuned.hyperparameters, reserved=tuned.reserved)

@@ -1,0 +1,178 @@
+"""An experiment: one model on one dataset, with all that decides the numbers of its folds but the data itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import model_validator
+from torch import nn
+
+from shearbench import code
+from shearbench.data import folds, normalise
+from shearbench.data.config import DatasetEntry, FieldDataset
+from shearbench.data.dataset import Dataset
+from shearbench.data.normalise import Normaliser
+from shearbench.models import build
+from shearbench.records import hash_of
+from shearbench.seeds import seed_for
+from shearbench.strict import Strict
+from shearbench.training.adam import Adam
+from shearbench.training.hardware import Device, Hardware, Precision
+from shearbench.training.recipe import Recipe, TrainOn
+from shearbench.training.state import FitConfig, Part, Splits
+
+Rows = NDArray[np.int64]
+HELD_OUT = 1000
+"""Samples of the next fold that are held out where a network trains on one fold alone."""
+
+
+class TrainingConfig(Strict):
+    """A run's settings, settled: what a record keeps as its ``config``, and can be trained from again."""
+
+    dataset: str
+    model: str
+    seed: int
+    architecture: str
+    width: float
+    options: dict[str, int | float | str | bool]
+    recipe: Recipe
+    entry: DatasetEntry
+    inner_fraction: float
+    device: Device
+    precision: Precision
+    diagnose: bool = False
+    train_on: TrainOn = "rest"
+
+    @model_validator(mode="after")
+    def _fields_are_not_augmented(self) -> "TrainingConfig":
+        assert not isinstance(self.entry, FieldDataset) or self.recipe.augment == "none", "see applicable()"
+        return self
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "TrainingConfig":
+        """Return the experiment whose fold wrote a record."""
+        named = {key: record[key] for key in ("dataset", "model", "seed")}
+        return cls.model_validate({**named, **record["config"]})
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The settings as JSON, without the names and the seed, which stand beside it in a record."""
+        return self.model_dump(mode="json", exclude={"dataset", "model", "seed"})
+
+    @property
+    def config_hash(self) -> str:
+        """The hash of all settings."""
+        return hash_of(self.model_dump(mode="json"))
+
+    @property
+    def hardware(self) -> Hardware:
+        """Device and precision."""
+        return Hardware(self.device, self.precision)
+
+    def seed_of(self, fold: int) -> int:
+        """Return the seed from which a fold's streams are named."""
+        return seed_for(self.seed, "train", self.dataset, self.model, fold)
+
+    def varied(self, *, learning_rate: float, batch: int, width: float) -> "TrainingConfig":
+        """Return the experiment with another learning rate, batch size and width: what is tuned."""
+        recipe = self.recipe.model_copy(update={"learning_rate": learning_rate, "batch": batch})
+        return self.model_copy(update={"width": width, "recipe": recipe})
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """Rows of a dataset, int64: ``train`` moves the weights, ``inner`` stops the training, ``validation`` neither."""
+
+    train: Rows
+    validation: Rows | None = None
+    inner: Rows | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingState:
+    """A network ready to be trained by ``loop.fit``."""
+
+    network: nn.Module
+    optimiser: Adam
+    splits: Splits
+    fit_config: FitConfig
+    normaliser: Normaliser
+
+
+def applicable(recipe: Recipe, entry: DatasetEntry) -> Recipe:
+    """Return the recipe as it applies to a dataset: augmentation is for images only, and fields go without."""
+    return recipe.model_copy(update={"augment": "none"}) if isinstance(entry, FieldDataset) else recipe
+
+
+def select(table: folds.FoldTable, labels: Rows, *, fold: int, config: TrainingConfig) -> Selection:
+    """Return the rows of a fold; with patience, a share of the training rows becomes the inner part.
+
+    The inner part is the same for every dataset and model of a seed. An experiment that trains on the fold alone holds
+    out the first ``HELD_OUT`` samples of the next fold.
+    """
+    train, validation = table.split(fold)
+    if config.train_on == "fold":
+        following = fold // table.count * table.count + (fold + 1) % table.count
+        train, validation = validation, table.split(following)[1][:HELD_OUT]
+    if config.recipe.patience is None:
+        return Selection(train, validation)
+    outer, inner = folds.inner_split(
+        table.ids[train],
+        labels[train],
+        table.units[train],
+        fraction=config.inner_fraction,
+        seed=seed_for(config.seed, "inner", fold),
+    )
+    return Selection(train[outer], validation, train[inner])
+
+
+def assemble(config: TrainingConfig, dataset: Dataset, rows: Selection, *, seed: int) -> TrainingState:
+    """Return a network with weights drawn from ``seed``, and data normalised as its training rows say.
+
+    Raises:
+        InputError: if an option of the network or the normalisation does not suit.
+    """
+    hardware = config.hardware
+    normaliser = normalise.fit_entry(config.entry, dataset.inputs[rows.train])
+    network = build(
+        config.architecture,
+        channels=dataset.channels,
+        width=config.width,
+        options=config.options,
+        seed=seed_for(seed, "weights"),
+    )
+    hardware.place(network)
+
+    def part(selected: Rows | None) -> Part | None:
+        return None if selected is None else Part.of(dataset, selected, hardware)
+
+    return TrainingState(
+        network,
+        Adam.of(network, config.recipe),
+        Splits(
+            mislabelled(Part.of(dataset, rows.train, hardware), config.recipe.mislabelled, seed=seed),
+            part(rows.validation),
+            part(rows.inner),
+        ),
+        FitConfig.of(config.recipe, normaliser, seed=seed, hardware=hardware, diagnose=config.diagnose),
+        normaliser,
+    )
+
+
+def mislabelled(part: Part, share: float, *, seed: int) -> Part:
+    """Return the samples with the labels of a ``share`` of them moved on by one, among those that are drawn."""
+    generator = torch.Generator().manual_seed(seed_for(seed, "mislabelled"))
+    rows = torch.randperm(len(part.labels), generator=generator)[: round(share * len(part.labels))]
+    rows = rows.to(part.labels.device)
+    labels = part.labels.clone()
+    labels[rows] = part.labels[rows.roll(1)]
+    return Part(part.inputs, labels)
+
+
+def code_hash(config: TrainingConfig) -> str:
+    """Return a hash of the code that decides a fold's numbers: ours and a user's by source, torch by its version."""
+    also = [code.TREND] if config.entry.normalise == "detrend" else []
+    return hash_of([torch.__version__, code.hash_of(code.closure(code.TRAINING, [config.architecture], also))])

@@ -1,0 +1,167 @@
+"""An ablation's tables against hand-made predictions; the stage on a small project that was really trained."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from shearbench.ablation import result
+from shearbench.ablation.figures import accuracy_figure, gradients_figure
+from shearbench.data.dataset import Dataset
+from shearbench.errors import InputError
+from shearbench.predictions.scores import Predictions
+from shearbench.records import read_npz, read_record
+from shearbench.statistics.design import Design
+from shearbench.statistics.runs import Plan
+
+FOLDS, EACH = 3, 40
+TEST = Dataset("a", np.arange(200, 300), np.zeros((100, 1, 28, 28), np.float32), np.arange(100) % 10)
+PLAN = Plan(Design(FOLDS), {"a": 0.01, "b": 0.01})
+CONTENT = {number: str(number).encode() for number in range(300)}
+
+
+def _said(labels: np.ndarray, right: int) -> np.ndarray:
+    """Probabilities of which the first ``right`` are right."""
+    classes = np.where(np.arange(len(labels)) < right, labels, (labels + 1) % 10)
+    return np.eye(10, dtype=np.float32)[classes]
+
+
+def _run(dataset: str, model: str, right: dict[str, list[int]]) -> Any:
+    """A run whose fold k reads right[way][k] of its 40 held-out digits rightly, and twice as many test digits."""
+    fold_runs, readings = [], []
+    for fold in range(FOLDS):
+        ids = np.arange(fold * EACH, (fold + 1) * EACH)
+        labels = ids % 10
+        record = {"dataset": dataset, "model": model, "fold": fold, "sizes": {"train": 80}, "hashes": {"data": dataset}}
+        history = pd.DataFrame({"train_accuracy": [0.1, 0.75]})
+        said = {bn_statistics: _said(labels, counts[fold]) for bn_statistics, counts in right.items()}
+        fold_runs.append(
+            SimpleNamespace(
+                record=record,
+                fold=fold,
+                history=history,
+                out_of_fold=Predictions(ids, labels, said["as_trained"]),
+            )
+        )
+        test = {bn_statistics: _said(TEST.labels, 2 * counts[fold]) for bn_statistics, counts in right.items()}
+        said = {
+            bn_statistics: probabilities
+            for bn_statistics, probabilities in said.items()
+            if bn_statistics != "batch_statistics"
+        }
+        readings.append(
+            result.Reading(
+                said, test, {bn_statistics: counts[fold] / EACH for bn_statistics, counts in right.items()}, EACH, "cpu"
+            )
+        )
+    return result.RunPredictions(fold_runs, readings, TEST)
+
+
+@pytest.fixture
+def runs() -> list[Any]:
+    stale, mended = [4, 5, 6], [34, 35, 36]
+    return [
+        _run("a", "plain", {"as_trained": [36, 37, 35]}),
+        _run("a", "deep", {"as_trained": stale, "batch_statistics": mended, "recalibrated": mended}),
+        _run("b", "plain", {"as_trained": [36, 36, 35]}),
+        _run("b", "deep", {"as_trained": mended, "recalibrated": mended}),
+    ]
+
+
+def test_accuracies_and_intervals_worked_out_by_hand(runs: list[Any]) -> None:
+    table = result.accuracy_table(result.fold_table(runs)).set_index(["dataset", "model", "split", "bn_statistics"])
+    held_out = table.loc["a", "deep", "held_out", "as_trained"]
+    scores = np.array([4, 5, 6]) / EACH
+    reach = 4.302652729911275 * scores.std(ddof=1) * np.sqrt(1 / 3 + 1 / 2)  # t of 2 degrees of freedom
+    assert held_out[["mean", "sd", "low", "high"]].tolist() == pytest.approx(
+        [scores.mean(), scores.std(ddof=1), scores.mean() - reach, scores.mean() + reach]
+    )
+    assert held_out["n"] == FOLDS * EACH
+    assert table.loc["a", "deep", "test", "recalibrated"]["mean"] == pytest.approx(0.7)
+    assert table.loc["a", "deep", "test", "recalibrated"]["n"] == 100
+    assert table.loc["a", "plain", "train", "during_training"][["mean", "n"]].tolist() == [0.75, 80]
+    assert ("a", "plain", "test", "recalibrated") not in table.index
+    assert table["high"].max() <= 1
+
+
+def test_every_family_has_its_pairs_and_its_own_holm(runs: list[Any]) -> None:
+    rows = pd.DataFrame(result.compare(runs, PLAN, CONTENT))
+    pairs = {
+        family: list(zip(part["within"], part["a"], part["b"], strict=True)) for family, part in rows.groupby("family")
+    }
+    assert pairs == {
+        "models": [("a", "plain", "deep"), ("b", "plain", "deep")],
+        "recalibration": [("a", "deep", "deep, recalibrated"), ("b", "deep", "deep, recalibrated")],
+        "recalibrated networks": [("a", "plain", "deep, recalibrated"), ("b", "plain", "deep, recalibrated")],
+        "datasets": [("plain", "a", "b"), ("deep", "a", "b")],
+    }
+    mended = rows[(rows["family"] == "recalibration") & (rows["within"] == "a")].iloc[0]
+    assert mended["difference"] == pytest.approx(-30 / EACH)
+    assert mended["p_holm"] == pytest.approx(min(1, 2 * mended["p"]))
+    assert mended["verdict"] == "worse"
+    same = rows[(rows["family"] == "recalibration") & (rows["within"] == "b")].iloc[0]
+    assert (same["difference"], same["verdict"]) == (0, "equivalent")
+
+
+def test_a_test_digit_that_was_trained_on_is_refused(runs: list[Any]) -> None:
+    with pytest.raises(InputError, match="have the content of a training one"):
+        result.compare(runs, PLAN, {**CONTENT, 250: CONTENT[3]})
+
+
+def test_the_stage_leaves_numbers_pictures_and_predictions(asked: Path) -> None:
+    folder = asked / "build" / "ablation_results" / "normalisation"
+    record = read_record(folder)
+    assert set(record["files"]) == {
+        *("accuracies.csv", "folds.csv", "pairs.csv", "gradients.csv", "lags.csv"),
+        *("figures/accuracies.png", "figures/gradients.png", "figures/lags.png"),
+    }
+    assert (record["folds"], record["of_folds"]) == (2, 2)
+    folds = pd.read_csv(folder / "folds.csv")
+    predictions = read_npz(folder / "predictions" / "mechanical_detrend-deep.npz")
+    for number, said in enumerate(predictions["recalibrated"]):
+        chosen = folds[
+            (folds["dataset"] == "mechanical_detrend")
+            & (folds["model"] == "deep")
+            & (folds["fold"] == number)
+            & (folds["split"] == "test")
+            & (folds["bn_statistics"] == "recalibrated")
+        ]
+        assert chosen["accuracy"].tolist() == [(said.argmax(axis=1) == predictions["labels"]).mean()]
+
+
+def test_as_trained_is_what_training_stored(asked: Path) -> None:
+    folds = pd.read_csv(asked / "build" / "ablation_results" / "normalisation" / "folds.csv")
+    fold_runs = asked / "build" / "ablations" / "normalisation"
+    chosen = folds[(folds["split"] == "held_out") & (folds["bn_statistics"] == "as_trained")]
+    assert len(chosen) == 2 * 2 * 2
+    for row in chosen.itertuples():
+        record = read_record(fold_runs / row.dataset / row.model / f"fold-{row.fold}")
+        assert row.accuracy == pytest.approx(record["metrics"]["validation_accuracy"])
+
+
+def _drawn(runs: list[Any]) -> Any:
+    folds = result.fold_table(runs)
+    return accuracy_figure("title", result.accuracy_table(folds), folds)
+
+
+def test_the_scale_of_accuracies_holds_everything_drawn_and_says_where_it_begins(runs: list[Any]) -> None:
+    low = _drawn(runs).axes
+    assert (low[-1].get_xlim()[0], "begins" in low[-1].get_xlabel()) == (-2, False)
+    high = _drawn([_run(name, "plain", {"as_trained": [36, 36, 36]}) for name in ("a", "b")]).axes
+    assert (
+        high[-1].get_xlabel().startswith("accuracy in %; the scale begins at 70\n")
+    )  # training mode reads 75 %, the rest 90 %
+    assert 65 < high[-1].get_xlim()[0] < 70
+
+
+def test_one_dataset_has_its_networks_in_one_panel(runs: list[Any]) -> None:
+    (panel,) = _drawn(runs[:2]).axes
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["plain", "deep"]
+    assert panel.get_title(loc="left") == "a"
+    gradients = pd.DataFrame({"dataset": "a", "model": ["plain", "deep"] * 2, "norm": [1.0, 2.0, 3.0, 4.0]})
+    (panel,) = gradients_figure("title", gradients).axes
+    lines = {line.get_label(): list(line.get_ydata()) for line in panel.get_lines()}
+    assert lines == {"plain": [1.0, 3.0], "deep": [2.0, 4.0]}

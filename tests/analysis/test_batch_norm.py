@@ -1,0 +1,129 @@
+"""The three ways of reading, on a network whose answers can be worked out by hand."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from shearbench.analysis.batch_norm import predict
+from shearbench.analysis.batch_norm.measure import running_averages
+from shearbench.analysis.batch_norm.statistics import BN_STATISTICS
+from shearbench.data.dataset import Dataset
+from shearbench.data.normalise import Normaliser
+from shearbench.models import build
+from shearbench.training.hardware import Hardware
+from shearbench.training.running_averages import layers_of
+
+PLAIN = Normaliser(np.zeros((1, 28, 28), np.float32), np.ones((1, 28, 28), np.float32))
+
+
+class _Threshold(nn.Module):
+    """Says 1 where the normalised first pixel is above 0, else 0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(1, affine=False)
+        self.head = nn.Linear(1, 10)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        first = self.norm(inputs)[:, :, 0, 0]
+        return torch.cat([-first, first, torch.full((len(first), 8), -1e9)], dim=1)
+
+
+def _halves(n: int, first_id: int = 0) -> Dataset:
+    """Samples with value 4 (class 0) and 8 (class 1), sorted by class, whose means are exact in float32."""
+    labels = np.repeat([0, 1], n // 2)
+    inputs = np.broadcast_to((4 + 4 * labels)[:, None, None, None], (n, 1, 28, 28)).astype(np.float32)
+    return Dataset("halves", np.arange(first_id, first_id + n), inputs, labels.astype(np.int64))
+
+
+def test_stale_running_averages_hide_what_a_network_has_learned() -> None:
+    """Fresh averages are mean 0 and variance 1, so that every sample, 4 or 8, is above the mean: half are wrong."""
+    found = predict.diagnose(_Threshold().eval(), PLAIN, _halves(400), _halves(40, 400), batch=20)
+    assert found == {
+        "train_as_trained": 0.5,
+        "test_as_trained": 0.5,
+        "train_batch_statistics": 1.0,
+        "test_batch_statistics": 1.0,
+        "train_recalibrated": 1.0,
+        "test_recalibrated": 1.0,
+    }
+
+
+def test_batches_are_shuffled_and_answers_come_in_the_order_of_the_samples() -> None:
+    """In batches of one class every value is the mean and nothing could be told; shuffled, each batch has both."""
+    network, data = _Threshold().eval(), _halves(200)
+    networks_by_statistics = predict.networks_by_statistics_of(
+        network, PLAIN, data.inputs, batch=20, hardware=Hardware()
+    )
+    said = predict.read(
+        networks_by_statistics["batch_statistics"], "batch_statistics", data.inputs, PLAIN, batch=20, device="cpu"
+    )
+    np.testing.assert_array_equal(said.argmax(axis=1), data.labels)
+
+
+@pytest.mark.parametrize("count", [1, 19, 21, 101])
+def test_no_batch_is_too_small_for_statistics_of_its_own(count: int) -> None:
+    network = _Threshold().eval()
+    data = _halves(2 * (count // 2 + 1))
+    inputs = data.inputs[:count]
+    networks_by_statistics = predict.networks_by_statistics_of(
+        network, PLAIN, data.inputs, batch=20, hardware=Hardware()
+    )
+    said = predict.read(
+        networks_by_statistics["batch_statistics"], "batch_statistics", inputs, PLAIN, batch=20, device="cpu"
+    )
+    assert said.shape == (count, 10)
+    assert np.isfinite(said).all()
+
+
+def test_the_network_is_left_as_it_is() -> None:
+    network = build("resnet18", channels=1, width=0.05, options={}, seed=1).eval()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    data = Dataset(
+        "noise",
+        np.arange(40),
+        np.random.default_rng(0).normal(size=(40, 1, 28, 28)).astype(np.float32),
+        np.arange(40) % 10,
+    )
+    found = predict.diagnose(network, PLAIN, data, data, batch=20)
+    torch.testing.assert_close(network.state_dict(), before, rtol=0, atol=0)
+    assert len(layers_of(network)) == 20
+    assert set(found) == {f"{split}_{bn_statistics}" for split in ("train", "test") for bn_statistics in BN_STATISTICS}
+
+
+def test_the_probe_says_which_test_digits_each_way_reads() -> None:
+    trained: Any = SimpleNamespace(
+        network=_Threshold().eval(),
+        reader=_Threshold().eval(),
+        record={"config": {"recipe": {"batch": 20}}},
+        normaliser=PLAIN,
+        train=_halves(60),
+        test=_halves(40, 60),
+        hardware=Hardware(),
+    )
+    measured = running_averages(trained)
+    assert {name: correct.tolist() for name, correct in measured.arrays.items()} == {
+        "correct_batch_statistics": [True] * 40,
+        "correct_recalibrated": [True] * 40,
+    }
+    assert measured.facts == {"calibration": 60}
+    plain = SimpleNamespace(network=nn.Linear(1, 1))
+    assert running_averages(cast(Any, plain)).facts == {"skipped": "no batch normalisation"}
+
+
+def test_a_network_without_batch_normalisation_reads_in_one_way() -> None:
+    network = build("cnn2", channels=1, width=0.1, options={}, seed=1).eval()
+    data = _halves(20)
+    assert set(predict.diagnose(network, PLAIN, data, data)) == {"train_as_trained", "test_as_trained"}
+
+
+def test_at_most_so_many_training_samples_are_drawn_always_the_same() -> None:
+    rows = np.arange(5, 5 + 3 * predict.CALIBRATION)
+    drawn = predict.drawn_from(rows)
+    assert len(drawn) == len(np.unique(drawn)) == predict.CALIBRATION
+    assert np.isin(drawn, rows).all()
+    np.testing.assert_array_equal(drawn, predict.drawn_from(rows))

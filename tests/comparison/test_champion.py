@@ -1,0 +1,74 @@
+"""When a network answers: the threshold is the least at which answers are right often enough, found by brute force."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shearbench.comparison.champion import champion_of, readings, temperature_of, trust_of
+from shearbench.predictions.calibration import apply_temperature, fit_temperature
+from shearbench.predictions.folds import FoldRun
+from shearbench.records import write_npz
+from shearbench.seeds import generator_for
+
+
+def run_of(folder: Path, probabilities: np.ndarray, labels: np.ndarray, loss: float = 1.0) -> FoldRun:
+    folder.mkdir()
+    ids = np.arange(len(labels))
+    write_npz(folder / "out_of_fold.npz", {"ids": ids, "labels": labels, "probabilities": probabilities})
+    return FoldRun(folder, {"fold": 0, "metrics": {"validation_loss": loss}}, "")
+
+
+def drawn(n: int, *, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions that are more often right the surer they are, a quarter of them copies of others."""
+    generator = generator_for("tests", "champion", name)
+    labels = generator.integers(0, 10, n)
+    logits = generator.normal(size=(n, 10)) * 2
+    logits[np.arange(n), labels] += 3
+    logits[: n // 4] = logits[n // 2 : n // 2 + n // 4]  # equal confidences, some right and some wrong
+    exponentials = np.exp(logits)
+    return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32), labels
+
+
+@pytest.mark.parametrize("demanded", [0.8, 0.95, 0.99])
+def test_threshold_is_the_least_that_suffices(tmp_path: Path, demanded: float) -> None:
+    halves = [drawn(150, name=name) for name in "ab"]
+    trust = trust_of([run_of(tmp_path / name, *half) for name, half in zip("ab", halves, strict=True)], demanded)
+    probabilities, labels = (np.concatenate(each) for each in zip(*halves, strict=True))
+    temperature = fit_temperature(probabilities, labels)
+    scaled = apply_temperature(probabilities, temperature)
+    confidence, correct = scaled.max(axis=1), scaled.argmax(axis=1) == labels
+    sufficing = [level for level in confidence if correct[confidence >= level].mean() >= demanded]
+    assert trust.temperature == temperature
+    assert trust.threshold == pytest.approx(min(sufficing), rel=1e-12)
+    answered = confidence >= trust.threshold
+    assert trust.coverage == pytest.approx(answered.mean())
+    assert trust.accuracy == pytest.approx(correct[answered].mean())
+    assert 0 < trust.coverage < 1
+    assert trust.predictions == 300
+    assert [each.answered for each in readings(probabilities, trust)] == answered.tolist()
+
+
+def test_a_network_that_is_never_right_never_answers(tmp_path: Path) -> None:
+    probabilities, _ = drawn(60, name="wrong")
+    trust = trust_of([run_of(tmp_path / "run", probabilities, (probabilities.argmax(axis=1) + 1) % 10)], 0.5)
+    assert trust.threshold is None
+    assert trust.accuracy is None
+    assert trust.coverage == 0
+    assert not any(each.answered for each in readings(probabilities, trust))
+
+
+def test_a_reading_names_the_two_most_probable_classes(tmp_path: Path) -> None:
+    trust = trust_of([run_of(tmp_path / "run", *drawn(100, name="reading"))], 0.9)
+    probabilities = np.array([[0.05, 0.05, 0.1, 0.6, 0.2, 0, 0, 0, 0, 0]], np.float32)
+    (reading,) = readings(probabilities, trust)
+    powers = probabilities[0].astype(float) ** (1 / trust.temperature)
+    assert (reading.digit, reading.runner_up) == (3, 4)
+    assert reading.confidence == pytest.approx(powers[3] / powers.sum())
+    assert reading.runner_up_confidence == pytest.approx(powers[4] / powers.sum())
+
+
+def test_the_network_with_the_lowest_validation_loss_reads_alone(tmp_path: Path) -> None:
+    fold_runs = [run_of(tmp_path / str(loss), *drawn(40, name=str(loss)), loss=loss) for loss in (0.3, 0.1, 0.2)]
+    assert champion_of(fold_runs) is fold_runs[1]
+    assert temperature_of(fold_runs) == trust_of(fold_runs, 0.9).temperature

@@ -1,0 +1,94 @@
+"""Stage ablation: all networks of a question on all its datasets, without the test set, from the ingredients."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shearbench.data.config import ImageDataset
+from shearbench.data.dataset import load
+from shearbench.params import Ablation, Network, Params
+from shearbench.records import read_record
+from shearbench.stages import ablation, datasets, prepare
+from shearbench.training import crossval
+from shearbench.training.recipe import Recipe
+
+RECIPE = Recipe(epochs=1, batch=10, learning_rate=0.01, weight_decay=0.0)
+
+
+@pytest.fixture
+def asked(params: Params) -> Params:
+    planned = Ablation(
+        planned="Do two channels help?",
+        folds=2,
+        rope=0.01,
+        diagnose=True,
+        datasets={
+            "one": ImageDataset(source="mnist", channels=1, normalise="unit"),
+            "two": ImageDataset(source="mnist", channels=2, normalise="unit"),
+            "scaled": ImageDataset(source="mnist", channels=2, normalise="channel"),
+        },
+        models={
+            "narrow": Network(architecture="mlp", width=0.05, options={}, recipe=RECIPE),
+            "wide": Network(architecture="mlp", width=0.1, options={}, recipe=RECIPE),
+        },
+    )
+    return params.model_copy(update={"ablations": {"channels": planned}})
+
+
+@pytest.fixture
+def trained(asked: Params, small_project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def in_this_process(function: Any, tasks: list[Any], **rest: Any) -> None:
+        for task in tasks:
+            function(task, lambda units: None)
+
+    monkeypatch.setattr(crossval, "run_tasks", in_this_process)
+    prepare.main(asked, small_project)
+    (small_project / "build" / "samples" / "test.npz").unlink()  # it must not miss it
+    ablation.main(asked, small_project, "channels")
+    return small_project / "build" / "ablations" / "channels"
+
+
+def test_every_network_is_trained_on_every_dataset_on_the_first_folds(trained: Path) -> None:
+    records = [read_record(path.parent) for path in trained.glob("*/*/*/record.json")]
+    runs = {(record["dataset"], record["model"], record["fold"]) for record in records}
+    assert runs == {(d, m, f) for d in ("one", "two", "scaled") for m in ("narrow", "wide") for f in (0, 1)}
+    assert all(record["config"]["diagnose"] for record in records)
+    assert not (trained.parents[1] / "scratch" / "channels").exists()
+
+
+def test_the_summary_has_a_line_a_run(
+    asked: Params, trained: Path, small_project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ablation.main(asked, small_project, "channels")
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("over 2 folds" in line for line in lines) == 6
+
+
+def test_what_the_question_no_longer_has_is_removed_and_the_rest_is_kept(
+    asked: Params, trained: Path, small_project: Path
+) -> None:
+    kept = (trained / "one" / "narrow" / "fold-0" / "record.json").stat().st_mtime_ns
+    planned = asked.ablations["channels"]
+    fewer = planned.model_copy(
+        update={
+            "datasets": {"one": planned.datasets["one"]},
+            "models": {"narrow": planned.models["narrow"]},
+        }
+    )
+    ablation.main(asked.model_copy(update={"ablations": {"channels": fewer}}), small_project, "channels")
+    assert [path.name for path in trained.iterdir()] == ["one"]
+    assert [path.name for path in (trained / "one").iterdir()] == ["narrow"]
+    assert (trained / "one" / "narrow" / "fold-0" / "record.json").stat().st_mtime_ns == kept
+
+
+def test_inputs_that_differ_in_normalisation_alone_are_written_once(asked: Params, small_project: Path) -> None:
+    prepare.main(asked, small_project)
+    build = small_project / "build"
+    with datasets.inputs_of("channels", asked.ablations["channels"], build, ("train",)) as inputs:
+        assert inputs["two"] == inputs["scaled"] != inputs["one"]
+        one, two = (load(inputs[name], "train").inputs for name in ("one", "two"))
+        np.testing.assert_array_equal(np.repeat(one, 2, axis=1), two)
+        assert not (inputs["one"] / "test.npz").exists()
+    assert not inputs["one"].exists()
