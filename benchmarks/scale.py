@@ -39,7 +39,7 @@ START_OF_A_STAGE = 1.0  # the command's own process; with DVC's share an estimat
 DVC = 0.7  # by the clock, a stage: hashes, cache, lock file
 TRACKING = 1.3  # a run, its network with it: 7.8 for the 6 of a run (docs/speed.md)
 EVALUATION = 12.5  # by the clock, a run: 100 for 8 in the default run, by the times of its files
-OTHERS = 108.0  # about, clock: prepare, datasets, explore, ablation results, transfer, handwriting, compare, report, as above
+OTHERS = 108.0  # about, clock: prepare, datasets, explore, ablation results, transfer, handwriting, compare, report
 GPU_RATES = {"mlp": 191_939, "cnn2": 234_554, "cnn3": 175_239, "resnet18": 55_337}  # digits/s, one H100: docs/speed.md
 
 QUIET = {"resnet18": 7.2e-4}  # 432 s below for 5 folds, 2 epochs, 60,000 digits; its records are of a busy machine

@@ -56,7 +56,7 @@ def small_params(finished_once: Path) -> Params:
 
 @pytest.fixture(scope="session")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The small project with the ablation ``normalisation`` and its ablation result, shared: nobody may change its files."""
+    """The small project with the ablation ``normalisation`` and its result, shared: nobody may change its files."""
     import small_project  # here, as it imports torch
 
     yield from _shared(tmp_path_factory, "asked", small_project.ask)

@@ -130,7 +130,7 @@ def make(root: Path, repeats: int = 1, runs: Collection[str] = tuple(RUNS)) -> N
 
 
 def ask(root: Path) -> None:
-    """Make the data of the project in ``root``, and an experiment of two networks on two datasets with its ablation result."""
+    """Make the data of the project in ``root``, and an ablation of two networks on two datasets with its result."""
     network = {"width": 0.05, "options": {}, "recipe": {**RECIPE, "epochs": 1}}
     planned = {
         "question": "Is it the depth or the scale?",

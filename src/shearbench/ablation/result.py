@@ -1,7 +1,8 @@
 """An ablation's networks on the sealed test set: predictions of each fold -> accuracies, verdicts, running averages.
 
-Everything is a function of predictions, fold records and what a diagnosed training recorded. ``bn_statistics`` is how a network
-read (``networks_by_statistics.BN_STATISTICS``); ``during_training`` is the running mean of the last epoch, in training mode.
+Everything is a function of predictions, fold records and what a diagnosed training recorded. ``bn_statistics`` are
+those a network read with (:mod:`shearbench.analysis.batch_norm.statistics`); ``during_training`` is the running mean of
+the last epoch, in training mode.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -55,8 +56,9 @@ def fold_table(runs: Sequence[RunPredictions]) -> pd.DataFrame:
 def accuracy_table(folds: pd.DataFrame) -> pd.DataFrame:
     """Return mean and spread over the folds of :func:`fold_table`.
 
-    Columns: ``dataset, model, split, bn_statistics, folds, n, mean, sd, low, high``; the interval is the corrected resampled t's,
-    95 %, over the folds' networks, cut to 0 .. 1; ``n`` are different samples, of all folds where they share them out.
+    Columns: ``dataset, model, split, bn_statistics, folds, n, mean, sd, low, high``; the interval is the corrected
+    resampled t's, 95 %, over the folds' networks, cut to 0 .. 1; ``n`` are different samples, of all folds where they
+    share them out.
     """
     names = ["dataset", "model", "split", "bn_statistics"]
     return pd.DataFrame(

@@ -1,7 +1,7 @@
 """Questions that need a network: a probe is asked of each fold's network, in the process that has it loaded.
 
-A probe is one file with one function ``TrainedModel -> Measured`` and one line in ``MEASUREMENTS``. What it finds is stacked over
-the folds, tabulated and drawn by an analysis (:mod:`shearbench.analysis.summaries`).
+A measurement is one file with one function ``TrainedModel -> Measured`` and one line in ``MEASUREMENTS``. What it finds
+is stacked over the folds, tabulated and drawn by an analysis (:mod:`shearbench.analysis.summaries`).
 """
 
 from shearbench.analysis.batch_norm.measure import running_averages

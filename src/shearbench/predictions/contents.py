@@ -173,7 +173,7 @@ def dataset_node(build: Path, name: str) -> Node:
 
 
 def ablation_result_node(build: Path, name: str) -> Node:
-    """Return the run of an ablation with a finished ablation result, ``build/ablation_results/<name>/``, its runs nested beneath."""
+    """Return the MLflow run of an ablation result, ``build/ablation_results/<name>/``, with its runs nested beneath."""
     folder = build / "ablation_results" / name
     record, table = read_record(folder), pd.read_csv(folder / "accuracies.csv")
     content = Content(

@@ -1,8 +1,7 @@
 """Stage ``ablation_result <name>``: the first to show the sealed test set to the networks of an ablation.
 
 Reads ``build/ablations/<name>/``, ``build/samples/``, ``build/fields/`` and ``build/folds.npz``; writes
-``build/ablation_results/<name>/``: accuracies and verdicts as CSV, pictures, and the predictions behind them. Nothing trains
-again.
+``build/ablation_results/<name>/``: accuracies and verdicts as CSV, pictures, and the predictions behind them.
 """
 
 from collections.abc import Callable, Mapping, Sequence

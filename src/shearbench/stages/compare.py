@@ -1,9 +1,9 @@
 """Stage ``compare``: all evaluations side by side.
 
-Reads ``build/evaluation/``, ``build/runs/``, ``build/training_configs/`` and ``build/samples/``. Writes into ``reports/``:
-``comparison.csv`` and ``.json``, a row for each run; ``pairs.csv`` and ``.json``, a row for each pair of networks on a
-dataset and of datasets for a network; ``ranking.json``, the networks over all datasets; ``metrics.json`` for DVC.
-Prints both tables. Writes ``build/comparison/``: what the contrasts of ``analysis/`` put side by side.
+Reads ``build/evaluation/``, ``build/runs/``, ``build/training_configs/`` and ``build/samples/``. Writes into
+``reports/``: ``comparison.csv`` and ``.json``, a row for each run; ``pairs.csv`` and ``.json``, a row for each pair of
+networks on a dataset and of datasets for a network; ``ranking.json``, the networks over all datasets; ``metrics.json``
+for DVC. Prints both tables. Writes ``build/comparison/``: what the contrasts of ``analysis/`` put side by side.
 """
 
 from collections.abc import Mapping, Sequence

@@ -101,7 +101,8 @@ def class_figure(entry: FieldDataset, dataset: Dataset, block: NDArray[np.float6
 def displacement_frame(dataset: Dataset, images: NDArray[np.uint8], block: NDArray[np.float64]) -> pd.DataFrame:
     """Return mean and standard deviation over the samples of each class of every measure of displacement.
 
-    Columns: ``class, n``, and ``..._mean, ..._sd`` of each of :func:`shearbench.analysis.displacement.measures.measures`.
+    Columns: ``class, n``, and ``..._mean, ..._sd`` of each of
+    :func:`~shearbench.analysis.displacement.measures.measures`.
     """
     found = pd.DataFrame(measures(dataset.inputs.astype(np.float64), images, block))
     groups = found.groupby(dataset.labels)

@@ -1,7 +1,7 @@
 """Stage ``prepare``: data/ -> digits with ids, one fold table and the tuning part, once the guard has passed the data.
 
-Writes ``build/samples/{train,test}.npz``, ``build/folds.npz`` and ``build/tuning_part.npz``. The tuning part is dealt to
-folds as all other digits are, but where ``training.use_tuned`` puts to use what a search found on it.
+Writes ``build/samples/{train,test}.npz``, ``build/folds.npz`` and ``build/tuning_part.npz``. The tuning part is dealt
+to folds as all other digits are, but where ``training.use_tuned`` puts to use what a search found on it.
 """
 
 from pathlib import Path

@@ -1,7 +1,8 @@
 """What the comparison's tests decide in many worlds at once, for simulated nulls; each as its function for one decides.
 
-Worlds differ along the first axis. Which of the networks of a and b are right on a case is summed up by ``discordance``, the
-networks of a minus the networks of b that are: :func:`decide_on_cases` and the like take how many cases have which.
+Worlds differ along the first axis. Which of the networks of a and b are right on a case is summed up by
+``discordance``, the networks of a minus the networks of b that are: :func:`decide_on_cases` and the like take how many
+cases have which.
 """
 
 import numpy as np

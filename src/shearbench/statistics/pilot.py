@@ -6,8 +6,8 @@ mean of w over the digits that it holds out. Over folds of m digits the differen
     digits   = var_i(w[i]) / m         which digits are held out, and luck with single ones
     training = var_f(d[f]) - digits    what the fold's networks have in common on all digits, at least 0
 
-Twice as many folds hold out half as many digits each: ``samples`` doubles, ``training`` stays. ``samples`` is known from
-every digit, ``training`` from a handful of folds, so a plan counts on no less than ``samples``.
+Twice as many folds hold out half as many digits each: ``samples`` doubles, ``training`` stays. ``samples`` is known
+from every digit, ``training`` from a handful of folds, so a plan counts on no less than ``samples``.
 """
 
 from collections.abc import Sequence
@@ -62,8 +62,8 @@ def measured(discordance: Sequence[NDArray[np.int64]], *, folds: int) -> Pilot:
     """
     if len(discordance) < 2 or min(each.size for each in discordance) < 2:
         raise InputError(
-            f"a pilot needs at least 2 folds of at least 2 digits, got {[each.size for each in discordance]} digits a fold; "
-            "train more folds of both runs"
+            f"a pilot needs at least 2 folds of at least 2 digits, got {[each.size for each in discordance]} digits a "
+            "fold; train more folds of both runs"
         )
     seen = float(np.var([each.mean() for each in discordance], ddof=1))
     samples = float(np.mean([each.var(ddof=1) / each.size for each in discordance]))

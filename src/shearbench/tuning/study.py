@@ -141,7 +141,8 @@ class Ledger:
         for other in self.trials()[: trial.number]:
             if other.out_of_memory and trial.hyperparameters.needs_no_less_memory_than(other.hyperparameters):
                 return (
-                    f"not tried: trial {other.number} (batch {other.hyperparameters.batch}, width {other.hyperparameters.width:g}) "
+                    f"not tried: trial {other.number} (batch {other.hyperparameters.batch}, "
+                    f"width {other.hyperparameters.width:g}) "
                     "did not fit into memory"
                 )
         return None

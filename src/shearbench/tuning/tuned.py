@@ -1,7 +1,7 @@
 """``tuned/<model>.yaml``: what searches found, a section a dataset; small, written by ``tune``, versioned by git.
 
-``read_tuned`` checks it, as it can be edited. ``build/training_configs/<dataset>/<model>.yaml`` says what a run is trained
-with: the stage ``settings`` writes it, so that a change to one section of one file reaches one run.
+``read_tuned`` checks it, as it can be edited. ``build/training_configs/<dataset>/<model>.yaml`` says what a run is
+trained with: the stage ``training_configs`` writes it, so that a change to one section of one file reaches one run.
 """
 
 from collections.abc import Mapping

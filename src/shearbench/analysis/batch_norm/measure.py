@@ -1,7 +1,7 @@
 """Would a network with batch normalisation read the test digits otherwise with other statistics, and the same weights?
 
-See :mod:`shearbench.analysis.batch_norm.predict`. Recalibration sees the inputs of some training digits, held out or not, and
-no label.
+See :mod:`shearbench.analysis.batch_norm.predict`. Recalibration sees the inputs of some training samples, held out
+or not, and no label.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from shearbench.training.running_averages import layers_of
 
 
 def running_averages(trained: TrainedModel) -> Measured:
-    """Return ``correct_<bn_statistics>`` (n,) for every way but the one of all predictions; a network may have no other."""
+    """Return ``correct_<bn_statistics>`` (n,) for all statistics but those of training; a network may have no other."""
     if not layers_of(trained.network):
         return Measured({}, {"skipped": "no batch normalisation"})
     batch, test = int(trained.record["config"]["recipe"]["batch"]), trained.test

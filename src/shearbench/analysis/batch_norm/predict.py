@@ -95,7 +95,7 @@ def networks_by_statistics_of(
 def read(
     network: nn.Module, bn_statistics: str, inputs: NDArray[Any], normaliser: Normaliser, *, batch: int, device: Device
 ) -> NDArray[np.float32]:
-    """Return probabilities (n, 10) of inputs that are not normalised, by the network of one of :func:`networks_by_statistics_of`.
+    """Return probabilities (n, 10) of inputs that are not normalised, by one of :func:`networks_by_statistics_of`.
 
     With batch statistics the samples are shuffled first, as in training, and shared out evenly: batches of one class,
     or a small last one, would have statistics of their own.

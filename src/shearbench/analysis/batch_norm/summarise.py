@@ -12,7 +12,7 @@ from shearbench.plotting.files import Files, table
 
 
 def running_averages(evaluation: Evaluation) -> Files:
-    """Return ``running_averages.csv``: ``fold, bn_statistics, n, accuracy``; one way alone without batch normalisation."""
+    """Return ``running_averages.csv``: ``fold, bn_statistics, n, accuracy``; one row where no layer normalises."""
     rows = [
         {"fold": fold_run.fold, "bn_statistics": bn_statistics, "n": len(evaluation.test.ids), "accuracy": accuracy}
         for fold_run, result, score in zip(

@@ -55,12 +55,12 @@ def displacement(evaluated: EvaluatedRuns) -> Files:
 def errors_of(evaluated: EvaluatedRuns, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return error rates by quantile and areas under the ROC curve, for the displacement of the fields ``name``.
 
-    Columns of both: ``fields``; ``measure`` (:func:`shearbench.analysis.displacement.measures.measures`); ``ranked``: among
-    ``all`` digits that the folds deal, or ``within class``; ``dataset, model`` that reads the digits, out of fold. Of
-    the rates: ``quantile`` 1 (least displaced) to 5, ``low, high`` ends of the measure in it, ``n`` digits, ``errors``
-    (mean over repeats) and ``rate`` with Wilson's 95 % interval. Of the areas: ``n``, ``errors``; ``large``: the
-    probability that a digit that is misread is displaced more than one that is not, and ``odd``: that its displacement
-    stands farther from the median, above or below; with intervals by DeLong.
+    Columns of both: ``fields``; ``measure`` (:func:`shearbench.analysis.displacement.measures.measures`); ``ranked``:
+    among ``all`` digits that the folds deal, or ``within class``; ``dataset, model`` that reads the digits, out of
+    fold. Of the rates: ``quantile`` 1 (least displaced) to 5, ``low, high`` ends of the measure in it, ``n`` digits,
+    ``errors`` (mean over repeats) and ``rate`` with Wilson's 95 % interval. Of the areas: ``n``, ``errors``; ``large``:
+    the probability that a digit that is misread is displaced more than one that is not, and ``odd``: that its
+    displacement stands farther from the median, above or below; with intervals by DeLong.
     """
     data, samples, entry = evaluated.data(name, "train"), evaluated.samples("train"), evaluated.entry(name)
     assert np.array_equal(data.ids, samples.ids), "a dataset keeps the ids and the order of its digits"

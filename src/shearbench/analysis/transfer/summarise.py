@@ -30,8 +30,8 @@ def write_transfer(
     ``datasets.csv``: ``dataset, model, reads, normalisation, skipped``, then the columns of :func:`accuracy_of`;
     ``skipped`` says why there are none.
 
-    ``severity.csv``: ``dataset, model, step, displacement, trained, adaptation``, then the same columns; ``trained`` marks the
-    step that the networks were trained at.
+    ``severity.csv``: ``dataset, model, step, displacement, trained, adaptation``, then the same columns; ``trained``
+    marks the step that the networks were trained at.
 
     Args:
         folder: ``build/transfer``.

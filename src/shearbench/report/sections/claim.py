@@ -157,8 +157,8 @@ def _verdicts(ablation_result: AblationResult) -> Table:
     ]
     caption = (
         "Differences in out-of-fold accuracy, in points, with the interval of the corrected resampled t over "
-        f"{ablation_result.record['folds']} folds; it counts the overlap of as many folds, which is too wide rather than too "
-        "narrow where they are some of more. Holm over each family."
+        f"{ablation_result.record['folds']} folds; it counts the overlap of as many folds, which is too wide rather "
+        "than too narrow where they are some of more. Holm over each family."
     )
     return Table(columns, body, caption, [Data.of(ablation_result.folder / "pairs.csv")])
 
