@@ -36,10 +36,7 @@ LAYERS = [
     "commands",
     "cli",
 ]
-BLOCKS = {
-    "shearbench.report",
-    *(f"shearbench.report.{name}" for name in ("blocks", "comparison", "findings", "pictures")),
-}
+BLOCKS = ("blocks", "comparison", "findings", "pictures")
 """What a section of the report is made of; the topics of ``analysis/`` bring sections, so these stand below them."""
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
 ONLY_IN = {
@@ -75,7 +72,7 @@ def _imports(path):
 
 def _part(module):
     """mechanics for shearbench.mechanics.newton, and so on."""
-    if module in BLOCKS:
+    if module == "shearbench.report" or (module.startswith("shearbench.report.") and module.split(".")[2] in BLOCKS):
         return "blocks"
     return module.split(".")[1] if "." in module else "__init__"
 

@@ -104,6 +104,23 @@ def test_all_faults_come_at_once(tmp_path):
     assert len(str(caught.value).splitlines()) == 4
 
 
+def test_a_file_of_the_version_before_learns_what_each_key_is_called_now(tmp_path):
+    text = TEXT.replace("\nruns:", "\ncells:").replace("\nablations:", "\nexperiments:")
+    text = text.replace("\n  samples:", "\n  digits:")
+    with pytest.raises(InputError) as caught:
+        _load(tmp_path, text)
+    _, *faults = str(caught.value).splitlines()
+    renamed = {
+        "cells": "runs",
+        "experiments": "ablations",
+        "evaluate.digits": "evaluate.samples",
+        "aa.digits": "aa.samples",
+    }
+    assert sorted(fault.partition(": ")[2] for fault in faults) == sorted(
+        f"{old} is called {new} now; rename the key" for old, new in renamed.items()
+    )
+
+
 def test_missing_broken_and_hostile_files(tmp_path):
     with pytest.raises(InputError, match="missing"):
         load(tmp_path / "nowhere.yaml")

@@ -25,6 +25,13 @@ from shearbench.training.recipe import Recipe, TrainOn
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,40}$")]
 _MOST_NODES = 100_000  # of the document with its aliases followed: a few lines of YAML can stand for billions
 RunName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,82}$")]
+RENAMED = {
+    ("cells",): "runs",
+    ("experiments",): "ablations",
+    ("evaluate", "digits"): "evaluate.samples",
+    ("aa", "digits"): "aa.samples",
+}
+"""Keys of the version before this one, with their names now."""
 Range = Annotated[tuple[float, float], Field(strict=False)]
 
 
@@ -221,7 +228,12 @@ def load(path: Path) -> Params:
     try:
         params = Params.model_validate(document)
     except ValidationError as error:
-        faults += [_describe(fault, lines) for fault in error.errors()]
+        former = {(*old[:-1], new.rpartition(".")[2]) for old, new in RENAMED.items() if old in lines}
+        faults += [
+            _describe(fault, lines)
+            for fault in error.errors()
+            if not (fault["type"] == "missing" and fault["loc"] in former)
+        ]
         params = None
     if params is not None:
         faults += [f"line {_line(lines, key)}: {'.'.join(key)} {rule}" for key, rule in _contradictions(params)]
@@ -351,6 +363,8 @@ def _duplicates(node: yaml.Node) -> Iterator[tuple[tuple[str, ...], int]]:
 
 def _describe(fault: Any, lines: dict[tuple[str, ...], int]) -> str:
     key = tuple(str(part) for part in fault["loc"])
+    if key in RENAMED:
+        return f"line {_line(lines, key)}: {'.'.join(key)} is called {RENAMED[key]} now; rename the key"
     message = {"missing": "is missing", "extra_forbidden": "is not a parameter; remove or correct it"}.get(
         fault["type"], f"{_lower(fault['msg'])}; got {fault['input']!r}"
     )

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from shearbench.errors import InputError, NotWritten
 
-SCHEMA = 1
+SCHEMA = 2
 RECORD = "record.json"
 _TEMPORARY = ".tmp"
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)

@@ -20,7 +20,7 @@ from shearbench.predictions.folds import check_data, read_fold_runs
 from shearbench.records import read_npz, read_record, write_bytes, write_npz, write_record
 from shearbench.report import contents
 from shearbench.stages.explore import class_counts
-from shearbench.stages.train import ablation_of
+from shearbench.stages.train import config_of
 from shearbench.statistics.design import Design
 from shearbench.statistics.runs import Plan
 from shearbench.training import crossval
@@ -129,7 +129,7 @@ def test_more_repeats_keep_the_folds_that_are_there(
             function(task, lambda units: None)
 
     monkeypatch.setattr(crossval, "run_tasks", in_this_process)
-    ablation = ablation_of(params, dataset="mnist", model="mlp")
+    ablation = config_of(params, dataset="mnist", model="mlp")
     table = read_npz(twice / "build/folds.npz")
     for repeats in (1, 2, 1):
         write_npz(tmp_path / "folds.npz", {"ids": table["ids"], "folds": table["folds"][:repeats]})

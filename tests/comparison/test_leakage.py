@@ -95,9 +95,9 @@ def test_with_the_part_set_apart_a_tuned_run_is_trained_with_what_was_found(fini
     monkeypatch.setattr(train, "cross_validate", lambda ablation, **_: trained.append(ablation) or [])
     monkeypatch.setattr(train, "_print_summary", lambda *_, **__: None)
     train.main(small_params, finished, "mnist-mlp")
-    assert trained[0] == train.ablation_of(small_params, dataset="mnist", model="mlp").varied(
+    assert trained[0] == train.config_of(small_params, dataset="mnist", model="mlp").varied(
         learning_rate=1e-3, batch=20, width=0.1
     )
     write_text(config_path(finished, "mnist", "mlp"), "{}\n")
     train.main(small_params, finished, "mnist-mlp")
-    assert trained[1] == train.ablation_of(small_params, dataset="mnist", model="mlp")
+    assert trained[1] == train.config_of(small_params, dataset="mnist", model="mlp")

@@ -20,7 +20,7 @@ RECIPE = Recipe(epochs=1, batch=10, learning_rate=0.01, weight_decay=0.0)
 @pytest.fixture
 def asked(params: Params) -> Params:
     planned = Ablation(
-        planned="Do two channels help?",
+        question="Do two channels help?",
         folds=2,
         rope=0.01,
         diagnose=True,
