@@ -8,7 +8,16 @@ import yaml
 
 from shearbench.records import read_json
 
-_MEASURED = {"seconds", "epoch_seconds", "seconds_per_fold", "fold_records", "provenance", "evaluations", "models"}
+_MEASURED = {
+    "digest",
+    "seconds",
+    "epoch_seconds",
+    "seconds_per_fold",
+    "fold_records",
+    "provenance",
+    "evaluations",
+    "models",
+}
 """What differs between two runs that nobody disturbs: times, and the hashes of records, which hold times."""
 
 _DRAWN_FROM_TIMES = "timeline.png"  # Optuna's, of a search

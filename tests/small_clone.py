@@ -23,19 +23,21 @@ RUNS = ("mnist-mlp", "mnist-cnn2", "mechanical-cnn2")
 TRAIN, TEST = 240, 80
 
 
-def environment() -> dict[str, str]:
-    """Return the environment of a user who has activated that of the tests."""
+def environment(clone: Path | None = None) -> dict[str, str]:
+    """Return the environment of a user who has activated that of the tests, and runs the code of a clone."""
+    own = {"PYTHONPATH": str(clone / "src")} if clone and (clone / "src").is_dir() else {}
     return {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DVC_NO_ANALYTICS": "1",
+        **own,
     }
 
 
 def run(folder: Path, *command: str | Path, status: int = 0, seconds: int = 500) -> str:
     """Run a command in a folder as a user with the environment active would; return what it printed."""
-    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=seconds)
+    done = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=seconds)
     assert done.returncode == status, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
     return done.stdout + done.stderr
 
@@ -52,6 +54,10 @@ def copy_repository(folder: Path) -> None:
         if (REPOSITORY / name).is_file() and name not in ("dvc.lock",):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPOSITORY / name, folder / name)
+    for compiled in (REPOSITORY / "src").rglob("*.nb[ci]"):  # numba's cache: valid while its source has the same time
+        place = folder / compiled.relative_to(REPOSITORY)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(compiled, place)
 
 
 def write_samples(folder: Path) -> None:

@@ -107,7 +107,7 @@ def evaluate_run(params: Params, root: Path, run: str) -> None:
 
 def transfer_runs(params: Params, root: Path) -> None:
     """Let the networks of all runs read what they were not made for, in this process."""
-    fold_runs = transfer_stage.read_all(params, root / "build")
+    fold_runs = transfer_stage.read_all(params, root)
     found = iter(
         [transfer(task, lambda _: None) for task in transfer_stage.tasks_of(params, root / "build", fold_runs)]
     )

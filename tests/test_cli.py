@@ -82,7 +82,7 @@ def test_every_command_shows_an_example_of_itself(words):
         (["stage", "cook"], "stage must be one of code, prepare, simulate"),
         (["stage", "prepare", "mnist"], "stage prepare takes no further name"),
         (["stage", "explore", "mnist"], "is missing"),
-        (["stage", "compare"], "run `dvc repro evaluate@mnist-mlp`"),
+        (["stage", "compare"], "run `dvc repro train@mnist-mlp`"),
         (["tune", "cnn9"], "model must be one of mlp, cnn2, cnn3, resnet18; got 'cnn9'"),
         (["tune", "cnn2", "--dataset", "mnits"], "dataset must be one of mnist, mechanical; got 'mnits'"),
         (["profile", "huge"], "profiles/huge.yaml does not exist; there is: full"),

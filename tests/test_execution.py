@@ -107,23 +107,56 @@ def _alive(pid):
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads the state of processes from /proc")
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_a_stop_ends_the_workers_within_seconds(tmp_path, stop):
     script = tmp_path / "sleepers.py"
     script.write_text(SLEEPERS)
-    process = subprocess.Popen([sys.executable, script, tmp_path], stderr=subprocess.PIPE, preexec_fn=_heed_ctrl_c)
+    process = subprocess.Popen([sys.executable, script, tmp_path], stderr=subprocess.DEVNULL, preexec_fn=_heed_ctrl_c)
     notes = [tmp_path / "0", tmp_path / "1"]
-    deadline = time.monotonic() + 60
-    while not all(note.exists() and note.read_text() for note in notes):
+    _until(lambda: all(note.exists() and note.read_text() for note in notes))
+    process.send_signal(stop)  # to it alone: no worker gets the signal
+    assert process.wait(timeout=60) != 0
+    _until(lambda: not any(_alive(note.read_text()) for note in notes))
+
+
+UNDER_DVC = """
+import os, sys, time
+from pathlib import Path
+from shearbench.execution.progress import terminate_as_interrupt
+from shearbench.stages.watch import end_with_dvc
+if len(sys.argv) == 3:
+    os.environ["DVC_STAGE"] = "train@mnist-mlp"
+end_with_dvc()
+Path(sys.argv[1]).write_text(str(os.getpid()))
+with terminate_as_interrupt():
+    time.sleep(20)
+Path(sys.argv[1]).with_suffix(".end").touch()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads the state of processes from /proc")
+def test_a_stage_of_dvc_ends_with_it_and_one_of_a_shell_does_not(tmp_path):
+    (tmp_path / "stage.py").write_text(UNDER_DVC)
+    started = "import subprocess, sys; subprocess.run([sys.executable, *sys.argv[1:]])"
+    notes = tmp_path / "dvc", tmp_path / "shell"
+    parents = [
+        subprocess.Popen([sys.executable, "-c", started, tmp_path / "stage.py", note, *more])
+        for note, more in zip(notes, (["dvc"], []), strict=True)
+    ]
+    _until(lambda: all(note.exists() and note.read_text() for note in notes))
+    for parent in parents:
+        parent.kill()
+        parent.wait()
+    _until(lambda: not _alive(notes[0].read_text()))
+    _until(lambda: (tmp_path / "shell.end").exists())
+    assert not (tmp_path / "dvc.end").exists()
+
+
+def _until(true):
+    deadline = time.monotonic() + 300
+    while not true():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    process.send_signal(stop)
-    process.communicate(timeout=15)
-    assert process.returncode != 0
-    deadline = time.monotonic() + 10
-    while any(_alive(note.read_text()) for note in notes) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(_alive(note.read_text()) for note in notes)
 
 
 def test_auto_is_every_core():

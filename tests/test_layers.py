@@ -16,7 +16,7 @@ from shearbench.code import PACKAGE, imports
 REPOSITORY = Path(__file__).parents[1]
 SOURCE = REPOSITORY / "src"
 LAYERS = [
-    "errors code strict seeds records execution torchvision_ops",
+    "errors code strict seeds records execution torchvision_ops yaml12",
     "mechanics",
     "statistics",
     "data",
@@ -31,6 +31,7 @@ LAYERS = [
     "tracking",
     "tuning",
     "report",
+    "params_base",
     "params",
     "stages",
     "commands",

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
+from shearbench import yaml12
 from shearbench.errors import InputError
 from shearbench.params import load
 
@@ -145,5 +147,71 @@ def test_tracking_is_switched_off_by_the_word_off(tmp_path, written):
 
 
 def test_tracking_is_not_switched_on_by_the_word_on(tmp_path):
-    with pytest.raises(InputError, match=r"tracking\.uri input should be a valid string; got True"):
+    with pytest.raises(InputError, match=r"tracking\.uri must be default, off or the URI"):
         _load(tmp_path, _changed("uri: default", "uri: on"))
+
+
+@pytest.mark.parametrize("written", ["5e-05", "1e-3", "1E-3", "0.001", ".001", "1.e-3", "+1e-3", "1"])
+def test_a_number_is_what_dvc_writes_and_reads(tmp_path, written):
+    params = _load(tmp_path, _changed("learning_rate: 1.0e-3", f"learning_rate: {written}"))
+    assert params.models["mlp"].recipe.learning_rate == float(written)
+
+
+def test_our_numbers_are_those_of_the_parser_of_dvc():
+    from dvc.utils.serialize import parse_yaml_for_update
+
+    texts = [
+        "5e-05",
+        "1e3",
+        "1.5E+3",
+        "-2",
+        "+7",
+        "010",
+        "0o17",
+        "0x1F",
+        ".5",
+        "5.",
+        ".inf",
+        "off",
+        "on",
+        "yes",
+        "true",
+        "null",
+        "~",
+        "1_000",
+        "1:30",
+        "2026-11-29",
+    ]
+    for text in texts:
+        ours, theirs = yaml12.parse(f"key: {text}")["key"], parse_yaml_for_update(f"key: {text}", "params.yaml")["key"]
+        if text not in ("1_000", "2026-11-29"):  # text to the standard; a number and a date to DVC's parser
+            assert ours == theirs, text
+
+
+@pytest.mark.parametrize("path", [REPOSITORY / "params.yaml", *(REPOSITORY / "profiles").glob("*.yaml")], ids=str)
+def test_no_shipped_file_has_anchors_that_dvc_would_write_out(path):
+    assert not [
+        event
+        for event in yaml.parse(path.read_text())
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None)
+    ]
+    assert "<<" not in path.read_text()
+
+
+def test_a_model_on_a_base_is_that_one_but_for_what_is_given(tmp_path):
+    models = _load(tmp_path, TEXT).ablations["cures"].models
+    base, decay, group = (models[name] for name in ("resnet18", "resnet18_decay", "resnet18_group"))
+    assert decay == base.model_copy(update={"recipe": base.recipe.model_copy(update={"schedule": "cosine"})})
+    assert group == base.model_copy(update={"options": {"norm": "group"}})
+    edited = _load(
+        tmp_path, TEXT.replace("cures:", "cures: # edited").replace("epochs: 3, batch: 100", "epochs: 4, batch: 100")
+    )
+    assert edited.ablations["cures"].models["resnet18_decay"].recipe.epochs == 4
+
+
+@pytest.mark.parametrize("base", ["resnet50", "resnet18_group", "mlp_plain", "[1]", "null"])
+def test_a_base_that_is_none_is_named_with_those_there_are(tmp_path, base):
+    text = _changed("resnet18_group: {base: resnet18,", f"resnet18_group: {{base: {base},")
+    message = r"ablations\.cures\.models\.resnet18_group\.base must be another model of this ablation.*resnet18_decay"
+    with pytest.raises(InputError, match=message):
+        _load(tmp_path, text)

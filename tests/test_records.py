@@ -84,6 +84,23 @@ def test_one_flipped_byte_is_found(tmp_path):
         records.read_record(tmp_path)
 
 
+@pytest.mark.parametrize("edit", [{"accuracy": 0.999}, {"digest": "0" * 64}, {"added": 1}, {"files": {}}])
+def test_a_record_that_was_edited_is_refused(tmp_path, edit):
+    _record(tmp_path)
+    path = tmp_path / records.RECORD
+    path.write_text(json.dumps({**json.loads(path.read_text()), **edit}))
+    with pytest.raises(InputError, match=r"record\.json was changed after it was written"):
+        records.read_record(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "1", '"text"'])
+def test_json_that_is_no_record_is_refused(tmp_path, content):
+    _record(tmp_path)
+    (tmp_path / records.RECORD).write_text(content)
+    with pytest.raises(InputError, match=r"holds no record"):
+        records.read_record(tmp_path)
+
+
 def test_a_record_of_another_schema_is_refused(tmp_path):
     _record(tmp_path)
     path = tmp_path / records.RECORD

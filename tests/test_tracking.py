@@ -20,7 +20,7 @@ from shearbench.params import Params, Tracking, load
 from shearbench.predictions.calibration import apply_temperature
 from shearbench.predictions.contents import Content, Node
 from shearbench.predictions.folds import read_fold_runs
-from shearbench.records import locked, read_json, read_npz, write_json
+from shearbench.records import locked, read_json, read_npz, write_sealed
 from shearbench.stages import explore
 from shearbench.tracking import pages, store
 
@@ -155,7 +155,7 @@ def test_changed_record_makes_a_new_run_and_marks_the_old(finished: Path, small_
     before = runs_of(finished)
     for fold in range(2):
         path = finished / f"build/runs/mnist/mlp/fold-{fold}/record.json"
-        write_json(path, {**read_json(path), "seconds": 1.0})
+        write_sealed(path, {**read_json(path), "seconds": 1.0})
     assert tracking.track_all(finished, small_params, all_runs=["mnist-mlp"])
     client = client_of(finished)
     old = client.get_run(before["mnist-mlp"].info.run_id)

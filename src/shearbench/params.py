@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, ValidationError, field_validator
 
+from shearbench import yaml12
 from shearbench.ablation.hypotheses import Hypothesis, Observed, hypothesis_faults, runs_of
 from shearbench.analysis.settings import Evaluate
 from shearbench.data.config import DatasetEntry, FieldDataset, ImageDataset, SimulatedDataset, Sources
@@ -19,6 +20,7 @@ from shearbench.execution.settings import Execution
 from shearbench.mechanics.loads import displacements_of
 from shearbench.models import ARCHITECTURES, RULE
 from shearbench.models.own import is_own
+from shearbench.params_base import with_bases
 from shearbench.strict import Strict
 from shearbench.training.recipe import Recipe, TrainOn
 
@@ -186,7 +188,7 @@ class Tracking(Strict):
     @field_validator("uri", mode="before")
     @classmethod
     def _off_is_a_word(cls, value: object) -> object:
-        """Take YAML's ``off``, which it reads as False, for the word that the user wrote."""
+        """Take ``false``, which YAML 1.1 makes of ``off``, for the word that the user wrote."""
         return "off" if value is False else value
 
 
@@ -216,15 +218,11 @@ def load(path: Path) -> Params:
     Raises:
         InputError: listing every unknown, missing, ill-typed or contradictory parameter with its line.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing; run this command in the project's folder") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
-    node, document = _parse(path, text)
+    node, document = _parse(path)
     lines = dict(_lines_of(node))
     faults = [f"line {line}: {'.'.join(key)} is given twice" for key, line in _duplicates(node)]
+    document, misbased = with_bases(document)
+    faults += [f"line {_line(lines, key)}: {'.'.join(key)} {rule}" for key, rule in misbased]
     try:
         params = Params.model_validate(document)
     except ValidationError as error:
@@ -271,6 +269,11 @@ def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
             yield ("compare", "rope"), f"must say for {name} how large a difference in accuracy does not matter"
     for field, rule in params.execution.faults():
         yield ("execution", field), rule
+    if params.tracking.uri not in ("default", "off") and "://" not in params.tracking.uri:
+        yield (
+            ("tracking", "uri"),
+            f"must be default, off or the URI of a server or database; got {params.tracking.uri!r}",
+        )
     if params.tuning.storage != "default" and "://" not in params.tuning.storage:
         yield ("tuning", "storage"), f"must be default or the URL of a database; got {params.tuning.storage!r}"
     if params.tuning.storage != "default" and (
@@ -315,15 +318,31 @@ def _question_faults(key: tuple[str, ...], ablation: Ablation, params: Params) -
             yield (*key, "datasets", name), f"{rule}; got {entry.load} at step {entry.step}"
 
 
-def _parse(path: Path, text: str) -> tuple[yaml.Node, Any]:
+def read_document(path: Path) -> dict[str, Any]:
+    """Return ``params.yaml`` as it stands, unchecked but for its being a mapping.
+
+    Raises:
+        InputError: if it is missing or no YAML.
+    """
+    document: dict[str, Any] = _parse(path)[1]
+    return document
+
+
+def _parse(path: Path) -> tuple[yaml.Node, Any]:
     """Return the document as nodes, which know their lines, and as values."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing; run this command in the project's folder") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
+    try:
+        node = yaml.compose(text, Loader=yaml12.Loader)
         if not isinstance(node, yaml.MappingNode):
             raise InputError(f"{path} must hold a mapping of parameters; the README shows one")
         if _size(node, {}) > _MOST_NODES:
             raise InputError(f"{path} has aliases (*name) that repeat or hold themselves without end; write them out")
-        document = yaml.safe_load(text)
+        document = yaml12.parse(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         if isinstance(error, InputError):
             raise

@@ -1,7 +1,8 @@
 """Files that are whole or absent: atomic writes, content hashes, and results with their provenance.
 
 A *record* is a folder whose ``record.json`` is written last. It holds the result, what made it (configuration, data,
-seed, code, versions, hardware) and the SHA-256 of every file beside it; a folder without one is unfinished work.
+seed, code, versions, hardware), the SHA-256 of every file beside it and the digest of all this; a folder without one is
+unfinished work.
 """
 
 import errno
@@ -12,6 +13,7 @@ import os
 import platform
 import subprocess
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -26,7 +28,9 @@ from shearbench.errors import InputError, NotWritten
 
 SCHEMA = 2
 RECORD = "record.json"
+DIGEST = "digest"
 _TEMPORARY = ".tmp"
+_PATIENCE = 3.0  # seconds
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 _VERSIONS = ("numpy", "scipy", "torch", "torchvision", "scikit-learn", "shearbench")
 
@@ -86,6 +90,32 @@ def locked(path: Path, *, busy: str | None = None) -> Iterator[None]:
         except BlockingIOError:
             raise InputError(str(busy)) from None
         yield
+
+
+@contextmanager
+def locked_folder(folder: Path, *, busy: str) -> Iterator[None]:
+    """Hold a folder, without a file in it. A process that is ending has a few seconds to let go of it.
+
+    Raises:
+        InputError: with the text ``busy``, while another process holds the folder.
+    """
+    descriptor, patience = os.open(folder, os.O_RDONLY), time.monotonic() + _PATIENCE
+    try:
+        while not _flocked(descriptor):
+            if time.monotonic() > patience:
+                raise InputError(busy)
+            time.sleep(0.1)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _flocked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -182,20 +212,38 @@ def write_record(folder: Path, result: Mapping[str, Any], files: Mapping[str, Ca
     for name, write in files.items():
         write(folder / name)
     hashes = {name: sha256_of(folder / name) for name in files}
-    write_json(folder / RECORD, {"schema": SCHEMA, **result, "files": hashes, "provenance": provenance()})
+    write_sealed(folder / RECORD, {"schema": SCHEMA, **result, "files": hashes, "provenance": provenance()})
+
+
+def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
+    """Write ``record.json`` with the digest of what it says, so that no edit of it goes unnoticed."""
+    write_json(path, {**content, DIGEST: _digest(content)})  # an older digest in it is replaced
+
+
+def _digest(record: Mapping[str, Any]) -> str:
+    """Return the hash of a record as JSON holds it, without its digest."""
+    said = {key: value for key, value in record.items() if key != DIGEST}
+    return hash_of(json.loads(json.dumps(said, allow_nan=False)))
 
 
 def read_record(folder: Path) -> dict[str, Any]:
     """Read a record and check every file it vouches for.
 
     Raises:
-        InputError: if the record is missing, of a newer schema, or a file beside it has changed.
+        InputError: if the record is missing or no record, of another schema, or it or a file beside it has changed.
     """
-    record: dict[str, Any] = read_json(folder / RECORD)
+    record = read_json(folder / RECORD)
+    if not isinstance(record, dict):
+        raise InputError(f"{folder / RECORD} holds no record; remove {folder} and run `dvc repro`")
     if record.get("schema") != SCHEMA:
         raise InputError(
             f"{folder / RECORD} has schema {record.get('schema')!r} but this version reads {SCHEMA}; "
             "use the version of shearbench that wrote it, or remove the folder and run `dvc repro`"
+        )
+    if record.get(DIGEST) != _digest(record):
+        raise InputError(
+            f"{folder / RECORD} was changed after it was written: its digest is of other content; "
+            f"remove {folder} and run `dvc repro`"
         )
     for name, expected in record["files"].items():
         if not (folder / name).is_file() or sha256_of(folder / name) != expected:

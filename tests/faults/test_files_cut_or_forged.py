@@ -17,7 +17,7 @@ from shearbench.data.folds import read_folds
 from shearbench.data.mechanical import damaged_shards, simulate_dataset
 from shearbench.errors import InputError
 from shearbench.predictions.folds import read_fold_runs
-from shearbench.records import RECORD, read_json, read_record, sha256_of, write_json
+from shearbench.records import RECORD, read_json, read_record, sha256_of, write_sealed
 from shearbench.training.checkpoint import read_checkpoint
 from shearbench.training.weights import WEIGHTS, load_network
 
@@ -91,7 +91,7 @@ def _vouched_for(folder: Path) -> Path:
     """Let the record vouch for the weights that lie there: the forger was thorough."""
     record = read_json(folder / RECORD)
     record["files"][WEIGHTS] = sha256_of(folder / WEIGHTS)
-    write_json(folder / RECORD, record)
+    write_sealed(folder / RECORD, record)
     return folder
 
 

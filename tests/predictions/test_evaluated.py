@@ -11,7 +11,7 @@ from shearbench.errors import InputError
 from shearbench.params import Params
 from shearbench.predictions.evaluated import EvaluatedRuns, read_evaluated
 from shearbench.predictions.scores import Predictions, by_sample
-from shearbench.records import read_json, read_record
+from shearbench.records import read_json, read_record, write_sealed
 from shearbench.stages import compare
 
 RUNS = [("mechanical", "mlp"), ("mnist", "cnn2"), ("mnist", "mlp")]
@@ -54,7 +54,7 @@ def test_each_repeat_predicts_every_digit_once() -> None:
 
 def test_refuses_an_evaluation_of_other_networks(finished: Path) -> None:
     path = finished / "build" / "evaluation" / "mnist" / "mlp" / "record.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "fold_records": ["0", "1"]}))
+    write_sealed(path, {**json.loads(path.read_text()), "fold_records": ["0", "1"]})
     with pytest.raises(InputError, match=r"run `dvc repro evaluate@mnist-mlp`"):
         read_evaluated(finished / "build", RUNS, networks=2)
 

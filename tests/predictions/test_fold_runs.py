@@ -9,6 +9,7 @@ import pytest
 from shearbench.data.folds import FoldTable, read_folds
 from shearbench.errors import InputError
 from shearbench.predictions.folds import check_data, hardware_of, read_fold_runs
+from shearbench.records import write_sealed
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def hash_of_training_data(finished: Path) -> str:
 
 def change_record(folder: Path, **changes: object) -> None:
     record = json.loads((folder / "record.json").read_text())
-    (folder / "record.json").write_text(json.dumps({**record, **changes}))
+    write_sealed(folder / "record.json", {**record, **changes})
 
 
 def test_reads_every_fold_in_order(finished: Path, folder: Path) -> None:

@@ -1,8 +1,10 @@
 """Folds as a stage trains them: the same bytes however they were run, and records that say what they are."""
 
 import csv
+import fcntl
 import json
 import multiprocessing
+import os
 import shutil
 import signal
 import time
@@ -18,7 +20,7 @@ from shearbench import code
 from shearbench.data import normalise
 from shearbench.data.dataset import load
 from shearbench.data.folds import FoldTable, write_folds
-from shearbench.errors import TasksFailed
+from shearbench.errors import InputError, TasksFailed
 from shearbench.execution import run_tasks
 from shearbench.records import read_npz, read_record
 from shearbench.seeds import generator_for
@@ -195,6 +197,18 @@ def test_finished_folds_are_kept_and_those_of_other_settings_replaced(
     _run(second, data, tmp_path)
     assert trained == [[0], [1, 2], [], [0, 1, 2]]
     assert [read_record(tmp_path / f"fold-{fold}")["epochs"] for fold in range(3)] == [2, 2, 2]
+
+
+def test_two_processes_never_train_one_fold_at_once(make_config: Make, data: Path, tmp_path: Path) -> None:
+    task = _task(make_config(epochs=1), data, tmp_path, 0)
+    holder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(holder, fcntl.LOCK_EX)  # the lock is of what was opened: here as in another process
+    with pytest.raises(InputError, match="another process trains"):
+        train_fold(task, _advance)
+    assert not list(tmp_path.iterdir())
+    os.close(holder)
+    train_fold(task, _advance)
+    assert crossval.is_kept(task)
 
 
 @pytest.mark.parametrize("damage", ["weights.safetensors", "record.json"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from shearbench.errors import InputError
-from shearbench.records import read_json, read_npz, sha256_of, write_json, write_npz
+from shearbench.records import read_json, read_npz, sha256_of, write_npz, write_sealed
 from shearbench.training import verify as module
 from shearbench.training.config import TrainingConfig
 from shearbench.training.crossval import FoldTask, fold_task, train_fold
@@ -45,7 +45,7 @@ def _edit(run: Path, shift: float) -> None:
     write_npz(path, arrays)
     record = read_json(run / "record.json")
     record["files"]["out_of_fold.npz"] = sha256_of(path)
-    write_json(run / "record.json", record)
+    write_sealed(run / "record.json", record)
 
 
 def test_an_untouched_fold_is_bit_equal(run: Path, data: Path) -> None:
@@ -64,7 +64,7 @@ def test_another_prediction_is_told_with_its_distance(run: Path, data: Path, shi
 def test_inputs_that_changed_are_named(run: Path, data: Path) -> None:
     record = read_json(run / "record.json")
     record["hashes"]["code"] = "that of another day"
-    write_json(run / "record.json", record)
+    write_sealed(run / "record.json", record)
     assert _verify(run, data) == Verdict(run, "bit-equal", ("code",), (), 0.0)
 
 

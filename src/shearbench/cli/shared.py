@@ -10,6 +10,8 @@ import typer
 import yaml
 from rich.console import Console
 
+import shearbench
+from shearbench import yaml12
 from shearbench.errors import InputError, TasksFailed, explain
 
 if TYPE_CHECKING:
@@ -56,14 +58,26 @@ def project() -> Path:
     """Return the project's folder, which is the present one.
 
     Raises:
-        InputError: if it has no ``params.yaml``; where a folder around it has one, the message names that.
+        InputError: if it has no ``params.yaml``; where a folder around it has one, the message names that. Also if it
+            has its own code, and other code runs.
     """
     here = Path.cwd()
     if (here / "params.yaml").is_file():
+        _refuse_foreign_code(here)
         return here
     around = next((folder for folder in here.parents if (folder / "params.yaml").is_file()), None)
     step = f"cd {around}" if around else "change into the folder that you cloned, then run this command again"
     raise InputError(f"{here} is no project of shearbench, which has a params.yaml: {step}")
+
+
+def _refuse_foreign_code(root: Path) -> None:
+    """Refuse to run with code of another folder: DVC would name the project's own as what made the results."""
+    own, running = root / "src" / "shearbench", Path(shearbench.__file__).parent
+    if own.is_dir() and own.resolve() != running.resolve():
+        raise InputError(
+            f"this project's code is {own}, but {running} is what runs: activate the project's own environment "
+            "(`. .venv/bin/activate`), or make it first (`rm -rf .venv && make setup`), as in a copied or moved folder"
+        )
 
 
 def names_in(*parts: str) -> Callable[[str], list[str]]:
@@ -71,7 +85,7 @@ def names_in(*parts: str) -> Callable[[str], list[str]]:
 
     def complete(begun: str) -> list[str]:
         try:
-            document = yaml.safe_load(Path("params.yaml").read_text())
+            document = yaml12.parse(Path("params.yaml").read_text())
             names = [str(name) for part in parts for name in document[part]]
         except (OSError, yaml.YAMLError, KeyError, TypeError):
             return []  # a shell that completes has no place for a complaint; the command itself makes it

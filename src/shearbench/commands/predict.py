@@ -30,8 +30,9 @@ from shearbench.mechanics.simulation import simulate
 from shearbench.params import Params
 from shearbench.plotting.canvas import png
 from shearbench.predictions.calibration import apply_temperature
-from shearbench.predictions.folds import FoldRun, read_fold_runs
+from shearbench.predictions.folds import FoldRun
 from shearbench.records import read_json, write_bytes
+from shearbench.stages.present import read_run
 from shearbench.training.weights import load_network, predict
 
 Inputs = NDArray[np.uint8] | NDArray[np.float32]
@@ -68,7 +69,8 @@ def main(
     """Read every file, and return who read it and what was read, as JSON.
 
     Raises:
-        InputError: if the dataset or model is unknown, or nothing has been trained on it yet.
+        InputError: if the dataset or model is unknown, nothing has been trained on it yet, or its networks are not of
+            the present parameters, code and data.
     """
     champion = choose(params, root, dataset, model)
     sheets = [prepare(file) for file in files if not file.name.endswith(EXPLAINED)]
@@ -99,7 +101,7 @@ def choose(params: Params, root: Path, dataset: str, model: str | None) -> Champ
         model = best[dataset]
     elif model not in trained:
         raise InputError(f"--model must be one of {', '.join(trained) or 'none'} for {dataset}; got {model!r}")
-    fold_runs = read_fold_runs(root / "build" / "runs" / dataset / model, params.cv.networks)
+    fold_runs = read_run(params, root, f"{dataset}-{model}")
     return Champion(champion_of(fold_runs), trust_of(fold_runs, params.predict.accuracy))
 
 

@@ -5,6 +5,7 @@ commit, and what differs is said. No stage of ``dvc.yaml``.
 """
 
 import secrets
+from itertools import product
 from pathlib import Path
 
 from rich import print
@@ -12,12 +13,12 @@ from rich.markup import escape
 
 from shearbench.commands import stored
 from shearbench.data.dataset import SPLITS, load
-from shearbench.data.folds import read_folds
 from shearbench.data.guard import verify as verify_raw_data
 from shearbench.errors import InputError
 from shearbench.params import Ablation, Params
-from shearbench.predictions.folds import check_data, read_fold_runs
+from shearbench.predictions.folds import read_fold_runs
 from shearbench.records import read_record, sha256_of
+from shearbench.stages.present import read_run
 from shearbench.training.verify import Verdict, verify
 
 
@@ -57,16 +58,12 @@ def check_bytes(params: Params, root: Path) -> None:
 def check_hashes(params: Params, root: Path) -> list[Path]:
     """Check that records, data and folds belong together, from datasets to evaluation; return all folds' folders."""
     build = root / "build"
-    data_hashes = {
-        name: [load(build / "datasets" / name, split).content_hash for split in SPLITS] for name in params.datasets
-    }
-    table = read_folds(build / "folds.npz")
+    for dataset, split in product(params.datasets, SPLITS):
+        load(build / "datasets" / dataset, split)
     folders = []
-    for one_run in params.runs.values():
-        runs = read_fold_runs(build / "runs" / one_run.dataset / one_run.model, params.cv.networks)
-        check_data(runs, data_hashes[one_run.dataset][0], table)
+    for name, one_run in params.runs.items():
+        folders += [run.folder for run in read_run(params, root, name)]
         read_record(build / "evaluation" / one_run.dataset / one_run.model)
-        folders += [run.folder for run in runs]
     for name, ablation in params.ablations.items():
         check_ablation(build, name, ablation)
     return folders

@@ -1,12 +1,15 @@
 """Calls over the cores of this machine: one process a core, with joblib's ``loky``."""
 
+import os
 import signal
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,7 +51,9 @@ def _attempt(
     executor = ProcessPoolExecutor(min(workers, len(indexes)), env=ONE_THREAD)
     lost = []
     try:
-        futures: dict[Future[Any], int] = {executor.submit(_do, calls[index], paths[index]): index for index in indexes}
+        futures: dict[Future[Any], int] = {
+            executor.submit(_do, calls[index], paths[index], os.getpid()): index for index in indexes
+        }
         for future in as_completed(futures):
             index = futures[future]
             error = future.exception()
@@ -65,15 +70,28 @@ def _attempt(
     return sorted(lost)
 
 
-def _do(call: Call, progress: Path) -> Any:
-    """Do one call in a worker, whose terminal signals are its parent's business."""
+def _do(call: Call, progress: Path, parent: int) -> Any:
+    """Do one call in a worker, whose terminal signals are its parent's business, and who ends with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _end_with(parent)
     with progress.open("ab", buffering=0) as file:
 
         def advance(units: int) -> None:
             file.write(b"." * units)
 
         return call.function(call.task, advance)
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """End this process soon after its parent has ended, however that was: nobody is left to take its results."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_POLL_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

@@ -52,7 +52,10 @@ def progress_bar(label: str, before: int, total: int) -> Iterator[Show]:
 
 @contextmanager
 def terminate_as_interrupt() -> Iterator[None]:
-    """Treat SIGTERM like Ctrl-C, so that a scheduler's stop also ends the workers and keeps what is done."""
+    """Treat SIGTERM and a closed terminal like Ctrl-C, so that they also end the workers and keep what is done.
+
+    What ignores a closed terminal, as under ``nohup``, goes on doing so.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -60,8 +63,10 @@ def terminate_as_interrupt() -> Iterator[None]:
     def interrupt(signum: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + signum)
 
-    previous = signal.signal(signal.SIGTERM, interrupt)
+    stops = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) is not signal.SIG_IGN]
+    previous = {each: signal.signal(each, interrupt) for each in stops}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for each, handler in previous.items():
+            signal.signal(each, handler)

@@ -60,7 +60,7 @@ def read_fold_runs(folder: Path, networks: int) -> list[FoldRun]:
     if missing:
         raise InputError(
             f"{folder} must hold {networks} finished folds, but {', '.join(missing)} is not; "
-            f"run `dvc repro {_stage_of(folder)}`"
+            f"run `dvc repro {stage_of(folder)}`"
         )
     fold_runs = [read_fold_run(path) for path in expected]
     for fold_run in fold_runs[1:]:
@@ -108,12 +108,26 @@ def check_records(fold_runs: Sequence[FoldRun], data_hash: str, table: FoldTable
     for fold_run in fold_runs:
         _require_equal(fold_run, "data", data_hash, "the present training data")
         _require_equal(fold_run, "folds", table.hash_of(fold_run.fold), "the present fold table")
-        predicted: NDArray[np.int64] = np.sort(fold_run.out_of_fold.ids)
+        said = fold_run.out_of_fold
+        predicted: NDArray[np.int64] = np.sort(said.ids)
         _, held_out = table.split(fold_run.fold)
         if not np.array_equal(predicted, np.sort(table.ids[held_out])):
             raise InputError(
                 f"{fold_run.folder / 'out_of_fold.npz'} must predict the digits of fold {fold_run.fold} once each, "
                 f"but it does not; remove {fold_run.folder} and run `dvc repro`"
+            )
+        _require_scores(fold_run, said)
+
+
+def _require_scores(fold_run: FoldRun, said: Predictions) -> None:
+    """Refuse a record with other scores of its held-out part than its predictions give."""
+    given = {"accuracy": (said.classes == said.labels).mean(), "loss": said.losses.mean()}
+    for name, value in given.items():
+        stated = fold_run.record["metrics"][f"validation_{name}"]
+        if not np.isclose(stated, value, rtol=1e-6, atol=0):
+            raise InputError(
+                f"{fold_run.folder / RECORD} states a validation {name} of {stated:.6g}, but its predictions give "
+                f"{value:.6g}; remove {fold_run.folder} and run `dvc repro {stage_of(fold_run.folder.parent)}`"
             )
 
 
@@ -122,11 +136,11 @@ def _require_equal(fold_run: FoldRun, what: str, expected: str, of: str) -> None
     if found != expected:
         raise InputError(
             f"{fold_run.folder / RECORD} has the {what} hash {found[:12]}, but {of} has {expected[:12]}; "
-            f"run `dvc repro {_stage_of(fold_run.folder.parent)}`"
+            f"run `dvc repro {stage_of(fold_run.folder.parent)}`"
         )
 
 
-def _stage_of(folder: Path) -> str:
+def stage_of(folder: Path) -> str:
     """Return the stage of ``dvc.yaml`` that trains the run in a folder."""
     if folder.parents[2].name == "ablations":
         return f"ablation@{folder.parents[1].name}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from shearbench import yaml12
 
 Row = Mapping[str, Any]
 _COMPARISON = "reports/comparison.json"
@@ -40,7 +40,7 @@ def read_experiments(root: Path) -> list[Experiment]:
     """
     if not (root / ".dvc").is_dir() or not (root / ".git").exists():
         return []
-    present = _flat(yaml.safe_load((root / "params.yaml").read_text()))
+    present = _flat(yaml12.parse((root / "params.yaml").read_text()))
     rows = json.loads((root / _COMPARISON).read_text())
     found = [_experiment(root, name, commit, present) for name, commit in _commits(root)]
     return [each for each in found if each.changes and each.rows != rows]
@@ -74,7 +74,7 @@ def _commits(root: Path) -> Iterator[tuple[str, str]]:
 
 
 def _experiment(root: Path, name: str, commit: str, present: Mapping[str, Any]) -> Experiment:
-    settings = _flat(yaml.safe_load(_git(root, "show", f"{commit}:params.yaml")) or {})
+    settings = _flat(yaml12.parse(_git(root, "show", f"{commit}:params.yaml")) or {})
     keys = dict.fromkeys((*present, *settings))
     changes = [(key, present.get(key), settings.get(key)) for key in keys if present.get(key) != settings.get(key)]
     return Experiment(name, commit, changes, _rows(root, commit) if changes else None)

@@ -38,10 +38,15 @@ def run(name: str, of: str | None, *, params: "Params", root: Path) -> None:
     """Run one stage in the project folder ``root``, then start the process that mirrors what it made.
 
     Raises:
-        InputError: for an unknown stage, or a run, dataset or ablation that is unknown, missing or superfluous.
+        InputError: for an unknown stage, or a run, dataset or ablation that is unknown, missing or superfluous; or
+            if an input of the stage changed while it ran.
     """
     _check(name, of, params)
-    import_module(f"shearbench.stages.{name}").main(params, root, *([of] if of else []))
+    from shearbench.stages.watch import end_with_dvc, unchanged_inputs
+
+    end_with_dvc()
+    with unchanged_inputs(root, name, of):
+        import_module(f"shearbench.stages.{name}").main(params, root, *([of] if of else []))
     if name in MIRRORED and params.tracking.uri != "off":
         words = ("track", name, *([of] if of else []))
         subprocess.Popen(

@@ -22,9 +22,10 @@ from shearbench.data.folds import read_folds
 from shearbench.execution import run_tasks
 from shearbench.params import Ablation, Params
 from shearbench.plotting.canvas import png
-from shearbench.predictions.folds import check_records, hardware_of, read_fold_runs
-from shearbench.records import read_json, sha256_of, write_bytes, write_npz, write_record, write_text
+from shearbench.predictions.folds import hardware_of, read_fold_runs
+from shearbench.records import sha256_of, write_bytes, write_npz, write_record, write_text
 from shearbench.stages.datasets import inputs_of
+from shearbench.stages.present import check_ablation
 from shearbench.statistics.design import Design
 from shearbench.statistics.runs import Plan
 
@@ -60,8 +61,8 @@ def _read(
     """Return every run with what its networks said, in the order of params.yaml."""
     names = [(dataset, model) for dataset in ablation.datasets for model in ablation.models]
     found = {run: read_fold_runs(fold_runs / run[0] / run[1], ablation.folds) for run in names}
-    for (dataset, _), of_run in found.items():
-        check_records(of_run, read_json(inputs[dataset] / "card.json")["hashes"]["train"], read_folds(folds))
+    for (dataset, model), of_run in found.items():
+        check_ablation(params, ablation, of_run, (dataset, model), data=inputs[dataset], folds=folds)
     tasks = [
         ReadTask(fold_run.folder, inputs[dataset], folds, params.execution.device_of_tasks)
         for (dataset, _), of_run in found.items()

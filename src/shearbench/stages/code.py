@@ -30,17 +30,22 @@ def main(root: Path) -> None:
         InputError: if ``params.yaml`` is no YAML, or has no models and ablations.
     """
     folder = root / FOLDER
-    texts = {folder / f"{name}.txt": text for name, text in _texts(root / "params.yaml")}
-    for path in set(folder.rglob("*.txt")) - set(texts):
+    written = {folder / f"{name}.txt": text for name, text in texts(root / "params.yaml")}
+    for path in set(folder.rglob("*.txt")) - set(written):
         path.unlink()
-    for path, text in texts.items():
+    for path, text in written.items():
         if not path.is_file() or path.read_text() != text:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
     code.remember()
 
 
-def _texts(path: Path) -> Iterator[tuple[str, str]]:
+def texts(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield for each stage that ``params.yaml`` asks for its name, as ``train/mlp``, and its text.
+
+    Raises:
+        InputError: as :func:`main`.
+    """
     try:
         params = yaml.load(path.read_bytes(), _LOADER)
         models, ablations = _used(params), {name: _used(each) for name, each in params["ablations"].items()}

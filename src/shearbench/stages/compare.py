@@ -26,6 +26,7 @@ from shearbench.params import Params
 from shearbench.predictions.evaluated import read_evaluated
 from shearbench.records import read_json, write_json, write_text
 from shearbench.report.findings import p_value
+from shearbench.stages.present import read_run
 from shearbench.statistics.design import Design
 from shearbench.statistics.pairs import row as pair_row
 from shearbench.statistics.runs import Plan
@@ -36,9 +37,12 @@ def main(params: Params, root: Path) -> None:
     """Compare all runs of ``params``.
 
     Raises:
-        InputError: if the evaluation of a run is missing or damaged, or scores digits that its settings were tuned on.
+        InputError: if the evaluation of a run is missing or damaged, its folds are not of the present state, or it
+            scores digits that its settings were tuned on.
     """
     runs = [(run.dataset, run.model) for run in params.runs.values()]
+    for name in params.runs:
+        read_run(params, root, name)
     rows = rows_of_runs(root / "build" / "evaluation", runs)
     tuned = [(dataset, model) for dataset, model in runs if read_run_config(config_path(root, dataset, model)).tuned]
     if tuned:

@@ -11,24 +11,22 @@ from shearbench.analysis.evaluation import Evaluation
 from shearbench.analysis.inference import FoldTask, infer
 from shearbench.analysis.output import write_evaluation, write_plots
 from shearbench.data import dataset
-from shearbench.data.folds import read_folds
 from shearbench.execution import run_tasks
 from shearbench.params import Params
-from shearbench.predictions.folds import check_data, read_fold_runs
 from shearbench.predictions.selection import one_of_each_class
+from shearbench.stages.present import read_run
 
 
 def main(params: Params, root: Path, run_name: str) -> None:
     """Evaluate the networks of one run on the digits that they have not seen.
 
     Raises:
-        InputError: if a fold is missing, or was trained on other data or other folds than the present ones.
+        InputError: if a fold is missing, or was made with other parameters, code, data or folds than the present ones.
         TasksFailed: if a network could not be run.
     """
     run, build = params.runs[run_name], root / "build"
     data = build / "datasets" / run.dataset
-    fold_runs = read_fold_runs(build / "runs" / run.dataset / run.model, params.cv.networks)
-    check_data(fold_runs, dataset.read_card(data)["hashes"]["train"], read_folds(build / "folds.npz"))
+    fold_runs = read_run(params, root, run_name)
     test = dataset.load(data, "test")
     explained = one_of_each_class(test.ids, test.labels)
     results = run_tasks(

@@ -19,7 +19,7 @@ from shearbench.data.tuning_part import Reserved, part_of, read_part, refuse_oth
 from shearbench.params import Network, Params
 from shearbench.training.config import TrainingConfig, applicable
 from shearbench.training.crossval import cross_validate
-from shearbench.training.hardware import settle_hardware
+from shearbench.training.hardware import Hardware, settle_hardware
 from shearbench.training.recipe import TrainOn
 from shearbench.tuning.tuned import config_path, read_run_config
 
@@ -29,19 +29,26 @@ def main(params: Params, root: Path, run_name: str) -> None:
     run = params.runs[run_name]
     build = root / "build"
     dataset, folds = build / "datasets" / run.dataset, build / "folds.npz"
-    config = config_of(params, dataset=run.dataset, model=run.model)
     settings = read_run_config(config_path(root, run.dataset, run.model))
     if settings.tuned and settings.reserved:
         _check_leakage(run_name, settings.reserved, dataset, folds, build / "tuning_part.npz")
-        config = config.varied(**dict(settings.tuned))
     records = cross_validate(
-        config,
+        planned(params, root, run_name),
         dataset=dataset,
         folds=folds,
         out=build / "runs" / run.dataset / run.model,
         workers=params.execution.pool,
     )
     _print_summary(run_name, records, repeats=params.cv.repeats)
+
+
+def planned(params: Params, root: Path, run_name: str, *, hardware: Hardware | None = None) -> TrainingConfig:
+    """Return what a run is trained with: as ``params`` describes it, with its tuned settings where it has some."""
+    run = params.runs[run_name]
+    model, entry = params.models[run.model], params.datasets[run.dataset]
+    config = settled(params, (run.dataset, entry), (run.model, model), hardware=hardware)
+    settings = read_run_config(config_path(root, run.dataset, run.model))
+    return config.varied(**dict(settings.tuned)) if settings.tuned and settings.reserved else config
 
 
 def config_of(params: Params, *, dataset: str, model: str) -> TrainingConfig:
@@ -56,10 +63,11 @@ def settled(
     *,
     diagnose: bool = False,
     train_on: TrainOn = "rest",
+    hardware: Hardware | None = None,
 ) -> TrainingConfig:
-    """Return the experiment of a named network on a named dataset, with device and precision settled."""
+    """Return the experiment of a named network on a named dataset, with device and precision settled or as given."""
     (dataset_name, entry), (model_name, chosen) = dataset, model
-    hardware = settle_hardware(params.execution)
+    hardware = hardware or settle_hardware(params.execution)
     return TrainingConfig(
         dataset=dataset_name,
         model=model_name,

@@ -8,11 +8,10 @@ from pathlib import Path
 
 from shearbench.analysis.transfer.measure import TransferTask, transfer
 from shearbench.analysis.transfer.summarise import Run, write_transfer
-from shearbench.data import dataset
-from shearbench.data.folds import read_folds
 from shearbench.execution import run_tasks
 from shearbench.params import Params
-from shearbench.predictions.folds import FoldRun, check_data, read_fold_runs
+from shearbench.predictions.folds import FoldRun
+from shearbench.stages.present import read_run
 from shearbench.training.hardware import settle_device
 
 
@@ -20,11 +19,11 @@ def main(params: Params, root: Path) -> None:
     """Let the networks of every run read.
 
     Raises:
-        InputError: if a fold is missing, or was trained on other data or other folds than the present ones.
+        InputError: if a fold is missing, or was made with other parameters, code, data or folds than the present ones.
         TasksFailed: if a network could not be run.
     """
     build = root / "build"
-    fold_runs = read_all(params, build)
+    fold_runs = read_all(params, root)
     readings = iter(
         run_tasks(
             transfer,
@@ -40,14 +39,9 @@ def main(params: Params, root: Path) -> None:
     )
 
 
-def read_all(params: Params, build: Path) -> dict[Run, list[FoldRun]]:
-    """Read the folds of every run and check them against the present data and folds."""
-    table, fold_runs = read_folds(build / "folds.npz"), {}
-    for run in params.runs.values():
-        folds = read_fold_runs(build / "runs" / run.dataset / run.model, params.cv.networks)
-        check_data(folds, dataset.read_card(build / "datasets" / run.dataset)["hashes"]["train"], table)
-        fold_runs[run.dataset, run.model] = folds
-    return fold_runs
+def read_all(params: Params, root: Path) -> dict[Run, list[FoldRun]]:
+    """Read the folds of every run and check them against what is there now."""
+    return {(run.dataset, run.model): read_run(params, root, name) for name, run in params.runs.items()}
 
 
 def tasks_of(params: Params, build: Path, fold_runs: dict[Run, list[FoldRun]]) -> list[TransferTask]:

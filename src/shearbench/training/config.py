@@ -172,7 +172,11 @@ def mislabelled(part: Part, share: float, *, seed: int) -> Part:
     return Part(part.inputs, labels)
 
 
-def code_hash(config: TrainingConfig) -> str:
-    """Return a hash of the code that decides a fold's numbers: ours and a user's by source, torch by its version."""
+def code_hash(config: TrainingConfig, *, torch_version: str | None = None) -> str:
+    """Return a hash of the code that decides a fold's numbers: ours and a user's by source, torch by its version.
+
+    ``torch_version`` stands in for the installed one, where only the sources are in question.
+    """
+    version = torch_version or torch.__version__
     also = [code.TREND] if config.entry.normalise == "detrend" else []
-    return hash_of([torch.__version__, code.hash_of(code.closure(code.TRAINING, [config.architecture], also))])
+    return hash_of([version, code.hash_of(code.closure(code.TRAINING, [config.architecture], also))])

@@ -17,7 +17,7 @@ from shearbench.data.dataset import CARD, load, read_card
 from shearbench.data.folds import read_folds
 from shearbench.errors import InputError
 from shearbench.execution import Advance, Workers, run_tasks
-from shearbench.records import RECORD, is_finished, read_record, write_record
+from shearbench.records import RECORD, is_finished, locked_folder, read_record, write_record
 from shearbench.training import results
 from shearbench.training.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint, write_checkpoint
 from shearbench.training.config import TrainingConfig, TrainingState, assemble, code_hash, select
@@ -120,7 +120,18 @@ def fold_task(config: TrainingConfig, number: int, *, dataset: Path, folds: Path
 
 
 def train_fold(task: FoldTask, advance: Advance) -> None:
-    """Train one fold from its checkpoint, or from the beginning, and write its record."""
+    """Train one fold from its checkpoint, or from the beginning, and write its record.
+
+    Raises:
+        InputError: if another process trains the same fold.
+    """
+    task.out.mkdir(parents=True, exist_ok=True)
+    busy = f"another process trains {task.out}; wait for it or end it (`shearbench doctor` names what is at work here)"
+    with locked_folder(task.out, busy=busy):
+        _train_fold(task, advance)
+
+
+def _train_fold(task: FoldTask, advance: Advance) -> None:
     settle(task.config.hardware)
     if code_hash(task.config) != task.hashes["code"]:
         raise InputError(

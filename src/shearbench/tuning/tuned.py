@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 import yaml
 from pydantic import Field, ValidationError
 
+from shearbench import yaml12
 from shearbench.data.tuning_part import Reserved
 from shearbench.errors import InputError
 from shearbench.records import locked, write_text
@@ -140,7 +141,7 @@ def read_run_config(path: Path) -> RunConfig:
 
 def _load(path: Path) -> Mapping[str, Any]:
     try:
-        document = yaml.safe_load(path.read_text())
+        document = yaml12.parse(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(document, dict):

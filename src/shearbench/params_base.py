@@ -1,0 +1,59 @@
+"""``base: NAME`` in a model of an ablation: it is the model NAME of the same ablation, but for what is given.
+
+An ablation stays whole by itself, so that DVC sees every change that concerns it. YAML's own merges (``<<: *anchor``)
+are lost when DVC rewrites the file, as ``dvc exp run -S`` does: an edit of the anchor would then reach nobody.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+Fault = tuple[tuple[str, ...], str]
+_BASE = "base"
+
+
+def with_bases(document: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
+    """Return ``params.yaml`` with every base written out, and the faults: (key, rule)."""
+    questions, faults = document.get("ablations"), list[Fault]()
+    if not isinstance(questions, Mapping):
+        return dict(document), faults
+    written = {name: _question(str(name), question, faults) for name, question in questions.items()}
+    return {**document, "ablations": written}, faults
+
+
+def _question(name: str, question: Any, faults: list[Fault]) -> Any:
+    if not isinstance(question, Mapping) or not isinstance(question.get("models"), Mapping):
+        return question
+    models, written = question["models"], {}
+    for model in models:
+        try:
+            written[model] = _whole(models, model, ())
+        except _NoBaseError as error:
+            faults.append((("ablations", name, "models", str(model), _BASE), str(error)))
+            written[model] = _without_base(models[model])
+    return {**question, "models": written}
+
+
+class _NoBaseError(Exception):
+    """What is named as a base is none."""
+
+
+def _whole(models: Mapping[Any, Any], name: Any, asked: tuple[Any, ...]) -> Any:
+    """Return a model with its base, and that one's base, beneath it."""
+    model = models[name]
+    if not isinstance(model, Mapping) or _BASE not in model:
+        return model
+    base = model[_BASE]
+    if not isinstance(base, str) or base not in models or base in (*asked, name):
+        others = ", ".join(str(each) for each in models if each != name)
+        raise _NoBaseError(f"must be another model of this ablation, not based on this one ({others}); got {base!r}")
+    return _merged(_whole(models, base, (*asked, name)), _without_base(model))
+
+
+def _without_base(model: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in model.items() if key != _BASE}
+
+
+def _merged(below: Any, above: Any) -> Any:
+    if not (isinstance(below, Mapping) and isinstance(above, Mapping)):
+        return above
+    return {**below, **{key: _merged(below.get(key), value) for key, value in above.items()}}

@@ -1,0 +1,95 @@
+"""Finished folds held against the present parameters, code, data and fold table: what reads folds begins here.
+
+DVC notes the state of its inputs after a stage has run. A record notes it before. So a record decides whose it is.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from shearbench.data.dataset import read_card
+from shearbench.data.folds import read_folds
+from shearbench.errors import InputError
+from shearbench.params import Ablation, Params
+from shearbench.predictions.folds import FoldRun, check_data, check_records, read_fold_runs, stage_of
+from shearbench.stages.train import planned, settled
+from shearbench.training.config import TrainingConfig, code_hash
+from shearbench.training.hardware import Hardware
+
+_MADE_WITH = {"config": "parameters", "code": "code"}
+
+
+def read_run(params: Params, root: Path, run_name: str) -> list[FoldRun]:
+    """Return the folds of a run.
+
+    Raises:
+        InputError: if a fold is missing or damaged, or was made with other parameters, code, data or folds than the
+            present ones, naming what differs.
+    """
+    run, build = params.runs[run_name], root / "build"
+    fold_runs = read_fold_runs(build / "runs" / run.dataset / run.model, params.cv.networks)
+    data_hash = str(read_card(build / "datasets" / run.dataset)["hashes"]["train"])
+    check_data(fold_runs, data_hash, read_folds(build / "folds.npz"))
+    _refuse_other(fold_runs, planned(params, root, run_name, hardware=_hardware(params, fold_runs[0])))
+    return fold_runs
+
+
+def check_ablation(
+    params: Params, ablation: Ablation, runs: Sequence[FoldRun], run: tuple[str, str], *, data: Path, folds: Path
+) -> None:
+    """Hold the folds of an ablation's network on one of its datasets against the present state.
+
+    Args:
+        params: all parameters.
+        ablation: the ablation.
+        runs: the folds.
+        run: (dataset, model).
+        data: the folder of the dataset.
+        folds: the fold table.
+
+    Raises:
+        InputError: as :func:`read_run`.
+    """
+    dataset, model = run
+    check_records(runs, str(read_card(data)["hashes"]["train"]), read_folds(folds))
+    names = (dataset, ablation.datasets[dataset]), (model, ablation.models[model])
+    _refuse_other(
+        runs,
+        settled(
+            params, *names, diagnose=ablation.diagnose, train_on=ablation.train_on, hardware=_hardware(params, runs[0])
+        ),
+    )
+
+
+def _hardware(params: Params, run: FoldRun) -> Hardware:
+    """Return device and precision as ``params.yaml`` asks for them; where it says ``auto``, those of the training."""
+    asked, config = params.execution, run.record["config"]
+    device = config["device"] if asked.device == "auto" else asked.device
+    return Hardware(device, config["precision"] if asked.precision == "auto" else asked.precision)
+
+
+def _refuse_other(runs: Sequence[FoldRun], config: TrainingConfig) -> None:
+    for run in runs:
+        trained_with = run.record["provenance"]["versions"]["torch"]
+        present = {"config": config.config_hash, "code": code_hash(config, torch_version=trained_with)}
+        differing = [word for key, word in _MADE_WITH.items() if run.record["hashes"][key] != present[key]]
+        if differing:
+            stage = stage_of(run.folder.parent)
+            raise InputError(
+                f"{run.folder} was trained with other {' and '.join(differing)} than the present ones"
+                f"{_first_difference(run, config)}; run `dvc repro {stage}`, "
+                f"and `dvc repro --force {stage}` if DVC takes it for up to date; or undo the change"
+            )
+
+
+def _first_difference(run: FoldRun, config: TrainingConfig) -> str:
+    """Return the settings that differ, as in `` (recipe.epochs 20, now 3)``; nothing where none does."""
+    was, now = _flat(run.record["config"]), _flat(config.config)
+    found = [f"{key} {was.get(key)}, now {now.get(key)}" for key in now | was if was.get(key) != now.get(key)]
+    return f" ({'; '.join(found[:5])})" if found else ""
+
+
+def _flat(config: dict[str, object], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, value in config.items():
+        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
+    return flat

@@ -1,0 +1,145 @@
+"""What a stage depends on must be the same at its end as at its beginning.
+
+DVC hashes parameters, code and data when a command has ended. What was edited meanwhile would be locked as the origin
+of results that were made without it. So the stage itself notes its inputs first and compares them last.
+"""
+
+import os
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from shearbench.errors import InputError
+from shearbench.params import read_document
+from shearbench.records import sha256_of
+from shearbench.stages.code import FOLDER as CODE
+from shearbench.stages.code import texts
+
+PIPELINE, PARAMS = "dvc.yaml", "params.yaml"
+_STAGE = "DVC_STAGE"  # DVC sets it for the commands of its stages
+_SMALL = (".yaml", ".json")  # compared by content. Data is compared by size and time of change
+_TEMPLATE = re.compile(r"\$\{([^}]+)\}")
+_POLL_SECONDS = 0.5
+_LISTED = 5  # names in a message
+
+
+@contextmanager
+def unchanged_inputs(root: Path, name: str, of: str | None) -> Iterator[None]:
+    """Run a stage in the block, and refuse its result if an input of it has changed meanwhile.
+
+    Args:
+        root: the project's folder. Where it has no ``dvc.yaml``, all of ``params.yaml`` is the input.
+        name: the stage.
+        of: its run, dataset or ablation, if it has one.
+
+    Raises:
+        InputError: naming what has changed. DVC then locks nothing.
+    """
+    before = state(root, name, of, noted=_STAGE in os.environ)
+    yield
+    after = state(root, name, of)
+    changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+    if changed:
+        more = f" and {len(changed) - _LISTED} more" if len(changed) > _LISTED else ""
+        raise InputError(
+            f"stage {name}{f'@{of}' if of else ''} is refused, as its inputs changed while it ran: "
+            f"{', '.join(changed[:_LISTED])}{more}. Run the same command again; do not edit what it reads meanwhile"
+        )
+
+
+def end_with_dvc() -> None:
+    """Stop this stage soon after the process that started it has ended, where that is DVC's, as by a kill.
+
+    DVC would start the stage anew beside it. A stage that a user has started alone outlives its shell, as ever.
+    """
+    if _STAGE not in os.environ:
+        return
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_POLL_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def state(root: Path, name: str, of: str | None, *, noted: bool = False) -> dict[str, Any]:
+    """Return the inputs of a stage by name: values of parameters, hashes of code, size and time of data.
+
+    With ``noted`` the code is that which the stage ``code`` has noted for DVC, and not that which is there now.
+    """
+    document = read_document(root / PARAMS)
+    entry = _entry(root, name, of, document)
+    if entry is None:
+        return {f"{PARAMS}: {key}": value for key, value in document.items()}
+    found = {f"{PARAMS}: {key}": _value(document, key) for key in entry.get("params", ()) if isinstance(key, str)}
+    for dep in entry.get("deps", ()):
+        if Path(dep).is_relative_to(CODE):
+            found.update(_code(root, dep, noted=noted))
+            continue
+        found.update((path.relative_to(root).as_posix(), _file_state(path)) for path in _files(root / dep))
+    return found
+
+
+def _code(root: Path, dep: str, *, noted: bool) -> dict[str, str]:
+    """Return what each source does that a stage runs, by its path."""
+    if noted and (root / dep).is_file():
+        text = (root / dep).read_text(encoding="utf-8")
+    else:
+        name = Path(dep).relative_to(CODE).with_suffix("").as_posix()
+        text = dict(texts(root / PARAMS)).get(name, "")
+    lines = (line.partition(" ") for line in text.splitlines())
+    return {f"code: {path}": does for does, _, path in lines}
+
+
+def _entry(root: Path, name: str, of: str | None, document: Mapping[str, Any]) -> Any:
+    """Return what ``dvc.yaml`` says of a stage, its templates filled in; None where there is no ``dvc.yaml``."""
+    if not (root / PIPELINE).is_file():
+        return None
+    entry = yaml.safe_load((root / PIPELINE).read_text(encoding="utf-8"))["stages"].get(name, {})
+    if "do" not in entry:
+        return entry
+    each = _value(document, str(entry["foreach"]).strip("${}"))
+    item = each.get(of) if isinstance(each, Mapping) else of
+    return _filled(entry["do"], {"key": of, "item": item})
+
+
+def _filled(value: Any, names: Mapping[str, Any]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _filled(inner, names) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_filled(inner, names) for inner in value]
+    return _TEMPLATE.sub(lambda found: str(_value(names, found[1])), value) if isinstance(value, str) else value
+
+
+def _value(document: Any, key: str) -> Any:
+    """Return what stands at a dotted key; None where nothing does."""
+    for part in key.split("."):
+        document = document.get(part) if isinstance(document, Mapping) else None
+    return document
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """Yield a file, or the files of a folder but for hidden ones."""
+    if path.is_file():
+        yield path
+    for folder, _, names in os.walk(path):
+        yield from (Path(folder) / each for each in names if not each.startswith("."))
+
+
+def _file_state(path: Path) -> object:
+    try:
+        if path.suffix in _SMALL:
+            return sha256_of(path)
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_size, found.st_mtime_ns

@@ -1,0 +1,72 @@
+"""Folds are read only where they belong to the present parameters, code, data and folds."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shearbench import code
+from shearbench.commands import predict, verify
+from shearbench.errors import InputError
+from shearbench.params import Params, load
+from shearbench.records import read_json, write_sealed
+from shearbench.stages import compare, evaluate, transfer
+from shearbench.stages.present import read_run
+
+RUN = "mnist-mlp"
+READERS: dict[str, Callable[[Params, Path], Any]] = {
+    "evaluate": lambda params, root: evaluate.main(params, root, RUN),
+    "transfer": transfer.read_all,
+    "compare": compare.main,
+    "predict": lambda params, root: predict.choose(params, root, "mnist", "mlp"),
+    "verify": verify.check_hashes,
+}
+
+
+def edited(root: Path, change: Callable[[dict[str, Any]], object]) -> Params:
+    document = yaml.safe_load((root / "params.yaml").read_text())
+    change(document)
+    (root / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+    return load(root / "params.yaml")
+
+
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+def test_folds_of_other_parameters_are_refused_by_all_that_read_them(
+    finished: Path, read: Callable[[Params, Path], Any]
+) -> None:
+    params = edited(finished, lambda it: it["models"]["mlp"]["recipe"].update(epochs=3))
+    with pytest.raises(InputError, match=r"other parameters than the present ones \(recipe\.epochs 2, now 3\)"):
+        read(params, finished)
+
+
+def test_folds_of_another_load_step_are_refused(finished: Path) -> None:
+    params = edited(finished, lambda it: it["datasets"]["mechanical"].update(step=6))
+    with pytest.raises(InputError, match=r"entry\.step 5, now 6"):
+        predict.choose(params, finished, "mechanical", "mlp")
+
+
+def test_folds_of_other_code_are_refused(finished: Path, small_params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    closure = code.closure
+    monkeypatch.setattr(code, "closure", lambda *given: {**closure(*given), "helper.py": "does something else"})
+    with pytest.raises(InputError, match=r"other code than the present one.*dvc repro train@mnist-mlp"):
+        read_run(small_params, finished, RUN)
+
+
+def test_folds_of_the_present_state_are_read_on_another_machine_too(finished: Path, small_params: Params) -> None:
+    """Device and precision that params.yaml leaves open, and the build of torch, are those of the training."""
+    auto = edited(finished, lambda it: it["execution"].update(device="auto", precision="auto"))
+    assert len(read_run(auto, finished, RUN)) == 2
+    with pytest.raises(InputError, match=r"precision fp32, now bf16"):
+        read_run(edited(finished, lambda it: it["execution"].update(precision="bf16")), finished, RUN)
+
+
+def test_scores_that_the_predictions_do_not_give_are_refused(finished: Path, small_params: Params) -> None:
+    path = finished / "build/runs/mnist/mlp/fold-0/record.json"
+    record = read_json(path)
+    record["metrics"]["validation_accuracy"] = 0.999
+    path.write_text(yaml.safe_dump(record))  # JSON is YAML
+    write_sealed(path, record)  # by a forger who knows the digest
+    with pytest.raises(InputError, match=r"states a validation accuracy of 0\.999, but its predictions give"):
+        read_run(small_params, finished, RUN)
