@@ -17,6 +17,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -194,9 +195,10 @@ def hash_arrays(*arrays: NDArray[Any]) -> str:
 
 
 def provenance() -> dict[str, Any]:
-    """Return what made a result: code commit, versions of the libraries, and the machine."""
+    """Return what made a result: code commit, time, versions of the libraries, and the machine."""
     return {
         "commit": _commit(),
+        "written": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in _VERSIONS},
         "machine": {

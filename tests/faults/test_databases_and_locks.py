@@ -19,7 +19,7 @@ from shearbench import tracking
 from shearbench.errors import InputError
 from shearbench.params import Params, load
 from shearbench.records import locked
-from shearbench.tracking.store import ABLATION
+from shearbench.tracking.store import EXPERIMENT
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of mlflow's and its libraries' own making
@@ -35,7 +35,7 @@ def _names(root: Path) -> Any:
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{root}/mlruns/mlflow.db")
-    found = client.search_runs([client.get_experiment_by_name(ABLATION).experiment_id])
+    found = client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])
     assert {run.info.status for run in found} == {"FINISHED"}
     return Counter(run.info.run_name for run in found)
 

@@ -20,7 +20,7 @@ from shearbench.handwriting.folder import manifest_csv, read_folder
 from shearbench.handwriting.tables import heading
 from shearbench.params import Params, load
 from shearbench.predictions.contents import Content, Node
-from shearbench.tracking.store import ABLATION, SUPERSEDED_TAG
+from shearbench.tracking.store import EXPERIMENT, SUPERSEDED_TAG
 
 REPOSITORY = Path(__file__).parents[2]
 HOSTILE = [
@@ -137,7 +137,7 @@ def test_a_folders_name_is_no_part_of_a_query(tmp_path: Path, small_params: Para
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
-    runs = client.search_runs([client.get_experiment_by_name(ABLATION).experiment_id])
+    runs = client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])
     superseded = sorted((run.info.run_name, run.data.tags[SUPERSEDED_TAG]) for run in runs)
     assert superseded == sorted([(names[0], "no"), *((name, word) for name in names[1:] for word in ("no", "yes"))])
 

@@ -74,10 +74,16 @@ def track(
         else:
             from shearbench import tracking
 
-            complete = tracking.track_all(project(), params) and stages.track_searches(params, project())
+            complete = all(
+                [
+                    tracking.track_all(project(), params),
+                    stages.track_searches(params, project()),
+                    stages.track_classes(params, project()),
+                ]
+            )
         if not complete:
             raise typer.Exit(1)
-        said = "MLflow has every record"
+        said = "MLflow has every record" if stage is None else f"MLflow has what stage {stage} made"
     if not quiet:
         print(said)
 

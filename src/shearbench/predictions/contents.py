@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ class Content:
     metrics: Mapping[str, float]
     curves: Sequence[tuple[str, int, float]]
     files: Sequence[Path]
+    times: tuple[int, int] | None = None
+    """Start and end, in milliseconds since 1970; None where no record says."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +34,12 @@ class Node:
     digest: str
     content: Content
     children: Sequence["Node"] = ()
+
+
+def times_of(record: Mapping[str, Any]) -> tuple[int, int]:
+    """Return when the work of a record began and ended, in milliseconds since 1970."""
+    end = datetime.fromisoformat(record["provenance"]["written"]).timestamp()
+    return int(1000 * (end - float(record.get("seconds", 0.0)))), int(1000 * end)
 
 
 def _tags(record: Mapping[str, Any], stage: str, kind: str) -> dict[str, str]:
@@ -112,6 +121,7 @@ def evaluation_content(folder: Path, record: Mapping[str, Any]) -> Content:
         },
         curves=[],
         files=[folder / name for name in (*record["files"], RECORD)],
+        times=times_of(record),
     )
 
 
@@ -144,6 +154,7 @@ def comparison_node(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Node:
         metrics={f"{name}/{row['dataset']}-{row['model']}": row[name] for name in names for row in rows},
         curves=[],
         files=[folder / name for name in (*record["files"], RECORD)],
+        times=times_of(record),
     )
     return Node("comparison", sha256_of(folder / RECORD), content)
 
@@ -185,6 +196,7 @@ def ablation_result_node(build: Path, name: str) -> Node:
         metrics={},
         curves=[],
         files=[folder / each for each in (*record["files"], RECORD)],
+        times=times_of(record),
     )
     runs = [
         _ablation_run(build / "ablations" / name / Path(*map(str, run)), record, own)

@@ -103,6 +103,16 @@ def _check(name: str, of: str | None, params: "Params") -> None:
         raise InputError(f"stage {name} takes no further name; got {of!r}")
 
 
+def track_classes(params: "Params", root: Path) -> bool:
+    """Send MLflow what was found about folders of strangers' samples and is not there yet; return whether all is."""
+    from shearbench import tracking
+    from shearbench.handwriting.output import nodes
+    from shearbench.records import RECORD
+
+    folders = sorted(path.parent for path in (root / "build" / "handwriting").glob(f"*/{RECORD}"))
+    return not folders or tracking.track_nodes(root, params, [node for folder in folders for node in nodes(folder)])
+
+
 def track_searches(params: "Params", root: Path) -> bool:
     """Send MLflow the searches that it does not have yet; return whether it has them all."""
     if params.tracking.uri == "off":

@@ -28,12 +28,23 @@ from shearbench.predictions.contents import (
     evaluation_content,
     fold_content,
     run_content,
+    times_of,
 )
 from shearbench.predictions.folds import FoldRun, read_fold_runs
 from shearbench.records import RECORD, hash_of, is_finished, read_json, read_record, sha256_of
 from shearbench.tracking.networks import register_champion, send_networks
 from shearbench.tracking.pages import describe, report_node
-from shearbench.tracking.store import Store, attempt, default_uri, log, log_input, run_of, supersede
+from shearbench.tracking.store import (
+    ABLATIONS,
+    Store,
+    attempt,
+    default_uri,
+    log,
+    log_input,
+    restore_files,
+    run_of,
+    supersede,
+)
 
 OFF = "off"
 _EXAMPLE = 4  # rows; torch.export would fix the batch at 1 if it saw a batch of 1
@@ -134,8 +145,6 @@ def track_all(root: Path, plan: Plan, *, runs: Sequence[str] | None = None) -> b
     if runs is None:
         explored = [name for name in plan.datasets if (root / "build" / "explore" / name / "summary.json").is_file()]
         nodes += [dataset_node(root / "build", name) for name in explored]
-        done = [name for name in plan.ablations if is_finished(root / "build" / "ablation_results" / name)]
-        nodes += [ablation_result_node(root / "build", name) for name in done]
         nodes += [node for node in [report_node(root)] if node]
 
     def send(store: Store) -> None:
@@ -145,7 +154,16 @@ def track_all(root: Path, plan: Plan, *, runs: Sequence[str] | None = None) -> b
         if runs is None:
             _send_networks(store, plan, sent, best_of_each_dataset(rows))
 
-    return attempt(root, plan.tracking.uri, send)
+    done = [name for name in plan.ablations if is_finished(root / "build" / "ablation_results" / name)]
+    return attempt(root, plan.tracking.uri, send) and (runs is not None or _track_ablations(root, plan, done))
+
+
+def _track_ablations(root: Path, plan: Plan, names: Sequence[str]) -> bool:
+    """Send ablations to an experiment of their own, so that the first page of MLflow lists the compared runs alone."""
+    nodes = [ablation_result_node(root / "build", name) for name in names]
+    if not nodes:
+        return True
+    return attempt(root, plan.tracking.uri, lambda store: _send_nodes(store, nodes, None), experiment=ABLATIONS)
 
 
 def track_dataset(root: Path, plan: Plan, name: str) -> bool:
@@ -155,7 +173,7 @@ def track_dataset(root: Path, plan: Plan, name: str) -> bool:
 
 def track_ablation_result(root: Path, plan: Plan, name: str) -> bool:
     """Send MLflow an ablation that has been evaluated, with its runs; return whether it has them now."""
-    return plan.tracking.uri != OFF and track_nodes(root, plan, [ablation_result_node(root / "build", name)])
+    return plan.tracking.uri != OFF and _track_ablations(root, plan, [name])
 
 
 def track_nodes(root: Path, plan: Plan, nodes: Sequence[Node]) -> bool:
@@ -220,14 +238,18 @@ def _send_networks(store: Store, plan: Plan, runs: Sequence[tuple[_Run, str]], b
 def _send_folds(store: Store, run: _Run) -> str:
     """Send a run and its folds; return the id of its run."""
     digest = hash_of([fold_run.digest for fold_run in run.fold_runs])
-    with run_of(store, run.name, digest, None) as (run_id, is_new):
+    times = [times_of(fold_run.record) for fold_run in run.fold_runs]
+    whole = (min(start for start, _ in times), max(end for _, end in times))
+    with run_of(store, run.name, digest, None, whole) as (run_id, is_new):
+        supersede(store, run.name, run_id)
         if is_new:
-            supersede(store, run.name, run_id)
             log(store, run_id, run_content(run.fold_runs))
             log_input(store, run_id, run.dataset, run.fold_runs[0].record["hashes"]["data"], "training")
-            for fold_run in run.fold_runs:
-                with run_of(store, f"{run.name} fold {fold_run.fold}", fold_run.digest, run_id) as (child, _):
-                    log(store, child, fold_content(fold_run))
+        for fold_run, taken in zip(run.fold_runs, times, strict=True):
+            name = f"{run.name} fold {fold_run.fold}"
+            with run_of(store, name, fold_run.digest, run_id, taken) as (child, is_new_child):
+                content = fold_content(fold_run)
+                log(store, child, content) if is_new_child else restore_files(store, child, content)
     return run_id
 
 
@@ -236,9 +258,12 @@ def _send_evaluation(store: Store, run: _Run, parent: str) -> None:
     record = read_record(run.evaluation)
     if record["fold_records"] != [fold_run.digest for fold_run in run.fold_runs]:
         return  # of an earlier training: `evaluate` has yet to run
-    with run_of(store, f"{run.name} evaluation", sha256_of(run.evaluation / RECORD), parent) as (child, is_new):
-        if is_new:
-            content = evaluation_content(run.evaluation, record)
+    digest = sha256_of(run.evaluation / RECORD)
+    with run_of(store, f"{run.name} evaluation", digest, parent, times_of(record)) as (child, is_new):
+        content = evaluation_content(run.evaluation, record)
+        if not is_new:
+            restore_files(store, child, content)
+        else:
             log(store, child, content)
             log_input(store, child, run.dataset, record["hashes"]["test"], "test")
             test = {name: value for name, value in content.metrics.items() if name.startswith("test_")}
@@ -246,11 +271,10 @@ def _send_evaluation(store: Store, run: _Run, parent: str) -> None:
 
 
 def _send_nodes(store: Store, nodes: Sequence[Node], parent: str | None) -> None:
-    """Send runs and all beneath them; a parent is whole only when its children are."""
+    """Send runs and all beneath them that are not there: of a run that is, a file or a child may have been deleted."""
     for node in nodes:
-        with run_of(store, node.name, node.digest, parent) as (run_id, is_new):
-            if is_new:
-                if parent is None:
-                    supersede(store, node.name, run_id)
-                log(store, run_id, node.content)
-                _send_nodes(store, node.children, run_id)
+        with run_of(store, node.name, node.digest, parent, node.content.times) as (run_id, is_new):
+            if parent is None:
+                supersede(store, node.name, run_id)
+            log(store, run_id, node.content) if is_new else restore_files(store, run_id, node.content)
+            _send_nodes(store, node.children, run_id)

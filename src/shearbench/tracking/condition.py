@@ -5,7 +5,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from shearbench.errors import without_secrets
-from shearbench.tracking.store import ABLATION, TrackingFailed, artifacts_uri, database, trying
+from shearbench.tracking.moved import artifacts_uri, database
+from shearbench.tracking.store import EXPERIMENT, TrackingFailed, trying
 
 
 def look(root: Path, uri: str) -> str:
@@ -34,7 +35,8 @@ def _look_at_database(root: Path) -> str:
     try:
         (sound,) = connection.execute("pragma quick_check").fetchone()
         (revision,) = connection.execute("select version_num from alembic_version").fetchone()
-        places = connection.execute("select artifact_location from experiments where name = ?", (ABLATION,)).fetchall()
+        asked = "select artifact_location from experiments where name = ?"
+        places = connection.execute(asked, (EXPERIMENT,)).fetchall()
         (runs,) = connection.execute("select count(*) from runs where lifecycle_stage = 'active'").fetchone()
     except (sqlite3.Error, TypeError) as error:  # TypeError: a table without the one row that it must have
         raise TrackingFailed(
@@ -46,12 +48,9 @@ def _look_at_database(root: Path) -> str:
         raise TrackingFailed(f"{path} is damaged ({sound}); move it away, and a new one is made")
     if revision != _revision_of_mlflow():
         raise TrackingFailed(f"{path} was made by another version of MLflow; run: mlflow db upgrade sqlite:///{path}")
-    for (place,) in places:
-        if place != artifacts_uri(root):
-            raise TrackingFailed(
-                f"{path} was made for {place}, and MLflow cannot move; move it away, and a new one is made"
-            )
-    return f"{path}: {runs} runs"
+    moved = any(place != artifacts_uri(root) for (place,) in places)
+    note = "; made in another folder: the next `shearbench track` corrects its paths" if moved else ""
+    return f"{path}: {runs} runs{note}"
 
 
 def _revision_of_mlflow() -> str | None:

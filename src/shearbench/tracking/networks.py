@@ -29,9 +29,7 @@ def send_networks(store: Store, fold_runs: Sequence[FoldRun], parent: str, examp
     sent = {
         fold_run.data.tags[RECORD_TAG]: fold_run for fold_run in store.client.search_runs([store.experiment], nested)
     }
-    missing = [
-        fold_run for fold_run in fold_runs if not {_MODEL_TAG, _SKIPPED_TAG} & sent[fold_run.digest].data.tags.keys()
-    ]
+    missing = [fold_run for fold_run in fold_runs if not _has_network(store, sent[fold_run.digest])]
     if missing:
         import mlflow
 
@@ -41,6 +39,15 @@ def send_networks(store: Store, fold_runs: Sequence[FoldRun], parent: str, examp
         temperature, inputs = temperature_of(fold_runs), example()
         for fold_run in missing:
             _log_network(store, sent[fold_run.digest].info.run_id, fold_run, temperature=temperature, example=inputs)
+
+
+def _has_network(store: Store, run: Any) -> bool:
+    """Return True if MLflow has the network of a run, or it could not be exported; somebody may have deleted it."""
+    tags = run.data.tags
+    if _MODEL_TAG not in tags:
+        return _SKIPPED_TAG in tags
+    found = store.client.search_logged_models([store.experiment], f"source_run_id = '{run.info.run_id}'")
+    return any(each.model_id == tags[_MODEL_TAG].split("/")[-1] for each in found)
 
 
 def _log_network(store: Store, run_id: str, fold_run: FoldRun, *, temperature: float, example: Any) -> None:

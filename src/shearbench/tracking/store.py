@@ -1,5 +1,6 @@
 """The MLflow store: opened once, its runs made once for each record, and what goes into a run."""
 
+import getpass
 import logging
 import os
 import time
@@ -8,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,8 +18,10 @@ from rich.markup import escape
 from shearbench.errors import without_secrets
 from shearbench.predictions.contents import Content
 from shearbench.records import locked
+from shearbench.tracking.moved import artifacts_uri, database, follow_move, home
 
-ABLATION = "shearbench"
+EXPERIMENT = "shearbench"
+ABLATIONS = "shearbench-ablations"
 RECORD_TAG = "shearbench.record"
 PARENT_TAG = "mlflow.parentRunId"
 SUPERSEDED_TAG = "shearbench.superseded"
@@ -42,14 +47,14 @@ class Store:
     experiment: str
 
 
-def attempt(root: Path, uri: str, send: Callable[[Store], object]) -> bool:
+def attempt(root: Path, uri: str, send: Callable[[Store], object], *, experiment: str = EXPERIMENT) -> bool:
     """Open the store and send; a store that cannot take it is a warning, as the results are on disk.
 
     One process of a project sends at a time, so that none makes what another is making: the database, or a run.
     """
     try:
-        with trying(), locked(root / "mlruns" / ".lock"):
-            send(_open(root, uri))
+        with trying(), locked(home(root) / "mlruns" / ".lock"):
+            send(_open(root, uri, experiment))
     except TrackingFailed as error:
         Console(stderr=True).print(
             f"[yellow]MLflow did not take the results[/] ({escape(str(error))}). They are on disk "
@@ -81,32 +86,23 @@ def trying() -> Iterator[None]:
         raise TrackingFailed(without_secrets(f"{type(error).__name__}: {first_line:.300}")) from error
 
 
-def database(root: Path) -> Path:
-    """Return where the default store keeps its runs."""
-    return root.resolve() / "mlruns" / "mlflow.db"
-
-
-def artifacts_uri(root: Path) -> str:
-    """Return where the default store keeps its files."""
-    return (root.resolve() / "mlruns" / "artifacts").as_uri()
-
-
 def default_uri(root: Path) -> str:
     """Return the URI of the default store."""
     return f"sqlite:///{database(root)}"
 
 
-def _open(root: Path, uri: str) -> Store:
+def _open(root: Path, uri: str, experiment: str) -> Store:
     """Open the store, and make its database and our experiment where they are missing."""
     import mlflow
 
     if uri != "default":
         mlflow.set_tracking_uri(uri)
-        return _with_experiment(None)
+        return _with_experiment(experiment, None)
     if not database(root).exists():
         _make_database(database(root))
+    follow_move(root)
     mlflow.set_tracking_uri(default_uri(root))
-    return _with_experiment(artifacts_uri(root))
+    return _with_experiment(experiment, artifacts_uri(root))
 
 
 def _make_database(path: Path) -> None:
@@ -127,26 +123,26 @@ def _make_database(path: Path) -> None:
     partial.replace(path)
 
 
-def _with_experiment(artifacts: str | None) -> Store:
+def _with_experiment(name: str, artifacts: str | None) -> Store:
     from mlflow import MlflowClient
 
     client = MlflowClient()
-    found = client.get_experiment_by_name(ABLATION)
+    found = client.get_experiment_by_name(name)
     if found is None:
-        made = client.create_experiment(ABLATION, artifacts)
+        made = client.create_experiment(name, artifacts)
         return Store(client, made)
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
-    if artifacts is not None and found.artifact_location != artifacts:
-        raise TrackingFailed(
-            f"mlruns/ was made for {found.artifact_location}, and MLflow cannot move; remove mlruns/mlflow.db first"
-        )
     return Store(client, found.experiment_id)
 
 
 @contextmanager
-def run_of(store: Store, name: str, digest: str, parent: str | None) -> Iterator[tuple[str, bool]]:
+def run_of(
+    store: Store, name: str, digest: str, parent: str | None, times: tuple[int, int] | None = None
+) -> Iterator[tuple[str, bool]]:
     """Yield (run id, whether it is new) for a record; a new run is finished when all of it has been sent.
+
+    ``times`` are its start and its end, in milliseconds since 1970; without them those of the sending.
 
     A run that was left unfinished (MLflow stopped, the process died) is deleted and sent again.
     """
@@ -157,10 +153,35 @@ def run_of(store: Store, name: str, digest: str, parent: str | None) -> Iterator
             yield run.info.run_id, False
             return
         _delete(store, run.info.run_id)
-    tags = {RECORD_TAG: digest, **({PARENT_TAG: parent} if parent else {})}
-    run_id = store.client.create_run(store.experiment, tags=tags, run_name=name).info.run_id
+    tags = {RECORD_TAG: digest, **({PARENT_TAG: parent} if parent else {}), **_source(name)}
+    start, end = times or (None, None)
+    run_id = store.client.create_run(store.experiment, start_time=start, tags=tags, run_name=name).info.run_id
     yield run_id, True
-    store.client.set_terminated(run_id)
+    store.client.set_terminated(run_id, end_time=end)
+
+
+def _source(name: str) -> dict[str, str]:
+    """Return what MLflow shows as user and source of a run."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # no name for this user id, as in a container
+        user = str(os.getuid())
+    return {"mlflow.user": user, "mlflow.source.name": f"shearbench: {name}", "mlflow.source.type": "LOCAL"}
+
+
+def restore_files(store: Store, run_id: str, content: Content) -> None:
+    """Send the files of a finished run again that somebody has deleted from the default store."""
+    place = store.client.get_run(run_id).info.artifact_uri
+    if place.startswith("file:"):
+        folder = Path(url2pathname(urlsplit(place).path))
+        for file in content.files:
+            if not (folder / _folder_of(file) / file.name).is_file():
+                store.client.log_artifact(run_id, str(file), _folder_of(file) or None)
+
+
+def _folder_of(file: Path) -> str:
+    """Return the folder among a run's artifacts in which a file goes."""
+    return "figures" if file.suffix == ".png" else ""
 
 
 def _delete(store: Store, run_id: str) -> None:
@@ -171,7 +192,7 @@ def _delete(store: Store, run_id: str) -> None:
 
 
 def supersede(store: Store, name: str, run_id: str) -> None:
-    """Mark the earlier runs of a name, so that the latest can be told from them."""
+    """Mark the other runs of a name, so that the one of the present results can be told from them."""
     store.client.set_tag(run_id, SUPERSEDED_TAG, "no")
     wanted = f"tags.`{SUPERSEDED_TAG}` = 'no' and attributes.run_id != '{run_id}'"
     for run in store.client.search_runs([store.experiment], filter_string=wanted):
@@ -192,7 +213,7 @@ def log(store: Store, run_id: str, content: Content) -> None:
     for start in range(_MOST_METRICS, len(metrics), _MOST_METRICS):
         store.client.log_batch(run_id, metrics[start : start + _MOST_METRICS])
     for file in content.files:
-        store.client.log_artifact(run_id, str(file), "figures" if file.suffix == ".png" else None)
+        store.client.log_artifact(run_id, str(file), _folder_of(file) or None)
 
 
 def log_input(store: Store, run_id: str, name: str, content_hash: str, context: str) -> None:
