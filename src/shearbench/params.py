@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import Field, ValidationError, field_validator
 
 from shearbench import yaml12
@@ -25,7 +24,6 @@ from shearbench.strict import Strict
 from shearbench.training.recipe import Recipe, TrainOn
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,40}$")]
-_MOST_NODES = 100_000  # of the document with its aliases followed: a few lines of YAML can stand for billions
 RunName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,82}$")]
 RENAMED = {
     ("cells",): "runs",
@@ -218,9 +216,9 @@ def load(path: Path) -> Params:
     Raises:
         InputError: listing every unknown, missing, ill-typed or contradictory parameter with its line.
     """
-    node, document = _parse(path)
-    lines = dict(_lines_of(node))
-    faults = [f"line {line}: {'.'.join(key)} is given twice" for key, line in _duplicates(node)]
+    node, document = yaml12.read(path)
+    lines = dict(yaml12.lines_of(node))
+    faults = [f"line {line}: {'.'.join(key)} is given twice" for key, line in yaml12.duplicates(node)]
     document, misbased = with_bases(document)
     faults += [f"line {_line(lines, key)}: {'.'.join(key)} {rule}" for key, rule in misbased]
     try:
@@ -316,68 +314,6 @@ def _question_faults(key: tuple[str, ...], ablation: Ablation, params: Params) -
         if isinstance(entry, SimulatedDataset) and (entry.load, entry.step) not in simulated:
             rule = "must be simulated for an entry of datasets, as an ablation simulates nothing; add one there"
             yield (*key, "datasets", name), f"{rule}; got {entry.load} at step {entry.step}"
-
-
-def read_document(path: Path) -> dict[str, Any]:
-    """Return ``params.yaml`` as it stands, unchecked but for its being a mapping.
-
-    Raises:
-        InputError: if it is missing or no YAML.
-    """
-    document: dict[str, Any] = _parse(path)[1]
-    return document
-
-
-def _parse(path: Path) -> tuple[yaml.Node, Any]:
-    """Return the document as nodes, which know their lines, and as values."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing; run this command in the project's folder") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
-    try:
-        node = yaml.compose(text, Loader=yaml12.Loader)
-        if not isinstance(node, yaml.MappingNode):
-            raise InputError(f"{path} must hold a mapping of parameters; the README shows one")
-        if _size(node, {}) > _MOST_NODES:
-            raise InputError(f"{path} has aliases (*name) that repeat or hold themselves without end; write them out")
-        document = yaml12.parse(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} is not valid YAML: {error}") from None
-    return node, document
-
-
-def _size(node: yaml.Node, known: dict[int, float]) -> float:
-    """Return how many values a document has when every alias is written out; infinitely many if one holds itself."""
-    if id(node) not in known:
-        known[id(node)] = float("inf")  # until it is known: whoever asks meanwhile stands inside it
-        parts: list[yaml.Node] = []
-        if isinstance(node, yaml.MappingNode):
-            parts = [part for pair in node.value for part in pair]
-        elif isinstance(node, yaml.SequenceNode):
-            parts = node.value
-        known[id(node)] = 1 + sum(_size(part, known) for part in parts)
-    return known[id(node)]
-
-
-def _lines_of(node: yaml.Node, key: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], int]]:
-    """Yield the line, counted from 1, of each key in the document."""
-    if isinstance(node, yaml.MappingNode):
-        for name, value in node.value:
-            yield (*key, str(name.value)), name.start_mark.line + 1
-            yield from _lines_of(value, (*key, str(name.value)))
-
-
-def _duplicates(node: yaml.Node) -> Iterator[tuple[tuple[str, ...], int]]:
-    """Yield keys that stand twice in one mapping: YAML would silently take the last."""
-    seen = set()
-    for key, line in _lines_of(node):
-        if key in seen:
-            yield key, line
-        seen.add(key)
 
 
 def _describe(fault: Any, lines: dict[tuple[str, ...], int]) -> str:

@@ -5,9 +5,15 @@ Source: YAML 1.2.2, section 10.3.2, core schema.
 """
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import yaml
+
+from shearbench.errors import InputError
+
+_MOST_NODES = 100_000  # of the document with its aliases followed: a few lines of YAML can stand for billions
 
 
 class Loader(yaml.SafeLoader):
@@ -40,3 +46,59 @@ Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 def parse(text: str) -> Any:
     """Return the value of a document; yaml.YAMLError or ValueError if it is none."""
     return yaml.load(text, Loader=Loader)
+
+
+def read(path: Path) -> tuple[yaml.Node, dict[str, Any]]:
+    """Return the mapping in a file as nodes, which know their lines, and as values.
+
+    Raises:
+        InputError: if the file is missing, no mapping, or no YAML that can be taken in.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing; run this command in the project's folder") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
+    try:
+        node = yaml.compose(text, Loader=Loader)
+        if not isinstance(node, yaml.MappingNode):
+            raise InputError(f"{path} must hold a mapping of parameters; the README shows one")
+        if _size(node, {}) > _MOST_NODES:
+            raise InputError(f"{path} has aliases (*name) that repeat or hold themselves without end; write them out")
+        document = parse(text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} is not valid YAML: {error}") from None
+    return node, document
+
+
+def _size(node: yaml.Node, known: dict[int, float]) -> float:
+    """Return how many values a document has when every alias is written out; infinitely many if one holds itself."""
+    if id(node) not in known:
+        known[id(node)] = float("inf")  # until it is known: whoever asks meanwhile stands inside it
+        parts: list[yaml.Node] = []
+        if isinstance(node, yaml.MappingNode):
+            parts = [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            parts = node.value
+        known[id(node)] = 1 + sum(_size(part, known) for part in parts)
+    return known[id(node)]
+
+
+def lines_of(node: yaml.Node, key: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Yield the line, counted from 1, of each key in the document."""
+    if isinstance(node, yaml.MappingNode):
+        for name, value in node.value:
+            yield (*key, str(name.value)), name.start_mark.line + 1
+            yield from lines_of(value, (*key, str(name.value)))
+
+
+def duplicates(node: yaml.Node) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Yield keys that stand twice in one mapping: YAML would silently take the last."""
+    seen = set()
+    for key, line in lines_of(node):
+        if key in seen:
+            yield key, line
+        seen.add(key)

@@ -16,8 +16,8 @@ from typing import Any
 
 import yaml
 
+from shearbench import yaml12
 from shearbench.errors import InputError
-from shearbench.params import read_document
 from shearbench.records import sha256_of
 from shearbench.stages.code import FOLDER as CODE
 from shearbench.stages.code import texts
@@ -76,7 +76,7 @@ def state(root: Path, name: str, of: str | None, *, noted: bool = False) -> dict
 
     With ``noted`` the code is that which the stage ``code`` has noted for DVC, and not that which is there now.
     """
-    document = read_document(root / PARAMS)
+    _, document = yaml12.read(root / PARAMS)
     entry = _entry(root, name, of, document)
     if entry is None:
         return {f"{PARAMS}: {key}": value for key, value in document.items()}
