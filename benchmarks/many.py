@@ -28,7 +28,7 @@ from shearbench.stages.tune import job_of
 from shearbench.tracking import track_nodes
 from shearbench.tracking.store import database
 from shearbench.tuning.contents import node_of
-from shearbench.tuning.job import AblationResult, Job, run
+from shearbench.tuning.job import SearchResult, Job, run
 from shearbench.tuning.results import results_folder, summary, write_results
 from training import write_data
 
@@ -58,19 +58,19 @@ def timed(label: str) -> Iterator[None]:
     console.print(f"{label}: {time.perf_counter() - started:.1f} s, at most {peak:.0f} MB so far")
 
 
-def seconds_of_brackets(ablation_result: AblationResult) -> list[float]:
+def seconds_of_brackets(search_result: SearchResult) -> list[float]:
     """Return how long each bracket took, but the last, from first draw to first draw."""
     from shearbench.tuning.study import Ledger
 
     starts = [
-        trial.datetime_start for trial in Ledger(ablation_result.study).optuna.get_trials(deepcopy=False)[::BRACKET]
+        trial.datetime_start for trial in Ledger(search_result.study).optuna.get_trials(deepcopy=False)[::BRACKET]
     ]
     return [(after - before).total_seconds() for before, after in pairwise(starts)]
 
 
-def write_record_of(job: Job, ablation_result: AblationResult, folder: Path) -> Node:
+def write_record_of(job: Job, search_result: SearchResult, folder: Path) -> Node:
     """Write the record with its pictures, and return what MLflow is told: the study and its first trials."""
-    write_results(folder, job, ablation_result, summary(job, ablation_result))
+    write_results(folder, job, search_result, summary(job, search_result))
     node = node_of(folder)
     return Node(node.name, node.digest, node.content, node.children[:SENT])
 
@@ -89,15 +89,15 @@ def measure(root: Path, trials: int, points: int) -> None:
     params = settings(trials)
     job = job_of(params, root, dataset="mnist", model="mlp")
     with timed(f"{trials} trials with their finalists"):
-        ablation_result = run(job)
-    brackets = seconds_of_brackets(ablation_result)
+        search_result = run(job)
+    brackets = seconds_of_brackets(search_result)
     tenth = max(1, len(brackets) // 10)
     first, last = (np.mean(part) for part in (brackets[:tenth], brackets[-tenth:]))
     console.print(f"seconds a bracket of {BRACKET}: {first:.1f} in the first tenth, {last:.1f} in the last")
     with timed("the same search again, which finds all done"):
         run(job)
     with timed("record and pictures"):
-        node = write_record_of(job, ablation_result, results_folder(root / "build", "mnist", "mlp"))
+        node = write_record_of(job, search_result, results_folder(root / "build", "mnist", "mlp"))
     with timed(f"{len(node.children)} trials to MLflow, a run each"):
         track_nodes(root, params, [node])
     with timed(f"{points} points to MLflow"):

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from shearbench.params import Params, load
 from shearbench.records import provenance
-from shearbench.stages.train import experiment_of
+from shearbench.stages.train import config_of
 from shearbench.tracking import track_all
 from shearbench.training.crossval import cross_validate
 from training import RECIPES, write_data
@@ -32,7 +32,7 @@ def train(params: Params, model: str, root: Path) -> None:
     """Cross-validate a network into ``root``, laid out as a project."""
     build = root / "build"
     cross_validate(
-        experiment_of(params, dataset="mnist", model=model),
+        config_of(params, dataset="mnist", model=model),
         dataset=build / "datasets" / "mnist",
         folds=build / "folds.npz",
         out=build / "runs" / "mnist" / model,

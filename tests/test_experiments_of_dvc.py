@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shearbench.records import read_json
-from shearbench.report.blocks import Run, Table
+from shearbench.report.blocks import Cell, Table
 from shearbench.report.experiments import Experiment, differing
 from shearbench.report.sections import experiments
 from small_clone import RUNS, commit, make_clone, run
@@ -29,7 +29,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _rows(clone: Path) -> list[list[Run]]:
+def _rows(clone: Path) -> list[list[Cell]]:
     rows: list[dict[str, Any]] = read_json(clone / "reports" / "comparison.json")
     section = experiments.read(clone, rows)
     return [row for block in section.blocks if isinstance(block, Table) for row in block.runs]

@@ -205,7 +205,7 @@ def test_the_report_shows_finalists_pictures_and_costs(root, folder):
     assert len(finalists.rows) == len(tuned.finalists)
     said = f"found: {tuned.difference.verdict}" if tuned.difference else "found, present"
     assert [row[1].text for row in finalists.rows if "found" in row[1].text] == [said]
-    assert [one_run.text for one_run in spent.rows[0][2:6]] == [
+    assert [cell.text for cell in spent.rows[0][2:6]] == [
         "8",
         "2",
         str(tuned.search.stopped_early),
