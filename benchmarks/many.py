@@ -28,7 +28,7 @@ from shearbench.stages.tune import job_of
 from shearbench.tracking import track_nodes
 from shearbench.tracking.store import database
 from shearbench.tuning.contents import node_of
-from shearbench.tuning.job import SearchResult, Job, run
+from shearbench.tuning.job import Job, SearchResult, run
 from shearbench.tuning.results import results_folder, summary, write_results
 from training import write_data
 

@@ -32,7 +32,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _rows(clone: Path) -> list[list[Cell]]:
     rows: list[dict[str, Any]] = read_json(clone / "reports" / "comparison.json")
     section = experiments.read(clone, rows)
-    return [row for block in section.blocks if isinstance(block, Table) for row in block.runs]
+    return [row for block in section.blocks if isinstance(block, Table) for row in block.cells]
 
 
 @pytest.mark.slow

@@ -141,7 +141,7 @@ def test_the_section_shows_what_was_really_run(asked: Path) -> None:
     pictures = next(block for block in made.blocks if block.kind == "pictures")
     assert len(pictures.images) == 3
     tables = [block for block in made.blocks if block.kind == "table"]
-    assert len(tables[0].runs) == 4
+    assert len(tables[0].cells) == 4
 
 
 def test_the_verdict_of_the_comparison_is_told_at_both_sizes(tmp_path: Path) -> None:

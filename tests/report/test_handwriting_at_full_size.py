@@ -22,7 +22,7 @@ def _project(folder: Path, steps: str) -> Path:
 
 def _lines(root: Path) -> list[list[Cell]]:
     (table,) = (block for block in handwriting.read(root, []).blocks if isinstance(block, Table))
-    return table.runs
+    return table.cells
 
 
 def test_the_steps_are_those_of_the_file(tmp_path: Path) -> None:

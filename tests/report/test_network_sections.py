@@ -41,16 +41,16 @@ def test_robustness_says_what_the_tables_hold(finished_once: Path) -> None:
     noise, errors, transfer = tables_of(section)
     folder = finished_once / "build" / "comparison"
     first = pd.read_csv(folder / "noise.csv").query("dataset == 'mnist' and model == 'cnn2' and scale == 'own'")
-    row = next(row for row in noise.runs if [run.text for run in row[:2]] == ["mnist", "cnn2"])
+    row = next(row for row in noise.cells if [cell.text for cell in row[:2]] == ["mnist", "cnn2"])
     assert [run.value for run in row[2:]] == first["accuracy_mean"].tolist()
     table = pd.read_csv(folder / "corruption_error.csv").query("corruption == 'all'")
-    assert [row[3].value for row in errors.runs] == table["error"].tolist()
+    assert [row[3].value for row in errors.cells] == table["error"].tolist()
     kinds = pd.read_csv(folder / "corruption_error.csv").query("corruption != 'all' and dataset == 'mnist'")
     worst = kinds[kinds["model"] == "mlp"].sort_values("error").iloc[-1]
-    mlp = next(row for row in errors.runs if [run.text for run in row[:2]] == ["mnist", "mlp"])
+    mlp = next(row for row in errors.cells if [cell.text for cell in row[:2]] == ["mnist", "mlp"])
     assert mlp[5].text.endswith(f"({100 * worst['error']:.0f} %)")
     assert mlp[4].text.startswith("100 ")
-    said = {(row[0].text, row[2].text): row[4].text for row in transfer.runs}
+    said = {(row[0].text, row[2].text): row[4].text for row in transfer.cells}
     assert ("mnist", "mechanical") not in said
     told = [block.text for block in section.blocks if isinstance(block, Prose)]
     assert any("mechanical by a network of mnist: it reads one channel, and a field has two" in text for text in told)
@@ -61,12 +61,12 @@ def test_embedding_and_maps_list_every_run(finished_once: Path) -> None:
     rows = rows_of(finished_once)
     names = [[row["dataset"], row["model"]] for row in rows]
     numbers = tables_of(embedding.read(finished_once, rows))[0]
-    assert [[run.text for run in row[:2]] for row in numbers.runs] == names
+    assert [[cell.text for cell in row[:2]] for row in numbers.cells] == names
     table = pd.read_csv(finished_once / "build" / "comparison" / "embedding.csv")
-    assert numbers.runs[0][3].value == table.query("space == 'penultimate'")["purity_mean"].iloc[0]
+    assert numbers.cells[0][3].value == table.query("space == 'penultimate'")["purity_mean"].iloc[0]
     section = attribution.read(finished_once, rows)
     measured = tables_of(section)[0]
-    assert [[run.text for run in row[:2]] for row in measured.runs] == names
+    assert [[cell.text for cell in row[:2]] for row in measured.cells] == names
     assert pictures_of(section) == 3 + len(rows)
     shown = feature_maps.read(finished_once, rows)
     assert pictures_of(shown) == 1

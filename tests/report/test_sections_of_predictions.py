@@ -66,11 +66,11 @@ def test_without_a_comparison_it_says_so_and_shows_the_rest(name: str, finished:
 def test_dynamics_are_those_of_the_file(finished_once: Path) -> None:
     table, modes = tables(curves.read(finished_once, rows_of(finished_once)))
     expected = table_of(finished_once, "training_dynamics")
-    assert {(row[0].text, row[1].text) for row in table.runs} == RUNS
-    for row, mode, found in zip(table.runs, modes.runs, expected.itertuples(), strict=True):
+    assert {(row[0].text, row[1].text) for row in table.cells} == RUNS
+    for row, mode, found in zip(table.cells, modes.cells, expected.itertuples(), strict=True):
         assert row[4].text == f"{found.first_train_loss_mean:.3f} ± {found.first_train_loss_sd:.3f}"
         assert mode[4].value == pytest.approx(100 * found.mode_gap_mean)
-    assert table.runs[0][3].text == "never (0 of 2)"  # two epochs are too few
+    assert table.cells[0][3].text == "never (0 of 2)"  # two epochs are too few
 
 
 def test_widest_gap_is_named_only_where_evaluation_is_worse() -> None:
@@ -84,16 +84,16 @@ def test_widest_gap_is_named_only_where_evaluation_is_worse() -> None:
 def test_most_confused_pairs_say_from_what_to_what(finished_once: Path) -> None:
     (table,) = tables(confusion.read(finished_once, rows_of(finished_once)))
     expected = table_of(finished_once, "confused_pairs").dropna(subset="change")
-    assert {row[1].text for row in table.runs} == {"mechanical"}
-    assert len(table.runs) == min(8, len(expected)) > 0
+    assert {row[1].text for row in table.cells} == {"mechanical"}
+    assert len(table.cells) == min(8, len(expected)) > 0
     first = expected.iloc[0]
-    assert table.runs[0][2].text == f"{first['true']} as {first['predicted']}"
-    assert table.runs[0][3].text == f"{first['reference_count']:g} to {first['count']:g}"
+    assert table.cells[0][2].text == f"{first['true']} as {first['predicted']}"
+    assert table.cells[0][3].text == f"{first['reference_count']:g} to {first['count']:g}"
 
 
 def test_verdict_on_the_round_classes_follows_from_the_interval(finished_once: Path) -> None:
     (table,) = tables(classes.read(finished_once, rows_of(finished_once)))
-    assert {(row[0].text, row[1].text) for row in table.runs} == RUNS
+    assert {(row[0].text, row[1].text) for row in table.cells} == RUNS
     row = {"dataset": "d", "model": "m", "errors": 2.0, "all_errors": 4.0, "share": 0.5, "share_of_samples": 0.3}
     for bounds, said in (((0.31, 0.7), "yes"), ((0.1, 0.7), "not shown"), ((0.1, 0.29), "no, less")):
         assert classes._row(row | {"share_low": bounds[0], "share_high": bounds[1]})[-1] == said
@@ -104,7 +104,7 @@ def test_verdict_on_the_round_classes_follows_from_the_interval(finished_once: P
 def test_calibration_has_chance_beside_the_error(finished_once: Path) -> None:
     scores, answers = tables(calibration.read(finished_once, rows_of(finished_once)))
     expected = table_of(finished_once, "calibration")
-    for row, answer, found in zip(scores.runs, answers.runs, expected.itertuples(), strict=True):
+    for row, answer, found in zip(scores.cells, answers.cells, expected.itertuples(), strict=True):
         assert re.fullmatch(r"[\d.]+ ± [\d.]+ \([\d.]+\)", row[3].text)
         assert row[3].value == pytest.approx(100 * found.ece_before_mean)
         assert row[5].text == f"{found.nll_before_mean:.3f} ± {found.nll_before_sd:.3f}"
@@ -115,7 +115,7 @@ def test_displacement_lists_every_measure_and_reader(finished_once: Path) -> Non
     (table,) = tables(displacement.read(finished_once, rows_of(finished_once)))
     assert len(table.rows) == 4 * 3
     areas = table_of(finished_once, "displacement_areas")
-    assert table.runs[0][3].value == areas.query("ranked == 'within class'")["errors"].iloc[0]
+    assert table.cells[0][3].value == areas.query("ranked == 'within class'")["errors"].iloc[0]
 
 
 def test_finding_on_displacement_counts_whole_intervals_above_one_half() -> None:
@@ -135,8 +135,8 @@ def test_a_run_without_fields_has_no_displacement(finished: Path) -> None:
 def test_datasets_count_their_classes_by_split(finished_once: Path) -> None:
     first, second = tables(datasets.read(finished_once, rows_of(finished_once)))
     for table in (first, second):
-        assert [run.text for run in table.runs[0]] == ["training", *["6"] * 10]
-        assert [run.text for run in table.runs[1]] == ["test", *["2"] * 10]
+        assert [run.text for run in table.cells[0]] == ["training", *["6"] * 10]
+        assert [run.text for run in table.cells[1]] == ["test", *["2"] * 10]
 
 
 def test_those_who_suspect_a_label_are_named_or_those_who_do_not() -> None:
