@@ -18,7 +18,9 @@ def prose(section: Section) -> str:
 
 
 def tables(section: Section) -> list[list[list[str]]]:
-    return [[[cell.text for cell in row] for row in block.cells] for block in section.blocks if isinstance(block, Table)]
+    return [
+        [[cell.text for cell in row] for row in block.cells] for block in section.blocks if isinstance(block, Table)
+    ]
 
 
 @pytest.fixture
