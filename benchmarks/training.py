@@ -38,6 +38,7 @@ from shearbench.data.folds import FoldTable, make_folds, read_folds, write_folds
 from shearbench.data.mnist import collect
 from shearbench.execution import Advance, run_tasks, worker_count
 from shearbench.models import build
+from shearbench.models.inputs import Inputs
 from shearbench.models.layers import Conv3x3, Dropout, Flatten, MaxPoolAfterReLU, ReLUBeforePool
 from shearbench.records import provenance
 from shearbench.torchvision_ops import torchvision
@@ -119,7 +120,7 @@ def usual_run(model: str, dataset: Dataset, rows: range, *, workers: int, epochs
     """Return what a sample takes in the fastest epoch of a training in the usual way on some digits."""
     recipe = RECIPES[model]
     digits = Samples(dataset.inputs[rows, 0], dataset.labels[rows], augment=recipe.augment != "none")
-    network = with_torchs_layers(build(model, channels=1, width=1.0, options={}, seed=1))
+    network = with_torchs_layers(build(model, inputs=Inputs(1), width=1.0, options={}, seed=1))
     optimiser = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     loader = DataLoader(digits, batch_size=recipe.batch, shuffle=True, num_workers=workers)
     spent = [usual_epoch(network, optimiser, loader) for _ in range(epochs)]
@@ -228,7 +229,7 @@ def matmul_peak(dtype: torch.dtype, *, size: int = 2048, tries: int = 5) -> floa
 
 def operations_per_sample(model: str) -> float:
     """Return the floating-point operations of products and convolutions, forward and backward, for one sample."""
-    network = build(model, channels=1, width=1.0, options={}, seed=1)
+    network = build(model, inputs=Inputs(1), width=1.0, options={}, seed=1)
     with FlopCounterMode(display=False) as counter:
         network(torch.zeros(10, 1, 28, 28)).sum().backward()
     return counter.get_total_flops() / 10

@@ -12,8 +12,10 @@ from shearbench.analysis.inference import FoldTask, infer
 from shearbench.analysis.output import write_evaluation, write_plots
 from shearbench.analysis.transfer.measure import transfer
 from shearbench.analysis.transfer.summarise import write_transfer
+from shearbench.data import dataset as datasets
 from shearbench.data.dataset import SPLITS, Dataset, Samples, load, read_samples, write_dataset, write_samples
 from shearbench.data.folds import FoldTable, write_folds
+from shearbench.data.tuning_part import write_part
 from shearbench.params import Params
 from shearbench.params import load as load_params
 from shearbench.predictions.folds import read_fold_runs
@@ -75,9 +77,12 @@ def write_data(root: Path, repeats: int = 1) -> None:
     for split, rows in (("train", slice(60)), ("test", slice(60, 80))):
         write_samples(root / "build" / "samples", split, Samples(split, ids[rows], images[rows, 0], labels[rows]))
     steps = {"steps": np.array([4, 5, 6]), "displacement": np.stack([0.5 * fields, fields, 1.5 * fields], axis=1)[60:]}
-    write_npz(root / "build" / "severity" / "shear.npz", {"ids": ids[60:], **steps})
+    write_npz(root / "build" / "severity" / "mnist-shear.npz", {"ids": ids[60:], **steps})
     folds = np.stack([np.roll(ids[:60] // 10 % FOLDS, repeat) for repeat in range(repeats)])
-    write_folds(root / "build" / "folds.npz", FoldTable(ids[:60], folds))
+    for name in ("mnist", "mechanical"):
+        write_folds(root / "build" / "datasets" / name / datasets.FOLDS, FoldTable(ids[:60], folds))
+    write_folds(root / "build" / "folds" / "mnist.npz", FoldTable(ids[:60], folds))
+    write_part(root / "build" / "tuning_part" / "mnist.npz", ids[:18])
 
 
 def train_run(params: Params, root: Path, run: str) -> None:
@@ -86,8 +91,8 @@ def train_run(params: Params, root: Path, run: str) -> None:
     settled = train.config_of(params, dataset=names.dataset, model=names.model)
     for fold in range(params.cv.networks):
         out = build / "runs" / names.dataset / names.model / f"fold-{fold}"
-        data, folds = build / "datasets" / names.dataset, build / "folds.npz"
-        train_fold(fold_task(settled, fold, dataset=data, folds=folds, out=out), lambda _: None)
+        data = build / "datasets" / names.dataset
+        train_fold(fold_task(settled, fold, dataset=data, folds=data / datasets.FOLDS, out=out), lambda _: None)
 
 
 def evaluate_run(params: Params, root: Path, run: str) -> None:
@@ -157,4 +162,4 @@ def _write_fields(root: Path) -> None:
     for split in SPLITS:
         data = load(root / "build" / "datasets" / "mechanical", split)
         fields = {"ids": data.ids, "steps": np.array([FIELDS["step"]]), "displacement": data.inputs[:, None]}
-        write_npz(root / "build" / "fields" / split / "shear.npz", fields)
+        write_npz(root / "build" / "fields" / split / "mnist-shear.npz", fields)

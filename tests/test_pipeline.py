@@ -146,7 +146,8 @@ def test_tuned_settings_are_used_by_the_runs_they_are_for_and_only_on_digits_set
     _edit(clone / "params.yaml", lambda params: params["training"].update(use_tuned=["cnn2"]))
     trained = {f"train@{one_run}" for one_run in RUNS}
     assert _stages_run(run(clone, "dvc", "repro", "train")) == {"prepare", "settings"} | trained, "the folds are others"
-    with np.load(clone / "build" / "tuning_part.npz") as part, np.load(clone / "build" / "folds.npz") as table:
+    build = clone / "build"
+    with np.load(build / "tuning_part" / "mnist.npz") as part, np.load(build / "folds" / "mnist.npz") as table:
         assert set(part["ids"]) == set(table["ids"][table["folds"][0] == -1])
 
     tuned = clone / "tuned" / "cnn2.yaml"

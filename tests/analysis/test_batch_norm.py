@@ -14,6 +14,7 @@ from shearbench.analysis.batch_norm.statistics import BN_STATISTICS
 from shearbench.data.dataset import Dataset
 from shearbench.data.normalise import Normaliser
 from shearbench.models import build
+from shearbench.models.inputs import Inputs
 from shearbench.training.hardware import Hardware
 from shearbench.training.running_averages import layers_of
 
@@ -81,7 +82,7 @@ def test_no_batch_is_too_small_for_statistics_of_its_own(count: int) -> None:
 
 
 def test_the_network_is_left_as_it_is() -> None:
-    network = build("resnet18", channels=1, width=0.05, options={}, seed=1).eval()
+    network = build("resnet18", inputs=Inputs(1), width=0.05, options={}, seed=1).eval()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     data = Dataset(
         "noise",
@@ -116,7 +117,7 @@ def test_the_probe_says_which_test_digits_each_way_reads() -> None:
 
 
 def test_a_network_without_batch_normalisation_reads_in_one_way() -> None:
-    network = build("cnn2", channels=1, width=0.1, options={}, seed=1).eval()
+    network = build("cnn2", inputs=Inputs(1), width=0.1, options={}, seed=1).eval()
     data = _halves(20)
     assert set(predict.diagnose(network, PLAIN, data, data)) == {"train_as_trained", "test_as_trained"}
 

@@ -45,7 +45,7 @@ def test_an_image_without_ink_has_no_stroke() -> None:
 
 
 def test_means_of_classes_where_one_has_no_sample() -> None:
-    means = class_means(np.arange(12.0).reshape(3, 2, 2), np.array([1, 1, 9]))
+    means = class_means(np.arange(12.0).reshape(3, 2, 2), np.array([1, 1, 9]), 10)
     assert means.shape == (10, 2, 2)
     assert means[1].tolist() == [[2, 3], [4, 5]]
     assert means[9].tolist() == [[8, 9], [10, 11]]

@@ -6,6 +6,7 @@ import torch
 
 from shearbench.analysis.embedding.measure import embedding, penultimate, separation
 from shearbench.models import build
+from shearbench.models.inputs import Inputs
 from small_model import trained_of
 
 
@@ -28,7 +29,7 @@ def test_purity_looks_at_ten_neighbours_and_not_at_the_point_itself() -> None:
 
 @pytest.mark.parametrize(("architecture", "units"), [("mlp", 32), ("cnn2", 32), ("resnet18", 128)])
 def test_penultimate_is_what_the_last_layer_reads(architecture: str, units: int) -> None:
-    network = build(architecture, channels=1, width=0.25, options={}, seed=0).eval()
+    network = build(architecture, inputs=Inputs(1), width=0.25, options={}, seed=0).eval()
     inputs = torch.rand(5, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     found = penultimate(network, inputs)
     assert found.shape == (5, units)
@@ -41,7 +42,7 @@ def test_probe_embeds_the_first_fold_alone_and_the_same_digits_in_every_fold() -
     generator = np.random.default_rng(0)
     inputs = generator.integers(0, 256, (60, 1, 28, 28)).astype(np.uint8)
     labels = np.arange(60) % 10
-    network = build("mlp", channels=1, width=0.1, options={}, seed=0)
+    network = build("mlp", inputs=Inputs(1), width=0.1, options={}, seed=0)
     first, again, second = (embedding(trained_of(network, inputs, labels, fold=fold)) for fold in (0, 0, 1))
     assert np.array_equal(first.arrays["rows"], second.arrays["rows"])
     assert np.array_equal(first.arrays["places"], again.arrays["places"])

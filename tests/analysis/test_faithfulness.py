@@ -9,6 +9,7 @@ from shearbench.analysis.faithfulness.measure import STEPS, curve, explanation, 
 from shearbench.analysis.faithfulness.summarise import agreement, area, disagreement, entropy, share_within
 from shearbench.data.trend import homogeneous_field
 from shearbench.models import build
+from shearbench.models.inputs import Inputs
 from small_model import FIELDS, trained_of
 
 
@@ -98,7 +99,7 @@ def test_random_maps_are_of_the_networks_resolution() -> None:
 def test_probe_begins_and_ends_at_what_the_network_says() -> None:
     inputs = np.random.default_rng(1).integers(0, 256, (20, 1, 28, 28)).astype(np.uint8)
     labels = np.arange(20) % 10
-    network = build("cnn2", channels=1, width=0.25, options={}, seed=2)
+    network = build("cnn2", inputs=Inputs(1), width=0.25, options={}, seed=2)
     trained = trained_of(network, inputs, labels, explained=2)
     arrays = explanation(trained).arrays
     rows = arrays["rows"]
@@ -113,5 +114,5 @@ def test_probe_begins_and_ends_at_what_the_network_says() -> None:
 def test_a_field_without_a_digit_is_that_of_the_empty_block() -> None:
     fields = np.zeros((10, 2, 28, 28), np.float32)
     trained = trained_of(Total(), fields, np.arange(10), entry=FIELDS)
-    np.testing.assert_allclose(trained.blank, homogeneous_field("shear", 5), atol=1e-6)
+    np.testing.assert_allclose(trained.blank, homogeneous_field("shear", 5, (28, 28)), atol=1e-6)
     assert trained.blank[0, 0].mean() > 0.9  # the top moves by d = 1

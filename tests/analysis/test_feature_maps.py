@@ -6,6 +6,7 @@ from torch import nn
 
 from shearbench.analysis.feature_maps.measure import convolutions, feature_maps
 from shearbench.models import build
+from shearbench.models.inputs import Inputs
 from small_model import trained_of
 
 
@@ -15,7 +16,7 @@ def samples() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_maps_are_those_of_each_convolution_in_turn() -> None:
-    network = build("cnn3", channels=1, width=0.25, options={}, seed=2).eval()
+    network = build("cnn3", inputs=Inputs(1), width=0.25, options={}, seed=2).eval()
     inputs, labels = samples()
     measured = feature_maps(trained_of(network, inputs, labels))
     assert measured.facts["class"] == 7
@@ -35,13 +36,13 @@ def test_maps_are_those_of_each_convolution_in_turn() -> None:
 
 
 def test_of_each_resolution_the_last_convolution_is_shown() -> None:
-    network = build("resnet18", channels=2, width=0.25, options={}, seed=2).eval()
+    network = build("resnet18", inputs=Inputs(2), width=0.25, options={}, seed=2).eval()
     names = [each.name for each in convolutions(network, torch.zeros(1, 2, 28, 28))]
     assert names == ["conv1", "layer1.1.conv2", "layer2.1.conv2", "layer3.1.conv2"]  # layer4 is 1 x 1
 
 
 def test_a_network_without_convolutions_says_so() -> None:
     inputs, labels = samples()
-    measured = feature_maps(trained_of(build("mlp", channels=1, width=0.1, options={}, seed=0), inputs, labels))
+    measured = feature_maps(trained_of(build("mlp", inputs=Inputs(1), width=0.1, options={}, seed=0), inputs, labels))
     assert measured.facts["skipped"] == "no convolution"
     assert list(measured.arrays) == ["seen"]

@@ -7,10 +7,11 @@ from torch import nn
 
 from shearbench.analysis.gradcam.measure import attribute, last_feature_map
 from shearbench.models import build
+from shearbench.models.inputs import Inputs
 
 
 def network_of(architecture: str, channels: int = 1) -> nn.Module:
-    return build(architecture, channels=channels, width=0.25, options={}, seed=3).eval()
+    return build(architecture, inputs=Inputs(channels), width=0.25, options={}, seed=3).eval()
 
 
 def test_map_of_a_network_known_by_heart() -> None:

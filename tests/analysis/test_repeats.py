@@ -60,7 +60,7 @@ def test_every_repeat_predicts_every_digit_once_by_networks_of_their_own_seeds(t
     for repeat in (fold_runs[:2], fold_runs[2:]):
         ids = np.concatenate([fold_run.out_of_fold.ids for fold_run in repeat])
         assert sorted(ids.tolist()) == list(range(60))
-    check_data(fold_runs, fold_runs[0].record["hashes"]["data"], read_folds(twice / "build/folds.npz"))
+    check_data(fold_runs, fold_runs[0].record["hashes"]["data"], read_folds(twice / "build/datasets/mnist/folds.npz"))
 
 
 def test_scores_count_a_digit_once_and_a_network_each(twice: Path) -> None:
@@ -96,12 +96,12 @@ def test_the_report_says_folds_and_repeats(twice: Path, monkeypatch: pytest.Monk
 
 
 def test_classes_are_counted_in_every_fold(twice: Path) -> None:
-    table = read_folds(twice / "build/folds.npz")
+    table = read_folds(twice / "build/datasets/mnist/folds.npz")
     assert class_counts(np.arange(60) % 10, table).tolist() == [[3] * 10] * 4
 
 
 def test_what_is_not_as_planned_is_refused(twice: Path, tmp_path: Path) -> None:
-    table = read_folds(twice / "build/folds.npz")
+    table = read_folds(twice / "build/datasets/mnist/folds.npz")
     fold_runs = read_fold_runs(twice / "build/runs/mnist/mlp", 2)
     with pytest.raises(InputError, match=r"plans 2 networks a run, but the fold table is for 2 folds x 2 repeats"):
         check_data(fold_runs, fold_runs[0].record["hashes"]["data"], table)
@@ -130,7 +130,7 @@ def test_more_repeats_keep_the_folds_that_are_there(
 
     monkeypatch.setattr(crossval, "run_tasks", in_this_process)
     ablation = config_of(params, dataset="mnist", model="mlp")
-    table = read_npz(twice / "build/folds.npz")
+    table = read_npz(twice / "build/datasets/mnist/folds.npz")
     for repeats in (1, 2, 1):
         write_npz(tmp_path / "folds.npz", {"ids": table["ids"], "folds": table["folds"][:repeats]})
         data, folds = twice / "build/datasets/mnist", tmp_path / "folds.npz"

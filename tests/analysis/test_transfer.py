@@ -74,7 +74,7 @@ def test_other_steps_as_measured_and_divided(tmp_path: Path) -> None:
     displacement = np.stack([0.5 * own, own, 1.5 * own], axis=1)  # steps 4, 5, 6 of shear: d = 0.5, 1, 1.5
     shuffled = np.random.default_rng(0).permutation(20)
     arrays = {"ids": shuffled, "steps": np.array([4, 5, 6]), "displacement": displacement[shuffled]}
-    write_npz(tmp_path / "severity" / "shear.npz", arrays)
+    write_npz(tmp_path / "severity" / "mnist-shear.npz", arrays)
     trained = trained_of(Level(), own, labels, entry=FIELDS, samples=20)
     found = {(reading.name, reading.adaptation): reading.correct for reading in read_steps(trained, tmp_path)}
     for step, factor in (("4", 0.5), ("5", 1.0), ("6", 1.5)):
@@ -94,7 +94,7 @@ def test_another_dataset_by_its_own_and_by_a_refitted_normaliser(tmp_path: Path)
         for split, ends in (("train", (40, 80)), ("test", (0, 40)))
     }
     write_dataset(tmp_path / "datasets" / "other", splits, {"entry": {**entry, "step": 7}})
-    write_folds(tmp_path / "folds.npz", FoldTable(np.arange(40, 80), np.arange(40)[None] // 20))
+    write_folds(tmp_path / "datasets" / "other" / "folds.npz", FoldTable(np.arange(40, 80), np.arange(40)[None] // 20))
 
     class Standard(nn.Module):
         """Reads the class off a channel of mean 0 and deviation 1."""

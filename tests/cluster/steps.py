@@ -45,7 +45,7 @@ def make(root: Path, execution: dict[str, Any]) -> None:
     root.mkdir()
     (root / "params.yaml").write_text(yaml.safe_dump(whole, sort_keys=False))
     write_data(root)
-    write_part(root / "build" / "tuning_part.npz", np.arange(30))
+    write_part(root / "build" / "datasets" / "mnist" / "tuning_part.npz", np.arange(30))
     folder = root / "class"
     folder.mkdir()
     for place, drawing in enumerate(itertools.islice(itertools.cycle(class_digits.draw_class()), FILES)):
@@ -59,7 +59,7 @@ def take(root: Path) -> None:
         name, _, of = step.partition("@")
         importlib.import_module(f"shearbench.stages.{name}").main(params, root, *([of] if of else []))
     handwriting.measure(params, root, root / "class", build / "handwriting" / "class", fine_tune=True)
-    fold, folds = build / "runs" / "mnist" / "cnn2" / "fold-0", build / "folds.npz"
+    fold, folds = build / "runs" / "mnist" / "cnn2" / "fold-0", build / "datasets" / "mnist" / "folds.npz"
     (verdict,) = verify([fold], datasets=build / "datasets", folds=folds, workers=params.execution.pool)
     assert verdict.verdict == "bit-equal", verdict
 

@@ -16,7 +16,7 @@ RUN = [("mnist", "mlp")]
 
 
 def _refuse(root, params, part):
-    write_part(root / "build" / "tuning_part.npz", np.array(part))
+    write_part(root / "build" / "datasets" / "mnist" / "tuning_part.npz", np.array(part))
     refuse_broken(root / "build", RUN, networks=params.cv.networks)
 
 
@@ -62,7 +62,7 @@ def _tune(root, params, *, part):
 
 def test_the_comparison_fails_where_a_tuned_run_is_scored_on_what_its_search_saw(finished, small_params, monkeypatch):
     monkeypatch.setattr(compare, "write_comparison", lambda *_: None)  # pictures, drawn after the seal was looked at
-    write_part(finished / "build" / "tuning_part.npz", np.arange(10))
+    write_part(finished / "build" / "datasets" / "mnist" / "tuning_part.npz", np.arange(10))
     compare.main(small_params, finished)  # nothing is tuned: nothing to say
     _tune(finished, small_params, part=np.arange(10))
     with pytest.raises(InputError, match="has seen 10 of the digits that the folds hold out"):
@@ -70,14 +70,14 @@ def test_the_comparison_fails_where_a_tuned_run_is_scored_on_what_its_search_saw
 
 
 def test_training_refuses_folds_that_hold_out_what_the_search_saw(finished, small_params):
-    write_part(finished / "build" / "tuning_part.npz", np.arange(10))
+    write_part(finished / "build" / "datasets" / "mnist" / "tuning_part.npz", np.arange(10))
     _tune(finished, small_params, part=np.arange(10))
     with pytest.raises(InputError, match="has seen 10 of the digits that the folds hold out"):
         train.main(small_params, finished, "mnist-mlp")
 
 
 def test_training_refuses_settings_that_were_found_on_other_digits(finished, small_params):
-    write_part(finished / "build" / "tuning_part.npz", np.arange(20))
+    write_part(finished / "build" / "datasets" / "mnist" / "tuning_part.npz", np.arange(20))
     _tune(finished, small_params, part=np.arange(10))
     with pytest.raises(InputError, match="mnist-mlp was found on digits with the ids hash"):
         train.main(small_params, finished, "mnist-mlp")
@@ -85,11 +85,11 @@ def test_training_refuses_settings_that_were_found_on_other_digits(finished, sma
 
 def test_with_the_part_set_apart_a_tuned_run_is_trained_with_what_was_found(finished, small_params, monkeypatch):
     build = finished / "build"
-    table = read_folds(build / "folds.npz")
+    table = read_folds(build / "datasets" / "mnist" / "folds.npz")
     folds = table.folds.copy()
     folds[:, :10] = APART
-    write_folds(build / "folds.npz", FoldTable(table.ids, folds))
-    write_part(build / "tuning_part.npz", np.arange(10))
+    write_folds(build / "datasets" / "mnist" / "folds.npz", FoldTable(table.ids, folds))
+    write_part(build / "datasets" / "mnist" / "tuning_part.npz", np.arange(10))
     _tune(finished, small_params, part=np.arange(10))
     trained = []
     monkeypatch.setattr(train, "cross_validate", lambda ablation, **_: trained.append(ablation) or [])

@@ -59,7 +59,7 @@ def test_fewer_folds_than_planned_are_refused(finished_once: Path) -> None:
 def test_a_test_digit_among_the_training_digits_is_refused_and_said(
     finished: Path, small_params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train, path = finished / "build/samples/train.npz", finished / "build/samples/test.npz"
+    train, path = finished / "build/samples/train/mnist.npz", finished / "build/samples/test/mnist.npz"
     samples = read_npz(path)
     samples["images"][3] = read_npz(train)["images"][7]
     write_npz(path, samples)

@@ -73,9 +73,9 @@ def test_other_datasets_and_steps_are_read_alike(finished_once: Path, small_para
 def test_a_diagnosed_network_reads_alike_in_every_way(asked: Path) -> None:
     build = asked / "build"
     fold_run = build / "ablations" / "normalisation" / "mechanical_divide255" / "deep" / "fold-0"
+    data = build / "datasets" / "mechanical"
     here, there = (
-        predict.read_fold(ReadTask(fold_run, build / "datasets" / "mechanical", build / "folds.npz", device), _advance)
-        for device in ("cpu", "cuda")
+        predict.read_fold(ReadTask(fold_run, data, data / "folds.npz", device), _advance) for device in ("cpu", "cuda")
     )
     for said, again in ((here.test, there.test), (here.held_out, there.held_out)):
         assert said.keys() == again.keys()

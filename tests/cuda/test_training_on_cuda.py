@@ -35,7 +35,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     train, test = make_dataset(600, seed=1), make_dataset(20, seed=2, first_id=600)
     write_dataset(folder / "patterns", {"train": train, "test": test}, {})
-    write_folds(folder / "folds.npz", FoldTable(train.ids, train.ids[None] % 3))
+    write_folds(folder / "patterns" / "folds.npz", FoldTable(train.ids, train.ids[None] % 3))
     return folder
 
 
@@ -49,12 +49,17 @@ def _ablation(architecture: str, precision: str, **changes: object) -> TrainingC
 
 def _run(config: TrainingConfig, data: Path, out: Path, workers: int = 1) -> list[dict]:
     return cross_validate(
-        config, dataset=data / "patterns", folds=data / "folds.npz", out=out, workers=workers, only=(0, 1)
+        config,
+        dataset=(dataset := data / "patterns"),
+        folds=dataset / "folds.npz",
+        out=out,
+        workers=workers,
+        only=(0, 1),
     )
 
 
 def _task(config: TrainingConfig, data: Path, out: Path) -> FoldTask:
-    task = fold_task(config, 0, dataset=data / "patterns", folds=data / "folds.npz", out=out)
+    task = fold_task(config, 0, dataset=(dataset := data / "patterns"), folds=dataset / "folds.npz", out=out)
     return FoldTask(**{**vars(task), "checkpoint_seconds": 0})
 
 
@@ -111,7 +116,7 @@ def test_a_checkpoint_of_the_gpu_is_not_gone_on_from_on_the_cpu(data: Path, tmp_
 
 def test_verify_finds_a_fold_bit_equal(data: Path, tmp_path: Path) -> None:
     _run(_ablation("cnn2", "bf16"), data, tmp_path)
-    (verdict,) = verify([tmp_path / "fold-0"], datasets=data, folds=data / "folds.npz", workers=1)
+    (verdict,) = verify([tmp_path / "fold-0"], datasets=data, workers=1)
     assert (verdict.verdict, verdict.changed, verdict.distance) == ("bit-equal", (), 0.0)
 
 

@@ -90,7 +90,7 @@ def test_a_block_without_a_digit_is_nothing_after_detrending() -> None:
 def test_the_homogeneous_block_under_equal_stretch_is_the_affine_map() -> None:
     centres = (np.arange(28) + 0.5) / 28 - 0.5
     expected = np.stack([np.broadcast_to(centres, (28, 28)), np.broadcast_to(-centres[:, None], (28, 28))])
-    np.testing.assert_allclose(homogeneous_field("equibiaxial", 5), expected, atol=1e-9)
+    np.testing.assert_allclose(homogeneous_field("equibiaxial", 5, (28, 28)), expected, atol=1e-9)
 
 
 @pytest.mark.parametrize("kind", ["none", "unit", "divide255", "channel", "pixel"])

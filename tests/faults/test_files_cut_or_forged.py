@@ -27,7 +27,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "reports/comparison.json": lambda root: read_json(root / "reports/comparison.json"),
     "build/datasets/mnist/train.npz": lambda root: load(root / "build/datasets/mnist", "train"),
     "build/datasets/mnist/card.json": lambda root: load(root / "build/datasets/mnist", "train"),
-    "build/folds.npz": lambda root: read_folds(root / "build/folds.npz"),
+    "build/folds/mnist.npz": lambda root: read_folds(root / "build/folds/mnist.npz"),
     f"{RUN}/fold-0/{RECORD}": lambda root: read_record(root / RUN / "fold-0"),
     f"{RUN}/fold-0/{WEIGHTS}": lambda root: load_network(root / RUN / "fold-0"),
     f"{RUN}/fold-0/out_of_fold.npz": lambda root: read_fold_runs(root / RUN, 2),

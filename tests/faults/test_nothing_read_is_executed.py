@@ -89,7 +89,7 @@ def _ledger(path: Path) -> Ledger:
 
 READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "dataset": ("build/datasets/mnist/train.npz", lambda root: load(root / "build/datasets/mnist", "train")),
-    "fold table": ("build/folds.npz", lambda root: read_folds(root / "build/folds.npz")),
+    "fold table": ("build/folds/mnist.npz", lambda root: read_folds(root / "build/folds/mnist.npz")),
     "predictions": (str(PREDICTIONS), lambda root: read_npz(root / PREDICTIONS)),
     "record": (f"{RUN}/fold-0/record.json", lambda root: read_record(root / RUN / "fold-0")),
     "record of a run": (f"{RUN}/fold-1/record.json", lambda root: read_fold_runs(root / RUN, 2)),

@@ -23,9 +23,9 @@ from shearbench.errors import InputError
 from shearbench.params import Params, load
 
 STAGE_OF = {
-    "build/samples/train.npz": "prepare",
+    "build/samples/train": "prepare",
     "build/datasets": "datasets",
-    "build/folds.npz": "prepare",
+    "build/folds": "prepare",
     "build/runs/mnist/mlp": "train@mnist-mlp",
     "build/evaluation/mnist/mlp": "evaluate@mnist-mlp",
     "build/plots/mnist/mlp": "evaluate@mnist-mlp",
@@ -116,8 +116,8 @@ def test_what_is_whole_has_no_fault(locked: Path, params: Params) -> None:
 @pytest.mark.parametrize(
     ("file", "command"),
     [
-        ("build/samples/train.npz", "dvc repro prepare"),
-        ("build/folds.npz", "dvc repro prepare"),
+        ("build/samples/train/mnist.npz", "dvc repro prepare"),
+        ("build/folds/mnist.npz", "dvc repro prepare"),
         ("build/datasets/mnist/test.npz", "dvc repro datasets"),
         ("build/datasets/mnist/card.json", "dvc repro datasets"),
         ("build/runs/mnist/mlp/fold-1/weights.safetensors", "dvc repro train@mnist-mlp"),
@@ -146,9 +146,9 @@ def test_what_was_never_made_is_told_from_what_changed(locked: Path, params: Par
     with pytest.raises(InputError, match=r"none of the results that dvc\.lock names is in .*; run `dvc repro`"):
         list(stored.faults(params, tmp_path))
     (tmp_path / "build").mkdir()
-    shutil.copy(locked / "build" / "folds.npz", tmp_path / "build")
+    shutil.copytree(locked / "build" / "folds", tmp_path / "build" / "folds")
     found = list(stored.faults(params, tmp_path))
-    assert "build/samples/train.npz is missing; run `dvc repro prepare`" in found
+    assert "build/samples/train/mnist.npz is missing; run `dvc repro prepare`" in found
     assert not any("folds" in each for each in found)
 
 
@@ -209,11 +209,11 @@ def test_where_an_output_and_its_cached_copy_are_damaged_both_go_before_the_stag
 def test_a_file_too_many_and_one_too_few_are_found(locked: Path, params: Params) -> None:
     runs = locked / "build" / "runs" / "mnist" / "mlp"
     (runs / "fold-0" / "extra").touch()
-    with changed(runs / "fold-1" / "history.csv"), changed(locked / "build" / "folds.npz"):
+    with changed(runs / "fold-1" / "history.csv"), changed(locked / "build" / "folds" / "mnist.npz"):
         found = [re.split(" is (?:not|missing)", line)[0] for line in stored.faults(params, locked)]
     (runs / "fold-0" / "extra").unlink()
     mlp = "build/runs/mnist/mlp"
-    assert sorted(found) == ["build/folds.npz", f"{mlp}/fold-0/extra", f"{mlp}/fold-1/history.csv"]
+    assert sorted(found) == ["build/folds/mnist.npz", f"{mlp}/fold-0/extra", f"{mlp}/fold-1/history.csv"]
 
 
 def test_what_git_keeps_and_was_changed_is_said(tmp_path: Path) -> None:

@@ -8,13 +8,14 @@ from torch import nn
 
 from shearbench.errors import InputError
 from shearbench.models import ARCHITECTURES, build
+from shearbench.models.inputs import Inputs
 
 pytestmark = pytest.mark.parametrize("architecture", ARCHITECTURES)
 COMPARED = {"rtol": 1e-5, "atol": 1e-6}
 
 
 def _build(architecture: str, *, channels: int = 1, width: float = 0.25, seed: int = 3, **options: Any) -> nn.Module:
-    return build(architecture, channels=channels, width=width, options=options, seed=seed)
+    return build(architecture, inputs=Inputs(channels), width=width, options=options, seed=seed)
 
 
 def _inputs(count: int, channels: int = 1) -> torch.Tensor:
@@ -32,6 +33,16 @@ def test_images_become_ten_logits(architecture: str, channels: int, width: float
     assert logits.shape == (3, 10)
     assert logits.dtype == torch.float32
     assert logits.isfinite().all()
+
+
+@pytest.mark.parametrize("inputs", [Inputs(3, 5, (8, 8)), Inputs(1, 26, (20, 36)), Inputs(4, 100, (65, 64))])
+def test_other_images_become_as_many_logits_as_there_are_classes(architecture: str, inputs: Inputs) -> None:
+    network = build(architecture, inputs=inputs, width=0.05, options={}, seed=3)
+    images = torch.rand(4, *inputs.shape, generator=torch.Generator().manual_seed(1))
+    logits = network(images)
+    assert logits.shape == (4, inputs.classes)
+    nn.functional.cross_entropy(logits, torch.arange(4)).backward()
+    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in network.parameters())
 
 
 def test_weights_come_from_the_seed_alone(architecture: str) -> None:

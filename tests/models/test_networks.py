@@ -10,11 +10,12 @@ from torch import nn
 
 from shearbench.errors import InputError
 from shearbench.models import build, scaled
+from shearbench.models.inputs import Inputs
 from shearbench.torchvision_ops import torchvision
 
 
 def _build(architecture: str, *, channels: int = 1, width: float = 1.0, **options: Any) -> nn.Module:
-    return build(architecture, channels=channels, width=width, options=options, seed=3)
+    return build(architecture, inputs=Inputs(channels), width=width, options=options, seed=3)
 
 
 def _parameters(network: nn.Module) -> int:

@@ -10,6 +10,7 @@ import torch
 
 from shearbench.errors import InputError
 from shearbench.models import build, check
+from shearbench.models.inputs import Inputs
 from shearbench.models.own import is_own
 
 GOOD = """
@@ -32,6 +33,9 @@ def wide_open(channels, **rest):
 
 def without_channels(width):
     return fixed(1)
+
+def any_size(channels, classes, size):
+    return nn.Sequential(nn.Flatten(), nn.Linear(channels * size[0] * size[1], classes))
 
 def five(channels):
     return nn.Sequential(nn.Flatten(), nn.Linear(784 * channels, 5))
@@ -68,7 +72,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def _build(architecture: str, *, channels: int = 2, width: float = 1.0, seed: int = 1, **options: Any) -> Any:
-    return build(architecture, channels=channels, width=width, options=options, seed=seed)
+    return build(architecture, inputs=Inputs(channels), width=width, options=options, seed=seed)
 
 
 @pytest.mark.parametrize("architecture", ["mine.Net", "mine.nets.Net", "mine.nets.fixed", "mine.nets.wide_open"])
@@ -81,7 +85,17 @@ def test_a_class_or_a_function_is_built_like_one_of_ours(architecture: str) -> N
     weights = [next(iter(each.parameters())) for each in (network, again, other)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
-    check(architecture, channels=2, width=1.0, options={})
+    check(architecture, inputs=Inputs(2), width=1.0, options={})
+
+
+def test_one_that_takes_classes_and_size_is_for_all_images_and_one_that_does_not_for_those_it_fits() -> None:
+    letters = Inputs(3, classes=26, size=(20, 36))
+    network = build("mine.nets.any_size", inputs=letters, width=1.0, options={}, seed=1)
+    assert network(torch.zeros(2, 3, 20, 36)).shape == (2, 26)
+    with pytest.raises(InputError, match=r"must read inputs \(2, 3, 20, 36\), and fails: .*take `classes` and `size`"):
+        build("mine.nets.fixed", inputs=letters, width=1.0, options={}, seed=1)
+    with pytest.raises(InputError, match=r"give logits \(2, 26\) .*; it gives \(2, 10\); let it take `classes`"):
+        build("mine.nets.fixed", inputs=Inputs(2, classes=26), width=1.0, options={}, seed=1)
 
 
 def test_width_and_options_arrive(package: Path) -> None:
@@ -114,7 +128,7 @@ def test_what_is_wrong_is_said_with_the_next_step(architecture: str, arguments: 
 
 def test_weights_that_are_not_of_the_seed_are_found_out() -> None:
     with pytest.raises(InputError, match=r"other weights each time .*: 1\.bias; draw them with torch"):
-        check("mine.nets.unseeded", channels=1, width=1.0, options={})
+        check("mine.nets.unseeded", inputs=Inputs(1), width=1.0, options={})
 
 
 def test_a_name_with_a_dot_is_own() -> None:

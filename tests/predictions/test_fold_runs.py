@@ -28,7 +28,8 @@ def change_record(folder: Path, **changes: object) -> None:
 
 def test_reads_every_fold_in_order(finished: Path, folder: Path) -> None:
     fold_runs = read_fold_runs(folder, 2)
-    check_data(fold_runs, hash_of_training_data(finished), read_folds(finished / "build" / "folds.npz"))
+    table = read_folds(finished / "build" / "datasets" / "mnist" / "folds.npz")
+    check_data(fold_runs, hash_of_training_data(finished), table)
     assert [fold_run.fold for fold_run in fold_runs] == [0, 1]
     ids = np.concatenate([fold_run.out_of_fold.ids for fold_run in fold_runs])
     assert np.array_equal(np.sort(ids), np.arange(60))
@@ -69,7 +70,7 @@ def test_refuses_folds_of_different_settings(folder: Path) -> None:
 
 
 def test_refuses_other_data_and_other_folds(finished: Path, folder: Path) -> None:
-    fold_runs, table = read_fold_runs(folder, 2), read_folds(finished / "build" / "folds.npz")
+    fold_runs, table = read_fold_runs(folder, 2), read_folds(finished / "build" / "datasets" / "mnist" / "folds.npz")
     with pytest.raises(InputError, match=r"data hash .*, but the present training data has 111111111111"):
         check_data(fold_runs, "1" * 64, table)
     with pytest.raises(InputError, match="folds hash"):

@@ -49,7 +49,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("searched")
     splits = {"train": make_dataset(SAMPLES, seed=1), "test": make_dataset(20, seed=2, first_id=SAMPLES)}
     write_dataset(root / "build" / "datasets" / "mnist", splits, {"entry": small_project.IMAGES})
-    write_part(root / "build" / "tuning_part.npz", np.arange(SAMPLES // 2))
+    write_part(root / "build" / "datasets" / "mnist" / "tuning_part.npz", np.arange(SAMPLES // 2))
     (root / "tuned").mkdir()
     _write_project(root, "default")
     subprocess.run(COMMAND, cwd=root, check=True, capture_output=True)

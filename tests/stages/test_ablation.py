@@ -45,7 +45,7 @@ def trained(asked: Params, small_project: Path, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(crossval, "run_tasks", in_this_process)
     prepare.main(asked, small_project)
-    (small_project / "build" / "samples" / "test.npz").unlink()  # it must not miss it
+    (small_project / "build" / "samples" / "test" / "mnist.npz").unlink()  # it must not miss it
     ablation.main(asked, small_project, "channels")
     return small_project / "build" / "ablations" / "channels"
 

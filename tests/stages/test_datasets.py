@@ -21,8 +21,8 @@ def prepared(small_project: Path, params: Params) -> Path:
         ids = read_samples(build / "samples", split).ids
         displacement = np.arange(len(ids) * 2 * 1568, dtype=np.float32).reshape(len(ids), 2, 2, 28, 28)
         arrays = {"ids": ids, "steps": np.array([3, 5]), "displacement": displacement}
-        write_npz(build / "fields" / split / "shear.npz", arrays)
-        write_json(build / "fields" / split / "shear.json", {"load": "shear", "displacements": [0.1, 1.0]})
+        write_npz(build / "fields" / split / "mnist-shear.npz", arrays)
+        write_json(build / "fields" / split / "mnist-shear.json", {"load": "shear", "displacements": [0.1, 1.0]})
     return small_project
 
 
@@ -35,14 +35,17 @@ def test_every_entry_becomes_a_dataset_of_the_same_digits(prepared: Path, params
         np.testing.assert_array_equal(mnist.inputs[:, 0], samples.images)
         np.testing.assert_array_equal(mechanical.ids, samples.ids)
         np.testing.assert_array_equal(mechanical.labels, samples.labels)
-        fields = np.load(build / "fields" / split / "shear.npz")["displacement"]
+        fields = np.load(build / "fields" / split / "mnist-shear.npz")["displacement"]
         np.testing.assert_array_equal(mechanical.inputs, fields[:, 1], strict=True)
 
 
 def test_the_card_says_what_was_simulated(prepared: Path, params: Params) -> None:
     datasets.main(params, prepared)
     card = read_card(prepared / "build" / "datasets" / "mechanical")
-    assert card["entry"] == {"source": "simulated", "load": "shear", "step": 5, "normalise": "pixel"}
+    assert card["entry"] == params.datasets["mechanical"].model_dump()
+    assert card["entry"]["of"] == "mnist"
+    assert card["classes"] == list("0123456789")
+    assert (card["size"], card["channels"]) == ([28, 28], 2)
     assert card["fields"]["test"] == {"load": "shear", "displacements": [0.1, 1.0]}
     assert card["counts"] == {"train": 60, "test": 20}
     assert "fields" not in read_card(prepared / "build" / "datasets" / "mnist")

@@ -82,8 +82,8 @@ def test_what_cannot_be_planned_is_refused(project: Path, words: tuple[str, ...]
 
 
 def test_a_pilot_of_too_few_or_other_folds_is_refused(finished: Path) -> None:
-    table = read_folds(finished / "build" / "folds.npz")
-    write_folds(finished / "build" / "folds.npz", FoldTable(table.ids, 1 - table.folds))
+    table = read_folds(finished / "build" / "datasets" / "mnist" / "folds.npz")
+    write_folds(finished / "build" / "datasets" / "mnist" / "folds.npz", FoldTable(table.ids, 1 - table.folds))
     with pytest.raises(InputError, match=r"fold 0 is not that of .*folds\.npz"):
         discordance_of_folds(finished / "build", A, B)
     shutil.rmtree(finished / "build/runs/mnist/mlp/fold-1")

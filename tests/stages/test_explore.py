@@ -23,8 +23,8 @@ def project(small_project: Path, params: Params) -> Path:
         ids = read_samples(build / "samples", split).ids
         displacement = np.random.default_rng(0).normal(size=(len(ids), 1, 2, 28, 28)).astype(np.float32)
         arrays = {"ids": ids, "steps": np.array([5]), "displacement": displacement}
-        write_npz(build / "fields" / split / "shear.npz", arrays)
-        write_json(build / "fields" / split / "shear.json", {})
+        write_npz(build / "fields" / split / "mnist-shear.npz", arrays)
+        write_json(build / "fields" / split / "mnist-shear.json", {})
     datasets.main(params, small_project)
     for path in [*build.rglob("test.npz"), *build.glob("fields/test/*")]:
         path.unlink()

@@ -29,14 +29,14 @@ def test_digits_are_those_of_the_files_and_ids_count_on(small_project: Path, par
 
 def test_folds_are_of_the_training_digits_and_keep_copies_together(small_project: Path, params: Params) -> None:
     prepare.main(params, small_project)
-    table = read_folds(small_project / "build" / "folds.npz")
+    table = read_folds(small_project / "build" / "folds" / "mnist.npz")
     assert table.ids.tolist() == list(range(60))
     assert table.count == 3
     assert table.folds[0, 0] == table.folds[0, 40]
 
 
 def test_an_added_repeat_deals_anew_and_moves_nothing(small_project: Path, params: Params) -> None:
-    path = small_project / "build" / "folds.npz"
+    path = small_project / "build" / "folds" / "mnist.npz"
     prepare.main(params, small_project)
     first = read_folds(path)
     twice = params.model_copy(update={"cv": params.cv.model_copy(update={"repeats": 2})})
@@ -53,7 +53,7 @@ def test_an_added_repeat_deals_anew_and_moves_nothing(small_project: Path, param
 
 
 def test_the_same_bytes_every_time_and_other_folds_for_another_seed(small_project: Path, params: Params) -> None:
-    files = [small_project / "build" / name for name in ("samples/train.npz", "samples/test.npz", "folds.npz")]
+    files = [small_project / "build" / name / "mnist.npz" for name in ("samples/train", "samples/test", "folds")]
     prepare.main(params, small_project)
     before = [path.read_bytes() for path in files]
     prepare.main(params, small_project)

@@ -17,7 +17,7 @@ def test_fields_at_every_step_are_those_of_the_simulator(small_project: Path, pa
     few = params.evaluate.model_copy(update={"samples": 1})
     stage.main(params.model_copy(update={"evaluate": few}), small_project)
     build = small_project / "build"
-    samples, fields = read_samples(build / "samples", "test"), read_fields(build / "severity" / "shear.npz")
+    samples, fields = read_samples(build / "samples", "test"), read_fields(build / "severity" / "mnist-shear.npz")
     assert fields.steps.tolist() == list(range(1, 11))
     assert len(fields.ids) == params.cv.networks  # one digit for each of them, of as many classes
     rows = np.array([int(np.flatnonzero(samples.ids == number)[0]) for number in fields.ids])

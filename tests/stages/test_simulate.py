@@ -20,7 +20,7 @@ def _entry(load: str, step: int) -> SimulatedDataset:
 def test_steps_are_gathered_by_load(params: Params) -> None:
     entries = {"a": _entry("shear", 5), "b": _entry("uniaxial", 3), "c": _entry("shear", 2), "d": _entry("shear", 5)}
     several = params.model_copy(update={"datasets": {**params.datasets, **entries}})
-    assert stage.steps_of(several) == {"shear": [2, 5], "uniaxial": [3]}
+    assert stage.steps_of(several) == {("mnist", "shear"): [2, 5], ("mnist", "uniaxial"): [3]}
 
 
 def test_fields_are_those_of_the_simulator_for_the_same_digits(small_project: Path, params: Params) -> None:
@@ -28,8 +28,11 @@ def test_fields_are_those_of_the_simulator_for_the_same_digits(small_project: Pa
     stage.main(params, small_project)
     build = small_project / "build"
     for split in ("train", "test"):
-        samples, fields = read_samples(build / "samples", split), read_fields(build / "fields" / split / "shear.npz")
+        samples, fields = (
+            read_samples(build / "samples", split),
+            read_fields(build / "fields" / split / "mnist-shear.npz"),
+        )
         np.testing.assert_array_equal(fields.ids, samples.ids)
         direct = simulate(samples.images[:2], load="shear", displacements=[displacements_of("shear")[5]])
         np.testing.assert_allclose(fields.at_step(5)[:2], direct.displacement[:, 0], atol=1e-6)
-        assert read_json(build / "fields" / split / "shear.json")["load"] == "shear"
+        assert read_json(build / "fields" / split / "mnist-shear.json")["load"] == "shear"

@@ -28,7 +28,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     train, test = make_dataset(SAMPLES, seed=1), make_dataset(20, seed=2, first_id=SAMPLES)
     write_dataset(folder / "patterns", {"train": train, "test": test}, {})
-    write_folds(folder / "folds.npz", FoldTable(train.ids, train.ids[None] % 3))
+    write_folds(folder / "patterns" / "folds.npz", FoldTable(train.ids, train.ids[None] % 3))
     return folder
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from shearbench.models import build
+from shearbench.models.inputs import Inputs
 from shearbench.training.adam import Adam
 from shearbench.training.hardware import Hardware
 from shearbench.training.recipe import Recipe
@@ -16,7 +17,7 @@ RECIPE = Recipe(epochs=1, batch=2, learning_rate=0.01, weight_decay=0.1)
 
 
 def _network() -> nn.Module:
-    return Hardware().place(build("cnn2", channels=2, width=0.1, options={"dropout": 0}, seed=1))
+    return Hardware().place(build("cnn2", inputs=Inputs(2), width=0.1, options={"dropout": 0}, seed=1))
 
 
 def _step(network: nn.Module, optimiser: Adam | torch.optim.Adam, number: int, *rate: float) -> None:

@@ -63,7 +63,14 @@ def _worker(scheduler: str, folder: Path) -> tuple[str, ...]:
 
 
 def _train(config: TrainingConfig, data: Path, out: Path, workers: int | Cluster) -> None:
-    cross_validate(config, dataset=data / "patterns", folds=data / "folds.npz", out=out, workers=workers, only=[1])
+    cross_validate(
+        config,
+        dataset=(dataset := data / "patterns"),
+        folds=dataset / "folds.npz",
+        out=out,
+        workers=workers,
+        only=[1],
+    )
 
 
 def _bytes(folder: Path) -> dict[str, bytes]:

@@ -42,7 +42,14 @@ def config(make_config: Make) -> TrainingConfig:
 
 
 def _run(config: TrainingConfig, data: Path, out: Path, *, workers: int = 1, only: Sequence[int] | None = None) -> None:
-    cross_validate(config, dataset=data / "patterns", folds=data / "folds.npz", out=out, workers=workers, only=only)
+    cross_validate(
+        config,
+        dataset=(dataset := data / "patterns"),
+        folds=dataset / "folds.npz",
+        out=out,
+        workers=workers,
+        only=only,
+    )
 
 
 def _bytes(folder: Path) -> dict[str, bytes]:
@@ -60,7 +67,8 @@ def runs(config: TrainingConfig, data: Path, tmp_path_factory: pytest.TempPathFa
 
 def _task(config: TrainingConfig, data: Path, out: Path, fold: int) -> FoldTask:
     hashes = {"config": config.config_hash, "code": code_hash(config)}
-    return FoldTask(config, fold, data / "patterns", data / "folds.npz", out, hashes, checkpoint_seconds=0)
+    dataset = data / "patterns"
+    return FoldTask(config, fold, dataset, dataset / "folds.npz", out, hashes, checkpoint_seconds=0)
 
 
 def _advance(units: int) -> None:

@@ -27,13 +27,13 @@ def run(
 
     monkeypatch.setattr(module, "run_tasks", in_this_process)
     config, folder = make_config(epochs=1), tmp_path / "fold-0"
-    dataset, folds = data / "patterns", data / "folds.npz"
+    dataset, folds = data / "patterns", data / "patterns" / "folds.npz"
     train_fold(fold_task(config, 0, dataset=dataset, folds=folds, out=folder), lambda units: None)
     return folder
 
 
 def _verify(run: Path, data: Path) -> Verdict:
-    (verdict,) = verify([run], datasets=data, folds=data / "folds.npz", workers=1)
+    (verdict,) = verify([run], datasets=data, workers=1)
     return verdict
 
 

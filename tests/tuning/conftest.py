@@ -20,7 +20,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tuning") / "build"
     train, test = make_dataset(SAMPLES, seed=1), make_dataset(20, seed=2, first_id=SAMPLES)
     write_dataset(folder / "datasets" / "patterns", {"train": train, "test": test}, {})
-    write_part(folder / "tuning_part.npz", np.arange(100, 340))
+    write_part(folder / "datasets" / "patterns" / "tuning_part.npz", np.arange(100, 340))
     return folder
 
 

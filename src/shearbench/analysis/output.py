@@ -41,6 +41,7 @@ def _result(evaluation: Evaluation) -> dict[str, Any]:
         "dataset": first["dataset"],
         "model": first["model"],
         "entry": first["config"]["entry"],
+        "classes": first["classes"],
         "hardware": hardware_of(evaluation.fold_runs),
         "read_on": sorted({each.device for each in evaluation.results}),
         "training": first["provenance"],

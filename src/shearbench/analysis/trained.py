@@ -86,17 +86,17 @@ class TrainedModel:
 
     @property
     def blank(self) -> NDArray[Any]:
-        """The input without a digit, (channels, 28, 28): a black image, or the displacement of the empty block."""
+        """The input without an image, (channels, h, w): a black image, or the displacement of the empty block."""
         if self.is_field:
-            return _empty_block(self.entry["load"], self.entry["step"])
+            return _empty_block(self.entry["load"], self.entry["step"], self.test.size)
         return np.zeros_like(self.test.inputs[0])
 
     def seen(self, inputs: NDArray[Any]) -> Tensor:
-        """Return inputs (n, channels, 28, 28) as the network sees them: normalised, float32."""
+        """Return inputs (n, channels, h, w) as the network sees them: normalised, float32."""
         return torch.from_numpy(self.normaliser.apply(inputs))
 
     def read(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
-        """Return probabilities (n, 10) of inputs (n, channels, 28, 28) that are not normalised."""
+        """Return probabilities (n, classes) of inputs (n, channels, h, w) that are not normalised."""
         return predict(self.reader, inputs, normaliser=self.normaliser, batch=_BATCH, device=self.hardware.device)
 
     @cached_property
@@ -109,5 +109,5 @@ Measurement = Callable[[TrainedModel], Measured]
 
 
 @cache
-def _empty_block(load: Load, step: int) -> NDArray[np.float32]:
-    return homogeneous_field(load, step).astype(np.float32)
+def _empty_block(load: Load, step: int, size: tuple[int, int]) -> NDArray[np.float32]:
+    return homogeneous_field(load, step, size).astype(np.float32)

@@ -19,7 +19,9 @@ app.add_typer(mechanics, name="mechanics", rich_help_panel=PANEL)
 @app.command(rich_help_panel=PANEL)
 @explained
 def simulate(
-    source: Annotated[Path, typer.Argument(help="IDX file of images (gzipped or not), or .npy, uint8 (n, 28, 28).")],
+    source: Annotated[
+        Path, typer.Argument(help="IDX file of images (gzipped or not), or .npy, uint8 (n, height, width).")
+    ],
     output: Annotated[Path, typer.Argument(help="The .npz file to write; facts go to .json beside it.")],
     load: Annotated[str, typer.Option(help="uniaxial, shear, equibiaxial or confined.")] = "shear",
     steps: Annotated[str, typer.Option(help="Published steps of the load, as in 5 or 3,5,10.")] = "5",

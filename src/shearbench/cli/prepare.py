@@ -49,7 +49,7 @@ def check(quiet: Quiet = False) -> None:
     """
     from shearbench.commands import check as checking
 
-    found = checking.main(read_params())
+    found = checking.main(read_params(), project())
     if not quiet:
         print(f"params.yaml is all right: {found}")
 

@@ -145,7 +145,7 @@ def parameters(visit: Visit) -> Finding:
     if visit.params is None:
         return Finding("fault", visit.fault, "mend the lines named; `shearbench check` tells when it is right")
     try:
-        return Finding("ok", f"params.yaml: {check.main(visit.params)}; each network can be built")
+        return Finding("ok", f"params.yaml: {check.main(visit.params, visit.root)}; each network can be built")
     except InputError as error:
         return Finding("fault", str(error), "mend it; `shearbench check` tells when it is right")
 

@@ -36,7 +36,7 @@ def main(params: Params, root: Path, *, sample: int) -> bool:
     count = f"{len(params.datasets)} datasets, {len(folders)} folds, their evaluations, {len(params.ablations)}"
     print(f"hashes: raw data, {count} experiments, the reports and DVC's cache are as recorded")
     picked = sorted(secrets.SystemRandom().sample(folders, min(sample, len(folders))))
-    verdicts = verify(picked, datasets=build / "datasets", folds=build / "folds.npz", workers=params.execution.pool)
+    verdicts = verify(picked, datasets=build / "datasets", workers=params.execution.pool)
     for verdict in verdicts:
         print(_line(verdict, build))
     return all(verdict.verdict != "different" for verdict in verdicts)

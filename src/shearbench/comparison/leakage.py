@@ -1,6 +1,6 @@
 """The seal of tuned settings, checked on what was predicted: no score is of a digit that their search has seen.
 
-Reads ``build/tuning_part.npz``, ``build/samples/`` and the predictions of finished runs.
+Reads ``build/datasets/``, ``build/samples/`` and the predictions of finished runs.
 """
 
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from shearbench.comparison.pairs import content_by_id
-from shearbench.data.dataset import SPLITS
+from shearbench.data.dataset import SPLITS, TUNING_PART
 from shearbench.data.tuning_part import read_part, refuse_overlap
 from shearbench.predictions.folds import read_fold_runs
 from shearbench.records import read_npz
@@ -26,10 +26,10 @@ def refuse_broken(build: Path, runs: Iterable[tuple[str, str]], *, networks: int
     Raises:
         InputError: naming the run, how many such digits it is scored on, and the first.
     """
-    part = read_part(build / "tuning_part.npz")
     train, test = (content_by_id(build / "samples", split) for split in SPLITS)
-    images = np.array([train[number] for number in part])
     for dataset, model in runs:
+        part = read_part(build / "datasets" / dataset / TUNING_PART)
+        images = np.array([train[number] for number in part])
         name = f"{dataset}-{model}"
         fold_runs = read_fold_runs(build / "runs" / dataset / model, networks)
         held_out = np.unique(np.concatenate([fold_run.out_of_fold.ids for fold_run in fold_runs]))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.data.dataset import SPLITS, Split, read_samples
+from shearbench.data.dataset import FOLDS, SPLITS, Split, read_samples, sources_in
 from shearbench.data.folds import read_folds
 from shearbench.errors import InputError
 from shearbench.predictions.folds import FoldRun, read_fold_run, read_fold_runs
@@ -61,12 +61,14 @@ def discordance_of_folds(build: Path, a: tuple[str, str], b: tuple[str, str]) ->
         raise InputError(
             f"a pilot needs 2 folds that {names} have both finished, but there are {len(common)}; run `dvc repro`"
         )
-    table, discordance = read_folds(build / "folds.npz"), []
+    table, discordance = read_folds(build / "datasets" / a[0] / FOLDS), []
     for number in common:
         one, other = (each[number].out_of_fold for each in fold_runs)
         held_out = table.ids[table.split(number)[1]] if number in table.numbers else ()
         if not (np.array_equal(one.ids, held_out) and np.array_equal(other.ids, held_out)):
-            raise InputError(f"{names}: fold {number} is not that of {build / 'folds.npz'}; run `dvc repro` for both")
+            raise InputError(
+                f"{names}: fold {number} is not that of {build / 'datasets' / a[0] / FOLDS}; run `dvc repro` for both"
+            )
         discordance.append((one.classes == one.labels).astype(np.int64) - (other.classes == other.labels))
     return discordance, table.count
 
@@ -119,9 +121,10 @@ def _out_of_fold(fold_runs: list[FoldRun]) -> tuple[NDArray[np.int64], NDArray[n
 
 
 def content_by_id(folder: Path, split: Split) -> dict[int, bytes]:
-    """Return a hash of each digit's image, from which all datasets are made, by id."""
-    samples = read_samples(folder, split)
+    """Return a hash of the image of each sample of every source, from which all datasets are made, by id."""
     return {
         int(number): hashlib.sha256(image.tobytes()).hexdigest().encode()
+        for source in sources_in(folder, split)
+        for samples in [read_samples(folder, split, source)]
         for number, image in zip(samples.ids, samples.images, strict=True)
     }

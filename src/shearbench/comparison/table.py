@@ -13,12 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from shearbench.analysis.transfer.adaptation import reference_of
 from shearbench.errors import InputError
 from shearbench.records import read_json, read_record
 from shearbench.statistics.verdict import turned
-
-REFERENCE = "mnist"
-"""The dataset against which ``accuracy_drop`` is measured."""
 
 COLUMNS = (
     "dataset",
@@ -40,6 +38,7 @@ COLUMNS = (
     "cv_loss_mean",
     "test_loss_mean",
     "macro_f1",
+    "balanced_accuracy",
     "repeats",
     "cv_sd_data",
     "cv_sd_training",
@@ -61,8 +60,9 @@ def read_rows(folder: Path, runs: Iterable[tuple[str, str]]) -> list[Row]:
     Raises:
         InputError: if an evaluation is missing or damaged.
     """
-    rows = [_row(folder / dataset / model) for dataset, model in runs]
-    return [{**row, "accuracy_drop": _drop(row, rows)} for row in rows]
+    read = [_row(folder / dataset / model) for dataset, model in runs]
+    rows, entries = [row for row, _ in read], {row["dataset"]: entry for row, entry in read}
+    return [{**row, "accuracy_drop": _drop(row, rows, reference_of(row["dataset"], entries))} for row in rows]
 
 
 def best_of_each_dataset(rows: Sequence[Row]) -> dict[str, str]:
@@ -95,7 +95,8 @@ def with_verdicts(rows: Sequence[Row], pairs: Sequence[Mapping[str, Any]]) -> li
     return found
 
 
-def _row(folder: Path) -> Row:
+def _row(folder: Path) -> tuple[Row, Mapping[str, Any]]:
+    """Return the row of a run, and the entry of its dataset in ``params.yaml``."""
     if not (folder / "record.json").is_file():
         run = f"{folder.parent.name}-{folder.name}"
         raise InputError(f"{folder} holds no finished evaluation; run `dvc repro evaluate@{run}`")
@@ -119,14 +120,15 @@ def _row(folder: Path) -> Row:
         "cv_loss_mean": cv["loss_mean"],
         "test_loss_mean": test["loss_mean"],
         "macro_f1": test["macro_f1_mean"],
+        "balanced_accuracy": test["balanced_accuracy_mean"],
         "hardware": record["hardware"],
     }
-    return {name: values[name] for name in COLUMNS}
+    return {name: values[name] for name in COLUMNS}, record["entry"]
 
 
-def _drop(row: Row, rows: Sequence[Row]) -> float | None:
+def _drop(row: Row, rows: Sequence[Row], reference: str) -> float | None:
     """Return what the same model loses from the reference dataset to this one, or None where that has no meaning."""
     for other in rows:
-        if other["dataset"] == REFERENCE != row["dataset"] and other["model"] == row["model"]:
+        if other["dataset"] == reference != row["dataset"] and other["model"] == row["model"]:
             return float(other["test_accuracy_mean"] - row["test_accuracy_mean"])
     return None

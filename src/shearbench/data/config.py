@@ -1,12 +1,13 @@
-"""What ``params.yaml`` says about data: where digits come from, and the named datasets made of them."""
+"""What ``params.yaml`` says about data: where images come from, and the named datasets made of them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from shearbench.strict import Strict
 
 Load = Literal["uniaxial", "shear", "equibiaxial", "confined"]
+Side = Annotated[int, Field(ge=8, le=224)]
 Normalisation = Literal["none", "unit", "divide255", "channel", "pixel", "detrend", "minmax", "minmax_channel"]
 Components = Literal["both", "x", "y", "swapped"]
 Values = Literal["float", "sample", "sample_channel", "sample_bytes", "bytes"]
@@ -44,23 +45,96 @@ class ClassFolder(Strict):
     path: str
 
 
-class Sources(Strict):
-    """Where the raw data in ``data/`` is taken from."""
+class OwnImages(Strict):
+    """What every source of a user's own images may declare."""
 
-    mnist: Annotated[BundledMnist | DownloadedMnist | MnistFolder, Field(discriminator="kind")]
-    class_digits: Annotated[StandInClass | ClassFolder, Field(discriminator="kind")]
+    channels: Literal[1, 2, 3, 4] | None = None
+    """Convert every image to grey (1), grey and alpha (2), RGB (3) or RGBA (4). None: all must have the same."""
+    resize: Annotated[tuple[Side, Side], Field(strict=False)] | None = None
+    """Resize every image to (height, width). None: all must have one size."""
+    classes: Annotated[tuple[str, ...], Field(strict=False, min_length=2)] | None = None
+    """Names of the classes, in the order of their labels. None: the source's own names, or its labels."""
+    test: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of each class that is split off as the sealed test part, by group, where the source has none."""
+
+
+class ImageFolder(OwnImages):
+    """A folder with one sub-folder per class, of PNG or JPEG files; optionally under ``train/`` and ``test/``."""
+
+    kind: Literal["folder"]
+    path: str
+    groups: str | None = None
+    """A CSV file with the columns ``file, group``, or a regular expression with one group that finds it in the path of
+    a file. Images of one group never stand on two sides of a split."""
+
+
+class IdxFiles(OwnImages):
+    """A folder with IDX files of images and labels, gzipped or not, as those of Fashion-MNIST and EMNIST."""
+
+    kind: Literal["idx"]
+    path: str
+    prefix: str = ""
+    """How the names of the files begin, where the folder holds several sets: ``emnist-letters-``."""
+    transpose: bool = False
+    """Exchange rows and columns, as the files of EMNIST need it."""
+    groups: str | None = None
+    """An NPZ file with the arrays ``train_groups`` and ``test_groups``."""
+
+
+class NpzFile(OwnImages):
+    """An NPZ file in the layout of MedMNIST: ``train_images``, ``train_labels``, and the same of ``val`` and ``test``.
+
+    ``val`` joins the training part, which is cross-validated. ``train_groups`` (and so on) are optional.
+    """
+
+    kind: Literal["npz"]
+    path: str
+
+
+class TorchvisionImages(OwnImages):
+    """A classification dataset of torchvision by its name, downloaded and checked against its checksums."""
+
+    kind: Literal["torchvision"]
+    dataset: str
+    options: dict[str, str] = Field(default_factory=dict)
+    """Further arguments of the dataset's class, as ``{split: letters}`` for EMNIST."""
+
+
+ImageSource = Annotated[
+    BundledMnist | DownloadedMnist | MnistFolder | ImageFolder | IdxFiles | NpzFile | TorchvisionImages,
+    Field(discriminator="kind"),
+]
+RESERVED = ("simulated", "openbu")
+"""What a source cannot be called: these say how a dataset is made of one."""
+
+
+class Sources(Strict, extra="allow"):
+    """Where the raw data in ``data/`` is taken from: any number of named sources of images, and a class's digits."""
+
+    __pydantic_extra__: dict[str, ImageSource]
+    class_digits: Annotated[StandInClass | ClassFolder, Field(discriminator="kind")] | None = None
+
+    @property
+    def images(self) -> dict[str, ImageSource]:
+        """The sources of images by name, in the order of ``params.yaml``."""
+        return dict(self.__pydantic_extra__)
 
 
 class ImageDataset(Strict):
-    """The digits themselves, (n, ``channels``, 28, 28); with two channels the image is doubled."""
+    """The images of a source, (n, ``channels``, height, width); a grey image is repeated over the channels."""
 
-    source: Literal["mnist"]
-    channels: Literal[1, 2]
+    source: str
+    channels: Literal[1, 2, 3, 4]
     normalise: Normalisation
+
+    @property
+    def origin(self) -> str:
+        """The source whose samples these are."""
+        return self.source
 
 
 class FieldDataset(Strict):
-    """The displacement of the digits under a load, (n, channels, 28, 28)."""
+    """The displacement of grey images under a load, (n, channels, height, width)."""
 
     load: Load
     step: Annotated[int, Field(ge=1)]
@@ -69,11 +143,18 @@ class FieldDataset(Strict):
     """Which components are the channels: u_x and u_y, one of them, or both in the other order."""
     values: Values = "float"
     """What is done to each sample before ``normalise``: nothing, or what ``rescale.rescaled`` says."""
+    of: str = "mnist"
+    """The source of the images that are deformed."""
 
     @property
     def channels(self) -> int:
         """How many components of the displacement it has."""
         return 2 if self.components in ("both", "swapped") else 1
+
+    @property
+    def origin(self) -> str:
+        """The source whose samples these are."""
+        return self.of
 
 
 class SimulatedDataset(FieldDataset):
@@ -93,4 +174,15 @@ class PublishedDataset(FieldDataset):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")]
 
 
-DatasetEntry = Annotated[ImageDataset | SimulatedDataset | PublishedDataset, Field(discriminator="source")]
+def _kind_of(entry: Any) -> str:
+    """Return which dataset an entry of ``params.yaml`` describes, by its source."""
+    source = entry.get("source") if isinstance(entry, dict) else getattr(entry, "source", None)
+    return source if source in RESERVED else "images"
+
+
+DatasetEntry = Annotated[
+    Annotated[ImageDataset, Tag("images")]
+    | Annotated[SimulatedDataset, Tag("simulated")]
+    | Annotated[PublishedDataset, Tag("openbu")],
+    Discriminator(_kind_of),
+]

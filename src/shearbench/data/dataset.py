@@ -1,12 +1,13 @@
-"""Digits and datasets as arrays, checked once, and the files that hold them.
+"""Samples of a source and datasets as arrays, checked once, and the files that hold them.
 
-Digits are ``build/samples/{train,test}.npz``: every dataset is made of them and keeps their ids. A dataset
-is ``build/datasets/<name>/{train,test}.npz`` with ``card.json``, which says what it is and holds the hash
-of each split. Loading one split never opens the file of the other.
+Samples are ``build/samples/{train,test}/<source>.npz``: every dataset is made of those of a source and keeps their ids.
+A dataset is ``build/datasets/<name>/{train,test}.npz`` with ``card.json``, which says what it is, names its classes and
+holds the hash of each split; its fold table and tuning part lie beside them. Loading one split never opens the file of
+the other.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,39 +22,56 @@ from shearbench.records import hash_arrays, read_json, read_npz, write_json, wri
 
 Split = Literal["train", "test"]
 SPLITS: tuple[Split, Split] = ("train", "test")
-SIDE = 28
-CLASSES = 10
+LEAST_SIDE, MOST_SIDE = 8, 224  # pixels
+MOST_CHANNELS = 4
+MOST_CLASSES = 1000
+DIGITS = tuple("0123456789")
+"""The classes of MNIST."""
 CARD = "card.json"
+FOLDS, TUNING_PART = "folds.npz", "tuning_part.npz"  # in the folder of a dataset
 REMAKE = "remove it and run `dvc repro`"
 _ARRAYS = ("ids", "inputs", "labels", "groups")
 
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """One split of the digits: ``ids`` int64 (n,), ``images`` uint8 (n, 28, 28), ``labels`` int64 (n,).
+    """One split of the samples of a source.
 
-    ``groups`` int64 (n,) says who wrote each, -1 where that is unknown; without it all are unknown.
+    Attributes:
+        name: for messages.
+        ids: int64 (n,), unique over both splits and all sources.
+        images: uint8 or float32, grey (n, height, width) or (n, channels, height, width).
+        labels: int64 (n,), numbers of ``classes``.
+        classes: their names.
+        groups: int64 (n,), of a writer or whatever else must not stand on two sides of a split; -1 where unknown.
     """
 
     name: str
     ids: NDArray[np.int64]
-    images: NDArray[np.uint8]
+    images: NDArray[Any]
     labels: NDArray[np.int64]
     groups: NDArray[np.int64] = field(default_factory=none_given)
+    classes: tuple[str, ...] = DIGITS
 
     def __post_init__(self) -> None:
         """Check types, shapes, ids, labels and groups; InputError where one breaks its rule."""
-        _check_samples(self.name, self.ids, self.labels)
+        _check_samples(self.name, self.ids, self.labels, self.classes)
         _check_groups(self)
-        _check_grid(self.name, "images", self.images, ("uint8",), (len(self.ids), SIDE, SIDE))
+        shape = self.images.shape[1:] if self.images.ndim in (3, 4) else (LEAST_SIDE, LEAST_SIDE)
+        _check_grid(self.name, "images", self.images, ("uint8", "float32"), (len(self.ids), *shape))
+
+    @property
+    def grey(self) -> bool:
+        """Whether the images have one channel of bytes, which is what can be deformed."""
+        return self.images.ndim == 3 and self.images.dtype == np.uint8
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """One split of a dataset, not normalised.
 
-    ``ids`` int64 (n,), ``inputs`` uint8 or float32 (n, channels, 28, 28), ``labels`` int64 (n,), 0 to 9. ``groups``
-    int64 (n,): samples of one group are never on two sides of a split; -1 where unknown, and that sample is its own.
+    ``ids`` int64 (n,), ``inputs`` uint8 or float32 (n, channels, height, width), ``labels`` int64 (n,), numbers of
+    ``classes``; ``groups`` int64 (n,), -1 where none is known.
     """
 
     name: str
@@ -61,23 +79,32 @@ class Dataset:
     inputs: NDArray[np.uint8] | NDArray[np.float32]
     labels: NDArray[np.int64]
     groups: NDArray[np.int64] = field(default_factory=none_given)
+    classes: tuple[str, ...] = DIGITS
 
     def __post_init__(self) -> None:
         """Check types, shapes, ids, labels and groups; InputError where one breaks its rule."""
-        _check_samples(self.name, self.ids, self.labels)
+        _check_samples(self.name, self.ids, self.labels, self.classes)
         _check_groups(self)
-        channels = self.inputs.shape[1] if self.inputs.ndim == 4 else 1
-        expected = (len(self.ids), channels, SIDE, SIDE)
-        _check_grid(self.name, "inputs", self.inputs, ("uint8", "float32"), expected)
+        shape = self.inputs.shape[1:] if self.inputs.ndim == 4 else (1, *self.inputs.shape[1:3])
+        _check_grid(self.name, "inputs", self.inputs, ("uint8", "float32"), (len(self.ids), *shape))
+        if not 1 <= shape[0] <= MOST_CHANNELS:
+            raise InputError(f"{self.name}: inputs must have 1 to {MOST_CHANNELS} channels, got {shape[0]}; {REMAKE}")
 
     @property
     def channels(self) -> int:
         """The number of input channels."""
         return int(self.inputs.shape[1])
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the inputs."""
+        return int(self.inputs.shape[2]), int(self.inputs.shape[3])
+
     def only(self, rows: NDArray[np.int64]) -> "Dataset":
         """Return the samples of some rows, (n,), in their order."""
-        return Dataset(self.name, self.ids[rows], self.inputs[rows], self.labels[rows], self.groups[rows])
+        return replace(
+            self, ids=self.ids[rows], inputs=self.inputs[rows], labels=self.labels[rows], groups=self.groups[rows]
+        )
 
     @property
     def content_hash(self) -> str:
@@ -94,7 +121,7 @@ class Dataset:
 class Fields:
     """Displacement fields of digits under one load, for some of its steps.
 
-    ``ids`` int64 (n,), ``steps`` int64 (s,), ``displacement`` float32 (n, s, 2, 28, 28): u_x, u_y in
+    ``ids`` int64 (n,), ``steps`` int64 (s,), ``displacement`` float32 (n, s, 2, height, width): u_x, u_y in
     pixels, row 0 at the top.
     """
 
@@ -105,11 +132,12 @@ class Fields:
 
     def __post_init__(self) -> None:
         """Check types and shapes; InputError where one breaks its rule."""
-        expected = (len(self.ids), len(self.steps), 2, SIDE, SIDE)
+        size = self.displacement.shape[-2:] if self.displacement.ndim == 5 else (LEAST_SIDE, LEAST_SIDE)
+        expected = (len(self.ids), len(self.steps), 2, *size)
         _check_grid(self.name, "displacement", self.displacement, ("float32",), expected)
 
     def at_step(self, step: int) -> NDArray[np.float32]:
-        """Return the displacement at a step of the load, (n, 2, 28, 28).
+        """Return the displacement at a step of the load, (n, 2, height, width).
 
         Raises:
             InputError: if the step was not simulated.
@@ -121,15 +149,23 @@ class Fields:
         return self.displacement[:, int(found[0])]
 
 
-def write_samples(folder: Path, split: Split, samples: Samples) -> None:
-    """Write ``folder/<split>.npz``."""
-    write_npz(folder / f"{split}.npz", {name: getattr(samples, name) for name in ("ids", "images", "labels", "groups")})
+def write_samples(folder: Path, split: Split, samples: Samples, source: str = "mnist") -> None:
+    """Write ``folder/<split>/<source>.npz``."""
+    arrays = {name: getattr(samples, name) for name in ("ids", "images", "labels", "groups")}
+    write_npz(folder / split / f"{source}.npz", {**arrays, "classes": np.array(samples.classes)})
 
 
-def read_samples(folder: Path, split: Split) -> Samples:
-    """Read ``folder/<split>.npz``; InputError if it is missing or breaks the rules of :class:`Samples`."""
-    path = folder / f"{split}.npz"
-    return Samples(str(path), **_read_named(path, ("ids", "images", "labels", "groups")))
+def read_samples(folder: Path, split: Split, source: str = "mnist") -> Samples:
+    """Read ``folder/<split>/<source>.npz``; InputError if it is missing or breaks the rules of :class:`Samples`."""
+    path = folder / split / f"{source}.npz"
+    arrays = _read_named(path, ("ids", "images", "labels", "groups", "classes"))
+    classes = tuple(map(str, arrays.pop("classes").tolist()))
+    return Samples(str(path), **arrays, classes=classes)
+
+
+def sources_in(folder: Path, split: Split) -> list[str]:
+    """Return the sources that ``folder/<split>/`` has samples of."""
+    return sorted(path.stem for path in (folder / split).glob("*.npz"))
 
 
 def read_fields(path: Path) -> Fields:
@@ -140,16 +176,25 @@ def read_fields(path: Path) -> Fields:
 def materialise(
     entry: ImageDataset | FieldDataset, samples: Samples, fields: Fields | None = None
 ) -> NDArray[np.uint8] | NDArray[np.float32]:
-    """Return the inputs that an entry of ``params.yaml`` asks for, (n, channels, 28, 28), digit by digit.
+    """Return the inputs that an entry of ``params.yaml`` asks for, (n, channels, height, width), sample by sample.
 
-    An image is kept as uint8 and repeated over the channels; a field is the displacement at the entry's step, of the
-    components and rescaled as the entry says.
+    A grey image is repeated over the channels, a coloured one is kept; a field is the displacement at the entry's step,
+    of the components and rescaled as the entry says.
 
     Raises:
-        InputError: if the fields are not those of these digits, or lack the step.
+        InputError: if the source has another number of channels, or the fields are not those of these samples, or lack
+            the step.
     """
-    if isinstance(entry, ImageDataset):
+    if isinstance(entry, ImageDataset) and samples.images.ndim == 3:
         return np.repeat(samples.images[:, None], entry.channels, axis=1)
+    if isinstance(entry, ImageDataset):
+        found = samples.images.shape[1]
+        if found != entry.channels:
+            raise InputError(
+                f"datasets: `channels` of a dataset of {entry.source} must be {found}, as its images have; got "
+                f"{entry.channels}. To convert them, set sources.{entry.source}.channels"
+            )
+        return samples.images
     assert fields is not None, "a field dataset is made of fields"
     if not np.array_equal(fields.ids, samples.ids):
         raise InputError(f"{fields.name} has not the ids of {samples.name}; {REMAKE}")
@@ -166,17 +211,21 @@ def write_dataset(folder: Path, splits: Mapping[Split, Dataset], facts: Mapping[
         "name": folder.name,
         "counts": {split: len(dataset.ids) for split, dataset in splits.items()},
         "groups": {split: dataset.group_count for split, dataset in splits.items()},
-        "classes": list(range(CLASSES)),
+        "classes": list(next(iter(splits.values())).classes),
+        "size": list(next(iter(splits.values())).size),
+        "channels": next(iter(splits.values())).channels,
         "hashes": {split: dataset.content_hash for split, dataset in splits.items()},
     }
     write_json(folder / CARD, card)
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """Read a dataset's ``card.json``; InputError if it is missing or holds no hashes."""
+    """Read a dataset's ``card.json``; InputError if it is missing or holds no hashes or classes."""
     card = read_json(folder / CARD)
     if not isinstance(card, dict) or not isinstance(card.get("hashes"), dict):
         raise InputError(f"{folder / CARD} is not the card of a dataset: it has no hashes; {REMAKE}")
+    if not isinstance(card.get("classes"), list) or not all(isinstance(each, str) for each in card["classes"]):
+        raise InputError(f"{folder / CARD} must name the classes of the dataset; {REMAKE}")
     return card
 
 
@@ -189,7 +238,7 @@ def load(folder: Path, split: Split) -> Dataset:
     """
     path = folder / f"{split}.npz"
     card = read_card(folder)
-    dataset = Dataset(folder.name, **_read_named(path, _ARRAYS))
+    dataset = Dataset(folder.name, **_read_named(path, _ARRAYS), classes=tuple(card["classes"]))
     expected = card["hashes"].get(split)
     if dataset.content_hash != expected:
         raise InputError(
@@ -207,17 +256,20 @@ def _read_named(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     return {name: arrays[name] for name in names}
 
 
-def _check_samples(name: str, ids: NDArray[Any], labels: NDArray[Any]) -> None:
+def _check_samples(name: str, ids: NDArray[Any], labels: NDArray[Any], classes: tuple[str, ...]) -> None:
     for what, array in (("ids", ids), ("labels", labels)):
         if array.dtype != np.int64 or array.ndim != 1:
             raise InputError(f"{name}: {what} must be int64 (n,), got {array.dtype} {array.shape}; {REMAKE}")
     if len(ids) != len(labels):
         raise InputError(f"{name}: there must be one label an id, got {len(labels)} for {len(ids)}; {REMAKE}")
+    if not 2 <= len(classes) <= MOST_CLASSES:
+        raise InputError(f"{name}: there must be 2 to {MOST_CLASSES} classes, got {len(classes)}; {REMAKE}")
     repeated = len(ids) - len(np.unique(ids))
     if repeated:
         raise InputError(f"{name}: ids must be unique, but {repeated} are repeated; {REMAKE}")
-    if len(labels) and not 0 <= labels.min() <= labels.max() < CLASSES:
-        raise InputError(f"{name}: labels must be 0 to 9, got {labels.min()} to {labels.max()}; {REMAKE}")
+    if len(labels) and not 0 <= labels.min() <= labels.max() < len(classes):
+        span = f"{labels.min()} to {labels.max()}"
+        raise InputError(f"{name}: labels must be 0 to {len(classes) - 1}, got {span}; {REMAKE}")
 
 
 def group_count(groups: NDArray[np.int64]) -> int:
@@ -242,5 +294,9 @@ def _check_grid(name: str, what: str, array: NDArray[Any], types: tuple[str, ...
         raise InputError(
             f"{name}: {what} must be {' or '.join(types)} {shape}, got {array.dtype} {array.shape}; {REMAKE}"
         )
+    sides = array.shape[-2:]
+    if not all(LEAST_SIDE <= side <= MOST_SIDE for side in sides):
+        rule = f"{what} must be {LEAST_SIDE} to {MOST_SIDE} pixels a side"
+        raise InputError(f"{name}: {rule}, got {sides[0]} x {sides[1]}; {REMAKE}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InputError(f"{name}: {what} must be finite, but some values are not; {REMAKE}")

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from shearbench.data.deal import first_occurrences
 
-NEAR: dict[str, float] = {"mnist": 0.97, "simulated": 0.995, "openbu": 0.995}
-"""Least correlation of near-duplicates, by source of a dataset.
+NEAR_IMAGES, NEAR_FIELDS = 0.97, 0.995
+"""Least correlation of near-duplicates.
 
 Among 4,000 MNIST digits, 9 pairs have it, all of them upright ones. A displacement field is smooth, so any
 two of them are more alike than the digits that they were made from.
@@ -36,7 +36,7 @@ def find(inputs: NDArray[Any], *, near: float) -> list[Alike]:
     the angle between them once the mean sample is subtracted from each, rounded to 4 places.
 
     Args:
-        inputs: (n, channels, 28, 28), of any numeric type.
+        inputs: (n, channels, height, width), of any numeric type.
         near: least correlation, above 0.
     """
     first, of_row = first_occurrences(inputs)

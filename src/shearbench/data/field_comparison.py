@@ -25,9 +25,9 @@ Floats = NDArray[np.float32] | NDArray[np.float64]
 
 
 def relative_differences(ours: Floats, theirs: Floats) -> NDArray[np.float64]:
-    """|ours - theirs| / |theirs|, the L2 norm over components and pixels of each sample: (n, 2, 28, 28) -> (n,)."""
+    """|ours - theirs| / |theirs|, the L2 norm over components and pixels of each sample: (n, 2, h, w) -> (n,)."""
     if ours.shape != theirs.shape or ours.ndim != 4:
-        raise InputError(f"fields to compare must have one shape (n, 2, 28, 28); got {ours.shape} and {theirs.shape}")
+        raise InputError(f"fields to compare must have one shape (n, 2, h, w); got {ours.shape} and {theirs.shape}")
     flat = [np.asarray(fields, dtype=np.float64).reshape(len(fields), -1) for fields in (ours, theirs)]
     return np.asarray(np.linalg.norm(flat[0] - flat[1], axis=1) / np.linalg.norm(flat[1], axis=1))
 
@@ -38,7 +38,7 @@ def compare_files(
     """Compare simulated fields with the published ones of the same digits, and check the orientation of the latter.
 
     Args:
-        fields: npz file with `steps` (s,) and `displacement` (n, s, 2, 28, 28); the .json beside it names the load.
+        fields: npz file with `steps` (s,) and `displacement` (n, s, 2, h, w); the .json beside it names the load.
         archive: published `FEA_displacement_results_step<k>.zip`; its first n digits are compared.
         output: folder for the results.
         bitmaps: IDX or .npy file of the digits, in the order of both.

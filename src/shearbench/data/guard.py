@@ -54,7 +54,7 @@ def tree_of(folder: Path) -> Tree:
 def write_adopted(data_dvc: Path, data_name: str, tree: Tree, sources: Sources) -> None:
     """Write ``data.dvc`` as DVC writes it, with what is adopted under ``meta``."""
     out = {"md5": tree.hash, "size": tree.size, "nfiles": len(tree.files), "hash": "md5", "path": data_name}
-    document = {"outs": [out], "meta": {"adopted": tree.hash, "sources": sources.model_dump()}}
+    document = {"outs": [out], "meta": {"adopted": tree.hash, "sources": described(sources)}}
     write_text(data_dvc, yaml.safe_dump(document, sort_keys=False))
 
 
@@ -77,9 +77,14 @@ def read_adopted(data_dvc: Path) -> Adopted:
         ) from None
 
 
+def described(sources: Sources) -> dict[str, Any]:
+    """Return sources as ``params.yaml`` gives them, without what is left at its default."""
+    return sources.model_dump(mode="json", exclude_defaults=True)
+
+
 def check_sources(adopted: Adopted, sources: Sources) -> None:
     """Raise InputError unless ``params.yaml`` takes the data from where the adopted data came from."""
-    asked = sources.model_dump()
+    asked = described(sources)
     if asked != dict(adopted.sources):
         raise InputError(
             f"sources in params.yaml is {asked}, but the data recorded in data.dvc was made from "

@@ -32,37 +32,67 @@ GROUPS_FILES: dict[Split, str] = {"train": "train-groups-idx1-int", "test": "t10
 _KINDS = {IMAGES_MAGIC: "images", LABELS_MAGIC: "labels", GROUPS_MAGIC: "groups", TABLE_MAGIC: "QMNIST's labels"}
 _GZIP = b"\x1f\x8b"
 _NEXT = "take the file from its source again"
+OTHER_IMAGES = "for images of another size or other classes use `kind: idx` in params.yaml"
 
 
-def read_images(path: Path) -> NDArray[np.uint8]:
-    """Read 28x28 images, uint8 (n, 28, 28), from an IDX file, gzipped or not.
+def read_images(path: Path, size: tuple[int, int] | None = (28, 28), *, most: int = MAX_BYTES) -> NDArray[np.uint8]:
+    """Read images, uint8 (n, height, width), from an IDX file, gzipped or not.
+
+    Args:
+        path: of the file.
+        size: (height, width) that they must have, or None for any.
+        most: bytes that the file may declare.
 
     Raises:
         InputError: if the file is missing, has another magic or size of image, declares more than
-            ``MAX_BYTES``, is cut short or has bytes left over.
+            ``most``, is cut short or has bytes left over.
     """
-    images = _read(path, IMAGES_MAGIC, dimensions=3)
-    if images.shape[1:] != (28, 28):
-        raise InputError(f"{path} must hold images of 28 x 28, got {images.shape[1]} x {images.shape[2]}")
+    images = _read(path, IMAGES_MAGIC, dimensions=3, most=most)
+    if size is not None and images.shape[1:] != size:
+        raise InputError(
+            f"{path} must hold images of {size[0]} x {size[1]}, got {images.shape[1]} x {images.shape[2]}; "
+            f"{OTHER_IMAGES}"
+        )
     return images
 
 
-def read_labels(path: Path) -> NDArray[np.uint8]:
-    """Read labels 0 to 9, uint8 (n,), from an IDX file, gzipped or not.
+def read_labels(path: Path, classes: int | None = 10) -> NDArray[np.uint8]:
+    """Read labels, uint8 (n,), from an IDX file, gzipped or not; of any number of classes with ``classes`` None.
 
     Raises:
-        InputError: as for :func:`read_images`, or if a label is above 9.
+        InputError: as for :func:`read_images`, or if a label is not below ``classes``.
     """
-    labels = _read(path, LABELS_MAGIC, dimensions=1)
-    if len(labels) and labels.max() > 9:
-        place = int((labels > 9).argmax())
-        raise InputError(f"{path} must hold labels 0 to 9, got {labels[place]} at position {place}; {_NEXT}")
+    labels = _read(path, LABELS_MAGIC, dimensions=1, most=MAX_BYTES)
+    if classes is not None and len(labels) and labels.max() >= classes:
+        place = int((labels >= classes).argmax())
+        raise InputError(
+            f"{path} must hold labels 0 to {classes - 1}, got {labels[place]} at position {place}; {OTHER_IMAGES}"
+        )
     return labels
 
 
-def read_pair(images_path: Path, labels_path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def shape_of(path: Path) -> tuple[int, int, int]:
+    """Return how many images a file declares, and their height and width; nothing but the header is read."""
+    try:
+        with _open(path) as file:
+            count, height, width = _read_header(path, file, IMAGES_MAGIC, 3, most=None)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{path} is a damaged gzip file ({error}); {_NEXT}") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    return count, height, width
+
+
+def read_pair(
+    images_path: Path,
+    labels_path: Path,
+    *,
+    size: tuple[int, int] | None = (28, 28),
+    classes: int | None = 10,
+    most: int = MAX_BYTES,
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Read images and their labels; InputError if either file is bad or their counts differ."""
-    images, labels = read_images(images_path), read_labels(labels_path)
+    images, labels = read_images(images_path, size, most=most), read_labels(labels_path, classes)
     if len(images) != len(labels) or not len(images):
         raise InputError(
             f"{images_path} and {labels_path} must hold as many images as labels, at least one, got "
@@ -82,17 +112,17 @@ def read_table(path: Path) -> NDArray[np.int64]:
 
 
 def encode(array: NDArray[np.uint8] | NDArray[np.int32]) -> bytes:
-    """Return the uncompressed IDX file of images (n, 28, 28) or labels (n,), uint8, or of groups (n,), int32."""
+    """Return the uncompressed IDX file of images (n, h, w) or labels (n,), uint8, or of groups (n,), int32."""
     magic = {("uint8", 3): IMAGES_MAGIC, ("uint8", 1): LABELS_MAGIC, ("int32", 1): GROUPS_MAGIC}
     header = (magic[array.dtype.name, array.ndim], *array.shape)
     return struct.pack(f">{1 + array.ndim}I", *header) + array.astype(array.dtype.newbyteorder(">")).tobytes()
 
 
-def _read(path: Path, magic: int, *, dimensions: int) -> NDArray[Any]:
+def _read(path: Path, magic: int, *, dimensions: int, most: int = MAX_BYTES) -> NDArray[Any]:
     kind = np.dtype(">i4" if magic in (GROUPS_MAGIC, TABLE_MAGIC) else "u1")
     try:
         with _open(path) as file:
-            shape = _read_header(path, file, magic, dimensions)
+            shape = _read_header(path, file, magic, dimensions, most=most)
             size = prod(shape) * kind.itemsize
             content = file.read(size + 1)  # one more than declared shows that something is left over
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -111,7 +141,7 @@ def _open(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path, "rb")) if zipped else path.open("rb")
 
 
-def _read_header(path: Path, file: BinaryIO, magic: int, dimensions: int) -> tuple[int, ...]:
+def _read_header(path: Path, file: BinaryIO, magic: int, dimensions: int, *, most: int | None) -> tuple[int, ...]:
     length = 4 * (1 + dimensions)
     header = file.read(length)
     if len(header) < length:
@@ -120,8 +150,6 @@ def _read_header(path: Path, file: BinaryIO, magic: int, dimensions: int) -> tup
     if found != magic:
         wanted = f"{magic:#010x}, an IDX file of {_KINDS[magic]}"
         raise InputError(f"{path} must begin with {wanted}, got {found:#010x}; {_NEXT}")
-    if prod(shape) > MAX_BYTES:
-        raise InputError(
-            f"{path} declares {prod(shape)} bytes for shape {tuple(shape)}, the most is {MAX_BYTES}; {_NEXT}"
-        )
+    if most is not None and prod(shape) > most:
+        raise InputError(f"{path} declares {prod(shape)} bytes for shape {tuple(shape)}, the most is {most}; {_NEXT}")
     return tuple(shape)

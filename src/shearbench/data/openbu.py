@@ -20,12 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shearbench.data.config import PublishedDataset
-from shearbench.data.dataset import SIDE, Fields, Samples, Split
+from shearbench.data.dataset import Fields, Samples, Split
 from shearbench.data.download import download
 from shearbench.errors import InputError
 from shearbench.mechanics.loads import displacements_of
 from shearbench.records import sha256_of
 
+SIDE = 28  # pixels of MNIST
 MAX_MEMBERS = 1000
 MAX_MEMBER_BYTES = 1 << 31  # the largest published member, 60,000 lines of 784 numbers, is about half of that
 AGREEMENT = 0.2  # of what the digit adds to an empty block's field; a turned field, or another digit's, is far above
@@ -63,6 +64,10 @@ def published_fields(entry: PublishedDataset, digits: Samples, *, split: Split, 
     """
     archive = _fetch(entry, folder)
     displacement = read_published(archive, step=entry.step, split=split)
+    if not digits.grey or digits.images.shape[1:] != (SIDE, SIDE):
+        raise InputError(
+            f"{digits.name} must hold MNIST, of which {archive} has the fields; got images {digits.images.shape[1:]}"
+        )
     if len(displacement) != len(digits.ids):
         raise InputError(
             f"{archive} has fields of {len(displacement)} {split} digits, but there are {len(digits.ids)}; the archive "

@@ -1,6 +1,7 @@
 """The raw data: ``build`` makes the folder ``data/`` from the sources in ``params.yaml``, whole or not at all.
 
-``data/mnist/`` gets four uncompressed IDX files, and two more with the writers where they are known;
+``data/<source>/`` gets four uncompressed IDX files of MNIST or what is like it, with two more of the writers where they
+are known, or the arrays of ``own_images.py``;
 ``data/class_digits/`` PNGs named ``digit-group-member.png`` (with ``truth.csv`` for the stand-in class). The same
 sources give the same bytes on every machine, and they are compared with the hash in ``data.dvc`` before anything else
 sees them.
@@ -14,14 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from shearbench.data import class_digits, mnist
-from shearbench.data.config import Sources
+from shearbench.data import class_digits, mnist, own_images
+from shearbench.data.config import BundledMnist, DownloadedMnist, MnistFolder, Sources
 from shearbench.data.dataset import group_count
 from shearbench.data.guard import ADOPT, check_sources, read_adopted, tree_of, write_adopted
 from shearbench.data.idx import GROUPS_FILES, MNIST_FILES, encode
 from shearbench.errors import InputError
 
-MNIST = "mnist"
 CLASS_DIGITS = "class_digits"
 
 
@@ -47,7 +47,7 @@ def build(data: Path, sources: Sources, data_dvc: Path, *, adopt: bool, report: 
         report(f"{data.name}/ is what {data_dvc.name} vouches for; nothing to do")
         return
     with _partial_folder(data) as partial:
-        _write(partial, sources, data.parent)
+        _write(partial, sources, data.parent, report)
         tree = tree_of(partial)
         if expected not in (None, tree.hash):
             raise InputError(
@@ -69,17 +69,22 @@ def _expected_hash(data_dvc: Path, sources: Sources) -> str:
     return adopted.hash
 
 
-def _write(folder: Path, sources: Sources, base: Path) -> None:
+def _write(folder: Path, sources: Sources, base: Path, report: Callable[[str], None]) -> None:
     """Write all files of the raw data into an empty folder."""
-    (folder / MNIST).mkdir()
-    for split, part in mnist.collect(sources.mnist, base).items():
-        for name, array in zip(MNIST_FILES[split], (part.images, part.labels), strict=True):
-            (folder / MNIST / name).write_bytes(encode(array))
-        if group_count(part.groups):
-            (folder / MNIST / GROUPS_FILES[split]).write_bytes(encode(part.groups.astype(np.int32)))
-    (folder / CLASS_DIGITS).mkdir()
-    for name, content in class_digits.collect(sources.class_digits, base).items():
-        (folder / CLASS_DIGITS / name).write_bytes(content)
+    for name, source in sources.images.items():
+        (folder / name).mkdir()
+        if not isinstance(source, BundledMnist | DownloadedMnist | MnistFolder):
+            own_images.write(name, source, base, folder / name, report)
+            continue
+        for split, part in mnist.collect(source, base, name).items():
+            for file, array in zip(MNIST_FILES[split], (part.images, part.labels), strict=True):
+                (folder / name / file).write_bytes(encode(array))
+            if group_count(part.groups):
+                (folder / name / GROUPS_FILES[split]).write_bytes(encode(part.groups.astype(np.int32)))
+    if sources.class_digits is not None:
+        (folder / CLASS_DIGITS).mkdir()
+        for name, content in class_digits.collect(sources.class_digits, base).items():
+            (folder / CLASS_DIGITS / name).write_bytes(content)
 
 
 @contextmanager

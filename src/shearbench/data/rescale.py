@@ -15,12 +15,12 @@ CHANNELS: Mapping[Components, tuple[int, ...]] = {"both": (0, 1), "x": (0,), "y"
 
 
 def select_components(fields: NDArray[np.float32], components: Components) -> NDArray[np.float32]:
-    """Return the wanted components of fields (n, 2, 28, 28), in the wanted order."""
+    """Return the wanted components of fields (n, 2, h, w), in the wanted order."""
     return np.ascontiguousarray(fields[:, CHANNELS[components]])
 
 
 def rescaled(fields: NDArray[np.float32], values: Values) -> NDArray[np.float32]:
-    """Return fields (n, channels, 28, 28) rescaled, each by itself.
+    """Return fields (n, channels, h, w) rescaled, each by itself.
 
     ``float`` leaves them in pixels. ``sample`` maps the least and the largest value of a sample to 0 and 1,
     ``sample_channel`` those of each of its channels. ``sample_bytes`` maps those of a sample to 0 and 255 and rounds to

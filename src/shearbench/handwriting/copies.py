@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from shearbench.data.dataset import CLASSES
+from shearbench.data.class_digits import CLASSES
 from shearbench.seeds import generator_for
 
 Images = NDArray[np.uint8]

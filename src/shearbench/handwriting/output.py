@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from shearbench.data.dataset import CLASSES
+from shearbench.data.class_digits import CLASSES
 from shearbench.handwriting import figures
 from shearbench.handwriting.folder import csv_cell, manifest_csv
 from shearbench.handwriting.results import FEATURES, Findings, Row

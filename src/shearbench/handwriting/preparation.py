@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from shearbench.data.dataset import SIDE
+from shearbench.data.class_digits import SIDE
 from shearbench.handwriting.ink import find_ink
 from shearbench.handwriting.reading import Picture
 

@@ -15,6 +15,7 @@ from shearbench.errors import InputError
 
 Edge = Literal["bottom", "top", "left", "right"]
 X, Y = 0, 1
+PUBLISHED_HEIGHT = 28  # pixels
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,10 @@ def load_named(name: str) -> Load:
     return LOADS[name]
 
 
-def displacements_of(load: str) -> tuple[float, ...]:
-    """Published displacements of a load, in pixels; the index is the step, step 0 is d = 0."""
-    return load_named(load).displacements
+def displacements_of(load: str, height: int = PUBLISHED_HEIGHT) -> tuple[float, ...]:
+    """Return the displacements of a load in pixels; the index is the step, step 0 is d = 0.
+
+    They are the published ones for a block of 28 pixels. A block of another ``height`` moves in proportion, so that a
+    step means the same mean strain.
+    """
+    return tuple(d * (height / PUBLISHED_HEIGHT) for d in load_named(load).displacements)

@@ -73,7 +73,7 @@ def simulate(
     load: str,
     displacements: Sequence[float],
     failures: Literal["raise", "record"] = "raise",
-    shape: tuple[int, int] = (28, 28),
+    shape: tuple[int, int] | None = None,
     elements: tuple[int, int] = (1, 1),
     advance: Callable[[int], None] = lambda _: None,
 ) -> Fields:
@@ -88,7 +88,7 @@ def simulate(
         load: "uniaxial", "shear", "equibiaxial" or "confined".
         displacements: imposed d in pixels, 0 <= d < height; `displacements_of(load)` is the published list.
         failures: on a sample without equilibrium, "raise" stops; "record" leaves NaN, converged = False.
-        shape: (height, width) of the bitmaps, for blocks other than 28 x 28.
+        shape: (height, width) that the bitmaps must have; by default any, of at least one pixel a side.
         elements: elements along a pixel in x and in y, 1 to 4 each. Data sets are made with (1, 1). More see the
             corners between stiff and soft pixels better; the time grows with the first and with the third power of
             the second (docs/mechanics.md).
@@ -99,12 +99,13 @@ def simulate(
         NotConverged: a sample found no equilibrium; the message has its index, the load and the displacement.
     """
     check_bitmaps(bitmaps, shape)
-    _check_displacements(displacements, shape[0])
+    height, width = bitmaps.shape[1:]
+    _check_displacements(displacements, height)
     if failures not in ("raise", "record"):
         raise InputError(f"failures must be 'raise' or 'record'; got {failures!r}")
     check_elements(elements)
-    block = build_block(*shape, load_named(load), elements)
-    fields = _empty_fields(len(bitmaps), load, tuple(float(d) for d in displacements), shape)
+    block = build_block(height, width, load_named(load), elements)
+    fields = _empty_fields(len(bitmaps), load, tuple(float(d) for d in displacements), (height, width))
     failed: list[Failure] = []
     # LAPACK on one thread: its blocks are too small to share, and more threads would change the rounding
     with threadpool_limits(limits=1, user_api="blas"):
@@ -184,13 +185,13 @@ def _store(fields: Fields, index: int, steps: list[int], equilibrium: Equilibriu
     fields.converged[index, steps] = True
 
 
-def check_bitmaps(bitmaps: NDArray[np.uint8], shape: tuple[int, int] = (28, 28)) -> None:
-    """InputError unless bitmaps are uint8 of shape (n, *shape) with n >= 1."""
+def check_bitmaps(bitmaps: NDArray[np.uint8], shape: tuple[int, int] | None = None) -> None:
+    """InputError unless bitmaps are uint8 (n, height, width) with n >= 1, and of ``shape`` where it is given."""
     if not isinstance(bitmaps, np.ndarray) or bitmaps.dtype != np.uint8:
         got = getattr(bitmaps, "dtype", type(bitmaps).__name__)
         raise InputError(f"bitmaps must be an array of uint8 (grey values 0 to 255); got {got}")
-    if bitmaps.ndim != 3 or bitmaps.shape[1:] != tuple(shape) or len(bitmaps) == 0:
-        rule = f"(n, {shape[0]}, {shape[1]}) with n >= 1"
+    if bitmaps.ndim != 3 or 0 in bitmaps.shape or (shape is not None and bitmaps.shape[1:] != tuple(shape)):
+        rule = "(n, height, width), none of them 0" if shape is None else f"(n, {shape[0]}, {shape[1]}) with n >= 1"
         raise InputError(f"bitmaps must be {rule}; got shape {bitmaps.shape}")
 
 

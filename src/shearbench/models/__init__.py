@@ -1,9 +1,9 @@
 """The networks: one file each, and this table. ``build`` is how every other part obtains one.
 
-Adding a network is one new file with a function ``build(channels, width, **options) -> nn.Module`` for
-inputs (n, channels, 28, 28), and one line below. The annotations of its options are their rules.
-The table holds paths, not functions, so that reading ``params.yaml`` does not import torch. What is not in the table
-may be a network of the user's own (``own.py``).
+Adding a network is one new file with a function ``build(channels, classes, size, width, **options) -> nn.Module`` for
+inputs (n, channels, height, width) of ``size`` (height, width), and one line below. The annotations
+of its options are their rules. The table holds paths, not functions, so that reading ``params.yaml`` does not import
+torch. What is not in the table may be a network of the user's own (``own.py``).
 """
 
 import inspect
@@ -15,6 +15,7 @@ from pydantic import ConfigDict, ValidationError, validate_call
 
 from shearbench.errors import InputError
 from shearbench.models import own
+from shearbench.models.inputs import GIVEN, Inputs
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,16 +27,15 @@ ARCHITECTURES = {
     "resnet18": "shearbench.models.resnet18",
 }
 
-CLASSES = 10
 RULE = f"must be one of {', '.join(ARCHITECTURES)}, or a network of your own, as my_package.Net"
 """What ``architecture`` in ``params.yaml`` must be."""
 
 
-def build(architecture: str, *, channels: int, width: float, options: Mapping[str, Any], seed: int) -> "nn.Module":
+def build(architecture: str, *, inputs: Inputs, width: float, options: Mapping[str, Any], seed: int) -> "nn.Module":
     """Return a network with weights drawn from ``seed``, in training mode, on the CPU.
 
-    The network maps (n, channels, 28, 28) to logits (n, 10). ``width`` multiplies the units or channels of
-    its hidden layers. The global random state is left as it was.
+    The network maps ``inputs`` to logits (n, classes). ``width`` multiplies the units or channels of its hidden layers.
+    The global random state is left as it was.
 
     Raises:
         InputError: if the architecture is unknown, or an option is unknown to it or breaks its rule; for a network
@@ -44,7 +44,7 @@ def build(architecture: str, *, channels: int, width: float, options: Mapping[st
     import torch  # here, so that the table above costs its readers nothing
 
     builder = _builder(architecture)
-    arguments = own.arguments(builder, architecture, channels=channels, width=width)
+    arguments = own.arguments(builder, architecture, inputs, width=width)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         try:
@@ -52,11 +52,11 @@ def build(architecture: str, *, channels: int, width: float, options: Mapping[st
         except ValidationError as error:
             raise InputError(_faults(architecture, builder, error)) from None
         if architecture not in ARCHITECTURES:
-            own.hold_to_contract(network, architecture, channels=channels, classes=CLASSES)
+            own.hold_to_contract(network, architecture, inputs)
     return network
 
 
-def check(architecture: str, *, channels: int, width: float, options: Mapping[str, Any]) -> None:
+def check(architecture: str, *, inputs: Inputs, width: float, options: Mapping[str, Any]) -> None:
     """Build a network twice from one seed.
 
     Raises:
@@ -64,7 +64,7 @@ def check(architecture: str, *, channels: int, width: float, options: Mapping[st
             decide the weights.
     """
     first, second = (
-        build(architecture, channels=channels, width=width, options=options, seed=0).state_dict() for _ in range(2)
+        build(architecture, inputs=inputs, width=width, options=options, seed=0).state_dict() for _ in range(2)
     )
     different = [name for name in first if not first[name].equal(second[name])]
     if different:
@@ -105,7 +105,7 @@ def _checked(builder: Any) -> Callable[..., Any]:
 
 
 def _faults(architecture: str, builder: Callable[..., Any], error: ValidationError) -> str:
-    allowed = [name for name in inspect.signature(builder).parameters if name not in ("channels", "width")]
+    allowed = [name for name in inspect.signature(builder).parameters if name not in GIVEN]
     text = ", ".join(allowed) if allowed else "none"
     lines = [f"the options of {architecture} (params.yaml, models.*.options) have a fault; it takes: {text}"]
     for fault in error.errors():

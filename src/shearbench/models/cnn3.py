@@ -1,4 +1,4 @@
-"""A convolutional network: 3x3 convolutions of 32, 128 and 256 channels, a dense layer of 256, 10 logits."""
+"""A convolutional network: 3x3 convolutions of 32, 128 and 256 channels, a dense layer of 256, and logits."""
 
 from collections import OrderedDict
 from typing import Annotated
@@ -6,19 +6,25 @@ from typing import Annotated
 from pydantic import Field
 from torch import nn
 
-from shearbench.models import CLASSES, scaled
+from shearbench.models import scaled
 from shearbench.models.layers import Dropout, Flatten, Initialisation, MaxPoolAfterReLU, ReLUBeforePool, initialise
 
 
 def build(
-    channels: int, width: float, dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5, init: Initialisation = "default"
+    channels: int,
+    classes: int,
+    size: tuple[int, int],
+    width: float,
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5,
+    init: Initialisation = "default",
 ) -> nn.Sequential:
-    """Return the network for inputs (n, channels, 28, 28); ``dropout`` follows the dense layer; see
+    """Return the network for inputs (n, channels, *size), of at least 8 x 8; ``dropout`` follows the dense layer; see
     ``layers.initialise`` for ``init``."""
+    pixels = (size[0] // 8) * (size[1] // 8)  # of a map behind the last pooling
     c1, c2, c3, units = (scaled(size, width) for size in (32, 128, 256, 256))
     network = nn.Sequential(
         OrderedDict(
-            conv1=nn.Conv2d(channels, c1, kernel_size=3, padding=1),  # (n, c1, 28, 28)
+            conv1=nn.Conv2d(channels, c1, kernel_size=3, padding=1),  # (n, c1, 28, 28) of 28 x 28
             relu1=ReLUBeforePool(),
             pool1=MaxPoolAfterReLU(2),  # (n, c1, 14, 14)
             conv2=nn.Conv2d(c1, c2, kernel_size=3, padding=1),
@@ -28,10 +34,10 @@ def build(
             relu3=ReLUBeforePool(),
             pool3=MaxPoolAfterReLU(2),  # (n, c3, 3, 3)
             flatten=Flatten(),
-            dense=nn.Linear(c3 * 3 * 3, units),
+            dense=nn.Linear(c3 * pixels, units),
             relu4=nn.ReLU(),
             dropout=Dropout(dropout),
-            head=nn.Linear(units, CLASSES),
+            head=nn.Linear(units, classes),
         )
     )
     initialise(network, init)

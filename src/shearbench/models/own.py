@@ -1,23 +1,28 @@
 """Networks of a user's own: ``architecture: package.module.Net`` names a class or function outside this package.
 
 It is looked for where Python imports from; the command line adds the project's folder ``networks/`` to that. It is
-called as ``Net(channels=..., width=..., **options)`` and must give a ``torch.nn.Module`` that maps
-(n, channels, 28, 28) to logits (n, 10). One without the parameter ``width`` has width 1 only.
+called as ``Net(channels=..., classes=..., size=(height, width), width=..., **options)`` and must give a
+``torch.nn.Module`` that maps (n, channels, height, width) to logits (n, classes). Of these it must take ``channels``.
+One without ``classes`` and ``size`` is for whatever its layers fit: 10 classes of 28 x 28, say. One without ``width``
+has width 1 only.
 """
 
 import inspect
 import re
 from collections.abc import Callable
+from dataclasses import asdict
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from shearbench.code import NETWORKS
 from shearbench.errors import InputError
+from shearbench.models.inputs import Inputs
 
 if TYPE_CHECKING:
     from torch import nn
 
 FOLDER = NETWORKS.name
+_TAKE = "let it take `classes` and `size`, and build its layers by them"
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
@@ -47,21 +52,20 @@ def find(architecture: str) -> Callable[..., Any]:
     return chosen
 
 
-def arguments(builder: Callable[..., Any], architecture: str, *, channels: int, width: float) -> dict[str, Any]:
+def arguments(builder: Callable[..., Any], architecture: str, inputs: Inputs, *, width: float) -> dict[str, Any]:
     """Return what a network is built with beside its options.
 
     Raises:
         InputError: for another width than 1 where the network takes none.
     """
     taken = inspect.signature(builder).parameters
-    if "width" in taken:
-        return {"channels": channels, "width": width}
-    if width != 1:
+    if "width" not in taken and width != 1:
         raise InputError(f"{architecture} takes no `width`, so that its width must be 1 in params.yaml; got {width:g}")
-    return {"channels": channels}
+    given = {**asdict(inputs), "width": width}
+    return {name: value for name, value in given.items() if name in taken}
 
 
-def hold_to_contract(network: Any, architecture: str, *, channels: int, classes: int) -> "nn.Module":
+def hold_to_contract(network: Any, architecture: str, inputs: Inputs) -> "nn.Module":
     """Return the network, in training mode, once it has read two blank images as every network must.
 
     Raises:
@@ -72,16 +76,18 @@ def hold_to_contract(network: Any, architecture: str, *, channels: int, classes:
 
     if not isinstance(network, nn.Module):
         raise InputError(f"{architecture} must give a torch.nn.Module; it gives a {type(network).__name__}")
-    shape = (2, channels, 28, 28)
+    shape = (2, *inputs.shape)
     try:
         with torch.no_grad():
             logits = network.eval()(torch.zeros(shape))
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{architecture} must read inputs {shape}, and fails: {reason}") from error
-    if not isinstance(logits, torch.Tensor) or logits.shape != (2, classes) or not logits.is_floating_point():
+        raise InputError(f"{architecture} must read inputs {shape}, and fails: {reason}; {_TAKE}") from error
+    if not isinstance(logits, torch.Tensor) or logits.shape != (2, inputs.classes) or not logits.is_floating_point():
         got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-        raise InputError(f"{architecture} must give logits (2, {classes}) for inputs {shape}; it gives {got}")
+        raise InputError(
+            f"{architecture} must give logits (2, {inputs.classes}) for inputs {shape}; it gives {got}; {_TAKE}"
+        )
     return network.train()
 
 

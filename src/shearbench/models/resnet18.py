@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from shearbench.errors import InputError
-from shearbench.models import CLASSES, scaled
+from shearbench.models import scaled
 from shearbench.models.layers import Conv3x3, Initialisation, initialise
 from shearbench.torchvision_ops import torchvision
 
@@ -26,6 +26,7 @@ GROUPS = 8  # divides every width
 
 def build(
     channels: int,
+    classes: int,
     width: float,
     norm: Literal["batch", "group"] = "batch",
     momentum: Annotated[float, Field(gt=0, le=1)] = MOMENTUM,
@@ -35,10 +36,11 @@ def build(
     third_channel: Literal["none", "zeros", "repeat"] = "none",
     resize: Annotated[int, Field(ge=28)] | None = None,
 ) -> nn.Sequential:
-    """Return the network for inputs (n, channels, 28, 28); widths are rounded to multiples of 8 channels.
+    """Return the network for inputs (n, channels, height, width) ; widths are rounded to multiples of 8 channels.
 
     Args:
         channels: of the input.
+        classes: number of logits.
         width: multiplies the channels of every layer.
         norm: batch normalisation, or group normalisation (Wu & He, 2018, arXiv 1803.08494) in 8 groups, which
             knows no running averages.
@@ -73,7 +75,7 @@ def build(
             layer4=_stage(c3, c4, stride=2, norm=layer),  # (n, c4, 1, 1)
             avgpool=nn.AdaptiveAvgPool2d(1),
             flatten=nn.Flatten(),
-            fc=nn.Linear(c4, CLASSES),
+            fc=nn.Linear(c4, classes),
         )
     )
     for module in network.modules():

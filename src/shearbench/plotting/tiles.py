@@ -1,4 +1,4 @@
-"""Many 28 x 28 pictures drawn as one, on one colour scale: quick, and comparable by eye."""
+"""Many pictures of one size drawn as one, on one colour scale: quick, and comparable by eye."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,12 +8,13 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
 from shearbench.plotting.canvas import figure
 
 SMALL = 8
-_SIDE, _GAP, _LINE = 28, 3, 8  # pixels; the last is a gap that a line of text fits into
+_SIDE, _GAP, _LINE = 28, 3, 8  # units of the axes: side of a tile, gap, and a gap that a line of text fits into
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,14 @@ DISTURBANCE_Y = Quantity(r"$u_y - u_y^0$ / pixel", "RdBu_r", signed=True)
 
 
 def draw_tiles(axis: Axes, tiles: NDArray[Any], quantity: Quantity) -> None:
-    """Draw (rows, columns, 28, 28) as one picture with white gaps, and its colour scale beside it."""
+    """Draw (rows, columns, h, w) with white gaps, and its colour scale beside it; or (..., 3) in colour."""
+    if tiles.ndim == 5:
+        _draw(axis, np.clip(np.nan_to_num(_joined(tiles / _white(tiles)), nan=1.0), 0, 1), tiles.shape[:2], _GAP)
+        _bare(axis)
+        return
     low, high = quantity.limits(np.nan_to_num(tiles))
-    shown = axis.imshow(_joined(tiles), cmap=quantity.colours, vmin=low, vmax=high, interpolation="nearest")
+    scale = {"cmap": quantity.colours, "vmin": low, "vmax": high}
+    shown = _draw(axis, _joined(tiles), tiles.shape[:2], _GAP, **scale)
     _bare(axis)
     bar = axis.figure.colorbar(shown, ax=axis, fraction=0.05, pad=0.02)
     bar.set_label(quantity.label, fontsize=SMALL)
@@ -55,11 +61,11 @@ def sheet(rows: int, columns: int, *, beside: float, above: float, blocks: int =
 
 
 def draw_coloured(axis: Axes, tiles: NDArray[Any], names: Sequence[str], notes: Sequence[Sequence[str]]) -> None:
-    """Draw (rows, columns, 28, 28, 3) as one picture, what each row is beside it, and a note above each tile.
+    """Draw (rows, columns, h, w, 3) as one picture, what each row is beside it, and a note above each tile.
 
     Notes are (rows, columns); an empty one is not drawn.
     """
-    axis.imshow(np.clip(np.nan_to_num(_joined(tiles, _LINE), nan=1.0), 0, 1), interpolation="nearest")
+    _draw(axis, np.clip(np.nan_to_num(_joined(tiles, _LINE), nan=1.0), 0, 1), tiles.shape[:2], _LINE)
     _bare(axis)
     axis.set_yticks(centres(len(tiles), _LINE), names)
     for top, row in zip(_tops(len(tiles), _LINE), notes, strict=True):
@@ -74,14 +80,31 @@ def coloured(values: NDArray[Any], colours: str, low: float, high: float) -> NDA
     return np.where(np.isnan(values)[..., np.newaxis], 1.0, shades)
 
 
-def enlarged(values: NDArray[Any]) -> NDArray[Any]:
-    """Return pictures (..., h, w) as (..., 28, 28), each pixel a block."""
-    rows, columns = (np.arange(_SIDE) * size // _SIDE for size in values.shape[-2:])
+def enlarged(values: NDArray[Any], side: int = _SIDE) -> NDArray[Any]:
+    """Return pictures (..., h, w) as (..., side, side), each pixel a block."""
+    rows, columns = (np.arange(side) * size // side for size in values.shape[-2:])
     return values[..., rows[:, np.newaxis], columns]
 
 
+def visible(images: NDArray[Any]) -> NDArray[Any]:
+    """Return images (n, h, w) or (n, channels, h, w) as they are drawn: (n, h, w) in grey or (n, h, w, 3) in colour."""
+    if images.ndim == 3:
+        return images
+    return images[:, :3].transpose(0, 2, 3, 1) if images.shape[1] >= 3 else images[:, 0]
+
+
+def row_of(
+    pictures: Sequence[NDArray[Any]] | NDArray[Any], columns: int, shape: tuple[int, ...]
+) -> NDArray[np.float32]:
+    """Return pictures of one ``shape`` as a row (1, columns, *shape), with NaN where there are fewer."""
+    row = np.full((1, columns, *shape), np.nan, np.float32)
+    for place, picture in enumerate(pictures):
+        row[0, place] = picture
+    return row
+
+
 def centres(tiles: int, gap: int = _GAP) -> list[float]:
-    """Return where the centres of a row of tiles fall, in pixels of the picture."""
+    """Return where the centres of a row of tiles fall, in units of the axes, whatever the size of the pictures."""
     return [top + (_SIDE - 1) / 2 for top in _tops(tiles, gap)]
 
 
@@ -89,11 +112,35 @@ def _tops(tiles: int, gap: int) -> list[int]:
     return [tile * (_SIDE + gap) for tile in range(tiles)]
 
 
+def _draw(axis: Axes, picture: NDArray[Any], tiles: Sequence[int], gap: int, **scale: Any) -> AxesImage:
+    """Draw joined tiles so that each is ``_SIDE`` units high and wide, of whatever pixels it is."""
+    height, width = (count * (_SIDE + gap) - gap for count in tiles)
+    return axis.imshow(picture, extent=(-0.5, width - 0.5, height - 0.5, -0.5), interpolation="nearest", **scale)
+
+
+def _white(tiles: NDArray[Any]) -> float:
+    return 255.0 if np.nanmax(tiles) > 1 else 1.0
+
+
+def _squared(tiles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return tiles (rows, columns, h, w, ...) as squares of at least ``_SIDE`` pixels, white beside."""
+    height, width = tiles.shape[2:4]
+    times = max(1, _SIDE // max(height, width))
+    tiles = tiles.repeat(times, axis=2).repeat(times, axis=3)
+    side = max(_SIDE, *tiles.shape[2:4])
+    before = [(side - size) // 2 for size in tiles.shape[2:4]]
+    after = [side - size - first for size, first in zip(tiles.shape[2:4], before, strict=True)]
+    padding = [(0, 0), (0, 0), *zip(before, after, strict=True), *((0, 0) for _ in tiles.shape[4:])]
+    return np.pad(tiles, padding, constant_values=np.nan)
+
+
 def _joined(tiles: NDArray[Any], gap: int = _GAP) -> NDArray[np.float64]:
     """Return (rows, columns, h, w, ...) as one picture with gaps of NaN, (height, width, ...)."""
+    tiles = _squared(tiles.astype(np.float64))
     rows, columns, height, width, *rest = tiles.shape
+    gap = round(gap * height / _SIDE)
     padding = ((0, 0), (0, 0), (0, gap), (0, gap), *((0, 0) for _ in rest))
-    padded = np.pad(tiles.astype(np.float64), padding, constant_values=np.nan)
+    padded = np.pad(tiles, padding, constant_values=np.nan)
     joined = padded.swapaxes(1, 2).reshape(rows * (height + gap), columns * (width + gap), *rest)
     return joined[:-gap, :-gap]
 

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 from numpy.typing import NDArray
 
+from shearbench.analysis.transfer.adaptation import origin_of, reference_of
 from shearbench.data import dataset as datasets
 from shearbench.data.dataset import Dataset, Samples, Split
 from shearbench.errors import InputError
@@ -19,8 +20,8 @@ from shearbench.predictions.folds import FoldRun, read_fold_runs
 from shearbench.predictions.scores import BySample, by_sample
 from shearbench.records import RECORD, read_json, read_npz, read_record, sha256_of
 
-REFERENCE = "mnist"
-"""The dataset against which the others are held, where it is there."""
+CLASS_COLUMNS = dict.fromkeys(("class", "classes", "true", "predicted", "label", "suggested"), "str")
+"""The columns of tables that name classes, which may look like numbers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +42,7 @@ class EvaluatedRun:
 
     def table(self, file: str) -> pd.DataFrame:
         """Read a CSV file of the evaluation."""
-        return pd.read_csv(self.folder / file)
+        return pd.read_csv(self.folder / file, dtype=CLASS_COLUMNS, keep_default_na=False, na_values=[""])
 
     def arrays(self, file: str) -> dict[str, NDArray[Any]]:
         """Read an NPZ file of the evaluation."""
@@ -66,9 +67,38 @@ class EvaluatedRuns:
 
     @property
     def datasets(self) -> list[str]:
-        """Names of the datasets: the reference first, the others as they come."""
+        """Names of the datasets: of each source the reference first, the others as they come."""
         names = list(dict.fromkeys(run.dataset for run in self.runs))
-        return sorted(names, key=lambda name: name != REFERENCE)
+        places = {origin: place for place, origin in reversed(list(enumerate(map(self.origin, names))))}
+        return sorted(names, key=lambda name: (places[self.origin(name)], name != self.reference(name)))
+
+    def origin(self, name: str) -> str:
+        """Return the source whose samples a dataset holds."""
+        return origin_of(self.entry(name))
+
+    def reference(self, name: str) -> str:
+        """Return the dataset that another is held against: that of the images of the same source, or itself."""
+        return reference_of(name, {run.dataset: run.record["entry"] for run in self.runs})
+
+    def classes(self, name: str) -> list[str]:
+        """Return the names of the classes of a dataset."""
+        return next(list(run.record["classes"]) for run in self.runs if run.dataset == name)
+
+    def guessing(self, name: str) -> float:
+        """Return the accuracy of guessing among the classes of a dataset, in per cent."""
+        return 100 / len(self.classes(name))
+
+    def by_source(self) -> dict[str, "EvaluatedRuns"]:
+        """Return the runs of each source: only these are of the same samples and classes.
+
+        The key is what names of files get: nothing for the first source, ``_<source>`` for the others.
+        """
+        origins = list(dict.fromkeys(map(self.origin, self.datasets)))
+        parts = {origin: [run for run in self.runs if self.origin(run.dataset) == origin] for origin in origins}
+        return {
+            f"_{name}" if place else "": EvaluatedRuns(self.build, runs)
+            for place, (name, runs) in enumerate(parts.items())
+        }
 
     @property
     def models(self) -> list[str]:
@@ -98,9 +128,9 @@ class EvaluatedRuns:
         """Return the entry of a dataset in ``params.yaml``, as its runs were trained on it."""
         return next(dict(run.record["entry"]) for run in self.runs if run.dataset == name)
 
-    def samples(self, split: Split) -> Samples:
-        """Read the digits that all datasets are made of."""
-        return datasets.read_samples(self.build / "samples", split)
+    def samples(self, split: Split, name: str) -> Samples:
+        """Read the samples that a dataset is made of."""
+        return datasets.read_samples(self.build / "samples", split, origin_of(self.entry(name)))
 
 
 def read_evaluated(build: Path, runs: Iterable[tuple[str, str]], *, networks: int) -> EvaluatedRuns:

@@ -4,8 +4,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from shearbench.data.dataset import CLASSES
 from shearbench.predictions.scores import BySample
+
+
+def named(found: pd.DataFrame, names: NDArray[np.str_]) -> pd.DataFrame:
+    """Return a table of this module with the names of classes in place of their numbers."""
+    columns = [column for column in ("true", "predicted", "label", "suggested") if column in found]
+    return found.assign(**{column: names[found[column].to_numpy(np.int64)] for column in columns})
 
 
 def misclassified(said: BySample) -> pd.DataFrame:
@@ -17,7 +22,7 @@ def misclassified(said: BySample) -> pd.DataFrame:
     """
     networks, n = said.classes.shape
     rows = np.arange(n)
-    votes = np.zeros((n, CLASSES))
+    votes = np.zeros((n, said.probabilities.shape[2]))
     np.add.at(votes, (np.broadcast_to(rows, said.classes.shape), said.classes), 1)
     mean = said.probabilities.mean(axis=0, dtype=np.float64)
     preferred = votes + mean / 2  # a vote counts more than any probability
@@ -50,9 +55,10 @@ def suspicious(said: BySample) -> pd.DataFrame:
     mean: NDArray[np.float64] = said.probabilities.mean(axis=0, dtype=np.float64)
     rows = np.arange(len(said.labels))
     own = mean[rows, said.labels]
-    count = np.bincount(said.labels, minlength=CLASSES)
-    total = np.bincount(said.labels, weights=own, minlength=CLASSES)
-    threshold = np.divide(total, count, out=np.full(CLASSES, np.inf), where=count > 0)
+    classes = mean.shape[1]
+    count = np.bincount(said.labels, minlength=classes)
+    total = np.bincount(said.labels, weights=own, minlength=classes)
+    threshold = np.divide(total, count, out=np.full(classes, np.inf), where=count > 0)
     reached = np.where(mean >= threshold, mean, -1.0)
     reached[rows, said.labels] = -1
     suggested = reached.argmax(axis=1)

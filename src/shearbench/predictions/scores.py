@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.data.dataset import CLASSES
-
 LEAST_PROBABILITY = float(np.finfo(np.float32).tiny)
 """Stands for a probability that underflowed to 0, whose loss would be infinite."""
 
@@ -25,7 +23,7 @@ def cross_entropy(probabilities: NDArray[Any]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What one network said: ``ids``, ``labels`` int64 (n,), ``probabilities`` (n, 10)."""
+    """What one network said: ``ids``, ``labels`` int64 (n,), ``probabilities`` (n, classes)."""
 
     ids: NDArray[np.int64]
     labels: NDArray[np.int64]
@@ -45,7 +43,7 @@ class Predictions:
 
 @dataclass(frozen=True, eq=False)
 class BySample:
-    """What several networks said of the same digits: ``ids``, ``labels`` int64 (n,), ``probabilities`` (m, n, 10)."""
+    """What networks said of the same samples: ``ids``, ``labels`` int64 (n,), ``probabilities`` (m, n, classes)."""
 
     ids: NDArray[np.int64]
     labels: NDArray[np.int64]
@@ -85,6 +83,8 @@ class Scores:
 
     n: int
     accuracy: float
+    balanced_accuracy: float
+    """The mean recall of the classes that occur: accuracy, were all classes equally frequent."""
     loss: float
     macro_f1: float
     support: NDArray[np.int64]
@@ -104,20 +104,22 @@ def score(predictions: Predictions) -> Scores:
     from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support  # a second to load
 
     labels, classes, losses = predictions.labels, predictions.classes, predictions.losses
-    every = np.arange(CLASSES)
+    count = predictions.probabilities.shape[1]
+    every = np.arange(count)
     precision, recall, f1, support = precision_recall_fscore_support(labels, classes, labels=every, zero_division=0)
-    total = np.bincount(labels, weights=losses, minlength=CLASSES)
+    total = np.bincount(labels, weights=losses, minlength=count)
     absent = support == 0
     return Scores(
         n=len(labels),
         accuracy=float((labels == classes).mean()),
+        balanced_accuracy=float(recall[~absent].mean()),
         loss=float(losses.mean()),
         macro_f1=float(f1_score(labels, classes, average="macro", zero_division=0)),
         support=support,
         precision=precision,
         recall=np.where(absent, np.nan, recall),
         f1=np.where(absent, np.nan, f1),
-        class_loss=np.divide(total, support, out=np.full(CLASSES, np.nan), where=~absent),
+        class_loss=np.divide(total, support, out=np.full(count, np.nan), where=~absent),
         confusion=confusion_matrix(labels, classes, labels=every),
     )
 

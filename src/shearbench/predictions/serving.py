@@ -7,7 +7,7 @@ from shearbench.data.normalise import Normaliser
 
 
 class Served(nn.Module):
-    """Maps raw inputs float32 (n, channels, 28, 28), as a dataset holds them, to probabilities (n, 10)."""
+    """Maps raw inputs float32 (n, channels, height, width), as a dataset holds them, to probabilities (n, classes)."""
 
     mean: Tensor
     scale: Tensor

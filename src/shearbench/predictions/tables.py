@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from shearbench.data.dataset import CLASSES
 from shearbench.predictions.class_intervals import counts_of, f1_interval, mean_interval, share_interval
 from shearbench.predictions.scores import BySample, Predictions, Scores, rates
 from shearbench.seeds import generator_for
@@ -23,29 +22,33 @@ from shearbench.statistics.variance import sd_over_folds, split_variance
 
 SPLITS = ("out_of_fold", "test")
 ENDS = ("low", "high")
+NAMED = ("accuracy", "loss", "macro_f1", "balanced_accuracy")
 _CLASS_SCORES = ("precision", "recall", "f1", "loss")
 
 
 def fold_metrics(scores: Mapping[str, Sequence[Scores]]) -> pd.DataFrame:
-    """Return one row for each fold and split: ``fold, split, n, accuracy, loss, macro_f1``."""
+    """Return one row for each fold and split: ``fold, split, n`` and the scores of ``NAMED``."""
     rows = [
-        {"fold": fold, "split": split, "n": one.n, "accuracy": one.accuracy, "loss": one.loss, "macro_f1": one.macro_f1}
+        {"fold": fold, "split": split, "n": one.n, **{name: getattr(one, name) for name in NAMED}}
         for split, folds in scores.items()
         for fold, one in enumerate(folds)
     ]
     return pd.DataFrame(rows)
 
 
-def per_class(scores: Mapping[str, Sequence[Scores]], said: Mapping[str, BySample], *, seed: int) -> pd.DataFrame:
+def per_class(
+    scores: Mapping[str, Sequence[Scores]], said: Mapping[str, BySample], classes: Sequence[str], *, seed: int
+) -> pd.DataFrame:
     """Return one row for each split and class.
 
-    Columns: ``split, class``; ``n``, digits of the class; ``predicted``, digits taken for it, mean over the networks
-    that read each; then mean over folds of ``precision, recall, f1, loss``, their ``..._sd``, and ``..._low``,
-    ``..._high``: 95 % intervals for the choice of the digits (:mod:`shearbench.predictions.class_intervals`).
+    Columns: ``split, class`` (its name); ``n``, samples of the class; ``predicted``, samples taken for it, mean over
+    the networks that read each; then mean over folds of ``precision, recall, f1, loss``, their ``..._sd``, and
+    ``..._low``, ``..._high``: 95 % intervals for the choice of the samples (:mod:`.class_intervals`).
     """
-    every = [(split, digit) for split in scores for digit in range(CLASSES)]
+    every = [(split, number) for split in scores for number in range(len(classes))]
     repeats = len(said["out_of_fold"].probabilities)
-    return pd.DataFrame([_class_row(split, digit, scores[split], said[split], repeats, seed) for split, digit in every])
+    rows = [_class_row(split, number, scores[split], said[split], repeats, seed) for split, number in every]
+    return pd.DataFrame(rows).assign(**{"class": [classes[number] for _, number in every]})
 
 
 def _class_row(
@@ -86,11 +89,12 @@ def samples(counts: Sequence[int] | NDArray[np.int64], split: str, repeats: int)
     return int(np.sum(counts)) // repeats if split == "out_of_fold" else int(np.max(counts))
 
 
-def confusion(folds: Sequence[Scores]) -> pd.DataFrame:
+def confusion(folds: Sequence[Scores], classes: Sequence[str]) -> pd.DataFrame:
     """Return ``true, predicted, count, rate``: counts summed over the folds, rates within each true class."""
-    counts = total_confusion(folds)
-    true, predicted = np.divmod(np.arange(CLASSES * CLASSES), CLASSES)
-    return pd.DataFrame({"true": true, "predicted": predicted, "count": counts.ravel(), "rate": rates(counts).ravel()})
+    counts, names = total_confusion(folds), np.array(classes)
+    true, predicted = np.divmod(np.arange(counts.size), len(names))
+    pairs = {"true": names[true], "predicted": names[predicted]}
+    return pd.DataFrame({**pairs, "count": counts.ravel(), "rate": rates(counts).ravel()})
 
 
 def total_confusion(folds: Sequence[Scores]) -> NDArray[np.int64]:
@@ -165,6 +169,7 @@ def _split_metrics(split: str, folds: Sequence[Scores], repeats: int) -> dict[st
         "accuracy_high": high,
         **_moments("loss", [one.loss for one in folds], repeats),
         **_moments("macro_f1", [one.macro_f1 for one in folds], repeats),
+        **_moments("balanced_accuracy", [one.balanced_accuracy for one in folds], repeats),
     }
 
 

@@ -14,44 +14,50 @@ from numpy.typing import NDArray
 
 from shearbench.plotting.canvas import figure as empty_figure
 from shearbench.plotting.canvas import png
+from shearbench.plotting.class_axis import LABELLED, class_ticks, shortened
 from shearbench.plotting.tiles import GREY, LENGTH, SMALL, U_X, U_Y, Quantity, centres, draw_tiles
 from shearbench.records import write_bytes
 
 _TITLE = 10
+SHOWN = 26
+"""The most classes that a sheet shows."""
 
 
-def sample_sheet(samples: NDArray[Any], *, quantity: Quantity, title: str) -> Figure:
+def sample_sheet(samples: NDArray[Any], *, quantity: Quantity, classes: Sequence[str], title: str) -> Figure:
     """Draw samples of every class on one colour scale.
 
     Args:
-        samples: (classes, per class, 28, 28); NaN where a class has too few.
+        samples: (classes, per class, h, w), or (..., 3) in colour; NaN where a class has too few.
         quantity: what the pixels are.
+        classes: their names.
         title: above the sheet.
     """
-    classes, columns = samples.shape[:2]
-    figure = empty_figure(0.55 * columns + 1.7, 0.55 * classes + 0.4)
+    samples, shown, title = samples[:SHOWN], classes[:SHOWN], title + _part(classes)
+    rows, columns = samples.shape[:2]
+    figure = empty_figure(0.55 * columns + 1.7, 0.55 * rows + 0.4)
     axis = figure.subplots()
     draw_tiles(axis, samples, quantity)
-    axis.set_yticks(centres(classes), [str(label) for label in range(classes)])
+    axis.set_yticks(centres(rows), list(map(shortened, shown)))
     axis.set_ylabel("class", fontsize=SMALL)
     axis.set_title(title, fontsize=_TITLE)
     return figure
 
 
-def class_balance(counts: NDArray[np.int64], *, title: str) -> Figure:
-    """Draw how many digits of each class a fold holds out.
+def class_balance(counts: NDArray[np.int64], *, classes: Sequence[str], title: str) -> Figure:
+    """Draw how many samples of each class a fold holds out.
 
     Args:
         counts: (folds, classes).
+        classes: their names.
         title: above the table.
     """
-    folds, classes = counts.shape
-    figure = empty_figure(0.62 * classes + 1.2, 0.36 * folds + 1.1)
+    folds = len(counts)
+    figure = empty_figure(0.62 * min(len(classes), 2 * LABELLED) + 1.2, 0.36 * folds + 1.1)
     axis = figure.subplots()
     axis.imshow(counts, cmap="Blues", vmin=0, vmax=2 * max(1, int(counts.max())), aspect="auto")
-    for fold, label in np.ndindex(folds, classes):
+    for fold, label in np.ndindex(*counts.shape) if len(classes) <= 2 * LABELLED else ():
         axis.text(label, fold, str(counts[fold, label]), ha="center", va="center", fontsize=SMALL)
-    axis.set_xticks(range(classes))
+    class_ticks(axis.xaxis, classes)
     axis.set_yticks(range(folds))
     axis.set_xlabel("class")
     axis.set_ylabel("fold")
@@ -60,16 +66,18 @@ def class_balance(counts: NDArray[np.int64], *, title: str) -> Figure:
 
 
 def displacement(
-    images: NDArray[np.uint8], fields: NDArray[np.float32], *, labels: Sequence[int], title: str
+    images: NDArray[np.uint8], fields: NDArray[np.float32], *, labels: Sequence[str], title: str
 ) -> Figure:
     """Draw digits above their displacement: image, u_x, u_y and its length, one colour scale a row.
 
     Args:
-        images: (n, 28, 28).
-        fields: (n, 2, 28, 28), in pixels.
-        labels: n classes.
+        images: (n, h, w).
+        fields: (n, 2, h, w), in pixels.
+        labels: names of the n classes.
         title: above the figure.
     """
+    title += _part(labels)
+    images, fields, labels = images[:SHOWN], fields[:SHOWN], labels[:SHOWN]
     length = np.hypot(fields[:, 0], fields[:, 1])
     rows: list[tuple[Quantity, NDArray[Any]]] = [
         (GREY, images),
@@ -83,7 +91,7 @@ def displacement(
         draw_tiles(axis, pictures[None], quantity)
         axis.set_yticks([])
     axes[0].xaxis.tick_top()
-    axes[0].set_xticks(centres(len(images)), [str(label) for label in labels])
+    axes[0].set_xticks(centres(len(images)), list(map(shortened, labels)))
     figure.suptitle(title, fontsize=_TITLE)
     return figure
 
@@ -92,8 +100,8 @@ def alike(first: NDArray[np.uint8], second: NDArray[np.uint8], *, notes: Sequenc
     """Draw pairs of digits below one another.
 
     Args:
-        first: (n, 28, 28).
-        second: (n, 28, 28).
+        first: (n, h, w), or (n, h, w, 3) in colour.
+        second: the same.
         notes: what stands above each pair.
         title: above the figure.
     """
@@ -107,24 +115,32 @@ def alike(first: NDArray[np.uint8], second: NDArray[np.uint8], *, notes: Sequenc
     return figure
 
 
-def mean_fields(means: Mapping[Quantity, NDArray[np.float64]], *, counts: Sequence[int], title: str) -> Figure:
+def mean_fields(
+    means: Mapping[Quantity, NDArray[np.float64]], *, counts: Sequence[int], classes: Sequence[str], title: str
+) -> Figure:
     """Draw fields averaged over the samples of each class, a row a quantity and a colour scale a row.
 
     Args:
-        means: quantity -> (classes, 28, 28); NaN where a class has no sample.
+        means: quantity -> (classes, h, w); NaN where a class has no sample.
         counts: samples of each class.
+        classes: their names.
         title: above the figure.
     """
+    title, counts, classes = title + _part(classes), counts[:SHOWN], classes[:SHOWN]
     figure = empty_figure(0.85 * len(counts) + 1.3, 1.02 * len(means) + 0.7)
     axes = figure.subplots(len(means), 1)
     for axis, (quantity, fields) in zip(axes, means.items(), strict=True):
-        draw_tiles(axis, fields[None], quantity)
+        draw_tiles(axis, fields[None, :SHOWN], quantity)
         axis.set_yticks([])
     axes[0].xaxis.tick_top()
-    names = [f"{label}\nn = {count}" for label, count in enumerate(counts)]
+    names = [f"{shortened(name)}\nn = {count}" for name, count in zip(classes, counts, strict=True)]
     axes[0].set_xticks(centres(len(counts)), names, fontsize=SMALL)
     figure.suptitle(title, fontsize=_TITLE)
     return figure
+
+
+def _part(classes: Sequence[str]) -> str:
+    return f" (the first {SHOWN} of {len(classes)} classes)" if len(classes) > SHOWN else ""
 
 
 def save(figure: Figure, path: Path) -> None:

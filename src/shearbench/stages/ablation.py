@@ -1,6 +1,6 @@
 """Stage ``config <name>``: train an ablation, every one of its networks on every one of its datasets.
 
-Reads ``build/samples/train.npz``, ``build/fields/train/`` and ``build/folds.npz``; writes the records
+Reads ``build/samples/train/``, ``build/fields/train/``, ``build/folds/``; writes the records
 ``build/ablations/<name>/<dataset>/<model>/fold-<k>/``, all in one pool of tasks. Datasets that differ only in their
 normalisation share one copy of their inputs, which is removed at the end. Folds that are up to date are kept.
 """
@@ -13,6 +13,7 @@ from typing import Any
 
 from rich import print
 
+from shearbench.data.dataset import FOLDS
 from shearbench.params import Ablation, Params
 from shearbench.stages.datasets import inputs_of
 from shearbench.stages.train import settled
@@ -25,22 +26,20 @@ def main(params: Params, root: Path, name: str) -> None:
     out = build / "ablations" / name
     _remove_former(out, ablation)
     with inputs_of(name, ablation, build, ("train",)) as inputs:
-        tasks = list(_tasks(params, ablation, inputs, out, folds=build / "folds.npz"))
+        tasks = list(_tasks(params, ablation, inputs, out))
         records = train_folds(tasks, workers=params.execution.pool, label=f"ablation {name}")
     for line in _summary(records):
         print(line)
 
 
-def _tasks(
-    params: Params, ablation: Ablation, inputs: Mapping[str, Path], out: Path, *, folds: Path
-) -> Iterator[FoldTask]:
+def _tasks(params: Params, ablation: Ablation, inputs: Mapping[str, Path], out: Path) -> Iterator[FoldTask]:
     """Yield every fold of every network on every dataset that the question asks of it, in its order."""
     for dataset, model in ablation.runs:
         chosen = (dataset, ablation.datasets[dataset]), (model, ablation.models[model])
         config = settled(params, *chosen, diagnose=ablation.diagnose, train_on=ablation.train_on)
         for fold in range(ablation.folds):
-            record = out / dataset / model / f"fold-{fold}"
-            yield fold_task(config, fold, dataset=inputs[dataset], folds=folds, out=record)
+            data, record = inputs[dataset], out / dataset / model / f"fold-{fold}"
+            yield fold_task(config, fold, dataset=data, folds=data / FOLDS, out=record)
 
 
 def _remove_former(out: Path, ablation: Ablation) -> None:

@@ -1,6 +1,6 @@
 """Stage ``ablation_result <name>``: the first to show the sealed test set to the networks of an ablation.
 
-Reads ``build/ablations/<name>/``, ``build/samples/``, ``build/fields/`` and ``build/folds.npz``; writes
+Reads ``build/ablations/<name>/``, ``build/samples/``, ``build/fields/`` and ``build/folds/``; writes
 ``build/ablation_results/<name>/``: accuracies and verdicts as CSV, pictures, and the predictions behind them.
 """
 
@@ -17,7 +17,7 @@ from shearbench.ablation.figures import accuracy_figure, gradients_figure, lags_
 from shearbench.ablation.predict import ReadTask, read_fold
 from shearbench.ablation.result import RunPredictions, accuracy_table, compare, fold_table, recorded
 from shearbench.comparison.pairs import content_by_id
-from shearbench.data.dataset import SPLITS, load
+from shearbench.data.dataset import FOLDS, SPLITS, load
 from shearbench.data.folds import read_folds
 from shearbench.execution import run_tasks
 from shearbench.params import Ablation, Params
@@ -41,7 +41,8 @@ def main(params: Params, root: Path, name: str) -> None:
     """
     ablation, build = params.ablations[name], root / "build"
     with inputs_of(name, ablation, build, SPLITS) as inputs:
-        runs = _read(params, ablation, inputs, fold_runs=build / "ablations" / name, folds=build / "folds.npz")
+        runs = _read(params, ablation, inputs, fold_runs=build / "ablations" / name)
+        of_folds = read_folds(next(iter(inputs.values())) / FOLDS).count
     plan = Plan(
         Design(ablation.folds, alpha=params.compare.alpha, power=params.compare.power),
         dict.fromkeys(ablation.datasets, ablation.rope),
@@ -50,21 +51,20 @@ def main(params: Params, root: Path, name: str) -> None:
     pairs = compare(runs, plan, content)
     out = build / "ablation_results" / name
     predictions = _write_predictions(out / "predictions", runs)
-    facts = _facts(params, name, runs, of_folds=read_folds(build / "folds.npz").count)
+    facts = _facts(params, name, runs, of_folds=of_folds)
     write_record(out, {**facts, "predictions": predictions}, _files(name, ablation, runs, pairs))
     print(_summary(pd.read_csv(out / "accuracies.csv")))
 
 
-def _read(
-    params: Params, ablation: Ablation, inputs: Mapping[str, Path], *, fold_runs: Path, folds: Path
-) -> list[RunPredictions]:
+def _read(params: Params, ablation: Ablation, inputs: Mapping[str, Path], *, fold_runs: Path) -> list[RunPredictions]:
     """Return every run with what its networks said, in the order of params.yaml."""
     names = [(dataset, model) for dataset in ablation.datasets for model in ablation.models]
     found = {run: read_fold_runs(fold_runs / run[0] / run[1], ablation.folds) for run in names}
     for (dataset, model), of_run in found.items():
-        check_ablation(params, ablation, of_run, (dataset, model), data=inputs[dataset], folds=folds)
+        data = inputs[dataset]
+        check_ablation(params, ablation, of_run, (dataset, model), data=data, folds=data / FOLDS)
     tasks = [
-        ReadTask(fold_run.folder, inputs[dataset], folds, params.execution.device_of_tasks)
+        ReadTask(fold_run.folder, inputs[dataset], inputs[dataset] / FOLDS, params.execution.device_of_tasks)
         for (dataset, _), of_run in found.items()
         for fold_run in of_run
     ]

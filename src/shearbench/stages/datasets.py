@@ -1,5 +1,7 @@
 """Stage ``datasets``: build/samples and build/fields -> build/datasets/<dataset>/{train.npz,test.npz,card.json}.
 
+The fold table and the tuning part of its source lie beside them, so that a dataset is whole in its folder.
+
 Published fields are read from their archive instead, which is kept in build/downloads if it came from a URL.
 """
 
@@ -9,9 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from shearbench.data.config import ImageDataset, PublishedDataset, SimulatedDataset
+import numpy as np
+
+from shearbench.data.config import FieldDataset, ImageDataset, PublishedDataset, SimulatedDataset
 from shearbench.data.dataset import (
+    FOLDS,
     SPLITS,
+    TUNING_PART,
     Dataset,
     Fields,
     Samples,
@@ -23,20 +29,21 @@ from shearbench.data.dataset import (
 )
 from shearbench.data.openbu import published_fields
 from shearbench.params import Ablation, Params
-from shearbench.records import hash_of, read_json
+from shearbench.records import hash_of, read_json, write_bytes
 
 Entry = ImageDataset | SimulatedDataset | PublishedDataset
 
 _FIELD = "displacement in pixels: u_x to the right, u_y up"
-UNITS = {"mnist": "grey value, 0 to 255", "simulated": _FIELD, "openbu": _FIELD}
 
 
 def main(params: Params, root: Path) -> None:
     """Make every dataset that ``params`` names."""
     for name, entry in params.datasets.items():
         splits: dict[Split, Dataset] = {split: make_split(name, entry, split, root / "build") for split in SPLITS}
-        facts = {"entry": entry.model_dump(), "units": UNITS[entry.source], **field_facts(entry, root / "build")}
-        write_dataset(root / "build" / "datasets" / name, splits, facts)
+        facts = {"entry": entry.model_dump(), "units": units_of(entry, splits["train"])}
+        folder = root / "build" / "datasets" / name
+        write_dataset(folder, splits, {**facts, **field_facts(entry, root / "build")})
+        copy_tables(entry, root / "build", folder)
 
 
 @contextmanager
@@ -49,6 +56,7 @@ def inputs_of(name: str, ablation: Ablation, build: Path, splits: Sequence[Split
             content = hash_of(entry.model_dump(exclude={"normalise"}))[:16]
             if not (scratch / content).exists():
                 write_dataset(scratch / content, {one: make_split(dataset, entry, one, build) for one in splits}, {})
+                copy_tables(entry, build, scratch / content)
             made[dataset] = scratch / content
         yield made
     finally:
@@ -57,9 +65,22 @@ def inputs_of(name: str, ablation: Ablation, build: Path, splits: Sequence[Split
 
 def make_split(name: str, entry: Entry, split: Split, build: Path) -> Dataset:
     """Make one split of a dataset from the digits and, where the entry asks for them, their fields."""
-    samples = read_samples(build / "samples", split)
+    samples = read_samples(build / "samples", split, entry.origin)
     inputs = materialise(entry, samples, _fields(entry, samples, split, build))
-    return Dataset(name, samples.ids, inputs, samples.labels, samples.groups)
+    return Dataset(name, samples.ids, inputs, samples.labels, samples.groups, samples.classes)
+
+
+def units_of(entry: Entry, train: Dataset) -> str:
+    """Return the unit of the inputs of a dataset, in words."""
+    if isinstance(entry, FieldDataset):
+        return _FIELD
+    return "grey value or colour, 0 to 255" if train.inputs.dtype == np.uint8 else "as in the source, floating point"
+
+
+def copy_tables(entry: Entry, build: Path, folder: Path) -> None:
+    """Put the fold table and the tuning part of the source of a dataset into its folder."""
+    for table, name in (("folds", FOLDS), ("tuning_part", TUNING_PART)):
+        write_bytes(folder / name, (build / table / f"{entry.origin}.npz").read_bytes())
 
 
 def field_facts(entry: Entry, build: Path) -> dict[str, Any]:
@@ -76,4 +97,4 @@ def _fields(entry: Entry, samples: Samples, split: Split, build: Path) -> Fields
 
 
 def _simulated(build: Path, split: Split, entry: SimulatedDataset) -> Path:
-    return build / "fields" / split / f"{entry.load}.npz"
+    return build / "fields" / split / f"{entry.of}-{entry.load}.npz"

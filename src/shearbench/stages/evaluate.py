@@ -1,6 +1,6 @@
 """Stage ``evaluate <run>``: the first to open the sealed test set of a dataset.
 
-Reads ``build/runs/<dataset>/<model>/``, ``build/datasets/<dataset>/``, ``build/samples/`` and ``build/folds.npz``;
+Reads ``build/runs/<dataset>/<model>/``, ``build/datasets/<dataset>/`` and ``build/samples/``;
 writes ``build/evaluation/<dataset>/<model>/`` and, for ``dvc plots``, ``build/plots/<dataset>/<model>/``. Nothing
 trains again.
 """
@@ -40,7 +40,7 @@ def main(params: Params, root: Path, run_name: str) -> None:
         name=lambda task: task.fold_run.name,
         reads=FoldTask.reads,
     )
-    samples = dataset.read_samples(build / "samples", "test")
+    samples = dataset.read_samples(build / "samples", "test", params.datasets[run.dataset].origin)
     evaluation = Evaluation(fold_runs, dataset.load(data, "train"), test, samples, explained, params.evaluate, results)
     write_evaluation(build / "evaluation" / run.dataset / run.model, evaluation)
     write_plots(build / "plots" / run.dataset / run.model, evaluation)

@@ -6,7 +6,7 @@ Writes ``samples*.png`` (8 samples of each class), ``class_balance.{csv,png}`` (
 fields of each class) and ``displacement.csv``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from shearbench.analysis.displacement.measures import class_means, gradient_norm, length, measures
 from shearbench.data import duplicates
 from shearbench.data.config import FieldDataset
-from shearbench.data.dataset import CLASSES, SIDE, Dataset, load, read_samples
+from shearbench.data.dataset import FOLDS, Dataset, load, read_samples
 from shearbench.data.folds import FoldTable, read_folds
 from shearbench.data.trend import homogeneous_field
 from shearbench.errors import InputError
 from shearbench.params import Params
-from shearbench.plotting.tiles import DISTURBANCE_X, DISTURBANCE_Y, GRADIENT, GREY, LENGTH, U_X, U_Y
+from shearbench.plotting.class_axis import shortened
+from shearbench.plotting.tiles import DISTURBANCE_X, DISTURBANCE_Y, GRADIENT, GREY, LENGTH, U_X, U_Y, visible
 from shearbench.records import write_json, write_text
 from shearbench.report import figures_data as figures
 
@@ -35,23 +36,26 @@ def main(params: Params, root: Path, name: str) -> None:
     """Explore the training part of one dataset."""
     build, out = root / "build", root / "build" / "explore" / name
     dataset = load(build / "datasets" / name, "train")
-    table = read_folds(build / "folds.npz")
+    table = read_folds(build / "datasets" / name / FOLDS)
     if not np.array_equal(table.ids, dataset.ids):
-        raise InputError(f"{build / 'folds.npz'} has not the ids of dataset {name}; run `dvc repro`")
-    images = read_samples(build / "samples", "train").images
+        raise InputError(f"{build / 'datasets' / name / FOLDS} has not the ids of dataset {name}; run `dvc repro`")
     entry = params.datasets[name]
+    images = read_samples(build / "samples", "train", entry.origin).images
     drawn = field_figures(entry, dataset, images) if isinstance(entry, FieldDataset) else image_figures(dataset)
     for file, figure in drawn:
         figures.save(figure, out / file)
     if isinstance(entry, FieldDataset):
-        block = homogeneous_field(entry.load, entry.step)
+        block = homogeneous_field(entry.load, entry.step, dataset.size)
         figures.save(class_figure(entry, dataset, block), out / "displacement_classes.png")
         _write_csv(out / "displacement.csv", displacement_frame(dataset, images, block))
-    balance = class_counts(dataset.labels, table)
+    balance = class_counts(dataset, table)
     first = balance[: table.count]  # every repeat deals the classes as evenly
-    figures.save(figures.class_balance(first, title=f"{name}: digits held out"), out / "class_balance.png")
-    _write_csv(out / "class_balance.csv", _balance_frame(balance))
-    near = duplicates.NEAR[entry.source]
+    figures.save(
+        figures.class_balance(first, classes=dataset.classes, title=f"{name}: samples held out"),
+        out / "class_balance.png",
+    )
+    _write_csv(out / "class_balance.csv", _balance_frame(balance, dataset.classes))
+    near = duplicates.NEAR_FIELDS if isinstance(entry, FieldDataset) else duplicates.NEAR_IMAGES
     alike = duplicate_frame(dataset, table, near=near)
     _write_csv(out / "duplicates.csv", alike)
     if len(alike):
@@ -61,8 +65,8 @@ def main(params: Params, root: Path, name: str) -> None:
 
 def image_figures(dataset: Dataset) -> Iterator[tuple[str, Figure]]:
     """Yield the sample sheet of a dataset of images: (file, figure)."""
-    sheet = pick(dataset.inputs[:, 0], dataset.labels)
-    yield "samples.png", figures.sample_sheet(sheet, quantity=GREY, title=dataset.name)
+    sheet = pick(visible(dataset.inputs), dataset)
+    yield "samples.png", figures.sample_sheet(sheet, quantity=GREY, classes=dataset.classes, title=dataset.name)
 
 
 def field_figures(entry: FieldDataset, dataset: Dataset, images: NDArray[np.uint8]) -> Iterator[tuple[str, Figure]]:
@@ -75,15 +79,17 @@ def field_figures(entry: FieldDataset, dataset: Dataset, images: NDArray[np.uint
         "length": (LENGTH, np.hypot(fields[:, 0], fields[:, 1])),
     }
     for part, (quantity, values) in components.items():
-        sheet = pick(values, dataset.labels)
-        yield f"samples_{part}.png", figures.sample_sheet(sheet, quantity=quantity, title=name)
+        sheet = pick(values, dataset)
+        yield f"samples_{part}.png", figures.sample_sheet(sheet, quantity=quantity, classes=dataset.classes, title=name)
     labels, rows = np.unique(dataset.labels, return_index=True)
-    figure = figures.displacement(images[rows], fields[rows], labels=labels.tolist(), title=name)
+    figure = figures.displacement(
+        images[rows], fields[rows], labels=[dataset.classes[label] for label in labels], title=name
+    )
     yield "displacement.png", figure
 
 
 def class_figure(entry: FieldDataset, dataset: Dataset, block: NDArray[np.float64]) -> Figure:
-    """Return the figure of the mean fields of each class; ``block`` (2, 28, 28) is the field without a digit."""
+    """Return the figure of the mean fields of each class; ``block`` (2, h, w) is the field without an image."""
     fields, labels = dataset.inputs.astype(np.float64), dataset.labels
     drawn = {
         U_X: fields[:, 0],
@@ -93,9 +99,10 @@ def class_figure(entry: FieldDataset, dataset: Dataset, block: NDArray[np.float6
         DISTURBANCE_X: fields[:, 0] - block[0],
         DISTURBANCE_Y: fields[:, 1] - block[1],
     }
-    means = {quantity: class_means(values, labels) for quantity, values in drawn.items()}
+    means = {quantity: class_means(values, labels, len(dataset.classes)) for quantity, values in drawn.items()}
     name = f"{dataset.name}: {entry.load}, step {entry.step}; mean over the samples of a class, $u^0$ without a digit"
-    return figures.mean_fields(means, counts=np.bincount(labels, minlength=CLASSES).tolist(), title=name)
+    counts = np.bincount(labels, minlength=len(dataset.classes)).tolist()
+    return figures.mean_fields(means, counts=counts, classes=dataset.classes, title=name)
 
 
 def displacement_frame(dataset: Dataset, images: NDArray[np.uint8], block: NDArray[np.float64]) -> pd.DataFrame:
@@ -109,22 +116,23 @@ def displacement_frame(dataset: Dataset, images: NDArray[np.uint8], block: NDArr
     both = pd.concat([groups.mean().add_suffix("_mean"), groups.std().add_suffix("_sd")], axis=1)
     moments = both[[f"{name}_{part}" for name in found.columns for part in ("mean", "sd")]]
     moments.insert(0, "n", groups.size())
+    moments.index = pd.Index([dataset.classes[label] for label in moments.index])
     return moments.rename_axis("class").reset_index()
 
 
-def pick(values: NDArray[Any], labels: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the first samples of each class, (10, ``PER_CLASS``, 28, 28); NaN where a class has fewer."""
-    sheet = np.full((CLASSES, PER_CLASS, SIDE, SIDE), np.nan, np.float32)
-    for label in range(CLASSES):
-        rows = np.flatnonzero(labels == label)[:PER_CLASS]
+def pick(values: NDArray[Any], dataset: Dataset) -> NDArray[np.float32]:
+    """Return the first ``values`` (n, ...) of each class, (classes, ``PER_CLASS``, ...); NaN where it has fewer."""
+    sheet = np.full((min(len(dataset.classes), figures.SHOWN), PER_CLASS, *values.shape[1:]), np.nan, np.float32)
+    for label in range(len(sheet)):
+        rows = np.flatnonzero(dataset.labels == label)[:PER_CLASS]
         sheet[label, : len(rows)] = values[rows]
     return sheet
 
 
-def class_counts(labels: NDArray[np.int64], table: FoldTable) -> NDArray[np.int64]:
-    """Count the digits of each class that each fold holds out, (folds, 10)."""
-    held_out = [labels[table.split(number)[1]] for number in table.numbers]
-    return np.array([np.bincount(each, minlength=CLASSES) for each in held_out])
+def class_counts(dataset: Dataset, table: FoldTable) -> NDArray[np.int64]:
+    """Count the samples of each class that each fold holds out, (folds, classes)."""
+    held_out = [dataset.labels[table.split(number)[1]] for number in table.numbers]
+    return np.array([np.bincount(each, minlength=len(dataset.classes)) for each in held_out])
 
 
 def duplicate_frame(dataset: Dataset, table: FoldTable, *, near: float) -> pd.DataFrame:
@@ -135,7 +143,7 @@ def duplicate_frame(dataset: Dataset, table: FoldTable, *, near: float) -> pd.Da
     for end, which in zip("ab", rows.T, strict=True):
         columns |= {
             f"id_{end}": dataset.ids[which],
-            f"class_{end}": dataset.labels[which],
+            f"class_{end}": np.array(dataset.classes)[dataset.labels[which]],
             f"fold_{end}": table.folds[0, which],
         }
     columns["correlation"] = [pair.correlation for pair in alike]
@@ -147,9 +155,10 @@ def alike_figure(dataset: Dataset, images: NDArray[np.uint8], alike: pd.DataFram
     """Return the figure of the most alike pairs, as the digits that the samples were made from."""
     shown = alike.sort_values("correlation", ascending=False, kind="stable").head(MOST_PAIRS)
     places = {int(number): row for row, number in enumerate(dataset.ids)}
-    ends = [images[[places[number] for number in shown[f"id_{end}"]]] for end in "ab"]
+    ends = [visible(images[[places[number] for number in shown[f"id_{end}"]]]) for end in "ab"]
     notes = [
-        f"{row.class_a} and {row.class_b}\n{row.correlation:.4f}\nfolds {row.fold_a}, {row.fold_b}"
+        f"{shortened(str(row.class_a))} and {shortened(str(row.class_b))}\n{row.correlation:.4f}\n"
+        f"folds {row.fold_a}, {row.fold_b}"
         for row in shown.itertuples()
     ]
     title = f"{dataset.name}: the {len(shown)} most alike of {len(alike)} pairs; classes, correlation, folds"
@@ -163,14 +172,15 @@ def summary(dataset: Dataset, alike: pd.DataFrame, *, near: float) -> dict[str, 
         for kind in ("exact", "near")
         for pairs in [alike[alike["kind"] == kind]]
     }
-    per_class = np.bincount(dataset.labels, minlength=CLASSES).tolist()
+    per_class = np.bincount(dataset.labels, minlength=len(dataset.classes)).tolist()
     kinds["near"]["least_correlation"] = near
-    return {"samples": len(dataset.ids), "per_class": per_class, "duplicates": kinds}
+    classes = list(dataset.classes)
+    return {"samples": len(dataset.ids), "classes": classes, "per_class": per_class, "duplicates": kinds}
 
 
-def _balance_frame(counts: NDArray[np.int64]) -> pd.DataFrame:
+def _balance_frame(counts: NDArray[np.int64], classes: Sequence[str]) -> pd.DataFrame:
     fold, label = np.indices(counts.shape)
-    return pd.DataFrame({"fold": fold.ravel(), "class": label.ravel(), "n": counts.ravel()})
+    return pd.DataFrame({"fold": fold.ravel(), "class": np.array(classes)[label.ravel()], "n": counts.ravel()})
 
 
 def _write_csv(path: Path, frame: pd.DataFrame) -> None:

@@ -1,13 +1,17 @@
-"""Stage ``prepare``: data/ -> digits with ids, one fold table and the tuning part, once the guard has passed the data.
+"""Stage ``prepare``: data/ -> samples with ids, their fold table and tuning part, once the guard has passed the data.
 
-Writes ``build/samples/{train,test}.npz``, ``build/folds.npz`` and ``build/tuning_part.npz``. The tuning part is dealt
-to folds as all other digits are, but where ``training.use_tuned`` puts to use what a search found on it.
+Writes for each source ``build/samples/{train,test}/<source>.npz``, ``build/folds/<source>.npz`` and
+``build/tuning_part/<source>.npz``. The tuning part is dealt to folds as all other samples are, but where
+``training.use_tuned`` puts to use what a search found on it.
 """
 
+import shutil
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from shearbench.data import own_images
 from shearbench.data.dataset import SPLITS, Samples, Split, write_samples
 from shearbench.data.deal import units_of
 from shearbench.data.folds import FoldTable, make_repeats, write_folds
@@ -18,13 +22,30 @@ from shearbench.data.writers import refuse_shared, unknown
 from shearbench.params import Params
 from shearbench.seeds import seed_for
 
+IDS_OF_A_SOURCE = 10_000_000  # ids of different sources differ, and do not depend on how many samples there are
+
 
 def main(params: Params, root: Path) -> None:
-    """Check the raw data, give every digit its id, and deal the training digits to folds."""
+    """Check the raw data, give every sample its id, and deal the training samples of each source to folds."""
     verify(root / "data", root / "data.dvc", params.sources)
-    samples = read_raw_digits(root / "data" / "mnist")
+    build = root / "build"
+    written = [_prepared(params, root, name, number) for number, name in enumerate(params.sources.images)]
+    for folder in (build / "samples", build / "folds", build / "tuning_part"):
+        shutil.rmtree(folder, ignore_errors=True)  # of sources that are no longer named
+    for name, (samples, part, table) in zip(params.sources.images, written, strict=True):
+        for split in SPLITS:
+            write_samples(build / "samples", split, samples[split], name)
+        write_part(build / "tuning_part" / f"{name}.npz", samples["train"].ids[part])
+        write_folds(build / "folds" / f"{name}.npz", table)
+
+
+def _prepared(
+    params: Params, root: Path, name: str, number: int
+) -> tuple[dict[Split, Samples], NDArray[np.bool_], FoldTable]:
+    """Return the samples of a source, which of the training ones a search may see, and their fold table."""
+    samples = read_raw(root / "data" / name, first_id=number * IDS_OF_A_SOURCE)
     train = samples["train"]
-    refuse_shared(root / "data" / "mnist", {split: samples[split].groups for split in SPLITS})
+    refuse_shared(root / "data" / name, {split: samples[split].groups for split in SPLITS})
     units = units_of(train.images, train.groups)
     part = set_apart(
         units,
@@ -40,10 +61,7 @@ def main(params: Params, root: Path) -> None:
         seeds=seeds_of_repeats(params),
         apart=part if params.training.use_tuned else None,
     )
-    for split in SPLITS:
-        write_samples(root / "build" / "samples", split, samples[split])
-    write_part(root / "build" / "tuning_part.npz", train.ids[part])
-    write_folds(root / "build" / "folds.npz", FoldTable(train.ids, folds, units))
+    return samples, part, FoldTable(train.ids, folds, units)
 
 
 def seeds_of_repeats(params: Params) -> list[int]:
@@ -52,15 +70,16 @@ def seeds_of_repeats(params: Params) -> list[int]:
     return [seed_for(params.seed, *name) for name in names]
 
 
-def read_raw_digits(folder: Path) -> dict[Split, Samples]:
-    """Read the IDX files of ``data/mnist``, with groups where known; ids count on from training to test digits."""
+def read_raw(folder: Path, first_id: int = 0) -> dict[Split, Samples]:
+    """Read ``data/<source>/``; ids count on from ``first_id`` through the training and the test samples."""
+    if (folder / own_images.CLASSES).is_file():
+        return own_images.read(folder, first_id)
     samples: dict[Split, Samples] = {}
-    first = 0
     for split in SPLITS:
         images, labels = read_pair(*(folder / name for name in MNIST_FILES[split]))
-        ids = np.arange(first, first + len(labels), dtype=np.int64)
+        ids = np.arange(first_id, first_id + len(labels), dtype=np.int64)
         known = folder / GROUPS_FILES[split]
         groups = read_groups(known) if known.is_file() else unknown(len(labels))
         samples[split] = Samples(str(folder / MNIST_FILES[split][0]), ids, images, labels.astype(np.int64), groups)
-        first += len(labels)
+        first_id += len(labels)
     return samples

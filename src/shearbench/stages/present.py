@@ -6,7 +6,7 @@ DVC notes the state of its inputs after a stage has run. A record notes it befor
 from collections.abc import Sequence
 from pathlib import Path
 
-from shearbench.data.dataset import read_card
+from shearbench.data.dataset import FOLDS, read_card
 from shearbench.data.folds import read_folds
 from shearbench.errors import InputError
 from shearbench.params import Ablation, Params
@@ -27,8 +27,8 @@ def read_run(params: Params, root: Path, run_name: str) -> list[FoldRun]:
     """
     run, build = params.runs[run_name], root / "build"
     fold_runs = read_fold_runs(build / "runs" / run.dataset / run.model, params.cv.networks)
-    data_hash = str(read_card(build / "datasets" / run.dataset)["hashes"]["train"])
-    check_data(fold_runs, data_hash, read_folds(build / "folds.npz"))
+    data = build / "datasets" / run.dataset
+    check_data(fold_runs, str(read_card(data)["hashes"]["train"]), read_folds(data / FOLDS))
     _refuse_other(fold_runs, planned(params, root, run_name, hardware=_hardware(params, fold_runs[0])))
     return fold_runs
 

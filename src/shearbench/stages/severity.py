@@ -1,4 +1,4 @@
-"""Stage ``severity``: build/samples/test.npz -> build/severity/<load>.npz, test digits at every step of each load.
+"""Stage ``severity``: build/samples/test -> build/severity/<source>-<load>.npz, every step of each load.
 
 They are the digits that the networks share out among themselves (``evaluate.samples``), for every load of a dataset.
 Without such a dataset the folder holds its card alone.
@@ -24,12 +24,12 @@ def main(params: Params, root: Path) -> None:
         TasksFailed: if a digit finds no equilibrium.
     """
     build = root / "build"
-    samples = read_samples(build / "samples", "test")
-    order = interleaved(samples.ids, samples.labels, generator_for(params.seed, "evaluate", "digits"))
-    rows = order[: params.evaluate.samples * params.cv.networks]
-    loads = sorted({entry.load for entry in params.datasets.values() if isinstance(entry, FieldDataset)})
+    loads = sorted({(entry.of, entry.load) for entry in params.datasets.values() if isinstance(entry, FieldDataset)})
     cards = {}
-    for load in loads:
+    for source, load in loads:
+        samples = read_samples(build / "samples", "test", source)
+        order = interleaved(samples.ids, samples.labels, generator_for(params.seed, "evaluate", "digits"))
+        rows = order[: params.evaluate.samples * params.cv.networks]
         fields = simulate_dataset(
             samples.images[rows],
             load=load,
@@ -37,6 +37,6 @@ def main(params: Params, root: Path) -> None:
             shard_folder=build / "shards",
             workers=params.execution.pool,
         )
-        write_npz(build / "severity" / f"{load}.npz", {"ids": samples.ids[rows], **fields.arrays()})
-        cards[load] = fields.card()
+        write_npz(build / "severity" / f"{source}-{load}.npz", {"ids": samples.ids[rows], **fields.arrays()})
+        cards[f"{source}-{load}"] = fields.card()
     write_json(build / "severity" / "card.json", cards)

@@ -1,4 +1,4 @@
-"""Stage ``simulate``: build/samples -> build/fields/{train,test}/<load>.npz, for every load that a dataset names.
+"""Stage ``simulate``: build/samples -> build/fields/{train,test}/<source>-<load>.npz, for every load of a dataset.
 
 The finished part of a killed run is kept under build/shards and taken up again.
 """
@@ -7,36 +7,50 @@ from collections import defaultdict
 from pathlib import Path
 
 from shearbench.data.config import SimulatedDataset
+from shearbench.data.dataset import SPLITS, Samples, read_samples
 from shearbench.data.mechanical import simulate_dataset
+from shearbench.errors import InputError
 from shearbench.params import Params
-from shearbench.records import read_npz, write_json, write_npz
-
-SPLITS = ("train", "test")
+from shearbench.records import write_json, write_npz
 
 
 def main(params: Params, root: Path) -> None:
     """Simulate each load once, at all the steps that the datasets of ``params`` ask of it."""
     build = root / "build"
     for split in SPLITS:
-        samples = read_npz(build / "samples" / f"{split}.npz")
         folder = build / "fields" / split
         folder.mkdir(parents=True, exist_ok=True)
-        for load, steps in steps_of(params).items():
+        for (source, load), steps in steps_of(params).items():
+            samples = read_samples(build / "samples", split, source)
+            check_grey(samples, source)
             fields = simulate_dataset(
-                samples["images"],
+                samples.images,
                 load=load,
                 steps=steps,
                 shard_folder=build / "shards",
                 workers=params.execution.pool,
             )
-            write_npz(folder / f"{load}.npz", {"ids": samples["ids"], **fields.arrays()})
-            write_json(folder / f"{load}.json", fields.card())
+            write_npz(folder / f"{source}-{load}.npz", {"ids": samples.ids, **fields.arrays()})
+            write_json(folder / f"{source}-{load}.json", fields.card())
 
 
-def steps_of(params: Params) -> dict[str, list[int]]:
-    """Return the steps asked of each load, in order."""
+def check_grey(samples: Samples, source: str) -> None:
+    """Refuse to simulate what is no grey bitmap: its values are the stiffness of the block.
+
+    Raises:
+        InputError: if the images have colours or are no bytes.
+    """
+    if not samples.grey:
+        raise InputError(
+            f"a simulated dataset needs grey images of bytes, and {source} has {samples.images.dtype} images "
+            f"{samples.images.shape[1:]}; set sources.{source}.channels: 1, or take another source"
+        )
+
+
+def steps_of(params: Params) -> dict[tuple[str, str], list[int]]:
+    """Return the steps asked of each source and load, in order."""
     steps = defaultdict(set)
     for entry in params.datasets.values():
         if isinstance(entry, SimulatedDataset):
-            steps[entry.load].add(entry.step)
-    return {load: sorted(asked) for load, asked in sorted(steps.items())}
+            steps[entry.of, entry.load].add(entry.step)
+    return {key: sorted(asked) for key, asked in sorted(steps.items())}

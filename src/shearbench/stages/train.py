@@ -1,6 +1,6 @@
 """Stage ``train``: cross-validate one run, a model on a dataset.
 
-Reads ``build/datasets/<dataset>/train.npz`` with its card, ``build/folds.npz`` and the run's settings; writes the
+Reads ``build/datasets/<dataset>/`` (all but its test part) and the run's settings; writes the
 records ``build/runs/<dataset>/<model>/fold-<k>/``. Folds that are up to date are kept, unfinished ones go on. Tuned
 settings are refused where a fold would hold out a digit that their search has seen.
 """
@@ -13,7 +13,7 @@ import numpy as np
 from rich import print
 
 from shearbench.data.config import DatasetEntry
-from shearbench.data.dataset import load
+from shearbench.data.dataset import FOLDS, TUNING_PART, load
 from shearbench.data.folds import read_folds
 from shearbench.data.tuning_part import Reserved, part_of, read_part, refuse_other, refuse_overlap
 from shearbench.params import Network, Params
@@ -28,14 +28,14 @@ def main(params: Params, root: Path, run_name: str) -> None:
     """Train all folds of a run of ``params``, and print the accuracy of each on what it held out."""
     run = params.runs[run_name]
     build = root / "build"
-    dataset, folds = build / "datasets" / run.dataset, build / "folds.npz"
+    dataset = build / "datasets" / run.dataset
     settings = read_run_config(config_path(root, run.dataset, run.model))
     if settings.tuned and settings.reserved:
-        _check_leakage(run_name, settings.reserved, dataset, folds, build / "tuning_part.npz")
+        _check_leakage(run_name, settings.reserved, dataset)
     records = cross_validate(
         planned(params, root, run_name),
         dataset=dataset,
-        folds=folds,
+        folds=dataset / FOLDS,
         out=build / "runs" / run.dataset / run.model,
         workers=params.execution.pool,
     )
@@ -85,9 +85,9 @@ def settled(
     )
 
 
-def _check_leakage(run_name: str, reserved: Reserved, dataset: Path, folds: Path, tuning_part: Path) -> None:
+def _check_leakage(run_name: str, reserved: Reserved, dataset: Path) -> None:
     """Refuse tuned settings that were found on other digits, or on digits that a fold holds out."""
-    part, table = part_of(load(dataset, "train"), read_part(tuning_part)), read_folds(folds)
+    part, table = part_of(load(dataset, "train"), read_part(dataset / TUNING_PART)), read_folds(dataset / FOLDS)
     refuse_other(run_name, reserved, part)
     held_out = np.delete(table.ids, table.rows_apart)
     refuse_overlap(run_name, part.ids, held_out, "digits that the folds hold out")

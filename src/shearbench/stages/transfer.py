@@ -1,6 +1,6 @@
 """Stage ``transfer``: every network on what it was not made for, other datasets and other steps of its load.
 
-Reads ``build/runs/``, ``build/datasets/``, ``build/severity/`` and ``build/folds.npz``; writes ``build/transfer/``.
+Reads ``build/runs/``, ``build/datasets/`` and ``build/severity/``; writes ``build/transfer/``.
 Nothing trains again.
 """
 

@@ -94,11 +94,13 @@ def register_champion(store: Store, fold_runs: Sequence[FoldRun], parent: str, *
 
     dataset, model = fold_runs[0].record["dataset"], fold_runs[0].record["model"]
     chosen, trust = champion_of(fold_runs), trust_of(fold_runs, demanded)
+    classes, shape = chosen.record["classes"], ", ".join(map(str, chosen.record["inputs"]))
     wanted = f"tags.`{RECORD_TAG}` = '{chosen.digest}' and tags.`{PARENT_TAG}` = '{parent}'"
     (fold,) = store.client.search_runs([store.experiment], filter_string=wanted)
     text = (
         f"{model}, the best on {dataset} by cross-validation; fold {chosen.fold}, which has the lowest "
-        "validation loss of its folds. Raw inputs (n, channels, 28, 28) to calibrated probabilities (n, 10)."
+        f"validation loss of its folds. Raw inputs (n, {shape}) to calibrated probabilities (n, {len(classes)}) of the "
+        f"classes {', '.join(classes)}."
     )
     tags = {f"shearbench.{name}": str(value) for name, value in asdict(trust).items()}
     if _MODEL_TAG in fold.data.tags:

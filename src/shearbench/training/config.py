@@ -16,6 +16,7 @@ from shearbench.data.config import DatasetEntry, FieldDataset
 from shearbench.data.dataset import Dataset
 from shearbench.data.normalise import Normaliser
 from shearbench.models import build
+from shearbench.models.inputs import Inputs
 from shearbench.records import hash_of
 from shearbench.seeds import seed_for
 from shearbench.strict import Strict
@@ -139,7 +140,7 @@ def assemble(config: TrainingConfig, dataset: Dataset, rows: Selection, *, seed:
     normaliser = normalise.fit_entry(config.entry, dataset.inputs[rows.train])
     network = build(
         config.architecture,
-        channels=dataset.channels,
+        inputs=Inputs(dataset.channels, len(dataset.classes), dataset.size),
         width=config.width,
         options=config.options,
         seed=seed_for(seed, "weights"),

@@ -63,7 +63,7 @@ def cross_validate(
     Args:
         experiment: what to train.
         dataset: folder of the dataset, ``build/datasets/<dataset>``; its test set is not opened.
-        folds: ``build/folds.npz``.
+        folds: the fold table, ``folds.npz`` in that folder.
         out: folder of the run, ``build/runs/<dataset>/<model>``; folders of folds that do not exist are removed.
         workers: number of processes, or ``"auto"``.
         only: numbers of the folds to train; all folds of all repeats by default.
@@ -151,6 +151,8 @@ def _train_fold(task: FoldTask, advance: Advance) -> None:
         "model": task.config.model,
         "fold": task.fold,
         "seed": task.config.seed,
+        "classes": list(dataset.classes),
+        "inputs": list(dataset.inputs.shape[1:]),
         "config": task.config.config,
         "hashes": task.hashes,
         "gpu": task.config.hardware.gpu,

@@ -26,7 +26,7 @@ Predictions = dict[str, NDArray[Any]]
 
 
 def held_out(training_state: TrainingState, dataset: Dataset, rows: NDArray[np.int64]) -> Predictions:
-    """Return the predictions that are kept: ``ids`` and ``labels`` (n,), ``probabilities`` float32 (n, 10)."""
+    """Return the predictions that are kept: ``ids`` and ``labels`` (n,), ``probabilities`` float32 (n, classes)."""
     device = training_state.fit_config.hardware.device
     probabilities = predict(
         training_state.network, dataset.inputs[rows], normaliser=training_state.normaliser, device=device
@@ -82,7 +82,7 @@ def files(
 
 
 def score(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> Score:
-    """Return mean cross-entropy and accuracy of probabilities (n, 10) for labels (n,)."""
+    """Return mean cross-entropy and accuracy of probabilities (n, classes) for labels (n,)."""
     given = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     hits = probabilities.argmax(axis=1) == labels
     return Score(float(-np.log(np.maximum(given, _TINY)).mean()), float(hits.mean()))

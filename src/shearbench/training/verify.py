@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from shearbench.data.dataset import FOLDS
 from shearbench.execution import Workers, run_tasks
 from shearbench.records import read_npz, read_record
 from shearbench.training.config import TrainingConfig
@@ -36,13 +37,12 @@ class Verdict:
     distance: float
 
 
-def verify(runs: Sequence[Path], *, datasets: Path, folds: Path, workers: Workers) -> list[Verdict]:
+def verify(runs: Sequence[Path], *, datasets: Path, workers: Workers) -> list[Verdict]:
     """Train stored folds again and compare; the stored ones are only read.
 
     Args:
         runs: folders of folds, ``build/runs/<dataset>/<model>/fold-<k>``.
         datasets: ``build/datasets``.
-        folds: ``build/folds.npz``.
         workers: number of processes, or ``"auto"``.
 
     Raises:
@@ -52,8 +52,7 @@ def verify(runs: Sequence[Path], *, datasets: Path, folds: Path, workers: Worker
     records = [read_record(folder) for folder in runs]
     with tempfile.TemporaryDirectory(prefix="shearbench-verify-") as scratch:
         tasks = [
-            _task(record, datasets=datasets, folds=folds, out=Path(scratch) / str(number))
-            for number, record in enumerate(records)
+            _task(record, datasets=datasets, out=Path(scratch) / str(number)) for number, record in enumerate(records)
         ]
         run_tasks(
             train_fold,
@@ -68,9 +67,9 @@ def verify(runs: Sequence[Path], *, datasets: Path, folds: Path, workers: Worker
         return [_compare(*item) for item in zip(runs, records, tasks, strict=True)]
 
 
-def _task(record: dict[str, Any], *, datasets: Path, folds: Path, out: Path) -> FoldTask:
+def _task(record: dict[str, Any], *, datasets: Path, out: Path) -> FoldTask:
     config, dataset = TrainingConfig.from_record(record), datasets / record["dataset"]
-    return fold_task(config, record["fold"], dataset=dataset, folds=folds, out=out)
+    return fold_task(config, record["fold"], dataset=dataset, folds=dataset / FOLDS, out=out)
 
 
 def _compare(folder: Path, record: dict[str, Any], task: FoldTask) -> Verdict:

@@ -15,7 +15,8 @@ from torch import nn
 
 from shearbench.data.normalise import Normaliser
 from shearbench.errors import InputError
-from shearbench.models import CLASSES, build
+from shearbench.models import build
+from shearbench.models.inputs import Inputs
 from shearbench.records import read_record, write_bytes
 from shearbench.training.hardware import Device, Hardware, Precision, naming_the_batch
 from shearbench.training.loop import EVALUATION_BATCH
@@ -47,7 +48,7 @@ def load_network(run_folder: Path) -> tuple[nn.Module, Normaliser, dict[str, Any
         raise InputError(f"{damaged} ({error!s:.300}); remove {run_folder} and run `dvc repro`") from None
     network = build(
         config["architecture"],
-        channels=len(normaliser.mean),
+        inputs=Inputs(len(normaliser.mean), len(record["classes"]), normaliser.mean.shape[1:]),
         width=config["width"],
         options=config["options"],
         seed=0,  # every weight is replaced
@@ -68,7 +69,7 @@ def predict(
     device: Device = "cpu",
     precision: Precision = "fp32",
 ) -> NDArray[np.float32]:
-    """Return probabilities float32 (n, 10) for inputs (n, channels, 28, 28) that are not normalised.
+    """Return probabilities float32 (n, classes) for inputs (n, channels, height, width) that are not normalised.
 
     The network is moved to ``device`` and put in evaluation mode. Predictions that are kept are made in fp32,
     whatever the network was trained in.
@@ -79,11 +80,12 @@ def predict(
     hardware = Hardware(device, precision)
     network = hardware.place(network).eval()
     mean, scale = (torch.from_numpy(array).to(device) for array in (normaliser.mean, normaliser.scale))
-    probabilities = np.empty((len(inputs), CLASSES), np.float32)
+    found = []
     with naming_the_batch(batch), torch.inference_mode():
-        for start in range(0, len(inputs), batch):
+        for start in range(0, max(len(inputs), 1), batch):
             rows = slice(start, start + batch)
             with hardware.autocast():
                 logits = network((torch.from_numpy(inputs[rows]).to(device, torch.float32) - mean) / scale)
-            probabilities[rows] = logits.float().softmax(dim=1).cpu().numpy()
+            found.append(logits.float().softmax(dim=1).cpu().numpy())
+    probabilities: NDArray[np.float32] = np.concatenate(found)
     return probabilities

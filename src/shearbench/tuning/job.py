@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from shearbench.data.dataset import Dataset
+from shearbench.data.dataset import TUNING_PART, Dataset
 from shearbench.data.tuning_part import read_part
 from shearbench.errors import TasksFailed
 from shearbench.execution import Cluster, Workers, run_tasks, worker_count
@@ -170,7 +170,7 @@ def _write_part(job: Job) -> Dataset:
         return write_part_of(
             job.part,
             job.build / "datasets" / job.config.dataset,
-            read_part(job.build / "tuning_part.npz"),
+            read_part(job.build / "datasets" / job.config.dataset / TUNING_PART),
             inner_fraction=job.resources.inner_fraction,
             folds=job.resources.folds,
             seed=job.config.seed,

@@ -17,7 +17,6 @@ from torch import nn
 from shearbench.analysis.batch_norm.statistics import AS_TRAINED, BATCH, RECALIBRATED
 from shearbench.data.dataset import Dataset
 from shearbench.data.normalise import Normaliser
-from shearbench.models import CLASSES
 from shearbench.seeds import generator_for
 from shearbench.training.hardware import Device, Hardware
 from shearbench.training.running_averages import layers_of, recalibrated, with_batch_statistics
@@ -79,7 +78,7 @@ def drawn_from(rows: NDArray[np.int64]) -> NDArray[np.int64]:
 def networks_by_statistics_of(
     network: nn.Module, normaliser: Normaliser, calibration: NDArray[Any], *, batch: int, hardware: Hardware
 ) -> Networks:
-    """Return way -> the network that reads so; its running averages recalibrated on (n, channels, 28, 28)."""
+    """Return way -> the network that reads so; its running averages recalibrated on (n, channels, height, width)."""
     placed = hardware.place(network)
     if not layers_of(placed):
         return {AS_TRAINED: placed}
@@ -95,7 +94,7 @@ def networks_by_statistics_of(
 def read(
     network: nn.Module, bn_statistics: str, inputs: NDArray[Any], normaliser: Normaliser, *, batch: int, device: Device
 ) -> NDArray[np.float32]:
-    """Return probabilities (n, 10) of inputs that are not normalised, by one of :func:`networks_by_statistics_of`.
+    """Return probabilities (n, classes) of raw inputs, by one of :func:`networks_by_statistics_of`.
 
     With batch statistics the samples are shuffled first, as in training, and shared out evenly: batches of one class,
     or a small last one, would have statistics of their own.
@@ -103,10 +102,9 @@ def read(
     if bn_statistics != BATCH:
         return predict(network, inputs, normaliser=normaliser, device=device)
     order = generator_for("diagnosis", "batches").permutation(len(inputs))
-    probabilities = np.empty((len(inputs), CLASSES), np.float32)
-    for rows in np.array_split(order, _parts(len(inputs), batch)):
-        probabilities[rows] = predict(network, inputs[rows], normaliser=normaliser, batch=len(rows), device=device)
-    return probabilities
+    batches = np.array_split(order, _parts(len(inputs), batch))
+    found = [predict(network, inputs[rows], normaliser=normaliser, batch=len(rows), device=device) for rows in batches]
+    return np.concatenate(found)[np.argsort(np.concatenate(batches))]
 
 
 def _parts(count: int, batch: int) -> int:

@@ -13,10 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from shearbench.data.dataset import CLASSES
 from shearbench.plotting.canvas import figure
+from shearbench.plotting.class_axis import LABELLED, class_ticks
 from shearbench.plotting.files import Files, Writer, picture, table
-from shearbench.predictions.evaluated import REFERENCE, EvaluatedRun, EvaluatedRuns
+from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
 from shearbench.predictions.scores import BySample, rates
 from shearbench.statistics.mcnemar import mcnemar_over_folds
 from shearbench.statistics.multiplicity import holm
@@ -31,8 +31,9 @@ def confusion(evaluated: EvaluatedRuns) -> Files:
     """Return the table of confused pairs, and for each model a figure of its errors on every dataset."""
     pairs = [row for model in evaluated.models for run in evaluated.of_model(model) for row in pairs_of(run, evaluated)]
     drawn: dict[str, Writer] = {
-        f"figures/confusion_{model}.png": picture(confusion_figure(model, evaluated.of_model(model)))
-        for model in evaluated.models
+        f"figures/confusion_{model}{name}.png": picture(confusion_figure(model, part.of_model(model), part))
+        for name, part in evaluated.by_source().items()
+        for model in part.models
     }
     return {"confused_pairs.csv": table(pd.DataFrame(pairs, columns=[*_COLUMNS, *_CHANGES])), **drawn}
 
@@ -46,10 +47,17 @@ def pairs_of(run: EvaluatedRun, evaluated: EvaluatedRuns) -> list[dict[str, Any]
     ``p_holm``, adjusted for all pairs of the run. The last four are empty for the reference itself, and where it was
     not evaluated or has other digits.
     """
-    base = next((one for one in evaluated.of_model(run.model) if one.dataset == REFERENCE != run.dataset), None)
+    base = next(
+        (
+            one
+            for one in evaluated.of_model(run.model)
+            if one.dataset == evaluated.reference(run.dataset) != run.dataset
+        ),
+        None,
+    )
     said = run.out_of_fold
     other = base.out_of_fold if base and np.array_equal(base.out_of_fold.ids, said.ids) else None
-    rows = list(_rows(said, other))
+    rows = list(_rows(said, other, run.record["classes"]))
     if other is not None:
         adjusted = holm([row["p"] for row in rows])
         rows = [{**row, "p_holm": p} for row, p in zip(rows, adjusted, strict=True)]
@@ -57,34 +65,36 @@ def pairs_of(run: EvaluatedRun, evaluated: EvaluatedRuns) -> list[dict[str, Any]
     return sorted(named, key=lambda row: (-max(row["count"], row.get("reference_count", 0)), -row["count"]))
 
 
-def _rows(said: BySample, other: BySample | None) -> Iterator[dict[str, Any]]:
+def _rows(said: BySample, other: BySample | None, names: Sequence[str]) -> Iterator[dict[str, Any]]:
     counts = mean_counts(said)
     before = np.zeros_like(counts) if other is None else mean_counts(other)
-    off_diagonal = ~np.eye(CLASSES, dtype=bool)
+    off_diagonal = ~np.eye(len(counts), dtype=bool)
     for true, predicted in np.argwhere((counts + before > 0) & off_diagonal).tolist():
         of_class = said.labels == true
         n, count = int(of_class.sum()), float(counts[true, predicted])
         low, high = wilson(count / n, n)
-        row = dict(zip(_COLUMNS[2:], (true, predicted, n, count, count / n, low, high), strict=True))
+        values = (names[true], names[predicted], n, count, count / n, low, high)
+        row: dict[str, Any] = dict(zip(_COLUMNS[2:], values, strict=True))
         if other is not None:
             here, there = (each.classes[:, of_class] == predicted for each in (said, other))
             row |= {"reference_count": float(before[true, predicted])}
-            row |= {"change": count - row["reference_count"], "p": mcnemar_over_folds(here, there).p}
+            row |= {"change": count - float(before[true, predicted]), "p": mcnemar_over_folds(here, there).p}
         yield row
 
 
 def mean_counts(said: BySample) -> NDArray[np.float64]:
     """Return (true, predicted) counts of digits, mean over the networks that read each."""
-    counts = np.zeros((CLASSES, CLASSES))
+    counts = np.zeros((said.probabilities.shape[2],) * 2)
     np.add.at(counts, (np.broadcast_to(said.labels, said.classes.shape), said.classes), 1)
     return counts / len(said.classes)
 
 
-def confusion_figure(model: str, runs: Sequence[EvaluatedRun]) -> Figure:
+def confusion_figure(model: str, runs: Sequence[EvaluatedRun], evaluated: EvaluatedRuns) -> Figure:
     """Draw the errors of a model on each dataset, on one scale, and the change of each count from the reference."""
     counts = {run.dataset: mean_counts(run.out_of_fold) for run in runs}
-    others = [name for name in counts if REFERENCE in counts and name != REFERENCE]
-    changes = {name: counts[name] - counts[REFERENCE] for name in others}
+    classes, reference = runs[0].record["classes"], evaluated.reference(runs[0].dataset)
+    others = [name for name in counts if reference in counts and name != reference]
+    changes = {name: counts[name] - counts[reference] for name in others}
     across = min(_ACROSS, len(counts) + len(changes))
     down = -(-(len(counts) + len(changes)) // across)
     made = figure(4.1 * across, 4.4 * down + 0.5)
@@ -96,9 +106,11 @@ def confusion_figure(model: str, runs: Sequence[EvaluatedRun]) -> Figure:
         wrong, n = float(_errors(each).sum()), float(each.sum())
         title = f"{name}: {_number(wrong)} of {n:,.0f} read wrongly"
         _label(axes, each, title, most_rate * each.sum(axis=1), signed=False)
+        _name(axes, classes)
     for axes, (name, each) in zip(panels[len(counts) :], changes.items(), strict=False):
         axes.imshow(_errors(each), cmap="PuOr_r", vmin=-most_change, vmax=most_change)
-        _label(axes, each, f"{name} - {REFERENCE}: change in digits", np.full(CLASSES, most_change), signed=True)
+        _label(axes, each, f"{name} - {reference}: change in samples", np.full(len(each), most_change), signed=True)
+        _name(axes, classes)
     for axes in panels[len(counts) + len(changes) :]:
         axes.set_axis_off()
     text = f"{model}: digits misread out of fold\ncolour: share of the true class, up to {100 * most_rate:.1f} %"
@@ -108,12 +120,12 @@ def confusion_figure(model: str, runs: Sequence[EvaluatedRun]) -> Figure:
 
 def _errors(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the matrix without its diagonal, which would hide all else."""
-    return np.where(np.eye(CLASSES, dtype=bool), 0.0, matrix)
+    return np.where(np.eye(len(matrix), dtype=bool), 0.0, matrix)
 
 
 def _label(axes: Axes, values: NDArray[np.float64], title: str, full: NDArray[np.float64], *, signed: bool) -> None:
     """Write the counts; white on dark runs, those above 60 % of ``full``, the value of the darkest colour by row."""
-    for true, predicted in np.argwhere(values != 0):
+    for true, predicted in np.argwhere(values != 0) if len(values) <= LABELLED else ():
         value = values[true, predicted]
         if true == predicted:
             axes.text(true, true, _number(value, signed=signed), ha="center", va="center", fontsize=7, color="0.55")
@@ -121,11 +133,14 @@ def _label(axes: Axes, values: NDArray[np.float64], title: str, full: NDArray[np
             colour = "white" if abs(value) > 0.6 * full[true] else "black"
             text = _number(value, signed=signed)
             axes.text(predicted, true, text, ha="center", va="center", fontsize=8, color=colour)
-    axes.set_xticks(range(CLASSES))
-    axes.set_yticks(range(CLASSES))
+    axes.set_title(title, fontsize=10)
+
+
+def _name(axes: Axes, classes: Sequence[str]) -> None:
+    class_ticks(axes.xaxis, classes)
+    class_ticks(axes.yaxis, classes)
     axes.set_xlabel("read as")
     axes.set_ylabel("true class")
-    axes.set_title(title, fontsize=10)
 
 
 def _number(value: float, *, signed: bool = False) -> str:

@@ -20,7 +20,7 @@ from scipy import stats
 
 from shearbench.analysis.corruption.corruptions import CLEAN, SEVERITIES, Corruption, corrupt, corruptions_of
 from shearbench.analysis.corruption.images import WHITE
-from shearbench.data.dataset import CLASSES
+from shearbench.data.dataset import Dataset
 from shearbench.data.trend import homogeneous_field
 from shearbench.plotting.canvas import GREY, colours, figure, plain
 from shearbench.plotting.files import Files, Writer, picture, table
@@ -117,7 +117,7 @@ def severity_figure(evaluated: EvaluatedRuns, dataset: str, rows: pd.DataFrame) 
             line = pd.concat([clean[clean["model"] == model], of_name[of_name["model"] == model]])
             _line(axes, line, colour[model])
         plain(axes)
-        axes.axhline(100 / CLASSES, color=GREY, ls=":", lw=1)
+        axes.axhline(evaluated.guessing(dataset), color=GREY, ls=":", lw=1)
         axes.set_ylim(0, 102)
         values = of_name.drop_duplicates("severity")["value"]
         axes.set_xticks(range(SEVERITIES + 1), ["none", *(f"{value:g}" for value in values)])
@@ -146,9 +146,9 @@ def _line(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
 def samples_figure(evaluated: EvaluatedRuns, dataset: str) -> Figure:
     """Draw one digit under every corruption at every severity; of a field u_x less that of the empty block."""
     entry, data = evaluated.entry(dataset), evaluated.data(dataset, "test")
-    kinds, row = corruptions_of(entry), int(np.argmin(np.where(data.labels == 7, data.ids, data.ids.max() + 1)))
+    kinds, row = corruptions_of(entry), _drawn(data)
     is_field, sample = "load" in entry, data.inputs[[row]]
-    blank = homogeneous_field(entry["load"], entry["step"])[0] if is_field else np.zeros(sample.shape[2:])
+    blank = homogeneous_field(entry["load"], entry["step"], data.size)[0] if is_field else np.zeros(sample.shape[2:])
     tiles = np.stack([_shown(sample, name, kind, entry) for name, kind in kinds.items()]) - blank
     largest = 3 * float(np.abs(tiles[0, 0]).max()) if is_field else WHITE
     shades = coloured(tiles, "RdBu_r", -largest, largest) if is_field else coloured(tiles, "gray_r", 0, largest)
@@ -160,6 +160,12 @@ def samples_figure(evaluated: EvaluatedRuns, dataset: str) -> Figure:
     if is_field:
         made.supxlabel(f"$u_x$ less that of the empty block: blue -{largest:.2g}, red {largest:.2g} pixels", fontsize=9)
     return made
+
+
+def _drawn(data: Dataset) -> int:
+    """Return the row that is drawn: the lowest id of class number 7, or of the last class where there are fewer."""
+    label = min(7, int(data.labels.max()))
+    return int(np.argmin(np.where(data.labels == label, data.ids, data.ids.max() + 1)))
 
 
 def _shown(sample: NDArray[Any], name: str, kind: Corruption, entry: Mapping[str, Any]) -> NDArray[np.float64]:

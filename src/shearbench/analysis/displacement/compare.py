@@ -25,7 +25,7 @@ from shearbench.analysis.displacement.measures import (
 from shearbench.data.trend import homogeneous_field
 from shearbench.plotting.canvas import colours, figure, plain
 from shearbench.plotting.files import Files, Writer, picture, table
-from shearbench.predictions.evaluated import REFERENCE, EvaluatedRun, EvaluatedRuns
+from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
 from shearbench.statistics.proportions import wilson
 
 _LABELS = {
@@ -62,11 +62,11 @@ def errors_of(evaluated: EvaluatedRuns, name: str) -> tuple[pd.DataFrame, pd.Dat
     the probability that a digit that is misread is displaced more than one that is not, and ``odd``: that its
     displacement stands farther from the median, above or below; with intervals by DeLong.
     """
-    data, samples, entry = evaluated.data(name, "train"), evaluated.samples("train"), evaluated.entry(name)
+    data, samples, entry = evaluated.data(name, "train"), evaluated.samples("train", name), evaluated.entry(name)
     assert np.array_equal(data.ids, samples.ids), "a dataset keeps the ids and the order of its digits"
-    block = homogeneous_field(entry["load"], entry["step"])
+    block = homogeneous_field(entry["load"], entry["step"], data.size)
     found = measures(data.inputs.astype(np.float64), samples.images, block)
-    readers = [run for run in evaluated.runs if run.dataset in (name, REFERENCE)]
+    readers = [run for run in evaluated.runs if run.dataset in (name, evaluated.reference(name))]
     dealt = np.all([np.isin(data.ids, run.out_of_fold.ids) for run in readers], axis=0)
     missed = {run.name: _wrong(run, data.ids[dealt]) for run in readers}
     rates: list[dict[str, Any]] = []

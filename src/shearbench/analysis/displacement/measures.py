@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit, ndtri
 
-from shearbench.data.dataset import CLASSES
-
 Fields = NDArray[np.floating]
 Values = NDArray[np.float64]
 
@@ -18,13 +16,13 @@ _Z = float(ndtri(0.975))
 
 
 def length(fields: Fields) -> Values:
-    """Return |u| of fields (..., 2, 28, 28), (..., 28, 28)."""
+    """Return |u| of fields (..., 2, h, w), (..., h, w)."""
     u = fields.astype(np.float64)
     return np.hypot(u[..., 0, :, :], u[..., 1, :, :])
 
 
 def gradient_norm(fields: Fields) -> Values:
-    """Return the Frobenius norm of the displacement gradient of fields (..., 2, 28, 28), without unit, (..., 28, 28).
+    """Return the Frobenius norm of the displacement gradient of fields (..., 2, h, w), without unit, (..., h, w).
 
     Central differences between pixel centres, one-sided at the edges. (Rows run down and y runs up, which changes the
     sign of a derivative and no norm.)
@@ -42,9 +40,9 @@ def measures(fields: Fields, images: NDArray[np.uint8], homogeneous: Values) -> 
     the displacement gradient.
 
     Args:
-        fields: (n, 2, 28, 28).
-        images: (n, 28, 28), the digits that the fields were made from.
-        homogeneous: (2, 28, 28), the field of the block without a digit.
+        fields: (n, 2, h, w).
+        images: (n, h, w), the digits that the fields were made from.
+        homogeneous: (2, h, w), the field of the block without a digit.
     """
     size, ink = length(fields), images.astype(np.float64)
     total = ink.sum(axis=(1, 2))
@@ -57,9 +55,9 @@ def measures(fields: Fields, images: NDArray[np.uint8], homogeneous: Values) -> 
     }
 
 
-def class_means(values: Values, labels: NDArray[np.int64]) -> Values:
-    """Return the mean of ``values`` (n, ...) over the samples of each class, (10, ...); NaN for a class without any."""
-    means = np.full((CLASSES, *values.shape[1:]), np.nan)
+def class_means(values: Values, labels: NDArray[np.int64], classes: int) -> Values:
+    """Return the mean of ``values`` (n, ...) over the samples of each class, (classes, ...); NaN for one without."""
+    means = np.full((classes, *values.shape[1:]), np.nan)
     for label in np.unique(labels):
         means[label] = values[labels == label].mean(axis=0)
     return means

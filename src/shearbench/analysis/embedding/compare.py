@@ -6,8 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from shearbench.data.dataset import CLASSES
 from shearbench.plotting.canvas import bare, figure
+from shearbench.plotting.class_axis import shortened
 from shearbench.plotting.files import Files, picture, table
 from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
 
@@ -53,8 +53,10 @@ def embedding_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
         found = numbers[run.dataset, run.model]
         said = [f"{name} {found[f'{name}_mean']:.2f} ± {found[f'{name}_sd']:.2f}" for name in ("silhouette", "purity")]
         axes.set_title(f"{run.model} on {run.dataset}\n{', '.join(said)}", fontsize=9)
-    handles = [Line2D([], [], ls="", marker="o", color=colour, label=str(k)) for k, colour in enumerate(_COLOURS)]
-    made.legend(handles=handles, loc="outside right upper", frameon=False, title="class")
+    classes = evaluated.classes(datasets[0])
+    if len(classes) <= len(_COLOURS) and all(evaluated.classes(name) == classes for name in datasets):
+        named = [Line2D([], [], ls="", marker="o", color=_colour(k), label=name) for k, name in enumerate(classes)]
+        made.legend(handles=named, loc="outside right upper", frameon=False, title="class")
     made.suptitle(
         f"t-SNE of the penultimate layer, fold 0, the same {rows['n'].min()} test digits everywhere.\n"
         f"The numbers are computed in that layer itself, mean ± sd over {rows['networks'].max()} networks.",
@@ -63,14 +65,19 @@ def embedding_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
     return made
 
 
+def _colour(label: int) -> str:
+    """Return the colour of a class; of more than ten they begin again, and the names tell them apart."""
+    return _COLOURS[label % len(_COLOURS)]
+
+
 def _points(axes: Axes, run: EvaluatedRun) -> None:
     """Draw each digit in the colour of its class, and the class at the median of its digits."""
     arrays = run.arrays("embedding.npz")
     places, labels = arrays["places"], arrays["labels"]
-    axes.scatter(places[:, 0], places[:, 1], s=7, c=[_COLOURS[label] for label in labels], lw=0, alpha=0.8)
-    for label in range(CLASSES):
+    axes.scatter(places[:, 0], places[:, 1], s=7, c=[_colour(label) for label in labels], lw=0, alpha=0.8)
+    for label, name in enumerate(run.record["classes"]):
         if (labels == label).any():
             x, y = np.median(places[labels == label], axis=0)
-            box = {"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": _COLOURS[label], "alpha": 0.85}
-            axes.text(x, y, str(label), ha="center", va="center", fontsize=8, bbox=box)
+            box = {"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": _colour(label), "alpha": 0.85}
+            axes.text(x, y, shortened(name), ha="center", va="center", fontsize=8, bbox=box)
     axes.set_aspect("equal", adjustable="datalim")

@@ -29,7 +29,9 @@ def explanation(evaluated: EvaluatedRuns) -> Files:
         "explanation_curves.csv": table(curves),
         "figures/explanation.png": picture(measures_figure(evaluated, measures)),
         "figures/explanation_curves.png": picture(curves_figure(evaluated, curves)),
-        "figures/attribution.png": picture(maps_figure(evaluated)),
+        **{
+            f"figures/attribution{name}.png": picture(maps_figure(part)) for name, part in evaluated.by_source().items()
+        },
     }
 
 
@@ -107,7 +109,7 @@ def maps_figure(evaluated: EvaluatedRuns) -> Figure:
         chosen = [int(np.flatnonzero(read["ids"] == number)[0]) for number in arrays["ids"]]
         looks = Looks(arrays["maps"][0], read["probabilities"][0, chosen].argmax(axis=1))
         tiles.append(overlaid(arrays["seen"][0], looks.maps))
-        notes.append(notes_of(looks, arrays["labels"], first=not notes))
+        notes.append(notes_of(looks, arrays["labels"], run.record["classes"], first=not notes))
         names.append(f"{run.model}{_kind(run)}\non {run.dataset}")
     made = sheet(len(runs), len(tiles[0]), beside=1.2, above=0.9)
     draw_coloured(made.subplots(), np.stack(tiles), names, notes)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from shearbench.plotting.canvas import ORANGE
+from shearbench.plotting.class_axis import shortened
 from shearbench.plotting.tiles import coloured, draw_coloured, sheet
 
 _OPACITY = 0.8
@@ -20,7 +21,7 @@ _LEGEND = (
 
 @dataclass(frozen=True, eq=False)
 class Looks:
-    """Where one network looks: ``maps`` (m, 28, 28), 0 to 1, and the classes that it ``predicted`` (m,)."""
+    """Where one network looks: ``maps`` (m, h, w), 0 to 1, and the classes that it ``predicted`` (m,)."""
 
     maps: NDArray[np.float32]
     predicted: NDArray[np.int64]
@@ -31,6 +32,7 @@ def attribution_figure(
     inputs: NDArray[np.float32],
     labels: NDArray[np.int64],
     *,
+    classes: Sequence[str],
     channels: Sequence[str],
     looks: Mapping[int, Looks],
 ) -> Figure:
@@ -38,16 +40,19 @@ def attribution_figure(
 
     Args:
         title: what stands above.
-        inputs: what the networks see, normalised, (m, channels, 28, 28).
+        inputs: what the networks see, normalised, (m, channels, h, w).
         labels: true classes (m,).
+        classes: their names.
         channels: what each channel is called.
         looks: fold -> where its network looks.
     """
     tiles = [_seen(inputs[:, channel]) for channel in range(len(channels))]
-    notes = [[str(label) if channel == 0 else "" for label in labels] for channel in range(len(channels))]
+    notes = [
+        [shortened(classes[label]) if channel == 0 else "" for label in labels] for channel in range(len(channels))
+    ]
     for look in looks.values():
         tiles.append(overlaid(inputs, look.maps))
-        notes.append(notes_of(look, labels))
+        notes.append(notes_of(look, labels, classes))
     made = sheet(len(tiles), len(labels), beside=0.7, above=0.9)
     names = [*channels, *(f"fold {fold}" for fold in looks)]
     draw_coloured(made.subplots(), np.stack(tiles), names, notes)
@@ -56,20 +61,24 @@ def attribution_figure(
     return made
 
 
-def notes_of(look: Looks, labels: NDArray[np.int64], *, first: bool = False) -> list[str]:
+def notes_of(look: Looks, labels: NDArray[np.int64], classes: Sequence[str], *, first: bool = False) -> list[str]:
     """Return what is to be said of each digit: what it was taken for where wrong, and that there is no map.
 
     In the ``first`` row of a sheet also its class.
     """
     notes = []
     for label, said, weight in zip(labels, look.predicted, look.maps, strict=True):
-        facts = {str(label): first, f"read as {said}": said != label, "no map": not weight.any()}
+        facts = {
+            shortened(classes[label]): first,
+            f"read as {shortened(classes[said])}": said != label,
+            "no map": not weight.any(),
+        }
         notes.append(", ".join(text for text, holds in facts.items() if holds))
     return notes
 
 
 def overlaid(inputs: NDArray[np.float32], maps: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the size of inputs (m, channels, 28, 28) in grey with maps (m, 28, 28) in orange above, (m, 28, 28, 3)."""
+    """Return the size of inputs (m, channels, h, w) in grey with maps (m, h, w) in orange above, (m, h, w, 3)."""
     size = np.sqrt((inputs**2).sum(axis=1))
     weight = _OPACITY * maps[..., np.newaxis]
     drawn: NDArray[np.float64] = (1 - weight) * coloured(size, "gray_r", 0, float(size.max())) + weight * to_rgb(ORANGE)

@@ -35,4 +35,6 @@ def _sheet(evaluation: Evaluation) -> Figure:
     }
     title = f"{evaluation.name}: evidence for the true class, {kinds[facts['method']]}"
     channels = ("$u_x$", "$u_y$") if evaluation.is_field else ("image",) * seen.shape[2]
-    return attribution_figure(title, seen[0], evaluation.test.labels[rows], channels=channels, looks=looks)
+    return attribution_figure(
+        title, seen[0], evaluation.test.labels[rows], classes=evaluation.test.classes, channels=channels, looks=looks
+    )

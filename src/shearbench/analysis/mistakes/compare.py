@@ -1,13 +1,14 @@
 """Training digits whose label is suspected, pictured as they were drawn: the more runs do, the worse for the label."""
 
-import numpy as np
+from typing import Any
+
 import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from shearbench.plotting.canvas import bare, figure
-from shearbench.plotting.files import Files, picture, table
-from shearbench.plotting.tiles import GREY, SMALL, centres, draw_tiles
+from shearbench.plotting.files import Files, Writer, picture, table
+from shearbench.plotting.tiles import GREY, SMALL, centres, draw_tiles, row_of, visible
 from shearbench.predictions.evaluated import EvaluatedRuns
 
 _COLUMNS, _ROWS = 12, 2
@@ -15,11 +16,10 @@ _COLUMNS, _ROWS = 12, 2
 
 def suspicious(evaluated: EvaluatedRuns) -> Files:
     """Return the suspected labels of all runs, and a picture of the first."""
-    found = suspects(evaluated)
-    return {
-        "suspicious_labels.csv": table(found),
-        "figures/suspicious_labels.png": picture(suspects_figure(evaluated, found)),
-    }
+    files: dict[str, Writer] = {"suspicious_labels.csv": table(suspects(evaluated))}
+    for name, part in evaluated.by_source().items():
+        files[f"figures/suspicious_labels{name}.png"] = picture(suspects_figure(part, suspects(part)))
+    return files
 
 
 def suspects(evaluated: EvaluatedRuns) -> pd.DataFrame:
@@ -35,17 +35,21 @@ def suspects(evaluated: EvaluatedRuns) -> pd.DataFrame:
     return found.sort_values(["runs", "confidence", "id"], ascending=[False, False, True], ignore_index=True)
 
 
+def _pictures(evaluated: EvaluatedRuns) -> dict[int, NDArray[Any]]:
+    """Return the image of every training sample by its id; the runs are of one source."""
+    samples = evaluated.samples("train", evaluated.datasets[0])
+    return dict(zip(samples.ids.tolist(), visible(samples.images), strict=True))
+
+
 def suspects_figure(evaluated: EvaluatedRuns, found: pd.DataFrame) -> Figure:
     """Draw the digits that the most runs suspect, with their label and the class that is suggested."""
-    samples = evaluated.samples("train")
-    places = {int(number): row for row, number in enumerate(samples.ids)}
     shown = found.head(_COLUMNS * _ROWS)
+    pictures = _pictures(evaluated)
+    shape = next(iter(pictures.values())).shape
     made = figure(0.85 * _COLUMNS + 1.0, 1.35 * _ROWS + 0.6)
     for strip, axes in enumerate(made.subplots(_ROWS, 1)):
         part = shown.iloc[strip * _COLUMNS : (strip + 1) * _COLUMNS]
-        tiles: NDArray[np.float32] = np.full((1, _COLUMNS, 28, 28), np.nan, np.float32)
-        tiles[0, : len(part)] = samples.images[[places[number] for number in part["id"]]]
-        draw_tiles(axes, tiles, GREY)
+        draw_tiles(axes, row_of([pictures[number] for number in part["id"]], _COLUMNS, shape), GREY)
         bare(axes)
         axes.xaxis.tick_top()
         axes.tick_params(length=0)

@@ -7,19 +7,22 @@ from numpy.typing import NDArray
 
 from shearbench.analysis.evaluation import Evaluation
 from shearbench.plotting.canvas import bare, figure
+from shearbench.plotting.class_axis import shortened
 from shearbench.plotting.files import Files, picture, table
-from shearbench.plotting.tiles import GREY, LENGTH, SMALL, U_X, U_Y, Quantity, centres, draw_tiles
-from shearbench.predictions.mistakes import misclassified, suspicious
+from shearbench.plotting.tiles import GREY, LENGTH, SMALL, U_X, U_Y, Quantity, centres, draw_tiles, row_of, visible
+from shearbench.predictions.mistakes import misclassified, named, suspicious
 
 SHOWN = 14
 
 
 def mistakes(evaluation: Evaluation) -> Files:
     """Return the misclassified test digits, drawn, and the training digits whose label is suspicious."""
-    wrong = misclassified(evaluation.by_sample["test"])
+    names = np.array(evaluation.test.classes)
+    wrong = named(misclassified(evaluation.by_sample["test"]), names)
+    suspected = named(suspicious(evaluation.by_sample["out_of_fold"]), names)
     return {
         "misclassified.csv": table(wrong),
-        "suspicious_labels.csv": table(suspicious(evaluation.by_sample["out_of_fold"])),
+        "suspicious_labels.csv": table(suspected),
         "figures/misclassified.png": picture(misclassified_figure(evaluation, wrong)),
     }
 
@@ -32,7 +35,7 @@ def misclassified_figure(evaluation: Evaluation, wrong: pd.DataFrame) -> Figure:
     made = figure(0.78 * SHOWN + 1.2, 0.84 * len(strips) + 1.5)
     panels = made.subplots(len(strips), 1, squeeze=False)[:, 0]
     for strip, (axes, (quantity, tiles)) in enumerate(zip(panels, strips, strict=True)):
-        draw_tiles(axes, tiles[np.newaxis], quantity)
+        draw_tiles(axes, tiles, quantity)
         bare(axes)
         if strip == 0 or not evaluation.is_field:
             axes.xaxis.tick_top()
@@ -49,21 +52,15 @@ def misclassified_figure(evaluation: Evaluation, wrong: pd.DataFrame) -> Figure:
 
 
 def _strips(evaluation: Evaluation, rows: NDArray[np.int64]) -> list[tuple[Quantity, NDArray[np.float32]]]:
-    """Return the strips of the figure, (``SHOWN``, 28, 28) each, with NaN where there are fewer digits."""
-    images = evaluation.samples.images[rows]
+    """Return the strips of the figure, (1, ``SHOWN``, ...) each, with NaN where there are fewer samples."""
+    images = visible(evaluation.samples.images[rows])
     if not evaluation.is_field:
-        return [(GREY, _padded(images[:SHOWN])), (GREY, _padded(images[SHOWN:]))]
+        return [(GREY, row_of(part, SHOWN, images.shape[1:])) for part in (images[:SHOWN], images[SHOWN:])]
     u_x, u_y = evaluation.test.inputs[rows].astype(np.float32).swapaxes(0, 1)
     values = {GREY: images, U_X: u_x, U_Y: u_y, LENGTH: np.hypot(u_x, u_y)}
-    return [(quantity, _padded(tiles)) for quantity, tiles in values.items()]
-
-
-def _padded(tiles: NDArray[np.generic]) -> NDArray[np.float32]:
-    strip = np.full((SHOWN, *tiles.shape[1:]), np.nan, np.float32)
-    strip[: len(tiles)] = tiles
-    return strip
+    return [(quantity, row_of(tiles, SHOWN, tiles.shape[1:])) for quantity, tiles in values.items()]
 
 
 def _note(row: pd.Series) -> str:
-    said = f"{row['true']:.0f} as {row['predicted']:.0f}"
+    said = f"{shortened(row['true'])} as {shortened(row['predicted'])}"
     return f"{said}\n{100 * row['confidence']:.0f} %  {row['agree']:.0f}/{row['networks']:.0f}"

@@ -6,7 +6,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from shearbench.data.dataset import CLASSES
 from shearbench.plotting.canvas import GREY, colours, figure, plain
 from shearbench.plotting.files import Files, picture, table
 from shearbench.predictions.evaluated import EvaluatedRuns
@@ -30,7 +29,7 @@ def noise_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
             part = of_dataset[of_dataset["scale"] == scale]
             for model in part["model"].unique():
                 _line(axes, part[part["model"] == model], colour[model])
-            _axis(axes, np.unique(part["level"].to_numpy()))
+            _axis(axes, np.unique(part["level"].to_numpy()), evaluated.guessing(dataset))
         unit = "pixels of displacement" if "load" in evaluated.entry(dataset) else "share of the grey scale"
         grid[0, column].set_xlabel("noise / deviation between digits")
         grid[1, column].set_xlabel(f"noise, {unit}")
@@ -55,9 +54,9 @@ def _line(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
     axes.fill_between(x, (mean - sd).clip(lower=0), (mean + sd).clip(upper=100), color=colour, alpha=0.18, lw=0)
 
 
-def _axis(axes: Axes, levels: np.ndarray) -> None:
+def _axis(axes: Axes, levels: np.ndarray, guessing: float) -> None:
     plain(axes)
-    axes.axhline(100 / CLASSES, color=GREY, ls=":", lw=1)
+    axes.axhline(guessing, color=GREY, ls=":", lw=1)
     axes.set_ylim(0, 102)
     axes.set_xticks(_places(levels), [f"{level:g}" for level in levels])
 

@@ -8,24 +8,30 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from shearbench.data.dataset import CLASSES
+from shearbench.data.dataset import DIGITS
 from shearbench.plotting.canvas import GREY, colours, figure, plain
-from shearbench.plotting.files import Files, picture, table
+from shearbench.plotting.class_axis import class_ticks
+from shearbench.plotting.files import Files, Writer, picture, table
 from shearbench.predictions.class_intervals import share_interval
 from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
 
 ROUND = (3, 5, 8)
-"""The classes on which, by the study of Mechanical MNIST, errors fall most."""
+"""The digits on which, by the study of Mechanical MNIST, errors fall most."""
+TOGETHER = " ".join(DIGITS[digit] for digit in ROUND)
 
 
 def classes(evaluated: EvaluatedRuns) -> Files:
     """Return the share of the errors by class, and their picture."""
     shares = pd.DataFrame([row for run in evaluated.runs for row in shares_of(run)])
-    return {"errors_by_class.csv": table(shares), "figures/classes.png": picture(classes_figure(evaluated, shares))}
+    files: dict[str, Writer] = {"errors_by_class.csv": table(shares)}
+    for name, part in evaluated.by_source().items():
+        of_source = shares[shares["dataset"].isin(part.datasets)]
+        files[f"figures/classes{name}.png"] = picture(classes_figure(part, of_source))
+    return files
 
 
 def shares_of(run: EvaluatedRun) -> Iterator[dict[str, Any]]:
-    """Yield a row for each class, and one for the classes of ``ROUND`` together; out of fold.
+    """Yield a row for each class, and of digits one for those of ``ROUND`` together; out of fold.
 
     Columns: ``dataset, model``; ``classes`` (true); ``n`` digits of them and ``errors``, those read as another class,
     means over the repeats; ``rate`` = errors / n with Wilson's 95 % interval; ``all_errors`` of the run; ``share`` =
@@ -34,7 +40,8 @@ def shares_of(run: EvaluatedRun) -> Iterator[dict[str, Any]]:
     """
     said = run.out_of_fold
     wrong = (~said.correct).mean(axis=0)
-    for group in [*((digit,) for digit in range(CLASSES)), ROUND]:
+    names = tuple(run.record["classes"])
+    for group in [*((number,) for number in range(len(names))), *([ROUND] if names == DIGITS else [])]:
         rows = np.isin(said.labels, group)
         n, errors, total = int(rows.sum()), float(wrong[rows].sum()), float(wrong.sum())
         rate = errors / n if n else np.nan
@@ -44,7 +51,7 @@ def shares_of(run: EvaluatedRun) -> Iterator[dict[str, Any]]:
         yield {
             "dataset": run.dataset,
             "model": run.model,
-            "classes": " ".join(str(digit) for digit in group),
+            "classes": " ".join(names[number] for number in group),
             "n": n,
             "errors": errors,
             "rate": rate,
@@ -61,19 +68,22 @@ def shares_of(run: EvaluatedRun) -> Iterator[dict[str, Any]]:
 def classes_figure(evaluated: EvaluatedRuns, shares: pd.DataFrame) -> Figure:
     """Draw the error rate of each class, a panel a model, and below the share of the errors on ``ROUND``."""
     models, colour = evaluated.models, colours(evaluated.datasets)
-    made = figure(3.1 * len(models) + 1.8, 4.0 + 0.34 * len(evaluated.runs))
-    grid = made.add_gridspec(2, len(models), height_ratios=[2.6, 0.6 + 0.3 * len(evaluated.runs)])
+    together = shares[shares["classes"] == TOGETHER]
+    below = 0.6 + 0.3 * len(evaluated.runs) if len(together) else 0.01
+    made = figure(3.1 * len(models) + 1.8, (4.0 if len(together) else 3.4) + 0.34 * len(evaluated.runs))
+    grid = made.add_gridspec(2, len(models), height_ratios=[2.6, below])
     first: Axes | None = None
     for column, model in enumerate(models):
         axes = made.add_subplot(grid[0, column], sharey=first)
         first = first or axes
-        _rates(axes, shares[(shares["model"] == model) & ~shares["classes"].str.contains(" ")], colour)
+        _rates(axes, shares[(shares["model"] == model) & (shares["classes"] != TOGETHER)], colour)
         axes.set_title(model, fontsize=11)
         axes.tick_params(labelleft=column == 0)
     assert first is not None, "a suite has a run"
     first.set_ylabel("misread (%), 95 % interval")
     first.set_ylim(bottom=0)
-    _shares(made.add_subplot(grid[1, :]), shares[shares["classes"].str.contains(" ")], colour)
+    if len(together):
+        _shares(made.add_subplot(grid[1, :]), together, colour)
     made.legend(*first.get_legend_handles_labels(), loc="outside right upper", frameon=False)
     made.suptitle("Out of fold: which classes are misread", fontsize=12)
     return made
@@ -85,9 +95,9 @@ def _rates(axes: Axes, rows: pd.DataFrame, colour: dict[str, str]) -> None:
         shift = 0.5 * ((place + 0.5) / len(colour) - 0.5)
         values = 100 * part["rate"]
         reach = [values - 100 * part["rate_low"], 100 * part["rate_high"] - values]
-        axes.errorbar(part["classes"].astype(int) + shift, values, reach, fmt="o", ms=4, lw=1, color=shade, label=name)
+        axes.errorbar(np.arange(len(part)) + shift, values, reach, fmt="o", ms=4, lw=1, color=shade, label=name)
     plain(axes)
-    axes.set_xticks(range(CLASSES))
+    class_ticks(axes.xaxis, list(rows["classes"].drop_duplicates()))
     axes.set_xlabel("true class")
 
 

@@ -12,9 +12,9 @@ from shearbench.predictions import tables
 
 def scoring(evaluation: Evaluation) -> Files:
     """Return metrics, scores of folds and classes, confusion matrices and the predictions of the test set."""
-    scores, repeats = evaluation.scores, evaluation.repeats
+    scores, repeats, classes = evaluation.scores, evaluation.repeats, evaluation.test.classes
     kept = [fold_run.record["metrics"] for fold_run in evaluation.fold_runs]
-    per_class = tables.per_class(scores, evaluation.by_sample, seed=evaluation.seed)
+    per_class = tables.per_class(scores, evaluation.by_sample, classes, seed=evaluation.seed)
     metrics = tables.metrics(scores, kept, repeats=repeats)
     metrics["out_of_fold"] |= tables.spread(evaluation.out_of_fold, repeats=repeats)
     networks = {"out_of_fold": repeats, "test": len(evaluation.fold_runs)}
@@ -28,9 +28,9 @@ def scoring(evaluation: Evaluation) -> Files:
         "metrics.json": numbers(metrics),
         "fold_metrics.csv": table(tables.fold_metrics(scores)),
         "per_class.csv": table(per_class),
-        "confusion_out_of_fold.csv": table(tables.confusion(scores["out_of_fold"])),
-        "confusion_test.csv": table(tables.confusion(scores["test"])),
+        "confusion_out_of_fold.csv": table(tables.confusion(scores["out_of_fold"], classes)),
+        "confusion_test.csv": table(tables.confusion(scores["test"], classes)),
         "test_predictions.npz": arrays(predictions),
-        "figures/confusion.png": picture(confusion_figure(evaluation.name, counts, networks)),
+        "figures/confusion.png": picture(confusion_figure(evaluation.name, counts, networks, classes)),
         "figures/per_class.png": picture(per_class_figure(evaluation.name, per_class)),
     }

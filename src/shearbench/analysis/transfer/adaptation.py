@@ -15,6 +15,8 @@ OWN, REFITTED = "own", "refitted"
 
 def obstacle(own: Entry, other: Entry) -> str:
     """Say why a network of a dataset cannot read another one, or nothing; both are entries of ``params.yaml``."""
+    if origin_of(own) != origin_of(other):
+        return f"its samples are of another source, {origin_of(other)}"
     if _content(own) == _content(other):
         return "the same inputs: a network normalises them itself"
     if "load" in other and own.get("channels") == 1:
@@ -29,6 +31,19 @@ def obstacle_to_refitting(own: Entry, other: Entry) -> str:
     if own["normalise"] == "detrend":
         return "its normalisation, detrend, is that of its own load"
     return ""
+
+
+def origin_of(entry: Entry) -> str:
+    """Return the source whose samples a dataset holds."""
+    return str(entry.get("of", "mnist") if "load" in entry else entry["source"])
+
+
+def reference_of(name: str, entries: Mapping[str, Entry]) -> str:
+    """Return the dataset that another is held against: the first of images of the same source, or itself."""
+    same = (
+        each for each, entry in entries.items() if origin_of(entry) == origin_of(entries[name]) and "load" not in entry
+    )
+    return next(same, name)
 
 
 def _content(entry: Entry) -> dict[str, Any]:

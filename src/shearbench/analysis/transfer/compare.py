@@ -6,7 +6,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from shearbench.analysis.transfer.adaptation import AS_MEASURED, DIVIDED
-from shearbench.data.dataset import CLASSES
 from shearbench.plotting.canvas import GREY, colours, figure, plain
 from shearbench.plotting.files import Files, Writer, picture, table
 from shearbench.predictions.evaluated import EvaluatedRuns
@@ -41,7 +40,7 @@ def severity_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
             of_model = of_dataset[of_dataset["model"] == model]
             for adaptation, style in _STYLES.items():
                 _line(axes, of_model[of_model["adaptation"] == adaptation], colour[model], style)
-        _axis(axes, of_dataset)
+        _axis(axes, of_dataset, evaluated.guessing(dataset))
         axes.set_title(f"{dataset}: {evaluated.entry(dataset)['load']}", fontsize=11)
     panels[0].set_ylabel("accuracy (%)")
     present = [model for model in evaluated.models if model in set(rows["model"])]
@@ -60,10 +59,10 @@ def _line(axes: Axes, rows: pd.DataFrame, colour: str, style: str) -> None:
     axes.fill_between(rows["step"], low, high, color=colour, alpha=0.13, lw=0)
 
 
-def _axis(axes: Axes, rows: pd.DataFrame) -> None:
+def _axis(axes: Axes, rows: pd.DataFrame, guessing: float) -> None:
     plain(axes)
     axes.axvline(int(rows.loc[rows["trained"], "step"].iloc[0]), color=GREY, lw=1)
-    axes.axhline(100 / CLASSES, color=GREY, ls=":", lw=1)
+    axes.axhline(guessing, color=GREY, ls=":", lw=1)
     steps = rows.drop_duplicates("step")
     axes.set_xticks(steps["step"], [f"{displacement:g}" for displacement in steps["displacement"]])
     axes.set_xlabel("imposed displacement (pixels) at each step; the line is where it was trained")

@@ -22,6 +22,7 @@ from shearbench.analysis.transfer.adaptation import (
     REFITTED,
     obstacle,
     obstacle_to_refitting,
+    origin_of,
     with_channels,
 )
 from shearbench.data import dataset
@@ -47,7 +48,7 @@ class TransferTask:
     def reads(self) -> tuple[Path, ...]:
         """Return the files and folders that it needs."""
         datasets = (self.build / "datasets" / name for name in self.others)
-        return (self.fold_run, self.dataset, *datasets, self.build / "severity", self.build / "folds.npz")
+        return (self.fold_run, self.dataset, *datasets, self.build / "severity")
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +110,7 @@ def read_dataset(trained: TrainedModel, name: str, build: Path) -> Iterator[Read
         yield _skipped(name, REFITTED, reason)
         return
     train = dataset.load(folder, "train")
-    seen, _ = read_folds(build / "folds.npz").split(trained.fold)
+    seen, _ = read_folds(folder / dataset.FOLDS).split(trained.fold)
     refitted = fit(trained.entry["normalise"], with_channels(train.inputs[seen], channels))
     yield Reading(name, REFITTED, rows, _read(trained, inputs, refitted) == labels)
 
@@ -117,7 +118,7 @@ def read_dataset(trained: TrainedModel, name: str, build: Path) -> Iterator[Read
 def read_steps(trained: TrainedModel, build: Path) -> Iterator[Reading]:
     """Yield what a network makes of its share of the test digits at every step of its load."""
     rows, entry = trained.share, trained.entry
-    fields = dataset.read_fields(build / "severity" / f"{entry['load']}.npz")
+    fields = dataset.read_fields(build / "severity" / f"{origin_of(entry)}-{entry['load']}.npz")
     place = {int(number): index for index, number in enumerate(fields.ids)}
     chosen = [place[int(number)] for number in trained.test.ids[rows]]
     labels, displacements = trained.test.labels[rows], displacements_of(entry["load"])

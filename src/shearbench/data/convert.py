@@ -1,0 +1,84 @@
+"""Arrays of images in one type, layout, size and number of channels; nothing is changed that was not declared."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from shearbench.errors import InputError
+
+MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+
+
+def to_type(key: str, images: NDArray[Any]) -> NDArray[Any]:
+    """Return images as uint8 or float32.
+
+    Raises:
+        InputError: if values are neither bytes nor finite floating-point numbers.
+    """
+    if images.dtype == np.uint8:
+        return images
+    if images.dtype.kind == "b":
+        return images.astype(np.uint8) * np.uint8(255)
+    if images.dtype.kind in "iu" and images.size and 0 <= images.min() <= images.max() <= 255:
+        return images.astype(np.uint8)
+    if images.dtype.kind == "f":
+        floats = images.astype(np.float32)
+        if not np.isfinite(floats).all():
+            raise InputError(f"{key}: images must be finite, but {int((~np.isfinite(floats)).sum())} values are not")
+        return floats
+    raise InputError(
+        f"{key}: images must be uint8 or floating point, got {images.dtype}"
+        + (f" from {images.min()} to {images.max()}" if images.size and images.dtype.kind in "iu" else "")
+        + "; divide them by their largest value and store them as float32"
+    )
+
+
+def channels_first(key: str, images: NDArray[Any]) -> NDArray[Any]:
+    """Return images (n, height, width) or (n, channels, height, width); of 1 to 4 channels, which may come last."""
+    if images.ndim == 3:
+        return images
+    if images.ndim == 4 and 1 <= images.shape[3] <= 4:
+        return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    if images.ndim == 4 and 1 <= images.shape[1] <= 4:
+        return images
+    raise InputError(
+        f"{key}: images must be (n, height, width) or (n, height, width, 1 to 4 channels); got {images.shape}"
+    )
+
+
+def to_channels(key: str, images: NDArray[Any], channels: int) -> NDArray[Any]:
+    """Return images (n, ``channels``, height, width), with the luminance of ITU-R 601 for grey."""
+    have = images[:, None] if images.ndim == 3 else images
+    if have.shape[1] == channels:
+        return have
+    colour, alpha = have[:, : 1 if have.shape[1] <= 2 else 3], have[:, -1:] if have.shape[1] in (2, 4) else None
+    if alpha is not None and channels in (1, 3):  # on white, as a browser shows it
+        opaque = alpha.astype(np.float32) / _white(have)
+        colour = (colour * opaque + _white(have) * (1 - opaque)).round(0 if have.dtype == np.uint8 else 6)
+    if channels <= 2 and colour.shape[1] == 3:
+        grey = np.tensordot(np.array([0.299, 0.587, 0.114], np.float32), colour, axes=(0, 1))[:, None]
+        colour = grey.round() if have.dtype == np.uint8 else grey
+    if channels >= 3 and colour.shape[1] == 1:
+        colour = np.repeat(colour, 3, axis=1)
+    if channels in (2, 4):
+        full = np.full_like(have[:, :1], _white(have)) if alpha is None else alpha
+        colour = np.concatenate([colour.astype(have.dtype), full], axis=1)
+    assert colour.shape[1] == channels, key
+    return colour.astype(have.dtype)
+
+
+def to_size(images: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """Return images of ``size`` (height, width): bilinear, over the area of a pixel where they shrink (Pillow)."""
+    if images.shape[-2:] == tuple(size):
+        return images
+    flat = images.reshape(-1, *images.shape[-2:])
+    resized = np.empty((len(flat), *size), images.dtype)
+    for row, plane in enumerate(flat):
+        resized[row] = np.asarray(Image.fromarray(plane).resize(size[::-1], Image.Resampling.BILINEAR))
+    return resized.reshape(*images.shape[:-2], *size)
+
+
+def _white(images: NDArray[Any]) -> float:
+    return 255.0 if images.dtype == np.uint8 else 1.0

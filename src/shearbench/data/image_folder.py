@@ -1,0 +1,262 @@
+"""A folder of images, one sub-folder per class, as a source: ``collect(name, source, folder)``.
+
+``FOLDER/<class>/**/*.png`` or ``FOLDER/train/<class>/...`` and ``FOLDER/test/<class>/...``. Headers are read first, so
+that a size or mode that does not fit, or more pixels than memory holds, is told before any image is decoded.
+"""
+
+import csv
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from shearbench.data.collected import Collected, Decision, Raw, settle
+from shearbench.data.config import ImageFolder
+from shearbench.data.convert import MODES
+from shearbench.data.dataset import Split
+from shearbench.data.memory import check_memory
+from shearbench.errors import InputError
+from shearbench.execution.progress import progress_bar
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+MAX_PIXELS = 50_000_000  # of one file: a small file can claim gigabytes
+_PARTS: dict[str, Split] = {"train": "train", "test": "test"}
+_NATIVE = {"1": 1, "L": 1, "I;16": 1, "I;16B": 1, "I": 1, "F": 1, "LA": 2, "La": 2, "RGBA": 4, "RGBa": 4}  # else colour
+_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
+
+
+@dataclass(frozen=True)
+class _File:
+    """An image file, ``name`` its path in the folder; ``size`` (height, width) and ``channels`` as its header says."""
+
+    name: str
+    split: Split
+    label: str
+    size: tuple[int, int] = (0, 0)
+    channels: int = 0
+
+
+def collect(name: str, source: ImageFolder, folder: Path) -> Collected:
+    """Return the images of a folder.
+
+    Args:
+        name: of the source in ``params.yaml``.
+        source: its settings.
+        folder: ``source.path``, absolute.
+
+    Raises:
+        InputError: if there are no images, a class has none, or they differ in size or mode and ``resize`` or
+            ``channels`` do not say what to do.
+    """
+    key = f"sources.{name}"
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder; correct {key}.path in params.yaml")
+    decisions: list[Decision] = []
+    listed = list(_listed(folder, decisions))
+    if not listed:
+        raise InputError(
+            f"{folder} has 0 images: {key} needs one sub-folder per class with PNG or JPEG files in it, or train/ and "
+            f"test/ with such sub-folders; {_ignored(decisions)}"
+        )
+    files = _with_headers(key, folder, listed, decisions)
+    _check_classes(folder, listed, files, decisions)
+    channels = source.channels or _agreed_channels(key, files)
+    size = source.resize or _agreed_size(key, files)
+    check_memory(key, len(files), size, channels)
+    raw = _decoded(folder, files, size, channels, decisions)
+    groups = _groups(key, source, folder.parent, [each.name for part in raw.values() for each in part[1]], decisions)
+    classes = sorted({each.label for each in listed})
+    numbers = {label: number for number, label in enumerate(classes)}
+    parts: dict[Split, Raw] = {}
+    first = 0
+    for split, (images, kept) in raw.items():
+        labels = np.array([numbers[each.label] for each in kept], np.int64)
+        own = None if groups is None else groups[first : first + len(kept)]
+        parts[split] = Raw(images, labels, own, [each.name for each in kept])
+        first += len(kept)
+    collected = settle(name, source, parts, classes)
+    return Collected(collected.parts, collected.classes, decisions + collected.decisions)
+
+
+def _listed(folder: Path, decisions: list[Decision]) -> Iterator[_File]:
+    """Yield every image file, in the order of names; anything else is a decision."""
+    parts = [path.name for path in folder.iterdir() if path.is_dir() and path.name.lower() in _PARTS]
+    if "train" not in [part.lower() for part in parts]:
+        parts = []
+    for part in sorted(parts) or [""]:
+        split = _PARTS[part.lower()] if part else "train"
+        for directory, folders, names in os.walk(folder / part):
+            folders.sort()
+            place = Path(directory).relative_to(folder / part).parts
+            for name in sorted(names):
+                path = (Path(part) / Path(*place) / name).as_posix()
+                if name.startswith("."):
+                    continue
+                if not place:
+                    decisions.append(Decision(path, split, "ignored: in no class's folder"))
+                elif not name.lower().endswith(SUFFIXES):
+                    decisions.append(Decision(path, split, "ignored: not a PNG or JPEG file by its name"))
+                else:
+                    yield _File(path, split, place[0])
+
+
+def _with_headers(key: str, folder: Path, listed: Sequence[_File], decisions: list[Decision]) -> list[_File]:
+    """Return the files with size and channels; those without a readable header are decisions."""
+    found = []
+    with progress_bar(f"{key}: headers", 0, len(listed)) as show:
+        for number, file in enumerate(listed, start=1):
+            try:
+                with Image.open(folder / file.name, formats=("PNG", "JPEG")) as image:
+                    width, height = image.size
+                    if width * height > MAX_PIXELS:
+                        raise ValueError(f"{width} x {height} pixels, the most is {MAX_PIXELS:,} in all")
+                    turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+                    found.append(
+                        _File(
+                            file.name,
+                            file.split,
+                            file.label,
+                            (width, height) if turned else (height, width),
+                            _channels(image),
+                        )
+                    )
+            except _UNREADABLE as error:
+                decisions.append(Decision(file.name, file.split, f"rejected: not a readable image ({_reason(error)})"))
+            show(number)
+    return found
+
+
+def _channels(image: Image.Image) -> int:
+    if image.mode in _NATIVE:
+        return _NATIVE[image.mode]
+    return 4 if "transparency" in image.info else 3
+
+
+def _reason(error: Exception) -> str:
+    return re.sub(r" '[^']*'| <[^>]*>", "", str(error)).strip() or type(error).__name__
+
+
+def _agreed_size(key: str, files: Sequence[_File]) -> tuple[int, int]:
+    sizes = Counter(file.size for file in files)
+    if len(sizes) > 1:
+        (height, width), count = sizes.most_common(1)[0]
+        least, most = min(sizes), max(sizes)
+        raise InputError(
+            f"{key} has images of {len(sizes)} sizes, from {least[0]} x {least[1]} to {most[0]} x {most[1]} (height x "
+            f"width; most often {height} x {width}, {count:,} of {len(files):,}); set {key}.resize: [{height}, {width}]"
+        )
+    return next(iter(sizes))
+
+
+def _agreed_channels(key: str, files: Sequence[_File]) -> int:
+    modes = Counter(file.channels for file in files)
+    if len(modes) > 1:
+        names = {1: "grey", 2: "grey and alpha", 3: "RGB", 4: "RGBA"}
+        text = ", ".join(f"{count:,} {names[channels]}" for channels, count in sorted(modes.items()))
+        raise InputError(f"{key} has images of {len(modes)} modes ({text}); set {key}.channels to 1 (grey) or 3 (RGB)")
+    return next(iter(modes))
+
+
+def _check_classes(folder: Path, listed: Sequence[_File], files: Sequence[_File], decisions: list[Decision]) -> None:
+    empty = {file.label for file in listed} - {file.label for file in files}
+    if empty:
+        first = next(each for each in decisions if each.decision.startswith("rejected"))
+        raise InputError(
+            f"{folder}: class {sorted(empty)[0]!r} has no readable image ({first.item}: {first.decision}); mend its "
+            "files or remove the folder"
+        )
+
+
+def _decoded(
+    folder: Path, files: Sequence[_File], size: tuple[int, int], channels: int, decisions: list[Decision]
+) -> dict[Split, tuple[NDArray[np.uint8], list[_File]]]:
+    """Decode the files of each part into one array (n, height, width[, channels])."""
+    shape = size if channels == 1 else (*size, channels)
+    found: dict[Split, tuple[NDArray[np.uint8], list[_File]]] = {}
+    done = 0
+    with progress_bar(f"{folder.name}: images", 0, len(files)) as show:
+        for split in dict.fromkeys(file.split for file in files):
+            own = [file for file in files if file.split == split]
+            images, kept = np.empty((len(own), *shape), np.uint8), list[_File]()
+            for file in own:
+                try:
+                    images[len(kept)] = _decode(folder / file.name, size, channels)
+                    kept.append(file)
+                except _UNREADABLE as error:
+                    decisions.append(Decision(file.name, split, f"rejected: cannot be decoded ({_reason(error)})"))
+                done += 1
+                show(done)
+            found[split] = (images[: len(kept)], kept)
+    return found
+
+
+def _decode(path: Path, size: tuple[int, int], channels: int) -> NDArray[np.uint8]:
+    """Return one image, (height, width[, channels]): upright, in the mode of ``channels``, transparent parts white."""
+    with Image.open(path, formats=("PNG", "JPEG")) as opened:
+        image = ImageOps.exif_transpose(opened)
+        if image.mode.startswith("I") or image.mode == "F":  # 16 bits
+            image = Image.fromarray((np.asarray(image).astype(np.float64) / 257).round().clip(0, 255).astype(np.uint8))
+        if channels in (1, 3) and _channels(image) in (2, 4):
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+            image = image.convert("RGB")
+        image = image.convert(MODES[channels])
+        if image.size != size[::-1]:
+            image = image.resize(size[::-1], Image.Resampling.BILINEAR)
+        return np.asarray(image)
+
+
+def _groups(
+    key: str, source: ImageFolder, base: Path, names: Sequence[str], decisions: list[Decision]
+) -> NDArray[np.str_] | None:
+    """Return the group of each file, "" where none is known, or None without ``groups``."""
+    if source.groups is None:
+        return None
+    if source.groups.lower().endswith(".csv"):
+        table = _read_groups(key, Path(source.groups).expanduser(), base)
+        found = [table.get(name, table.get(Path(name).name, "")) for name in names]
+    else:
+        found = [_matched(key, source.groups, name) for name in names]
+    unknown = found.count("")
+    if unknown == len(found):
+        raise InputError(f"{key}.groups gives no group for any of {len(found):,} images, as {names[0]}; correct it")
+    decisions += [
+        Decision(name, "", "kept without a group") for name, group in zip(names, found, strict=True) if not group
+    ]
+    return np.array(found)
+
+
+def _matched(key: str, pattern: str, name: str) -> str:
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise InputError(
+            f"{key}.groups must be a CSV file or a regular expression, got {pattern!r} ({error})"
+        ) from None
+    if compiled.groups != 1:
+        raise InputError(f"{key}.groups must have one group in parentheses, as in '_w(\\d+)_'; got {pattern!r}")
+    match = compiled.search(name)
+    return (match[1] or "") if match else ""
+
+
+def _read_groups(key: str, path: Path, base: Path) -> dict[str, str]:
+    path = path if path.is_absolute() else base / path
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            if not {"file", "group"} <= set(reader.fieldnames or ()):
+                raise InputError(f"{path} must have the columns file and group, got {reader.fieldnames}")
+            return {row["file"]: row["group"] for row in reader}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{key}.groups: {path} cannot be read as a CSV file ({error})") from None
+
+
+def _ignored(decisions: Sequence[Decision]) -> str:
+    counted = Counter(each.decision for each in decisions)
+    return "; ".join(f"{count} {text}" for text, count in counted.items()) or "it is empty"

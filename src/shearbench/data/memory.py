@@ -1,0 +1,33 @@
+"""Whether images fit into memory: told with the numbers before they are read, not by a killed process after."""
+
+import os
+
+from shearbench.errors import InputError
+
+COPIES = 4
+"""How often the images stand in memory at the worst: as they are, as floats, and in the parts of a split."""
+
+
+def check_memory(key: str, count: int, size: tuple[int, int], channels: int, itemsize: int = 1) -> None:
+    """Refuse images whose arrays would not fit.
+
+    Args:
+        key: of the source in ``params.yaml``.
+        count: number of images.
+        size: (height, width).
+        channels: of each.
+        itemsize: bytes of a value.
+
+    Raises:
+        InputError: with what is needed, what there is, and what size would fit.
+    """
+    needed = count * size[0] * size[1] * channels * itemsize
+    most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // COPIES
+    if needed > most:
+        share = (most / needed) ** 0.5
+        fits = [max(8, int(side * share)) for side in size]
+        raise InputError(
+            f"{key}: {count:,} images of {size[0]} x {size[1]} x {channels} take {needed / 1e9:.1f} GB, and this "
+            f"machine holds {most / 1e9:.1f} GB of them (a {COPIES}th of its memory); set {key}.resize: {fits}, or use "
+            "fewer images"
+        )
