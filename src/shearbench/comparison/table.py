@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from shearbench.analysis.transfer.adaptation import reference_of
+from shearbench.data.origin import reference_of
 from shearbench.errors import InputError
 from shearbench.records import read_json, read_record
 from shearbench.statistics.verdict import turned

@@ -12,9 +12,9 @@ from typing import Any
 import pandas as pd
 from numpy.typing import NDArray
 
-from shearbench.analysis.transfer.adaptation import origin_of, reference_of
 from shearbench.data import dataset as datasets
 from shearbench.data.dataset import Dataset, Samples, Split
+from shearbench.data.origin import origin_of, reference_of
 from shearbench.errors import InputError
 from shearbench.predictions.folds import FoldRun, read_fold_runs
 from shearbench.predictions.scores import BySample, by_sample

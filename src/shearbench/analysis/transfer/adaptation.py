@@ -1,12 +1,12 @@
 """How inputs that a network was not made for are brought before it, and why that may have no meaning."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Entry = Mapping[str, Any]
+from shearbench.data.origin import Entry, origin_of
+
 AS_MEASURED, DIVIDED = "as measured", "divided by the load"
 """Fields at another step: as they are, or times own displacement / displacement of the step, as if they were linear."""
 OWN, REFITTED = "own", "refitted"
@@ -31,19 +31,6 @@ def obstacle_to_refitting(own: Entry, other: Entry) -> str:
     if own["normalise"] == "detrend":
         return "its normalisation, detrend, is that of its own load"
     return ""
-
-
-def origin_of(entry: Entry) -> str:
-    """Return the source whose samples a dataset holds."""
-    return str(entry.get("of", "mnist") if "load" in entry else entry["source"])
-
-
-def reference_of(name: str, entries: Mapping[str, Entry]) -> str:
-    """Return the dataset that another is held against: the first of images of the same source, or itself."""
-    same = (
-        each for each, entry in entries.items() if origin_of(entry) == origin_of(entries[name]) and "load" not in entry
-    )
-    return next(same, name)
 
 
 def _content(entry: Entry) -> dict[str, Any]:

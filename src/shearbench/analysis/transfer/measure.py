@@ -22,12 +22,12 @@ from shearbench.analysis.transfer.adaptation import (
     REFITTED,
     obstacle,
     obstacle_to_refitting,
-    origin_of,
     with_channels,
 )
 from shearbench.data import dataset
 from shearbench.data.folds import read_folds
 from shearbench.data.normalise import Normaliser, fit
+from shearbench.data.origin import origin_of
 from shearbench.mechanics.loads import displacements_of
 from shearbench.predictions.selection import one_of_each_class
 from shearbench.training.hardware import Device, Hardware, settle
