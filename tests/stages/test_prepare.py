@@ -85,7 +85,7 @@ def test_groups_of_the_raw_data_part_no_split(small_project: Path, params: Param
     prepare.main(params, small_project)
     train = read_samples(small_project / "build" / "samples", "train")
     assert (train.groups.tolist(), train.groups.dtype) == (wrote["train"].tolist(), np.int64)
-    table = read_folds(small_project / "build" / "folds.npz")
+    table = read_folds(small_project / "build" / "folds" / "mnist.npz")
     for number in table.numbers:
         outer, held_out = table.split(number)
         assert not np.intersect1d(train.groups[outer], train.groups[held_out]).size
