@@ -59,7 +59,10 @@ EDITS = {
     ),
     "its helper": (lambda root: (root / "networks/blocks.py").write_text("size = 2"), r"code: blocks.py"),
     "the data": (lambda root: touch_later(root / "build/datasets/mnist/train.npz"), r"build/datasets/mnist/train.npz"),
-    "the folds, removed": (lambda root: (root / "build/folds.npz").unlink(), r"build/folds.npz"),
+    "the folds, removed": (
+        lambda root: (root / "build/datasets/mnist/folds.npz").unlink(),
+        r"build/datasets/mnist/folds.npz",
+    ),
     "parameters that are no YAML": (lambda root: (root / "params.yaml").write_text("{"), r"not valid YAML"),
 }
 
