@@ -81,7 +81,7 @@ def shrink(params: dict[str, Any], digits: Path) -> None:
         model["recipe"].update(epochs=2, batch=20)
     params["runs"] = {name: params["runs"][name] for name in RUNS}
     params["cv"]["folds"] = 2
-    params["evaluate"].update(digits=10, explained=1, embedded=40)
+    params["evaluate"].update(samples=10, explained=1, embedded=40)
     question = params["ablations"]["channels"]
     question["folds"] = 2
     network = copy.deepcopy(params["models"]["cnn2"])  # its own: a change of the model must not reach the ablation

@@ -57,7 +57,7 @@ def measure(params: Params, root: Path, folder: Path, out: Path, *, fine_tune: b
     digits = read_folder(folder, workers=params.execution.pool)
     if fine_tune and len(np.unique(digits.groups)) < 2:
         raise InputError(f"{folder} has digits of one group alone; --fine-tune needs another group to train on")
-    train, test = (read_samples(root / "build" / "digits", split) for split in ("train", "test"))
+    train, test = (read_samples(root / "build" / "samples", split) for split in ("train", "test"))
     findings = _found(params, digits, networks, train, test, fine_tune=fine_tune)
     return write_findings(out, findings)
 

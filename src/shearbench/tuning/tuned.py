@@ -102,7 +102,7 @@ def tuned_path(root: Path, model: str) -> Path:
 
 def config_path(root: Path, dataset: str, model: str) -> Path:
     """Return the file of a run's settings."""
-    return root / "build" / "settings" / dataset / f"{model}.yaml"
+    return root / "build" / "training_configs" / dataset / f"{model}.yaml"
 
 
 def read_tuned(path: Path) -> dict[str, Tuned]:
