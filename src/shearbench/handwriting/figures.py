@@ -12,7 +12,7 @@ from shearbench.data.class_digits import CLASSES
 from shearbench.handwriting.folder import THUMBNAIL, Sheet
 from shearbench.handwriting.results import FEATURES, Findings
 from shearbench.handwriting.scores import by_group
-from shearbench.plotting.canvas import BLUE, GREY, ORANGE, bare, colours, figure, plain
+from shearbench.plotting.canvas import BLUE, GREY, INK, ORANGE, bare, colours, figure, plain
 
 Colours = NDArray[np.uint8]
 
@@ -137,7 +137,7 @@ def groups_figure(findings: Findings, kinds: Mapping[str, Sequence[Mapping[str, 
             [(100 * (row["accuracy"] - row["low"]), 100 * (row["high"] - row["accuracy"])) for _, row in known]
         )
         axes.bar(x, y, width * 0.9, color=colour, alpha=0.75, label=kind)
-        axes.errorbar(x, y, error.T, fmt="none", ecolor="black", elinewidth=1, capsize=2)
+        axes.errorbar(x, y, error.T, fmt="none", ecolor=INK, elinewidth=1, capsize=2)
     axes.set_xticks(range(len(first)), [f"{row['group']}\nn = {row['n_all']}" for row in first])
     plain(axes)
     axes.grid(axis="x", visible=False)

@@ -1,5 +1,6 @@
-"""How a picture is made: Matplotlib figures without a window or a global state, saved as the same bytes every time.
+"""Matplotlib figures without a window, saved as the same bytes every time.
 
+The background is transparent and text is mid-grey, so that one picture can be read on white paper and on a dark page.
 Colours: Okabe and Ito's palette, which colour-blind readers can tell apart.
 """
 
@@ -7,6 +8,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -17,7 +19,16 @@ from PIL import Image
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#5f6368"
 PALETTE = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+INK = "#757575"
+"""Text and axes: contrast 4.6 : 1 on white and 3.9 : 1 on the report's dark background (WCAG 2.2)."""
 DPI = 150
+mpl.rcParams.update(
+    {
+        **dict.fromkeys(("text.color", "axes.labelcolor", "axes.titlecolor", "axes.edgecolor"), INK),
+        **dict.fromkeys(("xtick.color", "ytick.color"), INK),
+        **dict.fromkeys(("figure.facecolor", "axes.facecolor", "legend.facecolor"), "none"),
+    }
+)
 
 
 def figure(width: float, height: float) -> Figure:
@@ -32,7 +43,7 @@ def png(made: Figure) -> bytes:
     canvas: Any = FigureCanvasAgg(made)
     canvas.draw()
     buffer = io.BytesIO()
-    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba()))
     picture.save(buffer, format="PNG", dpi=(DPI, DPI))
     return buffer.getvalue()
 
@@ -40,7 +51,7 @@ def png(made: Figure) -> bytes:
 def plain(axes: Axes) -> None:
     """Take the frame's top and right away and draw a light grid behind the data."""
     axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color="#dddddd", linewidth=0.6)
+    axes.grid(color=INK, alpha=0.25, linewidth=0.6)
     axes.set_axisbelow(True)
 
 

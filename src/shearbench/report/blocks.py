@@ -16,6 +16,7 @@ from PIL import Image
 
 from shearbench.errors import InputError
 
+_COLOURS_OF_A_DRAWING = 5000  # lines and text with their smoothed edges have fewer, pictures with shades more
 _PLAIN = ",;:()[]{}+=/*|"  # what a data URI may hold as it is, and numbers and words in a table do hold
 
 
@@ -93,18 +94,25 @@ class Picture:
     @classmethod
     def drawn(cls, png: bytes, text: str, caption: str = "", data: Sequence[Data] = ()) -> "Picture":
         """Return a picture that was drawn for the page."""
-        encoded = base64.b64encode(_lighter(png)).decode()
+        kind, lighter = _lighter(png)
         with Image.open(io.BytesIO(png)) as image:
-            return cls(f"data:image/png;base64,{encoded}", text, caption, data, image.size)
+            return cls(
+                f"data:image/{kind};base64,{base64.b64encode(lighter).decode()}", text, caption, data, image.size
+            )
 
 
-def _lighter(png: bytes) -> bytes:
-    """Return a PNG with 256 colours where that is smaller: a page of a hundred pictures should still open at once."""
+def _lighter(png: bytes) -> tuple[str, bytes]:
+    """Return a picture as (kind, bytes), as small as it looks the same: the page of a hundred opens at once.
+
+    A drawing is a PNG of 256 colours. Pictures with shades (images, heat maps) keep them, as lossy WebP.
+    """
     with Image.open(io.BytesIO(png)) as image:
-        reduced = image.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    buffer = io.BytesIO()
-    reduced.save(buffer, format="PNG")
-    return min(png, buffer.getvalue(), key=len)
+        drawn, buffer = image.convert("RGBA"), io.BytesIO()
+        if drawn.getcolors(_COLOURS_OF_A_DRAWING) is None:
+            drawn.save(buffer, format="WEBP", quality=85, method=2)
+            return "webp", buffer.getvalue()
+        drawn.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(buffer, format="PNG")
+    return "png", min(png, buffer.getvalue(), key=len)
 
 
 @dataclass(frozen=True)

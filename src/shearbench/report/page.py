@@ -1,7 +1,7 @@
 """The report: one HTML file that needs nothing beside it.
 
-Template ``page.html``, style ``page.css``; tables are sorted by the library in ``vendor/``. All go into the
-page, with every picture.
+Template ``page.html``, style ``page.css``, behaviour ``page.js``; the library in ``vendor/`` sorts tables. All go into
+the page, with every picture.
 """
 
 import re
@@ -27,20 +27,25 @@ def render(contents: Contents) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=percent, code=code, counts=counts)
+    environment.filters.update(percent=percent, code=code, counts=counts, slug=slug)
     return environment.get_template("page.html").render(
         contents=contents,
         chart=chart(contents.rows),
         folds=" or ".join(dict.fromkeys(counted(row) for row in contents.rows)),
         sentences=answer(contents.rows, contents.pairs),
         style=(_FOLDER / "page.css").read_text(),
-        script=(_FOLDER / "vendor" / "sortable.js").read_text(),
+        script="\n".join((_FOLDER / name).read_text() for name in ("vendor/sortable.js", "page.js")),
     )
 
 
 def counts(numbers: Iterable[int]) -> str:
     """Return the different numbers, each once."""
     return " or ".join(f"{number:,}" for number in dict.fromkeys(numbers))
+
+
+def slug(text: str) -> str:
+    """Return a heading as an anchor: lower-case letters and digits with hyphens between."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def code(text: str) -> Markup:

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from shearbench.plotting.canvas import colours, figure, plain
+from shearbench.plotting.canvas import INK, colours, figure, plain
 from shearbench.plotting.files import Files, picture, table
 from shearbench.plotting.reliability import STAGES, draw_reliability
 from shearbench.predictions.calibration import BINS
@@ -58,7 +58,7 @@ def calibration_figure(evaluated: EvaluatedRuns) -> Figure:
                 draw_reliability(axes, bins[bins["stage"] == stage], colour[run.dataset], "o", run.dataset)
             _coverage(grid[2, column], kept, colour[run.dataset])
         for axes in grid[:2, column]:
-            axes.plot([0, 1], [0, 1], color="black", lw=0.8, ls=":")
+            axes.plot([0, 1], [0, 1], color=INK, lw=0.8, ls=":")
             axes.set_xlabel("confidence")
         grid[0, column].set_title(model, fontsize=11)
         grid[2, column].set_xlabel("coverage (%)")

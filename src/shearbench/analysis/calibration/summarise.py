@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from shearbench.analysis.evaluation import Evaluation
-from shearbench.plotting.canvas import BLUE, ORANGE, figure, plain
+from shearbench.plotting.canvas import BLUE, INK, ORANGE, figure, plain
 from shearbench.plotting.files import Files, picture, table
 from shearbench.plotting.reliability import STAGES, draw_reliability
 from shearbench.predictions.calibration import (
@@ -132,7 +132,7 @@ def calibration_figure(title: str, scored: pd.DataFrame, bins: pd.DataFrame, kep
     """Draw reliability before and after temperature scaling, and accuracy against coverage; all on the test set."""
     made = figure(8.8, 4.8)
     left, right = made.subplots(1, 2)
-    left.plot([0, 1], [0, 1], color="black", lw=0.8, ls=":")
+    left.plot([0, 1], [0, 1], color=INK, lw=0.8, ls=":")
     for stage, colour, marker in zip(STAGES, (ORANGE, BLUE), ("o", "s"), strict=True):
         draw_reliability(left, bins[bins["stage"] == stage], colour, marker, _legend(scored, stage))
     made.legend(*left.get_legend_handles_labels(), loc="outside lower left", frameon=False, fontsize=8)

@@ -1,0 +1,50 @@
+// Sections unfold when a link leads to them; the contents mark the section in view; a figure enlarges on a click.
+(() => {
+  const unfold = () => {
+    const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!target) return;
+    const around = target.closest("details") || target.querySelector("details");
+    if (around && !around.open) { around.open = true; target.scrollIntoView(); }
+  };
+  addEventListener("hashchange", unfold);
+  document.querySelectorAll("nav a, .missing a").forEach(link => link.addEventListener("click", () => {
+    const folded = document.querySelector(`${link.hash} > details`);
+    if (folded) folded.open = true;
+  }));
+  unfold();
+
+  const all = [...document.querySelectorAll("main section > details")];
+  const button = document.getElementById("unfold");
+  button.addEventListener("click", () => {
+    const open = all.some(each => !each.open);
+    all.forEach(each => { each.open = open; });
+    button.textContent = open ? "Close all sections" : "Open all sections";
+  });
+
+  const links = new Map([...document.querySelectorAll("nav a")].map(link => [link.hash.slice(1), link]));
+  const inView = new Set();
+  const observer = new IntersectionObserver(entries => {
+    entries.forEach(entry => inView[entry.isIntersecting ? "add" : "delete"](entry.target));
+    const first = [...document.querySelectorAll("main section")].find(section => inView.has(section));
+    links.forEach((link, id) => {
+      if (first && first.id === id) link.setAttribute("aria-current", "true");
+      else link.removeAttribute("aria-current");
+    });
+  }, {rootMargin: "-10% 0px -70% 0px"});
+  document.querySelectorAll("main section").forEach(section => observer.observe(section));
+
+  const dialog = document.getElementById("enlarged");
+  const enlarge = paper => {
+    const [shown, drawn] = [dialog.querySelector("img"), paper.querySelector("img")];
+    shown.src = drawn.src;
+    shown.alt = drawn.alt;
+    dialog.showModal();
+  };
+  document.querySelectorAll(".paper").forEach(paper => {
+    paper.addEventListener("click", () => enlarge(paper));
+    paper.addEventListener("keydown", event => {
+      if (event.key === "Enter" || event.key === " ") { event.preventDefault(); enlarge(paper); }
+    });
+  });
+  dialog.addEventListener("click", event => { if (event.target === dialog) dialog.close(); });
+})();
