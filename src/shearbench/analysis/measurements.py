@@ -6,6 +6,7 @@ is stacked over the folds, tabulated and drawn by an analysis (:mod:`shearbench.
 
 from shearbench.analysis.batch_norm.measure import running_averages
 from shearbench.analysis.corruption.measure import corruption
+from shearbench.analysis.cost.measure import cost
 from shearbench.analysis.embedding.measure import embedding
 from shearbench.analysis.faithfulness.measure import explanation
 from shearbench.analysis.feature_maps.measure import feature_maps
@@ -21,4 +22,5 @@ MEASUREMENTS: dict[str, Measurement] = {
     "noise": noise,
     "running_averages": running_averages,
     "corruption": corruption,
+    "cost": cost,
 }

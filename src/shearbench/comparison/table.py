@@ -5,7 +5,8 @@ of ``cv`` has two parts, whose squares add up to its own: ``cv_sd_data``, for ot
 one repeat), and ``cv_sd_training``, for training again. That of ``test`` is for training again alone, as all networks
 read the same test digits. ``..._low`` and ``..._high`` bound Wilson's 95 % interval of the mean accuracy on the ``n``
 digits of the split: how far another draw of digits could move it. ``hardware`` is what the networks were trained on:
-device, GPU and precision. ``verdict`` is what the row's network is, compared
+device, GPU and precision. ``flops`` are those of one prediction; ``seconds_per_image_1`` and ``_64`` its latency in
+batches of so many, on one thread of the CPU. ``verdict`` is what the row's network is, compared
 with ``compared_with``, the one of the highest ``cv_accuracy_mean`` on the dataset; ``p_holm`` is Holm's p of the pair.
 """
 
@@ -43,6 +44,9 @@ COLUMNS = (
     "cv_sd_data",
     "cv_sd_training",
     "hardware",
+    "flops",
+    "seconds_per_image_1",
+    "seconds_per_image_64",
 )
 VERDICTS = ("compared_with", "verdict", "p_holm")
 """Columns that :func:`with_verdicts` adds."""
@@ -103,6 +107,7 @@ def _row(folder: Path) -> tuple[Row, Mapping[str, Any]]:
     record = read_record(folder)
     metrics = read_json(folder / "metrics.json")
     cv, test = metrics["out_of_fold"], metrics["test"]
+    cost = record["measurements"]["cost"]
     values = {
         "dataset": record["dataset"],
         "model": record["model"],
@@ -122,6 +127,8 @@ def _row(folder: Path) -> tuple[Row, Mapping[str, Any]]:
         "macro_f1": test["macro_f1_mean"],
         "balanced_accuracy": test["balanced_accuracy_mean"],
         "hardware": record["hardware"],
+        "flops": cost["flops"],
+        **{f"seconds_per_image_{batch}": seconds for batch, seconds in cost["seconds"].items()},
     }
     return {name: values[name] for name in COLUMNS}, record["entry"]
 

@@ -13,9 +13,11 @@ from typing import Any
 
 from shearbench.errors import InputError
 from shearbench.records import read_json
-from shearbench.report.blocks import Data, Section
+from shearbench.report.blocks import Data, Section, Table
 from shearbench.report.findings import counted
+from shearbench.report.overview import overview
 from shearbench.report.pictures import evaluations
+from shearbench.report.recipes import recipes
 from shearbench.report.sections import SECTIONS
 
 
@@ -25,6 +27,10 @@ class Contents:
 
     rows: Sequence[Mapping[str, Any]]
     sections: Sequence[Section]
+    overview: Table
+    """A row a model: what a user chooses by."""
+    recipes: Table
+    """A row a run: what it was trained with."""
     provenance: Sequence[tuple[str, str]]
     pairs: Mapping[str, Any]
     """``rows`` of ``reports/pairs.json``, and ``refused``: why there are none."""
@@ -51,6 +57,8 @@ def read(root: Path, seed: int) -> Contents:
     return Contents(
         rows,
         sections,
+        overview(root, rows),
+        recipes(root, rows),
         provenance=_provenance(records, rows, seed),
         pairs=read_json(root / "reports" / "pairs.json"),
         tables=[Data.of(root / "reports" / f"{name}.csv") for name in ("comparison", "pairs")],

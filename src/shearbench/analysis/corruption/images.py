@@ -96,7 +96,9 @@ def _sampled(images: Values, rows: Values, columns: Values) -> Values:
 
 
 IMAGES: dict[str, Corruption] = {
-    "Gaussian noise": Corruption(gaussian_noise, "deviation, share of the grey scale", (0.1, 0.2, 0.3, 0.45, 0.6)),
+    "clipped Gaussian noise": Corruption(
+        gaussian_noise, "deviation, share of the grey scale", (0.1, 0.2, 0.3, 0.45, 0.6)
+    ),
     "impulse noise": Corruption(impulse_noise, "share of pixels", (0.05, 0.1, 0.2, 0.3, 0.4)),
     "blur": Corruption(blur, "sigma, pixels", (0.7, 1.2, 1.7, 2.2, 3.0)),
     "occlusion": Corruption(occlusion, "side, pixels", (4, 6, 8, 10, 12)),

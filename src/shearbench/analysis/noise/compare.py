@@ -40,7 +40,7 @@ def noise_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
     made.legend(handles=handles, loc="outside right upper", frameon=False)
     readings, samples = int(rows["readings"].max()), int(rows["n"].min())
     made.suptitle(
-        f"Gaussian noise on {samples} test digits: mean and standard deviation over {readings} readings\n"
+        f"Unclipped Gaussian noise on {samples} test digits: mean and standard deviation over {readings} readings\n"
         "(networks x draws of noise)",
         fontsize=11,
     )

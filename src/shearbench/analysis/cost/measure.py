@@ -1,0 +1,43 @@
+"""What one prediction costs: floating point operations and latency, on one thread of the CPU in float32."""
+
+import time
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from shearbench.analysis.measured import Measured
+from shearbench.analysis.trained import TrainedModel
+
+BATCHES = (1, 64)
+"""Images predicted at once."""
+_REPEATS = 15
+
+
+def cost(trained: TrainedModel) -> Measured:
+    """Return the facts ``flops`` of one image and ``seconds``: batch size -> median seconds per image.
+
+    Floating point operations are those of convolutions and matrix products, a multiplication and an addition counted as
+    two (torch's FlopCounterMode). Latency is the median of 15 predictions after one that does not count; it is measured
+    in the process of the first fold, and other work on the machine lengthens it.
+    """
+    if trained.fold != 0:
+        return Measured({})
+    inputs = trained.seen(trained.test.inputs[np.arange(max(BATCHES)) % len(trained.test.ids)])
+    counter = FlopCounterMode(display=False)
+    with torch.inference_mode(), counter:
+        trained.network(inputs[:1])
+    seconds = {str(batch): _median_seconds(trained, inputs[:batch]) / batch for batch in BATCHES}
+    return Measured({}, {"flops": counter.get_total_flops(), "seconds": seconds})
+
+
+def _median_seconds(trained: TrainedModel, inputs: torch.Tensor) -> float:
+    """Return the median wall-clock seconds of a prediction."""
+    taken = []
+    with torch.inference_mode():
+        trained.network(inputs)
+        for _ in range(_REPEATS):
+            begun = time.perf_counter()
+            trained.network(inputs)
+            taken.append(time.perf_counter() - begun)
+    return float(np.median(taken))
