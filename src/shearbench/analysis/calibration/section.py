@@ -46,7 +46,7 @@ def _side_by_side(root: Path) -> list[Block]:
     data = comparison.data(root, "calibration")
     scored = (
         f"Before and after temperature scaling, on {rows[0]['n']:,} test digits; mean ± standard deviation over "
-        f"{rows[0]['models']} networks."
+        f"{rows[0]['networks']} networks."
     )
     answers = [Column("dataset"), Column("model"), *(Column(f"{each} %", True) for each in _COVERAGES)]
     caption = "Accuracy in % on the test digits that are answered, by coverage; 95 % Wilson interval."

@@ -98,7 +98,7 @@ def _error_row(row: Mapping[str, Any], errors: Sequence[Mapping[str, Any]]) -> l
         Cell(relative, row["relative"] if relative != "no baseline" else None),
         f"{hardest['corruption']} ({100 * hardest['error']:.0f} %)",
         Cell(f"{row['samples']:,}", row["samples"]),
-        Cell(str(row["models"]), row["models"]),
+        Cell(str(row["networks"]), row["networks"]),
     ]
 
 

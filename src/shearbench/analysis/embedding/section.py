@@ -45,7 +45,7 @@ def _row(row: Mapping[str, Any], found: Mapping[tuple[str, str, str], Mapping[st
         *(Cell(f"{row[f'{name}_mean']:.3f} ± {row[f'{name}_sd']:.3f}", row[f"{name}_mean"]) for name in _NUMBERS),
         *(Cell(f"{seen[f'{name}_mean']:.3f}", seen[f"{name}_mean"]) for name in _NUMBERS),
         Cell(str(row["n"]), row["n"]),
-        Cell(str(row["models"]), row["models"]),
+        Cell(str(row["networks"]), row["networks"]),
     ]
 
 

@@ -93,7 +93,7 @@ def _spread(row: Mapping[str, Any], name: str, form: str, factor: float = 1.0) -
 
 
 def _reached(row: Mapping[str, Any]) -> Cell:
-    mean, reached, networks = row["epochs_to_low_loss_mean"], row["reached_low_loss"], row["models"]
+    mean, reached, networks = row["epochs_to_low_loss_mean"], row["reached_low_loss"], row["networks"]
     if math.isnan(mean):
         return Cell(f"never (0 of {networks})", math.inf)
     return Cell(f"{mean:.1f} ({reached} of {networks})", mean)
@@ -107,5 +107,5 @@ def _widest(rows: Sequence[Mapping[str, Any]]) -> str:
     return (
         f"Here, {row['model']} on {row['dataset']} loses most: {100 * row['train_accuracy_while_training_mean']:.1f} % "
         f"while training, {100 * row['train_accuracy_when_evaluated_mean']:.1f} % when evaluated (means over "
-        f"{row['models']} networks)."
+        f"{row['networks']} networks)."
     )
