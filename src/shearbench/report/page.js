@@ -34,8 +34,9 @@
   document.querySelectorAll("main section").forEach(section => observer.observe(section));
 
   const dialog = document.getElementById("enlarged");
+  const shown = dialog.appendChild(document.createElement("img"));
   const enlarge = paper => {
-    const [shown, drawn] = [dialog.querySelector("img"), paper.querySelector("img")];
+    const drawn = paper.querySelector("img");
     shown.src = drawn.src;
     shown.alt = drawn.alt;
     dialog.showModal();
