@@ -3,7 +3,8 @@
     python tests/faults/kill_loop.py --rounds 200 --folder build/kills
 
 Simulate, train, evaluate, tune, compare, track: real stages, worker processes, journal and MLflow. A round is two runs
-of the same command, the first of which gets SIGKILL, with all its processes or alone. Like ``dvc repro`` the command
+of the same command. An accident befalls the first: it is killed, with all its processes or alone, its terminal is closed,
+or its parameters are edited meanwhile. Like ``dvc repro`` the command
 does not run again what it has finished. A line a round goes to ``rounds.txt`` in the folder, and rounds that stand
 there are not run again, so the loop can be cut in slices.
 
@@ -42,9 +43,14 @@ from whole_pipeline import STEPS, facts, make_project
 from made import differences
 from shearbench import stages, tracking
 from shearbench.execution import local
-from shearbench.params import Params, load
+from shearbench.params import load
 from shearbench.seeds import generator_for
+from shearbench.stages.watch import unchanged_inputs
 
+KILL, KILL_ALONE = "killed with all its processes", "killed, its workers left alive"
+HANG_UP, HANG_UP_ALONE = "terminal closed", "hung up alone"
+EDIT = "parameters edited"
+ACCIDENTS = (KILL, HANG_UP, EDIT, KILL_ALONE, EDIT, HANG_UP_ALONE)
 LONGEST = 900.0  # seconds of a run: far above any, on a busy machine too
 MIRRORS: list[int] = []
 """The processes of this one's that send MLflow what a stage made."""
@@ -56,24 +62,25 @@ def pipeline(root: Path, before: Callable[[str], None] = lambda _: None) -> None
     Args:
         before: is called with each step before it begins, when nothing else runs; mirrors go on beside it otherwise.
     """
-    params = load(root / "params.yaml")
     done = root / "done.txt"
     for step in STEPS[len(done.read_text().split()) if done.is_file() else 0 :]:
         before(step)
-        run_step(step, params, root)
+        run_step(step, root)
         with done.open("a") as file:
             file.write(f"{step}\n")
     wait_for_mirrors()
 
 
-def run_step(step: str, params: Params, root: Path) -> None:
+def run_step(step: str, root: Path) -> None:
     """Run one step, and leave it to another process to send MLflow what it made, as ``stages.run`` does."""
     name, _, of = step.partition("@")
-    if name == "track":
-        assert tracking.track_all(root, params)
-        assert stages.track_searches(params, root)
-        return
-    importlib.import_module(f"shearbench.stages.{name}").main(params, root, *([of] if of else []))
+    with unchanged_inputs(root, name, of or None):
+        params = load(root / "params.yaml")
+        if name == "track":
+            assert tracking.track_all(root, params)
+            assert stages.track_searches(params, root)
+            return
+        importlib.import_module(f"shearbench.stages.{name}").main(params, root, *([of] if of else []))
     if name not in stages.MIRRORED:
         return
     if mirror := os.fork():
@@ -177,7 +184,7 @@ def play(folder: Path, seed: int, expected: Undisturbed) -> str:
     random = generator_for("tests", "kill loop", seed)
     seconds = np.array([expected.seconds[step] for step in STEPS])
     first = int(random.choice(len(STEPS), p=seconds / seconds.sum()))
-    moment, whole = float(random.uniform(0, seconds[first : first + 2].sum())), bool(random.random() < 0.7)
+    moment, accident = float(random.uniform(0, seconds[first : first + 2].sum())), ACCIDENTS[seed % len(ACCIDENTS)]
     root, log = folder / "project", folder / f"round-{seed}.log"
     log.unlink(missing_ok=True)
     while True:
@@ -186,12 +193,10 @@ def play(folder: Path, seed: int, expected: Undisturbed) -> str:
         if wait(pid, moment) is None:
             break
         moment /= 2  # it had ended: this machine is faster now than when the seconds of the steps were measured
-    os.killpg(pid, signal.SIGKILL) if whole else os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
+    edited = happen(accident, pid, root)
     done = len((root / "done.txt").read_text().split()) if (root / "done.txt").is_file() else 0
     where = STEPS[done] if done < len(STEPS) else "the end"
-    workers = "with all its processes" if whole else "its workers left alive"
-    what = f"killed in {where}, {moment:.2f} s after {STEPS[first]} began, {workers}"
+    what = f"{accident} in {where}, {moment:.2f} s after {STEPS[first]} began{edited}"
     try:
         again = run_whole(root, log)
     except AssertionError as error:
@@ -203,6 +208,38 @@ def play(folder: Path, seed: int, expected: Undisturbed) -> str:
         return f"DIFFERENT ({what}): {len(found)} differences: {'; '.join(found[:5])}"
     log.unlink()
     return f"same ({what}; the second run took {again:.2f} s)"
+
+
+def happen(accident: str, pid: int, root: Path) -> str:
+    """Let an accident befall the run ``pid``, and wait for its end; return what came of it, where that may differ."""
+    if accident == EDIT:
+        return edit(pid, root)
+    if accident == HANG_UP:
+        os.killpg(pid, signal.SIGHUP)  # what a closed terminal sends to all that runs in it
+    elif accident == HANG_UP_ALONE:
+        os.kill(pid, signal.SIGHUP)
+    else:
+        os.killpg(pid, signal.SIGKILL) if accident == KILL else os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return ""
+
+
+def edit(pid: int, root: Path) -> str:
+    """Edit a parameter that every step reads while a step runs, see that the step is refused, and undo the edit."""
+    params, steps = root / "params.yaml", root / "done.txt"
+    before, done = params.read_bytes(), steps.read_text() if steps.is_file() else ""
+    params.write_bytes(before.replace(b"epochs: 2", b"epochs: 3").replace(b"seed: 1\n", b"seed: 2\n"))
+    deadline = time.monotonic() + LONGEST
+    while wait(pid, 0.05) is None and (steps.read_text() if steps.is_file() else "") == done:
+        assert time.monotonic() < deadline
+    kill_all(pid)  # one that had just begun a step took in the new parameters as its own
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)
+    params.write_bytes(before)
+    if (steps.read_text() if steps.is_file() else "") == done:
+        return ", and refused"
+    steps.write_text(done)  # DVC would run it again: its parameters have changed
+    return ", and locked with the parameters that it read"
 
 
 def put_back(copy: Path, root: Path) -> None:

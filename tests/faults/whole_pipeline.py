@@ -16,7 +16,7 @@ from small_project import document
 
 TRAIN, TEST = 60, 20
 RUNS = {"mnist-mlp": "mlp", "mechanical-mlp": "mlp"}
-STEPS = ["prepare", "simulate", "datasets", "settings"]
+STEPS = ["prepare", "simulate", "datasets", "training_configs"]
 STEPS += [f"{stage}@{one_run}" for one_run in RUNS for stage in ("train", "evaluate")]
 STEPS += ["severity", "transfer", "compare", "tune@mlp", "track"]
 

@@ -105,7 +105,7 @@ def test_a_stage_whose_parameters_are_edited_meanwhile_fails_and_keeps_what_its_
     monkeypatch.setattr(train, "main", trains)
     params = load(project / "params.yaml")
     with pytest.raises(InputError, match=r"stage train@mnist-mlp is refused.*models\.mlp\.recipe"):
-        stages.run("train", "mnist-mlp", params=params.model_copy(), root=project)
+        stages.run("train", "mnist-mlp", read=lambda: params, root=project)
     assert is_finished(project / "build/runs/mnist/mlp/fold-0")
 
 

@@ -41,7 +41,7 @@ def stage(
 
         code.main(project())
         return
-    stages.run(name, of, params=read_params(scheduler), root=project())
+    stages.run(name, of, read=lambda: read_params(scheduler), root=project())
 
 
 @app.command(rich_help_panel=PANEL)

@@ -6,6 +6,7 @@ of it, by a process of its own: most of a stage's beginning and end keeps one co
 
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,18 +35,21 @@ CODE = "code"
 NAMES = (CODE, *PLAIN, *OF_RUN, *OF_DATASET, *OF_ABLATION)
 
 
-def run(name: str, of: str | None, *, params: "Params", root: Path) -> None:
+def run(name: str, of: str | None, *, read: Callable[[], "Params"], root: Path) -> None:
     """Run one stage in the project folder ``root``, then start the process that mirrors what it made.
+
+    ``read`` reads the parameters, which happens after the inputs of the stage have been noted.
 
     Raises:
         InputError: for an unknown stage, or a run, dataset or ablation that is unknown, missing or superfluous; or
             if an input of the stage changed while it ran.
     """
-    _check(name, of, params)
     from shearbench.stages.watch import end_with_dvc, unchanged_inputs
 
     end_with_dvc()
     with unchanged_inputs(root, name, of):
+        params = read()
+        _check(name, of, params)
         import_module(f"shearbench.stages.{name}").main(params, root, *([of] if of else []))
     if name in MIRRORED and params.tracking.uri != "off":
         words = ("track", name, *([of] if of else []))
