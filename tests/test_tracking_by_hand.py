@@ -40,7 +40,7 @@ def tracked(tracked_once: Path, tmp_path: Path) -> Path:
 def client_of(root: Path) -> Any:
     from mlflow import MlflowClient
 
-    return MlflowClient(f"sqlite:///{root}/mlruns/mlflow.db")
+    return MlflowClient(store.default_uri(root))
 
 
 def runs_of(root: Path) -> dict[str, Any]:

@@ -32,6 +32,8 @@ RECORD = "record.json"
 DIGEST = "digest"
 _TEMPORARY = ".tmp"
 _PATIENCE = 3.0  # seconds
+_UMASK = os.umask(0o077)  # can be read only by setting it
+os.umask(_UMASK)
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 _VERSIONS = ("numpy", "scipy", "torch", "torchvision", "scikit-learn", "shearbench")
 
@@ -58,7 +60,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-            temporary.chmod(0o644)
+            temporary.chmod(0o666 & ~_UMASK)
             temporary.replace(path)
     except BaseException as error:
         with suppress(OSError):
@@ -266,15 +268,16 @@ def _commit() -> str:
     try:
         commit = _git(here, "rev-parse", "--short=12", "HEAD")
         changed = _git(here, "status", "--porcelain", "--untracked-files=no", "--", ".")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+    except (OSError, subprocess.CalledProcessError) as error:
+        refused = isinstance(error, subprocess.CalledProcessError) and "dubious ownership" in error.stderr
+        return "unknown: git refuses a folder of another owner" if refused else "unknown"
     return commit + ("+" if changed else "")
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    return subprocess.run(
-        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
-    ).stdout.strip()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _processor() -> str:

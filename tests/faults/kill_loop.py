@@ -3,10 +3,10 @@
     python tests/faults/kill_loop.py --rounds 200 --folder build/kills
 
 Simulate, train, evaluate, tune, compare, track: real stages, worker processes, journal and MLflow. A round is two runs
-of the same command. An accident befalls the first: it is killed, with all its processes or alone, its terminal is closed,
-or its parameters are edited meanwhile. Like ``dvc repro`` the command
-does not run again what it has finished. A line a round goes to ``rounds.txt`` in the folder, and rounds that stand
-there are not run again, so the loop can be cut in slices.
+of the same command. An accident befalls the first: it is killed, with all its processes or alone, its terminal is
+closed, or its parameters are edited. Like ``dvc repro`` the command does not run again what it has finished. A line a
+round goes to ``rounds.txt`` in the folder, and rounds that stand there are not run again, so the loop can be cut in
+slices.
 
 So that a round takes seconds, this process imports everything once and forks the commands, their workers and the
 processes that send MLflow what a stage made. A round begins with the files that the undisturbed run had before the step

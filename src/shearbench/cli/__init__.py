@@ -7,6 +7,7 @@ A file of this folder holds the commands of one purpose, on an ``app`` of its ow
 help. A new purpose is one file and one entry there.
 """
 
+import os
 import platform
 import sys
 from importlib.metadata import version
@@ -15,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from shearbench.cli import mechanics, prepare, read, results, run, statistics
+from shearbench.cli import mechanics, prepare, read, results, run, statistics, surroundings
 from shearbench.code import NETWORKS
 
 GROUPS = (prepare, run, results, statistics, read, mechanics)
@@ -44,8 +45,15 @@ def begin(
     _: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the versions, and end.")
     ] = False,
+    directory: Annotated[
+        Path | None,
+        typer.Option("-C", metavar="DIR", exists=True, file_okay=False, help="Work in DIR, as git does."),
+    ] = None,
 ) -> None:
     """Compare image classifiers on digits, sheared digits and strangers' digits, tracked and cross-validated."""
+    surroundings.report(surroundings.settle())
+    if directory is not None:
+        os.chdir(directory)
     folder = str(Path.cwd() / NETWORKS)
     if folder not in sys.path:
         sys.path.append(folder)  # last, so that no module there can hide one of a library

@@ -8,6 +8,7 @@ imported inside the check that looks at it.
 import fcntl
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -237,7 +238,10 @@ def dvc(visit: Visit) -> Finding:
         return Finding("fault", "dvc is not on the PATH", "activate the environment: . .venv/bin/activate")
     if not (visit.root / ".dvc").is_dir():
         return Finding("fault", f"{visit.root} has no .dvc/", "run in the project's folder, a git clone")
-    inside = subprocess.run(["git", "-C", str(visit.root), "rev-parse"], capture_output=True, check=False)
+    inside = subprocess.run(["git", "-C", str(visit.root), "rev-parse"], capture_output=True, text=True, check=False)
+    if "dubious ownership" in inside.stderr:
+        step = f"git config --global --add safe.directory {shlex.quote(str(visit.root))}"
+        return Finding("fault", f"git refuses {visit.root}, as it is another user's", step)
     if inside.returncode:
         return Finding("fault", "DVC needs a git repository here", "git clone the project, or git init it")
     holder = _holder(visit.root / ".dvc" / "tmp" / "lock")

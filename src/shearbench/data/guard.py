@@ -19,6 +19,7 @@ from shearbench.errors import InputError
 from shearbench.records import write_text
 
 ADOPT = "`shearbench data --adopt`"
+LITTER = (".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", ".directory", ".localized")
 _LISTED = 5  # names of files in a message
 
 
@@ -45,10 +46,15 @@ class Adopted:
 
 
 def tree_of(folder: Path) -> Tree:
-    """Hash every file in a folder."""
-    paths = [path for path in folder.rglob("*") if path.is_file()]
+    """Hash every file in a folder, but for what file managers leave there, as ``.dvcignore`` says to DVC too."""
+    paths = [path for path in folder.rglob("*") if path.is_file() and not is_litter(path.name)]
     files = {path.relative_to(folder).as_posix(): md5_of(path) for path in paths}
     return Tree(files, sum(path.stat().st_size for path in paths))
+
+
+def is_litter(name: str) -> bool:
+    """Return True for a file that a file manager or an archiver has left, and no user has made."""
+    return name.startswith("._") or name.lower() in LITTER
 
 
 def write_adopted(data_dvc: Path, data_name: str, tree: Tree, sources: Sources) -> None:

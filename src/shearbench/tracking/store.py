@@ -86,9 +86,13 @@ def trying() -> Iterator[None]:
         raise TrackingFailed(without_secrets(f"{type(error).__name__}: {first_line:.300}")) from error
 
 
+def _uri(path: Path) -> str:
+    return f"sqlite:///{str(path).replace('%', '%25')}"  # MLflow takes % for the beginning of a quoted character
+
+
 def default_uri(root: Path) -> str:
     """Return the URI of the default store."""
-    return f"sqlite:///{database(root)}"
+    return _uri(database(root))
 
 
 def _open(root: Path, uri: str, experiment: str) -> Store:
@@ -116,7 +120,7 @@ def _make_database(path: Path) -> None:
     partial = path.with_name(f"{path.name}.partial")
     for left in path.parent.glob(f"{partial.name}*"):  # by a process that was killed
         left.unlink()
-    mlflow.set_tracking_uri(f"sqlite:///{partial}")
+    mlflow.set_tracking_uri(_uri(partial))
     client = MlflowClient()
     client.search_experiments(max_results=1)
     client._tracking_client.store.engine.dispose()

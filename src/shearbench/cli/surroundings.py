@@ -1,0 +1,56 @@
+"""What a user's shell must not decide: where results go, and whether they can be printed.
+
+``params.yaml`` alone says where MLflow, Optuna and dask put what they are sent, and how torch computes. A variable of
+the environment that would say otherwise is taken out, and named once.
+"""
+
+import os
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+_FAMILIES = ("MLFLOW_", "OPTUNA_", "TORCH_", "PYTORCH_", "TORCHDYNAMO_", "TORCHINDUCTOR_")
+_HARMLESS = (
+    *("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"),  # logins, not places
+    *("MLFLOW_TRACKING_INSECURE_TLS", "MLFLOW_TRACKING_SERVER_CERT_PATH", "MLFLOW_TRACKING_CLIENT_CERT_PATH"),
+    *("MLFLOW_S3_ENDPOINT_URL", "MLFLOW_S3_IGNORE_TLS", "MLFLOW_DISABLE_TELEMETRY", "MLFLOW_FLASK_SERVER_SECRET_KEY"),
+    *("MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"),
+    *("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "PYTORCH_NVML_BASED_CUDA_CHECK"),
+    *("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF"),  # how memory is kept, and no number
+)
+_OF_GIT = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
+_OTHERS = ("DASK_SCHEDULER_ADDRESS", "DASK_TEMPORARY_DIRECTORY", *_OF_GIT)  # dask has its certificates in others
+
+
+def settle() -> list[str]:
+    """Make this process, and those that it starts, independent of the shell; return the variables taken out."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # what LANG=C cannot show is no reason to fail
+    if os.environ.pop("PYTHONWARNINGS", None):
+        warnings.resetwarnings()  # "error" would end the import of a library that warns
+        warnings.simplefilter("default", DeprecationWarning)
+    _let_numba_cache()
+    found = [name for name in os.environ if name.startswith(_FAMILIES) and name not in _HARMLESS]
+    found += [name for name in _OTHERS if name in os.environ]
+    for name in found:
+        del os.environ[name]
+    return sorted(found)
+
+
+def report(found: list[str]) -> None:
+    """Say which variables were taken out, once for all processes of a command."""
+    if found:
+        names = ", ".join(found)
+        print(f"shearbench: {names} of the environment is ignored: params.yaml alone decides", file=sys.stderr)
+
+
+def _let_numba_cache() -> None:
+    """Give numba a place for compiled code where neither the package nor a home can be written."""
+    package = Path(__file__).parents[1] / "mechanics"
+    if "NUMBA_CACHE_DIR" in os.environ or os.access(package, os.W_OK):
+        return
+    home = Path(os.path.expanduser("~"))
+    if not os.access(home, os.W_OK):
+        os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="shearbench-numba-")
