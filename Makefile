@@ -6,12 +6,18 @@ TRIALS ?=
 DATASET ?=
 TIMEOUT ?=
 PROFILE ?=
+MODEL ?=
 ADOPT ?=
 DIR ?=
 JSON ?=
 FINE_TUNE ?=
 JOBS ?=
 SCHEDULER ?= $(SHEARBENCH_SCHEDULER)
+
+# What a user gives is taken as it is written: neither make nor the shell looks for commands in it. Recipes use "$$NAME".
+GIVEN := PROFILE ADOPT MODEL DATASET TRIALS TIMEOUT DIR JSON FINE_TUNE JOBS PORT $(if $(filter file,$(origin SCHEDULER)),,SCHEDULER)
+$(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
+export PROFILE MODEL DATASET TRIALS TIMEOUT DIR JSON JOBS PORT
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -41,9 +47,9 @@ setup: $(INSTALLED)  ## make .venv with the pinned dependencies, and the data (A
 	shearbench data $(if $(ADOPT),--adopt)
 
 profile: $(INSTALLED)
-	@$(if $(PROFILE),shearbench profile $(PROFILE),:)
+	@$(if $(PROFILE),shearbench profile "$$PROFILE",:)
 
-at-once = dvc stage list --name-only | grep -E '^($(1))(@|$$)' | xargs -r -P $(JOBS) -n 1 dvc --wait-for-lock repro -s
+at-once = dvc stage list --name-only | grep -E '^($(1))(@|$$)' | xargs -r -P "$$JOBS" -n 1 dvc --wait-for-lock repro -s
 
 repro: profile setup  ## run what is not up to date, then print the comparison (PROFILE=full ADOPT=1: the studies' own settings; SCHEDULER=tcp://HOST:PORT: on a cluster; JOBS=8: so many stages at once)
 	shearbench check
@@ -66,15 +72,15 @@ test-slow: $(INSTALLED)  ## run the slow tests
 tune: setup  ## search learning rate, batch size and width: make tune MODEL=resnet18 [DATASET=mnist TRIALS=40 TIMEOUT=600]
 	$(if $(MODEL),,$(error name the model, as in: make tune MODEL=resnet18))
 	dvc repro datasets
-	shearbench tune $(MODEL) $(if $(DATASET),--dataset $(DATASET)) $(if $(TRIALS),--trials $(TRIALS)) \
-	  $(if $(TIMEOUT),--timeout $(TIMEOUT))
+	shearbench tune $(if $(DATASET),--dataset "$$DATASET") $(if $(TRIALS),--trials "$$TRIALS") \
+	  $(if $(TIMEOUT),--timeout "$$TIMEOUT") -- "$$MODEL"
 
 handwriting: setup  ## read a class's digits: make handwriting DIR=path/to/pngs [JSON=results.json FINE_TUNE=1]
 	$(if $(DIR),,$(error name the folder of PNGs, as in: make handwriting DIR=path/to/pngs))
-	shearbench handwriting "$(DIR)" $(if $(JSON),--json "$(JSON)") $(if $(FINE_TUNE),--fine-tune)
+	shearbench handwriting $(if $(JSON),--json "$$JSON") $(if $(FINE_TUNE),--fine-tune) -- "$$DIR"
 
 ui: $(INSTALLED)  ## open MLflow on 127.0.0.1 (PORT=5000)
-	shearbench ui --port $(PORT)
+	shearbench ui --port "$$PORT"
 
 check: $(INSTALLED)  ## lint and check types
 	ruff check src tests benchmarks

@@ -25,9 +25,8 @@ NETWORKS = Path("networks")
 """The user's own networks, in the project's folder, which is the present one."""
 PARSED = Path("build") / "parsed.json"
 """Facts about sources by the SHA-256 of their bytes, so that each is parsed once; :func:`remember` writes it."""
-INERT = frozenset(
-    {"", "cli", "code", "errors", "execution", "params", "params_base", "stages", "strict", "tracking", "yaml12"}
-)
+_IN_FRONT = ("", "cli", "code", "errors", "params", "params_base", "strict", "text", "yaml12")
+INERT = frozenset({*_IN_FRONT, "execution", "stages", "tracking"})
 """Parts of the package that cannot change a number: a key of params.yaml reaches DVC through ``params:``."""
 _OURS = PACKAGE.name
 TRAINING = f"{_OURS}.training.crossval"

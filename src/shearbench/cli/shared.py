@@ -13,6 +13,7 @@ from rich.console import Console
 import shearbench
 from shearbench import yaml12
 from shearbench.errors import InputError, TasksFailed, explain
+from shearbench.text import shown
 
 if TYPE_CHECKING:
     from shearbench.params import Params
@@ -50,7 +51,7 @@ def explained(command: Callable[P, None]) -> Callable[P, None]:
 
 def _stop(message: str, status: int) -> None:
     Console(stderr=True).print("[bold red]shearbench:[/]", end=" ")
-    print(message, file=sys.stderr)
+    print(shown(message, keep="\n"), file=sys.stderr)
     raise typer.Exit(status)
 
 

@@ -23,6 +23,7 @@ from rich.console import Console
 
 from shearbench.data import guard
 from shearbench.errors import InputError
+from shearbench.execution import memory as memory_of
 from shearbench.execution import worker_count
 from shearbench.params import Params
 
@@ -169,12 +170,11 @@ def cores(visit: Visit) -> Finding:
 
 def memory(visit: Visit) -> Finding:
     """Whether the memory suffices for the workers."""
-    pages, size = os.sysconf("SC_AVPHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
-    meminfo = Path("/proc/meminfo")
-    lines = dict(line.split(":") for line in meminfo.read_text().splitlines()) if meminfo.is_file() else {}
-    free = int(lines["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in lines else pages * size
+    free, limit = memory_of.free(), memory_of.limit()
     share = free / 1e9 / visit.workers
     text = f"{free / 1e9:.1f} GB free, {share:.1f} GB a process"
+    if limit is not None:
+        text += f"; the container's limit is {limit / 1e9:.1f} GB"
     if share < _SCARCE_MEMORY:
         return Finding("note", text, "set execution.workers in params.yaml lower if processes are killed")
     return Finding("ok", text)

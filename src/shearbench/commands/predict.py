@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from shearbench.analysis.gradcam.measure import attribute
@@ -33,6 +34,7 @@ from shearbench.predictions.calibration import apply_temperature
 from shearbench.predictions.folds import FoldRun
 from shearbench.records import read_json, write_bytes
 from shearbench.stages.present import read_run
+from shearbench.text import shown
 from shearbench.training.weights import load_network, predict
 
 Inputs = NDArray[np.uint8] | NDArray[np.float32]
@@ -218,7 +220,7 @@ def print_result(result: dict[str, Any], *, quiet: bool) -> None:
     if quiet:
         for image in result["images"]:
             answer = image.get("class", "-")
-            print(f"{image['file']}\t{'?' if answer is None else answer}")
+            print(f"{shown(image['file'])}\t{'?' if answer is None else answer}")
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("file", overflow="fold")
@@ -227,19 +229,25 @@ def print_result(result: dict[str, Any], *, quiet: bool) -> None:
     table.add_column("runner-up", no_wrap=True)
     table.add_column("")
     for image in result["images"]:
-        table.add_row(*_row(image))
+        table.add_row(*map(escape, _row(image)))
     console = Console()
     console.print(table)
-    console.print(_declared(result["model"]), style="dim")
+    console.print(escape(_declared(result["model"])), style="dim")
 
 
 def _row(image: dict[str, Any]) -> list[str]:
     if "unread" in image:
-        return [image["file"], "-", "", "", image["unread"]]
+        return [shown(image["file"]), "-", "", "", shown(image["unread"])]
     sure = image["class"] is not None
     note = "" if sure else f"not sure; most probable: {image['best']}"
     runner_up = f"{image['runner_up']} ({100 * image['runner_up_confidence']:.1f} %)"
-    return [image["file"], str(image["class"]) if sure else "?", f"{100 * image['confidence']:.1f} %", runner_up, note]
+    return [
+        shown(image["file"]),
+        str(image["class"]) if sure else "?",
+        f"{100 * image['confidence']:.1f} %",
+        runner_up,
+        note,
+    ]
 
 
 def _declared(network: dict[str, Any]) -> str:

@@ -16,32 +16,48 @@ from typing import Any, Literal
 import joblib
 from joblib.externals.loky import ProcessPoolExecutor
 
+from shearbench.execution import memory
 from shearbench.execution.calls import Call, Show, TaskResult, reason_of
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS")
 ONE_THREAD = dict.fromkeys(_THREADS, "1")
 """The environment of a worker."""
 _POLL_SECONDS = 0.2
+_MEMORY = 1.2e9  # bytes of a worker: resnet18 with batches of 100 takes about 1 GB
 _LONE_TRIES = 2  # a dead process takes its neighbours' work along; alone, a death is the task's own
 
 
 def worker_count(workers: int | Literal["auto"]) -> int:
-    """Return the number of processes that ``workers`` asks for; ``"auto"`` is one for each usable core."""
-    return int(joblib.cpu_count()) if workers == "auto" else int(workers)
+    """Return the number of processes that ``workers`` asks for.
+
+    ``"auto"`` is one for each usable core, but no more than the memory limit of a container has room for.
+    """
+    if workers != "auto":
+        return int(workers)
+    limit = memory.limit()
+    room = int(joblib.cpu_count()) if limit is None else int(limit / _MEMORY)
+    return max(1, min(int(joblib.cpu_count()), room))
 
 
 def run(calls: Sequence[Call], workers: int | Literal["auto"], show: Show) -> TaskResult:
     """Do all calls; what is lost with a process that dies is done again, alone, and given up when it dies twice."""
     task_result = TaskResult()
+    killed_before = memory.kills()
     with tempfile.TemporaryDirectory(prefix="shearbench-progress-") as folder:
         paths = [Path(folder) / str(index) for index in range(len(calls))]
         with _followed(paths, show):
             for index in _attempt(calls, paths, range(len(calls)), worker_count(workers), task_result):
                 if all(_attempt(calls, paths, [index], 1, task_result) for _ in range(_LONE_TRIES)):
-                    task_result.died[index] = (
-                        "its process died twice (killed, out of memory, or a crash in native code)"
-                    )
+                    task_result.died[index] = _cause_of_death(killed_before)
     return task_result
+
+
+def _cause_of_death(killed_before: int) -> str:
+    if memory.kills() > killed_before:
+        limit = memory.limit()
+        of = "the machine" if limit is None else f"its container, {limit / 1e9:.1f} GB,"
+        return f"its process was killed twice as the memory of {of} ran out; lower execution.workers or recipe.batch"
+    return "its process died twice (killed, or a crash in native code; the kernel reports no lack of memory)"
 
 
 def _attempt(

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from shearbench.text import shown
+
 _NARROWEST = 112  # columns that the tables need; a pipe has fewer
 
 
@@ -37,7 +39,7 @@ def heading(results: Mapping[str, Any]) -> str:
     """Return the first line, as markup of the terminal: how much of which folder was read."""
     files = results["files"]
     rejected = ", ".join(f"{count} by {by}" for by, count in files["rejected"].items())
-    name = f"{escape(results['folder'])}{', a stand-in drawn from scikit-learn digits' if results['stand_in'] else ''}"
+    name = f"{escape(shown(results['folder']))}{', a stand-in drawn from scikit-learn digits' if results['stand_in'] else ''}"
     return (
         f"{name}: {files['all']} files, {files['read']} read, {results['writers']} writers in "
         f"{results['groups']} groups; rejected: {rejected}"
