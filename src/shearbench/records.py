@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 import tempfile
 import time
 import zipfile
@@ -32,6 +33,7 @@ RECORD = "record.json"
 DIGEST = "digest"
 _TEMPORARY = ".tmp"
 _PATIENCE = 3.0  # seconds
+_TELL_AFTER, _LONGEST_WAIT = 10.0, 1800.0
 _UMASK = os.umask(0o077)  # can be read only by setting it
 os.umask(_UMASK)
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
@@ -84,15 +86,33 @@ def locked(path: Path, *, busy: str | None = None) -> Iterator[None]:
     """Hold the lock file ``path``. Another process that has it is waited for, or with ``busy`` is an error.
 
     Raises:
-        InputError: with the text ``busy``, where it is given.
+        InputError: with the text ``busy``, where it is given; else naming the process that keeps it for too long.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
-        except BlockingIOError:
-            raise InputError(str(busy)) from None
+    with path.open("a+") as file:
+        if busy and not _flocked(file.fileno()):
+            raise InputError(busy)
+        _wait_for(path, file.fileno())
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
         yield
+
+
+def _wait_for(path: Path, descriptor: int) -> None:
+    """Wait until the lock is free, and say soon for which process."""
+    began, told = time.monotonic(), False
+    while not _flocked(descriptor):
+        waited = time.monotonic() - began
+        holder = path.read_text(errors="replace").strip() or "unknown"
+        if waited > _LONGEST_WAIT:
+            raise InputError(
+                f"process {holder} has held {path} for {waited / 60:.0f} minutes; wait for it or end it, then run again"
+            )
+        if waited > _TELL_AFTER and not told:
+            print(f"shearbench: waiting for process {holder}, which holds {path}", file=sys.stderr)
+            told = True
+        time.sleep(0.1)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from shearbench.data.folds import FoldTable, read_folds
 from shearbench.errors import InputError
 from shearbench.predictions.folds import check_data, hardware_of, read_fold_runs
 from shearbench.records import write_sealed
+from shearbench.training.hardware import instructions
 
 
 @pytest.fixture
@@ -36,10 +37,15 @@ def test_reads_every_fold_in_order(finished: Path, folder: Path) -> None:
 
 
 def test_what_the_networks_were_trained_on_is_said_in_full(folder: Path) -> None:
-    assert hardware_of(read_fold_runs(folder, 2)) == "cpu, fp32"
+    own = instructions()
+    assert hardware_of(read_fold_runs(folder, 2)) == f"cpu, fp32, {own}"
     record = json.loads((folder / "fold-1" / "record.json").read_text())
     change_record(folder / "fold-1", gpu="a GPU", config={**record["config"], "device": "cuda", "precision": "bf16"})
-    assert hardware_of(read_fold_runs(folder, 2)) == "cpu, fp32; cuda (a GPU), bf16"
+    assert hardware_of(read_fold_runs(folder, 2)) == f"cpu, fp32, {own}; cuda (a GPU), bf16"
+    change_record(folder / "fold-1", instructions="AVX2 (MKL_CBWR=AVX2)", gpu=None, config=record["config"])
+    assert hardware_of(read_fold_runs(folder, 2)) == "; ".join(
+        sorted([f"cpu, fp32, {own}", "cpu, fp32, AVX2 (MKL_CBWR=AVX2)"])
+    )
 
 
 def test_out_of_fold_scores_are_those_of_the_record(folder: Path) -> None:

@@ -28,6 +28,7 @@ from shearbench.training import crossval
 from shearbench.training.checkpoint import CHECKPOINT, read_checkpoint
 from shearbench.training.config import TrainingConfig, code_hash
 from shearbench.training.crossval import FoldTask, cross_validate, train_fold
+from shearbench.training.hardware import instructions
 from shearbench.training.results import score
 from shearbench.training.weights import load_network, predict
 
@@ -126,7 +127,9 @@ def test_twenty_kills_at_random_moments_change_no_byte(make_config: Make, data: 
         process.kill()
         process.join()
         assert process.exitcode == -signal.SIGKILL, "the training was too short to be killed 20 times"
-        found = read_checkpoint(task.out / CHECKPOINT, hashes=task.hashes, device="cpu")
+        found = read_checkpoint(
+            task.out / CHECKPOINT, hashes={**task.hashes, "instructions": instructions()}, device="cpu"
+        )
         epochs_done.append(len(found.progress.history) if found else 0)
     train_fold(task, _advance)
     print("epochs done at each kill:", epochs_done)

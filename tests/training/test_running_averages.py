@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from shearbench.data.dataset import Dataset
-from shearbench.training.checkpoint import CHECKPOINT, read_checkpoint
+from shearbench.training.checkpoint import CHECKPOINT
 from shearbench.training.config import TrainingConfig, code_hash
 from shearbench.training.crossval import FoldTask, cross_validate, train_fold
 from shearbench.training.hardware import Hardware
@@ -124,7 +124,7 @@ def test_a_diagnosis_goes_on_from_a_checkpoint(
     task = FoldTask(diagnosed, 0, data / "patterns", data / "patterns" / "folds.npz", out, hashes, checkpoint_seconds=0)
 
     def stop(_: int) -> None:
-        if read_checkpoint(out / CHECKPOINT, hashes=hashes, device="cpu"):
+        if (out / CHECKPOINT).exists():
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -19,8 +19,10 @@ from shearbench.records import read_json
 
 LOCKS = ("dvc.lock", "tuned/dvc.lock")
 OLD_CACHE = Path(".dvc") / "cache"  # where DVC still puts its lists of the folders that a stage reads
-CACHE = OLD_CACHE / "files" / "md5"
+_FILES = Path("files") / "md5"
+CACHE = OLD_CACHE / _FILES
 _DIR = ".dir"
+RESULTS = ("dvc.lock", "reports")  # of `dvc repro`; the others are a user's
 _OF_GIT = ("data.dvc", "dvc.lock", "params.yaml", "reports", "tuned")
 
 
@@ -31,12 +33,13 @@ def faults(params: Params, root: Path) -> Iterator[str]:
         InputError: if there is no ``dvc.lock`` that can be read, so that nothing says what the files were; or if none
             of them is here.
     """
+    cache = cache_of(root)
     owners = {path: (stage, md5) for lock in LOCKS for stage, path, md5 in _locked(params, root, root / lock)}
     if not any((root / path).exists() for path in owners):
         raise InputError(f"none of the results that dvc.lock names is in {root}; run `dvc repro`, which makes them")
-    differing = {path: _differing(root, path, md5) for path, (_, md5) in owners.items()}
+    differing = {path: _differing(root, path, md5, cache / _FILES) for path, (_, md5) in owners.items()}
     broken = {owners[path][0] for path, names in differing.items() if names}
-    yield from _cache_faults(root, {md5: stage for stage, md5 in owners.values()}, broken)
+    yield from _cache_faults(root, cache, {md5: stage for stage, md5 in owners.values()}, broken)
     for path, names in differing.items():
         for name in names:
             wrong = "is not what the pipeline wrote; remove it and" if (root / path).exists() else "is missing;"
@@ -76,7 +79,7 @@ def _locked(params: Params, root: Path, lock: Path) -> Iterator[tuple[str, str, 
                 yield prefix + name, out["path"], out["md5"]
 
 
-def _differing(root: Path, path: str, md5: str) -> list[str]:
+def _differing(root: Path, path: str, md5: str, objects: Path) -> list[str]:
     """Return the files of an output that differ: the output itself where DVC's list of a folder's files is lost."""
     place = root / path
     if not place.exists():
@@ -86,20 +89,29 @@ def _differing(root: Path, path: str, md5: str) -> list[str]:
     tree = tree_of(place) if place.is_dir() else Tree({}, 0)
     if tree.hash == md5:
         return []
-    before = _listing(root / CACHE / md5[:2] / md5[2:])
+    before = _listing(objects / md5[:2] / md5[2:])
     names = sorted(tree.files.keys() | before.keys()) if before else []
     return [f"{path}/{name}" for name in names if tree.files.get(name) != before.get(name)] or [path]
+
+
+def cache_of(root: Path) -> Path:
+    """Return the folder of DVC's cache, which may be set in any of its configurations; the usual one without DVC."""
+    try:
+        done = subprocess.run(["dvc", "cache", "dir"], cwd=root, capture_output=True, text=True, check=True)
+        return Path(root, done.stdout.strip() or OLD_CACHE)
+    except (OSError, subprocess.CalledProcessError):
+        return root / OLD_CACHE
 
 
 def _listing(path: Path) -> dict[str, str]:
     """Return the files of a folder as DVC's cache lists them; nothing where that list is lost or damaged itself."""
     try:
         return {entry["relpath"]: entry["md5"] for entry in read_json(path)}
-    except (InputError, KeyError, TypeError):
+    except (InputError, KeyError, TypeError, OSError):
         return {}
 
 
-def _cache_faults(root: Path, stages: Mapping[str, str], broken: Collection[str]) -> Iterator[str]:
+def _cache_faults(root: Path, cache: Path, stages: Mapping[str, str], broken: Collection[str]) -> Iterator[str]:
     """Yield the objects of DVC's cache whose content is not what their name says.
 
     They come first: DVC would restore from them what a stage in ``broken`` has lost.
@@ -108,12 +120,13 @@ def _cache_faults(root: Path, stages: Mapping[str, str], broken: Collection[str]
         md5: stage
         for tree, stage in stages.items()
         if tree.endswith(_DIR)
-        for md5 in _listing(root / CACHE / tree[:2] / tree[2:]).values()
+        for md5 in _listing(cache / _FILES / tree[:2] / tree[2:]).values()
     }
-    for path in sorted([*(root / CACHE).glob("??/*"), *(root / OLD_CACHE).glob("??/*")]):
+    for path in sorted({*(cache / _FILES).glob("??/*"), *cache.glob("??/*"), *(root / OLD_CACHE).glob("??/*")}):
         md5 = path.parent.name + path.name
         if path.is_file() and md5_of(path) != md5.removesuffix(_DIR):
             stage = stages.get(md5) or of_file.get(md5)
             again = f"run `dvc commit --force {stage}`, which keeps it anew" if stage else "no result needs it now"
             again = f"run `dvc repro {stage}`, as its output is damaged too" if stage in broken else again
-            yield f"{path.relative_to(root)} in DVC's cache is damaged; remove it (`rm -f`), then {again}"
+            where = path.relative_to(root) if root in path.parents else path
+            yield f"{where} in DVC's cache is damaged; remove it (`rm -f`), then {again}"

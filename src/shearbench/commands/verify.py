@@ -30,7 +30,7 @@ def main(params: Params, root: Path, *, sample: int) -> bool:
     """
     build = root / "build"
     for name in map(escape, stored.uncommitted(root)):
-        print(f"[yellow]{name} is not as committed[/]; if nobody changed it on purpose, run `git restore {name}`")
+        print(f"[yellow]{name} is not as committed[/]: {_meaning(name)}")
     check_bytes(params, root)
     folders = check_hashes(params, root)
     count = f"{len(params.datasets)} datasets, {len(folders)} folds, their evaluations, {len(params.ablations)}"
@@ -40,6 +40,13 @@ def main(params: Params, root: Path, *, sample: int) -> bool:
     for verdict in verdicts:
         print(_line(verdict, build))
     return all(verdict.verdict != "different" for verdict in verdicts)
+
+
+def _meaning(name: str) -> str:
+    """Return what a difference from the last commit means; no advice that would lose what a run has made."""
+    if name.startswith(stored.RESULTS):
+        return f"expected after a run; `git diff {name}` shows it, `git add` and `git commit` keep it"
+    return f"`git diff {name}` shows what was changed since"
 
 
 def check_bytes(params: Params, root: Path) -> None:
@@ -86,5 +93,7 @@ def check_ablation(build: Path, name: str, ablation: Ablation) -> None:
 def _line(verdict: Verdict, build: Path) -> str:
     where = verdict.folder.relative_to(build / "runs")
     differs = f"; differing: {', '.join(verdict.files)}" if verdict.files else ""
+    cause = f"; {verdict.cause}, which rounds otherwise" if verdict.cause and verdict.files else ""
     changed = f"; since then changed: {', '.join(verdict.changed)}" if verdict.changed else ""
-    return f"{where}: {verdict.verdict} (largest difference of a probability {verdict.distance:.2g}){differs}{changed}"
+    found = f"{verdict.verdict} (largest difference of a probability {verdict.distance:.2g})"
+    return f"{where}: {found}{differs}{changed}{cause}"

@@ -1,4 +1,4 @@
-"""How much memory this process may use, as a container says (cgroup), and whether the kernel has killed for want of it."""
+"""How much memory a process may use, as its container says (cgroup), and whether the kernel has killed for want."""
 
 import os
 from pathlib import Path

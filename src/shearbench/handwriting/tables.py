@@ -39,7 +39,8 @@ def heading(results: Mapping[str, Any]) -> str:
     """Return the first line, as markup of the terminal: how much of which folder was read."""
     files = results["files"]
     rejected = ", ".join(f"{count} by {by}" for by, count in files["rejected"].items())
-    name = f"{escape(shown(results['folder']))}{', a stand-in drawn from scikit-learn digits' if results['stand_in'] else ''}"
+    drawn = ", a stand-in drawn from scikit-learn digits" if results["stand_in"] else ""
+    name = escape(shown(results["folder"])) + drawn
     return (
         f"{name}: {files['all']} files, {files['read']} read, {results['writers']} writers in "
         f"{results['groups']} groups; rejected: {rejected}"

@@ -69,14 +69,15 @@ def read_fold_runs(folder: Path, networks: int) -> list[FoldRun]:
 
 
 def hardware_of(fold_runs: Iterable[FoldRun]) -> str:
-    """Say on what networks were trained, as in ``cuda (NVIDIA H100), bf16``; where they differ, all of it."""
+    """Say on what networks were trained, as in ``cpu, fp32, AVX2``; where they differ, all of it."""
     found = {_hardware(fold_run.record) for fold_run in fold_runs}
     return "; ".join(sorted(found))
 
 
 def _hardware(record: dict[str, Any]) -> str:
     config, gpu = record["config"], record["gpu"]
-    return f"{config['device']}{f' ({gpu})' if gpu else ''}, {config['precision']}"
+    instructions = "" if gpu else f", {record['instructions']}"
+    return f"{config['device']}{f' ({gpu})' if gpu else ''}, {config['precision']}{instructions}"
 
 
 def read_fold_run(folder: Path) -> FoldRun:

@@ -7,12 +7,15 @@ trains again.
 
 from pathlib import Path
 
+from rich import print
+
 from shearbench.analysis.evaluation import Evaluation
 from shearbench.analysis.inference import FoldTask, infer
 from shearbench.analysis.output import write_evaluation, write_plots
 from shearbench.data import dataset
 from shearbench.execution import run_tasks
 from shearbench.params import Params
+from shearbench.predictions.folds import hardware_of
 from shearbench.predictions.selection import one_of_each_class
 from shearbench.stages.present import read_run
 
@@ -27,6 +30,8 @@ def main(params: Params, root: Path, run_name: str) -> None:
     run, build = params.runs[run_name], root / "build"
     data = build / "datasets" / run.dataset
     fold_runs = read_run(params, root, run_name)
+    if "; " in (mixed := hardware_of(fold_runs)):
+        print(f"[yellow]The folds of {run_name} are of different hardware[/] ({mixed}), which rounds differently")
     test = dataset.load(data, "test")
     explained = one_of_each_class(test.ids, test.labels)
     results = run_tasks(

@@ -21,7 +21,7 @@ from shearbench.records import RECORD, is_finished, locked_folder, read_record, 
 from shearbench.training import results
 from shearbench.training.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint, write_checkpoint
 from shearbench.training.config import TrainingConfig, TrainingState, assemble, code_hash, select
-from shearbench.training.hardware import naming_the_batch, settle
+from shearbench.training.hardware import instructions, naming_the_batch, settle
 from shearbench.training.loop import fit
 from shearbench.training.state import Progress
 
@@ -156,6 +156,7 @@ def _train_fold(task: FoldTask, advance: Advance) -> None:
         "config": task.config.config,
         "hashes": task.hashes,
         "gpu": task.config.hardware.gpu,
+        "instructions": instructions(),
         "seconds": sum(seconds),
         "epoch_seconds": seconds,
     }
@@ -169,7 +170,8 @@ def _train_fold(task: FoldTask, advance: Advance) -> None:
 def _train(task: FoldTask, training_state: TrainingState, advance: Advance) -> tuple[Progress, list[float]]:
     """Fit the network, with a checkpoint now and then; return the progress and the seconds of each epoch."""
     network, optimiser, path = training_state.network, training_state.optimiser, task.out / CHECKPOINT
-    found = read_checkpoint(path, hashes=task.hashes, device=task.config.device)
+    hashes = {**task.hashes, "instructions": instructions()}  # another processor rounds otherwise
+    found = read_checkpoint(path, hashes=hashes, device=task.config.device)
     seconds = list(found.seconds) if found else []
     if found:
         found.restore(network, optimiser)
@@ -182,7 +184,7 @@ def _train(task: FoldTask, training_state: TrainingState, advance: Advance) -> t
         seconds.append(now - last_epoch)
         if now - last_checkpoint >= task.checkpoint_seconds:
             state = Checkpoint.of(network, optimiser, progress=progress, seconds=seconds)
-            write_checkpoint(path, state, hashes=task.hashes)
+            write_checkpoint(path, state, hashes=hashes)
             last_checkpoint = time.monotonic()
         last_epoch = time.monotonic()
         advance(1)

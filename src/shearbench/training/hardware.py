@@ -74,6 +74,16 @@ def resolve(device: Literal["auto", "cpu", "cuda"], precision: Literal["auto", "
     return Hardware(settled, precision)
 
 
+def instructions() -> str:
+    """Return the instruction set that decides how this processor rounds, with the variables that restrict it.
+
+    As ``AVX512`` or ``AVX2 (ATEN_CPU_CAPABILITY=avx2)``: equal texts give equal bits, others need not.
+    """
+    names = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS")
+    restricted = ", ".join(f"{name}={os.environ[name]}" for name in names if name in os.environ)
+    return torch.backends.cpu.get_cpu_capability() + (f" ({restricted})" if restricted else "")
+
+
 def settle_hardware(execution: Execution) -> Hardware:
     """Settle what ``params.yaml`` asks for, on the machine that runs the command: every worker then does the same.
 

@@ -35,6 +35,8 @@ class Verdict:
     changed: tuple[str, ...]
     files: tuple[str, ...]
     distance: float
+    cause: str = ""
+    """Why bits may differ that are of the same inputs: the instruction sets of the two trainings; empty if equal."""
 
 
 def verify(runs: Sequence[Path], *, datasets: Path, workers: Workers) -> list[Verdict]:
@@ -73,13 +75,15 @@ def _task(record: dict[str, Any], *, datasets: Path, out: Path) -> FoldTask:
 
 
 def _compare(folder: Path, record: dict[str, Any], task: FoldTask) -> Verdict:
-    files = read_record(task.out)["files"]
+    anew = read_record(task.out)
+    files, sets = anew["files"], (record["instructions"], anew["instructions"])
+    cause = "" if sets[0] == sets[1] else f"trained with {sets[0]}, here with {sets[1]}"
     differing = tuple(sorted(name for name in record["files"] if record["files"][name] != files.get(name)))
     changed = tuple(sorted(name for name in record["hashes"] if record["hashes"][name] != task.hashes[name]))
     stored, again = (read_npz(path / OUT_OF_FOLD) for path in (folder, task.out))
     same_samples = np.array_equal(stored["ids"], again["ids"])
     distance = float(abs(stored["probabilities"] - again["probabilities"]).max()) if same_samples else 1.0
     if not differing:
-        return Verdict(folder, "bit-equal", changed, differing, distance)
+        return Verdict(folder, "bit-equal", changed, differing, distance, cause)
     near = distance <= TOLERANCE
-    return Verdict(folder, "within tolerance" if near else "different", changed, differing, distance)
+    return Verdict(folder, "within tolerance" if near else "different", changed, differing, distance, cause)

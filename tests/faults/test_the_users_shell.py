@@ -1,0 +1,199 @@
+"""Variables, encodings, names and files of a user's surroundings decide nothing, and are no reason to fail."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from shearbench.cli import app, surroundings
+from shearbench.commands import predict
+from shearbench.commands.stored import cache_of
+from shearbench.commands.verify import _meaning
+from shearbench.data.guard import tree_of
+from shearbench.errors import InputError
+from shearbench.records import locked, provenance, write_text
+from shearbench.text import shown
+from shearbench.tracking import store
+
+REPOSITORY = Path(__file__).parents[2]
+REDIRECTING = ("MLFLOW_REGISTRY_URI", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "GIT_DIR")
+REDIRECTING += ("OPTUNA_STORAGE", "DASK_SCHEDULER_ADDRESS", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE")
+
+
+def test_a_variable_that_redirects_is_taken_out_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*REDIRECTING, "MLFLOW_TRACKING_PASSWORD", "ATEN_CPU_CAPABILITY"):
+        monkeypatch.setenv(name, "default")
+    found = surroundings.settle()
+    assert set(REDIRECTING) <= set(found)
+    assert not set(REDIRECTING) & os.environ.keys()
+    assert {"MLFLOW_TRACKING_PASSWORD", "ATEN_CPU_CAPABILITY"} <= os.environ.keys(), "logins, and what is recorded"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_registry_of_another_project_is_not_written_to(tmp_path: Path) -> None:
+    other = tmp_path / "other.db"
+    program = (
+        "from shearbench.cli import surroundings; surroundings.settle()\n"
+        "from pathlib import Path; from shearbench.tracking.store import attempt\n"
+        "assert attempt(Path.cwd(), 'default', lambda s: s.client.create_registered_model('mnist'))"
+    )
+    environment = {**os.environ, "MLFLOW_REGISTRY_URI": f"sqlite:///{other}", "MLFLOW_EXPERIMENT_ID": "77"}
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, check=True, timeout=600)
+    assert not other.exists()
+    assert (tmp_path / "mlruns" / "mlflow.db").is_file()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_output_that_cannot_be_encoded_is_no_failure(encoding: str) -> None:
+    program = (
+        "from shearbench.cli import surroundings; surroundings.settle()\n"
+        "from rich import print as shows; shows('[red]Δ ± – 7 → \u2713[/]'); print('Δ – é')"
+    )
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_warning_of_a_library_is_no_failure() -> None:
+    environment = {**os.environ, "PYTHONWARNINGS": "error"}
+    program = (
+        "from shearbench.cli import surroundings; surroundings.settle(); import os, warnings\n"
+        "warnings.warn('old', FutureWarning); assert 'PYTHONWARNINGS' not in os.environ"
+    )
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=600)
+
+
+def test_the_commit_is_the_projects_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = provenance()["commit"]
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path))
+    assert provenance()["commit"] == own
+
+
+def test_a_file_has_the_permissions_of_the_users_mask(tmp_path: Path) -> None:
+    program = "import sys, pathlib, shearbench.records as r; r.write_text(pathlib.Path(sys.argv[1]), 'x')"
+    for mask, mode in (("077", 0o600), ("022", 0o644), ("002", 0o664)):
+        command = f'umask {mask}; exec "{sys.executable}" -c "{program}" "{tmp_path / mask}"'
+        subprocess.run(["sh", "-c", command], check=True, timeout=600)
+        assert (tmp_path / mask).stat().st_mode & 0o777 == mode
+
+
+def test_what_file_managers_leave_is_no_data(tmp_path: Path) -> None:
+    write_text(tmp_path / "mnist" / "images", "digits")
+    before = tree_of(tmp_path)
+    for name in (".DS_Store", "Thumbs.db", "mnist/._images", "mnist/desktop.ini", "mnist/.DS_Store"):
+        (tmp_path / name).write_text("litter")
+    assert tree_of(tmp_path) == before
+    write_text(tmp_path / "mnist" / "labels", "digits")
+    assert tree_of(tmp_path) != before
+
+
+def test_dvc_passes_over_what_we_pass_over(tmp_path: Path) -> None:
+    shutil.copy(REPOSITORY / ".dvcignore", tmp_path)
+    dvc = [sys.executable, "-m", "dvc"]
+    environment = {**os.environ, "DVC_NO_ANALYTICS": "1"}
+    subprocess.run([*dvc, "init", "--no-scm", "-q"], cwd=tmp_path, env=environment, check=True, timeout=600)
+    names = [".DS_Store", "Thumbs.db", "thumbs.db", "._x", "desktop.ini", "Desktop.ini", ".directory", ".localized"]
+    asked = [f"data/{name}" for name in (*names, "7-2-4.png")]
+    done = subprocess.run(
+        [*dvc, "check-ignore", *asked], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600
+    )
+    assert done.stdout.split() == asked[:-1]
+
+
+def test_a_taken_port_is_said_and_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = CliRunner().invoke(app, ["ui", "--port", str(port)])
+    assert done.exit_code == 1
+    assert f"port {port} of 127.0.0.1 is taken" in done.stderr
+    assert "Open" not in done.stdout
+
+
+def test_a_command_works_in_another_folder_as_git_does(tmp_path: Path) -> None:
+    shutil.copy(REPOSITORY / "params.yaml", tmp_path)
+    here = Path.cwd()
+    try:
+        done = CliRunner().invoke(app, ["-C", str(tmp_path), "results"])
+    finally:
+        os.chdir(here)
+    assert f"{tmp_path / 'reports' / 'comparison.json'} is missing" in done.stderr.replace("\n", "")
+    assert CliRunner().invoke(app, ["-C", str(tmp_path / "none"), "results"]).exit_code == 2
+
+
+def test_names_are_shown_without_their_escape_sequences() -> None:
+    assert shown("a\x1b[31m\n\u202egnp.7\x9b") == "a\\x1b[31m\\n\\u202egnp.7\\x9b"
+    assert shown("Ünïcode 数字") == "Ünïcode 数字"
+    assert shown("one\ntwo\x07", keep="\n") == "one\ntwo\\x07"
+
+
+def test_markup_in_a_files_name_is_text(capsys: pytest.CaptureFixture[str]) -> None:
+    images = [{"file": "[/b]7\x1b[2J.png", "unread": "[/] no such file"}]
+    named = {"model": "mlp", "dataset": "mnist", "fold": 0, "predictions": 1, "temperature": 1.0, "threshold": None}
+    predict.print_result({"images": images, "model": {**named, "coverage": 0, "demanded": 0.9}}, quiet=False)
+    assert "[/b]7\\x1b[2J.png" in capsys.readouterr().out
+
+
+def test_a_lock_says_who_holds_it_and_does_not_wait_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("shearbench.records._TELL_AFTER", 0.0)
+    monkeypatch.setattr("shearbench.records._LONGEST_WAIT", 0.3)
+    with (
+        locked(tmp_path / "lock"),
+        pytest.raises(InputError, match=f"process {os.getpid()} has held .*lock for"),
+        locked(tmp_path / "lock"),
+    ):
+        pass
+    assert f"waiting for process {os.getpid()}" in capsys.readouterr().err
+
+
+def test_the_cache_is_where_dvc_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    subprocess.run(["dvc", "init", "--no-scm", "-q"], cwd=tmp_path, check=True, timeout=600)
+    assert cache_of(tmp_path).resolve() == (tmp_path / ".dvc/cache").resolve()
+    subprocess.run(["dvc", "cache", "dir", "-q", "--local", "../elsewhere"], cwd=tmp_path, check=True, timeout=600)
+    assert cache_of(tmp_path).resolve() == (tmp_path.parent / "elsewhere").resolve()
+
+
+def test_verify_never_advises_what_loses_a_run() -> None:
+    for name in ("dvc.lock", "reports/comparison.json", "params.yaml", "tuned/mlp.yaml"):
+        assert "restore" not in _meaning(name)
+        assert "checkout" not in _meaning(name)
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_make_takes_what_a_user_gives_as_it_is_written(tmp_path: Path) -> None:
+    shutil.copy(REPOSITORY / "Makefile", tmp_path)
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    for name in ("requirements.lock", "requirements.hashes", "pyproject.toml", ".venv/.installed"):
+        (tmp_path / name).touch()
+    for name in ("shearbench", "dvc"):
+        (tmp_path / f".venv/bin/{name}").write_text('#!/bin/sh\nprintf "<%s>" "$@"; echo\n')
+        (tmp_path / f".venv/bin/{name}").chmod(0o755)
+    hostile = """a 'b' "c" `touch pwned` $(shell touch pwned) $$(touch pwned); touch pwned #"""
+    for words in (
+        ["handwriting", "DIR"],
+        ["handwriting", "JSON"],
+        ["tune", "MODEL"],
+        ["ui", "PORT"],
+        ["repro", "PROFILE"],
+    ):
+        given = {"DIR": "folder", "MODEL": "mlp"} | {words[1]: hostile}
+        command = ["make", "-s", words[0], *(f"{name}={value}" for name, value in given.items())]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)
+        assert f"<{hostile}>" in done.stdout, (words, done)
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_a_percent_sign_in_a_path_is_one(tmp_path: Path) -> None:
+    assert store.default_uri(tmp_path / "50%20off").endswith("50%2520off/mlruns/mlflow.db")
