@@ -66,7 +66,6 @@ def test_a_moved_project_has_its_files_and_a_copy_leaves_the_original_alone(
         client.list_artifacts(run.info.run_id)
     fold = after["mnist-mlp fold 0"]
     copied = Path(client.download_artifacts(fold.info.run_id, "record.json"))
-    assert tracked in copied.parents
     assert copied.read_bytes() == (tracked / "build/runs/mnist/mlp/fold-0/record.json").read_bytes()
     assert "another folder" not in look(tracked, "default")
     assert all(run.info.artifact_uri.startswith(tracked_once.as_uri()) for run in runs_of(tracked_once).values())

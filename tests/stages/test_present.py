@@ -1,6 +1,8 @@
 """Folds are read only where they belong to the present parameters, code, data and folds."""
 
+import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,11 @@ import yaml
 from shearbench import code
 from shearbench.commands import predict, verify
 from shearbench.errors import InputError
+from shearbench.handwriting import recipe
 from shearbench.params import Params, load
 from shearbench.records import read_json, write_sealed
 from shearbench.stages import compare, evaluate, transfer
-from shearbench.stages.present import read_run
+from shearbench.stages.present import is_current, read_run
 
 RUN = "mnist-mlp"
 READERS: dict[str, Callable[[Params, Path], Any]] = {
@@ -70,3 +73,17 @@ def test_scores_that_the_predictions_do_not_give_are_refused(finished: Path, sma
     write_sealed(path, record)  # by a forger who knows the digest
     with pytest.raises(InputError, match=r"states a validation accuracy of 0\.999, but its predictions give"):
         read_run(small_params, finished, RUN)
+
+
+def test_a_class_is_read_by_the_networks_that_params_yaml_names_now(
+    finished: Path, small_params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = finished / "build/runs/mnist"
+    shutil.copytree(runs / "mlp", runs / "renamed")
+    found = recipe.at_hand(finished / "build", is_current=partial(is_current, small_params, finished))
+    assert {one.network for one in found} == {"mlp", "cnn2"}
+    assert "is of no entry of params.yaml" in capsys.readouterr().out.replace("\n", " ")
+    params = edited(finished, lambda it: it["models"].update(mlp={**it["models"]["mlp"], "width": 0.2}))
+    found = recipe.at_hand(finished / "build", is_current=partial(is_current, params, finished))
+    assert {one.network for one in found} == {"cnn2"}
+    assert "other parameters" in capsys.readouterr().out.replace("\n", " ")

@@ -73,7 +73,7 @@ def handwriting(
 ) -> None:
     """Let every trained network read a class's digits: step by step, group by group, with copies of MNIST found.
 
-    Prints the tables, writes build/handwriting/ and the report's section, and tells MLflow.
+    Prints the tables, writes build/handwriting/, a report of it, and tells MLflow.
 
     \b
     Examples:

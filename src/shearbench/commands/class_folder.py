@@ -1,6 +1,6 @@
 """``shearbench handwriting DIR``: what the stage ``handwriting`` does, for a folder of the user's.
 
-Writes the record ``build/handwriting/<name>-<digest>/`` and, where there is a report, the report anew.
+Writes the record ``build/handwriting/<name>-<digest>/`` and, where there is a report, one with these findings beside it.
 """
 
 import hashlib
@@ -25,10 +25,11 @@ def main(params: Params, root: Path, folder: Path, *, fine_tune: bool) -> dict[s
     handwriting.track(params, root, out)
     print(f"Tables and pictures: {out}")
     if (root / "reports" / "comparison.json").is_file():
-        report.main(params, root)
-        print(f"Report: {root / 'reports' / 'index.html'}")
+        page = out.with_suffix(".html")
+        report.main(params, root, page)
+        print(f"Report with this class: {page}")
     else:
-        print("No report yet: `dvc repro` makes one, and puts these findings into it")
+        print("No report yet: run `dvc repro`, then this command again")
     return results
 
 

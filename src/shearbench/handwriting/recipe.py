@@ -5,7 +5,7 @@ those that the runs of ``mnist`` trained. A step is a training, a preparation an
 are left out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
@@ -74,8 +74,15 @@ class Trained:
         return int(self.fold_runs[0].record["config"]["entry"]["channels"])
 
 
-def at_hand(build: Path) -> list[Trained]:
+def at_hand(
+    build: Path, *, is_current: Callable[[Path, Sequence[FoldRun]], bool] = lambda _folder, _runs: True
+) -> list[Trained]:
     """Return the networks that have been trained on MNIST's images, all folds of each that are finished.
+
+    Args:
+        build: the folder ``build/``.
+        is_current: whether the folds in a folder belong to the present parameters, code and data; others are left
+            out, as those of an entry that was renamed.
 
     Raises:
         InputError: if there is none, or a record is damaged.
@@ -88,6 +95,8 @@ def at_hand(build: Path) -> list[Trained]:
                 folds += 1
             fold_runs = read_fold_runs(folder, folds)
             if not fold_runs or fold_runs[0].record["config"]["entry"]["source"] != "mnist":
+                continue
+            if not is_current(folder, fold_runs):
                 continue
             found.append(_named(folder, fold_runs, is_run=is_run))
     if not found:

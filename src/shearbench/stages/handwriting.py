@@ -6,6 +6,7 @@ Reads ``data/class_digits/``, the networks of
 """
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from shearbench.handwriting.results import Findings
 from shearbench.handwriting.tables import print_results
 from shearbench.params import Params
 from shearbench.seeds import generator_for
+from shearbench.stages.present import is_current
 from shearbench.training.hardware import settle_device
 
 CLASS = "class_digits"
@@ -53,7 +55,7 @@ def measure(params: Params, root: Path, folder: Path, out: Path, *, fine_tune: b
     Raises:
         InputError: if there is no network, no such folder or nothing in it to read, or only one group to fine-tune on.
     """
-    networks = recipe.at_hand(root / "build")
+    networks = recipe.at_hand(root / "build", is_current=partial(is_current, params, root))
     digits = read_folder(folder, workers=params.execution.pool)
     if fine_tune and len(np.unique(digits.groups)) < 2:
         raise InputError(f"{folder} has digits of one group alone; --fine-tune needs another group to train on")

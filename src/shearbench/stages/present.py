@@ -6,6 +6,9 @@ DVC notes the state of its inputs after a stage has run. A record notes it befor
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich import print
+from rich.markup import escape
+
 from shearbench.data.dataset import FOLDS, read_card
 from shearbench.data.folds import read_folds
 from shearbench.errors import InputError
@@ -58,6 +61,30 @@ def check_ablation(
             params, *names, diagnose=ablation.diagnose, train_on=ablation.train_on, hardware=_hardware(params, runs[0])
         ),
     )
+
+
+def is_current(params: Params, root: Path, folder: Path, fold_runs: Sequence[FoldRun]) -> bool:
+    """Return True if the folds in a folder of runs or of an ablation belong to the present state; print why not."""
+    kind, *names, dataset, model = folder.relative_to(root / "build").parts
+    ablation = params.ablations.get(names[0]) if kind == "ablations" else None
+    hardware = _hardware(params, fold_runs[0])
+    try:
+        if ablation and dataset in ablation.datasets and model in ablation.models:
+            named = (dataset, ablation.datasets[dataset]), (model, ablation.models[model])
+            config = settled(params, *named, diagnose=ablation.diagnose, train_on=ablation.train_on, hardware=hardware)
+        elif kind == "runs" and f"{dataset}-{model}" in params.runs:
+            config = planned(params, root, f"{dataset}-{model}", hardware=hardware)
+        else:
+            raise InputError(f"{folder} is of no entry of params.yaml; remove it if you do not need it")
+        _refuse_other(fold_runs, config)
+        for name, entry in params.datasets.items():
+            if entry == config.entry:
+                data_hash = str(read_card(root / "build" / "datasets" / name)["hashes"]["train"])
+                check_records(fold_runs, data_hash, read_folds(root / "build" / "folds.npz"))
+    except InputError as error:
+        print(f"[yellow]Left out:[/] {escape(str(error))}")
+        return False
+    return True
 
 
 def _hardware(params: Params, run: FoldRun) -> Hardware:

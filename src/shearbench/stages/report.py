@@ -12,10 +12,10 @@ from shearbench.report.contents import read
 from shearbench.report.page import render
 
 
-def main(params: Params, root: Path) -> None:
-    """Write the report.
+def main(params: Params, root: Path, page: Path | None = None) -> None:
+    """Write the report, or with ``page`` the same to another place.
 
     Raises:
         InputError: if the comparison is missing, or a record is damaged.
     """
-    write_text(root / "reports" / "index.html", render(read(root, params.seed)))
+    write_text(page or root / "reports" / "index.html", render(read(root, params.seed)))
