@@ -140,7 +140,7 @@ def test_the_report_has_a_section_for_every_class(project: Path, results: dict) 
     assert "dvc repro handwriting" in nothing.missing[0]
 
 
-def test_a_folder_of_the_users_gets_its_own_place_and_the_report_is_written_anew(
+def test_a_folder_of_the_users_gets_its_own_place_and_leaves_the_report_of_the_pipeline(
     project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     params = load(project / "params.yaml")
@@ -149,6 +149,8 @@ def test_a_folder_of_the_users_gets_its_own_place_and_the_report_is_written_anew
     folder.mkdir()
     for name in ("3-1-1.png", "5-1-2.png", "6-2-1.png"):
         (folder / name).write_bytes((project / "data" / "class_digits" / name.replace("-2-", "-3-")).read_bytes())
+    page = project / "reports" / "index.html"
+    before = page.read_bytes() if page.exists() else None
     results = class_folder.main(params, project, folder, fine_tune=True)
     out = class_folder.output_of(project, folder)
     assert is_finished(out)
@@ -157,7 +159,8 @@ def test_a_folder_of_the_users_gets_its_own_place_and_the_report_is_written_anew
     assert results["models"][0]["accuracy_interval"] is None
     printed = capsys.readouterr().out
     assert "too few to say" in printed
-    assert "our class, 7b" in (project / "reports" / "index.html").read_text()
+    assert "our class, 7b" in out.with_suffix(".html").read_text()
+    assert (page.read_bytes() if page.exists() else None) == before, "`verify` holds it against its lock"
 
 
 def test_one_group_alone_cannot_be_fine_tuned_on(project: Path, tmp_path: Path) -> None:

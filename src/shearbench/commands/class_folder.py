@@ -1,6 +1,6 @@
 """``shearbench handwriting DIR``: what the stage ``handwriting`` does, for a folder of the user's.
 
-Writes the record ``build/handwriting/<name>-<digest>/`` and, where there is a report, one with these findings beside it.
+Writes the record ``build/handwriting/<name>-<digest>/`` and, beside it, a report with these findings.
 """
 
 import hashlib
