@@ -1,4 +1,4 @@
-"""The table of faults names all 55, each with tests that exist."""
+"""The tables of faults have a line for each, with tests that exist."""
 
 import ast
 import re
@@ -11,9 +11,9 @@ PAGE = (REPOSITORY / "docs" / "reliability.md").read_text()
 NAMED = sorted(set(re.findall(r"`([a-z_/]+\.py)::(\w+)`", PAGE)))
 
 
-def test_all_55_faults_have_a_line_with_a_promise_and_a_test_or_a_reason() -> None:
+def test_every_fault_has_a_line_with_a_promise_and_a_test_or_a_reason() -> None:
     lines = re.findall(r"^\| (\d+) \| (.+?) \| (.+?) \| (.+?) \|$", PAGE, re.MULTILINE)
-    assert sorted(int(number) for number, *_ in lines) == list(range(1, 56))
+    assert sorted(int(number) for number, *_ in lines) == list(range(1, 79))
     for number, _, _, tests in lines:
         assert "::" in tests or "reason" in tests, number
 

@@ -130,6 +130,18 @@ def test_a_command_works_in_another_folder_as_git_does(tmp_path: Path) -> None:
     assert CliRunner().invoke(app, ["-C", str(tmp_path / "none"), "results"]).exit_code == 2
 
 
+def test_code_of_another_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(REPOSITORY / "params.yaml", tmp_path)
+    (tmp_path / "src" / "shearbench").mkdir(parents=True)
+    done = CliRunner().invoke(app, ["results"])
+    assert done.exit_code == 2
+    assert "this project's code is" in done.stderr
+    (tmp_path / "src" / "shearbench").rmdir()
+    (tmp_path / "src" / "shearbench").symlink_to(REPOSITORY / "src" / "shearbench")
+    assert "comparison.json is missing" in CliRunner().invoke(app, ["results"]).stderr
+
+
 def test_names_are_shown_without_their_escape_sequences() -> None:
     assert shown("a\x1b[31m\n\u202egnp.7\x9b") == "a\\x1b[31m\\n\\u202egnp.7\\x9b"
     assert shown("Ünïcode 数字") == "Ünïcode 数字"

@@ -68,6 +68,13 @@ def test_inputs_that_changed_are_named(run: Path, data: Path) -> None:
     assert _verify(run, data) == Verdict(run, "bit-equal", ("code",), (), 0.0)
 
 
+def test_another_instruction_set_is_named(run: Path, data: Path) -> None:
+    record = read_json(run / "record.json")
+    record["instructions"] = "AVX2 (MKL_CBWR=AVX2)"
+    write_sealed(run / "record.json", record)
+    assert _verify(run, data).cause.startswith("trained with AVX2 (MKL_CBWR=AVX2), here with ")
+
+
 def test_a_damaged_fold_is_refused(run: Path, data: Path) -> None:
     (run / "history.csv").write_text("")
     with pytest.raises(InputError, match=r"history\.csv is not the file"):
