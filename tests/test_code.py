@@ -13,6 +13,8 @@ from dvc.repo import Repo
 
 from shearbench import code
 from shearbench.models import ARCHITECTURES
+from shearbench.params import load
+from shearbench.stages.code import texts
 from small_clone import environment
 
 REPOSITORY = Path(__file__).parents[1]
@@ -164,6 +166,16 @@ def test_the_files_of_the_page_are_in_the_code_of_the_report() -> None:
     reached = set(code.closure("shearbench.stages.report"))
     assert data
     assert {path.relative_to(code.PACKAGE.parent).as_posix() for path in data} <= reached
+
+
+@pytest.mark.parametrize("name", ["params.yaml", "profiles/full.yaml"])
+def test_every_stage_of_our_own_parameters_has_a_text(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    params = load(REPOSITORY / name)
+    named = dict(texts(REPOSITORY / name))
+    assert {f"train/{model}" for model in params.models} <= named.keys()
+    assert {f"ablation/{ablation}" for ablation in params.ablations} <= named.keys()
+    assert "shearbench/models/cnn3.py" in named["ablation/regularisation"], "by way of a base"
 
 
 @pytest.fixture(scope="module")

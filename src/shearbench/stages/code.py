@@ -14,6 +14,7 @@ import yaml
 
 from shearbench import code
 from shearbench.errors import InputError
+from shearbench.params_base import with_bases
 from shearbench.stages import OF_ABLATION, OF_DATASET, PLAIN
 
 FOLDER = Path("build") / "code"
@@ -47,7 +48,7 @@ def texts(path: Path) -> Iterator[tuple[str, str]]:
         InputError: as :func:`main`.
     """
     try:
-        params = yaml.load(path.read_bytes(), _LOADER)
+        params, _ = with_bases(yaml.load(path.read_bytes(), _LOADER))
         models, ablations = _used(params), {name: _used(each) for name, each in params["ablations"].items()}
         also = {name: _also(each) for name, each in params["ablations"].items()}
     except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
