@@ -28,12 +28,41 @@ def _last_line(old, new):
     return TEXT[: TEXT.index(old)].count("\n") + 1 + new.count("\n")
 
 
-def test_the_default_compares_four_networks_on_two_datasets():
+def test_the_default_compares_four_networks_and_a_baseline_on_two_datasets():
     params = load(REPOSITORY / "params.yaml")
     assert set(params.datasets) == {"mnist", "mechanical"}
-    assert set(params.models) == {"mlp", "cnn2", "cnn3", "resnet18"}
-    assert len(params.runs) == 8
+    assert set(params.models) == {"mlp", "cnn2", "cnn3", "resnet18", "svm"}
+    assert len(params.runs) == 10
     assert params.cv.folds == 5
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("sklearn.svm.SVC     #", "mlp  #", "models.svm must have a recipe, as mlp is a network"),
+        (
+            "features: pca  ",
+            "recipe: {epochs: 1, batch: 2, learning_rate: 0.1, weight_decay: 0.0}  ",
+            "models.svm.recipe must not be given: classifiers of scikit-learn have no",
+        ),
+        ("features: pca  ", "width: 2.0  ", "models.svm.width must not be given for a classifier of scikit-learn"),
+        ("features: pca  ", "features: sift  ", "models.svm.features.kind input should be 'pixels', 'pca' or 'hog'"),
+        ("options: {C: 10.0}", "options: {C: {low: 1}}", "models.svm.options.C"),
+        ("    search: *search\n", "    features: pca\n", "models.cnn2.features must not be given for a network"),
+    ],
+)
+def test_what_a_classifier_may_not_have_is_named(old, new, message, tmp_path):
+    (tmp_path / "params.yaml").write_text(_changed(old, new))
+    with pytest.raises(InputError) as caught:
+        load(tmp_path / "params.yaml")
+    assert message in str(caught.value)
+
+
+def test_a_classifier_needs_neither_recipe_nor_search_and_gets_all_values():
+    svm = load(REPOSITORY / "params.yaml").models["svm"]
+    assert (svm.recipe, svm.search, svm.width) == (None, None, 1.0)
+    assert svm.settled_features.kind == "pca"
+    assert svm.model_copy(update={"features": None}).settled_features.kind == "pixels"
 
 
 def test_it_is_frozen():

@@ -18,6 +18,7 @@ from shearbench.errors import InputError
 from shearbench.execution.settings import Execution
 from shearbench.mechanics.loads import displacements_of
 from shearbench.models import ARCHITECTURES, RULE
+from shearbench.models.features import SKLEARN, Features, Option
 from shearbench.models.own import is_own
 from shearbench.params_base import with_bases
 from shearbench.strict import Strict
@@ -44,18 +45,27 @@ class Search(Strict):
 
 
 class Network(Strict):
-    """An architecture with its size and its recipe."""
+    """An architecture: a network with its size and its recipe, or a classifier of scikit-learn with its features.
+
+    What has a recipe is a network.
+    """
 
     architecture: str
-    width: Annotated[float, Field(gt=0)]
-    options: dict[str, int | float | str | bool]
-    recipe: Recipe
+    width: Annotated[float, Field(gt=0)] = 1.0
+    options: dict[str, Option] = Field(default_factory=dict)
+    recipe: Recipe | None = None
+    features: Features | None = None
+
+    @property
+    def settled_features(self) -> Features | None:
+        """What a classifier is given, all values of an image by default; None for a network."""
+        return None if self.recipe else self.features or Features()
 
 
 class Model(Network):
-    """A network with its search space."""
+    """A network or classifier with its search space, if it is ever tuned."""
 
-    search: Search
+    search: Search | None = None
 
 
 class Run(Strict):
@@ -242,6 +252,8 @@ def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield what is wrong between the parts: (key, rule)."""
     for name, model in params.models.items():
         yield from _network_faults(("models", name), model)
+        if model.search is None:
+            continue
         low, high = model.search.learning_rate
         if not 0 < low <= high:
             yield ("models", name, "search", "learning_rate"), f"must be two numbers 0 < low <= high; got {low}, {high}"
@@ -289,6 +301,17 @@ def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
 def _network_faults(key: tuple[str, ...], network: Network) -> Iterator[tuple[tuple[str, ...], str]]:
     if network.architecture not in ARCHITECTURES and not is_own(network.architecture):
         yield (*key, "architecture"), f"{RULE}; got {network.architecture!r}"
+    elif network.recipe is None and network.architecture in ARCHITECTURES:
+        yield key, f"must have a recipe, as {network.architecture} is a network: {{epochs, batch, learning_rate, ...}}"
+    elif network.recipe is not None and network.architecture.startswith(SKLEARN):
+        yield (
+            (*key, "recipe"),
+            "must not be given: classifiers of scikit-learn have no epochs and no batches; remove it",
+        )
+    if network.recipe is not None and network.features is not None:
+        yield (*key, "features"), "must not be given for a network, which gets the images; remove it"
+    if network.recipe is None and network.width != 1:
+        yield (*key, "width"), "must not be given for a classifier of scikit-learn; remove it"
 
 
 def _dataset_faults(key: tuple[str, ...], entry: ImageDataset | FieldDataset) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -306,6 +329,8 @@ def _question_faults(key: tuple[str, ...], ablation: Ablation, params: Params) -
         yield (*key, "folds"), f"must be at most cv.folds, {params.cv.folds}; got {ablation.folds}"
     for name, network in ablation.models.items():
         yield from _network_faults((*key, "models", name), network)
+        if ablation.diagnose and network.recipe is None:
+            yield (*key, "models", name), "must be a network where diagnose is true: a classifier has no gradients"
     for part, rule in hypothesis_faults(ablation.hypotheses, ablation.observed, ablation.datasets, ablation.models):
         yield (*key, *part), rule
     simulated = {(one.load, one.step) for one in params.datasets.values() if isinstance(one, SimulatedDataset)}

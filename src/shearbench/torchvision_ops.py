@@ -2,13 +2,16 @@
 
 PyPI's torchvision is compiled against the CUDA build of torch. Beside a CPU-only torch its compiled
 operators cannot load, and the import fails with "operator torchvision::nms does not exist", although models,
-transforms and datasets need none of them. So where they cannot load, the two operators that torchvision
+transforms and datasets need none of them. Importing this module suffices for a plain ``import torchvision``
+elsewhere, so it is imported before any code of a user. Where they cannot load, the two operators that torchvision
 refers to while it is imported are declared here, without an implementation: calling one
 (``torchvision.ops.nms``) still raises.
 """
 
+import importlib
 import importlib.util
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder
+from typing import Any
 
 import torch
 
@@ -46,6 +49,9 @@ def compiled_ops_load() -> bool:
 
 _library = _declare_missing_ops()
 
-import torchvision  # noqa: E402  (the operators must be declared before)
 
-__all__ = ["torchvision"]
+def __getattr__(name: str) -> Any:
+    """Import torchvision when it is first asked for: who only runs a user's code needs its operators alone."""
+    if name == "torchvision":
+        return importlib.import_module("torchvision")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

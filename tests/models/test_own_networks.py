@@ -107,18 +107,18 @@ def test_width_and_options_arrive(package: Path) -> None:
     [
         ("nobody.Net", {}, r"there is no module nobody; put it into networks/ or install it"),
         ("mine.other.Net", {}, r"there is no module mine\.other; put it"),
-        ("wants_more.Net", {}, r"importing wants_more fails: No module named 'a_module_that_nobody_has'; install"),
+        ("wants_more.Net", {}, r"importing wants_more fails: .*No module named 'a_module_that_nobody_has' .*; install"),
         ("wrong.Net", {}, r"importing wrong fails: .*wrong\.py, line 1\); mend"),
         ("mine.nets.Nett", {}, r"none called 'Nett'; it has: Net, fixed, wide_open,"),
         ("mine.nets.number", {}, r"must name a class or function"),
         ("mine.nets.without_channels", {}, r"must take `channels`"),
         ("mine.nets.fixed", {"width": 0.5}, r"takes no `width`, so that its width must be 1 in params.yaml; got 0.5"),
         ("mine.nets.five", {}, r"must give logits \(2, 10\) for inputs \(2, 2, 28, 28\); it gives \(2, 5\)"),
-        ("mine.nets.colour_only", {}, r"must read inputs \(2, 2, 28, 28\), and fails: .*3 channels"),
+        ("mine.nets.colour_only", {}, r"reading inputs \(2, 2, 28, 28\) fails: RuntimeError: .*3 channels"),
         ("mine.nets.no_network", {}, r"must give a torch.nn.Module; it gives a str"),
         ("mine.Net", {"depth": 3}, r"(?s)options of mine\.Net.*takes: units.*depth: is not an option"),
         ("mine.Net", {"units": "many"}, r"(?s)units: Input should be a valid integer; got 'many'"),
-        ("no_dot", {}, r"must be one of mlp, .*resnet18, or a network of your own, as my_package.Net; got 'no_dot'"),
+        ("no_dot", {}, r"must be one of mlp, .*resnet18, or the path of a network or classifier, .*; got 'no_dot'"),
     ],
 )
 def test_what_is_wrong_is_said_with_the_next_step(architecture: str, arguments: dict[str, Any], message: str) -> None:

@@ -51,6 +51,7 @@ def read_fold(task: ReadTask, advance: Callable[[int], None]) -> Reading:
     from shearbench.analysis.batch_norm.predict import Networks, drawn_from, networks_by_statistics_of, read
     from shearbench.training.config import TrainingConfig, select
     from shearbench.training.hardware import resolve, settle
+    from shearbench.training.loop import EVALUATION_BATCH
     from shearbench.training.weights import load_network
 
     hardware = resolve(task.device, "fp32")
@@ -60,7 +61,8 @@ def read_fold(task: ReadTask, advance: Callable[[int], None]) -> Reading:
     train, test = load(task.dataset, "train"), load(task.dataset, "test")
     rows = select(read_folds(task.folds), train.labels, fold=record["fold"], config=config)
     assert rows.validation is not None
-    drawn, batch = train.only(drawn_from(rows.train)), config.recipe.batch
+    drawn = train.only(drawn_from(rows.train))
+    batch = config.recipe.batch if config.recipe else EVALUATION_BATCH
     networks_by_statistics = networks_by_statistics_of(
         network, normaliser, drawn.inputs, batch=batch, hardware=hardware
     )

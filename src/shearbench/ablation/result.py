@@ -127,9 +127,10 @@ def _families(made: Sequence[Key]) -> dict[str, list[tuple[Key, Key]]]:
 def _fold_rows(run: RunPredictions) -> Iterator[dict[str, Any]]:
     for fold_run, reading in zip(run.fold_runs, run.readings, strict=True):
         same = {"dataset": run.dataset, "model": run.model, "fold": fold_run.fold}
-        last = float(fold_run.history["train_accuracy"].iloc[-1])
         n = fold_run.record["sizes"]["train"]
-        yield {**same, "split": "train", "bn_statistics": DURING_TRAINING, "n": n, "accuracy": last}
+        if fold_run.is_network:
+            last = float(fold_run.history["train_accuracy"].iloc[-1])
+            yield {**same, "split": "train", "bn_statistics": DURING_TRAINING, "n": n, "accuracy": last}
         for bn_statistics, accuracy in reading.train.items():
             yield {
                 **same,

@@ -23,6 +23,9 @@ from shearbench.predictions.evaluated import EvaluatedRuns
 
 Compare = Callable[[EvaluatedRuns], Files]
 
+OF_NETWORKS = ("dynamics", "feature_maps", "embedding", "explanation")
+"""Contrasts of epochs and layers, made of the runs that have networks."""
+
 COMPARISONS: dict[str, Compare] = {
     "dynamics": dynamics,
     "confusion": confusion,

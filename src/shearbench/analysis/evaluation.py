@@ -36,6 +36,11 @@ class Evaluation:
         return f"{self.fold_runs[0].record['model']} on {self.fold_runs[0].record['dataset']}"
 
     @property
+    def is_network(self) -> bool:
+        """Whether the run has networks, and no classifiers of scikit-learn."""
+        return self.fold_runs[0].is_network
+
+    @property
     def is_field(self) -> bool:
         """Whether the inputs are displacement fields (u_x, u_y), and not images."""
         return "load" in self.entry

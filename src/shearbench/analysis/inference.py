@@ -50,7 +50,7 @@ def infer(task: FoldTask, advance: Callable[[int], None]) -> FoldResult:
         InputError: if the run or the dataset is missing, damaged or not what its record or card vouches for.
     """
     # Two seconds to load, which the process that hands out the tasks is spared.
-    from shearbench.analysis.measurements import MEASUREMENTS
+    from shearbench.analysis.measurements import measured
     from shearbench.analysis.trained import TrainedModel
     from shearbench.training.hardware import resolve, settle
     from shearbench.training.weights import load_network
@@ -60,7 +60,7 @@ def infer(task: FoldTask, advance: Callable[[int], None]) -> FoldResult:
     test = dataset.load(task.dataset, "test")
     network, normaliser, record = load_network(task.fold_run)
     trained = TrainedModel(network, normaliser, record, test, task.dataset, task.explained, hardware, task.settings)
-    measured = {name: measurement(trained) for name, measurement in MEASUREMENTS.items()}
+    found = measured(trained)
     probabilities = trained.read(test.inputs)
     advance(1)
-    return FoldResult(probabilities, measured, hardware.device)
+    return FoldResult(probabilities, found, hardware.device)

@@ -11,8 +11,12 @@ from shearbench.analysis.embedding.measure import embedding
 from shearbench.analysis.faithfulness.measure import explanation
 from shearbench.analysis.feature_maps.measure import feature_maps
 from shearbench.analysis.gradcam.measure import gradcam
+from shearbench.analysis.measured import Measured
 from shearbench.analysis.noise.measure import noise
-from shearbench.analysis.trained import Measurement
+from shearbench.analysis.trained import Measurement, TrainedModel
+
+OF_LAYERS = ("gradcam", "explanation", "feature_maps", "embedding", "running_averages")
+"""Probes that look into a network; a classifier of scikit-learn has nothing there."""
 
 MEASUREMENTS: dict[str, Measurement] = {
     "gradcam": gradcam,
@@ -24,3 +28,12 @@ MEASUREMENTS: dict[str, Measurement] = {
     "corruption": corruption,
     "cost": cost,
 }
+
+
+def measured(trained: TrainedModel) -> dict[str, Measured]:
+    """Ask every probe; those that look into layers are skipped for a classifier of scikit-learn, with the reason."""
+    skipped = Measured({}, {"skipped": "a classifier of scikit-learn has no layers"})
+    return {
+        name: skipped if name in OF_LAYERS and not trained.is_network else measurement(trained)
+        for name, measurement in MEASUREMENTS.items()
+    }

@@ -8,7 +8,7 @@ import pandas as pd
 
 from shearbench.analysis.evaluation import Evaluation
 from shearbench.analysis.learning.summarise import curves_of
-from shearbench.analysis.summaries import SUMMARIES
+from shearbench.analysis.summaries import analyses_of
 from shearbench.plotting.files import Writer
 from shearbench.predictions.folds import hardware_of
 from shearbench.records import write_record, write_text
@@ -17,7 +17,7 @@ from shearbench.records import write_record, write_text
 def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
     """Write all files of ``build/evaluation/<dataset>/<model>/``, its record last."""
     files: dict[str, Writer] = {}
-    for name, analyse in SUMMARIES.items():
+    for name, analyse in analyses_of(evaluation).items():
         made = analyse(evaluation)
         assert not files.keys() & made.keys(), f"analysis {name} writes a file of another: {files.keys() & made.keys()}"
         files |= made
@@ -26,7 +26,10 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
 
 def write_plots(folder: Path, evaluation: Evaluation) -> None:
     """Write what ``dvc plots`` draws: accuracy of each epoch, and a row for each test digit and network."""
-    curves = curves_of(evaluation).pivot(index="epoch", columns="split", values="accuracy_mean").add_suffix("_accuracy")
+    curves = pd.DataFrame(columns=["train_accuracy", "validation_accuracy"], index=pd.Index([], name="epoch"))
+    if evaluation.is_network:
+        found = curves_of(evaluation).pivot(index="epoch", columns="split", values="accuracy_mean")
+        curves = found.add_suffix("_accuracy")
     predicted = np.stack([each.classes for each in evaluation.tested])
     actual = np.broadcast_to(evaluation.test.labels, predicted.shape)
     reads = pd.DataFrame({"actual": actual.ravel(), "predicted": predicted.ravel()})
@@ -40,6 +43,7 @@ def _result(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "dataset": first["dataset"],
         "model": first["model"],
+        "kind": "network" if evaluation.is_network else "classifier",
         "entry": first["config"]["entry"],
         "classes": first["classes"],
         "hardware": hardware_of(evaluation.fold_runs),

@@ -22,6 +22,9 @@ from shearbench.plotting.files import Files
 
 Analysis = Callable[[Evaluation], Files]
 
+OF_NETWORKS = ("learning", "attribution", "explanation", "feature_maps", "embedding", "running_averages")
+"""Analyses of epochs and layers, which a classifier of scikit-learn does not have."""
+
 SUMMARIES: dict[str, Analysis] = {
     "scoring": scoring,
     "learning": learning,
@@ -35,3 +38,8 @@ SUMMARIES: dict[str, Analysis] = {
     "running_averages": running_averages,
     "corruption": corruption,
 }
+
+
+def analyses_of(evaluation: Evaluation) -> dict[str, Analysis]:
+    """Return the analyses that apply to a run, by name."""
+    return {name: each for name, each in SUMMARIES.items() if evaluation.is_network or name not in OF_NETWORKS}

@@ -61,6 +61,11 @@ class TrainedModel:
         return "load" in self.entry
 
     @property
+    def is_network(self) -> bool:
+        """Whether it has layers and gradients, and is no classifier of scikit-learn."""
+        return self.record["config"]["recipe"] is not None
+
+    @property
     def share(self) -> Rows:
         """The rows of the test set that this fold reads where not all networks can read all: ``settings.samples``."""
         return share_of_fold(self._order, self.fold, self.settings.samples)

@@ -101,6 +101,7 @@ def config_of(params: Params) -> TrainingConfig:
         width=aa.model.width,
         options=aa.model.options,
         recipe=applicable(aa.model.recipe, entry),
+        features=aa.model.settled_features,
         entry=entry,
         inner_fraction=params.cv.inner_fraction,
         device=hardware.device,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from shearbench import models
 from shearbench.data import own_images
+from shearbench.models.features import Features
 from shearbench.models.inputs import Inputs
 from shearbench.params import Params
 
@@ -19,6 +20,9 @@ def main(params: Params, root: Path) -> str:
     known = {name: facts for name in params.sources.images if (facts := own_images.facts(root / "data" / name))}
     of_ablations = [product(each.models.values(), each.datasets.values()) for each in params.ablations.values()]
     for model, dataset in chain(of_runs, *of_ablations):
+        if model.recipe is None:
+            models.check_classifier(model.architecture, features=model.features or Features(), options=model.options)
+            continue
         classes, size = known.get(dataset.origin, (10, (28, 28)))
         inputs = Inputs(dataset.channels, classes, size)
         models.check(model.architecture, inputs=inputs, width=model.width, options=model.options)

@@ -35,7 +35,7 @@ from shearbench.predictions.folds import FoldRun
 from shearbench.records import read_json, write_bytes
 from shearbench.stages.present import read_run
 from shearbench.text import shown
-from shearbench.training.weights import load_network, predict
+from shearbench.training.weights import ESTIMATOR, WEIGHTS, load_network, predict
 
 Inputs = NDArray[np.uint8] | NDArray[np.float32]
 
@@ -62,7 +62,8 @@ class Champion:
         """Who reads, as JSON."""
         record = self.fold_run.record
         named = {key: record[key] for key in ("dataset", "model", "fold")}
-        return {**named, "weights": record["files"]["weights.safetensors"], **asdict(self.trust)}
+        (kept,) = [digest for name, digest in record["files"].items() if name in (WEIGHTS, ESTIMATOR)]
+        return {**named, "weights": kept, **asdict(self.trust)}
 
 
 def main(
@@ -75,6 +76,11 @@ def main(
             the present parameters, code and data.
     """
     champion = choose(params, root, dataset, model)
+    if explain and not champion.fold_run.is_network:
+        raise InputError(
+            f"--explain looks into a network, and {champion.fold_run.record['model']} is a classifier of scikit-learn; "
+            "leave --explain out, or name a network with --model"
+        )
     sheets = [prepare(file) for file in files if not file.name.endswith(EXPLAINED)]
     if not sheets:
         raise InputError(

@@ -3,7 +3,8 @@
 Adding a network is one new file with a function ``build(channels, classes, size, width, **options) -> nn.Module`` for
 inputs (n, channels, height, width) of ``size`` (height, width), and one line below. The annotations
 of its options are their rules. The table holds paths, not functions, so that reading ``params.yaml`` does not import
-torch. What is not in the table may be a network of the user's own (``own.py``).
+torch. What is not in the table may be a network of the user's own (``own.py``), or a
+classifier of scikit-learn (``classical.py``).
 """
 
 import inspect
@@ -15,6 +16,7 @@ from pydantic import ConfigDict, ValidationError, validate_call
 
 from shearbench.errors import InputError
 from shearbench.models import own
+from shearbench.models.features import Features
 from shearbench.models.inputs import GIVEN, Inputs
 
 if TYPE_CHECKING:
@@ -27,7 +29,10 @@ ARCHITECTURES = {
     "resnet18": "shearbench.models.resnet18",
 }
 
-RULE = f"must be one of {', '.join(ARCHITECTURES)}, or a network of your own, as my_package.Net"
+RULE = (
+    f"must be one of {', '.join(ARCHITECTURES)}, or the path of a network or classifier, as my_package.Net or "
+    "sklearn.svm.SVC"
+)
 """What ``architecture`` in ``params.yaml`` must be."""
 
 
@@ -35,7 +40,7 @@ def build(architecture: str, *, inputs: Inputs, width: float, options: Mapping[s
     """Return a network with weights drawn from ``seed``, in training mode, on the CPU.
 
     The network maps ``inputs`` to logits (n, classes). ``width`` multiplies the units or channels of its hidden layers.
-    The global random state is left as it was.
+    The global random state and torch's settings are left as they were.
 
     Raises:
         InputError: if the architecture is unknown, or an option is unknown to it or breaks its rule; for a network
@@ -43,35 +48,60 @@ def build(architecture: str, *, inputs: Inputs, width: float, options: Mapping[s
     """
     import torch  # here, so that the table above costs its readers nothing
 
-    builder = _builder(architecture)
-    arguments = own.arguments(builder, architecture, inputs, width=width)
-    with torch.random.fork_rng(devices=[]):
+    from shearbench.models.adapted import is_adapted
+    from shearbench.models.torch_state import restored
+
+    with restored(), torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        try:
-            network: nn.Module = _checked(builder)(**arguments, **options)
-        except ValidationError as error:
-            raise InputError(_faults(architecture, builder, error)) from None
+        network = _made(architecture, inputs=inputs, width=width, options=options)
         if architecture not in ARCHITECTURES:
-            own.hold_to_contract(network, architecture, inputs)
+            hint = "larger images may suit it: add resize: 32 to its options" if is_adapted(architecture) else own.TAKE
+            own.check_reading(network, architecture, inputs, hint=hint)
     return network
 
 
 def check(architecture: str, *, inputs: Inputs, width: float, options: Mapping[str, Any]) -> None:
-    """Build a network twice from one seed.
+    """Do to a network what training will, before any training; see :mod:`shearbench.models.contract`.
 
     Raises:
-        InputError: where :func:`build` does, or if the two differ: nothing else than torch's random numbers may
-            decide the weights.
+        InputError: where :func:`build` does; if it takes more memory than there is; if two that are built from one seed
+            differ, as nothing else than torch's random numbers may decide the weights; or where a network of a user's
+            own breaks the contract.
     """
-    first, second = (
-        build(architecture, inputs=inputs, width=width, options=options, seed=0).state_dict() for _ in range(2)
-    )
-    different = [name for name in first if not first[name].equal(second[name])]
-    if different:
-        raise InputError(
-            f"{architecture} has other weights each time it is built from one seed: {', '.join(different)}; "
-            "draw them with torch's random numbers, from its global generator"
-        )
+    import torch
+
+    from shearbench.models import contract
+    from shearbench.models.torch_state import unchanged
+
+    def built(seed: int) -> "nn.Module":
+        return build(architecture, inputs=inputs, width=width, options=options, seed=seed)
+
+    with torch.random.fork_rng(devices=[]):
+        with unchanged(architecture):
+            contract.refuse_too_large(
+                lambda: _made(architecture, inputs=inputs, width=width, options=options), architecture
+            )
+        first, second = (built(0).state_dict() for _ in range(2))
+        different = [name for name in first if not first[name].equal(second[name])]
+        if different:
+            raise InputError(
+                f"{architecture} has other weights each time it is built from one seed: {', '.join(different)}; "
+                "draw them with torch's random numbers, from its global generator"
+            )
+        if architecture not in ARCHITECTURES:
+            with unchanged(architecture):
+                contract.check(built(0), architecture, lambda: built(1), shape=inputs.shape, classes=inputs.classes)
+
+
+def check_classifier(architecture: str, *, features: Features, options: Mapping[str, Any]) -> None:
+    """Make a classifier of scikit-learn, which is not fitted.
+
+    Raises:
+        InputError: if there is none of that name, or an option is unknown to it.
+    """
+    from shearbench.models import classical  # imports scikit-learn
+
+    classical.make(architecture, features, options, seed=0)
 
 
 def scaled(size: int, width: float, *, multiple: int = 1) -> int:
@@ -79,13 +109,29 @@ def scaled(size: int, width: float, *, multiple: int = 1) -> int:
     return max(1, int(size * width / multiple + 0.5)) * multiple
 
 
-def _builder(architecture: str) -> Callable[..., Any]:
+def _made(architecture: str, *, inputs: Inputs, width: float, options: Mapping[str, Any]) -> "nn.Module":
+    """Return a network with weights from torch's global generator."""
+    from shearbench.models import adapted
+    from shearbench.models.contract import user_code
+
     if architecture in ARCHITECTURES:
         builder: Callable[..., Any] = import_module(ARCHITECTURES[architecture]).build
-        return builder
-    if own.is_own(architecture):
-        return own.find(architecture)
-    raise InputError(f"models.*.architecture {RULE}; got {architecture!r}")
+    elif own.is_own(architecture):
+        builder = own.find(architecture, needs=() if adapted.is_adapted(architecture) else ("channels",))
+    else:
+        raise InputError(f"models.*.architecture {RULE}; got {architecture!r}")
+    arguments = own.arguments(builder, architecture, inputs, width=width)
+    try:
+        with user_code(architecture, "building it"):
+            if adapted.is_adapted(architecture):
+                made = adapted.build(builder, architecture, inputs, options=options)
+            else:
+                made = _checked(builder)(**arguments, **options)
+    except InputError as error:
+        if isinstance(error.__cause__, ValidationError):
+            raise InputError(_faults(architecture, builder, error.__cause__)) from None
+        raise
+    return own.as_network(made, architecture)
 
 
 def _checked(builder: Any) -> Callable[..., Any]:

@@ -9,9 +9,10 @@ has width 1 only.
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shearbench.code import NETWORKS
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 FOLDER = NETWORKS.name
-_TAKE = "let it take `classes` and `size`, and build its layers by them"
+TAKE = "let it take `classes` and `size`, and build its layers by them"
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
@@ -31,8 +32,8 @@ def is_own(architecture: str) -> bool:
     return _NAME.fullmatch(architecture) is not None
 
 
-def find(architecture: str) -> Callable[..., Any]:
-    """Import what an architecture names.
+def find(architecture: str, *, needs: Sequence[str] = ("channels",)) -> Callable[..., Any]:
+    """Import what an architecture names, a class or function that takes the parameters ``needs``.
 
     Raises:
         InputError: if there is no such module, it cannot be imported, or has no such class or function.
@@ -46,8 +47,10 @@ def find(architecture: str) -> Callable[..., Any]:
             f"architecture {architecture!r} must name a class or function, and {module.__file__} has none called "
             f"{name!r}; it has: {', '.join(own) or 'none'}"
         )
-    if "channels" not in inspect.signature(found).parameters:
-        raise InputError(f"{architecture} must take `channels`, the number of channels of its inputs; add that to it")
+    if missing := [name for name in needs if name not in inspect.signature(found).parameters]:
+        raise InputError(
+            f"{architecture} must take `{missing[0]}`, the number of channels of its inputs; add that to it"
+        )
     chosen: Callable[..., Any] = found
     return chosen
 
@@ -65,42 +68,65 @@ def arguments(builder: Callable[..., Any], architecture: str, inputs: Inputs, *,
     return {name: value for name, value in given.items() if name in taken}
 
 
-def hold_to_contract(network: Any, architecture: str, inputs: Inputs) -> "nn.Module":
-    """Return the network, in training mode, once it has read two blank images as every network must.
+def as_network(made: Any, architecture: str) -> "nn.Module":
+    """Return what a user's code gave, if it is a network.
 
     Raises:
-        InputError: if it is no module, cannot read such inputs, or gives something else than logits.
+        InputError: if it is no module.
     """
-    import torch
     from torch import nn
 
-    if not isinstance(network, nn.Module):
-        raise InputError(f"{architecture} must give a torch.nn.Module; it gives a {type(network).__name__}")
+    if not isinstance(made, nn.Module):
+        raise InputError(f"{architecture} must give a torch.nn.Module; it gives a {type(made).__name__}")
+    return made.train()
+
+
+def check_reading(network: "nn.Module", architecture: str, inputs: Inputs, *, hint: str) -> None:
+    """Have a network read two blank images, as every network must, and leave it as it was.
+
+    Raises:
+        InputError: if it cannot read such inputs, or gives something else than logits.
+    """
+    import torch
+
+    from shearbench.models.contract import user_code
+
     shape = (2, *inputs.shape)
-    try:
-        with torch.no_grad():
-            logits = network.eval()(torch.zeros(shape))
-    except (RuntimeError, TypeError, ValueError, IndexError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{architecture} must read inputs {shape}, and fails: {reason}; {_TAKE}") from error
+    with torch.no_grad(), user_code(architecture, f"reading inputs {shape}", f"; {hint}"):
+        logits = network.eval()(torch.zeros(shape, dtype=torch.float32))
     if not isinstance(logits, torch.Tensor) or logits.shape != (2, inputs.classes) or not logits.is_floating_point():
         got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
         raise InputError(
-            f"{architecture} must give logits (2, {inputs.classes}) for inputs {shape}; it gives {got}; {_TAKE}"
+            f"{architecture} must give logits (2, {inputs.classes}) for inputs {shape}; it gives {got}; {hint}"
         )
-    return network.train()
+    network.train()
 
 
 def _import(architecture: str, name: str) -> Any:
+    """Import a module, torchvision's operators first: a module may import torchvision, whatever torch is beside it."""
+    import shearbench.torchvision_ops  # noqa: F401
+    from shearbench.models.contract import user_code
+
     try:
-        return import_module(name)
-    except ModuleNotFoundError as error:
+        with user_code(f"architecture {architecture!r}", f"importing {name}"):
+            module = import_module(name)
+    except InputError as fault:
+        error = fault.__cause__
+        if not isinstance(error, ModuleNotFoundError):
+            raise InputError(f"{fault}; mend that file") from error
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise InputError(
                 f"architecture {architecture!r}: there is no module {error.name}; put it into {FOLDER}/ or install it"
             ) from None
-        raise InputError(
-            f"architecture {architecture!r}: importing {name} fails: {error}; install that module"
-        ) from error
-    except (ImportError, SyntaxError) as error:
-        raise InputError(f"architecture {architecture!r}: importing {name} fails: {error}; mend that file") from error
+        raise InputError(f"{fault}; install that module") from error
+    _refuse_hidden(module, name)
+    return module
+
+
+def _refuse_hidden(module: Any, name: str) -> None:
+    """Refuse a module of the project that another one of the same name hides, as ``test.py`` is hidden by Python's."""
+    top = name.partition(".")[0]
+    own = [path for path in (NETWORKS / f"{top}.py", NETWORKS / top / "__init__.py") if path.is_file()]
+    found = getattr(module, "__file__", None)
+    if own and found and NETWORKS.resolve() not in Path(found).resolve().parents:
+        raise InputError(f"{own[0]} is hidden by {found}, which Python finds first; give it another name")

@@ -128,12 +128,17 @@ def evaluation_content(folder: Path, record: Mapping[str, Any]) -> Content:
 def _of_networks(folder: Path) -> dict[str, float]:
     """Return accuracy under noise and corruption, how far classes lie apart, and the measures of the maps."""
     noise, corruptions = pd.read_csv(folder / "noise.csv"), pd.read_csv(folder / "corruptions.csv")
-    embedding, maps = pd.read_csv(folder / "embedding.csv"), pd.read_csv(folder / "explanation.csv")
     by_kind = corruptions.groupby("corruption")["accuracy_mean"].mean()
-    penultimate = embedding[embedding["space"] == "penultimate"]
-    return {
+    of_any = {
         **{f"noise_accuracy/{row['scale']}_{row['level']:g}": row["accuracy_mean"] for _, row in noise.iterrows()},
         **{f"corruption_accuracy/{kind}": float(mean) for kind, mean in by_kind.items()},
+    }
+    if not (folder / "embedding.csv").is_file():  # a classifier of scikit-learn has no layers
+        return of_any
+    embedding, maps = pd.read_csv(folder / "embedding.csv"), pd.read_csv(folder / "explanation.csv")
+    penultimate = embedding[embedding["space"] == "penultimate"]
+    return {
+        **of_any,
         **{f"penultimate/{name}": float(penultimate[name].mean()) for name in ("silhouette", "purity")},
         **{f"map/{row['measure']}": row["mean"] for _, row in maps.dropna(subset="mean").iterrows()},
     }

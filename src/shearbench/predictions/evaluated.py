@@ -4,7 +4,7 @@ Reads ``build/runs/``, ``build/evaluation/``, ``build/datasets/`` and ``build/sa
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,11 @@ class EvaluatedRun:
     fold_runs: Sequence[FoldRun]
     record: dict[str, Any]
     digest: str
+
+    @property
+    def is_network(self) -> bool:
+        """Whether it has networks, and no classifiers of scikit-learn."""
+        return self.fold_runs[0].is_network
 
     @property
     def name(self) -> str:
@@ -104,6 +109,10 @@ class EvaluatedRuns:
     def models(self) -> list[str]:
         """Names of the models."""
         return list(dict.fromkeys(run.model for run in self.runs))
+
+    def of_networks(self) -> "EvaluatedRuns":
+        """Return the runs with networks alone."""
+        return replace(self, runs=[run for run in self.runs if run.is_network])
 
     def of_model(self, model: str) -> list[EvaluatedRun]:
         """Return the runs of a model, in the order of :attr:`datasets`."""

@@ -33,13 +33,18 @@ class FoldRun:
         return int(self.record["fold"])
 
     @property
+    def is_network(self) -> bool:
+        """Whether it is a network, which has epochs and layers, and no classifier of scikit-learn."""
+        return self.record["config"]["recipe"] is not None
+
+    @property
     def history(self) -> pd.DataFrame:
-        """Loss and accuracy of each epoch."""
+        """Loss and accuracy of each epoch; no row for a classifier of scikit-learn."""
         return pd.read_csv(self.folder / "history.csv")
 
     @property
     def batches(self) -> pd.DataFrame:
-        """Loss of each mini-batch."""
+        """Loss of each mini-batch; no row for a classifier of scikit-learn."""
         return pd.read_csv(self.folder / "batches.csv")
 
     @property

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from shearbench.records import is_finished, read_record
-from shearbench.report.blocks import Block, Heading, Picture, Pictures, Section
+from shearbench.report.blocks import Block, Heading, Picture, Pictures, Prose, Section
 
 
 def evaluations(root: Path, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
@@ -18,6 +18,21 @@ def evaluations(root: Path, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple
         folder = root / "build" / "evaluation" / row["dataset"] / row["model"]
         if is_finished(folder):
             yield folder, read_record(folder)
+
+
+def of_networks(root: Path, rows: Sequence[Mapping[str, Any]]) -> list[tuple[Path, Mapping[str, Any]]]:
+    """Return folder and record of each evaluation of networks, which have epochs and layers."""
+    return [(folder, record) for folder, record in evaluations(root, rows) if record["kind"] == "network"]
+
+
+def without_layers(root: Path, rows: Sequence[Mapping[str, Any]]) -> list[Block]:
+    """Say which runs a section leaves out, as classifiers of scikit-learn have no epochs and no layers."""
+    names = [
+        f"{each['model']} on {each['dataset']}" for _, each in evaluations(root, rows) if each["kind"] != "network"
+    ]
+    return (
+        [Prose(f"Without {', '.join(names)}: scikit-learn classifiers have no epochs and no layers.")] if names else []
+    )
 
 
 def missing(root: Path, rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -59,6 +74,7 @@ def figure_of_each(
             ),
         )
         for folder, record in evaluations(root, rows)
+        if (folder / "figures" / f"{figure}.png").is_file()
     ]
 
 

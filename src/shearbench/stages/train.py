@@ -76,6 +76,7 @@ def settled(
         width=chosen.width,
         options=chosen.options,
         recipe=applicable(chosen.recipe, entry),
+        features=chosen.settled_features,
         entry=entry,
         inner_fraction=params.cv.inner_fraction,
         device=hardware.device,
@@ -96,8 +97,8 @@ def _check_leakage(run_name: str, reserved: Reserved, dataset: Path) -> None:
 def _print_summary(run_name: str, records: Sequence[dict[str, Any]], *, repeats: int) -> None:
     accuracies = [record["metrics"]["validation_accuracy"] for record in records]
     for record, accuracy in zip(records, accuracies, strict=True):
-        epochs = f"epoch {record['best_epoch']} of {record['epochs']}"
-        print(f"{run_name} fold {record['fold']}: {accuracy:.4f} ({epochs}, {record['seconds']:.1f} s)")
+        epochs = f"epoch {record['best_epoch']} of {record['epochs']}, " if record["epochs"] else ""
+        print(f"{run_name} fold {record['fold']}: {accuracy:.4f} ({epochs}{record['seconds']:.1f} s)")
     folds = f"{len(records)} folds" + (f" of {repeats} repeats" if repeats > 1 else "")
     deals = np.reshape(accuracies, (repeats, -1))
     deviation = np.sqrt(deals.var(axis=1, ddof=1).mean())  # of a fold within its repeat, as in the comparison

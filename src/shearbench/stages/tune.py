@@ -51,10 +51,15 @@ def main(
 
 def job_of(params: Params, root: Path, *, dataset: str, model: str) -> Job:
     """Return the search that ``params`` describes."""
-    tuning = params.tuning
+    tuning, space = params.tuning, params.models[model].search
+    if space is None:
+        raise InputError(
+            f"models.{model} of params.yaml must have a search space to be tuned: "
+            "search: {learning_rate: [1.0e-4, 1.0e-2], batch: [32, 64], width: [0.5, 1.0]}"
+        )
     return Job(
         config=config_of(params, dataset=dataset, model=model),
-        space=Space(**dict(params.models[model].search)),
+        space=Space(**dict(space)),
         resources=Resources(**{name: value for name, value in tuning if name not in ("dataset", "share")}),
         build=root / "build",
         rope=params.compare.rope.get(dataset, 0.0),

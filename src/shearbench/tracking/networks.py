@@ -52,7 +52,6 @@ def _has_network(store: Store, run: Any) -> bool:
 
 def _log_network(store: Store, run_id: str, fold_run: FoldRun, *, temperature: float, example: Any) -> None:
     """Log a fold's network, exported (never pickled), from raw inputs to calibrated probabilities."""
-    import mlflow
     import torch
     from mlflow.models import Model, infer_signature
 
@@ -65,24 +64,56 @@ def _log_network(store: Store, run_id: str, fold_run: FoldRun, *, temperature: f
     served = Served(network.cpu(), normaliser, temperature).eval()
     with torch.no_grad():
         signature = infer_signature(example, served(torch.from_numpy(example)).numpy())
+    flavour = _flavour_of_network(served) if fold_run.is_network else _flavour_of_classifier(fold_run)
     try:
         logged = Model.log(  # as `mlflow.pytorch.log_model` does, but for a run that is finished and stays so
             artifact_path=None,
             name="network",
-            flavor=mlflow.pytorch,
             run_id=run_id,
-            pytorch_model=served,
             signature=signature,
             input_example=example,
-            pip_requirements=[f"torch=={version('torch')}"],
-            serialization_format="pt2",
-            validate_serving_input=False,  # it loads the network again, for each fold
             step=fold_run.record["epochs"],
+            **flavour,
         )
     except RuntimeError as error:  # what torch.export raises for a network that it cannot follow
         store.client.set_tag(run_id, _SKIPPED_TAG, f"torch.export: {str(error)[:_LONGEST]}")
         return
     store.client.set_tag(run_id, _MODEL_TAG, logged.model_uri)
+
+
+def _flavour_of_network(served: Any) -> dict[str, Any]:
+    """Return what MLflow is given of a network: a program by torch.export."""
+    import mlflow
+
+    return {
+        "flavor": mlflow.pytorch,
+        "pytorch_model": served,
+        "pip_requirements": [f"torch=={version('torch')}"],
+        "serialization_format": "pt2",
+        "validate_serving_input": False,  # it loads the network again, for each fold
+    }
+
+
+def _flavour_of_classifier(fold_run: FoldRun) -> dict[str, Any]:
+    """Return what MLflow is given of a classifier: the fitted pipeline by skops, from raw inputs to probabilities.
+
+    Its probabilities are its own, without a temperature.
+    """
+    import mlflow
+
+    from shearbench.models.classical import to_bytes, trusted_types
+    from shearbench.training.classifier import load_pipeline
+
+    architecture = fold_run.record["config"]["architecture"]
+    pipeline = load_pipeline(fold_run.folder, architecture)
+    return {
+        "flavor": mlflow.sklearn,
+        "sk_model": pipeline,
+        "pip_requirements": [f"{name}=={version(name)}" for name in ("scikit-learn", "skops", "shearbench")],
+        "serialization_format": "skops",
+        "skops_trusted_types": trusted_types(to_bytes(pipeline), architecture),
+        "pyfunc_predict_fn": "predict_proba",
+    }
 
 
 def register_champion(store: Store, fold_runs: Sequence[FoldRun], parent: str, *, demanded: float) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from shearbench.data.config import DatasetEntry, FieldDataset
 from shearbench.data.dataset import Dataset
 from shearbench.data.normalise import Normaliser
 from shearbench.models import build
+from shearbench.models.features import Features, Option
 from shearbench.models.inputs import Inputs
 from shearbench.records import hash_of
 from shearbench.seeds import seed_for
@@ -31,15 +33,19 @@ HELD_OUT = 1000
 
 
 class TrainingConfig(Strict):
-    """A run's settings, settled: what a record keeps as its ``config``, and can be trained from again."""
+    """A run's settings, settled: what a record keeps as its ``config``, and can be trained from again.
+
+    A network has a recipe; a classifier of scikit-learn has features instead.
+    """
 
     dataset: str
     model: str
     seed: int
     architecture: str
     width: float
-    options: dict[str, int | float | str | bool]
-    recipe: Recipe
+    options: dict[str, Option]
+    recipe: Recipe | None
+    features: Features | None = None
     entry: DatasetEntry
     inner_fraction: float
     device: Device
@@ -49,8 +55,21 @@ class TrainingConfig(Strict):
 
     @model_validator(mode="after")
     def _fields_are_not_augmented(self) -> "TrainingConfig":
-        assert not isinstance(self.entry, FieldDataset) or self.recipe.augment == "none", "see applicable()"
+        assert (self.recipe is None) != (self.features is None), "a network or a classifier"
+        fields = isinstance(self.entry, FieldDataset) and self.recipe is not None
+        assert not fields or self.training.augment == "none", "see applicable()"
         return self
+
+    @property
+    def training(self) -> Recipe:
+        """The recipe of a network."""
+        assert self.recipe is not None, "a classifier has none"
+        return self.recipe
+
+    @property
+    def units(self) -> int:
+        """What a progress bar counts of a fold: the epochs of a network; a classifier is fitted at once."""
+        return 1 if self.recipe is None else self.recipe.epochs
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "TrainingConfig":
@@ -79,7 +98,7 @@ class TrainingConfig(Strict):
 
     def varied(self, *, learning_rate: float, batch: int, width: float) -> "TrainingConfig":
         """Return the experiment with another learning rate, batch size and width: what is tuned."""
-        recipe = self.recipe.model_copy(update={"learning_rate": learning_rate, "batch": batch})
+        recipe = self.training.model_copy(update={"learning_rate": learning_rate, "batch": batch})
         return self.model_copy(update={"width": width, "recipe": recipe})
 
 
@@ -103,9 +122,11 @@ class TrainingState:
     normaliser: Normaliser
 
 
-def applicable(recipe: Recipe, entry: DatasetEntry) -> Recipe:
+def applicable(recipe: Recipe | None, entry: DatasetEntry) -> Recipe | None:
     """Return the recipe as it applies to a dataset: augmentation is for images only, and fields go without."""
-    return recipe.model_copy(update={"augment": "none"}) if isinstance(entry, FieldDataset) else recipe
+    if recipe is None or not isinstance(entry, FieldDataset):
+        return recipe
+    return recipe.model_copy(update={"augment": "none"})
 
 
 def select(table: folds.FoldTable, labels: Rows, *, fold: int, config: TrainingConfig) -> Selection:
@@ -118,7 +139,7 @@ def select(table: folds.FoldTable, labels: Rows, *, fold: int, config: TrainingC
     if config.train_on == "fold":
         following = fold // table.count * table.count + (fold + 1) % table.count
         train, validation = validation, table.split(following)[1][:HELD_OUT]
-    if config.recipe.patience is None:
+    if config.recipe is None or config.recipe.patience is None:
         return Selection(train, validation)
     outer, inner = folds.inner_split(
         table.ids[train],
@@ -152,13 +173,13 @@ def assemble(config: TrainingConfig, dataset: Dataset, rows: Selection, *, seed:
 
     return TrainingState(
         network,
-        Adam.of(network, config.recipe),
+        Adam.of(network, config.training),
         Splits(
-            mislabelled(Part.of(dataset, rows.train, hardware), config.recipe.mislabelled, seed=seed),
+            mislabelled(Part.of(dataset, rows.train, hardware), config.training.mislabelled, seed=seed),
             part(rows.validation),
             part(rows.inner),
         ),
-        FitConfig.of(config.recipe, normaliser, seed=seed, hardware=hardware, diagnose=config.diagnose),
+        FitConfig.of(config.training, normaliser, seed=seed, hardware=hardware, diagnose=config.diagnose),
         normaliser,
     )
 
@@ -178,6 +199,7 @@ def code_hash(config: TrainingConfig, *, torch_version: str | None = None) -> st
 
     ``torch_version`` stands in for the installed one, where only the sources are in question.
     """
-    version = torch_version or torch.__version__
     also = [code.TREND] if config.entry.normalise == "detrend" else []
-    return hash_of([version, code.hash_of(code.closure(code.TRAINING, [config.architecture], also))])
+    libraries = () if config.features is None else ("scikit-learn", "scikit-image", "skops")
+    versions = [torch_version or torch.__version__, *map(version, libraries)]
+    return hash_of([*versions, code.hash_of(code.closure(code.TRAINING, [config.architecture], also))])

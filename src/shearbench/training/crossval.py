@@ -6,25 +6,28 @@ are those of an uninterrupted run, in whatever order and by however many workers
 
 import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from shearbench.data.dataset import CARD, load, read_card
+from shearbench.data.dataset import CARD, Dataset, load, read_card
 from shearbench.data.folds import read_folds
 from shearbench.errors import InputError
 from shearbench.execution import Advance, Workers, run_tasks
+from shearbench.models.torch_state import restored
 from shearbench.records import RECORD, is_finished, locked_folder, read_record, write_record
 from shearbench.training import results
 from shearbench.training.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint, write_checkpoint
-from shearbench.training.config import TrainingConfig, TrainingState, assemble, code_hash, select
+from shearbench.training.config import Selection, TrainingConfig, TrainingState, assemble, code_hash, select
 from shearbench.training.hardware import instructions, naming_the_batch, settle
 from shearbench.training.loop import fit
 from shearbench.training.state import Progress
 
+Made = tuple[Mapping[str, Any], Mapping[str, Callable[[Path], None]]]
+"""The measured part of a fold's record, and the writers of the files beside it."""
 CHECKPOINT_SECONDS = 15.0  # between checkpoints; writing resnet18's takes about half a second
 
 
@@ -99,7 +102,7 @@ def train_folds(tasks: Sequence[FoldTask], *, workers: Workers, label: str) -> l
         workers=workers,
         label=label,
         name=lambda task: f"{task.config.dataset}-{task.config.model} fold {task.fold}",
-        units=lambda task: task.config.recipe.epochs,
+        units=lambda task: task.config.units,
         reads=FoldTask.reads,
         writes=FoldTask.writes,
     )
@@ -142,10 +145,9 @@ def _train_fold(task: FoldTask, advance: Advance) -> None:
     if not np.array_equal(dataset.ids, table.ids):
         raise InputError(f"{task.dataset} has not the ids of {task.folds}; run `dvc repro`")
     rows = select(table, dataset.labels, fold=task.fold, config=task.config)
-    with naming_the_batch(task.config.recipe.batch):
-        training_state = assemble(task.config, dataset, rows, seed=task.config.seed_of(task.fold))
-    (task.out / RECORD).unlink(missing_ok=True)  # one of other settings or code: this fold is unfinished now
-    progress, seconds = _train(task, training_state, advance)
+    with restored():  # whatever a user's network does to torch's settings ends with its fold
+        made = (_fit_classifier if task.config.recipe is None else _train_network)(task, dataset, rows, advance)
+    measured, files = made
     identity = {
         "dataset": task.config.dataset,
         "model": task.config.model,
@@ -157,14 +159,33 @@ def _train_fold(task: FoldTask, advance: Advance) -> None:
         "hashes": task.hashes,
         "gpu": task.config.hardware.gpu,
         "instructions": instructions(),
-        "seconds": sum(seconds),
-        "epoch_seconds": seconds,
     }
+    write_record(task.out, {**identity, **measured}, files)
+    _remove_remains(task.out)
+
+
+def _train_network(task: FoldTask, dataset: Dataset, rows: Selection, advance: Advance) -> Made:
+    """Train a network; return the measured part of its record, and the writers of its files."""
     assert rows.validation is not None
+    with naming_the_batch(task.config.training.batch):
+        training_state = assemble(task.config, dataset, rows, seed=task.config.seed_of(task.fold))
+    (task.out / RECORD).unlink(missing_ok=True)  # one of other settings or code: this fold is unfinished now
+    progress, seconds = _train(task, training_state, advance)
     predictions = results.held_out(training_state, dataset, rows.validation)
     measured = results.facts(training_state, rows, progress, predictions)
-    write_record(task.out, {**identity, **measured}, results.files(training_state, progress, predictions))
-    _remove_remains(task.out)
+    times = {"seconds": sum(seconds), "epoch_seconds": seconds}
+    return {**times, **measured}, results.files(training_state, progress, predictions)
+
+
+def _fit_classifier(task: FoldTask, dataset: Dataset, rows: Selection, advance: Advance) -> Made:
+    """Fit a classifier of scikit-learn; return what :func:`_train_network` does."""
+    from shearbench.training import classifier  # imports scikit-learn, for who has such a model
+
+    started = time.monotonic()
+    pipeline = classifier.fit(task.config, dataset, rows.train, seed=task.config.seed_of(task.fold))
+    (task.out / RECORD).unlink(missing_ok=True)
+    advance(1)
+    return classifier.result(pipeline, dataset, rows, started=started)
 
 
 def _train(task: FoldTask, training_state: TrainingState, advance: Advance) -> tuple[Progress, list[float]]:
@@ -193,7 +214,7 @@ def _train(task: FoldTask, training_state: TrainingState, advance: Advance) -> t
     progress = fit(
         network, optimiser, training_state.splits, training_state.fit_config, start=start, on_epoch_end=on_epoch_end
     )
-    advance(task.config.recipe.epochs - len(progress.history))
+    advance(task.config.units - len(progress.history))
     return progress, seconds
 
 

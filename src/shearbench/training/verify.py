@@ -62,7 +62,7 @@ def verify(runs: Sequence[Path], *, datasets: Path, workers: Workers) -> list[Ve
             workers=workers,
             label="verify",
             name=lambda task: f"{task.config.dataset}-{task.config.model} fold {task.fold}",
-            units=lambda task: task.config.recipe.epochs,
+            units=lambda task: task.config.units,
             reads=FoldTask.reads,
             writes=FoldTask.writes,
         )

@@ -22,6 +22,8 @@ from shearbench.training.hardware import Device, Hardware, Precision, naming_the
 from shearbench.training.loop import EVALUATION_BATCH
 
 WEIGHTS = "weights.safetensors"
+ESTIMATOR = "estimator.skops"
+"""What a fold keeps of a network, and of a classifier of scikit-learn."""
 _MEAN, _SCALE = "normalise.mean", "normalise.scale"
 
 
@@ -35,12 +37,19 @@ def write_weights(path: Path, network: nn.Module, normaliser: Normaliser) -> Non
 def load_network(run_folder: Path) -> tuple[nn.Module, Normaliser, dict[str, Any]]:
     """Load a fold's network, in evaluation mode on the CPU, with its normaliser and its record.
 
+    A classifier of scikit-learn comes as a :class:`shearbench.training.classifier.Classifier`.
+
     Raises:
         InputError: if the record is missing, or any of its files is not the one it was written with, or its weights
             are those of another network.
     """
     record = read_record(run_folder)
     config, damaged = record["config"], f"{run_folder / WEIGHTS} does not hold the network of its record"
+    if config["recipe"] is None:
+        from shearbench.training.classifier import as_network, load_pipeline  # imports scikit-learn
+
+        pipeline = load_pipeline(run_folder, config["architecture"])
+        return *as_network(pipeline, len(record["classes"])), record
     try:
         tensors = load_file(run_folder / WEIGHTS)
         normaliser = Normaliser(tensors.pop(_MEAN).numpy(), tensors.pop(_SCALE).numpy())

@@ -134,7 +134,7 @@ def _train(tasks: dict[tuple[int, int], FoldTask], workers: Workers, label: str)
             workers=workers,
             label=label,
             name=lambda task: f"{task.out.parent.name} {task.out.name}",
-            units=lambda task: task.config.recipe.epochs,
+            units=lambda task: task.config.units,
             reads=FoldTask.reads,
             writes=FoldTask.writes,
         )

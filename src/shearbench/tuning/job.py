@@ -65,13 +65,13 @@ class Job:
     @property
     def present(self) -> Hyperparameters:
         """The setting to beat."""
-        recipe = self.config.recipe
+        recipe = self.config.training
         return Hyperparameters(recipe.learning_rate, recipe.batch, self.config.width)
 
     @property
     def halving(self) -> Halving:
         """The resources of a bracket."""
-        return Halving(self.config.recipe.epochs, self.resources.reduction, self.resources.rungs)
+        return Halving(self.config.training.epochs, self.resources.reduction, self.resources.rungs)
 
     @property
     def part(self) -> Path:
@@ -82,7 +82,7 @@ class Job:
     def reserve(self) -> int:
         """The most epochs that are trained after the search: by the finalists, and by one trial of each other width."""
         others = len(self.space.including(self.present).width) - 1 if self.resources.sizes else 0
-        return (self.resources.finalists + 1 + others) * self.resources.folds * self.config.recipe.epochs
+        return (self.resources.finalists + 1 + others) * self.resources.folds * self.config.training.epochs
 
 
 @dataclass(frozen=True, eq=False)

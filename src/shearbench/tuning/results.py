@@ -36,7 +36,7 @@ def summary(job: Job, search_result: SearchResult) -> Tuned:
     return Tuned(
         hyperparameters=TunedHyperparameters.of(final.winner.hyperparameters),
         present=TunedHyperparameters.of(final.present.hyperparameters),
-        epochs=job.config.recipe.epochs,
+        epochs=job.config.training.epochs,
         difference=_difference(final),
         finalists=tuple(_score(finalist) for finalist in final.finalists),
         sizes=tuple(_score(finalist) for finalist in search_result.sizes),

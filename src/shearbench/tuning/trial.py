@@ -84,13 +84,13 @@ def rows_of_trials(table: FoldTable, config: TrainingConfig) -> Selection:
     """
     inner = table.rows_apart
     train = np.setdiff1d(np.arange(len(table.ids)), inner)
-    return Selection(train, inner, None if config.recipe.patience is None else inner)
+    return Selection(train, inner, None if config.training.patience is None else inner)
 
 
 def run_trial(task: TrialTask, advance: Advance) -> TrialResult:
     """Train one setting up to its rung. A loss that diverges and memory that runs out are failed trials."""
     settle(task.config.hardware)
-    recipe = task.config.recipe
+    recipe = task.config.training
     reason = _refused(task)
     if reason:
         return TrialResult(failure=reason, out_of_memory=True)
@@ -157,7 +157,7 @@ class _Training:
         if found:
             found.restore(training_state.network, training_state.optimiser)
             self.progress, self.seconds = found.progress, list(found.seconds)
-        if len(self.progress.history) >= self.task.epochs or self.progress.is_over(self.task.config.recipe):
+        if len(self.progress.history) >= self.task.epochs or self.progress.is_over(self.task.config.training):
             return
         last_epoch = last_checkpoint = time.monotonic()
 
@@ -166,7 +166,7 @@ class _Training:
             now = time.monotonic()
             self.progress = progress
             self.seconds.append(now - last_epoch)
-            reached = len(progress.history) >= self.task.epochs or progress.is_over(self.task.config.recipe)
+            reached = len(progress.history) >= self.task.epochs or progress.is_over(self.task.config.training)
             if reached or now - last_checkpoint >= self.task.checkpoint_seconds:
                 state = Checkpoint.of(
                     training_state.network, training_state.optimiser, progress=progress, seconds=self.seconds
@@ -193,7 +193,7 @@ class _Training:
 
 def _refused(task: TrialTask) -> str | None:
     """Return why a task need not be tried: one that needs no more memory has run out of it, maybe a moment ago."""
-    batch, width = task.config.recipe.batch, task.config.width
+    batch, width = task.config.training.batch, task.config.width
     for path in sorted(task.refused.glob("*-*")):
         other_batch, other_width = path.name.split("-")
         if batch >= int(other_batch) and width >= float(other_width):
@@ -203,4 +203,4 @@ def _refused(task: TrialTask) -> str | None:
 
 def _refuse(task: TrialTask) -> None:
     task.refused.mkdir(parents=True, exist_ok=True)
-    (task.refused / f"{task.config.recipe.batch}-{task.config.width!r}").touch()
+    (task.refused / f"{task.config.training.batch}-{task.config.width!r}").touch()

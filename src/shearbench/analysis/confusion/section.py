@@ -32,15 +32,15 @@ _COLUMNS = (
 def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     """Return the section."""
     there = comparison.is_there(root)
-    blocks = [Prose(_TEXT), *(_side_by_side(root) if there else ()), Heading("Every matrix"), Prose(_MATRICES)]
+    blocks = [Prose(_TEXT), *(_side_by_side(root, rows) if there else ()), Heading("Every matrix"), Prose(_MATRICES)]
     data = ["confusion_out_of_fold.csv", "confusion_test.csv"]
     made = section_of_figure(root, rows, Section("confusion", "Confusion", blocks), "confusion", wide=True, data=data)
     return Section(made.id, made.title, made.blocks, [*([] if there else [comparison.MISSING]), *made.missing])
 
 
-def _side_by_side(root: Path) -> list[Block]:
+def _side_by_side(root: Path, compared_rows: Sequence[Mapping[str, Any]]) -> list[Block]:
+    runs = Counter(row["model"] for row in compared_rows)
     rows = comparison.rows_of(root, "confused_pairs")
-    runs = Counter(row["model"] for row in comparison.rows_of(root, "training_dynamics"))
     words = "Errors of {} on each dataset, and their change"
     pictures = {model: comparison.picture(root, f"confusion_{model}", words.format(model)) for model in runs}
     wide = [picture for model, picture in pictures.items() if runs[model] > 1]

@@ -66,7 +66,7 @@ _ERRORS = (
     Column("mCE", True, "mean corruption error, in % of the baseline's; 95 % jackknife interval over the networks"),
     Column("hardest", help="the corruption with the largest error"),
     Column("samples", True),
-    Column("models", True),
+    Column("networks", True),
 )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from shearbench.report import comparison
 from shearbench.report.blocks import Cell, Column, Pictures, Prose, Section, Table
+from shearbench.report.pictures import of_networks, without_layers
 
 _TITLE = "How far apart the classes lie"
 _TEXT = """Each point is a test digit, the same digits in every panel, by what enters the last layer of fold 0's
@@ -21,7 +22,7 @@ _COLUMNS = (
     Column("silhouette of the inputs", True),
     Column("purity of the inputs", True),
     Column("samples", True),
-    Column("models", True),
+    Column("networks", True),
 )
 
 
@@ -29,12 +30,15 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     """Return the section."""
     if not comparison.is_there(root):
         return Section("embedding", _TITLE, [], (comparison.MISSING,))
+    skipped = without_layers(root, rows)
+    if not of_networks(root, rows):
+        return Section("embedding", _TITLE, skipped)
     found = {(row["dataset"], row["model"], row["space"]): row for row in comparison.rows_of(root, "embedding")}
     runs = [(row["dataset"], row["model"], "penultimate") for row in rows]
     lines = [_row(found[run], found) for run in runs if run in found]
     words = "t-SNE of the penultimate layer of every network on every dataset"
     shown = comparison.picture(root, "embedding", words, data=["embedding"])
-    return Section("embedding", _TITLE, [Prose(_TEXT), Table(_COLUMNS, lines), Pictures([shown], wide=True)])
+    return Section("embedding", _TITLE, [Prose(_TEXT), *skipped, Table(_COLUMNS, lines), Pictures([shown], wide=True)])
 
 
 def _row(row: Mapping[str, Any], found: Mapping[tuple[str, str, str], Mapping[str, Any]]) -> list[Cell | str]:

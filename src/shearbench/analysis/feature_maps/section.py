@@ -6,7 +6,7 @@ from typing import Any
 
 from shearbench.report import comparison
 from shearbench.report.blocks import Pictures, Prose, Section
-from shearbench.report.pictures import evaluations, missing
+from shearbench.report.pictures import missing, of_networks, without_layers
 
 _TITLE = "What the convolutions make of a digit"
 _TEXT = """The same digit as an image and as a field, through the networks of fold 0: of the convolutions whose maps
@@ -19,10 +19,15 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     """Return the section."""
     if not comparison.is_there(root):
         return Section("feature-maps", _TITLE, [], (comparison.MISSING,))
-    facts = [(record["model"], record["measurements"]["feature_maps"]) for _, record in evaluations(root, rows)]
+    facts = [(record["model"], record["measurements"]["feature_maps"]) for _, record in of_networks(root, rows)]
     shown = dict.fromkeys(model for model, found in facts if not found["skipped"])
     without = dict.fromkeys(model for model, found in facts if found["skipped"])
     text = _TEXT + (f" Without convolutions, and so not here: {', '.join(without)}." if without else "")
     words = "Feature maps of {} on every dataset"
     pictures = [comparison.picture(root, f"feature_maps_{model}", words.format(model)) for model in shown]
-    return Section("feature-maps", _TITLE, [Prose(text), Pictures(pictures, wide=True)], missing(root, rows))
+    return Section(
+        "feature-maps",
+        _TITLE,
+        [Prose(text), *without_layers(root, rows), Pictures(pictures, wide=True)],
+        missing(root, rows),
+    )

@@ -7,7 +7,7 @@ from typing import Any
 
 from shearbench.report import comparison
 from shearbench.report.blocks import Block, Cell, Column, Heading, Picture, Pictures, Prose, Section, Table
-from shearbench.report.pictures import evaluations, missing, per_dataset
+from shearbench.report.pictures import missing, of_networks, per_dataset, without_layers
 
 _TITLE = "Where they look"
 _TEXT = """One test digit of each class, the one with the lowest id, is the same for every network, fold and dataset. A
@@ -37,14 +37,22 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     compared = comparison.is_there(root)
     side_by_side = _side_by_side(root, rows) if compared else []
     pictures = []
-    for folder, record in evaluations(root, rows):
+    for folder, record in of_networks(root, rows):
         text = f"Attribution maps of {record['model']} on {record['dataset']}"
         pictures.append((record["dataset"], Picture.of(folder / "figures" / "gradcam.png", text, _method(record))))
-    blocks = [Prose(_TEXT), *side_by_side, Prose(_FOLDS), *per_dataset(pictures, wide=True)]
+    blocks = [
+        Prose(_TEXT),
+        *without_layers(root, rows),
+        *side_by_side,
+        Prose(_FOLDS),
+        *per_dataset(pictures, wide=True),
+    ]
     return Section("attribution", _TITLE, blocks, [*missing(root, rows), *([] if compared else [comparison.MISSING])])
 
 
 def _side_by_side(root: Path, rows: Sequence[Mapping[str, Any]]) -> list[Block]:
+    if not of_networks(root, rows):
+        return []
     found = {(row["dataset"], row["model"], row["measure"]): row for row in comparison.rows_of(root, "explanation")}
     columns = [Column("dataset"), Column("model"), *(Column(name, True, text) for name, text in _MEASURES.items())]
     lines = [

@@ -7,7 +7,7 @@ from typing import Any
 
 from shearbench.report import comparison
 from shearbench.report.blocks import Block, Cell, Column, Heading, Pictures, Prose, Section, Table
-from shearbench.report.pictures import section_of_figure
+from shearbench.report.pictures import of_networks, section_of_figure, without_layers
 
 _TEXT = """Lines are means over the folds, bands one standard deviation. Train is the running mean of the epoch, in
 training mode (with dropout and augmentation, before the epoch's last step); validation is measured after it, on the
@@ -40,7 +40,9 @@ _MODE_COLUMNS = (
 
 def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     """Return the section."""
-    section = Section("curves", "Learning", [Prose(_TEXT), *_side_by_side(root), Heading("Each network")])
+    skipped = without_layers(root, rows)
+    side_by_side = _side_by_side(root) if of_networks(root, rows) else []
+    section = Section("curves", "Learning", [Prose(_TEXT), *skipped, *side_by_side, Heading("Each network")])
     if not comparison.is_there(root):
         section = Section("curves", "Learning", [Prose(_TEXT)], (comparison.MISSING,))
     made = section_of_figure(root, rows, section, "learning_curves", data=["learning_curves.csv"])

@@ -25,7 +25,7 @@ _COLUMNS = (
     Column("of it training", True, "other training digits and another seed, in points"),
     Column("test ±", True, "training alone: all networks read the same test digits, in points"),
     Column("digits a fold", True, "how many digits one fold holds out, on average"),
-    Column("models", True, "one a fold and repeat"),
+    Column("networks", True, "one a fold and repeat"),
 )
 
 

@@ -1,0 +1,277 @@
+"""Classifiers of scikit-learn: ``architecture: sklearn.svm.SVC`` names one by its path, ``options`` are its own.
+
+A class or function outside scikit-learn is taken too (``my_module.pipeline``), if what it returns is a classifier of
+scikit-learn's kind. It becomes the last step of a pipeline: normalisation, features, classifier. A classifier without
+``predict_proba`` is calibrated by Platt's sigmoid on predictions of three folds within its training samples. Every
+``random_state`` comes from the fold's seed. The fitted pipeline is kept by skops, never pickled.
+"""
+
+import inspect
+import io
+import re
+import zipfile
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import skops.io
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin, is_classifier
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.decomposition import PCA
+from sklearn.pipeline import Pipeline
+from threadpoolctl import ThreadpoolController
+
+from shearbench.data.normalise import Normaliser
+from shearbench.errors import InputError
+from shearbench.models import own
+from shearbench.models.features import Features
+
+CALIBRATION_FOLDS = 3
+_SEEDS = 2**32
+_SCHEMA = "schema.json"  # of a file of skops
+_ADDRESS = re.compile(r'(?<="__id__": )\d+|(?<="file": ")\d+')
+_FUNCTIONS = ("sklearn.feature_selection.", "sklearn.metrics.")
+_OURS = "shearbench.models.classical."
+
+
+class Normalise(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """The affine map of a :class:`Normaliser`, as the first step of a pipeline that takes what a dataset stores."""
+
+    def __init__(self, mean: NDArray[np.float32], scale: NDArray[np.float32]) -> None:
+        """Keep ``mean`` and ``scale``, float32 (channels, height, width)."""
+        self.mean, self.scale = mean, scale
+
+    def fit(self, inputs: NDArray[Any], labels: object = None) -> "Normalise":
+        """Do nothing: the arrays were fitted before."""
+        return self
+
+    def transform(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
+        """Return normalised inputs, float32 (n, channels, height, width)."""
+        return Normaliser(self.mean, self.scale).apply(np.asarray(inputs))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Return True."""
+        return True
+
+
+class Pixels(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """All values of an input, as one row."""
+
+    def fit(self, inputs: NDArray[Any], labels: object = None) -> "Pixels":
+        """Do nothing."""
+        return self
+
+    def transform(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
+        """Return (n, channels * height * width)."""
+        return inputs.reshape(len(inputs), -1)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Return True."""
+        return True
+
+
+class Hog(Pixels):
+    """Histograms of oriented gradients (Dalal and Triggs, CVPR 2005), by scikit-image, channel by channel."""
+
+    def __init__(self, run: int = 7) -> None:
+        """Keep the side of a run in pixels."""
+        self.run = run
+
+    def transform(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
+        """Return (n, channels * values of a channel)."""
+        from skimage.feature import hog  # half a second to import, for who asks for it
+
+        runs = (self.run, self.run)
+        rows = [
+            [hog(channel, orientations=9, pixels_per_run=runs, runs_per_block=(2, 2)) for channel in each]
+            for each in inputs
+        ]
+        return np.asarray(rows, dtype=np.float32).reshape(len(inputs), -1)
+
+
+class CappedPCA(PCA):  # type: ignore[misc]
+    """Principal components: ``n_components``, or as many as samples and values allow."""
+
+    def fit(self, inputs: NDArray[Any], labels: object = None) -> "CappedPCA":
+        """Fit as ``PCA`` does."""
+        self.fit_transform(inputs)
+        return self
+
+    def fit_transform(self, inputs: NDArray[Any], labels: object = None) -> NDArray[np.float32]:
+        """Fit to inputs (n, values) and return their components."""
+        self.n_components = min(int(self.n_components), *inputs.shape)  # type: ignore[has-type]
+        rows: NDArray[np.float32] = super().fit_transform(inputs)
+        return rows
+
+
+def make(architecture: str, features: Features, options: Mapping[str, Any], *, seed: int) -> Pipeline:
+    """Return a pipeline that is not fitted: features, then the classifier, seeded and with probabilities.
+
+    Raises:
+        InputError: if there is no such classifier, or an option is unknown to it.
+    """
+    classifier = _seeded(_classifier(architecture, options), architecture, seed)
+    if not hasattr(classifier, "predict_proba"):
+        classifier = CalibratedClassifierCV(classifier, method="sigmoid", cv=CALIBRATION_FOLDS, ensemble=False)
+    return Pipeline([*_features(features, seed), ("classifier", classifier)])
+
+
+def fit(
+    pipeline: Pipeline, architecture: str, normaliser: Normaliser, inputs: NDArray[Any], labels: NDArray[np.int64]
+) -> Pipeline:
+    """Fit a pipeline of :func:`make` to inputs (n, channels, height, width) as stored.
+
+    Normalisation becomes its first step. What is returned is as read from its file: arrays of another layout in memory
+    would round in another way.
+
+    Raises:
+        InputError: with the reason, if it cannot be fitted.
+    """
+    whole = Pipeline([("normalise", Normalise(normaliser.mean, normaliser.scale)), *pipeline.steps])
+    with _one_thread():
+        try:
+            whole.fit(inputs, labels)
+        except (ValueError, TypeError, MemoryError, AttributeError) as error:
+            raise InputError(
+                f"{architecture} cannot be fitted to {len(inputs)} samples: {_first_line(error)}"
+            ) from error
+    return from_bytes(to_bytes(whole), architecture)
+
+
+def probabilities(pipeline: Pipeline, inputs: NDArray[Any], *, classes: int) -> NDArray[np.float32]:
+    """Return probabilities float32 (n, classes); 0 for a class that the training samples did not have."""
+    with _one_thread():
+        given = pipeline.predict_proba(inputs)
+    said = np.zeros((len(inputs), classes), np.float32)
+    said[:, pipeline.classes_] = given
+    return said
+
+
+def numbers(pipeline: Pipeline) -> int:
+    """Return how many numbers a fitted pipeline stores in arrays, its normalisation left out."""
+    with zipfile.ZipFile(io.BytesIO(skops.io.dumps(Pipeline(pipeline.steps[1:])))) as archive:
+        return sum(
+            int(np.load(archive.open(name), allow_pickle=False).size)
+            for name in archive.namelist()
+            if name.endswith(".npy")
+        )
+
+
+def to_bytes(pipeline: Pipeline) -> bytes:
+    """Return a fitted pipeline in the format of skops; equal pipelines give equal bytes.
+
+    Skops names objects by their address in memory and notes the time. Here they are numbered as they come, in 1980.
+    """
+    made, numbers_of = io.BytesIO(), dict[str, str]()
+    with zipfile.ZipFile(io.BytesIO(skops.io.dumps(pipeline))) as given, zipfile.ZipFile(made, "w") as kept:
+        schema = _ADDRESS.sub(
+            lambda found: numbers_of.setdefault(found[0], str(len(numbers_of))), given.read(_SCHEMA).decode()
+        )
+        names = {numbers_of[Path(name).stem] + Path(name).suffix: name for name in given.namelist() if name != _SCHEMA}
+        for new, name in sorted(names.items()):
+            kept.writestr(zipfile.ZipInfo(new), _without_padding(given.read(name)), zipfile.ZIP_DEFLATED)
+        kept.writestr(zipfile.ZipInfo(_SCHEMA), schema, zipfile.ZIP_DEFLATED)
+    return made.getvalue()
+
+
+def _without_padding(content: bytes) -> bytes:
+    """Return an array's file with zeros between the fields of its records, where trees leave what was in memory."""
+    if not content.startswith(b"\x93NUMPY"):
+        return content
+    array = np.load(io.BytesIO(content), allow_pickle=False)
+    if not array.dtype.names:
+        return content
+    clean, made = np.zeros(array.shape, array.dtype), io.BytesIO()  # zeros_like would leave what lies between
+    for name in array.dtype.names:
+        clean[name] = array[name]
+    np.save(made, clean, allow_pickle=False)
+    return made.getvalue()
+
+
+def from_bytes(content: bytes, architecture: str) -> Pipeline:
+    """Return the pipeline that :func:`to_bytes` wrote. Only classes of scikit-learn, of this module, and of the
+    architecture's own package are made.
+
+    Raises:
+        InputError: if the content is damaged, or asks for another type.
+    """
+    try:
+        wanted = skops.io.get_untrusted_types(data=content)
+        refused = [name for name in wanted if not _is_trusted(name, architecture)]
+        if refused:
+            raise InputError(f"it asks for {', '.join(refused)}")
+        found = skops.io.loads(content, trusted=wanted)
+    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, OSError, EOFError) as error:
+        raise InputError(_first_line(error)) from None
+    if not isinstance(found, Pipeline):
+        raise InputError(f"it holds a {type(found).__name__}")
+    return found
+
+
+def trusted_types(content: bytes, architecture: str) -> list[str]:
+    """Return the types that a reader of the content must trust beside those that skops knows."""
+    return [name for name in skops.io.get_untrusted_types(data=content) if _is_trusted(name, architecture)]
+
+
+def _is_trusted(name: str, architecture: str) -> bool:
+    module, _, attribute = name.rpartition(".")
+    top = module.partition(".")[0]
+    if top not in ("sklearn", architecture.partition(".")[0]) and not name.startswith(_OURS):
+        return False
+    found = getattr(import_module(module), attribute, None)
+    return inspect.isclass(found) or name.startswith(_FUNCTIONS)
+
+
+def _classifier(architecture: str, options: Mapping[str, Any]) -> Any:
+    found = own.find(architecture, needs=())
+    allowed = ", ".join(inspect.signature(found).parameters) or "none"
+    where = f"the options of {architecture} (params.yaml, models.*.options)"
+    try:
+        made = found(**options)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where} have a fault: {_first_line(error)}; it takes: {allowed}") from None
+    if not (is_classifier(made) and hasattr(made, "get_params")):
+        raise InputError(
+            f"{architecture} must give a classifier of scikit-learn, as sklearn.svm.SVC does; it gives a "
+            f"{type(made).__name__}. A network needs a recipe in params.yaml"
+        )
+    return made
+
+
+def _seeded(classifier: Any, architecture: str, seed: int) -> Any:
+    given = classifier.get_params(deep=True)
+    for name, value in given.items():
+        last = name.rpartition("__")[2]
+        if last == "random_state" and value is not None:
+            raise InputError(f"{architecture}: `{name}` must not be given, as the seed of params.yaml sets it")
+        if last == "n_jobs" and value not in (None, 1):
+            raise InputError(f"{architecture}: `{name}` must not be given, as each fold has one core")
+    names = [name for name in given if name.rpartition("__")[2] == "random_state"]
+    return classifier.set_params(**dict.fromkeys(names, seed % _SEEDS))
+
+
+def _features(features: Features, seed: int) -> list[tuple[str, Any]]:
+    if features.kind == "hog":
+        return [("hog", Hog(features.run))]
+    if features.kind == "pca":
+        return [("pixels", Pixels()), ("pca", CappedPCA(features.components, random_state=seed % _SEEDS))]
+    return [("pixels", Pixels())]
+
+
+@cache
+def _threads() -> Callable[..., Any]:
+    limit: Callable[..., Any] = ThreadpoolController().limit
+    return limit
+
+
+def _one_thread() -> Any:
+    """Return a context in which BLAS and OpenMP use one thread: sums over more depend on their number."""
+    return _threads()(limits=1)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,66 @@
+"""Torch's global settings: a network that changes one would change the numbers of the next model of its process."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from shearbench.errors import InputError
+
+
+def _flag(owner: Any, name: str) -> tuple[Callable[[], Any], Callable[[Any], None]]:
+    return lambda: getattr(owner, name), lambda value: setattr(owner, name, value)
+
+
+_SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
+    "the default dtype": (torch.get_default_dtype, torch.set_default_dtype),
+    "the default device": (torch.get_default_device, torch.set_default_device),
+    "gradients": (torch.is_grad_enabled, torch.set_grad_enabled),
+    "anomaly detection": (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
+    "deterministic algorithms": (
+        torch.are_deterministic_algorithms_enabled,
+        lambda value: torch.use_deterministic_algorithms(value),
+    ),
+    "the precision of matrix products": (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    "the number of threads": (torch.get_num_threads, torch.set_num_threads),
+    "autocast on the CPU": (
+        lambda: torch.is_autocast_enabled("cpu"),
+        lambda value: torch.set_autocast_enabled("cpu", value),
+    ),
+    "backends.mkldnn.enabled": (lambda: torch.backends.mkldnn.enabled, torch._C._set_mkldnn_enabled),
+    "backends.cudnn.enabled": _flag(torch.backends.cudnn, "enabled"),
+    "backends.cudnn.benchmark": _flag(torch.backends.cudnn, "benchmark"),
+    "backends.cudnn.deterministic": _flag(torch.backends.cudnn, "deterministic"),
+    "backends.cudnn.allow_tf32": _flag(torch.backends.cudnn, "allow_tf32"),
+}
+
+
+@contextmanager
+def restored() -> Iterator[list[str]]:
+    """Put every setting back when the block ends; the list that is given then names those that had changed."""
+    before = {name: get() for name, (get, _) in _SETTINGS.items()}
+    changed: list[str] = []
+    try:
+        yield changed
+    finally:
+        for name, (get, put) in _SETTINGS.items():
+            if get() != before[name]:
+                put(before[name])
+                changed.append(name)
+
+
+@contextmanager
+def unchanged(architecture: str) -> Iterator[None]:
+    """Raise where the block changes a setting.
+
+    Raises:
+        InputError: naming the settings.
+    """
+    with restored() as changed:
+        yield
+    if changed:
+        raise InputError(
+            f"{architecture} changes {', '.join(changed)} of torch for the whole process, so that other models would "
+            "get other numbers; remove that from its code"
+        )
