@@ -9,6 +9,7 @@ import torch
 
 from shearbench.errors import InputError
 from shearbench.models import build, check
+from shearbench.models.inputs import Inputs
 from shearbench.models.torch_state import restored
 
 GOOD = """
@@ -169,7 +170,7 @@ def networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def _check(name: str, width: float = 1.0) -> None:
-    check(f"contract_nets.{name}", channels=1, width=width, options={})
+    check(f"contract_nets.{name}", inputs=Inputs(1), width=width, options={})
 
 
 @pytest.mark.parametrize("name", ["good", "Base"])
@@ -181,7 +182,7 @@ def test_a_network_that_can_be_trained_passes(name: str) -> None:
 
 @pytest.mark.parametrize("architecture", ["mlp", "resnet18"])
 def test_ours_pass_too(architecture: str) -> None:
-    check(architecture, channels=2, width=0.25, options={})
+    check(architecture, inputs=Inputs(2), width=0.25, options={})
 
 
 @pytest.mark.parametrize(
@@ -220,13 +221,13 @@ def test_a_width_beyond_memory_is_refused_with_both_numbers(architecture: str, c
     with pytest.raises(
         InputError, match=r"parameters or more, which take [0-9,]+ GB in training; this machine has [0-9,]+ GB"
     ):
-        check(architecture, channels=channels, width=1e6, options={})
+        check(architecture, inputs=Inputs(channels), width=1e6, options={})
 
 
 def test_a_module_that_another_one_hides_is_named(networks: Path) -> None:
     (networks / "test.py").write_text(GOOD)
     with pytest.raises(InputError, match=r"networks/test\.py is hidden by .*test/__init__\.py, .*give it another name"):
-        check("test.good", channels=1, width=1.0, options={})
+        check("test.good", inputs=Inputs(1), width=1.0, options={})
 
 
 @pytest.mark.parametrize(
@@ -244,13 +245,13 @@ def test_a_module_that_another_one_hides_is_named(networks: Path) -> None:
 def test_a_file_that_cannot_be_imported_is_one_sentence(networks: Path, text: str, message: str) -> None:
     (networks / "contract_bad.py").write_text(text)
     with pytest.raises(InputError, match=message):
-        check("contract_bad.Net", channels=1, width=1.0, options={})
+        check("contract_bad.Net", inputs=Inputs(1), width=1.0, options={})
 
 
 def test_what_a_network_does_to_torch_ends_with_it() -> None:
-    ours = build("mlp", channels=1, width=0.1, options={}, seed=1).state_dict()
-    build("contract_nets.Double", channels=1, width=1.0, options={}, seed=1)
-    after = build("mlp", channels=1, width=0.1, options={}, seed=1).state_dict()
+    ours = build("mlp", inputs=Inputs(1), width=0.1, options={}, seed=1).state_dict()
+    build("contract_nets.Double", inputs=Inputs(1), width=1.0, options={}, seed=1)
+    after = build("mlp", inputs=Inputs(1), width=0.1, options={}, seed=1).state_dict()
     assert all(torch.equal(ours[name], after[name]) for name in ours)
     assert torch.backends.mkldnn.enabled
 
@@ -275,7 +276,9 @@ ADAPTED = [
 
 @pytest.mark.parametrize(("architecture", "channels", "options"), ADAPTED[:3])
 def test_networks_of_torchvision_take_any_channels(architecture: str, channels: int, options: dict[str, int]) -> None:
-    network, again = (build(architecture, channels=channels, width=1.0, options=options, seed=1) for _ in range(2))
+    network, again = (
+        build(architecture, inputs=Inputs(channels), width=1.0, options=options, seed=1) for _ in range(2)
+    )
     assert all(map(torch.equal, network.state_dict().values(), again.state_dict().values()))
     assert network(torch.zeros(4, channels, 28, 28)).shape == (4, 10)
     first = next(each for each in network.modules() if isinstance(each, torch.nn.Conv2d))
@@ -285,7 +288,7 @@ def test_networks_of_torchvision_take_any_channels(architecture: str, channels: 
 def test_a_network_of_torchvision_keeps_its_first_layer_for_three_channels() -> None:
     from shearbench.torchvision_ops import torchvision
 
-    adapted = build("torchvision.models.resnet18", channels=3, width=1.0, options={}, seed=1)
+    adapted = build("torchvision.models.resnet18", inputs=Inputs(3), width=1.0, options={}, seed=1)
     with torch.random.fork_rng():
         torch.manual_seed(1)
         theirs = torchvision.models.resnet18(num_classes=10)
@@ -293,7 +296,7 @@ def test_a_network_of_torchvision_keeps_its_first_layer_for_three_channels() -> 
 
 
 def test_a_network_of_torchvision_can_be_trained() -> None:
-    check("torchvision.models.mobilenet_v3_small", channels=1, width=1.0, options={})
+    check("torchvision.models.mobilenet_v3_small", inputs=Inputs(1), width=1.0, options={})
 
 
 @pytest.mark.parametrize(
@@ -312,4 +315,4 @@ def test_what_is_wrong_with_an_adapted_network_is_said(
     architecture: str, options: dict[str, object], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        build(architecture, channels=1, width=1.0, options=options, seed=1)
+        build(architecture, inputs=Inputs(1), width=1.0, options=options, seed=1)

@@ -75,7 +75,10 @@ class Pixels(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 class Hog(Pixels):
-    """Histograms of oriented gradients (Dalal and Triggs, CVPR 2005), by scikit-image, channel by channel."""
+    """Histograms of oriented gradients (Dalal and Triggs, CVPR 2005), by scikit-image, channel by channel.
+
+    A cell is at most half an image wide, as a block is of 2 x 2 cells.
+    """
 
     def __init__(self, run: int = 7) -> None:
         """Keep the side of a run in pixels."""
