@@ -92,7 +92,7 @@ def test_one_that_takes_classes_and_size_is_for_all_images_and_one_that_does_not
     letters = Inputs(3, classes=26, size=(20, 36))
     network = build("mine.nets.any_size", inputs=letters, width=1.0, options={}, seed=1)
     assert network(torch.zeros(2, 3, 20, 36)).shape == (2, 26)
-    with pytest.raises(InputError, match=r"must read inputs \(2, 3, 20, 36\), and fails: .*take `classes` and `size`"):
+    with pytest.raises(InputError, match=r"reading inputs \(2, 3, 20, 36\) fails: .*take `classes` and `size`"):
         build("mine.nets.fixed", inputs=letters, width=1.0, options={}, seed=1)
     with pytest.raises(InputError, match=r"give logits \(2, 26\) .*; it gives \(2, 10\); let it take `classes`"):
         build("mine.nets.fixed", inputs=Inputs(2, classes=26), width=1.0, options={}, seed=1)
