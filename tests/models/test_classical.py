@@ -86,8 +86,8 @@ def test_a_classifier_with_probabilities_is_not_calibrated_again() -> None:
 
 def test_hog_is_scikit_images_channel_by_channel() -> None:
     images, _ = _samples(4, channels=2)
-    rows = classical.Hog(run=7).transform(images / 255)
-    one = hog(images[3, 1] / 255, orientations=9, pixels_per_run=(7, 7), runs_per_block=(2, 2))
+    rows = classical.Hog(cell=7).transform(images / 255)
+    one = hog(images[3, 1] / 255, orientations=9, pixels_per_cell=(7, 7), cells_per_block=(2, 2))
     np.testing.assert_allclose(rows[3, len(one) :], one, rtol=1e-5)
     assert rows.shape == (4, 2 * 3 * 3 * 4 * 9)
 

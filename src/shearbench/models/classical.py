@@ -80,17 +80,18 @@ class Hog(Pixels):
     A cell is at most half an image wide, as a block is of 2 x 2 cells.
     """
 
-    def __init__(self, run: int = 7) -> None:
-        """Keep the side of a run in pixels."""
-        self.run = run
+    def __init__(self, cell: int = 7) -> None:
+        """Keep the side of a cell in pixels."""
+        self.cell = cell
 
     def transform(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
         """Return (n, channels * values of a channel)."""
         from skimage.feature import hog  # half a second to import, for who asks for it
 
-        runs = (self.run, self.run)
+        side = min(self.cell, *(each // 2 for each in inputs.shape[2:]))
+        cells = (side, side)
         rows = [
-            [hog(channel, orientations=9, pixels_per_run=runs, runs_per_block=(2, 2)) for channel in each]
+            [hog(channel, orientations=9, pixels_per_cell=cells, cells_per_block=(2, 2)) for channel in each]
             for each in inputs
         ]
         return np.asarray(rows, dtype=np.float32).reshape(len(inputs), -1)
@@ -259,7 +260,7 @@ def _seeded(classifier: Any, architecture: str, seed: int) -> Any:
 
 def _features(features: Features, seed: int) -> list[tuple[str, Any]]:
     if features.kind == "hog":
-        return [("hog", Hog(features.run))]
+        return [("hog", Hog(features.cell))]
     if features.kind == "pca":
         return [("pixels", Pixels()), ("pca", CappedPCA(features.components, random_state=seed % _SEEDS))]
     return [("pixels", Pixels())]

@@ -24,9 +24,9 @@ class Features(Strict):
 
     kind: Kind = "pixels"
     components: Annotated[int, Field(ge=1)] = 50
-    """Of ``pca``: at most so many, and at most one less than the training samples or values."""
-    run: Annotated[int, Field(ge=2)] = 7
-    """Of ``hog``: side of a run in pixels; blocks are 2 x 2 runs, with 9 orientations each."""
+    """Of ``pca``: at most so many, as many as there are training samples or values."""
+    cell: Annotated[int, Field(ge=2)] = 7
+    """Of ``hog``: side of a cell in pixels; blocks are 2 x 2 cells, with 9 orientations each."""
 
     @model_validator(mode="before")
     @classmethod
