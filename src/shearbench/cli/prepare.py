@@ -34,6 +34,31 @@ def data(
     raw.build(root / "data", read_params().sources, root / "data.dvc", adopt=adopt, report=_silence if quiet else print)
 
 
+@app.command(rich_help_panel=PANEL)
+@explained
+def init(
+    folder: Annotated[Path, typer.Argument(help="The project's folder: new, or empty.")],
+    images: Annotated[
+        Path | None, typer.Option(help="A folder of PNG or JPEG files, one sub-folder for each class.")
+    ] = None,
+    npz: Annotated[Path | None, typer.Option(help="An NPZ file in MedMNIST's layout.")] = None,
+    digits: Annotated[bool, typer.Option("--digits", help="MNIST digits of the package; the default.")] = False,
+) -> None:
+    """Write a project that works at once: parameters sized to the images, pipeline, Makefile, data.
+
+    \b
+    Examples:
+      shearbench init my-benchmark --images path/to/pictures
+      shearbench init my-benchmark --digits
+    """
+    if sum(each is not None and each is not False for each in (images, npz, digits)) > 1:
+        raise InputError("init takes one of --images, --npz and --digits")
+    from shearbench.commands import init as beginning
+
+    beginning.main(folder, images=images, npz=npz)
+    print(f"{folder} is ready. Next:\n  cd {folder}\n  make repro")
+
+
 def _silence(_: str) -> None:
     pass
 

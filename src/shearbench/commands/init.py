@@ -1,0 +1,158 @@
+"""``shearbench init``: a project in a folder of its own, which ``make repro`` runs to a table and a report.
+
+The pipeline is that of shearbench's own repository without the stages that need a class's digits or ablations. The
+models of ``params.yaml`` are sized to the number and the size of the images.
+"""
+
+import re
+import subprocess
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from shutil import which
+from string import Template
+
+from shearbench.errors import InputError
+from shearbench.records import write_text
+
+_LEFT_OUT = ("ablation", "ablation_result", "handwriting")
+_NOT_THERE = ("build/handwriting", "build/ablation_results", "reports/aa.json", "reports/full")
+_IMAGES = {".png", ".jpg", ".jpeg"}
+_LOOKED_AT = 200  # images whose size is read
+_MOST_SIDE = 64  # pixels: larger ones are resized, which is declared in params.yaml
+_COSTLY = 5000 * 32 * 32  # values of all images, from which on networks are trained less
+_IGNORED = (
+    "/data\n/data.old*\n/.data.partial\n/build\n/mlruns/*\n!/mlruns/README.md\n/reports/*\n!/reports/README.md\n"
+    "__pycache__/\n/.venv\n"
+)
+_DVC = "[core]\n    analytics = false\n    check_update = false\n    autostage = false\n"
+_FOLDERS = {
+    "mlruns": "MLflow's database and artifacts live here; `make ui` shows them.\n",
+    "reports": "`dvc repro` writes `index.html` and the tables here.\n",
+    "networks": "Networks of your own go here: `networks/mine.py` with a class `Net` is `architecture: mine.Net`.\n",
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """The source of a project's images as an entry of ``params.yaml``, and what was counted in it."""
+
+    name: str
+    source: str
+    images: int
+    channels: int
+    side: int
+
+
+def main(folder: Path, *, images: Path | None, npz: Path | None) -> None:
+    """Write a project into a new or empty folder, its data too.
+
+    Raises:
+        InputError: if the folder is not empty, or the images cannot be taken; what was written by then stays.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} is there and not an empty folder; name another one")
+    found = _folder(images) if images else _npz(npz) if npz else Found("mnist", "mnist: {kind: bundled}", 5000, 1, 28)
+    write_text(folder / "params.yaml", _params(found))
+    write_text(folder / "dvc.yaml", _pipeline())
+    write_text(folder / "tuned" / "dvc.yaml", _packaged("tuned.yaml"))
+    write_text(folder / "Makefile", _packaged("Makefile"))
+    facts = f"{found.images:,} images of {found.channels} channel(s), {found.side} pixels wide"
+    write_text(
+        folder / "README.md", Template(_packaged("README.md")).substitute(title=folder.resolve().name, facts=facts)
+    )
+    write_text(folder / ".gitignore", _IGNORED)
+    write_text(folder / ".dvcignore", "__pycache__\n*.py[cod]\n*.nbi\n*.nbc\n.*.tmp\n")
+    for name, text in _FOLDERS.items():
+        write_text(folder / name / "README.md", text)
+    in_git = _begin_git(folder)
+    write_text(folder / ".dvc" / "config", _DVC + ("" if in_git else "    no_scm = true\n"))
+    _take_data(folder)
+
+
+def _take_data(folder: Path) -> None:
+    from shearbench.data import raw
+    from shearbench.params import load
+
+    params = load(folder / "params.yaml")
+    raw.build(folder / "data", params.sources, folder / "data.dvc", adopt=True, report=print)
+
+
+def _params(found: Found) -> str:
+    costly = found.images * found.side**2 > _COSTLY
+    return Template(_packaged("params.yaml")).substitute(
+        name=found.name,
+        source=found.source,
+        channels=found.channels,
+        normalise="unit",
+        batch=32 if found.images < 2000 else 100,
+        mlp_epochs=12,
+        cnn_epochs=5 if costly else 8,
+        cnn_width="0.5" if costly else "1.0",
+    )
+
+
+def _pipeline() -> str:
+    """Return the packaged ``dvc.yaml`` without the stages that a new project has nothing for."""
+    head, *blocks = re.split(r"(?m)^(?=  \w+:$)", _packaged("dvc.yaml").partition("\nplots:")[0])
+    kept = [block for block in blocks if block.strip().partition(":")[0] not in _LEFT_OUT]
+    lines = [line for line in "".join(kept).splitlines() if line.strip().removeprefix("- ") not in _NOT_THERE]
+    return head + "\n".join(lines).rstrip() + "\n"
+
+
+def _folder(path: Path) -> Found:
+    """Look at a folder of images, one sub-folder a class, optionally beneath ``train`` and ``test``."""
+    from PIL import Image, UnidentifiedImageError
+
+    if not path.is_dir():
+        raise InputError(f"--images must name a folder with one sub-folder for each class; {path} is none")
+    pictures = sorted(each for each in path.rglob("*") if each.suffix.lower() in _IMAGES)
+    sizes, modes = set[tuple[int, int]](), set[str]()
+    for each in pictures[:: max(1, len(pictures) // _LOOKED_AT)]:
+        try:
+            with Image.open(each) as image:
+                sizes.add(image.size)
+                modes.add(image.mode)
+        except (UnidentifiedImageError, OSError):
+            continue  # `shearbench data` lists it with the reason
+    if not sizes:
+        raise InputError(f"--images: {path} has no PNG or JPEG in it that can be read")
+    side = min(max(max(size) for size in sizes), _MOST_SIDE)
+    channels = 1 if modes <= {"L", "1", "I;16"} else 3
+    same = len(sizes) == 1 and max(next(iter(sizes))) <= _MOST_SIDE
+    resize = "" if same else f", resize: [{side}, {side}]"
+    name = _name_of(path)
+    text = f'{name}: {{kind: folder, path: "{path.resolve()}", channels: {channels}{resize}}}'
+    return Found(name, text, len(pictures), channels, side)
+
+
+def _npz(path: Path) -> Found:
+    from shearbench.records import read_npz
+
+    arrays = read_npz(path)
+    if "train_images" not in arrays:
+        raise InputError(f"--npz: {path} must hold train_images and train_labels; it holds {', '.join(arrays)}")
+    images = arrays["train_images"]
+    channels, name = (images.shape[3] if images.ndim == 4 else 1), _name_of(path)
+    total = sum(len(each) for key, each in arrays.items() if key.endswith("_images"))
+    return Found(name, f'{name}: {{kind: npz, path: "{path.resolve()}"}}', total, channels, int(images.shape[1]))
+
+
+def _name_of(path: Path) -> str:
+    """Return a name for ``params.yaml``: lower-case letters, digits and underscores."""
+    name = re.sub(r"[^a-z0-9]+", "_", path.resolve().stem.lower()).strip("_")[:30]
+    return name if name and name not in ("class_digits", "simulated", "openbu") else "images"
+
+
+def _begin_git(folder: Path) -> bool:
+    """Make the folder a repository, unless it is in one; return whether it is in one now."""
+    if which("git") is None:
+        return False
+    inside = subprocess.run(["git", "-C", str(folder), "rev-parse", "--git-dir"], capture_output=True, check=False)
+    if inside.returncode == 0:
+        return True
+    return subprocess.run(["git", "init", "--quiet", str(folder)], capture_output=True, check=False).returncode == 0
+
+
+def _packaged(name: str) -> str:
+    return (files("shearbench.commands") / "project" / name).read_text(encoding="utf-8")
