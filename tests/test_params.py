@@ -48,7 +48,7 @@ def test_the_default_compares_four_networks_and_a_baseline_on_two_datasets():
         ("features: pca  ", "width: 2.0  ", "models.svm.width must not be given for a classifier of scikit-learn"),
         ("features: pca  ", "features: sift  ", "models.svm.features.kind input should be 'pixels', 'pca' or 'hog'"),
         ("options: {C: 10.0}", "options: {C: {low: 1}}", "models.svm.options.C"),
-        ("    search: *search\n", "    features: pca\n", "models.cnn2.features must not be given for a network"),
+        ("options: {dropout: 0.2}\n", "features: pca\n", "models.mlp.features must not be given for a network"),
     ],
 )
 def test_what_a_classifier_may_not_have_is_named(old, new, message, tmp_path):
