@@ -119,7 +119,7 @@ def _draw(axis: Axes, picture: NDArray[Any], tiles: Sequence[int], gap: int, **s
 
 
 def _white(tiles: NDArray[Any]) -> float:
-    return 255.0 if np.nanmax(tiles) > 1 else 1.0
+    return 255.0 if np.nan_to_num(tiles).max() > 1 else 1.0
 
 
 def _squared(tiles: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from shearbench.analysis.corruption.corruptions import CLEAN, SEVERITIES, Corruption, corrupt, corruptions_of
-from shearbench.analysis.corruption.images import WHITE
+from shearbench.analysis.noise.measure import grey_scale
 from shearbench.data.dataset import Dataset
 from shearbench.data.trend import homogeneous_field
 from shearbench.plotting.canvas import GREY, colours, figure, plain
 from shearbench.plotting.files import Files, Writer, picture, table
-from shearbench.plotting.tiles import coloured, draw_coloured, sheet
+from shearbench.plotting.tiles import coloured, draw_coloured, sheet, visible
 from shearbench.predictions.evaluated import EvaluatedRuns
 from shearbench.seeds import generator_for
 
@@ -148,10 +148,15 @@ def samples_figure(evaluated: EvaluatedRuns, dataset: str) -> Figure:
     entry, data = evaluated.entry(dataset), evaluated.data(dataset, "test")
     kinds, row = corruptions_of(entry), _drawn(data)
     is_field, sample = "load" in entry, data.inputs[[row]]
-    blank = homogeneous_field(entry["load"], entry["step"], data.size)[0] if is_field else np.zeros(sample.shape[2:])
-    tiles = np.stack([_shown(sample, name, kind, entry) for name, kind in kinds.items()]) - blank
-    largest = 3 * float(np.abs(tiles[0, 0]).max()) if is_field else WHITE
-    shades = coloured(tiles, "RdBu_r", -largest, largest) if is_field else coloured(tiles, "gray_r", 0, largest)
+    blank = homogeneous_field(entry["load"], entry["step"], data.size)[0] if is_field else 0.0
+    tiles = np.stack([_shown(sample, name, kind, entry) for name, kind in kinds.items()])
+    if is_field:
+        tiles = tiles - blank
+    largest = 3 * float(np.abs(tiles[0, 0]).max()) if is_field else grey_scale(data.inputs)
+    if tiles.ndim == 5:
+        shades = tiles / largest
+    else:
+        shades = coloured(tiles, "RdBu_r", -largest, largest) if is_field else coloured(tiles, "gray_r", 0, largest)
     made = sheet(len(kinds), SEVERITIES + 1, beside=2.5, above=0.9)
     notes = [["as it is", *(f"{value:g}" for value in kind.values)] for kind in kinds.values()]
     names = [f"{name}\n{kind.measure}".replace(", ", ",\n") for name, kind in kinds.items()]
@@ -169,6 +174,7 @@ def _drawn(data: Dataset) -> int:
 
 
 def _shown(sample: NDArray[Any], name: str, kind: Corruption, entry: Mapping[str, Any]) -> NDArray[np.float64]:
-    """Return the first channel of one input (1, channels, 28, 28) as it is and at each severity, (6, 28, 28)."""
+    """Return one input (1, channels, h, w) as it is and at each severity, (6, h, w), or (6, h, w, 3) in colour."""
     made = [corrupt(sample, kind, level, entry, generator_for("samples", name)) for level in range(1, SEVERITIES + 1)]
-    return np.stack([each[0, 0].astype(np.float64) for each in (sample, *made)])
+    first = slice(1) if "load" in entry else slice(None)
+    return np.concatenate([visible(each[:, first]).astype(np.float64) for each in (sample, *made)])

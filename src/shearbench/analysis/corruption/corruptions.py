@@ -5,6 +5,7 @@ draws (a direction, a place, noise) depends on the generator alone and not on th
 a digit is corrupted in the same way, only more, from one severity to the next.
 """
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shearbench.analysis.corruption.fields import FIELDS
-from shearbench.analysis.corruption.images import IMAGES
+from shearbench.analysis.corruption.images import IMAGES, WHITE
 from shearbench.analysis.corruption.kind import Corruption
-from shearbench.mechanics.loads import displacements_of
+from shearbench.mechanics.loads import PUBLISHED_HEIGHT, displacements_of
 
 __all__ = ["CLEAN", "FIELDS", "IMAGES", "SEVERITIES", "Corruption", "corrupt", "corruptions_of"]
 
@@ -35,10 +36,11 @@ def corrupt(
     entry: Mapping[str, Any],
     generator: np.random.Generator,
 ) -> NDArray[Any]:
-    """Return inputs (n, channels, 28, 28), of their type and not normalised, corrupted.
+    """Return inputs (n, channels, height, width), of their type and not normalised, corrupted.
 
-    Images are rounded to bytes again, and the channels of a doubled image stay equal. A length that is relative is a
-    multiple of the displacement that the load imposes.
+    Images of bytes are rounded to bytes again; others have the grey scale from their least to their largest value. All
+    channels of an image are corrupted alike. A length in pixels is one of an image of 28 pixels in height, and grows
+    with the height; one that is relative is a multiple of the displacement that the load imposes.
 
     Args:
         inputs: as the dataset holds them.
@@ -49,9 +51,13 @@ def corrupt(
     """
     value = corruption.values[severity - 1]
     if "load" in entry:
-        scale = displacements_of(entry["load"])[entry["step"]] if corruption.relative else 1.0
+        scale = displacements_of(entry["load"], inputs.shape[2])[entry["step"]] if corruption.relative else 1.0
         made = corruption.apply(inputs.astype(np.float64), value * scale, generator)
         return made.astype(inputs.dtype)
-    grey = corruption.apply(inputs[:, 0].astype(np.float64), value, generator)
-    made = np.clip(np.rint(grey), 0, 255).astype(inputs.dtype)
-    return np.repeat(made[:, np.newaxis], inputs.shape[1], axis=1)
+    value *= inputs.shape[2] / PUBLISHED_HEIGHT if corruption.in_pixels else 1.0
+    black, white = (0.0, WHITE) if inputs.dtype == np.uint8 else (float(inputs.min()), float(inputs.max()))
+    grey = (inputs.astype(np.float64) - black) * (WHITE / ((white - black) or 1.0))
+    channels = [corruption.apply(channel, value, copy.deepcopy(generator)) for channel in grey.swapaxes(0, 1)]
+    made = np.clip(np.stack(channels, axis=1), 0, WHITE)
+    made = np.rint(made) if inputs.dtype == np.uint8 else made * ((white - black) / WHITE) + black
+    return made.astype(inputs.dtype)

@@ -1,4 +1,4 @@
-"""What happens to measured displacement fields float64 (n, 2, 28, 28): u_x, u_y (up) in pixels, row 0 at the top.
+"""What happens to measured displacement fields float64 (n, 2, h, w): u_x, u_y (up) in pixels, row 0 at the top.
 
 The first three are faults of a measurement. The last three leave the digit as it is, and a reader that knew its
 mechanics would not mind them: a rigid motion of the whole block changes no strain, and another load, as long as strains

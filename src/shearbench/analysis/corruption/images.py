@@ -1,4 +1,4 @@
-"""The common corruptions, for grey images float64 (n, 28, 28), 0 to 255; what lies beyond the edge is black.
+"""The common corruptions, for grey images float64 (n, h, w), 0 to 255; what lies beyond the edge is black.
 
 After Hendrycks and Dietterich, Benchmarking neural network robustness to common corruptions and perturbations, ICLR
 2019, and Mu and Gilmer, MNIST-C, arXiv 1906.02337; the values are our own.
@@ -31,9 +31,10 @@ def blur(images: Values, sigma: float, _: np.random.Generator) -> Values:
 
 
 def occlusion(images: Values, side: float, generator: np.random.Generator) -> Values:
-    """Black out a square of ``side`` pixels whose centre lies in the middle 20 x 20, where MNIST has its digits."""
+    """Black out a square of ``side`` pixels whose centre lies in the middle 5 / 7, where MNIST has its digits."""
     height, width = images.shape[1:]
-    centre = generator.uniform(4, height - 4, (len(images), 2))
+    least = (height / 7, width / 7)
+    centre = generator.uniform(least, (height - least[0], width - least[1]), (len(images), 2))
     row, column = (
         np.abs(np.arange(size) + 0.5 - centre[:, [axis]]) < side / 2 for axis, size in enumerate((height, width))
     )
@@ -58,10 +59,10 @@ def rotation(images: Values, degrees: float, generator: np.random.Generator) -> 
     """Rotate about the centre by ``degrees``, to a drawn side."""
     angle = (np.deg2rad(degrees) * signs(len(images), generator))[:, None, None]
     rows, columns = _grid(images)
-    middle = (images.shape[1] - 1) / 2
-    y, x = rows - middle, columns - middle
+    middle, centre = ((size - 1) / 2 for size in images.shape[1:])
+    y, x = rows - middle, columns - centre
     return _sampled(
-        images, middle + np.cos(angle) * y - np.sin(angle) * x, middle + np.sin(angle) * y + np.cos(angle) * x
+        images, middle + np.cos(angle) * y - np.sin(angle) * x, centre + np.sin(angle) * y + np.cos(angle) * x
     )
 
 
@@ -100,11 +101,11 @@ IMAGES: dict[str, Corruption] = {
         gaussian_noise, "deviation, share of the grey scale", (0.1, 0.2, 0.3, 0.45, 0.6)
     ),
     "impulse noise": Corruption(impulse_noise, "share of pixels", (0.05, 0.1, 0.2, 0.3, 0.4)),
-    "blur": Corruption(blur, "sigma, pixels", (0.7, 1.2, 1.7, 2.2, 3.0)),
-    "occlusion": Corruption(occlusion, "side, pixels", (4, 6, 8, 10, 12)),
+    "blur": Corruption(blur, "sigma, pixels", (0.7, 1.2, 1.7, 2.2, 3.0), in_pixels=True),
+    "occlusion": Corruption(occlusion, "side, pixels", (4, 6, 8, 10, 12), in_pixels=True),
     "contrast": Corruption(contrast, "factor", (0.5, 0.3, 0.2, 0.1, 0.05)),
-    "translation": Corruption(translation, "pixels", (1, 2, 3, 4, 6)),
+    "translation": Corruption(translation, "pixels", (1, 2, 3, 4, 6), in_pixels=True),
     "rotation": Corruption(rotation, "degrees", (10, 20, 30, 40, 50)),
     "shear": Corruption(shear, "factor", (0.15, 0.3, 0.5, 0.7, 1.0)),
-    "elastic": Corruption(elastic, "root mean square, pixels", (0.7, 1.2, 1.7, 2.3, 3.0)),
+    "elastic": Corruption(elastic, "root mean square, pixels", (0.7, 1.2, 1.7, 2.3, 3.0), in_pixels=True),
 }

@@ -14,13 +14,15 @@ Apply = Callable[[Values, float, np.random.Generator], Values]
 class Corruption:
     """A function of inputs, what its value is a measure of, and the values of its five severities.
 
-    ``relative`` values are multiplied by the displacement that the load imposes.
+    ``relative`` values are multiplied by the displacement that the load imposes; those ``in_pixels`` are pixels of an
+    image of 28 pixels in height.
     """
 
     apply: Apply
     measure: str
     values: tuple[float, float, float, float, float]
     relative: bool = False
+    in_pixels: bool = False
 
 
 def signs(n: int, generator: np.random.Generator) -> Values:

@@ -5,6 +5,7 @@ digits. Beside each number stands what it would be by chance: for maps of noise 
 """
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,7 +33,7 @@ def explanation(evaluation: Evaluation) -> Files:
     """
     rows = evaluation.results[0].measured["explanation"].arrays["rows"]
     maps, random = evaluation.stacked("explanation", "maps"), evaluation.stacked("explanation", "random_maps")
-    stroke, labels = evaluation.samples.images[rows] > STROKE, evaluation.test.labels[rows]
+    stroke, labels = stroke_of(evaluation.samples.images[rows]), evaluation.test.labels[rows]
     curves = {name: evaluation.stacked("explanation", name) for name in _CURVES}
     for name in ("deletion", "insertion"):
         curves[name] = np.where(_empty(maps)[:, :, np.newaxis], np.nan, curves[name])
@@ -53,6 +54,13 @@ def explanation(evaluation: Evaluation) -> Files:
         "explanation.csv": table(pd.DataFrame(measures)),
         "explanation_curves.csv": table(pd.DataFrame(_curve_rows(curves))),
     }
+
+
+def stroke_of(images: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which pixels of images (n, h, w) or (n, channels, h, w) are brighter than half of white, (n, h, w)."""
+    bright = images if images.ndim == 3 else images.mean(axis=1)
+    stroke: NDArray[np.bool_] = bright > (STROKE if images.dtype == np.uint8 else STROKE / 255)
+    return stroke
 
 
 def _row(measure: str, values: Values, chance: Values) -> dict[str, float | int | str]:

@@ -23,7 +23,7 @@ def noise(trained: TrainedModel) -> Measured:
     """
     rows, settings = trained.share, trained.settings.noise
     inputs, labels = trained.test.inputs[rows].astype(np.float32), trained.test.labels[rows]
-    deviation, scale = own_deviation(trained.test.inputs), 1.0 if trained.is_field else WHITE
+    deviation, scale = own_deviation(trained.test.inputs), 1.0 if trained.is_field else grey_scale(trained.test.inputs)
     drawn_channels = inputs.shape[1] if trained.is_field else 1
     strengths = settings.strengths(deviation, scale)
     correct = np.empty((len(strengths), settings.draws, len(rows)), np.bool_)
@@ -36,6 +36,11 @@ def noise(trained: TrainedModel) -> Measured:
     clean = trained.read(inputs).argmax(axis=1) == labels
     facts = {"deviation": deviation.tolist(), "scale": scale, "samples": len(rows)}
     return Measured({"rows": rows, "clean": clean, "correct": correct}, facts)
+
+
+def grey_scale(inputs: NDArray[Any]) -> float:
+    """Return what a share of the grey scale is a share of: 255 for bytes, else from the least to the largest value."""
+    return WHITE if inputs.dtype == np.uint8 else float(np.ptp(inputs))
 
 
 def own_deviation(inputs: NDArray[Any]) -> NDArray[np.float64]:
