@@ -93,6 +93,13 @@ def test_it_is_frozen():
             "channels: 1, normalise: detrend",
             "datasets.mnist.normalise must be another one than detrend",
         ),
+        ("source: mnist, channels: 1", "source: nmist, channels: 1", "datasets.mnist.source must be one of mnist"),
+        (
+            "source: simulated, load",
+            "source: simulated, of: letters, load",
+            "datasets.mechanical.of must be one of mnist",
+        ),
+        ("  mnist: {kind", "  Mnist: {kind", "sources.Mnist must be named with a-z"),
         ("load: shear", "load: twist", "load input should be 'uniaxial', 'shear', 'equibiaxial' or 'confined'"),
         ("architecture: cnn2", "architecture: cnn9", "models.cnn2.architecture must be one of"),
         ("kind: bundled", "kind: bundle", "sources.mnist"),

@@ -4,6 +4,7 @@
 module composes them and checks what lies between them (a run names a dataset and a model that exist, ...).
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ from pydantic import Field, ValidationError, field_validator
 from shearbench import yaml12
 from shearbench.ablation.hypotheses import Hypothesis, Observed, hypothesis_faults, runs_of
 from shearbench.analysis.settings import Evaluate
-from shearbench.data.config import DatasetEntry, FieldDataset, ImageDataset, SimulatedDataset, Sources
+from shearbench.data.config import RESERVED, DatasetEntry, FieldDataset, ImageDataset, SimulatedDataset, Sources
 from shearbench.errors import InputError
 from shearbench.execution.settings import Execution
 from shearbench.mechanics.loads import displacements_of
@@ -24,6 +25,7 @@ from shearbench.params_base import with_bases
 from shearbench.strict import Strict
 from shearbench.training.recipe import Recipe, TrainOn
 
+SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,40}")
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,40}$")]
 RunName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,82}$")]
 RENAMED = {
@@ -260,8 +262,12 @@ def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
         for field, values in (("batch", model.search.batch), ("width", model.search.width)):
             if len(set(values)) < len(values):
                 yield ("models", name, "search", field), f"must hold each choice once; got {list(values)}"
+    for name in params.sources.images:
+        if name in RESERVED or not SOURCE_NAME.fullmatch(name):
+            rule = f"must be named with a-z, 0-9 and _, and otherwise than {', '.join(RESERVED)}"
+            yield ("sources", name), f"{rule}; got {name!r}"
     for name, dataset in params.datasets.items():
-        yield from _dataset_faults(("datasets", name), dataset)
+        yield from _dataset_faults(("datasets", name), dataset, params.sources)
     for name, ablation in params.ablations.items():
         yield from _question_faults(("ablations", name), ablation, params)
     for name, run in params.runs.items():
@@ -314,7 +320,15 @@ def _network_faults(key: tuple[str, ...], network: Network) -> Iterator[tuple[tu
         yield (*key, "width"), "must not be given for a classifier of scikit-learn; remove it"
 
 
-def _dataset_faults(key: tuple[str, ...], entry: ImageDataset | FieldDataset) -> Iterator[tuple[tuple[str, ...], str]]:
+def _dataset_faults(
+    key: tuple[str, ...], entry: ImageDataset | FieldDataset, sources: Sources
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    if entry.origin not in sources.images:
+        known = ", ".join([*sources.images, *(RESERVED if isinstance(entry, ImageDataset) else ())])
+        yield (
+            (*key, "source" if isinstance(entry, ImageDataset) else "of"),
+            f"must be one of {known}; got {entry.origin!r}",
+        )
     if isinstance(entry, FieldDataset) and entry.step >= len(displacements_of(entry.load)):
         last = len(displacements_of(entry.load)) - 1
         yield (*key, "step"), f"must be 1 to {last} for {entry.load}; got {entry.step}"
@@ -333,10 +347,10 @@ def _question_faults(key: tuple[str, ...], ablation: Ablation, params: Params) -
             yield (*key, "models", name), "must be a network where diagnose is true: a classifier has no gradients"
     for part, rule in hypothesis_faults(ablation.hypotheses, ablation.observed, ablation.datasets, ablation.models):
         yield (*key, *part), rule
-    simulated = {(one.load, one.step) for one in params.datasets.values() if isinstance(one, SimulatedDataset)}
+    simulated = {(one.of, one.load, one.step) for one in params.datasets.values() if isinstance(one, SimulatedDataset)}
     for name, entry in ablation.datasets.items():
-        yield from _dataset_faults((*key, "datasets", name), entry)
-        if isinstance(entry, SimulatedDataset) and (entry.load, entry.step) not in simulated:
+        yield from _dataset_faults((*key, "datasets", name), entry, params.sources)
+        if isinstance(entry, SimulatedDataset) and (entry.of, entry.load, entry.step) not in simulated:
             rule = "must be simulated for an entry of datasets, as an ablation simulates nothing; add one there"
             yield (*key, "datasets", name), f"{rule}; got {entry.load} at step {entry.step}"
 

@@ -25,6 +25,11 @@ def test_scikit_fem_agrees(digits, load):
     assert_agrees(digits[0], load, 1.0)
 
 
+def test_scikit_fem_agrees_on_a_bitmap_of_20_x_36(load, rng):
+    bitmap = np.kron(rng.integers(0, 256, (5, 9)), np.ones((4, 4))).astype(np.uint8)
+    assert_agrees(bitmap, load, displacements_of(load, 20)[5])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_scikit_fem_agrees_at_the_end_of_the_list(digits, load, index):

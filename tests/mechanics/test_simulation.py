@@ -34,6 +34,25 @@ def test_homogeneous_block_has_its_closed_form(load, sign, value):
     assert displacement[1] == pytest.approx(np.broadcast_to((h22 * (y - origin))[:, None], (28, 28)), abs=1e-9)
 
 
+@pytest.mark.parametrize("size", [(8, 8), (20, 36), (64, 24)])
+@pytest.mark.parametrize(("load", "sign"), [("equibiaxial", 1), ("confined", -1)])
+def test_a_homogeneous_block_of_any_size_has_its_closed_form(load, sign, size):
+    """F = diag(1 + d/width, 1 + d/height) under equal stretch, diag(1, 1 - d/height) confined; d is step 5."""
+    height, width = size
+    d = displacements_of(load, height)[5]
+    assert d == pytest.approx(height / 28)
+    h11, h22 = (d / width if load == "equibiaxial" else 0.0), sign * d / height
+    mu, lam = (float(x) for x in lame_parameters(np.float64(1 + 99 * 77 / 255)))
+    fields = simulate(np.full((1, *size), 77, np.uint8), load=load, displacements=[d])
+    expected = height * width * energy_density(h11, 0.0, 0.0, h22, mu, lam)
+    assert fields.strain_energy[0, 0] == pytest.approx(expected, rel=1e-12)
+    assert fields.reaction[0, 0] == pytest.approx([0.0, width * stress(h11, 0.0, 0.0, h22, mu, lam)[3]], rel=1e-10)
+    x, y = np.arange(width) + 0.5 - width / 2, height - 0.5 - np.arange(height)
+    origin = height / 2 if load == "equibiaxial" else 0
+    assert fields.displacement[0, 0, 0] == pytest.approx(np.broadcast_to(h11 * x, size), abs=1e-9)
+    assert fields.displacement[0, 0, 1] == pytest.approx(np.broadcast_to((h22 * (y - origin))[:, None], size), abs=1e-9)
+
+
 def test_odd_bitmaps_are_solved(load, rng):
     """One white pixel, noise, and a chessboard whose squares meet in corners only."""
     odd = np.zeros((3, 28, 28), np.uint8)
@@ -189,9 +208,9 @@ def test_a_block_crushed_flat_fails_and_says_so(rng):
     [
         ({"bitmaps": np.zeros((1, 28, 28))}, "bitmaps must be an array of uint8"),
         ({"bitmaps": [[0] * 28] * 28}, "bitmaps must be an array of uint8 .* got list"),
-        ({"bitmaps": np.zeros((28, 28), np.uint8)}, r"bitmaps must be \(n, 28, 28\) .* got shape \(28, 28\)"),
-        ({"bitmaps": np.zeros((1, 27, 28), np.uint8)}, r"got shape \(1, 27, 28\)"),
-        ({"bitmaps": np.zeros((0, 28, 28), np.uint8)}, r"n >= 1; got shape \(0, 28, 28\)"),
+        ({"bitmaps": np.zeros((28, 28), np.uint8)}, r"bitmaps must be \(n, height, width\), .* got shape \(28, 28\)"),
+        ({"bitmaps": np.zeros((1, 27, 28), np.uint8), "shape": (28, 28)}, r"\(n, 28, 28\) .* got shape \(1, 27, 28\)"),
+        ({"bitmaps": np.zeros((0, 28, 28), np.uint8)}, r"none of them 0; got shape \(0, 28, 28\)"),
         ({"load": "torsion"}, "load must be one of uniaxial, shear, equibiaxial, confined; got 'torsion'"),
         ({"displacements": []}, r"displacements must be a list of at least one number; got \[\]"),
         ({"displacements": 1.0}, "displacements must be a list .* got 1.0"),

@@ -49,7 +49,7 @@ def test_affine_is_torchvisions_for_given_angles() -> None:
 
 
 def test_nearest_affine_is_torchvisions_but_for_ties() -> None:
-    maps = augment.draw_affine(200, 28, _generator())
+    maps = augment.draw_affine(200, (28, 28), _generator())
     images = _images(200)
     warped = augment.warp_affine(images, maps)
     expected = torch.stack(
@@ -72,7 +72,7 @@ def test_nearest_affine_moves_all_channels_alike_and_blanks_what_comes_from_outs
 
 
 def test_affine_draws_what_torchvision_draws() -> None:
-    maps = augment.draw_affine(DRAWS, 28, _generator())
+    maps = augment.draw_affine(DRAWS, (28, 28), _generator())
     with torch.random.fork_rng():
         torch.manual_seed(2)
         drawn = [
@@ -166,7 +166,7 @@ def test_a_stretched_map_is_the_map_and_then_a_stretch_of_its_area() -> None:
 
 
 def test_strong_draws_its_maps_and_smooth_displacements_to_a_degree() -> None:
-    maps, displacement = augment.draw_strong_warp(DRAWS, 28, _generator())
+    maps, displacement = augment.draw_strong_warp(DRAWS, (28, 28), _generator())
     assert maps.stretch is not None
     for drawn, most in (
         (maps.angle, 15),
@@ -217,7 +217,7 @@ def test_a_recipe_takes_one_augmentation_or_several_and_comes_back_from_json() -
 
 
 def test_boxes_are_drawn_as_random_erasing_does() -> None:
-    boxes = augment.draw_boxes(DRAWS, 28, _generator()).double()
+    boxes = augment.draw_boxes(DRAWS, (28, 28), _generator()).double()
     blank = torch.zeros(1, 28, 28)
     with torch.random.fork_rng():
         torch.manual_seed(2)
@@ -232,7 +232,7 @@ def test_erasing_blanks_a_rectangle_and_nothing_else() -> None:
     images = torch.ones(64, 2, 28, 28)
     erased = augment.erasing(images, _generator())
     for image, (top, left, height, width) in zip(
-        erased, augment.draw_boxes(64, 28, _generator()).tolist(), strict=True
+        erased, augment.draw_boxes(64, (28, 28), _generator()).tolist(), strict=True
     ):
         expected = torch.ones(2, 28, 28)
         expected[:, top : top + height, left : left + width] = 0

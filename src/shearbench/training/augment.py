@@ -1,6 +1,6 @@
 """Random changes to a batch of images, on the tensor, each image with its own draw.
 
-An augmentation takes images float32 (n, channels, 28, 28) with grey values 0 .. 255, background 0, and a CPU
+An augmentation takes images float32 (n, channels, height, width) with grey values 0 .. 255, background 0, and a CPU
 generator, and returns new ones on the device of the images: the draws are the same on every device, and what follows
 from them is computed there. All channels of an image are changed alike. ``AUGMENTATIONS`` is the table of them,
 :func:`augmentation` chains several. They are for images: moving the pixels of a displacement field without turning its
@@ -18,6 +18,17 @@ from torch.nn import functional
 
 WHITE = 255.0
 Augment = Callable[[Tensor, torch.Generator], Tensor]
+Size = tuple[int, int]
+"""Height and width."""
+
+
+def size_of(images: Tensor) -> Size:
+    """Return the height and width of images (n, channels, height, width)."""
+    return images.shape[2], images.shape[3]
+
+
+def _across_and_down(size: Size) -> Tensor:
+    return torch.tensor([size[1], size[0]], dtype=torch.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,10 +58,10 @@ class Affine:
         return torch.cat([linear, -linear @ self.shift[:, :, None]], dim=2)
 
 
-def draw_affine(count: int, size: int, generator: torch.Generator) -> Affine:
+def draw_affine(count: int, size: Size, generator: torch.Generator) -> Affine:
     """Draw maps as ``RandomAffine(degrees=5, translate=(0.1, 0.1), scale=(0.8, 1.2), shear=5)`` does."""
     angle, dx, dy, scale, shear = torch.rand(5, count, generator=generator, dtype=torch.float64).mul(2).sub(1)
-    shift = (torch.stack([dx, dy], dim=1) * 0.1 * size).round()  # whole pixels
+    shift = (torch.stack([dx, dy], dim=1) * 0.1 * _across_and_down(size)).round()  # whole pixels
     return Affine(angle=5 * angle, shift=shift, scale=1 + 0.2 * scale, shear=5 * shear)
 
 
@@ -59,20 +70,24 @@ def warp_affine(images: Tensor, maps: Affine) -> Tensor:
 
     By indices into images with a border of background: three times as fast as sampling on a grid.
     """
-    count, channels, _, size = images.shape
-    first, framed = (size - 1) / 2, size + 2
-    offsets = torch.arange(size, dtype=torch.float32, device=images.device) - first  # of pixels from the centre
-    points = torch.stack([offsets.repeat(size), offsets.repeat_interleave(size), torch.ones_like(offsets).repeat(size)])
+    count, channels, height, width = images.shape
+    framed = width + 2
+    across, down = (torch.arange(side, dtype=torch.float32, device=images.device) for side in (width, height))
+    x, y = (across - (width - 1) / 2).repeat(height), (down - (height - 1) / 2).repeat_interleave(width)
+    points = torch.stack([x, y, torch.ones_like(x)])  # pixels from the centre
     inverse = maps.inverse().float().to(images.device)
-    sources = (inverse @ points).add_(first).round_().clamp_(-1, size)  # (n, 2, 784), x first
-    places = torch.add(sources[:, 0], sources[:, 1], alpha=framed).add_(framed + 1).long()
+    sources = inverse @ points  # (n, 2, height * width), x first
+    columns, rows = (
+        sources[:, axis].add((side - 1) / 2).round_().clamp_(-1, side) for axis, side in enumerate((width, height))
+    )
+    places = torch.add(columns, rows, alpha=framed).add_(framed + 1).long()
     values = functional.pad(images, (1, 1, 1, 1)).view(count, channels, -1)
     return values.gather(2, places[:, None].expand(-1, channels, -1)).view_as(images)
 
 
 def affine(images: Tensor, generator: torch.Generator) -> Tensor:
     """Rotate, shift, scale and shear a little, with the nearest pixel's value: torchvision's ``RandomAffine``."""
-    return warp_affine(images, draw_affine(len(images), images.shape[-1], generator))
+    return warp_affine(images, draw_affine(len(images), size_of(images), generator))
 
 
 def noise(images: Tensor, generator: torch.Generator, *, deviation: float = 0.1) -> Tensor:
@@ -109,15 +124,16 @@ def _grown(images: Tensor) -> Tensor:
 
 def elastic(images: Tensor, generator: torch.Generator, *, sigma: float = 4.0, alpha: float = 34.0) -> Tensor:
     """Displace pixels by ``alpha`` pixels times uniform noise in -1 .. 1 blurred by ``sigma`` (Simard et al., 2003)."""
-    count, size = len(images), images.shape[-1]
-    drawn = torch.rand(count, 2, size, size, generator=generator).mul(2).sub(1)
-    blur = blur_matrix(size, sigma).to(images.device)
-    displacement = (blur @ drawn.to(images.device) @ blur.T).mul(alpha * 2 / size)  # in units of half the image
+    count, (height, width) = len(images), size_of(images)
+    drawn = torch.rand(count, 2, height, width, generator=generator).mul(2).sub(1)
+    down, across = (blur_matrix(side, sigma).to(images.device) for side in (height, width))
+    halves = torch.tensor([alpha * 2 / width, alpha * 2 / height], device=images.device)  # in units of half the image
+    displacement = (down @ drawn.to(images.device) @ across.T) * halves[:, None, None]
     return warp_elastic(images, displacement.movedim(1, -1))
 
 
 def warp_elastic(images: Tensor, displacement: Tensor) -> Tensor:
-    """Return images sampled (bilinear) at their pixels plus ``displacement`` (n, 28, 28, 2), 2 being the width."""
+    """Return images sampled (bilinear) at their pixels plus ``displacement`` (n, h, w, 2), 2 being the width."""
     identity = torch.eye(2, 3, device=images.device).expand(len(images), 2, 3)
     grid = functional.affine_grid(identity, list(images.shape), align_corners=False)
     return functional.grid_sample(images, grid + displacement, padding_mode="zeros", align_corners=False)
@@ -127,7 +143,9 @@ def blur_matrix(size: int, sigma: float) -> Tensor:
     """Return B (size, size) such that B x is x blurred by a Gaussian cut at 4 sigma, mirrored at its ends."""
     reach = math.ceil(4 * sigma)
     kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=torch.float64) / sigma) ** 2)
-    columns = functional.pad(torch.eye(size, dtype=torch.float64)[None], (reach, reach), mode="reflect")[0]
+    places = torch.arange(-reach, size + reach).abs() % (2 * (size - 1))
+    places = torch.where(places < size, places, 2 * (size - 1) - places)
+    columns = torch.eye(size, dtype=torch.float64)[:, places]
     return columns.unfold(1, len(kernel), 1).matmul(kernel / kernel.sum()).T.float()
 
 
@@ -136,30 +154,32 @@ def erasing(images: Tensor, generator: torch.Generator, *, largest: float = 0.33
 
     ``largest`` is the most that it takes, as a share of the image.
     """
-    boxes = draw_boxes(len(images), images.shape[-1], generator, largest=largest).to(images.device)
+    boxes = draw_boxes(len(images), size_of(images), generator, largest=largest).to(images.device)
     top, left, height, width = boxes.T[:, :, None]
-    pixels = torch.arange(images.shape[-1], device=images.device)
-    rows = (pixels >= top) & (pixels < top + height)
-    columns = (pixels >= left) & (pixels < left + width)
+    down, across = (torch.arange(side, device=images.device) for side in size_of(images))
+    rows = (down >= top) & (down < top + height)
+    columns = (across >= left) & (across < left + width)
     return images.masked_fill(rows[:, None, :, None] & columns[:, None, None, :], 0)
 
 
-def draw_boxes(count: int, size: int, generator: torch.Generator, *, largest: float = 0.33) -> Tensor:
+def draw_boxes(count: int, size: Size, generator: torch.Generator, *, largest: float = 0.33) -> Tensor:
     """Draw boxes (n, 4): top, left, height, width in pixels; height and width are 0 for half of them.
 
     Area 2 % of the image to ``largest``, aspect ratio 0.3 to 3.3 (uniform in its logarithm); a box that does not fit is
     drawn anew, at most 10 times, after which the image is left whole.
     """
     drawn = torch.rand(2, 10, count, generator=generator)
-    area = (0.02 + (largest - 0.02) * drawn[0]) * size**2
+    area = (0.02 + (largest - 0.02) * drawn[0]) * (size[0] * size[1])
     ratio = torch.exp(math.log(0.3) + math.log(3.3 / 0.3) * drawn[1])
     heights, widths = (area * ratio).sqrt().round().long(), (area / ratio).sqrt().round().long()  # (10, n)
-    fits = (heights < size) & (widths < size)
+    fits = (heights < size[0]) & (widths < size[1])
     chosen = fits.long().argmax(dim=0, keepdim=True)  # the first that fits
     wanted, top, left = torch.rand(3, count, generator=generator)
     used = fits.any(dim=0) & (wanted < 0.5)
     height, width = (sizes.gather(0, chosen)[0] * used for sizes in (heights, widths))
-    return torch.stack([(top * (size - height + 1)).long(), (left * (size - width + 1)).long(), height, width], dim=1)
+    return torch.stack(
+        [(top * (size[0] - height + 1)).long(), (left * (size[1] - width + 1)).long(), height, width], dim=1
+    )
 
 
 def strong(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -173,15 +193,15 @@ def strong(images: Tensor, generator: torch.Generator) -> Tensor:
     peak = images.amax(dim=(1, 2, 3), keepdim=True)
     drawn = thickness(images, generator, thinnest=-0.7, thickest=1.3)
     drawn = drawn * (peak / drawn.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1)).clamp(max=4)
-    warped = warp(drawn.clamp(max=WHITE), *draw_strong_warp(count, images.shape[-1], generator))
+    warped = warp(drawn.clamp(max=WHITE), *draw_strong_warp(count, size_of(images), generator))
     erased = erasing(warped, generator, largest=0.1)
     deviation = (torch.rand(count, 1, 1, 1, generator=generator) * 2 - 1).clamp(min=0) * 0.1 * WHITE
     grain = torch.randn(images[:, :1].shape, generator=generator) * deviation
     return (erased + grain.to(images.device)).clamp_(0, WHITE)
 
 
-def draw_strong_warp(count: int, size: int, generator: torch.Generator) -> tuple[Affine, Tensor]:
-    """Draw an affine map and an elastic displacement (n, 28, 28, 2), in pixels, for each image.
+def draw_strong_warp(count: int, size: Size, generator: torch.Generator) -> tuple[Affine, Tensor]:
+    """Draw an affine map and an elastic displacement (n, h, w, 2), in pixels, for each image.
 
     Each image has its own degree, 0 to 1, that multiplies all of these: angle and shear up to 15 degrees, scale 0.75 to
     1.15, shift up to 2 pixels, stretch up to 1.42 either way. The displacement is smooth over about 5 pixels; its
@@ -199,18 +219,19 @@ def draw_strong_warp(count: int, size: int, generator: torch.Generator) -> tuple
         stretch=torch.exp(0.35 * stretch),
     )
     spread = 1.2 * degree.float() * torch.rand(count, generator=generator)
-    basis = bumps(size)
-    drawn = torch.randn(count, 2, basis.shape[1], basis.shape[1], generator=generator)
-    return maps, (basis @ (drawn * spread[:, None, None, None]) @ basis.T).movedim(1, -1)
+    down, across = (bumps(side) for side in size)
+    drawn = torch.randn(count, 2, down.shape[1], across.shape[1], generator=generator)
+    return maps, (down @ (drawn * spread[:, None, None, None]) @ across.T).movedim(1, -1)
 
 
 def warp(images: Tensor, maps: Affine, displacement: Tensor) -> Tensor:
     """Return images sampled (bilinear) where ``maps`` send their pixels, plus a displacement in pixels."""
-    half = images.shape[-1] / 2
+    half = _across_and_down(size_of(images)).float() / 2
     theta = maps.inverse().float()
+    theta[:, :, :2] *= half[None, :] / half[:, None]
     theta[:, :, 2] /= half
     grid = functional.affine_grid(theta.to(images.device), [len(images), 1, *images.shape[2:]], align_corners=False)
-    sampled = grid + displacement.to(images.device) / half
+    sampled = grid + displacement.to(images.device) / half.to(images.device)
     return functional.grid_sample(images, sampled, padding_mode="zeros", align_corners=False)
 
 
