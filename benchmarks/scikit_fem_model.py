@@ -61,18 +61,19 @@ class Model:
     seconds: dict = field(default_factory=lambda: defaultdict(float))
 
     def __post_init__(self):
-        n = len(self.bitmap)
-        mesh = MeshQuad.init_tensor(*(np.linspace(0, n, n * count + 1) for count in self.elements)).with_boundaries(
+        height, width = self.bitmap.shape
+        lines = (np.linspace(0, n, n * count + 1) for n, count in zip((width, height), self.elements, strict=True))
+        mesh = MeshQuad.init_tensor(*lines).with_boundaries(
             {
                 "left": lambda x: x[0] == 0,
-                "right": lambda x: x[0] == n,
+                "right": lambda x: x[0] == width,
                 "bottom": lambda x: x[1] == 0,
-                "top": lambda x: x[1] == n,
+                "top": lambda x: x[1] == height,
             }
         )
         self.basis = Basis(mesh, ElementVector(ElementQuad2()), intorder=5)  # 3 x 3 Gauss points
         x, y = self.basis.mesh.p[:, self.basis.mesh.t].mean(axis=1)
-        young = 1 + self.bitmap[n - 1 - y.astype(int), x.astype(int)] / 255 * 99
+        young = 1 + self.bitmap[height - 1 - y.astype(int), x.astype(int)] / 255 * 99
         points = np.ones(self.basis.dx.shape)
         self.mu = (young / 2.6)[:, None] * points
         self.lam = (young * 0.3 / (1.3 * 0.4))[:, None] * points
@@ -87,18 +88,18 @@ class Model:
         return form.assemble(self.basis, u=self.basis.interpolate(u), mu=self.mu, lam=self.lam)
 
     def solve(self, load, d, parts=1, tolerance=1e-10):
-        """Full Newton to displacement d, in equal parts; returns energy, displacement (2, n, n) and reaction (2,)."""
+        """Full Newton to displacement d, in equal parts; returns energy, displacement (2, h, w) and reaction (2,)."""
         u = np.zeros(self.basis.N)
         for part in range(1, parts + 1):
             u = self.newton(u, load, d * part / parts, tolerance)
-        n = len(self.bitmap)
+        height, width = self.bitmap.shape
         places, dofs = self.basis.doflocs, self.basis.dofs
-        image = np.empty((2, n, n))
+        image = np.empty((2, height, width))
         for i in range(2):
             ours = np.concatenate([kind[i] for kind in (dofs.nodal_dofs, dofs.facet_dofs, dofs.interior_dofs)])
             centres = ours[np.isclose(places[:, ours] % 1, 0.5).all(axis=0)]
             x, y = places[:, centres].astype(int)
-            image[i, n - 1 - y, x] = u[centres]
+            image[i, height - 1 - y, x] = u[centres]
         forces = self.assemble(residual, u)
         reaction = np.zeros(2)
         for edge, i, _ in SUPPORTS[load]:

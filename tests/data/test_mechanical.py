@@ -203,7 +203,7 @@ def test_a_file_becomes_a_file(bitmaps, tmp_path, inline, name):
     ("change", "message"),
     [
         ({"bitmaps": np.zeros((2, 28, 28))}, "bitmaps must be an array of uint8"),
-        ({"bitmaps": np.zeros((0, 28, 28), np.uint8)}, "n >= 1"),
+        ({"bitmaps": np.zeros((0, 28, 28), np.uint8)}, "none of them 0"),
         ({"load": "torsion"}, "load must be one of"),
         ({"steps": []}, "steps must be a list of at least one index from 0 to 10 for load shear"),
         ({"steps": [11]}, r"steps must be .* got \[11\]"),
