@@ -1,154 +1,264 @@
-"""Sentences on the claim: each follows from the verdicts, and opposite records give the opposite."""
+"""Sentences on a claim: each follows from the verdicts and both preconditions, whatever the records say."""
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from shearbench.errors import InputError
 from shearbench.records import write_json
-from shearbench.report import claim
-from shearbench.report.claim import AblationResult
+from shearbench.report.claim import AblationResult, said, setting
+from shearbench.report.claims import Claim, read_claim, read_claims
+from shearbench.report.conclusion import conclusion, sentences, shows_the_fall
 from shearbench.report.sections import claim as section
 
-PUBLISHED, OTHERS = "divided", ("pixel", "detrend")
+REPOSITORY = Path(__file__).parents[2]
+READINGS, OTHERS = ("divided", "none"), ("pixel", "detrend")
 NETWORK = {"width": 1.0, "recipe": {"epochs": 3, "learning_rate": 0.001, "schedule": "constant"}}
+VERDICTS = ("better", "worse", "equivalent", "undecided")
+CLAIM = Claim.model_validate(
+    {
+        "study": {"label": "the study", "folds": 5, "samples": 60_000},
+        "claim": "Depth is fragile.",
+        "quotes": [{"text": "stable range", "source": "methods"}],
+        "test": {
+            **{"ablation": "normalisation", "suspect": "deep", "reference": "plain", "far_above_chance": 0.5},
+            **{"readings": {"divided": "divided by 255", "none": "not rescaled"}, "settled_by": "the authors' code"},
+            **{"level": 0.8346, "spread": 0.0034, "reference_level": 0.9817, "train_loss": 0.34},
+        },
+        "published": [],
+    }
+)
 
 
-def _pair(family: str, within: str, a: str, b: str, verdict: str) -> dict[str, Any]:
+def _pair(family: str, within: str, a: str, b: str, verdict: str, folds: int = 5) -> dict[str, Any]:
     sign = {"better": 1, "worse": -1}.get(verdict, 0)
     return {
         "family": family,
         "kind": "datasets" if family == "datasets" else "models",
         **{"within": within, "a": a, "b": b, "verdict": verdict, "rule": "a rule"},
         **{"mean_a": 0.5 + 0.2 * sign, "mean_b": 0.5, "difference": 0.2 * sign},
-        **{"low": 0.2 * sign - 0.1, "high": 0.2 * sign + 0.1, "p_holm": 0.0004, "folds": 3},
+        **{"low": 0.2 * sign - 0.1, "high": 0.2 * sign + 0.1, "p_holm": 0.0004, "folds": folds},
     }
+
+
+def _row(dataset: str, model: str, mean: float, *, sd: float = 0.1, reach: float = 0.05) -> dict[str, Any]:
+    row = {"dataset": dataset, "model": model, "split": "test", "bn_statistics": "as_trained", "folds": 5, "n": 100}
+    return {**row, "mean": mean, "sd": sd, "low": mean - reach, "high": mean + reach}
 
 
 def _ablation_result(
-    *, on: dict[str, str], mended: str, best: str, during: float = 0.9, after: float = 0.1
+    verdicts: dict[str, str],
+    *,
+    plain: dict[str, float],
+    mended: str = "worse",
+    last: str = "better",
+    folds: int = 5,
+    folder: Path = Path("nowhere"),
+    **more: Any,
 ) -> AblationResult:
-    """An ablation result whose deep network is ``on[dataset]`` against the plain one, as trained."""
-    pairs = [_pair("models", dataset, "deep", "plain", verdict) for dataset, verdict in on.items()]
-    pairs.append(_pair("recalibration", PUBLISHED, "deep", "deep, recalibrated", mended))
-    pairs.append(_pair("recalibrated networks", PUBLISHED, "deep, recalibrated", "plain", best))
-    pairs += [_pair("datasets", "deep", PUBLISHED, dataset, "worse") for dataset in OTHERS]
+    """An ablation whose deep network is ``verdicts[dataset]`` against the plain one, which reads ``plain[dataset]``."""
+    pairs = [_pair("models", dataset, "deep", "plain", word, folds) for dataset, word in verdicts.items()]
+    for dataset in verdicts:
+        pairs.append(_pair("recalibration", dataset, "deep", "deep, recalibrated", mended, folds))
+        pairs.append(_pair("recalibrated networks", dataset, "deep, recalibrated", "plain", last, folds))
     accuracies = [
-        {
-            **{
-                "dataset": dataset,
-                "model": model,
-                "split": "train",
-                "bn_statistics": bn_statistics,
-                "folds": 3,
-                "n": 100,
-            },
-            **{"mean": mean, "sd": 0.01, "low": mean - 0.05, "high": mean + 0.05},
-        }
-        for dataset in on
-        for model in ("deep", "plain")
-        for bn_statistics, mean in (("during_training", during), ("as_trained", after))
+        _row(dataset, model, mean)
+        for dataset in verdicts
+        for model, mean in (("deep", 0.44), ("plain", plain.get(dataset, 0.97)))
     ]
     record = {
-        **{"folds": 3, "of_folds": 5, "sizes": {"train": 3200, "test": 1000}, "hardware": "cpu, bf16"},
+        **{"folds": folds, "of_folds": 5, "sizes": {"train": 3200, "test": 1000}, "hardware": "cpu, bf16"},
         "plan": {"question": "Depth?", "models": {"plain": NETWORK, "deep": NETWORK}},
+        **more,
     }
-    return AblationResult(Path(), record, accuracies, pairs)
+    return AblationResult(folder, record, accuracies, pairs)
 
 
-ALL_WORSE = {PUBLISHED: "worse", "pixel": "worse", "detrend": "worse"}
-ELSEWHERE_BETTER = {PUBLISHED: "worse", "pixel": "better", "detrend": "equivalent"}
+# What the project ran: at full size, and in a default run on fp32 where the deep network does not fall behind.
+FULL = {"divided": "undecided", "none": "worse", "pixel": "equivalent", "detrend": "undecided"}
+FULL_PLAIN = {"divided": 0.113, "none": 0.842}
+FP32 = {"divided": "better", "none": "better", "pixel": "undecided", "detrend": "better"}
 
 
-@pytest.mark.parametrize(
-    ("on", "mended", "best", "expected"),
-    [
-        (ALL_WORSE, "equivalent", "worse", "supports the claim"),
-        (ELSEWHERE_BETTER, "worse", "better", "contradicts the claim"),
-        (ELSEWHERE_BETTER, "worse", "equivalent", "contradicts the claim"),
-        ({**ELSEWHERE_BETTER, "pixel": "undecided"}, "worse", "better", "contradicts the claim"),
-        ({**ELSEWHERE_BETTER, "pixel": "worse"}, "worse", "better", "no verdict, as it is worse on another scaling"),
-        (
-            {**ELSEWHERE_BETTER, "pixel": "undecided", "detrend": "undecided"},
-            "worse",
-            "better",
-            "the other scalings dec",
-        ),
-        (ELSEWHERE_BETTER, "undecided", "better", "decides neither"),
-        (ELSEWHERE_BETTER, "worse", "undecided", "decides neither"),
-        (ELSEWHERE_BETTER, "better", "worse", "decides neither"),
-        (ALL_WORSE, "equivalent", "undecided", "decides neither"),
-    ],
-)
-def test_the_conclusion_follows_from_the_verdicts(on: dict[str, str], mended: str, best: str, expected: str) -> None:
-    said = claim.conclusion(_ablation_result(on=on, mended=mended, best=best))
-    assert expected in said
-    for other in {"supports the claim", "contradicts the claim", "decides neither", "no verdict"} - {expected}:
-        assert other not in said or other in expected or expected in ("the other scalings dec",)
+def _told(ablation_result: AblationResult) -> str:
+    return " ".join(conclusion(ablation_result, CLAIM))
 
 
-def test_opposite_records_say_the_opposite() -> None:
-    one, other = (
-        claim.sentences(
-            _ablation_result(on={PUBLISHED: word, "pixel": word, "detrend": word}, mended=mended, best=word)
-        )
-        for word, mended in (("worse", "equivalent"), ("better", "worse"))
+def test_defect_1_a_fall_is_named_only_where_the_reference_does_not_fail_too() -> None:
+    told = _told(_ablation_result(FULL, plain=FULL_PLAIN))
+    assert "On divided (divided by 255), plain is right for 11.3 %" in told
+    assert "On divided (divided by 255), deep falls behind" not in told
+    assert "On none (not rescaled), deep falls behind plain as trained" in told
+    worse = _told(_ablation_result({**FULL, "divided": "worse"}, plain=FULL_PLAIN))
+    assert "On divided (divided by 255), deep falls behind" not in worse
+
+
+@pytest.mark.parametrize("plain", [{"divided": 0.10, "none": 0.33}, {"divided": 0.10, "none": 0.95}])
+def test_defect_2_without_a_fall_nothing_is_said_of_the_claim(plain: dict[str, float]) -> None:
+    told = _told(_ablation_result(FP32, plain=plain))
+    assert "the published fall does not occur here, and this run says nothing of the claim" in told
+    assert "batch-norm statistics." not in told
+    assert "consistent" not in told
+
+
+def test_defect_3_a_reference_that_does_not_learn_was_not_trained_on_such_inputs() -> None:
+    told = _told(_ablation_result(FULL, plain=FULL_PLAIN))
+    assert "where 98.17 % is published: the published model was not trained on such inputs" in told
+    assert "as published" not in " ".join(sentences(_ablation_result(FULL, plain=FULL_PLAIN), CLAIM))
+
+
+def test_defect_4_level_and_spread_are_held_to_the_published_ones() -> None:
+    told = _told(_ablation_result(FULL, plain=FULL_PLAIN))
+    assert (
+        "The level on none does not meet the published one: 44.0 % (95 % interval 39.0 to 49.0) against 83.46 %" in told
     )
-    assert "deep is worse than plain: 30.0 against 50.0 %" in one[0]
-    assert "deep is better than plain: 70.0 against 50.0 %" in other[0]
-    assert "(−20.00 points, 95 % interval −30.00 to −10.00, n = 3 folds, Holm p < 0.001)" in one[0]
-    assert "it is worse than" not in " ".join(other)
-    assert "supports the claim" in one[-1]
-    assert "contradicts the claim" in other[-1]
+    assert "The spreads over the folds differ (F test, 5 %): 10.00 against 0.34 percentage points" in told
+    ablation_result = _ablation_result(FULL, plain=FULL_PLAIN)
+    near = [{**row, "mean": 0.834, "low": 0.83, "high": 0.838, "sd": 0.003} for row in ablation_result.accuracies]
+    near = [row if row["model"] == "deep" else old for row, old in zip(near, ablation_result.accuracies, strict=True)]
+    told = _told(AblationResult(ablation_result.folder, ablation_result.record, near, ablation_result.pairs))
+    assert "The level on none meets the published one" in told
+    assert "The spreads over the folds agree" in told
 
 
-def test_the_gap_between_the_modes_is_called_what_the_intervals_say() -> None:
-    texts = [
-        " ".join(
-            claim.sentences(_ablation_result(on=ALL_WORSE, mended="worse", best="better", during=0.9, after=after))
-        )
-        for after in (0.1, 0.85)
+def test_defect_5_the_training_loss_is_held_to_the_published_one() -> None:
+    assert "training loss is 0.34; this run did not store ours" in _told(_ablation_result(FULL, plain=FULL_PLAIN))
+    stored = _ablation_result(FULL, plain=FULL_PLAIN, train_loss={"none-deep": [0.03, 0.05]})
+    assert "training loss is 0.34; ours is 0.04" in _told(stored)
+
+
+def test_defect_6_three_folds_give_no_verdict() -> None:
+    ablation_result = _ablation_result(FULL, plain=FULL_PLAIN, folds=3)
+    assert _told(ablation_result) == "No conclusion: this run has 3 folds, and a conclusion takes 5."
+    every = " ".join(sentences(ablation_result, CLAIM))
+    for word in ("is better than", "is worse than", "is equivalent to"):
+        assert word not in every
+    assert "without a verdict, which takes 5 folds: 30.0 against 50.0 %" in every
+
+
+@pytest.mark.parametrize(("lags", "order"), [((1.39, 1.48), "is not the order"), ((1.48, 1.39), "is the order")])
+def test_defect_7_the_order_of_lags_and_losses_is_computed(
+    lags: tuple[float, float], order: str, tmp_path: Path
+) -> None:
+    lines = [
+        f"{epoch},bn,{lag / 2 * epoch},1,{dataset},deep"
+        for epoch in (1, 2)
+        for dataset, lag in zip(READINGS, lags, strict=True)
     ]
-    assert "90.0 % (95 % interval 85.0 to 95.0) in training mode" in texts[0]
-    assert "their intervals do not meet" in texts[0]
-    assert "their intervals meet" in texts[1]
+    (tmp_path / "lags.csv").write_text("\n".join(["epoch,layer,mean,deviation,dataset,model", *lines]) + "\n")
+    ablation_result = _ablation_result({"divided": "undecided", "none": "worse"}, plain=FULL_PLAIN, folder=tmp_path)
+    losses = {"divided": -0.667, "none": -0.513}
+    pairs = [
+        {**pair, "difference": losses[pair["within"]]} if pair["family"] == "recalibration" else pair
+        for pair in ablation_result.pairs
+    ]
+    told = sentences(AblationResult(tmp_path, ablation_result.record, ablation_result.accuracies, pairs), CLAIM)
+    assert any(f"this {order} of what recalibration regains (divided and none)" in text for text in told)
+
+
+def test_every_ablation_result_says_no_more_than_its_verdicts() -> None:
+    seen = set()
+    for divided, none, pixel, mended, last in product(VERDICTS, VERDICTS, VERDICTS, ("worse", "equivalent"), VERDICTS):
+        for level in (0.11, 0.9):
+            ablation_result = _ablation_result(
+                {"divided": divided, "none": none, "pixel": pixel},
+                plain={"divided": level, "none": 0.9},
+                mended=mended,
+                last=last,
+            )
+            fallen = [dataset for dataset in READINGS if shows_the_fall(ablation_result, dataset, CLAIM.test)]
+            assert fallen == [
+                dataset
+                for dataset, verdict, high in (("divided", divided, level > 0.5), ("none", none, True))
+                if verdict == "worse" and high
+            ]
+            told = _told(ablation_result)
+            seen.add((bool(fallen), "consistent with the claim" in told, "one of batch-norm statistics" in told))
+            assert ("says nothing of the claim" in told) == (not fallen)
+            assert ("consistent with the claim" in told) == bool(
+                fallen and (divided, none, pixel, last) == ("worse",) * 4
+            )
+            if "one of batch-norm statistics" in told:
+                assert (mended, last in ("better", "equivalent")) == ("worse", True)
+                assert fallen
+            if "depth alone does not make it fail" in told:
+                assert {"better", "equivalent"} & {divided, none, pixel}
+            for word in ("contradicts", "refutes", "proves", "shows that depth"):
+                assert word not in told
+            if fallen:
+                assert "stays open; the authors' code would settle it" in told
+    assert seen == {(False, False, False), (True, True, False), (True, False, True), (True, False, False)}
 
 
 def test_an_undecided_pair_is_not_called_equal() -> None:
-    text = claim.said(_pair("models", "pixel", "deep", "plain", "undecided"))
+    text = said(_pair("models", "pixel", "deep", "plain", "undecided"))
     assert text.startswith("On pixel it is undecided whether deep differs from plain")
 
 
 def test_the_setting_names_what_was_reduced() -> None:
-    text = claim.setting(_ablation_result(on=ALL_WORSE, mended="worse", best="better"))
+    text = setting(_ablation_result(FULL, plain=FULL_PLAIN, folds=3))
     assert "3 of 5 folds, 3,200 training and 1,000 test digits, 3 epochs" in text
     assert "learning rate 0.001 (constant)" in text
 
 
-def test_the_section_shows_what_was_really_run(asked: Path) -> None:
-    (asked / "reports").mkdir(exist_ok=True)
-    made = section.read(asked, [])
+def test_the_projects_own_claim_is_a_file_and_another_paper_another_one(tmp_path: Path) -> None:
+    own = read_claims(REPOSITORY)["mechanical-mnist"]
+    assert own.test.level == pytest.approx(0.8346)
+    other = {**CLAIM.model_dump(mode="json"), "claim": "Width is fragile."}
+    (tmp_path / "claims").mkdir()
+    (tmp_path / "claims" / "width.yaml").write_text(yaml.safe_dump(other))
+    texts = [block.text for block in section.read(tmp_path, []).blocks if block.kind == "prose"]
+    assert texts[0].startswith("The study claims: Width is fragile. It reports 98.17 %")
+
+
+def test_a_fault_in_a_claim_names_the_file_and_the_key(tmp_path: Path) -> None:
+    document = CLAIM.model_dump(mode="json")
+    del document["test"]["level"]
+    path = tmp_path / "paper.yaml"
+    path.write_text(yaml.safe_dump({**document, "extra": 1}))
+    with pytest.raises(InputError, match=r"paper\.yaml has 2 fault\(s\)[^$]*test\.level: Field required[^$]*extra"):
+        read_claim(path)
+
+
+@pytest.fixture
+def with_claim(asked: Path, tmp_path: Path) -> Path:
+    """The results of the small project, with a claim."""
+    document = CLAIM.model_dump(mode="json")
+    document["test"]["readings"] = {"mechanical_divide255": "divided by 255"}
+    (tmp_path / "build").symlink_to(asked / "build")
+    (tmp_path / "claims").mkdir()
+    (tmp_path / "claims" / "study.yaml").write_text(yaml.safe_dump(document))
+    return tmp_path
+
+
+def test_the_section_shows_what_was_really_run(with_claim: Path) -> None:
+    made = section.read(with_claim, [])
     texts = [block.text for block in made.blocks if block.kind == "prose"]
     assert any(
         "Is it the depth or the scale? 2 of 2 folds, 30 training and 20 test digits, 1 epoch" in text for text in texts
     )
-    assert texts[0].startswith("The first study trains")
+    assert "No conclusion: this run has 2 folds, and a conclusion takes 5." in texts
     assert [name.split("`")[1] for name in made.missing] == [
         "dvc repro ablation_result@cures",
         "dvc repro ablation_result@channels",
         "dvc repro ablation_result@regularisation",
     ]
     pictures = next(block for block in made.blocks if block.kind == "pictures")
-    assert len(pictures.images) == 3
+    assert len(pictures.images) == 4
     tables = [block for block in made.blocks if block.kind == "table"]
     assert len(tables[0].cells) == 4
 
 
 def test_the_verdict_of_the_comparison_is_told_at_both_sizes(tmp_path: Path) -> None:
+    (tmp_path / "claims").mkdir()
+    (tmp_path / "claims" / "study.yaml").write_text(yaml.safe_dump(CLAIM.model_dump(mode="json")))
     for folder, verdict in (("reports", "better"), ("reports/full", "equivalent")):
-        pair = {**_pair("models", "mechanical", "cnn3", "resnet18", verdict), "repeats": 1}
+        pair = {**_pair("models", "mechanical", "plain", "deep", verdict), "repeats": 1}
         write_json(tmp_path / folder / "pairs.json", {"rows": [pair, {**pair, "within": "mnist"}], "refused": None})
     texts = [block.text for block in section.read(tmp_path, []).blocks if block.kind == "prose"]
     assert sum("In the comparison of" in text for text in texts) == 2
-    assert texts[1].startswith("In the comparison of this run: On mechanical, cnn3 is better than resnet18")
-    assert texts[2].startswith("In the comparison of the full-size run: On mechanical, cnn3 is equivalent to resnet18")
+    assert texts[1].startswith("In the comparison of this run: On mechanical, plain is better than deep")
+    assert texts[2].startswith("In the comparison of the full-size run: On mechanical, plain is equivalent to deep")

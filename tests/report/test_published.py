@@ -7,7 +7,10 @@ import pytest
 from scipy import stats
 
 from shearbench.report.claim import AblationResult
-from shearbench.report.published import Line, lines
+from shearbench.report.claims import read_claims
+from shearbench.report.published import Line, Results, lines
+
+CLAIM = read_claims(Path(__file__).parents[2])["mechanical-mnist"]
 
 
 def _row(dataset: str, model: str, accuracy: float, sd: float, n_train: int = 60_000) -> dict[str, Any]:
@@ -18,7 +21,7 @@ def _row(dataset: str, model: str, accuracy: float, sd: float, n_train: int = 60
 
 
 def _line(what: str, rows: list[dict[str, Any]], **given: Any) -> Line:
-    made = lines(rows, given.get("pairs", []), given.get("confused", []), given.get("regularisation"))
+    made = lines(CLAIM, Results(rows=rows, **given))
     (line,) = [line for line in made if line.what == what]
     return line
 
@@ -41,7 +44,7 @@ def test_intervals_that_meet_agree(accuracy: float, agrees: str) -> None:
 def test_fewer_digits_cannot_be_compared() -> None:
     line = _line(CNN, [_row("mnist", "cnn3", 0.9918, 0.001, n_train=4000)])
     assert line.agrees == "cannot be compared"
-    assert "4,000 digits, not of 60,000" in line.remark
+    assert "4,000 samples, not of 60,000" in line.remark
 
 
 def test_a_number_without_a_spread_cannot_be_compared() -> None:
@@ -50,7 +53,7 @@ def test_a_number_without_a_spread_cannot_be_compared() -> None:
 
 
 def test_what_has_not_run_is_said() -> None:
-    made = lines([], [], [], None)
+    made = lines(CLAIM, Results())
     assert {line.agrees for line in made} == {"cannot be compared"}
     assert all("has not run" in line.remark for line in made)
 
@@ -76,8 +79,8 @@ def test_the_gain_of_dropout(low: float, high: float, train: int, agrees: str) -
         **{"difference": (low + high) / 2, "low": low, "high": high, "folds": 5},
     }
     ablation_result = AblationResult(Path(), {"sizes": {"train": train}}, [], [pair])
-    line = _line("CNN, gain of dropout over L2 regularisation", [], regularisation=ablation_result)
-    assert (line.published, line.agrees) == ("0.4 points", agrees)
+    line = _line("CNN, gain of dropout over L2 regularisation", [], ablations={"regularisation": ablation_result})
+    assert (line.published, line.agrees) == ("0.4 percentage points", agrees)
 
 
 def test_fives_read_as_threes_are_those_of_the_network_on_fields() -> None:
@@ -86,9 +89,9 @@ def test_fives_read_as_threes_are_those_of_the_network_on_fields() -> None:
     others = [
         {**row, key: value, "count": 99.0} for key, value in (("model", "mlp"), ("true", 3), ("dataset", "mnist"))
     ]
-    line = _line("5 read as 3, from MNIST to Mechanical MNIST (cnn3 here)", [], confused=[*others, row])
-    assert (line.published, line.agrees) == ("8 to 16 digits", "cannot be compared")
-    assert line.ours == "3 to 14.5 digits of 361, McNemar p 0.020"
+    line = _line("5 predicted as 3, from MNIST to Mechanical MNIST (cnn3 here)", [], confused=[*others, row])
+    assert (line.published, line.agrees) == ("8 to 16 samples", "cannot be compared")
+    assert line.ours == "3 to 14.5 samples of 361, McNemar p 0.020"
 
 
 @pytest.mark.parametrize(("a", "b"), [("cnn3", "resnet18"), ("resnet18", "cnn3")])
@@ -98,4 +101,24 @@ def test_the_networks_are_compared_whichever_is_named_first(a: str, b: str) -> N
         **{"difference": 0.01, "low": -0.01, "high": 0.03, "p_holm": 0.2},
     }
     line = _line("CNN against ResNet-18 on Mechanical MNIST", [], pairs=[pair, {**pair, "within": "mnist"}])
-    assert line.ours == f"{a} − {b}: +1.00 points, Holm p 0.200"
+    assert line.ours == f"{a} − {b}: +1.00 percentage points, Holm p 0.200"
+
+
+def test_three_folds_are_no_verdict_on_the_gain() -> None:
+    pair = {
+        **{"family": "models", "within": "mnist", "a": "cnn3_dropout", "b": "cnn3_l2", "verdict": "better"},
+        **{"difference": 0.004, "low": 0.001, "high": 0.006, "folds": 3},
+    }
+    ablation_result = AblationResult(Path(), {"sizes": {"train": 48_000}}, [], [pair])
+    line = _line("CNN, gain of dropout over L2 regularisation", [], ablations={"regularisation": ablation_result})
+    assert line.agrees == "cannot be compared"
+    assert "a verdict takes 5 folds" in line.remark
+
+
+def test_training_losses_stand_beside_the_published_ones() -> None:
+    losses = {("mechanical", "resnet18"): [(0.41, 0.021), (0.39, 0.034)]}
+    rows = [_row("mechanical", "resnet18", 0.98, 0.001)]
+    what = "ResNet-18 on Mechanical MNIST, training loss of the {} epoch (resnet18 here)"
+    first, last = (_line(what.format(which), rows, losses=losses) for which in ("first", "last"))
+    assert (first.published, first.ours) == ("2.45", "0.390 to 0.410 over 2 folds")
+    assert (last.published, last.source, last.ours) == ("0.34", "Table 3", "0.021 to 0.034 over 2 folds")

@@ -151,6 +151,31 @@ def gradients_figure(title: str, gradients: pd.DataFrame) -> Figure:
     return made
 
 
+def modes_figure(title: str, modes: pd.DataFrame) -> Figure:
+    """Draw the held-out accuracy after each epoch by batch-norm statistics, the mean over the folds, a panel a run."""
+    fold_runs = list(dict.fromkeys(zip(modes["dataset"], modes["model"], strict=True)))
+    columns = min(4, len(fold_runs))
+    rows = -(-len(fold_runs) // columns)
+    made = figure(2.6 * columns + 0.6, 1.9 * rows + 1.0)
+    panels = made.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for panel, (dataset, model) in zip(panels, fold_runs, strict=False):
+        own = modes[(modes["dataset"] == dataset) & (modes["model"] == model)]
+        for bn_statistics in (AS_TRAINED, BATCH, RECALIBRATED):
+            label, colour, _ = _SHOWN["test", bn_statistics]
+            label = label.replace("test digits", "held-out digits")
+            panel.plot(own["epoch"], 100 * own[bn_statistics], color=colour, linewidth=1.1, label=label)
+        panel.set_title(f"{dataset.removeprefix('mechanical_')}, {model}", loc="left", fontsize=8)
+        panel.set_ylim(0, 100)
+        plain(panel)
+    for panel in panels[len(fold_runs) :]:
+        panel.set_visible(False)
+    made.supxlabel("epoch", fontsize=9)
+    made.supylabel("accuracy in %", fontsize=9)
+    made.suptitle(title, fontsize=11)
+    _legend(made, list(panels[: len(fold_runs)]))
+    return made
+
+
 def _legend(made: Figure, panels: Sequence[Axes]) -> None:
     """Write one legend below all panels."""
     by_label: dict[str, Any] = {}

@@ -95,12 +95,19 @@ def compare(runs: Sequence[RunPredictions], plan: Plan, content: Mapping[int, by
 
 
 def recorded(runs: Sequence[RunPredictions], file: str, keys: Sequence[str]) -> pd.DataFrame:
+    """Return :func:`recorded_runs` of some runs."""
+    return recorded_runs({(run.dataset, run.model): run.fold_runs for run in runs}, file, keys)
+
+
+def recorded_runs(
+    fold_runs: Mapping[tuple[str, str], Sequence[FoldRun]], file: str, keys: Sequence[str]
+) -> pd.DataFrame:
     """Return the mean over the folds of what diagnosed trainings recorded in ``file``, for each of its ``keys``."""
     parts = []
-    for run in runs:
-        every = pd.concat([pd.read_csv(fold_run.folder / file) for fold_run in run.fold_runs])
+    for (dataset, model), of_run in fold_runs.items():
+        every = pd.concat([pd.read_csv(fold_run.folder / file) for fold_run in of_run])
         mean = every.groupby([*keys], sort=False, as_index=False).mean(numeric_only=True)
-        parts.append(mean.assign(dataset=run.dataset, model=run.model, folds=len(run.fold_runs)))
+        parts.append(mean.assign(dataset=dataset, model=model, folds=len(of_run)))
     return pd.concat(parts, ignore_index=True)
 
 

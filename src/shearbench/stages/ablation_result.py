@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from rich import print
 
-from shearbench.ablation.figures import accuracy_figure, gradients_figure, lags_figure
+from shearbench.ablation.figures import accuracy_figure, gradients_figure, lags_figure, modes_figure
+from shearbench.ablation.judged import Judged, write_judged
 from shearbench.ablation.predict import ReadTask, read_fold
 from shearbench.ablation.result import RunPredictions, accuracy_table, compare, fold_table, recorded
 from shearbench.comparison.pairs import content_by_id
@@ -40,6 +41,9 @@ def main(params: Params, root: Path, name: str) -> None:
         TasksFailed: if a network could not be run.
     """
     ablation, build = params.ablations[name], root / "build"
+    if ablation.hypotheses:
+        _judge(params, root, name)
+        return
     with inputs_of(name, ablation, build, SPLITS) as inputs:
         runs = _read(params, ablation, inputs, fold_runs=build / "ablations" / name)
         of_folds = read_folds(next(iter(inputs.values())) / FOLDS).count
@@ -54,6 +58,20 @@ def main(params: Params, root: Path, name: str) -> None:
     facts = _facts(params, name, runs, of_folds=of_folds)
     write_record(out, {**facts, "predictions": predictions}, _files(name, ablation, runs, pairs))
     print(_summary(pd.read_csv(out / "accuracies.csv")))
+
+
+def _judge(params: Params, root: Path, name: str) -> None:
+    """Judge the hypotheses of an ablation by its finished trainings, and print the verdicts."""
+    ablation, build = params.ablations[name], root / "build"
+    assert ablation.observed is not None, "see params"
+    plan = ablation.model_dump(mode="json")
+    judged = Judged(name, plan, ablation.folds, ablation.hypotheses, ablation.observed)
+    with inputs_of(name, ablation, build, SPLITS) as inputs:
+        table = write_judged(
+            judged, build, inputs, workers=params.execution.pool, device=params.execution.device_of_tasks
+        )
+    shown = [column for column in ("accuracy", "spread", "train_loss") if column in table]
+    print(table[["hypothesis", "trainings", *shown, "verdict"]].to_string(index=False))
 
 
 def _read(params: Params, ablation: Ablation, inputs: Mapping[str, Path], *, fold_runs: Path) -> list[RunPredictions]:
@@ -132,7 +150,9 @@ def _files(
         pictures["gradients"] = gradients_figure(title, tables["gradients"])
         tables["lags"] = recorded(runs, "lags.csv", ("epoch", "layer"))
         if not tables["lags"].empty:
+            tables["modes"] = recorded(runs, "modes.csv", ("epoch",))
             pictures["lags"] = lags_figure(title, tables["lags"])
+            pictures["modes"] = modes_figure(title, tables["modes"])
     return {
         **{f"{table}.csv": partial(write_text, content=made.to_csv(index=False)) for table, made in tables.items()},
         **{f"figures/{each}.png": partial(write_bytes, content=png(made)) for each, made in pictures.items()},

@@ -1,4 +1,4 @@
-"""The claim, tested: what the study concluded, the ablation it did not do, and each published number with ours."""
+"""Claims, tested: what a paper concluded, the ablation that tests it, and each published number with ours."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,16 +8,18 @@ import pandas as pd
 
 from shearbench.records import read_json
 from shearbench.report.blocks import Block, Cell, Column, Data, Heading, Picture, Pictures, Prose, Section, Table
-from shearbench.report.claim import AblationResult, read_ablation_result, rows_of_file, said, sentences, setting
+from shearbench.report.claim import AblationResult, read_ablation_result, said, setting
+from shearbench.report.claims import Claim, ClaimTest, read_claims
+from shearbench.report.conclusion import sentences
 from shearbench.report.findings import p_value, percent, points
+from shearbench.report.hypotheses import hypotheses_blocks
 from shearbench.report.published import lines
+from shearbench.report.results import Sources
 
-_CLAIM = """The first study trains a CNN and ResNet-18 on MNIST and on Mechanical MNIST, reports 98.17 ± 0.21 % for
-the CNN and 83.46 ± 0.34 % for ResNet-18 on the latter, with “p < 0.01, t-test” from five folds, and concludes that
-depth is fragile under mechanical distortion. It says that inputs are rescaled by 1/255, displacement fields too, and
-“normalized to a stable range” elsewhere. The ablation below changes the scaling alone, and reads the same weights
-with three sorts of statistics in batch normalisation: the running averages of training, those of the batch, and running
-averages measured anew on training digits (recalibrated)."""
+_TEXT = """An ablation changes the scaling of the inputs alone. The same weights predict with three sorts of batch-norm
+statistics: the running averages of training, those of the batch, and running averages measured anew on training samples
+(recalibrated)."""
+_NONE = "No claim is tested: `claims/` has no file. docs/findings.md shows how to write one."
 _SIZES = (("build/ablation_results", "At the size of this run"), ("reports/full", "At full size"))
 _OTHERS = {"cures": "Cures", "channels": "Input channels", "regularisation": "Dropout and L2 regularisation"}
 _PICTURES = {
@@ -26,6 +28,10 @@ _PICTURES = {
         "How far the running averages of each layer are from the statistics of training digits, after each epoch",
         "Above the mean, in standard deviations, below the standard deviation, as log2 of running over present: 0 is "
         "no difference. Mean over the folds.",
+    ),
+    "modes": (
+        "Held-out accuracy after each epoch by batch-norm statistics",
+        "The lines are the same weights on the same samples. Mean over the folds.",
     ),
     "gradients": (
         "Norm of the gradient at each step",
@@ -42,44 +48,65 @@ _WAYS = (
 
 
 def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
-    """Return the section."""
-    blocks: list[Block] = [Prose(_CLAIM), *_compared(root)]
+    """Return the section: each claim against its ablation, the other ablations, the published numbers."""
+    claims = read_claims(root)
+    blocks: list[Block] = [] if claims else [Prose(_NONE)]
+    for claim in claims.values():
+        blocks += [Prose(_quoted(claim)), *_compared(root, claim.test)]
     for folder, heading in _SIZES:
-        normalisation = read_ablation_result(root / folder / "normalisation")
-        if normalisation:
-            blocks += [Heading(heading), *_tested(normalisation)]
+        for claim in claims.values():
+            tested = read_ablation_result(root / folder / claim.test.ablation)
+            blocks += [Heading(heading), *_tested(tested, claim)] if tested else []
+        judged = root / folder / "hypotheses"
+        blocks += hypotheses_blocks(judged, heading) if (judged / "hypotheses.csv").is_file() else []
         for name, title in _OTHERS.items():
             other = read_ablation_result(root / folder / name)
             blocks += [Heading(f"{title} ({heading.lower()})"), *_asked(other)] if other else []
     blocks += _runs(root, rows)
+    for claim in claims.values():
+        blocks += _published(root, rows, claim)
+    wanted = dict.fromkeys([*(claim.test.ablation for claim in claims.values()), *_OTHERS])
     missing = [
         f"the ablation {name} (`dvc repro ablation_result@{name}`)"
-        for name in ("normalisation", *_OTHERS)
+        for name in wanted
         if not read_ablation_result(root / "build" / "ablation_results" / name)
     ]
-    blocks += _published(root, rows)
-    return Section("claim", "The claim, tested", blocks, missing)
+    return Section("claim", "Claims, tested", blocks, missing)
 
 
-def _compared(root: Path) -> list[Block]:
-    """Return the verdict on the study's two networks in the comparison of all runs, of this run and at full size."""
+def _quoted(claim: Claim) -> str:
+    """Return the claim with its numbers and quotes."""
+    test, label = claim.test, claim.study.label
+    quotes = "; ".join(
+        f"\N{LEFT DOUBLE QUOTATION MARK}{each.text}\N{RIGHT DOUBLE QUOTATION MARK} ({each.source})"
+        for each in claim.quotes
+    )
+    return (
+        f"{label[0].upper()}{label[1:]} claims: {claim.claim} It reports {100 * test.reference_level:.2f} % for its "
+        f"counterpart of {test.reference} and {100 * test.level:.2f} ± {100 * test.spread:.2f} % for {test.suspect}. "
+        f"It says: {quotes}. {_TEXT}"
+    )
+
+
+def _compared(root: Path, test: ClaimTest) -> list[Block]:
+    """Return the verdict on the claim's two models in the comparison of all runs, of this run and at full size."""
     found = []
     for folder, name in ((root / "reports", "this run"), (root / "reports" / "full", "the full-size run")):
         rows = read_json(folder / "pairs.json")["rows"] if (folder / "pairs.json").is_file() else []
         found += [
             Prose(f"In the comparison of {name}: {said(pair)}")
             for pair in rows
-            if pair["within"] == "mechanical" and {pair["a"], pair["b"]} == {"cnn3", "resnet18"}
+            if pair["within"] == "mechanical" and {pair["a"], pair["b"]} == {test.suspect, test.reference}
         ]
     return list(found)
 
 
-def _tested(ablation_result: AblationResult) -> list[Block]:
-    """Return what the ablation on scalings says of the claim."""
+def _tested(ablation_result: AblationResult, claim: Claim) -> list[Block]:
+    """Return what the ablation says of the claim."""
     first = ablation_result.record["plan"]["question"]
     return [
         Prose(f"{first} {setting(ablation_result)}"),
-        *(Prose(text) for text in sentences(ablation_result)),
+        *(Prose(text) for text in sentences(ablation_result, claim)),
         *_figures(ablation_result),
         _accuracies(ablation_result),
         _verdicts(ablation_result),
@@ -195,32 +222,41 @@ def _moments(mean: float, sd: float) -> Cell:
     return Cell(f"{percent(mean)} ± {percent(sd)}", mean)
 
 
-def _published(root: Path, rows: Sequence[Mapping[str, Any]]) -> list[Block]:
+def _published(root: Path, rows: Sequence[Mapping[str, Any]], claim: Claim) -> list[Block]:
     """Return the table of published numbers, with those of the full-size run where it is there."""
     columns = [
-        *(Column(title) for title in ("what", "published")),
+        *(Column(title) for title in ("what", "published", "source")),
         Column("ours"),
-        Column("95 % interval", help="of the mean over the networks of the folds, by the corrected resampled t"),
+        Column("95 % interval", help="of the mean over the models of the folds, by the corrected resampled t"),
         *(Column(title) for title in ("verdict", "why")),
     ]
-    full = root / "reports" / "full"
-    build = root / "build"
-    sources = [(root / "reports", build / "comparison", build / "ablation_results", "this run", rows)]
+    full, build = root / "reports" / "full", root / "build"
+    sources = [
+        (
+            "this run",
+            Sources(root / "reports", build / "comparison", build / "ablation_results", build / "evaluation"),
+            rows,
+        )
+    ]
     if (full / "comparison.json").is_file():
-        sources.append((full, full, full, "the full-size run", read_json(full / "comparison.json")))
+        sources.append(("the full-size run", Sources(full, full, full, full), read_json(full / "comparison.json")))
     blocks: list[Block] = [Heading("Published against ours")]
-    for folder, comparisons, ablation_results, name, compared in sources:
-        pairs = read_json(folder / "pairs.json")["rows"] if (folder / "pairs.json").is_file() else []
-        path = comparisons / "confused_pairs.csv"
-        confused = rows_of_file(path) if path.is_file() else []
-        made = lines(compared, pairs, confused, read_ablation_result(ablation_results / "regularisation"))
+    for name, folders, compared in sources:
         body: list[list[Cell | str]] = [
-            [each.what, each.published, each.ours, each.interval, Cell(each.agrees, strong=True), each.remark]
-            for each in made
+            [
+                each.what,
+                each.published,
+                each.source,
+                each.ours,
+                each.interval,
+                Cell(each.agrees, strong=True),
+                each.remark,
+            ]
+            for each in lines(claim, folders.results(compared))
         ]
         caption = (
-            f"Ours of {name}: mean ± standard deviation over its networks. The study does not say what its ± is; it is "
-            "taken for the standard deviation over its five folds."
+            f"Ours of {name}: mean ± standard deviation over its models. {claim.study.label.capitalize()} does not "
+            f"say what its ± is; it is taken for the standard deviation over its {claim.study.folds} folds."
         )
         blocks.append(Table(columns, body, caption))
     return blocks

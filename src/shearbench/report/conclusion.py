@@ -1,0 +1,203 @@
+"""A published claim against the ablation that tests it: what the numbers say, and no more.
+
+Which models and datasets a claim is about stands in ``claims/<name>.yaml`` (``claims.py``).
+"""
+
+from scipy import stats
+
+from shearbench.report.claim import IS, LEAST_FOLDS, AblationResult, Row, interval, listed, rows_of_file, said
+from shearbench.report.claims import Claim, ClaimTest
+from shearbench.statistics.resampled_t import error_factor
+
+_TO = {"better": "than", "equivalent": "to"}
+
+
+def sentences(ablation_result: AblationResult, claim: Claim) -> list[str]:
+    """Return what the ablation shows of a claim, step by step; the last sentences are the conclusion."""
+    deep, test = claim.test.suspect, claim.test
+    steps = [said(pair) for dataset in test.readings for pair in _against_reference(ablation_result, dataset, test)]
+    gaps = [_gap(ablation_result, dataset, deep) for dataset in test.readings]
+    steps += [gap for gap in gaps if gap]
+    steps += [
+        said(pair)
+        for dataset in test.readings
+        for family, values in (("recalibration", {"a": deep}), ("recalibrated networks", {}))
+        for pair in ablation_result.of_family(family, within=dataset, **values)
+    ]
+    steps += _other_scalings(ablation_result, test)
+    return [*steps, *_lag_order(ablation_result, test), *conclusion(ablation_result, claim)]
+
+
+def conclusion(ablation_result: AblationResult, claim: Claim) -> list[str]:
+    """Return what the ablation says of a claim; every word follows from verdicts and their preconditions.
+
+    No conclusion is drawn from fewer than ``LEAST_FOLDS`` folds. A dataset *shows the fall* where the suspect is worse
+    than the reference and the reference is far above chance. Where none of the datasets that the paper's text allows
+    does, the run says nothing of the claim. Where one does, it is *consistent* with the claim if the suspect is worse
+    on every dataset, recalibrated too; and the fall is one of *batch-norm statistics* where recalibration betters the
+    suspect, which is then not worse than the reference. Level, spread and training loss are compared with the
+    published ones.
+    """
+    test, label = claim.test, claim.study.label
+    if ablation_result.record["folds"] < LEAST_FOLDS:
+        folds = ablation_result.record["folds"]
+        return [f"No conclusion: this run has {folds} folds, and a conclusion takes {LEAST_FOLDS}."]
+    shown = [dataset for dataset in test.readings if shows_the_fall(ablation_result, dataset, test)]
+    barred = [_no_fall(ablation_result, dataset, test) for dataset in test.readings if dataset not in shown]
+    if not shown:
+        return [*barred, "So the published fall does not occur here, and this run says nothing of the claim."]
+    verdicts = {pair["within"]: pair["verdict"] for pair in ablation_result.of_family("models") if _is_pair(pair, test)}
+    last = {one: _verdict(ablation_result, "recalibrated networks", one, test) for one in shown}
+    if set(verdicts.values()) == {"worse"} and set(last.values()) == {"worse"}:
+        told = [
+            f"{test.suspect} is worse than {test.reference} on every scaling of the same fields, with recalibrated "
+            "batch-norm statistics too: this is consistent with the claim."
+        ]
+    else:
+        told = [_statistics(ablation_result, dataset, test, last[dataset]) for dataset in shown]
+        equal = [one for one, verdict in verdicts.items() if verdict in ("better", "equivalent")]
+        if equal:
+            told.append(
+                f"On {listed(equal)}, {test.suspect} is not worse than {test.reference}: depth alone does not make it "
+                "fail."
+            )
+    misfits = [_misfit(ablation_result, dataset, claim) for dataset in shown]
+    return [
+        *barred,
+        *told,
+        *misfits,
+        f"What happened to {label}'s own {test.suspect} stays open; {test.settled_by} would settle it.",
+    ]
+
+
+def shows_the_fall(ablation_result: AblationResult, dataset: str, test: ClaimTest) -> bool:
+    """Return True if the suspect is worse than the reference, which is far above chance, on a dataset."""
+    return _verdict(ablation_result, "models", dataset, test) == "worse" and _is_far_above_chance(
+        ablation_result, dataset, test
+    )
+
+
+def _is_far_above_chance(ablation_result: AblationResult, dataset: str, test: ClaimTest) -> bool:
+    row = ablation_result.accuracy(dataset, test.reference, "test", "as_trained")
+    return row is not None and row["low"] >= test.far_above_chance
+
+
+def _no_fall(ablation_result: AblationResult, dataset: str, test: ClaimTest) -> str:
+    """Say why a dataset does not show the fall: the reference has not learned, or the suspect is not worse."""
+    row = ablation_result.accuracy(dataset, test.reference, "test", "as_trained")
+    if row is None:
+        return f"{dataset} has no accuracy of {test.reference}, so that it shows no fall."
+    if not _is_far_above_chance(ablation_result, dataset, test):
+        return (
+            f"On {dataset} ({test.readings[dataset]}), {test.reference} is right for {interval(row)} of the test "
+            f"samples, where {100 * test.reference_level:.2f} % is published: the published model was not trained on "
+            f"such inputs, and a fall of {test.suspect} cannot be seen on them."
+        )
+    verdict = _verdict(ablation_result, "models", dataset, test)
+    return (
+        f"On {dataset} ({test.readings[dataset]}), {test.suspect} is not shown to be worse than {test.reference} "
+        f"(verdict: {verdict})."
+    )
+
+
+def _statistics(ablation_result: AblationResult, dataset: str, test: ClaimTest, last: str | None) -> str:
+    """Say whether the fall on a dataset is one of batch-norm statistics."""
+    mended = [pair["verdict"] for pair in ablation_result.of_family("recalibration", within=dataset, a=test.suspect)]
+    start = f"On {dataset} ({test.readings[dataset]}), {test.suspect} falls behind {test.reference}"
+    if mended == ["worse"] and last in ("better", "equivalent"):
+        return (
+            f"{start} as trained, and with recalibrated batch-norm statistics and the same weights it is {last} "
+            f"{_TO[last]} {test.reference}: here the fall is one of batch-norm statistics."
+        )
+    return f"{start}, and this run does not decide why (recalibration: {listed(mended or ['not measured'])})."
+
+
+def _misfit(ablation_result: AblationResult, dataset: str, claim: Claim) -> str:
+    """Say how far level, spread and training loss of the suspect are from the published ones."""
+    test, row = claim.test, ablation_result.accuracy(dataset, claim.test.suspect, "test", "as_trained")
+    assert row is not None, "the fall was seen on it"
+    reach = float(stats.t.isf(0.025, claim.study.folds - 1)) * test.spread * error_factor(claim.study.folds, 1)
+    level = "meets" if row["low"] <= test.level + reach and row["high"] >= test.level - reach else "does not meet"
+    ratio = (row["sd"] / test.spread) ** 2
+    tail = float(stats.f.cdf(ratio, row["folds"] - 1, claim.study.folds - 1))
+    spread = "agree" if 2 * min(tail, 1 - tail) >= 0.05 else "differ"
+    losses = ablation_result.record.get("train_loss", {}).get(f"{dataset}-{test.suspect}")
+    loss = (
+        ""
+        if test.train_loss is None
+        else f" The published training loss is {test.train_loss:g}; "
+        + (f"ours is {sum(losses) / len(losses):.2f}." if losses else "this run did not store ours.")
+    )
+    return (
+        f"The level on {dataset} {level} the published one: {interval(row)} against {100 * test.level:.2f} %. The "
+        f"spreads over the folds {spread} (F test, 5 %): {100 * row['sd']:.2f} against {100 * test.spread:.2f} "
+        f"percentage points.{loss}"
+    )
+
+
+def _lag_order(ablation_result: AblationResult, test: ClaimTest) -> list[str]:
+    """Say whether the dataset whose running averages lag most is the one that loses most; nothing if not measured."""
+    path = ablation_result.folder / "lags.csv"
+    lost = {pair["within"]: -pair["difference"] for pair in ablation_result.of_family("recalibration", a=test.suspect)}
+    rows = [row for row in rows_of_file(path) if row["model"] == test.suspect] if path.is_file() else []
+    if not rows or len(lost) < 2:
+        return []
+    last = max(row["epoch"] for row in rows)
+    lags: dict[str, float] = {}
+    for row in rows:
+        if row["epoch"] == last:
+            lags[row["dataset"]] = max(lags.get(row["dataset"], 0.0), row["mean"])
+    by_lag, by_loss = (sorted(lost, key=lambda one: -values.get(one, 0.0)) for values in (lags, lost))
+    order = "is the order" if by_lag == by_loss else "is not the order"
+    return [
+        f"By the largest lag of a layer after the last epoch the datasets come as {listed(by_lag)}; this {order} of "
+        f"what recalibration regains ({listed(by_loss)})."
+    ]
+
+
+def _against_reference(ablation_result: AblationResult, dataset: str, test: ClaimTest) -> list[Row]:
+    return [pair for pair in ablation_result.of_family("models", within=dataset) if _is_pair(pair, test)]
+
+
+def _is_pair(pair: Row, test: ClaimTest) -> bool:
+    return bool(pair["a"] == test.suspect and pair["b"] == test.reference)
+
+
+def _verdict(ablation_result: AblationResult, family: str, dataset: str, test: ClaimTest) -> str | None:
+    """Return the verdict on the suspect against the reference, or None if it was not compared."""
+    found = [
+        pair["verdict"]
+        for pair in ablation_result.of_family(family, within=dataset)
+        if pair["a"].split(",")[0] == test.suspect and pair["b"].split(",")[0] == test.reference
+    ]
+    return found[0] if found else None
+
+
+def _gap(ablation_result: AblationResult, dataset: str, model: str) -> str | None:
+    """Say how training mode and evaluation mode differ on training digits."""
+    during, after = (
+        ablation_result.accuracy(dataset, model, "train", way) for way in ("during_training", "as_trained")
+    )
+    if during is None or after is None:
+        return None
+    apart = "their intervals do not meet" if during["low"] > after["high"] else "their intervals meet"
+    return (
+        f"On training digits of {dataset}, {model} is right for {interval(during)} in training mode (running mean of "
+        f"the last epoch) and for {interval(after)} in evaluation mode (n = {during['folds']} folds): {apart}."
+    )
+
+
+def _other_scalings(ablation_result: AblationResult, test: ClaimTest) -> list[str]:
+    """Say how the suspect compares with the reference on the datasets that the paper's text does not allow."""
+    words: dict[str, list[str]] = {}
+    if ablation_result.record["folds"] < LEAST_FOLDS:
+        return []
+    for pair in ablation_result.of_family("models", a=test.suspect, b=test.reference):
+        if pair["within"] not in test.readings:
+            words.setdefault(pair["verdict"], []).append(pair["within"])
+    parts = [f"{IS[word]} {test.reference} on {listed(words[word])}" for word in IS if word in words]
+    if "undecided" in words:
+        parts.append(
+            f"is neither shown to differ from {test.reference} nor to be equivalent on {listed(words['undecided'])}"
+        )
+    return [f"On the other scalings, {test.suspect} as trained {'; it '.join(parts)}."] if parts else []

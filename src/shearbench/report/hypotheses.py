@@ -1,0 +1,92 @@
+"""The table of hypotheses on a published number: what each predicted, what its trainings show, and the verdict."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from shearbench.records import read_json
+from shearbench.report.blocks import Block, Cell, Column, Data, Heading, Picture, Pictures, Prose, Table
+
+_COLUMNS = (
+    Column("hypothesis"),
+    Column("run", help="dataset, model, batch-norm statistics"),
+    Column("n", True, "independent trainings"),
+    *(Column(f"{name}, predicted") for name in ("level", "spread", "loss")),
+    Column("level, %", True, "mean test accuracy with Student's 95 % interval"),
+    Column("spread", True, "standard deviation over the trainings, percentage points"),
+    Column("loss", True, "training loss of the last epoch"),
+    Column("control, %", True, "mean test accuracy of the shallow model on the same inputs"),
+    Column("as predicted"),
+    Column("verdict"),
+)
+
+
+def hypotheses_blocks(folder: Path, heading: str) -> list[Block]:
+    """Return the blocks on the hypotheses that were judged in a folder."""
+    record, table = read_json(folder / "record.json"), pd.read_csv(folder / "hypotheses.csv")
+    shown = [
+        Picture.of(
+            path, "Held-out accuracy after each epoch by batch-norm statistics", _CAPTION, [folder / "modes.csv"]
+        )
+        for path in [folder / "figures" / "modes.png"]
+        if path.is_file()
+    ]
+    rows = [_row(row) for row in table.to_dict("records")]
+    caption = (
+        f"Independent trainings on {record['sizes']['train']:,} samples each, {record['hardware']}. Each misfit names "
+        "what differs from the published numbers at 95 %; no correction is made for the number of hypotheses."
+    )
+    return [
+        Heading(f"Hypotheses ({heading.lower()})"),
+        Prose(f"{record['plan']['question']} {best_candidate(table)}"),
+        Table(_COLUMNS, rows, caption, [Data.of(folder / "hypotheses.csv")]),
+        *([Pictures(shown, wide=True)] if shown else []),
+    ]
+
+
+_CAPTION = "Means over the trainings. The three lines are the same weights on the same samples."
+
+
+def best_candidate(table: pd.DataFrame) -> str:
+    """Say which hypotheses fit, or which misses the least; nothing stronger than the verdicts."""
+    run = table[table["verdict"] != "not run"]
+    if run.empty:
+        return "None of the hypotheses has run."
+    counts = f"{len(run)} of {len(table)} hypotheses have run."
+    fits = list(run.loc[run["verdict"] == "fits", "hypothesis"])
+    if fits:
+        return (
+            f"{counts} Consistent with all published numbers: {', '.join(fits)}. This does not show that it happened."
+        )
+    missed = run["verdict"].map(lambda verdict: verdict.count(",") + 1 if verdict.startswith("misfit") else 0)
+    least = list(run.loc[missed == missed.min(), "hypothesis"])
+    words = dict.fromkeys(run.loc[missed == missed.min(), "verdict"])
+    return f"{counts} None fits all published numbers. The least misfit: {', '.join(least)} ({'; '.join(words)})."
+
+
+def _row(row: dict[Any, Any]) -> list[Cell | str]:
+    run = ", ".join(str(row[key]) for key in ("dataset", "model", "statistics"))
+    predicted = [str(row[f"predicted_{key}"]) for key in ("level", "spread", "train_loss")]
+    name = Cell(row["hypothesis"], strong=True, help=row["because"])
+    verdict = Cell(row["verdict"], strong=True)
+    control = _share(row["control_accuracy"])
+    if row["verdict"] == "not run":
+        return [name, run, Cell("0", 0), *predicted, "", "", "", control, "", verdict]
+    interval = f"{100 * row['accuracy']:.1f} [{100 * row['accuracy_low']:.1f}, {100 * row['accuracy_high']:.1f}]"
+    return [
+        name,
+        run,
+        Cell(f"{row['trainings']:.0f}", row["trainings"]),
+        *predicted,
+        Cell(interval, row["accuracy"]),
+        Cell(f"{100 * row['spread']:.2f}", row["spread"]),
+        Cell(f"{row['train_loss']:.3f}", row["train_loss"]),
+        control,
+        row["as_predicted"],
+        verdict,
+    ]
+
+
+def _share(value: float) -> Cell | str:
+    return "" if pd.isna(value) else Cell(f"{100 * value:.1f}", value)
