@@ -152,12 +152,12 @@ def ask(root: Path) -> None:
     (root / "params.yaml").write_text(yaml.safe_dump(whole, sort_keys=False))
     params = load_params(root / "params.yaml")
     write_data(root)
-    _write_fields(root)
+    write_fields(root)
     ablation.main(params, root, "normalisation")
     ablation_result.main(params, root, "normalisation")
 
 
-def _write_fields(root: Path) -> None:
+def write_fields(root: Path) -> None:
     """Write the fields that the datasets of the project were made of."""
     for split in SPLITS:
         data = load(root / "build" / "datasets" / "mechanical", split)

@@ -95,7 +95,7 @@ def test_every_family_has_its_pairs_and_its_own_holm(runs: list[Any]) -> None:
     assert pairs == {
         "models": [("a", "plain", "deep"), ("b", "plain", "deep")],
         "recalibration": [("a", "deep", "deep, recalibrated"), ("b", "deep", "deep, recalibrated")],
-        "recalibrated networks": [("a", "plain", "deep, recalibrated"), ("b", "plain", "deep, recalibrated")],
+        "recalibrated models": [("a", "plain", "deep, recalibrated"), ("b", "plain", "deep, recalibrated")],
         "datasets": [("plain", "a", "b"), ("deep", "a", "b")],
     }
     mended = rows[(rows["family"] == "recalibration") & (rows["within"] == "a")].iloc[0]

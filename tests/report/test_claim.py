@@ -63,7 +63,7 @@ def _ablation_result(
     pairs = [_pair("models", dataset, "deep", "plain", word, folds) for dataset, word in verdicts.items()]
     for dataset in verdicts:
         pairs.append(_pair("recalibration", dataset, "deep", "deep, recalibrated", mended, folds))
-        pairs.append(_pair("recalibrated networks", dataset, "deep, recalibrated", "plain", last, folds))
+        pairs.append(_pair("recalibrated models", dataset, "deep, recalibrated", "plain", last, folds))
     accuracies = [
         _row(dataset, model, mean)
         for dataset in verdicts

@@ -9,7 +9,10 @@ import pytest
 import torch
 from torch import nn
 
+from shearbench.analysis.batch_norm.statistics import warnings_of
 from shearbench.data.dataset import Dataset
+from shearbench.records import read_record
+from shearbench.statistics.proportions import differ
 from shearbench.training.checkpoint import CHECKPOINT
 from shearbench.training.config import TrainingConfig, code_hash
 from shearbench.training.crossval import FoldTask, cross_validate, train_fold
@@ -114,6 +117,11 @@ def test_a_diagnosed_fold_records_every_batch_and_layer(run: Path) -> None:
     assert len(lines) == 2 * 20
     assert {row["layer"] for row in lines if row["epoch"] == "2"} >= {"bn1", "layer4.1.bn2"}
     assert all(float(row["mean"]) > 0 and float(row["deviation"]) > 0 for row in lines)
+    modes, history, record = _rows(run / "modes.csv"), _rows(run / "history.csv"), read_record(run)
+    assert [row["epoch"] for row in modes] == ["1", "2"]
+    assert [row["as_trained"] for row in modes] == [row["validation_accuracy"] for row in history]  # under 1,000
+    last = {key: float(value) for key, value in modes[-1].items() if key != "epoch"}
+    assert record["batch_norm"] == last
 
 
 def test_a_diagnosis_goes_on_from_a_checkpoint(
@@ -130,7 +138,7 @@ def test_a_diagnosis_goes_on_from_a_checkpoint(
     with pytest.raises(KeyboardInterrupt):
         train_fold(task, stop)
     train_fold(task, lambda _: None)
-    for name in (*SAME_BYTES, "gradients.csv", "lags.csv"):
+    for name in (*SAME_BYTES, "gradients.csv", "lags.csv", "modes.csv"):
         assert (out / name).read_bytes() == (run / name).read_bytes(), name
 
 
@@ -145,3 +153,20 @@ def test_a_network_without_running_averages_has_gradients_and_no_lags(
 def _rows(path: Path) -> list[dict[str, str]]:
     with path.open() as file:
         return list(csv.DictReader(file))
+
+
+def test_a_record_warns_where_the_two_modes_differ_by_more_than_their_noise() -> None:
+    record = {"dataset": "fields", "model": "deep", "fold": 0}
+    measured = {"samples": 1000, "as_trained": 0.30, "batch_statistics": 0.92, "recalibrated": 0.93}
+    (warning,) = warnings_of([{**record, "batch_norm": measured}, {**record, "batch_norm": None}, record])
+    assert "fields-deep fold 0 predicts 30.0 % correctly in evaluation mode and 92.0 % in training mode" in warning
+    assert "recalibrate" in warning
+    near = {**measured, "as_trained": 0.90, "batch_statistics": 0.92}
+    assert not warnings_of([{**record, "batch_norm": near}])
+
+
+def test_three_standard_errors_worked_out_by_hand() -> None:
+    """At 0.9 and n = 100 the standard error of a difference is sqrt(2 * 0.09 / 100) = 0.0424."""
+    assert not differ(0.9, 0.9 - 0.12, 100)
+    assert differ(0.9, 0.9 - 0.19, 100)
+    assert not differ(1.0, 1.0, 10)

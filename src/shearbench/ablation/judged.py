@@ -4,7 +4,7 @@ A run without finished trainings is no error: its hypotheses are ``not run``, an
 ``hypotheses.csv``, ``folds.csv``, ``modes.csv``, ``lags.csv`` and a figure to ``build/ablation_results/<name>/``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,6 +35,8 @@ class Judged:
     trainings: int
     hypotheses: Mapping[str, Hypothesis]
     observed: Observed
+    check: Callable[[Sequence[FoldRun], Run], None]
+    """Raises where the trainings of a run were made with other parameters or code than the present ones."""
 
     @property
     def runs(self) -> list[Run]:
@@ -55,10 +57,12 @@ def write_judged(
         device: on which the models predict.
 
     Raises:
-        InputError: if nothing is finished, or a record is of other data.
+        InputError: if nothing is finished, or a record is of other data, parameters or code.
         TasksFailed: if a model could not predict.
     """
     runs = finished(build / "ablations" / judged.name, judged)
+    for run, of_run in runs.items():
+        judged.check(of_run, run)
     if not runs:
         raise InputError(f"no training of {judged.name} is finished; run `shearbench stage ablation {judged.name}`")
     tasks = _tasks(runs, inputs, folds=build / "folds.npz", device=device)

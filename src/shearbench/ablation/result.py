@@ -70,7 +70,7 @@ def compare(runs: Sequence[RunPredictions], plan: Plan, content: Mapping[int, by
     """Return one row a pair, as ``statistics.pairs.row`` gives it, with the ``family`` that Holm is taken over.
 
     ``networks``: on each dataset, the first network against every other. ``recalibration``: each network as trained
-    against itself recalibrated. ``recalibrated networks``: as ``networks``, with each one recalibrated that has running
+    against itself recalibrated. ``recalibrated models``: as ``models``, with each one recalibrated that has running
     averages. ``datasets``: for each network, the first dataset against every other.
 
     Args:
@@ -124,7 +124,7 @@ def _families(made: Sequence[Key]) -> dict[str, list[tuple[Key, Key]]]:
     return {
         "models": [(as_trained[d, first], as_trained[d, m]) for d in datasets for m in others],
         "recalibration": [(as_trained[run], mended[run]) for run in mended],
-        "recalibrated networks": [
+        "recalibrated models": [
             (best[d, first], best[d, m]) for d in datasets for m in others if (d, first) in mended or (d, m) in mended
         ],
         "datasets": [(as_trained[datasets[0], m], as_trained[d, m]) for m in models for d in datasets[1:]],

@@ -21,7 +21,7 @@ def sentences(ablation_result: AblationResult, claim: Claim) -> list[str]:
     steps += [
         said(pair)
         for dataset in test.readings
-        for family, values in (("recalibration", {"a": deep}), ("recalibrated networks", {}))
+        for family, values in (("recalibration", {"a": deep}), ("recalibrated models", {}))
         for pair in ablation_result.of_family(family, within=dataset, **values)
     ]
     steps += _other_scalings(ablation_result, test)
@@ -47,7 +47,7 @@ def conclusion(ablation_result: AblationResult, claim: Claim) -> list[str]:
     if not shown:
         return [*barred, "So the published fall does not occur here, and this run says nothing of the claim."]
     verdicts = {pair["within"]: pair["verdict"] for pair in ablation_result.of_family("models") if _is_pair(pair, test)}
-    last = {one: _verdict(ablation_result, "recalibrated networks", one, test) for one in shown}
+    last = {one: _verdict(ablation_result, "recalibrated models", one, test) for one in shown}
     if set(verdicts.values()) == {"worse"} and set(last.values()) == {"worse"}:
         told = [
             f"{test.suspect} is worse than {test.reference} on every scaling of the same fields, with recalibrated "

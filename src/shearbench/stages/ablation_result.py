@@ -17,6 +17,7 @@ from shearbench.ablation.figures import accuracy_figure, gradients_figure, lags_
 from shearbench.ablation.judged import Judged, write_judged
 from shearbench.ablation.predict import ReadTask, read_fold
 from shearbench.ablation.result import RunPredictions, accuracy_table, compare, fold_table, recorded
+from shearbench.analysis.batch_norm.statistics import warnings_of
 from shearbench.comparison.pairs import content_by_id
 from shearbench.data.dataset import FOLDS, SPLITS, load
 from shearbench.data.folds import read_folds
@@ -26,7 +27,7 @@ from shearbench.plotting.canvas import png
 from shearbench.predictions.folds import hardware_of, read_fold_runs
 from shearbench.records import sha256_of, write_bytes, write_npz, write_record, write_text
 from shearbench.stages.datasets import inputs_of
-from shearbench.stages.present import check_ablation
+from shearbench.stages.present import check_ablation, check_config
 from shearbench.statistics.design import Design
 from shearbench.statistics.runs import Plan
 
@@ -65,7 +66,9 @@ def _judge(params: Params, root: Path, name: str) -> None:
     ablation, build = params.ablations[name], root / "build"
     assert ablation.observed is not None, "see params"
     plan = ablation.model_dump(mode="json")
-    judged = Judged(name, plan, ablation.folds, ablation.hypotheses, ablation.observed)
+    judged = Judged(
+        name, plan, ablation.folds, ablation.hypotheses, ablation.observed, partial(check_config, params, ablation)
+    )
     with inputs_of(name, ablation, build, SPLITS) as inputs:
         table = write_judged(
             judged, build, inputs, workers=params.execution.pool, device=params.execution.device_of_tasks
@@ -119,6 +122,11 @@ def _facts(params: Params, name: str, runs: Sequence[RunPredictions], *, of_fold
         "hardware": hardware_of(fold_run for run in runs for fold_run in run.fold_runs),
         "read_on": sorted({each.device for run in runs for each in run.readings}),
         "training": first["provenance"],
+        "train_loss": {
+            f"{run.dataset}-{run.model}": [float(one.history["train_loss"].iloc[-1]) for one in run.fold_runs]
+            for run in runs
+        },
+        "warnings": warnings_of(one.record for run in runs for one in run.fold_runs),
         "fold_records": {f"{run.dataset}-{run.model}": [fold_run.digest for fold_run in run.fold_runs] for run in runs},
         "hashes": {f"data.{run.dataset}": run.fold_runs[0].record["hashes"]["data"] for run in runs},
     }

@@ -52,9 +52,17 @@ def check_ablation(
     Raises:
         InputError: as :func:`read_run`.
     """
-    dataset, model = run
     check_records(runs, str(read_card(data)["hashes"]["train"]), read_folds(folds))
-    names = (dataset, ablation.datasets[dataset]), (model, ablation.models[model])
+    check_config(params, ablation, runs, run)
+
+
+def check_config(params: Params, ablation: Ablation, runs: Sequence[FoldRun], run: tuple[str, str]) -> None:
+    """Hold the folds of an ablation's (dataset, model) against the present parameters and code alone.
+
+    Raises:
+        InputError: naming what differs.
+    """
+    names = (run[0], ablation.datasets[run[0]]), (run[1], ablation.models[run[1]])
     _refuse_other(
         runs,
         settled(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from rich import print
 
+from shearbench.analysis.batch_norm.statistics import warnings_of
 from shearbench.data.config import DatasetEntry
 from shearbench.data.dataset import FOLDS, TUNING_PART, load
 from shearbench.data.folds import read_folds
@@ -103,3 +104,5 @@ def _print_summary(run_name: str, records: Sequence[dict[str, Any]], *, repeats:
     deals = np.reshape(accuracies, (repeats, -1))
     deviation = np.sqrt(deals.var(axis=1, ddof=1).mean())  # of a fold within its repeat, as in the comparison
     print(f"{run_name}: {deals.mean():.4f} ± {deviation:.4f} over {folds}")
+    for warning in warnings_of(records):
+        print(f"Warning: {warning}")

@@ -1,10 +1,19 @@
-"""A share of n cases -> Wilson's interval of the probability behind it."""
+"""A share of n cases -> Wilson's interval of the probability behind it; two shares -> do they differ?"""
 
 from math import sqrt
 
 from scipy.special import ndtri
 
 from shearbench.errors import InputError
+
+
+def differ(first: float, second: float, n: int) -> bool:
+    """Return True if two shares of the same n cases differ by more than three standard errors.
+
+    The standard error is that of independent shares, sqrt((p(1 - p) + q(1 - q)) / n). Shares of the same cases vary
+    less against each other, so that the rule misses small differences rather than inventing them.
+    """
+    return abs(first - second) > 3 * sqrt((first * (1 - first) + second * (1 - second)) / n)
 
 
 def wilson(share: float, n: int, *, level: float = 0.95) -> tuple[float, float]:

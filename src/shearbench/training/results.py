@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from shearbench.data.dataset import Dataset
 from shearbench.records import write_npz, write_text
 from shearbench.training.config import Selection, TrainingState
-from shearbench.training.loop import evaluate
+from shearbench.training.loop import diagnose, evaluate
 from shearbench.training.state import Epoch, Progress, Score
 from shearbench.training.weights import WEIGHTS, predict, write_weights
 
@@ -47,10 +47,12 @@ def facts(
         training_state.network, training_state.splits.train, training_state.fit_config, progress.chosen_epoch
     )
     validation = score(predictions["probabilities"], predictions["labels"])
+    _, modes = diagnose(training_state.network, training_state.splits, training_state.fit_config)
     return {
         "parameters": sum(parameter.numel() for parameter in training_state.network.parameters()),
         "epochs": len(progress.history),
         "best_epoch": progress.chosen_epoch,
+        "batch_norm": asdict(modes) if modes else None,
         "metrics": {
             **{f"train_{key}": value for key, value in asdict(train).items()},
             **{f"validation_{key}": value for key, value in asdict(validation).items()},

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from shearbench.analysis.batch_norm.statistics import mode_warning
 from shearbench.records import read_json
 from shearbench.report.blocks import Block, Cell, Column, Data, Heading, Picture, Pictures, Prose, Section, Table
 from shearbench.report.claim import AblationResult, read_ablation_result, said, setting
@@ -192,7 +193,7 @@ def _verdicts(ablation_result: AblationResult) -> Table:
 
 def _runs(root: Path, rows: Sequence[Mapping[str, Any]]) -> list[Block]:
     """Return the same ways of reading for the networks of this run that have batch normalisation."""
-    body = []
+    body, warnings = [], []
     for row in rows:
         folder = root / "build" / "evaluation" / row["dataset"] / row["model"]
         path = folder / "running_averages.csv"
@@ -200,6 +201,8 @@ def _runs(root: Path, rows: Sequence[Mapping[str, Any]]) -> list[Block]:
             continue
         read_in = pd.read_csv(path).groupby("bn_statistics")["accuracy"].agg(["mean", "std"])
         if len(read_in) > 1:
+            means = [float(read_in["mean"][each]) for each in ("as_trained", "batch_statistics")]
+            warnings.append(mode_warning(f"{row['model']} on {row['dataset']}", means[0], means[1], row["n_test"]))
             dynamics = pd.read_csv(folder / "training_dynamics.csv")
             modes = [dynamics[f"train_accuracy_{when}"] for when in ("while_training", "when_evaluated")]
             moments = [(each.mean(), each.std()) for each in modes]
@@ -210,12 +213,13 @@ def _runs(root: Path, rows: Sequence[Mapping[str, Any]]) -> list[Block]:
             body.append([row["dataset"], row["model"], *(_moments(mean, sd) for mean, sd in moments)])
     if not body:
         return []
+    told = [Prose(f"Warning: {warning}") for warning in warnings if warning]
     columns = [Column("dataset"), Column("model"), *(Column(title, True) for _, _, title in _WAYS)]
     caption = (
         "Accuracy in %: mean ± standard deviation over the networks of the folds. Training mode is the running mean of "
         "the kept epoch. Recalibrated averages are measured on at most 1,000 training digits."
     )
-    return [Heading("The networks of this run with batch normalisation"), Table(columns, body, caption)]
+    return [Heading("The networks of this run with batch normalisation"), Table(columns, body, caption), *told]
 
 
 def _moments(mean: float, sd: float) -> Cell:
