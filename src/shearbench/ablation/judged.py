@@ -17,7 +17,7 @@ from shearbench.ablation.hypotheses import Hypothesis, Observed, runs_of
 from shearbench.ablation.judgement import Run, Training, judge
 from shearbench.ablation.predict import Reading, ReadTask, read_fold, share_right
 from shearbench.ablation.result import recorded_runs
-from shearbench.data.dataset import load
+from shearbench.data.dataset import FOLDS, load
 from shearbench.errors import InputError
 from shearbench.execution import Workers, run_tasks
 from shearbench.execution.settings import Chosen
@@ -65,7 +65,7 @@ def write_judged(
         judged.check(of_run, run)
     if not runs:
         raise InputError(f"no training of {judged.name} is finished; run `shearbench stage ablation {judged.name}`")
-    tasks = _tasks(runs, inputs, folds=build / "folds.npz", device=device)
+    tasks = _tasks(runs, inputs, device=device)
     readings = iter(
         run_tasks(
             read_fold,
@@ -95,9 +95,7 @@ def finished(out: Path, judged: Judged) -> dict[Run, list[FoldRun]]:
     return found
 
 
-def _tasks(
-    runs: Mapping[Run, Sequence[FoldRun]], inputs: Mapping[str, Path], *, folds: Path, device: Chosen
-) -> list[ReadTask]:
+def _tasks(runs: Mapping[Run, Sequence[FoldRun]], inputs: Mapping[str, Path], *, device: Chosen) -> list[ReadTask]:
     """Return the tasks of predicting the test samples, each model once."""
     tasks = []
     for (dataset, _), of_run in runs.items():
@@ -105,7 +103,7 @@ def _tasks(
         for run in of_run:
             if run.record["hashes"]["data"] != data_hash:
                 raise InputError(f"{run.folder} was trained on other data; remove it and train again")
-            tasks.append(ReadTask(run.folder, inputs[dataset], folds, device))
+            tasks.append(ReadTask(run.folder, inputs[dataset], inputs[dataset] / FOLDS, device))
     return tasks
 
 
