@@ -11,6 +11,7 @@ from shearbench.data.folds import FoldTable
 from shearbench.data.normalise import fit
 from shearbench.data.rescale import rescaled
 from shearbench.models import build
+from shearbench.models.inputs import Inputs
 from shearbench.training.adam import Adam
 from shearbench.training.config import mislabelled, select
 from shearbench.training.hardware import Hardware
@@ -75,7 +76,7 @@ def test_decoupled_decay_is_that_of_adamw_and_epsilon_is_used(reference: type[to
         adam_epsilon=1e-2,
         decay="decoupled" if decoupled else "l2",
     )
-    ours, theirs = (build("cnn2", channels=2, width=0.1, options={"dropout": 0}, seed=1) for _ in range(2))
+    ours, theirs = (build("cnn2", inputs=Inputs(2), width=0.1, options={"dropout": 0}, seed=1) for _ in range(2))
     adam = Adam.of(Hardware().place(ours), recipe)
     other = reference(Hardware().place(theirs).parameters(), lr=0.01, weight_decay=0.1, eps=1e-2, fused=True)
     for _ in range(3):
@@ -91,7 +92,7 @@ def test_decoupled_decay_is_that_of_adamw_and_epsilon_is_used(reference: type[to
 
 def test_glorot_draws_within_its_bound_and_biases_are_0() -> None:
     for architecture in ("cnn2", "cnn3", "resnet18"):
-        network = build(architecture, channels=2, width=0.25, options={"init": "glorot"}, seed=0)
+        network = build(architecture, inputs=Inputs(2), width=0.25, options={"init": "glorot"}, seed=0)
         for module in network.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 rows = module.weight[0].numel()
@@ -106,14 +107,14 @@ def test_stems_third_channels_and_sizes_of_resnet18() -> None:
     shapes = {}
     options = ({}, {"stem": "small"}, {"third_channel": "zeros"}, {"third_channel": "repeat"}, {"resize": 56})
     for option in options:
-        network = build("resnet18", channels=2, width=0.125, options=option, seed=0).eval()
+        network = build("resnet18", inputs=Inputs(2), width=0.125, options=option, seed=0).eval()
         seen: list[tuple[int, ...]] = []
         network.layer1.register_forward_hook(lambda _, __, out, seen=seen: seen.append(tuple(out.shape[2:])))
         assert network(inputs).shape == (2, 10)
         shapes[str(option)] = seen[0]
     assert list(shapes.values()) == [(7, 7), (28, 28), (7, 7), (7, 7), (14, 14)]
     zeros, repeat = (
-        build("resnet18", channels=2, width=0.125, options={"third_channel": fill}, seed=0).third_channel
+        build("resnet18", inputs=Inputs(2), width=0.125, options={"third_channel": fill}, seed=0).third_channel
         for fill in ("zeros", "repeat")
     )
     assert not zeros(inputs)[:, 2].any()
@@ -121,7 +122,7 @@ def test_stems_third_channels_and_sizes_of_resnet18() -> None:
 
 
 def test_batch_normalisation_takes_the_momentum_and_epsilon_of_keras() -> None:
-    network = build("resnet18", channels=2, width=0.125, options={"momentum": 0.01, "epsilon": 1e-3}, seed=0)
+    network = build("resnet18", inputs=Inputs(2), width=0.125, options={"momentum": 0.01, "epsilon": 1e-3}, seed=0)
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     assert {(norm.momentum, norm.eps) for norm in norms} == {(0.01, 1e-3)}
 
