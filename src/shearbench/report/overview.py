@@ -80,7 +80,7 @@ def _robustness(folder: Path) -> dict[str, Any]:
         "n": int(noise["n"].max()),
         "processor": machine["processor"],
     }
-    return found | ({"noise": float(noise.loc[_NOISE, "accuracy_mean"])} if _NOISE in noise.index else {})
+    return found | ({"noise": float(noise["accuracy_mean"][_NOISE])} if _NOISE in noise.index else {})
 
 
 def _strangers(root: Path) -> dict[str, float]:
