@@ -34,6 +34,7 @@ LAYERS = [
     "params_base",
     "params",
     "stages",
+    "api",
     "commands",
     "cli",
 ]

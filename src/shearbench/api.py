@@ -1,0 +1,174 @@
+"""The Python API: read a project's results as arrays and tables, and compare any two arrays of predictions.
+
+``import shearbench`` imports none of it: each name is imported when it is first asked for.
+
+    project = shearbench.load_project("my-benchmark")
+    for run in project.runs:
+        print(run.name, run.out_of_fold.correct.mean())
+    project.table("pairs")
+    shearbench.compare(labels, a, b, groups=writers)
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from shearbench.errors import InputError
+from shearbench.params import Params, load
+from shearbench.predictions.folds import FoldRun, read_fold_runs
+from shearbench.predictions.scores import BySample, by_sample
+from shearbench.records import read_npz
+from shearbench.statistics.mcnemar import sign_flip_p
+
+
+@dataclass(frozen=True, eq=False)
+class ProjectRun:
+    """One model on one dataset of a project."""
+
+    dataset: str
+    model: str
+    build: Path
+    networks: int
+
+    @property
+    def name(self) -> str:
+        """``<dataset>-<model>``."""
+        return f"{self.dataset}-{self.model}"
+
+    @cached_property
+    def folds(self) -> Sequence[FoldRun]:
+        """The finished folds, with their records; InputError if one is missing or damaged."""
+        return read_fold_runs(self.build / "runs" / self.dataset / self.model, self.networks)
+
+    @cached_property
+    def out_of_fold(self) -> BySample:
+        """Out-of-fold predictions of the training samples: ``probabilities`` (repeats, n, classes)."""
+        return by_sample([fold.out_of_fold for fold in self.folds])
+
+    @cached_property
+    def test(self) -> BySample:
+        """Predictions of the test samples: ``probabilities`` (networks, n, classes); InputError if not evaluated."""
+        arrays = read_npz(self.build / "evaluation" / self.dataset / self.model / "test_predictions.npz")
+        return BySample(arrays["ids"], arrays["labels"], arrays["probabilities"])
+
+
+@dataclass(frozen=True, eq=False)
+class Project:
+    """A project's folder with its parameters."""
+
+    folder: Path
+    params: Params
+
+    @property
+    def runs(self) -> list[ProjectRun]:
+        """All runs, in the order of ``params.yaml``."""
+        build, networks = self.folder / "build", self.params.cv.networks
+        return [ProjectRun(each.dataset, each.model, build, networks) for each in self.params.runs.values()]
+
+    def run(self, name: str) -> ProjectRun:
+        """Return the run ``<dataset>-<model>``; InputError if ``params.yaml`` has none of that name."""
+        found = {each.name: each for each in self.runs}
+        if name not in found:
+            raise InputError(f"params.yaml has no run {name!r}; it has: {', '.join(found)}")
+        return found[name]
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Return a table: ``comparison`` or ``pairs`` of ``reports/``, or one of ``build/comparison/``.
+
+        Raises:
+            InputError: if there is none, with the names that there are.
+        """
+        folders = (self.folder / "reports", self.folder / "build" / "comparison")
+        tables = {path.stem: path for folder in reversed(folders) for path in sorted(folder.glob("*.csv"))}
+        if name not in tables:
+            raise InputError(
+                f"there is no table {name!r}; there is: {', '.join(tables) or 'none yet, run `make repro`'}"
+            )
+        return pd.read_csv(tables[name])
+
+
+def load_project(folder: Path | str = ".") -> Project:
+    """Return the project in a folder; InputError if it has no sound ``params.yaml``."""
+    return Project(Path(folder), load(Path(folder) / "params.yaml"))
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """Accuracy of ``a`` minus that of ``b`` on the same samples, in fractions, with its interval and p value."""
+
+    accuracy_a: float
+    accuracy_b: float
+    difference: float
+    low: float
+    high: float
+    p: float
+    """Two-sided mid-p: McNemar's test, or with groups its sign-flip form over the sums of the groups."""
+    n: int
+    groups: int
+    """Independent units: the groups, or the samples where there are none."""
+
+
+def compare(
+    labels: ArrayLike, a: ArrayLike, b: ArrayLike, *, groups: ArrayLike | None = None, level: float = 0.95
+) -> PairedDifference:
+    """Compare two models on the same samples, whatever made their predictions.
+
+    It holds for these trained models: it does not know that training again would give others. The interval is a t
+    interval whose standard error is clustered by group (Liang and Zeger, Biometrika 73, 1986), with as many degrees of
+    freedom as there are groups, less one.
+
+    Args:
+        labels: (n,) true classes.
+        a: (n,) predicted classes, or (n, classes) probabilities.
+        b: as ``a``.
+        groups: (n,) writers or other units within which samples depend on each other; None if all are independent.
+        level: of the interval.
+
+    Raises:
+        InputError: if the shapes differ, or there are fewer than two samples or groups.
+    """
+    truth = np.asarray(labels)
+    right_a, right_b = _right(truth, a, "a"), _right(truth, b, "b")
+    units = np.arange(len(truth)) if groups is None else np.asarray(groups)
+    if units.shape != truth.shape or truth.ndim != 1:
+        raise InputError(f"labels and groups must be (n,); got {truth.shape} and {units.shape}")
+    _, place = np.unique(units, return_inverse=True)
+    count = int(place.max()) + 1 if len(place) else 0
+    if count < 2:
+        raise InputError(f"a comparison needs two independent samples or groups at least; got {count}")
+    discordance = right_a.astype(np.int64) - right_b.astype(np.int64)
+    sums = np.bincount(place, weights=discordance, minlength=count)
+    difference = float(discordance.mean())
+    residuals = sums - difference * np.bincount(place, minlength=count)
+    error = float(np.sqrt(count / (count - 1) * (residuals**2).sum()) / len(truth))
+    reach = float(stats.t.ppf((1 + level) / 2, count - 1)) * error
+    sizes = np.bincount(np.abs(sums).astype(np.int64))[np.newaxis]
+    return PairedDifference(
+        accuracy_a=float(right_a.mean()),
+        accuracy_b=float(right_b.mean()),
+        difference=difference,
+        low=max(-1.0, difference - reach),
+        high=min(1.0, difference + reach),
+        p=float(sign_flip_p(sizes, np.array([int(sums.sum())]))[0]),
+        n=len(truth),
+        groups=count,
+    )
+
+
+def _right(labels: NDArray[Any], said: ArrayLike, name: str) -> NDArray[np.bool_]:
+    """Return which samples are predicted correctly, (n,)."""
+    given = np.asarray(said)
+    classes = given.argmax(axis=1) if given.ndim == 2 else given
+    if classes.shape != labels.shape:
+        raise InputError(
+            f"{name} must be (n,) classes or (n, classes) probabilities for {labels.shape} labels; got {given.shape}"
+        )
+    right: NDArray[np.bool_] = classes == labels
+    return right
