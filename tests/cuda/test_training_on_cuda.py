@@ -15,7 +15,7 @@ from shearbench.errors import TasksFailed
 from shearbench.execution import Advance, run_tasks
 from shearbench.records import read_npz, read_record
 from shearbench.training.adam import Adam
-from shearbench.training.augment import AUGMENTATIONS
+from shearbench.training.augmentations import AUGMENTATIONS
 from shearbench.training.checkpoint import CHECKPOINT
 from shearbench.training.config import Selection, TrainingConfig, TrainingState, assemble
 from shearbench.training.crossval import FoldTask, cross_validate, fold_task, is_kept, train_fold

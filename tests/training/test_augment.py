@@ -10,7 +10,8 @@ from scipy.stats import ks_2samp, kstest
 
 from shearbench.torchvision_ops import torchvision
 from shearbench.training import augment
-from shearbench.training.augment import AUGMENTATIONS, Affine
+from shearbench.training.augment import Affine
+from shearbench.training.augmentations import AUGMENTATIONS, augmentation
 from shearbench.training.recipe import Augmentation, Recipe
 
 transforms = torchvision.transforms
@@ -202,8 +203,8 @@ def test_several_augmentations_are_done_in_turn_on_one_generator() -> None:
     images = _images(8)
     generator = _generator()
     expected = augment.erasing(augment.affine(images, generator), generator)
-    assert torch.equal(augment.augmentation(("affine", "erasing"))(images, _generator()), expected)
-    assert torch.equal(augment.augmentation("none")(images, _generator()), images)
+    assert torch.equal(augmentation(("affine", "erasing"))(images, _generator()), expected)
+    assert torch.equal(augmentation("none")(images, _generator()), images)
 
 
 def test_a_recipe_takes_one_augmentation_or_several_and_comes_back_from_json() -> None:

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from shearbench.handwriting.lines import lines_in, of_paper
+from shearbench.handwriting.parts import BODY, Parts
 from shearbench.handwriting.reading import Picture
 
 Plane = NDArray[np.float64]
@@ -18,13 +20,14 @@ Mask = NDArray[np.bool_]
 LEAST_CONTRAST = 8.0  # grey levels of 255 between ink and background; less is the grain of a scanner or of a JPEG
 _GRAINS = 4.0  # ink differs from the background by this many standard deviations of the paper
 _EDGE = 0.07  # share of the side that the rim of a picture takes
-_SPECK = 0.03  # a part with less ink than this share of the largest is dirt
-_BODY = 0.25  # ink of at least this share, connected with full ink, belongs to the digit: pens fade
 _NEAR = 20.0  # levels within which pixels count as of the same paper
 _FITTED = 6000  # pixels, evenly spread, that the background is fitted to
-_WHOLE_SIDE = 0.9  # what covers this share of a side of the picture is no digit, if there is another part
-_HALF = 0.45  # of the picture; no pen covers so much of it
-_MOST_OF_A_SIDE = 0.6  # what covers more of it may be a shadow
+_DEEP = 0.3  # of the longest side: no stroke is so thick
+_MOST_OF_A_SIDE = 0.6  # what covers more of it may be a shadow, if it is fainter than ink
+_FULL = 0.75  # the share of full ink that a stroke has, and a shadow beside ink has not
+_BAND = 0.3  # of the picture, the most that a bar of tools or the edge of a table takes
+_STEP = 6.0  # levels between such a bar and the paper
+_PAPER, _OF_NORMAL = 0.2, 0.2533  # of a picture at least, and the quantile of a normal number's size
 _EVERYWHERE = np.ones((3, 3), bool)
 
 
@@ -41,27 +44,100 @@ class Ink:
     noise: float
     removed: int
     """Parts that were taken for dirt, lines or the frame of the picture."""
+    digits: int
+    """How many digits there seem to be, beside or above one another."""
+    raw: Mask
+    """What differs from the background by half of the contrast, before anything was taken away."""
 
 
 def find_ink(picture: Picture) -> Ink | str:
     """Return the ink of a picture, or why there is none.
 
     Where a smooth background leaves something that cannot be a digit, as the edge of a shadow does, it is tried again
-    with a background that follows the picture from place to place.
+    with a background that follows the picture from place to place. In a picture that a digit fills, what was taken for
+    ink may be the paper between its strokes: then it is the other way round.
     """
-    grey = grey_of(picture)
+    grey = without_bars(grey_of(picture))
     found = _ink_on(grey, background_of(grey))
-    if isinstance(found, Ink) and not _is_background(found.values):
-        return found
+    for level in (90, 10):  # where strokes take more of the picture than paper
+        if isinstance(found, str):
+            found = _ink_on(grey, background_of(grey, start=float(np.percentile(grey, level))))
+    if isinstance(found, Ink):
+        found = _right_way_round(grey, found)
+        if not _is_background(found.values):
+            return found
     again = _ink_on(grey, local_background_of(grey))
     return found if isinstance(again, str) or _is_background(again.values) else again
 
 
 def _is_background(values: Plane) -> bool:
-    """Tell whether what was taken for ink covers a whole side, or nearly half of the picture."""
-    ink = values >= 0.5
-    sides = (ink[0], ink[-1], ink[:, 0], ink[:, -1])
-    return bool(max(side.mean() for side in sides) > _MOST_OF_A_SIDE or ink.mean() > _HALF)
+    """Tell whether something at the border was taken for ink that is no stroke.
+
+    It is too thick; or it covers most of a side and is fainter than ink, or there is another part inside the picture.
+    """
+    ink = values >= BODY
+    if ink.all():
+        return True
+    parts = Parts.of(values)
+    border = parts.at_border
+    if (parts.depth[border] > _DEEP * max(ink.shape)).any():
+        return True
+    inside = (~border & (parts.peak >= _FULL) & (parts.mass >= 0.03 * parts.mass.max(initial=0))).any()
+    wide = np.flatnonzero(border & (parts.side > _MOST_OF_A_SIDE))
+    return bool(len(wide) and (inside or any(parts.mean_inside(int(part), values) < _FULL for part in wide)))
+
+
+def _right_way_round(grey: Plane, found: Ink) -> Ink:
+    """Return the ink, or where that is the paper between the strokes of a digit that fills its picture, its contrary.
+
+    The contrary must be thin like strokes. Of the two, ink is what lies in fewer corners and hangs together in fewer
+    parts.
+    """
+    contrary = ~found.raw
+    if contrary.all() or ndimage.distance_transform_edt(contrary).max() > _DEEP * max(grey.shape):
+        return found
+    if _unlike_ink(contrary) >= _unlike_ink(found.raw) - 0.5:
+        return found
+    other = _ink_on(grey, background_of(grey, start=float(np.median(grey[found.raw]))))
+    return found if isinstance(other, str) or other.polarity == found.polarity else other
+
+
+def _unlike_ink(ink: Mask) -> float:
+    """Return how many corners are ink, and how many parts beyond the first it has."""
+    near = max(1, min(ink.shape) // 20)
+    corners = sum(
+        float(ink[rows, columns].mean())
+        for rows in (_first(near), _last(near))
+        for columns in (_first(near), _last(near))
+    )
+    parts = ndimage.sum_labels(ink, ndimage.label(ink, structure=_EVERYWHERE)[0], np.arange(1, 50))
+    return corners + max(0, int((parts >= 0.02 * max(1, ink.sum())).sum()) - 1)
+
+
+def _first(count: int) -> slice:
+    return slice(0, count)
+
+
+def _last(count: int) -> slice:
+    return slice(-count, None)
+
+
+def without_bars(grey: Plane) -> Plane:
+    """Return a picture without a bar of tools or a strip of table along a side.
+
+    Its rows are of another level than the rest nearly everywhere, fainter than ink, and nothing of it reaches further.
+    """
+    for _ in range(4):  # a side at a time, by turning
+        grey = np.rot90(grey)
+        middle = float(np.median(grey))
+        other = np.percentile(np.abs(grey - middle), 15, axis=1) > _STEP
+        depth = 0 if other.all() else int(np.argmin(other))
+        if 3 <= depth <= _BAND * len(grey):
+            level = float(np.median(grey[:depth]))
+            reaching = (np.abs(grey[depth + 1] - level) < np.abs(grey[depth + 1] - middle)).mean()
+            if abs(level - middle) < 0.7 * np.abs(grey - middle).max() and reaching < 0.05:
+                grey = grey[depth + 1 :]
+    return grey
 
 
 def _ink_on(grey: Plane, surface: Plane) -> Ink | str:
@@ -74,7 +150,7 @@ def _ink_on(grey: Plane, surface: Plane) -> Ink | str:
     contrast = contrast_of(signed, grain)
     if contrast < max(LEAST_CONTRAST, _GRAINS * grain):
         return f"no ink found: contrast {contrast:.0f}, grain {grain:.1f}"
-    values, removed = cleaned(signed, contrast=contrast, grain=grain)
+    values, removed, digits = cleaned(signed, contrast=contrast, grain=grain)
     if not (values >= 0.5).any():
         return "no ink found: nothing but dirt or lines"
     return Ink(
@@ -84,6 +160,8 @@ def _ink_on(grey: Plane, surface: Plane) -> Ink | str:
         contrast=round(contrast, 1),
         noise=round(grain, 2),
         removed=removed,
+        digits=digits,
+        raw=signed > 0.5 * contrast,
     )
 
 
@@ -112,7 +190,7 @@ def grey_of(picture: Picture) -> Plane:
 
 def _sheet(colour: Plane, opacity: Plane) -> Plane:
     """Return the colour (3,) that shows through where a picture is transparent."""
-    opaque = colour[opacity > 0.5]
+    opaque = colour[opacity > 0.5 * opacity.max(initial=0)]  # a pen may be no more than half opaque
     if not len(opaque):
         return np.zeros(3)
     is_drawing = opaque.mean(axis=1).std() < 25 or len(opaque) < 0.5 * opacity.size
@@ -121,11 +199,11 @@ def _sheet(colour: Plane, opacity: Plane) -> Plane:
     return np.median(opaque, axis=0)
 
 
-def background_of(grey: Plane) -> Plane:
+def background_of(grey: Plane, *, start: float | None = None) -> Plane:
     """Return the level of the paper at each pixel: a quadratic surface that most of the picture lies on.
 
-    It starts from a level that many pixels have, and is fitted with Tukey's weights, which leave out what is far from
-    it: the ink.
+    It starts from the level ``start``, or from one that many pixels have, and is fitted with Tukey's weights, which
+    leave out what is far from it: the ink.
     """
     height, width = grey.shape
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
@@ -133,11 +211,11 @@ def background_of(grey: Plane) -> Plane:
     flat = grey.ravel()
     step = max(1, len(flat) // _FITTED)
     fitted, values = terms[::step], flat[::step]
-    surface = np.full(len(values), start_level(grey))
+    surface = np.full(len(values), start_level(grey) if start is None else start)
     for round_ in range(12):
         residual = values - surface
-        spread = max(1.4826 * float(np.median(np.abs(residual))), 1.0)
-        weights = np.clip(1 - (residual / (4 * spread)) ** 2, 0, None) ** 2
+        spread = max(float(np.quantile(np.abs(residual), _PAPER)) / _OF_NORMAL, 1.0)
+        weights = np.clip(1 - (residual / ((2 if round_ < 6 else 4) * spread)) ** 2, 0, None) ** 2
         used = 1 if round_ < 2 else 3 if round_ < 5 else 6  # level, then slope, then bend
         matrix = fitted[:, :used]
         normal = (matrix * weights[:, None]).T @ matrix + 1e-6 * len(values) * np.eye(used)
@@ -188,27 +266,44 @@ def contrast_of(signed: Plane, grain: float) -> float:
     return float(np.percentile(ink, 75)) if len(ink) else 0.0
 
 
-def cleaned(signed: Plane, *, contrast: float, grain: float) -> tuple[Plane, int]:
-    """Return ink from 0 to 1 without grain, specks and frames, and how many parts were taken away."""
+def cleaned(signed: Plane, *, contrast: float, grain: float) -> tuple[Plane, int, int]:
+    """Return ink from 0 to 1 without grain, specks, lines and frames, how many parts went, and how many digits stay."""
     floor = min(2.5 * grain, 0.4 * contrast)
     without_lines = signed - _lines(signed, 1, floor, contrast) - _lines(signed, 0, floor, contrast)
     values = np.clip((without_lines - floor) / (contrast - floor), 0, 1)
-    labels, count = ndimage.label(values >= _BODY, structure=_EVERYWHERE)
-    if not count:
-        return np.zeros_like(values), 0
-    numbers = np.arange(1, count + 1)
-    mass = ndimage.sum_labels(values, labels, numbers)
-    peak = ndimage.maximum(values, labels, numbers)
-    on_edge = ndimage.mean(_edge_of(values.shape), labels, numbers)
-    solid = (peak >= 0.6) & (mass >= _SPECK * mass.max())
-    is_frame = (on_edge > 0.9) | (_share_of_a_side(labels, count) > _WHOLE_SIDE)
-    is_frame &= (solid & ~is_frame).any()  # a digit that fills its picture is not its own frame
-    largest = mass[~is_frame].max(initial=0)
-    kept = ~is_frame & (mass >= _SPECK * largest) & (peak >= 0.6)
-    body = np.isin(labels, numbers[kept])
+    values = _without_grid(values)
+    parts = Parts.of(values)
+    if not len(parts):
+        return np.zeros_like(values), 0, 0
+    kept = parts.of_digit()
+    body = np.isin(parts.labels, 1 + np.flatnonzero(kept))
     reach = max(1, round(0.02 * max(values.shape)))  # soft edges of strokes reach a little beyond the body
     near = ndimage.binary_dilation(body, structure=_EVERYWHERE, iterations=reach + 1)
-    return np.where(near, values, 0), int(count - kept.sum())
+    near &= body | (parts.labels == 0)
+    digits = parts.several(kept, 2 * float(parts.depth[kept].max(initial=1)))
+    return np.where(near, values, 0), int((~kept).sum()), digits
+
+
+def _without_grid(values: Plane) -> Plane:
+    """Return ink without the lines of squared paper and the like, if something is left without them."""
+    ink = values >= 0.5
+    if min(ink.shape) < 40:
+        return values
+    lines = lines_in(ink)
+    if not any(lines):
+        return values
+    every = np.logical_or.reduce([line.mask for parallel in lines for line in parallel])
+    rest = ndimage.binary_opening(ink & ~every, structure=_EVERYWHERE)
+    if not rest.any():
+        return values
+    stroke = 2 * float(np.percentile(ndimage.distance_transform_edt(rest)[rest], 90))
+    paper = of_paper(lines, stroke)
+    if paper is None or (ink & ~paper).sum() < 0.1 * ink.sum():
+        return values
+    around = ndimage.binary_dilation(paper, structure=_EVERYWHERE) & ~ndimage.binary_dilation(
+        rest, structure=_EVERYWHERE
+    )
+    return np.where(paper | around, 0, values)
 
 
 def _lines(signed: Plane, axis: int, floor: float, contrast: float) -> Plane:
@@ -216,21 +311,6 @@ def _lines(signed: Plane, axis: int, floor: float, contrast: float) -> Plane:
     level = np.percentile(signed, 10, axis=axis, keepdims=True)
     ruled: Plane = np.where((level > floor) & (level < 0.6 * contrast), level, 0)
     return ruled
-
-
-def _share_of_a_side(labels: NDArray[np.signedinteger], count: int) -> Plane:
-    """Return for each part the largest share of one side of the picture that it covers."""
-    sides = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
-    covered = [np.bincount(side, minlength=count + 1)[1:] / len(side) for side in sides]
-    shares: Plane = np.max(covered, axis=0)
-    return shares
-
-
-def _edge_of(shape: tuple[int, ...]) -> Mask:
-    """Tell which pixels belong to the rim of a picture."""
-    edge = np.ones(shape, bool)
-    edge[_inner(shape)] = False
-    return edge
 
 
 def _without_edge(plane: Plane) -> Plane:

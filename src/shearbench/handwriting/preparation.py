@@ -33,6 +33,8 @@ class Prepared:
     image: Grey
     done: Mapping[str, str | int | float] = field(default_factory=dict)
     rejected: str = ""
+    doubt: str = ""
+    """Why the image may not show one digit; what is read in it is then not sure."""
 
 
 def study(picture: Picture) -> Prepared:
@@ -66,12 +68,14 @@ def mnist(picture: Picture) -> Prepared:
         drawn, thickened = not_too_thin(drawn, width, scale)
         drawn = resized(drawn, scale)
     image = centred(drawn)
+    doubt = f"{ink.digits} digits in one picture; --many reads each" if ink.digits > 1 else ""
     done = {
         "polarity": ink.polarity,
         "background": ink.background,
         "contrast": ink.contrast,
         "noise": ink.noise,
         "removed_parts": ink.removed,
+        "digits": ink.digits,
         "box": f"{columns.start},{rows.start},{columns.stop},{rows.stop}",
         "scale": round(scale, 3),
         "stroke": round(width * scale, 2),
@@ -80,7 +84,7 @@ def mnist(picture: Picture) -> Prepared:
         "offset": round(_offset(rows, columns, ink.values.shape), 3),
         "thickened": round(thickened, 2),
     }
-    return Prepared(image, done)
+    return Prepared(image, done, doubt=doubt)
 
 
 PREPARATIONS: dict[str, Callable[[Picture], Prepared]] = {"study": study, "mnist": mnist}

@@ -2,15 +2,14 @@
 
 An augmentation takes images float32 (n, channels, height, width) with grey values 0 .. 255, background 0, and a CPU
 generator, and returns new ones on the device of the images: the draws are the same on every device, and what follows
-from them is computed there. All channels of an image are changed alike. ``AUGMENTATIONS`` is the table of them,
-:func:`augmentation` chains several. They are for images: moving the pixels of a displacement field without turning its
-vectors would be wrong physics.
+from them is computed there. All channels of an image are changed alike. ``augmentations.py`` has the table of them.
+They are for images: moving the pixels of a displacement field without turning its vectors would be wrong physics.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, reduce
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -246,20 +245,3 @@ def bumps(size: int, *, spacing: float = 4.0, width: float = 3.4) -> Tensor:
     basis = torch.exp(-0.5 * ((torch.arange(size)[:, None] - centres) / width) ** 2)
     length: Tensor = basis.square().sum(dim=1, keepdim=True).sqrt()
     return basis / length
-
-
-def augmentation(names: str | Sequence[str]) -> Augment:
-    """Return the augmentation of a name of the table, or of several, one after the other, on the same generator."""
-    chain = [AUGMENTATIONS[name] for name in ([names] if isinstance(names, str) else names)]
-    return lambda images, generator: reduce(lambda changed, augment: augment(changed, generator), chain, images)
-
-
-AUGMENTATIONS: dict[str, Augment] = {
-    "none": lambda images, generator: images,
-    "affine": affine,
-    "noise": noise,
-    "thickness": thickness,
-    "elastic": elastic,
-    "erasing": erasing,
-    "strong": strong,
-}

@@ -17,7 +17,7 @@ from torch.nn import functional
 from shearbench.errors import Diverged
 from shearbench.seeds import seed_for
 from shearbench.training.adam import Adam
-from shearbench.training.augment import augmentation
+from shearbench.training.augmentations import augmentation
 from shearbench.training.cuda_graph import GraphedStep, Step
 from shearbench.training.hardware import Hardware, naming_the_batch
 from shearbench.training.recipe import Recipe

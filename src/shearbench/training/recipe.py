@@ -7,7 +7,7 @@ from pydantic import Field
 
 from shearbench.strict import Strict
 
-Augmentation = Literal["none", "affine", "noise", "thickness", "elastic", "erasing", "strong"]
+Augmentation = Literal["none", "affine", "noise", "thickness", "elastic", "erasing", "strong", "pens"]
 
 TrainOn = Literal["rest", "fold"]
 """What a fold's network trains on: all other folds, or the fold alone, so that trainings share no sample."""

@@ -1,0 +1,163 @@
+"""The connected parts of what was taken for ink: which belong to the digit, and whether there are several digits.
+
+A part is a dirt speck, a frame or a shadow at the border, a box or circle about the digit, a finger, or a stroke.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+Plane = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Labels = NDArray[np.int32]
+
+BODY = 0.25  # ink of at least this share, connected with full ink, belongs to the digit: pens fade
+_SPECK = 0.03  # a part with less ink than this share of the largest is dirt
+_SOLID = 0.6  # full ink somewhere
+_WHOLE_SIDE = 0.9  # what covers this share of a side of the picture is no digit, if there is another part
+_INSIDE = 0.35  # of the height of a box: what is smaller in it is a dot or a slash of a zero
+_FAT = 2.5  # a part at the border so much thicker than another one is a finger or a shadow
+_TALL = 0.55  # of the whole height: two parts beside each other that both reach it are two digits
+_EVERYWHERE = np.ones((3, 3), bool)
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """Connected parts 1 .. n of ink: of each (n,) its mass, highest ink, box, share of a side, and thickness."""
+
+    labels: Labels
+    mass: Plane
+    peak: Plane
+    boxes: NDArray[np.int64]
+    """(n, 4): first row, row after the last, first column, column after the last."""
+    side: Plane
+    """The largest share of one side of the picture that it covers."""
+    depth: Plane
+    """Greatest distance of its pixels from what is not ink."""
+
+    @classmethod
+    def of(cls, values: Plane) -> "Parts":
+        """Find the parts of ink (h, w), 0 to 1."""
+        ink = values >= BODY
+        labels, count = ndimage.label(ink, structure=_EVERYWHERE)
+        numbers = np.arange(1, count + 1)
+        found = ndimage.find_objects(labels)
+        boxes = np.array([[r.start, r.stop, c.start, c.stop] for r, c in found], np.int64).reshape(-1, 4)
+        depth = ndimage.distance_transform_edt(ink) if count and not ink.all() else ink.astype(float)
+        return cls(
+            labels,
+            np.atleast_1d(ndimage.sum_labels(values, labels, numbers)),
+            np.atleast_1d(ndimage.maximum(values, labels, numbers)) if count else np.zeros(0),
+            boxes,
+            _share_of_a_side(labels, count),
+            np.atleast_1d(ndimage.maximum(depth, labels, numbers)) if count else np.zeros(0),
+        )
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.mass)
+
+    @property
+    def heights(self) -> NDArray[np.int64]:
+        """Rows of each."""
+        return self.boxes[:, 1] - self.boxes[:, 0]
+
+    @property
+    def widths(self) -> NDArray[np.int64]:
+        """Columns of each."""
+        return self.boxes[:, 3] - self.boxes[:, 2]
+
+    @property
+    def at_border(self) -> Mask:
+        """Which touch the border of the picture."""
+        height, width = self.labels.shape
+        first, last = (self.boxes[:, [0, 2]] == 0).any(axis=1), (self.boxes[:, [1, 3]] == [height, width]).any(axis=1)
+        return np.asarray(first | last)
+
+    def mean_inside(self, part: int, values: Plane) -> float:
+        """Return the mean ink of a part, by its place, without its soft edges; 1 where it has nothing else."""
+        inside = ndimage.binary_erosion(self.labels == part + 1, structure=_EVERYWHERE, border_value=1)
+        return float(values[inside].mean()) if inside.any() else 1.0
+
+    def of_digit(self) -> Mask:
+        """Return which parts belong to the digit, (n,)."""
+        solid = (self.peak >= _SOLID) & (self.mass >= _SPECK * self.mass.max(initial=0))
+        strange = self._frames(solid) | self._about_others(solid) | self._fingers(solid)
+        if not (solid & ~strange).any():  # a digit that fills its picture is not its own frame
+            strange = np.zeros_like(strange)
+        largest = self.mass[~strange].max(initial=0)
+        return ~strange & (self.mass >= _SPECK * largest) & (self.peak >= _SOLID)
+
+    def _frames(self, solid: Mask) -> Mask:
+        """Return which parts are lines along a side of the picture, or across it from side to side."""
+        height, width = self.labels.shape
+        free = (solid & ~self.at_border).any()
+        along = self.side > _WHOLE_SIDE
+        rim = max(1, round(0.07 * min(height, width)))
+        on_rim = (self.boxes[:, 1] <= rim) | (self.boxes[:, 0] >= height - rim)
+        on_rim |= (self.boxes[:, 3] <= rim) | (self.boxes[:, 2] >= width - rim)
+        thin = np.minimum(self.heights, self.widths) <= 0.08 * max(height, width)
+        across = thin & ((self.heights >= 0.97 * height) | (self.widths >= 0.97 * width))
+        return np.asarray((along | on_rim & self.at_border | across) & free)
+
+    def _about_others(self, solid: Mask) -> Mask:
+        """Return which parts are boxes or circles about another solid part: not a zero about its slash or dot."""
+        about = np.zeros(len(self), bool)
+        for one in np.flatnonzero(solid):
+            top, bottom, left, right = self.boxes[one]
+            inner = solid & (self.boxes[:, 0] > top) & (self.boxes[:, 1] < bottom)
+            inner &= (self.boxes[:, 2] > left) & (self.boxes[:, 3] < right)
+            for other in np.flatnonzero(inner):
+                if self.heights[other] >= _INSIDE * (bottom - top) and not self._is_slash(int(other)):
+                    about[one] |= self._encloses(int(one), int(other))
+        return about
+
+    def _is_slash(self, part: int) -> bool:
+        """Tell whether a part is a slanted straight line."""
+        rows, columns = np.nonzero(self.labels == part + 1)
+        if np.ptp(rows) == 0 or np.ptp(columns) == 0:
+            return False
+        steep = np.ptp(columns) / np.ptp(rows)
+        return bool(steep > 0.25 and abs(float(np.corrcoef(rows, columns)[0, 1])) > 0.9)
+
+    def _encloses(self, one: int, other: int) -> bool:
+        filled = ndimage.binary_fill_holes(self.labels == one + 1)
+        return bool(filled[self.labels == other + 1].all())
+
+    def _fingers(self, solid: Mask) -> Mask:
+        """Return which parts reach in from the border and are far thicker than a stroke that does not."""
+        free = self.depth[solid & ~self.at_border]
+        if not len(free):
+            return np.zeros(len(self), bool)
+        return np.asarray(self.at_border & (self.depth > _FAT * free.max() + 1))
+
+    def several(self, kept: Mask, stroke: float) -> int:
+        """Return how many digits the kept parts look like: those beside or above one another, a stroke apart.
+
+        A part that is shorter than half of the whole belongs to its neighbour, like the bar of a five.
+        """
+        boxes = self.boxes[kept & (self.mass >= 0.1 * self.mass[kept].max(initial=0))]
+        if len(boxes) < 2:
+            return 1
+        return max(_apart(boxes[:, 2:], boxes[:, :2], stroke), _apart(boxes[:, :2], boxes[:, 2:], 1.5 * stroke))
+
+
+def _apart(along: NDArray[np.int64], across: NDArray[np.int64], gap: float) -> int:
+    """Return how many tall groups of boxes there are along one axis, with more than ``gap`` pixels between."""
+    whole = across[:, 1].max() - across[:, 0].min()
+    groups: list[list[int]] = []
+    for start, stop, low, high in sorted([*a, *b] for a, b in zip(along.tolist(), across.tolist(), strict=True)):
+        if groups and start - groups[-1][1] < gap:
+            last = groups[-1]
+            last[1], last[2], last[3] = max(last[1], stop), min(last[2], low), max(last[3], high)
+        else:
+            groups.append([start, stop, low, high])
+    return sum(high - low >= _TALL * whole for _, _, low, high in groups)
+
+
+def _share_of_a_side(labels: Labels, count: int) -> Plane:
+    sides = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
+    shares: Plane = np.max([np.bincount(side, minlength=count + 1)[1:] / len(side) for side in sides], axis=0)
+    return shares

@@ -1,0 +1,25 @@
+"""The table of the augmentations: their names in ``params.yaml``, and how several are chained."""
+
+from collections.abc import Sequence
+from functools import reduce
+
+from shearbench.training.augment import Augment, affine, elastic, erasing, noise, strong, thickness
+from shearbench.training.pens import pens
+
+
+def augmentation(names: str | Sequence[str]) -> Augment:
+    """Return the augmentation of a name of the table, or of several, one after the other, on the same generator."""
+    chain = [AUGMENTATIONS[name] for name in ([names] if isinstance(names, str) else names)]
+    return lambda images, generator: reduce(lambda changed, augment: augment(changed, generator), chain, images)
+
+
+AUGMENTATIONS: dict[str, Augment] = {
+    "none": lambda images, generator: images,
+    "affine": affine,
+    "noise": noise,
+    "thickness": thickness,
+    "elastic": elastic,
+    "erasing": erasing,
+    "strong": strong,
+    "pens": pens,
+}
