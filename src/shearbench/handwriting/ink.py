@@ -196,7 +196,7 @@ def _sheet(colour: Plane, opacity: Plane) -> Plane:
     is_drawing = opaque.mean(axis=1).std() < 25 or len(opaque) < 0.5 * opacity.size
     if is_drawing:
         return np.full(3, 255.0 if np.median(opaque.mean(axis=1)) < 128 else 0.0)
-    return np.median(opaque, axis=0)
+    return np.asarray(np.median(opaque, axis=0))
 
 
 def background_of(grey: Plane, *, start: float | None = None) -> Plane:

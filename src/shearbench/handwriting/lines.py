@@ -52,15 +52,15 @@ def _found(ink: Mask) -> list[tuple[float, int]]:
         return []
     rows, columns = np.nonzero(ink)
     profiles = np.zeros((len(_SLOPES), height))
-    for place, slope in enumerate(_SLOPES):
+    for number, slope in enumerate(_SLOPES):
         starts = np.round(rows - slope * columns).astype(np.int64)
         inside = (starts >= 0) & (starts < height)
-        profiles[place] = np.bincount(starts[inside], minlength=height) / width
+        profiles[number] = np.bincount(starts[inside], minlength=height) / width
     found: list[tuple[float, int]] = []
     apart = max(2, round(_THIN * height))
     while profiles.max(initial=0) >= _COVERED:
-        place, row = np.unravel_index(int(profiles.argmax()), profiles.shape)
-        found.append((float(_SLOPES[place]), int(row)))
+        place, row = map(int, np.unravel_index(int(profiles.argmax()), profiles.shape))
+        found.append((float(_SLOPES[place]), row))
         profiles[:, max(0, row - apart) : row + apart + 1] = 0
     return found
 

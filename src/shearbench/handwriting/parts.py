@@ -11,7 +11,7 @@ from scipy import ndimage
 
 Plane = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-Labels = NDArray[np.int32]
+Labels = NDArray[np.signedinteger]
 
 BODY = 0.25  # ink of at least this share, connected with full ink, belongs to the digit: pens fade
 _SPECK = 0.03  # a part with less ink than this share of the largest is dirt
@@ -88,7 +88,7 @@ class Parts:
         if not (solid & ~strange).any():  # a digit that fills its picture is not its own frame
             strange = np.zeros_like(strange)
         largest = self.mass[~strange].max(initial=0)
-        return ~strange & (self.mass >= _SPECK * largest) & (self.peak >= _SOLID)
+        return np.asarray(~strange & (self.mass >= _SPECK * largest) & (self.peak >= _SOLID))
 
     def _frames(self, solid: Mask) -> Mask:
         """Return which parts are lines along a side of the picture, or across it from side to side."""

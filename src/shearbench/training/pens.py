@@ -19,8 +19,8 @@ def pens(images: Tensor, generator: torch.Generator) -> Tensor:
 
     Strokes thinner by 0.8 to thicker by 1.6 pixels on either side; angle up to 12 degrees, shear up to 25, stretch up
     to 1.5 either way, an elastic displacement of a deviation up to 1.3 pixels; then the box of the ink scaled to 15 to
-    21 pixels and moved up to 1.5 pixels from the centre of mass. A quarter of the images keep a full frame. Then a gap, a
-    sharper or softer edge of the pen, fainter ink, and noise, each in some images.
+    21 pixels and moved up to 1.5 pixels from the centre of mass. A quarter of the images keep their frame. Then a gap,
+    a sharper or softer edge of the pen, fainter ink, and noise, each in some images.
     """
     count = len(images)
     peak = images.amax(dim=(1, 2, 3), keepdim=True)
