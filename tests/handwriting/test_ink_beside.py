@@ -62,7 +62,7 @@ def test_a_digit_cut_to_its_ink_is_prepared_as_with_a_wide_margin(
 
     alike = [
         likeness(prepared(levels(ink(digit, margin)), tmp_path), prepared(levels(ink(digit, 40)), tmp_path))
-        for digit in digits[0]
+        for digit in digits[0][1::2]
     ]
     assert np.median(alike) > 0.97
     assert sum(each < 0.8 for each in alike) <= (2 if paper == "photographed" else 0), np.round(alike, 2)
@@ -110,11 +110,11 @@ def _with(name: str, drawn: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("name", BESIDE)
 def test_what_lies_beside_a_digit_is_left_out(name: str, digits: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
     alike = []
-    for digit in digits[0]:
+    for digit in digits[0][::2]:
         drawn = ink(digit, 60)
         clean, made = prepared(255 - 235 * drawn, tmp_path), prepared(_with(name, drawn), tmp_path)
         alike.append(likeness(made, clean) if not made.rejected else 0.0)
-    least, bad = (0.85, 4) if name in ("squared paper", "ruled paper") else (0.97, 2)
+    least, bad = (0.85, 2) if name in ("squared paper", "ruled paper") else (0.97, 1)
     assert np.median(alike) > least, np.round(alike, 2)
     assert sum(each < 0.7 for each in alike) <= bad, np.round(alike, 2)
 

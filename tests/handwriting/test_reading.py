@@ -125,11 +125,11 @@ def test_the_studys_grey_is_pillows_own(tmp_path: Path) -> None:
         (png.encode(GREY)[:300], "cannot be decoded"),
         (png.encode(GREY)[:40] + b"\0" * 40 + png.encode(GREY)[80:], "neither a PNG"),
         (png.encode(GREY)[:60] + b"\0" * 40 + png.encode(GREY)[100:], "cannot be decoded"),
-        (_header(65_535, 65_535), "far more pixels than 16,000,000"),
-        (_header(8_000, 8_000), "is 8000 x 8000 pixels, the most is 16,000,000"),
+        (_header(65_535, 65_535), "far more pixels than 25,000,000"),
+        (_header(8_000, 8_000), "is 8000 x 8000 pixels, the most is 25,000,000"),
         (_header(0, 28), "cannot be decoded|too small|neither"),
         (_header(3, 28), "too small to hold a digit"),
-        (png.encode(GREY) + bytes(reading.MAX_BYTES), "the most is 32000000"),
+        (png.encode(GREY) + bytes(reading.MAX_BYTES), "the most is 64000000"),
     ],
 )
 def test_a_file_that_is_no_picture_of_ours_says_why(tmp_path: Path, content: bytes, reason: str) -> None:

@@ -54,7 +54,11 @@ def temperature_of(fold_runs: Sequence[FoldRun]) -> float:
 
 def trust_of(fold_runs: Sequence[FoldRun], demanded: float) -> Trust:
     """Return how far the networks of a run are trusted where the answered share is to be right at ``demanded``."""
-    probabilities, labels = _out_of_fold(fold_runs)
+    return trust_from(*_out_of_fold(fold_runs), demanded)
+
+
+def trust_from(probabilities: NDArray[np.float32], labels: NDArray[np.int64], demanded: float) -> Trust:
+    """Return how far probabilities (n, 10) of digits that no network has trained on are trusted; labels (n,)."""
     temperature = fit_temperature(probabilities, labels)
     scaled = apply_temperature(probabilities, temperature)
     confidence, correct = scaled.max(axis=1), scaled.argmax(axis=1) == labels

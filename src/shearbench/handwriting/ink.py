@@ -25,6 +25,7 @@ _FITTED = 6000  # pixels, evenly spread, that the background is fitted to
 _DEEP = 0.3  # of the longest side: no stroke is so thick
 _MOST_OF_A_SIDE = 0.6  # what covers more of it may be a shadow, if it is fainter than ink
 _FULL = 0.75  # the share of full ink that a stroke has, and a shadow beside ink has not
+_SOLID_PEN = 0.9  # lines fainter than this share of the ink go by their level
 _BAND = 0.3  # of the picture, the most that a bar of tools or the edge of a table takes
 _STEP = 6.0  # levels between such a bar and the paper
 _PAPER, _OF_NORMAL = 0.2, 0.2533  # of a picture at least, and the quantile of a normal number's size
@@ -271,7 +272,8 @@ def cleaned(signed: Plane, *, contrast: float, grain: float) -> tuple[Plane, int
     floor = min(2.5 * grain, 0.4 * contrast)
     without_lines = signed - _lines(signed, 1, floor, contrast) - _lines(signed, 0, floor, contrast)
     values = np.clip((without_lines - floor) / (contrast - floor), 0, 1)
-    values = _without_grid(values)
+    boxes = Parts.of(values).boxes_about_others()
+    values = _without_grid(np.where(boxes, 0, values))
     parts = Parts.of(values)
     if not len(parts):
         return np.zeros_like(values), 0, 0
@@ -285,25 +287,31 @@ def cleaned(signed: Plane, *, contrast: float, grain: float) -> tuple[Plane, int
 
 
 def _without_grid(values: Plane) -> Plane:
-    """Return ink without the lines of squared paper and the like, if something is left without them."""
-    ink = values >= 0.5
-    if min(ink.shape) < 40:
+    """Return ink without the lines of squared paper and the like, if something is left without them.
+
+    Lines fainter than the pen go with all that is as faint; others where no stroke crosses them.
+    """
+    if min(values.shape) < 40:
         return values
-    lines = lines_in(ink)
-    if not any(lines):
-        return values
-    every = np.logical_or.reduce([line.mask for parallel in lines for line in parallel])
-    rest = ndimage.binary_opening(ink & ~every, structure=_EVERYWHERE)
-    if not rest.any():
-        return values
-    stroke = 2 * float(np.percentile(ndimage.distance_transform_edt(rest)[rest], 90))
-    paper = of_paper(lines, stroke)
-    if paper is None or (ink & ~paper).sum() < 0.1 * ink.sum():
-        return values
-    around = ndimage.binary_dilation(paper, structure=_EVERYWHERE) & ~ndimage.binary_dilation(
-        rest, structure=_EVERYWHERE
-    )
-    return np.where(paper | around, 0, values)
+    for ink in (values >= BODY, values >= _FULL):  # faint lines first, then what is left of dark ones
+        lines = lines_in(ink)
+        if not any(lines):
+            continue
+        every = np.logical_or.reduce([line.mask for parallel in lines for line in parallel])
+        level = float(np.percentile(values[every], 80)) + 0.1
+        if level < _SOLID_PEN and (values > level).sum() > 0.02 * every.sum():
+            values = np.clip((values - level) / (1 - level), 0, 1)
+            continue
+        rest = ndimage.binary_opening(ink & ~every, structure=_EVERYWHERE)
+        if not rest.any():
+            continue
+        stroke = 2 * float(np.percentile(ndimage.distance_transform_edt(rest)[rest], 90))
+        paper = of_paper(lines, stroke)
+        if paper is not None and (ink & ~paper).sum() >= 0.1 * ink.sum():
+            beside = ~ndimage.binary_dilation(rest, structure=_EVERYWHERE)
+            around = ndimage.binary_dilation(paper, structure=_EVERYWHERE, iterations=2) & beside
+            values = np.where(paper | around, 0, values)
+    return values
 
 
 def _lines(signed: Plane, axis: int, floor: float, contrast: float) -> Plane:

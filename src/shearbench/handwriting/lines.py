@@ -14,6 +14,7 @@ Mask = NDArray[np.bool_]
 _SLOPES = np.linspace(-0.06, 0.06, 13)  # rise over run; about 3.5 degrees either way
 _COVERED = 0.8  # share of its length on which a line has ink
 _THIN = 0.05  # of the side; what is thicker is no line of the paper
+_END = 0.03  # of the side: so near to both sides of the picture it comes
 _CROSSED = 1.6  # a run longer than this many thicknesses belongs to a stroke
 _GRID = 3  # so many parallel lines are paper, however thick they are
 
@@ -71,6 +72,9 @@ def _line_at(ink: Mask, slope: float, first: int) -> Line | None:
     places = np.clip(np.round(first + slope * np.arange(width)).astype(np.int64), 0, height - 1)
     columns = np.arange(width)
     on = ink[places, columns]
+    end = max(1, round(_END * width))
+    if not (on[:end].any() and on[-end:].any()):
+        return None
     up, down = np.zeros(width, np.int64), np.zeros(width, np.int64)
     for reach, sign in ((up, -1), (down, 1)):
         going = on.copy()

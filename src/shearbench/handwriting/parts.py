@@ -19,6 +19,7 @@ _SOLID = 0.6  # full ink somewhere
 _WHOLE_SIDE = 0.9  # what covers this share of a side of the picture is no digit, if there is another part
 _INSIDE = 0.35  # of the height of a box: what is smaller in it is a dot or a slash of a zero
 _FAT = 2.5  # a part at the border so much thicker than another one is a finger or a shadow
+_COMPACT = 4.0  # area by squared depth: a quarter of a disc has less, a stroke twice its length by its thickness
 _TALL = 0.55  # of the whole height: two parts beside each other that both reach it are two digits
 _EVERYWHERE = np.ones((3, 3), bool)
 
@@ -127,11 +128,18 @@ class Parts:
         return bool(filled[self.labels == other + 1].all())
 
     def _fingers(self, solid: Mask) -> Mask:
-        """Return which parts reach in from the border and are far thicker than a stroke that does not."""
+        """Return which parts reach in from the border, compact and thicker than a stroke that does not."""
         free = self.depth[solid & ~self.at_border]
         if not len(free):
             return np.zeros(len(self), bool)
-        return np.asarray(self.at_border & (self.depth > _FAT * free.max() + 1))
+        area = np.bincount(self.labels.ravel(), minlength=len(self) + 1)[1:]
+        compact = area < _COMPACT * self.depth**2
+        return np.asarray(self.at_border & (self.depth > free.max() + 1) & (compact | (self.depth > _FAT * free.max())))
+
+    def boxes_about_others(self) -> Mask:
+        """Return the pixels (h, w) of boxes and circles that are drawn about other parts."""
+        solid = (self.peak >= _SOLID) & (self.mass >= _SPECK * self.mass.max(initial=0))
+        return np.isin(self.labels, 1 + np.flatnonzero(self._about_others(solid)))
 
     def several(self, kept: Mask, stroke: float) -> int:
         """Return how many digits the kept parts look like: those beside or above one another, a stroke apart.

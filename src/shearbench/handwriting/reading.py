@@ -1,8 +1,8 @@
 """A folder of strangers' digits, file by file: what is in it, and why something is not read.
 
 ``list_folder`` looks at names alone and ``read_file`` at one file. Nothing that lies in the folder stops a reading:
-what cannot be used is an :class:`Entry` with a reason. A picture is a PNG or a JPEG, whatever its name ends with, of
-any mode that those formats have. Size in bytes and pixels is checked before anything is decoded, links are followed
+what cannot be used is an :class:`Entry` with a reason. A picture is of one of ``FORMATS``, whatever its name ends with,
+of any mode that those formats have. Size in bytes and pixels is checked before anything is decoded, links are followed
 only to files of the same folder, and of an animation the first picture counts.
 """
 
@@ -22,14 +22,17 @@ from shearbench.errors import InputError
 
 NAME = re.compile(r"([0-9])-([0-9]{1,4})-([0-9]{1,4})\.(?:png|jpe?g)", re.ASCII | re.IGNORECASE)
 RULE = "must be named digit-group-member.png (digit 0 to 9, then two whole numbers), such as 7-2-4.png"
-FORMATS = ("PNG", "JPEG")
-MAX_BYTES = 32_000_000
-MAX_PIXELS = 16_000_000  # with what is copied on the way, a picture takes less than 300 MB
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
+MAX_BYTES = 64_000_000
+MAX_PIXELS = 25_000_000  # with what is copied on the way, a picture takes less than 300 MB
+MAX_JPEG_PIXELS = 70_000_000  # a JPEG is decoded at a fraction of its size
+REDUCED_FROM = 4_000_000  # pixels; a picture with more is made smaller as early as its format allows
 MAX_SIDE = 20_000  # pixels; to make a longer side small takes a table as large as a picture
 MAX_FILES = 20_000
 LEAST_SIDE = 4  # pixels; nothing smaller can hold a digit
 WORKING_SIDE = 200  # pixels of the longest side that are kept of a large picture
 _DECODING_ERRORS = (OSError, SyntaxError, ValueError, struct.error, zlib.error, EOFError, MemoryError, IndexError)
+_ORIENTATION = 0x0112
 _HAS_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 
 
@@ -131,7 +134,7 @@ def read_file(path: Path) -> Picture:
                 _check_size(image)
                 picture = _decode(image)
         except UnidentifiedImageError:
-            raise Unreadable("is neither a PNG nor a JPEG") from None
+            raise Unreadable(_unknown(path)) from None
         except Image.DecompressionBombError:
             raise Unreadable(f"has far more pixels than {MAX_PIXELS:,}, the most in all") from None
         except _DECODING_ERRORS as error:
@@ -140,14 +143,27 @@ def read_file(path: Path) -> Picture:
     return Picture(**{**vars(picture), "notes": notes})
 
 
+def _unknown(path: Path) -> str:
+    """Tell what a file is that cannot be read, and how a picture of a phone becomes one that can."""
+    with path.open("rb") as file:
+        start = file.read(32)
+    if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif"):
+        return "is a HEIC picture, which is not read here: export it as JPEG, as in `magick a.heic a.jpg`"
+    return f"is neither a PNG nor a JPEG, nor a {', '.join(FORMATS[2:-1])} or {FORMATS[-1]}"
+
+
 def _one_line(message: object) -> str:
     return " ".join(str(message).split())[:200]
 
 
 def _check_size(image: Image.Image) -> None:
     width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise Unreadable(f"is {width} x {height} pixels, the most is {MAX_PIXELS:,} in all")
+    most = MAX_JPEG_PIXELS if image.format == "JPEG" else MAX_PIXELS
+    if width * height > most:
+        raise Unreadable(
+            f"is {width} x {height} pixels, the most is {most:,} in all; make it smaller, as in "
+            "`magick a.png -resize 25% b.png`"
+        )
     if max(width, height) > MAX_SIDE:
         raise Unreadable(f"is {width} x {height} pixels, the longest side that is read has {MAX_SIDE:,}")
     if min(width, height) < LEAST_SIDE:
@@ -161,9 +177,10 @@ def _decode(image: Image.Image) -> Picture:
     if frames > 1:
         notes.append(f"first of {frames} frames")
     size, mode, kind = image.size, image.mode, str(image.format)
-    image.load()
+    turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+    image = _loaded(image)
     ImageOps.exif_transpose(image, in_place=True)
-    if image.size != size:
+    if turned:
         notes.append("turned as its EXIF data says")
     opaque, opacity = _layers(image)
     grey = np.asarray(opaque.convert("L").resize((28, 28)))  # as the study did
@@ -173,6 +190,21 @@ def _decode(image: Image.Image) -> Picture:
         opaque, opacity = (layer.resize((width, height), Image.Resampling.BOX) for layer in (opaque, opacity))
         notes.append(f"made smaller, to {width} x {height}")
     return Picture(np.asarray(opaque), np.asarray(opacity), grey, kind, mode, size, tuple(notes))
+
+
+def _loaded(image: Image.Image) -> Image.Image:
+    """Decode a picture; a large one at a fraction of its size, so that no copy of the whole is made later."""
+    if image.size[0] * image.size[1] <= REDUCED_FROM:
+        image.load()
+        return image
+    exif = image.getexif()
+    image.draft(None, (2 * WORKING_SIDE, 2 * WORKING_SIDE))  # a JPEG's decoder can do it; others pass it over
+    image.load()
+    factor = max(image.size) // (2 * WORKING_SIDE)
+    if factor > 1 and image.mode in ("L", "RGB", "RGBA", "LA", "CMYK", "YCbCr"):
+        image = image.reduce(factor)
+    image.info["exif"] = exif.tobytes()
+    return image
 
 
 def _layers(image: Image.Image) -> tuple[Image.Image, Image.Image]:
@@ -188,10 +220,11 @@ def _layers(image: Image.Image) -> tuple[Image.Image, Image.Image]:
 def _eight_bits(image: Image.Image) -> Image.Image:
     """Return a picture of more than 8 bits in 8: Pillow would cut off what is above 255.
 
-    One whose values all fit into 8 bits was meant so, whatever type it was saved as.
+    One whose values all fit into 8 bits was meant so, whatever type it was saved as; so are those of 10 and 12 bits.
     """
     values = np.asarray(image)
-    scale = 1 if values.max() <= 255 else 257
+    bits = next(bits for bits in (8, 10, 12, 14, 16, 64) if values.max() < 2**bits)
+    scale = (2 ** min(bits, 16) - 1) / 255
     eight = np.empty(values.shape, np.uint8)
     for row, line in enumerate(values):  # line by line: the whole in float64 would be 128 MB
         eight[row] = np.clip(np.round(line / scale), 0, 255)

@@ -1,0 +1,142 @@
+"""The readers that ship with the package: small networks that read strangers' digits without any training here.
+
+``load`` checks their hashes and returns them as one :class:`Readers`, whose ``probabilities`` are the mean over all
+networks and over views of each image (test-time augmentation). ``readings`` of ``comparison.champion`` then says how
+sure an answer is, by the temperature and the threshold that were measured on digits of writers held out.
+``reader_training`` makes them.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load as load_tensors
+from torch import Tensor, nn
+from torch.nn import functional
+
+from shearbench.comparison.champion import Reading, Trust, readings
+from shearbench.data.dataset import CLASSES
+from shearbench.errors import InputError
+from shearbench.models import build
+from shearbench.training.hardware import Hardware
+
+Images = NDArray[np.uint8]
+Probabilities = NDArray[np.float32]
+
+FOLDER = Path(__file__).with_name("weights")
+RECORD = "readers.json"
+WHITE = 255.0
+_BATCH = 1000  # views at a time
+
+VIEWS = (
+    # shift right, shift down (pixels), slant (share of the height), width
+    (0.0, 0.0, 0.0, 1.0),
+    (0.7, 0.0, 0.0, 1.0),
+    (-0.7, 0.0, 0.0, 1.0),
+    (0.0, 0.7, 0.0, 1.0),
+    (0.0, -0.7, 0.0, 1.0),
+    (0.0, 0.0, 0.15, 1.0),
+    (0.0, 0.0, -0.15, 1.0),
+    (0.0, 0.0, 0.0, 0.88),
+    (0.0, 0.0, 0.0, 1.12),
+)
+"""How an image is looked at: as it is, moved, slanted, narrower and wider."""
+
+
+@dataclass(frozen=True, eq=False)
+class Readers:
+    """The networks by name, in evaluation mode, and how far their joint answers are trusted."""
+
+    networks: dict[str, nn.Module]
+    trust: Trust
+    record: dict[str, Any]
+
+    def probabilities(self, images: Images, *, views: bool = True) -> Probabilities:
+        """Return probabilities (n, 10) of prepared images (n, 28, 28), before any temperature."""
+        each = self.by_network(images, views=views)
+        mean: Probabilities = np.mean(list(each.values()), axis=0, dtype=np.float32)
+        return mean
+
+    @torch.inference_mode()
+    def by_network(self, images: Images, *, views: bool = True) -> dict[str, Probabilities]:
+        """Return what each network says of prepared images (n, 28, 28): name -> probabilities (n, 10)."""
+        shown = VIEWS if views else VIEWS[:1]
+        results = {name: np.zeros((len(images), CLASSES), np.float32) for name in self.networks}
+        step = max(1, _BATCH // len(shown))
+        for start in range(0, len(images), step):
+            inputs = as_inputs(images[start : start + step])
+            seen = torch.cat([viewed(inputs, *view) for view in shown])
+            for name, network in self.networks.items():
+                said = network(seen).softmax(dim=1).reshape(len(shown), -1, CLASSES).mean(dim=0)
+                results[name][start : start + step] = said.numpy()
+        return results
+
+    def read(self, images: Images) -> list[Reading]:
+        """Return what is read in prepared images (n, 28, 28), with calibrated confidence."""
+        return readings(self.probabilities(images), self.trust) if len(images) else []
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Who reads, as JSON."""
+        hashes = {one["name"]: one["sha256"] for one in self.record["readers"]}
+        return {"readers": list(self.networks), "weights": hashes, "views": len(VIEWS), **asdict(self.trust)}
+
+
+@cache
+def load(folder: Path = FOLDER) -> Readers:
+    """Load the readers of a folder, each checked against its hash.
+
+    Raises:
+        InputError: if a file is missing or is not the one that the record names.
+    """
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        networks = {one["name"]: _network(folder, one) for one in record["readers"]}
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise InputError(
+            f"the readers in {folder} are damaged ({error!s:.200}); install shearbench again, or run "
+            "`git checkout src/shearbench/handwriting/weights`"
+        ) from None
+    return Readers(networks, Trust(**record["trust"]), record)
+
+
+def _network(folder: Path, facts: dict[str, Any]) -> nn.Module:
+    content = (folder / facts["file"]).read_bytes()
+    if hashlib.sha256(content).hexdigest() != facts["sha256"]:
+        raise ValueError(f"{facts['file']} has another hash than its record")
+    network = build(facts["architecture"], channels=1, width=facts["width"], options=facts["options"], seed=0)
+    network.load_state_dict({name: tensor.float() for name, tensor in load_tensors(content).items()})
+    return Hardware("cpu", "fp32").place(network).eval()
+
+
+def as_inputs(images: Images) -> Tensor:
+    """Return images uint8 (n, 28, 28) as the networks take them: float32 (n, 1, 28, 28), 0 to 1."""
+    return torch.from_numpy(np.ascontiguousarray(images))[:, None].float() / WHITE
+
+
+def viewed(inputs: Tensor, right: float, down: float, slant: float, width: float) -> Tensor:
+    """Return inputs (n, 1, 28, 28) moved by pixels, slanted to the right and made wider, about their centre."""
+    if (right, down, slant, width) == VIEWS[0]:
+        return inputs
+    half = inputs.shape[-1] / 2
+    theta = torch.tensor([[1 / width, slant, -right / half], [0.0, 1.0, -down / half]])
+    grid = functional.affine_grid(theta.expand(len(inputs), 2, 3), list(inputs.shape), align_corners=False)
+    return functional.grid_sample(inputs, grid, align_corners=False)
+
+
+def explain(readers: Readers, images: Images, digits: Sequence[int]) -> NDArray[np.float32]:
+    """Return Grad-CAM maps (n, 28, 28), 0 to 1, for the digits named, mean over the networks."""
+    from shearbench.analysis.gradcam.measure import attribute  # captum takes a second to import
+
+    maps = [
+        attribute(network, as_inputs(images), torch.tensor(list(digits))).maps for network in readers.networks.values()
+    ]
+    mean: NDArray[np.float32] = np.mean(maps, axis=0)
+    return mean
