@@ -38,8 +38,7 @@ SEED = 42
 ENTRY = ImageDataset(source="mnist", channels=1, normalise="unit")
 READERS: Mapping[str, tuple[str, float, dict[str, Any], int]] = {
     "cnn3": ("cnn3", 1.0, {"dropout": 0.3}, 16),
-    "cnn2": ("cnn2", 1.0, {"dropout": 0.3}, 10),
-    "resnet18": ("resnet18", 0.25, {}, 6),
+    "cnn2": ("cnn2", 1.0, {"dropout": 0.3}, 6),
 }
 """Name -> architecture, width, options, epochs."""
 _RATE, _BATCH, _DECAY = 2e-3, 128, 1e-5

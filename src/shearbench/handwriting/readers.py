@@ -78,9 +78,9 @@ class Readers:
                 results[name][start : start + step] = said.numpy()
         return results
 
-    def read(self, images: Images) -> list[Reading]:
-        """Return what is read in prepared images (n, 28, 28), with calibrated confidence."""
-        return readings(self.probabilities(images), self.trust) if len(images) else []
+    def readings(self, probabilities: Probabilities) -> list[Reading]:
+        """Return what is read, with calibrated confidence, from :meth:`probabilities` (n, 10)."""
+        return readings(probabilities, self.trust)
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -1,0 +1,130 @@
+"""Pictures read by the shipped readers: ``read_pictures`` -> one :class:`Reply` for each file.
+
+Decoding and preparing is shared out over processes where there are many files; the networks read all images together.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shearbench.comparison.champion import Reading
+from shearbench.execution import Workers, run_tasks
+from shearbench.handwriting.folder import thumbnail_of
+from shearbench.handwriting.naming import Named
+from shearbench.handwriting.preparation import Prepared, mnist
+from shearbench.handwriting.readers import Readers
+from shearbench.handwriting.reading import Unreadable, read_file
+from shearbench.predictions.calibration import apply_temperature
+
+_FILES_A_TASK = 60
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """A file as it was decoded and prepared; ``unread`` says why there is nothing to read, empty where there is."""
+
+    file: Named
+    prepared: Prepared | None
+    thumbnail: NDArray[np.uint8] | None
+    digest: str
+    unread: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Reply:
+    """What was read in one file: ``probabilities`` (10,) calibrated; ``reading`` is None where nothing was read."""
+
+    look: Look
+    reading: Reading | None
+    probabilities: NDArray[np.float64] | None
+
+    @property
+    def digit(self) -> int | None:
+        """The digit that is answered; None where the readers are not sure, or nothing was read."""
+        sure = self.reading is not None and self.reading.answered and not self.doubt
+        return self.reading.digit if sure and self.reading is not None else None
+
+    @property
+    def doubt(self) -> str:
+        """Why the picture may not show one digit; empty where it seems to."""
+        return self.look.prepared.doubt if self.look.prepared is not None else ""
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether another digit is answered than the file's label says."""
+        return self.digit is not None and self.look.file.digit is not None and self.digit != self.look.file.digit
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the answer as JSON."""
+        file = self.look.file
+        known = {"digit": file.digit, "group": file.group, "member": file.member} if file.digit is not None else {}
+        row: dict[str, Any] = {"file": str(file.path), **known}
+        if self.reading is None or self.probabilities is None or self.look.prepared is None:
+            return row | {"unread": self.look.unread}
+        return row | {
+            "class": self.digit,
+            "best": self.reading.digit,
+            "confidence": self.reading.confidence,
+            "runner_up": self.reading.runner_up,
+            "runner_up_confidence": self.reading.runner_up_confidence,
+            "doubt": self.doubt,
+            "probabilities": self.probabilities.tolist(),
+            "prepared": dict(self.look.prepared.done),
+        }
+
+
+def read_pictures(files: Sequence[Named], readers: Readers, *, workers: Workers = "auto") -> list[Reply]:
+    """Read every file."""
+    looks = look_at(files, workers=workers)
+    images = [look.prepared.image for look in looks if look.prepared is not None and not look.unread]
+    answers = iter(answers_to(np.stack(images), readers) if images else ())
+    return [Reply(look, None, None) if look.unread else Reply(look, *next(answers)) for look in looks]
+
+
+def answers_to(images: NDArray[np.uint8], readers: Readers) -> list[tuple[Reading, NDArray[np.float64]]]:
+    """Return the reading and the calibrated probabilities (10,) of each prepared image (n, 28, 28)."""
+    raw = readers.probabilities(images)
+    calibrated = apply_temperature(raw, readers.trust.temperature)
+    return list(zip(readers.readings(raw), calibrated, strict=True))
+
+
+def look_at(files: Sequence[Named], *, workers: Workers) -> list[Look]:
+    """Decode and prepare files, in several processes where there are more than a few."""
+    if len(files) <= _FILES_A_TASK:
+        return [look(file) for file in files]
+    tasks = [tuple(files[first : first + _FILES_A_TASK]) for first in range(0, len(files), _FILES_A_TASK)]
+    done = run_tasks(
+        _look_at_some,
+        tasks,
+        workers=workers,
+        label="prepare pictures",
+        name=lambda task: f"{task[0].shown} and after",
+        units=len,
+        reads=lambda task: [file.path for file in task],
+    )
+    return [look for looks in done for look in looks]
+
+
+def _look_at_some(files: tuple[Named, ...], advance: Callable[[int], None]) -> list[Look]:
+    looks = []
+    for file in files:
+        looks.append(look(file))
+        advance(1)
+    return looks
+
+
+def look(file: Named) -> Look:
+    """Decode and prepare one file."""
+    try:
+        picture = read_file(file.path)
+        digest = sha256(file.path.read_bytes()).hexdigest()
+    except Unreadable as error:
+        return Look(file, None, None, "", str(error))
+    except OSError as error:
+        return Look(file, None, None, "", f"cannot be opened ({error.strerror})")
+    prepared = mnist(picture)
+    return Look(file, prepared, thumbnail_of(picture), digest, prepared.rejected)
