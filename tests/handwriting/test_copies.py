@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from damaged import DAMAGES
+from PIL import Image, ImageDraw
 from scipy.spatial.distance import cdist
 
 from shearbench.data import class_digits
@@ -13,6 +14,8 @@ from shearbench.data.config import BundledMnist
 from shearbench.handwriting import copies
 from shearbench.handwriting.copies import Copy, Limits, Reference
 from shearbench.handwriting.folder import ClassDigits, read_folder
+from shearbench.handwriting.preparation import mnist
+from shearbench.handwriting.reading import read_file
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +99,21 @@ def test_duplicates_in_the_folder_are_found_by_bytes_pixels_and_likeness(referen
     images = np.stack([eight, other, eight, alike, blank, blank])
     usable = np.array([True, True, True, True, False, False])
     found = copies.find_duplicates(images, usable, list("abcdee"), np.full(6, 8), limits)
-    assert {(one.first, one.second, one.kind) for one in found} == {
-        (0, 2, "pixels"),
-        (0, 3, "alike"),
-        (2, 3, "alike"),
-        (4, 5, "bytes"),
-    }
+    assert {(one.rows, one.kind) for one in found} == {((0, 2, 3), "alike"), ((4, 5), "bytes")}
+
+
+def test_many_equal_files_are_one_group(reference: Reference, limits: Limits) -> None:
+    images = np.repeat(reference.train[:1], 1500, axis=0)
+    found = copies.find_duplicates(images, np.ones(1500, bool), ["a"] * 1500, np.full(1500, 8), limits)
+    assert [(len(one.rows), one.kind) for one in found] == [(1500, "bytes")]
+
+
+@pytest.mark.parametrize("bend", [0, 4, 8])
+def test_a_seven_of_two_straight_lines_is_no_copy(
+    bend: int, reference: Reference, limits: Limits, tmp_path: Path
+) -> None:
+    image = Image.new("L", (200, 200), 255)
+    ImageDraw.Draw(image).line([(55, 40), (140, 40 + bend), (85 + bend, 170)], fill=0, width=14, joint="curve")
+    image.save(tmp_path / "7-1-1.png")
+    prepared = mnist(read_file(tmp_path / "7-1-1.png")).image[None]
+    assert copies.find_copies(prepared, np.array([True]), reference, limits) == []

@@ -4,7 +4,8 @@ A copy is nearer to its original than a digit of one writer ever is to the neare
 measured: MNIST's test digits were written by other people than its training digits, so the nearest training digit of a
 test digit is the nearest of another writer. A class's digit is flagged if it is nearer than that to some MNIST digit,
 by correlation or by pixel distance, by ``DEVIATIONS`` standard deviations of that distribution, which is one of each
-class: two ones are always alike. Correlations are compared as ``atanh``, distances as logarithms, since these are
+class: two ones are always alike. It must also be nearer to that digit than to others, as a simple shape, a seven of two
+straight lines, is as near to many. Correlations are compared as ``atanh``, distances as logarithms, since these are
 nearly normal.
 """
 
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.stats import binomtest
 
 from shearbench.data.class_digits import CLASSES
@@ -24,6 +27,8 @@ Numbers = NDArray[np.int64]
 
 DEVIATIONS = 3.5  # a normal number exceeds it once in 4,300
 SAMPLED = 3000  # test digits of MNIST whose neighbours are looked for; half of them set the limits
+RIVAL = 5  # a copy is far nearer to one digit than to others; a simple shape is as near to many
+_APART = 2.0  # standard deviations that the lead over the rival exceeds that of other writers' digits by
 _SAME_HAND = 5.0  # the same for two files of a folder, which may be of one hand: one hand's digits are more alike
 _HONEST = 0.01  # of an honest group's digits, at most this share is flagged
 _ALPHA = 0.001
@@ -41,6 +46,8 @@ class Nearest:
     correlation: Vector
     close: Numbers
     distance: Vector
+    rival: Vector
+    """Correlation with the ``RIVAL``-th most correlated: near to the first for a shape that many have."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +60,8 @@ class Limits:
     correlation: Vector
     distance: Vector
     duplicate: Vector
+    alone: Vector
+    """By how much ``atanh`` of the correlation must exceed that of the ``RIVAL``-th nearest."""
     sampled: int
     flagged: float
     """Share of further MNIST digits, of other writers, that these limits would flag."""
@@ -72,10 +81,12 @@ class Copy:
 
 @dataclass(frozen=True)
 class Duplicate:
-    """Two files, by their rows, that show the same: ``bytes``, ``pixels`` (once prepared), or ``alike``."""
+    """Files, by their rows, that show the same: ``bytes``, ``pixels`` (once prepared), or ``alike``.
 
-    first: int
-    second: int
+    ``correlation`` is the least between two of them that are linked.
+    """
+
+    rows: tuple[int, ...]
     correlation: float
     kind: str
 
@@ -101,6 +112,7 @@ def nearest(images: Images, others: Images) -> Nearest:
     n = len(images)
     best, near = np.full(n, -2.0), np.full(n, np.inf)
     at, by = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    top = np.full((n, RIVAL), -2.0)
     raw, unit = _flat(images), _unit(images)
     lengths = (raw**2).sum(axis=1)
     for start in range(0, len(others), _BLOCK):
@@ -115,8 +127,11 @@ def nearest(images: Images, others: Images) -> Nearest:
             improved = values > found
             rows[improved] = start + better[improved]
         best = np.maximum(best, correlation.max(axis=1))
+        most = np.concatenate([top, correlation], axis=1)
+        top = np.partition(most, most.shape[1] - RIVAL, axis=1)[:, -RIVAL:]
         near = np.minimum(near, squared.min(axis=1))
-    return Nearest(at, np.clip(best, -1, 1), by, np.sqrt(np.clip(near, 0, None) / raw.shape[1]))
+    distance = np.sqrt(np.clip(near, 0, None) / raw.shape[1])
+    return Nearest(at, np.clip(best, -1, 1), by, distance, np.clip(top.min(axis=1), -1, 1))
 
 
 def _flat(images: Images) -> NDArray[np.float32]:
@@ -142,6 +157,7 @@ def limits_of(reference: Reference, *, seed: int) -> Limits:
     set_by = np.arange(count) < half
     shape, gap = _bent(found)
     correlation, distance, duplicate = np.ones(CLASSES), np.zeros(CLASSES), np.ones(CLASSES)
+    alone, lead = np.full(CLASSES, np.inf), _lead(found)
     for digit in range(CLASSES):
         first = set_by & (reference.labels[found.correlated] == digit)
         second = set_by & (reference.labels[found.close] == digit)
@@ -149,9 +165,10 @@ def limits_of(reference: Reference, *, seed: int) -> Limits:
             mean, spread = shape[first].mean(), shape[first].std(ddof=1)
             correlation[digit] = np.tanh(mean + DEVIATIONS * spread)
             duplicate[digit] = np.tanh(mean + _SAME_HAND * spread)
+            alone[digit] = lead[first].mean() + _APART * lead[first].std(ddof=1)
             distance[digit] = np.exp(gap[second].mean() - DEVIATIONS * gap[second].std(ddof=1))
-    beyond = _beyond(found, reference.labels, Limits(correlation, distance, duplicate, half, 0.0))
-    return Limits(correlation, distance, duplicate, half, float((beyond != "")[~set_by].mean()))
+    beyond = _beyond(found, reference.labels, Limits(correlation, distance, duplicate, alone, half, 0.0))
+    return Limits(correlation, distance, duplicate, alone, half, float((beyond != "")[~set_by].mean()))
 
 
 def _bent(found: Nearest) -> tuple[Vector, Vector]:
@@ -159,10 +176,18 @@ def _bent(found: Nearest) -> tuple[Vector, Vector]:
     return np.arctanh(np.clip(found.correlation, -0.999999, 0.999999)), np.log(np.maximum(found.distance, 1e-6))
 
 
+def _lead(found: Nearest) -> Vector:
+    """Return by how much the nearest is nearer than the ``RIVAL``-th, on the scale of ``atanh``."""
+    first, rival = (np.arctanh(np.clip(each, -0.999999, 0.999999)) for each in (found.correlation, found.rival))
+    return np.asarray(first - rival)
+
+
 def _beyond(found: Nearest, labels: Numbers, limits: Limits) -> NDArray[np.str_]:
     """Return by which measure each image is too near, (n,); an empty text where by none."""
     alike = found.correlation > limits.correlation[labels[found.correlated]]
     close = found.distance < limits.distance[labels[found.close]]
+    alone = _lead(found) > limits.alone[labels[found.correlated]]
+    alike, close = alike & alone, close & alone
     names = np.array(["", "correlation", "distance", "both"])
     chosen: NDArray[np.str_] = names[alike + 2 * close]
     return chosen
@@ -206,23 +231,36 @@ def copying_groups(copies: Sequence[Copy], groups: Numbers) -> dict[int, tuple[i
 def find_duplicates(
     images: Images, usable: NDArray[np.bool_], hashes: Sequence[str], digits: Numbers, limits: Limits
 ) -> list[Duplicate]:
-    """Return pairs of rows that show the same: equal files, equal images, or far more alike than two writers' digits.
+    """Return groups of rows that show the same: equal files, equal images, or far more alike than two writers' digits.
 
-    The limit of a pair is that of its first digit's class.
+    The limit of two rows is that of the first one's class.
     """
-    unit = _unit(images)
-    correlation = unit @ unit.T
-    equal = np.array([[one == other for other in hashes] for one in hashes])
-    same = correlation > np.where(usable, limits.duplicate[digits], np.inf)[:, None]
-    same &= usable[None, :]
-    pairs = np.argwhere(np.triu(equal | same, k=1))
+    count, unit = len(images), _unit(images)
+    needed = np.where(usable, limits.duplicate[digits], np.inf)
+    of_hash = np.unique(np.array(hashes), return_inverse=True)[1]
+    linked = coo_array((np.zeros(0, bool), (np.zeros(0, np.int64),) * 2), shape=(count, count)).tocsr()
+    least: dict[int, float] = {}
+    for start in range(0, count, _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        correlation = unit[rows] @ unit.T
+        same = (correlation > needed[rows, None]) & usable[None, :] | (of_hash[rows, None] == of_hash[None, :])
+        first, second = np.nonzero(same)
+        linked = linked + coo_array((np.ones(len(first), bool), (first + start, second)), shape=(count, count)).tocsr()
+        for row, value in enumerate(np.where(same, correlation, 1).min(axis=1), start=start):
+            least[row] = float(value)
+    _, group = connected_components(linked, directed=False)
+    members = [np.flatnonzero(group == each) for each in np.flatnonzero(np.bincount(group) > 1)]
     return [
-        Duplicate(int(i), int(j), round(float(correlation[i, j]), 4), _kind(equal[i, j], images[i], images[j]))
-        for i, j in pairs
+        Duplicate(
+            tuple(rows.tolist()),
+            round(min(least[row] for row in rows.tolist()), 4),
+            _kind(len(set(of_hash[rows].tolist())) == 1, images[rows]),
+        )
+        for rows in members
     ]
 
 
-def _kind(equal_bytes: bool, one: Images, other: Images) -> str:
+def _kind(equal_bytes: bool, images: Images) -> str:
     if equal_bytes:
         return "bytes"
-    return "pixels" if np.array_equal(one, other) else "alike"
+    return "pixels" if (images == images[0]).all() else "alike"

@@ -88,7 +88,13 @@ def _tables(findings: Findings, results: Row) -> Iterator[tuple[str, pd.DataFram
     yield "class_loss.csv", pd.DataFrame(classes, columns=["model", "step", "class", "loss"])
     yield "confusion.csv", _confusions(findings)
     yield "copies.csv", pd.DataFrame(results["copies"]["flagged"])
-    yield "duplicates.csv", pd.DataFrame(results["duplicates"])
+    yield (
+        "duplicates.csv",
+        pd.DataFrame(
+            [{**row, "files": csv_cell("; ".join(row["files"]))} for row in results["duplicates"]],
+            columns=["files", "kind", "correlation"],
+        ),
+    )
     yield "digits.csv", _digits(findings)
     rejected = [{**row, "file": csv_cell(row["file"])} for row in results["rejected"]]
     yield "rejected.csv", pd.DataFrame(rejected, columns=["file", "by", "reason"])

@@ -145,11 +145,11 @@ class Findings:
         return summary(honest, self.writers)
 
     def duplicate_rows(self) -> list[Row]:
-        """Return a row for each pair of files that show the same."""
+        """Return a row for each group of files that show the same."""
         return [
-            {"first": self.digits.files[pair.first], "second": self.digits.files[pair.second]}
-            | {"kind": pair.kind, "correlation": pair.correlation}
-            for pair in self.duplicates
+            {"files": [self.digits.files[row] for row in group.rows], "kind": group.kind}
+            | {"correlation": group.correlation}
+            for group in self.duplicates
         ]
 
     def feature(self, name: str) -> NDArray[np.float64]:

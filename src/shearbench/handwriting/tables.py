@@ -26,7 +26,7 @@ def print_results(results: Mapping[str, Any]) -> None:
     for group, one in results["copies"]["groups"].items():
         console.print(f"group {group} copied from MNIST: {one['flagged']} of {one['of']} digits", highlight=False)
     if results["duplicates"]:
-        console.print(f"{len(results['duplicates'])} pairs of files show the same digit", highlight=False)
+        console.print(f"{len(results['duplicates'])} groups of files show the same digit", highlight=False)
     if results["fine_tuning"]:
         tuned = results["fine_tuning"]
         console.print(

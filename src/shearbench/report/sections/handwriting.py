@@ -255,7 +255,7 @@ def _copies(copies: Mapping[str, Any], duplicates: Sequence[Mapping[str, Any]]) 
         text += (
             f"Without them accuracy is {100 * without['accuracy']:.1f} %, with them {100 * copies['accuracy']:.1f} %. "
         )
-    return text + f"Within the folder {len(duplicates)} pairs of files show the same."
+    return text + f"Within the folder {len(duplicates)} groups of files show the same."
 
 
 def _percent(share: float) -> Cell:
