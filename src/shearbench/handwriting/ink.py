@@ -142,7 +142,27 @@ def without_bars(grey: Plane) -> Plane:
 
 
 def _ink_on(grey: Plane, surface: Plane) -> Ink | str:
-    difference = grey - surface
+    found = _signed(grey - surface)
+    if isinstance(found, str):
+        return found
+    signed, contrast, grain = found
+    values, removed, digits = cleaned(signed, contrast=contrast, grain=grain)
+    if not (values >= 0.5).any():
+        return "no ink found: nothing but dirt or lines"
+    return Ink(
+        values,
+        polarity="light on dark" if (signed == grey - surface).all() else "dark on light",
+        background=f"{surface.min():.0f} to {surface.max():.0f}",
+        contrast=round(contrast, 1),
+        noise=round(grain, 2),
+        removed=removed,
+        digits=digits,
+        raw=signed > 0.5 * contrast,
+    )
+
+
+def _signed(difference: Plane) -> tuple[Plane, float, float] | str:
+    """Return the difference from the background, ink above 0, its contrast and the grain; or why there is no ink."""
     grain = grain_of(difference)
     inner = _without_edge(difference)
     outstanding = np.where(np.abs(inner) > _GRAINS * grain, inner, 0)
@@ -151,19 +171,18 @@ def _ink_on(grey: Plane, surface: Plane) -> Ink | str:
     contrast = contrast_of(signed, grain)
     if contrast < max(LEAST_CONTRAST, _GRAINS * grain):
         return f"no ink found: contrast {contrast:.0f}, grain {grain:.1f}"
-    values, removed, digits = cleaned(signed, contrast=contrast, grain=grain)
-    if not (values >= 0.5).any():
-        return "no ink found: nothing but dirt or lines"
-    return Ink(
-        values,
-        polarity="light on dark" if sign > 0 else "dark on light",
-        background=f"{surface.min():.0f} to {surface.max():.0f}",
-        contrast=round(contrast, 1),
-        noise=round(grain, 2),
-        removed=removed,
-        digits=digits,
-        raw=signed > 0.5 * contrast,
-    )
+    return signed, contrast, grain
+
+
+def sheet_ink(picture: Picture) -> Plane | str:
+    """Return the ink (h, w), 0 to 1, of a sheet with many digits, without ruled lines; or why there is none."""
+    grey = grey_of(picture)
+    found = _signed(grey - local_background_of(grey))
+    if isinstance(found, str):
+        return found
+    signed, contrast, grain = found
+    floor = min(2.5 * grain, 0.4 * contrast)
+    return _without_grid(np.clip((signed - floor) / (contrast - floor), 0, 1))
 
 
 def grey_of(picture: Picture) -> Plane:

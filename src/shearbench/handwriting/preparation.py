@@ -63,10 +63,7 @@ def mnist(picture: Picture) -> Prepared:
     rows, columns = box_of(ink.values)
     drawn = ink.values[rows, columns]
     scale, width = BOX / max(drawn.shape), stroke_width(drawn)
-    thickened = 0.0
-    if abs(scale - 1) > _SAME_SCALE:
-        drawn, thickened = not_too_thin(drawn, width, scale)
-        drawn = resized(drawn, scale)
+    drawn, thickened = _boxed(drawn, width, scale)
     image = centred(drawn)
     doubt = f"{ink.digits} digits in one picture; --many reads each" if ink.digits > 1 else ""
     done = {
@@ -85,6 +82,20 @@ def mnist(picture: Picture) -> Prepared:
         "thickened": round(thickened, 2),
     }
     return Prepared(image, done, doubt=doubt)
+
+
+def image_of(ink: Plane) -> Grey:
+    """Return the image of ink (h, w), 0 to 1, that was cut out of a sheet."""
+    drawn = ink[box_of(ink)]
+    return centred(_boxed(drawn, stroke_width(drawn), BOX / max(drawn.shape))[0])
+
+
+def _boxed(drawn: Plane, width: float, scale: float) -> tuple[Plane, float]:
+    """Return ink with its longest side scaled to ``BOX``, and by how much thin strokes were thickened before."""
+    if abs(scale - 1) <= _SAME_SCALE:
+        return drawn, 0.0
+    thick, thickened = not_too_thin(drawn, width, scale)
+    return resized(thick, scale), thickened
 
 
 PREPARATIONS: dict[str, Callable[[Picture], Prepared]] = {"study": study, "mnist": mnist}

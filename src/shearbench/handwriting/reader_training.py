@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save
+from safetensors.torch import load_file, save
 
 from shearbench.comparison.champion import Trust, trust_from
 from shearbench.data.config import ImageDataset, MnistFolder
@@ -32,7 +32,7 @@ from shearbench.training.crossval import fold_task, train_folds
 from shearbench.training.hardware import Hardware
 from shearbench.training.pens import pens
 from shearbench.training.recipe import Recipe
-from shearbench.training.weights import load_network
+from shearbench.training.weights import WEIGHTS
 
 SEED = 42
 ENTRY = ImageDataset(source="mnist", channels=1, normalise="unit")
@@ -161,14 +161,13 @@ def pack(out: Path, folder: Path, *, mnist: Path, code: str) -> dict[str, Any]:
 
 
 def _half(fold: Path) -> bytes:
-    """Return the weights of a fold's network in half precision, as safetensors."""
-    network, normaliser, _ = load_network(fold)
-    assert (normaliser.mean == 0).all()
-    assert (normaliser.scale == WHITE).all()
-    state = network.state_dict()
-    return save(
-        {name: (value.half() if value.is_floating_point() else value).contiguous() for name, value in state.items()}
-    )
+    """Return the weights of a fold's network in half precision, as safetensors; pixels are divided by 255 before."""
+    state = load_file(fold / WEIGHTS)
+    scale = state.pop("normalise.scale")
+    assert not state.pop("normalise.mean").any()
+    assert (scale == WHITE).all()
+    halves = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
+    return save({name: value.contiguous() for name, value in halves.items()})
 
 
 def _held_out(out: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8]]:

@@ -22,9 +22,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from shearbench.comparison.champion import Reading, Trust, readings
-from shearbench.data.dataset import CLASSES
+from shearbench.data.class_digits import CLASSES
 from shearbench.errors import InputError
 from shearbench.models import build
+from shearbench.models.inputs import Inputs
 from shearbench.training.hardware import Hardware
 
 Images = NDArray[np.uint8]
@@ -111,7 +112,13 @@ def _network(folder: Path, facts: dict[str, Any]) -> nn.Module:
     content = (folder / facts["file"]).read_bytes()
     if hashlib.sha256(content).hexdigest() != facts["sha256"]:
         raise ValueError(f"{facts['file']} has another hash than its record")
-    network = build(facts["architecture"], channels=1, width=facts["width"], options=facts["options"], seed=0)
+    network = build(
+        facts["architecture"],
+        inputs=Inputs(1),
+        width=facts["width"],
+        options=facts["options"],
+        seed=0,
+    )
     network.load_state_dict({name: tensor.float() for name, tensor in load_tensors(content).items()})
     return Hardware("cpu", "fp32").place(network).eval()
 

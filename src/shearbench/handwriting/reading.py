@@ -116,8 +116,8 @@ def _not_a_file(path: Path, folder: Path) -> str:
     return "" if path.is_file() else "is not a plain file"
 
 
-def read_file(path: Path) -> Picture:
-    """Decode one file.
+def read_file(path: Path, *, side: int = WORKING_SIDE) -> Picture:
+    """Decode one file; a larger picture is made smaller, its longest side ``side`` pixels.
 
     Raises:
         Unreadable: if it is not a PNG or JPEG that can be decoded, or too large or too small, with the reason.
@@ -132,7 +132,7 @@ def read_file(path: Path) -> Picture:
         try:
             with Image.open(path, formats=FORMATS) as image:
                 _check_size(image)
-                picture = _decode(image)
+                picture = _decode(image, side)
         except UnidentifiedImageError:
             raise Unreadable(_unknown(path)) from None
         except Image.DecompressionBombError:
@@ -170,7 +170,7 @@ def _check_size(image: Image.Image) -> None:
         raise Unreadable(f"is {width} x {height} pixels, too small to hold a digit")
 
 
-def _decode(image: Image.Image) -> Picture:
+def _decode(image: Image.Image, working: int) -> Picture:
     """Decode, turn as the camera says, and make large pictures smaller."""
     notes = []
     frames = getattr(image, "n_frames", 1)
@@ -178,29 +178,29 @@ def _decode(image: Image.Image) -> Picture:
         notes.append(f"first of {frames} frames")
     size, mode, kind = image.size, image.mode, str(image.format)
     turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
-    image = _loaded(image)
+    image = _loaded(image, working)
     ImageOps.exif_transpose(image, in_place=True)
     if turned:
         notes.append("turned as its EXIF data says")
     opaque, opacity = _layers(image)
     grey = np.asarray(opaque.convert("L").resize((28, 28)))  # as the study did
     side = max(size)
-    if side > WORKING_SIDE:
-        width, height = (max(1, round(length * WORKING_SIDE / side)) for length in image.size)
+    if side > working:
+        width, height = (max(1, round(length * working / max(image.size))) for length in image.size)
         opaque, opacity = (layer.resize((width, height), Image.Resampling.BOX) for layer in (opaque, opacity))
         notes.append(f"made smaller, to {width} x {height}")
     return Picture(np.asarray(opaque), np.asarray(opacity), grey, kind, mode, size, tuple(notes))
 
 
-def _loaded(image: Image.Image) -> Image.Image:
+def _loaded(image: Image.Image, working: int) -> Image.Image:
     """Decode a picture; a large one at a fraction of its size, so that no copy of the whole is made later."""
     if image.size[0] * image.size[1] <= REDUCED_FROM:
         image.load()
         return image
     exif = image.getexif()
-    image.draft(None, (2 * WORKING_SIDE, 2 * WORKING_SIDE))  # a JPEG's decoder can do it; others pass it over
+    image.draft(None, (2 * working, 2 * working))  # a JPEG's decoder can do it; others pass it over
     image.load()
-    factor = max(image.size) // (2 * WORKING_SIDE)
+    factor = max(image.size) // (2 * working)
     if factor > 1 and image.mode in ("L", "RGB", "RGBA", "LA", "CMYK", "YCbCr"):
         image = image.reduce(factor)
     image.info["exif"] = exif.tobytes()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.data.dataset import SIDE
+from shearbench.data.class_digits import SIDE
 
 Images = NDArray[np.uint8]
 Plane = NDArray[np.float64]
