@@ -7,54 +7,77 @@ from typing import Annotated
 import typer
 
 from shearbench.cli.shared import AsJson, Scheduler, explained, names_in, project, read_params
+from shearbench.errors import InputError
 
 app = typer.Typer()
 PANEL = "Read digits"
 
 
+Labels = Annotated[
+    Path | None,
+    typer.Option(metavar="CSV", help="Table with the columns file, digit and, if known, group and member."),
+]
+
+
 @app.command(rich_help_panel=PANEL)
 @explained
 def predict(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="PNG or JPEG files, a digit in each.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Pictures with a digit in each, and folders of them.")
+    ],
+    many: Annotated[bool, typer.Option("--many", help="Find many digits in each picture, and draw boxes.")] = False,
     dataset: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Whose best network reads; for fields each digit is sheared first.",
+            help="Let the project's best network of this dataset read; for fields each digit is sheared first.",
             autocompletion=names_in("datasets"),
         ),
-    ] = "mnist",
+    ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="Another network than the best by cross-validation.", autocompletion=names_in("models")),
+        typer.Option(help="Let a model of the project read, not the readers.", autocompletion=names_in("models")),
     ] = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Write FILE.gradcam.png: where the network looks.")
-    ] = False,
+    labels: Labels = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Write FILE.gradcam.png: where they look.")] = False,
     as_json: AsJson = False,
+    table: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write a table of the answers.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print file and class alone, ? where not sure.")] = False,
     request: Annotated[
         bool, typer.Option("--request", help="Print what to ask MLflow's server; read nothing.")
     ] = False,
 ) -> None:
-    """Read the digits in image files: class, calibrated confidence and runner-up; ? where it is not sure.
+    """Read the digits in pictures: class, calibrated confidence and runner-up; ? where it is not sure.
 
-    Exit status 1 if a file could not be read.
+    Networks that come with shearbench read, without a project. Exit status 1 if a file could not be read.
 
     \b
     Examples:
       shearbench predict seven.png
+      shearbench predict ~/class --csv answers.csv
+      shearbench predict worksheet.jpg --many
       shearbench predict photos/*.jpg --model cnn3 --explain
-      shearbench predict photos/*.jpg --json > readings.json
     """
     from shearbench.commands import predict as reading
 
-    params = read_params()
+    if many and (dataset or model or labels or table or explain or request):
+        raise InputError("--many goes with --json and --quiet alone; leave the other options out")
     if request:
-        print(json.dumps(reading.request(params, files, dataset=dataset)))
+        print(json.dumps(reading.request(read_params(), files, dataset=dataset or "mnist")))
         return
-    result = reading.main(params, project(), files, dataset=dataset, model=model, explain=explain)
+    if dataset is not None or model is not None:
+        result = reading.main(read_params(), project(), files, dataset=dataset or "mnist", model=model, explain=explain)
+    else:
+        from shearbench.commands import read_class
+
+        result = (
+            read_class.predict_many(files)
+            if many
+            else read_class.predict(files, labels=labels, table=table, explain=explain)
+        )
     if as_json:
         print(json.dumps(result, indent=1, allow_nan=False))
+    elif many:
+        read_class.print_sheets(result, quiet=quiet)
     else:
         reading.print_result(result, quiet=quiet)
     if any("unread" in image for image in result["images"]):
@@ -64,25 +87,50 @@ def predict(
 @app.command(rich_help_panel=PANEL)
 @explained
 def handwriting(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of PNGs named digit-group-member.png.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of pictures, as digit-group-member.png.")],
+    labels: Labels = None,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON.")] = None,
+    study: Annotated[
+        bool, typer.Option("--study", help="Let the project's own networks read, step by step of the recipe.")
+    ] = False,
     fine_tune: Annotated[
-        bool, typer.Option("--fine-tune", help="Also train on with the other groups' digits, for each group.")
+        bool, typer.Option("--fine-tune", help="Also train on with the other groups' digits (with --study).")
     ] = False,
     scheduler: Scheduler = None,
 ) -> None:
-    """Let every trained network read a class's digits: step by step, group by group, with copies of MNIST found.
+    """Read a class's digits, and write a page for the teacher: doubtful ones first, groups, copies, what was not read.
 
-    Prints the tables, writes build/handwriting/, a report of it, and tells MLflow.
+    Networks that come with shearbench read. With --study those that the project has trained read, step by step.
 
     \b
     Examples:
-      shearbench handwriting data/class_digits
-      shearbench handwriting ~/class --json class.json --fine-tune
+      shearbench handwriting ~/class
+      shearbench handwriting ~/photos --labels labels.csv
+      shearbench handwriting data/class_digits --study --json class.json
     """
-    from shearbench.commands import class_folder
     from shearbench.records import write_json
 
-    results = class_folder.main(read_params(scheduler), project(), folder, fine_tune=fine_tune)
+    if study or fine_tune:
+        from shearbench.commands import class_folder
+
+        results = class_folder.main(read_params(scheduler), project(), folder, fine_tune=fine_tune)
+    else:
+        from shearbench.commands import read_class
+
+        results = read_class.read_class(Path.cwd(), folder, labels=labels)
     if json_file is not None:
         write_json(json_file, results)
+
+
+@app.command(rich_help_panel=PANEL)
+@explained
+def serve(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 8000) -> None:
+    """Open a page on 127.0.0.1 on which one draws a digit or drops a picture, and sees what is read.
+
+    \b
+    Example:
+      shearbench serve --port 8001
+    """
+    from shearbench.commands import serve as serving
+
+    serving.main(port)

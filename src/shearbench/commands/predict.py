@@ -246,6 +246,8 @@ def _row(image: dict[str, Any]) -> list[str]:
         return [shown(image["file"]), "-", "", "", shown(image["unread"])]
     sure = image["class"] is not None
     note = "" if sure else f"not sure; most probable: {image['best']}"
+    if image.get("doubt"):
+        note = f"not sure: {image['doubt']}"
     runner_up = f"{image['runner_up']} ({100 * image['runner_up_confidence']:.1f} %)"
     return [
         shown(image["file"]),
@@ -257,6 +259,12 @@ def _row(image: dict[str, Any]) -> list[str]:
 
 
 def _declared(network: dict[str, Any]) -> str:
+    if "readers" in network:
+        return (
+            f"{' and '.join(network['readers'])} of shearbench, {network['views']} views each; confidence is calibrated "
+            f"on {network['predictions']:,} digits of writers held out, drawn with other pens. They answer from "
+            f"{100 * network['threshold']:.1f} % on."
+        )
     who = f"{network['model']} trained on {network['dataset']}, fold {network['fold']}."
     basis = f"{network['predictions']:,} digits of {network['dataset']} that were held out in training"
     calibrated = f"Confidence is calibrated on {basis} (temperature {network['temperature']:.2f})."

@@ -1,0 +1,105 @@
+"""``shearbench serve``: a page on 127.0.0.1 on which one drops a picture or draws a digit, and sees what is read.
+
+Starlette and uvicorn come with MLflow. Nothing leaves the machine: the page asks its own server alone, which answers
+no other origin and keeps no picture.
+"""
+
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from shearbench.handwriting.class_page import data_uri, heated
+from shearbench.handwriting.class_reading import answers_to
+from shearbench.handwriting.preparation import mnist
+from shearbench.handwriting.readers import Readers, explain, load
+from shearbench.handwriting.reading import Unreadable, read_file
+
+HOST = "127.0.0.1"
+MAX_BYTES = 20_000_000
+_FILES = {
+    "/": ("serve.html", "text/html"),
+    "/serve.js": ("serve.js", "text/javascript"),
+    "/serve.css": ("serve.css", "text/css"),
+}
+_POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'"
+
+
+def application(readers: Readers) -> Starlette:
+    """Return the application: the page, and ``POST /read`` with a picture as its body."""
+
+    async def file(request: Request) -> Response:
+        name, kind = _FILES[request.url.path]
+        content = Path(__file__).with_name(name).read_text(encoding="utf-8")
+        headers = {"Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+        return HTMLResponse(content, headers=headers, media_type=kind)
+
+    async def read(request: Request) -> Response:
+        origin = request.headers.get("origin")
+        if origin is not None and origin != f"{request.url.scheme}://{request.headers.get('host')}":
+            return _refused("Another page asked for this; open the page of `shearbench serve` itself.", 403)
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BYTES:
+                return _refused(f"This picture is larger than {MAX_BYTES // 10**6} MB; make it smaller.", 413)
+        try:
+            return JSONResponse(await run_in_threadpool(answer, bytes(body), readers))
+        except Unreadable as error:
+            return _refused(f"This file {error}.", 422)
+
+    routes = [Route(path, file) for path in _FILES]
+    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
+    return Starlette(routes=[*routes, Route("/read", read, methods=["POST"])], middleware=[hosts])
+
+
+def _refused(sentence: str, status: int) -> Response:
+    return JSONResponse({"message": sentence}, status)
+
+
+def answer(content: bytes, readers: Readers) -> dict[str, Any]:
+    """Return what is read in the bytes of a picture, with the prepared image and where the readers look.
+
+    Raises:
+        Unreadable: if it is no picture of ours, or shows no ink.
+    """
+    with tempfile.TemporaryDirectory(prefix="shearbench-") as folder:
+        path = Path(folder) / "picture"
+        path.write_bytes(content)
+        prepared = mnist(read_file(path))
+    if prepared.rejected:
+        raise Unreadable(f"shows no digit ({prepared.rejected})")
+    ((reading, probabilities),) = answers_to(prepared.image[None], readers)
+    seen = heated(prepared.image, explain(readers, prepared.image[None], [reading.digit])[0])
+    return {
+        "digit": reading.digit if reading.answered and not prepared.doubt else None,
+        "best": reading.digit,
+        "confidence": reading.confidence,
+        "runner_up": reading.runner_up,
+        "runner_up_confidence": reading.runner_up_confidence,
+        "doubt": prepared.doubt,
+        "probabilities": probabilities.tolist(),
+        "prepared": data_uri(prepared.image),
+        "seen": data_uri(seen),
+    }
+
+
+def main(port: int) -> None:
+    """Load the readers, and answer on 127.0.0.1 until Ctrl-C."""
+    readers = load()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # captum's on its first use
+        blank = np.zeros((28, 28), np.uint8)
+        explain(readers, blank[None], [0])  # so that the first digit is as fast as the others
+    print(f"Open http://{HOST}:{port} (Ctrl-C here ends it)", flush=True)
+    uvicorn.run(application(readers), host=HOST, port=port, log_level="warning")
