@@ -11,6 +11,8 @@ ADOPT ?=
 DIR ?=
 JSON ?=
 FINE_TUNE ?=
+LABELS ?=
+STUDY ?=
 JOBS ?=
 SCHEDULER ?= $(SHEARBENCH_SCHEDULER)
 
@@ -75,9 +77,10 @@ tune: setup  ## search learning rate, batch size and width: make tune MODEL=resn
 	shearbench tune $(if $(DATASET),--dataset "$$DATASET") $(if $(TRIALS),--trials "$$TRIALS") \
 	  $(if $(TIMEOUT),--timeout "$$TIMEOUT") -- "$$MODEL"
 
-handwriting: setup  ## read a class's digits: make handwriting DIR=path/to/pngs [JSON=results.json FINE_TUNE=1]
-	$(if $(DIR),,$(error name the folder of PNGs, as in: make handwriting DIR=path/to/pngs))
-	shearbench handwriting $(if $(JSON),--json "$$JSON") $(if $(FINE_TUNE),--fine-tune) -- "$$DIR"
+handwriting: $(INSTALLED)  ## read a class's digits, and write a page for the teacher: make handwriting DIR=path/to/pictures [LABELS=labels.csv JSON=results.json STUDY=1 FINE_TUNE=1]
+	$(if $(DIR),,$(error name the folder of pictures, as in: make handwriting DIR=path/to/pictures))
+	shearbench handwriting $(if $(LABELS),--labels "$$LABELS") $(if $(JSON),--json "$$JSON") $(if $(STUDY),--study) \
+	  $(if $(FINE_TUNE),--fine-tune) -- "$$DIR"
 
 ui: $(INSTALLED)  ## open MLflow on 127.0.0.1 (PORT=5000)
 	shearbench ui --port "$$PORT"

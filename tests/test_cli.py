@@ -98,7 +98,9 @@ def test_a_mistake_is_named_with_the_next_step(project, words, message):
     assert message in run(*words, status=2).replace("\n", " ")
 
 
-@pytest.mark.parametrize("words", [["results"], ["ui"], ["check"], ["predict", "1.png"], ["verify"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [["results"], ["ui"], ["check"], ["predict", "1.png", "--dataset", "mnist"], ["verify"]], ids=" ".join
+)
 def test_outside_of_a_project_the_way_into_one_is_told(project, monkeypatch, words):
     (project / "docs").mkdir()
     monkeypatch.chdir(project / "docs")

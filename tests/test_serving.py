@@ -81,7 +81,7 @@ def _predict(project: Path, *words: str) -> str:
 
 def test_the_server_answers_as_predict_does(project: Path, address: str) -> None:
     (answer,) = _ask(address, _predict(project, "one.png", "--request"))["predictions"]
-    (image,) = json.loads(_predict(project, "one.png", "--json"))["images"]
+    (image,) = json.loads(_predict(project, "one.png", "--dataset", "mnist", "--json"))["images"]
     np.testing.assert_allclose(answer, image["probabilities"], atol=1e-6)
     assert len(set(np.round(answer, 6))) > 5, "probabilities that say something"
 

@@ -36,7 +36,9 @@ def project(finished: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def fold_run(*words: object, status: int = 0) -> str:
-    result = CliRunner().invoke(app, ["predict", *map(str, words)])
+    result = CliRunner().invoke(
+        app, ["predict", *map(str, words), *([] if {"--model", "--dataset"} & {*words} else ["--dataset", "mnist"])]
+    )
     assert result.exit_code == status, result.output
     assert "Traceback" not in result.output
     return result.output

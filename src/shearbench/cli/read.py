@@ -134,3 +134,25 @@ def serve(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.
     from shearbench.commands import serve as serving
 
     serving.main(port)
+
+
+@app.command(rich_help_panel=PANEL)
+@explained
+def readers(
+    mnist: Annotated[Path, typer.Argument(help="Folder of MNIST's IDX files and QMNIST's label files.")],
+    code: Annotated[str, typer.Option(help="Commit of the code, for the record.")] = "unknown",
+) -> None:
+    """Train the readers anew, in build/readers, and put them into the package. Takes about half an hour.
+
+    \b
+    Example:
+      shearbench readers ~/mnist --code $(git rev-parse --short HEAD)
+    """
+    from shearbench.handwriting import reader_training
+    from shearbench.handwriting.readers import FOLDER
+    from shearbench.training.hardware import resolve
+
+    out = Path("build") / "readers"
+    reader_training.train(mnist, out, workers="auto", hardware=resolve("cpu", "auto"))
+    record = reader_training.pack(out, FOLDER, mnist=mnist, code=code)
+    print(json.dumps(record["accuracy"], indent=1))

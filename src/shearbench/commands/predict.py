@@ -260,11 +260,9 @@ def _row(image: dict[str, Any]) -> list[str]:
 
 def _declared(network: dict[str, Any]) -> str:
     if "readers" in network:
-        return (
-            f"{' and '.join(network['readers'])} of shearbench, {network['views']} views each; confidence is calibrated "
-            f"on {network['predictions']:,} digits of writers held out, drawn with other pens. They answer from "
-            f"{100 * network['threshold']:.1f} % on."
-        )
+        who = f"Read by {' and '.join(network['readers'])} of shearbench, {network['views']} views."
+        basis = f"{network['predictions']:,} digits of other writers, drawn with other pens"
+        return f"{who} Confidence is calibrated on {basis}. An answer needs {100 * network['threshold']:.1f} %."
     who = f"{network['model']} trained on {network['dataset']}, fold {network['fold']}."
     basis = f"{network['predictions']:,} digits of {network['dataset']} that were held out in training"
     calibrated = f"Confidence is calibrated on {basis} (temperature {network['temperature']:.2f})."

@@ -162,7 +162,7 @@ def _apart(along: NDArray[np.int64], across: NDArray[np.int64], gap: float) -> i
             last[1], last[2], last[3] = max(last[1], stop), min(last[2], low), max(last[3], high)
         else:
             groups.append([start, stop, low, high])
-    return sum(high - low >= _TALL * whole for _, _, low, high in groups)
+    return sum(bool(high - low >= _TALL * whole) for _, _, low, high in groups)
 
 
 def _share_of_a_side(labels: Labels, count: int) -> Plane:

@@ -1,0 +1,187 @@
+"""The readers that ship: their record holds, names are understood, sheets are read, the page and the server answer."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from starlette.testclient import TestClient
+from typer.testing import CliRunner
+
+from shearbench.cli import app
+from shearbench.commands import read_class, serve
+from shearbench.data.config import BundledMnist
+from shearbench.data.mnist import collect
+from shearbench.errors import InputError
+from shearbench.handwriting import naming, readers
+from shearbench.handwriting.naming import named
+from shearbench.handwriting.reading import read_file
+from shearbench.handwriting.sheet import SIDE, find_digits, read_sheet
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """Three of each class."""
+    images, labels, *_ = collect(BundledMnist(kind="bundled"), Path())["test"]
+    rows = np.concatenate([np.flatnonzero(labels == digit)[:3] for digit in range(10)])
+    return images[rows], labels[rows]
+
+
+def test_they_read_mnist_and_all_views_agree_that_an_image_as_it_is_comes_first(
+    digits: tuple[np.ndarray, np.ndarray],
+) -> None:
+    loaded = readers.load()
+    said = loaded.probabilities(digits[0])
+    assert (said.argmax(axis=1) == digits[1]).mean() >= 0.95
+    np.testing.assert_allclose(said.sum(axis=1), 1, atol=1e-5)
+    inputs = readers.as_inputs(digits[0][:2])
+    assert readers.viewed(inputs, *readers.VIEWS[0]) is inputs
+    right = readers.viewed(inputs, 1.0, 0.0, 0.0, 1.0)
+    np.testing.assert_allclose(right[..., 1:].numpy(), inputs[..., :-1].numpy(), atol=1e-5)
+
+
+def test_the_record_says_what_they_are_and_they_take_less_than_twelve_megabytes() -> None:
+    loaded = readers.load()
+    assert loaded.trust.threshold is not None
+    assert loaded.trust.accuracy >= loaded.trust.demanded >= 0.99
+    assert all(accuracy > 0.98 for name, accuracy in loaded.record["accuracy"]["MNIST test"].items() if name != "n")
+    assert sum(file.stat().st_size for file in readers.FOLDER.iterdir()) < 12_000_000
+
+
+def test_a_changed_file_is_refused(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(readers.FOLDER, tmp_path / "weights"))
+    name = json.loads((folder / readers.RECORD).read_text())["readers"][0]["file"]
+    content = bytearray((folder / name).read_bytes())
+    content[-1] ^= 1
+    (folder / name).write_bytes(bytes(content))
+    with pytest.raises(InputError, match="another hash"):
+        readers.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("7-2-4.png", (7, "2", "4")),
+        ("3-02-3.JPG", (3, "02", "3")),
+        ("0-7-0.png", (0, "7", "0")),
+        ("3-anna.png", (3, "", "anna")),
+        ("3-2-anna-maria.webp", (3, "2", "anna-maria")),
+        ("5/ben.png", (5, "", "ben")),
+        ("5/2-ben.png", (5, "2", "ben")),
+        ("scan.png", (None, "", "")),
+        ("12-1-1.png", (None, "", "")),
+    ],
+)
+def test_a_name_tells_who_drew_what(name: str, expected: tuple[object, ...], tmp_path: Path) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"x")
+    (one,) = named([tmp_path])
+    assert (one.digit, one.group, one.member) == expected
+
+
+def test_labels_of_a_table_are_taken_and_its_faults_told(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"x")
+    table = tmp_path / "labels.csv"
+    table.write_text("file;digit;group\na.png;4;1\n")
+    assert [one.digit for one in named([tmp_path], table)] == [4, None]
+    for text, fault in {
+        "file,digit\na.png,x\n": "line 2: digit must be 0 to 9",
+        "file,digit\nc.png,1\n": "not there",
+        "name,digit\n": "columns file and digit",
+    }.items():
+        table.write_text(text)
+        with pytest.raises(InputError, match=fault):
+            named([tmp_path], table)
+
+
+def _class(folder: Path, digits: tuple[np.ndarray, np.ndarray]) -> Path:
+    folder.mkdir()
+    for number, (image, label) in enumerate(zip(*digits, strict=True)):
+        Image.fromarray(255 - image).resize((90, 90)).save(folder / f"{label}-{1 + number % 2}-{number}.png")
+    (folder / "7-1-bad.png").write_bytes(b"no picture")
+    Image.new("L", (60, 60), 255).save(folder / "1-1-empty.png")
+    shutil.copy(folder / "0-1-0.png", folder / "0-1-again.png")
+    Image.fromarray(255 - digits[0][0]).save(folder / "<scan>.bmp")
+    return folder
+
+
+def test_a_class_gets_its_page_without_a_project(
+    digits: tuple[np.ndarray, np.ndarray],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = _class(tmp_path / "class 1", digits)
+    results = read_class.read_class(tmp_path, folder)
+    assert results["summary"]["rejected"] == 2
+    assert results["summary"]["answered"]["accuracy"] > 0.95
+    assert results["without_label"] == ["<scan>.bmp"]
+    assert any({"0-1-0.png", "0-1-again.png"} <= {*group} for group in results["duplicates"])
+    printed = capsys.readouterr().out
+    assert len(printed.splitlines()) <= 12
+    assert "<scan>.bmp: no digit in its name" in printed.splitlines()[0]
+    (page,) = (tmp_path / "build" / "handwriting").glob("*/index.html")
+    text = page.read_text()
+    assert "&lt;scan&gt;.bmp" in text
+    assert "<scan>" not in text
+    assert "http" not in text.replace("http-equiv", "")
+    assert "7-1-bad.png" in text
+
+
+def test_a_sheet_is_read_line_by_line(digits: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
+    sheet = np.full((900, 1200), 235.0) + np.random.default_rng(0).normal(0, 2, (900, 1200))
+    for place in range(15):
+        row, column = divmod(place, 5)
+        ink = np.asarray(Image.fromarray(digits[0][place * 2]).resize((150, 150), Image.Resampling.BICUBIC)) / 255.0
+        top, left = 60 + 270 * row + 6 * column, 60 + 220 * column
+        sheet[top : top + 150, left : left + 150] -= 190 * np.clip((ink - 0.35) / 0.3, 0, 1)
+    Image.fromarray(np.clip(sheet, 0, 255).astype(np.uint8)).save(tmp_path / "sheet.png")
+    answers = read_sheet(read_file(tmp_path / "sheet.png", side=SIDE), readers.load())
+    assert not isinstance(answers, str)
+    assert [found.line for found, _ in answers] == [0] * 5 + [1] * 5 + [2] * 5
+    right = [reading.digit == digits[1][place * 2] for place, (_, reading) in enumerate(answers)]
+    assert np.mean(right) >= 0.9
+
+
+def test_a_sheet_of_nothing_says_so(tmp_path: Path) -> None:
+    Image.new("L", (800, 600), 255).save(tmp_path / "blank.png")
+    found = find_digits(read_file(tmp_path / "blank.png", side=SIDE))
+    assert isinstance(found, str)
+
+
+def _drawn_seven() -> bytes:
+    image = Image.new("L", (280, 280), 255)
+    ImageDraw.Draw(image).line([(80, 60), (200, 60), (130, 230)], fill=0, width=16)
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def test_the_server_reads_refuses_and_keeps_to_itself() -> None:
+    client = TestClient(serve.application(readers.load()), base_url="http://127.0.0.1:8000")
+    page = client.get("/")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert client.get("/serve.js").status_code == client.get("/serve.css").status_code == 200
+    found = client.post("/read", content=_drawn_seven()).json()
+    assert found["best"] == 7
+    assert found["seen"].startswith("data:image/png;base64,")
+    assert client.post("/read", content=b"nothing").status_code == 422
+    assert "PNG" in client.post("/read", content=b"nothing").json()["message"]
+    assert client.post("/read", content=bytes(serve.MAX_BYTES + 1)).status_code == 413
+    assert client.post("/read", content=_drawn_seven(), headers={"origin": "http://evil"}).status_code == 403
+    assert client.get("/", headers={"host": "evil"}).status_code == 400
+
+
+def test_predict_needs_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "seven.png").write_bytes(_drawn_seven())
+    said = CliRunner().invoke(app, ["predict", "seven.png", "--quiet"])
+    assert said.exit_code == 0, said.output
+    assert said.output.split("\t")[1].strip() in ("7", "?")
+    assert CliRunner().invoke(app, ["predict", "gone.png"]).exit_code == 2
+    assert naming.RULE
