@@ -1,14 +1,18 @@
 """The readers that ship: their record holds, names are understood, sheets are read, the page and the server answer."""
 
+import http.client
 import io
 import json
 import shutil
+import socket
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import uvicorn
 from PIL import Image, ImageDraw
-from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from shearbench.cli import app
@@ -162,19 +166,43 @@ def _drawn_seven() -> bytes:
     return file.getvalue()
 
 
-def test_the_server_reads_refuses_and_keeps_to_itself() -> None:
-    client = TestClient(serve.application(readers.load()), base_url="http://127.0.0.1:8000")
-    page = client.get("/")
-    assert "default-src 'none'" in page.headers["content-security-policy"]
-    assert client.get("/serve.js").status_code == client.get("/serve.css").status_code == 200
-    found = client.post("/read", content=_drawn_seven()).json()
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """The page's own server, in a thread."""
+    with socket.create_server((serve.HOST, 0)) as listening:
+        server = uvicorn.Server(uvicorn.Config(serve.application(readers.load()), log_level="error", lifespan="off"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        yield listening.getsockname()[1]
+        server.should_exit = True
+        thread.join()
+
+
+def _ask(port: int, path: str, body: bytes | None = None, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    connection = http.client.HTTPConnection(serve.HOST, port, timeout=120)
+    try:
+        connection.request("GET" if body is None else "POST", path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, dict(answer.getheaders()), answer.read()
+    finally:
+        connection.close()
+
+
+def test_the_server_reads_refuses_and_keeps_to_itself(port: int) -> None:
+    status, headers, page = _ask(port, "/")
+    assert status == 200
+    assert b"serve.js" in page
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert _ask(port, "/serve.js")[0] == _ask(port, "/serve.css")[0] == 200
+    found = json.loads(_ask(port, "/read", _drawn_seven())[2])
     assert found["best"] == 7
     assert found["seen"].startswith("data:image/png;base64,")
-    assert client.post("/read", content=b"nothing").status_code == 422
-    assert "PNG" in client.post("/read", content=b"nothing").json()["message"]
-    assert client.post("/read", content=bytes(serve.MAX_BYTES + 1)).status_code == 413
-    assert client.post("/read", content=_drawn_seven(), headers={"origin": "http://evil"}).status_code == 403
-    assert client.get("/", headers={"host": "evil"}).status_code == 400
+    status, _, content = _ask(port, "/read", b"nothing")
+    assert status == 422
+    assert "PNG" in json.loads(content)["message"]
+    assert _ask(port, "/read", bytes(serve.MAX_BYTES + 1))[0] == 413
+    assert _ask(port, "/read", _drawn_seven(), Origin="http://evil")[0] == 403
+    assert _ask(port, "/", Host="evil")[0] == 400
 
 
 def test_predict_needs_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

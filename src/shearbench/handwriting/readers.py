@@ -125,7 +125,7 @@ def _network(folder: Path, facts: dict[str, Any]) -> nn.Module:
 
 def as_inputs(images: Images) -> Tensor:
     """Return images uint8 (n, 28, 28) as the networks take them: float32 (n, 1, 28, 28), 0 to 1."""
-    return torch.from_numpy(np.ascontiguousarray(images))[:, None].float() / WHITE
+    return torch.from_numpy(np.array(images))[:, None].float() / WHITE
 
 
 def viewed(inputs: Tensor, right: float, down: float, slant: float, width: float) -> Tensor:
