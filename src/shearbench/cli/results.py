@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,6 +33,21 @@ def results(as_json: AsJson = False) -> None:
         return
     compare.print_tables(root)
     print(f"Report:  {root / 'reports' / 'index.html'}\nMLflow:  make ui")
+
+
+@app.command(rich_help_panel=PANEL)
+@explained
+def export(folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")]) -> None:
+    """Write the run for a paper: tables as CSV and LaTeX, figures as PDF, model cards, BibTeX, and a zip of all.
+
+    \b
+    Example:
+      shearbench export paper/
+    """
+    from shearbench.commands import export as command
+
+    written = command.main(read_params(), project(), folder)
+    print(f"{len(written)} files in {folder}, all of them in {written[-1]}")
 
 
 @app.command(rich_help_panel=PANEL)

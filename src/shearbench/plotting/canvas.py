@@ -48,6 +48,13 @@ def png(made: Figure) -> bytes:
     return buffer.getvalue()
 
 
+def pdf(made: Figure) -> bytes:
+    """Return a figure as PDF bytes, without the date."""
+    buffer = io.BytesIO()
+    made.savefig(buffer, format="pdf", metadata={"CreationDate": None})
+    return buffer.getvalue()
+
+
 def plain(axes: Axes) -> None:
     """Take the frame's top and right away and draw a light grid behind the data."""
     axes.spines[["top", "right"]].set_visible(False)

@@ -1,6 +1,8 @@
 """The files of an evaluation, each as a name and a writer: what an analysis returns."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from shearbench.plotting.canvas import png
 from shearbench.records import write_bytes, write_json, write_npz, write_text
 
+_SAVE: ContextVar[Callable[[Figure], bytes]] = ContextVar("save", default=png)
 Writer = Callable[[Path], None]
 Files = Mapping[str, Writer]
 """Name below the folder of the evaluation (``calibration.csv``, ``figures/calibration.png``) -> what writes it."""
@@ -24,7 +27,17 @@ def table(frame: pd.DataFrame) -> Writer:
 
 def picture(made: Figure) -> Writer:
     """Return the writer of a PNG file; the figure is drawn now, and need not be kept."""
-    return partial(write_bytes, content=png(made))
+    return partial(write_bytes, content=_SAVE.get()(made))
+
+
+@contextmanager
+def saved_as(save: Callable[[Figure], bytes]) -> Iterator[None]:
+    """Within this context, :func:`picture` saves figures with ``save`` (such as ``canvas.pdf``) instead of as PNG."""
+    token = _SAVE.set(save)
+    try:
+        yield
+    finally:
+        _SAVE.reset(token)
 
 
 def arrays(values: Mapping[str, NDArray[Any]]) -> Writer:

@@ -55,7 +55,7 @@ def overview(root: Path, rows: Sequence[Row]) -> Table:
                 *([_share(strangers.get(model))] if strangers else []),
                 *(_points(row) for row in of_model[1:]),
                 Cell(f"{first['parameters'] / 1e6:.2f} M", first["parameters"]),
-                Cell(_flops(first["flops"]), first["flops"]),
+                _flops(first["flops"]),
                 _latency(first),
                 Cell(f"{first['seconds_per_fold']:.1f}", first["seconds_per_fold"]),
             ]
@@ -73,14 +73,15 @@ def _robustness(folder: Path) -> dict[str, Any]:
     """Return mean accuracy under noise and corruption of a run, and on how many samples; nothing if not evaluated."""
     if not is_finished(folder):
         return {}
-    noise = pd.read_csv(folder / "noise.csv").set_index(["scale", "level"])
+    noise = pd.read_csv(folder / "noise.csv")
+    shown = noise.loc[(noise["scale"] == _NOISE[0]) & (noise["level"] == _NOISE[1]), "accuracy_mean"]
     machine = read_json(folder / "record.json")["provenance"]["machine"]
     found = {
         "corruption": float(pd.read_csv(folder / "corruptions.csv").query("severity > 0")["accuracy_mean"].mean()),
         "n": int(noise["n"].max()),
         "processor": machine["processor"],
     }
-    return found | ({"noise": float(noise["accuracy_mean"][_NOISE])} if _NOISE in noise.index else {})
+    return found | ({"noise": float(shown.iloc[0])} if len(shown) else {})
 
 
 def _strangers(root: Path) -> dict[str, float]:
@@ -111,9 +112,11 @@ def _points(row: Row | None) -> Cell | str:
     return "" if drop is None else Cell(percent(drop), drop)
 
 
-def _flops(count: float) -> str:
-    """Return a number of operations in millions or billions."""
-    return f"{count / 1e9:.2f} G" if count >= 1e9 else f"{count / 1e6:.1f} M"
+def _flops(count: float | None) -> Cell | str:
+    """Return a number of operations in millions or billions; empty for a classifier whose operations are not known."""
+    if count is None:
+        return ""
+    return Cell(f"{count / 1e9:.2f} G" if count >= 1e9 else f"{count / 1e6:.1f} M", count)
 
 
 def _latency(row: Row) -> Cell:
