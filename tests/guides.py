@@ -97,7 +97,7 @@ def environment(clone: Path) -> dict[str, str]:
 
 def _run(block: Block, clone: Path) -> str:
     command = ["bash", "-euo", "pipefail", "-c", block.text]
-    done = subprocess.run(command, cwd=clone, env=environment(clone), capture_output=True, text=True, timeout=500)
+    done = subprocess.run(command, cwd=clone, env=environment(clone), capture_output=True, text=True, timeout=3600)
     printed = done.stdout + done.stderr
     assert (done.returncode != 0) == (block.words == ("fails",)), (
         f"{block.place} ended with {done.returncode}:\n{printed}"

@@ -35,7 +35,7 @@ def environment(clone: Path | None = None) -> dict[str, str]:
     }
 
 
-def run(folder: Path, *command: str | Path, status: int = 0, seconds: int = 500) -> str:
+def run(folder: Path, *command: str | Path, status: int = 0, seconds: int = 7200) -> str:
     """Run a command in a folder as a user with the environment active would; return what it printed."""
     done = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=seconds)
     assert done.returncode == status, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"

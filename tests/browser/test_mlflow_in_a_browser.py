@@ -116,7 +116,7 @@ def test_the_pictures_of_an_evaluation_are_drawn(project: Path, opened: checks.V
 
 def test_the_pictures_of_the_front_page_can_be_made(project: Path, tmp_path: Path) -> None:
     script = Path(__file__).with_name("front_page_pictures.py")
-    subprocess.run([sys.executable, script, tmp_path, "--project", project], check=True, timeout=300)
+    subprocess.run([sys.executable, script, tmp_path, "--project", project], check=True, timeout=3600)
     for name, size in (("report", (1280, 900)), ("mlflow-compare", (1280, 1000))):
         with Image.open(tmp_path / f"{name}.png") as picture:
             assert picture.size == size

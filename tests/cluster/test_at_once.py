@@ -29,7 +29,7 @@ def test_stages_that_ran_at_once_leave_nothing_to_do(tmp_path: Path) -> None:
     clone.mkdir()
     make_clone(clone, tmp_path)
     run(clone, "shearbench", "data", "--adopt")
-    printed = run(clone, *_MAKE, "JOBS=4", seconds=1500)
+    printed = run(clone, *_MAKE, "JOBS=4", seconds=7200)
     ran = [name for name in re.findall(r"Running stage '([^']+)'", printed) if name != "code"]
     assert len(ran) == len(set(ran)), "each once"
     assert {f"{stage}@{one_run}" for stage in ("train", "evaluate") for one_run in RUNS} < set(ran)

@@ -48,7 +48,7 @@ class Proxy(BaseHTTPRequestHandler):
             self.send_error(500)
             return
         passed_on = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
-        server = http.client.HTTPConnection("127.0.0.1", kind.target, timeout=60)
+        server = http.client.HTTPConnection("127.0.0.1", kind.target, timeout=3600)
         server.request(self.command, self.path, content, passed_on)
         answer = server.getresponse()
         body = answer.read()
@@ -98,7 +98,7 @@ def _run(root: Path, *words: str, status: int) -> str:
     patience = "3" if status else "60"  # seconds for a request: little where it is to fail
     environment = {**os.environ, "MLFLOW_HTTP_REQUEST_TIMEOUT": patience, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
     done = subprocess.run(
-        [*PROGRAM, *words], cwd=root, env=environment, capture_output=True, text=True, timeout=300, check=False
+        [*PROGRAM, *words], cwd=root, env=environment, capture_output=True, text=True, timeout=3600, check=False
     )
     output = done.stdout + done.stderr
     assert done.returncode == status, output

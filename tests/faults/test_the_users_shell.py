@@ -17,6 +17,7 @@ from shearbench.commands.verify import _meaning
 from shearbench.data.guard import tree_of
 from shearbench.errors import InputError
 from shearbench.records import locked, provenance, write_text
+from shearbench.stages import compare
 from shearbench.text import shown
 from shearbench.tracking import store
 
@@ -43,7 +44,7 @@ def test_a_registry_of_another_project_is_not_written_to(tmp_path: Path) -> None
         "assert attempt(Path.cwd(), 'default', lambda s: s.client.create_registered_model('mnist'))"
     )
     environment = {**os.environ, "MLFLOW_REGISTRY_URI": f"sqlite:///{other}", "MLFLOW_EXPERIMENT_ID": "77"}
-    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, check=True, timeout=600)
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, check=True, timeout=3600)
     assert not other.exists()
     assert (tmp_path / "mlruns" / "mlflow.db").is_file()
 
@@ -55,7 +56,7 @@ def test_output_that_cannot_be_encoded_is_no_failure(encoding: str) -> None:
         "from rich import print as shows; shows('[red]Δ ± – 7 → \u2713[/]'); print('Δ – é')"
     )
     environment = {**os.environ, "PYTHONIOENCODING": encoding}
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, timeout=600)
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, timeout=3600)
     assert done.returncode == 0, done.stderr
 
 
@@ -65,7 +66,7 @@ def test_a_warning_of_a_library_is_no_failure() -> None:
         "from shearbench.cli import surroundings; surroundings.settle(); import os, warnings\n"
         "warnings.warn('old', FutureWarning); assert 'PYTHONWARNINGS' not in os.environ"
     )
-    subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=600)
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=3600)
 
 
 def test_the_commit_is_the_projects_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +81,7 @@ def test_a_file_has_the_permissions_of_the_users_mask(tmp_path: Path) -> None:
     program = "import sys, pathlib, shearbench.records as r; r.write_text(pathlib.Path(sys.argv[1]), 'x')"
     for mask, mode in (("077", 0o600), ("022", 0o644), ("002", 0o664)):
         command = f'umask {mask}; exec "{sys.executable}" -c "{program}" "{tmp_path / mask}"'
-        subprocess.run(["sh", "-c", command], check=True, timeout=600)
+        subprocess.run(["sh", "-c", command], check=True, timeout=3600)
         assert (tmp_path / mask).stat().st_mode & 0o777 == mode
 
 
@@ -98,11 +99,11 @@ def test_dvc_passes_over_what_we_pass_over(tmp_path: Path) -> None:
     shutil.copy(REPOSITORY / ".dvcignore", tmp_path)
     dvc = [sys.executable, "-m", "dvc"]
     environment = {**os.environ, "DVC_NO_ANALYTICS": "1"}
-    subprocess.run([*dvc, "init", "--no-scm", "-q"], cwd=tmp_path, env=environment, check=True, timeout=600)
+    subprocess.run([*dvc, "init", "--no-scm", "-q"], cwd=tmp_path, env=environment, check=True, timeout=3600)
     names = [".DS_Store", "Thumbs.db", "thumbs.db", "._x", "desktop.ini", "Desktop.ini", ".directory", ".localized"]
     asked = [f"data/{name}" for name in (*names, "7-2-4.png")]
     done = subprocess.run(
-        [*dvc, "check-ignore", *asked], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600
+        [*dvc, "check-ignore", *asked], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=3600
     )
     assert done.stdout.split() == asked[:-1]
 
@@ -171,9 +172,9 @@ def test_a_lock_says_who_holds_it_and_does_not_wait_for_ever(
 
 def test_the_cache_is_where_dvc_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    subprocess.run(["dvc", "init", "--no-scm", "-q"], cwd=tmp_path, check=True, timeout=600)
+    subprocess.run(["dvc", "init", "--no-scm", "-q"], cwd=tmp_path, check=True, timeout=3600)
     assert cache_of(tmp_path).resolve() == (tmp_path / ".dvc/cache").resolve()
-    subprocess.run(["dvc", "cache", "dir", "-q", "--local", "../elsewhere"], cwd=tmp_path, check=True, timeout=600)
+    subprocess.run(["dvc", "cache", "dir", "-q", "--local", "../elsewhere"], cwd=tmp_path, check=True, timeout=3600)
     assert cache_of(tmp_path).resolve() == (tmp_path.parent / "elsewhere").resolve()
 
 
@@ -202,10 +203,26 @@ def test_make_takes_what_a_user_gives_as_it_is_written(tmp_path: Path) -> None:
     ):
         given = {"DIR": "folder", "MODEL": "mlp"} | {words[1]: hostile}
         command = ["make", "-s", words[0], *(f"{name}={value}" for name, value in given.items())]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=3600)
         assert f"<{hostile}>" in done.stdout, (words, done)
     assert not (tmp_path / "pwned").exists()
 
 
 def test_a_percent_sign_in_a_path_is_one(tmp_path: Path) -> None:
     assert store.default_uri(tmp_path / "50%20off").endswith("50%2520off/mlruns/mlflow.db")
+
+
+@pytest.mark.parametrize("long", ["resnet18", "a_network_whose_name_is_forty_characters"])
+def test_a_narrow_terminal_folds_names_and_never_cuts_a_number(long: str, capsys: pytest.CaptureFixture[str]) -> None:
+    row = dict.fromkeys(("cv_accuracy_mean", "test_accuracy_mean", "test_accuracy_low", "test_accuracy_high"), 0.98765)
+    row |= {"cv_accuracy_sd": 0.01234, "test_accuracy_sd": 0.01234, "accuracy_drop": 0.1234, "parameters": 11_176_512}
+    rows = [{**row, "dataset": long[::-1], "model": long, "seconds_per_fold": 12345.6, "hardware": "cpu, fp32, AVX2"}]
+    compare.print_table(rows)
+    pair = {"low": -0.12345, "high": 0.12345, "difference": -0.11111, "p_holm": 0.0312, "verdict": "not told apart"}
+    pairs = [{**pair, "within": long, "a": long, "b": long[::-1]}]
+    compare.print_pairs({"refused": None, "rows": pairs, "unpaired": []})
+    said = capsys.readouterr().out
+    assert "…" not in said
+    for number in ("98.77 ± 1.23", "98.8–98.8", "12.34", "11.18M", "12345.6", "-11.11", "-12.35 to +12.35", "0.031"):
+        assert number in said, number
+    assert max(map(len, said.splitlines())) <= 80

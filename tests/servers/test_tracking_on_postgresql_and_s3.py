@@ -61,7 +61,7 @@ def _run(root: Path, *words: str, status: int = 0) -> str:
     """Run a command of the suite; it has no login of S3's, as the server alone needs one."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     done = subprocess.run(
-        [*PROGRAM, *words], cwd=root, env=own, capture_output=True, text=True, timeout=300, check=False
+        [*PROGRAM, *words], cwd=root, env=own, capture_output=True, text=True, timeout=3600, check=False
     )
     output = done.stdout + done.stderr
     assert done.returncode == status, output

@@ -32,7 +32,7 @@ def _start(build, workers):
 
 
 def _finish(process):
-    out, err = process.communicate(timeout=500)
+    out, err = process.communicate(timeout=3600)
     assert process.returncode == 0, err
     return json.loads(out)
 
@@ -107,7 +107,7 @@ def test_ctrl_c_keeps_what_is_done(undisturbed, build, tmp_path):
     process = _start(tmp_path / "build", 2)
     time.sleep(seconds / 2)
     os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=3600)
     assert process.returncode != 0
     assert not _workers(process)
     assert _finish(_start(tmp_path / "build", 1)) == expected

@@ -169,10 +169,10 @@ def print_rates(rates: Sequence[FalsePositiveRate]) -> None:
     """Print a line a test."""
     table = Table(title="False positives", title_justify="left", box=None, padding=(0, 1, 0, 0))
     for heading in ("test", "null", "claimed"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for heading in ("rate", "95 % interval", "trials"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("holds")
+    table.add_column("holds", no_wrap=True)
     words = {True: "yes", False: "[bold red]no[/]", None: "no claim"}
     for rate in rates:
         low, high = rate.interval

@@ -230,10 +230,10 @@ def print_result(result: dict[str, Any], *, quiet: bool) -> None:
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("file", overflow="fold")
-    table.add_column("read as")
-    table.add_column("confidence", justify="right")
+    table.add_column("read as", no_wrap=True)
+    table.add_column("confidence", justify="right", no_wrap=True)
     table.add_column("runner-up", no_wrap=True)
-    table.add_column("")
+    table.add_column("", overflow="fold")
     for image in result["images"]:
         table.add_row(*map(escape, _row(image)))
     console = Console()

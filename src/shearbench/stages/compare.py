@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from shearbench.comparison.leakage import refuse_broken
@@ -107,14 +108,14 @@ def print_pairs(pairs: Mapping[str, Any]) -> None:
     """Print the verdict on each pair, or why there is none."""
     console = Console()
     if pairs["refused"]:
-        console.print(f"[yellow]No verdicts:[/] {pairs['refused']}", soft_wrap=True)
+        console.print(f"[yellow]No verdicts:[/] {escape(pairs['refused'])}", soft_wrap=True)
         return
     table = Table(title="Is the difference real? a against b, out of fold", box=None, padding=(0, 1, 0, 0))
     for heading in ("within", "a", "b"):
-        table.add_column(heading, no_wrap=True)
+        table.add_column(heading, overflow="fold")  # names fold where the terminal is narrow; numbers never do
     for heading in ("a - b", "interval", "p (Holm)"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("a is")
+    table.add_column("a is", overflow="fold")
     for row in pairs["rows"]:
         interval = f"{100 * row['low']:+.2f} to {100 * row['high']:+.2f}"
         difference, p = f"{100 * row['difference']:+.2f}", p_value(row["p_holm"])
@@ -122,7 +123,7 @@ def print_pairs(pairs: Mapping[str, Any]) -> None:
     console.print(table)
     for each in pairs["unpaired"]:
         pair = f"{each['within']}, {each['a']} against {each['b']}"
-        console.print(f"[yellow]No verdict[/] on {pair}: {each['reason']}", soft_wrap=True)
+        console.print(f"[yellow]No verdict[/] on {pair}: {escape(each['reason'])}", soft_wrap=True)
     console.print(
         "In points; corrected resampled t over the folds. The rule of each verdict: reports/pairs.csv", style="dim"
     )
@@ -131,8 +132,8 @@ def print_pairs(pairs: Mapping[str, Any]) -> None:
 def print_table(rows: Sequence[Row]) -> None:
     """Print the comparison, in percent."""
     table = Table(title="Accuracy in %: mean ± standard deviation over folds", box=None, padding=(0, 1, 0, 0))
-    table.add_column("dataset", no_wrap=True)
-    table.add_column("model", no_wrap=True)
+    table.add_column("dataset", overflow="fold")
+    table.add_column("model", overflow="fold")
     for heading in ("out of fold", "test", "interval", "drop", "weights", "s/fold"):
         table.add_column(heading, justify="right", no_wrap=True)
     previous = rows[0]["dataset"] if rows else ""
@@ -147,8 +148,8 @@ def print_table(rows: Sequence[Row]) -> None:
         "interval: 95 %, for the choice of the test digits. drop: points of test accuracy lost from mnist.", style="dim"
     )
     trained_on = dict.fromkeys(row["hardware"] for row in rows)
-    if len(trained_on) > 1:
-        console.print(f"Trained on different hardware, so compare no seconds: {'; '.join(trained_on)}.")
+    if len(trained_on) > 1 or any("; " in each for each in trained_on):
+        console.print(f"Trained on different hardware, so compare no seconds: {escape('; '.join(trained_on))}.")
 
 
 def _printed(row: Row) -> list[str]:

@@ -72,7 +72,7 @@ def print_tuned(title: str, tuned: Tuned) -> None:
     """Print the finalists, which of them won, and whether it is really better than the present setting."""
     search = tuned.search
     table = Table(title=f"{title}: the finalists", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    table.add_column("")
+    table.add_column("", overflow="fold")
     for heading in ("learning rate", "batch", "width", "accuracy, %", "weights", "s/fold", "trial"):
         table.add_column(heading, justify="right", no_wrap=True)
     for score in sorted(tuned.finalists, key=lambda score: -(score.accuracy or 0.0)):
