@@ -55,7 +55,7 @@ def main(folder: Path, *, images: Path | None, npz: Path | None) -> None:
     found = _folder(images) if images else _npz(npz) if npz else Found("mnist", "mnist: {kind: bundled}", 5000, 1, 28)
     write_text(folder / "params.yaml", _params(found))
     write_text(folder / "dvc.yaml", _pipeline())
-    write_text(folder / "tuned" / "dvc.yaml", _packaged("tuned.yaml"))
+    write_text(folder / "tuned" / "dvc.yaml", _packaged("searches.yaml"))
     write_text(folder / "Makefile", _packaged("Makefile"))
     facts = f"{found.images:,} images of {found.channels} channel(s), {found.side} pixels wide"
     write_text(
@@ -94,7 +94,7 @@ def _params(found: Found) -> str:
 
 def _pipeline() -> str:
     """Return the packaged ``dvc.yaml`` without the stages that a new project has nothing for."""
-    head, *blocks = re.split(r"(?m)^(?=  \w+:$)", _packaged("dvc.yaml").partition("\nplots:")[0])
+    head, *blocks = re.split(r"(?m)^(?=  \w+:$)", _packaged("pipeline.yaml").partition("\nplots:")[0])
     kept = [block for block in blocks if block.strip().partition(":")[0] not in _LEFT_OUT]
     lines = [line for line in "".join(kept).splitlines() if line.strip().removeprefix("- ") not in _NOT_THERE]
     return head + "\n".join(lines).rstrip() + "\n"

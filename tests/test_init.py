@@ -1,0 +1,85 @@
+"""``shearbench init`` writes a project that can be read, with the pipeline of this repository; the wheel carries it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from shearbench.commands import init
+from shearbench.errors import InputError
+from shearbench.params import load
+
+REPOSITORY = Path(__file__).parents[1]
+PACKAGED = REPOSITORY / "src" / "shearbench" / "commands" / "project"
+
+
+def _pictures(folder: Path, *, sides: tuple[int, ...] = (16,), mode: str = "RGB") -> Path:
+    rng = np.random.default_rng(0)
+    for number, name in enumerate(("cat", "dog", "Größe")):
+        (folder / name).mkdir(parents=True)
+        for each in range(12):
+            side = sides[each % len(sides)]
+            pixels = rng.integers(0, 255, (side, side, 3), dtype=np.uint8)
+            pixels[:, :, 0] = 40 * number
+            Image.fromarray(pixels).convert(mode).save(folder / name / f"{each}.png")
+    return folder
+
+
+def test_the_packaged_pipeline_is_this_repositorys() -> None:
+    assert (PACKAGED / "pipeline.yaml").read_text() == (REPOSITORY / "dvc.yaml").read_text()
+    assert (PACKAGED / "searches.yaml").read_text() == (REPOSITORY / "tuned" / "dvc.yaml").read_text()
+
+
+def test_a_project_of_pictures_is_whole(tmp_path: Path) -> None:
+    pictures = _pictures(tmp_path / "my pictures")
+    project = tmp_path / "benchmark"
+    init.main(project, images=pictures, npz=None)
+    params = load(project / "params.yaml")
+    (name,) = params.datasets
+    assert name == "my_pictures"
+    assert params.datasets[name].channels == 3
+    assert {run.model for run in params.runs.values()} == {"svm", "mlp", "cnn2"}
+    stages = yaml.safe_load((project / "dvc.yaml").read_text())["stages"]
+    whole = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
+    assert whole.keys() - stages.keys() == {"ablation", "ablation_result", "handwriting"}
+    assert all(stages[key] == whole[key] for key in stages.keys() - {"report"})
+    made = {path.name for path in project.iterdir()}
+    assert made >= {"data", "data.dvc", "Makefile", "README.md", "mlruns", "reports", "networks", "tuned", ".gitignore"}
+    assert "adopted" in yaml.safe_load((project / "data.dvc").read_text())["meta"]
+
+
+@pytest.mark.parametrize(
+    ("sides", "mode", "resize", "channels"),
+    [((16,), "L", None, 1), ((16, 20), "RGB", (20, 20), 3), ((100,), "RGB", (64, 64), 3)],
+)
+def test_sizes_and_channels_are_declared_as_they_are_found(
+    tmp_path: Path, sides: tuple[int, ...], mode: str, resize: tuple[int, int] | None, channels: int
+) -> None:
+    init.main(tmp_path / "benchmark", images=_pictures(tmp_path / "pictures", sides=sides, mode=mode), npz=None)
+    source = load(tmp_path / "benchmark" / "params.yaml").sources.images["pictures"]
+    assert (source.resize, source.channels) == (resize, channels)
+
+
+def test_an_npz_file_and_the_packages_digits_are_sources_too(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    images = rng.integers(0, 255, (60, 12, 12), dtype=np.uint8)
+    np.savez(tmp_path / "scans.npz", train_images=images, train_labels=np.arange(60) % 3)
+    init.main(tmp_path / "one", images=None, npz=tmp_path / "scans.npz")
+    assert list(load(tmp_path / "one" / "params.yaml").datasets) == ["scans"]
+    init.main(tmp_path / "two", images=None, npz=None)
+    assert list(load(tmp_path / "two" / "params.yaml").datasets) == ["mnist"]
+
+
+def test_what_is_in_the_way_is_said(tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "letter.txt").write_text("dear")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="full is there and not an empty folder"):
+        init.main(tmp_path / "full", images=None, npz=None)
+    with pytest.raises(InputError, match="has no PNG or JPEG in it"):
+        init.main(tmp_path / "new", images=tmp_path / "empty", npz=None)
+    with pytest.raises(InputError, match="must name a folder with one sub-folder for each class"):
+        init.main(tmp_path / "new", images=tmp_path / "nowhere", npz=None)
+    assert (tmp_path / "full" / "letter.txt").read_text() == "dear"
