@@ -156,7 +156,7 @@ def modes_figure(title: str, modes: pd.DataFrame) -> Figure:
     fold_runs = list(dict.fromkeys(zip(modes["dataset"], modes["model"], strict=True)))
     columns = min(4, len(fold_runs))
     rows = -(-len(fold_runs) // columns)
-    made = figure(2.6 * columns + 0.6, 1.9 * rows + 1.0)
+    made = figure(max(7.0, 2.6 * columns + 0.6), 2.1 * rows + 1.2)
     panels = made.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for panel, (dataset, model) in zip(panels, fold_runs, strict=False):
         own = modes[(modes["dataset"] == dataset) & (modes["model"] == model)]
@@ -169,8 +169,11 @@ def modes_figure(title: str, modes: pd.DataFrame) -> Figure:
         plain(panel)
     for panel in panels[len(fold_runs) :]:
         panel.set_visible(False)
-    made.supxlabel("epoch", fontsize=9)
-    made.supylabel("accuracy in %", fontsize=9)
+    for place, panel in enumerate(panels[: len(fold_runs)]):
+        if place % columns == 0:
+            panel.set_ylabel("accuracy in %", fontsize=9)
+        if place + columns >= len(fold_runs):
+            panel.set_xlabel("epoch", fontsize=9)
     made.suptitle(title, fontsize=11)
     _legend(made, list(panels[: len(fold_runs)]))
     return made
