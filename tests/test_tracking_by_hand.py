@@ -136,3 +136,14 @@ def test_a_copy_that_dvc_runs_in_sends_to_the_project_itself(tmp_path: Path) -> 
     copy.mkdir(parents=True)
     assert home(copy) == tmp_path.resolve() / "project"
     assert home(tmp_path) == tmp_path.resolve()
+
+
+@pytest.mark.parametrize("content", [b"", b"no database " * 1000])
+def test_a_store_that_is_no_database_is_said_and_left_alone(
+    tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mlruns").mkdir()
+    (tmp_path / "mlruns" / "mlflow.db").write_bytes(content)
+    assert not store.attempt(tmp_path, "default", lambda _: None)
+    assert "MLflow did not take the results" in capsys.readouterr().err
+    assert (tmp_path / "mlruns" / "mlflow.db").read_bytes() == content

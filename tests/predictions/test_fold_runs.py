@@ -1,6 +1,7 @@
 """Fold records are read only if they are whole, and of the data and folds that are there."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,13 @@ def test_out_of_fold_scores_are_those_of_the_record(folder: Path) -> None:
 def test_refuses_a_missing_fold(folder: Path) -> None:
     with pytest.raises(InputError, match="fold-2 is not; run `dvc repro train@mnist-mlp`"):
         read_fold_runs(folder, 3)
+
+
+def test_refuses_a_fold_in_the_folder_of_another(folder: Path) -> None:
+    shutil.rmtree(folder / "fold-1")
+    shutil.copytree(folder / "fold-0", folder / "fold-1")
+    with pytest.raises(InputError, match="fold-1 holds the record of fold 0"):
+        read_fold_runs(folder, 2)
 
 
 def test_refuses_a_damaged_file(folder: Path) -> None:

@@ -68,6 +68,12 @@ def read_fold_runs(folder: Path, networks: int) -> list[FoldRun]:
             f"run `dvc repro {stage_of(folder)}`"
         )
     fold_runs = [read_fold_run(path) for path in expected]
+    for number, fold_run in enumerate(fold_runs):
+        if fold_run.fold != number:
+            raise InputError(
+                f"{fold_run.folder} holds the record of fold {fold_run.fold}; remove it and run "
+                f"`dvc repro {stage_of(folder)}`"
+            )
     for fold_run in fold_runs[1:]:
         _require_equal(fold_run, "config", fold_runs[0].record["hashes"]["config"], f"fold {fold_runs[0].fold}")
     return fold_runs

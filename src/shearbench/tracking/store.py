@@ -3,6 +3,7 @@
 import getpass
 import logging
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -81,7 +82,7 @@ def trying() -> Iterator[None]:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
         first_line = (str(error).splitlines() or [""])[0]
         raise TrackingFailed(without_secrets(f"{type(error).__name__}: {first_line:.300}")) from error
 
