@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 
 from shearbench.commands.aa import write
-from shearbench.comparison.ranking import ranking_of
 from shearbench.records import read_json, write_json
-from shearbench.report.blocks import Facts, Pictures, Prose, Section, Table
-from shearbench.report.sections import false_positives, power, ranking, spread
+from shearbench.report.blocks import Facts, Prose, Section, Table
+from shearbench.report.sections import false_positives, power, spread
 from shearbench.statistics.false_positives import FalsePositiveRate, row
 
 
@@ -122,42 +121,3 @@ def test_the_rates_are_those_of_the_file(tmp_path: Path) -> None:
     (facts,) = (block.pairs for block in section.blocks if isinstance(block, Facts))
     assert facts[0] == ("± of a fold's accuracy", "4.00 points, 40 digits a fold")
     assert ("of it seed", "2.00 points") in facts
-
-
-def ranked(datasets: int, **accuracies: float) -> list[dict[str, Any]]:
-    """Rows of a comparison in which every dataset ranks the networks alike."""
-    return [
-        {"dataset": f"data{number}", "model": model, "cv_accuracy_mean": accuracy - 0.001 * number}
-        for number in range(datasets)
-        for model, accuracy in accuracies.items()
-    ]
-
-
-def test_few_datasets_give_a_reason_and_no_ranking(tmp_path: Path, finished_once: Path) -> None:
-    assert "`dvc repro compare`" in ranking.read(tmp_path, []).missing[0]
-    written = read_json(finished_once / "reports" / "ranking.json")
-    assert written["left_out"] == ["cnn2"]  # the small project has it on mnist alone
-    text = prose(ranking.read(finished_once, []))
-    assert "at least 3 networks, here are 1" in text
-    assert "have been read" not in text
-    assert "cnn2" in text
-
-
-def test_many_datasets_are_ranked_and_drawn(tmp_path: Path) -> None:
-    rows = ranked(12, a=0.9, b=0.7, c=0.8, d=0.6)
-    found = ranking_of(rows, alpha=0.05)
-    assert found["mean_ranks"] == (1, 3, 2, 4)
-    assert found["reason"] is None
-    write_json(tmp_path / "reports" / "ranking.json", found)
-    section = ranking.read(tmp_path, [])
-    assert tables(section)[0] == [["a", "1.00"], ["c", "2.00"], ["b", "3.00"], ["d", "4.00"]]
-    assert "p < 0.001 over 12 datasets" in prose(section)
-    (pictures,) = (block for block in section.blocks if isinstance(block, Pictures))
-    assert pictures.images[0].source.startswith("data:image/png;base64,")
-
-
-def test_a_network_that_lacks_a_dataset_is_left_out() -> None:
-    rows = [row for row in ranked(6, a=0.9, b=0.7, c=0.8, d=0.6) if (row["dataset"], row["model"]) != ("data3", "b")]
-    found = ranking_of(rows, alpha=0.05)
-    assert found["left_out"] == ["b"]
-    assert found["models"] == ("a", "c", "d")

@@ -14,8 +14,6 @@ from shearbench.statistics.design import (
     least_detectable,
     needed_repeats,
     power_of,
-    require_reachable,
-    smallest_p,
 )
 from shearbench.statistics.resampled_t import corrected_t, error_factor
 
@@ -86,25 +84,6 @@ def test_the_least_detectable_is_the_limit_of_many_repeats(design):
 def test_no_repeats_are_counted_for_no_difference(difference):
     with pytest.raises(InputError, match="must be > 0"):
         needed_repeats(Design(5), difference, sd=0.01)
-
-
-@pytest.mark.parametrize("n", range(3, 10))
-def test_the_smallest_p_value_is_that_of_scipy(n):
-    d = np.arange(1.0, n + 1)
-    assert smallest_p("wilcoxon", n) == pytest.approx(stats.wilcoxon(d, method="exact").pvalue)
-    assert smallest_p("sign", n) == pytest.approx(stats.binomtest(n, n).pvalue)
-    assert stats.ttest_1samp(100 + 1e-6 * d, 0).pvalue > smallest_p("corrected_t", n) == 0
-
-
-def test_a_signed_rank_test_on_five_folds_is_refused():
-    with pytest.raises(InputError, match=r"wilcoxon test on 5 .* below 0.0625, .* corrected_t"):
-        require_reachable("wilcoxon", n=5, alpha=0.05)
-    with pytest.raises(InputError, match=r"wilcoxon test on 6 .* below 0.03125, .* 0.005 \(Holm's .* 10 comparisons"):
-        require_reachable("wilcoxon", n=6, alpha=0.05, comparisons=10)
-    with pytest.raises(InputError, match="on 1 differences"):
-        require_reachable("corrected_t", n=1, alpha=0.05)
-    require_reachable("wilcoxon", n=6, alpha=0.05)
-    require_reachable("corrected_t", n=2, alpha=0.001)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Commands on the statistics themselves: what a design can find, and how often the tests are wrong."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -44,9 +44,6 @@ def design(
     comparisons: Annotated[
         int | None, typer.Option(min=1, help="Pairs that Holm adjusts over; default: all pairs of networks.")
     ] = None,
-    test: Annotated[
-        Literal["corrected_t", "wilcoxon", "sign"], typer.Option(help="Refused if it can never become significant.")
-    ] = "corrected_t",
     as_json: AsJson = False,
 ) -> None:
     """Say, before hours are spent, how small a difference these folds and repeats can detect.
@@ -68,6 +65,5 @@ def design(
         sd=sd,
         difference=difference,
         design=planning.design_of(params, folds=folds, repeats=repeats, comparisons=comparisons),
-        test=test,
         as_json=as_json,
     )

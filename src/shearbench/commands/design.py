@@ -16,7 +16,7 @@ from rich.table import Table
 from shearbench.comparison.pairs import discordance_of_folds
 from shearbench.errors import InputError
 from shearbench.params import Params
-from shearbench.statistics.design import Design, Test
+from shearbench.statistics.design import Design
 from shearbench.statistics.pilot import Pilot, given, measured
 from shearbench.statistics.planning import Need, Option, Planning, plan
 
@@ -65,20 +65,19 @@ def main(
     sd: float | None,
     difference: float | None,
     design: Design,
-    test: Test,
     as_json: bool,
 ) -> None:
     """Print what the design can detect, its alternatives, and what a wished difference takes.
 
     Raises:
-        InputError: if the pilot is not there, or the test cannot become significant with this design.
+        InputError: if the pilot is not there.
     """
     pilot = pilot_of(params, root, runs, sd)
-    made = plan(design, pilot, test=test, difference=difference)
+    made = plan(design, pilot, difference=difference)
     if as_json:
         print(json.dumps(document(made, pilot), indent=1, allow_nan=False))
     else:
-        print_plan(made, pilot, test)
+        print_plan(made, pilot)
 
 
 def document(made: Planning, pilot: Pilot) -> dict[str, Any]:
@@ -86,7 +85,7 @@ def document(made: Planning, pilot: Pilot) -> dict[str, Any]:
     return {"pilot": asdict(pilot), **asdict(made)}
 
 
-def print_plan(made: Planning, pilot: Pilot, test: Test) -> None:
+def print_plan(made: Planning, pilot: Pilot) -> None:
     """Print the answer in points of accuracy."""
     console, design, planned = Console(), made.design, made.planned
     among = f" among {design.comparisons} comparisons (Holm's first step)" if design.comparisons > 1 else ""
@@ -97,12 +96,6 @@ def print_plan(made: Planning, pilot: Pilot, test: Test) -> None:
         soft_wrap=True,
     )
     console.print(_spread(pilot, planned), soft_wrap=True)
-    if test != "corrected_t":
-        console.print(
-            f"[yellow]The {test} test can become significant here, but it takes folds that share training digits for "
-            "independent, so it claims too much and is not used; these numbers are those of the corrected t.[/]",
-            soft_wrap=True,
-        )
     console.print(_table(made.options))
     if made.difference is not None:
         console.print(_needs(made.needs, made.difference))

@@ -2,8 +2,8 @@
 
 Reads ``build/evaluation/``, ``build/runs/``, ``build/training_configs/`` and ``build/samples/``. Writes into
 ``reports/``: ``comparison.csv`` and ``.json``, a row for each run; ``pairs.csv`` and ``.json``, a row for each pair of
-networks on a dataset and of datasets for a network; ``ranking.json``, the networks over all datasets; ``metrics.json``
-for DVC. Prints both tables. Writes ``build/comparison/``: what the contrasts of ``analysis/`` put side by side.
+models on a dataset and of datasets for a model; ``metrics.json`` for DVC. Prints both tables. Writes
+``build/comparison/``: runs side by side, by topic.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,6 @@ from rich.table import Table
 from shearbench.comparison.leakage import refuse_broken
 from shearbench.comparison.output import write_comparison
 from shearbench.comparison.pairs import compare_runs
-from shearbench.comparison.ranking import ranking_of
 from shearbench.comparison.table import COLUMNS, VERDICTS, Row, with_verdicts
 from shearbench.comparison.table import read_rows as rows_of_runs
 from shearbench.errors import InputError
@@ -58,7 +57,6 @@ def main(params: Params, root: Path) -> None:
     write_json(reports / "comparison.json", rows)
     write_text(reports / "pairs.csv", pd.DataFrame(pairs["rows"]).to_csv(index=False))
     write_json(reports / "pairs.json", pairs)
-    write_json(reports / "ranking.json", ranking_of(rows, alpha=params.compare.alpha))
     write_json(reports / "metrics.json", metrics(rows))
     print_tables(root)
 

@@ -12,7 +12,6 @@ meet, so the plan is made for that.
 
 from dataclasses import dataclass, replace
 from math import sqrt
-from typing import Literal
 
 from scipy import stats
 from scipy.optimize import brentq
@@ -20,7 +19,6 @@ from scipy.optimize import brentq
 from shearbench.errors import InputError
 from shearbench.statistics.resampled_t import error_factor
 
-Test = Literal["corrected_t", "wilcoxon", "sign"]
 _MOST_REPEATS = 1000
 
 
@@ -107,33 +105,6 @@ def least_detectable(design: Design, *, sd: float) -> float:
     """
     tails = stats.norm.isf(design.alpha / design.comparisons / 2) + stats.norm.isf(1 - design.power)
     return float(tails) * sd / sqrt(design.folds - 1)
-
-
-def smallest_p(test: Test, n: int) -> float:
-    """Return the smallest two-sided p value that ``test`` can give on n differences.
-
-    All n of one sign: 2 / 2^n for the signed-rank and the sign test, whatever the size of the differences. The t
-    statistic has no bound once n >= 2.
-    """
-    if test == "corrected_t":
-        return 0.0 if n >= 2 else 1.0
-    return min(1.0, 2.0 ** (1 - n))
-
-
-def require_reachable(test: Test, *, n: int, alpha: float, comparisons: int = 1) -> None:
-    """Refuse a comparison that cannot become significant, whatever the networks do.
-
-    Raises:
-        InputError: if the smallest p value that ``test`` can give is not below ``alpha / comparisons``, which the first
-            of Holm's steps asks for.
-    """
-    least = smallest_p(test, n)
-    if least >= alpha / comparisons:
-        among = f" (Holm's first step among {comparisons} comparisons)" if comparisons > 1 else ""
-        raise InputError(
-            f"the {test} test on {n} differences cannot give a p value below {least:g}, so never one below "
-            f"{alpha / comparisons:g}{among}; use the corrected_t test, or more folds or repeats in cv of params.yaml"
-        )
 
 
 def _power(design: Design, noncentrality: float) -> float:

@@ -21,7 +21,6 @@ from shearbench.statistics.false_positives import Claim, FalsePositiveRate
 from shearbench.statistics.many import Decisions, cases_exclude_zero, folds_and_cases_exclude_zero, rope_probabilities
 from shearbench.statistics.mcnemar import mcnemar_p, sign_flip_p
 from shearbench.statistics.multiplicity import holm
-from shearbench.statistics.ranking import Ranking, rank_networks
 from shearbench.statistics.resampled_t import corrected_p
 from shearbench.statistics.verdict import decide
 
@@ -174,17 +173,6 @@ def _bootstrap_folds_and_cases(rng: Generator, worlds: int, *, training_varies: 
     return folds_and_cases_exclude_zero(discordance(patterns), fold_differences(patterns), level=1 - ALPHA)
 
 
-def _ranking(rng: Generator, worlds: int) -> Decisions:
-    scores = rng.normal(size=(worlds, 12, 4))
-    suspects = stats.friedmanchisquare(*np.moveaxis(scores, 2, 0), axis=1).pvalue < ALPHA
-    decisions = np.zeros(worlds, bool)
-    for world in np.flatnonzero(suspects):
-        ranking = rank_networks(scores[world], "abcd", alpha=ALPHA)
-        assert isinstance(ranking, Ranking), ranking
-        decisions[world] = len(ranking.groups) > 1
-    return decisions
-
-
 _FOLDS_1 = f"{FOLDS} folds, rho = 1/{FOLDS}"
 _FOLDS_R = f"{FOLDS} folds x {REPEATS}, rho = 1/{FOLDS}"
 _FIXED = f"{CASES} cases, trained networks equal"
@@ -216,6 +204,5 @@ NULLS: dict[tuple[str, str], tuple[Claim, Ask]] = {
     ("bootstrap, cases", _VARIES): ("none", partial(_bootstrap_cases, training_varies=True)),
     ("bootstrap, folds and cases", _FIXED): ("at most", partial(_bootstrap_folds_and_cases, training_varies=False)),
     ("bootstrap, folds and cases", _VARIES): ("at most", partial(_bootstrap_folds_and_cases, training_varies=True)),
-    ("Friedman, then Nemenyi", "4 networks on 12 datasets"): ("at most", _ranking),
 }
 """(test, null) -> (what is claimed of its rate, worlds -> whether the test wrongly claims something in each)."""

@@ -1,7 +1,6 @@
 """Whether the MLflow store can take results: looked at without changing it, for ``shearbench doctor``."""
 
 import sqlite3
-from importlib.util import find_spec
 from pathlib import Path
 
 from shearbench.errors import without_secrets
@@ -34,7 +33,6 @@ def _look_at_database(root: Path) -> str:
     connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5)
     try:
         (sound,) = connection.execute("pragma quick_check").fetchone()
-        (revision,) = connection.execute("select version_num from alembic_version").fetchone()
         asked = "select artifact_location from experiments where name = ?"
         places = connection.execute(asked, (EXPERIMENT,)).fetchall()
         (runs,) = connection.execute("select count(*) from runs where lifecycle_stage = 'active'").fetchone()
@@ -46,18 +44,6 @@ def _look_at_database(root: Path) -> str:
         connection.close()
     if sound != "ok":
         raise TrackingFailed(f"{path} is damaged ({sound}); move it away, and a new one is made")
-    if revision != _revision_of_mlflow():
-        raise TrackingFailed(f"{path} was made by another version of MLflow; run: mlflow db upgrade sqlite:///{path}")
     moved = any(place != artifacts_uri(root) for (place,) in places)
     note = "; made in another folder: the next `shearbench track` corrects its paths" if moved else ""
     return f"{path}: {runs} runs{note}"
-
-
-def _revision_of_mlflow() -> str | None:
-    """Return the revision of the database that the installed MLflow works with."""
-    from alembic.script import ScriptDirectory
-
-    found = find_spec("mlflow")
-    assert found is not None
-    assert found.origin is not None
-    return ScriptDirectory(str(Path(found.origin).parent / "store" / "db_migrations")).get_current_head()

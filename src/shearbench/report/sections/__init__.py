@@ -27,7 +27,6 @@ from shearbench.report.sections import (
     false_positives,
     handwriting,
     power,
-    ranking,
     spread,
     tuning,
 )
@@ -52,7 +51,6 @@ SECTIONS: tuple[Read, ...] = (
     tuning.read,
     experiments.read,
     claim.read,
-    ranking.read,
     spread.read,
     power.read,
     false_positives.read,
