@@ -18,10 +18,11 @@ from shearbench.data.folds import FoldTable, write_folds
 from shearbench.data.tuning_part import write_part
 from shearbench.params import Params
 from shearbench.params import load as load_params
+from shearbench.pipeline.configs import config_of
 from shearbench.predictions.folds import read_fold_runs
 from shearbench.predictions.selection import one_of_each_class
 from shearbench.records import write_npz
-from shearbench.stages import ablation, ablation_result, compare, train, training_configs
+from shearbench.stages import ablation, ablation_result, compare, training_configs
 from shearbench.stages import transfer as transfer_stage
 from shearbench.training.crossval import fold_task, train_fold
 
@@ -88,7 +89,7 @@ def write_data(root: Path, repeats: int = 1) -> None:
 def train_run(params: Params, root: Path, run: str) -> None:
     """Train a run in this process: the worker processes have their own tests."""
     build, names = root / "build", params.runs[run]
-    settled = train.config_of(params, dataset=names.dataset, model=names.model)
+    settled = config_of(params, dataset=names.dataset, model=names.model)
     for fold in range(params.cv.networks):
         out = build / "runs" / names.dataset / names.model / f"fold-{fold}"
         data = build / "datasets" / names.dataset

@@ -33,6 +33,7 @@ LAYERS = [
     "report",
     "params_base",
     "params",
+    "pipeline",
     "stages",
     "api",
     "commands",

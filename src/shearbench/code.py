@@ -23,6 +23,8 @@ from typing import Any
 PACKAGE = Path(__file__).parent
 NETWORKS = Path("networks")
 """The user's own networks, in the project's folder, which is the present one."""
+FOLDER = Path("build") / "code"
+"""The texts that the stages depend on; stage ``code`` writes them."""
 PARSED = Path("build") / "parsed.json"
 """Facts about sources by the SHA-256 of their bytes, so that each is parsed once; :func:`remember` writes it."""
 _IN_FRONT = ("", "cli", "code", "errors", "params", "params_base", "strict", "text", "yaml12")

@@ -12,15 +12,15 @@ import pytest
 from scipy import stats
 
 import small_project
+from shearbench.analysis.exploration.summarise import class_counts
 from shearbench.comparison.pairs import compare_runs
 from shearbench.data.folds import read_folds
 from shearbench.errors import InputError
 from shearbench.params import Params, load
+from shearbench.pipeline.configs import config_of
 from shearbench.predictions.folds import check_data, read_fold_runs
 from shearbench.records import read_npz, read_record, write_bytes, write_npz, write_record
 from shearbench.report import contents
-from shearbench.stages.explore import class_counts
-from shearbench.stages.train import config_of
 from shearbench.statistics.design import Design
 from shearbench.statistics.runs import Plan
 from shearbench.training import crossval

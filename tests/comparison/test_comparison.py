@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from shearbench.comparison import printed
 from shearbench.comparison.table import best_of_each_dataset, read_rows, with_verdicts
 from shearbench.errors import InputError
 from shearbench.params import Params
-from shearbench.stages import compare
 
 FIRST = ["dataset", "model", "cv_accuracy_mean", "cv_accuracy_sd", "test_accuracy_mean", "test_accuracy_sd"]
 
@@ -28,7 +28,7 @@ def test_table_has_a_row_a_run_in_the_order_of_the_parameters(finished_once: Pat
 
 
 def test_drop_is_from_mnist_of_the_same_model(finished_once: Path) -> None:
-    rows = {(row["dataset"], row["model"]): row for row in compare.read_rows(finished_once)}
+    rows = {(row["dataset"], row["model"]): row for row in printed.read_rows(finished_once)}
     drop = rows["mnist", "mlp"]["test_accuracy_mean"] - rows["mechanical", "mlp"]["test_accuracy_mean"]
     assert rows["mechanical", "mlp"]["accuracy_drop"] == pytest.approx(drop)
     assert rows["mnist", "mlp"]["accuracy_drop"] is None
@@ -51,10 +51,10 @@ def test_missing_evaluation_is_named(tmp_path: Path) -> None:
 
 
 def test_runs_of_different_hardware_are_said_to_be(finished_once: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = compare.read_rows(finished_once)
-    compare.print_table(rows)
+    rows = printed.read_rows(finished_once)
+    printed.print_table(rows)
     assert "different hardware" not in capsys.readouterr().out
-    compare.print_table([*rows[:-1], {**rows[-1], "hardware": "cuda (a GPU), bf16"}])
+    printed.print_table([*rows[:-1], {**rows[-1], "hardware": "cuda (a GPU), bf16"}])
     said = " ".join(capsys.readouterr().out.split())
     assert said.endswith("Trained on different hardware, so compare no seconds: cpu, fp32; cuda (a GPU), bf16.")
 
@@ -63,10 +63,10 @@ def test_table_fits_eighty_columns(
     finished_once: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    compare.print_table(compare.read_rows(finished_once))
-    printed = capsys.readouterr().out
-    assert "mechanical mlp" in printed
-    assert "…" not in printed
+    printed.print_table(printed.read_rows(finished_once))
+    output = capsys.readouterr().out
+    assert "mechanical mlp" in output
+    assert "…" not in output
 
 
 def test_a_verdict_is_that_of_the_row_against_the_best_of_its_dataset() -> None:

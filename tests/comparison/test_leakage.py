@@ -8,6 +8,7 @@ from shearbench.data.dataset import Samples, read_samples, write_samples
 from shearbench.data.folds import APART, FoldTable, read_folds, write_folds
 from shearbench.data.tuning_part import Reserved, part_of, write_part
 from shearbench.errors import InputError
+from shearbench.pipeline.configs import config_of
 from shearbench.records import write_text
 from shearbench.stages import compare, train
 from shearbench.tuning.tuned import RunConfig, TunedHyperparameters, config_path, write_run_config
@@ -95,9 +96,9 @@ def test_with_the_part_set_apart_a_tuned_run_is_trained_with_what_was_found(fini
     monkeypatch.setattr(train, "cross_validate", lambda ablation, **_: trained.append(ablation) or [])
     monkeypatch.setattr(train, "_print_summary", lambda *_, **__: None)
     train.main(small_params, finished, "mnist-mlp")
-    assert trained[0] == train.config_of(small_params, dataset="mnist", model="mlp").varied(
+    assert trained[0] == config_of(small_params, dataset="mnist", model="mlp").varied(
         learning_rate=1e-3, batch=20, width=0.1
     )
     write_text(config_path(finished, "mnist", "mlp"), "{}\n")
     train.main(small_params, finished, "mnist-mlp")
-    assert trained[1] == train.config_of(small_params, dataset="mnist", model="mlp")
+    assert trained[1] == config_of(small_params, dataset="mnist", model="mlp")

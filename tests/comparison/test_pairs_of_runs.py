@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from shearbench.comparison import printed
 from shearbench.comparison.pairs import compare_runs
 from shearbench.errors import InputError
 from shearbench.params import Params
@@ -79,9 +80,9 @@ def test_a_pair_of_datasets_of_other_digits_is_left_out_and_said(
     fewer = {name: np.delete(values, 0, axis=values.ndim // 2) for name, values in predictions.items()}
     write_npz(path, fewer)
     pairs = compare.pairs_of_runs(small_params, finished, RUNS)
-    compare.print_pairs(pairs)
+    printed.print_pairs(pairs)
     assert [(row["a"], row["b"]) for row in pairs["rows"]] == [("mlp", "cnn2")]
     (left_out,) = pairs["unpaired"]
     assert left_out["reason"] == "their test samples are not the same, by id"
-    printed = " ".join(capsys.readouterr().out.split())
-    assert "No verdict on mlp, mnist against mechanical: their test samples" in printed
+    output = " ".join(capsys.readouterr().out.split())
+    assert "No verdict on mlp, mnist against mechanical: their test samples" in output

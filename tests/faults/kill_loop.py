@@ -44,8 +44,8 @@ from made import differences
 from shearbench import stages, tracking
 from shearbench.execution import local
 from shearbench.params import load
+from shearbench.pipeline.watch import unchanged_inputs
 from shearbench.seeds import generator_for
-from shearbench.stages.watch import unchanged_inputs
 
 KILL, KILL_ALONE = "killed with all its processes", "killed, its workers left alive"
 HANG_UP, HANG_UP_ALONE = "terminal closed", "hung up alone"

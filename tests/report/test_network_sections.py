@@ -6,10 +6,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from shearbench.analysis.corruption import section as robustness
+from shearbench.analysis.corruption import section as corruption
 from shearbench.analysis.embedding import section as embedding
 from shearbench.analysis.feature_maps import section as feature_maps
 from shearbench.analysis.gradcam import section as attribution
+from shearbench.analysis.noise import section as noise
+from shearbench.analysis.transfer import section as transfer
 from shearbench.records import read_json
 from shearbench.report.blocks import Pictures, Prose, Section, Table
 
@@ -27,22 +29,22 @@ def pictures_of(section: Section) -> int:
     return sum(len(block.images) for block in section.blocks if isinstance(block, Pictures))
 
 
-@pytest.mark.parametrize("module", [robustness, embedding, feature_maps, attribution])
+@pytest.mark.parametrize("module", [noise, corruption, transfer, embedding, feature_maps, attribution])
 def test_without_a_comparison_a_section_says_what_is_missing(tmp_path: Path, finished_once: Path, module: Any) -> None:
     section = module.read(tmp_path, rows_of(finished_once))
     assert any("dvc repro compare" in text for text in section.missing)
     assert pictures_of(section) == 0
 
 
-def test_robustness_says_what_the_tables_hold(finished_once: Path) -> None:
-    section = robustness.read(finished_once, rows_of(finished_once))
-    assert not section.missing
-    assert pictures_of(section) == 1 + 4 + 1  # noise; two for each dataset; severity
-    noise, errors, transfer = tables_of(section)
+def test_sections_on_robustness_say_what_the_tables_hold(finished_once: Path) -> None:
+    sections = [module.read(finished_once, rows_of(finished_once)) for module in (noise, corruption, transfer)]
+    assert not any(section.missing for section in sections)
+    assert [pictures_of(section) for section in sections] == [1, 4, 1]  # corruptions: two for each dataset
+    (levels,), (errors,), (other,) = map(tables_of, sections)
     folder = finished_once / "build" / "comparison"
     first = pd.read_csv(folder / "noise.csv").query("dataset == 'mnist' and model == 'cnn2' and scale == 'own'")
-    row = next(row for row in noise.cells if [cell.text for cell in row[:2]] == ["mnist", "cnn2"])
-    assert [run.value for run in row[2:]] == first["accuracy_mean"].tolist()
+    row = next(row for row in levels.cells if [cell.text for cell in row[:2]] == ["mnist", "cnn2"])
+    assert [cell.value for cell in row[2:]] == first["accuracy_mean"].tolist()
     table = pd.read_csv(folder / "corruption_error.csv").query("corruption == 'all'")
     assert [row[3].value for row in errors.cells] == table["error"].tolist()
     kinds = pd.read_csv(folder / "corruption_error.csv").query("corruption != 'all' and dataset == 'mnist'")
@@ -50,9 +52,9 @@ def test_robustness_says_what_the_tables_hold(finished_once: Path) -> None:
     mlp = next(row for row in errors.cells if [cell.text for cell in row[:2]] == ["mnist", "mlp"])
     assert mlp[5].text.endswith(f"({100 * worst['error']:.0f} %)")
     assert mlp[4].text.startswith("100 ")
-    said = {(row[0].text, row[2].text): row[4].text for row in transfer.cells}
+    said = {(row[0].text, row[2].text): row[4].text for row in other.cells}
     assert ("mnist", "mechanical") not in said
-    told = [block.text for block in section.blocks if isinstance(block, Prose)]
+    told = [block.text for block in sections[2].blocks if isinstance(block, Prose)]
     assert any("mechanical by a network of mnist: it reads one channel, and a field has two" in text for text in told)
     assert "to" in said["mechanical", "mnist"]
 

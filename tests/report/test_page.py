@@ -87,7 +87,7 @@ def test_page_shows_every_row_and_says_what_is_missing(page: str, finished_once:
     assert "No Grad-CAM: no feature map" in page
     named = page[page.index('<p class="missing">') : page.index("<main>")]
     assert '<a href="#datasets">Datasets</a>' in named
-    assert "#robustness" not in named
+    assert "#noise" not in named
 
 
 def test_the_stage_writes_the_same_page_again(page: str, finished: Path, small_params: Params) -> None:

@@ -9,8 +9,9 @@ import pytest
 from shearbench.data.config import ImageDataset
 from shearbench.data.dataset import load
 from shearbench.params import Ablation, Network, Params
+from shearbench.pipeline.inputs import inputs_of
 from shearbench.records import read_record
-from shearbench.stages import ablation, datasets, prepare
+from shearbench.stages import ablation, prepare
 from shearbench.training import crossval
 from shearbench.training.recipe import Recipe
 
@@ -86,7 +87,7 @@ def test_what_the_question_no_longer_has_is_removed_and_the_rest_is_kept(
 def test_inputs_that_differ_in_normalisation_alone_are_written_once(asked: Params, small_project: Path) -> None:
     prepare.main(asked, small_project)
     build = small_project / "build"
-    with datasets.inputs_of("channels", asked.ablations["channels"], build, ("train",)) as inputs:
+    with inputs_of("channels", asked.ablations["channels"], build, ("train",)) as inputs:
         assert inputs["two"] == inputs["scaled"] != inputs["one"]
         one, two = (load(inputs[name], "train").inputs for name in ("one", "two"))
         np.testing.assert_array_equal(np.repeat(one, 2, axis=1), two)

@@ -3,7 +3,6 @@
 import fcntl
 import json
 import shutil
-import sqlite3
 import subprocess
 from pathlib import Path
 from typing import Any

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from shearbench.analysis.exploration.summarise import pick
 from shearbench.data.dataset import load, read_samples
 from shearbench.params import Params
 from shearbench.records import write_json, write_npz
@@ -83,6 +84,6 @@ def test_displacement_of_a_class_is_the_mean_of_its_samples(project: Path, param
 
 
 def test_a_class_with_too_few_samples_leaves_its_places_empty() -> None:
-    sheet = explore.pick(np.ones((3, 28, 28)), np.array([4, 4, 7]))
+    sheet = pick(np.ones((3, 28, 28)), np.array([4, 4, 7]))
     assert sheet.shape == (10, 8, 28, 28)
     assert (~np.isnan(sheet)).all(axis=(2, 3)).sum(axis=1).tolist() == [0, 0, 0, 0, 2, 0, 0, 1, 0, 0]

@@ -8,6 +8,7 @@ import pytest
 from shearbench.data.config import ImageDataset, SimulatedDataset
 from shearbench.execution.settings import Execution
 from shearbench.params import Params
+from shearbench.pipeline.configs import config_of
 from shearbench.records import read_record
 from shearbench.stages import datasets, prepare, train, training_configs
 from shearbench.training import crossval
@@ -52,7 +53,7 @@ def test_fields_are_not_augmented_and_images_are(params: Params) -> None:
             "models": {"cnn2": augmented},
         }
     )
-    kinds = {name: train.config_of(params, dataset=name, model="cnn2") for name in ("images", "fields")}
+    kinds = {name: config_of(params, dataset=name, model="cnn2") for name in ("images", "fields")}
     assert {name: config.recipe.augment for name, config in kinds.items()} == {
         "images": "affine",
         "fields": "none",
@@ -61,6 +62,6 @@ def test_fields_are_not_augmented_and_images_are(params: Params) -> None:
 
 def test_device_and_precision_are_settled(params: Params) -> None:
     execution = Execution(workers="auto", device="cpu", precision="auto")
-    config = train.config_of(params.model_copy(update={"execution": execution}), dataset="mnist", model="cnn2")
+    config = config_of(params.model_copy(update={"execution": execution}), dataset="mnist", model="cnn2")
     assert config.device == "cpu"
     assert config.precision in ("fp32", "bf16")

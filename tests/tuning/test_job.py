@@ -11,11 +11,11 @@ from shearbench.errors import InputError
 from shearbench.records import read_record
 from shearbench.report.blocks import Heading, Pictures, Prose, Table
 from shearbench.report.sections.tuning import read, sentence, worth
-from shearbench.stages.tune import conclusion
 from shearbench.tuning import finalists, job
 from shearbench.tuning.contents import node_of
 from shearbench.tuning.job import best_of_other_widths, run
 from shearbench.tuning.pareto import cost_table, draw_costs, front
+from shearbench.tuning.printed import conclusion
 from shearbench.tuning.results import results_folder, summary, write_results
 from shearbench.tuning.space import Hyperparameters
 from shearbench.tuning.study import Trial

@@ -13,6 +13,7 @@ from shearbench.analysis.displacement.compare import displacement
 from shearbench.analysis.embedding.compare import embedding
 from shearbench.analysis.faithfulness.compare import explanation
 from shearbench.analysis.feature_maps.compare import feature_maps
+from shearbench.analysis.gradcam.compare import attribution
 from shearbench.analysis.learning.compare import dynamics
 from shearbench.analysis.mistakes.compare import suspicious
 from shearbench.analysis.noise.compare import noise
@@ -38,5 +39,6 @@ COMPARISONS: dict[str, Compare] = {
     "transfer": transfer,
     "feature_maps": feature_maps,
     "embedding": embedding,
+    "attribution": attribution,
     "explanation": explanation,
 }

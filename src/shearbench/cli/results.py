@@ -25,13 +25,13 @@ def results(as_json: AsJson = False) -> None:
       shearbench results
       shearbench results --json > results.json
     """
-    from shearbench.stages import compare
+    from shearbench.comparison import printed
 
     root = project()
     if as_json:
-        print(json.dumps(compare.read_tables(root), indent=1))
+        print(json.dumps(printed.read_tables(root), indent=1))
         return
-    compare.print_tables(root)
+    printed.print_tables(root)
     print(f"Report:  {root / 'reports' / 'index.html'}\nMLflow:  make ui")
 
 

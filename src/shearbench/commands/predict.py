@@ -29,11 +29,11 @@ from shearbench.handwriting.reading import Picture, Unreadable, read_file
 from shearbench.mechanics.loads import displacements_of
 from shearbench.mechanics.simulation import simulate
 from shearbench.params import Params
+from shearbench.pipeline.present import read_run
 from shearbench.plotting.canvas import png
 from shearbench.predictions.calibration import apply_temperature
 from shearbench.predictions.folds import FoldRun
 from shearbench.records import read_json, write_bytes
-from shearbench.stages.present import read_run
 from shearbench.text import shown
 from shearbench.training.weights import ESTIMATOR, WEIGHTS, load_network, predict
 

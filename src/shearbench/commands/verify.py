@@ -16,9 +16,9 @@ from shearbench.data.dataset import SPLITS, load
 from shearbench.data.guard import verify as verify_raw_data
 from shearbench.errors import InputError
 from shearbench.params import Ablation, Params
+from shearbench.pipeline.present import read_run
 from shearbench.predictions.folds import read_fold_runs
 from shearbench.records import read_record, sha256_of
-from shearbench.stages.present import read_run
 from shearbench.training.verify import Verdict, verify
 
 

@@ -44,7 +44,7 @@ def run(name: str, of: str | None, *, read: Callable[[], "Params"], root: Path) 
         InputError: for an unknown stage, or a run, dataset or ablation that is unknown, missing or superfluous; or
             if an input of the stage changed while it ran.
     """
-    from shearbench.stages.watch import end_with_dvc, unchanged_inputs
+    from shearbench.pipeline.watch import end_with_dvc, unchanged_inputs
 
     end_with_dvc()
     with unchanged_inputs(root, name, of):

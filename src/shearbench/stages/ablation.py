@@ -15,8 +15,8 @@ from rich import print
 
 from shearbench.data.dataset import FOLDS
 from shearbench.params import Ablation, Params
-from shearbench.stages.datasets import inputs_of
-from shearbench.stages.train import settled
+from shearbench.pipeline.configs import settled
+from shearbench.pipeline.inputs import inputs_of
 from shearbench.training.crossval import FoldTask, fold_task, remove_surplus, train_folds
 
 

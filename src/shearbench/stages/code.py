@@ -17,7 +17,6 @@ from shearbench.errors import InputError
 from shearbench.params_base import with_bases
 from shearbench.stages import OF_ABLATION, OF_DATASET, PLAIN
 
-FOLDER = Path("build") / "code"
 OF_MODEL = ("train", "evaluate", "tune")
 OF_ALL_MODELS = ("transfer", "handwriting")
 _NAME = re.compile(r"[a-z0-9_]+")  # others are left out: `prepare` refuses them
@@ -30,7 +29,7 @@ def main(root: Path) -> None:
     Raises:
         InputError: if ``params.yaml`` is no YAML, or has no models and ablations.
     """
-    folder = root / FOLDER
+    folder = root / code.FOLDER
     written = {folder / f"{name}.txt": text for name, text in texts(root / "params.yaml")}
     for path in set(folder.rglob("*.txt")) - set(written):
         path.unlink()

@@ -15,9 +15,9 @@ from shearbench.analysis.output import write_evaluation, write_plots
 from shearbench.data import dataset
 from shearbench.execution import run_tasks
 from shearbench.params import Params
+from shearbench.pipeline.present import read_run
 from shearbench.predictions.folds import hardware_of
 from shearbench.predictions.selection import one_of_each_class
-from shearbench.stages.present import read_run
 
 
 def main(params: Params, root: Path, run_name: str) -> None:

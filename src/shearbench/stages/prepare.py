@@ -11,14 +11,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.data import own_images
 from shearbench.data.dataset import SPLITS, Samples, Split, write_samples
 from shearbench.data.deal import units_of
 from shearbench.data.folds import FoldTable, make_repeats, write_folds
 from shearbench.data.guard import verify
-from shearbench.data.idx import GROUPS_FILES, MNIST_FILES, read_groups, read_pair
+from shearbench.data.raw_samples import read_raw
 from shearbench.data.tuning_part import set_apart, write_part
-from shearbench.data.writers import refuse_shared, unknown
+from shearbench.data.writers import refuse_shared
 from shearbench.params import Params
 from shearbench.seeds import seed_for
 
@@ -68,18 +67,3 @@ def seeds_of_repeats(params: Params) -> list[int]:
     """Return the seed of each deal; an added repeat leaves those before it as they are."""
     names: list[tuple[str | int, ...]] = [("folds",), *(("folds", repeat) for repeat in range(1, params.cv.repeats))]
     return [seed_for(params.seed, *name) for name in names]
-
-
-def read_raw(folder: Path, first_id: int = 0) -> dict[Split, Samples]:
-    """Read ``data/<source>/``; ids count on from ``first_id`` through the training and the test samples."""
-    if (folder / own_images.CLASSES).is_file():
-        return own_images.read(folder, first_id)
-    samples: dict[Split, Samples] = {}
-    for split in SPLITS:
-        images, labels = read_pair(*(folder / name for name in MNIST_FILES[split]))
-        ids = np.arange(first_id, first_id + len(labels), dtype=np.int64)
-        known = folder / GROUPS_FILES[split]
-        groups = read_groups(known) if known.is_file() else unknown(len(labels))
-        samples[split] = Samples(str(folder / MNIST_FILES[split][0]), ids, images, labels.astype(np.int64), groups)
-        first_id += len(labels)
-    return samples

@@ -10,8 +10,8 @@ from shearbench.analysis.transfer.measure import TransferTask, transfer
 from shearbench.analysis.transfer.summarise import Run, write_transfer
 from shearbench.execution import run_tasks
 from shearbench.params import Params
+from shearbench.pipeline.present import read_run
 from shearbench.predictions.folds import FoldRun
-from shearbench.stages.present import read_run
 from shearbench.training.hardware import settle_device
 
 

@@ -8,16 +8,14 @@ was; over other data, code, settings or another space it is another study.
 from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 from shearbench.errors import InputError
 from shearbench.params import Params
-from shearbench.stages.train import config_of
+from shearbench.pipeline.configs import config_of
 from shearbench.tuning.job import Job, Resources, run
+from shearbench.tuning.printed import print_tuned
 from shearbench.tuning.results import results_folder, summary, write_results
 from shearbench.tuning.space import Space
-from shearbench.tuning.tuned import Score, Tuned, read_tuned, tuned_path, write_tuned
+from shearbench.tuning.tuned import read_tuned, tuned_path, write_tuned
 
 
 def main(
@@ -66,60 +64,3 @@ def job_of(params: Params, root: Path, *, dataset: str, model: str) -> Job:
         alpha=params.compare.alpha,
         workers=params.execution.pool,
     )
-
-
-def print_tuned(title: str, tuned: Tuned) -> None:
-    """Print the finalists, which of them won, and whether it is really better than the present setting."""
-    search = tuned.search
-    table = Table(title=f"{title}: the finalists", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    table.add_column("", overflow="fold")
-    for heading in ("learning rate", "batch", "width", "accuracy, %", "weights", "s/fold", "trial"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for score in sorted(tuned.finalists, key=lambda score: -(score.accuracy or 0.0)):
-        table.add_row(*_row(score, tuned))
-    console = Console()
-    console.print(table)
-    scored = (
-        f"{search.samples_scored} digits of {search.folds} folds within the tuning part of {tuned.reserved.samples}"
-    )
-    console.print(f"accuracy: mean ± standard deviation over the folds; {scored}.", style="dim")
-    console.print(
-        f"{search.trials} trials: {search.complete} complete, {search.stopped_early} stopped early, {search.failed} "
-        f"failed; {search.epochs} epochs in all."
-    )
-    console.print(conclusion(tuned), highlight=False)
-
-
-def conclusion(tuned: Tuned) -> str:
-    """Say what won, and whether the difference to the present setting is real."""
-    if tuned.hyperparameters == tuned.present:
-        return "Found: the present setting is the best."
-    if tuned.difference is None:
-        return "Found: a setting that trains; the present one failed."
-    d = tuned.difference
-    return (
-        f"Found against present: {100 * d.mean:+.2f} points ({100 * d.low:+.2f} to {100 * d.high:+.2f}, corrected "
-        f"resampled t over {tuned.search.folds} folds): {d.verdict}. {d.rule}."
-    )
-
-
-def _row(score: Score, tuned: Tuned) -> tuple[str, ...]:
-    name = (
-        "found"
-        if score.hyperparameters == tuned.hyperparameters
-        else "present"
-        if score.hyperparameters == tuned.present
-        else ""
-    )
-    if score.accuracy is None or score.sd is None:
-        accuracy = f"failed: {score.reason}"
-    else:
-        accuracy = f"{100 * score.accuracy:.2f} ± {100 * score.sd:.2f}"
-    hyperparameters = score.hyperparameters
-    values = (
-        f"{hyperparameters.learning_rate:.3g}",
-        str(hyperparameters.batch),
-        f"{hyperparameters.width:g}",
-        accuracy,
-    )
-    return (name, *values, f"{score.parameters / 1e6:.3f}M", f"{score.seconds:.1f}", str(score.trial))

@@ -1,16 +1,14 @@
-"""Where the networks look, side by side: the maps of the same digits, and the measures of the maps with intervals."""
+"""Faithfulness of the maps side by side: deletion, insertion, entropy and agreement, with intervals."""
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from shearbench.analysis.gradcam.figure import Looks, notes_of, overlaid
+from shearbench.analysis.gradcam.compare import method_of
 from shearbench.plotting.canvas import GREY, colours, figure, plain
 from shearbench.plotting.files import Files, picture, table
-from shearbench.plotting.tiles import draw_coloured, sheet
-from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
+from shearbench.predictions.evaluated import EvaluatedRuns
 
 MEASURES = {
     "deletion": "deletion: mean probability\nof the true class (less is better)",
@@ -22,16 +20,13 @@ MEASURES = {
 
 
 def explanation(evaluated: EvaluatedRuns) -> Files:
-    """Return ``explanation.csv`` and ``explanation_curves.csv`` of all runs, and three pictures."""
+    """Return ``explanation.csv`` and ``explanation_curves.csv`` of all runs, and two pictures."""
     measures, curves = evaluated.gathered("explanation.csv"), evaluated.gathered("explanation_curves.csv")
     return {
         "explanation.csv": table(measures),
         "explanation_curves.csv": table(curves),
         "figures/explanation.png": picture(measures_figure(evaluated, measures)),
         "figures/explanation_curves.png": picture(curves_figure(evaluated, curves)),
-        **{
-            f"figures/attribution{name}.png": picture(maps_figure(part)) for name, part in evaluated.by_source().items()
-        },
     }
 
 
@@ -53,7 +48,7 @@ def measures_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
         axes.set_xlabel(label, fontsize=8)
         axes.set_xticks((0, 0.5, 1), ("0", "0.5", "1"))
         axes.set_xlim(min(0, float(of_measure[["low", "chance"]].min().min())) - 0.03, 1.03)
-    panels[0].set_yticks(range(len(runs)), [f"{run.model} on {run.dataset}{_kind(run)}" for run in runs])
+    panels[0].set_yticks(range(len(runs)), [f"{run.model} on {run.dataset}{method_of(run)}" for run in runs])
     panels[0].set_ylim(len(runs) - 0.5, -0.5)
     handles = [Line2D([], [], color=colour[name], marker="o", lw=2, label=name) for name in evaluated.datasets]
     handles.append(Line2D([], [], ls="", marker="|", ms=11, mew=2, color=GREY, label="chance"))
@@ -98,29 +93,3 @@ def _curve(axes: Axes, rows: pd.DataFrame, colour: str, style: str) -> None:
     axes.plot(share, rows["mean"], style, color=colour, lw=1.6 if style == "-" else 1.0)
     if style == "-":
         axes.fill_between(share, rows["low"].clip(lower=0), rows["high"].clip(upper=1), color=colour, alpha=0.15, lw=0)
-
-
-def maps_figure(evaluated: EvaluatedRuns) -> Figure:
-    """Draw a row a run and a column a class: the map of fold 0's network over what it sees."""
-    runs = [run for model in evaluated.models for run in evaluated.of_model(model)]
-    tiles, notes, names = [], list[list[str]](), []
-    for run in runs:
-        arrays, read = run.arrays("gradcam.npz"), run.arrays("test_predictions.npz")
-        chosen = [int(np.flatnonzero(read["ids"] == number)[0]) for number in arrays["ids"]]
-        looks = Looks(arrays["maps"][0], read["probabilities"][0, chosen].argmax(axis=1))
-        tiles.append(overlaid(arrays["seen"][0], looks.maps))
-        notes.append(notes_of(looks, arrays["labels"], run.record["classes"], first=not notes))
-        names.append(f"{run.model}{_kind(run)}\non {run.dataset}")
-    made = sheet(len(runs), len(tiles[0]), beside=1.2, above=0.9)
-    draw_coloured(made.subplots(), np.stack(tiles), names, notes)
-    made.suptitle("Evidence for the true class, fold 0: the same test digit of each class everywhere", fontsize=11)
-    made.supxlabel(
-        "Orange: the map, from 0 to its own maximum, over the size of the normalised input in grey. Grad-CAM of the\n"
-        "last feature map of at least 4 x 4; saliency where there is no convolution.",
-        fontsize=9,
-    )
-    return made
-
-
-def _kind(run: EvaluatedRun) -> str:
-    return " (saliency)" if run.record["measurements"]["gradcam"]["method"] == "saliency" else ""

@@ -10,14 +10,16 @@ from typing import Any
 
 from shearbench.analysis.calibration import section as calibration
 from shearbench.analysis.confusion import section as confusion
-from shearbench.analysis.corruption import section as robustness
+from shearbench.analysis.corruption import section as corruption
 from shearbench.analysis.displacement import section as displacement
 from shearbench.analysis.embedding import section as embedding
 from shearbench.analysis.feature_maps import section as feature_maps
 from shearbench.analysis.gradcam import section as attribution
 from shearbench.analysis.learning import section as curves
 from shearbench.analysis.mistakes import section as mistakes
+from shearbench.analysis.noise import section as noise
 from shearbench.analysis.scores import section as classes
+from shearbench.analysis.transfer import section as transfer
 from shearbench.report.blocks import Section
 from shearbench.report.sections import (
     claim,
@@ -43,7 +45,9 @@ SECTIONS: tuple[Read, ...] = (
     mistakes.read,
     displacement.read,
     calibration.read,
-    robustness.read,
+    noise.read,
+    corruption.read,
+    transfer.read,
     feature_maps.read,
     embedding.read,
     attribution.read,

@@ -14,9 +14,9 @@ from shearbench.commands import predict, verify
 from shearbench.errors import InputError
 from shearbench.handwriting import recipe
 from shearbench.params import Params, load
+from shearbench.pipeline.present import is_current, read_run
 from shearbench.records import read_json, write_sealed
 from shearbench.stages import compare, evaluate, transfer
-from shearbench.stages.present import is_current, read_run
 
 RUN = "mnist-mlp"
 READERS: dict[str, Callable[[Params, Path], Any]] = {

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from shearbench.analysis.exploration import figure as figures
 from shearbench.plotting.tiles import GREY, LENGTH, U_X, U_Y
-from shearbench.report import figures_data as figures
 
 RNG = np.random.default_rng(0)
 

@@ -11,10 +11,10 @@ import yaml
 from shearbench import code, stages
 from shearbench.errors import InputError
 from shearbench.params import load
+from shearbench.pipeline.watch import state, unchanged_inputs
 from shearbench.records import is_finished
 from shearbench.stages import code as code_stage
 from shearbench.stages import train
-from shearbench.stages.watch import state, unchanged_inputs
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -13,8 +13,8 @@ from shearbench.data.dataset import FOLDS, read_card
 from shearbench.data.folds import read_folds
 from shearbench.errors import InputError
 from shearbench.params import Ablation, Params
+from shearbench.pipeline.configs import planned, settled
 from shearbench.predictions.folds import FoldRun, check_data, check_records, read_fold_runs, stage_of
-from shearbench.stages.train import planned, settled
 from shearbench.training.config import TrainingConfig, code_hash
 from shearbench.training.hardware import Hardware
 

@@ -17,9 +17,9 @@ from typing import Any
 import yaml
 
 from shearbench import yaml12
+from shearbench.code import FOLDER as CODE
 from shearbench.errors import InputError
 from shearbench.records import sha256_of
-from shearbench.stages.code import FOLDER as CODE
 from shearbench.stages.code import texts
 
 PIPELINE, PARAMS = "dvc.yaml", "params.yaml"

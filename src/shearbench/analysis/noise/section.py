@@ -1,0 +1,42 @@
+"""Accuracy of every model under Gaussian noise."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from shearbench.report import comparison
+from shearbench.report.blocks import Block, Cell, Column, Pictures, Prose, Section, Table
+
+_TITLE = "Noise"
+_NOISE = """Gaussian noise is added to what a network reads, and its accuracy followed. Above, the noise is in units of
+the deviation between digits: the root mean square, over the pixels of a channel, of the standard deviation over the
+test digits. At 1 the noise is as large as what tells the digits apart, on every dataset. Below, it is in the input's
+own units, as a study adds it; there the datasets cannot be compared, because a displacement differs between digits by
+a few hundredths of a pixel. Each fold's network reads its own share of the test digits; bands are one standard
+deviation over networks and draws of the noise, which is the same for every network of a fold."""
+
+
+def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
+    """Return the section."""
+    if not comparison.is_there(root):
+        return Section("noise", _TITLE, [], (comparison.MISSING,))
+    return Section("noise", _TITLE, _noise(root))
+
+
+def _noise(root: Path) -> list[Block]:
+    rows = [row for row in comparison.rows_of(root, "noise") if row["scale"] == "own"]
+    levels = sorted({float(row["level"]) for row in rows})
+    columns = [Column("dataset"), Column("model"), *(Column(f"{level:g}", True) for level in levels)]
+    found = {(row["dataset"], row["model"], float(row["level"])): row for row in rows}
+    runs = list(dict.fromkeys((row["dataset"], row["model"]) for row in rows))
+    lines = [[dataset, model, *(_spread(found[dataset, model, level]) for level in levels)] for dataset, model in runs]
+    caption = (
+        f"Accuracy in % against the noise in units of the deviation between digits; ± is the standard deviation over "
+        f"{max(row['readings'] for row in rows)} readings (networks x draws) of {min(row['n'] for row in rows)} digits."
+    )
+    shown = comparison.picture(root, "noise", "Accuracy of every network against Gaussian noise", data=["noise"])
+    return [Prose(_NOISE), Pictures([shown], wide=True), Table(columns, lines, caption)]
+
+
+def _spread(row: Mapping[str, Any]) -> Cell:
+    return Cell(f"{100 * row['accuracy_mean']:.1f} ± {100 * row['accuracy_sd']:.1f}", row["accuracy_mean"])

@@ -1,0 +1,54 @@
+"""What ``params.yaml`` and ``tuned/`` say about a training: the config of a run, and of any model on any dataset."""
+
+from pathlib import Path
+
+from shearbench.data.config import DatasetEntry
+from shearbench.params import Network, Params
+from shearbench.training.config import TrainingConfig, applicable
+from shearbench.training.hardware import Hardware, settle_hardware
+from shearbench.training.recipe import TrainOn
+from shearbench.tuning.tuned import config_path, read_run_config
+
+
+def planned(params: Params, root: Path, run_name: str, *, hardware: Hardware | None = None) -> TrainingConfig:
+    """Return what a run is trained with: as ``params`` describes it, with its tuned settings where it has some."""
+    run = params.runs[run_name]
+    model, entry = params.models[run.model], params.datasets[run.dataset]
+    config = settled(params, (run.dataset, entry), (run.model, model), hardware=hardware)
+    settings = read_run_config(config_path(root, run.dataset, run.model))
+    return config.varied(**dict(settings.tuned)) if settings.tuned and settings.reserved else config
+
+
+def config_of(params: Params, *, dataset: str, model: str) -> TrainingConfig:
+    """Return the experiment that ``params`` describes, with device and precision settled."""
+    return settled(params, (dataset, params.datasets[dataset]), (model, params.models[model]))
+
+
+def settled(
+    params: Params,
+    dataset: tuple[str, DatasetEntry],
+    model: tuple[str, Network],
+    *,
+    diagnose: bool = False,
+    train_on: TrainOn = "rest",
+    hardware: Hardware | None = None,
+) -> TrainingConfig:
+    """Return the experiment of a named network on a named dataset, with device and precision settled or as given."""
+    (dataset_name, entry), (model_name, chosen) = dataset, model
+    hardware = hardware or settle_hardware(params.execution)
+    return TrainingConfig(
+        dataset=dataset_name,
+        model=model_name,
+        seed=params.seed,
+        architecture=chosen.architecture,
+        width=chosen.width,
+        options=chosen.options,
+        recipe=applicable(chosen.recipe, entry),
+        features=chosen.settled_features,
+        entry=entry,
+        inner_fraction=params.cv.inner_fraction,
+        device=hardware.device,
+        precision=hardware.precision,
+        diagnose=diagnose,
+        train_on=train_on,
+    )

@@ -1,0 +1,86 @@
+"""The inputs of a dataset, made from samples and fields; for the time of an ablation, those of all its datasets."""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shearbench.data.config import FieldDataset, ImageDataset, PublishedDataset, SimulatedDataset
+from shearbench.data.dataset import (
+    FOLDS,
+    SPLITS,
+    TUNING_PART,
+    Dataset,
+    Fields,
+    Samples,
+    Split,
+    materialise,
+    read_fields,
+    read_samples,
+    write_dataset,
+)
+from shearbench.data.openbu import published_fields
+from shearbench.params import Ablation
+from shearbench.records import hash_of, read_json, write_bytes
+
+Entry = ImageDataset | SimulatedDataset | PublishedDataset
+
+
+_FIELD = "displacement in pixels: u_x to the right, u_y up"
+
+
+@contextmanager
+def inputs_of(name: str, ablation: Ablation, build: Path, splits: Sequence[Split]) -> Iterator[Mapping[str, Path]]:
+    """Yield the folder of each dataset of an ablation, as long as the block lasts; equal inputs are written once."""
+    scratch, made = build / "scratch" / name, {}
+    shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
+    try:
+        for dataset, entry in ablation.datasets.items():
+            content = hash_of(entry.model_dump(exclude={"normalise"}))[:16]
+            if not (scratch / content).exists():
+                write_dataset(scratch / content, {one: make_split(dataset, entry, one, build) for one in splits}, {})
+                copy_tables(entry, build, scratch / content)
+            made[dataset] = scratch / content
+        yield made
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def make_split(name: str, entry: Entry, split: Split, build: Path) -> Dataset:
+    """Make one split of a dataset from the digits and, where the entry asks for them, their fields."""
+    samples = read_samples(build / "samples", split, entry.origin)
+    inputs = materialise(entry, samples, _fields(entry, samples, split, build))
+    return Dataset(name, samples.ids, inputs, samples.labels, samples.groups, samples.classes)
+
+
+def units_of(entry: Entry, train: Dataset) -> str:
+    """Return the unit of the inputs of a dataset, in words."""
+    if isinstance(entry, FieldDataset):
+        return _FIELD
+    return "grey value or colour, 0 to 255" if train.inputs.dtype == np.uint8 else "as in the source, floating point"
+
+
+def copy_tables(entry: Entry, build: Path, folder: Path) -> None:
+    """Put the fold table and the tuning part of the source of a dataset into its folder."""
+    for table, name in (("folds", FOLDS), ("tuning_part", TUNING_PART)):
+        write_bytes(folder / name, (build / table / f"{entry.origin}.npz").read_bytes())
+
+
+def field_facts(entry: Entry, build: Path) -> dict[str, Any]:
+    """Return what the simulation wrote down about each split of its fields; nothing for other datasets."""
+    if not isinstance(entry, SimulatedDataset):
+        return {}
+    return {"fields": {split: read_json(_simulated(build, split, entry).with_suffix(".json")) for split in SPLITS}}
+
+
+def _fields(entry: Entry, samples: Samples, split: Split, build: Path) -> Fields | None:
+    if isinstance(entry, PublishedDataset):
+        return published_fields(entry, samples, split=split, folder=build / "downloads")
+    return read_fields(_simulated(build, split, entry)) if isinstance(entry, SimulatedDataset) else None
+
+
+def _simulated(build: Path, split: Split, entry: SimulatedDataset) -> Path:
+    return build / "fields" / split / f"{entry.of}-{entry.load}.npz"
