@@ -7,16 +7,17 @@ import typer
 
 from shearbench import stages
 from shearbench.cli.shared import Scheduler, explained, names_in, project, read_params
+from shearbench.pipeline.names import CODE, NAMES
 
 app = typer.Typer()
 PANEL = "Run"
-STAGE_HELP = f"{', '.join(stages.NAMES[:-1])} or {stages.NAMES[-1]}."
+STAGE_HELP = f"{', '.join(NAMES[:-1])} or {NAMES[-1]}."
 RUN_HELP = """A run of params.yaml for train and evaluate, a dataset for explore, an ablation for ablation and
 ablation result; none for the others."""
 
 
 def _stages(begun: str) -> list[str]:
-    return [name for name in stages.NAMES if name.startswith(begun)]
+    return [name for name in NAMES if name.startswith(begun)]
 
 
 @app.command(rich_help_panel=PANEL)
@@ -36,7 +37,7 @@ def stage(
       shearbench stage prepare
       shearbench stage train mnist-cnn3
     """
-    if name == stages.CODE:
+    if name == CODE:
         from shearbench.stages import code
 
         code.main(project())

@@ -19,8 +19,8 @@ import yaml
 from shearbench import yaml12
 from shearbench.code import FOLDER as CODE
 from shearbench.errors import InputError
+from shearbench.pipeline.texts import texts
 from shearbench.records import sha256_of
-from shearbench.stages.code import texts
 
 PIPELINE, PARAMS = "dvc.yaml", "params.yaml"
 _STAGE = "DVC_STAGE"  # DVC sets it for the commands of its stages

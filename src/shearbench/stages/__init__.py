@@ -12,27 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shearbench.errors import InputError
+from shearbench.pipeline.names import MIRRORED, NAMES, OF_ABLATION, OF_DATASET, OF_RUN, PLAIN
 
 if TYPE_CHECKING:
     from shearbench.params import Params
-
-PLAIN = (
-    "prepare",
-    "simulate",
-    "datasets",
-    "training_configs",
-    "severity",
-    "transfer",
-    "handwriting",
-    "compare",
-    "report",
-)
-OF_DATASET = ("explore",)
-OF_RUN = ("train", "evaluate")
-OF_ABLATION = ("ablation", "ablation_result")
-MIRRORED = ("explore", "train", "evaluate", "ablation_result", "handwriting", "compare", "report")
-CODE = "code"
-NAMES = (CODE, *PLAIN, *OF_RUN, *OF_DATASET, *OF_ABLATION)
 
 
 def run(name: str, of: str | None, *, read: Callable[[], "Params"], root: Path) -> None:
