@@ -1,4 +1,4 @@
-"""The newcomer's path: the wheel in an environment of its own, ``shearbench init`` in a fresh folder, ``make repro``."""
+"""The newcomer's path: the wheel in its own environment, ``shearbench init`` in a fresh folder, ``make repro``."""
 
 import os
 import subprocess

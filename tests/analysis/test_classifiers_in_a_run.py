@@ -73,7 +73,8 @@ def test_a_fold_is_fitted_to_its_training_rows_and_read_like_a_network(project: 
 
 def test_a_finished_fold_is_kept_and_another_option_is_another_fold(project: Path) -> None:
     folder = project / "build" / "runs" / "mnist" / "svm" / "fold-0"
-    dataset, folds = project / "build" / "datasets" / "mnist", project / "build" / "folds.npz"
+    dataset = project / "build" / "datasets" / "mnist"
+    folds = dataset / "folds.npz"
     same = TrainingConfig.from_record(read_record(folder))
     assert is_kept(fold_task(same, 0, dataset=dataset, folds=folds, out=folder))
     other = same.model_copy(update={"options": {"C": 1.0}})
@@ -82,9 +83,7 @@ def test_a_finished_fold_is_kept_and_another_option_is_another_fold(project: Pat
 
 def test_verify_finds_the_same_bits(project: Path) -> None:
     folder = project / "build" / "runs" / "mnist" / "svm" / "fold-1"
-    (verdict,) = verify(
-        [folder], datasets=project / "build" / "datasets", folds=project / "build" / "folds.npz", workers=1
-    )
+    (verdict,) = verify([folder], datasets=project / "build" / "datasets", workers=1)
     assert (verdict.verdict, verdict.changed) == ("bit-equal", ())
 
 
