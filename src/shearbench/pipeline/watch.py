@@ -95,7 +95,7 @@ def _code(root: Path, dep: str, *, noted: bool) -> dict[str, str]:
         text = (root / dep).read_text(encoding="utf-8")
     else:
         name = Path(dep).relative_to(CODE).with_suffix("").as_posix()
-        text = dict(texts(root / PARAMS)).get(name, "")
+        text = next((each for known, each in texts(root / PARAMS) if known == name), "")  # no further than that
     lines = (line.partition(" ") for line in text.splitlines())
     return {f"code: {path}": does for does, _, path in lines}
 
