@@ -43,6 +43,7 @@ def _run(dataset: str, model: str, right: dict[str, list[int]]) -> Any:
                 record=record,
                 fold=fold,
                 history=history,
+                is_network=True,
                 out_of_fold=Predictions(ids, labels, said["as_trained"]),
             )
         )
@@ -115,8 +116,8 @@ def test_the_stage_leaves_numbers_pictures_and_predictions(asked: Path) -> None:
     folder = asked / "build" / "ablation_results" / "normalisation"
     record = read_record(folder)
     assert set(record["files"]) == {
-        *("accuracies.csv", "folds.csv", "pairs.csv", "gradients.csv", "lags.csv"),
-        *("figures/accuracies.png", "figures/gradients.png", "figures/lags.png"),
+        *("accuracies.csv", "folds.csv", "pairs.csv", "gradients.csv", "lags.csv", "modes.csv"),
+        *("figures/accuracies.png", "figures/gradients.png", "figures/lags.png", "figures/modes.png"),
     }
     assert (record["folds"], record["of_folds"]) == (2, 2)
     folds = pd.read_csv(folder / "folds.csv")

@@ -78,6 +78,7 @@ def facts_of(runs: Sequence[RunPredictions]) -> dict[str, Any]:
         "train_loss": {
             f"{run.dataset}-{run.model}": [float(one.history["train_loss"].iloc[-1]) for one in run.fold_runs]
             for run in runs
+            if run.fold_runs[0].is_network
         },
         "warnings": warnings_of(one.record for run in runs for one in run.fold_runs),
         "fold_records": {f"{run.dataset}-{run.model}": [fold_run.digest for fold_run in run.fold_runs] for run in runs},
