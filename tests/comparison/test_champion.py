@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
-from shearbench.comparison.champion import champion_of, readings, temperature_of, trust_of
-from shearbench.predictions.calibration import apply_temperature, fit_temperature
+from shearbench.comparison.champion import champion_of, least_accuracy, readings, temperature_of, trust_of
+from shearbench.predictions.calibration import apply_temperature
 from shearbench.predictions.folds import FoldRun
 from shearbench.records import write_npz
 from shearbench.seeds import generator_for
@@ -30,23 +31,47 @@ def drawn(n: int, *, name: str) -> tuple[np.ndarray, np.ndarray]:
     return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32), labels
 
 
-@pytest.mark.parametrize("demanded", [0.8, 0.95, 0.99])
-def test_threshold_is_the_least_that_suffices(tmp_path: Path, demanded: float) -> None:
-    halves = [drawn(150, name=name) for name in "ab"]
+def sure(n: int, *, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions of a good network: right about as often as they are sure."""
+    generator = generator_for("tests", "champion", "sure", name)
+    probabilities = generator.dirichlet(np.full(10, 0.02), n)
+    labels = np.array([generator.choice(10, p=each) for each in probabilities])
+    return probabilities.astype(np.float32), labels
+
+
+@pytest.mark.parametrize("demanded", [0.8, 0.95])
+def test_a_threshold_keeps_what_it_guarantees(tmp_path: Path, demanded: float) -> None:
+    halves = [sure(1000, name=name) for name in "ab"]
     trust = trust_of([run_of(tmp_path / name, *half) for name, half in zip("ab", halves, strict=True)], demanded)
     probabilities, labels = (np.concatenate(each) for each in zip(*halves, strict=True))
-    temperature = fit_temperature(probabilities, labels)
-    scaled = apply_temperature(probabilities, temperature)
+    scaled = apply_temperature(probabilities, trust.temperature)
     confidence, correct = scaled.max(axis=1), scaled.argmax(axis=1) == labels
-    sufficing = [level for level in confidence if correct[confidence >= level].mean() >= demanded]
-    assert trust.temperature == temperature
-    assert trust.threshold == pytest.approx(min(sufficing), rel=1e-12)
     answered = confidence >= trust.threshold
     assert trust.coverage == pytest.approx(answered.mean())
     assert trust.accuracy == pytest.approx(correct[answered].mean())
-    assert 0 < trust.coverage < 1
-    assert trust.predictions == 300
+    assert demanded <= trust.guaranteed < trust.accuracy
+    assert trust.predictions == 2000
     assert [each.answered for each in readings(probabilities, trust)] == answered.tolist()
+
+
+def test_the_guarantee_is_missed_in_at_most_one_choice_in_twenty(tmp_path: Path) -> None:
+    new, truth = sure(20_000, name="new")
+    missed = answers = 0
+    for number in range(40):
+        trust = trust_of([run_of(tmp_path / str(number), *sure(600, name=str(number)))], 0.93)
+        if trust.threshold is not None:
+            scaled = apply_temperature(new, trust.temperature)
+            answered = scaled.max(axis=1) >= trust.threshold
+            answers += 1
+            missed += (scaled.argmax(axis=1) == truth)[answered].mean() < 0.93
+    assert answers > 20
+    assert missed <= 5  # 99 % of binomial (40, 0.05)
+
+
+def test_the_bound_is_clopper_and_pearson_s() -> None:
+    # 0 errors of n: the bound is doubt ** (1 / n)
+    assert least_accuracy(300, 300, doubt=0.05) == pytest.approx(0.05 ** (1 / 300))
+    assert least_accuracy(297, 300, doubt=0.025) == pytest.approx(binomtest(297, 300).proportion_ci().low)
 
 
 def test_a_network_that_is_never_right_never_answers(tmp_path: Path) -> None:

@@ -73,11 +73,13 @@ def test_a_verdict_is_that_of_the_row_against_the_best_of_its_dataset() -> None:
     accuracies = {"a": 0.9, "b": 0.95, "c": 0.5}
     rows = [{"dataset": "mnist", "model": model, "cv_accuracy_mean": mean} for model, mean in accuracies.items()]
     pairs = [
-        {"within": "mnist", "a": "a", "b": "b", "verdict": "equivalent", "p_holm": 0.3},
-        {"within": "mnist", "a": "b", "b": "c", "verdict": "better", "p_holm": 0.01},  # b is better: c is worse
-        {"within": "mnist", "a": "a", "b": "c", "verdict": "undecided", "p_holm": 0.2},
-        {"within": "b", "a": "mnist", "b": "mechanical", "verdict": "better", "p_holm": 0.02},
+        {"within": "mnist", "a": "a", "b": "b", "verdict": "equivalent", "p_adjusted": 0.3},
+        {"within": "mnist", "a": "b", "b": "c", "verdict": "better", "p_adjusted": 0.01},  # b is better: c is worse
+        {"within": "mnist", "a": "a", "b": "c", "verdict": "undecided", "p_adjusted": 0.2},
+        {"within": "b", "a": "mnist", "b": "mechanical", "verdict": "better", "p_adjusted": 0.02},
     ]
-    found = [tuple(row[name] for name in ("compared_with", "verdict", "p_holm")) for row in with_verdicts(rows, pairs)]
+    found = [
+        tuple(row[name] for name in ("compared_with", "verdict", "p_adjusted")) for row in with_verdicts(rows, pairs)
+    ]
     assert found == [("b", "equivalent", 0.3), (None, None, None), ("b", "worse", 0.01)]
     assert with_verdicts(rows, [])[2]["verdict"] is None

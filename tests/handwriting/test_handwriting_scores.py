@@ -101,24 +101,39 @@ def test_a_group_has_wilsons_interval_and_a_verdict_only_where_there_is_enough()
     groups = np.repeat([1, 2, 3, 4], [60, 60, 60, 5])
     hits = np.concatenate([np.arange(60) % 10 < 9, np.arange(60) % 10 < 9, np.arange(60) % 10 < 4, [1, 1, 1, 1, 0]])
     labels = np.arange(len(groups)) % 10
-    rows = {row["group"]: row for row in by_group(_answers(hits.astype(bool)[None], labels), groups)}
+    own = Writers.of(np.arange(len(groups)) // 5, seed=1)
+    rows = {row["group"]: row for row in by_group(_answers(hits.astype(bool)[None], labels), groups, own)}
     assert rows[1]["accuracy"] == 0.9
     assert (rows[1]["low"], rows[1]["high"]) == wilson(0.9, 60)
     assert rows[3]["verdict"] == scores.WORSE
     assert rows[1]["verdict"] == scores.BETTER
     assert rows[4]["verdict"] == scores.TOO_FEW
-    nothing = by_group(_answers(hits.astype(bool)[None], labels, groups != 2), groups)[1]
+    nothing = by_group(_answers(hits.astype(bool)[None], labels, groups != 2), groups, own)[1]
     assert (nothing["n"], nothing["verdict"]) == (0, scores.TOO_FEW)
 
 
-def test_equal_groups_are_hardly_ever_called_different() -> None:
+@pytest.mark.parametrize("alike", [0.0, 1.5])
+@pytest.mark.parametrize(("groups", "digits"), [(3, 20), (9, 40)])
+def test_equal_groups_are_called_different_in_at_most_one_class_in_twenty(
+    alike: float, groups: int, digits: int
+) -> None:
     rng = np.random.default_rng(5)
-    groups, labels = np.repeat(np.arange(9), 37), np.arange(333) % 10
-    called = [
-        any(row["verdict"] != scores.LIKE for row in by_group(_answers((rng.random((1, 333)) < 0.85), labels), groups))
-        for _ in range(200)
-    ]
-    assert np.mean(called) < 0.1
+    named = np.repeat(np.arange(groups), digits)
+    writers = Writers.of(np.arange(groups * digits) // 10, seed=1)
+    called = []
+    for _ in range(200):
+        skill = alike * rng.normal(size=groups * digits // 10)[writers.numbers]  # digits of one writer are alike
+        right = rng.random(len(named)) < 1 / (1 + np.exp(-3.2 - skill))  # 96 % where they are not
+        rows = by_group(_answers(right[None], np.arange(len(named)) % 10), named, writers)
+        called.append(any(row["verdict"] in (scores.BETTER, scores.WORSE) for row in rows))
+    assert np.mean(called) <= 0.095  # 99.7 % of binomial (200, 0.05)
+
+
+def test_a_group_that_is_much_worse_is_called_so() -> None:
+    named = np.repeat(np.arange(4), 40)
+    right = np.where(named == 2, np.arange(160) % 10 < 4, np.arange(160) % 10 < 9)
+    rows = by_group(_answers(right[None], np.arange(160) % 10), named, Writers.of(np.arange(160) // 10, seed=1))
+    assert [row["verdict"] for row in rows][2] == scores.WORSE
 
 
 def test_the_rank_correlation_is_spearmans() -> None:

@@ -1,5 +1,6 @@
-"""The two sentences of the first screen: each follows from the verdicts, and opposite records give the opposite."""
+"""The sentences of the first screen: each follows from a verdict, and opposite records give the opposite."""
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -7,20 +8,18 @@ import pytest
 from shearbench.report.answer import answer
 
 
-def row(dataset: str, model: str, cv: float) -> dict[str, Any]:
-    return {"dataset": dataset, "model": model, "cv_accuracy_mean": cv, "folds": 5, "repeats": 1, "n_train": 4000}
+def row(dataset: str, model: str, cv: float, *, parameters: int = 100, seconds: float = 10.0) -> dict[str, Any]:
+    named = {"dataset": dataset, "model": model, "cv_accuracy_mean": cv, "n_train": 4000}
+    return {**named, "parameters": parameters, "seconds_per_fold": seconds}
 
 
-ROWS = [row("mnist", "a", 0.97), row("mnist", "b", 0.96), row("mnist", "c", 0.90)]
+ROWS = [row("mnist", "a", 0.97), row("mnist", "b", 0.96, parameters=20, seconds=5.0), row("mnist", "c", 0.90)]
 BOTH = [*ROWS, row("mechanical", "a", 0.90), row("mechanical", "b", 0.95)]
 
 
-def networks(a: str, b: str, verdict: str, within: str = "mnist") -> dict[str, Any]:
-    return {"kind": "models", "within": within, "a": a, "b": b, "verdict": verdict}
-
-
-def datasets(model: str, verdict: str, difference: float, a: str = "mnist", b: str = "mechanical") -> dict[str, Any]:
-    return {"kind": "datasets", "within": model, "a": a, "b": b, "verdict": verdict, "difference": difference}
+def pair(kind: str, within: str, a: str, b: str, verdict: str, difference: float = 0.042) -> dict[str, Any]:
+    numbers = {"difference": difference, "low": difference - 0.012, "high": difference + 0.011, "rope": 0.01}
+    return {"kind": kind, "within": within, "a": a, "b": b, "verdict": verdict, "detectable": 0.025, **numbers}
 
 
 def said(rows: list[dict[str, Any]], pairs: list[dict[str, Any]], refused: str | None = None) -> list[str]:
@@ -28,59 +27,83 @@ def said(rows: list[dict[str, Any]], pairs: list[dict[str, Any]], refused: str |
     return [each.replace("\N{NO-BREAK SPACE}", " ") for each in sentences]
 
 
-def test_the_one_ahead_is_named_on_each_dataset_by_cross_validation() -> None:
-    (first,) = said(BOTH, [])
-    assert first == (
-        "On mnist a is ahead, reading 97.0 % of 4,000 held-out digits correctly (5 folds); "
-        "on mechanical b is ahead, reading 95.0 % of 4,000 held-out digits correctly (5 folds)."
-    )
+def test_the_best_of_each_dataset_is_named_with_its_number() -> None:
+    assert said(BOTH, []) == [
+        "a has the highest cross-validated accuracy on mnist (97.0 %, n = 4,000).",
+        "b has the highest cross-validated accuracy on mechanical (95.0 %, n = 4,000).",
+    ]
+
+
+def test_better_is_said_with_difference_and_interval_from_either_side() -> None:
+    expected = "(97.0 %, n = 4,000): 4.2 points above b (95 % CI 3.0 to 5.3)."
+    assert said(ROWS, [pair("models", "mnist", "a", "b", "better")])[0].endswith(expected)
+    turned = {**pair("models", "mnist", "b", "a", "worse", -0.042), "low": -0.053, "high": -0.03}
+    assert said(ROWS, [turned])[0].endswith(expected)
+
+
+def test_undecided_is_never_said_without_what_could_have_been_seen() -> None:
+    pairs = [pair("models", "mnist", "a", "b", "undecided"), pair("models", "mnist", "c", "a", "undecided")]
+    (text,) = said(ROWS, pairs)
+    assert "Against b and c this run decides nothing: " in text
+    assert text.endswith("it could only have detected differences above 2.5 points.")
+
+
+def test_who_is_as_good_for_less_is_named() -> None:
+    pairs = [pair("models", "mnist", "a", "b", "equivalent"), pair("models", "mnist", "a", "c", "equivalent")]
+    (text,) = said(ROWS, pairs)
+    assert "It is equivalent to b and c (within ± 1.0 points)." in text
+    assert text.endswith("b is as good with 0.2 times the parameters and 0.5 times the training time.")
+
+
+def test_a_best_that_the_verdict_calls_worse_is_not_called_better() -> None:
+    (text,) = said(ROWS, [pair("models", "mnist", "a", "b", "worse", -0.02)])
+    assert text.endswith("(97.0 %, n = 4,000). On all digits that a network did not train on, b reads better.")
+
+
+@pytest.mark.parametrize("turn", [False, True])
+def test_what_leaving_the_first_dataset_costs(turn: bool) -> None:
+    names = ("mechanical", "mnist") if turn else ("mnist", "mechanical")
+    sign = -1 if turn else 1
+    words = {"loses": "worse" if turn else "better", "gains": "better" if turn else "worse"}
+    pairs = [
+        pair("datasets", "a", *names, words["loses"], sign * 0.06),
+        pair("datasets", "b", *names, words["gains"], sign * -0.03),
+        pair("datasets", "c", *names, "undecided", 0.0),
+    ]
+    text = said(BOTH, pairs)[2]
+    assert text.startswith("From mnist to mechanical, a loses 6.0 points (95 % CI ")
+    assert ", b gains 3.0 points (95 % CI " in text
+    assert text.endswith("for c this run decides nothing: it could only have detected differences above 2.5 points.")
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "expected"),
+    ("verdict", "words"),
     [
-        (("better", "worse"), ": it is better than b and c."),
-        (("worse", "better"), ": it is worse than b and c."),
-        (("equivalent", "equivalent"), ": it is equivalent to b and c."),
-        (("undecided", "undecided"), ": it is not told apart from b and c."),
-        (("undecided", "worse"), ": it is better than c, not told apart from b."),
+        ("better", "this run agrees on the order"),
+        ("worse", "this run says the opposite"),
+        ("equivalent", "in this run the two are equivalent"),
+        ("undecided", "this run decides nothing between the two"),
     ],
 )
-def test_what_is_said_of_the_others_is_their_verdict(verdicts: tuple[str, str], expected: str) -> None:
-    pairs = [
-        networks("a", "b", verdicts[0]),
-        networks("c", "a", verdicts[1]),  # the other way round
-        networks("b", "c", "better"),
-        networks("a", "b", "worse", within="mechanical"),
-    ]
-    (first,) = said(ROWS, pairs)
-    assert first.endswith(expected)
+def test_the_first_study_is_set_beside_the_verdict(verdict: str, words: str) -> None:
+    rows = [row("mechanical", "cnn3", 0.9), row("mechanical", "resnet18", 0.8)]
+    text = said(rows, [pair("models", "mechanical", "cnn3", "resnet18", verdict)])[-1]
+    assert words in text
+    assert "98.17 % for the CNN and 83.46 % for ResNet-18" in text
 
 
-def test_what_leaving_the_first_dataset_costs_is_the_verdict_on_the_datasets() -> None:
-    losing = [datasets("a", "better", 0.07), datasets("b", "undecided", 0.01), datasets("c", "better", 0.026)]
-    assert said(BOTH, losing)[1] == (
-        "From mnist to mechanical a and c lose 2.6 to 7.0 points of that accuracy, and for b it is undecided."
-    )
-    gaining = [datasets("a", "worse", -0.07), datasets("b", "equivalent", 0.001), datasets("c", "undecided", -0.02)]
-    assert said(BOTH, gaining)[1] == (
-        "From mnist to mechanical a gains 7.0 points of that accuracy, and b stays equal, and for c it is undecided."
-    )
+def test_every_mix_of_outcomes_gives_whole_sentences() -> None:
+    for first, second, third in product(["better", "worse", "equivalent", "undecided"], repeat=3):
+        pairs = [
+            pair("models", "mnist", "a", "b", first),
+            pair("models", "mnist", "a", "c", second),
+            pair("datasets", "a", "mnist", "mechanical", third),
+        ]
+        texts = said(BOTH, pairs)
+        assert all(text.endswith(".") and text[0].strip() and "  " not in text for text in texts)
+        undecided = "undecided" in (first, second)
+        assert ("could only have detected" in texts[0]) == undecided
 
 
-def test_a_pair_of_datasets_may_be_named_either_way_round() -> None:
-    one, other = (
-        said(BOTH, [datasets("a", *verdict, *names)])[1]
-        for verdict, names in (
-            (("better", 0.07), ("mnist", "mechanical")),
-            (("worse", -0.07), ("mechanical", "mnist")),
-        )
-    )
-    assert one == other == "From mnist to mechanical a loses 7.0 points of that accuracy."
-
-
-def test_without_verdicts_nothing_is_claimed() -> None:
-    assert said(BOTH, [], refused="the folds differ")[1] == (
-        "Whether these differences are real cannot be said here: the comparison was refused."
-    )
-    assert len(said(ROWS, [])) == 1
+def test_a_refused_comparison_is_said_to_be_refused() -> None:
+    assert said(ROWS, [], refused="a fold is missing")[-1].endswith("the comparison was refused.")

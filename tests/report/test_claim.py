@@ -40,7 +40,7 @@ def _pair(family: str, within: str, a: str, b: str, verdict: str, folds: int = 5
         "kind": "datasets" if family == "datasets" else "models",
         **{"within": within, "a": a, "b": b, "verdict": verdict, "rule": "a rule"},
         **{"mean_a": 0.5 + 0.2 * sign, "mean_b": 0.5, "difference": 0.2 * sign},
-        **{"low": 0.2 * sign - 0.1, "high": 0.2 * sign + 0.1, "p_holm": 0.0004, "folds": folds},
+        **{"low": 0.2 * sign - 0.1, "high": 0.2 * sign + 0.1, "p_adjusted": 0.0004, "folds": folds},
     }
 
 

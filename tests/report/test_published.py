@@ -98,10 +98,10 @@ def test_fives_read_as_threes_are_those_of_the_network_on_fields() -> None:
 def test_the_networks_are_compared_whichever_is_named_first(a: str, b: str) -> None:
     pair = {
         **{"kind": "models", "within": "mechanical", "a": a, "b": b},
-        **{"difference": 0.01, "low": -0.01, "high": 0.03, "p_holm": 0.2},
+        **{"difference": 0.01, "low": -0.01, "high": 0.03, "p_adjusted": 0.2},
     }
     line = _line("CNN against ResNet-18 on Mechanical MNIST", [], pairs=[pair, {**pair, "within": "mnist"}])
-    assert line.ours == f"{a} − {b}: +1.00 percentage points, Holm p 0.200"
+    assert line.ours == f"{a} − {b}: +1.00 percentage points, adjusted p 0.200"
 
 
 def test_three_folds_are_no_verdict_on_the_gain() -> None:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from shearbench.errors import InputError
-from shearbench.statistics.bayesian import correlated_t
 from shearbench.statistics.bootstrap import bootstrap_cases
-from shearbench.statistics.design import Design, detectable_difference, needed_repeats
+from shearbench.statistics.crossed import compare_family, detectable, needed_repeats
+from shearbench.statistics.design import Design
 from shearbench.statistics.mcnemar import mcnemar_over_folds
 from shearbench.statistics.multiplicity import holm
 from shearbench.statistics.pairs import compare_all, compare_pair, row
@@ -50,20 +50,22 @@ def test_a_pair_carries_the_numbers_of_the_single_tests():
     a, b = _run(repeats=2), _run(model="mlp", seed=1, accuracy=0.8, repeats=2)
     pair = compare_pair(a, b, plan)
     assert (pair.kind, pair.within, pair.a, pair.b) == ("models", "mnist", "cnn", "mlp")
-    assert pair.cross_validation == corrected_t(a.fold_accuracies, b.fold_accuracies)
-    assert pair.probabilities == correlated_t(a.fold_accuracies, b.fold_accuracies, rope=0.01)
+    assert pair.cross_validation == corrected_t(a.fold_accuracies, b.fold_accuracies, step=0.01)
+    assert pair.crossed == compare_family([(a, b)])[0]
     flat_a, flat_b = a.test_correct.reshape(10, -1), b.test_correct.reshape(10, -1)
     assert pair.mcnemar == mcnemar_over_folds(flat_a, flat_b)
     assert pair.test_cases == bootstrap_cases(flat_a, flat_b)
-    assert pair.mean_a - pair.mean_b == pytest.approx(pair.cross_validation.difference)
-    assert pair.p_holm == pair.cross_validation.p
+    assert pair.mean_a - pair.mean_b == pytest.approx(pair.crossed.difference)
+    every = np.concatenate([a.correct.mean(axis=0), a.test_correct.reshape(10, -1).mean(axis=0)])
+    assert pair.mean_a == pytest.approx(every.mean())
+    assert pair.crossed.p_adjusted == pair.crossed.p
     assert pair.verdict.word == "better"
 
 
 def test_a_pair_of_datasets_takes_the_wider_region():
     pair = compare_pair(_run(), _run("mechanical", seed=1), PLAN)
     assert (pair.kind, pair.within, pair.a, pair.b) == ("datasets", "cnn", "mnist", "mechanical")
-    assert pair.probabilities.rope == 0.02
+    assert pair.rope == 0.02
 
 
 def test_swapping_the_networks_flips_every_number():
@@ -75,8 +77,7 @@ def test_swapping_the_networks_flips_every_number():
         assert one[name] == pytest.approx(-other[name])
     for low, high in (("low", "high"), ("test_low", "test_high"), ("test_folds_low", "test_folds_high")):
         assert (one[low], one[high]) == pytest.approx((-other[high], -other[low]))
-    assert (one["p_better"], one["p_worse"]) == pytest.approx((other["p_worse"], other["p_better"]))
-    for name in ("p", "p_holm", "mcnemar_p", "sd", "detectable", "p_equivalent"):
+    for name in ("p", "p_adjusted", "mcnemar_p", "sd", "detectable", "equivalence_needs", "fold_p"):
         assert one[name] == pytest.approx(other[name])
 
 
@@ -95,9 +96,13 @@ def test_all_pairs_are_one_family_a_kind():
     assert [(pair.within, pair.a, pair.b) for pair in table.datasets] == [
         (model, "mnist", "mechanical") for model in ("cnn", "mlp", "resnet")
     ]
-    for pairs in (table.networks, table.datasets):
-        assert [pair.p_holm for pair in pairs] == holm([pair.cross_validation.p for pair in pairs])
-        assert [pair.mcnemar_p_holm for pair in pairs] == holm([pair.mcnemar.p for pair in pairs])
+    by_name = {(run.dataset, run.model): run for run in runs}
+    for dataset in ("mnist", "mechanical"):
+        mine = [pair for pair in table.networks if pair.within == dataset]
+        asked = [(by_name[dataset, pair.a], by_name[dataset, pair.b]) for pair in mine]
+        assert tuple(pair.crossed for pair in mine) == compare_family(asked)
+        assert [pair.mcnemar_p_holm for pair in mine] == holm([pair.mcnemar.p for pair in mine])
+    assert [pair.mcnemar_p_holm for pair in table.datasets] == holm([pair.mcnemar.p for pair in table.datasets])
     assert table.refused == ()
     json.dumps([row(pair) for pair in table.networks], allow_nan=False)
 
@@ -108,12 +113,10 @@ def test_power_is_that_of_the_family_and_the_plan_is_the_wider_one():
     table = compare_all(runs, plan)
     assert {pair.planned for pair in table.networks} == {0.03, 0.05}
     assert {pair.planned for pair in table.datasets} == {0.05}
-    for pairs, comparisons in ((table.networks, 6), (table.datasets, 3)):
-        design = Design(FOLDS, comparisons=comparisons)
-        for pair in pairs:
-            sd = pair.cross_validation.sd
-            assert pair.detectable == detectable_difference(design, sd=sd)
-            assert pair.needed_repeats == needed_repeats(design, pair.planned, sd=sd)
+    for pair in (*table.networks, *table.datasets):
+        assert (pair.crossed.family, pair.detectable) == (3, detectable(pair.crossed, power=0.8))
+        assert pair.detectable_range[0] < pair.detectable < pair.detectable_range[1]
+        assert pair.needed_repeats == needed_repeats(pair.crossed, pair.planned, folds=FOLDS, power=0.8)
     undeclared = compare_all(runs, replace(plan, detect={"mnist": 0.03}))
     assert {(pair.planned, pair.needed_repeats) for pair in undeclared.datasets} == {(None, None)}
 
@@ -134,18 +137,9 @@ def test_identical_networks_are_equivalent(right, model):
         run = replace(run, correct=np.full_like(run.correct, right), test_correct=np.full_like(run.test_correct, right))
     flat = row(compare_pair(run, replace(run, model=model), PLAN))
     assert flat["verdict"] == "equivalent"
-    assert (flat["p"], flat["mcnemar_p"], flat["p_equivalent"]) == (1, 1, 1)
-    names = (
-        "difference",
-        "low",
-        "high",
-        "sd",
-        "detectable",
-        "test_low",
-        "test_high",
-        "test_folds_low",
-        "test_folds_high",
-    )
+    assert (flat["p"], flat["mcnemar_p"], flat["fold_p"]) == (1, 1, 1)
+    assert -0.003 < flat["low"] < 0 < flat["high"] < 0.003, "one sample in 700 is the least that could be seen"
+    names = ("difference", "test_low", "test_high", "test_folds_low", "test_folds_high")
     assert {name: flat[name] for name in names} == dict.fromkeys(names, 0)
 
 
@@ -156,7 +150,8 @@ def test_always_right_against_always_wrong():
         for r in (True, False)
     )
     flat = row(compare_pair(a, b, PLAN))
-    assert (flat["verdict"], flat["difference"], flat["p"], flat["low"], flat["high"]) == ("better", 1, 0, 1, 1)
+    assert (flat["verdict"], flat["difference"], flat["high"]) == ("better", 1, 1)
+    assert (flat["p"] < 1e-12, 0.99 < flat["low"] < 1) == (True, True)
     json.dumps(flat, allow_nan=False)
 
 

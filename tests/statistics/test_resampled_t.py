@@ -95,3 +95,24 @@ def test_two_folds_have_one_degree_of_freedom():
 def test_what_cannot_be_compared_is_refused(a, b, message):
     with pytest.raises(InputError, match=message):
         corrected_t(a, b)
+
+
+def test_one_sample_more_in_every_fold_is_no_certainty() -> None:
+    a, b = np.array([0.95, 0.90]), np.array([0.90, 0.85])  # 20 samples a fold
+    assert corrected_t(a, b).p == 0
+    found = corrected_t(a, b, step=1 / 20)
+    # t = 0.05 / (0.05 sqrt(1/2 + 1)) with 1 degree of freedom, whose two-sided p is 1 - 2 arctan(t) / pi
+    assert found.t == pytest.approx(1 / np.sqrt(1.5))
+    assert found.p == pytest.approx(1 - 2 * np.arctan(1 / np.sqrt(1.5)) / np.pi)
+    assert found.low < 0 < found.high
+    assert corrected_t(a, a, step=1 / 20).p == 1
+    wide = np.array([0.95, 0.80])
+    assert corrected_t(wide, b, step=1 / 20) == corrected_t(wide, b)
+
+
+def test_three_folds_of_five_held_out_a_quarter_of_what_they_trained_on() -> None:
+    a, b = np.array([0.9, 0.92, 0.95]), np.array([0.88, 0.91, 0.9])
+    d = a - b
+    found = corrected_t(a, b, test_to_train=1 / 4)
+    assert found.standard_error == pytest.approx(d.std(ddof=1) * np.sqrt(1 / 3 + 1 / 4))
+    assert corrected_t(a, b).standard_error / found.standard_error == pytest.approx(1.195, abs=1e-3)

@@ -3,7 +3,7 @@
 import pytest
 
 from shearbench.statistics.bayesian import RopeProbabilities
-from shearbench.statistics.verdict import decide, turned
+from shearbench.statistics.verdict import decide, decide_by_interval, turned
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,21 @@ def test_alpha_moves_both_thresholds():
     probabilities = RopeProbabilities(0.0, 0.08, 0.92, rope=0.01)
     assert decide(0.07, probabilities, alpha=0.05).word == "undecided"
     assert decide(0.07, probabilities, alpha=0.1).word == "better"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "word", "rule"),
+    [
+        (0.001, 0.03, "better", "for 6 pairs at once +0.10 to +3.00 points: above 0 (adjusted p = 0.04)"),
+        (-0.03, -0.001, "worse", "below 0"),
+        (-0.01, 0.01, "equivalent", "within 1 points of 0"),
+        (0.001, 0.01, "equivalent", "there is a difference (adjusted p = 0.04), too small to matter"),
+        (-0.002, 0.011, "undecided", "holds 0, and is not within 1 points of it"),
+        (0.0, 0.02, "undecided", "holds 0"),
+    ],
+)
+def test_an_interval_gives_the_word(low, high, word, rule):
+    verdict = decide_by_interval(low, high, rope=0.01, p_adjusted=0.04, family=6)
+    assert verdict.word == word
+    assert rule in verdict.rule
+    assert decide_by_interval(-high, -low, rope=0.01, p_adjusted=0.04, family=6).word == turned(verdict.word)

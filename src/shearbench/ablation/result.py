@@ -66,8 +66,10 @@ def accuracy_table(folds: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def compare(runs: Sequence[RunPredictions], plan: Plan, content: Mapping[int, bytes]) -> list[dict[str, Any]]:
-    """Return one row a pair, as ``statistics.pairs.row`` gives it, with the ``family`` that Holm is taken over.
+def compare(
+    runs: Sequence[RunPredictions], plan: Plan, content: Mapping[int, bytes], groups: Mapping[int, int]
+) -> list[dict[str, Any]]:
+    """Return one row a pair, as ``statistics.pairs.row`` gives it, with its ``family``, whose intervals hold at once.
 
     ``networks``: on each dataset, the first network against every other. ``recalibration``: each network as trained
     against itself recalibrated. ``recalibrated models``: as ``models``, with each one recalibrated that has running
@@ -77,12 +79,13 @@ def compare(runs: Sequence[RunPredictions], plan: Plan, content: Mapping[int, by
         runs: in the order of ``params.yaml``.
         plan: declared before the run.
         content: id -> hash of the digit that a sample is made of.
+        groups: id -> its writer, or -1.
 
     Raises:
         InputError: if a comparison must be refused, as a test sample is one that was trained on.
     """
     made = {
-        (run.dataset, run.model, bn_statistics): _run(run, bn_statistics, content)
+        (run.dataset, run.model, bn_statistics): _run(run, bn_statistics, content, groups)
         for run in runs
         for bn_statistics in run.readings[0].held_out
     }
@@ -168,7 +171,7 @@ def _summary(part: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _run(run: RunPredictions, bn_statistics: str, content: Mapping[int, bytes]) -> Run:
+def _run(run: RunPredictions, bn_statistics: str, content: Mapping[int, bytes], groups: Mapping[int, int]) -> Run:
     said = [fold_run.out_of_fold for fold_run in run.fold_runs]
     ids = np.concatenate([one.ids for one in said])
     order = np.argsort(ids)
@@ -192,4 +195,7 @@ def _run(run: RunPredictions, bn_statistics: str, content: Mapping[int, bytes]) 
         ],
         content=np.array([content[int(number)] for number in ids[order]]),
         test_content=np.array([content[int(number)] for number in run.test.ids]),
+        groups=np.array([groups[int(number)] for number in ids[order]]),
+        test_groups=np.array([groups[int(number)] for number in run.test.ids]),
+        train_size=float(np.mean([fold_run.record["sizes"]["train"] for fold_run in run.fold_runs])),
     )

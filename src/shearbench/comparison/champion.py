@@ -9,9 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from shearbench.predictions.calibration import accuracy_at_coverage, apply_temperature, fit_temperature
 from shearbench.predictions.folds import FoldRun
+
+DOUBT = 0.05
+"""Chance that the guaranteed accuracy is not kept."""
+_SMALL = 8.0
+"""Errors allowed times digits below which no bound can be met yet: about -log(DOUBT / 12)."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +25,12 @@ class Trust:
     """How far the confidence of a run's networks is trusted.
 
     A digit is answered where the confidence, after division of the logits by ``temperature``, is at least
-    ``threshold``: the least one at which the answered share ``coverage`` of the ``predictions`` was right at a rate
-    of at least ``demanded``; that rate was ``accuracy``. None of the three where no share is right that often.
+    ``threshold``. Chosen is the least one found at which the accuracy of answered digits is at least ``demanded`` with
+    probability ``1 - DOUBT``: the bound ``guaranteed``. On the ``predictions`` that it was chosen on, the share
+    ``coverage`` was answered, right at the rate ``accuracy``, which is no estimate for other digits. All are None where
+    no threshold is good enough. The bound takes digits for independent and alike those to come.
+
+    Source: selection with guaranteed risk, Geifman and El-Yaniv, NeurIPS 2017, algorithm 2.
     """
 
     temperature: float
@@ -29,6 +39,7 @@ class Trust:
     coverage: float
     accuracy: float | None
     predictions: int
+    guaranteed: float | None = None
 
 
 @dataclass(frozen=True)
@@ -65,11 +76,32 @@ def trust_from(probabilities: NDArray[np.float32], labels: NDArray[np.int64], de
     accuracy = accuracy_at_coverage(confidence, correct)
     falling = np.sort(confidence)[::-1]
     last_of_its_value = np.append(falling[1:] < falling[:-1], True)  # a threshold cannot part equal confidences
-    suffices = np.flatnonzero(last_of_its_value & (accuracy >= demanded - 1e-12))
-    if not len(suffices):
+    places = np.flatnonzero(last_of_its_value)
+    steps = max(1, int(np.ceil(np.log2(len(places) + 1))))
+    found: tuple[int, float] | None = None
+    low, high = 0, len(places) - 1
+    for _ in range(steps):  # binary search; each bound it looks at holds with probability 1 - DOUBT / steps
+        if low > high:
+            break
+        middle = (low + high) // 2
+        answered = int(places[middle]) + 1
+        bound = least_accuracy(round(float(accuracy[places[middle]]) * answered), answered, doubt=DOUBT / steps)
+        if bound >= demanded:
+            found, low = (answered, bound), middle + 1
+        elif answered < _SMALL / (1 - demanded + 1e-12) and found is None:
+            low = middle + 1  # too few digits to be sure of anything: look at more
+        else:
+            high = middle - 1
+    if found is None:
         return Trust(temperature, demanded, None, 0.0, None, len(labels))
-    k = int(suffices[-1])
-    return Trust(temperature, demanded, float(falling[k]), (k + 1) / len(labels), float(accuracy[k]), len(labels))
+    k, bound = found
+    coverage = k / len(labels)
+    return Trust(temperature, demanded, float(falling[k - 1]), coverage, float(accuracy[k - 1]), len(labels), bound)
+
+
+def least_accuracy(right: int, answered: int, *, doubt: float) -> float:
+    """Return the exact lower bound of an accuracy with so much doubt (Clopper and Pearson 1934)."""
+    return float(stats.beta.ppf(doubt, right, answered - right + 1)) if right else 0.0
 
 
 def readings(probabilities: NDArray[np.floating], trust: Trust) -> list[Reading]:

@@ -35,8 +35,9 @@ def compare_runs(build: Path, names: Iterable[tuple[str, str]], *, plan: Plan) -
         InputError: if the comparison must be refused: folds are missing, data or folds differ, or a test digit is
             among the training digits.
     """
+    writers = groups_by_id(build / "samples")
     content, test_content = (content_by_id(build / "samples", split) for split in SPLITS)
-    runs = [_run(build, dataset, model, plan.design, content, test_content) for dataset, model in names]
+    runs = [_run(build, dataset, model, plan.design, content, test_content, writers) for dataset, model in names]
     return compare_all(runs, plan)
 
 
@@ -86,6 +87,7 @@ def _run(
     design: Design,
     content: Mapping[int, bytes],
     test_content: Mapping[int, bytes],
+    writers: Mapping[int, int],
 ) -> Run:
     fold_runs = read_fold_runs(build / "runs" / dataset / model, design.n)
     repeats = [_out_of_fold(fold_runs[first : first + design.folds]) for first in range(0, design.n, design.folds)]
@@ -105,6 +107,9 @@ def _run(
         test_correct=test_correct.reshape(len(repeats), -1, len(test["ids"])),
         content=np.array([content[number] for number in ids]),
         test_content=np.array([test_content[number] for number in test["ids"]]),
+        groups=np.array([writers[int(number)] for number in ids]),
+        test_groups=np.array([writers[int(number)] for number in test["ids"]]),
+        train_size=float(np.mean([fold_run.record["sizes"]["train"] for fold_run in fold_runs])),
     )
 
 
@@ -127,4 +132,15 @@ def content_by_id(folder: Path, split: Split) -> dict[int, bytes]:
         for source in sources_in(folder, split)
         for samples in [read_samples(folder, split, source)]
         for number, image in zip(samples.ids, samples.images, strict=True)
+    }
+
+
+def groups_by_id(folder: Path) -> dict[int, int]:
+    """Return the group (writer) of each sample of every source, -1 where unknown, by id."""
+    return {
+        int(number): int(group)
+        for split in SPLITS
+        for source in sources_in(folder, split)
+        for samples in [read_samples(folder, split, source)]
+        for number, group in zip(samples.ids, samples.groups, strict=True)
     }

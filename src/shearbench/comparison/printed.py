@@ -19,22 +19,22 @@ def print_pairs(pairs: Mapping[str, Any]) -> None:
     if pairs["refused"]:
         console.print(f"[yellow]No verdicts:[/] {escape(pairs['refused'])}", soft_wrap=True)
         return
-    table = Table(title="Is the difference real? a against b, out of fold", box=None, padding=(0, 1, 0, 0))
+    table = Table(title="Is the difference real? a against b, on all samples not trained on", box=None, padding=(0, 1, 0, 0))
     for heading in ("within", "a", "b"):
         table.add_column(heading, overflow="fold")  # names fold where the terminal is narrow; numbers never do
-    for heading in ("a - b", "interval", "p (Holm)"):
+    for heading in ("a - b", "interval", "p (adjusted)"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("a is", overflow="fold")
     for row in pairs["rows"]:
         interval = f"{100 * row['low']:+.2f} to {100 * row['high']:+.2f}"
-        difference, p = f"{100 * row['difference']:+.2f}", p_value(row["p_holm"])
+        difference, p = f"{100 * row['difference']:+.2f}", p_value(row["p_adjusted"])
         table.add_row(row["within"], row["a"], row["b"], difference, interval, p, row["verdict"])
     console.print(table)
     for each in pairs["unpaired"]:
         pair = f"{each['within']}, {each['a']} against {each['b']}"
         console.print(f"[yellow]No verdict[/] on {pair}: {escape(each['reason'])}", soft_wrap=True)
     console.print(
-        "In points; corrected resampled t over the folds. The rule of each verdict: reports/pairs.csv", style="dim"
+        "In points; other samples and another training, a family at once. Rules: reports/pairs.csv", style="dim"
     )
 
 

@@ -6,8 +6,9 @@ one repeat), and ``cv_sd_training``, for training again. That of ``test`` is for
 read the same test digits. ``..._low`` and ``..._high`` bound Wilson's 95 % interval of the mean accuracy on the ``n``
 digits of the split: how far another draw of digits could move it. ``hardware`` is what the networks were trained on:
 device, GPU and precision. ``flops`` are those of one prediction; ``seconds_per_image_1`` and ``_64`` its latency in
-batches of so many, on one thread of the CPU. ``verdict`` is what the row's network is, compared
-with ``compared_with``, the one of the highest ``cv_accuracy_mean`` on the dataset; ``p_holm`` is Holm's p of the pair.
+batches of so many, on one thread of the CPU. ``verdict`` is what the row's network is, compared with
+``compared_with``, the one of the highest ``cv_accuracy_mean`` on the dataset; ``p_adjusted`` is the p value of that
+pair in its family.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,7 +49,7 @@ COLUMNS = (
     "seconds_per_image_1",
     "seconds_per_image_64",
 )
-VERDICTS = ("compared_with", "verdict", "p_holm")
+VERDICTS = ("compared_with", "verdict", "p_adjusted")
 """Columns that :func:`with_verdicts` adds."""
 
 Row = dict[str, Any]
@@ -88,14 +89,14 @@ def with_verdicts(rows: Sequence[Row], pairs: Sequence[Mapping[str, Any]]) -> li
     verdicts = {}
     for pair in pairs:
         verdict = pair["verdict"]
-        verdicts[pair["within"], pair["a"], pair["b"]] = (verdict, pair["p_holm"])
-        verdicts[pair["within"], pair["b"], pair["a"]] = (turned(verdict), pair["p_holm"])
+        verdicts[pair["within"], pair["a"], pair["b"]] = (verdict, pair["p_adjusted"])
+        verdicts[pair["within"], pair["b"], pair["a"]] = (turned(verdict), pair["p_adjusted"])
     best = best_of_each_dataset(rows)
     found = []
     for row in rows:
         other = best[row["dataset"]]
-        verdict, p_holm = verdicts.get((row["dataset"], row["model"], other), (None, None))
-        found.append({**row, "compared_with": other if verdict else None, "verdict": verdict, "p_holm": p_holm})
+        verdict, p_adjusted = verdicts.get((row["dataset"], row["model"], other), (None, None))
+        found.append({**row, "compared_with": other if verdict else None, "verdict": verdict, "p_adjusted": p_adjusted})
     return found
 
 

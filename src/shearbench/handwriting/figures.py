@@ -200,7 +200,7 @@ def _signed(row: Mapping[str, Any]) -> str:
 
 
 def _group_rows(findings: Findings) -> list[dict[str, Any]]:
-    return by_group(findings.looked_at, findings.digits.groups)
+    return by_group(findings.looked_at, findings.digits.groups, findings.writers)
 
 
 def copies_figure(findings: Findings) -> Figure | None:

@@ -87,7 +87,7 @@ class Findings:
                 "preparation": preparation,
                 "mnist_accuracy": one.mnist_accuracy,
                 **summary(answers, self.writers),
-                "groups": by_group(answers, self.digits.groups),
+                "groups": by_group(answers, self.digits.groups, self.writers),
             }
             for place, one in enumerate(self.networks)
             for preparation in PREPARATIONS
@@ -109,7 +109,7 @@ class Findings:
                 continue
             row |= summary(answers, self.writers)
             if step.title == "per group":
-                row["groups"] = by_group(answers, self.digits.groups)
+                row["groups"] = by_group(answers, self.digits.groups, self.writers)
             elif before is not None:
                 row |= {"gain_over": before[0].number, "gain": gain(answers, before[1], self.writers)}
             before = before if step.title == "per group" else (step, answers)
@@ -187,7 +187,7 @@ class Findings:
         return {
             **summary(after, self.writers),
             "gain": gain(after, self.looked_at, self.writers),
-            "groups": by_group(after, self.digits.groups),
+            "groups": by_group(after, self.digits.groups, self.writers),
         }
 
     def as_json(self) -> Row:

@@ -1,92 +1,145 @@
-"""The answer in two sentences, made of the comparison's numbers and verdicts alone.
+"""The answer in sentences, made of the comparison's numbers and verdicts alone: plain data in, text out.
 
-The first says which network is ahead on each dataset and what the verdicts on the others are; the second what leaving
-the first dataset costs each network.
+On each dataset: which model is best and by how much, who is as good for less computing, and what difference the run
+could have seen where it decides nothing. Then what leaving the first dataset costs each model, and whether the first
+study says the same.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shearbench.report.findings import counted, listed, percent
+from shearbench.report.findings import listed, percent
 from shearbench.statistics.verdict import turned
 
 Row = Mapping[str, Any]
-_AGAINST = {
-    "better": "better than {}",
-    "worse": "worse than {}",
-    "equivalent": "equivalent to {}",
-    "undecided": "not told apart from {}",
-}
-_CHANGES = {"better": ("loses", "lose"), "worse": ("gains", "gain"), "equivalent": ("stays equal", "stay equal")}
+STUDY = ("mechanical", "cnn3", "resnet18", 98.17, 83.46)
+"""Dataset, its two models as they are called here, and the accuracies in % that the first study reports."""
+_CHANGES = {"better": "loses", "worse": "gains"}
 
 
 def answer(rows: Sequence[Row], pairs: Mapping[str, Any]) -> list[str]:
-    """Return the two sentences; only the first where there is one dataset.
+    """Return the sentences of the first screen, a paragraph for each dataset, for the datasets and for the study.
 
     Args:
         rows: of ``reports/comparison.json``.
         pairs: ``reports/pairs.json``; a pair that is not in its ``rows`` is not spoken of.
     """
     datasets = list(dict.fromkeys(row["dataset"] for row in rows))
-    ahead = [_ahead([row for row in rows if row["dataset"] == name], pairs["rows"]) for name in datasets]
-    first = _capital(f"{'; '.join(ahead)}.")
+    told = [_best([row for row in rows if row["dataset"] == name], pairs["rows"]) for name in datasets]
     if pairs["refused"]:
-        return [first, "Whether these differences are real cannot be said here: the comparison was refused."]
+        return [*told, "Whether these differences are real cannot be said here: the comparison was refused."]
     costs = [cost for name in datasets[1:] if (cost := _cost(datasets[0], name, pairs["rows"]))]
-    return [first, *([_capital(f"{'; '.join(costs)}.")] if costs else [])]
+    return [*told, *costs, *_study(pairs["rows"])]
 
 
-def _ahead(rows: Sequence[Row], pairs: Sequence[Row]) -> str:
-    """Say which network is ahead on a dataset, and the verdict on each other one against it."""
+def _best(rows: Sequence[Row], pairs: Sequence[Row]) -> str:
+    """Say which model has the highest accuracy on a dataset, and what the verdicts on the others are."""
     best = max(rows, key=lambda row: float(row["cv_accuracy_mean"]))
-    words = _verdicts_on(best, pairs)
-    said = [_AGAINST[word].format(listed(words[word])) for word in _AGAINST if word in words]
-    verdicts = f": it is {', '.join(said)}" if said else ""
-    accuracy = percent(best["cv_accuracy_mean"])
-    return (
-        f"on {best['dataset']} {best['model']} is ahead, reading {accuracy}\N{NO-BREAK SPACE}% "
-        f"of {best['n_train']:,} held-out digits correctly ({counted(best)}){verdicts}"
-    )
+    dataset, model = best["dataset"], best["model"]
+    against = dict(_seen_from(model, pairs, kind="models", within=dataset))
+    first = f"{model} has the highest cross-validated accuracy on {dataset} ({_accuracy(best)})"
+    above = [
+        f"{_points(pair['difference'])} points above {other} ({_interval(pair)})"
+        for other, pair in against.items()
+        if pair["verdict"] == "better"
+    ]
+    below = [other for other, pair in against.items() if pair["verdict"] == "worse"]
+    parts = [f"{first}: {', '.join(above)}." if above else f"{first}."]
+    if below:
+        parts.append(f"On all digits that a network did not train on, {listed(below)} reads better.")
+    parts += _as_good(best, rows, {other: pair for other, pair in against.items() if pair["verdict"] == "equivalent"})
+    parts += _unseen("Against {}", {other: pair for other, pair in against.items() if pair["verdict"] == "undecided"})
+    return " ".join(parts)
 
 
-def _verdicts_on(best: Row, pairs: Sequence[Row]) -> dict[str, list[str]]:
-    """Return verdict on the best network -> the networks that it was reached against."""
-    words: dict[str, list[str]] = {}
-    for pair in pairs:
-        if pair["kind"] == "models" and pair["within"] == best["dataset"]:
-            if pair["a"] == best["model"]:
-                words.setdefault(pair["verdict"], []).append(pair["b"])
-            elif pair["b"] == best["model"]:
-                words.setdefault(turned(pair["verdict"]), []).append(pair["a"])
-    return words
+def _as_good(best: Row, rows: Sequence[Row], equal: Mapping[str, Row]) -> list[str]:
+    """Say which models are equivalent to the best, and which of them cost less."""
+    if not equal:
+        return []
+    region = _points(max(pair["rope"] for pair in equal.values()))
+    sentences = [f"It is equivalent to {listed(list(equal))} (within ± {region} points)."]
+    for row in rows:
+        if row["model"] in equal:
+            cheaper = [
+                f"{row[key] / best[key]:.2g} times the {what}"
+                for key, what in (("parameters", "parameters"), ("seconds_per_fold", "training time"))
+                if row.get(key) and best.get(key) and row[key] < 0.9 * best[key]
+            ]
+            if cheaper:
+                sentences.append(f"{row['model']} is as good with {' and '.join(cheaper)}.")
+    return sentences
+
+
+def _unseen(start: str, undecided: Mapping[str, Row]) -> list[str]:
+    """Say what difference the run could have seen where it decides nothing."""
+    if not undecided:
+        return []
+    least = _points(max(pair["detectable"] for pair in undecided.values()))
+    who = start.format(listed(list(undecided)))
+    return [f"{who} this run decides nothing: it could only have detected differences above {least} points."]
 
 
 def _cost(reference: str, dataset: str, pairs: Sequence[Row]) -> str:
-    """Say which networks read ``dataset`` worse than ``reference``, better, or equally well, by the verdicts."""
-    found: dict[str, dict[str, float]] = {}
-    for pair in pairs:
-        if pair["kind"] == "datasets" and {pair["a"], pair["b"]} == {reference, dataset}:
-            ahead = pair["a"] == reference
-            verdict = pair["verdict"] if ahead else turned(pair["verdict"])
-            found.setdefault(verdict, {})[pair["within"]] = pair["difference"] * (1 if ahead else -1)
-    parts = [
-        f"{listed(list(found[word]))} {verbs[len(found[word]) > 1]}{_by(list(found[word].values()), word)}"
-        for word, verbs in _CHANGES.items()
-        if word in found
+    """Say what each model loses or gains from ``reference`` to ``dataset``, by the verdicts."""
+    found: dict[str, Row] = {}
+    for model in dict.fromkeys(pair["within"] for pair in pairs if pair["kind"] == "datasets"):
+        others = dict(_seen_from(reference, pairs, kind="datasets", within=model))
+        if dataset in others:
+            found[model] = others[dataset]
+    changed = [
+        f"{model} {_CHANGES[pair['verdict']]} {_points(abs(pair['difference']))} points ({_interval(pair, sign=False)})"
+        for model, pair in sorted(found.items(), key=lambda item: -abs(item[1]["difference"]))
+        if pair["verdict"] in _CHANGES
     ]
-    if "undecided" in found:
-        parts.append(f"for {listed(list(found['undecided']))} it is undecided")
-    return f"from {reference} to {dataset} {', and '.join(parts)}" if parts else ""
+    equal = [model for model, pair in found.items() if pair["verdict"] == "equivalent"]
+    parts = [*changed, *([f"{listed(equal)} stays equal within the region declared"] if equal else [])]
+    sentences = [f"From {reference} to {dataset}, {', '.join(parts)}."] if parts else []
+    start = f"From {reference} to {dataset}, for {{}}"
+    undecided = {model: pair for model, pair in found.items() if pair["verdict"] == "undecided"}
+    return " ".join([*sentences, *_unseen(start, undecided)])
 
 
-def _by(differences: Sequence[float], word: str) -> str:
-    """Return by how many points accuracy changes; nothing where that does not matter."""
-    if word == "equivalent":
-        return ""
-    points = [f"{100 * abs(each):.1f}" for each in sorted(differences, key=abs)]
-    span = points[0] if points[0] == points[-1] else f"{points[0]} to {points[-1]}"
-    return f" {span} points of that accuracy"
+def _study(pairs: Sequence[Row]) -> list[str]:
+    """Say whether the first study's claim of the two models on fields agrees with the verdict here."""
+    dataset, plain, deep, theirs, others = STUDY
+    for other, pair in _seen_from(plain, pairs, kind="models", within=dataset):
+        if other == deep:
+            says = {
+                "better": "this run agrees on the order",
+                "worse": "this run says the opposite",
+                "equivalent": "in this run the two are equivalent",
+                "undecided": "this run decides nothing between the two",
+            }[pair["verdict"]]
+            return [
+                f"The first study reports {theirs:g} % for the CNN and {others:g} % for ResNet-18 on {dataset}; {says} "
+                f"({plain} − {deep}: {_points(pair['difference'])} points, {_interval(pair)})."
+            ]
+    return []
 
 
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
+def _seen_from(one: str, pairs: Sequence[Row], *, kind: str, within: str) -> list[tuple[str, Row]]:
+    """Return the pairs of ``one`` with each other, turned so that ``one`` stands first."""
+    found: list[tuple[str, Row]] = []
+    for pair in pairs:
+        if pair["kind"] == kind and pair["within"] == within and one in (pair["a"], pair["b"]):
+            if pair["a"] == one:
+                found.append((pair["b"], pair))
+            else:
+                swapped = {"difference": -pair["difference"], "low": -pair["high"], "high": -pair["low"]}
+                found.append((pair["a"], {**pair, **swapped, "verdict": turned(pair["verdict"])}))
+    return found
+
+
+def _accuracy(row: Row) -> str:
+    return f"{percent(row['cv_accuracy_mean'])}\N{NO-BREAK SPACE}%, n = {row['n_train']:,}"
+
+
+def _interval(pair: Row, *, sign: bool = True) -> str:
+    low, high = (100 * pair[end] for end in ("low", "high"))
+    if not sign and high < 0:
+        low, high = -high, -low
+    return f"95 % CI {low:.1f} to {high:.1f}"
+
+
+def _points(fraction: float) -> str:
+    return f"{100 * fraction:.1f}"

@@ -87,8 +87,8 @@ def said(pair: Row) -> str:
     start = f"{within}, {pair['a']} {verb} {pair['b']}" if verb else _undecided(pair, within)
     return (
         f"{start[0].upper()}{start[1:]}: {percent(pair['mean_a'])} against {percent(pair['mean_b'])} % of the digits "
-        f"held out ({points(pair['difference'])} points, 95 % interval {points(pair['low'])} to "
-        f"{points(pair['high'])}, n = {pair['folds']} folds, Holm p {_p(pair['p_holm'])})."
+        f"that a network did not train on ({points(pair['difference'])} points, 95 % interval {points(pair['low'])} to "
+        f"{points(pair['high'])}, n = {pair['folds']} folds, adjusted p {_p(pair['p_adjusted'])})."
     )
 
 

@@ -55,7 +55,7 @@ def differing(experiment: Experiment, rows: Sequence[Row]) -> list[tuple[Row, Ro
 
 def _results(row: Row) -> dict[str, Any]:
     """Return a row without what differs from run to run, and without what follows from another row."""
-    others = ("seconds_per_fold", "accuracy_drop", "compared_with", "verdict", "p_holm")
+    others = ("seconds_per_fold", "accuracy_drop", "compared_with", "verdict", "p_adjusted")
     return {key: value for key, value in row.items() if key not in others}
 
 

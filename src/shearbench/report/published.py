@@ -154,7 +154,7 @@ def _significance(number: PValue, study: Study, results: Results) -> Iterator[Li
         told = pair["kind"] == "models" and pair["within"] == number.dataset
         if told and {pair["a"], pair["b"]} == set(number.models):
             ours = f"{pair['a']} \N{MINUS SIGN} {pair['b']}: {points(pair['difference'])} percentage points, "
-            ours += f"Holm p {p_value(pair['p_holm'])}"
+            ours += f"adjusted p {p_value(pair['p_adjusted'])}"
             interval = f"{points(pair['low'])} to {points(pair['high'])} percentage points"
             remark = "a plain t-test of folds is wrong too often; ours is corrected for their overlap"
             yield Line(number.label, number.text, number.source, ours, interval, _BARRED, remark)

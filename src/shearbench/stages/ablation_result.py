@@ -15,7 +15,7 @@ from shearbench.ablation.judged import Judged, write_judged
 from shearbench.ablation.output import facts_of, files_of, summary, write_predictions
 from shearbench.ablation.predict import ReadTask, read_fold
 from shearbench.ablation.result import RunPredictions, compare
-from shearbench.comparison.pairs import content_by_id
+from shearbench.comparison.pairs import content_by_id, groups_by_id
 from shearbench.data.dataset import FOLDS, SPLITS, load
 from shearbench.data.folds import read_folds
 from shearbench.execution import run_tasks
@@ -47,7 +47,7 @@ def main(params: Params, root: Path, name: str) -> None:
         dict.fromkeys(ablation.datasets, ablation.rope),
     )
     content = {**content_by_id(build / "samples", "train"), **content_by_id(build / "samples", "test")}
-    pairs = compare(runs, plan, content)
+    pairs = compare(runs, plan, content, groups_by_id(build / "samples"))
     out = build / "ablation_results" / name
     predictions = write_predictions(out / "predictions", runs)
     plan_facts = {"ablation": name, "plan": ablation.model_dump(mode="json"), "alpha": params.compare.alpha}

@@ -1,4 +1,4 @@
-"""Every pair of networks on a dataset, and every pair of datasets for a network: evidence, Holm and verdict.
+"""Every pair of networks on a dataset, and every pair of datasets for a network: evidence, family and verdict.
 
 Input: :class:`runs.Run` of each, and the :class:`runs.Plan`. Output: a :class:`Comparison` a pair, which
 :func:`row` makes flat for a table.
@@ -7,17 +7,26 @@ Input: :class:`runs.Run` of each, and the :class:`runs.Plan`. Output: a :class:`
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal
 
 from shearbench.errors import InputError
-from shearbench.statistics.bayesian import RopeProbabilities, correlated_t
 from shearbench.statistics.bootstrap import BootstrapInterval, bootstrap_cases, bootstrap_folds_and_cases
-from shearbench.statistics.design import Design, detectable_difference, needed_repeats
+from shearbench.statistics.crossed import (
+    Crossed,
+    Parts,
+    detectable,
+    equivalence_needs,
+    error_range,
+    joined,
+    needed_repeats,
+    parts_of,
+)
+from shearbench.statistics.design import Design
 from shearbench.statistics.mcnemar import McNemarOverFolds, mcnemar_over_folds
 from shearbench.statistics.multiplicity import holm
 from shearbench.statistics.resampled_t import CorrectedT, corrected_t
 from shearbench.statistics.runs import Plan, Run, refuse_seen, refuse_unplanned, why_not_paired
-from shearbench.statistics.verdict import Verdict, decide
+from shearbench.statistics.verdict import Verdict, decide_by_interval
 
 
 @dataclass(frozen=True)
@@ -30,15 +39,22 @@ class Comparison:
     b: str
     mean_a: float
     mean_b: float
+    crossed: Crossed
+    """What the verdict is made of."""
     cross_validation: CorrectedT
-    p_holm: float
-    probabilities: RopeProbabilities
+    """The corrected resampled t over the folds, beside it."""
+    rope: float
     planned: float | None
     """The difference that the design was meant to detect; None if none was declared."""
     detectable: float
-    """The smallest difference that it does detect at the spread seen, at Holm's first step: what was achieved."""
+    """The smallest difference that the verdict calls better or worse with the power declared, at the spread seen."""
+    detectable_range: tuple[float, float]
+    """The same at both ends of the 80 % interval of that spread."""
+    equivalence_needs: float
+    """The least region of equivalence in which equal runs are called equivalent with the power declared."""
     needed_repeats: int | None
     """The fewest repeats that detect what was planned at the spread seen; None if a thousand do not, or no plan."""
+    parts: Parts
     mcnemar: McNemarOverFolds
     mcnemar_p_holm: float
     test_cases: BootstrapInterval
@@ -58,7 +74,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Comparisons:
-    """All pairs; Holm's family is all pairs of networks, and all pairs of datasets."""
+    """All pairs. A family is a question: all pairs of networks on one dataset; all pairs of datasets."""
 
     networks: tuple[Comparison, ...]
     datasets: tuple[Comparison, ...]
@@ -88,8 +104,10 @@ def compare_all(runs: Sequence[Run], plan: Plan) -> Comparisons:
         if reason
     )
     paired = [pair for pair, reason in zip(of_network, reasons, strict=True) if not reason]
+    asked = dict.fromkeys(a.dataset for a, _ in on_dataset)
+    families = [[_compare(a, b, plan) for a, b in on_dataset if a.dataset == dataset] for dataset in asked]
     return Comparisons(
-        as_family([_compare(a, b, plan) for a, b in on_dataset], plan.design),
+        tuple(pair for family in families for pair in as_family(family, plan.design)),
         as_family([_compare(a, b, plan) for a, b in paired], plan.design),
         tuple(refused),
     )
@@ -108,41 +126,41 @@ def compare_pair(a: Run, b: Run, plan: Plan) -> Comparison:
 
 
 def as_family(comparisons: Sequence[Comparison], design: Design) -> tuple[Comparison, ...]:
-    """Return the comparisons as one family: p values adjusted by Holm over all, verdicts and power accordingly."""
-    family = replace(design, comparisons=max(1, len(comparisons)))
-    p_holm = holm([each.cross_validation.p for each in comparisons])
+    """Return the comparisons as one family: intervals that hold at once, verdicts and power accordingly."""
+    crossed = joined([each.parts for each in comparisons], alpha=design.alpha)
     mcnemar_p_holm = holm([each.mcnemar.p for each in comparisons])
     return tuple(
-        replace(
-            each,
-            p_holm=p,
-            mcnemar_p_holm=q,
-            verdict=decide(p, each.probabilities, alpha=design.alpha),
-            detectable=detectable_difference(family, sd=each.cross_validation.sd),
-            needed_repeats=_needed(family, each.planned, each.cross_validation),
-        )
-        for each, p, q in zip(comparisons, p_holm, mcnemar_p_holm, strict=True)
+        replace(each, mcnemar_p_holm=q, **_decided(found, each.rope, each.planned, design))
+        for each, found, q in zip(comparisons, crossed, mcnemar_p_holm, strict=True)
     )
 
 
 def row(comparison: Comparison) -> dict[str, str | int | float | None]:
-    """Return a comparison as one flat row; differences are fractions, a - b."""
-    each, t, probabilities = comparison, comparison.cross_validation, comparison.probabilities
+    """Return a comparison as one flat row; differences are fractions, a - b.
+
+    ``low`` to ``high`` holds for all pairs of the family at once, ``low_alone`` to ``high_alone`` for this one: both
+    for other samples and another training. ``test_low`` to ``test_high`` is for other test samples and these networks,
+    ``fold_p`` the p value of the corrected resampled t over the folds, ``sd`` the deviation of its fold differences.
+    """
+    each, found = comparison, comparison.crossed
+    least, most = each.detectable_range
     return {
         **{field: getattr(each, field) for field in ("kind", "within", "a", "b", "mean_a", "mean_b")},
-        **{field: getattr(t, field) for field in ("difference", "low", "high", "sd", "p")},
-        "p_holm": each.p_holm,
-        "p_worse": probabilities.worse,
-        "p_equivalent": probabilities.equivalent,
-        "p_better": probabilities.better,
-        "rope": probabilities.rope,
+        **{field: getattr(found, field) for field in _CROSSED},
+        "family_size": found.family,
         "verdict": each.verdict.word,
         "rule": each.verdict.rule,
+        "rope": each.rope,
         "planned": each.planned,
         "detectable": each.detectable,
+        "detectable_low": least,
+        "detectable_high": most,
+        "equivalence_needs": each.equivalence_needs,
         "needed_repeats": each.needed_repeats,
-        "folds": t.folds,
-        "repeats": t.repeats,
+        "folds": each.cross_validation.folds,
+        "repeats": each.cross_validation.repeats,
+        "sd": each.cross_validation.sd,
+        "fold_p": each.cross_validation.p,
         "test_difference": each.test_cases.difference,
         "test_low": each.test_cases.low,
         "test_high": each.test_cases.high,
@@ -151,6 +169,24 @@ def row(comparison: Comparison) -> dict[str, str | int | float | None]:
         "mcnemar_p": each.mcnemar.p,
         "mcnemar_p_holm": each.mcnemar_p_holm,
     }
+
+
+_CROSSED = (
+    "difference",
+    "low",
+    "high",
+    "low_alone",
+    "high_alone",
+    "standard_error",
+    "samples_error",
+    "training_error",
+    "df",
+    "p",
+    "p_adjusted",
+    "samples",
+    "groups",
+    "networks",
+)
 
 
 def _refuse(run: Run, plan: Plan) -> None:
@@ -164,10 +200,9 @@ def _compare(a: Run, b: Run, plan: Plan) -> Comparison:
     if reason:
         raise InputError(f"{a.name} and {b.name} cannot be compared: {reason}; run `dvc repro` for both")
     design, rope, planned = plan.design, plan.rope_of(a.dataset, b.dataset), plan.detect_of(a.dataset, b.dataset)
-    scores_a, scores_b = a.fold_accuracies, b.fold_accuracies
     level = 1 - design.alpha
-    t = corrected_t(scores_a, scores_b, level=level)
-    probabilities = correlated_t(scores_a, scores_b, rope=rope)
+    parts = parts_of(a, b)
+    crossed = joined([parts], alpha=design.alpha)[0]
     flat_a, flat_b = (run.test_correct.reshape(-1, len(run.test_ids)) for run in (a, b))
     mcnemar = mcnemar_over_folds(flat_a, flat_b)
     return Comparison(
@@ -175,24 +210,43 @@ def _compare(a: Run, b: Run, plan: Plan) -> Comparison:
         within=within,
         a=a.model if kind == "models" else a.dataset,
         b=b.model if kind == "models" else b.dataset,
-        mean_a=float(scores_a.mean()),
-        mean_b=float(scores_b.mean()),
-        cross_validation=t,
-        p_holm=t.p,
-        probabilities=probabilities,
+        mean_a=parts_of(a).mean,
+        mean_b=parts_of(b).mean,
+        cross_validation=corrected_t(
+            a.fold_accuracies, b.fold_accuracies, level=level, test_to_train=a.test_to_train, step=a.step
+        ),
+        rope=rope,
         planned=planned,
-        detectable=detectable_difference(design, sd=t.sd),
-        needed_repeats=_needed(design, planned, t),
+        parts=parts,
         mcnemar=mcnemar,
         mcnemar_p_holm=mcnemar.p,
         test_cases=bootstrap_cases(flat_a, flat_b, level=level),
         test_folds_and_cases=bootstrap_folds_and_cases(a.test_correct, b.test_correct, level=level),
-        verdict=decide(t.p, probabilities, alpha=design.alpha),
+        **_decided(crossed, rope, planned, design),
     )
 
 
-def _needed(design: Design, planned: float | None, t: CorrectedT) -> int | None:
-    return None if planned is None else needed_repeats(design, planned, sd=t.sd)
+def _decided(crossed: Crossed, rope: float, planned: float | None, design: Design) -> dict[str, Any]:
+    """Return what follows from the numbers of a pair in its family."""
+    smallest = detectable(crossed, power=design.power)
+    low, high = (smallest * error / crossed.standard_error for error in error_range(crossed))
+    return {
+        "crossed": crossed,
+        "detectable": smallest,
+        "detectable_range": (low, high),
+        "equivalence_needs": equivalence_needs(crossed, power=design.power),
+        "needed_repeats": None
+        if planned is None
+        else needed_repeats(crossed, planned, folds=design.folds, power=design.power),
+        "verdict": decide_by_interval(
+            crossed.low,
+            crossed.high,
+            rope=rope,
+            p_adjusted=crossed.p_adjusted,
+            alpha=design.alpha,
+            family=crossed.family,
+        ),
+    }
 
 
 def _what(a: Run, b: Run) -> tuple[Literal["models", "datasets"], str]:

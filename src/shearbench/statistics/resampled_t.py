@@ -4,10 +4,14 @@ The folds of a cross-validation share training samples, so their scores are corr
 rejects a true null far too often (14 % instead of 5 % with 5 folds). With n = folds * repeats differences d_i of
 standard deviation s, the corrected standard error is
 
-    s * sqrt(1/n + n_test/n_train),   n_test/n_train = 1/(folds - 1),
+    s * sqrt(1/n + n_test/n_train),
 
-and t = mean(d) / standard error has n - 1 degrees of freedom. It is exact for normal d_i that are correlated by
-rho = 1/folds, as 1/n + rho/(1 - rho) is then the same sum.
+and t = mean(d) / standard error has n - 1 degrees of freedom. Of all folds of a cross-validation n_test/n_train is
+1/(folds - 1); where only some of more folds were trained, it is given. The test is exact for normal d_i that are
+correlated by rho = 1/folds, as 1/n + rho/(1 - rho) is then the same sum.
+
+Accuracies come in steps of one sample, so differences that are all alike are no certainty: with ``step``, s is never
+below it.
 
 Source: Nadeau and Bengio, Inference for the generalization error, Machine Learning 52 (2003), eq. 9;
 for repeats Bouckaert and Frank (2004).
@@ -54,28 +58,37 @@ class CorrectedT:
         return self.folds * self.repeats - 1
 
 
-def corrected_t(scores_a: ArrayLike, scores_b: ArrayLike, *, level: float = 0.95) -> CorrectedT:
+def corrected_t(
+    scores_a: ArrayLike,
+    scores_b: ArrayLike,
+    *,
+    level: float = 0.95,
+    test_to_train: float | None = None,
+    step: float = 0.0,
+) -> CorrectedT:
     """Compare two networks on the same folds.
 
-    Differences that do not vary are the limit of s -> 0: the interval is the point itself, and p is 1 where they are
-    all zero (identical networks) and 0 where they are not.
+    Without ``step``, differences that do not vary are the limit of s -> 0: the interval is the point itself, and p is 1
+    where they are all zero (identical networks) and 0 where they are not.
 
     Args:
         scores_a: (folds,) or (repeats, folds); each repeat is another deal of the samples to the folds.
         scores_b: of the same shape, from the same folds.
         level: of the interval, 0 to 1.
+        test_to_train: n_test/n_train, by default 1/(folds - 1).
+        step: the least that a score can change by, a sample's share of a fold; it bounds s from below.
 
     Raises:
         InputError: if shapes differ, a score is not finite, or there are fewer than two folds.
     """
     d = paired_differences(scores_a, scores_b)
     repeats, folds = d.shape
-    mean, s = float(d.mean()), spread(d)
+    mean, s = float(d.mean()), max(spread(d), step)
     if s == 0.0:
         return CorrectedT(mean, 0.0, 0.0, mean, mean, None, float(mean == 0.0), level, folds, repeats)
-    error = s * error_factor(folds, repeats)
+    error = s * error_factor(folds, repeats, test_to_train=test_to_train)
     reach = float(stats.t.isf((1 - level) / 2, d.size - 1)) * error
-    p = float(corrected_p(d[np.newaxis])[0])
+    p = float(2 * stats.t.sf(abs(mean) / error, d.size - 1))
     return CorrectedT(mean, s, error, mean - reach, mean + reach, mean / error, p, level, folds, repeats)
 
 
@@ -118,6 +131,6 @@ def spreads(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(alike, 0.0, values.std(axis=1, ddof=1))
 
 
-def error_factor(folds: int, repeats: int) -> float:
-    """Return standard error / s = sqrt(1/(folds * repeats) + 1/(folds - 1))."""
-    return sqrt(1 / (folds * repeats) + 1 / (folds - 1))
+def error_factor(folds: int, repeats: int, *, test_to_train: float | None = None) -> float:
+    """Return standard error / s = sqrt(1/(folds * repeats) + n_test/n_train), by default 1/(folds - 1)."""
+    return sqrt(1 / (folds * repeats) + (1 / (folds - 1) if test_to_train is None else test_to_train))

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from shearbench.errors import InputError
 from shearbench.statistics.design import Design
 
+UNKNOWN = -1
+"""The group of a sample of which nobody knows the group."""
 _SHOWN = 5  # how many offending ids a message lists
 
 
@@ -68,10 +70,20 @@ class Run:
     """(n,) a hash of each training sample's content."""
     test_content: NDArray[Any]
     """(m,) a hash of each test sample's content."""
+    groups: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    """(n,) the writer of each training sample, or -1; where none are given, all are unknown."""
+    test_groups: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    """(m,) of each test sample."""
+    train_size: float | None = None
+    """Samples that a network trained on; where it is not given, all that its fold does not hold out."""
 
     def __post_init__(self) -> None:
         """Check that shapes fit, ids are unique and folds are numbered 0, 1, ... in every repeat."""
         n, m, repeats = len(self.ids), len(self.test_ids), len(self.folds)
+        for name, count in (("groups", n), ("test_groups", m)):
+            if not len(getattr(self, name)):
+                object.__setattr__(self, name, np.full(count, UNKNOWN, np.int64))
+            assert getattr(self, name).shape == (count,), name
         shapes = [self.folds.shape, self.correct.shape, self.content.shape, self.test_content.shape]
         fits = shapes == [(repeats, n), (repeats, n), (n,), (m,)] and m > 0 and n > 0 and repeats > 0
         if not fits or self.test_correct.shape != (repeats, self.fold_count, m):
@@ -102,6 +114,18 @@ class Run:
                 for folds, correct in zip(self.folds, self.correct, strict=True)
             ]
         )
+
+    @property
+    def test_to_train(self) -> float:
+        """Held-out samples of a fold over those that its network trained on."""
+        sizes = np.array([np.bincount(row, minlength=self.fold_count) for row in self.folds])
+        held_out = float(sizes.mean())
+        return held_out / (self.train_size if self.train_size is not None else len(self.ids) - held_out)
+
+    @property
+    def step(self) -> float:
+        """The step that accuracies of the folds come in: one sample of the smallest."""
+        return 1 / min(int(np.bincount(row).min()) for row in self.folds)
 
 
 def refuse_unplanned(run: Run, design: Design) -> None:

@@ -42,7 +42,7 @@ def rates_of_same_network(
 ) -> tuple[FalsePositiveRate, ...]:
     """Return the rates of a network compared with itself.
 
-    Trials do not share a run: run 0 against 1, 2 against 3, ... of each draw. Holm's family is all pairs of a draw.
+    Trials do not share a run: run 0 against 1, 2 against 3, ... of each draw. A family is all pairs of a draw.
 
     Args:
         draws: at least one, each of an even number of runs, which differ in their seeds alone.
@@ -61,8 +61,8 @@ def rates_of_same_network(
             (test, OTHER_SEEDS, claim): [decide(pair, alpha) for pair in pairs]
             for test, (claim, decide) in _ASKED.items()
         },
-        (f"Holm, any of {len(compared[0])} pairs", OTHER_SEEDS, "at most"): [
-            any(pair.p_holm < alpha for pair in family) for family in families
+        (f"max-t, any of {len(compared[0])} pairs", OTHER_SEEDS, "at most"): [
+            any(pair.crossed.p_adjusted < alpha for pair in family) for family in families
         ],
         ("naive paired t (never used)", OTHER_SEEDS, "none"): [_naive(a, b) < alpha for a, b in twos],
         ("McNemar over folds", SWAPPED, "equal"): [mcnemar_over_folds(a, b).p < alpha for a, b in swapped],
@@ -77,6 +77,7 @@ def rates_of_same_network(
 
 
 _ASKED: dict[str, tuple[Claim, Callable[[Comparison, float], bool]]] = {
+    "samples crossed with trainings": ("at most", lambda pair, alpha: pair.crossed.p < alpha),
     "corrected t": ("at most", lambda pair, alpha: pair.cross_validation.p < alpha),
     "verdict better or worse": ("at most", lambda pair, alpha: pair.verdict.word in ("better", "worse")),
     "bootstrap, folds and cases": ("at most", lambda pair, alpha: pair.test_folds_and_cases.excludes_zero),

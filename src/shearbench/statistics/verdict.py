@@ -52,6 +52,37 @@ def decide(p_holm: float, probabilities: RopeProbabilities, *, alpha: float = 0.
     )
 
 
+def decide_by_interval(
+    low: float, high: float, *, rope: float, p_adjusted: float, alpha: float = 0.05, family: int = 1
+) -> Verdict:
+    """Return the verdict on a against b from the interval of a - b that holds for all pairs of a family at once.
+
+    equivalent: the interval lies within -rope to +rope. Otherwise better (worse): it lies above (below) 0. Otherwise
+    undecided. All verdicts of a family are right together with probability 1 - alpha, as each follows from an interval
+    that then holds the true difference; so no verdict needs a multiplicity of its own.
+
+    Args:
+        low: of the interval.
+        high: of the interval.
+        rope: half-width of the region of equivalence, declared before the run.
+        p_adjusted: below alpha exactly where the interval excludes 0; for the rule's text.
+        alpha: accepted share of families with a false verdict, 0 to 1.
+        family: number of pairs; for the rule's text.
+    """
+    assert low <= high, (low, high)
+    many = f" for {family} pairs at once" if family > 1 else ""
+    span = f"{100 * (1 - alpha):g} % interval{many} {100 * low:+.2f} to {100 * high:+.2f} points"
+    region = f"{100 * rope:g} points"
+    if -rope <= low and high <= rope:
+        real = low > 0 or high < 0
+        small = f"; there is a difference (adjusted p = {p_adjusted:.3g}), too small to matter" if real else ""
+        return Verdict("equivalent", f"{span}: within {region} of 0{small}")
+    if low > 0 or high < 0:
+        side: Word = "better" if low > 0 else "worse"
+        return Verdict(side, f"{span}: {'above' if low > 0 else 'below'} 0 (adjusted p = {p_adjusted:.3g})")
+    return Verdict("undecided", f"{span}: holds 0, and is not within {region} of it")
+
+
 def turned(word: Word) -> Word:
     """Return the verdict on b against a, where ``word`` is the one on a against b."""
     seen_from_b: dict[Word, Word] = {"better": "worse", "worse": "better"}

@@ -170,7 +170,7 @@ def _accuracy(row: Mapping[str, Any] | None) -> Cell:
 def _verdicts(ablation_result: AblationResult) -> Table:
     columns = [
         *(Column(title) for title in ("family", "within", "a", "b")),
-        *(Column(title, True) for title in ("a − b", "interval", "p (Holm)")),
+        *(Column(title, True) for title in ("a − b", "interval", "p (adjusted)")),
         Column("a is"),
     ]
     body: list[list[Cell | str]] = [
@@ -178,15 +178,15 @@ def _verdicts(ablation_result: AblationResult) -> Table:
             *(pair[key] for key in ("family", "within", "a", "b")),
             Cell(points(pair["difference"]), pair["difference"]),
             Cell(f"{points(pair['low'])} to {points(pair['high'])}", pair["low"]),
-            Cell(p_value(pair["p_holm"]), pair["p_holm"]),
+            Cell(p_value(pair["p_adjusted"]), pair["p_adjusted"]),
             Cell(pair["verdict"], strong=True, help=pair["rule"]),
         ]
         for pair in ablation_result.pairs
     ]
     caption = (
-        "Differences in out-of-fold accuracy, in points, with the interval of the corrected resampled t over "
-        f"{ablation_result.record['folds']} folds; it counts the overlap of as many folds, which is too wide rather "
-        "than too narrow where they are some of more. Holm over each family."
+        "Differences in accuracy on all digits that a network did not train on, in points, with intervals for other "
+        f"digits and another training that hold for all pairs of a family at once; "
+        f"{ablation_result.record['folds']} networks of each model."
     )
     return Table(columns, body, caption, [Data.of(ablation_result.folder / "pairs.csv")])
 

@@ -11,7 +11,7 @@ from shearbench.report.findings import counted
 _TITLE = "Planned against achieved"
 _TEXT = """Declared before the run: {folds}, and how small a true difference they should detect on each dataset.
 Achieved is the smallest true difference that they do detect at the spread that was seen, with the power that was
-declared, at the first step of Holm's adjustment over all pairs of a kind. {met} A difference that is smaller than
+declared, with intervals that hold for all pairs of a family at once. {met} A difference that is smaller than
 that may be there and not be found: undecided is then all that can be said. Repeats say how often the digits must be
 dealt to folds to reach the plan at this spread. `shearbench design` answers before hours are spent, from a pilot or a
 given spread."""
@@ -21,7 +21,7 @@ _COLUMNS = (
     Column("b"),
     Column("planned", True, "smallest true difference that was to be detected, in points"),
     Column("achieved", True, "smallest true difference that is detected at the spread seen, in points"),
-    Column("spread", True, "standard deviation of the fold differences, in points"),
+    Column("spread", True, "standard error of the difference, other digits and another training, in points"),
     Column("seen", True, "difference that was seen, in points"),
     Column("repeats for the plan", True, "at the spread seen; none where a thousand are not enough"),
     Column("plan"),
@@ -53,7 +53,7 @@ def _row(pair: Mapping[str, Any]) -> list[Cell | str]:
         pair["b"],
         _points(pair["planned"]),
         _points(pair["detectable"]),
-        _points(pair["sd"]),
+        _points(pair["standard_error"]),
         _points(abs(pair["difference"])),
         *_ablation_result(pair),
     ]

@@ -1,0 +1,63 @@
+"""How much the leak of writers was worth: the same digits and classifiers, folds at random and folds by writer.
+
+    python benchmarks/writers_leak.py [--repeats 5]
+
+All 5,000 bundled digits are cross-validated twice in each repeat, in five folds: dealt at random, and with the digits
+of a writer in one fold. The difference of the two accuracies is what a network gains from digits of the writers it is
+tested on. Its interval is over writers, whose digits are read in both. Writes ``reports/writers_leak.csv``.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from calibration_draws import CLASSIFIERS, SIDE
+from shearbench.data import mnist
+from shearbench.data.config import BundledMnist
+from shearbench.data.deal import deal
+from shearbench.records import write_text
+from shearbench.seeds import generator_for, seed_for
+from shearbench.statistics.crossed import joined, parts_from
+
+NAMES = ("neighbours", "perceptron", "convolutions", "features")
+FOLDS = 5
+
+
+def main() -> None:
+    """Cross-validate, print the table and write it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--reports", type=Path, default=Path("reports"))
+    asked = parser.parse_args()
+    parts = mnist.collect(BundledMnist(kind="bundled"), Path()).values()
+    images, labels, groups = (np.concatenate([part[i] for part in parts]) for i in range(3))
+    labels = labels.astype(np.int64)
+    x = (
+        images.reshape(-1, SIDE // 2, 2, SIDE // 2, 2).mean(axis=(2, 4)).reshape(len(labels), -1).astype(np.float32)
+        / 255
+    )
+    right = np.zeros((2, len(NAMES), len(labels)))
+    units = (np.arange(len(labels)), groups)
+    for repeat, design in np.ndindex(asked.repeats, 2):
+        folds = deal(units[design], labels, [1 / FOLDS] * FOLDS, seed=seed_for(42, "leak", repeat, design))
+        for fold in range(FOLDS):
+            out = folds == fold
+            for place, name in enumerate(NAMES):
+                rng = generator_for(42, "leak", repeat, design, fold, name)
+                said = CLASSIFIERS["folds"][name](x[~out], labels[~out], x[out], rng)
+                right[design, place, out] += (said == labels[out]) / asked.repeats
+    names, of_sample = np.unique(groups, return_inverse=True)
+    rows = []
+    for place, name in enumerate(NAMES):
+        leak = right[0, place] - right[1, place]
+        found = joined([parts_from(leak, leak[np.newaxis], names, of_sample)], alpha=0.05)[0]
+        rows.append((name, right[0, place].mean(), right[1, place].mean(), found.difference, found.low, found.high))
+    table = pd.DataFrame(rows, columns=["classifier", "random_folds", "folds_by_writer", "leak", "low", "high"])
+    write_text(asked.reports / "writers_leak.csv", table.to_csv(index=False))
+    print((100 * table.set_index("classifier")).round(2).to_string())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,311 @@
+"""Samples crossed with trainings: what two models' difference is, and how far other samples and trainings move it.
+
+Every sample i has u[i], the share of networks of ``a`` that read it rightly minus that of ``b``, over the networks that
+have trained neither on it nor on its group: one a repeat where a fold holds it out, all where it is of the test part.
+The difference is the mean of u over all N samples. It would move with other samples and with other trainings:
+
+    V = V_samples + V_training
+    V_samples  = sum_g (sum_{i in g} (u[i] - mean u))^2 / N^2 * G / (G - 1)       clusters g: writers, or samples
+    V_training = (1/K + n_test/n_train / 2) max(0, T) / m,   T = (D + S D') / (1 + S),   D = MS_T - MS_TC
+
+MS_T and MS_TC are the mean squares of K trainings and of their interaction with samples in the K x m table of the test
+part, as in the multi-reader multi-case analysis of radiology with networks as readers. A handful of trainings knows its
+own D badly, so it is moderated by D', the mean over the pairs of its family (S = 1: with equal weight). Degrees of
+freedom are Satterthwaite's, with G_e = N^2 / sum_g n_g^2 clusters of equal weight,
+
+    df = V^2 / (V_samples^2 / (G_e - 1) + ((1/K + n_test/n_train / 2) MS_T / m)^2 / ((1 + S) (K - 1))),
+
+and at least (1 + S) (K - 1).
+
+Trainings of folds share training samples. On draws of MNIST the variance between draws is V with half of the
+n_test/n_train of Nadeau and Bengio, and on the part of trainings alone, as which samples a fold holds out is
+independent between folds (``docs/statistics.md``; it was measured, not derived). It is 0 for disjoint training sets. V
+is never below 1/N^2: accuracies come in such steps, so that no spread at all is no certainty.
+
+Sources: Obuchowski and Rockette, Communications in Statistics 24 (1995); Hillis, Statistics in Medicine 26 (2007);
+Nadeau and Bengio, Machine Learning 52 (2003); Smyth, Statistical Applications in Genetics and Molecular Biology 3
+(2004), for moderation; Cameron and Miller, Journal of Human Resources 50 (2015), for clusters.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from scipy.optimize import brentq
+
+from shearbench.seeds import generator_for
+from shearbench.statistics.runs import UNKNOWN, Run
+
+Floats = NDArray[np.float64]
+DRAWS = 50_000
+"""Of the joint distribution of a family's statistics."""
+MODERATION = 1
+"""S: the weight of the family's variance of trainings beside that of a pair's own."""
+OVERLAP = 0.5
+"""The part of n_test/n_train that draws of MNIST showed: 0.32 - 1/5 of 1/4."""
+_MOST_REPEATS = 1000
+_EXACT_BELOW = 1e-3
+"""Adjusted p values below it are Bonferroni's: so few draws lie there."""
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """A difference a - b and how it varies; fractions of accuracy.
+
+    ``low`` to ``high`` holds for all pairs of the family at once, and excludes 0 where ``p_adjusted`` < alpha.
+    """
+
+    difference: float
+    standard_error: float
+    samples_error: float
+    """The part of other samples: the standard error if these networks stood for all."""
+    training_error: float
+    df: float
+    p: float
+    p_adjusted: float
+    low: float
+    high: float
+    low_alone: float
+    high_alone: float
+    """The interval of this pair by itself."""
+    level: float
+    family: int
+    """Number of pairs that the interval holds for at once."""
+    point: float
+    """Two-sided level that each pair of the family is tested at, alpha where it is alone."""
+    samples: int
+    groups: int | None
+    """Known writers among the samples; None where they are unknown and samples are taken for independent."""
+    networks: int
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """One pair before its family is known."""
+
+    mean: float
+    samples: int
+    clusters: NDArray[np.int64]
+    """(c,) names of writers, or of samples of which the writer is unknown (negative)."""
+    sums: Floats
+    """(c,) what each cluster adds to the mean, scaled so that their squares sum to V_samples."""
+    samples_df: float
+    deviations: Floats
+    """(K,) of the trainings from their mean, on the test part."""
+    square: float
+    """(1/K + n_test/n_train / 2) MS_T / m."""
+    interaction: float
+    """(1/K + n_test/n_train / 2) MS_TC / m."""
+
+    @property
+    def groups(self) -> int | None:
+        """Known writers; None where none is known."""
+        return int((self.clusters >= 0).sum()) or None
+
+
+def parts_of(a: Run, b: Run | None = None) -> Parts:
+    """Return the parts of the difference of two runs of the same samples, or of one accuracy where ``b`` is None."""
+    held_out, table = _read(a)
+    if b is not None:
+        minus, less = _read(b)
+        held_out, table = held_out - minus, table - less
+    u = np.concatenate([held_out, table.mean(axis=0)])
+    return parts_from(u, table, *_clusters(a), overlap=a.test_to_train)
+
+
+def parts_from(
+    u: Floats, table: Floats, names: NDArray[np.int64], of_sample: NDArray[np.int64], *, overlap: float = 0.0
+) -> Parts:
+    """Return the parts of a mean.
+
+    Args:
+        u: (N,) of all samples.
+        table: (K, m), what each training has on each test sample.
+        names: (c,) of the clusters.
+        of_sample: (N,), the place of each sample's cluster in ``names``.
+        overlap: n_test/n_train, or 0 where trainings share no samples.
+    """
+    sums, sizes = np.bincount(of_sample, weights=u - u.mean()), np.bincount(of_sample).astype(np.float64)
+    count, n = len(names), len(u)
+    trainings, samples = table.shape
+    square, interaction = ((1 / trainings + OVERLAP * overlap) * each / samples for each in mean_squares(table))
+    return Parts(
+        mean=float(u.mean()),
+        samples=n,
+        clusters=names,
+        sums=sums * sqrt(count / max(1, count - 1)) / n,
+        samples_df=max(1.0, n**2 / float((sizes**2).sum()) - 1),
+        deviations=table.mean(axis=1) - table.mean(),
+        square=square,
+        interaction=interaction,
+    )
+
+
+def mean_squares(table: Floats) -> tuple[float, float]:
+    """Return MS_T and MS_TC of a table (trainings, samples): of the trainings, and of the interaction; 0 with one."""
+    trainings, samples = table.shape
+    if trainings < 2:
+        return 0.0, 0.0
+    rows, columns, mean = table.mean(axis=1), table.mean(axis=0), table.mean()
+    rest = ((table - rows[:, np.newaxis] - columns + mean) ** 2).sum()
+    return samples * float(rows.var(ddof=1)), float(rest) / ((trainings - 1) * (samples - 1))
+
+
+def compare_family(pairs: Sequence[tuple[Run, Run]], *, alpha: float = 0.05) -> tuple[Crossed, ...]:
+    """Compare pairs of runs as one family: intervals that all hold at once with probability 1 - alpha, and p values.
+
+    Single-step max-t: the joint distribution of the pairs' statistics is normal, with the correlations that the pairs
+    share through samples and trainings; each statistic is brought to that scale by its own degrees of freedom. Source:
+    Hothorn, Bretz and Westfall, Biometrical Journal 50 (2008); Romano and Wolf, Econometrica 73 (2005), step one.
+    """
+    return joined([parts_of(a, b) for a, b in pairs], alpha=alpha)
+
+
+def accuracy_of(run: Run, *, alpha: float = 0.05) -> Crossed:
+    """Return the accuracy of a run on new samples after a new training, with its interval cut to 0 .. 1."""
+    found = joined([parts_of(run)], alpha=alpha)[0]
+    return replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
+
+
+def joined(parts: Sequence[Parts], *, alpha: float) -> tuple[Crossed, ...]:
+    """Return the pairs of one family, with simultaneous intervals and adjusted p values."""
+    if not parts:
+        return ()
+    samples, training, df = variances(parts)
+    errors = np.sqrt(np.maximum(samples + training, [1 / each.samples**2 for each in parts]))
+    means = np.array([each.mean for each in parts])
+    p = np.asarray(2 * stats.t.sf(np.abs(means) / errors, df), np.float64)
+    least = _least_p(parts, training) if len(parts) > 1 else np.array([alpha])
+    point = float(least[max(0, int(np.ceil(alpha * len(least))) - 1)])
+    adjusted = _adjusted(p, least, len(parts))
+    reach, alone = (stats.t.isf(level / 2, df) * errors for level in (point, alpha))
+    return tuple(
+        Crossed(
+            difference=one.mean,
+            standard_error=float(errors[i]),
+            samples_error=sqrt(samples[i]),
+            training_error=sqrt(training[i]),
+            df=float(df[i]),
+            p=float(p[i]),
+            p_adjusted=float(adjusted[i]),
+            low=max(-1.0, one.mean - float(reach[i])),
+            high=min(1.0, one.mean + float(reach[i])),
+            low_alone=max(-1.0, one.mean - float(alone[i])),
+            high_alone=min(1.0, one.mean + float(alone[i])),
+            level=1 - alpha,
+            family=len(parts),
+            point=point,
+            samples=one.samples,
+            groups=one.groups,
+            networks=len(one.deviations),
+        )
+        for i, one in enumerate(parts)
+    )
+
+
+def variances(parts: Sequence[Parts]) -> tuple[Floats, Floats, Floats]:
+    """Return V_samples, V_training and the degrees of freedom of each pair of a family, (pairs,) each."""
+    squares = np.array([each.square for each in parts])
+    own = squares - np.array([each.interaction for each in parts])
+    trainings = np.array([len(each.deviations) for each in parts]) - 1
+    weight = MODERATION if len(parts) > 1 else 0
+    shared = (1 + weight) * np.maximum(trainings, 1)
+    training = np.maximum(0.0, (own + weight * own.mean()) / (1 + weight))
+    square = (squares + weight * squares.mean()) / (1 + weight)
+    samples = np.array([float((each.sums**2).sum()) for each in parts])
+    doubt = samples**2 / np.array([each.samples_df for each in parts]) + square**2 / shared
+    df = np.where(doubt > 0, (samples + training) ** 2 / np.where(doubt > 0, doubt, 1), np.inf)
+    return (
+        samples,
+        training,
+        np.clip(df, shared, [max(each.samples_df, least) for each, least in zip(parts, shared, strict=True)]),
+    )
+
+
+def detectable(found: Crossed, *, power: float) -> float:
+    """Return the smallest true difference that the interval excludes 0 for with probability ``power``."""
+    critical = float(stats.t.isf(found.point / 2, found.df))
+    enough = 1.0
+    while _power(critical, found.df, enough) < power:
+        enough *= 2
+    return float(brentq(lambda x: _power(critical, found.df, x) - power, 0.0, enough)) * found.standard_error
+
+
+def equivalence_needs(found: Crossed, *, power: float) -> float:
+    """Return the least region of equivalence that models of equal accuracy are found equivalent in, with ``power``."""
+    critical = float(stats.t.isf(found.point / 2, found.df))
+    return (critical + float(stats.t.isf((1 - power) / 2, found.df))) * found.standard_error
+
+
+def needed_repeats(found: Crossed, difference: float, *, folds: int, power: float) -> int | None:
+    """Return the fewest repeats with which ``difference`` is detected; None where a thousand are not enough.
+
+    Repeats divide the part of trainings alone: which samples there are stays as it is.
+    """
+    for repeats in range(1, _MOST_REPEATS + 1):
+        error = sqrt(found.samples_error**2 + found.training_error**2 * found.networks / (folds * repeats))
+        if detectable(replace(found, standard_error=error), power=power) <= difference:
+            return repeats
+        if detectable(replace(found, standard_error=found.samples_error), power=power) > difference:
+            return None
+    return None
+
+
+def error_range(found: Crossed, *, level: float = 0.8) -> tuple[float, float]:
+    """Return the interval of the standard error itself: a few networks know it only roughly (chi-square)."""
+    tail = (1 - level) / 2
+    low, high = (found.standard_error * sqrt(found.df / stats.chi2.isf(each, found.df)) for each in (tail, 1 - tail))
+    return low, high
+
+
+def _power(critical: float, df: float, noncentrality: float) -> float:
+    return float(stats.nct.sf(critical, df, noncentrality))
+
+
+def _read(run: Run) -> tuple[Floats, Floats]:
+    """Return the share of networks that read each held-out sample rightly (n,), and the test table (K, m)."""
+    table = run.test_correct.reshape(-1, len(run.test_ids)).astype(np.float64)
+    return np.asarray(run.correct.mean(axis=0), np.float64), table
+
+
+def _clusters(run: Run) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the names of the clusters, and the cluster of each held-out and each test sample."""
+    groups, ids = np.concatenate([run.groups, run.test_groups]), np.concatenate([run.ids, run.test_ids])
+    return np.unique(np.where(groups != UNKNOWN, groups, -2 - ids), return_inverse=True)
+
+
+def _least_p(parts: Sequence[Parts], training: Floats) -> Floats:
+    """Return sorted draws of the least p value of a family without differences, (draws,)."""
+    names = np.unique(np.concatenate([each.clusters for each in parts]))
+    sums = np.zeros((len(parts), len(names)))
+    for row, each in zip(sums, parts, strict=True):
+        row[np.searchsorted(names, each.clusters)] = each.sums
+    covariance = sums @ sums.T + _training_covariance(parts, training)
+    scale = np.sqrt(np.where(np.diag(covariance) > 0, np.diag(covariance), 1))
+    correlation = covariance / np.outer(scale, scale)
+    np.fill_diagonal(correlation, 1.0)
+    values, vectors = np.linalg.eigh(correlation)
+    root = vectors * np.sqrt(np.clip(values, 0, None))
+    normal = generator_for("max-t", len(parts)).normal(size=(DRAWS, len(parts)))
+    return np.asarray(np.sort(2 * stats.norm.sf(np.abs(normal @ root.T).max(axis=1))))
+
+
+def _training_covariance(parts: Sequence[Parts], training: Floats) -> Floats:
+    """Return the covariance that trainings make between pairs: correlations of their deviations, variances of V."""
+    if len({len(each.deviations) for each in parts}) > 1:
+        return np.diag(training)
+    deviations = np.stack([each.deviations for each in parts])
+    norm = np.linalg.norm(deviations, axis=1)
+    unit = deviations / np.where(norm > 0, norm, 1)[:, np.newaxis] * np.sqrt(training)[:, np.newaxis]
+    return np.asarray(unit @ unit.T)
+
+
+def _adjusted(p: Floats, least: Floats, count: int) -> Floats:
+    """Return P(least p of the family <= p); Bonferroni's where that is too rare to be drawn."""
+    drawn = np.searchsorted(least, p, side="right") / len(least)
+    bound = np.minimum(1.0, count * p)
+    found = np.where(bound < _EXACT_BELOW, bound, np.maximum(drawn, p))
+    return found if count > 1 else p
