@@ -19,7 +19,9 @@ def print_pairs(pairs: Mapping[str, Any]) -> None:
     if pairs["refused"]:
         console.print(f"[yellow]No verdicts:[/] {escape(pairs['refused'])}", soft_wrap=True)
         return
-    table = Table(title="Is the difference real? a against b, on all samples not trained on", box=None, padding=(0, 1, 0, 0))
+    table = Table(
+        title="Is the difference real? a against b, on all samples not trained on", box=None, padding=(0, 1, 0, 0)
+    )
     for heading in ("within", "a", "b"):
         table.add_column(heading, overflow="fold")  # names fold where the terminal is narrow; numbers never do
     for heading in ("a - b", "interval", "p (adjusted)"):
