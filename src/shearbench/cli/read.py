@@ -62,7 +62,7 @@ def predict(
     if many and (dataset or model or labels or table or explain or request):
         raise InputError("--many goes with --json and --quiet alone; leave the other options out")
     if request:
-        print(json.dumps(reading.request(read_params(), files, dataset=dataset or "mnist")))
+        print(json.dumps(reading.request(read_params(), project(), files, dataset=dataset or "mnist")))
         return
     if dataset is not None or model is not None:
         result = reading.main(read_params(), project(), files, dataset=dataset or "mnist", model=model, explain=explain)

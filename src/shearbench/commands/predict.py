@@ -20,9 +20,10 @@ from shearbench.analysis.gradcam.measure import attribute
 from shearbench.commands.prediction_figure import reading_figure
 from shearbench.comparison.champion import Reading, Trust, champion_of, readings, trust_of
 from shearbench.comparison.table import best_of_each_dataset
-from shearbench.data.class_digits import EXPLAINED
+from shearbench.data.class_digits import EXPLAINED, SIDE
 from shearbench.data.config import ImageDataset
-from shearbench.data.dataset import Fields, Samples, materialise
+from shearbench.data.convert import to_channels, to_size
+from shearbench.data.dataset import DIGITS, Fields, Samples, materialise, read_card
 from shearbench.errors import InputError
 from shearbench.handwriting.preparation import Prepared, mnist
 from shearbench.handwriting.reading import Picture, Unreadable, read_file
@@ -48,6 +49,28 @@ class Sheet:
     picture: Picture | None
     prepared: Prepared | None
     unread: str = ""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the images of a source look like: names of its ``classes``, ``size`` (height, width) and ``channels``."""
+
+    classes: tuple[str, ...]
+    size: tuple[int, int]
+    channels: int
+
+    @property
+    def is_mnist(self) -> bool:
+        """Whether they are digits as MNIST has them."""
+        return self.classes == DIGITS and self.size == (SIDE, SIDE)
+
+    def image(self, picture: Picture) -> NDArray[np.uint8]:
+        """Return a picture in this size, (height, width) in grey or (channels, height, width); white shines through."""
+        opaque = picture.opacity[..., None].astype(np.float32) / 255
+        colour = (picture.colour * opaque + 255 * (1 - opaque)).round().astype(np.uint8)
+        converted = to_channels("the files", colour.transpose(2, 0, 1)[None], self.channels)
+        resized: NDArray[np.uint8] = to_size(converted, self.size)[0]
+        return resized[0] if self.channels == 1 else resized
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +104,8 @@ def main(
             f"--explain looks into a network, and {champion.fold_run.record['model']} is a classifier of scikit-learn; "
             "leave --explain out, or name a network with --model"
         )
-    sheets = [prepare(file) for file in files if not file.name.endswith(EXPLAINED)]
+    wanted = wanted_of(params, root, dataset)
+    sheets = [prepare(file, wanted) for file in files if not file.name.endswith(EXPLAINED)]
     if not sheets:
         raise InputError(
             f"every FILE ends with {EXPLAINED}, as --explain names its pictures; name the images themselves"
@@ -113,7 +137,7 @@ def choose(params: Params, root: Path, dataset: str, model: str | None) -> Champ
     return Champion(champion_of(fold_runs), trust_of(fold_runs, params.predict.accuracy))
 
 
-def request(params: Params, files: Sequence[Path], *, dataset: str) -> dict[str, Any]:
+def request(params: Params, root: Path, files: Sequence[Path], *, dataset: str) -> dict[str, Any]:
     """Return what MLflow's server is asked for these files: the body of a request to ``/invocations``.
 
     Raises:
@@ -121,7 +145,8 @@ def request(params: Params, files: Sequence[Path], *, dataset: str) -> dict[str,
     """
     if dataset not in params.datasets:
         raise InputError(f"--dataset must be one of {', '.join(params.datasets)}; got {dataset!r}")
-    sheets = [prepare(file) for file in files]
+    wanted = wanted_of(params, root, dataset)
+    sheets = [prepare(file, wanted) for file in files]
     faults = [f"{sheet.file} {sheet.unread}" for sheet in sheets if sheet.unread]
     if faults:
         raise InputError("; ".join(faults))
@@ -131,8 +156,18 @@ def request(params: Params, files: Sequence[Path], *, dataset: str) -> dict[str,
     return {"inputs": inputs.astype(np.float32).round(6).tolist()}
 
 
-def prepare(file: Path) -> Sheet:
-    """Read and prepare one file; what cannot be read says why."""
+def wanted_of(params: Params, root: Path, dataset: str) -> Wanted:
+    """Return what images of a dataset's source look like, by the card of the dataset."""
+    card, entry = read_card(root / "build" / "datasets" / dataset), params.datasets[dataset]
+    channels = entry.channels if isinstance(entry, ImageDataset) and entry.channels != 2 else 1
+    return Wanted(tuple(card["classes"]), (card["size"][0], card["size"][1]), channels)
+
+
+def prepare(file: Path, wanted: Wanted) -> Sheet:
+    """Read and prepare one file; what cannot be read says why.
+
+    A digit is prepared as MNIST's makers prepared theirs. Any other image gets the size and channels of the source.
+    """
     if file.is_dir():
         return Sheet(file, None, None, "is a folder; name the files in it")
     if not file.is_file():
@@ -141,7 +176,10 @@ def prepare(file: Path) -> Sheet:
         picture = read_file(file)
     except Unreadable as error:
         return Sheet(file, None, None, str(error))
-    prepared = mnist(picture)
+    if wanted.is_mnist:
+        prepared = mnist(picture)
+    else:
+        prepared = Prepared(wanted.image(picture), {"height": wanted.size[0], "width": wanted.size[1]})
     return Sheet(file, picture, prepared, prepared.rejected)
 
 
@@ -152,9 +190,8 @@ def _inputs(params: Params, dataset: str, sheets: Sequence[Sheet]) -> tuple[Inpu
     digits = Samples("the files", ids, images, np.zeros(len(images), np.int64))
     if isinstance(entry, ImageDataset):
         return materialise(entry, digits), [False] * len(images)
-    solved = simulate(
-        images, load=entry.load, displacements=[displacements_of(entry.load)[entry.step]], failures="record"
-    )
+    displacement = displacements_of(entry.load, images.shape[1])[entry.step]
+    solved = simulate(images, load=entry.load, displacements=[displacement], failures="record")
     steps = np.array([entry.step])
     fields = Fields("the files", ids, steps, np.nan_to_num(solved.displacement).astype(np.float32))
     return materialise(entry, digits, fields), [not each for each in solved.converged[:, 0]]
@@ -172,7 +209,7 @@ def _read(params: Params, champion: Champion, sheets: Sequence[Sheet], *, explai
         if no_field:
             results.append({"unread": "no equilibrium was found when it was sheared"})
             continue
-        result = _result(sheet, answer, calibrated[row])
+        result = _result(sheet, answer, calibrated[row], champion.fold_run.record["classes"])
         if explain:
             seen = normaliser.apply(inputs[row : row + 1])
             result["explanation"] = str(_explain(champion, network, sheet, seen, calibrated[row], answer))
@@ -180,13 +217,20 @@ def _read(params: Params, champion: Champion, sheets: Sequence[Sheet], *, explai
     return results
 
 
-def _result(sheet: Sheet, answer: Reading, probabilities: NDArray[np.float64]) -> dict[str, Any]:
+def _named(label: int, classes: Sequence[str]) -> int | str:
+    """Return the name of a class; a digit is the number that it shows."""
+    return label if tuple(classes) == DIGITS else classes[label]
+
+
+def _result(
+    sheet: Sheet, answer: Reading, probabilities: NDArray[np.float64], classes: Sequence[str]
+) -> dict[str, Any]:
     assert sheet.prepared is not None
     return {
-        "class": answer.digit if answer.answered else None,
-        "best": answer.digit,
+        "class": _named(answer.digit, classes) if answer.answered else None,
+        "best": _named(answer.digit, classes),
         "confidence": answer.confidence,
-        "runner_up": answer.runner_up,
+        "runner_up": _named(answer.runner_up, classes),
         "runner_up_confidence": answer.runner_up_confidence,
         "probabilities": probabilities.tolist(),
         "prepared": dict(sheet.prepared.done),
@@ -204,8 +248,9 @@ def _explain(
     """Write the sheet of one reading beside its file; return where."""
     assert sheet.picture is not None
     found = attribute(network, torch.from_numpy(seen), torch.tensor([answer.digit]))
-    verdict = f"read as {answer.digit}" if answer.answered else f"not sure: {answer.digit} or {answer.runner_up}"
     record = champion.fold_run.record
+    best, second = (record["classes"][label] for label in (answer.digit, answer.runner_up))
+    verdict = f"read as {best}" if answer.answered else f"not sure: {best} or {second}"
     drawn = reading_figure(
         f"{sheet.file.name}: {verdict} ({record['model']} on {record['dataset']}, fold {record['fold']})",
         sheet.picture.colour,
@@ -213,6 +258,7 @@ def _explain(
         found.maps[0],
         probabilities=probabilities,
         reading=answer,
+        classes=record["classes"],
         threshold=champion.trust.threshold,
         method={"grad-cam": "Grad-CAM", "saliency": "saliency"}[found.method],
     )

@@ -1,5 +1,7 @@
 """The picture that ``shearbench predict --explain`` writes: a file, what the network sees, where it looks, how sure."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
@@ -8,10 +10,12 @@ from numpy.typing import NDArray
 
 from shearbench.comparison.champion import Reading
 from shearbench.plotting.canvas import BLUE, GREY, ORANGE, figure, plain
+from shearbench.plotting.class_axis import shortened
 
 _OPACITY = 0.8
 _FRAME = "#bbbbbb"
 _INCH = 2.3
+_BARS = 10  # classes that are drawn
 
 
 def reading_figure(
@@ -22,6 +26,7 @@ def reading_figure(
     *,
     probabilities: NDArray[np.float64],
     reading: Reading,
+    classes: Sequence[str],
     threshold: float | None,
     method: str,
 ) -> Figure:
@@ -30,10 +35,11 @@ def reading_figure(
     Args:
         title: what stands above.
         picture: the file, (h, w, 3).
-        seen: what the network sees, normalised, (channels, 28, 28).
-        weight: the map of the class that was read, (28, 28), 0 to 1.
-        probabilities: calibrated, (10,).
+        seen: what the network sees, normalised, (channels, h, w).
+        weight: the map of the class that was read, (h, w), 0 to 1.
+        probabilities: calibrated, (classes,).
         reading: what was read.
+        classes: their names.
         threshold: the confidence from which on it answers; None where it never does.
         method: how the map was made.
     """
@@ -48,8 +54,10 @@ def reading_figure(
     size = np.sqrt((seen**2).sum(axis=0))
     grid[-2].imshow(size, cmap="gray_r", vmin=0)
     grid[-2].imshow(np.dstack([np.full((*weight.shape, 3), to_rgb(ORANGE)), _OPACITY * weight]))
-    grid[-2].set_title(f"{method} for {reading.digit}" if weight.any() else f"{method}: no map", fontsize=10)
-    _bars(grid[-1], probabilities, reading, threshold)
+    grid[-2].set_title(
+        f"{method} for {shortened(classes[reading.digit])}" if weight.any() else f"{method}: no map", fontsize=10
+    )
+    _bars(grid[-1], probabilities, reading, classes, threshold)
     made.suptitle(title, fontsize=11)
     return made
 
@@ -58,18 +66,22 @@ def _inputs(row: list[Axes], seen: NDArray[np.float32]) -> None:
     """Draw what the network sees: grey for an image, blue below the mean and red above for a field, on one scale."""
     signed = seen.min() < 0
     largest = float(np.abs(seen).max()) or 1.0
-    names = ("$u_x$", "$u_y$") if signed else ("as it is seen, 28 x 28",) * len(seen)
+    size = f"as it is seen, {seen.shape[1]} x {seen.shape[2]}"
+    names = ("$u_x$", "$u_y$") if signed and len(seen) == 2 else (size,) * len(seen)
     for axes, channel, name in zip(row, seen, names, strict=True):
         axes.imshow(channel, cmap="RdBu_r" if signed else "gray_r", vmin=-largest if signed else 0, vmax=largest)
         axes.set_title(name, fontsize=10)
 
 
-def _bars(axes: Axes, probabilities: NDArray[np.float64], reading: Reading, threshold: float | None) -> None:
-    """Draw the calibrated probability of each class, and from where on it is an answer."""
+def _bars(
+    axes: Axes, probabilities: NDArray[np.float64], reading: Reading, classes: Sequence[str], threshold: float | None
+) -> None:
+    """Draw the calibrated probability of the likeliest classes, and from where on it is an answer."""
     plain(axes)
-    colours = [BLUE if digit == reading.digit else GREY for digit in range(len(probabilities))]
-    axes.barh(range(len(probabilities)), probabilities, color=colours)
-    axes.set_yticks(range(len(probabilities)))
+    shown = np.sort(np.argsort(-probabilities, kind="stable")[:_BARS])
+    colours = [BLUE if label == reading.digit else GREY for label in shown]
+    axes.barh(range(len(shown)), probabilities[shown], color=colours)
+    axes.set_yticks(range(len(shown)), [shortened(classes[label]) for label in shown])
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     axes.set_xlabel("calibrated probability", fontsize=9)

@@ -81,8 +81,10 @@ def _write(folder: Path, sources: Sources, base: Path, report: Callable[[str], N
                 (folder / name / file).write_bytes(encode(array))
             if group_count(part.groups):
                 (folder / name / GROUPS_FILES[split]).write_bytes(encode(part.groups.astype(np.int32)))
-    if sources.class_digits is not None:
-        (folder / CLASS_DIGITS).mkdir()
+    (folder / CLASS_DIGITS).mkdir()
+    if sources.class_digits is None:
+        (folder / CLASS_DIGITS / "none.txt").write_text("params.yaml names no digits of a class\n")
+    else:
         for name, content in class_digits.collect(sources.class_digits, base).items():
             (folder / CLASS_DIGITS / name).write_bytes(content)
 

@@ -16,12 +16,10 @@ from shearbench.data import dataset as datasets
 from shearbench.data.dataset import Dataset, Samples, Split
 from shearbench.data.origin import origin_of, reference_of
 from shearbench.errors import InputError
+from shearbench.predictions.class_tables import read_table
 from shearbench.predictions.folds import FoldRun, read_fold_runs
 from shearbench.predictions.scores import BySample, by_sample
 from shearbench.records import RECORD, read_json, read_npz, read_record, sha256_of
-
-CLASS_COLUMNS = dict.fromkeys(("class", "classes", "true", "predicted", "label", "suggested"), "str")
-"""The columns of tables that name classes, which may look like numbers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +45,7 @@ class EvaluatedRun:
 
     def table(self, file: str) -> pd.DataFrame:
         """Read a CSV file of the evaluation."""
-        return pd.read_csv(self.folder / file, dtype=CLASS_COLUMNS, keep_default_na=False, na_values=[""])
+        return read_table(self.folder / file)
 
     def arrays(self, file: str) -> dict[str, NDArray[Any]]:
         """Read an NPZ file of the evaluation."""

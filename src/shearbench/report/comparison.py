@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from shearbench.errors import InputError
+from shearbench.predictions.class_tables import read_table
 from shearbench.records import is_finished
 from shearbench.report.blocks import Data, Picture
 
@@ -27,7 +26,7 @@ def rows_of(root: Path, name: str) -> list[dict[str, Any]]:
     path = root / "build" / "comparison" / f"{name}.csv"
     if not path.is_file():
         raise InputError(f"{path} is missing, which the report shows; run `dvc repro`")
-    return [{str(column): value for column, value in row.items()} for row in pd.read_csv(path).to_dict("records")]
+    return [{str(column): value for column, value in row.items()} for row in read_table(path).to_dict("records")]
 
 
 def picture(root: Path, name: str, text: str, caption: str = "", data: Sequence[str] = ()) -> Picture:

@@ -20,13 +20,19 @@ from shearbench.handwriting.output import nodes, write_findings
 from shearbench.handwriting.tables import print_results
 from shearbench.params import Params
 from shearbench.pipeline.present import is_current
+from shearbench.records import is_finished, write_json
 from shearbench.training.hardware import settle_device
 
 CLASS = "class_digits"
 
 
 def main(params: Params, root: Path) -> None:
-    """Read the class of ``data/class_digits`` and print what was found."""
+    """Read the class of ``data/class_digits`` and print what was found; without such a source say so and do nothing."""
+    if params.sources.class_digits is None or "mnist" not in params.sources.images:
+        reason = "sources names no mnist with class_digits, which it is about"
+        write_json(output(root) / "skipped.json", {"skipped": reason})
+        print(f"handwriting is skipped: {reason}")
+        return
     print_results(measure(params, root, root / "data" / CLASS, output(root)))
 
 
@@ -36,7 +42,9 @@ def output(root: Path) -> Path:
 
 
 def track(params: Params, root: Path, out: Path) -> bool:
-    """Send MLflow the record ``out``; return whether it has it now."""
+    """Send MLflow the record ``out``, if there is one; return whether it has all there is now."""
+    if not is_finished(out):
+        return True
     from shearbench import tracking
 
     return tracking.track_nodes(root, params, nodes(out))

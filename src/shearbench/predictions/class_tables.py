@@ -1,0 +1,12 @@
+"""CSV files whose columns name classes: a name may look like a number, or like a missing value."""
+
+from pathlib import Path
+
+import pandas as pd
+
+CLASS_COLUMNS = dict.fromkeys(("class", "classes", "true", "predicted", "label", "suggested"), "str")
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a CSV file; the columns that name classes are text, an empty field alone is a missing value."""
+    return pd.read_csv(path, dtype=CLASS_COLUMNS, keep_default_na=False, na_values=[""])
