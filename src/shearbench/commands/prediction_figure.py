@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from shearbench.comparison.champion import Reading
+from shearbench.data.dataset import DIGITS
 from shearbench.plotting.canvas import BLUE, GREY, ORANGE, figure, plain
 from shearbench.plotting.class_axis import shortened
 
@@ -26,7 +27,7 @@ def reading_figure(
     *,
     probabilities: NDArray[np.float64],
     reading: Reading,
-    classes: Sequence[str],
+    classes: Sequence[str] = DIGITS,
     threshold: float | None,
     method: str,
 ) -> Figure:
