@@ -87,8 +87,8 @@ def is_current(params: Params, root: Path, folder: Path, fold_runs: Sequence[Fol
         _refuse_other(fold_runs, config)
         for name, entry in params.datasets.items():
             if entry == config.entry:
-                data_hash = str(read_card(root / "build" / "datasets" / name)["hashes"]["train"])
-                check_records(fold_runs, data_hash, read_folds(root / "build" / "folds.npz"))
+                data = root / "build" / "datasets" / name
+                check_records(fold_runs, str(read_card(data)["hashes"]["train"]), read_folds(data / FOLDS))
     except InputError as error:
         print(f"[yellow]Left out:[/] {escape(str(error))}")
         return False
