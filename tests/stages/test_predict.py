@@ -95,7 +95,7 @@ def test_what_cannot_be_read_says_why_and_the_rest_is_read(project: Path) -> Non
     (project / "sheets" / "text.png").write_text("hello")
     files = [f"sheets/{name}" for name in ("text.png", "one.png", "blank.png", "none.png")]
     text, one, blank, none = as_json(*files, status=1)["images"]
-    assert text["unread"] == "is neither a PNG nor a JPEG"
+    assert text["unread"] == "is neither a PNG nor a JPEG, nor a WEBP, BMP or TIFF"
     assert "no ink" in blank["unread"]
     assert none["unread"] == "there is no such file"
     assert "probabilities" in one
