@@ -14,10 +14,10 @@ from shearbench.cli import app, surroundings
 from shearbench.commands import predict
 from shearbench.commands.stored import cache_of
 from shearbench.commands.verify import _meaning
+from shearbench.comparison import printed
 from shearbench.data.guard import tree_of
 from shearbench.errors import InputError
 from shearbench.records import locked, provenance, write_text
-from shearbench.stages import compare
 from shearbench.text import shown
 from shearbench.tracking import store
 
@@ -217,10 +217,10 @@ def test_a_narrow_terminal_folds_names_and_never_cuts_a_number(long: str, capsys
     row = dict.fromkeys(("cv_accuracy_mean", "test_accuracy_mean", "test_accuracy_low", "test_accuracy_high"), 0.98765)
     row |= {"cv_accuracy_sd": 0.01234, "test_accuracy_sd": 0.01234, "accuracy_drop": 0.1234, "parameters": 11_176_512}
     rows = [{**row, "dataset": long[::-1], "model": long, "seconds_per_fold": 12345.6, "hardware": "cpu, fp32, AVX2"}]
-    compare.print_table(rows)
-    pair = {"low": -0.12345, "high": 0.12345, "difference": -0.11111, "p_holm": 0.0312, "verdict": "not told apart"}
+    printed.print_table(rows)
+    pair = {"low": -0.12345, "high": 0.12345, "difference": -0.11111, "p_adjusted": 0.0312, "verdict": "not told apart"}
     pairs = [{**pair, "within": long, "a": long, "b": long[::-1]}]
-    compare.print_pairs({"refused": None, "rows": pairs, "unpaired": []})
+    printed.print_pairs({"refused": None, "rows": pairs, "unpaired": []})
     said = capsys.readouterr().out
     assert "…" not in said
     for number in ("98.77 ± 1.23", "98.8–98.8", "12.34", "11.18M", "12345.6", "-11.11", "-12.35 to +12.35", "0.031"):
