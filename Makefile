@@ -24,6 +24,8 @@ export PROFILE MODEL DATASET TRIALS TIMEOUT DIR JSON JOBS PORT LABELS
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+DEV := $(VENV)/.dev
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
@@ -31,7 +33,7 @@ export SHEARBENCH_SCHEDULER := $(SCHEDULER)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup servers profile repro test test-slow tune handwriting ui check lock hashes audit clean
+.PHONY: help setup dev servers profile repro test test-slow tune handwriting ui check lock hashes audit clean
 
 help:  ## print the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,12 +42,17 @@ $(INSTALLED): requirements.lock requirements.hashes pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else \
 	  f"shearbench needs Python 3.11 to 3.13, and {sys.executable} is {sys.version.split()[0]}; run: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.hashes
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(PIP) --no-deps --require-hashes -r requirements.hashes
+	$(PIP) --constraint requirements.lock torch torchvision
+	$(PIP) --no-deps --editable .
+	rm -rf $(VENV)/lib/python3*/site-packages/torch/test  # 83 MB, torch's own
 	touch $@
 
-setup: $(INSTALLED)  ## make .venv with the pinned dependencies, and the data (ADOPT=1 takes changed sources)
+$(DEV): $(INSTALLED) requirements.dev
+	$(PIP) --no-deps --require-hashes -r requirements.dev
+	touch $@
+
+setup: $(INSTALLED) $(if $(SCHEDULER),$(DEV))  ## make .venv with the pinned dependencies, and the data (ADOPT=1 takes changed sources)
 	shearbench data $(if $(ADOPT),--adopt)
 
 profile: $(INSTALLED)
@@ -58,17 +65,18 @@ repro: profile setup  ## run what is not up to date, then print the comparison (
 	$(if $(JOBS),dvc repro datasets training_configs)
 	$(if $(JOBS),$(call at-once,severity|explore|train|ablation))
 	$(if $(JOBS),$(call at-once,evaluate|ablation_result))
-	dvc repro
-	shearbench track
+	shearbench repro
 	shearbench results
 
-servers: $(INSTALLED)  ## add the drivers of PostgreSQL and S3, and moto's server for their tests
-	python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.servers
+dev: $(DEV)  ## add what tests, checks, clusters and optuna-dashboard need
 
-test: $(INSTALLED)  ## run the tests, but for the slow ones
+servers: $(DEV)  ## add the drivers of PostgreSQL and S3, and moto's server for their tests
+	$(PIP) --no-deps --require-hashes -r requirements.servers
+
+test: $(DEV)  ## run the tests, but for the slow ones
 	python -m pytest -m "not slow" -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-test-slow: $(INSTALLED)  ## run the slow tests
+test-slow: $(DEV)  ## run the slow tests
 	python -m pytest -m slow
 
 tune: setup  ## search learning rate, batch size and width: make tune MODEL=resnet18 [DATASET=mnist TRIALS=40 TIMEOUT=600]
@@ -85,7 +93,7 @@ handwriting: $(INSTALLED)  ## read a class's digits, and write a page for the te
 ui: $(INSTALLED)  ## open MLflow on 127.0.0.1 (PORT=5000)
 	shearbench ui --port "$$PORT"
 
-check: $(INSTALLED)  ## lint and check types
+check: $(DEV)  ## lint and check types
 	ruff check src tests benchmarks
 	ruff format --check src tests benchmarks
 	mypy
@@ -93,24 +101,25 @@ check: $(INSTALLED)  ## lint and check types
 lock: ## pin the newest versions that pyproject.toml allows in requirements.lock
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet torch==2.13.0 '.[dev,dask,dashboard]'
-	(sed -n '/^#/p' requirements.lock; build/lock/bin/python -m pip freeze --exclude shearbench \
+	(sed -n '/^#/p' requirements.lock; build/lock/bin/python -m pip freeze --exclude shearbench --exclude pyarrow \
 	  | sed -E 's/^(torch==[0-9.]+)\+cpu$$/\1/') > build/lock/requirements.lock
 	mv build/lock/requirements.lock requirements.lock && rm -rf build/lock
 	$(MAKE) hashes
 
-hashes:  ## write requirements.hashes anew, after a change to requirements.lock, and the hashes of requirements.servers
+hashes:  ## write the hashes of requirements.hashes, .dev and .servers anew, after a change to requirements.lock
 	rm -rf build/hashes && $(PYTHON) -m venv build/hashes
 	build/hashes/bin/python -m pip install --quiet --disable-pip-version-check uv
 	grep -vE '^(#|torch==|torchvision==)' requirements.lock > build/hashes/pins.txt
-	build/hashes/bin/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate build/hashes/pins.txt \
-	  --output-file build/hashes/found.txt
-	(sed -n '/^#/p' requirements.hashes; cat build/hashes/found.txt) > build/hashes/whole.txt
-	mv build/hashes/whole.txt requirements.hashes
-	grep -oE '^[a-z0-9-]+==[^ ]+' requirements.servers > build/hashes/servers.txt
-	build/hashes/bin/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate build/hashes/servers.txt \
-	  --output-file build/hashes/found.txt
-	(sed -n '/^#/p' requirements.servers; cat build/hashes/found.txt) > build/hashes/whole.txt
-	mv build/hashes/whole.txt requirements.servers && rm -rf build/hashes
+	grep -ohE '^[a-z0-9-]+==[^ ]+' requirements.servers > build/hashes/servers.in
+	$(call hashed,pins.txt,found.txt)
+	$(call hashed,servers.in,servers.txt)
+	awk -v to=build/hashes/ '/==/ {split($$1, pin, "==")} NR == FNR {dev[pin[1]]; next} {print > (to (pin[1] in dev ? "dev.txt" : "hashes.txt"))}' \
+	  requirements.dev build/hashes/found.txt
+	$(foreach kind,hashes dev servers,(sed -n '/^#/p' requirements.$(kind); cat build/hashes/$(kind).txt) > build/hashes/whole.txt && \
+	  mv build/hashes/whole.txt requirements.$(kind) &&) rm -rf build/hashes
+
+hashed = build/hashes/bin/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate build/hashes/$(1) \
+	  --output-file build/hashes/$(2)
 
 audit:  ## look up known vulnerabilities of what requirements.lock pins (needs pip-audit's database, so the network)
 	$(PYTHON) -m venv build/audit

@@ -1,6 +1,6 @@
 """Where the time of a default run goes: wall and CPU seconds of each stage.
 
-    python benchmarks/pipeline.py                     # dvc repro, then shearbench track
+    python benchmarks/pipeline.py                     # dvc repro
     python benchmarks/pipeline.py datasets severity   # some stages and what they need
     python benchmarks/pipeline.py --table             # only print what was measured
 
@@ -9,9 +9,9 @@ and calls it again goes on where DVC does: attempts of a stage are added up. `--
 `build/benchmarks/pipeline.jsonl` gets a line an attempt; `pipeline.json` and `pipeline.txt` the table.
 
 A stage's *serial* seconds are the CPU seconds of its own process, *parallel* those of the processes it waited for, one
-a core; `others` is what everything else on the machine took meanwhile, the mirroring of earlier stages to MLflow among
-it. `quiet` is serial + parallel / 2, what the stage takes on 2 quiet cores if its tasks end together. It does not
-depend on who else was at work, but for what that costs in caches and memory.
+a core; `others` is what everything else on the machine took meanwhile. `quiet` is serial + parallel / 2, what the stage
+takes on 2 quiet cores if its tasks end together. It does not depend on who else was at work, but for what that costs in
+caches and memory.
 """
 
 import argparse
@@ -82,15 +82,12 @@ def run(targets: list[str], log: Path) -> None:
         shim.write_text(_SHIM.format(python=sys.executable, script=Path(__file__).resolve(), log=log.resolve()))
         shim.chmod(0o755)
         path = os.pathsep.join((folder, str(Path(sys.executable).parent), os.environ["PATH"]))
-        commands = [["dvc", "repro", *targets]] + ([] if targets else [["shearbench", "track"]])
-        for command in commands:
-            start = time.monotonic()
-            status = subprocess.run(command, env={**os.environ, "PATH": path}, check=False).returncode
-            if command[0] == "dvc":
-                with log.open("a") as file:
-                    file.write(json.dumps({"dvc": time.monotonic() - start, "status": status}) + "\n")
-            if status:
-                sys.exit(f"{' '.join(command)} ended with status {status}; run the same command again to go on")
+        start = time.monotonic()
+        status = subprocess.run(["dvc", "repro", *targets], env={**os.environ, "PATH": path}, check=False).returncode
+        with log.open("a") as file:
+            file.write(json.dumps({"dvc": time.monotonic() - start, "status": status}) + "\n")
+        if status:
+            sys.exit(f"dvc repro ended with status {status}; run the same command again to go on")
 
 
 def table_of(lines: Iterable[str]) -> pd.DataFrame:
@@ -99,8 +96,7 @@ def table_of(lines: Iterable[str]) -> pd.DataFrame:
     stages = pd.DataFrame([each for each in notes if "stage" in each])
     sums = stages.drop(columns="status").groupby("stage", sort=False).sum()
     sums.insert(0, "attempts", stages.groupby("stage", sort=False).size())
-    whole = [each for each in stages.itertuples() if each.stage != "track"]
-    own = sum(each["dvc"] for each in notes if "dvc" in each) - sum(each.wall for each in whole)
+    own = sum(each["dvc"] for each in notes if "dvc" in each) - stages["wall"].sum()
     sums["quiet"] = sums["serial"] + sums["parallel"] / CORES
     groups = {
         f"= {name}@...": part.sum()
@@ -119,7 +115,7 @@ def main() -> None:
     if sys.argv[1:2] == ["--note"]:
         sys.exit(note(Path(sys.argv[2]), sys.argv[3:]))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("targets", nargs="*", help="stages of dvc.yaml; default: all, and shearbench track")
+    parser.add_argument("targets", nargs="*", help="stages of dvc.yaml; default: all")
     parser.add_argument("--again", action="store_true", help="forget what was measured before")
     parser.add_argument("--table", action="store_true", help="run nothing")
     asked = parser.parse_args()

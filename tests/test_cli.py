@@ -120,7 +120,7 @@ def test_faults_of_the_parameters_come_all_at_once(project):
 
 def test_an_option_that_a_network_does_not_know_is_named_before_any_work(project):
     path = project / "params.yaml"
-    path.write_text(path.read_text().replace("options: {dropout: 0.5}", "options: {dropuot: 0.5}", 1))
+    path.write_text(path.read_text().replace("options: {dropout: 0.25}", "options: {dropuot: 0.25}", 1))
     assert "dropuot" in run("check", status=2)
 
 

@@ -157,18 +157,19 @@ def test_no_import_goes_through_a_door_that_opens_late() -> None:
     assert named <= modules
 
 
-def test_the_files_of_the_page_are_in_the_code_of_the_report() -> None:
+@pytest.mark.parametrize(("folder", "stage"), [("report", "report"), ("data", "prepare")])
+def test_data_files_are_in_the_code_of_the_stage_that_opens_them(folder: str, stage: str) -> None:
     data = [
         path
-        for path in code.PACKAGE.rglob("*.*")
+        for path in (code.PACKAGE / folder).rglob("*.*")
         if path.suffix not in (".py", ".typed") and path.parent.name != "__pycache__"
     ]
-    reached = set(code.closure("shearbench.stages.report"))
+    reached = set(code.closure(f"shearbench.stages.{stage}"))
     assert data
     assert {path.relative_to(code.PACKAGE.parent).as_posix() for path in data} <= reached
 
 
-@pytest.mark.parametrize("name", ["params.yaml", "profiles/full.yaml"])
+@pytest.mark.parametrize("name", ["params.yaml", "profiles/full.yaml", "profiles/hour.yaml"])
 def test_every_stage_of_our_own_parameters_has_a_text(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPOSITORY)
     params = load(REPOSITORY / name)

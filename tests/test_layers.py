@@ -38,6 +38,7 @@ LAYERS = [
     "api",
     "commands",
     "cli",
+    "warm",
 ]
 BLOCKS = ("blocks", "comparison", "findings", "pictures")
 """What a section of the report is made of; the topics of ``analysis/`` bring sections, so these stand below them."""

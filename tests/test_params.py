@@ -80,12 +80,12 @@ def test_it_is_frozen():
         ("folds: 5", "folds: 1", "cv.folds input should be greater than or equal to 2; got 1"),
         ("folds: 5, ", "", "cv.folds is missing"),
         ("repeats: 1", "repeats: 0", "cv.repeats input should be greater than or equal to 1; got 0"),
-        ("batch: 100", "batch: 1", "batch input should be greater than or equal to 2; got 1"),
+        ("batch: 50", "batch: 1", "batch input should be greater than or equal to 2; got 1"),
         ("learning_rate: 1.0e-3", "learning_rate: 0.0", "learning_rate input should be greater than 0"),
         ("learning_rate: 1.0e-3", "learning_rate: .nan", "learning_rate input should be a finite number"),
         ("learning_rate: 1.0e-3", "learning_rate: 1.0e+400", "learning_rate input should be a finite number"),
-        ("epochs: 20", "epochs: 0", "epochs input should be greater than or equal to 1"),
-        ("epochs: 20", "epochs: 2.5", "epochs input should be a valid integer"),
+        ("epochs: 12", "epochs: 0", "epochs input should be greater than or equal to 1"),
+        ("epochs: 12", "epochs: 2.5", "epochs input should be a valid integer"),
         ("step: 5", "step: 11", "datasets.mechanical.step must be 1 to 10 for shear; got 11"),
         ("normalise: pixel", "normalise: unit", "datasets.mechanical.normalise must be another one than unit"),
         (
@@ -121,8 +121,8 @@ def test_it_is_frozen():
             "ablations.normalisation.datasets.mechanical_divide255 must be simulated for an entry of datasets",
         ),
         (
-            "{architecture: cnn3, width: 0.5",
-            "{architecture: cnn9, width: 0.5",
+            "{architecture: cnn3, width: 0.25",
+            "{architecture: cnn9, width: 0.25",
             "ablations.normalisation.models.cnn3.architecture must be one of",
         ),
     ],
@@ -136,7 +136,7 @@ def test_a_fault_names_its_parameter_its_rule_and_its_line(tmp_path, old, new, m
 
 
 def test_all_faults_come_at_once(tmp_path):
-    text = _changed("folds: 5", "folds: 1").replace("seed: 42", "seed: x").replace("epochs: 20", "epochs: 0")
+    text = _changed("folds: 5", "folds: 1").replace("seed: 42", "seed: x").replace("epochs: 12", "epochs: 0", 1)
     with pytest.raises(InputError, match=r"3 fault\(s\)") as caught:
         _load(tmp_path, text)
     assert len(str(caught.value).splitlines()) == 4
@@ -240,7 +240,7 @@ def test_a_model_on_a_base_is_that_one_but_for_what_is_given(tmp_path):
     assert decay == base.model_copy(update={"recipe": base.recipe.model_copy(update={"schedule": "cosine"})})
     assert group == base.model_copy(update={"options": {"norm": "group"}})
     edited = _load(
-        tmp_path, TEXT.replace("cures:", "cures: # edited").replace("epochs: 3, batch: 100", "epochs: 4, batch: 100")
+        tmp_path, TEXT.replace("cures:", "cures: # edited").replace("epochs: 2, batch: 50", "epochs: 4, batch: 50")
     )
     assert edited.ablations["cures"].models["resnet18_decay"].recipe.epochs == 4
 

@@ -18,7 +18,7 @@ from shearbench import tracking
 from shearbench.comparison.champion import trust_of
 from shearbench.params import Params, Tracking, load
 from shearbench.predictions.calibration import apply_temperature
-from shearbench.predictions.contents import Content, Node
+from shearbench.predictions.contents import Content, Node, dataset_node
 from shearbench.predictions.folds import read_fold_runs
 from shearbench.records import locked, read_json, read_npz, write_sealed
 from shearbench.stages import explore
@@ -55,6 +55,11 @@ def runs_of(root: Path, name: str = store.EXPERIMENT) -> dict[str, Any]:
     experiment = client.get_experiment_by_name(name)
     latest_last = reversed(client.search_runs([experiment.experiment_id]))
     return {run.info.run_name: run for run in latest_last}
+
+
+def only(params: Params, name: str) -> Params:
+    """Return parameters with one run."""
+    return params.model_copy(update={"runs": {name: params.runs[name]}})
 
 
 def with_uri(params: Params, uri: str) -> Params:
@@ -151,12 +156,12 @@ def test_nothing_is_sent_twice(finished: Path, small_params: Params, tracked: Pa
 
 
 def test_changed_record_makes_a_new_run_and_marks_the_old(finished: Path, small_params: Params) -> None:
-    assert tracking.track_all(finished, small_params, all_runs=["mnist-mlp"])
+    assert tracking.track_all(finished, only(small_params, "mnist-mlp"))
     before = runs_of(finished)
     for fold in range(2):
         path = finished / f"build/runs/mnist/mlp/fold-{fold}/record.json"
         write_sealed(path, {**read_json(path), "seconds": 1.0})
-    assert tracking.track_all(finished, small_params, all_runs=["mnist-mlp"])
+    assert tracking.track_all(finished, only(small_params, "mnist-mlp"))
     client = client_of(finished)
     old = client.get_run(before["mnist-mlp"].info.run_id)
     assert old.data.tags["shearbench.superseded"] == "yes"
@@ -166,11 +171,11 @@ def test_changed_record_makes_a_new_run_and_marks_the_old(finished: Path, small_
 
 
 def test_unfinished_run_is_sent_again(finished: Path, small_params: Params) -> None:
-    assert tracking.track_all(finished, small_params, all_runs=["mnist-mlp"])
+    assert tracking.track_all(finished, only(small_params, "mnist-mlp"))
     client, before = client_of(finished), runs_of(finished)
     for name in ("mnist-mlp", "mnist-mlp fold 1"):
         client.update_run(before[name].info.run_id, status="RUNNING")
-    assert tracking.track_all(finished, small_params, all_runs=["mnist-mlp"])
+    assert tracking.track_all(finished, only(small_params, "mnist-mlp"))
     after = runs_of(finished)
     assert {run.info.status for run in after.values()} == {"FINISHED"}
     assert not {run.info.run_id for run in before.values()} & {run.info.run_id for run in after.values()}
@@ -205,10 +210,10 @@ def test_run_with_a_missing_fold_waits_and_a_moved_store_is_a_warning(
     finished: Path, small_params: Params, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     (finished / "build/runs/mnist/mlp/fold-1/record.json").unlink()
-    assert tracking.track_all(finished, small_params, all_runs=["mnist-mlp"])
+    assert tracking.track_all(finished, only(small_params, "mnist-mlp"))
     assert runs_of(finished) == {}
     moved = finished.rename(tmp_path / "elsewhere")
-    assert not tracking.track_all(moved, small_params, all_runs=["mnist-mlp"])
+    assert not tracking.track_all(moved, only(small_params, "mnist-mlp"))
     assert "remove mlruns/mlflow.db" in capsys.readouterr().err
 
 
@@ -240,7 +245,9 @@ def test_one_sender_waits_for_another(tmp_path: Path) -> None:
 def test_processes_that_start_together_share_one_new_store(finished: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from shearbench import tracking; from shearbench.params import load\n"
-        "assert tracking.track_all(Path(), load(Path('params.yaml')), cells=[sys.argv[1]])"
+        "params = load(Path('params.yaml'))\n"
+        "params = params.model_copy(update={'runs': {sys.argv[1]: params.runs[sys.argv[1]]}})\n"
+        "assert tracking.track_all(Path(), params)"
     )
     processes = [subprocess.Popen([sys.executable, "-c", program, one_run], cwd=finished) for one_run in RUNS]
     assert [process.wait() for process in processes] == [0, 0, 0]
@@ -277,7 +284,7 @@ def test_any_tree_of_runs_is_sent_once_and_superseded_by_the_next(tmp_path: Path
 
 def test_a_dataset_is_a_run_with_its_samples_balance_and_copies(finished: Path, small_params: Params) -> None:
     explore.main(small_params, finished, "mechanical")
-    assert tracking.track_dataset(finished, small_params, "mechanical")
+    assert tracking.track_nodes(finished, small_params, [dataset_node(finished / "build", "mechanical")])
     (run,) = runs_of(finished).values()
     assert run.info.run_name == "dataset mechanical"
     assert run.data.metrics == {"samples": 60, "exact_pairs": 0, "exact_across_folds": 0, **near_pairs_of(finished)}
@@ -300,7 +307,7 @@ def near_pairs_of(project: Path) -> dict[str, int]:
 def test_an_experiment_is_a_run_with_its_cells_beneath(asked: Path, tmp_path: Path) -> None:
     (tmp_path / "build").symlink_to(asked / "build")
     params = load(asked / "params.yaml")
-    assert tracking.track_ablation_result(tmp_path, params, "normalisation")
+    assert tracking.track_ablations(tmp_path, params, ["normalisation"])
     runs = runs_of(tmp_path, store.ABLATIONS)
     pairs = product(("plain", "deep"), ("divide255", "detrend"))
     all_runs = {f"normalisation: {model} on mechanical_{kind}" for model, kind in pairs}
@@ -315,7 +322,7 @@ def test_an_experiment_is_a_run_with_its_cells_beneath(asked: Path, tmp_path: Pa
         assert one_run.data.metrics[f"test_{bn_statistics}_mean"] == pytest.approx(expected.loc[bn_statistics, "mean"])
     artifacts = {file.path for file in client_of(tmp_path).list_artifacts(runs["experiment normalisation"].info.run_id)}
     assert {"accuracies.csv", "pairs.csv", "record.json", "figures"} <= artifacts
-    assert tracking.track_ablation_result(tmp_path, params, "normalisation")
+    assert tracking.track_ablations(tmp_path, params, ["normalisation"])
     assert len(runs_of(tmp_path, store.ABLATIONS)) == 5
 
 
@@ -327,7 +334,7 @@ def test_the_description_links_the_report_and_the_address_shows_the_latest_netwo
     assert tracking.track_all(finished, small_params)
     first = runs_of(finished)["report"]
     page.write_text("<html>second</html>")
-    assert tracking.track_report(finished, small_params)
+    assert tracking.track_all(finished, small_params)
     client = client_of(finished)
     second = runs_of(finished)["report"]
     assert second.info.run_id != first.info.run_id

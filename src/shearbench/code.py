@@ -27,7 +27,7 @@ FOLDER = Path("build") / "code"
 """The texts that the stages depend on; stage ``code`` writes them."""
 PARSED = Path("build") / "parsed.json"
 """Facts about sources by the SHA-256 of their bytes, so that each is parsed once; :func:`remember` writes it."""
-_IN_FRONT = ("", "cli", "code", "errors", "params", "params_base", "strict", "text", "yaml12")
+_IN_FRONT = ("", "cli", "code", "commands", "errors", "params", "params_base", "strict", "text", "warm", "yaml12")
 INERT = frozenset({*_IN_FRONT, "execution", "stages", "tracking"})
 """Parts of the package that cannot change a number: a key of params.yaml reaches DVC through ``params:``."""
 _OURS = PACKAGE.name

@@ -122,7 +122,7 @@ def small_picture(_: Figure, target: Any, **__: Any) -> None:
 
 def main(disk: Path, folder: Path) -> None:
     """Play all steps; raise AssertionError where one does not keep the promise."""
-    local.ProcessPoolExecutor = kill_loop.ForkedWorkers
+    local.ProcessPoolExecutor = local.ForkedPool
     Figure.savefig = small_picture
     kill_loop.warm_up(folder)
     log, whole, root = folder / "log", folder / "whole", disk / "project"

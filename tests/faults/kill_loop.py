@@ -8,16 +8,15 @@ closed, or its parameters are edited. Like ``dvc repro`` the command does not ru
 round goes to ``rounds.txt`` in the folder, and rounds that stand there are not run again, so the loop can be cut in
 slices.
 
-So that a round takes seconds, this process imports everything once and forks the commands, their workers and the
-processes that send MLflow what a stage made. A round begins with the files that the undisturbed run had before the step
-in which the kill falls: what comes before is the same anyway. ``--loky`` has the workers that users have.
+So that a round takes seconds, this process imports everything once and forks the commands and their workers. A round
+begins with the files that the undisturbed run had before the step in which the kill falls: what comes before is the
+same anyway. ``--loky`` has the workers that users have.
 """
 
 import argparse
 import contextlib
 import importlib
 import json
-import multiprocessing
 import os
 import shutil
 import signal
@@ -25,7 +24,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,26 +39,24 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from whole_pipeline import STEPS, facts, make_project
 
 from made import differences
-from shearbench import stages, tracking
 from shearbench.execution import local
 from shearbench.params import load
 from shearbench.pipeline.watch import unchanged_inputs
 from shearbench.seeds import generator_for
+from shearbench.stages import track
 
 KILL, KILL_ALONE = "killed with all its processes", "killed, its workers left alive"
 HANG_UP, HANG_UP_ALONE = "terminal closed", "hung up alone"
 EDIT = "parameters edited"
 ACCIDENTS = (KILL, HANG_UP, EDIT, KILL_ALONE, EDIT, HANG_UP_ALONE)
 LONGEST = 900.0  # seconds of a run: far above any, on a busy machine too
-MIRRORS: list[int] = []
-"""The processes of this one's that send MLflow what a stage made."""
 
 
 def pipeline(root: Path, before: Callable[[str], None] = lambda _: None) -> None:
     """Run every step in the order of ``dvc.yaml``, with a search, that has not been finished; then all is tracked.
 
     Args:
-        before: is called with each step before it begins, when nothing else runs; mirrors go on beside it otherwise.
+        before: is called with each step before it begins, when nothing else runs.
     """
     done = root / "done.txt"
     for step in STEPS[len(done.read_text().split()) if done.is_file() else 0 :]:
@@ -68,54 +64,17 @@ def pipeline(root: Path, before: Callable[[str], None] = lambda _: None) -> None
         run_step(step, root)
         with done.open("a") as file:
             file.write(f"{step}\n")
-    wait_for_mirrors()
 
 
 def run_step(step: str, root: Path) -> None:
-    """Run one step, and leave it to another process to send MLflow what it made, as ``stages.run`` does."""
+    """Run one step as ``stages.run`` does."""
     name, _, of = step.partition("@")
     with unchanged_inputs(root, name, of or None):
         params = load(root / "params.yaml")
         if name == "track":
-            assert tracking.track_all(root, params)
-            assert stages.track_searches(params, root)
+            assert track.send(params, root)
             return
         importlib.import_module(f"shearbench.stages.{name}").main(params, root, *([of] if of else []))
-    if name not in stages.MIRRORED:
-        return
-    if mirror := os.fork():
-        MIRRORS.append(mirror)
-    else:
-        status = 1
-        try:
-            os.nice(19)
-            status = not stages.mirror(name, of or None, params=params, root=root)
-        finally:
-            os._exit(status)
-
-
-def wait_for_mirrors() -> None:
-    """Wait for the processes that send MLflow something; one that cannot is no fault, as ``track`` sends it later."""
-    while MIRRORS:  # and not for any child: the process that tracks loky's resources stays
-        os.waitpid(MIRRORS.pop(), 0)
-
-
-class ForkedWorkers(ProcessPoolExecutor):
-    """The workers of ``shearbench.execution``, forked: they need not import torch again."""
-
-    def __init__(self, workers: int, env: object) -> None:
-        super().__init__(workers, mp_context=multiprocessing.get_context("fork"), initializer=_let_go_of_locks)
-
-    def shutdown(self, wait: bool = True, *, kill_workers: bool = False, cancel_futures: bool = False) -> None:
-        super().shutdown(wait, cancel_futures=cancel_futures or kill_workers)
-
-
-def _let_go_of_locks() -> None:
-    """Close the files that a fork inherits and users' workers do not: a lock would be held until the last one ends."""
-    for number in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(OSError):
-            if os.readlink(f"/proc/self/fd/{number}").endswith("lock"):
-                os.close(int(number))
 
 
 def start(function: Callable[[Path], None], root: Path, log: Path) -> int:
@@ -285,7 +244,6 @@ def undisturbed(folder: Path) -> Undisturbed:
         def before(step: str) -> None:
             for last in began.keys() - seconds.keys():
                 seconds[last] = time.monotonic() - began[last]
-            wait_for_mirrors()
             if step in STEPS:
                 shutil.copytree(root, copies / step, symlinks=True)
                 began[step] = time.monotonic()
@@ -319,7 +277,7 @@ def loop(folder: Path, seeds: range, *, loky: bool = False, pictures: bool = Fal
     folder.mkdir(parents=True, exist_ok=True)
     if not loky:
         assert local.ProcessPoolExecutor, "what is replaced here must be what the stages use"
-        local.ProcessPoolExecutor = ForkedWorkers
+        local.ProcessPoolExecutor = local.ForkedPool
     if not pictures:
         Figure.savefig = blank_picture
     warm_up(folder)

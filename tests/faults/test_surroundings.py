@@ -99,8 +99,8 @@ def test_every_pin_but_torch_has_the_hashes_of_its_files() -> None:
     """After a change to requirements.lock: `make hashes`."""
     lock = (REPOSITORY / "requirements.lock").read_text().splitlines()
     pins = {line for line in lock if line and not line.startswith(("#", "torch==", "torchvision=="))}
-    text = (REPOSITORY / "requirements.hashes").read_text().replace("\\\n", "")
-    hashed = [line.split() for line in text.splitlines() if not line.startswith("#")]
+    texts = [(REPOSITORY / f"requirements.{part}").read_text().replace("\\\n", "") for part in ("hashes", "dev")]
+    hashed = [line.split() for text in texts for line in text.splitlines() if not line.startswith("#")]
 
     def normal(pin: str) -> str:
         name, version = pin.split("==")

@@ -83,38 +83,26 @@ def _is_taken(port: int) -> bool:
 @app.command(rich_help_panel=PANEL)
 @explained
 def track(
-    stage: Annotated[str | None, typer.Argument(help="What this stage made; default: all there is.")] = None,
-    of: Annotated[str | None, typer.Argument(metavar="[RUN]", help="Its run or ablation.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until Ctrl-C, beside a long run.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Send MLflow the records that it does not have yet. Stages do this for what they made, in the background.
+    """Send MLflow the records that it does not have yet. `dvc repro` ends with this.
 
     \b
     Examples:
       shearbench track
-      shearbench track evaluate mnist-cnn3
+      shearbench track --follow
     """
-    from shearbench import stages
+    from shearbench.stages import track as tracking
 
-    params = read_params()
+    params, root = read_params(), project()
+    said = "MLflow has every record"
     if params.tracking.uri == "off":
         said = "tracking.uri is off in params.yaml: nothing is sent"
-    else:
-        if stage is not None:
-            complete = stages.mirror(stage, of, params=params, root=project())
-        else:
-            from shearbench import tracking
-
-            complete = all(
-                [
-                    tracking.track_all(project(), params),
-                    stages.track_searches(params, project()),
-                    stages.track_classes(params, project()),
-                ]
-            )
-        if not complete:
-            raise typer.Exit(1)
-        said = "MLflow has every record" if stage is None else f"MLflow has what stage {stage} made"
+    elif follow:
+        tracking.follow(params, root)
+    elif not tracking.send(params, root):
+        raise typer.Exit(1)
     if not quiet:
         print(said)
 

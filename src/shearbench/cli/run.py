@@ -22,6 +22,20 @@ def _stages(begun: str) -> list[str]:
 
 @app.command(rich_help_panel=PANEL)
 @explained
+def repro() -> None:
+    """Run every stage that is not up to date, with one progress bar and the time left. Same work as `dvc repro`.
+
+    \b
+    Example:
+      shearbench repro
+    """
+    from shearbench.commands import repro as pipeline
+
+    raise typer.Exit(pipeline.main(project()))
+
+
+@app.command(rich_help_panel=PANEL)
+@explained
 def stage(
     name: Annotated[str, typer.Argument(help=STAGE_HELP, autocompletion=_stages)],
     of: Annotated[
@@ -67,8 +81,10 @@ def tune(
     from shearbench.stages import tune as tuning
 
     params, root = read_params(scheduler), project()
+    from shearbench.stages import track
+
     tuning.main(params, root, model, dataset=dataset, trials=trials, timeout=timeout)
-    stages.track_searches(params, root)
+    track.main(params, root)
 
 
 @app.command(rich_help_panel=PANEL)

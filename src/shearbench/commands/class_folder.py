@@ -10,7 +10,7 @@ from typing import Any
 
 from shearbench.handwriting.tables import print_results
 from shearbench.params import Params
-from shearbench.stages import handwriting, report
+from shearbench.stages import handwriting, report, track
 
 
 def main(params: Params, root: Path, folder: Path, *, fine_tune: bool) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def main(params: Params, root: Path, folder: Path, *, fine_tune: bool) -> dict[s
     out = output_of(root, folder)
     results = handwriting.measure(params, root, folder, out, fine_tune=fine_tune)
     print_results(results)
-    handwriting.track(params, root, out)
+    track.main(params, root)
     print(f"Tables and pictures: {out}")
     if (root / "reports" / "comparison.json").is_file():
         page = out.with_suffix(".html")

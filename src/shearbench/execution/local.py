@@ -1,11 +1,15 @@
-"""Calls over the cores of this machine: one process a core, with joblib's ``loky``."""
+"""Calls over the cores of this machine: one process a core, by joblib's ``loky``, or forked where the stage was."""
 
+import contextlib
+import multiprocessing
 import os
 import signal
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent import futures as standard
 from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -14,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import joblib
+import threadpoolctl
 from joblib.externals.loky import ProcessPoolExecutor
 
 from shearbench.execution import memory
@@ -25,6 +30,34 @@ ONE_THREAD = dict.fromkeys(_THREADS, "1")
 _POLL_SECONDS = 0.2
 _MEMORY = 1.2e9  # bytes of a worker: resnet18 with batches of 100 takes about 1 GB
 _LONE_TRIES = 2  # a dead process takes its neighbours' work along; alone, a death is the task's own
+
+
+class ForkedPool(standard.ProcessPoolExecutor):
+    """Workers that are forked, and so have everything imported; they compute with one thread, as others do."""
+
+    def __init__(self, workers: int, env: object = None) -> None:
+        super().__init__(workers, mp_context=multiprocessing.get_context("fork"), initializer=_settle)
+
+    def shutdown(self, wait: bool = True, *, kill_workers: bool = False, cancel_futures: bool = False) -> None:
+        """Let the workers end; what has not begun is dropped with ``kill_workers``."""
+        super().shutdown(wait, cancel_futures=cancel_futures or kill_workers)
+
+
+def _pool(workers: int) -> Any:
+    forked = os.environ.get("SHEARBENCH_FORKED") and not Path("/dev/nvidiactl").exists()  # CUDA does not survive a fork
+    return ForkedPool(workers) if forked else ProcessPoolExecutor(workers, env=ONE_THREAD)
+
+
+def _settle() -> None:
+    """Compute with one thread, and close inherited locks: they would be held until the last worker ends."""
+    os.environ.update(ONE_THREAD)
+    threadpoolctl.threadpool_limits(1)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/self/fd/{number}").endswith("lock"):
+                os.close(int(number))
 
 
 def worker_count(workers: int | Literal["auto"]) -> int:
@@ -64,7 +97,7 @@ def _attempt(
     calls: Sequence[Call], paths: Sequence[Path], indexes: Sequence[int], workers: int, task_result: TaskResult
 ) -> list[int]:
     """Do the calls at ``indexes``; fill results and failures; return the indexes lost with a dead process."""
-    executor = ProcessPoolExecutor(min(workers, len(indexes)), env=ONE_THREAD)
+    executor = _pool(min(workers, len(indexes)))
     lost = []
     try:
         futures: dict[Future[Any], int] = {

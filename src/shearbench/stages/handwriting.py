@@ -16,11 +16,11 @@ from shearbench.errors import InputError
 from shearbench.handwriting import recipe
 from shearbench.handwriting.folder import read_folder
 from shearbench.handwriting.measure import findings_of
-from shearbench.handwriting.output import nodes, write_findings
+from shearbench.handwriting.output import write_findings
 from shearbench.handwriting.tables import print_results
 from shearbench.params import Params
 from shearbench.pipeline.present import is_current
-from shearbench.records import is_finished, write_json
+from shearbench.records import write_json
 from shearbench.training.hardware import settle_device
 
 CLASS = "class_digits"
@@ -39,15 +39,6 @@ def main(params: Params, root: Path) -> None:
 def output(root: Path) -> Path:
     """Return where the findings about ``data/class_digits`` go."""
     return root / "build" / "handwriting" / CLASS
-
-
-def track(params: Params, root: Path, out: Path) -> bool:
-    """Send MLflow the record ``out``, if there is one; return whether it has all there is now."""
-    if not is_finished(out):
-        return True
-    from shearbench import tracking
-
-    return tracking.track_nodes(root, params, nodes(out))
 
 
 def measure(params: Params, root: Path, folder: Path, out: Path, *, fine_tune: bool = False) -> dict[str, Any]:

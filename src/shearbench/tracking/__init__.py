@@ -4,8 +4,7 @@ The only package that imports mlflow, and only inside its functions: with ``uri=
 down a warning is printed, every number stays as it is, and :func:`track_all` sends later what is missing. A record
 that has been sent is not sent again: a run carries the hash of its record in the tag ``shearbench.record``.
 
-A run is a parent run; its folds and its evaluation are nested beneath. What a stage made is sent at once, but for the
-networks: those of all runs are exported together, when all is sent, as the exporter takes longer to load than to work.
+A run is a parent run; its folds and its evaluation are nested beneath. The stage ``track`` sends all of them together.
 """
 
 import sys
@@ -122,58 +121,49 @@ class _Run:
         return data.inputs[:_EXAMPLE].astype(np.float32)
 
 
-def track_all(root: Path, plan: Plan, *, runs: Sequence[str] | None = None) -> bool:
+def track_all(root: Path, plan: Plan, others: Sequence[Node] = ()) -> bool:
     """Send MLflow what is finished and not there yet; return whether it has everything now.
+
+    Sent are runs, datasets, the comparison, ablations, the report, ``others``, and the networks of all runs; the best
+    network of each dataset is registered.
 
     Args:
         root: the project's folder; the records are under ``build/``.
         plan: runs, folds and where to send, from ``params.yaml``.
-        runs: names of runs to send; without them all are sent with the datasets, their comparison, the
-            ablations and all networks, and the best network of each dataset is registered.
+        others: further records, as of handwriting and of searches.
 
     Raises:
         InputError: if a record is damaged.
     """
     if plan.tracking.uri == OFF:
         return False
-    names = plan.runs if runs is None else runs
-    found = [run for name in names if (run := _finished(root, plan.runs[name], plan.cv.networks))]
-    comparison = root / "reports" / "comparison.json"
-    rows = read_json(comparison) if runs is None and comparison.is_file() else []
-    folder = root / "build" / "comparison"
-    nodes = [comparison_node(folder, rows)] if rows and is_finished(folder) else []
-    if runs is None:
-        explored = [name for name in plan.datasets if (root / "build" / "explore" / name / "summary.json").is_file()]
-        nodes += [dataset_node(root / "build", name) for name in explored]
-        nodes += [node for node in [report_node(root)] if node]
+    found = [run for names in plan.runs.values() if (run := _finished(root, names, plan.cv.networks))]
+    comparison, folder = root / "reports" / "comparison.json", root / "build" / "comparison"
+    rows = read_json(comparison) if comparison.is_file() else []
+    explored = [name for name in plan.datasets if (root / "build" / "explore" / name / "summary.json").is_file()]
+    nodes = [
+        *([comparison_node(folder, rows)] if rows and is_finished(folder) else []),
+        *(dataset_node(root / "build", name) for name in explored),
+        *others,
+        *([page] if (page := report_node(root)) else []),
+    ]
 
     def send(store: Store) -> None:
         sent = [(run, _send(store, run)) for run in found]
         _send_nodes(store, nodes, None)
         describe(store)
-        if runs is None:
-            _send_networks(store, plan, sent, best_of_each_dataset(rows))
+        _send_networks(store, plan, sent, best_of_each_dataset(rows))
 
     done = [name for name in plan.ablations if is_finished(root / "build" / "ablation_results" / name)]
-    return attempt(root, plan.tracking.uri, send) and (runs is not None or _track_ablations(root, plan, done))
+    return attempt(root, plan.tracking.uri, send) and track_ablations(root, plan, done)
 
 
-def _track_ablations(root: Path, plan: Plan, names: Sequence[str]) -> bool:
+def track_ablations(root: Path, plan: Plan, names: Sequence[str]) -> bool:
     """Send ablations to an experiment of their own, so that the first page of MLflow lists the compared runs alone."""
     nodes = [ablation_result_node(root / "build", name) for name in names]
     if not nodes:
         return True
     return attempt(root, plan.tracking.uri, lambda store: _send_nodes(store, nodes, None), experiment=ABLATIONS)
-
-
-def track_dataset(root: Path, plan: Plan, name: str) -> bool:
-    """Send MLflow what was found in the training part of a dataset; return whether it has it now."""
-    return plan.tracking.uri != OFF and track_nodes(root, plan, [dataset_node(root / "build", name)])
-
-
-def track_ablation_result(root: Path, plan: Plan, name: str) -> bool:
-    """Send MLflow an ablation that has been evaluated, with its runs; return whether it has them now."""
-    return plan.tracking.uri != OFF and _track_ablations(root, plan, [name])
 
 
 def track_nodes(root: Path, plan: Plan, nodes: Sequence[Node]) -> bool:
@@ -189,12 +179,6 @@ def track_nodes(root: Path, plan: Plan, nodes: Sequence[Node]) -> bool:
         describe(store)
 
     return attempt(root, plan.tracking.uri, send)
-
-
-def track_report(root: Path, plan: Plan) -> bool:
-    """Send MLflow the report; return whether it has it now."""
-    node = report_node(root)
-    return node is not None and track_nodes(root, plan, [node])
 
 
 def ui_command(root: Path, port: int) -> list[str]:

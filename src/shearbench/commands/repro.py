@@ -1,0 +1,176 @@
+"""``shearbench repro``: `dvc repro` with one line for each stage, one bar for all of them, and the time left.
+
+What the stages print goes to ``build/repro.log``; the last lines of one that fails are shown. The seconds that each
+stage took are kept in ``build/seconds.json``: the next run expects the same. Before the first run the expectation is
+``_SECONDS``, corrected by the pace of this machine so far.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO
+
+import yaml
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from shearbench.records import read_json, write_json
+
+LOG, SECONDS = Path("build") / "repro.log", Path("build") / "seconds.json"
+_SECONDS = {
+    **{"code": 1, "prepare": 2, "simulate": 30, "datasets": 5, "severity": 12, "explore": 5, "training_configs": 1},
+    **{"train": 14, "evaluate": 12, "ablation": 22, "ablation_result": 7},
+    **{"transfer": 12, "handwriting": 15, "compare": 14, "report": 8, "track": 12},
+}
+"""Of a stage of the default run on two cores, where no run has been measured."""
+_RUNS, _SKIPS = "Running stage '", "Stage '"
+_SHOWN = 25  # lines of a stage that failed
+
+
+class Plan:
+    """The stages of a run: the seconds that each is expected to take, and took."""
+
+    def __init__(self, expected: dict[str, float]) -> None:
+        self.expected = expected
+        self.took: dict[str, float] = {}
+        self.running: str | None = None
+        self._began = 0.0
+
+    def begin(self, stage: str, now: float) -> None:
+        """End the running stage, if there is one, and begin the next."""
+        self.end(now)
+        self.running, self._began = stage, now
+
+    def skip(self, stage: str) -> None:
+        """Leave out a stage that is up to date."""
+        self.expected.pop(stage, None)
+
+    def end(self, now: float) -> None:
+        """Note what the running stage took."""
+        if self.running is not None:
+            self.took[self.running] = now - self._began
+            self.running = None
+
+    def seconds_left(self, now: float) -> float:
+        """Return what the rest takes at the pace of the stages that have ended."""
+        known = [stage for stage in self.took if stage in self.expected]
+        expected = sum(self.expected[stage] for stage in known)
+        pace = sum(self.took[stage] for stage in known) / expected if expected > 10 else 1.0
+        rest = {stage: seconds * pace for stage, seconds in self.expected.items() if stage not in self.took}
+        running = rest.pop(self.running, 0.0) if self.running else 0.0
+        return sum(rest.values()) + max(running - (now - self._began), 0.0)
+
+    def share_done(self, now: float) -> float:
+        """Return the share of the whole time that has passed."""
+        passed = sum(self.took.values()) + (now - self._began if self.running else 0.0)
+        left = self.seconds_left(now)
+        return passed / (passed + left) if passed + left else 1.0
+
+
+class _Left(ProgressColumn):
+    """The time left, as the plan knows it when the bar is drawn."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        self.plan = plan
+
+    def render(self, task: Task) -> Text:
+        """Move the bar, and return the text beside it."""
+        now = time.monotonic()
+        task.completed = self.plan.share_done(now)
+        return Text(f"about {_spoken(self.plan.seconds_left(now))} left")
+
+
+def main(root: Path) -> int:
+    """Run `dvc repro` and return its exit status. Ctrl-C stops it, and the next call goes on from there."""
+    plan = Plan(_expected(root))
+    (root / LOG).parent.mkdir(exist_ok=True)
+    columns = (TextColumn("{task.description}"), _Left(plan), BarColumn(), TimeElapsedColumn())
+    command = ["dvc", "repro"]
+    with (
+        _warm() as environment,
+        (root / LOG).open("w") as log,
+        Progress(*columns, console=Console(stderr=True)) as progress,
+        subprocess.Popen(  # Ctrl-C reaches it too, and the stage that runs; this waits for both
+            command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process,
+    ):
+        assert process.stdout is not None
+        last = _follow(process.stdout, plan, progress, log)
+    if process.returncode:
+        print("".join(last), end="", file=sys.stderr)
+        print(f"All that was printed: {root / LOG}", file=sys.stderr)
+    known = read_json(root / SECONDS) if (root / SECONDS).is_file() else {}
+    write_json(root / SECONDS, known | {stage: round(seconds, 1) for stage, seconds in plan.took.items()})
+    return process.returncode
+
+
+@contextmanager
+def _warm() -> Iterator[dict[str, str]]:
+    """Start the process that runs the stages, and yield the environment in which they find it."""
+    with TemporaryDirectory(prefix="shearbench-") as folder:
+        path = str(Path(folder) / "socket")
+        server = subprocess.Popen(
+            [sys.executable, "-m", "shearbench.warm", path],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for DVC, which ends its stage
+        )
+        try:
+            yield {**os.environ, "SHEARBENCH_WARM": path}
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def _follow(lines: IO[str], plan: Plan, progress: Progress, log: IO[str]) -> deque[str]:
+    """Log what DVC and its stages print, and show a line for each stage that ends; return the last lines."""
+    bar, last = progress.add_task("dvc repro", total=1.0), deque[str](maxlen=_SHOWN)
+    for line in lines:
+        log.write(line)
+        log.flush()
+        last.append(line)
+        stage = line.split("'")[1] if line.count("'") > 1 else ""
+        if line.startswith(_RUNS):
+            _tell(plan, progress, stage)
+            progress.update(bar, description=stage)
+            last.clear()
+        elif line.startswith(_SKIPS):
+            plan.skip(stage)
+    _tell(plan, progress, None)
+    return last
+
+
+def _tell(plan: Plan, progress: Progress, following: str | None) -> None:
+    """Print the line of the stage that has ended, and begin the next one."""
+    ended, now = plan.running, time.monotonic()
+    plan.end(now)
+    if ended:
+        left = f"about {_spoken(plan.seconds_left(now))} left" if following else "done"
+        progress.console.print(f"{ended:<34} {plan.took[ended]:6.1f} s   {left}", highlight=False, markup=False)
+    if following:
+        plan.begin(following, now)
+
+
+def _expected(root: Path) -> dict[str, float]:
+    """Return the seconds that each stage of ``dvc.yaml`` may take, in its order."""
+    stages = yaml.safe_load((root / "dvc.yaml").read_text())["stages"]
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    measured = read_json(root / SECONDS) if (root / SECONDS).is_file() else {}
+    names = [
+        (kind, f"{kind}@{of}" if of else kind)
+        for kind, stage in stages.items()
+        for of in (params[stage["foreach"].strip("${}")] if "foreach" in stage else [""])
+    ]
+    return {name: float(measured.get(name, _SECONDS.get(kind, 10))) for kind, name in names}
+
+
+def _spoken(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"

@@ -1,0 +1,86 @@
+"""Stage ``track``: send MLflow every finished record that it does not have yet.
+
+DVC always runs it, because MLflow's store is no output of DVC's. It ends before MLflow is loaded if nothing has changed
+since all was sent (``mlruns/sent``). If MLflow cannot take the records it warns and succeeds: results come first, and
+the next ``dvc repro`` tries again.
+"""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich import print
+
+from shearbench.errors import InputError
+from shearbench.params import Params
+from shearbench.records import RECORD, hash_of, write_text
+
+_RECORDS = (
+    *(f"build/{part}/*/*/{RECORD}" for part in ("evaluation", "tuning/results")),
+    *(f"build/{part}/*/{RECORD}" for part in ("ablation_results", "handwriting")),
+    *(f"build/runs/*/*/*/{RECORD}", f"build/comparison/{RECORD}", "build/explore/*/summary.json"),
+    *("reports/comparison.json", "reports/index.html"),
+)
+_SECONDS = 5.0  # between looks for new records
+
+
+def main(params: Params, root: Path) -> None:
+    """Send what is new, if anything is and ``tracking.uri`` is not ``off``."""
+    if params.tracking.uri != "off" and _sent(root) != _state(params, root):
+        send(params, root)
+
+
+def send(params: Params, root: Path) -> bool:
+    """Send MLflow all records that it lacks; return whether it has them all now.
+
+    Raises:
+        InputError: if a record is damaged.
+    """
+    from shearbench import tracking
+    from shearbench.handwriting.output import nodes as handwriting
+    from shearbench.tuning.contents import nodes as searches
+
+    state = _state(params, root)
+    others = [
+        node
+        for record in sorted((root / "build" / "handwriting").glob(f"*/{RECORD}"))
+        for node in handwriting(record.parent)
+    ]
+    if (root / "build" / "tuning" / "results").is_dir():
+        others += searches(root / "build")
+    complete = tracking.track_all(root, params, others)
+    if complete:
+        write_text(root / "mlruns" / "sent", state)
+    return complete
+
+
+def follow(params: Params, root: Path) -> None:
+    """Send what each stage finishes until Ctrl-C; what DVC is about to replace is sent once it is whole."""
+    seen = ""
+    while True:
+        state = _state(params, root)
+        if state not in (seen, _sent(root)):
+            seen = state
+            try:
+                if send(params, root):
+                    print(f"{time.strftime('%H:%M:%S')} MLflow has every finished record")
+            except InputError as error:
+                print(f"{time.strftime('%H:%M:%S')} not sent yet: {error}")
+        time.sleep(_SECONDS)
+
+
+def _sent(root: Path) -> str:
+    path = root / "mlruns" / "sent"
+    return path.read_text() if path.is_file() else ""
+
+
+def _state(params: Params, root: Path) -> str:
+    """Return a hash of the store's address and of the time and size of all that is sent."""
+    return hash_of([params.tracking.uri, (root / "mlruns" / "mlflow.db").exists(), *_files(root)])
+
+
+def _files(root: Path) -> Iterator[tuple[str, int, int]]:
+    for pattern in _RECORDS:
+        for path in sorted(root.glob(pattern)):
+            facts = path.stat()
+            yield str(path.relative_to(root)), facts.st_mtime_ns, facts.st_size

@@ -1,0 +1,86 @@
+"""One bar for all stages: what it expects, what it says, and what a failure shows."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from shearbench.commands import repro
+
+DVC_YAML = """
+stages:
+  code: {cmd: "true", always_changed: true}
+  train:
+    foreach: ${runs}
+    do: {cmd: "true"}
+  report: {cmd: "true"}
+"""
+DVC = """#!/bin/sh
+echo "Running stage 'code':"
+echo "> shearbench stage code"
+echo "Stage 'train@a' didn't change, skipping"
+echo "Running stage 'train@b':"
+echo "b fold 0: 0.9"
+echo "Running stage 'report':"
+echo "the reason" >&2
+exit STATUS
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of four stages whose DVC is a script."""
+    (tmp_path / "dvc.yaml").write_text(DVC_YAML)
+    (tmp_path / "params.yaml").write_text("runs: {a: {}, b: {}}\n")
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    return tmp_path
+
+
+def _with_dvc(project: Path, status: int) -> None:
+    path = project / "bin" / "dvc"
+    path.write_text(DVC.replace("STATUS", str(status)))
+    path.chmod(0o755)
+
+
+def test_each_stage_that_ran_has_a_line_and_its_seconds_are_kept(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _with_dvc(project, 0)
+    assert repro.main(project) == 0
+    said = [line.split()[0] for line in capsys.readouterr().err.splitlines() if " s  " in line]
+    assert said == ["code", "train@b", "report"]
+    assert set(json.loads((project / repro.SECONDS).read_text())) == {"code", "train@b", "report"}
+    assert "b fold 0: 0.9" in (project / repro.LOG).read_text()
+
+
+def test_a_failure_ends_with_what_its_stage_said(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _with_dvc(project, 3)
+    assert repro.main(project) == 3
+    said = capsys.readouterr().err
+    assert "the reason" in said
+    assert "b fold 0" not in said
+    assert "repro.log" in said
+
+
+def test_the_time_left_follows_the_pace_of_the_machine() -> None:
+    plan = repro.Plan({"a": 20.0, "b": 30.0, "c": 50.0})
+    assert plan.seconds_left(0.0) == 100
+    plan.begin("a", 0.0)
+    assert plan.seconds_left(5.0) == 95
+    plan.begin("b", 40.0)  # a took twice as long as expected
+    assert plan.seconds_left(40.0) == 160
+    assert plan.seconds_left(50.0) == 150
+    assert plan.share_done(50.0) == pytest.approx(50 / 200)
+    plan.skip("c")
+    plan.end(100.0)
+    assert plan.seconds_left(100.0) == 0
+    assert plan.share_done(100.0) == 1
+
+
+def test_a_stage_that_was_measured_is_expected_to_take_that_again(project: Path) -> None:
+    assert list(repro._expected(project)) == ["code", "train@a", "train@b", "report"]
+    (project / "build").mkdir()
+    (project / repro.SECONDS).write_text('{"train@b": 7.5}')
+    assert repro._expected(project)["train@b"] == 7.5
+    assert repro._expected(project)["train@a"] == repro._SECONDS["train"]

@@ -1,0 +1,90 @@
+"""The stage ``track`` sends MLflow all that is finished, once, and fails no pipeline."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from shearbench.params import Params
+from shearbench.stages import compare, track
+from shearbench.tracking import store
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of mlflow's and its libraries' own making
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning:mlflow"),
+    pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning"),
+]
+RUNS = {"mnist-mlp", "mnist-cnn2", "mechanical-mlp"}
+
+
+@pytest.fixture(autouse=True)
+def without_comparison(finished: Path) -> None:
+    """The project as it is before its comparison is made."""
+    (finished / "build" / "comparison" / "record.json").unlink()
+
+
+def sent(project: Path) -> set[str]:
+    """Return the names of the finished runs of runs and of the comparison in the project's store."""
+    if not (project / "mlruns" / "mlflow.db").exists():
+        return set()
+    with sqlite3.connect(f"file:{project / 'mlruns' / 'mlflow.db'}?mode=ro", uri=True, timeout=10) as database:
+        found = {name for (name,) in database.execute("select name from runs where status = 'FINISHED'")}
+    database.close()
+    return found & {*RUNS, "comparison"}
+
+
+def test_all_is_sent_once_and_again_what_is_new(
+    finished: Path, small_params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+    monkeypatch.setattr(store, "_open", lambda *args, original=store._open: opened.append(args) or original(*args))
+    track.main(small_params, finished)
+    assert sent(finished) == RUNS
+    track.main(small_params, finished)
+    assert len(opened) == 1, "nothing is new"
+    compare.main(small_params, finished)
+    track.main(small_params, finished)
+    assert sent(finished) == {*RUNS, "comparison"}
+    (finished / "mlruns" / "mlflow.db").unlink()
+    track.main(small_params, finished)
+    assert sent(finished) == {*RUNS, "comparison"}, "the store is another"
+
+
+def test_a_store_that_fails_is_tried_again(
+    finished: Path, small_params: Params, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("the store is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "_open", fail)
+        track.main(small_params, finished)
+    assert "the store is away" in capsys.readouterr().err
+    track.main(small_params, finished)
+    assert sent(finished) == RUNS
+
+
+def test_a_long_run_is_followed_until_ctrl_c(finished: Path, small_params: Params) -> None:
+    program = [sys.executable, "-m", "shearbench.cli", "track", "--follow"]
+    follower = subprocess.Popen(program, cwd=finished, stderr=subprocess.PIPE, text=True)
+    try:
+        _wait_for(finished, RUNS)
+        compare.main(small_params, finished)
+        _wait_for(finished, {*RUNS, "comparison"})
+    finally:
+        os.kill(follower.pid, signal.SIGINT)
+    assert "stopped" in follower.communicate(timeout=60)[1]
+    assert follower.returncode == 130
+
+
+def _wait_for(project: Path, names: set[str]) -> None:
+    until = time.monotonic() + 400
+    while sent(project) != names and time.monotonic() < until:
+        time.sleep(0.5)
+    assert sent(project) == names
