@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from shearbench.analysis.evaluation import Evaluation
-from shearbench.analysis.inference import FoldTask, infer
-from shearbench.analysis.output import write_evaluation, write_plots
+from shearbench.analysis.evaluation import Evaluation, FoldTask, infer
+from shearbench.analysis.summaries import write_evaluation, write_plots
 from shearbench.analysis.transfer.measure import transfer
 from shearbench.analysis.transfer.summarise import write_transfer
 from shearbench.data import dataset as datasets

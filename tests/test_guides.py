@@ -11,7 +11,7 @@ import guides
 from shearbench.params import load
 from small_clone import REPOSITORY, make_clone, run
 
-PAGES = ("add-a-model", "add-a-dataset", "use-your-own-digits")
+PAGES = ("add-a-model", "add-a-dataset", "add-an-analysis", "use-your-own-digits")
 BUILT = {"use-your-own-digits"}  # its reader has run the benchmark
 WRITES = {"python", "yaml"}
 

@@ -16,8 +16,7 @@ from shearbench.errors import InputError
 from shearbench.params import load
 from shearbench.predictions.folds import read_fold_runs
 from shearbench.records import read_npz, read_record
-from shearbench.report.contents import read
-from shearbench.report.page import render
+from shearbench.report.page import read, render
 from shearbench.stages import compare, training_configs
 from shearbench.training import classifier
 from shearbench.training.config import TrainingConfig

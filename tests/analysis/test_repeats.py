@@ -20,7 +20,7 @@ from shearbench.params import Params, load
 from shearbench.pipeline.configs import config_of
 from shearbench.predictions.folds import check_data, read_fold_runs
 from shearbench.records import read_npz, read_record, write_bytes, write_npz, write_record
-from shearbench.report import contents
+from shearbench.report import page
 from shearbench.statistics.design import Design
 from shearbench.statistics.runs import Plan
 from shearbench.training import crossval
@@ -91,8 +91,8 @@ def test_the_test_corrects_for_the_overlap_of_training_sets(twice: Path) -> None
 
 
 def test_the_report_says_folds_and_repeats(twice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contents, "SECTIONS", [])  # pictures
-    assert ("folds", "2 folds \N{MULTIPLICATION SIGN} 2 repeats") in contents.read(twice, 1).provenance
+    monkeypatch.setattr(page, "SECTIONS", [])  # pictures
+    assert ("folds", "2 folds \N{MULTIPLICATION SIGN} 2 repeats") in page.read(twice, 1).provenance
 
 
 def test_classes_are_counted_in_every_fold(twice: Path) -> None:

@@ -9,7 +9,7 @@ import yaml
 import small_project
 from shearbench.ablation import predict
 from shearbench.ablation.predict import ReadTask
-from shearbench.analysis.inference import FoldTask, infer
+from shearbench.analysis.evaluation import FoldTask, infer
 from shearbench.analysis.measured import Measured
 from shearbench.analysis.transfer.measure import TransferTask, transfer
 from shearbench.data.dataset import load

@@ -10,8 +10,7 @@ from shearbench.errors import InputError
 from shearbench.params import Params, load
 from shearbench.records import read_json, write_json
 from shearbench.report.blocks import Pictures
-from shearbench.report.contents import Contents, read
-from shearbench.report.page import render
+from shearbench.report.page import Contents, read, render
 from shearbench.stages import report
 
 

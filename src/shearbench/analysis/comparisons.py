@@ -5,6 +5,7 @@ A contrast is one file with one function ``EvaluatedRuns -> Files`` and one line
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 from shearbench.analysis.calibration.compare import calibration
 from shearbench.analysis.confusion.compare import confusion
@@ -19,8 +20,9 @@ from shearbench.analysis.mistakes.compare import suspicious
 from shearbench.analysis.noise.compare import noise
 from shearbench.analysis.scores.compare import classes
 from shearbench.analysis.transfer.compare import transfer
-from shearbench.plotting.files import Files
+from shearbench.plotting.files import Files, Writer
 from shearbench.predictions.evaluated import EvaluatedRuns
+from shearbench.records import hash_of, write_record
 
 Compare = Callable[[EvaluatedRuns], Files]
 
@@ -42,3 +44,15 @@ COMPARISONS: dict[str, Compare] = {
     "attribution": attribution,
     "explanation": explanation,
 }
+
+
+def write_comparison(folder: Path, evaluated: EvaluatedRuns) -> None:
+    """Write all files of ``build/comparison/``, its record last."""
+    files: dict[str, Writer] = {}
+    for name, comparison in COMPARISONS.items():
+        of_contrast = evaluated.of_networks() if name in OF_NETWORKS else evaluated
+        made = comparison(of_contrast) if of_contrast.runs else {}
+        assert not files.keys() & made.keys(), f"contrast {name} writes a file of another: {files.keys() & made.keys()}"
+        files |= made
+    runs = {run.name: run.digest for run in evaluated.runs}
+    write_record(folder, {"evaluations": runs, "hashes": {"evaluations": hash_of(runs)}}, files)

@@ -1,4 +1,4 @@
-"""The pictures of a run, drawn from the tables of :mod:`shearbench.predictions.tables` alone."""
+"""The pictures of a run, drawn from the tables of its scores alone."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 
+from shearbench.analysis.comparisons import write_comparison
 from shearbench.comparison.leakage import refuse_broken
-from shearbench.comparison.output import write_comparison
 from shearbench.comparison.pairs import compare_runs
 from shearbench.comparison.printed import print_tables
 from shearbench.comparison.table import COLUMNS, VERDICTS, metrics, with_verdicts

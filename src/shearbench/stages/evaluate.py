@@ -9,9 +9,8 @@ from pathlib import Path
 
 from rich import print
 
-from shearbench.analysis.evaluation import Evaluation
-from shearbench.analysis.inference import FoldTask, infer
-from shearbench.analysis.output import write_evaluation, write_plots
+from shearbench.analysis.evaluation import Evaluation, FoldTask, infer
+from shearbench.analysis.summaries import write_evaluation, write_plots
 from shearbench.data import dataset
 from shearbench.execution import run_tasks
 from shearbench.params import Params

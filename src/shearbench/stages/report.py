@@ -8,8 +8,7 @@ from pathlib import Path
 
 from shearbench.params import Params
 from shearbench.records import write_text
-from shearbench.report.contents import read
-from shearbench.report.page import render
+from shearbench.report.page import read, render
 
 
 def main(params: Params, root: Path, page: Path | None = None) -> None:

@@ -1,12 +1,13 @@
 """How a run's networks learned: loss and accuracy of each epoch, mean and spread over the folds."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from shearbench.analysis.evaluation import Evaluation
 from shearbench.analysis.learning.dynamics import dynamics_of
 from shearbench.plotting.files import Files, picture, table
 from shearbench.plotting.scores import learning_curves_figure
-from shearbench.predictions import tables
 
 
 def learning(evaluation: Evaluation) -> Files:
@@ -20,5 +21,24 @@ def learning(evaluation: Evaluation) -> Files:
 
 
 def curves_of(evaluation: Evaluation) -> pd.DataFrame:
-    """Return the table of :func:`tables.learning_curves` for the folds of a run."""
-    return tables.learning_curves([fold_run.history for fold_run in evaluation.fold_runs])
+    """Return the table of :func:`learning_curves` for the folds of a run."""
+    return learning_curves([fold_run.history for fold_run in evaluation.fold_runs])
+
+
+def learning_curves(histories: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return mean and standard deviation over folds, for each epoch and split.
+
+    Columns: ``epoch, split, folds, loss_mean, loss_sd, accuracy_mean, accuracy_sd``. ``folds`` falls where training
+    stopped early; a deviation of one fold is 0. ``train`` is the running mean of the epoch, in training mode.
+    """
+    every = pd.concat(histories, keys=range(len(histories)), names=["fold"])
+    parts = []
+    for split in ("train", "validation"):
+        columns = {f"{split}_loss": "loss", f"{split}_accuracy": "accuracy"}
+        grouped = every[["epoch", *columns]].rename(columns=columns).groupby("epoch")
+        part = grouped.agg(["mean", "std"]).fillna(0.0)
+        part.columns = ["loss_mean", "loss_sd", "accuracy_mean", "accuracy_sd"]
+        part.insert(0, "folds", grouped.size())
+        part.insert(0, "split", split)
+        parts.append(part.reset_index())
+    return pd.concat(parts, ignore_index=True)

@@ -1,36 +1,188 @@
 """Scores, confusion and predictions of a run's networks, out of fold and on the test set."""
 
+from collections.abc import Mapping, Sequence
+from math import sqrt
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from shearbench.analysis.evaluation import Evaluation
 from shearbench.plotting.files import Files, arrays, numbers, picture, table
 from shearbench.plotting.scores import confusion_figure, per_class_figure
-from shearbench.predictions import tables
+from shearbench.predictions.class_intervals import counts_of, f1_interval, mean_interval, share_interval
+from shearbench.predictions.scores import BySample, Predictions, Scores, rates
+from shearbench.seeds import generator_for
+from shearbench.statistics.proportions import wilson
+from shearbench.statistics.variance import sd_over_folds, split_variance
 
 
 def scoring(evaluation: Evaluation) -> Files:
     """Return metrics, scores of folds and classes, confusion matrices and the predictions of the test set."""
     scores, repeats, classes = evaluation.scores, evaluation.repeats, evaluation.test.classes
     kept = [fold_run.record["metrics"] for fold_run in evaluation.fold_runs]
-    per_class = tables.per_class(scores, evaluation.by_sample, classes, seed=evaluation.seed)
-    metrics = tables.metrics(scores, kept, repeats=repeats)
-    metrics["out_of_fold"] |= tables.spread(evaluation.out_of_fold, repeats=repeats)
+    by_class = per_class(scores, evaluation.by_sample, classes, seed=evaluation.seed)
+    found = metrics(scores, kept, repeats=repeats)
+    found["out_of_fold"] |= spread(evaluation.out_of_fold, repeats=repeats)
     networks = {"out_of_fold": repeats, "test": len(evaluation.fold_runs)}
-    counts = {split: tables.total_confusion(folds) for split, folds in scores.items()}
+    counts = {split: total_confusion(folds) for split, folds in scores.items()}
     predictions: dict[str, NDArray[Any]] = {
         "ids": evaluation.test.ids,
         "labels": evaluation.test.labels,
         "probabilities": evaluation.by_sample["test"].probabilities,
     }
     return {
-        "metrics.json": numbers(metrics),
-        "fold_metrics.csv": table(tables.fold_metrics(scores)),
-        "per_class.csv": table(per_class),
-        "confusion_out_of_fold.csv": table(tables.confusion(scores["out_of_fold"], classes)),
-        "confusion_test.csv": table(tables.confusion(scores["test"], classes)),
+        "metrics.json": numbers(found),
+        "fold_metrics.csv": table(fold_metrics(scores)),
+        "per_class.csv": table(by_class),
+        "confusion_out_of_fold.csv": table(confusion(scores["out_of_fold"], classes)),
+        "confusion_test.csv": table(confusion(scores["test"], classes)),
         "test_predictions.npz": arrays(predictions),
         "figures/confusion.png": picture(confusion_figure(evaluation.name, counts, networks, classes)),
-        "figures/per_class.png": picture(per_class_figure(evaluation.name, per_class)),
+        "figures/per_class.png": picture(per_class_figure(evaluation.name, by_class)),
     }
+
+
+SPLITS = ("out_of_fold", "test")
+
+
+ENDS = ("low", "high")
+
+
+NAMED = ("accuracy", "loss", "macro_f1", "balanced_accuracy")
+
+
+_CLASS_SCORES = ("precision", "recall", "f1", "loss")
+
+
+def fold_metrics(scores: Mapping[str, Sequence[Scores]]) -> pd.DataFrame:
+    """Return one row for each fold and split: ``fold, split, n`` and the scores of ``NAMED``."""
+    rows = [
+        {"fold": fold, "split": split, "n": one.n, **{name: getattr(one, name) for name in NAMED}}
+        for split, folds in scores.items()
+        for fold, one in enumerate(folds)
+    ]
+    return pd.DataFrame(rows)
+
+
+def per_class(
+    scores: Mapping[str, Sequence[Scores]], said: Mapping[str, BySample], classes: Sequence[str], *, seed: int
+) -> pd.DataFrame:
+    """Return one row for each split and class.
+
+    Columns: ``split, class`` (its name); ``n``, samples of the class; ``predicted``, samples taken for it, mean over
+    the networks that read each; then mean over folds of ``precision, recall, f1, loss``, their ``..._sd``, and
+    ``..._low``, ``..._high``: 95 % intervals for the choice of the samples (:mod:`.class_intervals`).
+    """
+    every = [(split, number) for split in scores for number in range(len(classes))]
+    repeats = len(said["out_of_fold"].probabilities)
+    rows = [_class_row(split, number, scores[split], said[split], repeats, seed) for split, number in every]
+    return pd.DataFrame(rows).assign(**{"class": [classes[number] for _, number in every]})
+
+
+def _class_row(
+    split: str, digit: int, folds: Sequence[Scores], said: BySample, repeats: int, seed: int
+) -> dict[str, Any]:
+    values = {
+        "precision": [one.precision[digit] for one in folds],
+        "recall": [one.recall[digit] for one in folds],
+        "f1": [one.f1[digit] for one in folds],
+        "loss": [one.class_loss[digit] for one in folds],
+    }
+    means = {name: float(np.mean(values[name])) for name in _CLASS_SCORES}
+    counts = counts_of(said, digit)
+    rng = generator_for(seed, "bootstrap", "class loss", split, digit)
+    bounds = {
+        "precision": share_interval(means["precision"], counts.predicted),
+        "recall": share_interval(means["recall"], counts.true),
+        "f1": f1_interval(means["f1"], counts.either),
+        "loss": mean_interval(said.losses[:, said.labels == digit].mean(axis=0), rng),
+    }
+    return {
+        "split": split,
+        "class": digit,
+        "n": round(counts.true),
+        "predicted": counts.predicted,
+        **means,
+        **{f"{name}_sd": sd_over_folds(values[name], repeats=repeats) for name in _CLASS_SCORES},
+        **{f"{name}_{end}": bound for name in _CLASS_SCORES for end, bound in zip(ENDS, bounds[name], strict=True)},
+    }
+
+
+def samples(counts: Sequence[int] | NDArray[np.int64], split: str, repeats: int) -> int:
+    """Return how many different digits stand behind a split.
+
+    The folds of a repeat share out the training digits, and every repeat has them all. Every network reads all test
+    digits.
+    """
+    return int(np.sum(counts)) // repeats if split == "out_of_fold" else int(np.max(counts))
+
+
+def confusion(folds: Sequence[Scores], classes: Sequence[str]) -> pd.DataFrame:
+    """Return ``true, predicted, count, rate``: counts summed over the folds, rates within each true class."""
+    counts, names = total_confusion(folds), np.array(classes)
+    true, predicted = np.divmod(np.arange(counts.size), len(names))
+    pairs = {"true": names[true], "predicted": names[predicted]}
+    return pd.DataFrame({**pairs, "count": counts.ravel(), "rate": rates(counts).ravel()})
+
+
+def total_confusion(folds: Sequence[Scores]) -> NDArray[np.int64]:
+    """Return the (true, predicted) counts summed over the folds."""
+    counts: NDArray[np.int64] = np.sum([one.confusion for one in folds], axis=0)
+    return counts
+
+
+def spread(out_of_fold: Sequence[Predictions], *, repeats: int) -> dict[str, float]:
+    """Return what stands behind the standard deviation of a fold's accuracy: parts whose squares add up to its own.
+
+    ``accuracy_sd_data`` is what other digits held out would change (an upper bound with one repeat),
+    ``accuracy_sd_training`` what training again would, with other training digits and another seed.
+    """
+    ids = np.concatenate([each.ids for each in out_of_fold]).reshape(repeats, -1)
+    right = np.concatenate([each.classes == each.labels for each in out_of_fold]).reshape(repeats, -1)
+    sizes = np.array([len(each.ids) for each in out_of_fold]).reshape(repeats, -1)
+    numbers = np.array([np.repeat(np.arange(len(row)), row) for row in sizes])
+    order = np.argsort(ids, axis=1)
+    correct, folds = (np.take_along_axis(each, order, axis=1) for each in (right, numbers))
+    split = split_variance(correct[:, None], folds)
+    return {"accuracy_sd_data": sqrt(split.data), "accuracy_sd_training": sqrt(split.training)}
+
+
+def metrics(
+    scores: Mapping[str, Sequence[Scores]], kept: Sequence[Mapping[str, float]], *, repeats: int
+) -> dict[str, Any]:
+    """Return the content of ``metrics.json``, but for :func:`spread`.
+
+    Args:
+        scores: split -> one value a fold, repeat by repeat.
+        kept: ``metrics`` of the fold records: scores of the kept weights on their training part, in evaluation mode.
+        repeats: how often each training digit was predicted.
+    """
+    result: dict[str, Any] = {split: _split_metrics(split, folds, repeats) for split, folds in scores.items()}
+    result["train"] = {
+        "folds": len(kept),
+        **_moments("accuracy", [one["train_accuracy"] for one in kept], repeats),
+        **_moments("loss", [one["train_loss"] for one in kept], repeats),
+    }
+    return result
+
+
+def _split_metrics(split: str, folds: Sequence[Scores], repeats: int) -> dict[str, Any]:
+    n = samples([one.n for one in folds], split, repeats)
+    accuracy = _moments("accuracy", [one.accuracy for one in folds], repeats)
+    low, high = wilson(accuracy["accuracy_mean"], n)
+    return {
+        "n": n,
+        "folds": len(folds),
+        **accuracy,
+        "accuracy_low": low,
+        "accuracy_high": high,
+        **_moments("loss", [one.loss for one in folds], repeats),
+        **_moments("macro_f1", [one.macro_f1 for one in folds], repeats),
+        **_moments("balanced_accuracy", [one.balanced_accuracy for one in folds], repeats),
+    }
+
+
+def _moments(name: str, values: Sequence[float], repeats: int) -> dict[str, float]:
+    return {f"{name}_mean": float(np.mean(values)), f"{name}_sd": sd_over_folds(values, repeats=repeats)}

@@ -6,13 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from shearbench.analysis.learning.summarise import learning_curves
+from shearbench.analysis.scores import summarise as tables
 from shearbench.plotting.scores import over_folds
-from shearbench.predictions import tables
 from shearbench.predictions.scores import BySample, Predictions, Scores, by_sample, score
 from shearbench.statistics.proportions import wilson
 from shearbench.statistics.variance import split_variance
 
 DIGITS = list(range(10))
+CLASSES = [str(digit) for digit in DIGITS]
 OFF = [1, *DIGITS[1:]]
 
 
@@ -56,12 +58,12 @@ def test_metrics_name_their_n_and_their_interval(scores: dict[str, list[Scores]]
 
 def test_fold_metrics_have_a_row_for_each_fold_and_split(scores: dict[str, list[Scores]]) -> None:
     table = tables.fold_metrics(scores)
-    assert list(table.columns) == ["fold", "split", "n", "accuracy", "loss", "macro_f1"]
+    assert list(table.columns) == ["fold", "split", "n", "accuracy", "loss", "macro_f1", "balanced_accuracy"]
     assert table["accuracy"].tolist() == [0.9, 1.0, 1.0, 0.95]
 
 
 def test_per_class_counts_each_digit_once(scores: dict[str, list[Scores]]) -> None:
-    table = tables.per_class(scores, by_digit_of(1), seed=0).set_index(["split", "class"])
+    table = tables.per_class(scores, by_digit_of(1), CLASSES, seed=0).set_index(["split", "class"])
     assert table["n"].tolist() == [2] * 20
     zero = table.loc[("out_of_fold", 0)]
     assert (zero["recall"], zero["precision"]) == (0.5, 0.5)  # 0 and 1; never predicted, so 0, and 1
@@ -98,7 +100,7 @@ def test_with_two_repeats_a_digit_is_read_twice_and_counts_once(scores: dict[str
     assert (metrics["out_of_fold"]["n"], metrics["test"]["n"]) == (20, 20)
     assert (metrics["out_of_fold"]["accuracy_low"], metrics["out_of_fold"]["accuracy_high"]) == wilson(0.95, 20)
     assert metrics["out_of_fold"]["accuracy_sd"] == pytest.approx(0.1 / np.sqrt(2))  # within a repeat, not over all
-    table = tables.per_class(twice, by_digit_of(2), seed=0)
+    table = tables.per_class(twice, by_digit_of(2), CLASSES, seed=0)
     assert table["n"].tolist() == [2] * 20
     assert table["predicted"].tolist() == [1, 3, *[2] * 8, 1.5, 2.5, *[2] * 8]
     assert table["recall_low"][0] == wilson(0.5, 2)[0]
@@ -122,7 +124,7 @@ def test_the_spread_pairs_the_predictions_of_one_digit_by_its_id() -> None:
 
 
 def test_confusion_sums_over_folds(scores: dict[str, list[Scores]]) -> None:
-    table = tables.confusion(scores["test"]).set_index(["true", "predicted"])
+    table = tables.confusion(scores["test"], CLASSES).set_index(["true", "predicted"])
     assert table.loc[(0, 0)].tolist() == [3, 0.75]
     assert table.loc[(0, 1)].tolist() == [1, 0.25]
     assert table["count"].sum() == 40
@@ -134,11 +136,11 @@ def test_learning_curves_when_a_fold_stops_early() -> None:
         values = dict.fromkeys(("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"), losses)
         return pd.DataFrame({"epoch": epochs, **values})
 
-    curves = tables.learning_curves([history([1.0, 0.5]), history([3.0])])
+    curves = learning_curves([history([1.0, 0.5]), history([3.0])])
     train = curves[curves["split"] == "train"].set_index("epoch")
     assert train["folds"].tolist() == [2, 1]
     assert train["loss_mean"].tolist() == [2.0, 0.5]
     assert train["loss_sd"].tolist() == [pytest.approx(np.sqrt(2)), 0.0]
     assert curves["split"].tolist() == ["train", "train", "validation", "validation"]
     assert over_folds(curves) == "2 folds, late epochs over those that had not stopped"
-    assert over_folds(tables.learning_curves([history([1.0]), history([3.0])])) == "2 folds"
+    assert over_folds(learning_curves([history([1.0]), history([3.0])])) == "2 folds"
