@@ -14,7 +14,6 @@ from shearbench.statistics.proportions import wilson
 from shearbench.statistics.variance import split_variance
 
 DIGITS = list(range(10))
-CLASSES = [str(digit) for digit in DIGITS]
 OFF = [1, *DIGITS[1:]]
 
 
@@ -63,7 +62,7 @@ def test_fold_metrics_have_a_row_for_each_fold_and_split(scores: dict[str, list[
 
 
 def test_per_class_counts_each_digit_once(scores: dict[str, list[Scores]]) -> None:
-    table = tables.per_class(scores, by_digit_of(1), CLASSES, seed=0).set_index(["split", "class"])
+    table = tables.per_class(scores, by_digit_of(1), DIGITS, seed=0).set_index(["split", "class"])
     assert table["n"].tolist() == [2] * 20
     zero = table.loc[("out_of_fold", 0)]
     assert (zero["recall"], zero["precision"]) == (0.5, 0.5)  # 0 and 1; never predicted, so 0, and 1
@@ -85,6 +84,7 @@ def test_a_class_without_digits_has_no_scores_and_no_intervals() -> None:
     table = tables.per_class(
         {"out_of_fold": [score(each) for each in other], "test": [score(each) for each in other]},
         {"out_of_fold": by_sample(other), "test": said},
+        DIGITS,
         seed=0,
     ).set_index(["split", "class"])
     none = table.loc[("out_of_fold", 9)]
@@ -100,7 +100,7 @@ def test_with_two_repeats_a_digit_is_read_twice_and_counts_once(scores: dict[str
     assert (metrics["out_of_fold"]["n"], metrics["test"]["n"]) == (20, 20)
     assert (metrics["out_of_fold"]["accuracy_low"], metrics["out_of_fold"]["accuracy_high"]) == wilson(0.95, 20)
     assert metrics["out_of_fold"]["accuracy_sd"] == pytest.approx(0.1 / np.sqrt(2))  # within a repeat, not over all
-    table = tables.per_class(twice, by_digit_of(2), CLASSES, seed=0)
+    table = tables.per_class(twice, by_digit_of(2), DIGITS, seed=0)
     assert table["n"].tolist() == [2] * 20
     assert table["predicted"].tolist() == [1, 3, *[2] * 8, 1.5, 2.5, *[2] * 8]
     assert table["recall_low"][0] == wilson(0.5, 2)[0]
@@ -124,7 +124,7 @@ def test_the_spread_pairs_the_predictions_of_one_digit_by_its_id() -> None:
 
 
 def test_confusion_sums_over_folds(scores: dict[str, list[Scores]]) -> None:
-    table = tables.confusion(scores["test"], CLASSES).set_index(["true", "predicted"])
+    table = tables.confusion(scores["test"], DIGITS).set_index(["true", "predicted"])
     assert table.loc[(0, 0)].tolist() == [3, 0.75]
     assert table.loc[(0, 1)].tolist() == [1, 0.25]
     assert table["count"].sum() == 40
