@@ -126,7 +126,7 @@ def _deps(name):
     return _stage(name).get("deps", [])
 
 
-@pytest.mark.parametrize("name", STAGES.keys() - {"code"})
+@pytest.mark.parametrize("name", sorted(STAGES.keys() - {"code"}))
 def test_a_stage_depends_on_the_text_of_its_code_and_on_no_source(name):
     of = {"runs": "/${item.model}", "models": "/${key}", "ablations": "/${key}"}
     foreach = STAGES[name].get("foreach", "")[2:-1]
