@@ -83,7 +83,7 @@ def test_every_command_shows_an_example_of_itself(words):
         (["stage", "prepare", "mnist"], "stage prepare takes no further name"),
         (["stage", "explore", "mnist"], "is missing"),
         (["stage", "compare"], "run `dvc repro train@mnist-mlp`"),
-        (["tune", "cnn9"], "model must be one of mlp, cnn2, cnn3, resnet18; got 'cnn9'"),
+        (["tune", "cnn9"], "model must be one of mlp, cnn2, cnn3, resnet18, svm; got 'cnn9'"),
         (["tune", "cnn2", "--dataset", "mnits"], "dataset must be one of mnist, mechanical; got 'mnits'"),
         (["profile", "huge"], "profiles/huge.yaml does not exist; there is: full"),
         (["results"], "comparison.json is missing; run `dvc repro`"),
@@ -127,7 +127,7 @@ def test_an_option_that_a_network_does_not_know_is_named_before_any_work(project
 def test_a_profile_replaces_the_parameters(project):
     run("profile", "full")
     assert (project / "params.yaml").read_bytes() == (REPOSITORY / "profiles" / "full.yaml").read_bytes()
-    assert "params.yaml is all right: 2 datasets, 4 models, 8 runs" in run("check")
+    assert "params.yaml is all right: 2 datasets, 5 models, 10 runs" in run("check")
 
 
 def test_data_that_is_not_there_is_made_and_data_that_differs_is_put_aside(project):
