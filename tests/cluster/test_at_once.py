@@ -18,7 +18,7 @@ def _commands(jobs: int) -> str:
 
 def test_the_page_has_the_commands_of_the_makefile() -> None:
     commands = _commands(8)
-    assert commands.count("\n") == 3
+    assert commands.count("\n") == 2
     assert commands in (REPOSITORY / "docs" / "cluster.md").read_text()
 
 
