@@ -26,7 +26,7 @@ from shearbench.records import hash_of, write_record
 
 Compare = Callable[[EvaluatedRuns], Files]
 
-OF_NETWORKS = ("dynamics", "feature_maps", "embedding", "explanation")
+OF_NETWORKS = ("dynamics", "feature_maps", "embedding", "attribution", "explanation")
 """Contrasts of epochs and layers, made of the runs that have networks."""
 
 COMPARISONS: dict[str, Compare] = {
@@ -46,13 +46,19 @@ COMPARISONS: dict[str, Compare] = {
 }
 
 
-def write_comparison(folder: Path, evaluated: EvaluatedRuns) -> None:
-    """Write all files of ``build/comparison/``, its record last."""
+def compared(evaluated: EvaluatedRuns) -> dict[str, Writer]:
+    """Return the files of every contrast, by their name."""
     files: dict[str, Writer] = {}
     for name, comparison in COMPARISONS.items():
         of_contrast = evaluated.of_networks() if name in OF_NETWORKS else evaluated
         made = comparison(of_contrast) if of_contrast.runs else {}
         assert not files.keys() & made.keys(), f"contrast {name} writes a file of another: {files.keys() & made.keys()}"
         files |= made
+    return files
+
+
+def write_comparison(folder: Path, evaluated: EvaluatedRuns) -> None:
+    """Write all files of ``build/comparison/``, its record last."""
+    files = compared(evaluated)
     runs = {run.name: run.digest for run in evaluated.runs}
     write_record(folder, {"evaluations": runs, "hashes": {"evaluations": hash_of(runs)}}, files)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from shearbench.analysis.comparisons import COMPARISONS
+from shearbench.analysis.comparisons import compared
 from shearbench.errors import InputError
 from shearbench.params import Params
 from shearbench.plotting.canvas import pdf
@@ -60,12 +60,11 @@ def _tables(root: Path, folder: Path) -> Iterator[Path]:
 def _comparisons(evaluated: EvaluatedRuns, folder: Path) -> Iterator[Path]:
     """Draw every figure that puts runs side by side, as PDF."""
     with saved_as(pdf):
-        for compare in COMPARISONS.values():
-            for name, write in compare(evaluated).items():
-                if name.endswith(".png"):
-                    path = folder / Path(name).with_suffix(".pdf").name
-                    write(path)
-                    yield path
+        for name, write in compared(evaluated).items():
+            if name.endswith(".png"):
+                path = folder / Path(name).with_suffix(".pdf").name
+                write(path)
+                yield path
 
 
 def _run(run: EvaluatedRun, row: Mapping[str, Any], folder: Path) -> Iterator[Path]:
