@@ -19,11 +19,13 @@ from shearbench.statistics.multiplicity import holm
 from shearbench.statistics.proportions import wilson
 
 LABELS = [5] * 20 + [3] * 10
+ENTRIES = {"mnist": {"source": "mnist"}, "fields": {"source": "simulated", "load": "shear"}}
 
 
 def run(dataset: str, *readings: list[int], labels: list[int] = LABELS) -> EvaluatedRun:
     """Return a run of model ``m`` whose networks, one a repeat, read the digits as these classes."""
-    made = EvaluatedRun(dataset, "m", Path(), [], {}, "")
+    record = {"entry": ENTRIES[dataset], "classes": list(map(str, range(10)))}
+    made = EvaluatedRun(dataset, "m", Path(), [], record, "")
     stated = np.eye(10, dtype=np.float32)[np.array(readings)]
     made.__dict__["out_of_fold"] = BySample(np.arange(len(labels)), np.array(labels), stated)
     return made
@@ -39,12 +41,12 @@ FIELDS = run("fields", [5] + [3] * 8 + [5] * 11 + [3] * 9 + [5])
 
 def test_pairs_say_from_what_to_what_and_test_the_same_digits() -> None:
     first, second = pairs_of(FIELDS, evaluated_of(FIELDS, MNIST))
-    assert (first["true"], first["predicted"], first["n"]) == (5, 3, 20)
+    assert (first["true"], first["predicted"], first["n"]) == ("5", "3", 20)
     assert (first["reference_count"], first["count"], first["change"]) == (2, 8, 6)  # 5 as 3: 2 to 8
     assert (first["rate"], first["rate_low"], first["rate_high"]) == (0.4, *wilson(0.4, 20))
     here, there = (np.isin(np.arange(20), rows) for rows in (range(1, 9), range(2)))
     assert first["p"] == pytest.approx(mcnemar(here, there).p_mid)
-    assert (second["true"], second["predicted"], second["reference_count"], second["count"]) == (3, 5, 0, 1)
+    assert (second["true"], second["predicted"], second["reference_count"], second["count"]) == ("3", "5", 0, 1)
     assert [first["p_holm"], second["p_holm"]] == holm([first["p"], second["p"]])
 
 
@@ -111,7 +113,11 @@ def test_suspects_are_counted_over_the_runs(evaluated: EvaluatedRuns, tmp_path: 
 
     a = suspecting("a", [(7, 3, 5, 0.9), (8, 1, 7, 0.99)])
     found = suspects(evaluated_of(a, suspecting("b", [(7, 3, 5, 0.7), (8, 1, 4, 0.8)]), suspecting("c", [])))
-    assert found[["id", "suggested", "runs", "of"]].to_numpy().tolist() == [[7, 5, 2, 3], [8, 7, 1, 3], [8, 4, 1, 3]]
+    assert found[["id", "suggested", "runs", "of"]].to_numpy().tolist() == [
+        [7, "5", 2, 3],
+        [8, "7", 1, 3],
+        [8, "4", 1, 3],
+    ]
     assert found["confidence"].tolist() == pytest.approx([0.8, 0.99, 0.8])
     assert found["by"][0] == "mnist-a mnist-b"
     assert suspects(evaluated_of(suspecting("d", []))).empty

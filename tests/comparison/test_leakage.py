@@ -52,12 +52,12 @@ def test_the_image_of_a_scored_digit_under_another_id_is_refused(finished, small
         _refuse(finished, small_params, [1000])
 
 
-def _tune(root, params, *, part):
+def _tune(root, params, *, part, learning_rate=1e-3):
     """Give a run tuned settings, found on digits ``part``."""
     from shearbench.data.dataset import load
 
     reserved = Reserved.of(part_of(load(root / "build" / "datasets" / "mnist", "train"), np.array(part)))
-    hyperparameters = TunedHyperparameters(learning_rate=1e-3, batch=20, width=0.1)
+    hyperparameters = TunedHyperparameters(learning_rate=learning_rate, batch=20, width=0.1)
     write_run_config(config_path(root, "mnist", "mlp"), RunConfig(tuned=hyperparameters, reserved=reserved))
 
 
@@ -65,7 +65,8 @@ def test_the_comparison_fails_where_a_tuned_run_is_scored_on_what_its_search_saw
     monkeypatch.setattr(compare, "write_comparison", lambda *_: None)  # pictures, drawn after the seal was looked at
     write_part(finished / "build" / "datasets" / "mnist" / "tuning_part.npz", np.arange(10))
     compare.main(small_params, finished)  # nothing is tuned: nothing to say
-    _tune(finished, small_params, part=np.arange(10))
+    recipe = small_params.models["mlp"].recipe
+    _tune(finished, small_params, part=np.arange(10), learning_rate=recipe.learning_rate)  # what it was trained with
     with pytest.raises(InputError, match="has seen 10 of the digits that the folds hold out"):
         compare.main(small_params, finished)
 
