@@ -39,7 +39,10 @@ class Node:
 def times_of(record: Mapping[str, Any]) -> tuple[int, int]:
     """Return when the work of a record began and ended, in milliseconds since 1970."""
     end = datetime.fromisoformat(record["provenance"]["written"]).timestamp()
-    return int(1000 * (end - float(record.get("seconds", 0.0)))), int(1000 * end)
+    seconds = record.get("seconds", 0.0)
+    if isinstance(seconds, Mapping):  # of an ablation: those of each fold of each run
+        seconds = sum(sum(each) for each in seconds.values())
+    return int(1000 * (end - float(seconds))), int(1000 * end)
 
 
 def _tags(record: Mapping[str, Any], stage: str, kind: str) -> dict[str, str]:

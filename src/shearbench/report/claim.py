@@ -118,8 +118,18 @@ def listed(names: Iterable[str]) -> str:
     return every[0] if len(every) == 1 else f"{', '.join(every[:-1])} and {every[-1]}"
 
 
+def pairs_of_file(path: Path) -> list[Row]:
+    """Return the compared pairs of a ``pairs.json``; none of one that is missing.
+
+    Files of earlier versions, as those at full size, call the adjusted p value after Holm.
+    """
+    rows = read_json(path)["rows"] if path.is_file() else []
+    return [{"p_adjusted" if key == "p_holm" else key: value for key, value in row.items()} for row in rows]
+
+
 def rows_of_file(path: Path) -> list[Row]:
     """Return the rows of a CSV file; none of an empty one."""
     if path.stat().st_size <= 1:  # a table without rows
         return []
-    return [{str(key): value for key, value in row.items()} for row in pd.read_csv(path).to_dict("records")]
+    table = pd.read_csv(path).rename(columns={"p_holm": "p_adjusted"})  # as tables of earlier versions call it
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from shearbench.records import RECORD, read_json
-from shearbench.report.claim import read_ablation_result, rows_of_file
+from shearbench.records import RECORD
+from shearbench.report.claim import pairs_of_file, read_ablation_result, rows_of_file
 from shearbench.report.published import Results
 
 
@@ -31,7 +31,7 @@ class Sources:
         }
         return Results(
             rows=rows,
-            pairs=read_json(pairs)["rows"] if pairs.is_file() else (),
+            pairs=pairs_of_file(pairs),
             confused=rows_of_file(confused) if confused.is_file() else (),
             ablations={name: ablation_result for name, ablation_result in found.items() if ablation_result},
             losses={

@@ -9,7 +9,7 @@ import pandas as pd
 from shearbench.analysis.batch_norm.statistics import mode_warning
 from shearbench.records import read_json
 from shearbench.report.blocks import Block, Cell, Column, Data, Heading, Picture, Pictures, Prose, Section, Table
-from shearbench.report.claim import AblationResult, read_ablation_result, said, setting
+from shearbench.report.claim import AblationResult, pairs_of_file, read_ablation_result, said, setting
 from shearbench.report.claims import Claim, ClaimTest, read_claims
 from shearbench.report.conclusion import sentences
 from shearbench.report.findings import p_value, percent, points
@@ -93,7 +93,7 @@ def _compared(root: Path, test: ClaimTest) -> list[Block]:
     """Return the verdict on the claim's two models in the comparison of all runs, of this run and at full size."""
     found = []
     for folder, name in ((root / "reports", "this run"), (root / "reports" / "full", "the full-size run")):
-        rows = read_json(folder / "pairs.json")["rows"] if (folder / "pairs.json").is_file() else []
+        rows = pairs_of_file(folder / "pairs.json")
         found += [
             Prose(f"In the comparison of {name}: {said(pair)}")
             for pair in rows
