@@ -46,7 +46,7 @@ class Claims:
             InputError: if it is MLflow's: both keep the version of their tables in one of the same name.
         """
         with self._held(_TABLES):
-            if self._session is not None and inspect(self._session).has_table("ablations"):
+            if self._session is not None and inspect(self._session).has_table("experiments"):
                 raise InputError("tuning.storage is MLflow's database; make one more, for Optuna alone")
             yield
 
