@@ -11,13 +11,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shearbench.comparison.table import best_of_each_dataset
 from shearbench.data import dataset as datasets
+from shearbench.params import Params, Run
 from shearbench.predictions.contents import (
     Content,
     Node,
@@ -49,53 +49,6 @@ OFF = "off"
 _EXAMPLE = 4  # rows; torch.export would fix the batch at 1 if it saw a batch of 1
 
 
-class RunNames(Protocol):
-    """The names of a run, as in ``params.yaml``."""
-
-    @property
-    def dataset(self) -> str: ...
-    @property
-    def model(self) -> str: ...
-
-
-class CrossValidation(Protocol):
-    """How many networks a run has: one for each fold of each repeat."""
-
-    @property
-    def networks(self) -> int: ...
-
-
-class Tracking(Protocol):
-    """Where to send: ``default``, ``off`` or the URI of an MLflow server."""
-
-    @property
-    def uri(self) -> str: ...
-
-
-class Predict(Protocol):
-    """When a champion answers: what share of its answers is to be right."""
-
-    @property
-    def accuracy(self) -> float: ...
-
-
-class Plan(Protocol):
-    """The part of ``shearbench.params.Params`` that is read here; that module stands above this one."""
-
-    @property
-    def runs(self) -> Mapping[str, RunNames]: ...
-    @property
-    def datasets(self) -> Mapping[str, object]: ...
-    @property
-    def ablations(self) -> Mapping[str, object]: ...
-    @property
-    def cv(self) -> CrossValidation: ...
-    @property
-    def predict(self) -> Predict: ...
-    @property
-    def tracking(self) -> Tracking: ...
-
-
 @dataclass(frozen=True)
 class _Run:
     """A run whose folds are finished: where its files are, and its folds."""
@@ -121,7 +74,7 @@ class _Run:
         return data.inputs[:_EXAMPLE].astype(np.float32)
 
 
-def track_all(root: Path, plan: Plan, others: Sequence[Node] = ()) -> bool:
+def track_all(root: Path, params: Params, others: Sequence[Node] = ()) -> bool:
     """Send MLflow what is finished and not there yet; return whether it has everything now.
 
     Sent are runs, datasets, the comparison, ablations, the report, ``others``, and the networks of all runs; the best
@@ -129,18 +82,18 @@ def track_all(root: Path, plan: Plan, others: Sequence[Node] = ()) -> bool:
 
     Args:
         root: the project's folder; the records are under ``build/``.
-        plan: runs, folds and where to send, from ``params.yaml``.
+        params: runs, folds and where to send, from ``params.yaml``.
         others: further records, as of handwriting and of searches.
 
     Raises:
         InputError: if a record is damaged.
     """
-    if plan.tracking.uri == OFF:
+    if params.tracking.uri == OFF:
         return False
-    found = [run for names in plan.runs.values() if (run := _finished(root, names, plan.cv.networks))]
+    found = [run for names in params.runs.values() if (run := _finished(root, names, params.cv.networks))]
     comparison, folder = root / "reports" / "comparison.json", root / "build" / "comparison"
     rows = read_json(comparison) if comparison.is_file() else []
-    explored = [name for name in plan.datasets if (root / "build" / "explore" / name / "summary.json").is_file()]
+    explored = [name for name in params.datasets if (root / "build" / "explore" / name / "summary.json").is_file()]
     nodes = [
         *([comparison_node(folder, rows)] if rows and is_finished(folder) else []),
         *(dataset_node(root / "build", name) for name in explored),
@@ -152,33 +105,33 @@ def track_all(root: Path, plan: Plan, others: Sequence[Node] = ()) -> bool:
         sent = [(run, _send(store, run)) for run in found]
         _send_nodes(store, nodes, None)
         describe(store)
-        _send_networks(store, plan, sent, best_of_each_dataset(rows))
+        _send_networks(store, params, sent, best_of_each_dataset(rows))
 
-    done = [name for name in plan.ablations if is_finished(root / "build" / "ablation_results" / name)]
-    return attempt(root, plan.tracking.uri, send) and track_ablations(root, plan, done)
+    done = [name for name in params.ablations if is_finished(root / "build" / "ablation_results" / name)]
+    return attempt(root, params.tracking.uri, send) and track_ablations(root, params, done)
 
 
-def track_ablations(root: Path, plan: Plan, names: Sequence[str]) -> bool:
+def track_ablations(root: Path, params: Params, names: Sequence[str]) -> bool:
     """Send ablations to an experiment of their own, so that the first page of MLflow lists the compared runs alone."""
     nodes = [ablation_result_node(root / "build", name) for name in names]
     if not nodes:
         return True
-    return attempt(root, plan.tracking.uri, lambda store: _send_nodes(store, nodes, None), experiment=ABLATIONS)
+    return attempt(root, params.tracking.uri, lambda store: _send_nodes(store, nodes, None), experiment=ABLATIONS)
 
 
-def track_nodes(root: Path, plan: Plan, nodes: Sequence[Node]) -> bool:
+def track_nodes(root: Path, params: Params, nodes: Sequence[Node]) -> bool:
     """Send MLflow runs of any kind with those nested beneath them, each once; return whether it has them all now.
 
     An earlier run of the same name is marked as superseded.
     """
-    if plan.tracking.uri == OFF:
+    if params.tracking.uri == OFF:
         return False
 
     def send(store: Store) -> None:
         _send_nodes(store, nodes, None)
         describe(store)
 
-    return attempt(root, plan.tracking.uri, send)
+    return attempt(root, params.tracking.uri, send)
 
 
 def ui_command(root: Path, port: int) -> list[str]:
@@ -195,7 +148,7 @@ def ui_command(root: Path, port: int) -> list[str]:
     ]
 
 
-def _finished(root: Path, names: RunNames, networks: int) -> _Run | None:
+def _finished(root: Path, names: Run, networks: int) -> _Run | None:
     """Return a run with its fold records, or None where a fold is missing."""
     folder = root / "build" / "runs" / names.dataset / names.model
     if not all(is_finished(folder / f"fold-{fold}") for fold in range(networks)):
@@ -211,12 +164,12 @@ def _send(store: Store, run: _Run) -> str:
     return run_id
 
 
-def _send_networks(store: Store, plan: Plan, runs: Sequence[tuple[_Run, str]], best: Mapping[str, str]) -> None:
+def _send_networks(store: Store, params: Params, runs: Sequence[tuple[_Run, str]], best: Mapping[str, str]) -> None:
     """Send the networks of runs, and register those that are the best of their dataset."""
     for run, run_id in runs:
         send_networks(store, run.fold_runs, run_id, run.example)
         if best.get(run.dataset) == run.model:
-            register_champion(store, run.fold_runs, run_id, demanded=plan.predict.accuracy)
+            register_champion(store, run.fold_runs, run_id, demanded=params.predict.accuracy)
 
 
 def _send_folds(store: Store, run: _Run) -> str:
