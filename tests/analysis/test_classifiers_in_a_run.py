@@ -102,10 +102,10 @@ def test_what_needs_layers_is_skipped_and_the_report_says_so(project: Path) -> N
 
 def test_check_makes_every_classifier(project: Path) -> None:
     params = load(project / "params.yaml")
-    assert "2 runs" in check.main(params)
+    assert "2 runs" in check.main(params, project)
     wrong = params.models["svm"].model_copy(update={"options": {"gama": 1.0}})
     with pytest.raises(InputError, match="'gama'"):
-        check.main(params.model_copy(update={"models": {**params.models, "svm": wrong}}))
+        check.main(params.model_copy(update={"models": {**params.models, "svm": wrong}}), project)
 
 
 def test_it_predicts_and_refuses_to_explain(project: Path, tmp_path: Path) -> None:

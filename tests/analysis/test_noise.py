@@ -11,10 +11,14 @@ from small_model import FIELDS, IMAGES, trained_of
 
 
 class OnePixel(nn.Module):
-    """Class 1 where a pixel of channel 0 (less that of the last channel) is positive, class 0 elsewhere."""
+    """Class 1 where a pixel of channel 0 (less that of the last channel) is above ``middle``, class 0 elsewhere."""
+
+    def __init__(self, middle: float = 0.0) -> None:
+        super().__init__()
+        self.middle = middle
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        value = x[:, 0, 5, 5] - (x[:, -1, 5, 5] if x.shape[1] > 1 else 0.0)
+        value = x[:, 0, 5, 5] - (x[:, -1, 5, 5] if x.shape[1] > 1 else self.middle)
         return torch.stack([-value, value, *[torch.full_like(value, -1e3)] * 8], dim=1)
 
 
@@ -47,11 +51,14 @@ def test_accuracy_is_the_normal_probability_that_noise_leaves_the_sign() -> None
     assert measured.arrays["clean"].all()
 
 
-def test_raw_levels_of_images_are_shares_of_the_grey_scale() -> None:
+@pytest.mark.parametrize(("dtype", "middle", "scale"), [(np.uint8, 128, 255), (np.float32, 0, 2)])
+def test_raw_levels_of_images_are_shares_of_the_grey_scale(dtype: type, middle: int, scale: int) -> None:
+    """Of bytes the scale is 255, of numbers from the least to the largest: here from -1 to 1."""
     inputs, labels = signs(3000, channels=1)
-    noisy = {"levels": [1.0], "raw": [1 / 255], "draws": 1}
-    measured = noise(trained_of(OnePixel(), inputs, labels, samples=3000, noise=noisy))
-    assert measured.facts["scale"] == 255
+    noisy = {"levels": [1.0], "raw": [1 / scale], "draws": 1}
+    shifted = (inputs + middle).astype(dtype)
+    measured = noise(trained_of(OnePixel(middle), shifted, labels, samples=3000, noise=noisy))
+    assert measured.facts["scale"] == scale
     assert measured.arrays["correct"][1].mean() == pytest.approx(stats.norm.cdf(1), abs=0.015)
 
 
@@ -65,7 +72,7 @@ def test_both_channels_of_a_doubled_image_have_the_same_noise() -> None:
 
 def test_noise_is_named_by_fold_and_draw() -> None:
     inputs, labels = signs(200, channels=1)
-    noisy = {"levels": [1.0], "raw": [1 / 255], "draws": 2}
+    noisy = {"levels": [1.0], "raw": [0.5], "draws": 2}  # of a scale from -1 to 1: as strong as the pixel
     first, again, other = (
         noise(trained_of(OnePixel(), inputs, labels, fold=fold, samples=200, noise=noisy)).arrays["correct"]
         for fold in (0, 0, 1)
