@@ -45,7 +45,15 @@ Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 
 def parse(text: str) -> Any:
     """Return the value of a document; yaml.YAMLError or ValueError if it is none."""
-    return yaml.load(text, Loader=Loader)
+    return construct(Loader(text))
+
+
+def construct(loader: Any) -> Any:
+    """Return the value of the document of a loader, which is one of PyYAML's safe ones or made of it."""
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
 
 
 def read(path: Path) -> tuple[yaml.Node, dict[str, Any]]:

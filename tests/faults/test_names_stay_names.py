@@ -58,7 +58,9 @@ def test_every_stage_with_a_name_in_its_command_waits_for_the_one_that_refuses_b
     named = {name: stages[name]["foreach"][2:-1] for name in stages if "foreach" in stages[name]}
     assert set(named.values()) <= set(body["prepare"]["params"])
     assert "models" in body["prepare"]["params"], "runs name them, and paths hold them"
-    makers = {next(iter(out)) if isinstance(out, dict) else out: name for name in body for out in body[name]["outs"]}
+    makers = {
+        next(iter(out)) if isinstance(out, dict) else out: name for name in body for out in body[name].get("outs", [])
+    }
 
     def before(name: str) -> set[str]:
         needed = {

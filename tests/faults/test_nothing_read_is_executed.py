@@ -113,7 +113,7 @@ def test_a_pickle_is_refused_and_not_executed(
     root = tmp_path / "project"
     root.mkdir()
     folder = Path(name).parent
-    if folder.splits and (finished_once / folder).is_dir():
+    if folder.parts and (finished_once / folder).is_dir():
         shutil.copytree(finished_once / folder, root / folder)
     (root / folder).mkdir(parents=True, exist_ok=True)
     (root / name).write_bytes(make(canary))

@@ -57,7 +57,8 @@ def test_a_clock_that_jumps_back_makes_no_negative_time(tmp_path: Path, monkeypa
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
 def test_durations_are_of_the_clock_that_only_goes_forward(path: Path) -> None:
     calls = {ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)}
-    assert not calls & {"datetime.now", "datetime.utcnow", "os.path.getmtime", "tempfile.mktemp"}
+    when_written = {"datetime.now"} if path.name == "records.py" else set()  # a date in the record, and no duration
+    assert not calls & ({"datetime.now", "datetime.utcnow", "os.path.getmtime", "tempfile.mktemp"} - when_written)
     assert "time.time" not in calls or path.parent.name == "tracking", "when MLflow was told, and no duration"
     texts = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
     assert not [text for text in texts if isinstance(text, str) and text.startswith(("/tmp", "/var/tmp"))]

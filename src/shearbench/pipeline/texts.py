@@ -11,6 +11,7 @@ from shearbench import code
 from shearbench.errors import InputError
 from shearbench.params_base import with_bases
 from shearbench.pipeline.names import OF_ABLATION, OF_DATASET, PLAIN
+from shearbench.yaml12 import construct
 
 OF_MODEL = ("train", "evaluate", "tune")
 OF_ALL_MODELS = ("transfer", "handwriting")
@@ -25,7 +26,7 @@ def texts(path: Path) -> Iterator[tuple[str, str]]:
         InputError: if the file is no YAML, or has no models and ablations.
     """
     try:
-        params, _ = with_bases(yaml.load(path.read_bytes(), _LOADER))
+        params, _ = with_bases(construct(_LOADER(path.read_bytes())))
         models, ablations = _used(params), {name: _used(each) for name, each in params["ablations"].items()}
         also = {name: _also(each) for name, each in params["ablations"].items()}
     except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
