@@ -49,7 +49,7 @@ def test_a_fold_that_is_not_finished_is_left_out_and_no_network_at_all_is_the_us
     (finished / "build" / "runs" / "mnist" / "mlp" / "fold-1" / "record.json").unlink()
     assert {len(one.fold_runs) for one in at_hand(finished / "build") if one.network == "mlp"} == {1}
     shutil.rmtree(finished / "build" / "runs" / "mnist")
-    with pytest.raises(InputError, match="dvc repro config@handwriting"):
+    with pytest.raises(InputError, match="dvc repro ablation@handwriting"):
         at_hand(finished / "build")
 
 
