@@ -3,6 +3,7 @@
 import shutil
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -86,6 +87,27 @@ def test_the_distance_is_mahalanobis_to_the_nearest_class() -> None:
     inverse = np.linalg.inv(covariance)
     expected = [min(mahalanobis(one, known[labels == each].mean(axis=0), inverse) for each in (0, 3)) for one in asked]
     np.testing.assert_allclose(networks.mahalanobis(asked, known, labels), expected, rtol=1e-6)
+
+
+def test_a_dead_fold_has_no_distance_and_is_left_out_of_the_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    images, labels = rng.integers(0, 256, (40, 28, 28), dtype=np.uint8), np.repeat(np.arange(10), 4)
+    of_folds = {Path("dead"): np.zeros((40, 3)), Path("alive"): rng.normal(size=(40, 3))}
+    monkeypatch.setattr(networks, "load_network", lambda fold_run: (torch.nn.Linear(1, 1), fold_run, None))
+    monkeypatch.setattr(networks, "hidden", lambda network, inputs, fold_run, device: of_folds[fold_run])
+    monkeypatch.setattr(
+        networks, "run_tasks", lambda run, tasks, **_: [run(task, lambda units: None) for task in tasks]
+    )
+    read = {
+        name: networks.distance(networks.DistanceTask(name, 1, images, images, labels, "cpu"), lambda units: None)
+        for name in of_folds
+    }
+    assert np.isnan(read[Path("dead")]).all()
+    assert np.median(read[Path("alive")]) == pytest.approx(1)
+    folds = [SimpleNamespace(folder=folder) for folder in of_folds]
+    network = SimpleNamespace(channels=1, fold_runs=folds)
+    found = networks.distances(network, images, images, labels, workers=1, device="cpu")
+    np.testing.assert_array_equal(found, read[Path("alive")])
 
 
 def test_fine_tuning_learns_from_other_groups_and_never_from_the_one_left_out(finished_once: Path) -> None:

@@ -99,7 +99,7 @@ def as_inputs(images: Images, channels: int) -> Images:
 def distances(
     network: Trained, images: Images, mnist: Images, labels: NDArray[np.int64], *, workers: Workers, device: Device
 ) -> Vector:
-    """Return how far each image is from MNIST in the last hidden layer, mean over folds, (n,)."""
+    """Return how far each image is from MNIST in the last hidden layer, mean over the folds that know it, (n,)."""
     tasks = [
         DistanceTask(fold_run.folder, network.channels, images, mnist, labels, device) for fold_run in network.fold_runs
     ]
@@ -111,14 +111,16 @@ def distances(
         name=lambda task: task.fold_run.name,
         reads=DistanceTask.reads,
     )
-    mean: Vector = np.mean(found, axis=0)
+    known = [each for each in found if np.isfinite(each).all()]
+    mean: Vector = np.mean(known or found, axis=0)
     return mean
 
 
 def distance(task: DistanceTask, advance: Callable[[int], None]) -> Vector:
     """Return the distance of each image from the nearest class of MNIST, for one network, (n,).
 
-    A network without a linear layer has no last hidden layer that is known here: NaN.
+    A network without a linear layer has no last hidden layer that is known here, and one whose units are all dead
+    tells no digits apart in it: NaN.
 
     It is Mahalanobis' distance to the class's mean, with one covariance for all classes, divided by the median of the
     same over the MNIST digits, so that an ordinary MNIST digit is at 1. Source: Lee et al., NeurIPS 2018.
@@ -132,7 +134,10 @@ def distance(task: DistanceTask, advance: Callable[[int], None]) -> Vector:
     known = hidden(network, as_inputs(task.mnist, task.channels), normaliser, hardware.device)
     asked = hidden(network, as_inputs(task.images, task.channels), normaliser, hardware.device)
     advance(1)
-    return mahalanobis(asked, known, task.labels) / float(np.median(mahalanobis(known, known, task.labels)))
+    ordinary = float(np.median(mahalanobis(known, known, task.labels)))
+    if ordinary == 0:
+        return np.full(len(task.images), np.nan)
+    return mahalanobis(asked, known, task.labels) / ordinary
 
 
 def mahalanobis(asked: Vector, known: Vector, labels: NDArray[np.int64]) -> Vector:
