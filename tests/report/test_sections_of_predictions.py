@@ -74,7 +74,7 @@ def test_dynamics_are_those_of_the_file(finished_once: Path) -> None:
 
 
 def test_widest_gap_is_named_only_where_evaluation_is_worse() -> None:
-    row = {"model": "a", "dataset": "d", "models": 5, "mode_gap_mean": 0.01}
+    row = {"model": "a", "dataset": "d", "networks": 5, "mode_gap_mean": 0.01}
     assert curves._widest([row]) == "Here, no run's mean is lower when evaluated than while training."
     worse = row | {"mode_gap_mean": -0.3, "train_accuracy_while_training_mean": 0.98}
     said = curves._widest([row, worse | {"train_accuracy_when_evaluated_mean": 0.68}])
