@@ -124,7 +124,7 @@ def test_a_dropout_is_taken() -> None:
 
 
 def test_an_unknown_architecture_is_named_with_those_there_are() -> None:
-    with pytest.raises(InputError, match=r"one of mlp, cnn2, cnn3, resnet18, or a network of your own, .*; got 'vgg'"):
+    with pytest.raises(InputError, match=r"one of mlp, cnn2, cnn3, resnet18, or the path of a network .*; got 'vgg'"):
         _build("vgg")
 
 

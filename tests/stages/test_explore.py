@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -84,6 +85,7 @@ def test_displacement_of_a_class_is_the_mean_of_its_samples(project: Path, param
 
 
 def test_a_class_with_too_few_samples_leaves_its_places_empty() -> None:
-    sheet = pick(np.ones((3, 28, 28)), np.array([4, 4, 7]))
+    dataset = SimpleNamespace(labels=np.array([4, 4, 7]), classes=[*"0123456789"])
+    sheet = pick(np.ones((3, 28, 28)), dataset)
     assert sheet.shape == (10, 8, 28, 28)
     assert (~np.isnan(sheet)).all(axis=(2, 3)).sum(axis=1).tolist() == [0, 0, 0, 0, 2, 0, 0, 1, 0, 0]

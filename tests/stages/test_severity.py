@@ -24,7 +24,7 @@ def test_fields_at_every_step_are_those_of_the_simulator(small_project: Path, pa
     assert len(set(samples.labels[rows])) == params.cv.networks
     direct = simulate(samples.images[rows[:1]], load="shear", displacements=displacements_of("shear")[1:])
     np.testing.assert_allclose(fields.displacement[0], direct.displacement[0], atol=1e-6)
-    assert read_json(build / "severity" / "card.json")["shear"]["samples"] == params.cv.networks
+    assert read_json(build / "severity" / "card.json")["mnist-shear"]["samples"] == params.cv.networks
 
 
 def test_without_fields_there_is_nothing_to_shear(small_project: Path, params: Params) -> None:

@@ -40,7 +40,7 @@ def send(params: Params, root: Path) -> bool:
     from shearbench.handwriting.output import nodes as handwriting
     from shearbench.tuning.contents import nodes as searches
 
-    state = _state(params, root)
+    files = [*_files(root)]  # what is finished while this sends is not sent yet
     others = [
         node
         for record in sorted((root / "build" / "handwriting").glob(f"*/{RECORD}"))
@@ -50,7 +50,7 @@ def send(params: Params, root: Path) -> bool:
         others += searches(root / "build")
     complete = tracking.track_all(root, params, others)
     if complete:
-        write_text(root / "mlruns" / "sent", state)
+        write_text(root / "mlruns" / "sent", _state(params, root, files))
     return complete
 
 
@@ -74,9 +74,11 @@ def _sent(root: Path) -> str:
     return path.read_text() if path.is_file() else ""
 
 
-def _state(params: Params, root: Path) -> str:
+def _state(params: Params, root: Path, files: list[tuple[str, int, int]] | None = None) -> str:
     """Return a hash of the store's address and of the time and size of all that is sent."""
-    return hash_of([params.tracking.uri, (root / "mlruns" / "mlflow.db").exists(), *_files(root)])
+    return hash_of(
+        [params.tracking.uri, (root / "mlruns" / "mlflow.db").exists(), *(_files(root) if files is None else files)]
+    )
 
 
 def _files(root: Path) -> Iterator[tuple[str, int, int]]:
