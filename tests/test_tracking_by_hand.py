@@ -109,11 +109,15 @@ def test_results_that_were_restored_are_the_current_ones_again(tracked: Path, sm
     first = runs_of(tracked)["mnist-mlp"].info.run_id
     for record in records:
         write_sealed(record, {**read_json(record), "seconds": 1.0})
-    assert tracking.track_all(tracked, small_params, runs=["mnist-mlp"])
+    assert tracking.track_all(
+        tracked, small_params.model_copy(update={"runs": {"mnist-mlp": small_params.runs["mnist-mlp"]}})
+    )
     second = runs_of(tracked)["mnist-mlp"].info.run_id
     for record, content in zip(records, earlier, strict=True):
         record.write_bytes(content)
-    assert tracking.track_all(tracked, small_params, runs=["mnist-mlp"])
+    assert tracking.track_all(
+        tracked, small_params.model_copy(update={"runs": {"mnist-mlp": small_params.runs["mnist-mlp"]}})
+    )
     client = client_of(tracked)
     superseded = {run: client.get_run(run).data.tags["shearbench.superseded"] for run in (first, second)}
     assert superseded == {first: "no", second: "yes"}
