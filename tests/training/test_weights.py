@@ -30,7 +30,7 @@ def training_state(config: TrainingConfig, dataset: Dataset) -> TrainingState:
 
 def _write(folder: Path, training_state: TrainingState, config: TrainingConfig) -> None:
     files = {WEIGHTS: lambda path: write_weights(path, training_state.network, training_state.normaliser)}
-    write_record(folder, {"config": config.config}, files)
+    write_record(folder, {"config": config.config, "classes": [str(label) for label in range(10)]}, files)
 
 
 def test_a_loaded_network_predicts_the_same_bits(

@@ -57,7 +57,9 @@ def test_a_fault_made_by_hand_is_named(tmp_path):
     path = tuned_path(tmp_path, "cnn2")
     write_tuned(tmp_path, "cnn2", "mnist", _tuned())
     path.write_text(path.read_text().replace("batch: 64", "batch: 1").replace("epochs: 8", "epoks: 8"))
-    with pytest.raises(InputError, match=r"(?s)4 fault\(s\).*mnist\.setting\.batch.*mnist\.epochs.*mnist\.epoks"):
+    with pytest.raises(
+        InputError, match=r"(?s)4 fault\(s\).*mnist\.hyperparameters\.batch.*mnist\.epochs.*mnist\.epoks"
+    ):
         read_tuned(path)
     path.write_text("- 1")
     with pytest.raises(InputError, match="must hold a mapping"):

@@ -39,7 +39,8 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
 
 
 def _side_by_side(root: Path, compared_rows: Sequence[Mapping[str, Any]]) -> list[Block]:
-    runs = Counter(row["model"] for row in compared_rows)
+    figures = {path.name for path in (root / "build" / "comparison" / "figures").glob("confusion_*.png")}
+    runs = Counter(row["model"] for row in compared_rows if f"confusion_{row['model']}.png" in figures)
     rows = comparison.rows_of(root, "confused_pairs")
     words = "Errors of {} on each dataset, and their change"
     pictures = {model: comparison.picture(root, f"confusion_{model}", words.format(model)) for model in runs}
