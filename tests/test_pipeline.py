@@ -38,7 +38,7 @@ def first_run(clone):
 
 def test_every_stage_runs_and_the_table_is_complete(clone, first_run):
     expected = {"prepare", "simulate", "severity", "datasets", "explore@mnist", "explore@mechanical"}
-    expected |= {"settings", "transfer", "handwriting", "compare", "report"}
+    expected |= {"training_configs", "transfer", "handwriting", "compare", "report"}
     expected |= {f"{stage}@{one_run}" for stage in ("train", "evaluate") for one_run in RUNS}
     expected |= {"ablation@channels", "ablation_result@channels"}
     assert _stages_run(first_run) == expected
@@ -92,7 +92,7 @@ def test_verify_trains_folds_again_and_finds_a_flipped_byte(clone, first_run):
 
 def test_a_changed_recipe_runs_that_model_and_what_follows(clone, first_run):
     params = yaml.safe_load((clone / "params.yaml").read_text())
-    params["models"]["cnn2"]["recipe"]["learning_rate"] = 0.002
+    params["models"]["cnn2"]["recipe"]["learning_rate"] = 0.004
     params["tracking"]["uri"] = "off"  # no stage depends on it; what MLflow is told has its own tests
     (clone / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     runs = ("mnist-cnn2", "mechanical-cnn2")
@@ -151,7 +151,7 @@ def test_tuned_settings_are_used_by_the_runs_they_are_for_and_only_on_digits_set
         assert set(part["ids"]) == set(table["ids"][table["folds"][0] == -1])
 
     tuned = clone / "tuned" / "cnn2.yaml"
-    _edit(tuned, lambda found: found["mnist"]["setting"].update(learning_rate=0.004))
+    _edit(tuned, lambda found: found["mnist"]["hyperparameters"].update(learning_rate=0.004))
     assert _stages_run(run(clone, "dvc", "repro", "train")) == {"settings", "train@mnist-cnn2"}
     record = json.loads((clone / "build" / "runs" / "mnist" / "cnn2" / "fold-0" / "record.json").read_text())
     assert record["config"]["recipe"]["learning_rate"] == 0.004

@@ -313,16 +313,16 @@ def test_an_experiment_is_a_run_with_its_cells_beneath(asked: Path, tmp_path: Pa
     runs = runs_of(tmp_path, store.ABLATIONS)
     pairs = product(("plain", "deep"), ("divide255", "detrend"))
     all_runs = {f"normalisation: {model} on mechanical_{kind}" for model, kind in pairs}
-    assert set(runs) == {"experiment normalisation", *all_runs}
+    assert set(runs) == {"ablation normalisation", *all_runs}
     one_run = runs["normalisation: deep on mechanical_detrend"]
-    assert one_run.data.tags["mlflow.parentRunId"] == runs["experiment normalisation"].info.run_id
+    assert one_run.data.tags["mlflow.parentRunId"] == runs["ablation normalisation"].info.run_id
     table = pd.read_csv(asked / "build" / "ablation_results" / "normalisation" / "accuracies.csv")
     expected = table.query("dataset == 'mechanical_detrend' and model == 'deep' and split == 'test'").set_index(
         "bn_statistics"
     )
     for bn_statistics in ("as_trained", "batch_statistics", "recalibrated"):
         assert one_run.data.metrics[f"test_{bn_statistics}_mean"] == pytest.approx(expected.loc[bn_statistics, "mean"])
-    artifacts = {file.path for file in client_of(tmp_path).list_artifacts(runs["experiment normalisation"].info.run_id)}
+    artifacts = {file.path for file in client_of(tmp_path).list_artifacts(runs["ablation normalisation"].info.run_id)}
     assert {"accuracies.csv", "pairs.csv", "record.json", "figures"} <= artifacts
     assert tracking.track_ablations(tmp_path, params, ["normalisation"])
     assert len(runs_of(tmp_path, store.ABLATIONS)) == 5
