@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
+from shearbench.analysis.layers import listen
 from shearbench.data.normalise import Normaliser
 from shearbench.execution import Workers, run_tasks
 from shearbench.handwriting.recipe import Trained
@@ -162,13 +163,8 @@ def last_linear(network: nn.Module) -> nn.Module | None:
 @torch.inference_mode()
 def hidden(network: nn.Module, inputs: Images, normaliser: Normaliser, device: str) -> Vector:
     """Return what goes into the last linear layer of a network, (n, units)."""
-    last = last_linear(network)
-    assert last is not None
-    entered: list[Tensor] = []
-    handle = last.register_forward_pre_hook(lambda module, arguments: entered.append(arguments[0].float().cpu()))
-    try:
-        for start in range(0, len(inputs), _BATCH):
-            network(torch.from_numpy(normaliser.apply(inputs[start : start + _BATCH])).to(device))
-    finally:
-        handle.remove()
-    return torch.cat(entered).double().numpy()
+    parts = []
+    for start in range(0, len(inputs), _BATCH):
+        batch = torch.from_numpy(normaliser.apply(inputs[start : start + _BATCH])).to(device)
+        parts.append(listen(network, batch, nn.Linear)[-1].entered.float().cpu())
+    return torch.cat(parts).double().numpy()

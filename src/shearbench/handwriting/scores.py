@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shearbench.data.class_digits import CLASSES
+from shearbench.predictions.scores import cross_entropy
 from shearbench.seeds import generator_for
 from shearbench.statistics.proportions import wilson
 
@@ -24,7 +25,6 @@ DRAWS = 4000
 DEALS = 1000  # of writers to groups
 LEAST_WRITERS = 5  # fewer, drawn with replacement, say nothing about other writers
 WIDEST = 0.3  # width of a group's interval above which there is too little to say
-_LEAST = float(np.finfo(np.float32).tiny)  # stands for a probability that underflowed to 0
 TOO_FEW, WORSE, BETTER, LIKE = "too few to say", "worse than the others", "better than the others", "like the others"
 
 Interval = tuple[float, float] | None
@@ -48,8 +48,7 @@ class Answers:
     @cached_property
     def losses(self) -> Vector:
         """The cross-entropy of each digit in nats, mean over the networks, (n,)."""
-        true = self.probabilities[:, np.arange(len(self.labels)), self.labels].astype(np.float64)
-        losses: Vector = -np.log(np.clip(true, _LEAST, 1)).mean(axis=0)
+        losses: Vector = cross_entropy(self.probabilities[:, np.arange(len(self.labels)), self.labels]).mean(axis=0)
         return losses
 
     @property
