@@ -22,7 +22,7 @@ A, B = ("mnist", "mlp"), ("mnist", "cnn2")
 def run(*words: str, status: int = 0) -> str:
     result = CliRunner().invoke(app, ["design", *words])
     assert result.exit_code == status, result.output
-    return result.output
+    return result.stdout if status == 0 else result.output  # notes on the surroundings go to stderr
 
 
 @pytest.fixture

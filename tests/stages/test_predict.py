@@ -41,7 +41,7 @@ def fold_run(*words: object, status: int = 0) -> str:
     )
     assert result.exit_code == status, result.output
     assert "Traceback" not in result.output
-    return result.output
+    return result.stdout if status == 0 else result.output  # notes on the surroundings go to stderr
 
 
 def as_json(*words: object, status: int = 0) -> Any:
