@@ -44,5 +44,4 @@ OF: dict[str, str] = {
     "test_design_command.py::test_the_answer_in_json_is_that_of_the_pilot_in_the_folds": _MENDED,
     "test_handwriting_networks.py::test_a_fold_that_is_not_finished_is_left_out_and_no_network_at_all_is_the_users_to_mend": _MENDED,
     "test_preparation.py::test_an_mnist_digit_goes_through_mnist_nearly_unchanged": _MENDED,
-    "test_nothing_read_is_executed.py::test_no_code_of_ours_can_execute_what_it_reads": _MENDED,
 }
