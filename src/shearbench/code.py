@@ -202,7 +202,7 @@ def _beside(package: Path, folder: Path) -> dict[str, str]:
 def _root(top: str) -> Path | None:
     """Return the folder that a user's module is imported from, or None where pip installed it or it is missing."""
     try:
-        spec = importlib.util.find_spec(top) or PathFinder.find_spec(top, [str(NETWORKS)])
+        spec = importlib.util.find_spec(top) or PathFinder.find_spec(top, [str(NETWORKS.absolute())])
     except (ImportError, ValueError):
         spec = None
     places = [] if spec is None else list(spec.submodule_search_locations or filter(None, [spec.origin]))
