@@ -1,4 +1,4 @@
-"""A study in PostgreSQL, searched with the suite's own command by two clones at once."""
+"""A study in PostgreSQL, searched with the suite's own command, in one clone after the other."""
 
 import csv
 import os
@@ -7,23 +7,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
-from sqlalchemy import create_engine, text
-from sqlalchemy.exc import DBAPIError
 
 import small_project
 from local_servers import SECRETS, Postgres, holding
 from patterns import make_dataset
 from shearbench.data.dataset import write_dataset
 from shearbench.data.tuning_part import write_part
-from shearbench.tuning.sharing import Claims
 
 pytestmark = pytest.mark.slow
 
@@ -71,27 +66,6 @@ def clones(searched: Path, storage: str, tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "one", tmp_path / "two"
 
 
-@contextmanager
-def _started_together(roots: Sequence[Path], storage: str) -> Iterator[list["subprocess.Popen[str]"]]:
-    """Start the command in projects, and let none of them go on before all stand at the door of the database."""
-    gate, look = Claims(storage, "test"), create_engine(storage)
-    with gate.making_tables():
-        processes = [_start(root) for root in roots]
-        waiting = text("select count(*) from pg_locks where locktype = 'advisory' and not granted")
-        while True:
-            with look.connect() as connection:
-                if connection.execute(waiting).scalar() == len(roots):
-                    break
-            for root, process in zip(roots, processes, strict=True):
-                assert process.poll() is None, _output(root)
-            time.sleep(0.1)
-    gate.close()
-    look.dispose()
-    yield processes
-    for process in processes:
-        assert process.wait(1) is not None, "the test has waited for all"
-
-
 def _start(root: Path) -> "subprocess.Popen[str]":
     with (root / "output").open("ab") as output:
         return subprocess.Popen(COMMAND, cwd=root, stdout=output, stderr=output, text=True, start_new_session=True)
@@ -125,43 +99,16 @@ def _found(root: Path) -> Any:
     return tables
 
 
-def test_no_trial_is_taken_twice_and_those_of_a_lost_session_are_free(storage: str, postgres: Postgres) -> None:
-    one, two = Claims(storage, "study"), Claims(storage, "study")
-    with one.some([0, 1, 2, 3], 2) as first, two.some([0, 1, 2, 3], None) as second:
-        assert (first, second) == ({0, 1}, {2, 3})
-    with two.some([0, 1, 3], 1) as again:
-        assert again == {3}, "its checkpoint is there"
-    with one.some([0, 1], None) as lost:
-        assert lost == {0, 1}
-        postgres.ask(DATABASE, "select pg_terminate_backend(min(pid)) from pg_locks where locktype = 'advisory'")
-        with two.some([0, 1], None) as freed:
-            assert freed == {0, 1}
-        with pytest.raises(DBAPIError):
-            one.check()
-    for claims in (one, two):
-        claims.close()
-
-
-def test_two_clones_share_a_study_and_come_to_its_trials(
-    searched: Path, clones: tuple[Path, Path], storage: str
+def test_a_search_that_is_killed_goes_on_in_another_clone_and_comes_to_the_same_trials(
+    searched: Path, clones: tuple[Path, Path]
 ) -> None:
-    with _started_together(clones, storage) as processes:
-        for root, process in zip(clones, processes, strict=True):
-            assert process.wait(500) == 0, _output(root)
-            assert _rungs(root) >= 2, "each has trained some"
-            assert _found(root) == _found(searched)
-            assert holding(root, *SECRETS) == [root / "params.yaml"]
-
-
-def test_a_clone_that_is_killed_leaves_its_trials_to_the_other(
-    searched: Path, clones: tuple[Path, Path], storage: str
-) -> None:
-    with _started_together(clones, storage) as (one, two):
-        _wait_for_rungs(clones[0], 2, one)  # it says so before it trains them
-        os.killpg(one.pid, signal.SIGKILL)
-        one.wait()
-        assert two.wait(500) == 0, _output(clones[1])
+    one = _start(clones[0])
+    _wait_for_rungs(clones[0], 2, one)  # it says so before it trains them
+    os.killpg(one.pid, signal.SIGKILL)
+    one.wait()
+    assert _start(clones[1]).wait(500) == 0, _output(clones[1])
     assert _found(clones[1]) == _found(searched)
+    assert holding(clones[1], *SECRETS) == [clones[1] / "params.yaml"]
 
 
 def test_a_database_that_goes_away_is_said_and_the_same_command_goes_on(
@@ -191,7 +138,7 @@ def test_a_database_that_cannot_be_used_is_named_without_its_login(
     elif fault == "server":
         storage = storage.replace(str(postgres.port), "9")
     else:
-        postgres.ask(DATABASE, "create table ablations (experiment_id integer)")
+        postgres.ask(DATABASE, "create table experiments (experiment_id integer)")
     _write_project(root, storage)
     assert _start(root).wait(120) == 2
     assert ("is MLflow's database" if fault == "of mlflow" else "tuning.storage cannot be opened") in _output(root)

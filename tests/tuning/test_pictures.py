@@ -1,7 +1,6 @@
 """Optuna's pictures of a study that is larger than those of the default search."""
 
 import io
-from contextlib import closing
 from pathlib import Path
 
 from PIL import Image
@@ -20,12 +19,12 @@ def test_a_hundred_trials_do_not_push_the_curves_aside_with_their_names(tmp_path
     present = Hyperparameters(1e-3, 32, 1.0)
     space = Space((1e-4, 1e-2), (32, 64), (0.5, 1.0))
     study = Study(tmp_path / "journal.log", "s", "mnist-mlp", 1, space, present, Halving(4, 2, 2))
-    with closing(Ledger(study)) as ledger:
-        for number in range(TRIALS):
-            accuracy = 0.5 + ledger.draw(number).hyperparameters.learning_rate * 10
-            curve = tuple(Point(1.0, 0.5, 1.0, accuracy, accuracy) for _ in range(2))
-            ledger.record(number, TrialResult(curve))
-            ledger.stop(number)
+    ledger = Ledger(study)
+    for number in range(TRIALS):
+        accuracy = 0.5 + ledger.draw(number).hyperparameters.learning_rate * 10
+        curve = tuple(Point(1.0, 0.5, 1.0, accuracy, accuracy) for _ in range(2))
+        ledger.record(number, TrialResult(curve))
+        ledger.stop(number)
     pictures = draw(study, inner=100)
     sizes = {name: Image.open(io.BytesIO(content)).size for name, content in pictures.items()}
     assert sizes["curves.png"][0] < 7.5 * DPI

@@ -249,6 +249,19 @@ def test_a_database_by_url_gives_the_same_trials(tmp_path):
     assert _search(tmp_path, trials=9, storage=url) == _search(tmp_path / "journal", trials=9)
 
 
+def test_of_two_processes_on_one_study_the_second_is_told_and_loses_nothing(tmp_path):
+    url = f"sqlite:///{tmp_path / 'studies.db'}"
+
+    class Overtaken(_Trainer):
+        def __call__(self, trials, standing):
+            _search(tmp_path, trials=9, storage=url)
+            return super().__call__(trials, standing)
+
+    with pytest.raises(InputError, match="another process searches the same study"):
+        _search(tmp_path, Overtaken(), trials=9, storage=url)
+    assert _search(tmp_path, trials=9, storage=url) == _search(tmp_path / "journal", trials=9)
+
+
 @pytest.mark.parametrize("url", ["sqlite:////nowhere/at/all.db", "nonsense://host/name"])
 def test_a_database_that_cannot_be_opened_is_named(url):
     with pytest.raises(InputError, match=r"tuning\.storage cannot be opened"):

@@ -16,7 +16,7 @@ from rich.console import Console
 from shearbench.data.dataset import TUNING_PART, Dataset
 from shearbench.data.tuning_part import read_part
 from shearbench.errors import TasksFailed
-from shearbench.execution import Cluster, Workers, run_tasks, worker_count
+from shearbench.execution import Workers, run_tasks
 from shearbench.records import hash_of, locked
 from shearbench.training.config import TrainingConfig, code_hash
 from shearbench.tuning.finalists import Final, Finalist, cross_validate_trials, decide_winner
@@ -113,7 +113,6 @@ def run(job: Job) -> SearchResult:
             study,
             _Runner(job, folder),
             budget,
-            at_once=_at_once(job.workers),
             forget=lambda number: _remove(trial_folder(folder, number)),
         )
         order = ranked(trials, study.halving)
@@ -124,12 +123,6 @@ def run(job: Job) -> SearchResult:
         others = best_of_other_widths(order, finalists) if resources.sizes else []
         sizes = _cross_validate(job, others, folder, "other widths")
     return SearchResult(study, folder, tuple(trials), final, tuple(sizes), part)
-
-
-def _at_once(workers: Workers) -> int | None:
-    """Return how many trials keep the workers busy; of a cluster's, nothing is known here if it takes all there are."""
-    chosen = workers.workers if isinstance(workers, Cluster) else workers
-    return None if isinstance(workers, Cluster) and chosen == "auto" else worker_count(chosen)
 
 
 def best_of_other_widths(order: Sequence[Trial], finalists: Sequence[Trial]) -> list[Trial]:

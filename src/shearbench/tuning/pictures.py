@@ -8,7 +8,6 @@ trial as it went. Importances are fANOVA's (Hutter et al., ICML 2014), of at lea
 import io
 import warnings
 from collections.abc import Callable
-from contextlib import closing
 
 import matplotlib as mpl
 import numpy as np
@@ -37,8 +36,7 @@ def draw(study: Study, *, inner: int) -> dict[str, bytes]:
         study: a study that has trials.
         inner: how many digits score a trial.
     """
-    with closing(Ledger(study)) as ledger:
-        whole = ledger.optuna
+    whole = Ledger(study).optuna
     epochs = study.halving.plan[0].epochs
     same = _at_epoch(whole, epochs)
     count = f"{study.label}, {len(same.trials)} trials"

@@ -1,24 +1,21 @@
 """The search: bracket after bracket of trials by successive halving, and what stands best.
 
-What is known when a trial is drawn, and who goes on from a rung, never depends on which of its neighbours finished
-first. So a study has the same trials with one worker or many, in one go or resumed, searched by one process or, where
-its storage can be shared, by several. A bracket that has begun is ended, and brackets are whole, so that a longer study
-begins with the trials of a shorter one.
+Neither the draw of a trial nor the choice at a rung depends on which neighbour finished first. So a study has the same
+trials with one worker or many, in one go or resumed. One process searches a study; others may search other studies in
+the same database. A bracket that has begun is finished, and brackets are whole, so that a longer study begins with the
+trials of a shorter one.
 """
 
 import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 
 from shearbench.errors import InputError
 from shearbench.tuning.halving import Halving, Rung, best_of
 from shearbench.tuning.study import Ledger, Study, Trial, naming_the_storage
 from shearbench.tuning.trial import TrialResult
-
-_WAIT = 0.5  # seconds between two looks at what other processes have trained
 
 Run = Callable[[Sequence[Trial], "Standing"], Sequence[TrialResult]]
 """Trains trials until they have had the epochs of the standing's rung; results in their order."""
@@ -59,16 +56,14 @@ def search(
     run: Run,
     budget: Budget,
     *,
-    at_once: int | None = None,
     forget: Callable[[int], object] = lambda _: None,
 ) -> list[Trial]:
-    """Search until the budget is spent; go on where an earlier run stopped, beside others where the study is shared.
+    """Search until the budget is spent; go on where an earlier run stopped.
 
     Args:
         study: where and what to search.
         run: trains the trials of a rung.
         budget: when to end.
-        at_once: how many trials to take from those of a rung, where other processes may take the others.
         forget: called with the number of each trial that has ended, maybe more than once.
 
     Returns:
@@ -77,7 +72,8 @@ def search(
     Raises:
         InputError: if the storage cannot be opened, or goes away.
     """
-    with closing(Ledger(study)) as ledger, naming_the_storage():
+    ledger = Ledger(study)
+    with naming_the_storage():
         started, spent = time.monotonic(), 0
         size, cost = study.halving.size, study.halving.cost
         brackets = math.ceil(budget.trials / size)
@@ -89,7 +85,7 @@ def search(
             if spent and not begun and elapsed + elapsed / spent * (cost + budget.reserve) > budget.timeout:
                 break
             before = _epochs(trials)
-            for _ in _rungs(ledger, run, bracket, brackets, at_once):
+            for _ in _rungs(ledger, run, bracket, brackets):
                 for trial in ledger.trials():
                     if trial.state != "unfinished":
                         forget(trial.number)
@@ -124,25 +120,21 @@ def _is_done(trials: Sequence[Trial], bracket: int, size: int) -> bool:
     return len(own) == size and all(trial.state != "unfinished" for trial in own)
 
 
-def _rungs(ledger: Ledger, run: Run, bracket: int, brackets: int, at_once: int | None) -> Iterator[Rung]:
+def _rungs(ledger: Ledger, run: Run, bracket: int, brackets: int) -> Iterator[Rung]:
     """Run a bracket, or what is left of it, rung by rung: decisions follow from the epochs kept, so they recur."""
-    halving, claims = ledger.study.halving, ledger.claims
-    with claims.alone():
-        numbers = [ledger.draw(bracket * halving.size + place).number for place in range(halving.size)]
+    halving = ledger.study.halving
+    numbers = [ledger.draw(bracket * halving.size + place).number for place in range(halving.size)]
     for rung, after in zip(halving.plan, (*halving.plan[1:], None), strict=True):
-        while due := _due(ledger, numbers, rung):
-            with claims.some([trial.number for trial in due], at_once) as granted:
-                mine = [trial for trial in _due(ledger, numbers, rung) if trial.number in granted]
-                _train(ledger, run, mine, _standing(ledger, bracket, brackets, rung))
-            if not mine:
-                time.sleep(_WAIT)  # others train what is left
-        with claims.alone():
-            passed = [trial for trial in _of(ledger, numbers) if trial.has_trained(rung.epochs)]  # the others failed
-            scores = {trial.number: trial.score_after(rung.epochs) for trial in passed}
-            kept = best_of(scores, after.settings) if after else []
-            for trial in passed:
-                if trial.state == "unfinished" and trial.number not in kept:
-                    (ledger.stop if after else ledger.finish)(trial.number)
+        if due := _due(ledger, numbers, rung):
+            results = run(due, _standing(ledger, bracket, brackets, rung))
+            for trial, result in zip(due, results, strict=True):
+                ledger.record(trial.number, _explained(ledger, trial, result))
+        passed = [trial for trial in _of(ledger, numbers) if trial.has_trained(rung.epochs)]  # the others failed
+        scores = {trial.number: trial.score_after(rung.epochs) for trial in passed}
+        kept = best_of(scores, after.settings) if after else []
+        for trial in passed:
+            if trial.state == "unfinished" and trial.number not in kept:
+                (ledger.stop if after else ledger.finish)(trial.number)
         numbers = kept
         yield rung
 
@@ -151,12 +143,6 @@ def _due(ledger: Ledger, numbers: Sequence[int], rung: Rung) -> list[Trial]:
     return [
         trial for trial in _of(ledger, numbers) if trial.state == "unfinished" and not trial.has_trained(rung.epochs)
     ]
-
-
-def _train(ledger: Ledger, run: Run, trials: Sequence[Trial], standing: Standing) -> None:
-    if trials:
-        for trial, result in zip(trials, run(trials, standing), strict=True):
-            ledger.record(trial.number, _explained(ledger, trial, result))
 
 
 def _standing(ledger: Ledger, bracket: int, brackets: int, rung: Rung) -> Standing:

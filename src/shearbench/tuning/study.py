@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import optuna
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import create_engine, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 from shearbench.errors import InputError, without_secrets
 from shearbench.seeds import seed_for
 from shearbench.tuning.halving import Halving
-from shearbench.tuning.sharing import Claims
 from shearbench.tuning.space import Hyperparameters, Space
 from shearbench.tuning.trial import Point, TrialResult
 
@@ -94,11 +94,7 @@ class Ledger:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._copy = optuna.create_study(direction="maximize")
         try:
-            self.claims = Claims(study.storage if isinstance(study.storage, str) else None, study.name)
-            with (
-                self.claims.making_tables(),
-                warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning),
-            ):
+            with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
                 self.optuna = optuna.create_study(
                     study_name=study.name,
                     storage=_storage(study.storage),
@@ -108,16 +104,9 @@ class Ledger:
                 )
         except (SQLAlchemyError, StorageInternalError, ImportError) as error:
             raise InputError(f"tuning.storage cannot be opened ({_what(error)})") from None
-        except InputError:
-            self.claims.close()
-            raise
         except ValueError as error:
             place = without_secrets(str(study.storage))
             raise InputError(f"{place} is damaged ({error}); remove it and search again") from None
-
-    def close(self) -> None:
-        """Give back what this process holds of the study."""
-        self.claims.close()
 
     def trials(self) -> list[Trial]:
         """Return all trials whose setting is drawn, in the order of their numbers."""
@@ -149,7 +138,6 @@ class Ledger:
 
     def record(self, number: int, result: TrialResult) -> None:
         """Keep what a trial has trained so far; it stays unfinished unless it failed."""
-        self.claims.check()
         frozen = self.optuna.get_trials(deepcopy=False)[number]
         trial = optuna.trial.Trial(self.optuna, frozen._trial_id)
         for step, point in enumerate(result.curve, start=1):
@@ -224,13 +212,18 @@ class Ledger:
 
 @contextmanager
 def naming_the_storage() -> Iterator[None]:
-    """Say in a sentence that the database has gone away.
+    """Say in a sentence that the database has gone away, or that another process searches the same study.
 
     Raises:
         InputError: in place of the database's own error.
     """
     try:
         yield
+    except UpdateFinishedTrialError:
+        raise InputError(
+            "another process searches the same study and has ended a trial first; let one of them finish. The trials "
+            "are kept, and the same command goes on"
+        ) from None
     except (SQLAlchemyError, StorageInternalError) as error:
         raise InputError(
             f"tuning.storage does not answer any more ({_what(error)}); the trials that it has are kept, and the same "
@@ -248,6 +241,9 @@ def _what(error: Exception) -> str:
 
 def _storage(place: Path | str) -> BaseStorage:
     if isinstance(place, str):
+        with create_engine(place).connect() as connection:
+            if inspect(connection).has_table("experiments"):  # both keep their version in a table of the same name
+                raise InputError("tuning.storage is MLflow's database; make one more, for Optuna alone")
         return optuna.storages.RDBStorage(place)
     path = place.resolve()  # the lock of a relative path is not found again
     path.parent.mkdir(parents=True, exist_ok=True)
