@@ -85,7 +85,7 @@ def test_every_command_shows_an_example_of_itself(words):
         (["stage", "compare"], "run `dvc repro train@mnist-mlp`"),
         (["tune", "cnn9"], "model must be one of mlp, cnn2, cnn3, resnet18, svm; got 'cnn9'"),
         (["tune", "cnn2", "--dataset", "mnits"], "dataset must be one of mnist, mechanical; got 'mnits'"),
-        (["profile", "huge"], "profiles/huge.yaml does not exist; there is: full"),
+        (["profile", "huge"], "profiles/huge.yaml does not exist; available: full"),
         (["results"], "comparison.json is missing; run `dvc repro`"),
         (["simulate", "nowhere.npy", "out.npz"], "nowhere.npy"),
         (["mechanics", "compare", "a.npz", "b.zip", "c.npy"], "a.npz is not a file"),
@@ -106,7 +106,7 @@ def test_outside_of_a_project_the_way_into_one_is_told(project, monkeypatch, wor
     monkeypatch.chdir(project / "docs")
     assert f"cd {project}" in run(*words, status=2).replace("\n", "")
     (project / "params.yaml").unlink()
-    assert "change into the folder that you cloned" in run(*words, status=2).replace("\n", " ")
+    assert "change to the folder of your project" in run(*words, status=2).replace("\n", " ")
 
 
 def test_faults_of_the_parameters_come_all_at_once(project):
@@ -127,7 +127,7 @@ def test_an_option_that_a_network_does_not_know_is_named_before_any_work(project
 def test_a_profile_replaces_the_parameters(project):
     run("profile", "full")
     assert (project / "params.yaml").read_bytes() == (REPOSITORY / "profiles" / "full.yaml").read_bytes()
-    assert "params.yaml is all right: 2 datasets, 5 models, 10 runs" in run("check")
+    assert "params.yaml is valid: 2 datasets, 5 models, 10 runs" in run("check")
 
 
 def test_data_that_is_not_there_is_made_and_data_that_differs_is_put_aside(project):
@@ -175,7 +175,7 @@ def test_digits_of_a_file_are_simulated(project):
         (OSError(errno.ENOSPC, "No space left on device", "build/x"), 1, "build/x: free some space and run the same"),
         (OSError(errno.EACCES, "Permission denied", "build/x"), 1, "check the owner and the permissions"),
         (TasksFailed("train: 1 of 5 tasks failed"), 1, "1 of 5 tasks failed"),
-        (KeyboardInterrupt(), 130, "the same command goes on from there"),
+        (KeyboardInterrupt(), 130, "the same command continues"),
     ],
 )
 def test_a_failure_of_the_machine_is_one_message(project, monkeypatch, error, status, message):

@@ -116,7 +116,7 @@ def test_a_taken_port_is_said_and_is_a_failure(tmp_path: Path, monkeypatch: pyte
         port = taken.getsockname()[1]
         done = CliRunner().invoke(app, ["ui", "--port", str(port)])
     assert done.exit_code == 1
-    assert f"port {port} of 127.0.0.1 is taken" in done.stderr
+    assert f"port {port} on 127.0.0.1 is in use" in done.stderr
     assert "Open" not in done.stdout
 
 

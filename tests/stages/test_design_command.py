@@ -64,7 +64,7 @@ def test_a_given_deviation_needs_no_folds(project: Path) -> None:
     [
         ((), "name two runs"),
         (("mnist-mlp", "mnist-cnn2", "--sd", "0.1"), "name two runs"),
-        (("mnist-mlp",), "a pilot is two runs; got 1"),
+        (("mnist-mlp",), "a pilot needs two runs; got 1"),
         (("mnist-mlp", "mnist-vgg"), "got 'mnist-vgg'"),
         (("--sd", "0"), "must be a number > 0"),
         (("--sd", "0.01", "--difference", "0"), "difference to be detected must be > 0"),

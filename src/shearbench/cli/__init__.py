@@ -1,10 +1,9 @@
-"""The command ``shearbench``. Each command reads ``params.yaml`` in the present folder and calls one function.
+"""The command ``shearbench``. Each command reads ``params.yaml`` in the current folder and calls one function.
 
-Heavy modules are imported inside the commands, so that ``--help`` answers at once. A user's mistake ends in one
-message and exit status 2, work that failed in status 1, Ctrl-C in 130; only our own faults show a traceback.
+Commands import heavy modules inside their functions, so that ``--help`` is fast. Exit statuses: 2 for bad input, 1 for
+failed work, 130 for Ctrl-C. Only our own faults show a traceback.
 
-A file of this folder holds the commands of one purpose, on an ``app`` of its own; ``GROUPS`` gives their order in the
-help. A new purpose is one file and one entry there.
+Each file of this folder has an ``app`` with the commands of one purpose. ``GROUPS`` orders them in the help.
 """
 
 import os
@@ -23,7 +22,7 @@ GROUPS = (prepare, run, results, statistics, read, mechanics)
 
 app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Start with `make repro`; the README explains what it does. `shearbench COMMAND --help` shows examples.",
+    epilog="Start with `make repro`; the README explains it. `shearbench COMMAND --help` shows examples.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -33,7 +32,7 @@ for group in GROUPS:
 
 
 def _print_version(wanted: bool) -> None:
-    """Print the versions that decide what a number is, and end."""
+    """Print the versions of the libraries that affect results, and exit."""
     if wanted:
         named = ", ".join(f"{name} {version(name)}" for name in ("torch", "torchvision", "mlflow", "dvc", "optuna"))
         typer.echo(f"shearbench {version('shearbench')} (Python {platform.python_version()}, {named})")
@@ -43,14 +42,14 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def begin(
     _: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the versions, and end.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the versions and exit.")
     ] = False,
     directory: Annotated[
         Path | None,
-        typer.Option("-C", metavar="DIR", exists=True, file_okay=False, help="Work in DIR, as git does."),
+        typer.Option("-C", metavar="DIR", exists=True, file_okay=False, help="Run in DIR, as with git."),
     ] = None,
 ) -> None:
-    """Compare image classifiers on digits, sheared digits and strangers' digits, tracked and cross-validated."""
+    """Compare image classifiers with tracked, cross-validated benchmarks."""
     surroundings.report(surroundings.settle())
     if directory is not None:
         os.chdir(directory)

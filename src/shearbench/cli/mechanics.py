@@ -1,4 +1,4 @@
-"""Commands on displacement fields: simulate any digits, compare with published fields."""
+"""Commands for displacement fields: simulation, comparison with published fields."""
 
 import json
 from pathlib import Path
@@ -22,20 +22,20 @@ def simulate(
     source: Annotated[
         Path, typer.Argument(help="IDX file of images (gzipped or not), or .npy, uint8 (n, height, width).")
     ],
-    output: Annotated[Path, typer.Argument(help="The .npz file to write; facts go to .json beside it.")],
+    output: Annotated[Path, typer.Argument(help=".npz file to write; its facts go to a .json file beside it.")],
     load: Annotated[str, typer.Option(help="uniaxial, shear, equibiaxial or confined.")] = "shear",
-    steps: Annotated[str, typer.Option(help="Published steps of the load, as in 5 or 3,5,10.")] = "5",
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a core.")] = None,
+    steps: Annotated[str, typer.Option(help="Published steps of the load, such as 5 or 3,5,10.")] = "5",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: one per core.")] = None,
     elements: Annotated[
-        str, typer.Option(help="Elements along a pixel in x and in y, 1 to 4 each; 2x1 takes twice as long.")
+        str, typer.Option(help="Elements per pixel in x and in y, 1 to 4 each; 2x1 takes twice as long.")
     ] = "1x1",
     keep_failed: Annotated[
-        bool, typer.Option("--keep-failed", help="Record a digit that cannot be solved, do not stop.")
+        bool, typer.Option("--keep-failed", help="Record a digit without a solution instead of stopping.")
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Simulate any digits: displacement, strain energy and reaction. Stopped, the same command goes on.
+    """Simulate digits: displacement, strain energy and reaction. After a stop, the same command continues.
 
     \b
     Examples:
@@ -70,15 +70,15 @@ def simulate(
 @mechanics.command("compare")
 @explained
 def compare_fields(
-    fields: Annotated[Path, typer.Argument(help=".npz file that `shearbench simulate` or the pipeline wrote.")],
+    fields: Annotated[Path, typer.Argument(help=".npz file of `shearbench simulate` or of the pipeline.")],
     archive: Annotated[Path, typer.Argument(help="Published FEA_displacement_results_step<k>.zip.")],
     bitmaps: Annotated[Path, typer.Argument(help="IDX or .npy file of the digits, in the order of both.")],
-    step: Annotated[int, typer.Option(help="The k of the archive.")] = 5,
+    step: Annotated[int, typer.Option(help="Step k of the archive.")] = 5,
     split: Annotated[str, typer.Option(help="train or test.")] = "test",
     output: Annotated[Path, typer.Option(help="Folder for the differences and the picture.")] = Path("build/published"),
     as_json: AsJson = False,
 ) -> None:
-    """Compare simulated fields with the published ones: relative L2 of each digit, the worst pictured.
+    """Compare simulated with published fields: relative L2 difference of each digit; draws the worst.
 
     \b
     Example:
@@ -90,7 +90,7 @@ def compare_fields(
         raise InputError(f"--split must be train or test; got {split!r}")
     for path in (fields, archive, bitmaps):
         if not path.is_file():
-            raise InputError(f"{path} is not a file; `shearbench mechanics compare --help` says what each argument is")
+            raise InputError(f"{path} is not a file; `shearbench mechanics compare --help` explains the arguments")
     part: Literal["train", "test"] = "train" if split == "train" else "test"
     facts = compare_files(fields, archive, output, bitmaps=bitmaps, step=step, split=part)
     if as_json:
@@ -98,5 +98,5 @@ def compare_fields(
         return
     print(
         f"{facts['samples']} digits: median {facts['median']:.2e}, 95 % {facts['quantile_95']:.2e}, "
-        f"most {facts['maximum']:.2e} (relative L2). Differences and picture: {output}"
+        f"maximum {facts['maximum']:.2e} (relative L2). Differences and figure: {output}"
     )

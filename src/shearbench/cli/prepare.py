@@ -16,17 +16,15 @@ PANEL = "Get ready"
 @app.command(rich_help_panel=PANEL)
 @explained
 def data(
-    adopt: Annotated[
-        bool, typer.Option("--adopt", help="Take what params.yaml says into data/, and record its hash.")
-    ] = False,
+    adopt: Annotated[bool, typer.Option("--adopt", help="Copy the sources into data/ and record their hash.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Make data/ from the sources in params.yaml, and check it against the hash in data.dvc.
+    """Create data/ from the sources in params.yaml and check it against the hash in data.dvc.
 
     \b
     Examples:
       shearbench data
-      shearbench data --adopt     when sources name another folder
+      shearbench data --adopt     (after a change of sources)
     """
     from shearbench.data import raw
 
@@ -37,14 +35,12 @@ def data(
 @app.command(rich_help_panel=PANEL)
 @explained
 def init(
-    folder: Annotated[Path, typer.Argument(help="The project's folder: new, or empty.")],
-    images: Annotated[
-        Path | None, typer.Option(help="A folder of PNG or JPEG files, one sub-folder for each class.")
-    ] = None,
-    npz: Annotated[Path | None, typer.Option(help="An NPZ file in MedMNIST's layout.")] = None,
-    digits: Annotated[bool, typer.Option("--digits", help="MNIST digits of the package; the default.")] = False,
+    folder: Annotated[Path, typer.Argument(help="Project folder, new or empty.")],
+    images: Annotated[Path | None, typer.Option(help="Folder of PNG or JPEG files, one sub-folder per class.")] = None,
+    npz: Annotated[Path | None, typer.Option(help="NPZ file in MedMNIST's layout.")] = None,
+    digits: Annotated[bool, typer.Option("--digits", help="Bundled MNIST digits (the default).")] = False,
 ) -> None:
-    """Write a project that works at once: parameters sized to the images, pipeline, Makefile, data.
+    """Create a project: parameters sized to the images, pipeline, Makefile, data.
 
     \b
     Examples:
@@ -66,7 +62,7 @@ def _silence(_: str) -> None:
 @app.command(rich_help_panel=PANEL)
 @explained
 def check(quiet: Quiet = False) -> None:
-    """Check params.yaml, and that every network in it can be built, before any long work starts.
+    """Check params.yaml and build every network in it, before any long work starts.
 
     \b
     Example:
@@ -76,16 +72,16 @@ def check(quiet: Quiet = False) -> None:
 
     found = checking.main(read_params(), project())
     if not quiet:
-        print(f"params.yaml is all right: {found}")
+        print(f"params.yaml is valid: {found}")
 
 
 @app.command(rich_help_panel=PANEL)
 @explained
 def doctor(
     as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only what is not right.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print problems only.")] = False,
 ) -> None:
-    """Look at the machine, the installation and the project, and say what to do. Exit status 1 if there is a fault.
+    """Check machine, installation and project, and print a fix for each problem. Exit status 1 if there is a fault.
 
     \b
     Examples:
@@ -110,9 +106,9 @@ def _profiles(begun: str) -> list[str]:
 @app.command(rich_help_panel=PANEL)
 @explained
 def profile(
-    name: Annotated[str, typer.Argument(help="A file of profiles/, without .yaml.", autocompletion=_profiles)],
+    name: Annotated[str, typer.Argument(help="Name of a file in profiles/, without .yaml.", autocompletion=_profiles)],
 ) -> None:
-    """Replace params.yaml by profiles/NAME.yaml. `git checkout params.yaml` brings it back.
+    """Replace params.yaml by profiles/NAME.yaml. `git checkout params.yaml` restores it.
 
     \b
     Example:
@@ -125,7 +121,7 @@ def profile(
     source = root / "profiles" / f"{name}.yaml"
     if not source.is_file():
         known = ", ".join(_profiles("")) or "none"
-        raise InputError(f"profiles/{name}.yaml does not exist; there is: {known}")
+        raise InputError(f"profiles/{name}.yaml does not exist; available: {known}")
     load(source)
     write_bytes(root / "params.yaml", source.read_bytes())
-    print(f"params.yaml is now profiles/{name}.yaml; `shearbench data --adopt` if its sources differ")
+    print(f"params.yaml is now profiles/{name}.yaml. If its sources differ, run `shearbench data --adopt`")

@@ -1,4 +1,4 @@
-"""Commands that read strangers' digits."""
+"""Commands that classify photographed digits."""
 
 import json
 from pathlib import Path
@@ -23,32 +23,34 @@ Labels = Annotated[
 @explained
 def predict(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Pictures with a digit in each, and folders of them.")
+        list[Path], typer.Argument(metavar="FILE...", help="Pictures with one digit each, or folders of pictures.")
     ],
-    many: Annotated[bool, typer.Option("--many", help="Find many digits in each picture, and draw boxes.")] = False,
+    many: Annotated[bool, typer.Option("--many", help="Find all digits in each picture and draw boxes.")] = False,
     dataset: Annotated[
         str | None,
         typer.Option(
-            help="Let the project's best network of this dataset read; for fields each digit is sheared first.",
+            help="Use the project's best model of this dataset; for fields each digit is sheared first.",
             autocompletion=names_in("datasets"),
         ),
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="Let a model of the project read, not the readers.", autocompletion=names_in("models")),
+        typer.Option(help="Use a model of the project instead of the readers.", autocompletion=names_in("models")),
     ] = None,
     labels: Labels = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Write FILE.gradcam.png: where they look.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Write Grad-CAM maps to FILE.gradcam.png.")] = False,
     as_json: AsJson = False,
-    table: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write a table of the answers.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print file and class alone, ? where not sure.")] = False,
+    table: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Write a table of the predictions.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print file and class only; ? if not sure.")] = False,
     request: Annotated[
-        bool, typer.Option("--request", help="Print what to ask MLflow's server; read nothing.")
+        bool, typer.Option("--request", help="Print the request for MLflow's server; predict nothing.")
     ] = False,
 ) -> None:
-    """Read the digits in pictures: class, calibrated confidence and runner-up; ? where it is not sure.
+    """Classify the digits in pictures: class, calibrated confidence and runner-up; ? if not sure.
 
-    Networks that come with shearbench read, without a project. Exit status 1 if a file could not be read.
+    Uses the networks that ship with shearbench; needs no project. Exit status 1 if a file cannot be read.
 
     \b
     Examples:
@@ -60,7 +62,7 @@ def predict(
     from shearbench.commands import predict as reading
 
     if many and (dataset or model or labels or table or explain or request):
-        raise InputError("--many goes with --json and --quiet alone; leave the other options out")
+        raise InputError("--many works with --json and --quiet only; remove the other options")
     if request:
         print(json.dumps(reading.request(read_params(), project(), files, dataset=dataset or "mnist")))
         return
@@ -87,20 +89,20 @@ def predict(
 @app.command(rich_help_panel=PANEL)
 @explained
 def handwriting(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of pictures, as digit-group-member.png.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of pictures named digit-group-member.png.")],
     labels: Labels = None,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON.")] = None,
     study: Annotated[
-        bool, typer.Option("--study", help="Let the project's own networks read, step by step of the recipe.")
+        bool, typer.Option("--study", help="Use the project's networks, at each step of the recipe.")
     ] = False,
     fine_tune: Annotated[
-        bool, typer.Option("--fine-tune", help="Also train on with the other groups' digits (with --study).")
+        bool, typer.Option("--fine-tune", help="Also fine-tune on the other groups' digits (with --study).")
     ] = False,
     scheduler: Scheduler = None,
 ) -> None:
-    """Read a class's digits, and write a page for the teacher: doubtful ones first, groups, copies, what was not read.
+    """Classify a class's digits and write a page for the teacher: doubtful ones first, groups, copies, unread files.
 
-    Networks that come with shearbench read. With --study those that the project has trained read, step by step.
+    Uses the networks that ship with shearbench; with --study the project's networks, at each step of the recipe.
 
     \b
     Examples:
@@ -125,7 +127,7 @@ def handwriting(
 @app.command(rich_help_panel=PANEL)
 @explained
 def serve(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 8000) -> None:
-    """Open a page on 127.0.0.1 on which one draws a digit or drops a picture, and sees what is read.
+    """Serve a page on 127.0.0.1 that classifies a drawn digit or a dropped picture.
 
     \b
     Example:
@@ -142,7 +144,7 @@ def readers(
     mnist: Annotated[Path, typer.Argument(help="Folder of MNIST's IDX files and QMNIST's label files.")],
     code: Annotated[str, typer.Option(help="Commit of the code, for the record.")] = "unknown",
 ) -> None:
-    """Train the readers anew, in build/readers, and put them into the package. Takes about half an hour.
+    """Train the readers in build/readers and copy them into the package. Takes about half an hour.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""Commands that show and check what is there."""
+"""Commands that show, export, track and verify results."""
 
 import json
 import os
@@ -18,7 +18,7 @@ PANEL = "See results"
 @app.command(rich_help_panel=PANEL)
 @explained
 def results(as_json: AsJson = False) -> None:
-    """Print the comparison table, the path of the report, and how to open MLflow.
+    """Print the comparison table, the path of the report and the command that opens MLflow.
 
     \b
     Examples:
@@ -37,8 +37,8 @@ def results(as_json: AsJson = False) -> None:
 
 @app.command(rich_help_panel=PANEL)
 @explained
-def export(folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")]) -> None:
-    """Write the run for a paper: tables as CSV and LaTeX, figures as PDF, model cards, BibTeX, and a zip of all.
+def export(folder: Annotated[Path, typer.Argument(help="New folder.")]) -> None:
+    """Export results for a paper: tables as CSV and LaTeX, figures as PDF, model cards, BibTeX, and a zip of all.
 
     \b
     Example:
@@ -47,13 +47,13 @@ def export(folder: Annotated[Path, typer.Argument(help="A folder that does not e
     from shearbench.commands import export as command
 
     written = command.main(read_params(), project(), folder)
-    print(f"{len(written)} files in {folder}, all of them in {written[-1]}")
+    print(f"{folder}: {len(written)} files; {written[-1]} contains all of them")
 
 
 @app.command(rich_help_panel=PANEL)
 @explained
 def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000) -> None:
-    """Open MLflow's pages on 127.0.0.1, for this machine only.
+    """Serve MLflow's pages on 127.0.0.1, for this machine only.
 
     \b
     Example:
@@ -63,10 +63,10 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0
     from shearbench.tracking.pages import address
 
     if _is_taken(port):
-        print(f"shearbench: port {port} of 127.0.0.1 is taken; try --port {port + 1}", file=sys.stderr)
+        print(f"shearbench: port {port} on 127.0.0.1 is in use; try --port {port + 1}", file=sys.stderr)
         raise typer.Exit(1)
     command = tracking.ui_command(project(), port)
-    print(f"Open {address(project(), port)} (Ctrl-C here ends MLflow)", flush=True)
+    print(f"Open {address(project(), port)} (Ctrl-C stops MLflow)", flush=True)
     os.execvp(command[0], command)
 
 
@@ -83,10 +83,10 @@ def _is_taken(port: int) -> bool:
 @app.command(rich_help_panel=PANEL)
 @explained
 def track(
-    follow: Annotated[bool, typer.Option("--follow", help="Go on until Ctrl-C, beside a long run.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Continue until Ctrl-C, beside a long run.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Send MLflow the records that it does not have yet. `dvc repro` ends with this.
+    """Send new records to MLflow. `dvc repro` ends with this.
 
     \b
     Examples:
@@ -96,24 +96,24 @@ def track(
     from shearbench.stages import track as tracking
 
     params, root = read_params(), project()
-    said = "MLflow has every record"
+    message = "MLflow has every record"
     if params.tracking.uri == "off":
-        said = "tracking.uri is off in params.yaml: nothing is sent"
+        message = "tracking.uri is off in params.yaml: nothing was sent"
     elif follow:
         tracking.follow(params, root)
     elif not tracking.send(params, root):
         raise typer.Exit(1)
     if not quiet:
-        print(said)
+        print(message)
 
 
 @app.command(rich_help_panel=PANEL)
 @explained
 def verify(
-    sample: Annotated[int, typer.Option(min=1, help="How many folds to train again, picked at random.")] = 2,
+    sample: Annotated[int, typer.Option(min=1, help="Number of folds to train again, drawn at random.")] = 2,
     scheduler: Scheduler = None,
 ) -> None:
-    """Check the hash of every stored file, train some folds again, and say whether they come out the same.
+    """Check the hash of every stored file, train some folds again and report whether they are equal bit for bit.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""Commands that work: stages and tuning, here or on a cluster, whose machines run ``shearbench worker``."""
+"""Commands that run stages and searches, on this machine or on a cluster of ``shearbench worker``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,7 @@ app = typer.Typer()
 PANEL = "Run"
 STAGE_HELP = f"{', '.join(NAMES[:-1])} or {NAMES[-1]}."
 RUN_HELP = """A run of params.yaml for train and evaluate, a dataset for explore, an ablation for ablation and
-ablation result; none for the others."""
+ablation_result; omit for other stages."""
 
 
 def _stages(begun: str) -> list[str]:
@@ -23,7 +23,7 @@ def _stages(begun: str) -> list[str]:
 @app.command(rich_help_panel=PANEL)
 @explained
 def repro() -> None:
-    """Run every stage that is not up to date, with one progress bar and the time left. Same work as `dvc repro`.
+    """Run every stage that is not up to date, with one progress bar and the time left. Equivalent to `dvc repro`.
 
     \b
     Example:
@@ -44,7 +44,7 @@ def stage(
     ] = None,
     scheduler: Scheduler = None,
 ) -> None:
-    """Run one stage of dvc.yaml as `dvc repro` does, whatever its state.
+    """Run one stage of dvc.yaml, even if it is up to date.
 
     \b
     Examples:
@@ -67,11 +67,11 @@ def tune(
         str | None,
         typer.Option(help="A dataset of params.yaml; default: tuning.dataset.", autocompletion=names_in("datasets")),
     ] = None,
-    trials: Annotated[int | None, typer.Option(min=1, help="Trials in all; default: tuning.trials.")] = None,
-    timeout: Annotated[int | None, typer.Option(min=1, help="Seconds; default: tuning.timeout.")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Number of trials; default: tuning.trials.")] = None,
+    timeout: Annotated[int | None, typer.Option(min=1, help="Time limit in seconds; default: tuning.timeout.")] = None,
     scheduler: Scheduler = None,
 ) -> None:
-    """Search learning rate, batch size and width of a model; Ctrl-C stops, the same command goes on.
+    """Search learning rate, batch size and width of a model. Ctrl-C stops; the same command continues.
 
     \b
     Examples:
@@ -91,12 +91,14 @@ def tune(
 @explained
 def worker(
     scheduler: Annotated[str, typer.Argument(metavar="tcp://HOST:PORT", help="The address of `dask scheduler`.")],
-    processes: Annotated[int, typer.Option(min=1, help="Tasks at once, a process each.")] = 1,
-    gpus: Annotated[int, typer.Option(min=0, help="How many of them have a GPU to themselves.")] = 0,
-    folder: Annotated[Path, typer.Option(help="For inputs that are kept and tasks that run.")] = Path("build/worker"),
-    host: Annotated[str | None, typer.Option(help="Address to listen on; default: towards the scheduler.")] = None,
+    processes: Annotated[int, typer.Option(min=1, help="Number of parallel tasks, one process each.")] = 1,
+    gpus: Annotated[int, typer.Option(min=0, help="How many of these processes get a GPU of their own.")] = 0,
+    folder: Annotated[Path, typer.Option(help="Folder for cached inputs and running tasks.")] = Path("build/worker"),
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; default: the one that reaches the scheduler.")
+    ] = None,
 ) -> None:
-    """Work for a dask scheduler until Ctrl-C.
+    """Run tasks of a dask scheduler until Ctrl-C.
 
     \b
     Examples:

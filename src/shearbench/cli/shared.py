@@ -1,4 +1,4 @@
-"""What the commands have in common: how failures are told, where the project is, and what its parameters say."""
+"""Shared parts of the commands: error messages, the project folder, its parameters."""
 
 import functools
 import sys
@@ -21,17 +21,19 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing where all is well.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing on success.")]
 Scheduler = Annotated[
     str | None,
     typer.Option(
-        metavar="tcp://HOST:PORT", envvar="SHEARBENCH_SCHEDULER", help="Work on this dask cluster instead of here."
+        metavar="tcp://HOST:PORT",
+        envvar="SHEARBENCH_SCHEDULER",
+        help="Run on this dask cluster instead of this machine.",
     ),
 ]
 
 
 def explained(command: Callable[P, None]) -> Callable[P, None]:
-    """Turn the failures that a user can mend into a message and an exit status."""
+    """Turn failures that a user can fix into a message and an exit status."""
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -44,7 +46,7 @@ def explained(command: Callable[P, None]) -> Callable[P, None]:
         except TasksFailed as error:
             _stop(str(error), 1)
         except KeyboardInterrupt:
-            _stop("stopped; what is finished is kept, and the same command goes on from there", 130)
+            _stop("stopped. Finished work is stored, and the same command continues", 130)
 
     return run
 
@@ -56,47 +58,47 @@ def _stop(message: str, status: int) -> None:
 
 
 def project() -> Path:
-    """Return the project's folder, which is the present one.
+    """Return the project folder: the current directory.
 
     Raises:
-        InputError: if it has no ``params.yaml``; where a folder around it has one, the message names that. Also if it
-            has its own code, and other code runs.
+        InputError: if it has no ``params.yaml`` (the message names a parent folder that has one), or if the project
+            has code of its own and other code runs.
     """
     here = Path.cwd()
     if (here / "params.yaml").is_file():
         _refuse_foreign_code(here)
         return here
     around = next((folder for folder in here.parents if (folder / "params.yaml").is_file()), None)
-    step = f"cd {around}" if around else "change into the folder that you cloned, then run this command again"
-    raise InputError(f"{here} is no project of shearbench, which has a params.yaml: {step}")
+    step = f"cd {around}" if around else "change to the folder of your project, then run this command again"
+    raise InputError(f"{here} is not a shearbench project: it has no params.yaml; {step}")
 
 
 def _refuse_foreign_code(root: Path) -> None:
-    """Refuse to run with code of another folder: DVC would name the project's own as what made the results."""
+    """Refuse code of another folder: DVC would record the project's own code as the origin of the results."""
     own, running = root / "src" / "shearbench", Path(shearbench.__file__).parent
     if own.is_dir() and own.resolve() != running.resolve():
         raise InputError(
-            f"this project's code is {own}, but {running} is what runs: activate the project's own environment "
-            "(`. .venv/bin/activate`), or make it first (`rm -rf .venv && make setup`), as in a copied or moved folder"
+            f"this project's code is {own}, but {running} runs. Activate the project's own environment "
+            "(`. .venv/bin/activate`). In a copied or moved folder, make it first (`rm -rf .venv && make setup`)"
         )
 
 
 def names_in(*parts: str) -> Callable[[str], list[str]]:
-    """Return what completes the names beneath these parts of ``params.yaml``, as the shell asks for them."""
+    """Return a shell completion for the names below these parts of ``params.yaml``."""
 
     def complete(begun: str) -> list[str]:
         try:
             document = yaml12.parse(Path("params.yaml").read_text())
             names = [str(name) for part in parts for name in document[part]]
         except (OSError, yaml.YAMLError, KeyError, TypeError):
-            return []  # a shell that completes has no place for a complaint; the command itself makes it
+            return []  # completion cannot show an error; the command itself reports it
         return [name for name in names if name.startswith(begun)]
 
     return complete
 
 
 def read_params(scheduler: str | None = None) -> "Params":
-    """Read ``params.yaml`` of the project; where a scheduler is given, the work is to be done there."""
+    """Return the project's ``params.yaml``; with a scheduler, for execution on its cluster."""
     from shearbench.params import load
 
     params = load(project() / "params.yaml")

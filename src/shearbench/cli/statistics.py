@@ -1,4 +1,4 @@
-"""Commands on the statistics themselves: what a design can find, and how often the tests are wrong."""
+"""Commands on the statistics: power of a design, calibration of the tests."""
 
 from typing import Annotated
 
@@ -14,9 +14,10 @@ PANEL = "Statistics"
 @app.command(rich_help_panel=PANEL)
 @explained
 def aa(scheduler: Scheduler = None) -> None:
-    """Test the suite on itself: how often does each test claim a difference where there is none? Takes minutes.
+    """Measure how often each test claims a difference between equal models. Takes minutes.
 
-    A small network is trained against itself over many seeds, and nulls are simulated. Stopped, it goes on.
+    The command compares a small network with itself over many seeds, and simulates null distributions. After a stop,
+    the same command continues.
 
     \b
     Example:
@@ -33,20 +34,22 @@ def aa(scheduler: Scheduler = None) -> None:
 def design(
     pilot: Annotated[
         list[str] | None,
-        typer.Argument(help="Two runs with finished folds, as the pilot.", autocompletion=names_in("runs")),
+        typer.Argument(help="Two runs with finished folds, as a pilot.", autocompletion=names_in("runs")),
     ] = None,
-    sd: Annotated[float | None, typer.Option(help="Or the standard deviation of fold differences, a fraction.")] = None,
+    sd: Annotated[
+        float | None, typer.Option(help="Instead of a pilot: standard deviation of fold differences, a fraction.")
+    ] = None,
     difference: Annotated[
-        float | None, typer.Option(help="A difference to be detected, a fraction: what it takes.")
+        float | None, typer.Option(help="Difference to detect, a fraction: prints the repeats it needs.")
     ] = None,
     folds: Annotated[int | None, typer.Option(min=2, help="Default: cv.folds.")] = None,
     repeats: Annotated[int | None, typer.Option(min=1, help="Default: cv.repeats.")] = None,
     comparisons: Annotated[
-        int | None, typer.Option(min=1, help="Pairs that Holm adjusts over; default: all pairs of networks.")
+        int | None, typer.Option(min=1, help="Number of pairs in the family; default: all pairs of models.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say, before hours are spent, how small a difference these folds and repeats can detect.
+    """Compute the smallest difference that these folds and repeats can detect.
 
     \b
     Examples:
@@ -56,7 +59,7 @@ def design(
     from shearbench.commands import design as planning
 
     if pilot is not None and len(pilot) != 2:
-        raise InputError(f"a pilot is two runs; got {len(pilot)}: {' '.join(pilot)}")
+        raise InputError(f"a pilot needs two runs; got {len(pilot)}: {' '.join(pilot)}")
     params = read_params()
     planning.main(
         params,

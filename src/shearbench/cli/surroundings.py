@@ -1,7 +1,7 @@
-"""What a user's shell must not decide: where results go, and whether they can be printed.
+"""Independence from the user's shell: where results go, how they are printed.
 
-``params.yaml`` alone says where MLflow, Optuna and dask put what they are sent, and how torch computes. A variable of
-the environment that would say otherwise is taken out, and named once.
+Only ``params.yaml`` decides where MLflow, Optuna and dask store data and how torch computes. An environment variable
+that would change this is removed, and named once.
 """
 
 import os
@@ -25,10 +25,10 @@ _OTHERS = ("DASK_SCHEDULER_ADDRESS", "DASK_TEMPORARY_DIRECTORY", *_OF_GIT)  # da
 
 
 def settle() -> list[str]:
-    """Make this process, and those that it starts, independent of the shell; return the variables taken out."""
+    """Make this process and its children independent of the shell; return the removed variables."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # what LANG=C cannot show is no reason to fail
+            stream.reconfigure(errors="backslashreplace")  # LANG=C cannot show some characters
     if os.environ.pop("PYTHONWARNINGS", None):
         warnings.resetwarnings()  # "error" would end the import of a library that warns
         warnings.simplefilter("default", DeprecationWarning)
@@ -41,14 +41,14 @@ def settle() -> list[str]:
 
 
 def report(found: list[str]) -> None:
-    """Say which variables were taken out, once for all processes of a command."""
+    """Print the removed variables, once for all processes of a command."""
     if found:
         names = ", ".join(found)
-        print(f"shearbench: {names} of the environment is ignored: params.yaml alone decides", file=sys.stderr)
+        print(f"shearbench: ignoring the environment variables {names}: only params.yaml decides", file=sys.stderr)
 
 
 def _let_numba_cache() -> None:
-    """Give numba a place for compiled code where neither the package nor a home can be written."""
+    """Give numba a cache folder if neither the package nor the home folder is writable."""
     package = Path(__file__).parents[1] / "mechanics"
     if "NUMBA_CACHE_DIR" in os.environ or os.access(package, os.W_OK):
         return
