@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from sklearn.datasets import load_digits
 from shearbench.data import class_digits as cd
 from shearbench.data import mnist, png
 from shearbench.data.config import BundledMnist, ClassFolder, StandInClass
+from shearbench.data.handwritten import NAME
 from shearbench.errors import InputError
+from shearbench.handwriting.folder import read_folder
 
 PLAIN = cd.STYLES[0]
 
@@ -38,7 +41,7 @@ class TestStandIn:
     def test_ten_groups_of_forty_named_by_the_rule(self, files: dict[str, bytes]) -> None:
         names = [name for name in files if name != cd.TRUTH]
         assert len(names) == 400
-        who = [match.groups() for name in names if (match := cd.NAME.fullmatch(name))]
+        who = [match.groups() for name in names if (match := NAME.fullmatch(name))]
         assert sorted(who) == sorted(
             (str(d), str(g), str(m)) for d in range(10) for g in range(1, 11) for m in range(1, 5)
         )
@@ -154,25 +157,37 @@ class TestFolder:
     def test_all_faults_are_listed_at_once(self, mine: Path) -> None:
         (mine / "3-1-1.png").write_text("a text")
         (mine / "12-1-1.png").write_bytes((mine / "0-1-1.png").read_bytes())
-        (mine / "0-1-1.PNG").write_bytes((mine / "0-1-1.png").read_bytes())
-        (mine / "3-0-1.png").write_bytes((mine / "0-1-1.png").read_bytes())
         (mine / "readme.txt").write_text("x")
         (mine / "nested").mkdir()
-        (mine / "5-1-1.png").symlink_to(mine / "0-1-1.png")
+        (mine / "5-1-1.png").symlink_to(mine.parent / "elsewhere.png")
         with pytest.raises(InputError) as caught:
             self.read(mine)
         text = str(caught.value)
-        assert "mine has 7 of 9 files to mend" in text
-        assert "'3-1-1.png' is not a PNG file" in text
-        assert "'nested' is not a plain file" in text
-        assert "'5-1-1.png' is not a plain file" in text
-        for name in ("12-1-1.png", "0-1-1.PNG", "3-0-1.png", "readme.txt"):
-            assert f"'{name}' is not named digit-group-member.png" in text
+        assert "mine has 5 of 7 files to mend" in text
+        assert "'3-1-1.png' is neither a PNG nor a JPEG" in text
+        assert "'nested' is a folder" in text
+        assert "'5-1-1.png' is a symbolic link that leads nowhere" in text
+        for name in ("12-1-1.png", "readme.txt"):
+            assert f"'{name}' must be named digit-group-member.png" in text
+
+    @pytest.mark.parametrize("name", ["0-7-0.png", "3-02-3.png", "4-1-1.jpg", "5-1-1.JPEG", "6-1-1.PNG", "3-anna.png"])
+    def test_it_takes_what_handwriting_reads_and_refuses_what_handwriting_refuses(self, mine: Path, name: str) -> None:
+        Image.fromarray(np.eye(28, dtype=np.uint8) * 255).save(mine / name)
+        read = {sheet.entry.file for sheet in read_folder(mine, workers=1).read}
+        assert (name in read) == (name != "3-anna.png")
+        if name in read:
+            assert set(self.read(mine)) == read
+        else:
+            with pytest.raises(InputError, match=re.escape(f"'{name}' must be named digit-group-member")):
+                self.read(mine)
 
     def test_an_empty_and_a_missing_folder_name_the_parameter(self, mine: Path) -> None:
         shutil.rmtree(mine)
-        with pytest.raises(InputError, match=r"not a folder; correct sources\.class_digits\.path"):
+        with pytest.raises(InputError, match=r"sources\.class_digits\.path.* is not a folder"):
             self.read(mine)
         mine.mkdir()
-        with pytest.raises(InputError, match=r"is empty; correct sources\.class_digits\.path"):
+        with pytest.raises(InputError, match=r"sources\.class_digits\.path.* is empty"):
+            self.read(mine)
+        (mine / ".DS_Store").write_text("x")
+        with pytest.raises(InputError, match=r"sources\.class_digits\.path.* has no file"):
             self.read(mine)

@@ -1,5 +1,6 @@
 """Duplicates: planted copies are found, and correlation is NumPy's."""
 
+import networkx as nx
 import numpy as np
 import pytest
 
@@ -24,14 +25,30 @@ def test_a_slightly_changed_copy_is_near_and_its_correlation_is_the_cosine_about
     assert pair.correlation == pytest.approx(a @ b / np.sqrt(a @ a * (b @ b)), abs=1e-4)
 
 
-def test_all_pairs_agree_with_the_full_matrix() -> None:
+def test_groups_are_those_of_the_full_matrix_and_a_group_of_m_has_the_m_less_one_most_alike_pairs() -> None:
     inputs = noise(600)[:, :, :2, :2]  # few values: some correlate by chance
     flat = inputs.reshape(600, -1).astype(np.float64)
     flat -= flat.mean(axis=0)
     flat /= np.linalg.norm(flat, axis=1, keepdims=True)
-    expected = np.argwhere(np.triu(flat @ flat.T >= 0.9, k=1))
-    assert len(expected) > 50
-    assert sorted((pair.first, pair.second) for pair in find(inputs, near=0.9)) == sorted(map(tuple, expected.tolist()))
+    correlation = flat @ flat.T
+    expected = nx.Graph()
+    for first, second in np.argwhere(np.triu(correlation >= 0.9, k=1)).tolist():
+        expected.add_edge(first, second, weight=correlation[first, second])
+    found = [(pair.first, pair.second) for pair in find(inputs, near=0.9)]
+    assert len(expected.edges) > len(found) > 50
+    assert found == sorted(found)
+    assert all(first < second for first, second in found)
+    tree = nx.maximum_spanning_tree(expected)  # Kruskal's, of another library
+    assert {frozenset(pair) for pair in found} == {frozenset(pair) for pair in tree.edges}
+
+
+def test_two_groups_of_1500_samples_that_are_nearly_equal_take_a_pair_for_each_but_one_of_a_group() -> None:
+    inputs = 0.02 * noise(1500)
+    inputs[:1400] += noise(1)[0]  # the other 100 lie on the other side of the mean sample
+    found = find(inputs, near=0.9)
+    assert len(found) == 1399 + 99
+    assert {pair.first < 1400 for pair in found if pair.second < 1400} == {True}
+    assert sum(pair.second < 1400 for pair in found) == 1399
 
 
 def test_a_black_image_among_black_images_is_a_copy_and_nothing_is_divided_by_zero() -> None:

@@ -18,9 +18,9 @@ from shearbench.commands import stored
 from shearbench.data import guard, idx
 from shearbench.data.dataset import load
 from shearbench.data.folds import read_folds
+from shearbench.data.handwritten import Unreadable, read_file
 from shearbench.data.mechanical import damaged_shards, read_bitmaps
 from shearbench.errors import InputError
-from shearbench.handwriting.reading import Unreadable, read_file
 from shearbench.params import load as load_params
 from shearbench.predictions.folds import read_fold_runs
 from shearbench.records import read_json, read_npz, read_record

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from shearbench.handwriting.reading import MAX_PIXELS
+from shearbench.data.handwritten import MAX_PIXELS
 
 SIDE = 4000
 READ = """

@@ -11,11 +11,11 @@ from scipy.spatial.distance import cdist
 from shearbench.data import class_digits
 from shearbench.data import mnist as source
 from shearbench.data.config import BundledMnist
+from shearbench.data.handwritten import read_file
 from shearbench.handwriting import copies
 from shearbench.handwriting.copies import Copy, Limits, Reference
 from shearbench.handwriting.folder import ClassDigits, read_folder
 from shearbench.handwriting.preparation import mnist
-from shearbench.handwriting.reading import read_file
 
 
 @pytest.fixture(scope="module")

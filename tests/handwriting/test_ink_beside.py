@@ -9,9 +9,9 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from shearbench.data.config import BundledMnist
+from shearbench.data.handwritten import read_file
 from shearbench.data.mnist import collect
 from shearbench.handwriting.preparation import Prepared, mnist
-from shearbench.handwriting.reading import read_file
 from shearbench.handwriting.strokes import STYLES, styled
 
 SIZE = 200

@@ -11,10 +11,10 @@ from sklearn.linear_model import RidgeClassifier
 
 from shearbench.data import mnist as source
 from shearbench.data.config import BundledMnist
+from shearbench.data.handwritten import Picture, read_file
 from shearbench.data.idx import MNIST_FILES, read_pair
 from shearbench.handwriting import ink, preparation
 from shearbench.handwriting.preparation import PREPARATIONS, Prepared, mnist, study
-from shearbench.handwriting.reading import Picture, read_file
 
 SHARED = os.environ.get("SHEARBENCH_SHARED_DATA", "")
 

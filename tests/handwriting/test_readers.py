@@ -18,11 +18,11 @@ from typer.testing import CliRunner
 from shearbench.cli import app
 from shearbench.commands import read_class, serve
 from shearbench.data.config import BundledMnist
+from shearbench.data.handwritten import read_file
 from shearbench.data.mnist import collect
 from shearbench.errors import InputError
 from shearbench.handwriting import naming, readers
 from shearbench.handwriting.naming import named
-from shearbench.handwriting.reading import read_file
 from shearbench.handwriting.sheet import SIDE, find_digits, read_sheet
 
 

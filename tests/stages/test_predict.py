@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from shearbench.cli import app
 from shearbench.comparison.champion import champion_of, trust_of
 from shearbench.comparison.table import best_of_each_dataset
+from shearbench.data.handwritten import read_file
 from shearbench.handwriting.preparation import mnist
-from shearbench.handwriting.reading import read_file
 from shearbench.mechanics import displacements_of, simulate
 from shearbench.predictions.calibration import apply_temperature
 from shearbench.predictions.folds import read_fold_runs

@@ -19,11 +19,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from shearbench.data.handwritten import Unreadable, read_file
 from shearbench.handwriting.class_page import data_uri, heated
 from shearbench.handwriting.class_reading import answers_to
 from shearbench.handwriting.preparation import mnist
 from shearbench.handwriting.readers import Readers, explain, load
-from shearbench.handwriting.reading import Unreadable, read_file
 
 HOST = "127.0.0.1"
 MAX_BYTES = 20_000_000

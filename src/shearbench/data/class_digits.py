@@ -9,7 +9,6 @@ machine draws the same bytes.
 import csv
 import hashlib
 import io
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from shearbench.data import png
 from shearbench.data.config import BundledMnist, ClassFolder, StandInClass
+from shearbench.data.handwritten import fault_in, list_folder
 from shearbench.data.mnist import Part
 from shearbench.data.mnist import collect as collect_mnist
 from shearbench.errors import InputError
@@ -30,10 +30,7 @@ SIDE, CLASSES = 28, 10  # of MNIST, which the stand-in is drawn like
 TRUTH = "truth.csv"
 TRUTH_COLUMNS = ("file", "digit", "group", "member", "style", "planted", "source")
 MEMBERS = 4
-NAME = re.compile(r"([0-9])-([1-9][0-9]{0,3})-([1-9][0-9]{0,3})\.png", re.ASCII)
 _LITTER = {"thumbs.db", "desktop.ini"}
-EXPLAINED = ".gradcam.png"
-"""What the names of the pictures end with that ``shearbench predict --explain`` puts beside the drawings."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +100,7 @@ def collect(source: StandInClass | ClassFolder, base: Path) -> dict[str, bytes]:
         base: the folder that a relative ``path`` starts from.
 
     Raises:
-        InputError: listing every file of the user's folder that is no PNG or is named against the rule.
+        InputError: listing every file of the user's folder that cannot be decoded or is named against the rule.
     """
     if isinstance(source, ClassFolder):
         return _from_folder(base / Path(source.path).expanduser())
@@ -218,23 +215,15 @@ def _truth(drawings: list[Drawing]) -> str:
 
 def _from_folder(folder: Path) -> dict[str, bytes]:
     """Read the user's files; hidden files, the litter of file managers and our own pictures are passed over."""
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder; correct sources.class_digits.path in params.yaml")
-    names = sorted(path.name for path in folder.iterdir())
-    names = [name for name in names if not name.startswith(".") and name.lower() not in _LITTER]
-    names = [name for name in names if not name.endswith(EXPLAINED)]
-    if not names:
-        raise InputError(f"{folder} is empty; correct sources.class_digits.path in params.yaml")
-    faults = {name: fault for name in names if (fault := _fault_in(folder / name)) is not None}
+    try:
+        listed = list_folder(folder)
+    except InputError as error:
+        raise InputError(f"sources.class_digits.path of params.yaml: {error}") from None
+    entries = [one for one in listed if not one.file.startswith(".") and one.file.lower() not in _LITTER]
+    if not entries:
+        raise InputError(f"sources.class_digits.path of params.yaml: {folder} has no file; put digits into it")
+    faults = {one.file: fault for one in entries if (fault := fault_in(folder, one))}
     if faults:
-        listed = "\n".join(f"- {name!r} {fault}" for name, fault in faults.items())
-        raise InputError(f"{folder} has {len(faults)} of {len(names)} files to mend or remove:\n{listed}")
-    return {name: (folder / name).read_bytes() for name in names}
-
-
-def _fault_in(path: Path) -> str | None:
-    if path.is_symlink() or not path.is_file():
-        return "is not a plain file"
-    if NAME.fullmatch(path.name) is None:
-        return "is not named digit-group-member.png (digit 0 to 9, group and member from 1), such as 7-2-4.png"
-    return png.fault_in(path)
+        shown = "\n".join(f"- {name!r} {fault}" for name, fault in faults.items())
+        raise InputError(f"{folder} has {len(faults)} of {len(entries)} files to mend or remove:\n{shown}")
+    return {one.file: (folder / one.file).read_bytes() for one in entries}

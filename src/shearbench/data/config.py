@@ -39,7 +39,7 @@ class StandInClass(Strict):
 
 
 class ClassFolder(Strict):
-    """A folder with PNG files named ``digit-group-member.png``."""
+    """A folder of pictures named ``digit-group-member.png``, as ``data.handwritten`` reads it."""
 
     kind: Literal["path"]
     path: str

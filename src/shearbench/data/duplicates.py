@@ -1,11 +1,12 @@
 """Samples that occur twice: exactly, or so alike that one of them tells the class of the other."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import minimum_spanning_tree
 
 from shearbench.data.deal import first_occurrences
 
@@ -16,6 +17,7 @@ Among 4,000 MNIST digits, 9 pairs have it, all of them upright ones. A displacem
 two of them are more alike than the digits that they were made from.
 """
 
+_COST = 3.0  # less the correlation: above 0, since 0 is no link
 _ROWS = 512  # rows of the correlation matrix at a time: 60,000 x 60,000 would not fit in memory
 
 
@@ -30,10 +32,11 @@ class Alike:
 
 
 def find(inputs: NDArray[Any], *, near: float) -> list[Alike]:
-    """Return the pairs of rows that are alike: every copy with its first occurrence, then near-duplicates.
+    """Return the pairs of rows that link all that are alike: copies with their first occurrence, then near-duplicates.
 
     Near-duplicates are distinct samples whose Pearson-like correlation is at least ``near``: the cosine of
-    the angle between them once the mean sample is subtracted from each, rounded to 4 places.
+    the angle between them once the mean sample is subtracted from each, rounded to 4 places. A group of m
+    near-duplicates has m - 1 pairs, the most alike ones that link it (a maximum spanning tree).
 
     Args:
         inputs: (n, channels, height, width), of any numeric type.
@@ -45,17 +48,25 @@ def find(inputs: NDArray[Any], *, near: float) -> list[Alike]:
     exact = [Alike(int(origins[row]), int(row), True, 1.0) for row in copies]
     return exact + [
         Alike(int(first[i]), int(first[j]), False, round(float(correlation), 4))
-        for i, j, correlation in _correlated(inputs[first], near)
+        for i, j, correlation in zip(*_linked(inputs[first], near), strict=True)
     ]
 
 
-def _correlated(inputs: NDArray[Any], near: float) -> Iterator[tuple[int, int, float]]:
-    """Yield pairs of rows i < j, in order, that correlate by at least ``near``, and by how much."""
+def _linked(inputs: NDArray[Any], near: float) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Return rows i < j that link the groups of rows that correlate by at least ``near``, in order, and how much."""
     flat = inputs.reshape(len(inputs), -1).astype(np.float32)
     flat -= flat.mean(axis=0)
     length = np.linalg.norm(flat, axis=1, keepdims=True)
     flat /= np.where(length > 0, length, 1)  # a sample that is the mean sample correlates with none
+    i, j = np.zeros((2, 0), np.int64)
+    correlation = np.zeros(0)
     for start in range(0, len(flat), _ROWS):
         block = flat[start : start + _ROWS] @ flat[start:].T  # (rows, from start on)
-        i, j = np.nonzero(np.triu(block >= near, k=1))
-        yield from zip((i + start).tolist(), (j + start).tolist(), block[i, j].tolist(), strict=True)
+        down, along = np.nonzero(np.triu(block >= near, k=1))
+        i, j = np.concatenate([i, down + start]), np.concatenate([j, along + start])
+        correlation = np.concatenate([correlation, block[down, along]])
+        costs = coo_array((_COST - correlation, (i, j)), shape=(len(flat), len(flat)))
+        tree = minimum_spanning_tree(costs.tocsr()).tocoo()  # what a block adds is reduced at once: n - 1 pairs at most
+        i, j, correlation = tree.row.astype(np.int64), tree.col.astype(np.int64), _COST - tree.data
+    order = np.lexsort((j, i))
+    return i[order], j[order], correlation[order]

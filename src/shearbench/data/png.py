@@ -1,4 +1,4 @@
-"""Small PNG files: written with the same bytes everywhere, and checked before anything decodes them.
+"""Small PNG files: written with the same bytes everywhere.
 
 The encoder stores its pixels without compression, so that no version of zlib has a say in the bytes.
 Format: the PNG specification (ISO/IEC 15948), chunks IHDR, IDAT and IEND; stored blocks: RFC 1950 and 1951.
@@ -6,15 +6,11 @@ Format: the PNG specification (ISO/IEC 15948), chunks IHDR, IDAT and IEND; store
 
 import struct
 import zlib
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-MAX_BYTES = 10_000_000
-MAX_PIXELS = 4_000_000
 _STORED_BLOCK = 65_535  # bytes that one block can hold
 
 
@@ -28,35 +24,6 @@ def encode(image: NDArray[np.uint8]) -> bytes:
     stream = b"\x78\x01" + block + struct.pack(">I", zlib.adler32(raw))
     header = struct.pack(">IIBBBBB", columns, rows, 8, 0, 0, 0, 0)
     return SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", stream) + _chunk(b"IEND", b"")
-
-
-def fault_in(path: Path) -> str | None:
-    """Tell why a file is not a PNG that can be read, or return None if it is one.
-
-    Size and number of pixels are checked against ``MAX_BYTES`` and ``MAX_PIXELS`` before anything is decoded.
-    """
-    size = path.stat().st_size
-    if size > MAX_BYTES:
-        return f"has {size} bytes, the most is {MAX_BYTES}"
-    with path.open("rb") as file:
-        start = file.read(24)
-    if not start.startswith(SIGNATURE) or len(start) < 24:
-        return "is not a PNG file"
-    width, height = struct.unpack(">II", start[16:24])
-    if not 1 <= width * height <= MAX_PIXELS:
-        return f"is {width} x {height} pixels, the most is {MAX_PIXELS} in all"
-    try:
-        with Image.open(path, formats=("PNG",)) as image:
-            image.load()
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        struct.error,
-        zlib.error,
-    ) as error:  # what Pillow raises on bad files
-        return f"cannot be decoded ({error})"
-    return None
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:

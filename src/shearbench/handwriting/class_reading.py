@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shearbench.comparison.champion import Reading
+from shearbench.data.handwritten import Unreadable, read_file
 from shearbench.execution import Workers, run_tasks
 from shearbench.handwriting.folder import thumbnail_of
 from shearbench.handwriting.naming import Named
 from shearbench.handwriting.preparation import Prepared, mnist
 from shearbench.handwriting.readers import Readers
-from shearbench.handwriting.reading import Unreadable, read_file
 from shearbench.predictions.calibration import apply_temperature
 
 _FILES_A_TASK = 60

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from shearbench.data.class_digits import TRUTH
+from shearbench.data.handwritten import Entry, Picture, Unreadable, list_folder, read_file
 from shearbench.errors import InputError
 from shearbench.execution import Workers, run_tasks
 from shearbench.handwriting.preparation import PREPARATIONS, Prepared
-from shearbench.handwriting.reading import Entry, Picture, Unreadable, list_folder, read_file
 
 THUMBNAIL = 64
 _FILES_A_TASK = 500

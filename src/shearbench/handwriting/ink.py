@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from shearbench.data.handwritten import Picture
 from shearbench.handwriting.lines import lines_in, of_paper
 from shearbench.handwriting.parts import BODY, Parts
-from shearbench.handwriting.reading import Picture
 
 Plane = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 
 from shearbench.data.dataset import Samples
+from shearbench.data.handwritten import Picture
 from shearbench.execution.calls import Workers
 from shearbench.handwriting import copies, recipe
 from shearbench.handwriting.fine_tuning import leave_one_group_out
 from shearbench.handwriting.folder import ClassDigits
 from shearbench.handwriting.networks import SAMPLED, distances, read_all
 from shearbench.handwriting.preparation import PREPARATIONS, mnist
-from shearbench.handwriting.reading import Picture
 from shearbench.handwriting.results import Findings
 from shearbench.seeds import generator_for
 from shearbench.training.hardware import Device

@@ -14,8 +14,8 @@ from PIL import Image
 from scipy import ndimage
 
 from shearbench.data.class_digits import SIDE
+from shearbench.data.handwritten import Picture
 from shearbench.handwriting.ink import find_ink
-from shearbench.handwriting.reading import Picture
 
 Grey = NDArray[np.uint8]
 Plane = NDArray[np.float64]

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from shearbench.comparison.champion import Reading
+from shearbench.data.handwritten import Picture
 from shearbench.handwriting.ink import sheet_ink
 from shearbench.handwriting.parts import Parts
 from shearbench.handwriting.preparation import image_of
 from shearbench.handwriting.readers import Readers
-from shearbench.handwriting.reading import Picture
 
 Plane = NDArray[np.float64]
 Box = tuple[int, int, int, int]

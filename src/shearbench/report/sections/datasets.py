@@ -80,7 +80,7 @@ def _summary(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("samples a class", f"{least:,}" if least == most else f"{least:,} to {most:,}"),
         ("identical pairs", f"{exact['pairs']:,}, of them {exact['across_folds']:,} across folds"),
         (
-            "near-duplicate pairs",
+            "near-duplicates (pairs that link each group)",
             f"{near['pairs']:,} (correlation at least {near['least_correlation']}), of them {near['across_folds']:,} "
             "across folds",
         ),

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
+from shearbench.data import handwritten as reading
 from shearbench.data import png
+from shearbench.data.handwritten import Unreadable, list_folder, read_file
 from shearbench.errors import InputError
-from shearbench.handwriting import reading
-from shearbench.handwriting.reading import Unreadable, list_folder, read_file
 
 GREY = np.random.default_rng(0).integers(0, 256, (28, 28), dtype=np.uint8)
 

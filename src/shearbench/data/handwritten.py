@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from shearbench.data.class_digits import EXPLAINED
 from shearbench.errors import InputError
 
 NAME = re.compile(r"([0-9])-([0-9]{1,4})-([0-9]{1,4})\.(?:png|jpe?g)", re.ASCII | re.IGNORECASE)
+EXPLAINED = ".gradcam.png"
+"""What the names of the pictures end with that ``shearbench predict --explain`` puts beside the drawings."""
 RULE = "must be named digit-group-member.png (digit 0 to 9, then two whole numbers), such as 7-2-4.png"
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 MAX_BYTES = 64_000_000
@@ -114,6 +115,16 @@ def _not_a_file(path: Path, folder: Path) -> str:
     if path.is_dir():
         return "is a folder; files in it are not read"
     return "" if path.is_file() else "is not a plain file"
+
+
+def fault_in(folder: Path, entry: Entry) -> str:
+    """Return why an entry of a folder cannot be read, or an empty text; its file is decoded to find out."""
+    try:
+        if not entry.reason:
+            read_file(folder / entry.file)
+    except Unreadable as reason:
+        return str(reason)
+    return entry.reason
 
 
 def read_file(path: Path, *, side: int = WORKING_SIDE) -> Picture:
