@@ -26,8 +26,9 @@ from shearbench.data import mnist
 from shearbench.data.config import MnistFolder
 from shearbench.plotting.canvas import figure, png
 from shearbench.records import provenance, write_bytes, write_json, write_text
-from shearbench.statistics.crossed import OVERLAP, Parts, joined, mean_squares, parts_from, parts_of, variances
+from shearbench.statistics.crossed import Parts, joined, mean_squares, parts_from, parts_of, variances
 from shearbench.statistics.multiplicity import holm
+from shearbench.statistics.power import training_factor
 from shearbench.statistics.proportions import wilson
 from shearbench.statistics.runs import Run
 
@@ -98,7 +99,7 @@ def candidates(a: Run, b: Run, family: Sequence[Parts], place: int) -> Iterator[
         Estimate(table.mean(), np.sqrt(both / (k * m)), (k - 1) * (both / max(square, 1e-12)) ** 2),
     )
     mean = family[place].mean
-    factor = 1 / k + OVERLAP / (k - 1)
+    factor = training_factor(k, 1 / (k - 1))
     samples, training, df = (float(each[0]) for each in variances([family[place]]))
     yield "samples alone, no training", Estimate(mean, np.sqrt(samples), family[place].samples_df)
     yield "crossed, not moderated", Estimate(mean, np.sqrt(samples + training), df)

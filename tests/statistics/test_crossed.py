@@ -14,11 +14,8 @@ from shearbench.statistics.crossed import (
     Parts,
     accuracy_of,
     compare_family,
-    detectable,
-    equivalence_needs,
     joined,
     mean_squares,
-    needed_repeats,
     parts_from,
     parts_of,
 )
@@ -183,20 +180,6 @@ def test_the_overlap_of_training_sets_widens_the_part_of_trainings_alone() -> No
     )
     assert shared.samples_error == apart.samples_error
     assert shared.training_error**2 / apart.training_error**2 == pytest.approx((1 / 5 + 1 / 8) / (1 / 5))
-
-
-def test_detectable_is_what_the_interval_detects_and_equivalence_what_it_confirms() -> None:
-    found = family(1)[0]
-    rng = np.random.default_rng(5)
-    chi = np.sqrt(rng.chisquare(found.df, 40_000) / found.df)
-    critical = stats.t.isf(found.point / 2, found.df)
-    estimate, error = rng.normal(size=40_000) * found.standard_error, chi * found.standard_error
-    seen = np.mean(estimate + detectable(found, power=0.8) > critical * error)
-    assert seen == pytest.approx(0.8, abs=0.01)
-    confirmed = np.mean(np.abs(estimate) + critical * error <= equivalence_needs(found, power=0.8))
-    assert confirmed == pytest.approx(0.8, abs=0.03)
-    assert needed_repeats(found, 1.0, folds=FOLDS, power=0.8) == 1
-    assert needed_repeats(found, 1e-4, folds=FOLDS, power=0.8) is None
 
 
 def test_an_accuracy_covers_other_samples_and_other_trainings() -> None:

@@ -8,11 +8,12 @@ import pytest
 
 from shearbench.errors import InputError
 from shearbench.statistics.bootstrap import bootstrap_cases
-from shearbench.statistics.crossed import compare_family, detectable, needed_repeats
+from shearbench.statistics.crossed import compare_family
 from shearbench.statistics.design import Design
 from shearbench.statistics.mcnemar import mcnemar_over_folds
 from shearbench.statistics.multiplicity import holm
 from shearbench.statistics.pairs import compare_all, compare_pair, row
+from shearbench.statistics.power import needed_repeats, power_of, with_networks
 from shearbench.statistics.resampled_t import corrected_t
 from shearbench.statistics.runs import Plan, Run
 
@@ -114,9 +115,12 @@ def test_power_is_that_of_the_family_and_the_plan_is_the_wider_one():
     assert {pair.planned for pair in table.networks} == {0.03, 0.05}
     assert {pair.planned for pair in table.datasets} == {0.05}
     for pair in (*table.networks, *table.datasets):
-        assert (pair.crossed.family, pair.detectable) == (3, detectable(pair.crossed, power=0.8))
+        assert pair.crossed.family == 3
+        assert power_of(pair.crossed, pair.detectable, rope=pair.rope) == pytest.approx(0.8, abs=1e-6)
         assert pair.detectable_range[0] < pair.detectable < pair.detectable_range[1]
-        assert pair.needed_repeats == needed_repeats(pair.crossed, pair.planned, folds=FOLDS, power=0.8)
+        assert pair.needed_repeats == needed_repeats(
+            lambda repeats, of=pair.crossed: with_networks(of, FOLDS * repeats), pair.planned, rope=pair.rope, power=0.8
+        )
     undeclared = compare_all(runs, replace(plan, detect={"mnist": 0.03}))
     assert {(pair.planned, pair.needed_repeats) for pair in undeclared.datasets} == {(None, None)}
 

@@ -45,7 +45,7 @@ def design(
     folds: Annotated[int | None, typer.Option(min=2, help="Default: cv.folds.")] = None,
     repeats: Annotated[int | None, typer.Option(min=1, help="Default: cv.repeats.")] = None,
     comparisons: Annotated[
-        int | None, typer.Option(min=1, help="Number of pairs in the family; default: all pairs of models.")
+        int | None, typer.Option(min=1, help="Number of pairs in the family; default: all pairs of a dataset.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

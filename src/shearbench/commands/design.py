@@ -13,12 +13,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from shearbench.comparison.pairs import discordance_of_folds
+from shearbench.comparison.pairs import pilot_of_folds
 from shearbench.errors import InputError
 from shearbench.params import Params
 from shearbench.statistics.design import Design
-from shearbench.statistics.pilot import Pilot, given, measured
-from shearbench.statistics.planning import Need, Option, Planning, plan
+from shearbench.statistics.pilot import Need, Option, Pilot, Planning, given, plan
 
 
 def design_of(params: Params, *, folds: int | None, repeats: int | None, comparisons: int | None) -> Design:
@@ -33,9 +32,9 @@ def design_of(params: Params, *, folds: int | None, repeats: int | None, compari
 
 
 def pairs_of_networks(params: Params) -> int:
-    """Return how many pairs of networks on one dataset the runs make: the family over which Holm adjusts."""
-    networks = Counter(run.dataset for run in params.runs.values())
-    return max(1, sum(count * (count - 1) // 2 for count in networks.values()))
+    """Return how many pairs of models on one dataset the runs make at most: the family whose intervals hold at once."""
+    models = Counter(run.dataset for run in params.runs.values())
+    return max(1, *(count * (count - 1) // 2 for count in models.values()))
 
 
 def pilot_of(params: Params, root: Path, runs: tuple[str, str] | None, sd: float | None) -> Pilot:
@@ -53,8 +52,13 @@ def pilot_of(params: Params, root: Path, runs: tuple[str, str] | None, sd: float
         if name not in params.runs:
             raise InputError(f"the pilot needs two of {', '.join(params.runs)}; got {name!r}")
     a, b = (params.runs[name] for name in runs)
-    discordance, folds = discordance_of_folds(root / "build", (a.dataset, a.model), (b.dataset, b.model))
-    return measured(discordance, folds=folds)
+    return pilot_of_folds(root / "build", (a.dataset, a.model), (b.dataset, b.model))
+
+
+def rope_of(params: Params, runs: tuple[str, str] | None) -> float:
+    """Return the region of equivalence: the widest of the runs' datasets, or of all that are compared."""
+    datasets = {params.runs[name].dataset for name in runs or params.runs}
+    return max(params.compare.rope[dataset] for dataset in datasets)
 
 
 def main(
@@ -73,7 +77,7 @@ def main(
         InputError: if the pilot is not there.
     """
     pilot = pilot_of(params, root, runs, sd)
-    made = plan(design, pilot, difference=difference)
+    made = plan(design, pilot, rope=rope_of(params, runs), difference=difference)
     if as_json:
         print(json.dumps(document(made, pilot), indent=1, allow_nan=False))
     else:
@@ -88,18 +92,19 @@ def document(made: Planning, pilot: Pilot) -> dict[str, Any]:
 def print_plan(made: Planning, pilot: Pilot) -> None:
     """Print the answer in points of accuracy."""
     console, design, planned = Console(), made.design, made.planned
-    among = f" among {design.comparisons} comparisons (Holm's first step)" if design.comparisons > 1 else ""
+    among = f", all {design.comparisons} pairs at once" if design.comparisons > 1 else ""
     console.print(
-        f"[bold]{design.folds} folds x {design.repeats} repeats[/], {planned.networks} networks a run, detect "
-        f"[bold]{_points(planned.detectable)} points[/]{_range(made)} with power {design.power:g} at alpha "
-        f"{design.alpha:g}{among}.",
+        f"[bold]{design.folds} folds x {design.repeats} repeats[/], {planned.networks} networks a run: the verdict "
+        f"calls a difference of [bold]{_points(planned.detectable)} points[/]{_range(made)} better or worse with power "
+        f"{design.power:g} at alpha {design.alpha:g}{among}. It calls equal models equivalent with that power if the "
+        f"region of equivalence is at least {_points(planned.equivalence_needs)} points; declared is "
+        f"{_points(made.rope)}.",
         soft_wrap=True,
     )
     console.print(_spread(pilot, planned), soft_wrap=True)
     console.print(_table(made.options))
     if made.difference is not None:
         console.print(_needs(made.needs, made.difference))
-    console.print("To detect is to find p < alpha with the right sign; a verdict asks more: docs/statistics.md")
 
 
 def _points(fraction: float) -> str:
@@ -114,12 +119,12 @@ def _range(made: Planning) -> str:
 
 
 def _spread(pilot: Pilot, planned: Option) -> str:
-    start = f"Planned for fold differences that vary by {_points(planned.sd)} points"
+    error = f"The difference is known to a standard error of {_points(planned.standard_error)} points"
     if pilot.df is None:
-        return f"{start}, as given. All of it is counted to the digits, of which more folds hold out fewer each."
+        return f"{error}, all of it counted to the samples: repeats then promise nothing."
     return (
-        f"{start}: the pilot's {pilot.df + 1} folds of {pilot.folds} varied by {_points(pilot.seen**0.5)}, of which "
-        f"{_points(pilot.samples**0.5)} by their digits alone and {_points(pilot.training**0.5)} by training."
+        f"{error}. The pilot's {pilot.df + 1} folds varied by {_points(pilot.seen**0.5)} points, of which "
+        f"{_points(pilot.fold_samples**0.5)} by their samples alone and {_points(pilot.training**0.5)} by training."
     )
 
 

@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.data.dataset import FOLDS, SPLITS, Split, read_samples, sources_in
+from shearbench.data.dataset import FOLDS, SPLITS, Split, load, read_samples, sources_in
 from shearbench.data.folds import read_folds
 from shearbench.errors import InputError
 from shearbench.predictions.folds import FoldRun, read_fold_run, read_fold_runs
 from shearbench.records import is_finished, read_npz
+from shearbench.statistics.crossed import clusters_of
 from shearbench.statistics.design import Design
 from shearbench.statistics.pairs import Comparisons, compare_all
+from shearbench.statistics.pilot import Pilot, measured
 from shearbench.statistics.runs import Plan, Run
 
 Content = NDArray[Any]
@@ -41,19 +43,16 @@ def compare_runs(build: Path, names: Iterable[tuple[str, str]], *, plan: Plan) -
     return compare_all(runs, plan)
 
 
-def discordance_of_folds(build: Path, a: tuple[str, str], b: tuple[str, str]) -> tuple[list[NDArray[np.int64]], int]:
-    """Return who wins which digit in the folds that two runs have both finished, and how many folds a repeat has.
+def pilot_of_folds(build: Path, a: tuple[str, str], b: tuple[str, str]) -> Pilot:
+    """Return the pilot that two runs are in the folds which both have finished.
 
     Args:
         build: the folder ``build/``.
         a: (dataset, model).
         b: (dataset, model).
 
-    Returns:
-        For each fold, of the digits that it holds out: 1 where only ``a`` is right, -1 where only ``b`` is, else 0.
-
     Raises:
-        InputError: if there are fewer than two such folds, or they hold out other digits.
+        InputError: if there are fewer than two such folds, or they hold out other samples.
     """
     fold_runs = [_finished(build / "runs" / dataset / model) for dataset, model in (a, b)]
     common = sorted(fold_runs[0].keys() & fold_runs[1].keys())
@@ -62,16 +61,17 @@ def discordance_of_folds(build: Path, a: tuple[str, str], b: tuple[str, str]) ->
         raise InputError(
             f"a pilot needs 2 folds that {names} have both finished, but there are {len(common)}; run `dvc repro`"
         )
-    table, discordance = read_folds(build / "datasets" / a[0] / FOLDS), []
+    folder = build / "datasets" / a[0]
+    table, discordance, clusters = read_folds(folder / FOLDS), [], []
+    groups, tested = groups_by_id(build / "samples"), len(load(folder, "test").ids)
     for number in common:
         one, other = (each[number].out_of_fold for each in fold_runs)
         held_out = table.ids[table.split(number)[1]] if number in table.numbers else ()
         if not (np.array_equal(one.ids, held_out) and np.array_equal(other.ids, held_out)):
-            raise InputError(
-                f"{names}: fold {number} is not that of {build / 'datasets' / a[0] / FOLDS}; run `dvc repro` for both"
-            )
+            raise InputError(f"{names}: fold {number} is not that of {folder / FOLDS}; run `dvc repro` for both")
         discordance.append((one.classes == one.labels).astype(np.int64) - (other.classes == other.labels))
-    return discordance, table.count
+        clusters.append(clusters_of(np.array([groups[int(each)] for each in one.ids]), one.ids))
+    return measured(discordance, clusters, scored=len(table.ids) - len(table.rows_apart) + tested, tested=tested)
 
 
 def _finished(folder: Path) -> dict[int, FoldRun]:

@@ -34,9 +34,9 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from scipy.optimize import brentq
 
 from shearbench.seeds import generator_for
+from shearbench.statistics.power import Precision, satterthwaite, training_factor
 from shearbench.statistics.runs import UNKNOWN, Run
 
 Floats = NDArray[np.float64]
@@ -44,26 +44,18 @@ DRAWS = 50_000
 """Of the joint distribution of a family's statistics."""
 MODERATION = 1
 """S: the weight of the family's variance of trainings beside that of a pair's own."""
-OVERLAP = 0.5
-"""The part of n_test/n_train that draws of MNIST showed: 0.32 - 1/5 of 1/4."""
-_MOST_REPEATS = 1000
 _EXACT_BELOW = 1e-3
 """Adjusted p values below it are Bonferroni's: so few draws lie there."""
 
 
 @dataclass(frozen=True)
-class Crossed:
+class Crossed(Precision):
     """A difference a - b and how it varies; fractions of accuracy.
 
     ``low`` to ``high`` holds for all pairs of the family at once, and excludes 0 where ``p_adjusted`` < alpha.
     """
 
     difference: float
-    standard_error: float
-    samples_error: float
-    """The part of other samples: the standard error if these networks stood for all."""
-    training_error: float
-    df: float
     p: float
     p_adjusted: float
     low: float
@@ -74,12 +66,9 @@ class Crossed:
     level: float
     family: int
     """Number of pairs that the interval holds for at once."""
-    point: float
-    """Two-sided level that each pair of the family is tested at, alpha where it is alone."""
     samples: int
     groups: int | None
     """Known writers among the samples; None where they are unknown and samples are taken for independent."""
-    networks: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +88,8 @@ class Parts:
     """(1/K + n_test/n_train / 2) MS_T / m."""
     interaction: float
     """(1/K + n_test/n_train / 2) MS_TC / m."""
+    overlap: float
+    """n_test/n_train, or 0 where trainings share no samples."""
 
     @property
     def groups(self) -> int | None:
@@ -131,7 +122,7 @@ def parts_from(
     sums, sizes = np.bincount(of_sample, weights=u - u.mean()), np.bincount(of_sample).astype(np.float64)
     count, n = len(names), len(u)
     trainings, samples = table.shape
-    square, interaction = ((1 / trainings + OVERLAP * overlap) * each / samples for each in mean_squares(table))
+    square, interaction = (training_factor(trainings, overlap) * each / samples for each in mean_squares(table))
     return Parts(
         mean=float(u.mean()),
         samples=n,
@@ -141,6 +132,7 @@ def parts_from(
         deviations=table.mean(axis=1) - table.mean(),
         square=square,
         interaction=interaction,
+        overlap=overlap,
     )
 
 
@@ -201,6 +193,7 @@ def joined(parts: Sequence[Parts], *, alpha: float) -> tuple[Crossed, ...]:
             samples=one.samples,
             groups=one.groups,
             networks=len(one.deviations),
+            overlap=one.overlap,
         )
         for i, one in enumerate(parts)
     )
@@ -216,53 +209,8 @@ def variances(parts: Sequence[Parts]) -> tuple[Floats, Floats, Floats]:
     training = np.maximum(0.0, (own + weight * own.mean()) / (1 + weight))
     square = (squares + weight * squares.mean()) / (1 + weight)
     samples = np.array([float((each.sums**2).sum()) for each in parts])
-    doubt = samples**2 / np.array([each.samples_df for each in parts]) + square**2 / shared
-    df = np.where(doubt > 0, (samples + training) ** 2 / np.where(doubt > 0, doubt, 1), np.inf)
-    return (
-        samples,
-        training,
-        np.clip(df, shared, [max(each.samples_df, least) for each, least in zip(parts, shared, strict=True)]),
-    )
-
-
-def detectable(found: Crossed, *, power: float) -> float:
-    """Return the smallest true difference that the interval excludes 0 for with probability ``power``."""
-    critical = float(stats.t.isf(found.point / 2, found.df))
-    enough = 1.0
-    while _power(critical, found.df, enough) < power:
-        enough *= 2
-    return float(brentq(lambda x: _power(critical, found.df, x) - power, 0.0, enough)) * found.standard_error
-
-
-def equivalence_needs(found: Crossed, *, power: float) -> float:
-    """Return the least region of equivalence that models of equal accuracy are found equivalent in, with ``power``."""
-    critical = float(stats.t.isf(found.point / 2, found.df))
-    return (critical + float(stats.t.isf((1 - power) / 2, found.df))) * found.standard_error
-
-
-def needed_repeats(found: Crossed, difference: float, *, folds: int, power: float) -> int | None:
-    """Return the fewest repeats with which ``difference`` is detected; None where a thousand are not enough.
-
-    Repeats divide the part of trainings alone: which samples there are stays as it is.
-    """
-    for repeats in range(1, _MOST_REPEATS + 1):
-        error = sqrt(found.samples_error**2 + found.training_error**2 * found.networks / (folds * repeats))
-        if detectable(replace(found, standard_error=error), power=power) <= difference:
-            return repeats
-        if detectable(replace(found, standard_error=found.samples_error), power=power) > difference:
-            return None
-    return None
-
-
-def error_range(found: Crossed, *, level: float = 0.8) -> tuple[float, float]:
-    """Return the interval of the standard error itself: a few networks know it only roughly (chi-square)."""
-    tail = (1 - level) / 2
-    low, high = (found.standard_error * sqrt(found.df / stats.chi2.isf(each, found.df)) for each in (tail, 1 - tail))
-    return low, high
-
-
-def _power(critical: float, df: float, noncentrality: float) -> float:
-    return float(stats.nct.sf(critical, df, noncentrality))
+    samples_df = np.array([each.samples_df for each in parts])
+    return samples, training, satterthwaite(samples, training, square, samples_df=samples_df, training_df=shared)
 
 
 def _read(run: Run) -> tuple[Floats, Floats]:
@@ -274,7 +222,12 @@ def _read(run: Run) -> tuple[Floats, Floats]:
 def _clusters(run: Run) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the names of the clusters, and the cluster of each held-out and each test sample."""
     groups, ids = np.concatenate([run.groups, run.test_groups]), np.concatenate([run.ids, run.test_ids])
-    return np.unique(np.where(groups != UNKNOWN, groups, -2 - ids), return_inverse=True)
+    return np.unique(clusters_of(groups, ids), return_inverse=True)
+
+
+def clusters_of(groups: NDArray[np.int64], ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return a name for the cluster of each sample, (n,): its group, or below -1 one of its own where none is known."""
+    return np.where(groups != UNKNOWN, groups, -2 - ids)
 
 
 def _least_p(parts: Sequence[Parts], training: Floats) -> Floats:

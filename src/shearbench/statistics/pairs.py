@@ -11,19 +11,11 @@ from typing import Any, Literal
 
 from shearbench.errors import InputError
 from shearbench.statistics.bootstrap import BootstrapInterval, bootstrap_cases, bootstrap_folds_and_cases
-from shearbench.statistics.crossed import (
-    Crossed,
-    Parts,
-    detectable,
-    equivalence_needs,
-    error_range,
-    joined,
-    needed_repeats,
-    parts_of,
-)
+from shearbench.statistics.crossed import Crossed, Parts, joined, parts_of
 from shearbench.statistics.design import Design
 from shearbench.statistics.mcnemar import McNemarOverFolds, mcnemar_over_folds
 from shearbench.statistics.multiplicity import holm
+from shearbench.statistics.power import detectable, equivalence_needs, error_range, needed_repeats, with_networks
 from shearbench.statistics.resampled_t import CorrectedT, corrected_t
 from shearbench.statistics.runs import Plan, Run, refuse_seen, refuse_unplanned, why_not_paired
 from shearbench.statistics.verdict import Verdict, decide_by_interval
@@ -228,8 +220,10 @@ def _compare(a: Run, b: Run, plan: Plan) -> Comparison:
 
 def _decided(crossed: Crossed, rope: float, planned: float | None, design: Design) -> dict[str, Any]:
     """Return what follows from the numbers of a pair in its family."""
-    smallest = detectable(crossed, power=design.power)
-    low, high = (smallest * error / crossed.standard_error for error in error_range(crossed))
+    smallest, low, high = (
+        detectable(replace(crossed, standard_error=error), rope=rope, power=design.power)
+        for error in (crossed.standard_error, *error_range(crossed))
+    )
     return {
         "crossed": crossed,
         "detectable": smallest,
@@ -237,7 +231,9 @@ def _decided(crossed: Crossed, rope: float, planned: float | None, design: Desig
         "equivalence_needs": equivalence_needs(crossed, power=design.power),
         "needed_repeats": None
         if planned is None
-        else needed_repeats(crossed, planned, folds=design.folds, power=design.power),
+        else needed_repeats(
+            lambda repeats: with_networks(crossed, design.folds * repeats), planned, rope=rope, power=design.power
+        ),
         "verdict": decide_by_interval(
             crossed.low,
             crossed.high,

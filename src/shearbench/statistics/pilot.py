@@ -1,17 +1,18 @@
-"""A pilot: two networks on the same few folds -> how much their difference would vary with any number of folds.
+"""A pilot: two models on the same few folds -> what the verdict of any number of folds and repeats can see.
 
-With w[i] = +1 where only a is right on digit i, -1 where only b is, and 0 elsewhere, the difference of a fold is the
-mean of w over the digits that it holds out. Over folds of m digits the differences vary by
+With w[i] = +1 where only a is right on sample i, -1 where only b is, and 0 elsewhere, the difference of a fold is the
+mean of w over the samples that it holds out. Over folds the differences vary by
 
-    digits   = var_i(w[i]) / m         which digits are held out, and luck with single ones
-    training = var_f(d[f]) - digits    what the fold's networks have in common on all digits, at least 0
+    fold_samples = sum_g (sum_{i in g} (w[i] - mean w))^2 / m^2 * G/(G-1)     which samples a fold holds out
+    training     = var_f(d[f]) - fold_samples, at least 0                     what its network has in common on all
 
-Twice as many folds hold out half as many digits each: ``samples`` doubles, ``training`` stays. ``samples`` is known
-from every digit, ``training`` from a handful of folds, so a plan counts on no less than ``samples``.
+The verdict (``crossed``) averages over all samples, those of the test part too, and over all networks:
+
+    V = fold_samples m / scored + (1/networks + 1/(folds - 1) / 2) training.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 
 import numpy as np
@@ -19,65 +20,180 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from shearbench.errors import InputError
+from shearbench.statistics.crossed import MODERATION, parts_from
+from shearbench.statistics.design import Design
+from shearbench.statistics.power import (
+    MOST_REPEATS,
+    Precision,
+    detectable,
+    equivalence_needs,
+    needed_repeats,
+    satterthwaite,
+    training_factor,
+)
+
+FOLDS, REPEATS = (2, 3, 5, 10, 20), (1, 2, 3, 5, 10)
+Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Pilot:
-    """Variances of the differences over ``folds`` folds of two networks."""
+    """Variances of the difference of two models, in squares of fractions of accuracy."""
 
-    folds: int
     samples: float
+    """Of the mean over all samples that are scored, by which samples there are."""
+    samples_df: float
     training: float
+    """Of one network's difference on the same samples."""
+    noise: float
+    """At most so much does chance with single test samples add to what the verdict sees as ``training``."""
     seen: float
-    """The variance of the differences themselves; below ``samples`` where chance made them alike."""
+    """Of the differences over folds; below ``fold_samples`` where chance made them alike."""
+    fold_samples: float
     df: int | None
     """Degrees of freedom of ``seen``; None where it was given and not measured."""
 
-    def sd(self, folds: int) -> float:
-        """Return the standard deviation to plan for with so many folds."""
-        return sqrt(self.training + self.samples * folds / self.folds)
+    def expected(self, design: Design) -> Precision:
+        """Return what the verdict of ``design`` is expected to know; each pair is tested at alpha / comparisons."""
+        overlap = 1 / (design.folds - 1)
+        factor = training_factor(design.n, overlap)
+        training_df = (1 + (MODERATION if design.comparisons > 1 else 0)) * (design.n - 1)
+        samples, training, square, samples_df, df = np.array(
+            [self.samples, factor * self.training, factor * (self.training + self.noise), self.samples_df, training_df]
+        )
+        found = satterthwaite(samples, training, square, samples_df=samples_df, training_df=df)
+        errors = (sqrt(samples + training), sqrt(samples), sqrt(training))
+        return Precision(*errors, float(found), design.alpha / design.comparisons, design.n, overlap)
 
-    def sd_range(self, folds: int, *, level: float = 0.8) -> tuple[float, float] | None:
-        """Return the interval of that deviation: a few folds know theirs only roughly. None where it was given.
-
-        What is uncertain is ``seen`` (chi-square); no end lies below what the digits alone make.
-        """
+    def ends(self, *, level: float = 0.8) -> tuple["Pilot", "Pilot"] | None:
+        """Return the pilot at both ends of what it knows of ``seen`` (chi-square); None where that was given."""
         if self.df is None:
             return None
         tail = (1 - level) / 2
-        ends = (self.seen * self.df / stats.chi2.isf(each, self.df) for each in (tail, 1 - tail))
-        low, high = (sqrt(max(0.0, end - self.samples) + self.samples * folds / self.folds) for end in ends)
+        low, high = (
+            replace(self, training=max(0.0, self.seen * self.df / stats.chi2.isf(each, self.df) - self.fold_samples))
+            for each in (tail, 1 - tail)
+        )
         return low, high
 
 
-def measured(discordance: Sequence[NDArray[np.int64]], *, folds: int) -> Pilot:
-    """Return the pilot of two networks.
+def measured(discordance: Sequence[Rows], clusters: Sequence[Rows], *, scored: int, tested: int) -> Pilot:
+    """Return the pilot of two models.
 
     Args:
-        wins: for each fold that was trained, at least 2 of them, w of the digits that it holds out, (m,), m >= 2.
-        folds: how many the fold table has, of which these are some, in one repeat or several.
+        discordance: for each fold that was trained, at least 2 of them, w of the samples that it holds out, (m,).
+        clusters: the writer of each of these samples, or a name of its own, (m,); at least 2 a fold.
+        scored: training and test samples that the verdict is made of.
+        tested: the test samples among them.
 
     Raises:
-        InputError: if there are too few folds or digits.
+        InputError: if there are too few folds or samples.
     """
-    if len(discordance) < 2 or min(each.size for each in discordance) < 2:
+    sizes = [len(np.unique(each)) for each in clusters]
+    if len(sizes) < 2 or min(sizes) < 2:
         raise InputError(
-            f"a pilot needs at least 2 folds of at least 2 digits, got {[each.size for each in discordance]} digits a "
-            "fold; train more folds of both runs"
+            f"a pilot needs at least 2 folds of at least 2 writers or samples, got {sizes} a fold; train more folds of "
+            "both runs"
         )
-    seen = float(np.var([each.mean() for each in discordance], ddof=1))
-    samples = float(np.mean([each.var(ddof=1) / each.size for each in discordance]))
-    return Pilot(folds, samples, max(0.0, seen - samples), seen, len(discordance) - 1)
+    parts = [
+        parts_from(w.astype(np.float64), w[np.newaxis].astype(np.float64), *np.unique(names, return_inverse=True))
+        for w, names in zip(discordance, clusters, strict=True)
+    ]
+    seen = float(np.var([part.mean for part in parts], ddof=1))
+    fold_samples = float(np.mean([(part.sums**2).sum() for part in parts]))
+    count = sum(part.samples for part in parts)
+    single = float(np.concatenate(discordance).var())
+    return Pilot(
+        samples=fold_samples * count / len(parts) / scored,
+        samples_df=sum(part.samples_df + 1 for part in parts) * scored / count - 1,
+        training=max(0.0, seen - fold_samples),
+        noise=single / tested,
+        seen=seen,
+        fold_samples=fold_samples,
+        df=len(parts) - 1,
+    )
 
 
 def given(sd: float, *, folds: int) -> Pilot:
-    """Return a pilot of a standard deviation of fold differences that somebody gives, all of it counted to the digits.
+    """Return a pilot of a standard deviation of fold differences that somebody gives, all of it counted to the samples.
 
-    That is the careful reading: more folds then promise little.
+    The test part is taken to be as large as a fold.
 
     Raises:
         InputError: if ``sd`` is not a positive number.
     """
     if not (np.isfinite(sd) and sd > 0):
         raise InputError(f"the standard deviation of fold differences must be a number > 0, got {sd}; 0.01 is usual")
-    return Pilot(folds, sd**2, 0.0, sd**2, None)
+    return Pilot(sd**2 / (folds + 1), 1e6, 0.0, sd**2, sd**2, sd**2, None)
+
+
+@dataclass(frozen=True)
+class Option:
+    """What so many folds and repeats would give; fractions of accuracy."""
+
+    folds: int
+    repeats: int
+    networks: int
+    """To be trained for each run."""
+    standard_error: float
+    detectable: float
+    equivalence_needs: float
+
+
+@dataclass(frozen=True)
+class Need:
+    """The fewest repeats with which so many folds detect the wished difference; None if a thousand do not."""
+
+    folds: int
+    repeats: int | None
+    least: float
+    """The smallest difference that these folds detect with a thousand repeats."""
+
+
+@dataclass(frozen=True)
+class Planning:
+    """The answer for the plan itself, its alternatives, and what a wished difference takes."""
+
+    design: Design
+    rope: float
+    planned: Option
+    detectable_range: tuple[float, float] | None
+    """``planned.detectable`` at both ends of the pilot's uncertain deviation (80 %); None where that was given."""
+    options: tuple[Option, ...]
+    difference: float | None
+    needs: tuple[Need, ...]
+
+
+def plan(design: Design, pilot: Pilot, *, rope: float, difference: float | None = None) -> Planning:
+    """Say what ``design`` can detect, what other designs could, and how many repeats ``difference`` takes.
+
+    Raises:
+        InputError: if ``difference`` is not positive.
+    """
+    if difference is not None and not difference > 0:
+        raise InputError(f"the difference to be detected must be > 0, got {difference}; 0.01 is one point of accuracy")
+    ends = [_option(design, end, rope).detectable for end in pilot.ends() or ()]
+    folds, repeats = (sorted({*usual, own}) for usual, own in ((FOLDS, design.folds), (REPEATS, design.repeats)))
+    return Planning(
+        design,
+        rope,
+        _option(design, pilot, rope),
+        (ends[0], ends[1]) if ends else None,
+        tuple(_option(replace(design, folds=k, repeats=r), pilot, rope) for k in folds for r in repeats),
+        difference,
+        () if difference is None else tuple(_need(replace(design, folds=k), pilot, rope, difference) for k in folds),
+    )
+
+
+def _option(design: Design, pilot: Pilot, rope: float) -> Option:
+    found = pilot.expected(design)
+    least = detectable(found, rope=rope, power=design.power)
+    needs = equivalence_needs(found, power=design.power)
+    return Option(design.folds, design.repeats, design.n, found.standard_error, least, needs)
+
+
+def _need(design: Design, pilot: Pilot, rope: float, difference: float) -> Need:
+    repeats = needed_repeats(
+        lambda number: pilot.expected(replace(design, repeats=number)), difference, rope=rope, power=design.power
+    )
+    return Need(design.folds, repeats, _option(replace(design, repeats=MOST_REPEATS), pilot, rope).detectable)
