@@ -4,7 +4,6 @@
 _SENT = "what MLflow is sent changed (the comparison and ablations too, by one stage); expectations to be checked"
 
 OF: dict[str, str] = {
-    "test_false_positives.py::test_five_percent_is_claimed_of_what_is_printed": "one null fewer is simulated since ranking is gone",
     "test_severity.py::test_fields_at_every_step_are_those_of_the_simulator": "one file for each source and load: the card's keys are to be followed",
     "test_track.py::test_all_is_sent_once_and_again_what_is_new": _SENT,
     "test_tracking.py::test_changed_record_makes_a_new_run_and_marks_the_old": _SENT,

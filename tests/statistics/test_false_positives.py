@@ -11,6 +11,7 @@ from shearbench.statistics.many import cases_exclude_zero, folds_and_cases_exclu
 from shearbench.statistics.mcnemar import mcnemar_over_folds, mcnemar_p, sign_flip_p
 from shearbench.statistics.null_simulation import (
     CASES,
+    CIRCULAR,
     DISCORDANT,
     FOLDS,
     NULLS,
@@ -120,7 +121,14 @@ def test_every_claim_holds(null):
 
 def test_five_percent_is_claimed_of_what_is_printed():
     assert len(EQUAL) == 5
-    assert len(AT_MOST) == 9
+    assert len(AT_MOST) == 8
+
+
+def test_nulls_that_assume_what_the_test_assumes_are_called_circular():
+    assert {test for test, null in NULLS if null in CIRCULAR} == {
+        *("corrected t", "naive paired t (never used)", "Holm, any of 6 pairs", "tuning's verdict better or worse"),
+        *("tuning's verdict better, difference +rope", "tuning's verdict equivalent, difference -rope"),
+    }
 
 
 def test_a_test_that_claims_too_much_is_caught():

@@ -2,8 +2,9 @@
 
 Each row of :data:`NULLS` draws worlds from one null and asks one test, many worlds at a time (``many``; the tests show
 that each world is decided as the comparison's own function decides it). Fold differences are normal with equal
-correlation rho = 1/folds, the assumption of the corrected t; correctness is drawn case by case. The naive t-test, and
-tests that hold for trained networks only where training varies, stand there as a warning, with no claim.
+correlation rho = 1/folds, the assumption of the corrected t itself: these nulls are :data:`CIRCULAR`, they check the
+code and not the assumption. Correctness is drawn case by case. The naive t-test, and tests that hold for trained
+networks only where training varies, stand there as a warning, with no claim.
 """
 
 from collections.abc import Callable, Mapping
@@ -175,6 +176,8 @@ def _bootstrap_folds_and_cases(rng: Generator, worlds: int, *, training_varies: 
 
 _FOLDS_1 = f"{FOLDS} folds, rho = 1/{FOLDS}"
 _FOLDS_R = f"{FOLDS} folds x {REPEATS}, rho = 1/{FOLDS}"
+CIRCULAR = (_FOLDS_1, _FOLDS_R)
+"""Nulls that assume what the tests measured on them assume: the correlation of fold differences."""
 _FIXED = f"{CASES} cases, trained networks equal"
 _VARIES = f"{CASES} cases, training varies by {SPREAD:g}"
 
@@ -183,15 +186,15 @@ NULLS: dict[tuple[str, str], tuple[Claim, Ask]] = {
     ("corrected t", _FOLDS_R): ("equal", partial(_corrected, repeats=REPEATS)),
     ("naive paired t (never used)", _FOLDS_1): ("none", _naive),
     ("Holm, any of 6 pairs", _FOLDS_1): ("at most", _holm),
-    ("verdict better or worse", _FOLDS_R): (
+    ("tuning's verdict better or worse", _FOLDS_R): (
         "at most",
         partial(_verdict, wrong=("better", "worse"), rope=NARROW, difference=0.0),
     ),
-    ("verdict better, difference +rope", _FOLDS_R): (
+    ("tuning's verdict better, difference +rope", _FOLDS_R): (
         "at most",
         partial(_verdict, wrong=("better",), rope=WIDE, difference=WIDE),
     ),
-    ("verdict equivalent, difference -rope", _FOLDS_R): (
+    ("tuning's verdict equivalent, difference -rope", _FOLDS_R): (
         "at most",
         partial(_verdict, wrong=("equivalent",), rope=WIDE, difference=-WIDE),
     ),
