@@ -85,7 +85,7 @@ def test_a_plan_is_met_or_missed(
 
 def test_without_pairs_there_is_nothing_to_plan(tmp_path: Path) -> None:
     write_json(tmp_path / "reports" / "pairs.json", {"rows": [], "refused": "folds are missing"})
-    assert "no comparison" in prose(power.read(tmp_path, []))
+    assert "no plan to check" in prose(power.read(tmp_path, []))
 
 
 def test_without_rates_the_command_that_measures_them_is_named(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_the_rates_are_those_of_the_file(tmp_path: Path) -> None:
         ("nothing", "14.0 %", ""),
     ]
     assert "1 of 2 claims hold" in prose(section)
-    assert "mlp, 72 % right) cross-validated 4 times over 5 folds on each of 7 draws" in prose(section)
+    assert "mlp, 72 % accuracy) cross-validated 4 times over 5 folds on each of 7 draws" in prose(section)
     (facts,) = (block.pairs for block in section.blocks if isinstance(block, Facts))
-    assert facts[0] == ("± of a fold's accuracy", "4.00 points, 40 digits a fold")
-    assert ("of it seed", "2.00 points") in facts
+    assert facts[0] == ("± of a fold's accuracy", "4.00 points, 40 digits per fold")
+    assert ("seed", "2.00 points") in facts

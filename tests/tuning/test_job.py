@@ -236,12 +236,12 @@ def test_the_report_shows_what_was_found_at_full_size_apart(root, folder, tmp_pa
 @pytest.mark.parametrize(
     ("verdict", "said"),
     [
-        ("better", "On patterns: what was found is better than the present setting for small (+1.00 points)."),
+        ("better", "On patterns: the result is better than the present hyperparameters for small (+1.00 points)."),
         (
             "undecided",
-            "On patterns: a setting scored higher than the present one, by no more than chance explains, for",
+            "On patterns: the result scored higher than the present hyperparameters, within chance, for",
         ),
-        ("equivalent", "On patterns: found and present are equivalent for small"),
+        ("equivalent", "On patterns: result and present hyperparameters are equivalent for small"),
     ],
 )
 def test_the_sentence_follows_the_verdict(root, folder, verdict, said):
@@ -253,4 +253,4 @@ def test_the_sentence_follows_the_verdict(root, folder, verdict, said):
 def test_the_sentence_says_where_the_present_setting_won(root, folder):
     tuned = read_tuned(tuned_path(root, "small"))["patterns"]
     own = tuned.model_copy(update={"difference": None, "hyperparameters": tuned.present})
-    assert sentence("patterns", {"small": own}) == "On patterns: the present setting scored highest for small."
+    assert sentence("patterns", {"small": own}) == "On patterns: the present hyperparameters scored highest for small."

@@ -1,8 +1,7 @@
-"""The answer in sentences, made of the comparison's numbers and verdicts alone: plain data in, text out.
+"""The answer in sentences, from the numbers and verdicts of the comparison: plain data in, text out.
 
-On each dataset: which model is best and by how much, who is as good for less computing, and what difference the run
-could have seen where it decides nothing. Then what leaving the first dataset costs each model, and whether the first
-study says the same.
+For each dataset: the best model and its lead, equivalent models that cost less, and the detectable difference of
+undecided pairs. Then the drop of each model from the first dataset, and the agreement with the first study.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,7 @@ from shearbench.statistics.verdict import turned
 
 Row = Mapping[str, Any]
 STUDY = ("mechanical", "cnn3", "resnet18", 98.17, 83.46)
-"""Dataset, its two models as they are called here, and the accuracies in % that the first study reports."""
+"""Dataset, names of its two models in this project, and the accuracies in % of the first study."""
 _CHANGES = {"better": "loses", "worse": "gains"}
 
 
@@ -22,18 +21,18 @@ def answer(rows: Sequence[Row], pairs: Mapping[str, Any]) -> list[str]:
 
     Args:
         rows: of ``reports/comparison.json``.
-        pairs: ``reports/pairs.json``; a pair that is not in its ``rows`` is not spoken of.
+        pairs: ``reports/pairs.json``; a pair that is not in its ``rows`` is left out.
     """
     datasets = list(dict.fromkeys(row["dataset"] for row in rows))
     told = [_best([row for row in rows if row["dataset"] == name], pairs["rows"]) for name in datasets]
     if pairs["refused"]:
-        return [*told, "Whether these differences are real cannot be said here: the comparison was refused."]
+        return [*told, "There are no verdicts: the comparison was refused."]
     costs = [cost for name in datasets[1:] if (cost := _cost(datasets[0], name, pairs["rows"]))]
     return [*told, *costs, *_study(pairs["rows"])]
 
 
 def _best(rows: Sequence[Row], pairs: Sequence[Row]) -> str:
-    """Say which model has the highest accuracy on a dataset, and what the verdicts on the others are."""
+    """Return the model with the highest accuracy on a dataset, and the verdicts on the others, in words."""
     best = max(rows, key=lambda row: float(row["cv_accuracy_mean"]))
     dataset, model = best["dataset"], best["model"]
     against = dict(_seen_from(model, pairs, kind="models", within=dataset))
@@ -46,18 +45,18 @@ def _best(rows: Sequence[Row], pairs: Sequence[Row]) -> str:
     below = [other for other, pair in against.items() if pair["verdict"] == "worse"]
     parts = [f"{first}: {', '.join(above)}." if above else f"{first}."]
     if below:
-        parts.append(f"On all digits that a network did not train on, {listed(below)} reads better.")
+        parts.append(f"On all digits that a network did not train on, {listed(below)} has the higher accuracy.")
     parts += _as_good(best, rows, {other: pair for other, pair in against.items() if pair["verdict"] == "equivalent"})
     parts += _unseen("Against {}", {other: pair for other, pair in against.items() if pair["verdict"] == "undecided"})
     return " ".join(parts)
 
 
 def _as_good(best: Row, rows: Sequence[Row], equal: Mapping[str, Row]) -> list[str]:
-    """Say which models are equivalent to the best, and which of them cost less."""
+    """Return sentences on the models that are equivalent to the best, and on those that cost less."""
     if not equal:
         return []
     region = _points(max(pair["rope"] for pair in equal.values()))
-    sentences = [f"It is equivalent to {listed(list(equal))} (within ± {region} points)."]
+    sentences = [f"It is equivalent to {listed(list(equal))} (within ± {region} percentage points)."]
     for row in rows:
         if row["model"] in equal:
             cheaper = [
@@ -66,21 +65,21 @@ def _as_good(best: Row, rows: Sequence[Row], equal: Mapping[str, Row]) -> list[s
                 if row.get(key) and best.get(key) and row[key] < 0.9 * best[key]
             ]
             if cheaper:
-                sentences.append(f"{row['model']} is as good with {' and '.join(cheaper)}.")
+                sentences.append(f"{row['model']} needs {' and '.join(cheaper)}.")
     return sentences
 
 
 def _unseen(start: str, undecided: Mapping[str, Row]) -> list[str]:
-    """Say what difference the run could have seen where it decides nothing."""
+    """Return a sentence with the detectable difference of undecided pairs."""
     if not undecided:
         return []
     least = _points(max(pair["detectable"] for pair in undecided.values()))
     who = start.format(listed(list(undecided)))
-    return [f"{who} this run decides nothing: it could only have detected differences above {least} points."]
+    return [f"{who} this run could only have detected differences above {least} points."]
 
 
 def _cost(reference: str, dataset: str, pairs: Sequence[Row]) -> str:
-    """Say what each model loses or gains from ``reference`` to ``dataset``, by the verdicts."""
+    """Return a sentence on the loss or gain of each model from ``reference`` to ``dataset``, by the verdicts."""
     found: dict[str, Row] = {}
     for model in dict.fromkeys(pair["within"] for pair in pairs if pair["kind"] == "datasets"):
         others = dict(_seen_from(reference, pairs, kind="datasets", within=model))
@@ -92,7 +91,7 @@ def _cost(reference: str, dataset: str, pairs: Sequence[Row]) -> str:
         if pair["verdict"] in _CHANGES
     ]
     equal = [model for model, pair in found.items() if pair["verdict"] == "equivalent"]
-    parts = [*changed, *([f"{listed(equal)} stays equal within the region declared"] if equal else [])]
+    parts = [*changed, *([f"{listed(equal)} stays equivalent within the declared region"] if equal else [])]
     sentences = [f"From {reference} to {dataset}, {', '.join(parts)}."] if parts else []
     start = f"From {reference} to {dataset}, for {{}}"
     undecided = {model: pair for model, pair in found.items() if pair["verdict"] == "undecided"}
@@ -100,7 +99,7 @@ def _cost(reference: str, dataset: str, pairs: Sequence[Row]) -> str:
 
 
 def _study(pairs: Sequence[Row]) -> list[str]:
-    """Say whether the first study's claim of the two models on fields agrees with the verdict here."""
+    """Return a sentence that compares the first study's claim on fields with the verdict here."""
     dataset, plain, deep, theirs, others = STUDY
     for other, pair in _seen_from(plain, pairs, kind="models", within=dataset):
         if other == deep:
@@ -108,7 +107,7 @@ def _study(pairs: Sequence[Row]) -> list[str]:
                 "better": "this run agrees on the order",
                 "worse": "this run says the opposite",
                 "equivalent": "in this run the two are equivalent",
-                "undecided": "this run decides nothing between the two",
+                "undecided": "in this run the two are undecided",
             }[pair["verdict"]]
             return [
                 f"The first study reports {theirs:g} % for the CNN and {others:g} % for ResNet-18 on {dataset}; {says} "

@@ -1,6 +1,6 @@
-"""A published claim against the ablation that tests it: what the numbers say, and no more.
+"""A published claim and the ablation that tests it, in sentences that follow from verdicts.
 
-Which models and datasets a claim is about stands in ``claims/<name>.yaml`` (``claims.py``).
+``claims/<name>.yaml`` names the models and datasets of a claim (``claims.py``).
 """
 
 from scipy import stats
@@ -29,23 +29,24 @@ def sentences(ablation_result: AblationResult, claim: Claim) -> list[str]:
 
 
 def conclusion(ablation_result: AblationResult, claim: Claim) -> list[str]:
-    """Return what the ablation says of a claim; every word follows from verdicts and their preconditions.
+    """Return the conclusion of the ablation on a claim, from verdicts and their preconditions.
 
-    No conclusion is drawn from fewer than ``LEAST_FOLDS`` folds. A dataset *shows the fall* where the suspect is worse
-    than the reference and the reference is far above chance. Where none of the datasets that the paper's text allows
-    does, the run says nothing of the claim. Where one does, it is *consistent* with the claim if the suspect is worse
-    on every dataset, recalibrated too; and the fall is one of *batch-norm statistics* where recalibration betters the
-    suspect, which is then not worse than the reference. Level, spread and training loss are compared with the
-    published ones.
+    - Fewer than ``LEAST_FOLDS`` folds give no conclusion.
+    - A dataset *shows the fall* if the suspect is worse than the reference and the reference is far above chance.
+    - If none of the datasets that the paper's text allows shows the fall, the run does not test the claim.
+    - The run is *consistent* with the claim if the suspect is worse on every dataset, recalibrated too.
+    - Batch-norm statistics cause the fall if recalibration improves the suspect, which is then not worse than the
+      reference.
+    - Level, spread and training loss are compared with the published ones.
     """
     test, label = claim.test, claim.study.label
     if ablation_result.record["folds"] < LEAST_FOLDS:
         folds = ablation_result.record["folds"]
-        return [f"No conclusion: this run has {folds} folds, and a conclusion takes {LEAST_FOLDS}."]
+        return [f"No conclusion: this run has {folds} folds, and a conclusion needs {LEAST_FOLDS}."]
     shown = [dataset for dataset in test.readings if shows_the_fall(ablation_result, dataset, test)]
     barred = [_no_fall(ablation_result, dataset, test) for dataset in test.readings if dataset not in shown]
     if not shown:
-        return [*barred, "So the published fall does not occur here, and this run says nothing of the claim."]
+        return [*barred, "The published fall does not occur in this run, so the run does not test the claim."]
     verdicts = {pair["within"]: pair["verdict"] for pair in ablation_result.of_family("models") if _is_pair(pair, test)}
     last = {one: _verdict(ablation_result, "recalibrated models", one, test) for one in shown}
     if set(verdicts.values()) == {"worse"} and set(last.values()) == {"worse"}:
@@ -66,7 +67,7 @@ def conclusion(ablation_result: AblationResult, claim: Claim) -> list[str]:
         *barred,
         *told,
         *misfits,
-        f"What happened to {label}'s own {test.suspect} stays open; {test.settled_by} would settle it.",
+        f"The cause for {label}'s own {test.suspect} remains open; {test.settled_by} would settle it.",
     ]
 
 
@@ -83,15 +84,15 @@ def _is_far_above_chance(ablation_result: AblationResult, dataset: str, test: Cl
 
 
 def _no_fall(ablation_result: AblationResult, dataset: str, test: ClaimTest) -> str:
-    """Say why a dataset does not show the fall: the reference has not learned, or the suspect is not worse."""
+    """Return why a dataset does not show the fall: the reference has not learned, or the suspect is not worse."""
     row = ablation_result.accuracy(dataset, test.reference, "test", "as_trained")
     if row is None:
-        return f"{dataset} has no accuracy of {test.reference}, so that it shows no fall."
+        return f"{dataset} has no accuracy of {test.reference}, so it shows no fall."
     if not _is_far_above_chance(ablation_result, dataset, test):
         return (
-            f"On {dataset} ({test.readings[dataset]}), {test.reference} is right for {interval(row)} of the test "
-            f"samples, where {100 * test.reference_level:.2f} % is published: the published model was not trained on "
-            f"such inputs, and a fall of {test.suspect} cannot be seen on them."
+            f"On {dataset} ({test.readings[dataset]}), {test.reference} reaches a test accuracy of "
+            f"{interval(row)}, published {100 * test.reference_level:.2f} %: the published model was not trained on "
+            f"such inputs, and they cannot show a fall of {test.suspect}."
         )
     verdict = _verdict(ablation_result, "models", dataset, test)
     return (
@@ -101,19 +102,19 @@ def _no_fall(ablation_result: AblationResult, dataset: str, test: ClaimTest) -> 
 
 
 def _statistics(ablation_result: AblationResult, dataset: str, test: ClaimTest, last: str | None) -> str:
-    """Say whether the fall on a dataset is one of batch-norm statistics."""
+    """Return a sentence on whether batch-norm statistics cause the fall on a dataset."""
     mended = [pair["verdict"] for pair in ablation_result.of_family("recalibration", within=dataset, a=test.suspect)]
     start = f"On {dataset} ({test.readings[dataset]}), {test.suspect} falls behind {test.reference}"
     if mended == ["worse"] and last in ("better", "equivalent"):
         return (
-            f"{start} as trained, and with recalibrated batch-norm statistics and the same weights it is {last} "
-            f"{_TO[last]} {test.reference}: here the fall is one of batch-norm statistics."
+            f"{start} as trained. With recalibrated batch-norm statistics and the same weights it is {last} "
+            f"{_TO[last]} {test.reference}: batch-norm statistics cause the fall here."
         )
-    return f"{start}, and this run does not decide why (recalibration: {listed(mended or ['not measured'])})."
+    return f"{start}; this run does not decide the cause (recalibration: {listed(mended or ['not measured'])})."
 
 
 def _misfit(ablation_result: AblationResult, dataset: str, claim: Claim) -> str:
-    """Say how far level, spread and training loss of the suspect are from the published ones."""
+    """Return sentences that compare level, spread and training loss of the suspect with the published ones."""
     test, row = claim.test, ablation_result.accuracy(dataset, claim.test.suspect, "test", "as_trained")
     assert row is not None, "the fall was seen on it"
     reach = float(stats.t.isf(0.025, claim.study.folds - 1)) * test.spread * error_factor(claim.study.folds, 1)
@@ -136,7 +137,7 @@ def _misfit(ablation_result: AblationResult, dataset: str, claim: Claim) -> str:
 
 
 def _lag_order(ablation_result: AblationResult, test: ClaimTest) -> list[str]:
-    """Say whether the dataset whose running averages lag most is the one that loses most; nothing if not measured."""
+    """Return whether the lags of running averages order the losses of datasets; nothing if not measured."""
     path = ablation_result.folder / "lags.csv"
     lost = {pair["within"]: -pair["difference"] for pair in ablation_result.of_family("recalibration", a=test.suspect)}
     rows = [row for row in rows_of_file(path) if row["model"] == test.suspect] if path.is_file() else []
@@ -150,8 +151,8 @@ def _lag_order(ablation_result: AblationResult, test: ClaimTest) -> list[str]:
     by_lag, by_loss = (sorted(lost, key=lambda one: -values.get(one, 0.0)) for values in (lags, lost))
     order = "is the order" if by_lag == by_loss else "is not the order"
     return [
-        f"By the largest lag of a layer after the last epoch the datasets come as {listed(by_lag)}; this {order} of "
-        f"what recalibration regains ({listed(by_loss)})."
+        f"Ordered by the largest lag of a layer after the last epoch, the datasets are {listed(by_lag)}; this {order} "
+        f"of the gain by recalibration ({listed(by_loss)})."
     ]
 
 
@@ -174,7 +175,7 @@ def _verdict(ablation_result: AblationResult, family: str, dataset: str, test: C
 
 
 def _gap(ablation_result: AblationResult, dataset: str, model: str) -> str | None:
-    """Say how training mode and evaluation mode differ on training digits."""
+    """Return a sentence on training mode and evaluation mode on training digits; None if not measured."""
     during, after = (
         ablation_result.accuracy(dataset, model, "train", way) for way in ("during_training", "as_trained")
     )
@@ -182,13 +183,13 @@ def _gap(ablation_result: AblationResult, dataset: str, model: str) -> str | Non
         return None
     apart = "their intervals do not meet" if during["low"] > after["high"] else "their intervals meet"
     return (
-        f"On training digits of {dataset}, {model} is right for {interval(during)} in training mode (running mean of "
-        f"the last epoch) and for {interval(after)} in evaluation mode (n = {during['folds']} folds): {apart}."
+        f"On training digits of {dataset}, {model} reaches {interval(during)} in training mode (running mean of the "
+        f"last epoch) and {interval(after)} in evaluation mode (n = {during['folds']} folds): {apart}."
     )
 
 
 def _other_scalings(ablation_result: AblationResult, test: ClaimTest) -> list[str]:
-    """Say how the suspect compares with the reference on the datasets that the paper's text does not allow."""
+    """Return a sentence on suspect and reference on the datasets that the paper's text does not allow."""
     words: dict[str, list[str]] = {}
     if ablation_result.record["folds"] < LEAST_FOLDS:
         return []
@@ -197,7 +198,5 @@ def _other_scalings(ablation_result: AblationResult, test: ClaimTest) -> list[st
             words.setdefault(pair["verdict"], []).append(pair["within"])
     parts = [f"{IS[word]} {test.reference} on {listed(words[word])}" for word in IS if word in words]
     if "undecided" in words:
-        parts.append(
-            f"is neither shown to differ from {test.reference} nor to be equivalent on {listed(words['undecided'])}"
-        )
+        parts.append(f"is undecided against {test.reference} on {listed(words['undecided'])}")
     return [f"On the other scalings, {test.suspect} as trained {'; it '.join(parts)}."] if parts else []

@@ -1,4 +1,4 @@
-"""Claims, tested: what a paper concluded, the ablation that tests it, and each published number with ours."""
+"""Published claims: a paper's conclusion, the ablation that tests it, and each published number with ours."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,16 +17,16 @@ from shearbench.report.hypotheses import hypotheses_blocks
 from shearbench.report.published import lines
 from shearbench.report.results import Sources
 
-_TEXT = """An ablation changes the scaling of the inputs alone. The same weights predict with three sorts of batch-norm
-statistics: the running averages of training, those of the batch, and running averages measured anew on training samples
-(recalibrated)."""
+_TEXT = """The ablation changes only the scaling of the inputs. The same weights predict with three kinds of
+batch-norm statistics: the running averages of training, those of the batch, and averages measured anew on training
+samples (recalibrated)."""
 _NONE = "No claim is tested: `claims/` has no file. docs/findings.md shows how to write one."
 _SIZES = (("build/ablation_results", "At the size of this run"), ("reports/full", "At full size"))
 _OTHERS = {"cures": "Cures", "channels": "Input channels", "regularisation": "Dropout and L2 regularisation"}
 _PICTURES = {
-    "accuracies": ("Accuracy of each network on each dataset, in each way that it was read", ""),
+    "accuracies": ("Accuracy of each model on each dataset, by batch-norm statistics", ""),
     "lags": (
-        "How far the running averages of each layer are from the statistics of training digits, after each epoch",
+        "Lag of the running averages of each layer behind the statistics of training digits, after each epoch",
         "Above the mean, in standard deviations, below the standard deviation, as log2 of running over present: 0 is "
         "no difference. Mean over the folds.",
     ),
@@ -72,7 +72,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
         for name in wanted
         if not read_ablation_result(root / "build" / "ablation_results" / name)
     ]
-    return Section("claim", "Claims, tested", blocks, missing)
+    return Section("claim", "Published claims", blocks, missing)
 
 
 def _quoted(claim: Claim) -> str:

@@ -10,7 +10,7 @@ from shearbench.records import read_json
 from shearbench.report.blocks import Block, Cell, Column, Facts, Heading, Picture, Pictures, Prose, Section, Table
 from shearbench.report.pictures import evaluations
 
-_TEXT = """The training part only. Sample ids are shared: a digit and its displacement field have the same id, and one
+_TEXT = """Training samples only. Sample ids are shared: a digit and its displacement field have the same id, and one
 table of folds serves all datasets."""
 _EXPLORED = {
     "samples.png": "Eight samples of each class.",
@@ -18,8 +18,8 @@ _EXPLORED = {
     "samples_u_y.png": "Displacement along y of eight samples of each class.",
     "samples_length.png": "Length of the displacement of eight samples of each class.",
     "displacement.png": "One digit of each class and its displacement.",
-    "duplicates.png": "The most alike pairs of digits, by what this dataset makes of them.",
-    "class_balance.png": "Digits of each class that each fold holds out.",
+    "duplicates.png": "The most similar pairs of digits on this dataset.",
+    "class_balance.png": "Number of held-out digits by class and fold.",
 }
 _ROWS = ("displacement.png", "duplicates.png")
 _SPLITS = {"out_of_fold": "training", "test": "test"}

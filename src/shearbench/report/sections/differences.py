@@ -8,26 +8,26 @@ from shearbench.records import read_json
 from shearbench.report.blocks import Block, Cell, Column, Data, Prose, Section, Table
 from shearbench.report.findings import p_value, percent, points, verdicts
 
-_TITLE = "Is the difference real?"
-_TEXT = """A pair is two models on one dataset, or one model on two datasets. The difference is that of accuracy on all
-digits that a network did not train on: each training digit once a repeat, when its fold is held out, and each test
-digit by all networks. Its interval is for other digits and another training (samples crossed with trainings, clusters
-over writers). It holds for all pairs of a family at once with probability 95 %; a family is the models on one dataset,
-or all pairs of datasets. Better and worse: the interval excludes 0. Equivalent: it lies within ± the region that was
-declared in `params.yaml` not to matter. All else is undecided. The run calls a difference better or worse with the
-power declared if it is at least the detectable one (in brackets: the spread itself is known to that, 80 %). Equal
-models are called equivalent with that power if the region is at least the one in the last column."""
+_TITLE = "Pairwise comparison"
+_TEXT = """A pair is two models on one dataset, or one model on two datasets. The difference is one of accuracy on all
+digits that a network did not train on: each training digit once per repeat, when its fold is held out, and each test
+digit with all networks. Its interval covers other digits and another training (samples crossed with trainings,
+clustered by writer). The intervals of a family hold at once with probability 95 %; a family is the models on one
+dataset, or all pairs of datasets. Better and worse: the interval excludes 0. Equivalent: it lies within ± the region
+that `params.yaml` declared before the run. Undecided: all else. The detectable difference is the smallest one that
+the run calls better or worse with the declared power; its own 80 % interval is in brackets. The last column has the
+least region in which the run calls equal models equivalent with that power."""
 _COLUMNS = (
     Column("within"),
     Column("a"),
     Column("b"),
-    Column("a − b", True, "difference in accuracy on all digits that a network did not train on, in points"),
-    Column("interval", True, "for other digits and another training, all pairs of the family at once"),
-    Column("p (adjusted)", True, "below 0.05 exactly where the interval excludes 0"),
+    Column("a − b", True, "difference in accuracy on all digits that a network did not train on, percentage points"),
+    Column("interval", True, "for other digits and another training, for all pairs of the family at once"),
+    Column("p (adjusted)", True, "below 0.05 exactly if the interval excludes 0"),
     Column("a is"),
-    Column("detectable", True, "smallest true difference that is called better or worse with the power declared"),
-    Column("± region", True, "a difference that was declared in params.yaml not to matter"),
-    Column("region needed", True, "least region in which equal models are called equivalent with the power declared"),
+    Column("detectable", True, "smallest true difference that is called better or worse with the declared power"),
+    Column("± region", True, "difference that does not matter, declared in params.yaml"),
+    Column("region needed", True, "least region in which equal models are called equivalent with the declared power"),
 )
 
 
@@ -38,7 +38,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     if pairs["refused"]:
         return Section("differences", _TITLE, [Prose(f"No verdicts: {pairs['refused']}")])
     if not pairs["rows"]:
-        return Section("differences", _TITLE, [Prose("One run alone has nothing to be compared with.")])
+        return Section("differences", _TITLE, [Prose("One run alone has no pair.")])
     table = Table(_COLUMNS, [_row(pair) for pair in pairs["rows"]], data=[Data.of(path.with_suffix(".csv"))])
     blocks: list[Block] = [Prose(_explanation(pairs["rows"])), table]
     return Section("differences", _TITLE, blocks)

@@ -9,12 +9,12 @@ from shearbench.report.experiments import Experiment, differing, read_experiment
 from shearbench.report.findings import percent, points
 
 _TITLE = "Other settings"
-_NONE = """No experiment of DVC stands beside this run. `dvc exp run -S models.cnn2.recipe.learning_rate=0.002` makes
-one: what it changes is trained again, and gets its rows here."""
-_TEXT = """Each row is a network as another run left it: an experiment of DVC (`dvc exp run -S`) on the same commit, or
-the last commit itself. Networks that came out as on this page are left out. The difference is in points of out-of-fold
-accuracy, theirs less that of this page, and no test stands behind it: for a verdict give the setting a model and a cell
-of its own in `params.yaml`. `dvc exp apply NAME` makes the settings of an experiment the present ones."""
+_NONE = """This run has no experiments of DVC. `dvc exp run -S models.cnn2.recipe.learning_rate=0.002` makes one: it
+retrains the runs that the parameter affects, and their rows appear here."""
+_TEXT = """Each row is a run of an experiment of DVC (`dvc exp run -S`) on the same commit, or of the last commit
+itself. Runs equal to those on this page are left out. The difference is in percentage points of out-of-fold
+accuracy, theirs minus that of this page, without a test. For a verdict, add a model and a run to `params.yaml`.
+`dvc exp apply NAME` applies the parameters of an experiment."""
 _COLUMNS = (
     Column("run"),
     Column("other settings", help="here → there"),
@@ -22,8 +22,8 @@ _COLUMNS = (
     Column("model"),
     Column("out of fold", True, "accuracy in %, mean ± standard deviation over the folds"),
     Column("test", True, "accuracy in %, mean ± standard deviation over the folds' networks"),
-    Column("95 % interval", True, "of the test accuracy, Wilson's, for the choice of the test digits"),
-    Column("against this page", True, "difference in out-of-fold accuracy, in points; without a test"),
+    Column("95 % interval", True, "Wilson's interval of the test accuracy, for the choice of the test digits"),
+    Column("against this page", True, "difference in out-of-fold accuracy, percentage points; without a test"),
 )
 _SHOWN = 3
 

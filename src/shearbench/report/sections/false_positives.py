@@ -1,4 +1,4 @@
-"""How often every test that is printed claims a difference where there is none."""
+"""Calibration of the statistical tests: how often each claims a difference between equal models."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,27 +9,27 @@ from shearbench.report.blocks import Block, Cell, Column, Data, Facts, Picture, 
 from shearbench.statistics.null_simulation import CIRCULAR
 
 _TITLE = "Calibration of the statistical tests"
-_TEXT = """`shearbench aa` counts how often each test claims a difference where there is none. Simulated nulls obey a
-test's assumption, or break it. A null marked circular draws fold scores with the correlation that the test assumes: it
-checks the code, not the assumption. Trained: {settings}. {met} Fold differences between networks that differ in their
-seeds alone are hardly correlated, and the corrected t allows for 1/folds: it claims at most 5 % there. McNemar and the
-bootstrap over cases judge the trained networks at hand, which do differ: they claim nothing there and have no vote in a
-verdict. With the sides swapped case by case by a coin the trained networks are equal, and there both claim
-5 %."""
-_MEASURED = """Size and power were measured on {draws} draws of MNIST with really trained classifiers of different kinds
+_TEXT = """How often each test claims a difference between equal models (`shearbench aa`). Simulated nulls satisfy a
+test's assumption, or violate it. A null marked circular draws fold scores with the correlation that the test assumes:
+it checks the code, not the assumption. Trained: {settings}. {met} Networks that differ only in their seeds have almost
+uncorrelated fold differences. The corrected t assumes a correlation of 1/folds, so its claim there is at most 5 %.
+McNemar's test and the bootstrap over cases judge the trained networks, which do differ between seeds: finding a
+difference is no error, so nothing is claimed for them there, and no verdict uses them. If a coin swaps the two sides
+case by case, the trained networks are equal, and the claim is 5 %."""
+_MEASURED = """Size and power on {draws} draws of MNIST with trained classifiers of different kinds
 (`python benchmarks/calibration.py`). Size is the share of draws in which a pair of equal classifiers is called
-different; the mean over {nulls} pairs, with the least and the worst pair in brackets. One pair is known to ±
-{error:.1f} percentage points (95 %). Power is the share for unequal pairs."""
+different: the mean over {nulls} pairs, with the least and the worst pair in brackets. The size of one pair is known to
+± {error:.1f} percentage points (95 %). Power is the same share for unequal pairs."""
 _CLAIMS = {"equal": "5 %", "at most": "at most 5 %", "none": "nothing"}
 _HOLDS = {True: "yes", False: "no", None: ""}
 _COLUMNS = (
     Column("test"),
     Column("null"),
     Column("claimed"),
-    Column("false positives", True, "share of the trials in which the test claimed a difference"),
-    Column("95 % interval", True, "Wilson's, for so many trials"),
+    Column("false positives", True, "share of trials in which the test claims a difference"),
+    Column("95 % interval", True, "Wilson's, for this number of trials"),
     Column("trials", True),
-    Column("holds", help="within 5 ± 1.5 % where 5 % is claimed, at most 6.5 % where at most 5 % is"),
+    Column("holds", help="claim of 5 %: within 5 ± 1.5 %; claim of at most 5 %: at most 6.5 %"),
 )
 
 
@@ -45,7 +45,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     """Return the section."""
     path = root / "reports" / "aa.json"
     if not path.is_file():
-        return Section("false-positives", _TITLE, [], ["the suite tested on itself (`shearbench aa`)"])
+        return Section("false-positives", _TITLE, [], ["the calibration of the tests (`shearbench aa`)"])
     found = read_json(path)
     rates, settings = found["rates"], found["settings"]
     picture = Picture.of(path.with_suffix(".png"), "False-positive rate of each test with its 95 % interval")
@@ -80,9 +80,9 @@ def _size(row: Mapping[str, Any]) -> list[Cell | str]:
 def _trained(found: Mapping[str, Any]) -> str:
     settings = found["settings"]
     return (
-        f"a small network ({settings['model']['architecture']}, {100 * found['accuracy']:.0f} % right) cross-validated "
-        f"{settings['seeds']} times over {settings['folds']} folds on each of {settings['draws']} draws of "
-        f"{settings['samples']} training digits, from other seeds each time, and compared with itself"
+        f"a small network ({settings['model']['architecture']}, {100 * found['accuracy']:.0f} % accuracy) "
+        f"cross-validated {settings['seeds']} times over {settings['folds']} folds on each of {settings['draws']} "
+        f"draws of {settings['samples']} training digits with other seeds each time, and compared with itself"
     )
 
 
@@ -93,11 +93,11 @@ def _met(rates: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _variance(variance: Mapping[str, float], settings: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return what a fold's accuracy varies by in the trained draws, where several seeds tell the seed apart."""
-    names = {"total": "± of a fold's accuracy", "data": "of it data", "seed": "of it seed", "fold": "of it fold"}
+    """Return what a fold's accuracy varies by in the trained draws, where several seeds separate the seed's share."""
+    names = {"total": "± of a fold's accuracy", "data": "data", "seed": "seed", "fold": "fold"}
     samples = settings["samples"] / settings["folds"]
     facts = [(name, f"{100 * variance[key] ** 0.5:.2f} points") for key, name in names.items()]
-    return [(facts[0][0], f"{facts[0][1]}, {samples:g} digits a fold"), *facts[1:]]
+    return [(facts[0][0], f"{facts[0][1]}, {samples:g} digits per fold"), *facts[1:]]
 
 
 def _commit(found: Mapping[str, Any]) -> str:

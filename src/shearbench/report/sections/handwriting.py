@@ -1,4 +1,4 @@
-"""Strangers' digits: every class that was read, step by step, group by group, and what was copied."""
+"""Handwriting: accuracy on each class's digits by step of the recipe and by group, and copies of MNIST."""
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,17 +8,16 @@ from typing import Any
 from shearbench.records import is_finished, read_json
 from shearbench.report.blocks import Block, Cell, Column, Data, Facts, Heading, Picture, Pictures, Prose, Section, Table
 
-_TEXT = """Digits that a class has drawn, read by networks that were trained on MNIST alone. `study` prepares a picture
-as the study did, `mnist` as MNIST's makers prepared theirs. Accuracy and loss are means over the folds' networks, of
-the digits that a preparation keeps. Intervals are 95 % and resample writers, a group's are Wilson's. The network that
-is looked at more closely is the best on MNIST's own held-out folds: what it makes of a class has no say in it."""
-_STEPS = """Steps 1 to 4 are the study's, step 5 is step 4 looked at group by group, steps 6 and 7 are ours. A gain is
-over the step before it that is at hand, of the same resampled writers."""
-_STAND_IN = """These are no digits of a class: they are drawn from scikit-learn's digits, each group in a style of its
-own, with copies of MNIST and faults planted, to show what is found. `docs/use-your-own-digits.md` says how to read a
-class's own."""
-_GROUPS = """A verdict compares a group with all others; the level is shared out among the groups, and where the
-interval is wider than 30 points there is too little to say."""
+_TEXT = """Digits that a class drew, predicted by networks that were trained on MNIST only. `study` prepares a picture
+as the study did, `mnist` as MNIST was made. Accuracy and loss are means over the folds' networks, on the digits that
+a preparation accepts. Intervals are 95 % and resample writers; those of groups are Wilson's. The model for the
+detailed figures is the best on MNIST's own held-out folds. The class has no influence on this choice."""
+_STEPS = """Steps 1 to 4 are the study's, step 5 is step 4 by group, steps 6 and 7 are ours. A gain is relative to the
+previous available step, on the same resampled writers."""
+_STAND_IN = """This is a stand-in for a class: scikit-learn's digits, drawn with one style per group, with planted
+copies of MNIST and faults. `docs/use-your-own-digits.md` shows how to use a class's own digits."""
+_GROUPS = """A verdict compares a group with all others, with the level shared among the groups. If the interval is
+wider than 30 points, the group is too small for a verdict."""
 
 
 def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
@@ -26,7 +25,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     folders = [folder for folder in sorted((root / "build" / "handwriting").glob("*")) if is_finished(folder)]
     blocks = [each for one in folders for each in _class(one)] + list(_full(root / "reports" / "full" / "handwriting"))
     missing = [] if folders else ["the digits of a class; run `dvc repro handwriting`"]
-    return Section("handwriting", "Strangers' digits", [Prose(_TEXT), *blocks] if blocks else [], missing)
+    return Section("handwriting", "Handwriting", [Prose(_TEXT), *blocks] if blocks else [], missing)
 
 
 def _full(folder: Path) -> Iterator[Block]:
@@ -36,18 +35,16 @@ def _full(folder: Path) -> Iterator[Block]:
     record = read_json(folder / "record.json")
     rows = [_of_file(row) for row in csv.DictReader((folder / "steps.csv").read_text().splitlines())]
     folds = " or ".join(dict.fromkeys(f"{row['folds']} folds" for row in rows if row["n"]))
-    yield Heading(f"At full size: class {record['folder']}, read by networks trained on all of MNIST")
+    yield Heading(f"At full size: class {record['folder']}, predicted by networks trained on all of MNIST")
     chosen = record["chosen"].replace("_", ", training ")
     yield Prose(
-        f"Means over the networks of {folds}. Looked at more closely is {chosen}, by MNIST's held-out folds again."
+        f"Means over the networks of {folds}. The detailed figures show {chosen}, chosen by MNIST's held-out folds."
     )
     yield _steps(rows, folder / "steps.csv")
     yield _wide(folder, "steps", "Accuracy at each step of the recipe, at full size", "steps.csv")
     yield _wide(folder, "groups", "Accuracy of each group with Wilson's 95 % interval, at full size", "groups.csv")
-    yield _wide(folder, "hardness", "What goes with being misread, group by group, at full size")
-    yield _wide(
-        folder, "confusion", "Confusion matrix of the network looked at more closely, at full size", "confusion.csv"
-    )
+    yield _wide(folder, "hardness", "Features that go with errors, by group, at full size")
+    yield _wide(folder, "confusion", "Confusion matrix of the chosen network, at full size", "confusion.csv")
 
 
 def _of_file(row: Mapping[str, str]) -> dict[str, Any]:
@@ -91,8 +88,8 @@ def _class(folder: Path) -> Iterator[Block]:
     yield _groups(results, folder / "groups.csv")
     yield _wide(folder, "groups", "Accuracy of each group with Wilson's 95 % interval", "groups.csv")
     if results["hardness"]:
-        yield _wide(folder, "hardness", "What goes with being misread, group by group", "digits.csv")
-        yield _wide(folder, "confusion", "Confusion matrix of the network looked at more closely", "confusion.csv")
+        yield _wide(folder, "hardness", "Features that go with errors, by group", "digits.csv")
+        yield _wide(folder, "confusion", "Confusion matrix of the chosen network", "confusion.csv")
     yield Prose(_copies(results["copies"], results["duplicates"]))
     if (folder / "figures" / "copies.png").is_file():
         yield _wide(folder, "copies", "Flagged digits beside the MNIST digits", "copies.csv")
@@ -198,7 +195,7 @@ def _networks(rows: Sequence[Mapping[str, Any]], path: Path) -> Table:
         for row in rows
         if row["n"]
     ]
-    return Table(columns, runs, "Every network at hand, with both preparations.", [Data.of(path)])
+    return Table(columns, runs, "Every network, with both preparations.", [Data.of(path)])
 
 
 def _groups(results: Mapping[str, Any], path: Path) -> Table:

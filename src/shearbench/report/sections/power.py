@@ -1,4 +1,4 @@
-"""Planned against achieved: what difference the design was meant to detect, and what it does detect."""
+"""Planned and achieved power: the difference that the design should detect, and the one that it detects."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,22 +8,23 @@ from shearbench.records import read_json
 from shearbench.report.blocks import Block, Cell, Column, Prose, Section, Table
 from shearbench.report.findings import counted
 
-_TITLE = "Planned against achieved"
-_TEXT = """Declared before the run: {folds}, and how small a true difference they should detect on each dataset.
-Achieved is the smallest true difference that they do detect at the spread that was seen, with the power that was
-declared, with intervals that hold for all pairs of a family at once. {met} A difference that is smaller than
-that may be there and not be found: undecided is then all that can be said. Repeats say how often the digits must be
-dealt to folds to reach the plan at this spread. `shearbench design` answers before hours are spent, from a pilot or a
-given spread."""
+_TITLE = "Planned and achieved power"
+_TEXT = """Declared before the run: {folds}, and the smallest true difference to detect on each dataset. Achieved is
+the smallest true difference that the run detects, with the declared power, at the observed spread, and with intervals
+that hold for all pairs of a family at once. {met} A smaller difference may exist without being found; the verdict is
+then undecided. Repeats are the number of repeats that reaches the plan at this spread. `shearbench design` computes
+this before a long run, from a pilot or a given spread."""
 _COLUMNS = (
     Column("within"),
     Column("a"),
     Column("b"),
-    Column("planned", True, "smallest true difference that was to be detected, in points"),
-    Column("achieved", True, "smallest true difference that is detected at the spread seen, in points"),
-    Column("spread", True, "standard error of the difference, other digits and another training, in points"),
-    Column("seen", True, "difference that was seen, in points"),
-    Column("repeats for the plan", True, "at the spread seen; none where a thousand are not enough"),
+    Column("planned", True, "smallest true difference to detect, percentage points"),
+    Column("achieved", True, "smallest true difference that is detected at the observed spread, percentage points"),
+    Column(
+        "spread", True, "standard error of the difference, for other digits and another training, percentage points"
+    ),
+    Column("observed", True, "observed difference, percentage points"),
+    Column("repeats for the plan", True, "at the observed spread; none if a thousand do not suffice"),
     Column("plan"),
 )
 
@@ -32,7 +33,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     """Return the section."""
     pairs = read_json(root / "reports" / "pairs.json")["rows"]
     if not pairs:
-        return Section("power", _TITLE, [Prose("There is no comparison whose plan could be checked.")])
+        return Section("power", _TITLE, [Prose("No pair was compared, so there is no plan to check.")])
     table = Table(_COLUMNS, [_row(pair) for pair in pairs])
     blocks: list[Block] = [Prose(_TEXT.format(folds=counted(pairs[0]), met=_met(pairs))), table]
     return Section("power", _TITLE, blocks)
@@ -41,7 +42,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
 def _met(pairs: Sequence[Mapping[str, Any]]) -> str:
     planned = [pair for pair in pairs if pair["planned"] is not None]
     if not planned:
-        return "No difference was declared (`compare.detect` in `params.yaml`), so there is no plan to meet."
+        return "No difference was declared (`compare.detect` in `params.yaml`), so there is no plan to check."
     met = sum(pair["detectable"] <= pair["planned"] for pair in planned)
     return f"The plan was met for {met} of {len(planned)} pairs."
 

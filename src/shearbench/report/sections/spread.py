@@ -1,4 +1,4 @@
-"""What each "±" stands for: the deviation of a fold's accuracy, split into data and training."""
+"""Sources of variance: the standard deviation of a fold's accuracy, split into data and training."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,25 +7,25 @@ from typing import Any
 from shearbench.report.blocks import Cell, Column, Prose, Section, Table
 from shearbench.report.findings import counted
 
-_TITLE = "What ± stands for"
-_TEXT = """Out of fold, ± is the standard deviation of one fold's accuracy over {folds}. It has two causes, and the
-squares of their shares add up to its own: data, that other digits are held out, and training, that the network was
-trained anew, on other digits and from another seed. Where the digits alone would explain more than the folds show,
-training is 0. {bound} On the test set all networks read the same digits, so there ± is training alone, and what other
-digits would change is the 95 % interval. One network a fold is trained, so the share of the seed cannot be told from
-that of the training digits. The folds share training digits: entirely new ones would change more."""
-_ONCE = """With one repeat each digit is predicted once, and a digit that is hard cannot be told from bad luck with
-it: data is then an upper bound, and training a lower one."""
-_OFTEN = "Each digit is predicted {repeats} times, which tells digits that are hard from bad luck with them."
+_TITLE = "Sources of variance"
+_TEXT = """Out of fold, ± is the standard deviation of one fold's accuracy over {folds}. It has two sources, and their
+squares add up to its square. Data: other digits are held out. Training: the network is trained on other digits and
+from another seed. If the digits alone would explain more than the folds show, training is 0. {bound} On the test set
+all networks predict the same digits, so ± is training alone; the 95 % interval covers other digits. With one network
+per fold the effect of the seed cannot be separated from the effect of the training digits. The folds share training
+digits: entirely new training digits would change more."""
+_ONCE = """With one repeat each digit is predicted once, so hard digits cannot be separated from chance: data is an
+upper bound, training a lower bound."""
+_OFTEN = "Each digit is predicted {repeats} times, which separates hard digits from chance."
 _COLUMNS = (
     Column("dataset"),
     Column("model"),
-    Column("out of fold ±", True, "standard deviation of one fold's accuracy, in points"),
-    Column("of it data", True, "other digits held out, in points"),
-    Column("of it training", True, "other training digits and another seed, in points"),
-    Column("test ±", True, "training alone: all networks read the same test digits, in points"),
-    Column("digits a fold", True, "how many digits one fold holds out, on average"),
-    Column("networks", True, "one a fold and repeat"),
+    Column("out of fold ±", True, "standard deviation of one fold's accuracy, percentage points"),
+    Column("data", True, "other digits held out, percentage points"),
+    Column("training", True, "other training digits and another seed, percentage points"),
+    Column("test ±", True, "training alone: all networks predict the same test digits, percentage points"),
+    Column("digits per fold", True, "mean number of digits that one fold holds out"),
+    Column("networks", True, "one per fold and repeat"),
 )
 
 

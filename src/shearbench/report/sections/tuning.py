@@ -19,11 +19,11 @@ Found = Mapping[str, Mapping[str, Tuned]]
 """What was found, by dataset and model."""
 
 _TITLE = "Tuning"
-_TEXT = """A search sees the tuning part alone: training digits that no fold holds out where its result is used
-(`training.use_tuned` in `params.yaml`). Trials are compared at the same epoch and the poorer ones stopped (successive
-halving); the best three and the present setting are then trained in full and cross-validated, on digits of the tuning
-part that scored no trial. Found is the finalist of the highest mean. Whether it is really better than the present
-setting is said by the corrected resampled t-test, Holm-adjusted over the finalists. `docs/tuning.md` has the rest."""
+_TEXT = """A search sees only the tuning part: training digits that no fold holds out if its result is used
+(`training.use_tuned` in `params.yaml`). Successive halving compares trials at the same epoch and stops the poorer
+ones. The best three and the present hyperparameters are then trained in full and cross-validated, on digits of the
+tuning part that scored no trial. Found is the finalist with the highest mean. The corrected resampled t-test,
+Holm-adjusted over the finalists, compares it with the present hyperparameters. `docs/tuning.md` has the details."""
 _COSTS = """{who} trained in full and cross-validated on the same digits. The line joins those that no other beats in
 both cost and accuracy; where the bars overlap, the folds do not tell them apart."""
 _WHO = {
@@ -34,16 +34,16 @@ _COLUMNS = (
     Column("model"),
     Column(
         "hyperparameters",
-        help="found won, and is so against the present one, that of params.yaml; the others were trials",
+        help="found: the winner, with its verdict against the present ones of params.yaml; the others are trials",
     ),
     Column("accuracy", True, "mean ± standard deviation over the folds of the tuning part, in %"),
-    Column("against present", True, "difference in points and its interval, corrected resampled t"),
+    Column("against present", True, "difference in percentage points and its interval, corrected resampled t"),
     Column("p", True, "Holm-adjusted over the finalists"),
     Column("rate", True, "the learning rate"),
     Column("batch", True),
     Column("width", True, "multiplies the channels or units of the network"),
     Column("weights", True, "in millions"),
-    Column("time", True, "of training one fold, on the machine that searched, under the load it had"),
+    Column("time", True, "training of one fold, on the machine of the search, under its load"),
 )
 _SPENT = (
     Column("dataset"),
@@ -53,16 +53,16 @@ _SPENT = (
     Column("stopped early", True),
     Column("failed", True, "loss not finite, out of memory, or the process died twice"),
     Column("epochs", True, "of all trials and finalists"),
-    Column("samples", True, "of the tuning part: all that the search saw"),
+    Column("samples", True, "of the tuning part, which is all that the search sees"),
     Column("scored", True, "digits of the tuning part on which the finalists are compared"),
 )
 _PICTURES = {
-    "curves.png": "Accuracy on the inner part after each epoch, a line a trial. Short lines were stopped at a rung.",
+    "curves.png": "Accuracy on the inner part after each epoch, one line per trial. Short lines stopped at a rung.",
     "history.png": "Accuracy after the first rung, trial by trial.",
-    "importance.png": "How much of the spread of that accuracy each parameter explains over the space: fANOVA.",
-    "slices.png": "That accuracy against each parameter.",
-    "parallel.png": "That accuracy and the parameters, a line a trial.",
-    "timeline.png": "When each trial ran, waiting for its bracket's rung included.",
+    "importance.png": "Share of the variance of that accuracy that each hyperparameter explains (fANOVA).",
+    "slices.png": "That accuracy against each hyperparameter.",
+    "parallel.png": "That accuracy and the hyperparameters, one line per trial.",
+    "timeline.png": "Time of each trial, with the wait for its rung.",
 }
 
 
@@ -84,7 +84,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
         Heading("What accuracy costs"),
         Prose(_COSTS.format(who=_WHO[any(tuned.sizes for _, _, tuned in searches)])),
         *_costs(found),
-        Heading("What the searches spent"),
+        Heading("Cost of the searches"),
         Table(_SPENT, [_spent(*search) for search in searches]),
         *_optuna(root, [(dataset, model) for dataset, model, _ in searches]),
     ]
@@ -112,11 +112,11 @@ def sentence(dataset: str, models: Mapping[str, Tuned]) -> str:
         difference = "" if tuned.difference is None else f" ({points(tuned.difference.mean)} points)"
         kinds.setdefault(kind, []).append(model + difference)
     texts = {
-        "better": "what was found is better than the present setting for",
-        "equivalent": "found and present are equivalent for",
-        "undecided": "a setting scored higher than the present one, by no more than chance explains, for",
-        "present": "the present setting scored highest for",
-        "failed": "the present setting could not be trained, and another could, for",
+        "better": "the result is better than the present hyperparameters for",
+        "equivalent": "result and present hyperparameters are equivalent for",
+        "undecided": "the result scored higher than the present hyperparameters, within chance, for",
+        "present": "the present hyperparameters scored highest for",
+        "failed": "the present hyperparameters failed and others trained for",
     }
     parts = [f"{text} {', '.join(kinds[kind])}" for kind, text in texts.items() if kind in kinds]
     return f"On {dataset}: {'; '.join(parts)}."
