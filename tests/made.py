@@ -42,6 +42,17 @@ def differences(one: Any, other: Any, place: str = "") -> list[str]:
     return [] if one == other else [f"{place}: {str(one)[:80]} | {str(other)[:80]}"]
 
 
+def current_runs(client: Any, experiment: str) -> dict[str, Any]:
+    """Return the runs of an experiment of MLflow by name, without those that newer ones have superseded."""
+    number = client.get_experiment_by_name(experiment).experiment_id
+    runs = {run.info.run_id: run for run in client.search_runs([number], max_results=1000)}
+    tops = {key: runs[run.data.tags.get("mlflow.parentRunId", key)] for key, run in runs.items()}
+    kept = [run for key, run in runs.items() if tops[key].data.tags.get("shearbench.superseded") != "yes"]
+    found = {run.info.run_name: run for run in kept}
+    assert len(found) == len(kept), "two current runs have one name"
+    return found
+
+
 def _fact(path: Path) -> Any:
     if path.suffix == ".json":
         content = _timeless(read_json(path))

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import made
 from shearbench import tracking
 from shearbench.comparison.champion import trust_of
 from shearbench.params import Params, Tracking, load
@@ -51,10 +52,7 @@ def client_of(root: Path) -> Any:
 
 
 def runs_of(root: Path, name: str = store.EXPERIMENT) -> dict[str, Any]:
-    client = client_of(root)
-    experiment = client.get_experiment_by_name(name)
-    latest_last = reversed(client.search_runs([experiment.experiment_id]))
-    return {run.info.run_name: run for run in latest_last}
+    return made.current_runs(client_of(root), name)
 
 
 def only(params: Params, name: str) -> Params:
@@ -208,15 +206,17 @@ def test_server_that_is_down_is_a_warning(
     assert "`shearbench track` sends them later" in message
 
 
-def test_run_with_a_missing_fold_waits_and_a_moved_store_is_a_warning(
+def test_run_with_a_missing_fold_waits_and_a_moved_store_goes_on(
     finished: Path, small_params: Params, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     (finished / "build/runs/mnist/mlp/fold-1/record.json").unlink()
     assert tracking.track_all(finished, only(small_params, "mnist-mlp"))
     assert runs_of(finished).keys() == {"comparison"}
     moved = finished.rename(tmp_path / "elsewhere")
-    assert not tracking.track_all(moved, only(small_params, "mnist-mlp"))
-    assert "remove mlruns/mlflow.db" in capsys.readouterr().err
+    assert tracking.track_all(moved, only(small_params, "mnist-mlp"))
+    assert capsys.readouterr().err == ""
+    (found,) = runs_of(moved).values()
+    assert found.info.artifact_uri.startswith(moved.as_uri())
 
 
 def test_off_does_not_import_mlflow(finished: Path) -> None:
@@ -253,7 +253,7 @@ def test_processes_that_start_together_share_one_new_store(finished: Path) -> No
     )
     processes = [subprocess.Popen([sys.executable, "-c", program, one_run], cwd=finished) for one_run in RUNS]
     assert [process.wait() for process in processes] == [0, 0, 0]
-    assert set(runs_of(finished)) == {*RUNS, *PARENT_OF}
+    assert set(runs_of(finished)) == {*RUNS, *PARENT_OF, "comparison"}
 
 
 def test_pages_are_for_this_machine_only(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 """What users do to MLflow by hand, and to the folder that its store lies in, is made good by the next ``track``."""
 
 import shutil
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow.tracking._tracking_service import utils as mlflow_utils
 
+import made
 from shearbench import tracking
 from shearbench.params import Params, load
 from shearbench.records import read_json, write_sealed
@@ -30,8 +33,9 @@ def tracked_once(finished_once: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture
-def tracked(tracked_once: Path, tmp_path: Path) -> Path:
+def tracked(tracked_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of a project whose results MLflow has: the copy is a moved project, too."""
+    monkeypatch.setattr(mlflow_utils, "_artifact_repos_cache", OrderedDict())  # keyed by run alone
     root = tmp_path / "a 'moved' %20 project"
     shutil.copytree(tracked_once, root)
     return root
@@ -44,10 +48,7 @@ def client_of(root: Path) -> Any:
 
 
 def runs_of(root: Path) -> dict[str, Any]:
-    client = client_of(root)
-    experiment = client.get_experiment_by_name(store.EXPERIMENT)
-    found = client.search_runs([experiment.experiment_id], max_results=1000)
-    return {run.info.run_name: run for run in reversed(found)}
+    return made.current_runs(client_of(root), store.EXPERIMENT)
 
 
 def test_a_moved_project_has_its_files_and_a_copy_leaves_the_original_alone(
@@ -86,7 +87,9 @@ def test_what_was_deleted_in_mlflow_comes_back(tracked: Path, small_params: Para
     assert tracking.track_all(tracked, small_params)
     after = runs_of(tracked)
     assert set(after) == set(runs)
-    assert len(client.search_logged_models([experiment])) == len(models)
+    found = client.search_logged_models([experiment])
+    assert len(found) == len(models)
+    assert {client.get_run(model.source_run_id).info.lifecycle_stage for model in found} == {"active"}
     assert {file.path for file in client.list_artifacts(after["mnist-mlp fold 1"].info.run_id)} == {
         "record.json",
         "history.csv",

@@ -58,8 +58,7 @@ def _log_network(store: Store, run_id: str, fold_run: FoldRun, *, temperature: f
     from shearbench.predictions.serving import Served
     from shearbench.training.weights import load_network
 
-    for half in store.client.search_logged_models([store.experiment], f"source_run_id = '{run_id}'"):
-        store.client.delete_logged_model(half.model_id)  # of a process that was killed before it set the tag
+    _delete_earlier(store, run_id, fold_run.digest)
     network, normaliser, _ = load_network(fold_run.folder)
     served = Served(network.cpu(), normaliser, temperature).eval()
     with torch.no_grad():
@@ -79,6 +78,17 @@ def _log_network(store: Store, run_id: str, fold_run: FoldRun, *, temperature: f
         store.client.set_tag(run_id, _SKIPPED_TAG, f"torch.export: {str(error)[:_LONGEST]}")
         return
     store.client.set_tag(run_id, _MODEL_TAG, logged.model_uri)
+
+
+def _delete_earlier(store: Store, run_id: str, digest: str) -> None:
+    """Delete networks of a fold that were logged before: by a process that was killed, or under a run deleted since."""
+    from mlflow.entities import ViewType
+
+    same = f"tags.`{RECORD_TAG}` = '{digest}'"
+    deleted = store.client.search_runs([store.experiment], same, ViewType.DELETED_ONLY)
+    for each in (run_id, *(run.info.run_id for run in deleted)):
+        for earlier in store.client.search_logged_models([store.experiment], f"source_run_id = '{each}'"):
+            store.client.delete_logged_model(earlier.model_id)
 
 
 def _flavour_of_network(served: Any) -> dict[str, Any]:

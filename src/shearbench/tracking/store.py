@@ -3,6 +3,7 @@
 import getpass
 import logging
 import os
+import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -117,14 +118,17 @@ def _make_database(path: Path) -> None:
     """
     import mlflow
     from mlflow import MlflowClient
+    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as RegistryStore
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    partial = path.with_name(f"{path.name}.partial")
-    for left in path.parent.glob(f"{partial.name}*"):  # by a process that was killed
+    for left in path.parent.glob(f"{path.name}.*partial*"):  # by a process that was killed
         left.unlink()
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(8)}.partial")  # MLflow takes a name it knows for made
     mlflow.set_tracking_uri(_uri(partial))
-    client = MlflowClient()
-    client.search_experiments(max_results=1)
-    client._tracking_client.store.engine.dispose()
+    MlflowClient().search_experiments(max_results=1)
+    for kind in (SqlAlchemyStore, RegistryStore):  # those of a database that was deleted among them
+        for engine in kind._engine_map.values():
+            engine.dispose()
     partial.replace(path)
 
 
