@@ -97,7 +97,7 @@ def test_a_worker_with_other_code_is_refused_with_both_versions(
 ) -> None:
     shutil.copytree(Path(shearbench.__file__).parent, tmp_path / "other/shearbench")
     with (tmp_path / "other/shearbench/seeds.py").open("a") as file:
-        file.write("# another version\n")
+        file.write("ANOTHER_VERSION = True\n")  # a comment would not change the hash of the code
     words = _worker(scheduler, tmp_path / "worker")
     with (
         _running(*words, log=tmp_path / "worker.log", code=tmp_path / "other"),

@@ -130,9 +130,10 @@ def naming_the_batch(batch: int) -> Iterator[None]:
     """
     try:
         yield
-    except (RuntimeError, MemoryError) as error:
-        known = isinstance(error, torch.OutOfMemoryError | MemoryError)
-        if not known and not any(sign in str(error) for sign in _SIGNS_OF_NO_MEMORY):
+    except (RuntimeError, MemoryError, InputError) as error:
+        cause = error.__cause__ if isinstance(error, InputError) else error  # a sentence on what the building met
+        known = isinstance(cause, torch.OutOfMemoryError | MemoryError)
+        if not known and not any(sign in str(cause) for sign in _SIGNS_OF_NO_MEMORY):
             raise
         raise OutOfMemory(
             f"out of memory with batches of {batch}; lower recipe.batch, width or execution.workers"
