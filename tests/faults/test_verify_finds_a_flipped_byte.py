@@ -148,7 +148,7 @@ def test_what_was_never_made_is_told_from_what_changed(locked: Path, params: Par
     (tmp_path / "build").mkdir()
     shutil.copytree(locked / "build" / "folds", tmp_path / "build" / "folds")
     found = list(stored.faults(params, tmp_path))
-    assert "build/samples/train/mnist.npz is missing; run `dvc repro prepare`" in found
+    assert "build/samples/train is missing; run `dvc repro prepare`" in found
     assert not any("folds" in each for each in found)
 
 
