@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from shearbench.comparison.table import Row
 from shearbench.records import read_json
 from shearbench.report.findings import p_value
+
+if TYPE_CHECKING:  # it loads the statistics, which takes seconds
+    from shearbench.comparison.table import Row
 
 
 def print_pairs(pairs: Mapping[str, Any]) -> None:
@@ -40,7 +42,7 @@ def print_pairs(pairs: Mapping[str, Any]) -> None:
     )
 
 
-def print_table(rows: Sequence[Row]) -> None:
+def print_table(rows: Sequence["Row"]) -> None:
     """Print the comparison, in percent."""
     table = Table(title="Accuracy in %: mean ± standard deviation over folds", box=None, padding=(0, 1, 0, 0))
     table.add_column("dataset", overflow="fold")
@@ -63,7 +65,7 @@ def print_table(rows: Sequence[Row]) -> None:
         console.print(f"Trained on different hardware, so compare no seconds: {escape('; '.join(trained_on))}.")
 
 
-def _printed(row: Row) -> list[str]:
+def _printed(row: "Row") -> list[str]:
     drop = row["accuracy_drop"]
     return [
         row["dataset"],
@@ -77,7 +79,7 @@ def _printed(row: Row) -> list[str]:
     ]
 
 
-def read_rows(root: Path) -> list[Row]:
+def read_rows(root: Path) -> list["Row"]:
     """Return the rows of runs that stage ``compare`` wrote; InputError if it has not run."""
     rows: list[Row] = read_json(root / "reports" / "comparison.json")
     return rows
