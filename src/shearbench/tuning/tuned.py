@@ -135,7 +135,7 @@ def write_run_config(path: Path, settings: RunConfig) -> None:
 def read_run_config(path: Path) -> RunConfig:
     """Read what a run is trained with; InputError if it is missing or damaged."""
     if not path.is_file():
-        raise InputError(f"{path} is missing; run `dvc repro settings` to make it")
+        raise InputError(f"{path} is missing; run `dvc repro training_configs` to make it")
     return _validated(RunConfig, _load(path), path, "")
 
 
