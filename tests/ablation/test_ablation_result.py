@@ -15,6 +15,7 @@ from shearbench.errors import InputError
 from shearbench.predictions.scores import Predictions
 from shearbench.records import read_npz, read_record
 from shearbench.statistics.design import Design
+from shearbench.statistics.proportions import wilson
 from shearbench.statistics.runs import Plan
 
 FOLDS, EACH = 3, 40
@@ -36,7 +37,14 @@ def _run(dataset: str, model: str, right: dict[str, list[int]]) -> Any:
     for fold in range(FOLDS):
         ids = np.arange(fold * EACH, (fold + 1) * EACH)
         labels = ids % 10
-        record = {"dataset": dataset, "model": model, "fold": fold, "sizes": {"train": 80}, "hashes": {"data": dataset}}
+        record: dict[str, Any] = {
+            "config": {"train_on": "rest"},
+            "dataset": dataset,
+            "model": model,
+            "fold": fold,
+            "sizes": {"train": 80, "validation": 40},
+            "hashes": {"data": dataset},
+        }
         history = pd.DataFrame({"train_accuracy": [0.1, 0.75]})
         said = {bn_statistics: _said(labels, counts[fold]) for bn_statistics, counts in right.items()}
         fold_runs.append(
@@ -74,13 +82,23 @@ def runs() -> list[Any]:
 
 
 def test_accuracies_and_intervals_worked_out_by_hand(runs: list[Any]) -> None:
-    table = result.accuracy_table(result.fold_table(runs)).set_index(["dataset", "model", "split", "bn_statistics"])
-    held_out = table.loc["a", "deep", "held_out", "as_trained"]
+    table = result.accuracy_table(result.fold_table(runs), runs, GROUPS)
+    table = table.set_index(["dataset", "model", "split", "bn_statistics"])
+    held_out, test = (table.loc["a", "deep", split, "as_trained"] for split in ("held_out", "test"))
     scores = np.array([4, 5, 6]) / EACH
-    reach = 4.302652729911275 * scores.std(ddof=1) * np.sqrt(1 / 3 + 1 / 2)  # t of 2 degrees of freedom
-    assert held_out[["mean", "sd", "low", "high"]].tolist() == pytest.approx(
-        [scores.mean(), scores.std(ddof=1), scores.mean() - reach, scores.mean() + reach]
-    )
+    assert held_out[["mean", "sd"]].tolist() == pytest.approx([scores.mean(), scores.std(ddof=1)])
+    # test: networks right on the first 8, 10 and 12 of 100 samples; 2 of them by 2/3 and 2 by 1/3 of the networks
+    u = np.repeat([1, 2 / 3, 1 / 3, 0], [8, 2, 2, 88])
+    accuracies, columns = np.array([0.08, 0.1, 0.12]), u.var(ddof=1)
+    square = 100 * accuracies.var(ddof=1)
+    total = sum(100 * a * (1 - a) for a in accuracies) + 100 * 3 * accuracies.var()
+    interaction = (total - 2 * square - 3 * 99 * columns) / (2 * 99)
+    factor = 1 / 3 + 0.5 * 40 / 80
+    training, samples = factor * max(0, square - interaction) / 100, columns / 100
+    df = (samples + training) ** 2 / (samples**2 / 99 + (factor * square / 100) ** 2 / 2)
+    expected = wilson(0.1, min(300, 0.09 / (samples + training)), df=min(max(df, 2), 99))
+    assert test[["low", "high"]].tolist() == pytest.approx(list(expected))
+    assert held_out["high"] - held_out["low"] > test["high"] - test["low"] - 0.1
     assert held_out["n"] == FOLDS * EACH
     assert table.loc["a", "deep", "test", "recalibrated"]["mean"] == pytest.approx(0.7)
     assert table.loc["a", "deep", "test", "recalibrated"]["n"] == 100
@@ -146,7 +164,7 @@ def test_as_trained_is_what_training_stored(asked: Path) -> None:
 
 def _drawn(runs: list[Any]) -> Any:
     folds = result.fold_table(runs)
-    return accuracy_figure("title", result.accuracy_table(folds), folds)
+    return accuracy_figure("title", result.accuracy_table(folds, runs, GROUPS), folds)
 
 
 def test_the_scale_of_accuracies_holds_everything_drawn_and_says_where_it_begins(runs: list[Any]) -> None:
@@ -154,8 +172,8 @@ def test_the_scale_of_accuracies_holds_everything_drawn_and_says_where_it_begins
     assert (low[-1].get_xlim()[0], "begins" in low[-1].get_xlabel()) == (-2, False)
     high = _drawn([_run(name, "plain", {"as_trained": [36, 36, 36]}) for name in ("a", "b")]).axes
     assert (
-        high[-1].get_xlabel().startswith("accuracy in %; the scale begins at 70\n")
-    )  # training mode reads 75 %, the rest 90 %
+        high[-1].get_xlabel().startswith("accuracy in %; the scale begins at 60\n")
+    )  # the interval of 72 % of 100 test samples begins at 62 %
     assert 65 < high[-1].get_xlim()[0] < 70
 
 

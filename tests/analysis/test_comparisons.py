@@ -100,7 +100,7 @@ def test_calibration_of_a_run_is_the_mean_over_its_networks(evaluated: Evaluated
     assert (row["networks"], row["n"]) == (2, 20)
     metrics = evaluated.runs[1].numbers("metrics.json")
     assert row["accuracy_at_100"] == pytest.approx(metrics["test"]["accuracy_mean"])
-    assert row["accuracy_at_100_low"] == pytest.approx(metrics["test"]["accuracy_low"])
+    assert row["accuracy_at_100_low"] == pytest.approx(wilson(metrics["test"]["accuracy_mean"], 20)[0])
 
 
 def test_suspects_are_counted_over_the_runs(evaluated: EvaluatedRuns, tmp_path: Path) -> None:

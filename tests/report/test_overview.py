@@ -22,7 +22,7 @@ def test_a_row_a_model_with_the_numbers_of_the_records(finished_once: Path) -> N
         shown = next(line for line in table.rows if _text(line[0]) == row["model"])
         folder = finished_once / "build" / "evaluation" / row["dataset"] / row["model"]
         accuracy = _text(shown[titles.index(f"{row['dataset']}: accuracy")])
-        assert accuracy.startswith(f"{100 * row['cv_accuracy_mean']:.1f} [{100 * row['cv_accuracy_low']:.1f}, ")
+        assert accuracy.startswith(f"{100 * row['cv_accuracy_mean']:.1f} ({100 * row['cv_accuracy_low']:.1f} to ")
         corrupted = pd.read_csv(folder / "corruptions.csv")
         mean = corrupted.loc[corrupted["severity"] > 0, "accuracy_mean"].mean()
         assert _text(shown[titles.index(f"{row['dataset']}: corrupted")]) == f"{100 * mean:.1f}"

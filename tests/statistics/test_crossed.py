@@ -12,13 +12,14 @@ from statsmodels.formula.api import ols
 from shearbench.statistics.crossed import (
     Crossed,
     Parts,
-    accuracy_of,
+    accuracy_interval,
     compare_family,
     joined,
     mean_squares,
     parts_from,
     parts_of,
 )
+from shearbench.statistics.proportions import wilson
 from shearbench.statistics.runs import Run
 
 FOLDS = 5
@@ -183,7 +184,42 @@ def test_the_overlap_of_training_sets_widens_the_part_of_trainings_alone() -> No
 
 
 def test_an_accuracy_covers_other_samples_and_other_trainings() -> None:
-    found = accuracy_of(make_run(3, training=0.3, writers=60))
-    assert 0 <= found.low < found.difference < found.high <= 1
-    assert (found.groups, found.samples, found.networks) == (60, 600, FOLDS)
-    assert found.standard_error > found.samples_error > 0
+    run = make_run(3, training=0.3, writers=60)
+    table = run.test_correct[0].astype(float)
+    u = table.mean(axis=0)
+
+    def width(table: np.ndarray, clusters: np.ndarray, overlap: float = 0.25) -> float:
+        low, high = accuracy_interval(u, table, clusters, overlap=overlap)
+        assert 0 <= low < u.mean() < high <= 1
+        return high - low
+
+    alike, alone = np.tile(u, (5, 1)), np.arange(len(u))
+    whole = width(table, run.test_groups)
+    assert whole > width(alike, run.test_groups)
+    assert whole > width(table, run.test_groups, overlap=0.0)
+    assert width(alike, alone) == pytest.approx(2 * stats.t.isf(0.025, 199) * u.std(ddof=1) / np.sqrt(200), rel=0.1)
+
+
+def test_an_accuracy_of_single_samples_and_one_model_is_wilson_s_with_student_s_t() -> None:
+    right = np.array([1.0] * 45 + [0.0] * 5)
+    low, high = accuracy_interval(right, right[np.newaxis], np.arange(50), overlap=0.25)
+    z, n = stats.t.isf(0.025, 49), 49  # p (1 - p) over the unbiased variance of the mean
+    ends = [
+        (0.9 + z * z / 2 / n + sign * z * np.sqrt(0.09 / n + z * z / 4 / n**2)) / (1 + z * z / n) for sign in (-1, 1)
+    ]
+    assert (low, high) == pytest.approx(tuple(ends), rel=1e-12)
+    assert accuracy_interval(np.ones(50), np.ones((3, 50)), np.arange(50), overlap=0.25) == pytest.approx(
+        wilson(1.0, 50, df=49)
+    )
+
+
+def test_the_interval_of_an_accuracy_holds_the_truth_as_often_as_said() -> None:
+    """Samples of unequal difficulty, trainings of unequal skill: both are drawn anew each time."""
+    rng, held, truth = np.random.default_rng(7), 0, 0.9
+    for _ in range(400):
+        hard, skill = rng.normal(size=300), 0.15 * rng.normal(size=(8, 1))
+        level = stats.norm.ppf(truth) * np.sqrt(2 + 0.15**2)
+        table = ((level + skill + hard + rng.normal(size=(8, 300))) > 0).astype(float)
+        low, high = accuracy_interval(table.mean(axis=0), table, np.arange(300), overlap=0.0)
+        held += low <= truth <= high
+    assert held / 400 == pytest.approx(0.95, abs=0.033)

@@ -46,7 +46,7 @@ def accuracy_figure(title: str, table: pd.DataFrame, folds: pd.DataFrame) -> Fig
     panels[-1].set_xlim(start - (100 - start) / 50, 100 + (100 - start) / 50)
     begins = f"; the scale begins at {start}" if start else ""
     panels[-1].set_xlabel(
-        f"accuracy in %{begins}\nmean and 95 % interval (corrected resampled t) over the folds; small dots are folds"
+        f"accuracy in %{begins}\nmean, 95 % interval (test: other samples, another training) and a dot a fold"
     )
     made.suptitle(title, fontsize=11)
     _legend(made, list(panels))

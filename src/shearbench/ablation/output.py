@@ -30,11 +30,24 @@ def write_predictions(folder: Path, runs: Sequence[RunPredictions]) -> dict[str,
 
 
 def files_of(
-    name: str, runs: Sequence[RunPredictions], pairs: Sequence[Mapping[str, Any]], *, diagnosed: bool
+    name: str,
+    runs: Sequence[RunPredictions],
+    pairs: Sequence[Mapping[str, Any]],
+    groups: Mapping[int, int],
+    *,
+    diagnosed: bool,
 ) -> Files:
-    """Return the tables and figures of an ablation; ``diagnosed``: with gradients and lags of its trainings."""
+    """Return the tables and figures of an ablation.
+
+    Args:
+        name: of the ablation.
+        runs: its runs.
+        pairs: of :func:`shearbench.ablation.result.compare`.
+        groups: id -> writer of each sample, or -1.
+        diagnosed: with gradients and lags of its trainings.
+    """
     folds = fold_table(runs)
-    tables = {"folds": folds, "accuracies": accuracy_table(folds), "pairs": pd.DataFrame(pairs)}
+    tables = {"folds": folds, "accuracies": accuracy_table(folds, runs, groups), "pairs": pd.DataFrame(pairs)}
     title = f"{name}: {len(runs[0].fold_runs)} folds"
     pictures = {"accuracies": accuracy_figure(title, tables["accuracies"], folds)}
     if diagnosed:

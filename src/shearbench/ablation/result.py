@@ -15,7 +15,8 @@ import pandas as pd
 from shearbench.ablation.predict import Reading, share_right
 from shearbench.analysis.batch_norm.statistics import AS_TRAINED, RECALIBRATED
 from shearbench.data.dataset import Dataset
-from shearbench.predictions.folds import FoldRun
+from shearbench.predictions.folds import FoldRun, overlap_of
+from shearbench.statistics.crossed import accuracy_interval, clusters_of
 from shearbench.statistics.pairs import Comparison, as_family, compare_pair, row
 from shearbench.statistics.resampled_t import corrected_t
 from shearbench.statistics.runs import Plan, Run
@@ -53,17 +54,37 @@ def fold_table(runs: Sequence[RunPredictions]) -> pd.DataFrame:
     return pd.DataFrame([line for run in runs for line in _fold_rows(run)])
 
 
-def accuracy_table(folds: pd.DataFrame) -> pd.DataFrame:
+def accuracy_table(folds: pd.DataFrame, runs: Sequence[RunPredictions], groups: Mapping[int, int]) -> pd.DataFrame:
     """Return mean and spread over the folds of :func:`fold_table`.
 
-    Columns: ``dataset, model, split, bn_statistics, folds, n, mean, sd, low, high``; the interval is the corrected
-    resampled t's, 95 %, over the folds' networks, cut to 0 .. 1; ``n`` are different samples, of all folds where they
-    share them out.
+    Columns: ``dataset, model, split, bn_statistics, folds, n, mean, sd, low, high``; ``n`` are different samples, of
+    all folds where they share them out. The 95 % interval of ``held_out`` and ``test`` is for other samples and another
+    training (:func:`shearbench.statistics.crossed.accuracy_interval`). That of ``train`` is for another training alone
+    (corrected resampled t over the folds, cut to 0 .. 1).
     """
     names = ["dataset", "model", "split", "bn_statistics"]
-    return pd.DataFrame(
-        [{**dict(zip(names, key, strict=True)), **_summary(part)} for key, part in folds.groupby(names, sort=False)]
-    )
+    by_run = {(run.dataset, run.model): run for run in runs}
+    rows = []
+    for key, part in folds.groupby(names, sort=False):
+        row = {**dict(zip(names, key, strict=True)), **_summary(part)}
+        if row["split"] != "train":
+            run = by_run[row["dataset"], row["model"]]
+            row["low"], row["high"] = _interval(run, row["split"], row["bn_statistics"], groups)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _interval(run: RunPredictions, split: str, bn_statistics: str, groups: Mapping[int, int]) -> tuple[float, float]:
+    table = np.stack([one.test[bn_statistics].argmax(axis=1) == run.test.labels for one in run.readings]).astype(float)
+    said = [fold_run.out_of_fold for fold_run in run.fold_runs]
+    if split == "test":
+        u, ids = table.mean(axis=0), run.test.ids
+    else:
+        held_out = [reading.held_out[bn_statistics].argmax(axis=1) for reading in run.readings]
+        u = np.concatenate([each == one.labels for each, one in zip(held_out, said, strict=True)]).astype(float)
+        ids = np.concatenate([one.ids for one in said])
+    of_sample = np.array([groups[int(number)] for number in ids])
+    return accuracy_interval(u, table, clusters_of(of_sample, ids), overlap=overlap_of(run.fold_runs))
 
 
 def compare(

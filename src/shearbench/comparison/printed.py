@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from shearbench.records import read_json
-from shearbench.report.findings import p_value
+from shearbench.report.findings import p_value, span
 
 if TYPE_CHECKING:  # it loads the statistics, which takes seconds
     from shearbench.comparison.table import Row
@@ -58,7 +58,9 @@ def print_table(rows: Sequence["Row"]) -> None:
     console = Console()
     console.print(table)
     console.print(
-        "interval: 95 %, for the choice of the test digits. drop: points of test accuracy lost from mnist.", style="dim"
+        "interval: 95 %, of the test accuracy, for other samples and another training. "
+        "drop: points of test accuracy lost from mnist.",
+        style="dim",
     )
     trained_on = dict.fromkeys(row["hardware"] for row in rows)
     if len(trained_on) > 1 or any("; " in each for each in trained_on):
@@ -72,7 +74,7 @@ def _printed(row: "Row") -> list[str]:
         row["model"],
         f"{100 * row['cv_accuracy_mean']:.2f} ± {100 * row['cv_accuracy_sd']:.2f}",
         f"{100 * row['test_accuracy_mean']:.2f} ± {100 * row['test_accuracy_sd']:.2f}",
-        f"{100 * row['test_accuracy_low']:.1f}–{100 * row['test_accuracy_high']:.1f}",
+        span(row["test_accuracy_low"], row["test_accuracy_high"]),
         "" if drop is None else f"{100 * drop:.2f}",
         f"{row['parameters'] / 1e6:.2f}M",
         f"{row['seconds_per_fold']:.1f}",

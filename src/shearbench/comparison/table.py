@@ -3,10 +3,10 @@
 Accuracies are fractions. A mean is over the folds of all repeats, a standard deviation over the folds of a repeat. That
 of ``cv`` has two parts, whose squares add up to its own: ``cv_sd_data``, for other digits held out (an upper bound with
 one repeat), and ``cv_sd_training``, for training again. That of ``test`` is for training again alone, as all networks
-read the same test digits. ``..._low`` and ``..._high`` bound Wilson's 95 % interval of the mean accuracy on the ``n``
-digits of the split: how far another draw of digits could move it. ``hardware`` is what the networks were trained on:
-device, GPU and precision. ``flops`` are those of one prediction; ``seconds_per_image_1`` and ``_64`` its latency in
-batches of so many, on one thread of the CPU. ``verdict`` is what the row's network is, compared with
+read the same test digits. ``..._low`` and ``..._high`` bound the 95 % interval of the mean accuracy for other samples,
+clustered by writer, and another training (``statistics.crossed.accuracy_interval``). ``hardware`` is what the networks
+were trained on: device, GPU and precision. ``flops`` are those of one prediction; ``seconds_per_image_1`` and ``_64``
+its latency in batches of so many, on one thread of the CPU. ``verdict`` is what the row's network is, compared with
 ``compared_with``, the one of the highest ``cv_accuracy_mean`` on the dataset; ``p_adjusted`` is the p value of that
 pair in its family.
 """

@@ -79,6 +79,14 @@ def read_fold_runs(folder: Path, networks: int) -> list[FoldRun]:
     return fold_runs
 
 
+def overlap_of(fold_runs: Sequence[FoldRun]) -> float:
+    """Return n_test/n_train of the folds; 0 where each model trained on its own fold alone, as these share nothing."""
+    if fold_runs[0].record["config"]["train_on"] == "fold":
+        return 0.0
+    held_out, train = (sum(run.record["sizes"][name] for run in fold_runs) for name in ("validation", "train"))
+    return float(held_out / train)
+
+
 def hardware_of(fold_runs: Iterable[FoldRun]) -> str:
     """Say on what networks were trained, as in ``cpu, fp32, AVX2``; where they differ, all of it."""
     found = {_hardware(fold_run.record) for fold_run in fold_runs}

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from shearbench.records import RECORD, read_json
-from shearbench.report.findings import p_value, percent, points
+from shearbench.report.findings import TOO_FEW, p_value, percent, points, span
 
 Row = Mapping[str, Any]
 LEAST_FOLDS = 5
@@ -100,7 +100,9 @@ def _undecided(pair: Row, within: str) -> str:
 
 def interval(row: Row) -> str:
     """Return a mean accuracy with its 95 % interval, in %."""
-    return f"{percent(row['mean'])} % (95 % interval {percent(row['low'])} to {percent(row['high'])})"
+    return f"{percent(row['mean'])} % (95 % interval {span(row['low'], row['high'])})".replace(
+        f"95 % interval {TOO_FEW}", TOO_FEW
+    )
 
 
 def _p(p: float) -> str:

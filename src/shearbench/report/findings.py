@@ -71,7 +71,7 @@ def _bar(row: Row, place: Callable[[float], float]) -> Bar:
         place(row["test_accuracy_low"]),
         place(row["test_accuracy_high"]),
         place(row["cv_accuracy_mean"]),
-        f"{percent(row['test_accuracy_mean'])} [{_interval(row)}]",
+        f"{percent(row['test_accuracy_mean'])} ({span(row['test_accuracy_low'], row['test_accuracy_high'])})",
     )
 
 
@@ -86,8 +86,13 @@ def counted(row: Row) -> str:
     return f"{row['folds']} folds{repeats}"
 
 
-def _interval(row: Row) -> str:
-    return f"{percent(row['test_accuracy_low'])} to {percent(row['test_accuracy_high'])}"
+TOO_FEW = "too few folds"
+_WIDEST = 0.5
+
+
+def span(low: float, high: float) -> str:
+    """Return an interval of an accuracy in percent; in words where it is wider than half of all that can be."""
+    return TOO_FEW if high - low > _WIDEST else f"{percent(low)} to {percent(high)}"
 
 
 def listed(names: Sequence[str]) -> str:

@@ -8,13 +8,14 @@ import pandas as pd
 
 from shearbench.records import is_finished, read_json
 from shearbench.report.blocks import Cell, Column, Data, Table
-from shearbench.report.findings import percent
+from shearbench.report.findings import percent, span
 
 Row = Mapping[str, Any]
 NOT_WORSE = "≈"
 """Follows an accuracy that no verdict calls worse than the best of its dataset."""
 _NOISE = "own", 1.0  # the scale and level of noise.csv that the table shows
-_CAPTION = """Accuracy in %, cross-validated: each sample is predicted by the model that did not train on it. The best
+_CAPTION = """Accuracy in %, cross-validated: each sample is predicted by a model that did not train on it. In brackets
+its 95 % interval, for other samples and another training. The best
 of a dataset is bold; ≈ marks models that no verdict calls worse than it. Noise: Gaussian, as strong as samples differ,
 not clipped. Corruptions: mean over all kinds and severities, clipped to the range of the data. Both are measured on {n}
 test samples. FLOPs: of one prediction. ms/image: latency in batches of 1 and of 64, float32 on one thread of
@@ -35,7 +36,10 @@ def overview(root: Path, rows: Sequence[Row]) -> Table:
     robust = {key: _robustness(root / "build" / "evaluation" / key[0] / key[1]) for key in found}
     columns = [
         Column("model"),
-        *(Column(f"{name}: accuracy", True, "cross-validated, with its 95 % interval") for name in datasets),
+        *(
+            Column(f"{name}: accuracy", True, "cross-validated; 95 % interval for other samples and another training")
+            for name in datasets
+        ),
         *(Column(f"{name}: under noise", True) for name in datasets),
         *(Column(f"{name}: corrupted", True) for name in datasets),
         *([Column("strangers' digits", True, "accuracy on a class's own digits")] if strangers else []),
@@ -98,7 +102,7 @@ def _accuracy(row: Row | None) -> Cell | str:
     if row is None:
         return ""
     best = row["verdict"] is None and row["compared_with"] is None
-    text = f"{percent(row['cv_accuracy_mean'])} [{percent(row['cv_accuracy_low'])}, {percent(row['cv_accuracy_high'])}]"
+    text = f"{percent(row['cv_accuracy_mean'])} ({span(row['cv_accuracy_low'], row['cv_accuracy_high'])})"
     mark = "" if best or row["verdict"] == "worse" else f" {NOT_WORSE}"
     return Cell(text + mark, row["cv_accuracy_mean"], strong=best, help=row["verdict"] or "the best")
 

@@ -47,12 +47,13 @@ def main(params: Params, root: Path, name: str) -> None:
         dict.fromkeys(ablation.datasets, ablation.rope),
     )
     content = {**content_by_id(build / "samples", "train"), **content_by_id(build / "samples", "test")}
-    pairs = compare(runs, plan, content, groups_by_id(build / "samples"))
+    groups = groups_by_id(build / "samples")
+    pairs = compare(runs, plan, content, groups)
     out = build / "ablation_results" / name
     predictions = write_predictions(out / "predictions", runs)
     plan_facts = {"ablation": name, "plan": ablation.model_dump(mode="json"), "alpha": params.compare.alpha}
     facts = {**plan_facts, "of_folds": of_folds, **facts_of(runs), "predictions": predictions}
-    write_record(out, facts, files_of(name, runs, pairs, diagnosed=ablation.diagnose))
+    write_record(out, facts, files_of(name, runs, pairs, groups, diagnosed=ablation.diagnose))
     print(summary(pd.read_csv(out / "accuracies.csv")))
 
 

@@ -28,7 +28,7 @@ Nadeau and Bengio, Machine Learning 52 (2003); Smyth, Statistical Applications i
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
@@ -37,6 +37,7 @@ from scipy import stats
 
 from shearbench.seeds import generator_for
 from shearbench.statistics.power import Precision, satterthwaite, training_factor
+from shearbench.statistics.proportions import wilson
 from shearbench.statistics.runs import UNKNOWN, Run
 
 Floats = NDArray[np.float64]
@@ -156,10 +157,29 @@ def compare_family(pairs: Sequence[tuple[Run, Run]], *, alpha: float = 0.05) -> 
     return joined([parts_of(a, b) for a, b in pairs], alpha=alpha)
 
 
-def accuracy_of(run: Run, *, alpha: float = 0.05) -> Crossed:
-    """Return the accuracy of a run on new samples after a new training, with its interval cut to 0 .. 1."""
-    found = joined([parts_of(run)], alpha=alpha)[0]
-    return replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
+def accuracy_interval(
+    u: Floats, table: Floats, clusters: NDArray[np.int64], *, overlap: float, level: float = 0.95
+) -> tuple[float, float]:
+    """Return the interval of an accuracy on other samples after another training, within 0 to 1.
+
+    Wilson's, with p (1 - p) / V in place of the number of samples (at most K times as many), and Student's t with the
+    degrees of freedom of V in place of the normal quantile. Source: Dean and Pagano, Journal of Survey Statistics and
+    Methodology 3 (2015).
+
+    Args:
+        u: (n,) share of networks that are right on each sample.
+        table: (K, m), whether each training is right on each test sample.
+        clusters: (n,) of :func:`clusters_of`.
+        overlap: n_test/n_train, or 0 where trainings share no samples.
+        level: of the interval, 0 to 1.
+    """
+    part = parts_from(u, table, *np.unique(clusters, return_inverse=True), overlap=overlap)
+    samples, training, df = (float(each[0]) for each in variances([part]))
+    share, variance = min(1.0, max(0.0, part.mean)), samples + training
+    spread = share * (1 - share)
+    most = len(u) * len(table) if spread > 0 else len(u)
+    effective = min(float(most), max(1.0, spread / variance)) if variance > 0 else float(most)
+    return wilson(share, effective, level=level, df=df)
 
 
 def joined(parts: Sequence[Parts], *, alpha: float) -> tuple[Crossed, ...]:

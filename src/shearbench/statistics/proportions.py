@@ -2,7 +2,7 @@
 
 from math import sqrt
 
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 from shearbench.errors import InputError
 
@@ -16,13 +16,14 @@ def differ(first: float, second: float, n: int) -> bool:
     return abs(first - second) > 3 * sqrt((first * (1 - first) + second * (1 - second)) / n)
 
 
-def wilson(share: float, n: int, *, level: float = 0.95) -> tuple[float, float]:
+def wilson(share: float, n: float, *, level: float = 0.95, df: float | None = None) -> tuple[float, float]:
     """Return Wilson's interval of a probability; also at shares of 0 and 1 it has a width and stays within 0 to 1.
 
     Args:
         share: successes / n, or the mean of several such shares over the same n cases.
         n: cases, at least 1.
         level: of the interval, 0 to 1.
+        df: degrees of freedom of Student's t where ``n`` is itself estimated; None: normal.
 
     Raises:
         InputError: if ``n`` or ``share`` is out of range.
@@ -33,7 +34,7 @@ def wilson(share: float, n: int, *, level: float = 0.95) -> tuple[float, float]:
         raise InputError(
             f"an interval needs a share from 0 to 1 of at least 1 case, got {share} of {n}; score more samples"
         )
-    z = float(ndtri(0.5 + level / 2))
+    z = float(ndtri(0.5 + level / 2) if df is None else stdtrit(df, 0.5 + level / 2))
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     reach = z * sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
     return min(share, max(0.0, centre - reach)), max(share, min(1.0, centre + reach))  # beyond share by rounding alone

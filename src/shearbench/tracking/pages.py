@@ -21,8 +21,8 @@ evaluation are nested beneath it. `comparison` has the tests of all pairs.
 - **The networks side by side**: [the compared runs](#{path}), best first. Under *Columns* tick `cv_accuracy_mean`,
   `cv_accuracy_sd`, `test_accuracy_mean`, `test_accuracy_low`, `test_accuracy_high`, `parameters`, `seconds_per_fold`,
   `epochs`, `batch` and `learning_rate`. `cv_accuracy_mean` is over the folds held out (± `cv_accuracy_sd`),
-  `test_accuracy_mean` over the sealed test set, both as fractions; `_low` and `_high` bound its 95 % interval for the
-  choice of the test samples. To compare, tick runs and press *Compare*.
+  `test_accuracy_mean` over the sealed test set, both as fractions; `_low` and `_high` bound its 95 % interval for
+  other samples and another training. To compare, tick runs and press *Compare*.
 - Ablations are in the experiment `shearbench-ablations`.
 - A run with the tag `shearbench.superseded` = `yes` has been made again since.
 - The best network of each dataset, by cross-validation, is a registered model with the alias `champion`.

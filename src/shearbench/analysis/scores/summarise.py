@@ -12,9 +12,10 @@ from shearbench.analysis.evaluation import Evaluation
 from shearbench.plotting.files import Files, arrays, numbers, picture, table
 from shearbench.plotting.scores import confusion_figure, per_class_figure
 from shearbench.predictions.class_intervals import counts_of, f1_interval, mean_interval, share_interval
+from shearbench.predictions.folds import overlap_of
 from shearbench.predictions.scores import BySample, Predictions, Scores, rates
 from shearbench.seeds import generator_for
-from shearbench.statistics.proportions import wilson
+from shearbench.statistics.crossed import accuracy_interval, clusters_of
 from shearbench.statistics.variance import sd_over_folds, split_variance
 
 
@@ -24,6 +25,8 @@ def scoring(evaluation: Evaluation) -> Files:
     kept = [fold_run.record["metrics"] for fold_run in evaluation.fold_runs]
     by_class = per_class(scores, evaluation.by_sample, classes, seed=evaluation.seed)
     found = metrics(scores, kept, repeats=repeats)
+    for split, (low, high) in intervals(evaluation).items():
+        found[split] |= {"accuracy_low": low, "accuracy_high": high}
     found["out_of_fold"] |= spread(evaluation.out_of_fold, repeats=repeats)
     networks = {"out_of_fold": repeats, "test": len(evaluation.fold_runs)}
     counts = {split: total_confusion(folds) for split, folds in scores.items()}
@@ -152,7 +155,7 @@ def spread(out_of_fold: Sequence[Predictions], *, repeats: int) -> dict[str, flo
 def metrics(
     scores: Mapping[str, Sequence[Scores]], kept: Sequence[Mapping[str, float]], *, repeats: int
 ) -> dict[str, Any]:
-    """Return the content of ``metrics.json``, but for :func:`spread`.
+    """Return the content of ``metrics.json``, but for :func:`spread` and :func:`intervals`.
 
     Args:
         scores: split -> one value a fold, repeat by repeat.
@@ -168,16 +171,26 @@ def metrics(
     return result
 
 
+def intervals(evaluation: Evaluation) -> dict[str, tuple[float, float]]:
+    """Return split -> 95 % interval of the accuracy, for other samples and another training, clustered by groups."""
+    table, train = evaluation.by_sample["test"].correct.astype(np.float64), evaluation.train
+    groups = dict(zip(train.ids.tolist(), train.groups.tolist(), strict=True))
+    found = {}
+    for split, said in evaluation.by_sample.items():
+        of_sample = evaluation.test.groups if split == "test" else np.array([groups[number] for number in said.ids])
+        found[split] = accuracy_interval(
+            said.correct.mean(axis=0), table, clusters_of(of_sample, said.ids), overlap=overlap_of(evaluation.fold_runs)
+        )
+    return found
+
+
 def _split_metrics(split: str, folds: Sequence[Scores], repeats: int) -> dict[str, Any]:
     n = samples([one.n for one in folds], split, repeats)
     accuracy = _moments("accuracy", [one.accuracy for one in folds], repeats)
-    low, high = wilson(accuracy["accuracy_mean"], n)
     return {
         "n": n,
         "folds": len(folds),
         **accuracy,
-        "accuracy_low": low,
-        "accuracy_high": high,
         **_moments("loss", [one.loss for one in folds], repeats),
         **_moments("macro_f1", [one.macro_f1 for one in folds], repeats),
         **_moments("balanced_accuracy", [one.balanced_accuracy for one in folds], repeats),

@@ -12,7 +12,7 @@ from shearbench.report.blocks import Block, Cell, Column, Data, Heading, Picture
 from shearbench.report.claim import AblationResult, pairs_of_file, read_ablation_result, said, setting
 from shearbench.report.claims import Claim, ClaimTest, read_claims
 from shearbench.report.conclusion import sentences
-from shearbench.report.findings import p_value, percent, points
+from shearbench.report.findings import p_value, percent, points, span
 from shearbench.report.hypotheses import hypotheses_blocks
 from shearbench.report.published import lines
 from shearbench.report.results import Sources
@@ -163,7 +163,7 @@ def _accuracies(ablation_result: AblationResult) -> Table:
 def _accuracy(row: Mapping[str, Any] | None) -> Cell:
     if row is None:
         return Cell("")
-    help_text = f"95 % interval {percent(row['low'])} to {percent(row['high'])}; {row['n']:,} digits"
+    help_text = f"95 % interval: {span(row['low'], row['high'])}; {row['n']:,} samples"
     return Cell(f"{percent(row['mean'])} ± {percent(row['sd'])}", row["mean"], help=help_text)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from shearbench.report.blocks import Block, Cell, Column, Prose, Section, Table
 from shearbench.report.experiments import Experiment, differing, read_experiments
-from shearbench.report.findings import percent, points
+from shearbench.report.findings import percent, points, span
 
 _TITLE = "Other settings"
 _NONE = """This run has no experiments of DVC. `dvc exp run -S models.cnn2.recipe.learning_rate=0.002` makes one: it
@@ -22,7 +22,7 @@ _COLUMNS = (
     Column("model"),
     Column("out of fold", True, "accuracy in %, mean ± standard deviation over the folds"),
     Column("test", True, "accuracy in %, mean ± standard deviation over the folds' networks"),
-    Column("95 % interval", True, "Wilson's interval of the test accuracy, for the choice of the test digits"),
+    Column("95 % interval", True, "of the test accuracy, for other samples and another training"),
     Column("against this page", True, "difference in out-of-fold accuracy, percentage points; without a test"),
 )
 _SHOWN = 3
@@ -41,7 +41,6 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
 
 def _lines(experiment: Experiment, rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Cell | str]]:
     for row, other in differing(experiment, rows):
-        low, high = percent(row["test_accuracy_low"]), percent(row["test_accuracy_high"])
         difference = None if other is None else row["cv_accuracy_mean"] - other["cv_accuracy_mean"]
         yield [
             Cell(experiment.name, strong=True, help=f"commit {experiment.commit[:10]}"),
@@ -52,7 +51,7 @@ def _lines(experiment: Experiment, rows: Sequence[Mapping[str, Any]]) -> Iterato
             Cell(
                 f"{percent(row['test_accuracy_mean'])} ± {percent(row['test_accuracy_sd'])}", row["test_accuracy_mean"]
             ),
-            Cell(f"{low} to {high}", row["test_accuracy_low"]),
+            Cell(span(row["test_accuracy_low"], row["test_accuracy_high"]), row["test_accuracy_low"]),
             Cell("not here") if difference is None else Cell(points(difference), difference),
         ]
 
