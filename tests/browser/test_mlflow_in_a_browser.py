@@ -78,11 +78,11 @@ def test_the_experiment_page_shows_the_networks_best_first_and_what_matters_firs
 
 def test_the_description_leads_to_the_report(project: Path, opened: checks.Visit) -> None:
     page = opened.page
-    expect(page.get_by_text("Which network still reads digits")).to_be_visible(timeout=SECONDS)
+    expect(page.get_by_text("Which model is best")).to_be_visible(timeout=SECONDS)
     link = page.get_by_role("link", name="The report").first
     page.goto(address_of(page, link.get_attribute("href") or ""))
     frame = page.frame_locator("iframe")
-    expect(frame.get_by_role("heading", level=1)).to_contain_text("which network still reads them", timeout=SECONDS)
+    expect(frame.get_by_role("heading", level=1)).to_contain_text("Which model is best", timeout=SECONDS)
 
 
 def address_of(page: Page, reference: str) -> str:

@@ -53,11 +53,11 @@ def test_missing_evaluation_is_named(tmp_path: Path) -> None:
 def test_runs_of_different_hardware_are_said_to_be(finished_once: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = printed.read_rows(finished_once)
     printed.print_table(rows)
-    assert "different hardware" not in capsys.readouterr().out
+    assert "hardware differs" not in capsys.readouterr().out
     printed.print_table([*rows[:-1], {**rows[-1], "hardware": "cuda (a GPU), bf16"}])
     said = " ".join(capsys.readouterr().out.split())
     both = f"{rows[0]['hardware']}; cuda (a GPU), bf16"
-    assert said.endswith(f"Trained on different hardware, so compare no seconds: {both}.")
+    assert said.endswith(f"Seconds are not comparable, because the hardware differs: {both}.")
 
 
 def test_table_fits_eighty_columns(

@@ -75,7 +75,7 @@ def test_dynamics_are_those_of_the_file(finished_once: Path) -> None:
 
 def test_widest_gap_is_named_only_where_evaluation_is_worse() -> None:
     row = {"model": "a", "dataset": "d", "networks": 5, "mode_gap_mean": 0.01}
-    assert curves._widest([row]) == "Here, no run's mean is lower when evaluated than while training."
+    assert curves._widest([row]) == "Here, no run has a lower mean in evaluation than in training."
     worse = row | {"mode_gap_mean": -0.3, "train_accuracy_while_training_mean": 0.98}
     said = curves._widest([row, worse | {"train_accuracy_when_evaluated_mean": 0.68}])
     assert said.startswith("Here, a on d loses most: 98.0 % while training, 68.0 % when evaluated")
@@ -122,8 +122,8 @@ def test_finding_on_displacement_counts_whole_intervals_above_one_half() -> None
     row = {"fields": "f", "measure": "overall", "large_low": 0.45, "odd_low": 0.52}
     rows = [row | {"dataset": "mnist"}, row | {"dataset": "f"}, row | {"dataset": "f", "odd_low": 0.5}]
     assert displacement._finding([*rows, row | {"dataset": "f", "measure": "stroke"}], "f") == (
-        "By mean |u|, the whole interval is above 0.5: large for 0 and odd for 1 of 1 networks that read mnist; "
-        "large for 0 and odd for 1 of 2 networks that read f."
+        "By mean |u|, the whole interval is above 0.5: large for 0 and odd for 1 of 1 models on mnist; "
+        "large for 0 and odd for 1 of 2 models on f."
     )
 
 

@@ -183,7 +183,7 @@ def test_dvc_at_work_or_with_a_damaged_lock(project: Path) -> None:
 def test_the_command_prints_json_or_only_what_is_wrong_and_its_status_says_so(project: Path) -> None:
     sound = CliRunner().invoke(app, ["doctor"])
     assert sound.exit_code == 0, sound.output
-    assert "Nothing stands in the way." in sound.output
+    assert "No fault found." in sound.output
     (project / "data" / "file").write_text("other digits")
     listed = CliRunner().invoke(app, ["doctor", "--json"])
     assert listed.exit_code == 1

@@ -92,7 +92,7 @@ def print_findings(findings: list[tuple[str, Finding]], *, quiet: bool) -> None:
                 console.print(f"{'':17}-> {finding.step}", markup=False, soft_wrap=True)
     faults = sum(finding.status == "fault" for _, finding in findings)
     if not quiet or faults:
-        console.print("Nothing stands in the way." if not faults else f"{faults} fault(s) to mend, each with its step.")
+        console.print("No fault found." if not faults else f"{faults} fault(s), each with its fix.")
 
 
 def python(visit: Visit) -> Finding:
@@ -113,7 +113,7 @@ def torch_pair(visit: Visit) -> Finding:
     if not built_for.specifier.contains(version("torch").partition("+")[0]):
         return Finding("fault", f"{text}, which needs {built_for}", "rm -rf .venv && make setup")
     if not compiled_ops_load():
-        return Finding("ok", f"{text}; its compiled operators do not load beside this torch, and none is needed")
+        return Finding("ok", f"{text}; its compiled operators do not load with this torch; none is needed")
     return Finding("ok", text)
 
 
@@ -121,11 +121,11 @@ def packages(visit: Visit) -> Finding:
     """Whether what is installed is what requirements.lock pins."""
     lock = visit.root / "requirements.lock"
     if not lock.is_file():
-        return Finding("note", "no requirements.lock here, so versions are not compared")
+        return Finding("note", "no requirements.lock in this folder, so versions are not compared")
     lines = [line for line in lock.read_text().splitlines() if line and not line.startswith("#")]
     wrong = [text for line in lines if (text := _differs(Requirement(line)))]
     if not wrong:
-        return Finding("ok", f"{len(lines)} packages, each in the version that requirements.lock pins")
+        return Finding("ok", f"{len(lines)} packages, all in the versions of requirements.lock")
     more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
     return Finding("note", f"{len(wrong)} of {len(lines)} differ: {', '.join(wrong[:5])}{more}", "make setup")
 
@@ -145,11 +145,11 @@ def parameters(visit: Visit) -> Finding:
     if not (visit.root / "params.yaml").is_file():
         return Finding("fault", visit.fault)
     if visit.params is None:
-        return Finding("fault", visit.fault, "mend the lines named; `shearbench check` tells when it is right")
+        return Finding("fault", visit.fault, "fix these lines, then run `shearbench check`")
     try:
-        return Finding("ok", f"params.yaml: {check.main(visit.params, visit.root)}; each network can be built")
+        return Finding("ok", f"params.yaml: {check.main(visit.params, visit.root)}; every network can be built")
     except InputError as error:
-        return Finding("fault", str(error), "mend it; `shearbench check` tells when it is right")
+        return Finding("fault", str(error), "fix it, then run `shearbench check`")
 
 
 def disk(visit: Visit) -> Finding:
@@ -157,9 +157,11 @@ def disk(visit: Visit) -> Finding:
     if not os.access(visit.root, os.W_OK):
         return Finding("fault", f"{visit.root} cannot be written", "check its owner, or work in a copy")
     free = shutil.disk_usage(visit.root).free / 1e9
-    text = f"{free:.1f} GB free; the default run needs 2 GB, full MNIST and more runs many times that"
+    text = f"{free:.1f} GB free; the default run needs 2 GB, full MNIST many times that"
     if free < _LEAST_DISK:
-        return Finding("fault", text, "free some space, or `make clean` (what it removes can be made again)")
+        return Finding(
+            "fault", text, "free some space, or run `make clean` (the pipeline can recreate what it removes)"
+        )
     return Finding("note" if free < _SCARCE_DISK else "ok", text)
 
 
@@ -186,7 +188,7 @@ def precision(visit: Visit) -> Finding:
 
     from shearbench.training.hardware import resolve
 
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU that torch can use"
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "torch finds no usable GPU"
     asked = visit.params.execution if visit.params else None
     try:
         settled = resolve(asked.device if asked else "auto", asked.precision if asked else "auto")
@@ -212,7 +214,7 @@ def precision(visit: Visit) -> Finding:
 def data(visit: Visit) -> Finding:
     """Whether data/ is what data.dvc vouches for."""
     if visit.params is None:
-        return Finding("note", "not looked at: params.yaml has faults")
+        return Finding("note", "not checked: params.yaml has faults")
     try:
         tree = guard.verify(visit.root / "data", visit.root / "data.dvc", visit.params.sources)
     except InputError as error:
@@ -229,7 +231,7 @@ def mlflow(visit: Visit) -> Finding:
     try:
         return Finding("ok", look(visit.root, uri))
     except TrackingFailed as error:
-        return Finding("fault", str(error), "results are not touched by it; after mending it: shearbench track")
+        return Finding("fault", str(error), "results are unaffected; fix it, then run: shearbench track")
 
 
 def dvc(visit: Visit) -> Finding:
@@ -241,12 +243,12 @@ def dvc(visit: Visit) -> Finding:
     inside = subprocess.run(["git", "-C", str(visit.root), "rev-parse"], capture_output=True, text=True, check=False)
     if "dubious ownership" in inside.stderr:
         step = f"git config --global --add safe.directory {shlex.quote(str(visit.root))}"
-        return Finding("fault", f"git refuses {visit.root}, as it is another user's", step)
+        return Finding("fault", f"git refuses {visit.root}, which belongs to another user", step)
     if inside.returncode:
         return Finding("fault", "DVC needs a git repository here", "git clone the project, or git init it")
     holder = _holder(visit.root / ".dvc" / "tmp" / "lock")
     if holder:
-        return Finding("note", f"DVC is at work here ({holder})", "wait for it, or end it; then run your command")
+        return Finding("note", f"DVC is at work here ({holder})", "wait for it or stop it, then run your command")
     return _rwlock(visit.root / ".dvc" / "tmp" / "rwlock")
 
 

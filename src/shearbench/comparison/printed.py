@@ -16,13 +16,13 @@ if TYPE_CHECKING:  # it loads the statistics, which takes seconds
 
 
 def print_pairs(pairs: Mapping[str, Any]) -> None:
-    """Print the verdict on each pair, or why there is none."""
+    """Print the verdict on each pair, or the reason for its absence."""
     console = Console()
     if pairs["refused"]:
         console.print(f"[yellow]No verdicts:[/] {escape(pairs['refused'])}", soft_wrap=True)
         return
     table = Table(
-        title="Is the difference real? a against b, on all samples not trained on", box=None, padding=(0, 1, 0, 0)
+        title="Pairs: a against b, on all samples that a network did not train on", box=None, padding=(0, 1, 0, 0)
     )
     for heading in ("within", "a", "b"):
         table.add_column(heading, overflow="fold")  # names fold where the terminal is narrow; numbers never do
@@ -38,7 +38,8 @@ def print_pairs(pairs: Mapping[str, Any]) -> None:
         pair = f"{each['within']}, {each['a']} against {each['b']}"
         console.print(f"[yellow]No verdict[/] on {pair}: {escape(each['reason'])}", soft_wrap=True)
     console.print(
-        "In points; other samples and another training, a family at once. Rules: reports/pairs.csv", style="dim"
+        "Percentage points; intervals for other samples and another training, per family. Rules: reports/pairs.csv",
+        style="dim",
     )
 
 
@@ -47,7 +48,7 @@ def print_table(rows: Sequence["Row"]) -> None:
     table = Table(title="Accuracy in %: mean ± standard deviation over folds", box=None, padding=(0, 1, 0, 0))
     table.add_column("dataset", overflow="fold")
     table.add_column("model", overflow="fold")
-    for heading in ("out of fold", "test", "interval", "drop", "weights", "s/fold"):
+    for heading in ("out of fold", "test", "interval", "drop", "parameters", "s/fold"):
         table.add_column(heading, justify="right", no_wrap=True)
     previous = rows[0]["dataset"] if rows else ""
     for row in rows:
@@ -59,12 +60,12 @@ def print_table(rows: Sequence["Row"]) -> None:
     console.print(table)
     console.print(
         "interval: 95 %, of the test accuracy, for other samples and another training. "
-        "drop: points of test accuracy lost from mnist.",
+        "drop: test accuracy lost from mnist, percentage points.",
         style="dim",
     )
     trained_on = dict.fromkeys(row["hardware"] for row in rows)
     if len(trained_on) > 1 or any("; " in each for each in trained_on):
-        console.print(f"Trained on different hardware, so compare no seconds: {escape('; '.join(trained_on))}.")
+        console.print(f"Seconds are not comparable, because the hardware differs: {escape('; '.join(trained_on))}.")
 
 
 def _printed(row: "Row") -> list[str]:

@@ -1,4 +1,4 @@
-"""What MLflow's pages show before anyone has clicked: the experiment's description, the compared runs, the report."""
+"""MLflow's start pages: the description of the experiment, the compared runs, the report."""
 
 import base64
 import sqlite3
@@ -13,25 +13,25 @@ from shearbench.tracking.store import EXPERIMENT, Store
 REPORT = "report"
 _NOTE_TAG = "mlflow.note.content"
 _FILTER = "tags.`shearbench.kind` = 'run' and tags.`shearbench.superseded` = 'no'"
-_NOTE = """{report}Which network still reads digits that leave the clean world of MNIST, and is the difference real?
+_NOTE = """{report}Which model is best, and is the difference real?
 
-A run `<dataset>-<model>` (tag `shearbench.kind` = `run`) is one network on one dataset; its folds and its
-evaluation are nested beneath it. `comparison` has the tests of all pairs.
+A run `<dataset>-<model>` (tag `shearbench.kind` = `run`) is one model on one dataset. Its folds and its
+evaluation are nested below it. `comparison` has the tests of all pairs.
 
-- **The networks side by side**: [the compared runs](#{path}), best first. Under *Columns* tick `cv_accuracy_mean`,
+- **The models side by side**: [the compared runs](#{path}), best first. Under *Columns* tick `cv_accuracy_mean`,
   `cv_accuracy_sd`, `test_accuracy_mean`, `test_accuracy_low`, `test_accuracy_high`, `parameters`, `seconds_per_fold`,
-  `epochs`, `batch` and `learning_rate`. `cv_accuracy_mean` is over the folds held out (± `cv_accuracy_sd`),
-  `test_accuracy_mean` over the sealed test set, both as fractions; `_low` and `_high` bound its 95 % interval for
-  other samples and another training. To compare, tick runs and press *Compare*.
+  `epochs`, `batch` and `learning_rate`. `cv_accuracy_mean` is over the held-out folds (± `cv_accuracy_sd`),
+  `test_accuracy_mean` over the test set, both as fractions; `_low` and `_high` bound its 95 % interval for other
+  samples and another training. To compare runs, select them and press *Compare*.
 - Ablations are in the experiment `shearbench-ablations`.
-- A run with the tag `shearbench.superseded` = `yes` has been made again since.
-- The best network of each dataset, by cross-validation, is a registered model with the alias `champion`.
+- A run with the tag `shearbench.superseded` = `yes` was made again later.
+- The best model of each dataset, by cross-validation, is a registered model with the alias `champion`.
 
-This is a copy: the results themselves are the files under `build/` and `reports/`."""
+MLflow has a copy. The results are the files in `build/` and `reports/`."""
 
 
 def report_node(root: Path) -> Node | None:
-    """Return the run that holds the report, or None where there is no report yet."""
+    """Return the run with the report, or None before there is a report."""
     page = root / "reports" / "index.html"
     if not page.is_file():
         return None

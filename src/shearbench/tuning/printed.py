@@ -1,4 +1,4 @@
-"""What a search found, as a table on the terminal."""
+"""The result of a search as a table on the terminal."""
 
 from rich.console import Console
 from rich.table import Table
@@ -7,11 +7,11 @@ from shearbench.tuning.tuned import Score, Tuned
 
 
 def print_tuned(title: str, tuned: Tuned) -> None:
-    """Print the finalists, which of them won, and whether it is really better than the present setting."""
+    """Print the finalists and the verdict on the winner against the present hyperparameters."""
     search = tuned.search
     table = Table(title=f"{title}: the finalists", title_justify="left", box=None, padding=(0, 2, 0, 0))
     table.add_column("", overflow="fold")
-    for heading in ("learning rate", "batch", "width", "accuracy, %", "weights", "s/fold", "trial"):
+    for heading in ("learning rate", "batch", "width", "accuracy, %", "parameters", "s/fold", "trial"):
         table.add_column(heading, justify="right", no_wrap=True)
     for score in sorted(tuned.finalists, key=lambda score: -(score.accuracy or 0.0)):
         table.add_row(*_row(score, tuned))
@@ -29,15 +29,15 @@ def print_tuned(title: str, tuned: Tuned) -> None:
 
 
 def conclusion(tuned: Tuned) -> str:
-    """Say what won, and whether the difference to the present setting is real."""
+    """Return the winner and the verdict against the present hyperparameters, as a sentence."""
     if tuned.hyperparameters == tuned.present:
-        return "Found: the present setting is the best."
+        return "Found: the present hyperparameters are the best."
     if tuned.difference is None:
-        return "Found: a setting that trains; the present one failed."
+        return "Found: hyperparameters that train; the present ones failed."
     d = tuned.difference
     return (
-        f"Found against present: {100 * d.mean:+.2f} points ({100 * d.low:+.2f} to {100 * d.high:+.2f}, corrected "
-        f"resampled t over {tuned.search.folds} folds): {d.verdict}. {d.rule}."
+        f"Found against present: {100 * d.mean:+.2f} percentage points ({100 * d.low:+.2f} to {100 * d.high:+.2f}, "
+        f"corrected resampled t over {tuned.search.folds} folds): {d.verdict}. {d.rule}."
     )
 
 

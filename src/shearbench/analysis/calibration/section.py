@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say, before and after temperature scaling, and what abstaining would buy."""
+"""Calibration before and after temperature scaling, and accuracy against coverage."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,19 +8,19 @@ from shearbench.report import comparison
 from shearbench.report.blocks import Block, Cell, Column, Heading, Pictures, Prose, Section, Table
 from shearbench.report.pictures import section_of_figure
 
-_TEXT = """A network is calibrated if, of the digits that it reads with a confidence of 80 %, it reads 80 % rightly.
-The calibration error (ECE) is the mean distance between the two over 15 bins of equal width; it is above 0 for a
-perfectly calibrated network too, by what is given as chance. NLL is the mean cross-entropy in nats, the Brier score
-the squared distance from the truth, 0 to 2. The temperature of each network is fitted to its own fold's out-of-fold
-digits and applied to the test digits: above 1, the network was too sure of itself. It changes no answer."""
-_COVERAGE = """A network that may abstain answers the digits that it is most confident of. Coverage is the share that
-it answers; accuracy is that on those, before temperature scaling, which hardly changes the order."""
+_TEXT = """A network is calibrated if it predicts 80 % correctly of the digits that it predicts with a confidence of
+80 %. The calibration error (ECE) is the mean distance between the two, over 15 bins of equal width. It is above 0 for
+a perfectly calibrated network too; chance gives that value. NLL is the mean cross-entropy in nats; the Brier score is
+the squared distance from the truth, 0 to 2. The temperature of each network is fitted to the out-of-fold digits of
+its fold and applied to the test digits. Above 1 means that the network was overconfident. It changes no prediction."""
+_COVERAGE = """A network that may abstain predicts only its most confident digits. Coverage is the share that it
+predicts. Accuracy is on those digits, before temperature scaling, which hardly changes the order."""
 _SCORES = (
     Column("dataset"),
     Column("model"),
     Column("temperature", True, "mean ± standard deviation over the networks"),
-    Column("ECE before", True, "in %; in brackets what chance alone gives a calibrated network"),
-    Column("ECE after", True, "in %; in brackets what chance alone gives a calibrated network"),
+    Column("ECE before", True, "in %; in brackets the value of a calibrated network by chance"),
+    Column("ECE after", True, "in %; in brackets the value of a calibrated network by chance"),
     Column("NLL before", True, "in nats"),
     Column("NLL after", True, "in nats"),
     Column("Brier before", True),
@@ -34,7 +34,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     """Return the section."""
     there = comparison.is_there(root)
     blocks = [Prose(_TEXT), *(_side_by_side(root) if there else ()), Heading("Each network")]
-    section = Section("calibration", "Calibration and abstaining", blocks)
+    section = Section("calibration", "Calibration and abstention", blocks)
     data = ["calibration.csv", "reliability.csv", "coverage.csv"]
     made = section_of_figure(root, rows, section, "calibration", data=data)
     return Section(made.id, made.title, made.blocks, [*([] if there else [comparison.MISSING]), *made.missing])
@@ -49,7 +49,7 @@ def _side_by_side(root: Path) -> list[Block]:
         f"{rows[0]['networks']} networks."
     )
     answers = [Column("dataset"), Column("model"), *(Column(f"{each} %", True) for each in _COVERAGES)]
-    caption = "Accuracy in % on the test digits that are answered, by coverage; 95 % Wilson interval."
+    caption = "Accuracy in % on the predicted test digits, by coverage; 95 % Wilson interval."
     return [
         Pictures([comparison.picture(root, "calibration", words)], wide=True),
         Table(_SCORES, [_row(row) for row in rows], scored, data),

@@ -1,4 +1,4 @@
-"""Which classes are taken for which: datasets side by side, the most confused pairs, every confusion matrix."""
+"""Confusion: datasets side by side, the most confused pairs, every confusion matrix."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,18 +10,18 @@ from shearbench.report.blocks import Block, Cell, Column, Heading, Pictures, Pro
 from shearbench.report.findings import p_value
 from shearbench.report.pictures import section_of_figure
 
-_TEXT = """Out of fold, each training digit is read once a repeat, by the network that has not seen it. The digits are
-the same on every dataset, so that a change of a count is a change of the input and not of the digits."""
-_PAIRS = """A row says how often digits of one class are read as another, on the reference dataset and on this one.
-The p value asks whether the same digits are read so more often on one of the two (McNemar's test), adjusted for all
-confused pairs of the run (Holm): most changes of a few digits are what chance gives."""
-_MATRICES = """Out of fold and on the test digits; each test digit is read by the network of every fold. Colour and
+_TEXT = """Out of fold, each training digit is predicted once per repeat, by the network that did not train on it. The
+digits are the same on every dataset, so a changed count comes from the input and not from the digits."""
+_PAIRS = """A row has the number of digits of one class that are predicted as another, on the reference dataset and on
+this one. The p value is McNemar's, for the same digits on both datasets, adjusted for all confused pairs of the run
+(Holm). Most changes of a few digits are within chance."""
+_MATRICES = """Out of fold and on the test digits; the network of every fold predicts each test digit. Colour and
 upper number are shares of the true class in %, the lower number counts digits."""
 _SHOWN = 8
 _COLUMNS = (
     Column("model"),
     Column("dataset"),
-    Column("read", help="true class as the class that is said"),
+    Column("read", help="true class as predicted class"),
     Column("samples", True, "on the reference dataset to on this one, out of fold"),
     Column("share of the class", True, "on this dataset in %, 95 % Wilson interval"),
     Column("change", True, "in digits"),

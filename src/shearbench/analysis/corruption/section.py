@@ -9,13 +9,13 @@ from shearbench.report import comparison
 from shearbench.report.blocks import Block, Cell, Column, Pictures, Prose, Section, Table
 
 _TITLE = "Corruptions"
-_CORRUPTIONS = """Each corruption has five severities; what is drawn for a digit (a direction, a place) is the same for
-every network of a fold, and at all severities, only more. The mean corruption error (mCE, Hendrycks and Dietterich
-2019) is the error under a corruption, summed over its severities, relative to that of the `{baseline}` on the same
-digits, and averaged over the corruptions: below 100 % is less fragile than the `{baseline}`."""
+_CORRUPTIONS = """Each corruption has five severities. Its random part for a digit (a direction, a place) is the same
+for every network of a fold and at all severities. The mean corruption error (mCE, Hendrycks and Dietterich 2019) is
+the error under a corruption, summed over its severities, relative to the error of `{baseline}` on the same digits,
+and averaged over the corruptions. Below 100 % means less fragile than `{baseline}`."""
 _PHYSICAL = """Fields are corrupted as measurements are. A rigid offset or rotation of the whole block changes no
-strain, and a slightly larger or smaller load scales a field and leaves the digit as it is: a reader that knew its
-mechanics would lose nothing in these three. Lengths are in units of the displacement that the load imposes."""
+strain, and a slightly larger or smaller load scales a field without changing the digit. A model that knew its
+mechanics would lose nothing in these three. Lengths are in units of the imposed displacement."""
 
 
 def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
@@ -28,9 +28,9 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
 _ERRORS = (
     Column("dataset"),
     Column("model"),
-    Column("clean error", True, "share of the same digits misread as they are, in %"),
+    Column("clean error", True, "error on the same digits without corruption, in %"),
     Column("corrupted error", True, "mean over corruptions and severities, in %"),
-    Column("mCE", True, "mean corruption error, in % of the baseline's; 95 % jackknife interval over the networks"),
+    Column("mCE", True, "mean corruption error, in % of the baseline; 95 % jackknife interval over the networks"),
     Column("hardest", help="the corruption with the largest error"),
     Column("samples", True),
     Column("networks", True),

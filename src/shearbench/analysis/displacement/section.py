@@ -1,4 +1,4 @@
-"""Whether errors sit where the displacement is large."""
+"""Errors by displacement."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,26 +11,26 @@ from shearbench.report.blocks import Block, Cell, Column, Heading, Picture, Pict
 _TITLE = "Displacement and errors"
 _TEXT = """Every training digit gets four numbers from its field: the mean of |u| over all pixels, its mean on the
 stroke (weighted by the grey value), the mean length of u minus the field of the block without a digit, and the mean
-norm of the displacement gradient. The digits of each class are dealt to five equal groups by such a number; the rate
-of misread ones in each is out of fold, with Wilson's 95 % interval. Ranking within classes keeps apart that some
-classes are harder. Beside the networks that read fields stand those that read the images of the same digits: they
-never saw a displacement, and what they show as well is about the shape of the digits, not about displacement."""
-_NUMBERS = """Large: the probability that a misread digit is displaced more than another digit of its class. Odd: that
-its displacement stands farther from the middle of its class, on either side. Both are 0.5 without a relation; 95 %
-intervals by DeLong's method, on the logit scale."""
+norm of the displacement gradient. Each number divides the digits of a class into five equal groups. The figure has
+the out-of-fold error of each group, with Wilson's 95 % interval. Ranks within classes remove the differences between
+classes. Networks trained on images of the same digits are a control: they never get a displacement, so their trend
+comes from the shape of the digits."""
+_NUMBERS = """Large: the probability that a misclassified digit is displaced more than another digit of its class.
+Odd: that its displacement is farther from the median of its class, on either side. Both are 0.5 without a relation;
+95 % intervals by DeLong's method, on the logit scale."""
 _NAMES = {
     "overall": "mean |u|",
     "stroke": "|u| on the stroke",
     "disturbance": "mean |u - u of the empty block|",
     "gradient": "mean norm of the gradient of u",
 }
-_CAPTION = "Within classes. Bold: the interval excludes 0.5, which 1 in 20 would do by chance."
+_CAPTION = "Within classes. Bold: the interval excludes 0.5; 1 in 20 does so by chance."
 _COLUMNS = (
     Column("displacement"),
-    Column("read from", help="the dataset that the networks read"),
+    Column("read from", help="the dataset of the networks"),
     Column("model"),
     Column("errors", True, "out of fold, mean over the repeats"),
-    Column("large", True, "probability that a misread digit is displaced more than another of its class"),
+    Column("large", True, "probability that a misclassified digit is displaced more than another of its class"),
     Column("odd", True, "probability that its displacement is less usual than that of another of its class"),
 )
 
@@ -67,7 +67,7 @@ def _finding(areas: Sequence[Mapping[str, Any]], name: str) -> str:
     for dataset in dict.fromkeys(row["dataset"] for row in areas):
         rows = [row for row in areas if (row["fields"], row["dataset"], row["measure"]) == (name, dataset, "overall")]
         large, odd = (sum(row[f"{kind}_low"] > 0.5 for row in rows) for kind in ("large", "odd"))
-        said.append(f"large for {large} and odd for {odd} of {len(rows)} networks that read {dataset}")
+        said.append(f"large for {large} and odd for {odd} of {len(rows)} models on {dataset}")
     return f"By mean |u|, the whole interval is above 0.5: {'; '.join(said)}."
 
 

@@ -1,4 +1,4 @@
-"""The space before the last layer: t-SNE to look at, silhouette and purity to go by."""
+"""Embedding: t-SNE of the penultimate layer, silhouette and purity."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,12 +8,12 @@ from shearbench.report import comparison
 from shearbench.report.blocks import Cell, Column, Pictures, Prose, Section, Table
 from shearbench.report.pictures import of_networks, without_layers
 
-_TITLE = "How far apart the classes lie"
-_TEXT = """Each point is a test digit, the same digits in every panel, by what enters the last layer of fold 0's
-network, brought to the plane by t-SNE. Distances and sizes of clusters in such a picture mean little, so the numbers
-are computed in that layer itself and for every network. The silhouette is 1 where classes are far apart and 0 where
-they touch; the purity is the share of a digit's 10 nearest neighbours that are of its class. Beside them the same
-numbers for what the network is shown: the difference is what it has learned."""
+_TITLE = "Embedding (t-SNE)"
+_TEXT = """Each point is a test digit, with the same digits in every panel. t-SNE maps the input of the last layer of
+fold 0's network to the plane. Distances and cluster sizes in such a figure mean little, so the numbers are computed
+in that layer itself and for every network. The silhouette is 1 for distant classes and 0 for touching ones. The
+purity is the share of a digit's 10 nearest neighbours with its class. The same numbers for the inputs are beside
+them; the difference is the effect of learning."""
 _COLUMNS = (
     Column("dataset"),
     Column("model"),

@@ -1,4 +1,4 @@
-"""What the successive convolutions of each network make of one digit."""
+"""Feature maps of one digit in the successive convolutions of each network."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,11 +8,10 @@ from shearbench.report import comparison
 from shearbench.report.blocks import Pictures, Prose, Section
 from shearbench.report.pictures import missing, of_networks, without_layers
 
-_TITLE = "What the convolutions make of a digit"
-_TEXT = """The same digit as an image and as a field, through the networks of fold 0: of the convolutions whose maps
-have the same resolution the last is shown, and of its channels those that vary most over the picture. Channels of two
-networks have nothing to do with one another, but how soon the stroke is gone, and how coarse the maps are by then,
-can be compared."""
+_TITLE = "Feature maps"
+_TEXT = """The same digit as an image and as a field, through the networks of fold 0. Of the convolutions with equal
+map resolution the last is shown, and of its channels those with the largest variance over the picture. Channels of
+two networks do not correspond. Their resolution, and the layer at which the stroke disappears, can be compared."""
 
 
 def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
@@ -22,7 +21,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     facts = [(record["model"], record["measurements"]["feature_maps"]) for _, record in of_networks(root, rows)]
     shown = dict.fromkeys(model for model, found in facts if not found["skipped"])
     without = dict.fromkeys(model for model, found in facts if found["skipped"])
-    text = _TEXT + (f" Without convolutions, and so not here: {', '.join(without)}." if without else "")
+    text = _TEXT + (f" Without convolutions and not shown: {', '.join(without)}." if without else "")
     words = "Feature maps of {} on every dataset"
     pictures = [comparison.picture(root, f"feature_maps_{model}", words.format(model)) for model in shown]
     return Section(

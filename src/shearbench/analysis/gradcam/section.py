@@ -1,4 +1,4 @@
-"""Where the networks look: maps of the same digits side by side, their measures, and the maps of every fold."""
+"""Grad-CAM: maps of the same digits side by side, their measures, and the maps of every fold."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,19 +9,18 @@ from shearbench.report import comparison
 from shearbench.report.blocks import Block, Cell, Column, Heading, Picture, Pictures, Prose, Section, Table
 from shearbench.report.pictures import missing, of_networks, per_dataset, without_layers
 
-_TITLE = "Where they look"
-_TEXT = """One test digit of each class, the one with the lowest id, is the same for every network, fold and dataset. A
-map shows where evidence for the true class comes from."""
-_MEASURED = """Whether such maps are focused, stable or right is measured, not said. Deletion takes the pixels of most
-weight away first, and insertion puts them into an input without a digit first (Petsiuk et al. 2018): what is given is
-the mean probability of the true class on the way, which a good map makes small or large. Entropy is 0 for a map of
-one pixel and 1 for one that is the same everywhere; the share on the stroke counts pixels of the image above half of
-white; and agreement is the correlation of the maps that two folds' networks draw of the same digit. Chance is what
-maps of noise at the same resolution give, and for agreement what maps of digits of different classes give: a network
-that looks at the same place whatever it is shown agrees with others by habit. Intervals are 95 % t intervals over the
-{n} digits, whose values are means over the networks."""
+_TITLE = "Grad-CAM"
+_TEXT = """One test digit per class (the lowest id), the same for every network, fold and dataset. A map shows the
+pixels that are evidence for the true class."""
+_MEASURED = """Measures of the maps. Deletion removes the pixels with the largest weight first; insertion adds them
+first to an input without a digit (Petsiuk et al. 2018). The number is the mean probability of the true class on the
+way: low for deletion and high for insertion with a good map. Entropy is 0 for a map of one pixel and 1 for a uniform
+map. The share on the stroke counts pixels of the image above half of white. Agreement is the correlation of the maps
+of two folds' networks for the same digit. Chance is the value for noise maps of the same resolution; for agreement it
+is the value for maps of digits of different classes, because a network that always looks at the same place agrees
+with others by habit. Intervals are 95 % t intervals over the {n} digits, with means over the networks as values."""
 _FOLDS = (
-    "The same digits through the networks of the folds: what differs between them is no property of an architecture."
+    "The same digits through the networks of the folds. A difference between folds is no property of the architecture."
 )
 _MEASURES = {
     "deletion": "less is better",

@@ -1,4 +1,4 @@
-"""How the networks learned: curves, a table of their dynamics, and accuracy while training against afterwards."""
+"""Learning curves, a table of their dynamics, and accuracy during training against evaluation."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,32 +9,34 @@ from shearbench.report import comparison
 from shearbench.report.blocks import Block, Cell, Column, Heading, Pictures, Prose, Section, Table
 from shearbench.report.pictures import of_networks, section_of_figure, without_layers
 
-_TEXT = """Lines are means over the folds, bands one standard deviation. Train is the running mean of the epoch, in
-training mode (with dropout and augmentation, before the epoch's last step); validation is measured after it, on the
-fold held out. Where training stops early, later epochs stand on fewer folds."""
-_MODES = """What a network scores on its training digits while it trains, and what the kept weights score on the same
-digits afterwards, are two numbers. Dropout and augmentation make the first lower, and so do the weights of the
-beginning of the epoch. Batch normalisation uses the statistics of the batch while it trains and running ones
-afterwards: where those lag, the second falls below the first."""
+_TEXT = """Lines are means over the folds, bands one standard deviation. Train is the running mean of the epoch in
+training mode (with dropout and augmentation, before the last step of the epoch). Validation is measured after the
+epoch, on the held-out fold. With early stopping, later epochs are means over fewer folds."""
+_MODES = """The accuracy on the training digits during training and the accuracy of the best weights on the same
+digits differ. Dropout, augmentation and the weights at the start of the epoch make the first lower. Batch
+normalisation uses the statistics of the batch during training and running averages afterwards. If the averages lag,
+the second is lower than the first."""
 _COLUMNS = (
     Column("dataset"),
     Column("model"),
     Column("epochs", True, "done, mean over the folds"),
     Column(
-        "epochs to 0.1", True, "first epoch with a training loss below 0.1; in brackets the networks that got there"
+        "epochs to 0.1",
+        True,
+        "first epoch with a training loss below 0.1; in brackets the number of networks that reach it",
     ),
     Column("first loss", True, "training loss of the first epoch"),
     Column("last loss", True, "training loss of the last epoch"),
-    Column("held-out loss", True, "after the last epoch, on the fold held out"),
+    Column("held-out loss", True, "after the last epoch, on the held-out fold"),
     Column("batch spread", True, "standard deviation of the training loss over the mini-batches of the last epoch"),
 )
 _MODE_COLUMNS = (
     Column("dataset"),
     Column("model"),
-    Column("while training", True, "accuracy on the training digits during the kept epoch, in %"),
-    Column("when evaluated", True, "accuracy of the kept weights on the same digits, in %"),
-    Column("gap", True, "when evaluated - while training, in points"),
-    Column("held out", True, "accuracy of the kept weights on the fold held out, in %"),
+    Column("while training", True, "accuracy on the training digits during the best epoch, in %"),
+    Column("when evaluated", True, "accuracy of the best weights on the same digits, in %"),
+    Column("gap", True, "evaluation minus training, percentage points"),
+    Column("held out", True, "accuracy of the best weights on the held-out fold, in %"),
 )
 
 
@@ -42,9 +44,9 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     """Return the section."""
     skipped = without_layers(root, rows)
     side_by_side = _side_by_side(root) if of_networks(root, rows) else []
-    section = Section("curves", "Learning", [Prose(_TEXT), *skipped, *side_by_side, Heading("Each network")])
+    section = Section("curves", "Learning curves", [Prose(_TEXT), *skipped, *side_by_side, Heading("Each network")])
     if not comparison.is_there(root):
-        section = Section("curves", "Learning", [Prose(_TEXT)], (comparison.MISSING,))
+        section = Section("curves", "Learning curves", [Prose(_TEXT)], (comparison.MISSING,))
     made = section_of_figure(root, rows, section, "learning_curves", data=["learning_curves.csv"])
     return Section(made.id, made.title, made.blocks, [*section.missing, *made.missing])
 
@@ -61,7 +63,7 @@ def _side_by_side(root: Path) -> list[Block]:
     return [
         Pictures([curves], wide=True),
         Table(_COLUMNS, [_row(row) for row in rows], caption, data),
-        Heading("While training and afterwards"),
+        Heading("Training and evaluation"),
         Prose(f"{_MODES} {_widest(rows)}"),
         Pictures([modes], wide=True),
         Table(_MODE_COLUMNS, [_mode_row(row) for row in rows], "In %; mean ± standard deviation over the networks."),
@@ -105,7 +107,7 @@ def _widest(rows: Sequence[Mapping[str, Any]]) -> str:
     """Say where the evaluated accuracy falls most below that of training, or that it nowhere does."""
     row = min(rows, key=lambda each: float(each["mode_gap_mean"]))
     if row["mode_gap_mean"] >= 0:
-        return "Here, no run's mean is lower when evaluated than while training."
+        return "Here, no run has a lower mean in evaluation than in training."
     return (
         f"Here, {row['model']} on {row['dataset']} loses most: {100 * row['train_accuracy_while_training_mean']:.1f} % "
         f"while training, {100 * row['train_accuracy_when_evaluated_mean']:.1f} % when evaluated (means over "

@@ -1,4 +1,4 @@
-"""What is misread, pictured: test digits of which the networks are surest, and training labels that are suspicious."""
+"""Misclassified samples: the most confident errors on the test set, and suspicious training labels."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,20 +8,19 @@ from shearbench.report import comparison
 from shearbench.report.blocks import Block, Cell, Column, Heading, Pictures, Prose, Section, Table
 from shearbench.report.pictures import section_of_figure
 
-_TEXT = """Test digits that at least one network of a run misreads, ordered by the mean probability that all its
-networks give the wrong class: first come those of which they are surest together. Fields stand below the digit that
-they were made from."""
-_LABELS = """A training label is suspicious if the network that has not seen the digit gives another class at least
-the probability that this class gets, on average, from digits that bear its label (confident learning, Northcutt et
-al. 2021). A digit that one run suspects may be a failure of that network; one that all suspect is hard to read, or
-mislabelled. Nothing is changed or left out on these grounds."""
+_TEXT = """Test digits that at least one network of a run misclassifies, ordered by the mean probability of the wrong
+class over all its networks, highest first. Fields are below the digits that they were computed from."""
+_LABELS = """A training label is suspicious if the network that did not train on the digit gives another class at
+least the mean probability that this class gets from digits with its label (confident learning, Northcutt et al.
+2021). A digit that one run suspects may be an error of that network. A digit that all runs suspect is hard or
+mislabelled. The benchmark changes and removes no digit."""
 _SHOWN = 12
 _COLUMNS = (
     Column("id", True),
     Column("label"),
     Column("suggested"),
     Column("runs", True, "that suggest it"),
-    Column("confidence", True, "mean probability of the class that is suggested, in %"),
+    Column("confidence", True, "mean probability of the suggested class, in %"),
     Column("by"),
 )
 
@@ -34,7 +33,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
         Heading("Misread test digits"),
         Prose(_TEXT),
     ]
-    section = Section("mistakes", "Misread digits and suspicious labels", blocks)
+    section = Section("mistakes", "Misclassified samples and suspicious labels", blocks)
     data = ["misclassified.csv", "suspicious_labels.csv"]
     made = section_of_figure(root, rows, section, "misclassified", wide=True, data=data)
     return Section(made.id, made.title, made.blocks, [*([] if there else [comparison.MISSING]), *made.missing])

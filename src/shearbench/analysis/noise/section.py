@@ -8,12 +8,12 @@ from shearbench.report import comparison
 from shearbench.report.blocks import Block, Cell, Column, Pictures, Prose, Section, Table
 
 _TITLE = "Noise"
-_NOISE = """Gaussian noise is added to what a network reads, and its accuracy followed. Above, the noise is in units of
-the deviation between digits: the root mean square, over the pixels of a channel, of the standard deviation over the
-test digits. At 1 the noise is as large as what tells the digits apart, on every dataset. Below, it is in the input's
-own units, as a study adds it; there the datasets cannot be compared, because a displacement differs between digits by
-a few hundredths of a pixel. Each fold's network reads its own share of the test digits; bands are one standard
-deviation over networks and draws of the noise, which is the same for every network of a fold."""
+_NOISE = """Accuracy under Gaussian noise on the inputs. Top: noise in units of the deviation between digits, which is
+the root mean square, over the pixels of a channel, of the standard deviation over the test digits. At 1 the noise
+equals the differences between digits, on every dataset. Bottom: noise in the input's own units, as in a study. There
+the datasets cannot be compared, because displacements differ between digits by a few hundredths of a pixel. The
+network of each fold predicts its own share of the test digits. Bands are one standard deviation over networks and
+draws of the noise, which is the same for every network of a fold."""
 
 
 def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:

@@ -9,12 +9,11 @@ from shearbench.report import comparison
 from shearbench.report.blocks import Block, Cell, Column, Heading, Pictures, Prose, Section, Table
 from shearbench.report.pictures import section_of_figure
 
-_TEXT = """A study of these data found that errors gather on 3, 5 and 8. Above, the share of each class that is
-misread out of fold; below, the share of all errors that falls on digits of these three classes. Were all classes
-equally hard, it would be their share of the digits, which is dotted: where the interval holds it, the errors show no
-such preference."""
+_TEXT = """A study of these data found that errors gather on 3, 5 and 8. Top: out-of-fold error of each class. Bottom:
+share of all errors on digits of these three classes. If all classes were equally hard, this share would equal their
+share of the digits (dotted). If the interval contains the dotted line, the errors show no such preference."""
 _EACH = """Dots are means over the folds, bars 95 % intervals for the choice of the digits: Wilson's for precision and
-recall, one that follows from it for F1, a bootstrap over digits (BCa) for the loss."""
+recall, an interval derived from it for F1, and a bootstrap over digits (BCa) for the loss."""
 _COLUMNS = (
     Column("dataset"),
     Column("model"),
@@ -30,7 +29,9 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     """Return the section."""
     there = comparison.is_there(root)
     blocks = [*(_side_by_side(root) if there else ()), Heading("Every score"), Prose(_EACH)]
-    made = section_of_figure(root, rows, Section("classes", "Each class", blocks), "per_class", data=["per_class.csv"])
+    made = section_of_figure(
+        root, rows, Section("classes", "Accuracy by class", blocks), "per_class", data=["per_class.csv"]
+    )
     return Section(made.id, made.title, made.blocks, [*([] if there else [comparison.MISSING]), *made.missing])
 
 

@@ -7,16 +7,15 @@ from typing import Any
 from shearbench.report import comparison
 from shearbench.report.blocks import Block, Cell, Column, Heading, Pictures, Prose, Section, Table
 
-_TITLE = "Other loads and other datasets"
-_SEVERITY = """Networks of fields were trained at one displacement. Here they read the same test digits at every
-published step of their load: as measured, and divided by the load, that is multiplied by own displacement /
-displacement of the step, which is what a user who knows the load can do, and exact as long as the material is
-linear."""
+_TITLE = "Transfer to other loads and datasets"
+_SEVERITY = """Models of fields are trained at one displacement. Here they predict the same test digits at every
+published step of their load: as measured, and divided by the load, that is multiplied by (own displacement /
+displacement of the step). A user who knows the load can do the latter; it is exact for a linear material."""
 
 
-_TRANSFER = """Each network reads the test digits of the other datasets, normalised by its own normaliser and by one of
-the same kind refitted to the training digits of the dataset that is read. A one-channel image is doubled for a network
-of two channels."""
+_TRANSFER = """Each model predicts the test digits of the other datasets, with its own normalisation and with one of
+the same kind refitted to the training digits of the other dataset. A one-channel image is doubled for a model of two
+channels."""
 
 
 def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
@@ -30,13 +29,13 @@ def _severity(root: Path) -> list[Block]:
     rows = comparison.rows_of(root, "severity")
     if not rows:
         return []
-    words = "Accuracy of networks of fields at every step of their load"
+    words = "Accuracy of models of fields at every step of their load"
     shown = comparison.picture(root, "severity", words, data=["severity"])
     return [Heading("Other loads"), Prose(_SEVERITY), Pictures([shown], wide=True)]
 
 
 _READS = (
-    Column("dataset", help="what the networks were trained on"),
+    Column("dataset", help="training dataset of the networks"),
     Column("model"),
     Column("reads"),
     Column("normalisation"),
@@ -51,11 +50,11 @@ def _transfer(root: Path) -> list[Block]:
         return []
     lines = [_transfer_row(row) for row in rows if not isinstance(row["skipped"], str)]
     left_out = dict.fromkeys(
-        f"{row['reads']} by a network of {row['dataset']}: {row['skipped']}"
+        f"{row['reads']} by a model of {row['dataset']}: {row['skipped']}"
         for row in rows
         if isinstance(row["skipped"], str)
     )
-    said = [Prose(f"Not read: {'; '.join(left_out)}.")] if left_out else []
+    said = [Prose(f"Not possible: {'; '.join(left_out)}.")] if left_out else []
     table = [Table(_READS, lines, data=comparison.data(root, "transfer"))] if lines else []
     return [Heading("Other datasets"), Prose(_TRANSFER), *said, *table]
 
