@@ -78,10 +78,10 @@ class Run(Strict):
 
 
 class Ablation(Strict):
-    """An ablation: every one of its networks on every one of its datasets, compared on accuracy alone.
+    """An ablation: all of its models on all of its datasets, compared on accuracy only.
 
-    It is whole by itself, so that an edit elsewhere never trains it again. The first dataset and the first network
-    are those that the others are compared with.
+    An ablation is self-contained, so an edit elsewhere never trains it again. Its first dataset and its first model are
+    the references of the comparisons.
     """
 
     question: str

@@ -1,7 +1,7 @@
-"""``base: NAME`` in a model of an ablation: it is the model NAME of the same ablation, but for what is given.
+"""Resolve ``base: NAME`` in a model of an ablation: the model NAME of the same ablation with the given changes.
 
-An ablation stays whole by itself, so that DVC sees every change that concerns it. YAML's own merges (``<<: *anchor``)
-are lost when DVC rewrites the file, as ``dvc exp run -S`` does: an edit of the anchor would then reach nobody.
+An ablation is self-contained, so that DVC sees every change that affects it. YAML's own merges (``<<: *anchor``) are no
+alternative: DVC rewrites the file in ``dvc exp run -S`` and expands them, and a later edit of the anchor has no effect.
 """
 
 from collections.abc import Mapping

@@ -43,9 +43,9 @@ class Reading:
 
 
 def read_fold(task: ReadTask, advance: Callable[[int], None]) -> Reading:
-    """Let one network read the test samples, those held out and some it was trained on, in float32.
+    """Predict the test samples, the held-out samples and some training samples with one network, in float32.
 
-    Where the training was diagnosed it reads in every way it can, otherwise as trained alone.
+    A diagnosed training predicts with all batch-norm statistics, any other one as trained only.
     """
     # A second to load, which the process that hands out the tasks is spared.
     from shearbench.analysis.batch_norm.predict import Networks, drawn_from, networks_by_statistics_of, read

@@ -1,7 +1,7 @@
-"""``shearbench verify``: does every stored file have the hash its record vouches for, and do folds repeat?
+"""``shearbench verify``: check the hash of every stored file and train some folds again.
 
-Reads all that DVC has locked, DVC's cache, and the records; writes nothing. What git keeps is compared with the last
-commit, and what differs is said. No stage of ``dvc.yaml``.
+Reads all outputs in ``dvc.lock``, DVC's cache and the records; writes nothing. Files in git are compared with the last
+commit, and differences are reported. Not a stage of ``dvc.yaml``.
 """
 
 import secrets

@@ -1,7 +1,7 @@
-"""One network for the digits of strangers: which of a run's networks reads, and how far its confidence is trusted.
+"""Choose one network of a run for new digits, and the confidence from which it answers.
 
-Everything here is learned from the out-of-fold predictions of all networks of the run: each digit read by networks
-that have not seen it. (The chosen network's own would flatter it, as it was chosen by them.)
+Both use the out-of-fold predictions of all networks of the run: each digit is predicted by networks that did not train
+on it. The predictions of the chosen network alone would be optimistic, because they decided the choice.
 """
 
 from collections.abc import Sequence
@@ -54,7 +54,7 @@ class Reading:
 
 
 def champion_of(fold_runs: Sequence[FoldRun]) -> FoldRun:
-    """Return the network of a run that reads alone: the one with the lowest validation loss."""
+    """Return the network of a run that predicts alone: the one with the lowest validation loss."""
     return min(fold_runs, key=lambda fold_run: float(fold_run.record["metrics"]["validation_loss"]))
 
 

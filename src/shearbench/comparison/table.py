@@ -1,14 +1,16 @@
-"""The comparison: one row a run, from the records of the evaluations.
+"""Build the comparison: one row per run, from the records of the evaluations.
 
-Accuracies are fractions. A mean is over the folds of all repeats, a standard deviation over the folds of a repeat. That
-of ``cv`` has two parts, whose squares add up to its own: ``cv_sd_data``, for other digits held out (an upper bound with
-one repeat), and ``cv_sd_training``, for training again. That of ``test`` is for training again alone, as all networks
-read the same test digits. ``..._low`` and ``..._high`` bound the 95 % interval of the mean accuracy for other samples,
-clustered by writer, and another training (``statistics.crossed.accuracy_interval``). ``hardware`` is what the networks
-were trained on: device, GPU and precision. ``flops`` are those of one prediction; ``seconds_per_image_1`` and ``_64``
-its latency in batches of so many, on one thread of the CPU. ``verdict`` is what the row's network is, compared with
-``compared_with``, the one of the highest ``cv_accuracy_mean`` on the dataset; ``p_adjusted`` is the p value of that
-pair in its family.
+Accuracies are fractions. Means are over the folds of all repeats, standard deviations over the folds of a repeat.
+
+- ``cv_sd_data`` and ``cv_sd_training``: parts of the standard deviation of ``cv``; their squares add up to its square.
+  The first is the effect of other held-out digits (an upper bound with one repeat), the second of another training.
+- The standard deviation of ``test`` is the effect of another training only: all networks predict the same digits.
+- ``..._low``, ``..._high``: the 95 % interval of the mean accuracy for other samples, clustered by writer, and another
+  training (``statistics.crossed.accuracy_interval``).
+- ``hardware``: device, GPU and precision of the training.
+- ``flops``: of one prediction. ``seconds_per_image_1``, ``_64``: latency in batches of 1 and 64, one CPU thread.
+- ``verdict``: of the row's model against ``compared_with``, the model with the highest ``cv_accuracy_mean`` on the
+  dataset; ``p_adjusted``: the p value of that pair in its family.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

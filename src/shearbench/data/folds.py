@@ -1,12 +1,11 @@
 """The fold table that all datasets share, and the inner split of the training folds.
 
-``build/folds.npz`` holds ``ids`` and ``folds``: the fold in which each training digit is held out, once a repeat.
-Another repeat is another deal of the same digits. ``units`` (n,) says which samples stay together: those of one group
-(writer), and copies of one image. They share a fold and a side of the inner split (``deal``), so that no network is
-validated on a picture, or on a writer, that it was trained on.
+``build/folds.npz`` holds ``ids`` and ``folds``: for each repeat, the fold that holds a training digit out. ``units``
+(n,) are samples that stay together: those of one group (writer), and copies of one image. They share a fold and a side
+of the inner split (``deal``), so no network is validated on an image or a writer of its training samples.
 
-Folds are numbered through all repeats: number = repeat * count + fold. A digit in fold -1 (``APART``) is set apart: no
-fold holds it out, it trains in all of them.
+The number of a fold is repeat * count + fold. Fold -1 (``APART``) is reserved: no fold holds these digits out, and they
+train in all folds.
 """
 
 from collections.abc import Sequence

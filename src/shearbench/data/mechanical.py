@@ -1,9 +1,9 @@
-"""Displacement fields of many digits: the simulator over all cores, in shards that survive a kill.
+"""Displacement fields of many digits: the simulator on all cores, in shards that survive a kill.
 
-In: bitmaps, a load and steps of its published list. Out: `SimulatedFields`, or one npz file of any number of
-digits written with flat memory. A shard holds `SHARD` digits and is named by what it is made of (bitmaps,
-load, displacements, version of the solver), so a killed run takes up what is there, and one worker or many,
-whole or resumed, end in the same bytes. A shard whose SHA-256 does not match is made again.
+Input: bitmaps, a load and steps of its published list. Output: `SimulatedFields`, or one npz file of any number of
+digits, written with constant memory. A shard holds `SHARD` digits. Its name is a hash of its inputs (bitmaps, load,
+displacements, solver version), so a killed run continues with the finished shards. One worker or many, in one go or
+resumed, write the same bytes. A shard with a wrong SHA-256 is computed again.
 
     fields = simulate_dataset(bitmaps, load="shear", steps=[5], shard_folder=Path("build/shards"))
 """

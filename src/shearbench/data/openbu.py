@@ -1,10 +1,10 @@
-"""The published Mechanical MNIST displacements: read, checked, and compared with simulated ones.
+"""Read, check and compare the published displacements of Mechanical MNIST.
 
 Published files (OpenBU, Lejeune 2020): `FEA_displacement_results_step<k>.zip` with `summary_dispx_train_step<k>.txt`,
-`summary_dispy_train_step<k>.txt` and the same for `test`; a line has the 784 numbers of one digit, in the order of
-MNIST, rows counted from the *bottom* of the block. What is returned is in image orientation like the simulator's.
+`summary_dispy_train_step<k>.txt` and the same for `test`. A line has the 784 numbers of one digit, in the order of
+MNIST, with rows from the *bottom* of the block. The functions return image orientation, like the simulator.
 
-The archive is never unpacked to disk, and one with anything but plain files in plain places is refused whole.
+The archive is never unpacked to disk. An archive with anything but plain files in plain places is refused.
 """
 
 import itertools

@@ -20,12 +20,15 @@ def select_components(fields: NDArray[np.float32], components: Components) -> ND
 
 
 def rescaled(fields: NDArray[np.float32], values: Values) -> NDArray[np.float32]:
-    """Return fields (n, channels, h, w) rescaled, each by itself.
+    """Return fields (n, channels, h, w), each rescaled by itself.
 
-    ``float`` leaves them in pixels. ``sample`` maps the least and the largest value of a sample to 0 and 1,
-    ``sample_channel`` those of each of its channels. ``sample_bytes`` maps those of a sample to 0 and 255 and rounds to
-    whole numbers. ``bytes`` keeps the whole part of 255 times the displacement as an 8-bit integer, which wraps around:
-    what a cast of floats does without a warning. A constant sample becomes 0.
+    - ``float``: unchanged, in pixels.
+    - ``sample``: the minimum and maximum of a sample become 0 and 1.
+    - ``sample_channel``: the same for each channel.
+    - ``sample_bytes``: the minimum and maximum of a sample become 0 and 255, rounded to whole numbers.
+    - ``bytes``: 255 times the displacement, truncated and cast to an 8-bit integer, which wraps around.
+
+    A constant sample becomes 0.
     """
     if values == "float":
         return fields

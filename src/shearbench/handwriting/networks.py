@@ -29,7 +29,7 @@ _BATCH = 500
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A fold's network and what it is to read: preparation -> images (n, 28, 28)."""
+    """A fold's network and its inputs: preparation -> images (n, 28, 28)."""
 
     fold_run: Path
     channels: int

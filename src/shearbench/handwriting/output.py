@@ -184,7 +184,7 @@ def group_kinds(findings: Findings, results: Row) -> dict[str, list[Row]]:
 
 
 def nodes(folder: Path) -> list[Node]:
-    """Return what MLflow is told of a class: a run, and beneath it one for each network and preparation."""
+    """Return the runs of MLflow for a class: one run, with a nested run for each network and preparation."""
     record, results = read_record(folder), read_json(folder / RESULTS)
     digest = sha256_of(folder / RECORD)
     files = [folder / name for name in (*record["files"], RECORD) if not name.endswith(".npz")]

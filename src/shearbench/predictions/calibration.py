@@ -127,10 +127,10 @@ def brier_score(probabilities: Probabilities, labels: Labels) -> float:
 
 
 def error_if_calibrated(confidence: NDArray[Any], *, draws: int, rng: np.random.Generator) -> float:
-    """Return the mean calibration error that chance alone gives predictions whose confidence is right.
+    """Return the mean calibration error of perfectly calibrated predictions, which is due to chance alone.
 
-    Each draw makes prediction i correct with probability ``confidence[i]``. A calibration error has to be read
-    against this: it is above 0 for a perfectly calibrated network too, the more so the fewer samples.
+    Each draw makes prediction i correct with probability ``confidence[i]``. This is the reference for a measured
+    calibration error: it is above 0, and larger for fewer samples.
     """
     which = bin_of(confidence)
     size = len(confidence)

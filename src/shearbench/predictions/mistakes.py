@@ -43,11 +43,11 @@ def misclassified(said: BySample) -> pd.DataFrame:
 
 
 def suspicious(said: BySample) -> pd.DataFrame:
-    """Return the digits whose out-of-fold prediction is confidently another class, the surest first.
+    """Return the digits with a confident out-of-fold prediction of another class, the most confident first.
 
-    Confident is a probability of at least the mean that the class gets from digits that bear its label, so that a class
-    which is always told with little confidence has a lower threshold: the rule of confident learning (Northcutt, Jiang
-    and Chuang, JAIR 70, 2021). With repeats, probabilities are means over them.
+    Confident means at least the mean probability that the class gets from digits with its label, so a class that is
+    predicted with low confidence has a lower threshold: the rule of confident learning (Northcutt, Jiang and Chuang,
+    JAIR 70, 2021). With repeats, probabilities are means over them.
 
     Columns: ``id, label``; ``suggested``, the most probable of the other classes that reach their threshold; its
     ``confidence`` and ``threshold``; ``label_probability``.

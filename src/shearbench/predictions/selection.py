@@ -33,9 +33,9 @@ def interleaved(ids: NDArray[np.int64], labels: NDArray[np.int64], generator: np
 
 
 def share_of_fold(order: Rows, fold: int, count: int) -> Rows:
-    """Return the ``count`` rows that a fold's network reads: each fold takes the next ones, round and round.
+    """Return the ``count`` rows for a fold's network: each fold takes the next ones, cyclically.
 
-    Where ``count`` is not below the number of rows, every fold reads all of them.
+    If ``count`` is at least the number of rows, every fold takes all of them.
     """
     if count >= len(order):
         return order

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 def run(name: str, of: str | None, *, read: Callable[[], "Params"], root: Path) -> None:
     """Run one stage in the project folder ``root``.
 
-    ``read`` reads the parameters, which happens after the inputs of the stage have been noted.
+    ``read`` returns the parameters. It is called after the inputs of the stage have been recorded.
 
     Raises:
-        InputError: for an unknown stage, or a run, dataset or ablation that is unknown, missing or superfluous; or
-            if an input of the stage changed while it ran.
+        InputError: for an unknown stage; for an unknown, missing or superfluous run, dataset or ablation; or if an
+            input of the stage changed while it ran.
     """
     from shearbench.pipeline.watch import end_with_dvc, unchanged_inputs
 

@@ -12,7 +12,7 @@ from shearbench.pipeline.texts import texts
 
 
 def main(root: Path) -> None:
-    """Write the text of each stage; one that is as it was is left alone, that of a stage that is no more goes.
+    """Write the text of each stage. Unchanged texts are not touched, and texts of removed stages are deleted.
 
     Raises:
         InputError: if ``params.yaml`` is no YAML, or has no models and ablations.

@@ -1,8 +1,8 @@
-"""Stage ``handwriting``: how well the trained networks read a class's own digits, whom they fail, and why.
+"""Stage ``handwriting``: measure the accuracy of the trained networks on a class's digits, by step, group and writer.
 
-Reads ``data/class_digits/``, the networks of
-``build/ablations/handwriting/`` and of the runs on MNIST, and ``build/samples/``; writes the record
-``build/handwriting/class_digits/``. Nothing is trained. ``class_folder`` does the same for any folder.
+Reads ``data/class_digits/``, the networks of ``build/ablations/handwriting/`` and of the runs on MNIST, and
+``build/samples/``; writes the record ``build/handwriting/class_digits/``. Trains nothing. ``class_folder`` does the
+same for any folder.
 """
 
 from functools import partial

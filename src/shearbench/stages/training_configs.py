@@ -1,7 +1,7 @@
-"""Stage ``settings``: what each run is trained with, ``build/training_configs/<dataset>/<model>.yaml``.
+"""Stage ``training_configs``: write the training config of each run, ``build/training_configs/<dataset>/<model>.yaml``.
 
-Reads ``tuned/<model>.yaml`` where ``training.use_tuned`` says so. A run depends on its own file alone, so that a
-search for one model, on one dataset, makes one run train again.
+Reads ``tuned/<model>.yaml`` if ``training.use_tuned`` selects the model. A run depends only on its own file, so a
+search for one model on one dataset retrains one run.
 """
 
 from pathlib import Path

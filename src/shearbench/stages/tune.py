@@ -1,8 +1,8 @@
 """Stage ``tune``: search learning rate, batch size and width of a model on one dataset; write ``tuned/<model>.yaml``.
 
-Reads ``build/datasets/<dataset>/train.npz`` and ``build/tuning_part.npz``; of the dataset, the tuning part alone is
-kept for the search. The study and the record of its result are under ``build/tuning/``: stopped, it goes on where it
-was; over other data, code, settings or another space it is another study.
+Reads ``build/datasets/<dataset>/train.npz`` and ``build/tuning_part.npz``, and keeps only the tuning part. Study and
+record are in ``build/tuning/``. A stopped study continues. Other data, code, hyperparameters or space make another
+study.
 """
 
 from dataclasses import replace

@@ -1,14 +1,14 @@
 """Paired bootstrap intervals of a difference in accuracy, computed exactly instead of by drawing.
 
-A resample draws n cases with replacement, the same for both networks and for every fold's network. What a case adds
-to the difference is a whole number, wins = networks of ``a`` minus networks of ``b`` that get it right, so the sum
-over n drawn cases has a known distribution on whole numbers: the n-fold convolution of the observed one (an FFT).
-Its percentiles are those of infinitely many resamples: no seed, no Monte Carlo error, and swapping the networks
-flips the interval exactly. Source: Efron, Annals of Statistics 7 (1979), the ideal bootstrap.
+A resample draws n cases with replacement, the same for both models and for every fold's network. The contribution of a
+case is a whole number, its discordance: networks of ``a`` minus networks of ``b`` that predict it correctly. The sum
+over n drawn cases therefore has a known distribution on whole numbers: the n-fold convolution of the observed one (an
+FFT). Its percentiles are those of infinitely many resamples. There is no seed and no Monte Carlo error, and swapping
+the models flips the interval exactly. Source: Efron, Annals of Statistics 7 (1979), the ideal bootstrap.
 
-Resampling the fold networks as well would promise too much: 5 folds, drawn with replacement, give an interval that
-misses in 15 % where it claims 5 %, before their correlation is counted. So the second level, of what another training
-would do, is drawn from the t distribution of ``resampled_t`` instead and added to the resampled cases.
+Resampling the fold networks as well would be too narrow: 5 folds, drawn with replacement, give an interval that misses
+in 15 % instead of 5 %, even before their correlation is counted. The effect of another training is therefore drawn from
+the t distribution of ``resampled_t`` and added to the resampled cases.
 """
 
 from dataclasses import dataclass

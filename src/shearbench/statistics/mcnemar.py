@@ -1,14 +1,14 @@
-"""McNemar's test: which test cases two networks get right -> is one right more often than the other?
+"""McNemar's test of two networks on the same test cases.
 
-Only the discordant cases speak: b that ``a`` alone gets right and c that ``b`` alone gets right. Where the two are
-right equally often, b is binomial (b + c, 1/2). The test holds for *these trained networks*: it does not know that
-training again would give others, so it supports no claim about an architecture by itself.
+Only the discordant cases count: b cases that only ``a`` predicts correctly, c cases that only ``b`` predicts correctly.
+If both are correct equally often, b is binomial (b + c, 1/2). The result holds for *these trained networks*. Another
+training would give others, so the test alone supports no claim about an architecture.
 
 With k folds there are k pairs of networks, each trained on the same samples, on one test set. Their k tests share the
-cases, so they are not k results. What is tested is the sum over the cases of wins, w = networks of ``a`` minus networks
-of ``b`` that get the case right: if the two are alike on these cases, each w is as likely to come with the other sign,
-and the sum is distributed as that of +-w, known exactly (an FFT). With one pair this is McNemar's test itself. An
-ensemble of the k networks is not tested: it is another classifier than the one that cross-validation scores.
+cases and are not independent. The test therefore uses the sum over the cases of the discordance w (networks of ``a``
+minus networks of ``b`` that predict the case correctly). If the two are alike on these cases, each w is as likely with
+the other sign, so the sum is distributed as that of +-w, which an FFT computes exactly. With one pair this is McNemar's
+test. An ensemble of the k networks is another classifier than the one that cross-validation scores, and is not tested.
 
 Mid-p: Fagerland, Lydersen and Laake, BMC Medical Research Methodology 13 (2013).
 """

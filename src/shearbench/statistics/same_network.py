@@ -1,11 +1,12 @@
-"""A/A: one network against itself under other seeds -> how often each test claims a difference that is not there.
+"""A/A test: compare one network with itself under other seeds, and count the differences that each test claims.
 
-A draw is some runs of one network on the same digits, folds and test cases, that differ in their seeds alone. The
-networks of two runs do differ, but by chance: a test that speaks about *networks of this kind, trained anew* should
-reject at most as often as it claims. At most, as what the seeds change is not correlated between folds, while the
-corrected t allows for a correlation of 1/folds. McNemar and the bootstrap over cases speak about *these trained
-networks*, so a rejection is no mistake of theirs, and nothing is claimed for them. What they do claim is measured on
-the same predictions, the sides swapped case by case by a fair coin: then the trained networks are equal.
+A draw is several runs of one network on the same digits, folds and test cases, with different seeds only. The networks
+of two runs differ by chance. A test about *networks of this kind, trained again* should reject at most as often as it
+claims: seeds cause no correlation between folds, while the corrected t assumes a correlation of 1/folds.
+
+McNemar's test and the bootstrap over cases are about *these trained networks*, so a rejection is no error, and nothing
+is claimed for them. Their claim is measured on the same predictions with the sides swapped case by case by a fair coin:
+the trained networks are then equal.
 """
 
 from collections.abc import Callable, Sequence

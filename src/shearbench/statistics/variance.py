@@ -1,8 +1,8 @@
-"""What stands behind a "±": the variance of one fold's accuracy, split into data, training, seed and fold.
+"""Split the variance of one fold's accuracy into data, training, seed and fold.
 
-A fold's accuracy y[r, f, s] (repeat r, fold f, seed s) moves because other digits are held out (``data``) and because
-the network was trained anew (``training``): from another seed (``seed``), on other digits (``fold``). With m digits a
-fold, Q = repeats * seeds networks that predict each of the n digits, and the share c[i] of them that read digit i,
+A fold's accuracy y[r, f, s] (repeat r, fold f, seed s) varies with the held-out digits (``data``) and with the training
+(``training``), which has another seed (``seed``) and other digits (``fold``). With m digits per fold, Q = repeats *
+seeds networks that predict each of the n digits, and the share c[i] of them that predict digit i correctly,
 
     total    = mean over r, s of var_f(y[r, :, s])                     the square of what is printed after "±"
     data     = (var_i(c[i]) - mean_i(var_q(correct[q, i])) / Q) / m    how much the digits themselves differ
@@ -10,10 +10,12 @@ fold, Q = repeats * seeds networks that predict each of the n digits, and the sh
     seed     = mean over r, f of var_s(y[r, f, :])
     fold     = training - seed
 
-(method of moments, one-way random effects; var divides by its n - 1). With Q = 1 nobody can say which digits are hard
-and which a network was unlucky with: ``data`` is then mean(y (1 - y) / (m - 1)), which counts both, an upper bound. A
-seed is named by the fold it trains, so with one seed a fold, ``seed`` and ``fold`` cannot be told apart. Folds share
-training digits, so ``training`` is less than what entirely new training digits would change.
+(method of moments, one-way random effects; var divides by its n - 1).
+
+- With Q = 1, hard digits cannot be separated from chance: ``data`` is then mean(y (1 - y) / (m - 1)), which counts
+  both, an upper bound.
+- The seed of a training depends on its fold, so with one seed per fold ``seed`` and ``fold`` cannot be separated.
+- Folds share training digits, so ``training`` is less than the effect of entirely new training digits.
 
 Source: Searle, Casella and McCulloch, Variance Components (1992), section 3.5; Bouthillier et al., MLSys 2021.
 """

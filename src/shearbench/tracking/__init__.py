@@ -1,10 +1,10 @@
-"""MLflow as a mirror: finished records are copied to it, and nothing is ever read back from it.
+"""MLflow as a mirror: finished records are copied to it, and nothing is read back.
 
-The only package that imports mlflow, and only inside its functions: with ``uri="off"`` it is never loaded. With MLflow
-down a warning is printed, every number stays as it is, and :func:`track_all` sends later what is missing. A record
-that has been sent is not sent again: a run carries the hash of its record in the tag ``shearbench.record``.
+This is the only package that imports mlflow, and only inside its functions: with ``uri="off"`` it is never loaded. If
+MLflow is down, a warning is printed and every number stays the same; :func:`track_all` sends the missing records later.
+A record is sent once: its run has the hash of the record in the tag ``shearbench.record``.
 
-A run is a parent run; its folds and its evaluation are nested beneath. The stage ``track`` sends all of them together.
+A run is a parent run with nested runs for its folds and its evaluation. The stage ``track`` sends all of them together.
 """
 
 import sys

@@ -50,9 +50,9 @@ class Store:
 
 
 def attempt(root: Path, uri: str, send: Callable[[Store], object], *, experiment: str = EXPERIMENT) -> bool:
-    """Open the store and send; a store that cannot take it is a warning, as the results are on disk.
+    """Open the store and send. A store that cannot accept records gives a warning, because the results are on disk.
 
-    One process of a project sends at a time, so that none makes what another is making: the database, or a run.
+    One process of a project sends at a time, so that two processes never create the same database or run.
     """
     try:
         with trying(), locked(home(root) / "mlruns" / ".lock"):
@@ -149,11 +149,11 @@ def _with_experiment(name: str, artifacts: str | None) -> Store:
 def run_of(
     store: Store, name: str, digest: str, parent: str | None, times: tuple[int, int] | None = None
 ) -> Iterator[tuple[str, bool]]:
-    """Yield (run id, whether it is new) for a record; a new run is finished when all of it has been sent.
+    """Yield (run id, whether it is new) for a record; a new run is finished after everything has been sent.
 
-    ``times`` are its start and its end, in milliseconds since 1970; without them those of the sending.
+    ``times`` are its start and its end in milliseconds since 1970; without them, the times of sending.
 
-    A run that was left unfinished (MLflow stopped, the process died) is deleted and sent again.
+    An unfinished run (MLflow stopped, the process died) is deleted and sent again.
     """
     wanted = f"tags.`{RECORD_TAG}` = '{digest}'"
     wanted += f" and tags.`{PARENT_TAG}` = '{parent}'" if parent else ""

@@ -1,7 +1,7 @@
-"""A fold of a scikit-learn classifier: fitted, scored and kept as a network's is, without epochs.
+"""Fit, score and store a fold of a scikit-learn classifier like a network's, without epochs.
 
-:class:`Classifier` makes it a module from normalised inputs to log probabilities, so that whatever reads networks
-reads it too.
+:class:`Classifier` wraps it as a module from normalised inputs to log probabilities, so that code for networks accepts
+it.
 """
 
 import time
@@ -101,7 +101,7 @@ def result(
 
 
 def load_pipeline(run_folder: Path, architecture: str) -> Pipeline:
-    """Load the fitted pipeline of a fold whose record has been read.
+    """Load the fitted pipeline of a fold after its record was checked.
 
     Raises:
         InputError: if the file does not hold such a pipeline.

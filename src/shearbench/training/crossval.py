@@ -1,7 +1,7 @@
-"""Cross-validation of one experiment: a task a fold over the cores, and a record for each.
+"""Cross-validate one run: one task per fold on all cores, and one record per fold.
 
-A fold whose record has the same hashes is kept. An unfinished one goes on from its checkpoint. Either way its bits
-are those of an uninterrupted run, in whatever order and by however many workers the folds are trained.
+A fold with a record of the same hashes is up to date. An unfinished fold resumes from its checkpoint. The result equals
+that of an uninterrupted run bit for bit, for any order of the folds and any number of workers.
 """
 
 import shutil

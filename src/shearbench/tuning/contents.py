@@ -1,6 +1,7 @@
-"""What MLflow is told of searches: a run a study, beneath it a run a trial with its curve, and a run a finalist.
+"""The runs of MLflow for searches: one run per study, with nested runs for each trial and its curve and for each
+finalist.
 
-Reads the records under ``build/tuning/results/``; knows no tracker itself.
+Reads the records in ``build/tuning/results/``; independent of the tracker.
 """
 
 from collections.abc import Mapping

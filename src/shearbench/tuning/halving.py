@@ -1,16 +1,16 @@
-"""Successive halving over epochs: many settings begin, the better share of them goes on, one reaches the end.
+"""Successive halving over epochs: many trials start, the better share continues at each rung, one reaches the end.
 
-All settings of a bracket train to the first rung; the best ``1/reduction`` of them go on to the next, and so forth.
-They are compared at the same epoch and nothing is trained twice: whoever goes on does so from its checkpoint. The whole
-bracket is waited for at each rung (synchronous halving), so that who goes on never depends on who was faster.
+All trials of a bracket train to the first rung. The best ``1/reduction`` of them continue to the next rung, and so on.
+Trials are compared at the same epoch. A trial continues from its checkpoint, so no epoch is trained twice. Each rung
+waits for the whole bracket (synchronous halving), so the choice never depends on which trial was faster.
 
-A schedule of the learning rate runs over all epochs of the recipe, also in a trial that is stopped: a trial is the
-beginning of the full training, and one that reaches the end is that training, bit for bit. So under a falling schedule
-trials are compared at the same phase of it, before it has fallen; a setting that only shines at the end of its schedule
-can lose at an early rung. That is why the finalists are trained in full.
+The learning-rate schedule covers all epochs of the recipe, also in a trial that stops early: a trial is the beginning
+of the full training, and a complete trial equals the full training bit for bit. With a decaying schedule, trials are
+compared at the same phase, before the decay. A trial that improves late can lose at an early rung. The finalists are
+therefore trained in full.
 
-Source: Jamieson and Talwalkar, AISTATS 2016 (arXiv 1502.07943); Li et al., Hyperband, JMLR 18 (2018), of which this is
-the most exploring bracket.
+Source: Jamieson and Talwalkar, AISTATS 2016 (arXiv 1502.07943). In Hyperband (Li et al., JMLR 18, 2018) this is the
+bracket with the most trials.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
-"""The search: bracket after bracket of trials by successive halving, and what stands best.
+"""Search: brackets of trials by successive halving, and the standings.
 
-Neither the draw of a trial nor the choice at a rung depends on which neighbour finished first. So a study has the same
-trials with one worker or many, in one go or resumed. One process searches a study; others may search other studies in
-the same database. A bracket that has begun is finished, and brackets are whole, so that a longer study begins with the
+Neither the draw of a trial nor the choice at a rung depends on which trial finished first. A study therefore has the
+same trials with one worker or many, in one go or resumed. One process searches a study; others may search other studies
+in the same database. A bracket that has started is finished, and brackets are whole, so a longer study starts with the
 trials of a shorter one.
 """
 

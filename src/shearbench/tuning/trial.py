@@ -1,7 +1,7 @@
-"""One trial of a study: train a setting up to a rung, from where it stopped before, and score it on the inner part.
+"""Train one trial of a study up to a rung, from its checkpoint, and score it on the inner part.
 
-Between rungs the state of a trial is a checkpoint in its folder, so that no epoch is trained twice. A trial whose
-process is killed goes on from there too. What a trial sees is the folder of the tuning part; it opens nothing else.
+A trial's checkpoint keeps its state between rungs, so no epoch is trained twice. A killed trial resumes from it. A
+trial opens only the folder of the tuning part.
 """
 
 import time

@@ -1,9 +1,10 @@
-"""Has a network learned, whatever its accuracy says? It reads the same digits with three sorts of statistics.
+"""Predict the same samples with three kinds of batch-norm statistics.
 
-``as_trained`` is how every prediction of shearbench is made: batch normalisation trusts the running averages that
-training left. ``batch_statistics`` normalises each batch by its own statistics, as training does. ``recalibrated``
-uses running averages measured anew on training samples. No weight differs between the three. A network without
-batch normalisation has the first alone.
+- ``as_trained``: the running averages of the training. Every prediction of shearbench uses them.
+- ``batch_statistics``: the statistics of each batch, as in training.
+- ``recalibrated``: running averages measured anew on training samples.
+
+The weights are the same in all three. A network without batch normalisation has ``as_trained`` only.
 """
 
 from collections.abc import Mapping
@@ -37,15 +38,15 @@ def diagnose(
     batch: int = 100,
     hardware: Hardware | None = None,
 ) -> dict[str, float]:
-    """Return ``train_<bn_statistics>`` and ``test_<bn_statistics>``: accuracies in each way that the network can read.
+    """Return ``train_<bn_statistics>`` and ``test_<bn_statistics>``: the accuracies by batch-norm statistics.
 
     Args:
-        network: in evaluation mode; left as it is.
+        network: in evaluation mode; unchanged afterwards.
         normaliser: the network's own.
-        train: samples that it was trained on, of which ``CALIBRATION`` are drawn.
+        train: its training samples; ``CALIBRATION`` of them are drawn.
         test: samples to score.
-        batch: size of the batches whose statistics are used; the recipe's.
-        hardware: the device to run on, and the precision; the CPU in float32 by default.
+        batch: size of the batches for ``batch_statistics``; that of the recipe.
+        hardware: device and precision; default: the CPU in float32.
     """
     settled = hardware or Hardware()
     drawn = train.only(drawn_from(np.arange(len(train.ids))))

@@ -1,7 +1,7 @@
-"""Whether errors sit where the displacement is large: error rate by quantile of displacement, with an interval.
+"""Compare errors with displacement: error rate by quantile of displacement, with an interval.
 
-The networks that read images of the same digits are drawn beside those that read fields. They never saw a displacement:
-what they show too is about the digits' shapes, and not about displacement.
+Networks that predict images of the same digits are the control. They never get a displacement, so a trend that they
+share comes from the shapes of the digits.
 """
 
 from collections.abc import Iterator
@@ -56,11 +56,13 @@ def errors_of(evaluated: EvaluatedRuns, name: str) -> tuple[pd.DataFrame, pd.Dat
     """Return error rates by quantile and areas under the ROC curve, for the displacement of the fields ``name``.
 
     Columns of both: ``fields``; ``measure`` (:func:`shearbench.analysis.displacement.measures.measures`); ``ranked``:
-    among ``all`` digits that the folds deal, or ``within class``; ``dataset, model`` that reads the digits, out of
-    fold. Of the rates: ``quantile`` 1 (least displaced) to 5, ``low, high`` ends of the measure in it, ``n`` digits,
-    ``errors`` (mean over repeats) and ``rate`` with Wilson's 95 % interval. Of the areas: ``n``, ``errors``; ``large``:
-    the probability that a digit that is misread is displaced more than one that is not, and ``odd``: that its
-    displacement stands farther from the median, above or below; with intervals by DeLong.
+    ``all`` digits, or ``within class``; ``dataset, model`` of the out-of-fold predictions.
+
+    Columns of the rates: ``quantile`` 1 (least displaced) to 5; ``low, high``, its ends; ``n`` digits; ``errors`` (mean
+    over repeats); ``rate`` with Wilson's 95 % interval.
+
+    Columns of the areas: ``n``, ``errors``; ``large``, the probability that a misclassified digit is displaced more
+    than a correct one; ``odd``, that its displacement is farther from the median; with intervals by DeLong.
     """
     data, samples, entry = evaluated.data(name, "train"), evaluated.samples("train", name), evaluated.entry(name)
     assert np.array_equal(data.ids, samples.ids), "a dataset keeps the ids and the order of its digits"

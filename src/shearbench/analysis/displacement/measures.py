@@ -88,14 +88,14 @@ def quantile_of(values: Values) -> NDArray[np.int64]:
 
 
 def area_with_interval(values: Values, wrong: Values) -> tuple[float, float, float]:
-    """Return the area under the ROC curve of ``values`` (n,) as a sign of error, and its 95 % interval.
+    """Return the area under the ROC curve of ``values`` (n,) as a predictor of errors, and its 95 % interval.
 
-    The area is the probability that an error has a larger value than a digit that is read rightly, ties counting half:
-    0.5 if errors have no larger values than the rest. ``wrong`` (n,) is the share of networks that misread a digit.
+    The area is the probability that an error has a larger value than a correct prediction, with ties counted half.
+    ``wrong`` (n,) is the share of networks that misclassify a digit.
 
-    The standard error is that of DeLong, DeLong and Clarke-Pearson (Biometrics 44, 1988), where a digit may be wrong in
-    part; the interval is symmetric on the logit scale, so that it stays within 0 and 1. NaN for an area without an
-    error or with nothing else, and for the interval of a single error or of an area of 0 or 1.
+    The standard error is that of DeLong, DeLong and Clarke-Pearson (Biometrics 44, 1988), generalised to fractional
+    errors. The interval is symmetric on the logit scale, so it stays within 0 and 1. The area is NaN without an error
+    or without a correct digit; the interval is NaN for a single error and for an area of 0 or 1.
     """
     right, errors, rest = 1 - wrong, wrong.sum(), (1 - wrong).sum()
     if errors == 0 or rest == 0:

@@ -1,7 +1,7 @@
-"""How good the maps of a run's networks are, in numbers: ``explanation.csv`` and the curves behind them.
+"""Summarise the measures of a run's attribution maps: ``explanation.csv`` and the curves behind them.
 
-A digit's value is the mean over the networks, and an interval says how far other digits could move the mean over
-digits. Beside each number stands what it would be by chance: for maps of noise at the resolution of the network's own.
+The value of a digit is the mean over the networks. The interval covers other digits. The chance value of each measure
+uses noise maps at the resolution of the network's maps.
 """
 
 from itertools import combinations

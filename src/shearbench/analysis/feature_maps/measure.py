@@ -1,7 +1,7 @@
-"""What the successive convolutions of a network make of one digit.
+"""Compute the feature maps of one digit in the successive convolutions of a network.
 
-Of the convolutions whose maps have the same resolution the last to run is shown, and of its channels those whose map
-varies most over the picture: what a channel does with this digit, not how large its bias is.
+Of the convolutions with equal map resolution the last is taken, and of its channels those with the largest variance
+over the image: the variance measures the response to this digit, not the size of the bias.
 """
 
 import numpy as np

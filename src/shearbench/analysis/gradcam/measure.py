@@ -70,10 +70,10 @@ def attribute(network: nn.Module, inputs: Tensor, targets: Tensor) -> Attributio
 
 
 def last_feature_map(network: nn.Module, example: Tensor) -> tuple[str, nn.Module, tuple[int, int]] | None:
-    """Return name, module and map size of the last module to put out a map with sides of 4 or more, or None.
+    """Return name, module and map size of the last module with an output map of at least 4 x 4, or None.
 
-    It stands behind a convolution and is no pooling: the activation of the last convolution at that resolution, or the
-    block that they stand in.
+    The module is the activation after the last convolution at that resolution, or the block that contains them. It is
+    never a pooling.
     """
     heard = listen(network, example, nn.Module)
     first = next((place for place, each in enumerate(heard) if isinstance(each.module, nn.Conv2d)), len(heard))

@@ -1,4 +1,4 @@
-"""What a run's networks read wrongly: the test digits of which they are surest, pictured, and suspicious labels."""
+"""Summarise the misclassified samples of a run: the most confident errors on the test set, and suspicious labels."""
 
 import numpy as np
 import pandas as pd

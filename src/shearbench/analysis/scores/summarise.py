@@ -114,9 +114,9 @@ def _class_row(
 
 
 def samples(counts: Sequence[int] | NDArray[np.int64], split: str, repeats: int) -> int:
-    """Return how many different digits stand behind a split.
+    """Return the number of different digits of a split.
 
-    The folds of a repeat share out the training digits, and every repeat has them all. Every network reads all test
+    The folds of a repeat divide the training digits, and every repeat has them all. Every network predicts all test
     digits.
     """
     return int(np.sum(counts)) // repeats if split == "out_of_fold" else int(np.max(counts))
@@ -137,10 +137,10 @@ def total_confusion(folds: Sequence[Scores]) -> NDArray[np.int64]:
 
 
 def spread(out_of_fold: Sequence[Predictions], *, repeats: int) -> dict[str, float]:
-    """Return what stands behind the standard deviation of a fold's accuracy: parts whose squares add up to its own.
+    """Return the two parts of the variance of a fold's accuracy; their squares add up to the square of the whole.
 
-    ``accuracy_sd_data`` is what other digits held out would change (an upper bound with one repeat),
-    ``accuracy_sd_training`` what training again would, with other training digits and another seed.
+    ``accuracy_sd_data``: other held-out digits (an upper bound with one repeat). ``accuracy_sd_training``: another
+    training, with other training digits and another seed.
     """
     ids = np.concatenate([each.ids for each in out_of_fold]).reshape(repeats, -1)
     right = np.concatenate([each.classes == each.labels for each in out_of_fold]).reshape(repeats, -1)

@@ -1,7 +1,7 @@
-"""The sections of the report, in their order. A section is one file with one function ``read`` and one line here.
+"""The sections of the report, in order. A section is one file with one function ``read`` and one line here.
 
-``read(root, rows)`` reads what the pipeline left in files (``rows`` are those of ``reports/comparison.json``) and
-returns a :class:`Section`; where a file has not been made, the section says which command makes it.
+``read(root, rows)`` reads files of the pipeline (``rows`` are those of ``reports/comparison.json``) and returns a
+:class:`Section`. If a file is missing, the section names the command that makes it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
