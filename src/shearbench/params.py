@@ -147,7 +147,7 @@ class Training(Strict):
     use_tuned: bool | Annotated[tuple[Name, ...], Field(strict=False)]
 
     def uses_tuned(self, model: str) -> bool:
-        """Tell whether the runs of a model are trained with its tuned settings."""
+        """Return True if the runs of a model are trained with its tuned settings."""
         return self.use_tuned if isinstance(self.use_tuned, bool) else model in self.use_tuned
 
 

@@ -1,8 +1,8 @@
-"""Files that are whole or absent: atomic writes, content hashes, and results with their provenance.
+"""Atomic writes, content hashes, and records: results with their provenance.
 
-A *record* is a folder whose ``record.json`` is written last. It holds the result, what made it (configuration, data,
-seed, code, versions, hardware), the SHA-256 of every file beside it and the digest of all this; a folder without one is
-unfinished work.
+A *record* is a folder with a ``record.json``, which is written last. It holds the result, its origin (configuration,
+data, seed, code, versions, hardware), the SHA-256 of every file beside it, and the digest of all this. A folder without
+``record.json`` is unfinished work.
 """
 
 import errno
@@ -278,7 +278,7 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def is_finished(folder: Path) -> bool:
-    """Tell whether a folder holds a finished record (which :func:`read_record` may still find damaged)."""
+    """Return True if a folder holds a finished record (which :func:`read_record` may still find damaged)."""
     return (folder / RECORD).is_file()
 
 

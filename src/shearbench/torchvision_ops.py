@@ -32,7 +32,7 @@ def _declare_missing_ops() -> torch.library.Library | None:
 
 
 def compiled_ops_load() -> bool:
-    """Tell whether torchvision's extension loads, by loading it in the way that torchvision does."""
+    """Return True if torchvision's extension loads, by loading it in the way that torchvision does."""
     package = importlib.util.find_spec("torchvision")
     if package is None or package.submodule_search_locations is None:
         raise ModuleNotFoundError("torchvision is not installed; run `make setup`", name="torchvision")

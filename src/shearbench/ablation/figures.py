@@ -88,7 +88,7 @@ def _sides(table: pd.DataFrame) -> tuple[str, str]:
 
 
 def lags_figure(title: str, lags: pd.DataFrame) -> Figure:
-    """Draw how far each layer's running averages are behind, a row a layer and a column an epoch, a panel a run."""
+    """Draw the lag of each layer's running averages: one row per layer, one column per epoch, one panel per run."""
     runs = list(dict.fromkeys(zip(lags["dataset"], lags["model"], strict=True)))
     layers = list(dict.fromkeys(lags["layer"]))
     made = figure(max(8.0, 1.6 + 1.5 * len(runs)), 1.6 + 0.4 * len(layers))

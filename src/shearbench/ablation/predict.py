@@ -18,7 +18,7 @@ Probabilities = dict[str, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class ReadTask:
-    """Which network reads what: the folder of a fold, a dataset with both splits, and the fold table."""
+    """The network and its inputs: the folder of a fold, a dataset with both splits, and the fold table."""
 
     fold_run: Path
     dataset: Path

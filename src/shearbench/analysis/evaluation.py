@@ -23,7 +23,7 @@ from shearbench.predictions.scores import BySample, Predictions, Scores, by_samp
 
 @dataclass(frozen=True)
 class FoldTask:
-    """Which network reads which test set: the folders of a fold run and of a dataset, and the device to do it on.
+    """The network and its test set: the folders of a fold run and of a dataset, and the device.
 
     ``explained`` are the rows of the test set to explain, for their true class.
     """

@@ -1,4 +1,4 @@
-"""What a probe gives back: a file of its own, so that who reads answers loads no torch with a Subject."""
+"""The result of a measurement, in a file of its own, so that code that uses results does not load torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -35,7 +35,7 @@ class Noise(Strict):
 
 
 class Evaluate(Strict):
-    """How many test digits the costly questions are asked of."""
+    """Number of test samples for expensive analyses."""
 
     samples: Annotated[int, Field(ge=10)]
     """What each fold's network reads under each corruption, level of noise and shear step; the folds share out the

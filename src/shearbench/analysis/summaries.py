@@ -1,7 +1,7 @@
-"""The parts of a run's evaluation: an analysis makes tables, arrays and pictures of an :class:`Evaluation`.
+"""The parts of a run's evaluation: each makes tables, arrays and figures of an :class:`Evaluation`.
 
-An analysis is one file with one function ``Evaluation -> Files`` and one line in ``SUMMARIES``; its files are vouched
-for by the record and logged to MLflow without more ado. What needs a network is asked by a probe first.
+A summary is one file with one function ``Evaluation -> Files`` and one line in ``SUMMARIES``. The record holds the
+hashes of its files, and MLflow gets them. A measurement comes first if a network is needed.
 """
 
 from collections.abc import Callable

@@ -67,7 +67,7 @@ class TrainedModel:
 
     @property
     def share(self) -> Rows:
-        """The rows of the test set that this fold reads where not all networks can read all: ``settings.samples``."""
+        """The rows of the test set for this fold, if the networks divide the test set: ``settings.samples``."""
         return share_of_fold(self._order, self.fold, self.settings.samples)
 
     @property

@@ -152,7 +152,7 @@ def document(params: Params, rates: Sequence[FalsePositiveRate], draws: Sequence
 
 
 def variance_of(draws: Sequence[Sequence[Run]]) -> dict[str, float]:
-    """Return the split of the variance of a fold's accuracy, mean over the draws: here the seed is told apart."""
+    """Return the variance components of a fold's accuracy, mean over the draws, with the seed's part."""
     splits = [split_variance(np.stack([run.correct[0] for run in runs])[None], runs[0].folds) for runs in draws]
     names = [field.name for field in fields(VarianceSplit) if field.name != "note"]
     return {name: float(np.mean([getattr(split, name) for split in splits])) for name in names}

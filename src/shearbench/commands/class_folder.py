@@ -14,7 +14,7 @@ from shearbench.stages import handwriting, report, track
 
 
 def main(params: Params, root: Path, folder: Path, *, fine_tune: bool) -> dict[str, Any]:
-    """Read a folder with every network at hand, print what was found, and track it.
+    """Predict a folder with every available network, print the results, and track them.
 
     Returns:
         The content of ``results.json``.

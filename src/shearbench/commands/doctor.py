@@ -58,7 +58,7 @@ class Visit:
 
 
 def main(root: Path, read: Callable[[], Params]) -> list[tuple[str, Finding]]:
-    """Return what each check found, in their order; ``read`` reads ``params.yaml``."""
+    """Return the finding of each check, in order; ``read`` reads ``params.yaml``."""
     try:
         visit = Visit(root, read())
     except InputError as error:
@@ -183,7 +183,7 @@ def memory(visit: Visit) -> Finding:
 
 
 def precision(visit: Visit) -> Finding:
-    """Device and precision that ``auto`` stands for, and whether what is asked for is there."""
+    """Check device and precision: the meaning of ``auto``, and whether a requested device exists."""
     import torch
 
     from shearbench.training.hardware import resolve

@@ -1,7 +1,7 @@
-"""``shearbench serve``: a page on 127.0.0.1 on which one drops a picture or draws a digit, and sees what is read.
+"""``shearbench serve``: a page on 127.0.0.1 that classifies a dropped picture or a drawn digit.
 
-Starlette and uvicorn come with MLflow. Nothing leaves the machine: the page asks its own server alone, which answers
-no other origin and keeps no picture.
+Starlette and uvicorn come with MLflow. Nothing leaves the machine: the page asks only its own server. The server
+answers no other origin and keeps no picture.
 """
 
 import tempfile

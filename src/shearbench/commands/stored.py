@@ -27,11 +27,10 @@ _OF_GIT = ("data.dvc", "dvc.lock", "params.yaml", "reports", "tuned")
 
 
 def faults(params: Params, root: Path) -> Iterator[str]:
-    """Yield what is not as it was kept, a line each: the file, and how to make it again.
+    """Yield the stored files that changed, one line each: the file, and the command that makes it again.
 
     Raises:
-        InputError: if there is no ``dvc.lock`` that can be read, so that nothing says what the files were; or if none
-            of them is here.
+        InputError: if ``dvc.lock`` is missing or unreadable, or if none of its outputs exists.
     """
     cache = cache_of(root)
     owners = {path: (stage, md5) for lock in LOCKS for stage, path, md5 in _locked(params, root, root / lock)}

@@ -1,4 +1,4 @@
-"""The seal of tuned settings, checked on what was predicted: no score is of a digit that their search has seen.
+"""The leakage check: no score is of a digit that the search of its hyperparameters has seen.
 
 Reads ``build/datasets/``, ``build/samples/`` and the predictions of finished runs.
 """

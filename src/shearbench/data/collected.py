@@ -204,7 +204,7 @@ def _without_contradictions(raw: dict[Split, Raw], decisions: list[Decision]) ->
 
 
 def _grouped(key: str, raw: dict[Split, Raw]) -> dict[Split, Raw]:
-    """Number the groups of both parts alike; refuse one that stands in both."""
+    """Number the groups of both parts together; refuse a group in both parts."""
     known = [part.groups for part in raw.values() if part.groups is not None]
     if not known:
         return {split: replace(part, groups=np.full(len(part.labels), UNKNOWN)) for split, part in raw.items()}

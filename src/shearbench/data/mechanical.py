@@ -270,7 +270,7 @@ def _is_whole(shard: _Shard) -> bool:
 
 
 def _holds(path: Path) -> bool:
-    """Tell whether a shard is what its seal was written for."""
+    """Return True if a shard is what its seal was written for."""
     try:
         sealed = read_json(path.with_suffix(".json"))
         return isinstance(sealed, dict) and sealed.get("sha256") == sha256_of(path)

@@ -28,7 +28,7 @@ def resource() -> str:
 
 
 def is_ours(resources: Mapping[str, float]) -> bool:
-    """Tell whether a worker was started by ``shearbench worker``, of whatever version."""
+    """Return True if a worker was started by ``shearbench worker``, of whatever version."""
     return any(name.startswith(_PREFIX) for name in resources)
 
 

@@ -73,7 +73,7 @@ def worker_count(workers: int | Literal["auto"]) -> int:
 
 
 def run(calls: Sequence[Call], workers: int | Literal["auto"], show: Show) -> TaskResult:
-    """Do all calls; what is lost with a process that dies is done again, alone, and given up when it dies twice."""
+    """Run all calls. If a worker dies, its calls are retried one at a time; a call fails if its worker dies twice."""
     task_result = TaskResult()
     killed_before = memory.kills()
     with tempfile.TemporaryDirectory(prefix="shearbench-progress-") as folder:

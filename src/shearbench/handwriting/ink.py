@@ -72,7 +72,7 @@ def find_ink(picture: Picture) -> Ink | str:
 
 
 def _is_background(values: Plane) -> bool:
-    """Tell whether something at the border was taken for ink that is no stroke.
+    """Return True if something at the border was taken for ink that is no stroke.
 
     It is too thick; or it covers most of a side and is fainter than ink, or there is another part inside the picture.
     """

@@ -72,7 +72,7 @@ def _at(path: Path) -> Iterator[Named]:
 
 
 def _inside(file: Path, root: Path) -> bool:
-    """Tell whether a file is a picture of the folder: links that lead out of it are not followed."""
+    """Return True if a file is a picture of the folder: links that lead out of it are not followed."""
     skipped = file.name.endswith(EXPLAINED) or file.name.lower() in _LITTER
     return not skipped and file.is_file() and root in file.resolve().parents
 

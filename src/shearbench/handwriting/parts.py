@@ -116,7 +116,7 @@ class Parts:
         return about
 
     def _is_slash(self, part: int) -> bool:
-        """Tell whether a part is a slanted straight line."""
+        """Return True if a part is a slanted straight line."""
         rows, columns = np.nonzero(self.labels == part + 1)
         if np.ptp(rows) == 0 or np.ptp(columns) == 0:
             return False

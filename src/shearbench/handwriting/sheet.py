@@ -94,7 +94,7 @@ def _joined(boxes: Sequence[NDArray[np.int64]], parts: Sequence[int], usual: flo
 
 
 def _belong(one: Sequence[int], other: Sequence[int], usual: float) -> bool:
-    """Tell whether two boxes are pieces of one digit: one above the other, close, together no higher than a digit."""
+    """Return True if two boxes are pieces of one digit: one above the other, close, together no higher than a digit."""
     overlap = min(one[3], other[3]) - max(one[2], other[2])
     narrow = min(one[3] - one[2], other[3] - other[2])
     gap = max(one[0], other[0]) - min(one[1], other[1])

@@ -1,7 +1,8 @@
 """Finite elements on arrays: the simulator of Mechanical MNIST.
 
-The door is simulation.py; docs/mechanics.md derives what is solved, in the notation of the code. It is opened when
-first knocked at: its compiler takes a third of a second to load, and most processes want the list of loads alone.
+The entry point is simulation.py; docs/mechanics.md derives the equations in the notation of the code. The module is
+imported on first use, because its compiler takes a third of a second to load and most processes need only the list of
+loads.
 """
 
 from importlib import import_module

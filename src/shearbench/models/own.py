@@ -28,7 +28,7 @@ _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
 def is_own(architecture: str) -> bool:
-    """Tell whether an architecture names something outside this package, as ``my_package.Net`` does."""
+    """Return True if an architecture names something outside this package, as ``my_package.Net`` does."""
     return _NAME.fullmatch(architecture) is not None
 
 
@@ -82,10 +82,10 @@ def as_network(made: Any, architecture: str) -> "nn.Module":
 
 
 def check_reading(network: "nn.Module", architecture: str, inputs: Inputs, *, hint: str) -> None:
-    """Have a network read two blank images, as every network must, and leave it as it was.
+    """Let a network predict two blank images, and leave it unchanged.
 
     Raises:
-        InputError: if it cannot read such inputs, or gives something else than logits.
+        InputError: if it does not accept such inputs, or returns anything but logits.
     """
     import torch
 

@@ -1,6 +1,6 @@
-"""Finished folds held against the present parameters, code, data and fold table: what reads folds begins here.
+"""Check finished folds against the present parameters, code, data and fold table. All code that uses folds starts here.
 
-DVC notes the state of its inputs after a stage has run. A record notes it before. So a record decides whose it is.
+DVC records the state of its inputs after a stage has run, a record before. So the record decides.
 """
 
 from collections.abc import Sequence

@@ -55,9 +55,10 @@ def unchanged_inputs(root: Path, name: str, of: str | None) -> Iterator[None]:
 
 
 def end_with_dvc() -> None:
-    """Stop this stage soon after the process that started it has ended, where that is DVC's, as by a kill.
+    """Stop this stage soon after its DVC process has ended, for example by a kill.
 
-    DVC would start the stage anew beside it. A stage that a user has started alone outlives its shell, as ever.
+    DVC would otherwise start the stage a second time beside it. A stage that a user started directly outlives its
+    shell.
     """
     if _STAGE not in os.environ:
         return

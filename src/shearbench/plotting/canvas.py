@@ -1,7 +1,7 @@
-"""Matplotlib figures without a window, saved as the same bytes every time.
+"""Matplotlib figures without a window, saved with the same bytes every time.
 
-The background is transparent and text is mid-grey, so that one picture can be read on white paper and on a dark page.
-Colours: Okabe and Ito's palette, which colour-blind readers can tell apart.
+The background is transparent and text is mid-grey, so that one figure is legible on white paper and on a dark page.
+Colours: Okabe and Ito's palette, which colour-blind readers can distinguish.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""The pictures of a run, drawn from the tables of its scores alone."""
+"""Figures of a run, drawn only from the tables of its scores."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

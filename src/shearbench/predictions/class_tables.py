@@ -8,5 +8,5 @@ CLASS_COLUMNS = dict.fromkeys(("class", "classes", "true", "predicted", "label",
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read a CSV file; the columns that name classes are text, an empty field alone is a missing value."""
+    """Read a CSV file: columns with class names are text, and only an empty field is a missing value."""
     return pd.read_csv(path, dtype=CLASS_COLUMNS, keep_default_na=False, na_values=[""])

@@ -1,4 +1,4 @@
-"""What a tracker is told of a record: parameters, tags, metrics, curves and files. Knows no tracker itself."""
+"""The contents of a record for a tracker: parameters, tags, metrics, curves and files. Knows no tracker itself."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ class Content:
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """A run to be sent, with those nested beneath it. ``digest`` is the hash of its record: what was sent stays so."""
+    """A run to send, with its nested runs. ``digest`` is the hash of its record, so that a record is sent once."""
 
     name: str
     digest: str

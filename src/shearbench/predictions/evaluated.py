@@ -1,6 +1,6 @@
-"""All runs of a run with their finished evaluations: what is put side by side.
+"""All runs with finished evaluations, for comparisons.
 
-Reads ``build/runs/``, ``build/evaluation/``, ``build/datasets/`` and ``build/samples/``, each when first asked for.
+Reads ``build/runs/``, ``build/evaluation/``, ``build/datasets/`` and ``build/samples/``, each at its first use.
 """
 
 from collections.abc import Iterable, Sequence

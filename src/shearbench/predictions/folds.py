@@ -1,7 +1,7 @@
-"""The fold records of one run, read and checked against the data they must have been trained on.
+"""Read the fold records of one run and check them against the data of their training.
 
-Reads ``build/runs/<dataset>/<model>/fold-<k>/``; refuses a missing fold, and records of other data or other folds:
-numbers of different ablations never enter one mean.
+Reads ``build/runs/<dataset>/<model>/fold-<k>/``. Refuses a missing fold and records of other data or folds, so that
+numbers of different trainings never enter one mean.
 """
 
 from collections.abc import Iterable, Sequence
@@ -124,7 +124,7 @@ def check_data(fold_runs: Sequence[FoldRun], data_hash: str, table: FoldTable) -
 
 
 def check_records(fold_runs: Sequence[FoldRun], data_hash: str, table: FoldTable) -> None:
-    """Do as :func:`check_data`, for runs that may be some of the folds of the table."""
+    """Like :func:`check_data`, but allows a subset of the folds."""
     for fold_run in fold_runs:
         _require_equal(fold_run, "data", data_hash, "the present training data")
         _require_equal(fold_run, "folds", table.hash_of(fold_run.fold), "the present fold table")

@@ -1,4 +1,4 @@
-"""Which digits are read wrongly, and whose label is suspicious; from stored predictions."""
+"""Misclassified digits and suspicious labels, from stored predictions."""
 
 import numpy as np
 import pandas as pd
@@ -14,11 +14,11 @@ def named(found: pd.DataFrame, names: NDArray[np.str_]) -> pd.DataFrame:
 
 
 def misclassified(said: BySample) -> pd.DataFrame:
-    """Return the digits that some network reads wrongly, those of which the networks are surest together first.
+    """Return the digits that at least one network misclassifies, the most confident errors first.
 
-    Columns: ``id, true``; ``predicted``, the wrong class that most networks say (the more probable of equals); its
-    ``confidence``, the mean probability that *all* networks give it; ``agree``, how many say it, and ``wrong``, how
-    many say any wrong class, of ``networks``.
+    Columns: ``id, true``; ``predicted``, the wrong class that most networks predict (of equals the more probable one);
+    its ``confidence``, the mean probability over *all* networks; ``agree``, the number of networks that predict it;
+    ``wrong``, the number that predict any wrong class, of ``networks``.
     """
     networks, n = said.classes.shape
     rows = np.arange(n)

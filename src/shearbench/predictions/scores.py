@@ -1,6 +1,6 @@
-"""Predictions -> numbers: accuracy, loss, F1 and what lies behind them, each with the n that it stands on.
+"""Compute scores from predictions: accuracy, loss, F1 and their parts, each with its n.
 
-Pure functions of arrays; scikit-learn counts. A loss is the cross-entropy -log p(true class), in nats a sample.
+Pure functions of arrays; scikit-learn counts. A loss is the cross-entropy -log p(true class), in nats per sample.
 """
 
 from collections.abc import Sequence

@@ -117,7 +117,7 @@ def _study(pairs: Sequence[Row]) -> list[str]:
 
 
 def _seen_from(one: str, pairs: Sequence[Row], *, kind: str, within: str) -> list[tuple[str, Row]]:
-    """Return the pairs of ``one`` with each other, turned so that ``one`` stands first."""
+    """Return the pairs of ``one`` with each other, swapped so that ``one`` is first."""
     found: list[tuple[str, Row]] = []
     for pair in pairs:
         if pair["kind"] == kind and pair["within"] == within and one in (pair["a"], pair["b"]):

@@ -1,6 +1,6 @@
-"""What a section of the report is made of. A block is plain data; ``page.html`` knows how each kind looks.
+"""The blocks of a report section. A block is plain data; ``page.html`` renders each kind.
 
-Texts are escaped; what stands between backticks is set as code.
+Text is escaped; text between backticks is code.
 """
 
 import base64

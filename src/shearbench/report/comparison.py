@@ -13,7 +13,7 @@ MISSING = "what puts the networks side by side (`dvc repro compare`)"
 
 
 def is_there(root: Path) -> bool:
-    """Tell whether the cells have been compared."""
+    """Return True if the runs have been compared."""
     return is_finished(root / "build" / "comparison")
 
 

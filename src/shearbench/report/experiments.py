@@ -20,10 +20,10 @@ _OURS = ("exec", "stash", "apply", "celery", "queue", "temp")  # refs of DVC's o
 
 @dataclass(frozen=True)
 class Experiment:
-    """A run with other settings: its name, its commit, the settings that differ from the present ones, its rows.
+    """A run with other parameters: its name, its commit, the parameters that differ from the present ones, its rows.
 
     ``changes`` are (key of ``params.yaml``, present value, value of the experiment). ``rows`` are those of its
-    ``reports/comparison.json``, or None where DVC's cache no longer has that file.
+    ``reports/comparison.json``, or None if DVC's cache no longer has that file.
     """
 
     name: str
@@ -47,7 +47,7 @@ def read_experiments(root: Path) -> list[Experiment]:
 
 
 def differing(experiment: Experiment, rows: Sequence[Row]) -> list[tuple[Row, Row | None]]:
-    """Return each row of an experiment whose results are not those of ``rows``, with its counterpart there if any."""
+    """Return each row of an experiment that differs from ``rows``, with its counterpart there if any."""
     counterparts = {(row["dataset"], row["model"]): row for row in rows}
     paired = [(row, counterparts.get((row["dataset"], row["model"]))) for row in experiment.rows or ()]
     return [(row, other) for row, other in paired if other is None or _results(row) != _results(other)]

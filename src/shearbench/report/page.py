@@ -47,7 +47,7 @@ class Contents:
 
 
 def read(root: Path, seed: int) -> Contents:
-    """Read what there is.
+    """Read the contents of the report.
 
     Raises:
         InputError: if the comparison is missing, or a record is damaged.

@@ -1,4 +1,4 @@
-"""With what each model was trained, beside the first table: unequal budgets are said where scores are read."""
+"""The recipes of the models, beside the first table: unequal training budgets are visible next to the scores."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

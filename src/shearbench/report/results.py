@@ -22,7 +22,7 @@ class Sources:
     evaluations: Path
 
     def results(self, rows: Sequence[Mapping[str, Any]]) -> Results:
-        """Read what is there; ``rows`` are those of ``comparison.json``."""
+        """Return the available results; ``rows`` are those of ``comparison.json``."""
         pairs, confused = self.reports / "pairs.json", self.comparison / "confused_pairs.csv"
         found = {
             path.parent.name: read_ablation_result(path.parent)

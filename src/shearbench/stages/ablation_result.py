@@ -1,7 +1,7 @@
-"""Stage ``ablation_result <name>``: the first to show the sealed test set to the networks of an ablation.
+"""Stage ``ablation_result <name>``: predict the test set with the networks of an ablation, and compare them.
 
 Reads ``build/ablations/<name>/``, ``build/samples/``, ``build/fields/`` and ``build/folds/``; writes
-``build/ablation_results/<name>/``: accuracies and verdicts as CSV, pictures, and the predictions behind them.
+``build/ablation_results/<name>/``: accuracies and verdicts as CSV, figures, and the predictions behind them.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ from shearbench.statistics.runs import Plan
 
 
 def main(params: Params, root: Path, name: str) -> None:
-    """Read the test set with every network of an ablation, and compare.
+    """Predict the test set with every network of an ablation, and compare.
 
     Raises:
         InputError: if a fold is missing, was trained on other data, or a comparison must be refused.

@@ -1,8 +1,7 @@
 """Stage ``datasets``: build/samples and build/fields -> build/datasets/<dataset>/{train.npz,test.npz,card.json}.
 
-The fold table and the tuning part of its source lie beside them, so that a dataset is whole in its folder.
-
-Published fields are read from their archive instead, which is kept in build/downloads if it came from a URL.
+The fold table and the tuning part of the source are copied beside them, so that the folder is self-contained. Published
+fields are read from their archive, which is stored in build/downloads if it came from a URL.
 """
 
 from pathlib import Path

@@ -42,10 +42,10 @@ def output(root: Path) -> Path:
 
 
 def measure(params: Params, root: Path, folder: Path, out: Path, *, fine_tune: bool = False) -> dict[str, Any]:
-    """Read a folder with every network at hand, write the record ``out``, and return its results.
+    """Predict a folder with every available network, write the record ``out``, and return its results.
 
     Raises:
-        InputError: if there is no network, no such folder or nothing in it to read, or only one group to fine-tune on.
+        InputError: if there is no network, no such folder, nothing readable in it, or only one group for fine-tuning.
     """
     networks = recipe.at_hand(root / "build", is_current=partial(is_current, params, root))
     digits = read_folder(folder, workers=params.execution.pool)

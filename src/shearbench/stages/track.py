@@ -55,7 +55,9 @@ def send(params: Params, root: Path) -> bool:
 
 
 def follow(params: Params, root: Path) -> None:
-    """Send what each stage finishes until Ctrl-C; what DVC is about to replace is sent once it is whole."""
+    """Send the records of each stage as it finishes, until Ctrl-C; a record that DVC is replacing is sent once
+    complete.
+    """
     seen = ""
     while True:
         state = _state(params, root)

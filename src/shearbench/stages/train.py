@@ -1,8 +1,8 @@
 """Stage ``train``: cross-validate one run, a model on a dataset.
 
-Reads ``build/datasets/<dataset>/`` (all but its test part) and the run's settings; writes the
-records ``build/runs/<dataset>/<model>/fold-<k>/``. Folds that are up to date are kept, unfinished ones go on. Tuned
-settings are refused where a fold would hold out a digit that their search has seen.
+Reads ``build/datasets/<dataset>/`` without its test part, and the run's training config; writes the records
+``build/runs/<dataset>/<model>/fold-<k>/``. Folds that are up to date stay, unfinished folds resume. Tuned
+hyperparameters are refused if a fold would hold out a digit of their search.
 """
 
 from collections.abc import Sequence

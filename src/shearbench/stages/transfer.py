@@ -16,7 +16,7 @@ from shearbench.training.hardware import settle_device
 
 
 def main(params: Params, root: Path) -> None:
-    """Let the networks of every run read.
+    """Predict other datasets and steps with the networks of every run.
 
     Raises:
         InputError: if a fold is missing, or was made with other parameters, code, data or folds than the present ones.

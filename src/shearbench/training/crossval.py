@@ -219,7 +219,7 @@ def _train(task: FoldTask, training_state: TrainingState, advance: Advance) -> t
 
 
 def is_kept(task: FoldTask) -> bool:
-    """Tell whether a fold has a record, whole, made by the same settings, data and code."""
+    """Return True if the fold has a complete record for this config, data and code."""
     try:
         return is_finished(task.out) and read_record(task.out)["hashes"] == task.hashes
     except InputError:  # a damaged record is none: the fold is trained again

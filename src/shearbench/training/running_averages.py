@@ -44,7 +44,7 @@ class Modes:
 
 
 def has_running_averages(module: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
-    """Tell whether a layer normalises by running averages in evaluation mode."""
+    """Return True if a layer normalises by running averages in evaluation mode."""
     return isinstance(module, nn.BatchNorm2d) and module.track_running_stats
 
 

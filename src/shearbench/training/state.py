@@ -110,7 +110,7 @@ class Progress:
         return self.best_epoch or len(self.history)
 
     def is_over(self, recipe: Recipe) -> bool:
-        """Tell whether all epochs are done, or ``patience`` of them have passed without a better inner loss."""
+        """Return True if all epochs are done, or ``patience`` of them have passed without a better inner loss."""
         done = len(self.history)
         impatient = recipe.patience is not None and done > 0 and done - self.best_epoch >= recipe.patience
         return done >= recipe.epochs or impatient

@@ -12,7 +12,7 @@ class Hyperparameters:
     width: float
 
     def needs_no_less_memory_than(self, other: "Hyperparameters") -> bool:
-        """Tell whether batch and width are both at least those of ``other``."""
+        """Return True if batch and width are both at least those of ``other``."""
         return self.batch >= other.batch and self.width >= other.width
 
 

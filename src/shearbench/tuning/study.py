@@ -76,7 +76,7 @@ class Trial:
         return self.curve[min(epochs, len(self.curve)) - 1].kept
 
     def has_trained(self, epochs: int) -> bool:
-        """Tell whether so many epochs are done, or the training is over before."""
+        """Return True if so many epochs are done, or the training is over before."""
         return self.over or len(self.curve) >= epochs
 
 

@@ -1,6 +1,6 @@
-"""The ways in which a network with batch normalisation can read: with which statistics it normalises.
+"""Names of the batch-norm statistics that a network can predict with.
 
-Without torch, for those who only name them; :mod:`shearbench.analysis.batch_norm.predict` reads.
+Without torch, for modules that only need the names; :mod:`shearbench.analysis.batch_norm.predict` computes.
 """
 
 from collections.abc import Iterable, Mapping

@@ -64,9 +64,9 @@ def class_means(values: Values, labels: NDArray[np.int64], classes: int) -> Valu
 
 
 def within(values: Values, labels: NDArray[np.int64]) -> Values:
-    """Return the rank of each value among those of its class, as a share of the class, above 0 and below 1.
+    """Return the rank of each value within its class, as a share of the class, above 0 and below 1.
 
-    By such ranks no class is displaced more than another, so what they show is not that some classes are harder.
+    Ranks within classes remove the differences between classes.
     """
     ranks = np.empty(len(values))
     for label in np.unique(labels):

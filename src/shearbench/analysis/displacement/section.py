@@ -62,7 +62,7 @@ def _mean_fields(root: Path, name: str) -> list[Block]:
 
 
 def _finding(areas: Sequence[Mapping[str, Any]], name: str) -> str:
-    """Count the runs whose errors are displaced more, and those whose errors are displaced unusually."""
+    """Return how many runs have errors with large, and with unusual, displacement."""
     said = []
     for dataset in dict.fromkeys(row["dataset"] for row in areas):
         rows = [row for row in areas if (row["fields"], row["dataset"], row["measure"]) == (name, dataset, "overall")]

@@ -62,6 +62,6 @@ def _axis(axes: Axes, levels: np.ndarray, guessing: float) -> None:
 
 
 def _places(levels: np.ndarray) -> np.ndarray:
-    """Return where levels stand on a logarithmic axis; no noise stands one doubling before the least."""
+    """Return the positions of levels on a logarithmic axis; no noise is one doubling below the smallest level."""
     least = levels[levels > 0].min()
     return np.log2(np.where(levels > 0, levels, least / 2))

@@ -1,7 +1,7 @@
-"""How well a network reads its share of the test digits under Gaussian noise.
+"""Measure the accuracy of a network on its share of the test digits under Gaussian noise.
 
-The noise of a draw is the same for every network of a fold and for all levels, only stronger; a doubled image is one
-image, so both channels have the same noise. Nothing is clipped: a level is what it says.
+The noise of a draw is the same for every network of a fold and scales with the level. A doubled image is one image, so
+both channels have the same noise. Nothing is clipped.
 """
 
 from typing import Any

@@ -1,8 +1,8 @@
-"""A network on inputs that it was not made for: the other datasets, and the other steps of its load.
+"""Predict inputs that a network was not trained for: other datasets, and other steps of its load.
 
-Of other datasets a network reads its share of the test digits, normalised by its own normaliser, and once more by one
-of the same kind that is refitted to the other dataset's training digits. What has no meaning is a recorded skip with a
-reason (:mod:`shearbench.analysis.transfer.adaptation`).
+For other datasets a network predicts its share of the test digits twice: with its own normalisation, and with one of
+the same kind refitted to the other dataset's training digits. Meaningless combinations are recorded as skipped, with
+the reason (:mod:`shearbench.analysis.transfer.adaptation`).
 """
 
 from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ from shearbench.training.weights import load_network, predict
 
 @dataclass(frozen=True)
 class TransferTask:
-    """Which network reads what: the folders of a fold run, of its dataset and of ``build/``; the other datasets."""
+    """The network and its inputs: folders of a fold run, of its dataset and of ``build/``; the other datasets."""
 
     fold_run: Path
     dataset: Path
@@ -75,7 +75,7 @@ class Readings:
 
 
 def transfer(task: TransferTask, advance: Callable[[int], None]) -> Readings:
-    """Let one network read the other datasets and, if it reads fields, its own digits at the other steps.
+    """Predict the other datasets with one network and, for a model of fields, its own digits at the other steps.
 
     Raises:
         InputError: if a file is missing or damaged.

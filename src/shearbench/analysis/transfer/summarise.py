@@ -55,14 +55,14 @@ def write_transfer(
 
 
 def _dataset_rows(run: Run, networks: Sequence[Readings]) -> Iterator[dict[str, Any]]:
-    """Yield a row for each dataset that the networks of a run read, and normalisation."""
+    """Yield a row for each other dataset and normalisation of a run."""
     for same in zip(*(network.datasets for network in networks), strict=True):
         facts = {"dataset": run[0], "model": run[1], "reads": same[0].name, "normalisation": same[0].adaptation}
         yield {**facts, "skipped": same[0].skipped, **({} if same[0].skipped else _accuracy(same))}
 
 
 def _step_rows(run: Run, fold_run: FoldRun, networks: Sequence[Readings]) -> Iterator[dict[str, Any]]:
-    """Yield a row for each step that the networks of a run read, and way."""
+    """Yield a row for each step and adaptation of a run."""
     entry = fold_run.record["config"]["entry"]
     for same in zip(*(network.steps for network in networks), strict=True):
         step = int(same[0].name)

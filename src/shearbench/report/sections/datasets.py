@@ -58,7 +58,7 @@ def _data(picture: Path) -> list[Path]:
 
 
 def _balance(root: Path, rows: Sequence[Mapping[str, Any]], name: str) -> list[Table]:
-    """Return the digits of each class by split, if a run of the dataset has been evaluated."""
+    """Return the number of digits per class and split, if a run of the dataset was evaluated."""
     folders = [folder for folder, record in evaluations(root, rows) if record["dataset"] == name]
     if not folders:
         return []

@@ -29,7 +29,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
 
 
 def _full(folder: Path) -> Iterator[Block]:
-    """Yield the steps and groups of a class that networks of all of MNIST have read, where they are at hand."""
+    """Yield the steps and groups of a class with networks trained on all of MNIST, if available."""
     if not (folder / "record.json").is_file():
         return
     record = read_json(folder / "record.json")

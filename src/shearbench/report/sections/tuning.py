@@ -102,7 +102,7 @@ def _missing(rows: Sequence[Mapping[str, Any]], found: Found) -> Iterator[str]:
 
 
 def sentence(dataset: str, models: Mapping[str, Tuned]) -> str:
-    """Say of which models what was found is really better than the present setting."""
+    """Return a sentence that counts the models by the verdict on their search result."""
     kinds: dict[str, list[str]] = {}
     for model, tuned in models.items():
         if tuned.difference is None:
