@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageChops, ImageDraw, PngImagePlugin
 
 from shearbench.data.handwritten import MAX_PIXELS
 
@@ -66,6 +66,18 @@ def turned() -> bytes:
     return encoded(Image.new("RGB", (SIDE, SIDE), (200, 1, 2)), "JPEG", exif=exif, progressive=True)
 
 
+def photo() -> bytes:
+    """A photo of 24 megapixels, as a phone makes them: a four on paper with grain and a lamp's gradient."""
+    sheet = Image.new("L", (6000, 4000), 205)
+    pen = ImageDraw.Draw(sheet)
+    pen.line([(2700, 1000), (2300, 2300), (3700, 2300)], fill=40, width=160, joint="curve")
+    pen.line([(3200, 1500), (3100, 3100)], fill=40, width=160)
+    grain = Image.effect_noise((1500, 1000), 12).resize(sheet.size)
+    light = Image.linear_gradient("L").resize(sheet.size).point(lambda grey: 100 + grey // 5)
+    mixed = ImageChops.add(ImageChops.add(sheet, grain, offset=-128), light, offset=-120)
+    return encoded(mixed.convert("RGB"), "JPEG", quality=90)
+
+
 def _flat(dtype: type, *layers: int) -> Image.Image:
     return Image.fromarray(np.full((SIDE, SIDE, *layers), 40, dtype))
 
@@ -82,6 +94,7 @@ PICTURES: dict[str, Callable[[], bytes]] = {
     "palette": lambda: encoded(_flat(np.uint8).convert("P"), transparency=0),
     "printer's colours": lambda: encoded(Image.new("CMYK", (SIDE, SIDE)), "JPEG"),
     "turned": turned,
+    "24 megapixels": photo,
     "profile": with_profile,
     "text": with_text,
 }

@@ -106,6 +106,12 @@ def _from_folder(folder: Path, name: str) -> dict[Split, Part]:
     parts: dict[Split, Part] = {}
     for split in SPLITS:
         images, labels = read_pair(paths[MNIST_FILES[split][0]], paths[MNIST_FILES[split][1]])
+        if missing := sorted({*range(10)} - {*labels.tolist()}):
+            raise InputError(
+                f"sources.{name}: each of the classes 0 to 9 must be in the {split} part; {folder} has {len(labels)} "
+                f"images there and none of {', '.join(map(str, missing))}; add some, or take `kind: idx`, which has "
+                "the classes of its labels"
+            )
         beside = _find(folder, writers.FILES[split])
         groups = writers.unknown(len(labels)) if beside is None else writers.read(beside, labels)
         parts[split] = Part(images, labels, groups)
