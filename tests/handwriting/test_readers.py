@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import forty_pictures
 import numpy as np
 import pytest
 import uvicorn
@@ -22,6 +23,7 @@ from shearbench.data.handwritten import read_file
 from shearbench.data.mnist import collect
 from shearbench.errors import InputError
 from shearbench.handwriting import naming, readers
+from shearbench.handwriting.class_reading import read_pictures
 from shearbench.handwriting.naming import named
 from shearbench.handwriting.sheet import SIDE, find_digits, read_sheet
 
@@ -203,6 +205,28 @@ def test_the_server_reads_refuses_and_keeps_to_itself(port: int) -> None:
     assert _ask(port, "/read", bytes(serve.MAX_BYTES + 1))[0] == 413
     assert _ask(port, "/read", _drawn_seven(), Origin="http://evil")[0] == 403
     assert _ask(port, "/", Host="evil")[0] == 400
+
+
+def test_forty_pictures_of_pens_papers_and_formats_are_read_or_refused_as_they_should_be(tmp_path: Path) -> None:
+    forty_pictures.write(tmp_path)
+    replies = read_pictures(named([tmp_path]), readers.load(), workers=1)
+    assert len(replies) == len(forty_pictures.PICTURES) > 40
+    read, sure = 0, 0
+    for reply in replies:
+        expected = forty_pictures.PICTURES[reply.look.file.shown][1]
+        if expected == forty_pictures.UNSURE:
+            assert reply.reading is not None
+            assert reply.digit is None
+            assert "2 digits" in reply.doubt
+        elif isinstance(expected, str):
+            assert expected in reply.look.unread, reply.look.file.shown
+        else:
+            assert not reply.look.unread, reply.look.file.shown
+            assert reply.digit in (expected, None), reply.look.file.shown
+            assert reply.look.file.digit == expected
+            read += 1
+            sure += reply.digit is not None
+    assert sure >= 0.9 * read
 
 
 def test_predict_needs_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ Mask = NDArray[np.bool_]
 
 LEAST_CONTRAST = 8.0  # grey levels of 255 between ink and background; less is the grain of a scanner or of a JPEG
 _GRAINS = 4.0  # ink differs from the background by this many standard deviations of the paper
+_SPECKS, _NO_GRAIN = 100, 5.0  # so many specks, and ink that is hardly above them, are a blank sheet's grain
 _EDGE = 0.07  # share of the side that the rim of a picture takes
 _NEAR = 20.0  # levels within which pixels count as of the same paper
 _FITTED = 6000  # pixels, evenly spread, that the background is fitted to
@@ -149,6 +150,8 @@ def _ink_on(grey: Plane, surface: Plane) -> Ink | str:
     values, removed, digits = cleaned(signed, contrast=contrast, grain=grain)
     if not (values >= 0.5).any():
         return "no ink found: nothing but dirt or lines"
+    if removed > _SPECKS and contrast < _NO_GRAIN * grain:
+        return f"no ink found: nothing but the grain of the paper (contrast {contrast:.0f}, grain {grain:.1f})"
     return Ink(
         values,
         polarity="light on dark" if (signed == grey - surface).all() else "dark on light",
