@@ -142,6 +142,7 @@ def _facts(tree: ast.Module) -> Source:
     for node in ast.walk(tree):
         for name, block in ast.iter_fields(node):
             if isinstance(block, list):
+                # Docstrings are removed before hashing, so that an edit of one reruns nothing.
                 setattr(node, name, [each for each in block if not _idle(each)])
     does = hashlib.sha256(_normal(tree).encode()).hexdigest() if tree.body else ""
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
@@ -173,6 +174,7 @@ def _with_packages(name: str, package: str = "") -> Iterator[str]:
         name = importlib.util.resolve_name(name, package)
     parts = name.split(".")
     for count in range(1, len(parts) + 1):
+        # `stages` itself is inert (it only dispatches), but a stage that imports another one depends on it.
         inert = parts[0] == _OURS and "".join(parts[1:2]) in INERT
         if not inert or (parts[1:2] == ["stages"] and count > 2):
             yield ".".join(parts[:count])

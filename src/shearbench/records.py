@@ -61,6 +61,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             fcntl.flock(file, fcntl.LOCK_EX)  # while it is held, the file is nobody's leftover
             yield file
             file.flush()
+            # Before the rename: after a power cut the new name must not point to an empty file.
             os.fsync(file.fileno())
             temporary.chmod(0o666 & ~_UMASK)
             temporary.replace(path)
@@ -247,6 +248,7 @@ def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
 def _digest(record: Mapping[str, Any]) -> str:
     """Return the hash of a record as JSON holds it, without its digest."""
     said = {key: value for key, value in record.items() if key != DIGEST}
+    # Through JSON and back: tuples become lists and integer keys become text, as in the file that is read later.
     return hash_of(json.loads(json.dumps(said, allow_nan=False)))
 
 

@@ -97,6 +97,7 @@ def serve(path: Path) -> None:
                 size = int.from_bytes(_read(client, 4), "big")
                 _, files, _, _ = socket.recv_fds(client, 1, 3)
                 request = _read(client, min(size, _LIMIT))
+                # A fork runs the modules as they were imported. After an edit only a fresh process has the new code.
                 if _sources(package) != sources:
                     client.sendall(_REFUSED)
                 elif os.fork() == 0:
@@ -132,6 +133,7 @@ def _run(client: socket.socket, files: list[int], request: dict[str, Any]) -> No
         try:
             client.sendall(bytes([status]))
         finally:
+            # Without the server's clean-up: its atexit handlers, sockets and threads belong to the parent.
             os._exit(status)
 
 

@@ -70,16 +70,19 @@ def deal(units: Rows, labels: Rows, shares: Sequence[float], *, seed: int) -> Ro
     counts[:, -1] = counts.sum(axis=1)
     targets = np.outer(shares, counts.sum(axis=0))
     weights = np.append(np.ones(len(classes)), _TIE) / targets
+    # The cost of a unit in a part is the change of sum (count - target)^2 / target, which is added * (added - room).
     room = 2 * targets
     parts = np.full(len(names), NOWHERE, np.int64)
     order = sorted(range(len(names)), key=lambda unit: (-counts[unit, -1], _digest(seed, int(names[unit]))))
     large = [unit for unit in order if counts[unit, -1] > 1]
+    # Large units are dealt first, into empty parts. Further passes move them if a better place has come up since.
     for unit in [*order, *large * _PASSES]:
         added, before = counts[unit], parts[unit]
         if before != NOWHERE:
             room[before] += 2 * added
         costs = (weights * added * (added - room)).sum(axis=1)
         part = int(np.argmin(costs))
+        # A tie stays. Otherwise rounding would move units between equal parts, differently on each machine.
         if before != NOWHERE and costs[part] > costs[before] - _ROUNDING:
             part = int(before)
         room[part] -= 2 * added

@@ -61,10 +61,12 @@ def _linked(inputs: NDArray[Any], near: float) -> tuple[NDArray[np.int64], NDArr
     i, j = np.zeros((2, 0), np.int64)
     correlation = np.zeros(0)
     for start in range(0, len(flat), _ROWS):
+        # Only columns from `start` on: earlier pairs were found in earlier blocks.
         block = flat[start : start + _ROWS] @ flat[start:].T  # (rows, from start on)
         down, along = np.nonzero(np.triu(block >= near, k=1))
         i, j = np.concatenate([i, down + start]), np.concatenate([j, along + start])
         correlation = np.concatenate([correlation, block[down, along]])
+        # A spanning tree of least cost keeps the most alike pairs of each group.
         costs = coo_array((_COST - correlation, (i, j)), shape=(len(flat), len(flat)))
         tree = minimum_spanning_tree(costs.tocsr()).tocoo()  # what a block adds is reduced at once: n - 1 pairs at most
         i, j, correlation = tree.row.astype(np.int64), tree.col.astype(np.int64), _COST - tree.data

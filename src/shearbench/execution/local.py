@@ -80,6 +80,7 @@ def run(calls: Sequence[Call], workers: int | Literal["auto"], show: Show) -> Ta
         paths = [Path(folder) / str(index) for index in range(len(calls))]
         with _followed(paths, show):
             for index in _attempt(calls, paths, range(len(calls)), worker_count(workers), task_result):
+                # A dead worker breaks the whole pool, so its call is unknown. Alone in a pool, a death has one cause.
                 if all(_attempt(calls, paths, [index], 1, task_result) for _ in range(_LONE_TRIES)):
                     task_result.died[index] = _cause_of_death(killed_before)
     return task_result
@@ -138,6 +139,7 @@ def _end_with(parent: int) -> None:
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(_POLL_SECONDS)
+        # Not sys.exit, which would end this thread alone.
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

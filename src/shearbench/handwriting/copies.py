@@ -154,6 +154,7 @@ def limits_of(reference: Reference, *, seed: int) -> Limits:
     rows = generator.permutation(len(reference.test))[:count]
     found = nearest(reference.test[rows], reference.train)
     half = count // 2
+    # Half of the digits set the limits, the other half measures how many honest digits they flag.
     set_by = np.arange(count) < half
     shape, gap = _bent(found)
     correlation, distance, duplicate = np.ones(CLASSES), np.zeros(CLASSES), np.ones(CLASSES)

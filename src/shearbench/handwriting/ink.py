@@ -168,6 +168,7 @@ def _signed(difference: Plane) -> tuple[Plane, float, float] | str:
     """Return the difference from the background, ink above 0, its contrast and the grain; or why there is no ink."""
     grain = grain_of(difference)
     inner = _without_edge(difference)
+    # The side with the larger sum of squares is ink: shadows are wide and faint, ink is narrow and strong.
     outstanding = np.where(np.abs(inner) > _GRAINS * grain, inner, 0)
     sign = 1.0 if np.sum(outstanding * np.abs(outstanding)) >= 0 else -1.0
     signed = sign * difference
@@ -204,6 +205,7 @@ def grey_of(picture: Picture) -> Plane:
         grey: Plane = colour.mean(axis=2)
         return grey
     centred = flat - flat.mean(axis=0)
+    # The first principal component of the colours: the direction with the most contrast.
     _, vectors = np.linalg.eigh(centred.T @ centred)
     direction = vectors[:, -1] * (1 if vectors[:, -1].sum() >= 0 else -1)
     levels = (centred @ direction).reshape(colour.shape[:2])
@@ -238,6 +240,7 @@ def background_of(grey: Plane, *, start: float | None = None) -> Plane:
     for round_ in range(12):
         residual = values - surface
         spread = max(float(np.quantile(np.abs(residual), _PAPER)) / _OF_NORMAL, 1.0)
+        # A narrow window first, to keep ink out; wider once the surface fits, to use all of the paper.
         weights = np.clip(1 - (residual / ((2 if round_ < 6 else 4) * spread)) ** 2, 0, None) ** 2
         used = 1 if round_ < 2 else 3 if round_ < 5 else 6  # level, then slope, then bend
         matrix = fitted[:, :used]

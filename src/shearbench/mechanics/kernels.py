@@ -155,6 +155,7 @@ def strain_energy(u, connectivity, gradients, weights, mu, lam):  # type: ignore
         for q in range(9):
             _gradient(ue, gradients, q, count, h)
             for e in range(count):
+                # `not ... > -1` instead of `... <= -1` refuses NaN too: every comparison with NaN is false.
                 if not h[0, e] + h[3, e] + h[0, e] * h[3, e] - h[1, e] * h[2, e] > -1.0:
                     return math.inf
                 energy += weights[q] * energy_density(h[0, e], h[1, e], h[2, e], h[3, e], mu[first + e], lam[first + e])
@@ -175,6 +176,7 @@ def internal_forces(u, connectivity, gradients, weights, mu, lam):  # type: igno
         for q in range(9):
             _gradient(ue, gradients, q, count, h)
             for e in range(count):
+                # The stresses overwrite the gradients in `h`, which are not needed any more.
                 p11, p12, p21, p22 = stress(h[0, e], h[1, e], h[2, e], h[3, e], mu[first + e], lam[first + e])
                 h[0, e] = weights[q] * p11
                 h[1, e] = weights[q] * p12
@@ -285,6 +287,7 @@ def _tangent_moduli(state, weights, mu, q, first, count, moduli):  # type: ignor
 def _add_stiffness(moduli, gradients, q, count, ke):  # type: ignore[no-untyped-def]
     """Add a Gauss point to the element matrices ke (18, 18, PACK), row 2a + i; node blocks a >= b only."""
     for a in range(9):
+        # The tangent is symmetric: only the blocks a >= b are computed and read.
         for b in range(a + 1):
             xx = np.float32(gradients[q, a, 0] * gradients[q, b, 0])
             xy = np.float32(gradients[q, a, 0] * gradients[q, b, 1])
@@ -305,6 +308,7 @@ def _condense(ke, first, count, coupling, centre):  # type: ignore[no-untyped-de
         k11 = ke[16, 16, e]
         k12 = ke[17, 16, e]
         k22 = ke[17, 17, e]
+        # The 2 x 2 inverse is written out, so that the loop over the pack becomes vector instructions.
         inverse = np.float32(1.0) / (k11 * k22 - k12 * k12)
         centre[0, first + e] = inverse * k22
         centre[1, first + e] = -inverse * k12

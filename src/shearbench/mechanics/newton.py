@@ -104,6 +104,7 @@ def reach(start: Equilibrium, d: float, halvings: int = MAX_HALVINGS) -> Equilib
 
 def _newton(start: Equilibrium, d: float) -> Equilibrium:
     sample, free = start.sample, start.sample.block.free
+    # The predictor follows the tangent of the path: with it most steps start within the region where Newton converges.
     u = start.u + (d - start.d) * start.rate
     energy = sample.energy(u)
     if not np.isfinite(energy):
@@ -115,6 +116,7 @@ def _newton(start: Equilibrium, d: float) -> Equilibrium:
         size, target = _norm(residual), TOLERANCE * _norm(forces - residual)
         if size <= target:
             return Equilibrium(sample, d, u)
+        # Solving further than the tolerance of the last Newton step needs would cost iterations and change nothing.
         forcing = max(_forcing(size, previous), 0.3 * target / size)
         step = _newton_step(sample, u, residual, start.factor, forcing)
         u, energy = _line_search(sample, u, energy, residual, step)
@@ -146,6 +148,7 @@ def _newton_step(sample: Sample, u: Floats, residual: Floats, factor: Factor, fo
         curvature = _dot(p, kp)
         if curvature == 0.0:
             return step
+        # abs: with negative curvature the plain quotient is negative, and the step would go uphill.
         alpha = rz / abs(curvature)
         step += alpha * p
         r -= alpha * kp

@@ -40,6 +40,7 @@ class Factor:
         """z (nodes, 2) with K z = r on the free degrees of freedom, in single precision; zero on the held."""
         block = self.block
         reduced = restrict(r, self.coupling, block.connectivity)
+        # `order` sorts the unknowns by column of the block, which keeps the band narrow; held ones are not in it.
         edges, info = lapack.spbtrs(self.band, reduced.reshape(-1)[block.order].astype(np.float32))
         assert info == 0, f"spbtrs was called wrongly: argument {-info}"
         z = np.zeros(r.shape)

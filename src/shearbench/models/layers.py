@@ -46,6 +46,7 @@ class Dropout(nn.Dropout):
 
 def draw_kept(count: int, level: int) -> Tensor:
     """Return int16 (count,): 1 with probability ``1 - level / 2 ** 16``, else 0; from torch's global generator."""
+    # One 64-bit word gives four units of 16 bits: the generator is the bottleneck, not the comparison.
     words = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None)  # all values; four units a word
     return words.view(torch.int16)[:count].ge_(level - _LEVELS // 2)
 
@@ -128,5 +129,6 @@ class Conv3x3(nn.Conv2d):
         height, width = inputs.shape[2:]
         if height > self.stride[0] or width > self.stride[1]:
             return super().forward(inputs)
+        # The window of the one output pixel starts in the padding, so input pixel (0, 0) meets tap (1, 1).
         taps = self.weight[:, :, 1 : 1 + height, 1 : 1 + width]
         return functional.linear(inputs.flatten(1), taps.flatten(1))[:, :, None, None]

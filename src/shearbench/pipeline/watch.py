@@ -42,6 +42,7 @@ def unchanged_inputs(root: Path, name: str, of: str | None) -> Iterator[None]:
     Raises:
         InputError: naming what has changed. DVC then locks nothing.
     """
+    # Within DVC, compare with the code that DVC hashed: an edit between its check and this line is a change too.
     before = state(root, name, of, noted=_STAGE in os.environ)
     yield
     after = state(root, name, of)

@@ -66,6 +66,7 @@ def bootstrap_cases(correct_a: Correct, correct_b: Correct, *, level: float = 0.
     a, b = check_paired(correct_a, correct_b, dimensions=2)
     resampled = _resample(a, b)
     tail = (1 - level) / 2
+    # The upper end is the lower end of the mirrored distribution, so that swapping a and b flips the interval exactly.
     low, high = _quantile(resampled, tail), -_quantile(resampled.mirrored(), tail)
     return BootstrapInterval(_mean_difference(a, b), low, high, level)
 
@@ -105,6 +106,7 @@ def _resample(a: Correct, b: Correct) -> _Resampled:
     """Return the distribution of the mean difference over n cases drawn with replacement."""
     networks, n = a.shape
     discordance = a.sum(axis=0, dtype=np.int64) - b.sum(axis=0, dtype=np.int64)
+    # The FFT needs values from 0 on: shift by the least value, and shift the sums back by n times it.
     lowest = int(discordance.min())
     sums = sums_of_draws(np.bincount(discordance - lowest)[np.newaxis])[0]
     kept = np.flatnonzero(sums)

@@ -104,6 +104,8 @@ def parts_of(a: Run, b: Run | None = None) -> Parts:
     if b is not None:
         minus, less = _read(b)
         held_out, table = held_out - minus, table - less
+    # Only the networks of its own fold predict a training sample, all networks predict a test sample. Both shares
+    # estimate the same: the probability that a network which did not train on the sample predicts it correctly.
     u = np.concatenate([held_out, table.mean(axis=0)])
     return parts_from(u, table, *_clusters(a), overlap=a.test_to_train)
 
@@ -128,6 +130,7 @@ def parts_from(
         mean=float(u.mean()),
         samples=n,
         clusters=names,
+        # Scaled here, so that the covariance of two pairs is a plain product of their sums (`_least_p`).
         sums=sums * sqrt(count / max(1, count - 1)) / n,
         samples_df=max(1.0, n**2 / float((sizes**2).sum()) - 1),
         deviations=table.mean(axis=1) - table.mean(),
@@ -187,9 +190,11 @@ def joined(parts: Sequence[Parts], *, alpha: float) -> tuple[Crossed, ...]:
     if not parts:
         return ()
     samples, training, df = variances(parts)
+    # Accuracies move in steps of one sample, so an observed spread of 0 is not certainty.
     errors = np.sqrt(np.maximum(samples + training, [1 / each.samples**2 for each in parts]))
     means = np.array([each.mean for each in parts])
     p = np.asarray(2 * stats.t.sf(np.abs(means) / errors, df), np.float64)
+    # `point` is the p value that the least p of a family without differences falls below in a share alpha of draws.
     least = _least_p(parts, training) if len(parts) > 1 else np.array([alpha])
     point = float(least[max(0, int(np.ceil(alpha * len(least))) - 1)])
     adjusted = _adjusted(p, least, len(parts))
@@ -261,6 +266,7 @@ def _least_p(parts: Sequence[Parts], training: Floats) -> Floats:
     correlation = covariance / np.outer(scale, scale)
     np.fill_diagonal(correlation, 1.0)
     values, vectors = np.linalg.eigh(correlation)
+    # An eigendecomposition instead of Cholesky: pairs that share models are linearly dependent (a-b, b-c, a-c).
     root = vectors * np.sqrt(np.clip(values, 0, None))
     normal = generator_for("max-t", len(parts)).normal(size=(DRAWS, len(parts)))
     return np.asarray(np.sort(2 * stats.norm.sf(np.abs(normal @ root.T).max(axis=1))))
@@ -268,6 +274,7 @@ def _least_p(parts: Sequence[Parts], training: Floats) -> Floats:
 
 def _training_covariance(parts: Sequence[Parts], training: Floats) -> Floats:
     """Return the covariance that trainings make between pairs: correlations of their deviations, variances of V."""
+    # Deviations can be correlated only between equal numbers of trainings; otherwise independence is assumed.
     if len({len(each.deviations) for each in parts}) > 1:
         return np.diag(training)
     deviations = np.stack([each.deviations for each in parts])
@@ -278,6 +285,7 @@ def _training_covariance(parts: Sequence[Parts], training: Floats) -> Floats:
 
 def _adjusted(p: Floats, least: Floats, count: int) -> Floats:
     """Return P(least p of the family <= p); Bonferroni's where that is too rare to be drawn."""
+    # Draws cannot resolve a tail of a few in 50,000; Bonferroni's bound is nearly exact there.
     drawn = np.searchsorted(least, p, side="right") / len(least)
     bound = np.minimum(1.0, count * p)
     found = np.where(bound < _EXACT_BELOW, bound, np.maximum(drawn, p))

@@ -81,6 +81,7 @@ def sign_flip_p(sizes: NDArray[np.int64], sums: NDArray[np.int64]) -> NDArray[np
     largest = int((sizes @ np.arange(sizes.shape[1])).max())
     length = fft.next_fast_len(2 * largest + 1, real=True)
     angles = 2 * np.pi * np.arange(length // 2 + 1) / length
+    # cos(size * angle) is the characteristic function of +-size with fair signs; a sum's is the product over its cases.
     waves = np.prod([np.cos(size * angles) ** count[:, np.newaxis] for size, count in enumerate(sizes.T)], axis=0)
     chances = fft.irfft(waves, length, axis=1)[:, : largest + 1]  # P(S = 0), P(S = 1), ...
     seen = np.abs(sums)[:, np.newaxis]

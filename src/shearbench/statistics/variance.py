@@ -125,5 +125,6 @@ def _accuracies(correct: NDArray[np.bool_], folds: NDArray[np.int64], sizes: NDA
 def _between_digits(correct: NDArray[np.bool_]) -> float:
     """Return the variance between digits of the probability to be read rightly; ``correct`` is (networks, n)."""
     networks = len(correct)
+    # The mean over few networks varies by chance too, which would count as a difference between digits.
     luck = correct.var(axis=0, ddof=1).mean() / networks
     return max(0.0, float(correct.mean(axis=0).var(ddof=1) - luck))

@@ -49,6 +49,7 @@ def _replace(connection: sqlite3.Connection, there: str, here: str) -> None:
     tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
     for table in _PLACES.keys() & tables:
         for column in _PLACES[table]:
+            # substr instead of LIKE: `_` and `%` in a folder's name are wildcards of LIKE.
             mine = f"{column} = ? or substr({column}, 1, ?) = ?"
             connection.execute(
                 f"update {table} set {column} = ? || substr({column}, ?) where {mine}",

@@ -87,6 +87,7 @@ class Adam:
         own = self.state()
         assert own.keys() == state.keys(), "the state is that of another network"
         for name, value in state.items():
+            # In place, because a CUDA graph holds the addresses of these tensors.
             own[name].copy_(value)
 
 

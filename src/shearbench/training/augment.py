@@ -79,6 +79,7 @@ def warp_affine(images: Tensor, maps: Affine) -> Tensor:
     columns, rows = (
         sources[:, axis].add((side - 1) / 2).round_().clamp_(-1, side) for axis, side in enumerate((width, height))
     )
+    # Indices into the image with a border of one pixel: the clamped coordinates -1 and `side` are background.
     places = torch.add(columns, rows, alpha=framed).add_(framed + 1).long()
     values = functional.pad(images, (1, 1, 1, 1)).view(count, channels, -1)
     return values.gather(2, places[:, None].expand(-1, channels, -1)).view_as(images)
@@ -142,6 +143,7 @@ def blur_matrix(size: int, sigma: float) -> Tensor:
     """Return B (size, size) such that B x is x blurred by a Gaussian cut at 4 sigma, mirrored at its ends."""
     reach = math.ceil(4 * sigma)
     kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=torch.float64) / sigma) ** 2)
+    # Indices beyond an end are reflected, with period 2 (size - 1); the end itself is not repeated.
     places = torch.arange(-reach, size + reach).abs() % (2 * (size - 1))
     places = torch.where(places < size, places, 2 * (size - 1) - places)
     columns = torch.eye(size, dtype=torch.float64)[:, places]
@@ -227,6 +229,7 @@ def warp(images: Tensor, maps: Affine, displacement: Tensor) -> Tensor:
     """Return images sampled (bilinear) where ``maps`` send their pixels, plus a displacement in pixels."""
     half = _across_and_down(size_of(images)).float() / 2
     theta = maps.inverse().float()
+    # `affine_grid` measures each axis in half images, so a map in pixels needs the ratio of the axes when they differ.
     theta[:, :, :2] *= half[None, :] / half[:, None]
     theta[:, :, 2] /= half
     grid = functional.affine_grid(theta.to(images.device), [len(images), 1, *images.shape[2:]], align_corners=False)

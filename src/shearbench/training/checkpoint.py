@@ -71,6 +71,7 @@ def read_checkpoint(path: Path, *, hashes: Mapping[str, str], device: str) -> Ch
     except SafetensorError:  # cut short by something other than us: no checkpoint
         return None
     told = metadata.get("training", "")
+    # A flipped bit in a weight would otherwise be trained on without notice.
     if metadata.get("digest") != _digest(told, tensors):
         return None
     facts = json.loads(told)

@@ -57,12 +57,14 @@ class GraphedStep:
         recorded.graph.replay()
         for parameter, gradient in zip(self._optimiser.parameters, recorded.gradients, strict=True):
             parameter.grad = gradient  # a batch of another size has left its own there
+        # The next replay overwrites `result`, and the loop reads all results at the end of the epoch.
         return recorded.result.clone()
 
     def _record(self, inputs: Tensor, labels: Tensor) -> _Recording | None:
         """Record the step, or return None; network, optimiser and random generators are then as they were."""
         held = inputs.clone(), labels.clone(), torch.zeros((), device=inputs.device)
         weights, moments = ({key: value.clone() for key, value in state.items()} for state in self._states())
+        # Warm-up steps draw dropout masks. The fork undoes that, so the first step draws as it would without them.
         with torch.random.fork_rng(devices=[inputs.device.index]):
             reason = self._warm_up(*held)
             self._network.load_state_dict(weights)

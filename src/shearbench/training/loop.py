@@ -48,12 +48,12 @@ def fit(
     """Train a network in place until its recipe is over; with patience it ends with its best weights.
 
     Args:
-        network: on the device of the setting.
+        network: on the device of ``fit_config``.
         optimiser: over the network's parameters; both in the state they had after ``start``.
-        parts: ``inner`` if and only if the recipe has patience.
-        setting: recipe, seed, hardware and normalisation.
-        start: what has been trained before.
-        on_epoch_end: called after each epoch; what it raises ends the training.
+        splits: has ``inner`` if and only if the recipe has patience.
+        fit_config: recipe, seed, hardware and normalisation.
+        start: the epochs trained before.
+        on_epoch_end: called after each epoch; an exception from it ends the training.
 
     Raises:
         Diverged: if a loss is not finite.
@@ -69,6 +69,7 @@ def fit(
             validation = evaluate(network, splits.validation, fit_config, number) if splits.validation else None
             inner = evaluate(network, splits.inner, fit_config, number) if splits.inner else None
             better = inner is not None and inner.loss < progress.best_loss
+            # Cloned, because the next step changes the tensors of the state in place.
             weights = {key: value.clone() for key, value in network.state_dict().items()} if better else None
             behind, modes = diagnose(network, splits, fit_config) if fit_config.diagnose else ((), None)
             epoch = Epoch(number, recipe.rate_at(number - 1), train, validation, inner, norms, behind, modes)
@@ -101,6 +102,7 @@ def run_epoch(
     draws = _generator(fit_config, "augment", number)
     results, sizes, norms = [], [], []
     with torch.random.fork_rng(devices=fit_config.hardware.cuda_devices):
+        # A seed per epoch, not per training: an epoch after a resume draws what it draws in an uninterrupted training.
         torch.manual_seed(seed_for(fit_config.seed, "dropout", number))  # dropout draws from the global state only
         chunks = batches(order.to(part.labels.device), fit_config.recipe.batch)
         for done, rows in enumerate(chunks):
@@ -112,6 +114,7 @@ def run_epoch(
                 norms.append(gradient_norm(network))
     losses, hits = torch.stack(results).T.tolist()  # the one moment of an epoch that waits for the device
     _check_finite(losses, fit_config.recipe, number)
+    # fsum is exact, so the mean does not depend on the order of the batches.
     total = math.fsum(loss * size for loss, size in zip(losses, sizes, strict=True))
     return (
         Score(total / len(order), sum(hits) / len(order)),

@@ -68,6 +68,7 @@ def reframed(images: Tensor, maps: Affine, displacement: Tensor, frames: Tensor)
     warped = functional.grid_sample(images[:, :1], grid, padding_mode="zeros", align_corners=False)[:, 0]
     second = _framing(warped, frames.to(device))
     again = functional.affine_grid(second, shape, align_corners=False)
+    # The two maps are composed as a sampled grid, so that the image itself is interpolated once and stays sharp.
     composed = functional.grid_sample(grid.movedim(-1, 1), again, padding_mode="border", align_corners=False)
     inside = (again.abs() <= 1).all(dim=-1, keepdim=True).movedim(-1, 1)
     return functional.grid_sample(images, composed.movedim(1, -1), padding_mode="zeros", align_corners=False) * inside

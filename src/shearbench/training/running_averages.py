@@ -66,6 +66,7 @@ def recalibrated(network: nn.Module, batches: Iterable[Tensor], hardware: Hardwa
     layers = layers_of(made).values()
     kept = [layer.momentum for layer in layers]
     for layer in layers:
+        # Only the batch-norm layers train; dropout stays off, as in the evaluation that the averages are for.
         layer.reset_running_stats()
         layer.momentum = None  # a plain mean over the batches
         layer.train()
