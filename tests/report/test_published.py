@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from scipy import stats
 
@@ -26,6 +27,7 @@ def _line(what: str, rows: list[dict[str, Any]], **given: Any) -> Line:
     return line
 
 
+PAIR = {"kind": "models", "within": "mnist", "a": "mlp", "b": "cnn3", "rope": 0.005}
 CNN = "CNN on MNIST, accuracy (cnn3 here)"
 
 
@@ -36,9 +38,28 @@ def test_an_interval_worked_out_by_hand() -> None:
     assert (line.published, line.ours) == ("99.18 ± 0.12 %", "99.00 ± 0.10 %")
 
 
-@pytest.mark.parametrize(("accuracy", "agrees"), [(0.9918, "agree"), (0.9885, "agree"), (0.984, "differ")])
-def test_intervals_that_meet_agree(accuracy: float, agrees: str) -> None:
-    assert _line(CNN, [_row("mnist", "cnn3", accuracy, 0.001)]).agrees == agrees
+@pytest.mark.parametrize(
+    ("accuracy", "sd", "word"),
+    [
+        (0.9918, 0.001, "equivalent"),
+        (0.9885, 0.001, "different"),
+        (0.9918, 0.02, "undecided"),
+        (0.98, 0.001, "different"),
+    ],
+)
+def test_a_published_accuracy_has_an_equivalence_verdict(accuracy: float, sd: float, word: str) -> None:
+    line = _line(CNN, [_row("mnist", "cnn3", accuracy, sd)], pairs=[PAIR])
+    assert line.agrees == word  # at 98.85 % the two intervals overlap
+    factor = (1 / 5 + 1 / 4) ** 0.5
+    error = np.hypot(100 * sd, 0.12) * factor
+    df = error**4 / (((100 * sd * factor) ** 4 + (0.12 * factor) ** 4) / 4)
+    low, high = (100 * accuracy - 99.18 + sign * stats.t.ppf(0.975, df) * error for sign in (-1, 1))
+    assert f"interval {low:+.2f} to {high:+.2f} points" in line.remark
+
+
+def test_without_a_region_of_equivalence_there_is_no_verdict() -> None:
+    line = _line(CNN, [_row("mnist", "cnn3", 0.9918, 0.001)])
+    assert (line.agrees, line.remark) == ("cannot be compared", "no pair on mnist declares a region of equivalence")
 
 
 def test_fewer_digits_cannot_be_compared() -> None:
@@ -58,7 +79,7 @@ def test_what_has_not_run_is_said() -> None:
     assert all("has not run" in line.remark for line in made)
 
 
-@pytest.mark.parametrize(("parameters", "agrees"), [(421_642, "differ"), (500_001, "agree"), (930_000, "differ")])
+@pytest.mark.parametrize(("parameters", "agrees"), [(421_642, "different"), (500_001, "equal"), (930_000, "different")])
 def test_parameters_agree_to_the_digit_that_is_published(parameters: int, agrees: str) -> None:
     row = {**_row("mnist", "cnn2", 0.99, 0.001), "parameters": parameters}
     line = _line("CNN, parameters (cnn2 here)", [row])
@@ -68,15 +89,16 @@ def test_parameters_agree_to_the_digit_that_is_published(parameters: int, agrees
 @pytest.mark.parametrize(
     ("low", "high", "train", "agrees"),
     [
-        (0.001, 0.006, 48_000, "agree"),
-        (-0.002, 0.002, 48_000, "differ"),
+        (0.001, 0.006, 48_000, "equivalent"),
+        (-0.002, 0.005, 48_000, "undecided"),
+        (-0.006, -0.001, 48_000, "different"),
         (0.001, 0.006, 3_200, "cannot be compared"),
     ],
 )
 def test_the_gain_of_dropout(low: float, high: float, train: int, agrees: str) -> None:
     pair = {
         **{"family": "models", "within": "mnist", "a": "cnn3_dropout", "b": "cnn3_l2", "verdict": "undecided"},
-        **{"difference": (low + high) / 2, "low": low, "high": high, "folds": 5},
+        **{"difference": (low + high) / 2, "low": low, "high": high, "folds": 5, "rope": 0.004, "p_adjusted": 0.5},
     }
     ablation_result = AblationResult(Path(), {"sizes": {"train": train}}, [], [pair])
     line = _line("CNN, gain of dropout over L2 regularisation", [], ablations={"regularisation": ablation_result})
@@ -107,7 +129,7 @@ def test_the_networks_are_compared_whichever_is_named_first(a: str, b: str) -> N
 def test_three_folds_are_no_verdict_on_the_gain() -> None:
     pair = {
         **{"family": "models", "within": "mnist", "a": "cnn3_dropout", "b": "cnn3_l2", "verdict": "better"},
-        **{"difference": 0.004, "low": 0.001, "high": 0.006, "folds": 3},
+        **{"difference": 0.004, "low": 0.001, "high": 0.006, "folds": 3, "rope": 0.004, "p_adjusted": 0.01},
     }
     ablation_result = AblationResult(Path(), {"sizes": {"train": 48_000}}, [], [pair])
     line = _line("CNN, gain of dropout over L2 regularisation", [], ablations={"regularisation": ablation_result})

@@ -7,7 +7,8 @@ from scipy import stats
 
 from shearbench.report.claim import IS, LEAST_FOLDS, AblationResult, Row, interval, listed, rows_of_file, said
 from shearbench.report.claims import Claim, ClaimTest
-from shearbench.statistics.resampled_t import error_factor
+from shearbench.report.published import WORDS, over_folds
+from shearbench.statistics.verdict import decide_apart
 
 _TO = {"better": "than", "equivalent": "to"}
 
@@ -117,8 +118,10 @@ def _misfit(ablation_result: AblationResult, dataset: str, claim: Claim) -> str:
     """Return sentences that compare level, spread and training loss of the suspect with the published ones."""
     test, row = claim.test, ablation_result.accuracy(dataset, claim.test.suspect, "test", "as_trained")
     assert row is not None, "the fall was seen on it"
-    reach = float(stats.t.isf(0.025, claim.study.folds - 1)) * test.spread * error_factor(claim.study.folds, 1)
-    level = "meets" if row["low"] <= test.level + reach and row["high"] >= test.level - reach else "does not meet"
+    ours = over_folds(row["mean"], row["sd"], row["folds"])
+    published = over_folds(test.level, test.spread, claim.study.folds)
+    verdict = decide_apart(ours, published, rope=ablation_result.record["plan"]["rope"])
+    level = {"different": "differs from", "equivalent": "is equivalent to", "undecided": "is not told apart from"}
     ratio = (row["sd"] / test.spread) ** 2
     tail = float(stats.f.cdf(ratio, row["folds"] - 1, claim.study.folds - 1))
     spread = "agree" if 2 * min(tail, 1 - tail) >= 0.05 else "differ"
@@ -130,7 +133,8 @@ def _misfit(ablation_result: AblationResult, dataset: str, claim: Claim) -> str:
         + (f"ours is {sum(losses) / len(losses):.2f}." if losses else "this run did not store ours.")
     )
     return (
-        f"The level on {dataset} {level} the published one: {interval(row)} against {100 * test.level:.2f} %. The "
+        f"The level on {dataset} {level[WORDS[verdict.word]]} the published one: {interval(row)} against "
+        f"{100 * test.level:.2f} % ({verdict.rule}). The "
         f"spreads over the folds {spread} (F test, 5 %): {100 * row['sd']:.2f} against {100 * test.spread:.2f} "
         f"percentage points.{loss}"
     )

@@ -1,4 +1,4 @@
-"""A paper's published numbers, one by one, beside ours: agree, differ, or why they cannot be compared.
+"""A paper's published numbers, one by one, beside ours: equivalent, different, undecided, or why there is no verdict.
 
 What was published stands in ``claims/<name>.yaml``; each kind of number has one function here.
 """
@@ -14,9 +14,17 @@ from shearbench.report.claim import LEAST_FOLDS, AblationResult
 from shearbench.report.claims import Accuracy, Claim, Confusion, Drop, Gain, Parameters, PValue, Study, TrainLoss
 from shearbench.report.findings import p_value, points
 from shearbench.statistics.resampled_t import error_factor
+from shearbench.statistics.verdict import Word, decide_apart, decide_by_interval
 
 Row = Mapping[str, Any]
 _BARRED = "cannot be compared"
+WORDS: Mapping[Word, str] = {
+    "equivalent": "equivalent",
+    "better": "different",
+    "worse": "different",
+    "undecided": "undecided",
+}
+"""Verdict on ours against the published number -> what the table says."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,11 @@ class Results:
         """Return the row of a run, or None if it has not run."""
         return next((row for row in self.rows if (row["dataset"], row["model"]) == (dataset, model)), None)
 
+    def rope(self, dataset: str) -> float | None:
+        """Return the region of equivalence that was declared for a dataset, or None if it has no pair of models."""
+        found = [pair["rope"] for pair in self.pairs if pair["kind"] == "models" and pair["within"] == dataset]
+        return float(found[0]) if found else None
+
 
 def lines(claim: Claim, results: Results) -> list[Line]:
     """Return a line for each published number and each of our models that it is compared with."""
@@ -63,33 +76,33 @@ def _accuracy(number: Accuracy, study: Study, results: Results) -> Iterator[Line
         if row is None:
             yield _absent(what, published, number.source, f"run {number.dataset}-{model}")
             continue
-        low, high = _over_folds(row)
-        ours = f"{100 * row['test_accuracy_mean']:.2f} ± {100 * row['test_accuracy_sd']:.2f} %"
-        agrees, remark = _agreement(row, number, study, low, high)
-        yield Line(what, published, number.source, ours, f"{low:.2f} to {high:.2f} %", agrees, remark)
+        mean, error, df = over_folds(row["test_accuracy_mean"], row["test_accuracy_sd"], row["folds"], row["repeats"])
+        reach = float(stats.t.ppf(0.975, df)) * error
+        ours = f"{100 * mean:.2f} ± {100 * row['test_accuracy_sd']:.2f} %"
+        interval = f"{100 * max(0.0, mean - reach):.2f} to {100 * min(1.0, mean + reach):.2f} %"
+        agrees, remark = _agreement(row, number, study, results.rope(number.dataset))
+        yield Line(what, published, number.source, ours, interval, agrees, remark)
 
 
-def _over_folds(row: Row) -> tuple[float, float]:
-    """Return the 95 % interval, in %, of the mean over the models of the folds, by the corrected resampled t."""
-    reach = _reach(100 * row["test_accuracy_sd"], row["folds"], row.get("repeats", 1))
-    mean = 100 * row["test_accuracy_mean"]
-    return max(0.0, mean - reach), min(100.0, mean + reach)
+def over_folds(mean: float, sd: float, folds: int, repeats: int = 1) -> tuple[float, float, float]:
+    """Return a mean over the models of folds, its standard error by the corrected resampled t, and its df.
+
+    Both sides are of the same test set (MNIST's), so that other trainings alone move them.
+    """
+    return mean, sd * error_factor(folds, repeats), folds * repeats - 1
 
 
-def _reach(sd: float, folds: int, repeats: int = 1) -> float:
-    return float(stats.t.ppf(0.975, folds * repeats - 1)) * sd * error_factor(folds, repeats)
-
-
-def _agreement(row: Row, number: Accuracy, study: Study, low: float, high: float) -> tuple[str, str]:
+def _agreement(row: Row, number: Accuracy, study: Study, rope: float | None) -> tuple[str, str]:
     """Return what may be said of a published accuracy and ours, and the reason."""
     if row["n_train"] < study.samples:
         return _BARRED, _smaller(row, study)
     if number.spread is None:
         return _BARRED, "published without a spread"
-    reach = _reach(number.spread, study.folds)
-    meets = low <= number.value + reach and number.value - reach <= high
-    how = "the 95 % intervals meet" if meets else "the 95 % intervals do not meet"
-    return ("agree" if meets else "differ"), f"{how}; our recipe has other epochs, schedule and scaling"
+    if rope is None:
+        return _BARRED, f"no pair on {number.dataset} declares a region of equivalence"
+    here = over_folds(row["test_accuracy_mean"], row["test_accuracy_sd"], row["folds"], row["repeats"])
+    found = decide_apart(here, over_folds(number.value / 100, number.spread / 100, study.folds), rope=rope)
+    return WORDS[found.word], f"ours minus published: {found.rule}; our recipe has other epochs, schedule and scaling"
 
 
 def _smaller(row: Row, study: Study) -> str:
@@ -168,7 +181,7 @@ def _parameters(number: Parameters, study: Study, results: Results) -> Iterator[
             yield _absent(what, published, number.source, f"run {number.dataset}-{model}")
             continue
         ours = row["parameters"] / 1e6
-        agrees = "agree" if round(ours, 1) == number.millions else "differ"
+        agrees = "equal" if round(ours, 1) == number.millions else "different"
         yield Line(what, published, number.source, f"{ours:.2f} million", "", agrees, "to the digit that is published")
 
 
@@ -179,12 +192,12 @@ def _gain(number: Gain, study: Study, results: Results) -> Iterator[Line]:
         yield _absent(number.label, published, number.source, f"ablation {number.ablation}")
         return
     for pair in ablation_result.of_family("models", b=number.against):
-        low, high = 100 * pair["low"], 100 * pair["high"]
         trained = ablation_result.record["sizes"]["train"]
         few = pair["folds"] < LEAST_FOLDS
         told = f"a verdict takes {LEAST_FOLDS} folds" if few else f"verdict on {pair['a']}: {pair['verdict']}"
-        remark = f"on {trained:,} training samples, {pair['folds']} folds; {told}"
-        agrees = "agree" if low <= number.value <= high else "differ"
+        remark = f"on {trained:,} training samples, {pair['folds']} folds; {told}; region ± {points(pair['rope'])[1:]}"
+        ends = (pair[end] - number.value / 100 for end in ("low", "high"))
+        agrees = WORDS[decide_by_interval(*ends, rope=pair["rope"], p_adjusted=pair["p_adjusted"]).word]
         if few or trained < study.samples * (1 - 1 / study.folds):
             agrees = _BARRED
         ours = f"{points(pair['difference'])} percentage points"

@@ -5,7 +5,10 @@ never said of a difference that chance or multiplicity explains, nor of one too 
 """
 
 from dataclasses import dataclass
+from math import inf, sqrt
 from typing import Literal
+
+from scipy import stats
 
 from shearbench.statistics.bayesian import RopeProbabilities
 
@@ -81,6 +84,21 @@ def decide_by_interval(
         side: Word = "better" if low > 0 else "worse"
         return Verdict(side, f"{span}: {'above' if low > 0 else 'below'} 0 (adjusted p = {p_adjusted:.3g})")
     return Verdict("undecided", f"{span}: holds 0, and is not within {region} of it")
+
+
+def decide_apart(a: tuple[float, float, float], b: tuple[float, float, float], *, rope: float) -> Verdict:
+    """Return the verdict on two means that were measured independently, each given as (mean, standard error, df).
+
+    The interval of the difference is Welch's, with Satterthwaite's degrees of freedom. Two errors of 0 leave the
+    difference itself. Overlapping intervals of the two means would not be a verdict: they hide a difference as easily
+    as they show agreement.
+    """
+    difference, variances = a[0] - b[0], (a[1] ** 2, b[1] ** 2)
+    error, doubt = sqrt(sum(variances)), variances[0] ** 2 / a[2] + variances[1] ** 2 / b[2]
+    df = sum(variances) ** 2 / doubt if doubt else inf
+    reach = float(stats.t.isf(0.025, df)) * error
+    p = float(2 * stats.t.sf(abs(difference) / error, df)) if error else float(difference == 0)
+    return decide_by_interval(difference - reach, difference + reach, rope=rope, p_adjusted=p)
 
 
 def turned(word: Word) -> Word:
