@@ -76,7 +76,7 @@ def test_what_is_in_the_way_is_said(tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter.txt").write_text("dear")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="full is there and not an empty folder"):
+    with pytest.raises(InputError, match="full exists and is not an empty folder"):
         init.main(tmp_path / "full", images=None, npz=None)
     with pytest.raises(InputError, match="has no PNG or JPEG in it"):
         init.main(tmp_path / "new", images=tmp_path / "empty", npz=None)

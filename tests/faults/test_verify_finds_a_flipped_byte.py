@@ -138,7 +138,7 @@ def test_a_flipped_byte_is_found_with_the_command_that_makes_the_file_again(
     with flipped(locked / file, place), pytest.raises(InputError) as caught:
         verify.check_bytes(params, locked)
     assert str(caught.value).startswith("1 file(s)")
-    assert f"- {file} is not what the pipeline wrote; remove it and run `{command}`" in str(caught.value)
+    assert f"- {file} is not the file that the pipeline wrote; remove it and run `{command}`" in str(caught.value)
 
 
 def test_what_was_never_made_is_told_from_what_changed(locked: Path, params: Params, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_a_shard_and_its_leakage_are_found(locked: Path, params: Params) -> None
         with flipped(file, 20):
             found = list(stored.faults(params, locked))
         assert found == [
-            f"build/shards/{shard.name} is not what was simulated; remove it and run `dvc repro --force simulate`"
+            f"build/shards/{shard.name} is not the simulated file; remove it and run `dvc repro --force simulate`"
         ]
     with changed(shard):
         assert len(list(stored.faults(params, locked))) == 1
@@ -202,7 +202,7 @@ def test_where_an_output_and_its_cached_copy_are_damaged_both_go_before_the_stag
         cached, output = stored.faults(params, locked)
     assert "in DVC's cache is damaged; remove it (`rm -f`), then run `dvc repro train@mnist-mlp`, as its" in cached
     assert output.endswith(
-        "weights.safetensors is not what the pipeline wrote; remove it and run `dvc repro train@mnist-mlp`"
+        "weights.safetensors is not the file that the pipeline wrote; remove it and run `dvc repro train@mnist-mlp`"
     )
 
 
@@ -232,7 +232,7 @@ def test_what_git_keeps_and_was_changed_is_said(tmp_path: Path) -> None:
 
 def test_without_a_lock_nothing_can_be_said(locked: Path, params: Params) -> None:
     lock = locked / "dvc.lock"
-    with changed(lock, b"stages: ["), pytest.raises(InputError, match=r"dvc\.lock is not a lock file of DVC's"):
+    with changed(lock, b"stages: ["), pytest.raises(InputError, match=r"dvc\.lock is not a lock file of DVC "):
         list(stored.faults(params, locked))
     with changed(lock), pytest.raises(InputError, match="run `dvc repro`"):
         list(stored.faults(params, locked))

@@ -134,7 +134,7 @@ def test_three_folds_are_no_verdict_on_the_gain() -> None:
     ablation_result = AblationResult(Path(), {"sizes": {"train": 48_000}}, [], [pair])
     line = _line("CNN, gain of dropout over L2 regularisation", [], ablations={"regularisation": ablation_result})
     assert line.agrees == "cannot be compared"
-    assert "a verdict takes 5 folds" in line.remark
+    assert "a verdict needs 5 folds" in line.remark
 
 
 def test_training_losses_stand_beside_the_published_ones() -> None:

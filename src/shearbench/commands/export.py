@@ -32,7 +32,7 @@ def main(params: Params, root: Path, folder: Path) -> list[Path]:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is not empty; name a folder that does not exist yet")
     if not (root / "reports" / "comparison.json").is_file():
-        raise InputError(f"{root / 'reports'} holds no comparison; run `make repro` first")
+        raise InputError(f"{root / 'reports'} has no comparison; run `make repro` first")
     runs = [(run.dataset, run.model) for run in params.runs.values()]
     evaluated = read_evaluated(root / "build", runs, networks=params.cv.networks)
     rows = {f"{row['dataset']}-{row['model']}": row for row in read_json(root / "reports" / "comparison.json")}

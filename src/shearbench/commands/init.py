@@ -51,7 +51,7 @@ def main(folder: Path, *, images: Path | None, npz: Path | None) -> None:
         InputError: if the folder is not empty, or the images cannot be taken; what was written by then stays.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} is there and not an empty folder; name another one")
+        raise InputError(f"{folder} exists and is not an empty folder; name another one")
     found = _folder(images) if images else _npz(npz) if npz else Found("mnist", "mnist: {kind: bundled}", 5000, 1, 28)
     write_text(folder / "params.yaml", _params(found))
     write_text(folder / "dvc.yaml", _pipeline())
@@ -105,7 +105,7 @@ def _folder(path: Path) -> Found:
     from PIL import Image, UnidentifiedImageError
 
     if not path.is_dir():
-        raise InputError(f"--images must name a folder with one sub-folder for each class; {path} is none")
+        raise InputError(f"--images must name a folder with one sub-folder per class; {path} is not one")
     pictures = sorted(each for each in path.rglob("*") if each.suffix.lower() in _IMAGES)
     sizes, modes = set[tuple[int, int]](), set[str]()
     for each in pictures[:: max(1, len(pictures) // _LOOKED_AT)]:
@@ -116,7 +116,7 @@ def _folder(path: Path) -> Found:
         except (UnidentifiedImageError, OSError):
             continue  # `shearbench data` lists it with the reason
     if not sizes:
-        raise InputError(f"--images: {path} has no PNG or JPEG in it that can be read")
+        raise InputError(f"--images: {path} has no readable PNG or JPEG")
     side = min(max(max(size) for size in sizes), _MOST_SIDE)
     channels = 1 if modes <= {"L", "1", "I;16"} else 3
     same = len(sizes) == 1 and max(next(iter(sizes))) <= _MOST_SIDE

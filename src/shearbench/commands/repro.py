@@ -106,7 +106,7 @@ def main(root: Path) -> int:
         last = _follow(process.stdout, plan, progress, log)
     if process.returncode:
         print("".join(last), end="", file=sys.stderr)
-        print(f"All that was printed: {root / LOG}", file=sys.stderr)
+        print(f"Full output: {root / LOG}", file=sys.stderr)
     known = read_json(root / SECONDS) if (root / SECONDS).is_file() else {}
     write_json(root / SECONDS, known | {stage: round(seconds, 1) for stage, seconds in plan.took.items()})
     return process.returncode

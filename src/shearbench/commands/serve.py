@@ -101,5 +101,5 @@ def main(port: int) -> None:
         warnings.simplefilter("ignore")  # captum's on its first use
         blank = np.zeros((28, 28), np.uint8)
         explain(readers, blank[None], [0])  # so that the first digit is as fast as the others
-    print(f"Open http://{HOST}:{port} (Ctrl-C here ends it)", flush=True)
+    print(f"Open http://{HOST}:{port} (Ctrl-C stops it)", flush=True)
     uvicorn.run(application(readers), host=HOST, port=port, log_level="warning")

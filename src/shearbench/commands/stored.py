@@ -35,16 +35,18 @@ def faults(params: Params, root: Path) -> Iterator[str]:
     cache = cache_of(root)
     owners = {path: (stage, md5) for lock in LOCKS for stage, path, md5 in _locked(params, root, root / lock)}
     if not any((root / path).exists() for path in owners):
-        raise InputError(f"none of the results that dvc.lock names is in {root}; run `dvc repro`, which makes them")
+        raise InputError(f"none of the results in dvc.lock exists in {root}; run `dvc repro`")
     differing = {path: _differing(root, path, md5, cache / _FILES) for path, (_, md5) in owners.items()}
     broken = {owners[path][0] for path, names in differing.items() if names}
     yield from _cache_faults(root, cache, {md5: stage for stage, md5 in owners.values()}, broken)
     for path, names in differing.items():
         for name in names:
-            wrong = "is not what the pipeline wrote; remove it and" if (root / path).exists() else "is missing;"
+            wrong = (
+                "is not the file that the pipeline wrote; remove it and" if (root / path).exists() else "is missing;"
+            )
             yield f"{name} {wrong} run `dvc repro {owners[path][0]}`"
     for shard in damaged_shards(root / "build" / "shards"):
-        yield f"{shard.relative_to(root)} is not what was simulated; remove it and run `dvc repro --force simulate`"
+        yield f"{shard.relative_to(root)} is not the simulated file; remove it and run `dvc repro --force simulate`"
 
 
 def uncommitted(root: Path) -> list[str]:
@@ -66,9 +68,9 @@ def _locked(params: Params, root: Path, lock: Path) -> Iterator[tuple[str, str, 
     try:
         stages: Mapping[str, Mapping[str, Any]] = yaml.safe_load(lock.read_text())["stages"]
     except FileNotFoundError:
-        raise InputError(f"{lock} is missing, so nothing says what the results were; run `dvc repro`") from None
+        raise InputError(f"{lock} is missing, so the hashes of the results are unknown; run `dvc repro`") from None
     except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise InputError(f"{lock} is not a lock file of DVC's ({error}); restore it with git") from None
+        raise InputError(f"{lock} is not a lock file of DVC ({error}); restore it with git") from None
     known = {*params.runs, *params.datasets, *params.ablations, *params.models}
     prefix = "" if lock.parent == root else f"{lock.parent.name}/dvc.yaml:"
     for name, stage in stages.items():
@@ -125,7 +127,7 @@ def _cache_faults(root: Path, cache: Path, stages: Mapping[str, str], broken: Co
         md5 = path.parent.name + path.name
         if path.is_file() and md5_of(path) != md5.removesuffix(_DIR):
             stage = stages.get(md5) or of_file.get(md5)
-            again = f"run `dvc commit --force {stage}`, which keeps it anew" if stage else "no result needs it now"
+            again = f"run `dvc commit --force {stage}`, which stores it again" if stage else "no result needs it now"
             again = f"run `dvc repro {stage}`, as its output is damaged too" if stage in broken else again
             where = path.relative_to(root) if root in path.parents else path
             yield f"{where} in DVC's cache is damaged; remove it (`rm -f`), then {again}"

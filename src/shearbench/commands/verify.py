@@ -34,7 +34,7 @@ def main(params: Params, root: Path, *, sample: int) -> bool:
     check_bytes(params, root)
     folders = check_hashes(params, root)
     count = f"{len(params.datasets)} datasets, {len(folders)} folds, their evaluations, {len(params.ablations)}"
-    print(f"hashes: raw data, {count} experiments, the reports and DVC's cache are as recorded")
+    print(f"hashes: raw data, {count} runs, the reports and DVC's cache match their records")
     picked = sorted(secrets.SystemRandom().sample(folders, min(sample, len(folders))))
     verdicts = verify(picked, datasets=build / "datasets", workers=params.execution.pool)
     for verdict in verdicts:
@@ -45,8 +45,8 @@ def main(params: Params, root: Path, *, sample: int) -> bool:
 def _meaning(name: str) -> str:
     """Return what a difference from the last commit means; no advice that would lose what a run has made."""
     if name.startswith(stored.RESULTS):
-        return f"expected after a run; `git diff {name}` shows it, `git add` and `git commit` keep it"
-    return f"`git diff {name}` shows what was changed since"
+        return f"expected after a run: `git diff {name}` shows the change, `git add` and `git commit` keep it"
+    return f"`git diff {name}` shows the change"
 
 
 def check_bytes(params: Params, root: Path) -> None:
@@ -59,7 +59,7 @@ def check_bytes(params: Params, root: Path) -> None:
     found = list(stored.faults(params, root))
     if found:
         lines = "\n".join(f"- {one}" for one in found)
-        raise InputError(f"{len(found)} file(s) are not as they were kept:\n{lines}")
+        raise InputError(f"{len(found)} file(s) differ from their records:\n{lines}")
 
 
 def check_hashes(params: Params, root: Path) -> list[Path]:
@@ -85,15 +85,13 @@ def check_ablation(build: Path, name: str, ablation: Ablation) -> None:
     for file, expected in read_record(folder)["predictions"].items():
         path = folder / "predictions" / file
         if not path.is_file() or sha256_of(path) != expected:
-            raise InputError(
-                f"{path} is not what its record was written with; run `dvc repro -f ablation_result@{name}`"
-            )
+            raise InputError(f"{path} differs from its record; run `dvc repro -f ablation_result@{name}`")
 
 
 def _line(verdict: Verdict, build: Path) -> str:
     where = verdict.folder.relative_to(build / "runs")
     differs = f"; differing: {', '.join(verdict.files)}" if verdict.files else ""
-    cause = f"; {verdict.cause}, which rounds otherwise" if verdict.cause and verdict.files else ""
-    changed = f"; since then changed: {', '.join(verdict.changed)}" if verdict.changed else ""
+    cause = f"; {verdict.cause}, which rounds differently" if verdict.cause and verdict.files else ""
+    changed = f"; changed since: {', '.join(verdict.changed)}" if verdict.changed else ""
     found = f"{verdict.verdict} (largest difference of a probability {verdict.distance:.2g})"
     return f"{where}: {found}{differs}{changed}{cause}"

@@ -17,7 +17,7 @@ from shearbench.report.findings import TOO_FEW, p_value, percent, points, span
 
 Row = Mapping[str, Any]
 LEAST_FOLDS = 5
-"""The least from which a verdict is put in words: with 3, five of them changed with the precision of the arithmetic."""
+"""Least number of folds for a verdict in words: with 3 folds, five verdicts changed with the precision."""
 IS = {
     "better": "is better than",
     "worse": "is worse than",
@@ -94,7 +94,7 @@ def said(pair: Row) -> str:
 
 def _undecided(pair: Row, within: str) -> str:
     if pair["folds"] < LEAST_FOLDS:
-        return f"{within}, {pair['a']} and {pair['b']} without a verdict, which takes {LEAST_FOLDS} folds"
+        return f"{within}, {pair['a']} and {pair['b']} without a verdict, which needs {LEAST_FOLDS} folds"
     return f"{within} it is undecided whether {pair['a']} differs from {pair['b']}"
 
 

@@ -9,7 +9,7 @@ from shearbench.predictions.class_tables import read_table
 from shearbench.records import is_finished
 from shearbench.report.blocks import Data, Picture
 
-MISSING = "what puts the networks side by side (`dvc repro compare`)"
+MISSING = "the comparison of the runs (`dvc repro compare`)"
 
 
 def is_there(root: Path) -> bool:

@@ -12,7 +12,7 @@ from shearbench.report.findings import percent, span
 
 Row = Mapping[str, Any]
 NOT_WORSE = "≈"
-"""Follows an accuracy that no verdict calls worse than the best of its dataset."""
+"""Marks an accuracy that no verdict calls worse than the best of its dataset."""
 _NOISE = "own", 1.0  # the scale and level of noise.csv that the table shows
 _CAPTION = """Accuracy in %, cross-validated: each sample is predicted by a model that did not train on it. In brackets
 its 95 % interval, for other samples and another training. The best
@@ -42,8 +42,11 @@ def overview(root: Path, rows: Sequence[Row]) -> Table:
         ),
         *(Column(f"{name}: under noise", True) for name in datasets),
         *(Column(f"{name}: corrupted", True) for name in datasets),
-        *([Column("strangers' digits", True, "accuracy on a class's own digits")] if strangers else []),
-        *(Column(f"drop to {name}", True, f"test accuracy lost from {datasets[0]}, points") for name in datasets[1:]),
+        *([Column("strangers' digits", True, "accuracy on a class's digits")] if strangers else []),
+        *(
+            Column(f"drop to {name}", True, f"test accuracy lost from {datasets[0]}, percentage points")
+            for name in datasets[1:]
+        ),
         *(Column(title, True) for title in ("parameters", "FLOPs", "ms/image", "s/fold")),
     ]
     body: list[list[Cell | str]] = []

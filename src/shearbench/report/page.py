@@ -34,16 +34,16 @@ class Contents:
     rows: Sequence[Mapping[str, Any]]
     sections: Sequence[Section]
     overview: Table
-    """A row a model: what a user chooses by."""
+    """One row per model, for the choice of a model."""
     recipes: Table
-    """A row a run: what it was trained with."""
+    """One row per run: its training."""
     provenance: Sequence[tuple[str, str]]
     pairs: Mapping[str, Any]
-    """``rows`` of ``reports/pairs.json``, and ``refused``: why there are none."""
+    """``rows`` of ``reports/pairs.json``, and ``refused``: the reason if there are none."""
     tables: Sequence[Data]
-    """The comparison, to be saved from the page."""
+    """The comparison, for download from the page."""
     commands: Sequence[str]
-    """What makes the same again."""
+    """Commands that reproduce the run."""
 
 
 def read(root: Path, seed: int) -> Contents:
@@ -55,7 +55,7 @@ def read(root: Path, seed: int) -> Contents:
     rows = read_json(root / "reports" / "comparison.json")
     if not rows:
         raise InputError(
-            f"{root / 'reports' / 'comparison.json'} has no rows; give params.yaml a run and run `dvc repro`"
+            f"{root / 'reports' / 'comparison.json'} has no rows; add a run to params.yaml and run `dvc repro`"
         )
     records = [record for _, record in evaluations(root, rows)]
     with ThreadPoolExecutor() as pool:  # most of the time goes into pictures, which threads can work on at once
@@ -111,7 +111,7 @@ def _commands(records: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the commands that make the same again, as far as one commit made it all."""
     commits = {record["training"]["commit"] for record in records}
     if len(commits) != 1 or not re.fullmatch("[0-9a-f]+", *commits):
-        return ["make repro    # not from one commit, or from files that differ from it: see above"]
+        return ["make repro    # several commits, or uncommitted changes: see above"]
     return [f"git checkout {commits.pop()}", "make repro"]
 
 
@@ -135,7 +135,7 @@ def _provenance(
         ("libraries", every([f"{name} {number}" for each in trained for name, number in each["versions"].items()])),
         ("processor", every([f"{each['machine']['processor']}, {each['machine']['cores']} cores" for each in trained])),
         ("system", every([each["machine"]["system"] for each in trained])),
-        ("time", f"{seconds / 60:.1f} minutes of training in all, for the {sum(networks)} networks of the comparison"),
+        ("time", f"{seconds / 60:.1f} minutes of training for the {sum(networks)} networks of the comparison"),
         ("device and precision", every([f"{record['hardware']}" for record in records])),
         *(
             (f"hash of {name}", every([f"{record['dataset']} {record['hashes'][key][:16]}" for record in records]))

@@ -158,7 +158,7 @@ def _confusion(number: Confusion, study: Study, results: Results) -> Iterator[Li
         (row,) = found
         n, here, there = row["n"], row["reference_count"], row["count"]
         ours = f"{here:g} to {there:g} samples of {n:,}, McNemar p {p_value(row['p'])}"
-        remark = f"{study.label} does not say of which model or of how many samples; ours are predicted out of fold"
+        remark = f"{study.label} does not say the model or the number of samples; ours are out of fold"
         yield Line(what, published, number.source, ours, "", _BARRED, remark)
 
 
@@ -169,7 +169,7 @@ def _significance(number: PValue, study: Study, results: Results) -> Iterator[Li
             ours = f"{pair['a']} \N{MINUS SIGN} {pair['b']}: {points(pair['difference'])} percentage points, "
             ours += f"adjusted p {p_value(pair['p_adjusted'])}"
             interval = f"{points(pair['low'])} to {points(pair['high'])} percentage points"
-            remark = "a plain t-test of folds is wrong too often; ours is corrected for their overlap"
+            remark = "a plain t-test over folds is wrong too often; ours is corrected for the overlap of the folds"
             yield Line(number.label, number.text, number.source, ours, interval, _BARRED, remark)
 
 
@@ -194,7 +194,7 @@ def _gain(number: Gain, study: Study, results: Results) -> Iterator[Line]:
     for pair in ablation_result.of_family("models", b=number.against):
         trained = ablation_result.record["sizes"]["train"]
         few = pair["folds"] < LEAST_FOLDS
-        told = f"a verdict takes {LEAST_FOLDS} folds" if few else f"verdict on {pair['a']}: {pair['verdict']}"
+        told = f"a verdict needs {LEAST_FOLDS} folds" if few else f"verdict on {pair['a']}: {pair['verdict']}"
         remark = f"on {trained:,} training samples, {pair['folds']} folds; {told}; region ± {points(pair['rope'])[1:]}"
         ends = (pair[end] - number.value / 100 for end in ("low", "high"))
         agrees = WORDS[decide_by_interval(*ends, rope=pair["rope"], p_adjusted=pair["p_adjusted"]).word]
