@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def _handed_over(path: str, words: list[str]) -> int | None:
-    """Let the server run a command, and return its exit status; None if there is no server that may."""
+    """Let the server run a command, and return its exit status; None without a server that is up to date."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
         try:
             server.connect(path)
@@ -163,7 +163,7 @@ def _read(client: socket.socket, size: int) -> bytes:
 
 
 def _reap() -> None:
-    """Let go of the stages that have ended."""
+    """Collect the exit statuses of ended stages."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass

@@ -1,4 +1,4 @@
-"""What puts runs and datasets side by side: a contrast makes tables and pictures of a :class:`EvaluatedRuns`.
+"""The comparisons of runs and datasets: each makes tables and figures of an :class:`EvaluatedRuns`.
 
 A contrast is one file with one function ``EvaluatedRuns -> Files`` and one line in ``COMPARISONS``; its files go to
 ``build/comparison/``, are vouched for by the record there and logged to MLflow without more ado.

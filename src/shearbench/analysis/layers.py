@@ -1,4 +1,4 @@
-"""What the layers of a network put out: a forward pass with every module of some type listened to, in order of call."""
+"""Return the outputs of a network's layers: a forward pass with a hook on every module of a type, in order of call."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""How much an evaluation asks of the test set: the ``evaluate`` part of ``params.yaml``."""
+"""Settings of the evaluation: the ``evaluate`` part of ``params.yaml``."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""What a probe is given: a fold's network with the sealed test set. What it gives back is an :class:`Measured`."""
+"""The input of a measurement: a fold's network with the test set. Its result is a :class:`Measured`."""
 
 import copy
 from collections.abc import Callable, Mapping

@@ -118,7 +118,7 @@ def torch_pair(visit: Visit) -> Finding:
 
 
 def packages(visit: Visit) -> Finding:
-    """Whether what is installed is what requirements.lock pins."""
+    """Check the installed versions against requirements.lock."""
     lock = visit.root / "requirements.lock"
     if not lock.is_file():
         return Finding("note", "no requirements.lock in this folder, so versions are not compared")
@@ -139,7 +139,7 @@ def _differs(pinned: Requirement) -> str:
 
 
 def parameters(visit: Visit) -> Finding:
-    """Whether params.yaml can be read and every network in it built."""
+    """Check params.yaml and build every network in it."""
     from shearbench.commands import check
 
     if not (visit.root / "params.yaml").is_file():
@@ -166,12 +166,12 @@ def disk(visit: Visit) -> Finding:
 
 
 def cores(visit: Visit) -> Finding:
-    """How many processes will work."""
+    """Report the number of processes."""
     return Finding("ok", f"{worker_count('auto')} usable; stages use {visit.workers} processes of one thread each")
 
 
 def memory(visit: Visit) -> Finding:
-    """Whether the memory suffices for the workers."""
+    """Check the memory per worker."""
     free, limit = memory_of.free(), memory_of.limit()
     share = free / 1e9 / visit.workers
     text = f"{free / 1e9:.1f} GB free, {share:.1f} GB a process"
@@ -212,7 +212,7 @@ def precision(visit: Visit) -> Finding:
 
 
 def data(visit: Visit) -> Finding:
-    """Whether data/ is what data.dvc vouches for."""
+    """Check data/ against the hash in data.dvc."""
     if visit.params is None:
         return Finding("note", "not checked: params.yaml has faults")
     try:
@@ -223,7 +223,7 @@ def data(visit: Visit) -> Finding:
 
 
 def mlflow(visit: Visit) -> Finding:
-    """Whether MLflow's store can be used."""
+    """Check MLflow's store."""
     from shearbench.tracking.condition import look
     from shearbench.tracking.store import TrackingFailed
 
@@ -235,7 +235,7 @@ def mlflow(visit: Visit) -> Finding:
 
 
 def dvc(visit: Visit) -> Finding:
-    """Whether DVC is there, in a git repository, and not locked by another process."""
+    """Check DVC: installed, in a git repository, and not locked by another process."""
     if shutil.which("dvc") is None:
         return Finding("fault", "dvc is not on the PATH", "activate the environment: . .venv/bin/activate")
     if not (visit.root / ".dvc").is_dir():

@@ -1,4 +1,4 @@
-"""What ``params.yaml`` says about data: where images come from, and the named datasets made of them."""
+"""The data part of ``params.yaml``: sources of images, and the named datasets."""
 
 from typing import Annotated, Any, Literal
 

@@ -121,7 +121,7 @@ def verify(data: Path, data_dvc: Path, sources: Sources) -> Tree:
 
 
 def _difference(data_dvc: Path, adopted: Adopted, tree: Tree) -> str:
-    """Tell which files differ, if DVC's cache still has the list of the adopted ones."""
+    """Return the files that differ, if DVC's cache still has the list of the adopted ones."""
     listing = data_dvc.parent / ".dvc" / "cache" / "files" / "md5" / adopted.hash[:2] / adopted.hash[2:]
     if not listing.is_file():
         return ""

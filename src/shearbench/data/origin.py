@@ -1,4 +1,4 @@
-"""Which source the samples of a dataset are of, and which dataset it is held against; from entries of records."""
+"""The source of a dataset's samples, and its reference dataset; from entries of records."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -93,7 +93,7 @@ def _arrays(key: str, made: Any) -> Raw:
 
 @contextmanager
 def socket_timeout(seconds: float) -> Iterator[None]:
-    """Let a connection that stalls fail: torchvision sets no time limit of its own."""
+    """Set a time limit for connections, because torchvision sets none."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:

@@ -1,4 +1,4 @@
-"""Who wrote each digit of MNIST: the writers of NIST, which QMNIST traced.
+"""The writer of each MNIST digit: the writers of NIST, traced by QMNIST.
 
 QMNIST's extended labels have a row for each digit, in the order of MNIST (its test part goes on beyond MNIST's), with
 the class in column 0 and the writer in column 2. Source: Yadav and Bottou, Cold case: the lost MNIST digits, NeurIPS

@@ -31,7 +31,7 @@ _SILENT = "50 MiB"  # of arguments in one call, below which dask does not warn
 
 
 def run(calls: Sequence[Call], cluster: Cluster, show: Show) -> TaskResult:
-    """Do all calls on the workers of a cluster; put the files that they write in place as they finish.
+    """Run all calls on the workers of a cluster; move the files that they write into place as they finish.
 
     Raises:
         InputError: if the scheduler does not answer or is lost, or no worker of this version is there.

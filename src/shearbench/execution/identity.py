@@ -1,4 +1,4 @@
-"""What a machine computes with. Machines of one run must have the same, or their numbers are not those of one run."""
+"""The identity of a machine: everything that affects its numbers. All machines of a run must have the same."""
 
 import platform
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ def is_ours(resources: Mapping[str, float]) -> bool:
 
 
 def differences(theirs: Mapping[str, str]) -> str:
-    """Say in what a worker's identity differs from this machine's."""
+    """Return the differences between a worker's identity and this machine's."""
     ours = identity()
     other = {name: theirs.get(name, "none") for name in ours if theirs.get(name) != ours[name]}
     return ", ".join(f"{name} {value} (here {ours[name]})" for name, value in other.items())

@@ -39,7 +39,7 @@ class ForkedPool(standard.ProcessPoolExecutor):
         super().__init__(workers, mp_context=multiprocessing.get_context("fork"), initializer=_settle)
 
     def shutdown(self, wait: bool = True, *, kill_workers: bool = False, cancel_futures: bool = False) -> None:
-        """Let the workers end; what has not begun is dropped with ``kill_workers``."""
+        """Let the workers end; with ``kill_workers`` drop the calls that have not started."""
         super().shutdown(wait, cancel_futures=cancel_futures or kill_workers)
 
 
@@ -97,7 +97,7 @@ def _cause_of_death(killed_before: int) -> str:
 def _attempt(
     calls: Sequence[Call], paths: Sequence[Path], indexes: Sequence[int], workers: int, task_result: TaskResult
 ) -> list[int]:
-    """Do the calls at ``indexes``; fill results and failures; return the indexes lost with a dead process."""
+    """Run the calls at ``indexes``; fill results and failures; return the indexes lost with a dead process."""
     executor = _pool(min(workers, len(indexes)))
     lost = []
     try:
@@ -121,7 +121,7 @@ def _attempt(
 
 
 def _do(call: Call, progress: Path, parent: int) -> Any:
-    """Do one call in a worker, whose terminal signals are its parent's business, and who ends with its parent."""
+    """Run one call in a worker. The parent handles terminal signals, and the worker ends with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with(parent)
     with progress.open("ab", buffering=0) as file:

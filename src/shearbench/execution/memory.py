@@ -1,4 +1,4 @@
-"""How much memory a process may use, as its container says (cgroup), and whether the kernel has killed for want."""
+"""The memory limit of the container (cgroup), and the number of kills by the kernel for lack of memory."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a user sees of running tasks, and how a stop reaches them."""
+"""Show the progress of running tasks, and pass a stop on to them."""
 
 import signal
 import threading

@@ -1,4 +1,4 @@
-"""What happens on a worker: inputs are asked for by hash, the task runs in a folder of its own, its files go back.
+"""Run a task on a worker: fetch inputs by hash, run in a folder of its own, send the files back.
 
 Inputs are kept in the worker's cache, a file each, named by its SHA-256. It may be deleted at any time: a file that is
 missing or damaged is asked for again.
@@ -58,7 +58,7 @@ class _Stopped(BaseException):
 
 
 def perform(errand: Errand) -> Delivery:
-    """Do a call in this worker. Whatever goes wrong with it comes back as a text."""
+    """Run a call in this worker; any failure is returned as text."""
     worker = get_worker()
     if errand.identity != identity():  # it was started anew, after its code was changed
         other = "; ".join(f"{name} {value}" for name, value in errand.identity.items())
@@ -134,7 +134,7 @@ def _is_cached(sha256: str) -> bool:
 
 @contextmanager
 def _told(call: Call) -> Iterator[None]:
-    """Say what begins and ends, for who watches this machine."""
+    """Print the start and the end of a call, for the user of this machine."""
     name, began = f"{call.function.__module__}.{call.function.__qualname__}", time.monotonic()
     print(f"begins: {name}", file=sys.stderr, flush=True)
     yield

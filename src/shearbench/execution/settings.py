@@ -1,4 +1,4 @@
-"""Where the work runs, as ``execution`` of ``params.yaml`` says. Knows nothing of dask or torch."""
+"""The ``execution`` part of ``params.yaml``. Independent of dask and torch."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal

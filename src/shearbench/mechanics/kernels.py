@@ -189,7 +189,7 @@ def internal_forces(u, connectivity, gradients, weights, mu, lam):  # type: igno
 
 @njit(cache=True)
 def linearise(u, connectivity, gradients, weights, mu, lam):  # type: ignore[no-untyped-def]
-    """What the tangent at u needs of the Gauss points, (9, 6, elements): cof F 11, 12, 21, 22, w g, w g'."""
+    """Return the data of the tangent at the Gauss points, (9, 6, elements): cof F 11, 12, 21, 22, w g, w g'."""
     elements = connectivity.shape[1]
     ue = np.empty((9, 2, PACK))
     h = np.empty((4, PACK))

@@ -61,7 +61,7 @@ def build(architecture: str, *, inputs: Inputs, width: float, options: Mapping[s
 
 
 def check(architecture: str, *, inputs: Inputs, width: float, options: Mapping[str, Any]) -> None:
-    """Do to a network what training will, before any training; see :mod:`shearbench.models.contract`.
+    """Check a network against its contract before any training; see :mod:`shearbench.models.contract`.
 
     Raises:
         InputError: where :func:`build` does; if it takes more memory than there is; if two that are built from one seed

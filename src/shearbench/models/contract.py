@@ -1,4 +1,4 @@
-"""What a network must be to be trained here: ``shearbench check`` does to it what training will, in a second.
+"""The contract of a network: ``shearbench check`` exercises in a second what training will do.
 
 A forward and backward step in training mode with a batch and a small last one, two equal evaluations, samples alone
 and together, a save and a load. What fails is one sentence with the next step, of whatever type the exception is.
@@ -43,7 +43,7 @@ def user_code(architecture: str, doing: str, hint: str = "") -> Iterator[None]:
 
 
 def check(network: nn.Module, architecture: str, again: Callable[[], nn.Module], *, shape: Shape, classes: int) -> None:
-    """Do to a network what training, storing and evaluating will.
+    """Exercise a network as training, storing and evaluating will.
 
     Args:
         network: in training mode; its weights and statistics are changed.

@@ -1,4 +1,4 @@
-"""What a scikit-learn classifier is given of an image. Reading ``params.yaml`` must not import scikit-learn."""
+"""Features of an image for a scikit-learn classifier. Reading ``params.yaml`` must not import scikit-learn."""
 
 from typing import Annotated, Any, Literal
 

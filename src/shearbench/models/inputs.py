@@ -1,4 +1,4 @@
-"""What a network reads and how many classes it tells apart."""
+"""The inputs of a network and its number of classes."""
 
 from dataclasses import dataclass
 

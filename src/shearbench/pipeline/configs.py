@@ -1,4 +1,4 @@
-"""What ``params.yaml`` and ``tuned/`` say about a training: the config of a run, and of any model on any dataset."""
+"""The training config of a run, and of any model on any dataset, from ``params.yaml`` and ``tuned/``."""
 
 from pathlib import Path
 

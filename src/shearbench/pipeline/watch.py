@@ -1,4 +1,4 @@
-"""What a stage depends on must be the same at its end as at its beginning.
+"""Check that the inputs of a stage are the same at its end as at its start.
 
 DVC hashes parameters, code and data when a command has ended. What was edited meanwhile would be locked as the origin
 of results that were made without it. So the stage itself notes its inputs first and compares them last.

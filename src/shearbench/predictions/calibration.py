@@ -1,4 +1,4 @@
-"""Whether a probability means what it says: reliability, its summary numbers, temperature, accuracy against coverage.
+"""Calibration of probabilities: reliability, summary numbers, temperature, accuracy against coverage.
 
 Pure functions of stored predictions. The *confidence* of a prediction is the probability of its most probable class.
 A temperature is fitted on digits that a network has not trained on, its own fold's out-of-fold predictions, and

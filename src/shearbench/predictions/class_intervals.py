@@ -1,4 +1,4 @@
-"""How far another draw of digits could move the scores of one class: 95 % intervals for given networks.
+"""Intervals of the scores of one class for another draw of digits: 95 %, for given networks.
 
 Precision and recall are shares: Wilson's interval of n digits. F1 = 2 J / (1 + J), where J = TP / (TP + FP + FN) is the
 share of hits among the digits that are of the class or taken for it; given their number it is binomial like the others,

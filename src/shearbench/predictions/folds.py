@@ -88,7 +88,7 @@ def overlap_of(fold_runs: Sequence[FoldRun]) -> float:
 
 
 def hardware_of(fold_runs: Iterable[FoldRun]) -> str:
-    """Say on what networks were trained, as in ``cpu, fp32, AVX2``; where they differ, all of it."""
+    """Return the hardware of the training, such as ``cpu, fp32, AVX2``; all of it if networks differ."""
     found = {_hardware(fold_run.record) for fold_run in fold_runs}
     return "; ".join(sorted(found))
 

@@ -1,4 +1,4 @@
-"""Which test digits are asked about where asking about all would cost too much.
+"""Select test digits for expensive analyses.
 
 Every choice follows from labels, ids and a generator alone, so it is the same digits for every network and dataset.
 """

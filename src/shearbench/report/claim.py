@@ -1,4 +1,4 @@
-"""What an ablation has come to, read from its folder, and its verdicts in words.
+"""Read an ablation result from its folder, and put its verdicts into words.
 
 Every sentence is made of the numbers and verdicts of one ablation, ``build/ablation_results/<name>/`` or
 ``reports/full/<name>/``; other records give other sentences.
@@ -66,7 +66,7 @@ def read_ablation_result(folder: Path) -> AblationResult | None:
 
 
 def setting(ablation_result: AblationResult) -> str:
-    """Say on how much an ablation result stands, in one sentence."""
+    """Return the size of an ablation's trainings in one sentence."""
     record, plan = ablation_result.record, ablation_result.record["plan"]
     networks = {name: plan["models"][name] for name in ablation_result.networks}
     recipes = [each["recipe"] for each in networks.values()]
@@ -81,7 +81,7 @@ def setting(ablation_result: AblationResult) -> str:
 
 
 def said(pair: Row) -> str:
-    """Say the verdict on one pair with its numbers; from fewer than ``LEAST_FOLDS`` folds the numbers alone."""
+    """Return the verdict on one pair with its numbers; with fewer than ``LEAST_FOLDS`` folds the numbers only."""
     verb = IS.get(pair["verdict"]) if pair["folds"] >= LEAST_FOLDS else None
     within = f"on {pair['within']}" if pair["kind"] == "models" else f"for {pair['within']}"
     start = f"{within}, {pair['a']} {verb} {pair['b']}" if verb else _undecided(pair, within)

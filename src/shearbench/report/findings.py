@@ -34,7 +34,7 @@ class Chart:
 
 
 def verdicts(pairs: Sequence[Row]) -> str:
-    """Say how many pairs are told apart, are equivalent, and are undecided."""
+    """Return the number of pairs by verdict, as a sentence."""
     words = Counter("different" if row["verdict"] in ("better", "worse") else row["verdict"] for row in pairs)
     counts = [f"{words[word]} {word}" for word in ("different", "equivalent", "undecided") if words[word]]
     return f"Of {len(pairs)} pairs: {', '.join(counts)}"

@@ -49,7 +49,7 @@ _CAPTION = "Means over the trainings. The three lines are the same weights on th
 
 
 def best_candidate(table: pd.DataFrame) -> str:
-    """Say which hypotheses fit, or which misses the least; nothing stronger than the verdicts."""
+    """Return a sentence with the hypotheses that fit, or with the least misfit."""
     run = table[table["verdict"] != "not run"]
     if run.empty:
         return "None of the hypotheses has run."

@@ -26,7 +26,7 @@ def of_networks(root: Path, rows: Sequence[Mapping[str, Any]]) -> list[tuple[Pat
 
 
 def without_layers(root: Path, rows: Sequence[Mapping[str, Any]]) -> list[Block]:
-    """Say which runs a section leaves out, as classifiers of scikit-learn have no epochs and no layers."""
+    """Return a sentence with the runs that a section omits, because classifiers have no epochs or layers."""
     names = [
         f"{each['model']} on {each['dataset']}" for _, each in evaluations(root, rows) if each["kind"] != "network"
     ]

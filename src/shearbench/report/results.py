@@ -1,4 +1,4 @@
-"""Where the results of one size lie, and how they are read for the table of published numbers."""
+"""Read the results of one size for the table of published numbers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What is declared before a run: folds, repeats, and the levels of its verdicts."""
+"""The design that is declared before a run: folds, repeats, and the levels of its verdicts."""
 
 from dataclasses import dataclass
 

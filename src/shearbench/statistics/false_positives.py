@@ -1,4 +1,4 @@
-"""How often a test claims a difference where there is none: counts -> rate, interval and whether the claim holds."""
+"""False-positive rate of a test: counts -> rate, interval, and whether the claim holds."""
 
 from dataclasses import dataclass
 from typing import Any, Literal

@@ -38,7 +38,7 @@ def rope_probabilities(differences: Floats, *, rope: float) -> Floats:
 
 
 def cases_exclude_zero(counts: NDArray[np.int64], *, level: float) -> Decisions:
-    """Tell where the interval of ``bootstrap.bootstrap_cases`` excludes zero.
+    """Return where the interval of ``bootstrap.bootstrap_cases`` excludes zero.
 
     Args:
         counts: (worlds, 2 k + 1), how many cases have -k, ..., k wins.
@@ -52,7 +52,7 @@ def cases_exclude_zero(counts: NDArray[np.int64], *, level: float) -> Decisions:
 
 
 def folds_and_cases_exclude_zero(counts: NDArray[np.int64], differences: Floats, *, level: float) -> Decisions:
-    """Tell where the interval of ``bootstrap.bootstrap_folds_and_cases`` excludes zero.
+    """Return where the interval of ``bootstrap.bootstrap_folds_and_cases`` excludes zero.
 
     Args:
         counts: (worlds, 2 k + 1), how many cases have -k, ..., k wins, over k networks of each.

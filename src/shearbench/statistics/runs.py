@@ -1,4 +1,4 @@
-"""What the comparison is given: one run's correctness per case, the plan declared before the run, and what is refused.
+"""Inputs of a comparison: the correctness of a run per case, the plan declared before the run, and refusals.
 
 A run is one network on one dataset. Fold scores are not given but counted here, so they cannot disagree with the
 predictions that they summarise.

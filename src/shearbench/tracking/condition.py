@@ -1,4 +1,4 @@
-"""Whether the MLflow store can take results: looked at without changing it, for ``shearbench doctor``."""
+"""Check the MLflow store without changing it, for ``shearbench doctor``."""
 
 import sqlite3
 from pathlib import Path

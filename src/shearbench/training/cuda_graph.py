@@ -44,7 +44,7 @@ class GraphedStep:
         self._can_record = True
 
     def __call__(self, inputs: Tensor, labels: Tensor, rate: float | Tensor) -> Tensor:
-        """Do the step."""
+        """Run the step."""
         if self._recording is None and self._can_record and len(inputs) == self._size:
             self._recording = self._record(inputs, labels)
             self._can_record = self._recording is not None
@@ -83,7 +83,7 @@ class GraphedStep:
         return _Recording(graph, *held, result, [parameter.grad for parameter in self._optimiser.parameters])
 
     def _warm_up(self, inputs: Tensor, labels: Tensor, rate: Tensor) -> str:
-        """Do some steps beside the present stream; return what keeps the step from being recorded, or nothing.
+        """Run some steps on another stream; return the reason if the step cannot be recorded, or nothing.
 
         A recording that is broken off would leave the random generator unusable, so that it is not tried in vain.
         """

@@ -1,4 +1,4 @@
-"""Where the arithmetic runs and in which precision: ``resolve`` turns ``auto`` into what this machine has.
+"""Device and precision: ``resolve`` turns ``auto`` into those of this machine.
 
 bf16 means autocast: matrix products and convolutions in bfloat16; weights, losses and the optimiser in float32.
 """
@@ -141,7 +141,7 @@ def naming_the_batch(batch: int) -> Iterator[None]:
 
 
 def _keep_freed_memory() -> None:
-    """Have glibc's allocator keep what is freed for the next batch, up to 2 GiB, in pieces of up to 32 MiB.
+    """Make glibc's allocator keep freed memory for the next batch, up to 2 GiB, in pieces of up to 32 MiB.
 
     Otherwise it hands each large tensor back to the system, which gives it again page by page, zeroed: a third of the
     time of a step. Other C libraries are left as they are.

@@ -1,4 +1,4 @@
-"""What a trained fold leaves: metrics and predictions of the kept weights, history and batch losses as CSV."""
+"""The files of a trained fold: metrics and predictions of the best weights, history and batch losses as CSV."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Which size of which network is worth its cost? Accuracy against weights and against seconds, over all searches.
+"""Accuracy against cost: parameters and seconds of every searched size, with the Pareto front.
 
 The points are the finalists and the best trials of other widths, as ``tuned/*.yaml`` has them: trained in full, each
 cross-validated on the same digits in the same folds. So the figure needs no search to be at hand.
@@ -50,7 +50,7 @@ def cost_table(found: Mapping[str, Tuned]) -> pd.DataFrame:
 
 
 def front(costs: Sequence[float] | pd.Series, accuracies: Sequence[float] | pd.Series) -> list[bool]:
-    """Tell of each point whether no other is at least as cheap and as accurate, and one of both more so."""
+    """Return for each point whether it is on the Pareto front of cost and accuracy."""
     pairs = list(zip(costs, accuracies, strict=True))
     return [
         not any(

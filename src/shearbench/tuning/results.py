@@ -1,4 +1,4 @@
-"""What a search leaves: the section of ``tuned/<model>.yaml``, and a record with tables and pictures.
+"""The files of a search: the section of ``tuned/<model>.yaml``, and a record with tables and figures.
 
 The record is ``build/tuning/results/<dataset>/<model>/``: ``record.json``, ``trials.csv`` (a row a trial),
 ``curves.csv`` (a row an epoch of a trial), ``finalists.csv``, ``sizes.csv`` (the best of other widths) and Optuna's

@@ -1,4 +1,4 @@
-"""What is searched: a setting is one point of a space."""
+"""The search space; hyperparameters are one point of it."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Where a study is kept: Optuna's journal file, or a database by its URL. Draws settings, keeps what became of them.
+"""Storage of a study: Optuna's journal file, or a database by its URL. Draws hyperparameters and stores results.
 
 Each draw is a function of the study's seed, the trial's number and the trials before it. Optuna's states say what a
 trial came to: COMPLETE reached the last rung, PRUNED was stopped at a rung, FAIL has its reason under ``failure``,
@@ -212,7 +212,7 @@ class Ledger:
 
 @contextmanager
 def naming_the_storage() -> Iterator[None]:
-    """Say in a sentence that the database has gone away, or that another process searches the same study.
+    """Turn errors of the storage into a sentence: the database is gone, or another process searches the study.
 
     Raises:
         InputError: in place of the database's own error.

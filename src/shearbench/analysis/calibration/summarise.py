@@ -1,4 +1,4 @@
-"""Whether a run's networks know when they are wrong: calibration before and after temperature, accuracy and coverage.
+"""Summarise the calibration of a run's networks: before and after temperature scaling, accuracy and coverage.
 
 The temperature of each network is fitted to the fold that it has not trained on, and applied to the test set.
 """

@@ -1,4 +1,4 @@
-"""Which classes are taken for which, datasets side by side: counts, rates, and their change from the reference.
+"""Compare confusions across datasets: counts, rates, and their change from the reference.
 
 Out of fold: each training digit is read by a network of each repeat that has not seen it; counts are means over the
 repeats. The digits are the same on all datasets, so a change is tested on them one by one.

@@ -1,4 +1,4 @@
-"""What a corruption is."""
+"""The type of a corruption."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

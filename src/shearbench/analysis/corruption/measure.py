@@ -1,4 +1,4 @@
-"""How well a network reads its share of the test digits under each corruption at each severity."""
+"""Measure the accuracy of a network on its share of the test digits under each corruption at each severity."""
 
 import numpy as np
 

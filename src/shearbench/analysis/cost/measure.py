@@ -1,4 +1,4 @@
-"""What one prediction costs: floating point operations and latency, on one thread of the CPU in float32."""
+"""Measure the cost of one prediction: floating point operations and latency, one CPU thread, float32."""
 
 import time
 

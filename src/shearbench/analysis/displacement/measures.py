@@ -1,4 +1,4 @@
-"""How much a sample is displaced, in one number, and whether errors sit where that number is large.
+"""Measures of a sample's displacement, and of their relation to errors.
 
 Lengths are in pixels, u = (u_x, u_y) at the pixel centres. The *homogeneous block* is the block without a digit under
 the same load (:func:`shearbench.data.trend.homogeneous_field`).

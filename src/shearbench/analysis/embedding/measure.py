@@ -1,4 +1,4 @@
-"""How well classes lie apart in front of a network's last layer: t-SNE to look at, and numbers that do without it.
+"""Measure the separation of classes in the penultimate layer of a network: t-SNE, and numbers that do not depend on it.
 
 Source of t-SNE: van der Maaten and Hinton, JMLR 9 (2008), by scikit-learn. Distances of its picture mean little, so the
 numbers are computed in the penultimate space itself, and in the input space to be compared with.

@@ -1,4 +1,4 @@
-"""How well the classes lie apart before the last layer: numbers of every network, places of the first fold's."""
+"""Summarise the separation of classes in the penultimate layer: all networks, points of the first fold's."""
 
 import pandas as pd
 

@@ -1,4 +1,4 @@
-"""What a dataset looks like: samples, classes, duplicates and displacements as tables and figures."""
+"""Explore a dataset: samples, classes, duplicates and displacements as tables and figures."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

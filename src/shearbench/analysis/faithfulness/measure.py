@@ -1,4 +1,4 @@
-"""Whether the map of a network points at what the network needs: deletion and insertion.
+"""Measure whether an attribution map marks the pixels that the network needs: deletion and insertion.
 
 Pixels are taken away from an input (or put into an empty one), those first to which the map gives most weight, and the
 network's probability of the true class is followed. A map that points at the evidence makes it fall soon (rise soon).

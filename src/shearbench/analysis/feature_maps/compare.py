@@ -1,4 +1,4 @@
-"""What the successive convolutions make of one digit: each network on every dataset, side by side."""
+"""Compare the feature maps of one digit: each network on every dataset."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the convolutions of the first fold's network make of one digit; the record says which layers and channels."""
+"""Draw the feature maps of one digit in the first fold's network; the record names the layers and channels."""
 
 from shearbench.analysis.evaluation import Evaluation
 from shearbench.plotting.files import Files, arrays

@@ -1,4 +1,4 @@
-"""Where a network looks: Grad-CAM by captum on the last feature map that can tell places, or saliency without one.
+"""Compute Grad-CAM by captum on the last feature map with spatial resolution, or saliency without one.
 
 Grad-CAM: Selvaraju et al., ICCV 2017, whose feature maps are those after the activation: before batch normalisation or
 beside a shortcut a channel could be shifted at will without any change in what the network says. A map is float32

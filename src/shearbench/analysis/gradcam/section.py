@@ -84,7 +84,7 @@ def _measure(row: Mapping[str, Any]) -> Cell:
 
 
 def _method(record: Mapping[str, Any]) -> str:
-    """Say by what method the maps were made, and why not by Grad-CAM where it does not apply."""
+    """Return a sentence on the method of the maps, and the reason if it is not Grad-CAM."""
     facts = record["measurements"]["gradcam"]
     if facts["skipped"]:
         return f"No Grad-CAM: {facts['skipped']}."

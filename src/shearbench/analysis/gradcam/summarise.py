@@ -1,4 +1,4 @@
-"""Where a run's networks look: the maps of probe ``gradcam`` and their sheet."""
+"""Summarise the Grad-CAM maps of a run's networks: the arrays and a figure."""
 
 from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""How the networks learned, datasets side by side: curves, a table of dynamics, and accuracy by mode.
+"""Compare learning curves across datasets: curves, a table of dynamics, and accuracy by mode.
 
 What a network scores on its training digits while it trains and what it scores on them afterwards are two things:
 dropout and augmentation make the first lower, the last steps of an epoch make the second higher, and the running

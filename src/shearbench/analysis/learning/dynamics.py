@@ -1,4 +1,4 @@
-"""How one network learned, in numbers: from ``history.csv``, ``batches.csv`` and the record of its fold."""
+"""Training dynamics of one network, from ``history.csv``, ``batches.csv`` and the record of its fold."""
 
 from typing import Any
 

@@ -104,7 +104,7 @@ def _reached(row: Mapping[str, Any]) -> Cell:
 
 
 def _widest(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Say where the evaluated accuracy falls most below that of training, or that it nowhere does."""
+    """Return a sentence on the run with the largest drop from training mode to evaluation mode."""
     row = min(rows, key=lambda each: float(each["mode_gap_mean"]))
     if row["mode_gap_mean"] >= 0:
         return "Here, no run has a lower mean in evaluation than in training."

@@ -1,4 +1,4 @@
-"""How a run's networks learned: loss and accuracy of each epoch, mean and spread over the folds."""
+"""Summarise the learning curves of a run: loss and accuracy of each epoch, mean and spread over the folds."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""How inputs that a network was not made for are brought before it, and why that may have no meaning."""
+"""Adapt inputs to a network that was trained on others, or give the reason why that has no meaning."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ OWN, REFITTED = "own", "refitted"
 
 
 def obstacle(own: Entry, other: Entry) -> str:
-    """Say why a network of a dataset cannot read another one, or nothing; both are entries of ``params.yaml``."""
+    """Return why a network of a dataset cannot predict another one, or nothing; both are entries of ``params.yaml``."""
     if origin_of(own) != origin_of(other):
         return f"its samples are of another source, {origin_of(other)}"
     if _content(own) == _content(other):
@@ -25,7 +25,7 @@ def obstacle(own: Entry, other: Entry) -> str:
 
 
 def obstacle_to_refitting(own: Entry, other: Entry) -> str:
-    """Say why the kind of a network's normalisation cannot be fitted to another dataset, or nothing."""
+    """Return why the kind of a network's normalisation cannot be fitted to another dataset, or nothing."""
     if own["normalise"] in ("none", "unit", "divide255"):
         return f"its normalisation, {own['normalise']}, is a constant"
     if own["normalise"] == "detrend":

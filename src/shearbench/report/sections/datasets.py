@@ -1,4 +1,4 @@
-"""What each dataset is: its entry in ``params.yaml``, its counts and duplicates, and what its samples look like."""
+"""Datasets: the entry in ``params.yaml``, counts, duplicates and example samples."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

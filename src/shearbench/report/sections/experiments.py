@@ -1,4 +1,4 @@
-"""What `dvc exp run -S` has tried: each network that came out otherwise, beside what this page says of it."""
+"""Experiments of `dvc exp run -S`: each run with other results, beside the one on this page."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -57,7 +57,7 @@ def _lines(experiment: Experiment, rows: Sequence[Mapping[str, Any]]) -> Iterato
 
 
 def _changes(experiment: Experiment) -> Cell:
-    """Say which settings differ, the first few of them, all to point at."""
+    """Return the parameters that differ: the first few as text, all as a tooltip."""
     said = [f"{key}: {_value(here)} → {_value(there)}" for key, here, there in experiment.changes]
     more = f" and {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""
     return Cell("; ".join(said[:_SHOWN]) + more, help="; ".join(said))

@@ -238,7 +238,7 @@ def _group(group: Mapping[str, Any]) -> list[Cell | str]:
 
 
 def _copies(copies: Mapping[str, Any], duplicates: Sequence[Mapping[str, Any]]) -> str:
-    """Say in words what is known about copies."""
+    """Return sentences on copies of MNIST digits."""
     found = copies["flagged"]
     text = (
         f"Compared with {copies['compared_with']:,} MNIST digits, {len(found)} digits are nearer to one than digits of "

@@ -1,4 +1,4 @@
-"""What searches for settings found: the finalists, accuracy against cost, what was spent, and Optuna's pictures.
+"""Results of searches: finalists, accuracy against cost, cost of the search, and Optuna's figures.
 
 All but Optuna's pictures comes from ``tuned/*.yaml``, so that a fresh clone shows it without a search.
 """
@@ -209,7 +209,7 @@ def _costs(found: Found) -> Iterator[Block]:
 
 
 def worth(dataset: str, table: pd.DataFrame) -> str:
-    """Say which sizes of which networks no other beats in cost and accuracy, the cheapest first."""
+    """Return a sentence with the sizes on the Pareto front, the cheapest first."""
 
     def text(cost: str, unit: float, name: str) -> str:
         best = table[table[f"front_{cost}"]].sort_values([cost, "accuracy"])
