@@ -37,12 +37,17 @@ def chromium(path: str) -> Iterator[Browser]:
         found.close()
 
 
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nothing listens on now."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 @contextmanager
 def served(project: Path) -> Iterator[str]:
     """Yield the address that ``shearbench ui`` says to open in a project, once it answers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [*PROGRAM, "ui", "--port", str(port)]
     server = subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert server.stdout is not None
