@@ -152,7 +152,7 @@ class Training(Strict):
 
 
 class SameNetwork(Strict):
-    """The suite tested on itself, ``shearbench aa``: one small network against itself on draws of training digits."""
+    """Calibration of the tests, ``shearbench aa``: one small network against itself on draws of training digits."""
 
     dataset: Name
     draws: Annotated[int, Field(ge=2)]

@@ -74,7 +74,7 @@ def test_the_user_s_files_arrive_as_they_are(build: Builder) -> None:
 
 def test_data_that_is_there_is_left_alone(build: Builder) -> None:
     before = build.data.stat()
-    assert build() == "data/ is what data.dvc vouches for; nothing to do"
+    assert build() == "data/ has the hash in data.dvc; nothing to do"
     assert (build.data.stat().st_ino, build.data.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 

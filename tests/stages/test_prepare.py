@@ -64,7 +64,7 @@ def test_the_same_bytes_every_time_and_other_folds_for_another_seed(small_projec
 
 def test_data_that_is_not_adopted_makes_nothing(small_project: Path, params: Params) -> None:
     (small_project / "data" / "mnist" / "t10k-labels-idx1-ubyte").write_bytes(b"other")
-    with pytest.raises(InputError, match="vouches for"):
+    with pytest.raises(InputError, match="records"):
         prepare.main(params, small_project)
     assert not (small_project / "build").exists()
 

@@ -39,7 +39,7 @@ class Tree:
 
 @dataclass(frozen=True)
 class Adopted:
-    """What ``data.dvc`` vouches for: the hash of the data and the sources that it was made from."""
+    """The adopted data in ``data.dvc``: the hash of the data, and its sources."""
 
     hash: str
     sources: Mapping[str, Any]
@@ -65,7 +65,7 @@ def write_adopted(data_dvc: Path, data_name: str, tree: Tree, sources: Sources) 
 
 
 def read_adopted(data_dvc: Path) -> Adopted:
-    """Read what ``data.dvc`` vouches for.
+    """Read the adopted data in ``data.dvc``.
 
     Raises:
         InputError: if the file is missing, is not YAML or has nothing adopted in it.
@@ -99,7 +99,7 @@ def check_sources(adopted: Adopted, sources: Sources) -> None:
 
 
 def verify(data: Path, data_dvc: Path, sources: Sources) -> Tree:
-    """Return the content of ``data`` if it is what ``data_dvc`` vouches for and came from ``sources``.
+    """Return the content of ``data`` if it has the hash and the sources recorded in ``data_dvc``.
 
     Raises:
         InputError: if the folder is missing or differs, naming both hashes, what differs, and the ways out.
@@ -111,9 +111,9 @@ def verify(data: Path, data_dvc: Path, sources: Sources) -> Tree:
     tree = tree_of(data)
     if tree.hash != adopted.hash:
         raise InputError(
-            f"{data} has hash {tree.hash}, but {data_dvc.name} vouches for {adopted.hash}"
+            f"{data} has hash {tree.hash}, but {data_dvc.name} records {adopted.hash}"
             f"{_difference(data_dvc, adopted, tree)}.\n"
-            "To restore the recorded data: `shearbench data` (what is there now is kept aside).\n"
+            "To restore the recorded data: `shearbench data` (the present folder is kept as data.old).\n"
             "To use other data: put it in a folder of its own, name that folder under sources in params.yaml, and run "
             f"{ADOPT}"
         )

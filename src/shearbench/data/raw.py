@@ -26,10 +26,10 @@ CLASS_DIGITS = "class_digits"
 
 
 def build(data: Path, sources: Sources, data_dvc: Path, *, adopt: bool, report: Callable[[str], None]) -> None:
-    """Make ``data`` from ``sources``; data that ``data_dvc`` does not vouch for is made only with ``adopt``.
+    """Make ``data`` from ``sources``; data with another hash than in ``data_dvc`` is made only with ``adopt``.
 
-    A folder that already is what ``data_dvc`` vouches for is left alone. One with other content is kept
-    beside the new one, as ``data.old``.
+    A folder with the hash in ``data_dvc`` is left alone. One with other content is kept beside the new one, as
+    ``data.old``.
 
     Args:
         data: the folder to make; a relative ``path`` of a source starts from the folder above it.
@@ -39,21 +39,21 @@ def build(data: Path, sources: Sources, data_dvc: Path, *, adopt: bool, report: 
         report: called with each line for the user.
 
     Raises:
-        InputError: if a source is bad, or the data or its sources are not those that ``data_dvc`` vouches
-            for. ``data`` is as it was then.
+        InputError: if a source is bad, or the data or its sources are not those recorded in
+            ``data_dvc``. ``data`` is then unchanged.
     """
     expected = None if adopt else _expected_hash(data_dvc, sources)
     if expected is not None and data.is_dir() and tree_of(data).hash == expected:
-        report(f"{data.name}/ is what {data_dvc.name} vouches for; nothing to do")
+        report(f"{data.name}/ has the hash in {data_dvc.name}; nothing to do")
         return
     with _partial_folder(data) as partial:
         _write(partial, sources, data.parent, report)
         tree = tree_of(partial)
         if expected not in (None, tree.hash):
             raise InputError(
-                f"the sources in params.yaml now give data with hash {tree.hash}, but {data_dvc.name} vouches for "
-                f"{expected}: a file of the source has changed, or a package ships other digits than it did. "
-                f"Nothing was replaced. Mend the source, or accept the new data with {ADOPT}"
+                f"the sources in params.yaml now give data with hash {tree.hash}, but {data_dvc.name} records "
+                f"{expected}: a file of the source has changed, or a package ships other digits than before. "
+                f"Nothing was replaced. Restore the source, or accept the new data with {ADOPT}"
             )
         kept = _swap(partial, data)
     if adopt:

@@ -1,4 +1,4 @@
-"""Stage ``evaluate <run>``: the first to open the sealed test set of a dataset.
+"""Stage ``evaluate <run>``: the first to open the test set of a dataset.
 
 Reads ``build/runs/<dataset>/<model>/``, ``build/datasets/<dataset>/`` and ``build/samples/``;
 writes ``build/evaluation/<dataset>/<model>/`` and, for ``dvc plots``, ``build/plots/<dataset>/<model>/``. Nothing
