@@ -135,6 +135,20 @@ def test_a_fault_names_its_parameter_its_rule_and_its_line(tmp_path, old, new, m
     assert fault.startswith(f"- line {_last_line(old, new)}:"), fault
 
 
+def test_disjoint_sets_stand_in_for_folds_and_repeats(tmp_path):
+    disjoint = "cv: {design: disjoint, sets: 15, inner_fraction: 0.15}"
+    old = next(line for line in TEXT.splitlines() if line.startswith("cv:"))
+    cv = _load(tmp_path, TEXT.replace(old, disjoint)).cv
+    assert (cv.folds, cv.repeats, cv.networks, cv.train_on) == (15, 1, 15, "fold")
+    assert load(REPOSITORY / "params.yaml").cv.train_on == "rest"
+    for wrong in (
+        disjoint.replace("design: disjoint, ", "folds: 5, repeats: 1, "),
+        old.replace("{", "{design: disjoint, "),
+    ):
+        with pytest.raises(InputError, match=r"cv\.sets and `design: disjoint` need each other"):
+            _load(tmp_path, TEXT.replace(old, wrong))
+
+
 def test_all_faults_come_at_once(tmp_path):
     text = _changed("folds: 5", "folds: 1").replace("seed: 42", "seed: x").replace("epochs: 12", "epochs: 0", 1)
     with pytest.raises(InputError, match=r"3 fault\(s\)") as caught:

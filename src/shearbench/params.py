@@ -7,14 +7,15 @@ module composes them and checks what lies between them (a run names a dataset an
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from shearbench import yaml12
 from shearbench.ablation.hypotheses import Hypothesis, Observed, hypothesis_faults, runs_of
 from shearbench.analysis.settings import Evaluate
 from shearbench.data.config import RESERVED, DatasetEntry, FieldDataset, ImageDataset, SimulatedDataset, Sources
+from shearbench.data.folds import TrainOn
 from shearbench.errors import InputError
 from shearbench.execution.settings import Execution
 from shearbench.mechanics.loads import displacements_of
@@ -23,7 +24,7 @@ from shearbench.models.features import SKLEARN, Features, Option
 from shearbench.models.own import is_own
 from shearbench.params_base import with_bases
 from shearbench.strict import Strict
-from shearbench.training.recipe import Recipe, TrainOn
+from shearbench.training.recipe import Recipe
 
 SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,40}")
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,40}$")]
@@ -111,11 +112,26 @@ class Ablation(Strict):
 
 class CrossValidation(Strict):
     """Stratified folds, how often the digits are dealt to them, and the share of the training folds that early stopping
-    and tuning hold out."""
+    and tuning hold out. With ``{design: disjoint, sets: N}`` the folds are N training sets that share no sample."""
 
     folds: Annotated[int, Field(ge=2)]
     repeats: Annotated[int, Field(ge=1)]
     inner_fraction: Annotated[float, Field(gt=0, lt=0.5)]
+    design: Literal["folds", "disjoint"] = "folds"
+    sets: Annotated[int, Field(ge=2)] | None = None
+    """Training sets of the design ``disjoint``, in place of ``folds`` and ``repeats``."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sets_are_folds(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or "sets" not in value or value.get("design") != "disjoint":
+            return value
+        return {**value, "folds": value["sets"], "repeats": 1}
+
+    @property
+    def train_on(self) -> TrainOn:
+        """What the network of a fold trains on."""
+        return "fold" if self.design == "disjoint" else "rest"
 
     @property
     def networks(self) -> int:
@@ -279,6 +295,9 @@ def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
             yield ("runs", name), f"must be called {run.dataset}-{run.model}, as its dataset and model say"
     for name in sorted(params.compare.detect.keys() - params.datasets.keys()):
         yield ("compare", "detect", name), "must be one of datasets"
+    if (params.cv.design == "disjoint") != (params.cv.sets is not None):
+        rule = "and `design: disjoint` need each other: cv: {design: disjoint, sets: 15, inner_fraction: 0.15}"
+        yield ("cv", "sets"), rule
     compared = {params.aa.dataset, *(run.dataset for run in params.runs.values())}
     for name in sorted(compared & params.datasets.keys()):
         if name not in params.compare.rope:

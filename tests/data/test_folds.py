@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shearbench.data.deal import UNKNOWN, first_occurrences, units_of
-from shearbench.data.folds import FoldTable, inner_split, make_folds, make_repeats, read_folds, write_folds
+from shearbench.data.folds import HELD_OUT, FoldTable, inner_split, make_folds, make_repeats, read_folds, write_folds
 from shearbench.errors import InputError
 from shearbench.records import hash_arrays
 from shearbench.seeds import seed_for
@@ -76,6 +76,18 @@ def test_a_split_of_the_table_is_disjoint_and_complete(tmp_path: Path) -> None:
     for fold in range(3):
         train, validation = back.split(fold)
         assert sorted([*train, *validation]) == list(range(60))
+
+
+def test_a_network_of_a_disjoint_set_trains_on_its_own_fold_and_holds_out_some_of_the_next() -> None:
+    row = np.repeat(np.arange(3), [HELD_OUT + 5, HELD_OUT + 7, 20])
+    table = FoldTable(np.arange(len(row)), np.stack([row, np.roll(row, 3)]))
+    parts = [table.split(number, "fold") for number in table.numbers]
+    for number, (train, held_out) in enumerate(parts):
+        own = table.folds[number // 3]
+        assert set(own[train]) == {number % 3}
+        assert set(own[held_out]) == {(number + 1) % 3}
+        assert len(held_out) == min(HELD_OUT, (own == (number + 1) % 3).sum())
+    assert sorted(np.concatenate([train for train, _ in parts[:3]]).tolist()) == list(range(len(row)))
 
 
 def test_repeats_deal_anew_and_leave_the_first_as_it_was() -> None:

@@ -183,6 +183,18 @@ def test_the_overlap_of_training_sets_widens_the_part_of_trainings_alone() -> No
     assert shared.training_error**2 / apart.training_error**2 == pytest.approx((1 / 5 + 1 / 8) / (1 / 5))
 
 
+def test_disjoint_training_sets_are_compared_on_the_test_part_without_an_overlap() -> None:
+    runs = [Run(**{**vars(make_run(seed, training=0.3)), "disjoint": True}) for seed in (1, 2)]
+    found, whole = compare_family([(runs[0], runs[1])])[0], compare_family([(make_run(1), make_run(2))])[0]
+    table = runs[0].test_correct[0].astype(float) - runs[1].test_correct[0]
+    expected = joined([alone(table)], alpha=0.05)[0]
+    assert (found.difference, found.standard_error, found.df) == pytest.approx(
+        (expected.difference, expected.standard_error, expected.df)
+    )
+    assert (found.samples, found.overlap) == (200, 0)
+    assert (whole.samples, whole.overlap) == (600, pytest.approx(0.25))
+
+
 def test_an_accuracy_covers_other_samples_and_other_trainings() -> None:
     run = make_run(3, training=0.3, writers=60)
     table = run.test_correct[0].astype(float)

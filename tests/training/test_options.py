@@ -137,7 +137,7 @@ def test_labels_of_a_share_move_on_and_stay_the_same_set() -> None:
 
 
 def test_trainings_on_one_fold_alone_share_no_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    from shearbench.training import config as module
+    from shearbench.data import folds as module
 
     class Asked:
         train_on = "fold"

@@ -219,4 +219,5 @@ def _run(run: RunPredictions, bn_statistics: str, content: Mapping[int, bytes], 
         groups=np.array([groups[int(number)] for number in ids[order]]),
         test_groups=np.array([groups[int(number)] for number in run.test.ids]),
         train_size=float(np.mean([fold_run.record["sizes"]["train"] for fold_run in run.fold_runs])),
+        disjoint=not overlap_of(run.fold_runs),
     )

@@ -17,6 +17,7 @@ from shearbench.analysis.settings import Evaluate
 from shearbench.data import dataset
 from shearbench.data.config import Load
 from shearbench.data.dataset import Dataset
+from shearbench.data.folds import TrainOn
 from shearbench.data.normalise import Normaliser
 from shearbench.data.trend import homogeneous_field
 from shearbench.predictions.selection import Rows, first_of_each_class, interleaved, share_of_fold
@@ -48,6 +49,12 @@ class TrainedModel:
     def fold(self) -> int:
         """The fold that this network has not seen."""
         return int(self.record["fold"])
+
+    @property
+    def train_on(self) -> TrainOn:
+        """Whether it was trained on all other folds or on its fold alone."""
+        chosen: TrainOn = self.record["config"]["train_on"]
+        return chosen
 
     @property
     def entry(self) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from shearbench.data.dataset import FOLDS, SPLITS, Split, load, read_samples, sources_in
 from shearbench.data.folds import read_folds
 from shearbench.errors import InputError
-from shearbench.predictions.folds import FoldRun, read_fold_run, read_fold_runs
+from shearbench.predictions.folds import FoldRun, overlap_of, read_fold_run, read_fold_runs
 from shearbench.records import is_finished, read_npz
 from shearbench.statistics.crossed import clusters_of
 from shearbench.statistics.design import Design
@@ -66,7 +66,8 @@ def pilot_of_folds(build: Path, a: tuple[str, str], b: tuple[str, str]) -> Pilot
     groups, tested = groups_by_id(build / "samples"), len(load(folder, "test").ids)
     for number in common:
         one, other = (each[number].out_of_fold for each in fold_runs)
-        held_out = table.ids[table.split(number)[1]] if number in table.numbers else ()
+        train_on = fold_runs[0][number].record["config"]["train_on"]
+        held_out = table.ids[table.split(number, train_on)[1]] if number in table.numbers else ()
         if not (np.array_equal(one.ids, held_out) and np.array_equal(other.ids, held_out)):
             raise InputError(f"{names}: fold {number} is not that of {folder / FOLDS}; run `dvc repro` for both")
         discordance.append((one.classes == one.labels).astype(np.int64) - (other.classes == other.labels))
@@ -110,6 +111,7 @@ def _run(
         groups=np.array([writers[int(number)] for number in ids]),
         test_groups=np.array([writers[int(number)] for number in test["ids"]]),
         train_size=float(np.mean([fold_run.record["sizes"]["train"] for fold_run in fold_runs])),
+        disjoint=not overlap_of(fold_runs),
     )
 
 

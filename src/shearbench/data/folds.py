@@ -11,6 +11,7 @@ train in all folds.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,10 @@ from shearbench.errors import InputError
 from shearbench.records import hash_arrays, read_npz, write_npz
 
 APART = -1
+TrainOn = Literal["rest", "fold"]
+"""Whether a network trains on all folds but its own, or on its fold alone: disjoint training sets."""
+HELD_OUT = 1000
+"""Samples of the next fold that are held out where a network trains on one fold alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,11 +99,17 @@ class FoldTable:
         """Return the hash that a record keeps of the table: that of its own repeat, whatever others there are."""
         return hash_arrays(self.ids, self.folds[number // self.count], self.units)
 
-    def split(self, number: int) -> tuple[Rows, Rows]:
-        """Return the rows that train and the rows that fold ``number`` holds out: disjoint, together all."""
+    def split(self, number: int, train_on: TrainOn = "rest") -> tuple[Rows, Rows]:
+        """Return the rows that network ``number`` trains on and the rows that it holds out: disjoint.
+
+        One that trains on the rest holds out its fold. One that trains on its fold alone holds out the first
+        ``HELD_OUT`` samples of the next fold.
+        """
         assert number in self.numbers, number
-        held_out = self.folds[number // self.count] == number % self.count
-        return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+        row, fold = self.folds[number // self.count], number % self.count
+        if train_on == "fold":
+            return np.flatnonzero(row == fold), np.flatnonzero(row == (fold + 1) % self.count)[:HELD_OUT]
+        return np.flatnonzero(row != fold), np.flatnonzero(row == fold)
 
 
 def make_folds(units: Rows, labels: Rows, *, folds: int, seed: int) -> Rows:

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from shearbench.data.config import DatasetEntry
+from shearbench.data.folds import TrainOn
 from shearbench.params import Network, Params
 from shearbench.training.config import TrainingConfig, applicable
 from shearbench.training.hardware import Hardware, settle_hardware
-from shearbench.training.recipe import TrainOn
 from shearbench.tuning.tuned import config_path, read_run_config
 
 
@@ -14,14 +14,16 @@ def planned(params: Params, root: Path, run_name: str, *, hardware: Hardware | N
     """Return what a run is trained with: as ``params`` describes it, with its tuned settings where it has some."""
     run = params.runs[run_name]
     model, entry = params.models[run.model], params.datasets[run.dataset]
-    config = settled(params, (run.dataset, entry), (run.model, model), hardware=hardware)
+    named = (run.dataset, entry), (run.model, model)
+    config = settled(params, *named, train_on=params.cv.train_on, hardware=hardware)
     settings = read_run_config(config_path(root, run.dataset, run.model))
     return config.varied(**dict(settings.tuned)) if settings.tuned and settings.reserved else config
 
 
 def config_of(params: Params, *, dataset: str, model: str) -> TrainingConfig:
     """Return the experiment that ``params`` describes, with device and precision settled."""
-    return settled(params, (dataset, params.datasets[dataset]), (model, params.models[model]))
+    named = (dataset, params.datasets[dataset]), (model, params.models[model])
+    return settled(params, *named, train_on=params.cv.train_on)
 
 
 def settled(

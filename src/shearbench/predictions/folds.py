@@ -130,7 +130,7 @@ def check_records(fold_runs: Sequence[FoldRun], data_hash: str, table: FoldTable
         _require_equal(fold_run, "folds", table.hash_of(fold_run.fold), "the present fold table")
         said = fold_run.out_of_fold
         predicted: NDArray[np.int64] = np.sort(said.ids)
-        _, held_out = table.split(fold_run.fold)
+        _, held_out = table.split(fold_run.fold, fold_run.record["config"]["train_on"])
         if not np.array_equal(predicted, np.sort(table.ids[held_out])):
             raise InputError(
                 f"{fold_run.folder / 'out_of_fold.npz'} must predict the digits of fold {fold_run.fold} once each, "

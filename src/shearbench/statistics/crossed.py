@@ -99,15 +99,21 @@ class Parts:
 
 
 def parts_of(a: Run, b: Run | None = None) -> Parts:
-    """Return the parts of the difference of two runs of the same samples, or of one accuracy where ``b`` is None."""
+    """Return the parts of the difference of two runs of the same samples, or of one accuracy where ``b`` is None.
+
+    Networks of disjoint training sets are compared on the test part alone: that is all that they all may read.
+    """
     held_out, table = _read(a)
     if b is not None:
         minus, less = _read(b)
         held_out, table = held_out - minus, table - less
     # Only the networks of its own fold predict a training sample, all networks predict a test sample. Both shares
     # estimate the same: the probability that a network which did not train on the sample predicts it correctly.
-    u = np.concatenate([held_out, table.mean(axis=0)])
-    return parts_from(u, table, *_clusters(a), overlap=a.test_to_train)
+    tested, clusters = table.mean(axis=0), _clusters(a)
+    if a.disjoint:
+        return parts_from(tested, table, *np.unique(clusters[len(held_out) :], return_inverse=True))
+    u = np.concatenate([held_out, tested])
+    return parts_from(u, table, *np.unique(clusters, return_inverse=True), overlap=a.test_to_train)
 
 
 def parts_from(
@@ -244,10 +250,10 @@ def _read(run: Run) -> tuple[Floats, Floats]:
     return np.asarray(run.correct.mean(axis=0), np.float64), table
 
 
-def _clusters(run: Run) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the names of the clusters, and the cluster of each held-out and each test sample."""
+def _clusters(run: Run) -> NDArray[np.int64]:
+    """Return the cluster of each held-out and each test sample."""
     groups, ids = np.concatenate([run.groups, run.test_groups]), np.concatenate([run.ids, run.test_ids])
-    return np.unique(clusters_of(groups, ids), return_inverse=True)
+    return clusters_of(groups, ids)
 
 
 def clusters_of(groups: NDArray[np.int64], ids: NDArray[np.int64]) -> NDArray[np.int64]:

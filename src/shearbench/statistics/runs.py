@@ -77,6 +77,9 @@ class Run:
     train_size: float | None = None
     """Samples that a network trained on; where it is not given, all that its fold does not hold out."""
 
+    disjoint: bool = False
+    """Whether each network trained on its own fold alone: trainings share nothing, and the test part decides."""
+
     def __post_init__(self) -> None:
         """Check that shapes fit, ids are unique and folds are numbered 0, 1, ... in every repeat."""
         n, m, repeats = len(self.ids), len(self.test_ids), len(self.folds)
@@ -117,7 +120,9 @@ class Run:
 
     @property
     def test_to_train(self) -> float:
-        """Held-out samples of a fold over those that its network trained on."""
+        """Held-out samples of a fold over those that its network trained on; 0 where trainings share none."""
+        if self.disjoint:
+            return 0.0
         sizes = np.array([np.bincount(row, minlength=self.fold_count) for row in self.folds])
         held_out = float(sizes.mean())
         return held_out / (self.train_size if self.train_size is not None else len(self.ids) - held_out)

@@ -15,6 +15,7 @@ from shearbench import code
 from shearbench.data import folds, normalise
 from shearbench.data.config import DatasetEntry, FieldDataset
 from shearbench.data.dataset import Dataset
+from shearbench.data.folds import TrainOn
 from shearbench.data.normalise import Normaliser
 from shearbench.models import build
 from shearbench.models.features import Features, Option
@@ -24,12 +25,10 @@ from shearbench.seeds import seed_for
 from shearbench.strict import Strict
 from shearbench.training.adam import Adam
 from shearbench.training.hardware import Device, Hardware, Precision
-from shearbench.training.recipe import Recipe, TrainOn
+from shearbench.training.recipe import Recipe
 from shearbench.training.state import FitConfig, Part, Splits
 
 Rows = NDArray[np.int64]
-HELD_OUT = 1000
-"""Samples of the next fold that are held out where a network trains on one fold alone."""
 
 
 class TrainingConfig(Strict):
@@ -132,13 +131,9 @@ def applicable(recipe: Recipe | None, entry: DatasetEntry) -> Recipe | None:
 def select(table: folds.FoldTable, labels: Rows, *, fold: int, config: TrainingConfig) -> Selection:
     """Return the rows of a fold; with patience, a share of the training rows becomes the inner part.
 
-    The inner part is the same for every dataset and model of a seed. An experiment that trains on the fold alone holds
-    out the first ``HELD_OUT`` samples of the next fold.
+    The inner part is the same for every dataset and model of a seed.
     """
-    train, validation = table.split(fold)
-    if config.train_on == "fold":
-        following = fold // table.count * table.count + (fold + 1) % table.count
-        train, validation = validation, table.split(following)[1][:HELD_OUT]
+    train, validation = table.split(fold, config.train_on)
     if config.recipe is None or config.recipe.patience is None:
         return Selection(train, validation)
     outer, inner = folds.inner_split(

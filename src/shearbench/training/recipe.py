@@ -9,9 +9,6 @@ from shearbench.strict import Strict
 
 Augmentation = Literal["none", "affine", "noise", "thickness", "elastic", "erasing", "strong", "pens"]
 
-TrainOn = Literal["rest", "fold"]
-"""What a fold's network trains on: all other folds, or the fold alone, so that trainings share no sample."""
-
 
 class Recipe(Strict):
     """Adam on shuffled mini-batches of cross-entropy, optionally stopped early on an inner split."""

@@ -110,7 +110,7 @@ def read_dataset(trained: TrainedModel, name: str, build: Path) -> Iterator[Read
         yield _skipped(name, REFITTED, reason)
         return
     train = dataset.load(folder, "train")
-    seen, _ = read_folds(folder / dataset.FOLDS).split(trained.fold)
+    seen, _ = read_folds(folder / dataset.FOLDS).split(trained.fold, trained.train_on)
     refitted = fit(trained.entry["normalise"], with_channels(train.inputs[seen], channels))
     yield Reading(name, REFITTED, rows, _read(trained, inputs, refitted) == labels)
 
