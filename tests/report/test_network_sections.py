@@ -72,4 +72,4 @@ def test_embedding_and_maps_list_every_run(finished_once: Path) -> None:
     assert pictures_of(section) == 3 + len(rows)
     shown = feature_maps.read(finished_once, rows)
     assert pictures_of(shown) == 1
-    assert any("not here: mlp" in getattr(block, "text", "") for block in shown.blocks)
+    assert any("not shown: mlp" in getattr(block, "text", "") for block in shown.blocks)

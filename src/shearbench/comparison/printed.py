@@ -48,7 +48,7 @@ def print_table(rows: Sequence["Row"]) -> None:
     table = Table(title="Accuracy in %: mean ± standard deviation over folds", box=None, padding=(0, 1, 0, 0))
     table.add_column("dataset", overflow="fold")
     table.add_column("model", overflow="fold")
-    for heading in ("out of fold", "test", "interval", "drop", "parameters", "s/fold"):
+    for heading in ("out of fold", "test", "interval", "drop", "params", "s/fold"):
         table.add_column(heading, justify="right", no_wrap=True)
     previous = rows[0]["dataset"] if rows else ""
     for row in rows:

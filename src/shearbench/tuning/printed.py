@@ -11,7 +11,7 @@ def print_tuned(title: str, tuned: Tuned) -> None:
     search = tuned.search
     table = Table(title=f"{title}: the finalists", title_justify="left", box=None, padding=(0, 2, 0, 0))
     table.add_column("", overflow="fold")
-    for heading in ("learning rate", "batch", "width", "accuracy, %", "parameters", "s/fold", "trial"):
+    for heading in ("learning rate", "batch", "width", "accuracy, %", "params", "s/fold", "trial"):
         table.add_column(heading, justify="right", no_wrap=True)
     for score in sorted(tuned.finalists, key=lambda score: -(score.accuracy or 0.0)):
         table.add_row(*_row(score, tuned))
