@@ -1,4 +1,4 @@
-# The verbs of shearbench. `make` prints them.
+# The commands of shearbench. `make` lists them.
 
 PYTHON ?= python3
 PORT ?= 5000
@@ -52,7 +52,7 @@ $(DEV): $(INSTALLED) requirements.dev
 	$(PIP) --no-deps --require-hashes -r requirements.dev
 	touch $@
 
-setup: $(INSTALLED) $(if $(SCHEDULER),$(DEV))  ## make .venv with the pinned dependencies, and the data (ADOPT=1 takes changed sources)
+setup: $(INSTALLED) $(if $(SCHEDULER),$(DEV))  ## make .venv with pinned dependencies, and the data (ADOPT=1 adopts changed sources)
 	shearbench data $(if $(ADOPT),--adopt)
 
 profile: $(INSTALLED)
@@ -60,7 +60,7 @@ profile: $(INSTALLED)
 
 at-once = dvc stage list --name-only | grep -E '^($(1))(@|$$)' | xargs -r -P "$$JOBS" -n 1 dvc --wait-for-lock repro -s
 
-repro: profile setup  ## run what is not up to date, then print the comparison (PROFILE=full ADOPT=1: the studies' own settings; SCHEDULER=tcp://HOST:PORT: on a cluster; JOBS=8: so many stages at once)
+repro: profile setup  ## run what is not up to date, then print the comparison (PROFILE=hour; PROFILE=full ADOPT=1; SCHEDULER=tcp://HOST:PORT: on a cluster; JOBS=8: stages at once)
 	shearbench check
 	$(if $(JOBS),dvc repro datasets training_configs)
 	$(if $(JOBS),$(call at-once,severity|explore|train|ablation))
@@ -68,12 +68,12 @@ repro: profile setup  ## run what is not up to date, then print the comparison (
 	shearbench repro
 	shearbench results
 
-dev: $(DEV)  ## add what tests, checks, clusters and optuna-dashboard need
+dev: $(DEV)  ## install what tests, checks, clusters and optuna-dashboard need
 
-servers: $(DEV)  ## add the drivers of PostgreSQL and S3, and moto's server for their tests
+servers: $(DEV)  ## install drivers for PostgreSQL and S3, and moto's server for their tests
 	$(PIP) --no-deps --require-hashes -r requirements.servers
 
-test: $(DEV)  ## run the tests, but for the slow ones
+test: $(DEV)  ## run the tests, except slow ones
 	python -m pytest -m "not slow" -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(DEV)  ## run the slow tests
@@ -85,7 +85,7 @@ tune: setup  ## search learning rate, batch size and width: make tune MODEL=resn
 	shearbench tune $(if $(DATASET),--dataset "$$DATASET") $(if $(TRIALS),--trials "$$TRIALS") \
 	  $(if $(TIMEOUT),--timeout "$$TIMEOUT") -- "$$MODEL"
 
-handwriting: $(INSTALLED)  ## read a class's digits, and write a page for the teacher: make handwriting DIR=path/to/pictures [LABELS=labels.csv JSON=results.json STUDY=1 FINE_TUNE=1]
+handwriting: $(INSTALLED)  ## classify a class's digits and write a page for the teacher: make handwriting DIR=path/to/pictures [LABELS=labels.csv JSON=results.json STUDY=1 FINE_TUNE=1]
 	$(if $(DIR),,$(error name the folder of pictures, as in: make handwriting DIR=path/to/pictures))
 	shearbench handwriting $(if $(LABELS),--labels "$$LABELS") $(if $(JSON),--json "$$JSON") $(if $(STUDY),--study) \
 	  $(if $(FINE_TUNE),--fine-tune) -- "$$DIR"
@@ -106,7 +106,7 @@ lock: ## pin the newest versions that pyproject.toml allows in requirements.lock
 	mv build/lock/requirements.lock requirements.lock && rm -rf build/lock
 	$(MAKE) hashes
 
-hashes:  ## write the hashes of requirements.hashes, .dev and .servers anew, after a change to requirements.lock
+hashes:  ## update requirements.hashes, .dev and .servers after a change to requirements.lock
 	rm -rf build/hashes && $(PYTHON) -m venv build/hashes
 	build/hashes/bin/python -m pip install --quiet --disable-pip-version-check uv
 	grep -vE '^(#|torch==|torchvision==)' requirements.lock > build/hashes/pins.txt
@@ -121,7 +121,7 @@ hashes:  ## write the hashes of requirements.hashes, .dev and .servers anew, aft
 hashed = build/hashes/bin/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate build/hashes/$(1) \
 	  --output-file build/hashes/$(2)
 
-audit:  ## look up known vulnerabilities of what requirements.lock pins (needs pip-audit's database, so the network)
+audit:  ## look up known vulnerabilities of the pinned packages (needs the network)
 	$(PYTHON) -m venv build/audit
 	build/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
 	build/audit/bin/pip-audit --no-deps --disable-pip -r requirements.lock
