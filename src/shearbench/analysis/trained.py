@@ -30,10 +30,10 @@ _BATCH = 100  # stays in a core's cache: small convolutions are up to twice as f
 
 @dataclass(frozen=True, eq=False)
 class TrainedModel:
-    """One fold's network, in evaluation mode on the CPU, with what it may be asked about.
+    """One fold's network, in evaluation mode on the CPU, with its test set.
 
     ``explained`` are the rows of the test set to explain, the same digits for every network, fold and dataset.
-    ``folder`` is that of the dataset, beside which the other datasets lie.
+    ``folder`` is that of the dataset, with the other datasets beside it.
     """
 
     network: nn.Module

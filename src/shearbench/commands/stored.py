@@ -113,9 +113,9 @@ def _listing(path: Path) -> dict[str, str]:
 
 
 def _cache_faults(root: Path, cache: Path, stages: Mapping[str, str], broken: Collection[str]) -> Iterator[str]:
-    """Yield the objects of DVC's cache whose content is not what their name says.
+    """Yield the objects of DVC's cache whose content does not match their name.
 
-    They come first: DVC would restore from them what a stage in ``broken`` has lost.
+    They come first: DVC would restore lost outputs of the stages in ``broken`` from them.
     """
     of_file = {
         md5: stage

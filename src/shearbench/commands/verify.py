@@ -50,10 +50,10 @@ def _meaning(name: str) -> str:
 
 
 def check_bytes(params: Params, root: Path) -> None:
-    """Read every file that the pipeline keeps, raw data first, and refuse what is not as it was kept.
+    """Compare every file of the pipeline with its hash, raw data first.
 
     Raises:
-        InputError: listing every file that differs with the command that makes it again.
+        InputError: listing every file that differs, with the command that makes it again.
     """
     verify_raw_data(root / "data", root / "data.dvc", params.sources)
     found = list(stored.faults(params, root))

@@ -1,10 +1,9 @@
-"""The raw data: ``build`` makes the folder ``data/`` from the sources in ``params.yaml``, whole or not at all.
+"""The raw data: ``build`` makes the folder ``data/`` from the sources in ``params.yaml``, atomically.
 
-``data/<source>/`` gets four uncompressed IDX files of MNIST or what is like it, with two more of the writers where they
-are known, or the arrays of ``own_images.py``;
-``data/class_digits/`` PNGs named ``digit-group-member.png`` (with ``truth.csv`` for the stand-in class). The same
-sources give the same bytes on every machine, and they are compared with the hash in ``data.dvc`` before anything else
-sees them.
+``data/<source>/`` gets four uncompressed IDX files in MNIST's layout, with two more for known writers, or the arrays of
+``own_images.py``. ``data/class_digits/`` gets PNGs named ``digit-group-member.png`` (with ``truth.csv`` for the
+stand-in class). The same sources give the same bytes on every machine. They are compared with the hash in ``data.dvc``
+before any use.
 """
 
 import shutil

@@ -1,9 +1,8 @@
-"""The tuning part: training digits that are set apart for the search of settings.
+"""The tuning part: training digits that are reserved for the search of hyperparameters.
 
-The search sees these digits and no others. Where what it found is used, no fold holds them out (they train in every
-fold), so that no accuracy is reported on a digit that has had a say in the settings. Copies of an image, and the
-digits of one writer, are together in the part or together outside. ``build/tuning_part.npz`` holds their ``ids`` int64
-(n,), sorted.
+A search sees only these digits. If its result is used, no fold holds them out (they train in every fold), so no
+accuracy rests on a digit that influenced the hyperparameters. Copies of an image, and the digits of one writer, are all
+in the part or all outside. ``build/tuning_part.npz`` holds their ``ids`` int64 (n,), sorted.
 """
 
 from pathlib import Path

@@ -35,7 +35,7 @@ _CLASS, _WRITER = 0, 2
 
 
 def unknown(count: int) -> Groups:
-    """Return groups of so many digits of which nobody knows the writer."""
+    """Return groups for this number of digits with unknown writers."""
     return np.full(count, UNKNOWN, np.int64)
 
 

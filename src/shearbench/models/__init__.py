@@ -40,11 +40,11 @@ def build(architecture: str, *, inputs: Inputs, width: float, options: Mapping[s
     """Return a network with weights drawn from ``seed``, in training mode, on the CPU.
 
     The network maps ``inputs`` to logits (n, classes). ``width`` multiplies the units or channels of its hidden layers.
-    The global random state and torch's settings are left as they were.
+    The global random state and torch's settings are unchanged.
 
     Raises:
-        InputError: if the architecture is unknown, or an option is unknown to it or breaks its rule; for a network
-            of the user's own also where it is not what a network must be.
+        InputError: if the architecture is unknown, if an option is unknown or invalid, or if a user's own network
+            violates the contract.
     """
     import torch  # here, so that the table above costs its readers nothing
 

@@ -1,9 +1,10 @@
 """Networks of torchvision and timm by their path: ``architecture: torchvision.models.mobilenet_v3_small``.
 
-They are built with random weights. The head: they are asked for as many classes as there are. The first layer: timm
-is asked for the channels; of torchvision's networks the first convolution is made anew for them, with the same
-kernel, stride and padding, where they are not three. Option ``resize: 32`` enlarges the images to 32 x 32 before the
-first layer, for networks that halve too often for small ones; all other options are the network's own.
+- Weights are random. The head has one output per class.
+- Channels: timm takes them as an argument. In torchvision's networks the first convolution is replaced by one with the
+  same kernel, stride and padding, unless there are three channels.
+- Option ``resize: 32`` enlarges the images to 32 x 32 before the first layer, for networks that halve small images too
+  often. All other options are the network's own.
 """
 
 from collections.abc import Callable, Mapping

@@ -96,7 +96,7 @@ def is_current(params: Params, root: Path, folder: Path, fold_runs: Sequence[Fol
 
 
 def _hardware(params: Params, run: FoldRun) -> Hardware:
-    """Return device and precision as ``params.yaml`` asks for them; where it says ``auto``, those of the training."""
+    """Return device and precision of ``params.yaml``; for ``auto``, those of the training."""
     asked, config = params.execution, run.record["config"]
     device = config["device"] if asked.device == "auto" else asked.device
     return Hardware(device, config["precision"] if asked.precision == "auto" else asked.precision)

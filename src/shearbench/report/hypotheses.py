@@ -34,8 +34,8 @@ def hypotheses_blocks(folder: Path, heading: str) -> list[Block]:
     ]
     rows = [_row(row) for row in table.to_dict("records")]
     caption = (
-        f"Independent trainings on {record['sizes']['train']:,} samples each, {record['hardware']}. Each misfit names "
-        "what differs from the published numbers at 95 %; without a correction for the number of hypotheses."
+        f"Independent trainings on {record['sizes']['train']:,} samples each, {record['hardware']}. A misfit names "
+        "the numbers that differ from the published ones at 95 %, uncorrected for the number of hypotheses."
     )
     return [
         Heading(f"Hypotheses ({heading.lower()})"),

@@ -29,7 +29,7 @@ WORDS: Mapping[Word, str] = {
 
 @dataclass(frozen=True)
 class Line:
-    """One published number: what it is, as published, ours with its interval, and what may be said of the two."""
+    """One published number: its name, the published value, ours with its interval, and a remark."""
 
     what: str
     published: str

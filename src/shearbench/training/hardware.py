@@ -85,12 +85,12 @@ def instructions() -> str:
 
 
 def settle_hardware(execution: Execution) -> Hardware:
-    """Settle what ``params.yaml`` asks for, on the machine that runs the command: every worker then does the same.
+    """Resolve device and precision on the machine of the command, so that all workers use the same.
 
-    CUDA that a cluster is asked for need not be here; a worker without it says so. ``auto`` there is the CPU.
+    For a cluster, CUDA need not exist on this machine; a worker without it reports an error. ``auto`` is then the CPU.
 
     Raises:
-        InputError: if CUDA is asked of this machine, which has none.
+        InputError: if CUDA is requested on this machine, which has none.
     """
     if execution.backend == "dask" and execution.device == "cuda":
         assert execution.precision != "auto", "see Execution.faults"

@@ -35,7 +35,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a search stands: what the progress bar says."""
+    """The state of a search, for the progress bar."""
 
     bracket: int
     brackets: int

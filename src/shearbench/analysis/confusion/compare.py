@@ -39,13 +39,14 @@ def confusion(evaluated: EvaluatedRuns) -> Files:
 
 
 def pairs_of(run: EvaluatedRun, evaluated: EvaluatedRuns) -> list[dict[str, Any]]:
-    """Return a row for each pair of classes that are confused on this dataset or on the reference, the commonest first.
+    """Return a row for each pair of classes that are confused on this dataset or on the reference, the most frequent
+    first.
 
-    Columns: ``model, dataset``; ``true`` class read as ``predicted``; ``n`` digits of the true class; ``count`` of
-    those read so, and ``rate`` = count / n with Wilson's 95 % interval; ``reference_count`` of the same model on the
-    reference dataset and ``change`` from it; ``p`` of no change, McNemar's on the digits of the true class, and
-    ``p_holm``, adjusted for all pairs of the run. The last four are empty for the reference itself, and where it was
-    not evaluated or has other digits.
+    Columns: ``model, dataset``; ``true`` class and ``predicted`` class; ``n`` digits of the true class; ``count`` of
+    these predictions, and ``rate`` = count / n with Wilson's 95 % interval; ``reference_count`` of the same model on
+    the reference dataset and ``change`` from it; ``p`` of no change, McNemar's on the digits of the true class, and
+    ``p_holm``, adjusted for all pairs of the run. The last four are empty for the reference, and if it was not
+    evaluated or has other digits.
     """
     base = next(
         (

@@ -62,7 +62,7 @@ def attribution_figure(
 
 
 def notes_of(look: Looks, labels: NDArray[np.int64], classes: Sequence[str], *, first: bool = False) -> list[str]:
-    """Return what is to be said of each digit: what it was taken for where wrong, and that there is no map.
+    """Return the note of each digit: the predicted class if it is wrong, and whether there is no map.
 
     In the ``first`` row of a sheet also its class.
     """

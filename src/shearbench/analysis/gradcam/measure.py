@@ -1,9 +1,9 @@
 """Compute Grad-CAM by captum on the last feature map with spatial resolution, or saliency without one.
 
-Grad-CAM: Selvaraju et al., ICCV 2017, whose feature maps are those after the activation: before batch normalisation or
-beside a shortcut a channel could be shifted at will without any change in what the network says. A map is float32
-(28, 28), scaled to a maximum of 1; all zero means that no part of the layer spoke *for* the class. The network must be
-in evaluation mode, on the CPU, and this must not run inside ``torch.inference_mode``, where there are no gradients.
+Grad-CAM: Selvaraju et al., ICCV 2017. Feature maps are those after the activation: before batch normalisation or beside
+a shortcut, a channel could be shifted by a constant without any change of the output. A map is float32 (28, 28), scaled
+to a maximum of 1; all zero means that no part of the layer is evidence *for* the class. The network must be in
+evaluation mode, on the CPU, and not inside ``torch.inference_mode``, which has no gradients.
 """
 
 from dataclasses import dataclass
