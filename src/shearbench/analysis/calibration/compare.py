@@ -14,7 +14,7 @@ from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
 
 COVERAGES = (1.0, 0.95, 0.9, 0.8)
 _SCORES = ("ece", "ece_by_chance", "nll", "brier")
-_LABELS = ("accuracy, as trained", "accuracy, temperature scaled", "accuracy on what is answered (%)")
+_LABELS = ("accuracy, as trained", "accuracy, temperature scaled", "accuracy on predicted digits (%)")
 
 
 def calibration(evaluated: EvaluatedRuns) -> Files:

@@ -105,7 +105,7 @@ def confusion_figure(model: str, runs: Sequence[EvaluatedRun], evaluated: Evalua
     for axes, (name, each) in zip(panels, counts.items(), strict=False):
         axes.imshow(_errors(rates(each)), cmap="Oranges", vmin=0, vmax=most_rate)
         wrong, n = float(_errors(each).sum()), float(each.sum())
-        title = f"{name}: {_number(wrong)} of {n:,.0f} read wrongly"
+        title = f"{name}: {_number(wrong)} of {n:,.0f} misclassified"
         _label(axes, each, title, most_rate * each.sum(axis=1), signed=False)
         _name(axes, classes)
     for axes, (name, each) in zip(panels[len(counts) :], changes.items(), strict=False):
@@ -114,7 +114,7 @@ def confusion_figure(model: str, runs: Sequence[EvaluatedRun], evaluated: Evalua
         _name(axes, classes)
     for axes in panels[len(counts) + len(changes) :]:
         axes.set_axis_off()
-    text = f"{model}: digits misread out of fold\ncolour: share of the true class, up to {100 * most_rate:.1f} %"
+    text = f"{model}: digits misclassified out of fold\ncolour: share of the true class, up to {100 * most_rate:.1f} %"
     made.suptitle(text, fontsize=11)
     return made
 

@@ -30,7 +30,7 @@ from shearbench.seeds import generator_for
 
 BASELINE = "mlp"
 Errors = NDArray[np.float64]
-"""Share of digits read wrongly, (networks, corruptions): the sum over the severities."""
+"""Error, (networks, corruptions): the sum over the severities."""
 
 
 def corruption(evaluated: EvaluatedRuns) -> Files:

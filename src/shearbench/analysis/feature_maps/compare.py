@@ -13,8 +13,8 @@ from shearbench.plotting.tiles import coloured, draw_coloured, enlarged, sheet
 from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
 
 _LEGEND = (
-    "The convolutions' own output, signed: blue below zero, red above, white zero, one scale a layer. Shown are the\n"
-    "channels that vary most over the picture; those of different networks have nothing to do with one another."
+    "Output of the convolutions, signed: blue below zero, red above, white zero, one scale per layer. The channels\n"
+    "with the largest variance over the picture; channels of different networks do not correspond."
 )
 
 

@@ -70,7 +70,7 @@ def notes_of(look: Looks, labels: NDArray[np.int64], classes: Sequence[str], *, 
     for label, said, weight in zip(labels, look.predicted, look.maps, strict=True):
         facts = {
             shortened(classes[label]): first,
-            f"read as {shortened(classes[said])}": said != label,
+            f"predicted {shortened(classes[said])}": said != label,
             "no map": not weight.any(),
         }
         notes.append(", ".join(text for text, holds in facts.items() if holds))

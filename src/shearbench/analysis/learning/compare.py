@@ -105,7 +105,7 @@ def mode_figure(networks: pd.DataFrame) -> Figure:
     plain(axes)
     axes.set_yticks(range(len(runs)), [f"{model} on {dataset}" for (dataset, model), _ in runs])
     axes.set_ylim(len(runs) - 0.5, -0.5)
-    axes.set_xlabel(f"accuracy (%) of the kept weights; small: one of {len(runs[0][1])} networks, large: their mean")
+    axes.set_xlabel(f"accuracy (%) of the best weights; small: one of {len(runs[0][1])} networks, large: their mean")
     handles = [
         Line2D([], [], ls="", marker=marker, ms=7, markeredgecolor=edge, markerfacecolor=face, label=label)
         for label, edge, marker, face in kinds.values()

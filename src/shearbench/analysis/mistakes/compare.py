@@ -55,6 +55,6 @@ def suspects_figure(evaluated: EvaluatedRuns, found: pd.DataFrame) -> Figure:
         axes.tick_params(length=0)
         notes = [f"{row.label}, or {row.suggested}?\n{row.runs} of {row.of} runs" for row in part.itertuples()]
         axes.set_xticks(centres(_COLUMNS)[: len(part)], notes, fontsize=SMALL)
-    text = f"{found['id'].nunique()} training digits are confidently another class out of fold; those most suspected"
+    text = f"{found['id'].nunique()} training digits have a confident out-of-fold prediction of another class"
     made.suptitle(text, fontsize=11)
     return made

@@ -16,7 +16,7 @@ from shearbench.predictions.class_intervals import share_interval
 from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
 
 ROUND = (3, 5, 8)
-"""The digits on which, by the study of Mechanical MNIST, errors fall most."""
+"""The digits with the most errors, according to the study of Mechanical MNIST."""
 TOGETHER = " ".join(DIGITS[digit] for digit in ROUND)
 
 
@@ -80,12 +80,12 @@ def classes_figure(evaluated: EvaluatedRuns, shares: pd.DataFrame) -> Figure:
         axes.set_title(model, fontsize=11)
         axes.tick_params(labelleft=column == 0)
     assert first is not None, "a suite has a run"
-    first.set_ylabel("misread (%), 95 % interval")
+    first.set_ylabel("error (%), 95 % interval")
     first.set_ylim(bottom=0)
     if len(together):
         _shares(made.add_subplot(grid[1, :]), together, colour)
     made.legend(*first.get_legend_handles_labels(), loc="outside right upper", frameon=False)
-    made.suptitle("Out of fold: which classes are misread", fontsize=12)
+    made.suptitle("Out of fold: error by class", fontsize=12)
     return made
 
 
