@@ -55,7 +55,7 @@ def test_every_table_names_the_classes(project: Path) -> None:
 
 def test_only_datasets_of_one_source_are_compared(project: Path) -> None:
     pairs = read_json(project / "reports" / "pairs.json")
-    compared = {(row["a"], row["b"]) for row in pairs["pairs"] if row["kind"] == "datasets"}
+    compared = {(row["a"], row["b"]) for row in pairs["rows"] if row["kind"] == "datasets"}
     assert compared == {("bars", "sheared")}
     skipped = pd.read_csv(project / "build" / "transfer" / "datasets.csv")
     other = skipped[(skipped["dataset"] == "shapes") & (skipped["other"] == "bars")]

@@ -69,7 +69,24 @@ def test_an_npz_file_and_the_packages_digits_are_sources_too(tmp_path: Path) -> 
     init.main(tmp_path / "one", images=None, npz=tmp_path / "scans.npz")
     assert list(load(tmp_path / "one" / "params.yaml").datasets) == ["scans"]
     init.main(tmp_path / "two", images=None, npz=None)
-    assert list(load(tmp_path / "two" / "params.yaml").datasets) == ["mnist"]
+    digits = load(tmp_path / "two" / "params.yaml")
+    assert list(digits.datasets) == ["mnist"]
+
+
+@pytest.mark.parametrize(
+    ("images", "batch", "epochs"),
+    [(5000, 64, {"mlp": 12, "cnn2": 8}), (1000, 32, {"mlp": 30, "cnn2": 20}), (60, 16, {"mlp": 60, "cnn2": 60})],
+)
+def test_networks_have_600_and_400_mini_batches_within_60_epochs(
+    tmp_path: Path, images: int, batch: int, epochs: dict[str, int]
+) -> None:
+    pixels = np.random.default_rng(2).integers(0, 255, (images, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "few.npz", train_images=pixels, train_labels=np.arange(images) % 2)
+    init.main(tmp_path / "benchmark", images=None, npz=tmp_path / "few.npz")
+    models = load(tmp_path / "benchmark" / "params.yaml").models
+    recipes = {name: models[name].recipe for name in epochs}
+    assert {name: recipe.epochs for name, recipe in recipes.items() if recipe} == epochs
+    assert {recipe.batch for recipe in recipes.values() if recipe} == {batch}
 
 
 def test_what_is_in_the_way_is_said(tmp_path: Path) -> None:

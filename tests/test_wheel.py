@@ -8,6 +8,7 @@ import venv
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -71,5 +72,7 @@ def test_a_newcomer_comes_from_pictures_to_a_report(environment: Path, tmp_path:
     _run(environment, tmp_path, "shearbench", "init", "my-benchmark", "--images", str(pictures))
     printed = _run(environment, tmp_path / "my-benchmark", "make", "repro")
     assert all(model in printed for model in ("svm", "mlp", "cnn2"))
+    table = pd.read_csv(tmp_path / "my-benchmark" / "reports" / "comparison.csv").set_index("model")
+    assert (table["test_accuracy_mean"] > 0.8).all(), table["test_accuracy_mean"]  # 0.33 by chance
     assert (tmp_path / "my-benchmark" / "reports" / "index.html").stat().st_size > 100_000
     assert (tmp_path / "my-benchmark" / "mlruns" / "mlflow.db").is_file()

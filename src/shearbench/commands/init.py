@@ -4,6 +4,7 @@ The pipeline is that of shearbench's own repository without the stages that need
 models of ``params.yaml`` are sized to the number and the size of the images.
 """
 
+import math
 import re
 import subprocess
 from dataclasses import dataclass
@@ -20,7 +21,10 @@ _NOT_THERE = ("build/handwriting/class_digits", "build/ablation_results", "repor
 _IMAGES = {".png", ".jpg", ".jpeg"}
 _LOOKED_AT = 200  # images whose size is read
 _MOST_SIDE = 64  # pixels: larger ones are resized, which is declared in params.yaml
-_COSTLY = 5000 * 32 * 32  # values of all images, from which on networks are trained less
+_COSTLY = 5000 * 32 * 32  # pixels of all images, from which on cnn2 has half its width
+_STEPS = {"mlp": 600, "cnn2": 400}  # mini-batches that a network is trained for, at least
+_EPOCHS = (5, 60)
+_TRAINED = 0.8 * 0.8  # share of the images that one of five folds trains on, where a fifth is the test part
 _IGNORED = (
     "/data\n/data.old*\n/.data.partial\n/build\n/mlruns/*\n!/mlruns/README.md\n/reports/*\n!/reports/README.md\n"
     "__pycache__/\n/.venv\n"
@@ -79,17 +83,23 @@ def _take_data(folder: Path) -> None:
 
 
 def _params(found: Found) -> str:
-    costly = found.images * found.side**2 > _COSTLY
+    batch = 16 if found.images < 500 else 32 if found.images < 2000 else 64
+    epochs = {model: _epochs(steps, batch, found.images) for model, steps in _STEPS.items()}
     return Template(_packaged("params.yaml")).substitute(
         name=found.name,
         source=found.source,
         channels=found.channels,
         normalise="unit",
-        batch=32 if found.images < 2000 else 100,
-        mlp_epochs=12,
-        cnn_epochs=5 if costly else 8,
-        cnn_width="0.5" if costly else "1.0",
+        batch=batch,
+        mlp_epochs=epochs["mlp"],
+        cnn_epochs=epochs["cnn2"],
+        cnn_width="0.5" if found.images * found.side**2 > _COSTLY else "1.0",
     )
+
+
+def _epochs(steps: int, batch: int, images: int) -> int:
+    """Return the epochs that make so many steps of a fold's training, within bounds."""
+    return min(max(math.ceil(steps * batch / (_TRAINED * images)), _EPOCHS[0]), _EPOCHS[1])
 
 
 def _pipeline() -> str:
