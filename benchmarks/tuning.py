@@ -37,10 +37,10 @@ from shearbench.statistics.bayesian import correlated_t
 from shearbench.statistics.resampled_t import corrected_t
 from shearbench.statistics.verdict import decide
 from shearbench.training.crossval import fold_task, train_folds
+from shearbench.training.space import Hyperparameters, including
 from shearbench.tuning.finalists import Finalist, cross_validate_trials
 from shearbench.tuning.job import Job, SearchResult, run
 from shearbench.tuning.results import inner_samples
-from shearbench.tuning.space import Hyperparameters
 from shearbench.tuning.study import Trial
 from shearbench.tuning.trial import TrialTask, run_trial
 
@@ -50,11 +50,12 @@ GRID_TRIAL = 10_000  # the number under which the first finalist of the grid is 
 
 def grid_of(job: Job, rates: int) -> list[Hyperparameters]:
     """Return every point of the grid: ``rates`` learning rates on a log scale, all batch sizes, all widths."""
-    space = job.space.including(job.present)
-    learning = np.geomspace(*space.learning_rate, rates)
+    space = including(job.space, job.present)
+    rate = space["learning_rate"]
+    learning = np.geomspace(rate.low, rate.high, rates)
     return [
-        Hyperparameters(float(rate), batch, width)
-        for rate, batch, width in itertools.product(learning, space.batch, space.width)
+        {"learning_rate": float(rate), "batch": batch, "width": width}
+        for rate, batch, width in itertools.product(learning, space["batch"], space["width"])
     ]
 
 
@@ -66,7 +67,7 @@ def run_grid(job: Job, settings: list[Hyperparameters], out: Path) -> pd.DataFra
         chunk = settings[start : start + 10]
         tasks = [
             TrialTask(
-                job.config.varied(**vars(hyperparameters)),
+                job.config.varied(hyperparameters),
                 job.part,
                 out / "grid" / str(start + place),
                 out / "refused",
@@ -79,7 +80,7 @@ def run_grid(job: Job, settings: list[Hyperparameters], out: Path) -> pd.DataFra
         for hyperparameters, result in zip(chunk, results, strict=True):
             accuracy = result.curve[-1].kept if result.curve and not result.failure else None
             done.append(
-                {**vars(hyperparameters), "epochs": len(result.curve), "accuracy": accuracy, "failure": result.failure}
+                {**hyperparameters, "epochs": len(result.curve), "accuracy": accuracy, "failure": result.failure}
             )
         write_text(path, pd.DataFrame(done).to_csv(index=False))
     return pd.DataFrame(done)
@@ -89,12 +90,12 @@ def winner_of(job: Job, grid: pd.DataFrame, out: Path) -> tuple[Finalist, list[F
     """Return the grid's winner and what it won against: its best, cross-validated as the search's finalists are."""
     best = grid.dropna(subset="accuracy").sort_values("accuracy", ascending=False, kind="stable")
     settings = [
-        Hyperparameters(float(row.learning_rate), int(row.batch), float(row.width))
+        {"learning_rate": float(row.learning_rate), "batch": int(row.batch), "width": float(row.width)}
         for row in best.head(job.resources.finalists).itertuples()
     ]
     finalists = cross_validate_trials(
         [Trial(GRID_TRIAL + place, hyperparameters, "complete") for place, hyperparameters in enumerate(settings)],
-        lambda each: job.config.varied(**vars(each)),
+        job.config.varied,
         part=job.part,
         folds=job.resources.folds,
         out=out / "finalists",
@@ -117,12 +118,12 @@ def write_outer_folds(job: Job, path: Path, *, folds: int, repeats: int) -> None
 def score(job: Job, settings: Mapping[str, Hyperparameters], folds: Path, out: Path) -> pd.DataFrame:
     """Train each setting in every fold; return a row for each of ``settings`` and each fold."""
     different = {
-        hash_of(vars(hyperparameters))[:12]: hyperparameters for hyperparameters in settings.values()
+        hash_of(hyperparameters)[:12]: hyperparameters for hyperparameters in settings.values()
     }  # two may be one and the same
     numbers = read_folds(folds).numbers
     tasks = [
         fold_task(
-            job.config.varied(**vars(hyperparameters)),
+            job.config.varied(hyperparameters),
             number,
             dataset=job.build / "datasets" / job.config.dataset,
             folds=folds,
@@ -136,10 +137,10 @@ def score(job: Job, settings: Mapping[str, Hyperparameters], folds: Path, out: P
     rows = []
     for which, hyperparameters in settings.items():
         for number in numbers:
-            record = trained[hash_of(vars(hyperparameters))[:12], number]
+            record = trained[hash_of(hyperparameters)[:12], number]
             sizes, accuracy = record["sizes"], record["metrics"]["validation_accuracy"]
             facts = {"fold": number, "train": sizes["train"], "scored": sizes["validation"], "accuracy": accuracy}
-            rows.append({"which": which, **vars(hyperparameters), **facts})
+            rows.append({"which": which, **hyperparameters, **facts})
     return pd.DataFrame(rows)
 
 
@@ -158,13 +159,13 @@ def compare(
             "settings": len(grid),
             "epochs": spent,
             "epochs_finalists": sum(each.epochs for each in best),
-            "finalists": [{**vars(each.hyperparameters), "accuracy": each.mean} for each in best],
+            "finalists": [{**each.hyperparameters, "accuracy": each.mean} for each in best],
         },
         "search": {
             "trials": len(search_result.trials),
             "epochs": trials,
             "epochs_finalists": finalists,
-            "finalists": [{**vars(each.hyperparameters), "accuracy": each.mean} for each in final.finalists],
+            "finalists": [{**each.hyperparameters, "accuracy": each.mean} for each in final.finalists],
             "ranks_in_grid": ranks_of(search_result, grid),
         },
         "share_of_epochs": (trials + finalists) / spent,

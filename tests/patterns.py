@@ -10,6 +10,17 @@ from shearbench.data.dataset import Dataset
 from shearbench.execution import Advance
 from shearbench.training.config import TrainingConfig
 from shearbench.training.crossval import FoldTask, train_fold
+from shearbench.training.space import Hyperparameters, Space, space_of
+
+
+def point(learning_rate: float, batch: int, width: float) -> Hyperparameters:
+    """Return hyperparameters of a network by their names."""
+    return {"learning_rate": learning_rate, "batch": batch, "width": width}
+
+
+def space_of_three(rates: tuple[float, float], batch: tuple[int, ...], width: tuple[float, ...]) -> Space:
+    """Return the space of the short form of ``search``."""
+    return space_of({"learning_rate": list(rates), "batch": list(batch), "width": list(width)})
 
 
 def make_dataset(count: int, seed: int, first_id: int = 0) -> Dataset:

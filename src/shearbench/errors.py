@@ -42,7 +42,7 @@ def explain(error: OSError) -> str:
 
 
 class HyperparametersFailed(InputError):
-    """A learning rate, batch size or width that no network can be trained with here: a search goes on without it."""
+    """Hyperparameters that no model can be trained with here: a search goes on without them."""
 
 
 class OutOfMemory(HyperparametersFailed):

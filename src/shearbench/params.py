@@ -25,6 +25,7 @@ from shearbench.models.own import is_own
 from shearbench.params_base import with_bases
 from shearbench.strict import Strict
 from shearbench.training.recipe import Recipe
+from shearbench.training.space import space_faults
 
 SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,40}")
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,40}$")]
@@ -36,15 +37,6 @@ RENAMED = {
     ("aa", "digits"): "aa.samples",
 }
 """Keys of the version before this one, with their names now."""
-Range = Annotated[tuple[float, float], Field(strict=False)]
-
-
-class Search(Strict):
-    """The space that tuning searches for one model: bounds, or lists of choices."""
-
-    learning_rate: Range
-    batch: tuple[Annotated[int, Field(ge=2)], ...] = Field(min_length=1, strict=False)
-    width: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1, strict=False)
 
 
 class Network(Strict):
@@ -68,7 +60,8 @@ class Network(Strict):
 class Model(Network):
     """A network or classifier with its search space, if it is ever tuned."""
 
-    search: Search | None = None
+    search: dict[str, Any] | None = Field(default=None, min_length=1)
+    """What tuning varies, and over which values: see ``training/space.py``."""
 
 
 class Run(Strict):
@@ -270,14 +263,8 @@ def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield what is wrong between the parts: (key, rule)."""
     for name, model in params.models.items():
         yield from _network_faults(("models", name), model)
-        if model.search is None:
-            continue
-        low, high = model.search.learning_rate
-        if not 0 < low <= high:
-            yield ("models", name, "search", "learning_rate"), f"must be two numbers 0 < low <= high; got {low}, {high}"
-        for field, values in (("batch", model.search.batch), ("width", model.search.width)):
-            if len(set(values)) < len(values):
-                yield ("models", name, "search", field), f"must hold each choice once; got {list(values)}"
+        for field, rule in space_faults(model.search or {}, model.recipe, model.options):
+            yield ("models", name, "search", field), rule
     for name in params.sources.images:
         if name in RESERVED or not SOURCE_NAME.fullmatch(name):
             rule = f"must be named with a-z, 0-9 and _, and otherwise than {', '.join(RESERVED)}"

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from patterns import point
 from shearbench.comparison.leakage import refuse_broken
 from shearbench.data.dataset import Samples, read_samples, write_samples
 from shearbench.data.folds import APART, FoldTable, read_folds, write_folds
@@ -11,7 +12,7 @@ from shearbench.errors import InputError
 from shearbench.pipeline.configs import config_of
 from shearbench.records import write_text
 from shearbench.stages import compare, train
-from shearbench.tuning.tuned import RunConfig, TunedHyperparameters, config_path, write_run_config
+from shearbench.tuning.tuned import RunConfig, config_path, write_run_config
 
 RUN = [("mnist", "mlp")]
 
@@ -57,7 +58,7 @@ def _tune(root, params, *, part, learning_rate=1e-3):
     from shearbench.data.dataset import load
 
     reserved = Reserved.of(part_of(load(root / "build" / "datasets" / "mnist", "train"), np.array(part)))
-    hyperparameters = TunedHyperparameters(learning_rate=learning_rate, batch=20, width=0.1)
+    hyperparameters = point(learning_rate, 20, 0.1)
     write_run_config(config_path(root, "mnist", "mlp"), RunConfig(tuned=hyperparameters, reserved=reserved))
 
 
@@ -97,9 +98,7 @@ def test_with_the_part_set_apart_a_tuned_run_is_trained_with_what_was_found(fini
     monkeypatch.setattr(train, "cross_validate", lambda ablation, **_: trained.append(ablation) or [])
     monkeypatch.setattr(train, "_print_summary", lambda *_, **__: None)
     train.main(small_params, finished, "mnist-mlp")
-    assert trained[0] == config_of(small_params, dataset="mnist", model="mlp").varied(
-        learning_rate=1e-3, batch=20, width=0.1
-    )
+    assert trained[0] == config_of(small_params, dataset="mnist", model="mlp").varied(point(1e-3, 20, 0.1))
     write_text(config_path(finished, "mnist", "mlp"), "{}\n")
     train.main(small_params, finished, "mnist-mlp")
     assert trained[1] == config_of(small_params, dataset="mnist", model="mlp")

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import yaml
 
+from patterns import point, space_of_three
 from shearbench.commands import stored
 from shearbench.data import guard, idx
 from shearbench.data.dataset import load
@@ -27,7 +28,6 @@ from shearbench.records import read_json, read_npz, read_record
 from shearbench.training.checkpoint import read_checkpoint
 from shearbench.training.weights import load_network
 from shearbench.tuning.halving import Halving
-from shearbench.tuning.space import Hyperparameters, Space
 from shearbench.tuning.study import Ledger, Study
 from shearbench.tuning.tuned import read_tuned
 
@@ -85,8 +85,8 @@ def plain(canary: Path) -> bytes:
 
 
 def _ledger(path: Path) -> Ledger:
-    space = Space((1e-4, 1e-2), (20, 40), (0.1, 0.25))
-    return Ledger(Study(path, "study", "label", 1, space, Hyperparameters(1e-3, 20, 0.1), Halving(2, 2, 2)))
+    space = space_of_three((1e-4, 1e-2), (20, 40), (0.1, 0.25))
+    return Ledger(Study(path, "study", "label", 1, space, point(1e-3, 20, 0.1), Halving(2, 2, 2)))
 
 
 READERS: dict[str, tuple[str, Callable[[Path], object]]] = {

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from local_servers import free_port, running
+from patterns import point, space_of_three
 from shearbench.tuning.halving import Halving
-from shearbench.tuning.space import Hyperparameters, Space
 from shearbench.tuning.study import Ledger, Study
 from shearbench.tuning.trial import Point, TrialResult
 from small_clone import REPOSITORY
@@ -19,7 +19,7 @@ from small_clone import REPOSITORY
 pytestmark = pytest.mark.slow
 
 NAME = "mechanical-cnn2-0123456789ab"
-SPACE, PRESENT = Space((1e-4, 1e-2), (32, 64), (0.5, 1.0)), Hyperparameters(1e-3, 64, 1.0)
+SPACE, PRESENT = space_of_three((1e-4, 1e-2), (32, 64), (0.5, 1.0)), point(1e-3, 64, 1.0)
 CURVE = tuple(Point(1.0, 0.5, 1.0, accuracy, accuracy) for accuracy in (0.25, 0.5, 0.75))
 
 

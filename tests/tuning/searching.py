@@ -5,12 +5,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from patterns import config_with
+from patterns import config_with, space_of_three
 from shearbench.tuning.job import Job, Resources, SearchResult, run
-from shearbench.tuning.space import Space
 
 RESOURCES = {"trials": 8, "timeout": 3600.0, "inner_fraction": 1 / 3, "reduction": 2, "rungs": 3, "finalists": 2}
-SPACE = Space((1e-3, 1e1), (10, 20, 40), (0.03, 0.05, 0.1, 0.2))  # up to learning rates that diverge
+SPACE = space_of_three((1e-3, 1e1), (10, 20, 40), (0.03, 0.05, 0.1, 0.2))  # up to learning rates that diverge
 
 
 def job_in(build: Path, workers: int = 1, **resources: Any) -> Job:
@@ -25,7 +24,7 @@ def facts(search_result: SearchResult) -> dict[str, Any]:
     trials = [
         {
             "number": trial.number,
-            "hyperparameters": vars(trial.hyperparameters),
+            "hyperparameters": trial.hyperparameters,
             "state": trial.state,
             "curve": [vars(point) for point in trial.curve],
             "failure": trial.failure,

@@ -5,7 +5,7 @@ import errno
 import numpy as np
 import pytest
 
-from patterns import config_with
+from patterns import config_with, point
 from shearbench.data.dataset import load
 from shearbench.data.folds import read_folds
 from shearbench.errors import InputError, NotWritten
@@ -16,7 +16,6 @@ from shearbench.training.config import select
 from shearbench.training.crossval import fold_task
 from shearbench.tuning import finalists
 from shearbench.tuning.finalists import Finalist, cross_validate_trials, decide_winner
-from shearbench.tuning.space import Hyperparameters
 from shearbench.tuning.study import Trial
 from shearbench.tuning.trial import FOLDS, rows_of_trials
 
@@ -24,7 +23,7 @@ PRESENT = (0.90, 0.91, 0.92, 0.90, 0.91)
 
 
 def _finalist(trial, accuracies, reason=None):
-    return Finalist(trial, Hyperparameters(0.1 * (trial + 1), 32, 1.0), accuracies, 10, 1.0, 8, 100, reason)
+    return Finalist(trial, point(0.1 * (trial + 1), 32, 1.0), accuracies, 10, 1.0, 8, 100, reason)
 
 
 def _decide(*finalists):
@@ -69,11 +68,11 @@ def test_a_finalist_that_failed_never_wins():
 def trained(part, tmp_path_factory):
     """A good setting, one that diverges, and the present one, cross-validated by two workers."""
     out = tmp_path_factory.mktemp("finalists")
-    settings = [Hyperparameters(0.02, 10, 0.1), Hyperparameters(1e30, 10, 0.1), Hyperparameters(0.01, 20, 0.05)]
+    settings = [point(0.02, 10, 0.1), point(1e30, 10, 0.1), point(0.01, 20, 0.05)]
     trials = [Trial(number, hyperparameters, "complete") for number, hyperparameters in enumerate(settings)]
 
     def config_of(hyperparameters):
-        return config_with(epochs=2).varied(**vars(hyperparameters))
+        return config_with(epochs=2).varied(hyperparameters)
 
     found = cross_validate_trials(trials, config_of, part=part, folds=2, out=out, workers=2, label="finalists")
     return out, found

@@ -2,22 +2,29 @@
 
 import fcntl
 import shutil
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 from searching import facts, job_in
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.svm import SVC
 
+from patterns import config_with, point
+from shearbench.data.dataset import load
+from shearbench.data.folds import read_folds
 from shearbench.errors import InputError
 from shearbench.records import read_record
 from shearbench.report.blocks import Heading, Pictures, Prose, Table
 from shearbench.report.sections.tuning import read, sentence, worth
+from shearbench.training.space import space_of
 from shearbench.tuning import finalists, job
 from shearbench.tuning.contents import node_of
 from shearbench.tuning.job import best_of_other_widths, run
 from shearbench.tuning.pareto import cost_table, draw_costs, front
 from shearbench.tuning.printed import conclusion
 from shearbench.tuning.results import results_folder, summary, write_results
-from shearbench.tuning.space import Hyperparameters
 from shearbench.tuning.study import Trial
 from shearbench.tuning.tuned import Difference, read_tuned, tuned_path, write_tuned
 
@@ -86,7 +93,7 @@ def test_two_brackets_and_their_finalists(here, search_result):
 
 def test_the_best_trial_of_each_width_that_no_finalist_has_is_scored_as_they_are():
     order = [
-        Trial(number, Hyperparameters(0.01, 10, width), "complete")
+        Trial(number, point(0.01, 10, width), "complete")
         for number, width in enumerate((0.5, 0.5, 2.0, 1.0, 0.25, 2.0))
     ]
     assert [trial.number for trial in best_of_other_widths(order, order[:2])] == [4, 3, 2]
@@ -99,8 +106,8 @@ def test_a_search_without_other_widths_is_the_same_study_and_scores_none(root, s
     assert without.sizes == ()
     scored = [trial for trial in search_result.trials if trial.score is not None]
     assert search_result.sizes, "or this search is too small to show it"
-    widths = [each.hyperparameters.width for each in (*search_result.final.finalists, *search_result.sizes)]
-    assert set(widths) == {trial.hyperparameters.width for trial in scored}
+    widths = [each.hyperparameters["width"] for each in (*search_result.final.finalists, *search_result.sizes)]
+    assert set(widths) == {trial.hyperparameters["width"] for trial in scored}
 
 
 def test_a_search_that_is_done_trains_nothing_more(here, root, search_result):
@@ -129,7 +136,7 @@ def test_two_processes_cannot_run_one_search(root, search_result):
 
 def test_its_file_has_what_was_found_and_what_was_seen(root, search_result, folder):
     tuned = read_tuned(tuned_path(root, "small"))["patterns"]
-    assert vars(search_result.final.winner.hyperparameters) == dict(tuned.hyperparameters)
+    assert search_result.final.winner.hyperparameters == tuned.hyperparameters
     assert tuned.search.trials == 8
     assert tuned.search.complete + tuned.search.stopped_early + tuned.search.failed == 8
     assert tuned.reserved.data == search_result.part.content_hash
@@ -160,7 +167,7 @@ def test_mlflow_is_told_of_the_study_and_of_each_trial_with_its_curve(search_res
     assert len(trials) == 8 + len(search_result.final.finalists) + len(search_result.sizes)
     for trial in search_result.trials:
         content = trials[f"trial {trial.number}"]
-        assert content.params["learning_rate"] == pytest.approx(trial.hyperparameters.learning_rate)
+        assert content.params["learning_rate"] == pytest.approx(trial.hyperparameters["learning_rate"])
         curve = [value for name, _, value in content.curves if name == "accuracy"]
         assert curve == [point.accuracy for point in trial.curve]
     assert len({child.digest for child in node.children}) == len(node.children)
@@ -182,7 +189,7 @@ def test_the_sentence_on_costs_names_the_front_the_cheapest_first():
     table = pd.DataFrame(
         {
             "model": ["large", "small", "slow"],
-            "width": [2.0, 0.5, 1.0],
+            "network": ["large ×2", "small ×0.5", "slow ×1"],
             "accuracy": [0.9, 0.8, 0.7],
             "parameters": [2_000_000, 10_000, 500_000],
             "seconds": [1.0, 1.0, 3.0],
@@ -254,3 +261,57 @@ def test_the_sentence_says_where_the_present_setting_won(root, folder):
     tuned = read_tuned(tuned_path(root, "small"))["patterns"]
     own = tuned.model_copy(update={"difference": None, "hyperparameters": tuned.present})
     assert sentence("patterns", {"small": own}) == "On patterns: the present hyperparameters scored highest for small."
+
+
+def _classifier_job(root, search, **options):
+    """Return a search of a support vector machine; 5 trials, as it has one epoch and so one rung."""
+    config = config_with(architecture="sklearn.svm.SVC", width=1.0, options=options, recipe=None, features={})
+    return replace(job_in(root / "build", trials=4, sizes=True), config=config, space=space_of(search))
+
+
+def test_a_classifier_is_searched_over_its_own_options(root, tmp_path):
+    job = _classifier_job(root, {"C": {"log": [1e-4, 1e2]}, "kernel": ["rbf", "linear"]}, C=1e-4, kernel="rbf")
+    found = run(job)
+    assert found.trials[0].hyperparameters == {"C": 1e-4, "kernel": "rbf"}
+    assert len(found.trials) == 4
+    assert {trial.state for trial in found.trials} == {"complete"}
+    assert all(1e-4 <= trial.hyperparameters["C"] <= 1e2 for trial in found.trials)
+    by_hand = _fitted_by_hand(job, found.trials[1].hyperparameters)
+    assert found.trials[1].score == by_hand
+    tuned = summary(job, found)
+    assert found.sizes == ()
+    write_tuned(tmp_path, "svm", "patterns", tuned)
+    assert read_tuned(tuned_path(tmp_path, "svm"))["patterns"] == tuned
+    write_results(tmp_path / "results", job, found, tuned)
+    trials = pd.read_csv(tmp_path / "results" / "trials.csv")
+    assert set(trials["kernel"]) <= {"rbf", "linear"}
+    sent = node_of(tmp_path / "results").children
+    assert {node.content.params["C"] for node in sent} == {*trials["C"]}
+
+
+def _fitted_by_hand(job, hyperparameters):
+    """Return the accuracy on the inner part of scikit-learn's own classifier, calibrated as a fold's is."""
+    part, table = load(job.part, "train"), read_folds(job.part / "folds.npz")
+    inner = table.rows_apart
+    rest = np.setdiff1d(np.arange(len(part.ids)), inner)
+    values = part.inputs.reshape(len(part.ids), -1).astype(np.float32) / 255
+    machine = CalibratedClassifierCV(SVC(**hyperparameters), method="sigmoid", cv=3, ensemble=False)
+    said = machine.fit(values[rest], part.labels[rest]).predict(values[inner])
+    return float((said == part.labels[inner]).mean())
+
+
+def test_what_a_classifier_refuses_is_a_failed_trial(root):
+    found = run(_classifier_job(root, {"C": {"log": [1e-4, 1e2]}, "kernel": ["rbf", "sinus"]}, C=1.0, kernel="rbf"))
+    refused = [trial for trial in found.trials if trial.hyperparameters["kernel"] == "sinus"]
+    assert refused
+    assert all(trial.state == "failed" and "sinus" in trial.failure for trial in refused)
+
+
+def test_a_network_is_searched_over_its_options_too(root):
+    space = space_of({"dropout": {"range": [0.0, 0.5]}, "schedule": ["constant", "cosine"]})
+    job = replace(job_in(root / "build", trials=4, finalists=1), space=space)
+    job = replace(job, config=job.config.model_copy(update={"options": {"dropout": 0.25}}))
+    found = run(job)
+    assert found.trials[0].hyperparameters == {"dropout": 0.25, "schedule": "constant"}
+    assert len({trial.hyperparameters["dropout"] for trial in found.trials}) > 2
+    assert found.sizes == ()

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from PIL import Image
 
+from patterns import point, space_of_three
 from shearbench.plotting.canvas import DPI
 from shearbench.tuning.halving import Halving
 from shearbench.tuning.pictures import draw
-from shearbench.tuning.space import Hyperparameters, Space
 from shearbench.tuning.study import Ledger, Study
 from shearbench.tuning.trial import Point, TrialResult
 
@@ -16,12 +16,12 @@ TRIALS = 120
 
 
 def test_a_hundred_trials_do_not_push_the_curves_aside_with_their_names(tmp_path: Path) -> None:
-    present = Hyperparameters(1e-3, 32, 1.0)
-    space = Space((1e-4, 1e-2), (32, 64), (0.5, 1.0))
+    present = point(1e-3, 32, 1.0)
+    space = space_of_three((1e-4, 1e-2), (32, 64), (0.5, 1.0))
     study = Study(tmp_path / "journal.log", "s", "mnist-mlp", 1, space, present, Halving(4, 2, 2))
     ledger = Ledger(study)
     for number in range(TRIALS):
-        accuracy = 0.5 + ledger.draw(number).hyperparameters.learning_rate * 10
+        accuracy = 0.5 + ledger.draw(number).hyperparameters["learning_rate"] * 10
         curve = tuple(Point(1.0, 0.5, 1.0, accuracy, accuracy) for _ in range(2))
         ledger.record(number, TrialResult(curve))
         ledger.stop(number)

@@ -8,30 +8,33 @@ import optuna
 import pytest
 from optuna.storages.journal import JournalFileBackend
 
+from patterns import point, space_of_three
 from shearbench.errors import InputError
+from shearbench.training.space import including, needs_no_less_memory
 from shearbench.tuning.halving import Halving, Rung, best_of
 from shearbench.tuning.search import Budget, ranked, search
-from shearbench.tuning.space import Hyperparameters, Space
 from shearbench.tuning.study import Ledger, Study
 from shearbench.tuning.trial import Point, TrialResult
 
-PRESENT = Hyperparameters(1e-3, 100, 1.0)
-SPACE = Space((1e-4, 1e-2), (32, 64, 128), (0.5, 2.0))
+PRESENT = point(1e-3, 100, 1.0)
+SPACE = space_of_three((1e-4, 1e-2), (32, 64, 128), (0.5, 2.0))
 HALVING = Halving(epochs=8, reduction=3, rungs=3)
 HOUR = 3600.0
 
 
 def _study(folder, *, seed=1, halving=HALVING, storage=None):
-    return Study(storage or folder / "journal.log", "s", "mnist-cnn2", seed, SPACE.including(PRESENT), PRESENT, halving)
+    return Study(
+        storage or folder / "journal.log", "s", "mnist-cnn2", seed, including(SPACE, PRESENT), PRESENT, halving
+    )
 
 
 def _accuracy(hyperparameters, epoch):
     """Best at a learning rate of 10^-3.5, batch 128, width 2."""
     limit = (
         0.5
-        + hyperparameters.batch / 1280
-        + hyperparameters.width / 20
-        - abs(math.log10(hyperparameters.learning_rate) + 3.5) / 10
+        + hyperparameters["batch"] / 1280
+        + hyperparameters["width"] / 20
+        - abs(math.log10(hyperparameters["learning_rate"]) + 3.5) / 10
     )
     return limit * (1 - 0.5**epoch)
 
@@ -95,8 +98,8 @@ def test_the_best_go_on_the_earlier_of_equals():
 
 
 def test_the_space_takes_in_the_present_setting():
-    space = SPACE.including(Hyperparameters(0.1, 100, 1.0))
-    assert space == Space((1e-4, 0.1), (32, 64, 100, 128), (0.5, 1.0, 2.0))
+    taken = including(SPACE, point(0.1, 100, 1.0))
+    assert taken == space_of_three((1e-4, 0.1), (32, 64, 100, 128), (0.5, 1.0, 2.0))
 
 
 def test_who_goes_on_was_better_at_the_same_epoch(tmp_path):
@@ -128,11 +131,11 @@ def test_optuna_knows_who_was_pruned_and_every_epoch(tmp_path):
 
 def test_it_comes_near_the_best_and_stays_inside_the_space(tmp_path):
     trials = _search(tmp_path, trials=54)
-    assert all(1e-4 <= trial.hyperparameters.learning_rate <= 1e-2 for trial in trials)
-    assert {trial.hyperparameters.batch for trial in trials[1:]} <= {32, 64, 100, 128}
+    assert all(1e-4 <= trial.hyperparameters["learning_rate"] <= 1e-2 for trial in trials)
+    assert {trial.hyperparameters["batch"] for trial in trials[1:]} <= {32, 64, 100, 128}
     best = ranked(trials, HALVING)[0]
     assert best.state == "complete"
-    assert best.score == pytest.approx(_accuracy(Hyperparameters(10**-3.5, 128, 2.0), 8), abs=0.02)
+    assert best.score == pytest.approx(_accuracy(point(10**-3.5, 128, 2.0), 8), abs=0.02)
 
 
 def test_complete_trials_rank_before_stopped_ones_and_failed_not_at_all(tmp_path):
@@ -164,9 +167,9 @@ class _Killed(BaseException):
 def test_a_search_killed_at_any_write_goes_on_to_the_same_trials(tmp_path, monkeypatch):
     small = {"trials": 6, "halving": Halving(4, 2, 2)}
     fails = {
-        "fails": lambda hyperparameters: "diverged" if hyperparameters.batch == 32 else None,
+        "fails": lambda hyperparameters: "diverged" if hyperparameters["batch"] == 32 else None,
         "over_after": lambda hyperparameters: (
-            1 if hyperparameters.width < 1 else 8
+            1 if hyperparameters["width"] < 1 else 8
         ),  # of patience, before the last rung
     }
     straight = _search(tmp_path / "straight", _Trainer(**fails), **small)
@@ -213,11 +216,11 @@ def test_another_seed_draws_other_trials_and_the_same_seed_the_same(tmp_path):
 
 
 def test_failed_trials_keep_their_reason_and_the_others_go_on(tmp_path):
-    trainer = _Trainer(fails=lambda hyperparameters: "the loss is nan" if hyperparameters.width == 2.0 else None)
+    trainer = _Trainer(fails=lambda hyperparameters: "the loss is nan" if hyperparameters["width"] == 2.0 else None)
     trials = _search(tmp_path, trainer)
     failed = [trial for trial in trials if trial.state == "failed"]
     assert failed
-    assert {trial.hyperparameters.width for trial in failed} == {2.0}
+    assert {trial.hyperparameters["width"] for trial in failed} == {2.0}
     assert {trial.failure for trial in failed} == {"the loss is nan"}
     assert all(trial.score is None for trial in failed)
     for bracket in (trials[:9], trials[9:]):
@@ -225,18 +228,16 @@ def test_failed_trials_keep_their_reason_and_the_others_go_on(tmp_path):
 
 
 def test_what_did_not_fit_into_memory_is_not_tried_again(tmp_path):
-    trainer = _Trainer(fails=lambda s: "out of memory" if s.batch >= 100 and s.width >= 1 else None)
+    trainer = _Trainer(fails=lambda s: "out of memory" if s["batch"] >= 100 and s["width"] >= 1 else None)
     trials = _search(tmp_path, trainer, trials=27)
     refused = [trial for trial in trials if trial.out_of_memory]
     assert refused[0].number == 0, "the present setting does not fit here"
     assert refused[0].failure == "out of memory"
     tried_later = [hyperparameters for number, hyperparameters in trainer.tried if number >= 9]
     assert tried_later
-    assert not [
-        hyperparameters for hyperparameters in tried_later if hyperparameters.needs_no_less_memory_than(PRESENT)
-    ]
+    assert not [hyperparameters for hyperparameters in tried_later if needs_no_less_memory(hyperparameters, PRESENT)]
     for trial in refused[1:]:
-        assert trial.failure == "not tried: trial 0 (batch 100, width 1) did not fit into memory"
+        assert trial.failure == "not tried: trial 0 (learning rate 0.001, batch 100, width 1) did not fit into memory"
 
 
 def test_the_search_ends_with_a_whole_bracket_when_another_would_take_too_long(tmp_path):

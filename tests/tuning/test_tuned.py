@@ -2,13 +2,12 @@
 
 import pytest
 
+from patterns import point
 from shearbench.errors import InputError
 from shearbench.stages import training_configs
-from shearbench.tuning.space import Hyperparameters
 from shearbench.tuning.tuned import (
     RunConfig,
     Tuned,
-    TunedHyperparameters,
     config_path,
     read_run_config,
     read_tuned,
@@ -16,15 +15,15 @@ from shearbench.tuning.tuned import (
     write_tuned,
 )
 
-FOUND = Hyperparameters(0.00123, 64, 0.5)
+FOUND = point(0.00123, 64, 0.5)
 
 
 def _tuned(found=FOUND):
-    hyperparameters = TunedHyperparameters.of(found)
+    hyperparameters = found
     search = {"trials": 18, "complete": 2, "stopped_early": 15, "failed": 1, "epochs": 100}
     return Tuned(
         hyperparameters=hyperparameters,
-        present=TunedHyperparameters(learning_rate=1e-3, batch=100, width=1.0),
+        present=point(1e-3, 100, 1.0),
         epochs=8,
         difference=None,
         finalists=(
@@ -46,9 +45,9 @@ def test_what_is_written_is_read_and_sections_of_other_datasets_stay(tmp_path):
     path = tuned_path(tmp_path, "cnn2")
     write_tuned(tmp_path, "cnn2", "mnist", _tuned())
     first = path.read_text()
-    write_tuned(tmp_path, "cnn2", "mechanical", _tuned(Hyperparameters(1e-5, 32, 2.0)))
+    write_tuned(tmp_path, "cnn2", "mechanical", _tuned(point(1e-5, 32, 2.0)))
     found = read_tuned(path)
-    assert found == {"mnist": _tuned(), "mechanical": _tuned(Hyperparameters(1e-5, 32, 2.0))}
+    assert found == {"mnist": _tuned(), "mechanical": _tuned(point(1e-5, 32, 2.0))}
     assert first.splitlines()[1:] == path.read_text().splitlines()[-len(first.splitlines()) + 1 :]
     assert read_tuned(tmp_path / "tuned" / "mlp.yaml") == {}
 
@@ -58,7 +57,7 @@ def test_a_fault_made_by_hand_is_named(tmp_path):
     write_tuned(tmp_path, "cnn2", "mnist", _tuned())
     path.write_text(path.read_text().replace("batch: 64", "batch: 1").replace("epochs: 8", "epoks: 8"))
     with pytest.raises(
-        InputError, match=r"(?s)4 fault\(s\).*mnist\.hyperparameters\.batch.*mnist\.epochs.*mnist\.epoks"
+        InputError, match=r"(?s)4 fault\(s\).*mnist\.hyperparameters: .*batch.*mnist\.epochs.*mnist\.epoks"
     ):
         read_tuned(path)
     path.write_text("- 1")
@@ -84,7 +83,7 @@ def test_runs_of_named_models_are_tuned_and_the_others_not(small_params, tmp_pat
     write_tuned(tmp_path, "cnn2", "mnist", _tuned())
     training_configs.main(_using(small_params, ("cnn2",)), tmp_path)
     found = read_run_config(config_path(tmp_path, "mnist", "cnn2"))
-    assert found.tuned == TunedHyperparameters.of(FOUND)
+    assert found.tuned == FOUND
     assert found.reserved == _tuned().reserved
     assert read_run_config(config_path(tmp_path, "mnist", "mlp")) == RunConfig()
 

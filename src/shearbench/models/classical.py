@@ -26,7 +26,7 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import ThreadpoolController
 
 from shearbench.data.normalise import Normaliser
-from shearbench.errors import InputError
+from shearbench.errors import HyperparametersFailed, InputError
 from shearbench.models import own
 from shearbench.models.features import Features
 
@@ -133,14 +133,14 @@ def fit(
     would round in another way.
 
     Raises:
-        InputError: with the reason, if it cannot be fitted.
+        HyperparametersFailed: with the reason, if it cannot be fitted.
     """
     whole = Pipeline([("normalise", Normalise(normaliser.mean, normaliser.scale)), *pipeline.steps])
     with _one_thread():
         try:
             whole.fit(inputs, labels)
         except (ValueError, TypeError, MemoryError, AttributeError) as error:
-            raise InputError(
+            raise HyperparametersFailed(
                 f"{architecture} cannot be fitted to {len(inputs)} samples: {_first_line(error)}"
             ) from error
     return from_bytes(to_bytes(whole), architecture)

@@ -17,7 +17,7 @@ def planned(params: Params, root: Path, run_name: str, *, hardware: Hardware | N
     named = (run.dataset, entry), (run.model, model)
     config = settled(params, *named, train_on=params.cv.train_on, hardware=hardware)
     settings = read_run_config(config_path(root, run.dataset, run.model))
-    return config.varied(**dict(settings.tuned)) if settings.tuned and settings.reserved else config
+    return config.varied(settings.tuned) if settings.tuned and settings.reserved else config
 
 
 def config_of(params: Params, *, dataset: str, model: str) -> TrainingConfig:

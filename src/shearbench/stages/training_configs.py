@@ -10,6 +10,7 @@ from rich import print
 
 from shearbench.errors import InputError
 from shearbench.params import Params
+from shearbench.training.space import described
 from shearbench.tuning.tuned import RunConfig, config_path, read_tuned, tuned_path, write_run_config
 
 
@@ -23,8 +24,7 @@ def main(params: Params, root: Path) -> None:
     for name, settings in found.items():
         write_run_config(config_path(root, params.runs[name].dataset, params.runs[name].model), settings)
         if settings.tuned:
-            values = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in settings.tuned)
-            print(f"{name} is trained as tuned: {values}")
+            print(f"{name} is trained as tuned: {described(settings.tuned)}")
 
 
 def settings_of(params: Params, root: Path, run_name: str) -> RunConfig:

@@ -1,4 +1,4 @@
-"""Stage ``tune``: search learning rate, batch size and width of a model on one dataset; write ``tuned/<model>.yaml``.
+"""Stage ``tune``: search the space of a model on one dataset; write ``tuned/<model>.yaml``.
 
 Reads ``build/datasets/<dataset>/train.npz`` and ``build/tuning_part.npz``, and keeps only the tuning part. Study and
 record are in ``build/tuning/``. A stopped study continues. Other data, code, hyperparameters or space make another
@@ -11,10 +11,10 @@ from pathlib import Path
 from shearbench.errors import InputError
 from shearbench.params import Params
 from shearbench.pipeline.configs import config_of
+from shearbench.training.space import space_of
 from shearbench.tuning.job import Job, Resources, run
 from shearbench.tuning.printed import print_tuned
 from shearbench.tuning.results import results_folder, summary, write_results
-from shearbench.tuning.space import Space
 from shearbench.tuning.tuned import read_tuned, tuned_path, write_tuned
 
 
@@ -52,12 +52,13 @@ def job_of(params: Params, root: Path, *, dataset: str, model: str) -> Job:
     tuning, space = params.tuning, params.models[model].search
     if space is None:
         raise InputError(
-            f"models.{model} of params.yaml must have a search space to be tuned: "
-            "search: {learning_rate: [1.0e-4, 1.0e-2], batch: [32, 64], width: [0.5, 1.0]}"
+            f"models.{model} of params.yaml must have a search space to be tuned; for a network as "
+            "search: {learning_rate: [1.0e-4, 1.0e-2], width: [0.5, 1.0]}, for a classifier with an option C as "
+            "search: {C: {log: [0.01, 1000]}}"
         )
     return Job(
         config=config_of(params, dataset=dataset, model=model),
-        space=Space(**dict(space)),
+        space=space_of(space),
         resources=Resources(**{name: value for name, value in tuning if name not in ("dataset", "share")}),
         build=root / "build",
         rope=params.compare.rope.get(dataset, 0.0),

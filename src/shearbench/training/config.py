@@ -1,9 +1,9 @@
 """An experiment: one model on one dataset, with all that decides the numbers of its folds but the data itself."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from shearbench.data.dataset import Dataset
 from shearbench.data.folds import TrainOn
 from shearbench.data.normalise import Normaliser
 from shearbench.models import build
-from shearbench.models.features import Features, Option
+from shearbench.models.features import Features, Option, Scalar
 from shearbench.models.inputs import Inputs
 from shearbench.records import hash_of
 from shearbench.seeds import seed_for
@@ -26,6 +26,7 @@ from shearbench.strict import Strict
 from shearbench.training.adam import Adam
 from shearbench.training.hardware import Device, Hardware, Precision
 from shearbench.training.recipe import Recipe
+from shearbench.training.space import TUNABLE, WIDTH, Hyperparameters
 from shearbench.training.state import FitConfig, Part, Splits
 
 Rows = NDArray[np.int64]
@@ -95,10 +96,23 @@ class TrainingConfig(Strict):
         """Return the seed from which a fold's streams are named."""
         return seed_for(self.seed, "train", self.dataset, self.model, fold)
 
-    def varied(self, *, learning_rate: float, batch: int, width: float) -> "TrainingConfig":
-        """Return the experiment with another learning rate, batch size and width: what is tuned."""
-        recipe = self.training.model_copy(update={"learning_rate": learning_rate, "batch": batch})
-        return self.model_copy(update={"width": width, "recipe": recipe})
+    def varied(self, point: Hyperparameters) -> "TrainingConfig":
+        """Return the experiment with other values of its recipe, width and options: what is tuned."""
+        if self.recipe is None:
+            return self.model_copy(update={"options": {**self.options, **point}})
+        options = {name: value for name, value in point.items() if name not in (*TUNABLE, WIDTH)}
+        recipe = {name: point[name] for name in TUNABLE if name in point}
+        update = {
+            "width": float(cast("float", point.get(WIDTH, self.width))),
+            "recipe": Recipe.model_validate({**dict(self.recipe), **recipe}),
+            "options": {**self.options, **options},
+        }
+        return self.model_copy(update=update)
+
+    def values_of(self, names: Iterable[str]) -> Hyperparameters:
+        """Return the present values of what is tuned."""
+        own = {**dict(self.recipe), WIDTH: self.width} if self.recipe else {}
+        return {name: own[name] if name in own else cast("Scalar", self.options[name]) for name in names}
 
 
 @dataclass(frozen=True, eq=False)

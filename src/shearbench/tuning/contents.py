@@ -74,7 +74,7 @@ def _trial(record: Mapping[str, Any], row: Mapping[str, Any], curves: pd.DataFra
     }
     failure = {"failure": row["failure"]} if pd.notna(row["failure"]) else {}
     content = Content(
-        params={**_names(record), **_hyperparameters(row), "trial": number},
+        params={**_names(record), **_hyperparameters(record, row), "trial": number},
         tags={**_tags(record), **failure, "state": _FINISHED[row["state"]], **_reserved(row)},
         metrics={"epochs": int(row["epochs"]), **metrics},
         curves=points,
@@ -89,7 +89,7 @@ def _finalist(record: Mapping[str, Any], row: Mapping[str, Any], digest: str, ki
     failure = {"failure": row["failure"]} if pd.notna(row["failure"]) else {}
     mean = {"cv_accuracy_mean": sum(row[name] for name in folds) / len(folds)} if folds else {}
     content = Content(
-        params={**_names(record), **_hyperparameters(row), "trial": number, "folds": len(folds)},
+        params={**_names(record), **_hyperparameters(record, row), "trial": number, "folds": len(folds)},
         tags={**_tags(record), **failure},
         metrics={**mean, "parameters": float(row["parameters"]), "seconds_per_fold": float(row["seconds"])},
         curves=[("fold_accuracy", int(name.removeprefix("accuracy_")), float(row[name])) for name in folds],
@@ -102,8 +102,8 @@ def _names(record: Mapping[str, Any]) -> dict[str, Any]:
     return {"dataset": record["dataset"], "model": record["model"], "seed": record["seed"]}
 
 
-def _hyperparameters(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in ("learning_rate", "batch", "width")}
+def _hyperparameters(record: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in record["space"]}
 
 
 def _reserved(row: Mapping[str, Any]) -> dict[str, str]:
@@ -128,7 +128,7 @@ def _tags(record: Mapping[str, Any]) -> dict[str, str]:
 def _note(record: Mapping[str, Any]) -> str:
     rungs = ", ".join(f"{rung['settings']} to epoch {rung['epochs']}" for rung in record["rungs"])
     return (
-        f"A search for the learning rate, batch size and width of {record['model']} on {record['dataset']}, on the "
+        f"A search for {', '.join(record['space'])} of {record['model']} on {record['dataset']}, on the "
         f"tuning part alone. Brackets by successive halving: {rungs}. Beneath: a run a trial with its curve on the "
         "inner part, and a run a finalist and for the best of each other width, whose steps are folds."
     )

@@ -19,7 +19,7 @@ from shearbench.statistics.resampled_t import CorrectedT, corrected_t
 from shearbench.statistics.verdict import Verdict, decide
 from shearbench.training.config import TrainingConfig
 from shearbench.training.crossval import FoldTask, fold_task, is_kept, train_fold
-from shearbench.tuning.space import Hyperparameters
+from shearbench.training.space import Hyperparameters
 from shearbench.tuning.study import Trial
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -19,11 +20,11 @@ from shearbench.errors import TasksFailed
 from shearbench.execution import Workers, run_tasks
 from shearbench.records import hash_of, locked
 from shearbench.training.config import TrainingConfig, code_hash
+from shearbench.training.space import WIDTH, Hyperparameters, Space, as_json, including
 from shearbench.tuning.finalists import Final, Finalist, cross_validate_trials, decide_winner
 from shearbench.tuning.halving import Halving
 from shearbench.tuning.part import write_part_of
 from shearbench.tuning.search import Budget, Standing, ranked, search
-from shearbench.tuning.space import Hyperparameters, Space
 from shearbench.tuning.study import Study, Trial
 from shearbench.tuning.trial import TrialResult, TrialTask, run_trial
 
@@ -65,13 +66,12 @@ class Job:
     @property
     def present(self) -> Hyperparameters:
         """The setting to beat."""
-        recipe = self.config.training
-        return Hyperparameters(recipe.learning_rate, recipe.batch, self.config.width)
+        return self.config.values_of(self.space)
 
     @property
     def halving(self) -> Halving:
         """The resources of a bracket."""
-        return Halving(self.config.training.epochs, self.resources.reduction, self.resources.rungs)
+        return Halving(self.config.units, self.resources.reduction, self.resources.rungs)
 
     @property
     def part(self) -> Path:
@@ -81,8 +81,9 @@ class Job:
     @property
     def reserve(self) -> int:
         """The most epochs that are trained after the search: by the finalists, and by one trial of each other width."""
-        others = len(self.space.including(self.present).width) - 1 if self.resources.sizes else 0
-        return (self.resources.finalists + 1 + others) * self.resources.folds * self.config.training.epochs
+        widths = including(self.space, self.present).get(WIDTH) if self.resources.sizes else None
+        others = len(widths) - 1 if isinstance(widths, tuple) else 0
+        return (self.resources.finalists + 1 + others) * self.resources.folds * self.config.units
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,24 +121,25 @@ def run(job: Job) -> SearchResult:
         finalists = chosen if any(trial.number == 0 for trial in chosen) else [*chosen, trials[0]]
         scores = _cross_validate(job, finalists, folder, "the best")
         final = decide_winner(scores, present=0, rope=job.rope, alpha=job.alpha)
-        others = best_of_other_widths(order, finalists) if resources.sizes else []
+        with_sizes = resources.sizes and isinstance(job.space.get(WIDTH), tuple)
+        others = best_of_other_widths(order, finalists) if with_sizes else []
         sizes = _cross_validate(job, others, folder, "other widths")
     return SearchResult(study, folder, tuple(trials), final, tuple(sizes), part)
 
 
 def best_of_other_widths(order: Sequence[Trial], finalists: Sequence[Trial]) -> list[Trial]:
     """Return the first in ``order`` of each width that no finalist has, the narrowest first."""
-    first: dict[float, Trial] = {}
+    first: dict[Any, Trial] = {}
     for trial in order:
-        first.setdefault(trial.hyperparameters.width, trial)
-    taken = {trial.hyperparameters.width for trial in finalists}
+        first.setdefault(trial.hyperparameters[WIDTH], trial)
+    taken = {trial.hyperparameters[WIDTH] for trial in finalists}
     return [first[width] for width in sorted(first) if width not in taken]
 
 
 def _cross_validate(job: Job, trials: Sequence[Trial], folder: Path, which: str) -> list[Finalist]:
     return cross_validate_trials(
         trials,
-        lambda hyperparameters: job.config.varied(**vars(hyperparameters)),
+        job.config.varied,
         part=job.part,
         folds=job.resources.folds,
         out=folder / "finalists",
@@ -150,11 +152,11 @@ def study_of(job: Job, part: Dataset) -> tuple[Study, Path]:
     """Return the study of a job on its tuning part, and the folder of all that it keeps."""
     halving, config = job.halving, job.config
     kind = [asdict(halving), job.resources.inner_fraction, job.resources.folds]
-    identity = hash_of([config.config_hash, asdict(job.space), kind, part.content_hash, code_hash(config)])
+    identity = hash_of([config.config_hash, as_json(job.space), kind, part.content_hash, code_hash(config)])
     name = f"{job.name}-{identity[:12]}"
     folder = job.build / "tuning" / "studies" / name
     storage = folder / JOURNAL if job.resources.storage == "default" else job.resources.storage
-    space = job.space.including(job.present)
+    space = including(job.space, job.present)
     return Study(storage, name, job.name, config.seed, space, job.present, halving), folder
 
 
@@ -195,7 +197,7 @@ class _Runner:
     def _train(self, trials: Sequence[Trial], standing: Standing, planned: int) -> list[TrialResult]:
         tasks = [
             TrialTask(
-                self.job.config.varied(**vars(trial.hyperparameters)),
+                self.job.config.varied(trial.hyperparameters),
                 self.job.part,
                 trial_folder(self.folder, trial.number),
                 self.folder / "refused",

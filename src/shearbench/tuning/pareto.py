@@ -14,6 +14,7 @@ from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullLocat
 from matplotlib.transforms import Bbox
 
 from shearbench.plotting.canvas import GREY, PALETTE, figure, plain, png, readable_log
+from shearbench.training.space import WIDTH, Hyperparameters
 from shearbench.tuning.tuned import Tuned
 
 _MARKERS = "osD^vPX*"
@@ -34,7 +35,8 @@ def cost_table(found: Mapping[str, Tuned]) -> pd.DataFrame:
             "model": model,
             "kind": kind,
             **score.model_dump(include={"trial", "parameters", "seconds", "accuracy", "sd"}),
-            **score.hyperparameters.model_dump(),
+            **score.hyperparameters,
+            "network": _network(model, score.hyperparameters),
             "folds": tuned.search.folds,
             "samples": tuned.search.samples_scored,
         }
@@ -47,6 +49,10 @@ def cost_table(found: Mapping[str, Tuned]) -> pd.DataFrame:
     for cost in _COSTS:
         table[f"front_{cost}"] = front(table[cost], table["accuracy"])
     return table
+
+
+def _network(model: str, point: Hyperparameters) -> str:
+    return f"{model} ×{point[WIDTH]:g}" if WIDTH in point else model
 
 
 def front(costs: Sequence[float] | pd.Series, accuracies: Sequence[float] | pd.Series) -> list[bool]:
@@ -119,7 +125,7 @@ def _draw_front(axes: Axes, best: pd.DataFrame, cost: str) -> list[Annotation]:
     axes.step(best[cost], 100 * (1 - best["accuracy"]), where="post", color=GREY, linewidth=1, zorder=1)
     return [
         axes.annotate(
-            f"{row['model']} ×{row['width']:g}",
+            row["network"],
             (row[cost], 100 * (1 - row["accuracy"])),
             xytext=(-4, 6),
             textcoords="offset points",

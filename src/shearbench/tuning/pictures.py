@@ -125,8 +125,8 @@ def _at_epoch(study: optuna.Study, epochs: int) -> optuna.Study:
     same = optuna.create_study(direction="maximize")
     for trial in study.get_trials(deepcopy=False):
         if epochs in trial.intermediate_values and trial.state != TrialState.FAIL:
-            params = {_LABELS[name]: value for name, value in trial.params.items()}
-            distributions = {_LABELS[name]: value for name, value in trial.distributions.items()}
+            params = {_LABELS.get(name, name): value for name, value in trial.params.items()}
+            distributions = {_LABELS.get(name, name): value for name, value in trial.distributions.items()}
             value = trial.intermediate_values[epochs]
             same.add_trial(create_trial(params=params, distributions=distributions, value=value))
     return same

@@ -3,6 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
+from shearbench.training.space import described
 from shearbench.tuning.tuned import Score, Tuned
 
 
@@ -11,7 +12,8 @@ def print_tuned(title: str, tuned: Tuned) -> None:
     search = tuned.search
     table = Table(title=f"{title}: the finalists", title_justify="left", box=None, padding=(0, 2, 0, 0))
     table.add_column("", overflow="fold")
-    for heading in ("learning rate", "batch", "width", "accuracy, %", "params", "s/fold", "trial"):
+    table.add_column("hyperparameters", overflow="fold")
+    for heading in ("accuracy, %", "params", "s/fold", "trial"):
         table.add_column(heading, justify="right", no_wrap=True)
     for score in sorted(tuned.finalists, key=lambda score: -(score.accuracy or 0.0)):
         table.add_row(*_row(score, tuned))
@@ -53,11 +55,5 @@ def _row(score: Score, tuned: Tuned) -> tuple[str, ...]:
         accuracy = f"failed: {score.reason}"
     else:
         accuracy = f"{100 * score.accuracy:.2f} ± {100 * score.sd:.2f}"
-    hyperparameters = score.hyperparameters
-    values = (
-        f"{hyperparameters.learning_rate:.3g}",
-        str(hyperparameters.batch),
-        f"{hyperparameters.width:g}",
-        accuracy,
-    )
-    return (name, *values, f"{score.parameters / 1e6:.3f}M", f"{score.seconds:.1f}", str(score.trial))
+    setting = described(score.hyperparameters)
+    return (name, setting, accuracy, f"{score.parameters / 1e6:.3f}M", f"{score.seconds:.1f}", str(score.trial))

@@ -16,11 +16,12 @@ import pandas as pd
 from shearbench.data.folds import read_folds
 from shearbench.data.tuning_part import Reserved
 from shearbench.records import write_bytes, write_record, write_text
+from shearbench.training.space import as_json
 from shearbench.tuning import pictures
 from shearbench.tuning.finalists import Final, Finalist
 from shearbench.tuning.job import Job, SearchResult
 from shearbench.tuning.trial import FOLDS
-from shearbench.tuning.tuned import Difference, Score, Search, Tuned, TunedHyperparameters
+from shearbench.tuning.tuned import Difference, Score, Search, Tuned
 
 TRIALS, CURVES, FINALISTS, SIZES = "trials.csv", "curves.csv", "finalists.csv", "sizes.csv"
 
@@ -34,9 +35,9 @@ def summary(job: Job, search_result: SearchResult) -> Tuned:
     """Return the section of ``tuned/<model>.yaml``."""
     final, states = search_result.final, [trial.state for trial in search_result.trials]
     return Tuned(
-        hyperparameters=TunedHyperparameters.of(final.winner.hyperparameters),
-        present=TunedHyperparameters.of(final.present.hyperparameters),
-        epochs=job.config.training.epochs,
+        hyperparameters=final.winner.hyperparameters,
+        present=final.present.hyperparameters,
+        epochs=job.config.units,
         difference=_difference(final),
         finalists=tuple(_score(finalist) for finalist in final.finalists),
         sizes=tuple(_score(finalist) for finalist in search_result.sizes),
@@ -66,7 +67,7 @@ def write_results(folder: Path, job: Job, search_result: SearchResult, tuned: Tu
         "sampler": "TPE, multivariate",
         "seed": job.config.seed,
         "config": job.config.config,
-        "space": asdict(search_result.study.space),
+        "space": as_json(search_result.study.space),
         "resources": {name: value for name, value in asdict(job.resources).items() if name != "storage"},
         "rungs": [asdict(rung) for rung in search_result.study.halving.plan],
         "hashes": {"ids": tuned.reserved.ids, "data": tuned.reserved.data},
@@ -91,7 +92,7 @@ def trials_table(search_result: SearchResult) -> pd.DataFrame:
         {
             "trial": trial.number,
             "state": trial.state,
-            **vars(trial.hyperparameters),
+            **trial.hyperparameters,
             "epochs": len(trial.curve),
             "accuracy": trial.score,
             "parameters": trial.facts.get("parameters"),
@@ -116,11 +117,11 @@ def curves_table(search_result: SearchResult) -> pd.DataFrame:
 
 def finalists_table(finalists: Sequence[Finalist]) -> pd.DataFrame:
     """Return a row for each finalist: its accuracy in each fold, parameters and seconds."""
-    names = ["trial", "learning_rate", "batch", "width", "parameters", "seconds", "epochs", "samples", "failure"]
+    names = ["trial", "parameters", "seconds", "epochs", "samples", "failure"]
     rows = [
         {
             "trial": finalist.trial,
-            **vars(finalist.hyperparameters),
+            **finalist.hyperparameters,
             "parameters": finalist.parameters,
             "seconds": finalist.seconds,
             "epochs": finalist.epochs,
@@ -152,7 +153,7 @@ def _score(finalist: Finalist) -> Score:
     done = finalist.reason is None
     return Score(
         trial=finalist.trial,
-        hyperparameters=TunedHyperparameters.of(finalist.hyperparameters),
+        hyperparameters=finalist.hyperparameters,
         accuracy=round(finalist.mean, 6) if done else None,
         sd=round(statistics.stdev(finalist.accuracies), 6) if done else None,
         parameters=finalist.parameters,

@@ -8,7 +8,7 @@ RUNNING is unfinished. The intermediate values are the accuracy on the inner par
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, astuple, dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,8 +22,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shearbench.errors import InputError, without_secrets
 from shearbench.seeds import seed_for
+from shearbench.training.space import Hyperparameters, Range, Space, described, needs_no_less_memory
 from shearbench.tuning.halving import Halving
-from shearbench.tuning.space import Hyperparameters, Space
 from shearbench.tuning.trial import Point, TrialResult
 
 State = Literal["complete", "stopped", "failed", "unfinished"]
@@ -32,7 +32,6 @@ _STATES: dict[TrialState, State] = {
     TrialState.PRUNED: "stopped",
     TrialState.FAIL: "failed",
 }
-_NAMES = {"learning_rate", "batch", "width"}
 _DRAWS = 20  # how often a setting that would not fit into memory is drawn anew
 
 
@@ -111,13 +110,13 @@ class Ledger:
     def trials(self) -> list[Trial]:
         """Return all trials whose setting is drawn, in the order of their numbers."""
         found = self.optuna.get_trials(deepcopy=False)
-        return [self._read(frozen) for frozen in found if frozen.params.keys() >= _NAMES]
+        return [self._read(frozen) for frozen in found if frozen.params.keys() >= self.study.space.keys()]
 
     def draw(self, number: int) -> Trial:
         """Draw trial ``number``, or return it if it is drawn; a setting that cannot fit into memory fails at once."""
         if number == len(self.optuna.get_trials(deepcopy=False)):
             hyperparameters = self.study.present if number == 0 else self._suggestion(number)
-            self.optuna.enqueue_trial(asdict(hyperparameters))
+            self.optuna.enqueue_trial(hyperparameters)
         self._take(number)
         trial = self.trials()[number]
         reason = self.why_not(trial)
@@ -128,12 +127,8 @@ class Ledger:
     def why_not(self, trial: Trial) -> str | None:
         """Return why a trial need not be tried: an earlier one that needs no more memory did not fit."""
         for other in self.trials()[: trial.number]:
-            if other.out_of_memory and trial.hyperparameters.needs_no_less_memory_than(other.hyperparameters):
-                return (
-                    f"not tried: trial {other.number} (batch {other.hyperparameters.batch}, "
-                    f"width {other.hyperparameters.width:g}) "
-                    "did not fit into memory"
-                )
+            if other.out_of_memory and needs_no_less_memory(trial.hyperparameters, other.hyperparameters):
+                return f"not tried: trial {other.number} ({described(other.hyperparameters)}) did not fit into memory"
         return None
 
     def record(self, number: int, result: TrialResult) -> None:
@@ -185,8 +180,8 @@ class Ledger:
             seed = seed_for(self.study.seed, "tune", self.study.label, number, attempt) % 2**32
             startup = max(1, self.study.halving.size // 2)
             sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup, constant_liar=True)
-            hyperparameters = _hyperparameters(_suggest(self._copy_of(before, sampler).ask(), self.study.space))
-            if not any(hyperparameters.needs_no_less_memory_than(other) for other in failed):
+            hyperparameters = _suggest(self._copy_of(before, sampler).ask(), self.study.space)
+            if not any(needs_no_less_memory(hyperparameters, other) for other in failed):
                 break
         return hyperparameters
 
@@ -258,23 +253,22 @@ def _mend(journal: Path) -> None:
             file.truncate(content.rfind(b"\n") + 1)
 
 
-def _suggest(trial: optuna.trial.Trial, space: Space) -> dict[str, Any]:
-    low, high = space.learning_rate
-    trial.suggest_float("learning_rate", low, high, log=True)
-    trial.suggest_categorical("batch", space.batch)
-    trial.suggest_categorical("width", space.width)
+def _suggest(trial: optuna.trial.Trial, space: Space) -> Hyperparameters:
+    for name, axis in space.items():
+        if not isinstance(axis, Range):
+            trial.suggest_categorical(name, axis)
+        elif isinstance(axis.low, int) and isinstance(axis.high, int):
+            trial.suggest_int(name, axis.low, axis.high, log=axis.log)
+        else:
+            trial.suggest_float(name, axis.low, axis.high, log=axis.log)
     return trial.params
-
-
-def _hyperparameters(values: Mapping[str, Any]) -> Hyperparameters:
-    return Hyperparameters(float(values["learning_rate"]), int(values["batch"]), float(values["width"]))
 
 
 def _trial(frozen: FrozenTrial) -> Trial:
     attributes = frozen.user_attrs
     return Trial(
         frozen.number,
-        _hyperparameters(frozen.params),
+        dict(frozen.params),
         _STATES.get(frozen.state, "unfinished"),
         tuple(Point(*values) for values in attributes.get("curve", ())),
         attributes.get("over", False),

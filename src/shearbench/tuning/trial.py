@@ -13,15 +13,16 @@ import numpy as np
 
 from shearbench.data.dataset import CARD, Dataset, load
 from shearbench.data.folds import FoldTable, read_folds
-from shearbench.errors import Diverged, OutOfMemory
+from shearbench.errors import Diverged, HyperparametersFailed, OutOfMemory
 from shearbench.execution import Advance
-from shearbench.records import hash_arrays
+from shearbench.records import hash_arrays, hash_of, read_json, write_json
 from shearbench.seeds import seed_for
 from shearbench.training.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint, write_checkpoint
 from shearbench.training.config import Selection, TrainingConfig, TrainingState, assemble, code_hash
 from shearbench.training.crossval import CHECKPOINT_SECONDS
 from shearbench.training.hardware import naming_the_batch, settle
 from shearbench.training.loop import fit
+from shearbench.training.space import needs_no_less_memory
 from shearbench.training.state import Progress
 
 FOLDS = "folds.npz"
@@ -84,23 +85,26 @@ def rows_of_trials(table: FoldTable, config: TrainingConfig) -> Selection:
     """
     inner = table.rows_apart
     train = np.setdiff1d(np.arange(len(table.ids)), inner)
-    return Selection(train, inner, None if config.training.patience is None else inner)
+    stops = config.recipe is not None and config.recipe.patience is not None
+    return Selection(train, inner, inner if stops else None)
 
 
 def run_trial(task: TrialTask, advance: Advance) -> TrialResult:
     """Train one setting up to its rung. A loss that diverges and memory that runs out are failed trials."""
     settle(task.config.hardware)
-    recipe = task.config.training
     reason = _refused(task)
     if reason:
         return TrialResult(failure=reason, out_of_memory=True)
     dataset, table = load(task.part, "train"), read_folds(task.part / FOLDS)
     rows = rows_of_trials(table, task.config)
     reserved = reserved_of(dataset, rows)
+    seed = seed_for(task.config.seed, "tune", task.config.dataset, task.config.model)
+    if task.config.recipe is None:
+        return _fitted(task.config, dataset, rows, reserved, seed)
+    recipe = task.config.recipe
     training = _Training(task, reserved)
     try:
         with naming_the_batch(recipe.batch):
-            seed = seed_for(task.config.seed, "tune", task.config.dataset, task.config.model)
             training_state = assemble(task.config, dataset, rows, seed=seed)
             training.run(training_state, advance)
     except OutOfMemory as error:
@@ -114,6 +118,24 @@ def run_trial(task: TrialTask, advance: Advance) -> TrialResult:
         "reserved": reserved,
     }
     return TrialResult(training.curve, training.progress.is_over(recipe), facts=facts)
+
+
+def _fitted(
+    config: TrainingConfig, dataset: Dataset, rows: Selection, reserved: dict[str, str], seed: int
+) -> TrialResult:
+    """Fit a classifier of scikit-learn at once: one epoch. One that cannot be fitted is a failed trial."""
+    from shearbench.training import classifier  # imports scikit-learn, for who has such a model
+
+    started = time.monotonic()
+    try:
+        pipeline = classifier.fit(config, dataset, rows.train, seed=seed)
+    except HyperparametersFailed as error:
+        return TrialResult(failure=str(error), facts={"reserved": reserved})
+    found, _ = classifier.result(pipeline, dataset, rows, started=started)
+    scores = (found["metrics"][f"{part}_{name}"] for part in ("train", "validation") for name in ("loss", "accuracy"))
+    point = Point(*scores, kept=found["metrics"]["validation_accuracy"])
+    facts = {"parameters": found["parameters"], "seconds": found["seconds"], "reserved": reserved}
+    return TrialResult((point,), over=True, facts=facts)
 
 
 def reserved_of(dataset: Dataset, rows: Selection) -> dict[str, str]:
@@ -192,15 +214,22 @@ class _Training:
 
 
 def _refused(task: TrialTask) -> str | None:
-    """Return why a task need not be tried: one that needs no more memory has run out of it, maybe a moment ago."""
-    batch, width = task.config.training.batch, task.config.width
-    for path in sorted(task.refused.glob("*-*")):
-        other_batch, other_width = path.name.split("-")
-        if batch >= int(other_batch) and width >= float(other_width):
-            return f"not tried: batch {other_batch} at width {other_width} did not fit into memory"
+    """Return why a task need not be tried: one that needs no less memory has run out of it, maybe a moment ago."""
+    if task.config.recipe is None:
+        return None
+    point = _size(task.config)
+    for path in sorted(task.refused.glob("*.json")):
+        other = read_json(path)
+        if needs_no_less_memory(point, other):
+            return f"not tried: batch {other['batch']} at width {other['width']} did not fit into memory"
     return None
 
 
 def _refuse(task: TrialTask) -> None:
-    task.refused.mkdir(parents=True, exist_ok=True)
-    (task.refused / f"{task.config.training.batch}-{task.config.width!r}").touch()
+    point = _size(task.config)
+    write_json(task.refused / f"{hash_of(point)[:12]}.json", point)
+
+
+def _size(config: TrainingConfig) -> dict[str, Any]:
+    """Return what decides how much memory a network needs."""
+    return {"batch": config.training.batch, "width": config.width, **config.options}

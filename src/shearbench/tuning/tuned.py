@@ -16,31 +16,18 @@ from shearbench.data.tuning_part import Reserved
 from shearbench.errors import InputError
 from shearbench.records import locked, write_text
 from shearbench.strict import Strict
-from shearbench.tuning.space import Hyperparameters
+from shearbench.training.space import SoundHyperparameters
 
 T = TypeVar("T", bound=Strict)
 
 _HEAD = "# What `make tune MODEL={model}` found, for each dataset. training.use_tuned in params.yaml puts it to use.\n"
 
 
-class TunedHyperparameters(Strict):
-    """A setting as it stands in a file."""
-
-    learning_rate: Annotated[float, Field(gt=0)]
-    batch: Annotated[int, Field(ge=2)]
-    width: Annotated[float, Field(gt=0)]
-
-    @classmethod
-    def of(cls, hyperparameters: Hyperparameters) -> "TunedHyperparameters":
-        """Return a setting to be written."""
-        return cls(**vars(hyperparameters))
-
-
 class Score(Strict):
     """A finalist's cross-validation on the tuning part: mean accuracy and its standard deviation over the folds."""
 
     trial: int
-    hyperparameters: TunedHyperparameters
+    hyperparameters: SoundHyperparameters
     accuracy: float | None
     sd: float | None
     parameters: int
@@ -76,8 +63,8 @@ class Search(Strict):
 class Tuned(Strict):
     """The section of one dataset."""
 
-    hyperparameters: TunedHyperparameters
-    present: TunedHyperparameters
+    hyperparameters: SoundHyperparameters
+    present: SoundHyperparameters
     epochs: int
     """Of the recipe that it was found for."""
     difference: Difference | None = None
@@ -91,7 +78,7 @@ class Tuned(Strict):
 class RunConfig(Strict):
     """What a run is trained with where it differs from ``params.yaml``; nothing where ``tuned`` is None."""
 
-    tuned: TunedHyperparameters | None = None
+    tuned: SoundHyperparameters | None = None
     reserved: Reserved | None = None
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from shearbench.records import is_finished
 from shearbench.report.blocks import Block, Cell, Column, Data, Heading, Picture, Pictures, Prose, Section, Table
 from shearbench.report.findings import listed, p_value, percent, points
+from shearbench.training.space import described
 from shearbench.tuning.pareto import cost_table, draw_costs
 from shearbench.tuning.tuned import Difference, Score, Tuned, read_tuned
 
@@ -39,9 +40,7 @@ _COLUMNS = (
     Column("accuracy", True, "mean ± standard deviation over the folds of the tuning part, in %"),
     Column("against present", True, "difference in percentage points and its interval, corrected resampled t"),
     Column("p", True, "Holm-adjusted over the finalists"),
-    Column("rate", True, "the learning rate"),
-    Column("batch", True),
-    Column("width", True, "multiplies the channels or units of the network"),
+    Column("values", help="width multiplies the channels or units of the network"),
     Column("weights", True, "in millions"),
     Column("time", True, "training of one fold, on the machine of the search, under its load"),
 )
@@ -173,9 +172,7 @@ def _lines(model: str, tuned: Tuned) -> Iterator[list[Cell | str]]:
             Cell(text, strong="found" in names, help=rule),
             _accuracy(score),
             *(_against(found) if found else ("", "")),
-            Cell(f"{hyperparameters.learning_rate:.3g}", hyperparameters.learning_rate),
-            Cell(str(hyperparameters.batch), hyperparameters.batch),
-            Cell(f"{hyperparameters.width:g}", hyperparameters.width),
+            described(hyperparameters),
             Cell(f"{score.parameters / 1e6:.2f} M", score.parameters),
             Cell(f"{score.seconds:.1f} s", score.seconds),
         ]
@@ -214,7 +211,7 @@ def worth(dataset: str, table: pd.DataFrame) -> str:
     def text(cost: str, unit: float, name: str) -> str:
         best = table[table[f"front_{cost}"]].sort_values([cost, "accuracy"])
         return ", ".join(
-            f"{row['model']} ×{row['width']:g} ({row[cost] / unit:.2f} {name}, {percent(row['accuracy'])} %)"
+            f"{row['network']} ({row[cost] / unit:.2f} {name}, {percent(row['accuracy'])} %)"
             for row in best.to_dict("records")
         )
 
