@@ -95,5 +95,5 @@ def test_a_run_that_was_not_tuned_is_not_silently_trained_as_before(small_params
 
 
 def test_settings_that_are_missing_are_an_error(tmp_path):
-    with pytest.raises(InputError, match="run `dvc repro settings`"):
+    with pytest.raises(InputError, match="run `dvc repro training_configs`"):
         read_run_config(tmp_path / "cnn2.yaml")

@@ -52,9 +52,9 @@ def axis_of(name: str, given: Any) -> Axis:
 
 
 def _range(given: Mapping[str, Any]) -> Range:
-    kind, bounds = next(iter(given.items()), ("", None))
+    (kind, bounds), *others = [*given.items()] or [("", [])]
     numbers = isinstance(bounds, list) and len(bounds) == 2 and all(type(each) in (int, float) for each in bounds)
-    if len(given) != 1 or kind not in ("log", "range") or not numbers:
+    if others or kind not in ("log", "range") or not numbers:
         raise ValueError(f"must be {{log: [low, high]}} or {{range: [low, high]}} with two numbers; got {dict(given)}")
     low, high = bounds
     if not low <= high or (kind == "log" and low <= 0):

@@ -132,8 +132,8 @@ def _fitted(
     except HyperparametersFailed as error:
         return TrialResult(failure=str(error), facts={"reserved": reserved})
     found, _ = classifier.result(pipeline, dataset, rows, started=started)
-    scores = (found["metrics"][f"{part}_{name}"] for part in ("train", "validation") for name in ("loss", "accuracy"))
-    point = Point(*scores, kept=found["metrics"]["validation_accuracy"])
+    names = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "validation_accuracy")
+    point = Point(*(found["metrics"][name] for name in names))
     facts = {"parameters": found["parameters"], "seconds": found["seconds"], "reserved": reserved}
     return TrialResult((point,), over=True, facts=facts)
 
