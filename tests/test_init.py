@@ -50,6 +50,23 @@ def test_a_project_of_pictures_is_whole(tmp_path: Path) -> None:
     assert "adopted" in yaml.safe_load((project / "data.dvc").read_text())["meta"]
 
 
+def test_what_a_stage_depends_on_is_there_or_made_by_another(tmp_path: Path) -> None:
+    init.main(tmp_path / "benchmark", images=_pictures(tmp_path / "pictures"), npz=None)
+    stages = yaml.safe_load((tmp_path / "benchmark" / "dvc.yaml").read_text())["stages"].values()
+    bodies = [stage.get("do", stage) for stage in stages]
+    listed = [each for body in bodies for key in ("outs", "metrics", "plots") for each in body.get(key, [])]
+    made = {next(iter(each)) if isinstance(each, dict) else each for each in listed}
+    needed = {each for body in bodies for each in body.get("deps", [])}
+    roots = {each.partition("$")[0].rstrip("/") for each in made}
+    unknown = [
+        each
+        for each in needed
+        if not any(each.partition("$")[0].startswith(root) or root.startswith(each) for root in roots)
+        and not (tmp_path / "benchmark" / each).exists()
+    ]
+    assert unknown == []
+
+
 @pytest.mark.parametrize(
     ("sides", "mode", "resize", "channels"),
     [((16,), "L", None, 1), ((16, 20), "RGB", (20, 20), 3), ((100,), "RGB", (64, 64), 3)],
@@ -95,7 +112,7 @@ def test_what_is_in_the_way_is_said(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="full exists and is not an empty folder"):
         init.main(tmp_path / "full", images=None, npz=None)
-    with pytest.raises(InputError, match="has no PNG or JPEG in it"):
+    with pytest.raises(InputError, match="has no readable PNG or JPEG"):
         init.main(tmp_path / "new", images=tmp_path / "empty", npz=None)
     with pytest.raises(InputError, match="must name a folder with one sub-folder for each class"):
         init.main(tmp_path / "new", images=tmp_path / "nowhere", npz=None)
