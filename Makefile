@@ -79,7 +79,7 @@ test: $(DEV)  ## run the tests, except slow ones
 test-slow: $(DEV)  ## run the slow tests
 	python -m pytest -m slow
 
-tune: setup  ## search learning rate, batch size and width: make tune MODEL=resnet18 [DATASET=mnist TRIALS=40 TIMEOUT=600]
+tune: setup  ## search hyperparameters: make tune MODEL=resnet18 [DATASET=mnist TRIALS=40 TIMEOUT=600]
 	$(if $(MODEL),,$(error name the model, as in: make tune MODEL=resnet18))
 	dvc repro datasets
 	shearbench tune $(if $(DATASET),--dataset "$$DATASET") $(if $(TRIALS),--trials "$$TRIALS") \

@@ -71,7 +71,7 @@ def tune(
     timeout: Annotated[int | None, typer.Option(min=1, help="Time limit in seconds; default: tuning.timeout.")] = None,
     scheduler: Scheduler = None,
 ) -> None:
-    """Search learning rate, batch size and width of a model. Ctrl-C stops; the same command continues.
+    """Search hyperparameters of a model. Ctrl-C stops; the same command continues.
 
     \b
     Examples:

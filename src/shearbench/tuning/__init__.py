@@ -1,4 +1,4 @@
-"""Studies: the search for a model's learning rate, batch size and width. The only part that imports optuna.
+"""Studies: the search for a model's hyperparameters. The only part that imports optuna.
 
 ``search`` runs brackets of trials by successive halving (``halving``); ``study`` is where they are kept, and ``trial``
 trains one of them. The best go through a cross-validation of their own (``finalists``). All of it sees the tuning part
