@@ -32,7 +32,7 @@ def run(dataset: str, *readings: list[int], labels: list[int] = LABELS) -> Evalu
 
 
 def evaluated_of(*runs: EvaluatedRun) -> EvaluatedRuns:
-    return EvaluatedRuns(Path(), runs)
+    return EvaluatedRuns(Path(), runs, ())
 
 
 MNIST = run("mnist", [3] * 2 + [5] * 18 + [3] * 10)

@@ -38,8 +38,7 @@ FILES = {
     "running_averages.csv",
     "corruptions.csv",
     "corruption_errors.csv",
-    *(f"figures/{name}.png" for name in ("confusion", "learning_curves", "per_class", "calibration", "misclassified")),
-    "figures/gradcam.png",
+    *(f"figures/{name}.png" for name in ("confusion", "misclassified", "gradcam")),
 }
 
 

@@ -5,19 +5,20 @@ import pytest
 from shearbench.report.findings import chart, p_value, points, verdicts
 
 
-def row(dataset: str, model: str, cv: float, test: tuple[float, float, float]) -> dict[str, object]:
-    low, mean, high = test
+def row(dataset: str, model: str, test: float, cv: tuple[float, float, float]) -> dict[str, object]:
+    low, mean, high = cv
     accuracies = {
-        "cv_accuracy_mean": cv,
-        "test_accuracy_low": low,
-        "test_accuracy_mean": mean,
-        "test_accuracy_high": high,
+        "test_accuracy_mean": test,
+        "cv_accuracy_low": low,
+        "cv_accuracy_mean": mean,
+        "cv_accuracy_high": high,
     }
     return {"dataset": dataset, "model": model, **accuracies, "folds": 5, "repeats": 1, "n_test": 1000}
 
 
 A = row("mnist", "a", 0.97, (0.950, 0.960, 0.970))
 B = row("mnist", "b", 0.96, (0.960, 0.970, 0.980))
+SHADES = dict.fromkeys("abc", "#000000")
 C = row("mnist", "c", 0.90, (0.880, 0.900, 0.920))
 
 
@@ -38,7 +39,7 @@ def test_differences_have_signs_and_small_p_values_no_zeros() -> None:
 
 
 def test_chart_has_one_scale_that_holds_everything_drawn() -> None:
-    drawn = chart([A, C, row("mechanical", "a", 0.871, (0.86, 0.88, 0.90))])
+    drawn = chart([A, C, row("mechanical", "a", 0.871, (0.86, 0.88, 0.90))], SHADES)
     assert drawn.start == 85
     assert drawn.ticks == [(0.0, "85"), (33.333, "90"), (66.667, "95"), (100.0, "100")]
     assert [name for name, _ in drawn.groups] == ["mnist", "mechanical"]
@@ -48,7 +49,7 @@ def test_chart_has_one_scale_that_holds_everything_drawn() -> None:
 
 @pytest.mark.parametrize("least", [0.0, 0.004, 0.5, 0.999, 1.0])
 def test_chart_of_any_accuracy(least: float) -> None:
-    drawn = chart([row("mnist", "a", least, (least, least, 1.0))])
+    drawn = chart([row("mnist", "a", least, (least, least, 1.0))], SHADES)
     assert 0 <= drawn.start < 100
     for _, bars in drawn.groups:
-        assert all(0 <= value <= 100 for bar in bars for value in (bar.low, bar.dot, bar.high, bar.cross_validated))
+        assert all(0 <= value <= 100 for bar in bars for value in (bar.low, bar.dot, bar.high, bar.test))

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from shearbench.analysis.cost import section as cost
 from shearbench.records import read_json
+from shearbench.report.blocks import Column, Pictures, Table
 from shearbench.report.overview import overview
-from shearbench.report.recipes import recipes
+from shearbench.report.recipes import _PLATEAU, budgets, recipes
 
 
 def _text(cell: object) -> str:
@@ -16,16 +18,18 @@ def _text(cell: object) -> str:
 def test_a_row_a_model_with_the_numbers_of_the_records(finished_once: Path) -> None:
     rows = read_json(finished_once / "reports" / "comparison.json")
     table = overview(finished_once, rows)
-    titles = [column.title for column in table.columns]
+    titles = [(column.group, column.title) for column in table.columns]
     assert [_text(row[0]) for row in table.rows] == list(dict.fromkeys(row["model"] for row in rows))
     for row in rows:
         shown = next(line for line in table.rows if _text(line[0]) == row["model"])
         folder = finished_once / "build" / "evaluation" / row["dataset"] / row["model"]
-        accuracy = _text(shown[titles.index(f"{row['dataset']}: accuracy")])
-        assert accuracy.startswith(f"{100 * row['cv_accuracy_mean']:.1f} ({100 * row['cv_accuracy_low']:.1f} to ")
+        accuracy = shown[titles.index(("cross-validated accuracy", row["dataset"]))]
+        assert accuracy.text.startswith(f"{100 * row['cv_accuracy_mean']:.1f}")
+        low, high = row["cv_accuracy_low"], row["cv_accuracy_high"]
+        assert accuracy.note == (f"{100 * low:.1f} to {100 * high:.1f}" if high - low < 0.5 else "too few folds")
         corrupted = pd.read_csv(folder / "corruptions.csv")
         mean = corrupted.loc[corrupted["severity"] > 0, "accuracy_mean"].mean()
-        assert _text(shown[titles.index(f"{row['dataset']}: corrupted")]) == f"{100 * mean:.1f}"
+        assert _text(shown[titles.index(("corrupted", row["dataset"]))]) == f"{100 * mean:.1f}"
         flops = read_json(folder / "record.json")["measurements"]["cost"]["flops"]
         assert row["flops"] == flops > 0
 
@@ -52,3 +56,36 @@ def test_recipes_say_how_many_epochs_were_run(finished_once: Path) -> None:
         assert _text(line[titles.index("epochs")]).endswith(f"of {record['config']['recipe']['epochs']}")
         assert _text(line[titles.index("batch")]) == str(record["config"]["recipe"]["batch"])
         assert _text(line[titles.index("parameters")]) == f"{record['parameters']:,}"
+
+
+def test_budgets_say_the_compute_and_who_had_not_reached_a_plateau(finished_once: Path) -> None:
+    rows = [row for row in read_json(finished_once / "reports" / "comparison.json") if row["dataset"] == "mnist"]
+    told, spent, rises = budgets(finished_once, rows), {}, {}
+    for row in rows:
+        folder = finished_once / "build" / "runs" / "mnist" / row["model"] / "fold-0"
+        spent[row["model"]] = 3 * row["flops"] * 2 * read_json(folder / "record.json")["sizes"]["train"]
+        folds = [pd.read_csv(each / "history.csv")["validation_accuracy"] for each in folder.parent.glob("fold-*")]
+        rises[row["model"]] = sum(each.iloc[-1] - each.iloc[-2] for each in folds) / len(folds)
+    for model, count in spent.items():
+        assert f"{count / 1e12:.2g} TFLOPs for {model}" in told
+    for model, rise in rises.items():
+        assert (f"{model} on mnist" in told) == (rise > _PLATEAU)
+
+
+def test_cost_is_that_of_the_records(finished_once: Path) -> None:
+    table = pd.read_csv(finished_once / "build" / "comparison" / "cost.csv")
+    for row in table.to_dict("records"):
+        folder = finished_once / "build" / "evaluation" / row["dataset"] / row["model"]
+        record, metrics = read_json(folder / "record.json"), read_json(folder / "metrics.json")
+        measured = record["measurements"]["cost"]
+        assert (row["flops"], row["seconds_64"]) == (measured["flops"], measured["seconds"]["64"])
+        assert row["accuracy"] == metrics["out_of_fold"]["accuracy_mean"]
+        assert row["parameters"] == record["parameters"]
+    section = cost.read(finished_once, read_json(finished_once / "reports" / "comparison.json"))
+    assert [len(block.images) for block in section.blocks if isinstance(block, Pictures)] == [1]
+
+
+def test_columns_of_a_group_stand_below_one_title() -> None:
+    columns = [Column("a"), Column("b", group="both"), Column("c", group="both"), Column("d")]
+    assert Table(columns, []).groups == [("", 1), ("both", 2), ("", 1)]
+    assert Table(columns[:1], []).groups == []

@@ -10,6 +10,7 @@ from pathlib import Path
 from shearbench.analysis.calibration.compare import calibration
 from shearbench.analysis.confusion.compare import confusion
 from shearbench.analysis.corruption.compare import corruption
+from shearbench.analysis.cost.compare import cost
 from shearbench.analysis.displacement.compare import displacement
 from shearbench.analysis.embedding.compare import embedding
 from shearbench.analysis.faithfulness.compare import explanation
@@ -30,6 +31,7 @@ OF_NETWORKS = ("dynamics", "feature_maps", "embedding", "attribution", "explanat
 """Contrasts of epochs and layers, made of the runs that have networks."""
 
 COMPARISONS: dict[str, Compare] = {
+    "cost": cost,
     "dynamics": dynamics,
     "confusion": confusion,
     "classes": classes,

@@ -45,10 +45,12 @@ def print_pairs(pairs: Mapping[str, Any]) -> None:
 
 def print_table(rows: Sequence["Row"]) -> None:
     """Print the comparison, in percent."""
-    table = Table(title="Accuracy in %: mean ± standard deviation over folds", box=None, padding=(0, 1, 0, 0))
+    table = Table(
+        title="Accuracy in %, cross-validated (CV) and test: mean ± sd over folds", box=None, padding=(0, 1, 0, 0)
+    )
     table.add_column("dataset", overflow="fold")
     table.add_column("model", overflow="fold")
-    for heading in ("out of fold", "test", "interval", "drop", "params", "s/fold"):
+    for heading in ("CV", "interval", "test", "drop", "params", "s/fold"):
         table.add_column(heading, justify="right", no_wrap=True)
     previous = rows[0]["dataset"] if rows else ""
     for row in rows:
@@ -59,8 +61,8 @@ def print_table(rows: Sequence["Row"]) -> None:
     console = Console()
     console.print(table)
     console.print(
-        "interval: 95 %, of the test accuracy, for other samples and another training. "
-        "drop: test accuracy lost from mnist, percentage points.",
+        "interval: 95 %, of the CV accuracy, for other samples and another training. "
+        "drop: CV accuracy lost from mnist, percentage points.",
         style="dim",
     )
     trained_on = dict.fromkeys(row["hardware"] for row in rows)
@@ -74,8 +76,8 @@ def _printed(row: "Row") -> list[str]:
         row["dataset"],
         row["model"],
         f"{100 * row['cv_accuracy_mean']:.2f} ± {100 * row['cv_accuracy_sd']:.2f}",
+        span(row["cv_accuracy_low"], row["cv_accuracy_high"]),
         f"{100 * row['test_accuracy_mean']:.2f} ± {100 * row['test_accuracy_sd']:.2f}",
-        span(row["test_accuracy_low"], row["test_accuracy_high"]),
         "" if drop is None else f"{100 * drop:.2f}",
         f"{row['parameters'] / 1e6:.2f}M",
         f"{row['seconds_per_fold']:.1f}",

@@ -140,7 +140,7 @@ def _drop(row: Row, rows: Sequence[Row], reference: str) -> float | None:
     """Return what the same model loses from the reference dataset to this one, or None where that has no meaning."""
     for other in rows:
         if other["dataset"] == reference != row["dataset"] and other["model"] == row["model"]:
-            return float(other["test_accuracy_mean"] - row["test_accuracy_mean"])
+            return float(other["cv_accuracy_mean"] - row["cv_accuracy_mean"])
     return None
 
 

@@ -19,9 +19,13 @@ from PIL import Image
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#5f6368"
 PALETTE = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+"""Of models."""
+OF_DATASETS = ("#8A63B3", "#A67C00", "#2A8C82", "#B0413E")
+"""Of datasets: purple, ochre, teal and brick, which no model has."""
 INK = "#757575"
 """Text and axes: contrast 4.6 : 1 on white and 3.9 : 1 on the report's dark background (WCAG 2.2)."""
 DPI = 150
+_DECADES = 50.0  # up to so wide a logarithmic axis has room for three labels in each
 mpl.rcParams.update(
     {
         **dict.fromkeys(("text.color", "axes.labelcolor", "axes.titlecolor", "axes.edgecolor"), INK),
@@ -69,13 +73,14 @@ def bare(axes: Axes) -> None:
     axes.spines[:].set_visible(False)
 
 
-def colours(names: Sequence[str]) -> dict[str, str]:
+def colours(names: Sequence[str], palette: Sequence[str] = PALETTE) -> dict[str, str]:
     """Return name -> colour of things side by side, in their order; colours begin again where there are too many."""
-    return {name: PALETTE[place % len(PALETTE)] for place, name in enumerate(names)}
+    return {name: palette[place % len(palette)] for place, name in enumerate(names)}
 
 
 def readable_log(axis: Axis) -> None:
-    """Label a logarithmic axis with plain numbers at 1, 2 and 5 of each decade."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    """Label a logarithmic axis with plain numbers: at 1, 2 and 5 of each decade, or its beginning if there are many."""
+    least, most = sorted(axis.get_view_interval())
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if most < _DECADES * least else (1,)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())

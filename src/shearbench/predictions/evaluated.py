@@ -67,6 +67,8 @@ class EvaluatedRuns:
 
     build: Path
     runs: Sequence[EvaluatedRun]
+    palette: Sequence[str]
+    """Names of all models that were evaluated, of which ``runs`` may be a part: each keeps its colour."""
 
     @property
     def datasets(self) -> list[str]:
@@ -99,8 +101,7 @@ class EvaluatedRuns:
         origins = list(dict.fromkeys(map(self.origin, self.datasets)))
         parts = {origin: [run for run in self.runs if self.origin(run.dataset) == origin] for origin in origins}
         return {
-            f"_{name}" if place else "": EvaluatedRuns(self.build, runs)
-            for place, (name, runs) in enumerate(parts.items())
+            f"_{name}" if place else "": replace(self, runs=runs) for place, (name, runs) in enumerate(parts.items())
         }
 
     @property
@@ -151,7 +152,8 @@ def read_evaluated(build: Path, runs: Iterable[tuple[str, str]], *, networks: in
     Raises:
         InputError: if a fold or an evaluation is missing or damaged, or an evaluation is of an earlier training.
     """
-    return EvaluatedRuns(build, [_read_run(build, dataset, model, networks) for dataset, model in runs])
+    found = [_read_run(build, dataset, model, networks) for dataset, model in runs]
+    return EvaluatedRuns(build, found, list(dict.fromkeys(run.model for run in found)))
 
 
 def _read_run(build: Path, dataset: str, model: str, networks: int) -> EvaluatedRun:

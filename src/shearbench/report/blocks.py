@@ -7,16 +7,17 @@ import base64
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import quote
 
 import pandas as pd
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
 from shearbench.errors import InputError
 
-_COLOURS_OF_A_DRAWING = 5000  # lines and text with their smoothed edges have fewer, pictures with shades more
+_SPOILT = 6.0  # root mean square of what fewer colours change, of 255: drawings and maps 1 to 5.7, photographs more
 _PLAIN = ",;:()[]{}+=/*|"  # what a data URI may hold as it is, and numbers and words in a table do hold
 
 
@@ -94,25 +95,24 @@ class Picture:
     @classmethod
     def drawn(cls, png: bytes, text: str, caption: str = "", data: Sequence[Data] = ()) -> "Picture":
         """Return a picture that was drawn for the page."""
-        kind, lighter = _lighter(png)
         with Image.open(io.BytesIO(png)) as image:
-            return cls(
-                f"data:image/{kind};base64,{base64.b64encode(lighter).decode()}", text, caption, data, image.size
-            )
+            size = image.size
+        return cls(f"data:image/webp;base64,{base64.b64encode(_lighter(png)).decode()}", text, caption, data, size)
 
 
-def _lighter(png: bytes) -> tuple[str, bytes]:
-    """Return a picture as (kind, bytes), as small as it looks the same: the page of a hundred opens at once.
+def _lighter(png: bytes) -> bytes:
+    """Return a picture as WebP, as small as it looks the same: the page of a hundred opens at once.
 
-    A drawing is a PNG of 256 colours. Pictures with shades (images, heat maps) keep them, as lossy WebP.
+    A drawing or a map keeps 256 colours, without loss. A photograph, which they would spoil, is stored with loss.
     """
     with Image.open(io.BytesIO(png)) as image:
         drawn, buffer = image.convert("RGBA"), io.BytesIO()
-        if drawn.getcolors(_COLOURS_OF_A_DRAWING) is None:
-            drawn.save(buffer, format="WEBP", quality=85, method=2)
-            return "webp", buffer.getvalue()
-        drawn.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(buffer, format="PNG")
-    return "png", min(png, buffer.getvalue(), key=len)
+    few = drawn.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).convert("RGBA")
+    if max(ImageStat.Stat(ImageChops.difference(drawn, few)).rms) > _SPOILT:
+        drawn.save(buffer, format="WEBP", quality=80, method=2)
+    else:
+        few.save(buffer, format="WEBP", lossless=True, method=1, quality=20)
+    return buffer.getvalue()
 
 
 @dataclass(frozen=True)
@@ -126,21 +126,26 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Column:
-    """The head of a column; ``help`` is shown when a reader points at it."""
+    """The head of a column; ``help`` is shown when a reader points at it, ``group`` above neighbours that share it."""
 
     title: str
     numeric: bool = False
     help: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table: what is printed, and the number it is sorted by, if that is another."""
+    """A cell of a table: what is printed, and the number it is sorted by, if that is another.
+
+    ``note`` is printed small on a line of its own.
+    """
 
     text: str
     value: float | None = None
     strong: bool = False
     help: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -152,6 +157,12 @@ class Table:
     caption: str = ""
     data: Sequence[Data] = ()
     kind: ClassVar[str] = "table"
+
+    @property
+    def groups(self) -> list[tuple[str, int]]:
+        """Return what stands above the columns and above how many; nothing if no column has a group."""
+        found = [(name, len(list(columns))) for name, columns in groupby(self.columns, lambda column: column.group)]
+        return found if any(name for name, _ in found) else []
 
     @property
     def cells(self) -> list[list[Cell]]:

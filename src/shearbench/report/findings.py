@@ -17,13 +17,14 @@ class Bar:
     dot: float
     low: float
     high: float
-    cross_validated: float
+    test: float
     text: str
+    colour: str
 
 
 @dataclass(frozen=True)
 class Chart:
-    """Test accuracy with its interval, dataset by dataset, on one scale from ``start`` to 100 %.
+    """Cross-validated accuracy with its interval, dataset by dataset, on one scale from ``start`` to 100 %.
 
     ``ticks`` are (position, label).
     """
@@ -50,9 +51,14 @@ def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def chart(rows: Sequence[Row]) -> Chart:
-    """Lay out the chart: the scale ends at 100 % and begins at a round number below everything drawn."""
-    least = min(float(min(row["test_accuracy_low"], row["cv_accuracy_mean"])) for row in rows)
+def chart(rows: Sequence[Row], shades: Mapping[str, str]) -> Chart:
+    """Lay out the chart: the scale ends at 100 % and begins at a round number below everything drawn.
+
+    Args:
+        rows: of ``reports/comparison.json``.
+        shades: model -> colour.
+    """
+    least = min(float(min(row["cv_accuracy_low"], row["test_accuracy_mean"])) for row in rows)
     step: int = next(step for step in (1, 2, 5, 10, 20) if 100 * (1 - least) <= 6 * step or step == 20)
     start = min(step * math.floor(100 * least / step), 100 - step)
 
@@ -60,24 +66,27 @@ def chart(rows: Sequence[Row]) -> Chart:
         return round(100 * (100 * float(value) - start) / (100 - start), 3)
 
     datasets = list(dict.fromkeys(row["dataset"] for row in rows))
-    groups = [(name, [_bar(row, place) for row in rows if row["dataset"] == name]) for name in datasets]
+    groups = [
+        (name, [_bar(row, place, shades[row["model"]]) for row in rows if row["dataset"] == name]) for name in datasets
+    ]
     return Chart(groups, [(place(tick / 100), f"{tick}") for tick in range(start, 101, step)], start)
 
 
-def _bar(row: Row, place: Callable[[float], float]) -> Bar:
+def _bar(row: Row, place: Callable[[float], float], colour: str) -> Bar:
     return Bar(
         row["model"],
-        place(row["test_accuracy_mean"]),
-        place(row["test_accuracy_low"]),
-        place(row["test_accuracy_high"]),
         place(row["cv_accuracy_mean"]),
-        f"{percent(row['test_accuracy_mean'])} ({span(row['test_accuracy_low'], row['test_accuracy_high'])})",
+        place(row["cv_accuracy_low"]),
+        place(row["cv_accuracy_high"]),
+        place(row["test_accuracy_mean"]),
+        f"{percent(row['cv_accuracy_mean'])} ({span(row['cv_accuracy_low'], row['cv_accuracy_high'])})",
+        colour,
     )
 
 
 def percent(fraction: float) -> str:
     """Return a fraction in percent with the decimal that a few thousand digits can bear."""
-    return f"{100 * fraction:.1f}"
+    return f"{round(100 * fraction, 1) + 0.0:.1f}"  # of no change it has no sign
 
 
 def counted(row: Row) -> str:

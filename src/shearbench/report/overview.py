@@ -1,6 +1,6 @@
 """The first table: a row a model, with what a user chooses by: accuracy, robustness, strangers' digits and cost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,13 @@ Row = Mapping[str, Any]
 NOT_WORSE = "≈"
 """Marks an accuracy that no verdict calls worse than the best of its dataset."""
 _NOISE = "own", 1.0  # the scale and level of noise.csv that the table shows
-_CAPTION = """Accuracy in %, cross-validated: each sample is predicted by a model that did not train on it. In brackets
-its 95 % interval, for other samples and another training. The best
-of a dataset is bold; ≈ marks models that no verdict calls worse than it. Noise: Gaussian, as strong as samples differ,
-not clipped. Corruptions: mean over all kinds and severities, clipped to the range of the data. Both are measured on {n}
-test samples. FLOPs: of one prediction. ms/image: latency in batches of 1 and of 64, float32 on one thread of
+_CAPTION = """Cross-validated accuracy in % with its 95 % interval for other samples and another training: each sample
+is predicted by the model that did not train on it. The best of a dataset is bold; ≈ marks models that no verdict calls
+worse than it. Drop: accuracy lost from {first}, in percentage points. Noise: Gaussian, as strong as samples differ, not
+clipped. Corruptions: mean over all kinds and severities, clipped to the range of the data. Both are measured on {n}
+test samples.{strangers} FLOPs: of one prediction. ms/image: latency in batches of 1 and of 64, float32 on one thread of
 {processor}. s/fold: training time on {hardware}."""
+_STRANGERS = " Strangers' digits: the best of the model's trainings on a class's digits."
 
 
 def overview(root: Path, rows: Sequence[Row]) -> Table:
@@ -30,50 +31,30 @@ def overview(root: Path, rows: Sequence[Row]) -> Table:
         rows: of ``reports/comparison.json``.
     """
     datasets = list(dict.fromkeys(row["dataset"] for row in rows))
-    models = list(dict.fromkeys(row["model"] for row in rows))
     found = {(row["dataset"], row["model"]): row for row in rows}
     strangers = _strangers(root)
     robust = {key: _robustness(root / "build" / "evaluation" / key[0] / key[1]) for key in found}
-    columns = [
-        Column("model"),
-        *(
-            Column(f"{name}: accuracy", True, "cross-validated; 95 % interval for other samples and another training")
-            for name in datasets
-        ),
-        *(Column(f"{name}: under noise", True) for name in datasets),
-        *(Column(f"{name}: corrupted", True) for name in datasets),
-        *([Column("strangers' digits", True, "accuracy on a class's digits")] if strangers else []),
-        *(
-            Column(f"drop to {name}", True, f"test accuracy lost from {datasets[0]}, percentage points")
-            for name in datasets[1:]
-        ),
-        *(Column(title, True) for title in ("parameters", "FLOPs", "ms/image", "s/fold")),
-    ]
-    body: list[list[Cell | str]] = []
-    for model in models:
-        of_model = [found.get((name, model)) for name in datasets]
-        first = next(row for row in of_model if row is not None)
-        body.append(
-            [
-                model,
-                *(_accuracy(row) for row in of_model),
-                *(_share(robust.get((name, model), {}).get("noise")) for name in datasets),
-                *(_share(robust.get((name, model), {}).get("corruption")) for name in datasets),
-                *([_share(strangers.get(model))] if strangers else []),
-                *(_points(row) for row in of_model[1:]),
-                Cell(f"{first['parameters'] / 1e6:.2f} M", first["parameters"]),
-                _flops(first["flops"]),
-                _latency(first),
-                Cell(f"{first['seconds_per_fold']:.1f}", first["seconds_per_fold"]),
-            ]
-        )
-    counts = {each["n"] for each in robust.values() if "n" in each}
+    table: dict[Column, list[Cell | str]] = {}
+    for model in dict.fromkeys(row["model"] for row in rows):
+        of_model = {name: found.get((name, model)) for name in datasets}
+        measured = {name: robust.get((name, model), {}) for name in datasets}
+        row = next(row for row in of_model.values() if row is not None)
+        cells = [(Column("model"), model), *_accuracies(of_model)]
+        for kind, title in (("noise", "under noise"), ("corruption", "corrupted")):
+            cells += [(Column(name, True, group=title), _share(measured[name].get(kind))) for name in datasets]
+        if strangers:
+            cells.append((Column("strangers' digits", True), _share(strangers.get(model))))
+        for column, cell in [*cells, *_costs(row)]:
+            table.setdefault(column, []).append(cell)
     caption = _CAPTION.format(
-        n=" or ".join(f"{count:,}" for count in sorted(counts)) or "no",
-        processor=", ".join(dict.fromkeys(each["processor"] for each in robust.values() if "processor" in each)),
-        hardware=", ".join(dict.fromkeys(row["hardware"] for row in rows)),
+        first=datasets[0],
+        n=_every(f"{each['n']:,}" for each in robust.values() if "n" in each) or "no",
+        strangers=_STRANGERS if strangers else "",
+        processor=_every(each["processor"] for each in robust.values() if "processor" in each),
+        hardware=_every(row["hardware"] for row in rows),
     )
-    return Table(columns, body, " ".join(caption.split()), [Data.of(root / "reports" / "comparison.csv")])
+    body = list(zip(*table.values(), strict=True))
+    return Table(list(table), body, " ".join(caption.split()), [Data.of(root / "reports" / "comparison.csv")])
 
 
 def _robustness(folder: Path) -> dict[str, Any]:
@@ -100,33 +81,41 @@ def _strangers(root: Path) -> dict[str, float]:
     return found
 
 
-def _accuracy(row: Row | None) -> Cell | str:
+def _accuracies(of_model: Mapping[str, Row | None]) -> Iterator[tuple[Column, Cell | str]]:
+    """Yield accuracy on each dataset, then what is lost from the first to each other one."""
+    group = "cross-validated accuracy"
+    for name, row in of_model.items():
+        yield Column(name, True, group=group), "" if row is None else accuracy(row)
+    for name, row in list(of_model.items())[1:]:
+        drop = None if row is None else row["accuracy_drop"]
+        yield Column(f"drop to {name}", True, group=group), "" if drop is None else Cell(percent(drop), drop)
+
+
+def accuracy(row: Row) -> Cell:
     """Return cross-validated accuracy with its interval: bold if the best, marked if no verdict calls it worse."""
-    if row is None:
-        return ""
     best = row["verdict"] is None and row["compared_with"] is None
-    text = f"{percent(row['cv_accuracy_mean'])} ({span(row['cv_accuracy_low'], row['cv_accuracy_high'])})"
     mark = "" if best or row["verdict"] == "worse" else f" {NOT_WORSE}"
-    return Cell(text + mark, row["cv_accuracy_mean"], strong=best, help=row["verdict"] or "the best")
+    interval = span(row["cv_accuracy_low"], row["cv_accuracy_high"])
+    shown, told = percent(row["cv_accuracy_mean"]) + mark, row["verdict"] or "the best"
+    return Cell(shown, row["cv_accuracy_mean"], strong=best, help=told, note=interval)
+
+
+def _costs(row: Row) -> Iterator[tuple[Column, Cell | str]]:
+    """Yield what a model costs; FLOPs are empty for a classifier whose operations are not known."""
+    yield Column("parameters", True), Cell(f"{row['parameters'] / 1e6:.2f} M", row["parameters"])
+    yield Column("FLOPs", True), "" if row["flops"] is None else Cell(f"{row['flops'] / 1e6:.1f} M", row["flops"])
+    for batch in (1, 64):
+        seconds = float(row[f"seconds_per_image_{batch}"])
+        yield (
+            Column(f"{batch}", True, f"latency in batches of {batch}", "ms/image"),
+            Cell(f"{1e3 * seconds:.2f}", seconds),
+        )
+    yield Column("s/fold", True), Cell(f"{row['seconds_per_fold']:.1f}", row["seconds_per_fold"])
 
 
 def _share(value: float | None) -> Cell | str:
     return "" if value is None else Cell(percent(value), value)
 
 
-def _points(row: Row | None) -> Cell | str:
-    drop = None if row is None else row["accuracy_drop"]
-    return "" if drop is None else Cell(percent(drop), drop)
-
-
-def _flops(count: float | None) -> Cell | str:
-    """Return a number of operations in millions or billions; empty for a classifier whose operations are not known."""
-    if count is None:
-        return ""
-    return Cell(f"{count / 1e9:.2f} G" if count >= 1e9 else f"{count / 1e6:.1f} M", count)
-
-
-def _latency(row: Row) -> Cell:
-    """Return milliseconds per image in batches of 1 and of 64."""
-    single, batched = (float(row[f"seconds_per_image_{batch}"]) for batch in (1, 64))
-    return Cell(f"{1000 * single:.2f}; {1000 * batched:.2f}", single)
+def _every(texts: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(texts))

@@ -15,13 +15,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from shearbench.errors import InputError
+from shearbench.plotting.canvas import colours
 from shearbench.records import read_json
 from shearbench.report.answer import answer
 from shearbench.report.blocks import Data, Section, Table
-from shearbench.report.findings import chart, counted, percent
+from shearbench.report.findings import chart, counted, percent, span
 from shearbench.report.overview import overview
 from shearbench.report.pictures import evaluations
-from shearbench.report.recipes import recipes
+from shearbench.report.recipes import budgets, recipes
 from shearbench.report.sections import SECTIONS
 
 _FOLDER = Path(__file__).parent
@@ -37,6 +38,8 @@ class Contents:
     """One row per model, for the choice of a model."""
     recipes: Table
     """One row per run: its training."""
+    budgets: str
+    """Whether models were trained with equal compute and to a plateau."""
     provenance: Sequence[tuple[str, str]]
     pairs: Mapping[str, Any]
     """``rows`` of ``reports/pairs.json``, and ``refused``: the reason if there are none."""
@@ -65,6 +68,7 @@ def read(root: Path, seed: int) -> Contents:
         sections,
         overview(root, rows),
         recipes(root, rows),
+        budgets(root, rows),
         provenance=_provenance(records, rows, seed),
         pairs=read_json(root / "reports" / "pairs.json"),
         tables=[Data.of(root / "reports" / f"{name}.csv") for name in ("comparison", "pairs")],
@@ -81,15 +85,19 @@ def render(contents: Contents) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=percent, code=code, counts=counts, slug=slug)
+    environment.filters.update(interval=_interval, percent=percent, code=code, counts=counts, slug=slug)
     return environment.get_template("page.html").render(
         contents=contents,
-        chart=chart(contents.rows),
+        chart=chart(contents.rows, colours(list(dict.fromkeys(row["model"] for row in contents.rows)))),
         folds=" or ".join(dict.fromkeys(counted(row) for row in contents.rows)),
         sentences=answer(contents.rows, contents.pairs),
         style=(_FOLDER / "page.css").read_text(),
         script="\n".join((_FOLDER / name).read_text() for name in ("vendor/sortable.js", "page.js")),
     )
+
+
+def _interval(row: Mapping[str, Any]) -> str:
+    return span(row["cv_accuracy_low"], row["cv_accuracy_high"])
 
 
 def counts(numbers: Iterable[int]) -> str:

@@ -4,46 +4,103 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from shearbench.records import is_finished, read_record
 from shearbench.report.blocks import Cell, Column, Data, Table
+from shearbench.report.findings import listed, points
 
 _HIDDEN = {"epochs", "batch", "learning_rate", "weight_decay", "augment", "schedule", "patience"}
+_BACKWARD = 3  # times the operations of a prediction: one forward pass, and a backward one of twice as many
 _CAPTION = """Training of each model, from the records of its folds. Epochs: how many were run, of the most that the
-recipe allows; models with fewer epochs may not have reached their plateau, and the learning curves below show whether
-they did. Batch, learning rate, schedule, weight decay and augmentation are those of the recipe in `params.yaml`."""
+recipe allows. Compute: floating point operations of training one fold, 3 times those of its predictions (Hoffmann et
+al. 2022). Last epoch: change in validation accuracy in percentage points, mean over the folds; near 0 is a plateau.
+Batch, learning rate, schedule, weight decay and augmentation are those of the recipe in `params.yaml`."""
+_PLATEAU = 0.002
+"""A rise of validation accuracy in the last epoch up to which a model counts as trained to its plateau."""
+
+Row = Mapping[str, Any]
 
 
-def recipes(root: Path, rows: Sequence[Mapping[str, Any]]) -> Table:
+def recipes(root: Path, rows: Sequence[Row]) -> Table:
     """Return a row for each run whose folds are stored.
 
     Args:
         root: the project's folder.
         rows: of ``reports/comparison.json``.
     """
-    body = []
-    for row in rows:
-        folders = sorted((root / "build" / "runs" / row["dataset"] / row["model"]).glob("fold-*"))
-        records = [read_record(folder) for folder in folders if is_finished(folder)]
-        if records:
-            body.append(_row(row, records))
+    body = [_row(row, records, _rise(root, row)) for row in rows if (records := _records(root, row))]
     titles = ("epochs", "batch", "learning rate", "weight decay")
     columns = [
         *(Column(title) for title in ("dataset", "model", "architecture")),
         *(Column(title, True) for title in titles),
         *(Column(title) for title in ("schedule", "augmentation", "further options")),
-        Column("parameters", True),
-        Column("seconds per fold", True),
+        *(Column(title, True) for title in ("parameters", "compute", "last epoch", "seconds per fold")),
     ]
     return Table(columns, body, " ".join(_CAPTION.split()), [Data.of(root / "reports" / "comparison.csv")])
 
 
-def _row(row: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> list[Cell | str]:
+def budgets(root: Path, rows: Sequence[Row]) -> str:
+    """Say whether models were trained with equal compute, and which had not reached their plateau."""
+    spent: dict[str, list[float]] = {}
+    for row in rows:
+        if (records := _records(root, row)) and (compute := _compute(row, records)):
+            spent.setdefault(row["model"], []).append(compute)
+    rises = {f"{row['model']} on {row['dataset']}": rise for row in rows if (rise := _rise(root, row)) is not None}
+    rising = [f"{name} ({points(rise)})" for name, rise in rises.items() if rise > _PLATEAU]
+    told = []
+    if len(spent) > 1:
+        means = {model: float(np.mean(each)) for model, each in spent.items()}
+        least, most = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
+        told.append(
+            f"Budgets are not equal: training one fold takes {_operations(means[least])} for {least} and "
+            f"{_operations(means[most])} for {most}."
+        )
+    gained = f"more than {100 * _PLATEAU:g} percentage points of validation accuracy in the last epoch"
+    if rises and not rising:
+        told.append(f"Every network reached its plateau: none gained {gained}.")
+    if rising:
+        told.append(
+            f"Not at their plateau, having gained {gained}: {listed(rising)}. More epochs may change their place."
+        )
+    return " ".join(told)
+
+
+def _records(root: Path, row: Row) -> list[dict[str, Any]]:
+    folders = sorted((root / "build" / "runs" / row["dataset"] / row["model"]).glob("fold-*"))
+    return [read_record(folder) for folder in folders if is_finished(folder)]
+
+
+def _rise(root: Path, row: Row) -> float | None:
+    """Return what the last epoch added to validation accuracy, mean over the folds; None without two epochs."""
+    path = root / "build" / "evaluation" / row["dataset"] / row["model"] / "learning_curves.csv"
+    if not path.is_file():
+        return None
+    curve = pd.read_csv(path).query("split == 'validation'")
+    values = curve.loc[curve["folds"] == curve["folds"].max(), "accuracy_mean"].to_numpy()
+    return float(values[-1] - values[-2]) if len(values) > 1 else None
+
+
+def _compute(row: Row, records: Sequence[Row]) -> float | None:
+    """Return the operations of training one fold, mean over the folds; None where those of a prediction are unknown."""
+    if row["flops"] is None:
+        return None
+    return _BACKWARD * row["flops"] * float(np.mean([each["epochs"] * each["sizes"]["train"] for each in records]))
+
+
+def _operations(count: float) -> str:
+    return f"{count / 1e12:.2g} TFLOPs"
+
+
+def _row(row: Row, records: Sequence[Row], rise: float | None) -> list[Cell | str]:
     config = records[0]["config"]
     recipe: Mapping[str, Any] = config.get("recipe") or {}
     width = config.get("width")
     options = {**config.get("options", {}), **{key: value for key, value in recipe.items() if key not in _HIDDEN}}
     if recipe.get("patience"):
         options["patience"] = recipe["patience"]
+    compute = _compute(row, records)
     return [
         row["dataset"],
         row["model"],
@@ -54,6 +111,8 @@ def _row(row: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> list[C
         str(recipe.get("augment", "")),
         ", ".join(f"{key} {value}" for key, value in options.items()),
         Cell(f"{row['parameters']:,}", row["parameters"]),
+        "" if compute is None else Cell(_operations(compute), compute),
+        "" if rise is None else Cell(points(rise), rise),
         Cell(f"{row['seconds_per_fold']:.1f}", row["seconds_per_fold"]),
     ]
 

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from shearbench.plotting.canvas import INK, colours, figure, plain
+from shearbench.plotting.canvas import INK, OF_DATASETS, colours, figure, plain
 from shearbench.plotting.files import Files, picture, table
 from shearbench.plotting.reliability import STAGES, draw_reliability
 from shearbench.predictions.calibration import BINS
@@ -48,7 +48,7 @@ def summary_of(run: EvaluatedRun) -> dict[str, Any]:
 
 def calibration_figure(evaluated: EvaluatedRuns) -> Figure:
     """Draw reliability before and after temperature scaling, and accuracy against coverage; a column a model."""
-    models, colour = evaluated.models, colours(evaluated.datasets)
+    models, colour = evaluated.models, colours(evaluated.datasets, OF_DATASETS)
     made = figure(3.1 * len(models) + 1.6, 9.0)
     grid = made.subplots(3, len(models), squeeze=False, sharey="row")
     for column, model in enumerate(models):

@@ -6,8 +6,9 @@ from typing import Any
 
 from shearbench.report import comparison
 from shearbench.report.blocks import Block, Cell, Column, Heading, Pictures, Prose, Section, Table
-from shearbench.report.pictures import section_of_figure
+from shearbench.report.pictures import missing
 
+_TITLE = "Calibration and abstention"
 _TEXT = """A network is calibrated if it predicts 80 % correctly of the digits that it predicts with a confidence of
 80 %. The calibration error (ECE) is the mean distance between the two, over 15 bins of equal width. It is above 0 for
 a perfectly calibrated network too; chance gives that value. NLL is the mean cross-entropy in nats; the Brier score is
@@ -32,12 +33,9 @@ _ECE = (("", "mean"), ("", "sd"), ("_by_chance", "mean"))
 
 def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     """Return the section."""
-    there = comparison.is_there(root)
-    blocks = [Prose(_TEXT), *(_side_by_side(root) if there else ()), Heading("Each network")]
-    section = Section("calibration", "Calibration and abstention", blocks)
-    data = ["calibration.csv", "reliability.csv", "coverage.csv"]
-    made = section_of_figure(root, rows, section, "calibration", data=data)
-    return Section(made.id, made.title, made.blocks, [*([] if there else [comparison.MISSING]), *made.missing])
+    if not comparison.is_there(root):
+        return Section("calibration", _TITLE, [Prose(_TEXT)], [comparison.MISSING, *missing(root, rows)])
+    return Section("calibration", _TITLE, [Prose(_TEXT), *_side_by_side(root)], missing(root, rows))
 
 
 def _side_by_side(root: Path) -> list[Block]:

@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from shearbench.analysis.evaluation import Evaluation
-from shearbench.plotting.canvas import BLUE, INK, ORANGE, figure, plain
-from shearbench.plotting.files import Files, picture, table
-from shearbench.plotting.reliability import STAGES, draw_reliability
+from shearbench.plotting.files import Files, table
+from shearbench.plotting.reliability import STAGES
 from shearbench.predictions.calibration import (
     BINS,
     accuracy_at_coverage,
@@ -43,7 +41,6 @@ def calibration(evaluation: Evaluation) -> Files:
         "calibration.csv": table(scored),
         "reliability.csv": table(bins),
         "coverage.csv": table(kept),
-        "figures/calibration.png": picture(calibration_figure(evaluation.name, scored, bins, kept)),
     }
 
 
@@ -126,35 +123,3 @@ def coverage(networks: Sequence[Predictions]) -> pd.DataFrame:
     sd = at.std(axis=0, ddof=1)
     columns = {"accuracy_mean": at.mean(axis=0), "accuracy_sd": sd, "accuracy_low": low, "accuracy_high": high}
     return pd.DataFrame({"coverage": _PERCENT / 100, "n": n, **columns})
-
-
-def calibration_figure(title: str, scored: pd.DataFrame, bins: pd.DataFrame, kept: pd.DataFrame) -> Figure:
-    """Draw reliability before and after temperature scaling, and accuracy against coverage; all on the test set."""
-    made = figure(8.8, 4.8)
-    left, right = made.subplots(1, 2)
-    left.plot([0, 1], [0, 1], color=INK, lw=0.8, ls=":")
-    for stage, colour, marker in zip(STAGES, (ORANGE, BLUE), ("o", "s"), strict=True):
-        draw_reliability(left, bins[bins["stage"] == stage], colour, marker, _legend(scored, stage))
-    made.legend(*left.get_legend_handles_labels(), loc="outside lower left", frameon=False, fontsize=8)
-    left.set_xlabel("confidence: probability of the class that is predicted")
-    left.set_ylabel("accuracy in the bin, 95 % interval")
-    right.plot(100 * kept["coverage"], 100 * kept["accuracy_mean"], color=BLUE)
-    right.fill_between(
-        100 * kept["coverage"], 100 * kept["accuracy_low"], 100 * kept["accuracy_high"], color=BLUE, alpha=0.2, lw=0
-    )
-    right.set_xlabel("coverage: digits answered, the most confident first (%)")
-    right.set_ylabel("accuracy on the digits answered (%)")
-    for axes in (left, right):
-        plain(axes)
-    n, networks = scored["n"].iloc[-1], scored["fold"].nunique()
-    made.suptitle(f"{title}: {n:,} test digits, mean of {networks} networks; {BINS} bins of equal width", fontsize=11)
-    return made
-
-
-def _legend(scored: pd.DataFrame, stage: str) -> str:
-    rows = scored[(scored["split"] == "test") & (scored["stage"] == stage)].mean(numeric_only=True)
-    name = "as trained" if stage == "before" else f"temperature {rows['temperature']:.2f}"
-    return (
-        f"{name}: calibration error {100 * rows['ece']:.1f} % (by chance {100 * rows['ece_by_chance']:.1f} %), "
-        f"NLL {rows['nll']:.3f}, Brier {rows['brier']:.3f}"
-    )

@@ -15,8 +15,8 @@ digits are the same on every dataset, so a changed count comes from the input an
 _PAIRS = """A row has the number of digits of one class that are predicted as another, on the reference dataset and on
 this one. The p value is McNemar's, for the same digits on both datasets, adjusted for all confused pairs of the run
 (Holm). Most changes of a few digits are within chance."""
-_MATRICES = """Out of fold and on the test digits; the network of every fold predicts each test digit. Colour and
-upper number are shares of the true class in %, the lower number counts digits."""
+_MATRICES = """Cross-validated and on the test set; the network of every fold predicts each test sample. Colours are
+shares of the true class. Numbers are these shares in % on the diagonal and counts of samples beside it."""
 _SHOWN = 8
 _COLUMNS = (
     Column("model"),

@@ -106,7 +106,7 @@ def _sums(rows: pd.DataFrame) -> tuple[list[str], Errors]:
 
 def severity_figure(evaluated: EvaluatedRuns, dataset: str, rows: pd.DataFrame) -> Figure:
     """Draw a panel a corruption: accuracy of every model against the severity, with Wilson's interval."""
-    colour, names = colours(evaluated.models), [name for name in rows["corruption"].unique() if name != CLEAN]
+    colour, names = colours(evaluated.palette), [name for name in rows["corruption"].unique() if name != CLEAN]
     clean = rows[rows["corruption"] == CLEAN]
     across, down = 3, -(-len(names) // 3)
     made = figure(3.3 * across + 1.3, 2.7 * down + 0.8)

@@ -23,7 +23,7 @@ from shearbench.analysis.displacement.measures import (
     within,
 )
 from shearbench.data.trend import homogeneous_field
-from shearbench.plotting.canvas import colours, figure, plain
+from shearbench.plotting.canvas import OF_DATASETS, colours, figure, plain
 from shearbench.plotting.files import Files, Writer, picture, table
 from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
 from shearbench.statistics.proportions import wilson
@@ -127,7 +127,7 @@ def displacement_figure(evaluated: EvaluatedRuns, name: str, rates: pd.DataFrame
     """Draw error rate against displacement, a row a measure, a column a model; digits ranked within their class."""
     models = [model for model in evaluated.models if (rates["model"] == model).any()]
     names = [dataset for dataset in evaluated.datasets if (rates["dataset"] == dataset).any()]
-    colour = colours(evaluated.datasets)
+    colour = colours(evaluated.datasets, OF_DATASETS)
     made = figure(2.6 * len(models) + 1.6, 2.3 * len(_LABELS) + 0.5)
     grid = made.subplots(len(_LABELS), len(models), squeeze=False, sharey=True)
     ranked = rates[rates["ranked"] == "within class"]

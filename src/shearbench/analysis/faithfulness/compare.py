@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from shearbench.analysis.gradcam.compare import method_of
-from shearbench.plotting.canvas import GREY, colours, figure, plain
+from shearbench.plotting.canvas import GREY, OF_DATASETS, colours, figure, plain
 from shearbench.plotting.files import Files, picture, table
 from shearbench.predictions.evaluated import EvaluatedRuns
 
@@ -33,7 +33,7 @@ def explanation(evaluated: EvaluatedRuns) -> Files:
 def measures_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
     """Draw a panel a measure, a line a run: mean and interval over digits, and what chance gives."""
     runs = [run for model in evaluated.models for run in evaluated.of_model(model)]
-    colour = colours(evaluated.datasets)
+    colour = colours(evaluated.datasets, OF_DATASETS)
     made = figure(2.5 * len(MEASURES) + 1.6, 0.36 * len(runs) + 1.9)
     panels = made.subplots(1, len(MEASURES), sharey=True)
     for axes, (measure, label) in zip(panels, MEASURES.items(), strict=True):
@@ -64,7 +64,7 @@ def measures_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
 
 def curves_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
     """Draw deletion above insertion, a column a dataset, a colour a model; dashed with a map of noise."""
-    colour = colours(evaluated.models)
+    colour = colours(evaluated.palette)
     made = figure(4.2 * len(evaluated.datasets), 6.4)
     grid = made.subplots(2, len(evaluated.datasets), squeeze=False, sharex=True, sharey=True)
     for column, dataset in enumerate(evaluated.datasets):

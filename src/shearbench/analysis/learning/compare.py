@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from shearbench.plotting.canvas import BLUE, GREY, ORANGE, colours, figure, plain, readable_log
+from shearbench.plotting.canvas import BLUE, GREY, OF_DATASETS, ORANGE, colours, figure, plain, readable_log
 from shearbench.plotting.files import Files, picture, table
 from shearbench.plotting.scores import over_folds
 from shearbench.predictions.evaluated import EvaluatedRuns
@@ -50,7 +50,7 @@ def summary(networks: pd.DataFrame) -> pd.DataFrame:
 
 def curves_figure(evaluated: EvaluatedRuns, curves: pd.DataFrame) -> Figure:
     """Draw loss above accuracy, a column a model, a colour a dataset: mean and standard deviation over the folds."""
-    models, colour = evaluated.models, colours(evaluated.datasets)
+    models, colour = evaluated.models, colours(evaluated.datasets, OF_DATASETS)
     made = figure(3.1 * len(models) + 1.6, 6.2)
     grid = made.subplots(2, len(models), squeeze=False, sharey="row", sharex="col")
     for column, model in enumerate(models):

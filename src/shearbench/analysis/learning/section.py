@@ -7,7 +7,7 @@ from typing import Any
 
 from shearbench.report import comparison
 from shearbench.report.blocks import Block, Cell, Column, Heading, Pictures, Prose, Section, Table
-from shearbench.report.pictures import of_networks, section_of_figure, without_layers
+from shearbench.report.pictures import missing, of_networks, without_layers
 
 _TEXT = """Lines are means over the folds, bands one standard deviation. Train is the running mean of the epoch in
 training mode (with dropout and augmentation, before the last step of the epoch). Validation is measured after the
@@ -42,18 +42,14 @@ _MODE_COLUMNS = (
 
 def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     """Return the section."""
-    skipped = without_layers(root, rows)
-    side_by_side = _side_by_side(root) if of_networks(root, rows) else []
-    section = Section("curves", "Learning curves", [Prose(_TEXT), *skipped, *side_by_side, Heading("Each network")])
     if not comparison.is_there(root):
-        section = Section("curves", "Learning curves", [Prose(_TEXT)], (comparison.MISSING,))
-    made = section_of_figure(root, rows, section, "learning_curves", data=["learning_curves.csv"])
-    return Section(made.id, made.title, made.blocks, [*section.missing, *made.missing])
+        return Section("curves", "Learning curves", [Prose(_TEXT)], [comparison.MISSING, *missing(root, rows)])
+    side_by_side = _side_by_side(root) if of_networks(root, rows) else []
+    blocks = [Prose(_TEXT), *without_layers(root, rows), *side_by_side]
+    return Section("curves", "Learning curves", blocks, missing(root, rows))
 
 
 def _side_by_side(root: Path) -> list[Block]:
-    if not comparison.is_there(root):
-        return []
     rows = comparison.rows_of(root, "training_dynamics")
     words = "Learning curves of every network, datasets side by side"
     curves = comparison.picture(root, "learning_curves", words, data=["learning_curves"])

@@ -6,17 +6,14 @@ import pandas as pd
 
 from shearbench.analysis.evaluation import Evaluation
 from shearbench.analysis.learning.dynamics import dynamics_of
-from shearbench.plotting.files import Files, picture, table
-from shearbench.plotting.scores import learning_curves_figure
+from shearbench.plotting.files import Files, table
 
 
 def learning(evaluation: Evaluation) -> Files:
-    """Return the learning curves as a table and as a picture, and the dynamics of each network."""
-    curves = curves_of(evaluation)
+    """Return the learning curves, and the dynamics of each network."""
     return {
-        "learning_curves.csv": table(curves),
+        "learning_curves.csv": table(curves_of(evaluation)),
         "training_dynamics.csv": table(pd.DataFrame([dynamics_of(fold_run) for fold_run in evaluation.fold_runs])),
-        "figures/learning_curves.png": picture(learning_curves_figure(evaluation.name, curves)),
     }
 
 

@@ -19,7 +19,7 @@ def noise(evaluated: EvaluatedRuns) -> Files:
 
 def noise_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
     """Draw a column a dataset, a colour a model: above in units of the input's deviation, below in raw ones."""
-    colour = colours(evaluated.models)
+    colour = colours(evaluated.palette)
     made = figure(3.6 * len(evaluated.datasets) + 1.7, 6.6)
     grid = made.subplots(2, len(evaluated.datasets), squeeze=False, sharey=True)
     for column, dataset in enumerate(evaluated.datasets):

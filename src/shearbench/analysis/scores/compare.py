@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from shearbench.data.dataset import DIGITS
-from shearbench.plotting.canvas import GREY, colours, figure, plain
+from shearbench.plotting.canvas import GREY, OF_DATASETS, colours, figure, plain
 from shearbench.plotting.class_axis import class_ticks
 from shearbench.plotting.files import Files, Writer, picture, table
 from shearbench.predictions.class_intervals import share_interval
@@ -67,7 +67,7 @@ def shares_of(run: EvaluatedRun) -> Iterator[dict[str, Any]]:
 
 def classes_figure(evaluated: EvaluatedRuns, shares: pd.DataFrame) -> Figure:
     """Draw the error rate of each class, a panel a model, and below the share of the errors on ``ROUND``."""
-    models, colour = evaluated.models, colours(evaluated.datasets)
+    models, colour = evaluated.models, colours(evaluated.datasets, OF_DATASETS)
     together = shares[shares["classes"] == TOGETHER]
     below = 0.6 + 0.3 * len(evaluated.runs) if len(together) else 0.01
     made = figure(3.1 * len(models) + 1.8, (4.0 if len(together) else 3.4) + 0.34 * len(evaluated.runs))

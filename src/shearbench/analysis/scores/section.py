@@ -5,15 +5,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from shearbench.predictions.class_tables import read_table
 from shearbench.report import comparison
 from shearbench.report.blocks import Block, Cell, Column, Heading, Pictures, Prose, Section, Table
-from shearbench.report.pictures import section_of_figure
+from shearbench.report.findings import percent
+from shearbench.report.pictures import evaluations, missing
 
 _TEXT = """A study of these data found that errors gather on 3, 5 and 8. Top: out-of-fold error of each class. Bottom:
 share of all errors on digits of these three classes. If all classes were equally hard, this share would equal their
 share of the digits (dotted). If the interval contains the dotted line, the errors show no such preference."""
-_EACH = """Dots are means over the folds, bars 95 % intervals for the choice of the digits: Wilson's for precision and
-recall, an interval derived from it for F1, and a bootstrap over digits (BCa) for the loss."""
+_EACH = """Point at a cell for its 95 % interval for the choice of the samples, and for precision, recall and loss.
+Each run's `per_class.csv` has all of them with their intervals: Wilson's for precision and recall, one that follows
+from it for F1, a bootstrap over samples (BCa) for the loss."""
+_TITLE = "Accuracy by class"
 _COLUMNS = (
     Column("dataset"),
     Column("model"),
@@ -27,12 +31,29 @@ _COLUMNS = (
 
 def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     """Return the section."""
-    there = comparison.is_there(root)
-    blocks = [*(_side_by_side(root) if there else ()), Heading("Every score"), Prose(_EACH)]
-    made = section_of_figure(
-        root, rows, Section("classes", "Accuracy by class", blocks), "per_class", data=["per_class.csv"]
-    )
-    return Section(made.id, made.title, made.blocks, [*([] if there else [comparison.MISSING]), *made.missing])
+    if not comparison.is_there(root):
+        return Section("classes", _TITLE, [], [comparison.MISSING, *missing(root, rows)])
+    blocks = [*_side_by_side(root), Heading("F1 of each class"), Prose(_EACH), _f1(root, rows)]
+    return Section("classes", _TITLE, blocks, missing(root, rows))
+
+
+def _f1(root: Path, rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return F1 by run and class, with the other scores of the class where a reader points at a cell."""
+    found: dict[tuple[str, str], dict[str, Cell]] = {}
+    for folder, record in evaluations(root, rows):
+        of_run = read_table(folder / "per_class.csv").query("split == 'test'").to_dict("records")
+        found[record["dataset"], record["model"]] = {row["class"]: _score(row) for row in of_run}
+    classes = list(dict.fromkeys(name for cells in found.values() for name in cells))
+    columns = [Column("dataset"), Column("model"), *(Column(name, True) for name in classes)]
+    body = [[*run, *(cells.get(name, "") for name in classes)] for run, cells in found.items()]
+    return Table(columns, body, "F1 in % on the test set, mean over the models of the folds.")
+
+
+def _score(row: Mapping[str, Any]) -> Cell:
+    """Return F1 of a class in %."""
+    said = f"95 % CI {percent(row['f1_low'])} to {percent(row['f1_high'])}, precision {percent(row['precision'])} %, "
+    said += f"recall {percent(row['recall'])} %, loss {row['loss']:.3f} nats"
+    return Cell(percent(row["f1"]), row["f1"], help=said)
 
 
 def _side_by_side(root: Path) -> list[Block]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from shearbench.analysis.evaluation import Evaluation
 from shearbench.plotting.files import Files, arrays, numbers, picture, table
-from shearbench.plotting.scores import confusion_figure, per_class_figure
+from shearbench.plotting.scores import confusion_figure
 from shearbench.predictions.class_intervals import counts_of, f1_interval, mean_interval, share_interval
 from shearbench.predictions.folds import overlap_of
 from shearbench.predictions.scores import BySample, Predictions, Scores, rates
@@ -43,7 +43,6 @@ def scoring(evaluation: Evaluation) -> Files:
         "confusion_test.csv": table(confusion(scores["test"], classes)),
         "test_predictions.npz": arrays(predictions),
         "figures/confusion.png": picture(confusion_figure(evaluation.name, counts, networks, classes)),
-        "figures/per_class.png": picture(per_class_figure(evaluation.name, by_class)),
     }
 
 

@@ -31,7 +31,7 @@ def transfer(evaluated: EvaluatedRuns) -> Files:
 
 def severity_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
     """Draw a panel a dataset of fields: accuracy at each step of its load, with Wilson's interval."""
-    colour, datasets = colours(evaluated.models), list(rows["dataset"].unique())
+    colour, datasets = colours(evaluated.palette), list(rows["dataset"].unique())
     made = figure(5.2 * len(datasets) + 2.2, 4.3)
     panels = made.subplots(1, len(datasets), squeeze=False, sharey=True)[0]
     for axes, dataset in zip(panels, datasets, strict=True):

@@ -11,6 +11,7 @@ from typing import Any
 from shearbench.analysis.calibration import section as calibration
 from shearbench.analysis.confusion import section as confusion
 from shearbench.analysis.corruption import section as corruption
+from shearbench.analysis.cost import section as cost
 from shearbench.analysis.displacement import section as displacement
 from shearbench.analysis.embedding import section as embedding
 from shearbench.analysis.feature_maps import section as feature_maps
@@ -38,6 +39,7 @@ Read = Callable[[Path, Rows], Section]
 
 SECTIONS: tuple[Read, ...] = (
     differences.read,
+    cost.read,
     datasets.read,
     curves.read,
     confusion.read,
