@@ -182,11 +182,11 @@ def _with_packages(name: str, package: str = "") -> Iterator[str]:
 
 def _file(name: str, folders: Iterable[Path]) -> tuple[Path, Path] | None:
     """Return the file of a module, with the one of ``folders`` that it is in."""
+    relative = name.replace(".", os.sep)
     for folder in folders:
-        path = folder.joinpath(*name.split("."))
-        for candidate in (path / "__init__.py", path.with_suffix(".py")):
-            if candidate.is_file():
-                return candidate, folder
+        for candidate in (f"{folder}{os.sep}{relative}{os.sep}__init__.py", f"{folder}{os.sep}{relative}.py"):
+            if os.path.isfile(candidate):  # thousands of them, in a tenth of the time of pathlib
+                return Path(candidate), folder
     return None
 
 
@@ -214,9 +214,24 @@ def _root(top: str) -> Path | None:
 
 
 def _distribution(top: str) -> str:
-    """Return the version of an installed top-level module and the hash of its list of files, or "missing"."""
-    names = metadata.packages_distributions().get(top, [])
-    records = ((metadata.version(name), metadata.distribution(name).read_text("RECORD")) for name in names)
-    return " ".join(f"{version} {hashlib.sha256(str(record).encode()).hexdigest()}" for version, record in records) or (
-        "missing"
-    )
+    """Return the version of an installed top-level module and the hash of its list of files, or "missing".
+
+    Where it is found beside its list of files, which is the rule, the metadata of no other distribution is read.
+    """
+    spec = importlib.util.find_spec(top)
+    places = [] if spec is None else list(spec.submodule_search_locations or filter(None, [spec.origin]))
+    beside = [path for place in places for path in Path(place).parent.glob("*.dist-info") if _lists(path, top)]
+    found = [metadata.Distribution.at(path) for path in beside] or [
+        metadata.distribution(name) for name in metadata.packages_distributions().get(top, [])
+    ]
+    records = (f"{each.version} {hashlib.sha256(str(each.read_text('RECORD')).encode()).hexdigest()}" for each in found)
+    return " ".join(records) or "missing"
+
+
+def _lists(distribution: Path, top: str) -> bool:
+    """Return True if a distribution's list of files has a module."""
+    try:
+        record = "\n" + (distribution / "RECORD").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return f"\n{top}/" in record or f"\n{top}." in record

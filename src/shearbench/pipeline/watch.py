@@ -14,8 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from shearbench import yaml12
 from shearbench.code import FOLDER as CODE
 from shearbench.errors import InputError
@@ -97,7 +95,7 @@ def _code(root: Path, dep: str, *, noted: bool) -> dict[str, str]:
         text = (root / dep).read_text(encoding="utf-8")
     else:
         name = Path(dep).relative_to(CODE).with_suffix("").as_posix()
-        text = next((each for known, each in texts(root / PARAMS) if known == name), "")  # no further than that
+        text = dict(texts(root / PARAMS, name)).get(name, "")
     lines = (line.partition(" ") for line in text.splitlines())
     return {f"code: {path}": does for does, _, path in lines}
 
@@ -106,7 +104,8 @@ def _entry(root: Path, name: str, of: str | None, document: Mapping[str, Any]) -
     """Return what ``dvc.yaml`` says of a stage, its templates filled in; None where there is no ``dvc.yaml``."""
     if not (root / PIPELINE).is_file():
         return None
-    entry = yaml.safe_load((root / PIPELINE).read_text(encoding="utf-8"))["stages"].get(name, {})
+    stages = yaml12.construct(yaml12.SafeLoader((root / PIPELINE).read_bytes()))["stages"]
+    entry = stages.get(name, {})
     if "do" not in entry:
         return entry
     each = _value(document, str(entry["foreach"]).strip("${}"))
