@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from shearbench.comparison.champion import champion_of, least_accuracy, readings, temperature_of, trust_of
+from shearbench.comparison.champion import (
+    abstention_of,
+    champion_of,
+    least_accuracy,
+    readings,
+    temperature_of,
+    trust_of,
+)
 from shearbench.predictions.calibration import apply_temperature
 from shearbench.predictions.folds import FoldRun
 from shearbench.records import write_npz
@@ -52,6 +59,21 @@ def test_a_threshold_keeps_what_it_guarantees(tmp_path: Path, demanded: float) -
     assert demanded <= trust.guaranteed < trust.accuracy
     assert trust.predictions == 2000
     assert [each.answered for each in readings(probabilities, trust)] == answered.tolist()
+
+
+def test_what_is_observed_is_of_the_network_that_predicts_alone_on_other_digits(tmp_path: Path) -> None:
+    halves = [sure(1000, name=name) for name in "ab"]
+    runs = [run_of(tmp_path / name, *half, loss=loss) for name, half, loss in zip("ab", halves, (2, 1), strict=True)]
+    new, labels = sure(400, name="test")
+    trust = trust_of(runs, 0.9)
+    found = abstention_of(runs, np.stack([new[::-1], new]), labels, 0.9)  # the second has the lower loss
+    scaled = apply_temperature(new, trust.temperature)
+    answered = scaled.max(axis=1) >= trust.threshold
+    assert (found["demanded"], found["guaranteed"], found["answered"]) == (0.9, trust.guaranteed, answered.sum())
+    assert found["observed"] == pytest.approx((scaled.argmax(axis=1) == labels)[answered].mean())
+    assert found["coverage"] == pytest.approx(answered.mean())
+    nothing = abstention_of(runs, np.stack([new, new]), labels, 0.99999)
+    assert (nothing["guaranteed"], nothing["answered"], nothing["observed"]) == (None, 0, None)
 
 
 def test_the_guarantee_is_missed_in_at_most_one_choice_in_twenty(tmp_path: Path) -> None:

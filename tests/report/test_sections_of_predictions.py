@@ -106,7 +106,11 @@ def test_verdict_on_the_round_classes_follows_from_the_interval(finished_once: P
 
 
 def test_calibration_has_chance_beside_the_error(finished_once: Path) -> None:
-    scores, answers = tables(calibration.read(finished_once, rows_of(finished_once)))
+    scores, answers, guaranteed = tables(calibration.read(finished_once, rows_of(finished_once)))
+    compared = rows_of(finished_once)
+    assert [row[2].text for row in guaranteed.cells] == ["99.0"] * len(compared)
+    for row, found in zip(guaranteed.cells, compared, strict=True):
+        assert (row[3].value, row[5].value) == (found["abstention_guaranteed"], found["abstention_observed"])
     expected = table_of(finished_once, "calibration")
     for row, answer, found in zip(scores.cells, answers.cells, expected.itertuples(), strict=True):
         assert re.fullmatch(r"[\d.]+ ± [\d.]+ \([\d.]+\)", row[3].text)

@@ -99,6 +99,35 @@ def trust_from(probabilities: NDArray[np.float32], labels: NDArray[np.int64], de
     return Trust(temperature, demanded, float(falling[k - 1]), coverage, float(accuracy[k - 1]), len(labels), bound)
 
 
+def abstention_of(
+    fold_runs: Sequence[FoldRun], probabilities: NDArray[np.float32], labels: NDArray[np.int64], demanded: float
+) -> dict[str, float | int | None]:
+    """Return what abstention demands, guarantees and shows on the test set, of the network that predicts alone.
+
+    Args:
+        fold_runs: of a run.
+        probabilities: (networks, n, classes) of the test samples.
+        labels: (n,) of the test samples.
+        demanded: accuracy of the answered samples, 0 to 1.
+
+    Returns:
+        ``demanded``; ``guaranteed``, None where no threshold is good enough; then on the test set ``coverage``, the
+        ``answered`` samples and their accuracy ``observed``, None where none is answered.
+    """
+    trust, chosen = trust_of(fold_runs, demanded), champion_of(fold_runs)
+    place = next(number for number, each in enumerate(fold_runs) if each is chosen)
+    scaled = apply_temperature(probabilities[place], trust.temperature)
+    answered = scaled.max(axis=1) >= (np.inf if trust.threshold is None else trust.threshold)
+    right = scaled.argmax(axis=1)[answered] == labels[answered]
+    return {
+        "demanded": demanded,
+        "guaranteed": trust.guaranteed,
+        "coverage": float(answered.mean()),
+        "answered": int(answered.sum()),
+        "observed": float(right.mean()) if len(right) else None,
+    }
+
+
 def least_accuracy(right: int, answered: int, *, doubt: float) -> float:
     """Return the exact lower bound of an accuracy with so much doubt (Clopper and Pearson 1934)."""
     return float(stats.beta.ppf(doubt, right, answered - right + 1)) if right else 0.0

@@ -61,7 +61,7 @@ def print_table(rows: Sequence["Row"]) -> None:
     console = Console()
     console.print(table)
     console.print(
-        "interval: 95 %, of the CV accuracy, for other samples and another training. "
+        "interval: 95 %, of the CV accuracy, for other samples and another training; few folds: too few. "
         "drop: CV accuracy lost from mnist, percentage points.",
         style="dim",
     )
@@ -76,7 +76,7 @@ def _printed(row: "Row") -> list[str]:
         row["dataset"],
         row["model"],
         f"{100 * row['cv_accuracy_mean']:.2f} ± {100 * row['cv_accuracy_sd']:.2f}",
-        span(row["cv_accuracy_low"], row["cv_accuracy_high"]),
+        span(row["cv_accuracy_low"], row["cv_accuracy_high"]).replace(" to ", "\N{EN DASH}").removeprefix("too "),
         f"{100 * row['test_accuracy_mean']:.2f} ± {100 * row['test_accuracy_sd']:.2f}",
         "" if drop is None else f"{100 * drop:.2f}",
         f"{row['parameters'] / 1e6:.2f}M",

@@ -54,6 +54,9 @@ COLUMNS = (
 VERDICTS = ("compared_with", "verdict", "p_adjusted")
 """Columns that :func:`with_verdicts` adds."""
 
+ABSTENTION = tuple(f"abstention_{name}" for name in ("demanded", "guaranteed", "coverage", "answered", "observed"))
+"""Columns that :func:`with_abstention` adds."""
+
 Row = dict[str, Any]
 
 
@@ -100,6 +103,14 @@ def with_verdicts(rows: Sequence[Row], pairs: Sequence[Mapping[str, Any]]) -> li
         verdict, p_adjusted = verdicts.get((row["dataset"], row["model"], other), (None, None))
         found.append({**row, "compared_with": other if verdict else None, "verdict": verdict, "p_adjusted": p_adjusted})
     return found
+
+
+def with_abstention(rows: Sequence[Row], found: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """Return the rows with :data:`ABSTENTION`: ``found`` of each row, as ``champion.abstention_of`` returns it."""
+    return [
+        {**row, **{f"abstention_{name}": value for name, value in each.items()}}
+        for row, each in zip(rows, found, strict=True)
+    ]
 
 
 def _row(folder: Path) -> tuple[Row, Mapping[str, Any]]:

@@ -14,15 +14,16 @@ from typing import Any
 import pandas as pd
 
 from shearbench.analysis.comparisons import write_comparison
+from shearbench.comparison.champion import abstention_of
 from shearbench.comparison.leakage import refuse_broken
 from shearbench.comparison.pairs import compare_runs
 from shearbench.comparison.printed import print_tables
-from shearbench.comparison.table import COLUMNS, VERDICTS, metrics, with_verdicts
+from shearbench.comparison.table import ABSTENTION, COLUMNS, VERDICTS, metrics, with_abstention, with_verdicts
 from shearbench.comparison.table import read_rows as rows_of_runs
 from shearbench.errors import InputError
 from shearbench.params import Params
 from shearbench.pipeline.present import read_run
-from shearbench.predictions.evaluated import read_evaluated
+from shearbench.predictions.evaluated import EvaluatedRun, read_evaluated
 from shearbench.records import write_json, write_text
 from shearbench.statistics.design import Design
 from shearbench.statistics.pairs import row as pair_row
@@ -47,15 +48,21 @@ def main(params: Params, root: Path) -> None:
     pairs = pairs_of_runs(params, root, runs)
     rows = with_verdicts(rows, pairs["rows"])
     evaluated = read_evaluated(root / "build", runs, networks=params.cv.networks)
+    rows = with_abstention(rows, [_abstention(run, params.predict.accuracy) for run in evaluated.runs])
     write_comparison(root / "build" / "comparison", evaluated)
     reports = root / "reports"
-    table = pd.DataFrame(rows, columns=[*COLUMNS, *VERDICTS])
+    table = pd.DataFrame(rows, columns=[*COLUMNS, *VERDICTS, *ABSTENTION])
     write_text(reports / "comparison.csv", table.to_csv(index=False))
     write_json(reports / "comparison.json", rows)
     write_text(reports / "pairs.csv", pd.DataFrame(pairs["rows"]).to_csv(index=False))
     write_json(reports / "pairs.json", pairs)
     write_json(reports / "metrics.json", metrics(rows))
     print_tables(root)
+
+
+def _abstention(run: EvaluatedRun, demanded: float) -> dict[str, float | int | None]:
+    test = run.arrays("test_predictions.npz")
+    return abstention_of(run.fold_runs, test["probabilities"], test["labels"], demanded)
 
 
 def pairs_of_runs(params: Params, root: Path, runs: Sequence[tuple[str, str]]) -> dict[str, Any]:

@@ -16,6 +16,19 @@ the squared distance from the truth, 0 to 2. The temperature of each network is 
 its fold and applied to the test digits. Above 1 means that the network was overconfident. It changes no prediction."""
 _COVERAGE = """A network that may abstain predicts only its most confident digits. Coverage is the share that it
 predicts. Accuracy is on those digits, before temperature scaling, which hardly changes the order."""
+_GUARANTEE = """`shearbench predict` answers with one network, where its confidence reaches a threshold. Demanded is
+the accuracy of the answers that `predict.accuracy` asks for. The threshold is chosen on out-of-fold digits so that the
+accuracy on new digits is at least the guaranteed one, with probability 95 % (Geifman and El-Yaniv 2017). Observed is
+the accuracy of the answers on the test set, which had no say in the threshold."""
+_GUARANTEED = (
+    Column("dataset"),
+    Column("model"),
+    Column("demanded", True, "accuracy of the answers in %, predict.accuracy of params.yaml"),
+    Column("guaranteed", True, "in %, with probability 95 %; none: no threshold is good enough, nothing is answered"),
+    Column("coverage", True, "share of the test digits that are answered, in %"),
+    Column("observed", True, "accuracy of the answers on the test set, in %"),
+    Column("n", True, "answered test digits"),
+)
 _SCORES = (
     Column("dataset"),
     Column("model"),
@@ -35,10 +48,10 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     """Return the section."""
     if not comparison.is_there(root):
         return Section("calibration", _TITLE, [Prose(_TEXT)], [comparison.MISSING, *missing(root, rows)])
-    return Section("calibration", _TITLE, [Prose(_TEXT), *_side_by_side(root)], missing(root, rows))
+    return Section("calibration", _TITLE, [Prose(_TEXT), *_side_by_side(root, rows)], missing(root, rows))
 
 
-def _side_by_side(root: Path) -> list[Block]:
+def _side_by_side(root: Path, compared: Sequence[Mapping[str, Any]]) -> list[Block]:
     rows = comparison.rows_of(root, "calibration")
     words = "Reliability before and after temperature scaling, and accuracy against coverage, datasets side by side"
     data = comparison.data(root, "calibration")
@@ -54,7 +67,27 @@ def _side_by_side(root: Path) -> list[Block]:
         Heading("Abstaining"),
         Prose(_COVERAGE),
         Table(answers, [_answers(row) for row in rows], caption),
+        *_guaranteed(compared),
     ]
+
+
+def _guaranteed(compared: Sequence[Mapping[str, Any]]) -> list[Block]:
+    """Return what abstention demands, guarantees and shows; nothing for a comparison that was made before that."""
+    body: list[list[Cell | str]] = [
+        [
+            row["dataset"],
+            row["model"],
+            *(_percent(row[f"abstention_{name}"]) for name in ("demanded", "guaranteed", "coverage", "observed")),
+            Cell(f"{row['abstention_answered']:,}", row["abstention_answered"]),
+        ]
+        for row in compared
+        if "abstention_demanded" in row
+    ]
+    return [Prose(_GUARANTEE), Table(_GUARANTEED, body)] if body else []
+
+
+def _percent(share: float | None) -> Cell:
+    return Cell("none") if share is None else Cell(f"{100 * share:.1f}", share)
 
 
 def _row(row: Mapping[str, Any]) -> list[Cell | str]:

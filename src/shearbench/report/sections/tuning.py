@@ -21,10 +21,12 @@ Found = Mapping[str, Mapping[str, Tuned]]
 
 _TITLE = "Tuning"
 _TEXT = """A search sees only the tuning part: training digits that no fold holds out if its result is used
-(`training.use_tuned` in `params.yaml`). Successive halving compares trials at the same epoch and stops the poorer
-ones. The best three and the present hyperparameters are then trained in full and cross-validated, on digits of the
-tuning part that scored no trial. Found is the finalist with the highest mean. The corrected resampled t-test,
-Holm-adjusted over the finalists, compares it with the present hyperparameters. `docs/tuning.md` has the details."""
+(`training.use_tuned` in `params.yaml`). Successive halving compares trials at the same epoch and stops the poorer ones.
+The best three and the present hyperparameters are then trained in full and cross-validated, on digits of the tuning
+part that scored no trial. Found is the finalist with the highest mean. Its accuracy here is selected and so optimistic:
+the highest of several means is partly luck. A run with `training.use_tuned` estimates it on other digits. The corrected
+resampled t-test, Holm-adjusted over the finalists, compares it with the present hyperparameters. `docs/tuning.md` has
+the details."""
 _COSTS = """{who} trained in full and cross-validated on the same digits. The line joins those that no other beats in
 both cost and accuracy; where the bars overlap, the folds do not tell them apart."""
 _WHO = {
