@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from shearbench.records import read_json
 from shearbench.report.claim import AblationResult
 from shearbench.report.claims import read_claims
 from shearbench.report.published import Line, Results, lines
@@ -144,3 +145,9 @@ def test_training_losses_stand_beside_the_published_ones() -> None:
     first, last = (_line(what.format(which), rows, losses=losses) for which in ("first", "last"))
     assert (first.published, first.ours) == ("2.45", "0.390 to 0.410 over 2 folds")
     assert (last.published, last.source, last.ours) == ("0.34", "Table 3", "0.021 to 0.034 over 2 folds")
+
+
+def test_the_rows_at_full_size_that_the_repository_keeps_are_set_beside_the_published_numbers() -> None:
+    rows = read_json(Path(__file__).parents[2] / "reports" / "full" / "comparison.json")
+    assert any("repeats" not in row for row in rows), "kept from a version without repeats"
+    assert any(line.interval for line in lines(CLAIM, Results(rows=rows)))

@@ -76,7 +76,9 @@ def _accuracy(number: Accuracy, study: Study, results: Results) -> Iterator[Line
         if row is None:
             yield _absent(what, published, number.source, f"run {number.dataset}-{model}")
             continue
-        mean, error, df = over_folds(row["test_accuracy_mean"], row["test_accuracy_sd"], row["folds"], row["repeats"])
+        mean, error, df = over_folds(
+            row["test_accuracy_mean"], row["test_accuracy_sd"], row["folds"], row.get("repeats", 1)
+        )
         reach = float(stats.t.ppf(0.975, df)) * error
         ours = f"{100 * mean:.2f} ± {100 * row['test_accuracy_sd']:.2f} %"
         interval = f"{100 * max(0.0, mean - reach):.2f} to {100 * min(1.0, mean + reach):.2f} %"
@@ -100,7 +102,7 @@ def _agreement(row: Row, number: Accuracy, study: Study, rope: float | None) -> 
         return _BARRED, "published without a spread"
     if rope is None:
         return _BARRED, f"no pair on {number.dataset} declares a region of equivalence"
-    here = over_folds(row["test_accuracy_mean"], row["test_accuracy_sd"], row["folds"], row["repeats"])
+    here = over_folds(row["test_accuracy_mean"], row["test_accuracy_sd"], row["folds"], row.get("repeats", 1))
     found = decide_apart(here, over_folds(number.value / 100, number.spread / 100, study.folds), rope=rope)
     return WORDS[found.word], f"ours minus published: {found.rule}; our recipe has other epochs, schedule and scaling"
 
