@@ -53,7 +53,7 @@ class Network(Strict):
 
     @property
     def settled_features(self) -> Features | None:
-        """What a classifier is given, all values of an image by default; None for a network."""
+        """The features of a classifier, by default all values of an image; None for a network."""
         return None if self.recipe else self.features or Features()
 
 
@@ -61,11 +61,11 @@ class Model(Network):
     """A network or classifier with its search space, if it is ever tuned."""
 
     search: dict[str, Any] | None = Field(default=None, min_length=1)
-    """What tuning varies, and over which values: see ``training/space.py``."""
+    """The search space of a tuning: see ``training/space.py``."""
 
 
 class Run(Strict):
-    """What is trained: one model on one dataset."""
+    """A run: one model on one dataset."""
 
     dataset: Name
     model: Name
@@ -79,7 +79,7 @@ class Ablation(Strict):
     """
 
     question: str
-    """What it is to answer, in a sentence."""
+    """The question of the ablation, in a sentence."""
     folds: Annotated[int, Field(ge=2)]
     """It trains the first so many folds of the fold table."""
     rope: Annotated[float, Field(gt=0, lt=1)]
@@ -93,7 +93,7 @@ class Ablation(Strict):
     observed: Observed | None = None
     """The published numbers that hypotheses are judged by."""
     hypotheses: dict[Name, Hypothesis] = Field(default_factory=dict)
-    """Where there are any, their runs alone are trained, in this order."""
+    """If there are any, only their runs are trained, in this order."""
 
     @property
     def runs(self) -> list[tuple[str, str]]:
@@ -123,17 +123,17 @@ class CrossValidation(Strict):
 
     @property
     def train_on(self) -> TrainOn:
-        """What the network of a fold trains on."""
+        """The training set of a fold's network."""
         return "fold" if self.design == "disjoint" else "rest"
 
     @property
     def networks(self) -> int:
-        """How many networks of a run are trained: one for each fold of each repeat."""
+        """The number of networks of a run: one for each fold of each repeat."""
         return self.folds * self.repeats
 
 
 class Compare(Strict):
-    """What was declared before the run: the level, the power to plan for, and what difference does not matter."""
+    """Declarations before the run: level, power, and the difference that does not matter."""
 
     alpha: Annotated[float, Field(gt=0, lt=0.5)]
     power: Annotated[float, Field(gt=0.5, lt=1)]
@@ -147,7 +147,7 @@ class Predict(Strict):
     """When ``shearbench predict`` answers, and when it says that it is not sure."""
 
     accuracy: Annotated[float, Field(gt=0, lt=1)]
-    """What share of its answers to held-out digits was right, at the least."""
+    """Least accuracy of the answers on held-out digits."""
 
 
 class Training(Strict):
@@ -200,7 +200,7 @@ class Tuning(Strict):
 
 
 class Tracking(Strict):
-    """Where MLflow keeps what it is sent: ``default`` is SQLite under ``mlruns/``, ``off`` sends nothing."""
+    """MLflow's store: ``default`` is SQLite under ``mlruns/``, ``off`` sends nothing."""
 
     uri: str
 

@@ -34,7 +34,7 @@ def _question(name: str, question: Any, faults: list[Fault]) -> Any:
 
 
 class _NoBaseError(Exception):
-    """What is named as a base is none."""
+    """The named base does not exist or refers to itself."""
 
 
 def _whole(models: Mapping[Any, Any], name: Any, asked: tuple[Any, ...]) -> Any:

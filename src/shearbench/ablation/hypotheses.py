@@ -58,7 +58,7 @@ class Hypothesis(Strict):
     """The shallow model, trained on the same dataset in the same way."""
     predicts: Predicted
     statistics: Literal["as_trained", "batch_statistics", "recalibrated"] = "as_trained"
-    """Which batch-norm statistics predict the test samples."""
+    """Batch-norm statistics for the test samples."""
     same_as: str | None = None
     """Another hypothesis that gives the same numbers by construction: this one is not trained."""
     planned: bool = True

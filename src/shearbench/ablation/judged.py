@@ -28,7 +28,7 @@ from shearbench.records import is_finished, read_json, write_bytes, write_record
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """What is judged: an ablation by its name, with its plan as JSON, and how many trainings a run has."""
+    """An ablation to judge: its name, its plan as JSON, and the number of trainings of a run."""
 
     name: str
     plan: Mapping[str, Any]

@@ -32,8 +32,11 @@ class ReadTask:
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What one network said: way -> probabilities (n, 10) of the samples held out, without batch statistics, and of
-    the test samples; way -> accuracy on the ``trained_on`` training samples that were drawn; and on which device."""
+    """Predictions of one network, by batch-norm statistics.
+
+    Probabilities (n, 10) of the held-out samples (without batch statistics) and of the test samples; accuracy on the
+    ``trained_on`` drawn training samples; and the device.
+    """
 
     held_out: Probabilities
     test: Probabilities

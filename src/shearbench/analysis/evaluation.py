@@ -88,7 +88,7 @@ class Evaluation:
 
     @property
     def name(self) -> str:
-        """What pictures call the run."""
+        """The name of the run in figures."""
         return f"{self.fold_runs[0].record['model']} on {self.fold_runs[0].record['dataset']}"
 
     @property
@@ -109,12 +109,12 @@ class Evaluation:
 
     @cached_property
     def out_of_fold(self) -> list[Predictions]:
-        """What each network says of the fold that it has not seen."""
+        """Out-of-fold predictions of each network."""
         return [fold_run.out_of_fold for fold_run in self.fold_runs]
 
     @cached_property
     def tested(self) -> list[Predictions]:
-        """What each network says of the test set."""
+        """Test predictions of each network."""
         return [Predictions(self.test.ids, self.test.labels, result.probabilities) for result in self.results]
 
     @cached_property
@@ -138,7 +138,7 @@ class Evaluation:
 
     @cached_property
     def repeats(self) -> int:
-        """How often each training digit is predicted out of fold: by one network a repeat."""
+        """The number of out-of-fold predictions of each training digit: one per repeat."""
         ids = np.concatenate([predictions.ids for predictions in self.out_of_fold])
         return len(ids) // len(np.unique(ids))
 

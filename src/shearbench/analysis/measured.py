@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """What a probe found: named arrays of one network, and facts that go into the record of the evaluation."""
+    """The result of a measurement: named arrays of one network, and facts for the record of the evaluation."""
 
     arrays: Mapping[str, NDArray[Any]]
     facts: Mapping[str, Any] = field(default_factory=dict)

@@ -36,7 +36,7 @@ _SCARCE_GPU_MEMORY = 1.5  # GB a worker; 27 of all networks took 1.3 each on 60,
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found, and the next step where there is one."""
+    """The result of a check, with the next step if there is one."""
 
     status: Status
     text: str
@@ -45,7 +45,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Visit:
-    """What is looked at: the project's folder, and its parameters or why they cannot be read."""
+    """The subject of the checks: the project's folder, and its parameters or the error in them."""
 
     root: Path
     params: Params | None
@@ -53,7 +53,7 @@ class Visit:
 
     @property
     def workers(self) -> int:
-        """How many processes a stage would use."""
+        """The number of processes of a stage."""
         return worker_count("auto" if self.params is None else self.params.execution.workers)
 
 

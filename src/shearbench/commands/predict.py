@@ -53,7 +53,7 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the images of a source look like: names of its ``classes``, ``size`` (height, width) and ``channels``."""
+    """The format of a source's images: names of its ``classes``, ``size`` (height, width) and ``channels``."""
 
     classes: tuple[str, ...]
     size: tuple[int, int]
@@ -82,7 +82,7 @@ class Champion:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Who reads, as JSON."""
+        """The network, as JSON."""
         record = self.fold_run.record
         named = {key: record[key] for key in ("dataset", "model", "fold")}
         (kept,) = [digest for name, digest in record["files"].items() if name in (WEIGHTS, ESTIMATOR)]

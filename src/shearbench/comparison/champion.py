@@ -22,7 +22,7 @@ _SMALL = 8.0
 
 @dataclass(frozen=True)
 class Trust:
-    """How far the confidence of a run's networks is trusted.
+    """Calibration of the confidence of a run's networks.
 
     A digit is answered where the confidence, after division of the logits by ``temperature``, is at least
     ``threshold``. Chosen is the least one found at which the accuracy of answered digits is at least ``demanded`` with
@@ -44,7 +44,7 @@ class Trust:
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read in one image, or would be: ``answered`` says whether the confidence suffices."""
+    """The prediction for one image; ``answered`` is True if the confidence suffices."""
 
     digit: int
     confidence: float

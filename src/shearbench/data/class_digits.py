@@ -35,7 +35,7 @@ _LITTER = {"thumbs.db", "desktop.ini"}
 
 @dataclass(frozen=True)
 class Style:
-    """How a group draws: all lengths in pixels of the 28x28 image."""
+    """The drawing style of a group: all lengths in pixels of the 28x28 image."""
 
     name: str
     size: int = 20
@@ -53,7 +53,7 @@ class Style:
     paper: int = 0
     """Grey value of the background, textured if it is not black."""
     copies: int = 0
-    """How many members copied from MNIST, the first ones."""
+    """The number of members who copied from MNIST, the first ones."""
     moved: tuple[int, int] = (0, 0)
     """Right and down, how far a copy was moved to hide that it is one."""
 

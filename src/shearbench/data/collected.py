@@ -24,7 +24,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Decision:
-    """What was done about one image: ``item`` is its file, or its place in an array; ``part`` train or test."""
+    """The decision on one image: ``item`` is its file, or its place in an array; ``part`` train or test."""
 
     item: str
     part: str
@@ -70,7 +70,7 @@ class Collected:
 
     @property
     def counted(self) -> dict[str, int]:
-        """How often each decision was taken."""
+        """The number of each decision."""
         return dict(Counter(each.decision for each in self.decisions))
 
 

@@ -46,7 +46,7 @@ class ClassFolder(Strict):
 
 
 class OwnImages(Strict):
-    """What every source of a user's own images may declare."""
+    """Options of every source of a user's own images."""
 
     channels: Literal[1, 2, 3, 4] | None = None
     """Convert every image to grey (1), grey and alpha (2), RGB (3) or RGBA (4). None: all must have the same."""
@@ -74,7 +74,7 @@ class IdxFiles(OwnImages):
     kind: Literal["idx"]
     path: str
     prefix: str = ""
-    """How the names of the files begin, where the folder holds several sets: ``emnist-letters-``."""
+    """Prefix of the file names, if the folder holds several sets: ``emnist-letters-``."""
     transpose: bool = False
     """Exchange rows and columns, as the files of EMNIST need it."""
     groups: str | None = None
@@ -109,7 +109,7 @@ RESERVED = ("simulated", "openbu")
 
 
 class Sources(Strict, extra="allow"):
-    """Where the raw data in ``data/`` is taken from: any number of named sources of images, and a class's digits."""
+    """The sources of the raw data in ``data/``: any number of named sources of images, and a class's digits."""
 
     __pydantic_extra__: dict[str, ImageSource]
     class_digits: Annotated[StandInClass | ClassFolder, Field(discriminator="kind")] | None = None
@@ -140,15 +140,15 @@ class FieldDataset(Strict):
     step: Annotated[int, Field(ge=1)]
     normalise: Normalisation
     components: Components = "both"
-    """Which components are the channels: u_x and u_y, one of them, or both in the other order."""
+    """Components that become channels: u_x and u_y, one of them, or both in the other order."""
     values: Values = "float"
-    """What is done to each sample before ``normalise``: nothing, or what ``rescale.rescaled`` says."""
+    """Rescaling of each sample before ``normalise``, see ``rescale.rescaled``."""
     of: str = "mnist"
     """The source of the images that are deformed."""
 
     @property
     def channels(self) -> int:
-        """How many components of the displacement it has."""
+        """The number of displacement components."""
         return 2 if self.components in ("both", "swapped") else 1
 
     @property

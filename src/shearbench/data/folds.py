@@ -30,7 +30,7 @@ HELD_OUT = 1000
 
 @dataclass(frozen=True, eq=False)
 class FoldTable:
-    """Where each training digit is held out.
+    """The fold that holds each training digit out.
 
     ``ids`` int64 (n,); ``folds`` int64 (repeats, n), or -1; ``units`` int64 (n,), equal for samples that stay together
     (where it is not given, each sample is a unit of its own).
@@ -87,7 +87,7 @@ class FoldTable:
 
     @property
     def repeats(self) -> int:
-        """How often the digits are dealt to folds."""
+        """The number of repeats."""
         return len(self.folds)
 
     @property

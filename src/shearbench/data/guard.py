@@ -25,7 +25,7 @@ _LISTED = 5  # names of files in a message
 
 @dataclass(frozen=True)
 class Tree:
-    """What a folder holds: the MD5 of each file by its path in the folder, and the sum of their sizes in bytes."""
+    """The content of a folder: the MD5 of each file by its path in the folder, and the total size in bytes."""
 
     files: Mapping[str, str]
     size: int

@@ -39,7 +39,7 @@ _HAS_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 
 @dataclass(frozen=True)
 class Writer:
-    """Who drew a digit: ``member`` of ``group``."""
+    """The writer of a digit: ``member`` of ``group``."""
 
     group: int
     member: int

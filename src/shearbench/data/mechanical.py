@@ -60,7 +60,7 @@ class SimulatedFields:
         }
 
     def card(self) -> dict[str, Any]:
-        """What made the fields, for a JSON file beside them."""
+        """The origin of the fields, for a JSON file beside them."""
         return card_of(
             self.load,
             self.steps,
@@ -184,7 +184,7 @@ def read_bitmaps(source: Path) -> NDArray[np.uint8]:
 def card_of(
     load: str, steps: Sequence[int], *, height: int, samples: int, failed: int, elements: tuple[int, int] = (1, 1)
 ) -> dict[str, Any]:
-    """What made the fields: load, displacements, solver and its settings, units and orientation."""
+    """The origin of the fields: load, displacements, solver and its settings, units and orientation."""
     return {
         "load": load,
         "steps": list(steps),

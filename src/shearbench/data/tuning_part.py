@@ -21,7 +21,7 @@ _SHOWN = 5  # how many offending ids a message lists
 
 
 class Reserved(Strict):
-    """What a search saw: how many digits, the hash of their ids, and that of their ids, inputs and labels."""
+    """The data of a search: number of digits, hash of their ids, and hash of ids, inputs and labels."""
 
     samples: int
     ids: str

@@ -45,7 +45,7 @@ class Errand:
 
 @dataclass(frozen=True, eq=False)
 class Delivery:
-    """What comes back: the result with the files that the task wrote, or why it failed; and the units done."""
+    """The answer of a worker: the result with the files of the task, or the failure; and the finished units."""
 
     result: Any = None
     parcels: tuple[Parcel, ...] = ()

@@ -14,7 +14,7 @@ _SCHEMES = ("tcp://", "tls://")
 
 
 class Execution(Strict):
-    """Where the work runs. None of it may change a result, but for device and precision, which are recorded."""
+    """Execution settings. None changes a result, except device and precision, which are recorded."""
 
     backend: Literal["local", "dask"] = "local"
     scheduler: str | None = None
@@ -26,7 +26,7 @@ class Execution(Strict):
 
     @property
     def pool(self) -> Workers:
-        """Who does the tasks."""
+        """The workers for the tasks."""
         if self.scheduler is None:
             return self.workers
         return Cluster(self.scheduler, self.workers, gpu=self.device == "cuda")

@@ -21,7 +21,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """What every sample of one shape under one load shares. Arrays are read-only by convention.
+    """Shared data of all samples of one shape under one load. Arrays are read-only by convention.
 
     Attributes:
         height, width: size in pixels.
@@ -51,7 +51,7 @@ class Block:
 
     @property
     def mesh(self) -> tuple[Ints, Floats, Floats]:
-        """What the kernels ask of it: connectivity, gradients and weights."""
+        """Arguments of the kernels: connectivity, gradients and weights."""
         return self.connectivity, self.gradients, self.weights
 
     @property

@@ -125,7 +125,7 @@ def _newton(start: Equilibrium, d: float) -> Equilibrium:
 
 
 def _forcing(size: float, previous: float) -> float:
-    """By how much to reduce the linear residual, from the norms of this and the previous Newton residual."""
+    """Return the reduction of the linear residual, from the norms of this and the previous Newton residual."""
     if not np.isfinite(previous):
         return FIRST_FORCING
     return min(0.9 * (size / previous) ** 2, LARGEST_FORCING)

@@ -19,7 +19,7 @@ _SIDE, _GAP, _LINE = 28, 3, 8  # units of the axes: side of a tile, gap, and a g
 
 @dataclass(frozen=True)
 class Quantity:
-    """What the pixels of an image are: its name with unit, and whether 0 lies in the middle of its range."""
+    """The quantity of an image's pixels: name with unit, and whether 0 is the middle of the range."""
 
     label: str
     colours: str

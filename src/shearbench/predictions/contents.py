@@ -15,7 +15,7 @@ from shearbench.records import RECORD, hash_of, read_json, read_record, sha256_o
 
 @dataclass(frozen=True, eq=False)
 class Content:
-    """What a run holds; ``curves`` are (name, step, value), one value a name in ``metrics``."""
+    """The contents of a run; ``curves`` are (name, step, value), ``metrics`` have one value per name."""
 
     params: Mapping[str, Any]
     tags: Mapping[str, str]

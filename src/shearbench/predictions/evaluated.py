@@ -57,7 +57,7 @@ class EvaluatedRun:
 
     @cached_property
     def out_of_fold(self) -> BySample:
-        """What the networks say of the training digits that they have not seen."""
+        """Out-of-fold predictions of the networks."""
         return by_sample([fold_run.out_of_fold for fold_run in self.fold_runs])
 
 

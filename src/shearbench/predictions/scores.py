@@ -23,7 +23,7 @@ def cross_entropy(probabilities: NDArray[Any]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What one network said: ``ids``, ``labels`` int64 (n,), ``probabilities`` (n, classes)."""
+    """Predictions of one network: ``ids``, ``labels`` int64 (n,), ``probabilities`` (n, classes)."""
 
     ids: NDArray[np.int64]
     labels: NDArray[np.int64]
@@ -43,7 +43,7 @@ class Predictions:
 
 @dataclass(frozen=True, eq=False)
 class BySample:
-    """What networks said of the same samples: ``ids``, ``labels`` int64 (n,), ``probabilities`` (m, n, classes)."""
+    """Predictions of m networks: ``ids``, ``labels`` int64 (n,), ``probabilities`` (m, n, classes)."""
 
     ids: NDArray[np.int64]
     labels: NDArray[np.int64]

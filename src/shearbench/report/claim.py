@@ -27,7 +27,7 @@ IS = {
 
 @dataclass(frozen=True, eq=False)
 class AblationResult:
-    """What an ablation has come to: its folder, its record, and its tables as rows."""
+    """An ablation result: its folder, its record, and its tables as rows."""
 
     folder: Path
     record: Mapping[str, Any]

@@ -19,7 +19,7 @@ Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class Study(Strict):
-    """Who published: how it is called in sentences, and the size of its ablation."""
+    """The published study: its name in sentences, and its size."""
 
     label: str
     folds: Annotated[int, Field(ge=2)]
@@ -54,7 +54,7 @@ class ClaimTest(Strict):
 
 
 class Entry(Strict):
-    """What every published number has."""
+    """Fields of every published number."""
 
     label: str
     models: Names
@@ -90,7 +90,7 @@ class TrainLoss(Entry):
 
 
 class Confusion(Entry):
-    """How many samples of one class are predicted as another, before and after a distortion."""
+    """Number of samples of one class that are predicted as another, before and after a distortion."""
 
     kind: Literal["confusion"]
     dataset: str

@@ -7,7 +7,7 @@ from shearbench.errors import InputError
 
 @dataclass(frozen=True)
 class Design:
-    """What is declared before a run; InputError if a number is out of range."""
+    """The declared design of a run; InputError if a number is out of range."""
 
     folds: int
     repeats: int = 1

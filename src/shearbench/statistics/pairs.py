@@ -32,7 +32,7 @@ class Comparison:
     mean_a: float
     mean_b: float
     crossed: Crossed
-    """What the verdict is made of."""
+    """The inputs of the verdict."""
     cross_validation: CorrectedT
     """The corrected resampled t over the folds, beside it."""
     rope: float

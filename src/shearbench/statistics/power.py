@@ -29,7 +29,7 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(256)
 
 @dataclass(frozen=True)
 class Precision:
-    """How far a difference would move with other samples and other trainings; fractions of accuracy."""
+    """The standard error of a difference for other samples and other trainings; fractions of accuracy."""
 
     standard_error: float
     samples_error: float

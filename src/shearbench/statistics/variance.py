@@ -48,7 +48,7 @@ class VarianceSplit:
     fold: float | None
     """None with one seed a fold."""
     note: str
-    """What could not be told apart, and why; empty where everything could."""
+    """The parts that could not be separated, and why; empty if all could."""
 
     @property
     def sd(self) -> float:

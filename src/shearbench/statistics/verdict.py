@@ -17,7 +17,7 @@ Word = Literal["better", "worse", "equivalent", "undecided"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What may be said of ``a`` against ``b``, and why."""
+    """The verdict on ``a`` against ``b``, with the rule behind it."""
 
     word: Word
     rule: str

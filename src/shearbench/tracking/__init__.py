@@ -60,7 +60,7 @@ class _Run:
 
     @property
     def name(self) -> str:
-        """What its run is called."""
+        """The name of its run."""
         return f"{self.dataset}-{self.model}"
 
     @property

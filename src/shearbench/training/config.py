@@ -68,7 +68,7 @@ class TrainingConfig(Strict):
 
     @property
     def units(self) -> int:
-        """What a progress bar counts of a fold: the epochs of a network; a classifier is fitted at once."""
+        """Units of a fold on the progress bar: the epochs of a network, 1 for a classifier."""
         return 1 if self.recipe is None else self.recipe.epochs
 
     @classmethod

@@ -20,15 +20,15 @@ class Recipe(Strict):
     patience: Annotated[int, Field(ge=1)] | None = None
     """Epochs without a better inner-split loss before training stops; None trains all epochs."""
     augment: Augmentation | Annotated[tuple[Augmentation, ...], Field(strict=False, min_length=1)] = "none"
-    """What is done to images at random: one name, or several that are done in turn.
+    """Random augmentation of images: one name, or several that are applied in turn.
 
     Fields are never augmented: rotating one rotates its vectors too.
     """
     schedule: Literal["constant", "cosine"] = "constant"
-    """How the learning rate goes: it stays, or falls along half a cosine to nothing at the end of all epochs."""
+    """Schedule of the learning rate: constant, or decaying to 0 along half a cosine over all epochs."""
 
     adam_epsilon: Annotated[float, Field(gt=0)] = 1.0e-8
-    """What Adam adds to the root of its second moment; Keras has 1e-7."""
+    """Adam's epsilon, added to the root of the second moment; Keras has 1e-7."""
     decay: Literal["l2", "decoupled"] = "l2"
     """Whether weight decay is added to the gradient, or taken from the weights (Loshchilov & Hutter, 1711.05101)."""
     shuffle: bool = True

@@ -17,7 +17,7 @@ from shearbench.training.hardware import Hardware
 
 @dataclass(frozen=True)
 class Lag:
-    """How far the running averages of a layer are from the statistics of its present inputs.
+    """The distance of a layer's running averages from the statistics of its present inputs.
 
     ``mean`` is the root mean square over channels of the difference of the means, in units of the present standard
     deviation; ``deviation`` is the geometric mean over channels of running by present standard deviation. A layer

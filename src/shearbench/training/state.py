@@ -32,7 +32,7 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """What a training sees: ``inner`` decides when to stop; ``validation`` is measured and decides nothing."""
+    """The splits of a training: ``inner`` decides early stopping; ``validation`` is only measured."""
 
     train: Part
     validation: Part | None = None
@@ -91,7 +91,7 @@ class Epoch:
 
 @dataclass(frozen=True, eq=False)
 class Progress:
-    """What has been trained so far; ``best_weights`` are those of the least inner loss, where one is measured."""
+    """The state of a training; ``best_weights`` are those of the least inner loss, if it is measured."""
 
     history: tuple[Epoch, ...] = ()
     batch_losses: tuple[tuple[float, ...], ...] = ()

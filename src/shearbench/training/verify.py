@@ -24,7 +24,7 @@ TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Verdict:
-    """What training a fold again has shown.
+    """The result of training a fold again.
 
     ``changed`` names the inputs (``config``, ``data``, ``folds``, ``code``) that are no longer those of the record,
     ``files`` the files that came out otherwise; ``distance`` is the largest difference between two probabilities.

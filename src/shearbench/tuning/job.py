@@ -33,7 +33,7 @@ JOURNAL = "journal.log"
 
 @dataclass(frozen=True)
 class Resources:
-    """What a search may spend, as ``tuning`` of ``params.yaml`` says."""
+    """The budget of a search: ``tuning`` of ``params.yaml``."""
 
     trials: int
     timeout: float
@@ -88,7 +88,7 @@ class Job:
 
 @dataclass(frozen=True, eq=False)
 class SearchResult:
-    """What a search came to. ``sizes``: the best trials of the widths that no finalist has; none of them can win."""
+    """The result of a search. ``sizes``: the best trials of widths without a finalist; none of them can win."""
 
     study: Study
     folder: Path

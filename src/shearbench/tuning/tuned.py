@@ -48,7 +48,7 @@ class Difference(Strict):
 
 
 class Search(Strict):
-    """What the search spent."""
+    """Cost of the search."""
 
     trials: int
     complete: int
@@ -76,7 +76,7 @@ class Tuned(Strict):
 
 
 class RunConfig(Strict):
-    """What a run is trained with where it differs from ``params.yaml``; nothing where ``tuned`` is None."""
+    """The training config of a run where it differs from ``params.yaml``; no difference if ``tuned`` is None."""
 
     tuned: SoundHyperparameters | None = None
     reserved: Reserved | None = None

@@ -21,7 +21,7 @@ _LEGEND = (
 
 @dataclass(frozen=True, eq=False)
 class Looks:
-    """Where one network looks: ``maps`` (m, h, w), 0 to 1, and the classes that it ``predicted`` (m,)."""
+    """Maps of one network: ``maps`` (m, h, w), 0 to 1, and its ``predicted`` classes (m,)."""
 
     maps: NDArray[np.float32]
     predicted: NDArray[np.int64]

@@ -53,7 +53,7 @@ class TransferTask:
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What one network made of one input: ``correct`` (n,) of the digits ``rows`` (n,), or why it has not read it.
+    """Result of one network on one input: ``correct`` (n,) of the digits ``rows`` (n,), or the reason for none.
 
     ``name`` is another dataset or a step, ``adaptation`` how the input was brought before it.
     """
