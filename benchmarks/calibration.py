@@ -36,7 +36,7 @@ ALPHA, CLAIMED = 0.05, 0.015
 EQUAL = 4
 """The first so many classifiers of a draw are equally accurate."""
 AGAIN = 4
-"""The place of the classifier that is the second with other seeds."""
+"""The place after them, of the second one with other seeds."""
 Draw = Sequence[Run]
 
 
@@ -204,13 +204,12 @@ def disjoint(draws: Mapping[str, NDArray[Any]], names: Sequence[str]) -> pd.Data
 
 def rates(frame: pd.DataFrame, names: Sequence[str], *, equal: int) -> list[dict[str, Any]]:
     """Return a row for each candidate and pair: share of draws that reject 0, and that reject the mean difference."""
-    place = {name: i for i, name in enumerate(names)}
+    alike = set(names[:equal])  # the copies with other seeds among them
     rows = []
     for (candidate, a, b), part in frame.groupby(["candidate", "a", "b"], sort=False):
         truth = part["difference"].mean()
         critical = stats.t.isf(ALPHA / 2, part["df"]) * np.maximum(part["error"], 1e-12)
-        again = {place[a], place[b]} == {1, AGAIN} or ("other seeds" in b and a == "perceptron")
-        null = "A/A" if again else "equal" if max(place[a], place[b]) < equal else "unequal"
+        null = "A/A" if b == f"{a}, other seeds" else "equal" if {a, b} <= alike else "unequal"
         count = len(part)
         decided, exact = (int((np.abs(part["difference"] - t) > critical).sum()) for t in (0.0, truth))
         low, high = wilson(exact / count, count)
@@ -245,15 +244,17 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
 
 def draw_figure(table: pd.DataFrame) -> Any:
     """Draw size against power: a candidate is a point, the band is 5 ± 1.5 %."""
-    shown = table[table["power"].notna()]
+    shown = table[table["power"].notna()].sort_values("power", ascending=False)
     made = figure(9, 4.6)
     axes = made.subplots()
     axes.axvspan(100 * (ALPHA - CLAIMED), 100 * (ALPHA + CLAIMED), color="0.9", zorder=0)
+    heights: list[float] = []  # of the labels, each at least 2 % below the one before
     for row in shown.itertuples():
+        heights.append(min(100 * row.power + 0.6, *(height - 2 for height in heights[-1:]), 101))
         chosen = "verdict" in row.candidate
         axes.plot([100 * row.least_size, 100 * row.worst_size], [100 * row.power] * 2, color="0.75", lw=1, zorder=1)
         axes.scatter(100 * row.size, 100 * row.power, s=45, color="tab:red" if chosen else "tab:blue", zorder=2)
-        axes.annotate(row.candidate, (100 * row.size, 100 * row.power), (5, 4), textcoords="offset points", fontsize=8)
+        axes.annotate(row.candidate, (100 * row.size + 0.15, heights[-1]), fontsize=8)
     axes.set_xlabel("size in %: false claims among pairs of equal accuracy (mean; line: least to worst pair)")
     axes.set_ylabel("power in %")
     axes.set_xlim(left=0)
@@ -277,8 +278,8 @@ def main(arguments: Sequence[str] | None = None) -> pd.DataFrame:
         for design in (making.FOLDS, making.DISJOINT)
     }
     names = {name: list(making.CLASSIFIERS[name]) for name in made}
-    rows = rates(measure(made["folds"], names["folds"]), names["folds"], equal=EQUAL)
-    rows += rates(disjoint(made["disjoint"], names["disjoint"]), names["disjoint"], equal=3)
+    rows = rates(measure(made["folds"], names["folds"]), names["folds"], equal=AGAIN + 1)
+    rows += rates(disjoint(made["disjoint"], names["disjoint"]), names["disjoint"], equal=len(names["disjoint"]))
     table = pd.DataFrame(rows)
     overall = summary(table)
     of_families = [

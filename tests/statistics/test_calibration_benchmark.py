@@ -36,7 +36,11 @@ def test_a_small_calibration_counts_every_candidate(tmp_path: Path, monkeypatch:
     again = making.make_draws(whole, making.FOLDS, draws=4, seed=1, folder=tmp_path)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == kept
     np.testing.assert_array_equal(again["test_correct"], draws["test_correct"])
-    rows = calibration.rates(calibration.measure(draws, names), names, equal=calibration.EQUAL)
+    rows = calibration.rates(calibration.measure(draws, names), names, equal=calibration.AGAIN + 1)
+    assert {(row["a"], row["b"]) for row in rows if row["null"] == "A/A"} == {("perceptron", "perceptron, other seeds")}
+    unequal = {(row["a"], row["b"]) for row in rows if row["null"] == "unequal"}
+    assert len(unequal) == 11  # of 21 pairs, five classifiers are equal
+    assert all({"neighbours, 3", "convolutions, 6"} & set(pair) for pair in unequal)
     overall = calibration.summary(calibration.pd.DataFrame(rows)).set_index("candidate")
     assert {"corrected resampled t (before)", "crossed, moderated (the verdict)"} <= set(overall.index)
     assert len(overall) == 11
