@@ -145,6 +145,43 @@ def test_equal_differences_everywhere_are_no_certainty() -> None:
     assert (same.difference, same.p, same.standard_error) == (0, 1, 1 / 600)
 
 
+def _plainly(a: Run, b: Run) -> dict[str, float]:
+    """The parts of a pair by the formulas of docs/statistics.md, one sum after the other."""
+    n, m, k = len(a.ids), len(a.test_ids), FOLDS
+    table = [[int(a.test_correct[0, t, c]) - int(b.test_correct[0, t, c]) for c in range(m)] for t in range(k)]
+    u = [int(a.correct[0, i]) - int(b.correct[0, i]) for i in range(n)]
+    u += [sum(table[t][c] for t in range(k)) / k for c in range(m)]
+    mean, groups = sum(u) / (n + m), [*a.groups.tolist(), *a.test_groups.tolist()]
+    sums = [sum(x - mean for x, g in zip(u, groups, strict=True) if g == one) for one in set(groups)]
+    sizes = [groups.count(one) for one in set(groups)]
+    rows, columns = [sum(row) / m for row in table], [sum(row[c] for row in table) / k for c in range(m)]
+    grand = sum(rows) / k
+    ms_t = m * sum((row - grand) ** 2 for row in rows) / (k - 1)
+    rest = [(table[t][c] - rows[t] - columns[c] + grand) ** 2 for t in range(k) for c in range(m)]
+    return {
+        "mean": mean,
+        "samples": sum(x * x for x in sums) / (n + m) ** 2 * len(sums) / (len(sums) - 1),
+        "samples_df": (n + m) ** 2 / sum(size**2 for size in sizes) - 1,
+        "ms_t": ms_t / m,
+        "d": (ms_t - sum(rest) / ((k - 1) * (m - 1))) / m,
+    }
+
+
+def test_a_family_agrees_with_sums_written_out() -> None:
+    runs = [make_run(i, training=0.2, writers=40, n=100, m=60) for i in range(3)]
+    pairs = list(combinations(runs, 2))
+    plain, factor = [_plainly(a, b) for a, b in pairs], 1 / FOLDS + 0.5 * 20 / 80
+    for found, one in zip(compare_family(pairs), plain, strict=True):
+        training, square = (
+            factor * (one[key] + sum(each[key] for each in plain) / len(plain)) / 2 for key in ("d", "ms_t")
+        )
+        variance = one["samples"] + max(0.0, training)
+        df = variance**2 / (one["samples"] ** 2 / one["samples_df"] + square**2 / (2 * (FOLDS - 1)))
+        df = min(max(df, 2 * (FOLDS - 1)), one["samples_df"])
+        expected = (one["mean"], variance**0.5, df, 2 * stats.t.sf(abs(one["mean"]) / variance**0.5, df))
+        assert (found.difference, found.standard_error, found.df, found.p) == pytest.approx(expected, rel=1e-8)
+
+
 def test_swapping_the_sides_flips_the_interval() -> None:
     a, b = make_run(1), make_run(2, accuracy=0.8)
     one, other = compare_family([(a, b)])[0], compare_family([(b, a)])[0]
