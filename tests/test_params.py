@@ -105,7 +105,7 @@ def test_it_is_frozen():
         ("kind: bundled", "kind: bundle", "sources.mnist"),
         ("{dataset: mnist, model: mlp}", "{dataset: mnist, model: mlq}", "runs.mnist-mlp.model must be one of models"),
         ("mnist-mlp: ", "mnist-mlq: ", "runs.mnist-mlq must be called mnist-mlp"),
-        ("rope: {mnist: 0.01, ", "rope: {", "compare.rope must say for mnist"),
+        ("rope: {mnist: 0.03, ", "rope: {", "compare.rope must say for mnist"),
         ("  dataset: mechanical", "  dataset: mechanic", "tuning.dataset must be one of datasets"),
         ("storage: default", "storage: studies.db", "tuning.storage must be default or the URL of a database"),
         ("use_tuned: false", "use_tuned: [cnn2, cnn9]", "there is no model 'cnn9'"),
