@@ -2,7 +2,7 @@
 
 import pytest
 
-from shearbench.report.findings import chart, p_value, points, verdicts
+from shearbench.report.findings import chart, p_value, points, span, verdicts
 
 
 def row(dataset: str, model: str, test: float, cv: tuple[float, float, float]) -> dict[str, object]:
@@ -53,3 +53,7 @@ def test_chart_of_any_accuracy(least: float) -> None:
     assert 0 <= drawn.start < 100
     for _, bars in drawn.groups:
         assert all(0 <= value <= 100 for bar in bars for value in (bar.low, bar.dot, bar.high, bar.test))
+
+
+def test_an_interval_that_says_nothing_is_said_in_words() -> None:
+    assert (span(0.912, 0.944), span(0.0, 1.0), span(0.3, 0.81)) == ("91.2 to 94.4", "too few folds", "too few folds")

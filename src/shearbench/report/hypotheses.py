@@ -7,6 +7,7 @@ import pandas as pd
 
 from shearbench.records import read_json
 from shearbench.report.blocks import Block, Cell, Column, Data, Heading, Picture, Pictures, Prose, Table
+from shearbench.report.findings import span
 
 _COLUMNS = (
     Column("hypothesis"),
@@ -73,7 +74,7 @@ def _row(row: dict[Any, Any]) -> list[Cell | str]:
     control = _share(row["control_accuracy"])
     if row["verdict"] == "not run":
         return [name, run, Cell("0", 0), *predicted, "", "", "", control, "", verdict]
-    interval = f"{100 * row['accuracy']:.1f} [{100 * row['accuracy_low']:.1f}, {100 * row['accuracy_high']:.1f}]"
+    interval = f"{100 * row['accuracy']:.1f} ({span(row['accuracy_low'], row['accuracy_high'])})"
     return [
         name,
         run,
