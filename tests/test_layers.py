@@ -40,7 +40,7 @@ LAYERS = [
     "cli",
     "warm",
 ]
-BLOCKS = ("blocks", "comparison", "findings", "pictures")
+BLOCKS = ("blocks", "card", "comparison", "findings", "pictures")
 """What a section of the report is made of; the topics of ``analysis/`` bring sections, so these stand below them."""
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
 ONLY_IN = {

@@ -41,7 +41,7 @@ def address(project: Path) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [*(sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/mnist@champion")]
+    command = [*(sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/shearbench-mnist@champion")]
     command += ["--env-manager", "local", "--port", str(port)]
     environment = {
         **os.environ,

@@ -22,6 +22,7 @@ from shearbench.predictions.calibration import apply_temperature
 from shearbench.predictions.contents import Content, Node, dataset_node
 from shearbench.predictions.folds import read_fold_runs
 from shearbench.records import locked, read_json, read_npz, write_sealed
+from shearbench.report.card import card
 from shearbench.stages import explore
 from shearbench.tracking import pages, store
 
@@ -107,6 +108,24 @@ def test_evaluation_run_holds_pictures_and_numbers(tracked: Path) -> None:
     assert "class_f1_test/3" in run.data.metrics
 
 
+def test_a_run_itself_shows_confusion_matrix_maps_and_card(tracked: Path) -> None:
+    run, client = runs_of(tracked)["mnist-cnn2"], client_of(tracked)
+    shown = {file.path for file in client.list_artifacts(run.info.run_id, "figures")}
+    assert shown == {"figures/confusion.png", "figures/gradcam.png"}
+    (row,) = (row for row in read_json(tracked / "reports/comparison.json") if row["model"] == "cnn2")
+    assert run.data.tags["mlflow.note.content"] == card(tracked, row)
+    champion = client.get_model_version_by_alias("shearbench-mechanical", "champion")
+    assert "# mlp on mechanical" in champion.description
+
+
+def test_a_run_of_a_dvc_experiment_has_its_name(
+    finished: Path, small_params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_EXP_NAME", "wider")
+    assert tracking.track_nodes(finished, small_params, [Node("one", "digest", Content({}, {}, {}, [], []))])
+    assert runs_of(finished)["one"].data.tags["dvc.experiment"] == "wider"
+
+
 def test_comparison_run_holds_what_is_side_by_side(tracked: Path) -> None:
     run, client = runs_of(tracked)["comparison"], client_of(tracked)
     files = {file.path for folder in (None, "figures") for file in client.list_artifacts(run.info.run_id, folder)}
@@ -130,7 +149,7 @@ def test_champion_is_the_exported_network_and_answers_like_ours(tracked: Path) -
     from shearbench.training.weights import load_network, predict
 
     mlflow.set_tracking_uri(f"sqlite:///{tracked}/mlruns/mlflow.db")
-    found = client_of(tracked).get_model_version_by_alias("mechanical", "champion")
+    found = client_of(tracked).get_model_version_by_alias("shearbench-mechanical", "champion")
     fold = int(client_of(tracked).get_run(found.run_id).data.params["fold"])
     network, normaliser, _ = load_network(tracked / f"build/runs/mechanical/mlp/fold-{fold}")
     inputs = read_npz(tracked / "build/datasets/mechanical/test.npz")["inputs"]
@@ -140,9 +159,9 @@ def test_champion_is_the_exported_network_and_answers_like_ours(tracked: Path) -
     assert found.tags["shearbench.threshold"] == str(trust.threshold)
     assert trust.temperature != 1
     expected = apply_temperature(predict(network, inputs, normaliser=normaliser), trust.temperature)
-    served = mlflow.pytorch.load_model("models:/mechanical@champion")
+    served = mlflow.pytorch.load_model("models:/shearbench-mechanical@champion")
     np.testing.assert_allclose(served(torch.from_numpy(inputs)).detach().numpy(), expected, atol=1e-6)
-    folder = Path(mlflow.artifacts.download_artifacts("models:/mechanical@champion"))
+    folder = Path(mlflow.artifacts.download_artifacts("models:/shearbench-mechanical@champion"))
     assert not [path for path in folder.rglob("*") if path.suffix in (".pkl", ".pickle", ".pth")]
 
 
@@ -150,7 +169,7 @@ def test_nothing_is_sent_twice(finished: Path, small_params: Params, tracked: Pa
     before = {run.info.run_id for run in runs_of(tracked).values()}
     assert tracking.track_all(tracked, small_params)
     assert {run.info.run_id for run in runs_of(tracked).values()} == before
-    assert client_of(tracked).get_model_version_by_alias("mnist", "champion").version == 1
+    assert client_of(tracked).get_model_version_by_alias("shearbench-mnist", "champion").version == 1
 
 
 def test_changed_record_makes_a_new_run_and_marks_the_old(finished: Path, small_params: Params) -> None:

@@ -96,7 +96,7 @@ def test_what_was_deleted_in_mlflow_comes_back(tracked: Path, small_params: Para
         "batches.csv",
     }
     for name in ("mnist", "mechanical"):
-        assert client.get_model_version_by_alias(name, "champion")
+        assert client.get_model_version_by_alias(f"shearbench-{name}", "champion")
 
 
 def test_an_experiment_that_was_deleted_comes_back(tracked: Path, small_params: Params) -> None:

@@ -8,16 +8,25 @@ import pytest
 from PIL import Image
 
 from shearbench.analysis.exploration import figure as figures
-from shearbench.plotting.tiles import GREY, LENGTH, U_X, U_Y
+from shearbench.plotting.tiles import GREY, LENGTH, U_X, U_Y, Quantity
 
 RNG = np.random.default_rng(0)
 DIGITS = tuple(map(str, range(10)))
 
 
 def test_a_signed_quantity_is_centred_on_zero_and_no_range_is_empty() -> None:
-    assert U_X.limits(np.array([-1.0, 3.0])) == (-3.0, 3.0)
-    assert LENGTH.limits(np.array([0.5, 3.0])) == (0.0, 3.0)
-    assert U_Y.limits(np.zeros(3)) == (-1.0, 1.0)
+    def ends(quantity: Quantity, *values: float) -> tuple[float, float]:
+        scale = quantity.scale(np.array(values))
+        return scale["vmin"], scale["vmax"]
+
+    assert ends(U_X, -1.0, 3.0) == (-3.0, 3.0)
+    assert ends(LENGTH, 0.5, 3.0) == (0.0, 3.0)
+    assert ends(U_Y, 0.0, 0.0) == (-1.0, 1.0)
+    assert ends(U_X, 0.5, 3.0) == (0.0, 3.0)
+    assert ends(U_X, -3.0, -0.5) == (-3.0, 0.0)
+    above, below = U_X.scale(np.array([0, 3])), U_X.scale(np.array([-3, 0]))
+    middle = above["cmap"](0), below["cmap"](255)
+    np.testing.assert_allclose(middle[0], middle[1], atol=0.02)  # 0 has the colour of the middle in both halves
 
 
 def test_the_sheet_holds_every_sample_at_its_place() -> None:

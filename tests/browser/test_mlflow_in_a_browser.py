@@ -100,6 +100,12 @@ def test_the_networks_are_compared_side_by_side(project: Path, opened: checks.Vi
     expect(text).to_contain_text("test_accuracy_mean")
 
 
+def test_all_runs_are_there_without_a_banner_of_a_shared_view(opened: checks.Visit) -> None:
+    page = opened.page
+    expect(page.locator(RUN_LINKS)).to_have_count(3, timeout=SECONDS)
+    expect(page.get_by_text("shared view")).to_have_count(0)
+
+
 def test_the_pictures_of_an_evaluation_are_drawn(project: Path, opened: checks.Visit, address: str) -> None:
     page, front = opened.page, address.split("#")[0]
     api = f"{front}ajax-api/2.0/mlflow/runs/search"

@@ -1,15 +1,20 @@
 """The report in Chromium, at the width of a desk and of a phone, light and dark."""
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import page_checks as checks
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Locator, expect
 
 from shearbench.params import load
+from shearbench.records import read_json
 from shearbench.stages import explore, report
 
 pytestmark = pytest.mark.slow
@@ -84,7 +89,7 @@ def test_every_column_of_every_table_sorts_up_and_down(opened: checks.Visit) -> 
     assert tables.count() >= 1
     checks.open_everything(opened.page)
     for number in range(tables.count()):
-        headings = tables.nth(number).locator("thead th")
+        headings = tables.nth(number).locator("thead th:not(.no-sort)")
         for column in range(headings.count()):
             heading = headings.nth(column)
             orders = [
@@ -111,6 +116,60 @@ def _sort(table: Locator, heading: Locator, column: int, press: Callable[[], Non
         return str(order)  # words: in the order of the reader's language
     assert keys == sorted(keys, reverse=order == "descending"), heading.inner_text()
     return str(order)
+
+
+def test_the_first_table_has_the_numbers_of_the_records(browser: Browser, address: str) -> None:
+    page = checks.visit(browser, address, width=1280).page
+    table = page.locator("#result table").first
+    rows = read_json(Path(address.removeprefix("file://")).with_name("comparison.json"))
+    titles = table.locator("thead tr:last-child th").all_inner_texts()
+    shown = {line[0]: line for line in map(_cells, table.locator("tbody tr").all())}
+    assert list(shown) == list(dict.fromkeys(row["model"] for row in rows))
+    for row in rows:
+        text = shown[row["model"]][titles.index(row["dataset"])]
+        assert text.startswith(f"{100 * row['cv_accuracy_mean']:.1f}")
+    assert table.bounding_box()["y"] < page.locator("#result .chart").bounding_box()["y"]
+    page.context.close()
+
+
+def _cells(row: Locator) -> list[str]:
+    return row.locator("td").all_inner_texts()
+
+
+def test_sections_are_folded_and_a_link_unfolds_its_own(browser: Browser, address: str) -> None:
+    page = checks.visit(browser, address, width=1280).page
+    folded = page.locator("main > section > details:has(h2)")
+    assert folded.count() >= 15
+    assert page.locator("main > section > details[open]").count() == 0
+    assert page.evaluate("document.documentElement.scrollHeight") < 6000, "the summary is a few screens"
+    page.locator("nav a[href='#noise']").click()
+    expect(page.locator("#noise > details")).to_have_attribute("open", "")
+    assert page.locator("main > section > details[open]").count() == 1
+    page.get_by_role("button", name="Open all sections").click()
+    assert page.locator("main > section > details:not([open]):has(h2)").count() == 0
+    page.context.close()
+
+
+def test_figures_can_be_read_on_a_dark_page(browser: Browser, address: str) -> None:
+    """No figure is a white slab: what it leaves empty has the colour of the page, and its text stands out from it."""
+    page = checks.visit(browser, address, width=1280, scheme="dark").page
+    page.locator("nav a[href='#noise']").click()
+    figure = page.locator("#noise .paper img").first
+    figure.scroll_into_view_if_needed()
+    page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=figure.element_handle())
+    with Image.open(BytesIO(figure.screenshot())) as drawn:
+        shades = np.asarray(drawn.convert("L")).astype(int)
+    ground = int(np.median(shades))
+    assert ground < 60, "the ground is that of the page"
+    assert 0.01 < (shades - ground > 50).mean() < 0.5, "lines and text are lighter than the ground"
+    page.context.close()
+
+
+def test_the_summary_prints_on_five_pages(browser: Browser, address: str) -> None:
+    page = checks.visit(browser, address, width=1280).page
+    printed = page.pdf(format="A4", prefer_css_page_size=True)
+    assert 1 <= len(re.findall(rb"/Type\s*/Page[^s]", printed)) <= 5
+    page.context.close()
 
 
 def test_a_broken_page_is_found_out(browser: Browser, tmp_path: Path) -> None:

@@ -61,5 +61,6 @@ def _runs(root: Path, params: Params) -> list[Any]:
         files = sorted(file.path for file in client.list_artifacts(run.info.run_id))
         parent = names.get(run.data.tags.get("mlflow.parentRunId"))
         told.append([run.info.run_name, run.info.status, parent, sorted(metrics.items()), files])
-    champions = [[name, client.get_model_version_by_alias(name, "champion").tags] for name in params.datasets]
+    registered = {name: client.get_model_version_by_alias(f"shearbench-{name}", "champion") for name in params.datasets}
+    champions = [[name, found.tags] for name, found in registered.items()]
     return [sorted(told, key=lambda run: (run[0], str(run[2]))), champions]

@@ -39,7 +39,7 @@ def main(params: Params, root: Path, folder: Path) -> list[Path]:
     written = [
         *_tables(root, folder / "tables"),
         *_comparisons(evaluated, folder / "figures"),
-        *(path for run in evaluated.runs for path in _run(run, rows[run.name], folder)),
+        *(path for run in evaluated.runs for path in _run(root, run, rows[run.name], folder)),
     ]
     shutil.copyfile(_REFERENCES, folder / "references.bib")
     archive = shutil.make_archive(str(folder), "zip", folder)
@@ -67,7 +67,7 @@ def _comparisons(evaluated: EvaluatedRuns, folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def _run(run: EvaluatedRun, row: Mapping[str, Any], folder: Path) -> Iterator[Path]:
+def _run(root: Path, run: EvaluatedRun, row: Mapping[str, Any], folder: Path) -> Iterator[Path]:
     """Copy the figures of a run, and write its card."""
     for source in sorted((run.folder / "figures").glob("*.png")):
         path = folder / "models" / run.name / source.name
@@ -75,5 +75,5 @@ def _run(run: EvaluatedRun, row: Mapping[str, Any], folder: Path) -> Iterator[Pa
         shutil.copyfile(source, path)
         yield path
     path = folder / "models" / run.name / "MODEL_CARD.md"
-    write_text(path, card(run, row))
+    write_text(path, card(root, row))
     yield path

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from shearbench.plotting.canvas import figure
 
 SMALL = 8
+_ONE_SIDED = 0.02  # the share of the largest value up to which the other sign is none
 _SIDE, _GAP, _LINE = 28, 3, 8  # units of the axes: side of a tile, gap, and a gap that a line of text fits into
 
 
@@ -25,10 +27,23 @@ class Quantity:
     colours: str
     signed: bool = False
 
-    def limits(self, values: NDArray[Any]) -> tuple[float, float]:
-        """Return the ends of a colour scale for ``values``; never an empty range."""
+    def scale(self, values: NDArray[Any]) -> dict[str, Any]:
+        """Return colours and ends of the colour scale for ``values``, which is never empty.
+
+        Of a signed quantity it is one half where all values have one sign.
+        """
         largest = float(np.abs(values).max()) or 1.0
-        return (-largest if self.signed else 0.0), largest
+        if not self.signed:
+            return {"cmap": self.colours, "vmin": 0.0, "vmax": largest}
+        if values.min() >= -_ONE_SIDED * largest and values.max() > 0:
+            return {"cmap": _half(self.colours, 0.5, 1.0), "vmin": 0.0, "vmax": largest}
+        if values.max() <= _ONE_SIDED * largest and values.min() < 0:
+            return {"cmap": _half(self.colours, 0.0, 0.5), "vmin": -largest, "vmax": 0.0}
+        return {"cmap": self.colours, "vmin": -largest, "vmax": largest}
+
+
+def _half(colours: str, start: float, end: float) -> Colormap:
+    return ListedColormap(colormaps[colours](np.linspace(start, end, 256)))
 
 
 GREY = Quantity("grey value", "gray")
@@ -46,8 +61,7 @@ def draw_tiles(axis: Axes, tiles: NDArray[Any], quantity: Quantity) -> None:
         _draw(axis, np.clip(np.nan_to_num(_joined(tiles / _white(tiles)), nan=1.0), 0, 1), tiles.shape[:2], _GAP)
         _bare(axis)
         return
-    low, high = quantity.limits(np.nan_to_num(tiles))
-    scale = {"cmap": quantity.colours, "vmin": low, "vmax": high}
+    scale = quantity.scale(np.nan_to_num(tiles))
     shown = _draw(axis, _joined(tiles), tiles.shape[:2], _GAP, **scale)
     _bare(axis)
     bar = axis.figure.colorbar(shown, ax=axis, fraction=0.05, pad=0.02)

@@ -1,67 +1,81 @@
 """The card of a model: data, recipe, scores, weaknesses and how to load it, on one screen (Mitchell et al. 2019)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from shearbench.predictions.evaluated import EvaluatedRun
-from shearbench.report.findings import percent
+import pandas as pd
 
+from shearbench.predictions.class_tables import read_table
+from shearbench.records import RECORD, read_json
+from shearbench.report.findings import percent, span
+
+Row = Mapping[str, Any]
+Facts = dict[str, str]
 _SHOWN = 3  # of the classes and corruptions that the model is weakest on
-_LOAD = """```python
-from pathlib import Path
-from shearbench.training.weights import load_network
-network, normaliser, record = load_network(Path("build/runs/{dataset}/{model}/fold-0"))
-```"""
+_LOAD = 'load_network(Path("build/runs/{dataset}/{model}/fold-0"))'
 
 
-def card(run: EvaluatedRun, row: Mapping[str, Any]) -> str:
-    """Return the card as Markdown.
+def card(root: Path, row: Row) -> str:
+    """Return the card of a run as Markdown.
 
     Args:
-        run: an evaluated run.
-        row: its row of ``reports/comparison.json``.
+        root: the project's folder, with the run's evaluation.
+        row: of ``reports/comparison.json``.
     """
-    record = run.fold_runs[0].record
-    config, training = record["config"], run.record["training"]
-    flops = "" if row["flops"] is None else f", {row['flops'] / 1e6:.1f} MFLOPs per prediction"
-    recipe = {**(config.get("recipe") or {}), **{f"option {key}": value for key, value in config["options"].items()}}
-    parts = [
-        f"# {run.model} on {run.dataset}",
-        f"{config['architecture']}, {row['parameters']:,} parameters{flops}. "
-        f"Trained by shearbench at commit {training['commit'][:12]} on {row['hardware']}.",
-        "## Data",
-        "\n".join(f"- {key}: {value}" for key, value in config["entry"].items()),
-        f"- {row['n_train']:,} training samples in {row['folds']} folds, {row['n_test']:,} held-out test samples\n"
-        f"- SHA-256 of the training data: {run.record['hashes']['data'][:16]}",
-        "## Recipe",
-        "\n".join(f"- {key}: {value}" for key, value in recipe.items() if value is not None),
-        "## Scores",
-        _scores(row),
-        "## Weaknesses",
-        _weaknesses(run),
-        "## Loading",
-        _LOAD.format(dataset=run.dataset, model=run.model),
-    ]
+    parts = [f"# {row['model']} on {row['dataset']}"]
+    for heading, facts in facts_of(root, row).items():
+        parts += [f"## {heading}", "\n".join(f"- {name}: {value}" for name, value in facts.items())]
     return "\n\n".join(parts) + "\n"
 
 
-def _scores(row: Mapping[str, Any]) -> str:
-    cv, test = ("cv_accuracy", "test_accuracy")
-    lines = [
-        f"- {name}: {percent(row[f'{key}_mean'])} % "
-        f"(95 % interval {percent(row[f'{key}_low'])} to {percent(row[f'{key}_high'])}, n = {row[count]:,})"
-        for name, key, count in (("cross-validated accuracy", cv, "n_train"), ("test accuracy", test, "n_test"))
-    ]
-    lines.append(f"- macro F1 on the test set: {percent(row['macro_f1'])} %, cross-entropy {row['test_loss_mean']:.3f}")
+def facts_of(root: Path, row: Row) -> dict[str, Facts]:
+    """Return heading -> name -> value of the card of a run."""
+    run = Path(row["dataset"]) / row["model"]
+    folder = root / "build" / "evaluation" / run
+    record, trained = (read_json(each / RECORD) for each in (folder, root / "build" / "runs" / run / "fold-0"))
+    return {
+        "Data": dict(_data(row, record)),
+        "Model and recipe": dict(_recipe(row, record, trained["config"])),
+        "Scores": dict(_scores(row)),
+        "Weaknesses": _weaknesses(folder),
+        "Loading": {"`shearbench.training.weights`": f"`{_LOAD.format(**row)}` returns network, normaliser and record"},
+    }
+
+
+def _data(row: Row, record: Row) -> Iterator[tuple[str, str]]:
+    yield "dataset", ", ".join(f"{key} {value}" for key, value in record["entry"].items())
+    yield "samples", f"{row['n_train']:,} for training in {row['folds']} folds, {row['n_test']:,} for the test"
+    yield "SHA-256 of the training data", record["hashes"]["data"][:16]
+
+
+def _recipe(row: Row, record: Row, config: Row) -> Iterator[tuple[str, str]]:
+    flops = "" if row["flops"] is None else f", {row['flops'] / 1e6:.1f} MFLOPs per prediction"
+    yield "architecture", f"{config['architecture']}, {row['parameters']:,} parameters{flops}"
+    for name in ("options", "recipe"):
+        chosen = {key: value for key, value in (config.get(name) or {}).items() if value is not None}
+        if chosen:
+            yield name, ", ".join(f"{key} {value}" for key, value in chosen.items())
+    yield "trained", f"by shearbench at commit {record['training']['commit'][:12]} on {row['hardware']}"
+
+
+def _scores(row: Row) -> Iterator[tuple[str, str]]:
+    interval = span(row["cv_accuracy_low"], row["cv_accuracy_high"])
+    mean = percent(row["cv_accuracy_mean"])
+    yield "cross-validated accuracy", f"{mean} % (95 % CI {interval}, n = {row['n_train']:,})"
+    test = f"accuracy {percent(row['test_accuracy_mean'])} %, macro F1 {percent(row['macro_f1'])} %"
+    yield "test set", f"{test}, cross-entropy {row['test_loss_mean']:.3f} (n = {row['n_test']:,})"
     if row.get("verdict"):
-        lines.append(f"- verdict against {row['compared_with']}, the best on this dataset: {row['verdict']}")
-    return "\n".join(lines)
+        yield "verdict", f"{row['verdict']}, against {row['compared_with']}, the best on this dataset"
 
 
-def _weaknesses(run: EvaluatedRun) -> str:
+def _weaknesses(folder: Path) -> Facts:
     """Return the classes with the lowest F1, and the corruptions that cost most accuracy."""
-    classes = run.table("per_class.csv").query("split == 'test'").nsmallest(_SHOWN, "f1")
-    corruptions = run.table("corruptions.csv").query("severity > 0").groupby("corruption")["accuracy_mean"].mean()
-    weakest = ", ".join(f"{each['class']} (F1 {each['f1']:.2f})" for each in classes.to_dict("records"))
-    worst = ", ".join(f"{name} ({percent(mean)} %)" for name, mean in corruptions.nsmallest(_SHOWN).items())
-    return f"- classes with the lowest F1 on the test set: {weakest}\n- corruptions with the lowest accuracy: {worst}"
+    classes = read_table(folder / "per_class.csv").query("split == 'test'").nsmallest(_SHOWN, "f1")
+    rows = pd.read_csv(folder / "corruptions.csv").query("severity > 0")
+    worst = rows.groupby("corruption")["accuracy_mean"].mean().nsmallest(_SHOWN)
+    hardest = [f"class {each['class']} ({percent(each['f1'])} %)" for each in classes.to_dict("records")]
+    return {
+        "lowest F1": ", ".join(hardest),
+        "lowest accuracy under corruption": ", ".join(f"{name} ({percent(mean)} %)" for name, mean in worst.items()),
+    }

@@ -10,6 +10,7 @@ import pandas as pd
 from shearbench.records import is_finished, read_record
 from shearbench.report.blocks import Cell, Column, Data, Table
 from shearbench.report.findings import listed, points
+from shearbench.training.recipe import Recipe
 
 _HIDDEN = {"epochs", "batch", "learning_rate", "weight_decay", "augment", "schedule", "patience"}
 _BACKWARD = 3  # times the operations of a prediction: one forward pass, and a backward one of twice as many
@@ -97,7 +98,8 @@ def _row(row: Row, records: Sequence[Row], rise: float | None) -> list[Cell | st
     config = records[0]["config"]
     recipe: Mapping[str, Any] = config.get("recipe") or {}
     width = config.get("width")
-    options = {**config.get("options", {}), **{key: value for key, value in recipe.items() if key not in _HIDDEN}}
+    further = {key: value for key, value in recipe.items() if key not in _HIDDEN and value != _default(key)}
+    options = {**config.get("options", {}), **further}
     if recipe.get("patience"):
         options["patience"] = recipe["patience"]
     compute = _compute(row, records)
@@ -115,6 +117,11 @@ def _row(row: Row, records: Sequence[Row], rise: float | None) -> list[Cell | st
         "" if rise is None else Cell(points(rise), rise),
         Cell(f"{row['seconds_per_fold']:.1f}", row["seconds_per_fold"]),
     ]
+
+
+def _default(key: str) -> Any:
+    """Return the default of an option of recipes, which the table leaves out."""
+    return Recipe.model_fields[key].default if key in Recipe.model_fields else None
 
 
 def _epochs(run: Sequence[int], recipe: Mapping[str, Any]) -> Cell:

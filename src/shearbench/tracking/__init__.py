@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +32,9 @@ from shearbench.predictions.contents import (
 )
 from shearbench.predictions.folds import FoldRun, read_fold_runs
 from shearbench.records import RECORD, hash_of, is_finished, read_json, read_record, sha256_of
+from shearbench.report.card import card
 from shearbench.tracking.networks import register_champion, send_networks
-from shearbench.tracking.pages import describe, report_node
+from shearbench.tracking.pages import NOTE_TAG, describe, report_node
 from shearbench.tracking.store import (
     ABLATIONS,
     Store,
@@ -105,7 +107,11 @@ def track_all(root: Path, params: Params, others: Sequence[Node] = ()) -> bool:
         sent = [(run, _send(store, run)) for run in found]
         _send_nodes(store, nodes, None)
         describe(store)
-        _send_networks(store, params, sent, best_of_each_dataset(rows))
+        cards = {run.name: text for run, _ in sent if (text := _card(run, rows))}
+        for run, run_id in sent:
+            if run.name in cards:
+                store.client.set_tag(run_id, NOTE_TAG, cards[run.name])
+        _send_networks(store, params, sent, best_of_each_dataset(rows), cards)
 
     done = [name for name in params.ablations if is_finished(root / "build" / "ablation_results" / name)]
     return attempt(root, params.tracking.uri, send) and track_ablations(root, params, done)
@@ -164,12 +170,18 @@ def _send(store: Store, run: _Run) -> str:
     return run_id
 
 
-def _send_networks(store: Store, params: Params, runs: Sequence[tuple[_Run, str]], best: Mapping[str, str]) -> None:
-    """Send the networks of runs, and register those that are the best of their dataset."""
+def _send_networks(
+    store: Store,
+    params: Params,
+    runs: Sequence[tuple[_Run, str]],
+    best: Mapping[str, str],
+    cards: Mapping[str, str],
+) -> None:
+    """Send the networks of runs, and register those that are the best of their dataset, with their cards."""
     for run, run_id in runs:
         send_networks(store, run.fold_runs, run_id, run.example)
         if best.get(run.dataset) == run.model:
-            register_champion(store, run.fold_runs, run_id, demanded=params.predict.accuracy)
+            register_champion(store, run.fold_runs, run_id, cards.get(run.name, ""), demanded=params.predict.accuracy)
 
 
 def _send_folds(store: Store, run: _Run) -> str:
@@ -203,8 +215,20 @@ def _send_evaluation(store: Store, run: _Run, parent: str) -> None:
         else:
             log(store, child, content)
             log_input(store, child, run.dataset, record["hashes"]["test"], "test")
-            test = {name: value for name, value in content.metrics.items() if name.startswith("test_")}
-            log(store, parent, Content({}, {}, test, [], []))
+            log(store, parent, _seen_on_the_run(content))
+
+
+def _card(run: _Run, rows: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the card of a run; None before it has been evaluated and compared."""
+    found = [row for row in rows if (row["dataset"], row["model"]) == (run.dataset, run.model)]
+    return card(run.root, found[0]) if found and is_finished(run.evaluation) else None
+
+
+def _seen_on_the_run(evaluation: Content) -> Content:
+    """Return what a run itself shows of its evaluation: test scores, confusion matrix and attribution maps."""
+    shown = [path for path in evaluation.files if path.name in ("confusion.png", "gradcam.png")]
+    test = {name: value for name, value in evaluation.metrics.items() if name.startswith("test_")}
+    return Content({}, {}, test, [], shown)
 
 
 def _send_nodes(store: Store, nodes: Sequence[Node], parent: str | None) -> None:

@@ -126,10 +126,11 @@ def _flavour_of_classifier(fold_run: FoldRun) -> dict[str, Any]:
     }
 
 
-def register_champion(store: Store, fold_runs: Sequence[FoldRun], parent: str, *, demanded: float) -> None:
+def register_champion(store: Store, fold_runs: Sequence[FoldRun], parent: str, card: str, *, demanded: float) -> None:
     """Register the network of the cell that reads alone, unless it could not be exported.
 
-    ``demanded`` is the share of its answers that is to be right: its tags say from what confidence on they are.
+    The description has the ``card`` of the run, as Markdown. ``demanded`` is the share of its answers that is to be
+    right: its tags say from what confidence on they are.
     """
     from shearbench.comparison.champion import champion_of, trust_of
 
@@ -141,18 +142,18 @@ def register_champion(store: Store, fold_runs: Sequence[FoldRun], parent: str, *
     text = (
         f"{model}, the best on {dataset} by cross-validation; fold {chosen.fold}, which has the lowest "
         f"validation loss of its folds. Raw inputs (n, {shape}) to calibrated probabilities (n, {len(classes)}) of the "
-        f"classes {', '.join(classes)}."
+        f"classes {', '.join(classes)}.\n\n{card}"
     )
     tags = {f"shearbench.{name}": str(value) for name, value in asdict(trust).items()}
     if _MODEL_TAG in fold.data.tags:
-        _register(store, dataset, fold, text, tags)
+        _register(store, f"shearbench-{dataset}", fold, text, tags)
 
 
 def _register(store: Store, name: str, fold: Any, description: str, tags: Mapping[str, str]) -> None:
     """Give the network of the run ``fold`` the alias ``champion`` of the registered model ``name``."""
     client, run_id = store.client, fold.info.run_id
     if not client.search_registered_models(filter_string=f"name = '{name}'"):
-        client.create_registered_model(name, description=f"The best network on {name}, by cross-validation.")
+        client.create_registered_model(name, description=f"The best model on {name.removeprefix('shearbench-')}.")
     versions = client.search_model_versions(f"name = '{name}'")
     known = [each.version for each in versions if each.run_id == run_id]
     if not known:

@@ -11,7 +11,7 @@ from shearbench.tracking.moved import database
 from shearbench.tracking.store import EXPERIMENT, Store
 
 REPORT = "report"
-_NOTE_TAG = "mlflow.note.content"
+NOTE_TAG = "mlflow.note.content"
 _FILTER = "tags.`shearbench.kind` = 'run' and tags.`shearbench.superseded` = 'no'"
 _NOTE = """{report}Which model is best, and is the difference real?
 
@@ -36,7 +36,7 @@ def report_node(root: Path) -> Node | None:
     if not page.is_file():
         return None
     tables = [path for path in sorted(page.parent.glob("*.csv")) if path.is_file()]
-    tags = {"shearbench.kind": "report", "dvc.stage": "report", _NOTE_TAG: "The report: *Artifacts*, `index.html`."}
+    tags = {"shearbench.kind": "report", "dvc.stage": "report", NOTE_TAG: "The report: *Artifacts*, `index.html`."}
     return Node(REPORT, sha256_of(page), Content({}, tags, {}, [], [page, *tables]))
 
 
@@ -52,7 +52,7 @@ def describe(store: Store) -> None:
         address = f"/experiments/{store.experiment}/runs/{newest[0].info.run_id}/artifacts/index.html"
         report = f"**[The report](#{address})** answers: "
     note = _NOTE.format(report=report, path=_path(store.experiment))
-    store.client.set_experiment_tag(store.experiment, _NOTE_TAG, note)
+    store.client.set_experiment_tag(store.experiment, NOTE_TAG, note)
 
 
 def address(root: Path, port: int) -> str:

@@ -175,7 +175,9 @@ def _source(name: str) -> dict[str, str]:
         user = getpass.getuser()
     except (KeyError, OSError):  # no name for this user id, as in a container
         user = str(os.getuid())
-    return {"mlflow.user": user, "mlflow.source.name": f"shearbench: {name}", "mlflow.source.type": "LOCAL"}
+    experiment = os.environ.get("DVC_EXP_NAME")  # which `dvc exp run` sets
+    named = {"dvc.experiment": experiment} if experiment else {}
+    return {**named, "mlflow.user": user, "mlflow.source.name": f"shearbench: {name}", "mlflow.source.type": "LOCAL"}
 
 
 def restore_files(store: Store, run_id: str, content: Content) -> None:

@@ -76,7 +76,7 @@ def _trial(record: Mapping[str, Any], row: Mapping[str, Any], curves: pd.DataFra
     content = Content(
         params={**_names(record), **_hyperparameters(record, row), "trial": number},
         tags={**_tags(record), **failure, "state": _FINISHED[row["state"]], **_reserved(row)},
-        metrics={"epochs": int(row["epochs"]), **metrics},
+        metrics={"epochs": int(row["epochs"]), **metrics, **_searched(metrics.get("final_accuracy"))},
         curves=points,
         files=[],
     )
@@ -88,14 +88,20 @@ def _finalist(record: Mapping[str, Any], row: Mapping[str, Any], digest: str, ki
     folds = [name for name in row if name.startswith("accuracy_") and pd.notna(row[name])]
     failure = {"failure": row["failure"]} if pd.notna(row["failure"]) else {}
     mean = {"cv_accuracy_mean": sum(row[name] for name in folds) / len(folds)} if folds else {}
+    costs = {"parameters": float(row["parameters"]), "seconds_per_fold": float(row["seconds"])}
     content = Content(
         params={**_names(record), **_hyperparameters(record, row), "trial": number, "folds": len(folds)},
         tags={**_tags(record), **failure},
-        metrics={**mean, "parameters": float(row["parameters"]), "seconds_per_fold": float(row["seconds"])},
+        metrics={**mean, **_searched(mean.get("cv_accuracy_mean")), **costs},
         curves=[("fold_accuracy", int(name.removeprefix("accuracy_")), float(row[name])) for name in folds],
         files=[],
     )
     return Node(f"{kind} trial {number}", hash_of([digest, kind, number]), content)
+
+
+def _searched(accuracy: float | None) -> dict[str, float]:
+    """Return the metric that trials and finalists share: one axis of MLflow's parallel coordinates."""
+    return {} if accuracy is None else {"search_accuracy": accuracy}
 
 
 def _names(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from shearbench.analysis.scores import section as classes
 from shearbench.analysis.transfer import section as transfer
 from shearbench.report.blocks import Section
 from shearbench.report.sections import (
+    cards,
     claim,
     datasets,
     differences,
@@ -57,6 +58,7 @@ SECTIONS: tuple[Read, ...] = (
     tuning.read,
     experiments.read,
     claim.read,
+    cards.read,
     spread.read,
     power.read,
     false_positives.read,
