@@ -73,6 +73,7 @@ def compare_all(page: Page, count: int) -> None:
     expect(page.locator(RUN_LINKS)).to_have_count(count, timeout=SECONDS)
     for box in page.locator(".ag-row .ag-selection-checkbox input").all():
         box.check()
-    page.get_by_role("button", name="Compare").or_(page.get_by_role("link", name="Compare")).first.click()
+    button, link = (page.get_by_role(role, name="Compare", exact=True) for role in ("button", "link"))
+    button.or_(link).first.click()
     expect(page.get_by_role("heading", name=f"Comparing {count} Runs")).to_be_visible(timeout=SECONDS)
     expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=SECONDS)

@@ -34,11 +34,12 @@
   document.querySelectorAll("main section").forEach(section => observer.observe(section));
 
   const dialog = document.getElementById("enlarged");
-  const shown = dialog.appendChild(document.createElement("img"));
+  const shown = document.createElement("img");
   const enlarge = paper => {
     const drawn = paper.querySelector("img");
     shown.src = drawn.src;
     shown.alt = drawn.alt;
+    dialog.append(shown);
     dialog.showModal();
   };
   document.querySelectorAll(".paper").forEach(paper => {
