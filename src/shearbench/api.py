@@ -20,6 +20,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from shearbench.data.dataset import FOLDS
+from shearbench.data.dataset import load as load_dataset
+from shearbench.data.folds import read_folds
 from shearbench.errors import InputError
 from shearbench.params import Params, load
 from shearbench.predictions.folds import FoldRun, read_fold_runs
@@ -78,6 +81,20 @@ class Project:
         if name not in found:
             raise InputError(f"params.yaml has no run {name!r}; it has: {', '.join(found)}")
         return found[name]
+
+    def fold_table(self, dataset: str) -> pd.DataFrame:
+        """Return which fold holds which training sample out: ``id``, ``label``, ``fold``, a row for each repeat.
+
+        Folds are numbered through the repeats. A sample that no fold holds out has no row.
+        """
+        place = self.folder / "build" / "datasets" / dataset
+        table, samples = read_folds(place / FOLDS), load_dataset(place, "train")
+        labels = np.array(samples.classes)[samples.labels]
+        held_out = {number: table.split(number)[1] for number in table.numbers}
+        return pd.concat(
+            [pd.DataFrame({"id": table.ids[rows], "label": labels[rows], "fold": k}) for k, rows in held_out.items()],
+            ignore_index=True,
+        )
 
     def table(self, name: str) -> pd.DataFrame:
         """Return a table: ``comparison`` or ``pairs`` of ``reports/``, or one of ``build/comparison/``.

@@ -37,6 +37,25 @@ def results(as_json: AsJson = False) -> None:
 
 @app.command(rich_help_panel=PANEL)
 @explained
+def join(folder: Annotated[Path, typer.Argument(help="Folder with card.yaml and predictions of each fold.")]) -> None:
+    """Compare the predictions of a model that was trained elsewhere with the runs of its dataset.
+
+    \b
+    Example:
+      shearbench join results/vision-transformer
+    """
+    from shearbench.commands import join as command
+    from shearbench.comparison.printed import print_pairs
+
+    found = command.main(read_params(), project(), folder)
+    print_pairs(found)
+    name = f"{found['card']['dataset']}-{found['card']['model']}"
+    accuracies = ", ".join(f"{100 * found[f'{kind}_accuracy']:.2f} % {kind}" for kind in ("cv", "test"))
+    print(f"{name}: {accuracies}; reports/joined/{name}.csv")
+
+
+@app.command(rich_help_panel=PANEL)
+@explained
 def export(folder: Annotated[Path, typer.Argument(help="New folder.")]) -> None:
     """Export results for a paper: tables as CSV and LaTeX, figures as PDF, model cards, BibTeX, and a zip of all.
 

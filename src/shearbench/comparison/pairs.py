@@ -37,10 +37,14 @@ def compare_runs(build: Path, names: Iterable[tuple[str, str]], *, plan: Plan) -
         InputError: if the comparison must be refused: folds are missing, data or folds differ, or a test digit is
             among the training digits.
     """
+    return compare_all(runs_of(build, names, plan.design), plan)
+
+
+def runs_of(build: Path, names: Iterable[tuple[str, str]], design: Design) -> list[Run]:
+    """Return finished runs, (dataset, model) each, as the statistics take them; InputError if a fold is missing."""
     writers = groups_by_id(build / "samples")
     content, test_content = (content_by_id(build / "samples", split) for split in SPLITS)
-    runs = [_run(build, dataset, model, plan.design, content, test_content, writers) for dataset, model in names]
-    return compare_all(runs, plan)
+    return [_run(build, dataset, model, design, content, test_content, writers) for dataset, model in names]
 
 
 def pilot_of_folds(build: Path, a: tuple[str, str], b: tuple[str, str]) -> Pilot:

@@ -1,0 +1,145 @@
+"""Predictions of a model that was trained elsewhere, checked against the fold table and the samples of a dataset.
+
+The folder holds ``card.yaml`` and, for each fold k of the table, ``fold-<k>`` with the predictions of the samples that
+it holds out and ``test-<k>`` with those of the test samples by the same trained model: ``.csv`` with the columns
+``id``, ``label`` and one for each class, or ``.npz`` with ``ids``, ``labels`` and ``probabilities`` (n, classes).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from shearbench import yaml12
+from shearbench.data.dataset import FOLDS, Dataset, load
+from shearbench.data.folds import read_folds
+from shearbench.errors import InputError
+from shearbench.records import read_npz
+from shearbench.statistics.runs import Run
+from shearbench.strict import Strict
+
+CARD = "card.yaml"
+_SUM = 1e-3  # by which the probabilities of a sample may miss 1: a CSV file has few digits
+_SHOWN = 5  # ids that a message lists
+
+
+class Card(Strict):
+    """``card.yaml``: the dataset of ``params.yaml``, a name for the model, and how it was trained."""
+
+    dataset: str
+    model: str
+    description: str
+
+
+def read_joined_card(folder: Path) -> Card:
+    """Read ``card.yaml``; InputError if it is missing or has a fault."""
+    path = folder / CARD
+    if not path.is_file():
+        raise InputError(f"{path} is missing; write one with the keys dataset, model and description")
+    try:
+        return Card.model_validate(yaml12.read(path)[1])
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise InputError(f"{path} must have the keys dataset, model and description as text: {faults}") from None
+
+
+def read_joined(folder: Path, card: Card, place: Path, like: Run) -> Run:
+    """Return the predictions of a folder as a run.
+
+    Args:
+        folder: with the card and the predictions.
+        card: of the folder.
+        place: ``build/datasets/<dataset>``.
+        like: a run of the same dataset; samples, folds and groups are its own.
+
+    Raises:
+        InputError: naming the file if predictions are missing, are of other samples than the fold holds out, have
+            other labels, or are no probabilities.
+    """
+    train, test, table = load(place, "train"), load(place, "test"), read_folds(place / FOLDS)
+    correct = np.zeros(like.correct.shape, np.bool_)
+    for number in table.numbers:
+        rows = table.split(number)[1]
+        right = _read(folder, f"fold-{number}", train, rows, f"the samples that fold {number} holds out")
+        correct[number // table.count, np.searchsorted(like.ids, train.ids[rows])] = right
+    rows = np.array([int(np.flatnonzero(test.ids == number)[0]) for number in like.test_ids])
+    on_test = [_read(folder, f"test-{number}", test, rows, "the test samples") for number in table.numbers]
+    test_correct = np.reshape(on_test, like.test_correct.shape)
+    return replace(like, model=card.model, correct=correct, test_correct=test_correct)
+
+
+def _read(folder: Path, stem: str, dataset: Dataset, rows: NDArray[np.int64], what: str) -> NDArray[np.bool_]:
+    """Return which samples a file predicts correctly, in the order of ``rows``."""
+    found = [path for suffix in (".csv", ".npz") if (path := folder / f"{stem}{suffix}").is_file()]
+    if len(found) != 1:
+        there = "both are there" if found else "neither is there"
+        raise InputError(f"{folder} must hold {stem}.csv or {stem}.npz, the predictions of {what}; {there}")
+    path, expected = found[0], dataset.ids[rows]
+    given = _csv(path, dataset.classes) if path.suffix == ".csv" else _npz(path)
+    _check_ids(path, given["ids"], expected, what)
+    order = np.argsort(given["ids"])[np.argsort(np.argsort(expected))]
+    labels = given["labels"][order]
+    wrong = labels != dataset.labels[rows]
+    if wrong.any():
+        raise InputError(
+            f"{path} has other labels than the dataset for {int(wrong.sum())} samples (ids "
+            f"{expected[wrong][:_SHOWN].tolist()}); the classes are, in this order: {', '.join(dataset.classes)}"
+        )
+    _check_probabilities(path, given["probabilities"], len(dataset.classes))
+    right: NDArray[np.bool_] = given["probabilities"][order].argmax(axis=1) == labels
+    return right
+
+
+def _check_ids(path: Path, ids: NDArray[np.int64], expected: NDArray[np.int64], what: str) -> None:
+    if np.array_equal(np.sort(ids), np.sort(expected)):
+        return
+    names, counts = np.unique(ids, return_counts=True)
+    faults = {
+        "missing": np.setdiff1d(expected, ids),
+        "not among them": np.setdiff1d(ids, expected),
+        "repeated": names[counts > 1],
+    }
+    told = "; ".join(f"{len(each)} {name}, as {each[:_SHOWN].tolist()}" for name, each in faults.items() if len(each))
+    raise InputError(
+        f"{path} must predict {what} once each, {len(expected)} ids: {told}. "
+        "Project.fold_table of the Python API lists the ids of each fold"
+    )
+
+
+def _check_probabilities(path: Path, stated: NDArray[Any], classes: int) -> None:
+    if stated.ndim != 2 or stated.shape[1] != classes:
+        raise InputError(f"{path} must have probabilities (n, {classes}), a column for each class; got {stated.shape}")
+    sums = stated.sum(axis=1)
+    bad = ~((stated >= 0).all(axis=1) & (np.abs(sums - 1) <= _SUM))
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise InputError(
+            f"{path} must have probabilities from 0 to 1 whose sum is 1 for each sample; those of row {row + 1} sum to "
+            f"{sums[row]:.4g}. Scores of a network need a softmax"
+        )
+
+
+def _csv(path: Path, classes: Sequence[str]) -> Mapping[str, NDArray[Any]]:
+    table = pd.read_csv(path, dtype={"label": str})
+    missing = [name for name in ("id", "label", *classes) if name not in table]
+    if missing:
+        raise InputError(f"{path} must have the columns id, label, {', '.join(classes)}; it lacks {', '.join(missing)}")
+    numbers = {name: place for place, name in enumerate(classes)}
+    return {
+        "ids": table["id"].to_numpy(np.int64),
+        "labels": table["label"].map(numbers).fillna(-1).to_numpy(np.int64),
+        "probabilities": table[list(classes)].to_numpy(np.float64),
+    }
+
+
+def _npz(path: Path) -> Mapping[str, NDArray[Any]]:
+    arrays = read_npz(path)
+    missing = [name for name in ("ids", "labels", "probabilities") if name not in arrays]
+    if missing:
+        raise InputError(f"{path} must hold the arrays ids, labels and probabilities; it lacks {', '.join(missing)}")
+    return arrays
