@@ -101,7 +101,15 @@ def make(root: Path) -> Params:
     """Make the project in ``root``, from its pictures to its report; tasks run in this process."""
     write_folder(root / "my shapes")
     write_npz(root / "bars.npz")
-    (root / "params.yaml").write_text(yaml.safe_dump(document(), sort_keys=False, allow_unicode=True))
+    params = run_to_evaluations(root, document())
+    for stage in (transfer, compare, report):
+        stage.main(params, root)
+    return params
+
+
+def run_to_evaluations(root: Path, document: dict[str, Any]) -> Params:
+    """Run the stages from raw data to the evaluations of every run."""
+    (root / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
     params = load(root / "params.yaml")
     raw.build(root / "data", params.sources, root / "data.dvc", adopt=True, report=lambda _: None)
     for stage in (prepare, simulate, datasets, severity, training_configs):
@@ -112,6 +120,4 @@ def make(root: Path) -> Params:
         train.main(params, root, name)
     for name in params.runs:
         evaluate.main(params, root, name)
-    for stage in (transfer, compare, report):
-        stage.main(params, root)
     return params

@@ -1,8 +1,10 @@
 """The Python API: lazily imported, the numbers of the files, and a comparison with hand-computed values."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,6 +40,19 @@ def test_a_projects_predictions_and_tables_are_those_of_its_files(finished_once:
         project.run("mnist-nets")
     with pytest.raises(InputError, match=r"no table 'pears'; there is: .*pairs"):
         project.table("pears")
+
+
+def test_the_notebook_of_the_docs_runs(finished_once: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = json.loads((Path(__file__).parents[1] / "docs" / "python-api.ipynb").read_text())["cells"]
+    assert all(cell["outputs"] == [] for cell in cells if cell["cell_type"] == "code")
+    monkeypatch.chdir(finished_once)
+    names: dict[str, Any] = {}
+    for number, cell in enumerate(cells):
+        if cell["cell_type"] == "code":
+            exec(compile("".join(cell["source"]), f"cell {number}", "exec"), names)
+    rows = names["project"].table("comparison").set_index(["dataset", "model"])
+    assert names["accuracies"]["mnist-mlp"][1] == pytest.approx(rows.loc[("mnist", "mlp"), "test_accuracy_mean"])
+    assert names["found"].n == 60
 
 
 def _said(only_a: int, only_b: int, both: int, neither: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -15,6 +15,7 @@ from skimage.feature import hog
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.decomposition import PCA
 from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
@@ -74,6 +75,22 @@ def test_pca_and_a_calibrated_machine_are_what_scikit_learn_gives_by_hand() -> N
     assert said.dtype == np.float32
     np.testing.assert_allclose(said, expected, atol=1e-6)
     np.testing.assert_allclose(said.sum(axis=1), 1, atol=1e-5)
+
+
+def test_folds_of_a_calibration_hold_out_whole_groups() -> None:
+    images, labels = _samples()
+    groups = np.arange(len(labels)) // 6
+    made = classical.make("sklearn.svm.SVC", Features(), {}, seed=7)
+    found = classical.fit(made, "sklearn.svm.SVC", fit("unit", images), images, labels, groups)
+    values = images.reshape(len(images), -1).astype(np.float32) / 255
+    folds = list(StratifiedGroupKFold(3).split(values, labels, groups))
+    assert all(not set(groups[train]) & set(groups[held_out]) for train, held_out in folds)
+    machine = CalibratedClassifierCV(SVC(random_state=7), method="sigmoid", cv=folds, ensemble=False)
+    expected = machine.fit(values, labels).predict_proba(values)
+    np.testing.assert_allclose(classical.probabilities(found, images, classes=10), expected, atol=1e-6)
+    without = classical.probabilities(_fitted("sklearn.svm.SVC"), images, classes=10)
+    assert np.abs(without - expected).max() > 1e-4
+    assert found.steps[-1][1].cv == classical.CALIBRATION_FOLDS
 
 
 def test_a_classifier_with_probabilities_is_not_calibrated_again() -> None:

@@ -84,3 +84,10 @@ def test_the_spread_of_few_trainings_is_known_as_well_as_said() -> None:
     seen = FOUND.standard_error * np.sqrt(rng.chisquare(FOUND.df, 20_000) / FOUND.df)
     low, high = np.array([error_range(replace(FOUND, standard_error=each)) for each in seen[:4000]]).T
     assert np.mean((low < FOUND.standard_error) & (high > FOUND.standard_error)) == pytest.approx(0.8, abs=0.02)
+
+
+def test_models_that_are_right_on_the_same_samples_are_told_without_a_division_by_zero() -> None:
+    same = replace(FOUND, standard_error=0.0, samples_error=0.0, training_error=0.0)
+    assert (power_of(same, 0.02, rope=0.01), power_of(same, 0.005, rope=0.01)) == (1.0, 0.0)
+    assert equivalence_power(same, rope=0.01) == 1.0
+    assert (detectable(same, rope=0.01, power=0.8), equivalence_needs(same, power=0.8)) == (0.01, 0.0)

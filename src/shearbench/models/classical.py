@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, is_classifier
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.decomposition import PCA
+from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import Pipeline
 from threadpoolctl import ThreadpoolController
 
@@ -125,12 +126,17 @@ def make(architecture: str, features: Features, options: Mapping[str, Any], *, s
 
 
 def fit(
-    pipeline: Pipeline, architecture: str, normaliser: Normaliser, inputs: NDArray[Any], labels: NDArray[np.int64]
+    pipeline: Pipeline,
+    architecture: str,
+    normaliser: Normaliser,
+    inputs: NDArray[Any],
+    labels: NDArray[np.int64],
+    units: NDArray[np.int64] | None = None,
 ) -> Pipeline:
     """Fit a pipeline of :func:`make` to inputs (n, channels, height, width) as stored.
 
     Normalisation becomes its first step. What is returned is as read from its file: arrays of another layout in memory
-    would round in another way.
+    would round in another way. ``units`` (n,) are samples that stay together in the folds of a calibration.
 
     Raises:
         HyperparametersFailed: with the reason, if it cannot be fitted.
@@ -138,12 +144,23 @@ def fit(
     whole = Pipeline([("normalise", Normalise(normaliser.mean, normaliser.scale)), *pipeline.steps])
     with _one_thread():
         try:
+            _calibrate_by(whole, labels, units)
             whole.fit(inputs, labels)
+            _calibrate_by(whole, labels, None)
         except (ValueError, TypeError, MemoryError, AttributeError) as error:
             raise HyperparametersFailed(
                 f"{architecture} cannot be fitted to {len(inputs)} samples: {_first_line(error)}"
             ) from error
     return from_bytes(to_bytes(whole), architecture)
+
+
+def _calibrate_by(pipeline: Pipeline, labels: NDArray[np.int64], units: NDArray[np.int64] | None) -> None:
+    """Set the folds of a calibration: whole units where some have several samples, else scikit-learn's own."""
+    last = pipeline.steps[-1][1]
+    if isinstance(last, CalibratedClassifierCV):
+        together = units is not None and len(np.unique(units)) < len(units)
+        by_unit = StratifiedGroupKFold(CALIBRATION_FOLDS).split(labels, labels, units) if together else None
+        last.set_params(cv=CALIBRATION_FOLDS if by_unit is None else list(by_unit))
 
 
 def probabilities(pipeline: Pipeline, inputs: NDArray[Any], *, classes: int) -> NDArray[np.float32]:

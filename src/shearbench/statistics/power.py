@@ -65,6 +65,8 @@ def satterthwaite(
 
 def power_of(found: Precision, difference: float, *, rope: float) -> float:
     """Return the probability that a true ``difference`` > 0 is called better, with a region of equivalence."""
+    if found.standard_error == 0:  # the two are right on the same samples
+        return float(difference > rope)
     weights, reach = _reaches(found)
     least = np.maximum(reach, rope / found.standard_error - reach)
     return float(weights @ stats.norm.sf(least - difference / found.standard_error))
@@ -72,17 +74,23 @@ def power_of(found: Precision, difference: float, *, rope: float) -> float:
 
 def equivalence_power(found: Precision, *, rope: float) -> float:
     """Return the probability that models of equal accuracy are called equivalent."""
+    if found.standard_error == 0:
+        return 1.0
     weights, reach = _reaches(found)
     return float(weights @ np.maximum(0.0, 2 * stats.norm.cdf(rope / found.standard_error - reach) - 1))
 
 
 def detectable(found: Precision, *, rope: float, power: float) -> float:
     """Return the smallest true difference that is called better or worse, rightly, with probability ``power``."""
+    if found.standard_error == 0:
+        return rope
     return _least(lambda x: power_of(found, x, rope=rope), power, found.standard_error)
 
 
 def equivalence_needs(found: Precision, *, power: float) -> float:
     """Return the least region of equivalence that models of equal accuracy are found equivalent in, with ``power``."""
+    if found.standard_error == 0:
+        return 0.0
     return _least(lambda x: equivalence_power(found, rope=x), power, found.standard_error)
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from shearbench.data import normalise
 from shearbench.data.dataset import Dataset
+from shearbench.data.deal import units_of
 from shearbench.data.normalise import Normaliser
 from shearbench.errors import InputError
 from shearbench.models import classical
@@ -56,7 +57,8 @@ def fit(config: TrainingConfig, dataset: Dataset, rows: NDArray[np.int64], *, se
     made = classical.make(config.architecture, config.features, config.options, seed=seed_for(seed, "weights"))
     inputs = dataset.inputs[rows]
     normaliser = normalise.fit_entry(config.entry, inputs)
-    return classical.fit(made, config.architecture, normaliser, inputs, dataset.labels[rows])
+    units = units_of(inputs, dataset.groups[rows])
+    return classical.fit(made, config.architecture, normaliser, inputs, dataset.labels[rows], units)
 
 
 def result(
