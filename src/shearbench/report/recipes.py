@@ -87,7 +87,8 @@ def _compute(row: Row, records: Sequence[Row]) -> float | None:
     """Return the operations of training one fold, mean over the folds; None where those of a prediction are unknown."""
     if row["flops"] is None:
         return None
-    return _BACKWARD * row["flops"] * float(np.mean([each["epochs"] * each["sizes"]["train"] for each in records]))
+    seen = np.mean([each["epochs"] * each["sizes"]["train"] for each in records])
+    return float(_BACKWARD * row["flops"] * seen)
 
 
 def _operations(count: float) -> str:
