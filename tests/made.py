@@ -1,18 +1,22 @@
 """What a run of the pipeline has made, without what differs between two runs of the same: times and what holds them."""
 
+import csv
 import hashlib
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from shearbench.records import read_json
+from shearbench.records import RECORD, read_json
 
 _MEASURED = {
     "digest",
     "seconds",
     "epoch_seconds",
     "seconds_per_fold",
+    "seconds_per_image_1",
+    "seconds_per_image_64",
+    "written",
     "fold_records",
     "provenance",
     "evaluations",
@@ -56,6 +60,8 @@ def current_runs(client: Any, experiment: str) -> dict[str, Any]:
 def _fact(path: Path) -> Any:
     if path.suffix == ".json":
         content = _timeless(read_json(path))
+        if path.name == RECORD and "networks" in content.get("hashes", {}):
+            content["networks"] = content["hashes"]["networks"] = None  # of records, which hold times
         if isinstance(content, dict) and isinstance(content.get("files"), dict):
             content["files"] = {name: d for name, d in content["files"].items() if not _has_seconds(path.parent / name)}
         return content
@@ -72,7 +78,7 @@ def _has_seconds(path: Path) -> bool:
 
 
 def _without_seconds(path: Path) -> list[list[str]]:
-    rows = [line.split(",") for line in path.read_text().splitlines()]
+    rows = list(csv.reader(path.read_text().splitlines()))
     kept = [place for place, name in enumerate(rows[0]) if "second" not in name]
     return [[row[place] for place in kept] for row in rows]
 
