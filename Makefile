@@ -5,6 +5,7 @@ PORT ?= 5000
 TRIALS ?=
 DATASET ?=
 TIMEOUT ?=
+REPLACE ?=
 PROFILE ?=
 MODEL ?=
 ADOPT ?=
@@ -30,6 +31,13 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export SHEARBENCH_SCHEDULER := $(SCHEDULER)
+
+# A virtual environment holds its own path, so that it breaks when its folder is moved or renamed.
+ifneq ($(filter-out help clean,$(MAKECMDGOALS)),)
+ifneq ($(shell python=$$(sed -n '1s/^.!//p' $(BIN)/shearbench 2>&-); [ -z "$$python" ] || [ -x "$${python%% *}" ] || echo moved),)
+$(error $(VENV) was made in another folder, which was moved or renamed since: run `rm -rf $(VENV) && make setup`)
+endif
+endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -79,11 +87,11 @@ test: $(DEV)  ## run the tests, except slow ones
 test-slow: $(DEV)  ## run the slow tests
 	python -m pytest -m slow
 
-tune: setup  ## search hyperparameters: make tune MODEL=resnet18 [DATASET=mnist TRIALS=40 TIMEOUT=600]
+tune: setup  ## search hyperparameters: make tune MODEL=resnet18 [DATASET=mnist TRIALS=40 TIMEOUT=600 REPLACE=1]
 	$(if $(MODEL),,$(error name the model, as in: make tune MODEL=resnet18))
 	dvc repro datasets
 	shearbench tune $(if $(DATASET),--dataset "$$DATASET") $(if $(TRIALS),--trials "$$TRIALS") \
-	  $(if $(TIMEOUT),--timeout "$$TIMEOUT") -- "$$MODEL"
+	  $(if $(TIMEOUT),--timeout "$$TIMEOUT") $(if $(REPLACE),--replace) -- "$$MODEL"
 
 handwriting: $(INSTALLED)  ## classify a class's digits and write a page for the teacher: make handwriting DIR=path/to/pictures [LABELS=labels.csv JSON=results.json STUDY=1 FINE_TUNE=1]
 	$(if $(DIR),,$(error name the folder of pictures, as in: make handwriting DIR=path/to/pictures))

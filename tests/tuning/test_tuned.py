@@ -4,7 +4,7 @@ import pytest
 
 from patterns import point
 from shearbench.errors import InputError
-from shearbench.stages import training_configs
+from shearbench.stages import training_configs, tune
 from shearbench.tuning.tuned import (
     RunConfig,
     Tuned,
@@ -97,3 +97,35 @@ def test_a_run_that_was_not_tuned_is_not_silently_trained_as_before(small_params
 def test_settings_that_are_missing_are_an_error(tmp_path):
     with pytest.raises(InputError, match="run `dvc repro training_configs`"):
         read_run_config(tmp_path / "cnn2.yaml")
+
+
+@pytest.mark.parametrize(("trials", "refused"), [(9, True), (18, False)])
+def test_a_larger_search_is_replaced_only_where_that_is_asked_for(
+    small_params, tmp_path, monkeypatch, capsys, trials, refused
+):
+    """The command ends before its search begins; the plan is that of the small project: 2 epochs, 2 workers' folds."""
+
+    class _BegunError(Exception):
+        pass
+
+    def begun(job):
+        raise _BegunError
+
+    monkeypatch.setattr(tune, "run", begun)
+    recipe, width = small_params.models["mlp"].recipe, small_params.models["mlp"].width
+    present = point(recipe.learning_rate, recipe.batch, width)
+    before = _tuned().model_copy(update={"epochs": recipe.epochs, "present": present})
+    before = before.model_copy(
+        update={"finalists": (before.finalists[0].model_copy(update={"hyperparameters": present}),)}
+    )
+    write_tuned(tmp_path, "mlp", "mnist", before)
+    if refused:
+        with pytest.raises(InputError, match=r"mlp\.yaml has a search of 18 trials .*; this one has 9 .*--replace"):
+            tune.main(small_params, tmp_path, "mlp", dataset="mnist", trials=trials)
+    with pytest.raises(_BegunError):
+        tune.main(small_params, tmp_path, "mlp", dataset="mnist", trials=trials, replacing=refused)
+    said = " ".join(capsys.readouterr().err.split())
+    # a bracket: 9 trials to epoch 1 and 1 to epoch 2, so 10 epochs; then 3 + 1 and 4 other widths, 5 folds, 2 epochs
+    epochs = trials // 9 * 10 + (3 + 1 + 4) * 5 * 2
+    assert f"mnist-mlp: {trials} trials of up to 2 epochs, compared after 1, 2;" in said
+    assert f"At most {epochs} epochs: about {epochs / 2:.0f} s of one core" in said

@@ -69,6 +69,9 @@ def tune(
     ] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Number of trials; default: tuning.trials.")] = None,
     timeout: Annotated[int | None, typer.Option(min=1, help="Time limit in seconds; default: tuning.timeout.")] = None,
+    replacing: Annotated[
+        bool, typer.Option("--replace", help="Replace a search of more trials in tuned/MODEL.yaml.")
+    ] = False,
     scheduler: Scheduler = None,
 ) -> None:
     """Search hyperparameters of a model. Ctrl-C stops; the same command continues.
@@ -83,7 +86,7 @@ def tune(
     params, root = read_params(scheduler), project()
     from shearbench.stages import track
 
-    tuning.main(params, root, model, dataset=dataset, trials=trials, timeout=timeout)
+    tuning.main(params, root, model, dataset=dataset, trials=trials, timeout=timeout, replacing=replacing)
     track.main(params, root)
 
 

@@ -25,4 +25,5 @@ def main(root: Path) -> None:
         if not path.is_file() or path.read_text() != text:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
+    (root / "build" / "ablations").mkdir(parents=True, exist_ok=True)  # `handwriting` needs it, also empty
     code.remember()

@@ -5,6 +5,7 @@ record are in ``build/tuning/``. A stopped study continues. Other data, code, hy
 study.
 """
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +14,9 @@ from shearbench.params import Params
 from shearbench.pipeline.configs import config_of
 from shearbench.training.space import space_of
 from shearbench.tuning.job import Job, Resources, run
-from shearbench.tuning.printed import print_tuned
+from shearbench.tuning.printed import plan, print_tuned
 from shearbench.tuning.results import results_folder, summary, write_results
-from shearbench.tuning.tuned import read_tuned, tuned_path, write_tuned
+from shearbench.tuning.tuned import Tuned, read_tuned, tuned_path, write_tuned
 
 
 def main(
@@ -26,25 +27,47 @@ def main(
     dataset: str | None = None,
     trials: int | None = None,
     timeout: int | None = None,
+    replacing: bool = False,
 ) -> None:
     """Search, print what was found against the present setting, and write ``tuned/<model>.yaml`` and the record.
 
+    Args:
+        replacing: allows a search of fewer trials to replace one of the same recipe.
+
     Raises:
-        InputError: if the model or dataset is unknown, or no trial has a score.
+        InputError: if the model or dataset is unknown, no trial has a score, or a larger search would be replaced.
     """
     name = dataset or params.tuning.dataset
     for kind, chosen, known in (("model", model, params.models), ("dataset", name, params.datasets)):
         if chosen not in known:
             raise InputError(f"{kind} must be one of {', '.join(known)}; got {chosen!r}")
-    read_tuned(tuned_path(root, model))  # a fault in it is better known now than when the search is done
+    path = tuned_path(root, model)
+    before = read_tuned(path).get(name)  # a fault in it is better known now than when the search is done
     job = job_of(params, root, dataset=name, model=model)
     wanted = replace(job.resources, trials=trials or job.resources.trials, timeout=timeout or job.resources.timeout)
     job = replace(job, resources=wanted)
+    kept = None if replacing else before
+    _refuse_smaller(job, kept, path, job.brackets * job.halving.size)
+    print(plan(job, before), file=sys.stderr)
     search_result = run(job)
-    tuned = summary(job, search_result)
-    write_results(results_folder(root / "build", name, model), job, search_result, tuned)
+    tuned, folder = summary(job, search_result), results_folder(root / "build", name, model)
+    _refuse_smaller(job, kept, path, tuned.search.trials)  # its time was over early
+    write_results(folder, job, search_result, tuned)
     write_tuned(root, model, name, tuned)
     print_tuned(f"{model} on {name}", tuned)
+    use = f"set training.use_tuned: [{model}] in params.yaml, then run `make repro`"
+    print(f"Written: {path}\nPicture: {folder / 'history.png'}\nTo train with the hyperparameters found: {use}")
+
+
+def _refuse_smaller(job: Job, before: Tuned | None, path: Path, trials: int) -> None:
+    """Refuse to replace a search of the same recipe by one of fewer trials."""
+    if before is None or before.epochs != job.config.units or before.search.trials <= trials:
+        return
+    if before.present == job.present:
+        raise InputError(
+            f"{path} has a search of {before.search.trials} trials on {job.config.dataset}; this one has {trials} and "
+            f"would replace it. Give --trials {before.search.trials} and enough --timeout, or --replace (REPLACE=1)"
+        )
 
 
 def job_of(params: Params, root: Path, *, dataset: str, model: str) -> Job:

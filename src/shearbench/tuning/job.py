@@ -5,6 +5,7 @@ checkpoints of its trials and the folds of its finalists. The hash covers data, 
 search over other ones is another study, and the same one goes on where it was.
 """
 
+import math
 import shutil
 import time
 from collections.abc import Sequence
@@ -72,6 +73,11 @@ class Job:
     def halving(self) -> Halving:
         """The resources of a bracket."""
         return Halving(self.config.units, self.resources.reduction, self.resources.rungs)
+
+    @property
+    def brackets(self) -> int:
+        """Brackets that are as many trials as are wanted, or more."""
+        return math.ceil(self.resources.trials / self.halving.size)
 
     @property
     def part(self) -> Path:
@@ -184,7 +190,7 @@ class _Runner:
         """Return what each trial came to at the rung; one whose process died twice has failed."""
         planned = standing.epochs_planned + self.job.reserve
         left = self.seconds / self.epochs * (planned - standing.epochs_done) if self.epochs else None
-        about = "" if left is None else f"; {_duration(left)} left at the most"
+        about = "" if left is None else f"; {duration(left)} left at the most"
         self.console.print(f"{self.job.name}: {standing.text}{about}", highlight=False, soft_wrap=True)
         started = time.monotonic()
         results = self._train(trials, standing, planned)
@@ -238,5 +244,6 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return seconds as text."""
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
