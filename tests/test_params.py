@@ -265,3 +265,9 @@ def test_a_base_that_is_none_is_named_with_those_there_are(tmp_path, base):
     message = r"ablations\.cures\.models\.resnet18_group\.base must be another model of this ablation.*resnet18_decay"
     with pytest.raises(InputError, match=message):
         _load(tmp_path, text)
+
+
+def test_a_file_that_is_no_list_of_parameters_any_more_is_refused_by_its_size(tmp_path):
+    (tmp_path / "params.yaml").write_text("#" * 1_000_001)
+    with pytest.raises(InputError, match="has 1,000,001 bytes, and may have 1,000,000"):
+        load(tmp_path / "params.yaml")

@@ -107,3 +107,22 @@ def test_a_record_of_another_schema_is_refused(tmp_path):
     path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 99}))
     with pytest.raises(InputError, match="schema 99"):
         records.read_record(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        (None, ""),
+        ([], ""),
+        ({"a": 1}, "b"),
+        ({"a": "1", "b": []}, "a"),
+        ({"a": 1, "b": {}}, "b"),
+        ({"a": 1, "b": [{"c": None}, {"c": 5}]}, "b.1.c"),
+        ({"a": 1, "b": [{"c": None}, {}]}, "b.1.c"),
+    ],
+)
+def test_json_of_another_shape_is_refused_with_its_place(tmp_path, value, place):
+    shape = {"a": int, "b": [{"c": (str, type(None))}]}
+    records.require_shape({"a": 1, "b": [{"c": None}, {"c": "x"}], "more": 1}, shape, tmp_path)
+    with pytest.raises(InputError, match=rf"is not what the pipeline wrote{place and f' at {place}'}; .*`dvc repro`"):
+        records.require_shape(value, shape, tmp_path)

@@ -91,3 +91,12 @@ def test_a_request_of_another_shape_is_refused(address: str) -> None:
         _ask(address, json.dumps({"inputs": np.zeros((1, 3, 5, 5)).tolist()}))
     assert caught.value.code == 400
     caught.value.close()
+
+
+def test_a_number_that_is_none_is_refused_as_json_has_no_word_for_it(address: str) -> None:
+    shape = np.zeros((1, 1, 28, 28))
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        _ask(address, json.dumps({"inputs": (shape + np.nan).tolist()}))  # NaN, as Python and JavaScript write it
+    assert caught.value.code in (400, 500)
+    assert "every input must be a finite number" in caught.value.read().decode()
+    assert np.isfinite(_ask(address, json.dumps({"inputs": shape.tolist()}))["predictions"]).all()

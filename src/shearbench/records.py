@@ -271,12 +271,45 @@ def read_record(folder: Path) -> dict[str, Any]:
             f"{folder / RECORD} was changed after it was written: its digest is of other content; "
             f"remove {folder} and run `dvc repro`"
         )
+    require_shape(record, {"files": dict}, folder / RECORD, f"remove {folder} and")
     for name, expected in record["files"].items():
         if not (folder / name).is_file() or sha256_of(folder / name) != expected:
             raise InputError(
                 f"{folder / name} is not the file that its record was written with; remove {folder} and run `dvc repro`"
             )
     return record
+
+
+def require_shape(value: Any, shape: Any, path: Path, step: str = "") -> None:
+    """Refuse JSON of another shape than what the pipeline writes.
+
+    Args:
+        value: as read.
+        shape: a type or types; a mapping of the keys that must be there to their shapes; or a list of the one shape of
+            all its items.
+        path: the file.
+        step: what to do before ``dvc repro``.
+
+    Raises:
+        InputError: naming the first place that differs.
+    """
+    place = _misshapen(value, shape)
+    if place is not None:
+        raise InputError(f"{path} is not what the pipeline wrote{place and f' at {place}'}; {step} run `dvc repro`")
+
+
+def _misshapen(value: Any, shape: Any) -> str | None:
+    """Return the first place whose value has another shape, empty for the whole; None if there is none."""
+    if not isinstance(shape, Mapping | list):
+        return None if isinstance(value, shape) else ""
+    if not isinstance(value, dict if isinstance(shape, Mapping) else list):
+        return ""
+    parts = shape if isinstance(shape, Mapping) else dict.fromkeys(range(len(value)), shape[0])
+    for key, wanted in parts.items():
+        place = "" if isinstance(shape, Mapping) and key not in value else _misshapen(value[key], wanted)
+        if place is not None:
+            return f"{key}.{place}".rstrip(".")
+    return None
 
 
 def is_finished(folder: Path) -> bool:

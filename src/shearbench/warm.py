@@ -40,9 +40,13 @@ def main() -> None:
         status = _handed_over(path, sys.argv)
         if status is not None:
             sys.exit(status)
-    from shearbench.cli import app
+    try:
+        from shearbench.cli import app
 
-    app()
+        app()
+    except KeyboardInterrupt:  # before a command has begun; commands say what is kept
+        print("shearbench: stopped", file=sys.stderr)
+        sys.exit(130)
 
 
 def _handed_over(path: str, words: list[str]) -> int | None:

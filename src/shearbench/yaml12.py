@@ -14,6 +14,7 @@ import yaml
 from shearbench.errors import InputError
 
 _MOST_NODES = 100_000  # of the document with its aliases followed: a few lines of YAML can stand for billions
+_MOST_BYTES = 1_000_000  # of parameters: reading takes seconds a megabyte
 
 
 SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -67,6 +68,9 @@ def read(path: Path) -> tuple[yaml.Node, dict[str, Any]]:
         InputError: if the file is missing, no mapping, or no YAML that can be taken in.
     """
     try:
+        size = path.stat().st_size
+        if size > _MOST_BYTES:
+            raise InputError(f"{path} has {size:,} bytes, and may have {_MOST_BYTES:,}; restore it with git")
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(f"{path} is missing; run this command in the project's folder") from None

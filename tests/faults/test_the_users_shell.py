@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+import shearbench
+from shearbench import records
 from shearbench.cli import app, surroundings
 from shearbench.commands import predict
-from shearbench.commands.stored import cache_of
+from shearbench.commands.stored import _listing, cache_of
 from shearbench.commands.verify import _meaning
 from shearbench.comparison import printed
 from shearbench.data.guard import tree_of
@@ -108,13 +110,14 @@ def test_dvc_passes_over_what_we_pass_over(tmp_path: Path) -> None:
     assert done.stdout.split() == asked[:-1]
 
 
-def test_a_taken_port_is_said_and_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("command", ["ui", "serve"])
+def test_a_taken_port_is_said_and_is_a_failure(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        done = CliRunner().invoke(app, ["ui", "--port", str(port)])
+        done = CliRunner().invoke(app, [command, "--port", str(port)])
     assert done.exit_code == 1
     assert f"port {port} on 127.0.0.1 is in use" in done.stderr
     assert "Open" not in done.stdout
@@ -141,6 +144,19 @@ def test_code_of_another_folder_is_refused(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "src" / "shearbench").rmdir()
     (tmp_path / "src" / "shearbench").symlink_to(REPOSITORY / "src" / "shearbench")
     assert "comparison.json is missing" in CliRunner().invoke(app, ["results"]).stderr
+
+
+def test_a_copy_that_dvc_works_in_runs_the_code_of_its_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "src").symlink_to(REPOSITORY / "src")
+    copy = tmp_path / ".dvc" / "tmp" / "exps" / "standalone" / "tmpabc"
+    package = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(Path(shearbench.__file__).parent, copy / "src" / "shearbench", ignore=package)
+    shutil.copy(REPOSITORY / "params.yaml", copy)
+    monkeypatch.chdir(copy)
+    assert "comparison.json is missing" in CliRunner().invoke(app, ["results"]).stderr
+    with (copy / "src" / "shearbench" / "seeds.py").open("a") as file:
+        file.write("# edited since\n")
+    assert "this project's code is" in CliRunner().invoke(app, ["results"]).stderr
 
 
 def test_names_are_shown_without_their_escape_sequences() -> None:
@@ -226,3 +242,124 @@ def test_a_narrow_terminal_folds_names_and_never_cuts_a_number(long: str, capsys
     for number in ("98.77 ± 1.23", "98.8 to 98.8", "12.34", "11.18M", "12345.6", "-11.11", "-12.35 to +12.35", "0.031"):
         assert number in said, number
     assert max(map(len, said.splitlines())) <= 80
+
+
+def test_a_commit_that_git_refuses_to_tell_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        environment = {**os.environ, "GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}  # git's own test of another owner
+        subprocess.run(["git", "-C", REPOSITORY, "status"], env=environment, capture_output=True, text=True, check=True)
+
+    monkeypatch.setattr(records, "_git", refuse)
+    assert provenance()["commit"] == "unknown: git refuses a folder of another owner"
+
+
+def _command(*words: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from shearbench.warm import main; main()", *words]
+    environment = {**os.environ, **variables}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=3600)
+
+
+@pytest.mark.parametrize("content", ["raise ImportError('broken')", "import no_such_module", "from numpy import no"])
+def test_a_broken_library_on_the_pythonpath_is_one_sentence(tmp_path: Path, content: str) -> None:
+    shutil.copy(REPOSITORY / "params.yaml", tmp_path)
+    (tmp_path / "broken" / "numpy").mkdir(parents=True)
+    (tmp_path / "broken" / "numpy" / "__init__.py").write_text(content)
+    own = str(Path(shearbench.__file__).parents[1])
+    done = _command("check", folder=tmp_path, PYTHONPATH=f"{tmp_path / 'broken'}{os.pathsep}{own}")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "a library cannot be imported" in done.stderr
+    assert f"unset PYTHONPATH, which puts {tmp_path / 'broken'} first" in done.stderr
+
+
+@pytest.mark.parametrize("module", ["shearbench.cli", "shearbench.stages", "shearbench.commands.check"])
+def test_ctrl_c_while_modules_are_imported_is_one_line(tmp_path: Path, module: str) -> None:
+    """The interrupt comes when the import of a module begins: of the commands, before one, and in one."""
+    shutil.copy(REPOSITORY / "params.yaml", tmp_path)
+    program = (
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "sys.argv = ['shearbench', 'check']\n"
+        "from shearbench.warm import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=3600)
+    assert done.returncode == 130
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("shearbench: stopped")
+
+
+@pytest.mark.parametrize(
+    ("removed", "words", "said"),
+    [
+        ("networks", ["check"], ""),
+        ("reports", ["results"], "comparison.json is missing; run `dvc repro`"),
+        ("data", ["stage", "prepare"], "shearbench data"),
+        ("tuned", ["stage", "training_configs"], ""),
+    ],
+)
+def test_a_removed_folder_is_no_traceback(finished: Path, removed: str, words: list[str], said: str) -> None:
+    shutil.rmtree(finished / removed, ignore_errors=True)
+    here = Path.cwd()
+    try:
+        done = CliRunner().invoke(app, ["-C", str(finished), *words])
+    finally:
+        os.chdir(here)
+    assert done.exit_code == (2 if said else 0), done.output
+    assert said in " ".join(done.stderr.split())
+
+
+@pytest.mark.skipif(os.getuid() == 0 and shutil.which("setpriv") is None, reason="root may write anywhere")
+def test_a_package_that_cannot_be_written_needs_no_home(tmp_path: Path) -> None:
+    program = (
+        "from shearbench.cli import surroundings; surroundings.settle()\n"
+        "import os; print(os.environ['NUMBA_CACHE_DIR']); import shearbench.mechanics.kernels"
+    )
+    package = tmp_path / "package" / "shearbench"
+    shutil.copytree(Path(shearbench.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in (package, package / "mechanics", tmp_path / "package"):
+        folder.chmod(0o555)
+    (tmp_path / "free").mkdir()
+    environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    environment |= {"PYTHONPATH": str(package.parent), "TMPDIR": str(tmp_path / "free"), "HOME": str(package)}
+    command = [sys.executable, "-c", program]
+    if os.getuid() == 0:  # as a user without its privileges
+        command = ["setpriv", "--inh-caps=-all", "--bounding-set=-all", *command]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=3600)
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()).parent == tmp_path / "free"
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_make_says_that_the_environment_was_moved(tmp_path: Path) -> None:
+    shutil.copy(REPOSITORY / "Makefile", tmp_path)
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "shearbench").write_text(f"#!{tmp_path}/before/.venv/bin/python\n")
+    for goal, status in (("check", 2), ("help", 0)):
+        done = subprocess.run(["make", goal], cwd=tmp_path, capture_output=True, text=True, timeout=3600)
+        assert done.returncode == status
+        assert ("run `rm -rf .venv && make setup`" in done.stderr) == (status == 2)
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "5", '[{"md5": "x"}]', "[null]", "{"])
+def test_a_damaged_list_of_dvc_says_nothing(tmp_path: Path, content: str) -> None:
+    (tmp_path / "list.dir").write_text(content)
+    assert _listing(tmp_path / "list.dir") == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        *(("comparison", content) for content in ("{}", "null", "5", "[{}]", '["a"]')),
+        *(("pairs", content) for content in ("{}", "null", "[]", '{"refused": null, "rows": [{}], "unpaired": []}')),
+    ],
+)
+def test_a_table_of_another_shape_is_refused(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / "reports").mkdir()
+    whole = {"comparison": "[]", "pairs": '{"refused": null, "rows": [], "unpaired": []}'}
+    for each, text in (whole | {name: content}).items():
+        (tmp_path / "reports" / f"{each}.json").write_text(text)
+    with pytest.raises(InputError, match=f"{name}.json is not what the pipeline wrote"):
+        printed.read_tables(tmp_path)

@@ -76,6 +76,15 @@ def test_refuses_a_damaged_file(folder: Path) -> None:
         read_fold_runs(folder, 2)
 
 
+@pytest.mark.parametrize(
+    ("changes", "place"), [({"config": None}, "config"), ({"fold": "0"}, "fold"), ({"hashes": {}}, "hashes.config")]
+)
+def test_refuses_a_record_of_another_shape(folder: Path, changes: dict[str, object], place: str) -> None:
+    change_record(folder / "fold-0", **changes)
+    with pytest.raises(InputError, match=rf"record.json is not what the pipeline wrote at {place};"):
+        read_fold_runs(folder, 2)
+
+
 def test_refuses_folds_of_different_settings(folder: Path) -> None:
     hashes = read_fold_runs(folder, 2)[1].record["hashes"]
     change_record(folder / "fold-1", hashes={**hashes, "config": "0" * 64})

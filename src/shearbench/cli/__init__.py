@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from shearbench.cli import mechanics, prepare, read, results, run, statistics, surroundings
+from shearbench.cli.shared import explained
 from shearbench.code import NETWORKS
 
 GROUPS = (prepare, run, results, statistics, read, mechanics)
@@ -40,6 +41,7 @@ def _print_version(wanted: bool) -> None:
 
 
 @app.callback()
+@explained
 def begin(
     _: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the versions and exit.")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from shearbench.cli.shared import AsJson, Scheduler, explained, names_in, project, read_params
+from shearbench.cli.shared import AsJson, Scheduler, explained, names_in, project, read_params, refuse_taken
 from shearbench.errors import InputError
 
 app = typer.Typer()
@@ -135,6 +135,7 @@ def serve(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.
     """
     from shearbench.commands import serve as serving
 
+    refuse_taken(port)
     serving.main(port)
 
 

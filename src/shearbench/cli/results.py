@@ -2,14 +2,12 @@
 
 import json
 import os
-import socket
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from shearbench.cli.shared import AsJson, Quiet, Scheduler, explained, project, read_params
+from shearbench.cli.shared import AsJson, Quiet, Scheduler, explained, project, read_params, refuse_taken
 
 app = typer.Typer()
 PANEL = "See results"
@@ -81,22 +79,10 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0
     from shearbench import tracking
     from shearbench.tracking.pages import address
 
-    if _is_taken(port):
-        print(f"shearbench: port {port} on 127.0.0.1 is in use; try --port {port + 1}", file=sys.stderr)
-        raise typer.Exit(1)
+    refuse_taken(port)
     command = tracking.ui_command(project(), port)
     print(f"Open {address(project(), port)} (Ctrl-C stops MLflow)", flush=True)
     os.execvp(command[0], command)
-
-
-def _is_taken(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
-    return False
 
 
 @app.command(rich_help_panel=PANEL)

@@ -1,7 +1,10 @@
 """Shared parts of the commands: error messages, the project folder, its parameters."""
 
 import functools
+import os
+import socket
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ParamSpec
@@ -45,6 +48,8 @@ def explained(command: Callable[P, None]) -> Callable[P, None]:
             _stop(str(error), 2)
         except TasksFailed as error:
             _stop(str(error), 1)
+        except ImportError as error:
+            _stop(_of_import(error), 1)
         except KeyboardInterrupt:
             _stop("stopped. Finished work is stored, and the same command continues", 130)
 
@@ -55,6 +60,32 @@ def _stop(message: str, status: int) -> None:
     Console(stderr=True).print("[bold red]shearbench:[/]", end=" ")
     print(shown(message, keep="\n"), file=sys.stderr)
     raise typer.Exit(status)
+
+
+def _of_import(error: ImportError) -> str:
+    """Say where a library failed to be imported, and what to do.
+
+    Raises:
+        ImportError: if it is our own code that cannot be imported.
+    """
+    frames = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    own, place = Path(shearbench.__file__).parent, Path(frames[-1])
+    if str(error.name).partition(".")[0] == own.name:
+        raise error
+    paths = [Path(folder).resolve() for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
+    foreign = next((path for path in paths if path in place.resolve().parents and path != own.parent), None)
+    step = f"unset PYTHONPATH, which puts {foreign} first" if foreign else "make the environment again: `make setup`"
+    return f"a library cannot be imported: {error} (in {place}); {step}"
+
+
+def refuse_taken(port: int) -> None:
+    """End with status 1 if another program listens on a port of 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            _stop(f"port {port} on 127.0.0.1 is in use; try --port {port + 1}", 1)
 
 
 def project() -> Path:
@@ -76,11 +107,20 @@ def project() -> Path:
 def _refuse_foreign_code(root: Path) -> None:
     """Refuse code of another folder: DVC would record the project's own code as the origin of the results."""
     own, running = root / "src" / "shearbench", Path(shearbench.__file__).parent
-    if own.is_dir() and own.resolve() != running.resolve():
+    if own.is_dir() and own.resolve() != running.resolve() and not _is_copied_by_dvc(root, own, running):
         raise InputError(
             f"this project's code is {own}, but {running} runs. Activate the project's own environment "
             "(`. .venv/bin/activate`). In a copied or moved folder, make it first (`rm -rf .venv && make setup`)"
         )
+
+
+def _is_copied_by_dvc(root: Path, own: Path, running: Path) -> bool:
+    """Return True for the copy that ``dvc exp run --temp`` works in, whose code is still that of its project."""
+    from shearbench.tracking.moved import home
+
+    original = home(root) / "src" / "shearbench"
+    sources = [{path.relative_to(each): path.read_bytes() for path in each.rglob("*.py")} for each in (own, running)]
+    return home(root) != root.resolve() and original.resolve() == running.resolve() and sources[0] == sources[1]
 
 
 def names_in(*parts: str) -> Callable[[str], list[str]]:

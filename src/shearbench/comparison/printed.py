@@ -8,11 +8,28 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from shearbench.records import read_json
+from shearbench.records import read_json, require_shape
 from shearbench.report.findings import p_value, span
 
 if TYPE_CHECKING:  # it loads the statistics, which takes seconds
     from shearbench.comparison.table import Row
+
+_NUMBER = (int, float)
+_ROW = {
+    **dict.fromkeys(("dataset", "model"), str),
+    **dict.fromkeys(("cv_accuracy_mean", "cv_accuracy_sd", "test_accuracy_mean", "test_accuracy_sd"), _NUMBER),
+    **dict.fromkeys(("test_accuracy_low", "test_accuracy_high", "parameters", "seconds_per_fold"), _NUMBER),
+    "accuracy_drop": (*_NUMBER, type(None)),
+}
+_PAIR = {
+    **dict.fromkeys(("within", "a", "b", "verdict"), str),
+    **dict.fromkeys(("low", "high", "difference", "p_adjusted"), _NUMBER),
+}
+_PAIRS = {
+    "refused": (str, type(None)),
+    "rows": [_PAIR],
+    "unpaired": [{"within": str, "a": str, "b": str, "reason": str}],
+}
 
 
 def print_pairs(pairs: Mapping[str, Any]) -> None:
@@ -86,13 +103,18 @@ def _printed(row: "Row") -> list[str]:
 
 def read_rows(root: Path) -> list["Row"]:
     """Return the rows of runs that stage ``compare`` wrote; InputError if it has not run."""
-    rows: list[Row] = read_json(root / "reports" / "comparison.json")
+    path = root / "reports" / "comparison.json"
+    rows: list[Row] = read_json(path)
+    require_shape(rows, [_ROW], path)
     return rows
 
 
 def read_tables(root: Path) -> dict[str, Any]:
     """Return ``runs`` and ``pairs`` that stage ``compare`` wrote; InputError if it has not run."""
-    return {"runs": read_rows(root), "pairs": read_json(root / "reports" / "pairs.json")}
+    rows, path = read_rows(root), root / "reports" / "pairs.json"
+    pairs = read_json(path)
+    require_shape(pairs, _PAIRS, path)
+    return {"runs": rows, "pairs": pairs}
 
 
 def print_tables(root: Path) -> None:

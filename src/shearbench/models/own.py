@@ -43,8 +43,9 @@ def find(architecture: str, *, needs: Sequence[str] = ("channels",)) -> Callable
     found = getattr(module, name, None)
     if not (inspect.isclass(found) or inspect.isfunction(found)):
         own = [each for each, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
+        place = getattr(module, "__file__", module_name)  # a module in C has no file
         raise InputError(
-            f"architecture {architecture!r} must name a class or function, and {module.__file__} has none called "
+            f"architecture {architecture!r} must name a class or function, and {place} has none called "
             f"{name!r}; it has: {', '.join(own) or 'none'}"
         )
     if missing := [name for name in needs if name not in inspect.signature(found).parameters]:

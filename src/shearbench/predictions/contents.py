@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from shearbench.errors import InputError
 from shearbench.predictions.folds import FoldRun, read_fold_runs
 from shearbench.records import RECORD, hash_of, read_json, read_record, sha256_of
 
@@ -38,7 +39,12 @@ class Node:
 
 def times_of(record: Mapping[str, Any]) -> tuple[int, int]:
     """Return when the work of a record began and ended, in milliseconds since 1970."""
-    end = datetime.fromisoformat(record["provenance"]["written"]).timestamp()
+    try:
+        end = datetime.fromisoformat(record["provenance"]["written"]).timestamp()
+    except ValueError as error:
+        raise InputError(
+            f"a record of {record.get('dataset')} has a date that is none ({error}); make it anew"
+        ) from None
     seconds = record.get("seconds", 0.0)
     if isinstance(seconds, Mapping):  # of an ablation: those of each fold of each run
         seconds = sum(sum(each) for each in seconds.values())

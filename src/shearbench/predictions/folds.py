@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 from shearbench.data.folds import FoldTable
 from shearbench.errors import InputError
 from shearbench.predictions.scores import Predictions
-from shearbench.records import RECORD, is_finished, read_npz, read_record, sha256_of
+from shearbench.records import RECORD, is_finished, read_npz, read_record, require_shape, sha256_of
+
+_METRICS = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+_SHAPE = {
+    **{"dataset": str, "model": str, "fold": int, "seed": int, "seconds": (int, float), "config": dict},
+    "hashes": dict.fromkeys(("config", "data", "folds", "code"), str),
+    "metrics": dict.fromkeys(_METRICS, (int, float)),
+    "provenance": {"written": str},
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +109,9 @@ def _hardware(record: dict[str, Any]) -> str:
 
 def read_fold_run(folder: Path) -> FoldRun:
     """Read the record of a finished fold; InputError if it is damaged."""
-    return FoldRun(folder, read_record(folder), sha256_of(folder / RECORD))
+    record = read_record(folder)
+    require_shape(record, _SHAPE, folder / RECORD, f"remove {folder} and")
+    return FoldRun(folder, record, sha256_of(folder / RECORD))
 
 
 def check_data(fold_runs: Sequence[FoldRun], data_hash: str, table: FoldTable) -> None:

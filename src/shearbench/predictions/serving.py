@@ -20,7 +20,8 @@ class Served(nn.Module):
         self.register_buffer("scale", torch.from_numpy(normaliser.scale))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return the probability of each class."""
+        """Return the probability of each class; RuntimeError for an input that is not finite, as JSON has no NaN."""
+        torch._assert_async(torch.isfinite(inputs).all(), "every input must be a finite number")
         logits: Tensor = self.network((inputs - self.mean) / self.scale)
         probabilities = (logits / self.temperature).softmax(dim=1)
         return probabilities
