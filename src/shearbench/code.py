@@ -221,7 +221,7 @@ def _distribution(top: str) -> str:
     spec = importlib.util.find_spec(top)
     places = [] if spec is None else list(spec.submodule_search_locations or filter(None, [spec.origin]))
     beside = [path for place in places for path in Path(place).parent.glob("*.dist-info") if _lists(path, top)]
-    found = [metadata.Distribution.at(path) for path in beside] or [
+    found: list[metadata.Distribution] = [metadata.Distribution.at(path) for path in beside] or [
         metadata.distribution(name) for name in metadata.packages_distributions().get(top, [])
     ]
     records = (f"{each.version} {hashlib.sha256(str(each.read_text('RECORD')).encode()).hexdigest()}" for each in found)

@@ -7,7 +7,7 @@ Source: YAML 1.2.2, section 10.3.2, core schema.
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -16,9 +16,10 @@ from shearbench.errors import InputError
 _MOST_NODES = 100_000  # of the document with its aliases followed: a few lines of YAML can stand for billions
 _MOST_BYTES = 1_000_000  # of parameters: reading takes seconds a megabyte
 
-
-SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""PyYAML's safe loader, the one in C where it was built: ten times as fast."""
+if TYPE_CHECKING:
+    from yaml import SafeLoader as SafeLoader
+else:
+    SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where that was built: ten times as fast
 
 
 class Loader(SafeLoader):

@@ -49,7 +49,7 @@ def _f1(root: Path, rows: Sequence[Mapping[str, Any]]) -> Table:
     return Table(columns, body, "F1 in % on the test set, mean over the models of the folds.")
 
 
-def _score(row: Mapping[str, Any]) -> Cell:
+def _score(row: Mapping[Any, Any]) -> Cell:
     """Return F1 of a class in %."""
     said = f"95 % CI {percent(row['f1_low'])} to {percent(row['f1_high'])}, precision {percent(row['precision'])} %, "
     said += f"recall {percent(row['recall'])} %, loss {row['loss']:.3f} nats"
