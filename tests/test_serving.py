@@ -11,11 +11,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from mlflow import MlflowClient
 from PIL import Image
 
 pytestmark = pytest.mark.slow
@@ -37,11 +39,18 @@ def project(finished_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture(scope="module")
 def address(project: Path) -> Iterator[str]:
-    """``mlflow models serve`` of the champion, as docs/use-your-own-digits.md starts it."""
+    """Where the champion on ``mnist`` answers."""
+    with _served(project, "shearbench-mnist") as found:
+        yield found
+
+
+@contextmanager
+def _served(project: Path, model: str) -> Iterator[str]:
+    """``mlflow models serve`` of a registered model, as docs/use-your-own-digits.md starts it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [*(sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/shearbench-mnist@champion")]
+    command = [*(sys.executable, "-m", "mlflow", "models", "serve", "-m", f"models:/{model}@champion")]
     command += ["--env-manager", "local", "--port", str(port)]
     environment = {
         **os.environ,
@@ -84,6 +93,23 @@ def test_the_server_answers_as_predict_does(project: Path, address: str) -> None
     (image,) = json.loads(_predict(project, "one.png", "--dataset", "mnist", "--json"))["images"]
     np.testing.assert_allclose(answer, image["probabilities"], atol=1e-6)
     assert len(set(np.round(answer, 6))) > 5, "probabilities that say something"
+
+
+def test_the_readers_are_registered_once_and_answer_as_predict_does(project: Path) -> None:
+    for _ in range(2):
+        subprocess.run([*PROGRAM, "track", "--readers", "--quiet"], cwd=project, check=True)
+    client = MlflowClient(f"sqlite:///{project}/mlruns/mlflow.db")
+    (version,) = client.search_model_versions("name = 'shearbench-readers'")
+    assert "cnn3" in version.description
+    assert version.tags["shearbench.demanded"] == "0.995"
+    logged = client.get_logged_model(version.model_id)
+    assert client.get_registered_model("shearbench-readers").description == "The readers that ship with it."
+    assert (Path(str(logged.artifact_location).removeprefix("file://")) / "input_example.json").is_file()
+    with _served(project, "shearbench-readers") as address:
+        (answer,) = _ask(address, _predict(project, "one.png", "--request"))["predictions"]
+        (image,) = json.loads(_predict(project, "one.png", "--json"))["images"]
+        np.testing.assert_allclose(answer, image["probabilities"], atol=1e-5)
+        assert len(set(np.round(answer, 6))) > 3, "probabilities that say something"
 
 
 def test_a_request_of_another_shape_is_refused(address: str) -> None:

@@ -3,6 +3,7 @@
 import http.client
 import io
 import json
+import re
 import shutil
 import socket
 import threading
@@ -54,6 +55,7 @@ def test_the_record_says_what_they_are_and_they_take_less_than_twelve_megabytes(
     assert loaded.trust.threshold is not None
     assert loaded.trust.accuracy >= loaded.trust.demanded >= 0.99
     assert all(accuracy > 0.98 for name, accuracy in loaded.record["accuracy"]["MNIST test"].items() if name != "n")
+    assert all(re.fullmatch("[0-9a-f]{64}", one[key]) for one in loaded.record["readers"] for key in ("code", "sha256"))
     assert sum(file.stat().st_size for file in readers.FOLDER.iterdir()) < 12_000_000
 
 

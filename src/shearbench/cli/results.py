@@ -89,6 +89,9 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0
 @explained
 def track(
     follow: Annotated[bool, typer.Option("--follow", help="Continue until Ctrl-C, beside a long run.")] = False,
+    readers: Annotated[
+        bool, typer.Option("--readers", help="Also register the readers that come with shearbench.")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Send new records to MLflow. `dvc repro` ends with this.
@@ -101,6 +104,8 @@ def track(
     from shearbench.stages import track as tracking
 
     params, root = read_params(), project()
+    if readers and not tracking.send_readers(params, root):
+        raise typer.Exit(1)
     message = "MLflow has every record"
     if params.tracking.uri == "off":
         message = "tracking.uri is off in params.yaml: nothing was sent"

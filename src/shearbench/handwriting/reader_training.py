@@ -25,7 +25,7 @@ from shearbench.errors import InputError
 from shearbench.execution import Workers
 from shearbench.handwriting.readers import RECORD, WHITE, Readers, load
 from shearbench.handwriting.strokes import styled
-from shearbench.records import provenance, read_record, write_bytes, write_json
+from shearbench.records import is_finished, provenance, read_json, read_record, write_bytes, write_json
 from shearbench.seeds import generator_for, seed_for
 from shearbench.training.config import TrainingConfig
 from shearbench.training.crossval import fold_task, train_folds
@@ -38,7 +38,6 @@ SEED = 42
 ENTRY = ImageDataset(source="mnist", channels=1, normalise="unit")
 READERS: Mapping[str, tuple[str, float, dict[str, Any], int]] = {
     "cnn3": ("cnn3", 1.0, {"dropout": 0.3}, 16),
-    "resnet18": ("resnet18", 0.25, {}, 8),
 }
 """Name -> architecture, width, options, epochs.
 
@@ -119,40 +118,29 @@ def _config(name: str, hardware: Hardware) -> TrainingConfig:
     )
 
 
-def pack(out: Path, folder: Path, *, mnist: Path, code: str) -> dict[str, Any]:
+def pack(out: Path, folder: Path, *, mnist: Path) -> dict[str, Any]:
     """Write the trained readers of ``out`` to ``folder`` in half precision, calibrated; return their record.
 
-    They are calibrated on the digits that were held out, each as ``pens`` draws it: a stranger's hand is harder than
-    MNIST's. MNIST's test digits are read once, for the record. ``code`` names the commit that trained.
+    A reader that was not trained in ``out`` stays as it is in ``folder``. They are calibrated on the digits that were
+    held out, each as ``pens`` draws it: a stranger's hand is harder than MNIST's. MNIST's test digits are read once,
+    for the record.
 
     Raises:
-        InputError: if a reader is not trained yet.
+        InputError: if a reader is neither trained nor in ``folder``, or that one was trained on other data.
     """
-    records = {name: read_record(out / name) for name in READERS}
-    files = {name: _half(out / name) for name in READERS}
-    facts = [
-        {
-            "name": name,
-            **{key: record["config"][key] for key in ("architecture", "width", "options", "recipe", "precision")},
-            **{key: record[key] for key in ("parameters", "epochs", "seconds", "sizes")},
-            "file": f"{name}.safetensors",
-            "sha256": hashlib.sha256(files[name]).hexdigest(),
-        }
-        for name, record in records.items()
-    ]
-    for name, content in files.items():
-        write_bytes(folder / f"{name}.safetensors", content)
+    data = read_card(out / "digits")["hashes"]["train"]
+    facts = [_packed(name, out, folder, data) for name in READERS]
     record: dict[str, Any] = {
         "data": "MNIST's 60,000 training digits without those of 45 writers (QMNIST), and styled copies (strokes.py)",
-        "data_sha256": read_card(out / "digits")["hashes"]["train"],
+        "data_sha256": data,
         "seed": SEED,
-        "code": code,
         "stored_as": "float16",
         "readers": facts,
         "trust": asdict(Trust(1.0, DEMANDED, None, 0.0, None, 0)),
         "provenance": provenance(),
     }
     write_json(folder / RECORD, record)
+    load.cache_clear()
     drawn, labels, plain = _held_out(out)
     readers = load(folder)
     together = readers.probabilities(drawn)
@@ -167,6 +155,26 @@ def pack(out: Path, folder: Path, *, mnist: Path, code: str) -> dict[str, Any]:
     write_json(folder / RECORD, record)
     load.cache_clear()
     return record
+
+
+def _packed(name: str, out: Path, folder: Path, data: str) -> dict[str, Any]:
+    """Write a reader's weights to ``folder`` and return its facts; one that is not trained in ``out`` is kept."""
+    if not is_finished(out / name):
+        kept = read_json(folder / RECORD)
+        known = [one for one in kept["readers"] if one["name"] == name and kept["data_sha256"] == data]
+        if not known:
+            raise InputError(f"{out / name} has no record, and {folder} no reader {name} of this data; train it")
+        return dict(known[0])
+    record, content, file = read_record(out / name), _half(out / name), f"{name}.safetensors"
+    write_bytes(folder / file, content)
+    return {
+        "name": name,
+        **{key: record["config"][key] for key in ("architecture", "width", "options", "recipe", "precision")},
+        **{key: record[key] for key in ("parameters", "epochs", "seconds", "sizes")},
+        "code": record["hashes"]["code"],
+        "file": file,
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
 
 
 def _half(fold: Path) -> bytes:

@@ -26,6 +26,7 @@ from shearbench.data.class_digits import CLASSES
 from shearbench.errors import InputError
 from shearbench.models import build
 from shearbench.models.inputs import Inputs
+from shearbench.predictions.calibration import LEAST_PROBABILITY
 from shearbench.training.hardware import Hardware
 
 Images = NDArray[np.uint8]
@@ -134,8 +135,24 @@ def viewed(inputs: Tensor, right: float, down: float, slant: float, width: float
         return inputs
     half = inputs.shape[-1] / 2
     theta = torch.tensor([[1 / width, slant, -right / half], [0.0, 1.0, -down / half]])
-    grid = functional.affine_grid(theta.expand(len(inputs), 2, 3), list(inputs.shape), align_corners=False)
+    grid = functional.affine_grid(theta.expand(inputs.shape[0], 2, 3), list(inputs.shape), align_corners=False)
     return functional.grid_sample(inputs, grid, align_corners=False)
+
+
+class Served(nn.Module):
+    """Readers as MLflow serves them: prepared images float32 (n, 1, 28, 28), 0 to 255, to probabilities (n, 10)."""
+
+    def __init__(self, readers: Readers) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(readers.networks.values())
+        self.temperature = readers.trust.temperature
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the calibrated probabilities that :meth:`Readers.probabilities` has, at its temperature."""
+        shown = [viewed(inputs / WHITE, *view) for view in VIEWS]
+        said = torch.stack([network(view).softmax(dim=1) for network in self.networks for view in shown]).mean(dim=0)
+        calibrated: Tensor = (said.clamp(min=LEAST_PROBABILITY).log() / self.temperature).softmax(dim=1)
+        return calibrated
 
 
 def explain(readers: Readers, images: Images, digits: Sequence[int]) -> NDArray[np.float32]:

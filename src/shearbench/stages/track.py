@@ -54,6 +54,19 @@ def send(params: Params, root: Path) -> bool:
     return complete
 
 
+def send_readers(params: Params, root: Path) -> bool:
+    """Register the readers that ship with shearbench in MLflow; return whether it has them now.
+
+    Raises:
+        InputError: if ``tracking.uri`` is ``off``.
+    """
+    from shearbench import tracking
+
+    if params.tracking.uri == tracking.OFF:
+        raise InputError("--readers needs MLflow, but tracking.uri is off in params.yaml; set it to default")
+    return tracking.track_readers(root, params)
+
+
 def follow(params: Params, root: Path) -> None:
     """Send the records of each stage as it finishes, until Ctrl-C; a record that DVC is replacing is sent once
     complete.

@@ -33,7 +33,7 @@ from shearbench.predictions.contents import (
 from shearbench.predictions.folds import FoldRun, read_fold_runs
 from shearbench.records import RECORD, hash_of, is_finished, read_json, read_record, sha256_of
 from shearbench.report.card import card
-from shearbench.tracking.networks import register_champion, send_networks
+from shearbench.tracking.networks import register_champion, send_networks, send_readers
 from shearbench.tracking.pages import NOTE_TAG, describe, report_node
 from shearbench.tracking.store import (
     ABLATIONS,
@@ -138,6 +138,11 @@ def track_nodes(root: Path, params: Params, nodes: Sequence[Node]) -> bool:
         describe(store)
 
     return attempt(root, params.tracking.uri, send)
+
+
+def track_readers(root: Path, params: Params) -> bool:
+    """Send MLflow the readers that ship with shearbench, and register them; return whether it has them now."""
+    return params.tracking.uri != OFF and attempt(root, params.tracking.uri, send_readers)
 
 
 def ui_command(root: Path, port: int) -> list[str]:

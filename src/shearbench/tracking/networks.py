@@ -8,10 +8,14 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
+from shearbench.predictions.contents import Content
 from shearbench.predictions.folds import FoldRun
-from shearbench.tracking.store import PARENT_TAG, RECORD_TAG, Store
+from shearbench.records import sha256_of
+from shearbench.tracking.store import PARENT_TAG, RECORD_TAG, Store, log, run_of, supersede
 
 CHAMPION = "champion"
+READERS = "shearbench-readers"
+"""The registered model of the readers that ship with the package."""
 _MODEL_TAG = "shearbench.model"
 _SKIPPED_TAG = "shearbench.model_skipped"
 _LONGEST = 400  # characters of a reason
@@ -52,18 +56,26 @@ def _has_network(store: Store, run: Any) -> bool:
 
 def _log_network(store: Store, run_id: str, fold_run: FoldRun, *, temperature: float, example: Any) -> None:
     """Log a fold's network, exported (never pickled), from raw inputs to calibrated probabilities."""
-    import torch
-    from mlflow.models import Model, infer_signature
-
     from shearbench.predictions.serving import Served
     from shearbench.training.weights import load_network
 
-    _delete_earlier(store, run_id, fold_run.digest)
     network, normaliser, _ = load_network(fold_run.folder)
     served = Served(network.cpu(), normaliser, temperature).eval()
+    flavour = _flavour_of_network(served) if fold_run.is_network else _flavour_of_classifier(fold_run)
+    _log_model(store, (run_id, fold_run.digest), served, flavour, example=example, step=fold_run.record["epochs"])
+
+
+def _log_model(
+    store: Store, run: tuple[str, str], served: Any, flavour: Mapping[str, Any], *, example: Any, step: int
+) -> None:
+    """Log a model for a run, given by its id and the digest of its record, with signature and input example."""
+    import torch
+    from mlflow.models import Model, infer_signature
+
+    run_id, digest = run
+    _delete_earlier(store, run_id, digest)
     with torch.no_grad():
         signature = infer_signature(example, served(torch.from_numpy(example)).numpy())
-    flavour = _flavour_of_network(served) if fold_run.is_network else _flavour_of_classifier(fold_run)
     try:
         logged = Model.log(  # as `mlflow.pytorch.log_model` does, but for a run that is finished and stays so
             artifact_path=None,
@@ -71,7 +83,7 @@ def _log_network(store: Store, run_id: str, fold_run: FoldRun, *, temperature: f
             run_id=run_id,
             signature=signature,
             input_example=example,
-            step=fold_run.record["epochs"],
+            step=step,
             **flavour,
         )
     except RuntimeError as error:  # what torch.export raises for a network that it cannot follow
@@ -126,6 +138,42 @@ def _flavour_of_classifier(fold_run: FoldRun) -> dict[str, Any]:
     }
 
 
+def send_readers(store: Store) -> None:
+    """Log the readers that ship with shearbench as one model, once, and register it as ``READERS``."""
+    import mlflow
+    import numpy as np
+
+    from shearbench.handwriting import readers
+
+    loaded = readers.load()
+    facts, record = loaded.facts, readers.FOLDER / readers.RECORD
+    digest = sha256_of(record)
+    accuracy = {
+        f"accuracy/{data}/{who}": float(value)
+        for data, measured in loaded.record["accuracy"].items()
+        for who, value in measured.items()
+    }
+    settings = {key: loaded.record[key] for key in ("data", "data_sha256", "seed")}
+    with run_of(store, READERS, digest, None) as (run_id, is_new):
+        supersede(store, READERS, run_id)
+        if is_new:
+            log(store, run_id, Content(settings | {"readers": ", ".join(facts["readers"])}, {}, accuracy, [], [record]))
+    mlflow.set_experiment(experiment_id=store.experiment)
+    if not _has_network(store, store.client.get_run(run_id)):
+        served = readers.Served(loaded).eval()
+        example = np.zeros((4, 1, 28, 28), np.float32)  # torch.export would fix a batch of 1
+        example[:, :, 4:24, 13:16] = 255  # ones
+        _log_model(store, (run_id, digest), served, _flavour_of_network(served), example=example, step=0)
+    trust = loaded.trust
+    text = (
+        f"Reads handwritten digits: {', '.join(facts['readers'])}, mean over {facts['views']} views. Images "
+        "(n, 1, 28, 28), 0 to 255, as `shearbench predict --request` prepares them, to calibrated probabilities "
+        f"(n, 10). From a confidence of {trust.threshold:.4f} on, {100 * trust.demanded:.1f} % are to be right."
+    )
+    tags = {f"shearbench.{name}": str(value) for name, value in asdict(trust).items()}
+    _register(store, READERS, store.client.get_run(run_id), text, tags)
+
+
 def register_champion(store: Store, fold_runs: Sequence[FoldRun], parent: str, card: str, *, demanded: float) -> None:
     """Register the network of the cell that reads alone, unless it could not be exported.
 
@@ -153,7 +201,8 @@ def _register(store: Store, name: str, fold: Any, description: str, tags: Mappin
     """Give the network of the run ``fold`` the alias ``champion`` of the registered model ``name``."""
     client, run_id = store.client, fold.info.run_id
     if not client.search_registered_models(filter_string=f"name = '{name}'"):
-        client.create_registered_model(name, description=f"The best model on {name.removeprefix('shearbench-')}.")
+        what = "readers that ship with it" if name == READERS else f"best model on {name.removeprefix('shearbench-')}"
+        client.create_registered_model(name, description=f"The {what}.")
     versions = client.search_model_versions(f"name = '{name}'")
     known = [each.version for each in versions if each.run_id == run_id]
     if not known:
