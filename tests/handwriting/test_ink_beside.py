@@ -11,6 +11,7 @@ from scipy import ndimage
 from shearbench.data.config import BundledMnist
 from shearbench.data.handwritten import read_file
 from shearbench.data.mnist import collect
+from shearbench.handwriting.parts import BODY, Parts
 from shearbench.handwriting.preparation import Prepared, mnist
 from shearbench.handwriting.strokes import STYLES, styled
 
@@ -177,3 +178,13 @@ def test_strokes_that_mnist_lacks_are_drawn_where_they_belong(digits: tuple[np.n
     originals = {image.tobytes() for image in images}
     assert not originals & {image.tobytes() for image in made}
     assert made.mean() > images[np.isin(labels, [*STYLES])].mean()  # ink is added, never taken
+
+
+def test_peak_and_depth_of_a_part_are_those_that_scipy_finds() -> None:
+    values = np.clip(ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(90, 120)), 2) * 8, 0, 1)
+    parts = Parts.of(values)
+    numbers = np.arange(1, len(parts) + 1)
+    assert len(parts) > 20
+    np.testing.assert_array_equal(parts.peak, ndimage.maximum(values, parts.labels, numbers))
+    depth = ndimage.distance_transform_edt(values >= BODY)
+    np.testing.assert_array_equal(parts.depth, ndimage.maximum(depth, parts.labels, numbers))

@@ -50,10 +50,10 @@ class Parts:
         return cls(
             labels,
             np.atleast_1d(ndimage.sum_labels(values, labels, numbers)),
-            np.atleast_1d(ndimage.maximum(values, labels, numbers)) if count else np.zeros(0),
+            _largest(values[ink], labels[ink], count),
             boxes,
             _share_of_a_side(labels, count),
-            np.atleast_1d(ndimage.maximum(depth, labels, numbers)) if count else np.zeros(0),
+            _largest(depth[ink], labels[ink], count),
         )
 
     def __len__(self) -> int:
@@ -163,6 +163,13 @@ def _apart(along: NDArray[np.int64], across: NDArray[np.int64], gap: float) -> i
         else:
             groups.append([start, stop, low, high])
     return sum(bool(high - low >= _TALL * whole) for _, _, low, high in groups)
+
+
+def _largest(values: Plane, labels: Labels, count: int) -> Plane:
+    """Return the largest value of each part 1 .. count, (count,), as ``ndimage.maximum`` does by sorting all pixels."""
+    largest = np.zeros(count + 1)
+    np.maximum.at(largest, labels, values)
+    return largest[1:]
 
 
 def _share_of_a_side(labels: Labels, count: int) -> Plane:
