@@ -16,8 +16,10 @@ from page_checks import WIDTHS, against_aa, broken_images, over_the_edge, visit
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from shearbench.commands import read_class
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "handwriting"))
-from forty_pictures import PICTURES
+from forty_pictures import PICTURES, write
 
 pytestmark = pytest.mark.slow
 SEVEN = [(0.25, 0.2), (0.72, 0.18), (0.55, 0.5), (0.45, 0.85)]
@@ -93,6 +95,30 @@ def test_a_digit_drawn_dropped_or_chosen_is_read(
     expect(page.locator("#prepared")).to_be_hidden()
     assert against_aa(page) == []
     page.context.close()
+
+
+@pytest.fixture(scope="module")
+def teachers_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page that ``shearbench handwriting`` makes of the forty pictures."""
+    folder = tmp_path_factory.mktemp("class") / "drawn by us"
+    folder.mkdir()
+    write(folder)
+    read_class.read_class(folder.parent, folder)
+    (page,) = (folder.parent / "build" / "handwriting").glob("*/index.html")
+    return page
+
+
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=list(WIDTHS))
+def test_the_teachers_page_fits_both_widths_and_breaks_no_rule(
+    width: int, teachers_page: Path, browser: Browser
+) -> None:
+    opened = visit(browser, teachers_page.as_uri(), width=width)
+    expect(opened.page.locator("h1")).to_have_text("drawn by us")
+    expect(opened.page.get_by_text("2 digits in one picture").first).to_be_visible()
+    assert over_the_edge(opened.page) == broken_images(opened.page) == against_aa(opened.page) == []
+    assert opened.complaints == []
+    assert all(url.startswith(("file:", "data:")) for url in opened.requests)
+    opened.page.context.close()
 
 
 def _decoded(source: str | None, folder: Path) -> Path:

@@ -129,6 +129,25 @@ class TestWriters:
             mnist.collect(MnistFolder(kind="path", path="."), tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("split", "labels", "fault"),
+    [
+        ("train", [3] * 20, "train part.* 20 images there and none of 0, 1, 2, 4, 5, 6, 7, 8, 9; add some"),
+        ("train", [*range(9)] * 2, "train part.* 18 images there and none of 9; add"),
+        ("test", [7], "test part.* 1 images there and none of 0, 1, 2, 3, 4, 5, 6, 8, 9; add"),
+    ],
+)
+def test_a_missing_class_one_label_alone_and_one_test_sample_are_refused(
+    tmp_path: Path, split: Split, labels: list[int], fault: str
+) -> None:
+    write_files(tmp_path)
+    arrays = small(0, len(labels)).images, np.array(labels, np.uint8)
+    for name, array in zip(idx.MNIST_FILES[split], arrays, strict=True):
+        (tmp_path / name).write_bytes(idx.encode(array))
+    with pytest.raises(InputError, match=rf"sources\.mnist: each of the classes 0 to 9 must be in the {fault}"):
+        mnist.collect(MnistFolder(kind="path", path="."), tmp_path)
+
+
 class TestFolder:
     @pytest.mark.parametrize("dotted", [False, True])
     @pytest.mark.parametrize("packed", [False, True])
@@ -147,24 +166,6 @@ class TestFolder:
     def test_a_missing_folder_names_the_parameter(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"gone is not a folder; correct sources\.mnist\.path"):
             mnist.collect(MnistFolder(kind="path", path="gone"), tmp_path)
-
-    @pytest.mark.parametrize(
-        ("split", "labels", "fault"),
-        [
-            ("train", [3] * 20, "train part.* 20 images there and none of 0, 1, 2, 4, 5, 6, 7, 8, 9; add some"),
-            ("train", [*range(9)] * 2, "train part.* 18 images there and none of 9; add"),
-            ("test", [7], "test part.* 1 images there and none of 0, 1, 2, 3, 4, 5, 6, 8, 9; add"),
-        ],
-    )
-    def test_a_missing_class_one_label_alone_and_one_test_sample_are_refused(
-        self, tmp_path: Path, split: Split, labels: list[int], fault: str
-    ) -> None:
-        write_files(tmp_path)
-        arrays = small(0, len(labels)).images, np.array(labels, np.uint8)
-        for name, array in zip(idx.MNIST_FILES[split], arrays, strict=True):
-            (tmp_path / name).write_bytes(idx.encode(array))
-        with pytest.raises(InputError, match=rf"sources\.mnist: each of the classes 0 to 9 must be in the {fault}"):
-            mnist.collect(MnistFolder(kind="path", path="."), tmp_path)
 
     def test_full_mnist(self) -> None:
         shared = os.environ.get("SHEARBENCH_SHARED_DATA")
