@@ -149,7 +149,7 @@ def send_readers(store: Store) -> None:
     facts, record = loaded.facts, readers.FOLDER / readers.RECORD
     digest = sha256_of(record)
     accuracy = {
-        f"accuracy/{data}/{who}": float(value)
+        f"accuracy/{data}/{who}".replace(",", ""): float(value)  # MLflow takes no commas in a name
         for data, measured in loaded.record["accuracy"].items()
         for who, value in measured.items()
     }
