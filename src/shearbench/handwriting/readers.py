@@ -26,7 +26,7 @@ from shearbench.data.class_digits import CLASSES
 from shearbench.errors import InputError
 from shearbench.models import build
 from shearbench.models.inputs import Inputs
-from shearbench.predictions.calibration import LEAST_PROBABILITY
+from shearbench.predictions.scores import LEAST_PROBABILITY
 from shearbench.training.hardware import Hardware
 
 Images = NDArray[np.uint8]
