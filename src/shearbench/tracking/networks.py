@@ -201,8 +201,9 @@ def _register(store: Store, name: str, fold: Any, description: str, tags: Mappin
     """Give the network of the run ``fold`` the alias ``champion`` of the registered model ``name``."""
     client, run_id = store.client, fold.info.run_id
     if not client.search_registered_models(filter_string=f"name = '{name}'"):
-        what = "readers that ship with it" if name == READERS else f"best model on {name.removeprefix('shearbench-')}"
-        client.create_registered_model(name, description=f"The {what}.")
+        what = "The readers that ship with shearbench." if name == READERS else ""
+        text = what or f"The best model on {name.removeprefix('shearbench-')}."
+        client.create_registered_model(name, description=text)
     versions = client.search_model_versions(f"name = '{name}'")
     known = [each.version for each in versions if each.run_id == run_id]
     if not known:
