@@ -239,7 +239,7 @@ def test_a_narrow_terminal_folds_names_and_never_cuts_a_number(long: str, capsys
     printed.print_pairs({"refused": None, "rows": pairs, "unpaired": []})
     said = capsys.readouterr().out
     assert "…" not in said
-    for number in ("98.77 ± 1.23", "98.8 to 98.8", "12.34", "11.18M", "12345.6", "-11.11", "-12.35 to +12.35", "0.031"):
+    for number in ("98.77 ± 1.23", "98.8–98.8", "12.34", "11.18M", "12345.6", "-11.11", "-12.35 to +12.35", "0.031"):
         assert number in said, number
     assert max(map(len, said.splitlines())) <= 80
 

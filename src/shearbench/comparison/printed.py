@@ -18,7 +18,7 @@ _NUMBER = (int, float)
 _ROW = {
     **dict.fromkeys(("dataset", "model"), str),
     **dict.fromkeys(("cv_accuracy_mean", "cv_accuracy_sd", "test_accuracy_mean", "test_accuracy_sd"), _NUMBER),
-    **dict.fromkeys(("test_accuracy_low", "test_accuracy_high", "parameters", "seconds_per_fold"), _NUMBER),
+    **dict.fromkeys(("cv_accuracy_low", "cv_accuracy_high", "parameters", "seconds_per_fold"), _NUMBER),
     "accuracy_drop": (*_NUMBER, type(None)),
 }
 _PAIR = {
