@@ -70,6 +70,16 @@ def test_table_fits_eighty_columns(
     assert "…" not in output
 
 
+def test_a_drop_is_printed_only_where_fields_and_images_are_compared(
+    finished_once: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = printed.read_rows(finished_once)
+    printed.print_table(rows)
+    assert "drop" in capsys.readouterr().out
+    printed.print_table([row for row in rows if row["accuracy_drop"] is None])
+    assert "drop" not in capsys.readouterr().out
+
+
 def test_a_verdict_is_that_of_the_row_against_the_best_of_its_dataset() -> None:
     accuracies = {"a": 0.9, "b": 0.95, "c": 0.5}
     rows = [{"dataset": "mnist", "model": model, "cv_accuracy_mean": mean} for model, mean in accuracies.items()]

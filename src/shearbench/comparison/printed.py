@@ -67,19 +67,20 @@ def print_table(rows: Sequence["Row"]) -> None:
     )
     table.add_column("dataset", overflow="fold")
     table.add_column("model", overflow="fold")
-    for heading in ("CV", "interval", "test", "drop", "params", "s/fold"):
+    drops = any(row["accuracy_drop"] is not None for row in rows)
+    for heading in ("CV", "interval", "test", *(["drop"] if drops else []), "params", "s/fold"):
         table.add_column(heading, justify="right", no_wrap=True)
     previous = rows[0]["dataset"] if rows else ""
     for row in rows:
         if row["dataset"] != previous:
             table.add_row()
         previous = row["dataset"]
-        table.add_row(*_printed(row))
+        table.add_row(*_printed(row, drops=drops))
     console = Console()
     console.print(table)
     console.print(
-        "interval: 95 %, of the CV accuracy, for other samples and another training; few folds: too few. "
-        "drop: CV accuracy lost from mnist, percentage points.",
+        "interval: 95 %, of the CV accuracy, for other samples and another training; few folds: too few."
+        + " drop: CV accuracy lost from the images, percentage points." * drops,
         style="dim",
     )
     trained_on = dict.fromkeys(row["hardware"] for row in rows)
@@ -87,7 +88,7 @@ def print_table(rows: Sequence["Row"]) -> None:
         console.print(f"Seconds are not comparable, because the hardware differs: {escape('; '.join(trained_on))}.")
 
 
-def _printed(row: "Row") -> list[str]:
+def _printed(row: "Row", *, drops: bool) -> list[str]:
     drop = row["accuracy_drop"]
     return [
         row["dataset"],
@@ -95,7 +96,7 @@ def _printed(row: "Row") -> list[str]:
         f"{100 * row['cv_accuracy_mean']:.2f} ± {100 * row['cv_accuracy_sd']:.2f}",
         span(row["cv_accuracy_low"], row["cv_accuracy_high"]).replace(" to ", "\N{EN DASH}").removeprefix("too "),
         f"{100 * row['test_accuracy_mean']:.2f} ± {100 * row['test_accuracy_sd']:.2f}",
-        "" if drop is None else f"{100 * drop:.2f}",
+        *(["" if drop is None else f"{100 * drop:.2f}"] if drops else []),
         f"{row['parameters'] / 1e6:.2f}M",
         f"{row['seconds_per_fold']:.1f}",
     ]
