@@ -14,6 +14,7 @@ from dvc.repo import Repo
 from shearbench import code
 from shearbench.models import ARCHITECTURES
 from shearbench.params import load
+from shearbench.stages.code import main as write_texts
 from shearbench.stages.code import texts
 from small_clone import environment
 
@@ -169,6 +170,17 @@ def test_data_files_are_in_the_code_of_the_stage_that_opens_them(folder: str, st
     reached = set(code.closure(f"shearbench.stages.{stage}"))
     assert data
     assert {path.relative_to(code.PACKAGE.parent).as_posix() for path in data} <= reached
+
+
+def test_folders_of_ablations_are_there_without_an_ablation(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("datasets: {}\nmodels: {}\nablations: {}\n")
+    stages = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
+    made = [out for stage in stages.values() if stage.get("foreach") == "${ablations}" for out in stage["do"]["outs"]]
+    parents = {str(Path(next(iter(out)) if isinstance(out, dict) else out).parent) for out in made}
+    needed = parents & {dep for stage in stages.values() for dep in stage.get("do", stage).get("deps", ())}
+    assert len(needed) == 2
+    write_texts(tmp_path)
+    assert all((tmp_path / folder).is_dir() for folder in needed)
 
 
 @pytest.mark.parametrize("name", ["params.yaml", "profiles/full.yaml", "profiles/hour.yaml"])

@@ -10,6 +10,9 @@ from pathlib import Path
 from shearbench import code
 from shearbench.pipeline.texts import texts
 
+OF_NO_STAGE = ("build/ablations", "build/ablation_results")
+"""Folders that stages depend on as a whole. Where ``params.yaml`` has no ablation, no stage makes them."""
+
 
 def main(root: Path) -> None:
     """Write the text of each stage. Unchanged texts are not touched, and texts of removed stages are deleted.
@@ -25,5 +28,6 @@ def main(root: Path) -> None:
         if not path.is_file() or path.read_text() != text:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-    (root / "build" / "ablations").mkdir(parents=True, exist_ok=True)  # `handwriting` needs it, also empty
+    for name in OF_NO_STAGE:
+        (root / name).mkdir(parents=True, exist_ok=True)
     code.remember()
