@@ -32,7 +32,7 @@ def trained_of(
     noise = {"levels": [1.0], "raw": [0.1], "draws": 1}
     chosen = {"samples": 10, "noise": noise, "explained": 1, "embedded": 40, **settings}
     test = Dataset("test", np.arange(len(inputs)), inputs, labels)
-    record = {"fold": fold, "seed": 1, "config": {"entry": entry, "recipe": {}}}
+    record = {"fold": fold, "seed": 1, "config": {"entry": entry, "recipe": {}, "train_on": "rest"}}
     explained = one_of_each_class(test.ids, labels)
     hardware, settled = Hardware(), Evaluate.model_validate(chosen)
     return TrainedModel(network.eval(), normaliser, record, test, Path(), explained, hardware, settled)

@@ -44,7 +44,7 @@ def test_the_card_has_the_scores_of_the_table(finished_once: Path, folder: Path)
     card = (folder / "models" / f"{row['dataset']}-{row['model']}" / "MODEL_CARD.md").read_text()
     assert f"cross-validated accuracy: {100 * row['cv_accuracy_mean']:.1f} %" in card
     assert f"{row['parameters']:,} parameters" in card
-    for heading in ("Data", "Recipe", "Scores", "Weaknesses", "Loading"):
+    for heading in ("Data", "Model and recipe", "Scores", "Weaknesses", "Loading"):
         assert f"## {heading}\n" in card
 
 

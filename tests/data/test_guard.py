@@ -56,7 +56,7 @@ def test_a_changed_file_is_refused_with_both_hashes_and_both_ways_out(root: Path
     before = verify(root).hash
     (root / "data" / "a" / "x").write_text("changed")
     after = guard.tree_of(root / "data").hash
-    message = rf"(?s)has hash {after}, but data\.dvc vouches for {before}.*`shearbench data`.*data --adopt`"
+    message = rf"(?s)has hash {after}, but data\.dvc records {before}.*`shearbench data`.*data --adopt`"
     with pytest.raises(InputError, match=message):
         verify(root)
 

@@ -143,7 +143,7 @@ def test_a_flipped_byte_is_found_with_the_command_that_makes_the_file_again(
 
 def test_what_was_never_made_is_told_from_what_changed(locked: Path, params: Params, tmp_path: Path) -> None:
     shutil.copy(locked / "dvc.lock", tmp_path)
-    with pytest.raises(InputError, match=r"none of the results that dvc\.lock names is in .*; run `dvc repro`"):
+    with pytest.raises(InputError, match=r"none of the results in dvc\.lock exists in .*; run `dvc repro`"):
         list(stored.faults(params, tmp_path))
     (tmp_path / "build").mkdir()
     shutil.copytree(locked / "build" / "folds", tmp_path / "build" / "folds")
