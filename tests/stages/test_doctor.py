@@ -192,4 +192,4 @@ def test_the_command_prints_json_or_only_what_is_wrong_and_its_status_says_so(pr
     assert quiet.exit_code == 1
     assert "FAULT data" in quiet.output
     assert "cores" not in quiet.output
-    assert "1 fault(s) to mend" in quiet.output
+    assert "1 fault(s), each with its fix." in quiet.output
