@@ -114,6 +114,6 @@ def test_what_is_in_the_way_is_said(tmp_path: Path) -> None:
         init.main(tmp_path / "full", images=None, npz=None)
     with pytest.raises(InputError, match="has no readable PNG or JPEG"):
         init.main(tmp_path / "new", images=tmp_path / "empty", npz=None)
-    with pytest.raises(InputError, match="must name a folder with one sub-folder for each class"):
+    with pytest.raises(InputError, match="must name a folder with one sub-folder per class"):
         init.main(tmp_path / "new", images=tmp_path / "nowhere", npz=None)
     assert (tmp_path / "full" / "letter.txt").read_text() == "dear"

@@ -79,9 +79,9 @@ def test_what_was_deleted_in_mlflow_comes_back(tracked: Path, small_params: Para
     experiment = client.get_experiment_by_name(store.EXPERIMENT).experiment_id
     models = client.search_logged_models([experiment])
     client.delete_logged_model(models[0].model_id)
-    for version in client.search_model_versions("name = 'mnist'"):
-        client.delete_model_version("mnist", version.version)
-    client.delete_registered_model("mechanical")
+    for version in client.search_model_versions("name = 'shearbench-mnist'"):
+        client.delete_model_version("shearbench-mnist", version.version)
+    client.delete_registered_model("shearbench-mechanical")
     assert tracking.track_all(tracked, small_params)
     shutil.rmtree(next((tracked / "mlruns/artifacts").glob(f"**/{runs['mnist-mlp fold 1'].info.run_id}")))
     assert tracking.track_all(tracked, small_params)
