@@ -203,14 +203,19 @@ def _beside(package: Path, folder: Path) -> dict[str, str]:
 
 def _root(top: str) -> Path | None:
     """Return the folder that a user's module is imported from, or None where pip installed it or it is missing."""
-    try:
-        spec = importlib.util.find_spec(top) or PathFinder.find_spec(top, [str(NETWORKS.absolute())])
-    except (ImportError, ValueError):
-        spec = None
-    places = [] if spec is None else list(spec.submodule_search_locations or filter(None, [spec.origin]))
+    places = _places(top)
     root = Path(places[0]).parent if places else None
     installed = root is None or root.name in ("site-packages", "dist-packages") or root == Path(os.__file__).parent
     return None if installed else root
+
+
+def _places(top: str) -> list[str]:
+    """Return the folders or the file that a top-level module is imported from; none where it is missing."""
+    try:
+        spec = importlib.util.find_spec(top) or PathFinder.find_spec(top, [str(NETWORKS.absolute())])
+    except (ImportError, ValueError):
+        return []
+    return [] if spec is None else list(spec.submodule_search_locations or filter(None, [spec.origin]))
 
 
 def _distribution(top: str) -> str:
@@ -218,9 +223,7 @@ def _distribution(top: str) -> str:
 
     Where it is found beside its list of files, which is the rule, the metadata of no other distribution is read.
     """
-    spec = importlib.util.find_spec(top)
-    places = [] if spec is None else list(spec.submodule_search_locations or filter(None, [spec.origin]))
-    beside = [path for place in places for path in Path(place).parent.glob("*.dist-info") if _lists(path, top)]
+    beside = [path for place in _places(top) for path in Path(place).parent.glob("*.dist-info") if _lists(path, top)]
     found: list[metadata.Distribution] = [metadata.Distribution.at(path) for path in beside] or [
         metadata.distribution(name) for name in metadata.packages_distributions().get(top, [])
     ]

@@ -6,12 +6,15 @@ What is slow to load is imported by the functions that need it: most processes t
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shearbench.predictions.contents import Content
 from shearbench.predictions.folds import FoldRun
 from shearbench.records import sha256_of
 from shearbench.tracking.store import PARENT_TAG, RECORD_TAG, Store, log, run_of, supersede
+
+if TYPE_CHECKING:
+    from shearbench.comparison.champion import Trust
 
 CHAMPION = "champion"
 READERS = "shearbench-readers"
@@ -170,8 +173,8 @@ def send_readers(store: Store) -> None:
         "(n, 1, 28, 28), 0 to 255, as `shearbench predict --request` prepares them, to calibrated probabilities "
         f"(n, 10). From a confidence of {trust.threshold:.4f} on, {100 * trust.demanded:.1f} % are to be right."
     )
-    tags = {f"shearbench.{name}": str(value) for name, value in asdict(trust).items()}
-    _register(store, READERS, store.client.get_run(run_id), text, tags)
+    about = "The readers that ship with shearbench."
+    _register(store, READERS, store.client.get_run(run_id), trust, about=about, description=text)
 
 
 def register_champion(store: Store, fold_runs: Sequence[FoldRun], parent: str, card: str, *, demanded: float) -> None:
@@ -192,18 +195,18 @@ def register_champion(store: Store, fold_runs: Sequence[FoldRun], parent: str, c
         f"validation loss of its folds. Raw inputs (n, {shape}) to calibrated probabilities (n, {len(classes)}) of the "
         f"classes {', '.join(classes)}.\n\n{card}"
     )
-    tags = {f"shearbench.{name}": str(value) for name, value in asdict(trust).items()}
     if _MODEL_TAG in fold.data.tags:
-        _register(store, f"shearbench-{dataset}", fold, text, tags)
+        _register(store, f"shearbench-{dataset}", fold, trust, about=f"The best model on {dataset}.", description=text)
 
 
-def _register(store: Store, name: str, fold: Any, description: str, tags: Mapping[str, str]) -> None:
-    """Give the network of the run ``fold`` the alias ``champion`` of the registered model ``name``."""
+def _register(store: Store, name: str, fold: Any, trust: "Trust", *, about: str, description: str) -> None:
+    """Give the network of the run ``fold`` the alias ``champion`` of the registered model ``name``.
+
+    ``about`` describes the registered model, ``description`` its version; the tags of the version are its ``trust``.
+    """
     client, run_id = store.client, fold.info.run_id
     if not client.search_registered_models(filter_string=f"name = '{name}'"):
-        what = "The readers that ship with shearbench." if name == READERS else ""
-        text = what or f"The best model on {name.removeprefix('shearbench-')}."
-        client.create_registered_model(name, description=text)
+        client.create_registered_model(name, description=about)
     versions = client.search_model_versions(f"name = '{name}'")
     known = [each.version for each in versions if each.run_id == run_id]
     if not known:
@@ -211,6 +214,6 @@ def _register(store: Store, name: str, fold: Any, description: str, tags: Mappin
         model_id = source.split("/")[-1]
         made = client.create_model_version(name, source, run_id, description=description, model_id=model_id)
         known = [made.version]
-    for key, value in tags.items():
-        client.set_model_version_tag(name, known[0], key, value)
+    for key, value in asdict(trust).items():
+        client.set_model_version_tag(name, known[0], f"shearbench.{key}", str(value))
     client.set_registered_model_alias(name, CHAMPION, known[0])
