@@ -34,6 +34,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from shearbench.data.config import BundledMnist, ImageDataset, MnistFolder
 from shearbench.data.dataset import Dataset, load, write_dataset
+from shearbench.data.deal import units_of
 from shearbench.data.folds import FoldTable, make_folds, read_folds, write_folds
 from shearbench.data.mnist import collect
 from shearbench.execution import Advance, run_tasks, worker_count
@@ -244,11 +245,11 @@ def _cpu_seconds_of(function: Callable[[], object]) -> float:
 def write_data(mnist: Path | None, digits: int | None, data: Path) -> Dataset:
     """Write the training digits as a dataset with a fold table, and return them."""
     source = MnistFolder(kind="path", path=str(mnist.resolve())) if mnist else BundledMnist(kind="bundled")
-    images, labels = (array[:digits] for array in collect(source, Path.cwd())["train"])
+    images, labels, groups = (array[:digits] for array in collect(source, Path.cwd())["train"])
     ids = np.arange(len(labels))
     dataset = Dataset("mnist", ids, np.ascontiguousarray(images[:, None]), labels.astype(np.int64))
     write_dataset(data / "mnist", {"train": dataset, "test": replace(dataset, ids=ids + len(ids))}, {})
-    folds = make_folds(images, dataset.labels, folds=FOLDS, seed=42)
+    folds = make_folds(units_of(images, groups), dataset.labels, folds=FOLDS, seed=42)
     write_folds(data / "folds.npz", FoldTable(ids, folds[np.newaxis]))
     return dataset
 

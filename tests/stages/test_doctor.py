@@ -4,6 +4,7 @@ import fcntl
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +69,25 @@ def test_a_fault_of_params_yaml_does_not_stop_the_other_checks(project: Path) ->
     assert "seed input should be a valid integer" in findings["parameters"].text
     assert findings["data"].status == "note"
     assert findings["torch"].status == "ok"
-    change(project, seed=1, models={**yaml.safe_load((project / "params.yaml").read_text())["models"]})
-    text = (project / "params.yaml").read_text().replace("dropout: 0.2", "dropuot: 0.2")
+
+
+def test_a_fault_of_an_own_network_is_found(project: Path) -> None:
+    text = (project / "params.yaml").read_text().replace("architecture: mlp", "architecture: torch.nn.Bilinear", 1)
     (project / "params.yaml").write_text(text)
-    assert "dropuot" in found(project)["parameters"].text
+    finding = found(project)["parameters"]
+    assert finding.status == "fault"
+    assert "torch.nn.Bilinear" in finding.text
+
+
+def test_slow_libraries_are_not_imported(project: Path) -> None:
+    command = (
+        "import sys; from pathlib import Path; from shearbench.commands import doctor; "
+        "from shearbench.params import load; "
+        f"doctor.main(Path({str(project)!r}), lambda: load(Path({str(project / 'params.yaml')!r}))); "
+        "print([name for name in ('torchvision', 'sklearn', 'skops', 'mlflow', 'dvc') if name in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"
 
 
 def test_changed_data_is_a_fault(project: Path) -> None:

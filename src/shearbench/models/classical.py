@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import skops.io
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, is_classifier
 from sklearn.calibration import CalibratedClassifierCV
@@ -174,7 +173,7 @@ def probabilities(pipeline: Pipeline, inputs: NDArray[Any], *, classes: int) -> 
 
 def numbers(pipeline: Pipeline) -> int:
     """Return how many numbers a fitted pipeline stores in arrays, its normalisation left out."""
-    with zipfile.ZipFile(io.BytesIO(skops.io.dumps(Pipeline(pipeline.steps[1:])))) as archive:
+    with zipfile.ZipFile(io.BytesIO(_skops().dumps(Pipeline(pipeline.steps[1:])))) as archive:
         return sum(
             int(np.load(archive.open(name), allow_pickle=False).size)
             for name in archive.namelist()
@@ -188,7 +187,7 @@ def to_bytes(pipeline: Pipeline) -> bytes:
     Skops names objects by their address in memory and notes the time. Here they are numbered as they come, in 1980.
     """
     made, numbers_of = io.BytesIO(), dict[str, str]()
-    with zipfile.ZipFile(io.BytesIO(skops.io.dumps(pipeline))) as given, zipfile.ZipFile(made, "w") as kept:
+    with zipfile.ZipFile(io.BytesIO(_skops().dumps(pipeline))) as given, zipfile.ZipFile(made, "w") as kept:
         schema = _ADDRESS.sub(
             lambda found: numbers_of.setdefault(found[0], str(len(numbers_of))), given.read(_SCHEMA).decode()
         )
@@ -221,11 +220,11 @@ def from_bytes(content: bytes, architecture: str) -> Pipeline:
         InputError: if the content is damaged, or asks for another type.
     """
     try:
-        wanted = skops.io.get_untrusted_types(data=content)
+        wanted = _skops().get_untrusted_types(data=content)
         refused = [name for name in wanted if not _is_trusted(name, architecture)]
         if refused:
             raise InputError(f"it asks for {', '.join(refused)}")
-        found = skops.io.loads(content, trusted=wanted)
+        found = _skops().loads(content, trusted=wanted)
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, OSError, EOFError) as error:
         raise InputError(_first_line(error)) from None
     if not isinstance(found, Pipeline):
@@ -235,7 +234,7 @@ def from_bytes(content: bytes, architecture: str) -> Pipeline:
 
 def trusted_types(content: bytes, architecture: str) -> list[str]:
     """Return the types that a reader of the content must trust beside those that skops knows."""
-    return [name for name in skops.io.get_untrusted_types(data=content) if _is_trusted(name, architecture)]
+    return [name for name in _skops().get_untrusted_types(data=content) if _is_trusted(name, architecture)]
 
 
 def _is_trusted(name: str, architecture: str) -> bool:
@@ -281,6 +280,11 @@ def _features(features: Features, seed: int) -> list[tuple[str, Any]]:
     if features.kind == "pca":
         return [("pixels", Pixels()), ("pca", CappedPCA(features.components, random_state=seed % _SEEDS))]
     return [("pixels", Pixels())]
+
+
+def _skops() -> Any:
+    """Return skops.io, which imports all of scikit-learn to list its types: seconds that making a pipeline saves."""
+    return import_module("skops.io")
 
 
 @cache
