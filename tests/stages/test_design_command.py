@@ -45,7 +45,14 @@ def test_the_pilot_is_that_of_the_fold_accuracies(project: Path) -> None:
 def test_the_answer_in_json_is_that_of_the_pilot_in_the_folds(project: Path) -> None:
     answer = json.loads(run("mnist-mlp", "mnist-cnn2", "--difference", "0.2", "--json"))
     pilot = pilot_of_folds(project / "build", A, B)
-    assert answer["design"] == {"folds": 2, "repeats": 1, "alpha": 0.05, "power": 0.8, "comparisons": 1}
+    assert answer["design"] == {
+        "folds": 2,
+        "repeats": 1,
+        "alpha": 0.05,
+        "power": 0.8,
+        "comparisons": 1,
+        "disjoint": False,
+    }
     assert answer["pilot"]["samples"] == pytest.approx(pilot.samples)
     planned = plan(Design(2), pilot, rope=answer["rope"]).planned
     assert answer["planned"]["detectable"] == pytest.approx(planned.detectable)
@@ -63,9 +70,19 @@ def test_a_given_deviation_needs_no_folds(project: Path) -> None:
     assert "none: at best" in printed
 
 
+def test_disjoint_sets_have_their_number_alone(project: Path) -> None:
+    answer = json.loads(run("--sd", "0.01", "--sets", "15", "--json"))
+    assert answer["design"]["disjoint"]
+    assert {option["repeats"] for option in answer["options"]} == {1}
+    printed = run("--sd", "0.01", "--sets", "15", "--difference", "0.05")
+    assert "15 disjoint training sets" in printed
+    assert "sets detect 5.00 points" in printed
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (("--sd", "0.01", "--sets", "15", "--folds", "5"), "give it, or --folds"),
         ((), "name two runs"),
         (("mnist-mlp", "mnist-cnn2", "--sd", "0.1"), "name two runs"),
         (("mnist-mlp",), "a pilot needs two runs; got 1"),

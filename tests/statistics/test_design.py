@@ -12,3 +12,8 @@ from shearbench.statistics.design import Design
 def test_impossible_designs_are_refused(wrong):
     with pytest.raises(InputError, match="a design needs"):
         Design(**{"folds": 5, **wrong})
+
+
+def test_disjoint_sets_are_dealt_once():
+    with pytest.raises(InputError, match="dealt once"):
+        Design(15, 2, disjoint=True)

@@ -69,6 +69,37 @@ def test_what_a_pilot_of_folds_foretells_is_the_error_of_the_verdict():
     assert 1 < np.mean(foretold) / np.mean(errors) < 1.15
 
 
+def test_what_a_pilot_foretells_of_disjoint_sets_is_the_error_of_the_verdict():
+    rng, errors, foretold = np.random.default_rng(5), [], []
+    for _ in range(200):
+        held_out = _discordance(rng, folds=10, n=4000, by_training=0.02)
+        of_sample = (rng.random(500) < 0.2) * np.where(rng.random(500) < 0.5, 1.0, -1.0)
+        table = of_sample + 0.02 * rng.normal(size=(10, 1))
+        parts = parts_from(table.mean(axis=0), table, np.arange(500), np.arange(500))
+        errors.append(joined([parts], alpha=0.05)[0].standard_error)
+        foretold.append(_pilot(held_out, tested=500).expected(Design(10, disjoint=True)).standard_error)
+    # All networks agree on a sample here. Where they do not, chance averages out, and the pilot foretells too much.
+    assert np.mean(foretold) / np.mean(errors) == pytest.approx(1, abs=0.05)
+
+
+def test_disjoint_sets_by_hand():
+    pilot = replace(_pilot([np.array([1, 0, 0, -1]), np.array([1, 1, 0, 0])], tested=2), training=0.01)
+    found = pilot.expected(Design(4, disjoint=True))
+    assert found.samples_error**2 == pytest.approx(1 / 8 * 4 / 2)  # folds of 4; 2 test samples alone
+    assert found.training_error**2 == pytest.approx(0.01 / 4)  # four networks that share nothing
+    assert found.overlap == 0
+
+
+def test_a_plan_of_disjoint_sets_has_one_repeat_and_the_fewest_sets():
+    pilot = replace(given(0.02, folds=5), training=0.03**2, samples=1e-6)
+    made = plan(Design(5, disjoint=True), pilot, rope=0.001, difference=0.03)
+    assert {option.repeats for option in made.options} == {1}
+    (need,) = made.needs
+    found = [pilot.expected(Design(sets, disjoint=True)) for sets in (need.folds - 1, need.folds)]
+    below, enough = (power_of(each, 0.03, rope=0.001) for each in found)
+    assert below < 0.8 <= enough
+
+
 def test_folds_that_are_alike_by_chance_do_not_promise_more_than_their_samples_allow():
     pilot = _pilot([np.array([1, -1, 0, 0])] * 5)
     assert (pilot.seen, pilot.training) == (0, 0)

@@ -44,17 +44,21 @@ def design(
     ] = None,
     folds: Annotated[int | None, typer.Option(min=2, help="Default: cv.folds.")] = None,
     repeats: Annotated[int | None, typer.Option(min=1, help="Default: cv.repeats.")] = None,
+    sets: Annotated[
+        int | None, typer.Option(min=2, help="Disjoint training sets, in place of folds and repeats.")
+    ] = None,
     comparisons: Annotated[
         int | None, typer.Option(min=1, help="Number of pairs in the family; default: all pairs of a dataset.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compute the smallest difference that these folds and repeats can detect.
+    """Compute the smallest difference that these folds and repeats, or disjoint sets, can detect.
 
     \b
     Examples:
       shearbench design mnist-cnn3 mnist-resnet18 --difference 0.01
       shearbench design --sd 0.008 --folds 10 --repeats 3 --json
+      shearbench design --sd 0.008 --sets 15
     """
     from shearbench.commands import design as planning
 
@@ -67,6 +71,6 @@ def design(
         runs=(pilot[0], pilot[1]) if pilot else None,
         sd=sd,
         difference=difference,
-        design=planning.design_of(params, folds=folds, repeats=repeats, comparisons=comparisons),
+        design=planning.design_of(params, folds=folds, repeats=repeats, sets=sets, comparisons=comparisons),
         as_json=as_json,
     )

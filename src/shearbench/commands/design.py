@@ -20,14 +20,24 @@ from shearbench.statistics.design import Design
 from shearbench.statistics.pilot import Need, Option, Pilot, Planning, given, plan
 
 
-def design_of(params: Params, *, folds: int | None, repeats: int | None, comparisons: int | None) -> Design:
-    """Return the design of ``params``, or another one where a number is given."""
+def design_of(
+    params: Params, *, folds: int | None, repeats: int | None, sets: int | None = None, comparisons: int | None
+) -> Design:
+    """Return the design of ``params``, or another one where a number is given: disjoint sets, or folds and repeats.
+
+    Raises:
+        InputError: if ``sets`` is given beside ``folds`` or ``repeats``, or repeats are asked of disjoint sets.
+    """
+    if sets and (folds or repeats):
+        raise InputError("--sets is the design of disjoint training sets; give it, or --folds and --repeats")
+    declared = params.cv.design == "disjoint" and not folds and not repeats
     return Design(
-        folds or params.cv.folds,
+        sets or folds or params.cv.folds,
         repeats or params.cv.repeats,
         alpha=params.compare.alpha,
         power=params.compare.power,
         comparisons=comparisons or pairs_of_networks(params),
+        disjoint=bool(sets) or declared,
     )
 
 
@@ -94,7 +104,7 @@ def print_plan(made: Planning, pilot: Pilot) -> None:
     console, design, planned = Console(), made.design, made.planned
     among = f", all {design.comparisons} pairs at once" if design.comparisons > 1 else ""
     console.print(
-        f"[bold]{design.folds} folds x {design.repeats} repeats[/], {planned.networks} networks a run: the verdict "
+        f"[bold]{_title(design)}[/], {planned.networks} networks a run: the verdict "
         f"calls a difference of [bold]{_points(planned.detectable)} points[/]{_range(made)} better or worse with power "
         f"{design.power:g} at alpha {design.alpha:g}{among}. It calls equal models equivalent with that power if the "
         f"region of equivalence is at least {_points(planned.equivalence_needs)} points; declared is "
@@ -102,9 +112,29 @@ def print_plan(made: Planning, pilot: Pilot) -> None:
         soft_wrap=True,
     )
     console.print(_spread(pilot, planned), soft_wrap=True)
-    console.print(_table(made.options))
+    if design.disjoint:
+        console.print(
+            "Disjoint sets are compared on the test part alone. The figures are upper bounds if the pilot's networks "
+            "learned from as many samples as a set has. Smaller sets vary more.",
+            soft_wrap=True,
+        )
+    console.print(_table(made.options, "sets" if design.disjoint else "folds"))
     if made.difference is not None:
-        console.print(_needs(made.needs, made.difference))
+        console.print(_sets(made) if design.disjoint else _needs(made.needs, made.difference))
+
+
+def _title(design: Design) -> str:
+    if design.disjoint:
+        return f"{design.folds} disjoint training sets"
+    return f"{design.folds} folds x {design.repeats} repeats"
+
+
+def _sets(made: Planning) -> str:
+    assert made.difference is not None
+    need, wished = made.needs[0], _points(made.difference)
+    if need.repeats is None:
+        return f"No number of sets detects {wished} points: at best {_points(need.least)}."
+    return f"{need.folds} sets detect {wished} points."
 
 
 def _points(fraction: float) -> str:
@@ -128,12 +158,13 @@ def _spread(pilot: Pilot, planned: Option) -> str:
     )
 
 
-def _table(options: tuple[Option, ...]) -> Table:
+def _table(options: tuple[Option, ...], of: str) -> Table:
     repeats = list(dict.fromkeys(option.repeats for option in options))
     table = Table(title="Smallest detectable difference, in points", title_justify="left", box=None)
-    table.add_column("folds", justify="right")
+    table.add_column(of, justify="right")
     for number in repeats:
-        table.add_column(f"{number} repeat{'s' if number > 1 else ''}", justify="right")
+        heading = f"{number} repeat{'s' if number > 1 else ''}" if of == "folds" else "detectable"
+        table.add_column(heading, justify="right")
     for first in range(0, len(options), len(repeats)):
         line = options[first : first + len(repeats)]
         table.add_row(str(line[0].folds), *(_points(option.detectable) for option in line))

@@ -14,6 +14,8 @@ class Design:
     alpha: float = 0.05
     power: float = 0.8
     comparisons: int = 1
+    disjoint: bool = False
+    """The folds are training sets that share no sample; all their networks are compared on the test part alone."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -27,6 +29,14 @@ class Design:
                 f"a design needs 0 < alpha < 0.5 and alpha < power < 1, got alpha {self.alpha} and power {self.power}; "
                 "the usual choice is 0.05 and 0.8"
             )
+
+        if self.disjoint and self.repeats > 1:
+            raise InputError(f"disjoint training sets are dealt once; got {self.repeats} repeats, take 1 and more sets")
+
+    @property
+    def overlap(self) -> float:
+        """n_test/n_train, or 0 where trainings share no samples."""
+        return 0.0 if self.disjoint else 1 / (self.folds - 1)
 
     @property
     def n(self) -> int:

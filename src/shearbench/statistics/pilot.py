@@ -9,6 +9,10 @@ mean of w over the samples that it holds out. Over folds the differences vary by
 The verdict (``crossed``) averages over all samples, those of the test part too, and over all networks:
 
     V = fold_samples m / scored + (1/networks + 1/(folds - 1) / 2) training.
+
+Networks of disjoint training sets are scored on the test part alone: V = fold_samples m / tested + training / networks.
+The pilot's networks must then have learned from as many samples as one set has. V is an upper bound there, as chance
+that networks do not share averages out over them.
 """
 
 from collections.abc import Sequence
@@ -32,7 +36,7 @@ from shearbench.statistics.power import (
     training_factor,
 )
 
-FOLDS, REPEATS = (2, 3, 5, 10, 20), (1, 2, 3, 5, 10)
+FOLDS, REPEATS, SETS = (2, 3, 5, 10, 20), (1, 2, 3, 5, 10), (3, 5, 10, 15, 30)
 Rows = NDArray[np.int64]
 
 
@@ -43,6 +47,8 @@ class Pilot:
     samples: float
     """Of the mean over all samples that are scored, by which samples there are."""
     samples_df: float
+    test_share: float
+    """The test samples' share of all that are scored."""
     training: float
     """Of one network's difference on the same samples."""
     noise: float
@@ -55,15 +61,21 @@ class Pilot:
 
     def expected(self, design: Design) -> Precision:
         """Return what the verdict of ``design`` is expected to know; each pair is tested at alpha / comparisons."""
-        overlap = 1 / (design.folds - 1)
-        factor = training_factor(design.n, overlap)
+        factor = training_factor(design.n, design.overlap)
+        share = self.test_share if design.disjoint else 1.0
         training_df = (1 + (MODERATION if design.comparisons > 1 else 0)) * (design.n - 1)
         samples, training, square, samples_df, df = np.array(
-            [self.samples, factor * self.training, factor * (self.training + self.noise), self.samples_df, training_df]
+            [
+                self.samples / share,
+                factor * self.training,
+                factor * (self.training + self.noise),
+                max(1.0, (self.samples_df + 1) * share - 1),
+                training_df,
+            ]
         )
         found = satterthwaite(samples, training, square, samples_df=samples_df, training_df=df)
         errors = (sqrt(samples + training), sqrt(samples), sqrt(training))
-        return Precision(*errors, float(found), design.alpha / design.comparisons, design.n, overlap)
+        return Precision(*errors, float(found), design.alpha / design.comparisons, design.n, design.overlap)
 
     def ends(self, *, level: float = 0.8) -> tuple["Pilot", "Pilot"] | None:
         """Return the pilot at both ends of what it knows of ``seen`` (chi-square); None where that was given."""
@@ -106,6 +118,7 @@ def measured(discordance: Sequence[Rows], clusters: Sequence[Rows], *, scored: i
     return Pilot(
         samples=fold_samples * count / len(parts) / scored,
         samples_df=sum(part.samples_df + 1 for part in parts) * scored / count - 1,
+        test_share=tested / scored,
         training=max(0.0, seen - fold_samples),
         noise=single / tested,
         seen=seen,
@@ -124,7 +137,7 @@ def given(sd: float, *, folds: int) -> Pilot:
     """
     if not (np.isfinite(sd) and sd > 0):
         raise InputError(f"the standard deviation of fold differences must be a number > 0, got {sd}; 0.01 is usual")
-    return Pilot(sd**2 / (folds + 1), 1e6, 0.0, sd**2, sd**2, sd**2, None)
+    return Pilot(sd**2 / (folds + 1), 1e6, 1 / (folds + 1), 0.0, sd**2, sd**2, sd**2, None)
 
 
 @dataclass(frozen=True)
@@ -142,12 +155,15 @@ class Option:
 
 @dataclass(frozen=True)
 class Need:
-    """The fewest repeats with which so many folds detect the wished difference; None if a thousand do not."""
+    """The fewest repeats with which so many folds detect the wished difference; None if a thousand do not.
+
+    Of disjoint training sets there is one repeat, and ``folds`` is their number.
+    """
 
     folds: int
     repeats: int | None
     least: float
-    """The smallest difference that these folds detect with a thousand repeats."""
+    """The smallest difference that these folds detect with a thousand repeats, or a thousand sets."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +189,8 @@ def plan(design: Design, pilot: Pilot, *, rope: float, difference: float | None 
     if difference is not None and not difference > 0:
         raise InputError(f"the difference to be detected must be > 0, got {difference}; 0.01 is one point of accuracy")
     ends = [_option(design, end, rope).detectable for end in pilot.ends() or ()]
-    folds, repeats = (sorted({*usual, own}) for usual, own in ((FOLDS, design.folds), (REPEATS, design.repeats)))
+    usual = ((SETS, design.folds), ((1,), 1)) if design.disjoint else ((FOLDS, design.folds), (REPEATS, design.repeats))
+    folds, repeats = (sorted({*numbers, own}) for numbers, own in usual)
     return Planning(
         design,
         rope,
@@ -181,7 +198,7 @@ def plan(design: Design, pilot: Pilot, *, rope: float, difference: float | None 
         (ends[0], ends[1]) if ends else None,
         tuple(_option(replace(design, folds=k, repeats=r), pilot, rope) for k in folds for r in repeats),
         difference,
-        () if difference is None else tuple(_need(replace(design, folds=k), pilot, rope, difference) for k in folds),
+        () if difference is None else _needs(design, pilot, rope, difference, folds),
     )
 
 
@@ -190,6 +207,16 @@ def _option(design: Design, pilot: Pilot, rope: float) -> Option:
     least = detectable(found, rope=rope, power=design.power)
     needs = equivalence_needs(found, power=design.power)
     return Option(design.folds, design.repeats, design.n, found.standard_error, least, needs)
+
+
+def _needs(design: Design, pilot: Pilot, rope: float, difference: float, folds: list[int]) -> tuple[Need, ...]:
+    if not design.disjoint:
+        return tuple(_need(replace(design, folds=number), pilot, rope, difference) for number in folds)
+    more = needed_repeats(
+        lambda number: pilot.expected(replace(design, folds=number + 1)), difference, rope=rope, power=design.power
+    )
+    least = _option(replace(design, folds=MOST_REPEATS), pilot, rope).detectable
+    return (Need(MOST_REPEATS, None, least) if more is None else Need(more + 1, 1, least),)
 
 
 def _need(design: Design, pilot: Pilot, rope: float, difference: float) -> Need:
