@@ -1,12 +1,15 @@
 """Pictures of a folder, grey numbers of an NPZ file and these sheared, from raw data to the comparison."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 import any_images
+from shearbench.cli import app
 from shearbench.data.dataset import load, read_card
 from shearbench.records import read_json, read_npz, read_record
 
@@ -70,3 +73,23 @@ def test_the_network_learns_the_bars_and_their_fields(project: Path) -> None:
         rows["sheared", "mlp"]["accuracy_drop"],
         rows["bars", "mlp"]["cv_accuracy_mean"] - rows["sheared", "mlp"]["cv_accuracy_mean"],
     )
+
+
+def test_own_pictures_are_predicted_by_the_best_model_of_the_first_dataset(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    result = CliRunner().invoke(app, ["predict", "my shapes/bar/0_w0.png", "--json"])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["model"]["dataset"] == "shapes"
+    (image,) = found["images"]
+    assert image["best"] in any_images.SHAPES
+    assert image["prepared"] == {"height": any_images.SIDES[0], "width": any_images.SIDES[1]}
+    assert len(image["probabilities"]) == 5
+
+
+def test_every_dataset_is_drawn_in_the_report(project: Path) -> None:
+    page = (project / "reports" / "index.html").read_text()
+    for name in ("shapes", "bars", "sheared"):
+        assert f"{name}: Eight samples of each class." in page or f"{name}: One sample of each class" in page

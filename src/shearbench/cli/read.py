@@ -50,7 +50,8 @@ def predict(
 ) -> None:
     """Classify the digits in pictures: class, calibrated confidence and runner-up; ? if not sure.
 
-    Uses the networks that ship with shearbench; needs no project. Exit status 1 if a file cannot be read.
+    Uses the networks that ship with shearbench and needs no project. In a project without MNIST it uses the
+    project's best model on its first dataset. Exit status 1 if a file cannot be read.
 
     \b
     Examples:
@@ -64,10 +65,14 @@ def predict(
     if many and (dataset or model or labels or table or explain or request):
         raise InputError("--many works with --json and --quiet only; remove the other options")
     if request:
-        print(json.dumps(reading.request(read_params(), project(), files, dataset=dataset or "mnist")))
+        params = read_params()
+        dataset = dataset or reading.default_dataset(params)
+        print(json.dumps(reading.request(params, project(), files, dataset=dataset)))
         return
-    if dataset is not None or model is not None:
-        result = reading.main(read_params(), project(), files, dataset=dataset or "mnist", model=model, explain=explain)
+    if dataset is not None or model is not None or _is_of_own_images(many or labels or table):
+        params = read_params()
+        dataset = dataset or reading.default_dataset(params)
+        result = reading.main(params, project(), files, dataset=dataset, model=model, explain=explain)
     else:
         from shearbench.commands import read_class
 
@@ -84,6 +89,11 @@ def predict(
         reading.print_result(result, quiet=quiet)
     if any("unread" in image for image in result["images"]):
         raise typer.Exit(1)
+
+
+def _is_of_own_images(digits_wanted: object) -> bool:
+    """Return True in a project without MNIST, unless an option of the digit readers was given."""
+    return not digits_wanted and Path("params.yaml").is_file() and "mnist" not in read_params().datasets
 
 
 @app.command(rich_help_panel=PANEL)

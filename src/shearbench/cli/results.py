@@ -49,7 +49,7 @@ def join(folder: Annotated[Path, typer.Argument(help="Folder with card.yaml and 
     print_pairs(found)
     name = f"{found['card']['dataset']}-{found['card']['model']}"
     accuracies = ", ".join(f"{100 * found[f'{kind}_accuracy']:.2f} % {kind}" for kind in ("cv", "test"))
-    print(f"{name}: {accuracies}; reports/joined/{name}.csv")
+    print(f"{name}: {accuracies}; reports/joined/{name}.csv. Show it in the report: dvc repro report")
 
 
 @app.command(rich_help_panel=PANEL)

@@ -26,13 +26,14 @@ _STEPS = {"mlp": 600, "cnn2": 400}  # mini-batches that a network is trained for
 _EPOCHS = (5, 60)
 _TRAINED = 0.8 * 0.8  # share of the images that one of five folds trains on, where a fifth is the test part
 _IGNORED = (
-    "/data\n/data.old*\n/.data.partial\n/build\n/mlruns/*\n!/mlruns/README.md\n/reports/*\n!/reports/README.md\n"
+    "/data\n/data.old*\n/.data.partial\n/build\n/mlruns/*\n!/mlruns/README.md\n/reports/*\n!/reports/README.md\n!/reports/joined\n"
     "__pycache__/\n/.venv\n"
 )
 _DVC = "[core]\n    analytics = false\n    check_update = false\n    autostage = false\n"
 _FOLDERS = {
     "mlruns": "MLflow's database and artifacts live here; `make ui` shows them.\n",
     "reports": "`dvc repro` writes `index.html` and the tables here.\n",
+    "reports/joined": "`shearbench join` writes the comparison with models trained elsewhere here.\n",
     "networks": "Networks of your own go here: `networks/mine.py` with a class `Net` is `architecture: mine.Net`.\n",
 }
 

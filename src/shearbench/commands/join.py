@@ -1,7 +1,7 @@
 """``shearbench join FOLDER``: compare a model that was trained elsewhere with the runs of its dataset.
 
 The rules are those of the stage ``compare``: the same samples and folds, one family of pairs, the same verdicts. The
-pipeline stays as it is; the result is ``reports/joined/<dataset>-<model>.json`` and ``.csv``.
+result is ``reports/joined/<dataset>-<model>.json`` and ``.csv``, which the stage ``report`` shows.
 """
 
 from pathlib import Path

@@ -119,6 +119,11 @@ def main(
     return {"model": champion.facts, "images": images}
 
 
+def default_dataset(params: Params) -> str:
+    """Return the dataset of pictures without ``--dataset``: ``mnist`` if the project has it, else its first one."""
+    return "mnist" if "mnist" in params.datasets else next(iter(params.datasets))
+
+
 def choose(params: Params, root: Path, dataset: str, model: str | None) -> Champion:
     """Return the network that reads a dataset: of ``model``, or of the best model by cross-validation."""
     if dataset not in params.datasets:
@@ -319,5 +324,6 @@ def _declared(network: dict[str, Any]) -> str:
         )
     return (
         f"{who} {calibrated} It answers from {100 * network['threshold']:.1f} % on: that would have answered "
-        f"{answered:.1f} % of them, {100 * network['accuracy']:.1f} % of these rightly. A stranger's hand is harder."
+        f"{answered:.1f} % of them, {100 * network['accuracy']:.1f} % of these rightly. "
+        "Images of another origin are harder."
     )

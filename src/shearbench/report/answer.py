@@ -45,7 +45,7 @@ def _best(rows: Sequence[Row], pairs: Sequence[Row]) -> str:
     below = [other for other, pair in against.items() if pair["verdict"] == "worse"]
     parts = [f"{first}: {', '.join(above)}." if above else f"{first}."]
     if below:
-        parts.append(f"On all digits that a network did not train on, {listed(below)} has the higher accuracy.")
+        parts.append(f"On all samples that a network did not train on, {listed(below)} has the higher accuracy.")
     parts += _as_good(best, rows, {other: pair for other, pair in against.items() if pair["verdict"] == "equivalent"})
     parts += _unseen("Against {}", {other: pair for other, pair in against.items() if pair["verdict"] == "undecided"})
     return " ".join(parts)

@@ -179,7 +179,7 @@ def _verdict(ablation_result: AblationResult, family: str, dataset: str, test: C
 
 
 def _gap(ablation_result: AblationResult, dataset: str, model: str) -> str | None:
-    """Return a sentence on training mode and evaluation mode on training digits; None if not measured."""
+    """Return a sentence on training mode and evaluation mode on training samples; None if not measured."""
     during, after = (
         ablation_result.accuracy(dataset, model, "train", way) for way in ("during_training", "as_trained")
     )
@@ -187,7 +187,7 @@ def _gap(ablation_result: AblationResult, dataset: str, model: str) -> str | Non
         return None
     apart = "their intervals do not meet" if during["low"] > after["high"] else "their intervals meet"
     return (
-        f"On training digits of {dataset}, {model} reaches {interval(during)} in training mode (running mean of the "
+        f"On training samples of {dataset}, {model} reaches {interval(during)} in training mode (running mean of the "
         f"last epoch) and {interval(after)} in evaluation mode (n = {during['folds']} folds): {apart}."
     )
 

@@ -62,7 +62,7 @@ def read(root: Path, seed: int) -> Contents:
         )
     records = [record for _, record in evaluations(root, rows)]
     with ThreadPoolExecutor() as pool:  # most of the time goes into pictures, which threads can work on at once
-        sections = list(pool.map(lambda section: section(root, rows), SECTIONS))
+        sections = [each for each in pool.map(lambda read: read(root, rows), SECTIONS) if each.blocks or each.missing]
     return Contents(
         rows,
         sections,

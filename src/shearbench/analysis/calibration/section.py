@@ -9,25 +9,25 @@ from shearbench.report.blocks import Block, Cell, Column, Heading, Pictures, Pro
 from shearbench.report.pictures import missing
 
 _TITLE = "Calibration and abstention"
-_TEXT = """A network is calibrated if it predicts 80 % correctly of the digits that it predicts with a confidence of
+_TEXT = """A network is calibrated if it predicts 80 % correctly of the samples that it predicts with a confidence of
 80 %. The calibration error (ECE) is the mean distance between the two, over 15 bins of equal width. It is above 0 for
 a perfectly calibrated network too; chance gives that value. NLL is the mean cross-entropy in nats; the Brier score is
-the squared distance from the truth, 0 to 2. The temperature of each network is fitted to the out-of-fold digits of
-its fold and applied to the test digits. Above 1 means that the network was overconfident. It changes no prediction."""
-_COVERAGE = """A network that may abstain predicts only its most confident digits. Coverage is the share that it
-predicts. Accuracy is on those digits, before temperature scaling, which hardly changes the order."""
+the squared distance from the truth, 0 to 2. The temperature of each network is fitted to the out-of-fold samples of
+its fold and applied to the test samples. Above 1 means that the network was overconfident. It changes no prediction."""
+_COVERAGE = """A network that may abstain predicts only its most confident samples. Coverage is the share that it
+predicts. Accuracy is on those samples, before temperature scaling, which hardly changes the order."""
 _GUARANTEE = """`shearbench predict` answers with one network, where its confidence reaches a threshold. Demanded is
-the accuracy of the answers that `predict.accuracy` asks for. The threshold is chosen on out-of-fold digits so that the
-accuracy on new digits is at least the guaranteed one, with probability 95 % (Geifman and El-Yaniv 2017). Observed is
+the accuracy of the answers that `predict.accuracy` asks for. The threshold is chosen on out-of-fold samples so that the
+accuracy on new samples is at least the guaranteed one, with probability 95 % (Geifman and El-Yaniv 2017). Observed is
 the accuracy of the answers on the test set, which had no say in the threshold."""
 _GUARANTEED = (
     Column("dataset"),
     Column("model"),
     Column("demanded", True, "accuracy of the answers in %, predict.accuracy of params.yaml"),
     Column("guaranteed", True, "in %, with probability 95 %; none: no threshold is good enough, nothing is answered"),
-    Column("coverage", True, "share of the test digits that are answered, in %"),
+    Column("coverage", True, "share of the test samples that are answered, in %"),
     Column("observed", True, "accuracy of the answers on the test set, in %"),
-    Column("n", True, "answered test digits"),
+    Column("n", True, "answered test samples"),
 )
 _SCORES = (
     Column("dataset"),
@@ -56,11 +56,11 @@ def _side_by_side(root: Path, compared: Sequence[Mapping[str, Any]]) -> list[Blo
     words = "Reliability before and after temperature scaling, and accuracy against coverage, datasets side by side"
     data = comparison.data(root, "calibration")
     scored = (
-        f"Before and after temperature scaling, on {rows[0]['n']:,} test digits; mean ± standard deviation over "
+        f"Before and after temperature scaling, on {rows[0]['n']:,} test samples; mean ± standard deviation over "
         f"{rows[0]['networks']} networks."
     )
     answers = [Column("dataset"), Column("model"), *(Column(f"{each} %", True) for each in _COVERAGES)]
-    caption = "Accuracy in % on the predicted test digits, by coverage; 95 % Wilson interval."
+    caption = "Accuracy in % on the predicted test samples, by coverage; 95 % Wilson interval."
     return [
         Pictures([comparison.picture(root, "calibration", words)], wide=True),
         Table(_SCORES, [_row(row) for row in rows], scored, data),

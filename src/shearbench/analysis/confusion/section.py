@@ -10,11 +10,11 @@ from shearbench.report.blocks import Block, Cell, Column, Heading, Pictures, Pro
 from shearbench.report.findings import p_value
 from shearbench.report.pictures import section_of_figure
 
-_TEXT = """Out of fold, each training digit is predicted once per repeat, by the network that did not train on it. The
-digits are the same on every dataset, so a changed count comes from the input and not from the digits."""
-_PAIRS = """A row has the number of digits of one class that are predicted as another, on the reference dataset and on
-this one. The p value is McNemar's, for the same digits on both datasets, adjusted for all confused pairs of the run
-(Holm). Most changes of a few digits are within chance."""
+_TEXT = """Out of fold, each training sample is predicted once per repeat, by the network that did not train on it. The
+samples are the same on every dataset, so a changed count comes from the input and not from the samples."""
+_PAIRS = """A row has the number of samples of one class that are predicted as another, on the reference dataset and on
+this one. The p value is McNemar's, for the same samples on both datasets, adjusted for all confused pairs of the run
+(Holm). Most changes of a few samples are within chance."""
 _MATRICES = """Cross-validated and on the test set; the network of every fold predicts each test sample. Colours are
 shares of the true class. Numbers are these shares in % on the diagonal and counts of samples beside it."""
 _SHOWN = 8
@@ -24,7 +24,7 @@ _COLUMNS = (
     Column("read", help="true class as predicted class"),
     Column("samples", True, "on the reference dataset to on this one, out of fold"),
     Column("share of the class", True, "on this dataset in %, 95 % Wilson interval"),
-    Column("change", True, "in digits"),
+    Column("change", True, "in samples"),
     Column("p (Holm)", True, "McNemar, adjusted for all confused pairs of the run"),
 )
 

@@ -9,12 +9,12 @@ from shearbench.report import comparison
 from shearbench.report.blocks import Block, Cell, Column, Pictures, Prose, Section, Table
 
 _TITLE = "Corruptions"
-_CORRUPTIONS = """Each corruption has five severities. Its random part for a digit (a direction, a place) is the same
+_CORRUPTIONS = """Each corruption has five severities. Its random part for a sample (a direction, a place) is the same
 for every network of a fold and at all severities. The mean corruption error (mCE, Hendrycks and Dietterich 2019) is
-the error under a corruption, summed over its severities, relative to the error of `{baseline}` on the same digits,
+the error under a corruption, summed over its severities, relative to the error of `{baseline}` on the same samples,
 and averaged over the corruptions. Below 100 % means less fragile than `{baseline}`."""
 _PHYSICAL = """Fields are corrupted as measurements are. A rigid offset or rotation of the whole block changes no
-strain, and a slightly larger or smaller load scales a field without changing the digit. A model that knew its
+strain, and a slightly larger or smaller load scales a field without changing the sample. A model that knew its
 mechanics would lose nothing in these three. Lengths are in units of the imposed displacement."""
 
 
@@ -28,7 +28,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
 _ERRORS = (
     Column("dataset"),
     Column("model"),
-    Column("clean error", True, "error on the same digits without corruption, in %"),
+    Column("clean error", True, "error on the same samples without corruption, in %"),
     Column("corrupted error", True, "mean over corruptions and severities, in %"),
     Column("mCE", True, "mean corruption error, in % of the baseline; 95 % jackknife interval over the networks"),
     Column("hardest", help="the corruption with the largest error"),
@@ -46,7 +46,7 @@ def _corruptions(root: Path, rows: Sequence[Mapping[str, Any]]) -> list[Block]:
     for dataset in dict.fromkeys(row["dataset"] for row in rows):
         words = f"Accuracy under each corruption of {dataset} at five severities"
         pictures.append(comparison.picture(root, f"corruption_{dataset}", words, words + ".", ["corruptions"]))
-        words = f"One digit of {dataset} under each corruption"
+        words = f"One sample of {dataset} under each corruption"
         pictures.append(comparison.picture(root, f"corruption_samples_{dataset}", words, words + "."))
     return [Prose(text), Prose(_PHYSICAL), table, Pictures(pictures, wide=True)]
 

@@ -9,10 +9,10 @@ from shearbench.report.blocks import Cell, Column, Pictures, Prose, Section, Tab
 from shearbench.report.pictures import of_networks, without_layers
 
 _TITLE = "Embedding (t-SNE)"
-_TEXT = """Each point is a test digit, with the same digits in every panel. t-SNE maps the input of the last layer of
+_TEXT = """Each point is a test sample, with the same samples in every panel. t-SNE maps the input of the last layer of
 fold 0's network to the plane. Distances and cluster sizes in such a figure mean little, so the numbers are computed
 in that layer itself and for every network. The silhouette is 1 for distant classes and 0 for touching ones. The
-purity is the share of a digit's 10 nearest neighbours with its class. The same numbers for the inputs are beside
+purity is the share of a sample's 10 nearest neighbours with its class. The same numbers for the inputs are beside
 them; the difference is the effect of learning."""
 _COLUMNS = (
     Column("dataset"),

@@ -1,4 +1,4 @@
-"""Grad-CAM: maps of the same digits side by side, their measures, and the maps of every fold."""
+"""Grad-CAM: maps of the same samples side by side, their measures, and the maps of every fold."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,17 +10,17 @@ from shearbench.report.blocks import Block, Cell, Column, Heading, Picture, Pict
 from shearbench.report.pictures import missing, of_networks, per_dataset, without_layers
 
 _TITLE = "Grad-CAM"
-_TEXT = """One test digit per class (the lowest id), the same for every network, fold and dataset. A map shows the
+_TEXT = """One test sample per class (the lowest id), the same for every network, fold and dataset. A map shows the
 pixels that are evidence for the true class."""
 _MEASURED = """Measures of the maps. Deletion removes the pixels with the largest weight first; insertion adds them
-first to an input without a digit (Petsiuk et al. 2018). The number is the mean probability of the true class on the
+first to an input without a sample (Petsiuk et al. 2018). The number is the mean probability of the true class on the
 way: low for deletion and high for insertion with a good map. Entropy is 0 for a map of one pixel and 1 for a uniform
 map. The share on the stroke counts pixels of the image above half of white. Agreement is the correlation of the maps
-of two folds' networks for the same digit. Chance is the value for noise maps of the same resolution; for agreement it
-is the value for maps of digits of different classes, because a network that always looks at the same place agrees
-with others by habit. Intervals are 95 % t intervals over the {n} digits, with means over the networks as values."""
+of two folds' networks for the same sample. Chance is the value for noise maps of the same resolution; for agreement it
+is the value for maps of samples of different classes, because a network that always looks at the same place agrees
+with others by habit. Intervals are 95 % t intervals over the {n} samples, with means over the networks as values."""
 _FOLDS = (
-    "The same digits through the networks of the folds. A difference between folds is no property of the architecture."
+    "The same samples through the networks of the folds. A difference between folds is no property of the architecture."
 )
 _MEASURES = {
     "deletion": "less is better",
@@ -60,10 +60,10 @@ def _side_by_side(root: Path, rows: Sequence[Mapping[str, Any]]) -> list[Block]:
         if (row["dataset"], row["model"], next(iter(_MEASURES))) in found
     ]
     return [
-        Pictures([comparison.picture(root, "attribution", "Maps of every network of the same digits")], wide=True),
+        Pictures([comparison.picture(root, "attribution", "Maps of every network of the same samples")], wide=True),
         Heading("The maps, measured"),
         Prose(_MEASURED.format(n=max(row["n"] for row in found.values()))),
-        Table(columns, lines, "Mean (95 % interval over digits; chance).", comparison.data(root, "explanation")),
+        Table(columns, lines, "Mean (95 % interval over samples; chance).", comparison.data(root, "explanation")),
         Pictures(
             [
                 comparison.picture(root, "explanation", "Measures of the maps with intervals", data=["explanation"]),

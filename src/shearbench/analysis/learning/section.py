@@ -12,8 +12,8 @@ from shearbench.report.pictures import missing, of_networks, without_layers
 _TEXT = """Lines are means over the folds, bands one standard deviation. Train is the running mean of the epoch in
 training mode (with dropout and augmentation, before the last step of the epoch). Validation is measured after the
 epoch, on the held-out fold. With early stopping, later epochs are means over fewer folds."""
-_MODES = """The accuracy on the training digits during training and the accuracy of the best weights on the same
-digits differ. Dropout, augmentation and the weights at the start of the epoch make the first lower. Batch
+_MODES = """The accuracy on the training samples during training and the accuracy of the best weights on the same
+samples differ. Dropout, augmentation and the weights at the start of the epoch make the first lower. Batch
 normalisation uses the statistics of the batch during training and running averages afterwards. If the averages lag,
 the second is lower than the first."""
 _COLUMNS = (
@@ -33,8 +33,8 @@ _COLUMNS = (
 _MODE_COLUMNS = (
     Column("dataset"),
     Column("model"),
-    Column("while training", True, "accuracy on the training digits during the best epoch, in %"),
-    Column("when evaluated", True, "accuracy of the best weights on the same digits, in %"),
+    Column("while training", True, "accuracy on the training samples during the best epoch, in %"),
+    Column("when evaluated", True, "accuracy of the best weights on the same samples, in %"),
     Column("gap", True, "evaluation minus training, percentage points"),
     Column("held out", True, "accuracy of the best weights on the held-out fold, in %"),
 )

@@ -8,12 +8,12 @@ from shearbench.report import comparison
 from shearbench.report.blocks import Block, Cell, Column, Heading, Pictures, Prose, Section, Table
 from shearbench.report.pictures import section_of_figure
 
-_TEXT = """Test digits that at least one network of a run misclassifies, ordered by the mean probability of the wrong
-class over all its networks, highest first. Fields are below the digits that they were computed from."""
-_LABELS = """A training label is suspicious if the network that did not train on the digit gives another class at
-least the mean probability that this class gets from digits with its label (confident learning, Northcutt et al.
-2021). A digit that one run suspects may be an error of that network. A digit that all runs suspect is hard or
-mislabelled. The benchmark changes and removes no digit."""
+_TEXT = """Test samples that at least one network of a run misclassifies, ordered by the mean probability of the wrong
+class over all its networks, highest first. Fields are below the samples that they were computed from."""
+_LABELS = """A training label is suspicious if the network that did not train on the sample gives another class at
+least the mean probability that this class gets from samples with its label (confident learning, Northcutt et al.
+2021). A sample that one run suspects may be an error of that network. A sample that all runs suspect is hard or
+mislabelled. The benchmark changes and removes no sample."""
 _SHOWN = 12
 _COLUMNS = (
     Column("id", True),
@@ -30,7 +30,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     there = comparison.is_there(root)
     blocks = [
         *(_labels(root, [f"{row['dataset']}-{row['model']}" for row in rows]) if there else ()),
-        Heading("Misread test digits"),
+        Heading("Misread test samples"),
         Prose(_TEXT),
     ]
     section = Section("mistakes", "Misclassified samples and suspicious labels", blocks)
@@ -41,7 +41,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
 
 def _labels(root: Path, runs: Sequence[str]) -> list[Block]:
     rows = comparison.rows_of(root, "suspicious_labels")
-    picture = comparison.picture(root, "suspicious_labels", "Training digits whose label most runs suspect")
+    picture = comparison.picture(root, "suspicious_labels", "Training samples whose label most runs suspect")
     caption = f"The first {min(_SHOWN, len(rows))} of {len(rows)} suggestions; all of them are in the file."
     table = Table(
         _COLUMNS, [_row(row, runs) for row in rows[:_SHOWN]], caption, comparison.data(root, "suspicious_labels")

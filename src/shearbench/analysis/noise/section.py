@@ -8,11 +8,11 @@ from shearbench.report import comparison
 from shearbench.report.blocks import Block, Cell, Column, Pictures, Prose, Section, Table
 
 _TITLE = "Noise"
-_NOISE = """Accuracy under Gaussian noise on the inputs. Top: noise in units of the deviation between digits, which is
-the root mean square, over the pixels of a channel, of the standard deviation over the test digits. At 1 the noise
-equals the differences between digits, on every dataset. Bottom: noise in the input's own units, as in a study. There
-the datasets cannot be compared, because displacements differ between digits by a few hundredths of a pixel. The
-network of each fold predicts its own share of the test digits. Bands are one standard deviation over networks and
+_NOISE = """Accuracy under Gaussian noise on the inputs. Top: noise in units of the deviation between samples, which is
+the root mean square, over the pixels of a channel, of the standard deviation over the test samples. At 1 the noise
+equals the differences between samples, on every dataset. Bottom: noise in the input's own units, as in a study. There
+the datasets cannot be compared, because displacements differ between samples by a few hundredths of a pixel. The
+network of each fold predicts its own share of the test samples. Bands are one standard deviation over networks and
 draws of the noise, which is the same for every network of a fold."""
 
 
@@ -31,8 +31,9 @@ def _noise(root: Path) -> list[Block]:
     runs = list(dict.fromkeys((row["dataset"], row["model"]) for row in rows))
     lines = [[dataset, model, *(_spread(found[dataset, model, level]) for level in levels)] for dataset, model in runs]
     caption = (
-        f"Accuracy in % against the noise in units of the deviation between digits; ± is the standard deviation over "
-        f"{max(row['readings'] for row in rows)} readings (networks x draws) of {min(row['n'] for row in rows)} digits."
+        f"Accuracy in % against the noise in units of the deviation between samples; ± is the standard deviation "
+        f"over {max(row['readings'] for row in rows)} readings (networks x draws) of {min(row['n'] for row in rows)} "
+        "samples."
     )
     shown = comparison.picture(root, "noise", "Accuracy of every network against Gaussian noise", data=["noise"])
     return [Prose(_NOISE), Pictures([shown], wide=True), Table(columns, lines, caption)]

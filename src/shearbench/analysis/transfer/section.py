@@ -8,13 +8,13 @@ from shearbench.report import comparison
 from shearbench.report.blocks import Block, Cell, Column, Heading, Pictures, Prose, Section, Table
 
 _TITLE = "Transfer to other loads and datasets"
-_SEVERITY = """Models of fields are trained at one displacement. Here they predict the same test digits at every
+_SEVERITY = """Models of fields are trained at one displacement. Here they predict the same test samples at every
 published step of their load: as measured, and divided by the load, that is multiplied by (own displacement /
 displacement of the step). A user who knows the load can do the latter; it is exact for a linear material."""
 
 
-_TRANSFER = """Each model predicts the test digits of the other datasets, with its own normalisation and with one of
-the same kind refitted to the training digits of the other dataset. A one-channel image is doubled for a model of two
+_TRANSFER = """Each model predicts the test samples of the other datasets, with its own normalisation and with one of
+the same kind refitted to the training samples of the other dataset. A one-channel image is doubled for a model of two
 channels."""
 
 
@@ -39,7 +39,7 @@ _READS = (
     Column("model"),
     Column("reads"),
     Column("normalisation"),
-    Column("accuracy", True, "mean over the networks, in %; 95 % Wilson interval for the digits"),
+    Column("accuracy", True, "mean over the networks, in %; 95 % Wilson interval for the samples"),
     Column("samples", True),
 )
 

@@ -30,6 +30,7 @@ from shearbench.report.sections import (
     experiments,
     false_positives,
     handwriting,
+    joined,
     power,
     spread,
     tuning,
@@ -40,6 +41,7 @@ Read = Callable[[Path, Rows], Section]
 
 SECTIONS: tuple[Read, ...] = (
     differences.read,
+    joined.read,
     cost.read,
     datasets.read,
     curves.read,

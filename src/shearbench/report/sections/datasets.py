@@ -10,16 +10,16 @@ from shearbench.records import read_json
 from shearbench.report.blocks import Block, Cell, Column, Facts, Heading, Picture, Pictures, Prose, Section, Table
 from shearbench.report.pictures import evaluations
 
-_TEXT = """Training samples only. Sample ids are shared: a digit and its displacement field have the same id, and one
+_TEXT = """Training samples only. Sample ids are shared: a sample and its displacement field have the same id, and one
 table of folds serves all datasets."""
 _EXPLORED = {
     "samples.png": "Eight samples of each class.",
     "samples_u_x.png": "Displacement along x of eight samples of each class.",
     "samples_u_y.png": "Displacement along y of eight samples of each class.",
     "samples_length.png": "Length of the displacement of eight samples of each class.",
-    "displacement.png": "One digit of each class and its displacement.",
-    "duplicates.png": "The most similar pairs of digits on this dataset.",
-    "class_balance.png": "Number of held-out digits by class and fold.",
+    "displacement.png": "One sample of each class and its displacement.",
+    "duplicates.png": "The most similar pairs of samples on this dataset.",
+    "class_balance.png": "Number of held-out samples by class and fold.",
 }
 _ROWS = ("displacement.png", "duplicates.png")
 _SPLITS = {"out_of_fold": "training", "test": "test"}
@@ -42,7 +42,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
 
 
 def _pictures(folder: Path) -> list[Pictures]:
-    """Return what has been drawn: squares beside one another, and below them the rows of digits."""
+    """Return what has been drawn: squares beside one another, and below them the rows of samples."""
     shown: dict[bool, list[Picture]] = {False: [], True: []}
     for file, text in _EXPLORED.items():
         if (folder / file).is_file():
@@ -58,13 +58,13 @@ def _data(picture: Path) -> list[Path]:
 
 
 def _balance(root: Path, rows: Sequence[Mapping[str, Any]], name: str) -> list[Table]:
-    """Return the number of digits per class and split, if a run of the dataset was evaluated."""
+    """Return the number of samples per class and split, if a run of the dataset was evaluated."""
     folders = [folder for folder, record in evaluations(root, rows) if record["dataset"] == name]
     if not folders:
         return []
     counts = pd.read_csv(folders[0] / "per_class.csv")
     classes = sorted(set(counts["class"]))
-    columns = [Column("digits of class"), *(Column(str(label), True) for label in classes)]
+    columns = [Column("samples of class"), *(Column(str(label), True) for label in classes)]
     lines: list[list[Cell | str]] = []
     for split, title in _SPLITS.items():
         n = [int(count) for count in counts.loc[counts["split"] == split].sort_values("class")["n"]]

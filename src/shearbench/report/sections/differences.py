@@ -10,8 +10,8 @@ from shearbench.report.findings import p_value, percent, points, verdicts
 
 _TITLE = "Pairwise comparison"
 _TEXT = """A pair is two models on one dataset, or one model on two datasets. The difference is one of accuracy on all
-digits that a network did not train on: each training digit once per repeat, when its fold is held out, and each test
-digit with all networks. Its interval covers other digits and another training (samples crossed with trainings,
+samples that a network did not train on: each training sample once per repeat, when its fold is held out, and each test
+sample with all networks. Its interval covers other samples and another training (samples crossed with trainings,
 clustered by writer). The intervals of a family hold at once with probability 95 %; a family is the models on one
 dataset, or all pairs of datasets. Better and worse: the interval excludes 0. Equivalent: it lies within ± the region
 that `params.yaml` declared before the run. Undecided: all else. The detectable difference is the smallest one that
@@ -22,8 +22,8 @@ _COLUMNS = (
     Column("a"),
     Column("b"),
     Column("a is"),
-    Column("a − b", True, "difference in accuracy on all digits that a network did not train on, percentage points"),
-    Column("interval", True, "for other digits and another training, for all pairs of the family at once"),
+    Column("a − b", True, "difference in accuracy on all samples that a network did not train on, percentage points"),
+    Column("interval", True, "for other samples and another training, for all pairs of the family at once"),
     Column("p (adjusted)", True, "below 0.05 exactly if the interval excludes 0"),
     Column("detectable", True, "smallest true difference that is called better or worse with the declared power"),
     Column("± region", True, "difference that does not matter, declared in params.yaml"),
@@ -39,9 +39,13 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
         return Section("differences", _TITLE, [Prose(f"No verdicts: {pairs['refused']}")])
     if not pairs["rows"]:
         return Section("differences", _TITLE, [Prose("One run alone has no pair.")])
-    table = Table(_COLUMNS, [_row(pair) for pair in pairs["rows"]], data=[Data.of(path.with_suffix(".csv"))])
-    blocks: list[Block] = [Prose(_explanation(pairs["rows"])), table]
+    blocks: list[Block] = [Prose(_explanation(pairs["rows"])), table(pairs["rows"], Data.of(path.with_suffix(".csv")))]
     return Section("differences", _TITLE, blocks)
+
+
+def table(pairs: Sequence[Mapping[str, Any]], *data: Data) -> Table:
+    """Return pairs as a table, a row each."""
+    return Table(_COLUMNS, [_row(pair) for pair in pairs], data=data)
 
 
 def _explanation(pairs: Sequence[Mapping[str, Any]]) -> str:

@@ -21,7 +21,7 @@ _COLUMNS = (
     Column("planned", True, "smallest true difference to detect, percentage points"),
     Column("achieved", True, "smallest true difference that is detected at the observed spread, percentage points"),
     Column(
-        "spread", True, "standard error of the difference, for other digits and another training, percentage points"
+        "spread", True, "standard error of the difference, for other samples and another training, percentage points"
     ),
     Column("observed", True, "observed difference, percentage points"),
     Column("repeats for the plan", True, "at the observed spread; none if a thousand do not suffice"),

@@ -9,22 +9,22 @@ from shearbench.report.findings import counted
 
 _TITLE = "Sources of variance"
 _TEXT = """Out of fold, ± is the standard deviation of one fold's accuracy over {folds}. It has two sources, and their
-squares add up to its square. Data: other digits are held out. Training: the network is trained on other digits and
-from another seed. If the digits alone would explain more than the folds show, training is 0. {bound} On the test set
-all networks predict the same digits, so ± is training alone; the 95 % interval covers other digits. With one network
-per fold the effect of the seed cannot be separated from the effect of the training digits. The folds share training
-digits: entirely new training digits would change more."""
-_ONCE = """With one repeat each digit is predicted once, so hard digits cannot be separated from chance: data is an
+squares add up to its square. Data: other samples are held out. Training: the network is trained on other samples and
+from another seed. If the samples alone would explain more than the folds show, training is 0. {bound} On the test set
+all networks predict the same samples, so ± is training alone; the 95 % interval covers other samples. With one network
+per fold the effect of the seed cannot be separated from the effect of the training samples. The folds share training
+samples: entirely new training samples would change more."""
+_ONCE = """With one repeat each sample is predicted once, so hard samples cannot be separated from chance: data is an
 upper bound, training a lower bound."""
-_OFTEN = "Each digit is predicted {repeats} times, which separates hard digits from chance."
+_OFTEN = "Each sample is predicted {repeats} times, which separates hard samples from chance."
 _COLUMNS = (
     Column("dataset"),
     Column("model"),
     Column("out of fold ±", True, "standard deviation of one fold's accuracy, percentage points"),
-    Column("data", True, "other digits held out, percentage points"),
-    Column("training", True, "other training digits and another seed, percentage points"),
-    Column("test ±", True, "training alone: all networks predict the same test digits, percentage points"),
-    Column("digits per fold", True, "mean number of digits that one fold holds out"),
+    Column("data", True, "other samples held out, percentage points"),
+    Column("training", True, "other training samples and another seed, percentage points"),
+    Column("test ±", True, "training alone: all networks predict the same test samples, percentage points"),
+    Column("samples per fold", True, "mean number of samples that one fold holds out"),
     Column("networks", True, "one per fold and repeat"),
 )
 

@@ -20,14 +20,14 @@ Found = Mapping[str, Mapping[str, Tuned]]
 """What was found, by dataset and model."""
 
 _TITLE = "Tuning"
-_TEXT = """A search sees only the tuning part: training digits that no fold holds out if its result is used
+_TEXT = """A search sees only the tuning part: training samples that no fold holds out if its result is used
 (`training.use_tuned` in `params.yaml`). Successive halving compares trials at the same epoch and stops the poorer ones.
-The best three and the present hyperparameters are then trained in full and cross-validated, on digits of the tuning
+The best three and the present hyperparameters are then trained in full and cross-validated, on samples of the tuning
 part that scored no trial. Found is the finalist with the highest mean. Its accuracy here is selected and so optimistic:
-the highest of several means is partly luck. A run with `training.use_tuned` estimates it on other digits. The corrected
-resampled t-test, Holm-adjusted over the finalists, compares it with the present hyperparameters. `docs/tuning.md` has
-the details."""
-_COSTS = """{who} trained in full and cross-validated on the same digits. The line joins those that no other beats in
+the highest of several means is partly luck. A run with `training.use_tuned` estimates it on other samples. The
+corrected resampled t-test, Holm-adjusted over the finalists, compares it with the present hyperparameters.
+`docs/tuning.md` has the details."""
+_COSTS = """{who} trained in full and cross-validated on the same samples. The line joins those that no other beats in
 both cost and accuracy; where the bars overlap, the folds do not tell them apart."""
 _WHO = {
     False: "Every finalist was",
@@ -55,7 +55,7 @@ _SPENT = (
     Column("failed", True, "loss not finite, out of memory, or the process died twice"),
     Column("epochs", True, "of all trials and finalists"),
     Column("samples", True, "of the tuning part, which is all that the search sees"),
-    Column("scored", True, "digits of the tuning part on which the finalists are compared"),
+    Column("scored", True, "samples of the tuning part on which the finalists are compared"),
 )
 _PICTURES = {
     "curves.png": "Accuracy on the inner part after each epoch, one line per trial. Short lines stopped at a rung.",
