@@ -91,13 +91,18 @@ def test_an_npz_file_and_the_packages_digits_are_sources_too(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("images", "batch", "epochs"),
-    [(5000, 64, {"mlp": 12, "cnn2": 8}), (1000, 32, {"mlp": 30, "cnn2": 20}), (60, 16, {"mlp": 60, "cnn2": 60})],
+    ("images", "side", "batch", "epochs"),
+    [
+        (5000, 8, 32, {"mlp": 12, "cnn2": 8}),
+        (1000, 8, 32, {"mlp": 60, "cnn2": 40}),
+        (60, 8, 16, {"mlp": 100, "cnn2": 100}),
+        (1000, 40, 32, {"mlp": 60, "resnet18": 50}),
+    ],
 )
-def test_networks_have_600_and_400_mini_batches_within_60_epochs(
-    tmp_path: Path, images: int, batch: int, epochs: dict[str, int]
+def test_networks_have_some_thousand_mini_batches_within_100_epochs(
+    tmp_path: Path, images: int, side: int, batch: int, epochs: dict[str, int]
 ) -> None:
-    pixels = np.random.default_rng(2).integers(0, 255, (images, 8, 8), dtype=np.uint8)
+    pixels = np.random.default_rng(2).integers(0, 255, (images, side, side), dtype=np.uint8)
     np.savez(tmp_path / "few.npz", train_images=pixels, train_labels=np.arange(images) % 2)
     init.main(tmp_path / "benchmark", images=None, npz=tmp_path / "few.npz")
     models = load(tmp_path / "benchmark" / "params.yaml").models

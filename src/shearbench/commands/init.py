@@ -4,6 +4,7 @@ The pipeline is that of shearbench's own repository without the stages that need
 models of ``params.yaml`` are sized to the number and the size of the images.
 """
 
+import json
 import math
 import re
 import subprocess
@@ -21,9 +22,10 @@ _NOT_THERE = ("claims", "build/handwriting/class_digits", "build/ablation_result
 _IMAGES = {".png", ".jpg", ".jpeg"}
 _LOOKED_AT = 200  # images whose size is read
 _MOST_SIDE = 64  # pixels: larger ones are resized, which is declared in params.yaml
-_COSTLY = 5000 * 32 * 32  # pixels of all images, from which on cnn2 has half its width
-_STEPS = {"mlp": 600, "cnn2": 400}  # mini-batches that a network is trained for, at least
-_EPOCHS = (5, 60)
+_SMALL = 32  # pixels: cnn2 has two poolings alone, and on larger images resnet18 is better for the same seconds
+_COSTLY = 5000 * 32 * 32  # pixels of all images, from which on mlp and cnn2 are narrower
+_STEPS = {"mlp": 1200, "cnn2": 800, "resnet18": 1000}  # mini-batches that a network is trained for
+_EPOCHS = (5, 100)
 _TRAINED = 0.8 * 0.8  # share of the images that one of five folds trains on, where a fifth is the test part
 _IGNORED = (
     "/data\n/data.old*\n/.data.partial\n/build\n/mlruns/*\n!/mlruns/README.md\n/reports/*\n!/reports/README.md\n!/reports/joined\n"
@@ -84,17 +86,21 @@ def _take_data(folder: Path) -> None:
 
 
 def _params(found: Found) -> str:
-    batch = 16 if found.images < 500 else 32 if found.images < 2000 else 64
-    epochs = {model: _epochs(steps, batch, found.images) for model, steps in _STEPS.items()}
+    batch = 16 if found.images < 500 else 32
+    cnn = "cnn2" if found.side <= _SMALL else "resnet18"
+    costly = found.images * found.side**2 > _COSTLY
     return Template(_packaged("params.yaml")).substitute(
         name=found.name,
         source=found.source,
         channels=found.channels,
         normalise="unit",
         batch=batch,
-        mlp_epochs=epochs["mlp"],
-        cnn_epochs=epochs["cnn2"],
-        cnn_width="0.5" if found.images * found.side**2 > _COSTLY else "1.0",
+        mlp_epochs=_epochs(_STEPS["mlp"], batch, found.images),
+        mlp_width="0.25" if costly else "1.0",
+        cnn=cnn,
+        cnn_epochs=_epochs(_STEPS[cnn], batch, found.images),
+        cnn_width="0.25" if cnn == "resnet18" else "0.5" if costly else "1.0",
+        cnn_options="{dropout: 0.25}" if cnn == "cnn2" else "{}",
     )
 
 
@@ -133,7 +139,7 @@ def _folder(path: Path) -> Found:
     same = len(sizes) == 1 and max(next(iter(sizes))) <= _MOST_SIDE
     resize = "" if same else f", resize: [{side}, {side}]"
     name = _name_of(path)
-    text = f'{name}: {{kind: folder, path: "{path.resolve()}", channels: {channels}{resize}}}'
+    text = f"{name}: {{kind: folder, path: {_quoted(path)}, channels: {channels}{resize}}}"
     return Found(name, text, len(pictures), channels, side)
 
 
@@ -146,7 +152,12 @@ def _npz(path: Path) -> Found:
     images = arrays["train_images"]
     channels, name = (images.shape[3] if images.ndim == 4 else 1), _name_of(path)
     total = sum(len(each) for key, each in arrays.items() if key.endswith("_images"))
-    return Found(name, f'{name}: {{kind: npz, path: "{path.resolve()}"}}', total, channels, int(images.shape[1]))
+    return Found(name, f"{name}: {{kind: npz, path: {_quoted(path)}}}", total, channels, max(images.shape[1:3]))
+
+
+def _quoted(path: Path) -> str:
+    """Return the whole path as a string of YAML."""
+    return json.dumps(str(path.resolve()), ensure_ascii=False)
 
 
 def _name_of(path: Path) -> str:
