@@ -90,6 +90,12 @@ def test_an_npz_file_and_the_packages_digits_are_sources_too(tmp_path: Path) -> 
     assert list(digits.datasets) == ["mnist"]
 
 
+def test_the_source_is_named_in_plain_letters_and_its_path_may_have_any(tmp_path: Path) -> None:
+    init.main(tmp_path / "benchmark", images=_pictures(tmp_path / 'Bilder "für" alle'), npz=None)
+    source = load(tmp_path / "benchmark" / "params.yaml").sources.images["bilder_fur_alle"]
+    assert source.path == str(tmp_path / 'Bilder "für" alle')
+
+
 @pytest.mark.parametrize(
     ("images", "side", "batch", "epochs"),
     [

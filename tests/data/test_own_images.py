@@ -192,7 +192,7 @@ class TestArrays:
             ),
             ({"train_images": grey(20, (8, 300)), "train_labels": np.arange(20) % 2}, r"got 8 x 300; .*resize"),
             ({"train_images": grey(0), "train_labels": np.arange(0)}, "0 images"),
-            ({"train_images": grey(3), "train_labels": np.array([0, 0, 1])}, "at least 2 images, .* has 1"),
+            ({"train_images": grey(3), "train_labels": np.array([0, 0, 1])}, "at least 2 images, .* class '1' has 1"),
             ({"train_images": np.full((4, 8, 8), np.nan), "train_labels": np.arange(4) % 2}, "must be finite"),
             ({"train_images": np.full((4, 8, 8), 60_000), "train_labels": np.arange(4) % 2}, "uint8 or floating point"),
             (two_classes(test_images=grey(4, (8, 8)), test_labels=np.arange(4) % 2), "must be alike"),

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -52,7 +53,7 @@ def init(
     from shearbench.commands import init as beginning
 
     beginning.main(folder, images=images, npz=npz)
-    print(f"{folder} is ready. Next:\n  cd {folder}\n  make repro")
+    print(f"{folder} is ready. Next:\n  cd {quote(str(folder))}\n  make repro")
 
 
 def _silence(_: str) -> None:

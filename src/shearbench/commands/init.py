@@ -8,6 +8,7 @@ import json
 import math
 import re
 import subprocess
+import unicodedata
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -162,7 +163,8 @@ def _quoted(path: Path) -> str:
 
 def _name_of(path: Path) -> str:
     """Return a name for ``params.yaml``: lower-case letters, digits and underscores."""
-    name = re.sub(r"[^a-z0-9]+", "_", path.resolve().stem.lower()).strip("_")[:30]
+    plain = unicodedata.normalize("NFKD", path.resolve().stem.lower()).encode("ascii", "ignore").decode()
+    name = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")[:30]
     return name if name and name not in ("class_digits", "simulated", "openbu") else "images"
 
 

@@ -95,7 +95,7 @@ def settle(name: str, source: OwnImages, raw: dict[Split, Raw], classes: Sequenc
     raw = _without_contradictions(raw, decisions)
     raw = _grouped(key, raw)
     if "test" not in raw:
-        raw = _with_test(key, source, raw["train"])
+        raw = _with_test(key, source, raw["train"], names)
     _check_classes(key, raw, names)
     return Collected(raw, names, decisions)
 
@@ -229,15 +229,14 @@ def _grouped(key: str, raw: dict[Split, Raw]) -> dict[Split, Raw]:
     return coded
 
 
-def _with_test(key: str, source: OwnImages, part: Raw) -> dict[Split, Raw]:
+def _with_test(key: str, source: OwnImages, part: Raw, names: Sequence[str]) -> dict[Split, Raw]:
     """Split a test part off, stratified by class; copies of an image and images of a group stay together."""
     assert part.groups is not None
-    smallest = np.bincount(part.labels).min()
-    if smallest < 2:
+    counts = np.bincount(part.labels, minlength=len(names))
+    if counts.min() < 2:
         raise InputError(
-            f"{key}: each class must have at least 2 images, one to train on and one to test; class number "
-            f"{int(np.bincount(part.labels).argmin())} in the order of the names has {smallest}; add images or remove "
-            "it"
+            f"{key}: each class must have at least 2 images, one to train on and one to test; class "
+            f"{names[counts.argmin()]!r} has {counts.min()}; add images or remove the class"
         )
     shares = [1 - source.test, source.test]
     test = deal(units_of(part.images, part.groups), part.labels, shares, seed=_SPLIT_SEED) == 1
