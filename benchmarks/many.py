@@ -25,7 +25,7 @@ from shearbench.params import Params, load
 from shearbench.predictions.contents import Content, Node
 from shearbench.records import provenance
 from shearbench.stages.tune import job_of
-from shearbench.tracking import track_nodes
+from shearbench.tracking.mirror import track_nodes
 from shearbench.tracking.store import database
 from shearbench.tuning.contents import node_of
 from shearbench.tuning.job import Job, SearchResult, run

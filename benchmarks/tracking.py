@@ -21,7 +21,7 @@ from rich.table import Table
 from shearbench.params import Params, load
 from shearbench.pipeline.configs import config_of
 from shearbench.records import provenance
-from shearbench.tracking import track_all
+from shearbench.tracking.mirror import track_all
 from shearbench.training.crossval import cross_validate
 from training import RECIPES, write_data
 

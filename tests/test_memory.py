@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import joblib
 import pytest
 
 from shearbench.execution import local, memory, worker_count
@@ -18,7 +19,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "proc" / "vmstat").write_text("pgfault 12\noom_kill 3\n")
     monkeypatch.setattr(memory, "_ROOT", tmp_path / "cgroup")
     monkeypatch.setattr(memory, "_PROC", tmp_path / "proc")
-    monkeypatch.setattr(local.joblib, "cpu_count", lambda: 8)
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 8)
     return tmp_path
 
 

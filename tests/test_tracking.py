@@ -15,7 +15,6 @@ import pandas as pd
 import pytest
 
 import made
-from shearbench import tracking
 from shearbench.comparison.champion import trust_of
 from shearbench.params import Params, Tracking, load
 from shearbench.predictions.calibration import apply_temperature
@@ -24,7 +23,7 @@ from shearbench.predictions.folds import read_fold_runs
 from shearbench.records import locked, read_json, read_npz, write_sealed
 from shearbench.report.card import card
 from shearbench.stages import explore
-from shearbench.tracking import pages, store
+from shearbench.tracking import mirror, pages, store
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of mlflow's and its libraries' own making
@@ -42,7 +41,7 @@ def tracked(finished_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     """The small project, sent to MLflow."""
     root = tmp_path_factory.mktemp("tracked") / "project"
     shutil.copytree(finished_once, root)
-    assert tracking.track_all(root, load(root / "params.yaml"))
+    assert mirror.track_all(root, load(root / "params.yaml"))
     return root
 
 
@@ -122,7 +121,7 @@ def test_a_run_of_a_dvc_experiment_has_its_name(
     finished: Path, small_params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DVC_EXP_NAME", "wider")
-    assert tracking.track_nodes(finished, small_params, [Node("one", "digest", Content({}, {}, {}, [], []))])
+    assert mirror.track_nodes(finished, small_params, [Node("one", "digest", Content({}, {}, {}, [], []))])
     assert runs_of(finished)["one"].data.tags["dvc.experiment"] == "wider"
 
 
@@ -167,18 +166,18 @@ def test_champion_is_the_exported_network_and_answers_like_ours(tracked: Path) -
 
 def test_nothing_is_sent_twice(finished: Path, small_params: Params, tracked: Path) -> None:
     before = {run.info.run_id for run in runs_of(tracked).values()}
-    assert tracking.track_all(tracked, small_params)
+    assert mirror.track_all(tracked, small_params)
     assert {run.info.run_id for run in runs_of(tracked).values()} == before
     assert client_of(tracked).get_model_version_by_alias("shearbench-mnist", "champion").version == 1
 
 
 def test_changed_record_makes_a_new_run_and_marks_the_old(finished: Path, small_params: Params) -> None:
-    assert tracking.track_all(finished, only(small_params, "mnist-mlp"))
+    assert mirror.track_all(finished, only(small_params, "mnist-mlp"))
     before = runs_of(finished)
     for fold in range(2):
         path = finished / f"build/runs/mnist/mlp/fold-{fold}/record.json"
         write_sealed(path, {**read_json(path), "seconds": 1.0})
-    assert tracking.track_all(finished, only(small_params, "mnist-mlp"))
+    assert mirror.track_all(finished, only(small_params, "mnist-mlp"))
     client = client_of(finished)
     old = client.get_run(before["mnist-mlp"].info.run_id)
     assert old.data.tags["shearbench.superseded"] == "yes"
@@ -188,11 +187,11 @@ def test_changed_record_makes_a_new_run_and_marks_the_old(finished: Path, small_
 
 
 def test_unfinished_run_is_sent_again(finished: Path, small_params: Params) -> None:
-    assert tracking.track_all(finished, only(small_params, "mnist-mlp"))
+    assert mirror.track_all(finished, only(small_params, "mnist-mlp"))
     client, before = client_of(finished), runs_of(finished)
     for name in ("mnist-mlp", "mnist-mlp fold 1"):
         client.update_run(before[name].info.run_id, status="RUNNING")
-    assert tracking.track_all(finished, only(small_params, "mnist-mlp"))
+    assert mirror.track_all(finished, only(small_params, "mnist-mlp"))
     after = runs_of(finished)
     assert {run.info.status for run in after.values()} == {"FINISHED"}
     sent = [{run.info.run_id for name, run in runs.items() if name.startswith("mnist-mlp")} for runs in (before, after)]
@@ -207,7 +206,7 @@ def test_network_that_cannot_be_exported_is_a_recorded_skip(
 
     follow = Served.forward
     monkeypatch.setattr(Served, "forward", lambda self, x: follow(self, x if x.sum() > 0 else -x))
-    assert tracking.track_all(finished, small_params)
+    assert mirror.track_all(finished, small_params)
     runs = runs_of(finished)
     assert runs["mnist-mlp fold 0"].data.tags["shearbench.model_skipped"].startswith("torch.export: ")
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
@@ -218,7 +217,7 @@ def test_server_that_is_down_is_a_warning(
     finished: Path, small_params: Params, capsys: pytest.CaptureFixture[str]
 ) -> None:
     began = time.monotonic()
-    assert not tracking.track_all(finished, with_uri(small_params, "http://127.0.0.1:9"))
+    assert not mirror.track_all(finished, with_uri(small_params, "http://127.0.0.1:9"))
     assert time.monotonic() - began < 30
     message = capsys.readouterr().err
     assert "MLflow did not take the results" in message
@@ -229,10 +228,10 @@ def test_run_with_a_missing_fold_waits_and_a_moved_store_goes_on(
     finished: Path, small_params: Params, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     (finished / "build/runs/mnist/mlp/fold-1/record.json").unlink()
-    assert tracking.track_all(finished, only(small_params, "mnist-mlp"))
+    assert mirror.track_all(finished, only(small_params, "mnist-mlp"))
     assert runs_of(finished).keys() == {"comparison"}
     moved = finished.rename(tmp_path / "elsewhere")
-    assert tracking.track_all(moved, only(small_params, "mnist-mlp"))
+    assert mirror.track_all(moved, only(small_params, "mnist-mlp"))
     assert capsys.readouterr().err == ""
     (found,) = runs_of(moved).values()
     assert found.info.artifact_uri.startswith(moved.as_uri())
@@ -240,9 +239,10 @@ def test_run_with_a_missing_fold_waits_and_a_moved_store_goes_on(
 
 def test_off_does_not_import_mlflow(finished: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from shearbench import tracking; from shearbench.params import load\n"
+        "import sys; from pathlib import Path; from shearbench.tracking import mirror\n"
+        "from shearbench.params import load\n"
         "params = load(Path('params.yaml')); off = params.tracking.model_copy(update={'uri': 'off'})\n"
-        "assert not tracking.track_all(Path(), params.model_copy(update={'tracking': off}))\n"
+        "assert not mirror.track_all(Path(), params.model_copy(update={'tracking': off}))\n"
         "assert 'mlflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], cwd=finished, check=True)
@@ -265,10 +265,11 @@ def test_one_sender_waits_for_another(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_processes_that_start_together_share_one_new_store(finished: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from shearbench import tracking; from shearbench.params import load\n"
+        "import sys; from pathlib import Path; from shearbench.tracking import mirror\n"
+        "from shearbench.params import load\n"
         "params = load(Path('params.yaml'))\n"
         "params = params.model_copy(update={'runs': {sys.argv[1]: params.runs[sys.argv[1]]}})\n"
-        "assert tracking.track_all(Path(), params)"
+        "assert mirror.track_all(Path(), params)"
     )
     processes = [subprocess.Popen([sys.executable, "-c", program, one_run], cwd=finished) for one_run in RUNS]
     assert [process.wait() for process in processes] == [0, 0, 0]
@@ -276,7 +277,7 @@ def test_processes_that_start_together_share_one_new_store(finished: Path) -> No
 
 
 def test_pages_are_for_this_machine_only(tmp_path: Path) -> None:
-    command = tracking.ui_command(tmp_path, 5001)
+    command = mirror.ui_command(tmp_path, 5001)
     assert command[command.index("--host") + 1] == "127.0.0.1"
     assert command[command.index("--allowed-hosts") + 1] == "127.0.0.1:5001,localhost:5001"
     assert command[command.index("--backend-store-uri") + 1] == f"sqlite:///{tmp_path}/mlruns/mlflow.db"
@@ -290,7 +291,7 @@ def test_any_tree_of_runs_is_sent_once_and_superseded_by_the_next(tmp_path: Path
         return Node("study", digest, Content({}, {"kind": "study"}, {"best": 0.5}, [], []), children)
 
     for digest in ("a", "a", "b"):
-        assert tracking.track_nodes(tmp_path, small_params, [study(digest)])
+        assert mirror.track_nodes(tmp_path, small_params, [study(digest)])
     client = client_of(tmp_path)
     experiment = client.get_experiment_by_name(store.EXPERIMENT)
     every = client.search_runs([experiment.experiment_id])
@@ -300,12 +301,12 @@ def test_any_tree_of_runs_is_sent_once_and_superseded_by_the_next(tmp_path: Path
     assert [each.value for each in client.get_metric_history(latest["study trial 0"].info.run_id, "loss")] == [2.0, 1.0]
     superseded = [run for run in every if run.data.tags.get("shearbench.superseded") == "yes"]
     assert [run.data.tags["shearbench.record"] for run in superseded] == ["a"]
-    assert not tracking.track_nodes(tmp_path, with_uri(small_params, "off"), [study("c")])
+    assert not mirror.track_nodes(tmp_path, with_uri(small_params, "off"), [study("c")])
 
 
 def test_a_dataset_is_a_run_with_its_samples_balance_and_copies(finished: Path, small_params: Params) -> None:
     explore.main(small_params, finished, "mechanical")
-    assert tracking.track_nodes(finished, small_params, [dataset_node(finished / "build", "mechanical")])
+    assert mirror.track_nodes(finished, small_params, [dataset_node(finished / "build", "mechanical")])
     (run,) = runs_of(finished).values()
     assert run.info.run_name == "dataset mechanical"
     assert run.data.metrics == {"samples": 60, "exact_pairs": 0, "exact_across_folds": 0, **near_pairs_of(finished)}
@@ -316,7 +317,7 @@ def test_a_dataset_is_a_run_with_its_samples_balance_and_copies(finished: Path, 
         Path(file.path).name for folder in (None, "figures") for file in client.list_artifacts(run.info.run_id, folder)
     }
     assert files - {"figures"} == {path.name for path in (finished / "build" / "explore" / "mechanical").iterdir()}
-    assert tracking.track_all(finished, small_params)
+    assert mirror.track_all(finished, small_params)
     assert set(runs_of(finished)) == {*RUNS, *PARENT_OF, "comparison", "dataset mechanical"}
 
 
@@ -328,7 +329,7 @@ def near_pairs_of(project: Path) -> dict[str, int]:
 def test_an_experiment_is_a_run_with_its_cells_beneath(asked: Path, tmp_path: Path) -> None:
     (tmp_path / "build").symlink_to(asked / "build")
     params = load(asked / "params.yaml")
-    assert tracking.track_ablations(tmp_path, params, ["normalisation"])
+    assert mirror.track_ablations(tmp_path, params, ["normalisation"])
     runs = runs_of(tmp_path, store.ABLATIONS)
     pairs = product(("plain", "deep"), ("divide255", "detrend"))
     all_runs = {f"normalisation: {model} on mechanical_{kind}" for model, kind in pairs}
@@ -343,7 +344,7 @@ def test_an_experiment_is_a_run_with_its_cells_beneath(asked: Path, tmp_path: Pa
         assert one_run.data.metrics[f"test_{bn_statistics}_mean"] == pytest.approx(expected.loc[bn_statistics, "mean"])
     artifacts = {file.path for file in client_of(tmp_path).list_artifacts(runs["ablation normalisation"].info.run_id)}
     assert {"accuracies.csv", "pairs.csv", "record.json", "figures"} <= artifacts
-    assert tracking.track_ablations(tmp_path, params, ["normalisation"])
+    assert mirror.track_ablations(tmp_path, params, ["normalisation"])
     assert len(runs_of(tmp_path, store.ABLATIONS)) == 5
 
 
@@ -352,10 +353,10 @@ def test_the_description_links_the_report_and_the_address_shows_the_latest_netwo
 ) -> None:
     page = finished / "reports" / "index.html"
     page.write_text("<html>first</html>")
-    assert tracking.track_all(finished, small_params)
+    assert mirror.track_all(finished, small_params)
     first = runs_of(finished)["report"]
     page.write_text("<html>second</html>")
-    assert tracking.track_all(finished, small_params)
+    assert mirror.track_all(finished, small_params)
     client = client_of(finished)
     second = runs_of(finished)["report"]
     assert second.info.run_id != first.info.run_id

@@ -9,10 +9,9 @@ import pytest
 from mlflow.tracking._tracking_service import utils as mlflow_utils
 
 import made
-from shearbench import tracking
 from shearbench.params import Params, load
 from shearbench.records import read_json, write_sealed
-from shearbench.tracking import store
+from shearbench.tracking import mirror, store
 from shearbench.tracking.condition import look
 from shearbench.tracking.moved import home
 
@@ -28,7 +27,7 @@ pytestmark = [
 def tracked_once(finished_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("tracked") / "project"
     shutil.copytree(finished_once, root)
-    assert tracking.track_all(root, load(root / "params.yaml"))
+    assert mirror.track_all(root, load(root / "params.yaml"))
     return root
 
 
@@ -56,7 +55,7 @@ def test_a_moved_project_has_its_files_and_a_copy_leaves_the_original_alone(
 ) -> None:
     assert "another folder" in look(tracked, "default")
     before = runs_of(tracked_once)
-    assert tracking.track_all(tracked, small_params)
+    assert mirror.track_all(tracked, small_params)
     after = runs_of(tracked)
     assert {name: run.info.run_id for name, run in after.items()} == {
         name: run.info.run_id for name, run in before.items()
@@ -82,9 +81,9 @@ def test_what_was_deleted_in_mlflow_comes_back(tracked: Path, small_params: Para
     for version in client.search_model_versions("name = 'shearbench-mnist'"):
         client.delete_model_version("shearbench-mnist", version.version)
     client.delete_registered_model("shearbench-mechanical")
-    assert tracking.track_all(tracked, small_params)
+    assert mirror.track_all(tracked, small_params)
     shutil.rmtree(next((tracked / "mlruns/artifacts").glob(f"**/{runs['mnist-mlp fold 1'].info.run_id}")))
-    assert tracking.track_all(tracked, small_params)
+    assert mirror.track_all(tracked, small_params)
     after = runs_of(tracked)
     assert set(after) == set(runs)
     found = client.search_logged_models([experiment])
@@ -102,7 +101,7 @@ def test_what_was_deleted_in_mlflow_comes_back(tracked: Path, small_params: Para
 def test_an_experiment_that_was_deleted_comes_back(tracked: Path, small_params: Params) -> None:
     client = client_of(tracked)
     client.delete_experiment(client.get_experiment_by_name(store.EXPERIMENT).experiment_id)
-    assert tracking.track_all(tracked, small_params)
+    assert mirror.track_all(tracked, small_params)
     assert "mnist-mlp" in runs_of(tracked)
 
 
@@ -112,13 +111,13 @@ def test_results_that_were_restored_are_the_current_ones_again(tracked: Path, sm
     first = runs_of(tracked)["mnist-mlp"].info.run_id
     for record in records:
         write_sealed(record, {**read_json(record), "seconds": 1.0})
-    assert tracking.track_all(
+    assert mirror.track_all(
         tracked, small_params.model_copy(update={"runs": {"mnist-mlp": small_params.runs["mnist-mlp"]}})
     )
     second = runs_of(tracked)["mnist-mlp"].info.run_id
     for record, content in zip(records, earlier, strict=True):
         record.write_bytes(content)
-    assert tracking.track_all(
+    assert mirror.track_all(
         tracked, small_params.model_copy(update={"runs": {"mnist-mlp": small_params.runs["mnist-mlp"]}})
     )
     client = client_of(tracked)

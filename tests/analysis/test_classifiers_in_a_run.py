@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 import small_project
-from shearbench import tracking
 from shearbench.commands import check, predict
 from shearbench.errors import InputError
 from shearbench.params import load
@@ -18,6 +17,8 @@ from shearbench.predictions.folds import read_fold_runs
 from shearbench.records import read_npz, read_record
 from shearbench.report.page import read, render
 from shearbench.stages import compare, training_configs
+from shearbench.tracking import mirror
+from shearbench.tracking.store import EXPERIMENT
 from shearbench.training import classifier
 from shearbench.training.config import TrainingConfig
 from shearbench.training.crossval import fold_task, is_kept
@@ -136,9 +137,9 @@ def test_mlflow_gets_the_pipeline_by_skops_and_serves_it(project: Path, tmp_path
 
     root = tmp_path / "project"
     shutil.copytree(project, root)
-    assert tracking.track_all(root, load(root / "params.yaml"))
+    assert mirror.track_all(root, load(root / "params.yaml"))
     client = mlflow.MlflowClient(f"sqlite:///{root}/mlruns/mlflow.db")
-    (experiment,) = [each for each in client.search_experiments() if each.name == tracking.store.EXPERIMENT]
+    (experiment,) = [each for each in client.search_experiments() if each.name == EXPERIMENT]
     found = {}
     for model in client.search_logged_models([experiment.experiment_id]):
         run = client.get_run(model.source_run_id)

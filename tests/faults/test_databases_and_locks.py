@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 import yaml
 
-from shearbench import tracking
 from shearbench.errors import InputError
 from shearbench.params import Params, load
 from shearbench.records import locked
+from shearbench.tracking import mirror
 from shearbench.tracking.store import EXPERIMENT
 
 pytestmark = [
@@ -58,11 +58,11 @@ def _only(params: Params, run: str) -> Params:
 
 
 def test_a_database_that_is_locked_for_a_while_is_waited_for(finished: Path, small_params: Params) -> None:
-    assert tracking.track_all(finished, _only(small_params, "mechanical-mlp"))
+    assert mirror.track_all(finished, _only(small_params, "mechanical-mlp"))
     other = sqlite3.connect(finished / "mlruns" / "mlflow.db", isolation_level=None, check_same_thread=False)
     other.execute("begin exclusive")
     threading.Timer(2.0, lambda: other.execute("rollback")).start()
-    assert tracking.track_all(finished, _only(small_params, RUN))
+    assert mirror.track_all(finished, _only(small_params, RUN))
     other.close()
     assert _names(finished) >= Counter(RUNS)
 
@@ -71,16 +71,16 @@ def test_a_database_that_is_locked_for_a_while_is_waited_for(finished: Path, sma
 def test_a_database_that_stays_locked_is_said_and_all_is_sent_later(
     finished: Path, small_params: Params, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert tracking.track_all(finished, _only(small_params, "mechanical-mlp"))
+    assert mirror.track_all(finished, _only(small_params, "mechanical-mlp"))
     other = sqlite3.connect(finished / "mlruns" / "mlflow.db", isolation_level=None)
     other.execute("begin exclusive")
     began = time.monotonic()
-    assert not tracking.track_all(finished, _only(small_params, RUN))
+    assert not mirror.track_all(finished, _only(small_params, RUN))
     assert time.monotonic() - began < 300
     assert "database is locked" in capsys.readouterr().err
     other.execute("rollback")
     other.close()
-    assert tracking.track_all(finished, _only(small_params, RUN))
+    assert mirror.track_all(finished, _only(small_params, RUN))
     assert _names(finished) >= Counter(RUNS)
 
 
@@ -88,12 +88,12 @@ def test_a_database_that_stays_locked_is_said_and_all_is_sent_later(
 def test_a_store_that_was_deleted_is_filled_again_by_whoever_comes_after_one_that_was_killed(
     finished: Path, small_params: Params
 ) -> None:
-    assert tracking.track_all(finished, _only(small_params, RUN))
+    assert mirror.track_all(finished, _only(small_params, RUN))
     shutil.rmtree(finished / "mlruns")
     program = (
-        "from pathlib import Path; from shearbench import tracking; from shearbench.params import load\n"
+        "from pathlib import Path; from shearbench.tracking import mirror; from shearbench.params import load\n"
         f"params = load(Path('params.yaml')); only = {{'runs': {{'{RUN}': params.runs['{RUN}']}}}}\n"
-        "assert tracking.track_all(Path(), params.model_copy(update=only))"
+        "assert mirror.track_all(Path(), params.model_copy(update=only))"
     )
     with subprocess.Popen([sys.executable, "-c", program], cwd=finished) as first:
         while not _has_table(finished / "mlruns" / "mlflow.db.partial", "experiments"):  # the first of many to be made
@@ -119,7 +119,7 @@ def test_a_damaged_store_is_said_left_alone_and_costs_no_result(
         content[:16] = b"not a database!!"
     path.write_bytes(content[: len(content) // 2 + 7] if damage == "cut" else content)
     before = path.read_bytes()
-    assert not tracking.track_all(finished, _only(small_params, RUN))
+    assert not mirror.track_all(finished, _only(small_params, RUN))
     assert "MLflow did not take the results" in capsys.readouterr().err
     assert path.read_bytes() == before
 

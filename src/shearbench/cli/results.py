@@ -76,11 +76,11 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0
     Example:
       shearbench ui --port 5001
     """
-    from shearbench import tracking
+    from shearbench.tracking import mirror
     from shearbench.tracking.pages import address
 
     refuse_taken(port)
-    command = tracking.ui_command(project(), port)
+    command = mirror.ui_command(project(), port)
     print(f"Open {address(project(), port)} (Ctrl-C stops MLflow)", flush=True)
     os.execvp(command[0], command)
 

@@ -15,8 +15,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 Rows = NDArray[np.int64]
 UNKNOWN = -1
@@ -41,6 +39,9 @@ def units_of(images: NDArray[Any], groups: Rows) -> Rows:
         images: (n, ...), of which copies stay together.
         groups: (n,), or ``UNKNOWN``.
     """
+    from scipy.sparse import coo_array  # slow to import, and every command imports this module
+    from scipy.sparse.csgraph import connected_components
+
     n = len(images)
     first, of_image = first_occurrences(images)
     known = np.flatnonzero(groups != UNKNOWN)

@@ -17,9 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import joblib
 import threadpoolctl
-from joblib.externals.loky import ProcessPoolExecutor
 
 from shearbench.execution import memory
 from shearbench.execution.calls import Call, Show, TaskResult, reason_of
@@ -45,7 +43,11 @@ class ForkedPool(standard.ProcessPoolExecutor):
 
 def _pool(workers: int) -> Any:
     forked = os.environ.get("SHEARBENCH_FORKED") and not Path("/dev/nvidiactl").exists()  # CUDA does not survive a fork
-    return ForkedPool(workers) if forked else ProcessPoolExecutor(workers, env=ONE_THREAD)
+    if forked:
+        return ForkedPool(workers)
+    from joblib.externals.loky import ProcessPoolExecutor  # slow to import, and every command imports this module
+
+    return ProcessPoolExecutor(workers, env=ONE_THREAD)
 
 
 def _settle() -> None:
@@ -67,9 +69,11 @@ def worker_count(workers: int | Literal["auto"]) -> int:
     """
     if workers != "auto":
         return int(workers)
+    from joblib import cpu_count
+
     limit = memory.limit()
-    room = int(joblib.cpu_count()) if limit is None else int(limit / _MEMORY)
-    return max(1, min(int(joblib.cpu_count()), room))
+    room = int(cpu_count()) if limit is None else int(limit / _MEMORY)
+    return max(1, min(int(cpu_count()), room))
 
 
 def run(calls: Sequence[Call], workers: int | Literal["auto"], show: Show) -> TaskResult:

@@ -36,8 +36,8 @@ def send(params: Params, root: Path) -> bool:
     Raises:
         InputError: if a record is damaged.
     """
-    from shearbench import tracking
     from shearbench.handwriting.output import nodes as handwriting
+    from shearbench.tracking import mirror
     from shearbench.tuning.contents import nodes as searches
 
     files = [*_files(root)]  # what is finished while this sends is not sent yet
@@ -48,7 +48,7 @@ def send(params: Params, root: Path) -> bool:
     ]
     if (root / "build" / "tuning" / "results").is_dir():
         others += searches(root / "build")
-    complete = tracking.track_all(root, params, others)
+    complete = mirror.track_all(root, params, others)
     if complete:
         write_text(root / "mlruns" / "sent", _state(params, root, files))
     return complete
@@ -60,11 +60,11 @@ def send_readers(params: Params, root: Path) -> bool:
     Raises:
         InputError: if ``tracking.uri`` is ``off``.
     """
-    from shearbench import tracking
+    from shearbench.tracking import mirror
 
-    if params.tracking.uri == tracking.OFF:
+    if params.tracking.uri == mirror.OFF:
         raise InputError("--readers needs MLflow, but tracking.uri is off in params.yaml; set it to default")
-    return tracking.track_readers(root, params)
+    return mirror.track_readers(root, params)
 
 
 def follow(params: Params, root: Path) -> None:

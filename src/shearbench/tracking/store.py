@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -18,9 +18,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from shearbench.errors import without_secrets
-from shearbench.predictions.contents import Content
 from shearbench.records import locked
 from shearbench.tracking.moved import artifacts_uri, database, follow_move, home
+
+if TYPE_CHECKING:
+    from shearbench.predictions.contents import Content
 
 EXPERIMENT = "shearbench"
 ABLATIONS = "shearbench-ablations"
@@ -180,7 +182,7 @@ def _source(name: str) -> dict[str, str]:
     return {**named, "mlflow.user": user, "mlflow.source.name": f"shearbench: {name}", "mlflow.source.type": "LOCAL"}
 
 
-def restore_files(store: Store, run_id: str, content: Content) -> None:
+def restore_files(store: Store, run_id: str, content: "Content") -> None:
     """Send the files of a finished run again that somebody has deleted from the default store."""
     place = store.client.get_run(run_id).info.artifact_uri
     if place.startswith("file:"):
@@ -211,7 +213,7 @@ def supersede(store: Store, name: str, run_id: str) -> None:
             store.client.set_tag(run.info.run_id, SUPERSEDED_TAG, "yes")
 
 
-def log(store: Store, run_id: str, content: Content) -> None:
+def log(store: Store, run_id: str, content: "Content") -> None:
     from mlflow.entities import Metric, Param, RunTag
 
     now = int(time.time() * 1000)
