@@ -22,15 +22,23 @@ def data(
 ) -> None:
     """Create data/ from the sources in params.yaml and check it against the hash in data.dvc.
 
+    If a dataset is simulated, it also compiles the simulator, once for a machine: some 10 seconds.
+
     \b
     Examples:
       shearbench data
       shearbench data --adopt     (after a change of sources)
     """
     from shearbench.data import raw
+    from shearbench.data.config import SimulatedDataset
 
-    root = project()
-    raw.build(root / "data", read_params().sources, root / "data.dvc", adopt=adopt, report=_silence if quiet else print)
+    root, params, report = project(), read_params(), _silence if quiet else print
+    raw.build(root / "data", params.sources, root / "data.dvc", adopt=adopt, report=report)
+    if any(isinstance(entry, SimulatedDataset) for entry in params.datasets.values()):
+        from shearbench.mechanics.simulation import compile_kernels
+
+        report("Compile the simulator, unless it was compiled before")
+        compile_kernels()
 
 
 @app.command(rich_help_panel=PANEL)

@@ -67,6 +67,11 @@ class Fields:
     failures: tuple[Failure, ...]
 
 
+def compile_kernels() -> None:
+    """Compile what :func:`simulate` runs, by one small block, into numba's cache; every later process loads it."""
+    simulate(np.zeros((1, 2, 2), np.uint8), load="shear", displacements=[0.1])
+
+
 def simulate(
     bitmaps: NDArray[np.uint8],
     *,
