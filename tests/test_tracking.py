@@ -95,6 +95,10 @@ def test_fold_run_holds_every_epoch_and_its_files(tracked: Path) -> None:
     assert run.data.metrics["final_validation_loss"] == record["metrics"]["validation_loss"]
     files = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert files == {"record.json", "history.csv", "batches.csv"}
+    memory = client.get_metric_history(run.info.run_id, "system/peak_memory_megabytes")
+    assert [metric.value for metric in memory] == [pytest.approx(each / 1e6) for each in record["epoch_memory"]]
+    assert run.info.start_time < memory[0].timestamp < memory[1].timestamp <= run.info.end_time + 1
+    assert 0 < run.data.metrics["system/cpu_utilization_percentage"] < 1000
 
 
 def test_evaluation_run_holds_pictures_and_numbers(tracked: Path) -> None:
@@ -104,6 +108,8 @@ def test_evaluation_run_holds_pictures_and_numbers(tracked: Path) -> None:
     assert pictures == {name for name in record["files"] if name.endswith(".png")}
     assert "confusion_test.csv" in {file.path for file in client.list_artifacts(run.info.run_id)}
     assert run.data.metrics["test_n"] == 20
+    assert run.data.metrics["cv_accuracy_mean"] == runs_of(tracked)["mnist-cnn2"].data.metrics["cv_accuracy_mean"]
+    assert not [name for name in run.data.metrics if "out_of_fold" in name]
     assert "class_f1_test/3" in run.data.metrics
 
 
@@ -113,6 +119,11 @@ def test_a_run_itself_shows_confusion_matrix_maps_and_card(tracked: Path) -> Non
     assert shown == {"figures/confusion.png", "figures/gradcam.png"}
     (row,) = (row for row in read_json(tracked / "reports/comparison.json") if row["model"] == "cnn2")
     assert run.data.tags["mlflow.note.content"] == card(tracked, row)
+    runs = runs_of(tracked)
+    models = {output.model_id for output in run.outputs.model_outputs}
+    folds = [client.get_run(runs[f"mnist-cnn2 fold {number}"].info.run_id) for number in (0, 1)]
+    assert models == {output.model_id for fold in folds for output in fold.outputs.model_outputs}
+    assert len(models) == 2
     champion = client.get_model_version_by_alias("shearbench-mechanical", "champion")
     assert "# mlp on mechanical" in champion.description
 

@@ -11,10 +11,12 @@ import torch
 from shearbench.data.dataset import Dataset
 from shearbench.training.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint, write_checkpoint
 from shearbench.training.config import Selection, TrainingConfig, TrainingState, assemble
+from shearbench.training.epoch_cost import EpochCost
 from shearbench.training.loop import fit
 from shearbench.training.state import Progress
 
 ROWS = Selection(np.arange(120), np.arange(120, 180), np.arange(180, 240))
+COST = EpochCost(1.5, 2.5, 10**8)
 HASHES = {"config": "a", "data": "b", "folds": "c", "code": "d"}
 Make = Callable[..., TrainingConfig]
 
@@ -36,7 +38,7 @@ def _stop_after(path: Path, training_state: TrainingState, epochs: int) -> None:
     def on_epoch_end(progress: Progress) -> None:
         if len(progress.history) == epochs:
             state = Checkpoint.of(
-                training_state.network, training_state.optimiser, progress=progress, seconds=[1.5] * epochs
+                training_state.network, training_state.optimiser, progress=progress, costs=[COST] * epochs
             )
             write_checkpoint(path, state, hashes=HASHES)
             raise KeyboardInterrupt
@@ -58,7 +60,7 @@ def test_going_on_gives_the_bits_of_an_uninterrupted_run(
     resumed = assemble(config, dataset, ROWS, seed=5)
     found.restore(resumed.network, resumed.optimiser)
     progress = _fit(resumed, start=found.progress)
-    assert found.seconds == (1.5,) * epochs
+    assert found.costs == (COST,) * epochs
     assert progress.history == expected.history
     assert progress.batch_losses == expected.batch_losses
     assert progress.chosen_epoch == expected.chosen_epoch

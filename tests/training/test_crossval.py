@@ -147,6 +147,10 @@ def test_the_record_says_what_it_is(config: TrainingConfig, runs: Path) -> None:
     assert record["sizes"] == {"train": 128, "inner": 32, "validation": 80}
     assert record["seconds"] == pytest.approx(sum(record["epoch_seconds"]))
     assert len(record["epoch_seconds"]) == record["epochs"] <= 4
+    assert record["cpu_seconds"] == pytest.approx(sum(record["epoch_cpu_seconds"]))
+    assert all(cpu > 0 for cpu in record["epoch_cpu_seconds"])
+    assert record["memory"] == max(record["epoch_memory"])
+    assert 1e7 < record["memory"] < 1e11, "bytes: more than an interpreter, less than a machine"
     assert set(record["files"]) == set(SAME_BYTES)
 
 

@@ -1,8 +1,9 @@
 """The contents of a record for a tracker: parameters, tags, metrics, curves and files. Knows no tracker itself."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ import pandas as pd
 from shearbench.errors import InputError
 from shearbench.predictions.folds import FoldRun, read_fold_runs
 from shearbench.records import RECORD, hash_of, read_json, read_record, sha256_of
+
+_PREFIX = {"out_of_fold": "cv"}
+"""Split in ``metrics.json`` -> the beginning of its metrics, as in ``reports/comparison.csv``; others keep theirs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +29,8 @@ class Content:
     files: Sequence[Path]
     times: tuple[int, int] | None = None
     """Start and end, in milliseconds since 1970; None where no record says."""
+    clock: Mapping[int, int] = field(default_factory=dict)
+    """Step of the curves -> its time, in milliseconds since 1970."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +91,10 @@ def fold_content(fold_run: FoldRun) -> Content:
             "best_epoch": record["best_epoch"],
             "parameters": record["parameters"],
             "fold_seconds": record["seconds"],
+            "system/cpu_seconds": record["cpu_seconds"],
         },
-        curves=_steps(history, columns),
+        curves=[*_steps(history, columns), *_system(record)],
+        clock=_clock(record),
         files=[fold_run.folder / name for name in (RECORD, "history.csv", "batches.csv")],
     )
 
@@ -107,6 +115,8 @@ def run_content(fold_runs: Sequence[FoldRun]) -> Content:
             "cv_loss_mean": kept["validation_loss"].mean(),
             "parameters": record["parameters"],
             "seconds_per_fold": float(np.mean([fold_run.record["seconds"] for fold_run in fold_runs])),
+            "cpu_seconds_per_fold": float(np.mean([fold_run.record["cpu_seconds"] for fold_run in fold_runs])),
+            "peak_memory_megabytes": max(fold_run.record["memory"] for fold_run in fold_runs) / 1e6,
         },
         curves=_steps(means, names),
         files=[],
@@ -124,7 +134,11 @@ def evaluation_content(folder: Path, record: Mapping[str, Any]) -> Content:
             "mlflow.note.content": f"{run} on the sealed test set.",
         },
         metrics={
-            **{f"{split}_{name}": value for split, values in metrics.items() for name, value in values.items()},
+            **{
+                f"{_PREFIX.get(split, split)}_{name}": value
+                for split, values in metrics.items()
+                for name, value in values.items()
+            },
             **{f"class_f1_test/{row[0]}": row[1] for row in test[["class", "f1"]].itertuples(index=False)},
             **_of_networks(folder),
         },
@@ -240,6 +254,26 @@ def _ablation_run(folder: Path, ablation_result: Mapping[str, Any], table: pd.Da
     )
     digest = hash_of([name, hash_of(measured), *(fold_run.digest for fold_run in fold_runs)])
     return Node(f"{name}: {folder.name} on {folder.parent.name}", digest, content)
+
+
+def _system(record: Mapping[str, Any]) -> list[tuple[str, int, float]]:
+    """Return the system metrics of each epoch, under the names of which MLflow makes its page *System metrics*."""
+    costs = zip(record["epoch_seconds"], record["epoch_cpu_seconds"], record["epoch_memory"], strict=True)
+    return [
+        point
+        for epoch, (seconds, cpu_seconds, memory) in enumerate(costs, start=1)
+        for point in (
+            ("system/cpu_utilization_percentage", epoch, 100 * cpu_seconds / seconds),
+            ("system/peak_memory_megabytes", epoch, memory / 1e6),
+        )
+    ]
+
+
+def _clock(record: Mapping[str, Any]) -> dict[int, int]:
+    """Return epoch -> its end, in milliseconds since 1970."""
+    start, _ = times_of(record)
+    ends = accumulate(record["epoch_seconds"])
+    return {epoch: start + int(1000 * seconds) for epoch, seconds in enumerate(ends, start=1)}
 
 
 def _steps(table: pd.DataFrame, names: Sequence[str]) -> list[tuple[str, int, float]]:

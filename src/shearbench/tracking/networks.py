@@ -25,12 +25,13 @@ _LONGEST = 400  # characters of a reason
 
 
 def send_networks(store: Store, fold_runs: Sequence[FoldRun], parent: str, example: Callable[[], Any]) -> None:
-    """Log the networks of a cell's folds that MLflow does not have yet, whose runs are nested beneath ``parent``.
+    """Log the networks of a run's folds that MLflow does not have yet, whose runs are nested beneath ``parent``.
 
-    It takes torch and its exporter, seconds to load in a new process: once for all cells, after what each stage sent.
+    The parent lists them as its models too. It takes torch and its exporter, seconds to load in a new process: once for
+    all runs, after what each stage sent.
 
     Args:
-        example: returns a few inputs of the cell's dataset.
+        example: returns a few inputs of the run's dataset.
     """
     nested = f"tags.`{PARENT_TAG}` = '{parent}'"
     sent = {
@@ -46,6 +47,17 @@ def send_networks(store: Store, fold_runs: Sequence[FoldRun], parent: str, examp
         temperature, inputs = temperature_of(fold_runs), example()
         for fold_run in missing:
             _log_network(store, sent[fold_run.digest].info.run_id, fold_run, temperature=temperature, example=inputs)
+        _list_models(store, parent, [(sent[one.digest].info.run_id, one.record["epochs"]) for one in missing])
+
+
+def _list_models(store: Store, parent: str, logged: Sequence[tuple[str, int]]) -> None:
+    """List models as outputs of the parent run: ``logged`` are the run of each and the epochs that it was trained."""
+    from mlflow.entities import LoggedModelOutput
+
+    tags = [(store.client.get_run(run_id).data.tags, step) for run_id, step in logged]
+    models = [LoggedModelOutput(own[_MODEL_TAG].split("/")[-1], step) for own, step in tags if _MODEL_TAG in own]
+    if models:
+        store.client.log_outputs(parent, models)
 
 
 def _has_network(store: Store, run: Any) -> bool:

@@ -219,7 +219,7 @@ def log(store: Store, run_id: str, content: "Content") -> None:
     now = int(time.time() * 1000)
     steps = [(name, value, 0) for name, value in content.metrics.items()]
     steps += [(name, value, step) for name, step, value in content.curves]
-    metrics = [Metric(name, value, now, step) for name, value, step in steps]
+    metrics = [Metric(name, value, content.clock.get(step, now), step) for name, value, step in steps]
     params = [Param(name, str(value)) for name, value in content.params.items()]
     tags = [RunTag(name, value) for name, value in content.tags.items()]
     store.client.log_batch(run_id, metrics[:_MOST_METRICS], params, tags)

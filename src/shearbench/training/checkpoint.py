@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from shearbench.records import write_bytes
 from shearbench.training.adam import Adam
+from shearbench.training.epoch_cost import EpochCost
 from shearbench.training.running_averages import Lag, Modes
 from shearbench.training.state import Epoch, Progress, Score
 
@@ -27,17 +28,17 @@ _NETWORK, _BEST, _OPTIMISER = "network.", "best.", "optimiser."
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A training after some epochs: how far it is, the seconds each epoch took, and all tensors by name."""
+    """A training after some epochs: how far it is, what each epoch cost, and all tensors by name."""
 
     progress: Progress
-    seconds: tuple[float, ...]
+    costs: tuple[EpochCost, ...]
     tensors: Mapping[str, Tensor]
 
     @classmethod
-    def of(cls, network: nn.Module, optimiser: Adam, *, progress: Progress, seconds: Sequence[float]) -> "Checkpoint":
+    def of(cls, network: nn.Module, optimiser: Adam, *, progress: Progress, costs: Sequence[EpochCost]) -> "Checkpoint":
         """Take the state of a training, its tensors in the memory of the machine."""
         tensors = _prefixed(_NETWORK, network.state_dict()) | _prefixed(_BEST, progress.best_weights or {})
-        return cls(progress, tuple(seconds), tensors | _prefixed(_OPTIMISER, optimiser.state()))
+        return cls(progress, tuple(costs), tensors | _prefixed(_OPTIMISER, optimiser.state()))
 
     def restore(self, network: nn.Module, optimiser: Adam) -> None:
         """Put a network and its optimiser in the state they were in."""
@@ -53,7 +54,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint, *, hashes: Mapping[str,
         "history": [asdict(epoch) for epoch in progress.history],
         "batch_losses": progress.batch_losses,
         "best_epoch": progress.best_epoch,
-        "seconds": checkpoint.seconds,
+        "costs": checkpoint.costs,
     }
     told = json.dumps(facts, sort_keys=True)
     metadata = {"training": told, "digest": _digest(told, checkpoint.tensors)}
@@ -84,7 +85,7 @@ def read_checkpoint(path: Path, *, hashes: Mapping[str, str], device: str) -> Ch
         facts["best_epoch"],
         _part(tensors, _BEST) or None,
     )
-    return Checkpoint(progress, tuple(facts["seconds"]), tensors)
+    return Checkpoint(progress, tuple(EpochCost(*cost) for cost in facts["costs"]), tensors)
 
 
 def _epoch(line: dict[str, Any]) -> Epoch:

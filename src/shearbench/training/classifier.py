@@ -4,7 +4,6 @@
 it.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -25,6 +24,7 @@ from shearbench.models import classical
 from shearbench.records import write_bytes, write_npz, write_text
 from shearbench.seeds import seed_for
 from shearbench.training.config import Selection, TrainingConfig
+from shearbench.training.epoch_cost import EpochCost, facts_of
 from shearbench.training.results import BATCHES, HISTORY, OUT_OF_FOLD, batches_csv, history_csv, score
 from shearbench.training.weights import ESTIMATOR
 
@@ -62,7 +62,7 @@ def fit(config: TrainingConfig, dataset: Dataset, rows: NDArray[np.int64], *, se
 
 
 def result(
-    pipeline: Pipeline, dataset: Dataset, rows: Selection, *, started: float
+    pipeline: Pipeline, dataset: Dataset, rows: Selection, *, cost: EpochCost
 ) -> tuple[dict[str, Any], dict[str, Callable[[Path], None]]]:
     """Return the measured part of a fold's record, and the writers of the files beside it.
 
@@ -70,18 +70,16 @@ def result(
         pipeline: fitted to ``rows.train``.
         dataset: that ``rows`` are of.
         rows: of the fold.
-        started: by ``time.monotonic``, when the fitting began.
+        cost: of the fit.
     """
     assert rows.validation is not None
-    seconds = time.monotonic() - started
     said = {
         name: classical.probabilities(pipeline, dataset.inputs[chosen], classes=len(dataset.classes))
         for name, chosen in (("train", rows.train), ("validation", rows.validation))
     }
     scores = {name: score(said[name], dataset.labels[getattr(rows, name)]) for name in said}
     facts = {
-        "seconds": seconds,
-        "epoch_seconds": [],
+        **facts_of([cost], epochs=[]),
         "parameters": classical.numbers(pipeline),
         "epochs": 0,
         "best_epoch": 0,

@@ -22,6 +22,7 @@ from shearbench.records import RECORD, is_finished, locked_folder, read_record, 
 from shearbench.training import results
 from shearbench.training.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint, write_checkpoint
 from shearbench.training.config import Selection, TrainingConfig, TrainingState, assemble, code_hash, select
+from shearbench.training.epoch_cost import EpochCost, Meter, facts_of
 from shearbench.training.hardware import instructions, naming_the_batch, settle
 from shearbench.training.loop import fit
 from shearbench.training.state import Progress
@@ -170,44 +171,42 @@ def _train_network(task: FoldTask, dataset: Dataset, rows: Selection, advance: A
     with naming_the_batch(task.config.training.batch):
         training_state = assemble(task.config, dataset, rows, seed=task.config.seed_of(task.fold))
     (task.out / RECORD).unlink(missing_ok=True)  # one of other settings or code: this fold is unfinished now
-    progress, seconds = _train(task, training_state, advance)
+    progress, costs = _train(task, training_state, advance)
     predictions = results.held_out(training_state, dataset, rows.validation)
     measured = results.facts(training_state, rows, progress, predictions)
-    times = {"seconds": sum(seconds), "epoch_seconds": seconds}
-    return {**times, **measured}, results.files(training_state, progress, predictions)
+    return {**facts_of(costs, costs), **measured}, results.files(training_state, progress, predictions)
 
 
 def _fit_classifier(task: FoldTask, dataset: Dataset, rows: Selection, advance: Advance) -> Made:
     """Fit a classifier of scikit-learn; return what :func:`_train_network` does."""
     from shearbench.training import classifier  # imports scikit-learn, for who has such a model
 
-    started = time.monotonic()
+    meter = Meter()
     pipeline = classifier.fit(task.config, dataset, rows.train, seed=task.config.seed_of(task.fold))
     (task.out / RECORD).unlink(missing_ok=True)
     advance(1)
-    return classifier.result(pipeline, dataset, rows, started=started)
+    return classifier.result(pipeline, dataset, rows, cost=meter.cost())
 
 
-def _train(task: FoldTask, training_state: TrainingState, advance: Advance) -> tuple[Progress, list[float]]:
-    """Fit the network, with a checkpoint now and then; return the progress and the seconds of each epoch."""
+def _train(task: FoldTask, training_state: TrainingState, advance: Advance) -> tuple[Progress, list[EpochCost]]:
+    """Fit the network, with a checkpoint now and then; return the progress and the cost of each epoch."""
     network, optimiser, path = training_state.network, training_state.optimiser, task.out / CHECKPOINT
     hashes = {**task.hashes, "instructions": instructions()}  # another processor rounds otherwise
     found = read_checkpoint(path, hashes=hashes, device=task.config.device)
-    seconds = list(found.seconds) if found else []
+    costs = list(found.costs) if found else []
     if found:
         found.restore(network, optimiser)
-        advance(len(seconds))
-    last_epoch = last_checkpoint = time.monotonic()
+        advance(len(costs))
+    meter, last_checkpoint = Meter(), time.monotonic()
 
     def on_epoch_end(progress: Progress) -> None:
-        nonlocal last_epoch, last_checkpoint
-        now = time.monotonic()
-        seconds.append(now - last_epoch)
-        if now - last_checkpoint >= task.checkpoint_seconds:
-            state = Checkpoint.of(network, optimiser, progress=progress, seconds=seconds)
+        nonlocal last_checkpoint
+        costs.append(meter.cost())
+        if time.monotonic() - last_checkpoint >= task.checkpoint_seconds:
+            state = Checkpoint.of(network, optimiser, progress=progress, costs=costs)
             write_checkpoint(path, state, hashes=hashes)
             last_checkpoint = time.monotonic()
-        last_epoch = time.monotonic()
+        meter.restart()
         advance(1)
 
     start = found.progress if found else None
@@ -215,7 +214,7 @@ def _train(task: FoldTask, training_state: TrainingState, advance: Advance) -> t
         network, optimiser, training_state.splits, training_state.fit_config, start=start, on_epoch_end=on_epoch_end
     )
     advance(task.config.units - len(progress.history))
-    return progress, seconds
+    return progress, costs
 
 
 def is_kept(task: FoldTask) -> bool:

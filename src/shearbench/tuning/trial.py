@@ -20,6 +20,7 @@ from shearbench.seeds import seed_for
 from shearbench.training.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint, write_checkpoint
 from shearbench.training.config import Selection, TrainingConfig, TrainingState, assemble, code_hash
 from shearbench.training.crossval import CHECKPOINT_SECONDS
+from shearbench.training.epoch_cost import EpochCost, Meter
 from shearbench.training.hardware import naming_the_batch, settle
 from shearbench.training.loop import fit
 from shearbench.training.space import needs_no_less_memory
@@ -114,7 +115,7 @@ def run_trial(task: TrialTask, advance: Advance) -> TrialResult:
         return TrialResult(training.curve, failure=str(error), facts={"reserved": reserved})
     facts = {
         "parameters": sum(parameter.numel() for parameter in training_state.network.parameters()),
-        "seconds": sum(training.seconds),
+        "seconds": sum(cost.seconds for cost in training.costs),
         "reserved": reserved,
     }
     return TrialResult(training.curve, training.progress.is_over(recipe), facts=facts)
@@ -126,12 +127,12 @@ def _fitted(
     """Fit a classifier of scikit-learn at once: one epoch. One that cannot be fitted is a failed trial."""
     from shearbench.training import classifier  # imports scikit-learn, for who has such a model
 
-    started = time.monotonic()
+    meter = Meter()
     try:
         pipeline = classifier.fit(config, dataset, rows.train, seed=seed)
     except HyperparametersFailed as error:
         return TrialResult(failure=str(error), facts={"reserved": reserved})
-    found, _ = classifier.result(pipeline, dataset, rows, started=started)
+    found, _ = classifier.result(pipeline, dataset, rows, cost=meter.cost())
     names = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "validation_accuracy")
     point = Point(*(found["metrics"][name] for name in names))
     facts = {"parameters": found["parameters"], "seconds": found["seconds"], "reserved": reserved}
@@ -157,7 +158,7 @@ class _Training:
         code = code_hash(task.config)
         self.hashes = {"config": task.config.config_hash, "code": code, **reserved}
         self.progress = Progress()
-        self.seconds: list[float] = []
+        self.costs: list[EpochCost] = []
 
     @property
     def curve(self) -> tuple[Point, ...]:
@@ -178,24 +179,23 @@ class _Training:
         found = read_checkpoint(self.path, hashes=self.hashes, device=self.task.config.device)
         if found:
             found.restore(training_state.network, training_state.optimiser)
-            self.progress, self.seconds = found.progress, list(found.seconds)
+            self.progress, self.costs = found.progress, list(found.costs)
         if len(self.progress.history) >= self.task.epochs or self.progress.is_over(self.task.config.training):
             return
-        last_epoch = last_checkpoint = time.monotonic()
+        meter, last_checkpoint = Meter(), time.monotonic()
 
         def on_epoch_end(progress: Progress) -> None:
-            nonlocal last_epoch, last_checkpoint
-            now = time.monotonic()
+            nonlocal last_checkpoint
             self.progress = progress
-            self.seconds.append(now - last_epoch)
+            self.costs.append(meter.cost())
             reached = len(progress.history) >= self.task.epochs or progress.is_over(self.task.config.training)
-            if reached or now - last_checkpoint >= self.task.checkpoint_seconds:
+            if reached or time.monotonic() - last_checkpoint >= self.task.checkpoint_seconds:
                 state = Checkpoint.of(
-                    training_state.network, training_state.optimiser, progress=progress, seconds=self.seconds
+                    training_state.network, training_state.optimiser, progress=progress, costs=self.costs
                 )
                 write_checkpoint(self.path, state, hashes=self.hashes)
                 last_checkpoint = time.monotonic()
-            last_epoch = time.monotonic()
+            meter.restart()
             advance(1)
             if reached:
                 raise _RungReached
