@@ -50,6 +50,8 @@ class Network(Strict):
     options: dict[str, Option] = Field(default_factory=dict)
     recipe: Recipe | None = None
     features: Features | None = None
+    train_size: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """The share of a fold's training samples that it is trained on; smaller shares are parts of larger ones."""
 
     @property
     def settled_features(self) -> Features | None:

@@ -107,6 +107,23 @@ def test_accuracies_and_intervals_worked_out_by_hand(runs: list[Any]) -> None:
     assert table["high"].max() <= 1
 
 
+def test_a_curve_has_the_runs_of_one_architecture_by_size() -> None:
+    found = [
+        _run("a", name, {"as_trained": [right] * FOLDS}) for name, right in (("all", 36), ("half", 30), ("svm", 9))
+    ]
+    for run, (architecture, size) in zip(found, (("mlp", 80), ("mlp", 40), ("sklearn.svm.SVC", 80)), strict=True):
+        for fold_run in run.fold_runs:
+            fold_run.record["config"]["architecture"], fold_run.record["sizes"]["train"] = architecture, size
+    accuracies = result.accuracy_table(result.fold_table(found), found, GROUPS)
+    table = result.train_size_table(accuracies, found)
+    assert table[["curve", "model", "train_size"]].to_numpy().tolist() == [
+        ["all", "half", 40],
+        ["all", "all", 80],
+        ["svm", "svm", 80],
+    ]
+    assert table["mean"].tolist() == pytest.approx([30 / EACH, 36 / EACH, 9 / EACH])
+
+
 def test_every_family_has_its_pairs_and_its_own_holm(runs: list[Any]) -> None:
     rows = pd.DataFrame(result.compare(runs, PLAN, CONTENT, GROUPS))
     pairs = {

@@ -1,5 +1,6 @@
 """Folds are stratified, disjoint, reproducible, and never part copies of one image or digits of one writer."""
 
+import itertools
 from collections import Counter
 from pathlib import Path
 
@@ -9,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shearbench.data.deal import UNKNOWN, first_occurrences, units_of
-from shearbench.data.folds import HELD_OUT, FoldTable, inner_split, make_folds, make_repeats, read_folds, write_folds
+from shearbench.data.folds import (
+    HELD_OUT,
+    FoldTable,
+    inner_split,
+    make_folds,
+    make_repeats,
+    nested_part,
+    read_folds,
+    write_folds,
+)
 from shearbench.errors import InputError
 from shearbench.records import hash_arrays
 from shearbench.seeds import seed_for
@@ -168,3 +178,13 @@ def test_no_global_random_state_is_touched() -> None:
     make_folds(alone(100), np.arange(100) % 10, folds=5, seed=0)
     inner_split(np.arange(100), np.arange(100) % 10, np.arange(100), fraction=0.2, seed=0)
     assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
+
+
+def test_smaller_parts_are_stratified_parts_of_larger_ones() -> None:
+    labels = np.repeat([0, 1, 2], [80, 40, 8])
+    parts = [set(nested_part(labels, share=share, seed=3).tolist()) for share in (1.0, 0.5, 0.25, 0.125, 0.01)]
+    assert [len(part) for part in parts] == [128, 64, 32, 16, 3], "one of each class at least"
+    for larger, smaller in itertools.pairwise(parts):
+        assert smaller < larger
+    assert Counter(labels[sorted(parts[2])].tolist()) == {0: 20, 1: 10, 2: 2}
+    assert set(nested_part(labels, share=0.5, seed=4).tolist()) != parts[1]

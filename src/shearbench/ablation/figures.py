@@ -179,6 +179,31 @@ def modes_figure(title: str, modes: pd.DataFrame) -> Figure:
     return made
 
 
+def train_size_figure(title: str, curve: pd.DataFrame) -> Figure:
+    """Draw the cross-validated accuracy with its 95 % interval against the training samples, a panel a dataset."""
+    datasets = list(dict.fromkeys(curve["dataset"]))
+    shades = colours(list(dict.fromkeys(curve["curve"])))
+    made = figure(1.6 + 4.4 * len(datasets), 3.8)
+    panels = made.subplots(1, len(datasets), sharey=True, squeeze=False)[0]
+    for panel, dataset in zip(panels, datasets, strict=True):
+        for name, colour in shades.items():
+            own = curve[(curve["dataset"] == dataset) & (curve["curve"] == name)]
+            reach = 100 * np.stack([own["mean"] - own["low"], own["high"] - own["mean"]])
+            style = {"color": colour, "marker": "o", "markersize": 5, "linewidth": 1.2, "capsize": 2}
+            panel.errorbar(own["train_size"], 100 * own["mean"], reach, label=name, **style)
+        panel.set_xscale("log")
+        sizes = sorted(set(curve["train_size"]))
+        panel.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        panel.minorticks_off()
+        panel.set_title(dataset, loc="left", fontsize=10)
+        panel.set_xlabel("training samples")
+        plain(panel)
+    panels[0].set_ylabel("cross-validated accuracy in %")
+    made.suptitle(title, fontsize=11)
+    _legend(made, list(panels))
+    return made
+
+
 def _legend(made: Figure, panels: Sequence[Axes]) -> None:
     """Write one legend below all panels."""
     by_label: dict[str, Any] = {}

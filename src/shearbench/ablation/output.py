@@ -7,8 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from shearbench.ablation.figures import accuracy_figure, gradients_figure, lags_figure, modes_figure
-from shearbench.ablation.result import RunPredictions, accuracy_table, fold_table, recorded
+from shearbench.ablation.figures import (
+    accuracy_figure,
+    gradients_figure,
+    lags_figure,
+    modes_figure,
+    train_size_figure,
+)
+from shearbench.ablation.result import RunPredictions, accuracy_table, fold_table, recorded, train_size_table
 from shearbench.analysis.batch_norm.statistics import warnings_of
 from shearbench.plotting.files import Files, picture, table
 from shearbench.predictions.folds import hardware_of
@@ -48,20 +54,30 @@ def files_of(
     """
     folds = fold_table(runs)
     tables = {"folds": folds, "accuracies": accuracy_table(folds, runs, groups), "pairs": pd.DataFrame(pairs)}
-    title = f"{name}: {len(runs[0].fold_runs)} folds"
-    pictures = {"accuracies": accuracy_figure(title, tables["accuracies"], folds)}
+    if len({run.train_size for run in runs}) > 1:
+        tables["train_size"] = train_size_table(tables["accuracies"], runs)
     if diagnosed:
         tables["gradients"] = recorded(runs, "gradients.csv", ("epoch", "batch"))
-        pictures["gradients"] = gradients_figure(title, tables["gradients"])
         tables["lags"] = recorded(runs, "lags.csv", ("epoch", "layer"))
         if not tables["lags"].empty:
             tables["modes"] = recorded(runs, "modes.csv", ("epoch",))
-            pictures["lags"] = lags_figure(title, tables["lags"])
-            pictures["modes"] = modes_figure(title, tables["modes"])
-    return {
-        **{f"{name}.csv": table(made) for name, made in tables.items()},
-        **{f"figures/{name}.png": picture(made) for name, made in pictures.items()},
+    return {**{f"{name}.csv": table(made) for name, made in tables.items()}, **figures_of(name, tables)}
+
+
+def figures_of(name: str, tables: Mapping[str, pd.DataFrame]) -> Files:
+    """Return the figures of an ablation, drawn from its tables."""
+    title = f"{name}: {tables['folds']['fold'].nunique()} folds"
+    drawn = {"accuracies": accuracy_figure(title, tables["accuracies"], tables["folds"])}
+    others = {
+        "train_size": train_size_figure,
+        "gradients": gradients_figure,
+        "lags": lags_figure,
+        "modes": modes_figure,
     }
+    for each, draw in others.items():
+        if each in tables and not tables[each].empty:
+            drawn[each] = draw(title, tables[each])
+    return {f"figures/{each}.png": picture(made) for each, made in drawn.items()}
 
 
 def summary(accuracies: pd.DataFrame) -> str:
@@ -81,6 +97,7 @@ def facts_of(runs: Sequence[RunPredictions]) -> dict[str, Any]:
     return {
         "folds": len(runs[0].fold_runs),
         "sizes": {"train": first["sizes"]["train"], "test": len(runs[0].test.ids)},
+        "train_sizes": {f"{run.dataset}-{run.model}": run.train_size for run in runs},
         "parameters": {f"{run.dataset}-{run.model}": run.fold_runs[0].record["parameters"] for run in runs},
         "seconds": {
             f"{run.dataset}-{run.model}": [fold_run.record["seconds"] for fold_run in run.fold_runs] for run in runs

@@ -44,6 +44,11 @@ class RunPredictions:
         return str(self.fold_runs[0].record["model"])
 
     @property
+    def train_size(self) -> int:
+        """The number of samples that a fold's network trains on, the mean over the folds."""
+        return round(float(np.mean([fold_run.record["sizes"]["train"] for fold_run in self.fold_runs])))
+
+    @property
     def networks_by_statistics(self) -> list[str]:
         """The ways in which it read the test samples."""
         return list(self.readings[0].test)
@@ -72,6 +77,22 @@ def accuracy_table(folds: pd.DataFrame, runs: Sequence[RunPredictions], groups: 
             row["low"], row["high"] = _interval(run, row["split"], row["bn_statistics"], groups)
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def train_size_table(accuracies: pd.DataFrame, runs: Sequence[RunPredictions]) -> pd.DataFrame:
+    """Return the cross-validated rows of :func:`accuracy_table`, with ``curve`` and ``train_size`` of each run.
+
+    The rows of one architecture on one dataset are one curve, sorted by size, with the name of its last model.
+    """
+    of_run = {
+        (run.dataset, run.model): (run.fold_runs[0].record["config"]["architecture"], run.train_size) for run in runs
+    }
+    rows = accuracies[(accuracies["split"] == "held_out") & (accuracies["bn_statistics"] == AS_TRAINED)]
+    facts = [of_run[key] for key in zip(rows["dataset"], rows["model"], strict=True)]
+    rows = rows.assign(architecture=[name for name, _ in facts], train_size=[size for _, size in facts])
+    rows = rows.sort_values(["dataset", "architecture", "train_size"])
+    names = rows.groupby(["dataset", "architecture"])["model"].transform("last")
+    return rows.assign(curve=names).drop(columns="architecture")
 
 
 def _interval(run: RunPredictions, split: str, bn_statistics: str, groups: Mapping[int, int]) -> tuple[float, float]:

@@ -166,6 +166,21 @@ def inner_split(ids: Rows, labels: Rows, units: Rows, *, fraction: float, seed: 
     return np.flatnonzero(~inner), np.flatnonzero(inner)
 
 
+def nested_part(labels: Rows, *, share: float, seed: int) -> Rows:
+    """Return the sorted rows of a share of the samples, stratified by class, with one of each class at least.
+
+    A smaller share is a part of a larger one with the same ``seed``.
+
+    Args:
+        labels: (n,).
+        share: 0 to 1.
+        seed: from ``seeds.seed_for``.
+    """
+    drawn = np.random.default_rng(seed).permutation(len(labels))
+    of_class = [drawn[labels[drawn] == label] for label in np.unique(labels)]
+    return np.sort(np.concatenate([rows[: max(1, round(share * len(rows)))] for rows in of_class]))
+
+
 def make_repeats(
     units: Rows,
     labels: Rows,

@@ -53,4 +53,5 @@ def settled(
         precision=hardware.precision,
         diagnose=diagnose,
         train_on=train_on,
+        train_size=chosen.train_size,
     )

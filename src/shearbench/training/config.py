@@ -52,6 +52,7 @@ class TrainingConfig(Strict):
     precision: Precision
     diagnose: bool = False
     train_on: TrainOn = "rest"
+    train_size: float = 1.0
 
     @model_validator(mode="after")
     def _fields_are_not_augmented(self) -> "TrainingConfig":
@@ -145,9 +146,12 @@ def applicable(recipe: Recipe | None, entry: DatasetEntry) -> Recipe | None:
 def select(table: folds.FoldTable, labels: Rows, *, fold: int, config: TrainingConfig) -> Selection:
     """Return the rows of a fold; with patience, a share of the training rows becomes the inner part.
 
-    The inner part is the same for every dataset and model of a seed.
+    The inner part and the nested part (``train_size``) are the same for every dataset and model of a seed.
     """
     train, validation = table.split(fold, config.train_on)
+    if config.train_size < 1:
+        seed = seed_for(config.seed, "train_size", fold)
+        train = train[folds.nested_part(labels[train], share=config.train_size, seed=seed)]
     if config.recipe is None or config.recipe.patience is None:
         return Selection(train, validation)
     outer, inner = folds.inner_split(

@@ -1,16 +1,20 @@
-"""Accuracy of every model against what it costs."""
+"""Accuracy of every model against what it costs, and against the number of training samples."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from shearbench.records import RECORD, read_json
 from shearbench.report import comparison
-from shearbench.report.blocks import Block, Pictures, Prose, Section
+from shearbench.report.blocks import Block, Heading, Picture, Pictures, Prose, Section
 
-_TITLE = "Accuracy against cost"
+_TITLE = "Accuracy against cost and training samples"
 _TEXT = """Cross-validated accuracy with its 95 % interval against five costs; up and to the left is better. FLOPs are
 those of one prediction, a multiplication and an addition counted as two. Latency is per image on one thread of the CPU
 in float32, in batches of 1 and of 64. Costs have logarithmic scales."""
+_CURVE = """Cross-validated accuracy with its 95 % interval against the number of training samples. Smaller
+training sets are parts of larger ones, and the held-out samples are the same. The ablation `{name}` trains these models
+on {folds} folds; its networks may be smaller than those of the comparison."""
 
 
 def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
@@ -20,5 +24,16 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     picture = comparison.picture(root, "cost", "Accuracy of every model against its costs, by dataset", data=["cost"])
     unknown = sorted({row["model"] for row in rows if row["flops"] is None})
     told = [Prose(f"Without {', '.join(unknown)} in FLOPs: of a scikit-learn classifier they are not counted.")]
-    blocks: list[Block] = [Prose(_TEXT), *(told if unknown else []), Pictures([picture], wide=True)]
+    blocks: list[Block] = [Prose(_TEXT), *(told if unknown else []), Pictures([picture], wide=True), *_curves(root)]
     return Section("cost", _TITLE, blocks)
+
+
+def _curves(root: Path) -> Iterator[Block]:
+    """Yield the figure of each ablation that trains on parts of the training samples."""
+    for path in sorted((root / "build" / "ablation_results").glob("*/figures/train_size.png")):
+        folder = path.parents[1]
+        text = _CURVE.format(name=folder.name, folds=read_json(folder / RECORD)["folds"])
+        data = [folder / "train_size.csv"]
+        yield Heading("Accuracy against training samples")
+        yield Prose(text)
+        yield Pictures([Picture.of(path, "Accuracy against the number of training samples", data=data)], wide=True)
