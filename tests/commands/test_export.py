@@ -7,9 +7,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from shearbench.analysis.evaluation import read_results
+from shearbench.analysis.summaries import summarised
 from shearbench.commands import export
 from shearbench.errors import InputError
 from shearbench.params import Params
+from shearbench.predictions.folds import read_fold_runs
+from shearbench.records import read_json
+from shearbench.stages.evaluate import evaluation_of
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +36,36 @@ def test_tables_are_csv_and_latex_with_the_same_numbers(finished_once: Path, fol
 
 
 def test_figures_are_pdf_and_the_zip_has_everything(folder: Path) -> None:
-    figures = sorted((folder / "figures").iterdir())
-    assert "noise.pdf" in {path.name for path in figures}
+    figures = sorted(path for path in (folder / "figures").rglob("*") if path.is_file())
+    assert "noise.pdf" in {path.name for path in (folder / "figures").iterdir()}
     assert all(path.read_bytes().startswith(b"%PDF") for path in figures)
+    assert list(folder.rglob("*.png")) == []
     with zipfile.ZipFile(folder.with_suffix(".zip")) as archive:
         inside = {name for name in archive.namelist() if not name.endswith("/")}
     assert inside == {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_every_figure_of_a_run_is_drawn_again_as_pdf(finished_once: Path, folder: Path) -> None:
+    for run in ("mnist-cnn2", "mechanical-mlp"):
+        stored = finished_once / "build" / "evaluation" / Path(*run.split("-")) / "figures"
+        drawn = {path.stem: path.read_bytes() for path in (folder / "figures" / "runs" / run).iterdir()}
+        assert drawn.keys() == {path.stem for path in stored.glob("*.png")}
+        assert all(content.startswith(b"%PDF") for content in drawn.values())
+        assert b"/Font" in drawn["confusion"], "text is text, not a picture of it"
+    datasets = {path.parent.name for path in (folder / "figures" / "datasets").rglob("*.pdf")}
+    assert datasets == {"mnist", "mechanical"}
+
+
+def test_a_stored_evaluation_gives_the_same_pictures(small_params: Params, finished_once: Path, tmp_path: Path) -> None:
+    """The arrays on disk are all that the figures need: drawn as PNG again, they have the same bytes."""
+    stored = finished_once / "build" / "evaluation" / "mnist" / "cnn2"
+    fold_runs = read_fold_runs(finished_once / "build" / "runs" / "mnist" / "cnn2", small_params.cv.networks)
+    made = evaluation_of(small_params, finished_once, "mnist-cnn2", fold_runs, read_results(stored))
+    files = summarised(made)
+    assert files.keys() | {"measured.npz"} == read_json(stored / "record.json")["files"].keys()
+    for name, write in files.items():
+        write(tmp_path / name)
+        assert (tmp_path / name).read_bytes() == (stored / name).read_bytes(), name
 
 
 def test_the_card_has_the_scores_of_the_table(finished_once: Path, folder: Path) -> None:

@@ -19,6 +19,10 @@ from shearbench.data.dataset import Dataset, Samples
 from shearbench.execution.settings import Chosen
 from shearbench.predictions.folds import FoldRun
 from shearbench.predictions.scores import BySample, Predictions, Scores, by_sample, score
+from shearbench.records import read_npz, read_record
+
+MEASURED = "measured.npz"
+"""The file with the arrays of all measurements of an evaluation."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,40 @@ def infer(task: FoldTask, advance: Callable[[int], None]) -> FoldResult:
     probabilities = trained.read(test.inputs)
     advance(1)
     return FoldResult(probabilities, found, hardware.device)
+
+
+def stored_arrays(results: Sequence[FoldResult]) -> dict[str, NDArray[Any]]:
+    """Return all arrays of all measurements, named ``<fold>/<measurement>/<array>``, for :data:`MEASURED`."""
+    return {
+        f"{fold}/{measurement}/{name}": array
+        for fold, result in enumerate(results)
+        for measurement, measured in result.measured.items()
+        for name, array in measured.arrays.items()
+    }
+
+
+def read_results(folder: Path) -> list[FoldResult]:
+    """Return the results of a finished evaluation, so that its figures can be drawn again.
+
+    Raises:
+        InputError: if a file is missing or damaged.
+    """
+    record, arrays = read_record(folder), read_npz(folder / MEASURED)
+    found: list[dict[str, dict[str, Any]]] = [
+        {name: {} for name in record["measurements"]} for _ in record["fold_records"]
+    ]
+    for key, array in arrays.items():
+        fold, measurement, name = key.split("/", 2)
+        found[int(fold)][measurement][name] = array
+    probabilities = read_npz(folder / "test_predictions.npz")["probabilities"]
+    return [
+        FoldResult(
+            probabilities[fold],
+            {name: Measured(own, record["measurements"][name]) for name, own in each.items()},
+            record["read_on"][0],
+        )
+        for fold, each in enumerate(found)
+    ]
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from shearbench.analysis.batch_norm.summarise import running_averages
 from shearbench.analysis.calibration.summarise import calibration
 from shearbench.analysis.corruption.summarise import corruption
 from shearbench.analysis.embedding.summarise import embedding
-from shearbench.analysis.evaluation import Evaluation
+from shearbench.analysis.evaluation import MEASURED, Evaluation, stored_arrays
 from shearbench.analysis.faithfulness.summarise import explanation
 from shearbench.analysis.feature_maps.summarise import feature_maps
 from shearbench.analysis.gradcam.summarise import attribution
@@ -23,7 +23,7 @@ from shearbench.analysis.learning.summarise import curves_of, learning
 from shearbench.analysis.mistakes.summarise import mistakes
 from shearbench.analysis.noise.summarise import noise
 from shearbench.analysis.scores.summarise import scoring
-from shearbench.plotting.files import Files, Writer
+from shearbench.plotting.files import Files, Writer, arrays
 from shearbench.predictions.folds import hardware_of
 from shearbench.records import write_record, write_text
 
@@ -52,14 +52,20 @@ def analyses_of(evaluation: Evaluation) -> dict[str, Analysis]:
     return {name: each for name, each in SUMMARIES.items() if evaluation.is_network or name not in OF_NETWORKS}
 
 
-def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
-    """Write all files of ``build/evaluation/<dataset>/<model>/``, its record last."""
+def summarised(evaluation: Evaluation) -> dict[str, Writer]:
+    """Return the files of every analysis that applies, by their name."""
     files: dict[str, Writer] = {}
     for name, analyse in analyses_of(evaluation).items():
         made = analyse(evaluation)
         assert not files.keys() & made.keys(), f"analysis {name} writes a file of another: {files.keys() & made.keys()}"
         files |= made
-    write_record(folder, _result(evaluation), files)
+    return files
+
+
+def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
+    """Write all files of ``build/evaluation/<dataset>/<model>/``, its record last."""
+    stored = {MEASURED: arrays(stored_arrays(evaluation.results))}
+    write_record(folder, _result(evaluation), summarised(evaluation) | stored)
 
 
 def write_plots(folder: Path, evaluation: Evaluation) -> None:

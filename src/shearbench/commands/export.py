@@ -1,24 +1,32 @@
 """``shearbench export FOLDER``: the run for a paper, as files that LaTeX takes, and one zip with all of them.
 
-``tables/`` has each table as CSV and LaTeX, ``figures/`` each comparison as PDF and each run's figures as PNG,
-``models/<run>/MODEL_CARD.md`` a card for each run, ``references.bib`` the literature.
+``tables/`` has each table as CSV and LaTeX, ``figures/`` each figure as PDF: comparisons, and a folder for the runs,
+ablations, datasets, the class digits and searches. ``models/<run>/MODEL_CARD.md`` is a card for each run,
+``references.bib`` the literature. Figures are drawn again from the stored numbers.
 """
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 
+from shearbench.ablation.output import figures_of
 from shearbench.analysis.comparisons import compared
+from shearbench.analysis.evaluation import read_results
+from shearbench.analysis.summaries import summarised
 from shearbench.errors import InputError
 from shearbench.params import Params
 from shearbench.plotting.canvas import pdf
-from shearbench.plotting.files import saved_as
-from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns, read_evaluated
-from shearbench.records import read_json, write_text
+from shearbench.plotting.files import Files, saved_as
+from shearbench.predictions.class_tables import read_table
+from shearbench.predictions.evaluated import EvaluatedRuns, read_evaluated
+from shearbench.records import RECORD, read_json, write_text
 from shearbench.report.card import card
+from shearbench.stages import explore
+from shearbench.stages.evaluate import evaluation_of
+from shearbench.stages.handwriting import CLASS
 
 _REFERENCES = Path(__file__).parents[1] / "report" / "references.bib"
 
@@ -36,11 +44,10 @@ def main(params: Params, root: Path, folder: Path) -> list[Path]:
     runs = [(run.dataset, run.model) for run in params.runs.values()]
     evaluated = read_evaluated(root / "build", runs, networks=params.cv.networks)
     rows = {f"{row['dataset']}-{row['model']}": row for row in read_json(root / "reports" / "comparison.json")}
-    written = [
-        *_tables(root, folder / "tables"),
-        *_comparisons(evaluated, folder / "figures"),
-        *(path for run in evaluated.runs for path in _run(root, run, rows[run.name], folder)),
-    ]
+    written = [*_tables(root, folder / "tables"), *_figures(params, root, evaluated, folder / "figures")]
+    for run in evaluated.runs:
+        written.append(folder / "models" / run.name / "MODEL_CARD.md")
+        write_text(written[-1], card(root, rows[run.name]))
     shutil.copyfile(_REFERENCES, folder / "references.bib")
     archive = shutil.make_archive(str(folder), "zip", folder)
     return [*written, folder / "references.bib", Path(archive)]
@@ -48,8 +55,14 @@ def main(params: Params, root: Path, folder: Path) -> list[Path]:
 
 def _tables(root: Path, folder: Path) -> Iterator[Path]:
     """Write every table of the comparison as CSV and as LaTeX with three decimals."""
-    for source in (*sorted((root / "reports").glob("*.csv")), *sorted((root / "build" / "comparison").glob("*.csv"))):
-        table, path = pd.read_csv(source), folder / source.name
+    build = root / "build"
+    sources = {
+        path.relative_to(base): path
+        for base in (root / "reports", build / "comparison", build / "evaluation", build / "ablation_results")
+        for path in sorted(base.glob("*.csv" if base.name in ("reports", "comparison") else "**/*.csv"))
+    }
+    for name, source in sources.items():
+        table, path = pd.read_csv(source), folder / name
         write_text(path, table.to_csv(index=False))
         yield path
         text = table.to_latex(index=False, escape=True, float_format="%.3f", na_rep="")
@@ -57,23 +70,40 @@ def _tables(root: Path, folder: Path) -> Iterator[Path]:
         yield path.with_suffix(".tex")
 
 
-def _comparisons(evaluated: EvaluatedRuns, folder: Path) -> Iterator[Path]:
-    """Draw every figure that puts runs side by side, as PDF."""
+def _figures(params: Params, root: Path, evaluated: EvaluatedRuns, folder: Path) -> Iterator[Path]:
+    """Draw every figure as PDF; what is there already is copied."""
     with saved_as(pdf):
-        for name, write in compared(evaluated).items():
-            if name.endswith(".png"):
-                path = folder / Path(name).with_suffix(".pdf").name
-                write(path)
-                yield path
+        yield from _drawn(compared(evaluated), folder)
+        for run_name, run in zip(params.runs, evaluated.runs, strict=True):
+            made = evaluation_of(params, root, run_name, run.fold_runs, read_results(run.folder))
+            yield from _drawn(summarised(made), folder / "runs" / run_name)
+        for result in sorted((root / "build" / "ablation_results").glob(f"*/{RECORD}")):
+            tables = {path.stem: read_table(path) for path in result.parent.glob("*.csv")}
+            if "accuracies" in tables:
+                name = result.parent.name
+                yield from _drawn(figures_of(name, tables), folder / "ablations" / name)
+        with TemporaryDirectory() as scratch:
+            for name in params.datasets:
+                explore.write(params, root / "build", name, Path(scratch) / name)
+                yield from _copied(Path(scratch) / name, "*.png", folder / "datasets" / name)
+    yield from _copied(root / "build" / "handwriting" / CLASS / "figures", "*.pdf", folder / CLASS)
+    for search in sorted((root / "build" / "tuning" / "results").glob("*/*")):
+        yield from _copied(search, "*.pdf", folder / "searches" / f"{search.parent.name}-{search.name}")
 
 
-def _run(root: Path, run: EvaluatedRun, row: Mapping[str, Any], folder: Path) -> Iterator[Path]:
-    """Copy the figures of a run, and write its card."""
-    for source in sorted((run.folder / "figures").glob("*.png")):
-        path = folder / "models" / run.name / source.name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, path)
-        yield path
-    path = folder / "models" / run.name / "MODEL_CARD.md"
-    write_text(path, card(root, row))
-    yield path
+def _drawn(files: Files, folder: Path) -> Iterator[Path]:
+    """Write the figures among some files."""
+    for name, write in files.items():
+        if name.endswith(".png"):
+            path = folder / Path(name).with_suffix(".pdf").name
+            write(path)
+            yield path
+
+
+def _copied(source: Path, pattern: str, folder: Path) -> Iterator[Path]:
+    """Copy files, which hold PDF, into a folder."""
+    for path in sorted(source.glob(pattern)):
+        copy = folder / path.with_suffix(".pdf").name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+        yield copy

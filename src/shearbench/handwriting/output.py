@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from shearbench.data.class_digits import CLASSES
 from shearbench.handwriting import figures
 from shearbench.handwriting.folder import csv_cell, manifest_csv
 from shearbench.handwriting.results import FEATURES, Findings, Row
-from shearbench.plotting.canvas import png
+from shearbench.plotting.canvas import pdf, png
 from shearbench.predictions.contents import Content, Node
 from shearbench.records import (
     RECORD,
@@ -40,9 +41,13 @@ def write_findings(folder: Path, findings: Findings) -> Row:
         RESULTS: partial(write_json, value=results),
         "predictions.npz": partial(write_npz, arrays=_predictions(findings)),
         **{name: partial(write_text, content=frame.to_csv(index=False)) for name, frame in _tables(findings, results)},
-        **{f"figures/{name}.png": partial(write_bytes, content=made) for name, made in _pictures(findings, results)},
+        **{
+            f"figures/{name}.{kind}": partial(write_bytes, content=content)
+            for name, made in _pictures(findings, results)
+            for kind, content in (("png", png(made)), ("pdf", pdf(made)))
+        },
     }
-    for stale in (folder / "figures").glob("*.png"):  # of a run that had copies where there are none now
+    for stale in (folder / "figures").glob("*"):  # of a run that had copies where there are none now
         stale.unlink()
     write_record(folder, _facts(findings), files)
     return results
@@ -153,21 +158,21 @@ def _digits(findings: Findings) -> pd.DataFrame:
     return pd.DataFrame(columns | {name: findings.feature(name) for name in FEATURES})
 
 
-def _pictures(findings: Findings, results: Row) -> Iterator[tuple[str, bytes]]:
-    yield "before_and_after", png(figures.before_and_after(findings))
+def _pictures(findings: Findings, results: Row) -> Iterator[tuple[str, Figure]]:
+    yield "before_and_after", figures.before_and_after(findings)
     if results["steps"]:
-        yield "steps", png(figures.steps_figure(findings, results["steps"]))
-    yield "groups", png(figures.groups_figure(findings, group_kinds(findings, results)))
+        yield "steps", figures.steps_figure(findings, results["steps"])
+    yield "groups", figures.groups_figure(findings, group_kinds(findings, results))
     if results["hardness"]:
-        yield "hardness", png(figures.hardness_figure(findings, results["hardness"]))
+        yield "hardness", figures.hardness_figure(findings, results["hardness"])
     made = figures.copies_figure(findings)
     if made is not None:
-        yield "copies", png(made)
+        yield "copies", made
     chosen, answers = findings.networks[findings.chosen], findings.looked_at
     if answers.counted.any():
         title = f"{chosen.network} ({chosen.training}), mnist preparation: n = {int(answers.counted.sum())} digits, "
         title += f"mean of {len(chosen.fold_runs)} networks"
-        yield "confusion", png(figures.confusion_figure(title, answers.confusion, len(chosen.fold_runs)))
+        yield "confusion", figures.confusion_figure(title, answers.confusion, len(chosen.fold_runs))
 
 
 def group_kinds(findings: Findings, results: Row) -> dict[str, list[Row]]:

@@ -5,17 +5,18 @@ writes ``build/evaluation/<dataset>/<model>/`` and, for ``dvc plots``, ``build/p
 trains again.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich import print
 
-from shearbench.analysis.evaluation import Evaluation, FoldTask, infer
+from shearbench.analysis.evaluation import Evaluation, FoldResult, FoldTask, infer
 from shearbench.analysis.summaries import write_evaluation, write_plots
 from shearbench.data import dataset
 from shearbench.execution import run_tasks
 from shearbench.params import Params
 from shearbench.pipeline.present import read_run
-from shearbench.predictions.folds import hardware_of
+from shearbench.predictions.folds import FoldRun, hardware_of
 from shearbench.predictions.selection import one_of_each_class
 
 
@@ -44,7 +45,17 @@ def main(params: Params, root: Path, run_name: str) -> None:
         name=lambda task: task.fold_run.name,
         reads=FoldTask.reads,
     )
-    samples = dataset.read_samples(build / "samples", "test", params.datasets[run.dataset].origin)
-    evaluation = Evaluation(fold_runs, dataset.load(data, "train"), test, samples, explained, params.evaluate, results)
+    evaluation = evaluation_of(params, root, run_name, fold_runs, results)
     write_evaluation(build / "evaluation" / run.dataset / run.model, evaluation)
     write_plots(build / "plots" / run.dataset / run.model, evaluation)
+
+
+def evaluation_of(
+    params: Params, root: Path, run_name: str, fold_runs: Sequence[FoldRun], results: Sequence[FoldResult]
+) -> Evaluation:
+    """Return the evaluation of a run from its folds and the results of their networks, in the same order."""
+    run, build = params.runs[run_name], root / "build"
+    train, test = (dataset.load(build / "datasets" / run.dataset, split) for split in dataset.SPLITS)
+    samples = dataset.read_samples(build / "samples", "test", params.datasets[run.dataset].origin)
+    explained = one_of_each_class(test.ids, test.labels)
+    return Evaluation(fold_runs, train, test, samples, explained, params.evaluate, results)

@@ -35,7 +35,11 @@ from shearbench.records import write_json, write_text
 
 def main(params: Params, root: Path, name: str) -> None:
     """Explore the training part of one dataset."""
-    build, out = root / "build", root / "build" / "explore" / name
+    write(params, root / "build", name, root / "build" / "explore" / name)
+
+
+def write(params: Params, build: Path, name: str, out: Path) -> None:
+    """Write the tables and figures of one dataset into a folder."""
     dataset = load(build / "datasets" / name, "train")
     table = read_folds(build / "datasets" / name / FOLDS)
     if not np.array_equal(table.ids, dataset.ids):

@@ -8,6 +8,7 @@ trial as it went. Importances are fANOVA's (Hutter et al., ICML 2014), of at lea
 import io
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -30,7 +31,7 @@ _LABELS = {"learning_rate": "learning rate", "batch": "batch size", "width": "wi
 
 
 def draw(study: Study, *, inner: int) -> dict[str, bytes]:
-    """Return file name -> PNG; what a study has too few trials for is left out.
+    """Return file name -> PNG or PDF; what a study has too few trials for is left out.
 
     Args:
         study: a study that has trials.
@@ -56,7 +57,11 @@ def draw(study: Study, *, inner: int) -> dict[str, bytes]:
     with mpl.rc_context(), warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
         plt.switch_backend("agg")
         mpl.rcParams["figure.figsize"] = (7.0, 4.2)
-        return {name: _png(make()) for name, make in pictures.items()}
+        return {
+            str(Path(name).with_suffix(f".{kind}")): content
+            for name, make in pictures.items()
+            for kind, content in _saved(make()).items()
+        }
 
 
 def _curves(study: optuna.Study, count: str, inner: int) -> Figure:
@@ -132,8 +137,12 @@ def _at_epoch(study: optuna.Study, epochs: int) -> optuna.Study:
     return same
 
 
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", metadata={"Software": None})
+def _saved(figure: Figure) -> dict[str, bytes]:
+    """Return a figure as PNG and as PDF, without dates."""
+    saved = {}
+    for kind, metadata in (("png", {"Software": None}), ("pdf", {"CreationDate": None})):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=kind, dpi=DPI, bbox_inches="tight", metadata=metadata)
+        saved[kind] = buffer.getvalue()
     plt.close(figure)
-    return buffer.getvalue()
+    return saved

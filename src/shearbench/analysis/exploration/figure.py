@@ -13,10 +13,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from shearbench.plotting.canvas import figure as empty_figure
-from shearbench.plotting.canvas import png
 from shearbench.plotting.class_axis import LABELLED, class_ticks, shortened
+from shearbench.plotting.files import picture
 from shearbench.plotting.tiles import GREY, LENGTH, SMALL, U_X, U_Y, Quantity, centres, draw_tiles
-from shearbench.records import write_bytes
 
 _TITLE = 10
 SHOWN = 26
@@ -56,7 +55,7 @@ def class_balance(counts: NDArray[np.int64], *, classes: Sequence[str], title: s
     axis = figure.subplots()
     axis.imshow(counts, cmap="Blues", vmin=0, vmax=2 * max(1, int(counts.max())), aspect="auto")
     for fold, label in np.ndindex(*counts.shape) if len(classes) <= 2 * LABELLED else ():
-        axis.text(label, fold, str(counts[fold, label]), ha="center", va="center", fontsize=SMALL)
+        axis.text(label, fold, str(counts[fold, label]), ha="center", va="center", fontsize=SMALL, color="black")
     class_ticks(axis.xaxis, classes)
     axis.set_yticks(range(folds))
     axis.set_xlabel("class")
@@ -144,5 +143,5 @@ def _part(classes: Sequence[str]) -> str:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, whole or not at all, with nothing in it that changes from run to run."""
-    write_bytes(path, png(figure))
+    """Write a figure, whole or not at all, with nothing in it that changes from run to run."""
+    picture(figure)(path)
