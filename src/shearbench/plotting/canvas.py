@@ -5,6 +5,7 @@ Colours: Okabe and Ito's palette, which colour-blind readers can distinguish.
 """
 
 import io
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from PIL import Image
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#5f6368"
@@ -25,7 +26,8 @@ OF_DATASETS = ("#8A63B3", "#A67C00", "#2A8C82", "#B0413E")
 INK = "#757575"
 """Text and axes: contrast 4.6 : 1 on white and 3.9 : 1 on the report's dark background (WCAG 2.2)."""
 DPI = 150
-_DECADES = 50.0  # up to so wide a logarithmic axis has room for three labels in each
+_LETTER, _ENTRY = 0.09, 1.4  # widths in inches: of a letter of a title, of an entry of a legend
+_NARROW, _DECADES = 4.0, 50.0  # up to so wide a logarithmic axis has three labels in all, three in each decade
 mpl.rcParams.update(
     {
         **dict.fromkeys(("text.color", "axes.labelcolor", "axes.titlecolor", "axes.edgecolor"), INK),
@@ -59,6 +61,16 @@ def pdf(made: Figure) -> bytes:
     return buffer.getvalue()
 
 
+def headed(made: Figure, title: str, handles: Sequence[Any] = ()) -> None:
+    """Write a title above a figure, wrapped to its width, and below it the legend of ``handles``, if any."""
+    width = made.get_figwidth()
+    lines = [line for part in title.split("\n") for line in textwrap.wrap(part, int(width / _LETTER))]
+    made.suptitle("\n".join(lines), fontsize=11)
+    if handles:
+        columns = min(len(handles), max(1, int(width / _ENTRY)))
+        made.legend(handles=list(handles), loc="outside lower center", ncols=columns, frameon=False)
+
+
 def plain(axes: Axes) -> None:
     """Take the frame's top and right away and draw a light grid behind the data."""
     axes.spines[["top", "right"]].set_visible(False)
@@ -79,8 +91,14 @@ def colours(names: Sequence[str], palette: Sequence[str] = PALETTE) -> dict[str,
 
 
 def readable_log(axis: Axis) -> None:
-    """Label a logarithmic axis with plain numbers: at 1, 2 and 5 of each decade, or its beginning if there are many."""
+    """Label a logarithmic axis with plain numbers: at 1, 2 and 5 of each decade, or its beginning if there are many.
+
+    An axis that spans less than a factor of 4 has up to three numbers.
+    """
     least, most = sorted(axis.get_view_interval())
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if most < _DECADES * least else (1,)))
+    if most < _NARROW * least:
+        axis.set_major_locator(MaxNLocator(3))
+    else:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if most < _DECADES * least else (1,)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from shearbench.plotting.canvas import INK, OF_DATASETS, colours, figure, plain
+from shearbench.plotting.canvas import INK, OF_DATASETS, colours, figure, headed, plain
 from shearbench.plotting.files import Files, picture, table
 from shearbench.plotting.reliability import STAGES, draw_reliability
 from shearbench.predictions.calibration import BINS
@@ -49,7 +49,7 @@ def summary_of(run: EvaluatedRun) -> dict[str, Any]:
 def calibration_figure(evaluated: EvaluatedRuns) -> Figure:
     """Draw reliability before and after temperature scaling, and accuracy against coverage; a column a model."""
     models, colour = evaluated.models, colours(evaluated.datasets, OF_DATASETS)
-    made = figure(3.1 * len(models) + 1.6, 9.0)
+    made = figure(3.1 * len(models) + 0.8, 9.2)
     grid = made.subplots(3, len(models), squeeze=False, sharey="row")
     for column, model in enumerate(models):
         for run in evaluated.of_model(model):
@@ -67,8 +67,8 @@ def calibration_figure(evaluated: EvaluatedRuns) -> Figure:
     for axes, label in zip(grid[:, 0], _LABELS, strict=True):
         axes.set_ylabel(label)
     handles = {name: handle for axes in grid[0] for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
-    made.legend(list(handles.values()), list(handles), loc="outside right upper", frameon=False)
-    made.suptitle(f"Test digits, mean over the networks, 95 % intervals; {BINS} bins of equal width", fontsize=12)
+    title = f"Test digits, mean over the networks, 95 % intervals; {BINS} bins of equal width"
+    headed(made, title, list(handles.values()))
     return made
 
 

@@ -22,7 +22,7 @@ from shearbench.analysis.corruption.corruptions import CLEAN, SEVERITIES, Corrup
 from shearbench.analysis.noise.measure import grey_scale
 from shearbench.data.dataset import Dataset
 from shearbench.data.trend import homogeneous_field
-from shearbench.plotting.canvas import GREY, colours, figure, plain
+from shearbench.plotting.canvas import GREY, colours, figure, headed, plain
 from shearbench.plotting.files import Files, Writer, picture, table
 from shearbench.plotting.tiles import coloured, draw_coloured, sheet, visible
 from shearbench.predictions.evaluated import EvaluatedRuns
@@ -130,10 +130,9 @@ def severity_figure(evaluated: EvaluatedRuns, dataset: str, rows: pd.DataFrame) 
     present = [model for model in evaluated.models if model in set(rows["model"])]
     handles = [Line2D([], [], color=colour[model], marker="o", ms=4, label=model) for model in present]
     handles.append(Line2D([], [], color=GREY, ls=":", label="guessing"))
-    made.legend(handles=handles, loc="outside right upper", frameon=False)
     readings, samples = rows["readings"].max(), rows["n"].min()
     title = f"{dataset}: mean over {readings} networks and Wilson's 95 % interval for {samples} digits"
-    made.suptitle(title, fontsize=11)
+    headed(made, title, handles)
     return made
 
 

@@ -23,7 +23,7 @@ from shearbench.analysis.displacement.measures import (
     within,
 )
 from shearbench.data.trend import homogeneous_field
-from shearbench.plotting.canvas import OF_DATASETS, colours, figure, plain
+from shearbench.plotting.canvas import OF_DATASETS, colours, figure, headed, plain
 from shearbench.plotting.files import Files, Writer, picture, table
 from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
 from shearbench.statistics.proportions import wilson
@@ -128,7 +128,7 @@ def displacement_figure(evaluated: EvaluatedRuns, name: str, rates: pd.DataFrame
     models = [model for model in evaluated.models if (rates["model"] == model).any()]
     names = [dataset for dataset in evaluated.datasets if (rates["dataset"] == dataset).any()]
     colour = colours(evaluated.datasets, OF_DATASETS)
-    made = figure(2.6 * len(models) + 1.6, 2.3 * len(_LABELS) + 0.5)
+    made = figure(2.6 * len(models) + 0.8, 2.3 * len(_LABELS) + 0.9)
     grid = made.subplots(len(_LABELS), len(models), squeeze=False, sharey=True)
     ranked = rates[rates["ranked"] == "within class"]
     for row, measure in enumerate(_LABELS):
@@ -141,11 +141,11 @@ def displacement_figure(evaluated: EvaluatedRuns, name: str, rates: pd.DataFrame
         grid[row, 0].set_ylabel("misread (%)")
     grid[0, 0].set_ylim(bottom=0)
     handles = [Line2D([], [], color=colour[dataset], marker="o", ms=4, label=dataset) for dataset in names]
-    made.legend(handles=handles, loc="outside right upper", frameon=False)
-    made.suptitle(
+    headed(
+        made,
         f"Errors by displacement of {name}: 1 is the least displaced fifth of each class, 5 the most; 95 % intervals\n"
         "$u^0$: displacement of the block without a digit",
-        fontsize=11,
+        handles,
     )
     return made
 

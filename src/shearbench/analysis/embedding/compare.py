@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from shearbench.plotting.canvas import bare, figure
+from shearbench.plotting.canvas import bare, figure, headed
 from shearbench.plotting.class_axis import shortened
 from shearbench.plotting.files import Files, picture, table
 from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
@@ -56,11 +56,11 @@ def embedding_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
     classes = evaluated.classes(datasets[0])
     if len(classes) <= len(_COLOURS) and all(evaluated.classes(name) == classes for name in datasets):
         named = [Line2D([], [], ls="", marker="o", color=_colour(k), label=name) for k, name in enumerate(classes)]
-        made.legend(handles=named, loc="outside right upper", frameon=False, title="class")
-    made.suptitle(
+        made.legend(handles=named, loc="outside right center", frameon=False, title="class")
+    headed(
+        made,
         f"t-SNE of the penultimate layer, fold 0, the same {rows['n'].min()} test digits everywhere.\n"
         f"The numbers are computed in that layer itself, mean ± sd over {rows['networks'].max()} networks.",
-        fontsize=10,
     )
     return made
 

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from shearbench.plotting.canvas import BLUE, GREY, OF_DATASETS, ORANGE, colours, figure, plain, readable_log
+from shearbench.plotting.canvas import BLUE, GREY, OF_DATASETS, ORANGE, colours, figure, headed, plain, readable_log
 from shearbench.plotting.files import Files, picture, table
 from shearbench.plotting.scores import over_folds
 from shearbench.predictions.evaluated import EvaluatedRuns
@@ -51,7 +51,7 @@ def summary(networks: pd.DataFrame) -> pd.DataFrame:
 def curves_figure(evaluated: EvaluatedRuns, curves: pd.DataFrame) -> Figure:
     """Draw loss above accuracy, a column a model, a colour a dataset: mean and standard deviation over the folds."""
     models, colour = evaluated.models, colours(evaluated.datasets, OF_DATASETS)
-    made = figure(3.1 * len(models) + 1.6, 6.2)
+    made = figure(3.1 * len(models) + 0.8, 6.4)
     grid = made.subplots(2, len(models), squeeze=False, sharey="row", sharex="col")
     for column, model in enumerate(models):
         grid[0, column].set_title(model, fontsize=11)
@@ -67,8 +67,7 @@ def curves_figure(evaluated: EvaluatedRuns, curves: pd.DataFrame) -> Figure:
     grid[1, 0].set_ylabel("accuracy (%)")
     handles = [Line2D([], [], color=colour[name], label=name) for name in evaluated.datasets]
     handles += [Line2D([], [], color=GREY, ls=style, label=split) for split, style in _STYLES.items()]
-    made.legend(handles=handles, loc="outside right upper", frameon=False)
-    made.suptitle(f"Mean and standard deviation over {over_folds(curves)}", fontsize=12)
+    headed(made, f"Mean and standard deviation over {over_folds(curves)}", handles)
     return made
 
 

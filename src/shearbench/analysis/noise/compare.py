@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from shearbench.plotting.canvas import GREY, colours, figure, plain
+from shearbench.plotting.canvas import GREY, colours, figure, headed, plain
 from shearbench.plotting.files import Files, picture, table
 from shearbench.predictions.evaluated import EvaluatedRuns
 
@@ -20,7 +20,7 @@ def noise(evaluated: EvaluatedRuns) -> Files:
 def noise_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
     """Draw a column a dataset, a colour a model: above in units of the input's deviation, below in raw ones."""
     colour = colours(evaluated.palette)
-    made = figure(3.6 * len(evaluated.datasets) + 1.7, 6.6)
+    made = figure(3.6 * len(evaluated.datasets) + 0.8, 6.9)
     grid = made.subplots(2, len(evaluated.datasets), squeeze=False, sharey=True)
     for column, dataset in enumerate(evaluated.datasets):
         of_dataset = rows[rows["dataset"] == dataset]
@@ -37,12 +37,12 @@ def noise_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
         axes.set_ylabel("accuracy (%)")
     handles = [Line2D([], [], color=colour[model], marker="o", ms=4, label=model) for model in evaluated.models]
     handles.append(Line2D([], [], color=GREY, ls=":", label="guessing"))
-    made.legend(handles=handles, loc="outside right upper", frameon=False)
     readings, samples = int(rows["readings"].max()), int(rows["n"].min())
-    made.suptitle(
+    headed(
+        made,
         f"Unclipped Gaussian noise on {samples} test digits: mean and standard deviation over {readings} readings\n"
         "(networks x draws of noise)",
-        fontsize=11,
+        handles,
     )
     return made
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from shearbench.data.dataset import DIGITS
-from shearbench.plotting.canvas import GREY, OF_DATASETS, colours, figure, plain
+from shearbench.plotting.canvas import GREY, OF_DATASETS, colours, figure, headed, plain
 from shearbench.plotting.class_axis import class_ticks
 from shearbench.plotting.files import Files, Writer, picture, table
 from shearbench.predictions.class_intervals import share_interval
@@ -70,7 +70,7 @@ def classes_figure(evaluated: EvaluatedRuns, shares: pd.DataFrame) -> Figure:
     models, colour = evaluated.models, colours(evaluated.datasets, OF_DATASETS)
     together = shares[shares["classes"] == TOGETHER]
     below = 0.6 + 0.3 * len(evaluated.runs) if len(together) else 0.01
-    made = figure(3.1 * len(models) + 1.8, (4.0 if len(together) else 3.4) + 0.34 * len(evaluated.runs))
+    made = figure(3.1 * len(models) + 0.8, (4.0 if len(together) else 3.4) + 0.34 * len(evaluated.runs))
     grid = made.add_gridspec(2, len(models), height_ratios=[2.6, below])
     first: Axes | None = None
     for column, model in enumerate(models):
@@ -84,8 +84,7 @@ def classes_figure(evaluated: EvaluatedRuns, shares: pd.DataFrame) -> Figure:
     first.set_ylim(bottom=0)
     if len(together):
         _shares(made.add_subplot(grid[1, :]), together, colour)
-    made.legend(*first.get_legend_handles_labels(), loc="outside right upper", frameon=False)
-    made.suptitle("Out of fold: error by class", fontsize=12)
+    headed(made, "Cross-validated error by class", first.get_legend_handles_labels()[0])
     return made
 
 
@@ -112,4 +111,5 @@ def _shares(axes: Axes, rows: pd.DataFrame, colour: dict[str, str]) -> None:
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     samples = f"{', '.join(str(digit) for digit in ROUND[:-1])} and {ROUND[-1]}"
-    axes.set_xlabel(f"share of the errors on digits {samples} (%), 95 % interval; dotted: their share of the digits")
+    text = f"share of the errors on digits {samples} (%), 95 % interval\ndotted: their share of the digits"
+    axes.set_xlabel(text)

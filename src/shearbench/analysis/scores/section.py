@@ -11,9 +11,9 @@ from shearbench.report.blocks import Block, Cell, Column, Heading, Pictures, Pro
 from shearbench.report.findings import percent
 from shearbench.report.pictures import evaluations, missing
 
-_TEXT = """A study of these data found that errors gather on 3, 5 and 8. Top: out-of-fold error of each class. Bottom:
-share of all errors on digits of these three classes. If all classes were equally hard, this share would equal their
-share of the digits (dotted). If the interval contains the dotted line, the errors show no such preference."""
+_TEXT = """A study of these data found that errors gather on 3, 5 and 8. Top: cross-validated error of each class.
+Bottom: share of all errors on digits of these three classes. If all classes were equally hard, this share would equal
+their share of the digits (dotted). If the interval contains the dotted line, the errors show no such preference."""
 _EACH = """Point at a cell for its 95 % interval for the choice of the samples, and for precision, recall and loss.
 Each run's `per_class.csv` has all of them with their intervals: Wilson's for precision and recall, one that follows
 from it for F1, a bootstrap over samples (BCa) for the loss."""
