@@ -46,14 +46,19 @@ def free_port() -> int:
 
 @contextmanager
 def served(project: Path) -> Iterator[str]:
-    """Yield the address that ``shearbench ui`` says to open in a project, once it answers."""
-    port = free_port()
-    command = [*PROGRAM, "ui", "--port", str(port)]
+    """Yield the address that ``shearbench ui`` says to open in a project, once it answers.
+
+    A clone of the repository runs only its own package, so its own environment is used where it has one.
+    """
+    port, own = free_port(), project / ".venv" / "bin" / "python"
+    program = (str(own), *PROGRAM[1:]) if own.is_file() else PROGRAM
+    command = [*program, "ui", "--port", str(port)]
     server = subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert server.stdout is not None
-    said = re.search(r"http://\S+", server.stdout.readline())
+    line = server.stdout.readline()
+    said = re.search(r"http://\S+", line)
     try:
-        assert said is not None
+        assert said is not None, f"`{' '.join(command)}` in {project} names no address, but says: {line!r}"
         for _ in range(240):
             assert server.poll() is None, "the server has ended"
             try:

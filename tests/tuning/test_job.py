@@ -206,7 +206,8 @@ def test_the_sentence_on_costs_names_the_front_the_cheapest_first():
 def test_the_report_shows_finalists_pictures_and_costs(root, folder):
     rows = [{"dataset": "patterns", "model": "small"}, {"dataset": "patterns", "model": "large"}]
     section = read(root, rows)
-    assert section.missing == ["searches on patterns for large (`make tune MODEL=large DATASET=patterns`)"]
+    assert section.missing == (), "a search is optional"
+    assert section.blocks[-1].text == "Without a search: large on patterns (`make tune MODEL=large DATASET=patterns`)."
     finalists, spent = (block for block in section.blocks if isinstance(block, Table))
     tuned = read_tuned(tuned_path(root, "small"))["patterns"]
     assert len(finalists.rows) == len(tuned.finalists)

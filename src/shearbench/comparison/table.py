@@ -156,7 +156,7 @@ def _drop(row: Row, rows: Sequence[Row], reference: str) -> float | None:
 
 
 def metrics(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
-    """Return what ``dvc metrics`` and ``dvc exp show`` list: out-of-fold accuracy in %, by dataset and network.
+    """Return what ``dvc metrics`` and ``dvc exp show`` list: cross-validated accuracy in %, by dataset and network.
 
     Settings are chosen by these columns, so the test set is not among them.
     """

@@ -160,7 +160,7 @@ def _confusion(number: Confusion, study: Study, results: Results) -> Iterator[Li
         (row,) = found
         n, here, there = row["n"], row["reference_count"], row["count"]
         ours = f"{here:g} to {there:g} samples of {n:,}, McNemar p {p_value(row['p'])}"
-        remark = f"{study.label} does not say the model or the number of samples; ours are out of fold"
+        remark = f"{study.label} does not say the model or the number of samples; ours are cross-validated"
         yield Line(what, published, number.source, ours, "", _BARRED, remark)
 
 

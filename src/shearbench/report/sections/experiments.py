@@ -12,18 +12,19 @@ _TITLE = "Other settings"
 _NONE = """This run has no experiments of DVC. `dvc exp run -S models.cnn2.recipe.learning_rate=0.002` makes one: it
 retrains the runs that the parameter affects, and their rows appear here."""
 _TEXT = """Each row is a run of an experiment of DVC (`dvc exp run -S`) on the same commit, or of the last commit
-itself. Runs equal to those on this page are left out. The difference is in percentage points of out-of-fold
-accuracy, theirs minus that of this page, without a test. For a verdict, add a model and a run to `params.yaml`.
+itself. Runs equal to those on this page are left out. The difference is in percentage points of
+cross-validated accuracy, theirs minus that of this page, without a test. For a verdict, add a model and a run to
+`params.yaml`.
 `dvc exp apply NAME` applies the parameters of an experiment."""
 _COLUMNS = (
     Column("run"),
     Column("other settings", help="here → there"),
     Column("dataset"),
     Column("model"),
-    Column("out of fold", True, "accuracy in %, mean ± standard deviation over the folds"),
+    Column("cross-validated", True, "accuracy in %, mean ± standard deviation over the folds"),
     Column("test", True, "accuracy in %, mean ± standard deviation over the folds' networks"),
     Column("95 % interval", True, "of the test accuracy, for other samples and another training"),
-    Column("against this page", True, "difference in out-of-fold accuracy, percentage points; without a test"),
+    Column("against this page", True, "difference in cross-validated accuracy, percentage points; without a test"),
 )
 _SHOWN = 3
 

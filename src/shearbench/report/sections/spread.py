@@ -20,7 +20,7 @@ _OFTEN = "Each sample is predicted {repeats} times, which separates hard samples
 _COLUMNS = (
     Column("dataset"),
     Column("model"),
-    Column("out of fold ±", True, "standard deviation of one fold's accuracy, percentage points"),
+    Column("cross-validated ±", True, "standard deviation of one fold's accuracy, percentage points"),
     Column("data", True, "other samples held out, percentage points"),
     Column("training", True, "other training samples and another seed, percentage points"),
     Column("test ±", True, "training alone: all networks predict the same test samples, percentage points"),

@@ -74,9 +74,9 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
         InputError: if a file of ``tuned/`` has a fault.
     """
     found = _found(root / "tuned")
-    missing = list(_missing(rows, found))
+    untuned = [Prose(f"Without a search: {each}.") for each in _untuned(rows, found)]
     if not found:
-        return Section("tuning", _TITLE, [], missing)
+        return Section("tuning", _TITLE, untuned)
     searches = _searches(found)
     blocks: list[Block] = [
         Prose(_TEXT),
@@ -88,18 +88,19 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
         Heading("Cost of the searches"),
         Table(_SPENT, [_spent(*search) for search in searches]),
         *_optuna(root, [(dataset, model) for dataset, model, _ in searches]),
+        *untuned,
     ]
-    return Section("tuning", _TITLE, blocks, missing)
+    return Section("tuning", _TITLE, blocks)
 
 
-def _missing(rows: Sequence[Mapping[str, Any]], found: Found) -> Iterator[str]:
-    """Yield the searches that nobody has run, a dataset each."""
+def _untuned(rows: Sequence[Mapping[str, Any]], found: Found) -> Iterator[str]:
+    """Yield the models of each dataset that nobody has searched for, with the command; a search is optional."""
     for dataset in dict.fromkeys(row["dataset"] for row in rows):
         models = [
             row["model"] for row in rows if row["dataset"] == dataset and row["model"] not in found.get(dataset, {})
         ]
         if models:
-            yield f"searches on {dataset} for {listed(models)} (`make tune MODEL={models[0]} DATASET={dataset}`)"
+            yield f"{listed(models)} on {dataset} (`make tune MODEL={models[0]} DATASET={dataset}`)"
 
 
 def sentence(dataset: str, models: Mapping[str, Tuned]) -> str:
