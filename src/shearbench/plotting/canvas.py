@@ -27,7 +27,8 @@ INK = "#757575"
 """Text and axes: contrast 4.6 : 1 on white and 3.9 : 1 on the report's dark background (WCAG 2.2)."""
 DPI = 150
 _LETTER, _ENTRY = 0.09, 1.4  # widths in inches: of a letter of a title, of an entry of a legend
-_NARROW, _DECADES = 4.0, 50.0  # up to so wide a logarithmic axis has three labels in all, three in each decade
+_NARROW = 4.0  # up to so wide a logarithmic axis has plain labels
+_LABELS = ((20.0, (1, 2, 5)), (1000.0, (1, 3)), (np.inf, (1,)))  # width of the axis, labels of each decade
 mpl.rcParams.update(
     {
         **dict.fromkeys(("text.color", "axes.labelcolor", "axes.titlecolor", "axes.edgecolor"), INK),
@@ -91,7 +92,7 @@ def colours(names: Sequence[str], palette: Sequence[str] = PALETTE) -> dict[str,
 
 
 def readable_log(axis: Axis) -> None:
-    """Label a logarithmic axis with plain numbers: at 1, 2 and 5 of each decade, or its beginning if there are many.
+    """Label a logarithmic axis with plain numbers, fewer of each decade the wider it is.
 
     An axis that spans less than a factor of 4 has up to three numbers.
     """
@@ -99,6 +100,7 @@ def readable_log(axis: Axis) -> None:
     if most < _NARROW * least:
         axis.set_major_locator(MaxNLocator(3))
     else:
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if most < _DECADES * least else (1,)))
+        subs = next(subs for limit, subs in _LABELS if most < limit * least)
+        axis.set_major_locator(LogLocator(subs=subs))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
