@@ -236,7 +236,7 @@ def _with_test(key: str, source: OwnImages, part: Raw, names: Sequence[str]) -> 
     if counts.min() < 2:
         raise InputError(
             f"{key}: each class must have at least 2 images, one to train on and one to test; class "
-            f"{names[counts.argmin()]!r} has {counts.min()}; add images or remove the class"
+            f"{names[int(counts.argmin())]!r} has {counts.min()}; add images or remove the class"
         )
     shares = [1 - source.test, source.test]
     test = deal(units_of(part.images, part.groups), part.labels, shares, seed=_SPLIT_SEED) == 1
