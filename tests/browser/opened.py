@@ -16,7 +16,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 PROGRAM = (sys.executable, "-m", "shearbench.cli")
-SECONDS = 60_000  # milliseconds: the page may be slow on a busy machine
+SECONDS = 600_000  # milliseconds: the page may be slow on a busy machine
 RUN_LINKS = ".ag-row a[href*='/runs/']"
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 MISSING = f"none of {', '.join(_NAMES)} is installed; on Debian: apt install chromium"
