@@ -13,6 +13,7 @@ from pathlib import Path
 import forty_pictures
 import numpy as np
 import pytest
+import torch
 import uvicorn
 from PIL import Image, ImageDraw
 from typer.testing import CliRunner
@@ -27,6 +28,7 @@ from shearbench.handwriting import naming, readers
 from shearbench.handwriting.class_reading import read_pictures
 from shearbench.handwriting.naming import named
 from shearbench.handwriting.sheet import SIDE, find_digits, read_sheet
+from shearbench.predictions.calibration import apply_temperature
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +50,20 @@ def test_they_read_mnist_and_all_views_agree_that_an_image_as_it_is_comes_first(
     assert readers.viewed(inputs, *readers.VIEWS[0]) is inputs
     right = readers.viewed(inputs, 1.0, 0.0, 0.0, 1.0)
     np.testing.assert_allclose(right[..., 1:].numpy(), inputs[..., :-1].numpy(), atol=1e-5)
+
+
+def test_an_image_in_doubt_is_read_in_all_views_and_a_clear_one_in_one(digits: tuple[np.ndarray, np.ndarray]) -> None:
+    loaded = readers.load()
+    images = np.concatenate([digits[0], (digits[0][:15] // 2 + digits[0][15:] // 2)])  # two digits in one: in doubt
+    first = np.mean([*loaded.by_network(images, views=False).values()], axis=0)
+    every = np.mean([*loaded.by_network(images).values()], axis=0)
+    clear = first.max(axis=1) >= readers.SURE
+    assert 0 < clear.sum() < len(images)
+    said = loaded.probabilities(images)
+    np.testing.assert_allclose(said[clear], first[clear], atol=1e-6)
+    np.testing.assert_allclose(said[~clear], every[~clear], atol=1e-6)
+    served = readers.Served(loaded).eval()(torch.from_numpy(images[:, None].astype(np.float32))).detach().numpy()
+    np.testing.assert_allclose(served, apply_temperature(said, loaded.trust.temperature), atol=1e-5)
 
 
 def test_the_record_says_what_they_are_and_they_take_less_than_twelve_megabytes() -> None:

@@ -1,8 +1,9 @@
 """The readers that ship with the package: small networks that read strangers' digits without any training here.
 
 ``load`` checks their hashes and returns them as one :class:`Readers`, whose ``probabilities`` are the mean over all
-networks and over views of each image (test-time augmentation). ``readings`` of ``comparison.champion`` then says how
-sure an answer is, by the temperature and the threshold that were measured on digits of writers held out.
+networks; an image that this leaves in doubt is read in several views (test-time augmentation). ``readings`` of
+``comparison.champion`` then says how sure an answer is, by the temperature and the threshold that were measured on
+digits of writers held out.
 ``reader_training`` makes them.
 """
 
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from shearbench.comparison.champion import Reading, Trust, readings
-from shearbench.data.class_digits import CLASSES
+from shearbench.data.handwritten import CLASSES
 from shearbench.errors import InputError
 from shearbench.models import build
 from shearbench.models.inputs import Inputs
@@ -35,7 +36,9 @@ Probabilities = NDArray[np.float32]
 FOLDER = Path(__file__).with_name("weights")
 RECORD = "readers.json"
 WHITE = 255.0
-_BATCH = 1000  # views at a time
+_BATCH = 200  # views at a time
+SURE = 0.99
+"""Mean probability of the first view from which an image is read in no further view."""
 
 VIEWS = (
     # shift right, shift down (pixels), slant (share of the height), width
@@ -62,9 +65,11 @@ class Readers:
 
     def probabilities(self, images: Images, *, views: bool = True) -> Probabilities:
         """Return probabilities (n, 10) of prepared images (n, 28, 28), before any temperature."""
-        each = self.by_network(images, views=views)
-        mean: Probabilities = np.mean(list(each.values()), axis=0, dtype=np.float32)
-        return mean
+        said = _mean(self.by_network(images, views=False))
+        doubtful = said.max(axis=1, initial=0) < SURE
+        if views and doubtful.any():
+            said[doubtful] = _mean(self.by_network(images[doubtful]))
+        return said
 
     @torch.inference_mode()
     def by_network(self, images: Images, *, views: bool = True) -> dict[str, Probabilities]:
@@ -89,6 +94,12 @@ class Readers:
         """Who reads, as JSON."""
         hashes = {one["name"]: one["sha256"] for one in self.record["readers"]}
         return {"readers": list(self.networks), "weights": hashes, "views": len(VIEWS), **asdict(self.trust)}
+
+
+def _mean(said: dict[str, Probabilities]) -> Probabilities:
+    """Return the mean of what networks say, (n, 10)."""
+    mean: Probabilities = np.mean(list(said.values()), axis=0, dtype=np.float32)
+    return mean
 
 
 @cache
@@ -150,7 +161,9 @@ class Served(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the calibrated probabilities that :meth:`Readers.probabilities` has, at its temperature."""
         shown = [viewed(inputs / WHITE, *view) for view in VIEWS]
-        said = torch.stack([network(view).softmax(dim=1) for network in self.networks for view in shown]).mean(dim=0)
+        every = torch.stack([network(view).softmax(dim=1) for view in shown for network in self.networks])
+        first = every[: len(self.networks)].mean(dim=0)
+        said = torch.where(first.amax(dim=1, keepdim=True) >= SURE, first, every.mean(dim=0))
         calibrated: Tensor = (said.clamp(min=LEAST_PROBABILITY).log() / self.temperature).softmax(dim=1)
         return calibrated
 
