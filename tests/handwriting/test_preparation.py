@@ -7,6 +7,7 @@ import damaged
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 from sklearn.linear_model import RidgeClassifier
 
 from shearbench.data import mnist as source
@@ -197,3 +198,13 @@ def test_every_preparation_gives_28_by_28_grey_levels_of_any_picture(name: str) 
             again = PREPARATIONS[name](before)
             np.testing.assert_array_equal(prepared.image, again.image)
             assert prepared.done == again.done
+
+
+def test_the_median_of_nine_and_the_quantile_are_those_of_scipy_and_numpy() -> None:
+    rng = np.random.default_rng(3)
+    for shape in ((28, 28), (61, 97)):
+        plane = rng.normal(size=shape).round(1)
+        np.testing.assert_array_equal(ink.median_of_nine(plane), ndimage.median_filter(plane, size=3))
+    for count in (1, 2, 7, 500):
+        values = rng.normal(size=count)
+        assert ink._quantile(values, 0.2) == pytest.approx(np.quantile(values, 0.2), abs=1e-12)

@@ -5,6 +5,7 @@ that differs most, beyond the grain of the paper, and connected with something t
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ _FULL = 0.75  # the share of full ink that a stroke has, and a shadow beside ink
 _SOLID_PEN = 0.9  # lines fainter than this share of the ink go by their level
 _BAND = 0.3  # of the picture, the most that a bar of tools or the edge of a table takes
 _STEP = 6.0  # levels between such a bar and the paper
+_LIKE_PAPER = 0.15  # of a bar's pixels at most, by chance
 _PAPER, _OF_NORMAL = 0.2, 0.2533  # of a picture at least, and the quantile of a normal number's size
 _EVERYWHERE = np.ones((3, 3), bool)
 
@@ -80,6 +82,8 @@ def _is_background(values: Plane) -> bool:
     ink = values >= BODY
     if ink.all():
         return True
+    if not (ink[0].any() or ink[-1].any() or ink[:, 0].any() or ink[:, -1].any()):
+        return False
     parts = Parts.of(values)
     border = parts.at_border
     if (parts.depth[border] > _DEEP * max(ink.shape)).any():
@@ -132,7 +136,7 @@ def without_bars(grey: Plane) -> Plane:
     for _ in range(4):  # a side at a time, by turning
         grey = np.rot90(grey)
         middle = float(np.median(grey))
-        other = np.percentile(np.abs(grey - middle), 15, axis=1) > _STEP
+        other = (np.abs(grey - middle) <= _STEP).mean(axis=1) <= _LIKE_PAPER
         depth = 0 if other.all() else int(np.argmin(other))
         if 3 <= depth <= _BAND * len(grey):
             level = float(np.median(grey[:depth]))
@@ -201,7 +205,9 @@ def grey_of(picture: Picture) -> Plane:
     if opacity.min() < 1:
         colour = colour * opacity + _sheet(colour, opacity[..., 0]) * (1 - opacity)
     flat = colour.reshape(-1, 3)
-    if np.ptp(flat, axis=1).max() <= 12:  # grey, but for what JPEG does to it
+    red, green, blue = flat.T
+    spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
+    if spread.max() <= 12:  # grey, but for what JPEG does to it
         grey: Plane = colour.mean(axis=2)
         return grey
     centred = flat - flat.mean(axis=0)
@@ -230,26 +236,40 @@ def background_of(grey: Plane, *, start: float | None = None) -> Plane:
     It starts from the level ``start``, or from one that many pixels have, and is fitted with Tukey's weights, which
     leave out what is far from it: the ink.
     """
-    height, width = grey.shape
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    terms = np.stack([np.ones_like(x), x, y, x * y, x**2, y**2], axis=-1).reshape(-1, 6)
+    terms = _quadratic(*grey.shape)
     flat = grey.ravel()
     step = max(1, len(flat) // _FITTED)
     fitted, values = terms[::step], flat[::step]
     surface = np.full(len(values), start_level(grey) if start is None else start)
     for round_ in range(12):
         residual = values - surface
-        spread = max(float(np.quantile(np.abs(residual), _PAPER)) / _OF_NORMAL, 1.0)
+        spread = max(_quantile(np.abs(residual), _PAPER) / _OF_NORMAL, 1.0)
         # A narrow window first, to keep ink out; wider once the surface fits, to use all of the paper.
         weights = np.clip(1 - (residual / ((2 if round_ < 6 else 4) * spread)) ** 2, 0, None) ** 2
         used = 1 if round_ < 2 else 3 if round_ < 5 else 6  # level, then slope, then bend
         matrix = fitted[:, :used]
-        normal = (matrix * weights[:, None]).T @ matrix + 1e-6 * len(values) * np.eye(used)
-        solved = np.linalg.solve(normal, (matrix * weights[:, None]).T @ values)
+        weighted = (matrix * weights[:, None]).T
+        solved = np.linalg.solve(weighted @ matrix + 1e-6 * len(values) * np.eye(used), weighted @ values)
         coefficients = np.concatenate([solved, np.zeros(6 - used)])
         surface = fitted @ coefficients
     result: Plane = np.clip((terms @ coefficients).reshape(grey.shape), grey.min(), grey.max())
     return result
+
+
+@lru_cache(maxsize=4)
+def _quadratic(height: int, width: int) -> Plane:
+    """Return the terms 1, x, y, xy, x^2, y^2 at each pixel, (height * width, 6); x and y are -1 to 1."""
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    return np.stack([np.ones_like(x), x, y, x * y, x**2, y**2], axis=-1).reshape(-1, 6)
+
+
+def _quantile(values: Plane, share: float) -> float:
+    """Return a quantile of values (n,), between two of them in proportion, as ``np.quantile`` does at more cost."""
+    place = share * (len(values) - 1)
+    low = int(place)
+    above = np.partition(values, low)[low:]
+    following = above[1:].min() if len(above) > 1 else above[0]
+    return float(above[0] + (place - low) * (following - above[0]))
 
 
 def local_background_of(grey: Plane) -> Plane:
@@ -285,11 +305,31 @@ def grain_of(difference: Plane) -> float:
 
 def contrast_of(signed: Plane, grain: float) -> float:
     """Return how far full ink is from the background: the median of what is above half of the most outstanding."""
-    smooth = ndimage.median_filter(signed, size=3) if min(signed.shape) > 60 else signed
+    smooth = median_of_nine(signed) if min(signed.shape) > 60 else signed
     count = max(5, smooth.size // 500)
     most = float(np.partition(smooth, -count, axis=None)[-count:].mean())
     ink = signed[signed > max(0.5 * most, _GRAINS * grain)]
     return float(np.percentile(ink, 75)) if len(ink) else 0.0
+
+
+def median_of_nine(plane: Plane) -> Plane:
+    """Return the median of each pixel and its eight neighbours, as a median filter does in five times as long.
+
+    Columns of three are sorted first; the median of the nine is that of the greatest of the lows, the median of the
+    middles and the least of the highs. Source: Smith, "Implementing median filters in XC4000E FPGAs", XCell 23, 1996.
+    """
+    padded = np.pad(plane, 1, mode="symmetric")
+    low, middle, high = _sorted(padded[:-2], padded[1:-1], padded[2:])
+    lows = np.maximum(np.maximum(low[:, :-2], low[:, 1:-1]), low[:, 2:])
+    middles = _sorted(middle[:, :-2], middle[:, 1:-1], middle[:, 2:])[1]
+    highs = np.minimum(np.minimum(high[:, :-2], high[:, 1:-1]), high[:, 2:])
+    return _sorted(lows, middles, highs)[1]
+
+
+def _sorted(a: Plane, b: Plane, c: Plane) -> tuple[Plane, Plane, Plane]:
+    """Return the least, the median and the greatest of three planes, at each pixel."""
+    low, high = np.minimum(a, b), np.maximum(a, b)
+    return np.minimum(low, c), np.maximum(low, np.minimum(high, c)), np.maximum(high, c)
 
 
 def cleaned(signed: Plane, *, contrast: float, grain: float) -> tuple[Plane, int, int]:
@@ -297,9 +337,11 @@ def cleaned(signed: Plane, *, contrast: float, grain: float) -> tuple[Plane, int
     floor = min(2.5 * grain, 0.4 * contrast)
     without_lines = signed - _lines(signed, 1, floor, contrast) - _lines(signed, 0, floor, contrast)
     values = np.clip((without_lines - floor) / (contrast - floor), 0, 1)
-    boxes = Parts.of(values).boxes_about_others()
-    values = _without_grid(np.where(boxes, 0, values))
     parts = Parts.of(values)
+    boxes = parts.boxes_about_others()
+    rest = _without_grid(np.where(boxes, 0, values) if boxes.any() else values)
+    if rest is not values:
+        values, parts = rest, Parts.of(rest)
     if not len(parts):
         return np.zeros_like(values), 0, 0
     kept = parts.of_digit()

@@ -4,6 +4,7 @@ A part is a dirt speck, a frame or a shadow at the border, a box or circle about
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +36,6 @@ class Parts:
     """(n, 4): first row, row after the last, first column, column after the last."""
     side: Plane
     """The largest share of one side of the picture that it covers."""
-    depth: Plane
-    """Greatest distance of its pixels from what is not ink."""
 
     @classmethod
     def of(cls, values: Plane) -> "Parts":
@@ -46,15 +45,20 @@ class Parts:
         numbers = np.arange(1, count + 1)
         found = ndimage.find_objects(labels)
         boxes = np.array([[r.start, r.stop, c.start, c.stop] for r, c in found], np.int64).reshape(-1, 4)
-        depth = ndimage.distance_transform_edt(ink) if count and not ink.all() else ink.astype(float)
         return cls(
             labels,
             np.atleast_1d(ndimage.sum_labels(values, labels, numbers)),
             _largest(values[ink], labels[ink], count),
             boxes,
             _share_of_a_side(labels, count),
-            _largest(depth[ink], labels[ink], count),
         )
+
+    @cached_property
+    def depth(self) -> Plane:
+        """Greatest distance of the pixels of each from what is not ink."""
+        ink = self.labels > 0
+        depth = ndimage.distance_transform_edt(ink) if len(self) and not ink.all() else ink.astype(float)
+        return _largest(depth[ink], self.labels[ink], len(self))
 
     def __len__(self) -> int:
         """Return how many there are."""
