@@ -3,11 +3,10 @@
 Writes the record ``build/handwriting/<name>-<digest>/`` and, beside it, a report with these findings.
 """
 
-import hashlib
-import re
 from pathlib import Path
 from typing import Any
 
+from shearbench.handwriting.folder import output_of
 from shearbench.handwriting.tables import print_results
 from shearbench.params import Params
 from shearbench.stages import handwriting, report, track
@@ -31,10 +30,3 @@ def main(params: Params, root: Path, folder: Path, *, fine_tune: bool) -> dict[s
     else:
         print("No report yet: run `dvc repro`, then this command again")
     return results
-
-
-def output_of(root: Path, folder: Path) -> Path:
-    """Return where the findings about a folder go: by its name, told apart from others of that name."""
-    name = re.sub(r"[^A-Za-z0-9_.-]", "_", folder.resolve().name).strip(".") or "folder"
-    digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:6]
-    return root / "build" / "handwriting" / f"{name}-{digest}"

@@ -20,11 +20,10 @@ from shearbench.analysis.gradcam.measure import attribute
 from shearbench.commands.prediction_figure import reading_figure
 from shearbench.comparison.champion import Reading, Trust, champion_of, readings, trust_of
 from shearbench.comparison.table import best_of_each_dataset
-from shearbench.data.class_digits import SIDE
 from shearbench.data.config import ImageDataset
 from shearbench.data.convert import to_channels, to_size
 from shearbench.data.dataset import DIGITS, Fields, Samples, materialise, read_card
-from shearbench.data.handwritten import EXPLAINED, Picture, Unreadable, read_file
+from shearbench.data.handwritten import EXPLAINED, SIDE, Picture, Unreadable, read_file
 from shearbench.errors import InputError
 from shearbench.handwriting.preparation import Prepared, mnist
 from shearbench.mechanics.loads import displacements_of

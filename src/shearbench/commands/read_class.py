@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from shearbench.commands.class_folder import output_of
 from shearbench.data.config import BundledMnist
 from shearbench.data.handwritten import EXPLAINED, Unreadable, read_file
 from shearbench.data.mnist import collect
 from shearbench.handwriting import copies
 from shearbench.handwriting.class_page import PAGE, RESULTS, TABLE, ClassReport, table_of, write_class
 from shearbench.handwriting.class_reading import Reply, read_pictures
+from shearbench.handwriting.folder import output_of
 from shearbench.handwriting.naming import RULE, misnamed, named
 from shearbench.handwriting.readers import Readers, load
 from shearbench.handwriting.readers import explain as looked_at

@@ -20,8 +20,9 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from shearbench.data.handwritten import Unreadable, read_file
-from shearbench.handwriting.class_page import data_uri, heated
+from shearbench.handwriting.class_page import heated
 from shearbench.handwriting.class_reading import answers_to
+from shearbench.handwriting.looking import data_uri
 from shearbench.handwriting.preparation import mnist
 from shearbench.handwriting.readers import Readers, explain, load
 

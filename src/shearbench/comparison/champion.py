@@ -6,13 +6,16 @@ on it. The predictions of the chosen network alone would be optimistic, because 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from shearbench.predictions.calibration import accuracy_at_coverage, apply_temperature, fit_temperature
-from shearbench.predictions.folds import FoldRun
+
+if TYPE_CHECKING:  # it loads pandas, which takes a second
+    from shearbench.predictions.folds import FoldRun
 
 DOUBT = 0.05
 """Chance that the guaranteed accuracy is not kept."""
@@ -53,17 +56,17 @@ class Reading:
     answered: bool
 
 
-def champion_of(fold_runs: Sequence[FoldRun]) -> FoldRun:
+def champion_of(fold_runs: Sequence["FoldRun"]) -> "FoldRun":
     """Return the network of a run that predicts alone: the one with the lowest validation loss."""
     return min(fold_runs, key=lambda fold_run: float(fold_run.record["metrics"]["validation_loss"]))
 
 
-def temperature_of(fold_runs: Sequence[FoldRun]) -> float:
+def temperature_of(fold_runs: Sequence["FoldRun"]) -> float:
     """Return the temperature that suits the out-of-fold predictions of all networks of a run."""
     return fit_temperature(*_out_of_fold(fold_runs))
 
 
-def trust_of(fold_runs: Sequence[FoldRun], demanded: float) -> Trust:
+def trust_of(fold_runs: Sequence["FoldRun"], demanded: float) -> Trust:
     """Return how far the networks of a run are trusted where the answered share is to be right at ``demanded``."""
     return trust_from(*_out_of_fold(fold_runs), demanded)
 
@@ -100,7 +103,7 @@ def trust_from(probabilities: NDArray[np.float32], labels: NDArray[np.int64], de
 
 
 def abstention_of(
-    fold_runs: Sequence[FoldRun], probabilities: NDArray[np.float32], labels: NDArray[np.int64], demanded: float
+    fold_runs: Sequence["FoldRun"], probabilities: NDArray[np.float32], labels: NDArray[np.int64], demanded: float
 ) -> dict[str, float | int | None]:
     """Return what abstention demands, guarantees and shows on the test set, of the network that predicts alone.
 
@@ -130,7 +133,7 @@ def abstention_of(
 
 def least_accuracy(right: int, answered: int, *, doubt: float) -> float:
     """Return the exact lower bound of an accuracy with so much doubt (Clopper and Pearson 1934)."""
-    return float(stats.beta.ppf(doubt, right, answered - right + 1)) if right else 0.0
+    return float(special.betaincinv(right, answered - right + 1, doubt)) if right else 0.0
 
 
 def readings(probabilities: NDArray[np.floating], trust: Trust) -> list[Reading]:
@@ -148,7 +151,7 @@ def _reading(row: NDArray[np.float64], best: int, second: int, trust: Trust) -> 
     return Reading(best, confidence, second, float(row[second]), answered)
 
 
-def _out_of_fold(fold_runs: Sequence[FoldRun]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def _out_of_fold(fold_runs: Sequence["FoldRun"]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     predicted = [fold_run.out_of_fold for fold_run in fold_runs]
     return np.concatenate([each.probabilities for each in predicted]), np.concatenate(
         [each.labels for each in predicted]

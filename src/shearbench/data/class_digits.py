@@ -18,16 +18,13 @@ from numpy.typing import NDArray
 
 from shearbench.data import png
 from shearbench.data.config import BundledMnist, ClassFolder, StandInClass
-from shearbench.data.handwritten import fault_in, list_folder
+from shearbench.data.handwritten import CLASSES, SIDE, TRUTH, fault_in, list_folder
 from shearbench.data.mnist import Part
 from shearbench.data.mnist import collect as collect_mnist
 from shearbench.errors import InputError
 
 Image = NDArray[np.uint8]
 
-SIDE, CLASSES = 28, 10  # of MNIST, which the stand-in is drawn like
-
-TRUTH = "truth.csv"
 TRUTH_COLUMNS = ("file", "digit", "group", "member", "style", "planted", "source")
 MEMBERS = 4
 _LITTER = {"thumbs.db", "desktop.ini"}

@@ -19,6 +19,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from shearbench.errors import InputError
 
+SIDE, CLASSES = 28, 10  # of MNIST, which the networks read
+TRUTH = "truth.csv"
+"""The table beside the stand-in class that says what its images are."""
 NAME = re.compile(r"([0-9])-([0-9]{1,4})-([0-9]{1,4})\.(?:png|jpe?g)", re.ASCII | re.IGNORECASE)
 EXPLAINED = ".gradcam.png"
 """What the names of the pictures end with that ``shearbench predict --explain`` puts beside the drawings."""
@@ -194,7 +197,7 @@ def _decode(image: Image.Image, working: int) -> Picture:
     if turned:
         notes.append("turned as its EXIF data says")
     opaque, opacity = _layers(image)
-    grey = np.asarray(opaque.convert("L").resize((28, 28)))  # as the study did
+    grey = np.asarray(opaque.convert("L").resize((SIDE, SIDE)))  # as the study did
     side = max(size)
     if side > working:
         width, height = (max(1, round(length * working / max(image.size))) for length in image.size)

@@ -5,7 +5,6 @@
 
 import csv
 import io
-from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +13,10 @@ from typing import Any
 import jinja2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from shearbench.handwriting.class_reading import Reply
 from shearbench.handwriting.folder import csv_cell
+from shearbench.handwriting.looking import data_uri
 from shearbench.handwriting.readers import Readers, explain
 from shearbench.records import write_json, write_text
 from shearbench.statistics.proportions import wilson
@@ -156,8 +155,6 @@ def _doubtfulness(reply: Reply) -> tuple[bool, bool, float]:
 
 def _card(reply: Reply) -> Row:
     assert reply.reading is not None
-    assert reply.look.prepared is not None
-    assert reply.look.thumbnail is not None
     state = "wrong" if reply.is_wrong else "unsure" if reply.digit is None else "sure"
     return {
         "file": reply.look.file.shown,
@@ -168,8 +165,8 @@ def _card(reply: Reply) -> Row:
         "runner_up": reply.reading.runner_up,
         "runner_up_confidence": f"{100 * reply.reading.runner_up_confidence:.0f} %",
         "doubt": reply.doubt,
-        "picture": data_uri(reply.look.thumbnail),
-        "prepared": data_uri(reply.look.prepared.image),
+        "picture": reply.look.tiles[0],
+        "prepared": reply.look.tiles[1],
     }
 
 
@@ -189,10 +186,3 @@ def heated(image: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.ui
     share = 0.65 * heat[..., None]
     colour: NDArray[np.uint8] = np.round(grey * (1 - share) + _HEAT * share).astype(np.uint8)
     return colour
-
-
-def data_uri(image: NDArray[np.uint8]) -> str:
-    """Return a picture as a PNG that stands in the page itself."""
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "PNG", optimize=True)
-    return "data:image/png;base64," + b64encode(file.getvalue()).decode()

@@ -1,37 +1,21 @@
 """Pictures read by the shipped readers: ``read_pictures`` -> one :class:`Reply` for each file.
 
-Decoding and preparing is shared out over processes where there are many files; the networks read all images together.
+The networks read all images together.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shearbench.comparison.champion import Reading
-from shearbench.data.handwritten import Unreadable, read_file
-from shearbench.execution import Workers, run_tasks
-from shearbench.handwriting.folder import thumbnail_of
+from shearbench.execution import Workers
+from shearbench.handwriting.looking import Look, look_at
 from shearbench.handwriting.naming import Named
-from shearbench.handwriting.preparation import Prepared, mnist
 from shearbench.handwriting.readers import Readers
 from shearbench.predictions.calibration import apply_temperature
-
-_FILES_A_TASK = 60
-
-
-@dataclass(frozen=True, eq=False)
-class Look:
-    """A file as it was decoded and prepared; ``unread`` says why there is nothing to read, empty where there is."""
-
-    file: Named
-    prepared: Prepared | None
-    thumbnail: NDArray[np.uint8] | None
-    digest: str
-    unread: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,41 +74,3 @@ def answers_to(images: NDArray[np.uint8], readers: Readers) -> list[tuple[Readin
     raw = readers.probabilities(images)
     calibrated = apply_temperature(raw, readers.trust.temperature)
     return list(zip(readers.readings(raw), calibrated, strict=True))
-
-
-def look_at(files: Sequence[Named], *, workers: Workers) -> list[Look]:
-    """Decode and prepare files, in several processes where there are more than a few."""
-    if len(files) <= _FILES_A_TASK:
-        return [look(file) for file in files]
-    tasks = [tuple(files[first : first + _FILES_A_TASK]) for first in range(0, len(files), _FILES_A_TASK)]
-    done = run_tasks(
-        _look_at_some,
-        tasks,
-        workers=workers,
-        label="prepare pictures",
-        name=lambda task: f"{task[0].shown} and after",
-        units=len,
-        reads=lambda task: [file.path for file in task],
-    )
-    return [look for looks in done for look in looks]
-
-
-def _look_at_some(files: tuple[Named, ...], advance: Callable[[int], None]) -> list[Look]:
-    looks = []
-    for file in files:
-        looks.append(look(file))
-        advance(1)
-    return looks
-
-
-def look(file: Named) -> Look:
-    """Decode and prepare one file."""
-    try:
-        picture = read_file(file.path)
-        digest = sha256(file.path.read_bytes()).hexdigest()
-    except Unreadable as error:
-        return Look(file, None, None, "", str(error))
-    except OSError as error:
-        return Look(file, None, None, "", f"cannot be opened ({error.strerror})")
-    prepared = mnist(picture)
-    return Look(file, prepared, thumbnail_of(picture), digest, prepared.rejected)

@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.stats import binomtest
 
-from shearbench.data.class_digits import CLASSES
+from shearbench.data.handwritten import CLASSES
 from shearbench.seeds import generator_for
 
 Images = NDArray[np.uint8]
@@ -219,6 +218,8 @@ def copying_groups(copies: Sequence[Copy], groups: Numbers) -> dict[int, tuple[i
     An honest group's digits are flagged with a probability of at most 1 %; a group is named if as many as it has
     would then occur once in a thousand classes (binomial test, shared out among the groups).
     """
+    from scipy.stats import binomtest  # it takes a second to import
+
     flagged = np.bincount(groups[[copy.row for copy in copies]], minlength=groups.max(initial=0) + 1)
     names, sizes = np.unique(groups, return_counts=True)
     named = {}

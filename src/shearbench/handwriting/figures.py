@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from shearbench.data.class_digits import CLASSES
+from shearbench.data.handwritten import CLASSES
 from shearbench.handwriting.folder import THUMBNAIL, Sheet
 from shearbench.handwriting.results import FEATURES, Findings
 from shearbench.handwriting.scores import by_group

@@ -5,11 +5,12 @@ with a row for every name in the folder, what was done to it, or why it was not 
 """
 
 import csv
+import hashlib
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from shearbench.data.class_digits import TRUTH
-from shearbench.data.handwritten import Entry, Picture, Unreadable, list_folder, read_file
+from shearbench.data.handwritten import TRUTH, Entry, Picture, Unreadable, list_folder, read_file
 from shearbench.errors import InputError
 from shearbench.execution import Workers, run_tasks
 from shearbench.handwriting.preparation import PREPARATIONS, Prepared
@@ -161,7 +161,7 @@ def read_sheet(folder: Path, entry: Entry) -> Sheet:
         return Sheet(entry, str(reason), {}, None, {})
     width, height = picture.original
     facts: dict[str, str | int] = {
-        "sha256": sha256(path.read_bytes()).hexdigest(),
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "format": picture.format,
         "mode": picture.mode,
         "width": width,
@@ -219,3 +219,10 @@ def csv_cell(text: str) -> str:
     """Return a text that no spreadsheet takes for a formula, and that holds no control characters."""
     shown = "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
     return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown
+
+
+def output_of(root: Path, folder: Path) -> Path:
+    """Return where the findings about a folder go: by its name, told apart from others of that name."""
+    name = re.sub(r"[^A-Za-z0-9_.-]", "_", folder.resolve().name).strip(".") or "folder"
+    digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:6]
+    return root / "build" / "handwriting" / f"{name}-{digest}"

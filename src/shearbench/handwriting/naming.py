@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from shearbench.data.class_digits import TRUTH
-from shearbench.data.handwritten import EXPLAINED
+from shearbench.data.handwritten import EXPLAINED, TRUTH
 from shearbench.errors import InputError
 
 RULE = "digit-group-member.png, such as 7-2-4.png or 7-2-anna.png; or 7-anna.png; or 7/anna.png; or --labels labels.csv"

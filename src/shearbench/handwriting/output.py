@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from shearbench.data.class_digits import CLASSES
+from shearbench.data.handwritten import CLASSES
 from shearbench.handwriting import figures
 from shearbench.handwriting.folder import csv_cell, manifest_csv
 from shearbench.handwriting.results import FEATURES, Findings, Row

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from shearbench.data.class_digits import SIDE
-from shearbench.data.handwritten import Picture
+from shearbench.data.handwritten import SIDE, Picture
 from shearbench.handwriting.ink import find_ink
 
 Grey = NDArray[np.uint8]

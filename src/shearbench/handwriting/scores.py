@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.data.class_digits import CLASSES
+from shearbench.data.handwritten import CLASSES
 from shearbench.predictions.scores import cross_entropy
 from shearbench.seeds import generator_for
 from shearbench.statistics.proportions import wilson

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.data.class_digits import SIDE
+from shearbench.data.handwritten import SIDE
 
 Images = NDArray[np.uint8]
 Plane = NDArray[np.float64]

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import softmax
 
 from shearbench.errors import InputError
@@ -46,6 +45,8 @@ def fit_temperature(probabilities: Probabilities, labels: Labels) -> float:
             f"a temperature needs probabilities (n, classes) and n >= 1 labels, got {probabilities.shape} and "
             f"{labels.shape}; give it the out-of-fold predictions of a finished fold"
         )
+    from scipy.optimize import brentq  # half a second to import, and only a fit needs it
+
     logits = _logits(probabilities)
     true = logits[np.arange(len(labels)), labels]
 
