@@ -66,7 +66,7 @@ def _bundled() -> dict[Split, Part]:
     images, labels = table[:, :-1].reshape(-1, 28, 28), table[:, -1]
     groups = writers.bundled(images)
     units = groups[units_of(images, groups)]  # named by writer, whatever the order of the file
-    test = deal(units, labels, [1 - _TEST_SHARE, _TEST_SHARE], seed=_SPLIT_SEED) == 1
+    test = deal(units, labels.astype(np.int64), [1 - _TEST_SHARE, _TEST_SHARE], seed=_SPLIT_SEED) == 1
     digests = [hashlib.sha256(_ORDER_NAME + image.tobytes()).digest()[16:] for image in images]
     order = sorted(range(len(images)), key=digests.__getitem__)
     rows: dict[Split, list[int]] = {
