@@ -59,13 +59,15 @@ def served(project: Path) -> Iterator[str]:
     said = re.search(r"http://\S+", line)
     try:
         assert said is not None, f"`{' '.join(command)}` in {project} names no address, but says: {line!r}"
-        for _ in range(240):
+        for _ in range(1200):
             assert server.poll() is None, "the server has ended"
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
                     break
             except OSError:
                 time.sleep(0.5)
+        else:
+            raise AssertionError(f"the server on port {port} did not answer within ten minutes")
         yield said.group()
     finally:
         server.send_signal(signal.SIGINT)
