@@ -32,6 +32,7 @@ os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS
 os.environ["NUMBA_NUM_THREADS"] = "1"  # all before numpy and torch come in: a fork has the threads of its parent
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -83,6 +84,7 @@ def start(function: Callable[[Path], None], root: Path, log: Path) -> int:
     if pid:
         return pid
     os.setsid()
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # this loop may have been started by nohup, which ignores it
     status = 1
     try:
         with log.open("ab", buffering=0) as file:
@@ -212,6 +214,10 @@ def blank_picture(figure: Figure, target: Any, **_: Any) -> None:
     target.write(f"a picture of {figure.get_size_inches()}, {len(figure.axes)} axes".encode())
 
 
+def nothing(canvas: FigureCanvasAgg) -> None:
+    """Leave a picture empty, of its size."""
+
+
 def warm_up(folder: Path) -> None:
     """Import in this process what a run imports, so that the forks need not."""
     names = folder / "modules.txt"
@@ -280,6 +286,7 @@ def loop(folder: Path, seeds: range, *, loky: bool = False, pictures: bool = Fal
         local.ProcessPoolExecutor = local.ForkedPool
     if not pictures:
         Figure.savefig = blank_picture
+        FigureCanvasAgg.draw = nothing
     warm_up(folder)
     done = folder / "rounds.txt"
     lines = done.read_text().splitlines() if done.is_file() else []
