@@ -26,6 +26,7 @@ from shearbench.tracking import store
 REPOSITORY = Path(__file__).parents[2]
 REDIRECTING = ("MLFLOW_REGISTRY_URI", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "GIT_DIR")
 REDIRECTING += ("OPTUNA_STORAGE", "DASK_SCHEDULER_ADDRESS", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE")
+REDIRECTING += ("ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE", "NVIDIA_TF32_OVERRIDE")
 
 
 def test_a_variable_that_redirects_is_taken_out_and_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,17 @@ def test_a_store_that_fails_is_tried_again(
     assert sent(finished) == RUNS
 
 
+def test_a_folder_where_the_note_of_what_was_sent_belongs_costs_only_a_look(
+    finished: Path, small_params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (finished / "mlruns" / "sent").mkdir(parents=True)
+    track.main(small_params, finished)
+    assert sent(finished) == RUNS
+    said = " ".join(capsys.readouterr().out.split())
+    assert "this cannot be noted: Is a directory" in said
+    assert "mlruns/sent: check that path" in said
+
+
 def test_a_long_run_is_followed_until_ctrl_c(finished: Path, small_params: Params) -> None:
     program = [sys.executable, "-m", "shearbench.cli", "track", "--follow"]
     follower = subprocess.Popen(program, cwd=finished, stderr=subprocess.PIPE, text=True)

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from shearbench.errors import InputError
-from shearbench.training.hardware import Hardware, naming_the_batch, resolve
+from shearbench.training import hardware
+from shearbench.training.hardware import Hardware, instructions, naming_the_batch, resolve
 
 
 def _machine(monkeypatch: pytest.MonkeyPatch, *, cuda: bool, capabilities: dict[str, bool]) -> None:
@@ -65,3 +66,16 @@ def test_convolutions_of_one_channel_put_out_channels_last() -> None:
 def test_memory_errors_of_any_sort_name_the_batch(error: Exception) -> None:
     with pytest.raises(InputError, match="out of memory with batches of 7"), naming_the_batch(7):
         raise error
+
+
+def test_the_units_that_round_otherwise_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In bf16 a processor with AMX gives other bits than one without it, though torch calls both AVX512."""
+    texts = set()
+    for capabilities in ({}, {"avx512_bf16": True}, {"avx512_bf16": True, "amx": True}):
+        _machine(monkeypatch, cuda=False, capabilities=capabilities)
+        texts.add(instructions())
+    monkeypatch.setattr(hardware, "processor", lambda: "Another(R) Maker 7000")
+    assert instructions().startswith("Another ")
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    assert instructions().endswith(" (OPENBLAS_CORETYPE=Haswell)")
+    assert len(texts) == 3

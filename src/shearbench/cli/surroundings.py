@@ -21,6 +21,8 @@ _HARMLESS = (
     "TORCHINDUCTOR_CACHE_DIR",  # where compiled code is kept, as for numba; torch sets it in its own process too
 )
 _OF_GIT = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
+_OF_PRECISION = ("ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE", "NVIDIA_TF32_OVERRIDE")
+"""What lets fp32 be less than fp32: bf16 in convolutions on the CPU, TF32 on a GPU."""
 _OTHERS = ("DASK_SCHEDULER_ADDRESS", "DASK_TEMPORARY_DIRECTORY", *_OF_GIT)  # dask has its certificates in others
 
 
@@ -34,7 +36,7 @@ def settle() -> list[str]:
         warnings.simplefilter("default", DeprecationWarning)
     _let_numba_cache()
     found = [name for name in os.environ if name.startswith(_FAMILIES) and name not in _HARMLESS]
-    found += [name for name in _OTHERS if name in os.environ]
+    found += [name for name in (*_OTHERS, *_OF_PRECISION) if name in os.environ]
     for name in found:
         del os.environ[name]
     return sorted(found)

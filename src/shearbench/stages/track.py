@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rich import print
+from rich.markup import escape
 
-from shearbench.errors import InputError
+from shearbench.errors import InputError, explain
 from shearbench.params import Params
 from shearbench.records import RECORD, hash_of, write_text
 
@@ -50,8 +51,16 @@ def send(params: Params, root: Path) -> bool:
         others += searches(root / "build")
     complete = mirror.track_all(root, params, others)
     if complete:
-        write_text(root / "mlruns" / "sent", _state(params, root, files))
+        _note_sent(root, _state(params, root, files))
     return complete
+
+
+def _note_sent(root: Path, state: str) -> None:
+    """Write what has been sent, so that the next call need not look; say so where that cannot be written."""
+    try:
+        write_text(root / "mlruns" / "sent", state)
+    except OSError as error:
+        print(f"[yellow]MLflow has every record, but this cannot be noted:[/] {escape(explain(error))}")
 
 
 def send_readers(params: Params, root: Path) -> bool:

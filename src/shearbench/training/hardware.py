@@ -16,6 +16,7 @@ from torch import nn
 
 from shearbench.errors import InputError, OutOfMemory
 from shearbench.execution.settings import Execution
+from shearbench.records import processor
 
 _SIGNS_OF_NO_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
@@ -75,13 +76,18 @@ def resolve(device: Literal["auto", "cpu", "cuda"], precision: Literal["auto", "
 
 
 def instructions() -> str:
-    """Return the instruction set that decides how this processor rounds, with the variables that restrict it.
+    """Return what decides how this processor rounds: its instruction set, its maker and variables that restrict both.
 
-    As ``AVX512`` or ``AVX2 (ATEN_CPU_CAPABILITY=avx2)``: equal texts give equal bits, others need not.
+    As ``Intel AVX512 bf16 AMX`` or ``AMD AVX2 (ATEN_CPU_CAPABILITY=avx2)``: equal texts give equal bits, others need
+    not. With AVX-512, sums in bf16 depend on AMX; MKL chooses its kernels by the maker.
     """
     names = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS")
+    names += ("OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES")
     restricted = ", ".join(f"{name}={os.environ[name]}" for name in names if name in os.environ)
-    return torch.backends.cpu.get_cpu_capability() + (f" ({restricted})" if restricted else "")
+    has = {"bf16": torch.cpu._is_avx512_bf16_supported(), "AMX": torch.cpu._is_amx_tile_supported()}
+    units = [torch.backends.cpu.get_cpu_capability(), *(unit for unit, there in has.items() if there)]
+    maker = processor().partition(" ")[0].partition("(")[0]
+    return f"{maker} {' '.join(units)}{f' ({restricted})' if restricted else ''}"
 
 
 def settle_hardware(execution: Execution) -> Hardware:
