@@ -214,10 +214,6 @@ def blank_picture(figure: Figure, target: Any, **_: Any) -> None:
     target.write(f"a picture of {figure.get_size_inches()}, {len(figure.axes)} axes".encode())
 
 
-def nothing(canvas: FigureCanvasAgg) -> None:
-    """Leave a picture empty, of its size."""
-
-
 def warm_up(folder: Path) -> None:
     """Import in this process what a run imports, so that the forks need not."""
     names = folder / "modules.txt"
@@ -286,7 +282,7 @@ def loop(folder: Path, seeds: range, *, loky: bool = False, pictures: bool = Fal
         local.ProcessPoolExecutor = local.ForkedPool
     if not pictures:
         Figure.savefig = blank_picture
-        FigureCanvasAgg.draw = nothing
+        FigureCanvasAgg.draw = FigureCanvasAgg.get_renderer  # an empty picture of its size
     warm_up(folder)
     done = folder / "rounds.txt"
     lines = done.read_text().splitlines() if done.is_file() else []
