@@ -73,7 +73,7 @@ def follow(page: Path, clone: Path) -> None:
     finally:
         for server in servers:
             os.killpg(server.pid, signal.SIGTERM)
-            server.wait(30)
+            server.wait(3600)
 
 
 def first_missing(expected: str, printed: str) -> str | None:

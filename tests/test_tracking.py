@@ -269,7 +269,7 @@ def test_one_sender_waits_for_another(tmp_path: Path) -> None:
         waiting.join(2)
         assert waiting.is_alive()
         assert len(sent) == 1
-    waiting.join(60)
+    waiting.join(3600)
     assert len(sent) == 2
 
 

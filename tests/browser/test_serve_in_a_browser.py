@@ -44,7 +44,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, psut
         yield said.group(), psutil.Process(running.pid)
     finally:
         running.send_signal(signal.SIGINT)
-        running.wait(60)
+        running.wait(3600)
         running.stdout.close()
 
 

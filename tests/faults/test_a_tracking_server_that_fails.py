@@ -139,7 +139,7 @@ def test_what_a_failing_server_missed_is_sent_later_once_each(
         handler.allowed, handler.stall = allowed, stall
         began = time.monotonic()
         assert "`shearbench track` sends them later" in _run(project, "track", status=1)
-        assert time.monotonic() - began < 240, "it does not wait for ever"
+        assert time.monotonic() - began < 3600, "it does not wait for ever"
     assert _bytes_of(project) == before, "no result depends on MLflow"
     handler.allowed = float("inf")
     for _ in range(2):

@@ -199,7 +199,7 @@ def port() -> Iterator[int]:
 
 
 def _ask(port: int, path: str, body: bytes | None = None, **headers: str) -> tuple[int, dict[str, str], bytes]:
-    connection = http.client.HTTPConnection(serve.HOST, port, timeout=120)
+    connection = http.client.HTTPConnection(serve.HOST, port, timeout=3600)
     try:
         connection.request("GET" if body is None else "POST", path, body, headers)
         answer = connection.getresponse()

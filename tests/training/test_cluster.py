@@ -48,7 +48,7 @@ def scheduler(tmp_path: Path) -> Iterator[str]:
         port = str(free.getsockname()[1])
     words = ("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
     with _running(*words, log=tmp_path / "scheduler.log"):
-        until = time.monotonic() + 60
+        until = time.monotonic() + 3600
         while time.monotonic() < until:
             try:
                 socket.create_connection(("127.0.0.1", int(port)), timeout=1).close()
@@ -124,9 +124,9 @@ def test_a_killed_worker_costs_no_fold(make_config: Make, data: Path, scheduler:
         killer.start()
         trainer = threading.Thread(target=_train, args=(config, data, tmp_path / "there", Cluster(scheduler)))
         trainer.start()
-        assert killed.wait(120)
+        assert killed.wait(3600)
         with _running(*second, log=tmp_path / "second.log"):
-            trainer.join(300)
+            trainer.join(3600)
             assert not trainer.is_alive()
     _train(config, data, tmp_path / "here", 1)
     assert _bytes(tmp_path / "there") == _bytes(tmp_path / "here")
@@ -146,7 +146,7 @@ def test_a_worker_waits_for_a_scheduler_that_is_not_there_yet(tmp_path: Path) ->
         port = free.getsockname()[1]
     log = tmp_path / "worker.log"
     with _running(*_worker(f"tcp://127.0.0.1:{port}", tmp_path / "worker"), log=log) as worker:
-        until = time.monotonic() + 200
+        until = time.monotonic() + 3600
         while "does not answer" not in log.read_text() and time.monotonic() < until:
             assert worker.poll() is None, log.read_text()
             time.sleep(0.5)
