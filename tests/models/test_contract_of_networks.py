@@ -145,6 +145,13 @@ class Precise(Base):
         torch.set_float32_matmul_precision("medium")
         return super().forward(images)
 
+class Coarse(Base):
+    def __init__(self, channels):
+        super().__init__(channels)
+        torch.backends.mkldnn.conv.fp32_precision = "bf16"
+        torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+        torch.set_flush_denormal(True)
+
 class Wide(nn.Module):
     def __init__(self, channels, width):
         super().__init__()
@@ -207,7 +214,8 @@ def test_ours_pass_too(architecture: str) -> None:
         ("Endless", r"gives values that are not finite in its first step"),
         ("Counts", r"changes seen while it is evaluated"),
         ("Double", r"changes the default dtype, backends\.mkldnn\.enabled of torch for the whole process"),
-        ("Precise", r"changes the precision of matrix products of torch for the whole process"),
+        ("Precise", r"changes the precision of matrix products, the precision of float32 of torch for the whole proc"),
+        ("Coarse", r"changes the precision of matrix products, the precision of float32, denormal numbers of torch"),
     ],
 )
 def test_each_fault_is_one_sentence(name: str, message: str) -> None:
@@ -250,7 +258,12 @@ def test_a_file_that_cannot_be_imported_is_one_sentence(networks: Path, text: st
 
 def test_what_a_network_does_to_torch_ends_with_it() -> None:
     ours = build("mlp", inputs=Inputs(1), width=0.1, options={}, seed=1).state_dict()
-    build("contract_nets.Double", inputs=Inputs(1), width=1.0, options={}, seed=1)
+    convolution, image = torch.nn.Conv2d(16, 8, 3), torch.randn(4, 16, 28, 28)
+    convolved = convolution(image)
+    for name in ("Double", "Coarse"):
+        build(f"contract_nets.{name}", inputs=Inputs(1), width=1.0, options={}, seed=1)
+        assert torch.equal(convolution(image), convolved)
+        assert torch.full((1,), 1e-40) * 1 > 0
     after = build("mlp", inputs=Inputs(1), width=0.1, options={}, seed=1).state_dict()
     assert all(torch.equal(ours[name], after[name]) for name in ours)
     assert torch.backends.mkldnn.enabled

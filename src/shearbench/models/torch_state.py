@@ -13,6 +13,33 @@ def _flag(owner: Any, name: str) -> tuple[Callable[[], Any], Callable[[Any], Non
     return lambda: getattr(owner, name), lambda value: setattr(owner, name, value)
 
 
+_BACKENDS = torch.backends
+_OF_FLOAT32 = (  # each before those that follow it
+    *(_BACKENDS, _BACKENDS.mkldnn, _BACKENDS.cudnn, _BACKENDS.mkldnn.conv, _BACKENDS.mkldnn.matmul),
+    *(_BACKENDS.mkldnn.rnn, _BACKENDS.cuda.matmul, _BACKENDS.cudnn.conv, _BACKENDS.cudnn.rnn),
+)
+
+
+def _matmul_precision() -> str:
+    try:
+        return torch.get_float32_matmul_precision()
+    except RuntimeError:  # torch refuses to tell where backends differ
+        return "mixed"
+
+
+def _precisions() -> list[str]:
+    return [owner.fp32_precision for owner in _OF_FLOAT32]
+
+
+def _set_precisions(values: list[str]) -> None:
+    for owner, value in zip(_OF_FLOAT32, values, strict=True):
+        owner.fp32_precision = value  # type: ignore[attr-defined]
+
+
+def _flushes_denormals() -> bool:
+    return not bool(torch.full((1,), 1e-40) * 1 > 0)  # torch has no function that tells
+
+
 _SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "the default dtype": (torch.get_default_dtype, torch.set_default_dtype),
     "the default device": (torch.get_default_device, torch.set_default_device),
@@ -22,7 +49,9 @@ _SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
         torch.are_deterministic_algorithms_enabled,
         lambda value: torch.use_deterministic_algorithms(value),
     ),
-    "the precision of matrix products": (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    "the precision of matrix products": (_matmul_precision, torch.set_float32_matmul_precision),
+    "the precision of float32": (_precisions, _set_precisions),
+    "denormal numbers": (_flushes_denormals, torch.set_flush_denormal),
     "the number of threads": (torch.get_num_threads, torch.set_num_threads),
     "autocast on the CPU": (
         lambda: torch.is_autocast_enabled("cpu"),
