@@ -69,6 +69,18 @@ def test_a_digit_cut_to_its_ink_is_prepared_as_with_a_wide_margin(
     assert sum(each < 0.8 for each in alike) <= (2 if paper == "photographed" else 0), np.round(alike, 2)
 
 
+@pytest.mark.parametrize("rise", [-6, 0, 5])
+def test_the_foot_of_a_two_from_side_to_side_is_no_ruled_line(rise: int, tmp_path: Path) -> None:
+    image = Image.new("L", (300, 340))
+    two = [(17, 28), (22, 5), (48, 5), (69, 11), (71, 35), (60, 63), (5, 127), (73, 127 - rise)]
+    ImageDraw.Draw(image).line([(2 * x + 40, 2 * y + 40) for x, y in two], fill=255, width=15, joint="curve")
+    drawn = np.asarray(image.resize((150, 170), Image.Resampling.BOX)) / 255
+    rows, columns = np.flatnonzero((drawn > 0.2).any(axis=1)), np.flatnonzero((drawn > 0.2).any(axis=0))
+    cut = drawn[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    close, wide = (prepared(255 - 225 * np.pad(cut, margin), tmp_path) for margin in (0, 40))
+    assert likeness(close, wide) > 0.97
+
+
 def _lines(levels: np.ndarray, pen: tuple[int, ...] | int, spacing: int, width: int, axes: str) -> np.ndarray:
     image = Image.fromarray(levels.astype(np.uint8))
     draw = ImageDraw.Draw(image)

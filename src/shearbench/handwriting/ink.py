@@ -382,9 +382,14 @@ def _without_grid(values: Plane) -> Plane:
 
 
 def _lines(signed: Plane, axis: int, floor: float, contrast: float) -> Plane:
-    """Return the level of the rows (axis 1) or columns that are ruled: of lines from side to side, fainter than ink."""
+    """Return the level of the rows (axis 1) or columns that are ruled: of lines from side to side, fainter than ink.
+
+    Where the rows beside them are full ink, they are the soft edge of a stroke that goes from side to side.
+    """
     level = np.percentile(signed, 10, axis=axis, keepdims=True)
-    ruled: Plane = np.where((level > floor) & (level < 0.6 * contrast), level, 0)
+    runs = ndimage.label(level.ravel() > floor)[0].reshape(level.shape)
+    strokes = np.unique(runs[level >= 0.6 * contrast])
+    ruled: Plane = np.where((runs > 0) & ~np.isin(runs, strokes), level, 0)
     return ruled
 
 
