@@ -166,6 +166,17 @@ def test_two_folds_are_enough_to_compare():
     json.dumps(flat, allow_nan=False)
 
 
+def test_one_sample_more_in_every_fold_of_a_run_is_no_certainty():
+    a = replace(_run(folds=2), correct=np.ones((1, TRAIN), bool))
+    wrong = np.ones((1, TRAIN), bool)
+    wrong[0, [int(np.flatnonzero(a.folds[0] == fold)[0]) for fold in range(2)]] = False
+    b = replace(_run(model="mlp", folds=2), correct=wrong)
+    found = compare_pair(a, b, replace(PLAN, design=Design(2))).cross_validation
+    assert found.difference == pytest.approx(1 / 250)
+    assert found.sd == pytest.approx(1 / 250), "no spread is a step, not certainty"
+    assert found.p > 0.3
+
+
 def _other(**changes):
     return replace(_run(model="mlp", seed=1), **changes)
 
