@@ -79,7 +79,7 @@ def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
 
 def _ask(address: str, body: str) -> Any:
     asked = urllib.request.Request(address, body.encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(asked, timeout=60) as answer:
+    with urllib.request.urlopen(asked, timeout=3600) as answer:
         return json.load(answer)
 
 

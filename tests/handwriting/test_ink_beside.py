@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+import forty_pictures
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
@@ -67,6 +68,16 @@ def test_a_digit_cut_to_its_ink_is_prepared_as_with_a_wide_margin(
     ]
     assert np.median(alike) > 0.97
     assert sum(each < 0.8 for each in alike) <= (2 if paper == "photographed" else 0), np.round(alike, 2)
+
+
+@pytest.mark.parametrize("pen", [27, 34])
+def test_a_marker_that_fills_a_picture_cut_to_its_ink_is_not_the_paper(pen: int, tmp_path: Path) -> None:
+    for digit in "023456789":  # a 1 cut to its ink is a black rectangle
+        drawn = forty_pictures.ink(digit, pen=pen)
+        rows, columns = np.flatnonzero((drawn > 0.2).any(axis=1)), np.flatnonzero((drawn > 0.2).any(axis=0))
+        cut = drawn[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        close, wide = (prepared(250 - 220 * np.pad(cut, margin), tmp_path) for margin in (0, 40))
+        assert likeness(close, wide) > 0.95, digit
 
 
 @pytest.mark.parametrize("rise", [-6, 0, 5])

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich import print
 from rich.markup import escape
 
-from shearbench.errors import InputError, explain
+from shearbench.errors import InputError
 from shearbench.params import Params
 from shearbench.records import RECORD, hash_of, write_text
 
@@ -57,10 +57,12 @@ def send(params: Params, root: Path) -> bool:
 
 def _note_sent(root: Path, state: str) -> None:
     """Write what has been sent, so that the next call need not look; say so where that cannot be written."""
+    path = root / "mlruns" / "sent"
     try:
-        write_text(root / "mlruns" / "sent", state)
+        write_text(path, state)
     except OSError as error:
-        print(f"[yellow]MLflow has every record, but this cannot be noted:[/] {escape(explain(error))}")
+        said = f"MLflow has every record, but {path} cannot be written ({error.strerror}), so that every"
+        print(f"[yellow]{escape(said)} `dvc repro` looks again; make room for that file[/]")
 
 
 def send_readers(params: Params, root: Path) -> bool:
