@@ -30,6 +30,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-com
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
+# Containers often set it. Every process would compile all that it imports: 5 CPU seconds of each.
+unexport PYTHONDONTWRITEBYTECODE
 export SHEARBENCH_SCHEDULER := $(SCHEDULER)
 
 # A virtual environment holds its own path, so that it breaks when its folder is moved or renamed.
