@@ -13,7 +13,7 @@ def _flag(owner: Any, name: str) -> tuple[Callable[[], Any], Callable[[Any], Non
     return lambda: getattr(owner, name), lambda value: setattr(owner, name, value)
 
 
-_BACKENDS = torch.backends
+_BACKENDS: Any = torch.backends
 _OF_FLOAT32 = (  # each before those that follow it
     *(_BACKENDS, _BACKENDS.mkldnn, _BACKENDS.cudnn, _BACKENDS.mkldnn.conv, _BACKENDS.mkldnn.matmul),
     *(_BACKENDS.mkldnn.rnn, _BACKENDS.cuda.matmul, _BACKENDS.cudnn.conv, _BACKENDS.cudnn.rnn),
@@ -33,7 +33,7 @@ def _precisions() -> list[str]:
 
 def _set_precisions(values: list[str]) -> None:
     for owner, value in zip(_OF_FLOAT32, values, strict=True):
-        owner.fp32_precision = value  # type: ignore[attr-defined]
+        owner.fp32_precision = value
 
 
 def _flushes_denormals() -> bool:

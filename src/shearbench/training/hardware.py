@@ -81,8 +81,10 @@ def instructions() -> str:
     As ``Intel AVX512 bf16 AMX`` or ``AMD AVX2 (ATEN_CPU_CAPABILITY=avx2)``: equal texts give equal bits, others need
     not. With AVX-512, sums in bf16 depend on AMX; MKL chooses its kernels by the maker.
     """
-    names = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS")
-    names += ("OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES")
+    names = (
+        *("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS"),
+        *("OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES"),
+    )
     restricted = ", ".join(f"{name}={os.environ[name]}" for name in names if name in os.environ)
     has = {"bf16": torch.cpu._is_avx512_bf16_supported(), "AMX": torch.cpu._is_amx_tile_supported()}
     units = [torch.backends.cpu.get_cpu_capability(), *(unit for unit, there in has.items() if there)]
