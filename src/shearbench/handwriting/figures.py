@@ -144,7 +144,7 @@ def groups_figure(findings: Findings, kinds: Mapping[str, Sequence[Mapping[str, 
     axes.set_xlabel("group")
     axes.set_ylabel("accuracy (%)")
     axes.set_ylim(0, 105)
-    axes.legend(frameon=False, ncols=len(kinds), loc="upper center", bbox_to_anchor=(0.5, 1.12))
+    made.legend(frameon=False, loc="outside upper center")  # below one another: side by side they are wider than all
     return made
 
 
