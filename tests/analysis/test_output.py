@@ -38,6 +38,7 @@ FILES = {
     "running_averages.csv",
     "corruptions.csv",
     "corruption_errors.csv",
+    "measured.npz",
     *(f"figures/{name}.png" for name in ("confusion", "misclassified", "gradcam")),
 }
 
