@@ -2,24 +2,23 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-import known_failures
 from shearbench.data.guard import tree_of
 from shearbench.params import Params, load
 from shearbench.records import locked
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background job, and so every process of a test
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the whole pipeline, the longest file, so that the others run beside it; mark what is known to fail."""
+    """Begin with the whole pipeline, the longest file, so that the others run beside it."""
     items.sort(key=lambda item: item.path.name != "test_pipeline.py")
-    for item in items:
-        reason = known_failures.OF.get(f"{item.path.name}::{item.name.partition('[')[0]}")
-        if reason is not None:
-            item.add_marker(pytest.mark.xfail(reason=reason, strict=False))
 
 
 def _shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Iterator[Path]:

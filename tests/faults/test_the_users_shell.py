@@ -279,7 +279,6 @@ def test_ctrl_c_while_modules_are_imported_is_one_line(tmp_path: Path, module: s
     shutil.copy(REPOSITORY / "params.yaml", tmp_path)
     program = (
         "import os, signal, sys\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job ignores it
         "class Finder:\n"
         "    def find_spec(self, name, *_):\n"
         f"        if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)\n"
