@@ -14,7 +14,7 @@ from shearbench.data import mnist as source
 from shearbench.data.config import BundledMnist
 from shearbench.data.handwritten import Picture, read_file
 from shearbench.data.idx import MNIST_FILES, read_pair
-from shearbench.handwriting import ink, preparation
+from shearbench.handwriting import ink, paper, preparation
 from shearbench.handwriting.preparation import PREPARATIONS, Prepared, mnist, study
 
 SHARED = os.environ.get("SHEARBENCH_SHARED_DATA", "")
@@ -173,7 +173,7 @@ def test_a_tilted_plane_is_the_background_whatever_is_drawn_on_it() -> None:
     plane = 150 + 30 * x - 20 * y + 10 * x * y
     drawn = plane.copy()
     drawn[20:60, 30:45] = 20
-    assert np.abs(ink.background_of(drawn) - plane).max() < 2
+    assert np.abs(paper.background_of(drawn) - plane).max() < 2
 
 
 def test_yellow_on_white_has_more_contrast_than_its_luminance_says() -> None:
@@ -204,7 +204,7 @@ def test_the_median_of_nine_and_the_quantile_are_those_of_scipy_and_numpy() -> N
     rng = np.random.default_rng(3)
     for shape in ((28, 28), (61, 97)):
         plane = rng.normal(size=shape).round(1)
-        np.testing.assert_array_equal(ink.median_of_nine(plane), ndimage.median_filter(plane, size=3))
+        np.testing.assert_array_equal(paper.median_of_nine(plane), ndimage.median_filter(plane, size=3))
     for count in (1, 2, 7, 500):
         values = rng.normal(size=count)
-        assert ink._quantile(values, 0.2) == pytest.approx(np.quantile(values, 0.2), abs=1e-12)
+        assert paper._quantile(values, 0.2) == pytest.approx(np.quantile(values, 0.2), abs=1e-12)
