@@ -141,6 +141,7 @@ def test_trainings_on_one_fold_alone_share_no_sample(monkeypatch: pytest.MonkeyP
 
     class Asked:
         train_on = "fold"
+        train_size = 1.0
         recipe = Recipe(epochs=1, batch=2, learning_rate=0.1, weight_decay=0.0)
 
     monkeypatch.setattr(module, "HELD_OUT", 5)
