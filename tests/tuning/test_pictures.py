@@ -26,6 +26,7 @@ def test_a_hundred_trials_do_not_push_the_curves_aside_with_their_names(tmp_path
         ledger.record(number, TrialResult(curve))
         ledger.stop(number)
     pictures = draw(study, inner=100)
-    sizes = {name: Image.open(io.BytesIO(content)).size for name, content in pictures.items()}
+    shown = {name: content for name, content in pictures.items() if name.endswith(".png")}
+    sizes = {name: Image.open(io.BytesIO(content)).size for name, content in shown.items()}
     assert sizes["curves.png"][0] < 7.5 * DPI
     assert all(width < 9 * DPI and height < 5 * DPI for width, height in sizes.values()), sizes
