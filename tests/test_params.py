@@ -254,7 +254,7 @@ def test_a_model_on_a_base_is_that_one_but_for_what_is_given(tmp_path):
     assert decay == base.model_copy(update={"recipe": base.recipe.model_copy(update={"schedule": "cosine"})})
     assert group == base.model_copy(update={"options": {"norm": "group"}})
     edited = _load(
-        tmp_path, TEXT.replace("cures:", "cures: # edited").replace("epochs: 2, batch: 48", "epochs: 4, batch: 48")
+        tmp_path, TEXT.replace("cures:", "cures: # edited").replace("epochs: 2, batch: 50", "epochs: 4, batch: 50")
     )
     assert edited.ablations["cures"].models["resnet18_decay"].recipe.epochs == 4
 

@@ -93,21 +93,33 @@ def test_an_epoch_visits_every_sample_once_in_an_order_of_its_own() -> None:
 
 
 def test_the_training_loss_is_the_mean_over_samples(dataset: Dataset, make_config: Make) -> None:
-    training_state = assemble(make_config(batch=50), dataset, WITHOUT_INNER, seed=5)  # batches of 50, 50, 20
+    training_state = assemble(make_config(batch=45), dataset, WITHOUT_INNER, seed=5)  # batches of 45, 45, 30
     step = step_of(training_state.network, training_state.optimiser, training_state.fit_config)
     score, losses, _ = run_epoch(
         training_state.network, step, training_state.splits.train, training_state.fit_config, 1
     )
-    assert score.loss == pytest.approx((50 * losses[0] + 50 * losses[1] + 20 * losses[2]) / 120, rel=1e-12)
+    assert score.loss == pytest.approx((45 * losses[0] + 45 * losses[1] + 30 * losses[2]) / 120, rel=1e-12)
 
 
 @pytest.mark.parametrize(
-    ("count", "size", "expected"), [(6, 3, [3, 3]), (7, 3, [3, 4]), (8, 3, [3, 3, 2]), (1, 3, [1])]
+    ("count", "size", "joined", "kept"),
+    [
+        (6, 3, [3, 3], [3, 3]),
+        (7, 3, [3, 4], [3, 4]),  # BatchNorm refuses a batch of one
+        (8, 3, [3, 3, 2], [3, 3, 2]),
+        (10, 4, [4, 4, 2], [4, 4, 2]),  # just half the size
+        (11, 5, [5, 6], [5, 6]),
+        (12, 5, [5, 7], [5, 5, 2]),
+        (5, 8, [5], [5]),
+        (1, 3, [1], [1]),
+        (3202, 32, [32] * 99 + [34], [32] * 100 + [2]),  # fold 0 of the default run
+    ],
 )
-def test_a_last_batch_of_one_joins_the_one_before(count: int, size: int, expected: list[int]) -> None:
-    split = batches(torch.arange(count), size)
-    assert [len(chunk) for chunk in split] == expected
-    assert torch.cat(split).tolist() == list(range(count))
+def test_a_small_last_batch_joins_the_one_before(count: int, size: int, joined: list[int], kept: list[int]) -> None:
+    for last_batch, expected in (("joined", joined), ("kept", kept)):
+        split = batches(torch.arange(count), _recipe(batch=size, last_batch=last_batch))
+        assert [len(chunk) for chunk in split] == expected
+        assert torch.cat(split).tolist() == list(range(count))
 
 
 def test_evaluation_is_cross_entropy_and_accuracy_worked_out_by_hand() -> None:

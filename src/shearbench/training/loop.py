@@ -104,7 +104,7 @@ def run_epoch(
     with torch.random.fork_rng(devices=fit_config.hardware.cuda_devices):
         # A seed per epoch, not per training: an epoch after a resume draws what it draws in an uninterrupted training.
         torch.manual_seed(seed_for(fit_config.seed, "dropout", number))  # dropout draws from the global state only
-        chunks = batches(order.to(part.labels.device), fit_config.recipe.batch)
+        chunks = batches(order.to(part.labels.device), fit_config.recipe)
         for done, rows in enumerate(chunks):
             inputs = fit_config.normalise(augment(part.inputs.index_select(0, rows).to(torch.float32), draws))
             rate = fit_config.recipe.rate_at(number - 1 + done / len(chunks))
@@ -184,7 +184,7 @@ def _modes(network: nn.Module, present: nn.Module, part: Part, fit_config: FitCo
 def _drawn(part: Part, fit_config: FitConfig) -> list[Tensor]:
     """Return the rows of ``LAG_SAMPLES`` samples in batches; the same ones in every epoch."""
     rows = torch.randperm(len(part.labels), generator=_generator(fit_config, "lag", 0))[:LAG_SAMPLES]
-    return batches(rows.to(part.labels.device), fit_config.recipe.batch)
+    return batches(rows.to(part.labels.device), fit_config.recipe)
 
 
 @torch.inference_mode()
@@ -196,10 +196,15 @@ def eval_step(network: nn.Module, inputs: Tensor, labels: Tensor, hardware: Hard
     return torch.stack([loss.double(), (logits.argmax(dim=1) == labels).sum().double()])
 
 
-def batches(order: Tensor, size: int) -> list[Tensor]:
-    """Split rows into batches. A last one of a single row joins the one before: BatchNorm needs two."""
-    chunks = list(torch.split(order, size))
-    if len(chunks) > 1 and len(chunks[-1]) == 1:
+def batches(order: Tensor, recipe: Recipe) -> list[Tensor]:
+    """Split rows into batches. A last one below half the size joins the one before, unless the recipe keeps it.
+
+    Batch normalisation measures a batch by itself: with two samples, ResNet-18 lost nine points of its training
+    accuracy (docs/findings.md). A single row always joins, as BatchNorm refuses it.
+    """
+    chunks = list(torch.split(order, recipe.batch))
+    least = 2 if recipe.last_batch == "kept" else recipe.batch / 2
+    if len(chunks) > 1 and len(chunks[-1]) < least:
         chunks[-2:] = [torch.cat(chunks[-2:])]
     return chunks
 

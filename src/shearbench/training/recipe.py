@@ -33,6 +33,8 @@ class Recipe(Strict):
     """Whether weight decay is added to the gradient, or taken from the weights (Loshchilov & Hutter, 1711.05101)."""
     shuffle: bool = True
     """Whether each epoch has an order of its own; else the samples come in the order of the data set."""
+    last_batch: Literal["joined", "kept"] = "joined"
+    """Whether a last batch below half the size joins the one before, or stays, as in most training loops."""
     mislabelled: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """The share of training samples that get one another's labels, as if rows had come out of order."""
 
