@@ -25,7 +25,7 @@ from whole_pipeline import STEPS, make_project
 
 from made import differences
 from shearbench.cli import app
-from shearbench.execution import local
+from shearbench.warm import FORKED
 
 COMMANDS = {"tune@mlp": ("tune", "mlp"), "track": ("track",)}
 ALL = [*STEPS[:-1], "explore@mnist", "report", "track"]
@@ -122,7 +122,7 @@ def small_picture(_: Figure, target: Any, **__: Any) -> None:
 
 def main(disk: Path, folder: Path) -> None:
     """Play all steps; raise AssertionError where one does not keep the promise."""
-    local.ProcessPoolExecutor = local.ForkedPool
+    os.environ[FORKED] = "1"
     Figure.savefig = small_picture
     kill_loop.warm_up(folder)
     log, whole, root = folder / "log", folder / "whole", disk / "project"

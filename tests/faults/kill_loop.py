@@ -40,11 +40,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from whole_pipeline import STEPS, facts, make_project
 
 from made import differences
-from shearbench.execution import local
 from shearbench.params import load
 from shearbench.pipeline.watch import unchanged_inputs
 from shearbench.seeds import generator_for
 from shearbench.stages import track
+from shearbench.warm import FORKED
 
 KILL, KILL_ALONE = "killed with all its processes", "killed, its workers left alive"
 HANG_UP, HANG_UP_ALONE = "terminal closed", "hung up alone"
@@ -278,8 +278,7 @@ def loop(folder: Path, seeds: range, *, loky: bool = False, pictures: bool = Fal
     """Play the rounds of all seeds that ``rounds.txt`` does not have; return the lines of those that failed."""
     folder.mkdir(parents=True, exist_ok=True)
     if not loky:
-        assert local.ProcessPoolExecutor, "what is replaced here must be what the stages use"
-        local.ProcessPoolExecutor = local.ForkedPool
+        os.environ[FORKED] = "1"
     if not pictures:
         Figure.savefig = blank_picture
         FigureCanvasAgg.draw = FigureCanvasAgg.get_renderer  # an empty picture of its size

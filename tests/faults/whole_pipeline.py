@@ -57,7 +57,8 @@ def _runs(root: Path, params: Params) -> list[Any]:
     names = {run.info.run_id: run.info.run_name for run in runs}
     told = []
     for run in runs:
-        metrics = {name: value for name, value in run.data.metrics.items() if "second" not in name}
+        timeless = {name for name in run.data.metrics if "second" not in name and not name.startswith("system/")}
+        metrics = {name: run.data.metrics[name] for name in timeless}
         files = sorted(file.path for file in client.list_artifacts(run.info.run_id))
         parent = names.get(run.data.tags.get("mlflow.parentRunId"))
         told.append([run.info.run_name, run.info.status, parent, sorted(metrics.items()), files])
