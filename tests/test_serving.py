@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ def _served(project: Path, model: str) -> Iterator[str]:
     command += ["--env-manager", "local", "--port", str(port)]
     environment = {
         **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",  # MLflow starts `uvicorn` by its name
         "MLFLOW_TRACKING_URI": "sqlite:///mlruns/mlflow.db",
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
@@ -62,7 +63,8 @@ def _served(project: Path, model: str) -> Iterator[str]:
         _wait_for(f"http://127.0.0.1:{port}/ping", server)
         yield f"http://127.0.0.1:{port}/invocations"
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):  # it has ended itself
+            os.killpg(server.pid, signal.SIGTERM)
         server.wait(3600)
 
 
