@@ -15,7 +15,8 @@ from shearbench.errors import InputError
 from shearbench.handwriting import recipe
 from shearbench.params import Params, load
 from shearbench.pipeline.present import is_current, read_run
-from shearbench.records import read_json, write_sealed
+from shearbench.predictions.folds import read_fold_runs
+from shearbench.records import read_json, read_npz, write_json, write_npz, write_sealed
 from shearbench.stages import compare, evaluate, transfer
 
 RUN = "mnist-mlp"
@@ -87,3 +88,28 @@ def test_a_class_is_read_by_the_networks_that_params_yaml_names_now(
     found = recipe.at_hand(finished / "build", is_current=partial(is_current, params, finished))
     assert {one.network for one in found} == {"cnn2"}
     assert "other parameters" in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_networks_of_other_data_are_left_out(
+    finished: Path, small_params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = finished / "build/datasets/mnist/card.json"
+    write_json(card, {**read_json(card), "hashes": {**read_json(card)["hashes"], "train": "0" * 64}})
+    with pytest.raises(InputError, match="no trained network is at hand"):
+        recipe.at_hand(finished / "build", is_current=partial(is_current, small_params, finished))
+    assert "but the present training data has 000000000000" in " ".join(capsys.readouterr().out.split())
+
+
+def test_networks_of_an_ablation_are_held_against_data_that_no_dataset_has(
+    asked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "project"
+    shutil.copytree(asked, root)
+    params, folder = load(root / "params.yaml"), root / "build/ablations/normalisation/mechanical_divide255/plain"
+    fold_runs = read_fold_runs(folder, 2)
+    assert is_current(params, root, folder, fold_runs)
+    path = root / "build/fields/train/mnist-shear.npz"
+    fields = read_npz(path)
+    write_npz(path, {**fields, "displacement": 2 * fields["displacement"]})
+    assert not is_current(params, root, folder, fold_runs)
+    assert "but the present training data has" in " ".join(capsys.readouterr().out.split())

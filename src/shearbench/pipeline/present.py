@@ -3,7 +3,8 @@
 DVC records the state of its inputs after a stage has run, a record before. So the record decides.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich import print
@@ -14,6 +15,7 @@ from shearbench.data.folds import read_folds
 from shearbench.errors import InputError
 from shearbench.params import Ablation, Params
 from shearbench.pipeline.configs import planned, settled
+from shearbench.pipeline.inputs import inputs_of
 from shearbench.predictions.folds import FoldRun, check_data, check_records, read_fold_runs, stage_of
 from shearbench.training.config import TrainingConfig, code_hash
 from shearbench.training.hardware import Hardware
@@ -85,14 +87,25 @@ def is_current(params: Params, root: Path, folder: Path, fold_runs: Sequence[Fol
         else:
             raise InputError(f"{folder} is of no entry of params.yaml; remove it if you do not need it")
         _refuse_other(fold_runs, config)
-        for name, entry in params.datasets.items():
-            if entry == config.entry:
-                data = root / "build" / "datasets" / name
-                check_records(fold_runs, str(read_card(data)["hashes"]["train"]), read_folds(data / FOLDS))
+        with _data_of(params, root, config, names, ablation) as data:
+            check_records(fold_runs, str(read_card(data)["hashes"]["train"]), read_folds(data / FOLDS))
     except InputError as error:
         print(f"[yellow]Left out:[/] {escape(str(error))}")
         return False
     return True
+
+
+@contextmanager
+def _data_of(
+    params: Params, root: Path, config: TrainingConfig, names: Sequence[str], ablation: Ablation | None
+) -> Iterator[Path]:
+    """Yield the folder of the present data of a config; that of an ablation alone is made for the block."""
+    same = [name for name, entry in params.datasets.items() if entry == config.entry]
+    if same or not ablation:
+        yield root / "build" / "datasets" / (same or [config.dataset])[0]
+        return
+    with inputs_of(names[0], ablation, root / "build", ("train",)) as inputs:
+        yield inputs[config.dataset]
 
 
 def _hardware(params: Params, run: FoldRun) -> Hardware:
