@@ -33,7 +33,7 @@ def needs_root() -> pytest.MarkDecorator:
     return pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0 or bool(lacking), reason=reason)
 
 
-def until(holds: Callable[[], object], what: str, seconds: float = 90.0) -> None:
+def until(holds: Callable[[], object], what: str, seconds: float = 3600.0) -> None:
     """Wait until something holds."""
     deadline = time.monotonic() + seconds
     while not holds():

@@ -23,7 +23,6 @@ def test_the_page_has_the_commands_of_the_makefile() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
 def test_stages_that_ran_at_once_leave_nothing_to_do(tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     clone.mkdir()

@@ -15,7 +15,7 @@ from hosts import needs_root, network
 from made import differences, facts_of_files
 
 pytest.importorskip("distributed", reason="dask is an optional extra")
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), needs_root()]
+pytestmark = [pytest.mark.slow, needs_root()]
 
 FUNCTIONS = (
     "data.mechanical._solve",

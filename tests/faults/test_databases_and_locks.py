@@ -40,12 +40,15 @@ def _names(root: Path) -> Any:
     return Counter(run.info.run_name for run in found)
 
 
-def _has_table(path: Path, name: str) -> bool:
-    if not path.exists():
+def _is_begun(folder: Path) -> bool:
+    """Return True if a database is being made in a folder, and has the first of its many tables."""
+    path = next(folder.glob("mlflow.db.*.partial"), None)
+    if path is None:
         return False
     database = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
     try:
-        return database.execute("select count(*) from sqlite_master where name = ?", (name,)).fetchone() == (1,)
+        asked = "select count(*) from sqlite_master where name = 'experiments'"
+        return database.execute(asked).fetchone() == (1,)
     except sqlite3.OperationalError:  # locked by who makes it
         return False
     finally:
@@ -96,7 +99,7 @@ def test_a_store_that_was_deleted_is_filled_again_by_whoever_comes_after_one_tha
         "assert mirror.track_all(Path(), params.model_copy(update=only))"
     )
     with subprocess.Popen([sys.executable, "-c", program], cwd=finished) as first:
-        while not _has_table(finished / "mlruns" / "mlflow.db.partial", "experiments"):  # the first of many to be made
+        while not _is_begun(finished / "mlruns"):
             assert first.poll() is None
             time.sleep(0.01)
         first.kill()
