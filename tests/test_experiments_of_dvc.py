@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from shearbench.records import read_json
 from shearbench.report.blocks import Cell, Table
 from shearbench.report.experiments import Experiment, differing
 from shearbench.report.sections import experiments
-from small_clone import RUNS, commit, make_clone, run
+from small_clone import REPOSITORY, RUNS, commit, make_clone, run
 
 SETTING = "models.mlp.recipe.learning_rate"
 
@@ -68,6 +69,22 @@ def test_tables_of_dvc_have_a_column_for_each_network_on_each_dataset(clone: Pat
     assert "mnist.mlp" in columns
     assert SETTING in columns
     assert "seed" not in columns
+
+
+@pytest.mark.slow
+def test_one_stage_is_an_experiment_in_a_clone_that_has_no_cache(clone: Path, tmp_path: Path) -> None:
+    fresh = tmp_path / "fresh"
+    run(tmp_path, "git", "clone", "-q", clone, fresh)
+    run(fresh, "shearbench", "data")
+    params = (fresh / "params.yaml").read_bytes()
+    run(fresh, "dvc", "exp", "run", "-n", "alone", "train@mnist-mlp")
+    assert "alone" in run(fresh, "dvc", "exp", "list")
+    assert (fresh / "params.yaml").read_bytes() == params
+
+
+def test_no_plot_of_dvc_lies_within_a_folder_that_is_an_output() -> None:
+    """`dvc exp run TARGET` looks for the plots that no stage makes, and fails without the list of such a folder."""
+    assert "plots" not in yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())
 
 
 @pytest.mark.slow

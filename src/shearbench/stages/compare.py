@@ -3,7 +3,8 @@
 Reads ``build/evaluation/``, ``build/runs/``, ``build/training_configs/`` and ``build/samples/``. Writes into
 ``reports/``: ``comparison.csv`` and ``.json``, a row for each run; ``pairs.csv`` and ``.json``, a row for each pair of
 models on a dataset and of datasets for a model; ``metrics.json`` for DVC. Prints both tables. Writes
-``build/comparison/``: runs side by side, by topic.
+``build/comparison/``: runs side by side, by topic; and some of its pictures into ``build/comparison_plots/`` for
+``dvc plots``.
 """
 
 from collections.abc import Sequence
@@ -24,11 +25,13 @@ from shearbench.errors import InputError
 from shearbench.params import Params
 from shearbench.pipeline.present import read_run
 from shearbench.predictions.evaluated import EvaluatedRun, read_evaluated
-from shearbench.records import write_json, write_text
+from shearbench.records import write_bytes, write_json, write_text
 from shearbench.statistics.design import Design
 from shearbench.statistics.pairs import row as pair_row
 from shearbench.statistics.runs import Plan
 from shearbench.tuning.tuned import config_path, read_run_config
+
+_PLOTS = ("learning_curves.png", "classes.png", "noise.png", "calibration.png")
 
 
 def main(params: Params, root: Path) -> None:
@@ -50,6 +53,7 @@ def main(params: Params, root: Path) -> None:
     evaluated = read_evaluated(root / "build", runs, networks=params.cv.networks)
     rows = with_abstention(rows, [_abstention(run, params.predict.accuracy) for run in evaluated.runs])
     write_comparison(root / "build" / "comparison", evaluated)
+    _copy_plots(root / "build" / "comparison" / "figures", root / "build" / "comparison_plots")
     reports = root / "reports"
     table = pd.DataFrame(rows, columns=[*COLUMNS, *VERDICTS, *ABSTENTION])
     write_text(reports / "comparison.csv", table.to_csv(index=False))
@@ -58,6 +62,16 @@ def main(params: Params, root: Path) -> None:
     write_json(reports / "pairs.json", pairs)
     write_json(reports / "metrics.json", metrics(rows))
     print_tables(root)
+
+
+def _copy_plots(figures: Path, folder: Path) -> None:
+    """Copy the pictures that ``dvc plots`` puts side by side, as far as there are any."""
+    folder.mkdir(exist_ok=True)
+    for name in _PLOTS:
+        if (figures / name).is_file():
+            write_bytes(folder / name, (figures / name).read_bytes())
+        else:
+            (folder / name).unlink(missing_ok=True)
 
 
 def _abstention(run: EvaluatedRun, demanded: float) -> dict[str, float | int | None]:
