@@ -24,15 +24,17 @@ from scipy import stats
 import calibration_draws as making
 from shearbench.data import mnist
 from shearbench.data.config import MnistFolder
-from shearbench.plotting.canvas import figure, png
+from shearbench.plotting.canvas import png
 from shearbench.records import provenance, write_bytes, write_json, write_text
+from shearbench.report.figures_statistics import size_and_power_figure
 from shearbench.statistics.crossed import Parts, joined, mean_squares, parts_from, parts_of, variances
+from shearbench.statistics.false_positives import TOLERANCE
 from shearbench.statistics.multiplicity import holm
 from shearbench.statistics.power import training_factor
 from shearbench.statistics.proportions import wilson
 from shearbench.statistics.runs import Run
 
-ALPHA, CLAIMED = 0.05, 0.015
+ALPHA = 0.05
 EQUAL = 4
 """The first so many classifiers of a draw are equally accurate."""
 AGAIN = 4
@@ -236,30 +238,10 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
                 "power": float(unequal["decided"].mean()) if len(unequal) else None,
                 "nulls": len(null),
                 "draws": int(part["draws"].max()),
-                "holds": abs(size - ALPHA) <= CLAIMED,
+                "holds": abs(size - ALPHA) <= TOLERANCE,
             }
         )
     return pd.DataFrame(made)
-
-
-def draw_figure(table: pd.DataFrame) -> Any:
-    """Draw size against power: a candidate is a point, the band is 5 ± 1.5 %."""
-    shown = table[table["power"].notna()].sort_values("power", ascending=False)
-    made = figure(9, 4.6)
-    axes = made.subplots()
-    axes.axvspan(100 * (ALPHA - CLAIMED), 100 * (ALPHA + CLAIMED), color="0.9", zorder=0)
-    heights: list[float] = []  # of the labels, each at least 2 % below the one before
-    for row in shown.itertuples():
-        heights.append(min(100 * row.power + 0.6, *(height - 2 for height in heights[-1:]), 101))
-        chosen = "verdict" in row.candidate
-        axes.plot([100 * row.least_size, 100 * row.worst_size], [100 * row.power] * 2, color="0.75", lw=1, zorder=1)
-        axes.scatter(100 * row.size, 100 * row.power, s=45, color="tab:red" if chosen else "tab:blue", zorder=2)
-        axes.annotate(row.candidate, (100 * row.size + 0.15, heights[-1]), fontsize=8)
-    axes.set_xlabel("size in %: false claims among pairs of equal accuracy (mean; line: least to worst pair)")
-    axes.set_ylabel("power in %")
-    axes.set_xlim(left=0)
-    axes.set_title("Size and power on really trained classifiers; the band is 5 ± 1.5 %", fontsize=10)
-    return made
 
 
 def main(arguments: Sequence[str] | None = None) -> pd.DataFrame:
@@ -291,7 +273,7 @@ def main(arguments: Sequence[str] | None = None) -> pd.DataFrame:
     listed = overall.astype(object).where(overall.notna(), None).to_dict("records")
     document = {"candidates": listed, "families": of_families, "provenance": provenance()}
     write_json(asked.reports / "calibration.json", document)
-    write_bytes(asked.reports / "calibration.png", png(draw_figure(overall)))
+    write_bytes(asked.reports / "calibration.png", png(size_and_power_figure(listed)))
     print(overall.round(3).to_string(index=False))
     print(pd.DataFrame(of_families).round(3).to_string(index=False))
     return overall

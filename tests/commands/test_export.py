@@ -16,14 +16,26 @@ from shearbench.predictions.folds import read_fold_runs
 from shearbench.records import read_json
 from shearbench.stages.evaluate import evaluation_of
 
+REPORTS = Path(__file__).parents[2] / "reports"
+
 
 @pytest.fixture(scope="module")
-def folder(finished_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(finished_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small project, with the repository's calibration of the tests."""
+    root = tmp_path_factory.mktemp("calibrated") / "project"
+    shutil.copytree(finished_once, root)
+    for name in ("aa.csv", "aa.json", "calibration.csv", "calibration.json"):
+        shutil.copyfile(REPORTS / name, root / "reports" / name)
+    return root
+
+
+@pytest.fixture(scope="module")
+def folder(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What is exported of the small project."""
     from shearbench.params import load
 
     made = tmp_path_factory.mktemp("export") / "paper"
-    export.main(load(finished_once / "params.yaml"), finished_once, made)
+    export.main(load(project / "params.yaml"), project, made)
     return made
 
 
@@ -35,9 +47,30 @@ def test_tables_are_csv_and_latex_with_the_same_numbers(finished_once: Path, fol
     assert f"{table['cv_accuracy_mean'].iloc[0]:.3f}" in latex
 
 
+def test_tables_of_one_name_are_all_kept(project: Path, folder: Path) -> None:
+    """Calibration of probabilities and calibration of the tests both have a ``calibration.csv``."""
+    build = project / "build"
+    stored = {
+        "calibration.csv": project / "reports" / "calibration.csv",
+        "comparison/calibration.csv": build / "comparison" / "calibration.csv",
+        "runs/mnist-cnn2/confusion_test.csv": build / "evaluation" / "mnist" / "cnn2" / "confusion_test.csv",
+        "runs/mechanical-mlp/confusion_test.csv": build / "evaluation" / "mechanical" / "mlp" / "confusion_test.csv",
+    }
+    for name, source in stored.items():
+        pd.testing.assert_frame_equal(pd.read_csv(folder / "tables" / name), pd.read_csv(source))
+        assert (folder / "tables" / name).with_suffix(".tex").is_file()
+
+
+def test_the_calibration_of_the_tests_is_drawn_from_its_numbers(folder: Path) -> None:
+    for name in ("aa", "calibration"):
+        drawn = (folder / "figures" / f"{name}.pdf").read_bytes()
+        assert drawn.startswith(b"%PDF")
+        assert b"/Font" in drawn, "text is text, not a picture of it"
+
+
 def test_figures_are_pdf_and_the_zip_has_everything(folder: Path) -> None:
     figures = sorted(path for path in (folder / "figures").rglob("*") if path.is_file())
-    assert "noise.pdf" in {path.name for path in (folder / "figures").iterdir()}
+    assert "noise.pdf" in {path.name for path in (folder / "figures" / "comparison").iterdir()}
     assert all(path.read_bytes().startswith(b"%PDF") for path in figures)
     assert list(folder.rglob("*.png")) == []
     with zipfile.ZipFile(folder.with_suffix(".zip")) as archive:

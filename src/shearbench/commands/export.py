@@ -1,8 +1,8 @@
 """``shearbench export FOLDER``: the run for a paper, as files that LaTeX takes, and one zip with all of them.
 
-``tables/`` has each table as CSV and LaTeX, ``figures/`` each figure as PDF: comparisons, and a folder for the runs,
-ablations, datasets, the class digits and searches. ``models/<run>/MODEL_CARD.md`` is a card for each run,
-``references.bib`` the literature. Figures are drawn again from the stored numbers.
+``tables/`` has each table as CSV and LaTeX, ``figures/`` each figure as PDF. Both have a folder for the comparison, and
+one for each run, ablation and class; figures also for each dataset and search. ``models/<run>/MODEL_CARD.md`` is a card
+for each run, ``references.bib`` the literature. Figures are drawn again from the stored numbers.
 """
 
 import shutil
@@ -19,15 +19,17 @@ from shearbench.analysis.summaries import summarised
 from shearbench.errors import InputError
 from shearbench.params import Params
 from shearbench.plotting.canvas import pdf
-from shearbench.plotting.files import Files, saved_as
+from shearbench.plotting.files import Files, picture, saved_as
 from shearbench.predictions.class_tables import read_table
 from shearbench.predictions.evaluated import EvaluatedRuns, read_evaluated
 from shearbench.records import RECORD, read_json, write_text
 from shearbench.report.card import card
+from shearbench.report.figures_statistics import false_positive_figure, size_and_power_figure
 from shearbench.stages import explore
 from shearbench.stages.evaluate import evaluation_of
 from shearbench.stages.handwriting import CLASS
 
+_OF_CLASS = ("networks", "steps", "groups")
 _REFERENCES = Path(__file__).parents[1] / "report" / "references.bib"
 
 
@@ -54,26 +56,33 @@ def main(params: Params, root: Path, folder: Path) -> list[Path]:
 
 
 def _tables(root: Path, folder: Path) -> Iterator[Path]:
-    """Write every table of the comparison as CSV and as LaTeX with three decimals."""
+    """Write every table as CSV and as LaTeX with three decimals."""
+    for target, sources in _folders(root).items():
+        for source in sources:
+            table, path = pd.read_csv(source), folder / target / source.name
+            write_text(path, table.to_csv(index=False))
+            yield path
+            text = table.to_latex(index=False, escape=True, float_format="%.3f", na_rep="")
+            write_text(path.with_suffix(".tex"), text)
+            yield path.with_suffix(".tex")
+
+
+def _folders(root: Path) -> dict[str, list[Path]]:
+    """Return the CSV files of each folder below ``tables/``; of a class the tables that the report shows."""
     build = root / "build"
-    sources = {
-        path.relative_to(base): path
-        for base in (root / "reports", build / "comparison", build / "evaluation", build / "ablation_results")
-        for path in sorted(base.glob("*.csv" if base.name in ("reports", "comparison") else "**/*.csv"))
-    }
-    for name, source in sources.items():
-        table, path = pd.read_csv(source), folder / name
-        write_text(path, table.to_csv(index=False))
-        yield path
-        text = table.to_latex(index=False, escape=True, float_format="%.3f", na_rep="")
-        write_text(path.with_suffix(".tex"), text)
-        yield path.with_suffix(".tex")
+    runs = {f"runs/{path.parent.name}-{path.name}": path for path in build.glob("evaluation/*/*")}
+    ablations = {f"ablations/{path.name}": path for path in build.glob("ablation_results/*")}
+    folders = {"": root / "reports", "comparison": build / "comparison", **runs, **ablations}
+    found = {target: sorted(folder.glob("*.csv")) for target, folder in folders.items()}
+    of_class = build / "handwriting" / CLASS
+    return found | {CLASS: sorted(path for name in _OF_CLASS for path in of_class.glob(f"{name}.csv"))}
 
 
 def _figures(params: Params, root: Path, evaluated: EvaluatedRuns, folder: Path) -> Iterator[Path]:
     """Draw every figure as PDF; what is there already is copied."""
     with saved_as(pdf):
-        yield from _drawn(compared(evaluated), folder)
+        yield from _drawn(_of_tests(root / "reports"), folder)
+        yield from _drawn(compared(evaluated), folder / "comparison")
         for run_name, run in zip(params.runs, evaluated.runs, strict=True):
             made = evaluation_of(params, root, run_name, run.fold_runs, read_results(run.folder))
             yield from _drawn(summarised(made), folder / "runs" / run_name)
@@ -89,6 +98,16 @@ def _figures(params: Params, root: Path, evaluated: EvaluatedRuns, folder: Path)
     yield from _copied(root / "build" / "handwriting" / CLASS / "figures", "*.pdf", folder / CLASS)
     for search in sorted((root / "build" / "tuning" / "results").glob("*/*")):
         yield from _copied(search, "*.pdf", folder / "searches" / f"{search.parent.name}-{search.name}")
+
+
+def _of_tests(reports: Path) -> Files:
+    """Return the figures of the calibration of the statistical tests that are there."""
+    figures = {"aa": ("rates", false_positive_figure), "calibration": ("candidates", size_and_power_figure)}
+    return {
+        f"{name}.png": picture(draw(read_json(reports / f"{name}.json")[rows]))
+        for name, (rows, draw) in figures.items()
+        if (reports / f"{name}.json").is_file()
+    }
 
 
 def _drawn(files: Files, folder: Path) -> Iterator[Path]:

@@ -1,12 +1,13 @@
-"""The picture of the false positive rates of the tests."""
+"""Figures of the calibration of the statistical tests: false-positive rates, size and power."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from shearbench.plotting.canvas import BLUE, GREY, ORANGE, figure, plain
+from shearbench.plotting.canvas import BLUE, GREY, ORANGE, figure, headed, plain
 from shearbench.statistics.false_positives import TOLERANCE
+from shearbench.statistics.null_simulation import ALPHA
 
 _CLAIMS = {
     "equal": (BLUE, "o", "claims 5 %"),
@@ -39,5 +40,30 @@ def false_positive_figure(rates: Sequence[Mapping[str, Any]]) -> Figure:
     band = f"{alpha:g} ± {100 * TOLERANCE:g} %"
     axes.set_xlabel(f"false positives in %, with Wilson's 95 % interval for n trials; the band is {band}")
     axes.legend(frameon=False, loc="lower right", fontsize=9)
+    plain(axes)
+    return made
+
+
+def size_and_power_figure(candidates: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw size against power: a candidate is a point, and a line goes from its least to its worst pair.
+
+    Args:
+        candidates: ``candidates`` of ``reports/calibration.json``; those without a power are left out.
+    """
+    shown = sorted((row for row in candidates if row["power"] is not None), key=lambda row: -row["power"])
+    made = figure(9, 4.6)
+    axes = made.subplots()
+    axes.axvspan(100 * (ALPHA - TOLERANCE), 100 * (ALPHA + TOLERANCE), color=BLUE, alpha=0.1, lw=0)
+    heights: list[float] = []  # of the labels, each at least 2 % below the one before
+    for row in shown:
+        heights.append(min(100 * row["power"] + 0.6, *(height - 2 for height in heights[-1:]), 101))
+        axes.plot([100 * row["least_size"], 100 * row["worst_size"]], [100 * row["power"]] * 2, color=GREY, lw=1)
+        colour = ORANGE if "verdict" in row["candidate"] else BLUE
+        axes.plot(100 * row["size"], 100 * row["power"], "o", color=colour, ms=6)
+        axes.annotate(row["candidate"], (100 * row["size"] + 0.15, heights[-1]), fontsize=8)
+    axes.set_xlabel("size in %: false claims among pairs of equal accuracy (mean; line: least to worst pair)")
+    axes.set_ylabel("power in %")
+    axes.set_xlim(left=0)
+    headed(made, f"Size and power on trained classifiers; the band is {100 * ALPHA:g} ± {100 * TOLERANCE:g} %")
     plain(axes)
     return made
