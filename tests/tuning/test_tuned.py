@@ -1,10 +1,13 @@
 """``tuned/<model>.yaml``: what is written is read, sections stay, faults are named; and what a run is trained with."""
 
+from dataclasses import replace
+
 import pytest
 
 from patterns import point
 from shearbench.errors import InputError
 from shearbench.stages import training_configs, tune
+from shearbench.tuning.printed import plan
 from shearbench.tuning.tuned import (
     RunConfig,
     Tuned,
@@ -99,9 +102,10 @@ def test_settings_that_are_missing_are_an_error(tmp_path):
         read_run_config(tmp_path / "cnn2.yaml")
 
 
+@pytest.mark.parametrize("same_recipe", [True, False])
 @pytest.mark.parametrize(("trials", "refused"), [(9, True), (18, False)])
 def test_a_larger_search_is_replaced_only_where_that_is_asked_for(
-    small_params, tmp_path, monkeypatch, capsys, trials, refused
+    small_params, tmp_path, monkeypatch, capsys, trials, refused, same_recipe
 ):
     """The command ends before its search begins; the plan is that of the small project: 2 epochs, 2 workers' folds."""
 
@@ -114,7 +118,7 @@ def test_a_larger_search_is_replaced_only_where_that_is_asked_for(
     monkeypatch.setattr(tune, "run", begun)
     recipe, width = small_params.models["mlp"].recipe, small_params.models["mlp"].width
     present = point(recipe.learning_rate, recipe.batch, width)
-    before = _tuned().model_copy(update={"epochs": recipe.epochs, "present": present})
+    before = _tuned().model_copy(update={"epochs": recipe.epochs + (not same_recipe), "present": present})
     before = before.model_copy(
         update={"finalists": (before.finalists[0].model_copy(update={"hyperparameters": present}),)}
     )
@@ -128,4 +132,11 @@ def test_a_larger_search_is_replaced_only_where_that_is_asked_for(
     # a bracket: 9 trials to epoch 1 and 1 to epoch 2, so 10 epochs; then 3 + 1 and 4 other widths, 5 folds, 2 epochs
     epochs = trials // 9 * 10 + (3 + 1 + 4) * 5 * 2
     assert f"mnist-mlp: {trials} trials of up to 2 epochs, compared after 1, 2;" in said
-    assert f"At most {epochs} epochs: about {epochs / 2:.0f} s of one core" in said
+    time = f"about {epochs / 2:.0f} s of one core" if same_recipe else "the time left is shown after the first rung"
+    assert f"At most {epochs} epochs: {time}" in said
+
+
+def test_the_plan_says_that_trials_are_rounded_up(small_params, tmp_path):
+    job = tune.job_of(small_params, tmp_path, dataset="mnist", model="mlp")
+    asked = replace(job, resources=replace(job.resources, trials=4))
+    assert "9 trials (4 rounded up to whole brackets) of up to 2 epochs" in plan(asked, None)

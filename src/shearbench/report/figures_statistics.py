@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from shearbench.plotting.canvas import BLUE, GREY, ORANGE, figure, headed, plain
+from shearbench.plotting.canvas import BLUE, GREY, ORANGE, figure, plain
 from shearbench.statistics.false_positives import TOLERANCE
 from shearbench.statistics.null_simulation import ALPHA
 
@@ -45,25 +45,25 @@ def false_positive_figure(rates: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def size_and_power_figure(candidates: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw size against power: a candidate is a point, and a line goes from its least to its worst pair.
+    """Draw size and power of each candidate, the most powerful first; a line goes from its least to its worst pair.
 
     Args:
         candidates: ``candidates`` of ``reports/calibration.json``; those without a power are left out.
     """
     shown = sorted((row for row in candidates if row["power"] is not None), key=lambda row: -row["power"])
-    made = figure(9, 4.6)
-    axes = made.subplots()
-    axes.axvspan(100 * (ALPHA - TOLERANCE), 100 * (ALPHA + TOLERANCE), color=BLUE, alpha=0.1, lw=0)
-    heights: list[float] = []  # of the labels, each at least 2 % below the one before
-    for row in shown:
-        heights.append(min(100 * row["power"] + 0.6, *(height - 2 for height in heights[-1:]), 101))
-        axes.plot([100 * row["least_size"], 100 * row["worst_size"]], [100 * row["power"]] * 2, color=GREY, lw=1)
+    made = figure(11, 0.32 * len(shown) + 1.2)
+    left, right = made.subplots(1, 2, sharey=True)
+    left.axvspan(100 * (ALPHA - TOLERANCE), 100 * (ALPHA + TOLERANCE), color=BLUE, alpha=0.1, lw=0)
+    for place, row in enumerate(shown):
         colour = ORANGE if "verdict" in row["candidate"] else BLUE
-        axes.plot(100 * row["size"], 100 * row["power"], "o", color=colour, ms=6)
-        axes.annotate(row["candidate"], (100 * row["size"] + 0.15, heights[-1]), fontsize=8)
-    axes.set_xlabel("size in %: false claims among pairs of equal accuracy (mean; line: least to worst pair)")
-    axes.set_ylabel("power in %")
-    axes.set_xlim(left=0)
-    headed(made, f"Size and power on trained classifiers; the band is {100 * ALPHA:g} ± {100 * TOLERANCE:g} %")
-    plain(axes)
+        left.plot([100 * row["least_size"], 100 * row["worst_size"]], [place, place], color=colour, lw=2, alpha=0.5)
+        left.plot(100 * row["size"], place, "o", color=colour, ms=5)
+        right.plot(100 * row["power"], place, "o", color=colour, ms=5)
+    left.set_yticks(range(len(shown)), [row["candidate"] for row in shown])
+    left.invert_yaxis()
+    left.set_xlabel(f"size in %; the band is {100 * ALPHA:g} ± {100 * TOLERANCE:g} %")
+    right.set_xlabel("power in %")
+    for axes in (left, right):
+        axes.set_xlim(left=0)
+        plain(axes)
     return made

@@ -32,7 +32,7 @@ def main(
     """Search, print what was found against the present setting, and write ``tuned/<model>.yaml`` and the record.
 
     Args:
-        replacing: allows a search of fewer trials to replace one of the same recipe.
+        replacing: allows a search of fewer trials to replace one of more.
 
     Raises:
         InputError: if the model or dataset is unknown, no trial has a score, or a larger search would be replaced.
@@ -60,10 +60,8 @@ def main(
 
 
 def _refuse_smaller(job: Job, before: Tuned | None, path: Path, trials: int) -> None:
-    """Refuse to replace a search of the same recipe by one of fewer trials."""
-    if before is None or before.epochs != job.config.units or before.search.trials <= trials:
-        return
-    if before.present == job.present:
+    """Refuse to replace a search, of this recipe or of an earlier one, by one of fewer trials."""
+    if before is not None and trials < before.search.trials:
         raise InputError(
             f"{path} has a search of {before.search.trials} trials on {job.config.dataset}; this one has {trials} and "
             f"would replace it. Give --trials {before.search.trials} and enough --timeout, or --replace (REPLACE=1)"

@@ -9,18 +9,21 @@ from shearbench.tuning.tuned import Score, Tuned
 
 
 def plan(job: Job, before: Tuned | None) -> str:
-    """Return what a search will train, and its time at the present width where an earlier search measured one."""
+    """Return what a search will train, and its time at the present width if an earlier search of it measured one."""
     resources, halving = job.resources, job.halving
+    trials = job.brackets * halving.size
+    rounded = "" if trials == resources.trials else f" ({resources.trials} rounded up to whole brackets)"
     epochs = job.brackets * halving.cost + job.reserve
     rungs = ", ".join(str(rung.epochs) for rung in halving.plan)
     sizes = ", then the best trial of each other width" if resources.sizes else ""
-    present = [score for score in before.finalists if score.hyperparameters == before.present] if before else []
-    seconds = present[0].seconds / before.epochs * epochs if before and present else None
+    known = before if before and (before.present, before.epochs) == (job.present, job.config.units) else None
+    present = [score for score in known.finalists if score.hyperparameters == known.present] if known else []
+    seconds = present[0].seconds / known.epochs * epochs if known and present else None
     about = (
         "the time left is shown after the first rung" if seconds is None else f"about {duration(seconds)} of one core"
     )
     return (
-        f"{job.name}: {job.brackets * halving.size} trials of up to {halving.epochs} epochs, compared after {rungs}; "
+        f"{job.name}: {trials} trials{rounded} of up to {halving.epochs} epochs, compared after {rungs}; "
         f"then the best {resources.finalists} and the present hyperparameters in {resources.folds} folds{sizes}. At "
         f"most {epochs} epochs: {about}. No bracket after the first starts if it would end after "
         f"{duration(resources.timeout)}."
