@@ -41,9 +41,12 @@ print(20 * 100 * 2 * 128 * 256 * 9 * 49 / (time.process_time() - began) / 1e9)
 """
 
 
-def run(folder: Path, *command: str, surroundings: dict[str, str] | None = None) -> dict[str, float]:
-    """Run a command and return what it took: seconds by the clock, and CPU seconds of it and its children."""
-    path = f"{folder / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
+def run(
+    folder: Path, *command: str, surroundings: dict[str, str] | None = None, programs: Path | None = None
+) -> dict[str, float]:
+    """Run a command of the folder's environment, or of ``programs``, and return what it took: seconds by the clock, and
+    CPU seconds of it and its children."""
+    path = f"{programs or folder / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, **(surroundings or {})}
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     subprocess.run(command, cwd=folder, env=environment, check=True, stdout=sys.stderr)
@@ -72,9 +75,9 @@ def measured(folder: Path, surroundings: dict[str, str]) -> dict[str, Any]:
         "stages": json.loads((folder / "build" / "seconds.json").read_text()),
         "accuracy": {
             f"{row['dataset']}-{row['model']}": float(row["cv_accuracy_mean"])
-            for row in _rows(folder / "reports" / "comparison.csv")
+            for row in rows(folder / "reports" / "comparison.csv")
         },
-        "verdicts": [row.get("verdict", "") for row in _rows(folder / "reports" / "pairs.csv")],
+        "verdicts": [row.get("verdict", "") for row in rows(folder / "reports" / "pairs.csv")],
     }
 
 
@@ -101,7 +104,7 @@ def _text(took: dict[str, float]) -> str:
     return f"{took['seconds']:6.1f} s by the clock, {took['cpu']:6.1f} CPU seconds"
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def rows(path: Path) -> list[dict[str, str]]:
     with path.open() as file:
         return list(csv.DictReader(file))
 
@@ -115,7 +118,7 @@ def _in_fp32(folder: Path) -> None:
     params.write_text(re.sub(r"precision: \w+", "precision: fp32", params.read_text(), count=1))
 
 
-def _processor() -> str:
+def processor() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor()
@@ -129,7 +132,7 @@ def main() -> None:
     parser.add_argument("--set-up-done", action="store_true", help="the folder is a clone with its environment")
     chosen = parser.parse_args()
     folder = (chosen.folder or Path(mkdtemp(prefix="first-minutes-")) / "clone").resolve()
-    found: dict[str, Any] = {"processor": _processor(), "cores": os.cpu_count(), "kinds": {}}
+    found: dict[str, Any] = {"processor": processor(), "cores": os.cpu_count(), "kinds": {}}
     if not chosen.set_up_done:
         subprocess.run(["git", "clone", "-q", str(REPOSITORY), str(folder)], check=True)
     found["set-up"] = run(folder, "make", "setup")

@@ -61,7 +61,7 @@ def test_only_datasets_of_one_source_are_compared(project: Path) -> None:
     compared = {(row["a"], row["b"]) for row in pairs["rows"] if row["kind"] == "datasets"}
     assert compared == {("bars", "sheared")}
     skipped = pd.read_csv(project / "build" / "transfer" / "datasets.csv")
-    other = skipped[(skipped["dataset"] == "shapes") & (skipped["other"] == "bars")]
+    other = skipped[(skipped["dataset"] == "shapes") & (skipped["reads"] == "bars")]
     assert other["skipped"].str.contains("of another source, bars").all()
 
 

@@ -102,7 +102,7 @@ def test_the_source_is_named_in_plain_letters_and_its_path_may_have_any(tmp_path
         (5000, 8, 32, {"mlp": 12, "cnn2": 8}),
         (1000, 8, 32, {"mlp": 60, "cnn2": 40}),
         (60, 8, 16, {"mlp": 100, "cnn2": 100}),
-        (1000, 40, 32, {"mlp": 60, "resnet18": 50}),
+        (1000, 40, 32, {"resnet18": 50}),
     ],
 )
 def test_networks_have_some_thousand_mini_batches_within_100_epochs(
@@ -115,6 +115,24 @@ def test_networks_have_some_thousand_mini_batches_within_100_epochs(
     recipes = {name: models[name].recipe for name in epochs}
     assert {name: recipe.epochs for name, recipe in recipes.items() if recipe} == epochs
     assert {recipe.batch for recipe in recipes.values() if recipe} == {batch}
+
+
+@pytest.mark.parametrize(
+    ("side", "features", "network"),
+    [
+        (32, {"kind": "pca", "components": 50, "cell": 7}, "cnn2"),
+        (40, {"kind": "hog", "components": 50, "cell": 10}, "resnet18"),
+    ],
+)
+def test_images_above_32_pixels_have_gradients_for_a_baseline_and_no_perceptron(
+    tmp_path: Path, side: int, features: dict[str, object], network: str
+) -> None:
+    init.main(tmp_path / "benchmark", images=_pictures(tmp_path / "pictures", sides=(side,)), npz=None)
+    params = load(tmp_path / "benchmark" / "params.yaml")
+    perceptron = {"mlp"} if side == 32 else set()
+    assert set(params.models) == {run.model for run in params.runs.values()} == {"svm", network} | perceptron
+    assert params.models["svm"].features.model_dump() == features
+    assert params.models["svm"].options == {"C": 10.0}
 
 
 def test_what_is_in_the_way_is_said(tmp_path: Path) -> None:
