@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -312,6 +313,24 @@ def test_a_network_of_torchvision_can_be_trained() -> None:
     check("torchvision.models.mobilenet_v3_small", inputs=Inputs(1), width=1.0, options={})
 
 
+@pytest.mark.skipif(find_spec("timm") is None, reason="timm is not installed")
+@pytest.mark.parametrize(
+    ("architecture", "options", "inputs"),
+    [
+        ("timm.models.resnet.resnet10t", {}, Inputs(3, 5, (64, 64))),
+        ("timm.models.vision_transformer.vit_tiny_patch16_224", {"img_size": 28, "patch_size": 7}, Inputs(2)),
+    ],
+)
+def test_a_network_of_timm_can_be_trained(architecture: str, options: dict[str, object], inputs: Inputs) -> None:
+    check(architecture, inputs=inputs, width=1.0, options=options)
+
+
+@pytest.mark.skipif(find_spec("timm") is not None, reason="timm is installed")
+def test_a_network_of_timm_without_timm_is_refused() -> None:
+    with pytest.raises(InputError, match=r"no module timm; put it into networks/ or install it"):
+        build("timm.models.resnet.resnet18", inputs=Inputs(1), width=1.0, options={}, seed=1)
+
+
 @pytest.mark.parametrize(
     ("architecture", "options", "message"),
     [
@@ -321,7 +340,6 @@ def test_a_network_of_torchvision_can_be_trained() -> None:
         ("torchvision.models.resnet18", {"depth": 3}, r"building it fails: TypeError: .*depth"),
         ("torchvision.models.resnet19", {}, r"none called 'resnet19'"),
         ("torchvision.models.nowhere.net", {}, r"no module torchvision\.models\.nowhere"),
-        ("timm.models.resnet.resnet18", {}, r"no module timm; put it into networks/ or install it"),
     ],
 )
 def test_what_is_wrong_with_an_adapted_network_is_said(
