@@ -79,6 +79,14 @@ def test_sizes_and_channels_are_declared_as_they_are_found(
     assert (source.resize, source.channels) == (resize, channels)
 
 
+def test_a_plan_counts_readable_images_alone(tmp_path: Path) -> None:
+    pictures = _pictures(tmp_path / "pictures")  # 36 of them
+    for number in range(36):
+        (pictures / "cat" / f"link{number}.png").symlink_to(tmp_path / "nowhere.png")
+    init.main(tmp_path / "benchmark", images=pictures, npz=None)
+    assert "36 images of 3 channel(s)" in (tmp_path / "benchmark" / "README.md").read_text()
+
+
 def test_an_npz_file_and_the_packages_digits_are_sources_too(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     images = rng.integers(0, 255, (60, 12, 12), dtype=np.uint8)

@@ -136,11 +136,13 @@ def _folder(path: Path) -> Found:
         raise InputError(f"--images must name a folder with one sub-folder per class; {path} is not one")
     pictures = sorted(each for each in path.rglob("*") if each.suffix.lower() in _IMAGES)
     sizes, modes = set[tuple[int, int]](), set[str]()
-    for each in pictures[:: max(1, len(pictures) // _LOOKED_AT)]:
+    looked_at, readable = pictures[:: max(1, len(pictures) // _LOOKED_AT)], 0
+    for each in looked_at:
         try:
             with Image.open(each) as image:
                 sizes.add(image.size)
                 modes.add(image.mode)
+                readable += 1
         except (UnidentifiedImageError, OSError):
             continue  # `shearbench data` lists it with the reason
     if not sizes:
@@ -151,7 +153,7 @@ def _folder(path: Path) -> Found:
     resize = "" if same else f", resize: [{side}, {side}]"
     name = _name_of(path)
     text = f"{name}: {{kind: folder, path: {_quoted(path)}, channels: {channels}{resize}}}"
-    return Found(name, text, len(pictures), channels, side)
+    return Found(name, text, len(pictures) * readable // len(looked_at), channels, side)
 
 
 def _npz(path: Path) -> Found:
