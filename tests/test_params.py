@@ -46,6 +46,11 @@ def test_the_default_compares_four_networks_and_a_baseline_on_two_datasets():
             "models.svm.recipe must not be given: classifiers of scikit-learn have no",
         ),
         ("features: pca  ", "width: 2.0  ", "models.svm.width must not be given for a classifier of scikit-learn"),
+        (
+            "features: pca  ",
+            "features: {kind: pca, components: null}  ",
+            "components must be a number for the kind 'pca'",
+        ),
         ("features: pca  ", "features: sift  ", "models.svm.features.kind input should be 'pixels', 'pca' or 'hog'"),
         ("options: {C: 10.0}", "options: {C: {low: 1}}", "models.svm.options.C"),
         ("options: {dropout: 0.2}\n", "features: pca\n", "models.mlp.features must not be given for a network"),

@@ -109,6 +109,15 @@ def test_hog_is_scikit_images_channel_by_channel() -> None:
     assert rows.shape == (4, 2 * 3 * 3 * 4 * 9)
 
 
+def test_components_of_hog_are_those_of_its_histograms() -> None:
+    images, _ = _samples(channels=2)
+    with threadpool_limits(limits=1):
+        expected = PCA(12, random_state=7).fit_transform(classical.Hog(cell=7).transform(images / np.float32(255)))
+    found = _fitted(TREES, {"kind": "hog", "components": 12}, channels=2, n_estimators=9)[:-1].transform(images)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert [name for name, _ in _fitted(TREES, "hog").steps] == ["normalise", "hog", "classifier"]
+
+
 @pytest.mark.parametrize(
     ("architecture", "kind", "options"),
     [

@@ -275,11 +275,10 @@ def _seeded(classifier: Any, architecture: str, seed: int) -> Any:
 
 
 def _features(features: Features, seed: int) -> list[tuple[str, Any]]:
-    if features.kind == "hog":
-        return [("hog", Hog(features.cell))]
-    if features.kind == "pca":
-        return [("pixels", Pixels()), ("pca", CappedPCA(features.components, random_state=seed % _SEEDS))]
-    return [("pixels", Pixels())]
+    rows = ("hog", Hog(features.cell)) if features.kind == "hog" else ("pixels", Pixels())
+    if features.kind == "pixels" or features.components is None:
+        return [rows]
+    return [rows, ("pca", CappedPCA(features.components, random_state=seed % _SEEDS))]
 
 
 def _skops() -> Any:

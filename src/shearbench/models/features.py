@@ -17,18 +17,27 @@ Kind = Literal["pixels", "pca", "hog"]
 
 
 class Features(Strict):
-    """``pixels``: all normalised values; ``pca``: their principal components; ``hog``: histograms of gradients.
+    """``pixels``: all normalised values; ``pca``: their principal components; ``hog``: histograms of gradients, or the
+    principal components of these.
 
     In ``params.yaml`` a kind alone, as ``features: pca``, stands for its defaults.
     """
 
     kind: Kind = "pixels"
-    components: Annotated[int, Field(ge=1)] = 50
-    """Of ``pca``: at most so many, as many as there are training samples or values."""
+    components: Annotated[int, Field(ge=1)] | None = 50
+    """At most so many principal components, as many as there are training samples or values; None: histograms alone."""
     cell: Annotated[int, Field(ge=2)] = 7
     """Of ``hog``: side of a cell in pixels; blocks are 2 x 2 cells, with 9 orientations each."""
 
     @model_validator(mode="before")
     @classmethod
-    def _a_kind_alone(cls, value: Any) -> Any:
-        return {"kind": value} if isinstance(value, str) else value
+    def _by_kind(cls, value: Any) -> Any:
+        """Take a kind alone; histograms have no components unless they are given."""
+        given = {"kind": value} if isinstance(value, str) else value
+        return {"components": None, **given} if isinstance(given, dict) and given.get("kind") == "hog" else given
+
+    @model_validator(mode="after")
+    def _components_of_pca(self) -> "Features":
+        if self.kind == "pca" and self.components is None:
+            raise ValueError("components must be a number for the kind 'pca'")
+        return self
