@@ -133,3 +133,31 @@ def test_forked_workers_compute_what_others_do(monkeypatch: pytest.MonkeyPatch) 
     assert isinstance(local._pool(1), local.ForkedPool)
     assert run_tasks(_product, [1, 2, 3], workers=2, label="test", name=str) == plain
     assert {threads for _, threads in plain} == {1}
+
+
+WORK = """
+import sys
+from pathlib import Path
+import torch
+from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import SVC
+from shearbench import warm
+warm.preload(Path(warm.__file__).parent)
+before = set(sys.modules)
+from shearbench.analysis.cost.measure import _flops
+from shearbench.models import build
+from shearbench.models.classical import to_bytes
+from shearbench.models.inputs import Inputs
+network = build("resnet18", inputs=Inputs(1, 10, (28, 28)), width=0.25, options={}, seed=1).eval()
+assert _flops(network, torch.zeros(1, 1, 28, 28)) > 0
+samples = torch.randn(40, 20, generator=torch.Generator().manual_seed(0)).numpy()
+to_bytes(make_pipeline(PCA(5), SVC()).fit(samples, [0, 1] * 20))
+print(*sorted(name for name in set(sys.modules) - before if not name.startswith("shearbench.")))
+"""
+
+
+def test_a_stage_of_the_server_imports_no_library() -> None:
+    run = subprocess.run([sys.executable, "-c", WORK], capture_output=True, text=True, timeout=3600)
+    assert run.returncode == 0, run.stderr
+    assert len(run.stdout.split()) < 25, "each worker of each stage imports them anew"

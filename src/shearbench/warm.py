@@ -30,6 +30,9 @@ _POLL_SECONDS = 0.5
 _PRELOADED = (
     *("torch", "scipy.stats", "scipy.sparse.linalg", "pandas", "numba", "PIL.Image", "safetensors.torch", "jinja2"),
     *("matplotlib.figure", "matplotlib.backends.backend_agg", "sklearn.manifold", "captum.attr", "joblib", "pydantic"),
+    # Imported by workers where they are needed. Each of a stage's workers would spend 1 to 3 CPU seconds on them.
+    *("shearbench.cli", "shearbench.analysis.measurements", "shearbench.models.resnet18", "skops.io"),
+    "sklearn.svm",
 )
 
 
@@ -78,14 +81,9 @@ def _handed_over(path: str, words: list[str]) -> int | None:
 
 def serve(path: Path) -> None:
     """Import everything, then fork for each command that is handed over, until the parent process ends."""
-    from importlib import import_module
-
     package = Path(__file__).parent
     sources = _sources(package)
-    for name in _PRELOADED:
-        import_module(name)
-    for stage in sorted((package / "stages").glob("*.py")):
-        import_module(f"{package.name}.stages.{stage.stem}".removesuffix(".__init__"))
+    preload(package)
     parent = os.getppid()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(str(path))
@@ -110,6 +108,16 @@ def serve(path: Path) -> None:
                 for file in files:
                     os.close(file)
             _reap()
+
+
+def preload(package: Path) -> None:
+    """Import all that stages and their workers need."""
+    from importlib import import_module
+
+    for name in _PRELOADED:
+        import_module(name)
+    for stage in sorted((package / "stages").glob("*.py")):
+        import_module(f"{package.name}.stages.{stage.stem}".removesuffix(".__init__"))
 
 
 def _run(client: socket.socket, files: list[int], request: dict[str, Any]) -> None:

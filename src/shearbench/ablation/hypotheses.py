@@ -66,10 +66,9 @@ class Hypothesis(Strict):
 
 
 def runs_of(hypotheses: Iterable[Hypothesis]) -> list[tuple[str, str]]:
-    """Return the (dataset, model) that hypotheses need, each once, in their order: all models, then all controls."""
+    """Return the (dataset, model) that hypotheses need, each once, in their order: each model, then its control."""
     asked = [one for one in hypotheses if one.planned and not one.same_as]
-    controls = [(one.dataset, one.control) for one in asked if one.control]
-    return list(dict.fromkeys([*((one.dataset, one.model) for one in asked), *controls]))
+    return list(dict.fromkeys((one.dataset, model) for one in asked for model in (one.model, one.control) if model))
 
 
 def hypothesis_faults(
