@@ -3,6 +3,7 @@
 For the tests that break it: :mod:`kill_loop` kills it, others take its disk away.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from shearbench.params import Params, load
 from small_project import document
 
 TRAIN, TEST = 60, 20
+_MEASURED = re.compile("second|memory|system/")
+"""In names of metrics that differ between two runs which nobody disturbs."""
 RUNS = {"mnist-mlp": "mlp", "mechanical-mlp": "mlp"}
 STEPS = ["prepare", "simulate", "datasets", "training_configs"]
 STEPS += [f"{stage}@{one_run}" for one_run in RUNS for stage in ("train", "evaluate")]
@@ -57,8 +60,7 @@ def _runs(root: Path, params: Params) -> list[Any]:
     names = {run.info.run_id: run.info.run_name for run in runs}
     told = []
     for run in runs:
-        timeless = {name for name in run.data.metrics if "second" not in name and not name.startswith("system/")}
-        metrics = {name: run.data.metrics[name] for name in timeless}
+        metrics = {name: value for name, value in run.data.metrics.items() if not _MEASURED.search(name)}
         files = sorted(file.path for file in client.list_artifacts(run.info.run_id))
         parent = names.get(run.data.tags.get("mlflow.parentRunId"))
         told.append([run.info.run_name, run.info.status, parent, sorted(metrics.items()), files])
