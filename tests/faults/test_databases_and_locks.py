@@ -144,7 +144,7 @@ from pathlib import Path
 from shearbench.records import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
-    time.sleep(600)
+    time.sleep(7200)
 """
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from patterns import train_killed_once
 from shearbench import code
@@ -302,3 +303,35 @@ def test_a_probability_of_zero_is_a_large_loss_and_not_an_infinite_one() -> None
     assert measured.accuracy == 0.5
     assert measured.loss == pytest.approx(-np.log(np.finfo(np.float32).tiny) / 2)
     assert json.dumps(measured.loss, allow_nan=False)
+
+
+LEAKS = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.dense = nn.Linear(784 * channels, 10)
+
+    def forward(self, images):
+        if self.training:
+            torch.set_flush_denormal(True)
+            torch.backends.mkldnn.conv.fp32_precision = "bf16"
+        return self.dense(images.flatten(1))
+"""
+
+
+def test_what_a_network_does_to_torch_while_it_trains_ends_with_its_fold(
+    make_config: Make, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "networks").mkdir()
+    (tmp_path / "networks" / "leaking_net.py").write_text(LEAKS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path / "networks")
+    ours = make_config(architecture="cnn2", width=0.1, epochs=1)
+    leaking = make_config(architecture="leaking_net.Net", width=1.0, epochs=1, options={})
+    for name, config in {"before": ours, "leaking": leaking, "after": ours}.items():
+        train_fold(_task(config, data, tmp_path / name, 0), _advance)
+    assert torch.full((1,), 1e-40) * 1 > 0
+    assert _bytes(tmp_path / "after") == _bytes(tmp_path / "before")
