@@ -43,6 +43,7 @@ def in_this_process() -> Iterator[None]:
 def project(finished_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("class") / "project"
     shutil.copytree(finished_once, root)
+    shutil.copytree(root / "build/runs/mnist/mlp", root / "build/runs/mnist/renamed")  # of no entry: never read
     params = small_project.document()
     params["ablations"] = {ABLATION: _recipe()}
     (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
@@ -99,7 +100,7 @@ def test_every_network_has_a_row_for_each_preparation_whose_numbers_follow_from_
     assert is_finished(folder)
     arrays = read_npz(folder / "predictions.npz")
     rejected = {(one["file"], one["by"]) for one in results["rejected"]}
-    assert len(results["models"]) == 2 * (4 + 2)
+    assert len(results["models"]) == 2 * (4 + 2), "what params.yaml names, and no other folder"
     for row in results["models"]:
         predictions = arrays[f"{row['model']}_{row['training']}/{row['preparation']}"]
         kept = np.array([(str(file), row["preparation"]) not in rejected for file in arrays["files"]])
