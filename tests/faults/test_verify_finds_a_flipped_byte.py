@@ -5,9 +5,11 @@ The project is a folder that DVC's files describe as ``dvc repro`` would have: o
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -150,6 +152,22 @@ def test_what_was_never_made_is_told_from_what_changed(locked: Path, params: Par
     found = list(stored.faults(params, tmp_path))
     assert "build/samples/train is missing; run `dvc repro prepare`" in found
     assert not any("folds" in each for each in found)
+
+
+def test_a_cache_set_elsewhere_is_read_there(
+    locked: Path, params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    root, cache = tmp_path / "project", tmp_path / "elsewhere"
+    shutil.copytree(locked, root)
+    shutil.move(root / stored.OLD_CACHE, cache)
+    subprocess.run(["dvc", "init", "--no-scm", "-q", "-f"], cwd=root, check=True, timeout=3600)
+    subprocess.run(["dvc", "cache", "dir", "-q", "--local", cache], cwd=root, check=True, timeout=3600)
+    assert not list(stored.faults(params, root))
+    damaged = next(path for path in sorted((cache / "files" / "md5").glob("??/*")) if path.suffix != ".dir")
+    with flipped(damaged):
+        (fault,) = stored.faults(params, root)
+    assert fault.startswith(f"{damaged} in DVC's cache is damaged; remove it (`rm -f`), then run `dvc commit --force ")
 
 
 def test_raw_data_that_changed_names_the_command_that_restores_it(locked: Path, params: Params) -> None:
