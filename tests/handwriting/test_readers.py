@@ -8,6 +8,7 @@ import shutil
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import forty_pictures
@@ -245,6 +246,15 @@ def test_forty_pictures_of_pens_papers_and_formats_are_read_or_refused_as_they_s
             read += 1
             sure += reply.digit is not None
     assert sure >= 0.9 * read
+
+
+def test_a_picture_of_two_digits_gets_no_answer(tmp_path: Path) -> None:
+    (tmp_path / "7-1-1.png").write_bytes(_drawn_seven())
+    (reply,) = read_pictures(named([tmp_path]), readers.load(), workers=1)
+    assert reply.digit == 7
+    assert reply.look.prepared is not None
+    doubtful = replace(reply.look, prepared=replace(reply.look.prepared, doubt="2 digits in one picture"))
+    assert replace(reply, look=doubtful).digit is None
 
 
 def test_predict_needs_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,6 +91,18 @@ def test_it_answers_or_says_that_it_is_not_sure_as_params_yaml_demands(project: 
         assert ("not sure" in fold_run("sheets/one.png", "--model", "mlp")) is not sure
 
 
+def test_two_digits_in_one_picture_get_no_answer_and_are_said(project: Path) -> None:
+    path = project / "params.yaml"
+    path.write_text(path.read_text().replace("accuracy: 0.99", "accuracy: 0.001"))
+    paper = np.full((100, 160), 235, np.uint8)
+    paper[20:80, 40:48] = paper[20:80, 110:118] = 30
+    Image.fromarray(paper).save(project / "sheets" / "two.png")
+    one, two = as_json("sheets/one.png", "sheets/two.png", "--model", "mlp")["images"]
+    assert (one["class"], one["doubt"]) == (one["best"], "")
+    assert (two["class"], two["doubt"]) == (None, "2 digits in one picture; --many reads each")
+    assert "not sure: 2 digits" in " ".join(fold_run("sheets/two.png", "--model", "mlp").split())
+
+
 def test_what_cannot_be_read_says_why_and_the_rest_is_read(project: Path) -> None:
     (project / "sheets" / "text.png").write_text("hello")
     files = [f"sheets/{name}" for name in ("text.png", "one.png", "blank.png", "none.png")]

@@ -231,11 +231,12 @@ def _result(
 ) -> dict[str, Any]:
     assert sheet.prepared is not None
     return {
-        "class": _named(answer.digit, classes) if answer.answered else None,
+        "class": _named(answer.digit, classes) if answer.answered and not sheet.prepared.doubt else None,
         "best": _named(answer.digit, classes),
         "confidence": answer.confidence,
         "runner_up": _named(answer.runner_up, classes),
         "runner_up_confidence": answer.runner_up_confidence,
+        "doubt": sheet.prepared.doubt,
         "probabilities": probabilities.tolist(),
         "prepared": dict(sheet.prepared.done),
     }
@@ -251,10 +252,12 @@ def _explain(
 ) -> Path:
     """Write the sheet of one reading beside its file; return where."""
     assert sheet.picture is not None
+    assert sheet.prepared is not None
     found = attribute(network, torch.from_numpy(seen), torch.tensor([answer.digit]))
     record = champion.fold_run.record
     best, second = (record["classes"][label] for label in (answer.digit, answer.runner_up))
     verdict = f"read as {best}" if answer.answered else f"not sure: {best} or {second}"
+    verdict = f"not sure: {sheet.prepared.doubt}" if sheet.prepared.doubt else verdict
     drawn = reading_figure(
         f"{sheet.file.name}: {verdict} ({record['model']} on {record['dataset']}, fold {record['fold']})",
         sheet.picture.colour,
