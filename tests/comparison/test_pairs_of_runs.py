@@ -66,7 +66,7 @@ def test_a_test_digit_among_the_training_digits_is_refused_and_said(
     write_npz(path, samples)
     with pytest.raises(InputError, match="1 of 20 test samples have the content of a training one"):
         compare_runs(finished / "build", RUNS, plan=Plan(Design(2), ROPE))
-    monkeypatch.setattr(compare, "write_comparison", lambda *_: None)  # pictures, which need no pairs
+    monkeypatch.setattr(compare, "write_comparison", lambda *_, **__: None)  # pictures, which need no pairs
     compare.main(small_params, finished)
     assert "content of a training one" in json.loads((finished / "reports/pairs.json").read_text())["refused"]
     assert len(pd.read_csv(finished / "reports/comparison.csv")) == 3

@@ -4,8 +4,9 @@ A contrast is one file with one function ``EvaluatedRuns -> Files`` and one line
 ``build/comparison/``, are vouched for by the record there and logged to MLflow without more ado.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from shearbench.analysis.calibration.compare import calibration
 from shearbench.analysis.confusion.compare import confusion
@@ -21,6 +22,8 @@ from shearbench.analysis.mistakes.compare import suspicious
 from shearbench.analysis.noise.compare import noise
 from shearbench.analysis.scores.compare import classes
 from shearbench.analysis.transfer.compare import transfer
+from shearbench.execution import run_tasks
+from shearbench.execution.calls import Advance
 from shearbench.plotting.files import Files, Writer
 from shearbench.predictions.evaluated import EvaluatedRuns
 from shearbench.records import hash_of, write_record
@@ -50,17 +53,40 @@ COMPARISONS: dict[str, Compare] = {
 
 def compared(evaluated: EvaluatedRuns) -> dict[str, Writer]:
     """Return the files of every contrast, by their name."""
-    files: dict[str, Writer] = {}
-    for name, comparison in COMPARISONS.items():
-        of_contrast = evaluated.of_networks() if name in OF_NETWORKS else evaluated
-        made = comparison(of_contrast) if of_contrast.runs else {}
-        assert not files.keys() & made.keys(), f"contrast {name} writes a file of another: {files.keys() & made.keys()}"
-        files |= made
-    return files
+    return _joined([_made(contrast) for contrast in _contrasts(evaluated)])
 
 
-def write_comparison(folder: Path, evaluated: EvaluatedRuns) -> None:
-    """Write all files of ``build/comparison/``, its record last."""
-    files = compared(evaluated)
+def write_comparison(folder: Path, evaluated: EvaluatedRuns, *, workers: int | Literal["auto"]) -> None:
+    """Write all files of ``build/comparison/``, its record last.
+
+    Raises:
+        TasksFailed: if a contrast could not be made.
+    """
+    # Drawing takes most of the time, and each contrast draws on its own.
+    made = run_tasks(
+        _made, _contrasts(evaluated), workers=workers, label="comparison", name=lambda contrast: contrast[0]
+    )
     runs = {run.name: run.digest for run in evaluated.runs}
-    write_record(folder, {"evaluations": runs, "hashes": {"evaluations": hash_of(runs)}}, files)
+    write_record(folder, {"evaluations": runs, "hashes": {"evaluations": hash_of(runs)}}, _joined(made))
+
+
+def _contrasts(evaluated: EvaluatedRuns) -> list[tuple[str, EvaluatedRuns]]:
+    """Return the name and the runs of each contrast that has any."""
+    networks = evaluated.of_networks()
+    of_contrast = {name: networks if name in OF_NETWORKS else evaluated for name in COMPARISONS}
+    return [(name, runs) for name, runs in of_contrast.items() if runs.runs]
+
+
+def _made(contrast: tuple[str, EvaluatedRuns], advance: Advance = lambda _: None) -> tuple[str, Files]:
+    name, evaluated = contrast
+    made = COMPARISONS[name](evaluated)
+    advance(1)
+    return name, made
+
+
+def _joined(made: Sequence[tuple[str, Files]]) -> dict[str, Writer]:
+    files: dict[str, Writer] = {}
+    for name, of_contrast in made:
+        assert not files.keys() & of_contrast.keys(), f"contrast {name} writes a file of another"
+        files |= of_contrast
+    return files

@@ -52,7 +52,7 @@ def main(params: Params, root: Path) -> None:
     rows = with_verdicts(rows, pairs["rows"])
     evaluated = read_evaluated(root / "build", runs, networks=params.cv.networks)
     rows = with_abstention(rows, [_abstention(run, params.predict.accuracy) for run in evaluated.runs])
-    write_comparison(root / "build" / "comparison", evaluated)
+    write_comparison(root / "build" / "comparison", evaluated, workers=params.execution.workers)
     _copy_plots(root / "build" / "comparison" / "figures", root / "build" / "comparison_plots")
     reports = root / "reports"
     table = pd.DataFrame(rows, columns=[*COLUMNS, *VERDICTS, *ABSTENTION])
