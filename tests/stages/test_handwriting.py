@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 import small_project
+from made import current_runs
 from shearbench.commands import class_folder
 from shearbench.data import class_digits, png
 from shearbench.errors import InputError
@@ -22,7 +23,8 @@ from shearbench.handwriting.recipe import ABLATION
 from shearbench.params import load
 from shearbench.records import is_finished, read_npz
 from shearbench.report.sections import handwriting as section
-from shearbench.stages import ablation, handwriting
+from shearbench.stages import ablation, handwriting, track
+from shearbench.tracking.store import EXPERIMENT, default_uri
 from shearbench.training import crossval
 
 
@@ -159,6 +161,17 @@ def test_mlflow_is_told_of_every_network_once(project: Path, results: dict) -> N
     assert node.children[0].content.metrics["accuracy"] == first["accuracy"]
     assert node.children[0].content.metrics["accuracy_group/3"] == first["groups"][1]["accuracy"]
     assert all(path.is_file() for path in node.content.files)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_track_sends_the_classes(project: Path, results: dict) -> None:
+    from mlflow import MlflowClient
+
+    params = load(project / "params.yaml").model_copy(update={"runs": {}, "ablations": {}})
+    assert track.send(params, project)
+    sent = set(current_runs(MlflowClient(default_uri(project)), EXPERIMENT))
+    (node,) = nodes(project / "build" / "handwriting" / "class_digits")
+    assert {node.name, *(child.name for child in node.children)} <= sent
 
 
 def test_the_report_has_a_section_for_every_class(project: Path, results: dict) -> None:

@@ -3,6 +3,7 @@
 import fcntl
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,13 +12,17 @@ from searching import facts, job_in
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.svm import SVC
 
+from made import current_runs
 from patterns import config_with, point
 from shearbench.data.dataset import load
 from shearbench.data.folds import read_folds
 from shearbench.errors import InputError
+from shearbench.params import load as load_params
 from shearbench.records import read_record
 from shearbench.report.blocks import Heading, Pictures, Prose, Table
 from shearbench.report.sections.tuning import read, sentence, worth
+from shearbench.stages import track
+from shearbench.tracking.store import EXPERIMENT, default_uri
 from shearbench.training.space import space_of
 from shearbench.tuning import finalists, job
 from shearbench.tuning.contents import node_of
@@ -27,6 +32,8 @@ from shearbench.tuning.printed import conclusion
 from shearbench.tuning.results import results_folder, summary, write_results
 from shearbench.tuning.study import Trial
 from shearbench.tuning.tuned import Difference, read_tuned, tuned_path, write_tuned
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 class _Here:
@@ -171,6 +178,16 @@ def test_mlflow_is_told_of_the_study_and_of_each_trial_with_its_curve(search_res
         curve = [value for name, _, value in content.curves if name == "accuracy"]
         assert curve == [point.accuracy for point in trial.curve]
     assert len({child.digest for child in node.children}) == len(node.children)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_track_sends_the_searches(root, folder):
+    from mlflow import MlflowClient
+
+    params = load_params(REPOSITORY / "params.yaml").model_copy(update={"runs": {}, "ablations": {}})
+    assert track.send(params, root)
+    sent = current_runs(MlflowClient(default_uri(root)), EXPERIMENT)
+    assert set(sent) == {"tune patterns-small", *(child.name for child in node_of(folder).children)}
 
 
 def test_the_front_is_drawn_through_who_is_not_beaten(root, search_result, folder):
