@@ -146,11 +146,12 @@ def test_comparison_run_holds_what_is_side_by_side(tracked: Path) -> None:
     assert run.data.tags["dvc.stage"] == "compare"
 
 
-def test_every_network_lies_in_the_experiment_of_its_run(tracked: Path) -> None:
+def test_every_network_has_the_name_of_its_model_and_lies_in_the_experiment_of_its_run(tracked: Path) -> None:
     client = client_of(tracked)
     found = client.search_logged_models([client.get_experiment_by_name(store.EXPERIMENT).experiment_id])
-    folds = [run.info.run_id for name, run in runs_of(tracked).items() if " fold " in name]
-    assert sorted(model.source_run_id for model in found) == sorted(folds)
+    folds = {run.info.run_id: name.split(" fold ")[0] for name, run in runs_of(tracked).items() if " fold " in name}
+    assert {model.source_run_id: model.name for model in found} == folds
+    assert len(found) == len(folds)
 
 
 def test_champion_is_the_exported_network_and_answers_like_ours(tracked: Path) -> None:

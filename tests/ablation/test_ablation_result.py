@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shearbench.ablation import result
+from shearbench.ablation import output, result
 from shearbench.ablation.figures import accuracy_figure, gradients_figure
 from shearbench.data.dataset import Dataset
 from shearbench.errors import InputError
@@ -122,6 +122,18 @@ def test_a_curve_has_the_runs_of_one_architecture_by_size() -> None:
         ["svm", "svm", 80],
     ]
     assert table["mean"].tolist() == pytest.approx([30 / EACH, 36 / EACH, 9 / EACH])
+
+
+def test_only_nested_parts_make_a_curve() -> None:
+    """A network that holds out samples for early stopping trains on fewer, but on no nested part of them."""
+    found = [_run("a", name, {"as_trained": [30] * FOLDS}) for name in ("all", "stopped")]
+    for run, samples in zip(found, (80, 60), strict=True):
+        for fold_run in run.fold_runs:
+            fold_run.record["config"]["architecture"], fold_run.record["sizes"]["train"] = "mlp", samples
+    assert "train_size.csv" not in output.files_of("x", found, [], GROUPS, diagnosed=False)
+    for fold_run in found[1].fold_runs:
+        fold_run.record["config"]["train_size"] = 0.75
+    assert "train_size.csv" in output.files_of("x", found, [], GROUPS, diagnosed=False)
 
 
 def test_every_family_has_its_pairs_and_its_own_holm(runs: list[Any]) -> None:

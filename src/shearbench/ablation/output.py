@@ -54,7 +54,7 @@ def files_of(
     """
     folds = fold_table(runs)
     tables = {"folds": folds, "accuracies": accuracy_table(folds, runs, groups), "pairs": pd.DataFrame(pairs)}
-    if len({run.train_size for run in runs}) > 1:
+    if any(run.is_nested for run in runs):
         tables["train_size"] = train_size_table(tables["accuracies"], runs)
     if diagnosed:
         tables["gradients"] = recorded(runs, "gradients.csv", ("epoch", "batch"))

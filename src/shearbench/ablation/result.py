@@ -49,6 +49,11 @@ class RunPredictions:
         return round(float(np.mean([fold_run.record["sizes"]["train"] for fold_run in self.fold_runs])))
 
     @property
+    def is_nested(self) -> bool:
+        """Whether its folds train on a part of their training samples, which the parameter ``train_size`` asks for."""
+        return float(self.fold_runs[0].record["config"].get("train_size", 1)) < 1
+
+    @property
     def networks_by_statistics(self) -> list[str]:
         """The ways in which it read the test samples."""
         return list(self.readings[0].test)

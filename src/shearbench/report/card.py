@@ -13,7 +13,7 @@ from shearbench.report.findings import percent, span
 Row = Mapping[str, Any]
 Facts = dict[str, str]
 _SHOWN = 3  # of the classes and corruptions that the model is weakest on
-_LOAD = 'load_network(Path("build/runs/{dataset}/{model}/fold-0"))'
+_LOAD = '`shearbench.training.weights.load_network(Path("build/runs/{dataset}/{model}/fold-0"))`'
 
 
 def card(root: Path, row: Row) -> str:
@@ -39,7 +39,7 @@ def facts_of(root: Path, row: Row) -> dict[str, Facts]:
         "Model and recipe": dict(_recipe(row, record, trained["config"])),
         "Scores": dict(_scores(row)),
         "Weaknesses": _weaknesses(folder),
-        "Loading": {"`shearbench.training.weights`": f"`{_LOAD.format(**row)}` returns network, normaliser and record"},
+        "Loading": {"Python": f"{_LOAD.format(**row)} returns network, normaliser and record"},
     }
 
 

@@ -15,7 +15,7 @@ from shearbench.training.recipe import Recipe
 _HIDDEN = {"epochs", "batch", "learning_rate", "weight_decay", "augment", "schedule", "patience"}
 _BACKWARD = 3  # times the operations of a prediction: one forward pass, and a backward one of twice as many
 _CAPTION = """Training of each model, from the records of its folds. Epochs: how many were run, of the most that the
-recipe allows. Compute: floating point operations of training one fold, 3 times those of its predictions (Hoffmann et
+recipe allows. TFLOPs: 10^12 floating point operations to train one fold, 3 times those of its predictions (Hoffmann et
 al. 2022). Last epoch: change in validation accuracy in percentage points, mean over the folds; near 0 is a plateau.
 Batch, learning rate, schedule, weight decay and augmentation are those of the recipe in `params.yaml`."""
 _PLATEAU = 0.002
@@ -37,7 +37,7 @@ def recipes(root: Path, rows: Sequence[Row]) -> Table:
         *(Column(title) for title in ("dataset", "model", "architecture")),
         *(Column(title, True) for title in titles),
         *(Column(title) for title in ("schedule", "augmentation", "further options")),
-        *(Column(title, True) for title in ("parameters", "compute", "last epoch", "seconds per fold")),
+        *(Column(title, True) for title in ("parameters", "TFLOPs", "last epoch", "s/fold")),
     ]
     return Table(columns, body, " ".join(_CAPTION.split()), [Data.of(root / "reports" / "comparison.csv")])
 
@@ -114,7 +114,7 @@ def _row(row: Row, records: Sequence[Row], rise: float | None) -> list[Cell | st
         str(recipe.get("augment", "")),
         ", ".join(f"{key} {value}" for key, value in options.items()),
         Cell(f"{row['parameters']:,}", row["parameters"]),
-        "" if compute is None else Cell(_operations(compute), compute),
+        "" if compute is None else Cell(f"{compute / 1e12:.2g}", compute),
         "" if rise is None else Cell(points(rise), rise),
         Cell(f"{row['seconds_per_fold']:.1f}", row["seconds_per_fold"]),
     ]

@@ -77,11 +77,12 @@ def _log_network(store: Store, run_id: str, fold_run: FoldRun, *, temperature: f
     network, normaliser, _ = load_network(fold_run.folder)
     served = Served(network.cpu(), normaliser, temperature).eval()
     flavour = _flavour_of_network(served) if fold_run.is_network else _flavour_of_classifier(fold_run)
-    _log_model(store, (run_id, fold_run.digest), served, flavour, example=example, step=fold_run.record["epochs"])
+    name, epochs = f"{fold_run.record['dataset']}-{fold_run.record['model']}", fold_run.record["epochs"]
+    _log_model(store, (run_id, fold_run.digest), served, flavour, name=name, example=example, step=epochs)
 
 
 def _log_model(
-    store: Store, run: tuple[str, str], served: Any, flavour: Mapping[str, Any], *, example: Any, step: int
+    store: Store, run: tuple[str, str], served: Any, flavour: Mapping[str, Any], *, name: str, example: Any, step: int
 ) -> None:
     """Log a model for a run, given by its id and the digest of its record, with signature and input example."""
     import torch
@@ -94,7 +95,7 @@ def _log_model(
     try:
         logged = Model.log(  # as `mlflow.pytorch.log_model` does, but for a run that is finished and stays so
             artifact_path=None,
-            name="network",
+            name=name,
             run_id=run_id,
             signature=signature,
             input_example=example,
@@ -178,7 +179,8 @@ def send_readers(store: Store) -> None:
         served = readers.Served(loaded).eval()
         example = np.zeros((4, 1, 28, 28), np.float32)  # torch.export would fix a batch of 1
         example[:, :, 4:24, 13:16] = 255  # ones
-        _log_model(store, (run_id, digest), served, _flavour_of_network(served), example=example, step=0)
+        flavour = _flavour_of_network(served)
+        _log_model(store, (run_id, digest), served, flavour, name=READERS, example=example, step=0)
     trust = loaded.trust
     text = (
         f"Reads handwritten digits: {', '.join(facts['readers'])}, mean over {facts['views']} views. Images "

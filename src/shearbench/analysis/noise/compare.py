@@ -40,8 +40,8 @@ def noise_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
     readings, samples = int(rows["readings"].max()), int(rows["n"].min())
     headed(
         made,
-        f"Unclipped Gaussian noise on {samples} test digits: mean and standard deviation over {readings} readings\n"
-        "(networks x draws of noise)",
+        f"Unclipped Gaussian noise on {samples} test digits:\n"
+        f"mean and standard deviation over {readings} readings (networks x draws of noise)",
         handles,
     )
     return made
