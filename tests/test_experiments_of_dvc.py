@@ -119,3 +119,18 @@ def test_a_folder_without_git_has_no_experiments(tmp_path: Path) -> None:
     section = experiments.read(tmp_path, [])
     assert not section.missing
     assert "dvc exp run -S" in section.blocks[0].text
+
+
+def test_settings_of_a_commit_without_results_are_named(tmp_path: Path) -> None:
+    """As after `make repro` and `dvc exp run -S` in a fresh clone, before anything is committed."""
+    run(tmp_path, "git", "init", "-q")
+    run(tmp_path, "dvc", "init", "-q")
+    (tmp_path / "params.yaml").write_text("rate: 1\n")
+    commit(tmp_path, "begin")
+    (tmp_path / "params.yaml").write_text("rate: 2\n")
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "comparison.json").write_text("[]")
+    (block,) = experiments.read(tmp_path, []).blocks
+    assert "other settings (here → there: rate: 2 → 1), and its results are not in DVC's cache" in " ".join(
+        block.text.split()
+    )

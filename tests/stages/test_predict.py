@@ -114,6 +114,17 @@ def test_what_cannot_be_read_says_why_and_the_rest_is_read(project: Path) -> Non
     assert fold_run(*files, "--quiet", status=1).splitlines()[0] == "sheets/text.png\t-"
 
 
+def test_a_folder_stands_for_its_pictures(project: Path) -> None:
+    (project / "album" / "first").mkdir(parents=True)
+    shutil.copy(project / "sheets" / "one.png", project / "album" / "first")
+    (image,) = as_json("album", "--model", "mlp")["images"]
+    assert image == as_json("sheets/one.png", "--model", "mlp")["images"][0] | {"file": "album/first/one.png"}
+    told = fold_run("album", "--model", "mlp", "--explain")
+    assert "Grad-CAM of 1: beside each file, FILE.gradcam.png" in " ".join(told.split())
+    (project / "empty").mkdir()
+    assert as_json("empty", "--model", "mlp", status=1)["images"][0]["unread"] == "is a folder without pictures"
+
+
 @pytest.mark.parametrize("dataset", ["mnist", "mechanical"])
 def test_an_explanation_is_drawn_beside_the_file_and_not_read_as_one(project: Path, dataset: str) -> None:
     (image,) = as_json("sheets/one.png", "--explain", "--dataset", dataset)["images"]

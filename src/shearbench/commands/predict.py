@@ -25,6 +25,7 @@ from shearbench.data.convert import to_channels, to_size
 from shearbench.data.dataset import DIGITS, Fields, Samples, materialise, read_card
 from shearbench.data.handwritten import EXPLAINED, SIDE, Picture, Unreadable, read_file
 from shearbench.errors import InputError
+from shearbench.handwriting.naming import pictures_in
 from shearbench.handwriting.preparation import Prepared, mnist
 from shearbench.mechanics.loads import displacements_of
 from shearbench.mechanics.simulation import simulate
@@ -104,7 +105,7 @@ def main(
             "leave --explain out, or name a network with --model"
         )
     wanted = wanted_of(params, root, dataset)
-    sheets = [prepare(file, wanted) for file in files if not file.name.endswith(EXPLAINED)]
+    sheets = [prepare(file, wanted) for file in _found(files) if not file.name.endswith(EXPLAINED)]
     if not sheets:
         raise InputError(
             f"every FILE ends with {EXPLAINED}, as --explain names its pictures; name the images themselves"
@@ -150,7 +151,7 @@ def request(params: Params, root: Path, files: Sequence[Path], *, dataset: str) 
     if dataset not in params.datasets:
         raise InputError(f"--dataset must be one of {', '.join(params.datasets)}; got {dataset!r}")
     wanted = wanted_of(params, root, dataset)
-    sheets = [prepare(file, wanted) for file in files]
+    sheets = [prepare(file, wanted) for file in _found(files)]
     faults = [f"{sheet.file} {sheet.unread}" for sheet in sheets if sheet.unread]
     if faults:
         raise InputError("; ".join(faults))
@@ -158,6 +159,11 @@ def request(params: Params, root: Path, files: Sequence[Path], *, dataset: str) 
     if any(failed):
         raise InputError(f"{dataset}: no equilibrium was found for {failed.count(True)} of the images; leave them out")
     return {"inputs": inputs.astype(np.float32).round(6).tolist()}
+
+
+def _found(paths: Sequence[Path]) -> list[Path]:
+    """Return the files, and in place of each folder the pictures in it, if there are any."""
+    return [file for path in paths for file in (path.is_dir() and list(pictures_in(path))) or [path]]
 
 
 def wanted_of(params: Params, root: Path, dataset: str) -> Wanted:
@@ -173,7 +179,7 @@ def prepare(file: Path, wanted: Wanted) -> Sheet:
     A digit is prepared as MNIST's makers prepared theirs. Any other image gets the size and channels of the source.
     """
     if file.is_dir():
-        return Sheet(file, None, None, "is a folder; name the files in it")
+        return Sheet(file, None, None, "is a folder without pictures")
     if not file.is_file():
         return Sheet(file, None, None, "there is no such file")
     try:
@@ -292,6 +298,8 @@ def print_result(result: dict[str, Any], *, quiet: bool) -> None:
     console = Console()
     console.print(table)
     console.print(escape(_declared(result["model"])), style="dim")
+    if written := [image["explanation"] for image in result["images"] if "explanation" in image]:
+        console.print(f"Grad-CAM of {len(written)}: beside each file, FILE{EXPLAINED}", style="dim")
 
 
 def _row(image: dict[str, Any]) -> list[str]:

@@ -61,13 +61,19 @@ def _at(path: Path) -> Iterator[Named]:
     if not path.exists():
         raise InputError(f"{path} does not exist; name a folder or files with digits")
     if path.is_dir():
-        root = path.resolve()
-        for file in sorted(path.rglob("*")):
-            hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
-            if not hidden and file.suffix.lower() in SUFFIXES and _inside(file, root):
-                yield _by_name(file, file.relative_to(path))
+        for file in pictures_in(path):
+            yield _by_name(file, file.relative_to(path))
     else:
         yield _by_name(path, Path(path.name))
+
+
+def pictures_in(folder: Path) -> Iterator[Path]:
+    """Yield the pictures of a folder and its sub-folders in order, without hidden files and ours."""
+    root = folder.resolve()
+    for file in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+        if not hidden and file.suffix.lower() in SUFFIXES and _inside(file, root):
+            yield file
 
 
 def _inside(file: Path, root: Path) -> bool:

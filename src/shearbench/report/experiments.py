@@ -13,6 +13,7 @@ from typing import Any
 from shearbench import yaml12
 
 Row = Mapping[str, Any]
+LAST = "last commit"
 _COMPARISON = "reports/comparison.json"
 _REFS = "refs/exps"
 _OURS = ("exec", "stash", "apply", "celery", "queue", "temp")  # refs of DVC's own bookkeeping
@@ -64,7 +65,7 @@ def _commits(root: Path) -> Iterator[tuple[str, str]]:
     head = _git(root, "rev-parse", "--verify", "--quiet", "HEAD").strip()
     if not head:
         return
-    yield "last commit", head
+    yield LAST, head
     listed = _git(root, "for-each-ref", "--sort=-committerdate", "--format=%(refname) %(objectname)", _REFS)
     for line in listed.splitlines():
         ref, commit = line.split()

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from shearbench.report.blocks import Block, Cell, Column, Prose, Section, Table
-from shearbench.report.experiments import Experiment, differing, read_experiments
+from shearbench.report.experiments import LAST, Experiment, differing, read_experiments
 from shearbench.report.findings import percent, points, span
 
 _TITLE = "Other settings"
 _NONE = """This run has no experiments of DVC. `dvc exp run -S models.cnn2.recipe.learning_rate=0.002` makes one: it
 retrains the runs that the parameter affects, and their rows appear here."""
+_LOST = """The last commit has other settings (here → there: {}), and its results are not in DVC's cache. If you commit
+`dvc.lock` after `make repro`, this section compares each experiment with it."""
 _TEXT = """Each row is a run of an experiment of DVC (`dvc exp run -S`) on the same commit, or of the last commit
 itself. Runs equal to those on this page are left out. The difference is in percentage points of
 cross-validated accuracy, theirs minus that of this page, without a test. For a verdict, add a model and a run to
@@ -33,8 +35,10 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     """Return the section."""
     experiments = read_experiments(root)
     lines = [line for experiment in experiments for line in _lines(experiment, rows)]
-    gone = [each.name for each in experiments if each.rows is None and each.name != "last commit"]
-    blocks: list[Block] = [Prose(_TEXT), Table(_COLUMNS, lines)] if lines else [Prose(_NONE)]
+    gone = [each.name for each in experiments if each.rows is None and each.name != LAST]
+    lost = [each for each in experiments if each.rows is None and each.name == LAST]
+    without = _LOST.format(_changes(lost[0]).text) if lost else _NONE
+    blocks: list[Block] = [Prose(_TEXT), Table(_COLUMNS, lines)] if lines else [Prose(without)]
     if gone:
         blocks.append(Prose(f"Their results are no longer in DVC's cache: {', '.join(gone)}."))
     return Section("experiments", _TITLE, blocks)
