@@ -47,6 +47,21 @@ def test_tables_are_csv_and_latex_with_the_same_numbers(finished_once: Path, fol
     assert f"{table['cv_accuracy_mean'].iloc[0]:.3f}" in latex
 
 
+def test_the_first_table_of_the_report_is_there_as_it_is_shown(project: Path, folder: Path) -> None:
+    rows = read_json(project / "reports" / "comparison.json")
+    table = pd.read_csv(folder / "tables" / "overview.csv", dtype=str)
+    assert table["model"].tolist() == list(dict.fromkeys(row["model"] for row in rows))
+    shown = table.set_index("model")["cross-validated accuracy mnist"]
+    for row in rows:
+        if row["dataset"] == "mnist":
+            interval = f"({100 * row['cv_accuracy_low']:.1f} to {100 * row['cv_accuracy_high']:.1f})"
+            assert shown[row["model"]].startswith(f"{100 * row['cv_accuracy_mean']:.1f}")
+            assert shown[row["model"]].endswith(interval)
+    latex = (folder / "tables" / "overview.tex").read_text()
+    assert latex.isascii()
+    assert "mlp" in latex
+
+
 def test_tables_of_one_name_are_all_kept(project: Path, folder: Path) -> None:
     """Calibration of probabilities and calibration of the tests both have a ``calibration.csv``."""
     build = project / "build"

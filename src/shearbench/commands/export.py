@@ -1,8 +1,9 @@
 """``shearbench export FOLDER``: the run for a paper, as files that LaTeX takes, and one zip with all of them.
 
-``tables/`` has each table as CSV and LaTeX, ``figures/`` each figure as PDF. Both have a folder for the comparison, and
-one for each run, ablation and class; figures also for each dataset and search. ``models/<run>/MODEL_CARD.md`` is a card
-for each run, ``references.bib`` the literature. Figures are drawn again from the stored numbers.
+``tables/`` has each table as CSV and LaTeX; ``overview`` is the first one of the report. ``figures/`` has each figure
+as PDF. Both have a folder for the comparison, and one for each run, ablation and class; figures also for each dataset
+and search. ``models/<run>/MODEL_CARD.md`` is a card for each run, ``references.bib`` the literature. Figures are drawn
+again from the stored numbers.
 """
 
 import shutil
@@ -23,8 +24,10 @@ from shearbench.plotting.files import Files, picture, saved_as
 from shearbench.predictions.class_tables import read_table
 from shearbench.predictions.evaluated import EvaluatedRuns, read_evaluated
 from shearbench.records import RECORD, read_json, write_text
+from shearbench.report.blocks import Table
 from shearbench.report.card import card
 from shearbench.report.figures_statistics import false_positive_figure, size_and_power_figure
+from shearbench.report.overview import NOT_WORSE, overview
 from shearbench.stages import explore
 from shearbench.stages.evaluate import evaluation_of
 from shearbench.stages.handwriting import CLASS
@@ -45,8 +48,10 @@ def main(params: Params, root: Path, folder: Path) -> list[Path]:
         raise InputError(f"{root / 'reports'} has no comparison; run `make repro` first")
     runs = [(run.dataset, run.model) for run in params.runs.values()]
     evaluated = read_evaluated(root / "build", runs, networks=params.cv.networks)
-    rows = {f"{row['dataset']}-{row['model']}": row for row in read_json(root / "reports" / "comparison.json")}
-    written = [*_tables(root, folder / "tables"), *_figures(params, root, evaluated, folder / "figures")]
+    compared_runs = read_json(root / "reports" / "comparison.json")
+    rows = {f"{row['dataset']}-{row['model']}": row for row in compared_runs}
+    first = _both(_of_page(overview(root, compared_runs)), folder / "tables" / "overview.csv")
+    written = [*first, *_tables(root, folder / "tables"), *_figures(params, root, evaluated, folder / "figures")]
     for run in evaluated.runs:
         written.append(folder / "models" / run.name / "MODEL_CARD.md")
         write_text(written[-1], card(root, rows[run.name]))
@@ -59,12 +64,22 @@ def _tables(root: Path, folder: Path) -> Iterator[Path]:
     """Write every table as CSV and as LaTeX with three decimals."""
     for target, sources in _folders(root).items():
         for source in sources:
-            table, path = pd.read_csv(source), folder / target / source.name
-            write_text(path, table.to_csv(index=False))
-            yield path
-            text = table.to_latex(index=False, escape=True, float_format="%.3f", na_rep="")
-            write_text(path.with_suffix(".tex"), text)
-            yield path.with_suffix(".tex")
+            yield from _both(pd.read_csv(source), folder / target / source.name)
+
+
+def _both(table: pd.DataFrame, path: Path) -> Iterator[Path]:
+    """Write a table as CSV and as LaTeX."""
+    write_text(path, table.to_csv(index=False))
+    yield path
+    text = table.to_latex(index=False, escape=True, float_format="%.3f", na_rep="")
+    write_text(path.with_suffix(".tex"), text.replace(NOT_WORSE, r"$\approx$"))
+    yield path.with_suffix(".tex")
+
+
+def _of_page(table: Table) -> pd.DataFrame:
+    """Return a table of the report as it is shown there, each interval in brackets."""
+    body = [[f"{cell.text} ({cell.note})" if cell.note else cell.text for cell in row] for row in table.cells]
+    return pd.DataFrame(body, columns=[f"{column.group} {column.title}".strip() for column in table.columns])
 
 
 def _folders(root: Path) -> dict[str, list[Path]]:
