@@ -103,7 +103,7 @@ def _lines(levels: np.ndarray, pen: tuple[int, ...] | int, spacing: int, width: 
     return np.asarray(image)
 
 
-BESIDE = ("squared paper", "ruled paper", "margin line", "box", "circle", "bar of tools", "finger")
+BESIDE = ("squared paper", "ruled paper", "margin line", "box", "circle", "bar of tools", "finger", "table")
 
 
 def _with(name: str, drawn: np.ndarray) -> np.ndarray:
@@ -114,6 +114,8 @@ def _with(name: str, drawn: np.ndarray) -> np.ndarray:
         return _lines(levels, 120, 30, 2, "hv")
     if name == "ruled paper":
         return _lines(levels, 90, 40, 2, "h")
+    if name == "table":  # above and below the sheet
+        return np.pad(235 - 200 * drawn, ((width // 5, width // 5), (0, 0)), constant_values=110)
     image = Image.fromarray(levels.astype(np.uint8))
     draw = ImageDraw.Draw(image)
     if name == "margin line":
