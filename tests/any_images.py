@@ -25,7 +25,7 @@ from shearbench.stages import (
 
 SHAPES = ("a ring", "bar", "größe", "square", "stripes")
 PER_CLASS, SIDES = 14, (20, 24)
-RECIPE = {"epochs": 2, "batch": 16, "learning_rate": 1e-2, "weight_decay": 0.0}
+RECIPE = {"epochs": 2, "batch": 8, "learning_rate": 1e-2, "weight_decay": 0.0}
 EVALUATE = {"samples": 10, "noise": {"levels": [1, 4], "raw": [0.3], "draws": 1}, "explained": 1, "embedded": 40}
 NPZ_SIDE = 8
 
