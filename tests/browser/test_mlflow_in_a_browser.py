@@ -41,7 +41,9 @@ def address(project: Path) -> Iterator[str]:
 @pytest.fixture
 def opened(browser: Browser, address: str) -> Iterator[checks.Visit]:
     """The page of the experiment, as ``shearbench ui`` says to open it."""
-    found = checks.visit(browser, address, width=1600)
+    found = checks.visit(
+        browser, address, width=2400
+    )  # the table draws the columns in view; an assistant opens beside it
     found.page.set_default_timeout(SECONDS)
     yield found
     assert [url for url in found.requests if not url.startswith((address.split("#")[0], "data:", "blob:"))] == []
@@ -68,6 +70,7 @@ def test_the_experiment_page_shows_the_networks_best_first_and_what_matters_firs
     accuracy = {f"{row['dataset']}-{row['model']}": row["cv_accuracy_mean"] for row in rows}
     assert sorted(names) == sorted(accuracy)
     assert [accuracy[name] for name in names] == [row["cv_accuracy_mean"] for row in rows]
+    expect(page.locator("[role=columnheader][col-id^='metrics.']").nth(2)).to_be_attached(timeout=SECONDS)
     metrics = [name for name in _columns(page) if name.startswith("metrics.")]
     assert metrics[:3] == [f"metrics.`{name}`" for name in ("cv_accuracy_mean", "cv_accuracy_sd", "test_accuracy_mean")]
     shown = page.locator("[role=gridcell][col-id='metrics.`cv_accuracy_mean`']").all_inner_texts()
