@@ -85,9 +85,9 @@ def test_a_hypothesis_that_is_the_same_as_another_takes_its_trainings_and_its_ow
     assert runs_of(hypotheses.values()) == [("none", "deep"), ("none", "plain")]
 
 
-def test_models_are_trained_before_all_controls_and_unplanned_ones_never() -> None:
+def test_each_model_is_followed_by_its_control_and_unplanned_ones_are_never_trained() -> None:
     hypotheses = [_hypothesis(), _hypothesis(model="deeper"), _hypothesis(model="huge", planned=False)]
-    assert runs_of(hypotheses) == [("none", "deep"), ("none", "deeper"), ("none", "plain")]
+    assert runs_of(hypotheses) == [("none", "deep"), ("none", "plain"), ("none", "deeper")]
 
 
 @pytest.mark.parametrize(
