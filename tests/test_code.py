@@ -248,6 +248,7 @@ SIMULATING |= {
     "evaluate@mnist-mine",
     "ablation@channels",
     "ablation_result@channels",
+    "handwriting",  # it makes the data of its ablation again, to hold them against those of the trainings
 }  # no training
 
 
