@@ -92,7 +92,7 @@ def test_plots_of_dvc_are_curves_matrices_and_pictures(clone: Path, tmp_path: Pa
     run(clone, "dvc", "plots", "show", "-o", str(tmp_path))
     page = (tmp_path / "index.html").read_text()
     assert all(f"{one_run}: accuracy on the folds held out" in page for one_run in RUNS)
-    assert all(f"{one_run}: test digits" in page for one_run in RUNS)
+    assert all(f"{one_run}: test samples" in page for one_run in RUNS)
     pictures = re.findall(r'<img[^>]*src="([^"]+)"', page)
     assert len(pictures) == 4
     assert all((tmp_path / picture).stat().st_size > 10_000 for picture in pictures)
