@@ -30,11 +30,11 @@ from shearbench.report.figures_statistics import size_and_power_figure
 from shearbench.statistics.crossed import Parts, joined, mean_squares, parts_from, parts_of, variances
 from shearbench.statistics.false_positives import TOLERANCE
 from shearbench.statistics.multiplicity import holm
+from shearbench.statistics.null_simulation import ALPHA
 from shearbench.statistics.power import training_factor
 from shearbench.statistics.proportions import wilson
 from shearbench.statistics.runs import Run
 
-ALPHA = 0.05
 EQUAL = 4
 """The first so many classifiers of a draw are equally accurate."""
 AGAIN = 4

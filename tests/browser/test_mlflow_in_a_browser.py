@@ -41,9 +41,8 @@ def address(project: Path) -> Iterator[str]:
 @pytest.fixture
 def opened(browser: Browser, address: str) -> Iterator[checks.Visit]:
     """The page of the experiment, as ``shearbench ui`` says to open it."""
-    found = checks.visit(
-        browser, address, width=2400
-    )  # the table draws the columns in view; an assistant opens beside it
+    # The table draws the columns in view, and an assistant opens beside it.
+    found = checks.visit(browser, address, width=2400)
     found.page.set_default_timeout(SECONDS)
     yield found
     assert [url for url in found.requests if not url.startswith((address.split("#")[0], "data:", "blob:"))] == []

@@ -63,9 +63,8 @@ def _tune(root, params, *, part, learning_rate=1e-3):
 
 
 def test_the_comparison_fails_where_a_tuned_run_is_scored_on_what_its_search_saw(finished, small_params, monkeypatch):
-    monkeypatch.setattr(
-        compare, "write_comparison", lambda *_, **__: None
-    )  # pictures, drawn after the seal was looked at
+    # Pictures, drawn after the guard was asked.
+    monkeypatch.setattr(compare, "write_comparison", lambda *_, **__: None)
     write_part(finished / "build" / "datasets" / "mnist" / "tuning_part.npz", np.arange(10))
     compare.main(small_params, finished)  # nothing is tuned: nothing to say
     recipe = small_params.models["mlp"].recipe
