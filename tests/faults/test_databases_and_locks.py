@@ -181,3 +181,23 @@ def test_two_pipelines_at_once_in_one_folder_do_not_mix(tmp_path: Path) -> None:
     assert second.returncode != 0
     assert "busy" in second.stderr or "lock" in second.stderr
     assert (tmp_path / "log").read_text() == "run\n"
+
+
+def test_a_log_left_by_a_killed_process_and_a_deleted_database_does_no_harm(
+    finished: Path, small_params: Params, tmp_path: Path
+) -> None:
+    mlruns, only = finished / "mlruns", _only(small_params, RUN)
+    assert mirror.track_all(finished, only)
+    assert not list(mlruns.glob("mlflow.db-*")), "a closed database has no log beside it"
+    other = sqlite3.connect(mlruns / "mlflow.db")
+    other.execute("insert into experiment_tags values ('left', 'behind', 1)")
+    other.commit()
+    shutil.copy(mlruns / "mlflow.db-wal", tmp_path / "wal")  # as it stands where this process is killed
+    other.close()
+    (mlruns / "mlflow.db").unlink()
+    shutil.copy(tmp_path / "wal", mlruns / "mlflow.db-wal")
+    assert mirror.track_all(finished, only)
+    with sqlite3.connect(mlruns / "mlflow.db") as database:
+        assert database.execute("pragma integrity_check").fetchone() == ("ok",)
+        assert database.execute("select count(*) from experiment_tags where key = 'left'").fetchone() == (0,)
+    assert _names(finished) >= Counter(RUNS)

@@ -58,7 +58,10 @@ def attempt(root: Path, uri: str, send: Callable[[Store], object], *, experiment
     """
     try:
         with trying(), locked(home(root) / "mlruns" / ".lock"):
-            send(_open(root, uri, experiment))
+            try:
+                send(_open(root, uri, experiment))
+            finally:
+                _close()
     except TrackingFailed as error:
         Console(stderr=True).print(
             f"[yellow]MLflow did not take the results[/] ({escape(str(error))}). They are on disk "
@@ -79,8 +82,10 @@ def trying() -> Iterator[None]:
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)  # before mlflow is imported, which reads some of them once
     from mlflow.exceptions import MlflowException
+    from sqlalchemy import Engine, event
     from sqlalchemy.exc import SQLAlchemyError
 
+    event.listen(Engine, "connect", _write_ahead)  # SQLAlchemy keeps one of several that are equal
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
@@ -88,6 +93,26 @@ def trying() -> Iterator[None]:
     except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
         first_line = (str(error).splitlines() or [""])[0]
         raise TrackingFailed(without_secrets(f"{type(error).__name__}: {first_line:.300}")) from error
+
+
+def _write_ahead(connection: object, _record: object) -> None:
+    """Let SQLite write a log ahead: MLflow commits thousands of times, and none waits for the disk then.
+
+    A crash damages nothing. A power failure may undo the last commits, until `_close` has written them to the disk.
+    """
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _close() -> None:
+    """Close MLflow's databases; SQLite then writes its log into the database and deletes it."""
+    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as RegistryStore
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    for kind in (SqlAlchemyStore, RegistryStore):
+        for engine in kind._engine_map.values():
+            engine.dispose()
 
 
 def _uri(path: Path) -> str:
@@ -120,17 +145,13 @@ def _make_database(path: Path) -> None:
     """
     import mlflow
     from mlflow import MlflowClient
-    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as RegistryStore
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    for left in path.parent.glob(f"{path.name}.*partial*"):  # by a process that was killed
-        left.unlink()
+    for left in (*path.parent.glob(f"{path.name}.*partial*"), *path.parent.glob(f"{path.name}-*")):
+        left.unlink()  # by a process that was killed, or the log of a database that was deleted
     partial = path.with_name(f"{path.name}.{secrets.token_hex(8)}.partial")  # MLflow takes a name it knows for made
     mlflow.set_tracking_uri(_uri(partial))
     MlflowClient().search_experiments(max_results=1)
-    for kind in (SqlAlchemyStore, RegistryStore):  # those of a database that was deleted among them
-        for engine in kind._engine_map.values():
-            engine.dispose()
+    _close()
     partial.replace(path)
 
 
