@@ -29,6 +29,14 @@ _COSTLY = 5000 * 32 * 32  # pixels of all images, from which on mlp and cnn2 are
 _STEPS = {"mlp": 1200, "cnn2": 800, "resnet18": 1000}  # mini-batches that a network is trained for
 _EPOCHS = (5, 100)
 _TRAINED = 0.8 * 0.8  # share of the images that one of five folds trains on, where a fifth is the test part
+_MLP = """\
+  mlp:
+    architecture: mlp
+    width: $width                 # multiplies the units or channels of every hidden layer
+    options: {dropout: 0.2}
+    recipe: {epochs: $epochs, batch: $batch, learning_rate: 1.0e-3, weight_decay: 1.0e-5, schedule: cosine}
+    search: {learning_rate: [1.0e-4, 1.0e-2], batch: [32, 64, 128], width: [0.25, 0.5, 1.0, 2.0]}
+"""
 _IGNORED = (
     "/data\n/data.old*\n/.data.partial\n/build\n/mlruns/*\n!/mlruns/README.md\n/reports/*\n!/reports/README.md\n!/reports/joined\n"
     "__pycache__/\n/.venv\n"
@@ -92,27 +100,21 @@ def _params(found: Found) -> str:
     small = found.side <= _SMALL
     cnn = "cnn2" if small else "resnet18"
     costly = found.images * found.side**2 > _COSTLY
-    text = Template(_packaged("params.yaml")).substitute(
+    mlp = {"batch": batch, "epochs": _epochs(_STEPS["mlp"], batch, found.images), "width": 0.25 if costly else 1.0}
+    return Template(_packaged("params.yaml")).substitute(
         name=found.name,
         source=found.source,
         channels=found.channels,
         normalise="channel",  # a perceptron learned nothing from 12,288 values of mean 0.5, and some with mean 0
         features="pca" if small else f"{{kind: hog, cell: {found.side // _HOG_CELLS}, components: 50}}",
         batch=batch,
-        mlp_epochs=_epochs(_STEPS["mlp"], batch, found.images),
-        mlp_width="0.25" if costly else "1.0",
+        mlp=Template(_MLP).substitute(mlp) if small else "",
+        mlp_run=f"  {found.name}-mlp: {{dataset: {found.name}, model: mlp}}\n" if small else "",
         cnn=cnn,
         cnn_epochs=_epochs(_STEPS[cnn], batch, found.images),
         cnn_width="0.25" if not small else "0.5" if costly else "1.0",
         cnn_options="{dropout: 0.25}" if small else "{}",
     )
-    return text if small else _without_mlp(text)
-
-
-def _without_mlp(text: str) -> str:
-    """Return ``params.yaml`` without the perceptron's model and run."""
-    text = re.sub(r"(?ms)^  mlp:$.*?^(?=  \w)", "", text, count=1)
-    return re.sub(r"(?m)^.*\{.*model: mlp\}\n", "", text)
 
 
 def _epochs(steps: int, batch: int, images: int) -> int:
