@@ -138,5 +138,5 @@ audit:  ## look up known vulnerabilities of the pinned packages (needs the netwo
 
 clean:  ## remove what the pipeline made (build/, reports, DVC's cache); keep data, MLflow's runs and .venv
 	rm -rf build .dvc/cache .dvc/tmp reports/index.html
-	find reports -maxdepth 1 \( -name '*.csv' -o -name '*.json' -o -name '*.png' \) -not -name 'aa.*' -not -name 'calibration.*' -not -name metrics.json -not -name 'writers_leak.csv' -delete
+	find reports -maxdepth 1 \( -name '*.csv' -o -name '*.json' -o -name '*.png' \) -not -name 'calibration.*' -not -name metrics.json -not -name 'writers_leak.csv' -delete
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -90,7 +90,6 @@ def document() -> dict[str, Any]:
         "cv": {"folds": 2, "repeats": 1, "inner_fraction": 0.2},
         "evaluate": EVALUATE,
         "compare": {**own["compare"], "rope": dict.fromkeys(("shapes", "bars", "sheared"), 0.02), "detect": {}},
-        "aa": {**own["aa"], "dataset": "shapes"},
         "tuning": {**own["tuning"], "dataset": "shapes"},
         "execution": {**own["execution"], "workers": 1, "device": "cpu", "precision": "fp32"},
         "tracking": {"uri": "off"},

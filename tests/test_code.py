@@ -198,7 +198,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose stages are all up to date, without a source beside it: the package is elsewhere."""
     folder = tmp_path_factory.mktemp("project")
     shutil.copytree(code.PACKAGE, folder / "installed" / "shearbench", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("dvc.yaml", "params.yaml", ".dvc/config", "reports/full", "reports/joined", "reports/aa.json"):
+    calibration = [f"reports/calibration.{end}" for end in ("csv", "json", "png")]
+    for name in ("dvc.yaml", "params.yaml", ".dvc/config", "reports/full", "reports/joined", *calibration):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         copy = shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy
         copy(REPOSITORY / name, folder / name)

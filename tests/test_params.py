@@ -171,11 +171,18 @@ def test_a_file_of_the_version_before_learns_what_each_key_is_called_now(tmp_pat
         "cells": "runs",
         "experiments": "ablations",
         "evaluate.digits": "evaluate.samples",
-        "aa.digits": "aa.samples",
     }
     assert sorted(fault.partition(": ")[2] for fault in faults) == sorted(
         f"{old} is called {new} now; rename the key" for old, new in renamed.items()
     )
+
+
+def test_a_parameter_that_was_removed_is_named_with_what_is_in_its_place(tmp_path):
+    with pytest.raises(InputError, match=r"1 fault") as caught:
+        _load(tmp_path, TEXT + "\naa:\n  dataset: mnist\n  draws: 400\n")
+    line = len(TEXT.splitlines()) + 2
+    assert f"line {line}: aa is not a parameter any more: benchmarks/calibration.py" in str(caught.value)
+    assert str(caught.value).endswith("remove the key")
 
 
 def test_missing_broken_and_hostile_files(tmp_path):

@@ -80,7 +80,6 @@ def test_every_size_and_number_of_classes_is_trained_and_evaluated(
         "models": {"svm": machine},
         "runs": {f"{name}-svm": {"dataset": name, "model": "svm"}},
         "compare": {**whole["compare"], "rope": {name: 0.02}},
-        "aa": {**whole["aa"], "dataset": name},
         "tuning": {**whole["tuning"], "dataset": name},
     }
     any_images.run_to_evaluations(tmp_path, document)

@@ -34,9 +34,10 @@ RENAMED = {
     ("cells",): "runs",
     ("experiments",): "ablations",
     ("evaluate", "digits"): "evaluate.samples",
-    ("aa", "digits"): "aa.samples",
 }
 """Keys of the version before this one, with their names now."""
+REMOVED = {("aa",): "benchmarks/calibration.py measures the size of the tests"}
+"""Keys of a version before this one, with what is in their place."""
 
 
 class Network(Strict):
@@ -162,20 +163,6 @@ class Training(Strict):
         return self.use_tuned if isinstance(self.use_tuned, bool) else model in self.use_tuned
 
 
-class SameNetwork(Strict):
-    """Calibration of the tests, ``shearbench aa``: one small network against itself on draws of training digits."""
-
-    dataset: Name
-    draws: Annotated[int, Field(ge=2)]
-    samples: Annotated[int, Field(ge=20)]
-    """Cross-validated in a draw."""
-    tests: Annotated[int, Field(ge=10)]
-    """Training digits that a draw sets aside as its test."""
-    trials: Annotated[int, Field(ge=100)]
-    """Of each simulated null."""
-    model: Network
-
-
 class Tuning(Strict):
     """On which digits ``tune`` searches, and with which resources."""
 
@@ -226,7 +213,6 @@ class Params(Strict):
     evaluate: Evaluate
     compare: Compare
     predict: Predict
-    aa: SameNetwork
     execution: Execution
     training: Training
     tuning: Tuning
@@ -287,7 +273,7 @@ def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
     if (params.cv.design == "disjoint") != (params.cv.sets is not None):
         rule = "and `design: disjoint` need each other: cv: {design: disjoint, sets: 15, inner_fraction: 0.15}"
         yield ("cv", "sets"), rule
-    compared = {params.aa.dataset, *(run.dataset for run in params.runs.values())}
+    compared = {run.dataset for run in params.runs.values()}
     for name in sorted(compared & params.datasets.keys()):
         if name not in params.compare.rope:
             yield ("compare", "rope"), f"must say for {name} how large a difference in accuracy does not matter"
@@ -307,9 +293,8 @@ def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
     if not isinstance(params.training.use_tuned, bool):
         for name in sorted(set(params.training.use_tuned) - params.models.keys()):
             yield ("training", "use_tuned"), f"must be true, false or a list of models; there is no model {name!r}"
-    for part, name in (("tuning", params.tuning.dataset), ("aa", params.aa.dataset)):
-        if name not in params.datasets:
-            yield (part, "dataset"), f"must be one of datasets; got {name!r}"
+    if params.tuning.dataset not in params.datasets:
+        yield ("tuning", "dataset"), f"must be one of datasets; got {params.tuning.dataset!r}"
 
 
 def _network_faults(key: tuple[str, ...], network: Network) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -367,6 +352,8 @@ def _describe(fault: Any, lines: dict[tuple[str, ...], int]) -> str:
     key = tuple(str(part) for part in fault["loc"])
     if key in RENAMED:
         return f"line {_line(lines, key)}: {'.'.join(key)} is called {RENAMED[key]} now; rename the key"
+    if key in REMOVED:
+        return f"line {_line(lines, key)}: {'.'.join(key)} is not a parameter any more: {REMOVED[key]}; remove the key"
     message = {"missing": "is missing", "extra_forbidden": "is not a parameter; remove or correct it"}.get(
         fault["type"], f"{_lower(fault['msg'])}; got {fault['input']!r}"
     )

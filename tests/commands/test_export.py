@@ -24,7 +24,7 @@ def project(finished_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     """The small project, with the repository's calibration of the tests."""
     root = tmp_path_factory.mktemp("calibrated") / "project"
     shutil.copytree(finished_once, root)
-    for name in ("aa.csv", "aa.json", "calibration.csv", "calibration.json"):
+    for name in ("calibration.csv", "calibration.json"):
         shutil.copyfile(REPORTS / name, root / "reports" / name)
     return root
 
@@ -77,10 +77,9 @@ def test_tables_of_one_name_are_all_kept(project: Path, folder: Path) -> None:
 
 
 def test_the_calibration_of_the_tests_is_drawn_from_its_numbers(folder: Path) -> None:
-    for name in ("aa", "calibration"):
-        drawn = (folder / "figures" / f"{name}.pdf").read_bytes()
-        assert drawn.startswith(b"%PDF")
-        assert b"/Font" in drawn, "text is text, not a picture of it"
+    drawn = (folder / "figures" / "calibration.pdf").read_bytes()
+    assert drawn.startswith(b"%PDF")
+    assert b"/Font" in drawn, "text is text, not a picture of it"
 
 
 def test_figures_are_pdf_and_the_zip_has_everything(folder: Path) -> None:

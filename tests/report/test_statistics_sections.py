@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from shearbench.commands.aa import write
 from shearbench.records import read_json, write_json
 from shearbench.report.blocks import Facts, Prose, Section, Table
 from shearbench.report.sections import false_positives, power, spread
-from shearbench.statistics.false_positives import FalsePositiveRate, row
 
 
 def prose(section: Section) -> str:
@@ -88,36 +87,54 @@ def test_without_pairs_there_is_nothing_to_plan(tmp_path: Path) -> None:
     assert "no plan to check" in prose(power.read(tmp_path, []))
 
 
-def test_without_rates_the_command_that_measures_them_is_named(tmp_path: Path) -> None:
+def test_without_a_calibration_the_command_that_measures_it_is_named(tmp_path: Path) -> None:
     section = false_positives.read(tmp_path, [])
     assert not section.blocks
-    assert "`shearbench aa`" in section.missing[0]
+    assert "`python benchmarks/calibration.py`" in section.missing[0]
 
 
-def test_the_rates_are_those_of_the_file(tmp_path: Path) -> None:
-    rates = [
-        FalsePositiveRate("corrected t", "a null", "equal", 0.05, 1000, 51),
-        FalsePositiveRate("corrected t", "another", "at most", 0.05, 1000, 90),
-        FalsePositiveRate("naive", "a null", "none", 0.05, 1000, 140),
+def _calibration(root: Path) -> None:
+    """Write a calibration of three pairs of folds and one of disjoint sets, 200 draws each."""
+    verdict, disjoint = "crossed, moderated (the verdict)", "crossed, 10 disjoint sets, test only"
+    sizes = [
+        (verdict, "equal", "one", "two", 0.065),
+        (verdict, "A/A", "one", "one, other seeds", 0.02),
+        (verdict, "equal", "two", "one, other seeds", 0.035),
+        (verdict, "unequal", "one", "three", 0.9),
+        ("another", "equal", "one", "two", 0.5),
+        (disjoint, "equal", "one", "two", 0.07),
     ]
-    settings = {"seed": 1, "folds": 5, "seeds": 4, "draws": 7, "samples": 200, "model": {"architecture": "mlp"}}
-    content = {
-        "command": "shearbench aa",
-        "settings": settings,
-        "accuracy": 0.72,
-        "variance": {"total": 0.0016, "data": 0.0009, "training": 0.0007, "seed": 0.0004, "fold": 0.0003},
-        "rates": [row(rate) for rate in rates],
+    lines = [f'"{name}",{null},{a},"{b}",200,0,0,{size},{size / 2},{size * 2}' for name, null, a, b, size in sizes]
+    (root / "reports").mkdir()
+    text = "\n".join(["candidate,null,a,b,draws,difference,decided,size,low,high", *lines])
+    (root / "reports" / "calibration.csv").write_text(text)
+    measured = {"size": 0.04, "least_size": 0.02, "worst_size": 0.065, "power": 0.9}
+    found = {
+        "candidates": [{"candidate": verdict, **measured}, {"candidate": disjoint, **measured, "power": None}],
+        "families": [{"candidate": "max-t (the verdict)", "size": 0.06, "low": 0.04, "high": 0.1}],
         "provenance": {"commit": "abc", "machine": {"processor": "a processor"}},
     }
-    write(tmp_path / "reports", rates, content)
+    write_json(root / "reports" / "calibration.json", found)
+    Image.new("L", (8, 8)).save(root / "reports" / "calibration.png")
+
+
+def test_the_sizes_of_the_verdict_are_those_of_the_file_and_those_outside_are_named(tmp_path: Path) -> None:
+    _calibration(tmp_path)
     section = false_positives.read(tmp_path, [])
-    assert [(line[2], line[3], line[6]) for line in tables(section)[0]] == [
-        ("5 %", "5.1 %", "yes"),
-        ("at most 5 %", "9.0 %", "no"),
-        ("nothing", "14.0 %", ""),
+    nulls, candidates = tables(section)
+    assert [line[1:] for line in nulls] == [
+        ["one against two", "6.5 %", "3.2 to 13.0 %", "200", "yes"],
+        ["one against one, other seeds (A/A)", "2.0 %", "1.0 to 4.0 %", "200", "no"],
+        ["two against one, other seeds", "3.5 %", "1.8 to 7.0 %", "200", "yes"],
+        ["one against two", "7.0 %", "3.5 to 14.0 %", "200", "no"],
     ]
-    assert "1 of 2 claims hold" in prose(section)
-    assert "mlp, 72 % accuracy) cross-validated 4 times over 5 folds on each of 7 draws" in prose(section)
+    assert [line[0] for line in nulls] == ["folds"] * 3 + ["disjoint sets"]
+    assert candidates == [["crossed, moderated (the verdict)", "4.0 %", "2.0 to 6.5 %", "90.0 %"]]
+    said = prose(section)
+    assert "Of 3 pairs of cross-validated classifiers 2 lie within 5 ± 1.5 %." in said
+    assert "Outside: one against one, other seeds (2.0 %)." in said
+    assert "The mean of all pairs is 4.0 %" in said
+    assert "In 6.0 % of the draws (95 % interval 4.0 to 10.0)" in said
+    assert "Of 1 pairs trained on disjoint sets and compared on the test part alone, 0 lie within" in said
     (facts,) = (block.pairs for block in section.blocks if isinstance(block, Facts))
-    assert facts[0] == ("± of a fold's accuracy", "4.00 points, 40 digits per fold")
-    assert ("seed", "2.00 points") in facts
+    assert facts == [("made by", "commit abc, on a processor")]

@@ -1,32 +1,14 @@
-"""Commands on the statistics: power of a design, calibration of the tests."""
+"""Command on the statistics: power of a design."""
 
 from typing import Annotated
 
 import typer
 
-from shearbench.cli.shared import AsJson, Scheduler, explained, names_in, project, read_params
+from shearbench.cli.shared import AsJson, explained, names_in, project, read_params
 from shearbench.errors import InputError
 
 app = typer.Typer()
 PANEL = "Statistics"
-
-
-@app.command(rich_help_panel=PANEL)
-@explained
-def aa(scheduler: Scheduler = None) -> None:
-    """Measure how often each test claims a difference between equal models. Takes minutes.
-
-    The command compares a small network with itself over many seeds, and simulates null distributions. After a stop,
-    the same command continues.
-
-    \b
-    Example:
-      shearbench aa
-    """
-    from shearbench.commands import aa as evaluated
-
-    if not evaluated.main(read_params(scheduler), project()):
-        raise typer.Exit(1)
 
 
 @app.command(rich_help_panel=PANEL)

@@ -26,7 +26,7 @@ from shearbench.predictions.evaluated import EvaluatedRuns, read_evaluated
 from shearbench.records import RECORD, read_json, write_text
 from shearbench.report.blocks import Table
 from shearbench.report.card import card
-from shearbench.report.figures_statistics import false_positive_figure, size_and_power_figure
+from shearbench.report.figures_statistics import size_and_power_figure
 from shearbench.report.overview import NOT_WORSE, overview
 from shearbench.stages import explore
 from shearbench.stages.evaluate import evaluation_of
@@ -116,13 +116,11 @@ def _figures(params: Params, root: Path, evaluated: EvaluatedRuns, folder: Path)
 
 
 def _of_tests(reports: Path) -> Files:
-    """Return the figures of the calibration of the statistical tests that are there."""
-    figures = {"aa": ("rates", false_positive_figure), "calibration": ("candidates", size_and_power_figure)}
-    return {
-        f"{name}.png": picture(draw(read_json(reports / f"{name}.json")[rows]))
-        for name, (rows, draw) in figures.items()
-        if (reports / f"{name}.json").is_file()
-    }
+    """Return the figure of the calibration of the statistical tests, if it is there."""
+    path = reports / "calibration.json"
+    if not path.is_file():
+        return {}
+    return {"calibration.png": picture(size_and_power_figure(read_json(path)["candidates"]))}
 
 
 def _drawn(files: Files, folder: Path) -> Iterator[Path]:

@@ -19,7 +19,8 @@ from shearbench.errors import InputError
 from shearbench.records import write_text
 
 _LEFT_OUT = ("ablation", "ablation_result", "handwriting")
-_NOT_THERE = ("claims", "build/handwriting/class_digits", "build/ablation_results", "reports/aa.json", "reports/full")
+_NOT_THERE = ("claims", "build/handwriting/class_digits", "build/ablation_results", "reports/full")
+_NOT_THERE += tuple(f"reports/calibration.{end}" for end in ("csv", "json", "png"))
 _IMAGES = {".png", ".jpg", ".jpeg"}
 _LOOKED_AT = 200  # images whose size is read
 _MOST_SIDE = 64  # pixels: larger ones are resized, which is declared in params.yaml

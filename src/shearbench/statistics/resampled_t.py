@@ -92,17 +92,6 @@ def corrected_t(
     return CorrectedT(mean, s, error, mean - reach, mean + reach, mean / error, p, level, folds, repeats)
 
 
-def corrected_p(differences: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the two-sided p values of many comparisons at once: (comparisons, repeats, folds) -> (comparisons,)."""
-    comparisons, repeats, folds = differences.shape
-    d = differences.reshape(comparisons, -1)
-    mean, s = d.mean(axis=1), spreads(d)
-    varies = s > 0
-    t = np.divide(mean, s * error_factor(folds, repeats), out=np.zeros_like(mean), where=varies)
-    p: NDArray[np.float64] = np.where(varies, 2 * stats.t.sf(np.abs(t), d.shape[1] - 1), mean == 0)
-    return p
-
-
 def paired_differences(scores_a: ArrayLike, scores_b: ArrayLike) -> Differences:
     """Return a - b as (repeats, folds), zeros where they differ by rounding alone; see :func:`corrected_t`."""
     a, b = (np.atleast_2d(np.asarray(scores, dtype=np.float64)) for scores in (scores_a, scores_b))
@@ -122,13 +111,8 @@ def paired_differences(scores_a: ArrayLike, scores_b: ArrayLike) -> Differences:
 
 def spread(values: NDArray[np.float64]) -> float:
     """Return the sample standard deviation; exactly 0 where values of size up to 1 differ by rounding alone."""
-    return float(spreads(values.reshape(1, -1))[0])
-
-
-def spreads(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return :func:`spread` of each row, (rows, n) -> (rows,)."""
-    alike = np.ptp(values, axis=1) <= _ROUNDING * np.maximum(1.0, np.abs(values).max(axis=1))
-    return np.where(alike, 0.0, values.std(axis=1, ddof=1))
+    alike = np.ptp(values) <= _ROUNDING * max(1.0, float(np.abs(values).max()))
+    return 0.0 if alike else float(values.std(ddof=1))
 
 
 def error_factor(folds: int, repeats: int, *, test_to_train: float | None = None) -> float:

@@ -147,7 +147,7 @@ def spread(out_of_fold: Sequence[Predictions], *, repeats: int) -> dict[str, flo
     numbers = np.array([np.repeat(np.arange(len(row)), row) for row in sizes])
     order = np.argsort(ids, axis=1)
     correct, folds = (np.take_along_axis(each, order, axis=1) for each in (right, numbers))
-    split = split_variance(correct[:, None], folds)
+    split = split_variance(correct, folds)
     return {"accuracy_sd_data": sqrt(split.data), "accuracy_sd_training": sqrt(split.training)}
 
 
