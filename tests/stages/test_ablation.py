@@ -93,3 +93,33 @@ def test_inputs_that_differ_in_normalisation_alone_are_written_once(asked: Param
         np.testing.assert_array_equal(np.repeat(one, 2, axis=1), two)
         assert not (inputs["one"] / "test.npz").exists()
     assert not inputs["one"].exists()
+
+
+def test_a_training_that_another_ablation_has_done_is_copied_and_any_other_is_trained(
+    asked: Params, trained: Path, small_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def in_this_process(function: Any, tasks: list[Any], **rest: Any) -> None:
+        for task in tasks:
+            done.append(str(task.out.relative_to(trained.parent)))
+            function(task, lambda units: None)
+
+    monkeypatch.setattr(crossval, "run_tasks", in_this_process)
+    planned = asked.ablations["channels"]
+    faster = Network(architecture="mlp", width=0.1, options={}, recipe=RECIPE.model_copy(update={"learning_rate": 0.1}))
+    again = planned.model_copy(
+        update={
+            "datasets": {"one": planned.datasets["one"]},
+            "models": {"narrow": planned.models["narrow"], "wide": faster},
+        }
+    )
+    both = asked.model_copy(update={"ablations": {"channels": planned, "again": again}})
+    ablation.main(both, small_project, "again")
+    assert done == ["again/one/wide/fold-0", "again/one/wide/fold-1"], "the same name is not enough"
+    for fold in ("fold-0", "fold-1"):
+        first, second = (trained.parent / name / "one" / "narrow" / fold for name in ("channels", "again"))
+        assert {path.name: path.read_bytes() for path in first.iterdir()} == {
+            path.name: path.read_bytes() for path in second.iterdir()
+        }
+    assert not list((trained.parent / "again").rglob("*.partial"))

@@ -2,11 +2,13 @@
 
 Reads ``build/samples/train/``, ``build/fields/train/``, ``build/folds/``; writes the records
 ``build/ablations/<name>/<dataset>/<model>/fold-<k>/``, all in one pool of tasks. Datasets that differ only in their
-normalisation share one copy of their inputs, which is removed at the end. Folds that are up to date are kept.
+normalisation share one copy of their inputs, which is removed at the end. Folds that are up to date are kept, and one
+that another ablation has trained is copied: equal hashes mean equal bits.
 """
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -17,7 +19,7 @@ from shearbench.data.dataset import FOLDS
 from shearbench.params import Ablation, Params
 from shearbench.pipeline.configs import settled
 from shearbench.pipeline.inputs import inputs_of
-from shearbench.training.crossval import FoldTask, fold_task, remove_surplus, train_folds
+from shearbench.training.crossval import FoldTask, fold_task, is_kept, remove_surplus, train_folds
 
 
 def main(params: Params, root: Path, name: str) -> None:
@@ -27,6 +29,8 @@ def main(params: Params, root: Path, name: str) -> None:
     _remove_former(out, ablation)
     with inputs_of(name, ablation, build, ("train",)) as inputs:
         tasks = list(_tasks(params, ablation, inputs, out))
+        for task in tasks:
+            _share(task, out.parent)
         records = train_folds(tasks, workers=params.execution.pool, label=f"ablation {name}")
     for line in _summary(records):
         print(line)
@@ -40,6 +44,18 @@ def _tasks(params: Params, ablation: Ablation, inputs: Mapping[str, Path], out: 
         for fold in range(ablation.folds):
             data, record = inputs[dataset], out / dataset / model / f"fold-{fold}"
             yield fold_task(config, fold, dataset=data, folds=data / FOLDS, out=record)
+
+
+def _share(task: FoldTask, ablations: Path) -> None:
+    """Copy the fold of another ablation with the same config, seed, data, folds and code, if there is one."""
+    names = f"*/{task.config.dataset}/{task.config.model}/{task.out.name}"
+    equal = [folder for folder in sorted(ablations.glob(names)) if is_kept(replace(task, out=folder))]
+    if equal and task.out not in equal:
+        copy = task.out.with_name(f"{task.out.name}.partial")
+        shutil.rmtree(copy, ignore_errors=True)  # of a process that was killed
+        shutil.copytree(equal[0], copy)
+        shutil.rmtree(task.out, ignore_errors=True)
+        copy.replace(task.out)
 
 
 def _remove_former(out: Path, ablation: Ablation) -> None:

@@ -47,7 +47,10 @@ def facts(
         training_state.network, training_state.splits.train, training_state.fit_config, progress.chosen_epoch
     )
     validation = score(predictions["probabilities"], predictions["labels"])
-    _, modes = diagnose(training_state.network, training_state.splits, training_state.fit_config)
+    if training_state.fit_config.diagnose:
+        modes = progress.history[progress.chosen_epoch - 1].modes  # of the same weights
+    else:
+        _, modes = diagnose(training_state.network, training_state.splits, training_state.fit_config)
     return {
         "parameters": sum(parameter.numel() for parameter in training_state.network.parameters()),
         "epochs": len(progress.history),
