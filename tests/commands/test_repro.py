@@ -68,14 +68,23 @@ def test_the_time_left_follows_the_pace_of_the_machine() -> None:
     assert plan.seconds_left(0.0) == 100
     plan.begin("a", 0.0)
     assert plan.seconds_left(5.0) == 95
-    plan.begin("b", 40.0)  # a took twice as long as expected
-    assert plan.seconds_left(40.0) == 160
-    assert plan.seconds_left(50.0) == 150
-    assert plan.share_done(50.0) == pytest.approx(50 / 200)
+    plan.begin("b", 50.0)  # (50 + 10) / (20 + 10): twice as slow as expected
+    assert plan.seconds_left(50.0) == 160
+    assert plan.seconds_left(60.0) == 150
+    assert plan.share_done(60.0) == pytest.approx(60 / 210)
     plan.skip("c")
-    plan.end(100.0)
-    assert plan.seconds_left(100.0) == 0
-    assert plan.share_done(100.0) == 1
+    plan.end(110.0)
+    assert plan.seconds_left(110.0) == 0
+    assert plan.share_done(110.0) == 1
+
+
+def test_a_stage_takes_the_pace_of_its_kind_and_tiny_stages_decide_little() -> None:
+    plan = repro.Plan({"prepare": 2.0, "train@a": 14.0, "train@b": 14.0, "report": 8.0})
+    plan.begin("prepare", 0.0)
+    plan.begin("train@a", 0.0)  # in no time, and 10 / 12 of what was expected for the rest
+    assert plan.seconds_left(0.0) == pytest.approx(36 * 10 / 12)
+    plan.begin("train@b", 62.0)  # (62 + 10) / (14 + 10) = 3
+    assert plan.seconds_left(62.0) == pytest.approx(14 * 3 + 8 * (62 + 10) / (2 + 14 + 10))
 
 
 def test_a_stage_that_was_measured_is_expected_to_take_that_again(project: Path) -> None:
