@@ -8,6 +8,7 @@ Each step is printed with n and a 95 % interval that resamples writers, and its 
 
 import argparse
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,6 +21,7 @@ from shearbench.handwriting.folder import ClassDigits, read_folder
 from shearbench.handwriting.readers import Readers, load
 from shearbench.handwriting.scores import Answers, Writers, summary
 
+Row = dict[str, Any]
 COLUMNS = ("class", "step", "n", "n_all", "writers", "accuracy", "low", "high")
 
 
@@ -41,15 +43,45 @@ def steps(digits: ClassDigits) -> list[tuple[str, NDArray[np.float32], NDArray[n
     ]
 
 
-def rows(digits: ClassDigits, name: str) -> list[dict[str, Any]]:
+def stand_in() -> ClassDigits:
+    """Return the digits of the stand-in class, drawn and read."""
+    with TemporaryDirectory() as place:
+        for drawing in class_digits.draw_class():
+            (Path(place) / drawing.file).write_bytes(png.encode(drawing.image))
+        return read_folder(Path(place), workers="auto")
+
+
+def row_of(
+    name: str,
+    step: str,
+    probabilities: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    counted: NDArray[np.bool_],
+    writers: Writers,
+) -> Row:
+    """Return the row of a step on the digits that count, (n,) of probabilities (n, 10)."""
+    row = summary(Answers(probabilities[None], labels, counted), writers)
+    low, high = row["accuracy_interval"] or (None, None)
+    return {"class": name, "step": step, **row, "low": low, "high": high}
+
+
+def rows(digits: ClassDigits, name: str) -> list[Row]:
     """Return a row of the table for each step."""
     writers = Writers.of(digits.writers, seed=42)
-    found = []
-    for step, probabilities, counted in steps(digits):
-        row = summary(Answers(probabilities[None], digits.digits, counted), writers)
-        low, high = row["accuracy_interval"] or (None, None)
-        found.append({"class": name, "step": step, **row, "low": low, "high": high})
-    return found
+    return [row_of(name, step, said, digits.digits, counted, writers) for step, said, counted in steps(digits)]
+
+
+def add(found: Sequence[Row], table: Path) -> None:
+    """Print rows and add them to a CSV."""
+    for row in found:
+        accuracy, low, high = (100 * row[key] for key in ("accuracy", "low", "high"))
+        print(f"{row['class']}, {row['step']}: {accuracy:.1f} ({low:.1f} to {high:.1f}), n = {row['n']}")
+    new = not table.is_file()
+    with table.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n", extrasaction="ignore")
+        if new:
+            writer.writeheader()
+        writer.writerows(found)
 
 
 def main() -> None:
@@ -57,22 +89,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("csv", type=Path)
     parser.add_argument("folder", type=Path, nargs="?")
-    arguments = parser.parse_args()
-    with TemporaryDirectory() as place:
-        folder = arguments.folder or Path(place)
-        if arguments.folder is None:
-            for drawing in class_digits.draw_class():
-                (folder / drawing.file).write_bytes(png.encode(drawing.image))
-        found = rows(read_folder(folder, workers="auto"), arguments.folder.name if arguments.folder else "stand-in")
-    for row in found:
-        accuracy, low, high = (100 * row[key] for key in ("accuracy", "low", "high"))
-        print(f"{row['step']}: {accuracy:.1f} ({low:.1f} to {high:.1f}), n = {row['n']}")
-    new = not arguments.csv.is_file()
-    with arguments.csv.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n", extrasaction="ignore")
-        if new:
-            writer.writeheader()
-        writer.writerows(found)
+    asked = parser.parse_args()
+    if asked.folder is None:
+        add(rows(stand_in(), "stand-in"), asked.csv)
+    else:
+        add(rows(read_folder(asked.folder, workers="auto"), asked.folder.name), asked.csv)
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def train(
     """
     prepare(mnist, out)
     tasks = [
-        fold_task(_config(name, hardware), 0, dataset=out / "digits", folds=out / "folds.npz", out=out / name)
+        fold_task(config_of(name, hardware), 0, dataset=out / "digits", folds=out / "folds.npz", out=out / name)
         for name in only
     ]
     return train_folds(tasks, workers=workers, label="train the readers")
@@ -96,7 +96,7 @@ def prepare(mnist: Path, out: Path) -> None:
     write_folds(out / "folds.npz", FoldTable(ids, folds[None].astype(np.int64)))
 
 
-def _config(name: str, hardware: Hardware) -> TrainingConfig:
+def config_of(name: str, hardware: Hardware) -> TrainingConfig:
     architecture, width, options, epochs = READERS[name]
     return TrainingConfig(
         dataset="readers",
@@ -131,7 +131,7 @@ def pack(out: Path, folder: Path, *, mnist: Path) -> dict[str, Any]:
         InputError: if a reader is neither trained nor in ``folder``, or that one was trained on other data.
     """
     data = read_card(out / "digits")["hashes"]["train"]
-    facts = [_packed(name, out, folder, data) for name in READERS]
+    facts = [packed(name, out, folder, data) for name in READERS]
     record: dict[str, Any] = {
         "data": "MNIST's 60,000 training digits without those of 45 writers (QMNIST), and styled copies (strokes.py)",
         "data_sha256": data,
@@ -143,7 +143,7 @@ def pack(out: Path, folder: Path, *, mnist: Path) -> dict[str, Any]:
     }
     write_json(folder / RECORD, record)
     load.cache_clear()
-    drawn, labels, plain = _held_out(out)
+    drawn, labels, plain = held_out(out)
     readers = load(folder)
     together = readers.probabilities(drawn)
     part = collect(MnistFolder(kind="path", path=str(mnist.resolve())), Path())["test"]
@@ -159,7 +159,7 @@ def pack(out: Path, folder: Path, *, mnist: Path) -> dict[str, Any]:
     return record
 
 
-def _packed(name: str, out: Path, folder: Path, data: str) -> dict[str, Any]:
+def packed(name: str, out: Path, folder: Path, data: str) -> dict[str, Any]:
     """Write a reader's weights to ``folder`` and return its facts; one that is not trained in ``out`` is kept."""
     if not is_finished(out / name):
         kept = read_json(folder / RECORD)
@@ -189,7 +189,7 @@ def _half(fold: Path) -> bytes:
     return save({name: value.contiguous() for name, value in halves.items()})
 
 
-def _held_out(out: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8]]:
+def held_out(out: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8]]:
     """Return the digits that were held out as ``pens`` draws them, their labels, and the digits as they are."""
     dataset = load_dataset(out / "digits", "train")
     _, rows = read_folds(out / "folds.npz").split(0)

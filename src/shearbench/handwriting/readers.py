@@ -111,7 +111,7 @@ def load(folder: Path = FOLDER) -> Readers:
     """
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        networks = {one["name"]: _network(folder, one) for one in record["readers"]}
+        networks = {one["name"]: network_of(folder, one) for one in record["readers"]}
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise InputError(
             f"the readers in {folder} are damaged ({error!s:.200}); install shearbench again, or run "
@@ -120,7 +120,7 @@ def load(folder: Path = FOLDER) -> Readers:
     return Readers(networks, Trust(**record["trust"]), record)
 
 
-def _network(folder: Path, facts: dict[str, Any]) -> nn.Module:
+def network_of(folder: Path, facts: dict[str, Any]) -> nn.Module:
     content = (folder / facts["file"]).read_bytes()
     if hashlib.sha256(content).hexdigest() != facts["sha256"]:
         raise ValueError(f"{facts['file']} has another hash than its record")
