@@ -123,7 +123,7 @@ def test_a_name_that_is_a_command_is_refused_before_dvc_runs_it(clone, first_run
         if part == "runs":  # one of its own, as DVC refuses two stages with one output before it looks at the name
             params[part][name] = {"dataset": "mnist", "model": "other"}
         (clone / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-        assert "should match pattern" in run(clone, "dvc", "repro", status=255)
+        assert "a name must be lower-case" in run(clone, "dvc", "repro", status=255)
         (clone / "params.yaml").write_text(before)
     assert not (clone / "canary").exists()
 

@@ -22,14 +22,13 @@ from shearbench.mechanics.loads import displacements_of
 from shearbench.models import ARCHITECTURES, RULE
 from shearbench.models.features import SKLEARN, Features, Option
 from shearbench.models.own import is_own
-from shearbench.params_base import with_bases
+from shearbench.params_base import NAME, RUN_NAME, with_bases
 from shearbench.strict import Strict
 from shearbench.training.recipe import Recipe
 from shearbench.training.space import space_faults
 
-SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,40}")
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,40}$")]
-RunName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,82}$")]
+Name = Annotated[str, Field(pattern=f"^{NAME}$")]
+RunName = Annotated[str, Field(pattern=f"^{RUN_NAME}$")]
 RENAMED = {
     ("cells",): "runs",
     ("experiments",): "ablations",
@@ -254,7 +253,7 @@ def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
         for field, rule in space_faults(model.search or {}, model.recipe, model.options):
             yield ("models", name, "search", field), rule
     for name in params.sources.images:
-        if name in RESERVED or not SOURCE_NAME.fullmatch(name):
+        if name in RESERVED or not re.fullmatch(NAME, name):
             rule = f"must be named with a-z, 0-9 and _, and otherwise than {', '.join(RESERVED)}"
             yield ("sources", name), f"{rule}; got {name!r}"
     for name, dataset in params.datasets.items():

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 Fault = tuple[tuple[str, ...], str]
+NAME = r"[a-z0-9][a-z0-9_]{0,40}"
+RUN_NAME = r"[a-z0-9][a-z0-9_-]{0,82}"
+"""Patterns of the names in ``params.yaml``, which become parts of paths and of commands."""
 _BASE = "base"
 
 

@@ -19,6 +19,7 @@ from shearbench.handwriting.folder import manifest_csv, read_folder
 from shearbench.handwriting.tables import heading
 from shearbench.params import Params, load
 from shearbench.predictions.contents import Content, Node
+from shearbench.stages import code
 from shearbench.tracking import mirror
 from shearbench.tracking.store import EXPERIMENT, SUPERSEDED_TAG
 
@@ -51,26 +52,25 @@ def test_a_name_is_lower_case_letters_digits_and_underscores(
     assert str(caught.value).count("should match pattern") == len(HOSTILE)
 
 
-def test_every_stage_with_a_name_in_its_command_waits_for_the_one_that_refuses_bad_names() -> None:
-    """DVC puts names into a shell's command as they stand; `prepare` reads params.yaml first when a name is new."""
+def test_every_stage_with_a_name_in_its_command_waits_for_the_one_that_refuses_bad_names(
+    tmp_path: Path, document: dict[str, Any]
+) -> None:
+    """DVC puts names into a shell's command as they stand; `code` always runs, and reads params.yaml first."""
     stages = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
-    body = {name: stage.get("do", stage) for name, stage in stages.items()}
-    named = {name: stages[name]["foreach"][2:-1] for name in stages if "foreach" in stages[name]}
-    assert set(named.values()) <= set(body["prepare"]["params"])
-    assert "models" in body["prepare"]["params"], "runs name them, and paths hold them"
-    makers = {
-        next(iter(out)) if isinstance(out, dict) else out: name for name in body for out in body[name].get("outs", [])
-    }
-
-    def before(name: str) -> set[str]:
-        needed = {
-            maker for dep in body[name].get("deps", []) for out, maker in makers.items() if dep.startswith(out)
-        } - {name}
-        return needed | {further for each in needed for further in before(each)}
-
-    for name in named:
-        assert "prepare" in before(name), name
-    assert all("${" not in body[name]["cmd"] for name in body if name not in named)
+    assert stages["code"]["always_changed"]
+    assert all("${" not in stage["cmd"] for stage in stages.values() if "cmd" in stage)
+    named = {name: stage for name, stage in stages.items() if "foreach" in stage}
+    for name, stage in named.items():
+        assert any(dep.startswith("build/code/") for dep in stage["do"]["deps"]), name
+    for part in {stage["foreach"][2:-1] for stage in named.values()} | {
+        "models"
+    }:  # runs name them, and paths hold them
+        for bad in HOSTILE:
+            changed = document | {part: document[part] | {bad: next(iter(document[part].values()))}}
+            (tmp_path / "params.yaml").write_text(yaml.safe_dump(changed, sort_keys=False))
+            with pytest.raises(InputError, match=part):
+                code.main(tmp_path)
+    assert not (tmp_path / "build").exists()
 
 
 def test_a_name_on_the_command_line_is_looked_up_and_nothing_else(

@@ -9,23 +9,25 @@ import yaml
 
 from shearbench import code
 from shearbench.errors import InputError
-from shearbench.params_base import with_bases
+from shearbench.params_base import NAME, RUN_NAME, with_bases
 from shearbench.pipeline.names import OF_ABLATION, OF_DATASET, PLAIN
 from shearbench.yaml12 import SafeLoader, construct
 
 OF_MODEL = ("train", "evaluate", "tune")
 OF_ALL_MODELS = ("transfer", "handwriting")
-_NAME = re.compile(r"[a-z0-9_]+")  # others are left out: `prepare` refuses them
+_NAMED = {"datasets": NAME, "models": NAME, "runs": RUN_NAME, "ablations": NAME}
+"""Parts of ``params.yaml`` with names that DVC puts into commands and paths as they stand."""
 
 
 def texts(path: Path, only: str | None = None) -> Iterator[tuple[str, str]]:
     """Yield for each stage that ``params.yaml`` asks for, or for one of them, its name, as ``train/mlp``, and its text.
 
     Raises:
-        InputError: if the file is no YAML, or has no models and ablations.
+        InputError: if the file is no YAML, lacks models or ablations, or has a name that is more than a name.
     """
     try:
         params, _ = with_bases(construct(SafeLoader(path.read_bytes())))
+        _refuse_names(path, params)
         models, ablations = _used(params), {name: _used(each) for name, each in params["ablations"].items()}
         also = {name: _also(each) for name, each in params["ablations"].items()}
     except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
@@ -37,16 +39,31 @@ def texts(path: Path, only: str | None = None) -> Iterator[tuple[str, str]]:
     for stage in OF_MODEL:
         plans += [(f"{stage}/{name}", stage, [each], _also(params)) for name, each in models.items()]
     for stage in OF_ABLATION:
-        named = {name: used for name, used in ablations.items() if _NAME.fullmatch(name)}
-        plans += [(f"{stage}/{name}", stage, set(used.values()), also[name]) for name, used in named.items()]
+        plans += [(f"{stage}/{name}", stage, set(used.values()), also[name]) for name, used in ablations.items()]
     for name, stage, architectures, more in plans:
         if only in (None, name):
             yield name, code.text(code.closure(f"shearbench.stages.{stage}", architectures, more))
 
 
+def _refuse_names(path: Path, params: Mapping[str, Any]) -> None:
+    """Refuse names that a shell would not take as one word. ``dvc repro`` reads ``params.yaml`` here first."""
+    bad = [
+        f"{part}.{name}"
+        for part, rule in _NAMED.items()
+        for name in params.get(part, ())
+        if not re.fullmatch(rule, str(name))
+    ]
+    if bad:
+        shown = ", ".join(repr(name)[:60] for name in bad[:5])
+        raise InputError(
+            f"{path}: a name must be lower-case letters, digits and underscores; got {shown}; `shearbench check` lists "
+            "all faults"
+        )
+
+
 def _used(part: Mapping[str, Any]) -> dict[str, str]:
     """Return the architecture of each model."""
-    return {name: str(model["architecture"]) for name, model in part["models"].items() if _NAME.fullmatch(name)}
+    return {name: str(model["architecture"]) for name, model in part["models"].items()}
 
 
 def _also(part: Mapping[str, Any]) -> list[str]:
