@@ -1,5 +1,6 @@
 """Tasks run in single-threaded processes; order, errors and dead workers are accounted for."""
 
+import io
 import os
 import signal
 import subprocess
@@ -8,9 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from rich.progress import Progress
 
 from shearbench.errors import InputError, TasksFailed
-from shearbench.execution import run_tasks, worker_count
+from shearbench.execution import progress, run_tasks, worker_count
 
 
 def square(number, advance):
@@ -82,6 +85,20 @@ def test_a_task_that_kills_its_worker_twice_is_named(tmp_path):
     assert "- fatal: its process " in str(caught.value)
 
 
+def test_the_time_left_is_at_the_speed_since_the_start():
+    now = 1000.0
+    shown = Progress(get_time=lambda: now, console=Console(file=io.StringIO()))
+    bar = shown.add_task("train", total=30, completed=10, before=10)
+    (task,) = shown.tasks
+    assert progress._LeftColumn().render(task).plain == "left -:--:--"
+    now = 1200.0  # two workers end an epoch of 200 seconds together
+    shown.update(bar, completed=11)
+    shown.update(bar, completed=12)
+    assert progress.speed_of(task) == 2 / 200
+    assert progress._RateColumn().render(task).plain == "100.0 s each"
+    assert progress._LeftColumn().render(task).plain == "left 0:30:00"
+
+
 SLEEPERS = """
 import os, sys, time
 from pathlib import Path
@@ -90,7 +107,7 @@ def sleep(path, advance):
     path.write_text(str(os.getpid()))
     time.sleep(7200)
 if __name__ == "__main__":
-    run_tasks(sleep, [Path(sys.argv[1]) / "0", Path(sys.argv[1]) / "1"], workers=2, label="sleepers")
+    run_tasks(sleep, [Path(sys.argv[1]) / str(number) for number in range(20)], workers=2, label="sleepers")
 """
 
 
@@ -115,12 +132,14 @@ def _alive(pid):
 def test_a_stop_ends_the_workers_within_seconds(tmp_path, stop, status):
     script = tmp_path / "sleepers.py"
     script.write_text(SLEEPERS)
-    process = subprocess.Popen([sys.executable, script, tmp_path], stderr=subprocess.DEVNULL, preexec_fn=_heed_signals)
+    with (tmp_path / "said").open("w") as said:
+        process = subprocess.Popen([sys.executable, script, tmp_path], stderr=said, preexec_fn=_heed_signals)
     notes = [tmp_path / "0", tmp_path / "1"]
     _until(lambda: all(note.exists() and note.read_text() for note in notes))
     process.send_signal(stop)  # to it alone: no worker gets the signal
     assert process.wait(timeout=3600) == status
     _until(lambda: not any(_alive(note.read_text()) for note in notes))
+    assert "Exception in thread" not in (tmp_path / "said").read_text()
 
 
 UNDER_DVC = """

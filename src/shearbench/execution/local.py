@@ -3,6 +3,7 @@
 import contextlib
 import multiprocessing
 import os
+import queue
 import signal
 import sys
 import tempfile
@@ -118,6 +119,9 @@ def _attempt(
             else:
                 task_result.failures[index] = reason_of(error, error.__cause__)
     except BaseException:
+        with contextlib.suppress(queue.Empty):
+            while True:  # loky drops the calls that wait, but looks them up by these numbers: a traceback at every stop
+                executor._work_ids.get_nowait()
         executor.shutdown(wait=False, kill_workers=True)
         raise
     executor.shutdown(wait=True, kill_workers=True)  # all results are here; to let them leave takes a second

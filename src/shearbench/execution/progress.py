@@ -1,9 +1,11 @@
 """Show the progress of running tasks, and pass a stop on to them."""
 
+import math
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from types import FrameType
 
 from rich.console import Console
@@ -15,11 +17,19 @@ from rich.progress import (
     Task,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.text import Text
 
 from shearbench.execution.calls import Show
+
+
+def speed_of(task: Task) -> float | None:
+    """Return the units a second since the start, None before the first.
+
+    Rich's own is of the last 30 seconds, in which all workers may end an epoch together, or none.
+    """
+    done = task.completed - task.fields["before"]
+    return done / task.elapsed if done and task.elapsed else None
 
 
 class _RateColumn(ProgressColumn):
@@ -27,10 +37,20 @@ class _RateColumn(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         """Return the text of one bar."""
-        speed = task.finished_speed or task.speed
+        speed = speed_of(task)
         if not speed:
             return Text("")
         return Text(f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each")
+
+
+class _LeftColumn(ProgressColumn):
+    """The time left at the speed since the start."""
+
+    def render(self, task: Task) -> Text:
+        """Return the text of one bar."""
+        speed = speed_of(task)
+        left = timedelta(seconds=math.ceil((task.remaining or 0) / speed)) if speed else "-:--:--"
+        return Text(f"left {left}")
 
 
 @contextmanager
@@ -42,11 +62,10 @@ def progress_bar(label: str, before: int, total: int) -> Iterator[Show]:
         MofNCompleteColumn(),
         _RateColumn(),
         TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        _LeftColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        bar = progress.add_task(label, total=total, completed=before)
+        bar = progress.add_task(label, total=total, completed=before, before=before)
         yield lambda done: progress.update(bar, completed=before + done)
 
 
