@@ -185,3 +185,13 @@ def _until(true):
 def test_auto_is_every_core():
     assert worker_count("auto") >= 1
     assert worker_count(3) == 3
+
+
+def test_a_narrow_terminal_shortens_the_bar_and_no_number(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with progress.progress_bar("sources.sky: headers", 0, 1_000_000) as show:
+        show(17_713)
+    shown = capsys.readouterr().err
+    assert "17713/1000000" in shown
+    assert "…" not in shown

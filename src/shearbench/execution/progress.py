@@ -18,6 +18,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 from shearbench.execution.calls import Show
@@ -56,14 +57,9 @@ class _LeftColumn(ProgressColumn):
 @contextmanager
 def progress_bar(label: str, before: int, total: int) -> Iterator[Show]:
     """Show a bar, of which ``before`` units were done earlier; yield what sets how many are done since."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _RateColumn(),
-        TimeElapsedColumn(),
-        _LeftColumn(),
-    )
+    numbers = (MofNCompleteColumn, _RateColumn, TimeElapsedColumn, _LeftColumn)
+    whole = [column(table_column=Column(no_wrap=True)) for column in numbers]  # a narrow terminal shortens the bar
+    columns = (TextColumn("{task.description}"), BarColumn(), *whole)
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task(label, total=total, completed=before, before=before)
         yield lambda done: progress.update(bar, completed=before + done)
