@@ -180,6 +180,13 @@ def test_mlflow_is_told_of_the_study_and_of_each_trial_with_its_curve(search_res
     assert len({child.digest for child in node.children}) == len(node.children)
 
 
+def test_parallel_coordinates_of_trials_and_finalists_have_the_searched_parameters_as_axes_alone(folder):
+    searched = set(read_record(folder)["space"])
+    for child in node_of(folder).children:
+        assert set(child.content.params) - {"dataset", "model", "seed"} == searched
+        assert ("search_accuracy" in child.content.metrics) != ("failure" in child.content.tags)
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_track_sends_the_searches(root, folder):
     from mlflow import MlflowClient

@@ -74,8 +74,8 @@ def _trial(record: Mapping[str, Any], row: Mapping[str, Any], curves: pd.DataFra
     }
     failure = {"failure": row["failure"]} if pd.notna(row["failure"]) else {}
     content = Content(
-        params={**_names(record), **_hyperparameters(record, row), "trial": number},
-        tags={**_tags(record), **failure, "state": _FINISHED[row["state"]], **_reserved(row)},
+        params=_params(record, row),
+        tags={**_tags(record), **failure, "trial": str(number), "state": _FINISHED[row["state"]], **_reserved(row)},
         metrics={"epochs": int(row["epochs"]), **metrics, **_searched(metrics.get("final_accuracy"))},
         curves=points,
         files=[],
@@ -90,8 +90,8 @@ def _finalist(record: Mapping[str, Any], row: Mapping[str, Any], digest: str, ki
     mean = {"cv_accuracy_mean": sum(row[name] for name in folds) / len(folds)} if folds else {}
     costs = {"parameters": float(row["parameters"]), "seconds_per_fold": float(row["seconds"])}
     content = Content(
-        params={**_names(record), **_hyperparameters(record, row), "trial": number, "folds": len(folds)},
-        tags={**_tags(record), **failure},
+        params=_params(record, row),
+        tags={**_tags(record), **failure, "trial": str(number), "folds": str(len(folds))},
         metrics={**mean, **_searched(mean.get("cv_accuracy_mean")), **costs},
         curves=[("fold_accuracy", int(name.removeprefix("accuracy_")), float(row[name])) for name in folds],
         files=[],
@@ -108,8 +108,9 @@ def _names(record: Mapping[str, Any]) -> dict[str, Any]:
     return {"dataset": record["dataset"], "model": record["model"], "seed": record["seed"]}
 
 
-def _hyperparameters(record: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in record["space"]}
+def _params(record: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was searched: MLflow's parallel coordinates open with the first three parameters that differ."""
+    return {**_names(record), **{name: row[name] for name in record["space"]}}
 
 
 def _reserved(row: Mapping[str, Any]) -> dict[str, str]:
