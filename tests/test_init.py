@@ -149,7 +149,10 @@ def test_what_is_in_the_way_is_said(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="full exists and is not an empty folder"):
         init.main(tmp_path / "full", images=None, npz=None)
-    with pytest.raises(InputError, match="has no readable PNG or JPEG"):
+    with pytest.raises(InputError, match="has no readable PNG or JPEG in a class's folder"):
+        init.main(tmp_path / "new", images=tmp_path / "empty", npz=None)
+    Image.new("L", (16, 16)).save(tmp_path / "empty" / "of no class.png")
+    with pytest.raises(InputError, match="has no readable PNG or JPEG in a class's folder"):
         init.main(tmp_path / "new", images=tmp_path / "empty", npz=None)
     with pytest.raises(InputError, match="must name a folder with one sub-folder per class"):
         init.main(tmp_path / "new", images=tmp_path / "nowhere", npz=None)

@@ -21,7 +21,6 @@ from shearbench.records import write_text
 _LEFT_OUT = ("ablation", "ablation_result", "handwriting")
 _NOT_THERE = ("claims", "build/handwriting/class_digits", "build/ablation_results", "reports/full")
 _NOT_THERE += tuple(f"reports/calibration.{end}" for end in ("csv", "json", "png"))
-_IMAGES = {".png", ".jpg", ".jpeg"}
 _LOOKED_AT = 200  # images whose size is read
 _MOST_SIDE = 64  # pixels: larger ones are resized, which is declared in params.yaml
 _SMALL = 32  # pixels: on larger images resnet18 is better than cnn2 for the same seconds, and mlp stays near chance
@@ -135,21 +134,24 @@ def _folder(path: Path) -> Found:
     """Look at a folder of images, one sub-folder a class, optionally beneath ``train`` and ``test``."""
     from PIL import Image, UnidentifiedImageError
 
+    from shearbench.data.image_folder import image_files
+
     if not path.is_dir():
         raise InputError(f"--images must name a folder with one sub-folder per class; {path} is not one")
-    pictures = sorted(each for each in path.rglob("*") if each.suffix.lower() in _IMAGES)
+    print(f"looking for images in {path}", flush=True)  # a million files take minutes from a cold disk
+    pictures = [each.name for each in image_files(path, [])]
     sizes, modes = set[tuple[int, int]](), set[str]()
     looked_at, readable = pictures[:: max(1, len(pictures) // _LOOKED_AT)], 0
     for each in looked_at:
         try:
-            with Image.open(each) as image:
+            with Image.open(path / each) as image:
                 sizes.add(image.size)
                 modes.add(image.mode)
                 readable += 1
         except (UnidentifiedImageError, OSError):
             continue  # `shearbench data` lists it with the reason
     if not sizes:
-        raise InputError(f"--images: {path} has no readable PNG or JPEG")
+        raise InputError(f"--images: {path} has no readable PNG or JPEG in a class's folder")
     side = min(max(max(size) for size in sizes), _MOST_SIDE)
     channels = 1 if modes <= {"L", "1", "I;16"} else 3
     same = len(sizes) == 1 and max(next(iter(sizes))) <= _MOST_SIDE

@@ -58,7 +58,7 @@ def collect(name: str, source: ImageFolder, folder: Path) -> Collected:
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; correct {key}.path in params.yaml")
     decisions: list[Decision] = []
-    listed = list(_listed(folder, decisions))
+    listed = list(image_files(folder, decisions))
     if not listed:
         raise InputError(
             f"{folder} has 0 images: {key} needs one sub-folder per class with PNG or JPEG files in it, or train/ and "
@@ -84,7 +84,7 @@ def collect(name: str, source: ImageFolder, folder: Path) -> Collected:
     return Collected(collected.parts, collected.classes, decisions + collected.decisions)
 
 
-def _listed(folder: Path, decisions: list[Decision]) -> Iterator[_File]:
+def image_files(folder: Path, decisions: list[Decision]) -> Iterator[_File]:
     """Yield every image file, in the order of names; anything else is a decision."""
     parts = [path.name for path in folder.iterdir() if path.is_dir() and path.name.lower() in _PARTS]
     if "train" not in [part.lower() for part in parts]:
