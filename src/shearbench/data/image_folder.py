@@ -94,10 +94,8 @@ def image_files(folder: Path, decisions: list[Decision]) -> Iterator[_File]:
         for directory, folders, names in os.walk(folder / part):
             folders.sort()
             place = Path(directory).relative_to(folder / part).parts
-            for name in sorted(names):
-                path = (Path(part) / Path(*place) / name).as_posix()
-                if name.startswith("."):
-                    continue
+            for name in sorted(each for each in names if not each.startswith(".")):
+                path = "/".join(filter(None, (part, *place, name)))
                 if not place:
                     decisions.append(Decision(path, split, "ignored: in no class's folder"))
                 elif not name.lower().endswith(SUFFIXES):
