@@ -196,7 +196,7 @@ def card_of(
             "version": SOLVER_VERSION,
             "element": "9-node quadratic, 3 x 3 Gauss points, plane strain",
             "elements_a_pixel": elements[0] * elements[1],
-            "backend": "conjugate gradients preconditioned by LAPACK spbtrf",
+            "backend": "conjugate gradients preconditioned by a sparse Cholesky factor in single precision",
             "tolerance": TOLERANCE,
             "load_stepping": LOAD_STEPPING,
         },

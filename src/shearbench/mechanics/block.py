@@ -1,4 +1,4 @@
-"""The block under a load: node numbers, connectivity, held degrees of freedom and the order of the band.
+"""The block under a load: node numbers, connectivity, held degrees of freedom and the plan of the elimination.
 
 A block of `height` x `width` pixels, each of `elements` = (across, up) elements, has `rows` = height up rows and
 `columns` = width across columns of elements and (2 columns + 1) x (2 rows + 1) nodes, numbered column by column from
@@ -12,6 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from shearbench.mechanics.fronts import Plan, dissect
 from shearbench.mechanics.kernels import CENTRE, NODES, element_table
 from shearbench.mechanics.loads import Load
 
@@ -31,9 +32,7 @@ class Block:
         free: (nodes, 2) 1.0 where no support holds, else 0.0.
         lift: (nodes, 2) the load's homogeneous field for d = 1.
         grip: (nodes, 2) 1.0 on the components that the support of the top edge holds, else 0.0.
-        position: (elements, 16) place in the band of an element's edge degrees of freedom, -1 where held.
-        order: (unknowns,) flat degree of freedom of each place in the band.
-        bandwidth: number of diagonals above the main one.
+        plan: the order in which a tangent is eliminated, centre nodes left out.
     """
 
     height: int
@@ -45,9 +44,7 @@ class Block:
     free: Floats
     lift: Floats
     grip: Floats
-    position: Ints
-    order: Ints
-    bandwidth: int
+    plan: Plan
 
     @property
     def mesh(self) -> tuple[Ints, Floats, Floats]:
@@ -81,10 +78,11 @@ def build_block(height: int, width: int, load: Load, elements: tuple[int, int] =
             grip[on_edge[edge], component] = 1.0
     reduced = np.stack([ix / (2 * columns), iy / (2 * rows)], axis=1)
     lift = np.asarray(load.origin) + reduced @ np.asarray(load.gradient, dtype=np.float64).T
-    position, order = _band_order(connectivity, free)
+    edge_nodes = np.delete(connectivity, CENTRE, axis=0).T  # (elements, 8)
+    edge_dofs = (2 * edge_nodes[:, :, None] + np.arange(2)).reshape(-1, 16)
+    plan = dissect(rows, columns, edge_dofs, free.ravel() > 0)
     table = element_table(across, up)
-    bandwidth = _bandwidth(position)
-    return Block(height, width, elements, *table, connectivity, free, lift, grip, position, order, bandwidth)
+    return Block(height, width, elements, *table, connectivity, free, lift, grip, plan)
 
 
 def _connectivity(rows: int, columns: int) -> Ints:
@@ -92,20 +90,3 @@ def _connectivity(rows: int, columns: int) -> Ints:
     ax, ay = NODES.T
     nodes: Ints = (2 * column + ax[:, None]) * (2 * rows + 1) + 2 * row + ay[:, None]
     return nodes
-
-
-def _band_order(connectivity: Ints, free: Floats) -> tuple[Ints, Ints]:
-    """Free degrees of freedom, centre nodes left out, in the order of their nodes: column by column."""
-    eliminated = np.zeros(free.shape, dtype=bool)
-    eliminated[connectivity[CENTRE]] = True
-    order = np.flatnonzero((free > 0) & ~eliminated)
-    place = np.full(free.size, -1, dtype=np.int64)
-    place[order] = np.arange(len(order))
-    edge_nodes = np.delete(connectivity, CENTRE, axis=0).T  # (elements, 8)
-    flat = (2 * edge_nodes[:, :, None] + np.arange(2)).reshape(len(edge_nodes), 16)
-    return place[flat], order
-
-
-def _bandwidth(position: Ints) -> int:
-    lowest = np.where(position < 0, np.iinfo(np.int64).max, position).min(axis=1)
-    return int((position.max(axis=1) - lowest).max())

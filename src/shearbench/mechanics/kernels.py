@@ -1,7 +1,7 @@
-"""The element, and everything compiled: material law, sums over the elements, band of a tangent, centre nodes.
+"""The element, compiled: material law, sums over the elements, their stiffness, centre nodes.
 
 All of it in one file, because numba's cache looks for changes in the file of a function, and not in the functions
-it calls.
+it calls. The factor (fronts.py) calls nothing from here.
 
 Elements are 9-node quadratic rectangles (Q2), all of one size, with sides along the axes and 3 x 3 Gauss points, so
 the gradients of the shape functions are the same numbers in each: `NODES` (9, 2) places in half sides, `CENTRE` the
@@ -243,7 +243,8 @@ def tangent_times(v, state, connectivity, gradients, weights, mu):  # type: igno
 
 
 @njit(cache=True)
-def assemble_band(state, gradients, weights, mu, position, band, coupling, centre):  # type: ignore[no-untyped-def]
+def assemble(state, gradients, weights, mu, stiffness, coupling, centre):  # type: ignore[no-untyped-def]
+    """Fill the condensed stiffness of each element (elements, 16, 16), rows >= columns, and how its centre follows."""
     elements = state.shape[2]
     moduli = np.empty((10, PACK), dtype=np.float32)
     ke = np.empty((18, 18, PACK), dtype=np.float32)
@@ -254,7 +255,10 @@ def assemble_band(state, gradients, weights, mu, position, band, coupling, centr
             _tangent_moduli(state, weights, mu, q, first, count, moduli)
             _add_stiffness(moduli, gradients, q, count, ke)
         _condense(ke, first, count, coupling, centre)
-        _add_to_band(ke, position, first, count, band)
+        for e in range(count):
+            for p in range(16):
+                for r in range(p + 1):
+                    stiffness[first + e, p, r] = ke[p, r, e]
 
 
 @njit(cache=True)
@@ -323,19 +327,6 @@ def _condense(ke, first, count, coupling, centre):  # type: ignore[no-untyped-de
         for r in range(p + 1):
             for e in range(count):
                 ke[p, r, e] -= ke[16, p, e] * coupling[0, r, first + e] + ke[17, p, e] * coupling[1, r, first + e]
-
-
-@njit(cache=True)
-def _add_to_band(ke, position, first, count, band):  # type: ignore[no-untyped-def]
-    """Add to LAPACK's upper band: entry (i, j), i <= j, stands at band[j, bandwidth + i - j]."""
-    last = band.shape[1] - 1
-    for e in range(count):
-        for p in range(16):
-            row = position[first + e, p]
-            for r in range(p + 1):
-                column = position[first + e, r]
-                if row >= 0 and column >= 0:
-                    band[max(row, column), last - abs(row - column)] += ke[p, r, e]
 
 
 @njit(cache=True)

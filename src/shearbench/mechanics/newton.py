@@ -22,6 +22,7 @@ MAX_NEWTON = 50
 MAX_CG = 200
 MAX_BACKTRACKS = 12
 MAX_HALVINGS = 6
+_SAME_RATIO = 1e-9  # of lambda to mu, between elements
 FIRST_FORCING, LARGEST_FORCING = 0.01, 0.1
 
 
@@ -70,7 +71,8 @@ class Equilibrium:
     def factor(self) -> Factor:
         """Factor of the tangent here, made once; NotConverged where the state is not stable."""
         sample = self.sample
-        factor = factorise(sample.linearised(self.u), sample.block, sample.mu)
+        alike = not self.u.any() and float(np.ptp(sample.lam / sample.mu)) < _SAME_RATIO
+        factor = factorise(sample.linearised(self.u), sample.block, sample.mu, alike=alike)
         if factor is None:
             raise NotConverged(f"the tangent at d = {self.d:g} is not positive definite")
         return factor

@@ -23,7 +23,7 @@ from shearbench.mechanics.loads import load_named
 from shearbench.mechanics.material import lame_parameters, young_modulus
 from shearbench.mechanics.newton import Equilibrium, NotConverged, Sample, reach, undeformed
 
-SOLVER_VERSION = 1  # raise it when a change of the solver changes its results
+SOLVER_VERSION = 2  # raise it when a change of the solver changes its results
 LOAD_STEPPING = (
     "waypoints every 1/14 of the height (2 pixels), the first from rest, each from the one below; "
     "d in one step from the waypoint below it; a step that fails is halved"
@@ -112,7 +112,7 @@ def simulate(
     block = build_block(height, width, load_named(load), elements)
     fields = _empty_fields(len(bitmaps), load, tuple(float(d) for d in displacements), (height, width))
     failed: list[Failure] = []
-    # LAPACK on one thread: its blocks are too small to share, and more threads would change the rounding
+    # BLAS on one thread: its vectors are too short to share, and more threads would change the rounding
     with threadpool_limits(limits=1, user_api="blas"):
         for index, bitmap in enumerate(bitmaps):
             failed += _solve(fields, index, _sample_of(bitmap, block))
