@@ -14,7 +14,7 @@ from shearbench.data import mnist as source
 from shearbench.data.config import BundledMnist
 from shearbench.data.handwritten import Picture, read_file
 from shearbench.data.idx import MNIST_FILES, read_pair
-from shearbench.handwriting import ink, paper, preparation
+from shearbench.handwriting import ink, paper, parts, preparation
 from shearbench.handwriting.preparation import PREPARATIONS, Prepared, mnist, study
 
 SHARED = os.environ.get("SHEARBENCH_SHARED_DATA", "")
@@ -208,3 +208,41 @@ def test_the_median_of_nine_and_the_quantile_are_those_of_scipy_and_numpy() -> N
     for count in (1, 2, 7, 500):
         values = rng.normal(size=count)
         assert paper._quantile(values, 0.2) == pytest.approx(np.quantile(values, 0.2), abs=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (12, 5), (40, 41), (200, 131)])
+def test_the_low_level_of_rows_and_columns_is_numpys_percentile(shape: tuple[int, int]) -> None:
+    plane = np.random.default_rng(0).normal(100, 30, shape)
+    for axis in (0, 1):
+        expected = np.percentile(plane, 10, axis=axis, keepdims=True)
+        assert np.array_equal(paper.low_levels(plane, axis), expected)
+
+
+def test_a_mask_is_wide_where_a_pixel_is_further_from_the_rest_than_the_reach() -> None:
+    middle, corner = np.ones((2, 60, 50), bool)
+    middle[[0, -1]] = middle[:, [0, -1]] = False  # the furthest pixel is inside, no corner belongs to the mask
+    corner[20:, 10:] = False
+    for mask in (middle, corner):
+        furthest = float(ndimage.distance_transform_edt(mask).max())
+        assert ink._is_wide(mask, furthest - 0.01)
+        assert not ink._is_wide(mask, furthest)
+
+
+@pytest.mark.parametrize("margin", [0, 1, 7])
+def test_the_depth_of_a_part_is_its_distance_in_the_whole_picture(margin: int) -> None:
+    rng = np.random.default_rng(margin)
+    shown = ndimage.gaussian_filter(rng.normal(size=(50, 40)), 3) > 0.05
+    shown[:, -9:] = True  # a bar that is deepest at the edge of the box about all parts
+    shown = np.pad(shown, margin)
+    found = parts.Parts.of(shown.astype(float))
+    distance = ndimage.distance_transform_edt(shown)
+    expected = [distance[found.labels == number].max() for number in range(1, len(found) + 1)]
+    np.testing.assert_array_equal(found.depth, expected)
+
+
+def test_grey_levels_of_colours_are_their_mean_where_they_hardly_differ() -> None:
+    rng = np.random.default_rng(1)
+    grey = rng.integers(6, 249, (30, 20, 1))
+    colour = (grey + rng.integers(-6, 7, (30, 20, 3))).astype(np.uint8)
+    shown = Picture(colour, np.full((30, 20), 255, np.uint8), np.zeros((28, 28), np.uint8), "PNG", "RGB", (20, 30))
+    assert np.array_equal(paper.grey_of(shown), colour.astype(float).mean(axis=2))

@@ -128,6 +128,11 @@ def test_an_unknown_architecture_is_named_with_those_there_are() -> None:
         _build("vgg")
 
 
+def test_resnet18_does_not_import_torchvision_which_takes_as_long_as_torch() -> None:
+    code = "import sys, shearbench.models.resnet18; sys.exit('torchvision' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_reading_the_table_does_not_import_torch() -> None:
     code = "import sys, shearbench.models; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

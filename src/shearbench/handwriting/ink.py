@@ -21,6 +21,7 @@ from shearbench.handwriting.paper import (
     grain_of,
     grey_of,
     local_background_of,
+    low_levels,
 )
 from shearbench.handwriting.parts import BODY, Parts
 
@@ -103,12 +104,22 @@ def _right_way_round(grey: Plane, found: Ink) -> Ink:
     parts.
     """
     contrary = ~found.raw
-    if contrary.all() or ndimage.distance_transform_edt(contrary).max() > _DEEP * max(grey.shape):
+    if contrary.all() or _is_wide(contrary, _DEEP * max(grey.shape)):
         return found
     if _unlike_ink(contrary) >= _unlike_ink(found.raw) - 0.5:
         return found
     other = _ink_on(grey, background_of(grey, start=float(np.median(grey[found.raw]))))
     return found if isinstance(other, str) or other.polarity == found.polarity else other
+
+
+def _is_wide(mask: Mask, reach: float) -> bool:
+    """Return True if a pixel of a mask, which is not all of the picture, lies further than ``reach`` from the rest."""
+    rows, columns = np.nonzero(~mask)
+    last = np.array(mask.shape) - 1
+    corners = ((y, x) for y in (0, last[0]) for x in (0, last[1]))  # paper mostly: the whole map costs 30 times as much
+    if any(np.min((rows - y) ** 2 + (columns - x) ** 2) > reach**2 for y, x in corners):
+        return True
+    return bool(ndimage.distance_transform_edt(mask).max() > reach)
 
 
 def _unlike_ink(ink: Mask) -> float:
@@ -136,9 +147,9 @@ def without_bars(grey: Plane) -> Plane:
 
     Its rows are of another level than the rest nearly everywhere, fainter than ink, and nothing of it reaches further.
     """
+    middle = float(np.median(grey))
     for _ in range(4):  # a side at a time, by turning
         grey = np.rot90(grey)
-        middle = float(np.median(grey))
         other = (np.abs(grey - middle) <= _STEP).mean(axis=1) <= _LIKE_PAPER
         depth = 0 if other.all() else int(np.argmin(other))
         if 3 <= depth <= _BAND * len(grey):
@@ -146,11 +157,13 @@ def without_bars(grey: Plane) -> Plane:
             reaching = (np.abs(grey[depth + 1] - level) < np.abs(grey[depth + 1] - middle)).mean()
             if abs(level - middle) < 0.7 * np.abs(grey - middle).max() and reaching < 0.05:
                 grey = grey[depth + 1 :]
+                middle = float(np.median(grey))
     return grey
 
 
 def _ink_on(grey: Plane, surface: Plane) -> Ink | str:
-    found = _signed(grey - surface)
+    difference = grey - surface
+    found = _signed(difference)
     if isinstance(found, str):
         return found
     signed, contrast, grain = found
@@ -161,7 +174,7 @@ def _ink_on(grey: Plane, surface: Plane) -> Ink | str:
         return f"no ink found: nothing but the grain of the paper (contrast {contrast:.0f}, grain {grain:.1f})"
     return Ink(
         values,
-        polarity="light on dark" if (signed == grey - surface).all() else "dark on light",
+        polarity="light on dark" if signed is difference else "dark on light",
         background=f"{surface.min():.0f} to {surface.max():.0f}",
         contrast=round(contrast, 1),
         noise=round(grain, 2),
@@ -177,8 +190,7 @@ def _signed(difference: Plane) -> tuple[Plane, float, float] | str:
     inner = _without_edge(difference)
     # The side with the larger sum of squares is ink: shadows are wide and faint, ink is narrow and strong.
     outstanding = np.where(np.abs(inner) > GRAINS * grain, inner, 0)
-    sign = 1.0 if np.sum(outstanding * np.abs(outstanding)) >= 0 else -1.0
-    signed = sign * difference
+    signed = difference if np.sum(outstanding * np.abs(outstanding)) >= 0 else -difference
     contrast = contrast_of(signed, grain)
     if contrast < max(LEAST_CONTRAST, GRAINS * grain):
         return f"no ink found: contrast {contrast:.0f}, grain {grain:.1f}"
@@ -250,7 +262,7 @@ def _lines(signed: Plane, axis: int, floor: float, contrast: float) -> Plane:
 
     Where the rows beside them are full ink, they are the soft edge of a stroke that goes from side to side.
     """
-    level = np.percentile(signed, 10, axis=axis, keepdims=True)
+    level = low_levels(signed, axis)
     runs = ndimage.label(level.ravel() > floor)[0].reshape(level.shape)
     strokes = np.unique(runs[level >= 0.6 * contrast])
     ruled: Plane = np.where((runs > 0) & ~np.isin(runs, strokes), level, 0)

@@ -24,16 +24,17 @@ def grey_of(picture: Picture) -> Plane:
     opacity is the drawing, as on a transparent sheet, it is drawn on a sheet of the contrary brightness; a picture of
     which parts are cut away is filled up with its median colour.
     """
-    colour = picture.colour.astype(np.float64)
-    opacity = picture.opacity.astype(np.float64)[..., None] / 255
-    if opacity.min() < 1:
-        colour = colour * opacity + _sheet(colour, opacity[..., 0]) * (1 - opacity)
-    flat = colour.reshape(-1, 3)
-    red, green, blue = flat.T
+    colour: NDArray[np.uint8] | Plane = picture.colour
+    if picture.opacity.min() < 255:
+        opacity = picture.opacity.astype(np.float64)[..., None] / 255
+        paint = picture.colour.astype(np.float64)
+        colour = paint * opacity + _sheet(paint, opacity[..., 0]) * (1 - opacity)
+    red, green, blue = np.moveaxis(colour, 2, 0)
     spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
     if spread.max() <= 12:  # grey, but for what JPEG does to it
-        grey: Plane = colour.mean(axis=2)
+        grey: Plane = (red.astype(np.float64) + green + blue) / 3
         return grey
+    flat = colour.reshape(-1, 3).astype(np.float64)
     centred = flat - flat.mean(axis=0)
     # The first principal component of the colours: the direction with the most contrast.
     _, vectors = np.linalg.eigh(centred.T @ centred)
@@ -60,10 +61,9 @@ def background_of(grey: Plane, *, start: float | None = None) -> Plane:
     It starts from the level ``start``, or from one that many pixels have, and is fitted with Tukey's weights, which
     leave out what is far from it: the ink.
     """
-    terms = _quadratic(*grey.shape)
-    flat = grey.ravel()
-    step = max(1, len(flat) // _FITTED)
-    fitted, values = terms[::step], flat[::step]
+    step = max(1, grey.size // _FITTED)
+    terms, fitted = _quadratic(*grey.shape, step)
+    values = grey.ravel()[::step]
     surface = np.full(len(values), start_level(grey) if start is None else start)
     for round_ in range(12):
         residual = values - surface
@@ -81,10 +81,14 @@ def background_of(grey: Plane, *, start: float | None = None) -> Plane:
 
 
 @lru_cache(maxsize=4)
-def _quadratic(height: int, width: int) -> Plane:
-    """Return the terms 1, x, y, xy, x^2, y^2 at each pixel, (height * width, 6); x and y are -1 to 1."""
+def _quadratic(height: int, width: int, step: int) -> tuple[Plane, Plane]:
+    """Return the terms 1, x, y, xy, x^2, y^2 at each pixel, (height * width, 6), and at every ``step``-th.
+
+    x and y are -1 to 1.
+    """
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    return np.stack([np.ones_like(x), x, y, x * y, x**2, y**2], axis=-1).reshape(-1, 6)
+    terms = np.stack([np.ones_like(x), x, y, x * y, x**2, y**2], axis=-1).reshape(-1, 6)
+    return terms, np.ascontiguousarray(terms[::step])
 
 
 def _quantile(values: Plane, share: float) -> float:
@@ -94,6 +98,18 @@ def _quantile(values: Plane, share: float) -> float:
     above = np.partition(values, low)[low:]
     following = above[1:].min() if len(above) > 1 else above[0]
     return float(above[0] + (place - low) * (following - above[0]))
+
+
+def low_levels(plane: Plane, axis: int) -> Plane:
+    """Return the level that a tenth of each row (axis 1) or column is below, as ``np.percentile`` does at more cost."""
+    ordered = np.sort(plane, axis=axis)
+    place = 0.1 * (plane.shape[axis] - 1)
+    low = int(place)
+    first, second = (np.take(ordered, [min(k, plane.shape[axis] - 1)], axis=axis) for k in (low, low + 1))
+    part = place - low
+    step = second - first
+    levels: Plane = first + step * part if part < 0.5 else second - step * (1 - part)
+    return levels
 
 
 def local_background_of(grey: Plane) -> Plane:
@@ -112,12 +128,17 @@ def start_level(grey: Plane) -> float:
 
     The rings lie from the edge inwards. A frame or a table spoils the outer ones, a thick pen the median of all.
     """
-    height, width = grey.shape
+    rings = [grey[ring] for ring in _rings(*grey.shape)]
+    levels = [float(np.median(ring)) for ring in (*rings, grey) if ring.size]
+    return max(levels, key=lambda level: np.count_nonzero(np.abs(grey - level) < _NEAR))
+
+
+@lru_cache(maxsize=4)
+def _rings(height: int, width: int) -> tuple[NDArray[np.bool_], ...]:
+    """Return three rings of a picture from its edge inwards, (height, width) each."""
     y, x = np.mgrid[0:height, 0:width]
     depth = np.minimum(np.minimum(y, height - 1 - y) / height, np.minimum(x, width - 1 - x) / width)
-    rings = [grey[(depth >= k * EDGE) & (depth < (k + 1) * EDGE)] for k in range(3)]
-    levels = [float(np.median(ring)) for ring in (*rings, grey) if ring.size]
-    return max(levels, key=lambda level: int((np.abs(grey - level) < _NEAR).sum()))
+    return tuple((depth >= k * EDGE) & (depth < (k + 1) * EDGE) for k in range(3))
 
 
 def grain_of(difference: Plane) -> float:
@@ -145,9 +166,15 @@ def median_of_nine(plane: Plane) -> Plane:
     padded = np.pad(plane, 1, mode="symmetric")
     low, middle, high = _sorted(padded[:-2], padded[1:-1], padded[2:])
     lows = np.maximum(np.maximum(low[:, :-2], low[:, 1:-1]), low[:, 2:])
-    middles = _sorted(middle[:, :-2], middle[:, 1:-1], middle[:, 2:])[1]
+    middles = _middle(middle[:, :-2], middle[:, 1:-1], middle[:, 2:])
     highs = np.minimum(np.minimum(high[:, :-2], high[:, 1:-1]), high[:, 2:])
-    return _sorted(lows, middles, highs)[1]
+    return _middle(lows, middles, highs)
+
+
+def _middle(a: Plane, b: Plane, c: Plane) -> Plane:
+    """Return the median of three planes, at each pixel."""
+    middle: Plane = np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c))
+    return middle
 
 
 def _sorted(a: Plane, b: Plane, c: Plane) -> tuple[Plane, Plane, Plane]:

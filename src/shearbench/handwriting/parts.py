@@ -56,9 +56,13 @@ class Parts:
     @cached_property
     def depth(self) -> Plane:
         """Greatest distance of the pixels of each from what is not ink."""
-        ink = self.labels > 0
-        depth = ndimage.distance_transform_edt(ink) if len(self) and not ink.all() else ink.astype(float)
-        return _largest(depth[ink], self.labels[ink], len(self))
+        if not len(self) or self.labels.all():
+            return np.ones(len(self))
+        low, high = self.boxes[:, [0, 2]].min(axis=0), self.boxes[:, [1, 3]].max(axis=0)
+        about = tuple(slice(max(0, start - 1), stop + 1) for start, stop in zip(low, high, strict=True))
+        labels = self.labels[about]  # what is nearest to ink lies within a pixel of the box about all of it
+        ink = labels > 0
+        return _largest(ndimage.distance_transform_edt(ink)[ink], labels[ink], len(self))
 
     def __len__(self) -> int:
         """Return how many there are."""

@@ -116,14 +116,6 @@ class Conv3x3(nn.Conv2d):
     Of that pixel's window only the inputs themselves count; the rest is padding. Backward, four to eight times as fast.
     """
 
-    @classmethod
-    def like(cls, given: nn.Conv2d) -> "Conv3x3":
-        """Return one of the same shape; its weights are not set yet, and nothing is drawn."""
-        assert (given.kernel_size, given.padding, given.bias) == ((3, 3), (1, 1), None)
-        with torch.device("meta"):  # where weights are shapes alone
-            made = cls(given.in_channels, given.out_channels, 3, stride=given.stride, padding=1, bias=False)  # type: ignore[arg-type]
-        return made.to_empty(device=given.weight.device)
-
     def forward(self, inputs: Tensor) -> Tensor:
         """Return (n, channels, height, width) of the convolution."""
         height, width = inputs.shape[2:]

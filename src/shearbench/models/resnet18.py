@@ -1,6 +1,7 @@
-"""ResNet-18 (He et al., 2016, arXiv 1512.03385) of torchvision's blocks and stem, for any number of channels.
+"""ResNet-18 (He et al., 2016, arXiv 1512.03385) with torchvision's blocks and stem, for any number of channels.
 
-At width 1 and three channels it is torchvision's network: same state dict, same outputs. The 7x7 stem with
+At width 1 and three channels it is torchvision's network: same state dict, same outputs. torchvision itself is not
+imported, which would take as long as torch. The 7x7 stem with
 stride 2 and its pooling are kept, so that the stages see 7x7, 4x4, 2x2 and 1x1 maps of a 28x28 input.
 """
 
@@ -16,9 +17,6 @@ from torch import Tensor, nn
 from shearbench.errors import InputError
 from shearbench.models import scaled
 from shearbench.models.layers import Conv3x3, Initialisation, initialise
-from shearbench.torchvision_ops import torchvision
-
-BasicBlock = torchvision.models.resnet.BasicBlock
 
 MOMENTUM, EPSILON = 0.1, 1e-5  # torch's
 GROUPS = 8  # divides every width
@@ -114,15 +112,32 @@ def _entrance(channels: int, outputs: int, stem: Literal["imagenet", "small"]) -
     return nn.Conv2d(channels, outputs, kernel_size=size, stride=stride, padding=size // 2, bias=False)
 
 
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions beside a shortcut; layers have the names of torchvision's block."""
+
+    def __init__(self, inputs: int, outputs: int, *, stride: int, norm: Callable[[int], nn.Module]) -> None:
+        super().__init__()
+        shortcut = None
+        if stride != 1 or inputs != outputs:
+            entrance = nn.Conv2d(inputs, outputs, kernel_size=1, stride=stride, bias=False)
+            shortcut = nn.Sequential(entrance, norm(outputs))
+        self.conv1 = Conv3x3(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = norm(outputs)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = Conv3x3(outputs, outputs, 3, padding=1, bias=False)
+        self.bn2 = norm(outputs)
+        self.downsample = shortcut
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return (n, outputs, height / stride, width / stride)."""
+        inner = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(inputs)))))
+        inner += inputs if self.downsample is None else self.downsample(inputs)
+        result: Tensor = self.relu(inner)
+        return result
+
+
 def _stage(inputs: int, outputs: int, *, stride: int, norm: Callable[[int], nn.Module]) -> nn.Sequential:
     """Return two basic blocks, the first of which changes channels and resolution."""
-    shortcut = None
-    if stride != 1 or inputs != outputs:
-        shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, kernel_size=1, stride=stride, bias=False), norm(outputs))
-    blocks = [
-        BasicBlock(inputs, outputs, stride, shortcut, norm_layer=norm),
-        BasicBlock(outputs, outputs, norm_layer=norm),
-    ]
-    for block in blocks:
-        block.conv1, block.conv2 = Conv3x3.like(block.conv1), Conv3x3.like(block.conv2)
-    return nn.Sequential(*blocks)
+    return nn.Sequential(
+        BasicBlock(inputs, outputs, stride=stride, norm=norm), BasicBlock(outputs, outputs, stride=1, norm=norm)
+    )
