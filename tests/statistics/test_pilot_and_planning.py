@@ -144,8 +144,8 @@ def test_a_plan_carries_the_numbers_of_the_verdict():
     design = Design(4, 7, comparisons=6)
     made = plan(design, pilot, rope=0.01, difference=0.03)
     assert made.planned.detectable == detectable(pilot.expected(design), rope=0.01, power=0.8)
-    low, high = (detectable(end.expected(design), rope=0.01, power=0.8) for end in pilot.ends())
-    assert made.detectable_range == (low, high)
+    spread = [detectable(each.expected(design), rope=0.01, power=0.8) for each in (pilot, *pilot.ends())]
+    assert made.detectable_range == (min(spread), max(spread))
     assert [option.folds for option in made.options[::6]] == [2, 3, 4, 5, 10, 20]
     assert [option.repeats for option in made.options[:6]] == [1, 2, 3, 5, 7, 10]
     assert made.planned in made.options

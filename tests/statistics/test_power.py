@@ -10,6 +10,7 @@ from statsmodels.stats.power import TTestPower
 from shearbench.statistics.power import (
     Precision,
     detectable,
+    detectable_range,
     equivalence_needs,
     equivalence_power,
     error_range,
@@ -84,6 +85,14 @@ def test_the_spread_of_few_trainings_is_known_as_well_as_said() -> None:
     seen = FOUND.standard_error * np.sqrt(rng.chisquare(FOUND.df, 20_000) / FOUND.df)
     low, high = np.array([error_range(replace(FOUND, standard_error=each)) for each in seen[:4000]]).T
     assert np.mean((low < FOUND.standard_error) & (high > FOUND.standard_error)) == pytest.approx(0.8, abs=0.02)
+
+
+def test_a_smaller_error_may_detect_less_within_the_region_and_the_range_is_ordered_around_it() -> None:
+    errors = (0.0042, 0.003, 0.0061)  # a pair of the default run and the ends of its 80 % interval
+    spread = [replace(FOUND, standard_error=each) for each in errors]
+    here, small, large = (detectable(each, rope=0.03, power=0.8) for each in spread)
+    assert here < small
+    assert detectable_range(spread, rope=0.03, power=0.8) == (min(here, large), max(small, large))
 
 
 def test_models_that_are_right_on_the_same_samples_are_told_without_a_division_by_zero() -> None:

@@ -15,7 +15,14 @@ from shearbench.statistics.crossed import Crossed, Parts, joined, parts_of
 from shearbench.statistics.design import Design
 from shearbench.statistics.mcnemar import McNemarOverFolds, mcnemar_over_folds
 from shearbench.statistics.multiplicity import holm
-from shearbench.statistics.power import detectable, equivalence_needs, error_range, needed_repeats, with_networks
+from shearbench.statistics.power import (
+    detectable,
+    detectable_range,
+    equivalence_needs,
+    error_range,
+    needed_repeats,
+    with_networks,
+)
 from shearbench.statistics.resampled_t import CorrectedT, corrected_t
 from shearbench.statistics.runs import Plan, Run, refuse_seen, refuse_unplanned, why_not_paired
 from shearbench.statistics.verdict import Verdict, decide_by_interval
@@ -41,7 +48,7 @@ class Comparison:
     detectable: float
     """The smallest difference that the verdict calls better or worse with the power declared, at the spread seen."""
     detectable_range: tuple[float, float]
-    """The same at both ends of the 80 % interval of that spread."""
+    """The least and the largest of the same, at that spread and at both ends of its 80 % interval."""
     equivalence_needs: float
     """The least region of equivalence in which equal runs are called equivalent with the power declared."""
     needed_repeats: int | None
@@ -220,14 +227,11 @@ def _compare(a: Run, b: Run, plan: Plan) -> Comparison:
 
 def _decided(crossed: Crossed, rope: float, planned: float | None, design: Design) -> dict[str, Any]:
     """Return what follows from the numbers of a pair in its family."""
-    smallest, low, high = (
-        detectable(replace(crossed, standard_error=error), rope=rope, power=design.power)
-        for error in (crossed.standard_error, *error_range(crossed))
-    )
+    spread = [crossed, *(replace(crossed, standard_error=error) for error in error_range(crossed))]
     return {
         "crossed": crossed,
-        "detectable": smallest,
-        "detectable_range": (low, high),
+        "detectable": detectable(crossed, rope=rope, power=design.power),
+        "detectable_range": detectable_range(spread, rope=rope, power=design.power),
         "equivalence_needs": equivalence_needs(crossed, power=design.power),
         "needed_repeats": None
         if planned is None

@@ -30,6 +30,7 @@ from shearbench.statistics.power import (
     MOST_REPEATS,
     Precision,
     detectable,
+    detectable_range,
     equivalence_needs,
     needed_repeats,
     satterthwaite,
@@ -174,7 +175,8 @@ class Planning:
     rope: float
     planned: Option
     detectable_range: tuple[float, float] | None
-    """``planned.detectable`` at both ends of the pilot's uncertain deviation (80 %); None where that was given."""
+    """Least and largest ``planned.detectable`` at the pilot's deviation and at both ends of its 80 % interval; None
+    where it was given."""
     options: tuple[Option, ...]
     difference: float | None
     needs: tuple[Need, ...]
@@ -188,14 +190,14 @@ def plan(design: Design, pilot: Pilot, *, rope: float, difference: float | None 
     """
     if difference is not None and not difference > 0:
         raise InputError(f"the difference to be detected must be > 0, got {difference}; 0.01 is one point of accuracy")
-    ends = [_option(design, end, rope).detectable for end in pilot.ends() or ()]
+    spread = [each.expected(design) for each in (pilot, *(pilot.ends() or ()))]
     usual = ((SETS, design.folds), ((1,), 1)) if design.disjoint else ((FOLDS, design.folds), (REPEATS, design.repeats))
     folds, repeats = (sorted({*numbers, own}) for numbers, own in usual)
     return Planning(
         design,
         rope,
         _option(design, pilot, rope),
-        (ends[0], ends[1]) if ends else None,
+        detectable_range(spread, rope=rope, power=design.power) if pilot.ends() else None,
         tuple(_option(replace(design, folds=k, repeats=r), pilot, rope) for k in folds for r in repeats),
         difference,
         () if difference is None else _needs(design, pilot, rope, difference, folds),

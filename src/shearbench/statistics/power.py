@@ -11,7 +11,7 @@ region, "better" is the tail of the noncentral t; "equivalent" is the power of t
 Journal of Pharmacokinetics and Biopharmaceutics 18 (1990), by Owen's Q instead of quadrature.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
 
@@ -85,6 +85,13 @@ def detectable(found: Precision, *, rope: float, power: float) -> float:
     if found.standard_error == 0:
         return rope
     return _least(lambda x: power_of(found, x, rope=rope), power, found.standard_error)
+
+
+def detectable_range(found: Sequence[Precision], *, rope: float, power: float) -> tuple[float, float]:
+    """Return the least and the largest of what precisions detect: a smaller error need not detect a smaller
+    difference, since one within the region of equivalence is then called equivalent."""
+    least = [detectable(each, rope=rope, power=power) for each in found]
+    return min(least), max(least)
 
 
 def equivalence_needs(found: Precision, *, power: float) -> float:

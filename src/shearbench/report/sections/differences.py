@@ -15,7 +15,8 @@ sample with all networks. Its interval covers other samples and another training
 clustered by writer). The intervals of a family hold at once with probability 95 %; a family is the models on one
 dataset, or all pairs of datasets. Better and worse: the interval excludes 0. Equivalent: it lies within ± the region
 that `params.yaml` declared before the run. Undecided: all else. The detectable difference is the smallest one that
-the run calls better or worse with the declared power; its own 80 % interval is in brackets. The last column has the
+the run calls better or worse with the declared power; in brackets its least
+and largest value over the 80 % interval of the standard error. The last column has the
 least region in which the run calls equal models equivalent with that power."""
 _COLUMNS = (
     Column("within"),
