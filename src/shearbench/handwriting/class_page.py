@@ -1,4 +1,4 @@
-"""The teacher's page: what was read in a class's pictures, as one HTML file without any request to elsewhere.
+"""The teacher's page: the predictions for a class's pictures, as one HTML file that loads nothing from elsewhere.
 
 ``write_class`` writes ``index.html``, ``results.json`` and ``results.csv``; all three hold the same numbers.
 """
@@ -24,30 +24,30 @@ from shearbench.statistics.proportions import wilson
 Row = dict[str, Any]
 
 PAGE, RESULTS, TABLE = "index.html", "results.json", "results.csv"
-_EXPLAINED = 60  # wrong and unsure pictures that are shown with Grad-CAM
+_EXPLAINED = 60  # wrong and unsure pictures shown with Grad-CAM
 _HEAT = np.array([255, 120, 0])
 
 
 @dataclass(frozen=True, eq=False)
 class ClassReport:
-    """All that is known of a class: the answers, what looks copied, and files that show the same."""
+    """All results of a class: the predictions, the digits that look copied, and duplicate files."""
 
     name: str
     replies: Sequence[Reply]
     readers: Readers
     copies: Sequence[Row]
     copies_of: str
-    """Which digits of MNIST were looked through for copies."""
+    """The MNIST digits that were searched for copies."""
     duplicates: Sequence[Sequence[str]]
     misnamed: Sequence[str]
 
     @property
     def read(self) -> list[Reply]:
-        """The pictures in which something was read."""
+        """The pictures with a prediction."""
         return [reply for reply in self.replies if reply.reading is not None]
 
     def summary(self) -> Row:
-        """Return the numbers of the first lines."""
+        """Return the numbers at the top of the page."""
         labelled = [reply for reply in self.read if reply.look.file.digit is not None]
         return {
             "files": len(self.replies),
@@ -59,7 +59,7 @@ class ClassReport:
         }
 
     def by(self, what: str) -> list[Row]:
-        """Return a row for each group, or each member of a group, of the labelled pictures."""
+        """Return a row for each group, or for each member of a group, over the labelled pictures."""
         rows: dict[tuple[str, ...], list[Reply]] = {}
         for reply in self.read:
             file = reply.look.file
@@ -75,7 +75,7 @@ class ClassReport:
         ]
 
     def as_json(self) -> Row:
-        """Return everything, machine-readable."""
+        """Return all results, ready for JSON."""
         return {
             "class": self.name,
             "readers": self.readers.facts,
@@ -94,9 +94,9 @@ def _number(text: str) -> tuple[int, str]:
 
 
 def _share(replies: Sequence[Reply], *, among: str) -> Row | None:
-    """Return how many labelled pictures are read rightly, with Wilson's 95 % interval; None without any.
+    """Return the number and share of correct predictions, with Wilson's 95 % interval; None without any.
 
-    Among ``answered`` those count that the readers are sure of; among ``all`` the most probable digit of each counts.
+    ``answered`` counts the predictions that the readers are sure of; ``all`` counts the most probable digit of each.
     """
     known = [reply for reply in replies if among == "all" or reply.digit is not None]
     if not known:
@@ -171,7 +171,7 @@ def _card(reply: Reply) -> Row:
 
 
 def _maps(readers: Readers, shown: Sequence[Reply]) -> list[NDArray[np.uint8]]:
-    """Return the prepared images in colour, warm where the readers looked."""
+    """Return the prepared images in colour, orange where the Grad-CAM map is high."""
     if not shown:
         return []
     prepared = [reply.look.prepared for reply in shown]
@@ -181,7 +181,7 @@ def _maps(readers: Readers, shown: Sequence[Reply]) -> list[NDArray[np.uint8]]:
 
 
 def heated(image: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return an image (28, 28) in colour, (28, 28, 3), warm where ``heat`` (28, 28), 0 to 1, is high."""
+    """Return an image (28, 28) in colour, (28, 28, 3), orange where ``heat`` (28, 28), 0 to 1, is high."""
     grey = np.repeat(image[..., None], 3, axis=2).astype(np.float64)
     share = 0.65 * heat[..., None]
     colour: NDArray[np.uint8] = np.round(grey * (1 - share) + _HEAT * share).astype(np.uint8)

@@ -1,6 +1,6 @@
-"""Pictures read by the shipped readers: ``read_pictures`` -> one :class:`Reply` for each file.
+"""Predictions of the shipped readers: ``read_pictures`` -> one :class:`Reply` for each file.
 
-The networks read all images together.
+The networks process all images in one call.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from shearbench.predictions.calibration import apply_temperature
 
 @dataclass(frozen=True, eq=False)
 class Reply:
-    """What was read in one file: ``probabilities`` (10,) calibrated; ``reading`` is None where nothing was read."""
+    """The prediction for one file: calibrated ``probabilities`` (10,); ``reading`` is None if nothing was read."""
 
     look: Look
     reading: Reading | None
@@ -28,22 +28,22 @@ class Reply:
 
     @property
     def digit(self) -> int | None:
-        """The digit that is answered; None where the readers are not sure, or nothing was read."""
+        """The predicted digit; None if the readers are not sure or nothing was read."""
         sure = self.reading is not None and self.reading.answered and not self.doubt
         return self.reading.digit if sure and self.reading is not None else None
 
     @property
     def doubt(self) -> str:
-        """Why the picture may not show one digit; empty where it seems to."""
+        """The reason to doubt that the picture shows one digit; empty without one."""
         return self.look.prepared.doubt if self.look.prepared is not None else ""
 
     @property
     def is_wrong(self) -> bool:
-        """Whether another digit is answered than the file's label says."""
+        """Whether the predicted digit differs from the file's label."""
         return self.digit is not None and self.look.file.digit is not None and self.digit != self.look.file.digit
 
     def as_json(self) -> dict[str, Any]:
-        """Return the answer as JSON."""
+        """Return the prediction, ready for JSON."""
         file = self.look.file
         known = {"digit": file.digit, "group": file.group, "member": file.member} if file.digit is not None else {}
         row: dict[str, Any] = {"file": str(file.path), **known}
@@ -62,7 +62,7 @@ class Reply:
 
 
 def read_pictures(files: Sequence[Named], readers: Readers, *, workers: Workers = "auto") -> list[Reply]:
-    """Read every file."""
+    """Return a prediction for every file, in order."""
     looks = look_at(files, workers=workers)
     images = [look.prepared.image for look in looks if look.prepared is not None and not look.unread]
     answers = iter(answers_to(np.stack(images), readers) if images else ())

@@ -1,12 +1,12 @@
-"""Digits that were not drawn but copied: from MNIST, or from one another.
+"""Copied digits: digits of a class that were copied from MNIST, or from one another.
 
-A copy is nearer to its original than a digit of one writer ever is to the nearest of the others'. How near those are is
-measured: MNIST's test digits were written by other people than its training digits, so the nearest training digit of a
-test digit is the nearest of another writer. A class's digit is flagged if it is nearer than that to some MNIST digit,
-by correlation or by pixel distance, by ``DEVIATIONS`` standard deviations of that distribution, which is one of each
-class: two ones are always alike. It must also be nearer to that digit than to others, as a simple shape, a seven of two
-straight lines, is as near to many. Correlations are compared as ``atanh``, distances as logarithms, since these are
-nearly normal.
+A copy is nearer to its original than digits of different writers are to each other. MNIST gives the distribution of
+these distances: its test and training digits come from different writers, so the nearest training digit of a test digit
+is the nearest digit of another writer. A digit is flagged if its nearest MNIST digit lies more than ``DEVIATIONS``
+standard deviations beyond this distribution, in correlation or in pixel distance. Each class has its own distribution,
+because two ones are always alike. The digit must also be much nearer to this one than to others, because a simple
+shape, such as a seven of two straight lines, is near to many. Correlations are compared as ``atanh`` and distances as
+logarithms, because these are nearly normal.
 """
 
 from collections.abc import Sequence
@@ -25,18 +25,18 @@ Vector = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 
 DEVIATIONS = 3.5  # a normal number exceeds it once in 4,300
-SAMPLED = 3000  # test digits of MNIST whose neighbours are looked for; half of them set the limits
+SAMPLED = 3000  # MNIST test digits with a search for their neighbours; half of them set the limits
 RIVAL = 5  # a copy is far nearer to one digit than to others; a simple shape is as near to many
-_APART = 2.0  # standard deviations that the lead over the rival exceeds that of other writers' digits by
-_SAME_HAND = 5.0  # the same for two files of a folder, which may be of one hand: one hand's digits are more alike
-_HONEST = 0.01  # of an honest group's digits, at most this share is flagged
+_APART = 2.0  # standard deviations by which the lead over the rival exceeds the mean lead of other writers' digits
+_SAME_HAND = 5.0  # deviations for two files of a folder: digits of one writer are more alike than MNIST's
+_HONEST = 0.01  # largest share of flagged digits in an honest group
 _ALPHA = 0.001
 _BLOCK = 4096  # MNIST digits at a time
 
 
 @dataclass(frozen=True, eq=False)
 class Nearest:
-    """For each of n images the most correlated and the closest of other images: their rows, and how near they are.
+    """The most correlated and the closest other image for each of n images: rows, correlations and distances.
 
     ``distance`` is the root mean square difference of grey values, as a share of white.
     """
@@ -46,29 +46,29 @@ class Nearest:
     close: Numbers
     distance: Vector
     rival: Vector
-    """Correlation with the ``RIVAL``-th most correlated: near to the first for a shape that many have."""
+    """Correlation with the ``RIVAL``-th most correlated image: close to ``correlation`` for a common shape."""
 
 
 @dataclass(frozen=True, eq=False)
 class Limits:
-    """By class (10,): what correlation at least, and what distance at most, no honest digit has to an MNIST digit.
+    """Limits by class (10,): a higher correlation or a smaller distance to an MNIST digit marks a copy.
 
-    ``duplicate`` is the correlation that two files of a folder must have to be called alike.
+    ``duplicate`` is the correlation above which two files of a folder count as alike.
     """
 
     correlation: Vector
     distance: Vector
     duplicate: Vector
     alone: Vector
-    """By how much ``atanh`` of the correlation must exceed that of the ``RIVAL``-th nearest."""
+    """The least difference between ``atanh`` of the correlation and that of the ``RIVAL``-th nearest image."""
     sampled: int
     flagged: float
-    """Share of further MNIST digits, of other writers, that these limits would flag."""
+    """The share of MNIST test digits that these limits flag, measured on digits that did not set them."""
 
 
 @dataclass(frozen=True)
 class Copy:
-    """A file, by its row, that is as near to an MNIST digit, by its id, as only a copy is."""
+    """A copied digit: the row of the file, the id of the MNIST digit, and how near they are."""
 
     row: int
     mnist: int
@@ -80,9 +80,9 @@ class Copy:
 
 @dataclass(frozen=True)
 class Duplicate:
-    """Files, by their rows, that show the same: ``bytes``, ``pixels`` (once prepared), or ``alike``.
+    """The rows of files that show the same digit: equal ``bytes``, equal prepared ``pixels``, or ``alike``.
 
-    ``correlation`` is the least between two of them that are linked.
+    ``correlation`` is the smallest correlation between two linked files.
     """
 
     rows: tuple[int, ...]
@@ -107,7 +107,7 @@ class Reference:
 
 
 def nearest(images: Images, others: Images) -> Nearest:
-    """Return for each image (n, 28, 28) its nearest among ``others`` (m, 28, 28), by both measures."""
+    """Return the nearest of ``others`` (m, 28, 28) to each image (n, 28, 28), by both measures."""
     n = len(images)
     best, near = np.full(n, -2.0), np.full(n, np.inf)
     at, by = np.zeros(n, np.int64), np.zeros(n, np.int64)
@@ -138,7 +138,7 @@ def _flat(images: Images) -> NDArray[np.float32]:
 
 
 def _unit(images: Images) -> NDArray[np.float32]:
-    """Return images without their mean and of length 1; a blank one stays 0 and correlates with none."""
+    """Return images (n, pixels) with mean 0 and length 1; a blank image stays 0 and correlates with none."""
     flat = _flat(images)
     flat = flat - flat.mean(axis=1, keepdims=True)
     length = np.linalg.norm(flat, axis=1, keepdims=True)
@@ -153,7 +153,7 @@ def limits_of(reference: Reference, *, seed: int) -> Limits:
     rows = generator.permutation(len(reference.test))[:count]
     found = nearest(reference.test[rows], reference.train)
     half = count // 2
-    # Half of the digits set the limits, the other half measures how many honest digits they flag.
+    # Half of the digits set the limits; the other half measures the share of honest digits that they flag.
     set_by = np.arange(count) < half
     shape, gap = _bent(found)
     correlation, distance, duplicate = np.ones(CLASSES), np.zeros(CLASSES), np.ones(CLASSES)
@@ -172,18 +172,18 @@ def limits_of(reference: Reference, *, seed: int) -> Limits:
 
 
 def _bent(found: Nearest) -> tuple[Vector, Vector]:
-    """Return correlations and distances on the scales on which they are nearly normal."""
+    """Return correlations and distances on scales where they are nearly normal."""
     return np.arctanh(np.clip(found.correlation, -0.999999, 0.999999)), np.log(np.maximum(found.distance, 1e-6))
 
 
 def _lead(found: Nearest) -> Vector:
-    """Return by how much the nearest is nearer than the ``RIVAL``-th, on the scale of ``atanh``."""
+    """Return the lead of the nearest image over the ``RIVAL``-th nearest, on the scale of ``atanh``."""
     first, rival = (np.arctanh(np.clip(each, -0.999999, 0.999999)) for each in (found.correlation, found.rival))
     return np.asarray(first - rival)
 
 
 def _beyond(found: Nearest, labels: Numbers, limits: Limits) -> NDArray[np.str_]:
-    """Return by which measure each image is too near, (n,); an empty text where by none."""
+    """Return the measure by which each image is too near, (n,); empty text if none."""
     alike = found.correlation > limits.correlation[labels[found.correlated]]
     close = found.distance < limits.distance[labels[found.close]]
     alone = _lead(found) > limits.alone[labels[found.correlated]]
@@ -194,7 +194,7 @@ def _beyond(found: Nearest, labels: Numbers, limits: Limits) -> NDArray[np.str_]
 
 
 def find_copies(images: Images, usable: NDArray[np.bool_], reference: Reference, limits: Limits) -> list[Copy]:
-    """Return the images (n, 28, 28) that are too near to an MNIST digit; rows that are not ``usable`` are left out."""
+    """Return the images (n, 28, 28) that are too near to an MNIST digit; only ``usable`` rows are searched."""
     rows = np.flatnonzero(usable)
     if not len(rows):
         return []
@@ -213,12 +213,12 @@ def find_copies(images: Images, usable: NDArray[np.bool_], reference: Reference,
 
 
 def copying_groups(copies: Sequence[Copy], groups: Numbers) -> dict[int, tuple[int, int]]:
-    """Return group -> (flagged digits, digits) of those groups that have more flagged ones than chance explains.
+    """Return group -> (flagged digits, digits) for groups with more flagged digits than chance explains.
 
-    An honest group's digits are flagged with a probability of at most 1 %; a group is named if as many as it has
-    would then occur once in a thousand classes (binomial test, shared out among the groups).
+    A digit of an honest group is flagged with a probability of at most 1 %. A group is named if the binomial test
+    against this rate gives p < 0.001, divided by the number of groups (Bonferroni).
     """
-    from scipy.stats import binomtest  # it takes a second to import
+    from scipy.stats import binomtest  # the import takes a second
 
     flagged = np.bincount(groups[[copy.row for copy in copies]], minlength=groups.max(initial=0) + 1)
     names, sizes = np.unique(groups, return_counts=True)
@@ -233,9 +233,9 @@ def copying_groups(copies: Sequence[Copy], groups: Numbers) -> dict[int, tuple[i
 def find_duplicates(
     images: Images, usable: NDArray[np.bool_], hashes: Sequence[str], digits: Numbers, limits: Limits
 ) -> list[Duplicate]:
-    """Return groups of rows that show the same: equal files, equal images, or far more alike than two writers' digits.
+    """Return groups of rows that show the same digit: equal files, equal images, or correlated above ``duplicate``.
 
-    The limit of two rows is that of the first one's class.
+    The limit of two rows is that of the first row's class.
     """
     count, unit = len(images), _unit(images)
     needed = np.where(usable, limits.duplicate[digits], np.inf)

@@ -1,4 +1,4 @@
-"""The pictures of a class: before and after, steps of the recipe, groups, why a group is hard, and copies."""
+"""The figures of a class: preparation, steps of the recipe, groups, features of hard digits, copies, confusion."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -16,17 +16,17 @@ from shearbench.plotting.canvas import BLUE, GREY, INK, ORANGE, bare, colours, f
 
 Colours = NDArray[np.uint8]
 
-_ACROSS = 6  # before-and-after triplets in a row of the sheet
+_ACROSS = 6  # triplets in a row of the sheet
 _NAME, _GAP = 16, 14  # pixels above a tile for its name, and between triplets
 _CROSS = (213, 94, 0)
 _SHOWN_A_GROUP = 5
 _MOST_REJECTED = 24
 _MOST_PAIRS = 24
-_LABEL = (0.05, 0.045)  # width and height of a short label, as shares of a panel of the picture of features
+_LABEL = (0.05, 0.045)  # width and height of a short label, as shares of a panel of the hardness figure
 
 
 def before_and_after(findings: Findings) -> Figure:
-    """Draw the rejected pictures, then some of each group: as drawn, as ``study`` and as ``mnist`` prepare them."""
+    """Draw rejected pictures, then some of each group: as drawn, and as ``study`` and ``mnist`` prepare them."""
     tiles = []
     for sheet in shown(findings):
         assert sheet.thumbnail is not None
@@ -37,7 +37,7 @@ def before_and_after(findings: Findings) -> Figure:
 
 
 def _sheet(title: str, tiles: Sequence[tuple[str, Sequence[Colours]]], *, across: int) -> Figure:
-    """Draw named rows of three pictures (64, 64, 3), ``across`` of them side by side, as one picture."""
+    """Draw named triplets of pictures (64, 64, 3) as one picture, with ``across`` triplets side by side."""
     across = min(across, len(tiles))
     rows = -(-len(tiles) // across)
     height, width = THUMBNAIL + _NAME, 3 * (THUMBNAIL + 3) + _GAP
@@ -57,7 +57,7 @@ def _sheet(title: str, tiles: Sequence[tuple[str, Sequence[Colours]]], *, across
 
 
 def _enlarged(image: NDArray[np.uint8]) -> Colours:
-    """Return a 28 x 28 image as a tile (64, 64, 3), 2 pixels each, in a grey frame."""
+    """Return a 28 x 28 image at twice its size as a tile (64, 64, 3) with a grey frame."""
     large = np.kron(image, np.ones((2, 2), np.uint8))
     tile = np.full((THUMBNAIL, THUMBNAIL), 110, np.uint8)
     start = (THUMBNAIL - len(large)) // 2
@@ -66,7 +66,7 @@ def _enlarged(image: NDArray[np.uint8]) -> Colours:
 
 
 def _crossed(tile: Colours, rejected: bool) -> Colours:
-    """Return a tile, with a cross on it if it shows what was rejected."""
+    """Return a tile, crossed out if its image was rejected."""
     if not rejected:
         return tile
     y, x = np.mgrid[0:THUMBNAIL, 0:THUMBNAIL]
@@ -76,7 +76,7 @@ def _crossed(tile: Colours, rejected: bool) -> Colours:
 
 
 def shown(findings: Findings) -> list[Sheet]:
-    """Return the sheets that are pictured: the rejected ones, and evenly spread ones of each group."""
+    """Return the sheets to draw: up to 24 rejected ones, and up to 5 of each group, evenly spread."""
     read = findings.digits.read
     rejected = [sheet for sheet in read if any(one.rejected for one in sheet.prepared.values())][:_MOST_REJECTED]
     chosen = list(rejected)
@@ -93,7 +93,7 @@ def _short(name: str) -> str:
 
 
 def steps_figure(findings: Findings, rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw accuracy at each step of the recipe, a line a network, with the interval over writers."""
+    """Draw accuracy at each step of the recipe, one line per network, with intervals over writers."""
     made = figure(9, 5)
     axes = made.subplots()
     names = findings.families
@@ -144,12 +144,12 @@ def groups_figure(findings: Findings, kinds: Mapping[str, Sequence[Mapping[str, 
     axes.set_xlabel("group")
     axes.set_ylabel("accuracy (%)")
     axes.set_ylim(0, 105)
-    made.legend(frameon=False, loc="outside upper center")  # below one another: side by side they are wider than all
+    made.legend(frameon=False, loc="outside upper center")  # in one column: a row would be wider than the figure
     return made
 
 
 def hardness_figure(findings: Findings, rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw accuracy of each group against the median of each feature in it, and the rank correlation over digits."""
+    """Draw the accuracy of each group against its median of each feature, with the rank correlation over digits."""
     groups = [row for row in _group_rows(findings) if row["n"]]
     made = figure(12.5, 7.4)
     panels = made.subplots(2, 3, sharey=True)
@@ -164,7 +164,7 @@ def hardness_figure(findings: Findings, rows: Sequence[Mapping[str, Any]]) -> Fi
         plain(axes)
         axes.set_xlabel(FEATURES[row["feature"]])
         axes.set_title(f"over n = {row['n']} digits: ρ = {_signed(row)}", fontsize=10)
-    for axes, names, x, y in points:  # when all have said how far the common scale reaches
+    for axes, names, x, y in points:  # after all points: the panels share their scale
         for label, left, height in labels_apart(axes, names, x, y):
             axes.annotate(label, (left, height), (5, 4), textcoords="offset points", fontsize=9)
     for axes in panels.flat[len(rows) :]:
@@ -183,7 +183,7 @@ def hardness_figure(findings: Findings, rows: Sequence[Mapping[str, Any]]) -> Fi
 def labels_apart(
     axes: Axes, names: Sequence[str], x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> Iterator[tuple[str, float, float]]:
-    """Yield a label for each point, with one for all points whose labels would cover one another."""
+    """Yield a label for each point; points with overlapping labels share one."""
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     places = np.stack([(x - left) / (right - left), (y - bottom) / (top - bottom)], axis=1)
     free = list(np.lexsort((x, -y)))
@@ -204,7 +204,7 @@ def _group_rows(findings: Findings) -> list[dict[str, Any]]:
 
 
 def copies_figure(findings: Findings) -> Figure | None:
-    """Draw flagged digits as drawn and prepared beside the MNIST digit that they are too near to; None without any."""
+    """Draw flagged digits, as drawn and prepared, beside their nearest MNIST digit; return None without any."""
     pairs = sorted(findings.copies, key=lambda copy: -copy.correlation)[:_MOST_PAIRS]
     if not pairs:
         return None
@@ -221,7 +221,7 @@ def copies_figure(findings: Findings) -> Figure | None:
 
 
 def confusion_figure(title: str, counts: NDArray[np.int64], folds: int) -> Figure:
-    """Draw (true, predicted) counts over the folds' networks as shares of the true class, with digits a network."""
+    """Draw counts (true, predicted) of all folds as shares of the true class; numbers are digits per network."""
     made = figure(6.6, 6.0)
     axes = made.subplots()
     total = np.maximum(counts.sum(axis=1, keepdims=True), 1)

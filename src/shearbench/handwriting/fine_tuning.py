@@ -1,7 +1,7 @@
-"""Fine-tuning on a class's own digits, leaving out the group that is tested: what a class gains by being known.
+"""Fine-tuning on a class's own digits, with leave-one-group-out evaluation.
 
-Each fold's network is trained on with the digits of all other groups, for a number of epochs that was fixed before,
-and reads the group that it has never seen. Nothing is chosen by what it makes of that group.
+Each fold's network is fine-tuned on the digits of all other groups and predicts the group that was left out. The number
+of epochs is fixed in advance, and no choice depends on the predictions for the left-out group.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ RECIPE = Recipe(epochs=EPOCHS, batch=BATCH, learning_rate=RATE, weight_decay=1e-
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A fold's network, and the group that is left out of ``images`` (n, 28, 28) and tested."""
+    """A fold's network, and the group of ``images`` (n, 28, 28) that is left out and tested."""
 
     fold_run: Path
     channels: int
@@ -41,7 +41,7 @@ class Task:
     device: Device
 
     def reads(self) -> tuple[Path, ...]:
-        """Return the folder that it needs."""
+        """Return the input folders."""
         return (self.fold_run,)
 
 
@@ -55,14 +55,14 @@ def leave_one_group_out(
     workers: Workers,
     device: Device,
 ) -> NDArray[np.float32]:
-    """Return probabilities (folds, n, 10) of each digit by the networks that have not seen its group.
+    """Return probabilities (folds, n, 10) of each digit, from networks fine-tuned without its group.
 
     Args:
-        network: whose folds are trained on; their files stay as they are.
+        network: trained folds to start from; their files are not changed.
         images: (n, 28, 28), prepared.
         labels: (n,).
         groups: (n,), at least two different ones.
-        seed: of the run.
+        seed: seed of ``params.yaml``.
         workers: processes, or ``"auto"``.
         device: where to train.
     """
@@ -88,7 +88,7 @@ def leave_one_group_out(
 
 
 def tune(task: Task, advance: Callable[[int], None]) -> NDArray[np.float32]:
-    """Train one fold's network on with all groups but one; return what it says of that one, (its digits, 10)."""
+    """Fine-tune one fold's network on all groups but one; return probabilities (its digits, 10) of that group."""
     hardware = Hardware(task.device)
     settle(hardware)
     network, normaliser, _ = load_network(task.fold_run)

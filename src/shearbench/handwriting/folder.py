@@ -1,7 +1,7 @@
-"""A folder of strangers' digits, read and prepared: arrays for the networks, and a manifest that has every file.
+"""A folder of class digits, decoded and prepared: arrays for the networks, and a manifest of all files.
 
-``read_folder`` reads each file once and prepares it in every way of the table ``PREPARATIONS``. The manifest is a CSV
-with a row for every name in the folder, what was done to it, or why it was not read or not kept.
+``read_folder`` reads each file once and applies every preparation of ``PREPARATIONS``. The manifest is a CSV with one
+row per name in the folder: the preparation steps, or the reason why the file was not read or was rejected.
 """
 
 import csv
@@ -30,26 +30,26 @@ _FACTS = ("sha256", "format", "mode", "width", "height", "notes")
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """A name in the folder and what became of it. ``prepared`` is empty where ``unread`` says why."""
+    """A name in the folder and its prepared images; ``prepared`` is empty if ``unread`` gives a reason."""
 
     entry: Entry
     unread: str
     facts: Mapping[str, str | int]
     thumbnail: NDArray[np.uint8] | None
-    """(64, 64, 3): the picture as it is, fitted in; what is transparent is grey."""
+    """The unprepared picture, fitted into (64, 64, 3); transparent pixels are grey."""
     prepared: Mapping[str, Prepared]
 
 
 @dataclass(frozen=True, eq=False)
 class ClassDigits:
-    """All of a folder: ``sheets`` of every name, and arrays over those n that were read."""
+    """The digits of a folder: ``sheets`` for all names, and arrays over the n files that were read."""
 
     name: str
     sheets: Sequence[Sheet]
 
     @cached_property
     def read(self) -> list[Sheet]:
-        """The files that were read, in order of their names."""
+        """The sheets of the files that were read, ordered by name."""
         return [sheet for sheet in self.sheets if not sheet.unread]
 
     @property
@@ -59,41 +59,41 @@ class ClassDigits:
 
     @property
     def stand_in(self) -> bool:
-        """Whether these are the digits that stand in for a class's, which have a table of the truth beside them."""
+        """Whether these are the stand-in digits, which include a table of true labels."""
         return any(sheet.entry.file == TRUTH for sheet in self.sheets)
 
     @cached_property
     def digits(self) -> NDArray[np.int64]:
-        """(n,) what each file shows, by its name."""
+        """The digit (n,) in the name of each file."""
         return np.array([sheet.entry.digit for sheet in self.read], np.int64)
 
     @cached_property
     def groups(self) -> NDArray[np.int64]:
-        """(n,) the group of each writer."""
+        """The group (n,) of each file's writer."""
         return np.array([sheet.entry.writer.group for sheet in self.read], np.int64)
 
     @cached_property
     def writers(self) -> NDArray[np.int64]:
-        """(n,) numbers of the writers, 0, 1, ...: a group and a member have one."""
+        """The writer (n,) of each file, numbered from 0: each pair of group and member is one writer."""
         pairs = [(sheet.entry.writer.group, sheet.entry.writer.member) for sheet in self.read]
         number = {pair: place for place, pair in enumerate(sorted(set(pairs)))}
         return np.array([number[pair] for pair in pairs], np.int64)
 
     def images(self, preparation: str) -> NDArray[np.uint8]:
-        """Return the prepared images (n, 28, 28); black where the preparation found nothing."""
+        """Return the prepared images (n, 28, 28); black if the preparation found no ink."""
         return np.stack([sheet.prepared[preparation].image for sheet in self.read])
 
     def kept(self, preparation: str) -> NDArray[np.bool_]:
-        """Return which files a preparation does not reject, (n,)."""
+        """Return a mask (n,) of the files that a preparation accepts."""
         return np.array([not sheet.prepared[preparation].rejected for sheet in self.read])
 
     def measured(self, name: str) -> NDArray[np.float64]:
-        """Return a number that ``mnist`` measured on each file, (n,); NaN where it found no ink."""
+        """Return a number (n,) that ``mnist`` measured on each file; NaN if it found no ink."""
         return np.array([float(sheet.prepared["mnist"].done.get(name, np.nan)) for sheet in self.read])
 
     @property
     def rejected(self) -> list[dict[str, str]]:
-        """Every file that was not read or not kept: ``file``, ``by`` (reading or a preparation), ``reason``."""
+        """Every rejection: ``file``, ``by`` (``reading`` or a preparation) and ``reason``."""
         return [
             {"file": sheet.entry.file, "by": by, "reason": reason}
             for sheet in self.sheets
@@ -116,13 +116,13 @@ def read_folder(folder: Path, *, workers: Workers) -> ClassDigits:
     """Read and prepare every file of a folder.
 
     Raises:
-        InputError: if there is no such folder, or nothing in it can be read; the message lists the reasons.
+        InputError: if the folder does not exist or has no readable file; the message lists the reasons.
     """
     entries = list_folder(folder)
     tasks = [
         _Task(folder, tuple(entries[first : first + _FILES_A_TASK])) for first in range(0, len(entries), _FILES_A_TASK)
     ]
-    if len(tasks) == 1:  # a process of its own would take longer to begin than to read
+    if len(tasks) == 1:  # starting a process would take longer than reading
         done = [_read_some(tasks[0], lambda _: None)]
     else:
         done = run_tasks(
@@ -151,7 +151,7 @@ def _read_some(task: _Task, advance: Callable[[int], None]) -> list[Sheet]:
 
 
 def read_sheet(folder: Path, entry: Entry) -> Sheet:
-    """Read and prepare one file, in every way."""
+    """Read one file and apply every preparation."""
     if entry.reason:
         return Sheet(entry, entry.reason, {}, None, {})
     path = folder / entry.file
@@ -186,7 +186,7 @@ def thumbnail_of(picture: Picture) -> NDArray[np.uint8]:
 
 
 def manifest_csv(digits: ClassDigits) -> str:
-    """Return the manifest: a row for every name, in order, with what each preparation did or why it rejects."""
+    """Return the manifest: one row per name, in order, with the facts or rejection of each preparation."""
     done = {
         name: list(dict.fromkeys(key for sheet in digits.read for key in sheet.prepared[name].done))
         for name in PREPARATIONS
@@ -216,13 +216,13 @@ def _row(sheet: Sheet) -> dict[str, Any]:
 
 
 def csv_cell(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula, and that holds no control characters."""
+    """Escape control characters and a leading formula sign, so that a spreadsheet shows the text."""
     shown = "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
     return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown
 
 
 def output_of(root: Path, folder: Path) -> Path:
-    """Return where the findings about a folder go: by its name, told apart from others of that name."""
+    """Return the output folder of a class: its name with a hash of its path, so that equal names do not collide."""
     name = re.sub(r"[^A-Za-z0-9_.-]", "_", folder.resolve().name).strip(".") or "folder"
     digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:6]
     return root / "build" / "handwriting" / f"{name}-{digest}"

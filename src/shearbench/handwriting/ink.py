@@ -1,7 +1,7 @@
-"""Where the ink is: a picture of any colour, background and polarity -> how much ink each pixel has, 0 to 1.
+"""Ink detection: a picture of any colour, background and polarity -> the ink of each pixel, 0 to 1.
 
-The background is a smooth surface, fitted so that ink does not pull it. Ink is what differs from it in the direction
-that differs most, beyond the grain of the paper, and connected with something that is clearly ink.
+The background is a smooth surface, fitted robustly so that ink does not shift it. Ink pixels differ from the background
+in the dominant direction by more than the grain of the paper, and are connected with pixels of full ink.
 """
 
 from dataclasses import dataclass
@@ -27,47 +27,47 @@ from shearbench.handwriting.parts import BODY, Parts
 
 Mask = NDArray[np.bool_]
 
-LEAST_CONTRAST = 8.0  # grey levels of 255 between ink and background; less is the grain of a scanner or of a JPEG
-_SPECKS, _NO_GRAIN = 100, 5.0  # so many specks, and ink that is hardly above them, are a blank sheet's grain
-_DEEP = 0.3  # of the longest side: no stroke is so thick
-_MOST_OF_A_SIDE = 0.6  # what covers more of it may be a shadow, if it is fainter than ink
-_FULL = 0.75  # the share of full ink that a stroke has, and a shadow beside ink has not
-_SOLID_PEN = 0.9  # lines fainter than this share of the ink go by their level
-_BAND = 0.3  # of the picture, the most that a bar of tools or the edge of a table takes
-_STEP = 6.0  # levels between such a bar and the paper
-_LIKE_PAPER = 0.15  # of a bar's pixels at most, by chance
+LEAST_CONTRAST = 8.0  # grey levels of 255 between ink and background; less is scanner noise or JPEG noise
+_SPECKS, _NO_GRAIN = 100, 5.0  # a sheet with more specks and a lower ratio of contrast to grain is blank
+_DEEP = 0.3  # of the longest side; strokes are less deep
+_MOST_OF_A_SIDE = 0.6  # a part that covers more of a side and is fainter than ink may be a shadow
+_FULL = 0.75  # share of full ink; strokes reach it, shadows beside ink do not
+_SOLID_PEN = 0.9  # lines fainter than this share of full ink are removed by their level
+_BAND = 0.3  # largest share of the picture for a toolbar or the edge of a table
+_STEP = 6.0  # grey levels between such a bar and the paper
+_LIKE_PAPER = 0.15  # largest share of a bar's pixels at the level of the paper
 _EVERYWHERE = np.ones((3, 3), bool)
 
 
 @dataclass(frozen=True, eq=False)
 class Ink:
-    """``values`` (h, w), 0 paper to 1 full ink, and how they were found; levels are grey values of 255."""
+    """``values`` (h, w) from 0 (paper) to 1 (full ink), and measurements of them in grey levels of 255."""
 
     values: Plane
     polarity: str
     """``light on dark`` or ``dark on light``."""
     background: str
-    """Least and greatest level of the fitted background."""
+    """Lowest and highest level of the fitted background."""
     contrast: float
     noise: float
     removed: int
-    """Parts that were taken for dirt, lines or the frame of the picture."""
+    """Number of parts removed as dirt, lines or frame."""
     digits: int
-    """How many digits there seem to be, beside or above one another."""
+    """Estimated number of digits beside or above one another."""
     raw: Mask
-    """What differs from the background by half of the contrast, before anything was taken away."""
+    """Pixels that differ from the background by more than half of the contrast, before any removal."""
 
 
 def find_ink(picture: Picture) -> Ink | str:
-    """Return the ink of a picture, or why there is none.
+    """Return the ink of a picture, or the reason why it has none.
 
-    Where a smooth background leaves something that cannot be a digit, as the edge of a shadow does, it is tried again
-    with a background that follows the picture from place to place. In a picture that a digit fills, what was taken for
-    ink may be the paper between its strokes: then it is the other way round.
+    If the smooth background leaves a part that cannot be a digit, such as the edge of a shadow, the search is repeated
+    with a local background. If a digit fills its picture, the paper between its strokes may be taken for ink; then ink
+    and paper are exchanged.
     """
     grey = without_bars(grey_of(picture))
     found = _ink_on(grey, background_of(grey))
-    for level in (90, 10):  # where strokes take more of the picture than paper
+    for level in (90, 10):  # for strokes that cover more of the picture than paper
         if isinstance(found, str):
             found = _ink_on(grey, background_of(grey, start=float(np.percentile(grey, level))))
     if isinstance(found, Ink):
@@ -79,9 +79,9 @@ def find_ink(picture: Picture) -> Ink | str:
 
 
 def _is_background(values: Plane) -> bool:
-    """Return True if something at the border was taken for ink that is no stroke.
+    """Return True if a part at the border is no stroke.
 
-    It is too thick; or it covers most of a side and is fainter than ink, or there is another part inside the picture.
+    It is too thick, or it covers most of a side and is fainter than ink, or another part lies inside the picture.
     """
     ink = values >= BODY
     if ink.all():
@@ -98,9 +98,9 @@ def _is_background(values: Plane) -> bool:
 
 
 def _right_way_round(grey: Plane, found: Ink) -> Ink:
-    """Return the ink, or where that is the paper between the strokes of a digit that fills its picture, its contrary.
+    """Return the ink, with ink and paper exchanged if a digit that fills its picture was inverted.
 
-    The contrary must be thin like strokes. Of the two, ink is what lies in fewer corners and hangs together in fewer
+    The inverse must be thin like strokes. Of the two, ink is the one that covers fewer corners and has fewer connected
     parts.
     """
     contrary = ~found.raw
@@ -113,17 +113,17 @@ def _right_way_round(grey: Plane, found: Ink) -> Ink:
 
 
 def _is_wide(mask: Mask, reach: float) -> bool:
-    """Return True if a pixel of a mask, which is not all of the picture, lies further than ``reach`` from the rest."""
+    """Return True if a pixel of a mask, which must not be full, is further than ``reach`` from its complement."""
     rows, columns = np.nonzero(~mask)
     last = np.array(mask.shape) - 1
-    corners = ((y, x) for y in (0, last[0]) for x in (0, last[1]))  # paper mostly: the whole map costs 30 times as much
+    corners = ((y, x) for y in (0, last[0]) for x in (0, last[1]))  # usually paper; the full map costs 30 times as much
     if any(np.min((rows - y) ** 2 + (columns - x) ** 2) > reach**2 for y, x in corners):
         return True
     return bool(ndimage.distance_transform_edt(mask).max() > reach)
 
 
 def _unlike_ink(ink: Mask) -> float:
-    """Return how many corners are ink, and how many parts beyond the first it has."""
+    """Return the number of corners covered by ink plus the number of parts beyond the first."""
     near = max(1, min(ink.shape) // 20)
     corners = sum(
         float(ink[rows, columns].mean())
@@ -143,12 +143,12 @@ def _last(count: int) -> slice:
 
 
 def without_bars(grey: Plane) -> Plane:
-    """Return a picture without a bar of tools or a strip of table along a side.
+    """Return a picture without a toolbar or a strip of table along a side.
 
-    Its rows are of another level than the rest nearly everywhere, fainter than ink, and nothing of it reaches further.
+    Nearly all pixels of such a bar have another level than the rest, are fainter than ink, and end at its inner edge.
     """
     middle = float(np.median(grey))
-    for _ in range(4):  # a side at a time, by turning
+    for _ in range(4):  # one side at a time, by rotation
         grey = np.rot90(grey)
         other = (np.abs(grey - middle) <= _STEP).mean(axis=1) <= _LIKE_PAPER
         depth = 0 if other.all() else int(np.argmin(other))
@@ -185,10 +185,10 @@ def _ink_on(grey: Plane, surface: Plane) -> Ink | str:
 
 
 def _signed(difference: Plane) -> tuple[Plane, float, float] | str:
-    """Return the difference from the background, ink above 0, its contrast and the grain; or why there is no ink."""
+    """Return the difference from the background (ink positive), contrast and grain; or why there is no ink."""
     grain = grain_of(difference)
     inner = _without_edge(difference)
-    # The side with the larger sum of squares is ink: shadows are wide and faint, ink is narrow and strong.
+    # The sign with the larger sum of squares is ink: shadows are wide and faint, ink is narrow and strong.
     outstanding = np.where(np.abs(inner) > GRAINS * grain, inner, 0)
     signed = difference if np.sum(outstanding * np.abs(outstanding)) >= 0 else -difference
     contrast = contrast_of(signed, grain)
@@ -198,7 +198,7 @@ def _signed(difference: Plane) -> tuple[Plane, float, float] | str:
 
 
 def sheet_ink(picture: Picture) -> Plane | str:
-    """Return the ink (h, w), 0 to 1, of a sheet with many digits, without ruled lines; or why there is none."""
+    """Return the ink (h, w), 0 to 1, of a sheet with many digits, without ruled lines; or why it has none."""
     grey = grey_of(picture)
     found = _signed(grey - local_background_of(grey))
     if isinstance(found, str):
@@ -209,7 +209,7 @@ def sheet_ink(picture: Picture) -> Plane | str:
 
 
 def cleaned(signed: Plane, *, contrast: float, grain: float) -> tuple[Plane, int, int]:
-    """Return ink from 0 to 1 without grain, specks, lines and frames, how many parts went, and how many digits stay."""
+    """Return ink, 0 to 1, without grain, specks, lines and frames, and the numbers of removed parts and of digits."""
     floor = min(2.5 * grain, 0.4 * contrast)
     without_lines = signed - _lines(signed, 1, floor, contrast) - _lines(signed, 0, floor, contrast)
     values = np.clip((without_lines - floor) / (contrast - floor), 0, 1)
@@ -222,7 +222,7 @@ def cleaned(signed: Plane, *, contrast: float, grain: float) -> tuple[Plane, int
         return np.zeros_like(values), 0, 0
     kept = parts.of_digit()
     body = np.isin(parts.labels, 1 + np.flatnonzero(kept))
-    reach = max(1, round(0.02 * max(values.shape)))  # soft edges of strokes reach a little beyond the body
+    reach = max(1, round(0.02 * max(values.shape)))  # the soft edge of a stroke extends beyond its body
     near = ndimage.binary_dilation(body, structure=_EVERYWHERE, iterations=reach + 1)
     near &= body | (parts.labels == 0)
     digits = parts.several(kept, 2 * float(parts.depth[kept].max(initial=1)))
@@ -230,13 +230,13 @@ def cleaned(signed: Plane, *, contrast: float, grain: float) -> tuple[Plane, int
 
 
 def _without_grid(values: Plane) -> Plane:
-    """Return ink without the lines of squared paper and the like, if something is left without them.
+    """Return ink without the lines of squared or ruled paper, unless nothing would be left.
 
-    Lines fainter than the pen go with all that is as faint; others where no stroke crosses them.
+    Lines fainter than the pen are removed with everything as faint; other lines only where no stroke crosses them.
     """
     if min(values.shape) < 40:
         return values
-    for ink in (values >= BODY, values >= _FULL):  # faint lines first, then what is left of dark ones
+    for ink in (values >= BODY, values >= _FULL):  # faint lines first, then dark lines that remain
         lines = lines_in(ink)
         if not any(lines):
             continue
@@ -258,9 +258,9 @@ def _without_grid(values: Plane) -> Plane:
 
 
 def _lines(signed: Plane, axis: int, floor: float, contrast: float) -> Plane:
-    """Return the level of the rows (axis 1) or columns that are ruled: of lines from side to side, fainter than ink.
+    """Return the level of rows (axis 1) or columns (axis 0) with ruled lines, which span the picture and are faint.
 
-    Where the rows beside them are full ink, they are the soft edge of a stroke that goes from side to side.
+    Rows adjacent to full ink do not count: they are the soft edge of a stroke that spans the picture.
     """
     level = low_levels(signed, axis)
     runs = ndimage.label(level.ravel() > floor)[0].reshape(level.shape)

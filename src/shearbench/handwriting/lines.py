@@ -1,7 +1,7 @@
-"""Straight lines that belong to the paper: squared and ruled paper, margin lines, also a little tilted.
+"""Straight lines that belong to the paper: squared paper, ruled paper and margin lines, tilted by up to 3.5 degrees.
 
-A line runs from side to side of the picture. It is taken away where it is alone: where a stroke crosses it, the run of
-ink across the line is longer than the line is thick, and stays (the staff-line removal of music recognition).
+A line spans the picture. It is removed only where no stroke crosses it: at a crossing, the run of ink across the line
+is longer than the line is thick, and stays (staff-line removal in music recognition).
 """
 
 from dataclasses import dataclass
@@ -12,23 +12,23 @@ from numpy.typing import NDArray
 Mask = NDArray[np.bool_]
 
 _SLOPES = np.linspace(-0.06, 0.06, 13)  # rise over run; about 3.5 degrees either way
-_COVERED = 0.8  # share of its length on which a line has ink
-_THIN = 0.05  # of the side; what is thicker is no line of the paper
-_END = 0.03  # of the side: so near to both sides of the picture it comes
+_COVERED = 0.8  # least share of a line's length with ink
+_THIN = 0.05  # of the side; thicker lines do not belong to the paper
+_END = 0.03  # of the side: largest gap between a line and the sides of the picture
 _CROSSED = 1.6  # a run longer than this many thicknesses belongs to a stroke
-_GRID = 3  # so many parallel lines are paper, however thick they are
+_GRID = 3  # this many parallel lines belong to the paper at any thickness
 
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """The pixels of a line that no stroke crosses, and how thick it is in pixels."""
+    """The pixels of a line outside crossings with strokes, and its thickness in pixels."""
 
     mask: Mask
     thickness: float
 
 
 def lines_in(ink: Mask) -> list[list[Line]]:
-    """Return the lines from left to right and those from top to bottom in a mask of ink (h, w)."""
+    """Return the horizontal and the vertical lines in a mask of ink (h, w)."""
     across = [_line_at(ink, slope, row) for slope, row in _found(ink)]
     down = [_line_at(ink.T, slope, row) for slope, row in _found(ink.T)]
     turned = [Line(line.mask.T, line.thickness) for line in down if line is not None]
@@ -36,9 +36,9 @@ def lines_in(ink: Mask) -> list[list[Line]]:
 
 
 def of_paper(lines: list[list[Line]], stroke: float) -> Mask | None:
-    """Return the pixels of the lines that belong to the paper, or None.
+    """Return the pixels of lines that belong to the paper; None without any.
 
-    A single line may be the straight stroke of a digit that fills its picture: it must be thinner than ``stroke``.
+    A single line may be the straight stroke of a digit that fills its picture, so it must be thinner than ``stroke``.
     """
     masks = [
         line.mask for parallel in lines for line in parallel if len(parallel) >= _GRID or line.thickness <= 0.6 * stroke
@@ -47,7 +47,7 @@ def of_paper(lines: list[list[Line]], stroke: float) -> Mask | None:
 
 
 def _found(ink: Mask) -> list[tuple[float, int]]:
-    """Return slope and first row of the lines from left to right, the clearest of each."""
+    """Return slope and first row of each horizontal line, the clearest first."""
     height, width = ink.shape
     if not (ink[:, : max(1, width // 20)].any() and ink[:, -max(1, width // 20) :].any()):
         return []
@@ -67,7 +67,7 @@ def _found(ink: Mask) -> list[tuple[float, int]]:
 
 
 def _line_at(ink: Mask, slope: float, first: int) -> Line | None:
-    """Return the line that starts in row ``first`` at the left, or None where it is as thick as a stroke."""
+    """Return the line that starts in row ``first`` at the left; None if it is as thick as a stroke or incomplete."""
     height, width = ink.shape
     places = np.clip(np.round(first + slope * np.arange(width)).astype(np.int64), 0, height - 1)
     columns = np.arange(width)
