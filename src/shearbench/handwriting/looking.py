@@ -1,6 +1,6 @@
-"""Files decoded and prepared, by several processes where there are many: ``look_at`` -> a :class:`Look` for each.
+"""Decode and prepare files, in several processes if there are many: ``look_at`` -> a :class:`Look` for each.
 
-Nothing here imports torch: a process that only prepares pictures starts in half a second.
+This module does not import torch, so a worker process starts in half a second.
 """
 
 import io
@@ -24,7 +24,7 @@ _FILES_A_TASK = 60
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """A file as it was decoded and prepared; ``unread`` says why there is nothing to read, empty where there is."""
+    """A file, decoded and prepared; ``unread`` is the reason why it cannot be read, empty if it can."""
 
     file: Named
     prepared: Prepared | None
@@ -32,11 +32,11 @@ class Look:
     digest: str
     unread: str = ""
     tiles: tuple[str, str] = ("", "")
-    """The thumbnail and the prepared image, as PNGs that stand in a page."""
+    """The thumbnail and the prepared image as data URIs of PNGs."""
 
 
 def look_at(files: Sequence[Named], *, workers: Workers) -> list[Look]:
-    """Decode and prepare files, in several processes where there are more than a few."""
+    """Decode and prepare files, in several processes if there are more than 60."""
     if len(files) <= _FILES_A_TASK:
         return [look(file) for file in files]
     tasks = [tuple(files[first : first + _FILES_A_TASK]) for first in range(0, len(files), _FILES_A_TASK)]
@@ -75,7 +75,7 @@ def look(file: Named) -> Look:
 
 
 def data_uri(image: NDArray[np.uint8]) -> str:
-    """Return a picture as a PNG that stands in the page itself."""
+    """Return a picture as the data URI of a PNG, for use inside a page."""
     file = io.BytesIO()
     Image.fromarray(image).save(file, "PNG", compress_level=3)
     return "data:image/png;base64," + b64encode(file.getvalue()).decode()

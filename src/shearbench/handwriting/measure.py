@@ -1,4 +1,4 @@
-"""What is measured of a class: predictions, copies, duplicates, distances, and a check of the preparation."""
+"""Measurements of a class: predictions, copies, duplicates, distances, and a check of the preparation."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ from shearbench.handwriting.results import Findings
 from shearbench.seeds import generator_for
 from shearbench.training.hardware import Device
 
-_CHECKED = 1000  # MNIST test digits that are sent through the preparation
+_CHECKED = 1000  # MNIST test digits for the check of the preparation
 
 
 def findings_of(
@@ -31,17 +31,17 @@ def findings_of(
     device: Device,
     fine_tune: bool,
 ) -> Findings:
-    """Return everything that is found about a class.
+    """Return all results of a class.
 
     Args:
         digits: the class's samples.
-        networks: every network at hand.
-        train: MNIST's training samples, among which copies are looked for.
+        networks: all available networks.
+        train: MNIST's training samples, searched for originals of copies.
         test: MNIST's test samples, likewise.
-        seed: of ``params.yaml``.
-        workers: processes to predict with.
-        device: of the predictions.
-        fine_tune: whether the chosen network is fine-tuned too, without one group at a time.
+        seed: seed of ``params.yaml``.
+        workers: number of processes for predictions.
+        device: device for predictions.
+        fine_tune: whether to fine-tune the chosen network too, leaving out one group at a time.
     """
     images = {name: digits.images(name) for name in PREPARATIONS}
     predictions = read_all(networks, images, workers=workers, device=device)
@@ -84,7 +84,7 @@ def findings_of(
 
 
 def _through_mnist(images: Any) -> dict[str, Any]:
-    """Return MNIST digits as they are and as the preparation ``mnist`` makes them, which should change nothing."""
+    """Return MNIST digits unchanged and after the preparation ``mnist``, which should change nothing."""
     opaque, side = np.full(images.shape[1:], 255, np.uint8), images.shape[1:]
     pictures = [Picture(np.repeat(one[..., None], 3, axis=2), opaque, one, "PNG", "L", side) for one in images]
     return {"as they are": images, "through mnist": np.stack([mnist(picture).image for picture in pictures])}

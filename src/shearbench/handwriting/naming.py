@@ -1,8 +1,8 @@
-"""Who drew what: the digit, the group and the member that a file's name, its folder or a table of labels tell.
+"""Labels of pictures: digit, group and member, from a file's name, its folder or a table.
 
-The rule is one for all commands: ``digit-group-member.png``, as 7-2-4.png or 7-2-anna.png; without a group, 7-anna.png;
-in a folder that is named like a digit, 7/anna.png or 7/2-anna.png; or a table with the columns ``file`` and ``digit``
-and, if known, ``group`` and ``member``. A picture without a label is read all the same.
+All commands use the same rule: ``digit-group-member.png``, such as 7-2-4.png or 7-2-anna.png; 7-anna.png without a
+group; 7/anna.png or 7/2-anna.png in a folder named after a digit; or a table with the columns ``file`` and ``digit``
+and, if known, ``group`` and ``member``. Pictures without a label are classified too.
 """
 
 import csv
@@ -25,7 +25,7 @@ _IN_FOLDER = re.compile(r"([^-]{1,40})-(.{1,80})")
 
 @dataclass(frozen=True)
 class Named:
-    """A file and what is known of it: ``digit`` is None without a label, group and member are empty where unknown."""
+    """A file and its label: ``digit`` is None without one; ``group`` and ``member`` are empty if unknown."""
 
     path: Path
     shown: str
@@ -35,10 +35,10 @@ class Named:
 
 
 def named(paths: Sequence[Path], labels: Path | None = None) -> list[Named]:
-    """Return the pictures among files and folders, in order; folders are searched with their sub-folders.
+    """Return the pictures among files and folders, in order; the search includes sub-folders.
 
     Raises:
-        InputError: if a path does not exist, there is no picture, there are too many, or the table has a fault.
+        InputError: if a path does not exist, there are no pictures or too many, or the table has an error.
     """
     found = [one for path in paths for one in _at(path)]
     if labels is not None:
@@ -53,7 +53,7 @@ def named(paths: Sequence[Path], labels: Path | None = None) -> list[Named]:
 
 
 def misnamed(files: Sequence[Named]) -> list[str]:
-    """Return the files without a label, if others have one: most likely their names have a fault."""
+    """Return the files without a label if others have one: their names are probably wrong."""
     return [one.shown for one in files if one.digit is None] if any(one.digit is not None for one in files) else []
 
 
@@ -68,7 +68,7 @@ def _at(path: Path) -> Iterator[Named]:
 
 
 def pictures_in(folder: Path) -> Iterator[Path]:
-    """Yield the pictures of a folder and its sub-folders in order, without hidden files and ours."""
+    """Yield the pictures of a folder and its sub-folders in order, except hidden files and shearbench's own output."""
     root = folder.resolve()
     for file in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
@@ -77,7 +77,7 @@ def pictures_in(folder: Path) -> Iterator[Path]:
 
 
 def _inside(file: Path, root: Path) -> bool:
-    """Return True if a file is a picture of the folder: links that lead out of it are not followed."""
+    """Return True if a file is a picture inside the folder; links to files outside do not count."""
     skipped = file.name.endswith(EXPLAINED) or file.name.lower() in _LITTER
     return not skipped and file.is_file() and root in file.resolve().parents
 
@@ -96,7 +96,7 @@ def _by_name(path: Path, shown: Path) -> Named:
 
 
 def _labelled(files: Sequence[Named], table: Path) -> list[Named]:
-    """Return files with the labels of a table; one that is not in it has none."""
+    """Return files with the labels of a table; files that are not in it have none."""
     try:
         with table.open(newline="", encoding="utf-8-sig") as opened:
             text = opened.read()

@@ -1,6 +1,6 @@
-"""What trained networks say of a class's digits, and how far those are from MNIST in their last hidden layer.
+"""Predictions of trained networks for a class's digits, and distances from MNIST in the last hidden layer.
 
-Runs as tasks in single-threaded processes, like training, so that the numbers do not depend on the load.
+The tasks run in single-threaded processes, like training, so that the numbers do not depend on the load.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +22,8 @@ from shearbench.training.weights import load_network, predict
 Images = NDArray[np.uint8]
 Vector = NDArray[np.float64]
 
-SAMPLED = 2000  # MNIST digits that say where MNIST is in the last hidden layer
-_SHRUNK = 0.1  # share of a covariance that is replaced by a multiple of the identity, so that it can be inverted
+SAMPLED = 2000  # MNIST digits that represent MNIST in the last hidden layer
+_SHRUNK = 0.1  # share of a covariance replaced by a multiple of the identity, which makes it invertible
 _BATCH = 500
 
 
@@ -60,7 +60,7 @@ class DistanceTask:
 def read_all(
     networks: Sequence[Trained], images: Mapping[str, Images], *, workers: Workers, device: Device
 ) -> list[dict[str, NDArray[np.float32]]]:
-    """Return for each network: preparation -> probabilities (folds, n, 10)."""
+    """Return the predictions of each network: preparation -> probabilities (folds, n, 10)."""
     tasks = [Task(fold_run.folder, one.channels, images, device) for one in networks for fold_run in one.fold_runs]
     predictions = iter(
         run_tasks(
@@ -80,7 +80,7 @@ def read_all(
 
 
 def read(task: Task, advance: Callable[[int], None]) -> dict[str, NDArray[np.float32]]:
-    """Return what one network says of each preparation's images."""
+    """Return one network's predictions: preparation -> probabilities (n, 10)."""
     hardware = Hardware(task.device)
     settle(hardware)
     network, normaliser, _ = load_network(task.fold_run)
@@ -100,7 +100,7 @@ def as_inputs(images: Images, channels: int) -> Images:
 def distances(
     network: Trained, images: Images, mnist: Images, labels: NDArray[np.int64], *, workers: Workers, device: Device
 ) -> Vector:
-    """Return how far each image is from MNIST in the last hidden layer, mean over the folds that know it, (n,)."""
+    """Return the distance (n,) of images from MNIST in the last hidden layer, the mean over folds without NaN."""
     tasks = [
         DistanceTask(fold_run.folder, network.channels, images, mnist, labels, device) for fold_run in network.fold_runs
     ]
@@ -118,13 +118,12 @@ def distances(
 
 
 def distance(task: DistanceTask, advance: Callable[[int], None]) -> Vector:
-    """Return the distance of each image from the nearest class of MNIST, for one network, (n,).
+    """Return the distance (n,) of each image from the nearest class of MNIST, for one network.
 
-    A network without a linear layer has no last hidden layer that is known here, and one whose units are all dead
-    tells no digits apart in it: NaN.
+    This is the Mahalanobis distance to the class mean with one covariance for all classes. It is divided by its median
+    over the MNIST digits, so that an ordinary MNIST digit has distance 1. Source: Lee et al., NeurIPS 2018.
 
-    It is Mahalanobis' distance to the class's mean, with one covariance for all classes, divided by the median of the
-    same over the MNIST digits, so that an ordinary MNIST digit is at 1. Source: Lee et al., NeurIPS 2018.
+    It is NaN for a network without a linear layer, or if all units of the last hidden layer are dead.
     """
     hardware = Hardware(task.device)
     settle(hardware)
@@ -142,27 +141,27 @@ def distance(task: DistanceTask, advance: Callable[[int], None]) -> Vector:
 
 
 def mahalanobis(asked: Vector, known: Vector, labels: NDArray[np.int64]) -> Vector:
-    """Return the distance (n,) of points (n, d) from the nearest class of ``known`` (m, d), with labels (m,)."""
+    """Return the distance (n,) of points (n, d) from the nearest class mean of ``known`` (m, d) with labels (m,)."""
     classes = np.unique(labels)
     means = np.stack([known[labels == each].mean(axis=0) for each in classes])
     centred = known - means[np.searchsorted(classes, labels)]
     covariance = centred.T @ centred / len(known)
     size = len(covariance)
     shrunk = (1 - _SHRUNK) * covariance + _SHRUNK * (np.trace(covariance) / size + 1e-9) * np.eye(size)
-    whiten = np.linalg.cholesky(np.linalg.inv(shrunk))  # W W^T is the inverse, so |W^T x| is the distance of x from 0
+    whiten = np.linalg.cholesky(np.linalg.inv(shrunk))  # W W^T is the inverse: |W^T x| is the distance of x from 0
     gaps = asked[:, None, :] @ whiten - (means @ whiten)[None]
     nearest: Vector = np.linalg.norm(gaps, axis=2).min(axis=1)
     return nearest
 
 
 def last_linear(network: nn.Module) -> nn.Module | None:
-    """Return the last linear layer of a network, if it has one."""
+    """Return the last linear layer of a network, or None."""
     return next((each for each in reversed(list(network.modules())) if isinstance(each, nn.Linear)), None)
 
 
 @torch.inference_mode()
 def hidden(network: nn.Module, inputs: Images, normaliser: Normaliser, device: str) -> Vector:
-    """Return what goes into the last linear layer of a network, (n, units)."""
+    """Return the inputs (n, units) of the last linear layer of a network."""
     parts = []
     for start in range(0, len(inputs), _BATCH):
         batch = torch.from_numpy(normaliser.apply(inputs[start : start + _BATCH])).to(device)

@@ -1,4 +1,4 @@
-"""What is found out about a class, as a record: ``results.json``, tables, predictions, pictures and the manifest."""
+"""The record of a class: ``results.json``, tables, predictions, figures and the manifest."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -35,7 +35,7 @@ MANIFEST = "manifest.csv"
 
 def write_findings(folder: Path, findings: Findings) -> Row:
     """Write all files of ``build/handwriting/<name>/``, its record last; return the content of ``results.json``."""
-    results: Row = json.loads(json.dumps(findings.as_json(), allow_nan=False))  # as a reader will see it
+    results: Row = json.loads(json.dumps(findings.as_json(), allow_nan=False))  # as it will be read back
     files: dict[str, Callable[[Path], None]] = {
         MANIFEST: partial(write_text, content=manifest_csv(findings.digits)),
         RESULTS: partial(write_json, value=results),
@@ -47,7 +47,7 @@ def write_findings(folder: Path, findings: Findings) -> Row:
             for kind, content in (("png", png(made)), ("pdf", pdf(made)))
         },
     }
-    for stale in (folder / "figures").glob("*"):  # of a run that had copies where there are none now
+    for stale in (folder / "figures").glob("*"):  # an earlier run may have drawn copies
         stale.unlink()
     write_record(folder, _facts(findings), files)
     return results
@@ -80,7 +80,7 @@ def _predictions(findings: Findings) -> dict[str, Any]:
 
 
 def _tables(findings: Findings, results: Row) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield the CSV files: name, content."""
+    """Yield name and content of each CSV file."""
     yield "networks.csv", pd.DataFrame([_flat(row) for row in results["models"]])
     yield "steps.csv", pd.DataFrame([_flat(row) for row in results["steps"]])
     groups = [{**_named(row), **group} for row in results["models"] for group in row["groups"]]
@@ -110,7 +110,7 @@ def _named(row: Mapping[str, Any]) -> Row:
 
 
 def _flat(row: Mapping[str, Any]) -> Row:
-    """Return the numbers of a row, with the ends of intervals as columns of their own."""
+    """Return the numbers of a row, with separate columns for the ends of intervals."""
     flat: Row = {}
     for key, value in row.items():
         if key == "gain":
@@ -124,7 +124,7 @@ def _flat(row: Mapping[str, Any]) -> Row:
 
 
 def _confusions(findings: Findings) -> pd.DataFrame:
-    """Return ``network, step, true, predicted, count``: counts over the folds' networks, as the steps read."""
+    """Return ``model, step, true, predicted, count``: the counts over all folds at each step of the recipe."""
     true, predicted = np.divmod(np.arange(CLASSES * CLASSES), CLASSES)
     frames = [
         pd.DataFrame({"model": network, "step": step.number, "true": true, "predicted": predicted, "count": counts})
@@ -145,7 +145,7 @@ def _steps(findings: Findings) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _digits(findings: Findings) -> pd.DataFrame:
-    """Return a row for each file that was read: its features, and what share of the chosen folds read it rightly."""
+    """Return a row for each file that was read: its features, and the share of the chosen folds that are correct."""
     answers = findings.looked_at
     columns: dict[str, Any] = {
         "file": findings.digits.files,
@@ -176,7 +176,7 @@ def _pictures(findings: Findings, results: Row) -> Iterator[tuple[str, Figure]]:
 
 
 def group_kinds(findings: Findings, results: Row) -> dict[str, list[Row]]:
-    """Return legend -> rows of the groups: the chosen network with both preparations, and fine-tuned if it was."""
+    """Return legend -> rows of groups: the chosen network with each preparation, and fine-tuned if available."""
     chosen = findings.networks[findings.chosen]
     kinds = {
         f"{row['preparation']} preparation, {chosen.network} ({chosen.training})": row["groups"]
@@ -189,7 +189,7 @@ def group_kinds(findings: Findings, results: Row) -> dict[str, list[Row]]:
 
 
 def nodes(folder: Path) -> list[Node]:
-    """Return the runs of MLflow for a class: one run, with a nested run for each network and preparation."""
+    """Return the MLflow run of a class, with a nested run for each network and preparation."""
     record, results = read_record(folder), read_json(folder / RESULTS)
     digest = sha256_of(folder / RECORD)
     files = [folder / name for name in (*record["files"], RECORD) if not name.endswith(".npz")]

@@ -1,4 +1,4 @@
-"""What the ink of a picture lies on: one grey level a pixel, the background as a smooth surface, grain and contrast."""
+"""The paper of a picture: one grey level per pixel, the background as a smooth surface, grain and contrast."""
 
 from functools import lru_cache
 
@@ -12,17 +12,17 @@ Plane = NDArray[np.float64]
 
 GRAINS = 4.0  # ink differs from the background by this many standard deviations of the paper
 EDGE = 0.07  # share of the side that the rim of a picture takes
-_NEAR = 20.0  # levels within which pixels count as of the same paper
-_FITTED = 6000  # pixels, evenly spread, that the background is fitted to
-_PAPER, _OF_NORMAL = 0.2, 0.2533  # of a picture at least, and the quantile of a normal number's size
+_NEAR = 20.0  # grey levels within which pixels belong to the same paper
+_FITTED = 6000  # evenly spread pixels for the fit of the background
+_PAPER, _OF_NORMAL = 0.2, 0.2533  # least share of paper, and this quantile of |x| for a standard normal x
 
 
 def grey_of(picture: Picture) -> Plane:
-    """Return one level a pixel, 0 to 255: along the direction of colour in which the picture varies most.
+    """Return one level per pixel, 0 to 255, along the colour direction in which the picture varies most.
 
-    For a grey picture that is its grey. Yellow on white, nearly equal in luminance, differs in it by much. Where
-    opacity is the drawing, as on a transparent sheet, it is drawn on a sheet of the contrary brightness; a picture of
-    which parts are cut away is filled up with its median colour.
+    For a grey picture this is its grey level. Yellow on white has little contrast in luminance but much in this
+    direction. A drawing on a transparent sheet is placed on a sheet of opposite brightness; cut-out parts of a picture
+    are filled with its median colour.
     """
     colour: NDArray[np.uint8] | Plane = picture.colour
     if picture.opacity.min() < 255:
@@ -31,12 +31,12 @@ def grey_of(picture: Picture) -> Plane:
         colour = paint * opacity + _sheet(paint, opacity[..., 0]) * (1 - opacity)
     red, green, blue = np.moveaxis(colour, 2, 0)
     spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
-    if spread.max() <= 12:  # grey, but for what JPEG does to it
+    if spread.max() <= 12:  # grey, up to JPEG noise
         grey: Plane = (red.astype(np.float64) + green + blue) / 3
         return grey
     flat = colour.reshape(-1, 3).astype(np.float64)
     centred = flat - flat.mean(axis=0)
-    # The first principal component of the colours: the direction with the most contrast.
+    # The first principal component of the colours is the direction with the most contrast.
     _, vectors = np.linalg.eigh(centred.T @ centred)
     direction = vectors[:, -1] * (1 if vectors[:, -1].sum() >= 0 else -1)
     levels = (centred @ direction).reshape(colour.shape[:2])
@@ -45,8 +45,8 @@ def grey_of(picture: Picture) -> Plane:
 
 
 def _sheet(colour: Plane, opacity: Plane) -> Plane:
-    """Return the colour (3,) that shows through where a picture is transparent."""
-    opaque = colour[opacity > 0.5 * opacity.max(initial=0)]  # a pen may be no more than half opaque
+    """Return the colour (3,) behind the transparent parts of a picture."""
+    opaque = colour[opacity > 0.5 * opacity.max(initial=0)]  # the pen may be only half opaque
     if not len(opaque):
         return np.zeros(3)
     is_drawing = opaque.mean(axis=1).std() < 25 or len(opaque) < 0.5 * opacity.size
@@ -56,10 +56,10 @@ def _sheet(colour: Plane, opacity: Plane) -> Plane:
 
 
 def background_of(grey: Plane, *, start: float | None = None) -> Plane:
-    """Return the level of the paper at each pixel: a quadratic surface that most of the picture lies on.
+    """Return the level of the paper at each pixel: a quadratic surface through most of the picture.
 
-    It starts from the level ``start``, or from one that many pixels have, and is fitted with Tukey's weights, which
-    leave out what is far from it: the ink.
+    The fit starts from the level ``start``, by default one that many pixels have. Tukey's weights exclude pixels far
+    from the surface: the ink.
     """
     step = max(1, grey.size // _FITTED)
     terms, fitted = _quadratic(*grey.shape, step)
@@ -68,7 +68,7 @@ def background_of(grey: Plane, *, start: float | None = None) -> Plane:
     for round_ in range(12):
         residual = values - surface
         spread = max(_quantile(np.abs(residual), _PAPER) / _OF_NORMAL, 1.0)
-        # A narrow window first, to keep ink out; wider once the surface fits, to use all of the paper.
+        # The window is narrow at first, to exclude ink, and wider once the surface fits, to use all of the paper.
         weights = np.clip(1 - (residual / ((2 if round_ < 6 else 4) * spread)) ** 2, 0, None) ** 2
         used = 1 if round_ < 2 else 3 if round_ < 5 else 6  # level, then slope, then bend
         matrix = fitted[:, :used]
@@ -92,7 +92,7 @@ def _quadratic(height: int, width: int, step: int) -> tuple[Plane, Plane]:
 
 
 def _quantile(values: Plane, share: float) -> float:
-    """Return a quantile of values (n,), between two of them in proportion, as ``np.quantile`` does at more cost."""
+    """Return a quantile of values (n,) with linear interpolation, faster than ``np.quantile``."""
     place = share * (len(values) - 1)
     low = int(place)
     above = np.partition(values, low)[low:]
@@ -113,7 +113,7 @@ def low_levels(plane: Plane, axis: int) -> Plane:
 
 
 def local_background_of(grey: Plane) -> Plane:
-    """Return the median about each pixel, over a third of the picture: paper, where strokes are thinner than that."""
+    """Return the median around each pixel over a third of the picture: the paper, if strokes are thin."""
     step = max(1, max(grey.shape) // 48)
     coarse = grey[::step, ::step]
     size = max(3, round(max(coarse.shape) / 3))
@@ -124,9 +124,9 @@ def local_background_of(grey: Plane) -> Plane:
 
 
 def start_level(grey: Plane) -> float:
-    """Return a level of the paper: of the medians of three rings and of all, the one that most pixels are near to.
+    """Return a level of the paper: the median of three rings or of the whole picture that most pixels are near.
 
-    The rings lie from the edge inwards. A frame or a table spoils the outer ones, a thick pen the median of all.
+    The rings lie at the edge. A frame or a table spoils the outer rings, a thick pen the median of the whole.
     """
     rings = [grey[ring] for ring in _rings(*grey.shape)]
     levels = [float(np.median(ring)) for ring in (*rings, grey) if ring.size]
@@ -142,14 +142,14 @@ def _rings(height: int, width: int) -> tuple[NDArray[np.bool_], ...]:
 
 
 def grain_of(difference: Plane) -> float:
-    """Return the standard deviation of the paper: of what is on the less outstanding side of the background."""
+    """Return the standard deviation of the paper, from the side of the background that varies less."""
     sides = [np.abs(difference[difference <= 0]), np.abs(difference[difference >= 0])]
     spreads = [1.4826 * float(np.median(side)) for side in sides if len(side)]
     return min(spreads)
 
 
 def contrast_of(signed: Plane, grain: float) -> float:
-    """Return how far full ink is from the background: the median of what is above half of the most outstanding."""
+    """Return the contrast of full ink: the 75th percentile of pixels above half of the strongest 0.2 %."""
     smooth = median_of_nine(signed) if min(signed.shape) > 60 else signed
     count = max(5, smooth.size // 500)
     most = float(np.partition(smooth, -count, axis=None)[-count:].mean())
@@ -158,10 +158,10 @@ def contrast_of(signed: Plane, grain: float) -> float:
 
 
 def median_of_nine(plane: Plane) -> Plane:
-    """Return the median of each pixel and its eight neighbours, as a median filter does in five times as long.
+    """Return the median of each pixel and its eight neighbours, five times as fast as a general median filter.
 
-    Columns of three are sorted first; the median of the nine is that of the greatest of the lows, the median of the
-    middles and the least of the highs. Source: Smith, "Implementing median filters in XC4000E FPGAs", XCell 23, 1996.
+    Columns of three are sorted first. The median of nine is the median of the largest low, the median middle and the
+    smallest high. Source: Smith, "Implementing median filters in XC4000E FPGAs", XCell 23, 1996.
     """
     padded = np.pad(plane, 1, mode="symmetric")
     low, middle, high = _sorted(padded[:-2], padded[1:-1], padded[2:])
@@ -178,6 +178,6 @@ def _middle(a: Plane, b: Plane, c: Plane) -> Plane:
 
 
 def _sorted(a: Plane, b: Plane, c: Plane) -> tuple[Plane, Plane, Plane]:
-    """Return the least, the median and the greatest of three planes, at each pixel."""
+    """Return the minimum, median and maximum of three planes at each pixel."""
     low, high = np.minimum(a, b), np.maximum(a, b)
     return np.minimum(low, c), np.maximum(low, np.minimum(high, c)), np.maximum(high, c)

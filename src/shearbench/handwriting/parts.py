@@ -1,6 +1,6 @@
-"""The connected parts of what was taken for ink: which belong to the digit, and whether there are several digits.
+"""Connected parts of ink: which parts belong to the digit, and the number of digits.
 
-A part is a dirt speck, a frame or a shadow at the border, a box or circle about the digit, a finger, or a stroke.
+A part is a dirt speck, a frame or a shadow at the border, a box or circle around the digit, a finger, or a stroke.
 """
 
 from dataclasses import dataclass
@@ -14,20 +14,20 @@ Plane = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Labels = NDArray[np.signedinteger]
 
-BODY = 0.25  # ink of at least this share, connected with full ink, belongs to the digit: pens fade
+BODY = 0.25  # least ink of a digit's pixels that are connected with full ink; it is low because pens fade
 _SPECK = 0.03  # a part with less ink than this share of the largest is dirt
-_SOLID = 0.6  # full ink somewhere
-_WHOLE_SIDE = 0.9  # what covers this share of a side of the picture is no digit, if there is another part
-_INSIDE = 0.35  # of the height of a box: what is smaller in it is a dot or a slash of a zero
-_FAT = 2.5  # a part at the border so much thicker than another one is a finger or a shadow
-_COMPACT = 4.0  # area by squared depth: a quarter of a disc has less, a stroke twice its length by its thickness
-_TALL = 0.55  # of the whole height: two parts beside each other that both reach it are two digits
+_SOLID = 0.6  # least value of the strongest pixel of a stroke
+_WHOLE_SIDE = 0.9  # a part that covers a larger share of a side is no digit, if there is another part
+_INSIDE = 0.35  # of the height of a box; a smaller part inside is the dot or slash of a zero
+_FAT = 2.5  # a part at the border that is this many times thicker than the others is a finger or a shadow
+_COMPACT = 4.0  # area / depth^2: below it for a quarter of a disc, 4 length / thickness for a stroke
+_TALL = 0.55  # of the whole height; two parts side by side that both reach it are two digits
 _EVERYWHERE = np.ones((3, 3), bool)
 
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """Connected parts 1 .. n of ink: of each (n,) its mass, highest ink, box, share of a side, and thickness."""
+    """Connected parts 1 .. n of ink, with mass, highest ink, box, share of a side and thickness (n,) of each."""
 
     labels: Labels
     mass: Plane
@@ -35,7 +35,7 @@ class Parts:
     boxes: NDArray[np.int64]
     """(n, 4): first row, row after the last, first column, column after the last."""
     side: Plane
-    """The largest share of one side of the picture that it covers."""
+    """The largest share of a side of the picture covered by each part."""
 
     @classmethod
     def of(cls, values: Plane) -> "Parts":
@@ -55,7 +55,7 @@ class Parts:
 
     @cached_property
     def depth(self) -> Plane:
-        """Greatest distance of the pixels of each from what is not ink."""
+        """The largest distance of each part's pixels from pixels without ink."""
         if not len(self) or self.labels.all():
             return np.ones(len(self))
         low, high = self.boxes[:, [0, 2]].min(axis=0), self.boxes[:, [1, 3]].max(axis=0)
@@ -65,42 +65,42 @@ class Parts:
         return _largest(ndimage.distance_transform_edt(ink)[ink], labels[ink], len(self))
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of parts."""
         return len(self.mass)
 
     @property
     def heights(self) -> NDArray[np.int64]:
-        """Rows of each."""
+        """The number of rows of each part."""
         return self.boxes[:, 1] - self.boxes[:, 0]
 
     @property
     def widths(self) -> NDArray[np.int64]:
-        """Columns of each."""
+        """The number of columns of each part."""
         return self.boxes[:, 3] - self.boxes[:, 2]
 
     @property
     def at_border(self) -> Mask:
-        """Which touch the border of the picture."""
+        """Mask of the parts that touch the border of the picture."""
         height, width = self.labels.shape
         first, last = (self.boxes[:, [0, 2]] == 0).any(axis=1), (self.boxes[:, [1, 3]] == [height, width]).any(axis=1)
         return np.asarray(first | last)
 
     def mean_inside(self, part: int, values: Plane) -> float:
-        """Return the mean ink of a part, by its place, without its soft edges; 1 where it has nothing else."""
+        """Return the mean ink of a part, by index, without its soft edges; 1 if nothing else is left."""
         inside = ndimage.binary_erosion(self.labels == part + 1, structure=_EVERYWHERE, border_value=1)
         return float(values[inside].mean()) if inside.any() else 1.0
 
     def of_digit(self) -> Mask:
-        """Return which parts belong to the digit, (n,)."""
+        """Return a mask (n,) of the parts that belong to the digit."""
         solid = (self.peak >= _SOLID) & (self.mass >= _SPECK * self.mass.max(initial=0))
         strange = self._frames(solid) | self._about_others(solid) | self._fingers(solid)
-        if not (solid & ~strange).any():  # a digit that fills its picture is not its own frame
+        if not (solid & ~strange).any():  # a digit that fills its picture is no frame
             strange = np.zeros_like(strange)
         largest = self.mass[~strange].max(initial=0)
         return np.asarray(~strange & (self.mass >= _SPECK * largest) & (self.peak >= _SOLID))
 
     def _frames(self, solid: Mask) -> Mask:
-        """Return which parts are lines along a side of the picture, or across it from side to side."""
+        """Return a mask of the lines along a side of the picture or across the whole picture."""
         height, width = self.labels.shape
         free = (solid & ~self.at_border).any()
         along = self.side > _WHOLE_SIDE
@@ -112,7 +112,7 @@ class Parts:
         return np.asarray((along | on_rim & self.at_border | across) & free)
 
     def _about_others(self, solid: Mask) -> Mask:
-        """Return which parts are boxes or circles about another solid part: not a zero about its slash or dot."""
+        """Return a mask of boxes and circles around another solid part, except zeros around a slash or dot."""
         about = np.zeros(len(self), bool)
         for one in np.flatnonzero(solid):
             top, bottom, left, right = self.boxes[one]
@@ -136,7 +136,7 @@ class Parts:
         return bool(filled[self.labels == other + 1].all())
 
     def _fingers(self, solid: Mask) -> Mask:
-        """Return which parts reach in from the border, compact and thicker than a stroke that does not."""
+        """Return a mask of border parts thicker than every inner part and either compact or 2.5 times as thick."""
         free = self.depth[solid & ~self.at_border]
         if not len(free):
             return np.zeros(len(self), bool)
@@ -145,14 +145,14 @@ class Parts:
         return np.asarray(self.at_border & (self.depth > free.max() + 1) & (compact | (self.depth > _FAT * free.max())))
 
     def boxes_about_others(self) -> Mask:
-        """Return the pixels (h, w) of boxes and circles that are drawn about other parts."""
+        """Return a mask (h, w) of the pixels of boxes and circles around other parts."""
         solid = (self.peak >= _SOLID) & (self.mass >= _SPECK * self.mass.max(initial=0))
         return np.isin(self.labels, 1 + np.flatnonzero(self._about_others(solid)))
 
     def several(self, kept: Mask, stroke: float) -> int:
-        """Return how many digits the kept parts look like: those beside or above one another, a stroke apart.
+        """Return the estimated number of digits in the kept parts: groups side by side or stacked, a stroke apart.
 
-        A part that is shorter than half of the whole belongs to its neighbour, like the bar of a five.
+        A part shorter than 55 % of the whole height belongs to its neighbour, like the bar of a five.
         """
         boxes = self.boxes[kept & (self.mass >= 0.1 * self.mass[kept].max(initial=0))]
         if len(boxes) < 2:
@@ -161,7 +161,7 @@ class Parts:
 
 
 def _apart(along: NDArray[np.int64], across: NDArray[np.int64], gap: float) -> int:
-    """Return how many tall groups of boxes there are along one axis, with more than ``gap`` pixels between."""
+    """Return the number of tall groups of boxes along one axis, separated by at least ``gap`` pixels."""
     whole = across[:, 1].max() - across[:, 0].min()
     groups: list[list[int]] = []
     for start, stop, low, high in sorted([*a, *b] for a, b in zip(along.tolist(), across.tolist(), strict=True)):
@@ -174,7 +174,7 @@ def _apart(along: NDArray[np.int64], across: NDArray[np.int64], gap: float) -> i
 
 
 def _largest(values: Plane, labels: Labels, count: int) -> Plane:
-    """Return the largest value of each part 1 .. count, (count,), as ``ndimage.maximum`` does by sorting all pixels."""
+    """Return the largest value (count,) of parts 1 to count, without the sorting of ``ndimage.maximum``."""
     largest = np.zeros(count + 1)
     np.maximum.at(largest, labels, values)
     return largest[1:]

@@ -1,8 +1,8 @@
-"""A decoded picture -> a 28 x 28 image for the networks, or why there is none: the table ``PREPARATIONS``.
+"""Preparation of pictures: a decoded picture -> a 28 x 28 image or a rejection (table ``PREPARATIONS``).
 
-``study`` is what the study did: grey, 28 x 28, and three filters. ``mnist`` makes of a picture what MNIST's makers
-made of theirs (LeCun et al., 1998): white ink on black, the digit scaled into a box of 20 x 20 pixels with its
-proportions kept, its centre of mass in the middle of 28 x 28. Neither looks at the label or at other pictures.
+``study`` repeats the study's preparation: grey, 28 x 28, and three filters. ``mnist`` repeats the preparation of MNIST
+(LeCun et al., 1998): white ink on black, the digit scaled into a box of 20 x 20 pixels with its proportions unchanged,
+and its centre of mass in the middle of 28 x 28. Neither uses the label or other pictures.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,23 +21,23 @@ Plane = NDArray[np.float64]
 
 BOX = 20
 DARKEST, INK, LEAST_INK, LEAST_CONTRAST = 70, 60, 10, 30  # the study's filters
-_SAME_SCALE = 0.06  # a digit that fills its box within this share is moved, not drawn anew
-_THINNEST = 1.5  # pixels of the 28 x 28 image; thinner strokes are thickened before they are made smaller
+_SAME_SCALE = 0.06  # a digit whose scale differs by less from 1 is moved, not resized
+_THINNEST = 1.5  # pixels of the 28 x 28 image; thinner strokes are thickened before the image is reduced
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """An image (28, 28) and what was done to it; ``rejected`` says why it should not count, if it should not."""
+    """An image (28, 28) with facts of its preparation; ``rejected`` is the reason for a rejection, or empty."""
 
     image: Grey
     done: Mapping[str, str | int | float] = field(default_factory=dict)
     rejected: str = ""
     doubt: str = ""
-    """Why the image may not show one digit; what is read in it is then not sure."""
+    """The reason to doubt that the image shows one digit; its prediction is then not sure."""
 
 
 def study(picture: Picture) -> Prepared:
-    """Return the picture as the study prepared it; its filters reject, but the image is there all the same.
+    """Return the picture as the study prepared it; a rejected picture has its image too.
 
     The filters, in order: the brightest pixel is below 70; fewer than 10 pixels are above 60; brightest and darkest
     pixel differ by less than 30.
@@ -55,7 +55,7 @@ def study(picture: Picture) -> Prepared:
 
 
 def mnist(picture: Picture) -> Prepared:
-    """Return the picture as MNIST's makers would have; a picture without ink is rejected."""
+    """Return the picture prepared like MNIST; a picture without ink is rejected."""
     ink = find_ink(picture)
     if isinstance(ink, str):
         return Prepared(np.zeros((SIDE, SIDE), np.uint8), {}, ink)
@@ -84,13 +84,13 @@ def mnist(picture: Picture) -> Prepared:
 
 
 def image_of(ink: Plane) -> Grey:
-    """Return the image of ink (h, w), 0 to 1, that was cut out of a sheet."""
+    """Return the image (28, 28) of ink (h, w), 0 to 1, cut out of a sheet."""
     drawn = ink[box_of(ink)]
     return centred(_boxed(drawn, stroke_width(drawn), BOX / max(drawn.shape))[0])
 
 
 def _boxed(drawn: Plane, width: float, scale: float) -> tuple[Plane, float]:
-    """Return ink with its longest side scaled to ``BOX``, and by how much thin strokes were thickened before."""
+    """Return ink with its longest side scaled to ``BOX``, and the amount by which thin strokes were thickened."""
     if abs(scale - 1) <= _SAME_SCALE:
         return drawn, 0.0
     thick, thickened = not_too_thin(drawn, width, scale)
@@ -101,7 +101,7 @@ PREPARATIONS: dict[str, Callable[[Picture], Prepared]] = {"study": study, "mnist
 
 
 def box_of(ink: Plane, *, least: float = 0.1) -> tuple[slice, slice]:
-    """Return the rows and columns that hold ink of at least ``least``, where full ink is 1."""
+    """Return the bounding rows and columns of ink of at least ``least`` (full ink is 1)."""
     there = ink >= least
     rows, columns = np.flatnonzero(there.any(axis=1)), np.flatnonzero(there.any(axis=0))
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
@@ -110,7 +110,7 @@ def box_of(ink: Plane, *, least: float = 0.1) -> tuple[slice, slice]:
 def stroke_width(ink: Plane) -> float:
     """Return the mean width of strokes in pixels.
 
-    Over a stroke of width w the distance to its edge averages w / 4, so w is four times the mean distance.
+    The mean distance to the edge of a stroke of width w is w / 4, so w is four times the mean distance.
     """
     inside = np.pad(ink >= 0.5, 1)
     if not inside.any():
@@ -120,7 +120,7 @@ def stroke_width(ink: Plane) -> float:
 
 
 def slant(ink: Plane) -> float:
-    """Return by how many degrees the digit leans to the right, from its second moments."""
+    """Return the slant of the digit to the right in degrees, from its second moments."""
     y, x = np.mgrid[0 : ink.shape[0], 0 : ink.shape[1]]
     mass = ink.sum()
     down, right = y - (ink * y).sum() / mass, x - (ink * x).sum() / mass
@@ -129,16 +129,16 @@ def slant(ink: Plane) -> float:
 
 
 def _offset(rows: slice, columns: slice, shape: tuple[int, ...]) -> float:
-    """Return how far the middle of the box is from the middle of the picture, as a share of the longest side."""
+    """Return the distance between the centres of box and picture, as a share of the longest side."""
     down = (rows.start + rows.stop - shape[0]) / 2
     right = (columns.start + columns.stop - shape[1]) / 2
     return float(np.hypot(down, right) / max(shape))
 
 
 def not_too_thin(ink: Plane, width: float, scale: float) -> tuple[Plane, float]:
-    """Thicken strokes that would be thinner than ``_THINNEST`` at ``scale``; return also by how much, in pixels there.
+    """Thicken strokes that are thinner than ``_THINNEST`` at ``scale``; return also the amount in scaled pixels.
 
-    A thin pen on a large sheet would fade away when it is made small.
+    Otherwise a thin pen on a large sheet would fade when the picture is reduced.
     """
     missing = _THINNEST - width * scale
     radius = missing / (2 * scale)
@@ -151,7 +151,7 @@ def not_too_thin(ink: Plane, width: float, scale: float) -> tuple[Plane, float]:
 
 
 def resized(ink: Plane, scale: float) -> Plane:
-    """Return ink at another scale, the longest side ``BOX``, with strokes as bright as they were."""
+    """Return ink resized to ``BOX`` on its longest side, with the brightness of strokes restored."""
     height, width = (max(1, round(length * BOX / max(ink.shape))) for length in ink.shape)
     image = Image.fromarray(ink.astype(np.float32))
     kind = Image.Resampling.HAMMING if scale < 1 else Image.Resampling.BICUBIC
@@ -162,9 +162,9 @@ def resized(ink: Plane, scale: float) -> Plane:
 
 
 def centred(ink: Plane) -> Grey:
-    """Return a 28 x 28 image with the centre of mass of the ink in pixel 14 of rows and columns, as every MNIST digit.
+    """Return a 28 x 28 image with the centre of mass of the ink in pixel 14 of rows and columns, as in MNIST.
 
-    A digit whose mass is so uneven that it would be cut off is moved only as far as it stays whole.
+    A digit that this shift would cut off is shifted only as far as it stays whole.
     """
     image = np.zeros((SIDE, SIDE), np.uint8)
     places = []

@@ -1,7 +1,7 @@
-"""How the readers that ship with the package are made: all of MNIST, the augmentation ``pens``, further styles.
+"""Training of the readers that ship with the package: all of MNIST, the augmentation ``pens``, further styles.
 
-``train`` makes ``build/readers/``: the data as a dataset, its folds, and a fold's record for each reader. Digits of
-some writers are held out, to calibrate by. ``pack`` puts the readers into the package.
+``train`` writes ``build/readers/``: the data as a dataset, its folds, and a fold's record for each reader. Digits of
+some writers are held out for calibration. ``pack`` copies the readers into the package.
 """
 
 import hashlib
@@ -42,30 +42,30 @@ READERS: Mapping[str, tuple[str, float, dict[str, Any], int]] = {
 }
 """Name -> architecture, width, options, epochs.
 
-All of them answer together, as the mean of their probabilities, with equal weights. Where this mean is below
-``readers.SURE`` on the image as it is, it is that over all views. The list, the weights and the threshold's rule were
-written down before any class was read by them; no class decides which stay.
+The prediction is the mean of their probabilities with equal weights. If the largest mean probability of the unchanged
+image is below ``readers.SURE``, the mean is taken over all views. The list, the weights and the rule for the threshold
+were fixed before any class was read, so no class influences them.
 """
 _RATE, _BATCH, _DECAY = 2e-3, 128, 1e-5
 _HELD_OUT_WRITERS = 45
 DEMANDED = 0.99
-"""Share of the answers that is to be right with 95 % confidence, on the digits held out as ``pens`` draws them."""
+"""Accuracy of confident predictions that must hold with 95 % confidence, on held-out digits drawn by ``pens``."""
 
 
 def train(
     mnist: Path, out: Path, *, workers: Workers, hardware: Hardware, only: Collection[str] = tuple(READERS)
 ) -> list[dict[str, Any]]:
-    """Train every reader that has no record in ``out`` with these settings, data and code; return the records.
+    """Train every reader without a record in ``out`` for this config, data and code; return the records.
 
     Args:
-        mnist: folder of MNIST's four IDX files and QMNIST's labels, which say who wrote each digit.
-        out: ``build/readers``; a stopped training goes on from its checkpoint there.
-        workers: processes.
+        mnist: folder of MNIST's four IDX files and QMNIST's labels, which name the writer of each digit.
+        out: ``build/readers``; a stopped training resumes from its checkpoint there.
+        workers: number of processes.
         hardware: device and precision.
         only: names of the readers to train.
 
     Raises:
-        InputError: if the files are missing or not what they should be.
+        InputError: if files are missing or have the wrong content.
     """
     prepare(mnist, out)
     tasks = [
@@ -76,7 +76,7 @@ def train(
 
 
 def prepare(mnist: Path, out: Path) -> None:
-    """Write the dataset of MNIST's training digits and styled ones, and its folds: 0 is held out, 1 trains too."""
+    """Write the dataset of MNIST's training digits and styled copies, and its folds: 0 held out, 1 for training."""
     part = collect(MnistFolder(kind="path", path=str(mnist.resolve())), Path())["train"]
     if (part.groups < 0).any():
         raise InputError(f"{mnist} must hold qmnist-train-labels-idx2-int too: readers are calibrated on other writers")
@@ -123,12 +123,12 @@ def config_of(name: str, hardware: Hardware) -> TrainingConfig:
 def pack(out: Path, folder: Path, *, mnist: Path) -> dict[str, Any]:
     """Write the trained readers of ``out`` to ``folder`` in half precision, calibrated; return their record.
 
-    A reader that was not trained in ``out`` stays as it is in ``folder``. They are calibrated on the digits that were
-    held out, each as ``pens`` draws it: a stranger's hand is harder than MNIST's. MNIST's test digits are read once,
-    for the record.
+    A reader that was not trained in ``out`` stays unchanged in ``folder``. Calibration uses the held-out digits as
+    drawn by ``pens``, because unknown handwriting is harder than MNIST. MNIST's test digits are scored once, for the
+    record.
 
     Raises:
-        InputError: if a reader is neither trained nor in ``folder``, or that one was trained on other data.
+        InputError: if a reader is neither trained nor in ``folder``, or was trained on other data.
     """
     data = read_card(out / "digits")["hashes"]["train"]
     facts = [packed(name, out, folder, data) for name in READERS]
@@ -160,7 +160,7 @@ def pack(out: Path, folder: Path, *, mnist: Path) -> dict[str, Any]:
 
 
 def packed(name: str, out: Path, folder: Path, data: str) -> dict[str, Any]:
-    """Write a reader's weights to ``folder`` and return its facts; one that is not trained in ``out`` is kept."""
+    """Write a reader's weights to ``folder`` and return its facts; a reader not trained in ``out`` stays."""
     if not is_finished(out / name):
         kept = read_json(folder / RECORD)
         known = [one for one in kept["readers"] if one["name"] == name and kept["data_sha256"] == data]
@@ -180,7 +180,7 @@ def packed(name: str, out: Path, folder: Path, data: str) -> dict[str, Any]:
 
 
 def _half(fold: Path) -> bytes:
-    """Return the weights of a fold's network in half precision, as safetensors; pixels are divided by 255 before."""
+    """Return a fold's weights in half precision, as safetensors, for pixels divided by 255."""
     state = load_file(fold / WEIGHTS)
     scale = state.pop("normalise.scale")
     assert not state.pop("normalise.mean").any()
@@ -190,7 +190,7 @@ def _half(fold: Path) -> bytes:
 
 
 def held_out(out: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8]]:
-    """Return the digits that were held out as ``pens`` draws them, their labels, and the digits as they are."""
+    """Return the held-out digits as drawn by ``pens``, their labels, and the digits unchanged."""
     dataset = load_dataset(out / "digits", "train")
     _, rows = read_folds(out / "folds.npz").split(0)
     plain = dataset.inputs[rows]
@@ -200,7 +200,7 @@ def held_out(out: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[n
 
 
 def _accuracies(readers: Readers, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> dict[str, Any]:
-    """Return n, and the accuracy of each network alone and of all together, without views."""
+    """Return n and the accuracy of each network and of their mean, without views."""
     alone = readers.by_network(images, views=False)
     ways = {**alone, "together": np.mean(list(alone.values()), axis=0)}
     return {"n": len(labels)} | {name: float((said.argmax(axis=1) == labels).mean()) for name, said in ways.items()}

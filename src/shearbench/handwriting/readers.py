@@ -1,10 +1,9 @@
-"""The readers that ship with the package: small networks that read strangers' digits without any training here.
+"""The readers that ship with the package: small networks that classify handwritten digits without further training.
 
-``load`` checks their hashes and returns them as one :class:`Readers`, whose ``probabilities`` are the mean over all
-networks; an image that this leaves in doubt is read in several views (test-time augmentation). ``readings`` of
-``comparison.champion`` then says how sure an answer is, by the temperature and the threshold that were measured on
-digits of writers held out.
-``reader_training`` makes them.
+``load`` checks their hashes and returns one :class:`Readers`. Its ``probabilities`` are the mean over all networks; a
+doubtful image is classified in several views (test-time augmentation). ``readings`` of ``comparison.champion`` applies
+the temperature and the threshold, which were measured on digits of held-out writers. ``reader_training`` trains the
+readers.
 """
 
 import hashlib
@@ -38,7 +37,7 @@ RECORD = "readers.json"
 WHITE = 255.0
 _BATCH = 200  # views at a time
 SURE = 0.99
-"""Mean probability of the first view from which an image is read in no further view."""
+"""Largest mean probability of the unchanged image from which on no further views are used."""
 
 VIEWS = (
     # shift right, shift down (pixels), slant (share of the height), width
@@ -52,12 +51,12 @@ VIEWS = (
     (0.0, 0.0, 0.0, 0.88),
     (0.0, 0.0, 0.0, 1.12),
 )
-"""How an image is looked at: as it is, moved, slanted, narrower and wider."""
+"""Views of an image: unchanged, moved, slanted, narrower and wider."""
 
 
 @dataclass(frozen=True, eq=False)
 class Readers:
-    """The networks by name, in evaluation mode, and how far their joint answers are trusted."""
+    """The networks by name, in evaluation mode, and the calibration of their mean probabilities."""
 
     networks: dict[str, nn.Module]
     trust: Trust
@@ -73,7 +72,7 @@ class Readers:
 
     @torch.inference_mode()
     def by_network(self, images: Images, *, views: bool = True) -> dict[str, Probabilities]:
-        """Return what each network says of prepared images (n, 28, 28): name -> probabilities (n, 10)."""
+        """Return each network's predictions for prepared images (n, 28, 28): name -> probabilities (n, 10)."""
         shown = VIEWS if views else VIEWS[:1]
         results = {name: np.zeros((len(images), CLASSES), np.float32) for name in self.networks}
         step = max(1, _BATCH // len(shown))
@@ -86,18 +85,18 @@ class Readers:
         return results
 
     def readings(self, probabilities: Probabilities) -> list[Reading]:
-        """Return what is read, with calibrated confidence, from :meth:`probabilities` (n, 10)."""
+        """Return predictions with calibrated confidence, from :meth:`probabilities` (n, 10)."""
         return readings(probabilities, self.trust)
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Who reads, as JSON."""
+        """Names, hashes and calibration of the readers, ready for JSON."""
         hashes = {one["name"]: one["sha256"] for one in self.record["readers"]}
         return {"readers": list(self.networks), "weights": hashes, "views": len(VIEWS), **asdict(self.trust)}
 
 
 def _mean(said: dict[str, Probabilities]) -> Probabilities:
-    """Return the mean of what networks say, (n, 10)."""
+    """Return the mean of the networks' probabilities, (n, 10)."""
     mean: Probabilities = np.mean(list(said.values()), axis=0, dtype=np.float32)
     return mean
 
@@ -107,7 +106,7 @@ def load(folder: Path = FOLDER) -> Readers:
     """Load the readers of a folder, each checked against its hash.
 
     Raises:
-        InputError: if a file is missing or is not the one that the record names.
+        InputError: if a file is missing or differs from its hash in the record.
     """
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
@@ -136,7 +135,7 @@ def network_of(folder: Path, facts: dict[str, Any]) -> nn.Module:
 
 
 def as_inputs(images: Images) -> Tensor:
-    """Return images uint8 (n, 28, 28) as the networks take them: float32 (n, 1, 28, 28), 0 to 1."""
+    """Return images uint8 (n, 28, 28) as inputs of the networks: float32 (n, 1, 28, 28), 0 to 1."""
     return torch.from_numpy(np.array(images))[:, None].float() / WHITE
 
 
@@ -151,7 +150,7 @@ def viewed(inputs: Tensor, right: float, down: float, slant: float, width: float
 
 
 class Served(nn.Module):
-    """Readers as MLflow serves them: prepared images float32 (n, 1, 28, 28), 0 to 255, to probabilities (n, 10)."""
+    """Readers for MLflow: prepared images float32 (n, 1, 28, 28), 0 to 255 -> probabilities (n, 10)."""
 
     def __init__(self, readers: Readers) -> None:
         super().__init__()
@@ -159,7 +158,7 @@ class Served(nn.Module):
         self.temperature = readers.trust.temperature
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return the calibrated probabilities that :meth:`Readers.probabilities` has, at its temperature."""
+        """Return the probabilities of :meth:`Readers.probabilities`, calibrated by the temperature."""
         shown = [viewed(inputs / WHITE, *view) for view in VIEWS]
         every = torch.stack([network(view).softmax(dim=1) for view in shown for network in self.networks])
         first = every[: len(self.networks)].mean(dim=0)
@@ -169,8 +168,8 @@ class Served(nn.Module):
 
 
 def explain(readers: Readers, images: Images, digits: Sequence[int]) -> NDArray[np.float32]:
-    """Return Grad-CAM maps (n, 28, 28), 0 to 1, for the digits named, mean over the networks."""
-    from shearbench.analysis.gradcam.measure import attribute  # captum takes a second to import
+    """Return Grad-CAM maps (n, 28, 28), 0 to 1, for the given digits, the mean over the networks."""
+    from shearbench.analysis.gradcam.measure import attribute  # importing captum takes a second
 
     maps = [
         attribute(network, as_inputs(images), torch.tensor(list(digits))).maps for network in readers.networks.values()

@@ -1,7 +1,7 @@
-"""The recipe that leads from MNIST to a class's digits, step by step, and the trained networks that it takes.
+"""The recipe from MNIST to a class's digits, step by step, and the trained networks that it uses.
 
-The networks are those of the ablation ``handwriting`` of ``params.yaml``, ``<network>_<training>``, and beside them
-those that the runs of ``mnist`` trained. A step is a training, a preparation and whether the preparation's rejections
+The networks come from the ablation ``handwriting`` of ``params.yaml``, where they are named ``<network>_<training>``,
+and from the runs on ``mnist``. A step is a training, a preparation, and whether samples that the preparation rejects
 are left out.
 """
 
@@ -17,7 +17,7 @@ from shearbench.records import is_finished
 
 ABLATION = "handwriting"
 RUN = "run"
-"""The training of a network that a run of ``params.yaml`` trained, with the recipe that stands there."""
+"""The training of a network of a run, with the recipe of ``params.yaml``."""
 
 Training = Literal["plain", "affine", "stopped", "strong"]
 TRAININGS: Mapping[Training, str] = {
@@ -30,7 +30,7 @@ TRAININGS: Mapping[Training, str] = {
 
 @dataclass(frozen=True)
 class Step:
-    """A step of the recipe: 1 to 5 are the study's, of which 5 is 4 looked at group by group."""
+    """A step of the recipe. Steps 1 to 5 are the study's; step 5 shows step 4 by group."""
 
     number: int
     title: str
@@ -52,7 +52,7 @@ STEPS = (
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A network at hand, one for each fold: ``network`` its family (``mlp``), ``training`` how it was trained."""
+    """An available network with its folds: ``network`` is its family (``mlp``), ``training`` its training."""
 
     network: str
     training: str
@@ -60,32 +60,32 @@ class Trained:
 
     @property
     def name(self) -> str:
-        """What it is called in files."""
+        """The name in files."""
         return f"{self.network}_{self.training}"
 
     @property
     def mnist_accuracy(self) -> float:
-        """Accuracy on the MNIST digits that each fold held out, mean over folds."""
+        """Accuracy on the held-out MNIST digits, the mean over folds."""
         return mean(float(fold_run.record["metrics"]["validation_accuracy"]) for fold_run in self.fold_runs)
 
     @property
     def channels(self) -> int:
-        """How often an image is repeated as its input."""
+        """The number of input channels; each holds the same image."""
         return int(self.fold_runs[0].record["config"]["entry"]["channels"])
 
 
 def at_hand(
     build: Path, *, is_current: Callable[[Path, Sequence[FoldRun]], bool] = lambda _folder, _runs: True
 ) -> list[Trained]:
-    """Return the networks that have been trained on MNIST's images, all folds of each that are finished.
+    """Return the networks trained on MNIST's images, each with its finished folds.
 
     Args:
         build: the folder ``build/``.
-        is_current: whether the folds in a folder belong to the present parameters, code and data; others are left
-            out, as those of an entry that was renamed.
+        is_current: whether the folds in a folder match the present parameters, code and data; others are left out,
+            such as those of a renamed entry.
 
     Raises:
-        InputError: if there is none, or a record is damaged.
+        InputError: if no network is found, or a record is damaged.
     """
     found = []
     for parent, is_run in ((build / "ablations" / ABLATION, False), (build / "runs", True)):
@@ -108,7 +108,7 @@ def at_hand(
 
 
 def _named(folder: Path, fold_runs: Sequence[FoldRun], *, is_run: bool) -> Trained:
-    """Name a network by its folder: ``mlp_strong`` is ``mlp`` with the training ``strong``; another one is itself."""
+    """Return a network named by its folder: ``mlp_strong`` is ``mlp`` with the training ``strong``."""
     if is_run:
         name = folder.name if folder.parent.name == "mnist" else f"{folder.parent.name}-{folder.name}"
         return Trained(name, RUN, fold_runs)
@@ -119,9 +119,9 @@ def _named(folder: Path, fold_runs: Sequence[FoldRun], *, is_run: bool) -> Train
 
 
 def chosen(networks: Sequence[Trained]) -> Trained:
-    """Return the network that is looked at more closely: the best on MNIST of those with the strongest training.
+    """Return the network for detailed analyses: the best on MNIST among those with the strongest training.
 
-    What it makes of the class has no say in it.
+    The choice does not depend on the class's digits.
     """
     order = [*TRAININGS, RUN, "grid"]
     ranked = [one for training in ("strong", "stopped", *order) for one in networks if one.training == training]

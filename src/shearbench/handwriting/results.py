@@ -1,6 +1,6 @@
-"""All that is found out about a class, as one value: networks, steps of the recipe, groups, copies, hardness.
+"""All results of a class as one value: networks, steps of the recipe, groups, copies, hardness.
 
-``Findings`` holds what was read and computed; its methods are the rows of the tables, for ``output`` to write.
+``Findings`` holds predictions and measurements; its methods return the rows of the tables that ``output`` writes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,16 +28,16 @@ FEATURES = {
     "offset": "offset from the middle (share of the picture)",
     "distance": "distance from MNIST in the last hidden layer\n(1: an ordinary MNIST digit)",
 }
-"""What may make a digit hard to read: its name in files, and in figures."""
+"""Features that may make a digit hard to classify: name in files -> label in figures."""
 
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """What was read, what every network said of it, and what is known about copies.
+    """A class's digits, the predictions of every network, and the search for copies.
 
-    ``chosen`` is the place of the network that is looked at more closely. ``through_mnist`` are its accuracies on MNIST
-    test digits as they are and as ``mnist`` prepares them. ``fine_tuned`` (folds, n, 10), if asked for, is what it says
-    of each group after training on with the others. ``device`` is where all of it was computed.
+    ``chosen`` is the index of the network for detailed analyses. ``through_mnist`` holds its accuracies on MNIST test
+    digits, unchanged and prepared by ``mnist``. ``fine_tuned`` (folds, n, 10), if requested, holds its predictions for
+    each group after fine-tuning on the others. ``device`` is the device of all computations.
     """
 
     digits: ClassDigits
@@ -56,11 +56,11 @@ class Findings:
 
     @cached_property
     def writers(self) -> Writers:
-        """The writers, and the resamples of them that all intervals share."""
+        """The writers, with resamples that all intervals share."""
         return Writers.of(self.digits.writers, seed=self.seed)
 
     def answers(self, place: int, preparation: str, *, filtered: bool, without_copies: bool = False) -> Answers:
-        """Return what a network said of the digits as a preparation gave them; ``filtered`` leaves out the rejected."""
+        """Return a network's predictions for the digits of a preparation; ``filtered`` leaves out rejected ones."""
         counted = self.digits.kept(preparation) if filtered else np.ones(len(self.digits.digits), bool)
         if without_copies:
             counted[[copy.row for copy in self.copies]] = False
@@ -68,18 +68,18 @@ class Findings:
 
     @property
     def families(self) -> list[str]:
-        """The networks that the recipe's trainings made, each once."""
+        """The names of the networks with a training of the recipe, without repetition."""
         return list(dict.fromkeys(one.network for one in self.networks if one.training in TRAININGS))
 
     def of_step(self, network: str, step: Step) -> Answers | None:
-        """Return what a network says at a step of the recipe; None if its training is not at hand."""
+        """Return a network's predictions at a step of the recipe; None if that training is not available."""
         places = [
             place for place, one in enumerate(self.networks) if one.network == network and one.training == step.training
         ]
         return self.answers(places[0], step.preparation, filtered=step.filtered) if places else None
 
     def network_rows(self) -> list[Row]:
-        """Return a row for each network and preparation: accuracy and loss of the kept digits, and of each group."""
+        """Return a row for each network and preparation: accuracy and loss on accepted digits, also by group."""
         return [
             {
                 "model": one.network,
@@ -95,7 +95,7 @@ class Findings:
         ]
 
     def step_rows(self) -> list[Row]:
-        """Return a row for each network and step of the recipe, with the gain over the step before it at hand."""
+        """Return a row for each network and step of the recipe, with the gain over the previous available step."""
         return [row for network in self.families for row in self._steps_of(network)]
 
     def _steps_of(self, network: str) -> Iterator[Row]:
@@ -117,11 +117,11 @@ class Findings:
 
     @property
     def looked_at(self) -> Answers:
-        """What the chosen network says of the digits as ``mnist`` prepares them, the kept ones."""
+        """The predictions of the chosen network for the digits that ``mnist`` accepts."""
         return self.answers(self.chosen, "mnist", filtered=True)
 
     def copying(self) -> Row:
-        """Return what is known about copies: the groups that copied, and accuracies with and without the flagged."""
+        """Return limits, flagged digits, copying groups, and accuracies with and without flagged digits."""
         named = copying_groups(self.copies, self.digits.groups)
         rows = [copy.row for copy in self.copies]
         groups = np.unique(self.digits.groups)
@@ -145,7 +145,7 @@ class Findings:
         return summary(honest, self.writers)
 
     def duplicate_rows(self) -> list[Row]:
-        """Return a row for each group of files that show the same."""
+        """Return a row for each group of files that show the same digit."""
         return [
             {"files": [self.digits.files[row] for row in group.rows], "kind": group.kind}
             | {"correlation": group.correlation}
@@ -153,13 +153,13 @@ class Findings:
         ]
 
     def feature(self, name: str) -> NDArray[np.float64]:
-        """Return a feature of each digit, (n,); NaN where there is no ink."""
+        """Return a feature (n,) of the digits; NaN without ink."""
         if name != "distance":
             return self.digits.measured(name)
         return np.where(self.digits.kept("mnist"), self.distance, np.nan)
 
     def hardness(self) -> list[Row]:
-        """Return for each feature its rank correlation with being read rightly, and its median in each group."""
+        """Return a row for each feature: its rank correlation with correct prediction, and its median by group."""
         rows = []
         counted = self.looked_at.counted
         for name in FEATURES:
@@ -179,7 +179,7 @@ class Findings:
         return rows
 
     def fine_tuning(self) -> Row | None:
-        """Return accuracy after fine-tuning without the group that is tested, and the gain over no fine-tuning."""
+        """Return accuracy after leave-one-group-out fine-tuning, and the gain over no fine-tuning; None without."""
         if self.fine_tuned is None:
             return None
         kept = self.digits.kept("mnist")
@@ -191,7 +191,7 @@ class Findings:
         }
 
     def as_json(self) -> Row:
-        """Return everything, machine-readable."""
+        """Return all results, ready for JSON."""
         counts = {by: sum(one["by"] == by for one in self.digits.rejected) for by in ("reading", *PREPARATIONS)}
         chosen = self.networks[self.chosen]
         return {

@@ -1,8 +1,8 @@
-"""Scores of a class's digits: what networks say of n digits -> accuracies with intervals, per step, group and class.
+"""Scores of a class's digits: predictions for n digits -> accuracies with intervals, per step, group and class.
 
-``Answers`` are those of all folds' networks to the same digits. Digits of one writer are alike, so intervals come from
-resampling writers, with all of their digits (cluster bootstrap: Cameron, Gelbach, Miller, Rev. Econ. Stat. 90, 2008);
-the same resamples for everything, so that differences are of the same writers.
+``Answers`` holds the predictions of all folds for the same digits. Digits of one writer are alike, so intervals come
+from resampling writers with all of their digits (cluster bootstrap: Cameron, Gelbach, Miller, Rev. Econ. Stat. 90,
+2008). All scores share the resamples, so that differences compare the same writers.
 """
 
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ Mask = NDArray[np.bool_]
 Numbers = NDArray[np.int64]
 
 DRAWS = 4000
-DEALS = 1000  # of writers to groups
-LEAST_WRITERS = 5  # fewer, drawn with replacement, say nothing about other writers
-WIDEST = 0.3  # width of a group's interval above which there is too little to say
+DEALS = 1000  # permutations of writers over groups
+LEAST_WRITERS = 5  # resamples of fewer do not represent other writers
+WIDEST = 0.3  # width of a group's interval above which it has no verdict
 TOO_FEW, WORSE, BETTER, LIKE = "too few to say", "worse than the others", "better than the others", "like the others"
 
 Interval = tuple[float, float] | None
@@ -32,8 +32,7 @@ Interval = tuple[float, float] | None
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What the folds' networks said: ``probabilities`` (folds, n, 10) of digits ``labels`` (n,), of which ``counted``
-    (n,) are scored."""
+    """Predictions of the folds: ``probabilities`` (folds, n, 10) for ``labels`` (n,); ``counted`` (n,) are scored."""
 
     probabilities: NDArray[np.float32]
     labels: Numbers
@@ -41,26 +40,26 @@ class Answers:
 
     @cached_property
     def right(self) -> Vector:
-        """The share of networks that read each digit rightly, (n,)."""
+        """The share (n,) of networks that predict each digit correctly."""
         shares: Vector = (self.probabilities.argmax(axis=2) == self.labels).mean(axis=0)
         return shares
 
     @cached_property
     def losses(self) -> Vector:
-        """The cross-entropy of each digit in nats, mean over the networks, (n,)."""
+        """The cross-entropy (n,) of each digit in nats, the mean over the networks."""
         losses: Vector = cross_entropy(self.probabilities[:, np.arange(len(self.labels)), self.labels]).mean(axis=0)
         return losses
 
     @property
     def fold_accuracies(self) -> Vector:
-        """The accuracy of each fold's network on the digits that count, (folds,)."""
+        """The accuracy (folds,) of each fold's network on the counted digits."""
         hits = self.probabilities.argmax(axis=2) == self.labels
         accuracies: Vector = hits[:, self.counted].mean(axis=1)
         return accuracies
 
     @property
     def confusion(self) -> Numbers:
-        """(true, predicted) counts over all networks, of the digits that count."""
+        """Counts (true, predicted) of the counted digits over all networks."""
         predicted = self.probabilities.argmax(axis=2)[:, self.counted]
         counts = np.zeros((CLASSES, CLASSES), np.int64)
         np.add.at(counts, (np.broadcast_to(self.labels[self.counted], predicted.shape), predicted), 1)
@@ -69,20 +68,20 @@ class Answers:
 
 @dataclass(frozen=True, eq=False)
 class Writers:
-    """Who drew each digit, ``numbers`` (n,) from 0, and how often each writer is drawn, ``drawn`` (draws, writers)."""
+    """The writer of each digit, ``numbers`` (n,) from 0, and the counts of writers per resample (draws, writers)."""
 
     numbers: Numbers
     drawn: Numbers
 
     @classmethod
     def of(cls, numbers: Numbers, *, seed: int) -> "Writers":
-        """Draw as many writers as there are, with replacement, ``DRAWS`` times."""
+        """Resample all writers with replacement, ``DRAWS`` times."""
         count = int(numbers.max()) + 1
         generator = generator_for(seed, "handwriting", "writers")
         return cls(numbers, generator.multinomial(count, np.full(count, 1 / count), size=DRAWS))
 
     def means(self, values: Vector, counted: Mask) -> Vector:
-        """Return the mean of the values that count in each resample, (draws,); NaN in one without any."""
+        """Return the mean (draws,) of the counted values in each resample; NaN without any."""
         count = self.drawn.shape[1]
         sums = np.bincount(self.numbers[counted], weights=values[counted], minlength=count)
         sizes = np.bincount(self.numbers[counted], minlength=count)
@@ -91,7 +90,7 @@ class Writers:
         return means
 
     def interval(self, drawn: Vector, counted: Mask) -> Interval:
-        """Return the 95 % percentile interval of resampled means; None where fewer than five writers are behind it."""
+        """Return the 95 % percentile interval of resampled means; None with fewer than five writers."""
         if len(np.unique(self.numbers[counted])) < LEAST_WRITERS:
             return None
         low, high = np.nanpercentile(drawn, [2.5, 97.5])
@@ -99,7 +98,7 @@ class Writers:
 
 
 def summary(answers: Answers, writers: Writers) -> dict[str, Any]:
-    """Return accuracy and loss of the digits that count, with intervals, and accuracy with all others as misread."""
+    """Return accuracy and loss of counted digits with intervals, and accuracy with the others as misclassified."""
     counted = answers.counted
     n = int(counted.sum())
     if not n:
@@ -127,7 +126,7 @@ def _mean_or_none(values: Vector) -> float | None:
 
 
 def gain(after: Answers, before: Answers, writers: Writers) -> dict[str, Any]:
-    """Return by how much accuracy and loss changed, each on the digits that count in it, with intervals."""
+    """Return the changes of accuracy and loss with intervals, each score on its own counted digits."""
     both = after.counted & before.counted
     result: dict[str, Any] = {}
     for name, new, old in (("accuracy", after.right, before.right), ("loss", after.losses, before.losses)):
@@ -138,13 +137,13 @@ def gain(after: Answers, before: Answers, writers: Writers) -> dict[str, Any]:
 
 
 def by_group(answers: Answers, groups: Numbers, writers: Writers) -> list[dict[str, Any]]:
-    """Return a row for each group: n, accuracy with Wilson's interval, loss, and a verdict on it against the others.
+    """Return a row for each group: n, accuracy with Wilson's interval, loss, and a verdict against the other groups.
 
-    The verdict comes from permutations: writers (where a group has one only, digits) are dealt to the groups anew,
-    as many to each as it has. The statistic of a group is its accuracy less that of all others, over the root of
-    1/n + 1/n_others. A group is worse or better if it is beyond what the largest statistic of any group exceeds in
-    5 % of the deals. So digits of one writer may be alike; among equal groups any is called different in 5 %.
-    Where Wilson's interval is wider than 30 points there is too little to say. Source: Westfall and Young (1993).
+    The verdict comes from a permutation test. It reassigns writers (single digits, if a group has one writer) to groups
+    of unchanged size. A group's statistic is its accuracy minus that of all others, divided by sqrt(1/n + 1/n_others).
+    A group is worse or better if its absolute statistic exceeds the 95 % quantile of the largest over all groups. So
+    digits of one writer may be alike, and the probability of any false verdict among equal groups is 5 %. A Wilson
+    interval wider than 30 percentage points gives no verdict. Source: Westfall and Young (1993).
     """
     names = np.unique(groups)
     counted = answers.counted
@@ -165,7 +164,7 @@ def by_group(answers: Answers, groups: Numbers, writers: Writers) -> list[dict[s
 
 
 def _against_others(right: Vector, groups: Numbers, writers: Numbers, names: Numbers) -> tuple[Vector, float]:
-    """Return each group's statistic, NaN where it has no digits, and what the largest exceeds in 5 % of the deals."""
+    """Return each group's statistic, NaN without digits, and the 95 % quantile of the largest over permutations."""
     if not len(right):
         return np.full(len(names), np.nan), np.inf
     units = np.unique(np.stack([groups, writers]), axis=1, return_inverse=True)[1].ravel()
@@ -188,9 +187,9 @@ def _against_others(right: Vector, groups: Numbers, writers: Numbers, names: Num
 
 
 def rank_correlation(feature: Vector, right: Vector, writers: Writers, counted: Mask) -> tuple[float, Interval]:
-    """Return Spearman's correlation of a feature with being read rightly, over the digits that count, with an interval.
+    """Return Spearman's correlation of a feature with correct prediction over counted digits, with an interval.
 
-    The interval resamples writers; a feature or a class that does not vary has the correlation 0.
+    The interval resamples writers; the correlation is 0 if either variable is constant.
     """
     from scipy.stats import rankdata
 
@@ -206,7 +205,7 @@ def rank_correlation(feature: Vector, right: Vector, writers: Writers, counted: 
 
 
 def _weighted(x: Vector, y: Vector, owners: Numbers, drawn: NDArray[Any]) -> Vector:
-    """Return the correlation of x and y with each digit as often as its writer is drawn, (draws,)."""
+    """Return the correlation (draws,) of x and y, with digits weighted by the draws of their writer."""
     moments = np.stack([np.ones_like(x), x, y, x * x, y * y, x * y])
     per_writer = np.stack([np.bincount(owners, weights=moment, minlength=drawn.shape[1]) for moment in moments])
     n, sx, sy, sxx, syy, sxy = (drawn @ per_writer.T).T

@@ -1,6 +1,6 @@
-"""Many digits in one picture, a row, a grid or a worksheet: found as connected parts, in the order of reading.
+"""Many digits in one picture (a row, a grid or a worksheet), found as connected parts in reading order.
 
-No detector is trained. Digits must not touch one another: two that do are one part, which is marked as not sure.
+There is no trained detector. Digits that touch one another form one part, which is marked as not sure.
 """
 
 from collections.abc import Sequence
@@ -22,18 +22,18 @@ Box = tuple[int, int, int, int]
 """First row, row after the last, first column, column after the last."""
 
 SIDE = 1600
-"""Pixels of the longest side at which a sheet is looked at."""
-MOST = 2000  # digits in one picture
-_LEAST = 0.008  # of the longest side: the height of the smallest digit
-_LARGEST = 0.5  # of both sides; what is larger is no digit of several
-_PIECE = 0.5  # of the usual height: what is lower is a piece of a digit, or dirt
-_NEAR = 0.35  # of the usual height, between pieces of one digit
-_WIDE = 1.45  # width by height from which a part may be two digits that touch
+"""Longest side in pixels to which a sheet is scaled."""
+MOST = 2000  # largest number of digits in one picture
+_LEAST = 0.008  # of the longest side; height of the smallest digit
+_LARGEST = 0.5  # of both sides; a larger part is not one of several digits
+_PIECE = 0.5  # of the usual height; a lower part is a piece of a digit, or dirt
+_NEAR = 0.35  # of the usual height; largest gap between pieces of one digit
+_WIDE = 1.45  # width / height above which a part may be two touching digits
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """A digit of a sheet: its box, the line it stands on, the image made of it, and why it may be none."""
+    """A digit of a sheet: its box, its line, its image, and the reason to doubt that it is one digit."""
 
     box: Box
     line: int
@@ -42,7 +42,7 @@ class Found:
 
 
 def find_digits(picture: Picture) -> list[Found] | str:
-    """Return the digits of a picture in the order of reading, or why there is none."""
+    """Return the digits of a picture in reading order, or the reason why there is none."""
     values = sheet_ink(picture)
     if isinstance(values, str):
         return values
@@ -73,7 +73,7 @@ def _found(values: Plane, parts: Parts, box: Box, own: Sequence[int], line: int,
 
 
 def _joined(boxes: Sequence[NDArray[np.int64]], parts: Sequence[int], usual: float) -> list[tuple[Box, list[int]]]:
-    """Return boxes of digits with their parts: pieces above one another, close together, belong to one."""
+    """Return boxes of digits with their parts; pieces that are stacked and close belong to one digit."""
     groups = [(tuple(map(int, box)), [part]) for box, part in zip(boxes, parts, strict=True)]
     merged = True
     while merged:
@@ -94,7 +94,7 @@ def _joined(boxes: Sequence[NDArray[np.int64]], parts: Sequence[int], usual: flo
 
 
 def _belong(one: Sequence[int], other: Sequence[int], usual: float) -> bool:
-    """Return True if two boxes are pieces of one digit: one above the other, close, together no higher than a digit."""
+    """Return True if two boxes are pieces of one digit: stacked, close, and together no higher than a digit."""
     overlap = min(one[3], other[3]) - max(one[2], other[2])
     narrow = min(one[3] - one[2], other[3] - other[2])
     gap = max(one[0], other[0]) - min(one[1], other[1])
@@ -104,10 +104,10 @@ def _belong(one: Sequence[int], other: Sequence[int], usual: float) -> bool:
 
 
 def _lines(boxes: Sequence[Box], usual: float) -> list[list[int]]:
-    """Return the places of the boxes line by line from the top, in each from the left."""
+    """Return the indices of the boxes by line from the top, each line from left to right."""
     lines: list[list[int]] = []
     centre = [(box[0] + box[1]) / 2 for box in boxes]
-    for place in np.argsort([box[2] for box in boxes]).tolist():  # from the left: a line may rise or fall
+    for place in np.argsort([box[2] for box in boxes]).tolist():  # from the left, because a line may rise or fall
         near = [line for line in lines if abs(centre[line[-1]] - centre[place]) < 0.6 * usual]
         if near:
             min(near, key=lambda line: abs(centre[line[-1]] - centre[place])).append(place)
@@ -117,7 +117,7 @@ def _lines(boxes: Sequence[Box], usual: float) -> list[list[int]]:
 
 
 def read_sheet(picture: Picture, readers: Readers) -> list[tuple[Found, Reading]] | str:
-    """Return the digits of a sheet with what is read in each, or why there is none."""
+    """Return the digits of a sheet with their predictions, or the reason why there is none."""
     found = find_digits(picture)
     if isinstance(found, str):
         return found
@@ -126,7 +126,7 @@ def read_sheet(picture: Picture, readers: Readers) -> list[tuple[Found, Reading]
 
 
 def drawn(picture: Picture, answers: Sequence[tuple[Found, Reading]]) -> Image.Image:
-    """Return the picture with a box about each digit and what was read above it, orange where it is not sure."""
+    """Return the picture with a box around each digit and the prediction above it, orange if not sure."""
     image = Image.fromarray(picture.colour).convert("RGB")
     draw = ImageDraw.Draw(image)
     size = max(12, round(0.02 * max(image.size)))

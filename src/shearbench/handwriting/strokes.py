@@ -1,7 +1,7 @@
-"""Ways of writing that MNIST hardly has: zeros with a slash, sevens with a bar, ones with a foot and a flag.
+"""Styles of writing that are rare in MNIST: zeros with a slash, sevens with a bar, ones with a foot and a flag.
 
-Strokes are added to MNIST's digits as lines of about their own width, so that a reader learns them beside the plain
-forms. Lengths are shares of the height of the digit.
+Lines of about the digit's own stroke width are added to MNIST's digits, so that a reader learns both forms. Lengths are
+shares of the height of the digit.
 """
 
 from collections.abc import Callable
@@ -14,14 +14,14 @@ from shearbench.data.handwritten import SIDE
 Images = NDArray[np.uint8]
 Plane = NDArray[np.float64]
 Segments = NDArray[np.float64]
-"""(s, 4): the ends of lines in pixels, x and y of one, then of the other."""
+"""The ends of lines (s, 4) in pixels: x and y of one end, then of the other."""
 
-_INK = 64  # a pixel above it is ink
+_INK = 64  # pixels above are ink
 _y, _x = np.mgrid[0:SIDE, 0:SIDE].astype(np.float64)
 
 
 def slashed_zero(digit: Images, rng: np.random.Generator) -> Segments:
-    """Return a line through a zero (28, 28), from the lower left to the upper right, a little longer or shorter."""
+    """Return a line through a zero (28, 28) from the lower left to the upper right, of random length."""
     top, bottom, left, right = _box(digit)
     centre, half = np.array([(left + right) / 2, (top + bottom) / 2]), np.array([right - left, top - bottom]) / 2
     reach = rng.uniform(0.6, 1.2, 2) * half
@@ -39,7 +39,7 @@ def barred_seven(digit: Images, rng: np.random.Generator) -> Segments:
 
 
 def one_with_serifs(digit: Images, rng: np.random.Generator) -> Segments:
-    """Return a foot under a one (28, 28), a flag that falls from its top to the left, or both."""
+    """Return a foot under a one (28, 28), a flag down to the left from its top, or both."""
     top, bottom, *_ = _box(digit)
     height = bottom - top
     upper, lower = (float(np.flatnonzero(digit[row] > _INK).mean()) for row in (top, bottom))
@@ -58,11 +58,11 @@ STYLES: dict[int, tuple[Callable[[Images, np.random.Generator], Segments], float
     7: (barred_seven, 0.25),
     1: (one_with_serifs, 0.5),
 }
-"""Digit -> what is added to it, and to what share of the digits."""
+"""Digit -> function that returns the added lines, and the share of digits that get them."""
 
 
 def styled(images: Images, labels: NDArray[np.int64], rng: np.random.Generator) -> tuple[Images, NDArray[np.int64]]:
-    """Return further images (m, 28, 28) and labels (m,): some of the given ones with strokes of ``STYLES`` added."""
+    """Return new images (m, 28, 28) and labels (m,): a share of the given digits with lines of ``STYLES`` added."""
     made, names = [], []
     for label, (style, share) in STYLES.items():
         rows = np.flatnonzero(labels == label)
@@ -73,7 +73,7 @@ def styled(images: Images, labels: NDArray[np.int64], rng: np.random.Generator) 
 
 
 def _drawn(digit: Images, lines: Segments, *, width: float) -> Images:
-    """Return a digit (28, 28) with lines of a width in pixels drawn on it, smoothed like its own strokes."""
+    """Return a digit (28, 28) with smooth lines of ``width`` pixels added."""
     drawn = digit.astype(np.float64)
     for x0, y0, x1, y1 in lines:
         along = np.array([x1 - x0, y1 - y0])

@@ -10,11 +10,11 @@ from rich.table import Table
 
 from shearbench.text import shown
 
-_NARROWEST = 112  # columns that the tables need; a pipe has fewer
+_NARROWEST = 112  # characters that the tables need; a pipe has fewer
 
 
 def print_results(results: Mapping[str, Any]) -> None:
-    """Print the table of the steps, that of the networks, that of the groups, and what was copied."""
+    """Print the tables of steps, networks and groups, and the copies."""
     console = Console()
     if console.width < _NARROWEST:
         console = Console(width=_NARROWEST)
@@ -36,7 +36,7 @@ def print_results(results: Mapping[str, Any]) -> None:
 
 
 def heading(results: Mapping[str, Any]) -> str:
-    """Return the first line, as markup of the terminal: how much of which folder was read."""
+    """Return the first line as terminal markup: the folder and its numbers of files, writers and rejections."""
     files = results["files"]
     rejected = ", ".join(f"{count} by {by}" for by, count in files["rejected"].items())
     drawn = ", a stand-in drawn from scikit-learn digits" if results["stand_in"] else ""
@@ -74,7 +74,7 @@ def _steps_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _former(step: int) -> int:
-    """Return the step that a gain is usually over: 5 is 4 looked at group by group."""
+    """Return the step that a gain usually refers to; step 5 is step 4 by group."""
     return 4 if step == 6 else step - 1
 
 
