@@ -331,8 +331,8 @@ def _condense(ke, first, count, coupling, centre):  # type: ignore[no-untyped-de
 
 @njit(cache=True)
 def restrict(r, coupling, connectivity):  # type: ignore[no-untyped-def]
-    """Move the residual of each centre node to the edges of its element: r_b - K_bc K_cc^-1 r_c."""
-    reduced = r.copy()
+    """Return r in single precision, each centre node moved to its element's edges: r_b - K_bc K_cc^-1 r_c."""
+    reduced = r.astype(np.float32)
     for e in range(connectivity.shape[1]):
         node = connectivity[8, e]
         x, y = r[node, 0], r[node, 1]

@@ -61,18 +61,25 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Equilibrium:
-    """A converged state: displacement parameter d (pixels) and nodal displacements u (nodes, 2)."""
+    """A converged state: displacement parameter d (pixels), displacements u and forces (nodes, 2), energy."""
 
     sample: Sample
     d: float
     u: Floats
+    energy: float
+    forces: Floats
+
+    @cached_property
+    def state(self) -> Floats:
+        """State of the tangent here."""
+        return self.sample.linearised(self.u)
 
     @cached_property
     def factor(self) -> Factor:
         """Factor of the tangent here, made once; NotConverged where the state is not stable."""
         sample = self.sample
         alike = not self.u.any() and float(np.ptp(sample.lam / sample.mu)) < _SAME_RATIO
-        factor = factorise(sample.linearised(self.u), sample.block, sample.mu, alike=alike)
+        factor = factorise(self.state, sample.block, sample.mu, alike=alike)
         if factor is None:
             raise NotConverged(f"the tangent at d = {self.d:g} is not positive definite")
         return factor
@@ -80,14 +87,14 @@ class Equilibrium:
     @cached_property
     def rate(self) -> Floats:
         """du/dd (nodes, 2): how the block moves with the supports, to single precision."""
-        sample = self.sample
-        lift = sample.block.lift
-        return lift - self.factor.solve(sample.tangent(sample.linearised(self.u), lift))
+        lift = self.sample.block.lift
+        return lift - self.factor.solve(self.sample.tangent(self.state, lift))
 
 
 def undeformed(sample: Sample) -> Equilibrium:
     """The block at rest, d = 0."""
-    return Equilibrium(sample, 0.0, np.zeros_like(sample.block.lift))
+    still = np.zeros_like(sample.block.lift)
+    return Equilibrium(sample, 0.0, still, 0.0, still)
 
 
 def reach(start: Equilibrium, d: float, halvings: int = MAX_HALVINGS) -> Equilibrium:
@@ -117,7 +124,7 @@ def _newton(start: Equilibrium, d: float) -> Equilibrium:
         residual = forces * free
         size, target = _norm(residual), TOLERANCE * _norm(forces - residual)
         if size <= target:
-            return Equilibrium(sample, d, u)
+            return Equilibrium(sample, d, u, energy, forces)
         # Solving further than the tolerance of the last Newton step needs would cost iterations and change nothing.
         forcing = max(_forcing(size, previous), 0.3 * target / size)
         step = _newton_step(sample, u, residual, start.factor, forcing)

@@ -40,10 +40,9 @@ class Factor:
     def solve(self, r: Floats) -> Floats:
         """z (nodes, 2) with K z = r on the free degrees of freedom, in single precision; zero on the held."""
         block = self.block
-        reduced = restrict(r, self.coupling, block.connectivity)
-        edges = reduced.reshape(-1).astype(np.float32)
-        solve_fronts(block.plan, self.rows, self.pivots, edges)
-        z: Floats = edges.reshape(r.shape) * block.free
+        edges = restrict(r, self.coupling, block.connectivity)
+        solve_fronts(block.plan, self.rows, self.pivots, edges.reshape(-1))
+        z: Floats = edges * block.free
         prolong(r, z, self.coupling, self.centre, block.connectivity)
         return z
 

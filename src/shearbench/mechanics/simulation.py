@@ -183,10 +183,10 @@ def _empty_fields(n: int, load: str, displacements: tuple[float, ...], shape: tu
 
 
 def _store(fields: Fields, index: int, steps: list[int], equilibrium: Equilibrium) -> None:
-    sample, u = equilibrium.sample, equilibrium.u
-    fields.displacement[index, steps] = _pixel_centres(sample.block, u)
-    fields.strain_energy[index, steps] = sample.energy(u)
-    fields.reaction[index, steps] = (sample.forces(u) * sample.block.grip).sum(axis=0)
+    block = equilibrium.sample.block
+    fields.displacement[index, steps] = _pixel_centres(block, equilibrium.u)
+    fields.strain_energy[index, steps] = equilibrium.energy
+    fields.reaction[index, steps] = (equilibrium.forces * block.grip).sum(axis=0)
     fields.converged[index, steps] = True
 
 
