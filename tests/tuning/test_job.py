@@ -282,6 +282,15 @@ def test_the_sentence_follows_the_verdict(root, folder, verdict, said):
     assert said in sentence("patterns", {"small": tuned.model_copy(update={"difference": difference})})
 
 
+def test_the_interval_of_a_difference_ends_at_100_points(root, folder):
+    tuned = read_tuned(tuned_path(root, "small"))["patterns"]
+    difference = Difference(mean=0.709, low=0.4146, high=1.0034, p_holm=0.008, verdict="better", rule="")
+    other = {**tuned.present, "batch": 7}
+    assert "(+41.46 to +100.00, " in conclusion(
+        tuned.model_copy(update={"difference": difference, "hyperparameters": other})
+    )
+
+
 def test_the_sentence_says_where_the_present_setting_won(root, folder):
     tuned = read_tuned(tuned_path(root, "small"))["patterns"]
     own = tuned.model_copy(update={"difference": None, "hyperparameters": tuned.present})

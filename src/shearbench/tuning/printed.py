@@ -60,8 +60,9 @@ def conclusion(tuned: Tuned) -> str:
     if tuned.difference is None:
         return "Found: hyperparameters that train; the present ones failed."
     d = tuned.difference
+    low, high = d.interval
     return (
-        f"Found against present: {100 * d.mean:+.2f} percentage points ({100 * d.low:+.2f} to {100 * d.high:+.2f}, "
+        f"Found against present: {100 * d.mean:+.2f} percentage points ({100 * low:+.2f} to {100 * high:+.2f}, "
         f"corrected resampled t over {tuned.search.folds} folds): {d.verdict}. {d.rule}."
     )
 

@@ -46,6 +46,11 @@ class Difference(Strict):
     verdict: str
     rule: str
 
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Return the interval, which ends where a difference of accuracies must."""
+        return max(-1.0, self.low), min(1.0, self.high)
+
 
 class Search(Strict):
     """Cost of the search."""

@@ -188,7 +188,7 @@ def _accuracy(score: Score) -> Cell:
 
 
 def _against(difference: Difference) -> tuple[Cell, Cell]:
-    interval = f"{points(difference.low)} to {points(difference.high)}"
+    interval = " to ".join(map(points, difference.interval))
     return (
         Cell(f"{points(difference.mean)} ({interval})", difference.mean),
         Cell(p_value(difference.p_holm), difference.p_holm),
