@@ -1,8 +1,8 @@
 """Calibration of probabilities: reliability, summary numbers, temperature, accuracy against coverage.
 
 Pure functions of stored predictions. The *confidence* of a prediction is the probability of its most probable class.
-A temperature is fitted on digits that a network has not trained on, its own fold's out-of-fold predictions, and
-applied to other digits: ``apply_temperature(test, fit_temperature(out_of_fold, labels))``.
+A temperature is fitted to the out-of-fold predictions of a network, which was not trained on these samples, and
+applied to other samples: ``apply_temperature(test, fit_temperature(out_of_fold, labels))``.
 
 Sources: Guo et al., "On calibration of modern neural networks", ICML 2017 (expected calibration error over 15 bins of
 equal width, temperature scaling); Brier, Monthly Weather Review 78 (1950), the sum over all classes, 0 to 2; Geifman
@@ -21,31 +21,31 @@ from shearbench.predictions.scores import LEAST_PROBABILITY
 
 BINS = 15
 COLDEST, HOTTEST = 0.05, 20.0
-"""The range in which a temperature is sought. Without a single error the best one is 0, which says nothing."""
+"""Bounds of a fitted temperature. Without a misclassified sample the optimum is 0, which has no use."""
 
 Probabilities = NDArray[Any]
 Labels = NDArray[np.int64]
 
 
 def fit_temperature(probabilities: Probabilities, labels: Labels) -> float:
-    """Return the temperature whose :func:`apply_temperature` probabilities have the least mean cross-entropy.
+    """Return the temperature that minimises the mean cross-entropy of the calibrated probabilities.
 
-    The cross-entropy is convex in the inverse temperature, so its slope has one root; where that lies outside
-    ``COLDEST`` to ``HOTTEST``, the nearer end is returned.
+    The cross-entropy is convex in the inverse temperature, so its slope has one root. If the root is outside
+    ``COLDEST`` to ``HOTTEST``, the nearer bound is returned.
 
     Args:
-        probabilities: (n, classes) of digits that the network has not trained on.
-        labels: (n,) their true classes.
+        probabilities: (n, classes) of samples that the network was not trained on.
+        labels: (n,) true classes.
 
     Raises:
-        InputError: if there is no sample, or there are not as many labels as rows of probabilities.
+        InputError: if there is no sample, or the number of labels differs from the number of rows.
     """
     if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1] or len(labels) == 0:
         raise InputError(
             f"a temperature needs probabilities (n, classes) and n >= 1 labels, got {probabilities.shape} and "
             f"{labels.shape}; give it the out-of-fold predictions of a finished fold"
         )
-    from scipy.optimize import brentq  # half a second to import, and only a fit needs it
+    from scipy.optimize import brentq  # takes half a second to import; only a fit needs it
 
     logits = _logits(probabilities)
     true = logits[np.arange(len(labels)), labels]
@@ -61,9 +61,9 @@ def fit_temperature(probabilities: Probabilities, labels: Labels) -> float:
 
 
 def apply_temperature(probabilities: Probabilities, temperature: float) -> NDArray[np.float64]:
-    """Return the probabilities (n, classes) that the network's logits, divided by ``temperature``, would give.
+    """Return the softmax of the logits divided by ``temperature``, (n, classes).
 
-    Above 1 they are less sure, below 1 surer; the most probable class stays.
+    A temperature above 1 lowers the confidence, one below 1 raises it. The most probable class does not change.
 
     Raises:
         InputError: if ``temperature`` is not a positive number.
@@ -75,14 +75,14 @@ def apply_temperature(probabilities: Probabilities, temperature: float) -> NDArr
 
 
 def _logits(probabilities: Probabilities) -> NDArray[np.float64]:
-    """Return logits that give these probabilities; they are known up to a constant, which does not count."""
+    """Return the logarithms of probabilities: logits up to a constant, which the softmax ignores."""
     logits: NDArray[np.float64] = np.log(np.maximum(probabilities.astype(np.float64), LEAST_PROBABILITY))
     return logits
 
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Predictions by confidence: of each bin its ``count``, mean ``confidence`` and ``accuracy`` (NaN without any)."""
+    """Predictions by confidence bin: ``count``, mean ``confidence`` and ``accuracy`` (NaN for an empty bin)."""
 
     count: NDArray[np.int64]
     confidence: NDArray[np.float64]
@@ -102,7 +102,7 @@ def reliability(confidence: NDArray[Any], correct: NDArray[np.bool_], *, bins: i
     Args:
         confidence: (n,), above 0 and at most 1.
         correct: (n,).
-        bins: how many.
+        bins: number of bins.
     """
     which = bin_of(confidence, bins)
     count = np.bincount(which, minlength=bins)
@@ -112,7 +112,7 @@ def reliability(confidence: NDArray[Any], correct: NDArray[np.bool_], *, bins: i
 
 
 def bin_of(confidence: NDArray[Any], bins: int = BINS) -> NDArray[np.int64]:
-    """Return the number of the bin of each confidence, 0 to ``bins`` - 1."""
+    """Return the bin of each confidence, 0 to ``bins`` - 1."""
     edges = np.linspace(0, 1, bins + 1)
     return np.searchsorted(edges[1:-1], confidence.astype(np.float64), side="left").astype(np.int64)
 
@@ -120,7 +120,7 @@ def bin_of(confidence: NDArray[Any], bins: int = BINS) -> NDArray[np.int64]:
 def brier_score(probabilities: Probabilities, labels: Labels) -> float:
     """Return the mean over samples of the squared distance between probabilities and truth, 0 to 2.
 
-    (scikit-learn's refuses a float32 probability that rounding put above 1.)
+    The function of scikit-learn rejects a float32 probability that rounding puts above 1.
     """
     distance = probabilities.astype(np.float64)
     distance[np.arange(len(labels)), labels] -= 1
@@ -128,10 +128,10 @@ def brier_score(probabilities: Probabilities, labels: Labels) -> float:
 
 
 def error_if_calibrated(confidence: NDArray[Any], *, draws: int, rng: np.random.Generator) -> float:
-    """Return the mean calibration error of perfectly calibrated predictions, which is due to chance alone.
+    """Return the mean calibration error of perfectly calibrated predictions, which is due to chance.
 
     Each draw makes prediction i correct with probability ``confidence[i]``. This is the reference for a measured
-    calibration error: it is above 0, and larger for fewer samples.
+    calibration error. It is above 0, and larger for fewer samples.
     """
     which = bin_of(confidence)
     size = len(confidence)
@@ -144,7 +144,7 @@ def error_if_calibrated(confidence: NDArray[Any], *, draws: int, rng: np.random.
 def accuracy_at_coverage(confidence: NDArray[Any], correct: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return the accuracy on the k predictions of highest confidence, for k = 1 ... n.
 
-    Predictions of equal confidence are kept or left out at random: what stands for each is their mean.
+    Ties in confidence have no order, so each tied prediction counts with the mean accuracy of its tie.
     """
     order = np.argsort(-confidence, kind="stable")
     _, tie, size = np.unique(-confidence[order], return_inverse=True, return_counts=True)

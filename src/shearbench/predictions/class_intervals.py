@@ -1,11 +1,11 @@
-"""Intervals of the scores of one class for another draw of digits: 95 %, for given networks.
+"""95 % confidence intervals of the scores of one class, for another draw of samples and fixed networks.
 
-Precision and recall are shares: Wilson's interval of n digits. F1 = 2 J / (1 + J), where J = TP / (TP + FP + FN) is the
-share of hits among the digits that are of the class or taken for it; given their number it is binomial like the others,
-so Wilson's interval of J gives one of F1, which has a width also where there is no error. The loss is a mean: the
-bootstrap over digits, bias-corrected and accelerated (scipy).
+Precision and recall are shares: Wilson's interval for n samples. F1 = 2 J / (1 + J), where J = TP / (TP + FP + FN) is
+the share of hits among the samples that are labelled or predicted as the class. Given their number, J is binomial, so
+Wilson's interval of J gives one of F1, which has a width even without errors. The loss is a mean: bias-corrected and
+accelerated bootstrap over samples (scipy).
 
-Where several networks read the same digits, a score is the mean over them and n counts each digit once.
+If several networks predict the same samples, a score is the mean over them and n counts each sample once.
 """
 
 import math
@@ -24,7 +24,7 @@ _NONE = (math.nan, math.nan)
 
 @dataclass(frozen=True)
 class Counts:
-    """Digits that are of a class, that are taken for it, and that are either; means over the networks."""
+    """Numbers of samples labelled as a class, predicted as it, and either; means over the networks."""
 
     true: float
     predicted: float
@@ -32,24 +32,24 @@ class Counts:
 
 
 def counts_of(said: BySample, digit: int) -> Counts:
-    """Count for class ``digit``."""
-    true, taken = said.labels == digit, said.classes == digit
-    return Counts(float(true.sum()), float(taken.sum(axis=1).mean()), float((taken | true).sum(axis=1).mean()))
+    """Return the counts of class ``digit``."""
+    true, predicted = said.labels == digit, said.classes == digit
+    return Counts(float(true.sum()), float(predicted.sum(axis=1).mean()), float((predicted | true).sum(axis=1).mean()))
 
 
 def share_interval(share: float, n: float) -> tuple[float, float]:
-    """Return Wilson's interval of a share of ``n`` digits; NaN where there is no digit."""
+    """Return Wilson's interval of a share of ``n`` samples; NaN without samples."""
     return _NONE if math.isnan(share) or round(n) < 1 else wilson(share, round(n))
 
 
 def f1_interval(f1: float, either: float) -> tuple[float, float]:
-    """Return the interval of an F1 on so many digits that are of the class or taken for it; NaN where there is none."""
+    """Return the interval of an F1; ``either`` counts the samples labelled or predicted as the class (NaN for 0)."""
     low, high = share_interval(f1 / (2 - f1), either)
     return 2 * low / (1 + low), 2 * high / (1 + high)
 
 
 def mean_interval(values: NDArray[np.float64], rng: np.random.Generator) -> tuple[float, float]:
-    """Return the interval of the mean of ``values`` (n,); NaN for fewer than 2 different ones, which show no spread."""
+    """Return the interval of the mean of ``values`` (n,); NaN for fewer than 2 distinct values."""
     if len(np.unique(values)) < 2:
         return _NONE
     found = stats.bootstrap((values,), np.mean, n_resamples=_RESAMPLES, method="BCa", rng=rng).confidence_interval

@@ -1,4 +1,4 @@
-"""CSV files whose columns name classes: a name may look like a number, or like a missing value."""
+"""CSV files with columns of class names, which may look like numbers or missing values."""
 
 from pathlib import Path
 

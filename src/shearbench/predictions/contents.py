@@ -1,4 +1,4 @@
-"""The contents of a record for a tracker: parameters, tags, metrics, curves and files. Knows no tracker itself."""
+"""The contents of a record for a tracker: parameters, tags, metrics, curves and files. Imports no tracker."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +15,7 @@ from shearbench.predictions.folds import FoldRun, read_fold_runs
 from shearbench.records import RECORD, hash_of, read_json, read_record, sha256_of
 
 _PREFIX = {"out_of_fold": "cv"}
-"""Split in ``metrics.json`` -> the beginning of its metrics, as in ``reports/comparison.csv``; others keep theirs."""
+"""Split in ``metrics.json`` -> prefix of its metrics, as in ``reports/comparison.csv``; default: the split."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,14 +28,14 @@ class Content:
     curves: Sequence[tuple[str, int, float]]
     files: Sequence[Path]
     times: tuple[int, int] | None = None
-    """Start and end, in milliseconds since 1970; None where no record says."""
+    """Start and end, in milliseconds since 1970; None without a record."""
     clock: Mapping[int, int] = field(default_factory=dict)
     """Step of the curves -> its time, in milliseconds since 1970."""
 
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """A run to send, with its nested runs. ``digest`` is the hash of its record, so that a record is sent once."""
+    """A run to send, with its nested runs. ``digest`` is the hash of its record: each record is sent once."""
 
     name: str
     digest: str
@@ -44,7 +44,7 @@ class Node:
 
 
 def times_of(record: Mapping[str, Any]) -> tuple[int, int]:
-    """Return when the work of a record began and ended, in milliseconds since 1970."""
+    """Return the start and end of the work of a record, in milliseconds since 1970."""
     try:
         end = datetime.fromisoformat(record["provenance"]["written"]).timestamp()
     except ValueError as error:
@@ -52,7 +52,7 @@ def times_of(record: Mapping[str, Any]) -> tuple[int, int]:
             f"a record of {record.get('dataset')} has a date that is none ({error}); make it anew"
         ) from None
     seconds = record.get("seconds", 0.0)
-    if isinstance(seconds, Mapping):  # of an ablation: those of each fold of each run
+    if isinstance(seconds, Mapping):  # an ablation has those of each fold of each run
         seconds = sum(sum(each) for each in seconds.values())
     return int(1000 * (end - float(seconds))), int(1000 * end)
 
@@ -101,7 +101,7 @@ def fold_content(fold_run: FoldRun) -> Content:
 
 def run_content(fold_runs: Sequence[FoldRun]) -> Content:
     record = fold_runs[0].record
-    kept = pd.DataFrame([fold_run.record["metrics"] for fold_run in fold_runs])
+    fold_metrics = pd.DataFrame([fold_run.record["metrics"] for fold_run in fold_runs])
     names = ["train_loss", "train_accuracy", "validation_loss", "validation_accuracy"]
     means = pd.concat([fold_run.history for fold_run in fold_runs]).groupby("epoch", as_index=False)[names].mean()
     dataset, model = record["dataset"], record["model"]
@@ -110,9 +110,9 @@ def run_content(fold_runs: Sequence[FoldRun]) -> Content:
         params={**_parameters(record), "folds": len(fold_runs)},
         tags={**_tags(record, f"train@{dataset}-{model}", "run"), "mlflow.note.content": text},
         metrics={
-            "cv_accuracy_mean": kept["validation_accuracy"].mean(),
-            "cv_accuracy_sd": kept["validation_accuracy"].std(),
-            "cv_loss_mean": kept["validation_loss"].mean(),
+            "cv_accuracy_mean": fold_metrics["validation_accuracy"].mean(),
+            "cv_accuracy_sd": fold_metrics["validation_accuracy"].std(),
+            "cv_loss_mean": fold_metrics["validation_loss"].mean(),
             "parameters": record["parameters"],
             "seconds_per_fold": float(np.mean([fold_run.record["seconds"] for fold_run in fold_runs])),
             "cpu_seconds_per_fold": float(np.mean([fold_run.record["cpu_seconds"] for fold_run in fold_runs])),
@@ -149,7 +149,7 @@ def evaluation_content(folder: Path, record: Mapping[str, Any]) -> Content:
 
 
 def _of_networks(folder: Path) -> dict[str, float]:
-    """Return accuracy under noise and corruption, how far classes lie apart, and the measures of the maps."""
+    """Return accuracies under noise and corruption, class separation, and the measures of the maps."""
     noise, corruptions = pd.read_csv(folder / "noise.csv"), pd.read_csv(folder / "corruptions.csv")
     by_kind = corruptions.groupby("corruption")["accuracy_mean"].mean()
     of_any = {
@@ -168,7 +168,7 @@ def _of_networks(folder: Path) -> dict[str, float]:
 
 
 def comparison_node(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Node:
-    """Return the run of ``build/comparison/``, with the accuracies of the runs.
+    """Return the node of ``build/comparison/``, with the accuracies of all runs.
 
     Args:
         folder: with a finished record.
@@ -188,7 +188,7 @@ def comparison_node(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Node:
 
 
 def dataset_node(build: Path, name: str) -> Node:
-    """Return the run of what stage ``explore`` found in the training part of a dataset, ``build/explore/<name>/``."""
+    """Return the node with the results of stage ``explore`` on a training part, ``build/explore/<name>/``."""
     folder = build / "explore" / name
     summary, card = read_json(folder / "summary.json"), read_json(build / "datasets" / name / "card.json")
     files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
@@ -212,7 +212,7 @@ def dataset_node(build: Path, name: str) -> Node:
 
 
 def ablation_result_node(build: Path, name: str) -> Node:
-    """Return the MLflow run of an ablation result, ``build/ablation_results/<name>/``, with its runs nested beneath."""
+    """Return the node of an ablation result, ``build/ablation_results/<name>/``, with its runs as children."""
     folder = build / "ablation_results" / name
     record, table = read_record(folder), pd.read_csv(folder / "accuracies.csv")
     content = Content(
@@ -234,7 +234,7 @@ def ablation_result_node(build: Path, name: str) -> Node:
 
 
 def _ablation_run(folder: Path, ablation_result: Mapping[str, Any], table: pd.DataFrame) -> Node:
-    """Return the run of one network on one dataset, with its accuracy in each way that it was read."""
+    """Return the node of one model on one dataset, with its accuracies by batch-norm statistics."""
     fold_runs, name = read_fold_runs(folder, ablation_result["folds"]), ablation_result["ablation"]
     content = run_content(fold_runs)
     measured = {
@@ -257,7 +257,7 @@ def _ablation_run(folder: Path, ablation_result: Mapping[str, Any], table: pd.Da
 
 
 def _system(record: Mapping[str, Any]) -> list[tuple[str, int, float]]:
-    """Return the system metrics of each epoch, under the names of which MLflow makes its page *System metrics*."""
+    """Return the system metrics of each epoch, with the names that MLflow shows on its page *System metrics*."""
     costs = zip(record["epoch_seconds"], record["epoch_cpu_seconds"], record["epoch_memory"], strict=True)
     return [
         point
@@ -277,7 +277,7 @@ def _clock(record: Mapping[str, Any]) -> dict[int, int]:
 
 
 def _steps(table: pd.DataFrame, names: Sequence[str]) -> list[tuple[str, int, float]]:
-    """Return (name, epoch, value) for the columns ``names``, without the values that are missing."""
+    """Return (name, epoch, value) for the columns ``names``, without missing values."""
     return [
         (name, int(epoch), float(value))
         for name in names

@@ -1,4 +1,4 @@
-"""Values of several networks on several digits -> a mean, how it spreads, and how far other digits could move it."""
+"""Estimate a mean over networks and samples, its spread, and its confidence interval for other samples."""
 
 from math import sqrt
 
@@ -12,15 +12,15 @@ Estimate = dict[str, float | int]
 
 
 def accuracy_of(correct: NDArray[np.bool_], rows: NDArray[np.int64]) -> Estimate:
-    """Estimate an accuracy from readings that are right or wrong.
+    """Estimate an accuracy from correct and incorrect predictions.
 
     Args:
-        correct: (networks, n), or (networks, draws, n): draws count as further readings.
-        rows: (networks, n), which digit each reading is of.
+        correct: (networks, n), or (networks, draws, n); each draw is a reading of its own.
+        rows: (networks, n), the row of the sample of each prediction.
 
     Returns:
-        ``n`` different digits, ``readings`` (networks x draws), mean and standard deviation over those, and Wilson's
-        95 % interval for the choice of the n digits.
+        ``n`` distinct samples, ``readings`` (networks x draws), mean and standard deviation over the readings, and
+        Wilson's 95 % interval for the choice of the n samples.
     """
     each = correct.mean(axis=-1).ravel()
     n, mean = len(np.unique(rows)), float(each.mean())
@@ -36,10 +36,10 @@ def accuracy_of(correct: NDArray[np.bool_], rows: NDArray[np.int64]) -> Estimate
 
 
 def mean_of(values: NDArray[np.floating], *, level: float = 0.95) -> Estimate:
-    """Estimate a mean over digits with Student's t interval; digits without a value (NaN) do not count.
+    """Estimate a mean over samples with Student's t interval; samples without a value (NaN) do not count.
 
     Returns:
-        ``n``, ``mean``, ``low`` and ``high``; without any digit all are NaN, with a single one the bounds are.
+        ``n``, ``mean``, ``low`` and ``high``. The mean is NaN without samples, the bounds with fewer than 2.
     """
     known = values[~np.isnan(values)].astype(np.float64)
     n = len(known)

@@ -1,6 +1,6 @@
 """All runs with finished evaluations, for comparisons.
 
-Reads ``build/runs/``, ``build/evaluation/``, ``build/datasets/`` and ``build/samples/``, each at its first use.
+Reads ``build/runs/`` and ``build/evaluation/``, and when they are used ``build/datasets/`` and ``build/samples/``.
 """
 
 from collections.abc import Iterable, Sequence
@@ -35,7 +35,7 @@ class EvaluatedRun:
 
     @property
     def is_network(self) -> bool:
-        """Whether it has networks, and no classifiers of scikit-learn."""
+        """Whether it has networks, not classifiers of scikit-learn."""
         return self.fold_runs[0].is_network
 
     @property
@@ -63,26 +63,26 @@ class EvaluatedRun:
 
 @dataclass(frozen=True, eq=False)
 class EvaluatedRuns:
-    """The evaluated runs, in the order of ``params.yaml``, and the folder ``build/`` with the data they stand on."""
+    """The evaluated runs, in the order of ``params.yaml``, and the folder ``build/`` with their data."""
 
     build: Path
     runs: Sequence[EvaluatedRun]
     palette: Sequence[str]
-    """Names of all models that were evaluated, of which ``runs`` may be a part: each keeps its colour."""
+    """Names of all evaluated models, also if ``runs`` is a subset, so that each model keeps its colour."""
 
     @property
     def datasets(self) -> list[str]:
-        """Names of the datasets: of each source the reference first, the others as they come."""
+        """Names of the datasets, grouped by source, with the reference of each source first."""
         names = list(dict.fromkeys(run.dataset for run in self.runs))
         places = {origin: place for place, origin in reversed(list(enumerate(map(self.origin, names))))}
         return sorted(names, key=lambda name: (places[self.origin(name)], name != self.reference(name)))
 
     def origin(self, name: str) -> str:
-        """Return the source whose samples a dataset holds."""
+        """Return the source of the samples of a dataset."""
         return origin_of(self.entry(name))
 
     def reference(self, name: str) -> str:
-        """Return the dataset that another is held against: that of the images of the same source, or itself."""
+        """Return the dataset to compare another with: the first of images of the same source, or itself."""
         return reference_of(name, {run.dataset: run.record["entry"] for run in self.runs})
 
     def classes(self, name: str) -> list[str]:
@@ -94,9 +94,9 @@ class EvaluatedRuns:
         return 100 / len(self.classes(name))
 
     def by_source(self) -> dict[str, "EvaluatedRuns"]:
-        """Return the runs of each source: only these are of the same samples and classes.
+        """Return the runs of each source, which share samples and classes.
 
-        The key is what names of files get: nothing for the first source, ``_<source>`` for the others.
+        The key is a suffix for file names: empty for the first source, ``_<source>`` for the others.
         """
         origins = list(dict.fromkeys(map(self.origin, self.datasets)))
         parts = {origin: [run for run in self.runs if self.origin(run.dataset) == origin] for origin in origins}
@@ -110,7 +110,7 @@ class EvaluatedRuns:
         return list(dict.fromkeys(run.model for run in self.runs))
 
     def of_networks(self) -> "EvaluatedRuns":
-        """Return the runs with networks alone."""
+        """Return the runs with networks only."""
         return replace(self, runs=[run for run in self.runs if run.is_network])
 
     def of_model(self, model: str) -> list[EvaluatedRun]:
@@ -119,7 +119,7 @@ class EvaluatedRuns:
         return [found[name] for name in self.datasets if name in found]
 
     def gathered(self, file: str) -> pd.DataFrame:
-        """Read a CSV file of every evaluation into one table, ``dataset`` and ``model`` before its columns."""
+        """Read a CSV file of every evaluation into one table, with ``dataset`` and ``model`` as first columns."""
         tables = []
         for run in self.runs:
             rows = run.table(file)
@@ -133,24 +133,24 @@ class EvaluatedRuns:
         return datasets.load(self.build / "datasets" / name, split)
 
     def entry(self, name: str) -> dict[str, Any]:
-        """Return the entry of a dataset in ``params.yaml``, as its runs were trained on it."""
+        """Return the entry of a dataset in ``params.yaml`` at the time of training."""
         return next(dict(run.record["entry"]) for run in self.runs if run.dataset == name)
 
     def samples(self, split: Split, name: str) -> Samples:
-        """Read the samples that a dataset is made of."""
+        """Read the samples that a dataset was made from."""
         return datasets.read_samples(self.build / "samples", split, origin_of(self.entry(name)))
 
 
 def read_evaluated(build: Path, runs: Iterable[tuple[str, str]], *, networks: int) -> EvaluatedRuns:
-    """Read the runs and evaluations of runs, (dataset, model) each.
+    """Read the fold records and evaluations of ``runs``.
 
     Args:
         build: the folder ``build/``.
-        runs: in the order in which tables shall list them.
-        networks: how many networks each run has.
+        runs: (dataset, model) each, in the order of the tables.
+        networks: number of networks per run.
 
     Raises:
-        InputError: if a fold or an evaluation is missing or damaged, or an evaluation is of an earlier training.
+        InputError: if a fold or an evaluation is missing or damaged, or an evaluation belongs to an earlier training.
     """
     found = [_read_run(build, dataset, model, networks) for dataset, model in runs]
     return EvaluatedRuns(build, found, list(dict.fromkeys(run.model for run in found)))

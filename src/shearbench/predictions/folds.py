@@ -1,7 +1,7 @@
 """Read the fold records of one run and check them against the data of their training.
 
-Reads ``build/runs/<dataset>/<model>/fold-<k>/``. Refuses a missing fold and records of other data or folds, so that
-numbers of different trainings never enter one mean.
+Reads ``build/runs/<dataset>/<model>/fold-<k>/``. A missing fold, or a record of other data or folds, is an error, so
+that no mean mixes different trainings.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,7 +29,7 @@ _SHAPE = {
 
 @dataclass(frozen=True, eq=False)
 class FoldRun:
-    """One finished fold: its folder and record, and the SHA-256 that names that record."""
+    """A finished fold run: its folder, its record and ``digest``, the SHA-256 of the record."""
 
     folder: Path
     record: dict[str, Any]
@@ -37,36 +37,36 @@ class FoldRun:
 
     @property
     def fold(self) -> int:
-        """The number of the fold that this network has not seen."""
+        """The number of the fold."""
         return int(self.record["fold"])
 
     @property
     def is_network(self) -> bool:
-        """Whether it is a network, which has epochs and layers, and no classifier of scikit-learn."""
+        """Whether its model is a network, with epochs and layers, not a classifier of scikit-learn."""
         return self.record["config"]["recipe"] is not None
 
     @property
     def history(self) -> pd.DataFrame:
-        """Loss and accuracy of each epoch; no row for a classifier of scikit-learn."""
+        """Loss and accuracy of each epoch; empty for a classifier of scikit-learn."""
         return pd.read_csv(self.folder / "history.csv")
 
     @property
     def batches(self) -> pd.DataFrame:
-        """Loss of each mini-batch; no row for a classifier of scikit-learn."""
+        """Loss of each mini-batch; empty for a classifier of scikit-learn."""
         return pd.read_csv(self.folder / "batches.csv")
 
     @property
     def out_of_fold(self) -> Predictions:
-        """Predictions on the fold held out."""
+        """Predictions of the held-out samples."""
         arrays = read_npz(self.folder / "out_of_fold.npz")
         return Predictions(arrays["ids"], arrays["labels"], arrays["probabilities"])
 
 
 def read_fold_runs(folder: Path, networks: int) -> list[FoldRun]:
-    """Read the records of the run in ``folder``, of fold 0 of the first repeat and the ``networks`` - 1 after it.
+    """Read the fold records of the run in ``folder``, ``fold-0`` to ``fold-<networks - 1>``.
 
     Raises:
-        InputError: if a fold is missing, a record is damaged, or two records differ in configuration, data or folds.
+        InputError: if a fold is missing, a record is damaged or of another fold, or two training configs differ.
     """
     expected = [folder / f"fold-{fold}" for fold in range(networks)]
     missing = [path.name for path in expected if not is_finished(path)]
@@ -88,7 +88,7 @@ def read_fold_runs(folder: Path, networks: int) -> list[FoldRun]:
 
 
 def overlap_of(fold_runs: Sequence[FoldRun]) -> float:
-    """Return n_test/n_train of the folds; 0 where each model trained on its own fold alone, as these share nothing."""
+    """Return n_test/n_train of the folds; 0 if each model trained on its own fold alone: disjoint training sets."""
     if fold_runs[0].record["config"]["train_on"] == "fold":
         return 0.0
     held_out, train = (sum(run.record["sizes"][name] for run in fold_runs) for name in ("validation", "train"))
@@ -96,7 +96,7 @@ def overlap_of(fold_runs: Sequence[FoldRun]) -> float:
 
 
 def hardware_of(fold_runs: Iterable[FoldRun]) -> str:
-    """Return the hardware of the training, such as ``cpu, fp32, AVX2``; all of it if networks differ."""
+    """Return the hardware of the training, such as ``cpu, fp32, AVX2``; joined by ``;`` if networks differ."""
     found = {_hardware(fold_run.record) for fold_run in fold_runs}
     return "; ".join(sorted(found))
 
@@ -115,15 +115,15 @@ def read_fold_run(folder: Path) -> FoldRun:
 
 
 def check_data(fold_runs: Sequence[FoldRun], data_hash: str, table: FoldTable) -> None:
-    """Refuse records that were not made with this training data and this fold table.
+    """Check that fold records belong to this training data and this fold table.
 
     Args:
-        runs: the folds of a run.
+        fold_runs: the folds of a run.
         data_hash: the content hash of the present training data, ``hashes.train`` of its card.
         table: the present fold table.
 
     Raises:
-        InputError: naming the record that differs, and in what; or if they are not all folds of the table.
+        InputError: if a record differs (the message names it and the difference), or folds of the table are missing.
     """
     if len(fold_runs) != len(table.numbers):
         raise InputError(
@@ -138,20 +138,20 @@ def check_records(fold_runs: Sequence[FoldRun], data_hash: str, table: FoldTable
     for fold_run in fold_runs:
         _require_equal(fold_run, "data", data_hash, "the present training data")
         _require_equal(fold_run, "folds", table.hash_of(fold_run.fold), "the present fold table")
-        said = fold_run.out_of_fold
-        predicted: NDArray[np.int64] = np.sort(said.ids)
+        predictions = fold_run.out_of_fold
+        predicted: NDArray[np.int64] = np.sort(predictions.ids)
         _, held_out = table.split(fold_run.fold, fold_run.record["config"]["train_on"])
         if not np.array_equal(predicted, np.sort(table.ids[held_out])):
             raise InputError(
                 f"{fold_run.folder / 'out_of_fold.npz'} must predict the digits of fold {fold_run.fold} once each, "
                 f"but it does not; remove {fold_run.folder} and run `dvc repro`"
             )
-        _require_scores(fold_run, said)
+        _require_scores(fold_run, predictions)
 
 
-def _require_scores(fold_run: FoldRun, said: Predictions) -> None:
-    """Refuse a record with other scores of its held-out part than its predictions give."""
-    given = {"accuracy": (said.classes == said.labels).mean(), "loss": said.losses.mean()}
+def _require_scores(fold_run: FoldRun, predictions: Predictions) -> None:
+    """Check that the held-out scores in a record are those of its stored predictions."""
+    given = {"accuracy": (predictions.classes == predictions.labels).mean(), "loss": predictions.losses.mean()}
     for name, value in given.items():
         stated = fold_run.record["metrics"][f"validation_{name}"]
         if not np.isclose(stated, value, rtol=1e-6, atol=0):

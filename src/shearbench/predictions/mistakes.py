@@ -1,4 +1,4 @@
-"""Misclassified digits and suspicious labels, from stored predictions."""
+"""Misclassified samples and suspicious labels, from stored predictions."""
 
 import numpy as np
 import pandas as pd
@@ -8,15 +8,15 @@ from shearbench.predictions.scores import BySample
 
 
 def named(found: pd.DataFrame, names: NDArray[np.str_]) -> pd.DataFrame:
-    """Return a table of this module with the names of classes in place of their numbers."""
+    """Return a table of this module with class names instead of class numbers."""
     columns = [column for column in ("true", "predicted", "label", "suggested") if column in found]
     return found.assign(**{column: names[found[column].to_numpy(np.int64)] for column in columns})
 
 
 def misclassified(said: BySample) -> pd.DataFrame:
-    """Return the digits that at least one network misclassifies, the most confident errors first.
+    """Return the samples that at least one network misclassifies, the most confident errors first.
 
-    Columns: ``id, true``; ``predicted``, the wrong class that most networks predict (of equals the more probable one);
+    Columns: ``id, true``; ``predicted``, the wrong class that most networks predict (in a tie the more probable one);
     its ``confidence``, the mean probability over *all* networks; ``agree``, the number of networks that predict it;
     ``wrong``, the number that predict any wrong class, of ``networks``.
     """
@@ -43,9 +43,9 @@ def misclassified(said: BySample) -> pd.DataFrame:
 
 
 def suspicious(said: BySample) -> pd.DataFrame:
-    """Return the digits with a confident out-of-fold prediction of another class, the most confident first.
+    """Return the samples with a confident out-of-fold prediction of another class, the most confident first.
 
-    Confident means at least the mean probability that the class gets from digits with its label, so a class that is
+    Confident means at least the mean probability that the class gets from samples with its label, so a class that is
     predicted with low confidence has a lower threshold: the rule of confident learning (Northcutt, Jiang and Chuang,
     JAIR 70, 2021). With repeats, probabilities are means over them.
 
@@ -72,5 +72,5 @@ def suspicious(said: BySample) -> pd.DataFrame:
             "label_probability": own,
         }
     )
-    kept = found[(found["confidence"] >= 0) & (found["confidence"] > found["label_probability"])]
-    return kept.sort_values(["confidence", "id"], ascending=[False, True], ignore_index=True)
+    suspects = found[(found["confidence"] >= 0) & (found["confidence"] > found["label_probability"])]
+    return suspects.sort_values(["confidence", "id"], ascending=[False, True], ignore_index=True)

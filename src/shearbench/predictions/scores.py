@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEAST_PROBABILITY = float(np.finfo(np.float32).tiny)
-"""Stands for a probability that underflowed to 0, whose loss would be infinite."""
+"""Lower bound of a probability in a loss: the loss of a probability that underflowed to 0 would be infinite."""
 
 
 def cross_entropy(probabilities: NDArray[Any]) -> NDArray[np.float64]:
-    """Return -log of the probability of the true class, of an array of any shape."""
+    """Return -log of probabilities of the true class, an array of any shape."""
     losses: NDArray[np.float64] = -np.log(np.clip(probabilities.astype(np.float64), LEAST_PROBABILITY, 1.0))
     return losses
 
@@ -57,7 +57,7 @@ class BySample:
 
     @cached_property
     def correct(self) -> NDArray[np.bool_]:
-        """Whether that is the true class, (m, n)."""
+        """Whether the most probable class is the true class, (m, n)."""
         correct: NDArray[np.bool_] = self.classes == self.labels
         return correct
 
@@ -68,13 +68,13 @@ class BySample:
 
 
 def by_sample(out_of_fold: Sequence[Predictions]) -> BySample:
-    """Return the predictions of all folds in the order of ids: each digit by a network of each repeat."""
-    ids, labels, stated = (
+    """Return the predictions of all folds in the order of ids: of each sample by one network per repeat."""
+    ids, labels, probabilities = (
         np.concatenate([getattr(each, name) for each in out_of_fold]) for name in ("ids", "labels", "probabilities")
     )
     order = np.argsort(ids, kind="stable").reshape(len(np.unique(ids)), -1).T
     assert (ids[order] == ids[order][0]).all(), "each repeat predicts every digit once"
-    return BySample(ids[order[0]], labels[order[0]], stated[order])
+    return BySample(ids[order[0]], labels[order[0]], probabilities[order])
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +84,7 @@ class Scores:
     n: int
     accuracy: float
     balanced_accuracy: float
-    """The mean recall of the classes that occur: accuracy, were all classes equally frequent."""
+    """The mean recall of the classes that occur: the accuracy if all classes were equally frequent."""
     loss: float
     macro_f1: float
     support: NDArray[np.int64]
@@ -97,11 +97,11 @@ class Scores:
 
 
 def score(predictions: Predictions) -> Scores:
-    """Score one network on one split.
+    """Return the scores of one network on one split.
 
     The precision of a class that is never predicted is 0; macro F1 is the mean over the classes that occur.
     """
-    from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support  # a second to load
+    from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support  # takes a second to load
 
     labels, classes, losses = predictions.labels, predictions.classes, predictions.losses
     count = predictions.probabilities.shape[1]

@@ -1,6 +1,6 @@
-"""Select test digits for expensive analyses.
+"""Select test samples for expensive analyses.
 
-Every choice follows from labels, ids and a generator alone, so it is the same digits for every network and dataset.
+A selection depends only on labels, ids and a generator, so every network and dataset gets the same samples.
 """
 
 import numpy as np
@@ -10,20 +10,20 @@ Rows = NDArray[np.int64]
 
 
 def one_of_each_class(ids: NDArray[np.int64], labels: NDArray[np.int64]) -> tuple[int, ...]:
-    """Return the row of the lowest id of each class, so that every dataset shows the same digits."""
+    """Return the row of the lowest id of each class, so that every dataset shows the same samples."""
     by_id = np.argsort(ids)
     _, first = np.unique(labels[by_id], return_index=True)
     return tuple(int(row) for row in by_id[first])
 
 
 def first_of_each_class(ids: NDArray[np.int64], labels: NDArray[np.int64], count: int) -> Rows:
-    """Return the rows of the ``count`` lowest ids of each class (fewer where it has fewer), class by class."""
+    """Return the rows of the ``count`` lowest ids of each class (all of a smaller class), class by class."""
     by_id = np.argsort(ids)
     return np.concatenate([by_id[labels[by_id] == label][:count] for label in np.unique(labels)])
 
 
 def interleaved(ids: NDArray[np.int64], labels: NDArray[np.int64], generator: np.random.Generator) -> Rows:
-    """Return all rows in a drawn order in which the classes take turns, so that every stretch is nearly balanced."""
+    """Return all rows in a random order with alternating classes, so that every slice is nearly balanced."""
     drawn = generator.permutation(np.argsort(ids))
     turn = np.empty(len(drawn), np.int64)
     for label in np.unique(labels):
@@ -33,7 +33,7 @@ def interleaved(ids: NDArray[np.int64], labels: NDArray[np.int64], generator: np
 
 
 def share_of_fold(order: Rows, fold: int, count: int) -> Rows:
-    """Return the ``count`` rows for a fold's network: each fold takes the next ones, cyclically.
+    """Return the ``count`` rows for a fold's network; successive folds take successive rows, cyclically.
 
     If ``count`` is at least the number of rows, every fold takes all of them.
     """

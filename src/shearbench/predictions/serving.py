@@ -1,4 +1,4 @@
-"""A network as others use it: raw inputs to calibrated probabilities, with its normalisation and temperature inside."""
+"""A network for export, with normalisation and temperature: raw inputs to calibrated probabilities."""
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ from shearbench.data.normalise import Normaliser
 
 
 class Served(nn.Module):
-    """Maps raw inputs float32 (n, channels, height, width), as a dataset holds them, to probabilities (n, classes)."""
+    """Map raw inputs float32 (n, channels, height, width) of a dataset to probabilities (n, classes)."""
 
     mean: Tensor
     scale: Tensor
