@@ -1,4 +1,4 @@
-"""``shearbench check``: every network that ``params.yaml`` asks for can be built, before any long work starts."""
+"""``shearbench check``: build every network in ``params.yaml``, before any long work starts."""
 
 import json
 from itertools import chain, product
@@ -12,16 +12,16 @@ from shearbench.params import Params
 
 
 def main(params: Params, root: Path, *, own_alone: bool = False) -> str:
-    """Build the network of each run and ablation once; return how much there is of what.
+    """Build the network of each run and ablation once; return the numbers of datasets, models, runs and ablations.
 
     Args:
-        params: of the project.
+        params: the project's parameters.
         root: the project's folder.
-        own_alone: only networks that are neither this package's nor scikit-learn's; torchvision and scikit-learn, which
-            take seconds to import, are left alone.
+        own_alone: whether to build only the user's own networks, without torchvision and scikit-learn, which take
+            seconds to import.
 
     Raises:
-        InputError: naming the network that cannot be built, and why.
+        InputError: if a network cannot be built; the message names it and the reason.
     """
     of_runs = [(params.models[run.model], params.datasets[run.dataset]) for run in params.runs.values()]
     known = {name: facts for name in params.sources.images if (facts := own_images.facts(root / "data" / name))}

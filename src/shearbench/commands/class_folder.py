@@ -1,6 +1,6 @@
-"""``shearbench handwriting DIR``: what the stage ``handwriting`` does, for a folder of the user's.
+"""``shearbench handwriting DIR --study``: the stage ``handwriting`` for a folder of the user.
 
-Writes the record ``build/handwriting/<name>-<digest>/`` and, beside it, a report with these findings.
+Writes the record ``build/handwriting/<name>-<digest>/`` and a report with these results beside it.
 """
 
 from pathlib import Path

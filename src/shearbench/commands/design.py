@@ -1,7 +1,7 @@
-"""``shearbench design``: how small a difference these folds and repeats can detect, before hours are spent.
+"""``shearbench design``: the smallest difference that these folds and repeats can detect.
 
-Reads ``params.yaml`` and, for a pilot, the finished folds of two runs in ``build/runs/``; writes nothing. No stage of
-``dvc.yaml``.
+Reads ``params.yaml`` and, for a pilot, the finished folds of two runs in ``build/runs/``; writes nothing. It is not a
+stage of ``dvc.yaml``.
 """
 
 import json
@@ -23,10 +23,10 @@ from shearbench.statistics.pilot import Need, Option, Pilot, Planning, given, pl
 def design_of(
     params: Params, *, folds: int | None, repeats: int | None, sets: int | None = None, comparisons: int | None
 ) -> Design:
-    """Return the design of ``params``, or another one where a number is given: disjoint sets, or folds and repeats.
+    """Return the design of ``params``, with the given numbers of folds and repeats, or of disjoint sets, in its place.
 
     Raises:
-        InputError: if ``sets`` is given beside ``folds`` or ``repeats``, or repeats are asked of disjoint sets.
+        InputError: if ``sets`` is given with ``folds`` or ``repeats``, or if a design of disjoint sets has repeats.
     """
     if sets and (folds or repeats):
         raise InputError("--sets is the design of disjoint training sets; give it, or --folds and --repeats")
@@ -42,16 +42,16 @@ def design_of(
 
 
 def pairs_of_networks(params: Params) -> int:
-    """Return how many pairs of models on one dataset the runs make at most: the family whose intervals hold at once."""
+    """Return the largest number of pairs of models on one dataset: the family of simultaneous intervals."""
     models = Counter(run.dataset for run in params.runs.values())
     return max(1, *(count * (count - 1) // 2 for count in models.values()))
 
 
 def pilot_of(params: Params, root: Path, runs: tuple[str, str] | None, sd: float | None) -> Pilot:
-    """Return the pilot that two runs are, in the folds which both have finished, or one of a given deviation.
+    """Return the pilot from the common finished folds of two runs, or from a given standard deviation.
 
     Raises:
-        InputError: unless just one of ``runs`` and ``sd`` is there, or if the runs have no folds in common.
+        InputError: unless exactly one of ``runs`` and ``sd`` is given, or if the runs have no folds in common.
     """
     if (runs is None) == (sd is None):
         raise InputError("a design needs the spread of fold differences: name two runs that have folds, or give --sd")
@@ -66,7 +66,7 @@ def pilot_of(params: Params, root: Path, runs: tuple[str, str] | None, sd: float
 
 
 def rope_of(params: Params, runs: tuple[str, str] | None) -> float:
-    """Return the region of equivalence: the widest of the runs' datasets, or of all that are compared."""
+    """Return the widest region of equivalence among the datasets of ``runs``, or of all runs."""
     datasets = {params.runs[name].dataset for name in runs or params.runs}
     return max(params.compare.rope[dataset] for dataset in datasets)
 
@@ -81,10 +81,10 @@ def main(
     design: Design,
     as_json: bool,
 ) -> None:
-    """Print what the design can detect, its alternatives, and what a wished difference takes.
+    """Print the detectable difference of the design, of its alternatives, and the need for a given difference.
 
     Raises:
-        InputError: if the pilot is not there.
+        InputError: if the pilot is missing.
     """
     pilot = pilot_of(params, root, runs, sd)
     made = plan(design, pilot, rope=rope_of(params, runs), difference=difference)
@@ -95,12 +95,12 @@ def main(
 
 
 def document(made: Planning, pilot: Pilot) -> dict[str, Any]:
-    """Return the answer as JSON."""
+    """Return the plan and its pilot, ready for JSON."""
     return {"pilot": asdict(pilot), **asdict(made)}
 
 
 def print_plan(made: Planning, pilot: Pilot) -> None:
-    """Print the answer in points of accuracy."""
+    """Print the plan in percentage points of accuracy."""
     console, design, planned = Console(), made.design, made.planned
     among = f", all {design.comparisons} pairs at once" if design.comparisons > 1 else ""
     console.print(

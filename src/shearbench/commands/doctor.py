@@ -1,8 +1,8 @@
-"""``shearbench doctor``: look at the machine, the installation and the project, and say what to do about each fault.
+"""``shearbench doctor``: check the machine, the installation and the project, and print a fix for each fault.
 
 A check is a function ``Visit -> Finding`` and a line in ``CHECKS``. It changes nothing and trains nothing. A *fault*
-keeps something from working or makes it wrong; a *note* is worth knowing. What may be broken (torch, MLflow) is
-imported inside the check that looks at it.
+prevents work or makes results wrong; a *note* is information. Libraries that may be broken (torch, MLflow) are imported
+inside their check.
 """
 
 import fcntl
@@ -31,7 +31,7 @@ Status = Literal["ok", "note", "fault"]
 
 _LEAST_DISK, _SCARCE_DISK = 1.0, 4.0  # GB free; the default run leaves 2 GB in build/, DVC's cache and mlruns/
 _SCARCE_MEMORY = 1.5  # GB a worker; resnet18 with batches of 100 takes about 1
-_SCARCE_GPU_MEMORY = 1.5  # GB a worker; 27 of all networks took 1.3 each on 60,000 digits, half of it CUDA's own
+_SCARCE_GPU_MEMORY = 1.5  # GB a worker; 27 workers took 1.3 each on 60,000 digits, half of it for CUDA itself
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def main(root: Path, read: Callable[[], Params]) -> list[tuple[str, Finding]]:
 def _look(look: Callable[[Visit], Finding], visit: Visit) -> Finding:
     try:
         return look(visit)
-    except (ImportError, OSError, RuntimeError) as error:  # what a broken installation raises when it is imported
+    except (ImportError, OSError, RuntimeError) as error:  # raised by the import of a broken installation
         return Finding("fault", f"{type(error).__name__}: {str(error).splitlines()[0]}", "rm -rf .venv && make setup")
 
 
@@ -79,7 +79,7 @@ def as_json(findings: list[tuple[str, Finding]]) -> list[dict[str, str]]:
 
 
 def print_findings(findings: list[tuple[str, Finding]], *, quiet: bool) -> None:
-    """Print a line for each finding, quietly only for those that are not ok, and how many faults there are."""
+    """Print a line for each finding and the number of faults; with ``quiet`` only findings that are not ok."""
     console, marks = (
         Console(highlight=False),
         {"ok": "[green]ok   [/]", "note": "[yellow]note [/]", "fault": "[red]FAULT[/]"},
@@ -96,7 +96,7 @@ def print_findings(findings: list[tuple[str, Finding]], *, quiet: bool) -> None:
 
 
 def python(visit: Visit) -> Finding:
-    """Python 3.11 to 3.13."""
+    """Check that Python is 3.11 to 3.13."""
     text = f"{sys.version.split()[0]} at {sys.executable}"
     if (3, 11) <= sys.version_info[:2] <= (3, 13):
         return Finding("ok", text)
@@ -104,7 +104,7 @@ def python(visit: Visit) -> Finding:
 
 
 def torch_pair(visit: Visit) -> Finding:
-    """The torch that torchvision was built for, and whether its compiled operators load."""
+    """Check that torch fits torchvision, and whether torchvision's compiled operators load."""
     from shearbench.torchvision_ops import compiled_ops_load
 
     needs = [Requirement(each) for each in requires("torchvision") or []]
@@ -139,7 +139,7 @@ def _differs(pinned: Requirement) -> str:
 
 
 def parameters(visit: Visit) -> Finding:
-    """Check params.yaml and build the user's own networks in it; the package's own are left to `shearbench check`."""
+    """Check params.yaml and build the user's own networks; `shearbench check` builds all networks."""
     from shearbench.commands import check
 
     if not (visit.root / "params.yaml").is_file():
@@ -154,7 +154,7 @@ def parameters(visit: Visit) -> Finding:
 
 
 def disk(visit: Visit) -> Finding:
-    """Free space, and whether the folder can be written."""
+    """Check free disk space and write access."""
     if not os.access(visit.root, os.W_OK):
         return Finding("fault", f"{visit.root} cannot be written", "check its owner, or work in a copy")
     free = shutil.disk_usage(visit.root).free / 1e9
@@ -254,7 +254,7 @@ def dvc(visit: Visit) -> Finding:
 
 
 def _holder(lock: Path) -> str:
-    """Name the process that holds a lock file; empty where none does."""
+    """Return the process that holds a lock file, or empty text."""
     if not lock.is_file():
         return ""
     with lock.open("r+") as file:
@@ -266,7 +266,7 @@ def _holder(lock: Path) -> str:
 
 
 def _rwlock(path: Path) -> Finding:
-    """Look at DVC's list of paths in use: damaged it stops every command, and a process in it may be at work."""
+    """Check DVC's list of paths in use: a damaged list stops every command; its processes may still run."""
     if not path.is_file():
         return Finding("ok", f"dvc {version('dvc')}, not locked")
     try:

@@ -1,9 +1,9 @@
-"""``shearbench export FOLDER``: the run for a paper, as files that LaTeX takes, and one zip with all of them.
+"""``shearbench export FOLDER``: results for a paper, as files for LaTeX, and one zip with all of them.
 
-``tables/`` has each table as CSV and LaTeX; ``overview`` is the first one of the report. ``figures/`` has each figure
-as PDF. Both have a folder for the comparison, and one for each run, ablation and class; figures also for each dataset
-and search. ``models/<run>/MODEL_CARD.md`` is a card for each run, ``references.bib`` the literature. Figures are drawn
-again from the stored numbers.
+``tables/`` has each table as CSV and LaTeX; ``overview`` is the first table of the report. ``figures/`` has each figure
+as PDF. Both have a folder for the comparison and for each run, ablation and class; ``figures/`` also has one for each
+dataset and search. ``models/<run>/MODEL_CARD.md`` is a card for each run, ``references.bib`` the literature. Figures
+are redrawn from the stored numbers.
 """
 
 import shutil
@@ -40,7 +40,7 @@ def main(params: Params, root: Path, folder: Path) -> list[Path]:
     """Write the folder and ``<folder>.zip``; return every file written.
 
     Raises:
-        InputError: if the folder is not empty, or a run has not been evaluated or compared.
+        InputError: if the folder is not empty, or a run has no evaluation or comparison.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is not empty; name a folder that does not exist yet")
@@ -77,13 +77,13 @@ def _both(table: pd.DataFrame, path: Path) -> Iterator[Path]:
 
 
 def _of_page(table: Table) -> pd.DataFrame:
-    """Return a table of the report as it is shown there, each interval in brackets."""
+    """Return a table of the report as displayed, with intervals in parentheses."""
     body = [[f"{cell.text} ({cell.note})" if cell.note else cell.text for cell in row] for row in table.cells]
     return pd.DataFrame(body, columns=[f"{column.group} {column.title}".strip() for column in table.columns])
 
 
 def _folders(root: Path) -> dict[str, list[Path]]:
-    """Return the CSV files of each folder below ``tables/``; of a class the tables that the report shows."""
+    """Return the CSV files for each folder below ``tables/``; for a class, only the tables in the report."""
     build = root / "build"
     runs = {f"runs/{path.parent.name}-{path.name}": path for path in build.glob("evaluation/*/*")}
     ablations = {f"ablations/{path.name}": path for path in build.glob("ablation_results/*")}
@@ -94,7 +94,7 @@ def _folders(root: Path) -> dict[str, list[Path]]:
 
 
 def _figures(params: Params, root: Path, evaluated: EvaluatedRuns, folder: Path) -> Iterator[Path]:
-    """Draw every figure as PDF; what is there already is copied."""
+    """Draw every figure as PDF, or copy stored PDFs."""
     with saved_as(pdf):
         yield from _drawn(_of_tests(root / "reports"), folder)
         yield from _drawn(compared(evaluated), folder / "comparison")
@@ -116,7 +116,7 @@ def _figures(params: Params, root: Path, evaluated: EvaluatedRuns, folder: Path)
 
 
 def _of_tests(reports: Path) -> Files:
-    """Return the figure of the calibration of the statistical tests, if it is there."""
+    """Return the figure of the calibration of the statistical tests, if its data exist."""
     path = reports / "calibration.json"
     if not path.is_file():
         return {}
@@ -124,7 +124,7 @@ def _of_tests(reports: Path) -> Files:
 
 
 def _drawn(files: Files, folder: Path) -> Iterator[Path]:
-    """Write the figures among some files."""
+    """Write the figures among ``files``."""
     for name, write in files.items():
         if name.endswith(".png"):
             path = folder / Path(name).with_suffix(".pdf").name
@@ -133,7 +133,7 @@ def _drawn(files: Files, folder: Path) -> Iterator[Path]:
 
 
 def _copied(source: Path, pattern: str, folder: Path) -> Iterator[Path]:
-    """Copy files, which hold PDF, into a folder."""
+    """Copy PDF content into a folder, as files with the suffix ``.pdf``."""
     for path in sorted(source.glob(pattern)):
         copy = folder / path.with_suffix(".pdf").name
         copy.parent.mkdir(parents=True, exist_ok=True)

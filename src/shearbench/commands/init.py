@@ -1,7 +1,7 @@
-"""``shearbench init``: a project in a folder of its own, which ``make repro`` runs to a table and a report.
+"""``shearbench init``: create a project in a new folder; its ``make repro`` writes a table and a report.
 
-The pipeline is that of shearbench's own repository without the stages that need a class's digits or ablations. The
-models of ``params.yaml`` are sized to the number and the size of the images.
+The pipeline is that of shearbench's own repository without the stages for class digits and ablations. The models in
+``params.yaml`` are sized to the number and the size of the images.
 """
 
 import json
@@ -21,14 +21,14 @@ from shearbench.records import write_text
 _LEFT_OUT = ("ablation", "ablation_result", "handwriting")
 _NOT_THERE = ("claims", "build/handwriting/class_digits", "build/ablation_results", "reports/full")
 _NOT_THERE += tuple(f"reports/calibration.{end}" for end in ("csv", "json", "png"))
-_LOOKED_AT = 200  # images whose size is read
-_MOST_SIDE = 64  # pixels: larger ones are resized, which is declared in params.yaml
-_SMALL = 32  # pixels: on larger images resnet18 is better than cnn2 for the same seconds, and mlp stays near chance
-_HOG_CELLS = 4  # along a side; a fold of drawn shapes of 64 pixels: 93 % by gradients, 37 % by pixels
-_COSTLY = 5000 * 32 * 32  # pixels of all images, from which on mlp and cnn2 are narrower
-_STEPS = {"mlp": 1200, "cnn2": 800, "resnet18": 1000}  # mini-batches that a network is trained for
+_LOOKED_AT = 200  # images read to find their size
+_MOST_SIDE = 64  # pixels; params.yaml declares the resizing of larger images
+_SMALL = 32  # pixels; on larger images resnet18 is better than cnn2 in the same time, and mlp is near chance
+_HOG_CELLS = 4  # along a side; accuracy on drawn shapes of 64 pixels: 93 % with gradients, 37 % with pixels
+_COSTLY = 5000 * 32 * 32  # pixels of all images above which mlp and cnn2 are narrower
+_STEPS = {"mlp": 1200, "cnn2": 800, "resnet18": 1000}  # mini-batches per training
 _EPOCHS = (5, 100)
-_TRAINED = 0.8 * 0.8  # share of the images that one of five folds trains on, where a fifth is the test part
+_TRAINED = 0.8 * 0.8  # share of images in the training samples of one of five folds; a fifth is the test part
 _MLP = """\
   mlp:
     architecture: mlp
@@ -52,7 +52,7 @@ _FOLDERS = {
 
 @dataclass(frozen=True)
 class Found:
-    """The source of a project's images as an entry of ``params.yaml``, and what was counted in it."""
+    """The source of a project's images as an entry of ``params.yaml``, with the number and format of its images."""
 
     name: str
     source: str
@@ -62,10 +62,10 @@ class Found:
 
 
 def main(folder: Path, *, images: Path | None, npz: Path | None) -> None:
-    """Write a project into a new or empty folder, its data too.
+    """Write a project with its data into a new or empty folder.
 
     Raises:
-        InputError: if the folder is not empty, or the images cannot be taken; what was written by then stays.
+        InputError: if the folder is not empty, or the images cannot be used; files written before the error stay.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} exists and is not an empty folder; name another one")
@@ -105,7 +105,7 @@ def _params(found: Found) -> str:
         name=found.name,
         source=found.source,
         channels=found.channels,
-        normalise="channel",  # a perceptron learned nothing from 12,288 values of mean 0.5, and some with mean 0
+        normalise="channel",  # mlp does not learn from 12,288 values of mean 0.5, but does with mean 0
         features="pca" if small else f"{{kind: hog, cell: {found.side // _HOG_CELLS}, components: 50}}",
         batch=batch,
         mlp=Template(_MLP).substitute(mlp) if small else "",
@@ -118,12 +118,12 @@ def _params(found: Found) -> str:
 
 
 def _epochs(steps: int, batch: int, images: int) -> int:
-    """Return the epochs that make so many steps of a fold's training, within bounds."""
+    """Return the epochs in which a fold's training makes ``steps`` steps, within bounds."""
     return min(max(math.ceil(steps * batch / (_TRAINED * images)), _EPOCHS[0]), _EPOCHS[1])
 
 
 def _pipeline() -> str:
-    """Return the packaged ``dvc.yaml`` without the stages that a new project has nothing for."""
+    """Return the packaged ``dvc.yaml`` without stages that a new project cannot run."""
     head, *blocks = re.split(r"(?m)^(?=  \w+:$)", _packaged("pipeline.yaml").partition("\nplots:")[0])
     kept = [block for block in blocks if block.strip().partition(":")[0] not in _LEFT_OUT]
     lines = [line for line in "".join(kept).splitlines() if line.strip().removeprefix("- ") not in _NOT_THERE]
@@ -131,7 +131,7 @@ def _pipeline() -> str:
 
 
 def _folder(path: Path) -> Found:
-    """Look at a folder of images, one sub-folder a class, optionally beneath ``train`` and ``test``."""
+    """Inspect a folder of images with one sub-folder per class, optionally below ``train`` and ``test``."""
     from PIL import Image, UnidentifiedImageError
 
     from shearbench.data.image_folder import image_files
@@ -174,7 +174,7 @@ def _npz(path: Path) -> Found:
 
 
 def _quoted(path: Path) -> str:
-    """Return the whole path as a string of YAML."""
+    """Return the absolute path as a YAML string."""
     return json.dumps(str(path.resolve()), ensure_ascii=False)
 
 
@@ -186,7 +186,7 @@ def _name_of(path: Path) -> str:
 
 
 def _begin_git(folder: Path) -> bool:
-    """Make the folder a repository, unless it is in one; return whether it is in one now."""
+    """Create a git repository, unless the folder is in one; return True if it is in one now."""
     if which("git") is None:
         return False
     inside = subprocess.run(["git", "-C", str(folder), "rev-parse", "--git-dir"], capture_output=True, check=False)

@@ -1,4 +1,4 @@
-"""``shearbench join FOLDER``: compare a model that was trained elsewhere with the runs of its dataset.
+"""``shearbench join FOLDER``: compare a model trained elsewhere with the runs of its dataset.
 
 The rules are those of the stage ``compare``: the same samples and folds, one family of pairs, the same verdicts. The
 result is ``reports/joined/<dataset>-<model>.json`` and ``.csv``, which the stage ``report`` shows.
@@ -21,10 +21,10 @@ from shearbench.statistics.runs import Plan
 
 
 def main(params: Params, root: Path, folder: Path) -> dict[str, Any]:
-    """Compare, write the result and return it: the card, accuracies, and ``rows`` as those of ``pairs.json``.
+    """Compare, write and return the result: the card, accuracies, and ``rows`` in the format of ``pairs.json``.
 
     Raises:
-        InputError: if the folder has a fault, or the runs of the dataset are not finished.
+        InputError: if the folder has an error, or the runs of the dataset are not finished.
     """
     card = read_joined_card(folder)
     models = [run.model for run in params.runs.values() if run.dataset == card.dataset]

@@ -1,7 +1,7 @@
-"""``shearbench predict``: read digits in image files with one network, and say how sure it is.
+"""``shearbench predict``: classify image files with one network of the project, with calibrated confidence.
 
-Reads ``reports/comparison.json`` (which model is best) and ``build/runs/<dataset>/<model>/``. A file is prepared as
-MNIST's makers prepared theirs, and for a dataset of fields also sheared, as the dataset was.
+Reads ``reports/comparison.json`` (the best model) and ``build/runs/<dataset>/<model>/``. Digits are prepared like
+MNIST; for a dataset of fields they are also sheared like the dataset.
 """
 
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ Inputs = NDArray[np.uint8] | NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """A file as it was found and prepared; ``unread`` says why there is nothing to read, empty where there is."""
+    """A file and its prepared image; ``unread`` is the reason why it cannot be read, empty if it can."""
 
     file: Path
     picture: Picture | None
@@ -61,11 +61,11 @@ class Wanted:
 
     @property
     def is_mnist(self) -> bool:
-        """Whether they are digits as MNIST has them."""
+        """Whether classes and size are those of MNIST."""
         return self.classes == DIGITS and self.size == (SIDE, SIDE)
 
     def image(self, picture: Picture) -> NDArray[np.uint8]:
-        """Return a picture in this size, (height, width) in grey or (channels, height, width); white shines through."""
+        """Return a picture in this format, (height, width) in grey or (channels, height, width), on white."""
         opaque = picture.opacity[..., None].astype(np.float32) / 255
         colour = (picture.colour * opaque + 255 * (1 - opaque)).round().astype(np.uint8)
         converted = to_channels("the files", colour.transpose(2, 0, 1)[None], self.channels)
@@ -75,14 +75,14 @@ class Wanted:
 
 @dataclass(frozen=True, eq=False)
 class Champion:
-    """The network that reads, and how far it is trusted."""
+    """The network for predictions, and the calibration of its confidence."""
 
     fold_run: FoldRun
     trust: Trust
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The network, as JSON."""
+        """Name, hash and calibration of the network, ready for JSON."""
         record = self.fold_run.record
         named = {key: record[key] for key in ("dataset", "model", "fold")}
         (kept,) = [digest for name, digest in record["files"].items() if name in (WEIGHTS, ESTIMATOR)]
@@ -92,11 +92,11 @@ class Champion:
 def main(
     params: Params, root: Path, files: Sequence[Path], *, dataset: str, model: str | None, explain: bool
 ) -> dict[str, Any]:
-    """Read every file, and return who read it and what was read, as JSON.
+    """Return the model and its prediction for every file, ready for JSON.
 
     Raises:
-        InputError: if the dataset or model is unknown, nothing has been trained on it yet, or its networks are not of
-            the present parameters, code and data.
+        InputError: if the dataset or model is unknown or untrained, or its networks do not match the present
+            parameters, code and data.
     """
     champion = choose(params, root, dataset, model)
     if explain and not champion.fold_run.is_network:
@@ -120,12 +120,12 @@ def main(
 
 
 def default_dataset(params: Params) -> str:
-    """Return the dataset of pictures without ``--dataset``: ``mnist`` if the project has it, else its first one."""
+    """Return the default of ``--dataset``: ``mnist`` if the project has it, else its first dataset."""
     return "mnist" if "mnist" in params.datasets else next(iter(params.datasets))
 
 
 def choose(params: Params, root: Path, dataset: str, model: str | None) -> Champion:
-    """Return the network that reads a dataset: of ``model``, or of the best model by cross-validation."""
+    """Return the network for a dataset: of ``model``, or of the best model by cross-validation."""
     if dataset not in params.datasets:
         raise InputError(f"--dataset must be one of {', '.join(params.datasets)}; got {dataset!r}")
     trained = [run.model for run in params.runs.values() if run.dataset == dataset]
@@ -143,10 +143,10 @@ def choose(params: Params, root: Path, dataset: str, model: str | None) -> Champ
 
 
 def request(params: Params, root: Path, files: Sequence[Path], *, dataset: str) -> dict[str, Any]:
-    """Return what MLflow's server is asked for these files: the body of a request to ``/invocations``.
+    """Return the body of a request to ``/invocations`` of MLflow's server for these files.
 
     Raises:
-        InputError: if a file cannot be read, as the server would not learn of it.
+        InputError: if a file cannot be read, because the request cannot report this.
     """
     if dataset not in params.datasets:
         raise InputError(f"--dataset must be one of {', '.join(params.datasets)}; got {dataset!r}")
@@ -162,21 +162,21 @@ def request(params: Params, root: Path, files: Sequence[Path], *, dataset: str) 
 
 
 def _found(paths: Sequence[Path]) -> list[Path]:
-    """Return the files, and in place of each folder the pictures in it, if there are any."""
+    """Return the files, with folders replaced by their pictures; an empty folder stays."""
     return [file for path in paths for file in (path.is_dir() and list(pictures_in(path))) or [path]]
 
 
 def wanted_of(params: Params, root: Path, dataset: str) -> Wanted:
-    """Return what images of a dataset's source look like, by the card of the dataset."""
+    """Return the image format of a dataset's source, from the card of the dataset."""
     card, entry = read_card(root / "build" / "datasets" / dataset), params.datasets[dataset]
     channels = entry.channels if isinstance(entry, ImageDataset) and entry.channels != 2 else 1
     return Wanted(tuple(card["classes"]), (card["size"][0], card["size"][1]), channels)
 
 
 def prepare(file: Path, wanted: Wanted) -> Sheet:
-    """Read and prepare one file; what cannot be read says why.
+    """Read and prepare one file; ``unread`` holds the reason if that fails.
 
-    A digit is prepared as MNIST's makers prepared theirs. Any other image gets the size and channels of the source.
+    A digit is prepared like MNIST. Any other image gets the size and channels of the source.
     """
     if file.is_dir():
         return Sheet(file, None, None, "is a folder without pictures")
@@ -194,7 +194,7 @@ def prepare(file: Path, wanted: Wanted) -> Sheet:
 
 
 def _inputs(params: Params, dataset: str, sheets: Sequence[Sheet]) -> tuple[Inputs, list[bool]]:
-    """Return what a dataset's networks take of these files, and which of them the simulation failed on."""
+    """Return the inputs of a dataset's networks for these files, and a list of failed simulations."""
     images = np.stack([sheet.prepared.image for sheet in sheets if sheet.prepared is not None])
     entry, ids = params.datasets[dataset], np.arange(len(images))
     digits = Samples("the files", ids, images, np.zeros(len(images), np.int64))
@@ -208,7 +208,7 @@ def _inputs(params: Params, dataset: str, sheets: Sequence[Sheet]) -> tuple[Inpu
 
 
 def _read(params: Params, champion: Champion, sheets: Sequence[Sheet], *, explain: bool) -> list[dict[str, Any]]:
-    """Return what was read in each sheet, as JSON."""
+    """Return the prediction for each sheet, ready for JSON."""
     inputs, failed = _inputs(params, champion.fold_run.record["dataset"], sheets)
     network, normaliser, _ = load_network(champion.fold_run.folder)
     raw = predict(network, inputs, normaliser=normaliser)
@@ -228,7 +228,7 @@ def _read(params: Params, champion: Champion, sheets: Sequence[Sheet], *, explai
 
 
 def _named(label: int, classes: Sequence[str]) -> int | str:
-    """Return the name of a class; a digit is the number that it shows."""
+    """Return the name of a class; for digits, the number."""
     return label if tuple(classes) == DIGITS else classes[label]
 
 
@@ -256,7 +256,7 @@ def _explain(
     probabilities: NDArray[np.float64],
     answer: Reading,
 ) -> Path:
-    """Write the sheet of one reading beside its file; return where."""
+    """Write the figure of one prediction beside its file; return the path."""
     assert sheet.picture is not None
     assert sheet.prepared is not None
     found = attribute(network, torch.from_numpy(seen), torch.tensor([answer.digit]))
@@ -281,7 +281,7 @@ def _explain(
 
 
 def print_result(result: dict[str, Any], *, quiet: bool) -> None:
-    """Print what was read; quietly, only file and class, ? where it is not sure, - where nothing was read."""
+    """Print the predictions; with ``quiet`` only file and class: ? if not sure, - if not read."""
     if quiet:
         for image in result["images"]:
             answer = image.get("class", "-")

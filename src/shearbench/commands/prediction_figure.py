@@ -1,4 +1,4 @@
-"""The picture that ``shearbench predict --explain`` writes: a file, what the network sees, where it looks, how sure."""
+"""The figure of ``shearbench predict --explain``: file, network input, Grad-CAM map and class probabilities."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from shearbench.plotting.class_axis import shortened
 _OPACITY = 0.8
 _FRAME = "#bbbbbb"
 _INCH = 2.3
-_BARS = 10  # classes that are drawn
+_BARS = 10  # number of classes drawn
 
 
 def reading_figure(
@@ -31,18 +31,18 @@ def reading_figure(
     threshold: float | None,
     method: str,
 ) -> Figure:
-    """Draw one reading.
+    """Draw one prediction.
 
     Args:
-        title: what stands above.
+        title: title of the figure.
         picture: the file, (h, w, 3).
-        seen: what the network sees, normalised, (channels, h, w).
-        weight: the map of the class that was read, (h, w), 0 to 1.
+        seen: the normalised input of the network, (channels, h, w).
+        weight: the map of the predicted class, (h, w), 0 to 1.
         probabilities: calibrated, (classes,).
-        reading: what was read.
-        classes: their names.
-        threshold: the confidence from which on it answers; None where it never does.
-        method: how the map was made.
+        reading: the prediction.
+        classes: names of the classes.
+        threshold: the least confidence of a sure prediction; None if no prediction is sure.
+        method: name of the attribution method.
     """
     made = figure(_INCH * (len(seen) + 2) + 3.2, _INCH + 0.9)
     grid = made.subplots(1, len(seen) + 3, width_ratios=[*(1,) * (len(seen) + 2), 1.3])
@@ -64,7 +64,7 @@ def reading_figure(
 
 
 def _inputs(row: list[Axes], seen: NDArray[np.float32]) -> None:
-    """Draw what the network sees: grey for an image, blue below the mean and red above for a field, on one scale."""
+    """Draw the input on one scale: grey for an image; for a field, blue below and red above the mean."""
     signed = seen.min() < 0
     largest = float(np.abs(seen).max()) or 1.0
     size = f"as it is seen, {seen.shape[1]} x {seen.shape[2]}"
@@ -77,7 +77,7 @@ def _inputs(row: list[Axes], seen: NDArray[np.float32]) -> None:
 def _bars(
     axes: Axes, probabilities: NDArray[np.float64], reading: Reading, classes: Sequence[str], threshold: float | None
 ) -> None:
-    """Draw the calibrated probability of the likeliest classes, and from where on it is an answer."""
+    """Draw the calibrated probabilities of the most probable classes, and the threshold of a sure prediction."""
     plain(axes)
     shown = np.sort(np.argsort(-probabilities, kind="stable")[:_BARS])
     colours = [BLUE if label == reading.digit else GREY for label in shown]

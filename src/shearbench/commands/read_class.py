@@ -1,7 +1,7 @@
 """``shearbench handwriting DIR`` and ``shearbench predict FILE...`` with the readers that ship with the package.
 
-Needs no project and no training. ``read_class`` also writes ``build/handwriting/<class>/``: the teacher's page and the
-same numbers as JSON and CSV.
+They need no project and no training. ``read_class`` also writes ``build/handwriting/<class>/``: the teacher's page, and
+the same numbers as JSON and CSV.
 """
 
 import time
@@ -26,7 +26,7 @@ from shearbench.handwriting.sheet import SIDE, drawn, read_sheet
 from shearbench.records import write_bytes, write_text
 
 BOXES = ".boxes.png"
-"""What the names of the pictures end with that ``--many`` puts beside a sheet."""
+"""Suffix of the pictures with boxes that ``--many`` writes beside a sheet."""
 _SEED = 42
 _NAMED_AT_MOST = 5
 
@@ -34,9 +34,9 @@ _NAMED_AT_MOST = 5
 def predict(
     files: Sequence[Path], *, labels: Path | None = None, table: Path | None = None, explain: bool = False
 ) -> dict[str, Any]:
-    """Read files and folders, and return who read them and what was read, as JSON; also as CSV to ``table``.
+    """Return the readers and their predictions for files and folders, ready for JSON; write them to ``table`` as CSV.
 
-    ``explain`` writes a picture of where the readers look beside each file.
+    ``explain`` writes a figure with a Grad-CAM map beside each file.
     """
     readers = load()
     replies = read_pictures(named(files, labels), readers)
@@ -51,7 +51,7 @@ def predict(
 
 
 def _explained(reply: Reply, readers: Readers) -> Path:
-    """Write beside a file where the readers look; return where."""
+    """Write a figure with a Grad-CAM map beside a file; return its path."""
     from shearbench.commands.prediction_figure import reading_figure
     from shearbench.plotting.canvas import png
 
@@ -79,7 +79,7 @@ def _explained(reply: Reply, readers: Readers) -> Path:
 
 
 def print_sheets(result: dict[str, Any], *, quiet: bool) -> None:
-    """Print the lines of each sheet, ? where a digit is not sure."""
+    """Print the lines of digits of each sheet; ? marks a digit that is not sure."""
     for image in result["images"]:
         if "unread" in image:
             print(f"{image['file']}\t-" if quiet else f"{image['file']}: {image['unread']}")
@@ -93,7 +93,7 @@ def print_sheets(result: dict[str, Any], *, quiet: bool) -> None:
 
 
 def predict_many(files: Sequence[Path]) -> dict[str, Any]:
-    """Read pictures with many digits each; boxes are drawn into a copy beside each."""
+    """Return predictions for pictures with many digits each; write a copy with boxes beside each picture."""
     readers = load()
     return {"model": readers.facts, "images": [_sheet(one.path, readers) for one in named(files)]}
 
@@ -134,10 +134,10 @@ def _sheet(file: Path, readers: Readers) -> dict[str, Any]:
 
 
 def read_class(root: Path, folder: Path, *, labels: Path | None = None) -> dict[str, Any]:
-    """Read a class's folder, write its page, and print ten lines.
+    """Classify a class's folder, write its page, print a summary, and return the results.
 
     Raises:
-        InputError: if there is no such folder, no picture in it, or the labels have a fault.
+        InputError: if the folder does not exist, has no pictures, or the labels have an error.
     """
     began = time.monotonic()
     files = named([folder], labels)
@@ -152,7 +152,7 @@ def read_class(root: Path, folder: Path, *, labels: Path | None = None) -> dict[
 
 
 def print_misnamed(files: Sequence[str]) -> None:
-    """Say at once which files have no digit in their name, and the rule."""
+    """Print files without a digit in their name, and the rule for names."""
     for name in files[:_NAMED_AT_MOST]:
         print(f"{name}: no digit in its name, so it is read without being checked")
     if len(files) > _NAMED_AT_MOST:
@@ -162,7 +162,7 @@ def print_misnamed(files: Sequence[str]) -> None:
 
 
 def _alike(replies: Sequence[Reply]) -> tuple[list[dict[str, Any]], str, list[list[str]]]:
-    """Return what looks copied from MNIST, from which digits of it, and the groups of files that show the same."""
+    """Return the digits that look copied from MNIST, the searched MNIST digits, and groups of duplicate files."""
     parts = collect(BundledMnist(kind="bundled"), Path())
     train, test = parts["train"], parts["test"]
     labels = np.concatenate([train.labels, test.labels]).astype(np.int64)
@@ -184,7 +184,7 @@ def _alike(replies: Sequence[Reply]) -> tuple[list[dict[str, Any]], str, list[li
 
 
 def print_class(report: ClassReport, out: Path, seconds: float) -> None:
-    """Print what was found, in ten lines, and where the page is."""
+    """Print a summary and the path of the page."""
     summary = report.summary()
     console = Console(highlight=False, soft_wrap=True)
     console.print(

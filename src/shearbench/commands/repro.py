@@ -1,8 +1,8 @@
-"""``shearbench repro``: `dvc repro` with one line for each stage, one bar for all of them, and the time left.
+"""``shearbench repro``: `dvc repro` with one line per stage, one progress bar, and the time left.
 
-What the stages print goes to ``build/repro.log``; the last lines of one that fails are shown. The seconds that each
-stage took are kept in ``build/seconds.json``: the next run expects the same. Before the first run the expectation is
-``_SECONDS``, corrected by the pace of this machine so far.
+Output of the stages goes to ``build/repro.log``; if a stage fails, its last lines are printed. The durations of stages
+are stored in ``build/seconds.json`` as the expectation for the next run. The first run expects ``_SECONDS``. The pace
+of the finished stages corrects the expectation.
 """
 
 import os
@@ -29,14 +29,14 @@ _SECONDS = {
     **{"train": 14, "evaluate": 6, "ablation": 19, "ablation_result": 5},
     **{"transfer": 6, "handwriting": 14, "compare": 12, "report": 7, "track": 25},
 }
-"""Of a stage of the default run on two cores, where no run has been measured."""
-_SURE = 10  # seconds that a pace must rest on to count as much as the expectation
+"""Seconds per stage of the default run on two cores, for stages without a measured duration."""
+_SURE = 10  # seconds of finished stages at which their pace counts as much as the expectation
 _RUNS, _SKIPS = "Running stage '", "Stage '"
-_SHOWN = 25  # lines of a stage that failed
+_SHOWN = 25  # last lines printed of a failed stage
 
 
 class Plan:
-    """The stages of a run: the seconds that each is expected to take, and took."""
+    """The expected and measured seconds of the stages of a pipeline run."""
 
     def __init__(self, expected: dict[str, float]) -> None:
         self.expected = expected
@@ -45,22 +45,22 @@ class Plan:
         self._began = 0.0
 
     def begin(self, stage: str, now: float) -> None:
-        """End the running stage, if there is one, and begin the next."""
+        """End the running stage, if any, and begin the next."""
         self.end(now)
         self.running, self._began = stage, now
 
     def skip(self, stage: str) -> None:
-        """Leave out a stage that is up to date."""
+        """Remove a stage that is up to date."""
         self.expected.pop(stage, None)
 
     def end(self, now: float) -> None:
-        """Note what the running stage took."""
+        """Store the duration of the running stage."""
         if self.running is not None:
             self.took[self.running] = now - self._began
             self.running = None
 
     def seconds_left(self, now: float) -> float:
-        """Return what the rest takes at the pace of the stages that have ended: of the same kind, where there are."""
+        """Return the expected seconds of the remaining stages at the pace of finished ones, of the same kind if any."""
         rest = {
             stage: seconds * self._pace(stage) for stage, seconds in self.expected.items() if stage not in self.took
         }
@@ -68,35 +68,35 @@ class Plan:
         return sum(rest.values()) + max(running - (now - self._began), 0.0)
 
     def _pace(self, stage: str) -> float:
-        """Return how many times as long as expected a stage will take."""
+        """Return the ratio of predicted to expected duration of a stage."""
         ended = [each for each in self.took if each in self.expected]
         known = [each for each in ended if _kind(each) == _kind(stage)] or ended
         took, expected = (sum(seconds[each] for each in known) for seconds in (self.took, self.expected))
         return (took + _SURE) / (expected + _SURE)
 
     def share_done(self, now: float) -> float:
-        """Return the share of the whole time that has passed."""
+        """Return the elapsed share of the total time."""
         passed = sum(self.took.values()) + (now - self._began if self.running else 0.0)
         left = self.seconds_left(now)
         return passed / (passed + left) if passed + left else 1.0
 
 
 class _Left(ProgressColumn):
-    """The time left, as the plan knows it when the bar is drawn."""
+    """Column with the time left, from the plan."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
         self.plan = plan
 
     def render(self, task: Task) -> Text:
-        """Move the bar, and return the text beside it."""
+        """Update the bar and return the text beside it."""
         now = time.monotonic()
         task.completed = self.plan.share_done(now)
         return Text(f"about {_spoken(self.plan.seconds_left(now))} left")
 
 
 def main(root: Path) -> int:
-    """Run `dvc repro` and return its exit status. Ctrl-C stops it, and the next call goes on from there."""
+    """Run `dvc repro` and return its exit status. After Ctrl-C the next call resumes."""
     plan = Plan(_expected(root))
     (root / LOG).parent.mkdir(exist_ok=True)
     columns = (TextColumn("{task.description}"), _Left(plan), BarColumn(), TimeElapsedColumn())
@@ -105,7 +105,7 @@ def main(root: Path) -> int:
         _warm() as environment,
         (root / LOG).open("w") as log,
         Progress(*columns, console=Console(stderr=True)) as progress,
-        subprocess.Popen(  # Ctrl-C reaches it too, and the stage that runs; this waits for both
+        subprocess.Popen(  # Ctrl-C also reaches DVC and its stage; this process waits for both
             command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ) as process,
     ):
@@ -121,14 +121,14 @@ def main(root: Path) -> int:
 
 @contextmanager
 def _warm() -> Iterator[dict[str, str]]:
-    """Start the process that runs the stages, and yield the environment in which they find it."""
+    """Start the warm process that runs the stages, and yield an environment with its address."""
     with TemporaryDirectory(prefix="shearbench-") as folder:
         path = str(Path(folder) / "socket")
         server = subprocess.Popen(
             [sys.executable, "-m", "shearbench.warm", path],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is for DVC, which ends its stage
+            start_new_session=True,  # Ctrl-C must reach DVC only, which ends its stage
         )
         try:
             yield {**os.environ, "SHEARBENCH_WARM": path}
@@ -138,7 +138,7 @@ def _warm() -> Iterator[dict[str, str]]:
 
 
 def _follow(lines: IO[str], plan: Plan, progress: Progress, log: IO[str]) -> deque[str]:
-    """Log what DVC and its stages print, and show a line for each stage that ends; return the last lines."""
+    """Log the output of DVC and its stages, print a line for each finished stage, and return the last lines."""
     bar, last = progress.add_task("dvc repro", total=1.0), deque[str](maxlen=_SHOWN)
     for line in lines:
         log.write(line)
@@ -156,7 +156,7 @@ def _follow(lines: IO[str], plan: Plan, progress: Progress, log: IO[str]) -> deq
 
 
 def _tell(plan: Plan, progress: Progress, following: str | None) -> None:
-    """Print the line of the stage that has ended, and begin the next one."""
+    """Print the line of the finished stage, and begin the next one."""
     ended, now = plan.running, time.monotonic()
     plan.end(now)
     if ended:
@@ -167,7 +167,7 @@ def _tell(plan: Plan, progress: Progress, following: str | None) -> None:
 
 
 def _expected(root: Path) -> dict[str, float]:
-    """Return the seconds that each stage of ``dvc.yaml`` may take, in its order."""
+    """Return the expected seconds of each stage, in the order of ``dvc.yaml``."""
     stages = yaml.safe_load((root / "dvc.yaml").read_text())["stages"]
     params = yaml.safe_load((root / "params.yaml").read_text())
     measured = read_json(root / SECONDS) if (root / SECONDS).is_file() else {}

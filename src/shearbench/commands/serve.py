@@ -1,7 +1,7 @@
 """``shearbench serve``: a page on 127.0.0.1 that classifies a dropped picture or a drawn digit.
 
-Starlette and uvicorn come with MLflow. Nothing leaves the machine: the page asks only its own server. The server
-answers no other origin and keeps no picture.
+Starlette and uvicorn come with MLflow. No data leave the machine: the page sends requests only to its own server. The
+server rejects other origins and stores no picture.
 """
 
 import tempfile
@@ -37,7 +37,7 @@ _POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'sel
 
 
 def application(readers: Readers) -> Starlette:
-    """Return the application: the page, and ``POST /read`` with a picture as its body."""
+    """Return the application: the page, and ``POST /read`` for a picture in the request body."""
 
     async def file(request: Request) -> Response:
         name, kind = _FILES[request.url.path]
@@ -69,10 +69,10 @@ def _refused(sentence: str, status: int) -> Response:
 
 
 def answer(content: bytes, readers: Readers) -> dict[str, Any]:
-    """Return what is read in the bytes of a picture, with the prepared image and where the readers look.
+    """Return the prediction for the bytes of a picture, with the prepared image and its Grad-CAM map.
 
     Raises:
-        Unreadable: if it is no picture of ours, or shows no ink.
+        Unreadable: if it is not a supported picture or shows no ink.
     """
     with tempfile.TemporaryDirectory(prefix="shearbench-") as folder:
         path = Path(folder) / "picture"
@@ -96,11 +96,11 @@ def answer(content: bytes, readers: Readers) -> dict[str, Any]:
 
 
 def main(port: int) -> None:
-    """Load the readers, and answer on 127.0.0.1 until Ctrl-C."""
+    """Load the readers and serve on 127.0.0.1 until Ctrl-C."""
     readers = load()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # captum's on its first use
+        warnings.simplefilter("ignore")  # captum warns on its first use
         blank = np.zeros((28, 28), np.uint8)
-        explain(readers, blank[None], [0])  # so that the first digit is as fast as the others
+        explain(readers, blank[None], [0])  # warm up: the first digit is then as fast as the others
     print(f"Open http://{HOST}:{port} (Ctrl-C stops it)", flush=True)
     uvicorn.run(application(readers), host=HOST, port=port, log_level="warning")

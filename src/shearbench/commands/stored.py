@@ -1,7 +1,7 @@
-"""Every byte that the pipeline keeps, against the hash it was kept under: DVC's outputs, DVC's cache, shards.
+"""Check of every stored file against its hash: DVC's outputs, DVC's cache, shards.
 
-DVC itself believes a file of its cache that is write-protected, and restores it unread. Here each one is read. What
-differs is listed with the command that makes it again; nothing is changed.
+DVC trusts write-protected files in its cache and restores them without reading. This check reads each one. It lists
+files that differ, with the command that recreates them, and changes nothing.
 """
 
 import subprocess
@@ -18,16 +18,16 @@ from shearbench.params import Params
 from shearbench.records import read_json
 
 LOCKS = ("dvc.lock", "tuned/dvc.lock")
-OLD_CACHE = Path(".dvc") / "cache"  # where DVC still puts its lists of the folders that a stage reads
+OLD_CACHE = Path(".dvc") / "cache"  # here DVC still stores the file lists of folders that a stage reads
 _FILES = Path("files") / "md5"
 CACHE = OLD_CACHE / _FILES
 _DIR = ".dir"
-RESULTS = ("dvc.lock", "reports")  # of `dvc repro`; the others are a user's
+RESULTS = ("dvc.lock", "reports")  # written by `dvc repro`; the user writes the others
 _OF_GIT = ("data.dvc", "dvc.lock", "params.yaml", "reports", "tuned")
 
 
 def faults(params: Params, root: Path) -> Iterator[str]:
-    """Yield the stored files that changed, one line each: the file, and the command that makes it again.
+    """Yield one line for each stored file that changed: the file, and the command that recreates it.
 
     Raises:
         InputError: if ``dvc.lock`` is missing or unreadable, or if none of its outputs exists.
@@ -50,9 +50,9 @@ def faults(params: Params, root: Path) -> Iterator[str]:
 
 
 def uncommitted(root: Path) -> list[str]:
-    """Return the parameters and results kept by git that are not as committed; none where git cannot say.
+    """Return the parameters and results in git that differ from the last commit; empty if git fails.
 
-    They may have been changed on purpose, so they are no faults.
+    They may have been changed on purpose, so they are not faults.
     """
     command = ["git", "-C", str(root), "-c", "core.quotePath=false", "diff", "--name-only", "--relative", "HEAD", "--"]
     try:
@@ -62,7 +62,7 @@ def uncommitted(root: Path) -> list[str]:
 
 
 def _locked(params: Params, root: Path, lock: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield (stage, path, MD5) of each output in a lock file, but of stages that ``params.yaml`` no longer has."""
+    """Yield (stage, path, MD5) of each output in a lock file, except for stages removed from ``params.yaml``."""
     if not lock.is_file() and lock.parent != root:
         return  # no search yet
     try:
@@ -81,7 +81,7 @@ def _locked(params: Params, root: Path, lock: Path) -> Iterator[tuple[str, str, 
 
 
 def _differing(root: Path, path: str, md5: str, objects: Path) -> list[str]:
-    """Return the files of an output that differ: the output itself where DVC's list of a folder's files is lost."""
+    """Return the files of an output that differ; the output itself if DVC's list of the folder is lost."""
     place = root / path
     if not place.exists():
         return [path]
@@ -96,7 +96,7 @@ def _differing(root: Path, path: str, md5: str, objects: Path) -> list[str]:
 
 
 def cache_of(root: Path) -> Path:
-    """Return the folder of DVC's cache, which may be set in any of its configurations; the usual one without DVC."""
+    """Return DVC's cache folder as configured in DVC; the default one if DVC fails."""
     try:
         done = subprocess.run(["dvc", "cache", "dir"], cwd=root, capture_output=True, text=True, check=True)
         return Path(root, done.stdout.strip() or OLD_CACHE)
@@ -105,7 +105,7 @@ def cache_of(root: Path) -> Path:
 
 
 def _listing(path: Path) -> dict[str, str]:
-    """Return the files of a folder as DVC's cache lists them; nothing where that list is lost or damaged itself."""
+    """Return path -> MD5 of a folder from DVC's cache; empty if that list is lost or damaged."""
     try:
         return {entry["relpath"]: entry["md5"] for entry in read_json(path)}
     except (InputError, KeyError, TypeError, OSError):
@@ -115,7 +115,7 @@ def _listing(path: Path) -> dict[str, str]:
 def _cache_faults(root: Path, cache: Path, stages: Mapping[str, str], broken: Collection[str]) -> Iterator[str]:
     """Yield the objects of DVC's cache whose content does not match their name.
 
-    They come first: DVC would restore lost outputs of the stages in ``broken`` from them.
+    They are listed first, because DVC would restore lost outputs of the stages in ``broken`` from them.
     """
     of_file = {
         md5: stage

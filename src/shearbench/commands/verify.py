@@ -23,10 +23,10 @@ from shearbench.training.verify import Verdict, verify
 
 
 def main(params: Params, root: Path, *, sample: int) -> bool:
-    """Check all hashes, train ``sample`` folds again and print what came out; return whether none differs.
+    """Check all hashes, train ``sample`` folds again and print the verdicts; return True if none differs.
 
     Raises:
-        InputError: naming what is not as its hash says, and the command that makes it again.
+        InputError: if a file differs from its hash; the message names it and the command that recreates it.
     """
     build = root / "build"
     for name in map(escape, stored.uncommitted(root)):
@@ -43,7 +43,7 @@ def main(params: Params, root: Path, *, sample: int) -> bool:
 
 
 def _meaning(name: str) -> str:
-    """Return what a difference from the last commit means; no advice that would lose what a run has made."""
+    """Return the meaning of a difference from the last commit, without advice that would discard results."""
     if name.startswith(stored.RESULTS):
         return f"expected after a run: `git diff {name}` shows the change, `git add` and `git commit` keep it"
     return f"`git diff {name}` shows the change"
@@ -53,7 +53,7 @@ def check_bytes(params: Params, root: Path) -> None:
     """Compare every file of the pipeline with its hash, raw data first.
 
     Raises:
-        InputError: listing every file that differs, with the command that makes it again.
+        InputError: if files differ; the message lists each with the command that recreates it.
     """
     verify_raw_data(root / "data", root / "data.dvc", params.sources)
     found = list(stored.faults(params, root))
@@ -63,7 +63,7 @@ def check_bytes(params: Params, root: Path) -> None:
 
 
 def check_hashes(params: Params, root: Path) -> list[Path]:
-    """Check that records, data and folds belong together, from datasets to evaluation; return all folds' folders."""
+    """Check that datasets, folds and evaluations match their records; return the folders of all folds."""
     build = root / "build"
     for dataset, split in product(params.datasets, SPLITS):
         load(build / "datasets" / dataset, split)
@@ -77,7 +77,7 @@ def check_hashes(params: Params, root: Path) -> list[Path]:
 
 
 def check_ablation(build: Path, name: str, ablation: Ablation) -> None:
-    """Check the folds of an experiment, its ablation result and the predictions behind it against their records."""
+    """Check the folds of an ablation, its result and its stored predictions against their records."""
     for dataset in ablation.datasets:
         for model in ablation.models:
             read_fold_runs(build / "ablations" / name / dataset / model, ablation.folds)
