@@ -111,6 +111,7 @@ def test_width_and_options_arrive(package: Path) -> None:
         ("wrong.Net", {}, r"importing wrong fails: .*wrong\.py, line 1\); mend"),
         ("mine.nets.Nett", {}, r"none called 'Nett'; it has: Net, fixed, wide_open,"),
         ("builtins.Nett", {}, r"builtins has none called 'Nett'"),  # a module in C has no file
+        ("torchvision.models.resnett34", {}, r"has none called 'resnett34'; it has: resnet34, "),
         ("mine.nets.number", {}, r"must name a class or function"),
         ("mine.nets.without_channels", {}, r"must take `channels`"),
         ("mine.nets.fixed", {"width": 0.5}, r"takes no `width`, so that its width must be 1 in params.yaml; got 0.5"),

@@ -11,6 +11,7 @@ import inspect
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,7 @@ def find(architecture: str, *, needs: Sequence[str] = ("channels",)) -> Callable
     found = getattr(module, name, None)
     if not (inspect.isclass(found) or inspect.isfunction(found)):
         own = [each for each, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
+        own = own or get_close_matches(name, vars(module))  # a package names what its modules define
         place = getattr(module, "__file__", module_name)  # a module in C has no file
         raise InputError(
             f"architecture {architecture!r} must name a class or function, and {place} has none called "
