@@ -1,8 +1,8 @@
 """Digits of a class, as ``digit-group-member.png``: the stand-in class, or a folder of the user.
 
 The stand-in is not a class: it is scikit-learn's ``load_digits`` (real handwriting, 8x8) drawn at 28x28 in
-ten styles, one a group, white on black like MNIST. Planted in it, and listed in ``truth.csv``: a few almost
-black images, and two groups that copied digits from MNIST. All drawing is integer arithmetic, so every
+ten styles, one per group, white on black like MNIST. It contains a few almost black images and two groups
+that copied digits from MNIST; ``truth.csv`` lists them. All drawing is integer arithmetic, so every
 machine draws the same bytes.
 """
 
@@ -27,7 +27,7 @@ Image = NDArray[np.uint8]
 
 TRUTH_COLUMNS = ("file", "digit", "group", "member", "style", "planted", "source")
 MEMBERS = 4
-_LITTER = {"thumbs.db", "desktop.ini"}
+_FILE_MANAGER_FILES = {"thumbs.db", "desktop.ini"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Style:
     offset: tuple[int, int] = (0, 0)
     """Right and down."""
     threshold: int = 70
-    """Grey value below which ink is dropped: a higher one leaves thinner strokes."""
+    """Grey value below which ink is dropped. A higher threshold leaves thinner strokes."""
     grow: int = 0
     """Pixels that are added around every stroke."""
     ink: int = 255
@@ -50,9 +50,9 @@ class Style:
     paper: int = 0
     """Grey value of the background, textured if it is not black."""
     copies: int = 0
-    """The number of members who copied from MNIST, the first ones."""
+    """The number of members, counted from the first, who copied from MNIST."""
     moved: tuple[int, int] = (0, 0)
-    """Right and down, how far a copy was moved to hide that it is one."""
+    """Shift of a copy to the right and down, which disguises it."""
 
 
 STYLES = (
@@ -68,12 +68,12 @@ STYLES = (
     Style("grey background", paper=90),
 )
 ALMOST_BLACK = frozenset({(2, 1, 3), (7, 3, 1), (4, 5, 2), (0, 7, 4), (9, 8, 1), (5, 10, 2)})
-"""Digit, group and member of the images that show next to nothing."""
+"""Digit, group and member of the almost black images."""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """One image of the stand-in class and the truth about it."""
+    """One image of the stand-in class with its row of ``truth.csv``."""
 
     digit: int
     group: int
@@ -93,11 +93,11 @@ def collect(source: StandInClass | ClassFolder, base: Path) -> dict[str, bytes]:
     """Return the files of ``data/class_digits``: name -> content.
 
     Args:
-        source: what ``sources.class_digits`` of ``params.yaml`` says.
-        base: the folder that a relative ``path`` starts from.
+        source: the entry ``sources.class_digits`` of ``params.yaml``.
+        base: the folder to which a relative ``path`` is resolved.
 
     Raises:
-        InputError: listing every file of the user's folder that cannot be decoded or is named against the rule.
+        InputError: if files of the user's folder cannot be decoded or break the naming rule; the message lists them.
     """
     if isinstance(source, ClassFolder):
         return _from_folder(base / Path(source.path).expanduser())
@@ -108,7 +108,7 @@ def collect(source: StandInClass | ClassFolder, base: Path) -> dict[str, bytes]:
 
 def draw_class() -> Iterator[Drawing]:
     """Draw the stand-in class, group by group: 10 groups of 4 members with 10 digits each."""
-    from sklearn.datasets import load_digits  # its data is needed here alone
+    from sklearn.datasets import load_digits  # slow to import, and needed only here
 
     originals = load_digits()
     handwriting = originals.images.astype(np.int64), originals.target
@@ -116,7 +116,7 @@ def draw_class() -> Iterator[Drawing]:
     for group, style in enumerate(STYLES, start=1):
         for member in range(1, MEMBERS + 1):
             for digit in range(CLASSES):
-                nth = (group - 1) * MEMBERS + member - 1  # the original of a class is used once
+                nth = (group - 1) * MEMBERS + member - 1  # each original is used once
                 if member <= style.copies:
                     yield _copy(mnist, style, (digit, group, member), nth)
                 else:
@@ -128,8 +128,8 @@ def render(original: NDArray[np.int64], style: Style, jitter: tuple[int, int, in
 
     Args:
         original: (8, 8) int64.
-        style: how.
-        jitter: added to the style's slant, and to its offset right and down.
+        style: the drawing style.
+        jitter: values added to the slant of the style and to its offset right and down.
     """
     slant, right, down = jitter
     grey = _enlarge(original, style.size, style.slant + slant, (style.offset[0] + right, style.offset[1] + down))
@@ -140,10 +140,10 @@ def render(original: NDArray[np.int64], style: Style, jitter: tuple[int, int, in
 
 
 def _enlarge(original: NDArray[np.int64], size: int, slant: int, offset: tuple[int, int]) -> NDArray[np.int64]:
-    """Sample an original bilinearly at the 28x28 pixel centres; grey values 0 to 255, int64.
+    """Sample an original bilinearly at the 28x28 pixel centres; return grey values 0 to 255, int64.
 
-    Coordinates are whole 256ths of a pixel of the original. Doubled, ``2 c - 27`` is the signed distance of
-    column c from the centre of the image, which falls on 3.5 (896/256) of the original.
+    Coordinates are integers in 1/256 of a pixel of the original. ``2 c - 27`` is twice the signed distance of
+    column c from the centre of the image, which lies at 3.5 (896/256) in the original.
     """
     row, column = np.mgrid[0:SIDE, 0:SIDE].astype(np.int64)
     down, right = 2 * row - (SIDE - 1) - 2 * offset[1], 2 * column - (SIDE - 1) - 2 * offset[0]
@@ -159,7 +159,7 @@ def _enlarge(original: NDArray[np.int64], size: int, slant: int, offset: tuple[i
 
 
 def _grown(ink: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Give each pixel the largest value among itself and its four neighbours."""
+    """Return the maximum over each pixel and its four neighbours."""
     padded = np.pad(ink, 1)
     neighbours = padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]
     grown: NDArray[np.int64] = np.maximum.reduce([ink, *neighbours])
@@ -169,10 +169,10 @@ def _grown(ink: NDArray[np.int64]) -> NDArray[np.int64]:
 def _draw(
     handwriting: tuple[NDArray[np.int64], NDArray[np.int64]],
     style: Style,
-    who: tuple[int, int, int],
+    key: tuple[int, int, int],
     nth: int,
 ) -> Drawing:
-    digit, group, member = who
+    digit, group, member = key
     index = int(np.flatnonzero(handwriting[1] == digit)[nth])
     bits = _bits(f"{digit}-{group}-{member}")
     jitter = bits[0] % 5 - 2, bits[1] % 3 - 1, bits[2] % 3 - 1
@@ -180,23 +180,23 @@ def _draw(
     if style.paper:  # grain and a shadow that grows to the right, as on a photograph of paper
         grain = np.frombuffer(bits[3 : 3 + SIDE * SIDE], np.uint8).reshape(SIDE, SIDE) >> 5
         image = np.clip(image.astype(np.int64) + grain - np.arange(SIDE), 0, 255).astype(np.uint8)
-    dark = who in ALMOST_BLACK
+    dark = key in ALMOST_BLACK
     if dark:
         image = image // 32
     return Drawing(digit, group, member, image, "almost_black" if dark else "none", f"load_digits {index}")
 
 
-def _copy(mnist: Part, style: Style, who: tuple[int, int, int], nth: int) -> Drawing:
+def _copy(mnist: Part, style: Style, key: tuple[int, int, int], nth: int) -> Drawing:
     images, labels, _ = mnist
-    index = int(np.flatnonzero(labels == who[0])[nth])
+    index = int(np.flatnonzero(labels == key[0])[nth])
     right, down = style.moved
     image = np.zeros_like(images[index])
     image[down:, right:] = images[index][: SIDE - down, : SIDE - right]
-    return Drawing(*who, image, "mnist_copy", f"mnist bundled train {index}")
+    return Drawing(*key, image, "mnist_copy", f"mnist bundled train {index}")
 
 
 def _bits(name: str) -> bytes:
-    """Return bytes that belong to a name: the same everywhere, unlike a library's random streams."""
+    """Return bytes that depend on the name alone. Random streams of a library may differ between versions."""
     return hashlib.shake_128(f"shearbench/class_digits/1/{name}".encode()).digest(3 + SIDE * SIDE)
 
 
@@ -211,12 +211,12 @@ def _truth(drawings: list[Drawing]) -> str:
 
 
 def _from_folder(folder: Path) -> dict[str, bytes]:
-    """Read the user's files; hidden files, the litter of file managers and our own pictures are passed over."""
+    """Read the user's files; skip hidden files, files of file managers and Grad-CAM pictures of shearbench."""
     try:
         listed = list_folder(folder)
     except InputError as error:
         raise InputError(f"sources.class_digits.path of params.yaml: {error}") from None
-    entries = [one for one in listed if not one.file.startswith(".") and one.file.lower() not in _LITTER]
+    entries = [one for one in listed if not one.file.startswith(".") and one.file.lower() not in _FILE_MANAGER_FILES]
     if not entries:
         raise InputError(f"sources.class_digits.path of params.yaml: {folder} has no file; put digits into it")
     faults = {one.file: fault for one in entries if (fault := fault_in(folder, one))}

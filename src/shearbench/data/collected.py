@@ -1,8 +1,8 @@
-"""Images as a source gives them, made into what the pipeline takes: the rules that all kinds of sources share.
+"""Convert the images of a source for the pipeline, by rules that all kinds of sources share.
 
 A source returns :class:`Raw` parts. :func:`settle` converts them to one size, one number of channels and one type,
-numbers the classes, removes contradictory copies, and splits off a test part where there is none. Whatever it changes
-or leaves out is a counted decision; whatever it cannot decide is an error that names the parameter to set.
+numbers the classes, removes contradictory copies, and splits off a test part if the source has none. Each change and
+each image left out is recorded as a :class:`Decision`. If a parameter is needed, the error names it.
 """
 
 from collections import Counter
@@ -18,13 +18,13 @@ from shearbench.data.dataset import LEAST_SIDE, MOST_CLASSES, MOST_SIDE, Split
 from shearbench.data.deal import UNKNOWN, deal, first_occurrences, units_of
 from shearbench.errors import InputError
 
-_SPLIT_SEED = 20_220_527  # any number: the same images are split alike in every project
+_SPLIT_SEED = 20_220_527  # constant, so that the same images are split alike in every project
 _SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The decision on one image: ``item`` is its file, or its place in an array; ``part`` train or test."""
+    """The decision on one image. ``item`` is its file or its index in an array; ``part`` is train or test."""
 
     item: str
     part: str
@@ -36,7 +36,7 @@ class Raw:
     """One part of a source.
 
     ``images`` (n, height, width), (n, height, width, channels) or (n, channels, height, width); ``labels`` (n,) of any
-    type; ``groups`` (n,) of any type or None; ``items`` the names of the images, or None for their places.
+    type; ``groups`` (n,) of any type or None; ``items`` the names of the images, or None to use their indexes.
     """
 
     images: NDArray[Any]
@@ -45,22 +45,22 @@ class Raw:
     items: Sequence[str] | None = None
 
     def only(self, rows: NDArray[Any]) -> "Raw":
-        """Return some rows, given by their numbers or by a mask."""
+        """Return a subset of the rows, given by indexes or by a mask."""
         rows = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
         groups = None if self.groups is None else self.groups[rows]
         items = [self.item(int(row)) for row in rows] if self.items is not None else None
         return Raw(self.images[rows], self.labels[rows], groups, items)
 
     def item(self, row: int) -> str:
-        """Return what an image is called in a message."""
+        """Return the name of an image for messages."""
         return f"[{row}]" if self.items is None else self.items[row]
 
 
 @dataclass(frozen=True, eq=False)
 class Collected:
-    """Both parts of a source with their classes by name, and what was decided on the way.
+    """Both parts of a source, the names of the classes, and the decisions on single images.
 
-    ``images`` uint8 or float32 (n, height, width), or (n, channels, height, width) of colour; ``labels`` int64 (n,);
+    ``images`` uint8 or float32 (n, height, width), or (n, channels, height, width); ``labels`` int64 (n,);
     ``groups`` int64 (n,), -1 where none is known.
     """
 
@@ -70,7 +70,7 @@ class Collected:
 
     @property
     def counted(self) -> dict[str, int]:
-        """The number of each decision."""
+        """The number of images per decision."""
         return dict(Counter(each.decision for each in self.decisions))
 
 
@@ -79,12 +79,12 @@ def settle(name: str, source: OwnImages, raw: dict[Split, Raw], classes: Sequenc
 
     Args:
         name: of the source in ``params.yaml``.
-        source: its settings.
-        raw: the parts; without ``test`` one is split off.
-        classes: names of the classes where ``labels`` number them; else they are named by their labels.
+        source: its entry in ``params.yaml``.
+        raw: the parts; if ``test`` is missing, it is split off.
+        classes: names of the classes if ``labels`` are indexes into them; otherwise the labels are the names.
 
     Raises:
-        InputError: if the images differ in size or channels, have too many or too few of either, or a class has too few
+        InputError: if the images differ in size or channels, are too small or too large, or a class has too few
             samples for a training and a test part.
     """
     decisions: list[Decision] = []
@@ -101,7 +101,7 @@ def settle(name: str, source: OwnImages, raw: dict[Split, Raw], classes: Sequenc
 
 
 def settled_classes(key: str, source: OwnImages, found: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of the classes: those that ``params.yaml`` declares, else those that were found."""
+    """Return the class names of ``params.yaml``, or else those found in the data."""
     if source.classes is not None and len(source.classes) != len(found):
         raise InputError(
             f"{key}.classes must name {len(found)} classes, as the data has ({_few(found)}); got {len(source.classes)}"
@@ -148,7 +148,7 @@ def _check_shapes(key: str, parts: Sequence[NDArray[Any]]) -> None:
 def _numbered(
     key: str, source: OwnImages, raw: dict[Split, Raw], classes: Sequence[str] | None, decisions: list[Decision]
 ) -> tuple[dict[Split, Raw], tuple[str, ...]]:
-    """Number the classes 0, 1, ... in the order of their labels, whatever these are, and name them."""
+    """Number the classes 0, 1, ... in the order of their labels; return the parts and the class names."""
     for split, part in raw.items():
         labels = part.labels.reshape(len(part.labels), -1) if len(part.labels) else part.labels.reshape(0, 1)
         if labels.shape != (len(part.images), 1):
@@ -176,7 +176,7 @@ def _numbered(
 
 
 def _without_contradictions(raw: dict[Split, Raw], decisions: list[Decision]) -> dict[Split, Raw]:
-    """Leave out images that stand in several classes, and from the training part those that the test part holds too."""
+    """Remove images that occur in several classes, and training images that also occur in the test part."""
     splits = list(raw)
     images = np.concatenate([raw[split].images for split in splits])
     labels = np.concatenate([raw[split].labels for split in splits])
@@ -197,14 +197,14 @@ def _without_contradictions(raw: dict[Split, Raw], decisions: list[Decision]) ->
         for part, split in enumerate(splits):
             rows = np.flatnonzero(wrong[of_part == part])
             decisions += [Decision(raw[split].item(int(row)), split, text) for row in rows]
-    kept = ~(several | leaked)
-    if kept.all():
+    retained = ~(several | leaked)
+    if retained.all():
         return raw
-    return {split: raw[split].only(kept[of_part == part]) for part, split in enumerate(splits)}
+    return {split: raw[split].only(retained[of_part == part]) for part, split in enumerate(splits)}
 
 
 def _grouped(key: str, raw: dict[Split, Raw]) -> dict[Split, Raw]:
-    """Number the groups of both parts together; refuse a group in both parts."""
+    """Number the groups of both parts together; raise InputError if a group is in both parts."""
     known = [part.groups for part in raw.values() if part.groups is not None]
     if not known:
         return {split: replace(part, groups=np.full(len(part.labels), UNKNOWN)) for split, part in raw.items()}

@@ -26,7 +26,7 @@ class DownloadedMnist(Strict):
 
 
 class MnistFolder(Strict):
-    """A folder with the four IDX files of MNIST or of anything shaped like it, gzipped or not."""
+    """A folder with the four IDX files of MNIST, or others of the same shape, gzipped or not."""
 
     kind: Literal["path"]
     path: str
@@ -49,13 +49,13 @@ class OwnImages(Strict):
     """Options of every source of a user's own images."""
 
     channels: Literal[1, 2, 3, 4] | None = None
-    """Convert every image to grey (1), grey and alpha (2), RGB (3) or RGBA (4). None: all must have the same."""
+    """Convert every image to grey (1), grey and alpha (2), RGB (3) or RGBA (4). None: all images must have the same."""
     resize: Annotated[tuple[Side, Side], Field(strict=False)] | None = None
-    """Resize every image to (height, width). None: all must have one size."""
+    """Resize every image to (height, width). None: all images must have one size."""
     classes: Annotated[tuple[str, ...], Field(strict=False, min_length=2)] | None = None
     """Names of the classes, in the order of their labels. None: the source's own names, or its labels."""
     test: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Share of each class that is split off as the sealed test part, by group, where the source has none."""
+    """Share of each class that is split off by group as the held-out test part, if the source has none."""
 
 
 class ImageFolder(OwnImages):
@@ -64,8 +64,8 @@ class ImageFolder(OwnImages):
     kind: Literal["folder"]
     path: str
     groups: str | None = None
-    """A CSV file with the columns ``file, group``, or a regular expression with one group that finds it in the path of
-    a file. Images of one group never stand on two sides of a split."""
+    """A CSV file with the columns ``file, group``, or a regular expression with one group, matched against the path of
+    a file. Images of one group are always on the same side of a split."""
 
 
 class IdxFiles(OwnImages):
@@ -76,7 +76,7 @@ class IdxFiles(OwnImages):
     prefix: str = ""
     """Prefix of the file names, if the folder holds several sets: ``emnist-letters-``."""
     transpose: bool = False
-    """Exchange rows and columns, as the files of EMNIST need it."""
+    """Exchange rows and columns; needed for the files of EMNIST."""
     groups: str | None = None
     """An NPZ file with the arrays ``train_groups`` and ``test_groups``."""
 
@@ -105,11 +105,11 @@ ImageSource = Annotated[
     Field(discriminator="kind"),
 ]
 RESERVED = ("simulated", "openbu")
-"""What a source cannot be called: these say how a dataset is made of one."""
+"""Names that a source cannot have, because they are values of ``source`` of field datasets."""
 
 
 class Sources(Strict, extra="allow"):
-    """The sources of the raw data in ``data/``: any number of named sources of images, and a class's digits."""
+    """The sources of the raw data in ``data/``: any number of named image sources, and the class digits."""
 
     __pydantic_extra__: dict[str, ImageSource]
     class_digits: Annotated[StandInClass | ClassFolder, Field(discriminator="kind")] | None = None
@@ -158,7 +158,7 @@ class FieldDataset(Strict):
 
 
 class SimulatedDataset(FieldDataset):
-    """Fields that stage ``simulate`` makes."""
+    """Fields made by the stage ``simulate``."""
 
     source: Literal["simulated"]
 
@@ -175,7 +175,7 @@ class PublishedDataset(FieldDataset):
 
 
 def _kind_of(entry: Any) -> str:
-    """Return which dataset an entry of ``params.yaml`` describes, by its source."""
+    """Return the kind of a dataset entry of ``params.yaml``, by its source."""
     source = entry.get("source") if isinstance(entry, dict) else getattr(entry, "source", None)
     return source if source in RESERVED else "images"
 

@@ -1,4 +1,4 @@
-"""Arrays of images in one type, layout, size and number of channels; nothing is changed that was not declared."""
+"""Conversion of image arrays to one type, layout, size and number of channels, as declared in ``params.yaml``."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def to_type(key: str, images: NDArray[Any]) -> NDArray[Any]:
 
 
 def channels_first(key: str, images: NDArray[Any]) -> NDArray[Any]:
-    """Return images (n, height, width) or (n, channels, height, width); of 1 to 4 channels, which may come last."""
+    """Return images (n, height, width) or (n, channels, height, width); the input may have its 1 to 4 channels last."""
     if images.ndim == 3:
         return images
     if images.ndim == 4 and 1 <= images.shape[3] <= 4:
@@ -54,7 +54,7 @@ def to_channels(key: str, images: NDArray[Any], channels: int) -> NDArray[Any]:
     if have.shape[1] == channels:
         return have
     colour, alpha = have[:, : 1 if have.shape[1] <= 2 else 3], have[:, -1:] if have.shape[1] in (2, 4) else None
-    if alpha is not None and channels in (1, 3):  # on white, as a browser shows it
+    if alpha is not None and channels in (1, 3):  # composed on white, as in a browser
         opaque = alpha.astype(np.float32) / _white(have)
         colour = (colour * opaque + _white(have) * (1 - opaque)).round(0 if have.dtype == np.uint8 else 6)
     if channels <= 2 and colour.shape[1] == 3:
@@ -70,7 +70,7 @@ def to_channels(key: str, images: NDArray[Any], channels: int) -> NDArray[Any]:
 
 
 def to_size(images: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
-    """Return images of ``size`` (height, width): bilinear, over the area of a pixel where they shrink (Pillow)."""
+    """Return images resized to ``size`` (height, width) by Pillow's bilinear filter, which antialiases."""
     if images.shape[-2:] == tuple(size):
         return images
     flat = images.reshape(-1, *images.shape[-2:])

@@ -1,9 +1,9 @@
-"""Samples of a source and datasets as arrays, checked once, and the files that hold them.
+"""Samples of a source and datasets as validated arrays, with their files.
 
-Samples are ``build/samples/{train,test}/<source>.npz``: every dataset is made of those of a source and keeps their ids.
-A dataset is ``build/datasets/<name>/{train,test}.npz`` with ``card.json``, which says what it is, names its classes and
-holds the hash of each split; its fold table and tuning part lie beside them. Loading one split never opens the file of
-the other.
+Samples are in ``build/samples/{train,test}/<source>.npz``. Every dataset is made from a source and keeps its ids.
+A dataset is ``build/datasets/<name>/{train,test}.npz`` with ``card.json``, which describes it, names its classes and
+holds the hash of each split. Its fold table and tuning part are in the same folder. Loading one split never opens the
+file of the other.
 """
 
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ class Samples:
         images: uint8 or float32, grey (n, height, width) or (n, channels, height, width).
         labels: int64 (n,), numbers of ``classes``.
         classes: their names.
-        groups: int64 (n,), of a writer or whatever else must not stand on two sides of a split; -1 where unknown.
+        groups: int64 (n,), such as writers, that must not be on two sides of a split; -1 where unknown.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Samples:
 
     @property
     def grey(self) -> bool:
-        """Whether the images have one channel of bytes, which is what can be deformed."""
+        """Whether the images have one channel of bytes, as the simulation requires."""
         return self.images.ndim == 3 and self.images.dtype == np.uint8
 
 
@@ -234,7 +234,7 @@ def load(folder: Path, split: Split) -> Dataset:
 
     Raises:
         InputError: if a file is missing or damaged, an array breaks a rule of :class:`Dataset`, or the
-            content is not what the card was written for.
+            hash of the content is not that in the card.
     """
     path = folder / f"{split}.npz"
     card = read_card(folder)
@@ -257,9 +257,9 @@ def _read_named(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
 
 
 def _check_samples(name: str, ids: NDArray[Any], labels: NDArray[Any], classes: tuple[str, ...]) -> None:
-    for what, array in (("ids", ids), ("labels", labels)):
+    for noun, array in (("ids", ids), ("labels", labels)):
         if array.dtype != np.int64 or array.ndim != 1:
-            raise InputError(f"{name}: {what} must be int64 (n,), got {array.dtype} {array.shape}; {REMAKE}")
+            raise InputError(f"{name}: {noun} must be int64 (n,), got {array.dtype} {array.shape}; {REMAKE}")
     if len(ids) != len(labels):
         raise InputError(f"{name}: there must be one label an id, got {len(labels)} for {len(ids)}; {REMAKE}")
     if not 2 <= len(classes) <= MOST_CLASSES:
@@ -289,14 +289,14 @@ def _check_groups(samples: Samples | Dataset) -> None:
         )
 
 
-def _check_grid(name: str, what: str, array: NDArray[Any], types: tuple[str, ...], shape: tuple[int, ...]) -> None:
+def _check_grid(name: str, noun: str, array: NDArray[Any], types: tuple[str, ...], shape: tuple[int, ...]) -> None:
     if array.dtype.name not in types or array.shape != shape:
         raise InputError(
-            f"{name}: {what} must be {' or '.join(types)} {shape}, got {array.dtype} {array.shape}; {REMAKE}"
+            f"{name}: {noun} must be {' or '.join(types)} {shape}, got {array.dtype} {array.shape}; {REMAKE}"
         )
     sides = array.shape[-2:]
     if not all(LEAST_SIDE <= side <= MOST_SIDE for side in sides):
-        rule = f"{what} must be {LEAST_SIDE} to {MOST_SIDE} pixels a side"
+        rule = f"{noun} must be {LEAST_SIDE} to {MOST_SIDE} pixels a side"
         raise InputError(f"{name}: {rule}, got {sides[0]} x {sides[1]}; {REMAKE}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise InputError(f"{name}: {what} must be finite, but some values are not; {REMAKE}")
+        raise InputError(f"{name}: {noun} must be finite, but some values are not; {REMAKE}")

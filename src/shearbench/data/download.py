@@ -1,4 +1,4 @@
-"""Downloads: over https, with the hash checked while the file is copied, and kept only if it is right."""
+"""Downloads over https. The hash is checked during the copy, and a file with another hash is discarded."""
 
 import hashlib
 import ipaddress
@@ -17,15 +17,15 @@ _CHUNK = 1 << 20
 
 
 def download(url: str, folder: Path, *, sha256: str) -> Path:
-    """Download a file to `folder` unless it is there, and check it.
+    """Download a file to `folder` unless it exists, and check its hash.
 
     Args:
-        url: https, or http in a private network; so must be every redirection.
-        folder: where the file goes, under the last part of the URL.
-        sha256: what its content must hash to, in hexadecimal.
+        url: https, or http in a private network; the same holds for every redirection.
+        folder: the target folder; the file is named like the last part of the URL.
+        sha256: the expected hash, in hexadecimal.
 
     Raises:
-        InputError: on another kind of URL, a failed or stalled transfer, or content of another hash, which is removed.
+        InputError: on another kind of URL, a failed or stalled transfer, or another hash; the file is then removed.
     """
     _check_url(url)
     path = folder / PurePosixPath(urllib.parse.urlsplit(url).path).name
@@ -33,8 +33,8 @@ def download(url: str, folder: Path, *, sha256: str) -> Path:
         return path
     opener = urllib.request.build_opener(_CheckedRedirects)
     try:
-        with opener.open(url, timeout=_STALLED_SECONDS) as answer, atomic_file(path) as file:
-            found = _copy(answer, file, url)
+        with opener.open(url, timeout=_STALLED_SECONDS) as response, atomic_file(path) as file:
+            found = _copy(response, file, url)
             if found != sha256.lower():
                 raise InputError(f"{url} has SHA-256 {found}, expected {sha256}; it is not kept")
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
@@ -43,7 +43,7 @@ def download(url: str, folder: Path, *, sha256: str) -> Path:
 
 
 class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
-    """Follow a redirection only to where a download may begin, and from outside never into this network."""
+    """Follow redirections to allowed URLs only, and never from outside into the private network."""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         _check_url(newurl)
@@ -60,7 +60,7 @@ def _check_url(url: str) -> None:
 
 
 def _is_inside(url: str) -> bool:
-    """Whether the host is this machine or an address of a private network; other names count as outside."""
+    """Return True if the host is localhost or an address of a private network; other host names count as outside."""
     host = urllib.parse.urlsplit(url).hostname or ""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_private
@@ -68,10 +68,10 @@ def _is_inside(url: str) -> bool:
         return False
 
 
-def _copy(answer: IO[bytes], file: IO[bytes], url: str) -> str:
-    """Copy to a file; return the SHA-256 of what was copied."""
+def _copy(response: IO[bytes], file: IO[bytes], url: str) -> str:
+    """Copy to a file; return the SHA-256 of the copied content."""
     digest, size = hashlib.sha256(), 0
-    while chunk := answer.read(_CHUNK):
+    while chunk := response.read(_CHUNK):
         size += len(chunk)
         if size > MAX_DOWNLOAD_BYTES:
             raise InputError(f"{url} is longer than {MAX_DOWNLOAD_BYTES} bytes; it is not kept")

@@ -1,4 +1,4 @@
-"""Samples that occur twice: exactly, or so alike that one of them tells the class of the other."""
+"""Exact and near-duplicates: samples so alike that one gives away the class of the other."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +13,11 @@ from shearbench.data.deal import first_occurrences
 NEAR_IMAGES, NEAR_FIELDS = 0.97, 0.995
 """Least correlation of near-duplicates.
 
-Among 4,000 MNIST digits, 9 pairs have it, all of them upright ones. A displacement field is smooth, so any
-two of them are more alike than the digits that they were made from.
+Among 4,000 MNIST digits, 9 pairs reach it, all of them ones drawn upright. Displacement fields are smooth,
+so any two fields are more alike than the digits they were made from.
 """
 
-_COST = 3.0  # less the correlation: above 0, since 0 is no link
+_COST = 3.0  # minus the correlation; stays above 0, because a sparse 0 means no link
 _ROWS = 512  # rows of the correlation matrix at a time: 60,000 x 60,000 would not fit in memory
 
 
@@ -32,11 +32,11 @@ class Alike:
 
 
 def find(inputs: NDArray[Any], *, near: float) -> list[Alike]:
-    """Return the pairs of rows that link all that are alike: copies with their first occurrence, then near-duplicates.
+    """Return pairs of duplicate rows: copies with their first occurrence, then near-duplicates.
 
-    Near-duplicates are distinct samples whose Pearson-like correlation is at least ``near``: the cosine of
-    the angle between them once the mean sample is subtracted from each, rounded to 4 places. A group of m
-    near-duplicates has m - 1 pairs, the most alike ones that link it (a maximum spanning tree).
+    Near-duplicates are distinct samples that correlate by at least ``near``. The correlation is the cosine of the
+    angle between two samples after the mean sample is subtracted from each, rounded to 4 places. A group of m
+    near-duplicates gives m - 1 pairs, those of its maximum spanning tree.
 
     Args:
         inputs: (n, channels, height, width), of any numeric type.
@@ -53,22 +53,22 @@ def find(inputs: NDArray[Any], *, near: float) -> list[Alike]:
 
 
 def _linked(inputs: NDArray[Any], near: float) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Return rows i < j that link the groups of rows that correlate by at least ``near``, in order, and how much."""
+    """Return sorted rows i < j that link all rows that correlate by at least ``near``, and their correlations."""
     flat = inputs.reshape(len(inputs), -1).astype(np.float32)
     flat -= flat.mean(axis=0)
     length = np.linalg.norm(flat, axis=1, keepdims=True)
-    flat /= np.where(length > 0, length, 1)  # a sample that is the mean sample correlates with none
+    flat /= np.where(length > 0, length, 1)  # a sample equal to the mean sample correlates with none
     i, j = np.zeros((2, 0), np.int64)
     correlation = np.zeros(0)
     for start in range(0, len(flat), _ROWS):
-        # Only columns from `start` on: earlier pairs were found in earlier blocks.
+        # Only columns from `start` on, because earlier blocks found the earlier pairs.
         block = flat[start : start + _ROWS] @ flat[start:].T  # (rows, from start on)
         down, along = np.nonzero(np.triu(block >= near, k=1))
         i, j = np.concatenate([i, down + start]), np.concatenate([j, along + start])
         correlation = np.concatenate([correlation, block[down, along]])
         # A spanning tree of least cost keeps the most alike pairs of each group.
         costs = coo_array((_COST - correlation, (i, j)), shape=(len(flat), len(flat)))
-        tree = minimum_spanning_tree(costs.tocsr()).tocoo()  # what a block adds is reduced at once: n - 1 pairs at most
+        tree = minimum_spanning_tree(costs.tocsr()).tocoo()  # reduced after each block: at most n - 1 pairs
         i, j, correlation = tree.row.astype(np.int64), tree.col.astype(np.int64), _COST - tree.data
     order = np.lexsort((j, i))
     return i[order], j[order], correlation[order]

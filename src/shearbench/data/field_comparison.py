@@ -1,9 +1,9 @@
-"""Two sets of displacement fields of the same digits, compared: relative L2 a sample, the worst ones pictured.
+"""Compare two sets of displacement fields of the same digits by the relative L2 difference of each sample.
 
     summary = compare_files(fields, archive, output, bitmaps=images, split="test")
 
-In: fields of this project (`simulate_file`, or a stage's build/fields), a published archive, the digits. Out, in the
-folder `output`: `differences.csv` (sample, relative_l2), `worst.png`, `summary.json`, which is also returned.
+Inputs are fields of this project (from `simulate_file` or build/fields), a published archive and the digits. Outputs
+in the folder `output` are `differences.csv` (sample, relative_l2), `worst.png` and `summary.json`, which is returned.
 """
 
 from pathlib import Path
@@ -25,7 +25,7 @@ Floats = NDArray[np.float32] | NDArray[np.float64]
 
 
 def relative_differences(ours: Floats, theirs: Floats) -> NDArray[np.float64]:
-    """|ours - theirs| / |theirs|, the L2 norm over components and pixels of each sample: (n, 2, h, w) -> (n,)."""
+    """Return |ours - theirs| / |theirs| (n,) of fields (n, 2, h, w), by the L2 norm over components and pixels."""
     if ours.shape != theirs.shape or ours.ndim != 4:
         raise InputError(f"fields to compare must have one shape (n, 2, h, w); got {ours.shape} and {theirs.shape}")
     flat = [np.asarray(fields, dtype=np.float64).reshape(len(fields), -1) for fields in (ours, theirs)]
@@ -42,11 +42,11 @@ def compare_files(
         archive: published `FEA_displacement_results_step<k>.zip`; its first n digits are compared.
         output: folder for the results.
         bitmaps: IDX or .npy file of the digits, in the order of both.
-        step: index into the load's published displacements.
+        step: index into the published displacements of the load.
         split: the part of the archive, "train" or "test".
 
     Returns:
-        samples, median, maximum and 95 % quantile of the relative L2 difference, worst samples, files and hashes.
+        The summary: samples, median, maximum and 95 % quantile of the relative L2 difference, worst samples, hashes.
 
     Raises:
         InputError: on files that cannot be read or do not belong together.
@@ -86,7 +86,7 @@ def compare_files(
 def picture(
     path: Path, bitmaps: NDArray[np.uint8], ours: Floats, theirs: Floats, samples: NDArray[np.integer[Any]]
 ) -> None:
-    """Draw a row a sample: the digit, u_x and u_y of both on one colour scale, and the length of the difference."""
+    """Draw one row per sample: the digit, u_x and u_y of both sets on one colour scale, and |difference|."""
     rows = len(samples)
     figure = Figure(figsize=(13, 2.1 * rows + 0.5), layout="constrained", dpi=110)
     axes = figure.subplots(rows, 6, squeeze=False)

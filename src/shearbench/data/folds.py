@@ -1,11 +1,11 @@
-"""The fold table that all datasets share, and the inner split of the training folds.
+"""The fold table of a dataset, and the inner split of the training folds.
 
-``build/folds.npz`` holds ``ids`` and ``folds``: for each repeat, the fold that holds a training digit out. ``units``
-(n,) are samples that stay together: those of one group (writer), and copies of one image. They share a fold and a side
+``folds.npz`` holds ``ids`` and ``folds``: for each repeat, the fold that holds a training sample out. ``units`` (n,)
+marks samples that stay together: those of one group (writer), and copies of one image. They share a fold and a side
 of the inner split (``deal``), so no network is validated on an image or a writer of its training samples.
 
-The number of a fold is repeat * count + fold. Fold -1 (``APART``) is reserved: no fold holds these digits out, and they
-train in all folds.
+The number of a fold is repeat * count + fold. Samples in fold -1 (``APART``) are reserved: no fold holds them out, and
+they train in all folds.
 """
 
 from collections.abc import Sequence
@@ -23,17 +23,17 @@ from shearbench.records import hash_arrays, read_npz, write_npz
 
 APART = -1
 TrainOn = Literal["rest", "fold"]
-"""Whether a network trains on all folds but its own, or on its fold alone: disjoint training sets."""
+"""Whether a network trains on all folds but its own, or only on its own fold (disjoint training sets)."""
 HELD_OUT = 1000
-"""Samples of the next fold that are held out where a network trains on one fold alone."""
+"""Number of samples of the next fold that are held out if a network trains on a single fold."""
 
 
 @dataclass(frozen=True, eq=False)
 class FoldTable:
     """The fold that holds each training digit out.
 
-    ``ids`` int64 (n,); ``folds`` int64 (repeats, n), or -1; ``units`` int64 (n,), equal for samples that stay together
-    (where it is not given, each sample is a unit of its own).
+    ``ids`` int64 (n,); ``folds`` int64 (repeats, n), -1 if reserved; ``units`` int64 (n,), equal for samples that stay
+    together. Without ``units``, each sample is a unit of its own.
     """
 
     ids: Rows
@@ -41,7 +41,7 @@ class FoldTable:
     units: Rows = field(default_factory=none_given)
 
     def __post_init__(self) -> None:
-        """Check types, shapes and ids, that every repeat has folds 0 .. k-1, k >= 2, and that units are whole."""
+        """Check types, shapes and ids, that every repeat has folds 0 .. k-1, k >= 2, and that no unit is divided."""
         if not len(self.units):
             object.__setattr__(self, "units", np.arange(len(self.ids)))
         same = self.ids.ndim == 1 and self.folds.ndim == 2 and self.folds.shape[1:] == self.ids.shape
@@ -77,7 +77,7 @@ class FoldTable:
 
     @property
     def rows_apart(self) -> Rows:
-        """The rows that no fold holds out."""
+        """The rows of reserved samples, which no fold holds out."""
         return np.flatnonzero((self.folds == APART).all(axis=0))
 
     @property
@@ -96,14 +96,14 @@ class FoldTable:
         return range(self.repeats * self.count)
 
     def hash_of(self, number: int) -> str:
-        """Return the hash that a record keeps of the table: that of its own repeat, whatever others there are."""
+        """Return the hash of the table for the record of a fold. It covers only the repeat of that fold."""
         return hash_arrays(self.ids, self.folds[number // self.count], self.units)
 
     def split(self, number: int, train_on: TrainOn = "rest") -> tuple[Rows, Rows]:
-        """Return the rows that network ``number`` trains on and the rows that it holds out: disjoint.
+        """Return the training rows and the held-out rows of network ``number``; they are disjoint.
 
-        One that trains on the rest holds out its fold. One that trains on its fold alone holds out the first
-        ``HELD_OUT`` samples of the next fold.
+        With ``train_on`` "rest" the held-out rows are its fold. With "fold" they are the first ``HELD_OUT`` samples
+        of the next fold.
         """
         assert number in self.numbers, number
         row, fold = self.folds[number // self.count], number % self.count
@@ -113,21 +113,21 @@ class FoldTable:
 
 
 def make_folds(units: Rows, labels: Rows, *, folds: int, seed: int) -> Rows:
-    """Deal samples to folds, stratified by class and with units whole; return the fold of each, int64 (n,).
+    """Return the fold of each sample, int64 (n,), stratified by class and with units whole.
 
     Args:
         units: (n,), see ``deal.units_of``.
         labels: (n,).
-        folds: how many, at least 2.
+        folds: number of folds, at least 2.
         seed: from ``seeds.seed_for``.
 
     Raises:
         InputError: if a fold would lack a class.
     """
-    dealt = deal(units, labels, [1 / folds] * folds, seed=seed)
+    assigned = deal(units, labels, [1 / folds] * folds, seed=seed)
     classes, of_class = np.unique(labels, return_inverse=True)
     counts = np.zeros((folds, len(classes)), np.int64)
-    np.add.at(counts, (dealt, of_class), 1)
+    np.add.at(counts, (assigned, of_class), 1)
     if not counts.all():
         rare = int(np.argmin(counts.min(axis=0)))
         have = len(np.unique(units[labels == classes[rare]]))
@@ -135,24 +135,24 @@ def make_folds(units: Rows, labels: Rows, *, folds: int, seed: int) -> Rows:
             f"every fold must hold out each class, but class {classes[rare]} has {have} independent units (writers, or "
             f"distinct images where writers are unknown) and cv.folds is {folds}; lower it"
         )
-    return dealt
+    return assigned
 
 
 def inner_split(ids: Rows, labels: Rows, units: Rows, *, fraction: float, seed: int) -> tuple[Rows, Rows]:
-    """Split the training folds once more, stratified by class and with units whole, for early stopping or tuning.
+    """Split the training folds for early stopping or tuning, stratified by class and with units whole.
 
     Args:
-        ids: (n,) ids of the training folds; the same ids are drawn whatever their order.
+        ids: (n,) ids of the training folds, for the message.
         labels: (n,).
         units: (n,).
         fraction: share of the inner part, 0 to 1.
         seed: from ``seeds.seed_for``.
 
     Returns:
-        The rows to train on and the rows of the inner part, sorted; disjoint, together all.
+        The sorted training rows and the sorted rows of the inner part: a partition of all rows.
 
     Raises:
-        InputError: if there are too few digits for each class to stand in both parts.
+        InputError: if a class would be missing in one of the parts.
     """
     inner = deal(units, labels, [1 - fraction, fraction], seed=seed) == 1
     classes = np.unique(labels)
@@ -167,9 +167,9 @@ def inner_split(ids: Rows, labels: Rows, units: Rows, *, fraction: float, seed: 
 
 
 def nested_part(labels: Rows, *, share: float, seed: int) -> Rows:
-    """Return the sorted rows of a share of the samples, stratified by class, with one of each class at least.
+    """Return the sorted rows of a share of the samples, stratified by class, with at least one sample of each class.
 
-    A smaller share is a part of a larger one with the same ``seed``.
+    With the same ``seed``, a smaller share is a subset of a larger one.
 
     Args:
         labels: (n,).
@@ -189,14 +189,14 @@ def make_repeats(
     seeds: Sequence[int],
     apart: NDArray[np.bool_] | None = None,
 ) -> Rows:
-    """Deal digits to folds as :func:`make_folds` does, once for each of ``seeds``; return int64 (repeats, n).
+    """Return the folds of one repeat per seed, int64 (repeats, n), each made by :func:`make_folds`.
 
-    Those that ``apart`` (n,) marks are not dealt: they are in fold -1.
+    Samples marked in ``apart`` (n,) are in fold -1 of every repeat.
     """
-    dealt = np.ones(len(labels), np.bool_) if apart is None else ~apart
+    assigned = np.ones(len(labels), np.bool_) if apart is None else ~apart
     table = np.full((len(seeds), len(labels)), APART, np.int64)
     for row, seed in zip(table, seeds, strict=True):
-        row[dealt] = make_folds(units[dealt], labels[dealt], folds=folds, seed=seed)
+        row[assigned] = make_folds(units[assigned], labels[assigned], folds=folds, seed=seed)
     return table
 
 
@@ -208,7 +208,7 @@ def write_folds(path: Path, table: FoldTable) -> None:
 def read_folds(path: Path) -> FoldTable:
     """Read ``build/folds.npz``; InputError if it is missing or breaks a rule of :class:`FoldTable`.
 
-    A flat table, as it was written before there were repeats, is one repeat; without ``units`` each sample is one.
+    A one-dimensional table of an older version is one repeat. Without ``units`` each sample is a unit.
     """
     arrays = read_npz(path)
     if not {"ids", "folds"} <= set(arrays):

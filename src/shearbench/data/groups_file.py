@@ -1,4 +1,4 @@
-"""Groups (writers, patients, cameras) of images that are given as arrays: an NPZ file beside them."""
+"""An NPZ file with the groups (writers, patients, cameras) of images that are given as arrays."""
 
 import zipfile
 from pathlib import Path
@@ -12,7 +12,7 @@ from shearbench.errors import InputError
 
 
 def read_group_arrays(key: str, path: Path) -> dict[Split, NDArray[Any]]:
-    """Read ``train_groups`` and ``test_groups``, whichever the file has.
+    """Read ``train_groups`` and ``test_groups``; one of them may be missing.
 
     Raises:
         InputError: if the file cannot be read or has neither.

@@ -1,8 +1,8 @@
-"""The guard of the raw data: ``data/`` must have the content that was adopted, on purpose, in ``data.dvc``.
+"""Check that ``data/`` has the content whose hash is recorded in ``data.dvc``.
 
-DVC accepts changed data silently: it rewrites ``md5`` in ``data.dvc`` and goes on. It leaves ``meta``
-alone, so the hash that counts is kept there, with the sources that the data was made from. Only
-``shearbench data --adopt`` changes it.
+DVC accepts changed data silently: it rewrites ``md5`` in ``data.dvc`` and goes on. It does not change ``meta``,
+so the adopted hash is stored there, with the sources of the data. Only ``shearbench data --adopt``
+changes it.
 """
 
 import hashlib
@@ -46,19 +46,19 @@ class Adopted:
 
 
 def tree_of(folder: Path) -> Tree:
-    """Hash every file in a folder, but for what file managers leave there, as ``.dvcignore`` says to DVC too."""
+    """Hash every file in a folder except those of file managers, which ``.dvcignore`` excludes too."""
     paths = [path for path in folder.rglob("*") if path.is_file() and not is_litter(path.name)]
     files = {path.relative_to(folder).as_posix(): md5_of(path) for path in paths}
     return Tree(files, sum(path.stat().st_size for path in paths))
 
 
 def is_litter(name: str) -> bool:
-    """Return True for a file that a file manager or an archiver has left, and no user has made."""
+    """Return True for files that file managers and archivers create."""
     return name.startswith("._") or name.lower() in LITTER
 
 
 def write_adopted(data_dvc: Path, data_name: str, tree: Tree, sources: Sources) -> None:
-    """Write ``data.dvc`` as DVC writes it, with what is adopted under ``meta``."""
+    """Write ``data.dvc`` in DVC's format, with the adopted hash and sources under ``meta``."""
     out = {"md5": tree.hash, "size": tree.size, "nfiles": len(tree.files), "hash": "md5", "path": data_name}
     document = {"outs": [out], "meta": {"adopted": tree.hash, "sources": described(sources)}}
     write_text(data_dvc, yaml.safe_dump(document, sort_keys=False))
@@ -68,7 +68,7 @@ def read_adopted(data_dvc: Path) -> Adopted:
     """Read the adopted data in ``data.dvc``.
 
     Raises:
-        InputError: if the file is missing, is not YAML or has nothing adopted in it.
+        InputError: if the file is missing, is not YAML or has no adopted data.
     """
     try:
         document = yaml.safe_load(data_dvc.read_text())
@@ -84,12 +84,12 @@ def read_adopted(data_dvc: Path) -> Adopted:
 
 
 def described(sources: Sources) -> dict[str, Any]:
-    """Return sources as ``params.yaml`` gives them, without what is left at its default."""
+    """Return sources as in ``params.yaml``, without defaults."""
     return sources.model_dump(mode="json", exclude_defaults=True)
 
 
 def check_sources(adopted: Adopted, sources: Sources) -> None:
-    """Raise InputError unless ``params.yaml`` takes the data from where the adopted data came from."""
+    """Raise InputError unless the sources in ``params.yaml`` are those of the adopted data."""
     asked = described(sources)
     if asked != dict(adopted.sources):
         raise InputError(
@@ -121,7 +121,7 @@ def verify(data: Path, data_dvc: Path, sources: Sources) -> Tree:
 
 
 def _difference(data_dvc: Path, adopted: Adopted, tree: Tree) -> str:
-    """Return the files that differ, if DVC's cache still has the list of the adopted ones."""
+    """Return a list of the files that differ as text; empty if DVC's cache lacks the list of adopted files."""
     listing = data_dvc.parent / ".dvc" / "cache" / "files" / "md5" / adopted.hash[:2] / adopted.hash[2:]
     if not listing.is_file():
         return ""
@@ -140,6 +140,6 @@ def _few(names: list[str]) -> str:
 
 
 def md5_of(path: Path) -> str:
-    """Return the MD5 of a file's content, which DVC calls it by."""
+    """Return the MD5 of a file, which is its name in DVC's cache."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest()

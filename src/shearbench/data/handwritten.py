@@ -1,9 +1,9 @@
-"""A folder of strangers' digits, file by file: what is in it, and why something is not read.
+"""Read a folder of handwritten digits, file by file, with a reason for each file that cannot be used.
 
-``list_folder`` looks at names alone and ``read_file`` at one file. Nothing that lies in the folder stops a reading:
-what cannot be used is an :class:`Entry` with a reason. A picture is of one of ``FORMATS``, whatever its name ends with,
-of any mode that those formats have. Size in bytes and pixels is checked before anything is decoded, links are followed
-only to files of the same folder, and of an animation the first picture counts.
+``list_folder`` checks names only; ``read_file`` decodes one file. No file stops the reading of a folder: an unusable
+file is an :class:`Entry` with a reason. A picture has one of ``FORMATS``, whatever its suffix, in any mode of that
+format. The size in bytes and pixels is checked before decoding. Links are followed only to files of the same folder.
+Of an animation, the first frame is used.
 """
 
 import re
@@ -19,22 +19,22 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from shearbench.errors import InputError
 
-SIDE, CLASSES = 28, 10  # of MNIST, which the networks read
+SIDE, CLASSES = 28, 10  # of MNIST, the input of the readers
 TRUTH = "truth.csv"
-"""The table beside the stand-in class that says what its images are."""
+"""The table of the images of the stand-in class."""
 NAME = re.compile(r"([0-9])-([0-9]{1,4})-([0-9]{1,4})\.(?:png|jpe?g)", re.ASCII | re.IGNORECASE)
 EXPLAINED = ".gradcam.png"
-"""What the names of the pictures end with that ``shearbench predict --explain`` puts beside the drawings."""
+"""Suffix of the pictures that ``shearbench predict --explain`` writes beside the drawings."""
 RULE = "must be named digit-group-member.png (digit 0 to 9, then two whole numbers), such as 7-2-4.png"
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 MAX_BYTES = 64_000_000
-MAX_PIXELS = 25_000_000  # with what is copied on the way, a picture takes less than 300 MB
+MAX_PIXELS = 25_000_000  # with all copies, a picture takes less than 300 MB of memory
 MAX_JPEG_PIXELS = 70_000_000  # a JPEG is decoded at a fraction of its size
 REDUCED_FROM = 4_000_000  # pixels; a picture with more is made smaller as early as its format allows
-MAX_SIDE = 20_000  # pixels; to make a longer side small takes a table as large as a picture
+MAX_SIDE = 20_000  # pixels; shrinking a longer side needs a table as large as a picture
 MAX_FILES = 20_000
 LEAST_SIDE = 4  # pixels; nothing smaller can hold a digit
-WORKING_SIDE = 200  # pixels of the longest side that are kept of a large picture
+WORKING_SIDE = 200  # pixels of the longest side after a large picture is shrunk
 _DECODING_ERRORS = (OSError, SyntaxError, ValueError, struct.error, zlib.error, EOFError, MemoryError, IndexError)
 _ORIENTATION = 0x0112
 _HAS_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
@@ -50,7 +50,7 @@ class Writer:
 
 @dataclass(frozen=True)
 class Entry:
-    """A name in the folder. ``reason`` says why it is not read; without one, digit and writer are there."""
+    """A name in the folder, with digit and writer, or with the ``reason`` why the file is not read."""
 
     file: str
     digit: int = -1
@@ -60,10 +60,10 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A decoded file: colours uint8 (h, w, 3), opacity uint8 (h, w), and what it was.
+    """A decoded file: colours uint8 (h, w, 3), opacity uint8 (h, w), and the properties of the file.
 
-    ``original`` is width, height before a large picture was made smaller; ``grey`` is the study's: the luminance at
-    28 x 28, without regard to opacity.
+    ``original`` is the (width, height) in the file. ``grey`` is the input of the published study: the luminance at
+    28 x 28, with opacity ignored.
     """
 
     colour: NDArray[np.uint8]
@@ -76,14 +76,14 @@ class Picture:
 
 
 class Unreadable(Exception):
-    """A file that is no picture of ours; the message says why."""
+    """Raised for a file that cannot be used as a picture; the message is the reason."""
 
 
 def list_folder(folder: Path) -> list[Entry]:
-    """Return an entry for every name in the folder, in order of the names, but for pictures of ours.
+    """Return an entry for every name in the folder, sorted, except pictures of ``predict --explain``.
 
     Raises:
-        InputError: if there is no such folder, it cannot be listed, is empty or has more than ``MAX_FILES`` names.
+        InputError: if the folder does not exist, cannot be listed, is empty or has more than ``MAX_FILES`` names.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; name one with files such as 7-2-4.png (digit-group-member)")
@@ -107,7 +107,7 @@ def _entry(path: Path, folder: Path) -> Entry:
 
 
 def _not_a_file(path: Path, folder: Path) -> str:
-    """Return why a path is not a file of the folder, before it is opened: a pipe would block."""
+    """Return why a path is not a file of the folder, or "". Checked before opening, because a pipe would block."""
     if path.is_symlink():
         try:
             target = path.resolve(strict=True)
@@ -121,7 +121,7 @@ def _not_a_file(path: Path, folder: Path) -> str:
 
 
 def fault_in(folder: Path, entry: Entry) -> str:
-    """Return why an entry of a folder cannot be read, or an empty text; its file is decoded to find out."""
+    """Decode the file of an entry; return why it cannot be read, or ""."""
     try:
         if not entry.reason:
             read_file(folder / entry.file)
@@ -131,17 +131,17 @@ def fault_in(folder: Path, entry: Entry) -> str:
 
 
 def read_file(path: Path, *, side: int = WORKING_SIDE) -> Picture:
-    """Decode one file; a larger picture is made smaller, its longest side ``side`` pixels.
+    """Decode one file and shrink it so that its longest side has at most ``side`` pixels.
 
     Raises:
-        Unreadable: if it is not a PNG or JPEG that can be decoded, or too large or too small, with the reason.
+        Unreadable: if it is not of ``FORMATS``, cannot be decoded, or is too large or too small; with the reason.
     """
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise Unreadable(f"has {size} bytes, the most is {MAX_BYTES}")
     if size == 0:
         raise Unreadable("has 0 bytes")
-    with warnings.catch_warnings(record=True) as predictions:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             with Image.open(path, formats=FORMATS) as image:
@@ -153,12 +153,12 @@ def read_file(path: Path, *, side: int = WORKING_SIDE) -> Picture:
             raise Unreadable(f"has far more pixels than {MAX_PIXELS:,}, the most in all") from None
         except _DECODING_ERRORS as error:
             raise Unreadable(f"cannot be decoded ({_one_line(error)})") from None
-    notes = (*picture.notes, *dict.fromkeys(_one_line(warning.message) for warning in predictions))
+    notes = (*picture.notes, *dict.fromkeys(_one_line(warning.message) for warning in caught))
     return Picture(**{**vars(picture), "notes": notes})
 
 
 def _unknown(path: Path) -> str:
-    """Return the type of an unreadable file, and how to convert a phone's picture."""
+    """Return why a file of unknown type is not read; for HEIC, with the command that converts it."""
     with path.open("rb") as file:
         start = file.read(32)
     if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif"):
@@ -185,7 +185,7 @@ def _check_size(image: Image.Image) -> None:
 
 
 def _decode(image: Image.Image, working: int) -> Picture:
-    """Decode, turn as the camera says, and make large pictures smaller."""
+    """Decode, rotate by the EXIF orientation, and shrink large pictures."""
     notes = []
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
@@ -197,7 +197,7 @@ def _decode(image: Image.Image, working: int) -> Picture:
     if turned:
         notes.append("turned as its EXIF data says")
     opaque, opacity = _layers(image)
-    grey = np.asarray(opaque.convert("L").resize((SIDE, SIDE)))  # as the study did
+    grey = np.asarray(opaque.convert("L").resize((SIDE, SIDE)))  # as in the published study
     side = max(size)
     if side > working:
         width, height = (max(1, round(length * working / max(image.size))) for length in image.size)
@@ -207,12 +207,12 @@ def _decode(image: Image.Image, working: int) -> Picture:
 
 
 def _loaded(image: Image.Image, working: int) -> Image.Image:
-    """Decode a picture; a large one at a fraction of its size, so that no copy of the whole is made later."""
+    """Decode a picture, a large one at a fraction of its size, so that later copies are small."""
     if image.size[0] * image.size[1] <= REDUCED_FROM:
         image.load()
         return image
     exif = image.getexif()
-    image.draft(None, (2 * working, 2 * working))  # a JPEG's decoder can do it; others pass it over
+    image.draft(None, (2 * working, 2 * working))  # supported by the JPEG decoder, ignored by others
     image.load()
     factor = max(image.size) // (2 * working)
     if factor > 1 and image.mode in ("L", "RGB", "RGBA", "LA", "CMYK", "YCbCr"):
@@ -222,7 +222,7 @@ def _loaded(image: Image.Image, working: int) -> Image.Image:
 
 
 def _layers(image: Image.Image) -> tuple[Image.Image, Image.Image]:
-    """Return the colours (RGB) without regard to opacity, and the opacity (L)."""
+    """Return the colours (RGB), with opacity ignored, and the opacity (L)."""
     if image.mode.startswith(("I", "F")):
         image = _eight_bits(image)
     if image.mode in _HAS_ALPHA or "transparency" in image.info:
@@ -232,14 +232,14 @@ def _layers(image: Image.Image) -> tuple[Image.Image, Image.Image]:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Return a picture of more than 8 bits in 8: Pillow would cut off what is above 255.
+    """Rescale a picture of more than 8 bits to 8; Pillow would clip values above 255.
 
-    One whose values all fit into 8 bits was meant so, whatever type it was saved as; so are those of 10 and 12 bits.
+    The bit depth (8, 10, 12, 14 or 16) is inferred from the largest value, whatever the type of the file.
     """
     values = np.asarray(image)
     bits = next(bits for bits in (8, 10, 12, 14, 16, 64) if values.max() < 2**bits)
     scale = (2 ** min(bits, 16) - 1) / 255
     eight = np.empty(values.shape, np.uint8)
-    for row, line in enumerate(values):  # line by line: the whole in float64 would be 128 MB
+    for row, line in enumerate(values):  # line by line, because the whole picture in float64 would take 128 MB
         eight[row] = np.clip(np.round(line / scale), 0, 255)
     return Image.fromarray(eight)

@@ -1,7 +1,7 @@
 """IDX files, the format of MNIST: a big-endian header (magic, dimensions), then values. Plain or gzipped.
 
-The header decides how much is read, and it is checked against a cap first, so a file that unpacks to
-gigabytes costs no more than the cap. Format: http://yann.lecun.com/exdb/mnist, "FILE FORMATS FOR THE MNIST
+The header gives the number of bytes to read. It is first checked against a limit, so a file that unpacks to
+gigabytes takes no more memory than the limit. Format: http://yann.lecun.com/exdb/mnist, "FILE FORMATS FOR THE MNIST
 DATABASE".
 """
 
@@ -28,7 +28,7 @@ MNIST_FILES: dict[Split, tuple[str, str]] = {
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
 GROUPS_FILES: dict[Split, str] = {"train": "train-groups-idx1-int", "test": "t10k-groups-idx1-int"}
-"""Who wrote each digit, beside the four files of MNIST where it is known."""
+"""Files with the writer of each digit, beside the four files of MNIST, if the writers are known."""
 _KINDS = {IMAGES_MAGIC: "images", LABELS_MAGIC: "labels", GROUPS_MAGIC: "groups", TABLE_MAGIC: "QMNIST's labels"}
 _GZIP = b"\x1f\x8b"
 _NEXT = "take the file from its source again"
@@ -39,9 +39,9 @@ def read_images(path: Path, size: tuple[int, int] | None = (28, 28), *, most: in
     """Read images, uint8 (n, height, width), from an IDX file, gzipped or not.
 
     Args:
-        path: of the file.
-        size: (height, width) that they must have, or None for any.
-        most: bytes that the file may declare.
+        path: the file.
+        size: required (height, width), or None for any.
+        most: largest number of bytes that the file may declare.
 
     Raises:
         InputError: if the file is missing, has another magic or size of image, declares more than
@@ -57,7 +57,7 @@ def read_images(path: Path, size: tuple[int, int] | None = (28, 28), *, most: in
 
 
 def read_labels(path: Path, classes: int | None = 10) -> NDArray[np.uint8]:
-    """Read labels, uint8 (n,), from an IDX file, gzipped or not; of any number of classes with ``classes`` None.
+    """Read labels, uint8 (n,), from an IDX file, gzipped or not; ``classes`` None allows any number of classes.
 
     Raises:
         InputError: as for :func:`read_images`, or if a label is not below ``classes``.
@@ -72,7 +72,7 @@ def read_labels(path: Path, classes: int | None = 10) -> NDArray[np.uint8]:
 
 
 def shape_of(path: Path) -> tuple[int, int, int]:
-    """Return how many images a file declares, and their height and width; nothing but the header is read."""
+    """Return the number, height and width of the images of a file, from its header."""
     try:
         with _open(path) as file:
             count, height, width = _read_header(path, file, IMAGES_MAGIC, 3, most=None)
@@ -124,7 +124,7 @@ def _read(path: Path, magic: int, *, dimensions: int, most: int = MAX_BYTES) -> 
         with _open(path) as file:
             shape = _read_header(path, file, magic, dimensions, most=most)
             size = prod(shape) * kind.itemsize
-            content = file.read(size + 1)  # one more than declared shows that something is left over
+            content = file.read(size + 1)  # one more byte than declared reveals extra content
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path} is a damaged gzip file ({error}); {_NEXT}") from None
     except OSError as error:

@@ -17,7 +17,7 @@ _KINDS = {"images": 3, "labels": 1}
 
 
 def collect(name: str, source: IdxFiles, folder: Path) -> Collected:
-    """Return the images of IDX files; without files of a test part one is split off.
+    """Return the images of IDX files; a test part is split off if its files are missing.
 
     Raises:
         InputError: if files are missing, ambiguous or damaged.
@@ -52,7 +52,7 @@ def _read(key: str, source: IdxFiles, images_path: Path, labels_path: Path, grou
 
 
 def _find(key: str, source: IdxFiles, folder: Path, split: Split, kind: str) -> Path | None:
-    """Return the one file of a part, by its usual names."""
+    """Return the file of a part under one of its usual names, or None."""
     endings = [f"-{kind}{mark}idx{_KINDS[kind]}-ubyte" for mark in "-."]
     names = [
         f"{source.prefix}{part}{end}{packed}"

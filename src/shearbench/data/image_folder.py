@@ -1,7 +1,7 @@
 """A folder of images, one sub-folder per class, as a source: ``collect(name, source, folder)``.
 
-``FOLDER/<class>/**/*.png`` or ``FOLDER/train/<class>/...`` and ``FOLDER/test/<class>/...``. Headers are read first, so
-that a size or mode that does not fit, or more pixels than memory holds, is told before any image is decoded.
+``FOLDER/<class>/**/*.png`` or ``FOLDER/train/<class>/...`` and ``FOLDER/test/<class>/...``. Headers are read
+first, so a wrong size or mode, or too many pixels for the memory, is reported before any image is decoded.
 """
 
 import csv
@@ -25,7 +25,7 @@ from shearbench.errors import InputError
 from shearbench.execution.progress import progress_bar
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
-MAX_PIXELS = 50_000_000  # of one file: a small file can claim gigabytes
+MAX_PIXELS = 50_000_000  # per file, because a small file can declare gigabytes
 _PARTS: dict[str, Split] = {"train": "train", "test": "test"}
 _NATIVE = {"1": 1, "L": 1, "I;16": 1, "I;16B": 1, "I": 1, "F": 1, "LA": 2, "La": 2, "RGBA": 4, "RGBa": 4}  # else colour
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
@@ -33,7 +33,7 @@ _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBo
 
 @dataclass(frozen=True)
 class _File:
-    """An image file, ``name`` its path in the folder; ``size`` (height, width) and ``channels`` as its header says."""
+    """An image file: ``name`` is its path in the folder; its header gives ``size`` (height, width) and ``channels``."""
 
     name: str
     split: Split
@@ -47,12 +47,12 @@ def collect(name: str, source: ImageFolder, folder: Path) -> Collected:
 
     Args:
         name: of the source in ``params.yaml``.
-        source: its settings.
+        source: its entry in ``params.yaml``.
         folder: ``source.path``, absolute.
 
     Raises:
         InputError: if there are no images, a class has none, or they differ in size or mode and ``resize`` or
-            ``channels`` do not say what to do.
+            ``channels`` is not set.
     """
     key = f"sources.{name}"
     if not folder.is_dir():
@@ -75,17 +75,17 @@ def collect(name: str, source: ImageFolder, folder: Path) -> Collected:
     numbers = {label: number for number, label in enumerate(classes)}
     parts: dict[Split, Raw] = {}
     first = 0
-    for split, (images, kept) in raw.items():
-        labels = np.array([numbers[each.label] for each in kept], np.int64)
-        own = None if groups is None else groups[first : first + len(kept)]
-        parts[split] = Raw(images, labels, own, [each.name for each in kept])
-        first += len(kept)
+    for split, (images, decoded) in raw.items():
+        labels = np.array([numbers[each.label] for each in decoded], np.int64)
+        own = None if groups is None else groups[first : first + len(decoded)]
+        parts[split] = Raw(images, labels, own, [each.name for each in decoded])
+        first += len(decoded)
     collected = settle(name, source, parts, classes)
     return Collected(collected.parts, collected.classes, decisions + collected.decisions)
 
 
 def image_files(folder: Path, decisions: list[Decision]) -> Iterator[_File]:
-    """Yield every image file, in the order of names; anything else is a decision."""
+    """Yield every image file, sorted by name; append a decision for every other file."""
     parts = [path.name for path in folder.iterdir() if path.is_dir() and path.name.lower() in _PARTS]
     if "train" not in [part.lower() for part in parts]:
         parts = []
@@ -105,7 +105,7 @@ def image_files(folder: Path, decisions: list[Decision]) -> Iterator[_File]:
 
 
 def _with_headers(key: str, folder: Path, listed: Sequence[_File], decisions: list[Decision]) -> list[_File]:
-    """Return the files with size and channels; those without a readable header are decisions."""
+    """Return the files with size and channels; append a decision for each unreadable header."""
     found = []
     with progress_bar(f"{key}: headers", 0, len(listed)) as show:
         for number, file in enumerate(listed, start=1):
@@ -181,21 +181,21 @@ def _decoded(
     with progress_bar(f"{folder.name}: images", 0, len(files)) as show:
         for split in dict.fromkeys(file.split for file in files):
             own = [file for file in files if file.split == split]
-            images, kept = np.empty((len(own), *shape), np.uint8), list[_File]()
+            images, decoded = np.empty((len(own), *shape), np.uint8), list[_File]()
             for file in own:
                 try:
-                    images[len(kept)] = _decode(folder / file.name, size, channels)
-                    kept.append(file)
+                    images[len(decoded)] = _decode(folder / file.name, size, channels)
+                    decoded.append(file)
                 except _UNREADABLE as error:
                     decisions.append(Decision(file.name, split, f"rejected: cannot be decoded ({_reason(error)})"))
                 done += 1
                 show(done)
-            found[split] = (images[: len(kept)], kept)
+            found[split] = (images[: len(decoded)], decoded)
     return found
 
 
 def _decode(path: Path, size: tuple[int, int], channels: int) -> NDArray[np.uint8]:
-    """Return one image, (height, width[, channels]): upright, in the mode of ``channels``, transparent parts white."""
+    """Return one image (height, width[, channels]), rotated by its EXIF data, with transparent parts white."""
     with Image.open(path, formats=("PNG", "JPEG")) as opened:
         image = ImageOps.exif_transpose(opened)
         if image.mode.startswith("I") or image.mode == "F":  # 16 bits

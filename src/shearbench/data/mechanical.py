@@ -1,9 +1,9 @@
-"""Displacement fields of many digits: the simulator on all cores, in shards that survive a kill.
+"""Simulate the displacement fields of many digits on all cores, in shards that survive a kill.
 
 Input: bitmaps, a load and steps of its published list. Output: `SimulatedFields`, or one npz file of any number of
 digits, written with constant memory. A shard holds `SHARD` digits. Its name is a hash of its inputs (bitmaps, load,
-displacements, solver version), so a killed run continues with the finished shards. One worker or many, in one go or
-resumed, write the same bytes. A shard with a wrong SHA-256 is computed again.
+displacements, solver version), so a killed run continues with the finished shards. The bytes do not depend on the
+number of workers or on interruptions. A shard with a wrong SHA-256 is computed again.
 
     fields = simulate_dataset(bitmaps, load="shear", steps=[5], shard_folder=Path("build/shards"))
 """
@@ -25,7 +25,7 @@ from shearbench.mechanics.newton import TOLERANCE
 from shearbench.mechanics.simulation import LOAD_STEPPING, SOLVER_VERSION, check_bitmaps, check_elements, simulate
 from shearbench.records import atomic_file, hash_arrays, hash_of, read_json, read_npz, sha256_of, write_json, write_npz
 
-SHARD = 250  # images: two seconds of work, 1.6 MB a step
+SHARD = 250  # images: two seconds of work, 1.6 MB per step
 Failures = Literal["raise", "record"]
 _ARRAYS = ("displacement", "strain_energy", "reaction", "converged")
 _NAMED = 5  # failed samples in a message
@@ -53,14 +53,14 @@ class SimulatedFields:
     converged: NDArray[np.bool_]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Every array by its name, as they are written to files."""
+        """Return every array by its name, as written to files."""
         return {
             **_step_arrays(self.load, self.steps, self.displacement.shape[3]),
             **{name: getattr(self, name) for name in _ARRAYS},
         }
 
     def card(self) -> dict[str, Any]:
-        """The origin of the fields, for a JSON file beside them."""
+        """Return the metadata of the fields, for a JSON file beside them."""
         return card_of(
             self.load,
             self.steps,
@@ -72,7 +72,7 @@ class SimulatedFields:
 
 @dataclass(frozen=True, eq=False)
 class _Shard:
-    """One task: digits first ... first + len(bitmaps) of a run, and the files that their fields go to."""
+    """One task: digits first ... first + len(bitmaps) - 1 of a simulation, and the files of their fields."""
 
     first: int
     bitmaps: NDArray[np.uint8]
@@ -82,13 +82,13 @@ class _Shard:
     path: Path
 
     @property
-    def leakage(self) -> Path:
+    def card_path(self) -> Path:
         """The file written last: SHA-256 of the arrays, and the reasons of failures."""
         return self.path.with_suffix(".json")
 
     def writes(self) -> tuple[Path, ...]:
-        """Return the files of the shard, the seal last."""
-        return (self.path, self.leakage)
+        """Return the files of the shard, the card last."""
+        return (self.path, self.card_path)
 
 
 def simulate_dataset(
@@ -100,17 +100,17 @@ def simulate_dataset(
     workers: Workers = "auto",
     failures: Failures = "raise",
 ) -> SimulatedFields:
-    """Simulate digits under one load, at some of its published steps, over processes.
+    """Simulate digits under one load at some of its published steps, in parallel processes.
 
     Args:
         bitmaps: uint8 (n, height, width), row 0 at the top.
         load: "uniaxial", "shear", "equibiaxial" or "confined".
-        steps: indexes into `displacements_of(load)`; step 5 is d = 1. Load stepping: the solver's waypoints
-            (mechanics.LOAD_STEPPING), so a step has the same bytes whether it is asked for alone or with
-            others.
-        shard_folder: where finished shards are kept and found again.
-        workers: processes, or "auto" for one a core.
-        failures: "raise", or "record" to keep NaN and converged = False for a digit without equilibrium.
+        steps: indexes into `displacements_of(load)`; step 5 is d = 1. The solver's own load
+            stepping (mechanics.LOAD_STEPPING) makes the bytes of a step independent of the other requested
+            steps.
+        shard_folder: folder of finished shards, which are reused.
+        workers: number of processes, or "auto" for one per core.
+        failures: "raise", or "record" to store NaN and converged = False for a digit without equilibrium.
 
     Raises:
         InputError: on bad bitmaps, load, steps or failures.
@@ -130,15 +130,15 @@ def simulate_file(
     failures: Failures = "raise",
     elements: tuple[int, int] = (1, 1),
 ) -> dict[str, Any]:
-    """Simulate the digits of a file into `output`, an npz file, and `output` with .json for what made it.
+    """Simulate the digits of a file into `output`, an npz file, with a JSON file of metadata beside it.
 
-    Memory stays flat: shards, kept in `output`.shards until they are deleted by hand, are copied one by one.
+    Memory use is constant: shards are copied one by one. They stay in `output`.shards until the user deletes them.
 
     Args:
         source: IDX file of images (gzipped or not), or .npy file of a uint8 array, (n, height, width).
         output: .npz file with `steps`, `displacements` and the arrays of `SimulatedFields`.
         load, steps, workers, failures: as for `simulate_dataset`.
-        elements: along a pixel in x and in y, as for `mechanics.simulate`.
+        elements: number of elements per pixel in x and in y, as for `mechanics.simulate`.
 
     Returns:
         The content of the JSON file: load, steps, solver, counts, and the SHA-256 of `output`.
@@ -165,13 +165,11 @@ def simulate_file(
 
 
 def read_bitmaps(source: Path) -> NDArray[np.uint8]:
-    """Bitmaps (n, height, width) of an IDX file, gzipped or not, or of a .npy file; InputError where it is
-    neither.
-    """
+    """Return bitmaps (n, height, width) of an IDX file, gzipped or not, or of a .npy file; InputError otherwise."""
     if source.suffix != ".npy":
         return read_images(source, None)
     try:
-        # Mapped first: a header that claims more than the file holds is refused before memory is taken for it.
+        # Mapped first, so that a header that declares more than the file holds fails before memory is allocated.
         bitmaps = np.load(source, allow_pickle=False, mmap_mode="r")
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{source} cannot be read as an array ({error}); write it with numpy.save") from None
@@ -184,7 +182,7 @@ def read_bitmaps(source: Path) -> NDArray[np.uint8]:
 def card_of(
     load: str, steps: Sequence[int], *, height: int, samples: int, failed: int, elements: tuple[int, int] = (1, 1)
 ) -> dict[str, Any]:
-    """The origin of the fields: load, displacements, solver and its settings, units and orientation."""
+    """Return the metadata of fields: load, displacements, solver and its parameters, units and orientation."""
     return {
         "load": load,
         "steps": list(steps),
@@ -215,7 +213,7 @@ def _run(
     failures: Failures,
     elements: tuple[int, int] = (1, 1),
 ) -> list[_Shard]:
-    """Make what is missing of the shards of a run and return all of them, in the order of the digits."""
+    """Compute the missing shards of a simulation; return all shards in the order of the digits."""
     check_bitmaps(bitmaps)
     _check_steps(load, steps)
     if failures not in ("raise", "record"):
@@ -260,26 +258,26 @@ def _plan(
 
 
 def damaged_shards(folder: Path) -> list[Path]:
-    """Return the sealed shards in a folder whose seal does not hold; one without a seal is unfinished work."""
-    paths = (leakage.with_suffix(".npz") for leakage in sorted(folder.glob("*.json")))
-    return [path for path in paths if not _holds(path)]
+    """Return the shards in a folder that differ from the hash in their card; a shard without a card is unfinished."""
+    paths = (card.with_suffix(".npz") for card in sorted(folder.glob("*.json")))
+    return [path for path in paths if not _has_recorded_hash(path)]
 
 
 def _is_whole(shard: _Shard) -> bool:
-    return shard.path.is_file() and shard.leakage.is_file() and _holds(shard.path)
+    return shard.path.is_file() and shard.card_path.is_file() and _has_recorded_hash(shard.path)
 
 
-def _holds(path: Path) -> bool:
-    """Return True if a shard is what its seal was written for."""
+def _has_recorded_hash(path: Path) -> bool:
+    """Return True if a shard has the hash in its card."""
     try:
-        sealed = read_json(path.with_suffix(".json"))
-        return isinstance(sealed, dict) and sealed.get("sha256") == sha256_of(path)
-    except (InputError, FileNotFoundError):  # cut short or gone: as good as absent
+        card = read_json(path.with_suffix(".json"))
+        return isinstance(card, dict) and card.get("sha256") == sha256_of(path)
+    except (InputError, FileNotFoundError):  # truncated or missing
         return False
 
 
 def _solve(shard: _Shard, advance: Callable[[int], None]) -> None:
-    """Worker: solve a shard, write its arrays, and seal them."""
+    """Worker: solve a shard, write its arrays, then its card with their hash."""
     height = shard.bitmaps.shape[1]
     displacements = [displacements_of(shard.load, height)[step] for step in shard.steps]
     fields = simulate(
@@ -293,14 +291,14 @@ def _solve(shard: _Shard, advance: Callable[[int], None]) -> None:
     arrays = {name: getattr(fields, name) for name in _ARRAYS}
     write_npz(shard.path, {**arrays, "displacement": fields.displacement.astype(np.float32)})
     reasons = [[failure.sample, failure.step, failure.reason] for failure in fields.failures]
-    write_json(shard.leakage, {"sha256": sha256_of(shard.path), "failures": reasons})
+    write_json(shard.card_path, {"sha256": sha256_of(shard.path), "failures": reasons})
 
 
 def _raise_on_failures(shards: Sequence[_Shard]) -> None:
     found = [
         f"digit {shard.first + sample} at step {shard.steps[step]}: {reason}"
         for shard in shards
-        for sample, step, reason in read_json(shard.leakage)["failures"]
+        for sample, step, reason in read_json(shard.card_path)["failures"]
     ]
     if found:
         more = [f"and {len(found) - _NAMED} more"] if len(found) > _NAMED else []
@@ -316,7 +314,7 @@ def _step_arrays(load: str, steps: Sequence[int], height: int) -> dict[str, NDAr
 
 
 def _merged(shards: Sequence[_Shard]) -> dict[str, NDArray[Any]]:
-    """The arrays of all shards, filled one shard at a time: concatenation would hold everything twice."""
+    """Return the arrays of all shards, filled one shard at a time; concatenation would need twice the memory."""
     samples = sum(len(shard.bitmaps) for shard in shards)
     first = read_npz(shards[0].path)
     merged = {name: np.empty((samples, *first[name].shape[1:]), first[name].dtype) for name in _ARRAYS}
@@ -339,7 +337,7 @@ def _write_merged(path: Path, shards: Sequence[_Shard], load: str, steps: tuple[
             first = next(parts)
             _write_member(archive, name, (samples, *first.shape[1:]), _chain(first, parts))
         for shard in shards:
-            failed += len(read_json(shard.leakage)["failures"])
+            failed += len(read_json(shard.card_path)["failures"])
     return failed
 
 
@@ -349,9 +347,7 @@ def _chain(first: NDArray[Any], rest: Iterator[NDArray[Any]]) -> Iterator[NDArra
 
 
 def _write_member(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...], parts: Iterator[NDArray[Any]]) -> None:
-    """Append an array, given in parts along its first axis, as numpy.savez writes it: no time in the
-    bytes.
-    """
+    """Append an array, given in parts along its first axis, as numpy.savez writes it, without a time stamp."""
     first = next(parts)
     header = {"descr": np.lib.format.dtype_to_descr(first.dtype), "fortran_order": False, "shape": shape}
     with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:

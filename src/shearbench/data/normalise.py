@@ -1,6 +1,6 @@
-"""Normalisation, ``(x - mean) / scale``: fitted on training folds only, kept with a network's weights.
+"""Normalisation, ``(x - mean) / scale``, fitted on training folds only and stored with the weights of a network.
 
-``fit_entry`` is what training calls; ``fit`` is the same on arrays alone.
+Training calls ``fit_entry``; ``fit`` does the same for arrays without a dataset entry.
 """
 
 from collections.abc import Iterator
@@ -14,13 +14,13 @@ from shearbench.data.config import FieldDataset, ImageDataset, Normalisation
 from shearbench.errors import InputError
 
 PIXEL_FLOOR = 0.05
-"""The least scale of a pixel, as a share of the largest in its channel.
+"""The least scale of a pixel, as a share of the largest scale in its channel.
 
-A corner of MNIST is 0 in almost every digit: divided by its own deviation, the one that is not would be 200
-deviations off and would drown the digit.
+A corner pixel of MNIST is 0 in almost every digit. Divided by its own deviation, a rare nonzero value would
+be 200 deviations from the mean and would dominate the input.
 """
 
-_ROWS = 1024  # samples at a time, so that the float64 copies of 60,000 fields never stand in memory together
+_ROWS = 1024  # samples at a time, so that 60,000 fields are never in memory as float64 together
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,11 +36,11 @@ class Normaliser:
 
 
 def fit_entry(entry: ImageDataset | FieldDataset, inputs: NDArray[Any]) -> Normaliser:
-    """Fit the normalisation that a dataset entry asks for to its training inputs (n, channels, height, width)."""
+    """Fit the normalisation of a dataset entry to its training inputs (n, channels, height, width)."""
     if entry.normalise != "detrend":
         return fit(entry.normalise, inputs)
     assert isinstance(entry, FieldDataset), "params.py refuses images without their trend"
-    from shearbench.data.trend import homogeneous_field  # its simulator compiles: only for who needs it
+    from shearbench.data.trend import homogeneous_field  # imported only here, because the simulator compiles
 
     return fit("detrend", inputs, homogeneous=homogeneous_field(entry.load, entry.step, inputs.shape[-2:]))
 
@@ -48,16 +48,16 @@ def fit_entry(entry: ImageDataset | FieldDataset, inputs: NDArray[Any]) -> Norma
 def fit(kind: Normalisation, inputs: NDArray[Any], *, homogeneous: NDArray[np.float64] | None = None) -> Normaliser:
     """Fit a normaliser to training inputs (n, channels, height, width).
 
-    ``none`` leaves values as they are. ``unit`` maps bytes to 0 .. 1. ``divide255`` divides anything by
-    255, also fields, as a study did. ``channel`` makes each channel zero-mean with deviation 1. ``pixel``
-    does so for each pixel of each channel, with no pixel scaled by less than ``PIXEL_FLOOR`` times the
+    ``none`` leaves values unchanged. ``unit`` maps bytes to 0 .. 1. ``divide255`` divides any values by
+    255, also fields, as a published study did. ``channel`` gives each channel mean 0 and deviation 1. ``pixel``
+    does so for each pixel of each channel; the scale of a pixel is at least ``PIXEL_FLOOR`` times the
     largest deviation of its channel. ``detrend`` subtracts ``homogeneous`` (channels, height, width), the field of the
-    block without a digit, and divides everything by one number, the root mean square of what is left. ``minmax`` maps
-    the least and the largest value of all training inputs to 0 and 1, ``minmax_channel`` those of each channel.
-    Deviations are those of the population; what does not vary at all keeps its scale.
+    block without a digit, and divides by one number, the root mean square of the residuals. ``minmax`` maps the
+    least and the largest value of all training inputs to 0 and 1, ``minmax_channel`` those of each channel.
+    Deviations are those of the population. Constant values have scale 1.
 
     Raises:
-        InputError: if ``unit`` is asked for inputs that are not bytes.
+        InputError: if ``unit`` is used for inputs that are not bytes.
     """
     shape = inputs.shape[1:]
     if kind == "none":
@@ -87,7 +87,7 @@ def fit(kind: Normalisation, inputs: NDArray[Any], *, homogeneous: NDArray[np.fl
 
 
 def _between(inputs: NDArray[Any], axes: tuple[int, ...]) -> Normaliser:
-    """Return what maps the least and the largest input over ``axes`` to 0 and 1."""
+    """Return the normaliser that maps the least and the largest input over ``axes`` to 0 and 1."""
     least, largest = (found(axis=axes, keepdims=True)[0] for found in (inputs.min, inputs.max))
     return _normaliser(least, np.where(largest > least, largest - least, 1.0), inputs.shape[1:])
 

@@ -20,7 +20,7 @@ from shearbench.errors import InputError
 
 
 def collect(name: str, source: NpzFile, path: Path) -> Collected:
-    """Return the images of an NPZ file; ``val`` joins the training part.
+    """Return the images of an NPZ file; ``val`` is added to the training part.
 
     Raises:
         InputError: if the file is missing or damaged, needs pickles, or lacks arrays.

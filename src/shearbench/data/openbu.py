@@ -4,7 +4,7 @@ Published files (OpenBU, Lejeune 2020): `FEA_displacement_results_step<k>.zip` w
 `summary_dispy_train_step<k>.txt` and the same for `test`. A line has the 784 numbers of one digit, in the order of
 MNIST, with rows from the *bottom* of the block. The functions return image orientation, like the simulator.
 
-The archive is never unpacked to disk. An archive with anything but plain files in plain places is refused.
+The archive is never unpacked to disk. An archive with links, special files or unsafe paths is refused.
 """
 
 import itertools
@@ -29,22 +29,22 @@ from shearbench.records import sha256_of
 SIDE = 28  # pixels of MNIST
 MAX_MEMBERS = 1000
 MAX_MEMBER_BYTES = 1 << 31  # the largest published member, 60,000 lines of 784 numbers, is about half of that
-AGREEMENT = 0.2  # of what the digit adds to an empty block's field; a turned field, or another digit's, is far above
+AGREEMENT = 0.2  # relative to the difference between the fields with and without digits; wrong fields are far above
 _MAX_LINE = 64 * SIDE * SIDE
 _CHUNK = 1 << 20
 _AGAIN = "take the archive from its source again"
 
 
 def read_published(archive: Path, *, step: int, split: Split) -> NDArray[np.float32]:
-    """Displacements (n, 2, 28, 28) of a split, u_x and u_y (up) in pixels, row 0 at the top.
+    """Return displacements (n, 2, 28, 28) of a split, u_x and u_y (up) in pixels, row 0 at the top.
 
     Args:
         archive: `FEA_displacement_results_step<k>.zip`.
-        step: the k of the files inside.
+        step: the k in the names of its files.
         split: "train" or "test".
 
     Raises:
-        InputError: on an archive that cannot be read or trusted, lacks a file, or has a line that is not 784 finite
+        InputError: on an archive that cannot be read, is unsafe, lacks a file, or has a line that is not 784 finite
             numbers; the message names the member and the line.
     """
     with _opened(archive) as members:
@@ -57,7 +57,7 @@ def read_published(archive: Path, *, step: int, split: Split) -> NDArray[np.floa
 
 
 def published_fields(entry: PublishedDataset, digits: Samples, *, split: Split, folder: Path) -> Fields:
-    """Fields of the digits as published: the archive fetched to `folder` if it is a URL, hash and orientation checked.
+    """Return the published fields of the digits, with hash and orientation checked; a URL is downloaded to `folder`.
 
     Raises:
         InputError: if the archive is missing, has another hash, or holds fields of other digits.
@@ -90,29 +90,29 @@ def _fetch(entry: PublishedDataset, folder: Path) -> Path:
 
 
 def check_orientation(published: NDArray[np.float32], bitmaps: NDArray[np.uint8], *, load: str, step: int) -> float:
-    """Check that published fields belong to the digits and have the right orientation, by simulating the first three.
+    """Check digits and orientation of published fields against a simulation of the first three.
 
-    Each field is compared with the simulated one as it is, upside down, mirrored, transposed, and all combinations:
-    the one as it is must be the best, and within `AGREEMENT`. The difference is counted in what the digits add to the
-    field of an empty block (relative L2), as that field is nearly all of theirs.
+    Each field is compared with the simulated one unchanged, upside down, mirrored, transposed, and in all combinations.
+    The unchanged one must fit best, within `AGREEMENT`. The difference (L2) is relative to the contribution of the
+    digits, that is, simulated fields minus the field of an empty block, because the latter dominates the fields.
 
     Args:
         published: (n, 2, 28, 28), image orientation, as `read_published` returns them.
         bitmaps: uint8 (n, 28, 28), the same digits in the same order.
-        load, step: what the archive is meant to be.
+        load, step: the expected load and step of the archive.
 
     Returns:
-        That difference over these digits.
+        The relative difference over these digits.
 
     Raises:
-        InputError: if another orientation fits better, or none fits; the message tells which.
+        InputError: if another orientation fits better, or none fits; the message names the best one.
     """
-    from shearbench.mechanics.simulation import simulate  # compiles: only for who needs it
+    from shearbench.mechanics.simulation import simulate  # imported only here, because the simulator compiles
 
     digits = bitmaps[:3]
     blocks = np.concatenate([digits, np.zeros_like(digits[:1])])
     *simulated, empty = simulate(blocks, load=load, displacements=[displacements_of(load)[step]]).displacement[:, 0]
-    added = max(float(np.linalg.norm(np.stack(simulated) - empty)), 1e-12)  # blank digits add nothing
+    added = max(float(np.linalg.norm(np.stack(simulated) - empty)), 1e-12)  # 0 for blank digits
     turned = _orientations(published[: len(digits)])
     errors = {name: float(np.linalg.norm(fields - np.stack(simulated))) / added for name, fields in turned}
     best = min(errors, key=errors.__getitem__)
@@ -127,7 +127,7 @@ def check_orientation(published: NDArray[np.float32], bitmaps: NDArray[np.uint8]
 
 @contextmanager
 def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
-    """Open a zip file whose every member is a plain file in a plain place; InputError otherwise."""
+    """Open a zip file; raise InputError if a member is a link, a special file or has an unsafe path."""
     try:
         with zipfile.ZipFile(archive) as members:
             _check_members(archive, members.infolist())
@@ -154,7 +154,7 @@ def _check_members(archive: Path, members: Sequence[zipfile.ZipInfo]) -> None:
 
 def _fault(member: zipfile.ZipInfo, names: Sequence[str]) -> str | None:
     path, kind = PurePosixPath(member.filename), stat.S_IFMT(member.external_attr >> 16)
-    # zipfile cuts a name at a NUL and turns backslashes on Windows: orig_filename is what the archive says
+    # zipfile cuts a name at a NUL and converts backslashes on Windows; orig_filename is the name in the archive.
     if path.is_absolute() or ".." in path.parts or set(member.orig_filename) & set("\0\\:"):
         return "lies outside of the archive or has a name that means different things on different systems"
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
@@ -169,7 +169,7 @@ def _fault(member: zipfile.ZipInfo, names: Sequence[str]) -> str | None:
 
 
 def _read_member(members: zipfile.ZipFile, name: str) -> NDArray[np.float32]:
-    """(n, 784) of the text file of that name, in whatever folder of the archive."""
+    """Return the numbers (n, 784) of the text file of that name, in any folder of the archive."""
     found = [member for member in members.infolist() if PurePosixPath(member.filename).name == name]
     if len(found) != 1:
         raise InputError(f"{members.filename} must have one file {name}; got {[member.filename for member in found]}")
@@ -199,7 +199,7 @@ def _parse(line: bytes, place: str) -> NDArray[np.float32]:
 
 
 def _orientations(fields: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any]]]:
-    """The eight ways to lay down a square grid, by name; components stay as they are."""
+    """Yield the eight orientations of a square grid by name; components are unchanged."""
     for transposed, flipped, mirrored in itertools.product((False, True), repeat=3):
         grid = fields.swapaxes(2, 3) if transposed else fields
         grid = grid[:, :, ::-1] if flipped else grid

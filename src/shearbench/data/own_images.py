@@ -1,7 +1,7 @@
-"""A user's own images: ``write`` takes them from a source of any kind into ``data/<source>/``, ``read`` reads them.
+"""A user's own images: ``write`` copies them from any kind of source to ``data/<source>/``, ``read`` loads them.
 
 ``data/<source>/`` holds ``train.npz`` and ``test.npz`` (``images``, ``labels``, ``groups``), ``classes.json`` (names in
-the order of the labels, counts, and how often each decision was taken) and ``manifest.csv``: one line for each image
+the order of the labels, counts, and the number of each decision) and ``manifest.csv``: one line for each image
 of a folder, with its id in the source, and one for each decision about an image.
 """
 
@@ -28,11 +28,11 @@ def collect(name: str, source: Own, base: Path) -> Collected:
 
     Args:
         name: of the source in ``params.yaml``.
-        source: its settings.
-        base: the folder that a relative ``path`` starts from.
+        source: its entry in ``params.yaml``.
+        base: the folder to which a relative ``path`` is resolved.
 
     Raises:
-        InputError: if they are missing or break a rule; see ``data/collected.py``.
+        InputError: if images are missing or break a rule; see ``data/collected.py``.
     """
     if isinstance(source, TorchvisionImages):
         return torchvision_images.collect(name, source)
@@ -45,7 +45,7 @@ def collect(name: str, source: Own, base: Path) -> Collected:
 
 
 def write(name: str, source: Own, base: Path, folder: Path, report: Callable[[str], None]) -> None:
-    """Write ``data/<source>/``, and report what was found and decided."""
+    """Write ``data/<source>/``, and report counts and decisions."""
     collected = collect(name, source, base)
     for split in SPLITS:
         part = collected.parts[split]
@@ -74,7 +74,7 @@ def write(name: str, source: Own, base: Path, folder: Path, report: Callable[[st
 
 
 def facts(folder: Path) -> tuple[int, tuple[int, int]] | None:
-    """Return the number of classes and the size of the images of ``data/<source>/``; None for files of MNIST's kind."""
+    """Return the number of classes and the size of the images of ``data/<source>/``; None for IDX files of MNIST."""
     if not (folder / CLASSES).is_file():
         return None
     known = read_json(folder / CLASSES)

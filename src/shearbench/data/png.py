@@ -1,6 +1,6 @@
-"""Small PNG files: written with the same bytes everywhere.
+"""Encode small PNG files with the same bytes on every machine.
 
-The encoder stores its pixels without compression, so that no version of zlib has a say in the bytes.
+The encoder stores pixels without compression, so the bytes do not depend on the version of zlib.
 Format: the PNG specification (ISO/IEC 15948), chunks IHDR, IDAT and IEND; stored blocks: RFC 1950 and 1951.
 """
 

@@ -1,7 +1,7 @@
-"""The raw data: ``build`` makes the folder ``data/`` from the sources in ``params.yaml``, atomically.
+"""Build the raw data: the folder ``data/``, made atomically from the sources in ``params.yaml``.
 
-``data/<source>/`` gets four uncompressed IDX files in MNIST's layout, with two more for known writers, or the arrays of
-``own_images.py``. ``data/class_digits/`` gets PNGs named ``digit-group-member.png`` (with ``truth.csv`` for the
+``data/<source>/`` holds four uncompressed IDX files in MNIST's layout, and two more if writers are known, or the arrays
+of ``own_images.py``. ``data/class_digits/`` holds PNGs named ``digit-group-member.png`` (with ``truth.csv`` for the
 stand-in class). The same sources give the same bytes on every machine. They are compared with the hash in ``data.dvc``
 before any use.
 """
@@ -25,16 +25,16 @@ CLASS_DIGITS = "class_digits"
 
 
 def build(data: Path, sources: Sources, data_dvc: Path, *, adopt: bool, report: Callable[[str], None]) -> None:
-    """Make ``data`` from ``sources``; data with another hash than in ``data_dvc`` is made only with ``adopt``.
+    """Make ``data`` from ``sources``; without ``adopt``, its hash must be that in ``data_dvc``.
 
-    A folder with the hash in ``data_dvc`` is left alone. One with other content is kept beside the new one, as
+    A folder with the hash in ``data_dvc`` is left unchanged. A folder with other content is renamed to
     ``data.old``.
 
     Args:
-        data: the folder to make; a relative ``path`` of a source starts from the folder above it.
-        sources: where digits are taken from.
-        data_dvc: the file that holds the hash of the data.
-        adopt: take whatever the sources give, and record its hash in ``data_dvc``.
+        data: the folder to make; a relative ``path`` of a source is resolved to its parent folder.
+        sources: the sources of the images.
+        data_dvc: the file with the hash of the data.
+        adopt: accept any content of the sources, and record its hash in ``data_dvc``.
         report: called with each line for the user.
 
     Raises:
@@ -54,12 +54,12 @@ def build(data: Path, sources: Sources, data_dvc: Path, *, adopt: bool, report: 
                 f"{expected}: a file of the source has changed, or a package ships other digits than before. "
                 f"Nothing was replaced. Restore the source, or accept the new data with {ADOPT}"
             )
-        kept = _swap(partial, data)
+        old_folder = _swap(partial, data)
     if adopt:
         write_adopted(data_dvc, data.name, tree, sources)
     report(f"{data.name}/ has {len(tree.files)} files, {tree.size / 1e6:.1f} MB, hash {tree.hash}")
-    if kept is not None:
-        report(f"what was in {data.name}/ before is now in {kept.name}/; remove it if you do not need it")
+    if old_folder is not None:
+        report(f"what was in {data.name}/ before is now in {old_folder.name}/; remove it if you do not need it")
 
 
 def _expected_hash(data_dvc: Path, sources: Sources) -> str:
@@ -90,7 +90,7 @@ def _write(folder: Path, sources: Sources, base: Path, report: Callable[[str], N
 
 @contextmanager
 def _partial_folder(data: Path) -> Iterator[Path]:
-    """Make an empty folder beside ``data``; whatever is left in it at the end, or by a killed run, is removed."""
+    """Make an empty folder beside ``data``; remove it at the end, and first that of a killed run."""
     partial = data.with_name(f".{data.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -101,7 +101,7 @@ def _partial_folder(data: Path) -> Iterator[Path]:
 
 
 def _swap(partial: Path, data: Path) -> Path | None:
-    """Put the finished folder in the place of ``data``; return where the old one is, if it had other content."""
+    """Replace ``data`` by the finished folder; return the new path of the old one if its content differs."""
     if not data.exists():
         partial.rename(data)
         return None

@@ -1,6 +1,6 @@
-"""Rescaling of each displacement field by itself, before any normalisation: what a study may have done to its inputs.
+"""Rescaling of each displacement field by itself before normalisation, to reproduce published preprocessing.
 
-Nothing is fitted, so that no sample learns from another one.
+Nothing is fitted, so no information passes between samples.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ CHANNELS: Mapping[Components, tuple[int, ...]] = {"both": (0, 1), "x": (0,), "y"
 
 
 def select_components(fields: NDArray[np.float32], components: Components) -> NDArray[np.float32]:
-    """Return the wanted components of fields (n, 2, h, w), in the wanted order."""
+    """Return the chosen components of fields (n, 2, h, w), in the chosen order."""
     return np.ascontiguousarray(fields[:, CHANNELS[components]])
 
 

@@ -21,10 +21,10 @@ _SPLITS: dict[Split, dict[str, Any]] = {"train": {"train": True}, "test": {"trai
 
 
 def collect(name: str, source: TorchvisionImages) -> Collected:
-    """Download both parts of a dataset; one without parts gets a test part split off.
+    """Download both parts of a dataset; a test part is split off if the dataset has none.
 
     Raises:
-        InputError: if torchvision has no such dataset, it takes other options, or the download fails.
+        InputError: if torchvision has no such dataset, the options do not fit, or the download fails.
     """
     key = f"sources.{name}"
     builder = _builder(key, source.dataset)
@@ -71,7 +71,7 @@ def _parts_of(takes: Any, source: TorchvisionImages) -> dict[Split, dict[str, An
 
 
 def _arrays(key: str, made: Any) -> Raw:
-    """Return images and labels, from the arrays that a dataset holds, or else image by image."""
+    """Return images and labels, from the arrays of the dataset if it has them, otherwise image by image."""
     labels = getattr(made, "targets", getattr(made, "labels", None))
     data = getattr(made, "data", None)
     if data is not None and labels is not None and len(data) == len(labels):

@@ -1,8 +1,8 @@
-"""The tuning part: training digits that are reserved for the search of hyperparameters.
+"""The tuning part: training samples that are reserved for the search of hyperparameters.
 
-A search sees only these digits. If its result is used, no fold holds them out (they train in every fold), so no
-accuracy rests on a digit that influenced the hyperparameters. Copies of an image, and the digits of one writer, are all
-in the part or all outside. ``build/tuning_part.npz`` holds their ``ids`` int64 (n,), sorted.
+A search sees only these samples. If its result is used, no fold holds them out (they train in every fold), so no
+accuracy rests on a sample that influenced the hyperparameters. Copies of an image, and the samples of one writer, are
+all inside or all outside the part. ``tuning_part.npz`` holds their ``ids`` int64 (n,), sorted.
 """
 
 from pathlib import Path
@@ -17,11 +17,11 @@ from shearbench.records import hash_arrays, read_npz, write_npz
 from shearbench.strict import Strict
 
 Ids = NDArray[np.int64]
-_SHOWN = 5  # how many offending ids a message lists
+_SHOWN = 5  # largest number of ids in a message
 
 
 class Reserved(Strict):
-    """The data of a search: number of digits, hash of their ids, and hash of ids, inputs and labels."""
+    """The data of a search: number of samples, hash of their ids, and hash of ids, inputs, labels and groups."""
 
     samples: int
     ids: str
@@ -29,19 +29,19 @@ class Reserved(Strict):
 
     @classmethod
     def of(cls, part: Dataset) -> "Reserved":
-        """Return what a search on these digits sees."""
+        """Return the counts and hashes of a tuning part."""
         return cls(samples=len(part.ids), ids=hash_arrays(part.ids), data=part.content_hash)
 
 
 def set_apart(units: Ids, labels: Ids, *, share: float, seed: int, parameter: str) -> NDArray[np.bool_]:
-    """Return which digits are set apart, bool (n,): a share of them, stratified by class, with units whole.
+    """Return the mask of reserved samples, bool (n,): a share, stratified by class, with units whole.
 
     Args:
-        units: (n,) of the digits, see ``deal.units_of``.
+        units: (n,), see ``deal.units_of``.
         labels: (n,).
-        share: of the digits, 0 to 1.
+        share: of the samples, 0 to 1.
         seed: from ``seeds.seed_for``.
-        parameter: what ``share`` is called in ``params.yaml``.
+        parameter: the name of ``share`` in ``params.yaml``, for the message.
 
     Raises:
         InputError: if a class would be missing in the part or outside.
@@ -71,7 +71,7 @@ def read_part(path: Path) -> Ids:
 
 
 def part_of(dataset: Dataset, ids: Ids) -> Dataset:
-    """Return the samples of a dataset that are of the tuning part.
+    """Return the samples of a dataset that are in the tuning part.
 
     Raises:
         InputError: if the dataset lacks some.
@@ -83,10 +83,10 @@ def part_of(dataset: Dataset, ids: Ids) -> Dataset:
 
 
 def refuse_other(name: str, reserved: Reserved, part: Dataset) -> None:
-    """Refuse settings that were found on other digits than the present tuning part: nothing is known of their seal.
+    """Refuse hyperparameters that were found on another tuning part, because held-out samples may have been seen.
 
     Raises:
-        InputError: naming what differs.
+        InputError: if ids or data differ, with both hashes.
     """
     now = Reserved.of(part)
     if reserved != now:
@@ -99,16 +99,16 @@ def refuse_other(name: str, reserved: Reserved, part: Dataset) -> None:
 
 
 def refuse_overlap(name: str, part: NDArray[np.generic], scored: NDArray[np.generic], what: str) -> None:
-    """Refuse scores on digits that had a say in the settings.
+    """Refuse scores on samples that were used to choose the hyperparameters.
 
     Args:
         name: of the run.
         part: ids of the tuning part, or hashes of its images.
-        scored: ids or hashes of the digits that are scored, in the same manner.
-        what: where the scored ones stand, for the message.
+        scored: ids or hashes of the scored samples, of the same kind as ``part``.
+        what: a noun for the scored samples, for the message.
 
     Raises:
-        InputError: naming how many there are, and the first of them.
+        InputError: with the number of shared samples and the first of them.
     """
     both = np.intersect1d(part, scored)
     if len(both):

