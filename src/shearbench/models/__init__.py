@@ -1,10 +1,10 @@
-"""The networks: one file each, and this table. ``build`` is how every other part obtains one.
+"""The table of networks, with one file per network. All other modules make networks with ``build``.
 
 Adding a network is one new file with a function ``build(channels, classes, size, width, **options) -> nn.Module`` for
 inputs (n, channels, height, width) of ``size`` (height, width), and one line below. The annotations
-of its options are their rules. The table holds paths, not functions, so that reading ``params.yaml`` does not import
-torch. What is not in the table may be a network of the user's own (``own.py``), or a
-classifier of scikit-learn (``classical.py``).
+of options are their rules. The table holds paths, not functions, so that reading ``params.yaml`` does not import
+torch. Other names may be a user's network (``own.py``), or a classifier of
+scikit-learn (``classical.py``).
 """
 
 import inspect
@@ -33,7 +33,7 @@ RULE = (
     f"must be one of {', '.join(ARCHITECTURES)}, or the path of a network or classifier, as my_package.Net or "
     "sklearn.svm.SVC"
 )
-"""What ``architecture`` in ``params.yaml`` must be."""
+"""The rule for ``architecture`` in ``params.yaml``."""
 
 
 def build(architecture: str, *, inputs: Inputs, width: float, options: Mapping[str, Any], seed: int) -> "nn.Module":
@@ -46,7 +46,7 @@ def build(architecture: str, *, inputs: Inputs, width: float, options: Mapping[s
         InputError: if the architecture is unknown, if an option is unknown or invalid, or if a user's own network
             violates the contract.
     """
-    import torch  # here, so that the table above costs its readers nothing
+    import torch  # here, because torch is slow to import
 
     from shearbench.models.adapted import is_adapted
     from shearbench.models.torch_state import restored
@@ -64,9 +64,9 @@ def check(architecture: str, *, inputs: Inputs, width: float, options: Mapping[s
     """Check a network against its contract before any training; see :mod:`shearbench.models.contract`.
 
     Raises:
-        InputError: where :func:`build` does; if it takes more memory than there is; if two that are built from one seed
-            differ, as nothing else than torch's random numbers may decide the weights; or where a network of a user's
-            own breaks the contract.
+        InputError: in the cases of :func:`build`; if the network needs more memory than the machine has; if two
+            networks from one seed differ, because only torch's random numbers may decide the weights; or if a user's
+            network violates the contract.
     """
     import torch
 
@@ -94,10 +94,10 @@ def check(architecture: str, *, inputs: Inputs, width: float, options: Mapping[s
 
 
 def check_classifier(architecture: str, *, features: Features, options: Mapping[str, Any]) -> None:
-    """Make a classifier of scikit-learn, which is not fitted.
+    """Check a classifier of scikit-learn by making it, without fitting.
 
     Raises:
-        InputError: if there is none of that name, or an option is unknown to it.
+        InputError: if the classifier or one of its options does not exist.
     """
     from shearbench.models import classical  # imports scikit-learn
 
@@ -135,7 +135,7 @@ def _made(architecture: str, *, inputs: Inputs, width: float, options: Mapping[s
 
 
 def _checked(builder: Any) -> Callable[..., Any]:
-    """Return ``builder`` with its arguments held to its annotations; a class is held to those of its ``__init__``."""
+    """Return ``builder`` with its arguments validated by its annotations; for a class, by those of ``__init__``."""
     strict = validate_call(config=ConfigDict(strict=True, arbitrary_types_allowed=True))
     if not inspect.isclass(builder):
         checked: Callable[..., Any] = strict(builder)

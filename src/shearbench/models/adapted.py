@@ -1,10 +1,10 @@
-"""Networks of torchvision and timm by their path: ``architecture: torchvision.models.mobilenet_v3_small``.
+"""Networks of torchvision and timm by path: ``architecture: torchvision.models.mobilenet_v3_small``.
 
 - Weights are random. The head has one output per class.
 - Channels: timm takes them as an argument. In torchvision's networks the first convolution is replaced by one with the
   same kernel, stride and padding, unless there are three channels.
 - Option ``resize: 32`` enlarges the images to 32 x 32 before the first layer, for networks that halve small images too
-  often. All other options are the network's own.
+  often. All other options are passed to the network.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ def build(found: Callable[..., Any], architecture: str, inputs: Inputs, *, optio
     """Return a network for ``inputs``.
 
     Raises:
-        InputError: if pretrained weights are asked for, ``resize`` is no size, or there is no convolution to adapt.
+        InputError: if pretrained weights are requested, ``resize`` is not a size, or the network has no convolution.
     """
     refused = {"weights", "pretrained", "num_classes", "in_chans"} & options.keys()
     if refused:
@@ -51,7 +51,7 @@ def build(found: Callable[..., Any], architecture: str, inputs: Inputs, *, optio
 
 
 def _with_channels(network: nn.Module, architecture: str, channels: int) -> nn.Module:
-    """Return a network whose first convolution takes ``channels``."""
+    """Return the network with a first convolution for ``channels`` input channels."""
     first = next(((name, each) for name, each in network.named_modules() if isinstance(each, nn.Conv2d)), None)
     if first is None:
         raise InputError(f"{architecture} has no convolution that could be adapted to {channels} channels")

@@ -1,9 +1,9 @@
-"""Classifiers of scikit-learn: ``architecture: sklearn.svm.SVC`` names one by its path, ``options`` are its own.
+"""Classifiers of scikit-learn by path, as ``architecture: sklearn.svm.SVC``, with ``options`` for their arguments.
 
-A class or function outside scikit-learn is taken too (``my_module.pipeline``), if what it returns is a classifier of
-scikit-learn's kind. It becomes the last step of a pipeline: normalisation, features, classifier. A classifier without
+A class or function outside scikit-learn (``my_module.pipeline``) works too, if it returns a classifier with the
+interface of scikit-learn. It is the last step of a pipeline: normalisation, features, classifier. A classifier without
 ``predict_proba`` is calibrated by Platt's sigmoid on predictions of three folds within its training samples. Every
-``random_state`` comes from the fold's seed. The fitted pipeline is kept by skops, never pickled.
+``random_state`` comes from the seed of the fold. The fitted pipeline is stored by skops, not pickled.
 """
 
 import inspect
@@ -32,21 +32,21 @@ from shearbench.models.features import Features
 
 CALIBRATION_FOLDS = 3
 _SEEDS = 2**32
-_SCHEMA = "schema.json"  # of a file of skops
+_SCHEMA = "schema.json"  # in a file of skops
 _ADDRESS = re.compile(r'(?<="__id__": )\d+|(?<="file": ")\d+')
 _FUNCTIONS = ("sklearn.feature_selection.", "sklearn.metrics.")
 _OURS = "shearbench.models.classical."
 
 
 class Normalise(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """The affine map of a :class:`Normaliser`, as the first step of a pipeline that takes what a dataset stores."""
+    """The affine map of a :class:`Normaliser`, as the first step of a pipeline for inputs as stored."""
 
     def __init__(self, mean: NDArray[np.float32], scale: NDArray[np.float32]) -> None:
-        """Keep ``mean`` and ``scale``, float32 (channels, height, width)."""
+        """Store ``mean`` and ``scale``, float32 (channels, height, width)."""
         self.mean, self.scale = mean, scale
 
     def fit(self, inputs: NDArray[Any], labels: object = None) -> "Normalise":
-        """Do nothing: the arrays were fitted before."""
+        """Do nothing, because the arrays are already fitted."""
         return self
 
     def transform(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
@@ -59,7 +59,7 @@ class Normalise(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 class Pixels(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """All values of an input, as one row."""
+    """Flatten each input to one row."""
 
     def fit(self, inputs: NDArray[Any], labels: object = None) -> "Pixels":
         """Do nothing."""
@@ -77,16 +77,16 @@ class Pixels(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 class Hog(Pixels):
     """Histograms of oriented gradients (Dalal and Triggs, CVPR 2005), by scikit-image, channel by channel.
 
-    A cell is at most half an image wide, as a block is of 2 x 2 cells.
+    A cell is at most half an image wide, because a block has 2 x 2 cells.
     """
 
     def __init__(self, cell: int = 7) -> None:
-        """Keep the side of a cell in pixels."""
+        """Store the side of a cell in pixels."""
         self.cell = cell
 
     def transform(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
-        """Return (n, channels * values of a channel)."""
-        from skimage.feature import hog  # half a second to import, for who asks for it
+        """Return (n, channels * values per channel)."""
+        from skimage.feature import hog  # takes half a second to import
 
         side = min(self.cell, *(each // 2 for each in inputs.shape[2:]))
         cells = (side, side)
@@ -98,7 +98,7 @@ class Hog(Pixels):
 
 
 class CappedPCA(PCA):  # type: ignore[misc]
-    """Principal components: ``n_components``, or as many as samples and values allow."""
+    """PCA with ``n_components``, reduced to the number of samples or values if that is smaller."""
 
     def fit(self, inputs: NDArray[Any], labels: object = None) -> "CappedPCA":
         """Fit as ``PCA`` does."""
@@ -113,10 +113,10 @@ class CappedPCA(PCA):  # type: ignore[misc]
 
 
 def make(architecture: str, features: Features, options: Mapping[str, Any], *, seed: int) -> Pipeline:
-    """Return a pipeline that is not fitted: features, then the classifier, seeded and with probabilities.
+    """Return an unfitted pipeline: features, then the seeded classifier, calibrated if it has no ``predict_proba``.
 
     Raises:
-        InputError: if there is no such classifier, or an option is unknown to it.
+        InputError: if the classifier or one of its options does not exist.
     """
     classifier = _seeded(_classifier(architecture, options), architecture, seed)
     if not hasattr(classifier, "predict_proba"):
@@ -134,11 +134,11 @@ def fit(
 ) -> Pipeline:
     """Fit a pipeline of :func:`make` to inputs (n, channels, height, width) as stored.
 
-    Normalisation becomes its first step. What is returned is as read from its file: arrays of another layout in memory
-    would round in another way. ``units`` (n,) are samples that stay together in the folds of a calibration.
+    Normalisation becomes the first step. The returned pipeline is serialised and loaded again, because arrays with
+    another memory layout would round differently. ``units`` (n,) mark samples that share a fold of the calibration.
 
     Raises:
-        HyperparametersFailed: with the reason, if it cannot be fitted.
+        HyperparametersFailed: with the reason, if the pipeline cannot be fitted.
     """
     whole = Pipeline([("normalise", Normalise(normaliser.mean, normaliser.scale)), *pipeline.steps])
     with _one_thread():
@@ -154,7 +154,7 @@ def fit(
 
 
 def _calibrate_by(pipeline: Pipeline, labels: NDArray[np.int64], units: NDArray[np.int64] | None) -> None:
-    """Set the folds of a calibration: whole units where some have several samples, else scikit-learn's own."""
+    """Set the folds of a calibration, with whole units if any unit has several samples."""
     last = pipeline.steps[-1][1]
     if isinstance(last, CalibratedClassifierCV):
         together = units is not None and len(np.unique(units)) < len(units)
@@ -163,16 +163,16 @@ def _calibrate_by(pipeline: Pipeline, labels: NDArray[np.int64], units: NDArray[
 
 
 def probabilities(pipeline: Pipeline, inputs: NDArray[Any], *, classes: int) -> NDArray[np.float32]:
-    """Return probabilities float32 (n, classes); 0 for a class that the training samples did not have."""
+    """Return probabilities float32 (n, classes); 0 for classes without training samples."""
     with _one_thread():
         given = pipeline.predict_proba(inputs)
-    said = np.zeros((len(inputs), classes), np.float32)
-    said[:, pipeline.classes_] = given
-    return said
+    filled = np.zeros((len(inputs), classes), np.float32)
+    filled[:, pipeline.classes_] = given
+    return filled
 
 
 def numbers(pipeline: Pipeline) -> int:
-    """Return how many numbers a fitted pipeline stores in arrays, its normalisation left out."""
+    """Return the count of numbers in the arrays of a fitted pipeline, without its normalisation."""
     with zipfile.ZipFile(io.BytesIO(_skops().dumps(Pipeline(pipeline.steps[1:])))) as archive:
         return sum(
             int(np.load(archive.open(name), allow_pickle=False).size)
@@ -184,28 +184,28 @@ def numbers(pipeline: Pipeline) -> int:
 def to_bytes(pipeline: Pipeline) -> bytes:
     """Return a fitted pipeline in the format of skops; equal pipelines give equal bytes.
 
-    Skops names objects by their address in memory and notes the time. Here they are numbered as they come, in 1980.
+    Skops names objects by memory address and stores the time. Here objects are numbered, and the time is 1980.
     """
     made, numbers_of = io.BytesIO(), dict[str, str]()
-    with zipfile.ZipFile(io.BytesIO(_skops().dumps(pipeline))) as given, zipfile.ZipFile(made, "w") as kept:
+    with zipfile.ZipFile(io.BytesIO(_skops().dumps(pipeline))) as given, zipfile.ZipFile(made, "w") as output:
         schema = _ADDRESS.sub(
             lambda found: numbers_of.setdefault(found[0], str(len(numbers_of))), given.read(_SCHEMA).decode()
         )
         names = {numbers_of[Path(name).stem] + Path(name).suffix: name for name in given.namelist() if name != _SCHEMA}
         for new, name in sorted(names.items()):
-            kept.writestr(zipfile.ZipInfo(new), _without_padding(given.read(name)), zipfile.ZIP_DEFLATED)
-        kept.writestr(zipfile.ZipInfo(_SCHEMA), schema, zipfile.ZIP_DEFLATED)
+            output.writestr(zipfile.ZipInfo(new), _without_padding(given.read(name)), zipfile.ZIP_DEFLATED)
+        output.writestr(zipfile.ZipInfo(_SCHEMA), schema, zipfile.ZIP_DEFLATED)
     return made.getvalue()
 
 
 def _without_padding(content: bytes) -> bytes:
-    """Return an array's file with zeros between the fields of its records, where trees leave what was in memory."""
+    """Return an array file with zeros in the padding of its records, which in trees is uninitialised memory."""
     if not content.startswith(b"\x93NUMPY"):
         return content
     array = np.load(io.BytesIO(content), allow_pickle=False)
     if not array.dtype.names:
         return content
-    clean, made = np.zeros(array.shape, array.dtype), io.BytesIO()  # zeros_like would leave what lies between
+    clean, made = np.zeros(array.shape, array.dtype), io.BytesIO()  # zeros_like would keep the padding
     for name in array.dtype.names:
         clean[name] = array[name]
     np.save(made, clean, allow_pickle=False)
@@ -214,10 +214,10 @@ def _without_padding(content: bytes) -> bytes:
 
 def from_bytes(content: bytes, architecture: str) -> Pipeline:
     """Return the pipeline that :func:`to_bytes` wrote. Only classes of scikit-learn, of this module, and of the
-    architecture's own package are made.
+    package of the architecture are instantiated.
 
     Raises:
-        InputError: if the content is damaged, or asks for another type.
+        InputError: if the content is damaged, or contains another type.
     """
     try:
         wanted = _skops().get_untrusted_types(data=content)
@@ -233,7 +233,7 @@ def from_bytes(content: bytes, architecture: str) -> Pipeline:
 
 
 def trusted_types(content: bytes, architecture: str) -> list[str]:
-    """Return the types that a reader of the content must trust beside those that skops knows."""
+    """Return the types in the content that must be trusted in addition to those of skops."""
     return [name for name in _skops().get_untrusted_types(data=content) if _is_trusted(name, architecture)]
 
 
@@ -282,7 +282,7 @@ def _features(features: Features, seed: int) -> list[tuple[str, Any]]:
 
 
 def _skops() -> Any:
-    """Return skops.io, which imports all of scikit-learn to list its types: seconds that making a pipeline saves."""
+    """Return skops.io, imported late because it takes seconds to import all of scikit-learn."""
     return import_module("skops.io")
 
 
@@ -293,7 +293,7 @@ def _threads() -> Callable[..., Any]:
 
 
 def _one_thread() -> Any:
-    """Return a context in which BLAS and OpenMP use one thread: sums over more depend on their number."""
+    """Return a context with one thread for BLAS and OpenMP, because sums depend on the number of threads."""
     return _threads()(limits=1)
 
 

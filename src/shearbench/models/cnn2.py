@@ -20,7 +20,7 @@ def build(
 ) -> nn.Sequential:
     """Return the network for inputs (n, channels, *size), of at least 8 x 8; ``dropout`` follows the dense layer; see
     ``layers.initialise`` for ``init``."""
-    pixels = (size[0] // 4) * (size[1] // 4)  # of a map behind the last pooling
+    pixels = (size[0] // 4) * (size[1] // 4)  # of a map after the last pooling
     c1, c2, units = (scaled(size, width) for size in (32, 64, 128))
     network = nn.Sequential(
         OrderedDict(

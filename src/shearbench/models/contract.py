@@ -1,7 +1,7 @@
-"""The contract of a network: ``shearbench check`` exercises in a second what training will do.
+"""The contract of a network: ``shearbench check`` tests in a second all operations of a training.
 
-A forward and backward step in training mode with a batch and a small last one, two equal evaluations, samples alone
-and together, a save and a load. What fails is one sentence with the next step, of whatever type the exception is.
+The checks are a forward and backward step with a batch and a small last one, two equal evaluations, samples alone
+and together, a save and a load. Any exception becomes a message of one sentence with the next step.
 """
 
 import inspect
@@ -19,8 +19,8 @@ from torch.nn import functional
 from shearbench.errors import InputError
 
 Shape = tuple[int, int, int]
-_BATCHES = (8, 2)  # a usual one and the smallest that training makes: a last sample alone joins the batch before it
-_BYTES = 16  # of a float32 weight with its gradient and Adam's two moments
+_BATCHES = (8, 2)  # a usual batch, and the smallest in a training, where a single last sample joins the batch before
+_BYTES = 16  # per float32 weight with its gradient and Adam's two moments
 _HINTS = {
     "before Module.__init__() call": "call super().__init__() first in its __init__",
     "Expected more than 1 value per channel": "batch norm must keep running averages (track_running_stats=True)",
@@ -29,31 +29,31 @@ _HINTS = {
 
 @contextmanager
 def user_code(architecture: str, doing: str, hint: str = "") -> Iterator[None]:
-    """Turn whatever a user's code raises, ``sys.exit`` too, into one sentence with the place in their file.
+    """Convert any exception of a user's code, including ``sys.exit``, into one sentence with its place in their file.
 
     Raises:
-        InputError: naming the exception, its message, file and line.
+        InputError: with the exception, its message, file and line.
     """
     try:
         yield
     except (InputError, KeyboardInterrupt):
         raise
     except (Exception, SystemExit) as error:
-        raise InputError(f"{architecture}: {doing} fails: {_said(error)}{hint}") from error
+        raise InputError(f"{architecture}: {doing} fails: {_described(error)}{hint}") from error
 
 
 def check(network: nn.Module, architecture: str, again: Callable[[], nn.Module], *, shape: Shape, classes: int) -> None:
-    """Exercise a network as training, storing and evaluating will.
+    """Test training, storing and evaluation of a network.
 
     Args:
         network: in training mode; its weights and statistics are changed.
-        architecture: what it is called.
-        again: returns another one, with other weights.
+        architecture: its name.
+        again: returns a second network with other weights.
         shape: channels, height and width of an input.
         classes: number of logits.
 
     Raises:
-        InputError: naming the first thing that does not work, and what to do.
+        InputError: with the first failure and its fix.
     """
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn((max(_BATCHES), *shape), generator=generator, dtype=torch.float32)
@@ -75,18 +75,18 @@ def check(network: nn.Module, architecture: str, again: Callable[[], nn.Module],
 
 
 def refuse_too_large(make: Callable[[], nn.Module], architecture: str) -> None:
-    """Refuse a network whose training does not fit into the memory of this machine, before any of it is taken.
+    """Raise InputError if the training of a network would not fit into memory, before any is allocated.
 
     Raises:
-        InputError: with both numbers.
+        InputError: with the required and the available memory.
     """
     try:
         with torch.device("meta"), torch.random.fork_rng(devices=[]):  # shapes without values
             count = float(sum(parameter.numel() for parameter in make().parameters()))
-    except (Exception, SystemExit) as error:  # noqa: BLE001  (code that wants values; the real build says what is wrong)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  (code that needs values; the real build reports the fault)
         if "overflow" not in str(error):
             return
-        count = 2.0**61  # of bytes of a single layer, at the least
+        count = 2.0**61  # a lower bound, as a single layer overflows
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     needed = count * _BYTES
     if needed > memory:
@@ -139,7 +139,7 @@ def _check_training(network: nn.Module, architecture: str, inputs: Tensor, class
 
 
 def _check_evaluation(network: nn.Module, architecture: str, inputs: Tensor) -> Tensor:
-    """Return the logits of inputs, checked."""
+    """Return the logits of inputs after checks."""
     state = {name: value.clone() for name, value in network.state_dict().items()}
     logits: Tensor = network(inputs)
     for _ in range(2):
@@ -167,7 +167,7 @@ def _check_evaluation(network: nn.Module, architecture: str, inputs: Tensor) -> 
     return logits
 
 
-def _said(error: BaseException) -> str:
+def _described(error: BaseException) -> str:
     text = (str(error).strip().splitlines() or [""])[0]
     hint = next((f"; {hint}" for sign, hint in _HINTS.items() if sign in str(error)), "")
     return f"{type(error).__name__}: {text or 'no message'}{_place(error)}{hint}"

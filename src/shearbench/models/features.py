@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from shearbench.strict import Strict
 
 SKLEARN = "sklearn."
-"""What the paths of scikit-learn's own classifiers begin with."""
+"""Prefix of the paths of scikit-learn's classifiers."""
 
 Scalar = int | float | str | bool | None
 Option = Scalar | list[Scalar]
@@ -20,19 +20,19 @@ class Features(Strict):
     """``pixels``: all normalised values; ``pca``: their principal components; ``hog``: histograms of gradients, or the
     principal components of these.
 
-    In ``params.yaml`` a kind alone, as ``features: pca``, stands for its defaults.
+    In ``params.yaml`` a kind alone, as ``features: pca``, means the defaults of that kind.
     """
 
     kind: Kind = "pixels"
     components: Annotated[int, Field(ge=1)] | None = 50
-    """At most so many principal components, as many as there are training samples or values; None: histograms alone."""
+    """Number of principal components, limited by training samples and values; None: histograms without PCA."""
     cell: Annotated[int, Field(ge=2)] = 7
-    """Of ``hog``: side of a cell in pixels; blocks are 2 x 2 cells, with 9 orientations each."""
+    """Side of a cell of ``hog`` in pixels; blocks have 2 x 2 cells, with 9 orientations each."""
 
     @model_validator(mode="before")
     @classmethod
     def _by_kind(cls, value: Any) -> Any:
-        """Take a kind alone; histograms have no components unless they are given."""
+        """Accept a kind alone; histograms have no components by default."""
         given = {"kind": value} if isinstance(value, str) else value
         return {"components": None, **given} if isinstance(given, dict) and given.get("kind") == "hog" else given
 

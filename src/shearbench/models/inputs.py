@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 GIVEN = ("channels", "classes", "size", "width")
-"""The arguments that a network's builder is given, where it takes them; all others are its options."""
+"""Arguments that are passed to a builder if it has them; all others are options."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Inputs (n, ``channels``, *size) with ``size`` (height, width), of so many ``classes``; MNIST's by default."""
+    """Inputs (n, ``channels``, *size) with ``size`` (height, width) and the number of ``classes``; MNIST by default."""
 
     channels: int
     classes: int = 10

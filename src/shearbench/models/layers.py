@@ -1,8 +1,8 @@
-"""Layers that compute what torch's do, where torch's take too long on 28 x 28 images and a CPU.
+"""Layers equivalent to torch's, but faster for 28 x 28 images on a CPU.
 
-Dropout that draws 16 random bits a unit: torch's own draws longer than a dense layer computes. 3x3 convolutions that
-put out a single pixel as a matrix product: torch's work on eight taps that meet nothing but padding. ReLU that leaves
-its work to the pooling behind it while a network trains, and flattening whose gradient lies in memory as the maps do.
+Dropout draws 16 random bits per unit, because torch's takes longer than a dense layer. 3x3 convolutions with a single
+output pixel are matrix products, because torch also computes the taps on padding. In training, ReLU is applied after
+the pooling that follows it. The gradient of flattening has the memory layout of the maps.
 """
 
 from typing import Any, Literal
@@ -18,7 +18,7 @@ Initialisation = Literal["default", "glorot"]
 
 
 def initialise(network: nn.Module, kind: Initialisation) -> None:
-    """Draw weights anew as Keras does: Glorot's uniform distribution (2010), biases 0; ``default`` keeps them."""
+    """Draw weights from Glorot's uniform distribution (2010), biases 0, like Keras; ``default`` changes nothing."""
     if kind == "default":
         return
     for module in network.modules():
@@ -31,11 +31,11 @@ def initialise(network: nn.Module, kind: Initialisation) -> None:
 class Dropout(nn.Dropout):
     """Zero units with probability ``p``, rounded to a multiple of 2 ** -16, and scale the others to keep the mean.
 
-    The bits come from torch's global generator. On CUDA, torch's own kernel does it, with the ``p`` given.
+    The bits come from torch's global generator. On CUDA, torch's own kernel is used, with the exact ``p``.
     """
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return ``inputs`` with units zeroed, or as they are in evaluation mode."""
+        """Return ``inputs`` with units zeroed; in evaluation mode unchanged."""
         if not inputs.is_cpu:
             return super().forward(inputs)
         if not self.training or self.p == 0:
@@ -46,13 +46,13 @@ class Dropout(nn.Dropout):
 
 def draw_kept(count: int, level: int) -> Tensor:
     """Return int16 (count,): 1 with probability ``1 - level / 2 ** 16``, else 0; from torch's global generator."""
-    # One 64-bit word gives four units of 16 bits: the generator is the bottleneck, not the comparison.
-    words = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None)  # all values; four units a word
+    # One 64-bit word serves four units of 16 bits, because the generator is the bottleneck, not the comparison.
+    words = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None)  # all values; four units per word
     return words.view(torch.int16)[:count].ge_(level - _LEVELS // 2)
 
 
 class _Drop(torch.autograd.Function):
-    """One product forward and one backward, with a mask of the type of its inputs."""
+    """Multiply by a mask of the type of the inputs, forward and backward."""
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, level: int) -> Tensor:
@@ -67,21 +67,21 @@ class _Drop(torch.autograd.Function):
 
 
 class ReLUBeforePool(nn.ReLU):
-    """ReLU in front of a :class:`MaxPoolAfterReLU`, which does its work in training: max(relu(x)) = relu(max(x)).
+    """ReLU in front of a :class:`MaxPoolAfterReLU`, which applies it in training: max(relu(x)) = relu(max(x)).
 
-    In evaluation mode both do their own, so that the map between them can be looked at.
+    In evaluation mode ReLU is applied here, so that analyses can use the map between both layers.
     """
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return ``inputs`` as they are, in evaluation mode with negative ones set to 0."""
+        """Return ``inputs``; in evaluation mode with negative values set to 0."""
         return inputs if self.training else super().forward(inputs)
 
 
 class MaxPoolAfterReLU(nn.MaxPool2d):
-    """Max pooling behind a :class:`ReLUBeforePool`: in training, ReLU on a quarter of the units, with the same bits."""
+    """Max pooling after a :class:`ReLUBeforePool`. In training it applies ReLU to a quarter of the units; same bits."""
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return pooled maps; in training the negative ones among them are set to 0."""
+        """Return pooled maps; in training with negative values set to 0."""
         pooled: Tensor = super().forward(inputs)
         return pooled.relu() if self.training else pooled
 
@@ -89,8 +89,8 @@ class MaxPoolAfterReLU(nn.MaxPool2d):
 class Flatten(nn.Flatten):
     """Flatten maps (n, channels, height, width), in the order of ``nn.Flatten``.
 
-    Its gradient is in the layout of the convolutions, channels last. Else the pooling before it would copy its own
-    gradient, four times as large, into that layout and back.
+    Its gradient has the layout of the convolutions, channels last. Otherwise the pooling before it would copy its own
+    gradient, which is four times as large, to that layout and back.
     """
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -111,16 +111,16 @@ class _Flatten(torch.autograd.Function):
 
 
 class Conv3x3(nn.Conv2d):
-    """A 3x3 convolution with padding 1, stride 1 or 2 and no bias; one pixel of output is one product with the weights.
+    """A 3x3 convolution with padding 1, stride 1 or 2 and no bias; a single output pixel is a matrix product.
 
-    Of that pixel's window only the inputs themselves count; the rest is padding. Backward, four to eight times as fast.
+    The product uses only the taps on inputs, not on padding. The backward pass is four to eight times as fast.
     """
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return (n, channels, height, width) of the convolution."""
+        """Return the convolution, (n, channels, height, width)."""
         height, width = inputs.shape[2:]
         if height > self.stride[0] or width > self.stride[1]:
             return super().forward(inputs)
-        # The window of the one output pixel starts in the padding, so input pixel (0, 0) meets tap (1, 1).
+        # The window of the output pixel starts in the padding, so input pixel (0, 0) is at tap (1, 1).
         taps = self.weight[:, :, 1 : 1 + height, 1 : 1 + width]
         return functional.linear(inputs.flatten(1), taps.flatten(1))[:, :, None, None]

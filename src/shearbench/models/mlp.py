@@ -1,4 +1,4 @@
-"""A multilayer perceptron: every pixel of every channel, hidden layers of 512, 256 and 128 units, and logits."""
+"""A multilayer perceptron on all pixels of all channels: hidden layers of 512, 256 and 128 units, and logits."""
 
 from collections import OrderedDict
 from itertools import pairwise

@@ -1,10 +1,10 @@
-"""Networks of a user's own: ``architecture: package.module.Net`` names a class or function outside this package.
+"""A user's networks: ``architecture: package.module.Net`` names a class or function outside this package.
 
-It is looked for where Python imports from; the command line adds the project's folder ``networks/`` to that. It is
-called as ``Net(channels=..., classes=..., size=(height, width), width=..., **options)`` and must give a
-``torch.nn.Module`` that maps (n, channels, height, width) to logits (n, classes). Of these it must take ``channels``.
-One without ``classes`` and ``size`` is for whatever its layers fit: 10 classes of 28 x 28, say. One without ``width``
-has width 1 only.
+It is imported from Python's path, to which the command line adds the project's folder ``networks/``. It is
+called as ``Net(channels=..., classes=..., size=(height, width), width=..., **options)`` and must return a
+``torch.nn.Module`` that maps (n, channels, height, width) to logits (n, classes). Only ``channels`` is required.
+Without ``classes`` and ``size``, the network supports what its layers fit, such as 10 classes of 28 x 28. Without
+``width``, only width 1 is allowed.
 """
 
 import inspect
@@ -29,23 +29,23 @@ _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
 def is_own(architecture: str) -> bool:
-    """Return True if an architecture names something outside this package, as ``my_package.Net`` does."""
+    """Return True if an architecture is the path of an object outside this package, as ``my_package.Net``."""
     return _NAME.fullmatch(architecture) is not None
 
 
 def find(architecture: str, *, needs: Sequence[str] = ("channels",)) -> Callable[..., Any]:
-    """Import what an architecture names, a class or function that takes the parameters ``needs``.
+    """Import the class or function of an architecture, which must take the parameters ``needs``.
 
     Raises:
-        InputError: if there is no such module, it cannot be imported, or has no such class or function.
+        InputError: if the module does not exist, cannot be imported, or lacks the class or function.
     """
     module_name, _, name = architecture.rpartition(".")
     module = _import(architecture, module_name)
     found = getattr(module, name, None)
     if not (inspect.isclass(found) or inspect.isfunction(found)):
         own = [each for each, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
-        own = own or get_close_matches(name, vars(module))  # a package names what its modules define
-        place = getattr(module, "__file__", module_name)  # a module in C has no file
+        own = own or get_close_matches(name, vars(module))  # a package imports its names from modules
+        place = getattr(module, "__file__", module_name)  # a built-in module has no file
         raise InputError(
             f"architecture {architecture!r} must name a class or function, and {place} has none called "
             f"{name!r}; it has: {', '.join(own) or 'none'}"
@@ -59,10 +59,10 @@ def find(architecture: str, *, needs: Sequence[str] = ("channels",)) -> Callable
 
 
 def arguments(builder: Callable[..., Any], architecture: str, inputs: Inputs, *, width: float) -> dict[str, Any]:
-    """Return what a network is built with beside its options.
+    """Return the arguments of a builder except its options.
 
     Raises:
-        InputError: for another width than 1 where the network takes none.
+        InputError: if the width is not 1 but the network takes no width.
     """
     taken = inspect.signature(builder).parameters
     if "width" not in taken and width != 1:
@@ -72,10 +72,10 @@ def arguments(builder: Callable[..., Any], architecture: str, inputs: Inputs, *,
 
 
 def as_network(made: Any, architecture: str) -> "nn.Module":
-    """Return what a user's code gave, if it is a network.
+    """Return the result of a user's code in training mode.
 
     Raises:
-        InputError: if it is no module.
+        InputError: if it is not a ``torch.nn.Module``.
     """
     from torch import nn
 
@@ -85,10 +85,10 @@ def as_network(made: Any, architecture: str) -> "nn.Module":
 
 
 def check_reading(network: "nn.Module", architecture: str, inputs: Inputs, *, hint: str) -> None:
-    """Let a network predict two blank images, and leave it unchanged.
+    """Check that a network predicts two blank images, without changing it.
 
     Raises:
-        InputError: if it does not accept such inputs, or returns anything but logits.
+        InputError: if the network does not accept such inputs, or does not return logits.
     """
     import torch
 
@@ -106,7 +106,7 @@ def check_reading(network: "nn.Module", architecture: str, inputs: Inputs, *, hi
 
 
 def _import(architecture: str, name: str) -> Any:
-    """Import a module, torchvision's operators first: a module may import torchvision, whatever torch is beside it."""
+    """Import a module, and torchvision's operators first, because the module may import torchvision."""
     import shearbench.torchvision_ops  # noqa: F401
     from shearbench.models.contract import user_code
 
@@ -127,7 +127,7 @@ def _import(architecture: str, name: str) -> Any:
 
 
 def _refuse_hidden(module: Any, name: str) -> None:
-    """Refuse a module of the project that another one of the same name hides, as ``test.py`` is hidden by Python's."""
+    """Raise InputError if another module hides one of the project, as Python's ``test`` hides ``test.py``."""
     top = name.partition(".")[0]
     own = [path for path in (NETWORKS / f"{top}.py", NETWORKS / top / "__init__.py") if path.is_file()]
     found = getattr(module, "__file__", None)

@@ -1,8 +1,8 @@
 """ResNet-18 (He et al., 2016, arXiv 1512.03385) with torchvision's blocks and stem, for any number of channels.
 
-At width 1 and three channels it is torchvision's network: same state dict, same outputs. torchvision itself is not
-imported, which would take as long as torch. The 7x7 stem with
-stride 2 and its pooling are kept, so that the stages see 7x7, 4x4, 2x2 and 1x1 maps of a 28x28 input.
+At width 1 and three channels it equals torchvision's network: same state dict, same outputs. torchvision itself is
+not imported, because that takes as long as torch. The network has the 7x7 stem with stride 2 and pooling, so the
+stages have 7x7, 4x4, 2x2 and 1x1 maps for a 28x28 input.
 """
 
 from collections import OrderedDict
@@ -18,8 +18,8 @@ from shearbench.errors import InputError
 from shearbench.models import scaled
 from shearbench.models.layers import Conv3x3, Initialisation, initialise
 
-MOMENTUM, EPSILON = 0.1, 1e-5  # torch's
-GROUPS = 8  # divides every width
+MOMENTUM, EPSILON = 0.1, 1e-5  # defaults of torch
+GROUPS = 8  # a divisor of every number of channels
 
 
 def build(
@@ -34,21 +34,21 @@ def build(
     third_channel: Literal["none", "zeros", "repeat"] = "none",
     resize: Annotated[int, Field(ge=28)] | None = None,
 ) -> nn.Sequential:
-    """Return the network for inputs (n, channels, height, width) ; widths are rounded to multiples of 8 channels.
+    """Return the network for inputs (n, channels, height, width); widths are rounded to multiples of 8 channels.
 
     Args:
         channels: of the input.
         classes: number of logits.
         width: multiplies the channels of every layer.
         norm: batch normalisation, or group normalisation (Wu & He, 2018, arXiv 1803.08494) in 8 groups, which
-            knows no running averages.
-        momentum: the share that a batch has in batch normalisation's running averages; Keras's 0.99 is 0.01 here.
-        epsilon: what batch normalisation adds to the variance; Keras has 1e-3.
-        init: He's normal distribution as torchvision draws it, or Glorot's uniform one as Keras does.
-        stem: a 7x7 convolution of stride 2 with pooling, or a 3x3 one of stride 1 without, whose stages see 28x28,
-            14x14, 7x7 and 4x4 maps.
-        third_channel: of zeros, or a copy of the first one: what a network for colour images is given.
-        resize: bilinear, to so many pixels a side, in front of the stem.
+            has no running averages.
+        momentum: the weight of a batch in the running averages of batch normalisation; Keras's 0.99 is 0.01 here.
+        epsilon: added to the variance by batch normalisation; Keras uses 1e-3.
+        init: He's normal distribution as in torchvision, or Glorot's uniform one as in Keras.
+        stem: a 7x7 convolution of stride 2 with pooling, or a 3x3 one of stride 1 without; the stages of the latter
+            have 28x28, 14x14, 7x7 and 4x4 maps.
+        third_channel: added for networks for colour images: zeros, or a copy of the first channel.
+        resize: side in pixels of a bilinear resize in front of the stem.
 
     Raises:
         InputError: if ``momentum`` is given to group normalisation.
@@ -84,7 +84,7 @@ def build(
 
 
 class ThirdChannel(nn.Module):
-    """Append channels until there are three: zeros, or copies of the first one."""
+    """Pad inputs to three channels with zeros or copies of the first channel."""
 
     def __init__(self, fill: Literal["zeros", "repeat"]) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ def _entrance(channels: int, outputs: int, stem: Literal["imagenet", "small"]) -
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions beside a shortcut; layers have the names of torchvision's block."""
+    """Two 3x3 convolutions beside a shortcut; layers are named as in torchvision's block."""
 
     def __init__(self, inputs: int, outputs: int, *, stride: int, norm: Callable[[int], nn.Module]) -> None:
         super().__init__()
@@ -137,7 +137,7 @@ class BasicBlock(nn.Module):
 
 
 def _stage(inputs: int, outputs: int, *, stride: int, norm: Callable[[int], nn.Module]) -> nn.Sequential:
-    """Return two basic blocks, the first of which changes channels and resolution."""
+    """Return two basic blocks; the first one changes channels and resolution."""
     return nn.Sequential(
         BasicBlock(inputs, outputs, stride=stride, norm=norm), BasicBlock(outputs, outputs, stride=1, norm=norm)
     )

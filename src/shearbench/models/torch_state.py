@@ -1,4 +1,4 @@
-"""Torch's global settings: a network that changes one would change the numbers of the next model of its process."""
+"""Torch's global settings. A network that changes one would change the results of later models in the process."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ def _flag(owner: Any, name: str) -> tuple[Callable[[], Any], Callable[[Any], Non
 
 
 _BACKENDS: Any = torch.backends
-_OF_FLOAT32 = (  # each before those that follow it
+_OF_FLOAT32 = (  # parents before children, which inherit from them
     *(_BACKENDS, _BACKENDS.mkldnn, _BACKENDS.cudnn, _BACKENDS.mkldnn.conv, _BACKENDS.mkldnn.matmul),
     *(_BACKENDS.mkldnn.rnn, _BACKENDS.cuda.matmul, _BACKENDS.cudnn.conv, _BACKENDS.cudnn.rnn),
 )
@@ -23,7 +23,7 @@ _OF_FLOAT32 = (  # each before those that follow it
 def _matmul_precision() -> str:
     try:
         return torch.get_float32_matmul_precision()
-    except RuntimeError:  # torch refuses to tell where backends differ
+    except RuntimeError:  # raised if backends differ
         return "mixed"
 
 
@@ -37,7 +37,7 @@ def _set_precisions(values: list[str]) -> None:
 
 
 def _flushes_denormals() -> bool:
-    return not bool(torch.full((1,), 1e-40) * 1 > 0)  # torch has no function that tells
+    return not bool(torch.full((1,), 1e-40) * 1 > 0)  # torch has no function for this
 
 
 _SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
@@ -67,7 +67,7 @@ _SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
 
 @contextmanager
 def restored() -> Iterator[list[str]]:
-    """Put every setting back when the block ends; the list that is given then names those that had changed."""
+    """Restore every setting after the block; the yielded list then names the changed ones."""
     before = {name: get() for name, (get, _) in _SETTINGS.items()}
     changed: list[str] = []
     try:
@@ -81,10 +81,10 @@ def restored() -> Iterator[list[str]]:
 
 @contextmanager
 def unchanged(architecture: str) -> Iterator[None]:
-    """Raise where the block changes a setting.
+    """Raise InputError if the block changes a setting.
 
     Raises:
-        InputError: naming the settings.
+        InputError: with the names of the settings.
     """
     with restored() as changed:
         yield

@@ -1,7 +1,7 @@
-"""Adam's state as values that a checkpoint can hold; its arithmetic is torch's own fused kernel.
+"""Adam with a state that a checkpoint can store, computed by torch's fused kernel.
 
-Why not ``torch.optim.Adam``: making one imports torch's compiler, which takes as long as importing torch itself,
-in every process that trains a fold. Its functional form needs no compiler and computes the same bits.
+``torch.optim.Adam`` is not used, because its constructor imports torch's compiler. In every process that trains a
+fold, this takes as long as importing torch. The functional form needs no compiler and computes the same bits.
 """
 
 from collections.abc import Mapping
@@ -18,8 +18,8 @@ from shearbench.training.recipe import Recipe
 class Adam:
     """Parameters of a network with the moments of their gradients (Kingma & Ba, 2015, arXiv 1412.6980).
 
-    ``first`` and ``second`` are laid out in memory like their parameters; ``steps`` are float32 scalars, one a
-    parameter. Weight decay is added to the gradient, or with ``decoupled`` taken from the weights.
+    ``first`` and ``second`` are laid out in memory like their parameters; ``steps`` are float32 scalars, one per
+    parameter. Weight decay is added to the gradient, or with ``decoupled`` subtracted from the weights.
     """
 
     names: tuple[str, ...]
@@ -47,13 +47,13 @@ class Adam:
         )
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
+        """Set all gradients to None."""
         for parameter in self.parameters:
             parameter.grad = None
 
     @torch.no_grad()
     def step(self, learning_rate: float | Tensor) -> None:
-        """Move every parameter by the gradient it has; the rate may be a float32 scalar on the device."""
+        """Update every parameter from its gradient; the rate may be a float32 scalar on the device."""
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         adam(
             _in_order_of_memory(self.parameters),
@@ -83,7 +83,7 @@ class Adam:
         }
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Take over moments and steps that :meth:`state` gave."""
+        """Load moments and steps returned by :meth:`state`."""
         own = self.state()
         assert own.keys() == state.keys(), "the state is that of another network"
         for name, value in state.items():
@@ -92,5 +92,5 @@ class Adam:
 
 
 def _in_order_of_memory(tensors: list[Tensor]) -> list[Tensor]:
-    """Return views whose last dimension is the densest: the kernel copies any other layout, there and back."""
+    """Return views with the densest dimension last, because the kernel copies other layouts back and forth."""
     return [tensor if tensor.is_contiguous() else tensor.permute(0, 2, 3, 1) for tensor in tensors]

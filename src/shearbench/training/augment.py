@@ -1,9 +1,9 @@
-"""Random changes to a batch of images, on the tensor, each image with its own draw.
+"""Random augmentations of a batch of images, drawn independently for each image.
 
 An augmentation takes images float32 (n, channels, height, width) with grey values 0 .. 255, background 0, and a CPU
-generator, and returns new ones on the device of the images: the draws are the same on every device, and what follows
-from them is computed there. All channels of an image are changed alike. ``augmentations.py`` has the table of them.
-They are for images: moving the pixels of a displacement field without turning its vectors would be wrong physics.
+generator. It returns new images on the same device. The random numbers are the same on every device; the images are
+computed on theirs. All channels of an image are changed alike. ``augmentations.py`` has the table of augmentations.
+Displacement fields are not augmented: moving their pixels without rotating their vectors would be wrong physics.
 """
 
 import math
@@ -34,7 +34,7 @@ def _across_and_down(size: Size) -> Tensor:
 class Affine:
     """Maps of n images about their centres: ``angle`` and ``shear`` in degrees, ``shift`` (n, 2) in pixels, x first.
 
-    ``stretch`` (n,), if any, is by how much images get wider for their height, once they have been mapped.
+    ``stretch`` (n,), if given, multiplies the ratio of width to height after the map.
     """
 
     angle: Tensor
@@ -44,7 +44,7 @@ class Affine:
     stretch: Tensor | None = None
 
     def inverse(self) -> Tensor:
-        """Return where each pixel comes from: (n, 2, 3) in pixels from the centre, as torchvision defines the map.
+        """Return the inverse maps (n, 2, 3) in pixels from the centre, with torchvision's definition of the map.
 
         With R the rotation, s the scale, H = [[1, -tan(shear)], [0, 1]] and t the shift: x = (s R H)^-1 (y - t).
         """
@@ -58,16 +58,16 @@ class Affine:
 
 
 def draw_affine(count: int, size: Size, generator: torch.Generator) -> Affine:
-    """Draw maps as ``RandomAffine(degrees=5, translate=(0.1, 0.1), scale=(0.8, 1.2), shear=5)`` does."""
+    """Draw maps like ``RandomAffine(degrees=5, translate=(0.1, 0.1), scale=(0.8, 1.2), shear=5)``."""
     angle, dx, dy, scale, shear = torch.rand(5, count, generator=generator, dtype=torch.float64).mul(2).sub(1)
     shift = (torch.stack([dx, dy], dim=1) * 0.1 * _across_and_down(size)).round()  # whole pixels
     return Affine(angle=5 * angle, shift=shift, scale=1 + 0.2 * scale, shear=5 * shear)
 
 
 def warp_affine(images: Tensor, maps: Affine) -> Tensor:
-    """Return mapped images, each pixel with the value of the one nearest to where it comes from; outside is background.
+    """Return mapped images, sampled with the nearest pixel; values outside the image are background.
 
-    By indices into images with a border of background: three times as fast as sampling on a grid.
+    Indexing into images with a border of background is three times as fast as sampling on a grid.
     """
     count, channels, height, width = images.shape
     framed = width + 2
@@ -86,7 +86,7 @@ def warp_affine(images: Tensor, maps: Affine) -> Tensor:
 
 
 def affine(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Rotate, shift, scale and shear a little, with the nearest pixel's value: torchvision's ``RandomAffine``."""
+    """Rotate, shift, scale and shear slightly, with nearest-pixel sampling, like torchvision's ``RandomAffine``."""
     return warp_affine(images, draw_affine(len(images), size_of(images), generator))
 
 
@@ -97,10 +97,10 @@ def noise(images: Tensor, generator: torch.Generator, *, deviation: float = 0.1)
 
 
 def thickness(images: Tensor, generator: torch.Generator, *, thinnest: float = -1, thickest: float = 1) -> Tensor:
-    """Thicken or thin strokes by a number of pixels between ``thinnest`` and ``thickest`` on each side of them.
+    """Thicken or thin strokes by a number of pixels on each side, drawn between ``thinnest`` and ``thickest``.
 
-    A pixel is a step towards the 3x3 maximum or minimum, a part of one that share of the step; steps beyond the first
-    thicken alone.
+    One pixel is a step to the 3x3 maximum or minimum; a fraction of a pixel is that fraction of the step. Steps beyond
+    the first only thicken.
     """
     drawn = torch.rand(len(images), 1, 1, 1, generator=generator).to(images.device)
     share = thinnest + (thickest - thinnest) * drawn
@@ -112,7 +112,7 @@ def thickness(images: Tensor, generator: torch.Generator, *, thinnest: float = -
 
 
 def _grown(images: Tensor) -> Tensor:
-    """Return the 3x3 maximum about each pixel, rows then columns: ten times as fast as max pooling here."""
+    """Return the 3x3 maximum around each pixel, by rows then columns; ten times as fast as max pooling."""
     rows = images.clone()
     torch.maximum(rows[..., 1:, :], images[..., :-1, :], out=rows[..., 1:, :])
     torch.maximum(rows[..., :-1, :], images[..., 1:, :], out=rows[..., :-1, :])
@@ -133,17 +133,17 @@ def elastic(images: Tensor, generator: torch.Generator, *, sigma: float = 4.0, a
 
 
 def warp_elastic(images: Tensor, displacement: Tensor) -> Tensor:
-    """Return images sampled (bilinear) at their pixels plus ``displacement`` (n, h, w, 2), 2 being the width."""
+    """Return images sampled bilinearly at their pixels plus ``displacement`` (n, h, w, 2), in half images, x first."""
     identity = torch.eye(2, 3, device=images.device).expand(len(images), 2, 3)
     grid = functional.affine_grid(identity, list(images.shape), align_corners=False)
     return functional.grid_sample(images, grid + displacement, padding_mode="zeros", align_corners=False)
 
 
 def blur_matrix(size: int, sigma: float) -> Tensor:
-    """Return B (size, size) such that B x is x blurred by a Gaussian cut at 4 sigma, mirrored at its ends."""
+    """Return B (size, size) such that B x is x blurred by a Gaussian truncated at 4 sigma, reflected at the ends."""
     reach = math.ceil(4 * sigma)
     kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=torch.float64) / sigma) ** 2)
-    # Indices beyond an end are reflected, with period 2 (size - 1); the end itself is not repeated.
+    # Indices beyond an end are reflected with period 2 (size - 1); the end itself is not repeated.
     places = torch.arange(-reach, size + reach).abs() % (2 * (size - 1))
     places = torch.where(places < size, places, 2 * (size - 1) - places)
     columns = torch.eye(size, dtype=torch.float64)[:, places]
@@ -151,9 +151,9 @@ def blur_matrix(size: int, sigma: float) -> Tensor:
 
 
 def erasing(images: Tensor, generator: torch.Generator, *, largest: float = 0.33) -> Tensor:
-    """Blank one rectangle in half of the images, as ``RandomErasing(p=0.5)`` draws it (Zhong et al., 2020).
+    """Blank one rectangle in half of the images, like ``RandomErasing(p=0.5)`` (Zhong et al., 2020).
 
-    ``largest`` is the most that it takes, as a share of the image.
+    ``largest`` is the largest area, as a share of the image.
     """
     boxes = draw_boxes(len(images), size_of(images), generator, largest=largest).to(images.device)
     top, left, height, width = boxes.T[:, :, None]
@@ -166,8 +166,8 @@ def erasing(images: Tensor, generator: torch.Generator, *, largest: float = 0.33
 def draw_boxes(count: int, size: Size, generator: torch.Generator, *, largest: float = 0.33) -> Tensor:
     """Draw boxes (n, 4): top, left, height, width in pixels; height and width are 0 for half of them.
 
-    Area 2 % of the image to ``largest``, aspect ratio 0.3 to 3.3 (uniform in its logarithm); a box that does not fit is
-    drawn anew, at most 10 times, after which the image is left whole.
+    The area is 2 % of the image to ``largest``, the aspect ratio 0.3 to 3.3 (uniform in its logarithm). A box that does
+    not fit is drawn again, at most 10 times; after that, the image stays whole.
     """
     drawn = torch.rand(2, 10, count, generator=generator)
     area = (0.02 + (largest - 0.02) * drawn[0]) * (size[0] * size[1])
@@ -184,11 +184,11 @@ def draw_boxes(count: int, size: Size, generator: torch.Generator, *, largest: f
 
 
 def strong(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Make strangers' digits of MNIST's: other pens, other hands, dirt and gaps, each to a degree drawn for each image.
+    """Make MNIST digits look like other people's: other pens, other hands, dirt and gaps, in a random degree per image.
 
-    Strokes thinner by 0.7 to thicker by 1.3 pixels on either side, then as bright as before; one warp of both an affine
-    map, wider than :func:`affine`'s, and an elastic one; a gap of up to 10 % of the image in half of them; noise of a
-    deviation between 0 and 0.1 in half of them.
+    Strokes become 0.7 pixels thinner to 1.3 pixels thicker on each side, with unchanged brightness. One warp combines
+    an affine map, with wider ranges than :func:`affine`, and an elastic map. Half of the images get a gap of up to 10 %
+    of the image, half get noise with a deviation between 0 and 0.1.
     """
     count = len(images)
     peak = images.amax(dim=(1, 2, 3), keepdim=True)
@@ -202,12 +202,12 @@ def strong(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def draw_strong_warp(count: int, size: Size, generator: torch.Generator) -> tuple[Affine, Tensor]:
-    """Draw an affine map and an elastic displacement (n, h, w, 2), in pixels, for each image.
+    """Draw affine maps and elastic displacements (n, h, w, 2) in pixels.
 
-    Each image has its own degree, 0 to 1, that multiplies all of these: angle and shear up to 15 degrees, scale 0.75 to
-    1.15, shift up to 2 pixels, stretch up to 1.42 either way. The displacement is smooth over about 5 pixels; its
-    standard deviation is drawn from 0 to 1.2 pixels, times the degree. So few digits are changed in all ways at once,
-    and all degrees down to none are seen: networks trained at full degree read clean digits less well.
+    Each image has a degree, 0 to 1, that multiplies all changes: angle and shear up to 15 degrees, scale 0.75 to
+    1.15, shift up to 2 pixels, stretch up to 1.42 either way. The displacement is smooth over about 5 pixels. Its
+    standard deviation is 0 to 1.2 pixels times the degree. So few digits get all changes at once, and some get almost
+    none: networks trained at full degree classify clean digits less accurately.
     """
     degree = torch.rand(count, generator=generator, dtype=torch.float64)
     drawn = torch.rand(6, count, generator=generator, dtype=torch.float64).mul(2).sub(1) * degree
@@ -226,10 +226,10 @@ def draw_strong_warp(count: int, size: Size, generator: torch.Generator) -> tupl
 
 
 def warp(images: Tensor, maps: Affine, displacement: Tensor) -> Tensor:
-    """Return images sampled (bilinear) where ``maps`` send their pixels, plus a displacement in pixels."""
+    """Return images sampled bilinearly at their mapped pixels plus a displacement in pixels."""
     half = _across_and_down(size_of(images)).float() / 2
     theta = maps.inverse().float()
-    # `affine_grid` measures each axis in half images, so a map in pixels needs the ratio of the axes when they differ.
+    # `affine_grid` measures each axis in half images, so a map in pixels is scaled by the ratio of the axes.
     theta[:, :, :2] *= half[None, :] / half[:, None]
     theta[:, :, 2] /= half
     grid = functional.affine_grid(theta.to(images.device), [len(images), 1, *images.shape[2:]], align_corners=False)
@@ -239,10 +239,10 @@ def warp(images: Tensor, maps: Affine, displacement: Tensor) -> Tensor:
 
 @cache
 def bumps(size: int, *, spacing: float = 4.0, width: float = 3.4) -> Tensor:
-    """Return B (size, k): k Gaussian bumps of deviation ``width`` on a line, ``spacing`` apart, beyond both ends.
+    """Return B (size, k): k Gaussian bumps of deviation ``width``, ``spacing`` apart, on a line and beyond its ends.
 
-    B x of k independent normal numbers x is smooth noise whose variance is 1 at every point of the line. It is
-    the blurred noise of :func:`elastic` at a thirtieth of its random numbers.
+    For k independent normal numbers x, B x is smooth noise with variance 1 at every point of the line. It replaces
+    the blurred noise of :func:`elastic` with a thirtieth of the random numbers.
     """
     centres = torch.arange(-2 * spacing, size + 2 * spacing, spacing)
     basis = torch.exp(-0.5 * ((torch.arange(size)[:, None] - centres) / width) ** 2)

@@ -1,4 +1,4 @@
-"""The table of the augmentations: their names in ``params.yaml``, and how several are chained."""
+"""The table of augmentations by their names in ``params.yaml``."""
 
 from collections.abc import Sequence
 from functools import reduce
@@ -8,7 +8,7 @@ from shearbench.training.pens import pens
 
 
 def augmentation(names: str | Sequence[str]) -> Augment:
-    """Return the augmentation of a name of the table, or of several, one after the other, on the same generator."""
+    """Return the augmentation of a name, or a chain of several, which share one generator."""
     chain = [AUGMENTATIONS[name] for name in ([names] if isinstance(names, str) else names)]
     return lambda images, generator: reduce(lambda changed, augment: augment(changed, generator), chain, images)
 

@@ -1,8 +1,8 @@
-"""An unfinished training on disk, whole or absent: one safetensors file that takes its name when it is complete.
+"""Store an unfinished training on disk, atomically, as one safetensors file.
 
 It holds the network, the optimiser, the best weights, the history and the early-stopping state. Random generators
-need no more than the seed, which is in the configuration, and the number of epochs done: each epoch seeds its own.
-A checkpoint is refused if it was made by another configuration, other data, folds or code, or if it is damaged.
+are not stored: each epoch seeds its own from the seed of the config and the number of the epoch.
+A checkpoint is ignored if it was made by another config, other data, folds or code, or if it is damaged.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ _NETWORK, _BEST, _OPTIMISER = "network.", "best.", "optimiser."
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A training after some epochs: how far it is, what each epoch cost, and all tensors by name."""
+    """A training after some epochs: its progress, the cost of each epoch, and all tensors by name."""
 
     progress: Progress
     costs: tuple[EpochCost, ...]
@@ -36,18 +36,18 @@ class Checkpoint:
 
     @classmethod
     def of(cls, network: nn.Module, optimiser: Adam, *, progress: Progress, costs: Sequence[EpochCost]) -> "Checkpoint":
-        """Take the state of a training, its tensors in the memory of the machine."""
+        """Return a checkpoint of a training, with its tensors on the CPU."""
         tensors = _prefixed(_NETWORK, network.state_dict()) | _prefixed(_BEST, progress.best_weights or {})
         return cls(progress, tuple(costs), tensors | _prefixed(_OPTIMISER, optimiser.state()))
 
     def restore(self, network: nn.Module, optimiser: Adam) -> None:
-        """Put a network and its optimiser in the state they were in."""
+        """Load the stored state into a network and its optimiser."""
         network.load_state_dict(_part(self.tensors, _NETWORK))
         optimiser.restore(_part(self.tensors, _OPTIMISER))
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint, *, hashes: Mapping[str, str]) -> None:
-    """Write the state of a training whose inputs have these ``hashes``."""
+    """Write a checkpoint with the ``hashes`` of the inputs of the training."""
     progress = checkpoint.progress
     facts = {
         "hashes": dict(hashes),
@@ -56,26 +56,26 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint, *, hashes: Mapping[str,
         "best_epoch": progress.best_epoch,
         "costs": checkpoint.costs,
     }
-    told = json.dumps(facts, sort_keys=True)
-    metadata = {"training": told, "digest": _digest(told, checkpoint.tensors)}
+    metadata_json = json.dumps(facts, sort_keys=True)
+    metadata = {"training": metadata_json, "digest": _digest(metadata_json, checkpoint.tensors)}
     write_bytes(path, save(dict(checkpoint.tensors), metadata=metadata))
 
 
 def read_checkpoint(path: Path, *, hashes: Mapping[str, str], device: str) -> Checkpoint | None:
-    """Read a checkpoint onto a device, or return None if there is none that these ``hashes`` can go on from."""
+    """Read a checkpoint onto a device; return None if it is missing, damaged or has other ``hashes``."""
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
     except FileNotFoundError:
         return None
-    except SafetensorError:  # cut short by something other than us: no checkpoint
+    except SafetensorError:  # truncated by another program
         return None
-    told = metadata.get("training", "")
-    # A flipped bit in a weight would otherwise be trained on without notice.
-    if metadata.get("digest") != _digest(told, tensors):
+    metadata_json = metadata.get("training", "")
+    # Without this check, training would continue from a weight with a flipped bit.
+    if metadata.get("digest") != _digest(metadata_json, tensors):
         return None
-    facts = json.loads(told)
+    facts = json.loads(metadata_json)
     if facts["hashes"] != dict(hashes):
         return None
     tensors = {name: value.to(device) for name, value in tensors.items()}
@@ -106,9 +106,9 @@ def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _digest(told: str, tensors: Mapping[str, Tensor]) -> str:
-    """Return a hash over what is told of the training, and the tensors' names, types, shapes and values."""
-    digest = hashlib.sha256(told.encode())
+def _digest(metadata_json: str, tensors: Mapping[str, Tensor]) -> str:
+    """Return a hash of the metadata and of the names, types, shapes and values of the tensors."""
+    digest = hashlib.sha256(metadata_json.encode())
     for name in sorted(tensors):
         array = tensors[name].numpy()
         digest.update(f"{name}{array.dtype}{array.shape}".encode())

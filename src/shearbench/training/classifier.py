@@ -1,7 +1,6 @@
-"""Fit, score and store a fold of a scikit-learn classifier like a network's, without epochs.
+"""Fit, score and store a fold of a scikit-learn classifier, like that of a network but without epochs.
 
-:class:`Classifier` wraps it as a module from normalised inputs to log probabilities, so that code for networks accepts
-it.
+:class:`Classifier` wraps it as a module from normalised inputs to log probabilities, for code written for networks.
 """
 
 from collections.abc import Callable
@@ -32,26 +31,26 @@ _LEAST = float(np.finfo(np.float32).tiny)
 
 
 class Classifier(nn.Module):
-    """A fitted pipeline, from inputs normalised by its own normaliser to the logarithms of its probabilities."""
+    """A fitted pipeline as a module that maps inputs, normalised by its normaliser, to log probabilities."""
 
     def __init__(self, pipeline: Pipeline, classes: int) -> None:
-        """Keep the pipeline, whose first step is the normalisation, and the number of classes."""
+        """Store the pipeline, which starts with the normalisation, and the number of classes."""
         super().__init__()
         self.classes = classes
         self.pipeline = pipeline
         self.features = Pipeline(pipeline.steps[1:])
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return logits (n, classes) for inputs (n, channels, height, width), on the CPU."""
-        said = classical.probabilities(self.features, inputs.float().cpu().numpy(), classes=self.classes)
-        return torch.from_numpy(np.log(np.maximum(said, _LEAST)))
+        """Return log probabilities (n, classes) for inputs (n, channels, height, width), on the CPU."""
+        probabilities = classical.probabilities(self.features, inputs.float().cpu().numpy(), classes=self.classes)
+        return torch.from_numpy(np.log(np.maximum(probabilities, _LEAST)))
 
 
 def fit(config: TrainingConfig, dataset: Dataset, rows: NDArray[np.int64], *, seed: int) -> Pipeline:
-    """Return the pipeline fitted to some rows of a dataset, normalised as those rows say.
+    """Return the pipeline fitted to some rows of a dataset, with the normalisation fitted to the same rows.
 
     Raises:
-        InputError: if it cannot be made or fitted.
+        InputError: if the pipeline cannot be made or fitted.
     """
     assert config.features is not None
     made = classical.make(config.architecture, config.features, config.options, seed=seed_for(seed, "weights"))
@@ -68,16 +67,16 @@ def result(
 
     Args:
         pipeline: fitted to ``rows.train``.
-        dataset: that ``rows`` are of.
-        rows: of the fold.
-        cost: of the fit.
+        dataset: the dataset of ``rows``.
+        rows: rows of the fold.
+        cost: cost of the fit.
     """
     assert rows.validation is not None
-    said = {
+    probabilities = {
         name: classical.probabilities(pipeline, dataset.inputs[chosen], classes=len(dataset.classes))
         for name, chosen in (("train", rows.train), ("validation", rows.validation))
     }
-    scores = {name: score(said[name], dataset.labels[getattr(rows, name)]) for name in said}
+    scores = {name: score(probabilities[name], dataset.labels[getattr(rows, name)]) for name in probabilities}
     facts = {
         **facts_of([cost], epochs=[]),
         "parameters": classical.numbers(pipeline),
@@ -89,7 +88,7 @@ def result(
     held_out: dict[str, NDArray[Any]] = {
         "ids": dataset.ids[rows.validation],
         "labels": dataset.labels[rows.validation],
-        "probabilities": said["validation"],
+        "probabilities": probabilities["validation"],
     }
     files: dict[str, Callable[[Path], None]] = {
         ESTIMATOR: lambda path: write_bytes(path, classical.to_bytes(pipeline)),
@@ -101,7 +100,7 @@ def result(
 
 
 def load_pipeline(run_folder: Path, architecture: str) -> Pipeline:
-    """Load the fitted pipeline of a fold after its record was checked.
+    """Load the fitted pipeline of a fold; its record must have been checked.
 
     Raises:
         InputError: if the file does not hold such a pipeline.

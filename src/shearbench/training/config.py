@@ -1,4 +1,4 @@
-"""An experiment: one model on one dataset, with all that decides the numbers of its folds but the data itself."""
+"""The training config: all that decides the numbers of a run except the data itself."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ Rows = NDArray[np.int64]
 
 
 class TrainingConfig(Strict):
-    """A run's settings, settled: what a record keeps as its ``config``, and can be trained from again.
+    """The resolved config of a run, stored in records as ``config``, from which folds can be trained again.
 
     A network has a recipe; a classifier of scikit-learn has features instead.
     """
@@ -63,29 +63,29 @@ class TrainingConfig(Strict):
 
     @property
     def training(self) -> Recipe:
-        """The recipe of a network."""
+        """The recipe of a network; a classifier has none."""
         assert self.recipe is not None, "a classifier has none"
         return self.recipe
 
     @property
     def units(self) -> int:
-        """Units of a fold on the progress bar: the epochs of a network, 1 for a classifier."""
+        """Progress units of a fold: the epochs of a network, 1 for a classifier."""
         return 1 if self.recipe is None else self.recipe.epochs
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "TrainingConfig":
-        """Return the experiment whose fold wrote a record."""
+        """Return the training config of a record."""
         named = {key: record[key] for key in ("dataset", "model", "seed")}
         return cls.model_validate({**named, **record["config"]})
 
     @property
     def config(self) -> dict[str, Any]:
-        """The settings as JSON, without the names and the seed, which stand beside it in a record."""
+        """The config as JSON, without the names and the seed, which a record stores beside it."""
         return self.model_dump(mode="json", exclude={"dataset", "model", "seed"})
 
     @property
     def config_hash(self) -> str:
-        """The hash of all settings."""
+        """The hash of the whole config, names and seed included."""
         return hash_of(self.model_dump(mode="json"))
 
     @property
@@ -94,11 +94,11 @@ class TrainingConfig(Strict):
         return Hardware(self.device, self.precision)
 
     def seed_of(self, fold: int) -> int:
-        """Return the seed from which a fold's streams are named."""
+        """Return the seed from which the random streams of a fold are derived."""
         return seed_for(self.seed, "train", self.dataset, self.model, fold)
 
     def varied(self, point: Hyperparameters) -> "TrainingConfig":
-        """Return the experiment with other values of its recipe, width and options: what is tuned."""
+        """Return the config with other hyperparameters: values of its recipe, width or options."""
         if self.recipe is None:
             return self.model_copy(update={"options": {**self.options, **point}})
         options = {name: value for name, value in point.items() if name not in (*TUNABLE, WIDTH)}
@@ -111,14 +111,14 @@ class TrainingConfig(Strict):
         return self.model_copy(update=update)
 
     def values_of(self, names: Iterable[str]) -> Hyperparameters:
-        """Return the present values of what is tuned."""
+        """Return the current values of the named hyperparameters."""
         own = {**dict(self.recipe), WIDTH: self.width} if self.recipe else {}
         return {name: own[name] if name in own else cast("Scalar", self.options[name]) for name in names}
 
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """Rows of a dataset, int64: ``train`` moves the weights, ``inner`` stops the training, ``validation`` neither."""
+    """Rows of a dataset, int64, for training (``train``), early stopping (``inner``) and scoring (``validation``)."""
 
     train: Rows
     validation: Rows | None = None
@@ -127,7 +127,7 @@ class Selection:
 
 @dataclass(frozen=True, eq=False)
 class TrainingState:
-    """A network ready to be trained by ``loop.fit``."""
+    """A network with optimiser and data, ready for ``loop.fit``."""
 
     network: nn.Module
     optimiser: Adam
@@ -137,14 +137,14 @@ class TrainingState:
 
 
 def applicable(recipe: Recipe | None, entry: DatasetEntry) -> Recipe | None:
-    """Return the recipe as it applies to a dataset: augmentation is for images only, and fields go without."""
+    """Return the recipe for a dataset: fields are not augmented."""
     if recipe is None or not isinstance(entry, FieldDataset):
         return recipe
     return recipe.model_copy(update={"augment": "none"})
 
 
 def select(table: folds.FoldTable, labels: Rows, *, fold: int, config: TrainingConfig) -> Selection:
-    """Return the rows of a fold; with patience, a share of the training rows becomes the inner part.
+    """Return the rows of a fold; with patience, a share of the training rows is the inner part.
 
     The inner part and the nested part (``train_size``) are the same for every dataset and model of a seed.
     """
@@ -165,10 +165,10 @@ def select(table: folds.FoldTable, labels: Rows, *, fold: int, config: TrainingC
 
 
 def assemble(config: TrainingConfig, dataset: Dataset, rows: Selection, *, seed: int) -> TrainingState:
-    """Return a network with weights drawn from ``seed``, and data normalised as its training rows say.
+    """Return a network with weights drawn from ``seed``, and data with a normalisation fitted to the training rows.
 
     Raises:
-        InputError: if an option of the network or the normalisation does not suit.
+        InputError: if an option of the network or the normalisation does not fit the data.
     """
     hardware = config.hardware
     normaliser = normalise.fit_entry(config.entry, dataset.inputs[rows.train])
@@ -198,7 +198,7 @@ def assemble(config: TrainingConfig, dataset: Dataset, rows: Selection, *, seed:
 
 
 def mislabelled(part: Part, share: float, *, seed: int) -> Part:
-    """Return the samples with the labels of a ``share`` of them moved on by one, among those that are drawn."""
+    """Return the samples with a ``share`` of labels drawn at random and rotated by one among themselves."""
     generator = torch.Generator().manual_seed(seed_for(seed, "mislabelled"))
     rows = torch.randperm(len(part.labels), generator=generator)[: round(share * len(part.labels))]
     rows = rows.to(part.labels.device)
@@ -208,9 +208,9 @@ def mislabelled(part: Part, share: float, *, seed: int) -> Part:
 
 
 def code_hash(config: TrainingConfig, *, torch_version: str | None = None) -> str:
-    """Return a hash of the code that decides a fold's numbers: ours and a user's by source, torch by its version.
+    """Return a hash of the code that decides the numbers of a fold: sources, including a user's, and library versions.
 
-    ``torch_version`` stands in for the installed one, where only the sources are in question.
+    ``torch_version`` replaces the installed one, to compare sources only.
     """
     also = [code.TREND] if config.entry.normalise == "detrend" else []
     libraries = () if config.features is None else ("scikit-learn", "scikit-image", "skops")

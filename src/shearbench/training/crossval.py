@@ -34,7 +34,7 @@ CHECKPOINT_SECONDS = 15.0  # between checkpoints; writing resnet18's takes about
 
 @dataclass(frozen=True)
 class FoldTask:
-    """One fold to train, by its number: where its data lies, what all must hash to, and where its record goes."""
+    """One fold to train, by its number, with the paths of its data and record and the hashes of its inputs."""
 
     config: TrainingConfig
     fold: int
@@ -45,11 +45,11 @@ class FoldTask:
     checkpoint_seconds: float = CHECKPOINT_SECONDS
 
     def reads(self) -> tuple[Path, ...]:
-        """Return the files that the training needs, with the checkpoint that it goes on from."""
+        """Return the input files of the training, including the checkpoint to resume from."""
         return (self.dataset / CARD, self.dataset / "train.npz", self.folds, self.out / CHECKPOINT)
 
     def writes(self) -> tuple[Path, ...]:
-        """Return the folder of the record, and the record, which is written last."""
+        """Return the folder of the record, and the record itself, which is written last."""
         return (self.out, self.out / RECORD)
 
 
@@ -62,10 +62,10 @@ def cross_validate(
     workers: Workers,
     only: Iterable[int] | None = None,
 ) -> list[dict[str, Any]]:
-    """Train every fold, or ``only`` some, that has no record with these settings, data and code.
+    """Train every fold, or ``only`` some, without a record of this config, data and code.
 
     Args:
-        experiment: what to train.
+        config: the training config.
         dataset: folder of the dataset, ``build/datasets/<dataset>``; its test set is not opened.
         folds: the fold table, ``folds.npz`` in that folder.
         out: folder of the run, ``build/runs/<dataset>/<model>``; folders of folds that do not exist are removed.
@@ -76,7 +76,7 @@ def cross_validate(
         The records of the folds, in order.
 
     Raises:
-        TasksFailed: when the other folds have finished, naming each fold that failed.
+        TasksFailed: after the other folds have finished, naming each fold that failed.
         InputError: if the data or the fold table are missing or damaged.
     """
     every = read_folds(folds).numbers
@@ -89,13 +89,13 @@ def cross_validate(
 
 
 def train_folds(tasks: Sequence[FoldTask], *, workers: Workers, label: str) -> list[dict[str, Any]]:
-    """Train folds of any experiments in one pool, but those with a record of these settings, data and code.
+    """Train folds of any runs in one pool, except those with a record of their config, data and code.
 
     Returns:
         Their records, in order.
 
     Raises:
-        TasksFailed: when the other folds have finished, naming each that failed.
+        TasksFailed: after the other folds have finished, naming each that failed.
     """
     run_tasks(
         train_fold,
@@ -113,7 +113,7 @@ def train_folds(tasks: Sequence[FoldTask], *, workers: Workers, label: str) -> l
 
 
 def fold_task(config: TrainingConfig, number: int, *, dataset: Path, folds: Path, out: Path) -> FoldTask:
-    """Return the task of a fold, with the hashes of all that decides its numbers, as its record keeps them."""
+    """Return the task of a fold, with the hashes of config, data, folds and code that its record will store."""
     hashes = {
         "config": config.config_hash,
         "data": str(read_card(dataset)["hashes"]["train"]),
@@ -124,7 +124,7 @@ def fold_task(config: TrainingConfig, number: int, *, dataset: Path, folds: Path
 
 
 def train_fold(task: FoldTask, advance: Advance) -> None:
-    """Train one fold from its checkpoint, or from the beginning, and write its record.
+    """Train one fold, from its checkpoint if there is one, and write its record.
 
     Raises:
         InputError: if another process trains the same fold.
@@ -146,7 +146,7 @@ def _train_fold(task: FoldTask, advance: Advance) -> None:
     if not np.array_equal(dataset.ids, table.ids):
         raise InputError(f"{task.dataset} has not the ids of {task.folds}; run `dvc repro`")
     rows = select(table, dataset.labels, fold=task.fold, config=task.config)
-    with restored():  # whatever a user's network does to torch's settings ends with its fold
+    with restored():  # a user's network may change torch's settings; restore them after the fold
         made = (_fit_classifier if task.config.recipe is None else _train_network)(task, dataset, rows, advance)
     measured, files = made
     identity = {
@@ -170,7 +170,7 @@ def _train_network(task: FoldTask, dataset: Dataset, rows: Selection, advance: A
     assert rows.validation is not None
     with naming_the_batch(task.config.training.batch):
         training_state = assemble(task.config, dataset, rows, seed=task.config.seed_of(task.fold))
-    (task.out / RECORD).unlink(missing_ok=True)  # one of other settings or code: this fold is unfinished now
+    (task.out / RECORD).unlink(missing_ok=True)  # an outdated record; the fold is unfinished from here on
     progress, costs = _train(task, training_state, advance)
     predictions = results.held_out(training_state, dataset, rows.validation)
     measured = results.facts(training_state, rows, progress, predictions)
@@ -178,8 +178,8 @@ def _train_network(task: FoldTask, dataset: Dataset, rows: Selection, advance: A
 
 
 def _fit_classifier(task: FoldTask, dataset: Dataset, rows: Selection, advance: Advance) -> Made:
-    """Fit a classifier of scikit-learn; return what :func:`_train_network` does."""
-    from shearbench.training import classifier  # imports scikit-learn, for who has such a model
+    """Fit a classifier of scikit-learn; same results as :func:`_train_network`."""
+    from shearbench.training import classifier  # imports scikit-learn, which networks do not need
 
     meter = Meter()
     pipeline = classifier.fit(task.config, dataset, rows.train, seed=task.config.seed_of(task.fold))
@@ -189,9 +189,9 @@ def _fit_classifier(task: FoldTask, dataset: Dataset, rows: Selection, advance: 
 
 
 def _train(task: FoldTask, training_state: TrainingState, advance: Advance) -> tuple[Progress, list[EpochCost]]:
-    """Fit the network, with a checkpoint now and then; return the progress and the cost of each epoch."""
+    """Fit the network, with regular checkpoints; return the progress and the cost of each epoch."""
     network, optimiser, path = training_state.network, training_state.optimiser, task.out / CHECKPOINT
-    hashes = {**task.hashes, "instructions": instructions()}  # another processor rounds otherwise
+    hashes = {**task.hashes, "instructions": instructions()}  # other processors round differently
     found = read_checkpoint(path, hashes=hashes, device=task.config.device)
     costs = list(found.costs) if found else []
     if found:
@@ -221,12 +221,12 @@ def is_kept(task: FoldTask) -> bool:
     """Return True if the fold has a complete record for this config, data and code."""
     try:
         return is_finished(task.out) and read_record(task.out)["hashes"] == task.hashes
-    except InputError:  # a damaged record is none: the fold is trained again
+    except InputError:  # the record is damaged, so the fold is trained again
         return False
 
 
 def remove_surplus(out: Path, count: int) -> None:
-    """Remove folders of folds that the table does not have."""
+    """Remove folders of folds that are not in the table."""
     for folder in out.glob("fold-*"):
         number = folder.name.removeprefix("fold-")
         if not number.isdecimal() or int(number) >= count:
@@ -234,6 +234,6 @@ def remove_surplus(out: Path, count: int) -> None:
 
 
 def _remove_remains(folder: Path) -> None:
-    """Remove what a finished fold has no more use for: its checkpoint, and files that a kill left half written."""
+    """Remove the checkpoint of a finished fold and temporary files left by a kill."""
     for path in [folder / CHECKPOINT, *folder.glob(".*.tmp")]:
         path.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""A training step as a CUDA graph: recorded once, and replayed for every batch of the same size.
+"""Record a training step as a CUDA graph once, and replay it for every batch of the same size.
 
-A step of a small network is a hundred to four hundred kernels of a few microseconds each. Launching them one by one
-takes the processor up to twenty times as long as the GPU takes for them; a replay launches them all at once.
+A step of a small network has 100 to 400 kernels of a few microseconds each. Launching them one by one takes the CPU
+up to twenty times as long as the GPU needs to run them. A replay launches all kernels at once.
 Source of the method: the notes on CUDA graphs in PyTorch's documentation (whole-network capture).
 """
 
@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from shearbench.training.adam import Adam
 
 Step = Callable[[Tensor, Tensor, float | Tensor], Tensor]
-"""Takes inputs, labels and a learning rate, moves the weights, and returns loss and hits, (2,)."""
-_WARM_UP = 3  # steps before a recording, in which libraries choose kernels and take memory
+"""Takes inputs, labels and a learning rate, updates the weights, and returns loss and hits, (2,)."""
+_WARM_UP = 3  # steps before a recording, in which libraries choose kernels and allocate memory
 
 
 @dataclass(frozen=True, eq=False)
 class _Recording:
-    """A graph, the tensors that it reads and those that it writes."""
+    """A graph with its input and output tensors."""
 
     graph: torch.cuda.CUDAGraph
     inputs: Tensor
@@ -33,9 +33,9 @@ class _Recording:
 
 
 class GraphedStep:
-    """A step that is recorded at the first batch of ``size``; one of another size is done kernel by kernel.
+    """A step that is recorded at the first batch of ``size``; batches of other sizes run kernel by kernel.
 
-    So is every one, with a warning, where the network cannot be recorded because its ``forward`` waits for the device.
+    If the network cannot be recorded because its ``forward`` waits for the device, all do, with a warning.
     """
 
     def __init__(self, step: Step, network: nn.Module, optimiser: Adam, *, size: int) -> None:
@@ -56,20 +56,20 @@ class GraphedStep:
         recorded.rate.fill_(rate)
         recorded.graph.replay()
         for parameter, gradient in zip(self._optimiser.parameters, recorded.gradients, strict=True):
-            parameter.grad = gradient  # a batch of another size has left its own there
-        # The next replay overwrites `result`, and the loop reads all results at the end of the epoch.
+            parameter.grad = gradient  # replace the gradient of a batch of another size
+        # The next replay overwrites `result`, but the loop reads all results at the end of the epoch.
         return recorded.result.clone()
 
     def _record(self, inputs: Tensor, labels: Tensor) -> _Recording | None:
-        """Record the step, or return None; network, optimiser and random generators are then as they were."""
+        """Record the step, or return None if that fails. Network, optimiser and random generators are restored."""
         held = inputs.clone(), labels.clone(), torch.zeros((), device=inputs.device)
         weights, moments = ({key: value.clone() for key, value in state.items()} for state in self._states())
-        # Warm-up steps draw dropout masks. The fork undoes that, so the first step draws as it would without them.
+        # Warm-up steps draw dropout masks. The fork restores the generator, so the first step draws the same numbers.
         with torch.random.fork_rng(devices=[inputs.device.index]):
             reason = self._warm_up(*held)
             self._network.load_state_dict(weights)
             self._optimiser.restore(moments)
-            self._optimiser.zero_grad()  # those of a recording lie in its own memory
+            self._optimiser.zero_grad()  # a recording has gradients in its own memory
             if reason:
                 warnings.warn(
                     f"this network trains several times more slowly than it could, as its step is no CUDA graph "
@@ -83,9 +83,9 @@ class GraphedStep:
         return _Recording(graph, *held, result, [parameter.grad for parameter in self._optimiser.parameters])
 
     def _warm_up(self, inputs: Tensor, labels: Tensor, rate: Tensor) -> str:
-        """Run some steps on another stream; return the reason if the step cannot be recorded, or nothing.
+        """Run some steps on another stream; return the reason if the step cannot be recorded, or "".
 
-        A recording that is broken off would leave the random generator unusable, so that it is not tried in vain.
+        A failed recording would leave the random generator unusable, so this is checked before recording.
         """
         beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         beside.wait_stream(torch.cuda.current_stream())
@@ -107,7 +107,7 @@ class GraphedStep:
 
 @contextmanager
 def _waiting_refused() -> Iterator[None]:
-    """Make every wait of the processor for the device an error within the block."""
+    """Raise an error whenever the CPU waits for the device within the block."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Synchronization debug mode is a prototype")
         torch.cuda.set_sync_debug_mode("error")

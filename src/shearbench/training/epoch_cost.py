@@ -1,4 +1,4 @@
-"""What an epoch costs on the machine: time, processor time and memory."""
+"""The cost of an epoch: time, CPU time and memory."""
 
 import resource
 import sys
@@ -10,7 +10,7 @@ _UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
 
 
 class EpochCost(NamedTuple):
-    """Wall-clock seconds, CPU seconds of the process, and the most memory that it has held so far, in bytes."""
+    """Wall-clock seconds, CPU seconds of the process, and its peak memory so far in bytes."""
 
     seconds: float
     cpu_seconds: float
@@ -18,7 +18,7 @@ class EpochCost(NamedTuple):
 
 
 class Meter:
-    """Measure one epoch after the other; it starts when it is made."""
+    """Measure the cost of consecutive epochs; the first starts with the constructor."""
 
     def __init__(self) -> None:
         """Start the first epoch."""
@@ -35,9 +35,9 @@ class Meter:
 
 
 def facts_of(cost: Sequence[EpochCost], epochs: Sequence[EpochCost]) -> dict[str, Any]:
-    """Return what a fold's record keeps of its cost.
+    """Return the cost of a fold for its record.
 
-    ``seconds`` and ``cpu_seconds`` in all and the largest ``memory`` in bytes, and a list of each with a number per
+    The keys are the total ``seconds`` and ``cpu_seconds``, the largest ``memory`` in bytes, and a list of each per
     epoch, which is empty for a classifier.
     """
     return {

@@ -1,4 +1,4 @@
-"""Device and precision: ``resolve`` turns ``auto`` into those of this machine.
+"""Device and precision; ``resolve`` replaces ``auto`` by those of this machine.
 
 bf16 means autocast: matrix products and convolutions in bfloat16; weights, losses and the optimiser in float32.
 """
@@ -18,7 +18,7 @@ from shearbench.errors import InputError, OutOfMemory
 from shearbench.execution.settings import Execution
 from shearbench.records import processor
 
-_SIGNS_OF_NO_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+_OUT_OF_MEMORY_MESSAGES = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 Device = Literal["cpu", "cuda"]
@@ -27,7 +27,7 @@ Precision = Literal["fp32", "bf16"]
 
 @dataclass(frozen=True)
 class Hardware:
-    """A device and a precision that are settled, as a record holds them."""
+    """The resolved device and precision, as stored in records."""
 
     device: Device = "cpu"
     precision: Precision = "fp32"
@@ -43,15 +43,15 @@ class Hardware:
 
     @property
     def cuda_devices(self) -> list[int]:
-        """The CUDA devices whose random states a network draws from."""
+        """The CUDA devices with random states that a network uses."""
         return [torch.cuda.current_device()] if self.device == "cuda" else []
 
     def place(self, network: nn.Module) -> nn.Module:
-        """Move a network to the device, its convolutions in the channels-last layout, and return it.
+        """Move a network to the device, with convolutions in the channels-last layout, and return it.
 
-        The layout makes small convolutions 1.3 to 2 times faster; in bf16, the other one can lose to fp32. A
-        convolution puts out the layout of its weights. Those of a single input channel lie in both layouts at once,
-        and `Module.to` leaves them with the strides of the other one: max pooling would then take ten times as long.
+        This layout makes small convolutions 1.3 to 2 times faster; in bf16, the default one can be slower than fp32.
+        The output of a convolution has the layout of its weights. Weights of a single input channel fit both layouts,
+        and `Module.to` leaves them with default strides, which would make max pooling take ten times as long.
         """
         network.to(device=self.device)
         for weights in network.parameters():
@@ -61,10 +61,10 @@ class Hardware:
 
 
 def resolve(device: Literal["auto", "cpu", "cuda"], precision: Literal["auto", "fp32", "bf16"]) -> Hardware:
-    """Settle device and precision: ``auto`` is CUDA where there is one, bf16 where it is fast.
+    """Resolve device and precision: ``auto`` is CUDA if available, and bf16 if it is fast.
 
     Raises:
-        InputError: if CUDA is asked for and there is none.
+        InputError: if CUDA is requested but not available.
     """
     has_cuda = torch.cuda.is_available()
     if device == "cuda" and not has_cuda:
@@ -76,10 +76,10 @@ def resolve(device: Literal["auto", "cpu", "cuda"], precision: Literal["auto", "
 
 
 def instructions() -> str:
-    """Return what decides how this processor rounds: its instruction set, its maker and variables that restrict both.
+    """Return all that decides rounding on this CPU: instruction set, vendor, and environment variables.
 
-    As ``Intel AVX512 bf16 AMX`` or ``AMD AVX2 (ATEN_CPU_CAPABILITY=avx2)``: equal texts give equal bits, others need
-    not. With AVX-512, sums in bf16 depend on AMX; MKL chooses its kernels by the maker.
+    Examples: ``Intel AVX512 bf16 AMX``, ``AMD AVX2 (ATEN_CPU_CAPABILITY=avx2)``. Equal texts give equal bits; different
+    ones may not. With AVX-512, sums in bf16 depend on AMX. MKL chooses its kernels by the vendor.
     """
     names = (
         *("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS"),
@@ -107,22 +107,22 @@ def settle_hardware(execution: Execution) -> Hardware:
 
 
 def settle_device(execution: Execution) -> Device:
-    """Settle the device alone, for what is always computed in fp32; see :func:`settle_hardware`."""
+    """Resolve only the device, for computations that always use fp32; see :func:`settle_hardware`."""
     return settle_hardware(execution).device
 
 
 def settle(hardware: Hardware) -> None:
-    """Prepare this process, once: one thread, and on CUDA kernels that give the same bits in every run.
+    """Configure this process once: one thread, and on CUDA deterministic kernels.
 
     Raises:
-        InputError: if there is no CUDA where it was settled on.
+        InputError: if the device is CUDA but not available.
     """
     torch.set_num_threads(1)
     _keep_freed_memory()
     if hardware.device == "cuda":
         if not torch.cuda.is_available():
             raise InputError("this task needs CUDA, but torch finds none here; use execution.device: cpu")
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only so
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # required for deterministic cuBLAS
         torch.use_deterministic_algorithms(True)
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         torch.backends.cudnn.benchmark = False
@@ -131,17 +131,17 @@ def settle(hardware: Hardware) -> None:
 
 @contextmanager
 def naming_the_batch(batch: int) -> Iterator[None]:
-    """Turn running out of memory into an error that names the batch size.
+    """Convert out-of-memory errors into one that names the batch size.
 
     Raises:
-        OutOfMemory: when the block runs out of the memory of the device or of the machine.
+        OutOfMemory: if the block runs out of memory of the device or the machine.
     """
     try:
         yield
     except (RuntimeError, MemoryError, InputError) as error:
-        cause = error.__cause__ if isinstance(error, InputError) else error  # a sentence on what the building met
+        cause = error.__cause__ if isinstance(error, InputError) else error  # wraps the exception of the builder
         known = isinstance(cause, torch.OutOfMemoryError | MemoryError)
-        if not known and not any(sign in str(cause) for sign in _SIGNS_OF_NO_MEMORY):
+        if not known and not any(sign in str(cause) for sign in _OUT_OF_MEMORY_MESSAGES):
             raise
         raise OutOfMemory(
             f"out of memory with batches of {batch}; lower recipe.batch, width or execution.workers"
@@ -149,15 +149,15 @@ def naming_the_batch(batch: int) -> Iterator[None]:
 
 
 def _keep_freed_memory() -> None:
-    """Make glibc's allocator keep freed memory for the next batch, up to 2 GiB, in pieces of up to 32 MiB.
+    """Make glibc's allocator keep up to 2 GiB of freed memory, in pieces of up to 32 MiB, for the next batch.
 
-    Otherwise it hands each large tensor back to the system, which gives it again page by page, zeroed: a third of the
-    time of a step. Other C libraries are left as they are.
+    Otherwise it returns each large tensor to the system, which hands the memory out again page by page, zeroed. That
+    takes a third of the time of a step. Other C libraries are not changed.
     """
     if platform.libc_ver()[0] == "glibc":
         allocator = ctypes.CDLL(None)
         allocator.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-        allocator.mallopt(_M_MMAP_THRESHOLD, 2**25)  # the most that it takes
+        allocator.mallopt(_M_MMAP_THRESHOLD, 2**25)  # the largest allowed value
 
 
 def _has_fast_bf16(device: Device) -> bool:

@@ -1,9 +1,9 @@
 """The training loop: ``fit`` -> ``run_epoch`` -> ``train_step``, and ``evaluate`` -> ``eval_step``.
 
-All samples lie on the device as they are stored; a batch is gathered, augmented and normalised there. On CUDA the
-step that follows is recorded and replayed (:mod:`shearbench.training.cuda_graph`). Between epochs the whole state is
-the network, the optimiser and a :class:`Progress`: every random stream is seeded by its name and the epoch, so that an
-epoch gives the same bits in whatever process it runs.
+All samples are on the device, not normalised; each batch is gathered, augmented and normalised there. On CUDA the
+training step is recorded and replayed (:mod:`shearbench.training.cuda_graph`). Between epochs the whole state is
+the network, the optimiser and a :class:`Progress`. Every random stream is seeded by its name and the epoch, so an
+epoch gives the same bits in any process.
 """
 
 import math
@@ -33,7 +33,7 @@ from shearbench.training.running_averages import (
 from shearbench.training.state import Epoch, FitConfig, Part, Progress, Score, Splits
 
 LAG_SAMPLES = 1000
-EVALUATION_BATCH = 500  # fixed, so that a number never depends on how it was asked for
+EVALUATION_BATCH = 500  # constant, so that results do not depend on the batch size of a caller
 
 
 def fit(
@@ -45,14 +45,14 @@ def fit(
     start: Progress | None = None,
     on_epoch_end: Callable[[Progress], None] = lambda progress: None,
 ) -> Progress:
-    """Train a network in place until its recipe is over; with patience it ends with its best weights.
+    """Train a network in place until its recipe is completed; with patience, the best weights are restored.
 
     Args:
         network: on the device of ``fit_config``.
-        optimiser: over the network's parameters; both in the state they had after ``start``.
-        splits: has ``inner`` if and only if the recipe has patience.
+        optimiser: of the network's parameters; network and optimiser have their state after ``start``.
+        splits: have ``inner`` if and only if the recipe has patience.
         fit_config: recipe, seed, hardware and normalisation.
-        start: the epochs trained before.
+        start: the progress to continue from.
         on_epoch_end: called after each epoch; an exception from it ends the training.
 
     Raises:
@@ -69,7 +69,7 @@ def fit(
             validation = evaluate(network, splits.validation, fit_config, number) if splits.validation else None
             inner = evaluate(network, splits.inner, fit_config, number) if splits.inner else None
             better = inner is not None and inner.loss < progress.best_loss
-            # Cloned, because the next step changes the tensors of the state in place.
+            # Cloned, because the next step updates the tensors in place.
             weights = {key: value.clone() for key, value in network.state_dict().items()} if better else None
             behind, modes = diagnose(network, splits, fit_config) if fit_config.diagnose else ((), None)
             epoch = Epoch(number, recipe.rate_at(number - 1), train, validation, inner, norms, behind, modes)
@@ -81,7 +81,7 @@ def fit(
 
 
 def step_of(network: nn.Module, optimiser: Adam, fit_config: FitConfig) -> Step:
-    """Return the step of a training: :func:`train_step`, on CUDA recorded and replayed."""
+    """Return :func:`train_step` for a training, on CUDA as a recorded graph."""
     step = partial(train_step, network, optimiser, fit_config.hardware)
     if fit_config.hardware.device == "cpu":
         return step
@@ -91,10 +91,10 @@ def step_of(network: nn.Module, optimiser: Adam, fit_config: FitConfig) -> Step:
 def run_epoch(
     network: nn.Module, step: Step, part: Part, fit_config: FitConfig, number: int
 ) -> tuple[Score, tuple[float, ...], tuple[float, ...]]:
-    """Train on every sample once, in an order of the epoch's own or, as the recipe says, in that of the data.
+    """Train on every sample once, in a random order or, without ``shuffle``, in that of the data.
 
     Returns:
-        The running mean, the loss of each batch, and the norm of its gradient where the training is diagnosed.
+        The running mean, the loss of each batch, and with ``diagnose`` the norm of the gradient of each batch.
     """
     network.train()
     augment = augmentation(fit_config.recipe.augment)
@@ -102,8 +102,8 @@ def run_epoch(
     draws = _generator(fit_config, "augment", number)
     results, sizes, norms = [], [], []
     with torch.random.fork_rng(devices=fit_config.hardware.cuda_devices):
-        # A seed per epoch, not per training: an epoch after a resume draws what it draws in an uninterrupted training.
-        torch.manual_seed(seed_for(fit_config.seed, "dropout", number))  # dropout draws from the global state only
+        # A seed per epoch, so that a resumed training draws the same numbers as an uninterrupted one.
+        torch.manual_seed(seed_for(fit_config.seed, "dropout", number))  # dropout uses the global generator
         chunks = batches(order.to(part.labels.device), fit_config.recipe)
         for done, rows in enumerate(chunks):
             inputs = fit_config.normalise(augment(part.inputs.index_select(0, rows).to(torch.float32), draws))
@@ -112,7 +112,7 @@ def run_epoch(
             sizes.append(len(rows))
             if fit_config.diagnose:
                 norms.append(gradient_norm(network))
-    losses, hits = torch.stack(results).T.tolist()  # the one moment of an epoch that waits for the device
+    losses, hits = torch.stack(results).T.tolist()  # the only wait for the device in an epoch
     _check_finite(losses, fit_config.recipe, number)
     # fsum is exact, so the mean does not depend on the order of the batches.
     total = math.fsum(loss * size for loss, size in zip(losses, sizes, strict=True))
@@ -126,7 +126,7 @@ def run_epoch(
 def train_step(
     network: nn.Module, optimiser: Adam, hardware: Hardware, inputs: Tensor, labels: Tensor, rate: float | Tensor
 ) -> Tensor:
-    """Take one step down the gradient; return the batch's mean loss and its hits, (2,), still on the device."""
+    """Take one gradient step; return the mean loss and the hits of the batch, (2,), on the device."""
     with hardware.autocast():
         logits = network(inputs)
     loss = functional.cross_entropy(logits.float(), labels)
@@ -153,7 +153,7 @@ def evaluate(network: nn.Module, part: Part, fit_config: FitConfig, number: int)
 
 
 def diagnose(network: nn.Module, splits: Splits, fit_config: FitConfig) -> tuple[tuple[Lag, ...], Modes | None]:
-    """Return how far the running averages are behind, and the accuracies by batch-norm statistics.
+    """Return the lags of the running averages, and the accuracy for each kind of batch-norm statistics.
 
     Each epoch uses the same ``LAG_SAMPLES`` training samples, and at most as many validation samples.
     """
@@ -182,14 +182,14 @@ def _modes(network: nn.Module, present: nn.Module, part: Part, fit_config: FitCo
 
 
 def _drawn(part: Part, fit_config: FitConfig) -> list[Tensor]:
-    """Return the rows of ``LAG_SAMPLES`` samples in batches; the same ones in every epoch."""
+    """Return the rows of ``LAG_SAMPLES`` samples in batches; they are the same in every epoch."""
     rows = torch.randperm(len(part.labels), generator=_generator(fit_config, "lag", 0))[:LAG_SAMPLES]
     return batches(rows.to(part.labels.device), fit_config.recipe)
 
 
 @torch.inference_mode()
 def eval_step(network: nn.Module, inputs: Tensor, labels: Tensor, hardware: Hardware) -> Tensor:
-    """Return the batch's summed loss and its hits, float64 (2,), on the device."""
+    """Return the summed loss and the hits of a batch, float64 (2,), on the device."""
     with hardware.autocast():
         logits = network(inputs)
     loss = functional.cross_entropy(logits.float(), labels, reduction="sum")
@@ -197,10 +197,10 @@ def eval_step(network: nn.Module, inputs: Tensor, labels: Tensor, hardware: Hard
 
 
 def batches(order: Tensor, recipe: Recipe) -> list[Tensor]:
-    """Split rows into batches. A last one below half the size joins the one before, unless the recipe keeps it.
+    """Split rows into batches. A last batch below half the size is joined to the one before, if the recipe says so.
 
-    Batch normalisation measures a batch by itself: with two samples, ResNet-18 lost nine points of its training
-    accuracy (docs/findings.md). A single row always joins, as BatchNorm refuses it.
+    Batch normalisation uses the statistics of the batch: with a last batch of two samples, ResNet-18 lost 9 percentage
+    points of training accuracy (docs/findings.md). A single row is always joined, because BatchNorm rejects it.
     """
     chunks = list(torch.split(order, recipe.batch))
     least = 2 if recipe.last_batch == "kept" else recipe.batch / 2

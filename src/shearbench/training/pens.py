@@ -1,8 +1,8 @@
-"""The augmentation ``pens``: MNIST's digits as other people's pens and phones make them, framed as the reader frames.
+"""The augmentation ``pens``: MNIST digits as if drawn by other people and photographed, framed like reader inputs.
 
-A picture of a stranger's digit reaches a network after the preparation ``mnist``: cut to its ink, scaled to a box of
+A photographed digit reaches a network after the preparation ``mnist``: cropped to its ink, scaled to a box of
 20 x 20 pixels, centred by mass. So each image is changed (pen, hand, contrast, gaps) and then framed in the
-same way, with a small error. The affine map, the elastic one and the framing are one sampling of the image.
+same way, with a small error. The affine map, the elastic map and the framing are applied in one sampling.
 """
 
 import torch
@@ -11,16 +11,16 @@ from torch.nn import functional
 
 from shearbench.training.augment import WHITE, Affine, bumps, erasing, thickness
 
-_INK = 0.15 * WHITE  # a pixel above it belongs to the box of the digit
+_INK = 0.15 * WHITE  # pixels above this value define the box of the digit
 
 
 def pens(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Return images (n, channels, 28, 28) drawn with other pens by other hands, framed as prepared pictures are.
+    """Return images (n, channels, 28, 28) as if drawn by other pens and hands, framed like prepared pictures.
 
-    Strokes thinner by 0.8 to thicker by 1.6 pixels on either side; angle up to 12 degrees, shear up to 25, stretch up
-    to 1.5 either way, an elastic displacement of a deviation up to 1.3 pixels; then the box of the ink scaled to 15 to
-    21 pixels and moved up to 1.5 pixels from the centre of mass. A quarter of the images keep their frame. Then a gap,
-    a sharper or softer edge of the pen, fainter ink, and noise, each in some images.
+    Strokes become 0.8 pixels thinner to 1.6 pixels thicker on each side. The angle is up to 12 degrees, shear up to 25,
+    stretch up to 1.5 either way, the deviation of the elastic displacement up to 1.3 pixels. The box of the ink is
+    scaled to 15 to 21 pixels and moved up to 1.5 pixels from the centre of mass; a quarter of the images keep their
+    frame. Some images then get a gap, sharper or softer edges, fainter ink, or noise.
     """
     count = len(images)
     peak = images.amax(dim=(1, 2, 3), keepdim=True)
@@ -35,13 +35,13 @@ def pens(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def draw_pens_warp(count: int, size: int, generator: torch.Generator) -> tuple[Affine, Tensor]:
-    """Draw an affine map and an elastic displacement (n, 28, 28, 2), in pixels, each image to a degree of its own."""
+    """Draw affine maps and elastic displacements (n, 28, 28, 2) in pixels, with a random degree for each image."""
     degree = torch.rand(count, generator=generator, dtype=torch.float64)
     angle, shear, stretch = torch.rand(3, count, generator=generator, dtype=torch.float64).mul(2).sub(1) * degree
     maps = Affine(
         angle=12 * angle,
         shift=torch.zeros(count, 2, dtype=torch.float64),
-        scale=1 - 0.12 * degree,  # so that a slanted digit stays in the picture until it is framed
+        scale=1 - 0.12 * degree,  # keeps a slanted digit inside the image until it is framed
         shear=25 * shear,
         stretch=torch.exp(0.4 * stretch),
     )
@@ -52,14 +52,14 @@ def draw_pens_warp(count: int, size: int, generator: torch.Generator) -> tuple[A
 
 
 def draw_frames(count: int, generator: torch.Generator) -> Tensor:
-    """Draw how images are framed, (n, 3): longest side in pixels (0: left as it is), and shift right and down."""
-    side, right, down, kept = torch.rand(4, count, generator=generator)
-    length = torch.where(kept < 0.25, torch.zeros(count), 18 + 3 * (2 * side - 1))
+    """Draw frames (n, 3): longest side in pixels (0: unchanged), and shift right and down."""
+    side, right, down, unframed = torch.rand(4, count, generator=generator)
+    length = torch.where(unframed < 0.25, torch.zeros(count), 18 + 3 * (2 * side - 1))
     return torch.stack([length, 1.5 * (2 * right - 1), 1.5 * (2 * down - 1)], dim=1)
 
 
 def reframed(images: Tensor, maps: Affine, displacement: Tensor, frames: Tensor) -> Tensor:
-    """Return images sampled where the maps send their pixels, cut to their ink and placed as ``frames`` say."""
+    """Return images sampled at their mapped pixels, cropped to their ink and placed by ``frames``."""
     size, half, device = images.shape[-1], images.shape[-1] / 2, images.device
     theta = maps.inverse().float().to(device)
     theta[:, :, 2] /= half
@@ -68,7 +68,7 @@ def reframed(images: Tensor, maps: Affine, displacement: Tensor, frames: Tensor)
     warped = functional.grid_sample(images[:, :1], grid, padding_mode="zeros", align_corners=False)[:, 0]
     second = _framing(warped, frames.to(device))
     again = functional.affine_grid(second, shape, align_corners=False)
-    # The two maps are composed as a sampled grid, so that the image itself is interpolated once and stays sharp.
+    # The two maps are composed as a grid, so that the image is interpolated only once and stays sharp.
     composed = functional.grid_sample(grid.movedim(-1, 1), again, padding_mode="border", align_corners=False)
     inside = (again.abs() <= 1).all(dim=-1, keepdim=True).movedim(-1, 1)
     return functional.grid_sample(images, composed.movedim(1, -1), padding_mode="zeros", align_corners=False) * inside
@@ -96,7 +96,7 @@ def _framing(warped: Tensor, frames: Tensor) -> Tensor:
 
 
 def contrast(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Sharpen the edges of strokes in 40 % of the images, soften them in 20 %, and make the ink of 20 % fainter."""
+    """Sharpen the edges of strokes in 40 % of the images, soften them in 20 %, and fade the ink in 20 %."""
     which, degree, faint, much = torch.rand(4, len(images), 1, 1, 1, generator=generator).to(images.device)
     steep = torch.where(which < 0.4, 1 + 3 * degree, torch.ones_like(degree))
     sharp = ((images - WHITE / 2) * steep + WHITE / 2).clamp(0, WHITE)

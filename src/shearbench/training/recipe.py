@@ -1,4 +1,4 @@
-"""A recipe: how a network is trained. Read from ``params.yaml``; knows nothing of torch."""
+"""The recipe of a training, read from ``params.yaml``; does not import torch."""
 
 import math
 from typing import Annotated, Literal
@@ -11,14 +11,14 @@ Augmentation = Literal["none", "affine", "noise", "thickness", "elastic", "erasi
 
 
 class Recipe(Strict):
-    """Adam on shuffled mini-batches of cross-entropy, optionally stopped early on an inner split."""
+    """Adam on shuffled mini-batches of cross-entropy, with optional early stopping on the inner part."""
 
     epochs: Annotated[int, Field(ge=1)]
     batch: Annotated[int, Field(ge=2)]
     learning_rate: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)]
     patience: Annotated[int, Field(ge=1)] | None = None
-    """Epochs without a better inner-split loss before training stops; None trains all epochs."""
+    """Epochs without a lower loss on the inner part before training stops; None trains all epochs."""
     augment: Augmentation | Annotated[tuple[Augmentation, ...], Field(strict=False, min_length=1)] = "none"
     """Random augmentation of images: one name, or several that are applied in turn.
 
@@ -28,18 +28,18 @@ class Recipe(Strict):
     """Schedule of the learning rate: constant, or decaying to 0 along half a cosine over all epochs."""
 
     adam_epsilon: Annotated[float, Field(gt=0)] = 1.0e-8
-    """Adam's epsilon, added to the root of the second moment; Keras has 1e-7."""
+    """Adam's epsilon, added to the root of the second moment; Keras uses 1e-7."""
     decay: Literal["l2", "decoupled"] = "l2"
-    """Whether weight decay is added to the gradient, or taken from the weights (Loshchilov & Hutter, 1711.05101)."""
+    """Whether weight decay is added to the gradient, or decoupled (Loshchilov & Hutter, 1711.05101)."""
     shuffle: bool = True
-    """Whether each epoch has an order of its own; else the samples come in the order of the data set."""
+    """Whether each epoch has its own random order, or uses the order of the dataset."""
     last_batch: Literal["joined", "kept"] = "joined"
-    """Whether a last batch below half the size joins the one before, or stays, as in most training loops."""
+    """Whether a last batch below half the size is joined to the one before, or kept (usual in training loops)."""
     mislabelled: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """The share of training samples that get one another's labels, as if rows had come out of order."""
+    """The share of training samples with exchanged labels, as if rows had been permuted."""
 
     def rate_at(self, epochs_done: float) -> float:
-        """Return the learning rate of a step, which may lie within an epoch."""
+        """Return the learning rate after a number of epochs, which need not be whole."""
         if self.schedule == "constant":
             return self.learning_rate
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * epochs_done / self.epochs))

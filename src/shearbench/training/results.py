@@ -18,15 +18,15 @@ from shearbench.training.state import Epoch, Progress, Score
 from shearbench.training.weights import WEIGHTS, predict, write_weights
 
 HISTORY, BATCHES, OUT_OF_FOLD = "history.csv", "batches.csv", "out_of_fold.npz"
-GRADIENTS, LAGS, MODES = "gradients.csv", "lags.csv", "modes.csv"  # of a diagnosed training
-_TINY = float(np.finfo(np.float32).tiny)  # a probability that underflowed to 0 has a large loss, not an infinite one
+GRADIENTS, LAGS, MODES = "gradients.csv", "lags.csv", "modes.csv"  # only with `diagnose`
+_TINY = float(np.finfo(np.float32).tiny)  # limits the loss of a probability that underflowed to 0
 
 
 Predictions = dict[str, NDArray[Any]]
 
 
 def held_out(training_state: TrainingState, dataset: Dataset, rows: NDArray[np.int64]) -> Predictions:
-    """Return the predictions that are kept: ``ids`` and ``labels`` (n,), ``probabilities`` float32 (n, classes)."""
+    """Return the out-of-fold predictions: ``ids`` and ``labels`` (n,), ``probabilities`` float32 (n, classes)."""
     device = training_state.fit_config.hardware.device
     probabilities = predict(
         training_state.network, dataset.inputs[rows], normaliser=training_state.normaliser, device=device
@@ -37,10 +37,10 @@ def held_out(training_state: TrainingState, dataset: Dataset, rows: NDArray[np.i
 def facts(
     training_state: TrainingState, rows: Selection, progress: Progress, predictions: Predictions
 ) -> dict[str, Any]:
-    """Return the measured part of a fold's record, but for its times.
+    """Return the measured part of a fold's record except its times.
 
-    What is held out is scored in fp32, from the predictions that are kept. The training part, many times as large, is
-    scored in the precision of the training.
+    The held-out samples are scored in fp32, from the stored predictions. The training part, which is many times larger,
+    is scored in the precision of the training.
     """
     assert rows.validation is not None
     train = evaluate(
@@ -71,7 +71,7 @@ def facts(
 def files(
     training_state: TrainingState, progress: Progress, predictions: Predictions
 ) -> dict[str, Callable[[Path], None]]:
-    """Return the writers of the files beside a fold's record; equal trainings write equal bytes."""
+    """Return the writers of the files beside a record; equal trainings write equal bytes."""
     diagnosed = {
         GRADIENTS: lambda path: write_text(path, gradients_csv(progress.history)),
         LAGS: lambda path: write_text(path, lags_csv(progress.history)),
@@ -94,10 +94,10 @@ def score(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> Scor
 
 
 def history_csv(history: Sequence[Epoch]) -> str:
-    """Return the epochs as CSV with every digit of their floats; a score that was not taken is empty."""
+    """Return the epochs as CSV, with floats in full precision and empty fields for missing scores."""
     header = ["epoch", *_columns("train"), *_columns("validation"), *_columns("inner"), "learning_rate"]
     lines = [
-        [epoch.number, *_runs(epoch.train), *_runs(epoch.validation), *_runs(epoch.inner), epoch.learning_rate]
+        [epoch.number, *_values(epoch.train), *_values(epoch.validation), *_values(epoch.inner), epoch.learning_rate]
         for epoch in history
     ]
     return _csv(header, lines)
@@ -122,13 +122,13 @@ def gradients_csv(history: Sequence[Epoch]) -> str:
 
 
 def lags_csv(history: Sequence[Epoch]) -> str:
-    """Return as CSV how far each layer's running averages were behind at the end of each epoch; see ``Lag``."""
+    """Return the lag of each layer at the end of each epoch as CSV; see ``Lag``."""
     lines = ([epoch.number, lag.layer, lag.mean, lag.deviation] for epoch in history for lag in epoch.lags)
     return _csv(["epoch", "layer", "mean", "deviation"], lines)
 
 
 def modes_csv(history: Sequence[Epoch]) -> str:
-    """Return as CSV the accuracy on validation samples by batch-norm statistics after each epoch; see ``Modes``."""
+    """Return the validation accuracy by batch-norm statistics after each epoch as CSV; see ``Modes``."""
     lines = (
         [epoch.number, one.samples, one.as_trained, one.batch_statistics, one.recalibrated]
         for epoch in history
@@ -141,7 +141,7 @@ def _columns(part: str) -> list[str]:
     return [f"{part}_loss", f"{part}_accuracy"]
 
 
-def _runs(measured: Score | None) -> list[float | str]:
+def _values(measured: Score | None) -> list[float | str]:
     return ["", ""] if measured is None else [measured.loss, measured.accuracy]
 
 

@@ -1,7 +1,7 @@
-"""Batch normalisation's running averages, which a network in evaluation mode trusts: do they fit its weights?
+"""Measure how well the running averages of batch normalisation fit the present weights of a network.
 
-They are recalibrated on a copy, so that no weight and no bit of a training changes. ``gradient_norm`` stands here
-because it is the other thing that a diagnosed training measures.
+They are recalibrated on a copy, so the training is not affected. ``gradient_norm`` is in this module because a
+training with ``diagnose`` measures both.
 """
 
 import copy
@@ -20,8 +20,8 @@ class Lag:
     """The distance of a layer's running averages from the statistics of its present inputs.
 
     ``mean`` is the root mean square over channels of the difference of the means, in units of the present standard
-    deviation; ``deviation`` is the geometric mean over channels of running by present standard deviation. A layer
-    that is up to date has 0 and 1.
+    deviation. ``deviation`` is the geometric mean over channels of running divided by present standard deviation.
+    Without lag they are 0 and 1.
     """
 
     layer: str
@@ -34,7 +34,7 @@ class Modes:
     """Accuracy of the same weights on the same ``samples`` validation samples, by batch-norm statistics.
 
     ``as_trained`` uses the running averages, ``batch_statistics`` those of each batch, ``recalibrated`` running
-    averages measured anew on training samples.
+    averages recomputed on training samples.
     """
 
     samples: int
@@ -49,24 +49,24 @@ def has_running_averages(module: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
 
 
 def layers_of(network: nn.Module) -> dict[str, nn.BatchNorm2d]:
-    """Return the layers with running averages, by name, in the order of the network; empty where it has none."""
+    """Return the layers with running averages, by name, in the order of the network; may be empty."""
     return {name: module for name, module in network.named_modules() if has_running_averages(module)}
 
 
 @torch.no_grad()
 def recalibrated(network: nn.Module, batches: Iterable[Tensor], hardware: Hardware) -> nn.Module:
-    """Return a copy in evaluation mode whose running averages are the mean over ``batches``; its weights are the same.
+    """Return a copy in evaluation mode with the same weights and with running averages of ``batches``.
 
     Args:
-        network: on the device of the batches; left as it is.
-        batches: normalised inputs, (n, channels, 28, 28) each.
-        hardware: whose precision the forward passes take.
+        network: on the device of the batches; not changed.
+        batches: normalised inputs, (n, channels, height, width) each.
+        hardware: its precision is used for the forward passes.
     """
     made = copy.deepcopy(network).eval()
     layers = layers_of(made).values()
     kept = [layer.momentum for layer in layers]
     for layer in layers:
-        # Only the batch-norm layers train; dropout stays off, as in the evaluation that the averages are for.
+        # Only batch-norm layers are in training mode; dropout stays off, as in evaluation.
         layer.reset_running_stats()
         layer.momentum = None  # a plain mean over the batches
         layer.train()
@@ -79,7 +79,7 @@ def recalibrated(network: nn.Module, batches: Iterable[Tensor], hardware: Hardwa
 
 
 def with_batch_statistics(network: nn.Module) -> nn.Module:
-    """Return a copy in evaluation mode that normalises each batch by the batch's own statistics, as in training."""
+    """Return a copy in evaluation mode that uses the statistics of each batch, as in training."""
     made = copy.deepcopy(network).eval()
     for layer in layers_of(made).values():
         layer.running_mean = layer.running_var = None

@@ -1,4 +1,4 @@
-"""What a search varies: hyperparameters by name, and the values that each may take.
+"""The search space: hyperparameters by name, and the allowed values of each.
 
 A name is a key of the recipe (``TUNABLE``), ``width``, or an option of the model. In ``params.yaml`` each has a list of
 choices, ``{log: [low, high]}`` or ``{range: [low, high]}``; two whole numbers as bounds are drawn as whole numbers. A
@@ -20,14 +20,14 @@ Hyperparameters = dict[str, Scalar]
 TUNABLE = ("learning_rate", "batch", "weight_decay", "schedule")
 """Keys of the recipe that a search may vary."""
 WIDTH = "width"
-_MEMORY = ("batch", WIDTH)  # more of these needs more memory; learning rate and weight decay need none
+_MEMORY = ("batch", WIDTH)  # larger values need more memory
 _FREE = ("learning_rate", "weight_decay")
 _COLUMNS = ("trial", "state", "epochs", "accuracy", "parameters", "seconds", "failure", "samples")
 
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from ``low`` to ``high``, uniform or uniform in their logarithm; whole ones where both bounds are."""
+    """Numbers from ``low`` to ``high``, uniform or log-uniform; whole numbers if both bounds are."""
 
     low: float
     high: float
@@ -39,7 +39,7 @@ Space = Mapping[str, Axis]
 
 
 def axis_of(name: str, given: Any) -> Axis:
-    """Return the values that ``search.<name>`` of ``params.yaml`` allows; ValueError with the rule it breaks."""
+    """Return the values that ``search.<name>`` of ``params.yaml`` allows; ValueError with the violated rule."""
     if name == "learning_rate" and isinstance(given, list) and len(given) == 2:
         given = {"log": given}
     if isinstance(given, Mapping):
@@ -64,7 +64,7 @@ def _range(given: Mapping[str, Any]) -> Range:
 
 
 def space_of(searched: Mapping[str, Any]) -> Space:
-    """Return a space that has no fault; learning rate, batch and width first, in which order Optuna draws."""
+    """Return a valid space, with learning rate, batch and width first; Optuna draws in this order."""
     names = sorted(searched, key=lambda name: [*TUNABLE[:2], WIDTH, name].index(name))
     return {name: axis_of(name, searched[name]) for name in names}
 
@@ -72,7 +72,7 @@ def space_of(searched: Mapping[str, Any]) -> Space:
 def space_faults(
     searched: Mapping[str, Any], recipe: Recipe | None, options: Mapping[str, Option]
 ) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with the ``search`` of a model: (name, rule)."""
+    """Yield the faults of the ``search`` of a model: (name, rule)."""
     for name, given in searched.items():
         try:
             axis = axis_of(name, given)
@@ -89,7 +89,7 @@ def space_faults(
 
 
 def value_fault(name: str, value: Scalar) -> str | None:
-    """Return why a value cannot be that of a recipe's key or a width, or None."""
+    """Return why a value is invalid for a key of the recipe or the width, or None."""
     if name == WIDTH:
         return None if isinstance(value, int | float) and value > 0 else f"must be greater than 0; got {value}"
     least = {"epochs": 1, "batch": 2, "learning_rate": 1.0, "weight_decay": 0.0}
@@ -108,16 +108,16 @@ def _sound(values: Hyperparameters) -> Hyperparameters:
 
 
 SoundHyperparameters = Annotated[Hyperparameters, AfterValidator(_sound)]
-"""Hyperparameters of a file that may have been edited."""
+"""Validated hyperparameters, for files that a user may have edited."""
 
 
 def as_json(space: Space) -> dict[str, Any]:
-    """Return a space as a record keeps it."""
+    """Return a space as JSON for records."""
     return {name: asdict(axis) if isinstance(axis, Range) else list(axis) for name, axis in space.items()}
 
 
 def including(space: Space, point: Hyperparameters) -> Space:
-    """Return the space with a point taken into it."""
+    """Return the space, extended so that it contains a point."""
     return {name: _with(axis, point[name]) for name, axis in space.items()}
 
 
@@ -136,7 +136,7 @@ def _same(a: Scalar, b: Scalar) -> bool:
 
 
 def needs_no_less_memory(point: Hyperparameters, other: Hyperparameters) -> bool:
-    """Tell whether batch and width are at least those of ``other``, and all options are the same."""
+    """Return True if batch and width are at least those of ``other``, and all options are equal."""
     return all(
         point[name] >= value if name in _MEMORY else point[name] == value  # type: ignore[operator]
         for name, value in other.items()

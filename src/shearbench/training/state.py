@@ -1,4 +1,4 @@
-"""The values that the training loop works on: the parts of the data, the setting, and the progress made."""
+"""Values of the training loop: the parts of the data, the fit config, and the progress."""
 
 import math
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from shearbench.training.running_averages import Lag, Modes
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Samples on the device: ``inputs`` (n, channels, 28, 28) as stored, ``labels`` int64 (n,)."""
+    """Samples on the device: ``inputs`` (n, channels, height, width), not normalised, and ``labels`` int64 (n,)."""
 
     inputs: Tensor
     labels: Tensor
@@ -32,7 +32,7 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """The splits of a training: ``inner`` decides early stopping; ``validation`` is only measured."""
+    """The splits of a training: ``inner`` decides early stopping, ``validation`` is only scored."""
 
     train: Part
     validation: Part | None = None
@@ -41,7 +41,7 @@ class Splits:
 
 @dataclass(frozen=True, eq=False)
 class FitConfig:
-    """All that decides the course of a training, but for its network and its data."""
+    """All that decides a training except its network and its data."""
 
     recipe: Recipe
     seed: int
@@ -49,24 +49,24 @@ class FitConfig:
     mean: Tensor
     scale: Tensor
     diagnose: bool = False
-    """Whether gradients and running averages are measured too, which changes no bit of the training."""
+    """Whether gradients and running averages are measured; this does not affect the training."""
 
     @classmethod
     def of(
         cls, recipe: Recipe, normaliser: Normaliser, *, seed: int, hardware: Hardware, diagnose: bool = False
     ) -> "FitConfig":
-        """Return the setting with the normaliser's arrays on the device."""
+        """Return the fit config with the arrays of the normaliser on the device."""
         mean, scale = torch.from_numpy(normaliser.mean), torch.from_numpy(normaliser.scale)
         return cls(recipe, seed, hardware, mean.to(hardware.device), scale.to(hardware.device), diagnose)
 
     def normalise(self, inputs: Tensor) -> Tensor:
-        """Return float32 inputs, with the bits that ``Normaliser.apply`` gives on the CPU."""
+        """Return normalised inputs in float32, bit-equal to ``Normaliser.apply`` on the CPU."""
         return (inputs.to(torch.float32) - self.mean) / self.scale
 
 
 @dataclass(frozen=True)
 class Score:
-    """Mean cross-entropy, and the fraction that is classified rightly."""
+    """Mean cross-entropy and accuracy."""
 
     loss: float
     accuracy: float
@@ -74,7 +74,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Epoch:
-    """A line of the history. ``train`` is a running mean in training mode; the others are measured afterwards."""
+    """A line of the history. ``train`` is a running mean in training mode; the others are computed after the epoch."""
 
     number: int
     learning_rate: float
@@ -82,16 +82,16 @@ class Epoch:
     validation: Score | None
     inner: Score | None
     gradient_norms: tuple[float, ...] = ()
-    """Of each mini-batch, where the training is diagnosed."""
+    """Norm of the gradient of each mini-batch, with ``diagnose``."""
     lags: tuple[Lag, ...] = ()
-    """Of each layer with running averages at the end of the epoch, where the training is diagnosed."""
+    """Lag of each layer with running averages at the end of the epoch, with ``diagnose``."""
     modes: Modes | None = None
-    """Accuracy with each kind of batch-norm statistics, where the training is diagnosed and has both."""
+    """Accuracy with each kind of batch-norm statistics, with ``diagnose`` and a validation part."""
 
 
 @dataclass(frozen=True, eq=False)
 class Progress:
-    """The state of a training; ``best_weights`` are those of the least inner loss, if it is measured."""
+    """The state of a training; ``best_weights`` are those with the lowest inner loss, if there is an inner part."""
 
     history: tuple[Epoch, ...] = ()
     batch_losses: tuple[tuple[float, ...], ...] = ()
@@ -100,13 +100,13 @@ class Progress:
 
     @property
     def best_loss(self) -> float:
-        """The least inner loss so far; infinite before the first."""
+        """The lowest inner loss so far; infinite before the first."""
         best = self.history[self.best_epoch - 1].inner if self.best_epoch else None
         return math.inf if best is None else best.loss
 
     @property
     def chosen_epoch(self) -> int:
-        """The epoch whose weights are the result: the best, or without an inner part the last."""
+        """The epoch of the final weights: the best, or without an inner part the last."""
         return self.best_epoch or len(self.history)
 
     def is_over(self, recipe: Recipe) -> bool:
@@ -118,7 +118,7 @@ class Progress:
     def after(
         self, epoch: Epoch, batch_losses: tuple[float, ...], best_weights: Mapping[str, Tensor] | None
     ) -> "Progress":
-        """Return the progress with one more epoch; ``best_weights`` if it was the best so far, else None."""
+        """Return the progress after one more epoch; ``best_weights`` is None unless the epoch is the best so far."""
         return Progress(
             (*self.history, epoch),
             (*self.batch_losses, batch_losses),

@@ -1,7 +1,7 @@
-"""Are stored folds what their settings, data and code give? They are trained again, elsewhere, and compared.
+"""Verify stored folds: train them again in a temporary folder and compare the files.
 
-On the machine that trained them the answer should be bit-equal. Another processor rounds otherwise, and training
-magnifies that; then probabilities that differ by no more than ``TOLERANCE`` anywhere are said to be within it.
+On the machine that trained them the files should be bit-equal. Other processors round differently, and training
+magnifies the differences. If no probability differs by more than ``TOLERANCE``, the verdict is "within tolerance".
 """
 
 import tempfile
@@ -27,7 +27,7 @@ class Verdict:
     """The result of training a fold again.
 
     ``changed`` names the inputs (``config``, ``data``, ``folds``, ``code``) that are no longer those of the record,
-    ``files`` the files that came out otherwise; ``distance`` is the largest difference between two probabilities.
+    ``files`` the files that differ; ``distance`` is the largest difference between two probabilities.
     """
 
     folder: Path
@@ -36,11 +36,11 @@ class Verdict:
     files: tuple[str, ...]
     distance: float
     cause: str = ""
-    """Why bits may differ that are of the same inputs: the instruction sets of the two trainings; empty if equal."""
+    """Why bits may differ for the same inputs: the instruction sets of both trainings; empty if equal."""
 
 
 def verify(runs: Sequence[Path], *, datasets: Path, workers: Workers) -> list[Verdict]:
-    """Train stored folds again and compare; the stored ones are only read.
+    """Train folds again and compare them with the stored ones, which are not changed.
 
     Args:
         runs: folders of folds, ``build/runs/<dataset>/<model>/fold-<k>``.
@@ -48,8 +48,8 @@ def verify(runs: Sequence[Path], *, datasets: Path, workers: Workers) -> list[Ve
         workers: number of processes, or ``"auto"``.
 
     Raises:
-        InputError: if a record is missing or damaged, or its data are.
-        TasksFailed: when the other folds have finished, naming each fold that could not be trained.
+        InputError: if a record or its data are missing or damaged.
+        TasksFailed: after the other folds have finished, naming each fold that could not be trained.
     """
     records = [read_record(folder) for folder in runs]
     with tempfile.TemporaryDirectory(prefix="shearbench-verify-") as scratch:
@@ -75,8 +75,8 @@ def _task(record: dict[str, Any], *, datasets: Path, out: Path) -> FoldTask:
 
 
 def _compare(folder: Path, record: dict[str, Any], task: FoldTask) -> Verdict:
-    anew = read_record(task.out)
-    files, sets = anew["files"], (record["instructions"], anew["instructions"])
+    new_record = read_record(task.out)
+    files, sets = new_record["files"], (record["instructions"], new_record["instructions"])
     cause = "" if sets[0] == sets[1] else f"trained with {sets[0]}, here with {sets[1]}"
     differing = tuple(sorted(name for name in record["files"] if record["files"][name] != files.get(name)))
     changed = tuple(sorted(name for name in record["hashes"] if record["hashes"][name] != task.hashes[name]))

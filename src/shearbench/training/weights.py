@@ -1,6 +1,6 @@
-"""A network's weights with their normalisation, as safetensors: written by a fold, read for predictions.
+"""Weights of a network with their normalisation, stored as safetensors.
 
-``predict`` is how every other part obtains probabilities.
+All other modules obtain probabilities from ``predict``.
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ from shearbench.training.loop import EVALUATION_BATCH
 
 WEIGHTS = "weights.safetensors"
 ESTIMATOR = "estimator.skops"
-"""What a fold keeps of a network, and of a classifier of scikit-learn."""
+"""The files of a fold with the weights of a network or the classifier of scikit-learn."""
 _MEAN, _SCALE = "normalise.mean", "normalise.scale"
 
 
@@ -37,11 +37,11 @@ def write_weights(path: Path, network: nn.Module, normaliser: Normaliser) -> Non
 def load_network(run_folder: Path) -> tuple[nn.Module, Normaliser, dict[str, Any]]:
     """Load a fold's network, in evaluation mode on the CPU, with its normaliser and its record.
 
-    A classifier of scikit-learn comes as a :class:`shearbench.training.classifier.Classifier`.
+    A classifier of scikit-learn is wrapped in a :class:`shearbench.training.classifier.Classifier`.
 
     Raises:
-        InputError: if the record is missing, or any of its files is not the one it was written with, or its weights
-            are those of another network.
+        InputError: if the record is missing, if a file differs from its hash in the record, or if the weights
+            belong to another network.
     """
     record = read_record(run_folder)
     config, damaged = record["config"], f"{run_folder / WEIGHTS} does not hold the network of its record"
@@ -80,8 +80,8 @@ def predict(
 ) -> NDArray[np.float32]:
     """Return probabilities float32 (n, classes) for inputs (n, channels, height, width) that are not normalised.
 
-    The network is moved to ``device`` and put in evaluation mode. Predictions that are kept are made in fp32,
-    whatever the network was trained in.
+    The network is moved to ``device`` and put in evaluation mode. Stored predictions are computed in fp32,
+    whatever the precision of the training.
 
     Raises:
         InputError: if memory runs out.
