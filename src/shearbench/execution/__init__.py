@@ -1,11 +1,11 @@
-"""Tasks over the cores of a machine or the machines of a cluster, one thread each: a number never depends on the load.
+"""Run tasks on the cores of a machine or of a cluster, with one thread each, so that results do not depend on load.
 
-The only package that imports joblib (for its ``loky`` executor, ``local.py``) or dask (``cluster.py``, ``worker.py``).
-A task is a picklable function of one argument and an ``advance`` callback; its result comes back in the order of the
-tasks, whatever the number of workers. A task that raises, or whose process dies, does not stop the others.
+Only this package imports joblib (for its ``loky`` executor, ``local.py``) or dask (``cluster.py``, ``worker.py``).
+A task calls a picklable function with one argument and an ``advance`` callback. Results are in the order of the
+tasks, for any number of workers. If a task raises or its process dies, the other tasks continue.
 
-Machines of a cluster share no disk. So a task says which files it reads and which it writes: the former travel by
-their hash, the latter come back with the result and are put where the task would have written them.
+Machines of a cluster share no disk, so a task declares the files that it reads and writes. Inputs are sent by
+hash; outputs are sent back with the result and written to the paths of the task.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -39,23 +39,23 @@ def run_tasks(
     """Run ``function(task, advance)`` for every task, in separate single-threaded processes.
 
     Args:
-        function: a module-level function. It calls ``advance(n)`` as it finishes ``n`` of its units.
-        tasks: picklable arguments, one a task. Their paths are fields of their own, or the task is one path.
+        function: a module-level function. It calls ``advance(n)`` after each ``n`` finished units.
+        tasks: picklable arguments, one per task: a path, or a dataclass with paths as fields.
         workers: number of processes, or ``"auto"``, or a cluster. One worker is a separate process too: same bits.
-        label: what the progress bar calls the work.
-        name: how a task is called in messages.
-        units: how many units of progress a task has.
-        among: the units of a longer work that were done before, and that it has in all; these tasks are a part of it.
-        reads: files and folders that a task needs; what does not exist is left to the task.
-        writes: files and folders that a task leaves, in the order in which they must appear: what vouches for others
-            is named last.
+        label: text of the progress bar.
+        name: returns the name of a task for messages.
+        units: returns the number of progress units of a task.
+        among: (finished, total) units of a longer computation that includes these tasks.
+        reads: returns the input files and folders of a task; missing ones are not sent.
+        writes: returns the output files and folders of a task in the order of writing; records that hold hashes of
+            other files come last.
 
     Returns:
         The results, in the order of ``tasks``.
 
     Raises:
-        TasksFailed: when all others have finished, naming each task that raised or whose process died.
-        InputError: if the cluster does not answer, has no worker of this version, or is lost on the way.
+        TasksFailed: after all others have finished, naming each task that raised or lost its process.
+        InputError: if the cluster does not answer, has no worker of this version, or the connection is lost.
         KeyboardInterrupt: on Ctrl-C, after the workers have been ended.
     """
     if not tasks:

@@ -1,4 +1,4 @@
-"""The words that the engines share: a call, what became of all calls, and who is to do them."""
+"""Types shared by local and cluster execution: calls, their results, and workers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,14 +9,14 @@ from shearbench.errors import InputError, TasksFailed
 
 Advance = Callable[[int], None]
 Show = Callable[[int], None]
-"""Sets how many units of all calls are done."""
+"""Sets the number of finished units of all calls."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """The workers of a dask scheduler; ``workers`` bounds the tasks at once, ``"auto"`` uses all there are.
+    """The workers of a dask scheduler; ``workers`` limits the simultaneous tasks, ``"auto"`` uses all workers.
 
-    With ``gpu`` a task needs a worker that has one to itself.
+    With ``gpu`` a task needs a worker with a GPU of its own.
     """
 
     scheduler: str
@@ -29,7 +29,7 @@ Workers = int | Literal["auto"] | Cluster
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """``function(task, advance)``, and the files and folders that it reads and writes."""
+    """``function(task, advance)`` with its input and output files and folders."""
 
     function: Callable[[Any, Advance], Any]
     task: Any
@@ -39,7 +39,7 @@ class Call:
 
 @dataclass(frozen=True, eq=False)
 class TaskResult:
-    """By the index of the call: results, why it failed, or why its process died again and again."""
+    """Results, reasons of failures, and reasons of repeated deaths of a process, by the index of the call."""
 
     results: dict[int, Any] = field(default_factory=dict)
     failures: dict[int, str] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class TaskResult:
 
 
 def reason_of(error: BaseException, trace: object) -> str:
-    """Return why a task failed: in a sentence where it is for the user, with the traceback where it is a fault."""
+    """Return why a task failed: the message for errors of the user, otherwise with traceback."""
     if isinstance(error, InputError | TasksFailed):
         return str(error)
     return f"{type(error).__name__}: {error}\n{trace or ''}".rstrip()

@@ -1,8 +1,8 @@
-"""Calls over the workers of a dask scheduler: who may have them, what they lack, and what comes back.
+"""Run calls on the workers of a dask scheduler.
 
-dask decides which worker does what, and does again what a dead worker had. Each worker offers a resource named by its
-version (``identity.resource``), so that no task reaches one of another version, whenever it joins. A worker asks for
-the inputs that it lacks by their hash (``remote.py``).
+dask assigns calls to workers, and retries the calls of a dead worker. Each worker offers a resource named by its
+version (``identity.resource``), so no task reaches a worker of another version. A worker requests missing inputs by
+their hash (``remote.py``).
 """
 
 import time
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 24
 _CONNECT, _WORKERS = 20.0, 60.0  # seconds to wait for the scheduler, and for workers
-_POLL = 2.0  # seconds between looks at the workers
-_FOR_EACH_WORKER = 2  # calls handed to the scheduler: one runs, one is ready
-_SILENT = "50 MiB"  # of arguments in one call, below which dask does not warn
+_POLL = 2.0  # seconds between checks of the workers
+_FOR_EACH_WORKER = 2  # calls per worker at the scheduler: one running, one ready
+_SILENT = "50 MiB"  # size of arguments above which dask warns
 
 
 def run(calls: Sequence[Call], cluster: Cluster, show: Show) -> TaskResult:
-    """Run all calls on the workers of a cluster; move the files that they write into place as they finish.
+    """Run all calls on the workers of a cluster; write the output files of each call when it finishes.
 
     Raises:
-        InputError: if the scheduler does not answer or is lost, or no worker of this version is there.
+        InputError: if the scheduler does not answer or is lost, or has no worker of this version.
     """
     with _connected(cluster.scheduler) as client:
-        return _Run(client, cluster, calls, show).ablation_result_of_all()
+        return _Run(client, cluster, calls, show).execute()
 
 
 @contextmanager
@@ -64,7 +64,7 @@ def _connected(scheduler: str) -> "Iterator[Client]":
 
 
 class _Run:
-    """All calls of one ``run_tasks`` on a cluster. What workers and futures say arrives in one queue."""
+    """The calls of one ``run_tasks`` on a cluster. Messages of workers and futures arrive in one queue."""
 
     def __init__(self, client: "Client", cluster: Cluster, calls: Sequence[Call], show: Show) -> None:
         self.client, self.cluster, self.calls, self.show = client, cluster, calls, show
@@ -74,15 +74,15 @@ class _Run:
         self.manifest = Manifest()
         self.waiting, self.running = deque(range(len(calls))), dict[int, "Future[Any]"]()
         self.done = dict.fromkeys(range(len(calls)), 0)
-        self.told: set[str] = set()
+        self.reported: set[str] = set()
         self.workers, self.looked, self.seen = 0, 0.0, time.monotonic()
         self.task_result = TaskResult()
 
-    def ablation_result_of_all(self) -> TaskResult:
-        """Hand out the calls, answer the workers, and return when every call is done or has failed."""
+    def execute(self) -> TaskResult:
+        """Submit the calls and answer the workers until every call has finished or failed."""
         from shearbench.execution import remote
 
-        answers: dict[str, Callable[..., None]] = {
+        handlers: dict[str, Callable[..., None]] = {
             remote.DONE: self._count,
             remote.WANTED: self._send,
             "finished": self._finish,
@@ -94,7 +94,7 @@ class _Run:
                 self._hand_out()
                 with suppress(Empty):
                     kind, *facts = self.events.get(timeout=_POLL)
-                    answers[kind](*facts)
+                    handlers[kind](*facts)
         except OSError as error:
             raise self._lost(str(error)) from None
         except BaseException:
@@ -120,7 +120,7 @@ class _Run:
         self.show(sum(self.done.values()))
 
     def _send(self, index: int, address: str, wanted: Sequence[str]) -> None:
-        """Send files to a worker that lacks them. If it has gone meanwhile, its task will ask again elsewhere."""
+        """Send missing files to a worker. If the worker is gone, the task requests them again on another one."""
         from shearbench.execution import remote
 
         with suppress(OSError):
@@ -133,7 +133,7 @@ class _Run:
                         offset += len(chunk) or 1
 
     def _finish(self, index: int) -> None:
-        """Take what came of a call, and put its files in place."""
+        """Store the result or failure of a call, and write its files."""
         from distributed import KilledWorker
 
         future = self.running.pop(index)
@@ -154,7 +154,7 @@ class _Run:
                 self._count(index, delivery.done)
 
     def _look(self) -> None:
-        """Count the workers of this version now and then, and name those that are refused."""
+        """Count the workers of this version at most every ``_POLL`` seconds, and print those that are refused."""
         if time.monotonic() - self.looked < _POLL:
             return
         workers = self.client.scheduler_info(n_workers=-1)["workers"]
@@ -165,8 +165,8 @@ class _Run:
         if suited:
             self.seen = self.looked
             for line in refused:
-                if line not in self.told:
-                    self.told.add(line)
+                if line not in self.reported:
+                    self.reported.add(line)
                     Console(stderr=True).print(line, highlight=False, soft_wrap=True)
         elif refused or self.looked - self.seen > _WORKERS:
             scheduler, reasons = self.cluster.scheduler, "; ".join(refused) or "there is none"
@@ -190,7 +190,7 @@ class _Run:
         return InputError(f"the scheduler {self.cluster.scheduler} was lost ({reason}); {what} once it is back")
 
     def _stop(self) -> None:
-        """Withdraw what waits, and end what runs."""
+        """Cancel waiting calls and stop running ones."""
         from shearbench.execution import remote
 
         with suppress(OSError, TimeoutError):

@@ -1,4 +1,4 @@
-"""Files that travel: named by their hash on the way, and whole or absent where they arrive."""
+"""Transfer of files between machines, by hash and written atomically."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Item:
-    """A file, by the path that it has on the machine that runs the command, and the SHA-256 of its content."""
+    """A file: its path on the machine of the command, and the SHA-256 of its content."""
 
     path: Path
     sha256: str
@@ -29,9 +29,9 @@ class Parcel:
 
 
 def files_of(paths: Iterable[Path]) -> list[Path]:
-    """Return the files among ``paths`` and in the folders among them, in order and each once.
+    """Return the files among ``paths`` and in the folders among them, in order and without duplicates.
 
-    A file that is named by itself comes at its own place. What does not exist has none, hidden files are no one's.
+    A file that is listed separately keeps its own place. Missing paths and hidden files in folders are skipped.
     """
     named = [path.absolute() for path in paths]
     found: list[Path] = []
@@ -45,7 +45,7 @@ def files_of(paths: Iterable[Path]) -> list[Path]:
 
 
 def moved(task: T, root: Path) -> T:
-    """Return a task with its paths under ``root``: a path itself, or those that are fields of a dataclass."""
+    """Return a task with its paths moved under ``root``: a path itself, or the path fields of a dataclass."""
     if isinstance(task, Path):
         return below(root, task)  # type: ignore[return-value]
     if not is_dataclass(task) or isinstance(task, type):
@@ -55,13 +55,13 @@ def moved(task: T, root: Path) -> T:
 
 
 def below(root: Path, path: Path) -> Path:
-    """Return where a path lies under ``root``."""
+    """Return the absolute form of a path moved under ``root``."""
     absolute = path.absolute()
     return root / absolute.relative_to(absolute.anchor)
 
 
 def packed(paths: Iterable[Path], root: Path) -> list[Parcel]:
-    """Return the files that a task has left under ``root``, in the order of ``paths``."""
+    """Return the files that a task has written under ``root``, in the order of ``paths``."""
     parcels = []
     for path in files_of(below(root, path) for path in paths):
         content = path.read_bytes()
@@ -70,10 +70,10 @@ def packed(paths: Iterable[Path], root: Path) -> list[Parcel]:
 
 
 def put_in_place(parcels: Sequence[Parcel], allowed: Iterable[Path]) -> None:
-    """Write files that came back, in order, each whole or not at all.
+    """Write received files in order, each atomically.
 
     Raises:
-        InputError: if one is not what it was when it was sent, or does not belong to what the task writes.
+        InputError: if a file was damaged in transfer, or is not among the outputs of the task.
     """
     folders = [path.absolute() for path in allowed]
     for parcel in parcels:
@@ -87,7 +87,7 @@ def put_in_place(parcels: Sequence[Parcel], allowed: Iterable[Path]) -> None:
 
 
 class Manifest:
-    """Hashes of files that do not change meanwhile, each taken once."""
+    """Hashes of files, each computed once; the files must not change."""
 
     def __init__(self) -> None:
         self._known: dict[Path, str] = {}

@@ -1,4 +1,4 @@
-"""Calls over the cores of this machine: one process a core, by joblib's ``loky``, or forked where the stage was."""
+"""Run calls on the cores of this machine, in processes of joblib's ``loky`` or forked ones."""
 
 import contextlib
 import multiprocessing
@@ -27,18 +27,18 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEX
 ONE_THREAD = dict.fromkeys(_THREADS, "1")
 """The environment of a worker."""
 _POLL_SECONDS = 0.2
-_MEMORY = 1.2e9  # bytes of a worker: resnet18 with batches of 100 takes about 1 GB
-_LONE_TRIES = 2  # a dead process takes its neighbours' work along; alone, a death is the task's own
+_MEMORY = 1.2e9  # bytes per worker; resnet18 with batches of 100 takes about 1 GB
+_LONE_TRIES = 2  # a death in a shared pool loses all its calls; alone, the task itself is the cause
 
 
 class ForkedPool(standard.ProcessPoolExecutor):
-    """Workers that are forked, and so have everything imported; they compute with one thread, as others do."""
+    """A pool of forked workers, which need no imports; they use one thread like other workers."""
 
     def __init__(self, workers: int, env: object = None) -> None:
         super().__init__(workers, mp_context=multiprocessing.get_context("fork"), initializer=_settle)
 
     def shutdown(self, wait: bool = True, *, kill_workers: bool = False, cancel_futures: bool = False) -> None:
-        """Let the workers end; with ``kill_workers`` drop the calls that have not started."""
+        """Shut down the workers; with ``kill_workers`` cancel the calls that have not started."""
         super().shutdown(wait, cancel_futures=cancel_futures or kill_workers)
 
 
@@ -52,7 +52,7 @@ def _pool(workers: int) -> Any:
 
 
 def _settle() -> None:
-    """Compute with one thread, and close inherited locks: they would be held until the last worker ends."""
+    """Use one thread, and close inherited lock files, which would be held until the last worker ends."""
     os.environ.update(ONE_THREAD)
     threadpoolctl.threadpool_limits(1)
     if torch := sys.modules.get("torch"):
@@ -64,9 +64,9 @@ def _settle() -> None:
 
 
 def worker_count(workers: int | Literal["auto"]) -> int:
-    """Return the number of processes that ``workers`` asks for.
+    """Return the number of processes for ``workers``.
 
-    ``"auto"`` is one for each usable core, but no more than the memory limit of a container has room for.
+    ``"auto"`` is one per usable core, or fewer if the memory limit of a container requires it.
     """
     if workers != "auto":
         return int(workers)
@@ -85,7 +85,7 @@ def run(calls: Sequence[Call], workers: int | Literal["auto"], show: Show) -> Ta
         paths = [Path(folder) / str(index) for index in range(len(calls))]
         with _followed(paths, show):
             for index in _attempt(calls, paths, range(len(calls)), worker_count(workers), task_result):
-                # A dead worker breaks the whole pool, so its call is unknown. Alone in a pool, a death has one cause.
+                # A dead worker breaks the whole pool, so the failing call is unknown. Alone in a pool, it is known.
                 if all(_attempt(calls, paths, [index], 1, task_result) for _ in range(_LONE_TRIES)):
                     task_result.died[index] = _cause_of_death(killed_before)
     return task_result
@@ -102,7 +102,7 @@ def _cause_of_death(killed_before: int) -> str:
 def _attempt(
     calls: Sequence[Call], paths: Sequence[Path], indexes: Sequence[int], workers: int, task_result: TaskResult
 ) -> list[int]:
-    """Run the calls at ``indexes``; fill results and failures; return the indexes lost with a dead process."""
+    """Run the calls at ``indexes``; store results and failures; return the indexes lost with a dead process."""
     executor = _pool(min(workers, len(indexes)))
     lost = []
     try:
@@ -120,16 +120,16 @@ def _attempt(
                 task_result.failures[index] = reason_of(error, error.__cause__)
     except BaseException:
         with contextlib.suppress(queue.Empty):
-            while True:  # loky drops the calls that wait, but looks them up by these numbers: a traceback at every stop
+            while True:  # loky drops waiting calls but still looks up their ids, with a traceback at every stop
                 executor._work_ids.get_nowait()
         executor.shutdown(wait=False, kill_workers=True)
         raise
-    executor.shutdown(wait=True, kill_workers=True)  # all results are here; to let them leave takes a second
+    executor.shutdown(wait=True, kill_workers=True)  # all results are here, and a regular end takes a second
     return sorted(lost)
 
 
 def _do(call: Call, progress: Path, parent: int) -> Any:
-    """Run one call in a worker. The parent handles terminal signals, and the worker ends with its parent."""
+    """Run one call in a worker, which ignores Ctrl-C and ends with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with(parent)
     with progress.open("ab", buffering=0) as file:
@@ -142,12 +142,12 @@ def _do(call: Call, progress: Path, parent: int) -> Any:
 
 @cache
 def _end_with(parent: int) -> None:
-    """End this process soon after its parent has ended, however that was: nobody is left to take its results."""
+    """End this process soon after its parent has ended for any reason, because its results are lost then."""
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(_POLL_SECONDS)
-        # Not sys.exit, which would end this thread alone.
+        # Not sys.exit, which would end only this thread.
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
@@ -155,7 +155,7 @@ def _end_with(parent: int) -> None:
 
 @contextmanager
 def _followed(paths: Sequence[Path], show: Show) -> Iterator[None]:
-    """Show how many bytes are in ``paths``: a worker writes one for each unit that it has done."""
+    """Show the total size of ``paths`` in bytes; workers write one byte per finished unit."""
     done = threading.Event()
 
     def follow() -> None:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 _ROOT = Path("/sys/fs/cgroup")
 _PROC = Path("/proc")
-_UNLIMITED = 1 << 60  # version 1 of cgroups says a number near 2^63 for "no limit"
+_UNLIMITED = 1 << 60  # version 1 of cgroups has a number near 2^63 for "no limit"
 
 
 def limit() -> int | None:
-    """Return the memory limit of the container in bytes, the least of those around this process; None without one."""
+    """Return the memory limit of the container in bytes, the least of nested limits; None without one."""
     found = []
     for folder in _folders():
         for name in ("memory.max", "memory.limit_in_bytes"):
@@ -20,7 +20,7 @@ def limit() -> int | None:
 
 
 def free() -> int:
-    """Return how many bytes are free: of the machine, or of what its container has left if that is less."""
+    """Return the free memory in bytes: of the machine, or of its container if that is less."""
     lines = dict(line.split(":", 1) for line in _lines(_PROC / "meminfo") if ":" in line)
     pages = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     machine = int(lines["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in lines else pages
@@ -29,13 +29,13 @@ def free() -> int:
 
 
 def kills() -> int:
-    """Return how many processes the kernel has killed for want of memory since it started; 0 where it does not say."""
+    """Return the number of processes killed by the kernel for lack of memory since boot; 0 if unknown."""
     counted = [line.split() for line in _lines(_PROC / "vmstat")]
     return sum(int(fields[1]) for fields in counted if fields[0] == "oom_kill")
 
 
 def _used() -> int:
-    """Return the bytes that the container uses and cannot give back at once."""
+    """Return the bytes that the container uses, without reclaimable cache."""
     folder = next((each for each in _folders() if (each / "memory.current").is_file()), None)
     if folder is None:
         return 0

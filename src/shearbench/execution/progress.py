@@ -1,4 +1,4 @@
-"""Show the progress of running tasks, and pass a stop on to them."""
+"""Show the progress of running tasks, and handle a stop by the user."""
 
 import math
 import signal
@@ -25,16 +25,16 @@ from shearbench.execution.calls import Show
 
 
 def speed_of(task: Task) -> float | None:
-    """Return the units a second since the start, None before the first.
+    """Return the units per second since the start, None before the first.
 
-    Rich's own is of the last 30 seconds, in which all workers may end an epoch together, or none.
+    Rich's own speed is that of the last 30 seconds, in which all workers may finish an epoch together, or none.
     """
     done = task.completed - task.fields["before"]
     return done / task.elapsed if done and task.elapsed else None
 
 
 class _RateColumn(ProgressColumn):
-    """Units a second, or seconds a unit where that is the larger number."""
+    """Units per second, or seconds per unit if the speed is below 1."""
 
     def render(self, task: Task) -> Text:
         """Return the text of one bar."""
@@ -56,7 +56,7 @@ class _LeftColumn(ProgressColumn):
 
 @contextmanager
 def progress_bar(label: str, before: int, total: int) -> Iterator[Show]:
-    """Show a bar, of which ``before`` units were done earlier; yield what sets how many are done since."""
+    """Show a progress bar with ``before`` units done earlier; yield a function that sets the units done since."""
     numbers = (MofNCompleteColumn, _RateColumn, TimeElapsedColumn, _LeftColumn)
     whole = [column(table_column=Column(no_wrap=True)) for column in numbers]  # a narrow terminal shortens the bar
     columns = (TextColumn("{task.description}"), BarColumn(), *whole)
@@ -67,9 +67,9 @@ def progress_bar(label: str, before: int, total: int) -> Iterator[Show]:
 
 @contextmanager
 def terminate_as_interrupt() -> Iterator[None]:
-    """Treat SIGTERM and a closed terminal like Ctrl-C, so that they also end the workers and keep what is done.
+    """Treat SIGTERM and a closed terminal like Ctrl-C, so that workers are ended and finished results are kept.
 
-    What ignores a closed terminal, as under ``nohup``, goes on doing so.
+    A process that ignores a closed terminal, as under ``nohup``, still ignores it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,7 +1,7 @@
 """Run a task on a worker: fetch inputs by hash, run in a folder of its own, send the files back.
 
-Inputs are kept in the worker's cache, a file each, named by its SHA-256. It may be deleted at any time: a file that is
-missing or damaged is asked for again.
+Inputs are cached by the worker in files named by their SHA-256. The cache may be deleted at any time; missing or
+damaged files are requested again.
 """
 
 import os
@@ -24,9 +24,9 @@ from shearbench.execution.identity import differences, identity
 from shearbench.records import sha256_of
 
 FOLDER = "SHEARBENCH_WORKER_FOLDER"
-"""Of the environment: where a worker keeps its cache and its tasks."""
+"""The environment variable with the folder of a worker for its cache and tasks."""
 DONE, WANTED = "done", "wanted"
-_PATIENCE = 120.0  # seconds without a byte of what was asked for
+_PATIENCE = 120.0  # seconds without a byte of the requested files
 _BETWEEN_REPORTS = 0.2  # seconds
 _stopped: set[str] = set()
 _heard = 0.0
@@ -34,7 +34,7 @@ _heard = 0.0
 
 @dataclass(frozen=True, eq=False)
 class Errand:
-    """A call that travels: of which run, which of its calls, with what inputs, and what the worker must be."""
+    """A call for a worker: name of the run, index, call, inputs, and the required identity of the worker."""
 
     run: str
     index: int
@@ -45,7 +45,7 @@ class Errand:
 
 @dataclass(frozen=True, eq=False)
 class Delivery:
-    """The answer of a worker: the result with the files of the task, or the failure; and the finished units."""
+    """The response of a worker: the result with the output files, or the failure, and the finished units."""
 
     result: Any = None
     parcels: tuple[Parcel, ...] = ()
@@ -54,16 +54,16 @@ class Delivery:
 
 
 class _Stopped(BaseException):
-    """The user has stopped the run; a task's own handlers must not catch this."""
+    """Raised if the user has stopped the run; a BaseException, so that tasks do not catch it."""
 
 
 def perform(errand: Errand) -> Delivery:
     """Run a call in this worker; any failure is returned as text."""
     worker = get_worker()
-    if errand.identity != identity():  # it was started anew, after its code was changed
+    if errand.identity != identity():  # the worker was restarted after a change of its code
         other = "; ".join(f"{name} {value}" for name, value in errand.identity.items())
         return Delivery(failure=f"worker {worker.address} is refused: it has {differences(errand.identity)} of {other}")
-    with _told(errand.call), tempfile.TemporaryDirectory(prefix="task-", dir=_folder("tasks")) as scratch:
+    with _announced(errand.call), tempfile.TemporaryDirectory(prefix="task-", dir=_folder("tasks")) as scratch:
         root, report = Path(scratch), _Report(errand)
         try:
             _lay_out(errand, root)
@@ -71,12 +71,12 @@ def perform(errand: Errand) -> Delivery:
             return Delivery(result, tuple(packed(errand.call.writes, root)), done=report.done)
         except _Stopped:
             return Delivery(failure="stopped")
-        except Exception as error:  # noqa: BLE001  (any failure of a task is told, and the others go on)
+        except Exception as error:  # noqa: BLE001  (every failure is reported, and other tasks continue)
             return Delivery(failure=reason_of(error, traceback.format_exc()).replace(f"{root}/", "/"))
 
 
 def receive(sha256: str, offset: int, size: int, chunk: bytes) -> None:
-    """Take a part of a file of ``size`` bytes that was asked for; with its last part it joins the cache."""
+    """Receive a part of a requested file of ``size`` bytes; after the last part, add the file to the cache."""
     global _heard
     _heard = time.monotonic()
     part = _folder("inputs") / f".{sha256}.{os.getpid()}.part"
@@ -91,26 +91,26 @@ def receive(sha256: str, offset: int, size: int, chunk: bytes) -> None:
 
 
 def stop(run: str) -> None:
-    """End the tasks of a run, when they next report."""
+    """Stop the tasks of a run at their next progress report."""
     _stopped.add(run)
 
 
 def _lay_out(errand: Errand, root: Path) -> None:
-    """Put the inputs where the task will look for them, as links to the cache."""
+    """Link the inputs from the cache to the paths of the task."""
     missing = sorted({item.sha256 for item in errand.inputs if not _is_cached(item.sha256)})
     if missing:
-        _ask(errand, missing)
+        _request(errand, missing)
     for item in errand.inputs:
         place = below(root, item.path)
         place.parent.mkdir(parents=True, exist_ok=True)
         os.link(_folder("inputs") / item.sha256, place)
 
 
-def _ask(errand: Errand, missing: list[str]) -> None:
-    """Ask the machine that runs the command for files, and wait for them.
+def _request(errand: Errand, missing: list[str]) -> None:
+    """Request files from the machine of the command, and wait for them.
 
     Raises:
-        InputError: if none has come for too long.
+        InputError: if no part arrives within ``_PATIENCE`` seconds.
     """
     global _heard
     _heard = time.monotonic()
@@ -133,7 +133,7 @@ def _is_cached(sha256: str) -> bool:
 
 
 @contextmanager
-def _told(call: Call) -> Iterator[None]:
+def _announced(call: Call) -> Iterator[None]:
     """Print the start and the end of a call, for the user of this machine."""
     name, began = f"{call.function.__module__}.{call.function.__qualname__}", time.monotonic()
     print(f"begins: {name}", file=sys.stderr, flush=True)
@@ -148,16 +148,16 @@ def _folder(name: str) -> Path:
 
 
 class _Report:
-    """Counts the units of a task and tells them, not too often; ends the task if the run was stopped."""
+    """Counts and reports the finished units of a task, with limited frequency; ends the task if the run was stopped."""
 
     def __init__(self, errand: Errand) -> None:
-        self.errand, self.done, self.told = errand, 0, 0.0
+        self.errand, self.done, self.reported = errand, 0, 0.0
 
     def advance(self, units: int) -> None:
-        """Count units that are done."""
+        """Add finished units."""
         if self.errand.run in _stopped:
             raise _Stopped
         self.done += units
-        if time.monotonic() - self.told > _BETWEEN_REPORTS:
+        if time.monotonic() - self.reported > _BETWEEN_REPORTS:
             get_worker().log_event(self.errand.run, [DONE, self.errand.index, self.done])
-            self.told = time.monotonic()
+            self.reported = time.monotonic()

@@ -14,13 +14,13 @@ _SCHEMES = ("tcp://", "tls://")
 
 
 class Execution(Strict):
-    """Execution settings. None changes a result, except device and precision, which are recorded."""
+    """Execution settings. Only device and precision affect results; both are recorded."""
 
     backend: Literal["local", "dask"] = "local"
     scheduler: str | None = None
     """The address of dask's scheduler, ``tcp://HOST:PORT``."""
     workers: Annotated[int, Field(ge=1)] | Literal["auto"]
-    """Processes of this machine, or tasks at once on the cluster."""
+    """Number of processes on this machine, or of simultaneous tasks on the cluster."""
     device: Chosen
     precision: Literal["auto", "fp32", "bf16"]
 
@@ -33,14 +33,14 @@ class Execution(Strict):
 
     @property
     def device_of_tasks(self) -> Chosen:
-        """The device that a task asks for where it runs. On a cluster ``auto`` is the CPU, so that all do the same."""
+        """The device for tasks. On a cluster ``auto`` is the CPU, so that all workers use the same."""
         return "cpu" if self.backend == "dask" and self.device == "auto" else self.device
 
     def on(self, scheduler: str) -> "Execution":
         """Return the same settings on a cluster.
 
         Raises:
-            InputError: if they do not go together.
+            InputError: if settings contradict each other.
         """
         moved = self.model_copy(update={"backend": "dask", "scheduler": scheduler})
         faults = [f"execution.{field} {rule}" for field, rule in moved.faults()]
@@ -49,7 +49,7 @@ class Execution(Strict):
         return moved
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield what does not go together: (field, rule)."""
+        """Yield contradictions between settings: (field, rule)."""
         if self.backend == "local" and self.scheduler is not None:
             yield "scheduler", f"must be left out where backend is local; got {self.scheduler!r}"
         if self.backend == "dask" and not is_address(self.scheduler):

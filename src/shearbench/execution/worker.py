@@ -1,6 +1,6 @@
-"""A worker of a cluster: dask's own, one thread, that offers one task at a time to runs of the same version.
+"""A worker of a cluster: a dask worker with one thread that runs one task at a time, of the same version only.
 
-It keeps on when the scheduler is gone and takes up work when it is back. Ctrl-C ends it.
+It waits while the scheduler is gone and continues when it is back. Ctrl-C ends it.
 """
 
 import asyncio
@@ -23,13 +23,13 @@ def serve(scheduler: str, *, processes: int, gpus: int, folder: Path, host: str 
 
     Args:
         scheduler: ``tcp://HOST:PORT``.
-        processes: workers, a task each.
-        gpus: how many of them have a GPU to themselves: the first so many, in the order of the machine's GPUs.
-        folder: of inputs that are kept and of tasks that run.
+        processes: number of workers, with one task each.
+        gpus: number of workers with a GPU of their own, in the order of the machine's GPUs.
+        folder: for cached inputs and running tasks.
         host: the address to listen on; by default the one from which the scheduler is reached.
 
     Raises:
-        InputError: if dask is not installed, the address is none, or more GPUs are asked for than there are workers.
+        InputError: if dask is not installed, the address is invalid, or there are more GPUs than workers.
     """
     if not is_address(scheduler):
         raise InputError(f"the scheduler's address must be tcp://HOST:PORT (or tls://); got {scheduler!r}")
@@ -66,15 +66,15 @@ async def _serve(scheduler: str, number: int, *, gpu: bool, folder: Path, host: 
     }
     while True:
         try:
-            # Never a name that the scheduler may still have: of a machine copied with its host name, or of this
-            # worker before its cable was out.
+            # A unique name, because the scheduler may still know the host name from a copied machine, or from this
+            # worker before its connection was lost.
             name = f"{socket.gethostname()}-{number}-{uuid4().hex[:8]}"
             async with Nanny(scheduler, name=name, **settings) as nanny:
                 print(f"worker {number} of {scheduler}", file=sys.stderr, flush=True)
                 await nanny.finished()
         except (TimeoutError, OSError, RuntimeError) as error:
-            reason = error.__cause__ if isinstance(error, RuntimeError) else error  # of a nanny that could not begin
-            if not isinstance(reason, OSError):  # a TimeoutError is one
+            reason = error.__cause__ if isinstance(error, RuntimeError) else error  # of a nanny that did not start
+            if not isinstance(reason, OSError):  # includes TimeoutError
                 raise
             print(f"{scheduler} does not answer ({reason}); trying again", file=sys.stderr, flush=True)
         await asyncio.sleep(_BETWEEN_TRIES)
