@@ -1,4 +1,4 @@
-"""Finite elements on arrays: the simulator of Mechanical MNIST.
+"""The finite element simulator of Mechanical MNIST, on arrays.
 
 The entry point is simulation.py; docs/mechanics.md derives the equations in the notation of the code. The module is
 imported on first use, because its compiler takes a third of a second to load and most processes need only the list of

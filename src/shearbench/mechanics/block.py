@@ -2,8 +2,8 @@
 
 A block of `height` x `width` pixels, each of `elements` = (across, up) elements, has `rows` = height up rows and
 `columns` = width across columns of elements and (2 columns + 1) x (2 rows + 1) nodes, numbered column by column from
-the bottom left: node = ix (2 rows + 1) + iy. A nodal field is an array (nodes, 2), in pixels. Element e is the one in
-column e // rows and, from the bottom, row e % rows.
+the bottom left: node = ix (2 rows + 1) + iy. A nodal field is an array (nodes, 2), in pixels. Element e is in
+column e // rows and, counted from the bottom, row e % rows.
 """
 
 from dataclasses import dataclass
@@ -26,13 +26,13 @@ class Block:
 
     Attributes:
         height, width: size in pixels.
-        elements: elements along a pixel in x and in y.
-        gradients, weights: of an element, see kernels.element_table.
+        elements: number of elements per pixel in x and in y.
+        gradients, weights: tables of an element, see kernels.element_table.
         connectivity: (9, elements) nodes of each element, in the order of kernels.NODES.
-        free: (nodes, 2) 1.0 where no support holds, else 0.0.
-        lift: (nodes, 2) the load's homogeneous field for d = 1.
-        grip: (nodes, 2) 1.0 on the components that the support of the top edge holds, else 0.0.
-        plan: the order in which a tangent is eliminated, centre nodes left out.
+        free: (nodes, 2) 1.0 on free degrees of freedom, 0.0 on held ones.
+        lift: (nodes, 2) the homogeneous field of the load for d = 1.
+        grip: (nodes, 2) 1.0 on components held by the support of the top edge, else 0.0.
+        plan: the elimination order of a tangent without centre nodes.
     """
 
     height: int
@@ -48,23 +48,23 @@ class Block:
 
     @property
     def mesh(self) -> tuple[Ints, Floats, Floats]:
-        """Arguments of the kernels: connectivity, gradients and weights."""
+        """The arguments of the kernels: connectivity, gradients and weights."""
         return self.connectivity, self.gradients, self.weights
 
     @property
     def columns(self) -> int:
-        """Elements in a row."""
+        """The number of elements in a row."""
         return self.width * self.elements[0]
 
     @property
     def rows(self) -> int:
-        """Elements in a column."""
+        """The number of elements in a column."""
         return self.height * self.elements[1]
 
 
 @lru_cache(maxsize=8)
 def build_block(height: int, width: int, load: Load, elements: tuple[int, int] = (1, 1)) -> Block:
-    """Number a block of height x width pixels, each of across x up elements, under a load."""
+    """Return a block of height x width pixels, with across x up elements per pixel, under a load."""
     across, up = elements
     columns, rows = width * across, height * up
     ix, iy = (grid.ravel() for grid in np.mgrid[: 2 * columns + 1, : 2 * rows + 1])

@@ -1,15 +1,15 @@
-"""The element, compiled: material law, sums over the elements, their stiffness, centre nodes.
+"""Compiled kernels: material law, sums over elements, element stiffness, centre nodes.
 
-All of it in one file, because numba's cache looks for changes in the file of a function, and not in the functions
-it calls. The factor (fronts.py) calls nothing from here.
+They are in one file, because numba's cache detects changes in the file of a function, but not in the functions
+it calls. The factor (fronts.py) calls none of them.
 
-Elements are 9-node quadratic rectangles (Q2), all of one size, with sides along the axes and 3 x 3 Gauss points, so
-the gradients of the shape functions are the same numbers in each: `NODES` (9, 2) places in half sides, `CENTRE` the
-local number of the node in the middle; `gradients` (9 points, 9 nodes, 2) and `weights` (9 points) are of
-`element_table`.
+Elements are 9-node quadratic rectangles (Q2) of equal size, with sides along the axes and 3 x 3 Gauss points, so
+the gradients of the shape functions are equal in all elements. `NODES` (9, 2) are the places of the nodes in half
+sides, `CENTRE` is the local number of the centre node. `element_table` returns `gradients` (9 points, 9 nodes, 2) and
+`weights` (9 points).
 
-Elements are taken in packs of `PACK` laid side by side in memory, so that the innermost loops run over elements and
-become vector instructions. No fast-math: a sample gives the same bits whatever was computed before it.
+Elements are processed in packs of `PACK` that are adjacent in memory, so the innermost loops run over elements and
+become vector instructions. Fast-math is off, so the bits of a sample do not depend on earlier computations.
 
 Nodal fields are (nodes, 2); `connectivity` is (9, elements); mu and lam are (elements,). H_iJ = du_i/dX_J.
 """
@@ -21,7 +21,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 PACK = 56
-# The centre node comes last: it meets no other element and is eliminated inside its own (preconditioner.py).
+# The centre node comes last. It belongs to one element and is eliminated inside it (preconditioner.py).
 NODES: NDArray[np.int64] = np.array(
     [(0, 0), (0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1), (2, 2), (1, 1)], dtype=np.int64
 )
@@ -29,23 +29,23 @@ CENTRE = 8
 
 
 def lagrange(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Values and derivatives, each (len(x), 3), of the quadratic Lagrange functions on nodes 0, 1/2, 1."""
+    """Return values and derivatives, each (len(x), 3), of the quadratic Lagrange functions on nodes 0, 1/2, 1."""
     values = np.stack([(1 - x) * (1 - 2 * x), 4 * x * (1 - x), x * (2 * x - 1)], axis=1)
     slopes = np.stack([4 * x - 3, 4 - 8 * x, 4 * x - 1], axis=1)
     return values, slopes
 
 
 def gauss_points() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The three Gauss points and weights on [0, 1]; exact for polynomials up to degree 5."""
+    """Return the three Gauss points and weights on [0, 1], exact for polynomials up to degree 5."""
     points, weights = np.polynomial.legendre.leggauss(3)
     return (points + 1) / 2, weights / 2
 
 
 def element_table(across: int = 1, up: int = 1) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Gradients (9, 9, 2) of the shape functions at the Gauss points, and weights (9,): areas of the points.
+    """Return gradients (9, 9, 2) of the shape functions at the Gauss points, and weights (9,), the areas of the points.
 
     Args:
-        across, up: elements along a unit length in x and in y.
+        across, up: number of elements per unit length in x and in y.
     """
     points, weights = gauss_points()
     values, slopes = lagrange(points)
@@ -58,7 +58,7 @@ def element_table(across: int = 1, up: int = 1) -> tuple[NDArray[np.float64], ND
 
 @njit(cache=True)
 def energy_density(h11, h12, h21, h22, mu, lam):  # type: ignore[no-untyped-def]
-    """psi, energy per reference area, from H_iJ = du_i/dX_J."""
+    """Return psi, the energy per reference area, from H_iJ = du_i/dX_J."""
     det_h = h11 * h22 - h12 * h21
     j = h11 + h22 + det_h
     bulk = j - math.log1p(j)
@@ -71,7 +71,7 @@ def energy_density(h11, h12, h21, h22, mu, lam):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def stress(h11, h12, h21, h22, mu, lam):  # type: ignore[no-untyped-def]
-    """First Piola-Kirchhoff stress dpsi/dF as P11, P12, P21, P22.
+    """Return the first Piola-Kirchhoff stress dpsi/dF as P11, P12, P21, P22.
 
     P = mu (F - cof F / J) + lambda/2 (J - 1/J) cof F, cof F = I + cof H, cof H = [[h22, -h21], [-h12, h11]].
     """
@@ -89,10 +89,10 @@ def stress(h11, h12, h21, h22, mu, lam):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def tangent_factors(j, mu, lam):  # type: ignore[no-untyped-def]
-    """The two scalars g, g' of the tangent dP = mu dF + g' (cof F : dF) cof F + g cof(dF).
+    """Return the scalars g, g' of the tangent dP = mu dF + g' (cof F : dF) cof F + g cof(dF).
 
     P = mu F + g(J) cof F with g = lambda J / 2 - (mu + lambda/2) / J; in two dimensions cof is linear, so
-    this is the derivative of P and not an approximation.
+    this is the exact derivative of P.
     """
     inverse = 1.0 / (1.0 + j)
     bulk = (mu + 0.5 * lam) * inverse
@@ -119,7 +119,7 @@ def _scatter(fe, connectivity, first, count, f):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _gradient(ue, gradients, q, count, h):  # type: ignore[no-untyped-def]
-    """Displacement gradients h (4, PACK) = H11, H12, H21, H22 at Gauss point q of a pack of elements."""
+    """Compute the displacement gradients h (4, PACK) = H11, H12, H21, H22 at Gauss point q of a pack of elements."""
     for i in range(2):
         for e in range(count):
             dx = 0.0
@@ -144,7 +144,7 @@ def _add_divergence(p, gradients, q, count, fe):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def strain_energy(u, connectivity, gradients, weights, mu, lam):  # type: ignore[no-untyped-def]
-    """Strain energy of the block per unit thickness; +inf where det F <= 0 (or is NaN) at a Gauss point."""
+    """Return the strain energy of the block per unit thickness; +inf if det F <= 0 or NaN at a Gauss point."""
     elements = connectivity.shape[1]
     ue = np.empty((9, 2, PACK))
     h = np.empty((4, PACK))
@@ -164,7 +164,7 @@ def strain_energy(u, connectivity, gradients, weights, mu, lam):  # type: ignore
 
 @njit(cache=True)
 def internal_forces(u, connectivity, gradients, weights, mu, lam):  # type: ignore[no-untyped-def]
-    """Gradient of the strain energy with respect to the nodal displacements, (nodes, 2)."""
+    """Return the gradient of the strain energy with respect to the nodal displacements, (nodes, 2)."""
     elements = connectivity.shape[1]
     ue = np.empty((9, 2, PACK))
     h = np.empty((4, PACK))
@@ -213,7 +213,7 @@ def linearise(u, connectivity, gradients, weights, mu, lam):  # type: ignore[no-
 
 @njit(cache=True)
 def tangent_times(v, state, connectivity, gradients, weights, mu):  # type: ignore[no-untyped-def]
-    """Tangent stiffness at the linearised state times the nodal field v: (nodes, 2)."""
+    """Return the tangent stiffness at the linearised state times the nodal field v, (nodes, 2)."""
     elements = connectivity.shape[1]
     ve = np.empty((9, 2, PACK))
     h = np.empty((4, PACK))
@@ -244,7 +244,7 @@ def tangent_times(v, state, connectivity, gradients, weights, mu):  # type: igno
 
 @njit(cache=True)
 def assemble(state, gradients, weights, mu, stiffness, coupling, centre):  # type: ignore[no-untyped-def]
-    """Fill the condensed stiffness of each element (elements, 16, 16), rows >= columns, and how its centre follows."""
+    """Fill the condensed stiffness of each element (elements, 16, 16), rows >= columns, and its condensation."""
     elements = state.shape[2]
     moduli = np.empty((10, PACK), dtype=np.float32)
     ke = np.empty((18, 18, PACK), dtype=np.float32)
@@ -263,7 +263,7 @@ def assemble(state, gradients, weights, mu, stiffness, coupling, centre):  # typ
 
 @njit(cache=True)
 def _tangent_moduli(state, weights, mu, q, first, count, moduli):  # type: ignore[no-untyped-def]
-    """A_iJkL = mu d_ik d_JL + g' c_iJ c_kL + g d(cof F)_iJ/dF_kL, times the weight of the Gauss point.
+    """Compute A_iJkL = mu d_ik d_JL + g' c_iJ c_kL + g d(cof F)_iJ/dF_kL, times the weight of the Gauss point.
 
     moduli (10, PACK): ik = 11 (JL = 11, 12, 22), ik = 22 (the same), ik = 12 (JL = 11, 12, 21, 22).
     """
@@ -289,7 +289,7 @@ def _tangent_moduli(state, weights, mu, q, first, count, moduli):  # type: ignor
 
 @njit(cache=True)
 def _add_stiffness(moduli, gradients, q, count, ke):  # type: ignore[no-untyped-def]
-    """Add a Gauss point to the element matrices ke (18, 18, PACK), row 2a + i; node blocks a >= b only."""
+    """Add a Gauss point to the element matrices ke (18, 18, PACK), row 2a + i; only node blocks a >= b."""
     for a in range(9):
         # The tangent is symmetric: only the blocks a >= b are computed and read.
         for b in range(a + 1):
@@ -331,7 +331,7 @@ def _condense(ke, first, count, coupling, centre):  # type: ignore[no-untyped-de
 
 @njit(cache=True)
 def restrict(r, coupling, connectivity):  # type: ignore[no-untyped-def]
-    """Return r in single precision, each centre node moved to its element's edges: r_b - K_bc K_cc^-1 r_c."""
+    """Return r in single precision, with each centre node condensed to its element: r_b - K_bc K_cc^-1 r_c."""
     reduced = r.astype(np.float32)
     for e in range(connectivity.shape[1]):
         node = connectivity[8, e]
@@ -345,7 +345,7 @@ def restrict(r, coupling, connectivity):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def prolong(r, z, coupling, centre, connectivity):  # type: ignore[no-untyped-def]
-    """Fill the centre nodes of z: K_cc^-1 r_c - K_cc^-1 K_cb z_b."""
+    """Compute the centre nodes of z in place: K_cc^-1 r_c - K_cc^-1 K_cb z_b."""
     for e in range(connectivity.shape[1]):
         node = connectivity[8, e]
         x = centre[0, e] * r[node, 0] + centre[1, e] * r[node, 1]

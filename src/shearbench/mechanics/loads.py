@@ -1,8 +1,8 @@
-"""The four published loads: what is held of which edge, how far it moves, and the published displacements.
+"""The four published loads: held components of the edges, homogeneous deformations, published displacements.
 
 x points right and y up; the bottom edge of the block is the last row of the image. A load is the homogeneous
-deformation u = d (origin + gradient (x/width, y/height)), imposed on the components it holds of its edges;
-what it does not hold is free.
+deformation u = d (origin + gradient (x/width, y/height)), imposed on the held components of its edges;
+all others are free.
 
 Source: Lejeune (2020), "Mechanical MNIST: a benchmark dataset for mechanical metamodels", Extreme Mechanics
 Letters 36, 100659, and the code published with it.
@@ -43,7 +43,7 @@ LOADS: dict[str, Load] = {
 
 
 def load_named(name: str) -> Load:
-    """The load of that name; InputError lists the known ones."""
+    """Return a load by name; InputError lists the known ones."""
     if name not in LOADS:
         raise InputError(f"load must be one of {', '.join(LOADS)}; got {name!r}")
     return LOADS[name]
@@ -52,7 +52,7 @@ def load_named(name: str) -> Load:
 def displacements_of(load: str, height: int = PUBLISHED_HEIGHT) -> tuple[float, ...]:
     """Return the displacements of a load in pixels; the index is the step, step 0 is d = 0.
 
-    They are the published ones for a block of 28 pixels. A block of another ``height`` moves in proportion, so that a
-    step means the same mean strain.
+    They are published for a block of 28 pixels. For another ``height`` they are scaled in proportion, so that a step
+    has the same mean strain.
     """
     return tuple(d * (height / PUBLISHED_HEIGHT) for d in load_named(load).displacements)

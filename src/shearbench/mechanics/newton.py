@@ -1,11 +1,11 @@
 """Equilibrium of one sample: inexact Newton, conjugate gradients, line search on the energy, load halving.
 
-In: a `Sample` (block and moduli) and an `Equilibrium` to start from. Out: the `Equilibrium` at another
-displacement, or `NotConverged`; nothing that has not met the tolerance is ever returned.
+Inputs are a `Sample` (block and moduli) and an `Equilibrium` to start from. The result is the `Equilibrium` at
+another displacement, within the tolerance; otherwise `NotConverged` is raised.
 
 The Newton equations are solved by conjugate gradients in double precision, preconditioned by the factor of
-the tangent at the *starting* state: one factorisation carries all Newton steps (about 15 iterations in total
-at d = 1). How exactly each Newton step is solved follows Eisenstat and Walker (1996), choice 2.
+the tangent at the *starting* state: one factorisation serves all Newton steps (about 15 iterations in total
+at d = 1). The tolerance of each Newton step follows Eisenstat and Walker (1996), choice 2.
 """
 
 from dataclasses import dataclass
@@ -27,33 +27,33 @@ FIRST_FORCING, LARGEST_FORCING = 0.01, 0.1
 
 
 class NotConverged(ArithmeticError):
-    """The sample found no equilibrium; the message says at which displacement and why."""
+    """Raised if a sample has no equilibrium; the message has the displacement and the reason."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One block with the Lame parameters (elements,) of its elements, in their order (see block.py)."""
+    """A block with the Lame parameters (elements,) in the order of its elements (see block.py)."""
 
     block: Block
     mu: Floats
     lam: Floats
 
     def energy(self, u: Floats) -> float:
-        """Strain energy per unit thickness; +inf where det F <= 0 at a Gauss point."""
+        """Return the strain energy per unit thickness; +inf if det F <= 0 at a Gauss point."""
         return float(strain_energy(u, *self.block.mesh, self.mu, self.lam))
 
     def forces(self, u: Floats) -> Floats:
-        """Internal nodal forces (nodes, 2); on held degrees of freedom, the forces of the supports."""
+        """Return the internal nodal forces (nodes, 2); on held degrees of freedom, the forces of the supports."""
         forces: Floats = internal_forces(u, *self.block.mesh, self.mu, self.lam)
         return forces
 
     def linearised(self, u: Floats) -> Floats:
-        """State of the tangent at u, for `tangent_times` and `factorise`."""
+        """Return the state of the tangent at u, for `tangent_times` and `factorise`."""
         state: Floats = linearise(u, *self.block.mesh, self.mu, self.lam)
         return state
 
     def tangent(self, state: Floats, v: Floats) -> Floats:
-        """Tangent at `state` times v, on the free degrees of freedom; zero on the held ones."""
+        """Return the tangent at `state` times v, on the free degrees of freedom; zero on held ones."""
         product: Floats = tangent_times(v, state, *self.block.mesh, self.mu)
         product *= self.block.free
         return product
@@ -76,7 +76,7 @@ class Equilibrium:
 
     @cached_property
     def factor(self) -> Factor:
-        """Factor of the tangent here, made once; NotConverged where the state is not stable."""
+        """Factor of the tangent at this state, computed once; NotConverged if the state is not stable."""
         sample = self.sample
         alike = not self.u.any() and float(np.ptp(sample.lam / sample.mu)) < _SAME_RATIO
         factor = factorise(self.state, sample.block, sample.mu, alike=alike)
@@ -86,21 +86,21 @@ class Equilibrium:
 
     @cached_property
     def rate(self) -> Floats:
-        """du/dd (nodes, 2): how the block moves with the supports, to single precision."""
+        """du/dd (nodes, 2), the change of the field with the displacement of the supports, to single precision."""
         lift = self.sample.block.lift
         return lift - self.factor.solve(self.sample.tangent(self.state, lift))
 
 
 def undeformed(sample: Sample) -> Equilibrium:
-    """The block at rest, d = 0."""
+    """Return the state at rest, d = 0."""
     still = np.zeros_like(sample.block.lift)
     return Equilibrium(sample, 0.0, still, 0.0, still)
 
 
 def reach(start: Equilibrium, d: float, halvings: int = MAX_HALVINGS) -> Equilibrium:
-    """Equilibrium at displacement d from the one at `start`; halves the way where it is too far.
+    """Return the equilibrium at displacement d, reached from `start`; the interval is halved if Newton fails.
 
-    Raises NotConverged when `halvings` halvings do not help.
+    Raises NotConverged after `halvings` unsuccessful halvings.
     """
     try:
         return _newton(start, d)
@@ -113,7 +113,7 @@ def reach(start: Equilibrium, d: float, halvings: int = MAX_HALVINGS) -> Equilib
 
 def _newton(start: Equilibrium, d: float) -> Equilibrium:
     sample, free = start.sample, start.sample.block.free
-    # The predictor follows the tangent of the path: with it most steps start within the region where Newton converges.
+    # The predictor follows the tangent of the path, so most steps start where Newton converges.
     u = start.u + (d - start.d) * start.rate
     energy = sample.energy(u)
     if not np.isfinite(energy):
@@ -125,7 +125,7 @@ def _newton(start: Equilibrium, d: float) -> Equilibrium:
         size, target = _norm(residual), TOLERANCE * _norm(forces - residual)
         if size <= target:
             return Equilibrium(sample, d, u, energy, forces)
-        # Solving further than the tolerance of the last Newton step needs would cost iterations and change nothing.
+        # A tighter solve than the last Newton step needs would cost iterations without a benefit.
         forcing = max(_forcing(size, previous), 0.3 * target / size)
         step = _newton_step(sample, u, residual, start.factor, forcing)
         u, energy = _line_search(sample, u, energy, residual, step)
@@ -141,9 +141,9 @@ def _forcing(size: float, previous: float) -> float:
 
 
 def _newton_step(sample: Sample, u: Floats, residual: Floats, factor: Factor, forcing: float) -> Floats:
-    """Conjugate gradients for K(u) step = -residual, until the linear residual has shrunk by `forcing`.
+    """Solve K(u) step = -residual by conjugate gradients until the linear residual is reduced by `forcing`.
 
-    Where K(u) turns out indefinite it ends along the direction of negative curvature: downhill all the same.
+    If K(u) is indefinite, the step ends along the direction of negative curvature, which is still downhill.
     """
     state = sample.linearised(u)
     goal = forcing * _norm(residual)
@@ -170,9 +170,9 @@ def _newton_step(sample: Sample, u: Floats, residual: Floats, factor: Factor, fo
 
 
 def _line_search(sample: Sample, u: Floats, energy: float, residual: Floats, step: Floats) -> tuple[Floats, float]:
-    """The first of u + step, u + step/2, ... that lowers the energy (Armijo, 1e-4) and keeps det F > 0."""
+    """Return the first of u + step, u + step/2, ... with lower energy (Armijo, 1e-4) and det F > 0, and its energy."""
     slope = _dot(residual, step)
-    # Near convergence the decrease drowns in the rounding of the energy's 7,056 terms: allow that much.
+    # Near convergence the decrease is below the rounding error of the energy's 7,056 terms; allow for it.
     slack = 1e-12 * abs(energy)
     for _ in range(MAX_BACKTRACKS):
         trial = u + step

@@ -1,11 +1,11 @@
 """An approximate inverse of a tangent: centre nodes eliminated, then a sparse Cholesky factor in single precision.
 
-In: the state of a linearisation (kernels.linearise). Out: a `Factor` whose `solve` maps a nodal residual to
-a nodal correction, exact but for single-precision rounding at the state it was made of.
+The input is the state of a linearisation (kernels.linearise). The result is a `Factor`; its `solve` maps a nodal
+residual to a nodal correction, exact at that state except for single-precision rounding.
 
-Each centre node meets one element only, so it goes out inside that element (static condensation): a quarter of
-the unknowns less. The rest is eliminated in the order of nested dissection (fronts.py). The conjugate gradients
-around it restore the digits that single precision loses.
+Each centre node belongs to one element, so it is eliminated inside that element (static condensation), a quarter of
+the unknowns. The rest is eliminated in the order of nested dissection (fronts.py). The outer conjugate gradients
+restore the digits that single precision loses.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ Singles = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Factor:
-    """Cholesky factor, and how the centre node of each element follows its edges.
+    """Cholesky factor, with the condensation of the centre node of each element.
 
     Attributes:
         block: numbering and plan of the elimination.
@@ -38,7 +38,7 @@ class Factor:
     centre: Singles
 
     def solve(self, r: Floats) -> Floats:
-        """z (nodes, 2) with K z = r on the free degrees of freedom, in single precision; zero on the held."""
+        """Return z (nodes, 2) with K z = r on the free degrees of freedom, in single precision; zero on held ones."""
         block = self.block
         edges = restrict(r, self.coupling, block.connectivity)
         solve_fronts(block.plan, self.rows, self.pivots, edges.reshape(-1))
@@ -48,10 +48,10 @@ class Factor:
 
 
 def factorise(state: Floats, block: Block, mu: Floats, *, alike: bool = False) -> Factor | None:
-    """Factor of the tangent at a linearised state; None where that tangent is not positive definite.
+    """Return the factor of the tangent at a linearised state; None if the tangent is not positive definite.
 
-    ``alike`` says that all elements have the same tangent but for their mu, as at rest with one Poisson's ratio; one is
-    computed then.
+    With ``alike``, the tangents of all elements are multiples by their mu, as at rest with one Poisson's ratio, and
+    only one is computed.
     """
     elements, plan = len(mu), block.plan
     made = 1 if alike else elements

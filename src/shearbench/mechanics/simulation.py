@@ -1,8 +1,8 @@
-"""Bitmaps in, displacement fields out: the one door of the finite element simulator.
+"""Simulate displacement fields of bitmaps: the entry point of the finite element simulator.
 
-In: uint8 bitmaps (n, height, width), a load and its displacements. Out: `Fields`. Every sample is solved by
-itself, in double precision and one thread, so its numbers depend on nothing but its own bitmap, the load and
-the displacement: not on the other samples, their order, or the other displacements asked for.
+Inputs are uint8 bitmaps (n, height, width), a load and its displacements. The result is `Fields`. Every sample is
+solved separately, in double precision and one thread. Its numbers depend only on its bitmap, the load and the
+displacement, not on other samples, their order, or other requested displacements.
 
     from shearbench.mechanics import simulate
     fields = simulate(bitmaps, load="shear", displacements=[0.0, 1.0])
@@ -23,18 +23,18 @@ from shearbench.mechanics.loads import load_named
 from shearbench.mechanics.material import lame_parameters, young_modulus
 from shearbench.mechanics.newton import Equilibrium, NotConverged, Sample, reach, undeformed
 
-SOLVER_VERSION = 2  # raise it when a change of the solver changes its results
+SOLVER_VERSION = 2  # increased by every change of the solver that changes results
 LOAD_STEPPING = (
     "waypoints every 1/14 of the height (2 pixels), the first from rest, each from the one below; "
     "d in one step from the waypoint below it; a step that fails is halved"
 )
 _WAYPOINTS_PER_HEIGHT = 14
-_FINEST = 4  # elements along a pixel's side; memory and time of a factorisation grow with their third power
+_FINEST = 4  # elements per pixel and direction; memory and time of a factorisation grow with their third power
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Sample and step without equilibrium, as indexes, and what the solver said."""
+    """The indexes of a sample and a step without equilibrium, and the reason."""
 
     sample: int
     step: int
@@ -52,10 +52,10 @@ class Fields:
             orientation: row 0 is the top of the block. u_x points to the right, u_y *up*, against the
             direction of the rows.
         strain_energy: (n, steps) per unit thickness, in (unit of E) pixel^2; zero at rest.
-        reaction: (n, steps, 2) force (x, y) with which the support of the top edge pulls at the block, per
-            unit thickness, in (unit of E) pixel; zero in a component that this support leaves free.
+        reaction: (n, steps, 2) force (x, y) of the support of the top edge on the block, per
+            unit thickness, in (unit of E) pixel; zero in a component that this support does not hold.
         converged: (n, steps) False where no equilibrium was found; the values there are NaN.
-        failures: which those are, and why.
+        failures: samples and steps without equilibrium, with reasons.
     """
 
     load: str
@@ -68,7 +68,7 @@ class Fields:
 
 
 def compile_kernels() -> None:
-    """Compile what :func:`simulate` runs, by one small block, into numba's cache; every later process loads it."""
+    """Fill numba's cache with the kernels of :func:`simulate` by a small block, for all later processes."""
     simulate(np.zeros((1, 2, 2), np.uint8), load="shear", displacements=[0.1])
 
 
@@ -82,26 +82,26 @@ def simulate(
     elements: tuple[int, int] = (1, 1),
     advance: Callable[[int], None] = lambda _: None,
 ) -> Fields:
-    """Solve the finite elasticity of every bitmap under one load, at each of the displacements.
+    """Solve finite elasticity for every bitmap under one load, at each of the displacements.
 
     Each pixel is a unit square of compressible neo-Hookean material (material.py), E = value/255 * 99 + 1,
     nu = 0.3, plane strain; 9-node quadratic elements with 3 x 3 Gauss points. Loads and published
-    displacements: loads.py. Converged: the free residual is below 1e-9 of the forces of the supports.
+    displacements: loads.py. At convergence, the free residual is below 1e-9 of the forces of the supports.
 
     Args:
         bitmaps: uint8, (n, height, width), n >= 1; row 0 is the top of the block.
         load: "uniaxial", "shear", "equibiaxial" or "confined".
         displacements: imposed d in pixels, 0 <= d < height; `displacements_of(load)` is the published list.
-        failures: on a sample without equilibrium, "raise" stops; "record" leaves NaN, converged = False.
-        shape: (height, width) that the bitmaps must have; by default any, of at least one pixel a side.
-        elements: elements along a pixel in x and in y, 1 to 4 each. Data sets are made with (1, 1). More see the
-            corners between stiff and soft pixels better; the time grows with the first and with the third power of
+        failures: for a sample without equilibrium, "raise" stops, "record" stores NaN and converged = False.
+        shape: required (height, width) of the bitmaps; by default any, of at least one pixel per side.
+        elements: number of elements per pixel in x and in y, 1 to 4 each. Datasets use (1, 1). More elements resolve
+            the corners between stiff and soft pixels better; the time grows with the first and with the third power of
             the second (docs/mechanics.md).
         advance: called with 1 after each sample.
 
     Raises:
-        InputError: (a ValueError) on input that breaks a rule above; it names parameter, rule and value.
-        NotConverged: a sample found no equilibrium; the message has its index, the load and the displacement.
+        InputError: (a ValueError) on input that breaks a rule above, with parameter, rule and value.
+        NotConverged: if a sample has no equilibrium; the message has its index, the load and the displacement.
     """
     check_bitmaps(bitmaps, shape)
     height, width = bitmaps.shape[1:]
@@ -112,7 +112,7 @@ def simulate(
     block = build_block(height, width, load_named(load), elements)
     fields = _empty_fields(len(bitmaps), load, tuple(float(d) for d in displacements), (height, width))
     failed: list[Failure] = []
-    # BLAS on one thread: its vectors are too short to share, and more threads would change the rounding
+    # BLAS uses one thread, because its vectors are short, and more threads would change the rounding.
     with threadpool_limits(limits=1, user_api="blas"):
         for index, bitmap in enumerate(bitmaps):
             failed += _solve(fields, index, _sample_of(bitmap, block))
@@ -124,7 +124,7 @@ def simulate(
 
 
 def _solve(fields: Fields, index: int, sample: Sample) -> list[Failure]:
-    """Store the equilibria of one sample in `fields`; return those that do not exist."""
+    """Store the equilibria of one sample in `fields`; return its failures."""
     failed = []
     for d, result in _path(sample, fields.displacements):
         steps = [step for step, asked in enumerate(fields.displacements) if asked == d]
@@ -136,9 +136,9 @@ def _solve(fields: Fields, index: int, sample: Sample) -> list[Failure]:
 
 
 def _path(sample: Sample, displacements: Sequence[float]) -> Iterator[tuple[float, Equilibrium | NotConverged]]:
-    """Each waypoint and each displacement in ascending order, with its equilibrium or why there is none.
+    """Yield each waypoint and each displacement in ascending order, with its equilibrium or the failure.
 
-    Every d starts from the last waypoint below it, whatever else is asked for: same way, same bits.
+    Every d starts from the last waypoint below it, whatever the other displacements, so its bits are always equal.
     """
     spacing = sample.block.height / _WAYPOINTS_PER_HEIGHT
     waypoints = {spacing * k for k in range(1, math.ceil(max(displacements) / spacing))}
@@ -155,14 +155,14 @@ def _path(sample: Sample, displacements: Sequence[float]) -> Iterator[tuple[floa
 
 
 def _sample_of(bitmap: NDArray[np.uint8], block: Block) -> Sample:
-    """The block with the bitmap's moduli, column by column from the bottom like its elements."""
+    """Return the block with the moduli of the bitmap, column by column from the bottom like its elements."""
     across, up = block.elements
     columns = bitmap[::-1].T.repeat(across, axis=0).repeat(up, axis=1)
     return Sample(block, *lame_parameters(young_modulus(columns.ravel())))
 
 
 def _pixel_centres(block: Block, u: Floats) -> Floats:
-    """(2, height, width) of a nodal field, image orientation; a pixel is 2 across by 2 up nodes large."""
+    """Return a nodal field at pixel centres (2, height, width), image orientation; a pixel spans 2 across x 2 up nodes."""
     across, up = block.elements
     nodes = u.reshape(2 * block.columns + 1, 2 * block.rows + 1, 2)
     centres: Floats = nodes[across :: 2 * across, up :: 2 * up]
@@ -191,7 +191,7 @@ def _store(fields: Fields, index: int, steps: list[int], equilibrium: Equilibriu
 
 
 def check_bitmaps(bitmaps: NDArray[np.uint8], shape: tuple[int, int] | None = None) -> None:
-    """InputError unless bitmaps are uint8 (n, height, width) with n >= 1, and of ``shape`` where it is given."""
+    """Raise InputError unless bitmaps are uint8 (n, height, width) with n >= 1, and of ``shape`` if given."""
     if not isinstance(bitmaps, np.ndarray) or bitmaps.dtype != np.uint8:
         got = getattr(bitmaps, "dtype", type(bitmaps).__name__)
         raise InputError(f"bitmaps must be an array of uint8 (grey values 0 to 255); got {got}")
