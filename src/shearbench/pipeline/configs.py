@@ -1,4 +1,4 @@
-"""The training config of a run, and of any model on any dataset, from ``params.yaml`` and ``tuned/``."""
+"""Training configs of runs, and of any model on any dataset, from ``params.yaml`` and ``tuned/``."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from shearbench.tuning.tuned import config_path, read_run_config
 
 
 def planned(params: Params, root: Path, run_name: str, *, hardware: Hardware | None = None) -> TrainingConfig:
-    """Return what a run is trained with: as ``params`` describes it, with its tuned settings where it has some."""
+    """Return the training config of a run in ``params``, with its tuned hyperparameters if it has any."""
     run = params.runs[run_name]
     model, entry = params.models[run.model], params.datasets[run.dataset]
     named = (run.dataset, entry), (run.model, model)
@@ -21,7 +21,7 @@ def planned(params: Params, root: Path, run_name: str, *, hardware: Hardware | N
 
 
 def config_of(params: Params, *, dataset: str, model: str) -> TrainingConfig:
-    """Return the experiment that ``params`` describes, with device and precision settled."""
+    """Return the training config of a model on a dataset in ``params``, with device and precision resolved."""
     named = (dataset, params.datasets[dataset]), (model, params.models[model])
     return settled(params, *named, train_on=params.cv.train_on)
 
@@ -35,7 +35,7 @@ def settled(
     train_on: TrainOn = "rest",
     hardware: Hardware | None = None,
 ) -> TrainingConfig:
-    """Return the experiment of a named network on a named dataset, with device and precision settled or as given."""
+    """Return the training config of a named model on a named dataset, with ``hardware`` or resolved hardware."""
     (dataset_name, entry), (model_name, chosen) = dataset, model
     hardware = hardware or settle_hardware(params.execution)
     return TrainingConfig(

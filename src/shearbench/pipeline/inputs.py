@@ -1,4 +1,4 @@
-"""The inputs of a dataset, made from samples and fields; for the time of an ablation, those of all its datasets."""
+"""Make the inputs of a dataset from samples and fields, and temporarily those of all datasets of an ablation."""
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,9 +34,9 @@ _FIELD = "displacement in pixels: u_x to the right, u_y up"
 
 @contextmanager
 def inputs_of(name: str, ablation: Ablation, build: Path, splits: Sequence[Split]) -> Iterator[Mapping[str, Path]]:
-    """Yield the folder of each dataset of an ablation, as long as the block lasts; equal inputs are written once."""
+    """Yield temporary folders of the datasets of an ablation; equal inputs are written once."""
     scratch, made = build / "scratch" / name, {}
-    shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
+    shutil.rmtree(scratch, ignore_errors=True)  # left by a killed process
     try:
         for dataset, entry in ablation.datasets.items():
             content = hash_of(entry.model_dump(exclude={"normalise"}))[:16]
@@ -50,27 +50,27 @@ def inputs_of(name: str, ablation: Ablation, build: Path, splits: Sequence[Split
 
 
 def make_split(name: str, entry: Entry, split: Split, build: Path) -> Dataset:
-    """Make one split of a dataset from the digits and, where the entry asks for them, their fields."""
+    """Make one split of a dataset from samples and, for field datasets, their fields."""
     samples = read_samples(build / "samples", split, entry.origin)
     inputs = materialise(entry, samples, _fields(entry, samples, split, build))
     return Dataset(name, samples.ids, inputs, samples.labels, samples.groups, samples.classes)
 
 
 def units_of(entry: Entry, train: Dataset) -> str:
-    """Return the unit of the inputs of a dataset, in words."""
+    """Return the unit of the inputs of a dataset as text."""
     if isinstance(entry, FieldDataset):
         return _FIELD
     return "grey value or colour, 0 to 255" if train.inputs.dtype == np.uint8 else "as in the source, floating point"
 
 
 def copy_tables(entry: Entry, build: Path, folder: Path) -> None:
-    """Put the fold table and the tuning part of the source of a dataset into its folder."""
+    """Copy the fold table and the tuning part of the source of a dataset to its folder."""
     for table, name in (("folds", FOLDS), ("tuning_part", TUNING_PART)):
         write_bytes(folder / name, (build / table / f"{entry.origin}.npz").read_bytes())
 
 
 def field_facts(entry: Entry, build: Path) -> dict[str, Any]:
-    """Return what the simulation wrote down about each split of its fields; nothing for other datasets."""
+    """Return the metadata of the simulation for each split; empty for datasets that are not simulated."""
     if not isinstance(entry, SimulatedDataset):
         return {}
     return {"fields": {split: read_json(_simulated(build, split, entry).with_suffix(".json")) for split in SPLITS}}

@@ -1,4 +1,4 @@
-"""The stages of ``dvc.yaml`` by what they are called with."""
+"""The stages of ``dvc.yaml`` by the kind of their argument."""
 
 PLAIN = (
     "prepare",

@@ -1,6 +1,6 @@
-"""Check finished folds against the present parameters, code, data and fold table. All code that uses folds starts here.
+"""Check finished folds against the present parameters, code, data and fold table, before any use of folds.
 
-DVC records the state of its inputs after a stage has run, a record before. So the record decides.
+DVC stores the hashes of inputs after a stage has run, a record those before. So the record is decisive.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,11 +24,11 @@ _MADE_WITH = {"config": "parameters", "code": "code"}
 
 
 def read_run(params: Params, root: Path, run_name: str) -> list[FoldRun]:
-    """Return the folds of a run.
+    """Return the folds of a run after a check that they are up to date.
 
     Raises:
         InputError: if a fold is missing or damaged, or was made with other parameters, code, data or folds than the
-            present ones, naming what differs.
+            present ones, with the differences.
     """
     run, build = params.runs[run_name], root / "build"
     fold_runs = read_fold_runs(build / "runs" / run.dataset / run.model, params.cv.networks)
@@ -41,7 +41,7 @@ def read_run(params: Params, root: Path, run_name: str) -> list[FoldRun]:
 def check_ablation(
     params: Params, ablation: Ablation, runs: Sequence[FoldRun], run: tuple[str, str], *, data: Path, folds: Path
 ) -> None:
-    """Hold the folds of an ablation's network on one of its datasets against the present state.
+    """Check the folds of one (dataset, model) of an ablation against the present state.
 
     Args:
         params: all parameters.
@@ -52,17 +52,17 @@ def check_ablation(
         folds: the fold table.
 
     Raises:
-        InputError: as :func:`read_run`.
+        InputError: like :func:`read_run`.
     """
     check_records(runs, str(read_card(data)["hashes"]["train"]), read_folds(folds))
     check_config(params, ablation, runs, run)
 
 
 def check_config(params: Params, ablation: Ablation, runs: Sequence[FoldRun], run: tuple[str, str]) -> None:
-    """Hold the folds of an ablation's (dataset, model) against the present parameters and code alone.
+    """Check the folds of a (dataset, model) of an ablation against the present parameters and code only.
 
     Raises:
-        InputError: naming what differs.
+        InputError: if they differ, with the differences.
     """
     names = (run[0], ablation.datasets[run[0]]), (run[1], ablation.models[run[1]])
     _refuse_other(
@@ -74,7 +74,7 @@ def check_config(params: Params, ablation: Ablation, runs: Sequence[FoldRun], ru
 
 
 def is_current(params: Params, root: Path, folder: Path, fold_runs: Sequence[FoldRun]) -> bool:
-    """Return True if the folds in a folder of runs or of an ablation belong to the present state; print why not."""
+    """Return True if the folds in a folder of runs or of an ablation are up to date; print the reason if not."""
     kind, *names, dataset, model = folder.relative_to(root / "build").parts
     ablation = params.ablations.get(names[0]) if kind == "ablations" else None
     hardware = _hardware(params, fold_runs[0])
@@ -99,7 +99,7 @@ def is_current(params: Params, root: Path, folder: Path, fold_runs: Sequence[Fol
 def _data_of(
     params: Params, root: Path, config: TrainingConfig, names: Sequence[str], ablation: Ablation | None
 ) -> Iterator[Path]:
-    """Yield the folder of the present data of a config; that of an ablation alone is made for the block."""
+    """Yield the folder of the present data of a config; data that only an ablation has is made for the block."""
     same = [name for name, entry in params.datasets.items() if entry == config.entry]
     if same or not ablation:
         yield root / "build" / "datasets" / (same or [config.dataset])[0]
@@ -109,7 +109,7 @@ def _data_of(
 
 
 def _hardware(params: Params, run: FoldRun) -> Hardware:
-    """Return device and precision of ``params.yaml``; for ``auto``, those of the training."""
+    """Return device and precision of ``params.yaml``, with those of the training for ``auto``."""
     asked, config = params.execution, run.record["config"]
     device = config["device"] if asked.device == "auto" else asked.device
     return Hardware(device, config["precision"] if asked.precision == "auto" else asked.precision)
@@ -130,9 +130,9 @@ def _refuse_other(runs: Sequence[FoldRun], config: TrainingConfig) -> None:
 
 
 def _first_difference(run: FoldRun, config: TrainingConfig) -> str:
-    """Return the settings that differ, as in `` (recipe.epochs 20, now 3)``; nothing where none does."""
-    was, now = _flat(run.record["config"]), _flat(config.config)
-    found = [f"{key} {was.get(key)}, now {now.get(key)}" for key in now | was if was.get(key) != now.get(key)]
+    """Return the keys of the config that differ, as `` (recipe.epochs 20, now 3)``, or ""."""
+    before, now = _flat(run.record["config"]), _flat(config.config)
+    found = [f"{key} {before.get(key)}, now {now.get(key)}" for key in now | before if before.get(key) != now.get(key)]
     return f" ({'; '.join(found[:5])})" if found else ""
 
 

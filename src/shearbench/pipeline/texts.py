@@ -1,4 +1,4 @@
-"""The texts of the code that each stage runs."""
+"""Texts with the hashes of the code that each stage runs."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,14 +16,14 @@ from shearbench.yaml12 import SafeLoader, construct
 OF_MODEL = ("train", "evaluate", "tune")
 OF_ALL_MODELS = ("transfer", "handwriting")
 _NAMED = {"datasets": NAME, "models": NAME, "runs": RUN_NAME, "ablations": NAME}
-"""Parts of ``params.yaml`` with names that DVC puts into commands and paths as they stand."""
+"""Parts of ``params.yaml`` with names that DVC inserts unchanged into commands and paths."""
 
 
 def texts(path: Path, only: str | None = None) -> Iterator[tuple[str, str]]:
-    """Yield for each stage that ``params.yaml`` asks for, or for one of them, its name, as ``train/mlp``, and its text.
+    """Yield name, as ``train/mlp``, and text of each stage of ``params.yaml``, or of the stage ``only``.
 
     Raises:
-        InputError: if the file is no YAML, lacks models or ablations, or has a name that is more than a name.
+        InputError: if the file is not YAML, lacks models or ablations, or has an invalid name.
     """
     try:
         params, _ = with_bases(construct(SafeLoader(path.read_bytes())))
@@ -46,7 +46,7 @@ def texts(path: Path, only: str | None = None) -> Iterator[tuple[str, str]]:
 
 
 def _refuse_names(path: Path, params: Mapping[str, Any]) -> None:
-    """Refuse names that a shell would not take as one word. ``dvc repro`` reads ``params.yaml`` here first."""
+    """Raise InputError for names that a shell would split. ``dvc repro`` reads ``params.yaml`` here first."""
     bad = [
         f"{part}.{name}"
         for part, rule in _NAMED.items()
@@ -67,6 +67,6 @@ def _used(part: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _also(part: Mapping[str, Any]) -> list[str]:
-    """Return what is run for some datasets only."""
+    """Return the modules that only some datasets need."""
     detrended = any(dataset.get("normalise") == "detrend" for dataset in part["datasets"].values())
     return [code.TREND] if detrended else []

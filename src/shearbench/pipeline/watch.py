@@ -1,7 +1,7 @@
-"""Check that the inputs of a stage are the same at its end as at its start.
+"""Check that the inputs of a stage have not changed while it ran.
 
-DVC hashes parameters, code and data when a command has ended. What was edited meanwhile would be locked as the origin
-of results that were made without it. So the stage itself notes its inputs first and compares them last.
+DVC hashes parameters, code and data after a command has ended. It would lock edits made during the command as inputs
+of results that were computed without them. So a stage records its inputs at the start and compares them at the end.
 """
 
 import os
@@ -21,8 +21,8 @@ from shearbench.pipeline.texts import texts
 from shearbench.records import sha256_of
 
 PIPELINE, PARAMS = "dvc.yaml", "params.yaml"
-_STAGE = "DVC_STAGE"  # DVC sets it for the commands of its stages
-_SMALL = (".yaml", ".json")  # compared by content. Data is compared by size and time of change
+_STAGE = "DVC_STAGE"  # set by DVC for the commands of its stages
+_SMALL = (".yaml", ".json")  # compared by content; data is compared by size and modification time
 _TEMPLATE = re.compile(r"\$\{([^}]+)\}")
 _POLL_SECONDS = 0.5
 _LISTED = 5  # names in a message
@@ -30,17 +30,17 @@ _LISTED = 5  # names in a message
 
 @contextmanager
 def unchanged_inputs(root: Path, name: str, of: str | None) -> Iterator[None]:
-    """Run a stage in the block, and refuse its result if an input of it has changed meanwhile.
+    """Run a stage in the block, and raise InputError if one of its inputs has changed meanwhile.
 
     Args:
-        root: the project's folder. Where it has no ``dvc.yaml``, all of ``params.yaml`` is the input.
+        root: the project's folder. Without ``dvc.yaml``, all of ``params.yaml`` is the input.
         name: the stage.
         of: its run, dataset or ablation, if it has one.
 
     Raises:
-        InputError: naming what has changed. DVC then locks nothing.
+        InputError: with the changed inputs. DVC then locks nothing.
     """
-    # Within DVC, compare with the code that DVC hashed: an edit between its check and this line is a change too.
+    # Within DVC, compare with the code that DVC hashed, to detect edits between its check and this line.
     before = state(root, name, of, noted=_STAGE in os.environ)
     yield
     after = state(root, name, of)
@@ -56,7 +56,7 @@ def unchanged_inputs(root: Path, name: str, of: str | None) -> Iterator[None]:
 def end_with_dvc() -> None:
     """Stop this stage soon after its DVC process has ended, for example by a kill.
 
-    DVC would otherwise start the stage a second time beside it. A stage that a user started directly outlives its
+    Otherwise DVC could start the stage a second time beside it. A stage started directly by a user outlives its
     shell.
     """
     if _STAGE not in os.environ:
@@ -74,7 +74,7 @@ def end_with_dvc() -> None:
 def state(root: Path, name: str, of: str | None, *, noted: bool = False) -> dict[str, Any]:
     """Return the inputs of a stage by name: values of parameters, hashes of code, size and time of data.
 
-    With ``noted`` the code is that which the stage ``code`` has noted for DVC, and not that which is there now.
+    With ``noted`` the code is that recorded by the stage ``code`` for DVC, not the present code.
     """
     _, document = yaml12.read(root / PARAMS)
     entry = _entry(root, name, of, document)
@@ -90,7 +90,7 @@ def state(root: Path, name: str, of: str | None, *, noted: bool = False) -> dict
 
 
 def _code(root: Path, dep: str, *, noted: bool) -> dict[str, str]:
-    """Return what each source does that a stage runs, by its path."""
+    """Return the hash of each source that a stage runs, by its path."""
     if noted and (root / dep).is_file():
         text = (root / dep).read_text(encoding="utf-8")
     else:
@@ -101,7 +101,7 @@ def _code(root: Path, dep: str, *, noted: bool) -> dict[str, str]:
 
 
 def _entry(root: Path, name: str, of: str | None, document: Mapping[str, Any]) -> Any:
-    """Return what ``dvc.yaml`` says of a stage, its templates filled in; None where there is no ``dvc.yaml``."""
+    """Return the entry of a stage in ``dvc.yaml`` with templates filled in; None without ``dvc.yaml``."""
     if not (root / PIPELINE).is_file():
         return None
     stages = yaml12.construct(yaml12.SafeLoader((root / PIPELINE).read_bytes()))["stages"]
@@ -122,14 +122,14 @@ def _filled(value: Any, names: Mapping[str, Any]) -> Any:
 
 
 def _value(document: Any, key: str) -> Any:
-    """Return what stands at a dotted key; None where nothing does."""
+    """Return the value at a dotted key, or None."""
     for part in key.split("."):
         document = document.get(part) if isinstance(document, Mapping) else None
     return document
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """Yield a file, or the files of a folder but for hidden ones."""
+    """Yield a file, or the files of a folder except hidden ones."""
     if path.is_file():
         yield path
     for folder, _, names in os.walk(path):

@@ -1,6 +1,6 @@
-"""The stages of ``dvc.yaml``: one thin file each, that reads, calls one function and writes.
+"""The stages of ``dvc.yaml``: one thin module each, which reads, calls one function and writes.
 
-``run`` is what ``shearbench stage NAME [OF]`` calls.
+``shearbench stage NAME [OF]`` calls ``run``.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def run(name: str, of: str | None, *, read: Callable[[], "Params"], root: Path) 
 
 
 def _check(name: str, of: str | None, params: "Params") -> None:
-    """Refuse a stage that there is not, or that is not called with what it needs."""
+    """Raise InputError for an unknown stage or a wrong argument."""
     kinds = ((OF_RUN, params.runs), (OF_DATASET, params.datasets), (OF_ABLATION, params.ablations))
     known = {name: list(of_kind) for names, of_kind in kinds for name in names}
     if name not in NAMES:

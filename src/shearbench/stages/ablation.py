@@ -1,9 +1,9 @@
-"""Stage ``config <name>``: train an ablation, every one of its networks on every one of its datasets.
+"""Stage ``ablation <name>``: train an ablation, each of its models on each of its datasets.
 
 Reads ``build/samples/train/``, ``build/fields/train/``, ``build/folds/``; writes the records
-``build/ablations/<name>/<dataset>/<model>/fold-<k>/``, all in one pool of tasks. Datasets that differ only in their
-normalisation share one copy of their inputs, which is removed at the end. Folds that are up to date are kept, and one
-that another ablation has trained is copied: equal hashes mean equal bits.
+``build/ablations/<name>/<dataset>/<model>/fold-<k>/``, in one pool of tasks. Datasets that differ only in their
+normalisation share one copy of their inputs, which is removed at the end. Folds that are up to date are not trained
+again. A fold that another ablation has trained is copied, because equal hashes mean equal bits.
 """
 
 import shutil
@@ -23,7 +23,7 @@ from shearbench.training.crossval import FoldTask, fold_task, is_kept, remove_su
 
 
 def main(params: Params, root: Path, name: str) -> None:
-    """Train the folds of an ablation, and print the accuracy of each run on what its folds held out."""
+    """Train the folds of an ablation, and print the cross-validated accuracy of each run."""
     ablation, build = params.ablations[name], root / "build"
     out = build / "ablations" / name
     _remove_former(out, ablation)
@@ -37,7 +37,7 @@ def main(params: Params, root: Path, name: str) -> None:
 
 
 def _tasks(params: Params, ablation: Ablation, inputs: Mapping[str, Path], out: Path) -> Iterator[FoldTask]:
-    """Yield every fold of every network on every dataset that the question asks of it, in its order."""
+    """Yield every fold of every run of the ablation, in its order."""
     for dataset, model in ablation.runs:
         chosen = (dataset, ablation.datasets[dataset]), (model, ablation.models[model])
         config = settled(params, *chosen, diagnose=ablation.diagnose, train_on=ablation.train_on)
@@ -47,19 +47,19 @@ def _tasks(params: Params, ablation: Ablation, inputs: Mapping[str, Path], out: 
 
 
 def _share(task: FoldTask, ablations: Path) -> None:
-    """Copy the fold of another ablation with the same config, seed, data, folds and code, if there is one."""
+    """Copy the fold from another ablation if it has the same config, seed, data, folds and code."""
     names = f"*/{task.config.dataset}/{task.config.model}/{task.out.name}"
     equal = [folder for folder in sorted(ablations.glob(names)) if is_kept(replace(task, out=folder))]
     if equal and task.out not in equal:
         copy = task.out.with_name(f"{task.out.name}.partial")
-        shutil.rmtree(copy, ignore_errors=True)  # of a process that was killed
+        shutil.rmtree(copy, ignore_errors=True)  # left by a killed process
         shutil.copytree(equal[0], copy)
         shutil.rmtree(task.out, ignore_errors=True)
         copy.replace(task.out)
 
 
 def _remove_former(out: Path, ablation: Ablation) -> None:
-    """Remove runs and folds that the ablation no longer has."""
+    """Remove runs and folds that are no longer part of the ablation."""
     for dataset in out.glob("*"):
         for run in dataset.glob("*"):
             if (dataset.name, run.name) in ablation.runs:
@@ -71,7 +71,7 @@ def _remove_former(out: Path, ablation: Ablation) -> None:
 
 
 def _summary(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield a line for each run."""
+    """Yield a line with accuracy and time per run."""
     runs = dict.fromkeys((record["dataset"], record["model"]) for record in records)
     for run in runs:
         own = [record for record in records if (record["dataset"], record["model"]) == run]

@@ -32,12 +32,12 @@ def main(params: Params, root: Path, name: str) -> None:
     """Predict the test set with every network of an ablation, and compare.
 
     Raises:
-        InputError: if a fold is missing, was trained on other data, or a comparison must be refused.
-        TasksFailed: if a network could not be run.
+        InputError: if a fold is missing or was trained on other data, or a comparison is not valid.
+        TasksFailed: if the prediction of a network failed.
     """
     ablation, build = params.ablations[name], root / "build"
     if ablation.hypotheses:
-        _judge(params, root, name)
+        _write_verdicts(params, root, name)
         return
     with inputs_of(name, ablation, build, SPLITS) as inputs:
         runs = _read(params, ablation, inputs, fold_runs=build / "ablations" / name)
@@ -57,8 +57,8 @@ def main(params: Params, root: Path, name: str) -> None:
     print(summary(pd.read_csv(out / "accuracies.csv")))
 
 
-def _judge(params: Params, root: Path, name: str) -> None:
-    """Judge the hypotheses of an ablation by its finished trainings, and print the verdicts."""
+def _write_verdicts(params: Params, root: Path, name: str) -> None:
+    """Evaluate the hypotheses of an ablation from its finished trainings, and print the verdicts."""
     ablation, build = params.ablations[name], root / "build"
     assert ablation.observed is not None, "see params"
     plan = ablation.model_dump(mode="json")
@@ -74,7 +74,7 @@ def _judge(params: Params, root: Path, name: str) -> None:
 
 
 def _read(params: Params, ablation: Ablation, inputs: Mapping[str, Path], *, fold_runs: Path) -> list[RunPredictions]:
-    """Return every run with what its networks said, in the order of params.yaml."""
+    """Return every run with the predictions of its networks, in the order of params.yaml."""
     names = [(dataset, model) for dataset in ablation.datasets for model in ablation.models]
     found = {run: read_fold_runs(fold_runs / run[0] / run[1], ablation.folds) for run in names}
     for (dataset, model), of_run in found.items():
@@ -85,7 +85,7 @@ def _read(params: Params, ablation: Ablation, inputs: Mapping[str, Path], *, fol
         for (dataset, _), of_run in found.items()
         for fold_run in of_run
     ]
-    readings = iter(
+    predictions = iter(
         run_tasks(
             read_fold,
             tasks,
@@ -96,6 +96,6 @@ def _read(params: Params, ablation: Ablation, inputs: Mapping[str, Path], *, fol
         )
     )
     return [
-        RunPredictions(of_run, [next(readings) for _ in of_run], load(inputs[dataset], "test"))
+        RunPredictions(of_run, [next(predictions) for _ in of_run], load(inputs[dataset], "test"))
         for (dataset, _), of_run in found.items()
     ]

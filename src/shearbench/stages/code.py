@@ -1,8 +1,8 @@
-"""Stage ``code``: what each stage of ``dvc.yaml`` and ``tuned/dvc.yaml`` runs, ``build/code/<stage>.txt``.
+"""Stage ``code``: write the code of each stage of ``dvc.yaml`` and ``tuned/dvc.yaml``, ``build/code/<stage>.txt``.
 
 A text has a line for each source that its stage reaches by imports, with a hash of what that source does. A stage with
-a model or an ablation in its name has a text for each, so that an edit of one user's own network concerns that
-network alone. ``dvc repro`` always begins with this stage, so it imports no library but YAML's.
+a model or an ablation in its name has a text for each, so an edit of a user's network affects only that network.
+``dvc repro`` always starts with this stage, so it imports no library except YAML's.
 """
 
 from pathlib import Path
@@ -11,14 +11,14 @@ from shearbench import code
 from shearbench.pipeline.texts import texts
 
 OF_NO_STAGE = ("build/ablations", "build/ablation_results")
-"""Folders that stages depend on as a whole. Where ``params.yaml`` has no ablation, no stage makes them."""
+"""Folders that stages depend on. Without ablations in ``params.yaml``, no other stage makes them."""
 
 
 def main(root: Path) -> None:
-    """Write the text of each stage. Unchanged texts are not touched, and texts of removed stages are deleted.
+    """Write the text of each stage. Unchanged texts are not rewritten; texts of removed stages are deleted.
 
     Raises:
-        InputError: if ``params.yaml`` is no YAML, or has no models and ablations.
+        InputError: if ``params.yaml`` is not YAML, or has no models or ablations.
     """
     folder = root / code.FOLDER
     written = {folder / f"{name}.txt": text for name, text in texts(root / "params.yaml")}

@@ -1,10 +1,9 @@
-"""Stage ``compare``: all evaluations side by side.
+"""Stage ``compare``: compare all evaluated runs.
 
 Reads ``build/evaluation/``, ``build/runs/``, ``build/training_configs/`` and ``build/samples/``. Writes into
-``reports/``: ``comparison.csv`` and ``.json``, a row for each run; ``pairs.csv`` and ``.json``, a row for each pair of
-models on a dataset and of datasets for a model; ``metrics.json`` for DVC. Prints both tables. Writes
-``build/comparison/``: runs side by side, by topic; and some of its pictures into ``build/comparison_plots/`` for
-``dvc plots``.
+``reports/``: ``comparison.csv`` and ``.json``, with a row per run; ``pairs.csv`` and ``.json``, with a row per pair of
+models on a dataset or of datasets for a model; ``metrics.json`` for DVC. Prints both tables. Writes comparisons by
+topic into ``build/comparison/``, and copies some of its figures into ``build/comparison_plots/`` for ``dvc plots``.
 """
 
 from collections.abc import Sequence
@@ -38,8 +37,8 @@ def main(params: Params, root: Path) -> None:
     """Compare all runs of ``params``.
 
     Raises:
-        InputError: if the evaluation of a run is missing or damaged, its folds are not of the present state, or it
-            scores digits that its settings were tuned on.
+        InputError: if the evaluation of a run is missing or damaged, its folds are not up to date, or it
+            scores samples that its hyperparameters were tuned on.
     """
     runs = [(run.dataset, run.model) for run in params.runs.values()]
     for name in params.runs:
@@ -65,7 +64,7 @@ def main(params: Params, root: Path) -> None:
 
 
 def _copy_plots(figures: Path, folder: Path) -> None:
-    """Copy the pictures that ``dvc plots`` puts side by side, as far as there are any."""
+    """Copy the figures for ``dvc plots``; remove copies of figures that no longer exist."""
     folder.mkdir(exist_ok=True)
     for name in _PLOTS:
         if (figures / name).is_file():
@@ -80,12 +79,12 @@ def _abstention(run: EvaluatedRun, demanded: float) -> dict[str, float | int | N
 
 
 def pairs_of_runs(params: Params, root: Path, runs: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """Return ``rows``, one a pair; ``refused``: why there are none, or None; ``unpaired``: pairs left out, and why."""
+    """Return ``rows``, one per pair; ``refused``, why there are none, or None; ``unpaired``, omitted pairs."""
     declared = params.compare
     design = Design(params.cv.folds, params.cv.repeats, alpha=declared.alpha, power=declared.power)
     try:
         compared = compare_runs(root / "build", runs, plan=Plan(design, declared.rope, declared.detect))
-    except InputError as error:  # the scores of each run stand; only their comparison does not
+    except InputError as error:  # the scores of each run are valid, only their comparison is not
         return {"rows": [], "refused": str(error), "unpaired": []}
     rows = [pair_row(pair) for pair in (*compared.networks, *compared.datasets)]
     return {"rows": rows, "refused": None, "unpaired": [asdict(pair) for pair in compared.refused]}

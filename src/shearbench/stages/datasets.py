@@ -1,6 +1,6 @@
 """Stage ``datasets``: build/samples and build/fields -> build/datasets/<dataset>/{train.npz,test.npz,card.json}.
 
-The fold table and the tuning part of the source are copied beside them, so that the folder is self-contained. Published
+The fold table and the tuning part of the source are copied beside them, so the folder is self-contained. Published
 fields are read from their archive, which is stored in build/downloads if it came from a URL.
 """
 
@@ -17,7 +17,7 @@ from shearbench.pipeline.inputs import copy_tables, field_facts, make_split, uni
 
 
 def main(params: Params, root: Path) -> None:
-    """Make every dataset that ``params`` names."""
+    """Make every dataset of ``params``."""
     for name, entry in params.datasets.items():
         splits: dict[Split, Dataset] = {split: make_split(name, entry, split, root / "build") for split in SPLITS}
         facts = {"entry": entry.model_dump(), "units": units_of(entry, splits["train"])}

@@ -1,8 +1,8 @@
-"""Stage ``evaluate <run>``: the first to open the test set of a dataset.
+"""Stage ``evaluate <run>``: evaluate a run, with the first use of the test set.
 
 Reads ``build/runs/<dataset>/<model>/``, ``build/datasets/<dataset>/`` and ``build/samples/``;
 writes ``build/evaluation/<dataset>/<model>/`` and, for ``dvc plots``, ``build/plots/<dataset>/<model>/``. Nothing
-trains again.
+is trained.
 """
 
 from collections.abc import Sequence
@@ -21,11 +21,11 @@ from shearbench.predictions.selection import one_of_each_class
 
 
 def main(params: Params, root: Path, run_name: str) -> None:
-    """Evaluate the networks of one run on the digits that they have not seen.
+    """Evaluate the networks of one run on held-out and test samples.
 
     Raises:
         InputError: if a fold is missing, or was made with other parameters, code, data or folds than the present ones.
-        TasksFailed: if a network could not be run.
+        TasksFailed: if the evaluation of a network failed.
     """
     run, build = params.runs[run_name], root / "build"
     data = build / "datasets" / run.dataset

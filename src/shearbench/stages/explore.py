@@ -1,4 +1,4 @@
-"""Stage ``explore``: what a dataset looks like, from its training part alone -> build/explore/<dataset>/.
+"""Stage ``explore``: tables and figures of the training part of a dataset -> build/explore/<dataset>/.
 
 Writes ``samples*.png`` (8 samples of each class), ``class_balance.{csv,png}`` (per fold),
 ``duplicates.csv`` (exact and near, within and across folds) and, if there are any, ``duplicates.png``,
@@ -54,7 +54,7 @@ def write(params: Params, build: Path, name: str, out: Path) -> None:
         figures.save(class_figure(entry, dataset, block), out / "displacement_classes.png")
         _write_csv(out / "displacement.csv", displacement_frame(dataset, images, block))
     balance = class_counts(dataset, table)
-    first = balance[: table.count]  # every repeat deals the classes as evenly
+    first = balance[: table.count]  # all repeats are equally balanced
     figures.save(
         figures.class_balance(first, classes=dataset.classes, title=f"{name}: samples held out"),
         out / "class_balance.png",

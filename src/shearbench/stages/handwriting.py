@@ -1,8 +1,8 @@
-"""Stage ``handwriting``: measure the accuracy of the trained networks on a class's digits, by step, group and writer.
+"""Stage ``handwriting``: measure the accuracy of trained networks on class digits, by step, group and writer.
 
 Reads ``data/class_digits/``, the networks of ``build/ablations/handwriting/`` and of the runs on MNIST, and
-``build/samples/``; writes the record ``build/handwriting/class_digits/``. Trains nothing. ``class_folder`` does the
-same for any folder.
+``build/samples/``; writes the record ``build/handwriting/class_digits/``. Nothing is trained. ``class_folder`` does
+the same for any folder.
 """
 
 from functools import partial
@@ -27,7 +27,7 @@ CLASS = "class_digits"
 
 
 def main(params: Params, root: Path) -> None:
-    """Read the class of ``data/class_digits`` and print what was found; without such a source say so and do nothing."""
+    """Evaluate the networks on ``data/class_digits`` and print the results; without it, print a message."""
     if params.sources.class_digits is None or "mnist" not in params.sources.images:
         reason = "sources names no mnist with class_digits, which it is about"
         write_json(output(root) / "skipped.json", {"skipped": reason})
@@ -37,7 +37,7 @@ def main(params: Params, root: Path) -> None:
 
 
 def output(root: Path) -> Path:
-    """Return where the findings about ``data/class_digits`` go."""
+    """Return the output folder for ``data/class_digits``."""
     return root / "build" / "handwriting" / CLASS
 
 
@@ -45,7 +45,7 @@ def measure(params: Params, root: Path, folder: Path, out: Path, *, fine_tune: b
     """Predict a folder with every available network, write the record ``out``, and return its results.
 
     Raises:
-        InputError: if there is no network, no such folder, nothing readable in it, or only one group for fine-tuning.
+        InputError: if there is no network, folder or readable file, or only one group for fine-tuning.
     """
     networks = recipe.at_hand(root / "build", is_current=partial(is_current, params, root))
     digits = read_folder(folder, workers=params.execution.pool)

@@ -1,8 +1,8 @@
-"""Stage ``prepare``: data/ -> samples with ids, their fold table and tuning part, once the guard has passed the data.
+"""Stage ``prepare``: data/ -> samples with ids, fold tables and tuning parts, after the check of the raw data.
 
 Writes for each source ``build/samples/{train,test}/<source>.npz``, ``build/folds/<source>.npz`` and
-``build/tuning_part/<source>.npz``. The tuning part is dealt to folds as all other samples are, but where
-``training.use_tuned`` puts to use what a search found on it.
+``build/tuning_part/<source>.npz``. The tuning part is assigned to folds like all other samples, unless
+``training.use_tuned`` uses the result of a search on it.
 """
 
 import shutil
@@ -21,16 +21,16 @@ from shearbench.data.writers import refuse_shared
 from shearbench.params import Params
 from shearbench.seeds import seed_for
 
-IDS_OF_A_SOURCE = 10_000_000  # ids of different sources differ, and do not depend on how many samples there are
+IDS_OF_A_SOURCE = 10_000_000  # spacing of the first ids of sources, so that ids are unique and do not depend on counts
 
 
 def main(params: Params, root: Path) -> None:
-    """Check the raw data, give every sample its id, and deal the training samples of each source to folds."""
+    """Check the raw data, assign ids to samples, and assign the training samples of each source to folds."""
     verify(root / "data", root / "data.dvc", params.sources)
     build = root / "build"
     written = [_prepared(params, root, name, number) for number, name in enumerate(params.sources.images)]
     for folder in (build / "samples", build / "folds", build / "tuning_part"):
-        shutil.rmtree(folder, ignore_errors=True)  # of sources that are no longer named
+        shutil.rmtree(folder, ignore_errors=True)  # also removes sources that are no longer in params
     for name, (samples, part, table) in zip(params.sources.images, written, strict=True):
         for split in SPLITS:
             write_samples(build / "samples", split, samples[split], name)
@@ -41,7 +41,7 @@ def main(params: Params, root: Path) -> None:
 def _prepared(
     params: Params, root: Path, name: str, number: int
 ) -> tuple[dict[Split, Samples], NDArray[np.bool_], FoldTable]:
-    """Return the samples of a source, which of the training ones a search may see, and their fold table."""
+    """Return the samples of a source, the mask of the tuning part, and the fold table."""
     samples = read_raw(root / "data" / name, first_id=number * IDS_OF_A_SOURCE)
     train = samples["train"]
     refuse_shared(root / "data" / name, {split: samples[split].groups for split in SPLITS})
@@ -64,6 +64,6 @@ def _prepared(
 
 
 def seeds_of_repeats(params: Params) -> list[int]:
-    """Return the seed of each deal; an added repeat leaves those before it as they are."""
+    """Return the seed of each repeat; an added repeat does not change earlier ones."""
     names: list[tuple[str | int, ...]] = [("folds",), *(("folds", repeat) for repeat in range(1, params.cv.repeats))]
     return [seed_for(params.seed, *name) for name in names]

@@ -1,4 +1,4 @@
-"""Stage ``report``: one self-contained page of everything that has been made.
+"""Stage ``report``: write one self-contained page with all results.
 
 Reads ``reports/comparison.json`` and ``pairs.json``, ``build/evaluation/`` and ``build/explore/``; writes
 ``reports/index.html``.
@@ -12,7 +12,7 @@ from shearbench.report.page import read, render
 
 
 def main(params: Params, root: Path, page: Path | None = None) -> None:
-    """Write the report, or with ``page`` the same to another place.
+    """Write the report to ``reports/index.html``, or to ``page``.
 
     Raises:
         InputError: if the comparison is missing, or a record is damaged.

@@ -1,7 +1,7 @@
 """Stage ``severity``: build/samples/test -> build/severity/<source>-<load>.npz, every step of each load.
 
-They are the digits that the networks share out among themselves (``evaluate.samples``), for every load of a dataset.
-Without such a dataset the folder holds its card alone.
+The samples are those that the networks divide among themselves (``evaluate.samples``), for every load of a dataset.
+Without such a dataset the folder has only its card.
 """
 
 from pathlib import Path
@@ -17,11 +17,11 @@ from shearbench.seeds import generator_for
 
 
 def main(params: Params, root: Path) -> None:
-    """Shear the test digits that severity is measured on.
+    """Simulate the test samples for the severity analysis.
 
     Raises:
-        InputError: if the digits are missing or damaged.
-        TasksFailed: if a digit finds no equilibrium.
+        InputError: if the samples are missing or damaged.
+        TasksFailed: if a sample has no equilibrium.
     """
     build = root / "build"
     loads = sorted({(entry.of, entry.load) for entry in params.datasets.values() if isinstance(entry, FieldDataset)})

@@ -1,6 +1,6 @@
 """Stage ``simulate``: build/samples -> build/fields/{train,test}/<source>-<load>.npz, for every load of a dataset.
 
-The finished part of a killed run is kept under build/shards and taken up again.
+Finished shards of a killed run are kept in build/shards and reused.
 """
 
 from collections import defaultdict
@@ -15,7 +15,7 @@ from shearbench.records import write_json, write_npz
 
 
 def main(params: Params, root: Path) -> None:
-    """Simulate each load once, at all the steps that the datasets of ``params`` ask of it."""
+    """Simulate each load once, at all steps that the datasets of ``params`` use."""
     build = root / "build"
     for split in SPLITS:
         folder = build / "fields" / split
@@ -35,10 +35,10 @@ def main(params: Params, root: Path) -> None:
 
 
 def check_grey(samples: Samples, source: str) -> None:
-    """Refuse to simulate what is no grey bitmap: its values are the stiffness of the block.
+    """Check that images are grey, because their values are the stiffness of the block.
 
     Raises:
-        InputError: if the images have colours or are no bytes.
+        InputError: if the images have colours or are not bytes.
     """
     if not samples.grey:
         raise InputError(
@@ -48,7 +48,7 @@ def check_grey(samples: Samples, source: str) -> None:
 
 
 def steps_of(params: Params) -> dict[tuple[str, str], list[int]]:
-    """Return the steps asked of each source and load, in order."""
+    """Return the sorted steps that datasets use, by source and load."""
     steps = defaultdict(set)
     for entry in params.datasets.values():
         if isinstance(entry, SimulatedDataset):

@@ -1,8 +1,8 @@
-"""Stage ``track``: send MLflow every finished record that it does not have yet.
+"""Stage ``track``: send every new finished record to MLflow.
 
-DVC always runs it, because MLflow's store is no output of DVC's. It ends before MLflow is loaded if nothing has changed
-since all was sent (``mlruns/sent``). If MLflow cannot take the records it warns and succeeds: results come first, and
-the next ``dvc repro`` tries again.
+DVC always runs it, because MLflow's store is not an output of DVC. If nothing has changed since the last complete
+transfer (``mlruns/sent``), it ends before MLflow is loaded. If MLflow cannot accept the records, the stage warns and
+succeeds, and the next ``dvc repro`` tries again.
 """
 
 import time
@@ -22,17 +22,17 @@ _RECORDS = (
     *(f"build/runs/*/*/*/{RECORD}", f"build/comparison/{RECORD}", "build/explore/*/summary.json"),
     *("reports/comparison.json", "reports/index.html"),
 )
-_SECONDS = 5.0  # between looks for new records
+_SECONDS = 5.0  # between checks for new records
 
 
 def main(params: Params, root: Path) -> None:
-    """Send what is new, if anything is and ``tracking.uri`` is not ``off``."""
+    """Send new records to MLflow, unless ``tracking.uri`` is ``off``."""
     if params.tracking.uri != "off" and _sent(root) != _state(params, root):
         send(params, root)
 
 
 def send(params: Params, root: Path) -> bool:
-    """Send MLflow all records that it lacks; return whether it has them all now.
+    """Send all missing records to MLflow; return True if it has them all afterwards.
 
     Raises:
         InputError: if a record is damaged.
@@ -41,7 +41,7 @@ def send(params: Params, root: Path) -> bool:
     from shearbench.tracking import mirror
     from shearbench.tuning.contents import nodes as searches
 
-    files = [*_files(root)]  # what is finished while this sends is not sent yet
+    files = [*_files(root)]  # records that finish during the transfer are sent next time
     others = [
         node
         for record in sorted((root / "build" / "handwriting").glob(f"*/{RECORD}"))
@@ -56,17 +56,17 @@ def send(params: Params, root: Path) -> bool:
 
 
 def _note_sent(root: Path, state: str) -> None:
-    """Write what has been sent, so that the next call need not look; say so where that cannot be written."""
+    """Write the state that was sent, so that the next call can skip it; print a warning if that fails."""
     path = root / "mlruns" / "sent"
     try:
         write_text(path, state)
     except OSError as error:
-        said = f"MLflow has every record, but {path} cannot be written ({error.strerror}), so that every"
-        print(f"[yellow]{escape(said)} `dvc repro` looks again; make room for that file[/]")
+        warning = f"MLflow has every record, but {path} cannot be written ({error.strerror}), so that every"
+        print(f"[yellow]{escape(warning)} `dvc repro` looks again; make room for that file[/]")
 
 
 def send_readers(params: Params, root: Path) -> bool:
-    """Register the readers that ship with shearbench in MLflow; return whether it has them now.
+    """Register the readers that ship with shearbench in MLflow; return True if that succeeded.
 
     Raises:
         InputError: if ``tracking.uri`` is ``off``.
@@ -79,9 +79,7 @@ def send_readers(params: Params, root: Path) -> bool:
 
 
 def follow(params: Params, root: Path) -> None:
-    """Send the records of each stage as it finishes, until Ctrl-C; a record that DVC is replacing is sent once
-    complete.
-    """
+    """Send the records of each stage as it finishes, until Ctrl-C; records in replacement are sent when complete."""
     seen = ""
     while True:
         state = _state(params, root)
@@ -101,7 +99,7 @@ def _sent(root: Path) -> str:
 
 
 def _state(params: Params, root: Path, files: list[tuple[str, int, int]] | None = None) -> str:
-    """Return a hash of the store's address and of the time and size of all that is sent."""
+    """Return a hash of the address of the store and of the times and sizes of all records."""
     return hash_of(
         [params.tracking.uri, (root / "mlruns" / "mlflow.db").exists(), *(_files(root) if files is None else files)]
     )

@@ -1,8 +1,8 @@
 """Stage ``train``: cross-validate one run, a model on a dataset.
 
 Reads ``build/datasets/<dataset>/`` without its test part, and the run's training config; writes the records
-``build/runs/<dataset>/<model>/fold-<k>/``. Folds that are up to date stay, unfinished folds resume. Tuned
-hyperparameters are refused if a fold would hold out a digit of their search.
+``build/runs/<dataset>/<model>/fold-<k>/``. Folds that are up to date are skipped, unfinished folds resume.
+Tuned hyperparameters are refused if a fold would hold out a sample of their search.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from shearbench.tuning.tuned import config_path, read_run_config
 
 
 def main(params: Params, root: Path, run_name: str) -> None:
-    """Train all folds of a run of ``params``, and print the accuracy of each on what it held out."""
+    """Train all folds of a run of ``params``, and print their held-out accuracies."""
     run = params.runs[run_name]
     build = root / "build"
     dataset = build / "datasets" / run.dataset
@@ -41,7 +41,7 @@ def main(params: Params, root: Path, run_name: str) -> None:
 
 
 def _check_leakage(run_name: str, reserved: Reserved, dataset: Path) -> None:
-    """Refuse tuned settings that were found on other digits, or on digits that a fold holds out."""
+    """Refuse tuned hyperparameters that were found on another tuning part, or on samples that a fold holds out."""
     part, table = part_of(load(dataset, "train"), read_part(dataset / TUNING_PART)), read_folds(dataset / FOLDS)
     refuse_other(run_name, reserved, part)
     held_out = np.delete(table.ids, table.rows_apart)
@@ -54,8 +54,8 @@ def _print_summary(run_name: str, records: Sequence[dict[str, Any]], *, repeats:
         epochs = f"epoch {record['best_epoch']} of {record['epochs']}, " if record["epochs"] else ""
         print(f"{run_name} fold {record['fold']}: {accuracy:.4f} ({epochs}{record['seconds']:.1f} s)")
     folds = f"{len(records)} folds" + (f" of {repeats} repeats" if repeats > 1 else "")
-    deals = np.reshape(accuracies, (repeats, -1))
-    deviation = np.sqrt(deals.var(axis=1, ddof=1).mean())  # of a fold within its repeat, as in the comparison
-    print(f"{run_name}: {deals.mean():.4f} ± {deviation:.4f} over {folds}")
+    by_repeat = np.reshape(accuracies, (repeats, -1))
+    deviation = np.sqrt(by_repeat.var(axis=1, ddof=1).mean())  # of folds within repeats, as in the comparison
+    print(f"{run_name}: {by_repeat.mean():.4f} ± {deviation:.4f} over {folds}")
     for warning in warnings_of(records):
         print(f"Warning: {warning}")

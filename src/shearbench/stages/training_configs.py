@@ -1,7 +1,7 @@
 """Stage ``training_configs``: write the training config of each run, ``build/training_configs/<dataset>/<model>.yaml``.
 
 Reads ``tuned/<model>.yaml`` if ``training.use_tuned`` selects the model. A run depends only on its own file, so a
-search for one model on one dataset retrains one run.
+search for one model on one dataset retrains only one run.
 """
 
 from pathlib import Path
@@ -15,10 +15,10 @@ from shearbench.tuning.tuned import RunConfig, config_path, read_tuned, tuned_pa
 
 
 def main(params: Params, root: Path) -> None:
-    """Write the settings of every run of ``params``, and print those that are tuned.
+    """Write the training config of every run of ``params``, and print tuned hyperparameters.
 
     Raises:
-        InputError: if tuned settings are asked for and there are none, or their file has a fault.
+        InputError: if tuned hyperparameters are requested but missing, or their file is invalid.
     """
     found = {name: settings_of(params, root, name) for name in params.runs}
     for name, settings in found.items():
@@ -28,7 +28,7 @@ def main(params: Params, root: Path) -> None:
 
 
 def settings_of(params: Params, root: Path, run_name: str) -> RunConfig:
-    """Return what a run is trained with; InputError if it is to be tuned and is not."""
+    """Return the tuned hyperparameters of a run and their data; InputError if they are requested but missing."""
     run = params.runs[run_name]
     if not params.training.uses_tuned(run.model):
         return RunConfig()

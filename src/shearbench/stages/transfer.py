@@ -1,7 +1,7 @@
-"""Stage ``transfer``: every network on what it was not made for, other datasets and other steps of its load.
+"""Stage ``transfer``: evaluate every network on datasets and steps that it was not trained for.
 
 Reads ``build/runs/``, ``build/datasets/`` and ``build/severity/``; writes ``build/transfer/``.
-Nothing trains again.
+Nothing is trained.
 """
 
 from pathlib import Path
@@ -16,11 +16,11 @@ from shearbench.training.hardware import settle_device
 
 
 def main(params: Params, root: Path) -> None:
-    """Predict other datasets and steps with the networks of every run.
+    """Predict other datasets and steps with the networks of all runs.
 
     Raises:
         InputError: if a fold is missing, or was made with other parameters, code, data or folds than the present ones.
-        TasksFailed: if a network could not be run.
+        TasksFailed: if the prediction of a network failed.
     """
     build = root / "build"
     fold_runs = read_all(params, root)
@@ -40,7 +40,7 @@ def main(params: Params, root: Path) -> None:
 
 
 def read_all(params: Params, root: Path) -> dict[Run, list[FoldRun]]:
-    """Read the folds of every run and check them against what is there now."""
+    """Read the folds of every run after a check that they are up to date."""
     return {(run.dataset, run.model): read_run(params, root, name) for name, run in params.runs.items()}
 
 

@@ -1,7 +1,7 @@
 """Stage ``tune``: search the space of a model on one dataset; write ``tuned/<model>.yaml``.
 
 Reads ``build/datasets/<dataset>/train.npz`` and ``build/tuning_part.npz``, and keeps only the tuning part. Study and
-record are in ``build/tuning/``. A stopped study continues. Other data, code, hyperparameters or space make another
+record are in ``build/tuning/``. A stopped study is continued. Other data, code, hyperparameters or space start a new
 study.
 """
 
@@ -29,10 +29,10 @@ def main(
     timeout: int | None = None,
     replacing: bool = False,
 ) -> None:
-    """Search, print what was found against the present setting, and write ``tuned/<model>.yaml`` and the record.
+    """Search, print the result beside the present hyperparameters, and write ``tuned/<model>.yaml`` and the record.
 
     Args:
-        replacing: allows a search of fewer trials to replace one of more.
+        replacing: allow a search with fewer trials to replace one with more.
 
     Raises:
         InputError: if the model or dataset is unknown, no trial has a score, or a larger search would be replaced.
@@ -42,16 +42,16 @@ def main(
         if chosen not in known:
             raise InputError(f"{kind} must be one of {', '.join(known)}; got {chosen!r}")
     path = tuned_path(root, model)
-    before = read_tuned(path).get(name)  # a fault in it is better known now than when the search is done
+    before = read_tuned(path).get(name)  # read first, so that a fault is reported before the search
     job = job_of(params, root, dataset=name, model=model)
     wanted = replace(job.resources, trials=trials or job.resources.trials, timeout=timeout or job.resources.timeout)
     job = replace(job, resources=wanted)
-    kept = None if replacing else before
-    _refuse_smaller(job, kept, path, job.brackets * job.halving.size)
+    previous = None if replacing else before
+    _refuse_smaller(job, previous, path, job.brackets * job.halving.size)
     print(plan(job, before), file=sys.stderr)
     search_result = run(job)
     tuned, folder = summary(job, search_result), results_folder(root / "build", name, model)
-    _refuse_smaller(job, kept, path, tuned.search.trials)  # its time was over early
+    _refuse_smaller(job, previous, path, tuned.search.trials)  # a timeout may have reduced the trials
     write_results(folder, job, search_result, tuned)
     write_tuned(root, model, name, tuned)
     print_tuned(f"{model} on {name}", tuned)
@@ -60,7 +60,7 @@ def main(
 
 
 def _refuse_smaller(job: Job, before: Tuned | None, path: Path, trials: int) -> None:
-    """Refuse to replace a search, of this recipe or of an earlier one, by one of fewer trials."""
+    """Raise InputError if a search, also of another recipe, would be replaced by one with fewer trials."""
     if before is not None and trials < before.search.trials:
         raise InputError(
             f"{path} has a search of {before.search.trials} trials on {job.config.dataset}; this one has {trials} and "
@@ -69,7 +69,7 @@ def _refuse_smaller(job: Job, before: Tuned | None, path: Path, trials: int) -> 
 
 
 def job_of(params: Params, root: Path, *, dataset: str, model: str) -> Job:
-    """Return the search that ``params`` describes."""
+    """Return the search job of ``params`` for a model on a dataset."""
     tuning, space = params.tuning, params.models[model].search
     if space is None:
         raise InputError(
