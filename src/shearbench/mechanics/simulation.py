@@ -162,7 +162,7 @@ def _sample_of(bitmap: NDArray[np.uint8], block: Block) -> Sample:
 
 
 def _pixel_centres(block: Block, u: Floats) -> Floats:
-    """Return a nodal field at pixel centres (2, height, width) in image orientation; 2 across x 2 up nodes per pixel."""
+    """Return a nodal field at pixel centres (2, height, width), image orientation; 2 across x 2 up nodes per pixel."""
     across, up = block.elements
     nodes = u.reshape(2 * block.columns + 1, 2 * block.rows + 1, 2)
     centres: Floats = nodes[across :: 2 * across, up :: 2 * up]
