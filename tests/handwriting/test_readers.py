@@ -107,6 +107,17 @@ def test_a_name_tells_who_drew_what(name: str, expected: tuple[object, ...], tmp
     assert (one.digit, one.group, one.member) == expected
 
 
+def test_what_may_hold_digits_and_is_not_read_is_listed_and_other_files_are_not(tmp_path: Path) -> None:
+    for name in ("3-anna.gif", "4-ben.HEIC", "5-cem.pdf", "6-dana.jfif", "notes.txt", "desktop.ini"):
+        (tmp_path / name).write_bytes(b"x")
+    assert [(one.shown, one.digit) for one in named([tmp_path])] == [
+        ("3-anna.gif", 3),
+        ("4-ben.HEIC", 4),
+        ("5-cem.pdf", 5),
+        ("6-dana.jfif", 6),
+    ]
+
+
 def test_labels_of_a_table_are_taken_and_its_faults_told(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         (tmp_path / name).write_bytes(b"x")
@@ -158,13 +169,19 @@ def test_a_class_gets_its_page_without_a_project(
     assert "7-1-bad.png" in text
 
 
-def test_a_sheet_is_read_line_by_line(digits: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
+@pytest.mark.parametrize("squares", [0, 45, 120])
+def test_a_sheet_is_read_line_by_line(digits: tuple[np.ndarray, np.ndarray], tmp_path: Path, squares: int) -> None:
+    """On blank paper, and on squares that are faint, or nearly as dark as the pen."""
     sheet = np.full((900, 1200), 235.0) + np.random.default_rng(0).normal(0, 2, (900, 1200))
+    for start in (0, 1):  # two pixels wide, where every second pixel of the coarse paper looks
+        sheet[start::50] -= squares
+        sheet[:, start::50] -= squares
     for place in range(15):
         row, column = divmod(place, 5)
         ink = np.asarray(Image.fromarray(digits[0][place * 2]).resize((150, 150), Image.Resampling.BICUBIC)) / 255.0
         top, left = 60 + 270 * row + 6 * column, 60 + 220 * column
-        sheet[top : top + 150, left : left + 150] -= 190 * np.clip((ink - 0.35) / 0.3, 0, 1)
+        patch = sheet[top : top + 150, left : left + 150]
+        patch[:] = np.minimum(patch, 235 - 190 * np.clip((ink - 0.35) / 0.3, 0, 1))
     Image.fromarray(np.clip(sheet, 0, 255).astype(np.uint8)).save(tmp_path / "sheet.png")
     answers = read_sheet(read_file(tmp_path / "sheet.png", side=SIDE), readers.load())
     assert not isinstance(answers, str)

@@ -200,7 +200,7 @@ def _signed(difference: Plane) -> tuple[Plane, float, float] | str:
 def sheet_ink(picture: Picture) -> Plane | str:
     """Return the ink (h, w), 0 to 1, of a sheet with many digits, without ruled lines; or why it has none."""
     grey = grey_of(picture)
-    found = _signed(grey - local_background_of(grey))
+    found = _signed(grey - local_background_of(grey, lined=True))
     if isinstance(found, str):
         return found
     signed, contrast, grain = found

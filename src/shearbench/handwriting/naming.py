@@ -15,7 +15,9 @@ from shearbench.data.handwritten import EXPLAINED, TRUTH
 from shearbench.errors import InputError
 
 RULE = "digit-group-member.png, such as 7-2-4.png or 7-2-anna.png; or 7-anna.png; or 7/anna.png; or --labels labels.csv"
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff")
+REFUSED = (".heic", ".heif", ".avif", ".gif", ".pdf")
+"""What may hold digits and is not read: each is listed with the reason."""
 MAX_FILES = 20_000
 _LITTER = {"thumbs.db", "desktop.ini", TRUTH}
 _WHOLE = re.compile(r"([0-9])-([^-]{1,40})-(.{1,80})", re.ASCII)
@@ -72,7 +74,7 @@ def pictures_in(folder: Path) -> Iterator[Path]:
     root = folder.resolve()
     for file in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-        if not hidden and file.suffix.lower() in SUFFIXES and _inside(file, root):
+        if not hidden and file.suffix.lower() in (*SUFFIXES, *REFUSED) and _inside(file, root):
             yield file
 
 

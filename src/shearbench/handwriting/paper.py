@@ -112,10 +112,17 @@ def low_levels(plane: Plane, axis: int) -> Plane:
     return levels
 
 
-def local_background_of(grey: Plane) -> Plane:
-    """Return the median around each pixel over a third of the picture: the paper, if strokes are thin."""
+def local_background_of(grey: Plane, *, lined: bool = False) -> Plane:
+    """Return the median around each pixel over a third of the picture: the paper, if strokes are thin.
+
+    ``lined`` takes the medians of blocks first. Single pixels could all lie on the lines of squared paper.
+    """
     step = max(1, max(grey.shape) // 48)
     coarse = grey[::step, ::step]
+    if lined:
+        rows, columns = (length // step for length in grey.shape)
+        blocks = grey[: rows * step, : columns * step].reshape(rows, step, columns, step)
+        coarse = np.median(blocks, axis=(1, 3))
     size = max(3, round(max(coarse.shape) / 3))
     median = ndimage.median_filter(coarse, size=size, mode="nearest")
     smooth = ndimage.zoom(median, [full / part for full, part in zip(grey.shape, coarse.shape, strict=True)], order=1)
