@@ -1,6 +1,6 @@
 """shearbench: a tracked, cross-validated benchmark of image classifiers.
 
-The names below are the Python API (``docs/python-api.md``); each is imported when it is first asked for.
+The names below are the Python API (``docs/python-api.md``); each is imported on first use.
 """
 
 from importlib import import_module

@@ -1,6 +1,6 @@
 """The Python API: read a project's results as arrays and tables, and compare any two arrays of predictions.
 
-``import shearbench`` imports none of it: each name is imported when it is first asked for.
+``import shearbench`` imports none of it: each name is imported on first use.
 
     project = shearbench.load_project("my-benchmark")
     for run in project.runs:
@@ -64,7 +64,7 @@ class ProjectRun:
 
 @dataclass(frozen=True, eq=False)
 class Project:
-    """A project's folder with its parameters."""
+    """The folder of a project with its parameters."""
 
     folder: Path
     params: Params
@@ -76,16 +76,16 @@ class Project:
         return [ProjectRun(each.dataset, each.model, build, networks) for each in self.params.runs.values()]
 
     def run(self, name: str) -> ProjectRun:
-        """Return the run ``<dataset>-<model>``; InputError if ``params.yaml`` has none of that name."""
+        """Return the run ``<dataset>-<model>``; InputError if ``params.yaml`` does not have it."""
         found = {each.name: each for each in self.runs}
         if name not in found:
             raise InputError(f"params.yaml has no run {name!r}; it has: {', '.join(found)}")
         return found[name]
 
     def fold_table(self, dataset: str) -> pd.DataFrame:
-        """Return which fold holds which training sample out: ``id``, ``label``, ``fold``, a row for each repeat.
+        """Return the held-out samples of each fold: columns ``id``, ``label``, ``fold``, one row per sample and repeat.
 
-        Folds are numbered through the repeats. A sample that no fold holds out has no row.
+        Fold numbers continue through the repeats. A sample that no fold holds out has no row.
         """
         place = self.folder / "build" / "datasets" / dataset
         table, samples = read_folds(place / FOLDS), load_dataset(place, "train")
@@ -100,7 +100,7 @@ class Project:
         """Return a table: ``comparison`` or ``pairs`` of ``reports/``, or one of ``build/comparison/``.
 
         Raises:
-            InputError: if there is none, with the names that there are.
+            InputError: if it does not exist, with the names of all tables.
         """
         folders = (self.folder / "reports", self.folder / "build" / "comparison")
         tables = {path.stem: path for folder in reversed(folders) for path in sorted(folder.glob("*.csv"))}
@@ -112,7 +112,7 @@ class Project:
 
 
 def load_project(folder: Path | str = ".") -> Project:
-    """Return the project in a folder; InputError if it has no sound ``params.yaml``."""
+    """Return the project in a folder; InputError if it has no valid ``params.yaml``."""
     return Project(Path(folder), load(Path(folder) / "params.yaml"))
 
 
@@ -126,33 +126,33 @@ class PairedDifference:
     low: float
     high: float
     p: float
-    """Two-sided mid-p: McNemar's test, or with groups its sign-flip form over the sums of the groups."""
+    """Two-sided mid-p value of McNemar's test, or with groups, of sign flips of the sums of the groups."""
     n: int
     groups: int
-    """Independent units: the groups, or the samples where there are none."""
+    """Number of independent units: groups, or samples without groups."""
 
 
 def compare(
     labels: ArrayLike, a: ArrayLike, b: ArrayLike, *, groups: ArrayLike | None = None, level: float = 0.95
 ) -> PairedDifference:
-    """Compare two models on the same samples, whatever made their predictions.
+    """Compare the predictions of any two models on the same samples.
 
-    It holds for these trained models: it does not know that training again would give others. The interval is a t
-    interval whose standard error is clustered by group (Liang and Zeger, Biometrika 73, 1986), with as many degrees of
-    freedom as there are groups, less one.
+    The result is valid for these trained models only; it does not include the variance of training. The interval is a
+    t interval with a standard error clustered by group (Liang and Zeger, Biometrika 73, 1986) and one degree of freedom
+    less than there are groups.
 
     Args:
         labels: (n,) true classes.
         a: (n,) predicted classes, or (n, classes) probabilities.
         b: as ``a``.
         groups: (n,) writers or other units within which samples depend on each other; None if all are independent.
-        level: of the interval.
+        level: confidence level of the interval.
 
     Raises:
         InputError: if the shapes differ, or there are fewer than two samples or groups.
     """
     truth = np.asarray(labels)
-    right_a, right_b = _right(truth, a, "a"), _right(truth, b, "b")
+    right_a, right_b = _correct(truth, a, "a"), _correct(truth, b, "b")
     units = np.arange(len(truth)) if groups is None else np.asarray(groups)
     if units.shape != truth.shape or truth.ndim != 1:
         raise InputError(f"labels and groups must be (n,); got {truth.shape} and {units.shape}")
@@ -179,9 +179,9 @@ def compare(
     )
 
 
-def _right(labels: NDArray[Any], said: ArrayLike, name: str) -> NDArray[np.bool_]:
-    """Return which samples are predicted correctly, (n,)."""
-    given = np.asarray(said)
+def _correct(labels: NDArray[Any], predictions: ArrayLike, name: str) -> NDArray[np.bool_]:
+    """Return the mask of correct predictions, (n,)."""
+    given = np.asarray(predictions)
     classes = given.argmax(axis=1) if given.ndim == 2 else given
     if classes.shape != labels.shape:
         raise InputError(

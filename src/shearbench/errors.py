@@ -1,7 +1,7 @@
-"""The one exception that stands for a user's mistake or a user's machine, not for a fault of ours.
+"""Exceptions for errors that the user can fix, in contrast to bugs.
 
-The command line prints its message without a traceback and exits with status 2, so the message must be complete:
-what is wrong (file or parameter, rule, value) and what to do next.
+The command line prints the message of :class:`InputError` without a traceback and exits with status 2. So the message
+must be complete: the fault (file or parameter, rule, value) and the next step.
 """
 
 import errno
@@ -14,14 +14,14 @@ _SECRET = re.compile(r"(?i)([?&][^=&\s]*(?:token|password|secret|key)[^=&\s]*=)[
 
 
 class InputError(ValueError):
-    """Bad input: names the file or parameter, the rule and the value received, and the next step."""
+    """Bad input. The message has the file or parameter, the rule, the received value and the next step."""
 
 
 class NotWritten(OSError, InputError):
-    """The system did not take a file: the disk is full, read-only or broken. Raised as other errors of the system."""
+    """A file cannot be written: the disk is full, read-only or broken. Also an OSError."""
 
     def __str__(self) -> str:
-        """Return what was refused and what to do about it."""
+        """Return the error of the system and its fix."""
         return explain(self)
 
 
@@ -35,14 +35,14 @@ _NEXT_STEPS = {
 
 
 def explain(error: OSError) -> str:
-    """Return what the operating system refused, and what to do about it."""
+    """Return an error of the operating system with its fix."""
     step = _NEXT_STEPS.get(error.errno or 0, "check that path, then run the same command again")
     where = f" {error.filename}" if error.filename else ""
     return f"{error.strerror or error.args}{where}: {step}. Nothing that was finished is lost."
 
 
 class HyperparametersFailed(InputError):
-    """Hyperparameters that no model can be trained with here: a search goes on without them."""
+    """No model can be trained with these hyperparameters; a search continues without them."""
 
 
 class OutOfMemory(HyperparametersFailed):
@@ -54,19 +54,19 @@ class Diverged(HyperparametersFailed):
 
 
 class TasksFailed(RuntimeError):
-    """Some of a stage's tasks failed; the message names each one. Finished tasks keep their results on disk.
+    """Some tasks of a stage failed; the message names each one. Results of finished tasks stay on disk.
 
-    ``results`` are those of the finished tasks by their index, ``died`` why a process of others died, by theirs.
+    ``results`` holds the results of finished tasks by index, ``died`` the reasons of dead processes by index.
     """
 
     def __init__(
         self, message: str, *, results: Mapping[int, Any] | None = None, died: Mapping[int, str] | None = None
     ) -> None:
-        """Keep what came of the tasks beside the message."""
+        """Store the results and reasons beside the message."""
         super().__init__(message)
         self.results, self.died = dict(results or {}), dict(died or {})
 
 
 def without_secrets(text: str) -> str:
-    """Return a text in which no URL has a name and password, or a token among its parameters, any more."""
+    """Return a text without logins and tokens in its URLs."""
     return _SECRET.sub(r"\1***", _LOGIN.sub("***", text))

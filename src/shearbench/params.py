@@ -1,7 +1,7 @@
 """``params.yaml`` as one frozen object, or one error that lists every fault with its line.
 
-``load(path)`` is the only reader of that file. Each part's settings class lives with the code that it configures; this
-module composes them and checks what lies between them (a run names a dataset and a model that exist, ...).
+``load(path)`` is the only reader of that file. The class of each part is defined with the code that it configures.
+This module composes them and checks relations between them (a run names an existing dataset and model, ...).
 """
 
 import re
@@ -34,15 +34,15 @@ RENAMED = {
     ("experiments",): "ablations",
     ("evaluate", "digits"): "evaluate.samples",
 }
-"""Keys of the version before this one, with their names now."""
+"""Keys of the previous version, with their present names."""
 REMOVED = {("aa",): "benchmarks/calibration.py measures the size of the tests"}
-"""Keys of a version before this one, with what is in their place."""
+"""Removed keys of previous versions, with their replacements."""
 
 
 class Network(Strict):
-    """An architecture: a network with its size and its recipe, or a classifier of scikit-learn with its features.
+    """A network with its architecture, width and recipe, or a classifier of scikit-learn with its features.
 
-    What has a recipe is a network.
+    An entry with a recipe is a network.
     """
 
     architecture: str
@@ -51,7 +51,7 @@ class Network(Strict):
     recipe: Recipe | None = None
     features: Features | None = None
     train_size: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """The share of a fold's training samples that it is trained on; smaller shares are parts of larger ones."""
+    """The share of a fold's training samples used for training; smaller shares are subsets of larger ones."""
 
     @property
     def settled_features(self) -> Features | None:
@@ -60,10 +60,10 @@ class Network(Strict):
 
 
 class Model(Network):
-    """A network or classifier with its search space, if it is ever tuned."""
+    """A network or classifier with an optional search space."""
 
     search: dict[str, Any] | None = Field(default=None, min_length=1)
-    """The search space of a tuning: see ``training/space.py``."""
+    """The search space of ``tune``, see ``training/space.py``."""
 
 
 class Run(Strict):
@@ -74,47 +74,47 @@ class Run(Strict):
 
 
 class Ablation(Strict):
-    """An ablation: all of its models on all of its datasets, compared on accuracy only.
+    """An ablation: all of its models on all of its datasets, compared by accuracy only.
 
-    An ablation is self-contained, so an edit elsewhere never trains it again. Its first dataset and its first model are
-    the references of the comparisons.
+    An ablation is self-contained, so edits elsewhere never retrain it. Its first dataset and its first model are the
+    references of the comparisons.
     """
 
     question: str
-    """The question of the ablation, in a sentence."""
+    """The question that the ablation answers, in one sentence."""
     folds: Annotated[int, Field(ge=2)]
-    """It trains the first so many folds of the fold table."""
+    """Number of folds to train, counted from the first of the fold table."""
     rope: Annotated[float, Field(gt=0, lt=1)]
     """Half-width of the region of practical equivalence, in fractions of accuracy."""
     diagnose: bool = False
-    """Whether running averages and gradients are recorded while it trains, and examined afterwards."""
+    """Whether running averages and gradients are recorded during training and analysed afterwards."""
     train_on: TrainOn = "rest"
-    """Whether a network trains on all other folds, or on its fold alone: independent trainings on disjoint sets."""
+    """Whether a network trains on all other folds, or only on its own (independent trainings on disjoint sets)."""
     datasets: dict[Name, DatasetEntry] = Field(min_length=1)
     models: dict[Name, Network] = Field(min_length=1)
     observed: Observed | None = None
-    """The published numbers that hypotheses are judged by."""
+    """The published numbers that hypotheses must explain."""
     hypotheses: dict[Name, Hypothesis] = Field(default_factory=dict)
-    """If there are any, only their runs are trained, in this order."""
+    """With hypotheses, only their runs are trained, in this order."""
 
     @property
     def runs(self) -> list[tuple[str, str]]:
-        """The (dataset, model) to train, in order."""
+        """The (dataset, model) pairs to train, in order."""
         if self.hypotheses:
             return runs_of(self.hypotheses.values())
         return [(dataset, model) for model in self.models for dataset in self.datasets]
 
 
 class CrossValidation(Strict):
-    """Stratified folds, how often the digits are dealt to them, and the share of the training folds that early stopping
-    and tuning hold out. With ``{design: disjoint, sets: N}`` the folds are N training sets that share no sample."""
+    """Stratified folds, the number of repeats, and the share of the training folds in the inner part.
+    With ``{design: disjoint, sets: N}`` the folds are N training sets that share no sample."""
 
     folds: Annotated[int, Field(ge=2)]
     repeats: Annotated[int, Field(ge=1)]
     inner_fraction: Annotated[float, Field(gt=0, lt=0.5)]
     design: Literal["folds", "disjoint"] = "folds"
     sets: Annotated[int, Field(ge=2)] | None = None
-    """Training sets of the design ``disjoint``, in place of ``folds`` and ``repeats``."""
+    """Number of training sets of the design ``disjoint``, instead of ``folds`` and ``repeats``."""
 
     @model_validator(mode="before")
     @classmethod
@@ -125,66 +125,66 @@ class CrossValidation(Strict):
 
     @property
     def train_on(self) -> TrainOn:
-        """The training set of a fold's network."""
+        """Whether a network trains on its own fold or on the rest."""
         return "fold" if self.design == "disjoint" else "rest"
 
     @property
     def networks(self) -> int:
-        """The number of networks of a run: one for each fold of each repeat."""
+        """The number of networks of a run: one per fold and repeat."""
         return self.folds * self.repeats
 
 
 class Compare(Strict):
-    """Declarations before the run: level, power, and the difference that does not matter."""
+    """Declarations before the run: significance level, power, and regions of practical equivalence."""
 
     alpha: Annotated[float, Field(gt=0, lt=0.5)]
     power: Annotated[float, Field(gt=0.5, lt=1)]
     rope: dict[Name, Annotated[float, Field(gt=0, lt=1)]]
     """Half-width of the region of practical equivalence for each dataset, in fractions of accuracy."""
     detect: dict[Name, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict)
-    """The smallest true difference that folds and repeats are planned to detect, by dataset: ``shearbench design``."""
+    """The smallest true difference that the run is designed to detect, by dataset; see ``shearbench design``."""
 
 
 class Predict(Strict):
-    """When ``shearbench predict`` answers, and when it says that it is not sure."""
+    """The accuracy that ``shearbench predict`` must reach; it abstains from less certain predictions."""
 
     accuracy: Annotated[float, Field(gt=0, lt=1)]
-    """Least accuracy of the answers on held-out digits."""
+    """Least accuracy on held-out samples of the predictions without abstention."""
 
 
 class Training(Strict):
-    """Whether runs are trained with what ``tune`` found: all of them, none, or those of the models named."""
+    """Whether runs use tuned hyperparameters: all runs, none, or those of the named models."""
 
     use_tuned: bool | Annotated[tuple[Name, ...], Field(strict=False)]
 
     def uses_tuned(self, model: str) -> bool:
-        """Return True if the runs of a model are trained with its tuned settings."""
+        """Return True if the runs of a model use its tuned hyperparameters."""
         return self.use_tuned if isinstance(self.use_tuned, bool) else model in self.use_tuned
 
 
 class Tuning(Strict):
-    """On which digits ``tune`` searches, and with which resources."""
+    """The data and resources of ``tune``."""
 
     dataset: Name
     trials: Annotated[int, Field(ge=1)]
-    """At least; brackets of ``reduction ** (rungs - 1)`` trials are whole."""
+    """Least number of trials; it is rounded up to whole brackets of ``reduction ** (rungs - 1)`` trials."""
     timeout: Annotated[int, Field(ge=1)]
-    """Seconds within which the search ends, if one bracket does."""
+    """Time limit of the search in seconds; at least one bracket is completed."""
     share: Annotated[float, Field(gt=0, lt=1)]
-    """Of the training digits: the tuning part, of which alone a search knows."""
+    """Share of the training samples in the tuning part, the only samples that a search uses."""
     inner_fraction: Annotated[float, Field(gt=0, lt=1)]
-    """Of the tuning part: what scores the trials."""
+    """Share of the tuning part that scores the trials."""
     reduction: Annotated[int, Field(ge=2)]
-    """At each rung one of so many goes on."""
+    """At each rung, one of ``reduction`` trials continues."""
     rungs: Annotated[int, Field(ge=1)]
     finalists: Annotated[int, Field(ge=1)]
-    """Trials that are cross-validated, beside the present setting."""
+    """Number of trials that are cross-validated, besides the present hyperparameters."""
     sizes: bool
-    """Whether the best trial of each other width is cross-validated too, for the figure of cost."""
+    """Whether the best trial of each other width is cross-validated too, for the cost figure."""
     folds: Annotated[int, Field(ge=2)]
-    """Of that cross-validation, within the tuning part."""
+    """Number of folds of that cross-validation within the tuning part."""
     storage: str
-    """``default``: a journal file under ``build/tuning/``; else the URL of a database."""
+    """``default``: a journal file under ``build/tuning/``; otherwise the URL of a database."""
 
 
 class Tracking(Strict):
@@ -195,7 +195,7 @@ class Tracking(Strict):
     @field_validator("uri", mode="before")
     @classmethod
     def _off_is_a_word(cls, value: object) -> object:
-        """Take ``false``, which YAML 1.1 makes of ``off``, for the word that the user wrote."""
+        """Convert ``false``, the value of ``off`` in YAML 1.1, to ``off``."""
         return "off" if value is False else value
 
 
@@ -247,7 +247,7 @@ def load(path: Path) -> Params:
 
 
 def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield what is wrong between the parts: (key, rule)."""
+    """Yield contradictions between the parts: (key, rule)."""
     for name, model in params.models.items():
         yield from _network_faults(("models", name), model)
         for field, rule in space_faults(model.search or {}, model.recipe, model.options):
@@ -259,7 +259,7 @@ def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
     for name, dataset in params.datasets.items():
         yield from _dataset_faults(("datasets", name), dataset, params.sources)
     for name, ablation in params.ablations.items():
-        yield from _question_faults(("ablations", name), ablation, params)
+        yield from _ablation_faults(("ablations", name), ablation, params)
     for name, run in params.runs.items():
         if run.dataset not in params.datasets:
             yield ("runs", name, "dataset"), f"must be one of datasets; got {run.dataset!r}"
@@ -330,7 +330,7 @@ def _dataset_faults(
         yield (*key, "normalise"), "must be another one than detrend, which is for displacement fields"
 
 
-def _question_faults(key: tuple[str, ...], ablation: Ablation, params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
+def _ablation_faults(key: tuple[str, ...], ablation: Ablation, params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
     if ablation.folds > params.cv.folds:
         yield (*key, "folds"), f"must be at most cv.folds, {params.cv.folds}; got {ablation.folds}"
     for name, network in ablation.models.items():
@@ -364,7 +364,7 @@ def _lower(message: str) -> str:
 
 
 def _line(lines: dict[tuple[str, ...], int], key: tuple[str, ...]) -> int:
-    """Return the line of a key, or of the nearest one above it that stands in the file."""
+    """Return the line of a key, or of its nearest parent in the file."""
     while key and key not in lines:
         key = key[:-1]
     return lines.get(key, 1)

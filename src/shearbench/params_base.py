@@ -1,7 +1,7 @@
 """Resolve ``base: NAME`` in a model of an ablation: the model NAME of the same ablation with the given changes.
 
-An ablation is self-contained, so that DVC sees every change that affects it. YAML's own merges (``<<: *anchor``) are no
-alternative: DVC rewrites the file in ``dvc exp run -S`` and expands them, and a later edit of the anchor has no effect.
+An ablation is self-contained, so DVC sees every change that affects it. YAML's merges (``<<: *anchor``) do not work,
+because DVC rewrites the file in ``dvc exp run -S`` and expands them, and a later edit of the anchor has no effect.
 """
 
 from collections.abc import Mapping
@@ -10,30 +10,30 @@ from typing import Any
 Fault = tuple[tuple[str, ...], str]
 NAME = r"[a-z0-9][a-z0-9_]{0,40}"
 RUN_NAME = r"[a-z0-9][a-z0-9_-]{0,82}"
-"""Patterns of the names in ``params.yaml``, which become parts of paths and of commands."""
+"""Patterns of the names in ``params.yaml``, which become parts of paths and commands."""
 _BASE = "base"
 
 
 def with_bases(document: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
-    """Return ``params.yaml`` with every base written out, and the faults: (key, rule)."""
-    questions, faults = document.get("ablations"), list[Fault]()
-    if not isinstance(questions, Mapping):
+    """Return ``params.yaml`` with every base resolved, and the faults: (key, rule)."""
+    ablations, faults = document.get("ablations"), list[Fault]()
+    if not isinstance(ablations, Mapping):
         return dict(document), faults
-    written = {name: _question(str(name), question, faults) for name, question in questions.items()}
+    written = {name: _with_resolved_models(str(name), ablation, faults) for name, ablation in ablations.items()}
     return {**document, "ablations": written}, faults
 
 
-def _question(name: str, question: Any, faults: list[Fault]) -> Any:
-    if not isinstance(question, Mapping) or not isinstance(question.get("models"), Mapping):
-        return question
-    models, written = question["models"], {}
+def _with_resolved_models(name: str, ablation: Any, faults: list[Fault]) -> Any:
+    if not isinstance(ablation, Mapping) or not isinstance(ablation.get("models"), Mapping):
+        return ablation
+    models, written = ablation["models"], {}
     for model in models:
         try:
             written[model] = _whole(models, model, ())
         except _NoBaseError as error:
             faults.append((("ablations", name, "models", str(model), _BASE), str(error)))
             written[model] = _without_base(models[model])
-    return {**question, "models": written}
+    return {**ablation, "models": written}
 
 
 class _NoBaseError(Exception):
@@ -41,7 +41,7 @@ class _NoBaseError(Exception):
 
 
 def _whole(models: Mapping[Any, Any], name: Any, asked: tuple[Any, ...]) -> Any:
-    """Return a model with its base, and that one's base, beneath it."""
+    """Return a model merged with its base, recursively."""
     model = models[name]
     if not isinstance(model, Mapping) or _BASE not in model:
         return model

@@ -1,6 +1,6 @@
 """Atomic writes, content hashes, and records: results with their provenance.
 
-A *record* is a folder with a ``record.json``, which is written last. It holds the result, its origin (configuration,
+A *record* is a folder with a ``record.json``, which is written last. It holds the result, its origin (config,
 data, seed, code, versions, hardware), the SHA-256 of every file beside it, and the digest of all this. A folder without
 ``record.json`` is unfinished work.
 """
@@ -34,7 +34,7 @@ DIGEST = "digest"
 _TEMPORARY = ".tmp"
 _PATIENCE = 3.0  # seconds
 _TELL_AFTER, _LONGEST_WAIT = 10.0, 1800.0
-_UMASK = os.umask(0o077)  # can be read only by setting it
+_UMASK = os.umask(0o077)  # reading the umask requires setting it
 os.umask(_UMASK)
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 _VERSIONS = ("numpy", "scipy", "torch", "torchvision", "scikit-learn", "shearbench")
@@ -42,12 +42,12 @@ _VERSIONS = ("numpy", "scipy", "torch", "torchvision", "scikit-learn", "shearben
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a temporary file beside ``path`` for writing; it takes the name ``path`` only when the block succeeds.
+    """Open a temporary file beside ``path`` for writing; it is renamed to ``path`` only if the block succeeds.
 
-    What processes that were killed left of the same file goes.
+    Temporary files of the same path left by killed processes are removed.
 
     Raises:
-        NotWritten: if the disk does not take it; ``path`` is then as it was.
+        NotWritten: if the disk does not accept the file; ``path`` is then unchanged.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,10 +58,10 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # while it is held, the file is nobody's leftover
+            fcntl.flock(file, fcntl.LOCK_EX)  # marks the file as in use
             yield file
             file.flush()
-            # Before the rename: after a power cut the new name must not point to an empty file.
+            # Before the rename, because after a power failure the new name must not point to an empty file.
             os.fsync(file.fileno())
             temporary.chmod(0o666 & ~_UMASK)
             temporary.replace(path)
@@ -74,7 +74,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def _sweep(path: Path) -> None:
-    """Remove temporary files of ``path`` that no process holds any more."""
+    """Remove temporary files of ``path`` that no process uses."""
     for name in os.listdir(path.parent):
         if name.startswith(f".{path.name}.") and name.endswith(_TEMPORARY):
             with suppress(OSError), (path.parent / name).open("rb") as file:
@@ -84,10 +84,10 @@ def _sweep(path: Path) -> None:
 
 @contextmanager
 def locked(path: Path, *, busy: str | None = None) -> Iterator[None]:
-    """Hold the lock file ``path``. Another process that has it is waited for, or with ``busy`` is an error.
+    """Hold the lock file ``path``; wait for another holder, or with ``busy`` raise an error.
 
     Raises:
-        InputError: with the text ``busy``, where it is given; else naming the process that keeps it for too long.
+        InputError: with the text ``busy`` if it is given; otherwise after a long wait, naming the holder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
@@ -101,8 +101,8 @@ def locked(path: Path, *, busy: str | None = None) -> Iterator[None]:
 
 
 def _wait_for(path: Path, descriptor: int) -> None:
-    """Wait until the lock is free, and say soon for which process."""
-    began, told = time.monotonic(), False
+    """Wait until the lock is free; after a while print the holder."""
+    began, reported = time.monotonic(), False
     while not _flocked(descriptor):
         waited = time.monotonic() - began
         holder = path.read_text(errors="replace").strip() or "unknown"
@@ -110,18 +110,18 @@ def _wait_for(path: Path, descriptor: int) -> None:
             raise InputError(
                 f"process {holder} has held {path} for {waited / 60:.0f} minutes; wait for it or end it, then run again"
             )
-        if waited > _TELL_AFTER and not told:
+        if waited > _TELL_AFTER and not reported:
             print(f"shearbench: waiting for process {holder}, which holds {path}", file=sys.stderr)
-            told = True
+            reported = True
         time.sleep(0.1)
 
 
 @contextmanager
 def locked_folder(folder: Path, *, busy: str) -> Iterator[None]:
-    """Hold a folder, without a file in it. A process that is ending has a few seconds to let go of it.
+    """Lock a folder without a lock file; an ending process gets a few seconds to release it.
 
     Raises:
-        InputError: with the text ``busy``, while another process holds the folder.
+        InputError: with the text ``busy`` if another process holds the folder.
     """
     descriptor, patience = os.open(folder, os.O_RDONLY), time.monotonic() + _PATIENCE
     try:
@@ -143,18 +143,18 @@ def _flocked(descriptor: int) -> bool:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path``, whole or not at all."""
+    """Write ``content`` to ``path`` atomically."""
     with atomic_file(path) as file:
         file.write(content)
 
 
 def write_text(path: Path, content: str) -> None:
-    """Write ``content`` to ``path`` as UTF-8, whole or not at all."""
+    """Write ``content`` to ``path`` as UTF-8, atomically."""
     write_bytes(path, content.encode())
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as readable JSON with sorted keys; NaN and infinity are refused, as JSON has neither."""
+    """Write ``value`` as indented JSON with sorted keys; NaN and infinity raise an error, because JSON lacks them."""
     write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
@@ -182,7 +182,7 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     """Read named arrays; pickled objects are never loaded.
 
     Raises:
-        InputError: if the file is missing, cut short or not an archive of arrays.
+        InputError: if the file is missing, truncated or not an archive of arrays.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
@@ -192,7 +192,7 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, TypeError, AttributeError) as error:
         raise InputError(f"{path} is damaged ({error}); remove it and run `dvc repro`") from error
     for name, array in arrays.items():
-        if not isinstance(array, np.ndarray):  # NumPy hands over what is no array as bytes
+        if not isinstance(array, np.ndarray):  # NumPy returns other members as bytes
             raise InputError(f"{path} is damaged ({name} in it is no array); remove it and run `dvc repro`")
     return arrays
 
@@ -204,12 +204,12 @@ def sha256_of(path: Path) -> str:
 
 
 def hash_of(value: Any) -> str:
-    """Return the SHA-256 of a JSON value, whatever the order of its keys."""
+    """Return the SHA-256 of a JSON value, independent of the order of its keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def hash_arrays(*arrays: NDArray[Any]) -> str:
-    """Return the SHA-256 over the types, shapes and values of arrays."""
+    """Return the SHA-256 of the types, shapes and values of arrays."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype.str}{array.shape}".encode())
@@ -218,7 +218,7 @@ def hash_arrays(*arrays: NDArray[Any]) -> str:
 
 
 def provenance() -> dict[str, Any]:
-    """Return what made a result: code commit, time, versions of the libraries, and the machine."""
+    """Return the origin of a result: commit of the code, time, versions of libraries, and the machine."""
     return {
         "commit": _commit(),
         "written": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -241,22 +241,22 @@ def write_record(folder: Path, result: Mapping[str, Any], files: Mapping[str, Ca
 
 
 def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
-    """Write ``record.json`` with the digest of what it says, so that no edit of it goes unnoticed."""
-    write_json(path, {**content, DIGEST: _digest(content)})  # an older digest in it is replaced
+    """Write ``record.json`` with the digest of its content, so that edits are detected."""
+    write_json(path, {**content, DIGEST: _digest(content)})  # replaces an older digest
 
 
 def _digest(record: Mapping[str, Any]) -> str:
-    """Return the hash of a record as JSON holds it, without its digest."""
-    said = {key: value for key, value in record.items() if key != DIGEST}
-    # Through JSON and back: tuples become lists and integer keys become text, as in the file that is read later.
-    return hash_of(json.loads(json.dumps(said, allow_nan=False)))
+    """Return the hash of a record as JSON, without its digest."""
+    content_without_digest = {key: value for key, value in record.items() if key != DIGEST}
+    # A round trip through JSON makes lists of tuples and text of integer keys, as in the file.
+    return hash_of(json.loads(json.dumps(content_without_digest, allow_nan=False)))
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """Read a record and check every file it vouches for.
+    """Read a record and check the hashes of its files.
 
     Raises:
-        InputError: if the record is missing or no record, of another schema, or it or a file beside it has changed.
+        InputError: if the record is missing, invalid or of another schema, or if it or a file beside it has changed.
     """
     record = read_json(folder / RECORD)
     if not isinstance(record, dict):
@@ -281,17 +281,17 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def require_shape(value: Any, shape: Any, path: Path, step: str = "") -> None:
-    """Refuse JSON of another shape than what the pipeline writes.
+    """Raise InputError for JSON of another shape than the pipeline writes.
 
     Args:
-        value: as read.
-        shape: a type or types; a mapping of the keys that must be there to their shapes; or a list of the one shape of
-            all its items.
+        value: the value as read.
+        shape: a type or types; a mapping of required keys to their shapes; or a list with the one shape of all
+            items.
         path: the file.
-        step: what to do before ``dvc repro``.
+        step: the step before ``dvc repro``, for the message.
 
     Raises:
-        InputError: naming the first place that differs.
+        InputError: with the first place that differs.
     """
     place = _misshapen(value, shape)
     if place is not None:
@@ -299,7 +299,7 @@ def require_shape(value: Any, shape: Any, path: Path, step: str = "") -> None:
 
 
 def _misshapen(value: Any, shape: Any) -> str | None:
-    """Return the first place whose value has another shape, empty for the whole; None if there is none."""
+    """Return the first place with another shape, "" for the whole value, or None."""
     if not isinstance(shape, Mapping | list):
         return None if isinstance(value, shape) else ""
     if not isinstance(value, dict if isinstance(shape, Mapping) else list):
@@ -313,12 +313,12 @@ def _misshapen(value: Any, shape: Any) -> str | None:
 
 
 def is_finished(folder: Path) -> bool:
-    """Return True if a folder holds a finished record (which :func:`read_record` may still find damaged)."""
+    """Return True if a folder has a finished record; :func:`read_record` checks if it is damaged."""
     return (folder / RECORD).is_file()
 
 
 def _commit() -> str:
-    """Return the commit of the code, with ``+`` when files differ from it, or ``unknown`` outside a repository."""
+    """Return the commit of the code, with ``+`` if files differ from it, or ``unknown`` outside a repository."""
     here = Path(__file__).parent
     try:
         commit = _git(here, "rev-parse", "--short=12", "HEAD")

@@ -1,7 +1,7 @@
-"""Seeds from names: every random stream of the suite is named, and its seed is a hash of that name.
+"""Seeds from names: every random stream has a name, and its seed is the hash of that name.
 
-A stream never depends on how many others were drawn before it, so adding a model or running the folds in another
-order moves no number. Generators are arguments everywhere; nothing touches a global random state.
+A stream does not depend on earlier streams, so results do not change if a model is added or folds run in another
+order. Generators are always passed as arguments; the global random state is not used.
 """
 
 import hashlib
@@ -13,10 +13,10 @@ import numpy as np
 def seed_for(*names: str | int) -> int:
     """Return the seed of the stream called ``names``: the first 63 bits of the SHA-256 of their JSON text.
 
-    ``seed_for(42, "train", "mnist", "cnn3", 0)``; by convention the first name is the ``seed`` of ``params.yaml``.
+    Example: ``seed_for(42, "train", "mnist", "cnn3", 0)``. The first name is the ``seed`` of ``params.yaml``.
 
     Raises:
-        ValueError: without a name, or with one that is neither text nor an integer.
+        ValueError: without a name, or if a name is neither text nor an integer.
     """
     if not names or not all(isinstance(name, str | int) for name in names):
         raise ValueError(f"a seed needs one or more names that are text or integers, got {names!r}")

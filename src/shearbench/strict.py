@@ -1,4 +1,4 @@
-"""The base of every settings class: frozen, and a key that nobody reads is an error rather than a silent no-op."""
+"""The base class of all parameters: frozen, and unknown keys are errors."""
 
 from pydantic import BaseModel, ConfigDict
 

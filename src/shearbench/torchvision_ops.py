@@ -1,10 +1,10 @@
-"""torchvision, importable beside any build of torch: ``from shearbench.torchvision_ops import torchvision``.
+"""Import torchvision with any build of torch: ``from shearbench.torchvision_ops import torchvision``.
 
-PyPI's torchvision is compiled against the CUDA build of torch. Beside a CPU-only torch its compiled
+PyPI's torchvision is compiled against the CUDA build of torch. With a CPU-only torch its compiled
 operators cannot load, and the import fails with "operator torchvision::nms does not exist", although models,
-transforms and datasets need none of them. Importing this module suffices for a plain ``import torchvision``
-elsewhere, so it is imported before any code of a user. Where they cannot load, the two operators that torchvision
-refers to while it is imported are declared here, without an implementation: calling one
+transforms and datasets do not need them. After an import of this module, ``import torchvision`` works
+elsewhere, so it is imported before any code of a user. If the operators cannot load, this module declares the two
+that the import of torchvision refers to, without an implementation: calling one
 (``torchvision.ops.nms``) still raises.
 """
 
@@ -22,7 +22,7 @@ _SCHEMAS = (
 
 
 def _declare_missing_ops() -> torch.library.Library | None:
-    """Declare the operators unless the compiled ones load; they stay while the caller keeps the result."""
+    """Declare the operators unless the compiled ones load; they exist as long as the returned library."""
     if compiled_ops_load():
         return None
     library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
@@ -32,7 +32,7 @@ def _declare_missing_ops() -> torch.library.Library | None:
 
 
 def compiled_ops_load() -> bool:
-    """Return True if torchvision's extension loads, by loading it in the way that torchvision does."""
+    """Load torchvision's extension like torchvision does; return True on success."""
     package = importlib.util.find_spec("torchvision")
     if package is None or package.submodule_search_locations is None:
         raise ModuleNotFoundError("torchvision is not installed; run `make setup`", name="torchvision")
@@ -51,7 +51,7 @@ _library = _declare_missing_ops()
 
 
 def __getattr__(name: str) -> Any:
-    """Import torchvision when it is first asked for: who only runs a user's code needs its operators alone."""
+    """Import torchvision on first use, because a user's code may need only the operators."""
     if name == "torchvision":
         return importlib.import_module("torchvision")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,11 +1,11 @@
-"""The command ``shearbench``, and a process that has imported everything and runs stages for it.
+"""The command ``shearbench``, and a server with all imports done that runs stages for it.
 
 `shearbench repro` starts :func:`serve`, which imports torch, SciPy and the rest once. Each ``shearbench stage`` of that
-run hands its words, environment and open files over a socket, and the server forks: a stage starts in milliseconds
-instead of seconds. A stage runs in its own process as ever when there is no server, or if a source has changed since
-the server started. The stage ends with the command that handed it over; Ctrl-C and SIGTERM are passed on.
+run sends its arguments, environment and open files over a socket, and the server forks: a stage starts in milliseconds
+instead of seconds. Without a server, or if a source has changed since the server started, a stage runs in its own
+process. A stage ends with the command that sent it; Ctrl-C and SIGTERM are passed on.
 
-The client imports the standard library alone.
+The client imports only the standard library.
 """
 
 import contextlib
@@ -21,23 +21,23 @@ from types import FrameType
 from typing import Any
 
 SOCKET = "SHEARBENCH_WARM"
-"""The environment variable that names the socket of the server."""
+"""The environment variable with the path of the socket of the server."""
 FORKED = "SHEARBENCH_FORKED"
-"""Set in a stage that the server has forked: its workers are forked too, and import nothing."""
+"""The environment variable of a forked stage; its workers are forked too and need no imports."""
 _REFUSED = b"R"
 _LIMIT = 1 << 20  # bytes of a request
 _POLL_SECONDS = 0.5
 _PRELOADED = (
     *("torch", "scipy.stats", "scipy.sparse.linalg", "pandas", "numba", "PIL.Image", "safetensors.torch", "jinja2"),
     *("matplotlib.figure", "matplotlib.backends.backend_agg", "sklearn.manifold", "captum.attr", "joblib", "pydantic"),
-    # Imported by workers where they are needed. Each of a stage's workers would spend 1 to 3 CPU seconds on them.
+    # Workers import these when needed. Without preloading, each worker of a stage would spend 1 to 3 CPU seconds.
     *("shearbench.cli", "shearbench.analysis.measurements", "shearbench.models.resnet18", "skops.io"),
     "sklearn.svm",
 )
 
 
 def main() -> None:
-    """Run a command of shearbench; a stage in a server that is there and up to date."""
+    """Run a command of shearbench, a stage in the server if one is up to date."""
     path = os.environ.get(SOCKET)
     if path and sys.argv[1:2] == ["stage"]:
         status = _handed_over(path, sys.argv)
@@ -47,19 +47,19 @@ def main() -> None:
         from shearbench.cli import app
 
         app()
-    except KeyboardInterrupt:  # before a command has begun; commands say what is kept
+    except KeyboardInterrupt:  # before a command starts; commands print what is kept
         print("shearbench: stopped", file=sys.stderr)
         sys.exit(130)
 
 
-def _handed_over(path: str, words: list[str]) -> int | None:
-    """Let the server run a command, and return its exit status; None without a server that is up to date."""
+def _handed_over(path: str, arguments: list[str]) -> int | None:
+    """Run a command in the server and return its exit status; None without a server that is up to date."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
         try:
             server.connect(path)
         except OSError:
             return None
-        request = json.dumps({"words": words, "folder": str(Path.cwd()), "environment": dict(os.environ)}).encode()
+        request = json.dumps({"words": arguments, "folder": str(Path.cwd()), "environment": dict(os.environ)}).encode()
         server.sendall(len(request).to_bytes(4, "big"))
         socket.send_fds(server, [b"F"], [0, 1, 2])
         server.sendall(request)
@@ -69,18 +69,18 @@ def _handed_over(path: str, words: list[str]) -> int | None:
 
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, pass_on)
-        answer, parent = None, os.getppid()
+        response, parent = None, os.getppid()
         server.settimeout(_POLL_SECONDS)
-        while answer is None and os.getppid() == parent:  # if DVC is gone, this ends, and the stage with it
+        while response is None and os.getppid() == parent:  # ends with DVC, and the stage with it
             with contextlib.suppress(TimeoutError):
-                answer = server.recv(1)
-    if answer == _REFUSED:
+                response = server.recv(1)
+    if response == _REFUSED:
         return None
-    return answer[0] if answer else 1  # none: it was killed
+    return response[0] if response else 1  # no status: the stage was killed
 
 
 def serve(path: Path) -> None:
-    """Import everything, then fork for each command that is handed over, until the parent process ends."""
+    """Import everything, then fork for each received command, until the parent process ends."""
     package = Path(__file__).parent
     sources = _sources(package)
     preload(package)
@@ -99,7 +99,7 @@ def serve(path: Path) -> None:
                 size = int.from_bytes(_read(client, 4), "big")
                 _, files, _, _ = socket.recv_fds(client, 1, 3)
                 request = _read(client, min(size, _LIMIT))
-                # A fork runs the modules as they were imported. After an edit only a fresh process has the new code.
+                # A fork runs the imported modules. After an edit, only a new process has the new code.
                 if _sources(package) != sources:
                     client.sendall(_REFUSED)
                 elif os.fork() == 0:
@@ -111,7 +111,7 @@ def serve(path: Path) -> None:
 
 
 def preload(package: Path) -> None:
-    """Import all that stages and their workers need."""
+    """Import all modules that stages and their workers need."""
     from importlib import import_module
 
     for name in _PRELOADED:
@@ -121,23 +121,23 @@ def preload(package: Path) -> None:
 
 
 def _run(client: socket.socket, files: list[int], request: dict[str, Any]) -> None:
-    """Be the stage that a client asks for: with its words, folder, environment and files; then end."""
+    """Run the stage of a client with its arguments, folder, environment and files; then exit."""
     status = 1
     try:
-        os.setsid()  # the terminal's signals reach the client, which passes them on
+        os.setsid()  # signals of the terminal reach only the client, which passes them on
         for number, file in enumerate(files):
             os.dup2(file, number)
             os.close(file)
-        sys.stdin = os.fdopen(0, closefd=False)  # those of the server know the files that it was started with
+        sys.stdin = os.fdopen(0, closefd=False)  # replace the streams of the server
         sys.stdout = os.fdopen(1, "w", closefd=False)
         sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
         os.environ.clear()
         os.environ.update(request["environment"] | {FORKED: "1"})
         os.chdir(request["folder"])
         sys.argv = request["words"]
-        threading.Thread(target=_obey, args=(client,), daemon=True).start()
+        threading.Thread(target=_forward_signals, args=(client,), daemon=True).start()
         status = _call()
-    except BaseException:  # noqa: BLE001  it must not go on as the server
+    except BaseException:  # noqa: BLE001  the fork must not continue as the server
         traceback.print_exc()
     finally:
         sys.stdout.flush()
@@ -145,7 +145,7 @@ def _run(client: socket.socket, files: list[int], request: dict[str, Any]) -> No
         try:
             client.sendall(bytes([status]))
         finally:
-            # Without the server's clean-up: its atexit handlers, sockets and threads belong to the parent.
+            # Skip the clean-up, because atexit handlers, sockets and threads belong to the parent.
             os._exit(status)
 
 
@@ -160,8 +160,8 @@ def _call() -> int:
     return 0
 
 
-def _obey(client: socket.socket) -> None:
-    """Take the signals that the client passes on; if the client is gone, so is who asked for this stage."""
+def _forward_signals(client: socket.socket) -> None:
+    """Raise the signals that the client passes on; end the stage if the client is gone."""
     while number := client.recv(1):
         os.kill(os.getpid(), number[0])
     os.kill(os.getpid(), signal.SIGTERM)
@@ -184,7 +184,7 @@ def _reap() -> None:
 
 
 def _sources(package: Path) -> dict[str, int]:
-    """Return when each source was last changed."""
+    """Return the modification time of each source."""
     return {str(path): path.stat().st_mtime_ns for path in package.rglob("*.py")}
 
 

@@ -1,6 +1,6 @@
-"""YAML as DVC reads and writes it, version 1.2: ``5e-05`` is a number, ``off`` a word, ``010`` ten.
+"""YAML 1.2, as read and written by DVC: ``5e-05`` is a number, ``off`` is text, ``010`` is ten.
 
-PyYAML reads version 1.1, in which ``5e-05`` and ``1e-3`` are text. DVC writes such numbers into ``params.yaml``.
+PyYAML reads version 1.1, where ``5e-05`` and ``1e-3`` are text. DVC writes such numbers into ``params.yaml``.
 Source: YAML 1.2.2, section 10.3.2, core schema.
 """
 
@@ -13,20 +13,20 @@ import yaml
 
 from shearbench.errors import InputError
 
-_MOST_NODES = 100_000  # of the document with its aliases followed: a few lines of YAML can stand for billions
-_MOST_BYTES = 1_000_000  # of parameters: reading takes seconds a megabyte
+_MOST_NODES = 100_000  # with aliases expanded; a few lines of YAML can expand to billions
+_MOST_BYTES = 1_000_000  # reading takes seconds per megabyte
 
 if TYPE_CHECKING:
     from yaml import SafeLoader as SafeLoader
 else:
-    SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where that was built: ten times as fast
+    SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader is ten times as fast
 
 
 class Loader(SafeLoader):
     """PyYAML's safe loader with the scalars of YAML 1.2."""
 
 
-Loader.yaml_implicit_resolvers = {}  # its own, and none of PyYAML's
+Loader.yaml_implicit_resolvers = {}  # without those of PyYAML
 _SCALARS = {
     "tag:yaml.org,2002:null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     "tag:yaml.org,2002:bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF")),
@@ -35,7 +35,7 @@ _SCALARS = {
         r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
         list("-+0123456789."),
     ),
-    "tag:yaml.org,2002:merge": (r"<<", ["<"]),  # of version 1.1, as DVC also takes it
+    "tag:yaml.org,2002:merge": (r"<<", ["<"]),  # from version 1.1, which DVC accepts too
 }
 for tag, (pattern, first) in _SCALARS.items():
     Loader.add_implicit_resolver(tag, re.compile(f"(?:{pattern})$"), first)
@@ -50,12 +50,12 @@ Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 
 
 def parse(text: str) -> Any:
-    """Return the value of a document; yaml.YAMLError or ValueError if it is none."""
+    """Return the value of a document; yaml.YAMLError or ValueError if it is invalid."""
     return construct(Loader(text))
 
 
 def construct(loader: Any) -> Any:
-    """Return the value of the document of a loader, which is one of PyYAML's safe ones or made of it."""
+    """Return the value of the document of a loader, a safe loader of PyYAML or a subclass."""
     try:
         return loader.get_single_data()
     finally:
@@ -63,10 +63,10 @@ def construct(loader: Any) -> Any:
 
 
 def read(path: Path) -> tuple[yaml.Node, dict[str, Any]]:
-    """Return the mapping in a file as nodes, which know their lines, and as values.
+    """Return the mapping in a file as nodes, which have line numbers, and as values.
 
     Raises:
-        InputError: if the file is missing, no mapping, or no YAML that can be taken in.
+        InputError: if the file is missing, not a mapping, too large, or not valid YAML.
     """
     try:
         size = path.stat().st_size
@@ -92,9 +92,9 @@ def read(path: Path) -> tuple[yaml.Node, dict[str, Any]]:
 
 
 def _size(node: yaml.Node, known: dict[int, float]) -> float:
-    """Return how many values a document has when every alias is written out; infinitely many if one holds itself."""
+    """Return the number of values of a document with aliases expanded; infinity if one contains itself."""
     if id(node) not in known:
-        known[id(node)] = float("inf")  # until it is known: whoever asks meanwhile stands inside it
+        known[id(node)] = float("inf")  # found again during the recursion only if the node contains itself
         parts: list[yaml.Node] = []
         if isinstance(node, yaml.MappingNode):
             parts = [part for pair in node.value for part in pair]
@@ -113,7 +113,7 @@ def lines_of(node: yaml.Node, key: tuple[str, ...] = ()) -> Iterator[tuple[tuple
 
 
 def duplicates(node: yaml.Node) -> Iterator[tuple[tuple[str, ...], int]]:
-    """Yield keys that stand twice in one mapping: YAML would silently take the last."""
+    """Yield keys that occur twice in one mapping; YAML would silently use the last."""
     seen = set()
     for key, line in lines_of(node):
         if key in seen:

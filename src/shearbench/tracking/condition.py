@@ -9,10 +9,10 @@ from shearbench.tracking.store import EXPERIMENT, TrackingFailed, trying
 
 
 def look(root: Path, uri: str) -> str:
-    """Return what there is to say of the store of ``tracking.uri``.
+    """Return the condition of the store of ``tracking.uri`` as text.
 
     Raises:
-        TrackingFailed: if it cannot take results, with the way out.
+        TrackingFailed: if the store cannot accept results, with the fix.
     """
     if uri == "off":
         return "tracking.uri is off in params.yaml: nothing is sent"
@@ -36,7 +36,7 @@ def _look_at_database(root: Path) -> str:
         asked = "select artifact_location from experiments where name = ?"
         places = connection.execute(asked, (EXPERIMENT,)).fetchall()
         (runs,) = connection.execute("select count(*) from runs where lifecycle_stage = 'active'").fetchone()
-    except (sqlite3.Error, TypeError) as error:  # TypeError: a table without the one row that it must have
+    except (sqlite3.Error, TypeError) as error:  # TypeError: a required row is missing
         raise TrackingFailed(
             f"{path} is not a sound MLflow database ({error}); move it away, and a new one is made"
         ) from None

@@ -1,10 +1,10 @@
-"""MLflow as a mirror: finished records are copied to it, and nothing is read back.
+"""Copy finished records to MLflow; nothing is read back.
 
 This is the only package that imports mlflow, and only inside its functions: with ``uri="off"`` it is never loaded. If
-MLflow is down, a warning is printed and every number stays the same; :func:`track_all` sends the missing records later.
-A record is sent once: its run has the hash of the record in the tag ``shearbench.record``.
+MLflow is down, a warning is printed; results are not affected, and :func:`track_all` sends the missing records later.
+A record is sent once. The tag ``shearbench.record`` of its MLflow run has its hash.
 
-A run is a parent run with nested runs for its folds and its evaluation. The stage ``track`` sends all of them together.
+In MLflow, a run has nested runs for its folds and its evaluation. The stage ``track`` sends them together.
 """
 
 import sys
@@ -48,12 +48,12 @@ from shearbench.tracking.store import (
 )
 
 OFF = "off"
-_EXAMPLE = 4  # rows; torch.export would fix the batch at 1 if it saw a batch of 1
+_EXAMPLE = 4  # rows; with 1 row, torch.export would fix the batch size at 1
 
 
 @dataclass(frozen=True)
 class _Run:
-    """A run whose folds are finished: where its files are, and its folds."""
+    """A run with finished folds: its names, root folder and folds."""
 
     root: Path
     dataset: str
@@ -62,30 +62,30 @@ class _Run:
 
     @property
     def name(self) -> str:
-        """The name of its run."""
+        """The name of the run."""
         return f"{self.dataset}-{self.model}"
 
     @property
     def evaluation(self) -> Path:
-        """The folder of its evaluation."""
+        """The folder of the evaluation."""
         return self.root / "build" / "evaluation" / self.dataset / self.model
 
     def example(self) -> NDArray[np.float32]:
-        """Return a few of the inputs that its networks read."""
+        """Return a few training inputs of the run."""
         data = datasets.load(self.root / "build" / "datasets" / self.dataset, "train")
         return data.inputs[:_EXAMPLE].astype(np.float32)
 
 
 def track_all(root: Path, params: Params, others: Sequence[Node] = ()) -> bool:
-    """Send MLflow what is finished and not there yet; return whether it has everything now.
+    """Send all missing finished records to MLflow; return True if it has them all afterwards.
 
-    Sent are runs, datasets, the comparison, ablations, the report, ``others``, and the networks of all runs; the best
-    network of each dataset is registered.
+    These are runs, datasets, the comparison, ablations, the report, ``others``, and the networks of all runs. The
+    champion of each dataset is registered.
 
     Args:
         root: the project's folder; the records are under ``build/``.
-        params: runs, folds and where to send, from ``params.yaml``.
-        others: further records, as of handwriting and of searches.
+        params: runs, folds and the address of the store, from ``params.yaml``.
+        others: further records, such as those of handwriting and searches.
 
     Raises:
         InputError: if a record is damaged.
@@ -118,7 +118,7 @@ def track_all(root: Path, params: Params, others: Sequence[Node] = ()) -> bool:
 
 
 def track_ablations(root: Path, params: Params, names: Sequence[str]) -> bool:
-    """Send ablations to an experiment of their own, so that the first page of MLflow lists the compared runs alone."""
+    """Send ablations to an experiment of their own, so that MLflow's first page lists only the compared runs."""
     nodes = [ablation_result_node(root / "build", name) for name in names]
     if not nodes:
         return True
@@ -126,7 +126,7 @@ def track_ablations(root: Path, params: Params, names: Sequence[str]) -> bool:
 
 
 def track_nodes(root: Path, params: Params, nodes: Sequence[Node]) -> bool:
-    """Send MLflow runs of any kind with those nested beneath them, each once; return whether it has them all now.
+    """Send nodes with their nested runs to MLflow, each once; return True if it has them all afterwards.
 
     An earlier run of the same name is marked as superseded.
     """
@@ -141,12 +141,12 @@ def track_nodes(root: Path, params: Params, nodes: Sequence[Node]) -> bool:
 
 
 def track_readers(root: Path, params: Params) -> bool:
-    """Send MLflow the readers that ship with shearbench, and register them; return whether it has them now."""
+    """Send the readers that ship with shearbench to MLflow and register them; return True if that succeeded."""
     return params.tracking.uri != OFF and attempt(root, params.tracking.uri, send_readers)
 
 
 def ui_command(root: Path, port: int) -> list[str]:
-    """Return the command that serves MLflow's pages of the default store, to this machine only."""
+    """Return the command that serves MLflow's pages of the default store on this machine only."""
     (root / "mlruns").mkdir(exist_ok=True)
     return [
         "env",
@@ -160,7 +160,7 @@ def ui_command(root: Path, port: int) -> list[str]:
 
 
 def _finished(root: Path, names: Run, networks: int) -> _Run | None:
-    """Return a run with its fold records, or None where a fold is missing."""
+    """Return a run with its fold records, or None if a fold is missing."""
     folder = root / "build" / "runs" / names.dataset / names.model
     if not all(is_finished(folder / f"fold-{fold}") for fold in range(networks)):
         return None
@@ -168,7 +168,7 @@ def _finished(root: Path, names: Run, networks: int) -> _Run | None:
 
 
 def _send(store: Store, run: _Run) -> str:
-    """Send a run and its evaluation; return the id of its run."""
+    """Send a run and its evaluation; return its MLflow run id."""
     run_id = _send_folds(store, run)
     if is_finished(run.evaluation):
         _send_evaluation(store, run, run_id)
@@ -182,7 +182,7 @@ def _send_networks(
     best: Mapping[str, str],
     cards: Mapping[str, str],
 ) -> None:
-    """Send the networks of runs, and register those that are the best of their dataset, with their cards."""
+    """Send the networks of runs, and register the champion of each dataset with its card."""
     for run, run_id in runs:
         send_networks(store, run.fold_runs, run_id, run.example)
         if best.get(run.dataset) == run.model:
@@ -190,7 +190,7 @@ def _send_networks(
 
 
 def _send_folds(store: Store, run: _Run) -> str:
-    """Send a run and its folds; return the id of its run."""
+    """Send a run and its folds; return its MLflow run id."""
     digest = hash_of([fold_run.digest for fold_run in run.fold_runs])
     times = [times_of(fold_run.record) for fold_run in run.fold_runs]
     whole = (min(start for start, _ in times), max(end for _, end in times))
@@ -208,10 +208,10 @@ def _send_folds(store: Store, run: _Run) -> str:
 
 
 def _send_evaluation(store: Store, run: _Run, parent: str) -> None:
-    """Send a run's evaluation beneath its run, and its test scores to that run."""
+    """Send the evaluation of a run as a nested run, and its test scores to the run itself."""
     record = read_record(run.evaluation)
     if record["fold_records"] != [fold_run.digest for fold_run in run.fold_runs]:
-        return  # of an earlier training: `evaluate` has yet to run
+        return  # evaluation of an earlier training
     digest = sha256_of(run.evaluation / RECORD)
     with run_of(store, f"{run.name} evaluation", digest, parent, times_of(record)) as (child, is_new):
         content = evaluation_content(run.evaluation, record)
@@ -220,24 +220,24 @@ def _send_evaluation(store: Store, run: _Run, parent: str) -> None:
         else:
             log(store, child, content)
             log_input(store, child, run.dataset, record["hashes"]["test"], "test")
-            log(store, parent, _seen_on_the_run(content))
+            log(store, parent, _content_of_run(content))
 
 
 def _card(run: _Run, rows: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return the card of a run; None before it has been evaluated and compared."""
+    """Return the card of a run, or None before its evaluation and comparison."""
     found = [row for row in rows if (row["dataset"], row["model"]) == (run.dataset, run.model)]
     return card(run.root, found[0]) if found and is_finished(run.evaluation) else None
 
 
-def _seen_on_the_run(evaluation: Content) -> Content:
-    """Return what a run itself shows of its evaluation: test scores, confusion matrix and attribution maps."""
+def _content_of_run(evaluation: Content) -> Content:
+    """Return the part of an evaluation that its run shows: test scores, confusion matrix and attribution maps."""
     shown = [path for path in evaluation.files if path.name in ("confusion.png", "gradcam.png")]
     test = {name: value for name, value in evaluation.metrics.items() if name.startswith("test_")}
     return Content({}, {}, test, [], shown)
 
 
 def _send_nodes(store: Store, nodes: Sequence[Node], parent: str | None) -> None:
-    """Send runs and all beneath them that are not there: of a run that is, a file or a child may have been deleted."""
+    """Send missing nodes and their children; restore deleted files and children of those already sent."""
     for node in nodes:
         with run_of(store, node.name, node.digest, parent, node.content.times) as (run_id, is_new):
             if parent is None:

@@ -1,4 +1,4 @@
-"""The default store in the project's folder, wherever that is: MLflow writes absolute paths, and a project may move."""
+"""The default store in the project's folder, which may be moved although MLflow stores absolute paths."""
 
 import sqlite3
 from pathlib import Path
@@ -9,12 +9,12 @@ _PLACES = {
     "logged_models": ("artifact_location",),
     "model_versions": ("source", "storage_location"),
 }
-"""Tables and columns of MLflow's database that hold paths of artifacts."""
+"""Tables and columns of MLflow's database with paths of artifacts."""
 _COPIES_OF_DVC = (".dvc", "tmp", "exps")
 
 
 def home(root: Path) -> Path:
-    """Return the project whose store takes a folder's results: its own, or the original of a copy that DVC runs in."""
+    """Return the project that stores the results of a folder: itself, or the original of a copy made by DVC."""
     parts, length = root.resolve().parts, len(_COPIES_OF_DVC)
     for place in range(len(parts) - length):
         if parts[place : place + length] == _COPIES_OF_DVC:
@@ -23,21 +23,21 @@ def home(root: Path) -> Path:
 
 
 def database(root: Path) -> Path:
-    """Return where the default store keeps its runs."""
+    """Return the path of the database of the default store."""
     return home(root) / "mlruns" / "mlflow.db"
 
 
 def artifacts_uri(root: Path) -> str:
-    """Return where the default store keeps its files."""
+    """Return the URI of the artifact folder of the default store."""
     return (home(root) / "mlruns" / "artifacts").as_uri()
 
 
 def follow_move(root: Path) -> None:
-    """Make the store's paths those of the folder that it lies in, if that has been moved, renamed or copied."""
+    """Update the paths in the store if its folder has been moved, renamed or copied."""
     connection, here = sqlite3.connect(database(root)), artifacts_uri(root)
     try:
-        asked = "select distinct artifact_location from experiments where name like 'shearbench%'"
-        for (there,) in connection.execute(asked).fetchall():
+        query = "select distinct artifact_location from experiments where name like 'shearbench%'"
+        for (there,) in connection.execute(query).fetchall():
             if there != here:
                 _replace(connection, there, here)
         connection.commit()
@@ -50,8 +50,8 @@ def _replace(connection: sqlite3.Connection, there: str, here: str) -> None:
     for table in _PLACES.keys() & tables:
         for column in _PLACES[table]:
             # substr instead of LIKE: `_` and `%` in a folder's name are wildcards of LIKE.
-            mine = f"{column} = ? or substr({column}, 1, ?) = ?"
+            condition = f"{column} = ? or substr({column}, 1, ?) = ?"
             connection.execute(
-                f"update {table} set {column} = ? || substr({column}, ?) where {mine}",
+                f"update {table} set {column} = ? || substr({column}, ?) where {condition}",
                 (here, len(there) + 1, there, len(there) + 1, f"{there}/"),
             )

@@ -1,6 +1,6 @@
-"""A fold's network in MLflow: exported (never pickled), and the best of each dataset registered as its champion.
+"""Log networks of folds in MLflow, exported (not pickled), and register the champion of each dataset.
 
-What is slow to load is imported by the functions that need it: most processes that send MLflow something need none.
+Slow imports are inside the functions that need them, because most processes that use MLflow do not.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,17 +21,17 @@ READERS = "shearbench-readers"
 """The registered model of the readers that ship with the package."""
 _MODEL_TAG = "shearbench.model"
 _SKIPPED_TAG = "shearbench.model_skipped"
-_LONGEST = 400  # characters of a reason
+_LONGEST = 400  # characters of a reason in a tag
 
 
 def send_networks(store: Store, fold_runs: Sequence[FoldRun], parent: str, example: Callable[[], Any]) -> None:
-    """Log the networks of a run's folds that MLflow does not have yet, whose runs are nested beneath ``parent``.
+    """Log the missing networks of the folds of a run; the fold runs are nested beneath ``parent``.
 
-    The parent lists them as its models too. It takes torch and its exporter, seconds to load in a new process: once for
-    all runs, after what each stage sent.
+    The parent lists them as its models too. torch and its exporter take seconds to load, so this is done once for all
+    runs, after all other records are sent.
 
     Args:
-        example: returns a few inputs of the run's dataset.
+        example: returns a few inputs of the dataset.
     """
     nested = f"tags.`{PARENT_TAG}` = '{parent}'"
     sent = {
@@ -43,7 +43,7 @@ def send_networks(store: Store, fold_runs: Sequence[FoldRun], parent: str, examp
 
         from shearbench.comparison.champion import temperature_of
 
-        mlflow.set_experiment(experiment_id=store.experiment)  # where MLflow puts networks, whatever their run's is
+        mlflow.set_experiment(experiment_id=store.experiment)  # MLflow ignores the experiment of the run for networks
         temperature, inputs = temperature_of(fold_runs), example()
         for fold_run in missing:
             _log_network(store, sent[fold_run.digest].info.run_id, fold_run, temperature=temperature, example=inputs)
@@ -51,7 +51,7 @@ def send_networks(store: Store, fold_runs: Sequence[FoldRun], parent: str, examp
 
 
 def _list_models(store: Store, parent: str, logged: Sequence[tuple[str, int]]) -> None:
-    """List models as outputs of the parent run: ``logged`` are the run of each and the epochs that it was trained."""
+    """List models as outputs of the parent run; ``logged`` are their run ids and numbers of trained epochs."""
     from mlflow.entities import LoggedModelOutput
 
     tags = [(store.client.get_run(run_id).data.tags, step) for run_id, step in logged]
@@ -61,7 +61,7 @@ def _list_models(store: Store, parent: str, logged: Sequence[tuple[str, int]]) -
 
 
 def _has_network(store: Store, run: Any) -> bool:
-    """Return True if MLflow has the network of a run, or it could not be exported; somebody may have deleted it."""
+    """Return True if MLflow has the network of a run, or its export failed; a user may have deleted it."""
     tags = run.data.tags
     if _MODEL_TAG not in tags:
         return _SKIPPED_TAG in tags
@@ -70,7 +70,7 @@ def _has_network(store: Store, run: Any) -> bool:
 
 
 def _log_network(store: Store, run_id: str, fold_run: FoldRun, *, temperature: float, example: Any) -> None:
-    """Log a fold's network, exported (never pickled), from raw inputs to calibrated probabilities."""
+    """Log the exported network of a fold, from raw inputs to calibrated probabilities."""
     from shearbench.predictions.serving import Served
     from shearbench.training.weights import load_network
 
@@ -84,7 +84,7 @@ def _log_network(store: Store, run_id: str, fold_run: FoldRun, *, temperature: f
 def _log_model(
     store: Store, run: tuple[str, str], served: Any, flavour: Mapping[str, Any], *, name: str, example: Any, step: int
 ) -> None:
-    """Log a model for a run, given by its id and the digest of its record, with signature and input example."""
+    """Log a model with signature and input example; ``run`` is the run id and the digest of the record."""
     import torch
     from mlflow.models import Model, infer_signature
 
@@ -93,7 +93,7 @@ def _log_model(
     with torch.no_grad():
         signature = infer_signature(example, served(torch.from_numpy(example)).numpy())
     try:
-        logged = Model.log(  # as `mlflow.pytorch.log_model` does, but for a run that is finished and stays so
+        logged = Model.log(  # like `mlflow.pytorch.log_model`, but for a finished run
             artifact_path=None,
             name=name,
             run_id=run_id,
@@ -102,14 +102,14 @@ def _log_model(
             step=step,
             **flavour,
         )
-    except RuntimeError as error:  # what torch.export raises for a network that it cannot follow
+    except RuntimeError as error:  # raised by torch.export if it cannot trace a network
         store.client.set_tag(run_id, _SKIPPED_TAG, f"torch.export: {str(error)[:_LONGEST]}")
         return
     store.client.set_tag(run_id, _MODEL_TAG, logged.model_uri)
 
 
 def _delete_earlier(store: Store, run_id: str, digest: str) -> None:
-    """Delete networks of a fold that were logged before: by a process that was killed, or under a run deleted since."""
+    """Delete networks of a fold that were logged by a killed process or for a deleted run."""
     from mlflow.entities import ViewType
 
     same = f"tags.`{RECORD_TAG}` = '{digest}'"
@@ -120,7 +120,7 @@ def _delete_earlier(store: Store, run_id: str, digest: str) -> None:
 
 
 def _flavour_of_network(served: Any) -> dict[str, Any]:
-    """Return what MLflow is given of a network: a program by torch.export."""
+    """Return MLflow's arguments for a network: a program by torch.export."""
     import mlflow
 
     return {
@@ -128,14 +128,14 @@ def _flavour_of_network(served: Any) -> dict[str, Any]:
         "pytorch_model": served,
         "pip_requirements": [f"torch=={version('torch')}"],
         "serialization_format": "pt2",
-        "validate_serving_input": False,  # it loads the network again, for each fold
+        "validate_serving_input": False,  # would load the network again for each fold
     }
 
 
 def _flavour_of_classifier(fold_run: FoldRun) -> dict[str, Any]:
-    """Return what MLflow is given of a classifier: the fitted pipeline by skops, from raw inputs to probabilities.
+    """Return MLflow's arguments for a classifier: the fitted pipeline by skops, from raw inputs to probabilities.
 
-    Its probabilities are its own, without a temperature.
+    Its probabilities are not scaled by a temperature.
     """
     import mlflow
 
@@ -165,9 +165,9 @@ def send_readers(store: Store) -> None:
     facts, record = loaded.facts, readers.FOLDER / readers.RECORD
     digest = sha256_of(record)
     accuracy = {
-        f"accuracy/{data}/{who}".replace(",", ""): float(value)  # MLflow takes no commas in a name
+        f"accuracy/{data}/{reader}".replace(",", ""): float(value)  # MLflow takes no commas in a name
         for data, measured in loaded.record["accuracy"].items()
-        for who, value in measured.items()
+        for reader, value in measured.items()
     }
     settings = {key: loaded.record[key] for key in ("data", "data_sha256", "seed")}
     with run_of(store, READERS, digest, None) as (run_id, is_new):
@@ -177,8 +177,8 @@ def send_readers(store: Store) -> None:
     mlflow.set_experiment(experiment_id=store.experiment)
     if not _has_network(store, store.client.get_run(run_id)):
         served = readers.Served(loaded).eval()
-        example = np.zeros((4, 1, 28, 28), np.float32)  # torch.export would fix a batch of 1
-        example[:, :, 4:24, 13:16] = 255  # ones
+        example = np.zeros((4, 1, 28, 28), np.float32)  # with 1 image, torch.export would fix the batch size
+        example[:, :, 4:24, 13:16] = 255  # the digit 1
         flavour = _flavour_of_network(served)
         _log_model(store, (run_id, digest), served, flavour, name=READERS, example=example, step=0)
     trust = loaded.trust
@@ -192,10 +192,10 @@ def send_readers(store: Store) -> None:
 
 
 def register_champion(store: Store, fold_runs: Sequence[FoldRun], parent: str, card: str, *, demanded: float) -> None:
-    """Register the network of the cell that reads alone, unless it could not be exported.
+    """Register the champion network of a run, unless its export failed.
 
-    The description has the ``card`` of the run, as Markdown. ``demanded`` is the share of its answers that is to be
-    right: its tags say from what confidence on they are.
+    The description has the ``card`` of the run, as Markdown. ``demanded`` is the demanded accuracy; the tags have the
+    least confidence with which it is reached.
     """
     from shearbench.comparison.champion import champion_of, trust_of
 
@@ -214,9 +214,9 @@ def register_champion(store: Store, fold_runs: Sequence[FoldRun], parent: str, c
 
 
 def _register(store: Store, name: str, fold: Any, trust: "Trust", *, about: str, description: str) -> None:
-    """Give the network of the run ``fold`` the alias ``champion`` of the registered model ``name``.
+    """Set the alias ``champion`` of the registered model ``name`` to the network of the run ``fold``.
 
-    ``about`` describes the registered model, ``description`` its version; the tags of the version are its ``trust``.
+    ``about`` describes the registered model, ``description`` its version; the tags of the version hold its ``trust``.
     """
     client, run_id = store.client, fold.info.run_id
     if not client.search_registered_models(filter_string=f"name = '{name}'"):

@@ -31,7 +31,7 @@ MLflow has a copy. The results are the files in `build/` and `reports/`."""
 
 
 def report_node(root: Path) -> Node | None:
-    """Return the run with the report, or None before there is a report."""
+    """Return the node of the report, or None if there is no report yet."""
     page = root / "reports" / "index.html"
     if not page.is_file():
         return None
@@ -41,7 +41,7 @@ def report_node(root: Path) -> Node | None:
 
 
 def describe(store: Store) -> None:
-    """Write the experiment's description, with a link to the newest report, with the address of the compared runs."""
+    """Write the description of the experiment, with links to the newest report and to the compared runs."""
     newest = store.client.search_runs(
         [store.experiment],
         filter_string="tags.`shearbench.kind` = 'report' and tags.`shearbench.superseded` = 'no'",
@@ -56,19 +56,19 @@ def describe(store: Store) -> None:
 
 
 def address(root: Path, port: int) -> str:
-    """Return the address to open: the networks side by side, or MLflow's front page while there is no experiment."""
+    """Return the address to open: the compared runs, or MLflow's front page if there is no experiment."""
     experiment, path = None, database(root)
     if path.is_file():
         connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
-        asked = "select experiment_id from experiments where name = ?"
-        experiment = connection.execute(asked, (EXPERIMENT,)).fetchone()
+        query_text = "select experiment_id from experiments where name = ?"
+        experiment = connection.execute(query_text, (EXPERIMENT,)).fetchone()
         connection.close()
     front = f"http://127.0.0.1:{port}/"
     return front if experiment is None else f"{front}#{_path(str(experiment[0]))}"
 
 
 def _path(experiment: str) -> str:
-    """Return the page of the compared runs that are current, best first, as MLflow keeps that state in an address."""
+    """Return the path of the page of current compared runs, best first; MLflow stores this state in the address."""
     query = {
         "searchFilter": _FILTER,
         "orderByKey": "metrics.`cv_accuracy_mean`",

@@ -1,4 +1,4 @@
-"""The MLflow store: opened once, its runs made once for each record, and what goes into a run."""
+"""The MLflow store: open it, make one run per record, and log the content of runs."""
 
 import getpass
 import logging
@@ -29,32 +29,32 @@ ABLATIONS = "shearbench-ablations"
 RECORD_TAG = "shearbench.record"
 PARENT_TAG = "mlflow.parentRunId"
 SUPERSEDED_TAG = "shearbench.superseded"
-_MOST_METRICS = 1000  # the most that MLflow takes in one call
+_MOST_METRICS = 1000  # limit of MLflow per call
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # of each run, with the login that a URL may hold
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # a URL may contain a login
 }
 
 
 class TrackingFailed(RuntimeError):
-    """MLflow cannot take what it is sent; the message says why."""
+    """MLflow cannot accept records; the message has the reason."""
 
 
 @dataclass(frozen=True)
 class Store:
-    """An MLflow store that is there, and the id of our experiment in it."""
+    """An open MLflow store, and the id of the experiment in it."""
 
     client: Any
     experiment: str
 
 
 def attempt(root: Path, uri: str, send: Callable[[Store], object], *, experiment: str = EXPERIMENT) -> bool:
-    """Open the store and send. A store that cannot accept records gives a warning, because the results are on disk.
+    """Open the store and send; return True on success. A failure is only a warning, because results are on disk.
 
-    One process of a project sends at a time, so that two processes never create the same database or run.
+    Only one process of a project sends at a time, so that two processes never create the same database or run.
     """
     try:
         with trying(), locked(home(root) / "mlruns" / ".lock"):
@@ -74,18 +74,18 @@ def attempt(root: Path, uri: str, send: Callable[[Store], object], *, experiment
 
 @contextmanager
 def trying() -> Iterator[None]:
-    """Set MLflow up for a block that uses it.
+    """Configure MLflow for the block.
 
     Raises:
-        TrackingFailed: where the store fails in the block, with the first line of what it said.
+        TrackingFailed: if the store fails in the block, with the first line of its message.
     """
     for name, value in _SETTINGS.items():
-        os.environ.setdefault(name, value)  # before mlflow is imported, which reads some of them once
+        os.environ.setdefault(name, value)  # set before the import of mlflow, which reads some of them once
     from mlflow.exceptions import MlflowException
     from sqlalchemy import Engine, event
     from sqlalchemy.exc import SQLAlchemyError
 
-    event.listen(Engine, "connect", _write_ahead)  # SQLAlchemy keeps one of several that are equal
+    event.listen(Engine, "connect", _write_ahead)  # SQLAlchemy ignores duplicates
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
@@ -96,9 +96,9 @@ def trying() -> Iterator[None]:
 
 
 def _write_ahead(connection: object, _record: object) -> None:
-    """Let SQLite write a log ahead: MLflow commits thousands of times, and none waits for the disk then.
+    """Use a write-ahead log in SQLite, so that the thousands of commits of MLflow do not wait for the disk.
 
-    A crash damages nothing. A power failure may undo the last commits, until `_close` has written them to the disk.
+    A crash damages nothing. A power failure may undo the last commits before `_close` writes them to the disk.
     """
     if isinstance(connection, sqlite3.Connection):
         connection.execute("PRAGMA journal_mode = WAL")
@@ -116,7 +116,7 @@ def _close() -> None:
 
 
 def _uri(path: Path) -> str:
-    return f"sqlite:///{str(path).replace('%', '%25')}"  # MLflow takes % for the beginning of a quoted character
+    return f"sqlite:///{str(path).replace('%', '%25')}"  # % starts a quoted character for MLflow
 
 
 def default_uri(root: Path) -> str:
@@ -125,7 +125,7 @@ def default_uri(root: Path) -> str:
 
 
 def _open(root: Path, uri: str, experiment: str) -> Store:
-    """Open the store, and make its database and our experiment where they are missing."""
+    """Open the store; create its database and the experiment if they are missing."""
     import mlflow
 
     if uri != "default":
@@ -139,16 +139,16 @@ def _open(root: Path, uri: str, experiment: str) -> Store:
 
 
 def _make_database(path: Path) -> None:
-    """Make MLflow's tables in another file, and put it in place whole.
+    """Create MLflow's tables in another file, then rename it.
 
-    MLflow makes them in some forty migrations, and where one is cut short, none of its processes can go on from there.
+    MLflow creates them in about forty migrations, and cannot continue after an interrupted one.
     """
     import mlflow
     from mlflow import MlflowClient
 
     for left in (*path.parent.glob(f"{path.name}.*partial*"), *path.parent.glob(f"{path.name}-*")):
-        left.unlink()  # by a process that was killed, or the log of a database that was deleted
-    partial = path.with_name(f"{path.name}.{secrets.token_hex(8)}.partial")  # MLflow takes a name it knows for made
+        left.unlink()  # left by a killed process, or the log of a deleted database
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(8)}.partial")  # a new name, because MLflow caches names
     mlflow.set_tracking_uri(_uri(partial))
     MlflowClient().search_experiments(max_results=1)
     _close()
@@ -172,9 +172,9 @@ def _with_experiment(name: str, artifacts: str | None) -> Store:
 def run_of(
     store: Store, name: str, digest: str, parent: str | None, times: tuple[int, int] | None = None
 ) -> Iterator[tuple[str, bool]]:
-    """Yield (run id, whether it is new) for a record; a new run is finished after everything has been sent.
+    """Yield (run id, whether it is new) for a record; a new run is marked as finished after the block.
 
-    ``times`` are its start and its end in milliseconds since 1970; without them, the times of sending.
+    ``times`` are its start and end in milliseconds since 1970, by default the times of sending.
 
     An unfinished run (MLflow stopped, the process died) is deleted and sent again.
     """
@@ -193,18 +193,18 @@ def run_of(
 
 
 def _source(name: str) -> dict[str, str]:
-    """Return what MLflow shows as user and source of a run."""
+    """Return the tags for user and source of a run in MLflow."""
     try:
         user = getpass.getuser()
-    except (KeyError, OSError):  # no name for this user id, as in a container
+    except (KeyError, OSError):  # no name for the user id, as in a container
         user = str(os.getuid())
-    experiment = os.environ.get("DVC_EXP_NAME")  # which `dvc exp run` sets
+    experiment = os.environ.get("DVC_EXP_NAME")  # set by `dvc exp run`
     named = {"dvc.experiment": experiment} if experiment else {}
     return {**named, "mlflow.user": user, "mlflow.source.name": f"shearbench: {name}", "mlflow.source.type": "LOCAL"}
 
 
 def restore_files(store: Store, run_id: str, content: "Content") -> None:
-    """Send the files of a finished run again that somebody has deleted from the default store."""
+    """Send files of a finished run again if they were deleted from the default store."""
     place = store.client.get_run(run_id).info.artifact_uri
     if place.startswith("file:"):
         folder = Path(url2pathname(urlsplit(place).path))
@@ -214,23 +214,23 @@ def restore_files(store: Store, run_id: str, content: "Content") -> None:
 
 
 def _folder_of(file: Path) -> str:
-    """Return the folder among a run's artifacts in which a file goes."""
+    """Return the artifact folder of a file."""
     return "figures" if file.suffix == ".png" else ""
 
 
 def _delete(store: Store, run_id: str) -> None:
-    """Delete a run and those nested beneath it."""
+    """Delete a run and its nested runs."""
     nested = store.client.search_runs([store.experiment], filter_string=f"tags.`{PARENT_TAG}` = '{run_id}'")
     for each in (run_id, *(run.info.run_id for run in nested)):
         store.client.delete_run(each)
 
 
 def supersede(store: Store, name: str, run_id: str) -> None:
-    """Mark the other runs of a name, so that the one of the present results can be told from them."""
+    """Mark the other runs of the same name as superseded."""
     store.client.set_tag(run_id, SUPERSEDED_TAG, "no")
     wanted = f"tags.`{SUPERSEDED_TAG}` = 'no' and attributes.run_id != '{run_id}'"
     for run in store.client.search_runs([store.experiment], filter_string=wanted):
-        if run.info.run_name == name:  # not asked for in the query: a folder's name may hold quotes
+        if run.info.run_name == name:  # not part of the query, because names may contain quotes
             store.client.set_tag(run.info.run_id, SUPERSEDED_TAG, "yes")
 
 
@@ -251,7 +251,7 @@ def log(store: Store, run_id: str, content: "Content") -> None:
 
 
 def log_input(store: Store, run_id: str, name: str, content_hash: str, context: str) -> None:
-    """Name the data that a run used by its content hash; MLflow's own digest samples rows and misses changes."""
+    """Log the data of a run by its content hash; MLflow's own digest samples rows and misses changes."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     source = f'{{"path": "build/datasets/{name}"}}'
