@@ -220,13 +220,13 @@ def cleaned(signed: Plane, *, contrast: float, grain: float) -> tuple[Plane, int
         values, parts = rest, Parts.of(rest)
     if not len(parts):
         return np.zeros_like(values), 0, 0
-    kept = parts.of_digit()
-    body = np.isin(parts.labels, 1 + np.flatnonzero(kept))
+    is_digit = parts.of_digit()
+    body = np.isin(parts.labels, 1 + np.flatnonzero(is_digit))
     reach = max(1, round(0.02 * max(values.shape)))  # the soft edge of a stroke extends beyond its body
     near = ndimage.binary_dilation(body, structure=_EVERYWHERE, iterations=reach + 1)
     near &= body | (parts.labels == 0)
-    digits = parts.several(kept, 2 * float(parts.depth[kept].max(initial=1)))
-    return np.where(near, values, 0), int((~kept).sum()), digits
+    digits = parts.several(is_digit, 2 * float(parts.depth[is_digit].max(initial=1)))
+    return np.where(near, values, 0), int((~is_digit).sum()), digits
 
 
 def _without_grid(values: Plane) -> Plane:

@@ -48,7 +48,7 @@ def findings_of(
     chosen = recipe.chosen(networks)
     checked = generator_for(seed, "handwriting", "checked").permutation(len(test.ids))[:_CHECKED]
     through = _through_mnist(test.images[checked])
-    (unchanged,) = read_all([chosen], through, workers=workers, device=device)
+    (mnist_predictions,) = read_all([chosen], through, workers=workers, device=device)
     reference = copies.Reference(
         train.images,
         test.images,
@@ -56,7 +56,7 @@ def findings_of(
         np.concatenate([train.ids, test.ids]),
     )
     limits = copies.limits_of(reference, seed=seed)
-    prepared, kept = images["mnist"], digits.kept("mnist")
+    prepared, accepted = images["mnist"], digits.kept("mnist")
     rows = generator_for(seed, "handwriting", "distance").permutation(len(train.ids))[:SAMPLED]
     known = train.images[rows], train.labels[rows]
     place = networks.index(chosen)
@@ -66,15 +66,15 @@ def findings_of(
         predictions=predictions,
         chosen=place,
         seed=seed,
-        copies=copies.find_copies(prepared, kept, reference, limits),
+        copies=copies.find_copies(prepared, accepted, reference, limits),
         duplicates=copies.find_duplicates(
-            prepared, kept, [str(sheet.facts["sha256"]) for sheet in digits.read], digits.digits, limits
+            prepared, accepted, [str(sheet.facts["sha256"]) for sheet in digits.read], digits.digits, limits
         ),
         limits=limits,
         reference=reference,
         distance=distances(chosen, prepared, *known, workers=workers, device=device),
         device=device,
-        through_mnist=_lost(unchanged, through, test.labels[checked]),
+        through_mnist=_check_of_preparation(mnist_predictions, through, test.labels[checked]),
         fine_tuned=leave_one_group_out(
             chosen, prepared, digits.digits, digits.groups, seed=seed, workers=workers, device=device
         )
@@ -90,6 +90,6 @@ def _through_mnist(images: Any) -> dict[str, Any]:
     return {"as they are": images, "through mnist": np.stack([mnist(picture).image for picture in pictures])}
 
 
-def _lost(predictions: Mapping[str, Any], through: Mapping[str, Any], labels: Any) -> dict[str, Any]:
+def _check_of_preparation(predictions: Mapping[str, Any], through: Mapping[str, Any], labels: Any) -> dict[str, Any]:
     before, after = (float((predictions[name].argmax(axis=2) == labels).mean()) for name in through)
     return {"n": len(labels), "accuracy": before, "accuracy_prepared": after}

@@ -132,12 +132,12 @@ def distance(task: DistanceTask, advance: Callable[[int], None]) -> Vector:
         return np.full(len(task.images), np.nan)
     network = hardware.place(network)
     known = hidden(network, as_inputs(task.mnist, task.channels), normaliser, hardware.device)
-    asked = hidden(network, as_inputs(task.images, task.channels), normaliser, hardware.device)
+    points = hidden(network, as_inputs(task.images, task.channels), normaliser, hardware.device)
     advance(1)
     ordinary = float(np.median(mahalanobis(known, known, task.labels)))
     if ordinary == 0:
         return np.full(len(task.images), np.nan)
-    return mahalanobis(asked, known, task.labels) / ordinary
+    return mahalanobis(points, known, task.labels) / ordinary
 
 
 def mahalanobis(asked: Vector, known: Vector, labels: NDArray[np.int64]) -> Vector:

@@ -74,8 +74,8 @@ def _predictions(findings: Findings) -> dict[str, Any]:
         "groups": findings.digits.groups,
         "writers": findings.digits.writers,
     }
-    for network, said in zip(findings.networks, findings.predictions, strict=True):
-        arrays |= {f"{network.name}/{preparation}": values for preparation, values in said.items()}
+    for network, predicted in zip(findings.networks, findings.predictions, strict=True):
+        arrays |= {f"{network.name}/{preparation}": values for preparation, values in predicted.items()}
     return arrays
 
 

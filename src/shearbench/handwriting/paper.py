@@ -82,7 +82,7 @@ def background_of(grey: Plane, *, start: float | None = None) -> Plane:
 
 @lru_cache(maxsize=4)
 def _quadratic(height: int, width: int, step: int) -> tuple[Plane, Plane]:
-    """Return the terms 1, x, y, xy, x^2, y^2 at each pixel, (height * width, 6), and at every ``step``-th.
+    """Return the terms 1, x, y, xy, x^2, y^2 at each pixel, (height * width, 6), and at every ``step``-th pixel.
 
     x and y are -1 to 1.
     """
@@ -101,7 +101,7 @@ def _quantile(values: Plane, share: float) -> float:
 
 
 def low_levels(plane: Plane, axis: int) -> Plane:
-    """Return the level that a tenth of each row (axis 1) or column is below, as ``np.percentile`` does at more cost."""
+    """Return the 10th percentile of each row (axis 1) or column (axis 0), faster than ``np.percentile``."""
     ordered = np.sort(plane, axis=axis)
     place = 0.1 * (plane.shape[axis] - 1)
     low = int(place)
@@ -142,7 +142,7 @@ def start_level(grey: Plane) -> float:
 
 @lru_cache(maxsize=4)
 def _rings(height: int, width: int) -> tuple[NDArray[np.bool_], ...]:
-    """Return three rings of a picture from its edge inwards, (height, width) each."""
+    """Return masks (height, width) of three rings of a picture, from its edge inwards."""
     y, x = np.mgrid[0:height, 0:width]
     depth = np.minimum(np.minimum(y, height - 1 - y) / height, np.minimum(x, width - 1 - x) / width)
     return tuple((depth >= k * EDGE) & (depth < (k + 1) * EDGE) for k in range(3))
@@ -179,7 +179,7 @@ def median_of_nine(plane: Plane) -> Plane:
 
 
 def _middle(a: Plane, b: Plane, c: Plane) -> Plane:
-    """Return the median of three planes, at each pixel."""
+    """Return the median of three planes at each pixel."""
     middle: Plane = np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c))
     return middle
 

@@ -60,7 +60,7 @@ class Parts:
             return np.ones(len(self))
         low, high = self.boxes[:, [0, 2]].min(axis=0), self.boxes[:, [1, 3]].max(axis=0)
         about = tuple(slice(max(0, start - 1), stop + 1) for start, stop in zip(low, high, strict=True))
-        labels = self.labels[about]  # what is nearest to ink lies within a pixel of the box about all of it
+        labels = self.labels[about]  # the paper nearest to ink lies in its bounding box plus one pixel
         ink = labels > 0
         return _largest(ndimage.distance_transform_edt(ink)[ink], labels[ink], len(self))
 

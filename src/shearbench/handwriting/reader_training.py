@@ -162,8 +162,8 @@ def pack(out: Path, folder: Path, *, mnist: Path) -> dict[str, Any]:
 def packed(name: str, out: Path, folder: Path, data: str) -> dict[str, Any]:
     """Write a reader's weights to ``folder`` and return its facts; a reader not trained in ``out`` stays."""
     if not is_finished(out / name):
-        kept = read_json(folder / RECORD)
-        known = [one for one in kept["readers"] if one["name"] == name and kept["data_sha256"] == data]
+        stored = read_json(folder / RECORD)
+        known = [one for one in stored["readers"] if one["name"] == name and stored["data_sha256"] == data]
         if not known:
             raise InputError(f"{out / name} has no record, and {folder} no reader {name} of this data; train it")
         return dict(known[0])
@@ -202,5 +202,5 @@ def held_out(out: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[n
 def _accuracies(readers: Readers, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> dict[str, Any]:
     """Return n and the accuracy of each network and of their mean, without views."""
     alone = readers.by_network(images, views=False)
-    ways = {**alone, "together": np.mean(list(alone.values()), axis=0)}
-    return {"n": len(labels)} | {name: float((said.argmax(axis=1) == labels).mean()) for name, said in ways.items()}
+    found = {**alone, "together": np.mean(list(alone.values()), axis=0)}
+    return {"n": len(labels)} | {name: float((each.argmax(axis=1) == labels).mean()) for name, each in found.items()}

@@ -64,11 +64,11 @@ class Readers:
 
     def probabilities(self, images: Images, *, views: bool = True) -> Probabilities:
         """Return probabilities (n, 10) of prepared images (n, 28, 28), before any temperature."""
-        said = _mean(self.by_network(images, views=False))
-        doubtful = said.max(axis=1, initial=0) < SURE
+        mean = _mean(self.by_network(images, views=False))
+        doubtful = mean.max(axis=1, initial=0) < SURE
         if views and doubtful.any():
-            said[doubtful] = _mean(self.by_network(images[doubtful]))
-        return said
+            mean[doubtful] = _mean(self.by_network(images[doubtful]))
+        return mean
 
     @torch.inference_mode()
     def by_network(self, images: Images, *, views: bool = True) -> dict[str, Probabilities]:
@@ -80,8 +80,8 @@ class Readers:
             inputs = as_inputs(images[start : start + step])
             seen = torch.cat([viewed(inputs, *view) for view in shown])
             for name, network in self.networks.items():
-                said = network(seen).softmax(dim=1).reshape(len(shown), -1, CLASSES).mean(dim=0)
-                results[name][start : start + step] = said.numpy()
+                probabilities = network(seen).softmax(dim=1).reshape(len(shown), -1, CLASSES).mean(dim=0)
+                results[name][start : start + step] = probabilities.numpy()
         return results
 
     def readings(self, probabilities: Probabilities) -> list[Reading]:
@@ -95,9 +95,9 @@ class Readers:
         return {"readers": list(self.networks), "weights": hashes, "views": len(VIEWS), **asdict(self.trust)}
 
 
-def _mean(said: dict[str, Probabilities]) -> Probabilities:
+def _mean(predictions: dict[str, Probabilities]) -> Probabilities:
     """Return the mean of the networks' probabilities, (n, 10)."""
-    mean: Probabilities = np.mean(list(said.values()), axis=0, dtype=np.float32)
+    mean: Probabilities = np.mean(list(predictions.values()), axis=0, dtype=np.float32)
     return mean
 
 
@@ -162,8 +162,8 @@ class Served(nn.Module):
         shown = [viewed(inputs / WHITE, *view) for view in VIEWS]
         every = torch.stack([network(view).softmax(dim=1) for view in shown for network in self.networks])
         first = every[: len(self.networks)].mean(dim=0)
-        said = torch.where(first.amax(dim=1, keepdim=True) >= SURE, first, every.mean(dim=0))
-        calibrated: Tensor = (said.clamp(min=LEAST_PROBABILITY).log() / self.temperature).softmax(dim=1)
+        mean = torch.where(first.amax(dim=1, keepdim=True) >= SURE, first, every.mean(dim=0))
+        calibrated: Tensor = (mean.clamp(min=LEAST_PROBABILITY).log() / self.temperature).softmax(dim=1)
         return calibrated
 
 

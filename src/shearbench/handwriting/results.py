@@ -141,8 +141,8 @@ class Findings:
         }
 
     def _without_copies(self) -> Row:
-        honest = self.answers(self.chosen, "mnist", filtered=True, without_copies=True)
-        return summary(honest, self.writers)
+        without = self.answers(self.chosen, "mnist", filtered=True, without_copies=True)
+        return summary(without, self.writers)
 
     def duplicate_rows(self) -> list[Row]:
         """Return a row for each group of files that show the same digit."""
@@ -182,8 +182,8 @@ class Findings:
         """Return accuracy after leave-one-group-out fine-tuning, and the gain over no fine-tuning; None without."""
         if self.fine_tuned is None:
             return None
-        kept = self.digits.kept("mnist")
-        after = Answers(self.fine_tuned, self.digits.digits, kept)
+        accepted = self.digits.kept("mnist")
+        after = Answers(self.fine_tuned, self.digits.digits, accepted)
         return {
             **summary(after, self.writers),
             "gain": gain(after, self.looked_at, self.writers),

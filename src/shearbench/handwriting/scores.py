@@ -22,7 +22,7 @@ Mask = NDArray[np.bool_]
 Numbers = NDArray[np.int64]
 
 DRAWS = 4000
-DEALS = 1000  # permutations of writers over groups
+PERMUTATIONS = 1000  # permutations of writers over groups
 LEAST_WRITERS = 5  # resamples of fewer do not represent other writers
 WIDEST = 0.3  # width of a group's interval above which it has no verdict
 TOO_FEW, WORSE, BETTER, LIKE = "too few to say", "worse than the others", "better than the others", "like the others"
@@ -174,16 +174,16 @@ def _against_others(right: Vector, groups: Numbers, writers: Numbers, names: Num
     of_unit = np.empty(len(sums), np.int64)
     of_unit[units] = np.searchsorted(names, groups)
 
-    def statistics(dealt: Numbers) -> Vector:
-        hits = np.bincount(dealt, weights=sums, minlength=len(names))
-        n = np.bincount(dealt, weights=sizes, minlength=len(names))
+    def statistics(assignment: Numbers) -> Vector:
+        hits = np.bincount(assignment, weights=sums, minlength=len(names))
+        n = np.bincount(assignment, weights=sizes, minlength=len(names))
         with np.errstate(divide="ignore", invalid="ignore"):
             difference = hits / n - (sums.sum() - hits) / (sizes.sum() - n)
             return np.asarray(difference / np.sqrt(1 / n + 1 / (sizes.sum() - n)))
 
     rng = generator_for("handwriting", "groups", len(sums))
-    largest = [np.nanmax(np.abs(statistics(rng.permutation(of_unit))), initial=0.0) for _ in range(DEALS)]
-    return statistics(of_unit), float(np.sort(largest)[int(np.ceil(0.95 * DEALS)) - 1])
+    largest = [np.nanmax(np.abs(statistics(rng.permutation(of_unit))), initial=0.0) for _ in range(PERMUTATIONS)]
+    return statistics(of_unit), float(np.sort(largest)[int(np.ceil(0.95 * PERMUTATIONS)) - 1])
 
 
 def rank_correlation(feature: Vector, right: Vector, writers: Writers, counted: Mask) -> tuple[float, Interval]:
