@@ -1,7 +1,7 @@
 """The command ``shearbench``. Each command reads ``params.yaml`` in the current folder and calls one function.
 
 Commands import heavy modules inside their functions, so that ``--help`` is fast. Exit statuses: 2 for bad input, 1 for
-failed work, 130 for Ctrl-C. Only our own faults show a traceback.
+failed work, 130 for Ctrl-C. Only errors in shearbench itself show a traceback.
 
 Each file of this folder has an ``app`` with the commands of one purpose. ``GROUPS`` orders them in the help.
 """
@@ -57,4 +57,4 @@ def begin(
         os.chdir(directory)
     folder = str(Path.cwd() / NETWORKS)
     if folder not in sys.path:
-        sys.path.append(folder)  # last, so that no module there can hide one of a library
+        sys.path.append(folder)  # last, so that no module there hides a library's module

@@ -1,4 +1,4 @@
-"""``python -m shearbench.cli``, where the command is not on the PATH."""
+"""``python -m shearbench.cli``, if the command is not on the PATH."""
 
 from shearbench.cli import app
 

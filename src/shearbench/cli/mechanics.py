@@ -78,7 +78,7 @@ def compare_fields(
     output: Annotated[Path, typer.Option(help="Folder for the differences and the picture.")] = Path("build/published"),
     as_json: AsJson = False,
 ) -> None:
-    """Compare simulated with published fields: relative L2 difference of each digit; draws the worst.
+    """Compare simulated with published fields: relative L2 difference of each digit, and a figure of the worst.
 
     \b
     Example:

@@ -22,7 +22,7 @@ def data(
 ) -> None:
     """Create data/ from the sources in params.yaml and check it against the hash in data.dvc.
 
-    If a dataset is simulated, it also compiles the simulator, once for a machine: some 10 seconds.
+    For simulated datasets it also compiles the simulator: about 10 seconds, once per machine.
 
     \b
     Examples:

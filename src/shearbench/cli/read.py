@@ -112,7 +112,7 @@ def handwriting(
     ] = False,
     scheduler: Scheduler = None,
 ) -> None:
-    """Classify a class's digits and write a page for the teacher: doubtful ones first, groups, copies, unread files.
+    """Classify a class's digits and write a page for the teacher: doubtful digits, groups, copies, unread files.
 
     Uses the networks that ship with shearbench; with --study the project's networks, at each step of the recipe.
 

@@ -1,4 +1,4 @@
-"""Command on the statistics: power of a design."""
+"""Command for the power of a design."""
 
 from typing import Annotated
 

@@ -17,13 +17,13 @@ _HARMLESS = (
     *("MLFLOW_S3_ENDPOINT_URL", "MLFLOW_S3_IGNORE_TLS", "MLFLOW_DISABLE_TELEMETRY", "MLFLOW_FLASK_SERVER_SECRET_KEY"),
     *("MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"),
     *("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "PYTORCH_NVML_BASED_CUDA_CHECK"),
-    *("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF"),  # how memory is kept, and no number
-    "TORCHINDUCTOR_CACHE_DIR",  # where compiled code is kept, as for numba; torch sets it in its own process too
+    *("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF"),  # memory management; it affects no number
+    "TORCHINDUCTOR_CACHE_DIR",  # cache of compiled code, as for numba; torch sets it itself too
 )
 _OF_GIT = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
 _OF_PRECISION = ("ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE", "NVIDIA_TF32_OVERRIDE")
-"""What lets fp32 be less than fp32: bf16 in convolutions on the CPU, TF32 on a GPU."""
-_OTHERS = ("DASK_SCHEDULER_ADDRESS", "DASK_TEMPORARY_DIRECTORY", *_OF_GIT)  # dask has its certificates in others
+"""Variables that lower the precision of fp32: bf16 in convolutions on the CPU, TF32 on a GPU."""
+_OTHERS = ("DASK_SCHEDULER_ADDRESS", "DASK_TEMPORARY_DIRECTORY", *_OF_GIT)  # dask's certificates are in other variables
 
 
 def settle() -> list[str]:
@@ -32,7 +32,7 @@ def settle() -> list[str]:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # LANG=C cannot show some characters
     if os.environ.pop("PYTHONWARNINGS", None):
-        warnings.resetwarnings()  # "error" would end the import of a library that warns
+        warnings.resetwarnings()  # with "error", a warning would end the import of a library
         warnings.simplefilter("default", DeprecationWarning)
     _let_numba_cache()
     found = [name for name in os.environ if name.startswith(_FAMILIES) and name not in _HARMLESS]
