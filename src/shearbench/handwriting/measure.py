@@ -84,7 +84,7 @@ def findings_of(
 
 
 def _through_mnist(images: Any) -> dict[str, Any]:
-    """Return MNIST digits unchanged and after the preparation ``mnist``, which should change nothing."""
+    """Return MNIST digits unchanged and after the preparation ``mnist``, which should not change them."""
     opaque, side = np.full(images.shape[1:], 255, np.uint8), images.shape[1:]
     pictures = [Picture(np.repeat(one[..., None], 3, axis=2), opaque, one, "PNG", "L", side) for one in images]
     return {"as they are": images, "through mnist": np.stack([mnist(picture).image for picture in pictures])}

@@ -37,7 +37,7 @@ class Task:
     device: Device
 
     def reads(self) -> tuple[Path, ...]:
-        """Return the folder that it needs."""
+        """Return the input folders."""
         return (self.fold_run,)
 
 
@@ -53,7 +53,7 @@ class DistanceTask:
     device: Device
 
     def reads(self) -> tuple[Path, ...]:
-        """Return the folder that it needs."""
+        """Return the input folders."""
         return (self.fold_run,)
 
 
