@@ -63,10 +63,10 @@ def _stop(message: str, status: int) -> None:
 
 
 def _of_import(error: ImportError) -> str:
-    """Say where a library failed to be imported, and what to do.
+    """Return a message that names the library whose import failed, and the fix.
 
     Raises:
-        ImportError: if it is our own code that cannot be imported.
+        ImportError: if a module of shearbench itself cannot be imported.
     """
     frames = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
     own, place = Path(shearbench.__file__).parent, Path(frames[-1])
@@ -80,10 +80,10 @@ def _of_import(error: ImportError) -> str:
 
 def refuse_taken(port: int) -> None:
     """End with status 1 if another program listens on a port of 127.0.0.1."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            listener.bind(("127.0.0.1", port))
         except OSError:
             _stop(f"port {port} on 127.0.0.1 is in use; try --port {port + 1}", 1)
 
@@ -105,7 +105,7 @@ def project() -> Path:
 
 
 def _refuse_foreign_code(root: Path) -> None:
-    """Refuse code of another folder: DVC would record the project's own code as the origin of the results."""
+    """Raise if code of another folder runs: DVC would record the project's code as the origin of the results."""
     own, running = root / "src" / "shearbench", Path(shearbench.__file__).parent
     if own.is_dir() and own.resolve() != running.resolve() and not _is_copied_by_dvc(root, own, running):
         raise InputError(
@@ -115,7 +115,7 @@ def _refuse_foreign_code(root: Path) -> None:
 
 
 def _is_copied_by_dvc(root: Path, own: Path, running: Path) -> bool:
-    """Return True for the copy that ``dvc exp run --temp`` works in, whose code is still that of its project."""
+    """Return True in the copy made by ``dvc exp run --temp``, if its code equals that of its project."""
     from shearbench.tracking.moved import home
 
     original = home(root) / "src" / "shearbench"

@@ -31,16 +31,16 @@ def main(params: Params, root: Path, *, own_alone: bool = False) -> str:
         if own_alone and (model.architecture in models.ARCHITECTURES or model.recipe is None):
             continue
         inputs = Inputs(dataset.channels, *known.get(dataset.origin, (10, (28, 28))))
-        asked = (
+        network = (
             model.architecture,
             inputs,
             model.width,
             str(model.features),
             json.dumps(model.options, sort_keys=True),
         )
-        if asked in done:
+        if network in done:
             continue
-        done.add(asked)
+        done.add(network)
         if model.recipe is None:
             models.check_classifier(model.architecture, features=model.features or Features(), options=model.options)
         else:

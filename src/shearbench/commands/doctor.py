@@ -123,11 +123,11 @@ def packages(visit: Visit) -> Finding:
     if not lock.is_file():
         return Finding("note", "no requirements.lock in this folder, so versions are not compared")
     lines = [line for line in lock.read_text().splitlines() if line and not line.startswith("#")]
-    wrong = [text for line in lines if (text := _differs(Requirement(line)))]
-    if not wrong:
+    differing = [text for line in lines if (text := _differs(Requirement(line)))]
+    if not differing:
         return Finding("ok", f"{len(lines)} packages, all in the versions of requirements.lock")
-    more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
-    return Finding("note", f"{len(wrong)} of {len(lines)} differ: {', '.join(wrong[:5])}{more}", "make setup")
+    more = f" and {len(differing) - 5} more" if len(differing) > 5 else ""
+    return Finding("note", f"{len(differing)} of {len(lines)} differ: {', '.join(differing[:5])}{more}", "make setup")
 
 
 def _differs(pinned: Requirement) -> str:
@@ -190,16 +190,16 @@ def precision(visit: Visit) -> Finding:
     from shearbench.training.hardware import resolve
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "torch finds no usable GPU"
-    asked = visit.params.execution if visit.params else None
+    execution = visit.params.execution if visit.params else None
     try:
-        settled = resolve(asked.device if asked else "auto", asked.precision if asked else "auto")
+        settled = resolve(execution.device if execution else "auto", execution.precision if execution else "auto")
     except InputError as error:
         return Finding("fault", f"{gpu}: {error}", "set execution.device in params.yaml to auto")
     best = resolve("auto", "auto")
     text = f"{gpu}; trains on {settled.device} in {settled.precision}"
     if best.precision == "fp32":
         text += "; bf16 is not fast here"
-    elif settled.precision == "bf16" or asked is None:
+    elif settled.precision == "bf16" or execution is None:
         text += "; bf16 is fast here"
     else:
         text += "; bf16 would be faster (execution.precision: auto)"

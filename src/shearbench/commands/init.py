@@ -19,7 +19,7 @@ from shearbench.errors import InputError
 from shearbench.records import write_text
 
 _LEFT_OUT = ("ablation", "ablation_result", "handwriting")
-_NOT_THERE = ("claims", "build/handwriting/class_digits", "build/ablation_results", "reports/full")
+_NOT_THERE: tuple[str, ...] = ("claims", "build/handwriting/class_digits", "build/ablation_results", "reports/full")
 _NOT_THERE += tuple(f"reports/calibration.{end}" for end in ("csv", "json", "png"))
 _LOOKED_AT = 200  # images read to find their size
 _MOST_SIDE = 64  # pixels; params.yaml declares the resizing of larger images
@@ -125,8 +125,8 @@ def _epochs(steps: int, batch: int, images: int) -> int:
 def _pipeline() -> str:
     """Return the packaged ``dvc.yaml`` without stages that a new project cannot run."""
     head, *blocks = re.split(r"(?m)^(?=  \w+:$)", _packaged("pipeline.yaml").partition("\nplots:")[0])
-    kept = [block for block in blocks if block.strip().partition(":")[0] not in _LEFT_OUT]
-    lines = [line for line in "".join(kept).splitlines() if line.strip().removeprefix("- ") not in _NOT_THERE]
+    included = [block for block in blocks if block.strip().partition(":")[0] not in _LEFT_OUT]
+    lines = [line for line in "".join(included).splitlines() if line.strip().removeprefix("- ") not in _NOT_THERE]
     return head + "\n".join(lines).rstrip() + "\n"
 
 
@@ -141,8 +141,8 @@ def _folder(path: Path) -> Found:
     print(f"looking for images in {path}", flush=True)  # a million files take minutes from a cold disk
     pictures = [each.name for each in image_files(path, [])]
     sizes, modes = set[tuple[int, int]](), set[str]()
-    looked_at, readable = pictures[:: max(1, len(pictures) // _LOOKED_AT)], 0
-    for each in looked_at:
+    sampled, readable = pictures[:: max(1, len(pictures) // _LOOKED_AT)], 0
+    for each in sampled:
         try:
             with Image.open(path / each) as image:
                 sizes.add(image.size)
@@ -158,7 +158,7 @@ def _folder(path: Path) -> Found:
     resize = "" if same else f", resize: [{side}, {side}]"
     name = _name_of(path)
     text = f"{name}: {{kind: folder, path: {_quoted(path)}, channels: {channels}{resize}}}"
-    return Found(name, text, len(pictures) * readable // len(looked_at), channels, side)
+    return Found(name, text, len(pictures) * readable // len(sampled), channels, side)
 
 
 def _npz(path: Path) -> Found:

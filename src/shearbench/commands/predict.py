@@ -85,8 +85,8 @@ class Champion:
         """Name, hash and calibration of the network, ready for JSON."""
         record = self.fold_run.record
         named = {key: record[key] for key in ("dataset", "model", "fold")}
-        (kept,) = [digest for name, digest in record["files"].items() if name in (WEIGHTS, ESTIMATOR)]
-        return {**named, "weights": kept, **asdict(self.trust)}
+        (digest,) = [each for name, each in record["files"].items() if name in (WEIGHTS, ESTIMATOR)]
+        return {**named, "weights": digest, **asdict(self.trust)}
 
 
 def main(
@@ -212,17 +212,17 @@ def _read(params: Params, champion: Champion, sheets: Sequence[Sheet], *, explai
     inputs, failed = _inputs(params, champion.fold_run.record["dataset"], sheets)
     network, normaliser, _ = load_network(champion.fold_run.folder)
     raw = predict(network, inputs, normaliser=normaliser)
-    answers = readings(raw, champion.trust)
+    predicted = readings(raw, champion.trust)
     calibrated = apply_temperature(raw, champion.trust.temperature)
     results = []
-    for row, (sheet, answer, no_field) in enumerate(zip(sheets, answers, failed, strict=True)):
+    for row, (sheet, reading, no_field) in enumerate(zip(sheets, predicted, failed, strict=True)):
         if no_field:
             results.append({"unread": "no equilibrium was found when it was sheared"})
             continue
-        result = _result(sheet, answer, calibrated[row], champion.fold_run.record["classes"])
+        result = _result(sheet, reading, calibrated[row], champion.fold_run.record["classes"])
         if explain:
             seen = normaliser.apply(inputs[row : row + 1])
-            result["explanation"] = str(_explain(champion, network, sheet, seen, calibrated[row], answer))
+            result["explanation"] = str(_explain(champion, network, sheet, seen, calibrated[row], reading))
         results.append(result)
     return results
 
@@ -233,15 +233,15 @@ def _named(label: int, classes: Sequence[str]) -> int | str:
 
 
 def _result(
-    sheet: Sheet, answer: Reading, probabilities: NDArray[np.float64], classes: Sequence[str]
+    sheet: Sheet, reading: Reading, probabilities: NDArray[np.float64], classes: Sequence[str]
 ) -> dict[str, Any]:
     assert sheet.prepared is not None
     return {
-        "class": _named(answer.digit, classes) if answer.answered and not sheet.prepared.doubt else None,
-        "best": _named(answer.digit, classes),
-        "confidence": answer.confidence,
-        "runner_up": _named(answer.runner_up, classes),
-        "runner_up_confidence": answer.runner_up_confidence,
+        "class": _named(reading.digit, classes) if reading.answered and not sheet.prepared.doubt else None,
+        "best": _named(reading.digit, classes),
+        "confidence": reading.confidence,
+        "runner_up": _named(reading.runner_up, classes),
+        "runner_up_confidence": reading.runner_up_confidence,
         "doubt": sheet.prepared.doubt,
         "probabilities": probabilities.tolist(),
         "prepared": dict(sheet.prepared.done),
@@ -254,15 +254,15 @@ def _explain(
     sheet: Sheet,
     seen: NDArray[np.float32],
     probabilities: NDArray[np.float64],
-    answer: Reading,
+    reading: Reading,
 ) -> Path:
     """Write the figure of one prediction beside its file; return the path."""
     assert sheet.picture is not None
     assert sheet.prepared is not None
-    found = attribute(network, torch.from_numpy(seen), torch.tensor([answer.digit]))
+    found = attribute(network, torch.from_numpy(seen), torch.tensor([reading.digit]))
     record = champion.fold_run.record
-    best, second = (record["classes"][label] for label in (answer.digit, answer.runner_up))
-    verdict = f"read as {best}" if answer.answered else f"not sure: {best} or {second}"
+    best, second = (record["classes"][label] for label in (reading.digit, reading.runner_up))
+    verdict = f"read as {best}" if reading.answered else f"not sure: {best} or {second}"
     verdict = f"not sure: {sheet.prepared.doubt}" if sheet.prepared.doubt else verdict
     drawn = reading_figure(
         f"{sheet.file.name}: {verdict} ({record['model']} on {record['dataset']}, fold {record['fold']})",
@@ -270,7 +270,7 @@ def _explain(
         seen[0],
         found.maps[0],
         probabilities=probabilities,
-        reading=answer,
+        reading=reading,
         classes=record["classes"],
         threshold=champion.trust.threshold,
         method={"grad-cam": "Grad-CAM", "saliency": "saliency"}[found.method],
@@ -284,8 +284,8 @@ def print_result(result: dict[str, Any], *, quiet: bool) -> None:
     """Print the predictions; with ``quiet`` only file and class: ? if not sure, - if not read."""
     if quiet:
         for image in result["images"]:
-            answer = image.get("class", "-")
-            print(f"{shown(image['file'])}\t{'?' if answer is None else answer}")
+            label = image.get("class", "-")
+            print(f"{shown(image['file'])}\t{'?' if label is None else label}")
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("file", overflow="fold")

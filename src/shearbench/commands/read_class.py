@@ -21,7 +21,7 @@ from shearbench.handwriting.class_reading import Reply, read_pictures
 from shearbench.handwriting.folder import output_of
 from shearbench.handwriting.naming import RULE, misnamed, named
 from shearbench.handwriting.readers import Readers, load
-from shearbench.handwriting.readers import explain as looked_at
+from shearbench.handwriting.readers import explain as gradcam_maps
 from shearbench.handwriting.sheet import SIDE, drawn, read_sheet
 from shearbench.records import write_bytes, write_text
 
@@ -66,7 +66,7 @@ def _explained(reply: Reply, readers: Readers) -> Path:
             f"{reply.look.file.shown}: {verdict} ({', '.join(readers.networks)})",
             reply.look.thumbnail,
             (image[None] / 255).astype(np.float32),
-            looked_at(readers, image[None], [reading.digit])[0],
+            gradcam_maps(readers, image[None], [reading.digit])[0],
             probabilities=reply.probabilities,
             reading=reading,
             threshold=readers.trust.threshold,
@@ -103,11 +103,11 @@ def _sheet(file: Path, readers: Readers) -> dict[str, Any]:
         picture = read_file(file, side=SIDE)
     except Unreadable as error:
         return {"file": str(file), "unread": str(error)}
-    answers = read_sheet(picture, readers)
-    if isinstance(answers, str):
-        return {"file": str(file), "unread": answers}
+    digits_found = read_sheet(picture, readers)
+    if isinstance(digits_found, str):
+        return {"file": str(file), "unread": digits_found}
     boxes = file.with_name(file.name + BOXES)
-    drawn(picture, answers).save(boxes)
+    drawn(picture, digits_found).save(boxes)
     digits = [
         {
             "line": found.line,
@@ -117,10 +117,10 @@ def _sheet(file: Path, readers: Readers) -> dict[str, Any]:
             "confidence": reading.confidence,
             "doubt": found.doubt,
         }
-        for found, reading in answers
+        for found, reading in digits_found
     ]
     lines: dict[int, str] = {}
-    for found, reading in answers:
+    for found, reading in digits_found:
         text = str(reading.digit) if reading.answered and not found.doubt else "?"
         lines[found.line] = lines.get(found.line, "") + text
     height, width = picture.colour.shape[:2]
