@@ -108,7 +108,7 @@ def at_hand(
 
 
 def _named(folder: Path, fold_runs: Sequence[FoldRun], *, is_run: bool) -> Trained:
-    """Return a network named by its folder: ``mlp_strong`` is ``mlp`` with the training ``strong``."""
+    """Return a network named by its folder: ``mlp_strong`` is ``mlp`` trained ``strong``; other names get ``grid``."""
     if is_run:
         name = folder.name if folder.parent.name == "mnist" else f"{folder.parent.name}-{folder.name}"
         return Trained(name, RUN, fold_runs)
