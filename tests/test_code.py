@@ -95,6 +95,12 @@ def test_a_network_of_the_users_own_counts_with_its_helpers(package: Path) -> No
     assert _reached("nobody.Net") == ONE | {"nobody missing"}
 
 
+def test_libraries_beside_an_installed_package_are_not_its_code(package: Path) -> None:
+    own = _reached("mine.Net")
+    _write(package.parent, {"typing.py": "A = 1\n", "torch/__init__.py": "A = 1\n"})
+    assert (_reached(), _reached("mine.Net")) == (ONE, own)
+
+
 def test_an_installed_network_counts_with_its_distribution(package: Path) -> None:
     (line,) = _reached("skfem.Net") - ONE
     name, version, record = line.split()

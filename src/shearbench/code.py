@@ -60,12 +60,13 @@ def closure(module: str, architectures: Iterable[str] = (), also: Iterable[str] 
     own = [architecture.rpartition(".")[0] for architecture in architectures if "." in architecture]
     ours = [f"{_OURS}.models.{architecture}" for architecture in architectures if "." not in architecture]
     roots = {name.partition(".")[0]: _root(name.partition(".")[0]) for name in own}
-    folders = [PACKAGE.parent, *dict.fromkeys([NETWORKS, *filter(None, roots.values())])]
+    folders = list(dict.fromkeys([NETWORKS, *filter(None, roots.values())]))
     found = {f"{name} {_distribution(name)}": "" for name, root in roots.items() if root is None}
     todo, seen = [module, *also, *ours, *(name for top in own for name in _with_packages(top))], set[str]()
     while todo:
         name = todo.pop()
-        place = None if name in seen else _file(name, folders)
+        # Beside an installed package lie torch and all other libraries: only ours is looked for there.
+        place = None if name in seen else _file(name, [PACKAGE.parent] if name.partition(".")[0] == _OURS else folders)
         seen.add(name)
         if place:
             path, folder = place
