@@ -1,4 +1,4 @@
-"""Matplotlib figures without a window, saved with the same bytes every time.
+"""Create matplotlib figures without a window and save them with the same bytes every time.
 
 The background is transparent and text is mid-grey, so that one figure is legible on white paper and on a dark page.
 Colours: Okabe and Ito's palette, which colour-blind readers can distinguish.
@@ -20,15 +20,15 @@ from PIL import Image
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#5f6368"
 PALETTE = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Of models."""
+"""Colours of models."""
 OF_DATASETS = ("#8A63B3", "#A67C00", "#2A8C82", "#B0413E")
-"""Of datasets: purple, ochre, teal and brick, which no model has."""
+"""Colours of datasets: purple, ochre, teal and brick, which differ from those of models."""
 INK = "#757575"
-"""Text and axes: contrast 4.6 : 1 on white and 3.9 : 1 on the report's dark background (WCAG 2.2)."""
+"""Colour of text and axes: contrast 4.6 : 1 on white and 3.9 : 1 on the report's dark background (WCAG 2.2)."""
 DPI = 150
-_LETTER, _ENTRY = 0.09, 1.4  # widths in inches: of a letter of a title, of an entry of a legend
-_NARROW = 4.0  # up to so wide a logarithmic axis has plain labels
-_LABELS = ((20.0, (1, 2, 5)), (1000.0, (1, 3)), (np.inf, (1,)))  # width of the axis, labels of each decade
+_LETTER, _ENTRY = 0.09, 1.4  # width in inches of a letter in a title, of an entry in a legend
+_NARROW = 4.0  # largest ratio of the ends for which a logarithmic axis has evenly spaced labels
+_LABELS = ((20.0, (1, 2, 5)), (1000.0, (1, 3)), (np.inf, (1,)))  # largest ratio of the ends, labels of each decade
 mpl.rcParams.update(
     {
         **dict.fromkeys(("text.color", "axes.labelcolor", "axes.titlecolor", "axes.edgecolor"), INK),
@@ -46,7 +46,7 @@ def figure(width: float, height: float) -> Figure:
 
 
 def png(made: Figure) -> bytes:
-    """Return a figure as PNG bytes, drawn once: ``savefig`` would draw it twice, first without a trace."""
+    """Return a figure as PNG bytes, drawn once: ``savefig`` draws it twice, first without rendering."""
     canvas: Any = FigureCanvasAgg(made)
     canvas.draw()
     buffer = io.BytesIO()
@@ -56,7 +56,7 @@ def png(made: Figure) -> bytes:
 
 
 def pdf(made: Figure) -> bytes:
-    """Return a figure as PDF bytes, without the date."""
+    """Return a figure as PDF bytes, without a creation date."""
     buffer = io.BytesIO()
     made.savefig(buffer, format="pdf", metadata={"CreationDate": None})
     return buffer.getvalue()
@@ -73,26 +73,26 @@ def headed(made: Figure, title: str, handles: Sequence[Any] = ()) -> None:
 
 
 def plain(axes: Axes) -> None:
-    """Take the frame's top and right away and draw a light grid behind the data."""
+    """Remove the top and right of the frame and draw a light grid behind the data."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color=INK, alpha=0.25, linewidth=0.6)
     axes.set_axisbelow(True)
 
 
 def bare(axes: Axes) -> None:
-    """Take ticks and frame away: the axes hold a picture."""
+    """Remove ticks and frame from axes that show a picture."""
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
 
 
 def colours(names: Sequence[str], palette: Sequence[str] = PALETTE) -> dict[str, str]:
-    """Return name -> colour of things side by side, in their order; colours begin again where there are too many."""
+    """Return name -> colour, in the order of ``names``; colours repeat if there are more names than colours."""
     return {name: palette[place % len(palette)] for place, name in enumerate(names)}
 
 
 def readable_log(axis: Axis) -> None:
-    """Label a logarithmic axis with plain numbers, fewer of each decade the wider it is.
+    """Label a logarithmic axis with plain numbers; a wider axis has fewer labels per decade.
 
     An axis that spans less than a factor of 4 has up to three numbers.
     """

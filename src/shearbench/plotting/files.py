@@ -1,4 +1,4 @@
-"""The files of an evaluation, each as a name and a writer: what an analysis returns."""
+"""The files that an analysis returns, each as a name and a writer."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from shearbench.records import write_bytes, write_json, write_npz, write_text
 _SAVE: ContextVar[Callable[[Figure], bytes]] = ContextVar("save", default=png)
 Writer = Callable[[Path], None]
 Files = Mapping[str, Writer]
-"""Name below the folder of the evaluation (``calibration.csv``, ``figures/calibration.png``) -> what writes it."""
+"""Name below the folder of the evaluation (``calibration.csv``, ``figures/calibration.png``) -> its writer."""
 
 
 def table(frame: pd.DataFrame) -> Writer:
@@ -26,13 +26,13 @@ def table(frame: pd.DataFrame) -> Writer:
 
 
 def picture(made: Figure) -> Writer:
-    """Return the writer of a PNG file; the figure is drawn now, and need not be kept."""
+    """Return the writer of a PNG file; the figure is drawn at once and can be discarded."""
     return partial(write_bytes, content=_SAVE.get()(made))
 
 
 @contextmanager
 def saved_as(save: Callable[[Figure], bytes]) -> Iterator[None]:
-    """Within this context, :func:`picture` saves figures with ``save`` (such as ``canvas.pdf``) instead of as PNG."""
+    """Let :func:`picture` save figures with ``save`` (such as ``canvas.pdf``) instead of as PNG in this context."""
     token = _SAVE.set(save)
     try:
         yield

@@ -1,4 +1,4 @@
-"""A reliability diagram: accuracy against confidence, from the rows of ``reliability.csv``."""
+"""Draw a reliability diagram: accuracy against confidence, from the rows of ``reliability.csv``."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -8,7 +8,7 @@ STAGES = ("before", "after")
 
 
 def draw_reliability(axes: Axes, bins: pd.DataFrame, colour: str, marker: str, label: str) -> None:
-    """Draw accuracy against confidence with its interval; the area of a mark grows with the digits in its bin."""
+    """Draw accuracy against confidence with its interval; the area of a marker grows with the samples in its bin."""
     some = bins[bins["n"] > 0]
     reach = [some["accuracy"] - some["accuracy_low"], some["accuracy_high"] - some["accuracy"]]
     axes.errorbar(some["confidence"], some["accuracy"], reach, fmt="none", ecolor=colour, lw=1, alpha=0.6)

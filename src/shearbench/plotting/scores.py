@@ -1,4 +1,4 @@
-"""Figures of a run, drawn only from the tables of its scores."""
+"""Draw figures of a run from the tables of its scores only."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,13 +20,13 @@ _TITLES = {"out_of_fold": "cross-validated", "test": "test"}
 def confusion_figure(
     title: str, counts: Mapping[str, NDArray[np.int64]], networks: Mapping[str, int], classes: Sequence[str]
 ) -> Figure:
-    """Draw a confusion matrix for each split: colours are rates; numbers are rates on the diagonal, samples beside it.
+    """Draw a confusion matrix per split: colours are rates, numbers are rates on the diagonal and counts beside it.
 
     Args:
-        title: what stands above.
+        title: above the figure.
         counts: split -> (true, predicted) counts summed over the folds.
-        networks: split -> how many networks read each sample; counts are shown as the mean over them.
-        classes: their names.
+        networks: split -> number of networks that predict each sample; counts are means over them.
+        classes: class names.
     """
     side = 5.0 * max(1.0, min(len(classes), LABELLED) / 12)
     made = figure(side * len(counts) + 0.9, side + 0.4)
@@ -57,7 +57,7 @@ def _confusion_panel(axes: Axes, counts: NDArray[Any], classes: Sequence[str]) -
 
 
 def over_folds(curves: pd.DataFrame) -> str:
-    """Return how many folds learning curves are the mean of, in words: late epochs may have fewer."""
+    """Return the number of folds of learning curves as a phrase; late epochs may have fewer."""
     most = curves["folds"].max()
     stopped = curves["folds"].min() < most
     return f"{most} folds" + (", late epochs over those that had not stopped" if stopped else "")

@@ -1,4 +1,4 @@
-"""Many pictures of one size drawn as one, on one colour scale: quick, and comparable by eye."""
+"""Draw many pictures of one size as one image, on one colour scale: fast, and comparable by eye."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from shearbench.plotting.canvas import figure
 
 SMALL = 8
-_ONE_SIDED = 0.02  # the share of the largest value up to which the other sign is none
-_SIDE, _GAP, _LINE = 28, 3, 8  # units of the axes: side of a tile, gap, and a gap that a line of text fits into
+_ONE_SIDED = 0.02  # values of the other sign up to this share of the largest value are ignored
+_SIDE, _GAP, _LINE = 28, 3, 8  # in units of the axes: side of a tile, gap, gap for a line of text
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Quantity:
     signed: bool = False
 
     def scale(self, values: NDArray[Any]) -> dict[str, Any]:
-        """Return colours and ends of the colour scale for ``values``, which is never empty.
+        """Return colormap and limits of the colour scale for ``values``; its range is never empty.
 
-        Of a signed quantity it is one half where all values have one sign.
+        If all values of a signed quantity have one sign, the scale is one half of the colormap.
         """
         largest = float(np.abs(values).max()) or 1.0
         if not self.signed:
@@ -56,7 +56,7 @@ DISTURBANCE_Y = Quantity(r"$u_y - u_y^0$ / pixel", "RdBu_r", signed=True)
 
 
 def draw_tiles(axis: Axes, tiles: NDArray[Any], quantity: Quantity) -> None:
-    """Draw (rows, columns, h, w) with white gaps, and its colour scale beside it; or (..., 3) in colour."""
+    """Draw tiles (rows, columns, h, w) with white gaps and a colour bar, or (..., 3) in colour without one."""
     if tiles.ndim == 5:
         _draw(axis, np.clip(np.nan_to_num(_joined(tiles / _white(tiles)), nan=1.0), 0, 1), tiles.shape[:2], _GAP)
         _bare(axis)
@@ -70,12 +70,12 @@ def draw_tiles(axis: Axes, tiles: NDArray[Any], quantity: Quantity) -> None:
 
 
 def sheet(rows: int, columns: int, *, beside: float, above: float, blocks: int = 1) -> Figure:
-    """Return a figure for :func:`draw_coloured`: tiles of an inch, ``beside`` and ``above`` inches for text."""
+    """Return a figure for :func:`draw_coloured`: 1.1 inches per tile, ``beside`` and ``above`` inches for text."""
     return figure(blocks * (1.1 * columns + beside), 1.1 * rows + above)
 
 
 def draw_coloured(axis: Axes, tiles: NDArray[Any], names: Sequence[str], notes: Sequence[Sequence[str]]) -> None:
-    """Draw (rows, columns, h, w, 3) as one picture, what each row is beside it, and a note above each tile.
+    """Draw tiles (rows, columns, h, w, 3) as one picture, with a name beside each row and a note above each tile.
 
     Notes are (rows, columns); an empty one is not drawn.
     """
@@ -89,7 +89,7 @@ def draw_coloured(axis: Axes, tiles: NDArray[Any], names: Sequence[str], notes: 
 
 
 def coloured(values: NDArray[Any], colours: str, low: float, high: float) -> NDArray[np.float64]:
-    """Return values (...) as colours (..., 3), 0 to 1; what is not there (NaN) is white."""
+    """Return values (...) as colours (..., 3), 0 to 1; missing values (NaN) are white."""
     shades: NDArray[np.float64] = colormaps[colours](np.clip((values - low) / (high - low), 0, 1))[..., :3]
     return np.where(np.isnan(values)[..., np.newaxis], 1.0, shades)
 
@@ -101,7 +101,7 @@ def enlarged(values: NDArray[Any], side: int = _SIDE) -> NDArray[Any]:
 
 
 def visible(images: NDArray[Any]) -> NDArray[Any]:
-    """Return images (n, h, w) or (n, channels, h, w) as they are drawn: (n, h, w) in grey or (n, h, w, 3) in colour."""
+    """Return images (n, h, w) or (n, channels, h, w) for drawing: (n, h, w) in grey or (n, h, w, 3) in colour."""
     if images.ndim == 3:
         return images
     return images[:, :3].transpose(0, 2, 3, 1) if images.shape[1] >= 3 else images[:, 0]
@@ -110,7 +110,7 @@ def visible(images: NDArray[Any]) -> NDArray[Any]:
 def row_of(
     pictures: Sequence[NDArray[Any]] | NDArray[Any], columns: int, shape: tuple[int, ...]
 ) -> NDArray[np.float32]:
-    """Return pictures of one ``shape`` as a row (1, columns, *shape), with NaN where there are fewer."""
+    """Return pictures of one ``shape`` as a row (1, columns, *shape), padded with NaN."""
     row = np.full((1, columns, *shape), np.nan, np.float32)
     for place, picture in enumerate(pictures):
         row[0, place] = picture
@@ -118,7 +118,7 @@ def row_of(
 
 
 def centres(tiles: int, gap: int = _GAP) -> list[float]:
-    """Return where the centres of a row of tiles fall, in units of the axes, whatever the size of the pictures."""
+    """Return the centres of a row of tiles in units of the axes, for pictures of any size."""
     return [top + (_SIDE - 1) / 2 for top in _tops(tiles, gap)]
 
 
@@ -127,7 +127,7 @@ def _tops(tiles: int, gap: int) -> list[int]:
 
 
 def _draw(axis: Axes, picture: NDArray[Any], tiles: Sequence[int], gap: int, **scale: Any) -> AxesImage:
-    """Draw joined tiles so that each is ``_SIDE`` units high and wide, of whatever pixels it is."""
+    """Draw joined tiles so that each is ``_SIDE`` units high and wide, for pictures of any size."""
     height, width = (count * (_SIDE + gap) - gap for count in tiles)
     return axis.imshow(picture, extent=(-0.5, width - 0.5, height - 0.5, -0.5), interpolation="nearest", **scale)
 
@@ -137,7 +137,7 @@ def _white(tiles: NDArray[Any]) -> float:
 
 
 def _squared(tiles: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return tiles (rows, columns, h, w, ...) as squares of at least ``_SIDE`` pixels, white beside."""
+    """Return tiles (rows, columns, h, w, ...) as squares of at least ``_SIDE`` pixels, padded with NaN (white)."""
     height, width = tiles.shape[2:4]
     times = max(1, _SIDE // max(height, width))
     tiles = tiles.repeat(times, axis=2).repeat(times, axis=3)
