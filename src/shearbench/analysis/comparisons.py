@@ -1,7 +1,7 @@
 """The comparisons of runs and datasets: each makes tables and figures of an :class:`EvaluatedRuns`.
 
-A contrast is one file with one function ``EvaluatedRuns -> Files`` and one line in ``COMPARISONS``; its files go to
-``build/comparison/``, are vouched for by the record there and logged to MLflow without more ado.
+A comparison is one file with one function ``EvaluatedRuns -> Files`` and one line in ``COMPARISONS``. Its files go to
+``build/comparison/``; the record there holds their hashes, and MLflow gets them.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ from shearbench.records import hash_of, write_record
 Compare = Callable[[EvaluatedRuns], Files]
 
 OF_NETWORKS = ("dynamics", "feature_maps", "embedding", "attribution", "explanation")
-"""Contrasts of epochs and layers, made of the runs that have networks."""
+"""Comparisons of epochs and layers, for runs with networks only."""
 
 COMPARISONS: dict[str, Compare] = {
     "cost": cost,
@@ -52,33 +52,33 @@ COMPARISONS: dict[str, Compare] = {
 
 
 def compared(evaluated: EvaluatedRuns) -> dict[str, Writer]:
-    """Return the files of every contrast, by their name."""
-    return _joined([_made(contrast) for contrast in _contrasts(evaluated)])
+    """Return the files of every comparison, by their name."""
+    return _joined([_compare(comparison) for comparison in _comparisons(evaluated)])
 
 
 def write_comparison(folder: Path, evaluated: EvaluatedRuns, *, workers: int | Literal["auto"]) -> None:
     """Write all files of ``build/comparison/``, its record last.
 
     Raises:
-        TasksFailed: if a contrast could not be made.
+        TasksFailed: if a comparison fails.
     """
-    # Drawing takes most of the time, and each contrast draws on its own.
+    # Drawing takes most of the time, and each comparison draws its own figures.
     made = run_tasks(
-        _made, _contrasts(evaluated), workers=workers, label="comparison", name=lambda contrast: contrast[0]
+        _compare, _comparisons(evaluated), workers=workers, label="comparison", name=lambda comparison: comparison[0]
     )
     runs = {run.name: run.digest for run in evaluated.runs}
     write_record(folder, {"evaluations": runs, "hashes": {"evaluations": hash_of(runs)}}, _joined(made))
 
 
-def _contrasts(evaluated: EvaluatedRuns) -> list[tuple[str, EvaluatedRuns]]:
-    """Return the name and the runs of each contrast that has any."""
+def _comparisons(evaluated: EvaluatedRuns) -> list[tuple[str, EvaluatedRuns]]:
+    """Return the name and the runs of each comparison that has runs."""
     networks = evaluated.of_networks()
-    of_contrast = {name: networks if name in OF_NETWORKS else evaluated for name in COMPARISONS}
-    return [(name, runs) for name, runs in of_contrast.items() if runs.runs]
+    runs_of = {name: networks if name in OF_NETWORKS else evaluated for name in COMPARISONS}
+    return [(name, runs) for name, runs in runs_of.items() if runs.runs]
 
 
-def _made(contrast: tuple[str, EvaluatedRuns], advance: Advance = lambda _: None) -> tuple[str, Files]:
-    name, evaluated = contrast
+def _compare(comparison: tuple[str, EvaluatedRuns], advance: Advance = lambda _: None) -> tuple[str, Files]:
+    name, evaluated = comparison
     made = COMPARISONS[name](evaluated)
     advance(1)
     return name, made
@@ -86,7 +86,7 @@ def _made(contrast: tuple[str, EvaluatedRuns], advance: Advance = lambda _: None
 
 def _joined(made: Sequence[tuple[str, Files]]) -> dict[str, Writer]:
     files: dict[str, Writer] = {}
-    for name, of_contrast in made:
-        assert not files.keys() & of_contrast.keys(), f"contrast {name} writes a file of another"
-        files |= of_contrast
+    for name, own in made:
+        assert not files.keys() & own.keys(), f"contrast {name} writes a file of another"
+        files |= own
     return files

@@ -1,6 +1,6 @@
-"""One run on the sealed test set: a task for each fold's model, and an :class:`Evaluation` of what they found.
+"""Evaluate one run on the test set: a task for each fold's model, and an :class:`Evaluation` with their results.
 
-A task runs in a single-threaded process, like training, so that the numbers do not depend on the load.
+A task runs in a single-threaded process, like training, so the numbers do not depend on the load.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +27,7 @@ MEASURED = "measured.npz"
 
 @dataclass(frozen=True)
 class FoldTask:
-    """The network and its test set: the folders of a fold run and of a dataset, and the device.
+    """The input of :func:`infer`: the folders of a fold run and of a dataset, the device and the settings.
 
     ``explained`` are the rows of the test set to explain, for their true class.
     """
@@ -39,13 +39,13 @@ class FoldTask:
     settings: Evaluate
 
     def reads(self) -> tuple[Path, ...]:
-        """Return the folders that it needs."""
+        """Return the folders that the task reads."""
         return (self.fold_run, self.dataset)
 
 
 @dataclass(frozen=True, eq=False)
 class FoldResult:
-    """``probabilities`` float32 (n, 10) of the test digits, the answer to each probe by its name, and where."""
+    """Test ``probabilities`` float32 (n, classes) of one model, its measurements by name, and the device."""
 
     probabilities: NDArray[np.float32]
     measured: Mapping[str, Measured]
@@ -53,12 +53,12 @@ class FoldResult:
 
 
 def infer(task: FoldTask, advance: Callable[[int], None]) -> FoldResult:
-    """Predict the test set with one network in float32, and ask it every probe; those that look into it, on the CPU.
+    """Predict the test set with one model in float32, and make its measurements; those of layers run on the CPU.
 
     Raises:
-        InputError: if the run or the dataset is missing, damaged or not what its record or card vouches for.
+        InputError: if the run or the dataset is missing, damaged or differs from its record or card.
     """
-    # Two seconds to load, which the process that hands out the tasks is spared.
+    # Takes two seconds to load, and the process that hands out the tasks does not need it.
     from shearbench.analysis.measurements import measured
     from shearbench.analysis.trained import TrainedModel
     from shearbench.training.hardware import resolve, settle
@@ -111,9 +111,9 @@ def read_results(folder: Path) -> list[FoldResult]:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The folds of a run, its data, the rows of the test set that were explained, and each network's answers.
+    """The fold runs and the data of a run, the explained rows of the test set, and the result of each network.
 
-    ``samples`` are the images that the test set was made of, row by row.
+    ``samples`` are the images that the test set was made from, row by row.
     """
 
     fold_runs: Sequence[FoldRun]
@@ -131,12 +131,12 @@ class Evaluation:
 
     @property
     def is_network(self) -> bool:
-        """Whether the run has networks, and no classifiers of scikit-learn."""
+        """Whether the run has networks, not classifiers of scikit-learn."""
         return self.fold_runs[0].is_network
 
     @property
     def is_field(self) -> bool:
-        """Whether the inputs are displacement fields (u_x, u_y), and not images."""
+        """Whether the inputs are displacement fields (u_x, u_y), not images."""
         return "load" in self.entry
 
     @property
@@ -165,9 +165,9 @@ class Evaluation:
 
     @cached_property
     def by_sample(self) -> dict[str, BySample]:
-        """Split -> what networks say of each digit: out of fold one of each repeat, on the test set all of them."""
-        said = np.stack([each.probabilities for each in self.tested])
-        return {"out_of_fold": by_sample(self.out_of_fold), "test": BySample(self.test.ids, self.test.labels, said)}
+        """Split -> predictions of each sample: out of fold by one network per repeat, on the test set by all."""
+        tested = np.stack([each.probabilities for each in self.tested])
+        return {"out_of_fold": by_sample(self.out_of_fold), "test": BySample(self.test.ids, self.test.labels, tested)}
 
     @property
     def seed(self) -> int:
@@ -176,14 +176,14 @@ class Evaluation:
 
     @cached_property
     def repeats(self) -> int:
-        """The number of out-of-fold predictions of each training digit: one per repeat."""
+        """The number of out-of-fold predictions of each training sample: one per repeat."""
         ids = np.concatenate([predictions.ids for predictions in self.out_of_fold])
         return len(ids) // len(np.unique(ids))
 
     def stacked(self, measurement: str, name: str) -> NDArray[Any]:
-        """Return an array that a probe found, of all networks: (folds, ...)."""
+        """Return an array of a measurement for all networks: (folds, ...)."""
         return np.stack([result.measured[measurement].arrays[name] for result in self.results])
 
     def facts(self, measurement: str) -> Mapping[str, Any]:
-        """Return what a probe noted of the first fold's network."""
+        """Return the facts of a measurement for the first fold's network."""
         return self.results[0].measured[measurement].facts

@@ -1,4 +1,4 @@
-"""Return the outputs of a network's layers: a forward pass with a hook on every module of a type, in order of call."""
+"""Record inputs and outputs of a network's layers: a forward pass with a hook on every module of a type."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, eq=False)
 class Heard:
-    """One call of a module: its name in the network, the module, what went in and what came out."""
+    """One call of a module: its name in the network, the module, its first input and its output."""
 
     name: str
     module: nn.Module
@@ -17,7 +17,7 @@ class Heard:
 
 
 def listen(network: nn.Module, inputs: Tensor, kind: type[nn.Module]) -> list[Heard]:
-    """Return the calls of all modules of a type while the network reads ``inputs``, without gradients, in order."""
+    """Return the calls of all modules of a type in a forward pass of ``inputs``, without gradients, in order."""
     heard: list[Heard] = []
 
     def note(name: str, module: nn.Module, entered: tuple[Tensor, ...], left: Tensor) -> None:

@@ -1,7 +1,7 @@
-"""Questions that need a network: a probe is asked of each fold's network, in the process that has it loaded.
+"""The measurements of a trained model: they run for each fold's model, in the process that has it loaded.
 
-A measurement is one file with one function ``TrainedModel -> Measured`` and one line in ``MEASUREMENTS``. What it finds
-is stacked over the folds, tabulated and drawn by an analysis (:mod:`shearbench.analysis.summaries`).
+A measurement is one file with one function ``TrainedModel -> Measured`` and one line in ``MEASUREMENTS``. A summary
+stacks its arrays over the folds, tabulates and draws them (:mod:`shearbench.analysis.summaries`).
 """
 
 from shearbench.analysis.batch_norm.measure import running_averages
@@ -16,7 +16,7 @@ from shearbench.analysis.noise.measure import noise
 from shearbench.analysis.trained import Measurement, TrainedModel
 
 OF_LAYERS = ("gradcam", "explanation", "feature_maps", "embedding", "running_averages")
-"""Probes that look into a network; a classifier of scikit-learn has nothing there."""
+"""Measurements of the layers of a network; a classifier of scikit-learn has none."""
 
 MEASUREMENTS: dict[str, Measurement] = {
     "gradcam": gradcam,
@@ -31,7 +31,7 @@ MEASUREMENTS: dict[str, Measurement] = {
 
 
 def measured(trained: TrainedModel) -> dict[str, Measured]:
-    """Ask every probe; those that look into layers are skipped for a classifier of scikit-learn, with the reason."""
+    """Return all measurements; those of layers are skipped for a classifier of scikit-learn, with the reason."""
     skipped = Measured({}, {"skipped": "a classifier of scikit-learn has no layers"})
     return {
         name: skipped if name in OF_LAYERS and not trained.is_network else measurement(trained)

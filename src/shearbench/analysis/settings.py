@@ -15,7 +15,7 @@ Count = Annotated[int, Field(ge=1)]
 class Noise(Strict):
     """Gaussian noise of several strengths, drawn ``draws`` times for each network.
 
-    ``levels`` are in units of the input's own standard deviation; ``raw`` ones in its own units (shares of the grey
+    ``levels`` are in units of the input's own standard deviation, ``raw`` ones in its units (shares of the grey
     scale, pixels of displacement).
     """
 
@@ -24,11 +24,11 @@ class Noise(Strict):
     draws: Count
 
     def strengths(self, deviation: NDArray[np.float64], scale: float) -> list[NDArray[np.float64]]:
-        """Return the standard deviation of the noise in each channel, (channels,), for each level, then each raw one.
+        """Return the standard deviations (channels,) of the noise, for each of ``levels``, then for each of ``raw``.
 
         Args:
-            deviation: of the inputs, (channels,), in their own units.
-            scale: what raw levels are multiplied by.
+            deviation: (channels,) of the inputs, in their units.
+            scale: factor of the raw levels.
         """
         own = [level * deviation for level in self.levels]
         return [*own, *(np.full_like(deviation, level * scale) for level in self.raw)]
@@ -38,10 +38,10 @@ class Evaluate(Strict):
     """Number of test samples for expensive analyses."""
 
     samples: Annotated[int, Field(ge=10)]
-    """What each fold's network reads under each corruption, level of noise and shear step; the folds share out the
-    test digits, so that they stand on up to folds x digits of them."""
+    """Test samples that each fold's network predicts under each corruption, noise level and step of a load; the folds
+    divide the test set, so that a run uses up to folds x ``samples`` of them."""
     noise: Noise
     explained: Count
-    """Digits of each class whose maps are measured, the same for every network."""
+    """Samples per class with measured attribution maps, the same for every network."""
     embedded: Annotated[int, Field(ge=40)]
-    """Digits whose activations are embedded, the same for every network."""
+    """Samples in the embedding, the same for every network."""

@@ -1,7 +1,7 @@
-"""The parts of a run's evaluation: each makes tables, arrays and figures of an :class:`Evaluation`.
+"""The summaries of a run's evaluation: each makes tables, arrays and figures of an :class:`Evaluation`.
 
 A summary is one file with one function ``Evaluation -> Files`` and one line in ``SUMMARIES``. The record holds the
-hashes of its files, and MLflow gets them. A measurement comes first if a network is needed.
+hashes of its files, and MLflow gets them. If it needs a network, a measurement provides its arrays.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ from shearbench.records import write_record, write_text
 Analysis = Callable[[Evaluation], Files]
 
 OF_NETWORKS = ("learning", "attribution", "explanation", "feature_maps", "embedding", "running_averages")
-"""Analyses of epochs and layers, which a classifier of scikit-learn does not have."""
+"""Summaries of epochs and layers, which a classifier of scikit-learn does not have."""
 
 SUMMARIES: dict[str, Analysis] = {
     "scoring": scoring,
@@ -48,12 +48,12 @@ SUMMARIES: dict[str, Analysis] = {
 
 
 def analyses_of(evaluation: Evaluation) -> dict[str, Analysis]:
-    """Return the analyses that apply to a run, by name."""
+    """Return the summaries that apply to a run, by name."""
     return {name: each for name, each in SUMMARIES.items() if evaluation.is_network or name not in OF_NETWORKS}
 
 
 def summarised(evaluation: Evaluation) -> dict[str, Writer]:
-    """Return the files of every analysis that applies, by their name."""
+    """Return the files of every summary that applies, by their name."""
     files: dict[str, Writer] = {}
     for name, analyse in analyses_of(evaluation).items():
         made = analyse(evaluation)
@@ -69,20 +69,20 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
 
 
 def write_plots(folder: Path, evaluation: Evaluation) -> None:
-    """Write what ``dvc plots`` draws: accuracy of each epoch, and a row for each test digit and network."""
+    """Write the data of ``dvc plots``: accuracy of each epoch, and one row per test sample and network."""
     curves = pd.DataFrame(columns=["train_accuracy", "validation_accuracy"], index=pd.Index([], name="epoch"))
     if evaluation.is_network:
         found = curves_of(evaluation).pivot(index="epoch", columns="split", values="accuracy_mean")
         curves = found.add_suffix("_accuracy")
     predicted = np.stack([each.classes for each in evaluation.tested])
     actual = np.broadcast_to(evaluation.test.labels, predicted.shape)
-    reads = pd.DataFrame({"actual": actual.ravel(), "predicted": predicted.ravel()})
+    predictions = pd.DataFrame({"actual": actual.ravel(), "predicted": predicted.ravel()})
     write_text(folder / "learning_curves.csv", curves.reset_index().to_csv(index=False))
-    write_text(folder / "confusion.csv", reads.to_csv(index=False))
+    write_text(folder / "confusion.csv", predictions.to_csv(index=False))
 
 
 def _result(evaluation: Evaluation) -> dict[str, Any]:
-    """Return what the record says beside the hashes of its files."""
+    """Return the content of the record without the hashes of its files."""
     first = evaluation.fold_runs[0].record
     return {
         "dataset": first["dataset"],

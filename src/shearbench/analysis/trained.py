@@ -25,14 +25,14 @@ from shearbench.seeds import generator_for
 from shearbench.training.hardware import Hardware
 from shearbench.training.weights import predict
 
-_BATCH = 100  # stays in a core's cache: small convolutions are up to twice as fast as with 500
+_BATCH = 100  # fits into a core's cache: small convolutions are up to twice as fast as with 500
 
 
 @dataclass(frozen=True, eq=False)
 class TrainedModel:
     """One fold's network, in evaluation mode on the CPU, with its test set.
 
-    ``explained`` are the rows of the test set to explain, the same digits for every network, fold and dataset.
+    ``explained`` are the rows of the test set to explain, the same samples for every network, fold and dataset.
     ``folder`` is that of the dataset, with the other datasets beside it.
     """
 
@@ -47,12 +47,12 @@ class TrainedModel:
 
     @property
     def fold(self) -> int:
-        """The fold that this network has not seen."""
+        """The number of the fold."""
         return int(self.record["fold"])
 
     @property
     def train_on(self) -> TrainOn:
-        """Whether it was trained on all other folds or on its fold alone."""
+        """The training samples: all other folds (``rest``), or the fold alone (``fold``)."""
         chosen: TrainOn = self.record["config"]["train_on"]
         return chosen
 
@@ -64,17 +64,17 @@ class TrainedModel:
 
     @property
     def is_field(self) -> bool:
-        """Whether the inputs are displacement fields (u_x, u_y), and not images."""
+        """Whether the inputs are displacement fields (u_x, u_y), not images."""
         return "load" in self.entry
 
     @property
     def is_network(self) -> bool:
-        """Whether it has layers and gradients, and is no classifier of scikit-learn."""
+        """Whether it has layers and gradients, unlike a classifier of scikit-learn."""
         return self.record["config"]["recipe"] is not None
 
     @property
     def share(self) -> Rows:
-        """The rows of the test set for this fold, if the networks divide the test set: ``settings.samples``."""
+        """The ``settings.samples`` rows of the test set for this fold, where the folds divide the test set."""
         return share_of_fold(self._order, self.fold, self.settings.samples)
 
     @property
@@ -93,7 +93,7 @@ class TrainedModel:
 
     @cached_property
     def train(self) -> Dataset:
-        """All training digits of the dataset; read when first asked for."""
+        """All training samples of the dataset, read at first use."""
         return dataset.load(self.folder, "train")
 
     @property
@@ -113,7 +113,7 @@ class TrainedModel:
 
     @cached_property
     def reader(self) -> nn.Module:
-        """A copy for predictions alone, which move it to the device: ``network`` stays where it is."""
+        """A copy for predictions, which move it to the device; ``network`` stays on the CPU."""
         return copy.deepcopy(self.network)
 
 

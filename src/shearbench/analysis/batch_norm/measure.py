@@ -1,6 +1,6 @@
-"""Would a network with batch normalisation read the test digits otherwise with other statistics, and the same weights?
+"""Measure the test predictions of a network with other batch-norm statistics and the same weights.
 
-See :mod:`shearbench.analysis.batch_norm.predict`. Recalibration sees the inputs of some training samples, held out
+See :mod:`shearbench.analysis.batch_norm.predict`. Recalibration uses the inputs of some training samples, held out
 or not, and no label.
 """
 
@@ -14,7 +14,7 @@ from shearbench.training.running_averages import layers_of
 
 
 def running_averages(trained: TrainedModel) -> Measured:
-    """Return ``correct_<bn_statistics>`` (n,) for all statistics but those of training; a network may have no other."""
+    """Return ``correct_<bn_statistics>`` (n,) for all statistics other than ``as_trained``, if the network has them."""
     if not layers_of(trained.network):
         return Measured({}, {"skipped": "no batch normalisation"})
     batch, test = int(trained.record["config"]["recipe"]["batch"]), trained.test
@@ -23,13 +23,13 @@ def running_averages(trained: TrainedModel) -> Measured:
         trained.reader, trained.normaliser, drawn, batch=batch, hardware=trained.hardware
     )
     device = trained.hardware.device
-    said = {
+    predicted = {
         bn_statistics: read(network, bn_statistics, test.inputs, trained.normaliser, batch=batch, device=device)
         for bn_statistics, network in networks_by_statistics.items()
         if bn_statistics != AS_TRAINED
     }
     correct = {
         f"correct_{bn_statistics}": probabilities.argmax(axis=1) == test.labels
-        for bn_statistics, probabilities in said.items()
+        for bn_statistics, probabilities in predicted.items()
     }
     return Measured(correct, {"calibration": len(drawn)})

@@ -24,7 +24,7 @@ from shearbench.training.running_averages import layers_of, recalibrated, with_b
 from shearbench.training.weights import predict
 
 CALIBRATION = 1000
-"""Training samples, at most, on which running averages are measured and accuracy on training samples is taken."""
+"""The most training samples for recalibration and for the training accuracy of :func:`diagnose`."""
 
 Networks = Mapping[str, nn.Module]
 
@@ -53,7 +53,7 @@ def diagnose(
     networks_by_statistics = networks_by_statistics_of(network, normaliser, drawn.inputs, batch=batch, hardware=settled)
 
     def accuracy(bn_statistics: str, data: Dataset) -> float:
-        said = read(
+        probabilities = read(
             networks_by_statistics[bn_statistics],
             bn_statistics,
             data.inputs,
@@ -61,7 +61,7 @@ def diagnose(
             batch=batch,
             device=settled.device,
         )
-        return float((said.argmax(axis=1) == data.labels).mean())
+        return float((probabilities.argmax(axis=1) == data.labels).mean())
 
     splits = {"train": drawn, "test": test}
     return {
@@ -72,14 +72,14 @@ def diagnose(
 
 
 def drawn_from(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return ``CALIBRATION`` of the rows, or all where there are fewer; always the same ones."""
+    """Return ``CALIBRATION`` of the rows, or all of fewer rows; the selection is always the same."""
     return generator_for("diagnosis", "train").permutation(rows)[:CALIBRATION]
 
 
 def networks_by_statistics_of(
     network: nn.Module, normaliser: Normaliser, calibration: NDArray[Any], *, batch: int, hardware: Hardware
 ) -> Networks:
-    """Return way -> the network that reads so; its running averages recalibrated on (n, channels, height, width)."""
+    """Return statistics -> network; inputs ``calibration`` (n, channels, height, width) recalibrate the averages."""
     placed = hardware.place(network)
     if not layers_of(placed):
         return {AS_TRAINED: placed}
@@ -95,10 +95,10 @@ def networks_by_statistics_of(
 def read(
     network: nn.Module, bn_statistics: str, inputs: NDArray[Any], normaliser: Normaliser, *, batch: int, device: Device
 ) -> NDArray[np.float32]:
-    """Return probabilities (n, classes) of raw inputs, by one of :func:`networks_by_statistics_of`.
+    """Return probabilities (n, classes) of raw inputs by a network of :func:`networks_by_statistics_of`.
 
-    With batch statistics the samples are shuffled first, as in training, and shared out evenly: batches of one class,
-    or a small last one, would have statistics of their own.
+    With batch statistics the samples are shuffled first, as in training, and split evenly: batches of one class, or a
+    small last one, would have statistics of their own.
     """
     if bn_statistics != BATCH:
         return predict(network, inputs, normaliser=normaliser, device=device)
@@ -109,5 +109,5 @@ def read(
 
 
 def _parts(count: int, batch: int) -> int:
-    """Return into how many even batches of about ``batch`` samples to split."""
+    """Return the number of even batches of about ``batch`` samples."""
     return max(1, round(count / batch))

@@ -13,13 +13,13 @@ BN_STATISTICS = (AS_TRAINED, BATCH, RECALIBRATED)
 
 
 def mode_warning(name: str, as_trained: float, batch_statistics: float, n: int) -> str | None:
-    """Return a warning with what to do where the two modes of a model differ by more than their noise, or None.
+    """Return a warning with advice if the two modes of a model differ by more than noise, else None.
 
     Args:
-        name: of the model, for the sentence.
+        name: name of the model in the warning.
         as_trained: accuracy in evaluation mode, with the running averages that training left.
         batch_statistics: accuracy in training mode, with the statistics of each batch.
-        n: samples; the same for both.
+        n: number of samples, the same for both.
     """
     if not differ(as_trained, batch_statistics, n):
         return None

@@ -12,7 +12,7 @@ from shearbench.plotting.files import Files, table
 
 
 def running_averages(evaluation: Evaluation) -> Files:
-    """Return ``running_averages.csv``: ``fold, bn_statistics, n, accuracy``; one row where no layer normalises."""
+    """Return ``running_averages.csv``: ``fold, bn_statistics, n, accuracy``; ``as_trained`` only without batch norm."""
     rows = [
         {"fold": fold_run.fold, "bn_statistics": bn_statistics, "n": len(evaluation.test.ids), "accuracy": accuracy}
         for fold_run, result, score in zip(

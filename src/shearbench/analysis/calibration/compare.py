@@ -1,4 +1,4 @@
-"""Calibration of all runs, datasets side by side: a table, and reliability and coverage in one picture."""
+"""Compare the calibration of all runs across datasets: a table, and one figure of reliability and coverage."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ _LABELS = ("accuracy, as trained", "accuracy, temperature scaled", "accuracy on 
 
 
 def calibration(evaluated: EvaluatedRuns) -> Files:
-    """Return the calibration of every run on the test set, as a table and as a picture."""
+    """Return the calibration of every run on the test set, as a table and a figure."""
     return {
         "calibration.csv": table(pd.DataFrame([summary_of(run) for run in evaluated.runs])),
         "figures/calibration.png": picture(calibration_figure(evaluated)),
@@ -33,7 +33,7 @@ def summary_of(run: EvaluatedRun) -> dict[str, Any]:
     ``COVERAGES``, mean over the networks with Wilson's 95 % interval.
     """
     rows = run.table("calibration.csv").query("split == 'test'")
-    kept = run.table("coverage.csv")
+    curve = run.table("coverage.csv")
     row: dict[str, Any] = {"dataset": run.dataset, "model": run.model}
     row |= {"networks": rows["fold"].nunique(), "n": int(rows["n"].iloc[0])}
     row |= _moments("temperature", rows.loc[rows["stage"] == "before", "temperature"])
@@ -41,22 +41,22 @@ def summary_of(run: EvaluatedRun) -> dict[str, Any]:
         for score in _SCORES:
             row |= _moments(f"{score}_{stage}", rows.loc[rows["stage"] == stage, score])
     for coverage in COVERAGES:
-        name, at = f"accuracy_at_{round(100 * coverage)}", kept[kept["coverage"] == coverage].iloc[0]
+        name, at = f"accuracy_at_{round(100 * coverage)}", curve[curve["coverage"] == coverage].iloc[0]
         row |= {name: at["accuracy_mean"], f"{name}_low": at["accuracy_low"], f"{name}_high": at["accuracy_high"]}
     return row
 
 
 def calibration_figure(evaluated: EvaluatedRuns) -> Figure:
-    """Draw reliability before and after temperature scaling, and accuracy against coverage; a column a model."""
+    """Draw reliability before and after temperature scaling, and accuracy against coverage; one column per model."""
     models, colour = evaluated.models, colours(evaluated.datasets, OF_DATASETS)
     made = figure(3.1 * len(models) + 0.8, 9.2)
     grid = made.subplots(3, len(models), squeeze=False, sharey="row")
     for column, model in enumerate(models):
         for run in evaluated.of_model(model):
-            bins, kept = run.table("reliability.csv"), run.table("coverage.csv")
+            bins, curve = run.table("reliability.csv"), run.table("coverage.csv")
             for axes, stage in zip(grid[:, column], STAGES, strict=False):
                 draw_reliability(axes, bins[bins["stage"] == stage], colour[run.dataset], "o", run.dataset)
-            _coverage(grid[2, column], kept, colour[run.dataset])
+            _coverage(grid[2, column], curve, colour[run.dataset])
         for axes in grid[:2, column]:
             axes.plot([0, 1], [0, 1], color=INK, lw=0.8, ls=":")
             axes.set_xlabel("confidence")
@@ -72,10 +72,10 @@ def calibration_figure(evaluated: EvaluatedRuns) -> Figure:
     return made
 
 
-def _coverage(axes: Axes, kept: pd.DataFrame, colour: str) -> None:
-    axes.plot(100 * kept["coverage"], 100 * kept["accuracy_mean"], color=colour)
-    low, high = 100 * kept["accuracy_low"], 100 * kept["accuracy_high"]
-    axes.fill_between(100 * kept["coverage"], low, high, color=colour, alpha=0.15, lw=0)
+def _coverage(axes: Axes, curve: pd.DataFrame, colour: str) -> None:
+    axes.plot(100 * curve["coverage"], 100 * curve["accuracy_mean"], color=colour)
+    low, high = 100 * curve["accuracy_low"], 100 * curve["accuracy_high"]
+    axes.fill_between(100 * curve["coverage"], low, high, color=colour, alpha=0.15, lw=0)
 
 
 def _moments(name: str, values: pd.Series) -> dict[str, float]:

@@ -72,7 +72,7 @@ def _side_by_side(root: Path, compared: Sequence[Mapping[str, Any]]) -> list[Blo
 
 
 def _guaranteed(compared: Sequence[Mapping[str, Any]]) -> list[Block]:
-    """Return what abstention demands, guarantees and shows; nothing for a comparison that was made before that."""
+    """Return the text and table of abstention; nothing for a comparison without abstention."""
     body: list[list[Cell | str]] = [
         [
             row["dataset"],
@@ -110,8 +110,8 @@ def _spread(row: Mapping[str, Any], name: str, form: str) -> Cell:
 
 
 def _answers(row: Mapping[str, Any]) -> list[Cell | str]:
-    runs = []
+    cells = []
     for coverage in _COVERAGES:
         mean, low, high = (100 * row[f"accuracy_at_{coverage}{end}"] for end in ("", "_low", "_high"))
-        runs.append(Cell(f"{mean:.1f} ({low:.1f} to {high:.1f})", mean))
-    return [row["dataset"], row["model"], *runs]
+        cells.append(Cell(f"{mean:.1f} ({low:.1f} to {high:.1f})", mean))
+    return [row["dataset"], row["model"], *cells]

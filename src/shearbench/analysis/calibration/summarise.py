@@ -1,6 +1,6 @@
 """Summarise the calibration of a run's networks: before and after temperature scaling, accuracy and coverage.
 
-The temperature of each network is fitted to the fold that it has not trained on, and applied to the test set.
+The temperature of each network is fitted to its out-of-fold predictions and applied to the test set.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,16 +36,16 @@ def calibration(evaluation: Evaluation) -> Files:
     tested = {"before": evaluation.tested, "after": after}
     scored = pd.DataFrame(_rows(evaluation, tested, temperatures))
     bins = pd.concat([_bins(stage, networks) for stage, networks in tested.items()], ignore_index=True)
-    kept = coverage(evaluation.tested)
+    shares = coverage(evaluation.tested)
     return {
         "calibration.csv": table(scored),
         "reliability.csv": table(bins),
-        "coverage.csv": table(kept),
+        "coverage.csv": table(shares),
     }
 
 
-def _calibrated(said: Predictions, temperature: float) -> Predictions:
-    return Predictions(said.ids, said.labels, apply_temperature(said.probabilities, temperature).astype(np.float32))
+def _calibrated(one: Predictions, temperature: float) -> Predictions:
+    return Predictions(one.ids, one.labels, apply_temperature(one.probabilities, temperature).astype(np.float32))
 
 
 def _rows(
@@ -54,14 +54,14 @@ def _rows(
     """Yield the rows of ``calibration.csv``.
 
     Columns: ``fold, split, stage`` (``before`` or ``after`` temperature scaling), ``temperature`` fitted on the fold's
-    out-of-fold digits, ``n``, mean ``confidence`` and ``accuracy``, expected calibration error ``ece`` and
-    ``ece_by_chance``, what it would be on average for these confidences if they were right; ``nll``, the mean
-    cross-entropy in nats; ``brier``, 0 to 2.
+    out-of-fold samples, ``n``, mean ``confidence`` and ``accuracy``, expected calibration error ``ece`` and
+    ``ece_by_chance``, its mean if these confidences were calibrated; ``nll``, the mean cross-entropy in nats;
+    ``brier``, 0 to 2.
     """
     networks = [("out_of_fold", "before", evaluation.out_of_fold)]
     networks += [("test", stage, list(tested[stage])) for stage in STAGES]
-    for split, stage, said in networks:
-        for fold_run, each, temperature in zip(evaluation.fold_runs, said, temperatures, strict=True):
+    for split, stage, predictions in networks:
+        for fold_run, each, temperature in zip(evaluation.fold_runs, predictions, temperatures, strict=True):
             rng = generator_for(evaluation.seed, "calibration by chance", split, stage, fold_run.fold)
             confidence, correct = each.probabilities.max(axis=1), each.classes == each.labels
             yield {
@@ -83,7 +83,7 @@ def _bins(stage: str, networks: Sequence[Predictions]) -> pd.DataFrame:
     """Return the rows of ``reliability.csv``: test predictions of all networks by confidence.
 
     Columns: ``stage, low, high`` edges of the bin; ``n``, predictions in it, mean over the networks; their mean
-    ``confidence`` and ``accuracy``; ``accuracy_low, accuracy_high``: Wilson's 95 % interval for ``n`` digits.
+    ``confidence`` and ``accuracy``; ``accuracy_low, accuracy_high``: Wilson's 95 % interval for ``n`` samples.
     """
     confidence = np.concatenate([each.probabilities.max(axis=1) for each in networks])
     correct = np.concatenate([each.classes == each.labels for each in networks])
@@ -109,10 +109,10 @@ def _bins(stage: str, networks: Sequence[Predictions]) -> pd.DataFrame:
 
 
 def coverage(networks: Sequence[Predictions]) -> pd.DataFrame:
-    """Return the rows of ``coverage.csv``: the accuracy of a network that answers only where it is most confident.
+    """Return the rows of ``coverage.csv``: the accuracy of a network on its most confident predictions.
 
-    Columns: ``coverage``, the share of test digits that it answers; ``n``, how many these are; mean and standard
-    deviation of the ``accuracy`` over the networks; Wilson's 95 % interval of the mean for ``n`` digits.
+    Columns: ``coverage``, the predicted share of the test samples; ``n``, their number; mean and standard deviation
+    of the ``accuracy`` over the networks; Wilson's 95 % interval of the mean for ``n`` samples.
     """
     curves = np.stack(
         [accuracy_at_coverage(each.probabilities.max(axis=1), each.classes == each.labels) for each in networks]

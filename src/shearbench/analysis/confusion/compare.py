@@ -1,7 +1,7 @@
 """Compare confusions across datasets: counts, rates, and their change from the reference.
 
-Out of fold: each training digit is read by a network of each repeat that has not seen it; counts are means over the
-repeats. The digits are the same on all datasets, so a change is tested on them one by one.
+Out of fold: each training sample is predicted once per repeat, by a network that was not trained on it; counts are
+means over the repeats. The samples are the same on all datasets, so McNemar's test pairs them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -42,11 +42,11 @@ def pairs_of(run: EvaluatedRun, evaluated: EvaluatedRuns) -> list[dict[str, Any]
     """Return a row for each pair of classes that are confused on this dataset or on the reference, the most frequent
     first.
 
-    Columns: ``model, dataset``; ``true`` class and ``predicted`` class; ``n`` digits of the true class; ``count`` of
+    Columns: ``model, dataset``; ``true`` class and ``predicted`` class; ``n`` samples of the true class; ``count`` of
     these predictions, and ``rate`` = count / n with Wilson's 95 % interval; ``reference_count`` of the same model on
-    the reference dataset and ``change`` from it; ``p`` of no change, McNemar's on the digits of the true class, and
+    the reference dataset and ``change`` from it; ``p`` of no change, McNemar's on the samples of the true class, and
     ``p_holm``, adjusted for all pairs of the run. The last four are empty for the reference, and if it was not
-    evaluated or has other digits.
+    evaluated or has other samples.
     """
     base = next(
         (
@@ -56,9 +56,9 @@ def pairs_of(run: EvaluatedRun, evaluated: EvaluatedRuns) -> list[dict[str, Any]
         ),
         None,
     )
-    said = run.out_of_fold
-    other = base.out_of_fold if base and np.array_equal(base.out_of_fold.ids, said.ids) else None
-    rows = list(_rows(said, other, run.record["classes"]))
+    predictions = run.out_of_fold
+    other = base.out_of_fold if base and np.array_equal(base.out_of_fold.ids, predictions.ids) else None
+    rows = list(_rows(predictions, other, run.record["classes"]))
     if other is not None:
         adjusted = holm([row["p"] for row in rows])
         rows = [{**row, "p_holm": p} for row, p in zip(rows, adjusted, strict=True)]
@@ -66,25 +66,25 @@ def pairs_of(run: EvaluatedRun, evaluated: EvaluatedRuns) -> list[dict[str, Any]
     return sorted(named, key=lambda row: (-max(row["count"], row.get("reference_count", 0)), -row["count"]))
 
 
-def _rows(said: BySample, other: BySample | None, names: Sequence[str]) -> Iterator[dict[str, Any]]:
-    counts = mean_counts(said)
+def _rows(predictions: BySample, other: BySample | None, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    counts = mean_counts(predictions)
     before = np.zeros_like(counts) if other is None else mean_counts(other)
     off_diagonal = ~np.eye(len(counts), dtype=bool)
     for true, predicted in np.argwhere((counts + before > 0) & off_diagonal).tolist():
-        of_class = said.labels == true
+        of_class = predictions.labels == true
         n, count = int(of_class.sum()), float(counts[true, predicted])
         low, high = wilson(count / n, n)
         values = (names[true], names[predicted], n, count, count / n, low, high)
         row: dict[str, Any] = dict(zip(_COLUMNS[2:], values, strict=True))
         if other is not None:
-            here, there = (each.classes[:, of_class] == predicted for each in (said, other))
+            here, there = (each.classes[:, of_class] == predicted for each in (predictions, other))
             row |= {"reference_count": float(before[true, predicted])}
             row |= {"change": count - float(before[true, predicted]), "p": mcnemar_over_folds(here, there).p}
         yield row
 
 
 def mean_counts(said: BySample) -> NDArray[np.float64]:
-    """Return (true, predicted) counts of digits, mean over the networks that read each."""
+    """Return (true, predicted) counts of samples, the mean over the networks that predict each."""
     counts = np.zeros((said.probabilities.shape[2],) * 2)
     np.add.at(counts, (np.broadcast_to(said.labels, said.classes.shape), said.classes), 1)
     return counts / len(said.classes)
@@ -120,12 +120,12 @@ def confusion_figure(model: str, runs: Sequence[EvaluatedRun], evaluated: Evalua
 
 
 def _errors(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the matrix without its diagonal, which would hide all else."""
+    """Return the matrix with a zero diagonal, because its large values hide all others."""
     return np.where(np.eye(len(matrix), dtype=bool), 0.0, matrix)
 
 
 def _label(axes: Axes, values: NDArray[np.float64], title: str, full: NDArray[np.float64], *, signed: bool) -> None:
-    """Write the counts; white on dark runs, those above 60 % of ``full``, the value of the darkest colour by row."""
+    """Write the counts, in white on dark tiles: above 60 % of ``full``, the value of the darkest colour in each row."""
     for true, predicted in np.argwhere(values != 0) if len(values) <= LABELLED else ():
         value = values[true, predicted]
         if true == predicted:
@@ -145,6 +145,6 @@ def _name(axes: Axes, classes: Sequence[str]) -> None:
 
 
 def _number(value: float, *, signed: bool = False) -> str:
-    """Return a count; a mean over repeats has a decimal where it needs one."""
+    """Return a count as text; a mean over repeats that is no integer has one decimal."""
     text = f"{value:+.1f}" if signed else f"{value:.1f}"
     return text.removesuffix(".0").replace("-", "\N{MINUS SIGN}")

@@ -55,7 +55,7 @@ def _side_by_side(root: Path, compared_rows: Sequence[Mapping[str, Any]]) -> lis
 
 
 def _runs(rows: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
-    """Group rows, which are sorted within a run, by run."""
+    """Return rows grouped by run, in their order within the run."""
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for row in rows:
         groups.setdefault((row["model"], row["dataset"]), []).append(row)

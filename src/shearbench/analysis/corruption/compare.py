@@ -1,9 +1,9 @@
-"""Corruptions: accuracy of every network at each severity, what they look like, and the mean corruption error.
+"""Compare runs under corruptions: accuracy at each severity, corrupted samples, and the mean corruption error.
 
 Source of the error: Hendrycks and Dietterich, ICLR 2019. The corruption error of a network is its error summed over the
-severities of a corruption, relative to that of a baseline network on the same digits; its mean over the corruptions is
-the mean corruption error (mCE). Theirs is relative to AlexNet, ours to the model ``mlp`` of the same dataset: 100 % is
-as fragile as that one.
+severities of a corruption, relative to that of a baseline network on the same samples; its mean over the corruptions is
+the mean corruption error (mCE). The source uses AlexNet as baseline; here it is the model ``mlp`` of the same
+dataset: 100 % is as fragile as the baseline.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ Errors = NDArray[np.float64]
 
 
 def corruption(evaluated: EvaluatedRuns) -> Files:
-    """Return ``corruptions.csv``, that of every run; ``corruption_error.csv``; and two pictures of each dataset."""
+    """Return ``corruptions.csv`` of all runs, ``corruption_error.csv``, and two figures per dataset."""
     rows, errors = evaluated.gathered("corruptions.csv"), evaluated.gathered("corruption_errors.csv")
     files: dict[str, Writer] = {
         "corruptions.csv": table(rows),
@@ -48,7 +48,7 @@ def corruption(evaluated: EvaluatedRuns) -> Files:
 
 
 def corruption_error(errors: pd.DataFrame) -> pd.DataFrame:
-    """Return a row a run and corruption, and one of the mean over all corruptions, ``all``.
+    """Return one row per run and corruption, and one per run for the mean over all corruptions, ``all``.
 
     Columns: ``dataset, model, corruption, networks, samples, clean_error, error`` (mean over the severities),
     ``baseline, relative, low, high``: the corruption error or its mean, as a fraction, with the 95 % interval of the
@@ -85,9 +85,9 @@ def relative_error(errors: Errors, baseline: Errors, chosen: Sequence[int]) -> t
     and Stein, 1981); a baseline without any error has no ratio (NaN).
     """
 
-    def ratio(kept: list[int]) -> float:
-        below = baseline[kept][:, chosen].sum(axis=0)
-        return float((errors[kept][:, chosen].sum(axis=0) / below).mean()) if below.all() else np.nan
+    def ratio(used: list[int]) -> float:
+        below = baseline[used][:, chosen].sum(axis=0)
+        return float((errors[used][:, chosen].sum(axis=0) / below).mean()) if below.all() else np.nan
 
     folds = list(range(len(errors)))
     estimate = ratio(folds)
@@ -105,7 +105,7 @@ def _sums(rows: pd.DataFrame) -> tuple[list[str], Errors]:
 
 
 def severity_figure(evaluated: EvaluatedRuns, dataset: str, rows: pd.DataFrame) -> Figure:
-    """Draw a panel a corruption: accuracy of every model against the severity, with Wilson's interval."""
+    """Draw one panel per corruption: accuracy of every model against the severity, with Wilson's interval."""
     colour, names = colours(evaluated.palette), [name for name in rows["corruption"].unique() if name != CLEAN]
     clean = rows[rows["corruption"] == CLEAN]
     across, down = 3, -(-len(names) // 3)
@@ -143,7 +143,7 @@ def _line(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
 
 
 def samples_figure(evaluated: EvaluatedRuns, dataset: str) -> Figure:
-    """Draw one digit under every corruption at every severity; of a field u_x less that of the empty block."""
+    """Draw one sample under every corruption and severity; for a field, u_x minus that of the empty block."""
     entry, data = evaluated.entry(dataset), evaluated.data(dataset, "test")
     kinds, row = corruptions_of(entry), _drawn(data)
     is_field, sample = "load" in entry, data.inputs[[row]]
@@ -167,7 +167,7 @@ def samples_figure(evaluated: EvaluatedRuns, dataset: str) -> Figure:
 
 
 def _drawn(data: Dataset) -> int:
-    """Return the row that is drawn: the lowest id of class number 7, or of the last class where there are fewer."""
+    """Return the row of the drawn sample: the lowest id of class number 7, or of the last class if there are fewer."""
     label = min(7, int(data.labels.max()))
     return int(np.argmin(np.where(data.labels == label, data.ids, data.ids.max() + 1)))
 

@@ -1,8 +1,8 @@
 """Corruptions of test inputs at five severities: the common ones of images, the physical ones of displacement fields.
 
-A corruption is a function ``(inputs, value, generator) -> inputs`` and one line in ``IMAGES`` or ``FIELDS``. What it
-draws (a direction, a place, noise) depends on the generator alone and not on the value, so that with the same generator
-a digit is corrupted in the same way, only more, from one severity to the next.
+A corruption is a function ``(inputs, value, generator) -> inputs`` and one line in ``IMAGES`` or ``FIELDS``. Its
+random part (a direction, a place, noise) depends on the generator only, not on the value. With the same generator, a
+higher severity corrupts a sample in the same way, only more.
 """
 
 import copy
@@ -21,7 +21,7 @@ __all__ = ["CLEAN", "FIELDS", "IMAGES", "SEVERITIES", "Corruption", "corrupt", "
 
 SEVERITIES = 5
 CLEAN = "none"
-"""What tables call inputs as they are, at severity 0."""
+"""The name of uncorrupted inputs in tables, at severity 0."""
 
 
 def corruptions_of(entry: Mapping[str, Any]) -> dict[str, Corruption]:
@@ -36,18 +36,18 @@ def corrupt(
     entry: Mapping[str, Any],
     generator: np.random.Generator,
 ) -> NDArray[Any]:
-    """Return inputs (n, channels, height, width), of their type and not normalised, corrupted.
+    """Return corrupted inputs (n, channels, height, width), not normalised and of their original type.
 
-    Images of bytes are rounded to bytes again; others have the grey scale from their least to their largest value. All
-    channels of an image are corrupted alike. A length in pixels is one of an image of 28 pixels in height, and grows
-    with the height; one that is relative is a multiple of the displacement that the load imposes.
+    Images of bytes are rounded to bytes again; the grey scale of others is from their least to their largest value. All
+    channels of an image are corrupted alike. A length in pixels refers to an image of 28 pixels in height, and grows
+    with the height; a relative length is a multiple of the displacement that the load imposes.
 
     Args:
-        inputs: as the dataset holds them.
+        inputs: inputs of the dataset, not normalised.
         corruption: one of :func:`corruptions_of`.
         severity: 1 to 5.
-        entry: of the dataset.
-        generator: of what is drawn.
+        entry: entry of the dataset in ``params.yaml``.
+        generator: generator of the random part.
     """
     value = corruption.values[severity - 1]
     if "load" in entry:

@@ -1,8 +1,8 @@
-"""What happens to measured displacement fields float64 (n, 2, h, w): u_x, u_y (up) in pixels, row 0 at the top.
+"""Corruptions of displacement fields float64 (n, 2, h, w): u_x, u_y (up) in pixels, row 0 at the top.
 
-The first three are faults of a measurement. The last three leave the digit as it is, and a reader that knew its
-mechanics would not mind them: a rigid motion of the whole block changes no strain, and another load, as long as strains
-are small, only scales them all.
+The first three are faults of a measurement. The last three do not change the sample, so a model that knew its mechanics
+would lose no accuracy: a rigid motion of the whole block changes no strain, and another load only scales all strains,
+as long as they are small.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ def sensor_noise(fields: Values, sd: float, generator: np.random.Generator) -> V
 
 
 def missing_pixels(fields: Values, share: float, generator: np.random.Generator) -> Values:
-    """Lose both components at a share of the pixels; each takes those of the nearest pixel that is left."""
+    """Remove both components at a share of the pixels, and fill them from the nearest remaining pixel."""
     lost = generator.random((len(fields), *fields.shape[2:])) < share
     filled = fields.copy()
     for field, gone in zip(filled, lost, strict=True):
@@ -27,22 +27,22 @@ def missing_pixels(fields: Values, share: float, generator: np.random.Generator)
 
 
 def coarse_sensors(fields: Values, sensors: float, _: np.random.Generator) -> Values:
-    """Measure on a regular grid of ``sensors`` x ``sensors`` points alone, and interpolate linearly between them."""
+    """Measure on a regular grid of ``sensors`` x ``sensors`` points, and interpolate linearly between them."""
     height, width = fields.shape[2:]
     down, across = _coarsened(height, int(sensors)), _coarsened(width, int(sensors))
     return down @ fields @ across.T
 
 
 def rigid_offset(fields: Values, pixels: float, generator: np.random.Generator) -> Values:
-    """Move the whole block by ``pixels`` in a drawn direction: the same is added everywhere."""
+    """Move the whole block by ``pixels`` in a random direction: add one vector everywhere."""
     return fields + pixels * directions(len(fields), generator)[:, :, None, None]
 
 
 def rigid_rotation(fields: Values, pixels: float, generator: np.random.Generator) -> Values:
-    """Rotate the deformed block about its centre by ``pixels`` / height, to a drawn side.
+    """Rotate the deformed block about its centre by ``pixels`` / height, to a random side.
 
-    A material point at X from the centre has come to X + u; rotated by R it is at R (X + u), so u becomes
-    R (X + u) - X. Strains (F^T F) are those of before.
+    A material point at X from the centre has moved to X + u. The rotation R moves it to R (X + u), so u becomes
+    R (X + u) - X. Strains (F^T F) do not change.
     """
     height = fields.shape[2]
     angle = (pixels / height * signs(len(fields), generator))[:, None, None]
@@ -55,15 +55,15 @@ def rigid_rotation(fields: Values, pixels: float, generator: np.random.Generator
 
 
 def scaled_load(fields: Values, factor: float, generator: np.random.Generator) -> Values:
-    """Multiply or divide, as drawn, the displacement by ``factor``: what a linear material does under another load."""
+    """Multiply or divide (at random) the displacement by ``factor``, like another load on a linear material."""
     power = signs(len(fields), generator)[:, None, None, None]
     return fields * factor**power
 
 
 def _coarsened(size: int, sensors: int) -> Values:
-    """Return the matrix (size, size) that samples a line at the middles of ``sensors`` equal parts and refills it.
+    """Return the matrix (size, size) that samples a line at the middles of ``sensors`` equal parts and interpolates.
 
-    Both ways linear between neighbours; beyond the outermost sensor its value holds.
+    Both steps are linear between neighbours; beyond the outermost sensor the value is constant.
     """
     places = (np.arange(sensors) + 0.5) * size / sensors - 0.5  # in pixels
     measure = _interpolation(np.arange(size, dtype=np.float64), places)
@@ -71,7 +71,7 @@ def _coarsened(size: int, sensors: int) -> Values:
 
 
 def _interpolation(known: Values, wanted: Values) -> Values:
-    """Return the matrix that takes values at ``known`` places to linear interpolations at ``wanted`` ones."""
+    """Return the matrix of linear interpolation from places ``known`` to places ``wanted``."""
     return np.stack([np.interp(wanted, known, unit) for unit in np.eye(len(known))], axis=1)
 
 

@@ -1,4 +1,4 @@
-"""The common corruptions, for grey images float64 (n, h, w), 0 to 255; what lies beyond the edge is black.
+"""Common corruptions of grey images float64 (n, h, w), 0 to 255; pixels beyond the edge are black.
 
 After Hendrycks and Dietterich, Benchmarking neural network robustness to common corruptions and perturbations, ICLR
 2019, and Mu and Gilmer, MNIST-C, arXiv 1906.02337; the values are our own.
@@ -31,7 +31,7 @@ def blur(images: Values, sigma: float, _: np.random.Generator) -> Values:
 
 
 def occlusion(images: Values, side: float, generator: np.random.Generator) -> Values:
-    """Black out a square of ``side`` pixels whose centre lies in the middle 5 / 7, where MNIST has its digits."""
+    """Black out a square of ``side`` pixels with its centre in the middle 5 / 7, the place of MNIST's digits."""
     height, width = images.shape[1:]
     least = (height / 7, width / 7)
     centre = generator.uniform(least, (height - least[0], width - least[1]), (len(images), 2))
@@ -42,21 +42,21 @@ def occlusion(images: Values, side: float, generator: np.random.Generator) -> Va
 
 
 def contrast(images: Values, factor: float, _: np.random.Generator) -> Values:
-    """Draw every grey value towards the mean of its image: ``factor`` of the distance is left."""
+    """Multiply the distance of every grey value from the mean of its image by ``factor``."""
     mean = images.mean(axis=(1, 2), keepdims=True)
     drawn: Values = mean + factor * (images - mean)
     return drawn
 
 
 def translation(images: Values, pixels: float, generator: np.random.Generator) -> Values:
-    """Move by ``pixels`` in a drawn direction."""
+    """Move by ``pixels`` in a random direction."""
     shift = pixels * directions(len(images), generator)
     rows, columns = _grid(images)
     return _sampled(images, rows - shift[:, 0, None, None], columns - shift[:, 1, None, None])
 
 
 def rotation(images: Values, degrees: float, generator: np.random.Generator) -> Values:
-    """Rotate about the centre by ``degrees``, to a drawn side."""
+    """Rotate about the centre by ``degrees``, to a random side."""
     angle = (np.deg2rad(degrees) * signs(len(images), generator))[:, None, None]
     rows, columns = _grid(images)
     middle, centre = ((size - 1) / 2 for size in images.shape[1:])
@@ -67,7 +67,7 @@ def rotation(images: Values, degrees: float, generator: np.random.Generator) -> 
 
 
 def shear(images: Values, factor: float, generator: np.random.Generator) -> Values:
-    """Shift each row by ``factor`` times its height above the centre, to a drawn side."""
+    """Shift each row by ``factor`` times its height above the centre, to a random side."""
     slope = (factor * signs(len(images), generator))[:, None, None]
     rows, columns = _grid(images)
     return _sampled(images, rows + 0 * slope, columns + slope * (rows - (images.shape[1] - 1) / 2))
@@ -90,7 +90,7 @@ def _grid(images: Values) -> tuple[Values, Values]:
 
 
 def _sampled(images: Values, rows: Values, columns: Values) -> Values:
-    """Return each image (n, height, width) at other places, given for every pixel, between pixels linearly."""
+    """Return images (n, height, width) interpolated linearly at ``rows`` and ``columns``, given for every pixel."""
     each = np.broadcast_to(np.arange(len(images))[:, None, None], images.shape)
     sampled: Values = ndimage.map_coordinates(images, [each, rows, columns], order=1, mode="constant")
     return sampled

@@ -12,7 +12,7 @@ Apply = Callable[[Values, float, np.random.Generator], Values]
 
 @dataclass(frozen=True)
 class Corruption:
-    """A function of inputs, what its value is a measure of, and the values of its five severities.
+    """A function of inputs, the quantity that its value measures, and the values of its five severities.
 
     ``relative`` values are multiplied by the displacement that the load imposes; those ``in_pixels`` are pixels of an
     image of 28 pixels in height.

@@ -1,4 +1,4 @@
-"""Measure the accuracy of a network on its share of the test digits under each corruption at each severity."""
+"""Measure the accuracy of a network on its share of the test samples under each corruption at each severity."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from shearbench.seeds import generator_for
 def corruption(trained: TrainedModel) -> Measured:
     """Return ``rows`` (n,), ``clean`` (n,) and ``correct`` (corruptions, severities, n): whether the class is right.
 
-    What is drawn for a digit (a direction, a place) is the same for every network of a fold and at all severities.
+    The random part for a sample (a direction, a place) is the same for every network of a fold and at all severities.
     """
     rows, kinds = trained.share, corruptions_of(trained.entry)
     inputs, labels = trained.test.inputs[rows], trained.test.labels[rows]

@@ -1,4 +1,4 @@
-"""Accuracy under each corruption at each severity, from the readings of probe ``corruption``."""
+"""Summarise the accuracy under each corruption at each severity, from measurement ``corruption``."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,10 +12,10 @@ from shearbench.predictions.estimates import accuracy_of
 
 
 def corruption(evaluation: Evaluation) -> Files:
-    """Return two tables; both begin with the inputs as they are, corruption ``none`` at severity 0.
+    """Return two tables; both begin with the uncorrupted inputs, corruption ``none`` at severity 0.
 
-    ``corruptions.csv``, a row a corruption and severity: ``corruption, measure, severity, value``, then the columns of
-    :func:`accuracy_of`. ``corruption_errors.csv``, the same for each fold: ``fold, corruption, severity, n, errors``.
+    ``corruptions.csv``, one row per corruption and severity: ``corruption, measure, severity, value``, then the columns
+    of :func:`accuracy_of`. ``corruption_errors.csv``, the same by fold: ``fold, corruption, severity, n, errors``.
     """
     rows = evaluation.stacked("corruption", "rows")
     summary, errors = [], []
@@ -29,7 +29,7 @@ def corruption(evaluation: Evaluation) -> Files:
 
 
 def _conditions(evaluation: Evaluation) -> Iterator[tuple[str, str, int, float, Any]]:
-    """Yield corruption, measure, severity, value and what was right, (networks, n)."""
+    """Yield corruption, measure, severity, value and correct predictions (networks, n)."""
     correct = evaluation.stacked("corruption", "correct")
     yield CLEAN, "", 0, 0.0, evaluation.stacked("corruption", "clean")
     for place, (name, kind) in enumerate(corruptions_of(evaluation.entry).items()):

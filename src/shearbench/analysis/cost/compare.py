@@ -1,4 +1,4 @@
-"""Accuracy against what a model costs: operations, latency, parameters and training time."""
+"""Compare accuracy with the cost of a model: operations, latency, parameters and training time."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -15,14 +15,14 @@ _COSTS = {
     "parameters": ("million parameters", 1e-6),
     "seconds_per_fold": ("s to train a fold", 1.0),
 }
-"""Column of ``cost.csv`` -> its axis and the factor to the unit there."""
+"""Column of ``cost.csv`` -> its axis label and the factor to the unit of the axis."""
 
 
 def cost(evaluated: EvaluatedRuns) -> Files:
-    """Return ``cost.csv``, a row a run, and its picture.
+    """Return ``cost.csv``, one row per run, and its figure.
 
     Columns: ``dataset, model``; ``accuracy``, cross-validated, with its 95 % interval ``low`` to ``high``;
-    ``flops`` of a prediction (empty where unknown), ``seconds_1`` and ``seconds_64`` per image in batches of so many,
+    ``flops`` of a prediction (empty where unknown), ``seconds_1`` and ``seconds_64`` per image in batches of 1 and 64,
     ``parameters``, ``seconds_per_fold`` of training.
     """
     rows = pd.DataFrame([_row(run) for run in evaluated.runs])
@@ -42,7 +42,7 @@ def _row(run: EvaluatedRun) -> dict[str, str | float | None]:
 
 
 def cost_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
-    """Draw a row a dataset and a column a cost: accuracy with its interval against the cost, a colour a model."""
+    """Draw accuracy with its interval against cost: a row per dataset, a column per cost, a colour per model."""
     colour = colours(evaluated.palette)
     made = figure(2.5 * len(_COSTS) + 0.8, 2.3 * len(evaluated.datasets) + 0.9)
     grid = made.subplots(len(evaluated.datasets), len(_COSTS), squeeze=False, sharex="col", sharey="row")

@@ -11,7 +11,7 @@ from shearbench.analysis.measured import Measured
 from shearbench.analysis.trained import TrainedModel
 
 BATCHES = (1, 64)
-"""Images predicted at once."""
+"""Batch sizes."""
 _REPEATS = 15
 
 
@@ -21,8 +21,8 @@ def cost(trained: TrainedModel) -> Measured:
     A classifier of scikit-learn has no ``flops`` (None).
 
     Floating point operations are those of convolutions and matrix products, a multiplication and an addition counted as
-    two (torch's FlopCounterMode). Latency is the median of 15 predictions after one that does not count; it is measured
-    in the process of the first fold, and other work on the machine lengthens it.
+    two (torch's FlopCounterMode). Latency is the median of 15 predictions after one for warm-up. It is measured in the
+    process of the first fold, and other work on the machine lengthens it.
     """
     if trained.fold != 0:
         return Measured({})

@@ -1,4 +1,4 @@
-"""Accuracy of every model against what it costs, and against the number of training samples."""
+"""Accuracy of every model against its cost, and against the number of training samples."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,13 +23,13 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
         return Section("cost", _TITLE, [], (comparison.MISSING,))
     picture = comparison.picture(root, "cost", "Accuracy of every model against its costs, by dataset", data=["cost"])
     unknown = sorted({row["model"] for row in rows if row["flops"] is None})
-    told = [Prose(f"Without {', '.join(unknown)} in FLOPs: of a scikit-learn classifier they are not counted.")]
-    blocks: list[Block] = [Prose(_TEXT), *(told if unknown else []), Pictures([picture], wide=True), *_curves(root)]
+    note = [Prose(f"Without {', '.join(unknown)} in FLOPs: of a scikit-learn classifier they are not counted.")]
+    blocks: list[Block] = [Prose(_TEXT), *(note if unknown else []), Pictures([picture], wide=True), *_curves(root)]
     return Section("cost", _TITLE, blocks)
 
 
 def _curves(root: Path) -> Iterator[Block]:
-    """Yield the figure of each ablation that trains on parts of the training samples."""
+    """Yield the figure of each ablation of the number of training samples."""
     for path in sorted((root / "build" / "ablation_results").glob("*/figures/train_size.png")):
         folder = path.parents[1]
         text = _CURVE.format(name=folder.name, folds=read_json(folder / RECORD)["folds"])

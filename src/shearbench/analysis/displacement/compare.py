@@ -56,29 +56,29 @@ def errors_of(evaluated: EvaluatedRuns, name: str) -> tuple[pd.DataFrame, pd.Dat
     """Return error rates by quantile and areas under the ROC curve, for the displacement of the fields ``name``.
 
     Columns of both: ``fields``; ``measure`` (:func:`shearbench.analysis.displacement.measures.measures`); ``ranked``:
-    ``all`` digits, or ``within class``; ``dataset, model`` of the out-of-fold predictions.
+    ``all`` samples, or ``within class``; ``dataset, model`` of the out-of-fold predictions.
 
-    Columns of the rates: ``quantile`` 1 (least displaced) to 5; ``low, high``, its ends; ``n`` digits; ``errors`` (mean
-    over repeats); ``rate`` with Wilson's 95 % interval.
+    Columns of the rates: ``quantile`` 1 (least displaced) to 5; ``low, high``, its ends; ``n`` samples; ``errors``
+    (mean over repeats); ``rate`` with Wilson's 95 % interval.
 
-    Columns of the areas: ``n``, ``errors``; ``large``, the probability that a misclassified digit is displaced more
-    than a correct one; ``odd``, that its displacement is farther from the median; with intervals by DeLong.
+    Columns of the areas: ``n``, ``errors``; ``large``, the probability that a misclassified sample is displaced
+    more than a correct one; ``odd``, that its displacement is farther from the median; with intervals by DeLong.
     """
     data, samples, entry = evaluated.data(name, "train"), evaluated.samples("train", name), evaluated.entry(name)
     assert np.array_equal(data.ids, samples.ids), "a dataset keeps the ids and the order of its digits"
     block = homogeneous_field(entry["load"], entry["step"], data.size)
     found = measures(data.inputs.astype(np.float64), samples.images, block)
-    readers = [run for run in evaluated.runs if run.dataset in (name, evaluated.reference(name))]
-    dealt = np.all([np.isin(data.ids, run.out_of_fold.ids) for run in readers], axis=0)
-    missed = {run.name: _wrong(run, data.ids[dealt]) for run in readers}
+    runs = [run for run in evaluated.runs if run.dataset in (name, evaluated.reference(name))]
+    predicted = np.all([np.isin(data.ids, run.out_of_fold.ids) for run in runs], axis=0)
+    wrong_by_run = {run.name: _wrong(run, data.ids[predicted]) for run in runs}
     rates: list[dict[str, Any]] = []
     areas: list[dict[str, Any]] = []
     for measure, every in found.items():
-        measured = ~np.isnan(every[dealt])
-        values, labels = every[dealt][measured], data.labels[dealt][measured]
+        measured = ~np.isnan(every[predicted])
+        values, labels = every[predicted][measured], data.labels[predicted][measured]
         for ranked, order in {"all": values, "within class": within(values, labels)}.items():
-            for run in readers:
-                wrong = missed[run.name][measured]
+            for run in runs:
+                wrong = wrong_by_run[run.name][measured]
                 key = {"fields": name, "measure": measure, "ranked": ranked}
                 key |= {"dataset": run.dataset, "model": run.model}
                 rates += [{**key, **row} for row in _by_quantile(values, order, wrong)]
@@ -95,11 +95,11 @@ def _areas(order: Values, wrong: Values) -> dict[str, Any]:
 
 
 def _wrong(run: EvaluatedRun, ids: Any) -> Values:
-    """Return the share of a run's networks that misread each digit out of fold, in the order of ``ids``."""
-    said = run.out_of_fold
-    places = np.searchsorted(said.ids, ids)
-    assert np.array_equal(said.ids[places], ids), "predicted out of fold"
-    shares: Values = (~said.correct).mean(axis=0)[places]
+    """Return the share of a run's networks that misclassify each sample out of fold, in the order of ``ids``."""
+    predictions = run.out_of_fold
+    places = np.searchsorted(predictions.ids, ids)
+    assert np.array_equal(predictions.ids[places], ids), "predicted out of fold"
+    shares: Values = (~predictions.correct).mean(axis=0)[places]
     return shares
 
 
@@ -108,7 +108,7 @@ def _by_quantile(values: Values, order: Values, wrong: Values) -> Iterator[dict[
     for quantile in range(QUANTILES):
         rows = group == quantile
         if not rows.any():
-            continue  # fewer digits than quantiles
+            continue  # fewer samples than quantiles
         n, rate = int(rows.sum()), float(wrong[rows].mean())
         low, high = wilson(rate, n)
         yield {
@@ -124,7 +124,7 @@ def _by_quantile(values: Values, order: Values, wrong: Values) -> Iterator[dict[
 
 
 def displacement_figure(evaluated: EvaluatedRuns, name: str, rates: pd.DataFrame) -> Figure:
-    """Draw error rate against displacement, a row a measure, a column a model; digits ranked within their class."""
+    """Draw error rate against displacement within classes: a row per measure, a column per model."""
     models = [model for model in evaluated.models if (rates["model"] == model).any()]
     names = [dataset for dataset in evaluated.datasets if (rates["dataset"] == dataset).any()]
     colour = colours(evaluated.datasets, OF_DATASETS)

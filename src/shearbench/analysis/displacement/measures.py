@@ -24,8 +24,8 @@ def length(fields: Fields) -> Values:
 def gradient_norm(fields: Fields) -> Values:
     """Return the Frobenius norm of the displacement gradient of fields (..., 2, h, w), without unit, (..., h, w).
 
-    Central differences between pixel centres, one-sided at the edges. (Rows run down and y runs up, which changes the
-    sign of a derivative and no norm.)
+    Central differences between pixel centres, one-sided at the edges. (Rows run down and y runs up; this changes the
+    sign of a derivative, but no norm.)
     """
     by_row, by_column = np.gradient(fields.astype(np.float64), axis=(-2, -1))
     norm: Values = np.sqrt((by_row**2 + by_column**2).sum(axis=-3))
@@ -33,7 +33,7 @@ def gradient_norm(fields: Fields) -> Values:
 
 
 def measures(fields: Fields, images: NDArray[np.uint8], homogeneous: Values) -> dict[str, Values]:
-    """Return what each sample's displacement is measured by, (n,) each.
+    """Return the measures of each sample's displacement, (n,) each.
 
     ``overall``, the mean of |u| over all pixels; ``stroke``, that weighted by the grey value (NaN for an image without
     ink); ``disturbance``, the mean of \\|u - u of the homogeneous block\\|, in pixels; ``gradient``, the mean norm of
@@ -41,7 +41,7 @@ def measures(fields: Fields, images: NDArray[np.uint8], homogeneous: Values) -> 
 
     Args:
         fields: (n, 2, h, w).
-        images: (n, h, w), the digits that the fields were made from.
+        images: (n, h, w), the images that the fields were computed from.
         homogeneous: (2, h, w), the field of the block without a digit.
     """
     size, ink = length(fields), images.astype(np.float64)
@@ -76,12 +76,12 @@ def within(values: Values, labels: NDArray[np.int64]) -> Values:
 
 
 def oddness(values: Values) -> Values:
-    """Return how far from the middle each value stands, by rank: 0 for the median, towards 0.5 at both ends."""
+    """Return the distance of each value's rank from the median, as a share: 0 at the median, 0.5 at both ends."""
     return np.abs(within(values, np.zeros(len(values), np.int64)) - 0.5)
 
 
 def quantile_of(values: Values) -> NDArray[np.int64]:
-    """Return the group of each value, 0 (smallest) to ``QUANTILES`` - 1, as equal in number as can be."""
+    """Return the group of each value, 0 (smallest) to ``QUANTILES`` - 1; the groups have nearly equal size."""
     ranks = np.empty(len(values), np.int64)
     ranks[np.argsort(values, kind="stable")] = np.arange(len(values))
     return ranks * QUANTILES // len(values)
@@ -91,17 +91,17 @@ def area_with_interval(values: Values, wrong: Values) -> tuple[float, float, flo
     """Return the area under the ROC curve of ``values`` (n,) as a predictor of errors, and its 95 % interval.
 
     The area is the probability that an error has a larger value than a correct prediction, with ties counted half.
-    ``wrong`` (n,) is the share of networks that misclassify a digit.
+    ``wrong`` (n,) is the share of networks that misclassify a sample.
 
     The standard error is that of DeLong, DeLong and Clarke-Pearson (Biometrics 44, 1988), generalised to fractional
     errors. The interval is symmetric on the logit scale, so it stays within 0 and 1. The area is NaN without an error
-    or without a correct digit; the interval is NaN for a single error and for an area of 0 or 1.
+    or without a correct sample; the interval is NaN for a single error and for an area of 0 or 1.
     """
     right, errors, rest = 1 - wrong, wrong.sum(), (1 - wrong).sum()
     if errors == 0 or rest == 0:
         return (np.nan,) * 3
-    over = _below(values, right) / rest  # of each digit as an error: the share of right ones with smaller values
-    under = _below(-values, wrong) / errors  # of each digit as a right one: the share of errors with larger values
+    over = _below(values, right) / rest  # for each sample as an error: the share of correct ones with smaller values
+    under = _below(-values, wrong) / errors  # for each sample as a correct one: the share of errors with larger values
     area = float((wrong * over).sum() / errors)
     if errors <= 1 or not 0 < area < 1:
         return area, np.nan, np.nan
@@ -112,7 +112,7 @@ def area_with_interval(values: Values, wrong: Values) -> tuple[float, float, flo
 
 
 def _below(values: Values, weights: Values) -> Values:
-    """Return, for each value, the total weight of the smaller ones and half of that of the equal ones."""
+    """Return for each value the total weight of smaller values plus half the weight of equal ones."""
     _, group = np.unique(values, return_inverse=True)
     total = np.bincount(group, weights=weights)
     below: Values = (np.cumsum(total) - total / 2)[group]

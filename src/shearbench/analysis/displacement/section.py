@@ -62,13 +62,13 @@ def _mean_fields(root: Path, name: str) -> list[Block]:
 
 
 def _finding(areas: Sequence[Mapping[str, Any]], name: str) -> str:
-    """Return how many runs have errors with large, and with unusual, displacement."""
-    said = []
+    """Return a sentence with the number of runs with errors at large, and at unusual, displacement."""
+    counts = []
     for dataset in dict.fromkeys(row["dataset"] for row in areas):
         rows = [row for row in areas if (row["fields"], row["dataset"], row["measure"]) == (name, dataset, "overall")]
         large, odd = (sum(row[f"{kind}_low"] > 0.5 for row in rows) for kind in ("large", "odd"))
-        said.append(f"large for {large} and odd for {odd} of {len(rows)} models on {dataset}")
-    return f"By mean |u|, the whole interval is above 0.5: {'; '.join(said)}."
+        counts.append(f"large for {large} and odd for {odd} of {len(rows)} models on {dataset}")
+    return f"By mean |u|, the whole interval is above 0.5: {'; '.join(counts)}."
 
 
 def _row(row: Mapping[str, Any]) -> list[Cell | str]:

@@ -1,4 +1,4 @@
-"""The penultimate space of every network: t-SNE of the same digits on each dataset, and how far classes lie apart."""
+"""Compare the penultimate layers of networks: t-SNE of the same samples on each dataset, and class separation."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from shearbench.plotting.class_axis import shortened
 from shearbench.plotting.files import Files, picture, table
 from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
 
-# Tol's muted scheme and black: ten colours that colour-blind readers can tell apart. The digits say the class as well.
+# Tol's muted scheme and black: ten colours that colour-blind readers can tell apart. Labels name the class as well.
 _COLOURS = (
     *("#332288", "#88CCEE", "#44AA99", "#117733", "#999933"),
     *("#DDCC77", "#CC6677", "#882255", "#AA4499", "#000000"),
@@ -19,17 +19,17 @@ _COLOURS = (
 
 
 def embedding(evaluated: EvaluatedRuns) -> Files:
-    """Return ``embedding.csv``, a row a run and space, and the picture.
+    """Return ``embedding.csv``, one row per run and space, and the figure.
 
     Columns: ``dataset, model, space, n, networks``, then mean and standard deviation over the networks of
-    ``silhouette`` and ``purity``, computed in that space itself.
+    ``silhouette`` and ``purity``, computed in that space.
     """
     rows = summary(evaluated.gathered("embedding.csv"))
     return {"embedding.csv": table(rows), "figures/embedding.png": picture(embedding_figure(evaluated, rows))}
 
 
 def summary(networks: pd.DataFrame) -> pd.DataFrame:
-    """Return mean and standard deviation of the numbers of each run and space over its networks."""
+    """Return mean and standard deviation of silhouette and purity over the networks of each run and space."""
     groups = networks.groupby(["dataset", "model", "space"], sort=False)
     moments = groups[["silhouette", "purity"]].agg(["mean", "std"])
     moments.columns = ["silhouette_mean", "silhouette_sd", "purity_mean", "purity_sd"]
@@ -39,7 +39,7 @@ def summary(networks: pd.DataFrame) -> pd.DataFrame:
 
 
 def embedding_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
-    """Draw a row a model and a column a dataset: t-SNE of the first fold's network, with the numbers of all."""
+    """Draw a row per model and a column per dataset: t-SNE of the first fold's network, and the means of all."""
     models, datasets = evaluated.models, evaluated.datasets
     made = figure(4.0 * len(datasets) + 0.9, 3.9 * len(models) + 0.8)
     grid = made.subplots(len(models), len(datasets), squeeze=False)
@@ -51,8 +51,8 @@ def embedding_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
         axes = grid[models.index(run.model), datasets.index(run.dataset)]
         _points(axes, run)
         found = numbers[run.dataset, run.model]
-        said = [f"{name} {found[f'{name}_mean']:.2f} ± {found[f'{name}_sd']:.2f}" for name in ("silhouette", "purity")]
-        axes.set_title(f"{run.model} on {run.dataset}\n{', '.join(said)}", fontsize=9)
+        text = [f"{name} {found[f'{name}_mean']:.2f} ± {found[f'{name}_sd']:.2f}" for name in ("silhouette", "purity")]
+        axes.set_title(f"{run.model} on {run.dataset}\n{', '.join(text)}", fontsize=9)
     classes = evaluated.classes(datasets[0])
     if len(classes) <= len(_COLOURS) and all(evaluated.classes(name) == classes for name in datasets):
         named = [Line2D([], [], ls="", marker="o", color=_colour(k), label=name) for k, name in enumerate(classes)]
@@ -66,12 +66,12 @@ def embedding_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
 
 
 def _colour(label: int) -> str:
-    """Return the colour of a class; of more than ten they begin again, and the names tell them apart."""
+    """Return the colour of a class; beyond ten classes colours repeat, and the names tell them apart."""
     return _COLOURS[label % len(_COLOURS)]
 
 
 def _points(axes: Axes, run: EvaluatedRun) -> None:
-    """Draw each digit in the colour of its class, and the class at the median of its digits."""
+    """Draw each sample in the colour of its class, and the class at the median of its samples."""
     arrays = run.arrays("embedding.npz")
     places, labels = arrays["places"], arrays["labels"]
     axes.scatter(places[:, 0], places[:, 1], s=7, c=[_colour(label) for label in labels], lw=0, alpha=0.8)

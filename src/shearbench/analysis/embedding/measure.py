@@ -1,7 +1,7 @@
 """Measure the separation of classes in the penultimate layer of a network: t-SNE, and numbers that do not depend on it.
 
-Source of t-SNE: van der Maaten and Hinton, JMLR 9 (2008), by scikit-learn. Distances of its picture mean little, so the
-numbers are computed in the penultimate space itself, and in the input space to be compared with.
+Source of t-SNE: van der Maaten and Hinton, JMLR 9 (2008), by scikit-learn. Distances in its figure mean little, so the
+numbers are computed in the penultimate space, and in the input space for comparison.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ _BATCH = 100
 
 
 def embedding(trained: TrainedModel) -> Measured:
-    """Embed the activations of the digits that all networks embed.
+    """Embed the activations of the samples that every network embeds.
 
     Returns:
         ``rows`` (n,) and the numbers ``penultimate`` and ``inputs``: (silhouette, purity) each. For fold 0 alone
@@ -48,7 +48,7 @@ def embedding(trained: TrainedModel) -> Measured:
 
 
 def penultimate(network: nn.Module, inputs: torch.Tensor) -> NDArray[np.float32]:
-    """Return what enters the last linear layer to run, float32 (n, units)."""
+    """Return the input of the last linear layer, float32 (n, units)."""
     entered: NDArray[np.float32] = listen(network, inputs, nn.Linear)[-1].entered.numpy()
     return entered
 
@@ -57,8 +57,8 @@ def separation(points: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[
     """Return silhouette and k-nearest-neighbour purity of points (n, dimensions), both by Euclidean distance.
 
     The silhouette (Rousseeuw 1987) is the mean over points of (b - a) / max(a, b): a is the mean distance to the others
-    of its class, b to the nearest other class; 1 is far apart, 0 touching. Purity is the mean share of a point's 10
-    nearest neighbours, itself not among them, that are of its class.
+    of its class, b to the nearest other class; 1 is far apart, 0 touching. Purity is the mean share of a point's class
+    among its 10 nearest neighbours, without the point itself.
     """
     k = min(NEIGHBOURS, len(points) - 1)
     near = NearestNeighbors(n_neighbors=k).fit(points).kneighbors(return_distance=False)
@@ -68,6 +68,6 @@ def separation(points: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[
 def _places(points: NDArray[np.float32], perplexity: float, seed: int) -> NDArray[np.float32]:
     """Return t-SNE's two coordinates of each point, (n, 2)."""
     method = TSNE(perplexity=perplexity, init="pca", learning_rate="auto", random_state=seed % 2**32)
-    with threadpool_limits(limits=1):  # sums over threads would depend on their number
+    with threadpool_limits(limits=1):  # sums depend on the number of threads
         places: NDArray[np.float32] = method.fit_transform(points)
     return places

@@ -1,4 +1,4 @@
-"""Summarise the separation of classes in the penultimate layer: all networks, points of the first fold's."""
+"""Summarise the class separation in the penultimate layer: numbers of all networks, t-SNE of the first fold's."""
 
 import pandas as pd
 
@@ -9,8 +9,8 @@ from shearbench.plotting.files import Files, arrays, table
 def embedding(evaluation: Evaluation) -> Files:
     """Return ``embedding.csv`` and ``embedding.npz``.
 
-    The table has a row a fold and space (``penultimate``: the activations before the last layer; ``inputs``: what the
-    network sees): ``fold, space, n, dimensions, silhouette, purity``. The arrays are ``ids``, ``labels`` (n,) and
+    The table has one row per fold and space (``penultimate``: the inputs of the last layer; ``inputs``: those of the
+    network): ``fold, space, n, dimensions, silhouette, purity``. The arrays are ``ids``, ``labels`` (n,) and
     ``places`` (n, 2): t-SNE of the activations of fold 0's network.
     """
     facts, rows = evaluation.facts("embedding"), evaluation.results[0].measured["embedding"].arrays["rows"]

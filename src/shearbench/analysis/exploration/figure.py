@@ -1,7 +1,7 @@
 """Figures of the data: sample sheets, class balance, displacement fields. Arrays in, matplotlib figures out.
 
-Colours are safe for the colour-blind, components of a displacement are shown on a diverging scale centred
-on 0, and ``save`` writes the same bytes for the same figure.
+Colours are safe for the colour-blind, components of a displacement have a diverging scale centred on 0, and
+``save`` writes the same bytes for the same figure.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,8 +27,8 @@ def sample_sheet(samples: NDArray[Any], *, quantity: Quantity, classes: Sequence
 
     Args:
         samples: (classes, per class, h, w), or (..., 3) in colour; NaN where a class has too few.
-        quantity: what the pixels are.
-        classes: their names.
+        quantity: quantity of the pixels.
+        classes: class names.
         title: above the sheet.
     """
     samples, shown, title = samples[:SHOWN], classes[:SHOWN], title + _part(classes)
@@ -43,11 +43,11 @@ def sample_sheet(samples: NDArray[Any], *, quantity: Quantity, classes: Sequence
 
 
 def class_balance(counts: NDArray[np.int64], *, classes: Sequence[str], title: str) -> Figure:
-    """Draw how many samples of each class a fold holds out.
+    """Draw the number of held-out samples of each class and fold.
 
     Args:
         counts: (folds, classes).
-        classes: their names.
+        classes: class names.
         title: above the table.
     """
     folds = len(counts)
@@ -67,7 +67,7 @@ def class_balance(counts: NDArray[np.int64], *, classes: Sequence[str], title: s
 def displacement(
     images: NDArray[np.uint8], fields: NDArray[np.float32], *, labels: Sequence[str], title: str
 ) -> Figure:
-    """Draw digits above their displacement: image, u_x, u_y and its length, one colour scale a row.
+    """Draw digits above their displacement: image, u_x, u_y and its length, one colour scale per row.
 
     Args:
         images: (n, h, w).
@@ -96,12 +96,12 @@ def displacement(
 
 
 def alike(first: NDArray[np.uint8], second: NDArray[np.uint8], *, notes: Sequence[str], title: str) -> Figure:
-    """Draw pairs of digits below one another.
+    """Draw pairs of samples, one below the other.
 
     Args:
         first: (n, h, w), or (n, h, w, 3) in colour.
-        second: the same.
-        notes: what stands above each pair.
+        second: of the same shape.
+        notes: text above each pair.
         title: above the figure.
     """
     figure = empty_figure(0.85 * max(4, len(notes)) + 1.0, 2.7)
@@ -117,12 +117,12 @@ def alike(first: NDArray[np.uint8], second: NDArray[np.uint8], *, notes: Sequenc
 def mean_fields(
     means: Mapping[Quantity, NDArray[np.float64]], *, counts: Sequence[int], classes: Sequence[str], title: str
 ) -> Figure:
-    """Draw fields averaged over the samples of each class, a row a quantity and a colour scale a row.
+    """Draw fields averaged over the samples of each class, with one row and colour scale per quantity.
 
     Args:
         means: quantity -> (classes, h, w); NaN where a class has no sample.
         counts: samples of each class.
-        classes: their names.
+        classes: class names.
         title: above the figure.
     """
     title, counts, classes = title + _part(classes), counts[:SHOWN], classes[:SHOWN]
@@ -143,5 +143,5 @@ def _part(classes: Sequence[str]) -> str:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure, whole or not at all, with nothing in it that changes from run to run."""
+    """Write a figure atomically, with the same bytes in every run."""
     picture(figure)(path)

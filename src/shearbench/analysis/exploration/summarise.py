@@ -96,7 +96,7 @@ def class_counts(dataset: Dataset, table: FoldTable) -> NDArray[np.int64]:
 
 
 def duplicate_frame(dataset: Dataset, table: FoldTable, *, near: float) -> pd.DataFrame:
-    """Return the pairs of alike samples with their classes and folds in the first repeat, a row each."""
+    """Return one row per pair of similar samples, with their classes and their folds in the first repeat."""
     alike = duplicates.find(dataset.inputs, near=near)
     rows = np.array([(pair.first, pair.second) for pair in alike], np.int64).reshape(-1, 2)
     columns: dict[str, Any] = {"kind": ["exact" if pair.exact else "near" for pair in alike]}
@@ -112,7 +112,7 @@ def duplicate_frame(dataset: Dataset, table: FoldTable, *, near: float) -> pd.Da
 
 
 def alike_figure(dataset: Dataset, images: NDArray[np.uint8], alike: pd.DataFrame) -> Figure:
-    """Return the figure of the most alike pairs, as the digits that the samples were made from."""
+    """Return the figure of the most similar pairs, as the images that the samples were made from."""
     shown = alike.sort_values("correlation", ascending=False, kind="stable").head(MOST_PAIRS)
     places = {int(number): row for row, number in enumerate(dataset.ids)}
     ends = [visible(images[[places[number] for number in shown[f"id_{end}"]]]) for end in "ab"]
@@ -126,7 +126,7 @@ def alike_figure(dataset: Dataset, images: NDArray[np.uint8], alike: pd.DataFram
 
 
 def summary(dataset: Dataset, alike: pd.DataFrame, *, near: float) -> dict[str, Any]:
-    """Return the numbers that a report quotes."""
+    """Return the content of ``summary.json``: numbers of samples, classes and duplicates."""
     kinds: dict[str, dict[str, float]] = {
         kind: {"pairs": len(pairs), "across_folds": int(pairs["across_folds"].sum())}
         for kind in ("exact", "near")

@@ -1,4 +1,4 @@
-"""Faithfulness of the maps side by side: deletion, insertion, entropy and agreement, with intervals."""
+"""Compare the faithfulness of attribution maps: deletion, insertion, entropy and agreement, with intervals."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -20,7 +20,7 @@ MEASURES = {
 
 
 def explanation(evaluated: EvaluatedRuns) -> Files:
-    """Return ``explanation.csv`` and ``explanation_curves.csv`` of all runs, and two pictures."""
+    """Return ``explanation.csv`` and ``explanation_curves.csv`` of all runs, and two figures."""
     measures, curves = evaluated.gathered("explanation.csv"), evaluated.gathered("explanation_curves.csv")
     return {
         "explanation.csv": table(measures),
@@ -31,7 +31,7 @@ def explanation(evaluated: EvaluatedRuns) -> Files:
 
 
 def measures_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
-    """Draw a panel a measure, a line a run: mean and interval over digits, and what chance gives."""
+    """Draw a panel per measure and a line per run: mean and interval over samples, and the chance value."""
     runs = [run for model in evaluated.models for run in evaluated.of_model(model)]
     colour = colours(evaluated.datasets, OF_DATASETS)
     made = figure(2.5 * len(MEASURES) + 1.6, 0.36 * len(runs) + 1.9)
@@ -63,7 +63,7 @@ def measures_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
 
 
 def curves_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
-    """Draw deletion above insertion, a column a dataset, a colour a model; dashed with a map of noise."""
+    """Draw deletion above insertion, a column per dataset, a colour per model; dashed for maps of noise."""
     colour = colours(evaluated.palette)
     made = figure(4.2 * len(evaluated.datasets), 6.4)
     grid = made.subplots(2, len(evaluated.datasets), squeeze=False, sharex=True, sharey=True)

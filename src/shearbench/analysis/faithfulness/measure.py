@@ -1,10 +1,10 @@
 """Measure whether an attribution map marks the pixels that the network needs: deletion and insertion.
 
-Pixels are taken away from an input (or put into an empty one), those first to which the map gives most weight, and the
-network's probability of the true class is followed. A map that points at the evidence makes it fall soon (rise soon).
-A random map of the same resolution says what the same network would do without guidance.
+Deletion removes pixels from an input, insertion adds them to an empty one, those with the largest weight in the map
+first. With a map of the evidence, the network's probability of the true class falls early (rises early). A random map
+of the same resolution is the reference without guidance.
 
-Source: Petsiuk, Das and Saenko, RISE, BMVC 2018, section 4.1. Where they fill with grey or blur, the fill here is the
+Source: Petsiuk, Das and Saenko, RISE, BMVC 2018, section 4.1. They fill with grey or blur; the fill here is the
 input without a digit: a black image, the displacement of the empty block.
 """
 
@@ -21,12 +21,12 @@ from shearbench.analysis.trained import TrainedModel
 from shearbench.seeds import generator_for
 
 STEPS = 14
-"""Of equally many pixels: 56 of 784."""
+"""Number of steps of equally many pixels: 56 of 784."""
 Maps = NDArray[np.float32]
 
 
 def explanation(trained: TrainedModel) -> Measured:
-    """Explain the true class of the measured digits, and follow its probability.
+    """Explain the true class of the measured samples, and measure its probability at each step.
 
     Returns:
         ``rows`` (m,), ``maps`` and ``random_maps`` (m, 28, 28), and the curves ``deletion``, ``insertion``,
@@ -49,16 +49,16 @@ def explanation(trained: TrainedModel) -> Measured:
 def random_maps(
     n: int, resolution: tuple[int, int], size: tuple[int, ...], generator: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Return ``n`` maps of uniform noise at ``resolution``, brought to ``size`` as Grad-CAM's are: (n, *size)."""
+    """Return ``n`` maps of uniform noise at ``resolution``, interpolated to ``size`` like Grad-CAM's: (n, *size)."""
     coarse = torch.from_numpy(generator.random((n, 1, *resolution), dtype=np.float32))
     fine: NDArray[np.float32] = interpolate(coarse, size, mode="bilinear")[:, 0].numpy()
     return fine
 
 
 def ranks_of(maps: Maps, ties: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the place of each pixel in the order of falling weight, (m, pixels); ``ties`` (m, pixels) break ties.
+    """Return the rank of each pixel by falling weight, (m, pixels); random ``ties`` (m, pixels) break ties.
 
-    Where a map is zero, an order by place would take the picture away from the top.
+    Without random ties, the zero pixels of a map would be replaced from the top.
     """
     order = np.lexsort((ties, -maps.reshape(ties.shape)))
     return np.argsort(order, axis=1)
@@ -74,5 +74,5 @@ def curve(
     steps = np.arange(STEPS + 1)[:, np.newaxis, np.newaxis] * ranks.shape[1] / STEPS
     taken = (ranks < steps).reshape(STEPS + 1, len(labels), 1, *start.shape[-2:])
     made = np.where(taken, end, start)  # (steps + 1, m, channels, h, w)
-    read = trained.read(made.reshape(-1, *made.shape[2:])).reshape(*made.shape[:2], -1)
-    return read[:, np.arange(len(labels)), labels].T
+    probabilities = trained.read(made.reshape(-1, *made.shape[2:])).reshape(*made.shape[:2], -1)
+    return probabilities[:, np.arange(len(labels)), labels].T

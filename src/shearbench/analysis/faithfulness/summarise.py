@@ -1,6 +1,6 @@
 """Summarise the measures of a run's attribution maps: ``explanation.csv`` and the curves behind them.
 
-The value of a digit is the mean over the networks. The interval covers other digits. The chance value of each measure
+The value of a sample is the mean over the networks. The interval is for other samples. The chance value of each measure
 uses noise maps at the resolution of the network's maps.
 """
 
@@ -29,7 +29,7 @@ def explanation(evaluation: Evaluation) -> Files:
     under the curve), ``entropy``, ``stroke`` and ``agreement``. ``explanation_curves.csv``: ``curve, share, n, mean,
     low, high``, the probability of the true class against the share of pixels replaced.
 
-    Maps that are zero everywhere say nothing and have no value; ``n`` counts digits with at least one.
+    An all-zero map has no value; ``n`` counts the samples with at least one value.
     """
     rows = evaluation.results[0].measured["explanation"].arrays["rows"]
     maps, random = evaluation.stacked("explanation", "maps"), evaluation.stacked("explanation", "random_maps")
@@ -64,7 +64,7 @@ def stroke_of(images: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _row(measure: str, values: Values, chance: Values) -> dict[str, float | int | str]:
-    """Return the row of a measure from values (networks, digits)."""
+    """Return the row of a measure from values (networks, samples)."""
     spread = float(np.std(_mean(values, axis=1), ddof=1))
     return {"measure": measure, **mean_of(_mean(values, axis=0)), "network_sd": spread, "chance": float(chance.mean())}
 
@@ -85,9 +85,9 @@ def area(curves: Values) -> Values:
 
 
 def entropy(maps: Maps) -> Values:
-    """Return Shannon's entropy of maps (..., h, w) read as distributions over the pixels, as a share of its maximum.
+    """Return Shannon's entropy of maps (..., h, w) as distributions over the pixels, as a share of its maximum.
 
-    1 is a map that is the same everywhere, 0 one of a single pixel; NaN where a map is zero everywhere.
+    It is 1 for a uniform map, 0 for a map of one pixel, and NaN for an all-zero map.
     """
     shares = _as_shares(maps)
     logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
@@ -96,20 +96,20 @@ def entropy(maps: Maps) -> Values:
 
 
 def share_within(maps: Maps, where: NDArray[np.bool_]) -> Values:
-    """Return the share of each map (networks, m, h, w) that lies on the pixels ``where`` (m, h, w)."""
+    """Return the share of each map (networks, m, h, w) on the pixels ``where`` (m, h, w)."""
     shares: Values = (_as_shares(maps) * where).sum(axis=(-2, -1))
     return shares
 
 
 def agreement(maps: Maps) -> Values:
-    """Return for each digit the mean correlation of its maps (networks, m, h, w) over all pairs of networks, (m,)."""
+    """Return for each sample the mean correlation of its maps (networks, m, h, w) over all pairs of networks, (m,)."""
     standard = _standardised(maps)
     pairs = [(a * b).mean(axis=-1) for a, b in combinations(standard, 2)]
     return _mean(np.stack(pairs), axis=0)
 
 
 def disagreement(maps: Maps, labels: NDArray[np.int64]) -> float:
-    """Return the mean correlation of maps of two networks of two digits of different classes: agreement by habit."""
+    """Return the mean correlation of two networks' maps of samples of different classes: agreement by habit."""
     standard, other = _standardised(maps), labels[:, np.newaxis] != labels
     means = [(a @ b.T / a.shape[-1])[other] for a, b in combinations(standard, 2)]
     return float(np.nanmean(means)) if not np.isnan(means).all() else np.nan
@@ -121,7 +121,7 @@ def _as_shares(maps: Maps) -> Values:
 
 
 def _standardised(maps: Maps) -> Values:
-    """Return maps (networks, m, pixels) of mean 0 and deviation 1; NaN where a map is the same everywhere."""
+    """Return maps (networks, m, pixels) of mean 0 and deviation 1; NaN for a uniform map."""
     flat = maps.reshape(*maps.shape[:2], -1).astype(np.float64)
     flat = flat - flat.mean(axis=-1, keepdims=True)
     return _divided(flat, flat.std(axis=-1, keepdims=True))
@@ -139,6 +139,6 @@ def _empty(maps: Maps) -> NDArray[np.bool_]:
 
 
 def _mean(values: Values, axis: int) -> Values:
-    """Return the mean over an axis of the values that there are; NaN where there is none."""
+    """Return the mean over an axis without NaN; NaN if all values are NaN."""
     there = ~np.isnan(values)
     return _divided(np.where(there, values, 0.0).sum(axis=axis), there.sum(axis=axis))

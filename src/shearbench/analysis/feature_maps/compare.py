@@ -19,7 +19,7 @@ _LEGEND = (
 
 
 def feature_maps(evaluated: EvaluatedRuns) -> Files:
-    """Return a picture of each model that has convolutions."""
+    """Return a figure of each model that has convolutions."""
     return {
         f"figures/feature_maps_{model}.png": picture(feature_figure(model, runs))
         for model in evaluated.models
@@ -28,7 +28,7 @@ def feature_maps(evaluated: EvaluatedRuns) -> Files:
 
 
 def feature_figure(model: str, runs: Sequence[EvaluatedRun]) -> Figure:
-    """Draw a block a dataset: the digit as its network sees it, below it the maps of one layer after another."""
+    """Draw a block per dataset: the normalised sample, and below it the maps of each layer."""
     facts = _facts(runs[0])
     width = max(len(layer["shown"]) for run in runs for layer in _facts(run)["layers"])
     made = sheet(1 + len(facts["layers"]), width, beside=1.0, above=1.1, blocks=len(runs))
@@ -56,7 +56,7 @@ def _block(axes: Axes, run: EvaluatedRun, width: int) -> None:
 
 
 def _row(maps: NDArray[np.float32], width: int) -> NDArray[np.float64]:
-    """Return maps (n, h, w) on one scale, zero white, as (width, 28, 28, 3); white too where there is none."""
+    """Return maps (n, h, w) on one scale, zero white, as (width, 28, 28, 3), padded with white."""
     largest = float(np.abs(maps).max()) or 1.0
     shades = coloured(enlarged(maps), "RdBu_r", -largest, largest)
     return np.concatenate([shades, np.ones((width - len(maps), *shades.shape[1:]))])

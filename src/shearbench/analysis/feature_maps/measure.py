@@ -1,7 +1,7 @@
 """Compute the feature maps of one digit in the successive convolutions of a network.
 
-Of the convolutions with equal map resolution the last is taken, and of its channels those with the largest variance
-over the image: the variance measures the response to this digit, not the size of the bias.
+For each map resolution it uses the last convolution, and of its channels those with the largest variance over the
+image. The variance measures the response to this digit, not the size of the bias.
 """
 
 import numpy as np
@@ -16,9 +16,9 @@ CHANNELS = 6
 
 
 def feature_maps(trained: TrainedModel) -> Measured:
-    """Return ``seen`` (channels, 28, 28), what the network sees of the digit, and ``maps-<i>`` of its i-th shown layer.
+    """Return ``seen`` (channels, 28, 28), the normalised digit, and ``maps-<i>`` of the i-th shown layer.
 
-    The digit is the explained one of class 7 (the last explained one where there is none). ``maps-<i>`` are float32
+    The digit is the explained one of class 7 (the last explained sample without that class). ``maps-<i>`` are float32
     (up to 6, height, width), the convolution's own output: signed, before normalisation and activation. Facts: the
     ``id`` of the digit, and for each layer its name, all of its channels, those shown, and how many of them are
     ``silent``: nowhere positive. A network without convolutions has a reason in ``skipped``.
@@ -47,12 +47,12 @@ def feature_maps(trained: TrainedModel) -> Measured:
 
 
 def convolutions(network: nn.Module, inputs: Tensor) -> list[Heard]:
-    """Return the last convolution of each resolution above 1 x 1, in the order in which they run."""
+    """Return the last convolution of each resolution above 1 x 1, in the order of their calls."""
     last = {each.left.shape[-2:]: each for each in listen(network, inputs, nn.Conv2d)}
     return [each for resolution, each in last.items() if resolution.numel() > 1]
 
 
 def _strongest(maps: Tensor) -> list[int]:
-    """Return the channels of (channels, height, width) that vary most over the picture, the first ones foremost."""
+    """Return the channels of (channels, height, width) with the largest variance, in falling order."""
     order = np.argsort(-maps.std(dim=(1, 2)).numpy(), kind="stable")
     return [int(channel) for channel in order[:CHANNELS]]

@@ -1,4 +1,4 @@
-"""Grad-CAM maps of every run side by side."""
+"""Compare the Grad-CAM maps of all runs."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,20 +10,20 @@ from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
 
 
 def attribution(evaluated: EvaluatedRuns) -> Files:
-    """Return the maps of the same samples through every model, a picture for each source of data."""
+    """Return the maps of every model for the same samples, one figure per source of data."""
     return {
         f"figures/attribution{name}.png": picture(maps_figure(part)) for name, part in evaluated.by_source().items()
     }
 
 
 def maps_figure(evaluated: EvaluatedRuns) -> Figure:
-    """Draw a row a run and a column a class: the map of fold 0's network over what it sees."""
+    """Draw a row per run and a column per class: the map of fold 0's network over its input."""
     runs = [run for model in evaluated.models for run in evaluated.of_model(model)]
     tiles, notes, names = [], list[list[str]](), []
     for run in runs:
-        arrays, read = run.arrays("gradcam.npz"), run.arrays("test_predictions.npz")
-        chosen = [int(np.flatnonzero(read["ids"] == number)[0]) for number in arrays["ids"]]
-        looks = Looks(arrays["maps"][0], read["probabilities"][0, chosen].argmax(axis=1))
+        arrays, predictions = run.arrays("gradcam.npz"), run.arrays("test_predictions.npz")
+        chosen = [int(np.flatnonzero(predictions["ids"] == number)[0]) for number in arrays["ids"]]
+        looks = Looks(arrays["maps"][0], predictions["probabilities"][0, chosen].argmax(axis=1))
         tiles.append(overlaid(arrays["seen"][0], looks.maps))
         notes.append(notes_of(looks, arrays["labels"], run.record["classes"], first=not notes))
         names.append(f"{run.model}{method_of(run)}\non {run.dataset}")
@@ -39,5 +39,5 @@ def maps_figure(evaluated: EvaluatedRuns) -> Figure:
 
 
 def method_of(run: EvaluatedRun) -> str:
-    """Return a note for runs whose maps are no Grad-CAM."""
+    """Return a note for runs with saliency instead of Grad-CAM."""
     return " (saliency)" if run.record["measurements"]["gradcam"]["method"] == "saliency" else ""

@@ -1,4 +1,4 @@
-"""The sheet of Grad-CAM or saliency maps: one digit of each class, what a network sees of it, and where it looks."""
+"""Draw the sheet of Grad-CAM or saliency maps: one sample of each class, its normalised input, and its maps."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,15 +36,15 @@ def attribution_figure(
     channels: Sequence[str],
     looks: Mapping[int, Looks],
 ) -> Figure:
-    """Draw a column for each digit: its channels, then for each fold its map over the digit.
+    """Draw a column for each sample: its channels, then for each fold its map over the sample.
 
     Args:
-        title: what stands above.
-        inputs: what the networks see, normalised, (m, channels, h, w).
+        title: above the figure.
+        inputs: normalised, (m, channels, h, w).
         labels: true classes (m,).
-        classes: their names.
-        channels: what each channel is called.
-        looks: fold -> where its network looks.
+        classes: class names.
+        channels: channel names.
+        looks: fold -> maps and predicted classes of its network.
     """
     tiles = [_seen(inputs[:, channel]) for channel in range(len(channels))]
     notes = [
@@ -62,15 +62,15 @@ def attribution_figure(
 
 
 def notes_of(look: Looks, labels: NDArray[np.int64], classes: Sequence[str], *, first: bool = False) -> list[str]:
-    """Return the note of each digit: the predicted class if it is wrong, and whether there is no map.
+    """Return the note of each sample: the predicted class if it is wrong, and whether there is no map.
 
-    In the ``first`` row of a sheet also its class.
+    The ``first`` row of a sheet has the true class too.
     """
     notes = []
-    for label, said, weight in zip(labels, look.predicted, look.maps, strict=True):
+    for label, predicted, weight in zip(labels, look.predicted, look.maps, strict=True):
         facts = {
             shortened(classes[label]): first,
-            f"predicted {shortened(classes[said])}": said != label,
+            f"predicted {shortened(classes[predicted])}": predicted != label,
             "no map": not weight.any(),
         }
         notes.append(", ".join(text for text, holds in facts.items() if holds))
@@ -78,7 +78,7 @@ def notes_of(look: Looks, labels: NDArray[np.int64], classes: Sequence[str], *, 
 
 
 def overlaid(inputs: NDArray[np.float32], maps: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the size of inputs (m, channels, h, w) in grey with maps (m, h, w) in orange above, (m, h, w, 3)."""
+    """Return the size of inputs (m, channels, h, w) in grey under maps (m, h, w) in orange, (m, h, w, 3)."""
     size = np.sqrt((inputs**2).sum(axis=1))
     weight = _OPACITY * maps[..., np.newaxis]
     drawn: NDArray[np.float64] = (1 - weight) * coloured(size, "gray_r", 0, float(size.max())) + weight * to_rgb(ORANGE)
@@ -86,7 +86,7 @@ def overlaid(inputs: NDArray[np.float32], maps: NDArray[np.float32]) -> NDArray[
 
 
 def _seen(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return one channel of each digit on one scale: grey from zero for an image, blue to red for a signed field."""
+    """Return one channel of each sample on one scale: grey from zero for an image, blue to red for a signed field."""
     if values.min() >= 0:
         return coloured(values, "gray_r", 0, float(values.max()))
     largest = float(np.percentile(np.abs(values), 99))

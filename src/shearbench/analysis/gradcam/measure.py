@@ -1,7 +1,7 @@
 """Compute Grad-CAM by captum on the last feature map with spatial resolution, or saliency without one.
 
-Grad-CAM: Selvaraju et al., ICCV 2017. Feature maps are those after the activation: before batch normalisation or beside
-a shortcut, a channel could be shifted by a constant without any change of the output. A map is float32 (28, 28), scaled
+Grad-CAM: Selvaraju et al., ICCV 2017. Feature maps are taken after the activation: before batch normalisation or beside
+a shortcut, a constant can shift a channel without any change of the output. A map is float32 (28, 28), scaled
 to a maximum of 1; all zero means that no part of the layer is evidence *for* the class. The network must be in
 evaluation mode, on the CPU, and not inside ``torch.inference_mode``, which has no gradients.
 """
@@ -21,11 +21,11 @@ from shearbench.analysis.trained import TrainedModel
 
 _POOLINGS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveMaxPool2d, nn.AdaptiveAvgPool2d)
 LEAST_SIDE = 4
-"""Pixels: a map of 2 x 2 can name a quarter of the picture and no stroke, whatever the network looks at."""
+"""In pixels. A map of 2 x 2 can mark a quarter of the image, but no stroke."""
 
 
 def gradcam(trained: TrainedModel) -> Measured:
-    """Explain the true class of the explained digits: ``seen`` (m, channels, 28, 28) and ``maps`` (m, 28, 28)."""
+    """Explain the true class of the explained samples: ``seen`` (m, channels, 28, 28) and ``maps`` (m, 28, 28)."""
     rows = list(trained.explained)
     seen = trained.seen(trained.test.inputs[rows])
     found = attribute(trained.network, seen, torch.from_numpy(trained.test.labels[rows]))
@@ -44,7 +44,7 @@ class Attribution:
     """Maps of one network.
 
     ``maps`` float32 (n, 28, 28), 0 to 1; ``layer`` and its map's ``resolution`` (height, width) for Grad-CAM;
-    ``skipped`` says why there is no Grad-CAM, empty where there is.
+    ``skipped`` is the reason for no Grad-CAM, or empty.
     """
 
     method: Literal["grad-cam", "saliency"]
@@ -89,7 +89,7 @@ def last_feature_map(network: nn.Module, example: Tensor) -> tuple[str, nn.Modul
 
 
 def _scaled(maps: Tensor) -> NDArray[np.float32]:
-    """Divide each map by its maximum; a map of zeros stays one."""
+    """Return each map divided by its maximum; an all-zero map stays zero."""
     values: NDArray[np.float32] = maps.detach().numpy().astype(np.float32)
     largest = values.max(axis=(1, 2), keepdims=True)
     scaled: NDArray[np.float32] = np.divide(values, largest, out=np.zeros_like(values), where=largest > 0)

@@ -1,8 +1,7 @@
 """Compare learning curves across datasets: curves, a table of dynamics, and accuracy by mode.
 
-What a network scores on its training digits while it trains and what it scores on them afterwards are two things:
-dropout and augmentation make the first lower, the last steps of an epoch make the second higher, and the running
-statistics of batch normalisation can make it lower by much.
+The accuracy on the training samples differs during and after training. Dropout and augmentation lower the first, the
+last steps of an epoch raise the second, and the running averages of batch normalisation can lower the second by much.
 """
 
 from collections.abc import Sequence
@@ -33,7 +32,7 @@ def dynamics(evaluated: EvaluatedRuns) -> Files:
 
 
 def summary(networks: pd.DataFrame) -> pd.DataFrame:
-    """Return a row a run: mean and standard deviation over its networks of each column of ``training_dynamics.csv``.
+    """Return one row per run: mean and standard deviation over its networks, by column of ``training_dynamics.csv``.
 
     ``reached_low_loss`` counts the networks whose training loss fell below 0.1; the mean of ``epochs_to_low_loss`` is
     over those. ``mode_gap`` is ``train_accuracy_when_evaluated`` - ``train_accuracy_while_training``.
@@ -49,7 +48,7 @@ def summary(networks: pd.DataFrame) -> pd.DataFrame:
 
 
 def curves_figure(evaluated: EvaluatedRuns, curves: pd.DataFrame) -> Figure:
-    """Draw loss above accuracy, a column a model, a colour a dataset: mean and standard deviation over the folds."""
+    """Draw loss above accuracy, a column per model, a colour per dataset: mean and deviation over the folds."""
     models, colour = evaluated.models, colours(evaluated.datasets, OF_DATASETS)
     made = figure(3.1 * len(models) + 0.8, 6.4)
     grid = made.subplots(2, len(models), squeeze=False, sharey="row", sharex="col")
@@ -78,15 +77,15 @@ def _curves(panels: Sequence[Axes], rows: pd.DataFrame, colour: str) -> None:
         for split, style in _STYLES.items():
             part = rows[rows["split"] == split]
             mean, sd = factor * part[f"{quantity}_mean"], factor * part[f"{quantity}_sd"]
-            low = (mean - sd).clip(lower=mean / 10)  # a band that reached zero could not stand on a logarithmic axis
+            low = (mean - sd).clip(lower=mean / 10)  # a logarithmic axis cannot show a band that reaches zero
             axes.plot(part["epoch"], mean, style, color=colour, lw=1.5)
             axes.fill_between(part["epoch"], low, mean + sd, color=colour, alpha=0.18, linewidth=0)
 
 
 def mode_figure(networks: pd.DataFrame) -> Figure:
-    """Draw accuracy on the training digits while training and when evaluated, and on the digits held out, by run.
+    """Draw accuracy on the training samples while training and when evaluated, and on held-out samples, by run.
 
-    A small mark is a network, a large one the mean of a run.
+    A small marker is a network, a large one the mean of a run.
     """
     runs = list(networks.groupby(["dataset", "model"], sort=False))
     made = figure(8.5, 0.42 * len(runs) + 1.5)

@@ -7,26 +7,26 @@ import numpy as np
 from shearbench.predictions.folds import FoldRun
 
 LOW_LOSS = 0.1
-"""The training loss whose first epoch is noted, in nats; that of the study of Mechanical MNIST."""
+"""The threshold of ``epochs_to_low_loss``, in nats, from the study of Mechanical MNIST."""
 
 
 def dynamics_of(fold_run: FoldRun) -> dict[str, Any]:
     """Return a row of ``training_dynamics.csv``.
 
-    Losses are cross-entropies in nats. ``..._train_loss`` and ``train_accuracy_while_training`` are what the history
-    notes of an epoch: means over its mini-batches, in training mode (dropout drops, batch normalisation uses the batch,
-    images are augmented) and while the weights move. ``train_accuracy_when_evaluated`` is that of the kept weights on
-    the same digits, in evaluation mode and as they are stored.
+    Losses are cross-entropies in nats. ``..._train_loss`` and ``train_accuracy_while_training`` are means over
+    the mini-batches of an epoch, in training mode (with dropout, batch statistics and augmentation) and while the
+    weights change. ``train_accuracy_when_evaluated`` is that of the best weights on the same samples, in evaluation
+    mode and without augmentation.
 
     Columns: ``fold, epochs`` done; ``best_epoch``; ``epochs_to_low_loss``, the first whose training loss is below
     ``LOW_LOSS`` (NaN if none is); ``first_train_loss``; ``last_train_loss`` and ``last_validation_loss`` of the last
     epoch; ``last_batch_loss_sd``, the standard deviation of the loss over the mini-batches of the last epoch;
-    ``train_accuracy_while_training`` of the kept epoch; ``train_accuracy_when_evaluated``; ``validation_accuracy``
-    of the kept weights.
+    ``train_accuracy_while_training`` of the best epoch; ``train_accuracy_when_evaluated``; ``validation_accuracy``
+    of the best weights.
     """
-    history, batches, kept = fold_run.history, fold_run.batches, fold_run.record["metrics"]
+    history, batches, metrics = fold_run.history, fold_run.batches, fold_run.record["metrics"]
     low = history.loc[history["train_loss"] < LOW_LOSS, "epoch"]
-    of_kept = history.loc[history["epoch"] == fold_run.record["best_epoch"]].iloc[0]
+    best = history.loc[history["epoch"] == fold_run.record["best_epoch"]].iloc[0]
     last = batches.loc[batches["epoch"] == history["epoch"].max(), "loss"]
     return {
         "fold": fold_run.fold,
@@ -37,7 +37,7 @@ def dynamics_of(fold_run: FoldRun) -> dict[str, Any]:
         "last_train_loss": history["train_loss"].iloc[-1],
         "last_validation_loss": history["validation_loss"].iloc[-1],
         "last_batch_loss_sd": last.std(),
-        "train_accuracy_while_training": of_kept["train_accuracy"],
-        "train_accuracy_when_evaluated": kept["train_accuracy"],
-        "validation_accuracy": kept["validation_accuracy"],
+        "train_accuracy_while_training": best["train_accuracy"],
+        "train_accuracy_when_evaluated": metrics["train_accuracy"],
+        "validation_accuracy": metrics["validation_accuracy"],
     }

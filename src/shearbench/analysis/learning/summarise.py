@@ -25,8 +25,8 @@ def curves_of(evaluation: Evaluation) -> pd.DataFrame:
 def learning_curves(histories: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Return mean and standard deviation over folds, for each epoch and split.
 
-    Columns: ``epoch, split, folds, loss_mean, loss_sd, accuracy_mean, accuracy_sd``. ``folds`` falls where training
-    stopped early; a deviation of one fold is 0. ``train`` is the running mean of the epoch, in training mode.
+    Columns: ``epoch, split, folds, loss_mean, loss_sd, accuracy_mean, accuracy_sd``. ``folds`` decreases with early
+    stopping; a deviation of one fold is 0. ``train`` is the running mean of the epoch, in training mode.
     """
     every = pd.concat(histories, keys=range(len(histories)), names=["fold"])
     parts = []

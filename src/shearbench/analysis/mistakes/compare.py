@@ -1,4 +1,4 @@
-"""Training digits whose label is suspected, pictured as they were drawn: the more runs do, the worse for the label."""
+"""Compare suspicious training labels: the more runs suspect a label, the more likely it is wrong."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ _COLUMNS, _ROWS = 12, 2
 
 
 def suspicious(evaluated: EvaluatedRuns) -> Files:
-    """Return the suspected labels of all runs, and a picture of the first."""
+    """Return the suspected labels of all runs, and one figure per source."""
     files: dict[str, Writer] = {"suspicious_labels.csv": table(suspects(evaluated))}
     for name, part in evaluated.by_source().items():
         files[f"figures/suspicious_labels{name}.png"] = picture(suspects_figure(part, suspects(part)))
@@ -23,10 +23,10 @@ def suspicious(evaluated: EvaluatedRuns) -> Files:
 
 
 def suspects(evaluated: EvaluatedRuns) -> pd.DataFrame:
-    """Return a row for each digit and class that some run suggests for it, those of the most runs first.
+    """Return one row per sample and suggested class, those of the most runs first.
 
-    Columns: ``id, label, suggested``; ``runs`` that suggest it, and how many there are, ``of``; the mean
-    ``confidence`` of those; their names, ``by``.
+    Columns: ``id, label, suggested``; ``runs``, the number that suggest it; ``of``, the number of all runs; the mean
+    ``confidence`` of those that suggest it, and their names, ``by``.
     """
     named = [run.table("suspicious_labels.csv").assign(by=run.name) for run in evaluated.runs]
     groups = pd.concat(named, ignore_index=True).groupby(["id", "label", "suggested"])
@@ -42,7 +42,7 @@ def _pictures(evaluated: EvaluatedRuns) -> dict[int, NDArray[Any]]:
 
 
 def suspects_figure(evaluated: EvaluatedRuns, found: pd.DataFrame) -> Figure:
-    """Draw the digits that the most runs suspect, with their label and the class that is suggested."""
+    """Draw the samples that the most runs suspect, with label and suggested class."""
     shown = found.head(_COLUMNS * _ROWS)
     pictures = _pictures(evaluated)
     shape = next(iter(pictures.values())).shape

@@ -61,7 +61,7 @@ def _row(row: Mapping[str, Any], runs: Sequence[str]) -> list[Cell | str]:
 
 
 def said_by(suspecting: Sequence[str], runs: Sequence[str]) -> str:
-    """Return the runs that suspect a label, or those that do not where these are fewer."""
+    """Return the names of the runs that suspect a label, or of all others if these are fewer."""
     others = [run for run in runs if run not in suspecting]
     if len(others) >= len(suspecting):
         return " ".join(suspecting)

@@ -16,7 +16,7 @@ SHOWN = 14
 
 
 def mistakes(evaluation: Evaluation) -> Files:
-    """Return the misclassified test digits, drawn, and the training digits whose label is suspicious."""
+    """Return the misclassified test samples with a figure, and the training samples with suspicious labels."""
     names = np.array(evaluation.test.classes)
     wrong = named(misclassified(evaluation.by_sample["test"]), names)
     suspected = named(suspicious(evaluation.by_sample["out_of_fold"]), names)
@@ -28,7 +28,7 @@ def mistakes(evaluation: Evaluation) -> Files:
 
 
 def misclassified_figure(evaluation: Evaluation, wrong: pd.DataFrame) -> Figure:
-    """Draw the misclassified test digits of which the networks are surest; of a field also u_x, u_y and |u|."""
+    """Draw the misclassified test samples of highest confidence; for a field also u_x, u_y and |u|."""
     shown = wrong.head(SHOWN if evaluation.is_field else 2 * SHOWN)
     places = {int(number): row for row, number in enumerate(evaluation.test.ids)}
     strips = _strips(evaluation, np.array([places[number] for number in shown["id"]], np.int64))
@@ -52,7 +52,7 @@ def misclassified_figure(evaluation: Evaluation, wrong: pd.DataFrame) -> Figure:
 
 
 def _strips(evaluation: Evaluation, rows: NDArray[np.int64]) -> list[tuple[Quantity, NDArray[np.float32]]]:
-    """Return the strips of the figure, (1, ``SHOWN``, ...) each, with NaN where there are fewer samples."""
+    """Return the strips of the figure, (1, ``SHOWN``, ...) each, padded with NaN."""
     images = visible(evaluation.samples.images[rows])
     if not evaluation.is_field:
         return [(GREY, row_of(part, SHOWN, images.shape[1:])) for part in (images[:SHOWN], images[SHOWN:])]
@@ -62,5 +62,5 @@ def _strips(evaluation: Evaluation, rows: NDArray[np.int64]) -> list[tuple[Quant
 
 
 def _note(row: pd.Series) -> str:
-    said = f"{shortened(row['true'])} as {shortened(row['predicted'])}"
-    return f"{said}\n{100 * row['confidence']:.0f} %  {row['agree']:.0f}/{row['networks']:.0f}"
+    classes = f"{shortened(row['true'])} as {shortened(row['predicted'])}"
+    return f"{classes}\n{100 * row['confidence']:.0f} %  {row['agree']:.0f}/{row['networks']:.0f}"

@@ -1,4 +1,4 @@
-"""Accuracy against Gaussian noise: every network, datasets side by side."""
+"""Compare accuracy under Gaussian noise across datasets."""
 
 import numpy as np
 import pandas as pd
@@ -12,13 +12,13 @@ from shearbench.predictions.evaluated import EvaluatedRuns
 
 
 def noise(evaluated: EvaluatedRuns) -> Files:
-    """Return ``noise.csv``, that of every run with ``dataset`` and ``model`` before it, and its picture."""
+    """Return ``noise.csv`` of all runs, with columns ``dataset`` and ``model`` first, and its figure."""
     rows = evaluated.gathered("noise.csv")
     return {"noise.csv": table(rows), "figures/noise.png": picture(noise_figure(evaluated, rows))}
 
 
 def noise_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
-    """Draw a column a dataset, a colour a model: above in units of the input's deviation, below in raw ones."""
+    """Draw a column per dataset, a colour per model: above in units of the input's deviation, below in raw units."""
     colour = colours(evaluated.palette)
     made = figure(3.6 * len(evaluated.datasets) + 0.8, 6.9)
     grid = made.subplots(2, len(evaluated.datasets), squeeze=False, sharey=True)

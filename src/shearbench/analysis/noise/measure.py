@@ -1,7 +1,7 @@
-"""Measure the accuracy of a network on its share of the test digits under Gaussian noise.
+"""Measure the accuracy of a network on its share of the test samples under Gaussian noise.
 
-The noise of a draw is the same for every network of a fold and scales with the level. A doubled image is one image, so
-both channels have the same noise. Nothing is clipped.
+The noise of a draw is the same for every network of a fold and scales with the level. Both channels of a
+doubled image have the same noise. Nothing is clipped.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ def noise(trained: TrainedModel) -> Measured:
     """Return ``rows`` (n,), ``clean`` (n,) and ``correct`` (strengths, draws, n): whether the class is right.
 
     Strengths are first ``noise.levels``, then ``noise.raw`` of the settings. Facts: the input's own ``deviation`` of
-    each channel, in its units, and the ``scale`` that raw levels are multiplied by: the grey scale, or one pixel.
+    each channel, in its units, and ``scale``, the factor of the raw levels: the grey scale, or one pixel.
     """
     rows, settings = trained.share, trained.settings.noise
     inputs, labels = trained.test.inputs[rows].astype(np.float32), trained.test.labels[rows]
@@ -39,15 +39,15 @@ def noise(trained: TrainedModel) -> Measured:
 
 
 def grey_scale(inputs: NDArray[Any]) -> float:
-    """Return what a share of the grey scale is a share of: 255 for bytes, else from the least to the largest value."""
+    """Return the width of the grey scale: 255 for bytes, else the largest minus the least value."""
     return WHITE if inputs.dtype == np.uint8 else float(np.ptp(inputs))
 
 
 def own_deviation(inputs: NDArray[Any]) -> NDArray[np.float64]:
-    """Return by how much inputs (n, channels, h, w) differ between samples, (channels,).
+    """Return the deviation of inputs (n, channels, h, w) between samples, (channels,).
 
-    It is the root mean square, over the pixels of a channel, of the standard deviation over the samples. What is the
-    same in every sample (the frame of an image, the shear of the whole block) tells them not apart and counts nothing.
+    It is the root mean square, over the pixels of a channel, of the standard deviation over the samples. Parts
+    that are the same in every sample (the frame of an image, the shear of the whole block) do not count.
     """
     deviation: NDArray[np.float64] = np.sqrt(inputs.var(axis=0, dtype=np.float64).mean(axis=(1, 2)))
     return deviation

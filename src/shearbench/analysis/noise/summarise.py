@@ -1,4 +1,4 @@
-"""Accuracy against the strength of Gaussian noise, from the readings of probe ``noise``."""
+"""Summarise the accuracy by strength of Gaussian noise, from measurement ``noise``."""
 
 import numpy as np
 import pandas as pd
@@ -9,10 +9,10 @@ from shearbench.predictions.estimates import accuracy_of
 
 
 def noise(evaluation: Evaluation) -> Files:
-    """Return ``noise.csv``: a row a strength.
+    """Return ``noise.csv``: one row per strength.
 
     Columns: ``scale`` (``own``: in units of the input's own deviation; ``raw``: shares of the grey scale, or pixels of
-    displacement), ``level`` (0 is the input as it is), ``sd_<channel>`` in the input's units, then those of
+    displacement), ``level`` (0 is no noise), ``sd_<channel>`` in the input's units, then those of
     :func:`accuracy_of`, where readings are networks x draws.
     """
     facts, settings = evaluation.facts("noise"), evaluation.settings.noise

@@ -1,4 +1,4 @@
-"""Errors by class, datasets side by side, and the share of the errors that falls on classes 3, 5 and 8."""
+"""Compare errors by class across datasets, and the share of the errors on classes 3, 5 and 8."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,7 +21,7 @@ TOGETHER = " ".join(DIGITS[digit] for digit in ROUND)
 
 
 def classes(evaluated: EvaluatedRuns) -> Files:
-    """Return the share of the errors by class, and their picture."""
+    """Return the share of the errors by class, and one figure per source."""
     shares = pd.DataFrame([row for run in evaluated.runs for row in shares_of(run)])
     files: dict[str, Writer] = {"errors_by_class.csv": table(shares)}
     for name, part in evaluated.by_source().items():
@@ -31,18 +31,18 @@ def classes(evaluated: EvaluatedRuns) -> Files:
 
 
 def shares_of(run: EvaluatedRun) -> Iterator[dict[str, Any]]:
-    """Yield a row for each class, and of digits one for those of ``ROUND`` together; out of fold.
+    """Yield one row per class and, for digits, one for those of ``ROUND`` together; out of fold.
 
-    Columns: ``dataset, model``; ``classes`` (true); ``n`` digits of them and ``errors``, those read as another class,
-    means over the repeats; ``rate`` = errors / n with Wilson's 95 % interval; ``all_errors`` of the run; ``share`` =
-    errors / all_errors with Wilson's interval for that many errors; ``share_of_samples``, the share that would fall on
-    them if all classes were equally hard.
+    Columns: ``dataset, model``; ``classes`` (true); ``n`` samples of them; ``errors``, the misclassified ones, mean
+    over the repeats; ``rate`` = errors / n with Wilson's 95 % interval; ``all_errors`` of the run; ``share`` =
+    errors / all_errors with Wilson's interval for that many errors; ``share_of_samples``, their share if all
+    classes were equally hard.
     """
-    said = run.out_of_fold
-    wrong = (~said.correct).mean(axis=0)
+    predictions = run.out_of_fold
+    wrong = (~predictions.correct).mean(axis=0)
     names = tuple(run.record["classes"])
     for group in [*((number,) for number in range(len(names))), *([ROUND] if names == DIGITS else [])]:
-        rows = np.isin(said.labels, group)
+        rows = np.isin(predictions.labels, group)
         n, errors, total = int(rows.sum()), float(wrong[rows].sum()), float(wrong.sum())
         rate = errors / n if n else np.nan
         share = errors / total if total else np.nan
@@ -66,7 +66,7 @@ def shares_of(run: EvaluatedRun) -> Iterator[dict[str, Any]]:
 
 
 def classes_figure(evaluated: EvaluatedRuns, shares: pd.DataFrame) -> Figure:
-    """Draw the error rate of each class, a panel a model, and below the share of the errors on ``ROUND``."""
+    """Draw the error rate of each class, one panel per model, and below the share of the errors on ``ROUND``."""
     models, colour = evaluated.models, colours(evaluated.datasets, OF_DATASETS)
     together = shares[shares["classes"] == TOGETHER]
     below = 0.6 + 0.3 * len(evaluated.runs) if len(together) else 0.01

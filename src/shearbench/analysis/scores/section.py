@@ -38,7 +38,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
 
 
 def _f1(root: Path, rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Return F1 by run and class, with the other scores of the class where a reader points at a cell."""
+    """Return F1 by run and class, with the other scores of the class in the help of each cell."""
     found: dict[tuple[str, str], dict[str, Cell]] = {}
     for folder, record in evaluations(root, rows):
         of_run = read_table(folder / "per_class.csv").query("split == 'test'").to_dict("records")
@@ -50,10 +50,10 @@ def _f1(root: Path, rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _score(row: Mapping[Any, Any]) -> Cell:
-    """Return F1 of a class in %."""
-    said = f"95 % CI {percent(row['f1_low'])} to {percent(row['f1_high'])}, precision {percent(row['precision'])} %, "
-    said += f"recall {percent(row['recall'])} %, loss {row['loss']:.3f} nats"
-    return Cell(percent(row["f1"]), row["f1"], help=said)
+    """Return the cell of a class: F1 in %, with its interval and the other scores as help."""
+    text = f"95 % CI {percent(row['f1_low'])} to {percent(row['f1_high'])}, precision {percent(row['precision'])} %, "
+    text += f"recall {percent(row['recall'])} %, loss {row['loss']:.3f} nats"
+    return Cell(percent(row["f1"]), row["f1"], help=text)
 
 
 def _side_by_side(root: Path) -> list[Block]:

@@ -22,9 +22,9 @@ from shearbench.statistics.variance import sd_over_folds, split_variance
 def scoring(evaluation: Evaluation) -> Files:
     """Return metrics, scores of folds and classes, confusion matrices and the predictions of the test set."""
     scores, repeats, classes = evaluation.scores, evaluation.repeats, evaluation.test.classes
-    kept = [fold_run.record["metrics"] for fold_run in evaluation.fold_runs]
+    recorded = [fold_run.record["metrics"] for fold_run in evaluation.fold_runs]
     by_class = per_class(scores, evaluation.by_sample, classes, seed=evaluation.seed)
-    found = metrics(scores, kept, repeats=repeats)
+    found = metrics(scores, recorded, repeats=repeats)
     for split, (low, high) in intervals(evaluation).items():
         found[split] |= {"accuracy_low": low, "accuracy_high": high}
     found["out_of_fold"] |= spread(evaluation.out_of_fold, repeats=repeats)
@@ -73,8 +73,8 @@ def per_class(
 ) -> pd.DataFrame:
     """Return one row for each split and class.
 
-    Columns: ``split, class`` (its name); ``n``, samples of the class; ``predicted``, samples taken for it, mean over
-    the networks that read each; then mean over folds of ``precision, recall, f1, loss``, their ``..._sd``, and
+    Columns: ``split, class`` (its name); ``n``, samples of the class; ``predicted``, samples predicted as it, mean
+    over the networks that predict each; then mean over folds of ``precision, recall, f1, loss``, their ``..._sd``, and
     ``..._low``, ``..._high``: 95 % intervals for the choice of the samples (:mod:`.class_intervals`).
     """
     every = [(split, number) for split in scores for number in range(len(classes))]
@@ -84,26 +84,26 @@ def per_class(
 
 
 def _class_row(
-    split: str, digit: int, folds: Sequence[Scores], said: BySample, repeats: int, seed: int
+    split: str, label: int, folds: Sequence[Scores], predictions: BySample, repeats: int, seed: int
 ) -> dict[str, Any]:
     values = {
-        "precision": [one.precision[digit] for one in folds],
-        "recall": [one.recall[digit] for one in folds],
-        "f1": [one.f1[digit] for one in folds],
-        "loss": [one.class_loss[digit] for one in folds],
+        "precision": [one.precision[label] for one in folds],
+        "recall": [one.recall[label] for one in folds],
+        "f1": [one.f1[label] for one in folds],
+        "loss": [one.class_loss[label] for one in folds],
     }
     means = {name: float(np.mean(values[name])) for name in _CLASS_SCORES}
-    counts = counts_of(said, digit)
-    rng = generator_for(seed, "bootstrap", "class loss", split, digit)
+    counts = counts_of(predictions, label)
+    rng = generator_for(seed, "bootstrap", "class loss", split, label)
     bounds = {
         "precision": share_interval(means["precision"], counts.predicted),
         "recall": share_interval(means["recall"], counts.true),
         "f1": f1_interval(means["f1"], counts.either),
-        "loss": mean_interval(said.losses[:, said.labels == digit].mean(axis=0), rng),
+        "loss": mean_interval(predictions.losses[:, predictions.labels == label].mean(axis=0), rng),
     }
     return {
         "split": split,
-        "class": digit,
+        "class": label,
         "n": round(counts.true),
         "predicted": counts.predicted,
         **means,
@@ -113,10 +113,10 @@ def _class_row(
 
 
 def samples(counts: Sequence[int] | NDArray[np.int64], split: str, repeats: int) -> int:
-    """Return the number of different digits of a split.
+    """Return the number of different samples of a split.
 
-    The folds of a repeat divide the training digits, and every repeat has them all. Every network predicts all test
-    digits.
+    The folds of a repeat divide the training samples, and every repeat has them all. Every network predicts all test
+    samples.
     """
     return int(np.sum(counts)) // repeats if split == "out_of_fold" else int(np.max(counts))
 
@@ -136,10 +136,10 @@ def total_confusion(folds: Sequence[Scores]) -> NDArray[np.int64]:
 
 
 def spread(out_of_fold: Sequence[Predictions], *, repeats: int) -> dict[str, float]:
-    """Return the two parts of the variance of a fold's accuracy; their squares add up to the square of the whole.
+    """Return the two parts of the standard deviation of a fold's accuracy; their squares add up to its square.
 
-    ``accuracy_sd_data``: other held-out digits (an upper bound with one repeat). ``accuracy_sd_training``: another
-    training, with other training digits and another seed.
+    ``accuracy_sd_data``: other held-out samples (an upper bound with one repeat). ``accuracy_sd_training``: another
+    training, with other training samples and another seed.
     """
     ids = np.concatenate([each.ids for each in out_of_fold]).reshape(repeats, -1)
     right = np.concatenate([each.classes == each.labels for each in out_of_fold]).reshape(repeats, -1)
@@ -154,12 +154,12 @@ def spread(out_of_fold: Sequence[Predictions], *, repeats: int) -> dict[str, flo
 def metrics(
     scores: Mapping[str, Sequence[Scores]], kept: Sequence[Mapping[str, float]], *, repeats: int
 ) -> dict[str, Any]:
-    """Return the content of ``metrics.json``, but for :func:`spread` and :func:`intervals`.
+    """Return the content of ``metrics.json`` without :func:`spread` and :func:`intervals`.
 
     Args:
-        scores: split -> one value a fold, repeat by repeat.
-        kept: ``metrics`` of the fold records: scores of the kept weights on their training part, in evaluation mode.
-        repeats: how often each training digit was predicted.
+        scores: split -> one value per fold, repeat by repeat.
+        kept: ``metrics`` of the fold records: scores of the best weights on their training part, in evaluation mode.
+        repeats: number of out-of-fold predictions of each training sample.
     """
     result: dict[str, Any] = {split: _split_metrics(split, folds, repeats) for split, folds in scores.items()}
     result["train"] = {
@@ -175,10 +175,13 @@ def intervals(evaluation: Evaluation) -> dict[str, tuple[float, float]]:
     table, train = evaluation.by_sample["test"].correct.astype(np.float64), evaluation.train
     groups = dict(zip(train.ids.tolist(), train.groups.tolist(), strict=True))
     found = {}
-    for split, said in evaluation.by_sample.items():
-        of_sample = evaluation.test.groups if split == "test" else np.array([groups[number] for number in said.ids])
+    for split, one in evaluation.by_sample.items():
+        of_sample = evaluation.test.groups if split == "test" else np.array([groups[number] for number in one.ids])
         found[split] = accuracy_interval(
-            said.correct.mean(axis=0), table, clusters_of(of_sample, said.ids), overlap=overlap_of(evaluation.fold_runs)
+            one.correct.mean(axis=0),
+            table,
+            clusters_of(of_sample, one.ids),
+            overlap=overlap_of(evaluation.fold_runs),
         )
     return found
 

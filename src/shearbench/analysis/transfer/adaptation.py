@@ -1,4 +1,4 @@
-"""Adapt inputs to a network that was trained on others, or give the reason why that has no meaning."""
+"""Adapt inputs of another dataset or step to a network, or give the reason why that has no meaning."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from shearbench.data.origin import Entry, origin_of
 
 AS_MEASURED, DIVIDED = "as measured", "divided by the load"
-"""Fields at another step: as they are, or times own displacement / displacement of the step, as if they were linear."""
+"""Fields at another step: unchanged, or times own displacement / displacement of the step (linear material)."""
 OWN, REFITTED = "own", "refitted"
-"""Another dataset: by the network's own normaliser, or by one of its kind fitted to that dataset."""
+"""Normalisation of another dataset: the network's own, or one of its kind fitted to that dataset."""
 
 
 def obstacle(own: Entry, other: Entry) -> str:
-    """Return why a network of a dataset cannot predict another one, or nothing; both are entries of ``params.yaml``."""
+    """Return why a network of ``own`` cannot predict ``other`` (entries of ``params.yaml``), or an empty text."""
     if origin_of(own) != origin_of(other):
         return f"its samples are of another source, {origin_of(other)}"
     if _content(own) == _content(other):
@@ -25,7 +25,7 @@ def obstacle(own: Entry, other: Entry) -> str:
 
 
 def obstacle_to_refitting(own: Entry, other: Entry) -> str:
-    """Return why the kind of a network's normalisation cannot be fitted to another dataset, or nothing."""
+    """Return why the kind of a network's normalisation cannot be fitted to another dataset, or an empty text."""
     if own["normalise"] in ("none", "unit", "divide255"):
         return f"its normalisation, {own['normalise']}, is a constant"
     if own["normalise"] == "detrend":
@@ -34,12 +34,12 @@ def obstacle_to_refitting(own: Entry, other: Entry) -> str:
 
 
 def _content(entry: Entry) -> dict[str, Any]:
-    """Return what of an entry says which numbers a dataset holds: all but how, and how often, they are shown."""
+    """Return the part of an entry that decides the numbers of a dataset: all but normalisation and channels."""
     return {name: value for name, value in entry.items() if name not in ("normalise", "channels")}
 
 
 def with_channels(inputs: NDArray[Any], channels: int) -> NDArray[Any]:
-    """Return inputs (n, c, h, w) with so many channels: an image is doubled, of a doubled one a channel is taken."""
+    """Return inputs (n, c, h, w) with ``channels`` channels, copies of the first one if the number differs."""
     if inputs.shape[1] == channels:
         return inputs
     return np.repeat(inputs[:, :1], channels, axis=1)

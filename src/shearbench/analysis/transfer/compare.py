@@ -1,4 +1,4 @@
-"""Networks on what they were not made for: accuracy against the severity of the load, and on other datasets."""
+"""Compare the transfer of models: accuracy at other steps of the load, and on other datasets."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -15,7 +15,7 @@ _STYLES = {AS_MEASURED: "-", DIVIDED: "--"}
 
 
 def transfer(evaluated: EvaluatedRuns) -> Files:
-    """Return ``severity.csv``, ``transfer.csv`` and, where there are fields, the picture of the severity.
+    """Return ``severity.csv``, ``transfer.csv`` and, for fields, the figure of the severity.
 
     Raises:
         InputError: if ``build/transfer`` is missing or damaged.
@@ -30,7 +30,7 @@ def transfer(evaluated: EvaluatedRuns) -> Files:
 
 
 def severity_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
-    """Draw a panel a dataset of fields: accuracy at each step of its load, with Wilson's interval."""
+    """Draw one panel per dataset of fields: accuracy at each step of its load, with Wilson's interval."""
     colour, datasets = colours(evaluated.palette), list(rows["dataset"].unique())
     made = figure(5.2 * len(datasets) + 2.2, 4.3)
     panels = made.subplots(1, len(datasets), squeeze=False, sharey=True)[0]

@@ -1,7 +1,7 @@
 """Predict inputs that a network was not trained for: other datasets, and other steps of its load.
 
-For other datasets a network predicts its share of the test digits twice: with its own normalisation, and with one of
-the same kind refitted to the other dataset's training digits. Meaningless combinations are recorded as skipped, with
+For other datasets a network predicts its share of the test samples twice: with its own normalisation, and with one of
+the same kind refitted to the other dataset's training samples. Meaningless combinations are recorded as skipped, with
 the reason (:mod:`shearbench.analysis.transfer.adaptation`).
 """
 
@@ -36,7 +36,7 @@ from shearbench.training.weights import load_network, predict
 
 @dataclass(frozen=True)
 class TransferTask:
-    """The network and its inputs: folders of a fold run, of its dataset and of ``build/``; the other datasets."""
+    """The input of :func:`transfer`: folders of a fold run, its dataset and ``build/``; the other datasets."""
 
     fold_run: Path
     dataset: Path
@@ -46,16 +46,16 @@ class TransferTask:
     settings: Evaluate
 
     def reads(self) -> tuple[Path, ...]:
-        """Return the files and folders that it needs."""
+        """Return the files and folders that the task reads."""
         datasets = (self.build / "datasets" / name for name in self.others)
         return (self.fold_run, self.dataset, *datasets, self.build / "severity")
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """Result of one network on one input: ``correct`` (n,) of the digits ``rows`` (n,), or the reason for none.
+    """Result of one network on one input: ``correct`` (n,) of the samples ``rows`` (n,), or the reason for none.
 
-    ``name`` is another dataset or a step, ``adaptation`` how the input was brought before it.
+    ``name`` is another dataset or a step, ``adaptation`` the preparation of the inputs.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Reading:
 
 @dataclass(frozen=True, eq=False)
 class Readings:
-    """All that one network read: other datasets, and steps of its load; and on which device."""
+    """All results of one network, on other datasets and steps of its load, and the device."""
 
     datasets: list[Reading]
     steps: list[Reading]
@@ -75,7 +75,7 @@ class Readings:
 
 
 def transfer(task: TransferTask, advance: Callable[[int], None]) -> Readings:
-    """Predict the other datasets with one network and, for a model of fields, its own digits at the other steps.
+    """Predict the other datasets with one network and, for a model of fields, its own samples at the other steps.
 
     Raises:
         InputError: if a file is missing or damaged.
@@ -93,7 +93,7 @@ def transfer(task: TransferTask, advance: Callable[[int], None]) -> Readings:
 
 
 def read_dataset(trained: TrainedModel, name: str, build: Path) -> Iterator[Reading]:
-    """Yield what a network makes of another dataset, by either normalisation."""
+    """Yield the results of a network on another dataset, with either normalisation."""
     folder, rows = build / "datasets" / name, trained.share
     entry = dataset.read_card(folder)["entry"]
     reason = obstacle(trained.entry, entry)
@@ -112,11 +112,11 @@ def read_dataset(trained: TrainedModel, name: str, build: Path) -> Iterator[Read
     train = dataset.load(folder, "train")
     seen, _ = read_folds(folder / dataset.FOLDS).split(trained.fold, trained.train_on)
     refitted = fit(trained.entry["normalise"], with_channels(train.inputs[seen], channels))
-    yield Reading(name, REFITTED, rows, _read(trained, inputs, refitted) == labels)
+    yield Reading(name, REFITTED, rows, _predict(trained, inputs, refitted) == labels)
 
 
 def read_steps(trained: TrainedModel, build: Path) -> Iterator[Reading]:
-    """Yield what a network makes of its share of the test digits at every step of its load."""
+    """Yield the results of a network on its share of the test samples at every step of its load."""
     rows, entry = trained.share, trained.entry
     fields = dataset.read_fields(build / "severity" / f"{origin_of(entry)}-{entry['load']}.npz")
     place = {int(number): index for index, number in enumerate(fields.ids)}
@@ -129,8 +129,8 @@ def read_steps(trained: TrainedModel, build: Path) -> Iterator[Reading]:
             yield Reading(str(step), adaptation, rows, trained.read(inputs).argmax(axis=1) == labels)
 
 
-def _read(trained: TrainedModel, inputs: NDArray[Any], normaliser: Normaliser) -> NDArray[np.int64]:
-    """Return the class that a network reads in inputs normalised in another way than its own."""
+def _predict(trained: TrainedModel, inputs: NDArray[Any], normaliser: Normaliser) -> NDArray[np.int64]:
+    """Return the predicted classes (n,) of inputs with another normaliser than the network's own."""
     probabilities = predict(trained.reader, inputs, normaliser=normaliser, device=trained.hardware.device)
     classes: NDArray[np.int64] = probabilities.argmax(axis=1)
     return classes

@@ -34,7 +34,7 @@ def _severity(root: Path) -> list[Block]:
     return [Heading("Other loads"), Prose(_SEVERITY), Pictures([shown], wide=True)]
 
 
-_READS = (
+_COLUMNS = (
     Column("dataset", help="training dataset of the networks"),
     Column("model"),
     Column("reads"),
@@ -54,9 +54,9 @@ def _transfer(root: Path) -> list[Block]:
         for row in rows
         if isinstance(row["skipped"], str)
     )
-    said = [Prose(f"Not possible: {'; '.join(left_out)}.")] if left_out else []
-    table = [Table(_READS, lines, data=comparison.data(root, "transfer"))] if lines else []
-    return [Heading("Other datasets"), Prose(_TRANSFER), *said, *table]
+    note = [Prose(f"Not possible: {'; '.join(left_out)}.")] if left_out else []
+    table = [Table(_COLUMNS, lines, data=comparison.data(root, "transfer"))] if lines else []
+    return [Heading("Other datasets"), Prose(_TRANSFER), *note, *table]
 
 
 def _transfer_row(row: Mapping[str, Any]) -> list[Cell | str]:

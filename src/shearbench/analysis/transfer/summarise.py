@@ -1,4 +1,4 @@
-"""``build/transfer/``: what the networks of every run made of inputs that they were not made for, as tables."""
+"""Summarise transfer: the tables of ``build/transfer/``, all runs on other datasets and steps of their loads."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,18 +25,18 @@ _STEPS = ["dataset", "model", "step", "displacement", "trained", "adaptation", *
 def write_transfer(
     folder: Path, fold_runs: Mapping[Run, Sequence[FoldRun]], readings: Mapping[Run, Sequence[Readings]]
 ) -> None:
-    """Write ``datasets.csv``, ``severity.csv`` and, last, the record that vouches for them.
+    """Write ``datasets.csv``, ``severity.csv`` and, last, their record.
 
     ``datasets.csv``: ``dataset, model, reads, normalisation, skipped``, then the columns of :func:`accuracy_of`;
-    ``skipped`` says why there are none.
+    ``skipped`` is the reason if they are empty.
 
     ``severity.csv``: ``dataset, model, step, displacement, trained, adaptation``, then the same columns; ``trained``
     marks the step that the networks were trained at.
 
     Args:
         folder: ``build/transfer``.
-        runs: the folds of each run.
-        readings: what each of them read.
+        fold_runs: the folds of each run.
+        readings: the results of each network of a run.
     """
     steps = [row for run, folds in fold_runs.items() for row in _step_rows(run, folds[0], readings[run])]
     datasets = [row for run in fold_runs for row in _dataset_rows(run, readings[run])]
