@@ -79,12 +79,12 @@ class TrainedModel:
 
     @property
     def embedded(self) -> Rows:
-        """The rows of the test set whose activations are embedded, the same for every network."""
+        """The rows of the test set in the embedding, the same for every network."""
         return self._order[: self.settings.embedded]
 
     @property
     def measured(self) -> Rows:
-        """The rows of the test set whose maps are measured, the same for every network."""
+        """The rows of the test set with measured maps, the same for every network."""
         return first_of_each_class(self.test.ids, self.test.labels, self.settings.explained)
 
     @property

@@ -67,7 +67,7 @@ def class_balance(counts: NDArray[np.int64], *, classes: Sequence[str], title: s
 def displacement(
     images: NDArray[np.uint8], fields: NDArray[np.float32], *, labels: Sequence[str], title: str
 ) -> Figure:
-    """Draw digits above their displacement: image, u_x, u_y and its length, one colour scale per row.
+    """Draw images above their displacement: image, u_x, u_y and its length, one colour scale per row.
 
     Args:
         images: (n, h, w).

@@ -1,4 +1,4 @@
-"""Compare the feature maps of one digit: each network on every dataset."""
+"""Compare the feature maps of one sample: each network on every dataset."""
 
 from collections.abc import Sequence
 from typing import Any

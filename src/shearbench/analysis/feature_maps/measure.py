@@ -1,7 +1,7 @@
-"""Compute the feature maps of one digit in the successive convolutions of a network.
+"""Compute the feature maps of one sample in the successive convolutions of a network.
 
 For each map resolution it uses the last convolution, and of its channels those with the largest variance over the
-image. The variance measures the response to this digit, not the size of the bias.
+image. The variance measures the response to this sample, not the size of the bias.
 """
 
 import numpy as np
@@ -16,11 +16,11 @@ CHANNELS = 6
 
 
 def feature_maps(trained: TrainedModel) -> Measured:
-    """Return ``seen`` (channels, 28, 28), the normalised digit, and ``maps-<i>`` of the i-th shown layer.
+    """Return ``seen`` (channels, 28, 28), the normalised sample, and ``maps-<i>`` of the i-th shown layer.
 
-    The digit is the explained one of class 7 (the last explained sample without that class). ``maps-<i>`` are float32
+    The sample is the explained one of class 7 (the last explained sample without that class). ``maps-<i>`` are float32
     (up to 6, height, width), the convolution's own output: signed, before normalisation and activation. Facts: the
-    ``id`` of the digit, and for each layer its name, all of its channels, those shown, and how many of them are
+    ``id`` of the sample, and for each layer its name, all of its channels, those shown, and how many of them are
     ``silent``: nowhere positive. A network without convolutions has a reason in ``skipped``.
     """
     rows = [row for row in trained.explained if trained.test.labels[row] == CLASS] or [trained.explained[-1]]

@@ -1,4 +1,4 @@
-"""Feature maps of one digit in the successive convolutions of each network."""
+"""Feature maps of one sample in the successive convolutions of each network."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

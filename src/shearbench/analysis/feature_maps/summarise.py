@@ -1,4 +1,4 @@
-"""Store the feature maps of one digit in the first fold's network; the record names the layers and channels."""
+"""Store the feature maps of one sample in the first fold's network; the record names the layers and channels."""
 
 from shearbench.analysis.evaluation import Evaluation
 from shearbench.plotting.files import Files, arrays

@@ -34,7 +34,7 @@ def dynamics(evaluated: EvaluatedRuns) -> Files:
 def summary(networks: pd.DataFrame) -> pd.DataFrame:
     """Return one row per run: mean and standard deviation over its networks, by column of ``training_dynamics.csv``.
 
-    ``reached_low_loss`` counts the networks whose training loss fell below 0.1; the mean of ``epochs_to_low_loss`` is
+    ``reached_low_loss`` counts the networks with a training loss below 0.1; the mean of ``epochs_to_low_loss`` is
     over those. ``mode_gap`` is ``train_accuracy_when_evaluated`` - ``train_accuracy_while_training``.
     """
     gap = networks["train_accuracy_when_evaluated"] - networks["train_accuracy_while_training"]

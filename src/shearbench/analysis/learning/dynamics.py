@@ -18,7 +18,7 @@ def dynamics_of(fold_run: FoldRun) -> dict[str, Any]:
     weights change. ``train_accuracy_when_evaluated`` is that of the best weights on the same samples, in evaluation
     mode and without augmentation.
 
-    Columns: ``fold, epochs`` done; ``best_epoch``; ``epochs_to_low_loss``, the first whose training loss is below
+    Columns: ``fold, epochs`` done; ``best_epoch``; ``epochs_to_low_loss``, the first with a training loss below
     ``LOW_LOSS`` (NaN if none is); ``first_train_loss``; ``last_train_loss`` and ``last_validation_loss`` of the last
     epoch; ``last_batch_loss_sd``, the standard deviation of the loss over the mini-batches of the last epoch;
     ``train_accuracy_while_training`` of the best epoch; ``train_accuracy_when_evaluated``; ``validation_accuracy``

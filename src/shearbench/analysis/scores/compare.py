@@ -31,7 +31,7 @@ def classes(evaluated: EvaluatedRuns) -> Files:
 
 
 def shares_of(run: EvaluatedRun) -> Iterator[dict[str, Any]]:
-    """Yield one row per class and, for digits, one for those of ``ROUND`` together; out of fold.
+    """Yield one row per class and, for digits, one for the classes ``ROUND`` together; out of fold.
 
     Columns: ``dataset, model``; ``classes`` (true); ``n`` samples of them; ``errors``, the misclassified ones, mean
     over the repeats; ``rate`` = errors / n with Wilson's 95 % interval; ``all_errors`` of the run; ``share`` =
