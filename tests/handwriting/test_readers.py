@@ -167,6 +167,10 @@ def test_a_class_gets_its_page_without_a_project(
     assert "<scan>" not in text
     assert "http" not in text.replace("http-equiv", "")
     assert "7-1-bad.png" in text
+    assert re.search(r"<b>\d</b><span class=\"soft\">, \d+ %</span>", text), (
+        "a digit and its confidence are two numbers"
+    )
+    assert "lazy" not in text, "a picture that was not yet in view is missing on paper"
 
 
 @pytest.mark.parametrize("squares", [0, 45, 120])
@@ -188,6 +192,20 @@ def test_a_sheet_is_read_line_by_line(digits: tuple[np.ndarray, np.ndarray], tmp
     assert [found.line for found, _ in answers] == [0] * 5 + [1] * 5 + [2] * 5
     right = [reading.digit == digits[1][place * 2] for place, (_, reading) in enumerate(answers)]
     assert np.mean(right) >= 0.9
+
+
+def test_a_tilde_that_the_shell_left_alone_is_the_home_folder(
+    digits: tuple[np.ndarray, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As zsh does in ``make handwriting DIR=~/class``."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "class").mkdir()
+    Image.fromarray(255 - digits[0][0]).save(tmp_path / "class" / "a.png")
+    (tmp_path / "labels.csv").write_text(f"file,digit\na.png,{digits[1][0]}\n")
+    done = CliRunner().invoke(app, ["handwriting", "~/class", "--labels", "~/labels.csv"])
+    assert done.exit_code == 0, done.output
+    assert len(list((tmp_path / "build" / "handwriting").glob("class-*/index.html"))) == 1
 
 
 def test_a_sheet_of_nothing_says_so(tmp_path: Path) -> None:

@@ -127,11 +127,13 @@ def handwriting(
     if study or fine_tune:
         from shearbench.commands import class_folder
 
-        results = class_folder.main(read_params(scheduler), project(), folder, fine_tune=fine_tune)
+        results = class_folder.main(read_params(scheduler), project(), folder.expanduser(), fine_tune=fine_tune)
     else:
         from shearbench.commands import read_class
 
-        results = read_class.read_class(Path.cwd(), folder, labels=labels)
+        # zsh leaves the ~ of `make handwriting DIR=~/class` as it is
+        table = labels.expanduser() if labels else None
+        results = read_class.read_class(Path.cwd(), folder.expanduser(), labels=table)
     if json_file is not None:
         write_json(json_file, results)
 

@@ -154,7 +154,7 @@ def read_class(root: Path, folder: Path, *, labels: Path | None = None) -> dict[
 def print_misnamed(files: Sequence[str]) -> None:
     """Print files without a digit in their name, and the rule for names."""
     for name in files[:_NAMED_AT_MOST]:
-        print(f"{name}: no digit in its name, so it is read without being checked")
+        print(f"{name}: no digit in its name, so its answer cannot be checked")
     if len(files) > _NAMED_AT_MOST:
         print(f"and {len(files) - _NAMED_AT_MOST} more without a digit in their names")
     if files:
