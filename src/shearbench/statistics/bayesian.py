@@ -1,4 +1,4 @@
-"""The Bayesian correlated t-test: fold scores -> how probable it is that a network is worse, equivalent or better.
+"""The Bayesian correlated t-test: fold scores -> probabilities that a model is worse, equivalent or better.
 
 The posterior of the mean difference is Student's t with the mean, standard error and degrees of freedom of
 ``resampled_t``; its mass is split at the region of practical equivalence, -rope to +rope. baycomp computes it.
@@ -30,10 +30,10 @@ class RopeProbabilities:
 
 
 def correlated_t(scores_a: ArrayLike, scores_b: ArrayLike, *, rope: float) -> RopeProbabilities:
-    """Compare two networks on the same folds.
+    """Return the posterior probabilities that model a is worse than, equivalent to or better than model b.
 
-    Differences that do not vary put all mass on their value: identical networks are equivalent with probability 1.
-    With ``rope`` 0 nothing can be equivalent; identical networks are then worse and better with 1/2 each.
+    If the differences do not vary, all mass is on their value: identical models are equivalent with probability 1.
+    If ``rope`` is 0, no models are equivalent; identical models are then worse and better with probability 1/2 each.
 
     Args:
         scores_a: (folds,) or (repeats, folds).
@@ -41,7 +41,7 @@ def correlated_t(scores_a: ArrayLike, scores_b: ArrayLike, *, rope: float) -> Ro
         rope: half-width of the region of practical equivalence, in units of the score, declared before the run.
 
     Raises:
-        InputError: if ``rope`` is negative or not finite, or as :func:`resampled_t.corrected_t` does.
+        InputError: if ``rope`` is negative or not finite, or :func:`resampled_t.corrected_t` refuses the scores.
     """
     if not (np.isfinite(rope) and rope >= 0):
         raise InputError(

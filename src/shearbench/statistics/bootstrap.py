@@ -6,9 +6,9 @@ over n drawn cases therefore has a known distribution on whole numbers: the n-fo
 FFT). Its percentiles are those of infinitely many resamples. There is no seed and no Monte Carlo error, and swapping
 the models flips the interval exactly. Source: Efron, Annals of Statistics 7 (1979), the ideal bootstrap.
 
-Resampling the fold networks as well would be too narrow: 5 folds, drawn with replacement, give an interval that misses
-in 15 % instead of 5 %, even before their correlation is counted. The effect of another training is therefore drawn from
-the t distribution of ``resampled_t`` and added to the resampled cases.
+Resampling the fold networks as well would give too narrow an interval: with 5 folds it misses the true difference in
+15 % instead of 5 %, even if the folds were independent. The effect of another training is therefore drawn from the t
+distribution of ``resampled_t`` and added to the resampled cases.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _NEGLIGIBLE = 1e-13
 
 @dataclass(frozen=True)
 class BootstrapInterval:
-    """A percentile interval of the mean difference a - b; no width where every case says the same."""
+    """A percentile interval of the mean difference a - b; its width is 0 if all cases have the same difference."""
 
     difference: float
     low: float
@@ -37,7 +37,7 @@ class BootstrapInterval:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether the interval decides for one of the two."""
+        """Whether the interval excludes 0."""
         return self.low > 0 or self.high < 0
 
 
@@ -53,11 +53,11 @@ class _Resampled:
 
 
 def bootstrap_cases(correct_a: Correct, correct_b: Correct, *, level: float = 0.95) -> BootstrapInterval:
-    """Resample the cases: how far another test set could move the difference between *these* trained networks.
+    """Return the interval of the difference between *these* trained networks over other test sets.
 
     Args:
-        correct_a: (networks, cases), whether each fold's network is right.
-        correct_b: of the same shape, the same cases in the same order.
+        correct_a: (networks, cases), whether the network of each fold is correct.
+        correct_b: of the same shape, for the same cases in the same order.
         level: of the interval, 0 to 1.
 
     Raises:
@@ -72,11 +72,11 @@ def bootstrap_cases(correct_a: Correct, correct_b: Correct, *, level: float = 0.
 
 
 def bootstrap_folds_and_cases(correct_a: Correct, correct_b: Correct, *, level: float = 0.95) -> BootstrapInterval:
-    """Both levels: how far another test set *and* another training could move the difference.
+    """Return the interval of the difference over other test sets *and* other trainings.
 
-    It is the distribution of (mean over resampled cases) + (standard error of ``resampled_t`` over the fold networks'
-    differences) * (Student's t with folds * repeats - 1 degrees of freedom). Without noise of cases it is the
-    corrected t interval, without spread over folds :func:`bootstrap_cases`; between the two it is a little too wide.
+    The interval is that of (mean over resampled cases) + (standard error of ``resampled_t`` over the fold networks'
+    differences) * (Student's t with folds * repeats - 1 degrees of freedom). Without variance over cases it is the
+    corrected t interval, without variance over folds that of :func:`bootstrap_cases`; else slightly too wide.
 
     Args:
         correct_a: (repeats, folds, cases), at least 2 folds.
@@ -109,18 +109,18 @@ def _resample(a: Correct, b: Correct) -> _Resampled:
     # The FFT needs values from 0 on: shift by the least value, and shift the sums back by n times it.
     lowest = int(discordance.min())
     sums = sums_of_draws(np.bincount(discordance - lowest)[np.newaxis])[0]
-    kept = np.flatnonzero(sums)
-    return _Resampled((kept + n * lowest) / (n * networks), sums[kept])
+    support = np.flatnonzero(sums)
+    return _Resampled((support + n * lowest) / (n * networks), sums[support])
 
 
 def sums_of_draws(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the distributions of the sum of n draws with replacement, of many comparisons at once.
+    """Return the distribution of the sum of n draws with replacement, for each of many comparisons.
 
     Args:
-        counts: (comparisons, w), how many of the n cases have the value 0, 1, ..., w - 1; n is the same for all.
+        counts: (comparisons, w), number of the n cases with the value 0, 1, ..., w - 1; n is the same for all.
 
     Returns:
-        The probabilities of the sums 0 .. n (w - 1), (comparisons, n (w - 1) + 1); 0 where they are rounding.
+        The probabilities of the sums 0 .. n (w - 1), (comparisons, n (w - 1) + 1); 0 if they are rounding error.
     """
     n = int(counts[0].sum())
     length = n * (counts.shape[1] - 1) + 1
@@ -148,14 +148,14 @@ def _quantile(resampled: _Resampled, tail: float) -> float:
 
 
 def _quantile_with_t(resampled: _Resampled, tail: float, *, error: float, df: int) -> float:
-    """Return the same quantile of the resampled mean plus ``error`` times Student's t."""
+    """Return the ``tail`` quantile of the resampled mean plus ``error`` times Student's t."""
 
     def excess(x: float) -> float:
         below = stdtr(df, (x - resampled.values) / error)
         return float(resampled.probabilities @ below) - tail
 
     reach = float(stdtrit(df, tail)) * error
-    margin = 1e-6 * error  # so that the bracket has a width where the cases are all alike
+    margin = 1e-6 * error  # keeps the bracket wider than 0 if all cases are equal
     return float(
         brentq(excess, resampled.values[0] + reach - margin, resampled.values[-1] + reach + margin, xtol=1e-14)
     )

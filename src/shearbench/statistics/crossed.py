@@ -1,26 +1,26 @@
-"""Samples crossed with trainings: what two models' difference is, and how far other samples and trainings move it.
+"""The difference of two models and its variance over other samples and other trainings, which are crossed.
 
-Every sample i has u[i], the share of networks of ``a`` that read it rightly minus that of ``b``, over the networks that
-have trained neither on it nor on its group: one a repeat where a fold holds it out, all where it is of the test part.
-The difference is the mean of u over all N samples. It would move with other samples and with other trainings:
+Every sample i has u[i], the share of networks of ``a`` that predict it correctly minus that of ``b``. Networks count if
+they trained neither on the sample nor on its group: one per repeat if a fold holds it out, all for a test sample. The
+difference is the mean of u over all N samples. Its variance over other samples and other trainings is
 
     V = V_samples + V_training
     V_samples  = sum_g (sum_{i in g} (u[i] - mean u))^2 / N^2 * G / (G - 1)       clusters g: writers, or samples
     V_training = (1/K + n_test/n_train / 2) max(0, T) / m,   T = (D + S D') / (1 + S),   D = MS_T - MS_TC
 
 MS_T and MS_TC are the mean squares of K trainings and of their interaction with samples in the K x m table of the test
-part, as in the multi-reader multi-case analysis of radiology with networks as readers. A handful of trainings knows its
-own D badly, so it is moderated by D', the mean over the pairs of its family (S = 1: with equal weight). Degrees of
-freedom are Satterthwaite's, with G_e = N^2 / sum_g n_g^2 clusters of equal weight,
+part, as in the multi-reader multi-case analysis of radiology with networks as readers. A few trainings estimate D
+poorly, so D is moderated by D', its mean over the pairs of the family (S = 1: equal weights). The degrees of freedom
+are Satterthwaite's, with G_e = N^2 / sum_g n_g^2 clusters of equal weight,
 
     df = V^2 / (V_samples^2 / (G_e - 1) + ((1/K + n_test/n_train / 2) MS_T / m)^2 / ((1 + S) (K - 1))),
 
 and at least (1 + S) (K - 1).
 
-Trainings of folds share training samples. On draws of MNIST the variance between draws is V with half of the
-n_test/n_train of Nadeau and Bengio, and on the part of trainings alone, as which samples a fold holds out is
-independent between folds (``docs/statistics.md``; it was measured, not derived). It is 0 for disjoint training sets. V
-is never below 1/N^2: accuracies come in such steps, so that no spread at all is no certainty.
+The trainings of folds share training samples. On draws of MNIST, V matches the variance between draws with half of the
+n_test/n_train of Nadeau and Bengio, applied to V_training alone: the choice of held-out samples is independent between
+folds (measured, not derived; ``docs/statistics.md``). The term is 0 for disjoint training sets. V is at least 1/N^2:
+accuracies move in such steps, so an observed spread of 0 is not certainty.
 
 Sources: Obuchowski and Rockette, Communications in Statistics 24 (1995); Hillis, Statistics in Medicine 26 (2007);
 Nadeau and Bengio, Machine Learning 52 (2003); Smyth, Statistical Applications in Genetics and Molecular Biology 3
@@ -42,18 +42,18 @@ from shearbench.statistics.runs import UNKNOWN, Run
 
 Floats = NDArray[np.float64]
 DRAWS = 50_000
-"""Of the joint distribution of a family's statistics."""
+"""Number of draws from the joint distribution of a family's statistics."""
 MODERATION = 1
-"""S: the weight of the family's variance of trainings beside that of a pair's own."""
+"""S: the weight of D', the mean over the family, relative to the D of a pair."""
 _EXACT_BELOW = 1e-3
-"""Adjusted p values below it are Bonferroni's: so few draws lie there."""
+"""Adjusted p values below this bound are Bonferroni's, because too few draws lie there."""
 
 
 @dataclass(frozen=True)
 class Crossed(Precision):
-    """A difference a - b and how it varies; fractions of accuracy.
+    """A difference a - b with its precision, p values and intervals; fractions of accuracy.
 
-    ``low`` to ``high`` holds for all pairs of the family at once, and excludes 0 where ``p_adjusted`` < alpha.
+    ``low`` to ``high`` holds for all pairs of the family at once; it excludes 0 if ``p_adjusted`` < alpha.
     """
 
     difference: float
@@ -63,49 +63,49 @@ class Crossed(Precision):
     high: float
     low_alone: float
     high_alone: float
-    """The interval of this pair by itself."""
+    """``low_alone`` to ``high_alone`` is the interval for this pair alone."""
     level: float
     family: int
-    """Number of pairs that the interval holds for at once."""
+    """Number of pairs in the family."""
     samples: int
     groups: int | None
-    """Known writers among the samples; None where they are unknown and samples are taken for independent."""
+    """Number of known writers; None if all are unknown, and samples then count as independent."""
 
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """One pair before its family is known."""
+    """Mean and variance components of one pair, before they are combined with those of its family."""
 
     mean: float
     samples: int
     clusters: NDArray[np.int64]
-    """(c,) names of writers, or of samples of which the writer is unknown (negative)."""
+    """(c,) numbers of the writers; negative numbers for samples with an unknown writer."""
     sums: Floats
-    """(c,) what each cluster adds to the mean, scaled so that their squares sum to V_samples."""
+    """(c,) contribution of each cluster to the mean, scaled so that the squares sum to V_samples."""
     samples_df: float
     deviations: Floats
-    """(K,) of the trainings from their mean, on the test part."""
+    """(K,) deviations of the trainings from their mean, on the test part."""
     square: float
     """(1/K + n_test/n_train / 2) MS_T / m."""
     interaction: float
     """(1/K + n_test/n_train / 2) MS_TC / m."""
     overlap: float
-    """n_test/n_train, or 0 where trainings share no samples."""
+    """n_test/n_train, or 0 if the trainings share no samples."""
 
     @property
     def groups(self) -> int | None:
-        """Known writers; None where none is known."""
+        """Number of known writers; None if no writer is known."""
         return int((self.clusters >= 0).sum()) or None
 
 
 def parts_of(a: Run, b: Run | None = None) -> Parts:
-    """Return the parts of the difference of two runs of the same samples, or of one accuracy where ``b`` is None.
+    """Return mean and variance components of the difference of two runs on the same samples, or of one accuracy.
 
-    Networks of disjoint training sets are compared on the test part alone: that is all that they all may read.
+    ``b`` is None for the accuracy of ``a``. Networks of disjoint training sets are compared on the test part alone.
     """
-    held_out, table = _read(a)
+    held_out, table = _shares_and_table(a)
     if b is not None:
-        minus, less = _read(b)
+        minus, less = _shares_and_table(b)
         held_out, table = held_out - minus, table - less
     # Only the networks of its own fold predict a training sample, all networks predict a test sample. Both shares
     # estimate the same: the probability that a network which did not train on the sample predicts it correctly.
@@ -119,14 +119,14 @@ def parts_of(a: Run, b: Run | None = None) -> Parts:
 def parts_from(
     u: Floats, table: Floats, names: NDArray[np.int64], of_sample: NDArray[np.int64], *, overlap: float = 0.0
 ) -> Parts:
-    """Return the parts of a mean.
+    """Return the mean of ``u`` with its variance components.
 
     Args:
-        u: (N,) of all samples.
-        table: (K, m), what each training has on each test sample.
-        names: (c,) of the clusters.
-        of_sample: (N,), the place of each sample's cluster in ``names``.
-        overlap: n_test/n_train, or 0 where trainings share no samples.
+        u: (N,), value of each sample.
+        table: (K, m), value of each training on each test sample.
+        names: (c,), names of the clusters.
+        of_sample: (N,), index of each sample's cluster in ``names``.
+        overlap: n_test/n_train, or 0 if the trainings share no samples.
     """
     sums, sizes = np.bincount(of_sample, weights=u - u.mean()), np.bincount(of_sample).astype(np.float64)
     count, n = len(names), len(u)
@@ -147,7 +147,7 @@ def parts_from(
 
 
 def mean_squares(table: Floats) -> tuple[float, float]:
-    """Return MS_T and MS_TC of a table (trainings, samples): of the trainings, and of the interaction; 0 with one."""
+    """Return MS_T (trainings) and MS_TC (interaction) of a table (trainings, samples); both are 0 with one training."""
     trainings, samples = table.shape
     if trainings < 2:
         return 0.0, 0.0
@@ -157,11 +157,11 @@ def mean_squares(table: Floats) -> tuple[float, float]:
 
 
 def compare_family(pairs: Sequence[tuple[Run, Run]], *, alpha: float = 0.05) -> tuple[Crossed, ...]:
-    """Compare pairs of runs as one family: intervals that all hold at once with probability 1 - alpha, and p values.
+    """Return the differences of all pairs of a family, with p values and simultaneous intervals at level 1 - alpha.
 
-    Single-step max-t: the joint distribution of the pairs' statistics is normal, with the correlations that the pairs
-    share through samples and trainings; each statistic is brought to that scale by its own degrees of freedom. Source:
-    Hothorn, Bretz and Westfall, Biometrical Journal 50 (2008); Romano and Wolf, Econometrica 73 (2005), step one.
+    The method is single-step max-t: the joint distribution of the statistics is normal, and pairs are correlated by the
+    samples and trainings that they share. Each statistic is brought to that scale by its own degrees of freedom.
+    Sources: Hothorn, Bretz and Westfall (2008), Biom. Journal 50; Romano and Wolf (2005), Econometrica 73, step one.
     """
     return joined([parts_of(a, b) for a, b in pairs], alpha=alpha)
 
@@ -169,17 +169,17 @@ def compare_family(pairs: Sequence[tuple[Run, Run]], *, alpha: float = 0.05) -> 
 def accuracy_interval(
     u: Floats, table: Floats, clusters: NDArray[np.int64], *, overlap: float, level: float = 0.95
 ) -> tuple[float, float]:
-    """Return the interval of an accuracy on other samples after another training, within 0 to 1.
+    """Return the interval of an accuracy for other samples and another training, within 0 to 1.
 
-    Wilson's, with p (1 - p) / V in place of the number of samples (at most K times as many), and Student's t with the
-    degrees of freedom of V in place of the normal quantile. Source: Dean and Pagano, Journal of Survey Statistics and
+    The interval is Wilson's, with p (1 - p) / V as the number of samples (at most K times n) and Student's t with the
+    degrees of freedom of V instead of the normal quantile. Source: Dean and Pagano, Journal of Survey Statistics and
     Methodology 3 (2015).
 
     Args:
-        u: (n,) share of networks that are right on each sample.
-        table: (K, m), whether each training is right on each test sample.
-        clusters: (n,) of :func:`clusters_of`.
-        overlap: n_test/n_train, or 0 where trainings share no samples.
+        u: (n,), share of networks that predict each sample correctly.
+        table: (K, m), whether each network predicts each test sample correctly.
+        clusters: (n,), from :func:`clusters_of`.
+        overlap: n_test/n_train, or 0 if the trainings share no samples.
         level: of the interval, 0 to 1.
     """
     part = parts_from(u, table, *np.unique(clusters, return_inverse=True), overlap=overlap)
@@ -200,7 +200,7 @@ def joined(parts: Sequence[Parts], *, alpha: float) -> tuple[Crossed, ...]:
     errors = np.sqrt(np.maximum(samples + training, [1 / each.samples**2 for each in parts]))
     means = np.array([each.mean for each in parts])
     p = np.asarray(2 * stats.t.sf(np.abs(means) / errors, df), np.float64)
-    # `point` is the p value that the least p of a family without differences falls below in a share alpha of draws.
+    # `point` is the alpha quantile of the least p value of a family without differences.
     least = _least_p(parts, training) if len(parts) > 1 else np.array([alpha])
     point = float(least[max(0, int(np.ceil(alpha * len(least))) - 1)])
     adjusted = _adjusted(p, least, len(parts))
@@ -244,8 +244,8 @@ def variances(parts: Sequence[Parts]) -> tuple[Floats, Floats, Floats]:
     return samples, training, satterthwaite(samples, training, square, samples_df=samples_df, training_df=shared)
 
 
-def _read(run: Run) -> tuple[Floats, Floats]:
-    """Return the share of networks that read each held-out sample rightly (n,), and the test table (K, m)."""
+def _shares_and_table(run: Run) -> tuple[Floats, Floats]:
+    """Return the share of networks that predict each held-out sample correctly (n,), and the test table (K, m)."""
     table = run.test_correct.reshape(-1, len(run.test_ids)).astype(np.float64)
     return np.asarray(run.correct.mean(axis=0), np.float64), table
 
@@ -257,7 +257,7 @@ def _clusters(run: Run) -> NDArray[np.int64]:
 
 
 def clusters_of(groups: NDArray[np.int64], ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return a name for the cluster of each sample, (n,): its group, or below -1 one of its own where none is known."""
+    """Return the cluster of each sample, (n,): its group, or a number of its own below -1 if the group is unknown."""
     return np.where(groups != UNKNOWN, groups, -2 - ids)
 
 
@@ -279,7 +279,7 @@ def _least_p(parts: Sequence[Parts], training: Floats) -> Floats:
 
 
 def _training_covariance(parts: Sequence[Parts], training: Floats) -> Floats:
-    """Return the covariance that trainings make between pairs: correlations of their deviations, variances of V."""
+    """Return the covariance between pairs due to trainings: correlations of deviations, scaled to V_training."""
     # Deviations can be correlated only between equal numbers of trainings; otherwise independence is assumed.
     if len({len(each.deviations) for each in parts}) > 1:
         return np.diag(training)
@@ -290,7 +290,7 @@ def _training_covariance(parts: Sequence[Parts], training: Floats) -> Floats:
 
 
 def _adjusted(p: Floats, least: Floats, count: int) -> Floats:
-    """Return P(least p of the family <= p); Bonferroni's where that is too rare to be drawn."""
+    """Return P(least p of the family <= p), or Bonferroni's bound if that is too rare to be drawn."""
     # Draws cannot resolve a tail of a few in 50,000; Bonferroni's bound is nearly exact there.
     drawn = np.searchsorted(least, p, side="right") / len(least)
     bound = np.minimum(1.0, count * p)

@@ -15,7 +15,7 @@ class Design:
     power: float = 0.8
     comparisons: int = 1
     disjoint: bool = False
-    """The folds are training sets that share no sample; all their networks are compared on the test part alone."""
+    """Whether the folds are training sets that share no sample; their networks are compared on the test part alone."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -35,10 +35,10 @@ class Design:
 
     @property
     def overlap(self) -> float:
-        """n_test/n_train, or 0 where trainings share no samples."""
+        """n_test/n_train, or 0 if the trainings share no samples."""
         return 0.0 if self.disjoint else 1 / (self.folds - 1)
 
     @property
     def n(self) -> int:
-        """Differences per pair of networks."""
+        """Number of differences per pair of models: folds times repeats."""
         return self.folds * self.repeats

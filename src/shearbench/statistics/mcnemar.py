@@ -2,7 +2,7 @@
 
 Only the discordant cases count: b cases that only ``a`` predicts correctly, c cases that only ``b`` predicts correctly.
 If both are correct equally often, b is binomial (b + c, 1/2). The result holds for *these trained networks*. Another
-training would give others, so the test alone supports no claim about an architecture.
+training gives other networks, so the test alone supports no claim about an architecture.
 
 With k folds there are k pairs of networks, each trained on the same samples, on one test set. Their k tests share the
 cases and are not independent. The test therefore uses the sum over the cases of the discordance w (networks of ``a``
@@ -25,7 +25,7 @@ from shearbench.errors import InputError
 Correct = NDArray[np.bool_]
 
 LEAST_P = 1e-12
-"""Below it the tail of the FFT is rounding."""
+"""Least p value: below it, the tail of the FFT is rounding error."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,15 @@ class McNemar:
 
 @dataclass(frozen=True)
 class McNemarOverFolds:
-    """The pairs of fold networks on one test set, each by itself and together."""
+    """The tests of all pairs of fold networks on one test set, one by one and together."""
 
     pairs: tuple[McNemar, ...]
     p: float
-    """Mid-p of the sum of wins over all pairs; 1 where it is 0, and never below ``LEAST_P``."""
+    """Mid-p of the sum of the discordance over all pairs; 1 if the sum is 0, and at least ``LEAST_P``."""
 
 
 def mcnemar(correct_a: Correct, correct_b: Correct) -> McNemar:
-    """Compare two networks, given which of the same (cases,) each gets right; InputError if the shapes differ."""
+    """Compare two networks by the cases (cases,) that each predicts correctly; InputError if the shapes differ."""
     a, b = check_paired(correct_a, correct_b, dimensions=1)
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
     exact, mid = mcnemar_p(np.array([only_a]), np.array([only_b]))
@@ -56,7 +56,7 @@ def mcnemar(correct_a: Correct, correct_b: Correct) -> McNemar:
 
 
 def mcnemar_p(only_a: NDArray[np.int64], only_b: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the exact and the mid-p values of many pairs, given how many cases each network alone gets right."""
+    """Return exact and mid-p values of many pairs, from the numbers of cases that only one of both gets right."""
     fewer, discordant = np.minimum(only_a, only_b), only_a + only_b
     both_tails = 2 * stats.binom.cdf(fewer, discordant, 0.5)
     mid = both_tails - stats.binom.pmf(fewer, discordant, 0.5)
@@ -72,11 +72,11 @@ def mcnemar_over_folds(correct_a: Correct, correct_b: Correct) -> McNemarOverFol
 
 
 def sign_flip_p(sizes: NDArray[np.int64], sums: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the two-sided mid-p of sum(wins) under independent fair signs: 2 (P(S > s) + P(S = s) / 2), s >= 0.
+    """Return the two-sided mid-p of sum(discordance) under random signs: 2 (P(S > s) + P(S = s) / 2), s >= 0.
 
     Args:
-        sizes: (comparisons, largest + 1), how many cases have wins of size 0, 1, ...
-        sums: (comparisons,), the sums of the wins.
+        sizes: (comparisons, largest + 1), number of cases with a discordance of size 0, 1, ...
+        sums: (comparisons,), the sums of the discordance.
     """
     largest = int((sizes @ np.arange(sizes.shape[1])).max())
     length = fft.next_fast_len(2 * largest + 1, real=True)
@@ -91,7 +91,7 @@ def sign_flip_p(sizes: NDArray[np.int64], sums: NDArray[np.int64]) -> NDArray[np
 
 
 def check_paired(correct_a: NDArray[Any], correct_b: NDArray[Any], *, dimensions: int) -> tuple[Correct, Correct]:
-    """Return both arrays; InputError unless they are boolean, of one shape, not empty and of so many dimensions."""
+    """Return both arrays; InputError unless they are boolean, not empty and of one shape with ``dimensions`` axes."""
     fits = correct_a.shape == correct_b.shape and correct_a.ndim == dimensions and correct_a.size > 0
     if not fits or correct_a.dtype != np.bool_ or correct_b.dtype != np.bool_:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Many p values -> Holm's adjusted ones: below alpha, the family's chance of any false claim is at most alpha."""
+"""Holm's adjusted p values: a family that rejects those below alpha has a false claim with probability <= alpha."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return adjusted p values in the order given: the i-th smallest of m times m - i + 1, never falling, at most 1.
+    """Return adjusted p values in the order given: m - i + 1 times the i-th smallest of m, non-decreasing, at most 1.
 
     Source: Holm, Scandinavian Journal of Statistics 6 (1979).
     """

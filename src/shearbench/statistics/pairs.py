@@ -1,7 +1,7 @@
-"""Every pair of networks on a dataset, and every pair of datasets for a network: evidence, family and verdict.
+"""Every pair of models on a dataset, and every pair of datasets for a model: evidence, family and verdict.
 
-Input: :class:`runs.Run` of each, and the :class:`runs.Plan`. Output: a :class:`Comparison` a pair, which
-:func:`row` makes flat for a table.
+Input: a :class:`runs.Run` per run, and the :class:`runs.Plan`. Output: a :class:`Comparison` per pair, which
+:func:`row` flattens for a table.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ from shearbench.statistics.verdict import Verdict, decide_by_interval
 
 @dataclass(frozen=True)
 class Comparison:
-    """The evidence on ``a`` against ``b``: two networks within a dataset, or two datasets within a network."""
+    """The evidence on ``a`` against ``b``: two models on a dataset, or two datasets for a model."""
 
     kind: Literal["models", "datasets"]
     within: str
@@ -39,20 +39,20 @@ class Comparison:
     mean_a: float
     mean_b: float
     crossed: Crossed
-    """The inputs of the verdict."""
+    """Difference, interval and p value that the verdict rests on."""
     cross_validation: CorrectedT
-    """The corrected resampled t over the folds, beside it."""
+    """The corrected resampled t over the folds, which the verdict does not use."""
     rope: float
     planned: float | None
-    """The difference that the design was meant to detect; None if none was declared."""
+    """The declared difference that the design should detect; None if none was declared."""
     detectable: float
-    """The smallest difference that the verdict calls better or worse with the power declared, at the spread seen."""
+    """The smallest difference that is called better or worse with the declared power, at the observed spread."""
     detectable_range: tuple[float, float]
-    """The least and the largest of the same, at that spread and at both ends of its 80 % interval."""
+    """The least and the largest ``detectable`` at that spread and at both ends of its 80 % interval."""
     equivalence_needs: float
-    """The least region of equivalence in which equal runs are called equivalent with the power declared."""
+    """The least region of equivalence in which equal runs are called equivalent with the declared power."""
     needed_repeats: int | None
-    """The fewest repeats that detect what was planned at the spread seen; None if a thousand do not, or no plan."""
+    """The fewest repeats that detect ``planned`` at the observed spread; None if 1000 do not, or without a plan."""
     parts: Parts
     mcnemar: McNemarOverFolds
     mcnemar_p_holm: float
@@ -63,7 +63,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Refused:
-    """A pair of datasets that cannot be compared sample by sample, and why."""
+    """A pair of datasets that cannot be compared sample by sample, and the reason."""
 
     within: str
     a: str
@@ -73,7 +73,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Comparisons:
-    """All pairs. A family is a question: all pairs of networks on one dataset; all pairs of datasets."""
+    """All pairs. A family is all pairs of models on one dataset, or all pairs of datasets."""
 
     networks: tuple[Comparison, ...]
     datasets: tuple[Comparison, ...]
@@ -81,30 +81,30 @@ class Comparisons:
 
 
 def compare_all(runs: Sequence[Run], plan: Plan) -> Comparisons:
-    """Compare every pair of networks on each dataset and every pair of datasets for each network.
+    """Compare every pair of models on each dataset and every pair of datasets for each model.
 
     Datasets of other samples (class digits beside MNIST) cannot be paired: those pairs are listed as refused.
 
     Args:
-        runs: each (dataset, network) once, in the order of the table.
+        runs: each (dataset, model) once, in the order of the table.
         plan: declared before the run.
 
     Raises:
-        InputError: as :func:`compare_pair` does, for networks on one dataset.
+        InputError: if :func:`compare_pair` refuses two models on one dataset.
     """
     for run in runs:
         _refuse(run, plan)
     on_dataset = [(a, b) for a, b in combinations(runs, 2) if a.dataset == b.dataset]
-    of_network = [(a, b) for a, b in combinations(runs, 2) if a.model == b.model and a.dataset != b.dataset]
-    reasons = [why_not_paired(a, b) for a, b in of_network]
+    of_model = [(a, b) for a, b in combinations(runs, 2) if a.model == b.model and a.dataset != b.dataset]
+    reasons = [why_not_paired(a, b) for a, b in of_model]
     refused = (
         Refused(a.model, a.dataset, b.dataset, reason)
-        for (a, b), reason in zip(of_network, reasons, strict=True)
+        for (a, b), reason in zip(of_model, reasons, strict=True)
         if reason
     )
-    paired = [pair for pair, reason in zip(of_network, reasons, strict=True) if not reason]
-    asked = dict.fromkeys(a.dataset for a, _ in on_dataset)
-    families = [[_compare(a, b, plan) for a, b in on_dataset if a.dataset == dataset] for dataset in asked]
+    paired = [pair for pair, reason in zip(of_model, reasons, strict=True) if not reason]
+    dataset_names = dict.fromkeys(a.dataset for a, _ in on_dataset)
+    families = [[_compare(a, b, plan) for a, b in on_dataset if a.dataset == dataset] for dataset in dataset_names]
     return Comparisons(
         tuple(pair for family in families for pair in as_family(family, plan.design)),
         as_family([_compare(a, b, plan) for a, b in paired], plan.design),
@@ -113,11 +113,11 @@ def compare_all(runs: Sequence[Run], plan: Plan) -> Comparisons:
 
 
 def compare_pair(a: Run, b: Run, plan: Plan) -> Comparison:
-    """Compare two runs of one dataset or of one network; Holm's family is this one pair.
+    """Compare two runs on one dataset or of one model, as a family of one pair.
 
     Raises:
-        InputError: if folds are fewer than planned, fold tables, samples or data differ, a test sample was trained
-            on, or the two differ in both dataset and network.
+        InputError: if folds are fewer than planned; if fold tables, samples or data differ; if a test sample was
+            trained on; or if the runs differ in both dataset and model.
     """
     for run in (a, b):
         _refuse(run, plan)
@@ -125,7 +125,7 @@ def compare_pair(a: Run, b: Run, plan: Plan) -> Comparison:
 
 
 def as_family(comparisons: Sequence[Comparison], design: Design) -> tuple[Comparison, ...]:
-    """Return the comparisons as one family: intervals that hold at once, verdicts and power accordingly."""
+    """Return the comparisons as one family, with simultaneous intervals and the verdicts and power that follow."""
     crossed = joined([each.parts for each in comparisons], alpha=design.alpha)
     mcnemar_p_holm = holm([each.mcnemar.p for each in comparisons])
     return tuple(
@@ -137,9 +137,9 @@ def as_family(comparisons: Sequence[Comparison], design: Design) -> tuple[Compar
 def row(comparison: Comparison) -> dict[str, str | int | float | None]:
     """Return a comparison as one flat row; differences are fractions, a - b.
 
-    ``low`` to ``high`` holds for all pairs of the family at once, ``low_alone`` to ``high_alone`` for this one: both
-    for other samples and another training. ``test_low`` to ``test_high`` is for other test samples and these networks,
-    ``fold_p`` the p value of the corrected resampled t over the folds, ``sd`` the deviation of its fold differences.
+    ``low`` to ``high`` holds for all pairs of the family at once, ``low_alone`` to ``high_alone`` for this pair: both
+    for other samples and another training. ``test_low`` to ``test_high`` is for other test samples and these networks.
+    ``fold_p`` is the p value of the corrected resampled t over the folds, ``sd`` the deviation of the fold differences.
     """
     each, found = comparison, comparison.crossed
     least, most = each.detectable_range
@@ -194,7 +194,7 @@ def _refuse(run: Run, plan: Plan) -> None:
 
 
 def _compare(a: Run, b: Run, plan: Plan) -> Comparison:
-    kind, within = _what(a, b)
+    kind, within = _kind_and_within(a, b)
     reason = why_not_paired(a, b)
     if reason:
         raise InputError(f"{a.name} and {b.name} cannot be compared: {reason}; run `dvc repro` for both")
@@ -226,7 +226,7 @@ def _compare(a: Run, b: Run, plan: Plan) -> Comparison:
 
 
 def _decided(crossed: Crossed, rope: float, planned: float | None, design: Design) -> dict[str, Any]:
-    """Return what follows from the numbers of a pair in its family."""
+    """Return the fields of a comparison that depend on its family: verdict, detectable differences, repeats."""
     spread = [crossed, *(replace(crossed, standard_error=error) for error in error_range(crossed))]
     return {
         "crossed": crossed,
@@ -249,7 +249,7 @@ def _decided(crossed: Crossed, rope: float, planned: float | None, design: Desig
     }
 
 
-def _what(a: Run, b: Run) -> tuple[Literal["models", "datasets"], str]:
+def _kind_and_within(a: Run, b: Run) -> tuple[Literal["models", "datasets"], str]:
     if a.dataset == b.dataset:
         return "models", a.dataset
     if a.model == b.model:

@@ -1,18 +1,18 @@
-"""A pilot: two models on the same few folds -> what the verdict of any number of folds and repeats can see.
+"""A pilot: two models on the same few folds -> the differences that any number of folds and repeats can detect.
 
-With w[i] = +1 where only a is right on sample i, -1 where only b is, and 0 elsewhere, the difference of a fold is the
-mean of w over the samples that it holds out. Over folds the differences vary by
+With w[i] = +1 if only a is right on sample i, -1 if only b is, and 0 otherwise, the difference of a fold is the mean of
+w over the samples that it holds out. The variance of the differences over folds has two parts:
 
-    fold_samples = sum_g (sum_{i in g} (w[i] - mean w))^2 / m^2 * G/(G-1)     which samples a fold holds out
-    training     = var_f(d[f]) - fold_samples, at least 0                     what its network has in common on all
+    fold_samples = sum_g (sum_{i in g} (w[i] - mean w))^2 / m^2 * G/(G-1)     the choice of held-out samples
+    training     = var_f(d[f]) - fold_samples, at least 0                     the training, on all samples alike
 
-The verdict (``crossed``) averages over all samples, those of the test part too, and over all networks:
+The verdict (``crossed``) averages over all samples, including the test part, and over all networks:
 
     V = fold_samples m / scored + (1/networks + 1/(folds - 1) / 2) training.
 
 Networks of disjoint training sets are scored on the test part alone: V = fold_samples m / tested + training / networks.
-The pilot's networks must then have learned from as many samples as one set has. V is an upper bound there, as chance
-that networks do not share averages out over them.
+The pilot's networks must then have trained on as many samples as one set has. V is an upper bound there, because
+random effects that the networks do not share average out.
 """
 
 from collections.abc import Sequence
@@ -46,22 +46,22 @@ class Pilot:
     """Variances of the difference of two models, in squares of fractions of accuracy."""
 
     samples: float
-    """Of the mean over all samples that are scored, by which samples there are."""
+    """Variance of the mean over all scored samples, due to the choice of samples."""
     samples_df: float
     test_share: float
-    """The test samples' share of all that are scored."""
+    """Share of the test samples among all scored samples."""
     training: float
-    """Of one network's difference on the same samples."""
+    """Variance of the difference of one pair of networks on the same samples."""
     noise: float
-    """At most so much does chance with single test samples add to what the verdict sees as ``training``."""
+    """Upper bound of what chance on single test samples adds to the verdict's estimate of ``training``."""
     seen: float
-    """Of the differences over folds; below ``fold_samples`` where chance made them alike."""
+    """Variance of the differences over folds; below ``fold_samples`` if they agree by chance."""
     fold_samples: float
     df: int | None
-    """Degrees of freedom of ``seen``; None where it was given and not measured."""
+    """Degrees of freedom of ``seen``; None if it was given, not measured."""
 
     def expected(self, design: Design) -> Precision:
-        """Return what the verdict of ``design`` is expected to know; each pair is tested at alpha / comparisons."""
+        """Return the expected precision of the verdict of ``design``; each pair is tested at alpha / comparisons."""
         factor = training_factor(design.n, design.overlap)
         share = self.test_share if design.disjoint else 1.0
         training_df = (1 + (MODERATION if design.comparisons > 1 else 0)) * (design.n - 1)
@@ -79,7 +79,7 @@ class Pilot:
         return Precision(*errors, float(found), design.alpha / design.comparisons, design.n, design.overlap)
 
     def ends(self, *, level: float = 0.8) -> tuple["Pilot", "Pilot"] | None:
-        """Return the pilot at both ends of what it knows of ``seen`` (chi-square); None where that was given."""
+        """Return the pilot at both ends of the chi-square interval of ``seen``; None if ``seen`` was given."""
         if self.df is None:
             return None
         tail = (1 - level) / 2
@@ -94,10 +94,10 @@ def measured(discordance: Sequence[Rows], clusters: Sequence[Rows], *, scored: i
     """Return the pilot of two models.
 
     Args:
-        discordance: for each fold that was trained, at least 2 of them, w of the samples that it holds out, (m,).
-        clusters: the writer of each of these samples, or a name of its own, (m,); at least 2 a fold.
-        scored: training and test samples that the verdict is made of.
-        tested: the test samples among them.
+        discordance: for each trained fold, at least 2, w of its held-out samples, (m,).
+        clusters: for each fold, (m,), the writers of these samples, or a number of its own for each; at least 2.
+        scored: number of training and test samples that the verdict rests on.
+        tested: number of test samples among them.
 
     Raises:
         InputError: if there are too few folds or samples.
@@ -129,9 +129,9 @@ def measured(discordance: Sequence[Rows], clusters: Sequence[Rows], *, scored: i
 
 
 def given(sd: float, *, folds: int) -> Pilot:
-    """Return a pilot of a standard deviation of fold differences that somebody gives, all of it counted to the samples.
+    """Return a pilot from a given standard deviation of fold differences, which counts as variance of the samples.
 
-    The test part is taken to be as large as a fold.
+    The test part is assumed to be as large as a fold.
 
     Raises:
         InputError: if ``sd`` is not a positive number.
@@ -143,12 +143,12 @@ def given(sd: float, *, folds: int) -> Pilot:
 
 @dataclass(frozen=True)
 class Option:
-    """What so many folds and repeats would give; fractions of accuracy."""
+    """The expected precision of one number of folds and repeats; fractions of accuracy."""
 
     folds: int
     repeats: int
     networks: int
-    """To be trained for each run."""
+    """Number of networks to train for each run."""
     standard_error: float
     detectable: float
     equivalence_needs: float
@@ -156,9 +156,9 @@ class Option:
 
 @dataclass(frozen=True)
 class Need:
-    """The fewest repeats with which so many folds detect the wished difference; None if a thousand do not.
+    """The fewest repeats with which ``folds`` folds detect the given difference; None if 1000 do not suffice.
 
-    Of disjoint training sets there is one repeat, and ``folds`` is their number.
+    With disjoint training sets there is one repeat, and ``folds`` is the number of sets.
     """
 
     folds: int
@@ -169,21 +169,21 @@ class Need:
 
 @dataclass(frozen=True)
 class Planning:
-    """The answer for the plan itself, its alternatives, and what a wished difference takes."""
+    """The precision of the planned design and of its alternatives, and the repeats that a given difference needs."""
 
     design: Design
     rope: float
     planned: Option
     detectable_range: tuple[float, float] | None
     """Least and largest ``planned.detectable`` at the pilot's deviation and at both ends of its 80 % interval; None
-    where it was given."""
+    if the deviation was given."""
     options: tuple[Option, ...]
     difference: float | None
     needs: tuple[Need, ...]
 
 
 def plan(design: Design, pilot: Pilot, *, rope: float, difference: float | None = None) -> Planning:
-    """Say what ``design`` can detect, what other designs could, and how many repeats ``difference`` takes.
+    """Return the differences that ``design`` and its alternatives detect, and the repeats that ``difference`` needs.
 
     Raises:
         InputError: if ``difference`` is not positive.

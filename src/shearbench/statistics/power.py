@@ -1,4 +1,4 @@
-"""What a verdict can see: its power, with a standard error that is itself estimated.
+"""Power of a verdict with an estimated standard error.
 
 With z = (estimate - truth) / SE normal, s^2 = (estimated SE / SE)^2 chi-square / df, and c the critical value of t, the
 interval is estimate ± c s SE. Its verdict is
@@ -22,7 +22,7 @@ from scipy.optimize import brentq
 
 Floats = NDArray[np.float64]
 OVERLAP = 0.5
-"""The part of n_test/n_train that draws of MNIST showed: 0.32 - 1/5 of 1/4."""
+"""Share of n_test/n_train measured on draws of MNIST with 5 folds: (0.32 - 1/5) / (1/4), about one half."""
 MOST_REPEATS = 1000
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(256)
 
@@ -33,18 +33,18 @@ class Precision:
 
     standard_error: float
     samples_error: float
-    """The part of other samples: the standard error if these networks stood for all."""
+    """The part due to other samples: the standard error if the networks were fixed."""
     training_error: float
     df: float
     point: float
-    """Two-sided level that each pair of the family is tested at, alpha where it is alone."""
+    """Two-sided level of the test of each pair of the family; alpha if the pair is alone."""
     networks: int
     overlap: float
-    """n_test/n_train, or 0 where trainings share no samples."""
+    """n_test/n_train, or 0 if the trainings share no samples."""
 
 
 def training_factor(networks: float, overlap: float) -> float:
-    """Return what the variance of one training counts in the mean of so many: 1/K + n_test/n_train / 2."""
+    """Return the factor of the variance of one training in a mean over K networks: 1/K + n_test/n_train / 2."""
     return 1 / networks + OVERLAP * overlap
 
 
@@ -54,9 +54,9 @@ def satterthwaite(
     """Return the degrees of freedom of V_samples + V_training, between those of trainings and of samples.
 
     Args:
-        samples: V_samples, of ``samples_df`` degrees of freedom.
+        samples: V_samples, with ``samples_df`` degrees of freedom.
         training: V_training.
-        square: the mean square that V_training is estimated by, of ``training_df`` degrees of freedom.
+        square: the mean square that estimates V_training, with ``training_df`` degrees of freedom.
     """
     doubt = samples**2 / samples_df + square**2 / training_df
     df = np.where(doubt > 0, (samples + training) ** 2 / np.where(doubt > 0, doubt, 1), np.inf)
@@ -65,7 +65,7 @@ def satterthwaite(
 
 def power_of(found: Precision, difference: float, *, rope: float) -> float:
     """Return the probability that a true ``difference`` > 0 is called better, with a region of equivalence."""
-    if found.standard_error == 0:  # the two are right on the same samples
+    if found.standard_error == 0:  # both predict the same samples correctly
         return float(difference > rope)
     weights, reach = _reaches(found)
     least = np.maximum(reach, rope / found.standard_error - reach)
@@ -81,7 +81,7 @@ def equivalence_power(found: Precision, *, rope: float) -> float:
 
 
 def detectable(found: Precision, *, rope: float, power: float) -> float:
-    """Return the smallest true difference that is called better or worse, rightly, with probability ``power``."""
+    """Return the smallest true difference that is correctly called better or worse with probability ``power``."""
     if found.standard_error == 0:
         return rope
     return _least(lambda x: power_of(found, x, rope=rope), power, found.standard_error)
@@ -95,14 +95,14 @@ def detectable_range(found: Sequence[Precision], *, rope: float, power: float) -
 
 
 def equivalence_needs(found: Precision, *, power: float) -> float:
-    """Return the least region of equivalence that models of equal accuracy are found equivalent in, with ``power``."""
+    """Return the least region of equivalence in which models of equal accuracy are called equivalent with ``power``."""
     if found.standard_error == 0:
         return 0.0
     return _least(lambda x: equivalence_power(found, rope=x), power, found.standard_error)
 
 
 def with_networks(found: Precision, networks: float) -> Precision:
-    """Return the precision with other numbers of trainings of the same folds; the part of samples stays as it is."""
+    """Return the precision with another number of trainings of the same folds; the part due to samples is the same."""
     ratio = training_factor(networks, found.overlap) / training_factor(found.networks, found.overlap)
     training = found.training_error * sqrt(ratio)
     return replace(found, training_error=training, standard_error=sqrt(found.samples_error**2 + training**2))
@@ -111,7 +111,7 @@ def with_networks(found: Precision, networks: float) -> Precision:
 def needed_repeats(
     with_repeats: Callable[[int], Precision], difference: float, *, rope: float, power: float
 ) -> int | None:
-    """Return the fewest repeats with which ``difference`` is detected, or None where a thousand are not enough."""
+    """Return the fewest repeats with which ``difference`` is detected, or None if 1000 do not suffice."""
 
     def detects(repeats: int) -> bool:
         return power_of(with_repeats(repeats), difference, rope=rope) >= power
@@ -126,7 +126,7 @@ def needed_repeats(
 
 
 def error_range(found: Precision, *, level: float = 0.8) -> tuple[float, float]:
-    """Return the interval of the standard error itself: a few networks know it only roughly (chi-square)."""
+    """Return the chi-square interval of the standard error, which a few networks estimate only roughly."""
     tail = (1 - level) / 2
     low, high = (found.standard_error * sqrt(found.df / stats.chi2.isf(each, found.df)) for each in (tail, 1 - tail))
     return low, high

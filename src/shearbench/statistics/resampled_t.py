@@ -1,4 +1,4 @@
-"""The corrected resampled t-test of Nadeau and Bengio: fold scores of two networks -> difference, interval, p value.
+"""The corrected resampled t-test of Nadeau and Bengio: fold scores of two models -> difference, interval, p value.
 
 The folds of a cross-validation share training samples, so their scores are correlated and the naive paired t-test
 rejects a true null far too often (14 % instead of 5 % with 5 folds). With n = folds * repeats differences d_i of
@@ -6,12 +6,12 @@ standard deviation s, the corrected standard error is
 
     s * sqrt(1/n + n_test/n_train),
 
-and t = mean(d) / standard error has n - 1 degrees of freedom. Of all folds of a cross-validation n_test/n_train is
-1/(folds - 1); where only some of more folds were trained, it is given. The test is exact for normal d_i that are
-correlated by rho = 1/folds, as 1/n + rho/(1 - rho) is then the same sum.
+and t = mean(d) / standard error has n - 1 degrees of freedom. For all folds of a cross-validation n_test/n_train is
+1/(folds - 1); if only some of the folds were trained, the caller gives it. The test is exact for normal d_i with
+correlation rho = 1/folds, because 1/n + rho/(1 - rho) is then the same sum.
 
-Accuracies come in steps of one sample, so differences that are all alike are no certainty: with ``step``, s is never
-below it.
+Accuracies move in steps of one sample, so equal differences are not certainty: if ``step`` is given, s is at least
+``step``.
 
 Source: Nadeau and Bengio, Inference for the generalization error, Machine Learning 52 (2003), eq. 9;
 for repeats Bouckaert and Frank (2004).
@@ -34,18 +34,18 @@ _ROUNDING = 8 * float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True)
 class CorrectedT:
-    """The difference of two networks over folds; all but ``t``, ``p`` and the counts are in units of the score."""
+    """The difference of two models over folds; all but ``t``, ``p`` and the counts are in units of the score."""
 
     difference: float
     """Mean of a - b over folds and repeats."""
     sd: float
-    """Sample standard deviation of the differences, s; 0 where they do not vary beyond rounding."""
+    """Sample standard deviation of the differences, s; 0 if they do not vary beyond rounding."""
     standard_error: float
     low: float
     high: float
     """Bounds of the two-sided interval at ``level``."""
     t: float | None
-    """None where the differences do not vary."""
+    """None if the differences do not vary."""
     p: float
     """Two-sided."""
     level: float
@@ -66,17 +66,17 @@ def corrected_t(
     test_to_train: float | None = None,
     step: float = 0.0,
 ) -> CorrectedT:
-    """Compare two networks on the same folds.
+    """Compare two models on the same folds.
 
-    Without ``step``, differences that do not vary are the limit of s -> 0: the interval is the point itself, and p is 1
-    where they are all zero (identical networks) and 0 where they are not.
+    Without ``step``, differences that do not vary give the limit of s -> 0: the interval is the point itself, and p is
+    1 if all are zero (identical models) and 0 otherwise.
 
     Args:
-        scores_a: (folds,) or (repeats, folds); each repeat is another deal of the samples to the folds.
+        scores_a: (folds,) or (repeats, folds); each repeat is another assignment of the samples to folds.
         scores_b: of the same shape, from the same folds.
         level: of the interval, 0 to 1.
         test_to_train: n_test/n_train, by default 1/(folds - 1).
-        step: the least that a score can change by, a sample's share of a fold; it bounds s from below.
+        step: the smallest change of a score, one sample's share of a fold; s is at least this.
 
     Raises:
         InputError: if shapes differ, a score is not finite, or there are fewer than two folds.
@@ -93,7 +93,7 @@ def corrected_t(
 
 
 def paired_differences(scores_a: ArrayLike, scores_b: ArrayLike) -> Differences:
-    """Return a - b as (repeats, folds), zeros where they differ by rounding alone; see :func:`corrected_t`."""
+    """Return a - b as (repeats, folds), 0 where the scores differ by rounding only; see :func:`corrected_t`."""
     a, b = (np.atleast_2d(np.asarray(scores, dtype=np.float64)) for scores in (scores_a, scores_b))
     if a.shape != b.shape or a.ndim != 2:
         raise InputError(
@@ -110,7 +110,7 @@ def paired_differences(scores_a: ArrayLike, scores_b: ArrayLike) -> Differences:
 
 
 def spread(values: NDArray[np.float64]) -> float:
-    """Return the sample standard deviation; exactly 0 where values of size up to 1 differ by rounding alone."""
+    """Return the sample standard deviation; exactly 0 if values of size up to 1 differ by rounding only."""
     alike = np.ptp(values) <= _ROUNDING * max(1.0, float(np.abs(values).max()))
     return 0.0 if alike else float(values.std(ddof=1))
 

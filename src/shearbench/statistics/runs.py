@@ -1,7 +1,6 @@
 """Inputs of a comparison: the correctness of a run per case, the plan declared before the run, and refusals.
 
-A run is one network on one dataset. Fold scores are not given but counted here, so they cannot disagree with the
-predictions that they summarise.
+A run is one model on one dataset. Fold scores are computed here from the predictions, so the two cannot disagree.
 """
 
 from collections.abc import Mapping
@@ -15,15 +14,15 @@ from shearbench.errors import InputError
 from shearbench.statistics.design import Design
 
 UNKNOWN = -1
-"""The group of a sample of which nobody knows the group."""
+"""The group of samples with an unknown group."""
 _SHOWN = 5  # how many offending ids a message lists
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Declared in ``params.yaml`` before the run.
+    """The plan that ``params.yaml`` declares before the run.
 
-    By dataset, ``rope`` is the region of equivalence and ``detect`` the difference that the design is meant to find.
+    ``rope`` is the region of equivalence and ``detect`` the difference that the design should detect, by dataset.
     """
 
     design: Design
@@ -31,12 +30,12 @@ class Plan:
     detect: Mapping[str, float] = field(default_factory=dict)
 
     def detect_of(self, *datasets: str) -> float | None:
-        """Return the largest of the datasets' planned differences; None if one has none."""
+        """Return the largest planned difference of the datasets; None if one of them has none."""
         planned = [self.detect[name] for name in datasets if name in self.detect]
         return max(planned) if len(planned) == len(datasets) else None
 
     def rope_of(self, *datasets: str) -> float:
-        """Return the widest region of the datasets; InputError if one has none."""
+        """Return the widest region of equivalence of the datasets; InputError if one of them has none."""
         missing = [name for name in datasets if name not in self.rope]
         if missing:
             raise InputError(
@@ -47,38 +46,38 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One network on one dataset: which cases it gets right, out of fold and on the test set.
+    """One model on one dataset: the samples that it predicts correctly, out of fold and on the test set.
 
-    Training samples are in one order for all arrays, and so are test samples.
+    All arrays have the training samples in the same order, and the test samples too.
     """
 
     dataset: str
     model: str
     data_hash: str
-    """Of the dataset whose samples were predicted."""
+    """Hash of the dataset that was predicted."""
     ids: NDArray[np.int64]
-    """(n,) of the training samples."""
+    """(n,) ids of the training samples."""
     folds: NDArray[np.int64]
-    """(repeats, n): the fold that holds a sample out."""
+    """(repeats, n): the fold that holds each sample out."""
     correct: NDArray[np.bool_]
-    """(repeats, n): whether the network that did not train on a sample is right."""
+    """(repeats, n): whether the network that did not train on the sample predicts it correctly."""
     test_ids: NDArray[np.int64]
-    """(m,)."""
+    """(m,) ids of the test samples."""
     test_correct: NDArray[np.bool_]
-    """(repeats, folds, m)."""
+    """(repeats, folds, m): whether each network predicts each test sample correctly."""
     content: NDArray[Any]
     """(n,) a hash of each training sample's content."""
     test_content: NDArray[Any]
     """(m,) a hash of each test sample's content."""
     groups: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    """(n,) the writer of each training sample, or -1; where none are given, all are unknown."""
+    """(n,) the writer of each training sample, or -1; by default all are unknown."""
     test_groups: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    """(m,) of each test sample."""
+    """(m,) the writer of each test sample, or -1."""
     train_size: float | None = None
-    """Samples that a network trained on; where it is not given, all that its fold does not hold out."""
+    """Number of samples that a network trained on; by default all that its fold does not hold out."""
 
     disjoint: bool = False
-    """Whether each network trained on its own fold alone: trainings share nothing, and the test part decides."""
+    """Whether each network trained on its own fold alone: trainings share no sample, and only the test part counts."""
 
     def __post_init__(self) -> None:
         """Check that shapes fit, ids are unique and folds are numbered 0, 1, ... in every repeat."""
@@ -120,7 +119,7 @@ class Run:
 
     @property
     def test_to_train(self) -> float:
-        """Held-out samples of a fold over those that its network trained on; 0 where trainings share none."""
+        """Held-out samples of a fold per training sample of its network; 0 if the trainings share no samples."""
         if self.disjoint:
             return 0.0
         sizes = np.array([np.bincount(row, minlength=self.fold_count) for row in self.folds])
@@ -129,12 +128,12 @@ class Run:
 
     @property
     def step(self) -> float:
-        """The step that accuracies of the folds come in: one sample of the smallest."""
+        """The smallest step of a fold's accuracy: one sample of the smallest fold."""
         return 1 / min(int(np.bincount(row).min()) for row in self.folds)
 
 
 def refuse_unplanned(run: Run, design: Design) -> None:
-    """Refuse a run with other folds or repeats than declared before the run.
+    """Refuse a run with other folds or repeats than the design declares.
 
     Raises:
         InputError: naming the run and both numbers.
@@ -165,7 +164,7 @@ def refuse_seen(run: Run) -> None:
 
 
 def why_not_paired(a: Run, b: Run) -> str:
-    """Return why two runs cannot be compared sample by sample, or nothing if they can."""
+    """Return the reason why two runs cannot be compared sample by sample, or "" if they can."""
     if a.dataset == b.dataset and a.data_hash != b.data_hash:
         return f"predictions of other data: {a.dataset} has changed between the two"
     if not np.array_equal(a.ids, b.ids):

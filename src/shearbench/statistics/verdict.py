@@ -1,7 +1,7 @@
-"""Evidence -> one of four words, and the rule that gave it.
+"""The verdict on a pair, one of four words, with the rule behind it.
 
-The region of equivalence (rope) and alpha are declared before the run. "Better" takes two witnesses, so that it is
-never said of a difference that chance or multiplicity explains, nor of one too small to matter.
+The region of equivalence (rope) and alpha are declared before the run. A verdict of "better" excludes chance,
+multiplicity and a difference that lies within the region.
 """
 
 from dataclasses import dataclass
@@ -61,16 +61,16 @@ def decide_by_interval(
     """Return the verdict on a against b from the interval of a - b that holds for all pairs of a family at once.
 
     equivalent: the interval lies within -rope to +rope. Otherwise better (worse): it lies above (below) 0. Otherwise
-    undecided. All verdicts of a family are right together with probability 1 - alpha, as each follows from an interval
-    that then holds the true difference; so no verdict needs a multiplicity of its own.
+    undecided. All verdicts of a family are correct at once with probability 1 - alpha, because each interval then
+    contains the true difference; no verdict needs a further adjustment for multiplicity.
 
     Args:
-        low: of the interval.
-        high: of the interval.
+        low: lower end of the interval.
+        high: upper end of the interval.
         rope: half-width of the region of equivalence, declared before the run.
-        p_adjusted: below alpha exactly where the interval excludes 0; for the rule's text.
+        p_adjusted: below alpha exactly if the interval excludes 0; for the text of the rule.
         alpha: accepted share of families with a false verdict, 0 to 1.
-        family: number of pairs; for the rule's text.
+        family: number of pairs; for the text of the rule.
     """
     assert low <= high, (low, high)
     many = f" for {family} pairs at once" if family > 1 else ""
@@ -87,11 +87,10 @@ def decide_by_interval(
 
 
 def decide_apart(a: tuple[float, float, float], b: tuple[float, float, float], *, rope: float) -> Verdict:
-    """Return the verdict on two means that were measured independently, each given as (mean, standard error, df).
+    """Return the verdict on two independent means, each given as (mean, standard error, df).
 
-    The interval of the difference is Welch's, with Satterthwaite's degrees of freedom. Two errors of 0 leave the
-    difference itself. Overlapping intervals of the two means would not be a verdict: they hide a difference as easily
-    as they show agreement.
+    The interval of the difference is Welch's, with Satterthwaite's degrees of freedom. If both errors are 0, it is the
+    difference itself. Overlap of the intervals of the two means is no verdict: it can hide a difference.
     """
     difference, variances = a[0] - b[0], (a[1] ** 2, b[1] ** 2)
     error, doubt = sqrt(sum(variances)), variances[0] ** 2 / a[2] + variances[1] ** 2 / b[2]
@@ -102,7 +101,7 @@ def decide_apart(a: tuple[float, float, float], b: tuple[float, float, float], *
 
 
 def turned(word: Word) -> Word:
-    """Return the verdict on b against a, where ``word`` is the one on a against b."""
+    """Return the verdict on b against a from ``word``, the verdict on a against b."""
     seen_from_b: dict[Word, Word] = {"better": "worse", "worse": "better"}
     return seen_from_b.get(word, word)
 
