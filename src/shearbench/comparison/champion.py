@@ -1,6 +1,6 @@
-"""Choose one network of a run for new digits, and the confidence from which it answers.
+"""Choice of one network of a run for new samples, and of the confidence above which it answers.
 
-Both use the out-of-fold predictions of all networks of the run: each digit is predicted by networks that did not train
+Both use the out-of-fold predictions of all networks of the run: each sample is predicted by networks that did not train
 on it. The predictions of the chosen network alone would be optimistic, because they decided the choice.
 """
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:  # it loads pandas, which takes a second
     from shearbench.predictions.folds import FoldRun
 
 DOUBT = 0.05
-"""Chance that the guaranteed accuracy is not kept."""
+"""Probability that the accuracy is below the guaranteed one."""
 _SMALL = 8.0
-"""Errors allowed times digits below which no bound can be met yet: about -log(DOUBT / 12)."""
+"""Number of samples times allowed error rate below which no bound can be met: about -log(DOUBT / 12)."""
 
 
 @dataclass(frozen=True)
 class Trust:
     """Calibration of the confidence of a run's networks.
 
-    A digit is answered where the confidence, after division of the logits by ``temperature``, is at least
-    ``threshold``. Chosen is the least one found at which the accuracy of answered digits is at least ``demanded`` with
-    probability ``1 - DOUBT``: the bound ``guaranteed``. On the ``predictions`` that it was chosen on, the share
-    ``coverage`` was answered, right at the rate ``accuracy``, which is no estimate for other digits. All are None where
-    no threshold is good enough. The bound takes digits for independent and alike those to come.
+    A sample is answered if the confidence, after division of the logits by ``temperature``, is at least ``threshold``.
+    This is the least threshold found at which answered samples have accuracy ``demanded`` or more with probability
+    ``1 - DOUBT``; ``guaranteed`` is the bound. On the ``predictions`` used for the choice, the share ``coverage`` is
+    answered with ``accuracy``, which is no estimate for other samples. If no threshold suffices, ``coverage`` is 0 and
+    the others are None. The bound assumes independent samples from the distribution of new ones.
 
     Source: selection with guaranteed risk, Geifman and El-Yaniv, NeurIPS 2017, algorithm 2.
     """
@@ -57,33 +57,33 @@ class Reading:
 
 
 def champion_of(fold_runs: Sequence["FoldRun"]) -> "FoldRun":
-    """Return the network of a run that predicts alone: the one with the lowest validation loss."""
+    """Return the fold run with the lowest validation loss; its network predicts new samples."""
     return min(fold_runs, key=lambda fold_run: float(fold_run.record["metrics"]["validation_loss"]))
 
 
 def temperature_of(fold_runs: Sequence["FoldRun"]) -> float:
-    """Return the temperature that suits the out-of-fold predictions of all networks of a run."""
+    """Return the temperature fitted on the out-of-fold predictions of all networks of a run."""
     return fit_temperature(*_out_of_fold(fold_runs))
 
 
 def trust_of(fold_runs: Sequence["FoldRun"], demanded: float) -> Trust:
-    """Return how far the networks of a run are trusted where the answered share is to be right at ``demanded``."""
+    """Return the trust in the networks of a run if answered samples should have the accuracy ``demanded``."""
     return trust_from(*_out_of_fold(fold_runs), demanded)
 
 
 def trust_from(probabilities: NDArray[np.float32], labels: NDArray[np.int64], demanded: float) -> Trust:
-    """Return how far probabilities (n, 10) of digits that no network has trained on are trusted; labels (n,)."""
+    """Return the trust from probabilities (n, 10) of samples that no network has trained on, and labels (n,)."""
     temperature = fit_temperature(probabilities, labels)
     scaled = apply_temperature(probabilities, temperature)
     confidence, correct = scaled.max(axis=1), scaled.argmax(axis=1) == labels
     accuracy = accuracy_at_coverage(confidence, correct)
     falling = np.sort(confidence)[::-1]
-    last_of_its_value = np.append(falling[1:] < falling[:-1], True)  # a threshold cannot part equal confidences
+    last_of_its_value = np.append(falling[1:] < falling[:-1], True)  # a threshold cannot separate equal confidences
     places = np.flatnonzero(last_of_its_value)
     steps = max(1, int(np.ceil(np.log2(len(places) + 1))))
     found: tuple[int, float] | None = None
     low, high = 0, len(places) - 1
-    for _ in range(steps):  # binary search; each bound it looks at holds with probability 1 - DOUBT / steps
+    for _ in range(steps):  # binary search; each of its bounds holds with probability 1 - DOUBT / steps
         if low > high:
             break
         middle = (low + high) // 2
@@ -92,7 +92,7 @@ def trust_from(probabilities: NDArray[np.float32], labels: NDArray[np.int64], de
         if bound >= demanded:
             found, low = (answered, bound), middle + 1
         elif answered < _SMALL / (1 - demanded + 1e-12) and found is None:
-            low = middle + 1  # too few digits to be sure of anything: look at more
+            low = middle + 1  # too few samples for any bound: include more
         else:
             high = middle - 1
     if found is None:
@@ -105,17 +105,17 @@ def trust_from(probabilities: NDArray[np.float32], labels: NDArray[np.int64], de
 def abstention_of(
     fold_runs: Sequence["FoldRun"], probabilities: NDArray[np.float32], labels: NDArray[np.int64], demanded: float
 ) -> dict[str, float | int | None]:
-    """Return what abstention demands, guarantees and shows on the test set, of the network that predicts alone.
+    """Return the demanded and the guaranteed accuracy of the chosen network, and its test accuracy with abstention.
 
     Args:
-        fold_runs: of a run.
+        fold_runs: the fold runs of one run.
         probabilities: (networks, n, classes) of the test samples.
         labels: (n,) of the test samples.
         demanded: accuracy of the answered samples, 0 to 1.
 
     Returns:
-        ``demanded``; ``guaranteed``, None where no threshold is good enough; then on the test set ``coverage``, the
-        ``answered`` samples and their accuracy ``observed``, None where none is answered.
+        ``demanded``; ``guaranteed``, None if no threshold suffices; then on the test set ``coverage``, the number of
+        ``answered`` samples and their accuracy ``observed``, None if none is answered.
     """
     trust, chosen = trust_of(fold_runs, demanded), champion_of(fold_runs)
     place = next(number for number, each in enumerate(fold_runs) if each is chosen)
@@ -132,20 +132,20 @@ def abstention_of(
 
 
 def least_accuracy(right: int, answered: int, *, doubt: float) -> float:
-    """Return the exact lower bound of an accuracy with so much doubt (Clopper and Pearson 1934)."""
+    """Return the exact lower bound of an accuracy at confidence 1 - ``doubt`` (Clopper and Pearson 1934)."""
     return float(special.betaincinv(right, answered - right + 1, doubt)) if right else 0.0
 
 
 def readings(probabilities: NDArray[np.floating], trust: Trust) -> list[Reading]:
-    """Return what a network reads in images, from its probabilities (n, 10) before any temperature."""
+    """Return the predictions of a network for images, from its probabilities (n, 10) before any temperature."""
     scaled = apply_temperature(probabilities, trust.temperature)
     order = np.argsort(-scaled, axis=1, kind="stable")
     return [
-        _reading(row, int(best), int(second), trust) for row, (best, second) in zip(scaled, order[:, :2], strict=True)
+        _predicted(row, int(best), int(second), trust) for row, (best, second) in zip(scaled, order[:, :2], strict=True)
     ]
 
 
-def _reading(row: NDArray[np.float64], best: int, second: int, trust: Trust) -> Reading:
+def _predicted(row: NDArray[np.float64], best: int, second: int, trust: Trust) -> Reading:
     confidence = float(row[best])
     answered = trust.threshold is not None and confidence >= trust.threshold
     return Reading(best, confidence, second, float(row[second]), answered)

@@ -24,8 +24,8 @@ from shearbench.statistics.runs import Run
 from shearbench.strict import Strict
 
 CARD = "card.yaml"
-_SUM = 1e-3  # by which the probabilities of a sample may miss 1: a CSV file has few digits
-_SHOWN = 5  # ids that a message lists
+_SUM = 1e-3  # tolerance of the sum of probabilities: a CSV file has few decimals
+_SHOWN = 5  # number of ids in a message
 
 
 class Card(Strict):
@@ -55,26 +55,26 @@ def read_joined(folder: Path, card: Card, place: Path, like: Run) -> Run:
         folder: with the card and the predictions.
         card: of the folder.
         place: ``build/datasets/<dataset>``.
-        like: a run of the same dataset; samples, folds and groups are its own.
+        like: a run on the same dataset, which gives samples, folds and groups.
 
     Raises:
-        InputError: naming the file if predictions are missing, are of other samples than the fold holds out, have
+        InputError: naming the file, if predictions are missing, are not of the samples that the fold holds out, have
             other labels, or are no probabilities.
     """
     train, test, table = load(place, "train"), load(place, "test"), read_folds(place / FOLDS)
     correct = np.zeros(like.correct.shape, np.bool_)
     for number in table.numbers:
         rows = table.split(number)[1]
-        right = _read(folder, f"fold-{number}", train, rows, f"the samples that fold {number} holds out")
+        right = _correct(folder, f"fold-{number}", train, rows, f"the samples that fold {number} holds out")
         correct[number // table.count, np.searchsorted(like.ids, train.ids[rows])] = right
     rows = np.array([int(np.flatnonzero(test.ids == number)[0]) for number in like.test_ids])
-    on_test = [_read(folder, f"test-{number}", test, rows, "the test samples") for number in table.numbers]
+    on_test = [_correct(folder, f"test-{number}", test, rows, "the test samples") for number in table.numbers]
     test_correct = np.reshape(on_test, like.test_correct.shape)
     return replace(like, model=card.model, correct=correct, test_correct=test_correct)
 
 
-def _read(folder: Path, stem: str, dataset: Dataset, rows: NDArray[np.int64], what: str) -> NDArray[np.bool_]:
-    """Return which samples a file predicts correctly, in the order of ``rows``."""
+def _correct(folder: Path, stem: str, dataset: Dataset, rows: NDArray[np.int64], what: str) -> NDArray[np.bool_]:
+    """Return which samples a file predicts correctly, (n,), in the order of ``rows``."""
     found = [path for suffix in (".csv", ".npz") if (path := folder / f"{stem}{suffix}").is_file()]
     if len(found) != 1:
         there = "both are there" if found else "neither is there"
@@ -104,9 +104,9 @@ def _check_ids(path: Path, ids: NDArray[np.int64], expected: NDArray[np.int64], 
         "not among them": np.setdiff1d(ids, expected),
         "repeated": names[counts > 1],
     }
-    told = "; ".join(f"{len(each)} {name}, as {each[:_SHOWN].tolist()}" for name, each in faults.items() if len(each))
+    listed = "; ".join(f"{len(each)} {name}, as {each[:_SHOWN].tolist()}" for name, each in faults.items() if len(each))
     raise InputError(
-        f"{path} must predict {what} once each, {len(expected)} ids: {told}. "
+        f"{path} must predict {what} once each, {len(expected)} ids: {listed}. "
         "Project.fold_table of the Python API lists the ids of each fold"
     )
 

@@ -1,4 +1,4 @@
-"""The leakage check: no score is of a digit that the search of its hyperparameters has seen.
+"""The leakage check: no run is scored on samples that the search for its hyperparameters used.
 
 Reads ``build/datasets/``, ``build/samples/`` and the predictions of finished runs.
 """
@@ -16,15 +16,15 @@ from shearbench.records import read_npz
 
 
 def refuse_broken(build: Path, runs: Iterable[tuple[str, str]], *, networks: int) -> None:
-    """Refuse scores of tuned runs on digits of the tuning part, by id and by image, out of fold and on the test set.
+    """Refuse scores of tuned runs on samples of the tuning part, by id and by image, out of fold and on the test set.
 
     Args:
         build: the folder ``build/`` with finished runs and evaluations.
-        runs: (dataset, model) of each run with tuned settings.
-        networks: how many a run has.
+        runs: (dataset, model) of each run with tuned hyperparameters.
+        networks: number of networks of a run.
 
     Raises:
-        InputError: naming the run, how many such digits it is scored on, and the first.
+        InputError: naming the run, the number of such samples, and the first of them.
     """
     train, test = (content_by_id(build / "samples", split) for split in SPLITS)
     for dataset, model in runs:

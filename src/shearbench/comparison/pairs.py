@@ -1,6 +1,6 @@
 """The evidence on every pair of runs, from the predictions that training and evaluation stored.
 
-Reads ``build/runs/``, ``build/evaluation/`` and ``build/samples/``; hands correctness per digit to ``statistics``.
+Reads ``build/runs/``, ``build/evaluation/`` and ``build/samples/``; passes correctness per sample to ``statistics``.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ Content = NDArray[Any]
 
 
 def compare_runs(build: Path, names: Iterable[tuple[str, str]], *, plan: Plan) -> Comparisons:
-    """Compare every pair of networks on a dataset and every pair of datasets for a network.
+    """Compare every pair of models on a dataset and every pair of datasets for a model.
 
     Args:
         build: the folder ``build/`` with finished runs and evaluations.
@@ -34,21 +34,20 @@ def compare_runs(build: Path, names: Iterable[tuple[str, str]], *, plan: Plan) -
         plan: folds, repeats, levels, regions of equivalence and differences to detect, declared before the run.
 
     Raises:
-        InputError: if the comparison must be refused: folds are missing, data or folds differ, or a test digit is
-            among the training digits.
+        InputError: if folds are missing, data or folds differ, or a test sample is also a training sample.
     """
     return compare_all(runs_of(build, names, plan.design), plan)
 
 
 def runs_of(build: Path, names: Iterable[tuple[str, str]], design: Design) -> list[Run]:
-    """Return finished runs, (dataset, model) each, as the statistics take them; InputError if a fold is missing."""
+    """Return finished runs (dataset, model) as inputs of the statistics; InputError if a fold is missing."""
     writers = groups_by_id(build / "samples")
     content, test_content = (content_by_id(build / "samples", split) for split in SPLITS)
     return [_run(build, dataset, model, design, content, test_content, writers) for dataset, model in names]
 
 
 def pilot_of_folds(build: Path, a: tuple[str, str], b: tuple[str, str]) -> Pilot:
-    """Return the pilot that two runs are in the folds which both have finished.
+    """Return the pilot of two runs, from the folds that both have finished.
 
     Args:
         build: the folder ``build/``.
@@ -56,7 +55,7 @@ def pilot_of_folds(build: Path, a: tuple[str, str], b: tuple[str, str]) -> Pilot
         b: (dataset, model).
 
     Raises:
-        InputError: if there are fewer than two such folds, or they hold out other samples.
+        InputError: if there are fewer than two such folds, or they hold out other samples than the fold table says.
     """
     fold_runs = [_finished(build / "runs" / dataset / model) for dataset, model in (a, b)]
     common = sorted(fold_runs[0].keys() & fold_runs[1].keys())
@@ -120,7 +119,7 @@ def _run(
 
 
 def _out_of_fold(fold_runs: list[FoldRun]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    """Return, of one repeat, ids in order, the fold that holds each out, and whether its network reads it rightly."""
+    """Return the sorted ids of one repeat, the fold that holds each out, and whether its prediction is correct."""
     predictions = [fold_run.out_of_fold for fold_run in fold_runs]
     ids = np.concatenate([each.ids for each in predictions])
     folds = np.concatenate(
@@ -132,7 +131,7 @@ def _out_of_fold(fold_runs: list[FoldRun]) -> tuple[NDArray[np.int64], NDArray[n
 
 
 def content_by_id(folder: Path, split: Split) -> dict[int, bytes]:
-    """Return a hash of the image of each sample of every source, from which all datasets are made, by id."""
+    """Return id -> hash of the image that all datasets are made from, for each sample of every source."""
     return {
         int(number): hashlib.sha256(image.tobytes()).hexdigest().encode()
         for source in sources_in(folder, split)
@@ -142,7 +141,7 @@ def content_by_id(folder: Path, split: Split) -> dict[int, bytes]:
 
 
 def groups_by_id(folder: Path) -> dict[int, int]:
-    """Return the group (writer) of each sample of every source, -1 where unknown, by id."""
+    """Return id -> group (writer), for each sample of every source; -1 if unknown."""
     return {
         int(number): int(group)
         for split in SPLITS

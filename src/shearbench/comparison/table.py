@@ -70,13 +70,13 @@ def read_rows(folder: Path, runs: Iterable[tuple[str, str]]) -> list[Row]:
     Raises:
         InputError: if an evaluation is missing or damaged.
     """
-    read = [_row(folder / dataset / model) for dataset, model in runs]
-    rows, entries = [row for row, _ in read], {row["dataset"]: entry for row, entry in read}
+    loaded = [_row(folder / dataset / model) for dataset, model in runs]
+    rows, entries = [row for row, _ in loaded], {row["dataset"]: entry for row, entry in loaded}
     return [{**row, "accuracy_drop": _drop(row, rows, reference_of(row["dataset"], entries))} for row in rows]
 
 
 def best_of_each_dataset(rows: Sequence[Row]) -> dict[str, str]:
-    """Return dataset -> the model with the highest cross-validated accuracy; the test set has no say in it."""
+    """Return dataset -> model with the highest cross-validated accuracy; the test set is not used."""
     best: dict[str, Row] = {}
     for row in rows:
         if row["dataset"] not in best or row["cv_accuracy_mean"] > best[row["dataset"]]["cv_accuracy_mean"]:
@@ -85,10 +85,10 @@ def best_of_each_dataset(rows: Sequence[Row]) -> dict[str, str]:
 
 
 def with_verdicts(rows: Sequence[Row], pairs: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """Return the rows with :data:`VERDICTS`: None for the best network of a dataset, and where there is no such pair.
+    """Return the rows with the columns :data:`VERDICTS`: None for the best model of a dataset, and without a pair.
 
     Args:
-        rows: of :func:`read_rows`.
+        rows: from :func:`read_rows`.
         pairs: rows of ``reports/pairs.json``.
     """
     verdicts = {}
@@ -106,7 +106,7 @@ def with_verdicts(rows: Sequence[Row], pairs: Sequence[Mapping[str, Any]]) -> li
 
 
 def with_abstention(rows: Sequence[Row], found: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """Return the rows with :data:`ABSTENTION`: ``found`` of each row, as ``champion.abstention_of`` returns it."""
+    """Return the rows with the columns :data:`ABSTENTION`; ``found`` are the results of ``champion.abstention_of``."""
     return [
         {**row, **{f"abstention_{name}": value for name, value in each.items()}}
         for row, each in zip(rows, found, strict=True)
@@ -148,7 +148,7 @@ def _row(folder: Path) -> tuple[Row, Mapping[str, Any]]:
 
 
 def _drop(row: Row, rows: Sequence[Row], reference: str) -> float | None:
-    """Return what the same model loses from the reference dataset to this one, or None where that has no meaning."""
+    """Return the drop in accuracy from the reference dataset to this one, or None without a run on the reference."""
     for other in rows:
         if other["dataset"] == reference != row["dataset"] and other["model"] == row["model"]:
             return float(other["cv_accuracy_mean"] - row["cv_accuracy_mean"])
@@ -156,9 +156,9 @@ def _drop(row: Row, rows: Sequence[Row], reference: str) -> float | None:
 
 
 def metrics(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
-    """Return what ``dvc metrics`` and ``dvc exp show`` list: cross-validated accuracy in %, by dataset and network.
+    """Return the metrics of ``dvc metrics`` and ``dvc exp show``: cross-validated accuracy in %, by dataset and model.
 
-    Settings are chosen by these columns, so the test set is not among them.
+    Hyperparameters are chosen by these metrics, so the test accuracy is not among them.
     """
     listed: dict[str, dict[str, float]] = {}
     for row in rows:
