@@ -1,4 +1,4 @@
-"""The pictures of an ablation: accuracies in each way of reading, lag of the running averages, gradient norms."""
+"""Figures of an ablation: accuracies by batch-norm statistics, lag of the running averages, gradient norms."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from shearbench.ablation.result import DURING_TRAINING
 from shearbench.analysis.batch_norm.statistics import AS_TRAINED, BATCH, RECALIBRATED
 from shearbench.plotting.canvas import PALETTE, colours, figure, plain, readable_log
 
-_SHOWN: Mapping[tuple[str, str], tuple[str, str, str]] = {  # (split, way) -> label, colour, marker
+_SHOWN: Mapping[tuple[str, str], tuple[str, str, str]] = {  # (split, bn_statistics) -> label, colour, marker
     ("train", DURING_TRAINING): ("training digits, training mode", PALETTE[0], "o"),
     ("train", AS_TRAINED): ("training digits, evaluation mode", PALETTE[5], "s"),
     ("test", AS_TRAINED): ("test digits", PALETTE[1], "D"),
@@ -23,9 +23,9 @@ _STEP = 0.15  # between the marks of one dataset
 
 
 def accuracy_figure(title: str, table: pd.DataFrame, folds: pd.DataFrame) -> Figure:
-    """Draw mean and 95 % interval over the folds, and a dot a fold.
+    """Draw mean and 95 % interval over the folds, and one dot per fold.
 
-    A panel a network and a group a dataset; where there is one dataset, a panel with a group a network.
+    The figure has a panel per model and a group per dataset; with one dataset, one panel with a group per model.
     """
     across, along = _sides(table)
     titles, groups = list(dict.fromkeys(table[across])), list(dict.fromkeys(table[along]))
@@ -54,11 +54,11 @@ def accuracy_figure(title: str, table: pd.DataFrame, folds: pd.DataFrame) -> Fig
 
 
 def _start(table: pd.DataFrame, folds: pd.DataFrame) -> int:
-    """Return where the scale begins: at the last ten below everything drawn."""
+    """Return the start of the scale: the multiple of 10 below all drawn values."""
     drawn = [
         column
-        for bn_statistics in _SHOWN
-        for column in (_of(table, *bn_statistics)["low"], _of(folds, *bn_statistics)["accuracy"])
+        for split, bn_statistics in _SHOWN
+        for column in (_of(table, split, bn_statistics)["low"], _of(folds, split, bn_statistics)["accuracy"])
     ]
     least = min(float(column.min()) for column in drawn if len(column))
     return min(max(int(10 * least) * 10, 0), 90)
@@ -71,7 +71,7 @@ def _of(table: pd.DataFrame, split: str, bn_statistics: str) -> pd.DataFrame:
 def _marks(
     panel: Axes, rows: pd.DataFrame, dots: pd.DataFrame, *, look: tuple[str, str, str], y: tuple[pd.Series, pd.Series]
 ) -> None:
-    """Draw means with their intervals, and the folds as dots, at these heights."""
+    """Draw means with their intervals, and the folds as dots, at the heights ``y``."""
     label, colour, marker = look
     mean = 100 * rows["mean"]
     reach = [mean - 100 * rows["low"], 100 * rows["high"] - mean]
@@ -83,7 +83,7 @@ def _marks(
 
 
 def _sides(table: pd.DataFrame) -> tuple[str, str]:
-    """Return what has panels and what stands in them: the datasets, where there are several."""
+    """Return the columns of panels and of groups: datasets are groups if there are several."""
     return ("model", "dataset") if table["dataset"].nunique() > 1 else ("dataset", "model")
 
 
@@ -120,7 +120,7 @@ def _span(values: pd.Series) -> str:
 
 
 def _few(epochs: pd.Index) -> tuple[list[int], list[str]]:
-    """Return places and labels of at most four epochs."""
+    """Return positions and labels of at most four epochs."""
     step = -(-len(epochs) // 4)
     places = list(range(0, len(epochs), step))
     return places, [str(epochs[place]) for place in places]
@@ -129,7 +129,7 @@ def _few(epochs: pd.Index) -> tuple[list[int], list[str]]:
 def gradients_figure(title: str, gradients: pd.DataFrame) -> Figure:
     """Draw the norm of the gradient at every step, the mean over the folds.
 
-    A panel a network and a line a dataset; where there is one dataset, a panel with a line a network.
+    The figure has a panel per model and a line per dataset; with one dataset, one panel with a line per model.
     """
     across, along = _sides(gradients)
     titles = list(dict.fromkeys(gradients[across]))
@@ -152,13 +152,13 @@ def gradients_figure(title: str, gradients: pd.DataFrame) -> Figure:
 
 
 def modes_figure(title: str, modes: pd.DataFrame) -> Figure:
-    """Draw the held-out accuracy after each epoch by batch-norm statistics, the mean over the folds, a panel a run."""
-    fold_runs = list(dict.fromkeys(zip(modes["dataset"], modes["model"], strict=True)))
-    columns = min(4, len(fold_runs))
-    rows = -(-len(fold_runs) // columns)
+    """Draw the held-out accuracy after each epoch by batch-norm statistics, averaged over folds, one panel per run."""
+    runs = list(dict.fromkeys(zip(modes["dataset"], modes["model"], strict=True)))
+    columns = min(4, len(runs))
+    rows = -(-len(runs) // columns)
     made = figure(max(7.0, 2.6 * columns + 0.6), 2.1 * rows + 1.2)
     panels = made.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    for panel, (dataset, model) in zip(panels, fold_runs, strict=False):
+    for panel, (dataset, model) in zip(panels, runs, strict=False):
         own = modes[(modes["dataset"] == dataset) & (modes["model"] == model)]
         for bn_statistics in (AS_TRAINED, BATCH, RECALIBRATED):
             label, colour, _ = _SHOWN["test", bn_statistics]
@@ -167,20 +167,20 @@ def modes_figure(title: str, modes: pd.DataFrame) -> Figure:
         panel.set_title(f"{dataset.removeprefix('mechanical_')}, {model}", loc="left", fontsize=8)
         panel.set_ylim(0, 100)
         plain(panel)
-    for panel in panels[len(fold_runs) :]:
+    for panel in panels[len(runs) :]:
         panel.set_visible(False)
-    for place, panel in enumerate(panels[: len(fold_runs)]):
+    for place, panel in enumerate(panels[: len(runs)]):
         if place % columns == 0:
             panel.set_ylabel("accuracy in %", fontsize=9)
-        if place + columns >= len(fold_runs):
+        if place + columns >= len(runs):
             panel.set_xlabel("epoch", fontsize=9)
     made.suptitle(title, fontsize=11)
-    _legend(made, list(panels[: len(fold_runs)]))
+    _legend(made, list(panels[: len(runs)]))
     return made
 
 
 def train_size_figure(title: str, curve: pd.DataFrame) -> Figure:
-    """Draw the cross-validated accuracy with its 95 % interval against the training samples, a panel a dataset."""
+    """Draw the cross-validated accuracy with its 95 % interval against the training samples, one panel per dataset."""
     datasets = list(dict.fromkeys(curve["dataset"]))
     shades = colours(list(dict.fromkeys(curve["curve"])))
     made = figure(1.6 + 4.4 * len(datasets), 3.8)

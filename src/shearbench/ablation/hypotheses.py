@@ -1,14 +1,14 @@
-"""Hypotheses on how a published number came about: what each predicts, and what its trainings say of it.
+"""Hypotheses on the origin of published numbers: their predictions, and the rules that judge their trainings.
 
-A hypothesis stands in ``params.yaml`` before anything is trained. Each of its trainings has a training set of its own,
-so that their results are independent, and plain intervals hold. Three published numbers are tested one at a time:
+A hypothesis is declared in ``params.yaml`` before any training. Each of its trainings has a training set of its own, so
+their results are independent and plain intervals hold. Three published numbers are tested one at a time:
 
-- *level*: the 95 % interval (Student's t) of the mean test accuracy meets the published mean ± its tolerance;
+- *level*: the 95 % interval (Student's t) of the mean test accuracy overlaps the published mean ± its tolerance;
 - *spread*: the F test of equal variances does not reject, at 5 %, that the published standard deviation and ours agree;
-- *training loss*: the 95 % interval (Student's t) of the mean loss of the last epoch meets the published loss times or
-  divided by its factor.
+- *training loss*: the 95 % interval (Student's t) of the mean loss of the last epoch overlaps the range from the
+  published loss divided by its factor to the published loss times the factor.
 
-And the *control*, the shallow model on the same inputs, must reach its least accuracy.
+In addition, the *control*, the shallow model on the same inputs, must reach its least accuracy.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -22,13 +22,13 @@ Bounds = Annotated[tuple[float, float], Field(strict=False)]
 
 
 class Observed(Strict):
-    """Published numbers, accuracies as fractions, with the tolerance for what differs in the ablation on purpose."""
+    """Published numbers, accuracies as fractions, with the tolerance for intended differences of the ablation."""
 
     level: float
     level_tolerance: Annotated[float, Field(ge=0)]
     spread: Annotated[float, Field(gt=0)]
     folds: Annotated[int, Field(ge=2)]
-    """Over how many trainings the spread was published."""
+    """Number of trainings behind the published spread."""
     train_loss: Annotated[float, Field(gt=0)]
     train_loss_factor: Annotated[float, Field(ge=1)]
     control: float
@@ -60,15 +60,15 @@ class Hypothesis(Strict):
     statistics: Literal["as_trained", "batch_statistics", "recalibrated"] = "as_trained"
     """Batch-norm statistics for the test samples."""
     same_as: str | None = None
-    """Another hypothesis that gives the same numbers by construction: this one is not trained."""
+    """Another hypothesis that gives the same numbers by construction; this one is then not trained."""
     planned: bool = True
-    """Whether it is trained; false for what takes a GPU."""
+    """Whether it is trained; false if the training needs a GPU."""
 
 
 def runs_of(hypotheses: Iterable[Hypothesis]) -> list[tuple[str, str]]:
-    """Return the (dataset, model) that hypotheses need, each once, in their order: each model, then its control."""
-    asked = [one for one in hypotheses if one.planned and not one.same_as]
-    return list(dict.fromkeys((one.dataset, model) for one in asked for model in (one.model, one.control) if model))
+    """Return the unique (dataset, model) that hypotheses need, in their order: each model, then its control."""
+    needed = [one for one in hypotheses if one.planned and not one.same_as]
+    return list(dict.fromkeys((one.dataset, model) for one in needed for model in (one.model, one.control) if model))
 
 
 def hypothesis_faults(
@@ -77,7 +77,7 @@ def hypothesis_faults(
     datasets: Collection[str],
     models: Collection[str],
 ) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield what is wrong with the hypotheses of an ablation: (key within it, rule)."""
+    """Yield the faults of the hypotheses of an ablation as (key within it, rule)."""
     if hypotheses and observed is None:
         yield ("observed",), "is missing: hypotheses are judged by it"
     for name, one in hypotheses.items():

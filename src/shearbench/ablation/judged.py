@@ -28,7 +28,7 @@ from shearbench.records import is_finished, read_json, write_bytes, write_record
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """An ablation to judge: its name, its plan as JSON, and the number of trainings of a run."""
+    """An ablation to judge: its name, its plan as JSON, and the number of trainings per run."""
 
     name: str
     plan: Mapping[str, Any]
@@ -36,7 +36,7 @@ class Judged:
     hypotheses: Mapping[str, Hypothesis]
     observed: Observed
     check: Callable[[Sequence[FoldRun], Run], None]
-    """Raises where the trainings of a run were made with other parameters or code than the present ones."""
+    """Raises if the trainings of a run were made with other parameters or code than the present ones."""
 
     @property
     def runs(self) -> list[Run]:
@@ -47,7 +47,7 @@ class Judged:
 def write_judged(
     judged: Judged, build: Path, inputs: Mapping[str, Path], *, workers: Workers, device: Chosen
 ) -> pd.DataFrame:
-    """Judge the hypotheses of an ablation, write the tables, and return that of the verdicts.
+    """Judge the hypotheses of an ablation, write the tables, and return the table of verdicts.
 
     Args:
         judged: the ablation.
@@ -66,7 +66,7 @@ def write_judged(
     if not runs:
         raise InputError(f"no training of {judged.name} is finished; run `shearbench stage ablation {judged.name}`")
     tasks = _tasks(runs, inputs, device=device)
-    readings = iter(
+    predictions = iter(
         run_tasks(
             read_fold,
             tasks,
@@ -76,7 +76,7 @@ def write_judged(
             reads=ReadTask.reads,
         )
     )
-    rows = [row for run, of_run in runs.items() for one in of_run for row in _rows(run, one, next(readings), inputs)]
+    rows = [row for run, of_run in runs.items() for one in of_run for row in _rows(run, one, next(predictions), inputs)]
     folds = pd.DataFrame(rows)
     table = judge(judged.hypotheses, judged.observed, {run: _trainings(folds, run) for run in runs})
     out = build / "ablation_results" / judged.name
@@ -96,7 +96,7 @@ def finished(out: Path, judged: Judged) -> dict[Run, list[FoldRun]]:
 
 
 def _tasks(runs: Mapping[Run, Sequence[FoldRun]], inputs: Mapping[str, Path], *, device: Chosen) -> list[ReadTask]:
-    """Return the tasks of predicting the test samples, each model once."""
+    """Return one task per finished training: the prediction of the test samples."""
     tasks = []
     for (dataset, _), of_run in runs.items():
         data_hash = read_json(inputs[dataset] / "card.json")["hashes"]["train"]
@@ -107,7 +107,7 @@ def _tasks(runs: Mapping[Run, Sequence[FoldRun]], inputs: Mapping[str, Path], *,
     return tasks
 
 
-def _rows(run: Run, trained: FoldRun, reading: Reading, inputs: Mapping[str, Path]) -> list[dict[str, Any]]:
+def _rows(run: Run, trained: FoldRun, predicted: Reading, inputs: Mapping[str, Path]) -> list[dict[str, Any]]:
     """Return a row for each kind of batch-norm statistics that a training's model predicts with."""
     history, labels = trained.history, load(inputs[run[0]], "test").labels
     same = {
@@ -119,7 +119,7 @@ def _rows(run: Run, trained: FoldRun, reading: Reading, inputs: Mapping[str, Pat
     }
     return [
         {**same, "bn_statistics": bn_statistics, "accuracy": share_right(probabilities, labels)}
-        for bn_statistics, probabilities in reading.test.items()
+        for bn_statistics, probabilities in predicted.test.items()
     ]
 
 

@@ -1,6 +1,6 @@
-"""Hypotheses against their trainings: level, spread, training loss and control -> which published numbers each meets.
+"""Judgement of hypotheses by their trainings: level, spread, training loss and control -> published numbers met.
 
-The rules stand in :mod:`shearbench.ablation.hypotheses`, and were written down before any training.
+The rules are in :mod:`shearbench.ablation.hypotheses`; they were fixed before any training.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,14 +46,14 @@ class Mean:
         return cls(n, mean, sd, mean - reach, mean + reach)
 
     def meets(self, low: float, high: float) -> bool:
-        """Return True if the interval and ``low`` to ``high`` have a value in common."""
+        """Return True if the interval overlaps ``low`` to ``high``."""
         return self.low <= high and self.high >= low
 
 
 def judge(
     hypotheses: Mapping[str, Hypothesis], observed: Observed, trained: Mapping[Run, Sequence[Training]]
 ) -> pd.DataFrame:
-    """Return a row for each hypothesis: what it predicts, what its trainings show, and the verdict.
+    """Return a row for each hypothesis: its predictions, the results of its trainings, and the verdict.
 
     A hypothesis with fewer than two finished trainings is ``not run``.
 
@@ -67,11 +67,11 @@ def judge(
         source = hypotheses[given.same_as] if given.same_as else given
         own = trained.get((source.dataset, source.model), ())
         shallow = trained.get((source.dataset, source.control), ()) if source.control else ()
-        told = {
+        described = {
             **{"hypothesis": name, "because": given.because, "dataset": given.dataset, "model": given.model},
             **{"statistics": given.statistics, "control": given.control, "same_as": given.same_as},
         }
-        rows.append({**told, **_predicted(given), **_found(given, observed, own, shallow)})
+        rows.append({**described, **_predicted(given), **_found(given, observed, own, shallow)})
     return pd.DataFrame(rows)
 
 
@@ -85,7 +85,7 @@ def _predicted(given: Hypothesis) -> dict[str, str]:
 def _found(
     given: Hypothesis, observed: Observed, own: Sequence[Training], shallow: Sequence[Training]
 ) -> dict[str, Any]:
-    """Return what the trainings of a hypothesis show, and which published numbers they meet."""
+    """Return the results of the trainings of a hypothesis, and the verdict on the published numbers."""
     control = float(np.mean([one.accuracy["as_trained"] for one in shallow])) if shallow else None
     if len(own) < 2:
         return {"trainings": len(own), "control_accuracy": control, "verdict": "not run"}
@@ -111,7 +111,7 @@ def _found(
 
 
 def verdict(met: Mapping[str, bool | None]) -> str:
-    """Return ``fits``, or ``misfit`` with the published numbers that are missed, or what is still to be run."""
+    """Return ``fits``, ``misfit`` with the missed published numbers, or ``control not run``."""
     missed = [name for name in CRITERIA if met[name] is False]
     if missed:
         return f"misfit: {', '.join(missed)}"
@@ -119,13 +119,13 @@ def verdict(met: Mapping[str, bool | None]) -> str:
 
 
 def spread_p(sd: float, n: int, published: float, folds: int) -> float:
-    """Return the two-sided p value of the F test that two standard deviations are equal, of n and ``folds`` values."""
+    """Return the two-sided p value of the F test that two standard deviations, of n and ``folds`` values, are equal."""
     tail = float(stats.f.cdf((sd / published) ** 2, n - 1, folds - 1))
     return 2 * min(tail, 1 - tail)
 
 
 def _as_predicted(given: Hypothesis, accuracy: Mean, loss: Mean, control: float | None) -> str:
-    """Return which means lie outside what was predicted, or ``yes``."""
+    """Return the means outside their predicted ranges, or ``yes``."""
     predicts = given.predicts
     found = {
         "level": (accuracy.mean, predicts.level),

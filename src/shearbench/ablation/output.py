@@ -22,15 +22,15 @@ from shearbench.records import sha256_of, write_npz
 
 
 def write_predictions(folder: Path, runs: Sequence[RunPredictions]) -> dict[str, str]:
-    """Write what each run's networks said of the test samples; return file -> hash."""
+    """Write the test predictions of each run; return file -> hash."""
     written = {}
     for run in runs:
         path = folder / f"{run.dataset}-{run.model}.npz"
-        said = {
+        probabilities = {
             bn_statistics: np.stack([one.test[bn_statistics] for one in run.readings])
             for bn_statistics in run.networks_by_statistics
         }
-        write_npz(path, {"ids": run.test.ids, "labels": run.test.labels, **said})
+        write_npz(path, {"ids": run.test.ids, "labels": run.test.labels, **probabilities})
         written[path.name] = sha256_of(path)
     return written
 
@@ -48,9 +48,9 @@ def files_of(
     Args:
         name: of the ablation.
         runs: its runs.
-        pairs: of :func:`shearbench.ablation.result.compare`.
+        pairs: from :func:`shearbench.ablation.result.compare`.
         groups: id -> writer of each sample, or -1.
-        diagnosed: with gradients and lags of its trainings.
+        diagnosed: whether the trainings recorded gradients and lags.
     """
     folds = fold_table(runs)
     tables = {"folds": folds, "accuracies": accuracy_table(folds, runs, groups), "pairs": pd.DataFrame(pairs)}
@@ -81,7 +81,7 @@ def figures_of(name: str, tables: Mapping[str, pd.DataFrame]) -> Files:
 
 
 def summary(accuracies: pd.DataFrame) -> str:
-    """Return the test accuracies, a line a run."""
+    """Return the test accuracies as text, one line per run."""
     shown = accuracies[accuracies["split"] == "test"].assign(
         text=lambda rows: [
             f"{100 * mean:.2f} ± {100 * sd:.2f}" for mean, sd in zip(rows["mean"], rows["sd"], strict=True)
@@ -92,7 +92,7 @@ def summary(accuracies: pd.DataFrame) -> str:
 
 
 def facts_of(runs: Sequence[RunPredictions]) -> dict[str, Any]:
-    """Return what the record says of the runs: sizes, costs, hardware, and the hashes of their data and folds."""
+    """Return the facts of the runs for the record: sizes, costs, hardware, and the hashes of their data and folds."""
     first = runs[0].fold_runs[0].record
     return {
         "folds": len(runs[0].fold_runs),

@@ -1,4 +1,4 @@
-"""One network of an experiment on the sealed test set and its training samples: a task of stage ``ablation_result``."""
+"""One network of an ablation on the held-out test set and its training samples: a task of stage ``ablation_result``."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Probabilities = dict[str, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class ReadTask:
-    """The network and its inputs: the folder of a fold, a dataset with both splits, and the fold table."""
+    """The inputs of a prediction: the folder of a fold run, a dataset with both splits, and the fold table."""
 
     fold_run: Path
     dataset: Path
@@ -26,7 +26,7 @@ class ReadTask:
     device: Chosen
 
     def reads(self) -> tuple[Path, ...]:
-        """Return the files and folders that it needs."""
+        """Return the files and folders that the task needs."""
         return (self.fold_run, self.dataset, self.folds)
 
 
@@ -34,8 +34,8 @@ class ReadTask:
 class Reading:
     """Predictions of one network, by batch-norm statistics.
 
-    Probabilities (n, 10) of the held-out samples (without batch statistics) and of the test samples; accuracy on the
-    ``trained_on`` drawn training samples; and the device.
+    ``held_out`` (without batch statistics) and ``test`` are probabilities (n, 10); ``train`` is the accuracy on
+    ``trained_on`` drawn training samples.
     """
 
     held_out: Probabilities
@@ -50,7 +50,7 @@ def read_fold(task: ReadTask, advance: Callable[[int], None]) -> Reading:
 
     A diagnosed training predicts with all batch-norm statistics, any other one as trained only.
     """
-    # A second to load, which the process that hands out the tasks is spared.
+    # Imported here: loading takes a second, and the process that distributes the tasks does not need it.
     from shearbench.analysis.batch_norm.predict import Networks, drawn_from, networks_by_statistics_of, read
     from shearbench.training.config import TrainingConfig, select
     from shearbench.training.hardware import resolve, settle
@@ -72,7 +72,7 @@ def read_fold(task: ReadTask, advance: Callable[[int], None]) -> Reading:
     if not config.diagnose:
         networks_by_statistics = {AS_TRAINED: networks_by_statistics[AS_TRAINED]}
 
-    def said(data: Dataset, of: Networks) -> Probabilities:
+    def predictions_of(data: Dataset, of: Networks) -> Probabilities:
         return {
             bn_statistics: read(one, bn_statistics, data.inputs, normaliser, batch=batch, device=hardware.device)
             for bn_statistics, one in of.items()
@@ -82,16 +82,16 @@ def read_fold(task: ReadTask, advance: Callable[[int], None]) -> Reading:
     compared = {
         bn_statistics: one for bn_statistics, one in networks_by_statistics.items() if bn_statistics == RECALIBRATED
     }
-    held_out = stored | said(train.only(rows.validation), compared)
+    held_out = stored | predictions_of(train.only(rows.validation), compared)
     on_train = {
         bn_statistics: share_right(probabilities, drawn.labels)
-        for bn_statistics, probabilities in said(drawn, networks_by_statistics).items()
+        for bn_statistics, probabilities in predictions_of(drawn, networks_by_statistics).items()
     }
-    found = Reading(held_out, said(test, networks_by_statistics), on_train, len(drawn.ids), hardware.device)
+    found = Reading(held_out, predictions_of(test, networks_by_statistics), on_train, len(drawn.ids), hardware.device)
     advance(1)
     return found
 
 
 def share_right(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """Return how many of the samples are read right, 0 to 1."""
+    """Return the share of samples that are predicted correctly, 0 to 1."""
     return float((probabilities.argmax(axis=1) == labels).mean())
