@@ -109,7 +109,7 @@ def _names(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _params(record: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what was searched: MLflow's parallel coordinates open with the first three parameters that differ."""
+    """Return names and searched hyperparameters; MLflow's parallel coordinates open with the first three that vary."""
     return {**_names(record), **{name: row[name] for name in record["space"]}}
 
 

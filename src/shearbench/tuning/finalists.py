@@ -1,8 +1,8 @@
-"""The finalists: the best trials and the present setting, cross-validated on the tuning part, and the winner.
+"""The finalists: cross-validation of the best trials and the present hyperparameters on the tuning part.
 
-Each is trained in full, as a fold of the pipeline is, on folds of the digits that scored no trial. So the finalists are
-compared by digits that did not choose them. The folds train on more than their share of the dealt digits, as the inner
-part trains in all of them; the corrected t-test then claims a little less than it could.
+Each finalist is trained in full, like a fold of the pipeline, on folds of the samples that scored no trial. So the
+finalists are compared on samples that did not select them. Every fold also trains on the inner part, so n_test/n_train
+is smaller than the corrected t-test assumes, and the test is slightly conservative.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,18 +25,18 @@ from shearbench.tuning.study import Trial
 
 @dataclass(frozen=True)
 class Finalist:
-    """A trial's setting with its accuracy in each fold; ``reason`` why it has none."""
+    """The hyperparameters of a trial with their accuracy in each fold, or the ``reason`` why they have none."""
 
     trial: int
     hyperparameters: Hyperparameters
     accuracies: tuple[float, ...]
     parameters: int
     seconds: float
-    """Of one fold's training, mean over the folds."""
+    """Training time of one fold, mean over the folds."""
     epochs: int
-    """Trained, over all folds."""
+    """Number of trained epochs, over all folds."""
     samples: int
-    """That were scored, over all folds."""
+    """Number of scored samples, over all folds."""
     reason: str | None = None
 
     @property
@@ -47,7 +47,7 @@ class Finalist:
 
 @dataclass(frozen=True)
 class Final:
-    """The winner against the present setting; ``difference`` is None where there is nothing to compare."""
+    """The winner against the present hyperparameters; ``difference`` is None if there is nothing to compare."""
 
     finalists: tuple[Finalist, ...]
     winner: Finalist
@@ -67,19 +67,19 @@ def cross_validate_trials(
     workers: Workers,
     label: str,
 ) -> list[Finalist]:
-    """Train every fold of every trial's setting, but those that are kept from before.
+    """Train every fold of every finalist, except the folds that are up to date.
 
     Args:
         trials: the finalists.
-        config_of: the experiment of a setting.
+        config_of: returns the training config with given hyperparameters.
         part: folder of the tuning part.
-        folds: how many it has.
+        folds: number of its folds.
         out: folder of their records, ``trial-<n>/fold-<k>/``.
         workers: number of processes, or ``"auto"``.
-        label: what the progress bar calls the work.
+        label: name of the work in the progress bar.
 
     Returns:
-        The finalists in the order of ``trials``; one of which a fold failed has the reason in place of accuracies.
+        The finalists in the order of ``trials``; if a fold failed, the finalist has the reason in place of accuracies.
     """
     tasks = {
         (trial.number, fold): fold_task(
@@ -97,16 +97,16 @@ def cross_validate_trials(
 
 
 def decide_winner(finalists: Sequence[Finalist], *, present: int, rope: float, alpha: float) -> Final:
-    """Name the finalist of the highest mean accuracy, and say whether it is really better than the present setting.
+    """Return the finalist with the highest mean accuracy, and the verdict on it against the present hyperparameters.
 
     Args:
-        finalists: the present setting among them; the earlier one wins of equals.
-        present: the trial of the present setting.
+        finalists: including the present hyperparameters; of equal finalists the earlier trial wins.
+        present: number of the trial with the present hyperparameters.
         rope: half-width of the region of practical equivalence.
-        alpha: of the family of all finalists against the present setting, by Holm.
+        alpha: level of the family of all finalists against the present hyperparameters, by Holm.
 
     Raises:
-        InputError: if none could be trained.
+        InputError: if no finalist could be trained.
     """
     done = [finalist for finalist in finalists if finalist.reason is None]
     now = next(finalist for finalist in finalists if finalist.trial == present)
@@ -125,7 +125,7 @@ def decide_winner(finalists: Sequence[Finalist], *, present: int, rope: float, a
 
 
 def _train(tasks: dict[tuple[int, int], FoldTask], workers: Workers, label: str) -> dict[int, str]:
-    """Train folds; return by trial why one failed."""
+    """Train folds; return trial -> reason, for each trial with a failed fold."""
     keys = list(tasks)
     try:
         reasons = run_tasks(
@@ -147,7 +147,7 @@ def _train(tasks: dict[tuple[int, int], FoldTask], workers: Workers, label: str)
 
 
 def _train_or_say_why(task: FoldTask, advance: Advance) -> str | None:
-    """Train a fold; a loss that diverges and memory that runs out are the setting's own failure."""
+    """Train a fold; return the reason if its hyperparameters failed (loss diverged, out of memory)."""
     try:
         train_fold(task, advance)
     except HyperparametersFailed as error:

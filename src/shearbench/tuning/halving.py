@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Rung:
-    """``settings`` of a bracket train until they have had ``epochs``."""
+    """``settings`` trials of a bracket train until they have ``epochs``."""
 
     epochs: int
     settings: int
@@ -27,7 +27,7 @@ class Rung:
 
 @dataclass(frozen=True)
 class Halving:
-    """The resources of a bracket: full trainings have ``epochs``, of each rung the best ``1/reduction`` go on."""
+    """The resources of a bracket: a full training has ``epochs``; the best ``1/reduction`` continue from each rung."""
 
     epochs: int
     reduction: int
@@ -35,12 +35,12 @@ class Halving:
 
     @property
     def size(self) -> int:
-        """Settings in a bracket: as many as leave one at the last rung."""
+        """Number of trials in a bracket; one of them reaches the last rung."""
         return int(self.reduction ** (self.rungs - 1))
 
     @property
     def plan(self) -> tuple[Rung, ...]:
-        """The rungs in order; one that would add no epoch to the one before is left out."""
+        """The rungs in order; a rung that adds no epoch is left out."""
         found: list[Rung] = []
         for left in reversed(range(self.rungs)):
             share = self.reduction**left
@@ -51,11 +51,11 @@ class Halving:
 
     @property
     def cost(self) -> int:
-        """The most epochs that a bracket trains, over all its settings."""
+        """The largest number of epochs that a bracket trains, over all its trials."""
         starts = (0, *(rung.epochs for rung in self.plan))
         return sum((rung.epochs - start) * rung.settings for rung, start in zip(self.plan, starts, strict=False))
 
 
 def best_of(scores: Mapping[int, float], count: int) -> list[int]:
-    """Return the ``count`` keys of the highest scores, the lower key of equals, in the order of the keys."""
+    """Return the ``count`` keys with the highest scores, the lower key of equal ones, in ascending order."""
     return sorted(sorted(scores, key=lambda number: (-scores[number], number))[:count])

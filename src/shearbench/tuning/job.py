@@ -1,8 +1,8 @@
-"""A search from end to end: the tuning part, the trials, the finalists; what ``shearbench tune`` and DVC's stage run.
+"""A search from end to end: the tuning part, the trials and the finalists; ``shearbench tune`` and DVC's stage run it.
 
 ``build/tuning/`` holds ``splits/<dataset>/`` and ``studies/<dataset>-<model>-<hash>/`` with the study's journal, the
-checkpoints of its trials and the folds of its finalists. The hash covers data, code, settings, space and resources: a
-search over other ones is another study, and the same one goes on where it was.
+checkpoints of its trials and the folds of its finalists. The hash covers data, code, training config, space and
+resources: a search with other ones is a new study, and the same search resumes.
 """
 
 import math
@@ -49,7 +49,7 @@ class Resources:
 
 @dataclass(frozen=True)
 class Job:
-    """A model to be tuned on a dataset; ``config`` has its present setting. Paths are those of ``build/``."""
+    """A model to tune on a dataset; ``config`` has its present hyperparameters. ``build`` is the folder ``build/``."""
 
     config: TrainingConfig
     space: Space
@@ -66,7 +66,7 @@ class Job:
 
     @property
     def present(self) -> Hyperparameters:
-        """The setting to beat."""
+        """The present hyperparameters, which the search tries to beat."""
         return self.config.values_of(self.space)
 
     @property
@@ -76,7 +76,7 @@ class Job:
 
     @property
     def brackets(self) -> int:
-        """Brackets that are as many trials as are wanted, or more."""
+        """The fewest brackets with at least the wanted number of trials."""
         return math.ceil(self.resources.trials / self.halving.size)
 
     @property
@@ -86,7 +86,7 @@ class Job:
 
     @property
     def reserve(self) -> int:
-        """The most epochs that are trained after the search: by the finalists, and by one trial of each other width."""
+        """The largest number of epochs after the search: of the finalists, and of one trial of each other width."""
         widths = including(self.space, self.present).get(WIDTH) if self.resources.sizes else None
         others = len(widths) - 1 if isinstance(widths, tuple) else 0
         return (self.resources.finalists + 1 + others) * self.resources.folds * self.config.units
@@ -105,11 +105,11 @@ class SearchResult:
 
 
 def run(job: Job) -> SearchResult:
-    """Search, or go on with a search, and cross-validate the finalists.
+    """Search, or resume a search, and cross-validate the finalists.
 
     Raises:
-        InputError: if another process runs this search, no trial has a score, or the digits are too few.
-        TasksFailed: if our own code failed in a trial.
+        InputError: if another process runs this search, no trial has a score, or there are too few samples.
+        TasksFailed: if a trial failed for another reason than its hyperparameters.
     """
     part = _write_part(job)
     study, folder = study_of(job, part)
@@ -134,7 +134,7 @@ def run(job: Job) -> SearchResult:
 
 
 def best_of_other_widths(order: Sequence[Trial], finalists: Sequence[Trial]) -> list[Trial]:
-    """Return the first in ``order`` of each width that no finalist has, the narrowest first."""
+    """Return the first trial in ``order`` of each width without a finalist, the narrowest first."""
     first: dict[Any, Trial] = {}
     for trial in order:
         first.setdefault(trial.hyperparameters[WIDTH], trial)
@@ -155,7 +155,7 @@ def _cross_validate(job: Job, trials: Sequence[Trial], folder: Path, which: str)
 
 
 def study_of(job: Job, part: Dataset) -> tuple[Study, Path]:
-    """Return the study of a job on its tuning part, and the folder of all that it keeps."""
+    """Return the study of a job on its tuning part, and the folder of its files."""
     halving, config = job.halving, job.config
     kind = [asdict(halving), job.resources.inner_fraction, job.resources.folds]
     identity = hash_of([config.config_hash, as_json(job.space), kind, part.content_hash, code_hash(config)])
@@ -179,7 +179,7 @@ def _write_part(job: Job) -> Dataset:
 
 
 class _Runner:
-    """Trains the trials of a rung over the cores, and says how the search stands."""
+    """Trains the trials of a rung on all cores, and prints the state of the search."""
 
     def __init__(self, job: Job, folder: Path) -> None:
         self.job, self.folder = job, folder
@@ -187,7 +187,7 @@ class _Runner:
         self.console = Console(stderr=True)
 
     def __call__(self, trials: Sequence[Trial], standing: Standing) -> list[TrialResult]:
-        """Return what each trial came to at the rung; one whose process died twice has failed."""
+        """Return the result of each trial at the rung; a trial fails if its process died twice."""
         planned = standing.epochs_planned + self.job.reserve
         left = self.seconds / self.epochs * (planned - standing.epochs_done) if self.epochs else None
         about = "" if left is None else f"; {duration(left)} left at the most"
@@ -234,7 +234,7 @@ class _Runner:
 
 
 def trial_folder(folder: Path, number: int) -> Path:
-    """Return where a trial keeps its checkpoint."""
+    """Return the folder of a trial's checkpoint."""
     return folder / "trials" / f"trial-{number:03d}"
 
 

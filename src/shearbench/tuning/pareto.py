@@ -1,7 +1,7 @@
 """Accuracy against cost: parameters and seconds of every searched size, with the Pareto front.
 
-The points are the finalists and the best trials of other widths, as ``tuned/*.yaml`` has them: trained in full, each
-cross-validated on the same digits in the same folds. So the figure needs no search to be at hand.
+The points are the finalists and the best trials of other widths from ``tuned/*.yaml``: trained in full and
+cross-validated on the same samples in the same folds. The figure therefore needs no files of the search.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,13 +22,13 @@ _COSTS = {"parameters": "weights", "seconds": "seconds of training one fold, on 
 
 
 def cost_table(found: Mapping[str, Tuned]) -> pd.DataFrame:
-    """Return a row for each setting that was cross-validated.
+    """Return a row for each cross-validated trial.
 
     ``accuracy`` is the mean over the folds and ``sd`` the standard deviation, ``seconds`` are of training one fold.
-    ``front_<cost>`` tells whether no other is cheaper and as accurate.
+    ``front_<cost>`` is True if no other trial is cheaper and as accurate.
 
     Args:
-        found: what was found for each model on one dataset.
+        found: model -> search result, on one dataset.
     """
     rows = [
         {
@@ -36,7 +36,7 @@ def cost_table(found: Mapping[str, Tuned]) -> pd.DataFrame:
             "kind": kind,
             **score.model_dump(include={"trial", "parameters", "seconds", "accuracy", "sd"}),
             **score.hyperparameters,
-            "network": _network(model, score.hyperparameters),
+            "network": _model_with_width(model, score.hyperparameters),
             "folds": tuned.search.folds,
             "samples": tuned.search.samples_scored,
         }
@@ -51,7 +51,7 @@ def cost_table(found: Mapping[str, Tuned]) -> pd.DataFrame:
     return table
 
 
-def _network(model: str, point: Hyperparameters) -> str:
+def _model_with_width(model: str, point: Hyperparameters) -> str:
     return f"{model} ×{point[WIDTH]:g}" if WIDTH in point else model
 
 
@@ -87,9 +87,9 @@ def draw_costs(table: pd.DataFrame, dataset: str) -> bytes:
     _scale_of_errors(panels[0])
     made.suptitle(_title(dataset, table), fontsize=10)
     made.legend(handles=_legend(models), loc="outside lower center", ncols=len(models) + 1, frameon=False, fontsize=9)
-    made.draw_without_rendering()  # only now is it known how long a label is
+    made.draw_without_rendering()  # the size of a label is known only after drawing
     for own in labels.values():
-        _set_apart(own)
+        _separate(own)
     return png(made)
 
 
@@ -99,7 +99,7 @@ def _title(dataset: str, table: pd.DataFrame) -> str:
 
 
 def _scale_of_errors(axes: Axes) -> None:
-    """Halving the errors is one step up anywhere; so a network that fails does not squeeze the others together."""
+    """Scale the axis by the logarithm of the error, so that a model that fails does not compress the others."""
     axes.set_yscale("log")
     axes.invert_yaxis()
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
@@ -136,8 +136,8 @@ def _draw_front(axes: Axes, best: pd.DataFrame, cost: str) -> list[Annotation]:
     ]
 
 
-def _set_apart(labels: Sequence[Annotation]) -> None:
-    """Move labels up until none lies on one before it."""
+def _separate(labels: Sequence[Annotation]) -> None:
+    """Move labels up until none overlaps an earlier one."""
     taken: list[Bbox] = []
     for label in labels:
         while any(label.get_window_extent().overlaps(box) for box in taken):

@@ -1,8 +1,8 @@
-"""The tuning part of a dataset as a dataset of its own: what a search opens, and all that it opens.
+"""The tuning part of a dataset as a dataset of its own, the only data that a search opens.
 
-``build/tuning/<dataset>/part/`` holds ``train.npz`` with its card, and ``folds.npz``. An inner part of the digits, set
-apart from its folds, scores the trials; the rest trains them. The folds deal that rest: they score the finalists, on
-other digits than those by which the finalists were chosen. The inner part then trains in each of them.
+``build/tuning/splits/<dataset>/`` holds ``train.npz`` with its card, and ``folds.npz``. An inner part, which no fold
+holds out, scores the trials; the other samples train them. The folds divide these others and score the finalists, on
+other samples than those that selected the finalists. The inner part then trains in every fold.
 """
 
 from pathlib import Path
@@ -27,18 +27,18 @@ def write_part_of(
     folds: int,
     seed: int,
 ) -> Dataset:
-    """Write the tuning part of a dataset, unless it is there, and return it.
+    """Write the tuning part of a dataset unless it exists, and return it.
 
     Args:
         folder: to write to.
-        dataset: ``build/datasets/<dataset>``, of which the training part is read.
-        ids: of the tuning part.
+        dataset: ``build/datasets/<dataset>``; its training samples are read.
+        ids: ids of the tuning part.
         inner_fraction: share of the part that scores the trials.
-        folds: how many the rest is dealt to.
+        folds: number of folds of the rest.
         seed: of ``params.yaml``.
 
     Raises:
-        InputError: if there are too few digits for either.
+        InputError: if there are too few samples for the inner part or the folds.
     """
     part = part_of(load(dataset, "train"), ids)
     facts = {
@@ -58,8 +58,8 @@ def write_part_of(
         parameter="tuning.inner_fraction",
     )
     table = np.full(len(part.ids), APART, np.int64)
-    dealt = seed_for(seed, "tune", "folds")
-    table[~inner] = make_folds(units[~inner], part.labels[~inner], folds=folds, seed=dealt)
+    fold_seed = seed_for(seed, "tune", "folds")
+    table[~inner] = make_folds(units[~inner], part.labels[~inner], folds=folds, seed=fold_seed)
     write_folds(folder / FOLDS, FoldTable(part.ids, table[np.newaxis], units))
     write_dataset(folder, {"train": part}, {"part": facts})
     return part

@@ -1,8 +1,8 @@
-"""Optuna's own pictures of a study, as PNG.
+"""Optuna's own figures of a study, as PNG and PDF.
 
-Trials end at different epochs, so their last values cannot be put side by side. History, importances, slices and
-parallel coordinates show the accuracy after the first rung, which every trial reaches; curves and timeline show each
-trial as it went. Importances are fANOVA's (Hutter et al., ICML 2014), of at least ``_FEW`` trials.
+Trials end at different epochs, so their last values are not comparable. History, importances, slices and parallel
+coordinates show the accuracy after the first rung, which every trial reaches; curves and timeline show the course of
+each trial. Importances are fANOVA's (Hutter et al., ICML 2014) and need at least ``_FEW`` trials.
 """
 
 import io
@@ -25,17 +25,17 @@ from shearbench.plotting.canvas import DPI, readable_log
 from shearbench.tuning.study import Ledger, Study
 
 _FEW = 8
-_NAMED = 60  # curves whose names still fit beside them
-_SEED = 0  # of fANOVA's trees, so that a study gives one picture
+_NAMED = 60  # largest number of curves with a legend
+_SEED = 0  # of fANOVA's trees, so that the figure is reproducible
 _LABELS = {"learning_rate": "learning rate", "batch": "batch size", "width": "width"}
 
 
 def draw(study: Study, *, inner: int) -> dict[str, bytes]:
-    """Return file name -> PNG or PDF; what a study has too few trials for is left out.
+    """Return file name -> PNG or PDF; figures that need more trials than the study has are left out.
 
     Args:
         study: a study that has trials.
-        inner: how many digits score a trial.
+        inner: number of samples that score a trial.
     """
     whole = Ledger(study).optuna
     epochs = study.halving.plan[0].epochs
@@ -89,7 +89,7 @@ def _importance(study: optuna.Study, count: str, after: str) -> Figure:
     axes.set_xlabel(f"share of the spread explained: {after}")
     axes.set_ylabel("")
     axes.margins(x=0.1)
-    for text in axes.texts:  # the shares, which begin on the end of their bars
+    for text in axes.texts:  # the shares, which touch the ends of their bars
         text.set_text(f" {text.get_text()}")
     return _titled(axes, f"{count}: importances (fANOVA)")
 
@@ -98,21 +98,21 @@ def _slices(study: optuna.Study, count: str, after: str) -> Figure:
     drawn.plot_slice(study, target_name=after)
     figure = plt.gcf()
     figure.suptitle(f"{count}: slices", fontsize=11)
-    figure.axes[-1].set_ylabel("trial", labelpad=10)  # beside the colours; Optuna's own stands in their numbers
+    figure.axes[-1].set_ylabel("trial", labelpad=10)  # beside the colours; Optuna's own label overlaps their numbers
     return figure
 
 
 def _parallel(study: optuna.Study, count: str, after: str) -> Figure:
     axes = drawn.plot_parallel_coordinate(study, target_name="accuracy")
-    for lines in axes.collections:  # of Optuna's shades, the lightest are those of the grid
+    for lines in axes.collections:  # the lightest of Optuna's shades are hardly darker than the grid
         shades = lines.get_cmap()(np.linspace(0.3, 1.0, 64))
         lines.set_cmap(LinearSegmentedColormap.from_list("darker", shades))
     figure = _titled(axes, f"{count}: parallel coordinates")
     for each in figure.axes:
-        each.grid(False)  # each has its own, and they would cut the lines
+        each.grid(False)  # every axis has a grid, which would cut the lines
         if each.get_yscale() == "log":
             readable_log(each.yaxis)
-        for label in each.get_yticklabels():  # those of the inner ones stand among the lines
+        for label in each.get_yticklabels():  # labels of inner axes stand among the lines
             label.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1})
         if each.get_ylabel() == "accuracy" and each is not axes:
             each.set_ylabel(after)
@@ -120,13 +120,13 @@ def _parallel(study: optuna.Study, count: str, after: str) -> Figure:
 
 
 def _titled(axes: Axes, title: str) -> Figure:
-    axes.set_title("", loc="left")  # where Optuna puts some of its own
+    axes.set_title("", loc="left")  # Optuna puts some titles there
     axes.set_title(title, fontsize=11)
     return plt.gcf()
 
 
 def _at_epoch(study: optuna.Study, epochs: int) -> optuna.Study:
-    """Return a study in memory whose trials ended after ``epochs``: those that had as many."""
+    """Return an in-memory study of the trials with at least ``epochs``, with their accuracy at that epoch."""
     same = optuna.create_study(direction="maximize")
     for trial in study.get_trials(deepcopy=False):
         if epochs in trial.intermediate_values and trial.state != TrialState.FAIL:

@@ -9,7 +9,7 @@ from shearbench.tuning.tuned import Score, Tuned
 
 
 def plan(job: Job, before: Tuned | None) -> str:
-    """Return what a search will train, and its time at the present width if an earlier search of it measured one."""
+    """Return the plan of a search as text, with its time at the present width if an earlier search measured one."""
     resources, halving = job.resources, job.halving
     trials = job.brackets * halving.size
     rounded = "" if trials == resources.trials else f" ({resources.trials} rounded up to whole brackets)"
@@ -79,5 +79,5 @@ def _row(score: Score, tuned: Tuned) -> tuple[str, ...]:
         accuracy = f"failed: {score.reason}"
     else:
         accuracy = f"{100 * score.accuracy:.2f} ± {100 * score.sd:.2f}"
-    setting = described(score.hyperparameters)
-    return (name, setting, accuracy, f"{score.parameters / 1e6:.3f}M", f"{score.seconds:.1f}", str(score.trial))
+    values = described(score.hyperparameters)
+    return (name, values, accuracy, f"{score.parameters / 1e6:.3f}M", f"{score.seconds:.1f}", str(score.trial))

@@ -1,8 +1,8 @@
 """The files of a search: the section of ``tuned/<model>.yaml``, and a record with tables and figures.
 
-The record is ``build/tuning/results/<dataset>/<model>/``: ``record.json``, ``trials.csv`` (a row a trial),
-``curves.csv`` (a row an epoch of a trial), ``finalists.csv``, ``sizes.csv`` (the best of other widths) and Optuna's
-pictures.
+The record is ``build/tuning/results/<dataset>/<model>/``: ``record.json``, ``trials.csv`` (one row per trial),
+``curves.csv`` (one row per epoch of a trial), ``finalists.csv``, ``sizes.csv`` (the best of other widths) and Optuna's
+figures.
 """
 
 import statistics
@@ -87,7 +87,7 @@ def write_results(folder: Path, job: Job, search_result: SearchResult, tuned: Tu
 
 
 def trials_table(search_result: SearchResult) -> pd.DataFrame:
-    """Return a row a trial; ``accuracy`` is on the inner part, of the weights kept after ``epochs``."""
+    """Return one row per trial; ``accuracy`` is that of the weights returned after ``epochs``, on the inner part."""
     rows = [
         {
             "trial": trial.number,
@@ -135,7 +135,7 @@ def finalists_table(finalists: Sequence[Finalist]) -> pd.DataFrame:
 
 
 def inner_samples(job: Job) -> int:
-    """Return how many digits score a trial."""
+    """Return the number of samples that score a trial."""
     return len(read_folds(job.part / FOLDS).rows_apart)
 
 

@@ -1,4 +1,4 @@
-"""Search: brackets of trials by successive halving, and the standings.
+"""A search: brackets of trials by successive halving, and the ranking of the trials.
 
 Neither the draw of a trial nor the choice at a rung depends on which trial finished first. A study therefore has the
 same trials with one worker or many, in one go or resumed. One process searches a study; others may search other studies
@@ -18,14 +18,14 @@ from shearbench.tuning.study import Ledger, Study, Trial, naming_the_storage
 from shearbench.tuning.trial import TrialResult
 
 Run = Callable[[Sequence[Trial], "Standing"], Sequence[TrialResult]]
-"""Trains trials until they have had the epochs of the standing's rung; results in their order."""
+"""Trains trials up to the epochs of the standing's rung; returns the results in the order of the trials."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """When a search ends: whole brackets of at least ``trials``, none begun that would end after ``timeout`` seconds.
+    """The end of a search: whole brackets of at least ``trials``; none starts that would end after ``timeout`` seconds.
 
-    ``reserve`` epochs are left for what follows the search. One bracket is always run.
+    ``reserve`` epochs are left for the trainings after the search. One bracket always runs.
     """
 
     trials: int
@@ -58,19 +58,19 @@ def search(
     *,
     forget: Callable[[int], object] = lambda _: None,
 ) -> list[Trial]:
-    """Search until the budget is spent; go on where an earlier run stopped.
+    """Search until the budget is spent; resume where an earlier search stopped.
 
     Args:
-        study: where and what to search.
+        study: storage, space and resources of the search.
         run: trains the trials of a rung.
-        budget: when to end.
-        forget: called with the number of each trial that has ended, maybe more than once.
+        budget: end of the search.
+        forget: called with the number of each trial that has ended, possibly more than once.
 
     Returns:
         Every trial of the brackets that have ended, in the order of their numbers.
 
     Raises:
-        InputError: if the storage cannot be opened, or goes away.
+        InputError: if the storage cannot be opened, or stops responding.
     """
     ledger = Ledger(study)
     with naming_the_storage():
@@ -96,9 +96,9 @@ def search(
 
 
 def ranked(trials: Sequence[Trial], halving: Halving) -> list[Trial]:
-    """Return the trials that have a score, best first: who went on from more rungs is ahead, then the higher score.
+    """Return the trials with a score, best first: by the number of rungs passed, then by the score.
 
-    A rung compares at the same epoch, so who went on from it was better there than who did not.
+    A rung compares trials at the same epoch, so the trials that passed it were better there than the others.
 
     Raises:
         InputError: if none has a score.
@@ -121,7 +121,7 @@ def _is_done(trials: Sequence[Trial], bracket: int, size: int) -> bool:
 
 
 def _rungs(ledger: Ledger, run: Run, bracket: int, brackets: int) -> Iterator[Rung]:
-    """Run a bracket, or what is left of it, rung by rung: decisions follow from the epochs kept, so they recur."""
+    """Run or resume a bracket, rung by rung; decisions follow from the stored epochs, so a resumed run repeats them."""
     halving = ledger.study.halving
     numbers = [ledger.draw(bracket * halving.size + place).number for place in range(halving.size)]
     for rung, after in zip(halving.plan, (*halving.plan[1:], None), strict=True):
@@ -131,11 +131,11 @@ def _rungs(ledger: Ledger, run: Run, bracket: int, brackets: int) -> Iterator[Ru
                 ledger.record(trial.number, _explained(ledger, trial, result))
         passed = [trial for trial in _of(ledger, numbers) if trial.has_trained(rung.epochs)]  # the others failed
         scores = {trial.number: trial.score_after(rung.epochs) for trial in passed}
-        kept = best_of(scores, after.settings) if after else []
+        continuing = best_of(scores, after.settings) if after else []
         for trial in passed:
-            if trial.state == "unfinished" and trial.number not in kept:
+            if trial.state == "unfinished" and trial.number not in continuing:
                 (ledger.stop if after else ledger.finish)(trial.number)
-        numbers = kept
+        numbers = continuing
         yield rung
 
 
@@ -155,7 +155,7 @@ def _of(ledger: Ledger, numbers: Sequence[int]) -> list[Trial]:
 
 
 def _explained(ledger: Ledger, trial: Trial, result: TrialResult) -> TrialResult:
-    """Return a result whose reason does not depend on whether a neighbour was a moment earlier."""
+    """Return a result with a reason that does not depend on which of two trials at once was earlier."""
     reason = ledger.why_not(trial) if result.out_of_memory else None
     return replace(result, failure=reason or result.failure, curve=max(trial.curve, result.curve, key=len))
 

@@ -1,8 +1,8 @@
 """Storage of a study: Optuna's journal file, or a database by its URL. Draws hyperparameters and stores results.
 
-Each draw is a function of the study's seed, the trial's number and the trials before it. Optuna's states say what a
-trial came to: COMPLETE reached the last rung, PRUNED was stopped at a rung, FAIL has its reason under ``failure``,
-RUNNING is unfinished. The intermediate values are the accuracy on the inner part after each epoch.
+Each draw is a function of the study's seed, the trial's number and the trials before it. Optuna's states mean: COMPLETE
+reached the last rung, PRUNED was stopped at a rung, FAIL has its reason under ``failure``, RUNNING is unfinished. The
+intermediate values are the accuracy on the inner part after each epoch.
 """
 
 import warnings
@@ -32,15 +32,15 @@ _STATES: dict[TrialState, State] = {
     TrialState.PRUNED: "stopped",
     TrialState.FAIL: "failed",
 }
-_DRAWS = 20  # how often a setting that would not fit into memory is drawn anew
+_DRAWS = 20  # most attempts to draw hyperparameters that fit into memory
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study's place, seed, space and resources. ``present``, a point of the space, is what to beat: trial 0.
+    """Storage, seed, space and resources of a study. ``present``, a point of the space, is the baseline: trial 0.
 
-    ``storage`` is a journal file or the URL of a database. ``label`` names the streams of its draws; ``name`` is that
-    of the study in its storage, and differs wherever other data, code or settings are searched.
+    ``storage`` is a journal file or the URL of a database. ``label`` names the random streams of the draws; ``name`` is
+    the name of the study in its storage, which differs for other data, code or training configs.
     """
 
     storage: Path | str
@@ -54,7 +54,7 @@ class Study:
 
 @dataclass(frozen=True)
 class Trial:
-    """A setting and what it came to: its epochs, or why it failed."""
+    """Hyperparameters and their result: the epochs, or the reason of a failure."""
 
     number: int
     hyperparameters: Hyperparameters
@@ -67,15 +67,15 @@ class Trial:
 
     @property
     def score(self) -> float | None:
-        """Accuracy on the inner part at the last epoch trained, of the weights that would be kept."""
+        """Accuracy on the inner part after the last trained epoch, of the weights that the training would return."""
         return self.curve[-1].kept if self.curve and self.state != "failed" else None
 
     def score_after(self, epochs: int) -> float:
-        """Return the accuracy after so many epochs; a training that ended before keeps its own."""
+        """Return the accuracy after ``epochs``, or after the last epoch of a training that ended earlier."""
         return self.curve[min(epochs, len(self.curve)) - 1].kept
 
     def has_trained(self, epochs: int) -> bool:
-        """Return True if so many epochs are done, or the training is over before."""
+        """Return True if ``epochs`` are done, or the training ended earlier."""
         return self.over or len(self.curve) >= epochs
 
 
@@ -83,13 +83,13 @@ class Ledger:
     """The trials of one study."""
 
     def __init__(self, study: Study) -> None:
-        """Open a study, or begin it.
+        """Open a study, or create it.
 
         Raises:
             InputError: if its database cannot be reached, or its journal is damaged.
         """
         self.study = study
-        self._ended: dict[int, Trial] = {}  # what has ended stays as it is, and is read once
+        self._ended: dict[int, Trial] = {}  # an ended trial does not change, and is read once
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._copy = optuna.create_study(direction="maximize")
         try:
@@ -99,21 +99,21 @@ class Ledger:
                     storage=_storage(study.storage),
                     direction="maximize",
                     load_if_exists=True,
-                    sampler=optuna.samplers.RandomSampler(seed=0),  # never asked: every draw is enqueued
+                    sampler=optuna.samplers.RandomSampler(seed=0),  # never used: every draw is enqueued
                 )
         except (SQLAlchemyError, StorageInternalError, ImportError) as error:
-            raise InputError(f"tuning.storage cannot be opened ({_what(error)})") from None
+            raise InputError(f"tuning.storage cannot be opened ({_cause(error)})") from None
         except ValueError as error:
             place = without_secrets(str(study.storage))
             raise InputError(f"{place} is damaged ({error}); remove it and search again") from None
 
     def trials(self) -> list[Trial]:
-        """Return all trials whose setting is drawn, in the order of their numbers."""
+        """Return all trials with drawn hyperparameters, in the order of their numbers."""
         found = self.optuna.get_trials(deepcopy=False)
         return [self._read(frozen) for frozen in found if frozen.params.keys() >= self.study.space.keys()]
 
     def draw(self, number: int) -> Trial:
-        """Draw trial ``number``, or return it if it is drawn; a setting that cannot fit into memory fails at once."""
+        """Return trial ``number``, drawn if necessary; hyperparameters that cannot fit into memory fail at once."""
         if number == len(self.optuna.get_trials(deepcopy=False)):
             hyperparameters = self.study.present if number == 0 else self._suggestion(number)
             self.optuna.enqueue_trial(hyperparameters)
@@ -125,14 +125,14 @@ class Ledger:
         return self.trials()[number]
 
     def why_not(self, trial: Trial) -> str | None:
-        """Return why a trial need not be tried: an earlier one that needs no more memory did not fit."""
+        """Return why a trial is not trained: an earlier one that needs no more memory did not fit."""
         for other in self.trials()[: trial.number]:
             if other.out_of_memory and needs_no_less_memory(trial.hyperparameters, other.hyperparameters):
                 return f"not tried: trial {other.number} ({described(other.hyperparameters)}) did not fit into memory"
         return None
 
     def record(self, number: int, result: TrialResult) -> None:
-        """Keep what a trial has trained so far; it stays unfinished unless it failed."""
+        """Store the epochs of a trial so far; the trial stays unfinished unless it failed."""
         frozen = self.optuna.get_trials(deepcopy=False)[number]
         trial = optuna.trial.Trial(self.optuna, frozen._trial_id)
         for step, point in enumerate(result.curve, start=1):
@@ -173,7 +173,7 @@ class Ledger:
         return trial
 
     def _suggestion(self, number: int) -> Hyperparameters:
-        """Draw from the trials before, anew while what is drawn would not fit into memory."""
+        """Draw hyperparameters from the earlier trials, again while the draw would not fit into memory."""
         before = self.optuna.get_trials(deepcopy=False)[:number]
         failed = [trial.hyperparameters for trial in self.trials() if trial.out_of_memory]
         for attempt in range(_DRAWS):
@@ -186,9 +186,9 @@ class Ledger:
         return hyperparameters
 
     def _copy_of(self, trials: Sequence[FrozenTrial], sampler: optuna.samplers.BaseSampler) -> optuna.Study:
-        """Return a study in memory with these trials, in which a draw leaves no trace; made anew once a bracket.
+        """Return an in-memory study with these trials, so that a draw leaves no trace; it is rebuilt once per bracket.
 
-        What was drawn there last is the trial that the study got, so the next draw of the bracket finds all in place.
+        The last draw on the copy is the next trial of the study, so the copy is complete for the next draw.
         """
         if [trial.state for trial in self._copy.get_trials(deepcopy=False)] != [trial.state for trial in trials]:
             self._copy = optuna.create_study(direction="maximize")
@@ -197,7 +197,7 @@ class Ledger:
         return self._copy
 
     def _take(self, number: int) -> None:
-        """Give an enqueued trial its setting; one that a killed run left half taken too."""
+        """Give an enqueued trial its hyperparameters, also one that a killed run left half drawn."""
         frozen = self.optuna.get_trials(deepcopy=False)[number]
         if frozen.state == TrialState.WAITING:
             _suggest(self.optuna.ask(), self.study.space)
@@ -207,7 +207,7 @@ class Ledger:
 
 @contextmanager
 def naming_the_storage() -> Iterator[None]:
-    """Turn errors of the storage into a sentence: the database is gone, or another process searches the study.
+    """Turn errors of the storage into InputError: the database is gone, or another process searches the study.
 
     Raises:
         InputError: in place of the database's own error.
@@ -221,12 +221,12 @@ def naming_the_storage() -> Iterator[None]:
         ) from None
     except (SQLAlchemyError, StorageInternalError) as error:
         raise InputError(
-            f"tuning.storage does not answer any more ({_what(error)}); the trials that it has are kept, and the same "
+            f"tuning.storage does not answer any more ({_cause(error)}); the trials that it has are kept, and the same "
             "command goes on"
         ) from None
 
 
-def _what(error: Exception) -> str:
+def _cause(error: Exception) -> str:
     """Return the first line of the first cause, without any login."""
     while isinstance(error.__cause__, Exception):
         error = error.__cause__
@@ -247,7 +247,7 @@ def _storage(place: Path | str) -> BaseStorage:
 
 
 def _mend(journal: Path) -> None:
-    """Cut off the line that a killed process did not finish: Optuna would write the next one behind it."""
+    """Remove the line that a killed process did not finish: Optuna would append the next entry to it."""
     if journal.is_file() and (content := journal.read_bytes()) and not content.endswith(b"\n"):
         with journal.open("r+b") as file:
             file.truncate(content.rfind(b"\n") + 1)

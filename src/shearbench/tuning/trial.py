@@ -1,6 +1,6 @@
 """Train one trial of a study up to a rung, from its checkpoint, and score it on the inner part.
 
-A trial's checkpoint keeps its state between rungs, so no epoch is trained twice. A killed trial resumes from it. A
+A checkpoint stores the state of a trial between rungs, so no epoch is trained twice. A killed trial resumes from it. A
 trial opens only the folder of the tuning part.
 """
 
@@ -31,10 +31,10 @@ FOLDS = "folds.npz"
 
 @dataclass(frozen=True)
 class TrialTask:
-    """A setting to try, as an experiment of its own, until it has had ``epochs``.
+    """The training of one trial, until it has ``epochs``.
 
-    ``part`` is the folder of the tuning part, ``folder`` the trial's own, ``refused`` the study's notes on what did not
-    fit into memory.
+    ``part`` is the folder of the tuning part, ``folder`` the trial's own, ``refused`` that of the study's notes on
+    trials that ran out of memory.
     """
 
     config: TrainingConfig
@@ -45,17 +45,17 @@ class TrialTask:
     checkpoint_seconds: float = CHECKPOINT_SECONDS
 
     def reads(self) -> tuple[Path, ...]:
-        """Return what the trial needs: the tuning part, its own checkpoint, and notes on what did not fit."""
+        """Return the inputs of the trial: the tuning part, its own checkpoint, and the notes on lack of memory."""
         return (self.part / CARD, self.part / "train.npz", self.part / FOLDS, self.folder, self.refused)
 
     def writes(self) -> tuple[Path, ...]:
-        """Return where its checkpoint and its note go."""
+        """Return the folders of its checkpoint and of its note."""
         return (self.folder, self.refused)
 
 
 @dataclass(frozen=True)
 class Point:
-    """An epoch of a trial. ``kept`` is the accuracy of the weights that would be kept if it ended here."""
+    """An epoch of a trial. ``kept`` is the accuracy of the weights that the training would return if it ended here."""
 
     train_loss: float
     train_accuracy: float
@@ -66,7 +66,7 @@ class Point:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """The epochs of a trial so far, whether it needs no more, and why it failed if it did."""
+    """The epochs of a trial so far, whether it is over, and the reason of a failure."""
 
     curve: tuple[Point, ...] = ()
     over: bool = False
@@ -76,13 +76,13 @@ class TrialResult:
 
 
 class _RungReached(Exception):
-    """The training stops here; its checkpoint is written."""
+    """Raised at the rung, after its checkpoint is written, to end the training."""
 
 
 def rows_of_trials(table: FoldTable, config: TrainingConfig) -> Selection:
     """Return the rows that every trial trains on and the inner part that it is scored on.
 
-    The inner part is what no fold of the tuning part holds out. With patience it also stops the training.
+    No fold of the tuning part holds out the inner part. With patience it also decides early stopping.
     """
     inner = table.rows_apart
     train = np.setdiff1d(np.arange(len(table.ids)), inner)
@@ -91,7 +91,7 @@ def rows_of_trials(table: FoldTable, config: TrainingConfig) -> Selection:
 
 
 def run_trial(task: TrialTask, advance: Advance) -> TrialResult:
-    """Train one setting up to its rung. A loss that diverges and memory that runs out are failed trials."""
+    """Train one trial up to its rung. The trial fails if its loss diverges or memory runs out."""
     settle(task.config.hardware)
     reason = _refused(task)
     if reason:
@@ -124,8 +124,8 @@ def run_trial(task: TrialTask, advance: Advance) -> TrialResult:
 def _fitted(
     config: TrainingConfig, dataset: Dataset, rows: Selection, reserved: dict[str, str], seed: int
 ) -> TrialResult:
-    """Fit a classifier of scikit-learn at once: one epoch. One that cannot be fitted is a failed trial."""
-    from shearbench.training import classifier  # imports scikit-learn, for who has such a model
+    """Fit a classifier of scikit-learn, which counts as one epoch. The trial fails if the fit fails."""
+    from shearbench.training import classifier  # imports scikit-learn, which only classifiers need
 
     meter = Meter()
     try:
@@ -140,7 +140,7 @@ def _fitted(
 
 
 def reserved_of(dataset: Dataset, rows: Selection) -> dict[str, str]:
-    """Return the hashes of what a trial sees: of all arrays, and of the ids that train and that score."""
+    """Return the hashes of a trial's data: of all arrays, of the training ids and of the scored ids."""
     assert rows.validation is not None
     return {
         "data": dataset.content_hash,
@@ -150,7 +150,7 @@ def reserved_of(dataset: Dataset, rows: Selection) -> dict[str, str]:
 
 
 class _Training:
-    """The training of a trial, with a checkpoint now and then, and at its rung."""
+    """The training of a trial, with periodic checkpoints and one at its rung."""
 
     def __init__(self, task: TrialTask, reserved: dict[str, str]) -> None:
         self.task = task
@@ -168,10 +168,10 @@ class _Training:
         for epoch in self.progress.history:
             assert epoch.validation is not None
             if epoch.inner is None or epoch.inner.loss < best:
-                kept = epoch.validation.accuracy
+                accuracy = epoch.validation.accuracy
                 best = epoch.validation.loss
             scores = (epoch.train.loss, epoch.train.accuracy, epoch.validation.loss, epoch.validation.accuracy)
-            points.append(Point(*scores, kept))
+            points.append(Point(*scores, accuracy))
         return tuple(points)
 
     def run(self, training_state: TrainingState, advance: Advance) -> None:
@@ -214,7 +214,7 @@ class _Training:
 
 
 def _refused(task: TrialTask) -> str | None:
-    """Return why a task need not be tried: one that needs no less memory has run out of it, maybe a moment ago."""
+    """Return why a task is not trained: one that needs no more memory has run out of it, possibly a moment ago."""
     if task.config.recipe is None:
         return None
     point = _size(task.config)
@@ -231,5 +231,5 @@ def _refuse(task: TrialTask) -> None:
 
 
 def _size(config: TrainingConfig) -> dict[str, Any]:
-    """Return what decides how much memory a network needs."""
+    """Return the values that decide how much memory a network needs."""
     return {"batch": config.training.batch, "width": config.width, **config.options}

@@ -1,7 +1,7 @@
-"""``tuned/<model>.yaml``: what searches found, a section a dataset; small, written by ``tune``, versioned by git.
+"""``tuned/<model>.yaml``: the results of searches, one section per dataset; written by ``tune``, versioned by git.
 
-``read_tuned`` checks it, as it can be edited. ``build/training_configs/<dataset>/<model>.yaml`` says what a run is
-trained with: the stage ``training_configs`` writes it, so that a change to one section of one file reaches one run.
+``read_tuned`` validates the file, as users may edit it. ``build/training_configs/<dataset>/<model>.yaml`` is the
+config of a run: the stage ``training_configs`` writes it, so that a change to one section of one file affects one run.
 """
 
 from collections.abc import Mapping
@@ -32,12 +32,12 @@ class Score(Strict):
     sd: float | None
     parameters: int
     seconds: float
-    """Of one fold's training, on the machine that searched."""
+    """Training time of one fold, on the machine of the search."""
     reason: str | None = None
 
 
 class Difference(Strict):
-    """Found less present: corrected resampled t over the folds, Holm over all finalists against the present setting."""
+    """Found minus present: corrected resampled t over the folds, Holm over all finalists against the present."""
 
     mean: float
     low: float
@@ -71,11 +71,11 @@ class Tuned(Strict):
     hyperparameters: SoundHyperparameters
     present: SoundHyperparameters
     epochs: int
-    """Of the recipe that it was found for."""
+    """Epochs of the recipe of the search."""
     difference: Difference | None = None
     finalists: Annotated[tuple[Score, ...], Field(strict=False)]
     sizes: Annotated[tuple[Score, ...], Field(strict=False)] = ()
-    """The best trials of the widths that no finalist has, cross-validated as the finalists are; none can win."""
+    """The best trials of widths without a finalist, cross-validated like the finalists; none can win."""
     search: Search
     reserved: Reserved
 
@@ -88,17 +88,17 @@ class RunConfig(Strict):
 
 
 def tuned_path(root: Path, model: str) -> Path:
-    """Return the file of a model's tuned settings."""
+    """Return the file of a model's tuned hyperparameters."""
     return root / "tuned" / f"{model}.yaml"
 
 
 def config_path(root: Path, dataset: str, model: str) -> Path:
-    """Return the file of a run's settings."""
+    """Return the file of a run's training config."""
     return root / "build" / "training_configs" / dataset / f"{model}.yaml"
 
 
 def read_tuned(path: Path) -> dict[str, Tuned]:
-    """Read a model's tuned settings by dataset; none where there is no file.
+    """Read the search results of a model by dataset; empty if there is no file.
 
     Raises:
         InputError: listing every fault of the file.
@@ -110,7 +110,7 @@ def read_tuned(path: Path) -> dict[str, Tuned]:
 
 
 def write_tuned(root: Path, model: str, dataset: str, tuned: Tuned) -> None:
-    """Write the section of one dataset; those of others stay, also where two searches end at once."""
+    """Write the section of one dataset; the other sections stay, even if two searches end at once."""
     path = tuned_path(root, model)
     with locked(root / "build" / "tuning" / f"{model}.lock"):
         sections = {**read_tuned(path), dataset: tuned}
@@ -120,12 +120,12 @@ def write_tuned(root: Path, model: str, dataset: str, tuned: Tuned) -> None:
 
 
 def write_run_config(path: Path, settings: RunConfig) -> None:
-    """Write what a run is trained with."""
+    """Write the training config of a run."""
     write_text(path, yaml.safe_dump(settings.model_dump(mode="json", exclude_none=True), sort_keys=False))
 
 
 def read_run_config(path: Path) -> RunConfig:
-    """Read what a run is trained with; InputError if it is missing or damaged."""
+    """Read the training config of a run; InputError if it is missing or damaged."""
     if not path.is_file():
         raise InputError(f"{path} is missing; run `dvc repro training_configs` to make it")
     return _validated(RunConfig, _load(path), path, "")
