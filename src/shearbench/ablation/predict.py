@@ -35,7 +35,7 @@ class Reading:
     """Predictions of one network, by batch-norm statistics.
 
     ``held_out`` (without batch statistics) and ``test`` are probabilities (n, 10); ``train`` is the accuracy on
-    ``trained_on`` drawn training samples.
+    ``trained_on`` drawn training samples, and ``device`` the device of the predictions.
     """
 
     held_out: Probabilities
