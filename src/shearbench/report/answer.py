@@ -1,4 +1,4 @@
-"""The answer in sentences, from the numbers and verdicts of the comparison: plain data in, text out.
+"""The main results as sentences, from the numbers and verdicts of the comparison: plain data in, text out.
 
 For each dataset: the best model and its lead, equivalent models that cost less, and the detectable difference of
 undecided pairs. Then the drop of each model from the first dataset, and the agreement with the first study.
@@ -17,25 +17,25 @@ _CHANGES = {"better": "loses", "worse": "gains"}
 
 
 def answer(rows: Sequence[Row], pairs: Mapping[str, Any]) -> list[str]:
-    """Return the sentences of the first screen, a paragraph for each dataset, for the datasets and for the study.
+    """Return the sentences of the first screen: one paragraph per dataset, then the drops and the first study.
 
     Args:
         rows: of ``reports/comparison.json``.
-        pairs: ``reports/pairs.json``; a pair that is not in its ``rows`` is left out.
+        pairs: ``reports/pairs.json``; pairs that are not in its ``rows`` are left out.
     """
     datasets = list(dict.fromkeys(row["dataset"] for row in rows))
-    told = [_best([row for row in rows if row["dataset"] == name], pairs["rows"]) for name in datasets]
+    paragraphs = [_best([row for row in rows if row["dataset"] == name], pairs["rows"]) for name in datasets]
     if pairs["refused"]:
-        return [*told, "There are no verdicts: the comparison was refused."]
-    costs = [cost for name in datasets[1:] if (cost := _cost(datasets[0], name, pairs["rows"]))]
-    return [*told, *costs, *_study(pairs["rows"])]
+        return [*paragraphs, "There are no verdicts: the comparison was refused."]
+    drops = [drop for name in datasets[1:] if (drop := _drops(datasets[0], name, pairs["rows"]))]
+    return [*paragraphs, *drops, *_study(pairs["rows"])]
 
 
 def _best(rows: Sequence[Row], pairs: Sequence[Row]) -> str:
-    """Return the model with the highest accuracy on a dataset, and the verdicts on the others, in words."""
+    """Return the model with the highest accuracy on a dataset, and the verdicts against the others, in words."""
     best = max(rows, key=lambda row: float(row["cv_accuracy_mean"]))
     dataset, model = best["dataset"], best["model"]
-    against = dict(_seen_from(model, pairs, kind="models", within=dataset))
+    against = dict(_pairs_of(model, pairs, kind="models", within=dataset))
     first = f"{model} has the highest cross-validated accuracy on {dataset} ({_accuracy(best)})"
     above = [
         f"{_points(pair['difference'])} points above {other} ({_interval(pair)})"
@@ -47,7 +47,7 @@ def _best(rows: Sequence[Row], pairs: Sequence[Row]) -> str:
     if below:
         parts.append(f"On all samples that a network did not train on, {listed(below)} has the higher accuracy.")
     parts += _as_good(best, rows, {other: pair for other, pair in against.items() if pair["verdict"] == "equivalent"})
-    parts += _unseen("Against {}", {other: pair for other, pair in against.items() if pair["verdict"] == "undecided"})
+    parts += _limits("Against {}", {other: pair for other, pair in against.items() if pair["verdict"] == "undecided"})
     return " ".join(parts)
 
 
@@ -69,8 +69,8 @@ def _as_good(best: Row, rows: Sequence[Row], equal: Mapping[str, Row]) -> list[s
     return sentences
 
 
-def _unseen(start: str, undecided: Mapping[str, Row]) -> list[str]:
-    """Return a sentence with the detectable difference of undecided pairs."""
+def _limits(start: str, undecided: Mapping[str, Row]) -> list[str]:
+    """Return a sentence with the detectable difference of undecided pairs; nothing without such a pair."""
     if not undecided:
         return []
     least = _points(max(pair["detectable"] for pair in undecided.values()))
@@ -78,11 +78,11 @@ def _unseen(start: str, undecided: Mapping[str, Row]) -> list[str]:
     return [f"{who} this run could only have detected differences above {least} points."]
 
 
-def _cost(reference: str, dataset: str, pairs: Sequence[Row]) -> str:
-    """Return a sentence on the loss or gain of each model from ``reference`` to ``dataset``, by the verdicts."""
+def _drops(reference: str, dataset: str, pairs: Sequence[Row]) -> str:
+    """Return a sentence on the drop or gain of each model from ``reference`` to ``dataset``, by the verdicts."""
     found: dict[str, Row] = {}
     for model in dict.fromkeys(pair["within"] for pair in pairs if pair["kind"] == "datasets"):
-        others = dict(_seen_from(reference, pairs, kind="datasets", within=model))
+        others = dict(_pairs_of(reference, pairs, kind="datasets", within=model))
         if dataset in others:
             found[model] = others[dataset]
     changed = [
@@ -95,13 +95,13 @@ def _cost(reference: str, dataset: str, pairs: Sequence[Row]) -> str:
     sentences = [f"From {reference} to {dataset}, {', '.join(parts)}."] if parts else []
     start = f"From {reference} to {dataset}, for {{}}"
     undecided = {model: pair for model, pair in found.items() if pair["verdict"] == "undecided"}
-    return " ".join([*sentences, *_unseen(start, undecided)])
+    return " ".join([*sentences, *_limits(start, undecided)])
 
 
 def _study(pairs: Sequence[Row]) -> list[str]:
-    """Return a sentence that compares the first study's claim on fields with the verdict here."""
+    """Return a sentence that compares the first study's claim on fields with the verdict of this run."""
     dataset, plain, deep, theirs, others = STUDY
-    for other, pair in _seen_from(plain, pairs, kind="models", within=dataset):
+    for other, pair in _pairs_of(plain, pairs, kind="models", within=dataset):
         if other == deep:
             says = {
                 "better": "this run agrees on the order",
@@ -116,8 +116,8 @@ def _study(pairs: Sequence[Row]) -> list[str]:
     return []
 
 
-def _seen_from(one: str, pairs: Sequence[Row], *, kind: str, within: str) -> list[tuple[str, Row]]:
-    """Return the pairs of ``one`` with each other, swapped so that ``one`` is first."""
+def _pairs_of(one: str, pairs: Sequence[Row], *, kind: str, within: str) -> list[tuple[str, Row]]:
+    """Return (other, pair) for each pair of ``one``, swapped so that ``one`` comes first."""
     found: list[tuple[str, Row]] = []
     for pair in pairs:
         if pair["kind"] == kind and pair["within"] == within and one in (pair["a"], pair["b"]):

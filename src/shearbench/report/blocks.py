@@ -17,8 +17,8 @@ from PIL import Image, ImageChops, ImageStat
 
 from shearbench.errors import InputError
 
-_SPOILT = 6.0  # root mean square of what fewer colours change, of 255: drawings and maps 1 to 5.7, photographs more
-_PLAIN = ",;:()[]{}+=/*|"  # what a data URI may hold as it is, and numbers and words in a table do hold
+_SPOILT = 6.0  # largest root mean square change by fewer colours, of 255: drawings and maps reach 5.7
+_PLAIN = ",;:()[]{}+=/*|"  # characters of tables that a data URI may hold unescaped
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Facts:
-    """Names and what they are."""
+    """Pairs of a name and a value."""
 
     pairs: Sequence[tuple[str, str]]
     kind: ClassVar[str] = "facts"
@@ -47,7 +47,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Data:
-    """A small file that goes into the page, to be saved from there: its name and its content as a data URI."""
+    """A small file in the page, for download: its name and its content as a data URI."""
 
     name: str
     source: str
@@ -72,14 +72,14 @@ def _uri(kind: str, content: bytes) -> str:
 
 @dataclass(frozen=True)
 class Picture:
-    """An image in the page itself: a data URI, what it shows in words, its caption and the data behind it, if any."""
+    """An image in the page: a data URI, a description, a caption, and the data behind it, if any."""
 
     source: str
     text: str
     caption: str = ""
     data: Sequence[Data] = ()
     size: tuple[int, int] | None = None
-    """Width and height in pixels: a page that knows them keeps its place while pictures load."""
+    """Width and height in pixels; with them the layout does not move while images load."""
 
     @classmethod
     def of(cls, path: Path, text: str, caption: str = "", data: Iterable[Path] = ()) -> "Picture":
@@ -94,16 +94,16 @@ class Picture:
 
     @classmethod
     def drawn(cls, png: bytes, text: str, caption: str = "", data: Sequence[Data] = ()) -> "Picture":
-        """Return a picture that was drawn for the page."""
+        """Return an image that was drawn for the page."""
         with Image.open(io.BytesIO(png)) as image:
             size = image.size
         return cls(f"data:image/webp;base64,{base64.b64encode(_lighter(png)).decode()}", text, caption, data, size)
 
 
 def _lighter(png: bytes) -> bytes:
-    """Return a picture as WebP, as small as it looks the same: the page of a hundred opens at once.
+    """Return an image as the smallest WebP that looks the same, so that a page with a hundred images opens at once.
 
-    A drawing or a map keeps 256 colours, without loss. A photograph, which they would spoil, is stored with loss.
+    A drawing or a map keeps 256 colours, without loss. A photograph, which these would spoil, is stored with loss.
     """
     with Image.open(io.BytesIO(png)) as image:
         drawn, buffer = image.convert("RGBA"), io.BytesIO()
@@ -117,7 +117,7 @@ def _lighter(png: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Pictures beside one another where there is room; ``wide`` ones below one another."""
+    """Images side by side where there is room; ``wide`` ones below one another."""
 
     images: Sequence[Picture]
     wide: bool = False
@@ -126,7 +126,7 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Column:
-    """The head of a column; ``help`` is shown when a reader points at it, ``group`` above neighbours that share it."""
+    """The head of a column; ``help`` is a tooltip, ``group`` a title above neighbouring columns that share it."""
 
     title: str
     numeric: bool = False
@@ -136,7 +136,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table: what is printed, and the number it is sorted by, if that is another.
+    """A cell of a table: the printed text, and the number to sort by if it differs.
 
     ``note`` is printed small on a line of its own.
     """
@@ -150,7 +150,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A sortable table; a row has a cell, or a plain text, for each column."""
+    """A sortable table; a row has a cell, or plain text, for each column."""
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell | str]]
@@ -160,13 +160,13 @@ class Table:
 
     @property
     def groups(self) -> list[tuple[str, int]]:
-        """Return what stands above the columns and above how many; nothing if no column has a group."""
+        """Return the titles above the columns with their widths in columns; nothing if no column has a group."""
         found = [(name, len(list(columns))) for name, columns in groupby(self.columns, lambda column: column.group)]
         return found if any(name for name, _ in found) else []
 
     @property
     def cells(self) -> list[list[Cell]]:
-        """Every row, with plain texts made cells."""
+        """All rows, with plain text as cells."""
         return [[Cell(each) if isinstance(each, str) else each for each in row] for row in self.rows]
 
 
@@ -175,7 +175,7 @@ Block = Prose | Heading | Facts | Pictures | Table
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the report: its anchor, its title, its blocks, and what is missing with the command that makes it."""
+    """A part of the report: anchor, title, blocks, and the missing inputs with the commands that make them."""
 
     id: str
     title: str

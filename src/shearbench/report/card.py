@@ -12,7 +12,7 @@ from shearbench.report.findings import percent, span
 
 Row = Mapping[str, Any]
 Facts = dict[str, str]
-_SHOWN = 3  # of the classes and corruptions that the model is weakest on
+_SHOWN = 3  # number of weakest classes and corruptions
 _LOAD = '`shearbench.training.weights.load_network(Path("build/runs/{dataset}/{model}/fold-0"))`'
 
 
@@ -70,7 +70,7 @@ def _scores(row: Row) -> Iterator[tuple[str, str]]:
 
 
 def _weaknesses(folder: Path) -> Facts:
-    """Return the classes with the lowest F1, and the corruptions that cost most accuracy."""
+    """Return the classes with the lowest F1, and the corruptions with the lowest accuracy."""
     classes = read_table(folder / "per_class.csv").query("split == 'test'").nsmallest(_SHOWN, "f1")
     rows = pd.read_csv(folder / "corruptions.csv").query("severity > 0")
     worst = rows.groupby("corruption")["accuracy_mean"].mean().nsmallest(_SHOWN)

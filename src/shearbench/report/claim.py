@@ -1,6 +1,6 @@
-"""Read an ablation result from its folder, and put its verdicts into words.
+"""Read an ablation result from its folder, and describe its verdicts in words.
 
-Every sentence is made of the numbers and verdicts of one ablation, ``build/ablation_results/<name>/`` or
+Every sentence follows from the numbers and verdicts of one ablation, ``build/ablation_results/<name>/`` or
 ``reports/full/<name>/``; other records give other sentences.
 """
 
@@ -36,7 +36,7 @@ class AblationResult:
 
     @cached_property
     def networks(self) -> list[str]:
-        """The networks, in the order of the ablation."""
+        """The models, in the order of the ablation."""
         return list(dict.fromkeys(row["model"] for row in self.accuracies))
 
     @cached_property
@@ -45,20 +45,20 @@ class AblationResult:
         return list(dict.fromkeys(row["dataset"] for row in self.accuracies))
 
     def of_family(self, family: str, **values: str) -> list[Row]:
-        """Return the pairs of a family, with these values where given."""
+        """Return the pairs of a family that have the given values."""
         return [
             pair for pair in self.pairs if pair["family"] == family and all(pair[k] == v for k, v in values.items())
         ]
 
     def accuracy(self, dataset: str, model: str, split: str, bn_statistics: str) -> Row | None:
-        """Return the row of a run's accuracy, or None where it was not measured."""
+        """Return the row of an accuracy of a run, or None if it was not measured."""
         wanted = {"dataset": dataset, "model": model, "split": split, "bn_statistics": bn_statistics}
         found = [row for row in self.accuracies if all(row[key] == value for key, value in wanted.items())]
         return found[0] if found else None
 
 
 def read_ablation_result(folder: Path) -> AblationResult | None:
-    """Read the ablation result in a folder, or return None where there is none."""
+    """Return the ablation result in a folder, or None if there is none."""
     if not (folder / RECORD).is_file():
         return None
     accuracies, pairs = (rows_of_file(folder / name) for name in ("accuracies.csv", "pairs.csv"))
@@ -66,7 +66,7 @@ def read_ablation_result(folder: Path) -> AblationResult | None:
 
 
 def setting(ablation_result: AblationResult) -> str:
-    """Return the size of an ablation's trainings in one sentence."""
+    """Return the sizes and recipes of an ablation's trainings in one sentence."""
     record, plan = ablation_result.record, ablation_result.record["plan"]
     networks = {name: plan["models"][name] for name in ablation_result.networks}
     recipes = [each["recipe"] for each in networks.values()]
@@ -81,7 +81,7 @@ def setting(ablation_result: AblationResult) -> str:
 
 
 def said(pair: Row) -> str:
-    """Return the verdict on one pair with its numbers; with fewer than ``LEAST_FOLDS`` folds the numbers only."""
+    """Return the verdict on a pair with its numbers; with fewer than ``LEAST_FOLDS`` folds only the numbers."""
     verb = IS.get(pair["verdict"]) if pair["folds"] >= LEAST_FOLDS else None
     within = f"on {pair['within']}" if pair["kind"] == "models" else f"for {pair['within']}"
     start = f"{within}, {pair['a']} {verb} {pair['b']}" if verb else _undecided(pair, within)
@@ -121,17 +121,17 @@ def listed(names: Iterable[str]) -> str:
 
 
 def pairs_of_file(path: Path) -> list[Row]:
-    """Return the compared pairs of a ``pairs.json``; none of one that is missing.
+    """Return the compared pairs of a ``pairs.json``; empty if the file is missing.
 
-    Files of earlier versions, as those at full size, call the adjusted p value after Holm.
+    Files of earlier versions, such as those at full size, name the adjusted p value ``p_holm``.
     """
     rows = read_json(path)["rows"] if path.is_file() else []
     return [{"p_adjusted" if key == "p_holm" else key: value for key, value in row.items()} for row in rows]
 
 
 def rows_of_file(path: Path) -> list[Row]:
-    """Return the rows of a CSV file; none of an empty one."""
+    """Return the rows of a CSV file; empty if the table is empty."""
     if path.stat().st_size <= 1:  # a table without rows
         return []
-    table = pd.read_csv(path).rename(columns={"p_holm": "p_adjusted"})  # as tables of earlier versions call it
+    table = pd.read_csv(path).rename(columns={"p_holm": "p_adjusted"})  # its name in tables of earlier versions
     return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]

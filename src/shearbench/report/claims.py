@@ -1,7 +1,7 @@
 """A paper's claim and its published numbers, read from ``claims/<name>.yaml``.
 
-The renderer (``claim.py``, ``published.py``, ``sections/claim.py``) knows no paper: each file in ``claims/`` gives its
-quotes with their sources, the ablation that tests the claim, and the numbers to set beside ours.
+The renderer (``claim.py``, ``published.py``, ``sections/claim.py``) depends on no paper: each file in ``claims/`` has
+the quotes with their sources, the ablation that tests the claim, and the numbers to compare with ours.
 """
 
 from pathlib import Path
@@ -28,24 +28,24 @@ class Study(Strict):
 
 
 class Quote(Strict):
-    """Words of the paper, and where they stand."""
+    """Words of the paper, and their place in it."""
 
     text: str
     source: str
 
 
 class ClaimTest(Strict):
-    """The ablation that tests the claim, and what the paper published of its two models; accuracies are fractions."""
+    """The ablation that tests the claim, and the published numbers of its two models; accuracies are fractions."""
 
     ablation: str
     suspect: str
-    """The model that is said to fail."""
+    """The model that fails, according to the claim."""
     reference: str
-    """The model that is said not to fail."""
+    """The model that does not fail, according to the claim."""
     readings: dict[str, str] = Field(min_length=1)
-    """Datasets that the paper's text allows -> in words, how they are made."""
+    """Dataset -> how it is made, in words, for each dataset that the paper's text allows."""
     far_above_chance: Share
-    """The least lower end of the reference's 95 % interval on a dataset where a fall of the suspect can be seen."""
+    """The least lower end of the reference's 95 % interval on a dataset that can show a fall of the suspect."""
     level: Share
     spread: Annotated[float, Field(gt=0)]
     reference_level: Share
@@ -58,7 +58,7 @@ class Entry(Strict):
 
     label: str
     models: Names
-    """Of ours; each has a line."""
+    """Names of our models; each has a line."""
     source: str
 
 
@@ -101,7 +101,7 @@ class Confusion(Entry):
 
 
 class PValue(Entry):
-    """A test of two models on one dataset, as the paper words it."""
+    """A test of two models on one dataset, in the words of the paper."""
 
     kind: Literal["p_value"]
     dataset: str
@@ -131,7 +131,7 @@ Number = Annotated[Accuracy | Drop | TrainLoss | Confusion | PValue | Parameters
 
 
 class Claim(Strict):
-    """All of one file."""
+    """The content of one file."""
 
     study: Study
     claim: str
@@ -141,7 +141,7 @@ class Claim(Strict):
 
 
 def read_claims(root: Path) -> dict[str, Claim]:
-    """Return the claims of a project by the names of their files; none where it has no folder ``claims/``.
+    """Return the claims of a project by the names of their files; empty without a folder ``claims/``.
 
     Raises:
         InputError: naming the file and every key that breaks its rule.

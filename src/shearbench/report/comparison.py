@@ -1,4 +1,4 @@
-"""``build/comparison/`` in the report: its tables as rows, its pictures with the data behind them."""
+"""The contents of ``build/comparison/`` for the report: tables as rows, figures with their data."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,5 +40,5 @@ def picture(root: Path, name: str, text: str, caption: str = "", data: Sequence[
 
 
 def data(root: Path, name: str) -> list[Data]:
-    """Return a table to be saved from the page."""
+    """Return a table for download from the page."""
     return [Data.of(root / "build" / "comparison" / f"{name}.csv")]

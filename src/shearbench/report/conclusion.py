@@ -14,7 +14,7 @@ _TO = {"better": "than", "equivalent": "to"}
 
 
 def sentences(ablation_result: AblationResult, claim: Claim) -> list[str]:
-    """Return what the ablation shows of a claim, step by step; the last sentences are the conclusion."""
+    """Return the results of the ablation on a claim, step by step; the last sentences are the conclusion."""
     deep, test = claim.test.suspect, claim.test
     steps = [said(pair) for dataset in test.readings for pair in _against_reference(ablation_result, dataset, test)]
     gaps = [_gap(ablation_result, dataset, deep) for dataset in test.readings]
@@ -51,29 +51,29 @@ def conclusion(ablation_result: AblationResult, claim: Claim) -> list[str]:
     verdicts = {pair["within"]: pair["verdict"] for pair in ablation_result.of_family("models") if _is_pair(pair, test)}
     last = {one: _verdict(ablation_result, "recalibrated models", one, test) for one in shown}
     if set(verdicts.values()) == {"worse"} and set(last.values()) == {"worse"}:
-        told = [
+        steps = [
             f"{test.suspect} is worse than {test.reference} on every scaling of the same fields, with recalibrated "
             "batch-norm statistics too: this is consistent with the claim."
         ]
     else:
-        told = [_statistics(ablation_result, dataset, test, last[dataset]) for dataset in shown]
+        steps = [_statistics(ablation_result, dataset, test, last[dataset]) for dataset in shown]
         equal = [one for one, verdict in verdicts.items() if verdict in ("better", "equivalent")]
         if equal:
-            told.append(
+            steps.append(
                 f"On {listed(equal)}, {test.suspect} is not worse than {test.reference}: depth alone does not make it "
                 "fail."
             )
     misfits = [_misfit(ablation_result, dataset, claim) for dataset in shown]
     return [
         *barred,
-        *told,
+        *steps,
         *misfits,
         f"The cause for {label}'s own {test.suspect} remains open; {test.settled_by} would settle it.",
     ]
 
 
 def shows_the_fall(ablation_result: AblationResult, dataset: str, test: ClaimTest) -> bool:
-    """Return True if the suspect is worse than the reference, which is far above chance, on a dataset."""
+    """Return True if the suspect is worse than the reference on a dataset, and the reference is far above chance."""
     return _verdict(ablation_result, "models", dataset, test) == "worse" and _is_far_above_chance(
         ablation_result, dataset, test
     )
@@ -85,7 +85,7 @@ def _is_far_above_chance(ablation_result: AblationResult, dataset: str, test: Cl
 
 
 def _no_fall(ablation_result: AblationResult, dataset: str, test: ClaimTest) -> str:
-    """Return why a dataset does not show the fall: the reference has not learned, or the suspect is not worse."""
+    """Return the reason why a dataset shows no fall: the reference has not learned, or the suspect is not worse."""
     row = ablation_result.accuracy(dataset, test.reference, "test", "as_trained")
     if row is None:
         return f"{dataset} has no accuracy of {test.reference}, so it shows no fall."
@@ -104,14 +104,14 @@ def _no_fall(ablation_result: AblationResult, dataset: str, test: ClaimTest) -> 
 
 def _statistics(ablation_result: AblationResult, dataset: str, test: ClaimTest, last: str | None) -> str:
     """Return a sentence on whether batch-norm statistics cause the fall on a dataset."""
-    mended = [pair["verdict"] for pair in ablation_result.of_family("recalibration", within=dataset, a=test.suspect)]
+    verdicts = [pair["verdict"] for pair in ablation_result.of_family("recalibration", within=dataset, a=test.suspect)]
     start = f"On {dataset} ({test.readings[dataset]}), {test.suspect} falls behind {test.reference}"
-    if mended == ["worse"] and last in ("better", "equivalent"):
+    if verdicts == ["worse"] and last in ("better", "equivalent"):
         return (
             f"{start} as trained. With recalibrated batch-norm statistics and the same weights it is {last} "
             f"{_TO[last]} {test.reference}: batch-norm statistics cause the fall here."
         )
-    return f"{start}; this run does not decide the cause (recalibration: {listed(mended or ['not measured'])})."
+    return f"{start}; this run does not decide the cause (recalibration: {listed(verdicts or ['not measured'])})."
 
 
 def _misfit(ablation_result: AblationResult, dataset: str, claim: Claim) -> str:
@@ -141,7 +141,7 @@ def _misfit(ablation_result: AblationResult, dataset: str, claim: Claim) -> str:
 
 
 def _lag_order(ablation_result: AblationResult, test: ClaimTest) -> list[str]:
-    """Return whether the lags of running averages order the losses of datasets; nothing if not measured."""
+    """Return a sentence on whether lags of running averages order the losses of datasets; nothing if not measured."""
     path = ablation_result.folder / "lags.csv"
     lost = {pair["within"]: -pair["difference"] for pair in ablation_result.of_family("recalibration", a=test.suspect)}
     rows = [row for row in rows_of_file(path) if row["model"] == test.suspect] if path.is_file() else []
@@ -179,9 +179,9 @@ def _verdict(ablation_result: AblationResult, family: str, dataset: str, test: C
 
 
 def _gap(ablation_result: AblationResult, dataset: str, model: str) -> str | None:
-    """Return a sentence on training mode and evaluation mode on training samples; None if not measured."""
+    """Return a sentence on training and evaluation mode on training samples; None if not measured."""
     during, after = (
-        ablation_result.accuracy(dataset, model, "train", way) for way in ("during_training", "as_trained")
+        ablation_result.accuracy(dataset, model, "train", mode) for mode in ("during_training", "as_trained")
     )
     if during is None or after is None:
         return None

@@ -1,6 +1,6 @@
-"""Experiments of DVC: what ``dvc exp run -S`` has left, as rows of the comparison.
+"""Experiments of DVC: results of ``dvc exp run -S`` as rows of the comparison.
 
-An experiment is a commit under ``refs/exps`` of git; what its run has made lies in DVC's cache. Both are only read.
+An experiment is a commit under ``refs/exps`` of git; its outputs are in DVC's cache. This module reads both only.
 """
 
 import json
@@ -21,7 +21,7 @@ _OURS = ("exec", "stash", "apply", "celery", "queue", "temp")  # refs of DVC's o
 
 @dataclass(frozen=True)
 class Experiment:
-    """A run with other parameters: its name, its commit, the parameters that differ from the present ones, its rows.
+    """A run with other parameters: its name, its commit, the changed parameters, and its rows.
 
     ``changes`` are (key of ``params.yaml``, present value, value of the experiment). ``rows`` are those of its
     ``reports/comparison.json``, or None if DVC's cache no longer has that file.
@@ -34,10 +34,10 @@ class Experiment:
 
 
 def read_experiments(root: Path) -> list[Experiment]:
-    """Return the last commit and every experiment on it, as far as their results are other than the present ones.
+    """Return the last commit and its experiments, as far as their results differ from the present ones.
 
     Args:
-        root: the project's folder; where it is no git repository with DVC there are none.
+        root: the project's folder; without git or DVC there are no experiments.
     """
     if not (root / ".dvc").is_dir() or not (root / ".git").exists():
         return []
@@ -55,13 +55,13 @@ def differing(experiment: Experiment, rows: Sequence[Row]) -> list[tuple[Row, Ro
 
 
 def _results(row: Row) -> dict[str, Any]:
-    """Return a row without what differs from run to run, and without what follows from another row."""
+    """Return a row without values that differ from run to run or depend on other rows."""
     others = ("seconds_per_fold", "accuracy_drop", "compared_with", "verdict", "p_adjusted")
     return {key: value for key, value in row.items() if key not in others}
 
 
 def _commits(root: Path) -> Iterator[tuple[str, str]]:
-    """Yield name and commit of HEAD and of the experiments that were started from it, the newest first."""
+    """Yield name and commit of HEAD and of the experiments that started from it, the newest first."""
     head = _git(root, "rev-parse", "--verify", "--quiet", "HEAD").strip()
     if not head:
         return
@@ -69,25 +69,25 @@ def _commits(root: Path) -> Iterator[tuple[str, str]]:
     listed = _git(root, "for-each-ref", "--sort=-committerdate", "--format=%(refname) %(objectname)", _REFS)
     for line in listed.splitlines():
         ref, commit = line.split()
-        part, *rest = ref.removeprefix(f"{_REFS}/").split("/")  # ab/<rest of the commit it was started from>/name
+        part, *rest = ref.removeprefix(f"{_REFS}/").split("/")  # ab/<rest of the parent commit>/name
         if part not in _OURS and len(rest) == 2 and part + rest[0] == head:
             yield rest[1], commit
 
 
 def _experiment(root: Path, name: str, commit: str, present: Mapping[str, Any]) -> Experiment:
-    settings = _flat(yaml12.parse(_git(root, "show", f"{commit}:params.yaml")) or {})
-    keys = dict.fromkeys((*present, *settings))
-    changes = [(key, present.get(key), settings.get(key)) for key in keys if present.get(key) != settings.get(key)]
+    values = _flat(yaml12.parse(_git(root, "show", f"{commit}:params.yaml")) or {})
+    keys = dict.fromkeys((*present, *values))
+    changes = [(key, present.get(key), values.get(key)) for key in keys if present.get(key) != values.get(key)]
     return Experiment(name, commit, changes, _rows(root, commit) if changes else None)
 
 
 def _rows(root: Path, commit: str) -> Sequence[Row] | None:
-    import dvc.api  # takes a second, and is needed only where there is an experiment
+    import dvc.api  # takes a second, and only experiments need it
     from dvc.exceptions import DvcException
 
     try:
         rows: Sequence[Row] = json.loads(dvc.api.read(_COMPARISON, repo=str(root), rev=commit))
-    except (DvcException, OSError):  # never made at that commit, or removed from the cache since
+    except (DvcException, OSError):  # not made at that commit, or no longer in the cache
         return None
     return rows
 
@@ -102,5 +102,5 @@ def _flat(value: Any, key: str = "") -> dict[str, Any]:
 
 
 def _git(root: Path, *words: str) -> str:
-    """Return what git prints, nothing where it fails: a repository without a commit has no experiments."""
+    """Return the output of git, empty if it fails: a repository without a commit has no experiments."""
     return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=False).stdout

@@ -8,13 +8,13 @@ from matplotlib.figure import Figure
 from shearbench.plotting.canvas import BLUE, ORANGE, figure, plain
 
 ALPHA = 0.05
-"""The size that the tests claim."""
+"""The nominal size of the tests."""
 TOLERANCE = 0.015
-"""How far a measured size may lie from it."""
+"""Largest accepted distance of a measured size from it."""
 
 
 def size_and_power_figure(candidates: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw size and power of each candidate, the most powerful first; a line goes from its least to its worst pair.
+    """Draw size and power of each candidate, the most powerful first; a line spans its least to its worst pair.
 
     Args:
         candidates: ``candidates`` of ``reports/calibration.json``; those without a power are left out.

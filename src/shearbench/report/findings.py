@@ -1,4 +1,4 @@
-"""Numbers as a reader sees them, the count of verdicts, and the geometry of the chart."""
+"""Numbers in the format of the report, counts of verdicts, and the geometry of the chart."""
 
 import math
 from collections import Counter
@@ -11,7 +11,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Bar:
-    """One network in the chart; positions in percent of the chart's width."""
+    """One model in the chart; positions in percent of the chart's width."""
 
     model: str
     dot: float
@@ -42,17 +42,17 @@ def verdicts(pairs: Sequence[Row]) -> str:
 
 
 def points(fraction: float) -> str:
-    """Return a difference in points, with its sign."""
+    """Return a difference in percentage points, with its sign."""
     return f"{100 * fraction:+.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def p_value(p: float) -> str:
-    """Return a p value with three decimals, and one below that as such."""
+    """Return a p value with three decimals, or "< 0.001"."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def chart(rows: Sequence[Row], shades: Mapping[str, str]) -> Chart:
-    """Lay out the chart: the scale ends at 100 % and begins at a round number below everything drawn.
+    """Return the chart; its scale ends at 100 % and begins at a round number below all drawn values.
 
     Args:
         rows: of ``reports/comparison.json``.
@@ -85,12 +85,12 @@ def _bar(row: Row, place: Callable[[float], float], colour: str) -> Bar:
 
 
 def percent(fraction: float) -> str:
-    """Return a fraction in percent with the decimal that a few thousand digits can bear."""
-    return f"{round(100 * fraction, 1) + 0.0:.1f}"  # of no change it has no sign
+    """Return a fraction in percent with one decimal, the precision of a few thousand samples."""
+    return f"{round(100 * fraction, 1) + 0.0:.1f}"  # + 0.0 removes the sign of -0.0
 
 
 def counted(row: Row) -> str:
-    """Return the folds of a row of either table, and its repeats if there are several."""
+    """Return the number of folds of a row of either table, and of its repeats if there are several."""
     repeats = f" × {row['repeats']} repeats" if row["repeats"] > 1 else ""
     return f"{row['folds']} folds{repeats}"
 
@@ -100,7 +100,7 @@ _WIDEST = 0.5
 
 
 def span(low: float, high: float) -> str:
-    """Return an interval of an accuracy in percent; in words where it is wider than half of all that can be."""
+    """Return an interval of an accuracy in percent, or "too few folds" if it is wider than 50 points."""
     return TOO_FEW if high - low > _WIDEST else f"{percent(low)} to {percent(high)}"
 
 

@@ -1,4 +1,4 @@
-"""The table of hypotheses on a published number: what each predicted, what its trainings show, and the verdict."""
+"""The table of hypotheses on a published number: predictions, results of the trainings, and verdicts."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The first table: a row a model, with what a user chooses by: accuracy, robustness, strangers' digits and cost."""
+"""The first table: one row per model, with accuracy, robustness, accuracy on strangers' digits, and cost."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from shearbench.report.findings import percent, span
 Row = Mapping[str, Any]
 NOT_WORSE = "≈"
 """Marks an accuracy that no verdict calls worse than the best of its dataset."""
-_NOISE = "own", 1.0  # the scale and level of noise.csv that the table shows
+_NOISE = "own", 1.0  # scale and level of the rows of noise.csv in the table
 _CAPTION = """Cross-validated accuracy in % with its 95 % interval for other samples and another training: each sample
 is predicted by the model that did not train on it. The best of a dataset is bold; ≈ marks models that no verdict calls
 worse than it. Drop: accuracy lost from {first}, in percentage points. Noise: Gaussian, as strong as samples differ, not
@@ -58,7 +58,7 @@ def overview(root: Path, rows: Sequence[Row]) -> Table:
 
 
 def _robustness(folder: Path) -> dict[str, Any]:
-    """Return mean accuracy under noise and corruption of a run, and on how many samples; nothing if not evaluated."""
+    """Return mean accuracies under noise and corruption of a run, with their n; empty without an evaluation."""
     if not is_finished(folder):
         return {}
     noise = pd.read_csv(folder / "noise.csv")
@@ -73,7 +73,7 @@ def _robustness(folder: Path) -> dict[str, Any]:
 
 
 def _strangers(root: Path) -> dict[str, float]:
-    """Return model -> the best accuracy that one of its trainings reached on a class's digits, if they were read."""
+    """Return model -> best accuracy of its trainings on the digits of a class; empty without such an evaluation."""
     paths = sorted((root / "build" / "handwriting").glob("*/results.json"))
     found: dict[str, float] = {}
     for row in read_json(paths[0])["models"] if paths else []:
@@ -82,7 +82,7 @@ def _strangers(root: Path) -> dict[str, float]:
 
 
 def _accuracies(of_model: Mapping[str, Row | None]) -> Iterator[tuple[Column, Cell | str]]:
-    """Yield accuracy on each dataset, then what is lost from the first to each other one."""
+    """Yield the accuracy on each dataset, then the drop from the first to each other one."""
     group = "cross-validated accuracy"
     for name, row in of_model.items():
         yield Column(name, True, group=group), "" if row is None else accuracy(row)
@@ -92,16 +92,16 @@ def _accuracies(of_model: Mapping[str, Row | None]) -> Iterator[tuple[Column, Ce
 
 
 def accuracy(row: Row) -> Cell:
-    """Return cross-validated accuracy with its interval: bold if the best, marked if no verdict calls it worse."""
+    """Return cross-validated accuracy with its interval: bold if best, marked if no verdict calls it worse."""
     best = row["verdict"] is None and row["compared_with"] is None
     mark = "" if best or row["verdict"] == "worse" else f" {NOT_WORSE}"
     interval = span(row["cv_accuracy_low"], row["cv_accuracy_high"])
-    shown, told = percent(row["cv_accuracy_mean"]) + mark, row["verdict"] or "the best"
-    return Cell(shown, row["cv_accuracy_mean"], strong=best, help=told, note=interval)
+    shown, help_text = percent(row["cv_accuracy_mean"]) + mark, row["verdict"] or "the best"
+    return Cell(shown, row["cv_accuracy_mean"], strong=best, help=help_text, note=interval)
 
 
 def _costs(row: Row) -> Iterator[tuple[Column, Cell | str]]:
-    """Yield what a model costs; FLOPs are empty for a classifier whose operations are not known."""
+    """Yield the costs of a model; FLOPs are empty for a classifier with an unknown number of operations."""
     yield Column("parameters", True), Cell(f"{row['parameters'] / 1e6:.2f} M", row["parameters"])
     yield Column("FLOPs", True), "" if row["flops"] is None else Cell(f"{row['flops'] / 1e6:.1f} M", row["flops"])
     for batch in (1, 64):

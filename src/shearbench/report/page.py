@@ -1,7 +1,7 @@
-"""The report: one HTML file that needs nothing beside it.
+"""The report: one self-contained HTML file.
 
-Template ``page.html``, style ``page.css``, behaviour ``page.js``; the library in ``vendor/`` sorts tables. All go into
-the page, with every picture.
+The page includes the template ``page.html``, the style ``page.css``, the behaviour ``page.js``, the library in
+``vendor/`` that sorts tables, and all images.
 """
 
 import re
@@ -30,16 +30,16 @@ _FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Contents:
-    """Everything the page is made of."""
+    """All contents of the page."""
 
     rows: Sequence[Mapping[str, Any]]
     sections: Sequence[Section]
     overview: Table
     """One row per model, for the choice of a model."""
     recipes: Table
-    """One row per run: its training."""
+    """One row per run, with its training."""
     budgets: str
-    """Whether models were trained with equal compute and to a plateau."""
+    """Sentences on unequal compute, and on models that had not reached a plateau."""
     provenance: Sequence[tuple[str, str]]
     pairs: Mapping[str, Any]
     """``rows`` of ``reports/pairs.json``, and ``refused``: the reason if there are none."""
@@ -61,7 +61,7 @@ def read(root: Path, seed: int) -> Contents:
             f"{root / 'reports' / 'comparison.json'} has no rows; add a run to params.yaml and run `dvc repro`"
         )
     records = [record for _, record in evaluations(root, rows)]
-    with ThreadPoolExecutor() as pool:  # most of the time goes into pictures, which threads can work on at once
+    with ThreadPoolExecutor() as pool:  # images take most of the time, and threads share them
         sections = [each for each in pool.map(lambda read: read(root, rows), SECTIONS) if each.blocks or each.missing]
     return Contents(
         rows,
@@ -77,7 +77,7 @@ def read(root: Path, seed: int) -> Contents:
 
 
 def render(contents: Contents) -> str:
-    """Return the page; every text in it is escaped."""
+    """Return the page; all its text is escaped."""
     environment = Environment(
         loader=PackageLoader("shearbench.report", "."),
         autoescape=True,
@@ -101,7 +101,7 @@ def _interval(row: Mapping[str, Any]) -> str:
 
 
 def counts(numbers: Iterable[int]) -> str:
-    """Return the different numbers, each once."""
+    """Return the distinct numbers, joined by "or"."""
     return " or ".join(f"{number:,}" for number in dict.fromkeys(numbers))
 
 
@@ -111,12 +111,12 @@ def slug(text: str) -> str:
 
 
 def code(text: str) -> Markup:
-    """Return escaped text with what stands between backticks set as code."""
+    """Return escaped text in which text between backticks is code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _commands(records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the commands that make the same again, as far as one commit made it all."""
+    """Return the commands that reproduce the run, if it was made by one commit."""
     commits = {record["training"]["commit"] for record in records}
     if len(commits) != 1 or not re.fullmatch("[0-9a-f]+", *commits):
         return ["make repro    # several commits, or uncommitted changes: see above"]
@@ -126,7 +126,7 @@ def _commands(records: Sequence[Mapping[str, Any]]) -> list[str]:
 def _provenance(
     records: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]], seed: int
 ) -> list[tuple[str, str]]:
-    """Return (what, value) pairs; where records differ all values are listed."""
+    """Return (name, value) pairs; if records differ, all their values are listed."""
 
     def every(values: Sequence[str]) -> str:
         return ", ".join(dict.fromkeys(values))

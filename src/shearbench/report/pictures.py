@@ -1,4 +1,4 @@
-"""Pictures of runs: the same figure of every network, dataset by dataset."""
+"""Images of runs: the same figure of every model, dataset by dataset."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from shearbench.report.blocks import Block, Heading, Picture, Pictures, Prose, S
 
 
 def evaluations(root: Path, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    """Yield folder and record of the evaluation of each run that has one.
+    """Yield folder and record of the evaluation of each evaluated run.
 
     Raises:
         InputError: if a record is damaged.
@@ -21,7 +21,7 @@ def evaluations(root: Path, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple
 
 
 def of_networks(root: Path, rows: Sequence[Mapping[str, Any]]) -> list[tuple[Path, Mapping[str, Any]]]:
-    """Return folder and record of each evaluation of networks, which have epochs and layers."""
+    """Return folder and record of each evaluated network; classifiers have no epochs and no layers."""
     return [(folder, record) for folder, record in evaluations(root, rows) if record["kind"] == "network"]
 
 
@@ -36,7 +36,7 @@ def without_layers(root: Path, rows: Sequence[Mapping[str, Any]]) -> list[Block]
 
 
 def missing(root: Path, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return what has not been evaluated, with the command that does it."""
+    """Return the runs without an evaluation, each with the command that makes it."""
     return [
         f"the evaluation of {row['model']} on {row['dataset']} (`dvc repro evaluate@{row['dataset']}-{row['model']}`)"
         for row in rows
@@ -45,7 +45,7 @@ def missing(root: Path, rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def per_dataset(pictures: Sequence[tuple[str, Picture]], *, wide: bool = False) -> list[Block]:
-    """Return a heading and the pictures of each dataset; ``pictures`` are (dataset, picture)."""
+    """Return a heading and the images of each dataset; ``pictures`` are (dataset, picture)."""
     blocks: list[Block] = []
     for dataset in dict.fromkeys(name for name, _ in pictures):
         blocks += [Heading(dataset), Pictures([image for name, image in pictures if name == dataset], wide)]
@@ -60,9 +60,9 @@ def figure_of_each(
     Args:
         root: the project's folder.
         rows: of ``reports/comparison.json``.
-        figure: name of the picture in the folders of the evaluations.
-        text: what it shows; the run's name is added.
-        data: files of the same folder that it was drawn from.
+        figure: name of the figure in the folders of the evaluations.
+        text: description of the figure; the run's name is added.
+        data: files of the same folder that the figure was drawn from.
     """
     return [
         (
@@ -87,6 +87,6 @@ def section_of_figure(
     wide: bool = False,
     data: Sequence[str] = (),
 ) -> Section:
-    """Return ``section`` with one figure of each run added to its blocks, and what is missing."""
+    """Return ``section`` with one figure of each run added to its blocks, and with what is missing."""
     drawn = per_dataset(figure_of_each(root, rows, figure, section.title, data), wide=wide)
     return Section(section.id, section.title, [*section.blocks, *drawn], missing(root, rows))

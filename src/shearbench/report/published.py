@@ -1,6 +1,6 @@
 """A paper's published numbers, one by one, beside ours: equivalent, different, undecided, or why there is no verdict.
 
-What was published stands in ``claims/<name>.yaml``; each kind of number has one function here.
+``claims/<name>.yaml`` has the published numbers; each kind of number has one function here.
 """
 
 import math
@@ -24,7 +24,7 @@ WORDS: Mapping[Word, str] = {
     "worse": "different",
     "undecided": "undecided",
 }
-"""Verdict on ours against the published number -> what the table says."""
+"""Verdict on ours against the published number -> word in the table."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Results:
-    """Ours, of one size.
+    """Our results, of one size of run.
 
     ``rows`` are those of ``comparison.json``, ``pairs`` of ``pairs.json``, ``confused`` of ``confused_pairs.csv`` if it
-    was kept, ``ablations`` by name, ``losses`` the (first, last) training loss of each fold by dataset and model.
+    exists, ``ablations`` by name, ``losses`` the (first, last) training loss of each fold by dataset and model.
     """
 
     rows: Sequence[Row] = ()
@@ -59,7 +59,7 @@ class Results:
         return next((row for row in self.rows if (row["dataset"], row["model"]) == (dataset, model)), None)
 
     def rope(self, dataset: str) -> float | None:
-        """Return the region of equivalence that was declared for a dataset, or None if it has no pair of models."""
+        """Return the declared region of equivalence of a dataset, or None if it has no pair of models."""
         found = [pair["rope"] for pair in self.pairs if pair["kind"] == "models" and pair["within"] == dataset]
         return float(found[0]) if found else None
 
@@ -89,15 +89,15 @@ def _accuracy(number: Accuracy, study: Study, results: Results) -> Iterator[Line
 def over_folds(mean: float, sd: float, folds: int, repeats: int = 1) -> tuple[float, float, float]:
     """Return a mean over the models of folds, its standard error by the corrected resampled t, and its df.
 
-    Both sides are of the same test set (MNIST's), so that other trainings alone move them.
+    Both sides use the same test set (MNIST's), so only other trainings change them.
     """
     return mean, sd * error_factor(folds, repeats), folds * repeats - 1
 
 
 def _agreement(row: Row, number: Accuracy, study: Study, rope: float | None) -> tuple[str, str]:
-    """Return what may be said of a published accuracy and ours, and the reason."""
+    """Return the verdict on a published accuracy and ours, and the reason."""
     if row["n_train"] < study.samples:
-        return _BARRED, _smaller(row, study)
+        return _BARRED, _fewer_samples(row, study)
     if number.spread is None:
         return _BARRED, "published without a spread"
     if rope is None:
@@ -107,7 +107,7 @@ def _agreement(row: Row, number: Accuracy, study: Study, rope: float | None) -> 
     return WORDS[found.word], f"ours minus published: {found.rule}; our recipe has other epochs, schedule and scaling"
 
 
-def _smaller(row: Row, study: Study) -> str:
+def _fewer_samples(row: Row, study: Study) -> str:
     return f"trained on folds of {row['n_train']:,} samples, not of {study.samples:,}"
 
 
@@ -121,7 +121,7 @@ def _drop(number: Drop, study: Study, results: Results) -> Iterator[Line]:
             continue
         remark = "a difference of two means that were published without the interval of their difference"
         if row["n_train"] < study.samples:
-            remark = _smaller(row, study)
+            remark = _fewer_samples(row, study)
         ours = f"{100 * row['accuracy_drop']:.2f} percentage points"
         yield Line(what, published, number.source, ours, "", _BARRED, remark)
 
@@ -138,7 +138,7 @@ def _train_loss(number: TrainLoss, study: Study, results: Results) -> Iterator[L
         ours = f"{min(values):.3f} to {max(values):.3f} over {len(values)} folds"
         remark = "published without a spread; our recipe has other epochs and scaling"
         if row["n_train"] < study.samples:
-            remark = _smaller(row, study)
+            remark = _fewer_samples(row, study)
         yield Line(what, published, number.source, ours, "", _BARRED, remark)
 
 
@@ -166,8 +166,8 @@ def _confusion(number: Confusion, study: Study, results: Results) -> Iterator[Li
 
 def _significance(number: PValue, study: Study, results: Results) -> Iterator[Line]:
     for pair in results.pairs:
-        told = pair["kind"] == "models" and pair["within"] == number.dataset
-        if told and {pair["a"], pair["b"]} == set(number.models):
+        is_compared = pair["kind"] == "models" and pair["within"] == number.dataset
+        if is_compared and {pair["a"], pair["b"]} == set(number.models):
             ours = f"{pair['a']} \N{MINUS SIGN} {pair['b']}: {points(pair['difference'])} percentage points, "
             ours += f"adjusted p {p_value(pair['p_adjusted'])}"
             interval = f"{points(pair['low'])} to {points(pair['high'])} percentage points"
@@ -196,8 +196,8 @@ def _gain(number: Gain, study: Study, results: Results) -> Iterator[Line]:
     for pair in ablation_result.of_family("models", b=number.against):
         trained = ablation_result.record["sizes"]["train"]
         few = pair["folds"] < LEAST_FOLDS
-        told = f"a verdict needs {LEAST_FOLDS} folds" if few else f"verdict on {pair['a']}: {pair['verdict']}"
-        remark = f"on {trained:,} training samples, {pair['folds']} folds; {told}; region ± {points(pair['rope'])[1:]}"
+        word = f"a verdict needs {LEAST_FOLDS} folds" if few else f"verdict on {pair['a']}: {pair['verdict']}"
+        remark = f"on {trained:,} training samples, {pair['folds']} folds; {word}; region ± {points(pair['rope'])[1:]}"
         ends = (pair[end] - number.value / 100 for end in ("low", "high"))
         agrees = WORDS[decide_by_interval(*ends, rope=pair["rope"], p_adjusted=pair["p_adjusted"]).word]
         if few or trained < study.samples * (1 - 1 / study.folds):

@@ -1,4 +1,4 @@
-"""The recipes of the models, beside the first table: unequal training budgets are visible next to the scores."""
+"""The recipes of the models, beside the first table, so that unequal training budgets are visible there."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,19 +13,19 @@ from shearbench.report.findings import listed, points
 from shearbench.training.recipe import Recipe
 
 _HIDDEN = {"epochs", "batch", "learning_rate", "weight_decay", "augment", "schedule", "patience"}
-_BACKWARD = 3  # times the operations of a prediction: one forward pass, and a backward one of twice as many
+_BACKWARD = 3  # operations of training over prediction: a forward pass, and a backward pass of twice the cost
 _CAPTION = """Training of each model, from the records of its folds. Epochs: how many were run, of the most that the
 recipe allows. TFLOPs: 10^12 floating point operations to train one fold, 3 times those of its predictions (Hoffmann et
 al. 2022). Last epoch: change in validation accuracy in percentage points, mean over the folds; near 0 is a plateau.
 Batch, learning rate, schedule, weight decay and augmentation are those of the recipe in `params.yaml`."""
 _PLATEAU = 0.002
-"""A rise of validation accuracy in the last epoch up to which a model counts as trained to its plateau."""
+"""Largest rise of validation accuracy in the last epoch that counts as a plateau."""
 
 Row = Mapping[str, Any]
 
 
 def recipes(root: Path, rows: Sequence[Row]) -> Table:
-    """Return a row for each run whose folds are stored.
+    """Return a row for each run with stored folds.
 
     Args:
         root: the project's folder.
@@ -43,29 +43,29 @@ def recipes(root: Path, rows: Sequence[Row]) -> Table:
 
 
 def budgets(root: Path, rows: Sequence[Row]) -> str:
-    """Say whether models were trained with equal compute, and which had not reached their plateau."""
+    """Return sentences on unequal compute of the models, and on models that had not reached a plateau."""
     spent: dict[str, list[float]] = {}
     for row in rows:
         if (records := _records(root, row)) and (compute := _compute(row, records)):
             spent.setdefault(row["model"], []).append(compute)
     rises = {f"{row['model']} on {row['dataset']}": rise for row in rows if (rise := _rise(root, row)) is not None}
     rising = [f"{name} ({points(rise)})" for name, rise in rises.items() if rise > _PLATEAU]
-    told = []
+    sentences = []
     if len(spent) > 1:
         means = {model: float(np.mean(each)) for model, each in spent.items()}
         least, most = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
-        told.append(
+        sentences.append(
             f"Budgets are not equal: training one fold takes {_operations(means[least])} for {least} and "
             f"{_operations(means[most])} for {most}."
         )
     gained = f"more than {100 * _PLATEAU:g} percentage points of validation accuracy in the last epoch"
     if rises and not rising:
-        told.append(f"Every network reached its plateau: none gained {gained}.")
+        sentences.append(f"Every network reached its plateau: none gained {gained}.")
     if rising:
-        told.append(
+        sentences.append(
             f"Not at their plateau, having gained {gained}: {listed(rising)}. More epochs may change their place."
         )
-    return " ".join(told)
+    return " ".join(sentences)
 
 
 def _records(root: Path, row: Row) -> list[dict[str, Any]]:
@@ -74,7 +74,7 @@ def _records(root: Path, row: Row) -> list[dict[str, Any]]:
 
 
 def _rise(root: Path, row: Row) -> float | None:
-    """Return what the last epoch added to validation accuracy, mean over the folds; None without two epochs."""
+    """Return the rise of validation accuracy in the last epoch, mean over the folds; None without two epochs."""
     path = root / "build" / "evaluation" / row["dataset"] / row["model"] / "learning_curves.csv"
     if not path.is_file():
         return None
@@ -84,7 +84,7 @@ def _rise(root: Path, row: Row) -> float | None:
 
 
 def _compute(row: Row, records: Sequence[Row]) -> float | None:
-    """Return the operations of training one fold, mean over the folds; None where those of a prediction are unknown."""
+    """Return the operations of training one fold, mean over the folds; None if those of a prediction are unknown."""
     if row["flops"] is None:
         return None
     seen = np.mean([each["epochs"] * each["sizes"]["train"] for each in records])
@@ -121,11 +121,11 @@ def _row(row: Row, records: Sequence[Row], rise: float | None) -> list[Cell | st
 
 
 def _default(key: str) -> Any:
-    """Return the default of an option of recipes, which the table leaves out."""
+    """Return the default of an option of recipes; the table omits options at their default."""
     return Recipe.model_fields[key].default if key in Recipe.model_fields else None
 
 
 def _epochs(run: Sequence[int], recipe: Mapping[str, Any]) -> Cell:
-    """Return how many epochs the folds ran, of how many the recipe allows."""
+    """Return the number of epochs that the folds ran, and the largest number that the recipe allows."""
     span = f"{min(run)}" if min(run) == max(run) else f"{min(run)} to {max(run)}"
     return Cell(f"{span} of {recipe['epochs']}", max(run))

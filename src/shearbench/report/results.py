@@ -14,7 +14,7 @@ from shearbench.report.published import Results
 
 @dataclass(frozen=True)
 class Sources:
-    """Folders: of ``pairs.json``, of ``confused_pairs.csv``, of the ablations, and of the evaluations."""
+    """The folders of ``pairs.json``, of ``confused_pairs.csv``, of the ablations, and of the evaluations."""
 
     reports: Path
     comparison: Path

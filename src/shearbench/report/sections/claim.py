@@ -39,7 +39,7 @@ _PICTURES = {
         "Mean over the folds; the scale is logarithmic.",
     ),
 }
-_WAYS = (
+_SHOWN = (
     ("train", "during_training", "training digits, training mode"),
     ("train", "as_trained", "training digits, evaluation mode"),
     ("test", "as_trained", "test"),
@@ -62,7 +62,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
         blocks += hypotheses_blocks(judged, heading) if (judged / "hypotheses.csv").is_file() else []
         for name, title in _OTHERS.items():
             other = read_ablation_result(root / folder / name)
-            blocks += [Heading(f"{title} ({heading.lower()})"), *_asked(other)] if other else []
+            blocks += [Heading(f"{title} ({heading.lower()})"), *_other_ablation(other)] if other else []
     blocks += _runs(root, rows)
     for claim in claims.values():
         blocks += _published(root, rows, claim)
@@ -103,7 +103,7 @@ def _compared(root: Path, test: ClaimTest) -> list[Block]:
 
 
 def _tested(ablation_result: AblationResult, claim: Claim) -> list[Block]:
-    """Return what the ablation says of the claim."""
+    """Return the results of the ablation that tests the claim."""
     first = ablation_result.record["plan"]["question"]
     return [
         Prose(f"{first} {setting(ablation_result)}"),
@@ -114,8 +114,8 @@ def _tested(ablation_result: AblationResult, claim: Claim) -> list[Block]:
     ]
 
 
-def _asked(ablation_result: AblationResult) -> list[Block]:
-    """Return what another ablation says: its question, and each verdict in words."""
+def _other_ablation(ablation_result: AblationResult) -> list[Block]:
+    """Return the results of another ablation: its question, and each verdict in words."""
     verdicts = [said(pair) for family in ("models", "datasets") for pair in ablation_result.of_family(family)]
     return [
         Prose(f"{ablation_result.record['plan']['question']} {setting(ablation_result)} {' '.join(verdicts)}"),
@@ -134,11 +134,11 @@ def _figures(ablation_result: AblationResult) -> list[Block]:
 
 
 def _accuracies(ablation_result: AblationResult) -> Table:
-    """Return the table of accuracies: mean ± standard deviation over the folds, and the interval to point at."""
+    """Return the table of accuracies: mean ± standard deviation over the folds, and the interval as a tooltip."""
     measured = [
-        bn_statistics
-        for bn_statistics in _WAYS
-        if any((row["split"], row["bn_statistics"]) == bn_statistics[:2] for row in ablation_result.accuracies)
+        each
+        for each in _SHOWN
+        if any((row["split"], row["bn_statistics"]) == each[:2] for row in ablation_result.accuracies)
     ]
     columns = [Column("dataset"), Column("model"), *(Column(title, True) for _, _, title in measured)]
     body: list[list[Cell | str]] = [
@@ -192,34 +192,34 @@ def _verdicts(ablation_result: AblationResult) -> Table:
 
 
 def _runs(root: Path, rows: Sequence[Mapping[str, Any]]) -> list[Block]:
-    """Return the same ways of reading for the networks of this run that have batch normalisation."""
+    """Return the accuracies by batch-norm statistics for the networks of this run with batch normalisation."""
     body, warnings = [], []
     for row in rows:
         folder = root / "build" / "evaluation" / row["dataset"] / row["model"]
         path = folder / "running_averages.csv"
         if not path.is_file():
             continue
-        read_in = pd.read_csv(path).groupby("bn_statistics")["accuracy"].agg(["mean", "std"])
-        if len(read_in) > 1:
-            means = [float(read_in["mean"][each]) for each in ("as_trained", "batch_statistics")]
+        by_statistics = pd.read_csv(path).groupby("bn_statistics")["accuracy"].agg(["mean", "std"])
+        if len(by_statistics) > 1:
+            means = [float(by_statistics["mean"][each]) for each in ("as_trained", "batch_statistics")]
             warnings.append(mode_warning(f"{row['model']} on {row['dataset']}", means[0], means[1], row["n_test"]))
             dynamics = pd.read_csv(folder / "training_dynamics.csv")
             modes = [dynamics[f"train_accuracy_{when}"] for when in ("while_training", "when_evaluated")]
             moments = [(each.mean(), each.std()) for each in modes]
             moments += [
-                tuple(read_in.loc[bn_statistics])
+                tuple(by_statistics.loc[bn_statistics])
                 for bn_statistics in ("as_trained", "batch_statistics", "recalibrated")
             ]
             body.append([row["dataset"], row["model"], *(_moments(mean, sd) for mean, sd in moments)])
     if not body:
         return []
-    told = [Prose(f"Warning: {warning}") for warning in warnings if warning]
-    columns = [Column("dataset"), Column("model"), *(Column(title, True) for _, _, title in _WAYS)]
+    notes = [Prose(f"Warning: {warning}") for warning in warnings if warning]
+    columns = [Column("dataset"), Column("model"), *(Column(title, True) for _, _, title in _SHOWN)]
     caption = (
         "Accuracy in %: mean ± standard deviation over the networks of the folds. Training mode is the running mean of "
         "the kept epoch. Recalibrated averages are measured on at most 1,000 training digits."
     )
-    return [Heading("The networks of this run with batch normalisation"), Table(columns, body, caption), *told]
+    return [Heading("The networks of this run with batch normalisation"), Table(columns, body, caption), *notes]
 
 
 def _moments(mean: float, sd: float) -> Cell:
@@ -227,7 +227,7 @@ def _moments(mean: float, sd: float) -> Cell:
 
 
 def _published(root: Path, rows: Sequence[Mapping[str, Any]], claim: Claim) -> list[Block]:
-    """Return the table of published numbers, with those of the full-size run where it is there."""
+    """Return the tables of published numbers against this run and, if it exists, the full-size run."""
     columns = [
         *(Column(title) for title in ("what", "published", "source")),
         Column("ours"),

@@ -42,7 +42,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
 
 
 def _pictures(folder: Path) -> list[Pictures]:
-    """Return what has been drawn: squares beside one another, and below them the rows of samples."""
+    """Return the figures that exist: squares side by side, and below them the rows of samples."""
     shown: dict[bool, list[Picture]] = {False: [], True: []}
     for file, text in _EXPLORED.items():
         if (folder / file).is_file():

@@ -1,4 +1,4 @@
-"""The verdict on every pair of networks on a dataset, and of datasets for a network."""
+"""The verdict on every pair of models on a dataset, and of datasets for a model."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -45,7 +45,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
 
 
 def table(pairs: Sequence[Mapping[str, Any]], *data: Data) -> Table:
-    """Return pairs as a table, a row each."""
+    """Return a table with one row per pair."""
     return Table(_COLUMNS, [_row(pair) for pair in pairs], data=data)
 
 

@@ -1,4 +1,4 @@
-"""Experiments of `dvc exp run -S`: each run with other results, beside the one on this page."""
+"""Experiments of `dvc exp run -S`: each run with other results, compared with the one on this page."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -63,9 +63,9 @@ def _lines(experiment: Experiment, rows: Sequence[Mapping[str, Any]]) -> Iterato
 
 def _changes(experiment: Experiment) -> Cell:
     """Return the parameters that differ: the first few as text, all as a tooltip."""
-    said = [f"{key}: {_value(here)} → {_value(there)}" for key, here, there in experiment.changes]
-    more = f" and {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""
-    return Cell("; ".join(said[:_SHOWN]) + more, help="; ".join(said))
+    changes = [f"{key}: {_value(here)} → {_value(there)}" for key, here, there in experiment.changes]
+    more = f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
+    return Cell("; ".join(changes[:_SHOWN]) + more, help="; ".join(changes))
 
 
 def _value(value: Any) -> str:

@@ -18,10 +18,10 @@ _MISSING = (
     "its figures are in docs/statistics.md there)"
 )
 _BAND = f"{100 * ALPHA:g} ± {100 * TOLERANCE:g} %"
-_MEANT = """How often the verdict calls equal models different. Classifiers of equal accuracy are trained on {draws}
+_MEANING = """How often the verdict calls equal models different. Classifiers of equal accuracy are trained on {draws}
 draws of MNIST (`python benchmarks/calibration.py`). No null assumes what the verdict assumes. The size of a pair is the
 share of draws in which the verdict excludes the pair's mean difference over all draws. It should be {band}."""
-_SAID = """Of {nulls} pairs of cross-validated classifiers {inside} lie within {band}. Outside: {outside}. The mean of
+_FOUND = """Of {nulls} pairs of cross-validated classifiers {inside} lie within {band}. Outside: {outside}. The mean of
 all pairs is {mean:.1f} %. In {family:.1f} % of the draws (95 % interval {low:.1f} to {high:.1f}) at least one pair of
 the family of equal classifiers is called different. Of {sets} pairs trained on disjoint sets and compared on the test
 part alone, {sets_inside} lie within {band}."""
@@ -60,8 +60,8 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     picture = Picture.of(path.with_suffix(".png"), "Size and power of each test, with its least and its worst pair")
     provenance = found["provenance"]
     blocks: list[Block] = [
-        Prose(_MEANT.format(draws=folds[0]["draws"], band=_BAND)),
-        Prose(_said(found, folds, sets)),
+        Prose(_MEANING.format(draws=folds[0]["draws"], band=_BAND)),
+        Prose(_summary(found, folds, sets)),
         Table(_NULLS, [_null(trained_on, row) for trained_on, row in named], data=[Data.of(table)]),
         Prose(_CANDIDATES),
         Pictures([picture], wide=True),
@@ -71,10 +71,10 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     return Section("false-positives", _TITLE, blocks)
 
 
-def _said(found: Row, folds: Sequence[Row], sets: Sequence[Row]) -> str:
+def _summary(found: Row, folds: Sequence[Row], sets: Sequence[Row]) -> str:
     family = next(row for row in found["families"] if "the verdict" in row["candidate"])
     outside = [f"{_pair(row)} ({100 * float(row['size']):.1f} %)" for row in folds if not _inside(row)]
-    return _SAID.format(
+    return _FOUND.format(
         band=_BAND,
         nulls=len(folds),
         inside=len(folds) - len(outside),

@@ -48,9 +48,9 @@ def _full(folder: Path) -> Iterator[Block]:
 
 
 def _of_file(row: Mapping[str, str]) -> dict[str, Any]:
-    """Return a line of ``steps.csv`` as ``results.json`` has it; of a group of step 5 the file has no numbers.
+    """Return a row of ``steps.csv`` in the form of ``results.json``; the file has no numbers for the groups of step 5.
 
-    The file has a column ``missing`` where a network is.
+    The file has a column ``missing`` if a network is missing.
     """
     words: dict[str, Any] = {key: row[key] for key in ("model", "title", "missing") if row.get(key)}
     words |= {"step": int(row["step"]), "n": int(float(row["n"] or 0)), "folds": int(float(row["folds"] or 0))}
@@ -69,7 +69,7 @@ def _of_file(row: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _pair(numbers: Mapping[str, float], name: str) -> list[float] | None:
-    """Return the ends of an interval, or none where there were too few writers for one."""
+    """Return the ends of an interval, or None if there were too few writers."""
     return [numbers[f"{name}_{end}"] for end in ("low", "high")] if f"{name}_low" in numbers else None
 
 
@@ -97,7 +97,7 @@ def _class(folder: Path) -> Iterator[Block]:
 
 
 def _wide(folder: Path, name: str, text: str, data: str = "") -> Pictures:
-    """Return a picture of its own width, with the table that it was drawn from, where that is at hand."""
+    """Return a figure in full width, with the table ``data`` that it was drawn from, if given."""
     path, tables = folder / "figures" / f"{name}.png", [folder / data] if data else []
     return Pictures([Picture.of(path, f"{text}: {folder.name}", f"{text}.", tables)], wide=True)
 

@@ -58,7 +58,7 @@ def _row(pair: Mapping[str, Any]) -> list[Cell | str]:
         _points(pair["detectable"]),
         _points(pair["standard_error"]),
         _points(abs(pair["difference"])),
-        *_ablation_result(pair),
+        *_plan_cells(pair),
     ]
 
 
@@ -66,7 +66,7 @@ def _points(fraction: float | None) -> Cell:
     return Cell("not declared") if fraction is None else Cell(f"{100 * fraction:.2f}", fraction)
 
 
-def _ablation_result(pair: Mapping[str, Any]) -> tuple[Cell, Cell]:
+def _plan_cells(pair: Mapping[str, Any]) -> tuple[Cell, Cell]:
     if pair["planned"] is None:
         return Cell(""), Cell("")
     needed = (

@@ -1,6 +1,6 @@
 """Results of searches: finalists, accuracy against cost, cost of the search, and Optuna's figures.
 
-All but Optuna's pictures comes from ``tuned/*.yaml``, so that a fresh clone shows it without a search.
+All contents except Optuna's figures come from ``tuned/*.yaml``, so a fresh clone shows them without a search.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from shearbench.tuning.pareto import cost_table, draw_costs
 from shearbench.tuning.tuned import Difference, Score, Tuned, read_tuned
 
 Found = Mapping[str, Mapping[str, Tuned]]
-"""What was found, by dataset and model."""
+"""Search results by dataset and model."""
 
 _TITLE = "Tuning"
 _TEXT = """A search sees only the tuning part: training samples that no fold holds out if its result is used
@@ -94,7 +94,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
 
 
 def _untuned(rows: Sequence[Mapping[str, Any]], found: Found) -> Iterator[str]:
-    """Yield the models of each dataset that nobody has searched for, with the command; a search is optional."""
+    """Yield the models of each dataset without a search, with the command for one; a search is optional."""
     for dataset in dict.fromkeys(row["dataset"] for row in rows):
         models = [
             row["model"] for row in rows if row["dataset"] == dataset and row["model"] not in found.get(dataset, {})
@@ -125,7 +125,7 @@ def sentence(dataset: str, models: Mapping[str, Tuned]) -> str:
 
 
 def _found(folder: Path) -> Found:
-    """Return what every search found that has left a result in a folder."""
+    """Return the results of all searches in a folder."""
     files = sorted(path for path in folder.glob("*.yaml") if path.name != "dvc.yaml")
     by_model = {path.stem: read_tuned(path) for path in files}
     datasets = sorted({dataset for sections in by_model.values() for dataset in sections}, reverse=True)
@@ -140,14 +140,14 @@ def _searches(found: Found) -> list[tuple[str, str, Tuned]]:
 
 
 def _finalists(found: Found) -> Iterator[Block]:
-    """Yield for each dataset what is concluded, and the table it is concluded from."""
+    """Yield the conclusion for each dataset, and the table behind it."""
     for dataset, models in found.items():
         yield Prose(sentence(dataset, models))
         yield Table(_COLUMNS, [line for model, tuned in models.items() for line in _lines(model, tuned)])
 
 
 def _full(found: Found) -> Iterator[Block]:
-    """Yield what was found on more digits than those of a default run."""
+    """Yield the results of searches on more samples than those of a default run."""
     if found:
         samples = {tuned.reserved.samples for _, _, tuned in _searches(found)}
         yield Heading("On more digits")
@@ -159,7 +159,7 @@ def _full(found: Found) -> Iterator[Block]:
 
 
 def _lines(model: str, tuned: Tuned) -> Iterator[list[Cell | str]]:
-    """Yield a row for each finalist, the best first; what is concluded comes before what it cost."""
+    """Yield a row for each finalist, the best first; the conclusion comes before the cost."""
     for score in sorted(tuned.finalists, key=lambda score: -(score.accuracy or 0.0)):
         hyperparameters = score.hyperparameters
         names = [
@@ -232,7 +232,7 @@ def _cost(dataset: str, table: pd.DataFrame) -> Picture:
 
 
 def _optuna(root: Path, searches: Sequence[tuple[str, str]]) -> Iterator[Block]:
-    """Yield Optuna's pictures of the searches that ran here."""
+    """Yield Optuna's figures of the searches that ran here."""
     away = []
     for dataset, model in searches:
         folder = root / "build" / "tuning" / "results" / dataset / model
