@@ -78,7 +78,7 @@ def _marks(
     means, _, _ = panel.errorbar(
         mean, y[0], xerr=reach, label=label, color=colour, fmt=marker, markersize=5, elinewidth=1.2, capsize=2
     )
-    means.set_zorder(4)  # above the dots of the folds, which stand above the line of the interval
+    means.set_zorder(4)  # above the dots of the folds, which are above the line of the interval
     panel.scatter(100 * dots["accuracy"], y[1], s=12, facecolor=colour, edgecolor="white", linewidths=0.6, zorder=3)
 
 

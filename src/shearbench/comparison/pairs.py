@@ -55,7 +55,7 @@ def pilot_of_folds(build: Path, a: tuple[str, str], b: tuple[str, str]) -> Pilot
         b: (dataset, model).
 
     Raises:
-        InputError: if there are fewer than two such folds, or they hold out other samples than the fold table says.
+        InputError: if there are fewer than two such folds, or they hold out other samples than the fold table.
     """
     fold_runs = [_finished(build / "runs" / dataset / model) for dataset, model in (a, b)]
     common = sorted(fold_runs[0].keys() & fold_runs[1].keys())

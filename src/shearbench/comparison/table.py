@@ -3,8 +3,8 @@
 Accuracies are fractions. Means are over the folds of all repeats, standard deviations over the folds of a repeat.
 
 - ``cv_sd_data`` and ``cv_sd_training``: parts of the standard deviation of ``cv``; their squares add up to its square.
-  The first is the effect of other held-out digits (an upper bound with one repeat), the second of another training.
-- The standard deviation of ``test`` is the effect of another training only: all networks predict the same digits.
+  The first is the effect of other held-out samples (an upper bound with one repeat), the second of another training.
+- The standard deviation of ``test`` is the effect of another training only: all networks predict the same samples.
 - ``..._low``, ``..._high``: the 95 % interval of the mean accuracy for other samples, clustered by writer, and another
   training (``statistics.crossed.accuracy_interval``).
 - ``hardware``: device, GPU and precision of the training.

@@ -53,7 +53,7 @@ class Pilot:
     training: float
     """Variance of the difference of one pair of networks on the same samples."""
     noise: float
-    """Upper bound of what chance on single test samples adds to the verdict's estimate of ``training``."""
+    """Upper bound of the variance that chance on single test samples adds to the verdict's ``training``."""
     seen: float
     """Variance of the differences over folds; below ``fold_samples`` if they agree by chance."""
     fold_samples: float
