@@ -185,10 +185,10 @@ def _gap(ablation_result: AblationResult, dataset: str, model: str) -> str | Non
     )
     if during is None or after is None:
         return None
-    apart = "their intervals do not meet" if during["low"] > after["high"] else "their intervals meet"
+    relation = "their intervals do not meet" if during["low"] > after["high"] else "their intervals meet"
     return (
         f"On training samples of {dataset}, {model} reaches {interval(during)} in training mode (running mean of the "
-        f"last epoch) and {interval(after)} in evaluation mode (n = {during['folds']} folds): {apart}."
+        f"last epoch) and {interval(after)} in evaluation mode (n = {during['folds']} folds): {relation}."
     )
 
 
