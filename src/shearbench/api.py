@@ -181,11 +181,11 @@ def compare(
 
 def _correct(labels: NDArray[Any], predictions: ArrayLike, name: str) -> NDArray[np.bool_]:
     """Return the mask of correct predictions, (n,)."""
-    given = np.asarray(predictions)
-    classes = given.argmax(axis=1) if given.ndim == 2 else given
+    array = np.asarray(predictions)
+    classes = array.argmax(axis=1) if array.ndim == 2 else array
     if classes.shape != labels.shape:
         raise InputError(
-            f"{name} must be (n,) classes or (n, classes) probabilities for {labels.shape} labels; got {given.shape}"
+            f"{name} must be (n,) classes or (n, classes) probabilities for {labels.shape} labels; got {array.shape}"
         )
     right: NDArray[np.bool_] = classes == labels
     return right

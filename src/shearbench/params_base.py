@@ -40,16 +40,16 @@ class _NoBaseError(Exception):
     """The named base does not exist or refers to itself."""
 
 
-def _whole(models: Mapping[Any, Any], name: Any, asked: tuple[Any, ...]) -> Any:
+def _whole(models: Mapping[Any, Any], name: Any, visited: tuple[Any, ...]) -> Any:
     """Return a model merged with its base, recursively."""
     model = models[name]
     if not isinstance(model, Mapping) or _BASE not in model:
         return model
     base = model[_BASE]
-    if not isinstance(base, str) or base not in models or base in (*asked, name):
+    if not isinstance(base, str) or base not in models or base in (*visited, name):
         others = ", ".join(str(each) for each in models if each != name)
         raise _NoBaseError(f"must be another model of this ablation, not based on this one ({others}); got {base!r}")
-    return _merged(_whole(models, base, (*asked, name)), _without_base(model))
+    return _merged(_whole(models, base, (*visited, name)), _without_base(model))
 
 
 def _without_base(model: Mapping[str, Any]) -> dict[str, Any]:

@@ -131,7 +131,7 @@ class Fields:
     displacement: NDArray[np.float32]
 
     def __post_init__(self) -> None:
-        """Check types and shapes; InputError where one breaks its rule."""
+        """Check types and shapes; InputError if a rule is violated."""
         size = self.displacement.shape[-2:] if self.displacement.ndim == 5 else (LEAST_SIDE, LEAST_SIDE)
         expected = (len(self.ids), len(self.steps), 2, *size)
         _check_grid(self.name, "displacement", self.displacement, ("float32",), expected)
@@ -164,7 +164,7 @@ def read_samples(folder: Path, split: Split, source: str = "mnist") -> Samples:
 
 
 def sources_in(folder: Path, split: Split) -> list[str]:
-    """Return the sources that ``folder/<split>/`` has samples of."""
+    """Return the sources with samples in ``folder/<split>/``."""
     return sorted(path.stem for path in (folder / split).glob("*.npz"))
 
 
@@ -176,14 +176,14 @@ def read_fields(path: Path) -> Fields:
 def materialise(
     entry: ImageDataset | FieldDataset, samples: Samples, fields: Fields | None = None
 ) -> NDArray[np.uint8] | NDArray[np.float32]:
-    """Return the inputs that an entry of ``params.yaml`` asks for, (n, channels, height, width), sample by sample.
+    """Return the inputs of a dataset entry, (n, channels, height, width), in the order of the samples.
 
-    A grey image is repeated over the channels, a coloured one is kept; a field is the displacement at the entry's step,
-    of the components and rescaled as the entry says.
+    A grey image is repeated over the channels; an image with channels is unchanged. A field is the displacement at the
+    step of the entry, with its components and its rescaling.
 
     Raises:
-        InputError: if the source has another number of channels, or the fields are not those of these samples, or lack
-            the step.
+        InputError: if the source has another number of channels, or the fields belong to other samples or lack the
+            step.
     """
     if isinstance(entry, ImageDataset) and samples.images.ndim == 3:
         return np.repeat(samples.images[:, None], entry.channels, axis=1)

@@ -90,10 +90,10 @@ def described(sources: Sources) -> dict[str, Any]:
 
 def check_sources(adopted: Adopted, sources: Sources) -> None:
     """Raise InputError unless the sources in ``params.yaml`` are those of the adopted data."""
-    asked = described(sources)
-    if asked != dict(adopted.sources):
+    declared = described(sources)
+    if declared != dict(adopted.sources):
         raise InputError(
-            f"sources in params.yaml is {asked}, but the data recorded in data.dvc was made from "
+            f"sources in params.yaml is {declared}, but the data recorded in data.dvc was made from "
             f"{dict(adopted.sources)}; run {ADOPT} to replace data/ on purpose, or undo the change in params.yaml"
         )
 

@@ -55,7 +55,7 @@ async def _serve(scheduler: str, number: int, *, gpu: bool, folder: Path, host: 
 
     from shearbench.execution.remote import FOLDER
 
-    settings: dict[str, Any] = {
+    nanny_options: dict[str, Any] = {
         "nthreads": 1,
         "resources": {resource(): 1, **({GPU: 1} if gpu else {})},
         "env": {**ONE_THREAD, FOLDER: str(folder), "CUDA_VISIBLE_DEVICES": str(number) if gpu else ""},
@@ -69,7 +69,7 @@ async def _serve(scheduler: str, number: int, *, gpu: bool, folder: Path, host: 
             # A unique name, because the scheduler may still know the host name from a copied machine, or from this
             # worker before its connection was lost.
             name = f"{socket.gethostname()}-{number}-{uuid4().hex[:8]}"
-            async with Nanny(scheduler, name=name, **settings) as nanny:
+            async with Nanny(scheduler, name=name, **nanny_options) as nanny:
                 print(f"worker {number} of {scheduler}", file=sys.stderr, flush=True)
                 await nanny.finished()
         except (TimeoutError, OSError, RuntimeError) as error:

@@ -127,7 +127,7 @@ def _solve(fields: Fields, index: int, sample: Sample) -> list[Failure]:
     """Store the equilibria of one sample in `fields`; return its failures."""
     failed = []
     for d, result in _path(sample, fields.displacements):
-        steps = [step for step, asked in enumerate(fields.displacements) if asked == d]
+        steps = [step for step, requested in enumerate(fields.displacements) if requested == d]
         if isinstance(result, Equilibrium):
             _store(fields, index, steps, result)
         else:

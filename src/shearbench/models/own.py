@@ -67,8 +67,8 @@ def arguments(builder: Callable[..., Any], architecture: str, inputs: Inputs, *,
     taken = inspect.signature(builder).parameters
     if "width" not in taken and width != 1:
         raise InputError(f"{architecture} takes no `width`, so that its width must be 1 in params.yaml; got {width:g}")
-    given = {**asdict(inputs), "width": width}
-    return {name: value for name, value in given.items() if name in taken}
+    available = {**asdict(inputs), "width": width}
+    return {name: value for name, value in available.items() if name in taken}
 
 
 def as_network(made: Any, architecture: str) -> "nn.Module":

@@ -16,8 +16,8 @@ def planned(params: Params, root: Path, run_name: str, *, hardware: Hardware | N
     model, entry = params.models[run.model], params.datasets[run.dataset]
     named = (run.dataset, entry), (run.model, model)
     config = settled(params, *named, train_on=params.cv.train_on, hardware=hardware)
-    settings = read_run_config(config_path(root, run.dataset, run.model))
-    return config.varied(settings.tuned) if settings.tuned and settings.reserved else config
+    run_config = read_run_config(config_path(root, run.dataset, run.model))
+    return config.varied(run_config.tuned) if run_config.tuned and run_config.reserved else config
 
 
 def config_of(params: Params, *, dataset: str, model: str) -> TrainingConfig:

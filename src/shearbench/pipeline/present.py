@@ -110,9 +110,9 @@ def _data_of(
 
 def _hardware(params: Params, run: FoldRun) -> Hardware:
     """Return device and precision of ``params.yaml``, with those of the training for ``auto``."""
-    asked, config = params.execution, run.record["config"]
-    device = config["device"] if asked.device == "auto" else asked.device
-    return Hardware(device, config["precision"] if asked.precision == "auto" else asked.precision)
+    execution, config = params.execution, run.record["config"]
+    device = config["device"] if execution.device == "auto" else execution.device
+    return Hardware(device, config["precision"] if execution.precision == "auto" else execution.precision)
 
 
 def _refuse_other(runs: Sequence[FoldRun], config: TrainingConfig) -> None:

@@ -53,4 +53,4 @@ def steps_of(params: Params) -> dict[tuple[str, str], list[int]]:
     for entry in params.datasets.values():
         if isinstance(entry, SimulatedDataset):
             steps[entry.of, entry.load].add(entry.step)
-    return {key: sorted(asked) for key, asked in sorted(steps.items())}
+    return {key: sorted(found) for key, found in sorted(steps.items())}

@@ -27,9 +27,9 @@ def main(params: Params, root: Path, run_name: str) -> None:
     run = params.runs[run_name]
     build = root / "build"
     dataset = build / "datasets" / run.dataset
-    settings = read_run_config(config_path(root, run.dataset, run.model))
-    if settings.tuned and settings.reserved:
-        _check_leakage(run_name, settings.reserved, dataset)
+    run_config = read_run_config(config_path(root, run.dataset, run.model))
+    if run_config.tuned and run_config.reserved:
+        _check_leakage(run_name, run_config.reserved, dataset)
     records = cross_validate(
         planned(params, root, run_name),
         dataset=dataset,

@@ -21,10 +21,10 @@ def main(params: Params, root: Path) -> None:
         InputError: if tuned hyperparameters are requested but missing, or their file is invalid.
     """
     found = {name: settings_of(params, root, name) for name in params.runs}
-    for name, settings in found.items():
-        write_run_config(config_path(root, params.runs[name].dataset, params.runs[name].model), settings)
-        if settings.tuned:
-            print(f"{name} is trained as tuned: {described(settings.tuned)}")
+    for name, run_config in found.items():
+        write_run_config(config_path(root, params.runs[name].dataset, params.runs[name].model), run_config)
+        if run_config.tuned:
+            print(f"{name} is trained as tuned: {described(run_config.tuned)}")
 
 
 def settings_of(params: Params, root: Path, run_name: str) -> RunConfig:

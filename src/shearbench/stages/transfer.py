@@ -24,7 +24,7 @@ def main(params: Params, root: Path) -> None:
     """
     build = root / "build"
     fold_runs = read_all(params, root)
-    readings = iter(
+    results = iter(
         run_tasks(
             transfer,
             tasks_of(params, build, fold_runs),
@@ -35,7 +35,7 @@ def main(params: Params, root: Path) -> None:
         )
     )
     write_transfer(
-        build / "transfer", fold_runs, {run: [next(readings) for _ in folds] for run, folds in fold_runs.items()}
+        build / "transfer", fold_runs, {run: [next(results) for _ in folds] for run, folds in fold_runs.items()}
     )
 
 

@@ -33,8 +33,8 @@ def _look_at_database(root: Path) -> str:
     connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5)
     try:
         (sound,) = connection.execute("pragma quick_check").fetchone()
-        asked = "select artifact_location from experiments where name = ?"
-        places = connection.execute(asked, (EXPERIMENT,)).fetchall()
+        query = "select artifact_location from experiments where name = ?"
+        places = connection.execute(query, (EXPERIMENT,)).fetchall()
         (runs,) = connection.execute("select count(*) from runs where lifecycle_stage = 'active'").fetchone()
     except (sqlite3.Error, TypeError) as error:  # TypeError: a required row is missing
         raise TrackingFailed(

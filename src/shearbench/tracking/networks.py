@@ -169,11 +169,11 @@ def send_readers(store: Store) -> None:
         for data, measured in loaded.record["accuracy"].items()
         for reader, value in measured.items()
     }
-    settings = {key: loaded.record[key] for key in ("data", "data_sha256", "seed")}
+    origin = {key: loaded.record[key] for key in ("data", "data_sha256", "seed")}
     with run_of(store, READERS, digest, None) as (run_id, is_new):
         supersede(store, READERS, run_id)
         if is_new:
-            log(store, run_id, Content(settings | {"readers": ", ".join(facts["readers"])}, {}, accuracy, [], [record]))
+            log(store, run_id, Content(origin | {"readers": ", ".join(facts["readers"])}, {}, accuracy, [], [record]))
     mlflow.set_experiment(experiment_id=store.experiment)
     if not _has_network(store, store.client.get_run(run_id)):
         served = readers.Served(loaded).eval()
