@@ -96,7 +96,7 @@ def test_a_changed_recipe_runs_that_model_and_what_follows(clone, first_run):
     params["tracking"]["uri"] = "off"  # no stage depends on it; what MLflow is told has its own tests
     (clone / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     runs = ("mnist-cnn2", "mechanical-cnn2")
-    expected = {"prepare", "transfer", "handwriting", "compare", "report"} | {
+    expected = {"transfer", "handwriting", "compare", "report"} | {
         f"{stage}@{one_run}" for stage in ("train", "evaluate") for one_run in runs
     }
     assert _stages_run(run(clone, "dvc", "repro")) == expected
@@ -141,11 +141,13 @@ def test_tuned_settings_are_used_by_the_runs_they_are_for_and_only_on_digits_set
     assert "prepare" not in _stages_run(run(clone, "dvc", "repro", "train")), "how a search goes changes no fold"
     for dataset in ("mnist", "mechanical"):
         assert "Found" in run(clone, "shearbench", "tune", "cnn2", "--dataset", dataset)
-    assert _stages_run(run(clone, "dvc", "repro", "train")) == {"settings"}, "found, but not used"
+    assert _stages_run(run(clone, "dvc", "repro", "train")) == {"training_configs"}, "found, but not used"
 
     _edit(clone / "params.yaml", lambda params: params["training"].update(use_tuned=["cnn2"]))
     trained = {f"train@{one_run}" for one_run in RUNS}
-    assert _stages_run(run(clone, "dvc", "repro", "train")) == {"prepare", "settings"} | trained, "the folds are others"
+    assert _stages_run(run(clone, "dvc", "repro", "train")) == {"prepare", "training_configs"} | trained, (
+        "the folds are others"
+    )
     build = clone / "build"
     with np.load(build / "tuning_part" / "mnist.npz") as part, np.load(build / "folds" / "mnist.npz") as table:
         assert set(part["ids"]) == set(table["ids"][table["folds"][0] == -1])

@@ -16,7 +16,8 @@ NOT_WORSE = "≈"
 _NOISE = "own", 1.0  # scale and level of the rows of noise.csv in the table
 _CAPTION = """Cross-validated accuracy in % with its 95 % interval for other samples and another training: each sample
 is predicted by the model that did not train on it. The best of a dataset is bold; ≈ marks models that no verdict calls
-worse than it. Drop: accuracy lost from {first}, in percentage points. Noise: Gaussian, as strong as samples differ, not
+worse than it. Drop: cross-validated accuracy lost from {first}, in percentage points; the differences in the sentences
+above count test samples too. Noise: Gaussian, as strong as samples differ, not
 clipped. Corruptions: mean over all kinds and severities, clipped to the range of the data. Both are measured on {n}
 test samples.{strangers} FLOPs: of one prediction. ms/image: latency in batches of 1 and of 64, float32 on one thread of
 {processor}. s/fold: training time on {hardware}."""
