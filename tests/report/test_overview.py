@@ -32,6 +32,7 @@ def test_a_row_a_model_with_the_numbers_of_the_records(finished_once: Path) -> N
         assert _text(shown[titles.index(("corrupted", row["dataset"]))]) == f"{100 * mean:.1f}"
         flops = read_json(folder / "record.json")["measurements"]["cost"]["flops"]
         assert row["flops"] == flops > 0
+    assert "Drop: cross-validated accuracy lost from mnist" in table.caption
 
 
 def test_the_best_is_bold_and_who_is_not_worse_is_marked(finished_once: Path) -> None:
@@ -39,7 +40,9 @@ def test_the_best_is_bold_and_who_is_not_worse_is_marked(finished_once: Path) ->
     best = {**rows[0], "compared_with": None, "verdict": None}
     for verdict, marked in (("worse", False), ("undecided", True), ("equivalent", True)):
         other = {**rows[1], "compared_with": best["model"], "verdict": verdict}
-        first, second = overview(finished_once, [best, other]).rows
+        table = overview(finished_once, [best, other])
+        assert "Drop" not in table.caption, "one dataset has none"
+        first, second = table.rows
         assert first[1].strong
         assert not second[1].strong
         assert ("≈" in second[1].text) == marked

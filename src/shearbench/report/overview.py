@@ -16,11 +16,12 @@ NOT_WORSE = "≈"
 _NOISE = "own", 1.0  # scale and level of the rows of noise.csv in the table
 _CAPTION = """Cross-validated accuracy in % with its 95 % interval for other samples and another training: each sample
 is predicted by the model that did not train on it. The best of a dataset is bold; ≈ marks models that no verdict calls
-worse than it. Drop: cross-validated accuracy lost from {first}, in percentage points; the differences in the sentences
-above count test samples too. Noise: Gaussian, as strong as samples differ, not
-clipped. Corruptions: mean over all kinds and severities, clipped to the range of the data. Both are measured on {n}
-test samples.{strangers} FLOPs: of one prediction. ms/image: latency in batches of 1 and of 64, float32 on one thread of
-{processor}. s/fold: training time on {hardware}."""
+worse than it.{drop} Noise: Gaussian, as strong as samples differ, not clipped. Corruptions: mean over all kinds and
+severities, clipped to the range of the data. Both are measured on {n} test samples.{strangers} FLOPs: of one
+prediction. ms/image: latency in batches of 1 and of 64, float32 on one thread of {processor}. s/fold: training time on
+{hardware}."""
+_DROP = """ Drop: cross-validated accuracy lost from {first}, in percentage points; the differences in the sentences
+above count test samples too."""
 _STRANGERS = " Strangers' digits: the best of the model's trainings on a class's digits."
 
 
@@ -48,7 +49,7 @@ def overview(root: Path, rows: Sequence[Row]) -> Table:
         for column, cell in [*cells, *_costs(row)]:
             table.setdefault(column, []).append(cell)
     caption = _CAPTION.format(
-        first=datasets[0],
+        drop=_DROP.format(first=datasets[0]) if len(datasets) > 1 else "",
         n=_every(f"{each['n']:,}" for each in robust.values() if "n" in each) or "no",
         strangers=_STRANGERS if strangers else "",
         processor=_every(each["processor"] for each in robust.values() if "processor" in each),
