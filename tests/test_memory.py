@@ -5,7 +5,7 @@ from pathlib import Path
 import joblib
 import pytest
 
-from shearbench.execution import local, memory, worker_count
+from shearbench.execution import Cluster, local, memory, spare_workers, worker_count
 
 GB = 10**9
 
@@ -49,6 +49,20 @@ def test_a_container_bounds_the_workers(machine: Path) -> None:
 def test_what_a_container_has_left_counts_its_cache_as_free(machine: Path) -> None:
     group(machine, "", 8 * GB, used=5 * GB, inactive=2 * GB)  # as a container sees itself
     assert memory.free() == 5 * GB
+
+
+def test_half_as_many_processes_run_beside_a_stage_if_memory_suffices_for_both(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "_GPU", machine / "nvidiactl")
+    assert spare_workers("auto") == 4
+    assert spare_workers(1) == 1
+    assert spare_workers(Cluster("tcp://host:8786")) == 0
+    group(machine, "", 14 * GB)  # 12 processes of 1.2 GB
+    assert worker_count("auto") == 8
+    assert spare_workers("auto") == 0
+    (machine / "nvidiactl").touch()
+    assert spare_workers(1) == 0
 
 
 def test_a_tiny_container_has_one_worker(machine: Path) -> None:

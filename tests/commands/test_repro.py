@@ -37,9 +37,39 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+SHEARBENCH = """#!/bin/sh
+trap 'echo ended >> ahead; exit 0' TERM
+echo "$1" > ahead
+touch begun
+while :; do sleep 0.05; done
+"""
+DVC_WITH_ABLATION = """#!/bin/sh
+echo "Running stage 'simulate':"
+sleep 0.3
+test ! -e ahead || exit 4
+echo "Running stage 'train@a':"
+while [ ! -e begun ]; do sleep 0.05; done
+echo "Running stage 'ablation@size':"
+while ! grep -q ended ahead; do sleep 0.05; done
+echo "Running stage 'evaluate@a':"
+sleep 0.3
+exec grep -c . ahead
+"""
+DVC_THAT_FAILS = """#!/bin/sh
+echo "Running stage 'train@a':"
+while [ ! -e begun ]; do sleep 0.05; done
+exit 3
+"""
+
+
 def _with_dvc(project: Path, status: int) -> None:
-    path = project / "bin" / "dvc"
-    path.write_text(DVC.replace("STATUS", str(status)))
+    _program(project, "dvc", DVC.replace("STATUS", str(status)))
+    _program(project, "shearbench", SHEARBENCH)
+
+
+def _program(project: Path, name: str, script: str) -> None:
+    path = project / "bin" / name
+    path.write_text(script)
     path.chmod(0o755)
 
 
@@ -61,6 +91,21 @@ def test_a_failure_ends_with_what_its_stage_said(project: Path, capsys: pytest.C
     assert "the reason" in said
     assert "b fold 0" not in said
     assert "repro.log" in said
+
+
+def test_ablations_are_trained_beside_other_stages_until_their_own_begin(project: Path) -> None:
+    _program(project, "dvc", DVC_WITH_ABLATION)
+    _program(project, "shearbench", SHEARBENCH)
+    assert repro.main(project) == 0
+    assert (project / "ahead").read_text() == "ahead\nended\n"
+    assert "2" in (project / repro.LOG).read_text().splitlines()  # begun once, ended before the stage went on
+
+
+def test_the_training_ahead_ends_with_a_failed_run(project: Path) -> None:
+    _program(project, "dvc", DVC_THAT_FAILS)
+    _program(project, "shearbench", SHEARBENCH)
+    assert repro.main(project) == 3
+    assert (project / "ahead").read_text().splitlines()[-1] == "ended"
 
 
 def test_the_time_left_follows_the_pace_of_the_machine() -> None:

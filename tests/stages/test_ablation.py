@@ -1,5 +1,7 @@
 """Stage ablation: all networks of a question on all its datasets, without the test set, from the ingredients."""
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,25 @@ def test_every_network_is_trained_on_every_dataset_on_the_first_folds(trained: P
     assert runs == {(d, m, f) for d in ("one", "two", "scaled") for m in ("narrow", "wide") for f in (0, 1)}
     assert all(record["config"]["diagnose"] for record in records)
     assert not (trained.parents[1] / "scratch" / "channels").exists()
+
+
+def test_a_training_ahead_of_the_stage_gives_the_same_predictions_and_the_stage_trains_nothing(
+    asked: Params, trained: Path, small_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def predictions() -> dict[str, bytes]:
+        return {str(path.relative_to(trained)): path.read_bytes() for path in trained.rglob("*.npz")}
+
+    of_the_stage = predictions()
+    assert of_the_stage
+    shutil.rmtree(trained)
+    nice: list[int] = []
+    monkeypatch.setattr(os, "nice", nice.append)
+    ablation.ahead(asked, small_project)
+    assert nice == [19]
+    assert predictions() == of_the_stage
+    assert not (trained.parents[1] / "scratch" / "ahead").exists()
+    monkeypatch.setattr(crossval, "train_fold", lambda task, advance: pytest.fail(f"{task.out} is trained again"))
+    ablation.main(asked, small_project, "channels")
 
 
 def test_the_summary_has_a_line_a_run(

@@ -59,6 +59,20 @@ def stage(
     stages.run(name, of, read=lambda: read_params(scheduler), root=project())
 
 
+@app.command(hidden=True)
+@explained
+def ahead() -> None:
+    """Train the ablations at the lowest priority. `shearbench repro` runs this beside other stages.
+
+    \b
+    Example:
+      shearbench ahead
+    """
+    from shearbench.stages import ablation
+
+    ablation.ahead(read_params(None), project())
+
+
 @app.command(rich_help_panel=PANEL)
 @explained
 def tune(

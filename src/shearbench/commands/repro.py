@@ -3,6 +3,9 @@
 Output of the stages goes to ``build/repro.log``; if a stage fails, its last lines are printed. The durations of stages
 are stored in ``build/seconds.json`` as the expectation for the next run. The first run expects ``_SECONDS``. The pace
 of the finished stages corrects the expectation.
+
+DVC runs one stage at a time, and few stages use all cores all the time. From the first training or evaluation on, the
+ablations are therefore trained beside the stages, at the lowest priority, until their own stages begin.
 """
 
 import os
@@ -24,6 +27,8 @@ from rich.text import Text
 from shearbench.records import read_json, write_json
 
 LOG, SECONDS = Path("build") / "repro.log", Path("build") / "seconds.json"
+AHEAD_LOG = Path("build") / "ahead.log"
+_AHEAD_FROM, _AHEAD_UNTIL = ("explore", "train", "evaluate"), "ablation"
 _SECONDS = {
     **{"code": 1, "prepare": 2, "simulate": 40, "datasets": 2, "severity": 20, "explore": 3, "training_configs": 1},
     **{"train": 14, "evaluate": 6, "ablation": 19, "ablation_result": 5},
@@ -81,6 +86,39 @@ class Plan:
         return passed / (passed + left) if passed + left else 1.0
 
 
+class Ahead:
+    """The process that trains ablations ahead of their stages."""
+
+    def __init__(self, root: Path, environment: dict[str, str]) -> None:
+        self._root, self._environment = root, environment
+        self._process: subprocess.Popen[bytes] | None = None
+        self._over = False
+
+    def begin(self, stage: str) -> None:
+        """Start the process beside the first stage that leaves cores idle; end it before the ablations' own stages."""
+        kind = _kind(stage)
+        if kind in _AHEAD_FROM and self._process is None and not self._over:
+            with (self._root / AHEAD_LOG).open("w") as log:
+                self._process = subprocess.Popen(
+                    ["shearbench", "ahead"],
+                    cwd=self._root,
+                    env=self._environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,  # ended by this process alone
+                )
+        elif kind == _AHEAD_UNTIL:
+            self.end()
+
+    def end(self) -> None:
+        """Stop the process, if it runs. Unfinished folds are trained by their stage."""
+        self._over = True
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
+
+
 class _Left(ProgressColumn):
     """Column with the time left, from the plan."""
 
@@ -110,7 +148,11 @@ def main(root: Path) -> int:
         ) as process,
     ):
         assert process.stdout is not None
-        last = _follow(process.stdout, plan, progress, log)
+        ahead = Ahead(root, environment)
+        try:
+            last = _follow(process.stdout, plan, progress, log, ahead)
+        finally:
+            ahead.end()
     if process.returncode:
         print("".join(last), end="", file=sys.stderr)
         print(f"Full output: {root / LOG}", file=sys.stderr)
@@ -137,7 +179,7 @@ def _warm() -> Iterator[dict[str, str]]:
             server.wait()
 
 
-def _follow(lines: IO[str], plan: Plan, progress: Progress, log: IO[str]) -> deque[str]:
+def _follow(lines: IO[str], plan: Plan, progress: Progress, log: IO[str], ahead: Ahead) -> deque[str]:
     """Log the output of DVC and its stages, print a line for each finished stage, and return the last lines."""
     bar, last = progress.add_task("dvc repro", total=1.0), deque[str](maxlen=_SHOWN)
     for line in lines:
@@ -146,6 +188,7 @@ def _follow(lines: IO[str], plan: Plan, progress: Progress, log: IO[str]) -> deq
         last.append(line)
         stage = line.split("'")[1] if line.count("'") > 1 else ""
         if line.startswith(_RUNS):
+            ahead.begin(stage)
             _tell(plan, progress, stage)
             progress.update(bar, description=stage)
             last.clear()

@@ -15,10 +15,10 @@ from typing import TypeVar
 from shearbench.errors import TasksFailed
 from shearbench.execution import cluster, local
 from shearbench.execution.calls import Advance, Call, Cluster, Workers
-from shearbench.execution.local import worker_count
+from shearbench.execution.local import spare_workers, worker_count
 from shearbench.execution.progress import progress_bar, terminate_as_interrupt
 
-__all__ = ["Advance", "Cluster", "Workers", "run_tasks", "worker_count"]
+__all__ = ["Advance", "Cluster", "Workers", "run_tasks", "spare_workers", "worker_count"]
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -21,13 +21,14 @@ from typing import Any, Literal
 import threadpoolctl
 
 from shearbench.execution import memory
-from shearbench.execution.calls import Call, Show, TaskResult, reason_of
+from shearbench.execution.calls import Call, Cluster, Show, TaskResult, Workers, reason_of
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS")
 ONE_THREAD = dict.fromkeys(_THREADS, "1")
 """The environment of a worker."""
 _POLL_SECONDS = 0.2
 _MEMORY = 1.2e9  # bytes per worker; resnet18 with batches of 100 takes about 1 GB
+_GPU = Path("/dev/nvidiactl")
 _LONE_TRIES = 2  # a death in a shared pool loses all its calls; alone, the task itself is the cause
 
 
@@ -43,8 +44,7 @@ class ForkedPool(standard.ProcessPoolExecutor):
 
 
 def _pool(workers: int) -> Any:
-    forked = os.environ.get("SHEARBENCH_FORKED") and not Path("/dev/nvidiactl").exists()  # CUDA does not survive a fork
-    if forked:
+    if os.environ.get("SHEARBENCH_FORKED") and not _GPU.exists():  # CUDA does not survive a fork
         return ForkedPool(workers)
     from joblib.externals.loky import ProcessPoolExecutor  # slow to import, and every command imports this module
 
@@ -75,6 +75,18 @@ def worker_count(workers: int | Literal["auto"]) -> int:
     limit = memory.limit()
     room = int(cpu_count()) if limit is None else int(limit / _MEMORY)
     return max(1, min(int(cpu_count()), room))
+
+
+def spare_workers(workers: Workers) -> int:
+    """Return how many processes can run beside a stage with ``workers``: half as many, 0 on a GPU or a cluster.
+
+    Also 0 if the free memory does not suffice for both.
+    """
+    if isinstance(workers, Cluster) or _GPU.exists():
+        return 0
+    count = worker_count(workers)
+    spare = max(1, count // 2)
+    return spare if (count + spare) * _MEMORY <= memory.free() else 0
 
 
 def run(calls: Sequence[Call], workers: int | Literal["auto"], show: Show) -> TaskResult:

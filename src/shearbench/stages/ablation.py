@@ -4,8 +4,11 @@ Reads ``build/samples/train/``, ``build/fields/train/``, ``build/folds/``; write
 ``build/ablations/<name>/<dataset>/<model>/fold-<k>/``, in one pool of tasks. Datasets that differ only in their
 normalisation share one copy of their inputs, which is removed at the end. Folds that are up to date are not trained
 again. A fold that another ablation has trained is copied, because equal hashes mean equal bits.
+
+`shearbench repro` also trains them ahead of their stages, on cores that other stages leave idle.
 """
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -16,24 +19,40 @@ from typing import Any
 from rich import print
 
 from shearbench.data.dataset import FOLDS
+from shearbench.execution import Workers, spare_workers
 from shearbench.params import Ablation, Params
 from shearbench.pipeline.configs import settled
 from shearbench.pipeline.inputs import inputs_of
 from shearbench.training.crossval import FoldTask, fold_task, is_kept, remove_surplus, train_folds
 
+_LOWEST = 19  # of Unix priorities
+
 
 def main(params: Params, root: Path, name: str) -> None:
     """Train the folds of an ablation, and print the cross-validated accuracy of each run."""
+    for line in _summary(_train(params, root, name, workers=params.execution.pool, scratch=name)):
+        print(line)
+
+
+def ahead(params: Params, root: Path) -> None:
+    """Train the folds of all ablations at the lowest priority. To stop it loses at most the folds in training."""
+    workers = spare_workers(params.execution.pool)
+    if workers:
+        os.nice(_LOWEST)
+        for name in params.ablations:
+            _train(params, root, name, workers=workers, scratch="ahead")
+
+
+def _train(params: Params, root: Path, name: str, *, workers: Workers, scratch: str) -> list[dict[str, Any]]:
+    """Train the folds of an ablation with inputs in ``build/scratch/<scratch>``, and return their records."""
     ablation, build = params.ablations[name], root / "build"
     out = build / "ablations" / name
     _remove_former(out, ablation)
-    with inputs_of(name, ablation, build, ("train",)) as inputs:
+    with inputs_of(scratch, ablation, build, ("train",)) as inputs:
         tasks = list(_tasks(params, ablation, inputs, out))
         for task in tasks:
             _share(task, out.parent)
-        records = train_folds(tasks, workers=params.execution.pool, label=f"ablation {name}")
-    for line in _summary(records):
-        print(line)
+        return train_folds(tasks, workers=workers, label=f"ablation {name}")
 
 
 def _tasks(params: Params, ablation: Ablation, inputs: Mapping[str, Path], out: Path) -> Iterator[FoldTask]:
