@@ -235,7 +235,7 @@ def test_a_network_that_waits_for_the_device_is_trained_with_a_warning() -> None
     training_state = assemble(config, make_dataset(420, seed=1), Selection(np.arange(420)), seed=5)
     network = _Waiting().cuda()
     with pytest.warns(UserWarning, match="several times more slowly"):
-        progress = fit(network, Adam.of(network, config.recipe), training_state.splits, training_state.fit_config)
+        progress = fit(network, Adam(network, config.recipe), training_state.splits, training_state.fit_config)
     assert progress.history[-1].train.loss < progress.history[0].train.loss
 
 

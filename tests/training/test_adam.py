@@ -35,7 +35,7 @@ def _assert_same(network: nn.Module, other: nn.Module) -> None:
 def test_the_steps_are_those_of_torch() -> None:
     ours, theirs = _network(), _network()
     reference = torch.optim.Adam(theirs.parameters(), lr=0.01, weight_decay=0.1, fused=True)
-    adam = Adam.of(ours, RECIPE)
+    adam = Adam(ours, RECIPE)
     for number in range(5):
         _step(ours, adam, number, 0.01)
         _step(theirs, reference, number)
@@ -45,10 +45,10 @@ def test_the_steps_are_those_of_torch() -> None:
 
 def test_a_restored_state_goes_on_with_the_same_steps() -> None:
     network, other = _network(), _network()
-    adam = Adam.of(network, RECIPE)
+    adam = Adam(network, RECIPE)
     _step(network, adam, 0, 0.01)
     other.load_state_dict(network.state_dict())
-    restored = Adam.of(other, RECIPE)
+    restored = Adam(other, RECIPE)
     restored.restore({name: value.contiguous() for name, value in adam.state().items()})  # as a file holds them
     _step(network, adam, 1, 0.01)
     _step(other, restored, 1, 0.01)
@@ -56,7 +56,7 @@ def test_a_restored_state_goes_on_with_the_same_steps() -> None:
 
 
 def test_a_state_of_another_network_is_our_own_mistake() -> None:
-    adam = Adam.of(_network(), RECIPE)
+    adam = Adam(_network(), RECIPE)
     with pytest.raises(AssertionError, match="another network"):
         adam.restore({"first.other": torch.zeros(1)})
 
@@ -67,7 +67,7 @@ import sys, torch
 from shearbench.training.adam import Adam
 from shearbench.training.recipe import Recipe
 network = torch.nn.Linear(2, 2)
-adam = Adam.of(network, Recipe(epochs=1, batch=2, learning_rate=0.01, weight_decay=0.1))
+adam = Adam(network, Recipe(epochs=1, batch=2, learning_rate=0.01, weight_decay=0.1))
 network(torch.ones(1, 2)).sum().backward()
 adam.step(0.01)
 sys.exit("torch._dynamo" in sys.modules)

@@ -56,7 +56,7 @@ def test_the_first_step_is_adams_in_closed_form() -> None:
     probabilities = network(inputs).softmax(dim=1).detach()
     error = probabilities - nn.functional.one_hot(labels, 10)  # d cross-entropy / d logits
     gradient = error.T @ inputs / 4 + 0.5 * before
-    loss, hits = train_step(network, Adam.of(network, recipe), Hardware(), inputs, labels, 0.1)
+    loss, hits = train_step(network, Adam(network, recipe), Hardware(), inputs, labels, 0.1)
     torch.testing.assert_close(
         network.weight.detach(), before - 0.1 * gradient / (gradient.abs() + 1e-8), rtol=1e-5, atol=1e-6
     )
@@ -82,7 +82,7 @@ def test_an_epoch_visits_every_sample_once_in_an_order_of_its_own() -> None:
     network = _Recorder()
     part = Part(torch.arange(50).expand(1, 1, 1, 50).movedim(-1, 0).float(), torch.arange(50) % 10)
     fit_config = _setting()
-    step = step_of(network, Adam.of(network, _recipe()), fit_config)
+    step = step_of(network, Adam(network, _recipe()), fit_config)
     for number in (1, 2, 1):
         run_epoch(network, step, part, fit_config, number)
     orders = [[sample for batch in network.seen[start : start + 3] for sample in batch] for start in (0, 3, 6)]
@@ -204,7 +204,7 @@ def test_patience_keeps_the_weights_of_the_best_epoch(
 ) -> None:
     network = nn.Linear(1, 1, bias=False)
     splits, fit_config = _scripted(losses, monkeypatch), _setting(patience=patience)
-    progress = fit(network, Adam.of(network, fit_config.recipe), splits, fit_config)
+    progress = fit(network, Adam(network, fit_config.recipe), splits, fit_config)
     assert len(progress.history) == epochs
     assert progress.chosen_epoch == best
     assert network.weight.item() == best

@@ -77,7 +77,7 @@ def test_decoupled_decay_is_that_of_adamw_and_epsilon_is_used(reference: type[to
         decay="decoupled" if decoupled else "l2",
     )
     ours, theirs = (build("cnn2", inputs=Inputs(2), width=0.1, options={"dropout": 0}, seed=1) for _ in range(2))
-    adam = Adam.of(Hardware().place(ours), recipe)
+    adam = Adam(Hardware().place(ours), recipe)
     other = reference(Hardware().place(theirs).parameters(), lr=0.01, weight_decay=0.1, eps=1e-2, fused=True)
     for _ in range(3):
         adam.zero_grad()

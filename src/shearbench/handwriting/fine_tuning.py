@@ -100,7 +100,7 @@ def tune(task: Task, advance: Callable[[int], None]) -> NDArray[np.float32]:
         torch.from_numpy(task.labels[seen]).to(hardware.device),
     )
     fit_config = FitConfig.of(RECIPE, normaliser, seed=seed, hardware=hardware)
-    fit(network, Adam.of(network, RECIPE), Splits(part), fit_config)
+    fit(network, Adam(network, RECIPE), Splits(part), fit_config)
     inputs = as_inputs(task.images[~seen], task.channels)
     advance(1)
     return predict(network, inputs, normaliser=normaliser, device=hardware.device)

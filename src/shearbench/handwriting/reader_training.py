@@ -30,7 +30,7 @@ from shearbench.seeds import generator_for, seed_for
 from shearbench.training.config import TrainingConfig
 from shearbench.training.crossval import fold_task, train_folds
 from shearbench.training.hardware import Hardware
-from shearbench.training.pens import pens
+from shearbench.training.augmentations import pens
 from shearbench.training.recipe import Recipe
 from shearbench.training.weights import WEIGHTS
 

@@ -1,11 +1,10 @@
 """Adam with a state that a checkpoint can store, computed by torch's fused kernel.
 
-``torch.optim.Adam`` is not used, because its constructor imports torch's compiler. In every process that trains a
-fold, this takes as long as importing torch. The functional form needs no compiler and computes the same bits.
+The constructor of ``torch.optim.Adam`` imports torch's compiler, which takes as long as importing torch. The
+functional form needs no compiler and computes the same bits.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -14,37 +13,21 @@ from torch.optim.adam import adam
 from shearbench.training.recipe import Recipe
 
 
-@dataclass(frozen=True, eq=False)
 class Adam:
     """Parameters of a network with the moments of their gradients (Kingma & Ba, 2015, arXiv 1412.6980).
 
-    ``first`` and ``second`` are laid out in memory like their parameters; ``steps`` are float32 scalars, one per
-    parameter. Weight decay is added to the gradient, or with ``decoupled`` subtracted from the weights.
+    Moments are laid out in memory like their parameters. Weight decay is added to the gradient, or with the recipe's
+    ``decay: decoupled`` subtracted from the weights.
     """
 
-    names: tuple[str, ...]
-    parameters: list[Tensor]
-    first: list[Tensor]
-    second: list[Tensor]
-    steps: list[Tensor]
-    weight_decay: float
-    decoupled: bool
-    epsilon: float
-
-    @classmethod
-    def of(cls, network: nn.Module, recipe: Recipe) -> "Adam":
-        """Return the optimiser of a network that is already on its device, before its first step."""
-        names, parameters = zip(*network.named_parameters(), strict=True)
-        return cls(
-            names,
-            list(parameters),
-            [torch.zeros_like(parameter) for parameter in parameters],
-            [torch.zeros_like(parameter) for parameter in parameters],
-            [torch.zeros((), device=parameter.device) for parameter in parameters],
-            recipe.weight_decay,
-            recipe.decay == "decoupled",
-            recipe.adam_epsilon,
-        )
+    def __init__(self, network: nn.Module, recipe: Recipe) -> None:
+        """Start at the parameters of a network that is already on its device."""
+        self._recipe = recipe
+        self._names, parameters = zip(*network.named_parameters(), strict=True)
+        self.parameters: list[Tensor] = list(parameters)
+        self._first = [torch.zeros_like(parameter) for parameter in parameters]
+        self._second = [torch.zeros_like(parameter) for parameter in parameters]
+        self._steps = [torch.zeros((), device=parameter.device) for parameter in parameters]
 
     def zero_grad(self) -> None:
         """Set all gradients to None."""
@@ -58,28 +41,28 @@ class Adam:
         adam(
             _in_order_of_memory(self.parameters),
             _in_order_of_memory(gradients),
-            _in_order_of_memory(self.first),
-            _in_order_of_memory(self.second),
+            _in_order_of_memory(self._first),
+            _in_order_of_memory(self._second),
             [],
-            self.steps,
+            self._steps,
             fused=True,
-            decoupled_weight_decay=self.decoupled,
+            decoupled_weight_decay=self._recipe.decay == "decoupled",
             amsgrad=False,
             beta1=0.9,
             beta2=0.999,
             lr=learning_rate,
-            weight_decay=self.weight_decay,
-            eps=self.epsilon,
+            weight_decay=self._recipe.weight_decay,
+            eps=self._recipe.adam_epsilon,
             maximize=False,
         )
 
     def state(self) -> dict[str, Tensor]:
         """Return the moments and steps, named after their parameters."""
-        splits = {"first": self.first, "second": self.second, "steps": self.steps}
+        parts = {"first": self._first, "second": self._second, "steps": self._steps}
         return {
             f"{part}.{name}": value
-            for part, values in splits.items()
-            for name, value in zip(self.names, values, strict=True)
+            for part, values in parts.items()
+            for name, value in zip(self._names, values, strict=True)
         }
 
     def restore(self, state: Mapping[str, Tensor]) -> None:

@@ -2,14 +2,13 @@
 
 An augmentation takes images float32 (n, channels, height, width) with grey values 0 .. 255, background 0, and a CPU
 generator. It returns new images on the same device. The random numbers are the same on every device; the images are
-computed on theirs. All channels of an image are changed alike. ``augmentations.py`` has the table of augmentations.
-Displacement fields are not augmented: moving their pixels without rotating their vectors would be wrong physics.
+computed on theirs. All channels of an image are changed alike. ``augmentations.py`` has the table of augmentations
+and those that combine several of these. Displacement fields are not augmented: moving their pixels without rotating their vectors would be wrong physics.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import torch
 from torch import Tensor
@@ -17,17 +16,8 @@ from torch.nn import functional
 
 WHITE = 255.0
 Augment = Callable[[Tensor, torch.Generator], Tensor]
-Size = tuple[int, int]
+Size = Sequence[int]
 """Height and width."""
-
-
-def size_of(images: Tensor) -> Size:
-    """Return the height and width of images (n, channels, height, width)."""
-    return images.shape[2], images.shape[3]
-
-
-def _across_and_down(size: Size) -> Tensor:
-    return torch.tensor([size[1], size[0]], dtype=torch.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +50,7 @@ class Affine:
 def draw_affine(count: int, size: Size, generator: torch.Generator) -> Affine:
     """Draw maps like ``RandomAffine(degrees=5, translate=(0.1, 0.1), scale=(0.8, 1.2), shear=5)``."""
     angle, dx, dy, scale, shear = torch.rand(5, count, generator=generator, dtype=torch.float64).mul(2).sub(1)
-    shift = (torch.stack([dx, dy], dim=1) * 0.1 * _across_and_down(size)).round()  # whole pixels
+    shift = (torch.stack([dx, dy], dim=1) * 0.1 * torch.tensor([size[1], size[0]])).round()  # whole pixels
     return Affine(angle=5 * angle, shift=shift, scale=1 + 0.2 * scale, shear=5 * shear)
 
 
@@ -87,7 +77,7 @@ def warp_affine(images: Tensor, maps: Affine) -> Tensor:
 
 def affine(images: Tensor, generator: torch.Generator) -> Tensor:
     """Rotate, shift, scale and shear slightly, with nearest-pixel sampling, like torchvision's ``RandomAffine``."""
-    return warp_affine(images, draw_affine(len(images), size_of(images), generator))
+    return warp_affine(images, draw_affine(len(images), images.shape[2:], generator))
 
 
 def noise(images: Tensor, generator: torch.Generator, *, deviation: float = 0.1) -> Tensor:
@@ -124,8 +114,8 @@ def _grown(images: Tensor) -> Tensor:
 
 def elastic(images: Tensor, generator: torch.Generator, *, sigma: float = 4.0, alpha: float = 34.0) -> Tensor:
     """Displace pixels by ``alpha`` pixels times uniform noise in -1 .. 1 blurred by ``sigma`` (Simard et al., 2003)."""
-    count, (height, width) = len(images), size_of(images)
-    drawn = torch.rand(count, 2, height, width, generator=generator).mul(2).sub(1)
+    height, width = images.shape[2:]
+    drawn = torch.rand(len(images), 2, height, width, generator=generator).mul(2).sub(1)
     down, across = (blur_matrix(side, sigma).to(images.device) for side in (height, width))
     halves = torch.tensor([alpha * 2 / width, alpha * 2 / height], device=images.device)  # in units of half the image
     displacement = (down @ drawn.to(images.device) @ across.T) * halves[:, None, None]
@@ -155,9 +145,9 @@ def erasing(images: Tensor, generator: torch.Generator, *, largest: float = 0.33
 
     ``largest`` is the largest area, as a share of the image.
     """
-    boxes = draw_boxes(len(images), size_of(images), generator, largest=largest).to(images.device)
+    boxes = draw_boxes(len(images), images.shape[2:], generator, largest=largest).to(images.device)
     top, left, height, width = boxes.T[:, :, None]
-    down, across = (torch.arange(side, device=images.device) for side in size_of(images))
+    down, across = (torch.arange(side, device=images.device) for side in images.shape[2:])
     rows = (down >= top) & (down < top + height)
     columns = (across >= left) & (across < left + width)
     return images.masked_fill(rows[:, None, :, None] & columns[:, None, None, :], 0)
@@ -181,70 +171,3 @@ def draw_boxes(count: int, size: Size, generator: torch.Generator, *, largest: f
     return torch.stack(
         [(top * (size[0] - height + 1)).long(), (left * (size[1] - width + 1)).long(), height, width], dim=1
     )
-
-
-def strong(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Make MNIST digits look like other people's: other pens, other hands, dirt and gaps, in a random degree per image.
-
-    Strokes become 0.7 pixels thinner to 1.3 pixels thicker on each side, with unchanged brightness. One warp combines
-    an affine map, with wider ranges than :func:`affine`, and an elastic map. Half of the images get a gap of up to 10 %
-    of the image, half get noise with a deviation between 0 and 0.1.
-    """
-    count = len(images)
-    peak = images.amax(dim=(1, 2, 3), keepdim=True)
-    drawn = thickness(images, generator, thinnest=-0.7, thickest=1.3)
-    drawn = drawn * (peak / drawn.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1)).clamp(max=4)
-    warped = warp(drawn.clamp(max=WHITE), *draw_strong_warp(count, size_of(images), generator))
-    erased = erasing(warped, generator, largest=0.1)
-    deviation = (torch.rand(count, 1, 1, 1, generator=generator) * 2 - 1).clamp(min=0) * 0.1 * WHITE
-    grain = torch.randn(images[:, :1].shape, generator=generator) * deviation
-    return (erased + grain.to(images.device)).clamp_(0, WHITE)
-
-
-def draw_strong_warp(count: int, size: Size, generator: torch.Generator) -> tuple[Affine, Tensor]:
-    """Draw affine maps and elastic displacements (n, h, w, 2) in pixels.
-
-    Each image has a degree, 0 to 1, that multiplies all changes: angle and shear up to 15 degrees, scale 0.75 to
-    1.15, shift up to 2 pixels, stretch up to 1.42 either way. The displacement is smooth over about 5 pixels. Its
-    standard deviation is 0 to 1.2 pixels times the degree. So few digits get all changes at once, and some get almost
-    none: networks trained at full degree classify clean digits less accurately.
-    """
-    degree = torch.rand(count, generator=generator, dtype=torch.float64)
-    drawn = torch.rand(6, count, generator=generator, dtype=torch.float64).mul(2).sub(1) * degree
-    angle, dx, dy, scale, shear, stretch = drawn
-    maps = Affine(
-        angle=15 * angle,
-        shift=2 * torch.stack([dx, dy], dim=1),
-        scale=1 - 0.05 * degree + 0.2 * scale,
-        shear=15 * shear,
-        stretch=torch.exp(0.35 * stretch),
-    )
-    spread = 1.2 * degree.float() * torch.rand(count, generator=generator)
-    down, across = (bumps(side) for side in size)
-    drawn = torch.randn(count, 2, down.shape[1], across.shape[1], generator=generator)
-    return maps, (down @ (drawn * spread[:, None, None, None]) @ across.T).movedim(1, -1)
-
-
-def warp(images: Tensor, maps: Affine, displacement: Tensor) -> Tensor:
-    """Return images sampled bilinearly at their mapped pixels plus a displacement in pixels."""
-    half = _across_and_down(size_of(images)).float() / 2
-    theta = maps.inverse().float()
-    # `affine_grid` measures each axis in half images, so a map in pixels is scaled by the ratio of the axes.
-    theta[:, :, :2] *= half[None, :] / half[:, None]
-    theta[:, :, 2] /= half
-    grid = functional.affine_grid(theta.to(images.device), [len(images), 1, *images.shape[2:]], align_corners=False)
-    sampled = grid + displacement.to(images.device) / half.to(images.device)
-    return functional.grid_sample(images, sampled, padding_mode="zeros", align_corners=False)
-
-
-@cache
-def bumps(size: int, *, spacing: float = 4.0, width: float = 3.4) -> Tensor:
-    """Return B (size, k): k Gaussian bumps of deviation ``width``, ``spacing`` apart, on a line and beyond its ends.
-
-    For k independent normal numbers x, B x is smooth noise with variance 1 at every point of the line. It replaces
-    the blurred noise of :func:`elastic` with a thirtieth of the random numbers.
-    """
-    centres = torch.arange(-2 * spacing, size + 2 * spacing, spacing)
-    basis = torch.exp(-0.5 * ((torch.arange(size)[:, None] - centres) / width) ** 2)
-    length: Tensor = basis.square().sum(dim=1, keepdim=True).sqrt()
-    return basis / length

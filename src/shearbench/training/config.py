@@ -186,7 +186,7 @@ def assemble(config: TrainingConfig, dataset: Dataset, rows: Selection, *, seed:
 
     return TrainingState(
         network,
-        Adam.of(network, config.training),
+        Adam(network, config.training),
         Splits(
             mislabelled(Part.of(dataset, rows.train, hardware), config.training.mislabelled, seed=seed),
             part(rows.validation),
