@@ -2,8 +2,8 @@
 
 An augmentation takes images float32 (n, channels, height, width) with grey values 0 .. 255, background 0, and a CPU
 generator. It returns new images on the same device. The random numbers are the same on every device; the images are
-computed on theirs. All channels of an image are changed alike. ``augmentations.py`` has the table of augmentations
-and those that combine several of these. Displacement fields are not augmented: moving their pixels without rotating their vectors would be wrong physics.
+computed on theirs. All channels of an image are changed alike. ``augmentations.py`` has the table of augmentations.
+Displacement fields are not augmented: moving their pixels without rotating their vectors would be wrong physics.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The table of augmentations by their names in ``params.yaml``, and the two that redraw digits: ``strong``, ``pens``."""
+"""The table of augmentations by their names in ``params.yaml``, with those that redraw digits: ``strong``, ``pens``."""
 
 from collections.abc import Sequence
 from functools import cache, reduce
