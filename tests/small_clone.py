@@ -42,6 +42,12 @@ def run(folder: Path, *command: str | Path, status: int = 0, seconds: int = 7200
     return done.stdout + done.stderr
 
 
+def repro(folder: Path) -> str:
+    """Run `shearbench repro`, whose stages need no imports of their own; return the output of DVC and the stages."""
+    run(folder, "shearbench", "repro")
+    return (folder / "build" / "repro.log").read_text()
+
+
 def copy_repository(folder: Path) -> None:
     """Copy what git lists, and what it would list once added, but for ``dvc.lock``."""
     listed = subprocess.run(

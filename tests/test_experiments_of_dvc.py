@@ -13,7 +13,7 @@ from shearbench.records import read_json
 from shearbench.report.blocks import Cell, Table
 from shearbench.report.experiments import Experiment, differing
 from shearbench.report.sections import experiments
-from small_clone import REPOSITORY, RUNS, commit, make_clone, run
+from small_clone import REPOSITORY, RUNS, commit, make_clone, repro, run
 
 SETTING = "models.mlp.recipe.learning_rate"
 
@@ -24,7 +24,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("a clone")
     make_clone(folder, tmp_path_factory.mktemp("samples"))
     run(folder, "shearbench", "data", "--adopt")
-    run(folder, "dvc", "repro")
+    repro(folder)
     commit(folder, "run")
     run(folder, "dvc", "exp", "run", "-S", f"{SETTING}=0.02", "-n", "quicker")
     return folder

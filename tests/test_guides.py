@@ -9,7 +9,7 @@ import yaml
 
 import guides
 from shearbench.params import load
-from small_clone import REPOSITORY, make_clone, run
+from small_clone import REPOSITORY, make_clone, repro, run
 
 PAGES = ("add-a-model", "add-a-dataset", "add-an-analysis", "use-your-own-digits")
 BUILT = {"use-your-own-digits"}  # its reader has run the benchmark
@@ -36,7 +36,7 @@ def test_a_guide_works_step_by_step(name: str, tmp_path: Path) -> None:
     _shorten_searches(clone / "params.yaml")
     run(clone, "shearbench", "data", "--adopt")
     if name in BUILT:
-        run(clone, "dvc", "repro")
+        repro(clone)
     guides.follow(_page(name), clone)
 
 

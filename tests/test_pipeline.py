@@ -1,4 +1,4 @@
-"""The whole pipeline, small, in a temporary clone: ``dvc repro`` with the real DVC and MLflow.
+"""The whole pipeline, small, in a temporary clone: ``shearbench repro`` with the real DVC and MLflow.
 
 It runs twice: the second time does nothing; after a change to one model's recipe, exactly that model's stages and what
 follows run again.
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
-from small_clone import RUNS, make_clone, run
+from small_clone import RUNS, make_clone, repro, run
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def _stages_run(output):
 
 @pytest.fixture(scope="module")
 def first_run(clone):
-    return run(clone, "dvc", "repro")
+    return repro(clone)
 
 
 def test_every_stage_runs_and_the_table_is_complete(clone, first_run):
@@ -99,7 +99,7 @@ def test_a_changed_recipe_runs_that_model_and_what_follows(clone, first_run):
     expected = {"transfer", "handwriting", "compare", "report"} | {
         f"{stage}@{one_run}" for stage in ("train", "evaluate") for one_run in runs
     }
-    assert _stages_run(run(clone, "dvc", "repro")) == expected
+    assert _stages_run(repro(clone)) == expected
 
 
 def test_changed_raw_data_stops_the_pipeline(clone, first_run):
@@ -154,7 +154,7 @@ def test_tuned_settings_are_used_by_the_runs_they_are_for_and_only_on_digits_set
 
     tuned = clone / "tuned" / "cnn2.yaml"
     _edit(tuned, lambda found: found["mnist"]["hyperparameters"].update(learning_rate=0.004))
-    assert _stages_run(run(clone, "dvc", "repro", "train")) == {"settings", "train@mnist-cnn2"}
+    assert _stages_run(run(clone, "dvc", "repro", "train")) == {"training_configs", "train@mnist-cnn2"}
     record = json.loads((clone / "build" / "runs" / "mnist" / "cnn2" / "fold-0" / "record.json").read_text())
     assert record["config"]["recipe"]["learning_rate"] == 0.004
     assert "evaluate@mnist-cnn2" in _stages_run(run(clone, "dvc", "repro", "compare"))
