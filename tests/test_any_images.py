@@ -91,5 +91,6 @@ def test_own_pictures_are_predicted_by_the_best_model_of_the_first_dataset(
 
 def test_every_dataset_is_drawn_in_the_report(project: Path) -> None:
     page = (project / "reports" / "index.html").read_text()
+    assert "Not made yet" not in page
     for name in ("shapes", "bars", "sheared"):
         assert f"{name}: Eight samples of each class." in page or f"{name}: One sample of each class" in page

@@ -13,7 +13,7 @@ import small_project
 from shearbench.commands import check, predict
 from shearbench.errors import InputError
 from shearbench.params import load
-from shearbench.predictions.folds import read_fold_runs
+from shearbench.predictions.folds import hardware_of, read_fold_runs
 from shearbench.records import read_npz, read_record
 from shearbench.report.page import read, render
 from shearbench.stages import compare, training_configs
@@ -59,6 +59,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def test_a_fold_is_fitted_to_its_training_rows_and_read_like_a_network(project: Path) -> None:
     for run in read_fold_runs(project / "build" / "runs" / "mnist" / "svm", 2):
         assert run.record["config"]["recipe"] is None
+        assert hardware_of([run]) == "cpu"  # no precision
         assert run.record["config"]["features"]["kind"] == "pca"
         assert sorted(run.record["files"]) == ["batches.csv", "estimator.skops", "history.csv", "out_of_fold.npz"]
         assert (len(run.history), len(run.batches), run.record["epochs"]) == (0, 0, 0)

@@ -9,10 +9,10 @@ from shearbench.plotting.canvas import ORANGE, figure
 from shearbench.plotting.tiles import coloured, draw_coloured, enlarged
 
 
-def test_values_are_coloured_on_their_scale_and_what_is_missing_is_white() -> None:
+def test_values_are_coloured_on_their_scale_and_what_is_missing_stays_missing() -> None:
     shades = coloured(np.array([-2.0, 0.0, 5.0, np.nan]), "RdBu_r", -2, 2)
     expected = [colormaps["RdBu_r"](place)[:3] for place in (0.0, 0.5, 1.0)]
-    np.testing.assert_allclose(shades, [*expected, (1, 1, 1)])
+    np.testing.assert_allclose(shades, [*expected, [np.nan] * 3])
 
 
 def test_a_coarse_map_becomes_blocks() -> None:
@@ -31,10 +31,10 @@ def test_tiles_stand_where_their_names_and_notes_are() -> None:
     assert picture is not None
     (note,) = axes.texts
     x, y = (int(place) for place in note.get_position())
-    assert (note.get_text(), picture[y, x].tolist()) == ("here", [1, 1, 1])  # in the gap
-    assert picture[y + 4, x].tolist() == [0.5] * 3  # above its tile
+    assert (note.get_text(), picture[y, x, 3]) == ("here", 0)  # in the gap, which is transparent
+    assert picture[y + 4, x].tolist() == [0.5, 0.5, 0.5, 1]  # above its tile
     below = int(axes.get_yticks()[1])
-    assert picture[below, x].tolist() == [0.5] * 3
+    assert picture[below, x].tolist() == [0.5, 0.5, 0.5, 1]
 
 
 def test_a_map_is_laid_over_the_size_of_its_digit() -> None:

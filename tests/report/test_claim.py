@@ -9,6 +9,7 @@ import yaml
 
 from shearbench.errors import InputError
 from shearbench.records import write_json
+from shearbench.report.blocks import Section
 from shearbench.report.claim import AblationResult, said, setting
 from shearbench.report.claims import Claim, read_claim, read_claims
 from shearbench.report.conclusion import conclusion, sentences, shows_the_fall
@@ -243,15 +244,19 @@ def test_the_section_shows_what_was_really_run(with_claim: Path) -> None:
         "Is it the depth or the scale? 2 of 2 folds, 30 training and 20 test digits, 1 epoch" in text for text in texts
     )
     assert "No conclusion: this run has 2 folds, and a conclusion needs 5." in texts
-    assert [name.split("`")[1] for name in made.missing] == [
-        "dvc repro ablation_result@cures",
-        "dvc repro ablation_result@channels",
-        "dvc repro ablation_result@regularisation",
-    ]
+    assert (made.title, made.missing) == ("Published claims", [])
     pictures = next(block for block in made.blocks if block.kind == "pictures")
     assert len(pictures.images) == 4
     tables = [block for block in made.blocks if block.kind == "table"]
     assert len(tables[0].cells) == 4
+
+
+def test_a_claim_without_its_ablation_names_the_command_and_no_claim_misses_nothing(tmp_path: Path) -> None:
+    assert section.read(tmp_path, []) == Section("claim", "Ablations and batch normalisation", [], [])
+    (tmp_path / "claims").mkdir()
+    (tmp_path / "claims" / "study.yaml").write_text(yaml.safe_dump(CLAIM.model_dump(mode="json")))
+    (missing,) = section.read(tmp_path, []).missing
+    assert f"`dvc repro ablation_result@{CLAIM.test.ablation}`" in missing
 
 
 def test_the_verdict_of_the_comparison_is_told_at_both_sizes(tmp_path: Path) -> None:

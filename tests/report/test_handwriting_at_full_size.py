@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import yaml
+
 from shearbench.records import read_json
 from shearbench.report.blocks import Cell, Heading, Pictures, Table
 from shearbench.report.sections import handwriting
@@ -17,7 +19,12 @@ def _project(folder: Path, steps: str) -> Path:
     for name in ("steps", "groups", "hardness", "confusion"):
         (full / "figures" / f"{name}.png").write_bytes((FULL / "figures" / f"{name}.png").read_bytes())
     (full / "steps.csv").write_text(steps)
+    _plan(folder, "mnist", "class_digits")
     return folder
+
+
+def _plan(root: Path, *sources: str) -> None:
+    (root / "params.yaml").write_text(yaml.safe_dump({"sources": {source: {} for source in sources}}))
 
 
 def _lines(root: Path) -> list[list[Cell]]:
@@ -35,6 +42,13 @@ def test_the_steps_are_those_of_the_file(tmp_path: Path) -> None:
     assert sum(len(block.images) for block in section.blocks if isinstance(block, Pictures)) == 4
     assert section.missing == ["the digits of a class; run `dvc repro handwriting`"]
     assert len(_lines(root)) == len(written.splitlines()) - 1
+
+
+def test_a_project_without_digits_of_a_class_has_no_section_and_misses_none(tmp_path: Path) -> None:
+    for sources, missing in ((["mnist", "class_digits"], 1), (["mnist"], 0), (["photos"], 0)):
+        _plan(tmp_path, *sources)
+        section = handwriting.read(tmp_path, [])
+        assert (list(section.blocks), len(section.missing)) == ([], missing)
 
 
 def test_each_number_is_the_file_s(tmp_path: Path) -> None:

@@ -173,8 +173,8 @@ def hardness_figure(findings: Findings, rows: Sequence[Mapping[str, Any]]) -> Fi
         axes.set_ylabel("accuracy of the group (%)")
     network = findings.networks[findings.chosen]
     made.suptitle(
-        f"What goes with being misread by {network.network} ({network.training}): groups by number, "
-        "Wilson's 95 % interval;\nρ: rank correlation of a digit's feature with being read rightly, 95 % over writers",
+        f"Accuracy of {network.network} ({network.training}) by features of the digits: groups by number, "
+        "Wilson's 95 %;\nρ: rank correlation of a digit's feature with correct predictions, 95 % over writers",
         fontsize=11,
     )
     return made
@@ -240,7 +240,7 @@ def confusion_figure(title: str, counts: NDArray[np.int64], folds: int) -> Figur
         )
     axes.set_xticks(range(CLASSES))
     axes.set_yticks(range(CLASSES))
-    axes.set_xlabel("read as")
+    axes.set_xlabel("predicted as")
     axes.set_ylabel("digit of the file's name")
     axes.set_title(title, fontsize=11)
     made.colorbar(image, label="share of the true class", fraction=0.045, pad=0.02)

@@ -56,14 +56,11 @@ DISTURBANCE_Y = Quantity(r"$u_y - u_y^0$ / pixel", "RdBu_r", signed=True)
 
 
 def draw_tiles(axis: Axes, tiles: NDArray[Any], quantity: Quantity) -> None:
-    """Draw tiles (rows, columns, h, w) with white gaps and a colour bar, or (..., 3) in colour without one."""
+    """Draw tiles (rows, columns, h, w) with a colour bar, or (..., 3) in colour without one; gaps are transparent."""
     if tiles.ndim == 5:
-        _draw(axis, np.clip(np.nan_to_num(_joined(tiles / _white(tiles)), nan=1.0), 0, 1), tiles.shape[:2], _GAP)
-        _bare(axis)
+        _draw(axis, tiles / _white(tiles), _GAP)
         return
-    scale = quantity.scale(np.nan_to_num(tiles))
-    shown = _draw(axis, _joined(tiles), tiles.shape[:2], _GAP, **scale)
-    _bare(axis)
+    shown = _draw(axis, tiles, _GAP, **quantity.scale(np.nan_to_num(tiles)))
     bar = axis.figure.colorbar(shown, ax=axis, fraction=0.05, pad=0.02)
     bar.set_label(quantity.label, fontsize=SMALL)
     bar.ax.tick_params(labelsize=SMALL)
@@ -77,10 +74,9 @@ def sheet(rows: int, columns: int, *, beside: float, above: float, blocks: int =
 def draw_coloured(axis: Axes, tiles: NDArray[Any], names: Sequence[str], notes: Sequence[Sequence[str]]) -> None:
     """Draw tiles (rows, columns, h, w, 3) as one picture, with a name beside each row and a note above each tile.
 
-    Notes are (rows, columns); an empty one is not drawn.
+    Notes are (rows, columns); an empty one is not drawn. Gaps and missing values (NaN) are transparent.
     """
-    _draw(axis, np.clip(np.nan_to_num(_joined(tiles, _LINE), nan=1.0), 0, 1), tiles.shape[:2], _LINE)
-    _bare(axis)
+    _draw(axis, tiles, _LINE)
     axis.set_yticks(centres(len(tiles), _LINE), names)
     for top, row in zip(_tops(len(tiles), _LINE), notes, strict=True):
         for x, note in zip(centres(len(row), _LINE), row, strict=True):
@@ -89,9 +85,9 @@ def draw_coloured(axis: Axes, tiles: NDArray[Any], names: Sequence[str], notes: 
 
 
 def coloured(values: NDArray[Any], colours: str, low: float, high: float) -> NDArray[np.float64]:
-    """Return values (...) as colours (..., 3), 0 to 1; missing values (NaN) are white."""
+    """Return values (...) as colours (..., 3), 0 to 1; missing values stay NaN."""
     shades: NDArray[np.float64] = colormaps[colours](np.clip((values - low) / (high - low), 0, 1))[..., :3]
-    return np.where(np.isnan(values)[..., np.newaxis], 1.0, shades)
+    return np.where(np.isnan(values)[..., np.newaxis], np.nan, shades)
 
 
 def enlarged(values: NDArray[Any], side: int = _SIDE) -> NDArray[Any]:
@@ -126,9 +122,16 @@ def _tops(tiles: int, gap: int) -> list[int]:
     return [tile * (_SIDE + gap) for tile in range(tiles)]
 
 
-def _draw(axis: Axes, picture: NDArray[Any], tiles: Sequence[int], gap: int, **scale: Any) -> AxesImage:
-    """Draw joined tiles so that each is ``_SIDE`` units high and wide, for pictures of any size."""
-    height, width = (count * (_SIDE + gap) - gap for count in tiles)
+def _draw(axis: Axes, tiles: NDArray[Any], gap: int, **scale: Any) -> AxesImage:
+    """Draw tiles in bare axes so that each is ``_SIDE`` units high and wide, for pictures of any size."""
+    picture = _joined(tiles, gap)
+    if picture.ndim == 3:
+        opacity = np.isfinite(picture).all(axis=2, keepdims=True)
+        picture = np.concatenate([np.clip(np.nan_to_num(picture), 0, 1), opacity], axis=2)
+    height, width = (count * (_SIDE + gap) - gap for count in tiles.shape[:2])
+    axis.spines[:].set_visible(False)
+    axis.tick_params(length=0, labelsize=SMALL)
+    axis.set_xticks([])
     return axis.imshow(picture, extent=(-0.5, width - 0.5, height - 0.5, -0.5), interpolation="nearest", **scale)
 
 
@@ -137,7 +140,7 @@ def _white(tiles: NDArray[Any]) -> float:
 
 
 def _squared(tiles: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return tiles (rows, columns, h, w, ...) as squares of at least ``_SIDE`` pixels, padded with NaN (white)."""
+    """Return tiles (rows, columns, h, w, ...) as squares of at least ``_SIDE`` pixels, padded with NaN."""
     height, width = tiles.shape[2:4]
     times = max(1, _SIDE // max(height, width))
     tiles = tiles.repeat(times, axis=2).repeat(times, axis=3)
@@ -148,7 +151,7 @@ def _squared(tiles: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.pad(tiles, padding, constant_values=np.nan)
 
 
-def _joined(tiles: NDArray[Any], gap: int = _GAP) -> NDArray[np.float64]:
+def _joined(tiles: NDArray[Any], gap: int) -> NDArray[np.float64]:
     """Return (rows, columns, h, w, ...) as one picture with gaps of NaN, (height, width, ...)."""
     tiles = _squared(tiles.astype(np.float64))
     rows, columns, height, width, *rest = tiles.shape
@@ -157,9 +160,3 @@ def _joined(tiles: NDArray[Any], gap: int = _GAP) -> NDArray[np.float64]:
     padded = np.pad(tiles, padding, constant_values=np.nan)
     joined = padded.swapaxes(1, 2).reshape(rows * (height + gap), columns * (width + gap), *rest)
     return joined[:-gap, :-gap]
-
-
-def _bare(axis: Axes) -> None:
-    axis.spines[:].set_visible(False)
-    axis.tick_params(length=0, labelsize=SMALL)
-    axis.set_xticks([])

@@ -96,15 +96,17 @@ def overlap_of(fold_runs: Sequence[FoldRun]) -> float:
 
 
 def hardware_of(fold_runs: Iterable[FoldRun]) -> str:
-    """Return the hardware of the training, such as ``cpu, fp32, AVX2``; joined by ``;`` if networks differ."""
-    found = {_hardware(fold_run.record) for fold_run in fold_runs}
-    return "; ".join(sorted(found))
+    """Return the hardware of the training, such as ``cpu, fp32, AVX2``; joined by ``;`` if folds differ."""
+    return "; ".join(sorted({_hardware(fold_run) for fold_run in fold_runs}))
 
 
-def _hardware(record: dict[str, Any]) -> str:
-    config, gpu = record["config"], record["gpu"]
-    instructions = "" if gpu else f", {record['instructions']}"
-    return f"{config['device']}{f' ({gpu})' if gpu else ''}, {config['precision']}{instructions}"
+def _hardware(fold_run: FoldRun) -> str:
+    if not fold_run.is_network:
+        return "cpu"  # scikit-learn has no choice of device or precision
+    config, gpu = fold_run.record["config"], fold_run.record["gpu"]
+    if gpu:
+        return f"{config['device']} ({gpu}), {config['precision']}"
+    return f"{config['device']}, {config['precision']}, {fold_run.record['instructions']}"
 
 
 def read_fold_run(folder: Path) -> FoldRun:

@@ -140,7 +140,7 @@ def _label(axes: Axes, values: NDArray[np.float64], title: str, full: NDArray[np
 def _name(axes: Axes, classes: Sequence[str]) -> None:
     class_ticks(axes.xaxis, classes)
     class_ticks(axes.yaxis, classes)
-    axes.set_xlabel("read as")
+    axes.set_xlabel("predicted as")
     axes.set_ylabel("true class")
 
 

@@ -138,7 +138,7 @@ def displacement_figure(evaluated: EvaluatedRuns, name: str, rates: pd.DataFrame
             axes.set_xlabel(f"fifth by {_LABELS[measure]}", fontsize=8)
             if row == 0:
                 axes.set_title(model, fontsize=11)
-        grid[row, 0].set_ylabel("misread (%)")
+        grid[row, 0].set_ylabel("misclassified (%)")
     grid[0, 0].set_ylim(bottom=0)
     handles = [Line2D([], [], color=colour[dataset], marker="o", ms=4, label=dataset) for dataset in names]
     headed(

@@ -56,10 +56,10 @@ def _block(axes: Axes, run: EvaluatedRun, width: int) -> None:
 
 
 def _row(maps: NDArray[np.float32], width: int) -> NDArray[np.float64]:
-    """Return maps (n, h, w) on one scale, zero white, as (width, 28, 28, 3), padded with white."""
+    """Return maps (n, h, w) on one scale, zero white, as (width, 28, 28, 3), padded with NaN."""
     largest = float(np.abs(maps).max()) or 1.0
     shades = coloured(enlarged(maps), "RdBu_r", -largest, largest)
-    return np.concatenate([shades, np.ones((width - len(maps), *shades.shape[1:]))])
+    return np.concatenate([shades, np.full((width - len(maps), *shades.shape[1:]), np.nan)])
 
 
 def _padded(texts: Sequence[str], width: int) -> list[str]:

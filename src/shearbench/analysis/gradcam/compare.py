@@ -29,7 +29,7 @@ def maps_figure(evaluated: EvaluatedRuns) -> Figure:
         names.append(f"{run.model}{method_of(run)}\non {run.dataset}")
     made = sheet(len(runs), len(tiles[0]), beside=1.2, above=0.9)
     draw_coloured(made.subplots(), np.stack(tiles), names, notes)
-    made.suptitle("Evidence for the true class, fold 0: the same test digit of each class everywhere", fontsize=11)
+    made.suptitle("Evidence for the true class, fold 0: the same test sample of each class everywhere", fontsize=11)
     made.supxlabel(
         "Orange: the map, from 0 to its own maximum, over the size of the normalised input in grey. Grad-CAM of the\n"
         "last feature map of at least 4 x 4; saliency where there is no convolution.",

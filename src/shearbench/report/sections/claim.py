@@ -20,7 +20,6 @@ from shearbench.report.results import Sources
 _TEXT = """The ablation changes only the scaling of the inputs. The same weights predict with three kinds of
 batch-norm statistics: the running averages of training, those of the batch, and averages measured anew on training
 samples (recalibrated)."""
-_NONE = "No claim is tested: `claims/` has no file. docs/findings.md shows how to write one."
 _SIZES = (("build/ablation_results", "At the size of this run"), ("reports/full", "At full size"))
 _OTHERS = {"cures": "Cures", "channels": "Input channels", "regularisation": "Dropout and L2 regularisation"}
 _PICTURES = {
@@ -49,9 +48,9 @@ _SHOWN = (
 
 
 def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
-    """Return the section: each claim against its ablation, the other ablations, the published numbers."""
+    """Return each claim against its ablation, the other ablations, the published numbers; empty without all these."""
     claims = read_claims(root)
-    blocks: list[Block] = [] if claims else [Prose(_NONE)]
+    blocks: list[Block] = []
     for claim in claims.values():
         blocks += [Prose(_quoted(claim)), *_compared(root, claim.test)]
     for folder, heading in _SIZES:
@@ -66,13 +65,12 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     blocks += _runs(root, rows)
     for claim in claims.values():
         blocks += _published(root, rows, claim)
-    wanted = dict.fromkeys([*(claim.test.ablation for claim in claims.values()), *_OTHERS])
     missing = [
         f"the ablation {name} (`dvc repro ablation_result@{name}`)"
-        for name in wanted
+        for name in dict.fromkeys(claim.test.ablation for claim in claims.values())
         if not read_ablation_result(root / "build" / "ablation_results" / name)
     ]
-    return Section("claim", "Published claims", blocks, missing)
+    return Section("claim", "Published claims" if claims else "Ablations and batch normalisation", blocks, missing)
 
 
 def _quoted(claim: Claim) -> str:

@@ -10,8 +10,8 @@ from shearbench.records import read_json
 from shearbench.report.blocks import Block, Cell, Column, Facts, Heading, Picture, Pictures, Prose, Section, Table
 from shearbench.report.pictures import evaluations
 
-_TEXT = """Training samples only. Sample ids are shared: a sample and its displacement field have the same id, and one
-table of folds serves all datasets."""
+_TEXT = "Figures and counts of duplicates are those of the training samples."
+_FIELDS = "A sample and its displacement field have the same id, and one table of folds serves both."
 _EXPLORED = {
     "samples.png": "Eight samples of each class.",
     "samples_u_x.png": "Displacement along x of eight samples of each class.",
@@ -27,9 +27,10 @@ _SPLITS = {"out_of_fold": "training", "test": "test"}
 
 def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     """Return the section."""
-    blocks: list[Block] = [Prose(_TEXT)]
-    missing = []
     entries = {record["dataset"]: record["entry"] for _, record in evaluations(root, rows)}
+    has_fields = any("load" in entry for entry in entries.values())
+    blocks: list[Block] = [Prose(f"{_TEXT} {_FIELDS}" if has_fields else _TEXT)]
+    missing = []
     for name in dict.fromkeys(row["dataset"] for row in rows):
         facts = [(key.replace("_", " "), str(value)) for key, value in entries.get(name, {}).items()]
         folder = root / "build" / "explore" / name

@@ -13,10 +13,8 @@ from shearbench.report.blocks import Block, Cell, Column, Data, Facts, Picture, 
 from shearbench.report.figures_statistics import ALPHA, TOLERANCE
 
 _TITLE = "Calibration of the statistical tests"
-_MISSING = (
-    "the calibration of the tests (measured on MNIST by `python benchmarks/calibration.py` of shearbench's repository; "
-    "its figures are in docs/statistics.md there)"
-)
+_ELSEWHERE = """The size and power of the tests do not depend on this run. shearbench's repository measures them on
+MNIST (`python benchmarks/calibration.py`); `docs/statistics.md` there shows the results."""
 _BAND = f"{100 * ALPHA:g} ± {100 * TOLERANCE:g} %"
 _MEANING = """How often the verdict calls equal models different. Classifiers of equal accuracy are trained on {draws}
 draws of MNIST (`python benchmarks/calibration.py`). No null assumes what the verdict assumes. The size of a pair is the
@@ -50,7 +48,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     """Return the section."""
     path = root / "reports" / "calibration.json"
     if not path.is_file():
-        return Section("false-positives", _TITLE, [], [_MISSING])
+        return Section("false-positives", _TITLE, [Prose(_ELSEWHERE)])
     found, table = read_json(path), path.with_suffix(".csv")
     with table.open(newline="", encoding="utf-8") as file:
         nulls = [row for row in csv.DictReader(file) if row["null"] in ("equal", "A/A")]

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from shearbench import yaml12
 from shearbench.records import is_finished, read_json
 from shearbench.report.blocks import Block, Cell, Column, Data, Facts, Heading, Picture, Pictures, Prose, Section, Table
 
@@ -24,7 +25,9 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     """Return the section."""
     folders = [folder for folder in sorted((root / "build" / "handwriting").glob("*")) if is_finished(folder)]
     blocks = [each for one in folders for each in _class(one)] + list(_full(root / "reports" / "full" / "handwriting"))
-    missing = [] if folders else ["the digits of a class; run `dvc repro handwriting`"]
+    sources = yaml12.parse((root / "params.yaml").read_text())["sources"]
+    planned = "mnist" in sources and "class_digits" in sources  # otherwise the stage is skipped
+    missing = ["the digits of a class; run `dvc repro handwriting`"] if planned and not folders else []
     return Section("handwriting", "Handwriting", [Prose(_TEXT), *blocks] if blocks else [], missing)
 
 
