@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from shearbench.data.deal import deal
 from shearbench.data.mnist import Part
+from shearbench.data.units import assign_parts
 from shearbench.records import read_npz, write_npz
 from shearbench.seeds import generator_for, seed_for
 
@@ -171,7 +171,9 @@ def _draw(part: Part, design: DrawDesign, seed: int, number: int) -> dict[str, N
     used = np.concatenate([train, test])
     x = np.zeros((len(part.images), (SIDE // 2) ** 2), np.float32)
     x[used] = part.images[used].reshape(-1, SIDE // 2, 2, SIDE // 2, 2).mean(axis=(2, 4)).reshape(len(used), -1) / 255
-    folds = deal(part.groups[train], labels[train], [1 / design.sets] * design.sets, seed=seed_for(seed, number))
+    folds = assign_parts(
+        part.groups[train], labels[train], [1 / design.sets] * design.sets, seed=seed_for(seed, number)
+    )
     classifiers = CLASSIFIERS[design.name]
     held_out = np.zeros((len(classifiers), len(train)), bool)
     tested = np.zeros((len(classifiers), design.sets, len(test)), bool)

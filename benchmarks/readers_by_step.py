@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.data import class_digits, png
+from shearbench.data import class_digits
+from shearbench.data.class_digits import encode_png
 from shearbench.handwriting.folder import ClassDigits, read_folder
 from shearbench.handwriting.readers import Readers, load
 from shearbench.handwriting.scores import Answers, Writers, summary
@@ -47,7 +48,7 @@ def stand_in() -> ClassDigits:
     """Return the digits of the stand-in class, drawn and read."""
     with TemporaryDirectory() as place:
         for drawing in class_digits.draw_class():
-            (Path(place) / drawing.file).write_bytes(png.encode(drawing.image))
+            (Path(place) / drawing.file).write_bytes(encode_png(drawing.image))
         return read_folder(Path(place), workers="auto")
 
 

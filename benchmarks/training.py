@@ -34,9 +34,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from shearbench.data.config import BundledMnist, ImageDataset, MnistFolder
 from shearbench.data.dataset import Dataset, load, write_dataset
-from shearbench.data.deal import units_of
 from shearbench.data.folds import FoldTable, make_folds, read_folds, write_folds
 from shearbench.data.mnist import collect
+from shearbench.data.units import units_of
 from shearbench.execution import Advance, run_tasks, worker_count
 from shearbench.models import build
 from shearbench.models.inputs import Inputs

@@ -111,7 +111,7 @@ def write_outer_folds(job: Job, path: Path, *, folds: int, repeats: int) -> None
     whole = load_dataset(job.build / "datasets" / job.config.dataset, "train")
     apart = np.isin(whole.ids, read_part(job.build / "tuning_part.npz"))
     seeds = [seed_for(job.config.seed, "tune", "benchmark", repeat) for repeat in range(repeats)]
-    table = make_repeats(whole.inputs, whole.labels, folds=folds, seeds=seeds, apart=apart)
+    table = make_repeats(whole.inputs, whole.labels, folds=folds, seeds=seeds, reserved=apart)
     write_folds(path, FoldTable(whole.ids, table))
 
 

@@ -18,7 +18,7 @@ import pandas as pd
 from calibration_draws import CLASSIFIERS, SIDE
 from shearbench.data import mnist
 from shearbench.data.config import BundledMnist
-from shearbench.data.deal import deal
+from shearbench.data.units import assign_parts
 from shearbench.records import write_text
 from shearbench.seeds import generator_for, seed_for
 from shearbench.statistics.crossed import joined, parts_from
@@ -45,7 +45,7 @@ def main() -> None:
     units = (np.arange(len(labels)), groups)
     for repeat, design in np.ndindex(asked.repeats, 2):
         parts_of = [
-            deal(units[design], labels, [1 / FOLDS] * FOLDS, seed=seed_for(42, "leak", repeat, design, *more))
+            assign_parts(units[design], labels, [1 / FOLDS] * FOLDS, seed=seed_for(42, "leak", repeat, design, *more))
             for more in ((), ("inner",))
         ]
         for fold, test in np.ndindex(FOLDS, len(TESTS)):

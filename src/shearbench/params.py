@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from shearbench import yaml12
 from shearbench.ablation.hypotheses import Hypothesis, Observed, hypothesis_faults, runs_of
 from shearbench.analysis.settings import Evaluate
-from shearbench.data.config import RESERVED, DatasetEntry, FieldDataset, ImageDataset, SimulatedDataset, Sources
+from shearbench.data.config import FIELD_SOURCES, DatasetEntry, FieldDataset, ImageDataset, SimulatedDataset, Sources
 from shearbench.data.folds import TrainOn
 from shearbench.errors import InputError
 from shearbench.execution.settings import Execution
@@ -253,8 +253,8 @@ def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
         for field, rule in space_faults(model.search or {}, model.recipe, model.options):
             yield ("models", name, "search", field), rule
     for name in params.sources.images:
-        if name in RESERVED or not re.fullmatch(NAME, name):
-            rule = f"must be named with a-z, 0-9 and _, and otherwise than {', '.join(RESERVED)}"
+        if name in FIELD_SOURCES or not re.fullmatch(NAME, name):
+            rule = f"must be named with a-z, 0-9 and _, and otherwise than {', '.join(FIELD_SOURCES)}"
             yield ("sources", name), f"{rule}; got {name!r}"
     for name, dataset in params.datasets.items():
         yield from _dataset_faults(("datasets", name), dataset, params.sources)
@@ -316,7 +316,7 @@ def _dataset_faults(
     key: tuple[str, ...], entry: ImageDataset | FieldDataset, sources: Sources
 ) -> Iterator[tuple[tuple[str, ...], str]]:
     if entry.origin not in sources.images:
-        known = ", ".join([*sources.images, *(RESERVED if isinstance(entry, ImageDataset) else ())])
+        known = ", ".join([*sources.images, *(FIELD_SOURCES if isinstance(entry, ImageDataset) else ())])
         yield (
             (*key, "source" if isinstance(entry, ImageDataset) else "of"),
             f"must be one of {known}; got {entry.origin!r}",

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from shearbench.analysis.exploration import figure as figures
+from shearbench.plotting.files import picture
 from shearbench.plotting.tiles import GREY, LENGTH, U_X, U_Y, Quantity
 
 RNG = np.random.default_rng(0)
@@ -86,7 +87,7 @@ def test_class_balance_writes_every_count() -> None:
 
 def test_saved_files_are_the_same_and_hold_no_version(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
-        figures.save(figures.class_balance(np.ones((3, 10), np.int64), classes=DIGITS, title="t"), tmp_path / name)
+        picture(figures.class_balance(np.ones((3, 10), np.int64), classes=DIGITS, title="t"))(tmp_path / name)
     content = (tmp_path / "a.png").read_bytes()
     assert content == (tmp_path / "b.png").read_bytes()
     assert b"atplotlib" not in content

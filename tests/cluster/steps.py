@@ -15,7 +15,8 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from shearbench.data import class_digits, png
+from shearbench.data import class_digits
+from shearbench.data.class_digits import encode_png
 from shearbench.data.tuning_part import write_part
 from shearbench.params import load
 from shearbench.stages import handwriting
@@ -49,7 +50,7 @@ def make(root: Path, execution: dict[str, Any]) -> None:
     folder = root / "class"
     folder.mkdir()
     for place, drawing in enumerate(itertools.islice(itertools.cycle(class_digits.draw_class()), FILES)):
-        (folder / f"{drawing.file.split('-')[0]}-{1 + place % 2}-{place}.png").write_bytes(png.encode(drawing.image))
+        (folder / f"{drawing.file.split('-')[0]}-{1 + place % 2}-{place}.png").write_bytes(encode_png(drawing.image))
 
 
 def take(root: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from patterns import point
 from shearbench.comparison.leakage import refuse_broken
 from shearbench.data.dataset import Samples, read_samples, write_samples
-from shearbench.data.folds import APART, FoldTable, read_folds, write_folds
+from shearbench.data.folds import RESERVED, FoldTable, read_folds, write_folds
 from shearbench.data.tuning_part import Reserved, part_of, write_part
 from shearbench.errors import InputError
 from shearbench.pipeline.configs import config_of
@@ -91,7 +91,7 @@ def test_with_the_part_set_apart_a_tuned_run_is_trained_with_what_was_found(fini
     build = finished / "build"
     table = read_folds(build / "datasets" / "mnist" / "folds.npz")
     folds = table.folds.copy()
-    folds[:, :10] = APART
+    folds[:, :10] = RESERVED
     write_folds(build / "datasets" / "mnist" / "folds.npz", FoldTable(table.ids, folds))
     write_part(build / "datasets" / "mnist" / "tuning_part.npz", np.arange(10))
     _tune(finished, small_params, part=np.arange(10))

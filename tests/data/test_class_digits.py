@@ -13,7 +13,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from shearbench.data import class_digits as cd
-from shearbench.data import mnist, png
+from shearbench.data import mnist
+from shearbench.data.class_digits import encode_png
 from shearbench.data.config import BundledMnist, ClassFolder, StandInClass
 from shearbench.data.handwritten import NAME
 from shearbench.errors import InputError
@@ -135,7 +136,7 @@ class TestFolder:
     def mine(self, tmp_path: Path) -> Path:
         (tmp_path / "mine").mkdir()
         for name in ("0-1-1.png", "7-12-4.png"):
-            (tmp_path / "mine" / name).write_bytes(png.encode(np.eye(28, dtype=np.uint8)))
+            (tmp_path / "mine" / name).write_bytes(encode_png(np.eye(28, dtype=np.uint8)))
         return tmp_path / "mine"
 
     def read(self, folder: Path) -> dict[str, bytes]:

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shearbench.data.deal import UNKNOWN, first_occurrences, units_of
 from shearbench.data.folds import (
     HELD_OUT,
     FoldTable,
@@ -20,6 +19,7 @@ from shearbench.data.folds import (
     read_folds,
     write_folds,
 )
+from shearbench.data.units import UNKNOWN, first_occurrences, units_of
 from shearbench.errors import InputError
 from shearbench.records import hash_arrays
 from shearbench.seeds import seed_for

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from shearbench.data import handwritten as reading
-from shearbench.data import png
+from shearbench.data.class_digits import encode_png
 from shearbench.data.handwritten import Unreadable, list_folder, read_file
 from shearbench.errors import InputError
 
@@ -31,7 +31,7 @@ def _bytes(path: Path, content: bytes) -> Path:
 def _header(width: int, height: int) -> bytes:
     """A PNG whose header declares another size, with a sound checksum."""
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    whole = png.encode(GREY)
+    whole = encode_png(GREY)
     return whole[:12] + header + struct.pack(">I", zlib.crc32(header)) + whole[33:]
 
 
@@ -122,14 +122,14 @@ def test_the_studys_grey_is_pillows_own(tmp_path: Path) -> None:
         (b"digit seven", "neither a PNG nor a JPEG"),
         (b"\x89PNG\r\n\x1a\n", "neither a PNG|cannot be decoded"),
         (b"GIF89a" + bytes(100), "neither a PNG nor a JPEG"),
-        (png.encode(GREY)[:300], "cannot be decoded"),
-        (png.encode(GREY)[:40] + b"\0" * 40 + png.encode(GREY)[80:], "neither a PNG"),
-        (png.encode(GREY)[:60] + b"\0" * 40 + png.encode(GREY)[100:], "cannot be decoded"),
+        (encode_png(GREY)[:300], "cannot be decoded"),
+        (encode_png(GREY)[:40] + b"\0" * 40 + encode_png(GREY)[80:], "neither a PNG"),
+        (encode_png(GREY)[:60] + b"\0" * 40 + encode_png(GREY)[100:], "cannot be decoded"),
         (_header(65_535, 65_535), "far more pixels than 25,000,000"),
         (_header(8_000, 8_000), "is 8000 x 8000 pixels, the most is 25,000,000"),
         (_header(0, 28), "cannot be decoded|too small|neither"),
         (_header(3, 28), "too small to hold a digit"),
-        (png.encode(GREY) + bytes(reading.MAX_BYTES), "the most is 64000000"),
+        (encode_png(GREY) + bytes(reading.MAX_BYTES), "the most is 64000000"),
     ],
 )
 def test_a_file_that_is_no_picture_of_ours_says_why(tmp_path: Path, content: bytes, reason: str) -> None:
@@ -167,9 +167,9 @@ def test_what_pillow_warns_of_is_noted_and_warns_nobody(tmp_path: Path) -> None:
 def test_every_name_in_the_folder_is_listed_and_only_files_of_it_are_read(tmp_path: Path) -> None:
     folder, outside = tmp_path / "class", tmp_path / "secret.png"
     folder.mkdir()
-    _bytes(outside, png.encode(GREY))
+    _bytes(outside, encode_png(GREY))
     for name in ("7-1-2.png", "0-12-3.PNG", "3-01-002.jpg", "4-1-1.jpeg", "10-1-1.png", "7-1.png", "seven.png"):
-        _bytes(folder / name, png.encode(GREY))
+        _bytes(folder / name, encode_png(GREY))
     for name in (".DS_Store", "7-1-2.png.bak", "７-1-2.png"):  # the last one begins with a digit of full width
         _bytes(folder / name, b"")
     (folder / "5-1-1.png").symlink_to(outside)

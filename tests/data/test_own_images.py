@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from any_images import SHAPES, shape, write_folder, write_npz
-from shearbench.data import idx, memory, own_images
+from shearbench.data import collected, idx, own_images
 from shearbench.data.collected import Collected
 from shearbench.data.config import IdxFiles, ImageFolder, NpzFile, Sources
 from shearbench.errors import InputError
@@ -233,13 +233,13 @@ class TestArrays:
             npz_of(tmp_path / "a.npz", two_classes(), classes=("a", "a"))
 
     def test_more_than_memory_holds_is_refused_with_the_numbers(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(memory.os, "sysconf", lambda name: 1_000_000)  # a terabyte
-        memory.check_memory("sources.mine", 1_000_000, (224, 224), 3)
-        monkeypatch.setattr(memory.os, "sysconf", lambda name: 100_000)  # 10 GB
+        monkeypatch.setattr(collected.os, "sysconf", lambda name: 1_000_000)  # a terabyte
+        collected.check_memory("sources.mine", 1_000_000, (224, 224), 3)
+        monkeypatch.setattr(collected.os, "sysconf", lambda name: 100_000)  # 10 GB
         with pytest.raises(
             InputError, match=r"1,000,000 images of 224 x 224 x 3 take 150.5 GB, .*2.5 GB.*resize: \[28, 28\]"
         ):
-            memory.check_memory("sources.mine", 1_000_000, (224, 224), 3)
+            collected.check_memory("sources.mine", 1_000_000, (224, 224), 3)
 
 
 class TestIdx:

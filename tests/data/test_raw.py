@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import yaml
 
-from shearbench.data import guard, idx, png, raw
+from shearbench.data import guard, idx, raw
+from shearbench.data.class_digits import encode_png
 from shearbench.data.config import ClassFolder, Sources
 from shearbench.errors import InputError
 
@@ -26,7 +27,7 @@ def write_sources(root: Path) -> None:
         (root / "my_mnist" / names[1]).write_bytes(idx.encode(np.arange(10, dtype=np.uint8)))
     (root / "my_class").mkdir()
     for digit in range(10):
-        (root / "my_class" / f"{digit}-1-1.png").write_bytes(png.encode(np.eye(28, dtype=np.uint8)))
+        (root / "my_class" / f"{digit}-1-1.png").write_bytes(encode_png(np.eye(28, dtype=np.uint8)))
 
 
 class Builder:
@@ -97,7 +98,7 @@ def test_changed_data_is_restored_and_the_change_kept_aside(build: Builder) -> N
 
 def test_a_source_that_gives_other_data_replaces_nothing_without_adopt(build: Builder) -> None:
     before, vouched = build.content(), build.data_dvc.read_text()
-    (build.root / "my_class" / "0-1-2.png").write_bytes(png.encode(np.ones((28, 28), np.uint8)))
+    (build.root / "my_class" / "0-1-2.png").write_bytes(encode_png(np.ones((28, 28), np.uint8)))
     assert "nothing to do" in build()  # the data is there; the source is not asked
     build.data.rename(build.root / "elsewhere")
     with pytest.raises(InputError, match=r"now give data with hash .* Nothing was replaced.*`shearbench data --adopt`"):
@@ -113,7 +114,7 @@ def test_a_source_that_gives_other_data_replaces_nothing_without_adopt(build: Bu
 def test_other_sources_need_adopt(build: Builder) -> None:
     before = build.content()
     (build.root / "my_class").rename(build.root / "other")
-    (build.root / "other" / "0-1-2.png").write_bytes(png.encode(np.ones((28, 28), np.uint8)))
+    (build.root / "other" / "0-1-2.png").write_bytes(encode_png(np.ones((28, 28), np.uint8)))
     other = MINE.model_copy(update={"class_digits": ClassFolder(kind="path", path="other")})
     with pytest.raises(InputError, match="run `shearbench data --adopt` to replace data/ on purpose"):
         build(sources=other)

@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 
 from shearbench.data.dataset import Dataset
-from shearbench.data.deal import UNKNOWN, units_of
-from shearbench.data.folds import APART, FoldTable, make_repeats
+from shearbench.data.folds import RESERVED, FoldTable, make_repeats
 from shearbench.data.tuning_part import (
     Reserved,
     part_of,
     read_part,
     refuse_other,
     refuse_overlap,
-    set_apart,
+    reserve,
     write_part,
 )
+from shearbench.data.units import UNKNOWN, units_of
 from shearbench.errors import InputError
 
 
@@ -29,7 +29,7 @@ def _units(images):
 
 
 def _apart(images, labels, share=0.3, seed=1):
-    return set_apart(_units(images), labels, share=share, seed=seed, parameter="tuning.share")
+    return reserve(_units(images), labels, share=share, seed=seed, parameter="tuning.share")
 
 
 def test_a_share_of_every_class_is_set_apart():
@@ -56,8 +56,8 @@ def test_a_share_that_leaves_a_side_without_a_class_is_refused():
 def test_what_is_set_apart_trains_in_every_fold_and_is_held_out_in_none():
     images, labels = _digits()
     part = _apart(images, labels)
-    table = FoldTable(np.arange(200), make_repeats(_units(images), labels, folds=4, seeds=[1, 2], apart=part))
-    np.testing.assert_array_equal(table.rows_apart, np.flatnonzero(part))
+    table = FoldTable(np.arange(200), make_repeats(_units(images), labels, folds=4, seeds=[1, 2], reserved=part))
+    np.testing.assert_array_equal(table.reserved_rows, np.flatnonzero(part))
     held_out = [table.split(number)[1] for number in table.numbers]
     for number, rows in zip(table.numbers, held_out, strict=True):
         assert not part[rows].any()
@@ -67,13 +67,13 @@ def test_what_is_set_apart_trains_in_every_fold_and_is_held_out_in_none():
 
 def test_without_a_part_apart_the_folds_are_what_they_were():
     images, labels = _digits()
-    nobody = make_repeats(_units(images), labels, folds=4, seeds=[1], apart=np.zeros(200, np.bool_))
+    nobody = make_repeats(_units(images), labels, folds=4, seeds=[1], reserved=np.zeros(200, np.bool_))
     np.testing.assert_array_equal(make_repeats(_units(images), labels, folds=4, seeds=[1]), nobody)
-    assert (nobody != APART).all()
+    assert (nobody != RESERVED).all()
 
 
 def test_a_digit_that_is_apart_in_one_repeat_only_is_refused():
-    with pytest.raises(InputError, match="set apart must be so in every repeat"):
+    with pytest.raises(InputError, match="a reserved sample must be reserved in every repeat"):
         FoldTable(np.arange(4), np.array([[0, 1, -1, 0], [0, 1, 0, 1]]))
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from shearbench.data import class_digits, png
+from shearbench.data import class_digits
+from shearbench.data.class_digits import encode_png
 from shearbench.handwriting.folder import ClassDigits, read_folder
 
 
@@ -14,7 +15,7 @@ def stand_in_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("class") / "stand-in"
     folder.mkdir()
     for drawing in class_digits.draw_class():
-        (folder / drawing.file).write_bytes(png.encode(drawing.image))
+        (folder / drawing.file).write_bytes(encode_png(drawing.image))
     return folder
 
 

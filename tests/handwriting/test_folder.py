@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shearbench.data import class_digits, png
+from shearbench.data import class_digits
+from shearbench.data.class_digits import encode_png
 from shearbench.errors import InputError
 from shearbench.handwriting import folder
 from shearbench.handwriting.folder import THUMBNAIL, ClassDigits, manifest_csv, read_folder
@@ -27,12 +28,12 @@ def _digit(nth: int) -> np.ndarray:
 def messy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("messy class")
     three = _digit(3)
-    (made / "3-2-1.png").write_bytes(png.encode(three))
+    (made / "3-2-1.png").write_bytes(encode_png(three))
     Image.fromarray(255 - three).resize((90, 60)).convert("RGB").save(made / "3-1-1.png", "JPEG", quality=95)
-    (made / "4-1-1.png").write_bytes(png.encode(np.zeros((28, 28), np.uint8)))
+    (made / "4-1-1.png").write_bytes(encode_png(np.zeros((28, 28), np.uint8)))
     (made / "5-1-1.png").write_bytes(b"not a picture")
-    (made / "=cmd().png").write_bytes(png.encode(three))
-    (made / "6-1-1\nx.png").write_bytes(png.encode(three))
+    (made / "=cmd().png").write_bytes(encode_png(three))
+    (made / "6-1-1\nx.png").write_bytes(encode_png(three))
     (made / "notes.txt").write_text("hello")
     (made / "7-1-1.png").symlink_to("/etc/hostname")
     return made
@@ -91,7 +92,7 @@ def test_a_folder_without_a_picture_is_the_users_to_mend(tmp_path: Path) -> None
 def test_the_almost_black_images_of_the_stand_in_class_are_rejected_by_both(tmp_path: Path) -> None:
     drawn = [one for one in class_digits.draw_class() if one.group in (1, 3)]
     for one in drawn:
-        (tmp_path / one.file).write_bytes(png.encode(one.image))
+        (tmp_path / one.file).write_bytes(encode_png(one.image))
     digits = read_folder(tmp_path, workers=1)
     dark = {one.file for one in drawn if one.planted == "almost_black"}
     assert dark == {one["file"] for one in digits.rejected if one["by"] == "study"}

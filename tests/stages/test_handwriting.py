@@ -14,7 +14,8 @@ import yaml
 import small_project
 from made import current_runs
 from shearbench.commands import class_folder
-from shearbench.data import class_digits, png
+from shearbench.data import class_digits
+from shearbench.data.class_digits import encode_png
 from shearbench.errors import InputError
 from shearbench.handwriting import fine_tuning, networks
 from shearbench.handwriting import folder as reading
@@ -54,7 +55,7 @@ def project(finished_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     folder.mkdir(parents=True)
     for drawing in class_digits.draw_class():
         if drawing.group in (1, 3, 8) and drawing.member < 4:
-            (folder / drawing.file).write_bytes(png.encode(drawing.image))
+            (folder / drawing.file).write_bytes(encode_png(drawing.image))
     (folder / "notes.txt").write_text("not a digit")
     return root
 

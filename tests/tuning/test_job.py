@@ -326,7 +326,7 @@ def test_a_classifier_is_searched_over_its_own_options(root, tmp_path):
 def _fitted_by_hand(job, hyperparameters):
     """Return the accuracy on the inner part of scikit-learn's own classifier, calibrated as a fold's is."""
     part, table = load(job.part, "train"), read_folds(job.part / "folds.npz")
-    inner = table.rows_apart
+    inner = table.reserved_rows
     rest = np.setdiff1d(np.arange(len(part.ids)), inner)
     values = part.inputs.reshape(len(part.ids), -1).astype(np.float32) / 255
     machine = CalibratedClassifierCV(SVC(**hyperparameters), method="sigmoid", cv=3, ensemble=False)

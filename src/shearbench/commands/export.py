@@ -9,7 +9,6 @@ are redrawn from the stored numbers.
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pandas as pd
 
@@ -106,13 +105,11 @@ def _figures(params: Params, root: Path, evaluated: EvaluatedRuns, folder: Path)
             if "accuracies" in tables:
                 name = result.parent.name
                 yield from _drawn(figures_of(name, tables), folder / "ablations" / name)
-        with TemporaryDirectory() as scratch:
-            for name in params.datasets:
-                explore.write(params, root / "build", name, Path(scratch) / name)
-                yield from _copied(Path(scratch) / name, "*.png", folder / "datasets" / name)
-    yield from _copied(root / "build" / "handwriting" / CLASS / "figures", "*.pdf", folder / CLASS)
+        for name in params.datasets:
+            yield from _drawn(explore.files(params, root / "build", name), folder / "datasets" / name)
+    yield from _copied(root / "build" / "handwriting" / CLASS / "figures", folder / CLASS)
     for search in sorted((root / "build" / "tuning" / "results").glob("*/*")):
-        yield from _copied(search, "*.pdf", folder / "searches" / f"{search.parent.name}-{search.name}")
+        yield from _copied(search, folder / "searches" / f"{search.parent.name}-{search.name}")
 
 
 def _of_tests(reports: Path) -> Files:
@@ -132,10 +129,10 @@ def _drawn(files: Files, folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _copied(source: Path, pattern: str, folder: Path) -> Iterator[Path]:
-    """Copy PDF content into a folder, as files with the suffix ``.pdf``."""
-    for path in sorted(source.glob(pattern)):
-        copy = folder / path.with_suffix(".pdf").name
+def _copied(source: Path, folder: Path) -> Iterator[Path]:
+    """Copy the PDF files of a folder into another."""
+    for path in sorted(source.glob("*.pdf")):
+        copy = folder / path.name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
         yield copy

@@ -75,7 +75,7 @@ def pilot_of_folds(build: Path, a: tuple[str, str], b: tuple[str, str]) -> Pilot
             raise InputError(f"{names}: fold {number} is not that of {folder / FOLDS}; run `dvc repro` for both")
         discordance.append((one.classes == one.labels).astype(np.int64) - (other.classes == other.labels))
         clusters.append(clusters_of(np.array([groups[int(each)] for each in one.ids]), one.ids))
-    return measured(discordance, clusters, scored=len(table.ids) - len(table.rows_apart) + tested, tested=tested)
+    return measured(discordance, clusters, scored=len(table.ids) - len(table.reserved_rows) + tested, tested=tested)
 
 
 def _finished(folder: Path) -> dict[int, FoldRun]:

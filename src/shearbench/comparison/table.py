@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from shearbench.data.origin import reference_of
+from shearbench.data.config import reference_of
 from shearbench.errors import InputError
 from shearbench.records import read_json, read_record
 from shearbench.statistics.verdict import turned

@@ -9,6 +9,8 @@ machine draws the same bytes.
 import csv
 import hashlib
 import io
+import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.data import png
 from shearbench.data.config import BundledMnist, ClassFolder, StandInClass
 from shearbench.data.handwritten import CLASSES, SIDE, TRUTH, fault_in, list_folder
 from shearbench.data.mnist import Part
@@ -27,6 +28,7 @@ Image = NDArray[np.uint8]
 
 TRUTH_COLUMNS = ("file", "digit", "group", "member", "style", "planted", "source")
 MEMBERS = 4
+_STORED_BLOCK = 65_535  # bytes that one block of a PNG file can hold
 _FILE_MANAGER_FILES = {"thumbs.db", "desktop.ini"}
 
 
@@ -102,7 +104,7 @@ def collect(source: StandInClass | ClassFolder, base: Path) -> dict[str, bytes]:
     if isinstance(source, ClassFolder):
         return _from_folder(base / Path(source.path).expanduser())
     drawings = list(draw_class())
-    files = {drawing.file: png.encode(drawing.image) for drawing in drawings}
+    files = {drawing.file: encode_png(drawing.image) for drawing in drawings}
     return {**files, TRUTH: _truth(drawings).encode()}
 
 
@@ -208,6 +210,26 @@ def _truth(drawings: list[Drawing]) -> str:
         style = STYLES[d.group - 1].name
         writer.writerow((d.file, d.digit, d.group, d.member, style, d.planted, d.source))
     return text.getvalue()
+
+
+def encode_png(image: Image) -> bytes:
+    """Return the PNG file of a small 8-bit greyscale image, with the same bytes on every machine.
+
+    Pixels are stored without compression, because compressed bytes depend on the version of zlib. The file has one
+    block, so rows * (columns + 1) is at most 65,535. Format: the PNG specification (ISO/IEC 15948), RFC 1950 and 1951.
+    """
+    rows, columns = image.shape
+    raw = np.pad(image, ((0, 0), (1, 0))).tobytes()  # filter type 0 before each row
+    assert image.dtype == np.uint8, image.dtype
+    assert len(raw) <= _STORED_BLOCK, image.shape
+    block = b"\x01" + struct.pack("<HH", len(raw), len(raw) ^ 0xFFFF) + raw
+    stream = b"\x78\x01" + block + struct.pack(">I", zlib.adler32(raw))
+    header = struct.pack(">IIBBBBB", columns, rows, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", stream) + _chunk(b"IEND", b"")
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def _from_folder(folder: Path) -> dict[str, bytes]:

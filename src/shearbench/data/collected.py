@@ -5,6 +5,7 @@ numbers the classes, removes contradictory copies, and splits off a test part if
 each image left out is recorded as a :class:`Decision`. If a parameter is needed, the error names it.
 """
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -15,11 +16,12 @@ from numpy.typing import NDArray
 
 from shearbench.data.config import OwnImages
 from shearbench.data.dataset import LEAST_SIDE, MOST_CLASSES, MOST_SIDE, Split
-from shearbench.data.deal import UNKNOWN, deal, first_occurrences, units_of
+from shearbench.data.units import UNKNOWN, assign_parts, first_occurrences, units_of
 from shearbench.errors import InputError
 
 _SPLIT_SEED = 20_220_527  # constant, so that the same images are split alike in every project
 _SHOWN = 5
+_COPIES = 4  # most copies of the images in memory: the original, as floats, and in the parts of a split
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,30 @@ def settled_classes(key: str, source: OwnImages, found: Sequence[str]) -> tuple[
     if not 2 <= len(names) <= MOST_CLASSES:
         raise InputError(f"{key} must have 2 to {MOST_CLASSES:,} classes; got {len(names):,} ({_few(names)})")
     return names
+
+
+def check_memory(key: str, count: int, size: Sequence[int], channels: int, itemsize: int = 1) -> None:
+    """Check that the arrays of ``count`` images fit into memory.
+
+    Args:
+        key: of the source in ``params.yaml``.
+        count: number of images.
+        size: (height, width).
+        channels: of each image.
+        itemsize: bytes per value.
+
+    Raises:
+        InputError: with the required memory, the available memory, and a size that would fit.
+    """
+    needed = count * size[0] * size[1] * channels * itemsize
+    most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // _COPIES
+    if needed > most:
+        fits = [max(LEAST_SIDE, int(side * (most / needed) ** 0.5)) for side in size]
+        raise InputError(
+            f"{key}: {count:,} images of {size[0]} x {size[1]} x {channels} take {needed / 1e9:.1f} GB, and this "
+            f"machine holds {most / 1e9:.1f} GB of them (a {_COPIES}th of its memory); set {key}.resize: {fits}, or "
+            "use fewer images"
+        )
 
 
 def _converted(key: str, source: OwnImages, images: NDArray[Any]) -> NDArray[Any]:
@@ -239,7 +265,7 @@ def _with_test(key: str, source: OwnImages, part: Raw, names: Sequence[str]) -> 
             f"{names[int(counts.argmin())]!r} has {counts.min()}; add images or remove the class"
         )
     shares = [1 - source.test, source.test]
-    test = deal(units_of(part.images, part.groups), part.labels, shares, seed=_SPLIT_SEED) == 1
+    test = assign_parts(units_of(part.images, part.groups), part.labels, shares, seed=_SPLIT_SEED) == 1
     return {"train": part.only(~test), "test": part.only(test)}
 
 

@@ -1,5 +1,6 @@
 """The data part of ``params.yaml``: sources of images, and the named datasets."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
@@ -104,7 +105,7 @@ ImageSource = Annotated[
     BundledMnist | DownloadedMnist | MnistFolder | ImageFolder | IdxFiles | NpzFile | TorchvisionImages,
     Field(discriminator="kind"),
 ]
-RESERVED = ("simulated", "openbu")
+FIELD_SOURCES = ("simulated", "openbu")
 """Names that a source cannot have, because they are values of ``source`` of field datasets."""
 
 
@@ -177,7 +178,7 @@ class PublishedDataset(FieldDataset):
 def _kind_of(entry: Any) -> str:
     """Return the kind of a dataset entry of ``params.yaml``, by its source."""
     source = entry.get("source") if isinstance(entry, dict) else getattr(entry, "source", None)
-    return source if source in RESERVED else "images"
+    return source if source in FIELD_SOURCES else "images"
 
 
 DatasetEntry = Annotated[
@@ -186,3 +187,17 @@ DatasetEntry = Annotated[
     | Annotated[PublishedDataset, Tag("openbu")],
     Discriminator(_kind_of),
 ]
+Entry = Mapping[str, Any]
+"""An entry of ``datasets`` in ``params.yaml``, as stored in cards and records."""
+
+
+def origin_of(entry: Entry) -> str:
+    """Return the source of the samples of a dataset."""
+    return str(entry.get("of", "mnist") if "load" in entry else entry["source"])
+
+
+def reference_of(name: str, entries: Mapping[str, Entry]) -> str:
+    """Return the reference dataset: the first image dataset of the same source, or the dataset itself."""
+    source = origin_of(entries[name])
+    same = (each for each, entry in entries.items() if origin_of(entry) == source and "load" not in entry)
+    return next(same, name)

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shearbench.data.config import FieldDataset, ImageDataset
-from shearbench.data.deal import UNKNOWN, none_given
 from shearbench.data.rescale import rescaled, select_components
+from shearbench.data.units import UNKNOWN, none_given
 from shearbench.errors import InputError
 from shearbench.records import hash_arrays, read_json, read_npz, write_json, write_npz
 

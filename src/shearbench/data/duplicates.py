@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import minimum_spanning_tree
 
-from shearbench.data.deal import first_occurrences
+from shearbench.data.units import first_occurrences
 
 NEAR_IMAGES, NEAR_FIELDS = 0.97, 0.995
 """Least correlation of near-duplicates.

@@ -2,10 +2,10 @@
 
 ``folds.npz`` holds ``ids`` and ``folds``: for each repeat, the fold that holds a training sample out. ``units`` (n,)
 marks samples that stay together: those of one group (writer), and copies of one image. They share a fold and a side
-of the inner split (``deal``), so no network is validated on an image or a writer of its training samples.
+of the inner split (``assign_parts``), so no network is validated on an image or a writer of its training samples.
 
-The number of a fold is repeat * count + fold. Samples in fold -1 (``APART``) are reserved: no fold holds them out, and
-they train in all folds.
+The number of a fold is repeat * count + fold. Samples in fold -1 (``RESERVED``) train in all folds; no fold holds them
+out.
 """
 
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shearbench.data.dataset import REMAKE
-from shearbench.data.deal import Rows, deal, none_given
+from shearbench.data.units import Rows, assign_parts, none_given
 from shearbench.errors import InputError
 from shearbench.records import hash_arrays, read_npz, write_npz
 
-APART = -1
+RESERVED = -1
 TrainOn = Literal["rest", "fold"]
 """Whether a network trains on all folds but its own, or only on its own fold (disjoint training sets)."""
 HELD_OUT = 1000
@@ -54,11 +54,11 @@ class FoldTable:
             raise InputError("the fold table must hold each id once, but some are repeated; run `dvc repro`")
         if not self.repeats:
             raise InputError("the fold table must have a repeat, got none; run `dvc repro`")
-        apart = self.folds == APART
-        if (apart.any(axis=0) != apart.all(axis=0)).any():
-            raise InputError("a digit that is set apart must be so in every repeat, but one is not; run `dvc repro`")
+        reserved = self.folds == RESERVED
+        if (reserved.any(axis=0) != reserved.all(axis=0)).any():
+            raise InputError("a reserved sample must be reserved in every repeat, but one is not; run `dvc repro`")
         for row in self.folds:
-            numbers = np.unique(row[row != APART])
+            numbers = np.unique(row[row != RESERVED])
             if self.count < 2 or not np.array_equal(numbers, np.arange(self.count)):
                 raise InputError(
                     f"the folds must be numbered 0, 1, ... in every repeat, got {numbers.tolist()}; run `dvc repro`"
@@ -76,9 +76,9 @@ class FoldTable:
                 raise InputError("samples of one writer, or copies, stand in two folds; run `dvc repro`")
 
     @property
-    def rows_apart(self) -> Rows:
+    def reserved_rows(self) -> Rows:
         """The rows of reserved samples, which no fold holds out."""
-        return np.flatnonzero((self.folds == APART).all(axis=0))
+        return np.flatnonzero((self.folds == RESERVED).all(axis=0))
 
     @property
     def count(self) -> int:
@@ -116,7 +116,7 @@ def make_folds(units: Rows, labels: Rows, *, folds: int, seed: int) -> Rows:
     """Return the fold of each sample, int64 (n,), stratified by class and with units whole.
 
     Args:
-        units: (n,), see ``deal.units_of``.
+        units: (n,), see ``units.units_of``.
         labels: (n,).
         folds: number of folds, at least 2.
         seed: from ``seeds.seed_for``.
@@ -124,7 +124,7 @@ def make_folds(units: Rows, labels: Rows, *, folds: int, seed: int) -> Rows:
     Raises:
         InputError: if a fold would lack a class.
     """
-    assigned = deal(units, labels, [1 / folds] * folds, seed=seed)
+    assigned = assign_parts(units, labels, [1 / folds] * folds, seed=seed)
     classes, of_class = np.unique(labels, return_inverse=True)
     counts = np.zeros((folds, len(classes)), np.int64)
     np.add.at(counts, (assigned, of_class), 1)
@@ -154,7 +154,7 @@ def inner_split(ids: Rows, labels: Rows, units: Rows, *, fraction: float, seed: 
     Raises:
         InputError: if a class would be missing in one of the parts.
     """
-    inner = deal(units, labels, [1 - fraction, fraction], seed=seed) == 1
+    inner = assign_parts(units, labels, [1 - fraction, fraction], seed=seed) == 1
     classes = np.unique(labels)
     missing = [label for label in classes if len(np.unique(inner[labels == label])) < 2]
     if missing:
@@ -187,14 +187,14 @@ def make_repeats(
     *,
     folds: int,
     seeds: Sequence[int],
-    apart: NDArray[np.bool_] | None = None,
+    reserved: NDArray[np.bool_] | None = None,
 ) -> Rows:
     """Return the folds of one repeat per seed, int64 (repeats, n), each made by :func:`make_folds`.
 
-    Samples marked in ``apart`` (n,) are in fold -1 of every repeat.
+    Samples marked in ``reserved`` (n,) are in fold -1 of every repeat.
     """
-    assigned = np.ones(len(labels), np.bool_) if apart is None else ~apart
-    table = np.full((len(seeds), len(labels)), APART, np.int64)
+    assigned = np.ones(len(labels), np.bool_) if reserved is None else ~reserved
+    table = np.full((len(seeds), len(labels)), RESERVED, np.int64)
     for row, seed in zip(table, seeds, strict=True):
         row[assigned] = make_folds(units[assigned], labels[assigned], folds=folds, seed=seed)
     return table

@@ -1,15 +1,16 @@
 """IDX files of any size and any classes as a source: ``collect(name, source, folder)``."""
 
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shearbench.data import idx
-from shearbench.data.collected import Collected, Raw, settle
+from shearbench.data.collected import Collected, Raw, check_memory, settle
 from shearbench.data.config import IdxFiles
-from shearbench.data.dataset import Split
-from shearbench.data.groups_file import read_group_arrays
-from shearbench.data.memory import check_memory
+from shearbench.data.dataset import SPLITS, Split
 from shearbench.errors import InputError
 
 _PART_NAMES: dict[Split, tuple[str, ...]] = {"train": ("train",), "test": ("t10k", "test")}
@@ -25,7 +26,7 @@ def collect(name: str, source: IdxFiles, folder: Path) -> Collected:
     key = f"sources.{name}"
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; correct {key}.path in params.yaml")
-    groups = read_group_arrays(key, folder / source.groups) if source.groups else {}
+    groups = _group_arrays(key, folder / source.groups) if source.groups else {}
     parts: dict[Split, Raw] = {}
     for split in ("train", "test"):
         paths = {kind: _find(key, source, folder, split, kind) for kind in _KINDS}
@@ -69,3 +70,17 @@ def _find(key: str, source: IdxFiles, folder: Path, split: Split, kind: str) -> 
     if others:
         raise InputError(f"{folder} has files of {', '.join(others)}; choose with {key}.prefix: {others[0]}")
     return None
+
+
+def _group_arrays(key: str, path: Path) -> dict[Split, NDArray[Any]]:
+    """Read ``train_groups`` and ``test_groups`` from an NPZ file; one of them may be missing."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            found = {split: archive[f"{split}_groups"] for split in SPLITS if f"{split}_groups" in archive.files}
+    except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{key}.groups: {path} cannot be read as an NPZ file ({error}); write it with numpy.savez"
+        ) from None
+    if not found:
+        raise InputError(f"{key}.groups: {path} must hold train_groups or test_groups")
+    return found

@@ -16,11 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from shearbench.data.collected import Collected, Decision, Raw, settle
+from shearbench.data.collected import Collected, Decision, Raw, check_memory, settle
 from shearbench.data.config import ImageFolder
 from shearbench.data.convert import MODES
 from shearbench.data.dataset import Split
-from shearbench.data.memory import check_memory
 from shearbench.errors import InputError
 from shearbench.execution.progress import progress_bar
 

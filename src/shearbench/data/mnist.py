@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from shearbench.data import writers
 from shearbench.data.config import BundledMnist, DownloadedMnist, MnistFolder
 from shearbench.data.dataset import SPLITS, Split
-from shearbench.data.deal import deal, units_of
 from shearbench.data.idx import MNIST_FILES, read_pair
 from shearbench.data.torchvision_images import STALLED_SECONDS, socket_timeout
+from shearbench.data.units import assign_parts, units_of
 from shearbench.errors import InputError
 
 
@@ -66,7 +66,7 @@ def _bundled() -> dict[Split, Part]:
     images, labels = table[:, :-1].reshape(-1, 28, 28), table[:, -1]
     groups = writers.bundled(images)
     units = groups[units_of(images, groups)]  # named by writer, independent of the order of the file
-    test = deal(units, labels.astype(np.int64), [1 - _TEST_SHARE, _TEST_SHARE], seed=_SPLIT_SEED) == 1
+    test = assign_parts(units, labels.astype(np.int64), [1 - _TEST_SHARE, _TEST_SHARE], seed=_SPLIT_SEED) == 1
     digests = [hashlib.sha256(_ORDER_NAME + image.tobytes()).digest()[16:] for image in images]
     order = sorted(range(len(images)), key=digests.__getitem__)
     rows: dict[Split, list[int]] = {

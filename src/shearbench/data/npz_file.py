@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.data.collected import Collected, Decision, Raw, settle
+from shearbench.data.collected import Collected, Decision, Raw, check_memory, settle
 from shearbench.data.config import NpzFile
 from shearbench.data.dataset import Split
-from shearbench.data.deal import UNKNOWN
-from shearbench.data.memory import check_memory
+from shearbench.data.units import UNKNOWN
 from shearbench.errors import InputError
 
 

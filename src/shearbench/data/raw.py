@@ -1,4 +1,4 @@
-"""Build the raw data: the folder ``data/``, made atomically from the sources in ``params.yaml``.
+"""Build and read the raw data: the folder ``data/``, made atomically from the sources in ``params.yaml``.
 
 ``data/<source>/`` holds four uncompressed IDX files in MNIST's layout, and two more if writers are known, or the arrays
 of ``own_images.py``. ``data/class_digits/`` holds PNGs named ``digit-group-member.png`` (with ``truth.csv`` for the
@@ -16,9 +16,10 @@ import numpy as np
 
 from shearbench.data import class_digits, mnist, own_images
 from shearbench.data.config import BundledMnist, DownloadedMnist, MnistFolder, Sources
-from shearbench.data.dataset import group_count
+from shearbench.data.dataset import SPLITS, Samples, Split, group_count
 from shearbench.data.guard import ADOPT, check_sources, read_adopted, tree_of, write_adopted
-from shearbench.data.idx import GROUPS_FILES, MNIST_FILES, encode
+from shearbench.data.idx import GROUPS_FILES, MNIST_FILES, encode, read_groups, read_pair
+from shearbench.data.units import none_given
 from shearbench.errors import InputError
 
 CLASS_DIGITS = "class_digits"
@@ -60,6 +61,21 @@ def build(data: Path, sources: Sources, data_dvc: Path, *, adopt: bool, report: 
     report(f"{data.name}/ has {len(tree.files)} files, {tree.size / 1e6:.1f} MB, hash {tree.hash}")
     if old_folder is not None:
         report(f"what was in {data.name}/ before is now in {old_folder.name}/; remove it if you do not need it")
+
+
+def read(folder: Path, first_id: int = 0) -> dict[Split, Samples]:
+    """Read ``data/<source>/``; ids count on from ``first_id`` through the training and the test samples."""
+    if (folder / own_images.CLASSES).is_file():
+        return own_images.read(folder, first_id)
+    samples: dict[Split, Samples] = {}
+    for split in SPLITS:
+        images, labels = read_pair(*(folder / name for name in MNIST_FILES[split]))
+        ids = np.arange(first_id, first_id + len(labels), dtype=np.int64)
+        known = folder / GROUPS_FILES[split]
+        groups = read_groups(known) if known.is_file() else none_given()
+        samples[split] = Samples(str(folder / MNIST_FILES[split][0]), ids, images, labels.astype(np.int64), groups)
+        first_id += len(labels)
+    return samples
 
 
 def _expected_hash(data_dvc: Path, sources: Sources) -> str:

@@ -33,11 +33,11 @@ class Reserved(Strict):
         return cls(samples=len(part.ids), ids=hash_arrays(part.ids), data=part.content_hash)
 
 
-def set_apart(units: Ids, labels: Ids, *, share: float, seed: int, parameter: str) -> NDArray[np.bool_]:
+def reserve(units: Ids, labels: Ids, *, share: float, seed: int, parameter: str) -> NDArray[np.bool_]:
     """Return the mask of reserved samples, bool (n,): a share, stratified by class, with units whole.
 
     Args:
-        units: (n,), see ``deal.units_of``.
+        units: (n,), see ``units.units_of``.
         labels: (n,).
         share: of the samples, 0 to 1.
         seed: from ``seeds.seed_for``.
@@ -114,6 +114,6 @@ def refuse_overlap(name: str, part: NDArray[np.generic], scored: NDArray[np.gene
     if len(both):
         first = ", ".join(value.decode()[:12] if isinstance(value, bytes) else str(value) for value in both[:_SHOWN])
         raise InputError(
-            f"{name}: the search for its settings has seen {len(both)} of the {what} ({first}); run `dvc repro` with "
-            "training.use_tuned on, which sets the tuning part apart, or set it to false"
+            f"{name}: the search for its hyperparameters has seen {len(both)} of the {what} ({first}); run `dvc repro` "
+            "with training.use_tuned on, which reserves the tuning part, or set it to false"
         )

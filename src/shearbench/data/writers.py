@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shearbench.data.dataset import SPLITS, Split
-from shearbench.data.deal import UNKNOWN
 from shearbench.data.download import download as fetch
 from shearbench.data.idx import read_table
+from shearbench.data.units import UNKNOWN
 from shearbench.errors import InputError
 
 Groups = NDArray[np.int64]

@@ -19,7 +19,7 @@ from shearbench.comparison.champion import Trust, trust_from
 from shearbench.data.config import ImageDataset, MnistFolder
 from shearbench.data.dataset import Dataset, read_card, write_dataset
 from shearbench.data.dataset import load as load_dataset
-from shearbench.data.folds import APART, FoldTable, read_folds, write_folds
+from shearbench.data.folds import RESERVED, FoldTable, read_folds, write_folds
 from shearbench.data.mnist import collect
 from shearbench.errors import InputError
 from shearbench.execution import Workers
@@ -89,7 +89,7 @@ def prepare(mnist: Path, out: Path) -> None:
     more, names = styled(images[~held_out], labels[~held_out], rng)
     everything = np.concatenate([images, more])[:, None]
     ids = np.arange(len(everything))
-    folds = np.concatenate([np.where(held_out, 0, np.where(second, 1, APART)), np.full(len(more), APART)])
+    folds = np.concatenate([np.where(held_out, 0, np.where(second, 1, RESERVED)), np.full(len(more), RESERVED)])
     train = Dataset("digits", ids, everything, np.concatenate([labels, names]))
     nothing = Dataset("digits", ids[:0], everything[:0], labels[:0])
     write_dataset(out / "digits", {"train": train, "test": nothing}, {"entry": ENTRY.model_dump()})

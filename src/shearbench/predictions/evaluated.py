@@ -13,8 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from shearbench.data import dataset as datasets
+from shearbench.data.config import origin_of, reference_of
 from shearbench.data.dataset import Dataset, Samples, Split
-from shearbench.data.origin import origin_of, reference_of
 from shearbench.errors import InputError
 from shearbench.predictions.class_tables import read_table
 from shearbench.predictions.folds import FoldRun, read_fold_runs

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from shearbench.data import raw
 from shearbench.data.dataset import SPLITS, Samples, Split, write_samples
-from shearbench.data.deal import units_of
 from shearbench.data.folds import FoldTable, make_repeats, write_folds
 from shearbench.data.guard import verify
-from shearbench.data.raw_samples import read_raw
-from shearbench.data.tuning_part import set_apart, write_part
+from shearbench.data.tuning_part import reserve, write_part
+from shearbench.data.units import units_of
 from shearbench.data.writers import refuse_shared
 from shearbench.params import Params
 from shearbench.seeds import seed_for
@@ -42,11 +42,11 @@ def _prepared(
     params: Params, root: Path, name: str, number: int
 ) -> tuple[dict[Split, Samples], NDArray[np.bool_], FoldTable]:
     """Return the samples of a source, the mask of the tuning part, and the fold table."""
-    samples = read_raw(root / "data" / name, first_id=number * IDS_OF_A_SOURCE)
+    samples = raw.read(root / "data" / name, first_id=number * IDS_OF_A_SOURCE)
     train = samples["train"]
     refuse_shared(root / "data" / name, {split: samples[split].groups for split in SPLITS})
     units = units_of(train.images, train.groups)
-    part = set_apart(
+    part = reserve(
         units,
         train.labels,
         share=params.tuning.share,
@@ -58,7 +58,7 @@ def _prepared(
         train.labels,
         folds=params.cv.folds,
         seeds=seeds_of_repeats(params),
-        apart=part if params.training.use_tuned else None,
+        reserved=part if params.training.use_tuned else None,
     )
     return samples, part, FoldTable(train.ids, folds, units)
 

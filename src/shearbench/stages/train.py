@@ -44,7 +44,7 @@ def _check_leakage(run_name: str, reserved: Reserved, dataset: Path) -> None:
     """Refuse tuned hyperparameters that were found on another tuning part, or on samples that a fold holds out."""
     part, table = part_of(load(dataset, "train"), read_part(dataset / TUNING_PART)), read_folds(dataset / FOLDS)
     refuse_other(run_name, reserved, part)
-    held_out = np.delete(table.ids, table.rows_apart)
+    held_out = np.delete(table.ids, table.reserved_rows)
     refuse_overlap(run_name, part.ids, held_out, "digits that the folds hold out")
 
 

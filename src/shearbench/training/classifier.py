@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from shearbench.data import normalise
 from shearbench.data.dataset import Dataset
-from shearbench.data.deal import units_of
 from shearbench.data.normalise import Normaliser
+from shearbench.data.units import units_of
 from shearbench.errors import InputError
 from shearbench.models import classical
 from shearbench.records import write_bytes, write_npz, write_text

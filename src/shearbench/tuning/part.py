@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from shearbench.data.dataset import CARD, Dataset, load, read_card, write_dataset
-from shearbench.data.deal import units_of
-from shearbench.data.folds import APART, FoldTable, make_folds, write_folds
-from shearbench.data.tuning_part import part_of, set_apart
+from shearbench.data.folds import RESERVED, FoldTable, make_folds, write_folds
+from shearbench.data.tuning_part import part_of, reserve
+from shearbench.data.units import units_of
 from shearbench.records import read_json
 from shearbench.seeds import seed_for
 from shearbench.tuning.trial import FOLDS
@@ -50,14 +50,14 @@ def write_part_of(
     if (folder / CARD).is_file() and read_json(folder / CARD).get("part") == facts:
         return load(folder, "train")
     units = units_of(part.inputs, part.groups)
-    inner = set_apart(
+    inner = reserve(
         units,
         part.labels,
         share=inner_fraction,
         seed=seed_for(seed, "tune", "inner"),
         parameter="tuning.inner_fraction",
     )
-    table = np.full(len(part.ids), APART, np.int64)
+    table = np.full(len(part.ids), RESERVED, np.int64)
     fold_seed = seed_for(seed, "tune", "folds")
     table[~inner] = make_folds(units[~inner], part.labels[~inner], folds=folds, seed=fold_seed)
     write_folds(folder / FOLDS, FoldTable(part.ids, table[np.newaxis], units))

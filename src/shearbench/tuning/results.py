@@ -136,7 +136,7 @@ def finalists_table(finalists: Sequence[Finalist]) -> pd.DataFrame:
 
 def inner_samples(job: Job) -> int:
     """Return the number of samples that score a trial."""
-    return len(read_folds(job.part / FOLDS).rows_apart)
+    return len(read_folds(job.part / FOLDS).reserved_rows)
 
 
 def _difference(final: Final) -> Difference | None:

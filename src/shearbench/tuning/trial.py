@@ -84,7 +84,7 @@ def rows_of_trials(table: FoldTable, config: TrainingConfig) -> Selection:
 
     No fold of the tuning part holds out the inner part. With patience it also decides early stopping.
     """
-    inner = table.rows_apart
+    inner = table.reserved_rows
     train = np.setdiff1d(np.arange(len(table.ids)), inner)
     stops = config.recipe is not None and config.recipe.patience is not None
     return Selection(train, inner, inner if stops else None)

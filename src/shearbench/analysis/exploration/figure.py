@@ -1,11 +1,9 @@
 """Figures of the data: sample sheets, class balance, displacement fields. Arrays in, matplotlib figures out.
 
-Colours are safe for the colour-blind, components of a displacement have a diverging scale centred on 0, and
-``save`` writes the same bytes for the same figure.
+Colours are safe for the colour-blind. Components of a displacement have a diverging scale centred on 0.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +12,6 @@ from numpy.typing import NDArray
 
 from shearbench.plotting.canvas import figure as empty_figure
 from shearbench.plotting.class_axis import LABELLED, class_ticks, shortened
-from shearbench.plotting.files import picture
 from shearbench.plotting.tiles import GREY, LENGTH, SMALL, U_X, U_Y, Quantity, centres, draw_tiles
 
 _TITLE = 10
@@ -31,25 +28,18 @@ def sample_sheet(samples: NDArray[Any], *, quantity: Quantity, classes: Sequence
         classes: class names.
         title: above the sheet.
     """
-    samples, shown, title = samples[:SHOWN], classes[:SHOWN], title + _part(classes)
-    rows, columns = samples.shape[:2]
+    rows, columns = samples[:SHOWN].shape[:2]
     figure = empty_figure(0.55 * columns + 1.7, 0.55 * rows + 0.4)
     axis = figure.subplots()
-    draw_tiles(axis, samples, quantity)
-    axis.set_yticks(centres(rows), list(map(shortened, shown)))
+    draw_tiles(axis, samples[:SHOWN], quantity)
+    axis.set_yticks(centres(rows), list(map(shortened, classes[:SHOWN])))
     axis.set_ylabel("class", fontsize=SMALL)
-    axis.set_title(title, fontsize=_TITLE)
+    axis.set_title(title + _part(classes), fontsize=_TITLE)
     return figure
 
 
 def class_balance(counts: NDArray[np.int64], *, classes: Sequence[str], title: str) -> Figure:
-    """Draw the number of held-out samples of each class and fold.
-
-    Args:
-        counts: (folds, classes).
-        classes: class names.
-        title: above the table.
-    """
+    """Draw the number of held-out samples of each fold and class, ``counts`` (folds, classes)."""
     folds = len(counts)
     figure = empty_figure(0.62 * min(len(classes), 2 * LABELLED) + 1.2, 0.36 * folds + 1.1)
     axis = figure.subplots()
@@ -75,43 +65,11 @@ def displacement(
         labels: names of the n classes.
         title: above the figure.
     """
-    title += _part(labels)
-    images, fields, labels = images[:SHOWN], fields[:SHOWN], labels[:SHOWN]
-    length = np.hypot(fields[:, 0], fields[:, 1])
-    rows: list[tuple[Quantity, NDArray[Any]]] = [
-        (GREY, images),
-        (U_X, fields[:, 0]),
-        (U_Y, fields[:, 1]),
-        (LENGTH, length),
-    ]
-    figure = empty_figure(0.85 * len(images) + 1.3, 4.2)
-    axes = figure.subplots(len(rows), 1)
-    for axis, (quantity, pictures) in zip(axes, rows, strict=True):
-        draw_tiles(axis, pictures[None], quantity)
-        axis.set_yticks([])
-    axes[0].xaxis.tick_top()
-    axes[0].set_xticks(centres(len(images)), list(map(shortened, labels)))
-    figure.suptitle(title, fontsize=_TITLE)
-    return figure
-
-
-def alike(first: NDArray[np.uint8], second: NDArray[np.uint8], *, notes: Sequence[str], title: str) -> Figure:
-    """Draw pairs of samples, one below the other.
-
-    Args:
-        first: (n, h, w), or (n, h, w, 3) in colour.
-        second: of the same shape.
-        notes: text above each pair.
-        title: above the figure.
-    """
-    figure = empty_figure(0.85 * max(4, len(notes)) + 1.0, 2.7)
-    axis = figure.subplots()
-    draw_tiles(axis, np.stack([first, second]), GREY)
-    axis.set_yticks([])
-    axis.xaxis.tick_top()
-    axis.set_xticks(centres(len(notes)), notes, fontsize=SMALL)
-    figure.suptitle(title, fontsize=_TITLE)
-    return figure
+    x, y = fields[:, 0], fields[:, 1]
+    rows = [(GREY, images), (U_X, x), (U_Y, y), (LENGTH, np.hypot(x, y))]
+    shown = [(quantity, tiles[None, :SHOWN]) for quantity, tiles in rows]
+    names = list(map(shortened, labels[:SHOWN]))
+    return _columns(empty_figure(0.85 * len(names) + 1.3, 4.2), shown, names, title + _part(labels))
 
 
 def mean_fields(
@@ -125,23 +83,36 @@ def mean_fields(
         classes: class names.
         title: above the figure.
     """
-    title, counts, classes = title + _part(classes), counts[:SHOWN], classes[:SHOWN]
-    figure = empty_figure(0.85 * len(counts) + 1.3, 1.02 * len(means) + 0.7)
-    axes = figure.subplots(len(means), 1)
-    for axis, (quantity, fields) in zip(axes, means.items(), strict=True):
-        draw_tiles(axis, fields[None, :SHOWN], quantity)
+    shown = [(quantity, fields[None, :SHOWN]) for quantity, fields in means.items()]
+    names = [f"{shortened(name)}\nn = {n}" for name, n in zip(classes[:SHOWN], counts[:SHOWN], strict=True)]
+    figure = empty_figure(0.85 * len(names) + 1.3, 1.02 * len(shown) + 0.7)
+    return _columns(figure, shown, names, title + _part(classes))
+
+
+def alike(first: NDArray[np.uint8], second: NDArray[np.uint8], *, notes: Sequence[str], title: str) -> Figure:
+    """Draw pairs of samples, one below the other.
+
+    Args:
+        first: (n, h, w), or (n, h, w, 3) in colour.
+        second: of the same shape.
+        notes: text above each pair.
+        title: above the figure.
+    """
+    figure = empty_figure(0.85 * max(4, len(notes)) + 1.0, 2.7)
+    return _columns(figure, [(GREY, np.stack([first, second]))], notes, title)
+
+
+def _columns(figure: Figure, rows: Sequence[tuple[Quantity, NDArray[Any]]], names: Sequence[str], title: str) -> Figure:
+    """Draw tiles (lines, columns, h, w) of each quantity in axes of its own; name the columns above the first."""
+    axes = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
+    for axis, (quantity, tiles) in zip(axes, rows, strict=True):
+        draw_tiles(axis, tiles, quantity)
         axis.set_yticks([])
     axes[0].xaxis.tick_top()
-    names = [f"{shortened(name)}\nn = {count}" for name, count in zip(classes, counts, strict=True)]
-    axes[0].set_xticks(centres(len(counts)), names, fontsize=SMALL)
+    axes[0].set_xticks(centres(len(names)), names, fontsize=SMALL)
     figure.suptitle(title, fontsize=_TITLE)
     return figure
 
 
 def _part(classes: Sequence[str]) -> str:
     return f" (the first {SHOWN} of {len(classes)} classes)" if len(classes) > SHOWN else ""
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure atomically, with the same bytes in every run."""
-    picture(figure)(path)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.data.origin import Entry, origin_of
+from shearbench.data.config import Entry, origin_of
 
 AS_MEASURED, DIVIDED = "as measured", "divided by the load"
 """Fields at another step: unchanged, or times own displacement / displacement of the step (linear material)."""

@@ -25,9 +25,9 @@ from shearbench.analysis.transfer.adaptation import (
     with_channels,
 )
 from shearbench.data import dataset
+from shearbench.data.config import origin_of
 from shearbench.data.folds import read_folds
 from shearbench.data.normalise import Normaliser, fit
-from shearbench.data.origin import origin_of
 from shearbench.mechanics.loads import displacements_of
 from shearbench.predictions.selection import one_of_each_class
 from shearbench.training.hardware import Device, Hardware, settle

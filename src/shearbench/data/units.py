@@ -54,7 +54,7 @@ def units_of(images: NDArray[Any], groups: Rows) -> Rows:
     return np.asarray(leaders[component], np.int64)
 
 
-def deal(units: Rows, labels: Rows, shares: Sequence[float], *, seed: int) -> Rows:
+def assign_parts(units: Rows, labels: Rows, shares: Sequence[float], *, seed: int) -> Rows:
     """Return the part of each sample, int64 (n,), an index into ``shares``; no unit is in two parts.
 
     Args:

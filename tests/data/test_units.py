@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
-from shearbench.data.deal import UNKNOWN, deal, units_of
-from shearbench.data.folds import APART, FoldTable, inner_split, make_repeats
-from shearbench.data.tuning_part import set_apart
+from shearbench.data.folds import RESERVED, FoldTable, inner_split, make_repeats
+from shearbench.data.tuning_part import reserve
+from shearbench.data.units import UNKNOWN, assign_parts, units_of
 
 
 def distinct(n: int) -> np.ndarray:
@@ -40,16 +40,16 @@ def test_units_by_hand() -> None:
 def test_no_group_is_on_two_sides_of_any_split(seed: int, folds: int) -> None:
     labels, groups = written(seed)
     units = units_of(distinct(len(labels)), groups)
-    tuning = set_apart(units, labels, share=0.3, seed=seed, parameter="share")
+    tuning = reserve(units, labels, share=0.3, seed=seed, parameter="share")
     assert sides(tuning, groups) == 1
-    table = make_repeats(units, labels, folds=folds, seeds=[seed, seed + 1], apart=tuning)
+    table = make_repeats(units, labels, folds=folds, seeds=[seed, seed + 1], reserved=tuning)
     checked = FoldTable(np.arange(len(labels)), table, units)
     for number in checked.numbers:
         train, held_out = checked.split(number)
         assert not np.intersect1d(groups[train], groups[held_out]).size
         outer, inner = inner_split(train, labels[train], units[train], fraction=0.2, seed=seed)
         assert not np.intersect1d(groups[train[outer]], groups[train[inner]]).size
-    assert (table[:, tuning] == APART).all()
+    assert (table[:, tuning] == RESERVED).all()
 
 
 def test_classes_and_sizes_are_more_even_than_in_scikit_learn_s_grouped_folds() -> None:
@@ -64,7 +64,7 @@ def test_classes_and_sizes_are_more_even_than_in_scikit_learn_s_grouped_folds() 
         splitter = StratifiedGroupKFold(5, shuffle=True, random_state=seed)
         for fold, (_, held_out) in enumerate(splitter.split(labels, labels, groups)):
             theirs[held_out] = fold
-        ours = deal(units_of(distinct(len(labels)), groups), labels, [0.2] * 5, seed=seed)
+        ours = assign_parts(units_of(distinct(len(labels)), groups), labels, [0.2] * 5, seed=seed)
         found.append([unevenness(labels, ours), unevenness(labels, theirs)])
     (our_chi2, our_range), (their_chi2, their_range) = np.mean(found, axis=0)
     assert our_chi2 < their_chi2  # chi-square of classes by folds: 11 against 15
@@ -74,15 +74,15 @@ def test_classes_and_sizes_are_more_even_than_in_scikit_learn_s_grouped_folds() 
 @pytest.mark.parametrize("share", [0.15, 0.3, 0.5])
 def test_shares_are_kept_to_a_sample_where_groups_are_unknown(share: float) -> None:
     labels = np.repeat(np.arange(4), [200, 100, 60, 40])  # unequal classes
-    part = deal(np.arange(400), labels, [1 - share, share], seed=7)
+    part = assign_parts(np.arange(400), labels, [1 - share, share], seed=7)
     np.testing.assert_allclose(np.bincount(labels[part == 1]), share * np.array([200, 100, 60, 40]), atol=1)
 
 
 def test_labels_and_groups_may_be_any_integers_and_rows_in_any_order() -> None:
     labels, groups = written(3, n=400)
     units = units_of(distinct(400), groups)
-    part = deal(units, labels, [0.8, 0.2], seed=5)
-    np.testing.assert_array_equal(deal(units, labels * 1000 - 7, [0.8, 0.2], seed=5), part)
+    part = assign_parts(units, labels, [0.8, 0.2], seed=5)
+    np.testing.assert_array_equal(assign_parts(units, labels * 1000 - 7, [0.8, 0.2], seed=5), part)
     order = np.random.default_rng(0).permutation(400)
-    np.testing.assert_array_equal(deal(units[order], labels[order], [0.8, 0.2], seed=5), part[order])
-    assert (deal(units, labels, [0.8, 0.2], seed=6) != part).any()
+    np.testing.assert_array_equal(assign_parts(units[order], labels[order], [0.8, 0.2], seed=5), part[order])
+    assert (assign_parts(units, labels, [0.8, 0.2], seed=6) != part).any()
