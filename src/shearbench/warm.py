@@ -39,7 +39,7 @@ _PRELOADED = (
 def main() -> None:
     """Run a command of shearbench, a stage in the server if one is up to date."""
     path = os.environ.get(SOCKET)
-    if path and sys.argv[1:2] in (["stage"], ["ahead"]):
+    if path and sys.argv[1:2] in (["stage"], ["beside"]):
         status = _handed_over(path, sys.argv)
         if status is not None:
             sys.exit(status)

@@ -38,26 +38,31 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 SHEARBENCH = """#!/bin/sh
-trap 'echo ended >> ahead; exit 0' TERM
-echo "$1" > ahead
-touch begun
+trap 'echo ended >> "$2"; exit 0' TERM
+echo "$1 $2" > "$2"
+echo "$2" > "$2-begun"
 while :; do sleep 0.05; done
 """
-DVC_WITH_ABLATION = """#!/bin/sh
-echo "Running stage 'simulate':"
-sleep 0.3
-test ! -e ahead || exit 4
-echo "Running stage 'train@a':"
-while [ ! -e begun ]; do sleep 0.05; done
-echo "Running stage 'ablation@size':"
-while ! grep -q ended ahead; do sleep 0.05; done
-echo "Running stage 'evaluate@a':"
-sleep 0.3
-exec grep -c . ahead
+STAGES_BESIDE = """#!/bin/sh
+begin() { echo "Running stage '$1':"; sleep 0.3; }
+until_() { while ! grep -q "$1" "$2" 2> /dev/null; do sleep 0.05; done; }
+begin simulate
+test ! -e ablations || exit 4
+begin train@a
+until_ ablations ablations-begun
+test ! -e tracking || exit 5
+begin ablation@size
+until_ ended ablations
+until_ tracking tracking-begun
+begin ablation@channels
+begin evaluate@a
+begin track
+until_ ended tracking
+begin ablation_result@size
 """
-DVC_THAT_FAILS = """#!/bin/sh
+STAGES_THAT_FAIL = """#!/bin/sh
 echo "Running stage 'train@a':"
-while [ ! -e begun ]; do sleep 0.05; done
+while [ ! -e ablations-begun ]; do sleep 0.05; done
 exit 3
 """
 
@@ -93,19 +98,19 @@ def test_a_failure_ends_with_what_its_stage_said(project: Path, capsys: pytest.C
     assert "repro.log" in said
 
 
-def test_ablations_are_trained_beside_other_stages_until_their_own_begin(project: Path) -> None:
-    _program(project, "dvc", DVC_WITH_ABLATION)
+def test_ablations_and_tracking_run_beside_stages_until_their_own_begin(project: Path) -> None:
+    _program(project, "dvc", STAGES_BESIDE)
     _program(project, "shearbench", SHEARBENCH)
     assert repro.main(project) == 0
-    assert (project / "ahead").read_text() == "ahead\nended\n"
-    assert "2" in (project / repro.LOG).read_text().splitlines()  # begun once, ended before the stage went on
+    for task in ("ablations", "tracking"):  # begun once, and not again after their own stages
+        assert (project / task).read_text() == f"beside {task}\nended\n"
 
 
-def test_the_training_ahead_ends_with_a_failed_run(project: Path) -> None:
-    _program(project, "dvc", DVC_THAT_FAILS)
+def test_the_process_beside_the_stages_ends_with_a_failed_run(project: Path) -> None:
+    _program(project, "dvc", STAGES_THAT_FAIL)
     _program(project, "shearbench", SHEARBENCH)
     assert repro.main(project) == 3
-    assert (project / "ahead").read_text().splitlines()[-1] == "ended"
+    assert (project / "ablations").read_text() == "beside ablations\nended\n"
 
 
 def test_the_time_left_follows_the_pace_of_the_machine() -> None:

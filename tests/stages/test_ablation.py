@@ -1,6 +1,5 @@
 """Stage ablation: all networks of a question on all its datasets, without the test set, from the ingredients."""
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -70,10 +69,7 @@ def test_a_training_ahead_of_the_stage_gives_the_same_predictions_and_the_stage_
     of_the_stage = predictions()
     assert of_the_stage
     shutil.rmtree(trained)
-    nice: list[int] = []
-    monkeypatch.setattr(os, "nice", nice.append)
     ablation.ahead(asked, small_project)
-    assert nice == [19]
     assert predictions() == of_the_stage
     assert not (trained.parents[1] / "scratch" / "ahead").exists()
     monkeypatch.setattr(crossval, "train_fold", lambda task, advance: pytest.fail(f"{task.out} is trained again"))

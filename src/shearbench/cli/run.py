@@ -1,5 +1,6 @@
 """Commands that run stages and searches, on this machine or on a cluster of ``shearbench worker``."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from shearbench.pipeline.names import CODE, NAMES
 
 app = typer.Typer()
 PANEL = "Run"
+LOWEST_PRIORITY = 19
 STAGE_HELP = f"{', '.join(NAMES[:-1])} or {NAMES[-1]}."
 RUN_HELP = """A run of params.yaml for train and evaluate, a dataset for explore, an ablation for ablation and
 ablation_result; omit for other stages."""
@@ -61,16 +63,26 @@ def stage(
 
 @app.command(hidden=True)
 @explained
-def ahead() -> None:
-    """Train the ablations at the lowest priority. `shearbench repro` runs this beside other stages.
+def beside(task: Annotated[str, typer.Argument(help="ablations or tracking.")]) -> None:
+    """Train ablations, or send records to MLflow, at the lowest priority. `shearbench repro` runs this.
 
     \b
     Example:
-      shearbench ahead
+      shearbench beside ablations
     """
-    from shearbench.stages import ablation
+    from shearbench.pipeline.watch import end_with_parent
 
-    ablation.ahead(read_params(None), project())
+    end_with_parent()
+    os.nice(LOWEST_PRIORITY)
+    params, root = read_params(None), project()
+    if task == "ablations":
+        from shearbench.stages import ablation
+
+        ablation.ahead(params, root)
+    elif params.tracking.uri != "off":
+        from shearbench.stages import track
+
+        track.follow(params, root)
 
 
 @app.command(rich_help_panel=PANEL)

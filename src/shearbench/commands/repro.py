@@ -4,8 +4,8 @@ Output of the stages goes to ``build/repro.log``; if a stage fails, its last lin
 are stored in ``build/seconds.json`` as the expectation for the next run. The first run expects ``_SECONDS``. The pace
 of the finished stages corrects the expectation.
 
-DVC runs one stage at a time, and few stages use all cores all the time. From the first training or evaluation on, the
-ablations are therefore trained beside the stages, at the lowest priority, until their own stages begin.
+DVC runs one stage at a time, and few stages use all cores all the time. Two processes of the lowest priority use the
+rest: one trains the ablations until their stages begin, one sends finished records to MLflow until ``track`` begins.
 """
 
 import os
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,8 +27,11 @@ from rich.text import Text
 from shearbench.records import read_json, write_json
 
 LOG, SECONDS = Path("build") / "repro.log", Path("build") / "seconds.json"
-AHEAD_LOG = Path("build") / "ahead.log"
-_AHEAD_FROM, _AHEAD_UNTIL = ("explore", "train", "evaluate"), "ablation"
+BESIDE_LOG = Path("build") / "beside.log"
+_BESIDE = (  # a task, the kinds of stages that leave cores idle for it, and the kind that ends it
+    ("ablations", ("explore", "train", "evaluate"), "ablation"),
+    ("tracking", ("ablation", "ablation_result"), "track"),
+)
 _SECONDS = {
     **{"code": 1, "prepare": 2, "simulate": 40, "datasets": 2, "severity": 20, "explore": 3, "training_configs": 1},
     **{"train": 14, "evaluate": 6, "ablation": 19, "ablation_result": 5},
@@ -86,33 +89,42 @@ class Plan:
         return passed / (passed + left) if passed + left else 1.0
 
 
-class Ahead:
-    """The process that trains ablations ahead of their stages."""
+class Beside:
+    """A process beside the stages, at the lowest priority: ``shearbench beside TASK``.
 
-    def __init__(self, root: Path, environment: dict[str, str]) -> None:
+    Args:
+        task: an argument of that command.
+        begins: kinds of stages. The process starts beside the first of them.
+        ends: a kind of stage that does the same work. The process ends before it.
+        root: the project's folder.
+        environment: that of the stages.
+    """
+
+    def __init__(self, task: str, begins: Collection[str], ends: str, root: Path, environment: dict[str, str]) -> None:
+        self._task, self._begins, self._ends = task, begins, ends
         self._root, self._environment = root, environment
         self._process: subprocess.Popen[bytes] | None = None
         self._over = False
 
     def begin(self, stage: str) -> None:
-        """Start the process beside the first stage that leaves cores idle; end it before the ablations' own stages."""
+        """Start or end the process as a stage begins."""
         kind = _kind(stage)
-        if kind in _AHEAD_FROM and self._process is None and not self._over:
-            with (self._root / AHEAD_LOG).open("w") as log:
+        if kind == self._ends:
+            self.end()
+        elif kind in self._begins and self._process is None and not self._over:
+            with (self._root / BESIDE_LOG).open("a") as log:
                 self._process = subprocess.Popen(
-                    ["shearbench", "ahead"],
+                    ["shearbench", "beside", self._task],
                     cwd=self._root,
                     env=self._environment,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
-                    start_new_session=True,  # ended by this process alone
+                    start_new_session=True,  # Ctrl-C does not reach it; `end` does
                 )
-        elif kind == _AHEAD_UNTIL:
-            self.end()
 
     def end(self) -> None:
-        """Stop the process, if it runs. Unfinished folds are trained by their stage."""
+        """Stop the process, if it runs. The stage does the rest."""
         self._over = True
         if self._process is not None:
             self._process.terminate()
@@ -148,11 +160,12 @@ def main(root: Path) -> int:
         ) as process,
     ):
         assert process.stdout is not None
-        ahead = Ahead(root, environment)
+        beside = [Beside(*task, root, environment) for task in _BESIDE]
         try:
-            last = _follow(process.stdout, plan, progress, log, ahead)
+            last = _follow(process.stdout, plan, progress, log, beside)
         finally:
-            ahead.end()
+            for each in beside:
+                each.end()
     if process.returncode:
         print("".join(last), end="", file=sys.stderr)
         print(f"Full output: {root / LOG}", file=sys.stderr)
@@ -179,7 +192,7 @@ def _warm() -> Iterator[dict[str, str]]:
             server.wait()
 
 
-def _follow(lines: IO[str], plan: Plan, progress: Progress, log: IO[str], ahead: Ahead) -> deque[str]:
+def _follow(lines: IO[str], plan: Plan, progress: Progress, log: IO[str], beside: Sequence[Beside]) -> deque[str]:
     """Log the output of DVC and its stages, print a line for each finished stage, and return the last lines."""
     bar, last = progress.add_task("dvc repro", total=1.0), deque[str](maxlen=_SHOWN)
     for line in lines:
@@ -188,7 +201,8 @@ def _follow(lines: IO[str], plan: Plan, progress: Progress, log: IO[str], ahead:
         last.append(line)
         stage = line.split("'")[1] if line.count("'") > 1 else ""
         if line.startswith(_RUNS):
-            ahead.begin(stage)
+            for each in beside:
+                each.begin(stage)
             _tell(plan, progress, stage)
             progress.update(bar, description=stage)
             last.clear()

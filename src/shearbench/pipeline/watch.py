@@ -59,8 +59,12 @@ def end_with_dvc() -> None:
     Otherwise DVC could start the stage a second time beside it. A stage started directly by a user outlives its
     shell.
     """
-    if _STAGE not in os.environ:
-        return
+    if _STAGE in os.environ:
+        end_with_parent()
+
+
+def end_with_parent() -> None:
+    """Stop this process soon after its parent has ended for any reason."""
     parent = os.getppid()
 
     def watch() -> None:

@@ -8,7 +8,6 @@ again. A fold that another ablation has trained is copied, because equal hashes 
 `shearbench repro` also trains them ahead of their stages, on cores that other stages leave idle.
 """
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -25,8 +24,6 @@ from shearbench.pipeline.configs import settled
 from shearbench.pipeline.inputs import inputs_of
 from shearbench.training.crossval import FoldTask, fold_task, is_kept, remove_surplus, train_folds
 
-_LOWEST = 19  # of Unix priorities
-
 
 def main(params: Params, root: Path, name: str) -> None:
     """Train the folds of an ablation, and print the cross-validated accuracy of each run."""
@@ -35,10 +32,8 @@ def main(params: Params, root: Path, name: str) -> None:
 
 
 def ahead(params: Params, root: Path) -> None:
-    """Train the folds of all ablations at the lowest priority. To stop it loses at most the folds in training."""
-    workers = spare_workers(params.execution.pool)
-    if workers:
-        os.nice(_LOWEST)
+    """Train the folds of all ablations in spare processes. To stop it loses at most the folds in training."""
+    if workers := spare_workers(params.execution.pool):
         for name in params.ablations:
             _train(params, root, name, workers=workers, scratch="ahead")
 
