@@ -89,8 +89,8 @@ def test_it_is_frozen():
         ("learning_rate: 1.0e-3", "learning_rate: 0.0", "learning_rate input should be greater than 0"),
         ("learning_rate: 1.0e-3", "learning_rate: .nan", "learning_rate input should be a finite number"),
         ("learning_rate: 1.0e-3", "learning_rate: 1.0e+400", "learning_rate input should be a finite number"),
-        ("epochs: 12", "epochs: 0", "epochs input should be greater than or equal to 1"),
-        ("epochs: 12", "epochs: 2.5", "epochs input should be a valid integer"),
+        ("epochs: 10", "epochs: 0", "epochs input should be greater than or equal to 1"),
+        ("epochs: 10", "epochs: 2.5", "epochs input should be a valid integer"),
         ("step: 5", "step: 11", "datasets.mechanical.step must be 1 to 10 for shear; got 11"),
         ("normalise: pixel", "normalise: unit", "datasets.mechanical.normalise must be another one than unit"),
         (
@@ -155,7 +155,7 @@ def test_disjoint_sets_stand_in_for_folds_and_repeats(tmp_path):
 
 
 def test_all_faults_come_at_once(tmp_path):
-    text = _changed("folds: 5", "folds: 1").replace("seed: 42", "seed: x").replace("epochs: 12", "epochs: 0", 1)
+    text = _changed("folds: 5", "folds: 1").replace("seed: 42", "seed: x").replace("epochs: 10", "epochs: 0", 1)
     with pytest.raises(InputError, match=r"3 fault\(s\)") as caught:
         _load(tmp_path, text)
     assert len(str(caught.value).splitlines()) == 4
