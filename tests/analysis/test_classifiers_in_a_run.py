@@ -21,7 +21,7 @@ from shearbench.tracking import mirror
 from shearbench.tracking.store import EXPERIMENT
 from shearbench.training import classifier
 from shearbench.training.config import TrainingConfig
-from shearbench.training.crossval import fold_task, is_kept
+from shearbench.training.crossval import fold_task, is_up_to_date
 from shearbench.training.verify import verify
 from shearbench.training.weights import load_network
 from shearbench.training.weights import predict as probabilities_of
@@ -77,9 +77,9 @@ def test_a_finished_fold_is_kept_and_another_option_is_another_fold(project: Pat
     dataset = project / "build" / "datasets" / "mnist"
     folds = dataset / "folds.npz"
     same = TrainingConfig.from_record(read_record(folder))
-    assert is_kept(fold_task(same, 0, dataset=dataset, folds=folds, out=folder))
+    assert is_up_to_date(fold_task(same, 0, dataset=dataset, folds=folds, out=folder))
     other = same.model_copy(update={"options": {"C": 1.0}})
-    assert not is_kept(fold_task(other, 0, dataset=dataset, folds=folds, out=folder))
+    assert not is_up_to_date(fold_task(other, 0, dataset=dataset, folds=folds, out=folder))
 
 
 def test_verify_finds_the_same_bits(project: Path) -> None:

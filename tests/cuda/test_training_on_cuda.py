@@ -18,7 +18,7 @@ from shearbench.training.adam import Adam
 from shearbench.training.augmentations import AUGMENTATIONS
 from shearbench.training.checkpoint import CHECKPOINT
 from shearbench.training.config import Selection, TrainingConfig, TrainingState, assemble
-from shearbench.training.crossval import FoldTask, cross_validate, fold_task, is_kept, train_fold
+from shearbench.training.crossval import FoldTask, cross_validate, fold_task, is_up_to_date, train_fold
 from shearbench.training.cuda_graph import GraphedStep, Step
 from shearbench.training.hardware import Hardware, resolve, settle
 from shearbench.training.loop import fit, run_epoch, step_of, train_step
@@ -110,8 +110,8 @@ def test_a_checkpoint_of_the_gpu_is_not_gone_on_from_on_the_cpu(data: Path, tmp_
     task = _task(config, data, tmp_path / "fold-0")
     run_tasks(train_fold, [task], workers=1, label="test")
     on_the_cpu = _task(config.model_copy(update={"device": "cpu"}), data, tmp_path / "fold-0")
-    assert is_kept(task)
-    assert not is_kept(on_the_cpu)
+    assert is_up_to_date(task)
+    assert not is_up_to_date(on_the_cpu)
 
 
 def test_verify_finds_a_fold_bit_equal(data: Path, tmp_path: Path) -> None:

@@ -11,9 +11,8 @@ import torch
 from shearbench.data.dataset import Dataset
 from shearbench.training.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint, write_checkpoint
 from shearbench.training.config import Selection, TrainingConfig, TrainingState, assemble
-from shearbench.training.epoch_cost import EpochCost
 from shearbench.training.loop import fit
-from shearbench.training.state import Progress
+from shearbench.training.state import EpochCost, Progress
 
 ROWS = Selection(np.arange(120), np.arange(120, 180), np.arange(180, 240))
 COST = EpochCost(1.5, 2.5, 10**8)

@@ -227,7 +227,7 @@ def test_two_processes_never_train_one_fold_at_once(make_config: Make, data: Pat
     assert not list(tmp_path.iterdir())
     os.close(holder)
     train_fold(task, _advance)
-    assert crossval.is_kept(task)
+    assert crossval.is_up_to_date(task)
 
 
 @pytest.mark.parametrize("damage", ["weights.safetensors", "record.json"])
@@ -235,10 +235,10 @@ def test_a_damaged_fold_is_not_kept(make_config: Make, data: Path, tmp_path: Pat
     config = make_config(epochs=1)
     task = _task(config, data, tmp_path, 0)
     train_fold(task, _advance)
-    assert crossval.is_kept(task)
-    assert not crossval.is_kept(replace(task, hashes={"config": "other"}))
+    assert crossval.is_up_to_date(task)
+    assert not crossval.is_up_to_date(replace(task, hashes={"config": "other"}))
     (tmp_path / damage).write_text("{")
-    assert not crossval.is_kept(task)
+    assert not crossval.is_up_to_date(task)
 
 
 def test_leftovers_of_a_kill_are_cleared_from_finished_folds(config: TrainingConfig, data: Path, runs: Path) -> None:

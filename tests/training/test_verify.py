@@ -9,7 +9,7 @@ import pytest
 
 from shearbench.errors import InputError
 from shearbench.records import read_json, read_npz, sha256_of, write_npz, write_sealed
-from shearbench.training import verify as module
+from shearbench.training import crossval
 from shearbench.training.config import TrainingConfig
 from shearbench.training.crossval import FoldTask, fold_task, train_fold
 from shearbench.training.verify import Verdict, verify
@@ -25,7 +25,7 @@ def run(
         for task in tasks:
             function(task, lambda units: None)
 
-    monkeypatch.setattr(module, "run_tasks", in_this_process)
+    monkeypatch.setattr(crossval, "run_tasks", in_this_process)
     config, folder = make_config(epochs=1), tmp_path / "fold-0"
     dataset, folds = data / "patterns", data / "patterns" / "folds.npz"
     train_fold(fold_task(config, 0, dataset=dataset, folds=folds, out=folder), lambda units: None)

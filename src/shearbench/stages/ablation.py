@@ -22,7 +22,7 @@ from shearbench.execution import Workers, spare_workers
 from shearbench.params import Ablation, Params
 from shearbench.pipeline.configs import settled
 from shearbench.pipeline.inputs import inputs_of
-from shearbench.training.crossval import FoldTask, fold_task, is_kept, remove_surplus, train_folds
+from shearbench.training.crossval import FoldTask, fold_task, is_up_to_date, remove_surplus, train_folds
 
 
 def main(params: Params, root: Path, name: str) -> None:
@@ -63,7 +63,7 @@ def _tasks(params: Params, ablation: Ablation, inputs: Mapping[str, Path], out: 
 def _share(task: FoldTask, ablations: Path) -> None:
     """Copy the fold from another ablation if it has the same config, seed, data, folds and code."""
     names = f"*/{task.config.dataset}/{task.config.model}/{task.out.name}"
-    equal = [folder for folder in sorted(ablations.glob(names)) if is_kept(replace(task, out=folder))]
+    equal = [folder for folder in sorted(ablations.glob(names)) if is_up_to_date(replace(task, out=folder))]
     if equal and task.out not in equal:
         copy = task.out.with_name(f"{task.out.name}.partial")
         shutil.rmtree(copy, ignore_errors=True)  # left by a killed process

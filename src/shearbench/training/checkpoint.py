@@ -10,20 +10,19 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
+from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from shearbench.records import write_bytes
 from shearbench.training.adam import Adam
-from shearbench.training.epoch_cost import EpochCost
-from shearbench.training.running_averages import Lag, Modes
-from shearbench.training.state import Epoch, Progress, Score
+from shearbench.training.state import Epoch, EpochCost, Progress
 
 CHECKPOINT = "checkpoint.safetensors"
 _NETWORK, _BEST, _OPTIMISER = "network.", "best.", "optimiser."
+_HISTORY = TypeAdapter(tuple[Epoch, ...])
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +66,7 @@ def read_checkpoint(path: Path, *, hashes: Mapping[str, str], device: str) -> Ch
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-    except FileNotFoundError:
-        return None
-    except SafetensorError:  # truncated by another program
+    except (FileNotFoundError, SafetensorError):  # missing, or truncated by another program
         return None
     metadata_json = metadata.get("training", "")
     # Without this check, training would continue from a weight with a flipped bit.
@@ -80,22 +77,12 @@ def read_checkpoint(path: Path, *, hashes: Mapping[str, str], device: str) -> Ch
         return None
     tensors = {name: value.to(device) for name, value in tensors.items()}
     progress = Progress(
-        tuple(_epoch(line) for line in facts["history"]),
+        _HISTORY.validate_python(facts["history"]),
         tuple(tuple(losses) for losses in facts["batch_losses"]),
         facts["best_epoch"],
         _part(tensors, _BEST) or None,
     )
     return Checkpoint(progress, tuple(EpochCost(*cost) for cost in facts["costs"]), tensors)
-
-
-def _epoch(line: dict[str, Any]) -> Epoch:
-    scores = {key: Score(**line[key]) if line[key] else None for key in ("train", "validation", "inner")}
-    measured: dict[str, Any] = {
-        "gradient_norms": tuple(line["gradient_norms"]),
-        "lags": tuple(Lag(**lag) for lag in line["lags"]),
-    }
-    measured["modes"] = Modes(**line["modes"]) if line["modes"] else None
-    return Epoch(**{**line, **scores, **measured})
 
 
 def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -3,8 +3,6 @@
 :class:`Classifier` wraps it as a module from normalised inputs to log probabilities, for code written for networks.
 """
 
-from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +18,31 @@ from shearbench.data.normalise import Normaliser
 from shearbench.data.units import units_of
 from shearbench.errors import InputError
 from shearbench.models import classical
-from shearbench.records import write_bytes, write_npz, write_text
+from shearbench.records import write_bytes, write_npz
 from shearbench.seeds import seed_for
 from shearbench.training.config import Selection, TrainingConfig
-from shearbench.training.epoch_cost import EpochCost, facts_of
-from shearbench.training.results import BATCHES, HISTORY, OUT_OF_FOLD, batches_csv, history_csv, score
+from shearbench.training.results import (
+    OUT_OF_FOLD,
+    Files,
+    Predictions,
+    metrics_and_sizes,
+    predictions_of,
+    score,
+    tables,
+)
+from shearbench.training.state import EpochCost, Progress, facts_of
 from shearbench.training.weights import ESTIMATOR
 
-_LEAST = float(np.finfo(np.float32).tiny)
+_LEAST = float(np.finfo(np.float32).tiny)  # limits the logarithm of 0
 
 
 class Classifier(nn.Module):
     """A fitted pipeline as a module that maps inputs, normalised by its normaliser, to log probabilities."""
 
     def __init__(self, pipeline: Pipeline, classes: int) -> None:
-        """Store the pipeline, which starts with the normalisation, and the number of classes."""
         super().__init__()
         self.classes = classes
-        self.pipeline = pipeline
-        self.features = Pipeline(pipeline.steps[1:])
+        self.features = Pipeline(pipeline.steps[1:])  # without the normalisation
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return log probabilities (n, classes) for inputs (n, channels, height, width), on the CPU."""
@@ -60,9 +64,7 @@ def fit(config: TrainingConfig, dataset: Dataset, rows: NDArray[np.int64], *, se
     return classical.fit(made, config.architecture, normaliser, inputs, dataset.labels[rows], units)
 
 
-def result(
-    pipeline: Pipeline, dataset: Dataset, rows: Selection, *, cost: EpochCost
-) -> tuple[dict[str, Any], dict[str, Callable[[Path], None]]]:
+def result(pipeline: Pipeline, dataset: Dataset, rows: Selection, *, cost: EpochCost) -> tuple[dict[str, Any], Files]:
     """Return the measured part of a fold's record, and the writers of the files beside it.
 
     Args:
@@ -71,30 +73,24 @@ def result(
         rows: rows of the fold.
         cost: cost of the fit.
     """
+
+    def predicted(selected: NDArray[np.int64]) -> Predictions:
+        inputs, classes = dataset.inputs[selected], len(dataset.classes)
+        return predictions_of(dataset, selected, classical.probabilities(pipeline, inputs, classes=classes))
+
     assert rows.validation is not None
-    probabilities = {
-        name: classical.probabilities(pipeline, dataset.inputs[chosen], classes=len(dataset.classes))
-        for name, chosen in (("train", rows.train), ("validation", rows.validation))
-    }
-    scores = {name: score(probabilities[name], dataset.labels[getattr(rows, name)]) for name in probabilities}
+    train, validation = predicted(rows.train), predicted(rows.validation)
     facts = {
         **facts_of([cost], epochs=[]),
         "parameters": classical.numbers(pipeline),
         "epochs": 0,
         "best_epoch": 0,
-        "metrics": {f"{part}_{key}": value for part, one in scores.items() for key, value in asdict(one).items()},
-        "sizes": {"train": len(rows.train), "inner": 0, "validation": len(rows.validation)},
+        **metrics_and_sizes(rows, *(score(each["probabilities"], each["labels"]) for each in (train, validation))),
     }
-    held_out: dict[str, NDArray[Any]] = {
-        "ids": dataset.ids[rows.validation],
-        "labels": dataset.labels[rows.validation],
-        "probabilities": probabilities["validation"],
-    }
-    files: dict[str, Callable[[Path], None]] = {
+    files: Files = {
         ESTIMATOR: lambda path: write_bytes(path, classical.to_bytes(pipeline)),
-        HISTORY: lambda path: write_text(path, history_csv([])),
-        BATCHES: lambda path: write_text(path, batches_csv([])),
-        OUT_OF_FOLD: lambda path: write_npz(path, held_out),
+        OUT_OF_FOLD: lambda path: write_npz(path, validation),
+        **tables(Progress(), diagnosed=False),
     }
     return facts, files
 

@@ -6,7 +6,7 @@ that of an uninterrupted run bit for bit, for any order of the folds and any num
 
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,11 @@ from shearbench.records import RECORD, is_finished, locked_folder, read_record, 
 from shearbench.training import results
 from shearbench.training.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint, write_checkpoint
 from shearbench.training.config import Selection, TrainingConfig, TrainingState, assemble, code_hash, select
-from shearbench.training.epoch_cost import EpochCost, Meter, facts_of
 from shearbench.training.hardware import instructions, naming_the_batch, settle
 from shearbench.training.loop import fit
-from shearbench.training.state import Progress
+from shearbench.training.state import EpochCost, Meter, Progress, facts_of
 
-Made = tuple[Mapping[str, Any], Mapping[str, Callable[[Path], None]]]
+Made = tuple[dict[str, Any], results.Files]
 """The measured part of a fold's record, and the writers of the files beside it."""
 CHECKPOINT_SECONDS = 15.0  # between checkpoints; writing resnet18's takes about half a second
 
@@ -99,7 +98,7 @@ def train_folds(tasks: Sequence[FoldTask], *, workers: Workers, label: str) -> l
     """
     run_tasks(
         train_fold,
-        [task for task in tasks if not is_kept(task)],
+        [task for task in tasks if not is_up_to_date(task)],
         workers=workers,
         label=label,
         name=lambda task: f"{task.config.dataset}-{task.config.model} fold {task.fold}",
@@ -147,8 +146,8 @@ def _train_fold(task: FoldTask, advance: Advance) -> None:
         raise InputError(f"{task.dataset} has not the ids of {task.folds}; run `dvc repro`")
     rows = select(table, dataset.labels, fold=task.fold, config=task.config)
     with restored():  # a user's network may change torch's settings; restore them after the fold
-        made = (_fit_classifier if task.config.recipe is None else _train_network)(task, dataset, rows, advance)
-    measured, files = made
+        fit_fold = _fit_classifier if task.config.recipe is None else _train_network
+        measured, files = fit_fold(task, dataset, rows, advance)
     identity = {
         "dataset": task.config.dataset,
         "model": task.config.model,
@@ -217,7 +216,7 @@ def _train(task: FoldTask, training_state: TrainingState, advance: Advance) -> t
     return progress, costs
 
 
-def is_kept(task: FoldTask) -> bool:
+def is_up_to_date(task: FoldTask) -> bool:
     """Return True if the fold has a complete record for this config, data and code."""
     try:
         return is_finished(task.out) and read_record(task.out)["hashes"] == task.hashes

@@ -3,7 +3,8 @@
 import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, astuple, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,75 +15,76 @@ from shearbench.data.dataset import Dataset
 from shearbench.records import write_npz, write_text
 from shearbench.training.config import Selection, TrainingState
 from shearbench.training.loop import diagnose, evaluate
-from shearbench.training.state import Epoch, Progress, Score
+from shearbench.training.running_averages import Lag, Modes
+from shearbench.training.state import Progress, Score
 from shearbench.training.weights import WEIGHTS, predict, write_weights
 
 HISTORY, BATCHES, OUT_OF_FOLD = "history.csv", "batches.csv", "out_of_fold.npz"
 GRADIENTS, LAGS, MODES = "gradients.csv", "lags.csv", "modes.csv"  # only with `diagnose`
 _TINY = float(np.finfo(np.float32).tiny)  # limits the loss of a probability that underflowed to 0
-
+_SCORES = [f"{part}_{score.name}" for part in ("train", "validation", "inner") for score in fields(Score)]
 
 Predictions = dict[str, NDArray[Any]]
+"""``ids`` and ``labels`` (n,), ``probabilities`` float32 (n, classes)."""
+Files = dict[str, Callable[[Path], None]]
+"""The writers of files by name."""
+
+
+def predictions_of(dataset: Dataset, rows: NDArray[np.int64], probabilities: NDArray[np.float32]) -> Predictions:
+    """Return the predictions of some rows of a dataset, as they are stored."""
+    return {"ids": dataset.ids[rows], "labels": dataset.labels[rows], "probabilities": probabilities}
 
 
 def held_out(training_state: TrainingState, dataset: Dataset, rows: NDArray[np.int64]) -> Predictions:
-    """Return the out-of-fold predictions: ``ids`` and ``labels`` (n,), ``probabilities`` float32 (n, classes)."""
-    device = training_state.fit_config.hardware.device
-    probabilities = predict(
-        training_state.network, dataset.inputs[rows], normaliser=training_state.normaliser, device=device
-    )
-    return {"ids": dataset.ids[rows], "labels": dataset.labels[rows], "probabilities": probabilities}
+    """Return the out-of-fold predictions of a network."""
+    network, device = training_state.network, training_state.fit_config.hardware.device
+    probabilities = predict(network, dataset.inputs[rows], normaliser=training_state.normaliser, device=device)
+    return predictions_of(dataset, rows, probabilities)
 
 
 def facts(
     training_state: TrainingState, rows: Selection, progress: Progress, predictions: Predictions
 ) -> dict[str, Any]:
-    """Return the measured part of a fold's record except its times.
+    """Return the measured part of a fold's record except its cost.
 
     The held-out samples are scored in fp32, from the stored predictions. The training part, which is many times larger,
     is scored in the precision of the training.
     """
-    assert rows.validation is not None
-    train = evaluate(
-        training_state.network, training_state.splits.train, training_state.fit_config, progress.chosen_epoch
-    )
-    validation = score(predictions["probabilities"], predictions["labels"])
-    if training_state.fit_config.diagnose:
+    network, splits, fit_config = training_state.network, training_state.splits, training_state.fit_config
+    train = evaluate(network, splits.train, fit_config, progress.chosen_epoch)
+    if fit_config.diagnose:
         modes = progress.history[progress.chosen_epoch - 1].modes  # of the same weights
     else:
-        _, modes = diagnose(training_state.network, training_state.splits, training_state.fit_config)
+        _, modes = diagnose(network, splits, fit_config)
     return {
-        "parameters": sum(parameter.numel() for parameter in training_state.network.parameters()),
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "epochs": len(progress.history),
         "best_epoch": progress.chosen_epoch,
         "batch_norm": asdict(modes) if modes else None,
+        **metrics_and_sizes(rows, train, score(predictions["probabilities"], predictions["labels"])),
+    }
+
+
+def metrics_and_sizes(rows: Selection, train: Score, validation: Score) -> dict[str, Any]:
+    """Return the part of a fold's record that networks and classifiers share."""
+    assert rows.validation is not None
+    inner = 0 if rows.inner is None else len(rows.inner)
+    return {
         "metrics": {
-            **{f"train_{key}": value for key, value in asdict(train).items()},
-            **{f"validation_{key}": value for key, value in asdict(validation).items()},
+            f"{part}_{name}": value
+            for part, measured in (("train", train), ("validation", validation))
+            for name, value in asdict(measured).items()
         },
-        "sizes": {
-            "train": len(rows.train),
-            "inner": 0 if rows.inner is None else len(rows.inner),
-            "validation": len(rows.validation),
-        },
+        "sizes": {"train": len(rows.train), "inner": inner, "validation": len(rows.validation)},
     }
 
 
-def files(
-    training_state: TrainingState, progress: Progress, predictions: Predictions
-) -> dict[str, Callable[[Path], None]]:
+def files(training_state: TrainingState, progress: Progress, predictions: Predictions) -> Files:
     """Return the writers of the files beside a record; equal trainings write equal bytes."""
-    diagnosed = {
-        GRADIENTS: lambda path: write_text(path, gradients_csv(progress.history)),
-        LAGS: lambda path: write_text(path, lags_csv(progress.history)),
-        MODES: lambda path: write_text(path, modes_csv(progress.history)),
-    }
     return {
         WEIGHTS: lambda path: write_weights(path, training_state.network, training_state.normaliser),
-        HISTORY: lambda path: write_text(path, history_csv(progress.history)),
-        BATCHES: lambda path: write_text(path, batches_csv(progress.batch_losses)),
         OUT_OF_FOLD: lambda path: write_npz(path, predictions),
-        **(diagnosed if training_state.fit_config.diagnose else {}),
+        **tables(progress, diagnosed=training_state.fit_config.diagnose),
     }
 
 
@@ -93,59 +95,41 @@ def score(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> Scor
     return Score(float(-np.log(np.maximum(given, _TINY)).mean()), float(hits.mean()))
 
 
-def history_csv(history: Sequence[Epoch]) -> str:
-    """Return the epochs as CSV, with floats in full precision and empty fields for missing scores."""
-    header = ["epoch", *_columns("train"), *_columns("validation"), *_columns("inner"), "learning_rate"]
-    lines = [
-        [epoch.number, *_values(epoch.train), *_values(epoch.validation), *_values(epoch.inner), epoch.learning_rate]
-        for epoch in history
-    ]
-    return _csv(header, lines)
+def tables(progress: Progress, *, diagnosed: bool) -> Files:
+    """Return the writers of the CSV files: floats in full precision, epochs and batches counted from 1."""
+    history = progress.history
+    found: dict[str, list[Sequence[Any]]] = {
+        HISTORY: [
+            ("epoch", *_SCORES, "learning_rate"),
+            *(
+                (each.number, *_values(each.train), *_values(each.validation), *_values(each.inner), each.learning_rate)
+                for each in history
+            ),
+        ],
+        BATCHES: [("epoch", "batch", "loss"), *_by_batch(progress.batch_losses)],
+    }
+    if diagnosed:
+        found |= {
+            GRADIENTS: [("epoch", "batch", "norm"), *_by_batch(epoch.gradient_norms for epoch in history)],
+            LAGS: [_header(Lag), *((epoch.number, *astuple(lag)) for epoch in history for lag in epoch.lags)],
+            MODES: [_header(Modes), *((epoch.number, *astuple(epoch.modes)) for epoch in history if epoch.modes)],
+        }
+    return {name: partial(_write_csv, lines) for name, lines in found.items()}
 
 
-def batches_csv(batch_losses: Sequence[Sequence[float]]) -> str:
-    """Return the loss of each mini-batch as CSV; epochs and batches count from 1."""
-    lines = (
-        [epoch, batch, loss]
-        for epoch, losses in enumerate(batch_losses, start=1)
-        for batch, loss in enumerate(losses, start=1)
-    )
-    return _csv(["epoch", "batch", "loss"], lines)
+def _header(columns: type[Lag] | type[Modes]) -> list[str]:
+    return ["epoch", *(field.name for field in fields(columns))]
 
 
-def gradients_csv(history: Sequence[Epoch]) -> str:
-    """Return the norm of the gradient of each mini-batch as CSV; epochs and batches count from 1."""
-    lines = (
-        [epoch.number, batch, norm] for epoch in history for batch, norm in enumerate(epoch.gradient_norms, start=1)
-    )
-    return _csv(["epoch", "batch", "norm"], lines)
+def _values(measured: Score | None) -> tuple[Any, ...]:
+    return ("", "") if measured is None else astuple(measured)
 
 
-def lags_csv(history: Sequence[Epoch]) -> str:
-    """Return the lag of each layer at the end of each epoch as CSV; see ``Lag``."""
-    lines = ([epoch.number, lag.layer, lag.mean, lag.deviation] for epoch in history for lag in epoch.lags)
-    return _csv(["epoch", "layer", "mean", "deviation"], lines)
+def _by_batch(values: Iterable[Sequence[float]]) -> list[Sequence[Any]]:
+    return [(epoch, batch, value) for epoch, of in enumerate(values, 1) for batch, value in enumerate(of, 1)]
 
 
-def modes_csv(history: Sequence[Epoch]) -> str:
-    """Return the validation accuracy by batch-norm statistics after each epoch as CSV; see ``Modes``."""
-    lines = (
-        [epoch.number, one.samples, one.as_trained, one.batch_statistics, one.recalibrated]
-        for epoch in history
-        if (one := epoch.modes)
-    )
-    return _csv(["epoch", "samples", "as_trained", "batch_statistics", "recalibrated"], lines)
-
-
-def _columns(part: str) -> list[str]:
-    return [f"{part}_loss", f"{part}_accuracy"]
-
-
-def _values(measured: Score | None) -> list[float | str]:
-    return ["", ""] if measured is None else [measured.loss, measured.accuracy]
-
-
-def _csv(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
+def _write_csv(lines: Sequence[Sequence[Any]], path: Path) -> None:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *lines])
-    return text.getvalue()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    write_text(path, text.getvalue())

@@ -1,8 +1,12 @@
-"""Values of the training loop: the parts of the data, the fit config, and the progress."""
+"""Values of the training loop: the parts of the data, the fit config, the progress, and the cost of an epoch."""
 
 import math
-from collections.abc import Mapping
+import resource
+import sys
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +18,8 @@ from shearbench.data.normalise import Normaliser
 from shearbench.training.hardware import Hardware
 from shearbench.training.recipe import Recipe
 from shearbench.training.running_averages import Lag, Modes
+
+_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,3 +131,37 @@ class Progress:
             self.best_epoch if best_weights is None else epoch.number,
             self.best_weights if best_weights is None else best_weights,
         )
+
+
+class EpochCost(NamedTuple):
+    """Wall-clock seconds, CPU seconds of the process, and its peak memory so far in bytes."""
+
+    seconds: float
+    cpu_seconds: float
+    memory: int
+
+
+class Meter:
+    """Measure the cost of consecutive epochs; the first starts with the constructor."""
+
+    def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Start an epoch now."""
+        self._wall, self._cpu = time.monotonic(), time.process_time()
+
+    def cost(self) -> EpochCost:
+        """Return the cost of the epoch since its start."""
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT
+        return EpochCost(time.monotonic() - self._wall, time.process_time() - self._cpu, memory)
+
+
+def facts_of(cost: Sequence[EpochCost], epochs: Sequence[EpochCost]) -> dict[str, Any]:
+    """Return the cost of a fold for its record: totals, the largest memory in bytes, and lists of ``epochs``."""
+    return {
+        "seconds": sum(one.seconds for one in cost),
+        "cpu_seconds": sum(one.cpu_seconds for one in cost),
+        "memory": max(one.memory for one in cost),
+        **{f"epoch_{name}": [getattr(one, name) for one in epochs] for name in EpochCost._fields},
+    }

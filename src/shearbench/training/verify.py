@@ -13,10 +13,10 @@ from typing import Any, Literal
 import numpy as np
 
 from shearbench.data.dataset import FOLDS
-from shearbench.execution import Workers, run_tasks
+from shearbench.execution import Workers
 from shearbench.records import read_npz, read_record
 from shearbench.training.config import TrainingConfig
-from shearbench.training.crossval import FoldTask, fold_task, train_fold
+from shearbench.training.crossval import fold_task, train_folds
 from shearbench.training.results import OUT_OF_FOLD
 
 TOLERANCE = 1e-3
@@ -53,37 +53,28 @@ def verify(runs: Sequence[Path], *, datasets: Path, workers: Workers) -> list[Ve
     """
     records = [read_record(folder) for folder in runs]
     with tempfile.TemporaryDirectory(prefix="shearbench-verify-") as scratch:
-        tasks = [
-            _task(record, datasets=datasets, out=Path(scratch) / str(number)) for number, record in enumerate(records)
-        ]
-        run_tasks(
-            train_fold,
-            tasks,
-            workers=workers,
-            label="verify",
-            name=lambda task: f"{task.config.dataset}-{task.config.model} fold {task.fold}",
-            units=lambda task: task.config.units,
-            reads=FoldTask.reads,
-            writes=FoldTask.writes,
-        )
-        return [_compare(*item) for item in zip(runs, records, tasks, strict=True)]
+        tasks = []
+        for number, record in enumerate(records):
+            dataset, out = datasets / record["dataset"], Path(scratch) / str(number)
+            config = TrainingConfig.from_record(record)
+            tasks.append(fold_task(config, record["fold"], dataset=dataset, folds=dataset / FOLDS, out=out))
+        new_records = train_folds(tasks, workers=workers, label="verify")
+        folders = [task.out for task in tasks]
+        return [_compare(*item) for item in zip(runs, records, folders, new_records, strict=True)]
 
 
-def _task(record: dict[str, Any], *, datasets: Path, out: Path) -> FoldTask:
-    config, dataset = TrainingConfig.from_record(record), datasets / record["dataset"]
-    return fold_task(config, record["fold"], dataset=dataset, folds=dataset / FOLDS, out=out)
-
-
-def _compare(folder: Path, record: dict[str, Any], task: FoldTask) -> Verdict:
-    new_record = read_record(task.out)
-    files, sets = new_record["files"], (record["instructions"], new_record["instructions"])
+def _compare(folder: Path, record: dict[str, Any], new_folder: Path, new_record: dict[str, Any]) -> Verdict:
+    files, changed = (_differing(record[key], new_record[key]) for key in ("files", "hashes"))
+    sets = record["instructions"], new_record["instructions"]
     cause = "" if sets[0] == sets[1] else f"trained with {sets[0]}, here with {sets[1]}"
-    differing = tuple(sorted(name for name in record["files"] if record["files"][name] != files.get(name)))
-    changed = tuple(sorted(name for name in record["hashes"] if record["hashes"][name] != task.hashes[name]))
-    stored, again = (read_npz(path / OUT_OF_FOLD) for path in (folder, task.out))
+    stored, again = (read_npz(path / OUT_OF_FOLD) for path in (folder, new_folder))
     same_samples = np.array_equal(stored["ids"], again["ids"])
     distance = float(abs(stored["probabilities"] - again["probabilities"]).max()) if same_samples else 1.0
-    if not differing:
-        return Verdict(folder, "bit-equal", changed, differing, distance, cause)
+    if not files:
+        return Verdict(folder, "bit-equal", changed, files, distance, cause)
     near = distance <= TOLERANCE
-    return Verdict(folder, "within tolerance" if near else "different", changed, differing, distance, cause)
+    return Verdict(folder, "within tolerance" if near else "different", changed, files, distance, cause)
+
+
+def _differing(stored: dict[str, str], again: dict[str, str]) -> tuple[str, ...]:
+    return tuple(sorted(name for name in stored if stored[name] != again.get(name)))

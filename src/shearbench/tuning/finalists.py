@@ -18,7 +18,7 @@ from shearbench.statistics.multiplicity import holm
 from shearbench.statistics.resampled_t import CorrectedT, corrected_t
 from shearbench.statistics.verdict import Verdict, decide
 from shearbench.training.config import TrainingConfig
-from shearbench.training.crossval import FoldTask, fold_task, is_kept, train_fold
+from shearbench.training.crossval import FoldTask, fold_task, is_up_to_date, train_fold
 from shearbench.training.space import Hyperparameters
 from shearbench.tuning.study import Trial
 
@@ -92,7 +92,7 @@ def cross_validate_trials(
         for trial in trials
         for fold in range(folds)
     }
-    reasons = _train({key: task for key, task in tasks.items() if not is_kept(task)}, workers, label)
+    reasons = _train({key: task for key, task in tasks.items() if not is_up_to_date(task)}, workers, label)
     return [_finalist(trial, [tasks[trial.number, fold] for fold in range(folds)], reasons) for trial in trials]
 
 

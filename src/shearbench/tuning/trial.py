@@ -20,11 +20,10 @@ from shearbench.seeds import seed_for
 from shearbench.training.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint, write_checkpoint
 from shearbench.training.config import Selection, TrainingConfig, TrainingState, assemble, code_hash
 from shearbench.training.crossval import CHECKPOINT_SECONDS
-from shearbench.training.epoch_cost import EpochCost, Meter
 from shearbench.training.hardware import naming_the_batch, settle
 from shearbench.training.loop import fit
 from shearbench.training.space import needs_no_less_memory
-from shearbench.training.state import Progress
+from shearbench.training.state import EpochCost, Meter, Progress
 
 FOLDS = "folds.npz"
 
