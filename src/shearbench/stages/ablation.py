@@ -19,6 +19,7 @@ from rich import print
 
 from shearbench.data.dataset import FOLDS
 from shearbench.execution import Workers, spare_workers
+from shearbench.execution.progress import terminate_as_interrupt
 from shearbench.params import Ablation, Params
 from shearbench.pipeline.configs import settled
 from shearbench.pipeline.inputs import inputs_of
@@ -33,8 +34,9 @@ def main(params: Params, root: Path, name: str) -> None:
 
 def ahead(params: Params, root: Path) -> None:
     """Train the folds of all ablations in spare processes. To stop it loses at most the folds in training."""
-    if workers := spare_workers(params.execution.pool):
-        for name in params.ablations:
+    workers = spare_workers(params.execution.pool)
+    with terminate_as_interrupt():  # so that a stop removes the inputs too
+        for name in params.ablations if workers else ():
             _train(params, root, name, workers=workers, scratch="ahead")
 
 
