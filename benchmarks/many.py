@@ -25,8 +25,8 @@ from shearbench.params import Params, load
 from shearbench.predictions.contents import Content, Node
 from shearbench.records import provenance
 from shearbench.stages.tune import job_of
-from shearbench.tracking.mirror import track_nodes
-from shearbench.tracking.store import database
+from shearbench.tracking.mirror import track_all
+from shearbench.tracking.moved import database
 from shearbench.tuning.contents import node_of
 from shearbench.tuning.job import Job, SearchResult, run
 from shearbench.tuning.results import results_folder, summary, write_results
@@ -99,9 +99,9 @@ def measure(root: Path, trials: int, points: int) -> None:
     with timed("record and pictures"):
         node = write_record_of(job, search_result, results_folder(root / "build", "mnist", "mlp"))
     with timed(f"{len(node.children)} trials to MLflow, a run each"):
-        track_nodes(root, params, [node])
+        track_all(root, params, [node])
     with timed(f"{points} points to MLflow"):
-        track_nodes(root, params, [a_long_curve(points)])
+        track_all(root, params, [a_long_curve(points)])
     with sqlite3.connect(database(root)) as store:
         asked = "explain query plan select value from metrics where run_uuid = ? and key = ?"
         console.print("a curve is found by:", *(row[-1] for row in store.execute(asked, ("", ""))))

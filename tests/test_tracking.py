@@ -19,7 +19,7 @@ import made
 from shearbench.comparison.champion import trust_of
 from shearbench.params import Params, Tracking, load
 from shearbench.predictions.calibration import apply_temperature
-from shearbench.predictions.contents import Content, Node, dataset_node
+from shearbench.predictions.contents import Content, Node
 from shearbench.predictions.folds import read_fold_runs
 from shearbench.records import locked, read_json, read_npz, write_sealed
 from shearbench.report.card import card
@@ -130,11 +130,11 @@ def test_a_run_itself_shows_confusion_matrix_maps_and_card(tracked: Path) -> Non
 
 
 def test_a_run_of_a_dvc_experiment_has_its_name(
-    finished: Path, small_params: Params, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, small_params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DVC_EXP_NAME", "wider")
-    assert mirror.track_nodes(finished, small_params, [Node("one", "digest", Content({}, {}, {}, [], []))])
-    assert runs_of(finished)["one"].data.tags["dvc.experiment"] == "wider"
+    assert mirror.track_all(tmp_path, small_params, [Node("one", "digest", Content({}, {}, {}, [], []))])
+    assert runs_of(tmp_path)["one"].data.tags["dvc.experiment"] == "wider"
 
 
 def test_comparison_run_holds_what_is_side_by_side(tracked: Path) -> None:
@@ -314,7 +314,7 @@ def test_any_tree_of_runs_is_sent_once_and_superseded_by_the_next(tmp_path: Path
         return Node("study", digest, Content({}, {"kind": "study"}, {"best": 0.5}, [], []), children)
 
     for digest in ("a", "a", "b"):
-        assert mirror.track_nodes(tmp_path, small_params, [study(digest)])
+        assert mirror.track_all(tmp_path, small_params, [study(digest)])
     client = client_of(tmp_path)
     experiment = client.get_experiment_by_name(store.EXPERIMENT)
     every = client.search_runs([experiment.experiment_id])
@@ -324,14 +324,15 @@ def test_any_tree_of_runs_is_sent_once_and_superseded_by_the_next(tmp_path: Path
     assert [each.value for each in client.get_metric_history(latest["study trial 0"].info.run_id, "loss")] == [2.0, 1.0]
     superseded = [run for run in every if run.data.tags.get("shearbench.superseded") == "yes"]
     assert [run.data.tags["shearbench.record"] for run in superseded] == ["a"]
-    assert not mirror.track_nodes(tmp_path, with_uri(small_params, "off"), [study("c")])
+    assert not mirror.track_all(tmp_path, with_uri(small_params, "off"), [study("c")])
 
 
 def test_a_dataset_is_a_run_with_its_samples_balance_and_copies(finished: Path, small_params: Params) -> None:
     explore.main(small_params, finished, "mechanical")
-    assert mirror.track_nodes(finished, small_params, [dataset_node(finished / "build", "mechanical")])
-    (run,) = runs_of(finished).values()
-    assert run.info.run_name == "dataset mechanical"
+    assert mirror.track_all(finished, small_params)
+    runs = runs_of(finished)
+    assert set(runs) == {*RUNS, *PARENT_OF, "comparison", "dataset mechanical"}
+    run = runs["dataset mechanical"]
     assert run.data.metrics == {"samples": 60, "exact_pairs": 0, "exact_across_folds": 0, **near_pairs_of(finished)}
     assert run.data.params["entry.load"] == "shear"
     assert run.data.tags["dvc.stage"] == "explore@mechanical"
@@ -340,8 +341,6 @@ def test_a_dataset_is_a_run_with_its_samples_balance_and_copies(finished: Path, 
         Path(file.path).name for folder in (None, "figures") for file in client.list_artifacts(run.info.run_id, folder)
     }
     assert files - {"figures"} == {path.name for path in (finished / "build" / "explore" / "mechanical").iterdir()}
-    assert mirror.track_all(finished, small_params)
-    assert set(runs_of(finished)) == {*RUNS, *PARENT_OF, "comparison", "dataset mechanical"}
 
 
 def near_pairs_of(project: Path) -> dict[str, int]:

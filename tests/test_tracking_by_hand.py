@@ -12,7 +12,6 @@ import made
 from shearbench.params import Params, load
 from shearbench.records import read_json, write_sealed
 from shearbench.tracking import mirror, store
-from shearbench.tracking.condition import look
 from shearbench.tracking.moved import home
 
 pytestmark = [
@@ -53,7 +52,7 @@ def runs_of(root: Path) -> dict[str, Any]:
 def test_a_moved_project_has_its_files_and_a_copy_leaves_the_original_alone(
     tracked: Path, tracked_once: Path, small_params: Params
 ) -> None:
-    assert "another folder" in look(tracked, "default")
+    assert "another folder" in store.condition(tracked, "default")
     before = runs_of(tracked_once)
     assert mirror.track_all(tracked, small_params)
     after = runs_of(tracked)
@@ -67,7 +66,7 @@ def test_a_moved_project_has_its_files_and_a_copy_leaves_the_original_alone(
     fold = after["mnist-mlp fold 0"]
     copied = Path(client.download_artifacts(fold.info.run_id, "record.json"))
     assert copied.read_bytes() == (tracked / "build/runs/mnist/mlp/fold-0/record.json").read_bytes()
-    assert "another folder" not in look(tracked, "default")
+    assert "another folder" not in store.condition(tracked, "default")
     assert all(run.info.artifact_uri.startswith(tracked_once.as_uri()) for run in runs_of(tracked_once).values())
 
 

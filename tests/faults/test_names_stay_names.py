@@ -135,7 +135,7 @@ def test_a_folders_name_is_no_part_of_a_query(tmp_path: Path, small_params: Para
     names = ["handwriting-a", "handwriting-a' or attributes.run_name != '", 'handwriting-"`%; drop table runs;--']
     for round_ in range(2):
         nodes = [Node(name, f"{place}-{round_}", Content({}, {}, {}, [], [])) for place, name in enumerate(names)]
-        assert mirror.track_nodes(tmp_path, small_params, [nodes[1], nodes[2]] if round_ else nodes)
+        assert mirror.track_all(tmp_path, small_params, [nodes[1], nodes[2]] if round_ else nodes)
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")

@@ -225,12 +225,11 @@ def data(visit: Visit) -> Finding:
 
 def mlflow(visit: Visit) -> Finding:
     """Check MLflow's store."""
-    from shearbench.tracking.condition import look
-    from shearbench.tracking.store import TrackingFailed
+    from shearbench.tracking.store import TrackingFailed, condition
 
     uri = visit.params.tracking.uri if visit.params else "default"
     try:
-        return Finding("ok", look(visit.root, uri))
+        return Finding("ok", condition(visit.root, uri))
     except TrackingFailed as error:
         return Finding("fault", str(error), "results are unaffected; fix it, then run: shearbench track")
 

@@ -31,16 +31,22 @@ class Content:
     """Start and end, in milliseconds since 1970; None without a record."""
     clock: Mapping[int, int] = field(default_factory=dict)
     """Step of the curves -> its time, in milliseconds since 1970."""
+    data: tuple[str, str, str] | None = None
+    """Name of the dataset, its content hash, and what it is used for."""
 
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """A run to send, with its nested runs. ``digest`` is the hash of its record: each record is sent once."""
+    """A run to send, with its nested runs. ``digest`` is the hash of its record: each record is sent once.
+
+    ``shown_by_parent`` is sent to the run of its parent too.
+    """
 
     name: str
     digest: str
     content: Content
     children: Sequence["Node"] = ()
+    shown_by_parent: Content | None = None
 
 
 def times_of(record: Mapping[str, Any]) -> tuple[int, int]:
@@ -57,7 +63,8 @@ def times_of(record: Mapping[str, Any]) -> tuple[int, int]:
     return int(1000 * (end - float(seconds))), int(1000 * end)
 
 
-def _tags(record: Mapping[str, Any], stage: str, kind: str) -> dict[str, str]:
+def tags_of(record: Mapping[str, Any], stage: str, kind: str) -> dict[str, str]:
+    """Return the tags of a record: its hashes, ``kind``, stage and commit."""
     commit = record["provenance"]["commit"]
     hashes = {f"hash.{name}": value for name, value in record["hashes"].items()}
     return {
@@ -85,7 +92,7 @@ def fold_content(fold_run: FoldRun) -> Content:
     columns = [name for name in history.columns if name != "epoch"]
     return Content(
         params={**_parameters(record), "fold": record["fold"], "seed": record["seed"]},
-        tags=_tags(record, f"train@{record['dataset']}-{record['model']}", "fold"),
+        tags=tags_of(record, f"train@{record['dataset']}-{record['model']}", "fold"),
         metrics={
             **{f"final_{name}": value for name, value in record["metrics"].items()},
             "best_epoch": record["best_epoch"],
@@ -93,7 +100,7 @@ def fold_content(fold_run: FoldRun) -> Content:
             "fold_seconds": record["seconds"],
             "system/cpu_seconds": record["cpu_seconds"],
         },
-        curves=[*_steps(history, columns), *_system(record)],
+        curves=[*steps_of(history, columns), *_system(record)],
         clock=_clock(record),
         files=[fold_run.folder / name for name in (RECORD, "history.csv", "batches.csv")],
     )
@@ -108,7 +115,7 @@ def run_content(fold_runs: Sequence[FoldRun]) -> Content:
     text = f"{model} on {dataset}, {len(fold_runs)} folds, each a nested run. The curves are means over them."
     return Content(
         params={**_parameters(record), "folds": len(fold_runs)},
-        tags={**_tags(record, f"train@{dataset}-{model}", "run"), "mlflow.note.content": text},
+        tags={**tags_of(record, f"train@{dataset}-{model}", "run"), "mlflow.note.content": text},
         metrics={
             "cv_accuracy_mean": fold_metrics["validation_accuracy"].mean(),
             "cv_accuracy_sd": fold_metrics["validation_accuracy"].std(),
@@ -118,7 +125,7 @@ def run_content(fold_runs: Sequence[FoldRun]) -> Content:
             "cpu_seconds_per_fold": float(np.mean([fold_run.record["cpu_seconds"] for fold_run in fold_runs])),
             "peak_memory_megabytes": max(fold_run.record["memory"] for fold_run in fold_runs) / 1e6,
         },
-        curves=_steps(means, names),
+        curves=steps_of(means, names),
         files=[],
     )
 
@@ -130,7 +137,7 @@ def evaluation_content(folder: Path, record: Mapping[str, Any]) -> Content:
     return Content(
         params={name: record[name] for name in ("dataset", "model", "folds", "repeats")},
         tags={
-            **_tags(record, f"evaluate@{run}", "evaluation"),
+            **tags_of(record, f"evaluate@{run}", "evaluation"),
             "mlflow.note.content": f"{run} on the sealed test set.",
         },
         metrics={
@@ -178,7 +185,7 @@ def comparison_node(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Node:
     names = ("cv_accuracy_mean", "test_accuracy_mean")
     content = Content(
         params={"runs": len(record["evaluations"])},
-        tags={**_tags(record, "compare", "comparison"), "mlflow.note.content": "Networks and datasets side by side."},
+        tags={**tags_of(record, "compare", "comparison"), "mlflow.note.content": "Networks and datasets side by side."},
         metrics={f"{name}/{row['dataset']}-{row['model']}": row[name] for name in names for row in rows},
         curves=[],
         files=[folder / name for name in (*record["files"], RECORD)],
@@ -218,7 +225,7 @@ def ablation_result_node(build: Path, name: str) -> Node:
     content = Content(
         params={"ablation": name, **{key: record[key] for key in ("folds", "of_folds")}},
         tags={
-            **_tags(record, f"ablation_result@{name}", "ablation"),
+            **tags_of(record, f"ablation_result@{name}", "ablation"),
             "mlflow.note.content": record["plan"]["question"],
         },
         metrics={},
@@ -276,7 +283,7 @@ def _clock(record: Mapping[str, Any]) -> dict[int, int]:
     return {epoch: start + int(1000 * seconds) for epoch, seconds in enumerate(ends, start=1)}
 
 
-def _steps(table: pd.DataFrame, names: Sequence[str]) -> list[tuple[str, int, float]]:
+def steps_of(table: pd.DataFrame, names: Sequence[str]) -> list[tuple[str, int, float]]:
     """Return (name, epoch, value) for the columns ``names``, without missing values."""
     return [
         (name, int(epoch), float(value))

@@ -1,6 +1,7 @@
 """The default store in the project's folder, which may be moved although MLflow stores absolute paths."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 _PLACES = {
@@ -34,15 +35,13 @@ def artifacts_uri(root: Path) -> str:
 
 def follow_move(root: Path) -> None:
     """Update the paths in the store if its folder has been moved, renamed or copied."""
-    connection, here = sqlite3.connect(database(root)), artifacts_uri(root)
-    try:
-        query = "select distinct artifact_location from experiments where name like 'shearbench%'"
+    here = artifacts_uri(root)
+    query = "select distinct artifact_location from experiments where name like 'shearbench%'"
+    with closing(sqlite3.connect(database(root))) as connection:
         for (there,) in connection.execute(query).fetchall():
             if there != here:
                 _replace(connection, there, here)
         connection.commit()
-    finally:
-        connection.close()
 
 
 def _replace(connection: sqlite3.Connection, there: str, here: str) -> None:

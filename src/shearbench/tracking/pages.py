@@ -2,6 +2,8 @@
 
 import base64
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -10,7 +12,6 @@ from shearbench.records import sha256_of
 from shearbench.tracking.moved import database
 from shearbench.tracking.store import EXPERIMENT, Store
 
-REPORT = "report"
 NOTE_TAG = "mlflow.note.content"
 _FILTER = "tags.`shearbench.kind` = 'run' and tags.`shearbench.superseded` = 'no'"
 _NOTE = """{report}Which model is best, and is the difference real?
@@ -30,14 +31,13 @@ evaluation are nested below it. `comparison` has the tests of all pairs.
 MLflow has a copy. The results are the files in `build/` and `reports/`."""
 
 
-def report_node(root: Path) -> Node | None:
-    """Return the node of the report, or None if there is no report yet."""
+def report_node(root: Path) -> Iterator[Node]:
+    """Yield the node of the report, if there is a report."""
     page = root / "reports" / "index.html"
-    if not page.is_file():
-        return None
-    tables = [path for path in sorted(page.parent.glob("*.csv")) if path.is_file()]
-    tags = {"shearbench.kind": "report", "dvc.stage": "report", NOTE_TAG: "The report: *Artifacts*, `index.html`."}
-    return Node(REPORT, sha256_of(page), Content({}, tags, {}, [], [page, *tables]))
+    if page.is_file():
+        tables = [path for path in sorted(page.parent.glob("*.csv")) if path.is_file()]
+        tags = {"shearbench.kind": "report", "dvc.stage": "report", NOTE_TAG: "The report: *Artifacts*, `index.html`."}
+        yield Node("report", sha256_of(page), Content({}, tags, {}, [], [page, *tables]))
 
 
 def describe(store: Store) -> None:
@@ -59,10 +59,9 @@ def address(root: Path, port: int) -> str:
     """Return the address to open: the compared runs, or MLflow's front page if there is no experiment."""
     experiment, path = None, database(root)
     if path.is_file():
-        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
-        query_text = "select experiment_id from experiments where name = ?"
-        experiment = connection.execute(query_text, (EXPERIMENT,)).fetchone()
-        connection.close()
+        query = "select experiment_id from experiments where name = ?"
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            experiment = connection.execute(query, (EXPERIMENT,)).fetchone()
     front = f"http://127.0.0.1:{port}/"
     return front if experiment is None else f"{front}#{_path(str(experiment[0]))}"
 

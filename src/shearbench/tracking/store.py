@@ -1,4 +1,4 @@
-"""The MLflow store: open it, make one run per record, and log the content of runs."""
+"""The MLflow store: open it, check it, and send records to it, one run each."""
 
 import getpass
 import logging
@@ -7,7 +7,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from shearbench.records import locked
 from shearbench.tracking.moved import artifacts_uri, database, follow_move, home
 
 if TYPE_CHECKING:
-    from shearbench.predictions.contents import Content
+    from shearbench.predictions.contents import Content, Node
 
 EXPERIMENT = "shearbench"
 ABLATIONS = "shearbench-ablations"
@@ -30,7 +30,7 @@ RECORD_TAG = "shearbench.record"
 PARENT_TAG = "mlflow.parentRunId"
 SUPERSEDED_TAG = "shearbench.superseded"
 _MOST_METRICS = 1000  # limit of MLflow per call
-_SETTINGS = {
+_ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -57,7 +57,7 @@ def attempt(root: Path, uri: str, send: Callable[[Store], object], *, experiment
     Only one process of a project sends at a time, so that two processes never create the same database or run.
     """
     try:
-        with trying(), locked(home(root) / "mlruns" / ".lock"):
+        with _mlflow(), locked(home(root) / "mlruns" / ".lock"):
             try:
                 send(_open(root, uri, experiment))
             finally:
@@ -72,14 +72,53 @@ def attempt(root: Path, uri: str, send: Callable[[Store], object], *, experiment
     return True
 
 
+def condition(root: Path, uri: str) -> str:
+    """Return the condition of the store of ``tracking.uri`` as text, without changing it.
+
+    Raises:
+        TrackingFailed: if the store cannot accept results, with the fix.
+    """
+    if uri == "off":
+        return "tracking.uri is off in params.yaml: nothing is sent"
+    if uri == "default":
+        return _condition_of_database(root)
+    with _mlflow():
+        import mlflow
+
+        mlflow.set_tracking_uri(uri)
+        mlflow.MlflowClient().search_experiments(max_results=1)
+    return f"{without_secrets(uri)} answers"
+
+
+def _condition_of_database(root: Path) -> str:
+    path = database(root)
+    if not path.is_file():
+        return f"no store yet; the first result makes {path}"
+    query = "select artifact_location from experiments where name = ?"
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
+            (check,) = connection.execute("pragma quick_check").fetchone()
+            places = connection.execute(query, (EXPERIMENT,)).fetchall()
+            (runs,) = connection.execute("select count(*) from runs where lifecycle_stage = 'active'").fetchone()
+    except (sqlite3.Error, TypeError) as error:  # TypeError: a required row is missing
+        raise TrackingFailed(
+            f"{path} is not a sound MLflow database ({error}); move it away, and a new one is made"
+        ) from None
+    if check != "ok":
+        raise TrackingFailed(f"{path} is damaged ({check}); move it away, and a new one is made")
+    moved = any(place != artifacts_uri(root) for (place,) in places)
+    note = "; made in another folder: the next `shearbench track` corrects its paths" if moved else ""
+    return f"{path}: {runs} runs{note}"
+
+
 @contextmanager
-def trying() -> Iterator[None]:
+def _mlflow() -> Iterator[None]:
     """Configure MLflow for the block.
 
     Raises:
         TrackingFailed: if the store fails in the block, with the first line of its message.
     """
-    for name, value in _SETTINGS.items():
+    for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)  # set before the import of mlflow, which reads some of them once
     from mlflow.exceptions import MlflowException
     from sqlalchemy import Engine, event
@@ -128,14 +167,18 @@ def _open(root: Path, uri: str, experiment: str) -> Store:
     """Open the store; create its database and the experiment if they are missing."""
     import mlflow
 
-    if uri != "default":
-        mlflow.set_tracking_uri(uri)
-        return _with_experiment(experiment, None)
-    if not database(root).exists():
-        _make_database(database(root))
-    follow_move(root)
-    mlflow.set_tracking_uri(default_uri(root))
-    return _with_experiment(experiment, artifacts_uri(root))
+    if uri == "default":
+        if not database(root).exists():
+            _make_database(database(root))
+        follow_move(root)
+    mlflow.set_tracking_uri(default_uri(root) if uri == "default" else uri)
+    client = mlflow.MlflowClient()
+    found = client.get_experiment_by_name(experiment)
+    if found is None:
+        return Store(client, client.create_experiment(experiment, artifacts_uri(root) if uri == "default" else None))
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    return Store(client, found.experiment_id)
 
 
 def _make_database(path: Path) -> None:
@@ -144,50 +187,53 @@ def _make_database(path: Path) -> None:
     MLflow creates them in about forty migrations, and cannot continue after an interrupted one.
     """
     import mlflow
-    from mlflow import MlflowClient
 
     for left in (*path.parent.glob(f"{path.name}.*partial*"), *path.parent.glob(f"{path.name}-*")):
         left.unlink()  # left by a killed process, or the log of a deleted database
     partial = path.with_name(f"{path.name}.{secrets.token_hex(8)}.partial")  # a new name, because MLflow caches names
     mlflow.set_tracking_uri(_uri(partial))
-    MlflowClient().search_experiments(max_results=1)
+    mlflow.MlflowClient().search_experiments(max_results=1)
     _close()
     partial.replace(path)
 
 
-def _with_experiment(name: str, artifacts: str | None) -> Store:
-    from mlflow import MlflowClient
+def send_node(store: Store, node: "Node", parent: str | None = None) -> str:
+    """Send a node and its children unless the store has them; restore deleted files. Return the id of its run.
 
-    client = MlflowClient()
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        made = client.create_experiment(name, artifacts)
-        return Store(client, made)
-    if found.lifecycle_stage == "deleted":
-        client.restore_experiment(found.experiment_id)
-    return Store(client, found.experiment_id)
+    An earlier run with the name of a node without parent is marked as superseded.
+    """
+    with _run_of(store, node, parent) as (run_id, is_new):
+        if parent is None:
+            _supersede(store, node.name, run_id)
+        if is_new:
+            _log(store, run_id, node.content)
+        else:
+            _restore_files(store, run_id, node.content)
+        if is_new and parent and node.shown_by_parent:
+            _log(store, parent, node.shown_by_parent)
+        for child in node.children:
+            send_node(store, child, run_id)
+    return run_id
 
 
 @contextmanager
-def run_of(
-    store: Store, name: str, digest: str, parent: str | None, times: tuple[int, int] | None = None
-) -> Iterator[tuple[str, bool]]:
+def _run_of(store: Store, node: "Node", parent: str | None) -> Iterator[tuple[str, bool]]:
     """Yield (run id, whether it is new) for a record; a new run is marked as finished after the block.
-
-    ``times`` are its start and end in milliseconds since 1970, by default the times of sending.
 
     An unfinished run (MLflow stopped, the process died) is deleted and sent again.
     """
-    wanted = f"tags.`{RECORD_TAG}` = '{digest}'"
+    wanted = f"tags.`{RECORD_TAG}` = '{node.digest}'"
     wanted += f" and tags.`{PARENT_TAG}` = '{parent}'" if parent else ""
     for run in store.client.search_runs([store.experiment], filter_string=wanted):
         if run.info.status == "FINISHED":
             yield run.info.run_id, False
             return
-        _delete(store, run.info.run_id)
-    tags = {RECORD_TAG: digest, **({PARENT_TAG: parent} if parent else {}), **_source(name)}
-    start, end = times or (None, None)
-    run_id = store.client.create_run(store.experiment, start_time=start, tags=tags, run_name=name).info.run_id
+        nested = store.client.search_runs([store.experiment], f"tags.`{PARENT_TAG}` = '{run.info.run_id}'")
+        for each in (run, *nested):
+            store.client.delete_run(each.info.run_id)
+    tags = {RECORD_TAG: node.digest, **({PARENT_TAG: parent} if parent else {}), **_source(node.name)}
+    start, end = node.content.times or (None, None)
+    run_id = store.client.create_run(store.experiment, start_time=start, tags=tags, run_name=node.name).info.run_id
     yield run_id, True
     store.client.set_terminated(run_id, end_time=end)
 
@@ -203,7 +249,7 @@ def _source(name: str) -> dict[str, str]:
     return {**named, "mlflow.user": user, "mlflow.source.name": f"shearbench: {name}", "mlflow.source.type": "LOCAL"}
 
 
-def restore_files(store: Store, run_id: str, content: "Content") -> None:
+def _restore_files(store: Store, run_id: str, content: "Content") -> None:
     """Send files of a finished run again if they were deleted from the default store."""
     place = store.client.get_run(run_id).info.artifact_uri
     if place.startswith("file:"):
@@ -218,14 +264,7 @@ def _folder_of(file: Path) -> str:
     return "figures" if file.suffix == ".png" else ""
 
 
-def _delete(store: Store, run_id: str) -> None:
-    """Delete a run and its nested runs."""
-    nested = store.client.search_runs([store.experiment], filter_string=f"tags.`{PARENT_TAG}` = '{run_id}'")
-    for each in (run_id, *(run.info.run_id for run in nested)):
-        store.client.delete_run(each)
-
-
-def supersede(store: Store, name: str, run_id: str) -> None:
+def _supersede(store: Store, name: str, run_id: str) -> None:
     """Mark the other runs of the same name as superseded."""
     store.client.set_tag(run_id, SUPERSEDED_TAG, "no")
     wanted = f"tags.`{SUPERSEDED_TAG}` = 'no' and attributes.run_id != '{run_id}'"
@@ -234,8 +273,8 @@ def supersede(store: Store, name: str, run_id: str) -> None:
             store.client.set_tag(run.info.run_id, SUPERSEDED_TAG, "yes")
 
 
-def log(store: Store, run_id: str, content: "Content") -> None:
-    from mlflow.entities import Metric, Param, RunTag
+def _log(store: Store, run_id: str, content: "Content") -> None:
+    from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
     now = int(time.time() * 1000)
     steps = [(name, value, 0) for name, value in content.metrics.items()]
@@ -248,12 +287,8 @@ def log(store: Store, run_id: str, content: "Content") -> None:
         store.client.log_batch(run_id, metrics[start : start + _MOST_METRICS])
     for file in content.files:
         store.client.log_artifact(run_id, str(file), _folder_of(file) or None)
-
-
-def log_input(store: Store, run_id: str, name: str, content_hash: str, context: str) -> None:
-    """Log the data of a run by its content hash; MLflow's own digest samples rows and misses changes."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
-    source = f'{{"path": "build/datasets/{name}"}}'
-    used = Dataset(name, content_hash[:36], "local", source)  # 36: the longest digest MLflow takes
-    store.client.log_inputs(run_id, [DatasetInput(used, [InputTag("mlflow.data.context", context)])])
+    if content.data:
+        name, content_hash, context = content.data
+        # MLflow's own digest samples rows and misses changes; the longest that it takes has 36 characters.
+        used = Dataset(name, content_hash[:36], "local", f'{{"path": "build/datasets/{name}"}}')
+        store.client.log_inputs(run_id, [DatasetInput(used, [InputTag("mlflow.data.context", context)])])
