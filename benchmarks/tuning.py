@@ -235,7 +235,9 @@ def main() -> None:
     arguments = parser.parse_args()
     root = Path.cwd()
     job = job_of(load(root / "params.yaml"), root, dataset=arguments.dataset, model=arguments.model)
-    job = replace(job, resources=replace(job.resources, timeout=1e9, sizes=False))  # sizes cannot win
+    job = replace(
+        job, resources=job.resources.model_copy(update={"timeout": 10**9, "sizes": False})
+    )  # sizes cannot win
     started = time.monotonic()
     search_result = run(job)
     print(f"search: {time.monotonic() - started:.0f} s")

@@ -24,7 +24,7 @@ FUNCTIONS = (
     "evaluation.transfer.transfer",
     "evaluation.ablation_result_reading.read_fold",
     "tuning.trial.run_trial",
-    "tuning.finalists._train_or_say_why",
+    "tuning.finalists._train_or_reason",
     "handwriting.folder._read_some",
     "handwriting.networks.read",
     "handwriting.networks.distance",

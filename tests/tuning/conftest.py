@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from searching import job_in
 
 from patterns import make_dataset
 from shearbench.data.dataset import Dataset, write_dataset
-from shearbench.tuning.part import write_part_of
+from shearbench.tuning.job import write_part
 
 SAMPLES = 400
 
@@ -15,21 +16,21 @@ SAMPLES = 400
 @pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder ``build/`` with the dataset ``patterns``; its ids 100 to 339 are the tuning part."""
-    from shearbench.data.tuning_part import write_part
+    from shearbench.data import tuning_part
 
     folder = tmp_path_factory.mktemp("tuning") / "build"
     train, test = make_dataset(SAMPLES, seed=1), make_dataset(20, seed=2, first_id=SAMPLES)
     write_dataset(folder / "datasets" / "patterns", {"train": train, "test": test}, {})
-    write_part(folder / "datasets" / "patterns" / "tuning_part.npz", np.arange(100, 340))
+    tuning_part.write_part(folder / "datasets" / "patterns" / "tuning_part.npz", np.arange(100, 340))
     return folder
 
 
 @pytest.fixture(scope="session")
 def part(build: Path) -> Path:
     """The folder of the tuning part."""
-    folder = build / "tuning" / "splits" / "patterns"
-    write_part_of(folder, build / "datasets" / "patterns", np.arange(100, 340), inner_fraction=1 / 3, folds=2, seed=42)
-    return folder
+    job = job_in(build)
+    write_part(job)
+    return job.part
 
 
 @pytest.fixture(scope="session")

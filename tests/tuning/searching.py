@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from patterns import config_with, space_of_three
-from shearbench.tuning.job import Job, Resources, SearchResult, run
+from shearbench.params import Tuning
+from shearbench.tuning.job import Job, SearchResult, run
 
-RESOURCES = {"trials": 8, "timeout": 3600.0, "inner_fraction": 1 / 3, "reduction": 2, "rungs": 3, "finalists": 2}
+RESOURCES = {"trials": 8, "timeout": 3600, "inner_fraction": 1 / 3, "reduction": 2, "rungs": 3, "finalists": 2}
 SPACE = space_of_three((1e-3, 1e1), (10, 20, 40), (0.03, 0.05, 0.1, 0.2))  # up to learning rates that diverge
 
 
 def job_in(build: Path, workers: int = 1, **resources: Any) -> Job:
     """Return a search of 8 trials in two brackets, with 2 finalists in 2 folds."""
-    kept = {**RESOURCES, "sizes": True, "folds": 2, "storage": "default", **resources}
+    data = {"dataset": "patterns", "share": 0.6}
+    tuning = Tuning(**{**data, **RESOURCES, "sizes": True, "folds": 2, "storage": "default", **resources})
     config = config_with(epochs=6, learning_rate=0.01)
-    return Job(config, SPACE, Resources(**kept), build, rope=0.01, alpha=0.05, workers=workers)
+    return Job(config, SPACE, tuning, build, rope=0.01, alpha=0.05, workers=workers)
 
 
 def facts(search_result: SearchResult) -> dict[str, Any]:

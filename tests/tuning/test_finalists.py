@@ -109,4 +109,4 @@ def test_a_disk_that_does_not_take_a_fold_is_no_failure_of_the_setting(part, tmp
     monkeypatch.setattr(finalists, "train_fold", refused)
     task = fold_task(config_with(), 0, dataset=part, folds=part / FOLDS, out=tmp_path / "fold-0")
     with pytest.raises(NotWritten, match="No space left"):
-        finalists._train_or_say_why(task, lambda units: None)
+        finalists._train_or_reason(task, lambda units: None)

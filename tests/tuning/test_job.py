@@ -129,7 +129,7 @@ def test_another_space_or_other_resources_are_another_study(root, search_result)
     assert job.study_of(task, search_result.part)[0].name == search_result.study.name
     assert job.study_of(job_in(root / "build", rungs=2), search_result.part)[0].name != search_result.study.name
     assert (
-        job.study_of(job_in(root / "build", trials=99, timeout=1.0), search_result.part)[0].name
+        job.study_of(job_in(root / "build", trials=99, timeout=1), search_result.part)[0].name
         == search_result.study.name
     )
 
@@ -213,7 +213,7 @@ def test_the_sentence_on_costs_names_the_front_the_cheapest_first():
     table = pd.DataFrame(
         {
             "model": ["large", "small", "slow"],
-            "network": ["large ×2", "small ×0.5", "slow ×1"],
+            "size": ["large ×2", "small ×0.5", "slow ×1"],
             "accuracy": [0.9, 0.8, 0.7],
             "parameters": [2_000_000, 10_000, 500_000],
             "seconds": [1.0, 1.0, 3.0],
@@ -222,7 +222,7 @@ def test_the_sentence_on_costs_names_the_front_the_cheapest_first():
         }
     )
     assert worth("patterns", table) == (
-        "Worth their cost on patterns: by weights small ×0.5 (0.01 M, 80.0 %), large ×2 (2.00 M, 90.0 %); "
+        "Worth their cost on patterns: by parameters small ×0.5 (0.01 M, 80.0 %), large ×2 (2.00 M, 90.0 %); "
         "by seconds of training large ×2 (1.00 s, 90.0 %)."
     )
 

@@ -12,7 +12,7 @@ from patterns import point, space_of_three
 from shearbench.errors import InputError
 from shearbench.training.space import including, needs_no_less_memory
 from shearbench.tuning.halving import Halving, Rung, best_of
-from shearbench.tuning.search import Budget, ranked, search
+from shearbench.tuning.search import ranked, search
 from shearbench.tuning.study import Ledger, Study
 from shearbench.tuning.trial import Point, TrialResult
 
@@ -72,7 +72,7 @@ class _Trainer:
 
 
 def _search(folder, trainer=None, *, trials=18, timeout=HOUR, **study):
-    return search(_study(folder, **study), trainer or _Trainer(), Budget(trials, timeout))
+    return search(_study(folder, **study), trainer or _Trainer(), trials=trials, timeout=timeout)
 
 
 @pytest.mark.parametrize(

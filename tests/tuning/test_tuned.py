@@ -138,5 +138,5 @@ def test_a_larger_search_is_replaced_only_where_that_is_asked_for(
 
 def test_the_plan_says_that_trials_are_rounded_up(small_params, tmp_path):
     job = tune.job_of(small_params, tmp_path, dataset="mnist", model="mlp")
-    asked = replace(job, resources=replace(job.resources, trials=4))
+    asked = replace(job, resources=job.resources.model_copy(update={"trials": 4}))
     assert "9 trials (4 rounded up to whole brackets) of up to 2 epochs" in plan(asked, None)

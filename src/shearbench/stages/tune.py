@@ -13,7 +13,7 @@ from shearbench.errors import InputError
 from shearbench.params import Params
 from shearbench.pipeline.configs import config_of
 from shearbench.training.space import space_of
-from shearbench.tuning.job import Job, Resources, run
+from shearbench.tuning.job import Job, run
 from shearbench.tuning.printed import plan, print_tuned
 from shearbench.tuning.results import results_folder, summary, write_results
 from shearbench.tuning.tuned import Tuned, read_tuned, tuned_path, write_tuned
@@ -44,8 +44,8 @@ def main(
     path = tuned_path(root, model)
     before = read_tuned(path).get(name)  # read first, so that a fault is reported before the search
     job = job_of(params, root, dataset=name, model=model)
-    wanted = replace(job.resources, trials=trials or job.resources.trials, timeout=timeout or job.resources.timeout)
-    job = replace(job, resources=wanted)
+    wanted = {"trials": trials or job.resources.trials, "timeout": timeout or job.resources.timeout}
+    job = replace(job, resources=job.resources.model_copy(update=wanted))
     previous = None if replacing else before
     _refuse_smaller(job, previous, path, job.brackets * job.halving.size)
     print(plan(job, before), file=sys.stderr)
@@ -70,7 +70,7 @@ def _refuse_smaller(job: Job, before: Tuned | None, path: Path, trials: int) -> 
 
 def job_of(params: Params, root: Path, *, dataset: str, model: str) -> Job:
     """Return the search job of ``params`` for a model on a dataset."""
-    tuning, space = params.tuning, params.models[model].search
+    space = params.models[model].search
     if space is None:
         raise InputError(
             f"models.{model} of params.yaml must have a search space to be tuned; for a network as "
@@ -80,7 +80,7 @@ def job_of(params: Params, root: Path, *, dataset: str, model: str) -> Job:
     return Job(
         config=config_of(params, dataset=dataset, model=model),
         space=space_of(space),
-        resources=Resources(**{name: value for name, value in tuning if name not in ("dataset", "share")}),
+        resources=params.tuning,
         build=root / "build",
         rope=params.compare.rope.get(dataset, 0.0),
         alpha=params.compare.alpha,

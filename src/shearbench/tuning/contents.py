@@ -4,17 +4,18 @@ finalist.
 Reads the records in ``build/tuning/results/``; independent of the tracker.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from shearbench.predictions.contents import Content, Node
+from shearbench.predictions.contents import Content, Node, steps_of, tags_of
 from shearbench.records import RECORD, hash_of, is_finished, read_record, sha256_of
 from shearbench.tuning.results import CURVES, FINALISTS, SIZES, TRIALS
 
-_FINISHED = {"complete": "reached the last rung", "stopped": "stopped at a rung", "failed": "failed"}
+Facts = Mapping[str, Any]
+_STATES = {"complete": "reached the last rung", "stopped": "stopped at a rung", "failed": "failed"}
 
 
 def nodes(build: Path) -> list[Node]:
@@ -27,118 +28,112 @@ def node_of(folder: Path) -> Node:
     """Return the run of one search."""
     record = read_record(folder)
     digest = sha256_of(folder / RECORD)
-    name = f"tune {record['dataset']}-{record['model']}"
     curves = pd.read_csv(folder / CURVES)
-    trials = [_trial(record, row, curves, digest) for row in _rows(folder / TRIALS)]
-    finalists = [_finalist(record, row, digest, "finalist") for row in _rows(folder / FINALISTS)]
-    sizes = [_finalist(record, row, digest, "other width") for row in _rows(folder / SIZES)]
-    return Node(name, digest, _study(folder, record), [*trials, *finalists, *sizes])
+    children = [_trial(record, row, curves[curves["trial"] == row["trial"]], digest) for row in _rows(folder / TRIALS)]
+    for kind, file in (("finalist", FINALISTS), ("other width", SIZES)):
+        children += [_finalist(record, row, digest, kind) for row in _rows(folder / file)]
+    return Node(f"tune {record['dataset']}-{record['model']}", digest, _study(folder, record), children)
 
 
-def _study(folder: Path, record: Mapping[str, Any]) -> Content:
-    result, resources = record["result"], record["resources"]
-    scores = {score["trial"]: score for score in result["finalists"]}
-    found = next(score for score in scores.values() if score["hyperparameters"] == result["hyperparameters"])
-    metrics = {"found_accuracy": found["accuracy"], "found_parameters": found["parameters"], **result["search"]}
-    if result["present"] != result["hyperparameters"] and scores[0]["accuracy"] is not None:
-        metrics["present_accuracy"] = scores[0]["accuracy"]
+def _study(folder: Path, record: Facts) -> Content:
+    result, found, present = record["result"], record["result"]["hyperparameters"], record["result"]["present"]
+    winner = next(score for score in result["finalists"] if score["hyperparameters"] == found)
+    metrics = {"found_accuracy": winner["accuracy"], "found_parameters": winner["parameters"], **result["search"]}
+    if present != found:
+        metrics["present_accuracy"] = next(score["accuracy"] for score in result["finalists"] if score["trial"] == 0)
     difference = result["difference"]
     verdict = "nothing to compare" if difference is None else f"{difference['verdict']}: {difference['rule']}"
+    rungs = ", ".join(f"{rung['settings']} to epoch {rung['epochs']}" for rung in record["rungs"])
+    note = (
+        f"A search for {', '.join(record['space'])} of {record['model']} on {record['dataset']}, on the "
+        f"tuning part alone. Brackets by successive halving: {rungs}. Beneath: a run a trial with its curve on the "
+        "inner part, and a run a finalist and for the best of each other width, whose steps are folds."
+    )
     return Content(
         params={
             **_names(record),
             "study": record["study"],
             "sampler": f"{record['sampler']} (optuna {record['optuna']})",
             **{f"space.{name}": str(value) for name, value in record["space"].items()},
-            **resources,
-            **{f"found.{name}": value for name, value in result["hyperparameters"].items()},
-            **{f"present.{name}": value for name, value in result["present"].items()},
+            **record["resources"],
+            **{f"found.{name}": value for name, value in found.items()},
+            **{f"present.{name}": value for name, value in present.items()},
         },
-        tags={**_tags(record), "found_against_present": verdict, "mlflow.note.content": _note(record)},
-        metrics=metrics,
+        tags={**_tags(record, "search"), "found_against_present": verdict, "mlflow.note.content": note},
+        metrics=_without_missing(metrics),
         curves=[],
         files=[folder / name for name in (*record["files"], RECORD)],
     )
 
 
-def _trial(record: Mapping[str, Any], row: Mapping[str, Any], curves: pd.DataFrame, digest: str) -> Node:
-    number = int(row["trial"])
-    own = curves[curves["trial"] == number]
-    points = [
-        (name, int(epoch), float(value))
-        for name in ("train_loss", "train_accuracy", "loss", "accuracy")
-        for epoch, value in zip(own["epoch"], own[name], strict=True)
-    ]
-    metrics = {
-        f"final_{name}": float(row[name]) for name in ("accuracy", "parameters", "seconds") if pd.notna(row[name])
-    }
-    failure = {"failure": row["failure"]} if pd.notna(row["failure"]) else {}
+def _trial(record: Facts, row: Facts, curve: pd.DataFrame, digest: str) -> Node:
+    hashes = {f"hash.{name}": row.get(f"reserved_{name}") for name in ("data", "train", "inner")}
+    final = {f"final_{name}": row[name] for name in ("accuracy", "parameters", "seconds")}
+    return _child(
+        record,
+        row,
+        digest,
+        "trial",
+        tags={"state": _STATES[row["state"]], **hashes},
+        metrics={"search_accuracy": row["accuracy"], "epochs": row["epochs"], **final},
+        curves=steps_of(curve, ["train_loss", "train_accuracy", "loss", "accuracy"]),
+    )
+
+
+def _finalist(record: Facts, row: Facts, digest: str, kind: str) -> Node:
+    of_folds = _without_missing({name: row[name] for name in row if name.startswith("accuracy_")})
+    mean = sum(of_folds.values()) / len(of_folds) if of_folds else None
+    costs = {"parameters": row["parameters"], "seconds_per_fold": row["seconds"]}
+    return _child(
+        record,
+        row,
+        digest,
+        kind,
+        tags={"folds": str(len(of_folds))},
+        metrics={"search_accuracy": mean, "cv_accuracy_mean": mean, **costs},
+        curves=[("fold_accuracy", int(name.removeprefix("accuracy_")), value) for name, value in of_folds.items()],
+    )
+
+
+def _child(
+    record: Facts,
+    row: Facts,
+    digest: str,
+    kind: str,
+    *,
+    tags: Facts,
+    metrics: Facts,
+    curves: Sequence[tuple[str, int, float]],
+) -> Node:
+    """Return the run of a trial or finalist; ``search_accuracy`` of both is one axis of MLflow's parallel coordinates.
+
+    These open with the first three parameters that vary, so the only parameters are names and hyperparameters.
+    """
     content = Content(
-        params=_params(record, row),
-        tags={**_tags(record), **failure, "trial": str(number), "state": _FINISHED[row["state"]], **_reserved(row)},
-        metrics={"epochs": int(row["epochs"]), **metrics, **_searched(metrics.get("final_accuracy"))},
-        curves=points,
+        params={**_names(record), **{name: row[name] for name in record["space"]}},
+        tags={
+            **_tags(record, kind),
+            **_without_missing({"failure": row["failure"], **tags}),
+            "trial": str(row["trial"]),
+        },
+        metrics=_without_missing(metrics),
+        curves=curves,
         files=[],
     )
-    return Node(f"trial {number}", hash_of([digest, "trial", number]), content)
+    name = kind if kind == "trial" else f"{kind} trial"
+    return Node(f"{name} {row['trial']}", hash_of([digest, kind, row["trial"]]), content)
 
 
-def _finalist(record: Mapping[str, Any], row: Mapping[str, Any], digest: str, kind: str) -> Node:
-    number = int(row["trial"])
-    folds = [name for name in row if name.startswith("accuracy_") and pd.notna(row[name])]
-    failure = {"failure": row["failure"]} if pd.notna(row["failure"]) else {}
-    mean = {"cv_accuracy_mean": sum(row[name] for name in folds) / len(folds)} if folds else {}
-    costs = {"parameters": float(row["parameters"]), "seconds_per_fold": float(row["seconds"])}
-    content = Content(
-        params=_params(record, row),
-        tags={**_tags(record), **failure, "trial": str(number), "folds": str(len(folds))},
-        metrics={**mean, **_searched(mean.get("cv_accuracy_mean")), **costs},
-        curves=[("fold_accuracy", int(name.removeprefix("accuracy_")), float(row[name])) for name in folds],
-        files=[],
-    )
-    return Node(f"{kind} trial {number}", hash_of([digest, kind, number]), content)
+def _names(record: Facts) -> dict[str, Any]:
+    return {name: record[name] for name in ("dataset", "model", "seed")}
 
 
-def _searched(accuracy: float | None) -> dict[str, float]:
-    """Return the metric that trials and finalists share: one axis of MLflow's parallel coordinates."""
-    return {} if accuracy is None else {"search_accuracy": accuracy}
+def _tags(record: Facts, kind: str) -> dict[str, str]:
+    return tags_of(record, f"tune@{record['model']}", kind)
 
 
-def _names(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {"dataset": record["dataset"], "model": record["model"], "seed": record["seed"]}
-
-
-def _params(record: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return names and searched hyperparameters; MLflow's parallel coordinates open with the first three that vary."""
-    return {**_names(record), **{name: row[name] for name in record["space"]}}
-
-
-def _reserved(row: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        f"hash.{name}": row[f"reserved_{name}"]
-        for name in ("data", "train", "inner")
-        if pd.notna(row[f"reserved_{name}"])
-    }
-
-
-def _tags(record: Mapping[str, Any]) -> dict[str, str]:
-    commit = record["provenance"]["commit"]
-    hashes = {f"hash.{name}": value for name, value in record["hashes"].items()}
-    return {
-        **hashes,
-        "dvc.stage": f"tune@{record['model']}",
-        "git.commit": commit,
-        "mlflow.source.git.commit": commit.rstrip("+"),
-    }
-
-
-def _note(record: Mapping[str, Any]) -> str:
-    rungs = ", ".join(f"{rung['settings']} to epoch {rung['epochs']}" for rung in record["rungs"])
-    return (
-        f"A search for {', '.join(record['space'])} of {record['model']} on {record['dataset']}, on the "
-        f"tuning part alone. Brackets by successive halving: {rungs}. Beneath: a run a trial with its curve on the "
-        "inner part, and a run a finalist and for the best of each other width, whose steps are folds."
-    )
+def _without_missing(values: Facts) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if pd.notna(value)}
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

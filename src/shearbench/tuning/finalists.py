@@ -52,9 +52,9 @@ class Final:
     finalists: tuple[Finalist, ...]
     winner: Finalist
     present: Finalist
-    difference: CorrectedT | None
-    p_holm: float | None
-    verdict: Verdict | None
+    difference: CorrectedT | None = None
+    p_holm: float | None = None
+    verdict: Verdict | None = None
 
 
 def cross_validate_trials(
@@ -93,7 +93,12 @@ def cross_validate_trials(
         for fold in range(folds)
     }
     reasons = _train({key: task for key, task in tasks.items() if not is_up_to_date(task)}, workers, label)
-    return [_finalist(trial, [tasks[trial.number, fold] for fold in range(folds)], reasons) for trial in trials]
+    return [
+        Finalist(trial.number, trial.hyperparameters, (), 0, 0.0, 0, 0, reasons[trial.number])
+        if trial.number in reasons
+        else _finalist(trial, [read_record(tasks[trial.number, fold].out) for fold in range(folds)])
+        for trial in trials
+    ]
 
 
 def decide_winner(finalists: Sequence[Finalist], *, present: int, rope: float, alpha: float) -> Final:
@@ -115,7 +120,7 @@ def decide_winner(finalists: Sequence[Finalist], *, present: int, rope: float, a
         raise InputError(f"no finalist could be cross-validated ({reasons}); move the search space in params.yaml")
     winner = max(done, key=lambda finalist: (finalist.mean, -finalist.trial))
     if winner is now or now.reason is not None:
-        return Final(tuple(finalists), winner, now, None, None, None)
+        return Final(tuple(finalists), winner, now)
     others = [finalist for finalist in done if finalist is not now]
     tests = [corrected_t(finalist.accuracies, now.accuracies, level=1 - alpha) for finalist in others]
     place = others.index(winner)
@@ -126,11 +131,10 @@ def decide_winner(finalists: Sequence[Finalist], *, present: int, rope: float, a
 
 def _train(tasks: dict[tuple[int, int], FoldTask], workers: Workers, label: str) -> dict[int, str]:
     """Train folds; return trial -> reason, for each trial with a failed fold."""
-    keys = list(tasks)
     try:
         reasons = run_tasks(
-            _train_or_say_why,
-            [tasks[key] for key in keys],
+            _train_or_reason,
+            list(tasks.values()),
             workers=workers,
             label=label,
             name=lambda task: f"{task.out.parent.name} {task.out.name}",
@@ -138,15 +142,15 @@ def _train(tasks: dict[tuple[int, int], FoldTask], workers: Workers, label: str)
             reads=FoldTask.reads,
             writes=FoldTask.writes,
         )
-        found: dict[int, str | None] = dict(enumerate(reasons))
     except TasksFailed as error:
-        if len(error.results) + len(error.died) < len(keys):
-            raise
         found = {**error.results, **error.died}
-    return {keys[index][0]: reason for index, reason in sorted(found.items()) if reason}
+        if len(found) < len(tasks):
+            raise
+        reasons = [found[index] for index in range(len(tasks))]
+    return {trial: reason for (trial, _), reason in zip(tasks, reasons, strict=True) if reason}
 
 
-def _train_or_say_why(task: FoldTask, advance: Advance) -> str | None:
+def _train_or_reason(task: FoldTask, advance: Advance) -> str | None:
     """Train a fold; return the reason if its hyperparameters failed (loss diverged, out of memory)."""
     try:
         train_fold(task, advance)
@@ -155,10 +159,7 @@ def _train_or_say_why(task: FoldTask, advance: Advance) -> str | None:
     return None
 
 
-def _finalist(trial: Trial, tasks: Sequence[FoldTask], reasons: dict[int, str]) -> Finalist:
-    if trial.number in reasons:
-        return Finalist(trial.number, trial.hyperparameters, (), 0, 0.0, 0, 0, reasons[trial.number])
-    records: list[dict[str, Any]] = [read_record(task.out) for task in tasks]
+def _finalist(trial: Trial, records: Sequence[dict[str, Any]]) -> Finalist:
     return Finalist(
         trial.number,
         trial.hyperparameters,

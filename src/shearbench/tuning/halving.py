@@ -1,13 +1,11 @@
 """Successive halving over epochs: many trials start, the better share continues at each rung, one reaches the end.
 
 All trials of a bracket train to the first rung. The best ``1/reduction`` of them continue to the next rung, and so on.
-Trials are compared at the same epoch. A trial continues from its checkpoint, so no epoch is trained twice. Each rung
-waits for the whole bracket (synchronous halving), so the choice never depends on which trial was faster.
+A trial continues from its checkpoint, so no epoch is trained twice. Each rung waits for the whole bracket (synchronous
+halving), so the choice never depends on which trial was faster.
 
-The learning-rate schedule covers all epochs of the recipe, also in a trial that stops early: a trial is the beginning
-of the full training, and a complete trial equals the full training bit for bit. With a decaying schedule, trials are
-compared at the same phase, before the decay. A trial that improves late can lose at an early rung. The finalists are
-therefore trained in full.
+The learning-rate schedule covers all epochs of the recipe, so a trial that stops is the beginning of the full training.
+A trial that improves late can lose at an early rung. The finalists are therefore trained in full.
 
 Source: Jamieson and Talwalkar, AISTATS 2016 (arXiv 1502.07943). In Hyperband (Li et al., JMLR 18, 2018) this is the
 bracket with the most trials.

@@ -13,38 +13,27 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
-from shearbench.data.dataset import TUNING_PART, Dataset
-from shearbench.data.tuning_part import read_part
+from shearbench.data.dataset import CARD, TUNING_PART, Dataset, load, read_card, write_dataset
+from shearbench.data.folds import RESERVED, FoldTable, make_folds, write_folds
+from shearbench.data.tuning_part import part_of, read_part, reserve
+from shearbench.data.units import units_of
 from shearbench.errors import TasksFailed
 from shearbench.execution import Workers, run_tasks
-from shearbench.records import hash_of, locked
+from shearbench.params import Tuning
+from shearbench.records import hash_of, locked, read_json
+from shearbench.seeds import seed_for
 from shearbench.training.config import TrainingConfig, code_hash
 from shearbench.training.space import WIDTH, Hyperparameters, Space, as_json, including
 from shearbench.tuning.finalists import Final, Finalist, cross_validate_trials, decide_winner
 from shearbench.tuning.halving import Halving
-from shearbench.tuning.part import write_part_of
-from shearbench.tuning.search import Budget, Standing, ranked, search
+from shearbench.tuning.search import Standing, ranked, search
 from shearbench.tuning.study import Study, Trial
-from shearbench.tuning.trial import TrialResult, TrialTask, run_trial
+from shearbench.tuning.trial import FOLDS, TrialResult, TrialTask, run_trial
 
 JOURNAL = "journal.log"
-
-
-@dataclass(frozen=True)
-class Resources:
-    """The budget of a search: ``tuning`` of ``params.yaml``."""
-
-    trials: int
-    timeout: float
-    inner_fraction: float
-    reduction: int
-    rungs: int
-    finalists: int
-    sizes: bool
-    folds: int
-    storage: str
 
 
 @dataclass(frozen=True)
@@ -53,7 +42,7 @@ class Job:
 
     config: TrainingConfig
     space: Space
-    resources: Resources
+    resources: Tuning
     build: Path
     rope: float
     alpha: float
@@ -111,16 +100,18 @@ def run(job: Job) -> SearchResult:
         InputError: if another process runs this search, no trial has a score, or there are too few samples.
         TasksFailed: if a trial failed for another reason than its hyperparameters.
     """
-    part = _write_part(job)
+    part = write_part(job)
     study, folder = study_of(job, part)
     resources = job.resources
     with locked(folder / "lock", busy=f"another process is searching {study.name}; wait for it, or end it"):
-        budget = Budget(resources.trials, resources.timeout, job.reserve)
         trials = search(
             study,
             _Runner(job, folder),
-            budget,
-            forget=lambda number: _remove(trial_folder(folder, number)),
+            trials=resources.trials,
+            timeout=resources.timeout,
+            reserve=job.reserve,
+            # The checkpoints of large networks would fill the disk.
+            forget=lambda number: shutil.rmtree(_trial_folder(folder, number), ignore_errors=True),
         )
         order = ranked(trials, study.halving)
         chosen = order[: resources.finalists]
@@ -166,16 +157,41 @@ def study_of(job: Job, part: Dataset) -> tuple[Study, Path]:
     return Study(storage, name, job.name, config.seed, space, job.present, halving), folder
 
 
-def _write_part(job: Job) -> Dataset:
+def write_part(job: Job) -> Dataset:
+    """Return the tuning part as a dataset of its own, the only data that a search opens; write it unless it exists.
+
+    Its folder has ``train.npz``, ``card.json`` and ``folds.npz``. An inner part, which no fold holds out, scores the
+    trials; the other samples train them. The folds divide these others and score the finalists, on other samples than
+    those that selected them. The inner part then trains in every fold.
+
+    Raises:
+        InputError: if there are too few samples for the inner part or the folds.
+    """
+    dataset, resources, seed = job.build / "datasets" / job.config.dataset, job.resources, job.config.seed
+    part = part_of(load(dataset, "train"), read_part(dataset / TUNING_PART))
+    facts = {
+        "inner_fraction": resources.inner_fraction,
+        "folds": resources.folds,
+        "seed": seed,
+        "of": read_card(dataset)["hashes"]["train"],
+    }
     with locked(job.part.with_name(f".{job.part.name}.lock")):
-        return write_part_of(
-            job.part,
-            job.build / "datasets" / job.config.dataset,
-            read_part(job.build / "datasets" / job.config.dataset / TUNING_PART),
-            inner_fraction=job.resources.inner_fraction,
-            folds=job.resources.folds,
-            seed=job.config.seed,
+        if (job.part / CARD).is_file() and read_json(job.part / CARD).get("part") == facts:
+            return load(job.part, "train")
+        units = units_of(part.inputs, part.groups)
+        inner = reserve(
+            units,
+            part.labels,
+            share=resources.inner_fraction,
+            seed=seed_for(seed, "tune", "inner"),
+            parameter="tuning.inner_fraction",
         )
+        table = np.full(len(part.ids), RESERVED, np.int64)
+        fold_seed = seed_for(seed, "tune", "folds")
+        table[~inner] = make_folds(units[~inner], part.labels[~inner], folds=resources.folds, seed=fold_seed)
+        write_folds(job.part / FOLDS, FoldTable(part.ids, table[np.newaxis], units))
+        write_dataset(job.part, {"train": part}, {"part": facts})
+    return part
 
 
 class _Runner:
@@ -205,7 +221,7 @@ class _Runner:
             TrialTask(
                 self.job.config.varied(trial.hyperparameters),
                 self.job.part,
-                trial_folder(self.folder, trial.number),
+                _trial_folder(self.folder, trial.number),
                 self.folder / "refused",
                 standing.rung.epochs,
             )
@@ -233,15 +249,9 @@ class _Runner:
             ]
 
 
-def trial_folder(folder: Path, number: int) -> Path:
+def _trial_folder(folder: Path, number: int) -> Path:
     """Return the folder of a trial's checkpoint."""
     return folder / "trials" / f"trial-{number:03d}"
-
-
-def _remove(folder: Path) -> None:
-    """Remove the checkpoint of a trial that has ended: those of large networks would fill the disk."""
-    if folder.is_dir():
-        shutil.rmtree(folder)
 
 
 def duration(seconds: float) -> str:

@@ -8,17 +8,16 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import Bbox
 
 from shearbench.plotting.canvas import GREY, PALETTE, figure, plain, png, readable_log
-from shearbench.training.space import WIDTH, Hyperparameters
+from shearbench.training.space import WIDTH
 from shearbench.tuning.tuned import Tuned
 
 _MARKERS = "osD^vPX*"
-_COSTS = {"parameters": "weights", "seconds": "seconds of training one fold, on the machine that searched"}
+_COSTS = {"parameters": "parameters", "seconds": "seconds of training one fold, on the machine that searched"}
 
 
 def cost_table(found: Mapping[str, Tuned]) -> pd.DataFrame:
@@ -36,7 +35,7 @@ def cost_table(found: Mapping[str, Tuned]) -> pd.DataFrame:
             "kind": kind,
             **score.model_dump(include={"trial", "parameters", "seconds", "accuracy", "sd"}),
             **score.hyperparameters,
-            "network": _model_with_width(model, score.hyperparameters),
+            "size": f"{model} ×{score.hyperparameters[WIDTH]:g}" if WIDTH in score.hyperparameters else model,
             "folds": tuned.search.folds,
             "samples": tuned.search.samples_scored,
         }
@@ -51,32 +50,28 @@ def cost_table(found: Mapping[str, Tuned]) -> pd.DataFrame:
     return table
 
 
-def _model_with_width(model: str, point: Hyperparameters) -> str:
-    return f"{model} ×{point[WIDTH]:g}" if WIDTH in point else model
-
-
 def front(costs: Sequence[float] | pd.Series, accuracies: Sequence[float] | pd.Series) -> list[bool]:
     """Return for each point whether it is on the Pareto front of cost and accuracy."""
-    pairs = list(zip(costs, accuracies, strict=True))
+    points = list(zip(costs, accuracies, strict=True))
     return [
-        not any(
-            (other_cost <= cost and other > accuracy) or (other_cost < cost and other >= accuracy)
-            for other_cost, other in pairs
-        )
-        for cost, accuracy in pairs
+        not any(other[0] <= cost and other[1] >= accuracy and other != (cost, accuracy) for other in points)
+        for cost, accuracy in points
     ]
 
 
 def draw_costs(table: pd.DataFrame, dataset: str) -> bytes:
     """Return the figure: a panel for each cost, a colour and a marker for each model."""
-    models = list(dict.fromkeys(table["model"]))
+    table = table.assign(error=100 * (1 - table["accuracy"]))
+    folds, samples = table["folds"].max(), table["samples"].max()
     made = figure(10, 4.8)
     panels = made.subplots(1, 2, sharey=True)
-    labels: dict[str, list[Annotation]] = {}
+    labels = []
     for axes, (cost, label) in zip(panels, _COSTS.items(), strict=True):
-        for place, model in enumerate(models):
-            _draw_model(axes, table[table["model"] == model], cost, place)
-        labels[cost] = _draw_front(axes, table[table[f"front_{cost}"]].sort_values([cost, "accuracy"]), cost)
+        for place, (model, own) in enumerate(table.groupby("model", sort=False)):
+            style = {"fmt": _MARKERS[place % len(_MARKERS)], "color": PALETTE[place % len(PALETTE)]}
+            spread = 100 * own["sd"]
+            axes.errorbar(own[cost], own["error"], spread, label=model, ms=6, elinewidth=0.6, alpha=0.85, **style)
+        labels.append(_draw_front(axes, table[table[f"front_{cost}"]].sort_values([cost, "accuracy"]), cost))
         axes.set_xscale("log")
         axes.set_xlabel(label)
         axes.margins(x=0.25)
@@ -85,17 +80,16 @@ def draw_costs(table: pd.DataFrame, dataset: str) -> bytes:
         axes.tick_params(axis="x", labelsize=8)
     panels[0].xaxis.set_major_formatter(EngFormatter(sep=""))
     _scale_of_errors(panels[0])
-    made.suptitle(_title(dataset, table), fontsize=10)
-    made.legend(handles=_legend(models), loc="outside lower center", ncols=len(models) + 1, frameon=False, fontsize=9)
+    made.suptitle(
+        f"{dataset}: mean ± standard deviation over {folds} folds of the tuning part, n = {samples} samples",
+        fontsize=10,
+    )
+    handles, names = panels[0].get_legend_handles_labels()
+    made.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False, fontsize=9)
     made.draw_without_rendering()  # the size of a label is known only after drawing
-    for own in labels.values():
-        _separate(own)
+    for own_labels in labels:
+        _separate(own_labels)
     return png(made)
-
-
-def _title(dataset: str, table: pd.DataFrame) -> str:
-    folds, samples = int(table["folds"].max()), int(table["samples"].max())
-    return f"{dataset}: mean ± standard deviation over {folds} folds of the tuning part, n = {samples} digits"
 
 
 def _scale_of_errors(axes: Axes) -> None:
@@ -108,25 +102,14 @@ def _scale_of_errors(axes: Axes) -> None:
     axes.set_ylabel("accuracy, %, on a log scale of the errors")
 
 
-def _draw_model(axes: Axes, own: pd.DataFrame, cost: str, place: int) -> None:
-    axes.errorbar(
-        own[cost],
-        100 * (1 - own["accuracy"]),
-        100 * own["sd"],
-        fmt=_MARKERS[place % len(_MARKERS)],
-        color=PALETTE[place % len(PALETTE)],
-        markersize=6,
-        elinewidth=0.6,
-        alpha=0.85,
-    )
-
-
 def _draw_front(axes: Axes, best: pd.DataFrame, cost: str) -> list[Annotation]:
-    axes.step(best[cost], 100 * (1 - best["accuracy"]), where="post", color=GREY, linewidth=1, zorder=1)
+    axes.step(
+        best[cost], best["error"], where="post", color=GREY, linewidth=1, zorder=1, label="none is cheaper and better"
+    )
     return [
         axes.annotate(
-            row["network"],
-            (row[cost], 100 * (1 - row["accuracy"])),
+            row["size"],
+            (row[cost], row["error"]),
             xytext=(-4, 6),
             textcoords="offset points",
             ha="right",
@@ -144,13 +127,3 @@ def _separate(labels: Sequence[Annotation]) -> None:
             right, up = label.xyann
             label.xyann = (right, up + 3)
         taken.append(label.get_window_extent())
-
-
-def _legend(models: Sequence[str]) -> list[Line2D]:
-    entries = [
-        Line2D(
-            [], [], marker=_MARKERS[k % len(_MARKERS)], linestyle="none", color=PALETTE[k % len(PALETTE)], label=model
-        )
-        for k, model in enumerate(models)
-    ]
-    return [*entries, Line2D([], [], color=GREY, label="none is cheaper and better")]

@@ -7,8 +7,7 @@ each trial. Importances are fANOVA's (Hutter et al., ICML 2014) and need at leas
 
 import io
 import warnings
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import matplotlib as mpl
 import numpy as np
@@ -41,33 +40,30 @@ def draw(study: Study, *, inner: int) -> dict[str, bytes]:
     epochs = study.halving.plan[0].epochs
     same = _at_epoch(whole, epochs)
     count = f"{study.label}, {len(same.trials)} trials"
-    after = f"accuracy on {inner} inner digits, epoch {epochs}"
+    after = f"accuracy on {inner} inner samples, epoch {epochs}"
     pictures: dict[str, Callable[[], Figure]] = {
-        "curves.png": lambda: _curves(whole, count, inner),
-        "timeline.png": lambda: _titled(drawn.plot_timeline(whole), f"{study.label}: timeline"),
+        "curves": lambda: _curves(whole, count, inner),
+        "timeline": lambda: _titled(drawn.plot_timeline(whole), f"{study.label}: timeline"),
     }
     if same.trials:
         pictures |= {
-            "history.png": lambda: _history(same, count, after),
-            "slices.png": lambda: _slices(same, count, after),
-            "parallel.png": lambda: _parallel(same, count, after),
+            "history": lambda: _history(same, count, after),
+            "slices": lambda: _slices(same, count, after),
+            "parallel": lambda: _parallel(same, count, after),
         }
     if len(same.trials) >= _FEW:
-        pictures["importance.png"] = lambda: _importance(same, count, after)
+        pictures["importance"] = lambda: _importance(same, count, after)
     with mpl.rc_context(), warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
         plt.switch_backend("agg")
         mpl.rcParams["figure.figsize"] = (7.0, 4.2)
-        return {
-            str(Path(name).with_suffix(f".{kind}")): content
-            for name, make in pictures.items()
-            for kind, content in _saved(make()).items()
-        }
+        saved = [(f"{name}.{kind}", content) for name, make in pictures.items() for kind, content in _saved(make())]
+        return dict(saved)
 
 
 def _curves(study: optuna.Study, count: str, inner: int) -> Figure:
     axes = drawn.plot_intermediate_values(study)
     axes.set_xlabel("epoch")
-    axes.set_ylabel(f"accuracy on {inner} inner digits")
+    axes.set_ylabel(f"accuracy on {inner} inner samples")
     names = axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7, ncols=1 + len(axes.lines) // 20)
     names.set_visible(len(axes.lines) <= _NAMED)
     return _titled(axes, f"{count}: epoch by epoch")
@@ -137,12 +133,10 @@ def _at_epoch(study: optuna.Study, epochs: int) -> optuna.Study:
     return same
 
 
-def _saved(figure: Figure) -> dict[str, bytes]:
-    """Return a figure as PNG and as PDF, without dates."""
-    saved = {}
+def _saved(figure: Figure) -> Iterator[tuple[str, bytes]]:
+    """Yield a figure as PNG and as PDF, without dates."""
     for kind, metadata in (("png", {"Software": None}), ("pdf", {"CreationDate": None})):
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, dpi=DPI, bbox_inches="tight", metadata=metadata)
-        saved[kind] = buffer.getvalue()
+        yield kind, buffer.getvalue()
     plt.close(figure)
-    return saved

@@ -1,4 +1,4 @@
-"""The result of a search as a table on the terminal."""
+"""The plan and the result of a search on the terminal."""
 
 from rich.console import Console
 from rich.table import Table
@@ -16,12 +16,11 @@ def plan(job: Job, before: Tuned | None) -> str:
     epochs = job.brackets * halving.cost + job.reserve
     rungs = ", ".join(str(rung.epochs) for rung in halving.plan)
     sizes = ", then the best trial of each other width" if resources.sizes else ""
-    known = before if before and (before.present, before.epochs) == (job.present, job.config.units) else None
-    present = [score for score in known.finalists if score.hyperparameters == known.present] if known else []
-    seconds = present[0].seconds / known.epochs * epochs if known and present else None
-    about = (
-        "the time left is shown after the first rung" if seconds is None else f"about {duration(seconds)} of one core"
-    )
+    about = "the time left is shown after the first rung"
+    if before and (before.present, before.epochs) == (job.present, job.config.units):
+        for score in before.finalists:
+            if score.hyperparameters == before.present:
+                about = f"about {duration(score.seconds / before.epochs * epochs)} of one core"
     return (
         f"{job.name}: {trials} trials{rounded} of up to {halving.epochs} epochs, compared after {rungs}; "
         f"then the best {resources.finalists} and the present hyperparameters in {resources.folds} folds{sizes}. At "
@@ -36,16 +35,17 @@ def print_tuned(title: str, tuned: Tuned) -> None:
     table = Table(title=f"{title}: the finalists", title_justify="left", box=None, padding=(0, 2, 0, 0))
     table.add_column("", overflow="fold")
     table.add_column("hyperparameters", overflow="fold")
-    for heading in ("accuracy, %", "params", "s/fold", "trial"):
+    for heading in ("accuracy, %", "parameters", "s/fold", "trial"):
         table.add_column(heading, justify="right", no_wrap=True)
     for score in sorted(tuned.finalists, key=lambda score: -(score.accuracy or 0.0)):
         table.add_row(*_row(score, tuned))
     console = Console()
     console.print(table)
-    scored = (
-        f"{search.samples_scored} digits of {search.folds} folds within the tuning part of {tuned.reserved.samples}"
+    console.print(
+        f"accuracy: mean ± standard deviation over the folds; {search.samples_scored} samples of {search.folds} folds "
+        f"within the tuning part of {tuned.reserved.samples}.",
+        style="dim",
     )
-    console.print(f"accuracy: mean ± standard deviation over the folds; {scored}.", style="dim")
     console.print(
         f"{search.trials} trials: {search.complete} complete, {search.stopped_early} stopped early, {search.failed} "
         f"failed; {search.epochs} epochs in all."
@@ -68,16 +68,10 @@ def conclusion(tuned: Tuned) -> str:
 
 
 def _row(score: Score, tuned: Tuned) -> tuple[str, ...]:
-    name = (
-        "found"
-        if score.hyperparameters == tuned.hyperparameters
-        else "present"
-        if score.hyperparameters == tuned.present
-        else ""
-    )
-    if score.accuracy is None or score.sd is None:
-        accuracy = f"failed: {score.reason}"
-    else:
+    named = {"found": tuned.hyperparameters, "present": tuned.present}
+    name = next((name for name, point in named.items() if point == score.hyperparameters), "")
+    accuracy = f"failed: {score.reason}"
+    if score.accuracy is not None and score.sd is not None:
         accuracy = f"{100 * score.accuracy:.2f} ± {100 * score.sd:.2f}"
     values = described(score.hyperparameters)
     return (name, values, accuracy, f"{score.parameters / 1e6:.3f}M", f"{score.seconds:.1f}", str(score.trial))

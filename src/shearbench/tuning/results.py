@@ -6,8 +6,9 @@ figures.
 """
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import optuna
@@ -15,7 +16,8 @@ import pandas as pd
 
 from shearbench.data.folds import read_folds
 from shearbench.data.tuning_part import Reserved
-from shearbench.records import write_bytes, write_record, write_text
+from shearbench.plotting.files import Files, table
+from shearbench.records import write_bytes, write_record
 from shearbench.training.space import as_json
 from shearbench.tuning import pictures
 from shearbench.tuning.finalists import Final, Finalist
@@ -34,20 +36,20 @@ def results_folder(build: Path, dataset: str, model: str) -> Path:
 def summary(job: Job, search_result: SearchResult) -> Tuned:
     """Return the section of ``tuned/<model>.yaml``."""
     final, states = search_result.final, [trial.state for trial in search_result.trials]
+    epochs_of_trials = sum(len(trial.curve) for trial in search_result.trials)
     return Tuned(
         hyperparameters=final.winner.hyperparameters,
         present=final.present.hyperparameters,
         epochs=job.config.units,
         difference=_difference(final),
-        finalists=tuple(_score(finalist) for finalist in final.finalists),
-        sizes=tuple(_score(finalist) for finalist in search_result.sizes),
+        finalists=tuple(map(_score, final.finalists)),
+        sizes=tuple(map(_score, search_result.sizes)),
         search=Search(
             trials=len(states),
             complete=states.count("complete"),
             stopped_early=states.count("stopped"),
             failed=states.count("failed"),
-            epochs=sum(len(trial.curve) for trial in search_result.trials)
-            + sum(each.epochs for each in final.finalists),
+            epochs=epochs_of_trials + sum(each.epochs for each in final.finalists),
             folds=job.resources.folds,
             samples_scored=final.winner.samples,
             seed=job.config.seed,
@@ -58,35 +60,36 @@ def summary(job: Job, search_result: SearchResult) -> Tuned:
 
 def write_results(folder: Path, job: Job, search_result: SearchResult, tuned: Tuned) -> None:
     """Write the record of a search."""
+    study = search_result.study
     result = {
         "dataset": job.config.dataset,
         "model": job.config.model,
         "architecture": job.config.architecture,
-        "study": search_result.study.name,
+        "study": study.name,
         "optuna": optuna.__version__,
         "sampler": "TPE, multivariate",
         "seed": job.config.seed,
         "config": job.config.config,
-        "space": as_json(search_result.study.space),
-        "resources": {name: value for name, value in asdict(job.resources).items() if name != "storage"},
-        "rungs": [asdict(rung) for rung in search_result.study.halving.plan],
+        "space": as_json(study.space),
+        "resources": job.resources.model_dump(exclude={"dataset", "share", "storage"}),
+        "rungs": [asdict(rung) for rung in study.halving.plan],
         "hashes": {"ids": tuned.reserved.ids, "data": tuned.reserved.data},
         "result": tuned.model_dump(mode="json"),
     }
-    files: dict[str, Callable[[Path], None]] = {
-        TRIALS: _csv(trials_table(search_result)),
-        CURVES: _csv(curves_table(search_result)),
-        FINALISTS: _csv(finalists_table(search_result.final.finalists)),
-        SIZES: _csv(finalists_table(search_result.sizes)),
+    drawn = pictures.draw(study, inner=inner_samples(job))
+    files: Files = {
+        TRIALS: table(_trials_table(search_result)),
+        CURVES: table(_curves_table(search_result)),
+        FINALISTS: table(_finalists_table(search_result.final.finalists)),
+        SIZES: table(_finalists_table(search_result.sizes)),
+        **{name: partial(write_bytes, content=content) for name, content in drawn.items()},
     }
-    for name, content in pictures.draw(search_result.study, inner=inner_samples(job)).items():
-        files[name] = _bytes(content)
     for path in folder.glob("*"):
         path.unlink()
     write_record(folder, result, files)
 
 
-def trials_table(search_result: SearchResult) -> pd.DataFrame:
+def _trials_table(search_result: SearchResult) -> pd.DataFrame:
     """Return one row per trial; ``accuracy`` is that of the weights returned after ``epochs``, on the inner part."""
     rows = [
         {
@@ -105,8 +108,7 @@ def trials_table(search_result: SearchResult) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def curves_table(search_result: SearchResult) -> pd.DataFrame:
-    """Return a row for each epoch of each trial."""
+def _curves_table(search_result: SearchResult) -> pd.DataFrame:
     rows = [
         {"trial": trial.number, "epoch": epoch, **asdict(point)}
         for trial in search_result.trials
@@ -115,9 +117,7 @@ def curves_table(search_result: SearchResult) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["trial", "epoch", "train_loss", "train_accuracy", "loss", "accuracy", "kept"])
 
 
-def finalists_table(finalists: Sequence[Finalist]) -> pd.DataFrame:
-    """Return a row for each finalist: its accuracy in each fold, parameters and seconds."""
-    names = ["trial", "parameters", "seconds", "epochs", "samples", "failure"]
+def _finalists_table(finalists: Sequence[Finalist]) -> pd.DataFrame:
     rows = [
         {
             "trial": finalist.trial,
@@ -131,7 +131,9 @@ def finalists_table(finalists: Sequence[Finalist]) -> pd.DataFrame:
         }
         for finalist in finalists
     ]
-    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=names)
+    if not rows:  # a CSV file needs a header
+        return pd.DataFrame(columns=["trial", "parameters", "seconds", "epochs", "samples", "failure"])
+    return pd.DataFrame(rows)
 
 
 def inner_samples(job: Job) -> int:
@@ -143,9 +145,13 @@ def _difference(final: Final) -> Difference | None:
     if final.difference is None or final.verdict is None or final.p_holm is None:
         return None
     t = final.difference
-    numbers = {"mean": t.difference, "low": t.low, "high": t.high, "p_holm": final.p_holm}
     return Difference(
-        **{k: round(v, 6) for k, v in numbers.items()}, verdict=final.verdict.word, rule=final.verdict.rule
+        mean=round(t.difference, 6),
+        low=round(t.low, 6),
+        high=round(t.high, 6),
+        p_holm=round(final.p_holm, 6),
+        verdict=final.verdict.word,
+        rule=final.verdict.rule,
     )
 
 
@@ -160,11 +166,3 @@ def _score(finalist: Finalist) -> Score:
         seconds=round(finalist.seconds, 2),
         reason=finalist.reason,
     )
-
-
-def _csv(table: pd.DataFrame) -> Callable[[Path], None]:
-    return lambda path: write_text(path, table.to_csv(index=False))
-
-
-def _bytes(content: bytes) -> Callable[[Path], None]:
-    return lambda path: write_bytes(path, content)

@@ -9,7 +9,7 @@ trials of a shorter one.
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from shearbench.errors import InputError
@@ -19,52 +19,32 @@ from shearbench.tuning.trial import TrialResult
 
 Run = Callable[[Sequence[Trial], "Standing"], Sequence[TrialResult]]
 """Trains trials up to the epochs of the standing's rung; returns the results in the order of the trials."""
-
-
-@dataclass(frozen=True)
-class Budget:
-    """The end of a search: whole brackets of at least ``trials``; none starts that would end after ``timeout`` seconds.
-
-    ``reserve`` epochs are left for the trainings after the search. One bracket always runs.
-    """
-
-    trials: int
-    timeout: float
-    reserve: int = 0
+Forget = Callable[[int], object]
+"""Called with the number of a trial that has ended, possibly more than once."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """The state of a search, for the progress bar."""
+    """The state of a search at a rung; ``text`` has the bracket, the rung and the best value so far."""
 
-    bracket: int
-    brackets: int
     rung: Rung
     epochs_done: int
     epochs_planned: int
-    best: Trial | None
-
-    @property
-    def text(self) -> str:
-        """Bracket, rung and the best value so far."""
-        best = "nothing yet" if self.best is None else f"{self.best.score:.4f} in epoch {len(self.best.curve)}"
-        return f"bracket {self.bracket + 1} of {self.brackets}, to epoch {self.rung.epochs}; best so far {best}"
+    text: str
 
 
 def search(
-    study: Study,
-    run: Run,
-    budget: Budget,
-    *,
-    forget: Callable[[int], object] = lambda _: None,
+    study: Study, run: Run, *, trials: int, timeout: float, reserve: int = 0, forget: Forget = lambda _: None
 ) -> list[Trial]:
-    """Search until the budget is spent; resume where an earlier search stopped.
+    """Search in whole brackets; resume where an earlier search stopped. One bracket always runs.
 
     Args:
         study: storage, space and resources of the search.
         run: trains the trials of a rung.
-        budget: end of the search.
-        forget: called with the number of each trial that has ended, possibly more than once.
+        trials: least number of trials.
+        timeout: seconds; no bracket starts that would end later.
+        reserve: epochs of the trainings after the search, which ``timeout`` includes.
+        forget: called with the number of each trial that has ended.
 
     Returns:
         Every trial of the brackets that have ended, in the order of their numbers.
@@ -76,23 +56,19 @@ def search(
     with naming_the_storage():
         started, spent = time.monotonic(), 0
         size, cost = study.halving.size, study.halving.cost
-        brackets = math.ceil(budget.trials / size)
+        brackets = math.ceil(trials / size)
         for bracket in range(brackets):
-            trials = ledger.trials()
-            if _is_done(trials, bracket, size):
+            before = ledger.trials()
+            if _is_done(before, bracket, size):
                 continue
-            elapsed, begun = time.monotonic() - started, len(trials) > bracket * size
-            if spent and not begun and elapsed + elapsed / spent * (cost + budget.reserve) > budget.timeout:
+            elapsed, begun = time.monotonic() - started, len(before) > bracket * size
+            if spent and not begun and elapsed + elapsed / spent * (cost + reserve) > timeout:
                 break
-            before = _epochs(trials)
-            for _ in _rungs(ledger, run, bracket, brackets):
-                for trial in ledger.trials():
-                    if trial.state != "unfinished":
-                        forget(trial.number)
-            spent += _epochs(ledger.trials()) - before
-        trials = ledger.trials()
-    ended = next(bracket for bracket in itertools.count() if not _is_done(trials, bracket, size))
-    return trials[: ended * size]
+            _run_bracket(ledger, run, bracket, brackets, forget)
+            spent += _epochs(ledger.trials()) - _epochs(before)
+        found = ledger.trials()
+    ended = next(bracket for bracket in itertools.count() if not _is_done(found, bracket, size))
+    return found[: ended * size]
 
 
 def ranked(trials: Sequence[Trial], halving: Halving) -> list[Trial]:
@@ -120,48 +96,43 @@ def _is_done(trials: Sequence[Trial], bracket: int, size: int) -> bool:
     return len(own) == size and all(trial.state != "unfinished" for trial in own)
 
 
-def _rungs(ledger: Ledger, run: Run, bracket: int, brackets: int) -> Iterator[Rung]:
+def _run_bracket(ledger: Ledger, run: Run, bracket: int, brackets: int, forget: Forget) -> None:
     """Run or resume a bracket, rung by rung; decisions follow from the stored epochs, so a resumed run repeats them."""
     halving = ledger.study.halving
     numbers = [ledger.draw(bracket * halving.size + place).number for place in range(halving.size)]
     for rung, after in zip(halving.plan, (*halving.plan[1:], None), strict=True):
-        if due := _due(ledger, numbers, rung):
+        own = [trial for trial in ledger.trials() if trial.number in numbers]
+        due = [trial for trial in own if trial.state == "unfinished" and not trial.has_trained(rung.epochs)]
+        if due:
             results = run(due, _standing(ledger, bracket, brackets, rung))
             for trial, result in zip(due, results, strict=True):
                 ledger.record(trial.number, _explained(ledger, trial, result))
-        passed = [trial for trial in _of(ledger, numbers) if trial.has_trained(rung.epochs)]  # the others failed
+        own = [trial for trial in ledger.trials() if trial.number in numbers]
+        passed = [trial for trial in own if trial.has_trained(rung.epochs)]  # the others failed
         scores = {trial.number: trial.score_after(rung.epochs) for trial in passed}
-        continuing = best_of(scores, after.settings) if after else []
+        numbers = best_of(scores, after.settings) if after else []
         for trial in passed:
-            if trial.state == "unfinished" and trial.number not in continuing:
+            if trial.state == "unfinished" and trial.number not in numbers:
                 (ledger.stop if after else ledger.finish)(trial.number)
-        numbers = continuing
-        yield rung
-
-
-def _due(ledger: Ledger, numbers: Sequence[int], rung: Rung) -> list[Trial]:
-    return [
-        trial for trial in _of(ledger, numbers) if trial.state == "unfinished" and not trial.has_trained(rung.epochs)
-    ]
+        for trial in ledger.trials():
+            if trial.state != "unfinished":
+                forget(trial.number)
 
 
 def _standing(ledger: Ledger, bracket: int, brackets: int, rung: Rung) -> Standing:
     trials, halving = ledger.trials(), ledger.study.halving
-    return Standing(bracket, brackets, rung, _epochs(trials), brackets * halving.cost, _best(trials, halving))
-
-
-def _of(ledger: Ledger, numbers: Sequence[int]) -> list[Trial]:
-    return [trial for trial in ledger.trials() if trial.number in numbers]
+    best = "nothing yet"
+    if any(trial.score is not None for trial in trials):
+        first = ranked(trials, halving)[0]
+        best = f"{first.score:.4f} in epoch {len(first.curve)}"
+    text = f"bracket {bracket + 1} of {brackets}, to epoch {rung.epochs}; best so far {best}"
+    return Standing(rung, _epochs(trials), brackets * halving.cost, text)
 
 
 def _explained(ledger: Ledger, trial: Trial, result: TrialResult) -> TrialResult:
     """Return a result with a reason that does not depend on which of two trials at once was earlier."""
     reason = ledger.why_not(trial) if result.out_of_memory else None
     return replace(result, failure=reason or result.failure, curve=max(trial.curve, result.curve, key=len))
-
-
-def _best(trials: Sequence[Trial], halving: Halving) -> Trial | None:
-    return ranked(trials, halving)[0] if any(trial.score is not None for trial in trials) else None
 
 
 def _epochs(trials: Sequence[Trial]) -> int:

@@ -4,8 +4,10 @@ A checkpoint stores the state of a trial between rungs, so no epoch is trained t
 trial opens only the folder of the tuning part.
 """
 
+import math
 import time
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,39 +92,30 @@ def rows_of_trials(table: FoldTable, config: TrainingConfig) -> Selection:
 
 
 def run_trial(task: TrialTask, advance: Advance) -> TrialResult:
-    """Train one trial up to its rung. The trial fails if its loss diverges or memory runs out."""
+    """Train one trial up to its rung. The trial fails if its loss diverges or memory runs out.
+
+    ``facts["reserved"]`` of the result has the hashes of all arrays of the tuning part, of the ids of the training
+    samples and of the ids of the inner part.
+    """
     settle(task.config.hardware)
-    reason = _refused(task)
-    if reason:
+    if reason := _refused(task):
         return TrialResult(failure=reason, out_of_memory=True)
     dataset, table = load(task.part, "train"), read_folds(task.part / FOLDS)
     rows = rows_of_trials(table, task.config)
-    reserved = reserved_of(dataset, rows)
+    reserved = {
+        "data": dataset.content_hash,
+        "train": hash_arrays(dataset.ids[rows.train]),
+        "inner": hash_arrays(dataset.ids[table.reserved_rows]),
+    }
     seed = seed_for(task.config.seed, "tune", task.config.dataset, task.config.model)
     if task.config.recipe is None:
-        return _fitted(task.config, dataset, rows, reserved, seed)
-    recipe = task.config.recipe
-    training = _Training(task, reserved)
-    try:
-        with naming_the_batch(recipe.batch):
-            training_state = assemble(task.config, dataset, rows, seed=seed)
-            training.run(training_state, advance)
-    except OutOfMemory as error:
-        _refuse(task)
-        return TrialResult(training.curve, failure=str(error), out_of_memory=True, facts={"reserved": reserved})
-    except Diverged as error:
-        return TrialResult(training.curve, failure=str(error), facts={"reserved": reserved})
-    facts = {
-        "parameters": sum(parameter.numel() for parameter in training_state.network.parameters()),
-        "seconds": sum(cost.seconds for cost in training.costs),
-        "reserved": reserved,
-    }
-    return TrialResult(training.curve, training.progress.is_over(recipe), facts=facts)
+        result = _fit_classifier(task.config, dataset, rows, seed)
+    else:
+        result = _Training(task, reserved).run(dataset, rows, seed, advance)
+    return replace(result, facts={**result.facts, "reserved": reserved})
 
 
-def _fitted(
-    config: TrainingConfig, dataset: Dataset, rows: Selection, reserved: dict[str, str], seed: int
-) -> TrialResult:
+def _fit_classifier(config: TrainingConfig, dataset: Dataset, rows: Selection, seed: int) -> TrialResult:
     """Fit a classifier of scikit-learn, which counts as one epoch. The trial fails if the fit fails."""
     from shearbench.training import classifier  # imports scikit-learn, which only classifiers need
 
@@ -130,56 +123,47 @@ def _fitted(
     try:
         pipeline = classifier.fit(config, dataset, rows.train, seed=seed)
     except HyperparametersFailed as error:
-        return TrialResult(failure=str(error), facts={"reserved": reserved})
+        return TrialResult(failure=str(error))
     found, _ = classifier.result(pipeline, dataset, rows, cost=meter.cost())
     names = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "validation_accuracy")
     point = Point(*(found["metrics"][name] for name in names))
-    facts = {"parameters": found["parameters"], "seconds": found["seconds"], "reserved": reserved}
-    return TrialResult((point,), over=True, facts=facts)
-
-
-def reserved_of(dataset: Dataset, rows: Selection) -> dict[str, str]:
-    """Return the hashes of a trial's data: of all arrays, of the training ids and of the scored ids."""
-    assert rows.validation is not None
-    return {
-        "data": dataset.content_hash,
-        "train": hash_arrays(dataset.ids[rows.train]),
-        "inner": hash_arrays(dataset.ids[rows.validation]),
-    }
+    return TrialResult((point,), over=True, facts={name: found[name] for name in ("parameters", "seconds")})
 
 
 class _Training:
-    """The training of a trial, with periodic checkpoints and one at its rung."""
+    """The training of a network, with periodic checkpoints and one at its rung."""
 
     def __init__(self, task: TrialTask, reserved: dict[str, str]) -> None:
-        self.task = task
+        self.task, self.recipe = task, task.config.training
         self.path = task.folder / CHECKPOINT
-        code = code_hash(task.config)
-        self.hashes = {"config": task.config.config_hash, "code": code, **reserved}
+        self.hashes = {"config": task.config.config_hash, "code": code_hash(task.config), **reserved}
         self.progress = Progress()
         self.costs: list[EpochCost] = []
 
-    @property
-    def curve(self) -> tuple[Point, ...]:
-        """The epochs so far."""
-        points: list[Point] = []
-        best = float("inf")
-        for epoch in self.progress.history:
-            assert epoch.validation is not None
-            if epoch.inner is None or epoch.inner.loss < best:
-                accuracy = epoch.validation.accuracy
-                best = epoch.validation.loss
-            scores = (epoch.train.loss, epoch.train.accuracy, epoch.validation.loss, epoch.validation.accuracy)
-            points.append(Point(*scores, accuracy))
-        return tuple(points)
-
-    def run(self, training_state: TrainingState, advance: Advance) -> None:
+    def run(self, dataset: Dataset, rows: Selection, seed: int, advance: Advance) -> TrialResult:
         """Train until the rung, or until the recipe is over."""
+        try:
+            with naming_the_batch(self.recipe.batch):
+                training_state = assemble(self.task.config, dataset, rows, seed=seed)
+                self._fit(training_state, advance)
+        except OutOfMemory as error:
+            _refuse(self.task)
+            return TrialResult(self._curve(), failure=str(error), out_of_memory=True)
+        except Diverged as error:
+            return TrialResult(self._curve(), failure=str(error))
+        facts = {
+            "parameters": sum(parameter.numel() for parameter in training_state.network.parameters()),
+            "seconds": sum(cost.seconds for cost in self.costs),
+        }
+        return TrialResult(self._curve(), self.progress.is_over(self.recipe), facts=facts)
+
+    def _fit(self, training_state: TrainingState, advance: Advance) -> None:
+        network, optimiser = training_state.network, training_state.optimiser
         found = read_checkpoint(self.path, hashes=self.hashes, device=self.task.config.device)
         if found:
-            found.restore(training_state.network, training_state.optimiser)
+            found.restore(network, optimiser)
             self.progress, self.costs = found.progress, list(found.costs)
-        if len(self.progress.history) >= self.task.epochs or self.progress.is_over(self.task.config.training):
+        if self._is_done():
             return
         meter, last_checkpoint = Meter(), time.monotonic()
 
@@ -187,29 +171,31 @@ class _Training:
             nonlocal last_checkpoint
             self.progress = progress
             self.costs.append(meter.cost())
-            reached = len(progress.history) >= self.task.epochs or progress.is_over(self.task.config.training)
-            if reached or time.monotonic() - last_checkpoint >= self.task.checkpoint_seconds:
-                state = Checkpoint.of(
-                    training_state.network, training_state.optimiser, progress=progress, costs=self.costs
-                )
+            if self._is_done() or time.monotonic() - last_checkpoint >= self.task.checkpoint_seconds:
+                state = Checkpoint.of(network, optimiser, progress=progress, costs=self.costs)
                 write_checkpoint(self.path, state, hashes=self.hashes)
                 last_checkpoint = time.monotonic()
             meter.restart()
             advance(1)
-            if reached:
+            if self._is_done():
                 raise _RungReached
 
-        try:
-            fit(
-                training_state.network,
-                training_state.optimiser,
-                training_state.splits,
-                training_state.fit_config,
-                start=self.progress,
-                on_epoch_end=on_epoch_end,
-            )
-        except _RungReached:
-            return
+        splits, fit_config = training_state.splits, training_state.fit_config
+        with suppress(_RungReached):
+            fit(network, optimiser, splits, fit_config, start=self.progress, on_epoch_end=on_epoch_end)
+
+    def _is_done(self) -> bool:
+        return len(self.progress.history) >= self.task.epochs or self.progress.is_over(self.recipe)
+
+    def _curve(self) -> tuple[Point, ...]:
+        points, best = [], math.inf
+        for epoch in self.progress.history:
+            assert epoch.validation is not None
+            train, inner = epoch.train, epoch.validation
+            if epoch.inner is None or epoch.inner.loss < best:
+                best, kept = inner.loss, inner.accuracy
+            points.append(Point(train.loss, train.accuracy, inner.loss, inner.accuracy, kept))
+        return tuple(points)
 
 
 def _refused(task: TrialTask) -> str | None:

@@ -119,9 +119,9 @@ def write_tuned(root: Path, model: str, dataset: str, tuned: Tuned) -> None:
         write_text(path, _HEAD.format(model=path.stem) + text)
 
 
-def write_run_config(path: Path, settings: RunConfig) -> None:
+def write_run_config(path: Path, run_config: RunConfig) -> None:
     """Write the training config of a run."""
-    write_text(path, yaml.safe_dump(settings.model_dump(mode="json", exclude_none=True), sort_keys=False))
+    write_text(path, yaml.safe_dump(run_config.model_dump(mode="json", exclude_none=True), sort_keys=False))
 
 
 def read_run_config(path: Path) -> RunConfig:
@@ -149,6 +149,5 @@ def _validated(kind: type[T], document: Any, path: Path, prefix: str) -> T:
             f"- {prefix}{'.'.join(map(str, fault['loc']))}: {fault['msg']}; got {fault['input']!r:.60}"
             for fault in error.errors()
         ]
-        raise InputError(
-            "\n".join([f"{path} has {len(faults)} fault(s) to mend, or run `make tune`:", *faults])
-        ) from None
+        head = f"{path} has {len(faults)} fault(s) to mend, or run `make tune`:"
+        raise InputError("\n".join([head, *faults])) from None

@@ -43,7 +43,7 @@ _COLUMNS = (
     Column("against present", True, "difference in percentage points and its interval, corrected resampled t"),
     Column("p", True, "Holm-adjusted over the finalists"),
     Column("values", help="width multiplies the channels or units of the network"),
-    Column("weights", True, "in millions"),
+    Column("parameters", True, "in millions"),
     Column("time", True, "training of one fold, on the machine of the search, under its load"),
 )
 _SPENT = (
@@ -214,19 +214,19 @@ def worth(dataset: str, table: pd.DataFrame) -> str:
     def text(cost: str, unit: float, name: str) -> str:
         best = table[table[f"front_{cost}"]].sort_values([cost, "accuracy"])
         return ", ".join(
-            f"{row['network']} ({row[cost] / unit:.2f} {name}, {percent(row['accuracy'])} %)"
+            f"{row['size']} ({row[cost] / unit:.2f} {name}, {percent(row['accuracy'])} %)"
             for row in best.to_dict("records")
         )
 
-    weights, seconds = text("parameters", 1e6, "M"), text("seconds", 1, "s")
-    return f"Worth their cost on {dataset}: by weights {weights}; by seconds of training {seconds}."
+    parameters, seconds = text("parameters", 1e6, "M"), text("seconds", 1, "s")
+    return f"Worth their cost on {dataset}: by parameters {parameters}; by seconds of training {seconds}."
 
 
 def _cost(dataset: str, table: pd.DataFrame) -> Picture:
     return Picture.drawn(
         draw_costs(table, dataset),
-        f"Accuracy against weights and against seconds of every network that was searched on {dataset}",
-        f"{dataset}: which size of which network is worth its cost; × is its width.",
+        f"Accuracy against parameters and seconds of every model that was searched on {dataset}",
+        f"{dataset}: which size of which model is worth its cost; × is its width.",
         [Data.table(f"cost-{dataset}.csv", table)],
     )
 
