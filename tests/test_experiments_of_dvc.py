@@ -11,8 +11,8 @@ import yaml
 
 from shearbench.records import read_json
 from shearbench.report.blocks import Cell, Table
-from shearbench.report.experiments import Experiment, differing
 from shearbench.report.sections import experiments
+from shearbench.report.sections.experiments import Experiment, differing
 from small_clone import REPOSITORY, RUNS, commit, make_clone, repro, run
 
 SETTING = "models.mlp.recipe.learning_rate"
@@ -131,6 +131,6 @@ def test_settings_of_a_commit_without_results_are_named(tmp_path: Path) -> None:
     (tmp_path / "reports").mkdir()
     (tmp_path / "reports" / "comparison.json").write_text("[]")
     (block,) = experiments.read(tmp_path, []).blocks
-    assert "other settings (here → there: rate: 2 → 1), and its results are not in DVC's cache" in " ".join(
+    assert "other parameters (here → there: rate: 2 → 1), and its results are not in DVC's cache" in " ".join(
         block.text.split()
     )

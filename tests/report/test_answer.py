@@ -58,7 +58,7 @@ def test_who_is_as_good_for_less_is_named() -> None:
 def test_a_best_that_the_verdict_calls_worse_is_not_called_better() -> None:
     (text,) = said(ROWS, [pair("models", "mnist", "a", "b", "worse", -0.02)])
     assert text.endswith(
-        "(97.0 %, n = 4,000). On all samples that a network did not train on, b has the higher accuracy."
+        "(97.0 %, n = 4,000). On all samples that a model did not train on, b has the higher accuracy."
     )
 
 

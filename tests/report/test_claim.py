@@ -9,8 +9,8 @@ import yaml
 
 from shearbench.errors import InputError
 from shearbench.records import write_json
+from shearbench.report.ablations import AblationResult, sizes_of, verdict_of
 from shearbench.report.blocks import Section
-from shearbench.report.claim import AblationResult, said, setting
 from shearbench.report.claims import Claim, read_claim, read_claims
 from shearbench.report.conclusion import conclusion, sentences, shows_the_fall
 from shearbench.report.sections import claim as section
@@ -197,13 +197,13 @@ def test_every_ablation_result_says_no_more_than_its_verdicts() -> None:
 
 
 def test_an_undecided_pair_is_not_called_equal() -> None:
-    text = said(_pair("models", "pixel", "deep", "plain", "undecided"))
+    text = verdict_of(_pair("models", "pixel", "deep", "plain", "undecided"))
     assert text.startswith("On pixel it is undecided whether deep differs from plain")
 
 
 def test_the_setting_names_what_was_reduced() -> None:
-    text = setting(_ablation_result(FULL, plain=FULL_PLAIN, folds=3))
-    assert "3 of 5 folds, 3,200 training and 1,000 test digits, 3 epochs" in text
+    text = sizes_of(_ablation_result(FULL, plain=FULL_PLAIN, folds=3))
+    assert "3 of 5 folds, 3,200 training and 1,000 test samples, 3 epochs" in text
     assert "learning rate 0.001 (constant)" in text
 
 
@@ -241,7 +241,7 @@ def test_the_section_shows_what_was_really_run(with_claim: Path) -> None:
     made = section.read(with_claim, [])
     texts = [block.text for block in made.blocks if block.kind == "prose"]
     assert any(
-        "Is it the depth or the scale? 2 of 2 folds, 30 training and 20 test digits, 1 epoch" in text for text in texts
+        "Is it the depth or the scale? 2 of 2 folds, 30 training and 20 test samples, 1 epoch" in text for text in texts
     )
     assert "No conclusion: this run has 2 folds, and a conclusion needs 5." in texts
     assert (made.title, made.missing) == ("Published claims", [])

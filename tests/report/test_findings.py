@@ -40,19 +40,19 @@ def test_differences_have_signs_and_small_p_values_no_zeros() -> None:
 
 def test_chart_has_one_scale_that_holds_everything_drawn() -> None:
     drawn = chart([A, C, row("mechanical", "a", 0.871, (0.86, 0.88, 0.90))], SHADES)
-    assert drawn.start == 85
-    assert drawn.ticks == [(0.0, "85"), (33.333, "90"), (66.667, "95"), (100.0, "100")]
-    assert [name for name, _ in drawn.groups] == ["mnist", "mechanical"]
-    bar = drawn.groups[0][1][0]
-    assert (bar.low, bar.dot, bar.high) == pytest.approx((66.667, 73.333, 80.0))
+    assert drawn["start"] == 85
+    assert drawn["ticks"] == [(0.0, "85"), (33.333, "90"), (66.667, "95"), (100.0, "100")]
+    assert list(drawn["groups"]) == ["mnist", "mechanical"]
+    bar = drawn["groups"]["mnist"][0]
+    assert (bar["low"], bar["dot"], bar["high"]) == pytest.approx((66.667, 73.333, 80.0))
 
 
 @pytest.mark.parametrize("least", [0.0, 0.004, 0.5, 0.999, 1.0])
 def test_chart_of_any_accuracy(least: float) -> None:
     drawn = chart([row("mnist", "a", least, (least, least, 1.0))], SHADES)
-    assert 0 <= drawn.start < 100
-    for _, bars in drawn.groups:
-        assert all(0 <= value <= 100 for bar in bars for value in (bar.low, bar.dot, bar.high, bar.test))
+    assert 0 <= drawn["start"] < 100
+    ((bar,),) = drawn["groups"].values()
+    assert all(0 <= bar[name] <= 100 for name in ("low", "dot", "high", "test"))
 
 
 def test_an_interval_that_says_nothing_is_said_in_words() -> None:

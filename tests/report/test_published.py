@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from shearbench.records import read_json
-from shearbench.report.claim import AblationResult
+from shearbench.report.ablations import AblationResult
 from shearbench.report.claims import read_claims
 from shearbench.report.published import Line, Results, lines
 

@@ -260,7 +260,7 @@ def test_the_report_shows_what_was_found_at_full_size_apart(root, folder, tmp_pa
     for place in ("tuned", "reports/full/tuning"):
         shutil.copytree(root / "tuned", tmp_path / place)
     section = read(tmp_path, [])
-    assert next(block.text for block in section.blocks if isinstance(block, Heading)) == "On more digits"
+    assert next(block.text for block in section.blocks if isinstance(block, Heading)) == "On more samples"
     default, full, _ = (block for block in section.blocks if isinstance(block, Table))
     assert full.rows == default.rows
 

@@ -25,8 +25,8 @@ from shearbench.predictions.evaluated import EvaluatedRuns, read_evaluated
 from shearbench.records import RECORD, read_json, write_text
 from shearbench.report.blocks import Table
 from shearbench.report.card import card
-from shearbench.report.figures_statistics import size_and_power_figure
 from shearbench.report.overview import NOT_WORSE, overview
+from shearbench.report.sections.false_positives import size_and_power_figure
 from shearbench.stages import explore
 from shearbench.stages.evaluate import evaluation_of
 from shearbench.stages.handwriting import CLASS

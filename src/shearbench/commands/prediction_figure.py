@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from shearbench.comparison.champion import Reading
 from shearbench.data.dataset import DIGITS
-from shearbench.plotting.canvas import BLUE, GREY, ORANGE, figure, plain
-from shearbench.plotting.class_axis import shortened
+from shearbench.plotting.canvas import BLUE, GREY, ORANGE, figure, plain, shortened
 
 _OPACITY = 0.8
 _FRAME = "#bbbbbb"

@@ -12,7 +12,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
+from matplotlib.axis import Axis, XAxis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
@@ -26,6 +26,11 @@ OF_DATASETS = ("#8A63B3", "#A67C00", "#2A8C82", "#B0413E")
 INK = "#757575"
 """Colour of text and axes: contrast 4.6 : 1 on white and 3.9 : 1 on the report's dark background (WCAG 2.2)."""
 DPI = 150
+LABELLED = 26
+"""The most classes for which a matrix shows numbers; with more classes it shows colours only."""
+_TICKS = 60  # the most names on an axis
+_LONGEST = 16  # the most characters of a name
+_UPRIGHT = 2  # the most characters of a name for horizontal labels
 _LETTER, _ENTRY = 0.09, 1.4  # width in inches of a letter in a title, of an entry in a legend
 _NARROW = 4.0  # largest ratio of the ends for which a logarithmic axis has evenly spaced labels
 _LABELS = ((20.0, (1, 2, 5)), (1000.0, (1, 3)), (np.inf, (1,)))  # largest ratio of the ends, labels of each decade
@@ -104,3 +109,19 @@ def readable_log(axis: Axis) -> None:
         axis.set_major_locator(LogLocator(subs=subs))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
+
+
+def shortened(name: str) -> str:
+    """Return a name of at most 16 characters; a longer name ends in an ellipsis."""
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+
+
+def class_ticks(axis: Axis, classes: Sequence[str]) -> None:
+    """Label positions 0, 1, ... of an axis with class names; with more than 60 classes at equal steps."""
+    step = -(-len(classes) // _TICKS)
+    names = [shortened(name) for name in classes[::step]]
+    axis.set_ticks(range(0, len(classes), step), names)
+    if isinstance(axis, XAxis) and max(map(len, names)) > _UPRIGHT:
+        axis.set_tick_params(labelrotation=90)
+    if len(classes) > LABELLED:
+        axis.set_tick_params(labelsize=6)

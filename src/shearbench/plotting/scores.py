@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
-from shearbench.plotting.canvas import figure
-from shearbench.plotting.class_axis import LABELLED, class_ticks
+from shearbench.plotting.canvas import LABELLED, class_ticks, figure
 from shearbench.predictions.scores import rates
 
+STAGES = ("before", "after")
+"""Before and after temperature scaling."""
 _TITLES = {"out_of_fold": "cross-validated", "test": "test"}
 
 
@@ -61,3 +62,13 @@ def over_folds(curves: pd.DataFrame) -> str:
     most = curves["folds"].max()
     stopped = curves["folds"].min() < most
     return f"{most} folds" + (", late epochs over those that had not stopped" if stopped else "")
+
+
+def draw_reliability(axes: Axes, bins: pd.DataFrame, colour: str, marker: str, label: str) -> None:
+    """Draw accuracy against confidence with its interval; the area of a marker grows with the samples in its bin."""
+    some = bins[bins["n"] > 0]
+    reach = [some["accuracy"] - some["accuracy_low"], some["accuracy_high"] - some["accuracy"]]
+    axes.errorbar(some["confidence"], some["accuracy"], reach, fmt="none", ecolor=colour, lw=1, alpha=0.6)
+    size = 8 + 60 * some["n"] / some["n"].sum()
+    axes.plot(some["confidence"], some["accuracy"], color=colour, lw=1, alpha=0.6)
+    axes.scatter(some["confidence"], some["accuracy"], size, color=colour, marker=marker, label=label, zorder=3)

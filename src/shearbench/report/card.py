@@ -1,19 +1,31 @@
 """The card of a model: data, recipe, scores, weaknesses and how to load it, on one screen (Mitchell et al. 2019)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from shearbench.predictions.class_tables import read_table
 from shearbench.records import RECORD, read_json
-from shearbench.report.findings import percent, span
+from shearbench.report.blocks import Block, Facts, Heading, Prose, Section
+from shearbench.report.findings import Row, Rows, percent, span
+from shearbench.report.pictures import evaluations, missing
 
-Row = Mapping[str, Any]
-Facts = dict[str, str]
+_TEXT = """A card has what a user of one model needs: data, recipe, scores, weaknesses and how to load it.
+`shearbench export FOLDER` writes each as `MODEL_CARD.md`."""
 _SHOWN = 3  # number of weakest classes and corruptions
 _LOAD = '`shearbench.training.weights.load_network(Path("build/runs/{dataset}/{model}/fold-0"))`'
+
+
+def read(root: Path, rows: Rows) -> Section:
+    """Return the section with the card of every evaluated run."""
+    evaluated = {(record["dataset"], record["model"]) for _, record in evaluations(root, rows)}
+    blocks: list[Block] = [Prose(_TEXT)]
+    for row in rows:
+        if (row["dataset"], row["model"]) in evaluated:
+            facts = [pair for of_heading in facts_of(root, row).values() for pair in of_heading.items()]
+            blocks += [Heading(f"{row['model']} on {row['dataset']}"), Facts(facts)]
+    return Section("cards", "Model cards", blocks, missing(root, rows))
 
 
 def card(root: Path, row: Row) -> str:
@@ -29,7 +41,7 @@ def card(root: Path, row: Row) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def facts_of(root: Path, row: Row) -> dict[str, Facts]:
+def facts_of(root: Path, row: Row) -> dict[str, dict[str, str]]:
     """Return heading -> name -> value of the card of a run."""
     run = Path(row["dataset"]) / row["model"]
     folder = root / "build" / "evaluation" / run
@@ -69,7 +81,7 @@ def _scores(row: Row) -> Iterator[tuple[str, str]]:
         yield "verdict", f"{row['verdict']}, against {row['compared_with']}, the best on this dataset"
 
 
-def _weaknesses(folder: Path) -> Facts:
+def _weaknesses(folder: Path) -> dict[str, str]:
     """Return the classes with the lowest F1, and the corruptions with the lowest accuracy."""
     classes = read_table(folder / "per_class.csv").query("split == 'test'").nsmallest(_SHOWN, "f1")
     rows = pd.read_csv(folder / "corruptions.csv").query("severity > 0")

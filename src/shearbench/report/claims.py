@@ -1,7 +1,7 @@
 """A paper's claim and its published numbers, read from ``claims/<name>.yaml``.
 
-The renderer (``claim.py``, ``published.py``, ``sections/claim.py``) depends on no paper: each file in ``claims/`` has
-the quotes with their sources, the ablation that tests the claim, and the numbers to compare with ours.
+The code of the report depends on no paper: each file in ``claims/`` has the quotes with their sources, the ablation
+that tests the claim, and the numbers to compare with ours.
 """
 
 from pathlib import Path

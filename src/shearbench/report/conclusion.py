@@ -3,10 +3,12 @@
 ``claims/<name>.yaml`` names the models and datasets of a claim (``claims.py``).
 """
 
+import pandas as pd
 from scipy import stats
 
-from shearbench.report.claim import IS, LEAST_FOLDS, AblationResult, Row, interval, listed, rows_of_file, said
+from shearbench.report.ablations import IS, LEAST_FOLDS, AblationResult, interval, rows_of_file, verdict_of
 from shearbench.report.claims import Claim, ClaimTest
+from shearbench.report.findings import Rows, listed
 from shearbench.report.published import WORDS, over_folds
 from shearbench.statistics.verdict import decide_apart
 
@@ -15,18 +17,15 @@ _TO = {"better": "than", "equivalent": "to"}
 
 def sentences(ablation_result: AblationResult, claim: Claim) -> list[str]:
     """Return the results of the ablation on a claim, step by step; the last sentences are the conclusion."""
-    deep, test = claim.test.suspect, claim.test
-    steps = [said(pair) for dataset in test.readings for pair in _against_reference(ablation_result, dataset, test)]
-    gaps = [_gap(ablation_result, dataset, deep) for dataset in test.readings]
-    steps += [gap for gap in gaps if gap]
-    steps += [
-        said(pair)
-        for dataset in test.readings
-        for family, values in (("recalibration", {"a": deep}), ("recalibrated models", {}))
-        for pair in ablation_result.of_family(family, within=dataset, **values)
-    ]
-    steps += _other_scalings(ablation_result, test)
-    return [*steps, *_lag_order(ablation_result, test), *conclusion(ablation_result, claim)]
+    test = claim.test
+    models, recalibrated = list[str](), list[str]()
+    for dataset in test.readings:
+        models += map(verdict_of, _against_reference(ablation_result, "models", test, within=dataset))
+        for family, values in (("recalibration", {"a": test.suspect}), ("recalibrated models", {})):
+            recalibrated += map(verdict_of, ablation_result.of_family(family, within=dataset, **values))
+    gaps = [gap for dataset in test.readings if (gap := _gap(ablation_result, dataset, test.suspect))]
+    last = [*_other_scalings(ablation_result, test), *_lag_order(ablation_result, test)]
+    return [*models, *gaps, *recalibrated, *last, *conclusion(ablation_result, claim)]
 
 
 def conclusion(ablation_result: AblationResult, claim: Claim) -> list[str]:
@@ -41,14 +40,14 @@ def conclusion(ablation_result: AblationResult, claim: Claim) -> list[str]:
     - Level, spread and training loss are compared with the published ones.
     """
     test, label = claim.test, claim.study.label
-    if ablation_result.record["folds"] < LEAST_FOLDS:
-        folds = ablation_result.record["folds"]
+    folds = ablation_result.record["folds"]
+    if folds < LEAST_FOLDS:
         return [f"No conclusion: this run has {folds} folds, and a conclusion needs {LEAST_FOLDS}."]
     shown = [dataset for dataset in test.readings if shows_the_fall(ablation_result, dataset, test)]
     barred = [_no_fall(ablation_result, dataset, test) for dataset in test.readings if dataset not in shown]
     if not shown:
         return [*barred, "The published fall does not occur in this run, so the run does not test the claim."]
-    verdicts = {pair["within"]: pair["verdict"] for pair in ablation_result.of_family("models") if _is_pair(pair, test)}
+    verdicts = {pair["within"]: pair["verdict"] for pair in _against_reference(ablation_result, "models", test)}
     last = {one: _verdict(ablation_result, "recalibrated models", one, test) for one in shown}
     if set(verdicts.values()) == {"worse"} and set(last.values()) == {"worse"}:
         steps = [
@@ -126,17 +125,12 @@ def _misfit(ablation_result: AblationResult, dataset: str, claim: Claim) -> str:
     tail = float(stats.f.cdf(ratio, row["folds"] - 1, claim.study.folds - 1))
     spread = "agree" if 2 * min(tail, 1 - tail) >= 0.05 else "differ"
     losses = ablation_result.record.get("train_loss", {}).get(f"{dataset}-{test.suspect}")
-    loss = (
-        ""
-        if test.train_loss is None
-        else f" The published training loss is {test.train_loss:g}; "
-        + (f"ours is {sum(losses) / len(losses):.2f}." if losses else "this run did not store ours.")
-    )
+    ours_loss = f"ours is {sum(losses) / len(losses):.2f}" if losses else "this run did not store ours"
+    loss = f" The published training loss is {test.train_loss:g}; {ours_loss}." if test.train_loss is not None else ""
     return (
         f"The level on {dataset} {level[WORDS[verdict.word]]} the published one: {interval(row)} against "
-        f"{100 * test.level:.2f} % ({verdict.rule}). The "
-        f"spreads over the folds {spread} (F test, 5 %): {100 * row['sd']:.2f} against {100 * test.spread:.2f} "
-        f"percentage points.{loss}"
+        f"{100 * test.level:.2f} % ({verdict.rule}). The spreads over the folds {spread} (F test, 5 %): "
+        f"{100 * row['sd']:.2f} against {100 * test.spread:.2f} percentage points.{loss}"
     )
 
 
@@ -147,11 +141,8 @@ def _lag_order(ablation_result: AblationResult, test: ClaimTest) -> list[str]:
     rows = [row for row in rows_of_file(path) if row["model"] == test.suspect] if path.is_file() else []
     if not rows or len(lost) < 2:
         return []
-    last = max(row["epoch"] for row in rows)
-    lags: dict[str, float] = {}
-    for row in rows:
-        if row["epoch"] == last:
-            lags[row["dataset"]] = max(lags.get(row["dataset"], 0.0), row["mean"])
+    table = pd.DataFrame(rows)
+    lags = table[table["epoch"] == table["epoch"].max()].groupby("dataset")["mean"].max().to_dict()
     by_lag, by_loss = (sorted(lost, key=lambda one: -values.get(one, 0.0)) for values in (lags, lost))
     order = "is the order" if by_lag == by_loss else "is not the order"
     return [
@@ -160,22 +151,17 @@ def _lag_order(ablation_result: AblationResult, test: ClaimTest) -> list[str]:
     ]
 
 
-def _against_reference(ablation_result: AblationResult, dataset: str, test: ClaimTest) -> list[Row]:
-    return [pair for pair in ablation_result.of_family("models", within=dataset) if _is_pair(pair, test)]
-
-
-def _is_pair(pair: Row, test: ClaimTest) -> bool:
-    return bool(pair["a"] == test.suspect and pair["b"] == test.reference)
+def _against_reference(ablation_result: AblationResult, family: str, test: ClaimTest, **values: str) -> Rows:
+    """Return the pairs of the suspect and the reference, whatever their batch-norm statistics."""
+    wanted = [test.suspect, test.reference]
+    pairs = ablation_result.of_family(family, **values)
+    return [pair for pair in pairs if [pair[key].split(",")[0] for key in ("a", "b")] == wanted]
 
 
 def _verdict(ablation_result: AblationResult, family: str, dataset: str, test: ClaimTest) -> str | None:
     """Return the verdict on the suspect against the reference, or None if it was not compared."""
-    found = [
-        pair["verdict"]
-        for pair in ablation_result.of_family(family, within=dataset)
-        if pair["a"].split(",")[0] == test.suspect and pair["b"].split(",")[0] == test.reference
-    ]
-    return found[0] if found else None
+    found = _against_reference(ablation_result, family, test, within=dataset)
+    return found[0]["verdict"] if found else None
 
 
 def _gap(ablation_result: AblationResult, dataset: str, model: str) -> str | None:
@@ -197,7 +183,7 @@ def _other_scalings(ablation_result: AblationResult, test: ClaimTest) -> list[st
     words: dict[str, list[str]] = {}
     if ablation_result.record["folds"] < LEAST_FOLDS:
         return []
-    for pair in ablation_result.of_family("models", a=test.suspect, b=test.reference):
+    for pair in _against_reference(ablation_result, "models", test):
         if pair["within"] not in test.readings:
             words.setdefault(pair["verdict"], []).append(pair["within"])
     parts = [f"{IS[word]} {test.reference} on {listed(words[word])}" for word in IS if word in words]

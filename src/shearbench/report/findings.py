@@ -2,39 +2,17 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 Row = Mapping[str, Any]
+Rows = Sequence[Row]
+"""Rows of a table, such as ``reports/comparison.json``."""
+TOO_FEW = "too few folds"
+_WIDEST = 0.5
 
 
-@dataclass(frozen=True)
-class Bar:
-    """One model in the chart; positions in percent of the chart's width."""
-
-    model: str
-    dot: float
-    low: float
-    high: float
-    test: float
-    text: str
-    colour: str
-
-
-@dataclass(frozen=True)
-class Chart:
-    """Cross-validated accuracy with its interval, dataset by dataset, on one scale from ``start`` to 100 %.
-
-    ``ticks`` are (position, label).
-    """
-
-    groups: Sequence[tuple[str, Sequence[Bar]]]
-    ticks: Sequence[tuple[float, str]]
-    start: int
-
-
-def verdicts(pairs: Sequence[Row]) -> str:
+def verdicts(pairs: Rows) -> str:
     """Return the number of pairs by verdict, as a sentence."""
     words = Counter("different" if row["verdict"] in ("better", "worse") else row["verdict"] for row in pairs)
     counts = [f"{words[word]} {word}" for word in ("different", "equivalent", "undecided") if words[word]]
@@ -51,8 +29,10 @@ def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def chart(rows: Sequence[Row], shades: Mapping[str, str]) -> Chart:
-    """Return the chart; its scale ends at 100 % and begins at a round number below all drawn values.
+def chart(rows: Rows, shades: Mapping[str, str]) -> dict[str, Any]:
+    """Return the chart of cross-validated accuracies on one scale from ``start``, a round number, to 100 %.
+
+    ``groups`` are dataset -> bars, ``ticks`` (position, label). Positions are in percent of the chart's width.
 
     Args:
         rows: of ``reports/comparison.json``.
@@ -65,23 +45,14 @@ def chart(rows: Sequence[Row], shades: Mapping[str, str]) -> Chart:
     def place(value: float) -> float:
         return round(100 * (100 * float(value) - start) / (100 - start), 3)
 
-    datasets = list(dict.fromkeys(row["dataset"] for row in rows))
-    groups = [
-        (name, [_bar(row, place, shades[row["model"]]) for row in rows if row["dataset"] == name]) for name in datasets
-    ]
-    return Chart(groups, [(place(tick / 100), f"{tick}") for tick in range(start, 101, step)], start)
-
-
-def _bar(row: Row, place: Callable[[float], float], colour: str) -> Bar:
-    return Bar(
-        row["model"],
-        place(row["cv_accuracy_mean"]),
-        place(row["cv_accuracy_low"]),
-        place(row["cv_accuracy_high"]),
-        place(row["test_accuracy_mean"]),
-        f"{percent(row['cv_accuracy_mean'])} ({span(row['cv_accuracy_low'], row['cv_accuracy_high'])})",
-        colour,
-    )
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        mean, low, high = (row[f"cv_accuracy_{name}"] for name in ("mean", "low", "high"))
+        shown = {"dot": mean, "low": low, "high": high, "test": row["test_accuracy_mean"]}
+        label = {"model": row["model"], "text": f"{percent(mean)} ({span(low, high)})", "colour": shades[row["model"]]}
+        groups.setdefault(row["dataset"], []).append({**label, **{key: place(value) for key, value in shown.items()}})
+    ticks = [(place(tick / 100), f"{tick}") for tick in range(start, 101, step)]
+    return {"groups": groups, "ticks": ticks, "start": start}
 
 
 def percent(fraction: float) -> str:
@@ -95,15 +66,12 @@ def counted(row: Row) -> str:
     return f"{row['folds']} folds{repeats}"
 
 
-TOO_FEW = "too few folds"
-_WIDEST = 0.5
-
-
 def span(low: float, high: float) -> str:
     """Return an interval of an accuracy in percent, or "too few folds" if it is wider than 50 points."""
     return TOO_FEW if high - low > _WIDEST else f"{percent(low)} to {percent(high)}"
 
 
-def listed(names: Sequence[str]) -> str:
+def listed(names: Iterable[str]) -> str:
     """Return names with commas and an *and*."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last

@@ -26,27 +26,22 @@ _COLUMNS = (
 def hypotheses_blocks(folder: Path, heading: str) -> list[Block]:
     """Return the blocks on the hypotheses that were judged in a folder."""
     record, table = read_json(folder / "record.json"), pd.read_csv(folder / "hypotheses.csv")
-    shown = [
-        Picture.of(
-            path, "Held-out accuracy after each epoch by batch-norm statistics", _CAPTION, [folder / "modes.csv"]
-        )
-        for path in [folder / "figures" / "modes.png"]
-        if path.is_file()
-    ]
-    rows = [_row(row) for row in table.to_dict("records")]
     caption = (
         f"Independent trainings on {record['sizes']['train']:,} samples each, {record['hardware']}. A misfit names "
         "the numbers that differ from the published ones at 95 %, uncorrected for the number of hypotheses."
     )
-    return [
+    rows = [_row(row) for row in table.to_dict("records")]
+    blocks: list[Block] = [
         Heading(f"Hypotheses ({heading.lower()})"),
         Prose(f"{record['plan']['question']} {best_candidate(table)}"),
         Table(_COLUMNS, rows, caption, [Data.of(folder / "hypotheses.csv")]),
-        *([Pictures(shown, wide=True)] if shown else []),
     ]
-
-
-_CAPTION = "Means over the trainings. The three lines are the same weights on the same samples."
+    modes = folder / "figures" / "modes.png"
+    if modes.is_file():
+        text = "Held-out accuracy after each epoch by batch-norm statistics"
+        more = "Means over the trainings. The three lines are the same weights on the same samples."
+        blocks.append(Pictures([Picture.of(modes, text, more, [folder / "modes.csv"])], wide=True))
+    return blocks
 
 
 def best_candidate(table: pd.DataFrame) -> str:
@@ -55,15 +50,14 @@ def best_candidate(table: pd.DataFrame) -> str:
     if run.empty:
         return "None of the hypotheses has run."
     counts = f"{len(run)} of {len(table)} hypotheses have run."
-    fits = list(run.loc[run["verdict"] == "fits", "hypothesis"])
-    if fits:
-        return (
-            f"{counts} Consistent with all published numbers: {', '.join(fits)}. This does not show that it happened."
-        )
+    fits = run.loc[run["verdict"] == "fits", "hypothesis"]
+    if len(fits):
+        names = ", ".join(fits)
+        return f"{counts} Consistent with all published numbers: {names}. This does not show that it happened."
     missed = run["verdict"].map(lambda verdict: verdict.count(",") + 1 if verdict.startswith("misfit") else 0)
-    least = list(run.loc[missed == missed.min(), "hypothesis"])
-    words = dict.fromkeys(run.loc[missed == missed.min(), "verdict"])
-    return f"{counts} None fits all published numbers. The least misfit: {', '.join(least)} ({'; '.join(words)})."
+    least = run[missed == missed.min()]
+    names, words = ", ".join(least["hypothesis"]), "; ".join(least["verdict"].unique())
+    return f"{counts} None fits all published numbers. The least misfit: {names} ({words})."
 
 
 def _row(row: dict[Any, Any]) -> list[Cell | str]:

@@ -1,6 +1,6 @@
 """The first table: one row per model, with accuracy, robustness, accuracy on strangers' digits, and cost."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +8,8 @@ import pandas as pd
 
 from shearbench.records import is_finished, read_json
 from shearbench.report.blocks import Cell, Column, Data, Table
-from shearbench.report.findings import percent, span
+from shearbench.report.findings import Row, Rows, percent, span
 
-Row = Mapping[str, Any]
 NOT_WORSE = "≈"
 """Marks an accuracy that no verdict calls worse than the best of its dataset."""
 _NOISE = "own", 1.0  # scale and level of the rows of noise.csv in the table
@@ -25,7 +24,7 @@ above count test samples too."""
 _STRANGERS = " Strangers' digits: the best of the model's trainings on a class's digits."
 
 
-def overview(root: Path, rows: Sequence[Row]) -> Table:
+def overview(root: Path, rows: Rows) -> Table:
     """Return the table of all models on all datasets.
 
     Args:
@@ -77,10 +76,8 @@ def _robustness(folder: Path) -> dict[str, Any]:
 def _strangers(root: Path) -> dict[str, float]:
     """Return model -> best accuracy of its trainings on the digits of a class; empty without such an evaluation."""
     paths = sorted((root / "build" / "handwriting").glob("*/results.json"))
-    found: dict[str, float] = {}
-    for row in read_json(paths[0])["models"] if paths else []:
-        found[row["model"]] = max(found.get(row["model"], 0.0), float(row["accuracy"]))
-    return found
+    rows = sorted(read_json(paths[0])["models"], key=lambda row: float(row["accuracy"])) if paths else []
+    return {row["model"]: float(row["accuracy"]) for row in rows}
 
 
 def _accuracies(of_model: Mapping[str, Row | None]) -> Iterator[tuple[Column, Cell | str]]:
@@ -120,4 +117,4 @@ def _share(value: float | None) -> Cell | str:
 
 
 def _every(texts: Iterable[str]) -> str:
-    return ", ".join(dict.fromkeys(texts))
+    return "; ".join(dict.fromkeys(texts))

@@ -5,9 +5,8 @@ The page includes the template ``page.html``, the style ``page.css``, the behavi
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,8 @@ from shearbench.errors import InputError
 from shearbench.plotting.canvas import colours
 from shearbench.records import read_json
 from shearbench.report.answer import answer
-from shearbench.report.blocks import Data, Section, Table
-from shearbench.report.findings import chart, counted, percent, span
+from shearbench.report.blocks import Data
+from shearbench.report.findings import Row, Rows, chart, counted, percent, span
 from shearbench.report.overview import overview
 from shearbench.report.pictures import evaluations
 from shearbench.report.recipes import budgets, recipes
@@ -28,55 +27,35 @@ from shearbench.report.sections import SECTIONS
 _FOLDER = Path(__file__).parent
 
 
-@dataclass(frozen=True)
-class Contents:
-    """All contents of the page."""
-
-    rows: Sequence[Mapping[str, Any]]
-    sections: Sequence[Section]
-    overview: Table
-    """One row per model, for the choice of a model."""
-    recipes: Table
-    """One row per run, with its training."""
-    budgets: str
-    """Sentences on unequal compute, and on models that had not reached a plateau."""
-    provenance: Sequence[tuple[str, str]]
-    pairs: Mapping[str, Any]
-    """``rows`` of ``reports/pairs.json``, and ``refused``: the reason if there are none."""
-    tables: Sequence[Data]
-    """The comparison, for download from the page."""
-    commands: Sequence[str]
-    """Commands that reproduce the run."""
-
-
-def read(root: Path, seed: int) -> Contents:
-    """Read the contents of the report.
+def read(root: Path, seed: int) -> dict[str, Any]:
+    """Return the contents of the report by their names in ``page.html``.
 
     Raises:
         InputError: if the comparison is missing, or a record is damaged.
     """
-    rows = read_json(root / "reports" / "comparison.json")
+    reports = root / "reports"
+    rows = read_json(reports / "comparison.json")
     if not rows:
-        raise InputError(
-            f"{root / 'reports' / 'comparison.json'} has no rows; add a run to params.yaml and run `dvc repro`"
-        )
+        raise InputError(f"{reports / 'comparison.json'} has no rows; add a run to params.yaml and run `dvc repro`")
     records = [record for _, record in evaluations(root, rows)]
     with ThreadPoolExecutor() as pool:  # images take most of the time, and threads share them
         sections = [each for each in pool.map(lambda read: read(root, rows), SECTIONS) if each.blocks or each.missing]
-    return Contents(
-        rows,
-        sections,
-        overview(root, rows),
-        recipes(root, rows),
-        budgets(root, rows),
-        provenance=_provenance(records, rows, seed),
-        pairs=read_json(root / "reports" / "pairs.json"),
-        tables=[Data.of(root / "reports" / f"{name}.csv") for name in ("comparison", "pairs")],
-        commands=_commands(records),
-    )
+    return {
+        "rows": rows,
+        "sections": sections,
+        "sentences": answer(rows, read_json(reports / "pairs.json")),
+        "overview": overview(root, rows),
+        "recipes": recipes(root, rows),
+        "budgets": budgets(root, rows),
+        "chart": chart(rows, colours(list(dict.fromkeys(row["model"] for row in rows)))),
+        "folds": " or ".join(dict.fromkeys(counted(row) for row in rows)),
+        "provenance": _provenance(records, rows, seed),
+        "tables": [Data.of(reports / f"{name}.csv") for name in ("comparison", "pairs")],
+        "commands": _commands(records),
+    }
 
 
-def render(contents: Contents) -> str:
+def render(contents: Mapping[str, Any]) -> str:
     """Return the page; all its text is escaped."""
     environment = Environment(
         loader=PackageLoader("shearbench.report", "."),
@@ -87,16 +66,13 @@ def render(contents: Contents) -> str:
     )
     environment.filters.update(interval=_interval, percent=percent, code=code, counts=counts, slug=slug)
     return environment.get_template("page.html").render(
-        contents=contents,
-        chart=chart(contents.rows, colours(list(dict.fromkeys(row["model"] for row in contents.rows)))),
-        folds=" or ".join(dict.fromkeys(counted(row) for row in contents.rows)),
-        sentences=answer(contents.rows, contents.pairs),
+        contents,
         style=(_FOLDER / "page.css").read_text(),
         script="\n".join((_FOLDER / name).read_text() for name in ("vendor/sortable.js", "page.js")),
     )
 
 
-def _interval(row: Mapping[str, Any]) -> str:
+def _interval(row: Row) -> str:
     return span(row["cv_accuracy_low"], row["cv_accuracy_high"])
 
 
@@ -115,7 +91,7 @@ def code(text: str) -> Markup:
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
-def _commands(records: Sequence[Mapping[str, Any]]) -> list[str]:
+def _commands(records: Rows) -> list[str]:
     """Return the commands that reproduce the run, if it was made by one commit."""
     commits = {record["training"]["commit"] for record in records}
     if len(commits) != 1 or not re.fullmatch("[0-9a-f]+", *commits):
@@ -123,31 +99,28 @@ def _commands(records: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"git checkout {commits.pop()}", "make repro"]
 
 
-def _provenance(
-    records: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]], seed: int
-) -> list[tuple[str, str]]:
+def _provenance(records: Rows, rows: Rows, seed: int) -> list[tuple[str, str]]:
     """Return (name, value) pairs; if records differ, all their values are listed."""
 
-    def every(values: Sequence[str]) -> str:
-        return ", ".join(dict.fromkeys(values))
+    def every(values: Iterable[str]) -> str:
+        return "; ".join(dict.fromkeys(values))
 
     trained = [record["training"] for record in records]
     networks = [row["folds"] * row["repeats"] for row in rows]
     seconds = sum(row["seconds_per_fold"] * count for row, count in zip(rows, networks, strict=True))
-    hashes = [("training data", "data"), ("test data", "test")]
+    machines = [each["machine"] for each in trained]
+    hashes = [(record["dataset"], record["hashes"]) for record in records]
     return [
         ("seed", str(seed)),
-        ("folds", every([counted(row) for row in rows])),
-        ("code commit", every([each["commit"] for each in trained])),
-        ("Python", every([each["python"] for each in trained])),
-        ("libraries", every([f"{name} {number}" for each in trained for name, number in each["versions"].items()])),
-        ("processor", every([f"{each['machine']['processor']}, {each['machine']['cores']} cores" for each in trained])),
-        ("system", every([each["machine"]["system"] for each in trained])),
+        ("folds", every(counted(row) for row in rows)),
+        ("code commit", every(each["commit"] for each in trained)),
+        ("Python", every(each["python"] for each in trained)),
+        ("libraries", every(f"{name} {number}" for each in trained for name, number in each["versions"].items())),
+        ("processor", every(f"{each['processor']}, {each['cores']} cores" for each in machines)),
+        ("system", every(each["system"] for each in machines)),
         ("time", f"{seconds / 60:.1f} minutes of training for the {sum(networks)} networks of the comparison"),
-        ("device and precision", every([f"{record['hardware']}" for record in records])),
-        *(
-            (f"hash of {name}", every([f"{record['dataset']} {record['hashes'][key][:16]}" for record in records]))
-            for name, key in hashes
-        ),
-        ("hash of folds", every([record["hashes"]["folds"][:16] for record in records])),
+        ("device and precision", every(record["hardware"] for record in records)),
+        ("hash of training data", every(f"{dataset} {hashed['data'][:16]}" for dataset, hashed in hashes)),
+        ("hash of test data", every(f"{dataset} {hashed['test'][:16]}" for dataset, hashed in hashes)),
+        ("hash of folds", every(hashed["folds"][:16] for _, hashed in hashes)),
     ]

@@ -6,17 +6,19 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from scipy import stats
 
-from shearbench.report.claim import LEAST_FOLDS, AblationResult
-from shearbench.report.claims import Accuracy, Claim, Confusion, Drop, Gain, Parameters, PValue, Study, TrainLoss
-from shearbench.report.findings import p_value, points
+from shearbench.records import RECORD
+from shearbench.report import claims
+from shearbench.report.ablations import LEAST_FOLDS, AblationResult, pairs_of_file, read_ablation_result, rows_of_file
+from shearbench.report.findings import Row, Rows, p_value, points
 from shearbench.statistics.resampled_t import error_factor
 from shearbench.statistics.verdict import Word, decide_apart, decide_by_interval
 
-Row = Mapping[str, Any]
 _BARRED = "cannot be compared"
 WORDS: Mapping[Word, str] = {
     "equivalent": "equivalent",
@@ -29,15 +31,15 @@ WORDS: Mapping[Word, str] = {
 
 @dataclass(frozen=True)
 class Line:
-    """One published number: its name, the published value, ours with its interval, and a remark."""
+    """One published number: its name, value and source, a remark, ours with its interval, and the verdict."""
 
     what: str
     published: str
     source: str
-    ours: str
-    interval: str
-    agrees: str
     remark: str
+    ours: str = ""
+    interval: str = ""
+    agrees: str = _BARRED
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,9 @@ class Results:
     exists, ``ablations`` by name, ``losses`` the (first, last) training loss of each fold by dataset and model.
     """
 
-    rows: Sequence[Row] = ()
-    pairs: Sequence[Row] = ()
-    confused: Sequence[Row] = ()
+    rows: Rows = ()
+    pairs: Rows = ()
+    confused: Rows = ()
     ablations: Mapping[str, AblationResult] = field(default_factory=dict)
     losses: Mapping[tuple[str, str], Sequence[tuple[float, float]]] = field(default_factory=dict)
 
@@ -64,26 +66,68 @@ class Results:
         return float(found[0]) if found else None
 
 
-def lines(claim: Claim, results: Results) -> list[Line]:
+def read_results(rows: Rows, *, reports: Path, comparison: Path, ablations: Path, evaluations: Path) -> Results:
+    """Return the available results of one size of run.
+
+    Args:
+        rows: of ``comparison.json``.
+        reports: the folder of ``pairs.json``.
+        comparison: the folder of ``confused_pairs.csv``.
+        ablations: the folder of the ablation results.
+        evaluations: the folder of ``<dataset>/<model>/training_dynamics.csv``.
+    """
+    confused = comparison / "confused_pairs.csv"
+    folders = [path.parent for path in ablations.glob(f"*/{RECORD}") if (path.parent / "pairs.csv").is_file()]
+    dynamics = {(row["dataset"], row["model"]): evaluations / row["dataset"] / row["model"] for row in rows}
+    losses = {
+        run: pd.read_csv(path)[["first_train_loss", "last_train_loss"]]
+        for run, folder in dynamics.items()
+        if (path := folder / "training_dynamics.csv").is_file()
+    }
+    return Results(
+        rows,
+        pairs_of_file(reports / "pairs.json"),
+        rows_of_file(confused) if confused.is_file() else (),
+        {folder.name: result for folder in folders if (result := read_ablation_result(folder))},
+        {run: list(table.itertuples(index=False, name=None)) for run, table in losses.items()},
+    )
+
+
+def lines(claim: claims.Claim, results: Results) -> list[Line]:
     """Return a line for each published number and each of our models that it is compared with."""
-    return [line for number in claim.published for line in _KINDS[number.kind](number, claim.study, results)]
+    return [line for number in claim.published for line in _lines(number, claim.study, results)]
 
 
-def _accuracy(number: Accuracy, study: Study, results: Results) -> Iterator[Line]:
+def _lines(number: claims.Number, study: claims.Study, results: Results) -> Iterator[Line]:
+    if isinstance(number, claims.PValue):
+        yield from _significance(number, results)
+    elif isinstance(number, claims.Gain):
+        yield from _gain(number, study, results)
+    else:
+        for model in number.models:
+            yield _KINDS[number.kind](number, model, study, results)
+
+
+def _accuracy(number: claims.Accuracy, model: str, study: claims.Study, results: Results) -> Line:
     published = f"about {number.value:g} %" if number.spread is None else f"{number.value:.2f} ± {number.spread:.2f} %"
-    for model in number.models:
-        what, row = f"{number.label}, accuracy ({model} here)", results.row(number.dataset, model)
-        if row is None:
-            yield _absent(what, published, number.source, f"run {number.dataset}-{model}")
-            continue
-        mean, error, df = over_folds(
-            row["test_accuracy_mean"], row["test_accuracy_sd"], row["folds"], row.get("repeats", 1)
-        )
-        reach = float(stats.t.ppf(0.975, df)) * error
-        ours = f"{100 * mean:.2f} ± {100 * row['test_accuracy_sd']:.2f} %"
-        interval = f"{100 * max(0.0, mean - reach):.2f} to {100 * min(1.0, mean + reach):.2f} %"
-        agrees, remark = _agreement(row, number, study, results.rope(number.dataset))
-        yield Line(what, published, number.source, ours, interval, agrees, remark)
+    head = f"{number.label}, accuracy ({model} here)", published, number.source
+    row = results.row(number.dataset, model)
+    if row is None:
+        return Line(*head, f"run {number.dataset}-{model} has not run")
+    sd = row["test_accuracy_sd"]
+    mean, error, df = over_folds(row["test_accuracy_mean"], sd, row["folds"], row.get("repeats", 1))
+    reach = float(stats.t.ppf(0.975, df)) * error
+    ours = f"{100 * mean:.2f} ± {100 * sd:.2f} %"
+    interval = f"{100 * max(0.0, mean - reach):.2f} to {100 * min(1.0, mean + reach):.2f} %"
+    rope, fewer = results.rope(number.dataset), _fewer_samples(row, study)
+    if fewer or number.spread is None:
+        return Line(*head, fewer or "published without a spread", ours, interval)
+    if rope is None:
+        return Line(*head, f"no pair on {number.dataset} declares a region of equivalence", ours, interval)
+    theirs = over_folds(number.value / 100, number.spread / 100, study.folds)
+    found = decide_apart((mean, error, df), theirs, rope=rope)
+    remark = f"ours minus published: {found.rule}; our recipe has other epochs, schedule and scaling"
+    return Line(*head, remark, ours, interval, WORDS[found.word])
 
 
 def over_folds(mean: float, sd: float, folds: int, repeats: int = 1) -> tuple[float, float, float]:
@@ -94,104 +138,72 @@ def over_folds(mean: float, sd: float, folds: int, repeats: int = 1) -> tuple[fl
     return mean, sd * error_factor(folds, repeats), folds * repeats - 1
 
 
-def _agreement(row: Row, number: Accuracy, study: Study, rope: float | None) -> tuple[str, str]:
-    """Return the verdict on a published accuracy and ours, and the reason."""
-    if row["n_train"] < study.samples:
-        return _BARRED, _fewer_samples(row, study)
-    if number.spread is None:
-        return _BARRED, "published without a spread"
-    if rope is None:
-        return _BARRED, f"no pair on {number.dataset} declares a region of equivalence"
-    here = over_folds(row["test_accuracy_mean"], row["test_accuracy_sd"], row["folds"], row.get("repeats", 1))
-    found = decide_apart(here, over_folds(number.value / 100, number.spread / 100, study.folds), rope=rope)
-    return WORDS[found.word], f"ours minus published: {found.rule}; our recipe has other epochs, schedule and scaling"
+def _fewer_samples(row: Row, study: claims.Study) -> str:
+    """Return a remark if our folds are smaller than the study's, else an empty text."""
+    fewer = row["n_train"] < study.samples
+    return f"trained on folds of {row['n_train']:,} samples, not of {study.samples:,}" if fewer else ""
 
 
-def _fewer_samples(row: Row, study: Study) -> str:
-    return f"trained on folds of {row['n_train']:,} samples, not of {study.samples:,}"
-
-
-def _drop(number: Drop, study: Study, results: Results) -> Iterator[Line]:
+def _drop(number: claims.Drop, model: str, study: claims.Study, results: Results) -> Line:
     published = f"{number.value:.2f} percentage points"
-    for model in number.models:
-        what, row = f"{number.label}, lost ({model} here)", results.row(number.after, model)
-        if row is None or row["accuracy_drop"] is None:
-            needed = f"runs {number.before}-{model} and {number.after}-{model}"
-            yield _absent(what, published, number.source, needed)
-            continue
-        remark = "a difference of two means that were published without the interval of their difference"
-        if row["n_train"] < study.samples:
-            remark = _fewer_samples(row, study)
-        ours = f"{100 * row['accuracy_drop']:.2f} percentage points"
-        yield Line(what, published, number.source, ours, "", _BARRED, remark)
+    head = f"{number.label}, lost ({model} here)", published, number.source
+    row = results.row(number.after, model)
+    if row is None or row["accuracy_drop"] is None:
+        return Line(*head, f"runs {number.before}-{model} and {number.after}-{model} has not run")
+    remark = "a difference of two means that were published without the interval of their difference"
+    return Line(*head, _fewer_samples(row, study) or remark, f"{100 * row['accuracy_drop']:.2f} percentage points")
 
 
-def _train_loss(number: TrainLoss, study: Study, results: Results) -> Iterator[Line]:
-    published = f"{number.value:g}"
-    for model in number.models:
-        what = f"{number.label}, training loss of the {number.epoch} epoch ({model} here)"
-        found, row = results.losses.get((number.dataset, model)), results.row(number.dataset, model)
-        if not found or row is None:
-            yield _absent(what, published, number.source, f"run {number.dataset}-{model} with its training losses")
-            continue
-        values = [loss[0 if number.epoch == "first" else 1] for loss in found]
-        ours = f"{min(values):.3f} to {max(values):.3f} over {len(values)} folds"
-        remark = "published without a spread; our recipe has other epochs and scaling"
-        if row["n_train"] < study.samples:
-            remark = _fewer_samples(row, study)
-        yield Line(what, published, number.source, ours, "", _BARRED, remark)
+def _train_loss(number: claims.TrainLoss, model: str, study: claims.Study, results: Results) -> Line:
+    what = f"{number.label}, training loss of the {number.epoch} epoch ({model} here)"
+    head = what, f"{number.value:g}", number.source
+    found, row = results.losses.get((number.dataset, model)), results.row(number.dataset, model)
+    if not found or row is None:
+        return Line(*head, f"run {number.dataset}-{model} with its training losses has not run")
+    values = [loss[0 if number.epoch == "first" else 1] for loss in found]
+    remark = "published without a spread; our recipe has other epochs and scaling"
+    ours = f"{min(values):.3f} to {max(values):.3f} over {len(values)} folds"
+    return Line(*head, _fewer_samples(row, study) or remark, ours)
 
 
-def _confusion(number: Confusion, study: Study, results: Results) -> Iterator[Line]:
+def _confusion(number: claims.Confusion, model: str, study: claims.Study, results: Results) -> Line:
     published = f"{number.before} to {number.after} samples"
-    for model in number.models:
-        what = f"{number.label} ({model} here)"
-        wanted: dict[str, Any] = {"model": model, "dataset": number.dataset}
-        wanted |= {"true": number.true_class, "predicted": number.predicted_class}
-        found = [
-            row
-            for row in results.confused
-            if all(row[key] == value for key, value in wanted.items()) and math.isfinite(row["p"])  # NaN: one dataset
-        ]
-        if not found:
-            needed = f"a table of the pairs that {model} confuses on both datasets"
-            yield _absent(what, published, number.source, needed)
-            continue
-        (row,) = found
-        n, here, there = row["n"], row["reference_count"], row["count"]
-        ours = f"{here:g} to {there:g} samples of {n:,}, McNemar p {p_value(row['p'])}"
-        remark = f"{study.label} does not say the model or the number of samples; ours are cross-validated"
-        yield Line(what, published, number.source, ours, "", _BARRED, remark)
+    head = f"{number.label} ({model} here)", published, number.source
+    wanted = {"model": model, "dataset": number.dataset, "true": number.true_class, "predicted": number.predicted_class}
+    for row in results.confused:
+        if all(row[key] == value for key, value in wanted.items()) and math.isfinite(row["p"]):  # NaN: one dataset
+            n, here, there = row["n"], row["reference_count"], row["count"]
+            ours = f"{here:g} to {there:g} samples of {n:,}, McNemar p {p_value(row['p'])}"
+            remark = f"{study.label} does not say the model or the number of samples; ours are cross-validated"
+            return Line(*head, remark, ours)
+    return Line(*head, f"a table of the pairs that {model} confuses on both datasets has not run")
 
 
-def _significance(number: PValue, study: Study, results: Results) -> Iterator[Line]:
+def _parameters(number: claims.Parameters, model: str, study: claims.Study, results: Results) -> Line:
+    head = f"{number.label} ({model} here)", f"{number.millions:g} million", number.source
+    row = results.row(number.dataset, model)
+    if row is None:
+        return Line(*head, f"run {number.dataset}-{model} has not run")
+    ours = row["parameters"] / 1e6
+    agrees = "equal" if round(ours, 1) == number.millions else "different"
+    return Line(*head, "to the digit that is published", f"{ours:.2f} million", agrees=agrees)
+
+
+def _significance(number: claims.PValue, results: Results) -> Iterator[Line]:
     for pair in results.pairs:
         is_compared = pair["kind"] == "models" and pair["within"] == number.dataset
         if is_compared and {pair["a"], pair["b"]} == set(number.models):
             ours = f"{pair['a']} \N{MINUS SIGN} {pair['b']}: {points(pair['difference'])} percentage points, "
             ours += f"adjusted p {p_value(pair['p_adjusted'])}"
-            interval = f"{points(pair['low'])} to {points(pair['high'])} percentage points"
             remark = "a plain t-test over folds is wrong too often; ours is corrected for the overlap of the folds"
-            yield Line(number.label, number.text, number.source, ours, interval, _BARRED, remark)
+            yield Line(number.label, number.text, number.source, remark, ours, _interval(pair))
 
 
-def _parameters(number: Parameters, study: Study, results: Results) -> Iterator[Line]:
-    published = f"{number.millions:g} million"
-    for model in number.models:
-        what, row = f"{number.label} ({model} here)", results.row(number.dataset, model)
-        if row is None:
-            yield _absent(what, published, number.source, f"run {number.dataset}-{model}")
-            continue
-        ours = row["parameters"] / 1e6
-        agrees = "equal" if round(ours, 1) == number.millions else "different"
-        yield Line(what, published, number.source, f"{ours:.2f} million", "", agrees, "to the digit that is published")
-
-
-def _gain(number: Gain, study: Study, results: Results) -> Iterator[Line]:
-    published = f"{number.value:g} percentage points"
+def _gain(number: claims.Gain, study: claims.Study, results: Results) -> Iterator[Line]:
+    head = number.label, f"{number.value:g} percentage points", number.source
     ablation_result = results.ablations.get(number.ablation)
     if ablation_result is None:
-        yield _absent(number.label, published, number.source, f"ablation {number.ablation}")
+        yield Line(*head, f"ablation {number.ablation} has not run")
         return
     for pair in ablation_result.of_family("models", b=number.against):
         trained = ablation_result.record["sizes"]["train"]
@@ -202,21 +214,17 @@ def _gain(number: Gain, study: Study, results: Results) -> Iterator[Line]:
         agrees = WORDS[decide_by_interval(*ends, rope=pair["rope"], p_adjusted=pair["p_adjusted"]).word]
         if few or trained < study.samples * (1 - 1 / study.folds):
             agrees = _BARRED
-        ours = f"{points(pair['difference'])} percentage points"
-        interval = f"{points(pair['low'])} to {points(pair['high'])} percentage points"
-        yield Line(number.label, published, number.source, ours, interval, agrees, remark)
+        yield Line(*head, remark, f"{points(pair['difference'])} percentage points", _interval(pair), agrees)
 
 
-def _absent(what: str, published: str, source: str, needed: str) -> Line:
-    return Line(what, published, source, "", "", _BARRED, f"{needed} has not run")
+def _interval(pair: Row) -> str:
+    return f"{points(pair['low'])} to {points(pair['high'])} percentage points"
 
 
-_KINDS: Mapping[str, Callable[[Any, Study, Results], Iterator[Line]]] = {
+_KINDS: Mapping[str, Callable[[Any, str, claims.Study, Results], Line]] = {
     "accuracy": _accuracy,
     "drop": _drop,
     "train_loss": _train_loss,
     "confusion": _confusion,
-    "p_value": _significance,
     "parameters": _parameters,
-    "gain": _gain,
 }

@@ -1,6 +1,6 @@
 """The recipes of the models, beside the first table, so that unequal training budgets are visible there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,10 @@ import pandas as pd
 
 from shearbench.records import is_finished, read_record
 from shearbench.report.blocks import Cell, Column, Data, Table
-from shearbench.report.findings import listed, points
+from shearbench.report.findings import Row, Rows, listed, points
 from shearbench.training.recipe import Recipe
 
-_HIDDEN = {"epochs", "batch", "learning_rate", "weight_decay", "augment", "schedule", "patience"}
+_SHOWN = {"epochs", "batch", "learning_rate", "weight_decay", "augment", "schedule"}  # in columns of their own
 _BACKWARD = 3  # operations of training over prediction: a forward pass, and a backward pass of twice the cost
 _CAPTION = """Training of each model, from the records of its folds. Epochs: how many were run, of the most that the
 recipe allows. TFLOPs: 10^12 floating point operations to train one fold, 3 times those of its predictions (Hoffmann et
@@ -21,10 +21,8 @@ Batch, learning rate, schedule, weight decay and augmentation are those of the r
 _PLATEAU = 0.002
 """Largest rise of validation accuracy in the last epoch that counts as a plateau."""
 
-Row = Mapping[str, Any]
 
-
-def recipes(root: Path, rows: Sequence[Row]) -> Table:
+def recipes(root: Path, rows: Rows) -> Table:
     """Return a row for each run with stored folds.
 
     Args:
@@ -32,17 +30,16 @@ def recipes(root: Path, rows: Sequence[Row]) -> Table:
         rows: of ``reports/comparison.json``.
     """
     body = [_row(row, records, _rise(root, row)) for row in rows if (records := _records(root, row))]
-    titles = ("epochs", "batch", "learning rate", "weight decay")
     columns = [
         *(Column(title) for title in ("dataset", "model", "architecture")),
-        *(Column(title, True) for title in titles),
+        *(Column(title, True) for title in ("epochs", "batch", "learning rate", "weight decay")),
         *(Column(title) for title in ("schedule", "augmentation", "further options")),
         *(Column(title, True) for title in ("parameters", "TFLOPs", "last epoch", "s/fold")),
     ]
     return Table(columns, body, " ".join(_CAPTION.split()), [Data.of(root / "reports" / "comparison.csv")])
 
 
-def budgets(root: Path, rows: Sequence[Row]) -> str:
+def budgets(root: Path, rows: Rows) -> str:
     """Return sentences on unequal compute of the models, and on models that had not reached a plateau."""
     spent: dict[str, list[float]] = {}
     for row in rows:
@@ -54,17 +51,13 @@ def budgets(root: Path, rows: Sequence[Row]) -> str:
     if len(spent) > 1:
         means = {model: float(np.mean(each)) for model, each in spent.items()}
         least, most = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
-        sentences.append(
-            f"Budgets are not equal: training one fold takes {_operations(means[least])} for {least} and "
-            f"{_operations(means[most])} for {most}."
-        )
+        costs = (f"{means[model] / 1e12:.2g} TFLOPs for {model}" for model in (least, most))
+        sentences.append(f"Budgets are not equal: training one fold takes {' and '.join(costs)}.")
     gained = f"more than {100 * _PLATEAU:g} percentage points of validation accuracy in the last epoch"
     if rises and not rising:
         sentences.append(f"Every network reached its plateau: none gained {gained}.")
     if rising:
-        sentences.append(
-            f"Not at their plateau, having gained {gained}: {listed(rising)}. More epochs may change their place."
-        )
+        sentences.append(f"Not at a plateau, gaining {gained}: {listed(rising)}. More epochs may change their place.")
     return " ".join(sentences)
 
 
@@ -83,7 +76,7 @@ def _rise(root: Path, row: Row) -> float | None:
     return float(values[-1] - values[-2]) if len(values) > 1 else None
 
 
-def _compute(row: Row, records: Sequence[Row]) -> float | None:
+def _compute(row: Row, records: Rows) -> float | None:
     """Return the operations of training one fold, mean over the folds; None if those of a prediction are unknown."""
     if row["flops"] is None:
         return None
@@ -91,18 +84,11 @@ def _compute(row: Row, records: Sequence[Row]) -> float | None:
     return float(_BACKWARD * row["flops"] * seen)
 
 
-def _operations(count: float) -> str:
-    return f"{count / 1e12:.2g} TFLOPs"
-
-
-def _row(row: Row, records: Sequence[Row], rise: float | None) -> list[Cell | str]:
+def _row(row: Row, records: Rows, rise: float | None) -> list[Cell | str]:
     config = records[0]["config"]
-    recipe: Mapping[str, Any] = config.get("recipe") or {}
-    width = config.get("width")
-    further = {key: value for key, value in recipe.items() if key not in _HIDDEN and value != _default(key)}
+    recipe, width = config.get("recipe") or {}, config.get("width")
+    further = {key: value for key, value in recipe.items() if key not in _SHOWN and value != _default(key)}
     options = {**config.get("options", {}), **further}
-    if recipe.get("patience"):
-        options["patience"] = recipe["patience"]
     compute = _compute(row, records)
     return [
         row["dataset"],
@@ -125,7 +111,7 @@ def _default(key: str) -> Any:
     return Recipe.model_fields[key].default if key in Recipe.model_fields else None
 
 
-def _epochs(run: Sequence[int], recipe: Mapping[str, Any]) -> Cell:
+def _epochs(run: Sequence[int], recipe: Row) -> Cell:
     """Return the number of epochs that the folds ran, and the largest number that the recipe allows."""
     span = f"{min(run)}" if min(run) == max(run) else f"{min(run)} to {max(run)}"
     return Cell(f"{span} of {recipe['epochs']}", max(run))

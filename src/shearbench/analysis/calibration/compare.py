@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from shearbench.plotting.canvas import INK, OF_DATASETS, colours, figure, headed, plain
 from shearbench.plotting.files import Files, picture, table
-from shearbench.plotting.reliability import STAGES, draw_reliability
+from shearbench.plotting.scores import STAGES, draw_reliability
 from shearbench.predictions.calibration import BINS
 from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
 

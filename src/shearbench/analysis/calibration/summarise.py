@@ -11,7 +11,7 @@ import pandas as pd
 
 from shearbench.analysis.evaluation import Evaluation
 from shearbench.plotting.files import Files, table
-from shearbench.plotting.reliability import STAGES
+from shearbench.plotting.scores import STAGES
 from shearbench.predictions.calibration import (
     BINS,
     accuracy_at_coverage,

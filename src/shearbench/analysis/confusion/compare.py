@@ -13,8 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from shearbench.plotting.canvas import figure
-from shearbench.plotting.class_axis import LABELLED, class_ticks
+from shearbench.plotting.canvas import LABELLED, class_ticks, figure
 from shearbench.plotting.files import Files, Writer, picture, table
 from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
 from shearbench.predictions.scores import BySample, rates

@@ -34,7 +34,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     there = comparison.is_there(root)
     blocks = [Prose(_TEXT), *(_side_by_side(root, rows) if there else ()), Heading("Every matrix"), Prose(_MATRICES)]
     data = ["confusion_out_of_fold.csv", "confusion_test.csv"]
-    made = section_of_figure(root, rows, Section("confusion", "Confusion", blocks), "confusion", wide=True, data=data)
+    made = section_of_figure(root, rows, Section("confusion", "Confusion", blocks), "confusion", data)
     return Section(made.id, made.title, made.blocks, [*([] if there else [comparison.MISSING]), *made.missing])
 
 

@@ -6,8 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from shearbench.plotting.canvas import bare, figure, headed
-from shearbench.plotting.class_axis import shortened
+from shearbench.plotting.canvas import bare, figure, headed, shortened
 from shearbench.plotting.files import Files, picture, table
 from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
 

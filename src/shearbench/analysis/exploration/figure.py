@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from shearbench.plotting.canvas import LABELLED, class_ticks, shortened
 from shearbench.plotting.canvas import figure as empty_figure
-from shearbench.plotting.class_axis import LABELLED, class_ticks, shortened
 from shearbench.plotting.tiles import GREY, LENGTH, SMALL, U_X, U_Y, Quantity, centres, draw_tiles
 
 _TITLE = 10

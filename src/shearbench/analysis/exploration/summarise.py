@@ -14,7 +14,7 @@ from shearbench.data import duplicates
 from shearbench.data.config import FieldDataset
 from shearbench.data.dataset import Dataset
 from shearbench.data.folds import FoldTable
-from shearbench.plotting.class_axis import shortened
+from shearbench.plotting.canvas import shortened
 from shearbench.plotting.files import Writer, numbers, picture, table
 from shearbench.plotting.tiles import DISTURBANCE_X, DISTURBANCE_Y, GRADIENT, GREY, LENGTH, U_X, U_Y, visible
 

@@ -8,8 +8,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from shearbench.plotting.canvas import ORANGE
-from shearbench.plotting.class_axis import shortened
+from shearbench.plotting.canvas import ORANGE, shortened
 from shearbench.plotting.tiles import coloured, draw_coloured, sheet
 
 _OPACITY = 0.8

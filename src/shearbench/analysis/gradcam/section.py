@@ -44,7 +44,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
         *without_layers(root, rows),
         *side_by_side,
         Prose(_FOLDS),
-        *per_dataset(pictures, wide=True),
+        *per_dataset(pictures),
     ]
     return Section("attribution", _TITLE, blocks, [*missing(root, rows), *([] if compared else [comparison.MISSING])])
 

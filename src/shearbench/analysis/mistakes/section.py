@@ -35,7 +35,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     ]
     section = Section("mistakes", "Misclassified samples and suspicious labels", blocks)
     data = ["misclassified.csv", "suspicious_labels.csv"]
-    made = section_of_figure(root, rows, section, "misclassified", wide=True, data=data)
+    made = section_of_figure(root, rows, section, "misclassified", data)
     return Section(made.id, made.title, made.blocks, [*([] if there else [comparison.MISSING]), *made.missing])
 
 

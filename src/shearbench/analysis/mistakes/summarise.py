@@ -6,8 +6,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from shearbench.analysis.evaluation import Evaluation
-from shearbench.plotting.canvas import bare, figure
-from shearbench.plotting.class_axis import shortened
+from shearbench.plotting.canvas import bare, figure, shortened
 from shearbench.plotting.files import Files, picture, table
 from shearbench.plotting.tiles import GREY, LENGTH, SMALL, U_X, U_Y, Quantity, centres, draw_tiles, row_of, visible
 from shearbench.predictions.mistakes import misclassified, named, suspicious

@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from shearbench.data.dataset import DIGITS
-from shearbench.plotting.canvas import GREY, OF_DATASETS, colours, figure, headed, plain
-from shearbench.plotting.class_axis import class_ticks
+from shearbench.plotting.canvas import GREY, OF_DATASETS, class_ticks, colours, figure, headed, plain
 from shearbench.plotting.files import Files, Writer, picture, table
 from shearbench.predictions.class_intervals import share_interval
 from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns

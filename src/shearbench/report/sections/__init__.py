@@ -4,9 +4,8 @@
 :class:`Section`. If a file is missing, the section names the command that makes it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from shearbench.analysis.calibration import section as calibration
 from shearbench.analysis.confusion import section as confusion
@@ -21,9 +20,10 @@ from shearbench.analysis.mistakes import section as mistakes
 from shearbench.analysis.noise import section as noise
 from shearbench.analysis.scores import section as classes
 from shearbench.analysis.transfer import section as transfer
+from shearbench.report import card
 from shearbench.report.blocks import Section
+from shearbench.report.findings import Rows
 from shearbench.report.sections import (
-    cards,
     claim,
     datasets,
     differences,
@@ -36,7 +36,6 @@ from shearbench.report.sections import (
     tuning,
 )
 
-Rows = Sequence[Mapping[str, Any]]
 Read = Callable[[Path, Rows], Section]
 
 SECTIONS: tuple[Read, ...] = (
@@ -60,7 +59,7 @@ SECTIONS: tuple[Read, ...] = (
     tuning.read,
     experiments.read,
     claim.read,
-    cards.read,
+    card.read,
     spread.read,
     power.read,
     false_positives.read,

@@ -1,21 +1,18 @@
 """Published claims: a paper's conclusion, the ablation that tests it, and each published number with ours."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from shearbench.analysis.batch_norm.statistics import mode_warning
 from shearbench.records import read_json
+from shearbench.report.ablations import AblationResult, pairs_of_file, read_ablation_result, sizes_of, verdict_of
 from shearbench.report.blocks import Block, Cell, Column, Data, Heading, Picture, Pictures, Prose, Section, Table
-from shearbench.report.claim import AblationResult, pairs_of_file, read_ablation_result, said, setting
 from shearbench.report.claims import Claim, ClaimTest, read_claims
 from shearbench.report.conclusion import sentences
-from shearbench.report.findings import p_value, percent, points, span
+from shearbench.report.findings import Row, Rows, p_value, percent, points, span
 from shearbench.report.hypotheses import hypotheses_blocks
-from shearbench.report.published import lines
-from shearbench.report.results import Sources
+from shearbench.report.published import Line, lines, read_results
 
 _TEXT = """The ablation changes only the scaling of the inputs. The same weights predict with three kinds of
 batch-norm statistics: the running averages of training, those of the batch, and averages measured anew on training
@@ -25,7 +22,7 @@ _OTHERS = {"cures": "Cures", "channels": "Input channels", "regularisation": "Dr
 _PICTURES = {
     "accuracies": ("Accuracy of each model on each dataset, by batch-norm statistics", ""),
     "lags": (
-        "Lag of the running averages of each layer behind the statistics of training digits, after each epoch",
+        "Lag of the running averages of each layer behind the statistics of training samples, after each epoch",
         "Above the mean, in standard deviations, below the standard deviation, as log2 of running over present: 0 is "
         "no difference. Mean over the folds.",
     ),
@@ -39,15 +36,15 @@ _PICTURES = {
     ),
 }
 _SHOWN = (
-    ("train", "during_training", "training digits, training mode"),
-    ("train", "as_trained", "training digits, evaluation mode"),
+    ("train", "during_training", "training samples, training mode"),
+    ("train", "as_trained", "training samples, evaluation mode"),
     ("test", "as_trained", "test"),
     ("test", "batch_statistics", "test, batch statistics"),
     ("test", "recalibrated", "test, recalibrated"),
 )
 
 
-def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
+def read(root: Path, rows: Rows) -> Section:
     """Return each claim against its ablation, the other ablations, the published numbers; empty without all these."""
     claims = read_claims(root)
     blocks: list[Block] = []
@@ -89,22 +86,19 @@ def _quoted(claim: Claim) -> str:
 
 def _compared(root: Path, test: ClaimTest) -> list[Block]:
     """Return the verdict on the claim's two models in the comparison of all runs, of this run and at full size."""
-    found = []
-    for folder, name in ((root / "reports", "this run"), (root / "reports" / "full", "the full-size run")):
-        rows = pairs_of_file(folder / "pairs.json")
-        found += [
-            Prose(f"In the comparison of {name}: {said(pair)}")
-            for pair in rows
-            if pair["within"] == "mechanical" and {pair["a"], pair["b"]} == {test.suspect, test.reference}
-        ]
-    return list(found)
+    models = {test.suspect, test.reference}
+    return [
+        Prose(f"In the comparison of {name}: {verdict_of(pair)}")
+        for folder, name in (("reports", "this run"), ("reports/full", "the full-size run"))
+        for pair in pairs_of_file(root / folder / "pairs.json")
+        if pair["within"] == "mechanical" and {pair["a"], pair["b"]} == models
+    ]
 
 
 def _tested(ablation_result: AblationResult, claim: Claim) -> list[Block]:
     """Return the results of the ablation that tests the claim."""
-    first = ablation_result.record["plan"]["question"]
     return [
-        Prose(f"{first} {setting(ablation_result)}"),
+        Prose(_question(ablation_result)),
         *(Prose(text) for text in sentences(ablation_result, claim)),
         *_figures(ablation_result),
         _accuracies(ablation_result),
@@ -114,12 +108,16 @@ def _tested(ablation_result: AblationResult, claim: Claim) -> list[Block]:
 
 def _other_ablation(ablation_result: AblationResult) -> list[Block]:
     """Return the results of another ablation: its question, and each verdict in words."""
-    verdicts = [said(pair) for family in ("models", "datasets") for pair in ablation_result.of_family(family)]
+    pairs = [pair for family in ("models", "datasets") for pair in ablation_result.of_family(family)]
     return [
-        Prose(f"{ablation_result.record['plan']['question']} {setting(ablation_result)} {' '.join(verdicts)}"),
+        Prose(" ".join([_question(ablation_result), *map(verdict_of, pairs)])),
         *_figures(ablation_result),
         _accuracies(ablation_result),
     ]
+
+
+def _question(ablation_result: AblationResult) -> str:
+    return f"{ablation_result.record['plan']['question']} {sizes_of(ablation_result)}"
 
 
 def _figures(ablation_result: AblationResult) -> list[Block]:
@@ -133,32 +131,22 @@ def _figures(ablation_result: AblationResult) -> list[Block]:
 
 def _accuracies(ablation_result: AblationResult) -> Table:
     """Return the table of accuracies: mean ± standard deviation over the folds, and the interval as a tooltip."""
-    measured = [
-        each
-        for each in _SHOWN
-        if any((row["split"], row["bn_statistics"]) == each[:2] for row in ablation_result.accuracies)
-    ]
+    found = {(row["split"], row["bn_statistics"]) for row in ablation_result.accuracies}
+    measured = [each for each in _SHOWN if each[:2] in found]
     columns = [Column("dataset"), Column("model"), *(Column(title, True) for _, _, title in measured)]
     body: list[list[Cell | str]] = [
-        [
-            dataset,
-            model,
-            *(
-                _accuracy(ablation_result.accuracy(dataset, model, split, bn_statistics))
-                for split, bn_statistics, _ in measured
-            ),
-        ]
+        [dataset, model, *(_accuracy(ablation_result.accuracy(dataset, model, *each[:2])) for each in measured)]
         for dataset in ablation_result.datasets
-        for model in ablation_result.networks
+        for model in ablation_result.models
     ]
     caption = (
-        f"Accuracy in %: mean ± standard deviation over the networks of {ablation_result.record['folds']} folds. "
+        f"Accuracy in %: mean ± standard deviation over the models of {ablation_result.record['folds']} folds. "
         "Training mode is the running mean of the last epoch."
     )
     return Table(columns, body, caption, [Data.of(ablation_result.folder / "accuracies.csv")])
 
 
-def _accuracy(row: Mapping[str, Any] | None) -> Cell:
+def _accuracy(row: Row | None) -> Cell:
     if row is None:
         return Cell("")
     help_text = f"95 % interval: {span(row['low'], row['high'])}; {row['n']:,} samples"
@@ -182,40 +170,37 @@ def _verdicts(ablation_result: AblationResult) -> Table:
         for pair in ablation_result.pairs
     ]
     caption = (
-        "Differences in accuracy on all digits that a network did not train on, in points, with intervals for other "
-        f"digits and another training that hold for all pairs of a family at once; "
-        f"{ablation_result.record['folds']} networks of each model."
+        "Differences in accuracy on all samples that a model did not train on, in percentage points, with intervals "
+        "for other samples and another training that hold for all pairs of a family at once; "
+        f"{ablation_result.record['folds']} trainings of each model."
     )
     return Table(columns, body, caption, [Data.of(ablation_result.folder / "pairs.csv")])
 
 
-def _runs(root: Path, rows: Sequence[Mapping[str, Any]]) -> list[Block]:
+def _runs(root: Path, rows: Rows) -> list[Block]:
     """Return the accuracies by batch-norm statistics for the networks of this run with batch normalisation."""
-    body, warnings = [], []
+    body: list[list[Cell | str]] = []
+    notes: list[Block] = []
     for row in rows:
         folder = root / "build" / "evaluation" / row["dataset"] / row["model"]
-        path = folder / "running_averages.csv"
-        if not path.is_file():
+        if not (folder / "running_averages.csv").is_file():
             continue
-        by_statistics = pd.read_csv(path).groupby("bn_statistics")["accuracy"].agg(["mean", "std"])
-        if len(by_statistics) > 1:
-            means = [float(by_statistics["mean"][each]) for each in ("as_trained", "batch_statistics")]
-            warnings.append(mode_warning(f"{row['model']} on {row['dataset']}", means[0], means[1], row["n_test"]))
+        averages = pd.read_csv(folder / "running_averages.csv")
+        test = {name: part["accuracy"] for name, part in averages.groupby("bn_statistics")}
+        if len(test) > 1:
             dynamics = pd.read_csv(folder / "training_dynamics.csv")
-            modes = [dynamics[f"train_accuracy_{when}"] for when in ("while_training", "when_evaluated")]
-            moments = [(each.mean(), each.std()) for each in modes]
-            moments += [
-                tuple(by_statistics.loc[bn_statistics])
-                for bn_statistics in ("as_trained", "batch_statistics", "recalibrated")
-            ]
-            body.append([row["dataset"], row["model"], *(_moments(mean, sd) for mean, sd in moments)])
+            train = [dynamics[f"train_accuracy_{when}"] for when in ("while_training", "when_evaluated")]
+            found = [*train, *(test[bn_statistics] for _, bn_statistics, _ in _SHOWN[len(train) :])]
+            body.append([row["dataset"], row["model"], *(_moments(each.mean(), each.std()) for each in found)])
+            trained, batch = (float(test[each].mean()) for each in ("as_trained", "batch_statistics"))
+            if warning := mode_warning(f"{row['model']} on {row['dataset']}", trained, batch, row["n_test"]):
+                notes.append(Prose(f"Warning: {warning}"))
     if not body:
         return []
-    notes = [Prose(f"Warning: {warning}") for warning in warnings if warning]
     columns = [Column("dataset"), Column("model"), *(Column(title, True) for _, _, title in _SHOWN)]
     caption = (
         "Accuracy in %: mean ± standard deviation over the networks of the folds. Training mode is the running mean of "
-        "the kept epoch. Recalibrated averages are measured on at most 1,000 training digits."
+        "the best epoch. Recalibrated averages are measured on at most 1,000 training samples."
     )
     return [Heading("The networks of this run with batch normalisation"), Table(columns, body, caption), *notes]
 
@@ -224,37 +209,33 @@ def _moments(mean: float, sd: float) -> Cell:
     return Cell(f"{percent(mean)} ± {percent(sd)}", mean)
 
 
-def _published(root: Path, rows: Sequence[Mapping[str, Any]], claim: Claim) -> list[Block]:
+def _published(root: Path, rows: Rows, claim: Claim) -> list[Block]:
     """Return the tables of published numbers against this run and, if it exists, the full-size run."""
     columns = [
-        *(Column(title) for title in ("what", "published", "source")),
-        Column("ours"),
+        *(Column(title) for title in ("what", "published", "source", "ours")),
         Column("95 % interval", help="of the mean over the models of the folds, by the corrected resampled t"),
         *(Column(title) for title in ("verdict", "why")),
     ]
     full, build = root / "reports" / "full", root / "build"
-    sources = [
-        (
-            "this run",
-            Sources(root / "reports", build / "comparison", build / "ablation_results", build / "evaluation"),
-            rows,
-        )
-    ]
+    folders = {"comparison": build / "comparison", "ablations": build / "ablation_results"}
+    sizes = {"this run": read_results(rows, reports=root / "reports", **folders, evaluations=build / "evaluation")}
     if (full / "comparison.json").is_file():
-        sources.append(("the full-size run", Sources(full, full, full, full), read_json(full / "comparison.json")))
+        sizes["the full-size run"] = read_results(
+            read_json(full / "comparison.json"), reports=full, comparison=full, ablations=full, evaluations=full
+        )
     blocks: list[Block] = [Heading("Published against ours")]
-    for name, folders, compared in sources:
+    for name, results in sizes.items():
         body: list[list[Cell | str]] = [
             [
-                each.what,
-                each.published,
-                each.source,
-                each.ours,
-                each.interval,
-                Cell(each.agrees, strong=True),
-                each.remark,
+                line.what,
+                line.published,
+                line.source,
+                line.ours,
+                line.interval,
+                Cell(line.agrees, strong=True),
+                line.remark,
             ]
-            for each in lines(claim, folders.results(compared))
+            for line in lines(claim, results)
         ]
         caption = (
             f"Ours of {name}: mean ± standard deviation over its models. {claim.study.label.capitalize()} does not "
@@ -262,3 +243,8 @@ def _published(root: Path, rows: Sequence[Mapping[str, Any]], claim: Claim) -> l
         )
         blocks.append(Table(columns, body, caption))
     return blocks
+
+
+def _line(line: Line) -> list[Cell | str]:
+    verdict = Cell(line.agrees, strong=True)
+    return [line.what, line.published, line.source, line.ours, line.interval, verdict, line.remark]

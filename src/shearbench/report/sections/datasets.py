@@ -1,13 +1,12 @@
 """Datasets: the entry in ``params.yaml``, counts, duplicates and example samples."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from shearbench.records import read_json
 from shearbench.report.blocks import Block, Cell, Column, Facts, Heading, Picture, Pictures, Prose, Section, Table
+from shearbench.report.findings import Row, Rows
 from shearbench.report.pictures import evaluations
 
 _TEXT = "Figures and counts of duplicates are those of the training samples."
@@ -25,7 +24,7 @@ _ROWS = ("displacement.png", "duplicates.png")
 _SPLITS = {"out_of_fold": "training", "test": "test"}
 
 
-def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
+def read(root: Path, rows: Rows) -> Section:
     """Return the section."""
     entries = {record["dataset"]: record["entry"] for _, record in evaluations(root, rows)}
     has_fields = any("load" in entry for entry in entries.values())
@@ -47,18 +46,12 @@ def _pictures(folder: Path) -> list[Pictures]:
     shown: dict[bool, list[Picture]] = {False: [], True: []}
     for file, text in _EXPLORED.items():
         if (folder / file).is_file():
-            picture = Picture.of(folder / file, f"{folder.name}: {text}", text, _data(folder / file))
-            shown[file in _ROWS].append(picture)
+            data = folder.glob(Path(file).with_suffix(".csv").name)
+            shown[file in _ROWS].append(Picture.of(folder / file, f"{folder.name}: {text}", text, data))
     return [Pictures(pictures, wide) for wide, pictures in shown.items() if pictures]
 
 
-def _data(picture: Path) -> list[Path]:
-    """Return the table that a picture was drawn from, if it has one."""
-    table = picture.with_suffix(".csv")
-    return [table] if table.is_file() else []
-
-
-def _balance(root: Path, rows: Sequence[Mapping[str, Any]], name: str) -> list[Table]:
+def _balance(root: Path, rows: Rows, name: str) -> list[Table]:
     """Return the number of samples per class and split, if a run of the dataset was evaluated."""
     folders = [folder for folder, record in evaluations(root, rows) if record["dataset"] == name]
     if not folders:
@@ -66,14 +59,11 @@ def _balance(root: Path, rows: Sequence[Mapping[str, Any]], name: str) -> list[T
     counts = pd.read_csv(folders[0] / "per_class.csv")
     classes = sorted(set(counts["class"]))
     columns = [Column("samples of class"), *(Column(str(label), True) for label in classes)]
-    lines: list[list[Cell | str]] = []
-    for split, title in _SPLITS.items():
-        n = [int(count) for count in counts.loc[counts["split"] == split].sort_values("class")["n"]]
-        lines.append([title, *(Cell(f"{count:,}", count) for count in n)])
-    return [Table(columns, lines)]
+    numbers = {title: counts[counts["split"] == split].sort_values("class")["n"] for split, title in _SPLITS.items()}
+    return [Table(columns, [[title, *(Cell(f"{n:,}", n) for n in found)] for title, found in numbers.items()])]
 
 
-def _summary(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _summary(summary: Row) -> list[tuple[str, str]]:
     exact, near = summary["duplicates"]["exact"], summary["duplicates"]["near"]
     least, most = min(summary["per_class"]), max(summary["per_class"])
     return [

@@ -1,12 +1,10 @@
 """The verdict on every pair of models on a dataset, and of datasets for a model."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from shearbench.records import read_json
-from shearbench.report.blocks import Block, Cell, Column, Data, Prose, Section, Table
-from shearbench.report.findings import p_value, percent, points, verdicts
+from shearbench.report.blocks import Cell, Column, Data, Prose, Section, Table
+from shearbench.report.findings import Row, Rows, p_value, percent, points, verdicts
 
 _TITLE = "Pairwise comparison"
 _TEXT = """A pair is two models on one dataset, or one model on two datasets. The difference is one of accuracy on all
@@ -15,9 +13,9 @@ sample with all networks. Its interval covers other samples and another training
 clustered by writer). The intervals of a family hold at once with probability 95 %; a family is the models on one
 dataset, or all pairs of datasets. Better and worse: the interval excludes 0. Equivalent: it lies within ± the region
 that `params.yaml` declared before the run. Undecided: all else. The detectable difference is the smallest one that
-the run calls better or worse with the declared power; in brackets its least
-and largest value over the 80 % interval of the standard error. The last column has the
-least region in which the run calls equal models equivalent with that power."""
+the run calls better or worse with the declared power; in brackets its least and largest value over the 80 % interval
+of the standard error. The last column has the least region in which the run calls equal models equivalent with that
+power."""
 _COLUMNS = (
     Column("within"),
     Column("a"),
@@ -32,28 +30,24 @@ _COLUMNS = (
 )
 
 
-def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
+def read(root: Path, rows: Rows) -> Section:
     """Return the section."""
     path = root / "reports" / "pairs.json"
-    pairs = read_json(path)
-    if pairs["refused"]:
-        return Section("differences", _TITLE, [Prose(f"No verdicts: {pairs['refused']}")])
-    if not pairs["rows"]:
-        return Section("differences", _TITLE, [Prose("One run alone has no pair.")])
-    blocks: list[Block] = [Prose(_explanation(pairs["rows"])), table(pairs["rows"], Data.of(path.with_suffix(".csv")))]
-    return Section("differences", _TITLE, blocks)
+    refused, pairs = (read_json(path)[key] for key in ("refused", "rows"))
+    if refused or not pairs:
+        reason = f"No verdicts: {refused}" if refused else "One run alone has no pair."
+        return Section("differences", _TITLE, [Prose(reason)])
+    text = Prose(f"{verdicts(pairs)}. {_TEXT}")
+    return Section("differences", _TITLE, [text, table(pairs, Data.of(path.with_suffix(".csv")))])
 
 
-def table(pairs: Sequence[Mapping[str, Any]], *data: Data) -> Table:
+def table(pairs: Rows, *data: Data) -> Table:
     """Return a table with one row per pair."""
     return Table(_COLUMNS, [_row(pair) for pair in pairs], data=data)
 
 
-def _explanation(pairs: Sequence[Mapping[str, Any]]) -> str:
-    return f"{verdicts(pairs)}. {_TEXT}"
-
-
-def _row(pair: Mapping[str, Any]) -> list[Cell | str]:
+def _row(pair: Row) -> list[Cell | str]:
+    least, low, high = (percent(pair[f"detectable{end}"]) for end in ("", "_low", "_high"))
     return [
         pair["within"],
         pair["a"],
@@ -62,10 +56,7 @@ def _row(pair: Mapping[str, Any]) -> list[Cell | str]:
         Cell(points(pair["difference"]), pair["difference"]),
         Cell(f"{points(pair['low'])} to {points(pair['high'])}", pair["low"]),
         Cell(p_value(pair["p_adjusted"]), pair["p_adjusted"]),
-        Cell(
-            f"{percent(pair['detectable'])} ({percent(pair['detectable_low'])} to {percent(pair['detectable_high'])})",
-            pair["detectable"],
-        ),
+        Cell(f"{least} ({low} to {high})", pair["detectable"]),
         Cell(percent(pair["rope"]), pair["rope"]),
         Cell(percent(pair["equivalence_needs"]), pair["equivalence_needs"]),
     ]

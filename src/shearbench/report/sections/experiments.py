@@ -1,18 +1,24 @@
-"""Experiments of `dvc exp run -S`: each run with other results, compared with the one on this page."""
+"""Experiments of DVC (`dvc exp run -S`): each run with other results, compared with the one on this page.
 
+An experiment is a commit under ``refs/exps`` of git; its outputs are in DVC's cache. This module reads both only.
+"""
+
+import json
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shearbench import yaml12
 from shearbench.report.blocks import Block, Cell, Column, Prose, Section, Table
-from shearbench.report.experiments import LAST, Experiment, differing, read_experiments
-from shearbench.report.findings import percent, points, span
+from shearbench.report.findings import Row, Rows, percent, points, span
 
-_TITLE = "Other settings"
+_TITLE = "DVC experiments"
 _NONE = """This run has no experiments of DVC. `dvc exp run -S models.cnn2.recipe.learning_rate=0.002` makes one: it
 retrains the runs that the parameter affects, and their rows appear here."""
-_LOST = """The last commit has other settings (here → there: {}), and its results are not in DVC's cache. If you commit
-`dvc.lock` after `make repro`, this section compares each experiment with it."""
+_LOST = """The last commit has other parameters (here → there: {}), and its results are not in DVC's cache. If you
+commit `dvc.lock` after `make repro`, this section compares each experiment with it."""
 _TEXT = """Each row is a run of an experiment of DVC (`dvc exp run -S`) on the same commit, or of the last commit
 itself. Runs equal to those on this page are left out. The difference is in percentage points of
 cross-validated accuracy, theirs minus that of this page, without a test. For a verdict, add a model and a run to
@@ -20,7 +26,7 @@ cross-validated accuracy, theirs minus that of this page, without a test. For a 
 `dvc exp apply NAME` applies the parameters of an experiment."""
 _COLUMNS = (
     Column("run"),
-    Column("other settings", help="here → there"),
+    Column("parameters", help="here → there"),
     Column("dataset"),
     Column("model"),
     Column("cross-validated", True, "accuracy in %, mean ± standard deviation over the folds"),
@@ -29,14 +35,32 @@ _COLUMNS = (
     Column("against this page", True, "difference in cross-validated accuracy, percentage points; without a test"),
 )
 _SHOWN = 3
+_LAST = "last commit"
+_COMPARISON = "reports/comparison.json"
+_REFS = "refs/exps"
+_OURS = ("exec", "stash", "apply", "celery", "queue", "temp")  # refs of DVC's own bookkeeping
 
 
-def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
+@dataclass(frozen=True)
+class Experiment:
+    """A run with other parameters: its name, its commit, the changed parameters, and its rows.
+
+    ``changes`` are (key of ``params.yaml``, present value, value of the experiment). ``rows`` are those of its
+    ``reports/comparison.json``, or None if DVC's cache no longer has that file.
+    """
+
+    name: str
+    commit: str
+    changes: Sequence[tuple[str, Any, Any]]
+    rows: Rows | None
+
+
+def read(root: Path, rows: Rows) -> Section:
     """Return the section."""
-    experiments = read_experiments(root)
+    experiments = _experiments(root, rows)
     lines = [line for experiment in experiments for line in _lines(experiment, rows)]
-    gone = [each.name for each in experiments if each.rows is None and each.name != LAST]
-    lost = [each for each in experiments if each.rows is None and each.name == LAST]
+    gone = [each.name for each in experiments if each.rows is None and each.name != _LAST]
+    lost = [each for each in experiments if each.rows is None and each.name == _LAST]
     without = _LOST.format(_changes(lost[0]).text) if lost else _NONE
     blocks: list[Block] = [Prose(_TEXT), Table(_COLUMNS, lines)] if lines else [Prose(without)]
     if gone:
@@ -44,7 +68,7 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     return Section("experiments", _TITLE, blocks)
 
 
-def _lines(experiment: Experiment, rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Cell | str]]:
+def _lines(experiment: Experiment, rows: Rows) -> Iterator[list[Cell | str]]:
     for row, other in differing(experiment, rows):
         difference = None if other is None else row["cv_accuracy_mean"] - other["cv_accuracy_mean"]
         yield [
@@ -52,9 +76,9 @@ def _lines(experiment: Experiment, rows: Sequence[Mapping[str, Any]]) -> Iterato
             _changes(experiment),
             row["dataset"],
             row["model"],
-            Cell(f"{percent(row['cv_accuracy_mean'])} ± {percent(row['cv_accuracy_sd'])}", row["cv_accuracy_mean"]),
-            Cell(
-                f"{percent(row['test_accuracy_mean'])} ± {percent(row['test_accuracy_sd'])}", row["test_accuracy_mean"]
+            *(
+                Cell(f"{percent(row[f'{kind}_mean'])} ± {percent(row[f'{kind}_sd'])}", row[f"{kind}_mean"])
+                for kind in ("cv_accuracy", "test_accuracy")
             ),
             Cell(span(row["test_accuracy_low"], row["test_accuracy_high"]), row["test_accuracy_low"]),
             Cell("not here") if difference is None else Cell(points(difference), difference),
@@ -63,10 +87,75 @@ def _lines(experiment: Experiment, rows: Sequence[Mapping[str, Any]]) -> Iterato
 
 def _changes(experiment: Experiment) -> Cell:
     """Return the parameters that differ: the first few as text, all as a tooltip."""
-    changes = [f"{key}: {_value(here)} → {_value(there)}" for key, here, there in experiment.changes]
+    named = [(key, *("none" if value is None else value for value in values)) for key, *values in experiment.changes]
+    changes = [f"{key}: {here} → {there}" for key, here, there in named]
     more = f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
     return Cell("; ".join(changes[:_SHOWN]) + more, help="; ".join(changes))
 
 
-def _value(value: Any) -> str:
-    return "none" if value is None else str(value)
+def _experiments(root: Path, rows: Rows) -> list[Experiment]:
+    """Return the last commit and its experiments if their results differ; none without git or DVC."""
+    if not (root / ".dvc").is_dir() or not (root / ".git").exists():
+        return []
+    present = _flat(yaml12.parse((root / "params.yaml").read_text()))
+    found = [_experiment(root, name, commit, present) for name, commit in _commits(root)]
+    return [each for each in found if each.changes and each.rows != rows]
+
+
+def differing(experiment: Experiment, rows: Rows) -> list[tuple[Row, Row | None]]:
+    """Return each row of an experiment that differs from ``rows``, with its counterpart there if any."""
+    counterparts = {(row["dataset"], row["model"]): row for row in rows}
+    paired = [(row, counterparts.get((row["dataset"], row["model"]))) for row in experiment.rows or ()]
+    return [(row, other) for row, other in paired if other is None or _results(row) != _results(other)]
+
+
+def _results(row: Row) -> dict[str, Any]:
+    """Return a row without values that differ from run to run or depend on other rows."""
+    others = ("seconds_per_fold", "accuracy_drop", "compared_with", "verdict", "p_adjusted")
+    return {key: value for key, value in row.items() if key not in others}
+
+
+def _commits(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield name and commit of HEAD and of the experiments that started from it, the newest first."""
+    head = _git(root, "rev-parse", "--verify", "--quiet", "HEAD").strip()
+    if not head:
+        return
+    yield _LAST, head
+    listed = _git(root, "for-each-ref", "--sort=-committerdate", "--format=%(refname) %(objectname)", _REFS)
+    for line in listed.splitlines():
+        ref, commit = line.split()
+        part, *rest = ref.removeprefix(f"{_REFS}/").split("/")  # ab/<rest of the parent commit>/name
+        if part not in _OURS and len(rest) == 2 and part + rest[0] == head:
+            yield rest[1], commit
+
+
+def _experiment(root: Path, name: str, commit: str, present: Row) -> Experiment:
+    values = _flat(yaml12.parse(_git(root, "show", f"{commit}:params.yaml")) or {})
+    keys = dict.fromkeys((*present, *values))
+    changes = [(key, present.get(key), values.get(key)) for key in keys if present.get(key) != values.get(key)]
+    return Experiment(name, commit, changes, _rows(root, commit) if changes else None)
+
+
+def _rows(root: Path, commit: str) -> Rows | None:
+    import dvc.api  # takes a second, and only experiments need it
+    from dvc.exceptions import DvcException
+
+    try:
+        rows: Rows = json.loads(dvc.api.read(_COMPARISON, repo=str(root), rev=commit))
+    except (DvcException, OSError):  # not made at that commit, or no longer in the cache
+        return None
+    return rows
+
+
+def _flat(value: Any, key: str = "") -> dict[str, Any]:
+    """Return the leaves of nested mappings by their dotted keys."""
+    if not isinstance(value, Mapping):
+        return {key: value}
+    return {
+        name: leaf for part, inner in value.items() for name, leaf in _flat(inner, f"{key}.{part}".lstrip(".")).items()
+    }
+
+
+def _git(root: Path, *words: str) -> str:
+    """Return the output of git, empty if it fails: a repository without a commit has no experiments."""
+    return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=False).stdout

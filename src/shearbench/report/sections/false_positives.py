@@ -3,15 +3,20 @@
 ``benchmarks/calibration.py`` trains the models and writes ``reports/calibration.*``.
 """
 
-import csv
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+from matplotlib.figure import Figure
+
+from shearbench.plotting.canvas import BLUE, ORANGE, figure, plain
 from shearbench.records import read_json
+from shearbench.report.ablations import rows_of_file
 from shearbench.report.blocks import Block, Cell, Column, Data, Facts, Picture, Pictures, Prose, Section, Table
-from shearbench.report.figures_statistics import ALPHA, TOLERANCE
+from shearbench.report.findings import Row, Rows
 
+ALPHA = 0.05
+"""The nominal size of the tests."""
+TOLERANCE = 0.015
+"""Largest accepted distance of a measured size from it."""
 _TITLE = "Calibration of the statistical tests"
 _ELSEWHERE = """The size and power of the tests do not depend on this run. shearbench's repository measures them on
 MNIST (`python benchmarks/calibration.py`); `docs/statistics.md` there shows the results."""
@@ -41,43 +46,39 @@ _SIZES = (
 )
 _VERDICT, _DISJOINT = "crossed, moderated (the verdict)", "crossed, 10 disjoint sets, test only"
 
-Row = Mapping[str, Any]
 
-
-def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
+def read(root: Path, rows: Rows) -> Section:
     """Return the section."""
     path = root / "reports" / "calibration.json"
     if not path.is_file():
         return Section("false-positives", _TITLE, [Prose(_ELSEWHERE)])
     found, table = read_json(path), path.with_suffix(".csv")
-    with table.open(newline="", encoding="utf-8") as file:
-        nulls = [row for row in csv.DictReader(file) if row["null"] in ("equal", "A/A")]
+    nulls = [row for row in rows_of_file(table) if row["null"] in ("equal", "A/A")]
     folds, sets = ([row for row in nulls if row["candidate"] == name] for name in (_VERDICT, _DISJOINT))
-    named = [*(("folds", row) for row in folds), *(("disjoint sets", row) for row in sets)]
-    listed = [row for row in found["candidates"] if row["power"] is not None]
     picture = Picture.of(path.with_suffix(".png"), "Size and power of each test, with its least and its worst pair")
+    pairs = [*(_null("folds", row) for row in folds), *(_null("disjoint sets", row) for row in sets)]
     provenance = found["provenance"]
     blocks: list[Block] = [
         Prose(_MEANING.format(draws=folds[0]["draws"], band=_BAND)),
         Prose(_summary(found, folds, sets)),
-        Table(_NULLS, [_null(trained_on, row) for trained_on, row in named], data=[Data.of(table)]),
+        Table(_NULLS, pairs, data=[Data.of(table)]),
         Prose(_CANDIDATES),
         Pictures([picture], wide=True),
-        Table(_SIZES, [_size(row) for row in listed], data=[Data.of(path)]),
+        Table(_SIZES, [_size(row) for row in found["candidates"] if row["power"] is not None], data=[Data.of(path)]),
         Facts([("made by", f"commit {provenance['commit']}, on {provenance['machine']['processor']}")]),
     ]
     return Section("false-positives", _TITLE, blocks)
 
 
-def _summary(found: Row, folds: Sequence[Row], sets: Sequence[Row]) -> str:
+def _summary(found: Row, folds: Rows, sets: Rows) -> str:
     family = next(row for row in found["families"] if "the verdict" in row["candidate"])
-    outside = [f"{_pair(row)} ({100 * float(row['size']):.1f} %)" for row in folds if not _inside(row)]
+    outside = [f"{_pair(row)} ({100 * row['size']:.1f} %)" for row in folds if not _inside(row)]
     return _FOUND.format(
         band=_BAND,
         nulls=len(folds),
         inside=len(folds) - len(outside),
         outside="; ".join(outside) or "none",
-        mean=100 * sum(float(row["size"]) for row in folds) / len(folds),
+        mean=100 * sum(row["size"] for row in folds) / len(folds),
         family=100 * family["size"],
         low=100 * family["low"],
         high=100 * family["high"],
@@ -91,17 +92,16 @@ def _pair(row: Row) -> str:
 
 
 def _inside(row: Row) -> bool:
-    return abs(float(row["size"]) - ALPHA) <= TOLERANCE
+    return bool(abs(row["size"] - ALPHA) <= TOLERANCE)
 
 
 def _null(trained_on: str, row: Row) -> list[Cell | str]:
-    size, low, high = (float(row[key]) for key in ("size", "low", "high"))
     return [
         trained_on,
         f"{_pair(row)} (A/A)" if row["null"] == "A/A" else _pair(row),
-        Cell(f"{100 * size:.1f} %", size, strong=True),
-        Cell(f"{100 * low:.1f} to {100 * high:.1f} %", low),
-        Cell(row["draws"], float(row["draws"])),
+        Cell(f"{100 * row['size']:.1f} %", row["size"], strong=True),
+        Cell(f"{100 * row['low']:.1f} to {100 * row['high']:.1f} %", row["low"]),
+        Cell(str(row["draws"]), row["draws"]),
         "yes" if _inside(row) else "no",
     ]
 
@@ -113,3 +113,28 @@ def _size(row: Row) -> list[Cell | str]:
         Cell(f"{100 * row['least_size']:.1f} to {100 * row['worst_size']:.1f} %", row["worst_size"]),
         Cell(f"{100 * row['power']:.1f} %", row["power"]),
     ]
+
+
+def size_and_power_figure(candidates: Rows) -> Figure:
+    """Draw size and power of each candidate, the most powerful first; a line spans its least to its worst pair.
+
+    Args:
+        candidates: ``candidates`` of ``reports/calibration.json``; those without a power are left out.
+    """
+    shown = sorted((row for row in candidates if row["power"] is not None), key=lambda row: -row["power"])
+    made = figure(11, 0.32 * len(shown) + 1.2)
+    left, right = made.subplots(1, 2, sharey=True)
+    left.axvspan(100 * (ALPHA - TOLERANCE), 100 * (ALPHA + TOLERANCE), color=BLUE, alpha=0.1, lw=0)
+    for place, row in enumerate(shown):
+        colour = ORANGE if "verdict" in row["candidate"] else BLUE
+        left.plot([100 * row["least_size"], 100 * row["worst_size"]], [place, place], color=colour, lw=2, alpha=0.5)
+        left.plot(100 * row["size"], place, "o", color=colour, ms=5)
+        right.plot(100 * row["power"], place, "o", color=colour, ms=5)
+    left.set_yticks(range(len(shown)), [row["candidate"] for row in shown])
+    left.invert_yaxis()
+    left.set_xlabel(f"size in %; the band is {100 * ALPHA:g} ± {100 * TOLERANCE:g} %")
+    right.set_xlabel("power in %")
+    for axes in (left, right):
+        axes.set_xlim(left=0)
+        plain(axes)
+    return made

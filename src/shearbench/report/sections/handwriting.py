@@ -1,13 +1,16 @@
 """Handwriting: accuracy on each class's digits by step of the recipe and by group, and copies of MNIST."""
 
-import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+
+import numpy as np
+import pandas as pd
 
 from shearbench import yaml12
 from shearbench.records import is_finished, read_json
+from shearbench.report.ablations import rows_of_file
 from shearbench.report.blocks import Block, Cell, Column, Data, Facts, Heading, Picture, Pictures, Prose, Section, Table
+from shearbench.report.findings import Row, Rows, points
 
 _TEXT = """Digits that a class drew, predicted by networks that were trained on MNIST only. `study` prepares a picture
 as the study did, `mnist` as MNIST was made. Accuracy and loss are means over the folds' networks, on the digits that
@@ -21,7 +24,7 @@ _GROUPS = """A verdict compares a group with all others, with the level shared a
 wider than 30 points, the group is too small for a verdict."""
 
 
-def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
+def read(root: Path, rows: Rows) -> Section:
     """Return the section."""
     folders = [folder for folder in sorted((root / "build" / "handwriting").glob("*")) if is_finished(folder)]
     blocks = [each for one in folders for each in _class(one)] + list(_full(root / "reports" / "full" / "handwriting"))
@@ -36,44 +39,18 @@ def _full(folder: Path) -> Iterator[Block]:
     if not (folder / "record.json").is_file():
         return
     record = read_json(folder / "record.json")
-    rows = [_of_file(row) for row in csv.DictReader((folder / "steps.csv").read_text().splitlines())]
-    folds = " or ".join(dict.fromkeys(f"{row['folds']} folds" for row in rows if row["n"]))
+    steps = pd.read_csv(folder / "steps.csv")
+    folds = " or ".join(f"{count:.0f} folds" for count in steps.loc[steps["n"] > 0, "folds"].unique())
     yield Heading(f"At full size: class {record['folder']}, predicted by networks trained on all of MNIST")
     chosen = record["chosen"].replace("_", ", training ")
     yield Prose(
         f"Means over the networks of {folds}. The detailed figures show {chosen}, chosen by MNIST's held-out folds."
     )
-    yield _steps(rows, folder / "steps.csv")
+    yield _steps(folder / "steps.csv", {})
     yield _wide(folder, "steps", "Accuracy at each step of the recipe, at full size", "steps.csv")
     yield _wide(folder, "groups", "Accuracy of each group with Wilson's 95 % interval, at full size", "groups.csv")
     yield _wide(folder, "hardness", "Features that go with errors, by group, at full size")
     yield _wide(folder, "confusion", "Confusion matrix of the chosen network, at full size", "confusion.csv")
-
-
-def _of_file(row: Mapping[str, str]) -> dict[str, Any]:
-    """Return a row of ``steps.csv`` in the form of ``results.json``; the file has no numbers for the groups of step 5.
-
-    The file has a column ``missing`` if a network is missing.
-    """
-    words: dict[str, Any] = {key: row[key] for key in ("model", "title", "missing") if row.get(key)}
-    words |= {"step": int(row["step"]), "n": int(float(row["n"] or 0)), "folds": int(float(row["folds"] or 0))}
-    numbers = {
-        key: float(value) for key, value in row.items() if key.startswith(("accuracy", "loss", "gain_acc")) and value
-    }
-    if words["n"]:
-        words |= {key: numbers[key] for key in ("accuracy", "loss")}
-        words["accuracy_interval"] = _pair(numbers, "accuracy")
-        if "gain_accuracy" in numbers:
-            words["gain"] = {
-                "accuracy": numbers["gain_accuracy"],
-                "accuracy_interval": _pair(numbers, "gain_accuracy"),
-            }
-    return words
-
-
-def _pair(numbers: Mapping[str, float], name: str) -> list[float] | None:
-    """Return the ends of an interval, or None if there were too few writers."""
-    return [numbers[f"{name}_{end}"] for end in ("low", "high")] if f"{name}_low" in numbers else None
 
 
 def _class(folder: Path) -> Iterator[Block]:
@@ -84,9 +61,10 @@ def _class(folder: Path) -> Iterator[Block]:
     yield Facts(_facts(results))
     if results["steps"]:
         yield Prose(_STEPS)
-        yield _steps(results["steps"], folder / "steps.csv")
+        groups = {row["model"]: row["groups"] for row in results["steps"] if "groups" in row}
+        yield _steps(folder / "steps.csv", groups)
         yield _wide(folder, "steps", "Accuracy at each step of the recipe", "steps.csv")
-    yield _networks(results["models"], folder / "networks.csv")
+    yield _networks(folder / "networks.csv")
     yield Prose(_GROUPS)
     yield _groups(results, folder / "groups.csv")
     yield _wide(folder, "groups", "Accuracy of each group with Wilson's 95 % interval", "groups.csv")
@@ -105,142 +83,129 @@ def _wide(folder: Path, name: str, text: str, data: str = "") -> Pictures:
     return Pictures([Picture.of(path, f"{text}: {folder.name}", f"{text}.", tables)], wide=True)
 
 
-def _facts(results: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _facts(results: Row) -> list[tuple[str, str]]:
     files, chosen, through = results["files"], results["chosen"], results["through_mnist"]
     rejected = ", ".join(f"{count} by {by}" for by, count in files["rejected"].items())
-    lost = 100 * (through["accuracy"] - through["accuracy_prepared"])
+    before, after = through["accuracy"], through["accuracy_prepared"]
     pairs = [
         ("files", f"{files['all']}, of them {files['read']} read"),
         ("writers", f"{results['writers']} in {results['groups']} groups"),
         ("rejected", rejected),
-        ("looked at more closely", f"{chosen['model']}, training {chosen['training']}"),
+        ("model of the detailed figures", f"{chosen['model']}, training {chosen['training']}"),
         (
             "MNIST through the `mnist` preparation",
-            f"{100 * through['accuracy']:.2f} % before, {100 * through['accuracy_prepared']:.2f} % after: "
-            f"{lost:+.2f} points lost on {through['n']} test digits",
+            f"{100 * before:.2f} % before, {100 * after:.2f} % after: {points(after - before)} points on "
+            f"{through['n']} test digits",
         ),
     ]
     tuned = results["fine_tuning"]
     if tuned:
-        gain = 100 * tuned["gain"]["accuracy"]
-        pairs.append(
-            (
-                "fine-tuned on the other groups",
-                f"{100 * tuned['accuracy']:.1f} % on groups never trained on, {gain:+.1f} points",
-            )
-        )
+        text = f"{100 * tuned['accuracy']:.1f} % on groups never trained on, {points(tuned['gain']['accuracy'])} points"
+        pairs.append(("fine-tuned on the other groups", text))
     return pairs
 
 
-def _steps(rows: Sequence[Mapping[str, Any]], path: Path) -> Table:
+def _steps(path: Path, groups: Mapping[str, Rows]) -> Table:
+    """Return the table of ``steps.csv``; ``groups`` has the scores of each group at step 5 by model, if known."""
     columns = [
         Column("model"),
-        Column("step", numeric=True),
+        Column("step", True),
         Column("what is new"),
-        Column("digits", numeric=True),
-        Column("accuracy (%)", numeric=True),
+        Column("digits", True),
+        Column("accuracy (%)", True),
         Column("95 % over writers"),
-        Column("loss", numeric=True),
-        Column("gain (points)", numeric=True),
+        Column("loss", True),
+        Column("gain (points)", True),
     ]
-    return Table(columns, [_step(row) for row in rows], "The recipe, step by step.", [Data.of(path)])
+    rows = rows_of_file(path)
+    body = [_step(row, groups.get(row["model"], ())) for row in rows]
+    return Table(columns, body, "The recipe, step by step.", [Data.of(path)])
 
 
-def _step(row: Mapping[str, Any]) -> list[Cell | str]:
+def _step(row: Row, groups: Rows) -> list[Cell | str]:
     head: list[Cell | str] = [row["model"], Cell(str(row["step"]), row["step"]), row["title"]]
-    if not row.get("n"):
-        return [*head, "", "", row.get("missing", "no digit is kept"), "", ""]
+    if not row["n"] > 0:
+        missing = row.get("missing")
+        return [*head, "", "", missing if isinstance(missing, str) else "no digit is accepted", "", ""]
+    head.append(Cell(f"{row['n']:.0f}", row["n"]))
     if row["title"] == "per group":
-        if "groups" not in row:
-            return [*head, Cell(str(row["n"]), row["n"]), "", "group by group: see the figure", "", ""]
-        known = [100 * group["accuracy"] for group in row["groups"] if group["n"]]
-        span = f"groups from {min(known):.1f} to {max(known):.1f}"
-        return [*head, Cell(str(row["n"]), row["n"]), "", span, "", ""]
-    gain = row.get("gain", {}).get("accuracy")
-    return [
-        *head,
-        Cell(str(row["n"]), row["n"]),
-        _percent(row["accuracy"]),
-        _span(row["accuracy_interval"]),
-        Cell(f"{row['loss']:.3f}", row["loss"]),
-        "" if gain is None else Cell(_gain(row), 100 * gain),
-    ]
+        known = [100 * group["accuracy"] for group in groups if group["n"]]
+        text = f"groups from {min(known):.1f} to {max(known):.1f}" if known else "group by group: see the figure"
+        return [*head, "", text, "", ""]
+    accuracy, interval = _percent(row["accuracy"]), _span(row["accuracy_low"], row["accuracy_high"])
+    return [*head, accuracy, interval, Cell(f"{row['loss']:.3f}", row["loss"]), _gain(row)]
 
 
-def _gain(row: Mapping[str, Any]) -> str:
-    span = row["gain"]["accuracy_interval"]
-    interval = "" if span is None else f" ({100 * span[0]:+.1f} to {100 * span[1]:+.1f})"
-    return f"{100 * row['gain']['accuracy']:+.1f}{interval}".replace("-", "\N{MINUS SIGN}")
+def _gain(row: Row) -> Cell | str:
+    gain, *ends = (100 * row.get(f"gain_accuracy{end}", np.nan) for end in ("", "_low", "_high"))
+    if np.isnan(gain):
+        return ""
+    text = f"{gain:+.1f}" if np.isnan(ends).any() else f"{gain:+.1f} ({ends[0]:+.1f} to {ends[1]:+.1f})"
+    return Cell(text.replace("-", "\N{MINUS SIGN}"), gain)
 
 
-def _networks(rows: Sequence[Mapping[str, Any]], path: Path) -> Table:
+def _networks(path: Path) -> Table:
     columns = [
         Column("model"),
         Column("training", help="run: as in `runs` of params.yaml; grid: beside the recipe"),
         Column("preparation"),
-        Column("digits", numeric=True),
-        Column("accuracy (%)", numeric=True),
+        Column("digits", True),
+        Column("accuracy (%)", True),
         Column("95 % over writers"),
-        Column("rejected as misread (%)", numeric=True),
-        Column("MNIST, held out (%)", numeric=True),
+        Column("rejected as misclassified (%)", True),
+        Column("MNIST, cross-validated (%)", True),
     ]
-    runs = [
+    rows: list[list[Cell | str]] = [
         [
-            row["model"],
-            row["training"],
-            row["preparation"],
-            Cell(str(row["n"]), row["n"]),
+            *(row[key] for key in ("model", "training", "preparation")),
+            Cell(f"{row['n']:.0f}", row["n"]),
             _percent(row["accuracy"]),
-            _span(row["accuracy_interval"]),
+            _span(row["accuracy_low"], row["accuracy_high"]),
             _percent(row["accuracy_all"]),
             _percent(row["mnist_accuracy"]),
         ]
-        for row in rows
-        if row["n"]
+        for row in rows_of_file(path)
+        if row["n"] > 0
     ]
-    return Table(columns, runs, "Every network, with both preparations.", [Data.of(path)])
+    return Table(columns, rows, "Every model, with both preparations.", [Data.of(path)])
 
 
-def _groups(results: Mapping[str, Any], path: Path) -> Table:
+def _groups(results: Row, path: Path) -> Table:
     chosen = results["chosen"]
     own = [row for row in results["models"] if all(row[key] == chosen[key] for key in ("model", "training"))]
-    columns = [Column("group", numeric=True)]
+    columns = [Column("group", True)]
     for row in own:
-        name = row["preparation"]
         columns += [
-            Column(f"{name}: digits", numeric=True),
-            Column("accuracy (%)", numeric=True),
+            Column(f"{row['preparation']}: digits", True),
+            Column("accuracy (%)", True),
             Column("Wilson's 95 %"),
-            Column("loss", numeric=True),
+            Column("loss", True),
             Column("verdict"),
         ]
-    columns.append(Column("copies of MNIST", numeric=True))
-    flagged = results["copies"]["by_group"]
-    runs = [
-        [
-            Cell(str(groups[0]["group"]), groups[0]["group"]),
-            *(run for group in groups for run in _group(group)),
-            Cell(str(flagged[str(groups[0]["group"])]), flagged[str(groups[0]["group"])]),
-        ]
-        for groups in zip(*(row["groups"] for row in own), strict=True)
-    ]
-    caption = f"Each group, read by {chosen['model']} ({chosen['training']})."
-    return Table(columns, runs, caption, [Data.of(path)])
+    columns.append(Column("copies of MNIST", True))
+    rows: list[list[Cell | str]] = []
+    for groups in zip(*(row["groups"] for row in own), strict=True):
+        number = groups[0]["group"]
+        copies = results["copies"]["by_group"][str(number)]
+        cells = [cell for group in groups for cell in _group(group)]
+        rows.append([Cell(str(number), number), *cells, Cell(str(copies), copies)])
+    caption = f"Each group, predicted by {chosen['model']} ({chosen['training']})."
+    return Table(columns, rows, caption, [Data.of(path)])
 
 
-def _group(group: Mapping[str, Any]) -> list[Cell | str]:
+def _group(group: Row) -> list[Cell | str]:
     if not group["n"]:
         return [Cell("0", 0), "", "", "", group["verdict"]]
     return [
         Cell(str(group["n"]), group["n"]),
         _percent(group["accuracy"]),
-        _span([group["low"], group["high"]]),
+        _span(group["low"], group["high"]),
         Cell(f"{group['loss']:.2f}", group["loss"]),
         Cell(group["verdict"], strong=group["verdict"].startswith("worse")),
     ]
 
 
-def _copies(copies: Mapping[str, Any], duplicates: Sequence[Mapping[str, Any]]) -> str:
+def _copies(copies: Row, duplicates: Rows) -> str:
     """Return sentences on copies of MNIST digits."""
     found = copies["flagged"]
     text = (
@@ -252,9 +217,8 @@ def _copies(copies: Mapping[str, Any], duplicates: Sequence[Mapping[str, Any]]) 
     text += f"Copied from MNIST: {', '.join(named)}. " if named else "No group has more of them than chance explains. "
     without = copies["accuracy_without"]
     if found and without["n"]:
-        text += (
-            f"Without them accuracy is {100 * without['accuracy']:.1f} %, with them {100 * copies['accuracy']:.1f} %. "
-        )
+        accuracies = 100 * without["accuracy"], 100 * copies["accuracy"]
+        text += "Without them accuracy is {:.1f} %, with them {:.1f} %. ".format(*accuracies)
     return text + f"Within the folder {len(duplicates)} groups of files show the same."
 
 
@@ -262,5 +226,5 @@ def _percent(share: float) -> Cell:
     return Cell(f"{100 * share:.1f}", 100 * share)
 
 
-def _span(span: Sequence[float] | None) -> str:
-    return "too few to say" if span is None else f"{100 * span[0]:.1f} to {100 * span[1]:.1f}"
+def _span(low: float | None, high: float) -> str:
+    return "too few to say" if pd.isna(low) else f"{100 * low:.1f} to {100 * high:.1f}"

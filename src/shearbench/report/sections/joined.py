@@ -1,12 +1,10 @@
 """Models trained elsewhere: the accuracy of each, and its verdicts against the runs of its dataset."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from shearbench.records import read_json
-from shearbench.report.blocks import Block, Cell, Column, Data, Prose, Section, Table
-from shearbench.report.findings import percent
+from shearbench.report.blocks import Cell, Column, Data, Prose, Section, Table
+from shearbench.report.findings import Row, Rows, percent
 from shearbench.report.sections import differences
 
 _TITLE = "Models trained elsewhere"
@@ -21,22 +19,18 @@ _COLUMNS = (
 )
 
 
-def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
+def read(root: Path, rows: Rows) -> Section:
     """Return the section, which is empty without joined models."""
     paths = sorted((root / "reports" / "joined").glob("*.json"))
     if not paths:
         return Section("joined", _TITLE, [])
     found = [read_json(path) for path in paths]
-    pairs = [pair for each in found for pair in each["rows"]]
-    blocks: list[Block] = [
-        Prose(_TEXT),
-        Table(_COLUMNS, [_row(each) for each in found], data=[Data.of(path.with_suffix(".csv")) for path in paths]),
-        differences.table(pairs),
-    ]
-    return Section("joined", _TITLE, blocks)
+    models = Table(_COLUMNS, [_row(each) for each in found], data=[Data.of(path.with_suffix(".csv")) for path in paths])
+    pairs = differences.table([pair for each in found for pair in each["rows"]])
+    return Section("joined", _TITLE, [Prose(_TEXT), models, pairs])
 
 
-def _row(found: Mapping[str, Any]) -> list[Cell | str]:
+def _row(found: Row) -> list[Cell | str]:
     card, accuracies = found["card"], (found["cv_accuracy"], found["test_accuracy"])
     return [
         card["dataset"],

@@ -1,11 +1,9 @@
 """Sources of variance: the standard deviation of a fold's accuracy, split into data and training."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from shearbench.report.blocks import Cell, Column, Prose, Section, Table
-from shearbench.report.findings import counted
+from shearbench.report.findings import Row, Rows, counted
 
 _TITLE = "Sources of variance"
 _TEXT = """Out of fold, ± is the standard deviation of one fold's accuracy over {folds}. It has two sources, and their
@@ -29,14 +27,14 @@ _COLUMNS = (
 )
 
 
-def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
+def read(root: Path, rows: Rows) -> Section:
     """Return the section."""
     repeats = rows[0]["repeats"]
     text = _TEXT.format(folds=counted(rows[0]), bound=_ONCE if repeats == 1 else _OFTEN.format(repeats=repeats))
     return Section("spread", _TITLE, [Prose(text), Table(_COLUMNS, [_row(row) for row in rows])])
 
 
-def _row(row: Mapping[str, Any]) -> list[Cell | str]:
+def _row(row: Row) -> list[Cell | str]:
     deviations = [row[name] for name in ("cv_accuracy_sd", "cv_sd_data", "cv_sd_training", "test_accuracy_sd")]
     samples, networks = row["n_train"] / row["folds"], row["folds"] * row["repeats"]
     return [

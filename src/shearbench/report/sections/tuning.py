@@ -5,13 +5,12 @@ All contents except Optuna's figures come from ``tuned/*.yaml``, so a fresh clon
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from shearbench.records import is_finished
 from shearbench.report.blocks import Block, Cell, Column, Data, Heading, Picture, Pictures, Prose, Section, Table
-from shearbench.report.findings import listed, p_value, percent, points
+from shearbench.report.findings import Rows, listed, p_value, percent, points
 from shearbench.training.space import described
 from shearbench.tuning.pareto import cost_table, draw_costs
 from shearbench.tuning.tuned import Difference, Score, Tuned, read_tuned
@@ -67,23 +66,24 @@ _PICTURES = {
 }
 
 
-def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
+def read(root: Path, rows: Rows) -> Section:
     """Return the section.
 
     Raises:
         InputError: if a file of ``tuned/`` has a fault.
     """
     found = _found(root / "tuned")
-    untuned = [Prose(f"Without a search: {each}.") for each in _untuned(rows, found)]
+    untuned = list(_untuned(rows, found))
     if not found:
         return Section("tuning", _TITLE, untuned)
     searches = _searches(found)
+    who = _WHO[any(tuned.sizes for _, _, tuned in searches)]
     blocks: list[Block] = [
         Prose(_TEXT),
         *_finalists(found),
         *_full(_found(root / "reports" / "full" / "tuning")),
         Heading("What accuracy costs"),
-        Prose(_COSTS.format(who=_WHO[any(tuned.sizes for _, _, tuned in searches)])),
+        Prose(_COSTS.format(who=who)),
         *_costs(found),
         Heading("Cost of the searches"),
         Table(_SPENT, [_spent(*search) for search in searches]),
@@ -93,26 +93,24 @@ def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
     return Section("tuning", _TITLE, blocks)
 
 
-def _untuned(rows: Sequence[Mapping[str, Any]], found: Found) -> Iterator[str]:
+def _untuned(rows: Rows, found: Found) -> Iterator[Block]:
     """Yield the models of each dataset without a search, with the command for one; a search is optional."""
     for dataset in dict.fromkeys(row["dataset"] for row in rows):
-        models = [
-            row["model"] for row in rows if row["dataset"] == dataset and row["model"] not in found.get(dataset, {})
-        ]
+        of_dataset = [row["model"] for row in rows if row["dataset"] == dataset]
+        models = [model for model in of_dataset if model not in found.get(dataset, {})]
         if models:
-            yield f"{listed(models)} on {dataset} (`make tune MODEL={models[0]} DATASET={dataset}`)"
+            command = f"`make tune MODEL={models[0]} DATASET={dataset}`"
+            yield Prose(f"Without a search: {listed(models)} on {dataset} ({command}).")
 
 
 def sentence(dataset: str, models: Mapping[str, Tuned]) -> str:
     """Return a sentence that counts the models by the verdict on their search result."""
     kinds: dict[str, list[str]] = {}
     for model, tuned in models.items():
-        if tuned.difference is None:
-            kind = "present" if tuned.hyperparameters == tuned.present else "failed"
-        else:
-            kind = tuned.difference.verdict
-        difference = "" if tuned.difference is None else f" ({points(tuned.difference.mean)} points)"
-        kinds.setdefault(kind, []).append(model + difference)
+        kind, text = "present" if tuned.hyperparameters == tuned.present else "failed", model
+        if tuned.difference is not None:
+            kind, text = tuned.difference.verdict, f"{model} ({points(tuned.difference.mean)} points)"
+        kinds.setdefault(kind, []).append(text)
     texts = {
         "better": "the result is better than the present hyperparameters for",
         "equivalent": "result and present hyperparameters are equivalent for",
@@ -150,7 +148,7 @@ def _full(found: Found) -> Iterator[Block]:
     """Yield the results of searches on more samples than those of a default run."""
     if found:
         samples = {tuned.reserved.samples for _, _, tuned in _searches(found)}
-        yield Heading("On more digits")
+        yield Heading("On more samples")
         yield Prose(
             f"The same search on {' or '.join(f'{n:,}' for n in sorted(samples))} of MNIST's 60,000 training digits, "
             "made once; `reports/full/README.md` says with which command, on what machine."
@@ -162,11 +160,8 @@ def _lines(model: str, tuned: Tuned) -> Iterator[list[Cell | str]]:
     """Yield a row for each finalist, the best first; the conclusion comes before the cost."""
     for score in sorted(tuned.finalists, key=lambda score: -(score.accuracy or 0.0)):
         hyperparameters = score.hyperparameters
-        names = [
-            name
-            for name, key in (("found", tuned.hyperparameters), ("present", tuned.present))
-            if key == hyperparameters
-        ]
+        kinds = {"found": tuned.hyperparameters, "present": tuned.present}
+        names = [name for name, values in kinds.items() if values == hyperparameters]
         found = tuned.difference if tuned.hyperparameters == hyperparameters else None
         name = ", ".join(names) or f"trial {score.trial}"
         text, rule = (f"{name}: {found.verdict}", found.rule) if found else (name, "")
@@ -174,7 +169,7 @@ def _lines(model: str, tuned: Tuned) -> Iterator[list[Cell | str]]:
             model,
             Cell(text, strong="found" in names, help=rule),
             _accuracy(score),
-            *(_against(found) if found else ("", "")),
+            *_against(found),
             described(hyperparameters),
             Cell(f"{score.parameters / 1e6:.2f} M", score.parameters),
             Cell(f"{score.seconds:.1f} s", score.seconds),
@@ -187,12 +182,11 @@ def _accuracy(score: Score) -> Cell:
     return Cell(f"{percent(score.accuracy)} ± {percent(score.sd)}", score.accuracy)
 
 
-def _against(difference: Difference) -> tuple[Cell, Cell]:
-    interval = " to ".join(map(points, difference.interval))
-    return (
-        Cell(f"{points(difference.mean)} ({interval})", difference.mean),
-        Cell(p_value(difference.p_holm), difference.p_holm),
-    )
+def _against(found: Difference | None) -> list[Cell | str]:
+    if found is None:
+        return ["", ""]
+    text = f"{points(found.mean)} ({' to '.join(map(points, found.interval))})"
+    return [Cell(text, found.mean), Cell(p_value(found.p_holm), found.p_holm)]
 
 
 def _spent(dataset: str, model: str, tuned: Tuned) -> list[Cell | str]:
@@ -213,10 +207,8 @@ def worth(dataset: str, table: pd.DataFrame) -> str:
 
     def text(cost: str, unit: float, name: str) -> str:
         best = table[table[f"front_{cost}"]].sort_values([cost, "accuracy"])
-        return ", ".join(
-            f"{row['size']} ({row[cost] / unit:.2f} {name}, {percent(row['accuracy'])} %)"
-            for row in best.to_dict("records")
-        )
+        shown = zip(best["size"], best[cost] / unit, best["accuracy"], strict=True)
+        return ", ".join(f"{size} ({value:.2f} {name}, {percent(accuracy)} %)" for size, value, accuracy in shown)
 
     parameters, seconds = text("parameters", 1e6, "M"), text("seconds", 1, "s")
     return f"Worth their cost on {dataset}: by parameters {parameters}; by seconds of training {seconds}."
@@ -226,7 +218,7 @@ def _cost(dataset: str, table: pd.DataFrame) -> Picture:
     return Picture.drawn(
         draw_costs(table, dataset),
         f"Accuracy against parameters and seconds of every model that was searched on {dataset}",
-        f"{dataset}: which size of which model is worth its cost; × is its width.",
+        f"{dataset}: accuracy against cost of each size of each model; × is its width.",
         [Data.table(f"cost-{dataset}.csv", table)],
     )
 
@@ -236,19 +228,15 @@ def _optuna(root: Path, searches: Sequence[tuple[str, str]]) -> Iterator[Block]:
     away = []
     for dataset, model in searches:
         folder = root / "build" / "tuning" / "results" / dataset / model
+        name = f"{model} on {dataset}"
         if not is_finished(folder):
-            away.append(f"{model} on {dataset}")
+            away.append(name)
             continue
-        yield Heading(f"{model} on {dataset}")
-        yield Pictures(
-            [
-                Picture.of(folder / file, f"{model} on {dataset}: {text}", text)
-                for file, text in _PICTURES.items()
-                if (folder / file).is_file()
-            ]
-        )
+        shown = {file: text for file, text in _PICTURES.items() if (folder / file).is_file()}
+        yield Heading(name)
+        yield Pictures([Picture.of(folder / file, f"{name}: {text}", text) for file, text in shown.items()])
     if away:
         yield Prose(
-            f"Optuna's pictures are drawn where a search runs, and these ran elsewhere: {', '.join(away)}. "
+            f"Optuna's figures are drawn where a search runs, and these ran elsewhere: {', '.join(away)}. "
             "`make tune MODEL=... DATASET=...` draws them, and finds the same."
         )

@@ -4,18 +4,15 @@ Every sentence follows from the numbers and verdicts of one ablation, ``build/ab
 ``reports/full/<name>/``; other records give other sentences.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from shearbench.records import RECORD, read_json
-from shearbench.report.findings import TOO_FEW, p_value, percent, points, span
+from shearbench.report.findings import TOO_FEW, Row, Rows, listed, p_value, percent, points, span
 
-Row = Mapping[str, Any]
 LEAST_FOLDS = 5
 """Least number of folds for a verdict in words: with 3 folds, five verdicts changed with the precision."""
 IS = {
@@ -30,12 +27,12 @@ class AblationResult:
     """An ablation result: its folder, its record, and its tables as rows."""
 
     folder: Path
-    record: Mapping[str, Any]
-    accuracies: Sequence[Row]
-    pairs: Sequence[Row]
+    record: Row
+    accuracies: Rows
+    pairs: Rows
 
     @cached_property
-    def networks(self) -> list[str]:
+    def models(self) -> list[str]:
         """The models, in the order of the ablation."""
         return list(dict.fromkeys(row["model"] for row in self.accuracies))
 
@@ -46,15 +43,14 @@ class AblationResult:
 
     def of_family(self, family: str, **values: str) -> list[Row]:
         """Return the pairs of a family that have the given values."""
-        return [
-            pair for pair in self.pairs if pair["family"] == family and all(pair[k] == v for k, v in values.items())
-        ]
+        wanted = {"family": family, **values}
+        return [pair for pair in self.pairs if all(pair[key] == value for key, value in wanted.items())]
 
     def accuracy(self, dataset: str, model: str, split: str, bn_statistics: str) -> Row | None:
         """Return the row of an accuracy of a run, or None if it was not measured."""
         wanted = {"dataset": dataset, "model": model, "split": split, "bn_statistics": bn_statistics}
-        found = [row for row in self.accuracies if all(row[key] == value for key, value in wanted.items())]
-        return found[0] if found else None
+        found = (row for row in self.accuracies if all(row[key] == value for key, value in wanted.items()))
+        return next(found, None)
 
 
 def read_ablation_result(folder: Path) -> AblationResult | None:
@@ -65,62 +61,44 @@ def read_ablation_result(folder: Path) -> AblationResult | None:
     return AblationResult(folder, read_json(folder / RECORD), accuracies, pairs)
 
 
-def setting(ablation_result: AblationResult) -> str:
+def sizes_of(ablation_result: AblationResult) -> str:
     """Return the sizes and recipes of an ablation's trainings in one sentence."""
     record, plan = ablation_result.record, ablation_result.record["plan"]
-    networks = {name: plan["models"][name] for name in ablation_result.networks}
-    recipes = [each["recipe"] for each in networks.values()]
+    models = {name: plan["models"][name] for name in ablation_result.models}
+    recipes = [each["recipe"] for each in models.values()]
     epochs, rates = (listed(dict.fromkeys(f"{each[key]:g}" for each in recipes)) for key in ("epochs", "learning_rate"))
-    widths = listed(f"{each['width']:g} ({name})" for name, each in networks.items())
+    widths = listed(f"{each['width']:g} ({name})" for name, each in models.items())
     schedules = listed(dict.fromkeys(each["schedule"] for each in recipes))
     return (
         f"{record['folds']} of {record['of_folds']} folds, {record['sizes']['train']:,} training and "
-        f"{record['sizes']['test']:,} test digits, {_counted(epochs, 'epoch')}, learning rate {rates} ({schedules}), "
-        f"width {widths}; {record['hardware']}."
+        f"{record['sizes']['test']:,} test samples, {epochs} {'epoch' if epochs == '1' else 'epochs'}, "
+        f"learning rate {rates} ({schedules}), width {widths}; {record['hardware']}."
     )
 
 
-def said(pair: Row) -> str:
+def verdict_of(pair: Row) -> str:
     """Return the verdict on a pair with its numbers; with fewer than ``LEAST_FOLDS`` folds only the numbers."""
-    verb = IS.get(pair["verdict"]) if pair["folds"] >= LEAST_FOLDS else None
     within = f"on {pair['within']}" if pair["kind"] == "models" else f"for {pair['within']}"
-    start = f"{within}, {pair['a']} {verb} {pair['b']}" if verb else _undecided(pair, within)
-    return (
-        f"{start[0].upper()}{start[1:]}: {percent(pair['mean_a'])} against {percent(pair['mean_b'])} % of the digits "
-        f"that a network did not train on ({points(pair['difference'])} points, 95 % interval {points(pair['low'])} to "
-        f"{points(pair['high'])}, n = {pair['folds']} folds, adjusted p {_p(pair['p_adjusted'])})."
-    )
-
-
-def _undecided(pair: Row, within: str) -> str:
+    start = f"{within}, {pair['a']} {IS.get(pair['verdict'])} {pair['b']}"
     if pair["folds"] < LEAST_FOLDS:
-        return f"{within}, {pair['a']} and {pair['b']} without a verdict, which needs {LEAST_FOLDS} folds"
-    return f"{within} it is undecided whether {pair['a']} differs from {pair['b']}"
+        start = f"{within}, {pair['a']} and {pair['b']} without a verdict, which needs {LEAST_FOLDS} folds"
+    elif pair["verdict"] not in IS:
+        start = f"{within} it is undecided whether {pair['a']} differs from {pair['b']}"
+    p = p_value(pair["p_adjusted"])
+    return (
+        f"{start[0].upper()}{start[1:]}: {percent(pair['mean_a'])} against {percent(pair['mean_b'])} % of the samples "
+        f"that a model did not train on ({points(pair['difference'])} points, 95 % interval {points(pair['low'])} to "
+        f"{points(pair['high'])}, n = {pair['folds']} folds, adjusted p {p if p.startswith('<') else f'= {p}'})."
+    )
 
 
 def interval(row: Row) -> str:
     """Return a mean accuracy with its 95 % interval, in %."""
-    return f"{percent(row['mean'])} % (95 % interval {span(row['low'], row['high'])})".replace(
-        f"95 % interval {TOO_FEW}", TOO_FEW
-    )
+    ends = span(row["low"], row["high"])
+    return f"{percent(row['mean'])} % ({ends if ends == TOO_FEW else f'95 % interval {ends}'})"
 
 
-def _p(p: float) -> str:
-    text = p_value(p)
-    return text if text.startswith("<") else f"= {text}"
-
-
-def _counted(number: str, what: str) -> str:
-    return f"{number} {what}" if number == "1" else f"{number} {what}s"
-
-
-def listed(names: Iterable[str]) -> str:
-    """Return names with commas and an *and*."""
-    every = list(names)
-    return every[0] if len(every) == 1 else f"{', '.join(every[:-1])} and {every[-1]}"
-
-
-def pairs_of_file(path: Path) -> list[Row]:
+def pairs_of_file(path: Path) -> Rows:
     """Return the compared pairs of a ``pairs.json``; empty if the file is missing.
 
     Files of earlier versions, such as those at full size, name the adjusted p value ``p_holm``.
@@ -129,7 +107,7 @@ def pairs_of_file(path: Path) -> list[Row]:
     return [{"p_adjusted" if key == "p_holm" else key: value for key, value in row.items()} for row in rows]
 
 
-def rows_of_file(path: Path) -> list[Row]:
+def rows_of_file(path: Path) -> Rows:
     """Return the rows of a CSV file; empty if the table is empty."""
     if path.stat().st_size <= 1:  # a table without rows
         return []
