@@ -61,10 +61,10 @@ def read_ablation_result(folder: Path) -> AblationResult | None:
     return AblationResult(folder, read_json(folder / RECORD), accuracies, pairs)
 
 
-def sizes_of(ablation_result: AblationResult) -> str:
+def sizes_of(result: AblationResult) -> str:
     """Return the sizes and recipes of an ablation's trainings in one sentence."""
-    record, plan = ablation_result.record, ablation_result.record["plan"]
-    models = {name: plan["models"][name] for name in ablation_result.models}
+    record, plan = result.record, result.record["plan"]
+    models = {name: plan["models"][name] for name in result.models}
     recipes = [each["recipe"] for each in models.values()]
     epochs, rates = (listed(dict.fromkeys(f"{each[key]:g}" for each in recipes)) for key in ("epochs", "learning_rate"))
     widths = listed(f"{each['width']:g} ({name})" for name, each in models.items())

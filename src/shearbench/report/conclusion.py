@@ -15,20 +15,20 @@ from shearbench.statistics.verdict import decide_apart
 _TO = {"better": "than", "equivalent": "to"}
 
 
-def sentences(ablation_result: AblationResult, claim: Claim) -> list[str]:
+def sentences(result: AblationResult, claim: Claim) -> list[str]:
     """Return the results of the ablation on a claim, step by step; the last sentences are the conclusion."""
     test = claim.test
     models, recalibrated = list[str](), list[str]()
     for dataset in test.readings:
-        models += map(verdict_of, _against_reference(ablation_result, "models", test, within=dataset))
+        models += map(verdict_of, _against_reference(result, "models", test, within=dataset))
         for family, values in (("recalibration", {"a": test.suspect}), ("recalibrated models", {})):
-            recalibrated += map(verdict_of, ablation_result.of_family(family, within=dataset, **values))
-    gaps = [gap for dataset in test.readings if (gap := _gap(ablation_result, dataset, test.suspect))]
-    last = [*_other_scalings(ablation_result, test), *_lag_order(ablation_result, test)]
-    return [*models, *gaps, *recalibrated, *last, *conclusion(ablation_result, claim)]
+            recalibrated += map(verdict_of, result.of_family(family, within=dataset, **values))
+    gaps = [gap for dataset in test.readings if (gap := _gap(result, dataset, test.suspect))]
+    last = [*_other_scalings(result, test), *_lag_order(result, test)]
+    return [*models, *gaps, *recalibrated, *last, *conclusion(result, claim)]
 
 
-def conclusion(ablation_result: AblationResult, claim: Claim) -> list[str]:
+def conclusion(result: AblationResult, claim: Claim) -> list[str]:
     """Return the conclusion of the ablation on a claim, from verdicts and their preconditions.
 
     - Fewer than ``LEAST_FOLDS`` folds give no conclusion.
@@ -39,71 +39,61 @@ def conclusion(ablation_result: AblationResult, claim: Claim) -> list[str]:
       reference.
     - Level, spread and training loss are compared with the published ones.
     """
-    test, label = claim.test, claim.study.label
-    folds = ablation_result.record["folds"]
+    test = claim.test
+    folds = result.record["folds"]
     if folds < LEAST_FOLDS:
         return [f"No conclusion: this run has {folds} folds, and a conclusion needs {LEAST_FOLDS}."]
-    shown = [dataset for dataset in test.readings if shows_the_fall(ablation_result, dataset, test)]
-    barred = [_no_fall(ablation_result, dataset, test) for dataset in test.readings if dataset not in shown]
+    shown = [dataset for dataset in test.readings if shows_the_fall(result, dataset, test)]
+    barred = [_no_fall(result, dataset, test) for dataset in test.readings if dataset not in shown]
     if not shown:
         return [*barred, "The published fall does not occur in this run, so the run does not test the claim."]
-    verdicts = {pair["within"]: pair["verdict"] for pair in _against_reference(ablation_result, "models", test)}
-    last = {one: _verdict(ablation_result, "recalibrated models", one, test) for one in shown}
+    verdicts = {pair["within"]: pair["verdict"] for pair in _against_reference(result, "models", test)}
+    last = {one: _verdict(result, "recalibrated models", one, test) for one in shown}
     if set(verdicts.values()) == {"worse"} and set(last.values()) == {"worse"}:
         steps = [
             f"{test.suspect} is worse than {test.reference} on every scaling of the same fields, with recalibrated "
             "batch-norm statistics too: this is consistent with the claim."
         ]
     else:
-        steps = [_statistics(ablation_result, dataset, test, last[dataset]) for dataset in shown]
+        steps = [_statistics(result, dataset, test, last[dataset]) for dataset in shown]
         equal = [one for one, verdict in verdicts.items() if verdict in ("better", "equivalent")]
         if equal:
-            steps.append(
-                f"On {listed(equal)}, {test.suspect} is not worse than {test.reference}: depth alone does not make it "
-                "fail."
-            )
-    misfits = [_misfit(ablation_result, dataset, claim) for dataset in shown]
-    return [
-        *barred,
-        *steps,
-        *misfits,
-        f"The cause for {label}'s own {test.suspect} remains open; {test.settled_by} would settle it.",
-    ]
+            fine = f"On {listed(equal)}, {test.suspect} is not worse than {test.reference}"
+            steps.append(f"{fine}: depth alone does not make it fail.")
+    misfits = [_misfit(result, dataset, claim) for dataset in shown]
+    cause = f"The cause for {claim.study.label}'s own {test.suspect} remains open; {test.settled_by} would settle it."
+    return [*barred, *steps, *misfits, cause]
 
 
-def shows_the_fall(ablation_result: AblationResult, dataset: str, test: ClaimTest) -> bool:
+def shows_the_fall(result: AblationResult, dataset: str, test: ClaimTest) -> bool:
     """Return True if the suspect is worse than the reference on a dataset, and the reference is far above chance."""
-    return _verdict(ablation_result, "models", dataset, test) == "worse" and _is_far_above_chance(
-        ablation_result, dataset, test
-    )
+    return _verdict(result, "models", dataset, test) == "worse" and _is_far_above_chance(result, dataset, test)
 
 
-def _is_far_above_chance(ablation_result: AblationResult, dataset: str, test: ClaimTest) -> bool:
-    row = ablation_result.accuracy(dataset, test.reference, "test", "as_trained")
+def _is_far_above_chance(result: AblationResult, dataset: str, test: ClaimTest) -> bool:
+    row = result.accuracy(dataset, test.reference, "test", "as_trained")
     return row is not None and row["low"] >= test.far_above_chance
 
 
-def _no_fall(ablation_result: AblationResult, dataset: str, test: ClaimTest) -> str:
+def _no_fall(result: AblationResult, dataset: str, test: ClaimTest) -> str:
     """Return the reason why a dataset shows no fall: the reference has not learned, or the suspect is not worse."""
-    row = ablation_result.accuracy(dataset, test.reference, "test", "as_trained")
+    row = result.accuracy(dataset, test.reference, "test", "as_trained")
     if row is None:
         return f"{dataset} has no accuracy of {test.reference}, so it shows no fall."
-    if not _is_far_above_chance(ablation_result, dataset, test):
+    start = f"On {dataset} ({test.readings[dataset]}),"
+    if not _is_far_above_chance(result, dataset, test):
         return (
-            f"On {dataset} ({test.readings[dataset]}), {test.reference} reaches a test accuracy of "
-            f"{interval(row)}, published {100 * test.reference_level:.2f} %: the published model was not trained on "
-            f"such inputs, and they cannot show a fall of {test.suspect}."
+            f"{start} {test.reference} reaches a test accuracy of {interval(row)}, published "
+            f"{100 * test.reference_level:.2f} %: the published model was not trained on such inputs, and they cannot "
+            f"show a fall of {test.suspect}."
         )
-    verdict = _verdict(ablation_result, "models", dataset, test)
-    return (
-        f"On {dataset} ({test.readings[dataset]}), {test.suspect} is not shown to be worse than {test.reference} "
-        f"(verdict: {verdict})."
-    )
+    verdict = _verdict(result, "models", dataset, test)
+    return f"{start} {test.suspect} is not shown to be worse than {test.reference} (verdict: {verdict})."
 
 
-def _statistics(ablation_result: AblationResult, dataset: str, test: ClaimTest, last: str | None) -> str:
+def _statistics(result: AblationResult, dataset: str, test: ClaimTest, last: str | None) -> str:
     """Return a sentence on whether batch-norm statistics cause the fall on a dataset."""
-    verdicts = [pair["verdict"] for pair in ablation_result.of_family("recalibration", within=dataset, a=test.suspect)]
+    verdicts = [pair["verdict"] for pair in result.of_family("recalibration", within=dataset, a=test.suspect)]
     start = f"On {dataset} ({test.readings[dataset]}), {test.suspect} falls behind {test.reference}"
     if verdicts == ["worse"] and last in ("better", "equivalent"):
         return (
@@ -113,18 +103,18 @@ def _statistics(ablation_result: AblationResult, dataset: str, test: ClaimTest, 
     return f"{start}; this run does not decide the cause (recalibration: {listed(verdicts or ['not measured'])})."
 
 
-def _misfit(ablation_result: AblationResult, dataset: str, claim: Claim) -> str:
+def _misfit(result: AblationResult, dataset: str, claim: Claim) -> str:
     """Return sentences that compare level, spread and training loss of the suspect with the published ones."""
-    test, row = claim.test, ablation_result.accuracy(dataset, claim.test.suspect, "test", "as_trained")
+    test, row = claim.test, result.accuracy(dataset, claim.test.suspect, "test", "as_trained")
     assert row is not None, "the fall was seen on it"
     ours = over_folds(row["mean"], row["sd"], row["folds"])
     published = over_folds(test.level, test.spread, claim.study.folds)
-    verdict = decide_apart(ours, published, rope=ablation_result.record["plan"]["rope"])
+    verdict = decide_apart(ours, published, rope=result.record["plan"]["rope"])
     level = {"different": "differs from", "equivalent": "is equivalent to", "undecided": "is not told apart from"}
     ratio = (row["sd"] / test.spread) ** 2
     tail = float(stats.f.cdf(ratio, row["folds"] - 1, claim.study.folds - 1))
     spread = "agree" if 2 * min(tail, 1 - tail) >= 0.05 else "differ"
-    losses = ablation_result.record.get("train_loss", {}).get(f"{dataset}-{test.suspect}")
+    losses = result.record.get("train_loss", {}).get(f"{dataset}-{test.suspect}")
     ours_loss = f"ours is {sum(losses) / len(losses):.2f}" if losses else "this run did not store ours"
     loss = f" The published training loss is {test.train_loss:g}; {ours_loss}." if test.train_loss is not None else ""
     return (
@@ -134,10 +124,10 @@ def _misfit(ablation_result: AblationResult, dataset: str, claim: Claim) -> str:
     )
 
 
-def _lag_order(ablation_result: AblationResult, test: ClaimTest) -> list[str]:
+def _lag_order(result: AblationResult, test: ClaimTest) -> list[str]:
     """Return a sentence on whether lags of running averages order the losses of datasets; nothing if not measured."""
-    path = ablation_result.folder / "lags.csv"
-    lost = {pair["within"]: -pair["difference"] for pair in ablation_result.of_family("recalibration", a=test.suspect)}
+    path = result.folder / "lags.csv"
+    lost = {pair["within"]: -pair["difference"] for pair in result.of_family("recalibration", a=test.suspect)}
     rows = [row for row in rows_of_file(path) if row["model"] == test.suspect] if path.is_file() else []
     if not rows or len(lost) < 2:
         return []
@@ -151,24 +141,22 @@ def _lag_order(ablation_result: AblationResult, test: ClaimTest) -> list[str]:
     ]
 
 
-def _against_reference(ablation_result: AblationResult, family: str, test: ClaimTest, **values: str) -> Rows:
+def _against_reference(result: AblationResult, family: str, test: ClaimTest, **values: str) -> Rows:
     """Return the pairs of the suspect and the reference, whatever their batch-norm statistics."""
     wanted = [test.suspect, test.reference]
-    pairs = ablation_result.of_family(family, **values)
+    pairs = result.of_family(family, **values)
     return [pair for pair in pairs if [pair[key].split(",")[0] for key in ("a", "b")] == wanted]
 
 
-def _verdict(ablation_result: AblationResult, family: str, dataset: str, test: ClaimTest) -> str | None:
+def _verdict(result: AblationResult, family: str, dataset: str, test: ClaimTest) -> str | None:
     """Return the verdict on the suspect against the reference, or None if it was not compared."""
-    found = _against_reference(ablation_result, family, test, within=dataset)
+    found = _against_reference(result, family, test, within=dataset)
     return found[0]["verdict"] if found else None
 
 
-def _gap(ablation_result: AblationResult, dataset: str, model: str) -> str | None:
+def _gap(result: AblationResult, dataset: str, model: str) -> str | None:
     """Return a sentence on training and evaluation mode on training samples; None if not measured."""
-    during, after = (
-        ablation_result.accuracy(dataset, model, "train", mode) for mode in ("during_training", "as_trained")
-    )
+    during, after = (result.accuracy(dataset, model, "train", mode) for mode in ("during_training", "as_trained"))
     if during is None or after is None:
         return None
     relation = "their intervals do not meet" if during["low"] > after["high"] else "their intervals meet"
@@ -178,12 +166,12 @@ def _gap(ablation_result: AblationResult, dataset: str, model: str) -> str | Non
     )
 
 
-def _other_scalings(ablation_result: AblationResult, test: ClaimTest) -> list[str]:
+def _other_scalings(result: AblationResult, test: ClaimTest) -> list[str]:
     """Return a sentence on suspect and reference on the datasets that the paper's text does not allow."""
     words: dict[str, list[str]] = {}
-    if ablation_result.record["folds"] < LEAST_FOLDS:
+    if result.record["folds"] < LEAST_FOLDS:
         return []
-    for pair in _against_reference(ablation_result, "models", test):
+    for pair in _against_reference(result, "models", test):
         if pair["within"] not in test.readings:
             words.setdefault(pair["verdict"], []).append(pair["within"])
     parts = [f"{IS[word]} {test.reference} on {listed(words[word])}" for word in IS if word in words]

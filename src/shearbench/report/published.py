@@ -201,12 +201,12 @@ def _significance(number: claims.PValue, results: Results) -> Iterator[Line]:
 
 def _gain(number: claims.Gain, study: claims.Study, results: Results) -> Iterator[Line]:
     head = number.label, f"{number.value:g} percentage points", number.source
-    ablation_result = results.ablations.get(number.ablation)
-    if ablation_result is None:
+    result = results.ablations.get(number.ablation)
+    if result is None:
         yield Line(*head, f"ablation {number.ablation} has not run")
         return
-    for pair in ablation_result.of_family("models", b=number.against):
-        trained = ablation_result.record["sizes"]["train"]
+    for pair in result.of_family("models", b=number.against):
+        trained = result.record["sizes"]["train"]
         few = pair["folds"] < LEAST_FOLDS
         word = f"a verdict needs {LEAST_FOLDS} folds" if few else f"verdict on {pair['a']}: {pair['verdict']}"
         remark = f"on {trained:,} training samples, {pair['folds']} folds; {word}; region ± {points(pair['rope'])[1:]}"

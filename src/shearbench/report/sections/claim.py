@@ -95,55 +95,55 @@ def _compared(root: Path, test: ClaimTest) -> list[Block]:
     ]
 
 
-def _tested(ablation_result: AblationResult, claim: Claim) -> list[Block]:
+def _tested(result: AblationResult, claim: Claim) -> list[Block]:
     """Return the results of the ablation that tests the claim."""
     return [
-        Prose(_question(ablation_result)),
-        *(Prose(text) for text in sentences(ablation_result, claim)),
-        *_figures(ablation_result),
-        _accuracies(ablation_result),
-        _verdicts(ablation_result),
+        Prose(_question(result)),
+        *(Prose(text) for text in sentences(result, claim)),
+        *_figures(result),
+        _accuracies(result),
+        _verdicts(result),
     ]
 
 
-def _other_ablation(ablation_result: AblationResult) -> list[Block]:
+def _other_ablation(result: AblationResult) -> list[Block]:
     """Return the results of another ablation: its question, and each verdict in words."""
-    pairs = [pair for family in ("models", "datasets") for pair in ablation_result.of_family(family)]
+    pairs = [pair for family in ("models", "datasets") for pair in result.of_family(family)]
     return [
-        Prose(" ".join([_question(ablation_result), *map(verdict_of, pairs)])),
-        *_figures(ablation_result),
-        _accuracies(ablation_result),
+        Prose(" ".join([_question(result), *map(verdict_of, pairs)])),
+        *_figures(result),
+        _accuracies(result),
     ]
 
 
-def _question(ablation_result: AblationResult) -> str:
-    return f"{ablation_result.record['plan']['question']} {sizes_of(ablation_result)}"
+def _question(result: AblationResult) -> str:
+    return f"{result.record['plan']['question']} {sizes_of(result)}"
 
 
-def _figures(ablation_result: AblationResult) -> list[Block]:
+def _figures(result: AblationResult) -> list[Block]:
     shown = [
-        Picture.of(path, text, f"{text}. {more}".strip(), data=[ablation_result.folder / f"{name}.csv"])
+        Picture.of(path, text, f"{text}. {more}".strip(), data=[result.folder / f"{name}.csv"])
         for name, (text, more) in _PICTURES.items()
-        if (path := ablation_result.folder / "figures" / f"{name}.png").is_file()
+        if (path := result.folder / "figures" / f"{name}.png").is_file()
     ]
     return [Pictures(shown, wide=True)]
 
 
-def _accuracies(ablation_result: AblationResult) -> Table:
+def _accuracies(result: AblationResult) -> Table:
     """Return the table of accuracies: mean ± standard deviation over the folds, and the interval as a tooltip."""
-    found = {(row["split"], row["bn_statistics"]) for row in ablation_result.accuracies}
+    found = {(row["split"], row["bn_statistics"]) for row in result.accuracies}
     measured = [each for each in _SHOWN if each[:2] in found]
     columns = [Column("dataset"), Column("model"), *(Column(title, True) for _, _, title in measured)]
     body: list[list[Cell | str]] = [
-        [dataset, model, *(_accuracy(ablation_result.accuracy(dataset, model, *each[:2])) for each in measured)]
-        for dataset in ablation_result.datasets
-        for model in ablation_result.models
+        [dataset, model, *(_accuracy(result.accuracy(dataset, model, *each[:2])) for each in measured)]
+        for dataset in result.datasets
+        for model in result.models
     ]
     caption = (
-        f"Accuracy in %: mean ± standard deviation over the models of {ablation_result.record['folds']} folds. "
+        f"Accuracy in %: mean ± standard deviation over the models of {result.record['folds']} folds. "
         "Training mode is the running mean of the last epoch."
     )
-    return Table(columns, body, caption, [Data.of(ablation_result.folder / "accuracies.csv")])
+    return Table(columns, body, caption, [Data.of(result.folder / "accuracies.csv")])
 
 
 def _accuracy(row: Row | None) -> Cell:
@@ -153,7 +153,7 @@ def _accuracy(row: Row | None) -> Cell:
     return Cell(f"{percent(row['mean'])} ± {percent(row['sd'])}", row["mean"], help=help_text)
 
 
-def _verdicts(ablation_result: AblationResult) -> Table:
+def _verdicts(result: AblationResult) -> Table:
     columns = [
         *(Column(title) for title in ("family", "within", "a", "b")),
         *(Column(title, True) for title in ("a − b", "interval", "p (adjusted)")),
@@ -167,14 +167,14 @@ def _verdicts(ablation_result: AblationResult) -> Table:
             Cell(p_value(pair["p_adjusted"]), pair["p_adjusted"]),
             Cell(pair["verdict"], strong=True, help=pair["rule"]),
         ]
-        for pair in ablation_result.pairs
+        for pair in result.pairs
     ]
     caption = (
         "Differences in accuracy on all samples that a model did not train on, in percentage points, with intervals "
         "for other samples and another training that hold for all pairs of a family at once; "
-        f"{ablation_result.record['folds']} trainings of each model."
+        f"{result.record['folds']} trainings of each model."
     )
-    return Table(columns, body, caption, [Data.of(ablation_result.folder / "pairs.csv")])
+    return Table(columns, body, caption, [Data.of(result.folder / "pairs.csv")])
 
 
 def _runs(root: Path, rows: Rows) -> list[Block]:

@@ -24,10 +24,6 @@ _BAND = f"{100 * ALPHA:g} ± {100 * TOLERANCE:g} %"
 _MEANING = """How often the verdict calls equal models different. Classifiers of equal accuracy are trained on {draws}
 draws of MNIST (`python benchmarks/calibration.py`). No null assumes what the verdict assumes. The size of a pair is the
 share of draws in which the verdict excludes the pair's mean difference over all draws. It should be {band}."""
-_FOUND = """Of {nulls} pairs of cross-validated classifiers {inside} lie within {band}. Outside: {outside}. The mean of
-all pairs is {mean:.1f} %. In {family:.1f} % of the draws (95 % interval {low:.1f} to {high:.1f}) at least one pair of
-the family of equal classifiers is called different. Of {sets} pairs trained on disjoint sets and compared on the test
-part alone, {sets_inside} lie within {band}."""
 _CANDIDATES = """The same for other tests: size as the mean over the pairs, the least and the worst pair, and power, the
 share of draws in which a pair of unequal classifiers is called different."""
 _NULLS = (
@@ -73,17 +69,16 @@ def read(root: Path, rows: Rows) -> Section:
 def _summary(found: Row, folds: Rows, sets: Rows) -> str:
     family = next(row for row in found["families"] if "the verdict" in row["candidate"])
     outside = [f"{_pair(row)} ({100 * row['size']:.1f} %)" for row in folds if not _inside(row)]
-    return _FOUND.format(
-        band=_BAND,
-        nulls=len(folds),
-        inside=len(folds) - len(outside),
-        outside="; ".join(outside) or "none",
-        mean=100 * sum(row["size"] for row in folds) / len(folds),
-        family=100 * family["size"],
-        low=100 * family["low"],
-        high=100 * family["high"],
-        sets=len(sets),
-        sets_inside=sum(_inside(row) for row in sets),
+    mean, size, low, high = (
+        f"{100 * share:.1f}"
+        for share in (sum(row["size"] for row in folds) / len(folds), *(family[key] for key in ("size", "low", "high")))
+    )
+    return (
+        f"Of {len(folds)} pairs of cross-validated classifiers {len(folds) - len(outside)} lie within {_BAND}. "
+        f"Outside: {'; '.join(outside) or 'none'}. The mean of all pairs is {mean} %. In {size} % of the draws "
+        f"(95 % interval {low} to {high}) at least one pair of the family of equal classifiers is called different. "
+        f"Of {len(sets)} pairs trained on disjoint sets and compared on the test part alone, "
+        f"{sum(map(_inside, sets))} lie within {_BAND}."
     )
 
 
