@@ -21,7 +21,7 @@ from shearbench.handwriting.tables import print_results
 from shearbench.params import Params
 from shearbench.pipeline.present import is_current
 from shearbench.records import write_json
-from shearbench.training.hardware import settle_device
+from shearbench.training.hardware import settle_hardware
 
 CLASS = "class_digits"
 
@@ -59,7 +59,7 @@ def measure(params: Params, root: Path, folder: Path, out: Path, *, fine_tune: b
         test,
         seed=params.seed,
         workers=params.execution.pool,
-        device=settle_device(params.execution),
+        device=settle_hardware(params.execution).device,
         fine_tune=fine_tune,
     )
     return write_findings(out, findings)

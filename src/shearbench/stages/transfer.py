@@ -12,7 +12,7 @@ from shearbench.execution import run_tasks
 from shearbench.params import Params
 from shearbench.pipeline.present import read_run
 from shearbench.predictions.folds import FoldRun
-from shearbench.training.hardware import settle_device
+from shearbench.training.hardware import settle_hardware
 
 
 def main(params: Params, root: Path) -> None:
@@ -52,7 +52,7 @@ def tasks_of(params: Params, build: Path, fold_runs: dict[Run, list[FoldRun]]) -
             build / "datasets" / name,
             build,
             tuple(other for other in params.datasets if other != name),
-            settle_device(params.execution),
+            settle_hardware(params.execution).device,
             params.evaluate,
         )
         for (name, _), folds in fold_runs.items()

@@ -65,10 +65,10 @@ def cross_validate(
 
     Args:
         config: the training config.
-        dataset: folder of the dataset, ``build/datasets/<dataset>``; its test set is not opened.
-        folds: the fold table, ``folds.npz`` in that folder.
-        out: folder of the run, ``build/runs/<dataset>/<model>``; folders of folds that do not exist are removed.
-        workers: number of processes, or ``"auto"``.
+        dataset: folder of the dataset; its test set is not opened.
+        folds: the fold table.
+        out: folder of the run; folders of folds that do not exist are removed.
+        workers: where the folds are trained.
         only: numbers of the folds to train; all folds of all repeats by default.
 
     Returns:

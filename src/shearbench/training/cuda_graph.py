@@ -63,7 +63,10 @@ class GraphedStep:
     def _record(self, inputs: Tensor, labels: Tensor) -> _Recording | None:
         """Record the step, or return None if that fails. Network, optimiser and random generators are restored."""
         held = inputs.clone(), labels.clone(), torch.zeros((), device=inputs.device)
-        weights, moments = ({key: value.clone() for key, value in state.items()} for state in self._states())
+        weights, moments = (
+            {key: value.clone() for key, value in state.items()}
+            for state in (self._network.state_dict(), self._optimiser.state())
+        )
         # Warm-up steps draw dropout masks. The fork restores the generator, so the first step draws the same numbers.
         with torch.random.fork_rng(devices=[inputs.device.index]):
             reason = self._warm_up(*held)
@@ -100,9 +103,6 @@ class GraphedStep:
         finally:
             torch.cuda.current_stream().wait_stream(beside)
         return ""
-
-    def _states(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        return self._network.state_dict(), self._optimiser.state()
 
 
 @contextmanager

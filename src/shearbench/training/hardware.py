@@ -106,11 +106,6 @@ def settle_hardware(execution: Execution) -> Hardware:
     return resolve(execution.device_of_tasks, execution.precision)
 
 
-def settle_device(execution: Execution) -> Device:
-    """Resolve only the device, for computations that always use fp32; see :func:`settle_hardware`."""
-    return settle_hardware(execution).device
-
-
 def settle(hardware: Hardware) -> None:
     """Configure this process once: one thread, and on CUDA deterministic kernels.
 

@@ -1,13 +1,11 @@
 """Measure how well the running averages of batch normalisation fit the present weights of a network.
 
-They are recalibrated on a copy, so the training is not affected. ``gradient_norm`` is in this module because a
-training with ``diagnose`` measures both.
+They are recalibrated on a copy, so the training is not affected.
 """
 
 import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -43,28 +41,24 @@ class Modes:
     recalibrated: float
 
 
-def has_running_averages(module: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
-    """Return True if a layer normalises by running averages in evaluation mode."""
-    return isinstance(module, nn.BatchNorm2d) and module.track_running_stats
-
-
 def layers_of(network: nn.Module) -> dict[str, nn.BatchNorm2d]:
-    """Return the layers with running averages, by name, in the order of the network; may be empty."""
-    return {name: module for name, module in network.named_modules() if has_running_averages(module)}
+    """Return the layers that normalise by running averages in evaluation mode, by name; may be empty."""
+    return {
+        name: module
+        for name, module in network.named_modules()
+        if isinstance(module, nn.BatchNorm2d) and module.track_running_stats
+    }
 
 
 @torch.no_grad()
 def recalibrated(network: nn.Module, batches: Iterable[Tensor], hardware: Hardware) -> nn.Module:
     """Return a copy in evaluation mode with the same weights and with running averages of ``batches``.
 
-    Args:
-        network: on the device of the batches; not changed.
-        batches: normalised inputs, (n, channels, height, width) each.
-        hardware: its precision is used for the forward passes.
+    The batches are normalised inputs, (n, channels, height, width) each, on the device of the network.
     """
     made = copy.deepcopy(network).eval()
     layers = layers_of(made).values()
-    kept = [layer.momentum for layer in layers]
+    momenta = [layer.momentum for layer in layers]
     for layer in layers:
         # Only batch-norm layers are in training mode; dropout stays off, as in evaluation.
         layer.reset_running_stats()
@@ -73,7 +67,7 @@ def recalibrated(network: nn.Module, batches: Iterable[Tensor], hardware: Hardwa
     for inputs in batches:
         with hardware.autocast():
             made(inputs)
-    for layer, momentum in zip(layers, kept, strict=True):
+    for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
     return made.eval()
 
@@ -98,8 +92,7 @@ def gradient_norm(network: nn.Module) -> Tensor:
 
 
 def _lag(name: str, layer: nn.BatchNorm2d, now: nn.BatchNorm2d) -> Lag:
-    mean, variance = _averages(layer)
-    present_mean, present_variance = _averages(now)
+    (mean, variance), (present_mean, present_variance) = _averages(layer), _averages(now)
     shift = (mean - present_mean) / present_variance.sqrt()
     ratio = (variance.log() - present_variance.log()) / 2
     return Lag(name, float(shift.square().mean().sqrt()), float(ratio.mean().exp()))

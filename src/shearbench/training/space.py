@@ -64,7 +64,7 @@ def _range(given: Mapping[str, Any]) -> Range:
 
 
 def space_of(searched: Mapping[str, Any]) -> Space:
-    """Return a valid space, with learning rate, batch and width first; Optuna draws in this order."""
+    """Return the space of a valid ``search``, with learning rate, batch and width first; Optuna draws in this order."""
     names = sorted(searched, key=lambda name: [*TUNABLE[:2], WIDTH, name].index(name))
     return {name: axis_of(name, searched[name]) for name in names}
 

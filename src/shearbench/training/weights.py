@@ -1,7 +1,4 @@
-"""Weights of a network with their normalisation, stored as safetensors.
-
-All other modules obtain probabilities from ``predict``.
-"""
+"""Weights of a network with their normalisation, stored as safetensors; ``predict`` gives its probabilities."""
 
 from pathlib import Path
 from typing import Any
@@ -44,7 +41,7 @@ def load_network(run_folder: Path) -> tuple[nn.Module, Normaliser, dict[str, Any
             belong to another network.
     """
     record = read_record(run_folder)
-    config, damaged = record["config"], f"{run_folder / WEIGHTS} does not hold the network of its record"
+    config = record["config"]
     if config["recipe"] is None:
         from shearbench.training.classifier import as_network, load_pipeline  # imports scikit-learn
 
@@ -53,19 +50,19 @@ def load_network(run_folder: Path) -> tuple[nn.Module, Normaliser, dict[str, Any
     try:
         tensors = load_file(run_folder / WEIGHTS)
         normaliser = Normaliser(tensors.pop(_MEAN).numpy(), tensors.pop(_SCALE).numpy())
-    except (SafetensorError, KeyError) as error:
-        raise InputError(f"{damaged} ({error!s:.300}); remove {run_folder} and run `dvc repro`") from None
-    network = build(
-        config["architecture"],
-        inputs=Inputs(len(normaliser.mean), len(record["classes"]), normaliser.mean.shape[1:]),
-        width=config["width"],
-        options=config["options"],
-        seed=0,  # every weight is replaced
-    )
-    try:
+        network = build(
+            config["architecture"],
+            inputs=Inputs(len(normaliser.mean), len(record["classes"]), normaliser.mean.shape[1:]),
+            width=config["width"],
+            options=config["options"],
+            seed=0,  # every weight is replaced
+        )
         network.load_state_dict(tensors)
-    except RuntimeError as error:  # names or shapes
-        raise InputError(f"{damaged} ({error!s:.300}); remove {run_folder} and run `dvc repro`") from None
+    except (SafetensorError, KeyError, RuntimeError) as error:  # a damaged file, or tensors of other names or shapes
+        raise InputError(
+            f"{run_folder / WEIGHTS} does not hold the network of its record ({error!s:.300}); "
+            f"remove {run_folder} and run `dvc repro`"
+        ) from None
     return network.eval(), normaliser, record
 
 
@@ -89,12 +86,11 @@ def predict(
     hardware = Hardware(device, precision)
     network = hardware.place(network).eval()
     mean, scale = (torch.from_numpy(array).to(device) for array in (normaliser.mean, normaliser.scale))
-    found = []
+    probabilities = []
     with naming_the_batch(batch), torch.inference_mode():
         for start in range(0, max(len(inputs), 1), batch):
             rows = slice(start, start + batch)
             with hardware.autocast():
                 logits = network((torch.from_numpy(inputs[rows]).to(device, torch.float32) - mean) / scale)
-            found.append(logits.float().softmax(dim=1).cpu().numpy())
-    probabilities: NDArray[np.float32] = np.concatenate(found)
-    return probabilities
+            probabilities.append(logits.float().softmax(dim=1).cpu().numpy())
+    return np.concatenate(probabilities)
