@@ -20,7 +20,7 @@ from shearbench.errors import InputError
 from shearbench.execution.settings import Execution
 from shearbench.mechanics.loads import displacements_of
 from shearbench.models import ARCHITECTURES, RULE
-from shearbench.models.features import SKLEARN, Features, Option
+from shearbench.models.inputs import SKLEARN, Features, Option
 from shearbench.models.own import is_own
 from shearbench.params_base import NAME, RUN_NAME, with_bases
 from shearbench.strict import Strict

@@ -23,8 +23,8 @@ from threadpoolctl import threadpool_limits
 
 from shearbench.data.normalise import Normaliser, fit
 from shearbench.errors import InputError
-from shearbench.models import check_classifier, classical
-from shearbench.models.features import Features, Option
+from shearbench.models import classical
+from shearbench.models.inputs import Features, Option
 
 TREES = "sklearn.ensemble.ExtraTreesClassifier"
 OWN = """
@@ -205,7 +205,7 @@ def test_what_is_wrong_is_said_before_anything_is_fitted(
     architecture: str, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        check_classifier(architecture, features=Features(), options=options)
+        classical.make(architecture, Features(), options, seed=0)
 
 
 def test_an_option_with_a_wrong_value_is_named() -> None:

@@ -197,7 +197,10 @@ def test_ours_pass_too(architecture: str) -> None:
     ("name", "message"),
     [
         ("NoSuper", r"AttributeError: .*\(contract_nets\.py, line 22\); call super\(\)\.__init__\(\) first"),
-        ("Missing", r"reading inputs \(2, 1, 28, 28\) fails: NameError: .*'einops'.* \(contract_nets\.py, line 26\)"),
+        (
+            "Missing",
+            r"predicting inputs \(2, 1, 28, 28\) fails: NameError: .*'einops'.* \(contract_nets\.py, line 26\)",
+        ),
         ("Asserts", r"AssertionError: I want 32 \(contract_nets\.py, line 30\)"),
         ("OddOne", r"Strange: of my own"),
         ("Leaves", r"building it fails: SystemExit: 0 \(contract_nets\.py"),
@@ -334,7 +337,7 @@ def test_a_network_of_timm_without_timm_is_refused() -> None:
 @pytest.mark.parametrize(
     ("architecture", "options", "message"),
     [
-        ("torchvision.models.vgg11", {}, r"reading inputs .* fails: .*add .*resize"),
+        ("torchvision.models.vgg11", {}, r"predicting inputs .* fails: .*add .*resize"),
         ("torchvision.models.resnet18", {"weights": "DEFAULT"}, r"weights must not be given; its weights are random"),
         ("torchvision.models.resnet18", {"resize": "big"}, r"resize must be a positive number of pixels; got 'big'"),
         ("torchvision.models.resnet18", {"depth": 3}, r"building it fails: TypeError: .*depth"),

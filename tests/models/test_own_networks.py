@@ -92,7 +92,7 @@ def test_one_that_takes_classes_and_size_is_for_all_images_and_one_that_does_not
     letters = Inputs(3, classes=26, size=(20, 36))
     network = build("mine.nets.any_size", inputs=letters, width=1.0, options={}, seed=1)
     assert network(torch.zeros(2, 3, 20, 36)).shape == (2, 26)
-    with pytest.raises(InputError, match=r"reading inputs \(2, 3, 20, 36\) fails: .*take `classes` and `size`"):
+    with pytest.raises(InputError, match=r"predicting inputs \(2, 3, 20, 36\) fails: .*take `classes` and `size`"):
         build("mine.nets.fixed", inputs=letters, width=1.0, options={}, seed=1)
     with pytest.raises(InputError, match=r"give logits \(2, 26\) .*; it gives \(2, 10\); let it take `classes`"):
         build("mine.nets.fixed", inputs=Inputs(2, classes=26), width=1.0, options={}, seed=1)
@@ -116,7 +116,7 @@ def test_width_and_options_arrive(package: Path) -> None:
         ("mine.nets.without_channels", {}, r"must take `channels`"),
         ("mine.nets.fixed", {"width": 0.5}, r"takes no `width`, so that its width must be 1 in params.yaml; got 0.5"),
         ("mine.nets.five", {}, r"must give logits \(2, 10\) for inputs \(2, 2, 28, 28\); it gives \(2, 5\)"),
-        ("mine.nets.colour_only", {}, r"reading inputs \(2, 2, 28, 28\) fails: RuntimeError: .*3 channels"),
+        ("mine.nets.colour_only", {}, r"predicting inputs \(2, 2, 28, 28\) fails: RuntimeError: .*3 channels"),
         ("mine.nets.no_network", {}, r"must give a torch.nn.Module; it gives a str"),
         ("mine.Net", {"depth": 3}, r"(?s)options of mine\.Net.*takes: units.*depth: is not an option"),
         ("mine.Net", {"units": "many"}, r"(?s)units: Input should be a valid integer; got 'many'"),

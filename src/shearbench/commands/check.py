@@ -6,8 +6,7 @@ from pathlib import Path
 
 from shearbench import models
 from shearbench.data import own_images
-from shearbench.models.features import Features
-from shearbench.models.inputs import Inputs
+from shearbench.models.inputs import Features, Inputs
 from shearbench.params import Params
 
 
@@ -42,7 +41,9 @@ def main(params: Params, root: Path, *, own_alone: bool = False) -> str:
             continue
         done.add(network)
         if model.recipe is None:
-            models.check_classifier(model.architecture, features=model.features or Features(), options=model.options)
+            from shearbench.models import classical  # imports scikit-learn
+
+            classical.make(model.architecture, model.features or Features(), model.options, seed=0)
         else:
             models.check(model.architecture, inputs=inputs, width=model.width, options=model.options)
     parts = ("datasets", "models", "runs", "ablations")

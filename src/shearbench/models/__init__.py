@@ -1,10 +1,9 @@
 """The table of networks, with one file per network. All other modules make networks with ``build``.
 
 Adding a network is one new file with a function ``build(channels, classes, size, width, **options) -> nn.Module`` for
-inputs (n, channels, height, width) of ``size`` (height, width), and one line below. The annotations
-of options are their rules. The table holds paths, not functions, so that reading ``params.yaml`` does not import
-torch. Other names may be a user's network (``own.py``), or a classifier of
-scikit-learn (``classical.py``).
+inputs (n, channels, height, width) of ``size`` (height, width), and one line below. The annotations of options are
+their rules. The table holds paths, so that reading ``params.yaml`` does not import torch. Other names are a user's
+network (``own.py``), or a classifier of scikit-learn (``classical.py``).
 """
 
 import inspect
@@ -16,7 +15,6 @@ from pydantic import ConfigDict, ValidationError, validate_call
 
 from shearbench.errors import InputError
 from shearbench.models import own
-from shearbench.models.features import Features
 from shearbench.models.inputs import GIVEN, Inputs
 
 if TYPE_CHECKING:
@@ -48,6 +46,7 @@ def build(architecture: str, *, inputs: Inputs, width: float, options: Mapping[s
     """
     import torch  # here, because torch is slow to import
 
+    from shearbench.models import contract
     from shearbench.models.adapted import is_adapted
     from shearbench.models.torch_state import restored
 
@@ -56,7 +55,7 @@ def build(architecture: str, *, inputs: Inputs, width: float, options: Mapping[s
         network = _made(architecture, inputs=inputs, width=width, options=options)
         if architecture not in ARCHITECTURES:
             hint = "larger images may suit it: add resize: 32 to its options" if is_adapted(architecture) else own.TAKE
-            own.check_reading(network, architecture, inputs, hint=hint)
+            contract.check_logits(network, architecture, inputs, hint=hint)
     return network
 
 
@@ -64,9 +63,8 @@ def check(architecture: str, *, inputs: Inputs, width: float, options: Mapping[s
     """Check a network against its contract before any training; see :mod:`shearbench.models.contract`.
 
     Raises:
-        InputError: in the cases of :func:`build`; if the network needs more memory than the machine has; if two
-            networks from one seed differ, because only torch's random numbers may decide the weights; or if a user's
-            network violates the contract.
+        InputError: in the cases of :func:`build`; if the network needs more memory than the machine has; or if two
+            networks from one seed differ, because only torch's random numbers may decide the weights.
     """
     import torch
 
@@ -90,18 +88,7 @@ def check(architecture: str, *, inputs: Inputs, width: float, options: Mapping[s
             )
         if architecture not in ARCHITECTURES:
             with unchanged(architecture):
-                contract.check(built(0), architecture, lambda: built(1), shape=inputs.shape, classes=inputs.classes)
-
-
-def check_classifier(architecture: str, *, features: Features, options: Mapping[str, Any]) -> None:
-    """Check a classifier of scikit-learn by making it, without fitting.
-
-    Raises:
-        InputError: if the classifier or one of its options does not exist.
-    """
-    from shearbench.models import classical  # imports scikit-learn
-
-    classical.make(architecture, features, options, seed=0)
+                contract.check(built(0), built(1), architecture, inputs)
 
 
 def scaled(size: int, width: float, *, multiple: int = 1) -> int:
@@ -110,7 +97,9 @@ def scaled(size: int, width: float, *, multiple: int = 1) -> int:
 
 
 def _made(architecture: str, *, inputs: Inputs, width: float, options: Mapping[str, Any]) -> "nn.Module":
-    """Return a network with weights from torch's global generator."""
+    """Return a network in training mode, with weights from torch's global generator."""
+    from torch import nn
+
     from shearbench.models import adapted
     from shearbench.models.contract import user_code
 
@@ -131,7 +120,9 @@ def _made(architecture: str, *, inputs: Inputs, width: float, options: Mapping[s
         if isinstance(error.__cause__, ValidationError):
             raise InputError(_faults(architecture, builder, error.__cause__)) from None
         raise
-    return own.as_network(made, architecture)
+    if not isinstance(made, nn.Module):
+        raise InputError(f"{architecture} must give a torch.nn.Module; it gives a {type(made).__name__}")
+    return made.train()
 
 
 def _checked(builder: Any) -> Callable[..., Any]:

@@ -10,11 +10,11 @@ import inspect
 import io
 import re
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ from threadpoolctl import ThreadpoolController
 from shearbench.data.normalise import Normaliser
 from shearbench.errors import HyperparametersFailed, InputError
 from shearbench.models import own
-from shearbench.models.features import Features
+from shearbench.models.inputs import Features
 
 CALIBRATION_FOLDS = 3
 _SEEDS = 2**32
@@ -38,62 +38,52 @@ _FUNCTIONS = ("sklearn.feature_selection.", "sklearn.metrics.")
 _OURS = "shearbench.models.classical."
 
 
-class Normalise(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class _Fitted(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """A step of a pipeline that has nothing to fit."""
+
+    def fit(self, inputs: NDArray[Any], labels: object = None) -> Self:
+        """Do nothing."""
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+
+class Normalise(_Fitted):
     """The affine map of a :class:`Normaliser`, as the first step of a pipeline for inputs as stored."""
 
     def __init__(self, mean: NDArray[np.float32], scale: NDArray[np.float32]) -> None:
-        """Store ``mean`` and ``scale``, float32 (channels, height, width)."""
-        self.mean, self.scale = mean, scale
-
-    def fit(self, inputs: NDArray[Any], labels: object = None) -> "Normalise":
-        """Do nothing, because the arrays are already fitted."""
-        return self
+        self.mean, self.scale = mean, scale  # (channels, height, width)
 
     def transform(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
         """Return normalised inputs, float32 (n, channels, height, width)."""
         return Normaliser(self.mean, self.scale).apply(np.asarray(inputs))
 
-    def __sklearn_is_fitted__(self) -> bool:
-        """Return True."""
-        return True
 
-
-class Pixels(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class Pixels(_Fitted):
     """Flatten each input to one row."""
-
-    def fit(self, inputs: NDArray[Any], labels: object = None) -> "Pixels":
-        """Do nothing."""
-        return self
 
     def transform(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
         """Return (n, channels * height * width)."""
         return inputs.reshape(len(inputs), -1)
 
-    def __sklearn_is_fitted__(self) -> bool:
-        """Return True."""
-        return True
 
-
-class Hog(Pixels):
+class Hog(_Fitted):
     """Histograms of oriented gradients (Dalal and Triggs, CVPR 2005), by scikit-image, channel by channel.
 
     A cell is at most half an image wide, because a block has 2 x 2 cells.
     """
 
     def __init__(self, cell: int = 7) -> None:
-        """Store the side of a cell in pixels."""
-        self.cell = cell
+        self.cell = cell  # pixels
 
     def transform(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
         """Return (n, channels * values per channel)."""
         from skimage.feature import hog  # takes half a second to import
 
         side = min(self.cell, *(each // 2 for each in inputs.shape[2:]))
-        cells = (side, side)
-        rows = [
-            [hog(channel, orientations=9, pixels_per_cell=cells, cells_per_block=(2, 2)) for channel in each]
-            for each in inputs
-        ]
+        options = {"orientations": 9, "pixels_per_cell": (side, side), "cells_per_block": (2, 2)}
+        rows = [[hog(channel, **options) for channel in each] for each in inputs]
         return np.asarray(rows, dtype=np.float32).reshape(len(inputs), -1)
 
 
@@ -141,7 +131,7 @@ def fit(
         HyperparametersFailed: with the reason, if the pipeline cannot be fitted.
     """
     whole = Pipeline([("normalise", Normalise(normaliser.mean, normaliser.scale)), *pipeline.steps])
-    with _one_thread():
+    with _threads().limit(limits=1):
         try:
             _calibrate_by(whole, labels, units)
             whole.fit(inputs, labels)
@@ -164,7 +154,7 @@ def _calibrate_by(pipeline: Pipeline, labels: NDArray[np.int64], units: NDArray[
 
 def probabilities(pipeline: Pipeline, inputs: NDArray[Any], *, classes: int) -> NDArray[np.float32]:
     """Return probabilities float32 (n, classes); 0 for classes without training samples."""
-    with _one_thread():
+    with _threads().limit(limits=1):
         given = pipeline.predict_proba(inputs)
     filled = np.zeros((len(inputs), classes), np.float32)
     filled[:, pipeline.classes_] = given
@@ -287,14 +277,9 @@ def _skops() -> Any:
 
 
 @cache
-def _threads() -> Callable[..., Any]:
-    limit: Callable[..., Any] = ThreadpoolController().limit
-    return limit
-
-
-def _one_thread() -> Any:
-    """Return a context with one thread for BLAS and OpenMP, because sums depend on the number of threads."""
-    return _threads()(limits=1)
+def _threads() -> ThreadpoolController:
+    """Return the thread pools of BLAS and OpenMP; they get one thread, because sums depend on the number of threads."""
+    return ThreadpoolController()
 
 
 def _first_line(error: BaseException) -> str:

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from shearbench.errors import InputError
+from shearbench.models.inputs import Inputs
 
-Shape = tuple[int, int, int]
 _BATCHES = (8, 2)  # a usual batch, and the smallest in a training, where a single last sample joins the batch before
 _BYTES = 16  # per float32 weight with its gradient and Adam's two moments
 _HINTS = {
@@ -39,39 +39,50 @@ def user_code(architecture: str, doing: str, hint: str = "") -> Iterator[None]:
     except (InputError, KeyboardInterrupt):
         raise
     except (Exception, SystemExit) as error:
-        raise InputError(f"{architecture}: {doing} fails: {_described(error)}{hint}") from error
+        text = (str(error).strip().splitlines() or ["no message"])[0]
+        known = "".join(f"; {step}" for sign, step in _HINTS.items() if sign in str(error))
+        fault = f"{type(error).__name__}: {text}{_place(error)}{known}{hint}"
+        raise InputError(f"{architecture}: {doing} fails: {fault}") from error
 
 
-def check(network: nn.Module, architecture: str, again: Callable[[], nn.Module], *, shape: Shape, classes: int) -> None:
-    """Test training, storing and evaluation of a network.
+def check_logits(network: nn.Module, architecture: str, inputs: Inputs, *, hint: str) -> None:
+    """Check that a network in training mode predicts two blank images, without changing it.
 
-    Args:
-        network: in training mode; its weights and statistics are changed.
-        architecture: its name.
-        again: returns a second network with other weights.
-        shape: channels, height and width of an input.
-        classes: number of logits.
+    Raises:
+        InputError: if the network does not accept such inputs, or does not return logits.
+    """
+    shape, expected = (2, *inputs.shape), (2, inputs.classes)
+    with torch.no_grad(), user_code(architecture, f"predicting inputs {shape}", f"; {hint}"):
+        logits = network.eval()(torch.zeros(shape, dtype=torch.float32))
+    if _shape(logits) != expected or not logits.is_floating_point():
+        raise InputError(
+            f"{architecture} must give logits {expected} for inputs {shape}; it gives {_shape(logits)}; {hint}"
+        )
+    network.train()
+
+
+def check(network: nn.Module, other: nn.Module, architecture: str, inputs: Inputs) -> None:
+    """Test training, evaluation and storing of a network, which changes it; ``other`` has other weights.
 
     Raises:
         InputError: with the first failure and its fix.
     """
     generator = torch.Generator().manual_seed(0)
-    inputs = torch.randn((max(_BATCHES), *shape), generator=generator, dtype=torch.float32)
-    _check_parameters(network, architecture)
+    images = torch.randn((max(_BATCHES), *inputs.shape), generator=generator, dtype=torch.float32)
+    _refuse(architecture, _parameter_faults(network))
     with user_code(architecture, "a training step"):
         for size in _BATCHES:
-            _check_training(network, architecture, inputs[:size], classes)
-    with user_code(architecture, "reading in evaluation mode"), torch.no_grad():
-        logits = _check_evaluation(network.eval(), architecture, inputs)
+            _refuse(architecture, _training_faults(network.train(), images[:size], inputs.classes))
+    with user_code(architecture, "predicting in evaluation mode"), torch.no_grad():
+        _refuse(architecture, _evaluation_faults(network.eval(), images))
     with user_code(architecture, "saving and loading its weights"), torch.no_grad():
-        other = again().eval()
-        other.load_state_dict(load(save({key: value.contiguous() for key, value in network.state_dict().items()})))
-        if not torch.equal(other(inputs), logits):
+        state = {key: value.contiguous() for key, value in network.state_dict().items()}
+        other.eval().load_state_dict(load(save(state)))
+        if not torch.equal(other(images), network(images)):
             raise InputError(
                 f"{architecture} gives other logits after its weights were saved and loaded: it keeps something beside "
                 "them; use nn.Parameter or register_buffer for all that it learns or draws"
             )
-    network.train()
 
 
 def refuse_too_large(make: Callable[[], nn.Module], architecture: str) -> None:
@@ -96,81 +107,62 @@ def refuse_too_large(make: Callable[[], nn.Module], architecture: str) -> None:
         )
 
 
-def _check_parameters(network: nn.Module, architecture: str) -> None:
+def _refuse(architecture: str, faults: Iterator[str]) -> None:
+    """Raise InputError with the first fault; the operations after it are not run."""
+    for fault in faults:
+        raise InputError(f"{architecture} {fault}")
+
+
+def _parameter_faults(network: nn.Module) -> Iterator[str]:
     parameters = dict(network.named_parameters())
     if not parameters:
-        raise InputError(
-            f"{architecture} has no parameters, so nothing can be trained; make them nn.Parameter or layers"
-        )
-    wrong = {name: each.dtype for name, each in parameters.items() if each.dtype != torch.float32}
-    if wrong:
-        name, dtype = next(iter(wrong.items()))
-        raise InputError(f"{architecture} must have parameters of float32; {name} is {dtype}")
-    frozen = [name for name, each in parameters.items() if not each.requires_grad]
-    if frozen:
-        raise InputError(
-            f"{architecture} has frozen parameters, which no step can move: {_some(frozen)}; use register_buffer for "
-            "what must stay as it is"
-        )
+        yield "has no parameters, so nothing can be trained; make them nn.Parameter or layers"
+    for name, each in parameters.items():
+        if each.dtype != torch.float32:
+            yield f"must have parameters of float32; {name} is {each.dtype}"
+    if frozen := [name for name, each in parameters.items() if not each.requires_grad]:
+        rule = "use register_buffer for what must stay as it is"
+        yield f"has frozen parameters, which no step can move: {_some(frozen)}; {rule}"
 
 
-def _check_training(network: nn.Module, architecture: str, inputs: Tensor, classes: int) -> None:
-    network.train()
+def _training_faults(network: nn.Module, images: Tensor, classes: int) -> Iterator[str]:
     network.zero_grad()
-    logits = network(inputs)
-    if not isinstance(logits, Tensor) or logits.shape != (len(inputs), classes):
-        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise InputError(
-            f"{architecture} must give logits ({len(inputs)}, {classes}) in training mode too; it gives {got}"
-        )
-    functional.cross_entropy(logits.float(), torch.arange(len(inputs)) % classes).backward()  # type: ignore[no-untyped-call]
-    without = [name for name, each in network.named_parameters() if each.grad is None]
-    if without:
-        raise InputError(
-            f"{architecture} has parameters that its logits do not depend on: {_some(without)}; remove them"
-        )
-    broken = [
-        name for name, each in network.named_parameters() if not (each.grad is None or each.grad.isfinite().all())
-    ]
+    logits, expected = network(images), (len(images), classes)
+    if _shape(logits) != expected:
+        yield f"must give logits {expected} in training mode too; it gives {_shape(logits)}"
+    functional.cross_entropy(logits.float(), torch.arange(len(images)) % classes).backward()  # type: ignore[no-untyped-call]
+    gradients = {name: each.grad for name, each in network.named_parameters()}
+    if without := [name for name, gradient in gradients.items() if gradient is None]:
+        yield f"has parameters that its logits do not depend on: {_some(without)}; remove them"
+    broken = [name for name, gradient in gradients.items() if gradient is not None and not gradient.isfinite().all()]
     if broken or not logits.isfinite().all():
-        raise InputError(
-            f"{architecture} gives values that are not finite in its first step: {_some(broken) or 'its logits'}"
-        )
+        yield f"gives values that are not finite in its first step: {_some(broken) or 'its logits'}"
 
 
-def _check_evaluation(network: nn.Module, architecture: str, inputs: Tensor) -> Tensor:
-    """Return the logits of inputs after checks."""
+def _evaluation_faults(network: nn.Module, images: Tensor) -> Iterator[str]:
     state = {name: value.clone() for name, value in network.state_dict().items()}
-    logits: Tensor = network(inputs)
-    for _ in range(2):
-        if not torch.equal(network(inputs), logits):
-            raise InputError(
-                f"{architecture} gives other logits each time in evaluation mode; is dropout on? Use nn.Dropout, or "
-                "pass training=self.training to functional.dropout"
-            )
-    changed = [name for name, value in network.state_dict().items() if not torch.equal(value, state[name])]
-    if changed:
-        raise InputError(
-            f"{architecture} changes {_some(changed)} while it is evaluated; do that in training mode only"
+    logits: Tensor = network(images)
+    if not all(torch.equal(network(images), logits) for _ in range(2)):
+        yield (
+            "gives other logits each time in evaluation mode; is dropout on? Use nn.Dropout, or pass "
+            "training=self.training to functional.dropout"
         )
-    alone = torch.cat([network(inputs[:1]), network(inputs[1:2])])
+    if changed := [name for name, value in network.state_dict().items() if not torch.equal(value, state[name])]:
+        yield f"changes {_some(changed)} while it is evaluated; do that in training mode only"
+    alone = torch.cat([network(images[:1]), network(images[1:2])])
     if not torch.allclose(alone, logits[:2], rtol=1e-3, atol=1e-4):
-        raise InputError(
-            f"{architecture} gives a sample other logits alone than beside others in evaluation mode; batch norm must "
-            "keep running averages (track_running_stats=True)"
+        yield (
+            "gives a sample other logits alone than beside others in evaluation mode; batch norm must keep running "
+            "averages (track_running_stats=True)"
         )
     if (logits >= 0).all() and torch.allclose(logits.sum(dim=1), torch.ones(len(logits)), atol=1e-4):
-        raise InputError(
-            f"{architecture} gives probabilities, and its loss takes logits: it would learn slowly and look unsure; "
-            "remove its softmax"
+        yield (
+            "gives probabilities, and its loss takes logits: it would learn slowly and look unsure; remove its softmax"
         )
-    return logits
 
 
-def _described(error: BaseException) -> str:
-    text = (str(error).strip().splitlines() or [""])[0]
-    hint = next((f"; {hint}" for sign, hint in _HINTS.items() if sign in str(error)), "")
-    return f"{type(error).__name__}: {text or 'no message'}{_place(error)}{hint}"
+def _shape(logits: object) -> tuple[int, ...] | str:
+    return tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
 
 
 def _place(error: BaseException) -> str:

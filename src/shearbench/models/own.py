@@ -1,10 +1,9 @@
 """A user's networks: ``architecture: package.module.Net`` names a class or function outside this package.
 
-It is imported from Python's path, to which the command line adds the project's folder ``networks/``. It is
-called as ``Net(channels=..., classes=..., size=(height, width), width=..., **options)`` and must return a
-``torch.nn.Module`` that maps (n, channels, height, width) to logits (n, classes). Only ``channels`` is required.
-Without ``classes`` and ``size``, the network supports what its layers fit, such as 10 classes of 28 x 28. Without
-``width``, only width 1 is allowed.
+It is imported from Python's path, to which the command line adds the project's folder ``networks/``, and called as
+``Net(channels=..., classes=..., size=(height, width), width=..., **options)``. It returns a ``torch.nn.Module`` that
+maps (n, channels, height, width) to logits (n, classes). Only ``channels`` is required. Without ``classes`` and
+``size``, the network supports what its layers fit. Without ``width``, only width 1 is allowed.
 """
 
 import inspect
@@ -14,14 +13,11 @@ from dataclasses import asdict
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 
 from shearbench.code import NETWORKS
 from shearbench.errors import InputError
 from shearbench.models.inputs import Inputs
-
-if TYPE_CHECKING:
-    from torch import nn
 
 FOLDER = NETWORKS.name
 TAKE = "let it take `classes` and `size`, and build its layers by them"
@@ -54,8 +50,7 @@ def find(architecture: str, *, needs: Sequence[str] = ("channels",)) -> Callable
         raise InputError(
             f"{architecture} must take `{missing[0]}`, the number of channels of its inputs; add that to it"
         )
-    chosen: Callable[..., Any] = found
-    return chosen
+    return cast("Callable[..., Any]", found)
 
 
 def arguments(builder: Callable[..., Any], architecture: str, inputs: Inputs, *, width: float) -> dict[str, Any]:
@@ -69,40 +64,6 @@ def arguments(builder: Callable[..., Any], architecture: str, inputs: Inputs, *,
         raise InputError(f"{architecture} takes no `width`, so that its width must be 1 in params.yaml; got {width:g}")
     available = {**asdict(inputs), "width": width}
     return {name: value for name, value in available.items() if name in taken}
-
-
-def as_network(made: Any, architecture: str) -> "nn.Module":
-    """Return the result of a user's code in training mode.
-
-    Raises:
-        InputError: if it is not a ``torch.nn.Module``.
-    """
-    from torch import nn
-
-    if not isinstance(made, nn.Module):
-        raise InputError(f"{architecture} must give a torch.nn.Module; it gives a {type(made).__name__}")
-    return made.train()
-
-
-def check_reading(network: "nn.Module", architecture: str, inputs: Inputs, *, hint: str) -> None:
-    """Check that a network predicts two blank images, without changing it.
-
-    Raises:
-        InputError: if the network does not accept such inputs, or does not return logits.
-    """
-    import torch
-
-    from shearbench.models.contract import user_code
-
-    shape = (2, *inputs.shape)
-    with torch.no_grad(), user_code(architecture, f"reading inputs {shape}", f"; {hint}"):
-        logits = network.eval()(torch.zeros(shape, dtype=torch.float32))
-    if not isinstance(logits, torch.Tensor) or logits.shape != (2, inputs.classes) or not logits.is_floating_point():
-        got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-        raise InputError(
-            f"{architecture} must give logits (2, {inputs.classes}) for inputs {shape}; it gives {got}; {hint}"
-        )
-    network.train()
 
 
 def _import(architecture: str, name: str) -> Any:

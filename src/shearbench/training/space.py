@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, ValidationError
 
-from shearbench.models.features import Option, Scalar
+from shearbench.models.inputs import Option, Scalar
 from shearbench.training.recipe import Recipe
 
 Hyperparameters = dict[str, Scalar]
