@@ -1,11 +1,8 @@
 """Run tasks on the cores of a machine or of a cluster, with one thread each, so that results do not depend on load.
 
-Only this package imports joblib (for its ``loky`` executor, ``local.py``) or dask (``cluster.py``, ``worker.py``).
-A task calls a picklable function with one argument and an ``advance`` callback. Results are in the order of the
-tasks, for any number of workers. If a task raises or its process dies, the other tasks continue.
-
-Machines of a cluster share no disk, so a task declares the files that it reads and writes. Inputs are sent by
-hash; outputs are sent back with the result and written to the paths of the task.
+Only this package imports joblib (for its ``loky`` executor, ``local.py``) or dask (``cluster.py``, ``remote.py``,
+``worker.py``). Machines of a cluster share no disk, so a task declares the files that it reads and writes. Inputs are
+sent by hash; outputs are sent back with the result and written to the paths of the task.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -13,8 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from shearbench.errors import TasksFailed
-from shearbench.execution import cluster, local
-from shearbench.execution.calls import Advance, Call, Cluster, Workers
+from shearbench.execution import local
+from shearbench.execution.calls import Advance, Call, Cluster, Show, TaskResult, Workers, require_dask
 from shearbench.execution.local import spare_workers, worker_count
 from shearbench.execution.progress import progress_bar, terminate_as_interrupt
 
@@ -38,6 +35,8 @@ def run_tasks(
 ) -> list[R]:
     """Run ``function(task, advance)`` for every task, in separate single-threaded processes.
 
+    If a task raises or its process dies, the other tasks continue.
+
     Args:
         function: a module-level function. It calls ``advance(n)`` after each ``n`` finished units.
         tasks: picklable arguments, one per task: a path, or a dataclass with paths as fields.
@@ -47,8 +46,7 @@ def run_tasks(
         units: returns the number of progress units of a task.
         among: (finished, total) units of a longer computation that includes these tasks.
         reads: returns the input files and folders of a task; missing ones are not sent.
-        writes: returns the output files and folders of a task in the order of writing; records that hold hashes of
-            other files come last.
+        writes: returns the output files and folders of a task in the order of writing, records last.
 
     Returns:
         The results, in the order of ``tasks``.
@@ -63,9 +61,7 @@ def run_tasks(
     calls = [Call(function, task, tuple(reads(task)), tuple(writes(task))) for task in tasks]
     before, total = among or (0, sum(map(units, tasks)))
     with progress_bar(label, before, total) as show, terminate_as_interrupt():
-        task_result = (
-            cluster.run(calls, workers, show) if isinstance(workers, Cluster) else local.run(calls, workers, show)
-        )
+        task_result = _run(calls, workers, show)
     failures = task_result.failures | task_result.died
     if failures:
         summary = _summary(label, failures, [name(task) for task in tasks])
@@ -73,6 +69,15 @@ def run_tasks(
     return [task_result.results[index] for index in range(len(tasks))]
 
 
+def _run(calls: Sequence[Call], workers: Workers, show: Show) -> TaskResult:
+    if not isinstance(workers, Cluster):
+        return local.run(calls, workers, show)
+    require_dask()
+    from shearbench.execution import cluster
+
+    return cluster.run(calls, workers, show)
+
+
 def _summary(label: str, failures: dict[int, str], names: list[str]) -> str:
-    lines = [f"{label}: {len(failures)} of {len(names)} tasks failed; the finished ones are kept. Run again to resume."]
-    return "\n".join(lines + [f"- {names[index]}: {failures[index]}" for index in sorted(failures)])
+    header = f"{label}: {len(failures)} of {len(names)} tasks failed; the others are stored. Run again to resume."
+    return "\n".join([header, *(f"- {names[index]}: {failures[index]}" for index in sorted(failures))])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -44,6 +45,12 @@ class TaskResult:
     results: dict[int, Any] = field(default_factory=dict)
     failures: dict[int, str] = field(default_factory=dict)
     died: dict[int, str] = field(default_factory=dict)
+
+
+def require_dask() -> None:
+    """Raise InputError if dask is not installed."""
+    if find_spec("distributed") is None:
+        raise InputError("a cluster needs dask, which is not installed; run: pip install 'shearbench[dask]'")
 
 
 def reason_of(error: BaseException, trace: object) -> str:

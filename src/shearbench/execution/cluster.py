@@ -1,7 +1,7 @@
 """Run calls on the workers of a dask scheduler.
 
 dask assigns calls to workers, and retries the calls of a dead worker. Each worker offers a resource named by its
-version (``identity.resource``), so no task reaches a worker of another version. A worker requests missing inputs by
+version (``remote.resource``), so no task reaches a worker of another version. A worker requests missing inputs by
 their hash (``remote.py``).
 """
 
@@ -10,18 +10,18 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
+import dask
+from distributed import Client, Future, KilledWorker
 from rich.console import Console
 
 from shearbench.errors import InputError
+from shearbench.execution import remote
 from shearbench.execution.calls import Call, Cluster, Show, TaskResult, reason_of
 from shearbench.execution.files import Manifest, put_in_place
-from shearbench.execution.identity import GPU, differences, identity, is_ours, resource
-
-if TYPE_CHECKING:
-    from distributed import Client, Future
+from shearbench.execution.remote import GPU, differences, identity, is_ours, resource
 
 _CHUNK = 1 << 24
 _CONNECT, _WORKERS = 20.0, 60.0  # seconds to wait for the scheduler, and for workers
@@ -41,21 +41,15 @@ def run(calls: Sequence[Call], cluster: Cluster, show: Show) -> TaskResult:
 
 
 @contextmanager
-def _connected(scheduler: str) -> "Iterator[Client]":
-    """Yield a client of the scheduler."""
-    try:
-        import dask
-        from distributed import Client
-    except ImportError:
-        rule = "execution.backend is dask, but dask is not installed"
-        raise InputError(f"{rule}; run: pip install 'shearbench[dask]'") from None
-    quiet = {"distributed.admin.large-graph-warning-threshold": _SILENT}
-    with dask.config.set(quiet):
+def _connected(scheduler: str) -> Iterator[Client]:
+    with dask.config.set({"distributed.admin.large-graph-warning-threshold": _SILENT}):
         try:
             client = Client(scheduler, timeout=_CONNECT, set_as_default=False)
         except (OSError, ValueError) as error:
-            text = f"execution.scheduler {scheduler} does not answer ({error})"
-            raise InputError(f"{text}; start `dask scheduler` there, or work with backend: local") from None
+            raise InputError(
+                f"execution.scheduler {scheduler} does not answer ({error}); start `dask scheduler` there, or work "
+                "with backend: local"
+            ) from None
         try:
             yield client
         finally:
@@ -66,22 +60,20 @@ def _connected(scheduler: str) -> "Iterator[Client]":
 class _Run:
     """The calls of one ``run_tasks`` on a cluster. Messages of workers and futures arrive in one queue."""
 
-    def __init__(self, client: "Client", cluster: Cluster, calls: Sequence[Call], show: Show) -> None:
+    def __init__(self, client: Client, cluster: Cluster, calls: Sequence[Call], show: Show) -> None:
         self.client, self.cluster, self.calls, self.show = client, cluster, calls, show
         self.name = f"shearbench-{uuid4().hex}"
         self.needs = {resource(): 1, **({GPU: 1} if cluster.gpu else {})}
         self.events: SimpleQueue[Sequence[Any]] = SimpleQueue()
         self.manifest = Manifest()
-        self.waiting, self.running = deque(range(len(calls))), dict[int, "Future[Any]"]()
+        self.waiting, self.running = deque(range(len(calls))), dict[int, Future[Any]]()
         self.done = dict.fromkeys(range(len(calls)), 0)
         self.reported: set[str] = set()
-        self.workers, self.looked, self.seen = 0, 0.0, time.monotonic()
+        self.workers, self.examined, self.seen = 0, 0.0, time.monotonic()
         self.task_result = TaskResult()
 
     def execute(self) -> TaskResult:
         """Submit the calls and answer the workers until every call has finished or failed."""
-        from shearbench.execution import remote
-
         handlers: dict[str, Callable[..., None]] = {
             remote.DONE: self._count,
             remote.WANTED: self._send,
@@ -90,8 +82,8 @@ class _Run:
         self.client.subscribe_topic(self.name, lambda event: self.events.put(event[1]))
         try:
             while self.waiting or self.running:
-                self._look()
-                self._hand_out()
+                self._examine_workers()
+                self._submit()
                 with suppress(Empty):
                     kind, *facts = self.events.get(timeout=_POLL)
                     handlers[kind](*facts)
@@ -102,9 +94,7 @@ class _Run:
             raise
         return self.task_result
 
-    def _hand_out(self) -> None:
-        from shearbench.execution import remote
-
+    def _submit(self) -> None:
         limit = _FOR_EACH_WORKER * self.workers if self.cluster.workers == "auto" else self.cluster.workers
         while self.waiting and len(self.running) < limit:
             index = self.waiting.popleft()
@@ -121,8 +111,6 @@ class _Run:
 
     def _send(self, index: int, address: str, wanted: Sequence[str]) -> None:
         """Send missing files to a worker. If the worker is gone, the task requests them again on another one."""
-        from shearbench.execution import remote
-
         with suppress(OSError):
             for sha256 in wanted:
                 path = self.manifest.by_hash[sha256]
@@ -134,8 +122,6 @@ class _Run:
 
     def _finish(self, index: int) -> None:
         """Store the result or failure of a call, and write its files."""
-        from distributed import KilledWorker
-
         future = self.running.pop(index)
         if future.status in ("cancelled", "lost"):
             raise self._lost("the connection broke")
@@ -153,22 +139,22 @@ class _Run:
                 self.task_result.results[index] = delivery.result
                 self._count(index, delivery.done)
 
-    def _look(self) -> None:
+    def _examine_workers(self) -> None:
         """Count the workers of this version at most every ``_POLL`` seconds, and print those that are refused."""
-        if time.monotonic() - self.looked < _POLL:
+        if time.monotonic() - self.examined < _POLL:
             return
         workers = self.client.scheduler_info(n_workers=-1)["workers"]
         suited = [address for address, facts in workers.items() if self._suits(facts["resources"])]
         others = [address for address in workers if address not in suited]
         refused = [self._refusal(address, workers[address]["resources"]) for address in others]
-        self.workers, self.looked = len(suited), time.monotonic()
+        self.workers, self.examined = len(suited), time.monotonic()
         if suited:
-            self.seen = self.looked
+            self.seen = self.examined
             for line in refused:
                 if line not in self.reported:
                     self.reported.add(line)
                     Console(stderr=True).print(line, highlight=False, soft_wrap=True)
-        elif refused or self.looked - self.seen > _WORKERS:
+        elif refused or self.examined - self.seen > _WORKERS:
             scheduler, reasons = self.cluster.scheduler, "; ".join(refused) or "there is none"
             step = f"start one of this version with `shearbench worker {scheduler}`"
             raise InputError(f"no worker of {scheduler} can do this: {reasons}; {step}")
@@ -186,13 +172,13 @@ class _Run:
         return f"worker {address} is refused: it has {other or 'no GPU of its own'}"
 
     def _lost(self, reason: str) -> InputError:
-        what = "what was finished is kept, and the same command goes on from there"
-        return InputError(f"the scheduler {self.cluster.scheduler} was lost ({reason}); {what} once it is back")
+        return InputError(
+            f"the scheduler {self.cluster.scheduler} was lost ({reason}); finished results are stored: run the same "
+            "command again once it is back"
+        )
 
     def _stop(self) -> None:
         """Cancel waiting calls and stop running ones."""
-        from shearbench.execution import remote
-
         with suppress(OSError, TimeoutError):
             self.client.cancel(list(self.running.values()), force=True)
             self.client.run(remote.stop, self.name, on_error="ignore")

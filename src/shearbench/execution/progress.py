@@ -9,15 +9,7 @@ from datetime import timedelta
 from types import FrameType
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.table import Column
 from rich.text import Text
 
@@ -37,7 +29,6 @@ class _RateColumn(ProgressColumn):
     """Units per second, or seconds per unit if the speed is below 1."""
 
     def render(self, task: Task) -> Text:
-        """Return the text of one bar."""
         speed = speed_of(task)
         if not speed:
             return Text("")
@@ -48,7 +39,6 @@ class _LeftColumn(ProgressColumn):
     """The time left at the speed since the start."""
 
     def render(self, task: Task) -> Text:
-        """Return the text of one bar."""
         speed = speed_of(task)
         left = timedelta(seconds=math.ceil((task.remaining or 0) / speed)) if speed else "-:--:--"
         return Text(f"left {left}")
@@ -57,10 +47,9 @@ class _LeftColumn(ProgressColumn):
 @contextmanager
 def progress_bar(label: str, before: int, total: int) -> Iterator[Show]:
     """Show a progress bar with ``before`` units done earlier; yield a function that sets the units done since."""
-    numbers = (MofNCompleteColumn, _RateColumn, TimeElapsedColumn, _LeftColumn)
-    whole = [column(table_column=Column(no_wrap=True)) for column in numbers]  # a narrow terminal shortens the bar
-    columns = (TextColumn("{task.description}"), BarColumn(), *whole)
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    columns = (MofNCompleteColumn, _RateColumn, TimeElapsedColumn, _LeftColumn)
+    numbers = [column(table_column=Column(no_wrap=True)) for column in columns]  # a narrow terminal shortens the bar
+    with Progress(TextColumn("{task.description}"), BarColumn(), *numbers, console=Console(stderr=True)) as progress:
         bar = progress.add_task(label, total=total, completed=before, before=before)
         yield lambda done: progress.update(bar, completed=before + done)
 

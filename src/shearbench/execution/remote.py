@@ -1,10 +1,12 @@
 """Run a task on a worker: fetch inputs by hash, run in a folder of its own, send the files back.
 
 Inputs are cached by the worker in files named by their SHA-256. The cache may be deleted at any time; missing or
-damaged files are requested again.
+damaged files are requested again. A worker has the same ``identity`` as the machine of the command: all that affects
+its numbers.
 """
 
 import os
+import platform
 import sys
 import tempfile
 import time
@@ -12,24 +14,55 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from distributed import get_worker
 
+from shearbench.code import NETWORKS, PACKAGE, hash_of_folder
 from shearbench.errors import InputError
 from shearbench.execution.calls import Call, reason_of
 from shearbench.execution.files import Item, Parcel, below, moved, packed
-from shearbench.execution.identity import differences, identity
-from shearbench.records import sha256_of
+from shearbench.records import hash_of, sha256_of
 
+GPU = "GPU"
+"""dask's resource of a worker with a GPU of its own."""
 FOLDER = "SHEARBENCH_WORKER_FOLDER"
 """The environment variable with the folder of a worker for its cache and tasks."""
 DONE, WANTED = "done", "wanted"
+_PREFIX = "shearbench-"
+_VERSIONS = ("torch", "numpy", "scipy", "numba")
 _PATIENCE = 120.0  # seconds without a byte of the requested files
 _BETWEEN_REPORTS = 0.2  # seconds
 _stopped: set[str] = set()
 _heard = 0.0
+
+
+@cache
+def identity() -> dict[str, str]:
+    """Return the hashes of shearbench's and the user's code at the first call, and the versions."""
+    code = {"code of shearbench": hash_of_folder(PACKAGE)[:12], "code of networks/": hash_of_folder(NETWORKS)[:12]}
+    major, minor, _ = platform.python_version_tuple()
+    return code | {"Python": f"{major}.{minor}"} | {name: version(name) for name in _VERSIONS}
+
+
+def resource() -> str:
+    """Return the name of the dask resource of workers with this identity; each offers one."""
+    return _PREFIX + hash_of(identity())[:12]
+
+
+def is_ours(resources: Mapping[str, float]) -> bool:
+    """Return True if a worker was started by ``shearbench worker``, in any version."""
+    return any(name.startswith(_PREFIX) for name in resources)
+
+
+def differences(theirs: Mapping[str, str]) -> str:
+    """Return the differences between a worker's identity and this machine's."""
+    ours = identity()
+    other = {name: theirs.get(name, "none") for name in ours if theirs.get(name) != ours[name]}
+    return ", ".join(f"{name} {value} (here {ours[name]})" for name, value in other.items())
 
 
 @dataclass(frozen=True, eq=False)

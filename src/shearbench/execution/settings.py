@@ -43,8 +43,7 @@ class Execution(Strict):
             InputError: if settings contradict each other.
         """
         moved = self.model_copy(update={"backend": "dask", "scheduler": scheduler})
-        faults = [f"execution.{field} {rule}" for field, rule in moved.faults()]
-        if faults:
+        if faults := [f"execution.{field} {rule}" for field, rule in moved.faults()]:
             raise InputError("; ".join(faults))
         return moved
 
@@ -55,10 +54,7 @@ class Execution(Strict):
         if self.backend == "dask" and not is_address(self.scheduler):
             yield "scheduler", f"must be tcp://HOST:PORT (or tls://) where backend is dask; got {self.scheduler!r}"
         if self.backend == "dask" and self.device == "cuda" and self.precision == "auto":
-            yield (
-                "precision",
-                "must be fp32 or bf16 where backend is dask and device is cuda; got auto",
-            )
+            yield "precision", "must be fp32 or bf16 where backend is dask and device is cuda; got auto"
 
 
 def is_address(text: str | None) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from shearbench.errors import InputError
-from shearbench.execution.identity import GPU, resource
+from shearbench.execution.calls import require_dask
 from shearbench.execution.local import ONE_THREAD
 from shearbench.execution.settings import is_address
 
@@ -35,25 +35,21 @@ def serve(scheduler: str, *, processes: int, gpus: int, folder: Path, host: str 
         raise InputError(f"the scheduler's address must be tcp://HOST:PORT (or tls://); got {scheduler!r}")
     if gpus > processes:
         raise InputError(f"--gpus must be at most --processes, {processes}, as a task has one GPU; got {gpus}")
-    try:
-        import distributed  # noqa: F401
-    except ImportError:
-        raise InputError("a worker needs dask, which is not installed; run: pip install 'shearbench[dask]'") from None
+    require_dask()
     folder.mkdir(parents=True, exist_ok=True)
     asyncio.run(_serve_all(scheduler, processes, gpus, folder.absolute(), host))
 
 
 async def _serve_all(scheduler: str, processes: int, gpus: int, folder: Path, host: str | None) -> None:
-    await asyncio.gather(
-        *(_serve(scheduler, number, gpu=number < gpus, folder=folder, host=host) for number in range(processes))
-    )
+    servers = (_serve(scheduler, number, gpu=number < gpus, folder=folder, host=host) for number in range(processes))
+    await asyncio.gather(*servers)
 
 
 async def _serve(scheduler: str, number: int, *, gpu: bool, folder: Path, host: str | None) -> None:
     """Keep one worker going, whatever becomes of the scheduler."""
     from distributed import Nanny
 
-    from shearbench.execution.remote import FOLDER
+    from shearbench.execution.remote import FOLDER, GPU, resource
 
     nanny_options: dict[str, Any] = {
         "nthreads": 1,
