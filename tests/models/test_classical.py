@@ -71,10 +71,10 @@ def test_pca_and_a_calibrated_machine_are_what_scikit_learn_gives_by_hand() -> N
 
     found = _fitted("sklearn.svm.SVC", {"kind": "pca", "components": 12}, C=5.0)
 
-    said = classical.probabilities(found, images, classes=10)
-    assert said.dtype == np.float32
-    np.testing.assert_allclose(said, expected, atol=1e-6)
-    np.testing.assert_allclose(said.sum(axis=1), 1, atol=1e-5)
+    predicted = classical.probabilities(found, images, classes=10)
+    assert predicted.dtype == np.float32
+    np.testing.assert_allclose(predicted, expected, atol=1e-6)
+    np.testing.assert_allclose(predicted.sum(axis=1), 1, atol=1e-5)
 
 
 def test_folds_of_a_calibration_hold_out_whole_groups() -> None:
@@ -97,8 +97,8 @@ def test_a_classifier_with_probabilities_is_not_calibrated_again() -> None:
     images, labels = _samples()
     rows = images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
     expected = ExtraTreesClassifier(9, random_state=7).fit(rows, labels).predict_proba(rows)
-    said = classical.probabilities(_fitted(TREES, n_estimators=9), images, classes=10)
-    np.testing.assert_allclose(said, expected, atol=1e-6)
+    predicted = classical.probabilities(_fitted(TREES, n_estimators=9), images, classes=10)
+    np.testing.assert_allclose(predicted, expected, atol=1e-6)
 
 
 def test_hog_is_scikit_images_channel_by_channel() -> None:
@@ -142,9 +142,9 @@ def test_equal_fits_give_equal_bytes_that_give_equal_answers(
     content = classical.to_bytes(first)
     assert content == classical.to_bytes(second)
     again = classical.from_bytes(content, architecture)
-    said = [classical.probabilities(each, images, classes=10) for each in (first, again)]
-    np.testing.assert_array_equal(*said)
-    assert (said[0].argmax(axis=1) == labels).mean() > 0.5
+    predicted = [classical.probabilities(each, images, classes=10) for each in (first, again)]
+    np.testing.assert_array_equal(*predicted)
+    assert (predicted[0].argmax(axis=1) == labels).mean() > 0.5
     assert classical.numbers(first) > 0
 
 
@@ -153,10 +153,10 @@ def test_a_class_that_was_not_trained_on_has_probability_0() -> None:
     there = labels != 4
     made = classical.make(TREES, Features(), {"n_estimators": 3}, seed=1)
     found = classical.fit(made, TREES, fit("unit", images[there]), images[there], labels[there])
-    said = classical.probabilities(found, images, classes=12)
-    assert said.shape == (120, 12)
-    assert not said[:, [4, 10, 11]].any()
-    assert said[:, 5].any()
+    predicted = classical.probabilities(found, images, classes=12)
+    assert predicted.shape == (120, 12)
+    assert not predicted[:, [4, 10, 11]].any()
+    assert predicted[:, 5].any()
 
 
 def test_the_seed_decides_and_components_are_capped() -> None:

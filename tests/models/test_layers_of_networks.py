@@ -8,7 +8,7 @@ import torch
 from scipy.stats import binomtest
 from torch import nn
 
-from shearbench.models.layers import Conv3x3, Dropout, Flatten, MaxPoolAfterReLU, ReLUBeforePool, draw_kept
+from shearbench.models.layers import Conv3x3, Dropout, Flatten, MaxPoolAfterReLU, ReLUBeforePool, draw_mask
 
 UNITS = 400_000
 
@@ -25,7 +25,7 @@ def test_units_are_zeroed_with_probability_p_and_the_others_scaled(p: float) -> 
 def test_neighbours_are_dropped_independently() -> None:
     """Four units share one 64-bit draw: none may say anything about another."""
     torch.manual_seed(2)
-    kept = draw_kept(UNITS, 2**15).reshape(-1, 4).double()
+    kept = draw_mask(UNITS, 2**15).reshape(-1, 4).double()
     together = torch.corrcoef(kept.T) - torch.eye(4)
     assert together.abs().max() < 4 / (UNITS / 4) ** 0.5
 

@@ -86,11 +86,7 @@ def check(network: nn.Module, other: nn.Module, architecture: str, inputs: Input
 
 
 def refuse_too_large(make: Callable[[], nn.Module], architecture: str) -> None:
-    """Raise InputError if the training of a network would not fit into memory, before any is allocated.
-
-    Raises:
-        InputError: with the required and the available memory.
-    """
+    """Raise InputError if the training of a network would not fit into memory, before any is allocated."""
     try:
         with torch.device("meta"), torch.random.fork_rng(devices=[]):  # shapes without values
             count = float(sum(parameter.numel() for parameter in make().parameters()))

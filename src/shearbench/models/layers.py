@@ -13,7 +13,6 @@ from torch.nn import functional
 
 _LEVELS = 2**16
 
-
 Initialisation = Literal["default", "glorot"]
 
 
@@ -44,7 +43,7 @@ class Dropout(nn.Dropout):
         return dropped
 
 
-def draw_kept(count: int, level: int) -> Tensor:
+def draw_mask(count: int, level: int) -> Tensor:
     """Return int16 (count,): 1 with probability ``1 - level / 2 ** 16``, else 0; from torch's global generator."""
     # One 64-bit word serves four units of 16 bits, because the generator is the bottleneck, not the comparison.
     words = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None)  # all values; four units per word
@@ -56,14 +55,14 @@ class _Drop(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, level: int) -> Tensor:
-        ctx.kept = draw_kept(inputs.numel(), level).view(inputs.shape).to(inputs.dtype)
+        ctx.mask = draw_mask(inputs.numel(), level).view(inputs.shape).to(inputs.dtype)
         ctx.scale = _LEVELS / (_LEVELS - level)
-        out: Tensor = (inputs * ctx.kept).mul_(ctx.scale)
+        out: Tensor = (inputs * ctx.mask).mul_(ctx.scale)
         return out
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return (gradients[0] * ctx.kept).mul_(ctx.scale), None
+        return (gradients[0] * ctx.mask).mul_(ctx.scale), None
 
 
 class ReLUBeforePool(nn.ReLU):

@@ -59,11 +59,14 @@ def build(
         partial(nn.BatchNorm2d, momentum=momentum, eps=epsilon) if norm == "batch" else partial(nn.GroupNorm, GROUPS)
     )
     c1, c2, c3, c4 = (scaled(planes, width, multiple=8) for planes in (64, 128, 256, 512))
-    seen = channels if third_channel == "none" else 3
+    side, stride = (7, 2) if stem == "imagenet" else (3, 1)
+    entrance = nn.Conv2d(
+        channels if third_channel == "none" else 3, c1, kernel_size=side, stride=stride, padding=side // 2, bias=False
+    )
     network = nn.Sequential(
         OrderedDict(
             **_front(third_channel, resize),
-            conv1=_entrance(seen, c1, stem),  # (n, c1, 14, 14), with the small stem 28 x 28
+            conv1=entrance,  # (n, c1, 14, 14), with the small stem 28 x 28
             bn1=layer(c1),
             relu=nn.ReLU(inplace=True),
             **({"maxpool": nn.MaxPool2d(kernel_size=3, stride=2, padding=1)} if stem == "imagenet" else {}),
@@ -105,11 +108,6 @@ def _front(third_channel: Literal["none", "zeros", "repeat"], resize: int | None
     if resize is not None:
         front["resize"] = nn.Upsample((resize, resize), mode="bilinear", align_corners=False)
     return front
-
-
-def _entrance(channels: int, outputs: int, stem: Literal["imagenet", "small"]) -> nn.Conv2d:
-    size, stride = (7, 2) if stem == "imagenet" else (3, 1)
-    return nn.Conv2d(channels, outputs, kernel_size=size, stride=stride, padding=size // 2, bias=False)
 
 
 class BasicBlock(nn.Module):

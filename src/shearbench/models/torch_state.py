@@ -27,10 +27,6 @@ def _matmul_precision() -> str:
         return "mixed"
 
 
-def _precisions() -> list[str]:
-    return [owner.fp32_precision for owner in _OF_FLOAT32]
-
-
 def _set_precisions(values: list[str]) -> None:
     for owner, value in zip(_OF_FLOAT32, values, strict=True):
         owner.fp32_precision = value
@@ -45,12 +41,9 @@ _SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "the default device": (torch.get_default_device, torch.set_default_device),
     "gradients": (torch.is_grad_enabled, torch.set_grad_enabled),
     "anomaly detection": (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
-    "deterministic algorithms": (
-        torch.are_deterministic_algorithms_enabled,
-        lambda value: torch.use_deterministic_algorithms(value),
-    ),
+    "deterministic algorithms": (torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms),
     "the precision of matrix products": (_matmul_precision, torch.set_float32_matmul_precision),
-    "the precision of float32": (_precisions, _set_precisions),
+    "the precision of float32": (lambda: [owner.fp32_precision for owner in _OF_FLOAT32], _set_precisions),
     "denormal numbers": (_flushes_denormals, torch.set_flush_denormal),
     "the number of threads": (torch.get_num_threads, torch.set_num_threads),
     "autocast on the CPU": (
@@ -81,11 +74,7 @@ def restored() -> Iterator[list[str]]:
 
 @contextmanager
 def unchanged(architecture: str) -> Iterator[None]:
-    """Raise InputError if the block changes a setting.
-
-    Raises:
-        InputError: with the names of the settings.
-    """
+    """Raise InputError with the names of the settings that the block changes."""
     with restored() as changed:
         yield
     if changed:

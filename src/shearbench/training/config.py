@@ -169,7 +169,7 @@ def assemble(config: TrainingConfig, dataset: Dataset, rows: Selection, *, seed:
     Raises:
         InputError: if an option of the network or the normalisation does not fit the data.
     """
-    hardware = config.hardware
+    recipe, hardware = config.training, config.hardware
     normaliser = normalise.fit_entry(config.entry, dataset.inputs[rows.train])
     network = build(
         config.architecture,
@@ -183,17 +183,10 @@ def assemble(config: TrainingConfig, dataset: Dataset, rows: Selection, *, seed:
     def part(selected: Rows | None) -> Part | None:
         return None if selected is None else Part.of(dataset, selected, hardware)
 
-    return TrainingState(
-        network,
-        Adam(network, config.training),
-        Splits(
-            mislabelled(Part.of(dataset, rows.train, hardware), config.training.mislabelled, seed=seed),
-            part(rows.validation),
-            part(rows.inner),
-        ),
-        FitConfig.of(config.training, normaliser, seed=seed, hardware=hardware, diagnose=config.diagnose),
-        normaliser,
-    )
+    train = mislabelled(Part.of(dataset, rows.train, hardware), recipe.mislabelled, seed=seed)
+    splits = Splits(train, part(rows.validation), part(rows.inner))
+    fit_config = FitConfig.of(recipe, normaliser, seed=seed, hardware=hardware, diagnose=config.diagnose)
+    return TrainingState(network, Adam(network, recipe), splits, fit_config, normaliser)
 
 
 def mislabelled(part: Part, share: float, *, seed: int) -> Part:

@@ -61,7 +61,7 @@ def cross_validate(
     workers: Workers,
     only: Iterable[int] | None = None,
 ) -> list[dict[str, Any]]:
-    """Train every fold, or ``only`` some, without a record of this config, data and code.
+    """Train every fold, or ``only`` some, except those that are up to date; return their records, in order.
 
     Args:
         config: the training config.
@@ -70,9 +70,6 @@ def cross_validate(
         out: folder of the run; folders of folds that do not exist are removed.
         workers: where the folds are trained.
         only: numbers of the folds to train; all folds of all repeats by default.
-
-    Returns:
-        The records of the folds, in order.
 
     Raises:
         TasksFailed: after the other folds have finished, naming each fold that failed.
@@ -88,10 +85,7 @@ def cross_validate(
 
 
 def train_folds(tasks: Sequence[FoldTask], *, workers: Workers, label: str) -> list[dict[str, Any]]:
-    """Train folds of any runs in one pool, except those with a record of their config, data and code.
-
-    Returns:
-        Their records, in order.
+    """Train folds of any runs in one pool, except those that are up to date; return their records, in order.
 
     Raises:
         TasksFailed: after the other folds have finished, naming each that failed.
