@@ -70,9 +70,13 @@ def resolve(device: Literal["auto", "cpu", "cuda"], precision: Literal["auto", "
     if device == "cuda" and not has_cuda:
         raise InputError("execution.device is cuda, but torch finds no CUDA device; use cpu or auto")
     settled: Device = "cuda" if has_cuda and device != "cpu" else "cpu"
-    if precision == "auto":
-        return Hardware(settled, "bf16" if _has_fast_bf16(settled) else "fp32")
-    return Hardware(settled, precision)
+    if precision != "auto":
+        return Hardware(settled, precision)
+    if settled == "cuda":
+        is_fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        is_fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return Hardware(settled, "bf16" if is_fast else "fp32")
 
 
 def instructions() -> str:
@@ -146,16 +150,9 @@ def naming_the_batch(batch: int) -> Iterator[None]:
 def _keep_freed_memory() -> None:
     """Make glibc's allocator keep up to 2 GiB of freed memory, in pieces of up to 32 MiB, for the next batch.
 
-    Otherwise it returns each large tensor to the system, which hands the memory out again page by page, zeroed. That
-    takes a third of the time of a step. Other C libraries are not changed.
+    Returning each large tensor to the system takes a third of the time of a step, because its pages are zeroed again.
     """
     if platform.libc_ver()[0] == "glibc":
         allocator = ctypes.CDLL(None)
         allocator.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
         allocator.mallopt(_M_MMAP_THRESHOLD, 2**25)  # the largest allowed value
-
-
-def _has_fast_bf16(device: Device) -> bool:
-    if device == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
