@@ -150,6 +150,15 @@ def test_sections_are_folded_and_a_link_unfolds_its_own(browser: Browser, addres
     page.context.close()
 
 
+def test_a_model_card_fits_one_screen_of_a_phone(browser: Browser, address: str) -> None:
+    page = checks.visit(browser, address, width=checks.WIDTHS["phone"]).page
+    checks.open_everything(page)
+    heights = page.locator("#cards .facts").evaluate_all("all => all.map(each => each.getBoundingClientRect().height)")
+    assert heights
+    assert max(heights) < 760, "844 pixels, less the navigation and the card's heading"
+    page.context.close()
+
+
 def test_figures_can_be_read_on_a_dark_page(browser: Browser, address: str) -> None:
     """No figure is a white slab: what it leaves empty has the colour of the page, and its text stands out from it."""
     page = checks.visit(browser, address, width=1280, scheme="dark").page
