@@ -58,7 +58,7 @@ DISTURBANCE_Y = Quantity(r"$u_y - u_y^0$ / pixel", "RdBu_r", signed=True)
 def draw_tiles(axis: Axes, tiles: NDArray[Any], quantity: Quantity) -> None:
     """Draw tiles (rows, columns, h, w) with a colour bar, or (..., 3) in colour without one; gaps are transparent."""
     if tiles.ndim == 5:
-        _draw(axis, tiles / _white(tiles), _GAP)
+        _draw(axis, tiles / (255.0 if np.nan_to_num(tiles).max() > 1 else 1.0), _GAP)
         return
     shown = _draw(axis, tiles, _GAP, **quantity.scale(np.nan_to_num(tiles)))
     bar = axis.figure.colorbar(shown, ax=axis, fraction=0.05, pad=0.02)
@@ -135,28 +135,17 @@ def _draw(axis: Axes, tiles: NDArray[Any], gap: int, **scale: Any) -> AxesImage:
     return axis.imshow(picture, extent=(-0.5, width - 0.5, height - 0.5, -0.5), interpolation="nearest", **scale)
 
 
-def _white(tiles: NDArray[Any]) -> float:
-    return 255.0 if np.nan_to_num(tiles).max() > 1 else 1.0
-
-
-def _squared(tiles: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return tiles (rows, columns, h, w, ...) as squares of at least ``_SIDE`` pixels, padded with NaN."""
-    height, width = tiles.shape[2:4]
-    times = max(1, _SIDE // max(height, width))
-    tiles = tiles.repeat(times, axis=2).repeat(times, axis=3)
-    side = max(_SIDE, *tiles.shape[2:4])
-    before = [(side - size) // 2 for size in tiles.shape[2:4]]
-    after = [side - size - first for size, first in zip(tiles.shape[2:4], before, strict=True)]
-    padding = [(0, 0), (0, 0), *zip(before, after, strict=True), *((0, 0) for _ in tiles.shape[4:])]
-    return np.pad(tiles, padding, constant_values=np.nan)
-
-
 def _joined(tiles: NDArray[Any], gap: int) -> NDArray[np.float64]:
-    """Return (rows, columns, h, w, ...) as one picture with gaps of NaN, (height, width, ...)."""
-    tiles = _squared(tiles.astype(np.float64))
+    """Return tiles (rows, columns, h, w, ...) as one picture (height, width, ...); gaps and margins are NaN.
+
+    A tile becomes a square of at least ``_SIDE`` pixels.
+    """
+    times = max(1, _SIDE // max(tiles.shape[2:4]))
+    tiles = tiles.repeat(times, axis=2).repeat(times, axis=3)
     rows, columns, height, width, *rest = tiles.shape
-    gap = round(gap * height / _SIDE)
-    padding = ((0, 0), (0, 0), (0, gap), (0, gap), *((0, 0) for _ in rest))
-    padded = np.pad(tiles, padding, constant_values=np.nan)
-    joined = padded.swapaxes(1, 2).reshape(rows * (height + gap), columns * (width + gap), *rest)
-    return joined[:-gap, :-gap]
+    side = max(_SIDE, height, width)
+    gap = round(gap * side / _SIDE)
+    joined = np.full((rows, side + gap, columns, side + gap, *rest), np.nan)
+    top, left = (side - height) // 2, (side - width) // 2
+    joined[:, top : top + height, :, left : left + width] = tiles.swapaxes(1, 2)
+    return joined.reshape(rows * (side + gap), columns * (side + gap), *rest)[:-gap, :-gap]

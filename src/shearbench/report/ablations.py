@@ -81,7 +81,7 @@ def verdict_of(pair: Row) -> str:
     within = f"on {pair['within']}" if pair["kind"] == "models" else f"for {pair['within']}"
     start = f"{within}, {pair['a']} {IS.get(pair['verdict'])} {pair['b']}"
     if pair["folds"] < LEAST_FOLDS:
-        start = f"{within}, {pair['a']} and {pair['b']} without a verdict, which needs {LEAST_FOLDS} folds"
+        start = f"{within}, {pair['a']} and {pair['b']} have no verdict, which needs {LEAST_FOLDS} folds"
     elif pair["verdict"] not in IS:
         start = f"{within} it is undecided whether {pair['a']} differs from {pair['b']}"
     p = p_value(pair["p_adjusted"])

@@ -1,13 +1,13 @@
 """The table of hypotheses on a published number: predictions, results of the trainings, and verdicts."""
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from shearbench.records import read_json
+from shearbench.report.ablations import rows_of_file
 from shearbench.report.blocks import Block, Cell, Column, Data, Heading, Picture, Pictures, Prose, Table
-from shearbench.report.findings import span
+from shearbench.report.findings import Row, span
 
 _COLUMNS = (
     Column("hypothesis"),
@@ -25,16 +25,16 @@ _COLUMNS = (
 
 def hypotheses_blocks(folder: Path, heading: str) -> list[Block]:
     """Return the blocks on the hypotheses that were judged in a folder."""
-    record, table = read_json(folder / "record.json"), pd.read_csv(folder / "hypotheses.csv")
+    path = folder / "hypotheses.csv"
+    record, rows = read_json(folder / "record.json"), rows_of_file(path)
     caption = (
         f"Independent trainings on {record['sizes']['train']:,} samples each, {record['hardware']}. A misfit names "
         "the numbers that differ from the published ones at 95 %, uncorrected for the number of hypotheses."
     )
-    rows = [_row(row) for row in table.to_dict("records")]
     blocks: list[Block] = [
         Heading(f"Hypotheses ({heading.lower()})"),
-        Prose(f"{record['plan']['question']} {best_candidate(table)}"),
-        Table(_COLUMNS, rows, caption, [Data.of(folder / "hypotheses.csv")]),
+        Prose(f"{record['plan']['question']} {best_candidate(pd.DataFrame(rows))}"),
+        Table(_COLUMNS, [_row(row) for row in rows], caption, [Data.of(path)]),
     ]
     modes = folder / "figures" / "modes.png"
     if modes.is_file():
@@ -60,28 +60,23 @@ def best_candidate(table: pd.DataFrame) -> str:
     return f"{counts} None fits all published numbers. The least misfit: {names} ({words})."
 
 
-def _row(row: dict[Any, Any]) -> list[Cell | str]:
+def _row(row: Row) -> list[Cell | str]:
     run = ", ".join(str(row[key]) for key in ("dataset", "model", "statistics"))
-    predicted = [str(row[f"predicted_{key}"]) for key in ("level", "spread", "train_loss")]
-    name = Cell(row["hypothesis"], strong=True, help=row["because"])
-    verdict = Cell(row["verdict"], strong=True)
-    control = _share(row["control_accuracy"])
-    if row["verdict"] == "not run":
-        return [name, run, Cell("0", 0), *predicted, "", "", "", control, "", verdict]
-    interval = f"{100 * row['accuracy']:.1f} ({span(row['accuracy_low'], row['accuracy_high'])})"
+    trainings = 0 if row["verdict"] == "not run" else row["trainings"]
+    low, high = row["accuracy_low"], row["accuracy_high"]
     return [
-        name,
+        Cell(row["hypothesis"], strong=True, help=row["because"]),
         run,
-        Cell(f"{row['trainings']:.0f}", row["trainings"]),
-        *predicted,
-        Cell(interval, row["accuracy"]),
-        Cell(f"{100 * row['spread']:.2f}", row["spread"]),
-        Cell(f"{row['train_loss']:.3f}", row["train_loss"]),
-        control,
-        row["as_predicted"],
-        verdict,
+        Cell(f"{trainings:.0f}", trainings),
+        *(str(row[f"predicted_{key}"]) for key in ("level", "spread", "train_loss")),
+        _cell(row["accuracy"], f"{100 * row['accuracy']:.1f} ({span(low, high)})"),
+        _cell(row["spread"], f"{100 * row['spread']:.2f}"),
+        _cell(row["train_loss"], f"{row['train_loss']:.3f}"),
+        _cell(row["control_accuracy"], f"{100 * row['control_accuracy']:.1f}"),
+        "" if pd.isna(row["as_predicted"]) else row["as_predicted"],
+        Cell(row["verdict"], strong=True),
     ]
 
 
-def _share(value: float) -> Cell | str:
-    return "" if pd.isna(value) else Cell(f"{100 * value:.1f}", value)
+def _cell(value: float, text: str) -> Cell | str:
+    return "" if pd.isna(value) else Cell(text, value)
