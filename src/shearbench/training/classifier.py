@@ -65,14 +65,7 @@ def fit(config: TrainingConfig, dataset: Dataset, rows: NDArray[np.int64], *, se
 
 
 def result(pipeline: Pipeline, dataset: Dataset, rows: Selection, *, cost: EpochCost) -> tuple[dict[str, Any], Files]:
-    """Return the measured part of a fold's record, and the writers of the files beside it.
-
-    Args:
-        pipeline: fitted to ``rows.train``.
-        dataset: the dataset of ``rows``.
-        rows: rows of the fold.
-        cost: cost of the fit.
-    """
+    """Return the measured part of a fold's record, and the writers of its files; ``cost`` is that of the fit."""
 
     def predicted(selected: NDArray[np.int64]) -> Predictions:
         inputs, classes = dataset.inputs[selected], len(dataset.classes)

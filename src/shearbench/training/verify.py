@@ -40,12 +40,7 @@ class Verdict:
 
 
 def verify(runs: Sequence[Path], *, datasets: Path, workers: Workers) -> list[Verdict]:
-    """Train folds again and compare them with the stored ones, which are not changed.
-
-    Args:
-        runs: folders of folds, ``build/runs/<dataset>/<model>/fold-<k>``.
-        datasets: ``build/datasets``.
-        workers: number of processes, or ``"auto"``.
+    """Train the folds in folders (``runs``) again and compare them with the stored ones, which are not changed.
 
     Raises:
         InputError: if a record or its data are missing or damaged.
