@@ -110,7 +110,11 @@ def _misfit(result: AblationResult, dataset: str, claim: Claim) -> str:
     ours = over_folds(row["mean"], row["sd"], row["folds"])
     published = over_folds(test.level, test.spread, claim.study.folds)
     verdict = decide_apart(ours, published, rope=result.record["plan"]["rope"])
-    level = {"different": "differs from", "equivalent": "is equivalent to", "undecided": "is not told apart from"}
+    level = {
+        "different": "differs from",
+        "equivalent": "is equivalent to",
+        "undecided": "is undecided against",
+    }
     ratio = (row["sd"] / test.spread) ** 2
     tail = float(stats.f.cdf(ratio, row["folds"] - 1, claim.study.folds - 1))
     spread = "agree" if 2 * min(tail, 1 - tail) >= 0.05 else "differ"

@@ -106,8 +106,8 @@ def _provenance(records: Rows, rows: Rows, seed: int) -> list[tuple[str, str]]:
         return "; ".join(dict.fromkeys(values))
 
     trained = [record["training"] for record in records]
-    networks = [row["folds"] * row["repeats"] for row in rows]
-    seconds = sum(row["seconds_per_fold"] * count for row, count in zip(rows, networks, strict=True))
+    trainings = [row["folds"] * row["repeats"] for row in rows]
+    seconds = sum(row["seconds_per_fold"] * count for row, count in zip(rows, trainings, strict=True))
     machines = [each["machine"] for each in trained]
     hashes = [(record["dataset"], record["hashes"]) for record in records]
     return [
@@ -118,7 +118,7 @@ def _provenance(records: Rows, rows: Rows, seed: int) -> list[tuple[str, str]]:
         ("libraries", every(f"{name} {number}" for each in trained for name, number in each["versions"].items())),
         ("processor", every(f"{each['processor']}, {each['cores']} cores" for each in machines)),
         ("system", every(each["system"] for each in machines)),
-        ("time", f"{seconds / 60:.1f} minutes of training for the {sum(networks)} networks of the comparison"),
+        ("time", f"{seconds / 60:.1f} minutes for the {sum(trainings)} trainings of the comparison"),
         ("device and precision", every(record["hardware"] for record in records)),
         ("hash of training data", every(f"{dataset} {hashed['data'][:16]}" for dataset, hashed in hashes)),
         ("hash of test data", every(f"{dataset} {hashed['test'][:16]}" for dataset, hashed in hashes)),

@@ -8,8 +8,8 @@ from shearbench.report.findings import Row, Rows, p_value, percent, points, verd
 
 _TITLE = "Pairwise comparison"
 _TEXT = """A pair is two models on one dataset, or one model on two datasets. The difference is one of accuracy on all
-samples that a network did not train on: each training sample once per repeat, when its fold is held out, and each test
-sample with all networks. Its interval covers other samples and another training (samples crossed with trainings,
+samples that a model did not train on: each training sample once per repeat, when its fold is held out, and each test
+sample with all trained models. Its interval covers other samples and another training (samples crossed with trainings,
 clustered by writer). The intervals of a family hold at once with probability 95 %; a family is the models on one
 dataset, or all pairs of datasets. Better and worse: the interval excludes 0. Equivalent: it lies within ± the region
 that `params.yaml` declared before the run. Undecided: all else. The detectable difference is the smallest one that
@@ -21,7 +21,7 @@ _COLUMNS = (
     Column("a"),
     Column("b"),
     Column("a is"),
-    Column("a − b", True, "difference in accuracy on all samples that a network did not train on, percentage points"),
+    Column("a − b", True, "difference in accuracy on all samples that a model did not train on, percentage points"),
     Column("interval", True, "for other samples and another training, for all pairs of the family at once"),
     Column("p (adjusted)", True, "below 0.05 exactly if the interval excludes 0"),
     Column("detectable", True, "smallest true difference that is called better or worse with the declared power"),

@@ -30,7 +30,7 @@ _COLUMNS = (
     Column("dataset"),
     Column("model"),
     Column("cross-validated", True, "accuracy in %, mean ± standard deviation over the folds"),
-    Column("test", True, "accuracy in %, mean ± standard deviation over the folds' networks"),
+    Column("test", True, "accuracy in %, mean ± standard deviation over the models of the folds"),
     Column("95 % interval", True, "of the test accuracy, for other samples and another training"),
     Column("against this page", True, "difference in cross-validated accuracy, percentage points; without a test"),
 )

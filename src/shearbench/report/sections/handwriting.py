@@ -12,9 +12,9 @@ from shearbench.report.ablations import rows_of_file
 from shearbench.report.blocks import Block, Cell, Column, Data, Facts, Heading, Picture, Pictures, Prose, Section, Table
 from shearbench.report.findings import Row, Rows, points
 
-_TEXT = """Digits that a class drew, predicted by networks that were trained on MNIST only. `study` prepares a picture
-as the study did, `mnist` as MNIST was made. Accuracy and loss are means over the folds' networks, on the digits that
-a preparation accepts. Intervals are 95 % and resample writers; those of groups are Wilson's. The model for the
+_TEXT = """Digits that a class drew, predicted by models that were trained on MNIST only. `study` prepares a picture
+as the study did, `mnist` as MNIST was made. Accuracy and loss are means over the models of the folds, on the digits
+that a preparation accepts. Intervals are 95 % and resample writers; those of groups are Wilson's. The model for the
 detailed figures is the best on MNIST's own held-out folds. The class has no influence on this choice."""
 _STEPS = """Steps 1 to 4 are the study's, step 5 is step 4 by group, steps 6 and 7 are ours. A gain is relative to the
 previous available step, on the same resampled writers."""
@@ -35,22 +35,22 @@ def read(root: Path, rows: Rows) -> Section:
 
 
 def _full(folder: Path) -> Iterator[Block]:
-    """Yield the steps and groups of a class with networks trained on all of MNIST, if available."""
+    """Yield the steps and groups of a class with models trained on all of MNIST, if available."""
     if not (folder / "record.json").is_file():
         return
     record = read_json(folder / "record.json")
     steps = pd.read_csv(folder / "steps.csv")
     folds = " or ".join(f"{count:.0f} folds" for count in steps.loc[steps["n"] > 0, "folds"].unique())
-    yield Heading(f"At full size: class {record['folder']}, predicted by networks trained on all of MNIST")
+    yield Heading(f"At full size: class {record['folder']}, predicted by models trained on all of MNIST")
     chosen = record["chosen"].replace("_", ", training ")
     yield Prose(
-        f"Means over the networks of {folds}. The detailed figures show {chosen}, chosen by MNIST's held-out folds."
+        f"Means over the models of {folds}. The detailed figures show {chosen}, chosen by MNIST's held-out folds."
     )
     yield _steps(folder / "steps.csv", {})
     yield _wide(folder, "steps", "Accuracy at each step of the recipe, at full size", "steps.csv")
     yield _wide(folder, "groups", "Accuracy of each group with Wilson's 95 % interval, at full size", "groups.csv")
     yield _wide(folder, "hardness", "Features that go with errors, by group, at full size")
-    yield _wide(folder, "confusion", "Confusion matrix of the chosen network, at full size", "confusion.csv")
+    yield _wide(folder, "confusion", "Confusion matrix of the chosen model, at full size", "confusion.csv")
 
 
 def _class(folder: Path) -> Iterator[Block]:
@@ -70,7 +70,7 @@ def _class(folder: Path) -> Iterator[Block]:
     yield _wide(folder, "groups", "Accuracy of each group with Wilson's 95 % interval", "groups.csv")
     if results["hardness"]:
         yield _wide(folder, "hardness", "Features that go with errors, by group", "digits.csv")
-        yield _wide(folder, "confusion", "Confusion matrix of the chosen network", "confusion.csv")
+        yield _wide(folder, "confusion", "Confusion matrix of the chosen model", "confusion.csv")
     yield Prose(_copies(results["copies"], results["duplicates"]))
     if (folder / "figures" / "copies.png").is_file():
         yield _wide(folder, "copies", "Flagged digits beside the MNIST digits", "copies.csv")

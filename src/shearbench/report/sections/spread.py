@@ -7,9 +7,9 @@ from shearbench.report.findings import Row, Rows, counted
 
 _TITLE = "Sources of variance"
 _TEXT = """Out of fold, ± is the standard deviation of one fold's accuracy over {folds}. It has two sources, and their
-squares add up to its square. Data: other samples are held out. Training: the network is trained on other samples and
+squares add up to its square. Data: other samples are held out. Training: the model is trained on other samples and
 from another seed. If the samples alone would explain more than the folds show, training is 0. {bound} On the test set
-all networks predict the same samples, so ± is training alone; the 95 % interval covers other samples. With one network
+all models predict the same samples, so ± is training alone; the 95 % interval covers other samples. With one training
 per fold the effect of the seed cannot be separated from the effect of the training samples. The folds share training
 samples: entirely new training samples would change more."""
 _ONCE = """With one repeat each sample is predicted once, so hard samples cannot be separated from chance: data is an
@@ -21,9 +21,9 @@ _COLUMNS = (
     Column("cross-validated ±", True, "standard deviation of one fold's accuracy, percentage points"),
     Column("data", True, "other samples held out, percentage points"),
     Column("training", True, "other training samples and another seed, percentage points"),
-    Column("test ±", True, "training alone: all networks predict the same test samples, percentage points"),
+    Column("test ±", True, "training alone: all models predict the same test samples, percentage points"),
     Column("samples per fold", True, "mean number of samples that one fold holds out"),
-    Column("networks", True, "one per fold and repeat"),
+    Column("trainings", True, "one per fold and repeat"),
 )
 
 
@@ -36,11 +36,11 @@ def read(root: Path, rows: Rows) -> Section:
 
 def _row(row: Row) -> list[Cell | str]:
     deviations = [row[name] for name in ("cv_accuracy_sd", "cv_sd_data", "cv_sd_training", "test_accuracy_sd")]
-    samples, networks = row["n_train"] / row["folds"], row["folds"] * row["repeats"]
+    samples, trainings = row["n_train"] / row["folds"], row["folds"] * row["repeats"]
     return [
         row["dataset"],
         row["model"],
         *(Cell(f"{100 * deviation:.2f}", deviation) for deviation in deviations),
         Cell(f"{samples:,.0f}", samples),
-        Cell(str(networks), networks),
+        Cell(str(trainings), trainings),
     ]

@@ -27,7 +27,7 @@ the highest of several means is partly luck. A run with `training.use_tuned` est
 corrected resampled t-test, Holm-adjusted over the finalists, compares it with the present hyperparameters.
 `docs/tuning.md` has the details."""
 _COSTS = """{who} trained in full and cross-validated on the same samples. The line joins those that no other beats in
-both cost and accuracy; where the bars overlap, the folds do not tell them apart."""
+both cost and accuracy; where the bars overlap, the folds show no difference."""
 _WHO = {
     False: "Every finalist was",
     True: "Every finalist, and the best trial of each width that no finalist has if `tuning.sizes` asked for it, were",
@@ -41,7 +41,7 @@ _COLUMNS = (
     Column("accuracy", True, "mean ± standard deviation over the folds of the tuning part, in %"),
     Column("against present", True, "difference in percentage points and its interval, corrected resampled t"),
     Column("p", True, "Holm-adjusted over the finalists"),
-    Column("values", help="width multiplies the channels or units of the network"),
+    Column("values", help="width multiplies the channels or units of the model"),
     Column("parameters", True, "in millions"),
     Column("time", True, "training of one fold, on the machine of the search, under its load"),
 )
