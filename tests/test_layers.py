@@ -16,7 +16,7 @@ from shearbench.code import PACKAGE, imports
 REPOSITORY = Path(__file__).parents[1]
 SOURCE = REPOSITORY / "src"
 LAYERS = [
-    "errors code strict seeds records execution torchvision_ops text yaml12",
+    "errors code strict seeds records execution torchvision_ops yaml12",
     "mechanics",
     "statistics",
     "data",

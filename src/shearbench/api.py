@@ -1,12 +1,6 @@
 """The Python API: read a project's results as arrays and tables, and compare any two arrays of predictions.
 
-``import shearbench`` imports none of it: each name is imported on first use.
-
-    project = shearbench.load_project("my-benchmark")
-    for run in project.runs:
-        print(run.name, run.out_of_fold.correct.mean())
-    project.table("pairs")
-    shearbench.compare(labels, a, b, groups=writers)
+``import shearbench`` imports none of it: each name is imported on first use. Examples: ``docs/python-api.md``.
 """
 
 from collections.abc import Sequence
@@ -89,12 +83,9 @@ class Project:
         """
         place = self.folder / "build" / "datasets" / dataset
         table, samples = read_folds(place / FOLDS), load_dataset(place, "train")
-        labels = np.array(samples.classes)[samples.labels]
-        held_out = {number: table.split(number)[1] for number in table.numbers}
-        return pd.concat(
-            [pd.DataFrame({"id": table.ids[rows], "label": labels[rows], "fold": k}) for k, rows in held_out.items()],
-            ignore_index=True,
-        )
+        every = pd.DataFrame({"id": table.ids, "label": np.array(samples.classes)[samples.labels]})
+        held_out = [every.iloc[table.split(number)[1]].assign(fold=number) for number in table.numbers]
+        return pd.concat(held_out, ignore_index=True)
 
     def table(self, name: str) -> pd.DataFrame:
         """Return a table: ``comparison`` or ``pairs`` of ``reports/``, or one of ``build/comparison/``.
@@ -105,9 +96,8 @@ class Project:
         folders = (self.folder / "reports", self.folder / "build" / "comparison")
         tables = {path.stem: path for folder in reversed(folders) for path in sorted(folder.glob("*.csv"))}
         if name not in tables:
-            raise InputError(
-                f"there is no table {name!r}; there is: {', '.join(tables) or 'none yet, run `make repro`'}"
-            )
+            known = ", ".join(tables) or "none yet, run `make repro`"
+            raise InputError(f"there is no table {name!r}; there is: {known}")
         return pd.read_csv(tables[name])
 
 

@@ -1,4 +1,4 @@
-"""Exceptions for errors that the user can fix, in contrast to bugs.
+"""Exceptions for errors that the user can fix, in contrast to bugs, and text that is safe to show.
 
 The command line prints the message of :class:`InputError` without a traceback and exits with status 2. So the message
 must be complete: the fault (file or parameter, rule, value) and the next step.
@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 _LOGIN = re.compile(r"(?<=://)[^/\s@'\"]+(?=@)")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""Control characters, line separators, and marks that change the reading order."""
 _SECRET = re.compile(r"(?i)([?&][^=&\s]*(?:token|password|secret|key)[^=&\s]*=)[^&\s'\")]+")
 
 
@@ -70,3 +72,8 @@ class TasksFailed(RuntimeError):
 def without_secrets(text: str) -> str:
     """Return a text without logins and tokens in its URLs."""
     return _SECRET.sub(r"\1***", _LOGIN.sub("***", text))
+
+
+def shown(text: str, *, keep: str = "") -> str:
+    """Return a text, such as a file name, with control characters escaped, as ``\\x1b``, except those in ``keep``."""
+    return _CONTROL.sub(lambda found: found[0] if found[0] in keep else repr(found[0])[1:-1], text)

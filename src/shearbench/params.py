@@ -5,16 +5,17 @@ This module composes them and checks relations between them (a run names an exis
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
 from shearbench import yaml12
 from shearbench.ablation.hypotheses import Hypothesis, Observed, hypothesis_faults, runs_of
 from shearbench.analysis.settings import Evaluate
-from shearbench.data.config import FIELD_SOURCES, DatasetEntry, FieldDataset, ImageDataset, SimulatedDataset, Sources
+from shearbench.data.config import FIELD_SOURCES, DatasetEntry, FieldDataset, SimulatedDataset, Sources
 from shearbench.data.folds import TrainOn
 from shearbench.errors import InputError
 from shearbench.execution.settings import Execution
@@ -22,18 +23,14 @@ from shearbench.mechanics.loads import displacements_of
 from shearbench.models import ARCHITECTURES, RULE
 from shearbench.models.inputs import SKLEARN, Features, Option
 from shearbench.models.own import is_own
-from shearbench.params_base import NAME, RUN_NAME, with_bases
+from shearbench.params_base import NAME, RUN_NAME, Fault, with_bases
 from shearbench.strict import Strict
 from shearbench.training.recipe import Recipe
 from shearbench.training.space import space_faults
 
 Name = Annotated[str, Field(pattern=f"^{NAME}$")]
 RunName = Annotated[str, Field(pattern=f"^{RUN_NAME}$")]
-RENAMED = {
-    ("cells",): "runs",
-    ("experiments",): "ablations",
-    ("evaluate", "digits"): "evaluate.samples",
-}
+RENAMED = {("cells",): "runs", ("experiments",): "ablations", ("evaluate", "digits"): "evaluate.samples"}
 """Keys of the previous version, with their present names."""
 REMOVED = {("aa",): "benchmarks/calibration.py measures the size of the tests"}
 """Removed keys of previous versions, with their replacements."""
@@ -227,26 +224,22 @@ def load(path: Path) -> Params:
     node, document = yaml12.read(path)
     lines = dict(yaml12.lines_of(node))
     faults = [f"line {line}: {'.'.join(key)} is given twice" for key, line in yaml12.duplicates(node)]
-    document, misbased = with_bases(document)
-    faults += [f"line {_line(lines, key)}: {'.'.join(key)} {rule}" for key, rule in misbased]
+    document, found = with_bases(document)
     try:
         params = Params.model_validate(document)
+        found += _contradictions(params)
     except ValidationError as error:
         former = {(*old[:-1], new.rpartition(".")[2]) for old, new in RENAMED.items() if old in lines}
-        faults += [
-            _describe(fault, lines)
-            for fault in error.errors()
-            if not (fault["type"] == "missing" and fault["loc"] in former)
+        found += [
+            _described(fault) for fault in error.errors() if fault["type"] != "missing" or fault["loc"] not in former
         ]
-        params = None
-    if params is not None:
-        faults += [f"line {_line(lines, key)}: {'.'.join(key)} {rule}" for key, rule in _contradictions(params)]
-    if faults or params is None:
+    faults += [f"line {_line(lines, key)}: {'.'.join(key)} {rule}" for key, rule in found]
+    if faults:
         raise InputError("\n".join([f"{path} has {len(faults)} fault(s) to mend:", *(f"- {f}" for f in faults)]))
     return params
 
 
-def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
+def _contradictions(params: Params) -> Iterator[Fault]:
     """Yield contradictions between the parts: (key, rule)."""
     for name, model in params.models.items():
         yield from _network_faults(("models", name), model)
@@ -261,76 +254,70 @@ def _contradictions(params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
     for name, ablation in params.ablations.items():
         yield from _ablation_faults(("ablations", name), ablation, params)
     for name, run in params.runs.items():
-        if run.dataset not in params.datasets:
-            yield ("runs", name, "dataset"), f"must be one of datasets; got {run.dataset!r}"
-        if run.model not in params.models:
-            yield ("runs", name, "model"), f"must be one of models; got {run.model!r}"
+        yield from _unless_in(params.datasets, "datasets", ("runs", name, "dataset"), run.dataset)
+        yield from _unless_in(params.models, "models", ("runs", name, "model"), run.model)
         if name != f"{run.dataset}-{run.model}":
-            yield ("runs", name), f"must be called {run.dataset}-{run.model}, as its dataset and model say"
-    for name in sorted(params.compare.detect.keys() - params.datasets.keys()):
-        yield ("compare", "detect", name), "must be one of datasets"
+            yield ("runs", name), f"must be called {run.dataset}-{run.model}, after its dataset and model"
     if (params.cv.design == "disjoint") != (params.cv.sets is not None):
         rule = "and `design: disjoint` need each other: cv: {design: disjoint, sets: 15, inner_fraction: 0.15}"
         yield ("cv", "sets"), rule
+    for name in sorted(params.compare.detect):
+        yield from _unless_in(params.datasets, "datasets", ("compare", "detect", name), name)
     compared = {run.dataset for run in params.runs.values()}
-    for name in sorted(compared & params.datasets.keys()):
-        if name not in params.compare.rope:
-            yield ("compare", "rope"), f"must say for {name} how large a difference in accuracy does not matter"
+    for name in sorted((compared & params.datasets.keys()) - params.compare.rope.keys()):
+        yield ("compare", "rope"), f"must say for {name} how large a difference in accuracy does not matter"
     for field, rule in params.execution.faults():
         yield ("execution", field), rule
-    if params.tracking.uri not in ("default", "off") and "://" not in params.tracking.uri:
-        yield (
-            ("tracking", "uri"),
-            f"must be default, off or the URI of a server or database; got {params.tracking.uri!r}",
-        )
-    if params.tuning.storage != "default" and "://" not in params.tuning.storage:
-        yield ("tuning", "storage"), f"must be default or the URL of a database; got {params.tuning.storage!r}"
-    if params.tuning.storage != "default" and (
-        params.tuning.storage == params.tracking.uri or params.tuning.storage.endswith("mlruns/mlflow.db")
-    ):
-        yield ("tuning", "storage"), "must be another database than MLflow's: each would take the other's for its own"
+    yield from _store_faults(params.tracking.uri, params.tuning.storage)
     if not isinstance(params.training.use_tuned, bool):
         for name in sorted(set(params.training.use_tuned) - params.models.keys()):
             yield ("training", "use_tuned"), f"must be true, false or a list of models; there is no model {name!r}"
-    if params.tuning.dataset not in params.datasets:
-        yield ("tuning", "dataset"), f"must be one of datasets; got {params.tuning.dataset!r}"
+    yield from _unless_in(params.datasets, "datasets", ("tuning", "dataset"), params.tuning.dataset)
 
 
-def _network_faults(key: tuple[str, ...], network: Network) -> Iterator[tuple[tuple[str, ...], str]]:
+def _unless_in(known: Collection[str], part: str, key: tuple[str, ...], value: str) -> Iterator[Fault]:
+    if value not in known:
+        yield key, f"must be one of {part}; got {value!r}"
+
+
+def _store_faults(uri: str, storage: str) -> Iterator[Fault]:
+    if uri not in ("default", "off") and "://" not in uri:
+        yield ("tracking", "uri"), f"must be default, off or the URI of a server or database; got {uri!r}"
+    if storage != "default" and "://" not in storage:
+        yield ("tuning", "storage"), f"must be default or the URL of a database; got {storage!r}"
+    if storage != "default" and (storage == uri or storage.endswith("mlruns/mlflow.db")):
+        yield ("tuning", "storage"), "must be another database than MLflow's: each would take the other's for its own"
+
+
+def _network_faults(key: tuple[str, ...], network: Network) -> Iterator[Fault]:
     if network.architecture not in ARCHITECTURES and not is_own(network.architecture):
         yield (*key, "architecture"), f"{RULE}; got {network.architecture!r}"
     elif network.recipe is None and network.architecture in ARCHITECTURES:
         yield key, f"must have a recipe, as {network.architecture} is a network: {{epochs, batch, learning_rate, ...}}"
     elif network.recipe is not None and network.architecture.startswith(SKLEARN):
-        yield (
-            (*key, "recipe"),
-            "must not be given: classifiers of scikit-learn have no epochs and no batches; remove it",
-        )
+        rule = "must not be given: classifiers of scikit-learn have no epochs and no batches; remove it"
+        yield (*key, "recipe"), rule
     if network.recipe is not None and network.features is not None:
         yield (*key, "features"), "must not be given for a network, which gets the images; remove it"
     if network.recipe is None and network.width != 1:
         yield (*key, "width"), "must not be given for a classifier of scikit-learn; remove it"
 
 
-def _dataset_faults(
-    key: tuple[str, ...], entry: ImageDataset | FieldDataset, sources: Sources
-) -> Iterator[tuple[tuple[str, ...], str]]:
+def _dataset_faults(key: tuple[str, ...], entry: DatasetEntry, sources: Sources) -> Iterator[Fault]:
+    is_field = isinstance(entry, FieldDataset)
     if entry.origin not in sources.images:
-        known = ", ".join([*sources.images, *(FIELD_SOURCES if isinstance(entry, ImageDataset) else ())])
-        yield (
-            (*key, "source" if isinstance(entry, ImageDataset) else "of"),
-            f"must be one of {known}; got {entry.origin!r}",
-        )
+        known = ", ".join([*sources.images, *(() if is_field else FIELD_SOURCES)])
+        yield (*key, "of" if is_field else "source"), f"must be one of {known}; got {entry.origin!r}"
     if isinstance(entry, FieldDataset) and entry.step >= len(displacements_of(entry.load)):
         last = len(displacements_of(entry.load)) - 1
         yield (*key, "step"), f"must be 1 to {last} for {entry.load}; got {entry.step}"
-    if isinstance(entry, FieldDataset) and entry.normalise == "unit":
+    if is_field and entry.normalise == "unit":
         yield (*key, "normalise"), "must be another one than unit, which scales 8-bit images"
-    if isinstance(entry, ImageDataset) and entry.normalise == "detrend":
+    if not is_field and entry.normalise == "detrend":
         yield (*key, "normalise"), "must be another one than detrend, which is for displacement fields"
 
 
-def _ablation_faults(key: tuple[str, ...], ablation: Ablation, params: Params) -> Iterator[tuple[tuple[str, ...], str]]:
+def _ablation_faults(key: tuple[str, ...], ablation: Ablation, params: Params) -> Iterator[Fault]:
     if ablation.folds > params.cv.folds:
         yield (*key, "folds"), f"must be at most cv.folds, {params.cv.folds}; got {ablation.folds}"
     for name, network in ablation.models.items():
@@ -347,20 +334,18 @@ def _ablation_faults(key: tuple[str, ...], ablation: Ablation, params: Params) -
             yield (*key, "datasets", name), f"{rule}; got {entry.load} at step {entry.step}"
 
 
-def _describe(fault: Any, lines: dict[tuple[str, ...], int]) -> str:
+def _described(fault: ErrorDetails) -> Fault:
+    """Return the key and the rule of a fault of pydantic."""
     key = tuple(str(part) for part in fault["loc"])
     if key in RENAMED:
-        return f"line {_line(lines, key)}: {'.'.join(key)} is called {RENAMED[key]} now; rename the key"
+        return key, f"is called {RENAMED[key]} now; rename the key"
     if key in REMOVED:
-        return f"line {_line(lines, key)}: {'.'.join(key)} is not a parameter any more: {REMOVED[key]}; remove the key"
-    message = {"missing": "is missing", "extra_forbidden": "is not a parameter; remove or correct it"}.get(
-        fault["type"], f"{_lower(fault['msg'])}; got {fault['input']!r}"
-    )
-    return f"line {_line(lines, key)}: {'.'.join(key)} {message}"
-
-
-def _lower(message: str) -> str:
-    return message[0].lower() + message[1:]
+        return key, f"is not a parameter any more: {REMOVED[key]}; remove the key"
+    if fault["type"] == "missing":
+        return key, "is missing"
+    if fault["type"] == "extra_forbidden":
+        return key, "is not a parameter; remove or correct it"
+    return key, f"{fault['msg'][0].lower()}{fault['msg'][1:]}; got {fault['input']!r}"
 
 
 def _line(lines: dict[tuple[str, ...], int], key: tuple[str, ...]) -> int:

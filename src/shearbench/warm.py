@@ -47,7 +47,7 @@ def main() -> None:
         from shearbench.cli import app
 
         app()
-    except KeyboardInterrupt:  # before a command starts; commands print what is kept
+    except KeyboardInterrupt:  # before a command starts; commands print a message of their own
         print("shearbench: stopped", file=sys.stderr)
         sys.exit(130)
 
@@ -136,7 +136,11 @@ def _run(client: socket.socket, files: list[int], request: dict[str, Any]) -> No
         os.chdir(request["folder"])
         sys.argv = request["words"]
         threading.Thread(target=_forward_signals, args=(client,), daemon=True).start()
-        status = _call()
+        from shearbench.cli import app
+
+        app()  # ends with SystemExit
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:  # noqa: BLE001  the fork must not continue as the server
         traceback.print_exc()
     finally:
@@ -147,17 +151,6 @@ def _run(client: socket.socket, files: list[int], request: dict[str, Any]) -> No
         finally:
             # Skip the clean-up, because atexit handlers, sockets and threads belong to the parent.
             os._exit(status)
-
-
-def _call() -> int:
-    """Run the command line, and return its exit status."""
-    from shearbench.cli import app
-
-    try:
-        app()
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
-    return 0
 
 
 def _forward_signals(client: socket.socket) -> None:

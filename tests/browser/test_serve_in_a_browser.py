@@ -16,7 +16,7 @@ from page_checks import WIDTHS, against_aa, broken_images, over_the_edge, visit
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from shearbench.commands import read_class
+from shearbench.commands import handwriting
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "handwriting"))
 from forty_pictures import PICTURES, write
@@ -68,9 +68,9 @@ def test_a_digit_drawn_dropped_or_chosen_is_read(
     width: int, server: tuple[str, psutil.Process], browser: Browser, tmp_path: Path
 ) -> None:
     opened = visit(browser, server[0], width=width)
-    page, said = opened.page, opened.page.locator("#said")
+    page, said = opened.page, opened.page.locator("#result")
     _draw(page, SEVEN)
-    expect(said).to_contain_text("Read as 7", timeout=SECONDS)
+    expect(said).to_contain_text("Predicted as 7", timeout=SECONDS)
     for name in ("prepared", "seen"):
         shown = page.locator(f"#{name}")
         expect(shown).to_be_visible()
@@ -80,11 +80,11 @@ def test_a_digit_drawn_dropped_or_chosen_is_read(
     expect(said).to_have_text("Nothing yet.")
     expect(page.locator("#prepared")).to_be_hidden()
     _drop(page, "photo.jpg", PICTURES["4-shadow.jpg"][0]())
-    expect(said).to_contain_text("Read as 4", timeout=SECONDS)
+    expect(said).to_contain_text("Predicted as 4", timeout=SECONDS)
     page.locator("#file").set_input_files(
         {"name": "a.png", "mimeType": "image/png", "buffer": PICTURES["3-marker.png"][0]()}
     )
-    expect(said).to_contain_text("Read as 3", timeout=SECONDS)
+    expect(said).to_contain_text("Predicted as 3", timeout=SECONDS)
     _drop(page, "two.png", PICTURES["3-two.png"][0]())
     expect(said).to_contain_text("2 digits in one picture", timeout=SECONDS)
     assert opened.complaints == []
@@ -103,7 +103,7 @@ def teachers_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("class") / "drawn by us"
     folder.mkdir()
     write(folder)
-    read_class.read_class(folder.parent, folder)
+    handwriting.predict_class(folder.parent, folder)
     (page,) = (folder.parent / "build" / "handwriting").glob("*/index.html")
     return page
 
@@ -137,7 +137,7 @@ def test_a_digit_takes_less_than_300_ms_of_the_servers_processor(
     before = sum(server[1].cpu_times()[:2])
     for name in names:
         _drop(page, name, PICTURES[name][0]())
-        expect(page.locator("#said")).to_contain_text(f"Read as {name[0]}", timeout=SECONDS)
+        expect(page.locator("#result")).to_contain_text(f"Predicted as {name[0]}", timeout=SECONDS)
     seconds = (sum(server[1].cpu_times()[:2]) - before) / len(names)
     print(f"{1000 * seconds:.0f} ms of processor time a digit")
     assert seconds < MOST_SECONDS

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from patterns import point, space_of_three
-from shearbench.commands import stored
+from shearbench.commands import verify
 from shearbench.data import guard, idx
 from shearbench.data.dataset import load
 from shearbench.data.folds import read_folds
@@ -149,7 +149,7 @@ def test_a_yaml_tag_is_refused_and_not_executed(finished_once: Path, tmp_path: P
     with pytest.raises(InputError):
         guard.verify(tmp_path / "data", tmp_path / "data.dvc", params.sources)
     with pytest.raises(InputError, match="not a lock file"):
-        list(stored.faults(params, tmp_path))
+        list(verify.faults(params, tmp_path))
     with pytest.raises(InputError):
         read_tuned(tmp_path / "mlp.yaml")
     assert not canary.exists()

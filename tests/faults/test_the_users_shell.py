@@ -12,15 +12,13 @@ from typer.testing import CliRunner
 
 import shearbench
 from shearbench import records
-from shearbench.cli import app, surroundings
+from shearbench.cli import app, settle
 from shearbench.commands import predict
-from shearbench.commands.stored import _listing, cache_of
-from shearbench.commands.verify import _meaning
+from shearbench.commands.verify import _listing, _meaning, cache_of
 from shearbench.comparison import printed
 from shearbench.data.guard import tree_of
-from shearbench.errors import InputError
+from shearbench.errors import InputError, shown
 from shearbench.records import locked, provenance, write_text
-from shearbench.text import shown
 from shearbench.tracking import store
 
 REPOSITORY = Path(__file__).parents[2]
@@ -32,7 +30,7 @@ REDIRECTING += ("ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE", "NVIDI
 def test_a_variable_that_redirects_is_taken_out_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*REDIRECTING, "MLFLOW_TRACKING_PASSWORD", "ATEN_CPU_CAPABILITY"):
         monkeypatch.setenv(name, "default")
-    found = surroundings.settle()
+    found = settle()
     assert set(REDIRECTING) <= set(found)
     assert not set(REDIRECTING) & os.environ.keys()
     assert {"MLFLOW_TRACKING_PASSWORD", "ATEN_CPU_CAPABILITY"} <= os.environ.keys(), "logins, and what is recorded"
@@ -42,7 +40,7 @@ def test_a_variable_that_redirects_is_taken_out_and_named(monkeypatch: pytest.Mo
 def test_a_registry_of_another_project_is_not_written_to(tmp_path: Path) -> None:
     other = tmp_path / "other.db"
     program = (
-        "from shearbench.cli import surroundings; surroundings.settle()\n"
+        "from shearbench.cli import settle; settle()\n"
         "from pathlib import Path; from shearbench.tracking.store import attempt\n"
         "assert attempt(Path.cwd(), 'default', lambda s: s.client.create_registered_model('mnist'))"
     )
@@ -55,7 +53,7 @@ def test_a_registry_of_another_project_is_not_written_to(tmp_path: Path) -> None
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
 def test_output_that_cannot_be_encoded_is_no_failure(encoding: str) -> None:
     program = (
-        "from shearbench.cli import surroundings; surroundings.settle()\n"
+        "from shearbench.cli import settle; settle()\n"
         "from rich import print as shows; shows('[red]Δ ± – 7 → \u2713[/]'); print('Δ – é')"
     )
     environment = {**os.environ, "PYTHONIOENCODING": encoding}
@@ -66,7 +64,7 @@ def test_output_that_cannot_be_encoded_is_no_failure(encoding: str) -> None:
 def test_a_warning_of_a_library_is_no_failure() -> None:
     environment = {**os.environ, "PYTHONWARNINGS": "error"}
     program = (
-        "from shearbench.cli import surroundings; surroundings.settle(); import os, warnings\n"
+        "from shearbench.cli import settle; settle(); import os, warnings\n"
         "warnings.warn('old', FutureWarning); assert 'PYTHONWARNINGS' not in os.environ"
     )
     subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=3600)
@@ -315,7 +313,7 @@ def test_a_removed_folder_is_no_traceback(finished: Path, removed: str, words: l
 @pytest.mark.skipif(os.getuid() == 0 and shutil.which("setpriv") is None, reason="root may write anywhere")
 def test_a_package_that_cannot_be_written_needs_no_home(tmp_path: Path) -> None:
     program = (
-        "from shearbench.cli import surroundings; surroundings.settle()\n"
+        "from shearbench.cli import settle; settle()\n"
         "import os; print(os.environ['NUMBA_CACHE_DIR']); import shearbench.mechanics.kernels"
     )
     package = tmp_path / "package" / "shearbench"

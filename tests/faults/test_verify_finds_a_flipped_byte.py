@@ -18,12 +18,13 @@ import numpy as np
 import pytest
 import yaml
 
-from shearbench.commands import stored, verify
+from shearbench.commands import verify
 from shearbench.data import guard
 from shearbench.data.mechanical import simulate_dataset
 from shearbench.errors import InputError
 from shearbench.params import Params, load
 
+CACHE = verify.OLD_CACHE / "files" / "md5"
 STAGE_OF = {
     "build/samples/train": "prepare",
     "build/datasets": "datasets",
@@ -37,7 +38,7 @@ STAGE_OF = {
 
 
 def _keep(root: Path, path: Path, md5: str) -> None:
-    place = root / stored.CACHE / md5[:2] / md5[2:]
+    place = root / CACHE / md5[:2] / md5[2:]
     place.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(path, place)
     place.chmod(0o444)
@@ -146,10 +147,10 @@ def test_a_flipped_byte_is_found_with_the_command_that_makes_the_file_again(
 def test_what_was_never_made_is_told_from_what_changed(locked: Path, params: Params, tmp_path: Path) -> None:
     shutil.copy(locked / "dvc.lock", tmp_path)
     with pytest.raises(InputError, match=r"none of the results in dvc\.lock exists in .*; run `dvc repro`"):
-        list(stored.faults(params, tmp_path))
+        list(verify.faults(params, tmp_path))
     (tmp_path / "build").mkdir()
     shutil.copytree(locked / "build" / "folds", tmp_path / "build" / "folds")
-    found = list(stored.faults(params, tmp_path))
+    found = list(verify.faults(params, tmp_path))
     assert "build/samples/train is missing; run `dvc repro prepare`" in found
     assert not any("folds" in each for each in found)
 
@@ -160,13 +161,13 @@ def test_a_cache_set_elsewhere_is_read_there(
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     root, cache = tmp_path / "project", tmp_path / "elsewhere"
     shutil.copytree(locked, root)
-    shutil.move(root / stored.OLD_CACHE, cache)
+    shutil.move(root / verify.OLD_CACHE, cache)
     subprocess.run(["dvc", "init", "--no-scm", "-q", "-f"], cwd=root, check=True, timeout=3600)
     subprocess.run(["dvc", "cache", "dir", "-q", "--local", cache], cwd=root, check=True, timeout=3600)
-    assert not list(stored.faults(params, root))
+    assert not list(verify.faults(params, root))
     damaged = next(path for path in sorted((cache / "files" / "md5").glob("??/*")) if path.suffix != ".dir")
     with flipped(damaged):
-        (fault,) = stored.faults(params, root)
+        (fault,) = verify.faults(params, root)
     assert fault.startswith(f"{damaged} in DVC's cache is damaged; remove it (`rm -f`), then run `dvc commit --force ")
 
 
@@ -183,30 +184,30 @@ def test_a_shard_and_its_leakage_are_found(locked: Path, params: Params) -> None
     (shard,) = (locked / "build" / "shards").glob("*.npz")
     for file in (shard, shard.with_suffix(".json")):
         with flipped(file, 20):
-            found = list(stored.faults(params, locked))
+            found = list(verify.faults(params, locked))
         assert found == [
             f"build/shards/{shard.name} is not the simulated file; remove it and run `dvc repro --force simulate`"
         ]
     with changed(shard):
-        assert len(list(stored.faults(params, locked))) == 1
+        assert len(list(verify.faults(params, locked))) == 1
 
 
 def test_a_write_protected_object_of_the_cache_is_found(locked: Path, params: Params) -> None:
     """DVC believes such an object without reading it, and would restore the bad bytes."""
-    objects = sorted((locked / stored.CACHE).glob("??/*"))
+    objects = sorted((locked / CACHE).glob("??/*"))
     assert len(objects) > 30
     for path in objects:
         assert path.stat().st_mode & 0o777 == 0o444
         with flipped(path, path.stat().st_size // 2):
             assert path.stat().st_mode & 0o777 == 0o444
-            (found,) = stored.faults(params, locked)
+            (found,) = verify.faults(params, locked)
         assert found.startswith(f"{path.relative_to(locked)} in DVC's cache is damaged; remove it (`rm -f`), then run ")
 
 
 def test_the_cached_copy_of_weights_names_their_stage(locked: Path, params: Params) -> None:
     md5 = guard.md5_of(locked / "build/runs/mnist/mlp/fold-1/weights.safetensors")
-    with flipped(locked / stored.CACHE / md5[:2] / md5[2:]):
-        (found,) = stored.faults(params, locked)
+    with flipped(locked / CACHE / md5[:2] / md5[2:]):
+        (found,) = verify.faults(params, locked)
     assert "`dvc commit --force train@mnist-mlp`" in found
 
 
@@ -216,8 +217,8 @@ def test_where_an_output_and_its_cached_copy_are_damaged_both_go_before_the_stag
     """`dvc commit` would keep the damaged output, and `dvc repro` alone would restore it from the damaged copy."""
     weights = locked / "build/runs/mnist/mlp/fold-1/weights.safetensors"
     md5 = guard.md5_of(weights)
-    with flipped(locked / stored.CACHE / md5[:2] / md5[2:]), flipped(weights):
-        cached, output = stored.faults(params, locked)
+    with flipped(locked / CACHE / md5[:2] / md5[2:]), flipped(weights):
+        cached, output = verify.faults(params, locked)
     assert "in DVC's cache is damaged; remove it (`rm -f`), then run `dvc repro train@mnist-mlp`, as its" in cached
     assert output.endswith(
         "weights.safetensors is not the file that the pipeline wrote; remove it and run `dvc repro train@mnist-mlp`"
@@ -228,7 +229,7 @@ def test_a_file_too_many_and_one_too_few_are_found(locked: Path, params: Params)
     runs = locked / "build" / "runs" / "mnist" / "mlp"
     (runs / "fold-0" / "extra").touch()
     with changed(runs / "fold-1" / "history.csv"), changed(locked / "build" / "folds" / "mnist.npz"):
-        found = [re.split(" is (?:not|missing)", line)[0] for line in stored.faults(params, locked)]
+        found = [re.split(" is (?:not|missing)", line)[0] for line in verify.faults(params, locked)]
     (runs / "fold-0" / "extra").unlink()
     mlp = "build/runs/mnist/mlp"
     assert sorted(found) == ["build/folds/mnist.npz", f"{mlp}/fold-0/extra", f"{mlp}/fold-1/history.csv"]
@@ -240,18 +241,18 @@ def test_what_git_keeps_and_was_changed_is_said(tmp_path: Path) -> None:
     for name in kept:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("kept\n")
-    assert stored.uncommitted(tmp_path) == [], "no repository"
+    assert verify.uncommitted(tmp_path) == [], "no repository"
     for words in (("init", "-q"), ("add", "."), ("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x")):
         subprocess.run(("git", "-C", tmp_path, *words), check=True)
-    assert stored.uncommitted(tmp_path) == []
+    assert verify.uncommitted(tmp_path) == []
     for name in ("dvc.lock", "reports/full/a b.csv", "tuned/mlp.yaml", "README.md"):
         (tmp_path / name).write_text("kepu\n")
-    assert stored.uncommitted(tmp_path) == ["dvc.lock", "reports/full/a b.csv", "tuned/mlp.yaml"]
+    assert verify.uncommitted(tmp_path) == ["dvc.lock", "reports/full/a b.csv", "tuned/mlp.yaml"]
 
 
 def test_without_a_lock_nothing_can_be_said(locked: Path, params: Params) -> None:
     lock = locked / "dvc.lock"
     with changed(lock, b"stages: ["), pytest.raises(InputError, match=r"dvc\.lock is not a lock file of DVC "):
-        list(stored.faults(params, locked))
+        list(verify.faults(params, locked))
     with changed(lock), pytest.raises(InputError, match="run `dvc repro`"):
-        list(stored.faults(params, locked))
+        list(verify.faults(params, locked))

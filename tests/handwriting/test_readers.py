@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw
 from typer.testing import CliRunner
 
 from shearbench.cli import app
-from shearbench.commands import read_class, serve
+from shearbench.commands import handwriting, serve
 from shearbench.data.config import BundledMnist
 from shearbench.data.handwritten import read_file
 from shearbench.data.mnist import collect
@@ -153,7 +153,7 @@ def test_a_class_gets_its_page_without_a_project(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     folder = _class(tmp_path / "class 1", digits)
-    results = read_class.read_class(tmp_path, folder)
+    results = handwriting.predict_class(tmp_path, folder)
     assert results["summary"]["rejected"] == 2
     assert results["summary"]["answered"]["accuracy"] > 0.95
     assert results["without_label"] == ["<scan>.bmp"]
@@ -250,14 +250,14 @@ def test_the_server_reads_refuses_and_keeps_to_itself(port: int) -> None:
     assert b"serve.js" in page
     assert "default-src 'none'" in headers["content-security-policy"]
     assert _ask(port, "/serve.js")[0] == _ask(port, "/serve.css")[0] == 200
-    found = json.loads(_ask(port, "/read", _drawn_seven())[2])
+    found = json.loads(_ask(port, "/predict", _drawn_seven())[2])
     assert found["best"] == 7
     assert found["seen"].startswith("data:image/png;base64,")
-    status, _, content = _ask(port, "/read", b"nothing")
+    status, _, content = _ask(port, "/predict", b"nothing")
     assert status == 422
     assert "PNG" in json.loads(content)["message"]
-    assert _ask(port, "/read", bytes(serve.MAX_BYTES + 1))[0] == 413
-    assert _ask(port, "/read", _drawn_seven(), Origin="http://evil")[0] == 403
+    assert _ask(port, "/predict", bytes(serve.MAX_BYTES + 1))[0] == 413
+    assert _ask(port, "/predict", _drawn_seven(), Origin="http://evil")[0] == 403
     assert _ask(port, "/", Host="evil")[0] == 400
 
 

@@ -13,7 +13,7 @@ import yaml
 
 import small_project
 from made import current_runs
-from shearbench.commands import class_folder
+from shearbench.commands import handwriting as command
 from shearbench.data import class_digits
 from shearbench.data.class_digits import encode_png
 from shearbench.errors import InputError
@@ -194,8 +194,8 @@ def test_a_folder_of_the_users_gets_its_own_place_and_leaves_the_report_of_the_p
         (folder / name).write_bytes((project / "data" / "class_digits" / name.replace("-2-", "-3-")).read_bytes())
     page = project / "reports" / "index.html"
     before = page.read_bytes() if page.exists() else None
-    results = class_folder.main(params, project, folder, fine_tune=True)
-    out = class_folder.output_of(project, folder)
+    results = command.study(params, project, folder, fine_tune=True)
+    out = command.output_of(project, folder)
     assert is_finished(out)
     assert out.name.startswith("our_class__7b-")
     assert results["fine_tuning"]["n"] == 3

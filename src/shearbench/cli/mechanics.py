@@ -6,32 +6,23 @@ from typing import Annotated, Literal
 
 import typer
 
-from shearbench.cli.shared import AsJson, Quiet, explained
+from shearbench.cli.shared import AsJson, Quiet, commands
 from shearbench.errors import InputError
 
-app = typer.Typer()
-PANEL = "Mechanics"
-
-mechanics = typer.Typer(help="Simulated and published displacement fields.", no_args_is_help=True)
-app.add_typer(mechanics, name="mechanics", rich_help_panel=PANEL)
+app, command = commands("Mechanics")
+mechanics, subcommand = commands("Mechanics", help="Simulated and published displacement fields.", no_args_is_help=True)
+app.add_typer(mechanics, name="mechanics", rich_help_panel="Mechanics")
 
 
-@app.command(rich_help_panel=PANEL)
-@explained
+@command
 def simulate(
-    source: Annotated[
-        Path, typer.Argument(help="IDX file of images (gzipped or not), or .npy, uint8 (n, height, width).")
-    ],
+    source: Annotated[Path, typer.Argument(help="IDX file (gzipped or not) or .npy, uint8 (n, height, width).")],
     output: Annotated[Path, typer.Argument(help=".npz file to write; its facts go to a .json file beside it.")],
     load: Annotated[str, typer.Option(help="uniaxial, shear, equibiaxial or confined.")] = "shear",
     steps: Annotated[str, typer.Option(help="Published steps of the load, such as 5 or 3,5,10.")] = "5",
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: one per core.")] = None,
-    elements: Annotated[
-        str, typer.Option(help="Elements per pixel in x and in y, 1 to 4 each; 2x1 takes twice as long.")
-    ] = "1x1",
-    keep_failed: Annotated[
-        bool, typer.Option("--keep-failed", help="Record a digit without a solution instead of stopping.")
-    ] = False,
+    elements: Annotated[str, typer.Option(help="Elements per pixel in x and in y, 1 to 4 each.")] = "1x1",
+    keep_failed: Annotated[bool, typer.Option("--keep-failed", help="Record unsolved digits; do not stop.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -67,9 +58,8 @@ def simulate(
         print(f"{output}: {facts['samples']} digits, {facts['failed']} failed, SHA-256 {facts['sha256']}")
 
 
-@mechanics.command("compare")
-@explained
-def compare_fields(
+@subcommand
+def compare(
     fields: Annotated[Path, typer.Argument(help=".npz file of `shearbench simulate` or of the pipeline.")],
     archive: Annotated[Path, typer.Argument(help="Published FEA_displacement_results_step<k>.zip.")],
     bitmaps: Annotated[Path, typer.Argument(help="IDX or .npy file of the digits, in the order of both.")],

@@ -1,21 +1,20 @@
-"""Commands before the first run: parameters and data."""
+"""Commands before the first run: parameters, data and design."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from shlex import quote
 from typing import Annotated
 
 import typer
 
-from shearbench.cli.shared import AsJson, Quiet, explained, project, read_params
+from shearbench.cli.shared import AsJson, Quiet, commands, names_in, project, read_params
 from shearbench.errors import InputError
 
-app = typer.Typer()
-PANEL = "Get ready"
+app, command = commands("Get ready")
 
 
-@app.command(rich_help_panel=PANEL)
-@explained
+@command
 def data(
     adopt: Annotated[bool, typer.Option("--adopt", help="Copy the sources into data/ and record their hash.")] = False,
     quiet: Quiet = False,
@@ -32,7 +31,7 @@ def data(
     from shearbench.data import raw
     from shearbench.data.config import SimulatedDataset
 
-    root, params, report = project(), read_params(), _silence if quiet else print
+    root, params, report = project(), read_params(), (lambda _: None) if quiet else print
     raw.build(root / "data", params.sources, root / "data.dvc", adopt=adopt, report=report)
     if any(isinstance(entry, SimulatedDataset) for entry in params.datasets.values()):
         from shearbench.mechanics.simulation import compile_kernels
@@ -41,8 +40,7 @@ def data(
         compile_kernels()
 
 
-@app.command(rich_help_panel=PANEL)
-@explained
+@command
 def init(
     folder: Annotated[Path, typer.Argument(help="Project folder, new or empty.")],
     images: Annotated[Path | None, typer.Option(help="Folder of PNG or JPEG files, one sub-folder per class.")] = None,
@@ -64,12 +62,7 @@ def init(
     print(f"{folder} is ready. Next:\n  cd {quote(str(folder))}\n  make repro")
 
 
-def _silence(_: str) -> None:
-    pass
-
-
-@app.command(rich_help_panel=PANEL)
-@explained
+@command
 def check(quiet: Quiet = False) -> None:
     """Check params.yaml and build every network in it, before any long work starts.
 
@@ -84,11 +77,9 @@ def check(quiet: Quiet = False) -> None:
         print(f"params.yaml is valid: {found}")
 
 
-@app.command(rich_help_panel=PANEL)
-@explained
+@command
 def doctor(
-    as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print problems only.")] = False,
+    as_json: AsJson = False, quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print problems only.")] = False
 ) -> None:
     """Check machine, installation and project, and print a fix for each problem. Exit status 1 if there is a fault.
 
@@ -101,7 +92,7 @@ def doctor(
 
     findings = examination.main(Path.cwd(), read_params)
     if as_json:
-        print(json.dumps(examination.as_json(findings), indent=1))
+        print(json.dumps([{"check": name, **asdict(finding)} for name, finding in findings], indent=1))
     else:
         examination.print_findings(findings, quiet=quiet)
     if any(finding.status == "fault" for _, finding in findings):
@@ -112,8 +103,7 @@ def _profiles(begun: str) -> list[str]:
     return sorted(path.stem for path in Path("profiles").glob(f"{begun}*.yaml"))
 
 
-@app.command(rich_help_panel=PANEL)
-@explained
+@command
 def profile(
     name: Annotated[str, typer.Argument(help="Name of a file in profiles/, without .yaml.", autocompletion=_profiles)],
 ) -> None:
@@ -134,3 +124,41 @@ def profile(
     load(source)
     write_bytes(root / "params.yaml", source.read_bytes())
     print(f"params.yaml is now profiles/{name}.yaml. If its sources differ, run `shearbench data --adopt`")
+
+
+@command
+def design(
+    pilot: Annotated[
+        list[str] | None,
+        typer.Argument(help="Two runs with finished folds, as a pilot.", autocompletion=names_in("runs")),
+    ] = None,
+    sd: Annotated[float | None, typer.Option(help="In place of a pilot: SD of fold differences, a fraction.")] = None,
+    difference: Annotated[float | None, typer.Option(help="Difference to detect, a fraction.")] = None,
+    folds: Annotated[int | None, typer.Option(min=2, help="Default: cv.folds.")] = None,
+    repeats: Annotated[int | None, typer.Option(min=1, help="Default: cv.repeats.")] = None,
+    sets: Annotated[int | None, typer.Option(min=2, help="Disjoint sets, in place of folds and repeats.")] = None,
+    comparisons: Annotated[int | None, typer.Option(min=1, help="Pairs in a family; default: of a dataset.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compute the smallest difference that these folds and repeats, or disjoint sets, can detect.
+
+    \b
+    Examples:
+      shearbench design mnist-cnn3 mnist-resnet18 --difference 0.01
+      shearbench design --sd 0.008 --folds 10 --repeats 3 --json
+      shearbench design --sd 0.008 --sets 15
+    """
+    from shearbench.commands import design as planning
+
+    planning.main(
+        read_params(),
+        project(),
+        runs=pilot or [],
+        sd=sd,
+        difference=difference,
+        folds=folds,
+        repeats=repeats,
+        sets=sets,
+        comparisons=comparisons,
+        as_json=as_json,
+    )

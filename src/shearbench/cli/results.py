@@ -7,14 +7,12 @@ from typing import Annotated
 
 import typer
 
-from shearbench.cli.shared import AsJson, Quiet, Scheduler, explained, project, read_params, refuse_taken
+from shearbench.cli.shared import AsJson, Quiet, Scheduler, commands, project, read_params, refuse_taken
 
-app = typer.Typer()
-PANEL = "See results"
+app, command = commands("See results")
 
 
-@app.command(rich_help_panel=PANEL)
-@explained
+@command
 def results(as_json: AsJson = False) -> None:
     """Print the comparison table, the path of the report and the command that opens MLflow.
 
@@ -33,8 +31,7 @@ def results(as_json: AsJson = False) -> None:
     print(f"Report:  {root / 'reports' / 'index.html'}\nMLflow:  make ui")
 
 
-@app.command(rich_help_panel=PANEL)
-@explained
+@command
 def join(folder: Annotated[Path, typer.Argument(help="Folder with card.yaml and predictions of each fold.")]) -> None:
     """Compare the predictions of a model that was trained elsewhere with the runs of its dataset.
 
@@ -52,8 +49,7 @@ def join(folder: Annotated[Path, typer.Argument(help="Folder with card.yaml and 
     print(f"{name}: {accuracies}; reports/joined/{name}.csv. Show it in the report: dvc repro report")
 
 
-@app.command(rich_help_panel=PANEL)
-@explained
+@command
 def export(folder: Annotated[Path, typer.Argument(help="New folder.")]) -> None:
     """Export results for a paper: tables as CSV and LaTeX, figures as PDF, model cards, BibTeX, and a zip of all.
 
@@ -67,8 +63,7 @@ def export(folder: Annotated[Path, typer.Argument(help="New folder.")]) -> None:
     print(f"{folder}: {len(written)} files; {written[-1]} contains all of them")
 
 
-@app.command(rich_help_panel=PANEL)
-@explained
+@command
 def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000) -> None:
     """Serve MLflow's pages on 127.0.0.1, for this machine only.
 
@@ -85,13 +80,10 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0
     os.execvp(command[0], command)
 
 
-@app.command(rich_help_panel=PANEL)
-@explained
+@command
 def track(
     follow: Annotated[bool, typer.Option("--follow", help="Continue until Ctrl-C, beside a long run.")] = False,
-    readers: Annotated[
-        bool, typer.Option("--readers", help="Also register the readers that come with shearbench.")
-    ] = False,
+    readers: Annotated[bool, typer.Option("--readers", help="Also register the shipped readers.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Send new records to MLflow. `dvc repro` ends with this.
@@ -117,8 +109,7 @@ def track(
         print(message)
 
 
-@app.command(rich_help_panel=PANEL)
-@explained
+@command
 def verify(
     sample: Annotated[int, typer.Option(min=1, help="Number of folds to train again, drawn at random.")] = 2,
     scheduler: Scheduler = None,

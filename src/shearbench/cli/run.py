@@ -7,11 +7,10 @@ from typing import Annotated
 import typer
 
 from shearbench import stages
-from shearbench.cli.shared import Scheduler, explained, names_in, project, read_params
-from shearbench.pipeline.names import CODE, NAMES
+from shearbench.cli.shared import Scheduler, commands, explained, names_in, project, read_params
+from shearbench.pipeline.texts import CODE, NAMES
 
-app = typer.Typer()
-PANEL = "Run"
+app, command = commands("Run")
 LOWEST_PRIORITY = 19
 STAGE_HELP = f"{', '.join(NAMES[:-1])} or {NAMES[-1]}."
 RUN_HELP = """A run of params.yaml for train and evaluate, a dataset for explore, an ablation for ablation and
@@ -22,8 +21,7 @@ def _stages(begun: str) -> list[str]:
     return [name for name in NAMES if name.startswith(begun)]
 
 
-@app.command(rich_help_panel=PANEL)
-@explained
+@command
 def repro() -> None:
     """Run every stage that is not up to date, with one progress bar and the time left. Equivalent to `dvc repro`.
 
@@ -36,8 +34,7 @@ def repro() -> None:
     raise typer.Exit(pipeline.main(project()))
 
 
-@app.command(rich_help_panel=PANEL)
-@explained
+@command
 def stage(
     name: Annotated[str, typer.Argument(help=STAGE_HELP, autocompletion=_stages)],
     of: Annotated[
@@ -85,8 +82,7 @@ def beside(task: Annotated[str, typer.Argument(help="ablations or tracking.")]) 
         track.follow(params, root)
 
 
-@app.command(rich_help_panel=PANEL)
-@explained
+@command
 def tune(
     model: Annotated[str, typer.Argument(help="A model of params.yaml.", autocompletion=names_in("models"))],
     dataset: Annotated[
@@ -95,9 +91,7 @@ def tune(
     ] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Number of trials; default: tuning.trials.")] = None,
     timeout: Annotated[int | None, typer.Option(min=1, help="Time limit in seconds; default: tuning.timeout.")] = None,
-    replacing: Annotated[
-        bool, typer.Option("--replace", help="Replace a search of more trials in tuned/MODEL.yaml.")
-    ] = False,
+    replacing: Annotated[bool, typer.Option("--replace", help="Replace a search of more trials.")] = False,
     scheduler: Scheduler = None,
 ) -> None:
     """Search hyperparameters of a model. Ctrl-C stops; the same command continues.
@@ -116,16 +110,13 @@ def tune(
     track.main(params, root)
 
 
-@app.command(rich_help_panel=PANEL)
-@explained
+@command
 def worker(
     scheduler: Annotated[str, typer.Argument(metavar="tcp://HOST:PORT", help="The address of `dask scheduler`.")],
     processes: Annotated[int, typer.Option(min=1, help="Number of parallel tasks, one process each.")] = 1,
     gpus: Annotated[int, typer.Option(min=0, help="How many of these processes get a GPU of their own.")] = 0,
     folder: Annotated[Path, typer.Option(help="Folder for cached inputs and running tasks.")] = Path("build/worker"),
-    host: Annotated[
-        str | None, typer.Option(help="Address to listen on; default: the one that reaches the scheduler.")
-    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; default: automatic.")] = None,
 ) -> None:
     """Run tasks of a dask scheduler until Ctrl-C.
 

@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
 import typer
 import yaml
@@ -15,8 +15,7 @@ from rich.console import Console
 
 import shearbench
 from shearbench import yaml12
-from shearbench.errors import InputError, TasksFailed, explain
-from shearbench.text import shown
+from shearbench.errors import InputError, TasksFailed, explain, shown
 
 if TYPE_CHECKING:
     from shearbench.params import Params
@@ -33,6 +32,12 @@ Scheduler = Annotated[
         help="Run on this dask cluster instead of this machine.",
     ),
 ]
+
+
+def commands(heading: str, **options: Any) -> tuple[typer.Typer, Callable[[Callable[P, None]], Callable[P, None]]]:
+    """Return the commands below a heading of the help, and a decorator that adds one with :func:`explained`."""
+    app = typer.Typer(**options)
+    return app, lambda command: app.command(rich_help_panel=heading)(explained(command))
 
 
 def explained(command: Callable[P, None]) -> Callable[P, None]:

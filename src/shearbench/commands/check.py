@@ -1,42 +1,36 @@
 """``shearbench check``: build every network in ``params.yaml``, before any long work starts."""
 
 import json
-from itertools import chain, product
 from pathlib import Path
 
 from shearbench import models
 from shearbench.data import own_images
+from shearbench.data.config import DatasetEntry
 from shearbench.models.inputs import Features, Inputs
-from shearbench.params import Params
+from shearbench.params import Network, Params
 
 
 def main(params: Params, root: Path, *, own_alone: bool = False) -> str:
     """Build the network of each run and ablation once; return the numbers of datasets, models, runs and ablations.
 
-    Args:
-        params: the project's parameters.
-        root: the project's folder.
-        own_alone: whether to build only the user's own networks, without torchvision and scikit-learn, which take
-            seconds to import.
+    With ``own_alone`` only the user's own networks are built, without torchvision and scikit-learn, which take seconds
+    to import.
 
     Raises:
         InputError: if a network cannot be built; the message names it and the reason.
     """
-    of_runs = [(params.models[run.model], params.datasets[run.dataset]) for run in params.runs.values()]
+    pairs: list[tuple[Network, DatasetEntry]] = [
+        (params.models[run.model], params.datasets[run.dataset]) for run in params.runs.values()
+    ]
+    for each in params.ablations.values():
+        pairs += [(model, dataset) for model in each.models.values() for dataset in each.datasets.values()]
     known = {name: facts for name in params.sources.images if (facts := own_images.facts(root / "data" / name))}
-    of_ablations = [product(each.models.values(), each.datasets.values()) for each in params.ablations.values()]
     done = set()
-    for model, dataset in chain(of_runs, *of_ablations):
+    for model, dataset in pairs:
         if own_alone and (model.architecture in models.ARCHITECTURES or model.recipe is None):
             continue
         inputs = Inputs(dataset.channels, *known.get(dataset.origin, (10, (28, 28))))
-        network = (
-            model.architecture,
-            inputs,
-            model.width,
-            str(model.features),
-            json.dumps(model.options, sort_keys=True),
-        )
+        network = (model.architecture, inputs, model.width, str(model.features), json.dumps(model.options))
         if network in done:
             continue
         done.add(network)

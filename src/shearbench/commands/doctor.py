@@ -13,8 +13,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -31,6 +32,8 @@ Status = Literal["ok", "note", "fault"]
 
 _LEAST_DISK, _SCARCE_DISK = 1.0, 4.0  # GB free; the default run leaves 2 GB in build/, DVC's cache and mlruns/
 _SCARCE_MEMORY = 1.5  # GB a worker; resnet18 with batches of 100 takes about 1
+_FEWER_WORKERS = "set execution.workers in params.yaml lower if"
+_NEW_ENVIRONMENT = "rm -rf .venv && make setup"
 _SCARCE_GPU_MEMORY = 1.5  # GB a worker; 27 workers took 1.3 each on 60,000 digits, half of it for CUDA itself
 
 
@@ -69,21 +72,16 @@ def main(root: Path, read: Callable[[], Params]) -> list[tuple[str, Finding]]:
 def _look(look: Callable[[Visit], Finding], visit: Visit) -> Finding:
     try:
         return look(visit)
+    except InputError as error:
+        return Finding("fault", str(error))
     except (ImportError, OSError, RuntimeError) as error:  # raised by the import of a broken installation
-        return Finding("fault", f"{type(error).__name__}: {str(error).splitlines()[0]}", "rm -rf .venv && make setup")
-
-
-def as_json(findings: list[tuple[str, Finding]]) -> list[dict[str, str]]:
-    """Return the findings as JSON."""
-    return [{"check": name, **asdict(finding)} for name, finding in findings]
+        return Finding("fault", f"{type(error).__name__}: {str(error).splitlines()[0]}", _NEW_ENVIRONMENT)
 
 
 def print_findings(findings: list[tuple[str, Finding]], *, quiet: bool) -> None:
     """Print a line for each finding and the number of faults; with ``quiet`` only findings that are not ok."""
-    console, marks = (
-        Console(highlight=False),
-        {"ok": "[green]ok   [/]", "note": "[yellow]note [/]", "fault": "[red]FAULT[/]"},
-    )
+    console = Console(highlight=False)
+    marks = {"ok": "[green]ok   [/]", "note": "[yellow]note [/]", "fault": "[red]FAULT[/]"}
     for name, finding in findings:
         if not (quiet and finding.status == "ok"):
             console.print(f"{marks[finding.status]} {name:<11}", end=" ")
@@ -111,10 +109,9 @@ def torch_pair(visit: Visit) -> Finding:
     built_for = next(each for each in needs if each.name == "torch")
     text = f"torch {version('torch')}, torchvision {version('torchvision')}"
     if not built_for.specifier.contains(version("torch").partition("+")[0]):
-        return Finding("fault", f"{text}, which needs {built_for}", "rm -rf .venv && make setup")
-    if not compiled_ops_load():
-        return Finding("ok", f"{text}; its compiled operators do not load with this torch; none is needed")
-    return Finding("ok", text)
+        return Finding("fault", f"{text}, which needs {built_for}", _NEW_ENVIRONMENT)
+    without = "" if compiled_ops_load() else "; its compiled operators do not load with this torch; none is needed"
+    return Finding("ok", text + without)
 
 
 def packages(visit: Visit) -> Finding:
@@ -146,11 +143,8 @@ def parameters(visit: Visit) -> Finding:
         return Finding("fault", visit.fault)
     if visit.params is None:
         return Finding("fault", visit.fault, "fix these lines, then run `shearbench check`")
-    try:
-        found = check.main(visit.params, visit.root, own_alone=True)
-        return Finding("ok", f"params.yaml: {found}; `shearbench check` builds every network")
-    except InputError as error:
-        return Finding("fault", str(error), "fix it, then run `shearbench check`")
+    found = check.main(visit.params, visit.root, own_alone=True)
+    return Finding("ok", f"params.yaml: {found}; `shearbench check` builds every network")
 
 
 def disk(visit: Visit) -> Finding:
@@ -160,9 +154,8 @@ def disk(visit: Visit) -> Finding:
     free = shutil.disk_usage(visit.root).free / 1e9
     text = f"{free:.1f} GB free; the default run needs 2 GB, full MNIST many times that"
     if free < _LEAST_DISK:
-        return Finding(
-            "fault", text, "free some space, or run `make clean` (the pipeline can recreate what it removes)"
-        )
+        step = "free some space, or run `make clean` (the pipeline can recreate what it removes)"
+        return Finding("fault", text, step)
     return Finding("note" if free < _SCARCE_DISK else "ok", text)
 
 
@@ -179,7 +172,7 @@ def memory(visit: Visit) -> Finding:
     if limit is not None:
         text += f"; the container's limit is {limit / 1e9:.1f} GB"
     if share < _SCARCE_MEMORY:
-        return Finding("note", text, "set execution.workers in params.yaml lower if processes are killed")
+        return Finding("note", text, f"{_FEWER_WORKERS} processes are killed")
     return Finding("ok", text)
 
 
@@ -190,16 +183,16 @@ def precision(visit: Visit) -> Finding:
     from shearbench.training.hardware import resolve
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "torch finds no usable GPU"
-    execution = visit.params.execution if visit.params else None
-    try:
-        settled = resolve(execution.device if execution else "auto", execution.precision if execution else "auto")
-    except InputError as error:
-        return Finding("fault", f"{gpu}: {error}", "set execution.device in params.yaml to auto")
-    best = resolve("auto", "auto")
+    best = settled = resolve("auto", "auto")
+    if visit.params:
+        try:
+            settled = resolve(visit.params.execution.device, visit.params.execution.precision)
+        except InputError as error:
+            return Finding("fault", f"{gpu}: {error}", "set execution.device in params.yaml to auto")
     text = f"{gpu}; trains on {settled.device} in {settled.precision}"
     if best.precision == "fp32":
         text += "; bf16 is not fast here"
-    elif settled.precision == "bf16" or execution is None:
+    elif settled.precision == "bf16":
         text += "; bf16 is fast here"
     else:
         text += "; bf16 would be faster (execution.precision: auto)"
@@ -208,7 +201,7 @@ def precision(visit: Visit) -> Finding:
     free = torch.cuda.mem_get_info()[0] / 1e9
     text += f"; {free:.1f} GB free on it, {free / visit.workers:.1f} GB a process"
     if free / visit.workers < _SCARCE_GPU_MEMORY:
-        return Finding("note", text, "set execution.workers in params.yaml lower if the GPU's memory runs out")
+        return Finding("note", text, f"{_FEWER_WORKERS} the GPU's memory runs out")
     return Finding("ok", text)
 
 
@@ -216,10 +209,7 @@ def data(visit: Visit) -> Finding:
     """Check data/ against the hash in data.dvc."""
     if visit.params is None:
         return Finding("note", "not checked: params.yaml has faults")
-    try:
-        tree = guard.verify(visit.root / "data", visit.root / "data.dvc", visit.params.sources)
-    except InputError as error:
-        return Finding("fault", str(error))
+    tree = guard.verify(visit.root / "data", visit.root / "data.dvc", visit.params.sources)
     return Finding("ok", f"data/ has the hash of data.dvc: {tree.hash[:12]}, {len(tree.files)} files")
 
 
@@ -272,13 +262,12 @@ def _rwlock(path: Path) -> Finding:
         listed = json.loads(path.read_text() or "{}")
     except json.JSONDecodeError:
         return Finding("fault", f"{path} is damaged, and DVC refuses to work", f"rm {path}")
-    users = [use for uses in listed.get("read", {}).values() for use in uses] + list(listed.get("write", {}).values())
+    users = [*chain(*listed.get("read", {}).values()), *listed.get("write", {}).values()]
     alive = sorted({use["pid"] for use in users if use and _is_alive(use["pid"])})
-    if alive:
-        return Finding(
-            "note", f"a stage of DVC is running (process {', '.join(map(str, alive))})", "wait for it, or end it"
-        )
-    return Finding("ok", f"dvc {version('dvc')}, not locked")
+    if not alive:
+        return Finding("ok", f"dvc {version('dvc')}, not locked")
+    pids = ", ".join(map(str, alive))
+    return Finding("note", f"a stage of DVC is running (process {pids})", "wait for it, or end it")
 
 
 def _is_alive(pid: int) -> bool:
@@ -286,8 +275,8 @@ def _is_alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # another user's
-        return True
+    except PermissionError:
+        pass  # it belongs to another user
     return True
 
 

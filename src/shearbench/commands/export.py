@@ -7,7 +7,6 @@ are redrawn from the stored numbers.
 """
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -36,7 +35,7 @@ _REFERENCES = Path(__file__).parents[1] / "report" / "references.bib"
 
 
 def main(params: Params, root: Path, folder: Path) -> list[Path]:
-    """Write the folder and ``<folder>.zip``; return every file written.
+    """Write the folder and ``<folder>.zip``; return every file written, the zip last.
 
     Raises:
         InputError: if the folder is not empty, or a run has no evaluation or comparison.
@@ -47,32 +46,25 @@ def main(params: Params, root: Path, folder: Path) -> list[Path]:
         raise InputError(f"{root / 'reports'} has no comparison; run `make repro` first")
     runs = [(run.dataset, run.model) for run in params.runs.values()]
     evaluated = read_evaluated(root / "build", runs, networks=params.cv.networks)
-    compared_runs = read_json(root / "reports" / "comparison.json")
-    rows = {f"{row['dataset']}-{row['model']}": row for row in compared_runs}
-    first = _both(_of_page(overview(root, compared_runs)), folder / "tables" / "overview.csv")
-    written = [*first, *_tables(root, folder / "tables"), *_figures(params, root, evaluated, folder / "figures")]
-    for run in evaluated.runs:
-        written.append(folder / "models" / run.name / "MODEL_CARD.md")
-        write_text(written[-1], card(root, rows[run.name]))
-    shutil.copyfile(_REFERENCES, folder / "references.bib")
-    archive = shutil.make_archive(str(folder), "zip", folder)
-    return [*written, folder / "references.bib", Path(archive)]
-
-
-def _tables(root: Path, folder: Path) -> Iterator[Path]:
-    """Write every table as CSV and as LaTeX with three decimals."""
+    comparison = read_json(root / "reports" / "comparison.json")
+    _write_table(_of_page(overview(root, comparison)), folder / "tables" / "overview.csv")
     for target, sources in _folders(root).items():
         for source in sources:
-            yield from _both(pd.read_csv(source), folder / target / source.name)
+            _write_table(pd.read_csv(source), folder / "tables" / target / source.name)
+    _write_figures(params, root, evaluated, folder / "figures")
+    rows = {f"{row['dataset']}-{row['model']}": row for row in comparison}
+    for run in evaluated.runs:
+        write_text(folder / "models" / run.name / "MODEL_CARD.md", card(root, rows[run.name]))
+    shutil.copyfile(_REFERENCES, folder / "references.bib")
+    written = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [*written, Path(shutil.make_archive(str(folder), "zip", folder))]
 
 
-def _both(table: pd.DataFrame, path: Path) -> Iterator[Path]:
-    """Write a table as CSV and as LaTeX."""
+def _write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV, and as LaTeX with three decimals."""
     write_text(path, table.to_csv(index=False))
-    yield path
     text = table.to_latex(index=False, escape=True, float_format="%.3f", na_rep="")
     write_text(path.with_suffix(".tex"), text.replace(NOT_WORSE, r"$\approx$"))
-    yield path.with_suffix(".tex")
 
 
 def _of_page(table: Table) -> pd.DataFrame:
@@ -92,47 +84,37 @@ def _folders(root: Path) -> dict[str, list[Path]]:
     return found | {CLASS: sorted(path for name in _OF_CLASS for path in of_class.glob(f"{name}.csv"))}
 
 
-def _figures(params: Params, root: Path, evaluated: EvaluatedRuns, folder: Path) -> Iterator[Path]:
+def _write_figures(params: Params, root: Path, evaluated: EvaluatedRuns, folder: Path) -> None:
     """Draw every figure as PDF, or copy stored PDFs."""
+    build, calibration = root / "build", root / "reports" / "calibration.json"
     with saved_as(pdf):
-        yield from _drawn(_of_tests(root / "reports"), folder)
-        yield from _drawn(compared(evaluated), folder / "comparison")
+        if calibration.is_file():
+            _draw({"calibration.png": picture(size_and_power_figure(read_json(calibration)["candidates"]))}, folder)
+        _draw(compared(evaluated), folder / "comparison")
         for run_name, run in zip(params.runs, evaluated.runs, strict=True):
             made = evaluation_of(params, root, run_name, run.fold_runs, read_results(run.folder))
-            yield from _drawn(summarised(made), folder / "runs" / run_name)
-        for result in sorted((root / "build" / "ablation_results").glob(f"*/{RECORD}")):
+            _draw(summarised(made), folder / "runs" / run_name)
+        for result in sorted((build / "ablation_results").glob(f"*/{RECORD}")):
             tables = {path.stem: read_table(path) for path in result.parent.glob("*.csv")}
             if "accuracies" in tables:
                 name = result.parent.name
-                yield from _drawn(figures_of(name, tables), folder / "ablations" / name)
+                _draw(figures_of(name, tables), folder / "ablations" / name)
         for name in params.datasets:
-            yield from _drawn(explore.files(params, root / "build", name), folder / "datasets" / name)
-    yield from _copied(root / "build" / "handwriting" / CLASS / "figures", folder / CLASS)
-    for search in sorted((root / "build" / "tuning" / "results").glob("*/*")):
-        yield from _copied(search, folder / "searches" / f"{search.parent.name}-{search.name}")
+            _draw(explore.files(params, build, name), folder / "datasets" / name)
+    _copy(build / "handwriting" / CLASS / "figures", folder / CLASS)
+    for search in sorted((build / "tuning" / "results").glob("*/*")):
+        _copy(search, folder / "searches" / f"{search.parent.name}-{search.name}")
 
 
-def _of_tests(reports: Path) -> Files:
-    """Return the figure of the calibration of the statistical tests, if its data exist."""
-    path = reports / "calibration.json"
-    if not path.is_file():
-        return {}
-    return {"calibration.png": picture(size_and_power_figure(read_json(path)["candidates"]))}
-
-
-def _drawn(files: Files, folder: Path) -> Iterator[Path]:
+def _draw(files: Files, folder: Path) -> None:
     """Write the figures among ``files``."""
     for name, write in files.items():
         if name.endswith(".png"):
-            path = folder / Path(name).with_suffix(".pdf").name
-            write(path)
-            yield path
+            write(folder / Path(name).with_suffix(".pdf").name)
 
 
-def _copied(source: Path, folder: Path) -> Iterator[Path]:
+def _copy(source: Path, folder: Path) -> None:
     """Copy the PDF files of a folder into another."""
-    for path in sorted(source.glob("*.pdf")):
-        copy = folder / path.name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
-        yield copy
+    for path in source.glob("*.pdf"):
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, folder / path.name)

@@ -9,19 +9,27 @@ import math
 import re
 import subprocess
 import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from shutil import which
 from string import Template
 
+from PIL import Image, UnidentifiedImageError
+
+from shearbench.data import raw
+from shearbench.data.image_folder import image_files
 from shearbench.errors import InputError
-from shearbench.records import write_text
+from shearbench.params import load
+from shearbench.records import read_npz, write_text
 
 _LEFT_OUT = ("ablation", "ablation_result", "handwriting")
-_NOT_THERE: tuple[str, ...] = ("claims", "build/handwriting/class_digits", "build/ablation_results", "reports/full")
-_NOT_THERE += tuple(f"reports/calibration.{end}" for end in ("csv", "json", "png"))
-_LOOKED_AT = 200  # images read to find their size
+_NOT_THERE = (
+    *("claims", "build/handwriting/class_digits", "build/ablation_results", "reports/full"),
+    *("reports/calibration.csv", "reports/calibration.json", "reports/calibration.png"),
+)
+_EXAMINED = 200  # images read to find their size
 _MOST_SIDE = 64  # pixels; params.yaml declares the resizing of larger images
 _SMALL = 32  # pixels; on larger images resnet18 is better than cnn2 in the same time, and mlp is near chance
 _HOG_CELLS = 4  # along a side; accuracy on drawn shapes of 64 pixels: 93 % with gradients, 37 % with pixels
@@ -37,16 +45,15 @@ _MLP = """\
     recipe: {epochs: $epochs, batch: $batch, learning_rate: 1.0e-3, weight_decay: 1.0e-5, schedule: cosine}
     search: {learning_rate: [1.0e-4, 1.0e-2], batch: [32, 64, 128], width: [0.25, 0.5, 1.0, 2.0]}
 """
-_IGNORED = (
-    "/data\n/data.old*\n/.data.partial\n/build\n/mlruns/*\n!/mlruns/README.md\n/reports/*\n!/reports/README.md\n!/reports/joined\n"
-    "__pycache__/\n/.venv\n"
-)
 _DVC = "[core]\n    analytics = false\n    check_update = false\n    autostage = false\n"
-_FOLDERS = {
-    "mlruns": "MLflow's database and artifacts live here; `make ui` shows them.\n",
-    "reports": "`dvc repro` writes `index.html` and the tables here.\n",
-    "reports/joined": "`shearbench join` writes the comparison with models trained elsewhere here.\n",
-    "networks": "Networks of your own go here: `networks/mine.py` with a class `Net` is `architecture: mine.Net`.\n",
+_FILES = {
+    ".gitignore": "/data\n/data.old*\n/.data.partial\n/build\n/mlruns/*\n!/mlruns/README.md\n/reports/*\n"
+    "!/reports/README.md\n!/reports/joined\n__pycache__/\n/.venv\n",
+    ".dvcignore": "__pycache__\n*.py[cod]\n*.nbi\n*.nbc\n.*.tmp\n",
+    "mlruns/README.md": "MLflow's database and artifacts live here; `make ui` shows them.\n",
+    "reports/README.md": "`dvc repro` writes `index.html` and the tables here.\n",
+    "reports/joined/README.md": "`shearbench join` writes the comparison with models trained elsewhere here.\n",
+    "networks/README.md": "Your networks go here: `networks/mine.py` with a class `Net` is `architecture: mine.Net`.\n",
 }
 
 
@@ -70,29 +77,20 @@ def main(folder: Path, *, images: Path | None, npz: Path | None) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} exists and is not an empty folder; name another one")
     found = _folder(images) if images else _npz(npz) if npz else Found("mnist", "mnist: {kind: bundled}", 5000, 1, 28)
-    write_text(folder / "params.yaml", _params(found))
-    write_text(folder / "dvc.yaml", _pipeline())
-    write_text(folder / "tuned" / "dvc.yaml", _packaged("searches.yaml"))
-    write_text(folder / "Makefile", _packaged("Makefile"))
     facts = f"{found.images:,} images of {found.channels} channel(s), {found.side} pixels wide"
-    write_text(
-        folder / "README.md", Template(_packaged("README.md")).substitute(title=folder.resolve().name, facts=facts)
-    )
-    write_text(folder / ".gitignore", _IGNORED)
-    write_text(folder / ".dvcignore", "__pycache__\n*.py[cod]\n*.nbi\n*.nbc\n.*.tmp\n")
-    for name, text in _FOLDERS.items():
-        write_text(folder / name / "README.md", text)
+    contents = _FILES | {
+        "params.yaml": _params(found),
+        "dvc.yaml": _pipeline(),
+        "tuned/dvc.yaml": _packaged("searches.yaml"),
+        "Makefile": _packaged("Makefile"),
+        "README.md": Template(_packaged("README.md")).substitute(title=folder.resolve().name, facts=facts),
+    }
+    for name, text in contents.items():
+        write_text(folder / name, text)
     in_git = _begin_git(folder)
     write_text(folder / ".dvc" / "config", _DVC + ("" if in_git else "    no_scm = true\n"))
-    _take_data(folder)
-
-
-def _take_data(folder: Path) -> None:
-    from shearbench.data import raw
-    from shearbench.params import load
-
-    params = load(folder / "params.yaml")
-    raw.build(folder / "data", params.sources, folder / "data.dvc", adopt=True, report=print)
+    sources = load(folder / "params.yaml").sources
+    raw.build(folder / "data", sources, folder / "data.dvc", adopt=True, report=print)
 
 
 def _params(found: Found) -> str:
@@ -105,7 +103,6 @@ def _params(found: Found) -> str:
         name=found.name,
         source=found.source,
         channels=found.channels,
-        normalise="channel",  # mlp does not learn from 12,288 values of mean 0.5, but does with mean 0
         features="pca" if small else f"{{kind: hog, cell: {found.side // _HOG_CELLS}, components: 50}}",
         batch=batch,
         mlp=Template(_MLP).substitute(mlp) if small else "",
@@ -132,38 +129,28 @@ def _pipeline() -> str:
 
 def _folder(path: Path) -> Found:
     """Inspect a folder of images with one sub-folder per class, optionally below ``train`` and ``test``."""
-    from PIL import Image, UnidentifiedImageError
-
-    from shearbench.data.image_folder import image_files
-
     if not path.is_dir():
         raise InputError(f"--images must name a folder with one sub-folder per class; {path} is not one")
     print(f"looking for images in {path}", flush=True)  # a million files take minutes from a cold disk
     pictures = [each.name for each in image_files(path, [])]
-    sizes, modes = set[tuple[int, int]](), set[str]()
-    sampled, readable = pictures[:: max(1, len(pictures) // _LOOKED_AT)], 0
-    for each in sampled:
-        try:
-            with Image.open(path / each) as image:
-                sizes.add(image.size)
-                modes.add(image.mode)
-                readable += 1
-        except (UnidentifiedImageError, OSError):
-            continue  # `shearbench data` lists it with the reason
-    if not sizes:
+    sampled, examined = pictures[:: max(1, len(pictures) // _EXAMINED)], list[tuple[tuple[int, int], str]]()
+    for each in sampled:  # `shearbench data` lists damaged ones with the reason
+        with suppress(UnidentifiedImageError, OSError), Image.open(path / each) as image:
+            examined.append((image.size, image.mode))
+    if not examined:
         raise InputError(f"--images: {path} has no readable PNG or JPEG in a class's folder")
-    side = min(max(max(size) for size in sizes), _MOST_SIDE)
+    sizes, modes = ({*each} for each in zip(*examined, strict=True))
+    longest = max(max(size) for size in sizes)
+    side = min(longest, _MOST_SIDE)
     channels = 1 if modes <= {"L", "1", "I;16"} else 3
-    same = len(sizes) == 1 and max(next(iter(sizes))) <= _MOST_SIDE
+    same = len(sizes) == 1 and longest <= _MOST_SIDE
     resize = "" if same else f", resize: [{side}, {side}]"
     name = _name_of(path)
     text = f"{name}: {{kind: folder, path: {_quoted(path)}, channels: {channels}{resize}}}"
-    return Found(name, text, len(pictures) * readable // len(sampled), channels, side)
+    return Found(name, text, len(pictures) * len(examined) // len(sampled), channels, side)
 
 
 def _npz(path: Path) -> Found:
-    from shearbench.records import read_npz
-
     arrays = read_npz(path)
     if "train_images" not in arrays:
         raise InputError(f"--npz: {path} must hold train_images and train_labels; it holds {', '.join(arrays)}")
@@ -189,10 +176,10 @@ def _begin_git(folder: Path) -> bool:
     """Create a git repository, unless the folder is in one; return True if it is in one now."""
     if which("git") is None:
         return False
-    inside = subprocess.run(["git", "-C", str(folder), "rev-parse", "--git-dir"], capture_output=True, check=False)
-    if inside.returncode == 0:
-        return True
-    return subprocess.run(["git", "init", "--quiet", str(folder)], capture_output=True, check=False).returncode == 0
+    for command in (["git", "-C", str(folder), "rev-parse", "--git-dir"], ["git", "init", "--quiet", str(folder)]):
+        if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+            return True
+    return False
 
 
 def _packaged(name: str) -> str:

@@ -1,16 +1,18 @@
 """The figure of ``shearbench predict --explain``: file, network input, Grad-CAM map and class probabilities."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from shearbench.comparison.champion import Reading
 from shearbench.data.dataset import DIGITS
-from shearbench.plotting.canvas import BLUE, GREY, ORANGE, figure, plain, shortened
+from shearbench.data.handwritten import EXPLAINED
+from shearbench.plotting.canvas import BLUE, GREY, ORANGE, figure, plain, png, shortened
+from shearbench.records import write_bytes
 
 _OPACITY = 0.8
 _FRAME = "#bbbbbb"
@@ -18,32 +20,35 @@ _INCH = 2.3
 _BARS = 10  # number of classes drawn
 
 
-def reading_figure(
-    title: str,
+def write_explanation(
+    file: Path,
     picture: NDArray[np.uint8],
     seen: NDArray[np.float32],
     weight: NDArray[np.float32],
     *,
+    predicted: Reading,
     probabilities: NDArray[np.float64],
-    reading: Reading,
+    doubt: str,
     classes: Sequence[str] = DIGITS,
     threshold: float | None,
-    method: str,
-) -> Figure:
-    """Draw one prediction.
+    model: str,
+    method: str = "Grad-CAM",
+) -> Path:
+    """Write the figure of one prediction beside its file; return the path.
 
     Args:
-        title: title of the figure.
-        picture: the file, (h, w, 3).
+        file: the classified file.
+        picture: its content, (h, w, 3).
         seen: the normalised input of the network, (channels, h, w).
-        weight: the map of the predicted class, (h, w), 0 to 1.
-        probabilities: calibrated, (classes,).
-        reading: the prediction.
-        classes: names of the classes.
+        weight: the map of the predicted class by the attribution ``method``, (h, w), 0 to 1.
+        predicted: the prediction, with calibrated ``probabilities`` (classes,).
+        doubt: the reason to doubt that the file shows one digit; empty without one.
         threshold: the least confidence of a sure prediction; None if no prediction is sure.
-        method: name of the attribution method.
     """
+    best, second = classes[predicted.digit], classes[predicted.runner_up]
+    unsure = doubt or ("" if predicted.answered else f"{best} or {second}")
     made = figure(_INCH * (len(seen) + 2) + 3.2, _INCH + 0.9)
+    made.suptitle(f"{file.name}: {f'not sure: {unsure}' if unsure else f'predicted as {best}'} ({model})", fontsize=11)
     grid = made.subplots(1, len(seen) + 3, width_ratios=[*(1,) * (len(seen) + 2), 1.3])
     for axes in grid[:-1]:
         axes.set(xticks=[], yticks=[])
@@ -54,19 +59,18 @@ def reading_figure(
     size = np.sqrt((seen**2).sum(axis=0))
     grid[-2].imshow(size, cmap="gray_r", vmin=0)
     grid[-2].imshow(np.dstack([np.full((*weight.shape, 3), to_rgb(ORANGE)), _OPACITY * weight]))
-    grid[-2].set_title(
-        f"{method} for {shortened(classes[reading.digit])}" if weight.any() else f"{method}: no map", fontsize=10
-    )
-    _bars(grid[-1], probabilities, reading, classes, threshold)
-    made.suptitle(title, fontsize=11)
-    return made
+    grid[-2].set_title(f"{method} for {shortened(best)}" if weight.any() else f"{method}: no map", fontsize=10)
+    _bars(grid[-1], probabilities, predicted.digit, classes, threshold)
+    path = file.with_name(file.name + EXPLAINED)
+    write_bytes(path, png(made))
+    return path
 
 
 def _inputs(row: list[Axes], seen: NDArray[np.float32]) -> None:
     """Draw the input on one scale: grey for an image; for a field, blue below and red above the mean."""
     signed = seen.min() < 0
     largest = float(np.abs(seen).max()) or 1.0
-    size = f"as it is seen, {seen.shape[1]} x {seen.shape[2]}"
+    size = f"input, {seen.shape[1]} x {seen.shape[2]}"
     names = ("$u_x$", "$u_y$") if signed and len(seen) == 2 else (size,) * len(seen)
     for axes, channel, name in zip(row, seen, names, strict=True):
         axes.imshow(channel, cmap="RdBu_r" if signed else "gray_r", vmin=-largest if signed else 0, vmax=largest)
@@ -74,12 +78,12 @@ def _inputs(row: list[Axes], seen: NDArray[np.float32]) -> None:
 
 
 def _bars(
-    axes: Axes, probabilities: NDArray[np.float64], reading: Reading, classes: Sequence[str], threshold: float | None
+    axes: Axes, probabilities: NDArray[np.float64], best: int, classes: Sequence[str], threshold: float | None
 ) -> None:
     """Draw the calibrated probabilities of the most probable classes, and the threshold of a sure prediction."""
     plain(axes)
     shown = np.sort(np.argsort(-probabilities, kind="stable")[:_BARS])
-    colours = [BLUE if label == reading.digit else GREY for label in shown]
+    colours = [BLUE if label == best else GREY for label in shown]
     axes.barh(range(len(shown)), probabilities[shown], color=colours)
     axes.set_yticks(range(len(shown)), [shortened(classes[label]) for label in shown])
     axes.invert_yaxis()
@@ -89,4 +93,4 @@ def _bars(
     axes.tick_params(labelsize=8)
     if threshold is not None:
         axes.axvline(threshold, color=ORANGE, linewidth=1.2)
-        axes.set_title(f"answers from {threshold:.3f} on", fontsize=10, color=ORANGE)
+        axes.set_title(f"sure from {threshold:.3f} on", fontsize=10, color=ORANGE)

@@ -160,7 +160,7 @@ def main(root: Path) -> int:
         ) as process,
     ):
         assert process.stdout is not None
-        beside = [Beside(*task, root, environment) for task in _BESIDE]
+        beside = [Beside(task, begins, ends, root, environment) for task, begins, ends in _BESIDE]
         try:
             last = _follow(process.stdout, plan, progress, log, beside)
         finally:

@@ -1,6 +1,6 @@
 "use strict";
 const sheet = document.getElementById("sheet"), pen = sheet.getContext("2d");
-const said = document.getElementById("said");
+const result = document.getElementById("result");
 let last = null, waiting = 0, asked = 0;
 
 function clear() {
@@ -34,21 +34,21 @@ function show(name, source) {
   if (source) image.src = source;
 }
 
-async function read(body) {
+async function classify(body) {
   const number = ++asked;
   let found;
   try {
-    const reply = await fetch("read", { method: "POST", body });
+    const reply = await fetch("predict", { method: "POST", body });
     found = await reply.json();
   } catch (error) {
     found = { message: "The server does not answer; start shearbench serve again." };
   }
   if (number !== asked) return;  // a later one is on its way
-  if (found.message) said.textContent = found.message;
-  else if (found.digit === null)
-    said.textContent = `Not sure: ${found.best} (${percent(found.confidence)}) or ${found.runner_up} ` +
+  if (found.message) result.textContent = found.message;
+  else if (found.class === null)
+    result.textContent = `Not sure: ${found.best} (${percent(found.confidence)}) or ${found.runner_up} ` +
       `(${percent(found.runner_up_confidence)}). ${found.doubt}`;
-  else said.textContent = `Read as ${found.digit}, confidence ${percent(found.confidence)}.`;
+  else result.textContent = `Predicted as ${found.class}, confidence ${percent(found.confidence)}.`;
   show("prepared", found.prepared);
   show("seen", found.seen);
 }
@@ -62,15 +62,15 @@ sheet.addEventListener("pointermove", stroke);
 sheet.addEventListener("pointerup", () => {
   last = null;
   clearTimeout(waiting);
-  waiting = setTimeout(() => sheet.toBlob(read), 150);
+  waiting = setTimeout(() => sheet.toBlob(classify), 150);
 });
-document.getElementById("clear").addEventListener("click", () => { clear(); asked++; said.textContent = "Nothing yet."; show("prepared"); show("seen"); });
-document.getElementById("file").addEventListener("change", event => { if (event.target.files[0]) read(event.target.files[0]); });
+document.getElementById("clear").addEventListener("click", () => { clear(); asked++; result.textContent = "Nothing yet."; show("prepared"); show("seen"); });
+document.getElementById("file").addEventListener("change", event => { if (event.target.files[0]) classify(event.target.files[0]); });
 document.addEventListener("dragover", event => { event.preventDefault(); document.body.classList.add("over"); });
 document.addEventListener("dragleave", () => document.body.classList.remove("over"));
 document.addEventListener("drop", event => {
   event.preventDefault();
   document.body.classList.remove("over");
-  if (event.dataTransfer.files[0]) read(event.dataTransfer.files[0]);
+  if (event.dataTransfer.files[0]) classify(event.dataTransfer.files[0]);
 });
 clear();

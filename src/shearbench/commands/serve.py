@@ -16,36 +16,30 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from shearbench.data.handwritten import Unreadable, read_file
 from shearbench.handwriting.class_page import heated
-from shearbench.handwriting.class_reading import answers_to
+from shearbench.handwriting.class_reading import answers_to, prediction_json
 from shearbench.handwriting.looking import data_uri
 from shearbench.handwriting.preparation import mnist
 from shearbench.handwriting.readers import Readers, explain, load
 
 HOST = "127.0.0.1"
 MAX_BYTES = 20_000_000
-_FILES = {
-    "/": ("serve.html", "text/html"),
-    "/serve.js": ("serve.js", "text/javascript"),
-    "/serve.css": ("serve.css", "text/css"),
-}
+_FILES = {"/": "serve.html", "/serve.js": "serve.js", "/serve.css": "serve.css"}
 _POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'"
 
 
 def application(readers: Readers) -> Starlette:
-    """Return the application: the page, and ``POST /read`` for a picture in the request body."""
+    """Return the application: the page, and ``POST /predict`` for a picture in the request body."""
 
     async def file(request: Request) -> Response:
-        name, kind = _FILES[request.url.path]
-        content = Path(__file__).with_name(name).read_text(encoding="utf-8")
         headers = {"Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
-        return HTMLResponse(content, headers=headers, media_type=kind)
+        return FileResponse(Path(__file__).with_name(_FILES[request.url.path]), headers=headers)
 
-    async def read(request: Request) -> Response:
+    async def predict(request: Request) -> Response:
         origin = request.headers.get("origin")
         if origin is not None and origin != f"{request.url.scheme}://{request.headers.get('host')}":
             return _refused("Another page asked for this; open the page of `shearbench serve` itself.", 403)
@@ -55,20 +49,20 @@ def application(readers: Readers) -> Starlette:
             if len(body) > MAX_BYTES:
                 return _refused(f"This picture is larger than {MAX_BYTES // 10**6} MB; make it smaller.", 413)
         try:
-            return JSONResponse(await run_in_threadpool(answer, bytes(body), readers))
+            return JSONResponse(await run_in_threadpool(prediction_of, bytes(body), readers))
         except Unreadable as error:
             return _refused(f"This file {error}.", 422)
 
     routes = [Route(path, file) for path in _FILES]
     hosts = Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
-    return Starlette(routes=[*routes, Route("/read", read, methods=["POST"])], middleware=[hosts])
+    return Starlette(routes=[*routes, Route("/predict", predict, methods=["POST"])], middleware=[hosts])
 
 
-def _refused(sentence: str, status: int) -> Response:
-    return JSONResponse({"message": sentence}, status)
+def _refused(message: str, status: int) -> Response:
+    return JSONResponse({"message": message}, status)
 
 
-def answer(content: bytes, readers: Readers) -> dict[str, Any]:
+def prediction_of(content: bytes, readers: Readers) -> dict[str, Any]:
     """Return the prediction for the bytes of a picture, with the prepared image and its Grad-CAM map.
 
     Raises:
@@ -80,19 +74,10 @@ def answer(content: bytes, readers: Readers) -> dict[str, Any]:
         prepared = mnist(read_file(path))
     if prepared.rejected:
         raise Unreadable(f"shows no digit ({prepared.rejected})")
-    ((reading, probabilities),) = answers_to(prepared.image[None], readers)
-    seen = heated(prepared.image, explain(readers, prepared.image[None], [reading.digit])[0])
-    return {
-        "digit": reading.digit if reading.answered and not prepared.doubt else None,
-        "best": reading.digit,
-        "confidence": reading.confidence,
-        "runner_up": reading.runner_up,
-        "runner_up_confidence": reading.runner_up_confidence,
-        "doubt": prepared.doubt,
-        "probabilities": probabilities.tolist(),
-        "prepared": data_uri(prepared.image),
-        "seen": data_uri(seen),
-    }
+    ((predicted, probabilities),) = answers_to(prepared.image[None], readers)
+    seen = heated(prepared.image, explain(readers, prepared.image[None], [predicted.digit])[0])
+    found = prediction_json(predicted, probabilities, prepared)
+    return found | {"prepared": data_uri(prepared.image), "seen": data_uri(seen)}
 
 
 def main(port: int) -> None:

@@ -1,25 +1,38 @@
-"""``shearbench verify``: check the hash of every stored file and train some folds again.
+"""``shearbench verify``: check the hash of every stored file and train some folds again; write nothing.
 
-Reads all outputs in ``dvc.lock``, DVC's cache and the records; writes nothing. Files in git are compared with the last
-commit, and differences are reported. Not a stage of ``dvc.yaml``.
+DVC trusts write-protected files in its cache and restores them without reading. This check reads each one, all outputs
+in ``dvc.lock``, and the shards. It lists the files that differ, with the command that recreates them. Files in git are
+compared with the last commit, and differences are reported.
 """
 
 import secrets
+import subprocess
+from collections.abc import Collection, Iterator, Mapping
 from itertools import product
 from pathlib import Path
+from typing import Any
 
+import yaml
 from rich import print
 from rich.markup import escape
 
-from shearbench.commands import stored
 from shearbench.data.dataset import SPLITS, load
+from shearbench.data.guard import Tree, md5_of, tree_of
 from shearbench.data.guard import verify as verify_raw_data
+from shearbench.data.mechanical import damaged_shards
 from shearbench.errors import InputError
 from shearbench.params import Ablation, Params
 from shearbench.pipeline.present import read_run
 from shearbench.predictions.folds import read_fold_runs
-from shearbench.records import read_record, sha256_of
+from shearbench.records import read_json, read_record, sha256_of
 from shearbench.training.verify import Verdict, verify
+
+_LOCKS = ("dvc.lock", "tuned/dvc.lock")
+OLD_CACHE = Path(".dvc") / "cache"  # here DVC still stores the file lists of folders that a stage reads
+_FILES = Path("files") / "md5"
+_DIR = ".dir"
+_RESULTS = ("dvc.lock", "reports")  # written by `dvc repro`; the user writes the others
+_OF_GIT = ("data.dvc", "dvc.lock", "params.yaml", "reports", "tuned")
 
 
 def main(params: Params, root: Path, *, sample: int) -> bool:
@@ -29,7 +42,7 @@ def main(params: Params, root: Path, *, sample: int) -> bool:
         InputError: if a file differs from its hash; the message names it and the command that recreates it.
     """
     build = root / "build"
-    for name in map(escape, stored.uncommitted(root)):
+    for name in map(escape, uncommitted(root)):
         print(f"[yellow]{name} is not as committed[/]: {_meaning(name)}")
     check_bytes(params, root)
     folders = check_hashes(params, root)
@@ -44,7 +57,7 @@ def main(params: Params, root: Path, *, sample: int) -> bool:
 
 def _meaning(name: str) -> str:
     """Return the meaning of a difference from the last commit, without advice that would discard results."""
-    if name.startswith(stored.RESULTS):
+    if name.startswith(_RESULTS):
         return f"expected after a run: `git diff {name}` shows the change, `git add` and `git commit` keep it"
     return f"`git diff {name}` shows the change"
 
@@ -56,7 +69,7 @@ def check_bytes(params: Params, root: Path) -> None:
         InputError: if files differ; the message lists each with the command that recreates it.
     """
     verify_raw_data(root / "data", root / "data.dvc", params.sources)
-    found = list(stored.faults(params, root))
+    found = list(faults(params, root))
     if found:
         lines = "\n".join(f"- {one}" for one in found)
         raise InputError(f"{len(found)} file(s) differ from their records:\n{lines}")
@@ -78,9 +91,8 @@ def check_hashes(params: Params, root: Path) -> list[Path]:
 
 def check_ablation(build: Path, name: str, ablation: Ablation) -> None:
     """Check the folds of an ablation, its result and its stored predictions against their records."""
-    for dataset in ablation.datasets:
-        for model in ablation.models:
-            read_fold_runs(build / "ablations" / name / dataset / model, ablation.folds)
+    for dataset, model in ablation.runs:
+        read_fold_runs(build / "ablations" / name / dataset / model, ablation.folds)
     folder = build / "ablation_results" / name
     for file, expected in read_record(folder)["predictions"].items():
         path = folder / "predictions" / file
@@ -95,3 +107,109 @@ def _line(verdict: Verdict, build: Path) -> str:
     changed = f"; changed since: {', '.join(verdict.changed)}" if verdict.changed else ""
     found = f"{verdict.verdict} (largest difference of a probability {verdict.distance:.2g})"
     return f"{where}: {found}{differs}{changed}{cause}"
+
+
+def faults(params: Params, root: Path) -> Iterator[str]:
+    """Yield one line for each stored file that changed: the file, and the command that recreates it.
+
+    Raises:
+        InputError: if ``dvc.lock`` is missing or unreadable, or if none of its outputs exists.
+    """
+    cache = cache_of(root)
+    owners = {path: (stage, md5) for lock in _LOCKS for stage, path, md5 in _locked(params, root, root / lock)}
+    if not any((root / path).exists() for path in owners if path.startswith("build")):
+        raise InputError(f"none of the results in dvc.lock exists in {root}; run `dvc repro`")
+    differing = {path: _differing(root, path, md5, cache / _FILES) for path, (_, md5) in owners.items()}
+    broken = {owners[path][0] for path, names in differing.items() if names}
+    yield from _cache_faults(root, cache, {md5: stage for stage, md5 in owners.values()}, broken)
+    for path, names in differing.items():
+        for name in names:
+            differs = "is not the file that the pipeline wrote; remove it and"
+            wrong = differs if (root / path).exists() else "is missing;"
+            yield f"{name} {wrong} run `dvc repro {owners[path][0]}`"
+    for shard in damaged_shards(root / "build" / "shards"):
+        yield f"{shard.relative_to(root)} is not the simulated file; remove it and run `dvc repro --force simulate`"
+
+
+def uncommitted(root: Path) -> list[str]:
+    """Return the parameters and results in git that differ from the last commit; empty if git fails.
+
+    They may have been changed on purpose, so they are not faults.
+    """
+    command = ["git", "-C", str(root), "-c", "core.quotePath=false", "diff", "--name-only", "--relative", "HEAD", "--"]
+    try:
+        return subprocess.run([*command, *_OF_GIT], capture_output=True, text=True, check=True).stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        return []
+
+
+def _locked(params: Params, root: Path, lock: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield (stage, path, MD5) of each output in a lock file, except for stages removed from ``params.yaml``."""
+    if not lock.is_file() and lock.parent != root:
+        return  # no search yet
+    try:
+        stages: Mapping[str, Mapping[str, Any]] = yaml.safe_load(lock.read_text())["stages"]
+    except FileNotFoundError:
+        raise InputError(f"{lock} is missing, so the hashes of the results are unknown; run `dvc repro`") from None
+    except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise InputError(f"{lock} is not a lock file of DVC ({error}); restore it with git") from None
+    known = {*params.runs, *params.datasets, *params.ablations, *params.models}
+    prefix = "" if lock.parent == root else f"{lock.parent.name}/dvc.yaml:"
+    for name, stage in stages.items():
+        _, _, of = name.partition("@")
+        if not of or of in known:
+            for out in stage.get("outs", []):
+                yield prefix + name, out["path"], out["md5"]
+
+
+def _differing(root: Path, path: str, md5: str, objects: Path) -> list[str]:
+    """Return the files of an output that differ; the output itself if DVC's list of the folder is lost."""
+    place = root / path
+    if not place.exists():
+        return [path]
+    if not md5.endswith(_DIR):
+        return [] if place.is_file() and md5_of(place) == md5 else [path]
+    tree = tree_of(place) if place.is_dir() else Tree({}, 0)
+    if tree.hash == md5:
+        return []
+    before = _listing(objects / md5[:2] / md5[2:])
+    names = sorted(tree.files.keys() | before.keys()) if before else []
+    return [f"{path}/{name}" for name in names if tree.files.get(name) != before.get(name)] or [path]
+
+
+def cache_of(root: Path) -> Path:
+    """Return DVC's cache folder as configured in DVC; the default one if DVC fails."""
+    try:
+        done = subprocess.run(["dvc", "cache", "dir"], cwd=root, capture_output=True, text=True, check=True)
+        return Path(root, done.stdout.strip() or OLD_CACHE)
+    except (OSError, subprocess.CalledProcessError):
+        return root / OLD_CACHE
+
+
+def _listing(path: Path) -> dict[str, str]:
+    """Return path -> MD5 of a folder from DVC's cache; empty if that list is lost or damaged."""
+    try:
+        return {entry["relpath"]: entry["md5"] for entry in read_json(path)}
+    except (InputError, KeyError, TypeError, OSError):
+        return {}
+
+
+def _cache_faults(root: Path, cache: Path, stages: Mapping[str, str], broken: Collection[str]) -> Iterator[str]:
+    """Yield the objects of DVC's cache whose content does not match their name.
+
+    They are listed first, because DVC would restore lost outputs of the stages in ``broken`` from them.
+    """
+    of_file = {
+        md5: stage
+        for tree, stage in stages.items()
+        if tree.endswith(_DIR)
+        for md5 in _listing(cache / _FILES / tree[:2] / tree[2:]).values()
+    }
+    for path in sorted({*(cache / _FILES).glob("??/*"), *cache.glob("??/*"), *(root / OLD_CACHE).glob("??/*")}):
+        md5 = path.parent.name + path.name
+        if path.is_file() and md5_of(path) != md5.removesuffix(_DIR):
+            stage = stages.get(md5) or of_file.get(md5)
+            again = f"run `dvc commit --force {stage}`, which stores it again" if stage else "no result needs it now"
+            again = f"run `dvc repro {stage}`, as its output is damaged too" if stage in broken else again
+            where = path.relative_to(root) if root in path.parents else path
+            yield f"{where} in DVC's cache is damaged; remove it (`rm -f`), then {again}"

@@ -3,7 +3,7 @@
 The networks process all images in one call.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from shearbench.comparison.champion import Reading
 from shearbench.execution import Workers
 from shearbench.handwriting.looking import Look, look_at
 from shearbench.handwriting.naming import Named
+from shearbench.handwriting.preparation import Prepared
 from shearbench.handwriting.readers import Readers
 from shearbench.predictions.calibration import apply_temperature
 
@@ -49,16 +50,28 @@ class Reply:
         row: dict[str, Any] = {"file": str(file.path), **known}
         if self.reading is None or self.probabilities is None or self.look.prepared is None:
             return row | {"unread": self.look.unread}
-        return row | {
-            "class": self.digit,
-            "best": self.reading.digit,
-            "confidence": self.reading.confidence,
-            "runner_up": self.reading.runner_up,
-            "runner_up_confidence": self.reading.runner_up_confidence,
-            "doubt": self.doubt,
-            "probabilities": self.probabilities.tolist(),
-            "prepared": dict(self.look.prepared.done),
-        }
+        return row | prediction_json(self.reading, self.probabilities, self.look.prepared)
+
+
+def prediction_json(
+    predicted: Reading,
+    probabilities: NDArray[np.float64],
+    prepared: Prepared,
+    *,
+    name: Callable[[int], int | str] = int,
+) -> dict[str, Any]:
+    """Return a prediction, ready for JSON; ``class`` is None if it is not sure. ``name`` gives the name of a class."""
+    best = name(predicted.digit)
+    return {
+        "class": best if predicted.answered and not prepared.doubt else None,
+        "best": best,
+        "confidence": predicted.confidence,
+        "runner_up": name(predicted.runner_up),
+        "runner_up_confidence": predicted.runner_up_confidence,
+        "doubt": prepared.doubt,
+        "probabilities": probabilities.tolist(),
+        "prepared": dict(prepared.done),
+    }
 
 
 def read_pictures(files: Sequence[Named], readers: Readers, *, workers: Workers = "auto") -> list[Reply]:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from shearbench.text import shown
+from shearbench.errors import shown
 
 _NARROWEST = 112  # characters that the tables need; a pipe has fewer
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from shearbench.data.config import FieldDataset, ImageDataset, PublishedDataset, SimulatedDataset
+from shearbench.data.config import DatasetEntry, FieldDataset, PublishedDataset, SimulatedDataset
 from shearbench.data.dataset import (
     FOLDS,
     SPLITS,
@@ -25,11 +25,6 @@ from shearbench.data.dataset import (
 from shearbench.data.openbu import published_fields
 from shearbench.params import Ablation
 from shearbench.records import hash_of, read_json, write_bytes
-
-Entry = ImageDataset | SimulatedDataset | PublishedDataset
-
-
-_FIELD = "displacement in pixels: u_x to the right, u_y up"
 
 
 @contextmanager
@@ -49,34 +44,34 @@ def inputs_of(name: str, ablation: Ablation, build: Path, splits: Sequence[Split
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def make_split(name: str, entry: Entry, split: Split, build: Path) -> Dataset:
+def make_split(name: str, entry: DatasetEntry, split: Split, build: Path) -> Dataset:
     """Make one split of a dataset from samples and, for field datasets, their fields."""
     samples = read_samples(build / "samples", split, entry.origin)
     inputs = materialise(entry, samples, _fields(entry, samples, split, build))
     return Dataset(name, samples.ids, inputs, samples.labels, samples.groups, samples.classes)
 
 
-def units_of(entry: Entry, train: Dataset) -> str:
+def units_of(entry: DatasetEntry, train: Dataset) -> str:
     """Return the unit of the inputs of a dataset as text."""
     if isinstance(entry, FieldDataset):
-        return _FIELD
+        return "displacement in pixels: u_x to the right, u_y up"
     return "grey value or colour, 0 to 255" if train.inputs.dtype == np.uint8 else "as in the source, floating point"
 
 
-def copy_tables(entry: Entry, build: Path, folder: Path) -> None:
+def copy_tables(entry: DatasetEntry, build: Path, folder: Path) -> None:
     """Copy the fold table and the tuning part of the source of a dataset to its folder."""
     for table, name in (("folds", FOLDS), ("tuning_part", TUNING_PART)):
         write_bytes(folder / name, (build / table / f"{entry.origin}.npz").read_bytes())
 
 
-def field_facts(entry: Entry, build: Path) -> dict[str, Any]:
+def field_facts(entry: DatasetEntry, build: Path) -> dict[str, Any]:
     """Return the metadata of the simulation for each split; empty for datasets that are not simulated."""
     if not isinstance(entry, SimulatedDataset):
         return {}
     return {"fields": {split: read_json(_simulated(build, split, entry).with_suffix(".json")) for split in SPLITS}}
 
 
-def _fields(entry: Entry, samples: Samples, split: Split, build: Path) -> Fields | None:
+def _fields(entry: DatasetEntry, samples: Samples, split: Split, build: Path) -> Fields | None:
     if isinstance(entry, PublishedDataset):
         return published_fields(entry, samples, split=split, folder=build / "downloads")
     return read_fields(_simulated(build, split, entry)) if isinstance(entry, SimulatedDataset) else None

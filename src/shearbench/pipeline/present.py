@@ -11,10 +11,10 @@ from rich import print
 from rich.markup import escape
 
 from shearbench.data.dataset import FOLDS, read_card
-from shearbench.data.folds import read_folds
+from shearbench.data.folds import FoldTable, read_folds
 from shearbench.errors import InputError
 from shearbench.params import Ablation, Params
-from shearbench.pipeline.configs import planned, settled
+from shearbench.pipeline.configs import config_of, planned
 from shearbench.pipeline.inputs import inputs_of
 from shearbench.predictions.folds import FoldRun, check_data, check_records, read_fold_runs, stage_of
 from shearbench.training.config import TrainingConfig, code_hash
@@ -32,29 +32,20 @@ def read_run(params: Params, root: Path, run_name: str) -> list[FoldRun]:
     """
     run, build = params.runs[run_name], root / "build"
     fold_runs = read_fold_runs(build / "runs" / run.dataset / run.model, params.cv.networks)
-    data = build / "datasets" / run.dataset
-    check_data(fold_runs, str(read_card(data)["hashes"]["train"]), read_folds(data / FOLDS))
+    check_data(fold_runs, *_present_data(build / "datasets" / run.dataset))
     _refuse_other(fold_runs, planned(params, root, run_name, hardware=_hardware(params, fold_runs[0])))
     return fold_runs
 
 
 def check_ablation(
-    params: Params, ablation: Ablation, runs: Sequence[FoldRun], run: tuple[str, str], *, data: Path, folds: Path
+    params: Params, ablation: Ablation, runs: Sequence[FoldRun], run: tuple[str, str], *, data: Path
 ) -> None:
-    """Check the folds of one (dataset, model) of an ablation against the present state.
-
-    Args:
-        params: all parameters.
-        ablation: the ablation.
-        runs: the folds.
-        run: (dataset, model).
-        data: the folder of the dataset.
-        folds: the fold table.
+    """Check the folds of one (dataset, model) of an ablation against the present state, with its dataset in ``data``.
 
     Raises:
         InputError: like :func:`read_run`.
     """
-    check_records(runs, str(read_card(data)["hashes"]["train"]), read_folds(folds))
+    check_records(runs, *_present_data(data))
     check_config(params, ablation, runs, run)
 
 
@@ -64,13 +55,8 @@ def check_config(params: Params, ablation: Ablation, runs: Sequence[FoldRun], ru
     Raises:
         InputError: if they differ, with the differences.
     """
-    names = (run[0], ablation.datasets[run[0]]), (run[1], ablation.models[run[1]])
-    _refuse_other(
-        runs,
-        settled(
-            params, *names, diagnose=ablation.diagnose, train_on=ablation.train_on, hardware=_hardware(params, runs[0])
-        ),
-    )
+    hardware = _hardware(params, runs[0])
+    _refuse_other(runs, config_of(params, dataset=run[0], model=run[1], ablation=ablation, hardware=hardware))
 
 
 def is_current(params: Params, root: Path, folder: Path, fold_runs: Sequence[FoldRun]) -> bool:
@@ -80,19 +66,23 @@ def is_current(params: Params, root: Path, folder: Path, fold_runs: Sequence[Fol
     hardware = _hardware(params, fold_runs[0])
     try:
         if ablation and dataset in ablation.datasets and model in ablation.models:
-            named = (dataset, ablation.datasets[dataset]), (model, ablation.models[model])
-            config = settled(params, *named, diagnose=ablation.diagnose, train_on=ablation.train_on, hardware=hardware)
+            config = config_of(params, dataset=dataset, model=model, ablation=ablation, hardware=hardware)
         elif kind == "runs" and f"{dataset}-{model}" in params.runs:
             config = planned(params, root, f"{dataset}-{model}", hardware=hardware)
         else:
             raise InputError(f"{folder} is of no entry of params.yaml; remove it if you do not need it")
         _refuse_other(fold_runs, config)
         with _data_of(params, root, config, names, ablation) as data:
-            check_records(fold_runs, str(read_card(data)["hashes"]["train"]), read_folds(data / FOLDS))
+            check_records(fold_runs, *_present_data(data))
     except InputError as error:
         print(f"[yellow]Left out:[/] {escape(str(error))}")
         return False
     return True
+
+
+def _present_data(folder: Path) -> tuple[str, FoldTable]:
+    """Return the hash of the training data and the fold table of a dataset."""
+    return str(read_card(folder)["hashes"]["train"]), read_folds(folder / FOLDS)
 
 
 @contextmanager

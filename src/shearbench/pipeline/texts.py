@@ -1,4 +1,4 @@
-"""Texts with the hashes of the code that each stage runs."""
+"""The stages of ``dvc.yaml``, and texts with the hashes of the code that each one runs."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,11 +10,18 @@ import yaml
 from shearbench import code
 from shearbench.errors import InputError
 from shearbench.params_base import NAME, RUN_NAME, with_bases
-from shearbench.pipeline.names import OF_ABLATION, OF_DATASET, PLAIN
 from shearbench.yaml12 import SafeLoader, construct
 
-OF_MODEL = ("train", "evaluate", "tune")
-OF_ALL_MODELS = ("transfer", "handwriting")
+CODE = "code"
+PLAIN = (
+    *("prepare", "simulate", "datasets", "training_configs", "severity", "transfer", "handwriting", "compare"),
+    *("report", "track"),
+)
+OF_DATASET, OF_RUN, OF_ABLATION = ("explore",), ("train", "evaluate"), ("ablation", "ablation_result")
+NAMES = (CODE, *PLAIN, *OF_RUN, *OF_DATASET, *OF_ABLATION)
+"""All stages; those ``OF_...`` have an argument."""
+_OF_MODEL = (*OF_RUN, "tune")
+_OF_ALL_MODELS = ("transfer", "handwriting")
 _NAMED = {"datasets": NAME, "models": NAME, "runs": RUN_NAME, "ablations": NAME}
 """Parts of ``params.yaml`` with names that DVC inserts unchanged into commands and paths."""
 
@@ -34,9 +41,9 @@ def texts(path: Path, only: str | None = None) -> Iterator[tuple[str, str]]:
         raise InputError(f"{path} cannot be used ({error}); `shearbench check` lists its faults") from None
     every = {*models.values(), *(each for used in ablations.values() for each in used.values())}
     plans: list[tuple[str, str, Iterable[str], Sequence[str]]] = [
-        (stage, stage, every if stage in OF_ALL_MODELS else (), ()) for stage in (*PLAIN, *OF_DATASET)
+        (stage, stage, every if stage in _OF_ALL_MODELS else (), ()) for stage in (*PLAIN, *OF_DATASET)
     ]
-    for stage in OF_MODEL:
+    for stage in _OF_MODEL:
         plans += [(f"{stage}/{name}", stage, [each], _also(params)) for name, each in models.items()]
     for stage in OF_ABLATION:
         plans += [(f"{stage}/{name}", stage, set(used.values()), also[name]) for name, used in ablations.items()]

@@ -30,15 +30,10 @@ _LISTED = 5  # names in a message
 
 @contextmanager
 def unchanged_inputs(root: Path, name: str, of: str | None) -> Iterator[None]:
-    """Run a stage in the block, and raise InputError if one of its inputs has changed meanwhile.
+    """Run a stage in the block, and raise InputError with the inputs that changed meanwhile, so that DVC locks nothing.
 
-    Args:
-        root: the project's folder. Without ``dvc.yaml``, all of ``params.yaml`` is the input.
-        name: the stage.
-        of: its run, dataset or ablation, if it has one.
-
-    Raises:
-        InputError: with the changed inputs. DVC then locks nothing.
+    ``of`` is the run, dataset or ablation of the stage, if it has one. Without ``dvc.yaml`` in ``root``, all of
+    ``params.yaml`` is the input.
     """
     # Within DVC, compare with the code that DVC hashed, to detect edits between its check and this line.
     before = state(root, name, of, noted=_STAGE in os.environ)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shearbench.errors import InputError
-from shearbench.pipeline.names import NAMES, OF_ABLATION, OF_DATASET, OF_RUN, PLAIN
+from shearbench.pipeline.texts import NAMES, OF_ABLATION, OF_DATASET, OF_RUN, PLAIN
 
 if TYPE_CHECKING:
     from shearbench.params import Params

@@ -21,7 +21,7 @@ from shearbench.data.dataset import FOLDS
 from shearbench.execution import Workers, spare_workers
 from shearbench.execution.progress import terminate_as_interrupt
 from shearbench.params import Ablation, Params
-from shearbench.pipeline.configs import settled
+from shearbench.pipeline.configs import config_of
 from shearbench.pipeline.inputs import inputs_of
 from shearbench.training.crossval import FoldTask, fold_task, is_up_to_date, remove_surplus, train_folds
 
@@ -55,8 +55,7 @@ def _train(params: Params, root: Path, name: str, *, workers: Workers, scratch: 
 def _tasks(params: Params, ablation: Ablation, inputs: Mapping[str, Path], out: Path) -> Iterator[FoldTask]:
     """Yield every fold of every run of the ablation, in its order."""
     for dataset, model in ablation.runs:
-        chosen = (dataset, ablation.datasets[dataset]), (model, ablation.models[model])
-        config = settled(params, *chosen, diagnose=ablation.diagnose, train_on=ablation.train_on)
+        config = config_of(params, dataset=dataset, model=model, ablation=ablation)
         for fold in range(ablation.folds):
             data, record = inputs[dataset], out / dataset / model / f"fold-{fold}"
             yield fold_task(config, fold, dataset=data, folds=data / FOLDS, out=record)

@@ -78,8 +78,7 @@ def _read(params: Params, ablation: Ablation, inputs: Mapping[str, Path], *, fol
     names = [(dataset, model) for dataset in ablation.datasets for model in ablation.models]
     found = {run: read_fold_runs(fold_runs / run[0] / run[1], ablation.folds) for run in names}
     for (dataset, model), of_run in found.items():
-        data = inputs[dataset]
-        check_ablation(params, ablation, of_run, (dataset, model), data=data, folds=data / FOLDS)
+        check_ablation(params, ablation, of_run, (dataset, model), data=inputs[dataset])
     tasks = [
         ReadTask(fold_run.folder, inputs[dataset], inputs[dataset] / FOLDS, params.execution.device_of_tasks)
         for (dataset, _), of_run in found.items()

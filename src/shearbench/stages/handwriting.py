@@ -1,8 +1,8 @@
 """Stage ``handwriting``: measure the accuracy of trained networks on class digits, by step, group and writer.
 
 Reads ``data/class_digits/``, the networks of ``build/ablations/handwriting/`` and of the runs on MNIST, and
-``build/samples/``; writes the record ``build/handwriting/class_digits/``. Nothing is trained. ``class_folder`` does
-the same for any folder.
+``build/samples/``; writes the record ``build/handwriting/class_digits/``. Nothing is trained.
+``commands.handwriting.study`` does the same for any folder.
 """
 
 from functools import partial

@@ -6,12 +6,10 @@ from typing import Annotated
 
 import typer
 
-from shearbench.cli.shared import AsJson, Scheduler, explained, names_in, project, read_params, refuse_taken
+from shearbench.cli.shared import AsJson, Scheduler, commands, names_in, project, read_params, refuse_taken
 from shearbench.errors import InputError
 
-app = typer.Typer()
-PANEL = "Read digits"
-
+app, command = commands("Predict")
 
 Files = Annotated[
     list[Path], typer.Argument(metavar="FILE...", help="Pictures with one digit each, or folders of pictures.")
@@ -32,13 +30,11 @@ ModelName = Annotated[
 ]
 Table = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write a table of the predictions.")]
 Labels = Annotated[
-    Path | None,
-    typer.Option(metavar="CSV", help="Table with the columns file, digit and, if known, group and member."),
+    Path | None, typer.Option(metavar="CSV", help="Table with the columns file, digit and, if known, group and member.")
 ]
 
 
-@app.command(rich_help_panel=PANEL)
-@explained
+@command
 def predict(
     files: Files,
     many: Annotated[bool, typer.Option("--many", help="Find all digits in each picture and draw boxes.")] = False,
@@ -49,9 +45,7 @@ def predict(
     as_json: AsJson = False,
     table: Table = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print file and class only; ? if not sure.")] = False,
-    request: Annotated[
-        bool, typer.Option("--request", help="Print the request for MLflow's server; predict nothing.")
-    ] = False,
+    request: Annotated[bool, typer.Option("--request", help="Print a request for MLflow's server only.")] = False,
 ) -> None:
     """Classify the digits in pictures: class, calibrated confidence and runner-up; ? if not sure.
 
@@ -61,34 +55,34 @@ def predict(
     \b
     Examples:
       shearbench predict seven.png
-      shearbench predict ~/class --csv answers.csv
+      shearbench predict ~/class --csv predictions.csv
       shearbench predict worksheet.jpg --many
       shearbench predict photos/*.jpg --model cnn3 --explain
     """
-    from shearbench.commands import predict as reading
-    from shearbench.commands import read_class
+    from shearbench.commands import handwriting as shipped
+    from shearbench.commands import predict as own
 
     if many and (dataset or model or labels or table or explain or request):
         raise InputError("--many works with --json and --quiet only; remove the other options")
     if request:
         params = read_params()
-        dataset = dataset or reading.default_dataset(params)
-        print(json.dumps(reading.request(params, project(), files, dataset=dataset)))
+        dataset = dataset or own.default_dataset(params)
+        print(json.dumps(own.request(params, project(), files, dataset=dataset)))
         return
     if dataset is not None or model is not None or _is_of_own_images(many or labels or table):
         params = read_params()
-        dataset = dataset or reading.default_dataset(params)
-        result = reading.main(params, project(), files, dataset=dataset, model=model, explain=explain)
+        dataset = dataset or own.default_dataset(params)
+        result = own.main(params, project(), files, dataset=dataset, model=model, explain=explain)
     elif many:
-        result = read_class.predict_many(files)
+        result = shipped.predict_many(files)
     else:
-        result = read_class.predict(files, labels=labels, table=table, explain=explain)
+        result = shipped.predict(files, labels=labels, table=table, explain=explain)
     if as_json:
         print(json.dumps(result, indent=1, allow_nan=False))
     elif many:
-        read_class.print_sheets(result, quiet=quiet)
+        shipped.print_sheets(result, quiet=quiet)
     else:
-        reading.print_result(result, quiet=quiet)
+        own.print_result(result, quiet=quiet)
     if any("unread" in image for image in result["images"]):
         raise typer.Exit(1)
 
@@ -98,18 +92,13 @@ def _is_of_own_images(digits_wanted: object) -> bool:
     return not digits_wanted and Path("params.yaml").is_file() and "mnist" not in read_params().datasets
 
 
-@app.command(rich_help_panel=PANEL)
-@explained
+@command
 def handwriting(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of pictures named digit-group-member.png.")],
     labels: Labels = None,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON.")] = None,
-    study: Annotated[
-        bool, typer.Option("--study", help="Use the project's networks, at each step of the recipe.")
-    ] = False,
-    fine_tune: Annotated[
-        bool, typer.Option("--fine-tune", help="Also fine-tune on the other groups' digits (with --study).")
-    ] = False,
+    study: Annotated[bool, typer.Option("--study", help="Use the project's networks, at each step.")] = False,
+    fine_tune: Annotated[bool, typer.Option("--fine-tune", help="With --study: fine-tune on other groups.")] = False,
     scheduler: Scheduler = None,
 ) -> None:
     """Classify a class's digits and write a page for the teacher: doubtful digits, groups, copies, unread files.
@@ -122,24 +111,20 @@ def handwriting(
       shearbench handwriting ~/photos --labels labels.csv
       shearbench handwriting data/class_digits --study --json class.json
     """
+    from shearbench.commands import handwriting as command
     from shearbench.records import write_json
 
+    # zsh leaves the ~ of `make handwriting DIR=~/class` as it is
+    folder, table = folder.expanduser(), labels.expanduser() if labels else None
     if study or fine_tune:
-        from shearbench.commands import class_folder
-
-        results = class_folder.main(read_params(scheduler), project(), folder.expanduser(), fine_tune=fine_tune)
+        results = command.study(read_params(scheduler), project(), folder, fine_tune=fine_tune)
     else:
-        from shearbench.commands import read_class
-
-        # zsh leaves the ~ of `make handwriting DIR=~/class` as it is
-        table = labels.expanduser() if labels else None
-        results = read_class.read_class(Path.cwd(), folder.expanduser(), labels=table)
+        results = command.predict_class(Path.cwd(), folder, labels=table)
     if json_file is not None:
         write_json(json_file, results)
 
 
-@app.command(rich_help_panel=PANEL)
-@explained
+@command
 def serve(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 8000) -> None:
     """Serve a page on 127.0.0.1 that classifies a drawn digit or a dropped picture.
 
@@ -153,13 +138,10 @@ def serve(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.
     serving.main(port)
 
 
-@app.command(rich_help_panel=PANEL)
-@explained
+@command
 def readers(
     mnist: Annotated[Path, typer.Argument(help="Folder of MNIST's IDX files and QMNIST's label files.")],
-    only: Annotated[
-        list[str] | None, typer.Option(help="Train this reader; the others stay as they are in the package.")
-    ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Train this reader only.")] = None,
 ) -> None:
     """Train the readers in build/readers and copy them into the package. Takes about 15 minutes on two cores with bf16.
 

@@ -1,7 +1,7 @@
-"""``shearbench handwriting DIR`` and ``shearbench predict FILE...`` with the readers that ship with the package.
+"""``shearbench handwriting DIR``, and ``shearbench predict FILE...`` with the readers that ship with the package.
 
-They need no project and no training. ``read_class`` also writes ``build/handwriting/<class>/``: the teacher's page, and
-the same numbers as JSON and CSV.
+The readers need no project and no training. ``predict_class`` writes the teacher's page, and the same numbers as JSON
+and CSV, to ``build/handwriting/<class>/``. ``study`` (``--study``) uses the project's networks.
 """
 
 import time
@@ -13,7 +13,7 @@ import numpy as np
 from rich.console import Console
 
 from shearbench.data.config import BundledMnist
-from shearbench.data.handwritten import EXPLAINED, Unreadable, read_file
+from shearbench.data.handwritten import Unreadable, read_file
 from shearbench.data.mnist import collect
 from shearbench.handwriting import copies
 from shearbench.handwriting.class_page import PAGE, RESULTS, TABLE, ClassReport, table_of, write_class
@@ -23,7 +23,8 @@ from shearbench.handwriting.naming import RULE, misnamed, named
 from shearbench.handwriting.readers import Readers, load
 from shearbench.handwriting.readers import explain as gradcam_maps
 from shearbench.handwriting.sheet import SIDE, drawn, read_sheet
-from shearbench.records import write_bytes, write_text
+from shearbench.params import Params
+from shearbench.records import write_text
 
 BOXES = ".boxes.png"
 """Suffix of the pictures with boxes that ``--many`` writes beside a sheet."""
@@ -52,30 +53,24 @@ def predict(
 
 def _explained(reply: Reply, readers: Readers) -> Path:
     """Write a figure with a Grad-CAM map beside a file; return its path."""
-    from shearbench.commands.prediction_figure import reading_figure
-    from shearbench.plotting.canvas import png
+    from shearbench.commands.prediction_figure import write_explanation
 
-    assert reply.reading is not None
-    assert reply.look.prepared is not None
-    assert reply.look.thumbnail is not None
+    predicted, prepared, thumbnail = reply.reading, reply.look.prepared, reply.look.thumbnail
+    assert predicted is not None
+    assert prepared is not None
+    assert thumbnail is not None
     assert reply.probabilities is not None
-    image, reading = reply.look.prepared.image, reply.reading
-    verdict = f"read as {reading.digit}" if reply.digit is not None else f"not sure: {reading.digit}"
-    content = png(
-        reading_figure(
-            f"{reply.look.file.shown}: {verdict} ({', '.join(readers.networks)})",
-            reply.look.thumbnail,
-            (image[None] / 255).astype(np.float32),
-            gradcam_maps(readers, image[None], [reading.digit])[0],
-            probabilities=reply.probabilities,
-            reading=reading,
-            threshold=readers.trust.threshold,
-            method="Grad-CAM",
-        )
+    return write_explanation(
+        reply.look.file.path,
+        thumbnail,
+        (prepared.image[None] / 255).astype(np.float32),
+        gradcam_maps(readers, prepared.image[None], [predicted.digit])[0],
+        predicted=predicted,
+        probabilities=reply.probabilities,
+        doubt=reply.doubt,
+        threshold=readers.trust.threshold,
+        model=", ".join(readers.networks),
     )
-    path = reply.look.file.path.with_name(reply.look.file.path.name + EXPLAINED)
-    write_bytes(path, content)
-    return path
 
 
 def print_sheets(result: dict[str, Any], *, quiet: bool) -> None:
@@ -83,13 +78,13 @@ def print_sheets(result: dict[str, Any], *, quiet: bool) -> None:
     for image in result["images"]:
         if "unread" in image:
             print(f"{image['file']}\t-" if quiet else f"{image['file']}: {image['unread']}")
-            continue
-        print("\n".join(f"{image['file']}\t{line}" for line in image["lines"]) if quiet else f"{image['file']}:")
-        if not quiet:
+        elif quiet:
+            print("\n".join(f"{image['file']}\t{line}" for line in image["lines"]))
+        else:
             unsure = sum(digit["class"] is None for digit in image["digits"])
-            print("\n".join(f"  {line}" for line in image["lines"]))
+            print("\n".join([f"{image['file']}:", *(f"  {line}" for line in image["lines"])]))
             print(f"  {len(image['digits'])} digits, {unsure} not sure; boxes: {image['boxes']}")
-            print("  Digits that touch one another are not parted.")
+            print("  Touching digits are not separated.")
 
 
 def predict_many(files: Sequence[Path]) -> dict[str, Any]:
@@ -108,21 +103,20 @@ def _sheet(file: Path, readers: Readers) -> dict[str, Any]:
         return {"file": str(file), "unread": digits_found}
     boxes = file.with_name(file.name + BOXES)
     drawn(picture, digits_found).save(boxes)
-    digits = [
+    digits: list[dict[str, Any]] = [
         {
             "line": found.line,
             "box": [found.box[2], found.box[0], found.box[3], found.box[1]],
-            "class": reading.digit if reading.answered and not found.doubt else None,
-            "best": reading.digit,
-            "confidence": reading.confidence,
+            "class": predicted.digit if predicted.answered and not found.doubt else None,
+            "best": predicted.digit,
+            "confidence": predicted.confidence,
             "doubt": found.doubt,
         }
-        for found, reading in digits_found
+        for found, predicted in digits_found
     ]
     lines: dict[int, str] = {}
-    for found, reading in digits_found:
-        text = str(reading.digit) if reading.answered and not found.doubt else "?"
-        lines[found.line] = lines.get(found.line, "") + text
+    for digit in digits:
+        lines[digit["line"]] = lines.get(digit["line"], "") + ("?" if digit["class"] is None else str(digit["class"]))
     height, width = picture.colour.shape[:2]
     return {
         "file": str(file),
@@ -133,7 +127,7 @@ def _sheet(file: Path, readers: Readers) -> dict[str, Any]:
     }
 
 
-def read_class(root: Path, folder: Path, *, labels: Path | None = None) -> dict[str, Any]:
+def predict_class(root: Path, folder: Path, *, labels: Path | None = None) -> dict[str, Any]:
     """Classify a class's folder, write its page, print a summary, and return the results.
 
     Raises:
@@ -141,24 +135,43 @@ def read_class(root: Path, folder: Path, *, labels: Path | None = None) -> dict[
     """
     began = time.monotonic()
     files = named([folder], labels)
-    print_misnamed(misnamed(files))
+    unlabelled = misnamed(files)
+    for name in unlabelled[:_NAMED_AT_MOST]:
+        print(f"{name}: no digit in its name, so its prediction cannot be checked")
+    if len(unlabelled) > _NAMED_AT_MOST:
+        print(f"and {len(unlabelled) - _NAMED_AT_MOST} more without a digit in their names")
+    if unlabelled:
+        print(f"The rule: {RULE}")
     readers = load()
     replies = read_pictures(files, readers)
-    report = ClassReport(folder.resolve().name, replies, readers, *_alike(replies), misnamed(files))
+    report = ClassReport(folder.resolve().name, replies, readers, *_alike(replies), unlabelled)
     out = output_of(root, folder)
     results = write_class(out, report)
-    print_class(report, out, time.monotonic() - began)
+    _print_class(report, out, time.monotonic() - began)
     return results
 
 
-def print_misnamed(files: Sequence[str]) -> None:
-    """Print files without a digit in their name, and the rule for names."""
-    for name in files[:_NAMED_AT_MOST]:
-        print(f"{name}: no digit in its name, so its answer cannot be checked")
-    if len(files) > _NAMED_AT_MOST:
-        print(f"and {len(files) - _NAMED_AT_MOST} more without a digit in their names")
-    if files:
-        print(f"The rule: {RULE}")
+def study(params: Params, root: Path, folder: Path, *, fine_tune: bool) -> dict[str, Any]:
+    """Run the stage ``handwriting`` on a user's folder, print and track the results, and write a report with them.
+
+    Returns:
+        The content of ``results.json`` of the record ``build/handwriting/<name>-<digest>/``.
+    """
+    from shearbench.handwriting.tables import print_results
+    from shearbench.stages import handwriting, report, track
+
+    out = output_of(root, folder)
+    results = handwriting.measure(params, root, folder, out, fine_tune=fine_tune)
+    print_results(results)
+    track.main(params, root)
+    print(f"Tables and pictures: {out}")
+    if (root / "reports" / "comparison.json").is_file():
+        page = out.with_suffix(".html")
+        report.main(params, root, page)
+        print(f"Report with this class: {page}")
+    else:
+        print("No report yet: run `dvc repro`, then this command again")
+    return results
 
 
 def _alike(replies: Sequence[Reply]) -> tuple[list[dict[str, Any]], str, list[list[str]]]:
@@ -168,38 +181,41 @@ def _alike(replies: Sequence[Reply]) -> tuple[list[dict[str, Any]], str, list[li
     labels = np.concatenate([train.labels, test.labels]).astype(np.int64)
     reference = copies.Reference(train.images, test.images, labels, np.arange(len(labels)))
     limits = copies.limits_of(reference, seed=_SEED)
-    read = [reply for reply in replies if reply.reading is not None and reply.look.prepared is not None]
+    searched = f"{len(labels):,} digits of MNIST"
+    read = [
+        (reply.look, reply.look.prepared.image, reply.reading.digit)
+        for reply in replies
+        if reply.reading is not None and reply.look.prepared is not None
+    ]
     if not read:
-        return [], f"{len(labels):,} digits of MNIST", []
-    images = np.stack([reply.look.prepared.image for reply in read if reply.look.prepared is not None])
-    usable = np.ones(len(read), bool)
-    digits = np.array([reply.reading.digit for reply in read if reply.reading is not None])
+        return [], searched, []
+    looks, pictures, digits = zip(*read, strict=True)
+    images, usable = np.stack(pictures), np.ones(len(read), bool)
     flagged = [
-        {"file": read[copy.row].look.file.shown, "mnist": copy.mnist, "correlation": copy.correlation}
+        {"file": looks[copy.row].file.shown, "mnist": copy.mnist, "correlation": copy.correlation}
         for copy in copies.find_copies(images, usable, reference, limits)
     ]
-    same = copies.find_duplicates(images, usable, [reply.look.digest for reply in read], digits, limits)
-    groups = [[read[row].look.file.shown for row in group.rows] for group in same]
-    return flagged, f"{len(labels):,} digits of MNIST", groups
+    same = copies.find_duplicates(images, usable, [look.digest for look in looks], np.array(digits), limits)
+    return flagged, searched, [[looks[row].file.shown for row in group.rows] for group in same]
 
 
-def print_class(report: ClassReport, out: Path, seconds: float) -> None:
+def _print_class(report: ClassReport, out: Path, seconds: float) -> None:
     """Print a summary and the path of the page."""
     summary = report.summary()
     console = Console(highlight=False, soft_wrap=True)
     console.print(
-        f"{report.name}: {summary['files']} pictures, {summary['read']} read in {seconds:.0f} s", markup=False
+        f"{report.name}: {summary['files']} pictures, {summary['read']} classified in {seconds:.0f} s", markup=False
     )
-    for name, text in (("answered", "right where the readers are sure"), ("all", "right if every picture counts")):
+    for name, text in (("answered", "accuracy of sure predictions"), ("all", "accuracy of all predictions")):
         one = summary[name]
         if one is not None:
             share = f"{one['right']} of {one['n']} = {100 * one['accuracy']:.1f} %"
-            console.print(f"  {text}: {share} (95 % interval {100 * one['low']:.1f} to {100 * one['high']:.1f})")
-    console.print(f"  not sure: {summary['not_sure']}; not read: {summary['rejected']}")
+            console.print(f"  {text}: {share} (95 % CI {100 * one['low']:.1f} to {100 * one['high']:.1f})")
+    console.print(f"  not sure: {summary['not_sure']}; not classified: {summary['rejected']}")
     wrong = [reply.look.file.shown for reply in report.read if reply.is_wrong]
     if wrong:
         more = f" and {len(wrong) - 8} more" if len(wrong) > 8 else ""
-        console.print(f"  read as another digit than named: {', '.join(wrong[:8])}{more}", markup=False)
-    console.print(f"  like an MNIST digit: {len(report.copies)}; groups of equal pictures: {len(report.duplicates)}")
+        console.print(f"  predicted as another digit than named: {', '.join(wrong[:8])}{more}", markup=False)
+    console.print(f"  like an MNIST digit: {len(report.copies)}; groups of duplicates: {len(report.duplicates)}")
     console.print(f"  page for the teacher: {out / PAGE}", markup=False)
     console.print(f"  the same numbers:     {out / RESULTS} and {TABLE}", markup=False)
