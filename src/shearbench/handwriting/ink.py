@@ -7,25 +7,12 @@ in the dominant direction by more than the grain of the paper, and are connected
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from shearbench.data.handwritten import Picture
-from shearbench.handwriting.lines import lines_in, of_paper
-from shearbench.handwriting.paper import (
-    EDGE,
-    GRAINS,
-    Plane,
-    background_of,
-    contrast_of,
-    grain_of,
-    grey_of,
-    local_background_of,
-    low_levels,
-)
-from shearbench.handwriting.parts import BODY, Parts
-
-Mask = NDArray[np.bool_]
+from shearbench.handwriting import paper
+from shearbench.handwriting.paper import GRAINS, Mask, Plane, background_of, local_background_of
+from shearbench.handwriting.parts import BODY, CONNECTED, Parts
 
 LEAST_CONTRAST = 8.0  # grey levels of 255 between ink and background; less is scanner noise or JPEG noise
 _SPECKS, _NO_GRAIN = 100, 5.0  # a sheet with more specks and a lower ratio of contrast to grain is blank
@@ -36,7 +23,6 @@ _SOLID_PEN = 0.9  # lines fainter than this share of full ink are removed by the
 _BAND = 0.3  # largest share of the picture for a toolbar or the edge of a table
 _STEP = 6.0  # grey levels between such a bar and the paper
 _LIKE_PAPER = 0.15  # largest share of a bar's pixels at the level of the paper
-_EVERYWHERE = np.ones((3, 3), bool)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +51,7 @@ def find_ink(picture: Picture) -> Ink | str:
     with a local background. If a digit fills its picture, the paper between its strokes may be taken for ink; then ink
     and paper are exchanged.
     """
-    grey = without_bars(grey_of(picture))
+    grey = without_bars(paper.grey_of(picture))
     found = _ink_on(grey, background_of(grey))
     for level in (90, 10):  # for strokes that cover more of the picture than paper
         if isinstance(found, str):
@@ -125,21 +111,10 @@ def _is_wide(mask: Mask, reach: float) -> bool:
 def _unlike_ink(ink: Mask) -> float:
     """Return the number of corners covered by ink plus the number of parts beyond the first."""
     near = max(1, min(ink.shape) // 20)
-    corners = sum(
-        float(ink[rows, columns].mean())
-        for rows in (_first(near), _last(near))
-        for columns in (_first(near), _last(near))
-    )
-    parts = ndimage.sum_labels(ink, ndimage.label(ink, structure=_EVERYWHERE)[0], np.arange(1, 50))
+    ends = slice(near), slice(-near, None)
+    corners = sum(float(ink[rows, columns].mean()) for rows in ends for columns in ends)
+    parts = ndimage.sum_labels(ink, ndimage.label(ink, structure=CONNECTED)[0], np.arange(1, 50))
     return corners + max(0, int((parts >= 0.02 * max(1, ink.sum())).sum()) - 1)
-
-
-def _first(count: int) -> slice:
-    return slice(0, count)
-
-
-def _last(count: int) -> slice:
-    return slice(-count, None)
 
 
 def without_bars(grey: Plane) -> Plane:
@@ -167,7 +142,7 @@ def _ink_on(grey: Plane, surface: Plane) -> Ink | str:
     if isinstance(found, str):
         return found
     signed, contrast, grain = found
-    values, removed, digits = cleaned(signed, contrast=contrast, grain=grain)
+    values, removed, digits = _cleaned(signed, _floor(contrast, grain), contrast)
     if not (values >= 0.5).any():
         return "no ink found: nothing but dirt or lines"
     if removed > _SPECKS and contrast < _NO_GRAIN * grain:
@@ -186,12 +161,13 @@ def _ink_on(grey: Plane, surface: Plane) -> Ink | str:
 
 def _signed(difference: Plane) -> tuple[Plane, float, float] | str:
     """Return the difference from the background (ink positive), contrast and grain; or why there is no ink."""
-    grain = grain_of(difference)
-    inner = _without_edge(difference)
+    grain = paper.grain_of(difference)
+    rims = (int(paper.EDGE * length) for length in difference.shape)
+    inner = difference[tuple(slice(rim, length - rim) for rim, length in zip(rims, difference.shape, strict=True))]
     # The sign with the larger sum of squares is ink: shadows are wide and faint, ink is narrow and strong.
     outstanding = np.where(np.abs(inner) > GRAINS * grain, inner, 0)
     signed = difference if np.sum(outstanding * np.abs(outstanding)) >= 0 else -difference
-    contrast = contrast_of(signed, grain)
+    contrast = paper.contrast_of(signed, grain)
     if contrast < max(LEAST_CONTRAST, GRAINS * grain):
         return f"no ink found: contrast {contrast:.0f}, grain {grain:.1f}"
     return signed, contrast, grain
@@ -199,18 +175,22 @@ def _signed(difference: Plane) -> tuple[Plane, float, float] | str:
 
 def sheet_ink(picture: Picture) -> Plane | str:
     """Return the ink (h, w), 0 to 1, of a sheet with many digits, without ruled lines; or why it has none."""
-    grey = grey_of(picture)
+    grey = paper.grey_of(picture)
     found = _signed(grey - local_background_of(grey, lined=True))
     if isinstance(found, str):
         return found
     signed, contrast, grain = found
-    floor = min(2.5 * grain, 0.4 * contrast)
+    floor = _floor(contrast, grain)
     return _without_grid(np.clip((signed - floor) / (contrast - floor), 0, 1))
 
 
-def cleaned(signed: Plane, *, contrast: float, grain: float) -> tuple[Plane, int, int]:
+def _floor(contrast: float, grain: float) -> float:
+    """Return the difference from the background at which ink begins."""
+    return min(2.5 * grain, 0.4 * contrast)
+
+
+def _cleaned(signed: Plane, floor: float, contrast: float) -> tuple[Plane, int, int]:
     """Return ink, 0 to 1, without grain, specks, lines and frames, and the numbers of removed parts and of digits."""
-    floor = min(2.5 * grain, 0.4 * contrast)
     without_lines = signed - _lines(signed, 1, floor, contrast) - _lines(signed, 0, floor, contrast)
     values = np.clip((without_lines - floor) / (contrast - floor), 0, 1)
     parts = Parts.of(values)
@@ -223,9 +203,9 @@ def cleaned(signed: Plane, *, contrast: float, grain: float) -> tuple[Plane, int
     is_digit = parts.of_digit()
     body = np.isin(parts.labels, 1 + np.flatnonzero(is_digit))
     reach = max(1, round(0.02 * max(values.shape)))  # the soft edge of a stroke extends beyond its body
-    near = ndimage.binary_dilation(body, structure=_EVERYWHERE, iterations=reach + 1)
+    near = ndimage.binary_dilation(body, structure=CONNECTED, iterations=reach + 1)
     near &= body | (parts.labels == 0)
-    digits = parts.several(is_digit, 2 * float(parts.depth[is_digit].max(initial=1)))
+    digits = parts.digits(is_digit, 2 * float(parts.depth[is_digit].max(initial=1)))
     return np.where(near, values, 0), int((~is_digit).sum()), digits
 
 
@@ -237,7 +217,7 @@ def _without_grid(values: Plane) -> Plane:
     if min(values.shape) < 40:
         return values
     for ink in (values >= BODY, values >= _FULL):  # faint lines first, then dark lines that remain
-        lines = lines_in(ink)
+        lines = paper.lines_in(ink)
         if not any(lines):
             continue
         every = np.logical_or.reduce([line.mask for parallel in lines for line in parallel])
@@ -245,15 +225,15 @@ def _without_grid(values: Plane) -> Plane:
         if level < _SOLID_PEN and (values > level).sum() > 0.02 * every.sum():
             values = np.clip((values - level) / (1 - level), 0, 1)
             continue
-        rest = ndimage.binary_opening(ink & ~every, structure=_EVERYWHERE)
+        rest = ndimage.binary_opening(ink & ~every, structure=CONNECTED)
         if not rest.any():
             continue
         stroke = 2 * float(np.percentile(ndimage.distance_transform_edt(rest)[rest], 90))
-        paper = of_paper(lines, stroke)
-        if paper is not None and (ink & ~paper).sum() >= 0.1 * ink.sum():
-            beside = ~ndimage.binary_dilation(rest, structure=_EVERYWHERE)
-            around = ndimage.binary_dilation(paper, structure=_EVERYWHERE, iterations=2) & beside
-            values = np.where(paper | around, 0, values)
+        printed = paper.of_paper(lines, stroke)
+        if printed is not None and (ink & ~printed).sum() >= 0.1 * ink.sum():
+            beside = ~ndimage.binary_dilation(rest, structure=CONNECTED)
+            around = ndimage.binary_dilation(printed, structure=CONNECTED, iterations=2) & beside
+            values = np.where(printed | around, 0, values)
     return values
 
 
@@ -262,17 +242,7 @@ def _lines(signed: Plane, axis: int, floor: float, contrast: float) -> Plane:
 
     Rows adjacent to full ink do not count: they are the soft edge of a stroke that spans the picture.
     """
-    level = low_levels(signed, axis)
+    level = paper.low_levels(signed, axis)
     runs = ndimage.label(level.ravel() > floor)[0].reshape(level.shape)
     strokes = np.unique(runs[level >= 0.6 * contrast])
-    ruled: Plane = np.where((runs > 0) & ~np.isin(runs, strokes), level, 0)
-    return ruled
-
-
-def _without_edge(plane: Plane) -> Plane:
-    return plane[_inner(plane.shape)]
-
-
-def _inner(shape: tuple[int, ...]) -> tuple[slice, ...]:
-    rims = [int(EDGE * length) for length in shape]
-    return tuple(slice(rim, length - rim) for rim, length in zip(rims, shape, strict=True))
+    return np.where((runs > 0) & ~np.isin(runs, strokes), level, 0)

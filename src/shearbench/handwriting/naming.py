@@ -108,21 +108,14 @@ def _labelled(files: Sequence[Named], table: Path) -> list[Named]:
     rows = list(csv.DictReader(text.splitlines(), delimiter=separator))
     if not rows or not {"file", "digit"} <= set(rows[0]):
         raise InputError(f"--labels {table} must have the columns file and digit, and may have group and member")
-    known: dict[str, Named] = {}
+    known: dict[str, tuple[int | None, str, str]] = {}
     for number, row in enumerate(rows, start=2):
         digit = (row["digit"] or "").strip()
         if not re.fullmatch("[0-9]", digit, re.ASCII):
             raise InputError(f"--labels {table}, line {number}: digit must be 0 to 9, got {digit!r}")
-        name = (row["file"] or "").strip()
-        known[name] = Named(Path(), name, int(digit), row.get("group") or "", row.get("member") or "")
+        known[(row["file"] or "").strip()] = int(digit), row.get("group") or "", row.get("member") or ""
     missing = known.keys() - {one.shown for one in files} - {one.path.name for one in files}
     if missing:
         raise InputError(f"--labels {table} names {len(missing)} files that are not there: {sorted(missing)[:5]}")
-    return [_with_label(one, known) for one in files]
-
-
-def _with_label(file: Named, known: dict[str, Named]) -> Named:
-    label = known.get(file.shown) or known.get(file.path.name)
-    return (
-        Named(file.path, file.shown, label.digit, label.group, label.member) if label else Named(file.path, file.shown)
-    )
+    labels = [known.get(one.shown) or known.get(one.path.name) or (None, "", "") for one in files]
+    return [Named(one.path, one.shown, *label) for one, label in zip(files, labels, strict=True)]

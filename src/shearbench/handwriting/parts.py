@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-Plane = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+from shearbench.handwriting.paper import Mask, Plane
+
 Labels = NDArray[np.signedinteger]
 
 BODY = 0.25  # least ink of a digit's pixels that are connected with full ink; it is low because pens fade
@@ -22,7 +22,7 @@ _INSIDE = 0.35  # of the height of a box; a smaller part inside is the dot or sl
 _FAT = 2.5  # a part at the border that is this many times thicker than the others is a finger or a shadow
 _COMPACT = 4.0  # area / depth^2: below it for a quarter of a disc, 4 length / thickness for a stroke
 _TALL = 0.55  # of the whole height; two parts side by side that both reach it are two digits
-_EVERYWHERE = np.ones((3, 3), bool)
+CONNECTED = np.ones((3, 3), bool)  # a pixel and its eight neighbours
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,17 +41,13 @@ class Parts:
     def of(cls, values: Plane) -> "Parts":
         """Find the parts of ink (h, w), 0 to 1."""
         ink = values >= BODY
-        labels, count = ndimage.label(ink, structure=_EVERYWHERE)
-        numbers = np.arange(1, count + 1)
-        found = ndimage.find_objects(labels)
-        boxes = np.array([[r.start, r.stop, c.start, c.stop] for r, c in found], np.int64).reshape(-1, 4)
-        return cls(
-            labels,
-            np.atleast_1d(ndimage.sum_labels(values, labels, numbers)),
-            _largest(values[ink], labels[ink], count),
-            boxes,
-            _share_of_a_side(labels, count),
-        )
+        labels, count = ndimage.label(ink, structure=CONNECTED)
+        mass = np.atleast_1d(ndimage.sum_labels(values, labels, np.arange(1, count + 1)))
+        boxes = [[r.start, r.stop, c.start, c.stop] for r, c in ndimage.find_objects(labels)]
+        sides = labels[0], labels[-1], labels[:, 0], labels[:, -1]
+        side = np.max([np.bincount(each, minlength=count + 1)[1:] / len(each) for each in sides], axis=0)
+        peak = _largest(values[ink], labels[ink], count)
+        return cls(labels, mass, peak, np.array(boxes, np.int64).reshape(-1, 4), side)
 
     @cached_property
     def depth(self) -> Plane:
@@ -87,12 +83,17 @@ class Parts:
 
     def mean_inside(self, part: int, values: Plane) -> float:
         """Return the mean ink of a part, by index, without its soft edges; 1 if nothing else is left."""
-        inside = ndimage.binary_erosion(self.labels == part + 1, structure=_EVERYWHERE, border_value=1)
+        inside = ndimage.binary_erosion(self.labels == part + 1, structure=CONNECTED, border_value=1)
         return float(values[inside].mean()) if inside.any() else 1.0
+
+    @property
+    def _solid(self) -> Mask:
+        """Mask (n,) of the parts that are neither faint nor specks."""
+        return np.asarray((self.peak >= _SOLID) & (self.mass >= _SPECK * self.mass.max(initial=0)))
 
     def of_digit(self) -> Mask:
         """Return a mask (n,) of the parts that belong to the digit."""
-        solid = (self.peak >= _SOLID) & (self.mass >= _SPECK * self.mass.max(initial=0))
+        solid = self._solid
         strange = self._frames(solid) | self._about_others(solid) | self._fingers(solid)
         if not (solid & ~strange).any():  # a digit that fills its picture is no frame
             strange = np.zeros_like(strange)
@@ -120,7 +121,8 @@ class Parts:
             inner &= (self.boxes[:, 2] > left) & (self.boxes[:, 3] < right)
             for other in np.flatnonzero(inner):
                 if self.heights[other] >= _INSIDE * (bottom - top) and not self._is_slash(int(other)):
-                    about[one] |= self._encloses(int(one), int(other))
+                    filled = ndimage.binary_fill_holes(self.labels == one + 1)
+                    about[one] |= filled[self.labels == other + 1].all()
         return about
 
     def _is_slash(self, part: int) -> bool:
@@ -130,10 +132,6 @@ class Parts:
             return False
         steep = np.ptp(columns) / np.ptp(rows)
         return bool(steep > 0.25 and abs(float(np.corrcoef(rows, columns)[0, 1])) > 0.9)
-
-    def _encloses(self, one: int, other: int) -> bool:
-        filled = ndimage.binary_fill_holes(self.labels == one + 1)
-        return bool(filled[self.labels == other + 1].all())
 
     def _fingers(self, solid: Mask) -> Mask:
         """Return a mask of border parts thicker than every inner part and either compact or 2.5 times as thick."""
@@ -146,21 +144,21 @@ class Parts:
 
     def boxes_about_others(self) -> Mask:
         """Return a mask (h, w) of the pixels of boxes and circles around other parts."""
-        solid = (self.peak >= _SOLID) & (self.mass >= _SPECK * self.mass.max(initial=0))
-        return np.isin(self.labels, 1 + np.flatnonzero(self._about_others(solid)))
+        return np.isin(self.labels, 1 + np.flatnonzero(self._about_others(self._solid)))
 
-    def several(self, kept: Mask, stroke: float) -> int:
-        """Return the estimated number of digits in the kept parts: groups side by side or stacked, a stroke apart.
+    def digits(self, chosen: Mask, stroke: float) -> int:
+        """Return the estimated number of digits in chosen parts (n,): groups side by side or stacked, a stroke apart.
 
         A part shorter than 55 % of the whole height belongs to its neighbour, like the bar of a five.
         """
-        boxes = self.boxes[kept & (self.mass >= 0.1 * self.mass[kept].max(initial=0))]
+        boxes = self.boxes[chosen & (self.mass >= 0.1 * self.mass[chosen].max(initial=0))]
         if len(boxes) < 2:
             return 1
-        return max(_apart(boxes[:, 2:], boxes[:, :2], stroke), _apart(boxes[:, :2], boxes[:, 2:], 1.5 * stroke))
+        columns, rows = boxes[:, 2:], boxes[:, :2]
+        return max(_tall_groups(columns, rows, stroke), _tall_groups(rows, columns, 1.5 * stroke))
 
 
-def _apart(along: NDArray[np.int64], across: NDArray[np.int64], gap: float) -> int:
+def _tall_groups(along: NDArray[np.int64], across: NDArray[np.int64], gap: float) -> int:
     """Return the number of tall groups of boxes along one axis, separated by at least ``gap`` pixels."""
     whole = across[:, 1].max() - across[:, 0].min()
     groups: list[list[int]] = []
@@ -178,9 +176,3 @@ def _largest(values: Plane, labels: Labels, count: int) -> Plane:
     largest = np.zeros(count + 1)
     np.maximum.at(largest, labels, values)
     return largest[1:]
-
-
-def _share_of_a_side(labels: Labels, count: int) -> Plane:
-    sides = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
-    shares: Plane = np.max([np.bincount(side, minlength=count + 1)[1:] / len(side) for side in sides], axis=0)
-    return shares

@@ -1,4 +1,4 @@
-"""Many digits in one picture (a row, a grid or a worksheet), found as connected parts in reading order.
+"""Many digits in one picture (a row, a grid or a worksheet), found as connected parts, line by line.
 
 There is no trained detector. Digits that touch one another form one part, which is marked as not sure.
 """
@@ -18,6 +18,7 @@ from shearbench.handwriting.preparation import image_of
 from shearbench.handwriting.readers import Readers
 
 Plane = NDArray[np.float64]
+Boxes = NDArray[np.int64]
 Box = tuple[int, int, int, int]
 """First row, row after the last, first column, column after the last."""
 
@@ -28,6 +29,7 @@ _LEAST = 0.008  # of the longest side; height of the smallest digit
 _LARGEST = 0.5  # of both sides; a larger part is not one of several digits
 _PIECE = 0.5  # of the usual height; a lower part is a piece of a digit, or dirt
 _NEAR = 0.35  # of the usual height; largest gap between pieces of one digit
+_IS_FIRST = np.array([True, False, True, False])  # of the numbers of a box: those that a larger box has smaller
 _WIDE = 1.45  # width / height above which a part may be two touching digits
 
 
@@ -42,7 +44,7 @@ class Found:
 
 
 def find_digits(picture: Picture) -> list[Found] | str:
-    """Return the digits of a picture in reading order, or the reason why there is none."""
+    """Return the digits of a picture line by line, from left to right, or the reason why there is none."""
     values = sheet_ink(picture)
     if isinstance(values, str):
         return values
@@ -55,52 +57,58 @@ def find_digits(picture: Picture) -> list[Found] | str:
     if not len(usable):
         return "no digit was found"
     usual = float(np.median(parts.heights[usable][parts.heights[usable] >= np.percentile(parts.heights[usable], 40)]))
-    groups = _joined([parts.boxes[part] for part in usable], usable.tolist(), usual)
-    groups = [(box, own) for box, own in groups if box[1] - box[0] >= _PIECE * usual]
+    groups = [each for each in _joined(parts.boxes[usable], usable, usual) if each[0][1] - each[0][0] >= _PIECE * usual]
     if len(groups) > MOST:
         return f"{len(groups)} parts were found, the most is {MOST}: the picture is too rough, or no sheet of digits"
     lines = _lines([box for box, _ in groups], usual)
     return [_found(values, parts, *groups[place], number, usual) for number, line in enumerate(lines) for place in line]
 
 
-def _found(values: Plane, parts: Parts, box: Box, own: Sequence[int], line: int, usual: float) -> Found:
+def _found(values: Plane, parts: Parts, box: Box, own: list[int], line: int, usual: float) -> Found:
     top, bottom, left, right = box
     inside = slice(top, bottom), slice(left, right)
-    ink = np.where(np.isin(parts.labels[inside], [part + 1 for part in own]), values[inside], 0)
+    ink = np.where(np.isin(parts.labels[inside], np.array(own) + 1), values[inside], 0)
     height, width = bottom - top, right - left
     doubt = "may be digits that touch" if width > _WIDE * max(height, 0.7 * usual) else ""
     return Found(box, line, image_of(ink), doubt)
 
 
-def _joined(boxes: Sequence[NDArray[np.int64]], parts: Sequence[int], usual: float) -> list[tuple[Box, list[int]]]:
-    """Return boxes of digits with their parts; pieces that are stacked and close belong to one digit."""
-    groups = [(tuple(map(int, box)), [part]) for box, part in zip(boxes, parts, strict=True)]
-    merged = True
-    while merged:
-        merged = False
-        for one in range(len(groups)):
-            for other in range(one + 1, len(groups)):
-                if _belong(groups[one][0], groups[other][0], usual):
-                    first, second = np.array(groups[one][0]), np.array(groups[other][0])
-                    low, high = np.minimum(first, second), np.maximum(first, second)
-                    box = (int(low[0]), int(high[1]), int(low[2]), int(high[3]))
-                    groups[one] = (box, groups[one][1] + groups[other][1])
-                    del groups[other]
-                    merged = True
-                    break
-            if merged:
-                break
-    return [((box[0], box[1], box[2], box[3]), own) for box, own in groups]
+def _joined(boxes: Boxes, parts: NDArray[np.int64], usual: float) -> list[tuple[Box, list[int]]]:
+    """Return boxes of digits with their parts; pieces that are stacked and close belong to one digit.
+
+    The first pair in the order of ``parts`` (n,) that belongs together is joined, then the first pair of what is left.
+    A joined box can belong to an earlier one, which no other box did; so the search goes on with the joined box alone.
+    """
+    boxes, groups, one = boxes.copy(), [[part] for part in parts.tolist()], 0
+    while one < len(boxes):
+        near = np.flatnonzero(_belong(boxes, boxes[one], usual))
+        near = near[near != one]
+        if not len(near):
+            one += 1
+            continue
+        one, other = sorted((one, int(near[0])))
+        pair = boxes[[one, other]]
+        boxes[one] = np.where(_IS_FIRST, pair.min(axis=0), pair.max(axis=0))
+        boxes = np.delete(boxes, other, axis=0)
+        groups[one] += groups.pop(other)
+    return [
+        ((top, bottom, left, right), own)
+        for (top, bottom, left, right), own in zip(boxes.tolist(), groups, strict=True)
+    ]
 
 
-def _belong(one: Sequence[int], other: Sequence[int], usual: float) -> bool:
-    """Return True if two boxes are pieces of one digit: stacked, close, and together no higher than a digit."""
-    overlap = min(one[3], other[3]) - max(one[2], other[2])
-    narrow = min(one[3] - one[2], other[3] - other[2])
-    gap = max(one[0], other[0]) - min(one[1], other[1])
-    together = max(one[1], other[1]) - min(one[0], other[0])
-    low = min(one[1] - one[0], other[1] - other[0]) < _PIECE * usual
-    return low and overlap >= 0.4 * narrow and gap < _NEAR * usual and together < 1.5 * usual
+def _belong(boxes: Boxes, one: NDArray[np.int64], usual: float) -> NDArray[np.bool_]:
+    """Return a mask (n,) of the boxes (n, 4) that are pieces of the same digit as ``one`` (4,).
+
+    Pieces are stacked and close, one of them is low, and together they are no higher than a digit.
+    """
+    (top, bottom, left, right), (top_1, bottom_1, left_1, right_1) = boxes.T, one
+    overlap = np.minimum(right, right_1) - np.maximum(left, left_1)
+    narrow = np.minimum(right - left, right_1 - left_1)
+    gap = np.maximum(top, top_1) - np.minimum(bottom, bottom_1)
+    together = np.maximum(bottom, bottom_1) - np.minimum(top, top_1)
+    low = np.minimum(bottom - top, bottom_1 - top_1) < _PIECE * usual
+    return np.asarray(low & (overlap >= 0.4 * narrow) & (gap < _NEAR * usual) & (together < 1.5 * usual))
 
 
 def _lines(boxes: Sequence[Box], usual: float) -> list[list[int]]:
