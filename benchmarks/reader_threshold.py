@@ -60,7 +60,7 @@ def main() -> None:
     classes = draw_classes(np.unique(groups, return_inverse=True)[1], labels)
     who, digits = readers.load(), stand_in()
     said, clear = who.probabilities(drawn), np.array([not sheet.prepared["mnist"].doubt for sheet in digits.read])
-    there, kept = who.probabilities(digits.images("mnist")), digits.kept("mnist")
+    there, accepted = who.probabilities(digits.images("mnist")), digits.accepted("mnist")
 
     def judged(said: NDArray[np.float32], truth: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         scaled = apply_temperature(said, who.trust.temperature)
@@ -72,12 +72,12 @@ def main() -> None:
     by_class = next(step for step in steps if kept_by_classes(classes, confidence >= step, right) >= SURE)
     rules = {f"{100 * goal:g} %": trust_from(said, labels, goal).threshold or np.inf for goal in (DEMANDED, 0.995)}
     for name, threshold in (rules | {"class": by_class}).items():
-        answered, counted = confidence >= threshold, kept & clear & (at_class >= threshold)
+        answered, counted = confidence >= threshold, accepted & clear & (at_class >= threshold)
         print(
             f"{name}: from {threshold:.4f} on; held out: {100 * answered.mean():.1f} % answered, "
             f"{100 * right[answered].mean():.2f} % of these right, "
             f"{100 * kept_by_classes(classes, answered, right):.0f} % of classes have 99 %; "
-            f"stand-in: {counted.sum()} of {kept.sum()} answered, {right_there[counted].sum()} right"
+            f"stand-in: {counted.sum()} of {accepted.sum()} answered, {right_there[counted].sum()} right"
         )
 
 

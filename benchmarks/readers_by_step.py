@@ -20,7 +20,7 @@ from shearbench.data import class_digits
 from shearbench.data.class_digits import encode_png
 from shearbench.handwriting.folder import ClassDigits, read_folder
 from shearbench.handwriting.readers import Readers, load
-from shearbench.handwriting.scores import Answers, Writers, summary
+from shearbench.handwriting.scores import ClassPredictions, Writers, summary
 
 Row = dict[str, Any]
 COLUMNS = ("class", "step", "n", "n_all", "writers", "accuracy", "low", "high")
@@ -29,7 +29,7 @@ COLUMNS = ("class", "step", "n", "n_all", "writers", "accuracy", "low", "high")
 def steps(digits: ClassDigits) -> list[tuple[str, NDArray[np.float32], NDArray[np.bool_]]]:
     """Return each step with what it says of every picture, (n, 10), and which pictures count, (n,)."""
     readers = load()
-    study, images, kept = digits.images("study"), digits.images("mnist"), digits.kept("mnist")
+    study, images, accepted = digits.images("study"), digits.images("mnist"), digits.accepted("mnist")
     first = next(iter(readers.networks))
     alone = Readers({first: readers.networks[first]}, readers.trust, readers.record)
     together = readers.probabilities(images)
@@ -37,10 +37,10 @@ def steps(digits: ClassDigits) -> list[tuple[str, NDArray[np.float32], NDArray[n
     answered = np.array([reading.answered for reading in readers.readings(together)]) & clear
     return [
         (f"{first}, preparation of the study", alone.probabilities(study, views=False), np.ones(len(study), bool)),
-        (f"{first}, preparation mnist", alone.probabilities(images, views=False), kept),
-        ("ensemble of the readers", readers.probabilities(images, views=False), kept),
-        ("further views where in doubt", together, kept),
-        ("answers", together, kept & answered),
+        (f"{first}, preparation mnist", alone.probabilities(images, views=False), accepted),
+        ("ensemble of the readers", readers.probabilities(images, views=False), accepted),
+        ("further views where in doubt", together, accepted),
+        ("answers", together, accepted & answered),
     ]
 
 
@@ -61,7 +61,7 @@ def row_of(
     writers: Writers,
 ) -> Row:
     """Return the row of a step on the digits that count, (n,) of probabilities (n, 10)."""
-    row = summary(Answers(probabilities[None], labels, counted), writers)
+    row = summary(ClassPredictions(probabilities[None], labels, counted), writers)
     low, high = row["accuracy_interval"] or (None, None)
     return {"class": name, "step": step, **row, "low": low, "high": high}
 

@@ -26,9 +26,9 @@ FUNCTIONS = (
     "tuning.trial.run_trial",
     "tuning.finalists._train_or_reason",
     "handwriting.folder._read_some",
-    "handwriting.networks.read",
+    "handwriting.networks.predict_images",
     "handwriting.networks.distance",
-    "handwriting.fine_tuning.tune",
+    "handwriting.networks.fine_tune",
 )
 """What does the work of the tasks."""
 

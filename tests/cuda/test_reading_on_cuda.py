@@ -13,7 +13,7 @@ from shearbench.analysis.evaluation import FoldTask, infer
 from shearbench.analysis.measured import Measured
 from shearbench.analysis.transfer.measure import TransferTask, transfer
 from shearbench.data.dataset import load
-from shearbench.handwriting import fine_tuning, networks
+from shearbench.handwriting import networks
 from shearbench.params import Params
 from shearbench.params import load as load_params
 from shearbench.predictions.selection import one_of_each_class
@@ -87,7 +87,7 @@ def test_a_diagnosed_network_reads_alike_in_every_way(asked: Path) -> None:
 def test_handwriting_is_read_alike(finished_once: Path) -> None:
     fold_run = finished_once / "build" / "runs" / "mnist" / "cnn2" / "fold-0"
     here, there = (
-        networks.read(networks.Task(fold_run, 1, {"plain": IMAGES}, device), _advance)["plain"]
+        networks.predict_images(networks.PredictionTask(fold_run, 1, {"plain": IMAGES}, device), _advance)["plain"]
         for device in ("cpu", "cuda")
     )
     np.testing.assert_allclose(there, here, atol=1e-4)
@@ -98,8 +98,8 @@ def test_handwriting_is_read_alike(finished_once: Path) -> None:
     )
     np.testing.assert_allclose(again, near, rtol=1e-2)
     groups = np.arange(20) % 4
-    task = fine_tuning.Task(fold_run, 1, IMAGES, labels, groups, 1, 42, "cuda")
-    once, twice = (fine_tuning.tune(task, _advance) for _ in range(2))
+    task = networks.FineTuningTask(fold_run, 1, IMAGES, labels, groups, 1, 42, "cuda")
+    once, twice = (networks.fine_tune(task, _advance) for _ in range(2))
     assert once.shape == (5, 10)
     np.testing.assert_array_equal(once, twice)
 

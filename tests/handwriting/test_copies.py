@@ -59,7 +59,7 @@ def test_every_planted_copy_is_found_and_at_most_one_honest_digit_in_a_hundred(
     stand_in: ClassDigits, reference: Reference, limits: Limits
 ) -> None:
     digits, drawings = stand_in, {drawing.file: drawing for drawing in class_digits.draw_class()}
-    found = copies.find_copies(digits.images("mnist"), digits.kept("mnist"), reference, limits)
+    found = copies.find_copies(digits.images("mnist"), digits.accepted("mnist"), reference, limits)
     planted = {name: one.source for name, one in drawings.items() if one.planted == "mnist_copy"}
     named = {digits.files[copy.row]: f"mnist bundled train {copy.mnist}" for copy in found}
     assert planted.items() <= named.items()  # each, and of which digit
@@ -75,7 +75,7 @@ def test_inverted_and_enlarged_copies_are_found_too(reference: Reference, limits
         image = DAMAGES[hidden[place % 3]](reference.train[row], np.random.default_rng(place))
         image.save(tmp_path / f"{reference.labels[row]}-1-{place}.png")
     digits = read_folder(tmp_path, workers=1)
-    found = copies.find_copies(digits.images("mnist"), digits.kept("mnist"), reference, limits)
+    found = copies.find_copies(digits.images("mnist"), digits.accepted("mnist"), reference, limits)
     of = {int(digits.files[copy.row].split("-")[2].removesuffix(".png")): copy.mnist for copy in found}
     assert np.mean([of.get(place) == row for place, row in enumerate(rows)]) >= 0.7
 

@@ -68,7 +68,7 @@ def test_the_arrays_follow_the_files(messy: Path) -> None:
     assert digits.groups.tolist() == [1, 2, 1]
     assert digits.writers.tolist() == [0, 1, 0]
     assert digits.images("mnist").shape == (3, 28, 28)
-    assert digits.kept("mnist").tolist() == [True, True, False]
+    assert digits.accepted("mnist").tolist() == [True, True, False]
     one, other = digits.images("mnist")[:2]
     assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.85  # the same digit, once squeezed onto a photograph
     assert np.isnan(digits.measured("stroke")).tolist() == [False, False, True]

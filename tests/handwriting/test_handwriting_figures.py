@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from shearbench.handwriting.figures import labels_apart
+from shearbench.handwriting.figures import shared_labels
 from shearbench.plotting.canvas import figure
 
 
@@ -11,7 +11,7 @@ def test_points_too_near_for_labels_of_their_own_share_one() -> None:
     axes.set_xlim(0, 10)
     axes.set_ylim(0, 100)
     x, y = np.array([1.0, 1.2, 5.0, 1.1]), np.array([90.0, 91.0, 90.0, 50.0])
-    assert list(labels_apart(axes, ["a", "b", "c", "d"], x, y)) == [
+    assert list(shared_labels(axes, ["a", "b", "c", "d"], x, y)) == [
         ("b, a", 1.2, 91.0),
         ("c", 5.0, 90.0),
         ("d", 1.1, 50.0),

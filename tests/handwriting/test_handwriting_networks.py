@@ -11,9 +11,9 @@ import torch
 from scipy.spatial.distance import mahalanobis
 
 from shearbench.errors import InputError
-from shearbench.handwriting import fine_tuning, networks, recipe
-from shearbench.handwriting.networks import Task, as_inputs
-from shearbench.handwriting.recipe import STEPS, at_hand, chosen
+from shearbench.handwriting import networks, recipe
+from shearbench.handwriting.networks import FineTuningTask, PredictionTask, as_inputs
+from shearbench.handwriting.recipe import STEPS, available, chosen
 from shearbench.training.weights import load_network
 
 
@@ -32,7 +32,7 @@ def test_the_steps_are_the_studys_and_each_changes_one_thing() -> None:
 def test_networks_are_named_by_their_folder(finished: Path) -> None:
     for model, name in (("mlp", "mlp_strong"), ("cnn2", "cnn2_strong"), ("mlp", "mlp_plain"), ("mlp", "mlp_small")):
         _as_ablation(finished, model, name)
-    found = at_hand(finished / "build")
+    found = available(finished / "build")
     named = {(one.network, one.training): len(one.fold_runs) for one in found}
     assert named == {
         ("mlp", "strong"): 2,
@@ -48,16 +48,18 @@ def test_networks_are_named_by_their_folder(finished: Path) -> None:
 
 def test_a_fold_that_is_not_finished_is_left_out_and_no_network_at_all_is_the_users_to_mend(finished: Path) -> None:
     (finished / "build" / "runs" / "mnist" / "mlp" / "fold-1" / "record.json").unlink()
-    assert {len(one.fold_runs) for one in at_hand(finished / "build") if one.network == "mlp"} == {1}
+    assert {len(one.fold_runs) for one in available(finished / "build") if one.network == "mlp"} == {1}
     shutil.rmtree(finished / "build" / "runs" / "mnist")
     with pytest.raises(InputError, match="dvc repro ablation@handwriting"):
-        at_hand(finished / "build")
+        available(finished / "build")
 
 
 def test_a_network_says_of_prepared_images_what_it_says_of_inputs(finished_once: Path) -> None:
     fold_run = finished_once / "build" / "runs" / "mnist" / "mlp" / "fold-0"
     images = np.random.default_rng(0).integers(0, 256, (5, 28, 28), dtype=np.uint8)
-    predictions = networks.read(Task(fold_run, 1, {"mnist": images}, "cpu"), lambda _: None)["mnist"]
+    predictions = networks.predict_images(PredictionTask(fold_run, 1, {"mnist": images}, "cpu"), lambda _: None)[
+        "mnist"
+    ]
     network, normaliser, _ = load_network(fold_run)
     with torch.no_grad():
         expected = network(torch.from_numpy(normaliser.apply(images[:, None]))).softmax(dim=1)
@@ -118,15 +120,15 @@ def test_fine_tuning_learns_from_other_groups_and_never_from_the_one_left_out(fi
     for place, (label, group) in enumerate(zip(labels, groups, strict=True)):
         column = 2 * label + 4 if group < 3 else 23 - 2 * label
         images[place, 4:24, column : column + 2] = 255
-    task = fine_tuning.Task(fold_run, 1, images, labels, groups, 1, 7, "cpu")
-    one = fine_tuning.tune(task, lambda _: None)
+    task = FineTuningTask(fold_run, 1, images, labels, groups, 1, 7, "cpu")
+    one = networks.fine_tune(task, lambda _: None)
     assert one.shape == (20, 10)
-    np.testing.assert_array_equal(one, fine_tuning.tune(task, lambda _: None))  # seeded
+    np.testing.assert_array_equal(one, networks.fine_tune(task, lambda _: None))  # seeded
     swapped = images.copy()
     swapped[groups == 1] = 0
-    hidden = fine_tuning.Task(fold_run, 1, swapped, (labels + 5 * (groups == 1)) % 10, groups, 1, 7, "cpu")
-    blind = fine_tuning.tune(hidden, lambda _: None)
+    hidden = FineTuningTask(fold_run, 1, swapped, (labels + 5 * (groups == 1)) % 10, groups, 1, 7, "cpu")
+    blind = networks.fine_tune(hidden, lambda _: None)
     assert not np.array_equal(one, blind)  # it read black pictures
     np.testing.assert_allclose(blind, np.broadcast_to(blind[0], blind.shape), atol=1e-6)
-    relabelled = fine_tuning.Task(fold_run, 1, images, (labels + 5 * (groups == 1)) % 10, groups, 1, 7, "cpu")
-    np.testing.assert_array_equal(one, fine_tuning.tune(relabelled, lambda _: None))  # its labels were not used
+    relabelled = FineTuningTask(fold_run, 1, images, (labels + 5 * (groups == 1)) % 10, groups, 1, 7, "cpu")
+    np.testing.assert_array_equal(one, networks.fine_tune(relabelled, lambda _: None))  # its labels were not used

@@ -17,8 +17,8 @@ from shearbench.commands import handwriting as command
 from shearbench.data import class_digits
 from shearbench.data.class_digits import encode_png
 from shearbench.errors import InputError
-from shearbench.handwriting import fine_tuning, networks
 from shearbench.handwriting import folder as reading
+from shearbench.handwriting import networks
 from shearbench.handwriting.output import nodes
 from shearbench.handwriting.recipe import ABLATION
 from shearbench.params import load
@@ -37,7 +37,7 @@ def in_this_process() -> Iterator[None]:
         return [function(task, lambda units: None) for task in tasks]
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (fine_tuning, reading, networks, crossval):
+        for module in (reading, networks, crossval):
             patch.setattr(module, "run_tasks", run_tasks)
         yield
 

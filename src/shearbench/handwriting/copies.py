@@ -9,8 +9,9 @@ shape, such as a seven of two straight lines, is near to many. Correlations are 
 logarithms, because these are nearly normal.
 """
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,8 +110,7 @@ class Reference:
 def nearest(images: Images, others: Images) -> Nearest:
     """Return the nearest of ``others`` (m, 28, 28) to each image (n, 28, 28), by both measures."""
     n = len(images)
-    best, near = np.full(n, -2.0), np.full(n, np.inf)
-    at, by = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    best, rows = np.repeat([[-2.0], [-np.inf]], n, axis=1), np.zeros((2, n), np.int64)
     top = np.full((n, RIVAL), -2.0)
     raw, unit = _flat(images), _unit(images)
     lengths = (raw**2).sum(axis=1)
@@ -119,18 +119,14 @@ def nearest(images: Images, others: Images) -> Nearest:
         correlation = unit @ _unit(block).T  # (n, block)
         other = _flat(block)
         squared = lengths[:, None] - 2 * raw @ other.T + (other**2).sum(axis=1)
-        for values, found, rows, better in (
-            (correlation.max(axis=1), best, at, correlation.argmax(axis=1)),
-            (-squared.min(axis=1), -near, by, squared.argmin(axis=1)),
-        ):
-            improved = values > found
-            rows[improved] = start + better[improved]
-        best = np.maximum(best, correlation.max(axis=1))
+        values = np.stack([correlation.max(axis=1), -squared.min(axis=1)])
+        places = start + np.stack([correlation.argmax(axis=1), squared.argmin(axis=1)])
+        rows = np.where(values > best, places, rows)
+        best = np.maximum(best, values)
         most = np.concatenate([top, correlation], axis=1)
         top = np.partition(most, most.shape[1] - RIVAL, axis=1)[:, -RIVAL:]
-        near = np.minimum(near, squared.min(axis=1))
-    distance = np.sqrt(np.clip(near, 0, None) / raw.shape[1])
-    return Nearest(at, np.clip(best, -1, 1), by, distance, np.clip(top.min(axis=1), -1, 1))
+    distance = np.sqrt(np.clip(-best[1], 0, None) / raw.shape[1])
+    return Nearest(rows[0], np.clip(best[0], -1, 1), rows[1], distance, np.clip(top.min(axis=1), -1, 1))
 
 
 def _flat(images: Images) -> NDArray[np.float32]:
@@ -142,8 +138,7 @@ def _unit(images: Images) -> NDArray[np.float32]:
     flat = _flat(images)
     flat = flat - flat.mean(axis=1, keepdims=True)
     length = np.linalg.norm(flat, axis=1, keepdims=True)
-    unit: NDArray[np.float32] = flat / np.where(length > 0, length, 1)
-    return unit
+    return np.asarray(flat / np.where(length > 0, length, 1))
 
 
 def limits_of(reference: Reference, *, seed: int) -> Limits:
@@ -155,9 +150,9 @@ def limits_of(reference: Reference, *, seed: int) -> Limits:
     half = count // 2
     # Half of the digits set the limits; the other half measures the share of honest digits that they flag.
     set_by = np.arange(count) < half
-    shape, gap = _bent(found)
+    shape, gap, lead = _atanh(found.correlation), np.log(np.maximum(found.distance, 1e-6)), _lead(found)
     correlation, distance, duplicate = np.ones(CLASSES), np.zeros(CLASSES), np.ones(CLASSES)
-    alone, lead = np.full(CLASSES, np.inf), _lead(found)
+    alone = np.full(CLASSES, np.inf)
     for digit in range(CLASSES):
         first = set_by & (reference.labels[found.correlated] == digit)
         second = set_by & (reference.labels[found.close] == digit)
@@ -167,19 +162,19 @@ def limits_of(reference: Reference, *, seed: int) -> Limits:
             duplicate[digit] = np.tanh(mean + _SAME_HAND * spread)
             alone[digit] = lead[first].mean() + _APART * lead[first].std(ddof=1)
             distance[digit] = np.exp(gap[second].mean() - DEVIATIONS * gap[second].std(ddof=1))
-    beyond = _beyond(found, reference.labels, Limits(correlation, distance, duplicate, alone, half, 0.0))
-    return Limits(correlation, distance, duplicate, alone, half, float((beyond != "")[~set_by].mean()))
+    limits = Limits(correlation, distance, duplicate, alone, half, 0.0)
+    beyond = _beyond(found, reference.labels, limits) != ""
+    return replace(limits, flagged=float(beyond[~set_by].mean()))
 
 
-def _bent(found: Nearest) -> tuple[Vector, Vector]:
-    """Return correlations and distances on scales where they are nearly normal."""
-    return np.arctanh(np.clip(found.correlation, -0.999999, 0.999999)), np.log(np.maximum(found.distance, 1e-6))
+def _atanh(correlation: Vector) -> Vector:
+    """Return correlations on a scale where they are nearly normal."""
+    return np.arctanh(np.clip(correlation, -0.999999, 0.999999))
 
 
 def _lead(found: Nearest) -> Vector:
     """Return the lead of the nearest image over the ``RIVAL``-th nearest, on the scale of ``atanh``."""
-    first, rival = (np.arctanh(np.clip(each, -0.999999, 0.999999)) for each in (found.correlation, found.rival))
-    return np.asarray(first - rival)
+    return np.asarray(_atanh(found.correlation) - _atanh(found.rival))
 
 
 def _beyond(found: Nearest, labels: Numbers, limits: Limits) -> NDArray[np.str_]:
@@ -187,10 +182,7 @@ def _beyond(found: Nearest, labels: Numbers, limits: Limits) -> NDArray[np.str_]
     alike = found.correlation > limits.correlation[labels[found.correlated]]
     close = found.distance < limits.distance[labels[found.close]]
     alone = _lead(found) > limits.alone[labels[found.correlated]]
-    alike, close = alike & alone, close & alone
-    names = np.array(["", "correlation", "distance", "both"])
-    chosen: NDArray[np.str_] = names[alike + 2 * close]
-    return chosen
+    return np.asarray(np.array(["", "correlation", "distance", "both"])[(alike & alone) + 2 * (close & alone)])
 
 
 def find_copies(images: Images, usable: NDArray[np.bool_], reference: Reference, limits: Limits) -> list[Copy]:
@@ -220,14 +212,12 @@ def copying_groups(copies: Sequence[Copy], groups: Numbers) -> dict[int, tuple[i
     """
     from scipy.stats import binomtest  # the import takes a second
 
-    flagged = np.bincount(groups[[copy.row for copy in copies]], minlength=groups.max(initial=0) + 1)
-    names, sizes = np.unique(groups, return_counts=True)
-    named = {}
-    for group, size in zip(names.tolist(), sizes.tolist(), strict=True):
-        count = int(flagged[group])
-        if count and binomtest(count, size, _HONEST, alternative="greater").pvalue < _ALPHA / len(names):
-            named[group] = (count, size)
-    return named
+    flagged, sizes = Counter(groups[[copy.row for copy in copies]].tolist()), Counter(groups.tolist())
+    return {
+        group: (flagged[group], sizes[group])
+        for group in sorted(flagged)
+        if binomtest(flagged[group], sizes[group], _HONEST, alternative="greater").pvalue < _ALPHA / len(sizes)
+    }
 
 
 def find_duplicates(
@@ -241,28 +231,23 @@ def find_duplicates(
     needed = np.where(usable, limits.duplicate[digits], np.inf)
     of_hash = np.unique(np.array(hashes), return_inverse=True)[1]
     linked = coo_array((np.zeros(0, bool), (np.zeros(0, np.int64),) * 2), shape=(count, count)).tocsr()
-    least: dict[int, float] = {}
+    least = np.ones(count)
     for start in range(0, count, _BLOCK):
         rows = slice(start, start + _BLOCK)
         correlation = unit[rows] @ unit.T
         same = (correlation > needed[rows, None]) & usable[None, :] | (of_hash[rows, None] == of_hash[None, :])
         first, second = np.nonzero(same)
         linked = linked + coo_array((np.ones(len(first), bool), (first + start, second)), shape=(count, count)).tocsr()
-        for row, value in enumerate(np.where(same, correlation, 1).min(axis=1), start=start):
-            least[row] = float(value)
+        least[rows] = np.where(same, correlation, 1).min(axis=1)
     _, group = connected_components(linked, directed=False)
-    members = [np.flatnonzero(group == each) for each in np.flatnonzero(np.bincount(group) > 1)]
+    members = (np.flatnonzero(group == each) for each in np.flatnonzero(np.bincount(group) > 1))
     return [
-        Duplicate(
-            tuple(rows.tolist()),
-            round(min(least[row] for row in rows.tolist()), 4),
-            _kind(len(set(of_hash[rows].tolist())) == 1, images[rows]),
-        )
-        for rows in members
+        Duplicate(tuple(each.tolist()), round(float(least[each].min()), 4), _kind(of_hash[each], images[each]))
+        for each in members
     ]
 
 
-def _kind(equal_bytes: bool, images: Images) -> str:
-    if equal_bytes:
+def _kind(hashes: Numbers, images: Images) -> str:
+    if (hashes == hashes[0]).all():
         return "bytes"
     return "pixels" if (images == images[0]).all() else "alike"

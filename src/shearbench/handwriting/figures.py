@@ -1,7 +1,7 @@
 """The figures of a class: preparation, steps of the recipe, groups, features of hard digits, copies, confusion."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from shearbench.data.handwritten import CLASSES
 from shearbench.handwriting.folder import THUMBNAIL, Sheet
-from shearbench.handwriting.results import FEATURES, Findings
+from shearbench.handwriting.results import FEATURES, Findings, Row
 from shearbench.handwriting.scores import by_group
 from shearbench.plotting.canvas import BLUE, GREY, INK, ORANGE, bare, colours, figure, plain
 
@@ -28,7 +28,7 @@ _LABEL = (0.05, 0.045)  # width and height of a short label, as shares of a pane
 def before_and_after(findings: Findings) -> Figure:
     """Draw rejected pictures, then some of each group: as drawn, and as ``study`` and ``mnist`` prepare them."""
     tiles = []
-    for sheet in shown(findings):
+    for sheet in _shown(findings):
         assert sheet.thumbnail is not None
         prepared = [_crossed(_enlarged(one.image), bool(one.rejected)) for one in sheet.prepared.values()]
         tiles.append((_short(sheet.entry.file), [sheet.thumbnail, *prepared]))
@@ -58,10 +58,8 @@ def _sheet(title: str, tiles: Sequence[tuple[str, Sequence[Colours]]], *, across
 
 def _enlarged(image: NDArray[np.uint8]) -> Colours:
     """Return a 28 x 28 image at twice its size as a tile (64, 64, 3) with a grey frame."""
-    large = np.kron(image, np.ones((2, 2), np.uint8))
-    tile = np.full((THUMBNAIL, THUMBNAIL), 110, np.uint8)
-    start = (THUMBNAIL - len(large)) // 2
-    tile[start : start + len(large), start : start + len(large)] = large
+    large = image.repeat(2, axis=0).repeat(2, axis=1)
+    tile = np.pad(large, (THUMBNAIL - len(large)) // 2, constant_values=110)
     return np.repeat(tile[..., None], 3, axis=2)
 
 
@@ -71,11 +69,10 @@ def _crossed(tile: Colours, rejected: bool) -> Colours:
         return tile
     y, x = np.mgrid[0:THUMBNAIL, 0:THUMBNAIL]
     line = (np.abs(y - x) <= 1) | (np.abs(y + x - THUMBNAIL + 1) <= 1)
-    crossed: Colours = np.where(line[..., None], np.array(_CROSS, np.uint8), tile)
-    return crossed
+    return np.where(line[..., None], np.array(_CROSS, np.uint8), tile)
 
 
-def shown(findings: Findings) -> list[Sheet]:
+def _shown(findings: Findings) -> list[Sheet]:
     """Return the sheets to draw: up to 24 rejected ones, and up to 5 of each group, evenly spread."""
     read = findings.digits.read
     rejected = [sheet for sheet in read if any(one.rejected for one in sheet.prepared.values())][:_MOST_REJECTED]
@@ -92,20 +89,20 @@ def _short(name: str) -> str:
     return stem if len(stem) <= 14 else f"{stem[:13]}…"
 
 
-def steps_figure(findings: Findings, rows: Sequence[Mapping[str, Any]]) -> Figure:
+def steps_figure(findings: Findings, rows: Sequence[Row]) -> Figure:
     """Draw accuracy at each step of the recipe, one line per network, with intervals over writers."""
     made = figure(9, 5)
     axes = made.subplots()
     names = findings.families
-    titles = {row["step"]: f"{row['step']}\n{_wrapped(row['title'])}" for row in rows if row["title"] != "per group"}
+    rows = [row for row in rows if row["title"] != "per group"]
+    titles = {row["step"]: f"{row['step']}\n{_wrapped(row['title'])}" for row in rows}
     where = {step: place for place, step in enumerate(titles)}
     for place, (name, colour) in enumerate(colours(names).items()):
-        own = [row for row in rows if row["model"] == name and row.get("n") and row["title"] != "per group"]
+        own = [row for row in rows if row["model"] == name and row.get("n")]
         x = np.array([where[row["step"]] for row in own]) + 0.09 * (place - (len(names) - 1) / 2)
-        y = np.array([100 * row["accuracy"] for row in own])
         spans = [row["accuracy_interval"] or (row["accuracy"],) * 2 for row in own]
-        error = np.array([(y[k] - 100 * low, 100 * high - y[k]) for k, (low, high) in enumerate(spans)]).T
-        axes.errorbar(x, y, error.reshape(2, -1), color=colour, fmt="o-", ms=6, lw=1.4, elinewidth=1, label=name)
+        y, error = _percent((row["accuracy"], *span) for row, span in zip(own, spans, strict=True))
+        axes.errorbar(x, y, error, color=colour, fmt="o-", ms=6, lw=1.4, elinewidth=1, label=name)
     plain(axes)
     axes.set_xticks(range(len(titles)), list(titles.values()), fontsize=9)
     axes.set_ylabel("accuracy (%)")
@@ -118,12 +115,20 @@ def steps_figure(findings: Findings, rows: Sequence[Mapping[str, Any]]) -> Figur
 
 
 def _wrapped(title: str) -> str:
-    return (
-        title.replace(", ", ",\n").replace(" augmentation", "\naugmentation").replace(" preparation", "\npreparation")
-    )
+    return re.sub(r"(?<=,) | (?=augmentation|preparation)", "\n", title)
 
 
-def groups_figure(findings: Findings, kinds: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
+def _percent(accuracies: Iterable[tuple[float, float, float]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return accuracies (n,) in percent, and the lengths (2, n) of their intervals, from accuracy, low and high."""
+    accuracy, low, high = np.array([*accuracies]).reshape(-1, 3).T
+    return 100 * accuracy, 100 * np.stack([accuracy - low, high - accuracy])
+
+
+def _of_groups(rows: Iterable[Row]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return _percent((row["accuracy"], row["low"], row["high"]) for row in rows)
+
+
+def groups_figure(kinds: Mapping[str, Sequence[Row]]) -> Figure:
     """Draw the accuracy of each group with Wilson's interval and n; ``kinds``: legend -> rows of the groups."""
     first = next(iter(kinds.values()))
     made = figure(max(7.0, 0.85 * len(first) + 2), 4.8)
@@ -132,12 +137,9 @@ def groups_figure(findings: Findings, kinds: Mapping[str, Sequence[Mapping[str, 
     for place, ((kind, rows), colour) in enumerate(zip(kinds.items(), (GREY, BLUE, ORANGE), strict=False)):
         known = [(x, row) for x, row in enumerate(rows) if row["n"]]
         x = np.array([x for x, _ in known]) + (place - (len(kinds) - 1) / 2) * width
-        y = np.array([100 * row["accuracy"] for _, row in known])
-        error = np.array(
-            [(100 * (row["accuracy"] - row["low"]), 100 * (row["high"] - row["accuracy"])) for _, row in known]
-        )
+        y, error = _of_groups(row for _, row in known)
         axes.bar(x, y, width * 0.9, color=colour, alpha=0.75, label=kind)
-        axes.errorbar(x, y, error.T, fmt="none", ecolor=INK, elinewidth=1, capsize=2)
+        axes.errorbar(x, y, error, fmt="none", ecolor=INK, elinewidth=1, capsize=2)
     axes.set_xticks(range(len(first)), [f"{row['group']}\nn = {row['n_all']}" for row in first])
     plain(axes)
     axes.grid(axis="x", visible=False)
@@ -148,24 +150,23 @@ def groups_figure(findings: Findings, kinds: Mapping[str, Sequence[Mapping[str, 
     return made
 
 
-def hardness_figure(findings: Findings, rows: Sequence[Mapping[str, Any]]) -> Figure:
+def hardness_figure(findings: Findings, rows: Sequence[Row]) -> Figure:
     """Draw the accuracy of each group against its median of each feature, with the rank correlation over digits."""
-    groups = [row for row in _group_rows(findings) if row["n"]]
+    groups = [row for row in by_group(findings.examined, findings.digits.groups, findings.writers) if row["n"]]
     made = figure(12.5, 7.4)
     panels = made.subplots(2, 3, sharey=True)
     points: list[tuple[Axes, list[str], NDArray[np.float64], NDArray[np.float64]]] = []
     for axes, row in zip(panels.flat, rows, strict=False):
         own = [group for group in groups if str(group["group"]) in row["groups"]]
         x = np.array([row["groups"][str(group["group"])] for group in own])
-        y = np.array([100 * group["accuracy"] for group in own])
-        error = np.array([(100 * (g["accuracy"] - g["low"]), 100 * (g["high"] - g["accuracy"])) for g in own])
-        axes.errorbar(x, y, error.T, fmt="o", color=BLUE, ms=6, elinewidth=1)
+        y, error = _of_groups(own)
+        axes.errorbar(x, y, error, fmt="o", color=BLUE, ms=6, elinewidth=1)
         points.append((axes, [str(group["group"]) for group in own], x, y))
         plain(axes)
         axes.set_xlabel(FEATURES[row["feature"]])
         axes.set_title(f"over n = {row['n']} digits: ρ = {_signed(row)}", fontsize=10)
     for axes, names, x, y in points:  # after all points: the panels share their scale
-        for label, left, height in labels_apart(axes, names, x, y):
+        for label, left, height in shared_labels(axes, names, x, y):
             axes.annotate(label, (left, height), (5, 4), textcoords="offset points", fontsize=9)
     for axes in panels.flat[len(rows) :]:
         axes.set_visible(False)
@@ -180,7 +181,7 @@ def hardness_figure(findings: Findings, rows: Sequence[Mapping[str, Any]]) -> Fi
     return made
 
 
-def labels_apart(
+def shared_labels(
     axes: Axes, names: Sequence[str], x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> Iterator[tuple[str, float, float]]:
     """Yield a label for each point; points with overlapping labels share one."""
@@ -194,13 +195,9 @@ def labels_apart(
         free = [each for each in free if each not in together]
 
 
-def _signed(row: Mapping[str, Any]) -> str:
+def _signed(row: Row) -> str:
     span = "" if row["interval"] is None else f" ({row['interval'][0]:+.2f} to {row['interval'][1]:+.2f})"
     return f"{row['rank_correlation']:+.2f}{span}"
-
-
-def _group_rows(findings: Findings) -> list[dict[str, Any]]:
-    return by_group(findings.looked_at, findings.digits.groups, findings.writers)
 
 
 def copies_figure(findings: Findings) -> Figure | None:
@@ -208,11 +205,10 @@ def copies_figure(findings: Findings) -> Figure | None:
     pairs = sorted(findings.copies, key=lambda copy: -copy.correlation)[:_MOST_PAIRS]
     if not pairs:
         return None
-    place_of = {int(each): place for place, each in enumerate(findings.reference.ids)}
-    originals = findings.reference.images
+    originals = dict(zip(findings.reference.ids.tolist(), findings.reference.images, strict=True))
     tiles = []
     for copy in pairs:
-        sheet, original = findings.digits.read[copy.row], originals[place_of[copy.mnist]]
+        sheet, original = findings.digits.read[copy.row], originals[copy.mnist]
         assert sheet.thumbnail is not None
         name = f"{_short(sheet.entry.file)}, MNIST {copy.mnist}: {copy.correlation:.3f}"
         tiles.append((name, [sheet.thumbnail, _enlarged(sheet.prepared["mnist"].image), _enlarged(original)]))
@@ -229,15 +225,8 @@ def confusion_figure(title: str, counts: NDArray[np.int64], folds: int) -> Figur
     for true, predicted in np.argwhere(counts > 0):
         share = counts[true, predicted] / total[true, 0]
         colour = "white" if share > 0.5 else "black"
-        axes.text(
-            predicted,
-            true,
-            f"{counts[true, predicted] / folds:.1f}".removesuffix(".0"),
-            ha="center",
-            va="center",
-            color=colour,
-            fontsize=9,
-        )
+        label = f"{counts[true, predicted] / folds:.1f}".removesuffix(".0")
+        axes.text(predicted, true, label, ha="center", va="center", color=colour, fontsize=9)
     axes.set_xticks(range(CLASSES))
     axes.set_yticks(range(CLASSES))
     axes.set_xlabel("predicted as")

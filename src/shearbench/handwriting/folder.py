@@ -83,7 +83,7 @@ class ClassDigits:
         """Return the prepared images (n, 28, 28); black if the preparation found no ink."""
         return np.stack([sheet.prepared[preparation].image for sheet in self.read])
 
-    def kept(self, preparation: str) -> NDArray[np.bool_]:
+    def accepted(self, preparation: str) -> NDArray[np.bool_]:
         """Return a mask (n,) of the files that a preparation accepts."""
         return np.array([not sheet.prepared[preparation].rejected for sheet in self.read])
 

@@ -1,4 +1,4 @@
-"""Predictions of trained networks for a class's digits, and distances from MNIST in the last hidden layer.
+"""Trained networks on a class's digits: predictions, distances from MNIST, and fine-tuning on the class's own digits.
 
 The tasks run in single-threaded processes, like training, so that the numbers do not depend on the load.
 """
@@ -6,6 +6,7 @@ The tasks run in single-threaded processes, like training, so that the numbers d
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,29 +17,33 @@ from shearbench.analysis.layers import listen
 from shearbench.data.normalise import Normaliser
 from shearbench.execution import Workers, run_tasks
 from shearbench.handwriting.recipe import Trained
+from shearbench.seeds import seed_for
+from shearbench.training.adam import Adam
 from shearbench.training.hardware import Device, Hardware, settle
+from shearbench.training.loop import fit
+from shearbench.training.recipe import Recipe
+from shearbench.training.state import FitConfig, Part, Splits
 from shearbench.training.weights import load_network, predict
 
 Images = NDArray[np.uint8]
 Vector = NDArray[np.float64]
+Numbers = NDArray[np.int64]
+Probabilities = NDArray[np.float32]
 
 SAMPLED = 2000  # MNIST digits that represent MNIST in the last hidden layer
+FINE_TUNING = Recipe(epochs=15, batch=32, learning_rate=2e-4, weight_decay=1e-5, augment="strong", schedule="cosine")
 _SHRUNK = 0.1  # share of a covariance replaced by a multiple of the identity, which makes it invertible
 _BATCH = 500
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class PredictionTask:
     """A fold's network and its inputs: preparation -> images (n, 28, 28)."""
 
     fold_run: Path
     channels: int
     images: Mapping[str, Images]
     device: Device
-
-    def reads(self) -> tuple[Path, ...]:
-        """Return the input folders."""
-        return (self.fold_run,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,29 +54,32 @@ class DistanceTask:
     channels: int
     images: Images
     mnist: Images
-    labels: NDArray[np.int64]
+    labels: Numbers
     device: Device
 
-    def reads(self) -> tuple[Path, ...]:
-        """Return the input folders."""
-        return (self.fold_run,)
+
+@dataclass(frozen=True, eq=False)
+class FineTuningTask:
+    """A fold's network, and the group of ``images`` (n, 28, 28) that is left out and predicted."""
+
+    fold_run: Path
+    channels: int
+    images: Images
+    labels: Numbers
+    groups: Numbers
+    left_out: int
+    seed: int
+    device: Device
 
 
-def read_all(
+def predict_all(
     networks: Sequence[Trained], images: Mapping[str, Images], *, workers: Workers, device: Device
-) -> list[dict[str, NDArray[np.float32]]]:
+) -> list[dict[str, Probabilities]]:
     """Return the predictions of each network: preparation -> probabilities (folds, n, 10)."""
-    tasks = [Task(fold_run.folder, one.channels, images, device) for one in networks for fold_run in one.fold_runs]
-    predictions = iter(
-        run_tasks(
-            read,
-            tasks,
-            workers=workers,
-            label="read with all networks",
-            name=lambda task: f"{task.fold_run.parent.name} {task.fold_run.name}",
-            reads=Task.reads,
-        )
-    )
+    tasks = [
+        PredictionTask(fold_run.folder, one.channels, images, device) for one in networks for fold_run in one.fold_runs
+    ]
+    predictions = iter(_run(predict_images, tasks, workers=workers, label="predict with all networks"))
     results = []
     for one in networks:
         folds = [next(predictions) for _ in one.fold_runs]
@@ -79,17 +87,33 @@ def read_all(
     return results
 
 
-def read(task: Task, advance: Callable[[int], None]) -> dict[str, NDArray[np.float32]]:
+def _run(function: Callable[[Any, Any], Any], tasks: Sequence[Any], *, workers: Workers, label: str) -> list[Any]:
+    return run_tasks(
+        function,
+        tasks,
+        workers=workers,
+        label=label,
+        name=lambda task: f"{task.fold_run.parent.name} {task.fold_run.name}",
+        reads=lambda task: (task.fold_run,),
+    )
+
+
+def predict_images(task: PredictionTask, advance: Callable[[int], None]) -> dict[str, Probabilities]:
     """Return one network's predictions: preparation -> probabilities (n, 10)."""
-    hardware = Hardware(task.device)
-    settle(hardware)
-    network, normaliser, _ = load_network(task.fold_run)
+    network, normaliser = _loaded(task.fold_run, task.device)
     predictions = {
-        name: predict(network, as_inputs(images, task.channels), normaliser=normaliser, device=hardware.device)
+        name: predict(network, as_inputs(images, task.channels), normaliser=normaliser, device=task.device)
         for name, images in task.images.items()
     }
     advance(1)
     return predictions
+
+
+def _loaded(fold_run: Path, device: Device) -> tuple[nn.Module, Normaliser]:
+    hardware = Hardware(device)
+    settle(hardware)
+    network, normaliser, _ = load_network(fold_run)
+    return hardware.place(network), normaliser
 
 
 def as_inputs(images: Images, channels: int) -> Images:
@@ -98,23 +122,15 @@ def as_inputs(images: Images, channels: int) -> Images:
 
 
 def distances(
-    network: Trained, images: Images, mnist: Images, labels: NDArray[np.int64], *, workers: Workers, device: Device
+    network: Trained, images: Images, mnist: Images, labels: Numbers, *, workers: Workers, device: Device
 ) -> Vector:
     """Return the distance (n,) of images from MNIST in the last hidden layer, the mean over folds without NaN."""
     tasks = [
         DistanceTask(fold_run.folder, network.channels, images, mnist, labels, device) for fold_run in network.fold_runs
     ]
-    found = run_tasks(
-        distance,
-        tasks,
-        workers=workers,
-        label="distance from MNIST",
-        name=lambda task: task.fold_run.name,
-        reads=DistanceTask.reads,
-    )
+    found = _run(distance, tasks, workers=workers, label="distance from MNIST")
     known = [each for each in found if np.isfinite(each).all()]
-    mean: Vector = np.mean(known or found, axis=0)
-    return mean
+    return np.asarray(np.mean(known or found, axis=0))
 
 
 def distance(task: DistanceTask, advance: Callable[[int], None]) -> Vector:
@@ -125,22 +141,20 @@ def distance(task: DistanceTask, advance: Callable[[int], None]) -> Vector:
 
     It is NaN for a network without a linear layer, or if all units of the last hidden layer are dead.
     """
-    hardware = Hardware(task.device)
-    settle(hardware)
-    network, normaliser, _ = load_network(task.fold_run)
+    network, normaliser = _loaded(task.fold_run, task.device)
+    unknown = np.full(len(task.images), np.nan)
     if last_linear(network) is None:
-        return np.full(len(task.images), np.nan)
-    network = hardware.place(network)
-    known = hidden(network, as_inputs(task.mnist, task.channels), normaliser, hardware.device)
-    points = hidden(network, as_inputs(task.images, task.channels), normaliser, hardware.device)
+        return unknown
+    known, points = (
+        hidden(network, as_inputs(images, task.channels), normaliser, task.device)
+        for images in (task.mnist, task.images)
+    )
     advance(1)
     ordinary = float(np.median(mahalanobis(known, known, task.labels)))
-    if ordinary == 0:
-        return np.full(len(task.images), np.nan)
-    return mahalanobis(points, known, task.labels) / ordinary
+    return mahalanobis(points, known, task.labels) / ordinary if ordinary else unknown
 
 
-def mahalanobis(asked: Vector, known: Vector, labels: NDArray[np.int64]) -> Vector:
+def mahalanobis(points: Vector, known: Vector, labels: Numbers) -> Vector:
     """Return the distance (n,) of points (n, d) from the nearest class mean of ``known`` (m, d) with labels (m,)."""
     classes = np.unique(labels)
     means = np.stack([known[labels == each].mean(axis=0) for each in classes])
@@ -149,9 +163,8 @@ def mahalanobis(asked: Vector, known: Vector, labels: NDArray[np.int64]) -> Vect
     size = len(covariance)
     shrunk = (1 - _SHRUNK) * covariance + _SHRUNK * (np.trace(covariance) / size + 1e-9) * np.eye(size)
     whiten = np.linalg.cholesky(np.linalg.inv(shrunk))  # W W^T is the inverse: |W^T x| is the distance of x from 0
-    gaps = asked[:, None, :] @ whiten - (means @ whiten)[None]
-    nearest: Vector = np.linalg.norm(gaps, axis=2).min(axis=1)
-    return nearest
+    gaps = points[:, None, :] @ whiten - (means @ whiten)[None]
+    return np.asarray(np.linalg.norm(gaps, axis=2).min(axis=1))
 
 
 def last_linear(network: nn.Module) -> nn.Module | None:
@@ -167,3 +180,48 @@ def hidden(network: nn.Module, inputs: Images, normaliser: Normaliser, device: s
         batch = torch.from_numpy(normaliser.apply(inputs[start : start + _BATCH])).to(device)
         parts.append(listen(network, batch, nn.Linear)[-1].entered.float().cpu())
     return torch.cat(parts).double().numpy()
+
+
+def leave_one_group_out(
+    network: Trained, images: Images, labels: Numbers, groups: Numbers, *, seed: int, workers: Workers, device: Device
+) -> Probabilities:
+    """Return probabilities (folds, n, 10) of each digit, from networks fine-tuned on the digits of all other groups.
+
+    The number of epochs is fixed in advance, and no choice depends on the predictions for the left-out group.
+
+    Args:
+        network: trained folds to start from; their files are not changed.
+        images: (n, 28, 28), prepared.
+        labels: (n,).
+        groups: (n,), at least two different ones.
+        seed: seed of ``params.yaml``.
+        workers: processes, or ``"auto"``.
+        device: where to train.
+    """
+    names = np.unique(groups).tolist()
+    assert len(names) > 1, "there must be a group to train on"
+    tasks = [
+        FineTuningTask(fold_run.folder, network.channels, images, labels, groups, name, seed, device)
+        for fold_run in network.fold_runs
+        for name in names
+    ]
+    done = _run(fine_tune, tasks, workers=workers, label="fine-tune without each group")
+    predictions = np.zeros((len(network.fold_runs), len(labels), 10), np.float32)
+    for place, (task, probabilities) in enumerate(zip(tasks, done, strict=True)):
+        predictions[place // len(names), groups == task.left_out] = probabilities
+    return predictions
+
+
+def fine_tune(task: FineTuningTask, advance: Callable[[int], None]) -> Probabilities:
+    """Fine-tune one fold's network on all groups but one; return probabilities (its digits, 10) of that group."""
+    network, normaliser = _loaded(task.fold_run, task.device)
+    seed = seed_for(task.seed, "fine-tune", task.fold_run.parent.name, task.fold_run.name, task.left_out)
+    seen = task.groups != task.left_out
+    part = Part(
+        torch.from_numpy(as_inputs(task.images[seen], task.channels)).to(task.device),
+        torch.from_numpy(task.labels[seen]).to(task.device),
+    )
+    config = FitConfig.of(FINE_TUNING, normaliser, seed=seed, hardware=Hardware(task.device))
+    fit(network, Adam(network, FINE_TUNING), Splits(part), config)
+    advance(1)
+    return predict(network, as_inputs(task.images[~seen], task.channels), normaliser=normaliser, device=task.device)

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from shearbench.data.handwritten import CLASSES
 from shearbench.handwriting import figures
 from shearbench.handwriting.folder import csv_cell, manifest_csv
+from shearbench.handwriting.recipe import STEPS
 from shearbench.handwriting.results import FEATURES, Findings, Row
 from shearbench.plotting.canvas import pdf, png
 from shearbench.predictions.contents import Content, Node
@@ -68,12 +69,9 @@ def _facts(findings: Findings) -> Row:
 
 def _predictions(findings: Findings) -> dict[str, Any]:
     """Return arrays: digit, group and writer of each file that was read, and ``<network>/<preparation>``."""
-    arrays = {
-        "files": np.array(findings.digits.files),
-        "digits": findings.digits.digits,
-        "groups": findings.digits.groups,
-        "writers": findings.digits.writers,
-    }
+    digits = findings.digits
+    arrays = {"files": np.array(digits.files), "digits": digits.digits, "groups": digits.groups}
+    arrays["writers"] = digits.writers
     for network, predicted in zip(findings.networks, findings.predictions, strict=True):
         arrays |= {f"{network.name}/{preparation}": values for preparation, values in predicted.items()}
     return arrays
@@ -93,13 +91,8 @@ def _tables(findings: Findings, results: Row) -> Iterator[tuple[str, pd.DataFram
     yield "class_loss.csv", pd.DataFrame(classes, columns=["model", "step", "class", "loss"])
     yield "confusion.csv", _confusions(findings)
     yield "copies.csv", pd.DataFrame(results["copies"]["flagged"])
-    yield (
-        "duplicates.csv",
-        pd.DataFrame(
-            [{**row, "files": csv_cell("; ".join(row["files"]))} for row in results["duplicates"]],
-            columns=["files", "kind", "correlation"],
-        ),
-    )
+    duplicates = [{**row, "files": csv_cell("; ".join(row["files"]))} for row in results["duplicates"]]
+    yield "duplicates.csv", pd.DataFrame(duplicates, columns=["files", "kind", "correlation"])
     yield "digits.csv", _digits(findings)
     rejected = [{**row, "file": csv_cell(row["file"])} for row in results["rejected"]]
     yield "rejected.csv", pd.DataFrame(rejected, columns=["file", "by", "reason"])
@@ -127,34 +120,22 @@ def _confusions(findings: Findings) -> pd.DataFrame:
     """Return ``model, step, true, predicted, count``: the counts over all folds at each step of the recipe."""
     true, predicted = np.divmod(np.arange(CLASSES * CLASSES), CLASSES)
     frames = [
-        pd.DataFrame({"model": network, "step": step.number, "true": true, "predicted": predicted, "count": counts})
-        for network, step, answers in _steps(findings)
-        for counts in [answers.confusion.ravel()]
+        pd.DataFrame(
+            {"model": network, "step": step.number, "true": true, "predicted": predicted}
+            | {"count": predictions.confusion.ravel()}
+        )
+        for network in findings.families
+        for step in STEPS
+        if (predictions := findings.of_step(network, step)) is not None
     ]
     return pd.concat(frames) if frames else pd.DataFrame(columns=["model", "step", "true", "predicted", "count"])
 
 
-def _steps(findings: Findings) -> Iterator[tuple[str, Any, Any]]:
-    from shearbench.handwriting.recipe import STEPS
-
-    for network in findings.families:
-        for step in STEPS:
-            answers = findings.of_step(network, step)
-            if answers is not None:
-                yield network, step, answers
-
-
 def _digits(findings: Findings) -> pd.DataFrame:
     """Return a row for each file that was read: its features, and the share of the chosen folds that are correct."""
-    answers = findings.looked_at
-    columns: dict[str, Any] = {
-        "file": findings.digits.files,
-        "digit": findings.digits.digits,
-        "group": findings.digits.groups,
-        "counted": answers.counted,
-        "right": answers.right,
-        "loss": answers.losses,
-    }
+    digits, examined = findings.digits, findings.examined
+    columns: dict[str, Any] = {"file": digits.files, "digit": digits.digits, "group": digits.groups}
+    columns |= {"counted": examined.counted, "right": examined.right, "loss": examined.losses}
     return pd.DataFrame(columns | {name: findings.feature(name) for name in FEATURES})
 
 
@@ -162,20 +143,20 @@ def _pictures(findings: Findings, results: Row) -> Iterator[tuple[str, Figure]]:
     yield "before_and_after", figures.before_and_after(findings)
     if results["steps"]:
         yield "steps", figures.steps_figure(findings, results["steps"])
-    yield "groups", figures.groups_figure(findings, group_kinds(findings, results))
+    yield "groups", figures.groups_figure(_group_kinds(findings, results))
     if results["hardness"]:
         yield "hardness", figures.hardness_figure(findings, results["hardness"])
     made = figures.copies_figure(findings)
     if made is not None:
         yield "copies", made
-    chosen, answers = findings.networks[findings.chosen], findings.looked_at
-    if answers.counted.any():
-        title = f"{chosen.network} ({chosen.training}), mnist preparation: n = {int(answers.counted.sum())} digits, "
+    chosen, examined = findings.networks[findings.chosen], findings.examined
+    if examined.counted.any():
+        title = f"{chosen.network} ({chosen.training}), mnist preparation: n = {int(examined.counted.sum())} digits, "
         title += f"mean of {len(chosen.fold_runs)} networks"
-        yield "confusion", figures.confusion_figure(title, answers.confusion, len(chosen.fold_runs))
+        yield "confusion", figures.confusion_figure(title, examined.confusion, len(chosen.fold_runs))
 
 
-def group_kinds(findings: Findings, results: Row) -> dict[str, list[Row]]:
+def _group_kinds(findings: Findings, results: Row) -> dict[str, list[Row]]:
     """Return legend -> rows of groups: the chosen network with each preparation, and fine-tuned if available."""
     chosen = findings.networks[findings.chosen]
     kinds = {
@@ -196,7 +177,7 @@ def nodes(folder: Path) -> list[Node]:
     counts = {f"files_{name}": float(results["files"][name]) for name in ("all", "read")}
     commit = record["provenance"]["commit"]
     tags = {"dvc.stage": "handwriting", "git.commit": commit, "hash.folder": record["hashes"]["folder"]}
-    tags["mlflow.note.content"] = f"Digits of the folder {results['folder']}, read by every network at hand."
+    tags["mlflow.note.content"] = f"Digits of the folder {results['folder']}, predicted by every available network."
     counts["copies_flagged"] = float(len(results["copies"]["flagged"]))
     counts["duplicates"] = float(len(results["duplicates"]))
     children = [_network_node(row, digest, results["folder"], tags) for row in results["models"]]
@@ -208,5 +189,5 @@ def _network_node(row: Mapping[str, Any], digest: str, folder: str, tags: Mappin
     name = f"handwriting-{folder}-{row['model']}_{row['training']}-{row['preparation']}"
     numbers = {key: float(value) for key, value in _flat(row).items() if isinstance(value, int | float)}
     numbers |= {f"accuracy_group/{group['group']}": group["accuracy"] for group in row["groups"] if group["n"]}
-    own = {**tags, "mlflow.note.content": "Accuracy is of the digits that the preparation keeps, mean over folds."}
+    own = {**tags, "mlflow.note.content": "Accuracy on the digits that the preparation accepts, mean over folds."}
     return Node(name, hash_of([digest, name]), Content({**_named(row), "folder": folder}, own, numbers, [], []))

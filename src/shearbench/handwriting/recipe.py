@@ -5,11 +5,12 @@ and from the runs on ``mnist``. A step is a training, a preparation, and whether
 are left out.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from statistics import mean
-from typing import Literal
+from typing import Literal, get_args
 
 from shearbench.errors import InputError
 from shearbench.predictions.folds import FoldRun, read_fold_runs
@@ -20,12 +21,9 @@ RUN = "run"
 """The training of a network of a run, with the recipe of ``params.yaml``."""
 
 Training = Literal["plain", "affine", "stopped", "strong"]
-TRAININGS: Mapping[Training, str] = {
-    "plain": "MNIST as it is",
-    "affine": "with affine augmentation",
-    "stopped": "with affine augmentation, a validation split and early stopping",
-    "strong": "with strong augmentation, a validation split and early stopping",
-}
+"""MNIST as it is; with affine augmentation; also with early stopping on a validation split; with strong augmentation.
+"""
+TRAININGS: tuple[Training, ...] = get_args(Training)
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ class Trained:
         return int(self.fold_runs[0].record["config"]["entry"]["channels"])
 
 
-def at_hand(
+def available(
     build: Path, *, is_current: Callable[[Path, Sequence[FoldRun]], bool] = lambda _folder, _runs: True
 ) -> list[Trained]:
     """Return the networks trained on MNIST's images, each with its finished folds.
@@ -88,34 +86,30 @@ def at_hand(
         InputError: if no network is found, or a record is damaged.
     """
     found = []
-    for parent, is_run in ((build / "ablations" / ABLATION, False), (build / "runs", True)):
-        for folder in sorted(parent.glob("*/*")):
-            folds = 0
-            while is_finished(folder / f"fold-{folds}"):
-                folds += 1
-            fold_runs = read_fold_runs(folder, folds)
-            if not fold_runs or fold_runs[0].record["config"]["entry"]["source"] != "mnist":
-                continue
-            if not is_current(folder, fold_runs):
-                continue
-            found.append(_named(folder, fold_runs, is_run=is_run))
+    of_ablation = sorted((build / "ablations" / ABLATION).glob("*/*"))
+    for folder in (*of_ablation, *sorted((build / "runs").glob("*/*"))):
+        folds = next(fold for fold in count() if not is_finished(folder / f"fold-{fold}"))
+        fold_runs = read_fold_runs(folder, folds)
+        is_of_mnist = bool(fold_runs) and fold_runs[0].record["config"]["entry"]["source"] == "mnist"
+        if is_of_mnist and is_current(folder, fold_runs):
+            name = _of_ablation(folder) if folder in of_ablation else _of_run(folder)
+            found.append(Trained(*name, fold_runs))
     if not found:
         raise InputError(
-            f"no trained network is at hand under {build}: run `dvc repro ablation@{ABLATION}`, which trains those "
-            "of the recipe, then the same command again"
+            f"{build} has no trained network: run `dvc repro ablation@{ABLATION}`, which trains those of the recipe, "
+            "then the same command again"
         )
     return found
 
 
-def _named(folder: Path, fold_runs: Sequence[FoldRun], *, is_run: bool) -> Trained:
-    """Return a network named by its folder: ``mlp_strong`` is ``mlp`` trained ``strong``; other names get ``grid``."""
-    if is_run:
-        name = folder.name if folder.parent.name == "mnist" else f"{folder.parent.name}-{folder.name}"
-        return Trained(name, RUN, fold_runs)
+def _of_ablation(folder: Path) -> tuple[str, str]:
+    """Return network and training by the name of a folder: ``mlp_strong``; other names get the training ``grid``."""
     network, _, training = folder.name.rpartition("_")
-    if network and training in TRAININGS:
-        return Trained(network, training, fold_runs)
-    return Trained(folder.name, "grid", fold_runs)
+    return (network, training) if network and training in TRAININGS else (folder.name, "grid")
+
+
+def _of_run(folder: Path) -> tuple[str, str]:
+    return folder.name if folder.parent.name == "mnist" else f"{folder.parent.name}-{folder.name}", RUN
 
 
 def chosen(networks: Sequence[Trained]) -> Trained:
@@ -123,7 +117,6 @@ def chosen(networks: Sequence[Trained]) -> Trained:
 
     The choice does not depend on the class's digits.
     """
-    order = [*TRAININGS, RUN, "grid"]
-    ranked = [one for training in ("strong", "stopped", *order) for one in networks if one.training == training]
-    first = [one for one in networks if one.training == ranked[0].training]
-    return max(first, key=lambda one: one.mnist_accuracy)
+    order = ["strong", "stopped", "plain", "affine", RUN, "grid"]
+    strongest = min((one.training for one in networks), key=order.index)
+    return max((one for one in networks if one.training == strongest), key=lambda one: one.mnist_accuracy)

@@ -1,24 +1,43 @@
-"""All results of a class as one value: networks, steps of the recipe, groups, copies, hardness.
+"""All results of a class: networks, steps of the recipe, groups, copies, hardness.
 
-``Findings`` holds predictions and measurements; its methods return the rows of the tables that ``output`` writes.
+``findings_of`` measures; ``Findings`` holds predictions and measurements, and its methods return the rows of the tables
+that ``output`` writes.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.handwriting.copies import Copy, Duplicate, Limits, Reference, copying_groups
+from shearbench.data.dataset import Samples
+from shearbench.data.handwritten import Picture
+from shearbench.execution.calls import Workers
+from shearbench.handwriting import recipe
+from shearbench.handwriting.copies import (
+    Copy,
+    Duplicate,
+    Limits,
+    Reference,
+    copying_groups,
+    find_copies,
+    find_duplicates,
+    limits_of,
+)
 from shearbench.handwriting.folder import ClassDigits
-from shearbench.handwriting.preparation import PREPARATIONS
+from shearbench.handwriting.networks import SAMPLED, distances, leave_one_group_out, predict_all
+from shearbench.handwriting.preparation import PREPARATIONS, mnist
 from shearbench.handwriting.recipe import STEPS, TRAININGS, Step, Trained
-from shearbench.handwriting.scores import Answers, Writers, by_group, gain, rank_correlation, summary
+from shearbench.handwriting.scores import ClassPredictions, Writers, by_group, gain, rank_correlation, summary
+from shearbench.seeds import generator_for
+from shearbench.training.hardware import Device
 
 Predicted = dict[str, NDArray[np.float32]]
 Row = dict[str, Any]
+
+_CHECKED = 1000  # MNIST test digits for the check of the preparation
 
 FEATURES = {
     "stroke": "stroke width in the 20 x 20 box (pixels)",
@@ -35,9 +54,10 @@ FEATURES = {
 class Findings:
     """A class's digits, the predictions of every network, and the search for copies.
 
-    ``chosen`` is the index of the network for detailed analyses. ``through_mnist`` holds its accuracies on MNIST test
-    digits, unchanged and prepared by ``mnist``. ``fine_tuned`` (folds, n, 10), if requested, holds its predictions for
-    each group after fine-tuning on the others. ``device`` is the device of all computations.
+    ``chosen`` is the index of the network for detailed analyses. ``distance`` (n,) is that of the digits from MNIST in
+    its last hidden layer. ``through_mnist`` holds its accuracies on MNIST test digits, unchanged and prepared by
+    ``mnist``. ``fine_tuned`` (folds, n, 10), if requested, holds its predictions for each group after fine-tuning on
+    the others. ``device`` is the device of all computations.
     """
 
     digits: ClassDigits
@@ -51,32 +71,30 @@ class Findings:
     reference: Reference
     distance: NDArray[np.float64]
     device: str
-    through_mnist: Row = field(default_factory=dict)
-    fine_tuned: NDArray[np.float32] | None = None
+    through_mnist: Row
+    fine_tuned: NDArray[np.float32] | None
 
     @cached_property
     def writers(self) -> Writers:
         """The writers, with resamples that all intervals share."""
         return Writers.of(self.digits.writers, seed=self.seed)
 
-    def answers(self, place: int, preparation: str, *, filtered: bool, without_copies: bool = False) -> Answers:
+    def predicted(self, place: int, preparation: str, *, filtered: bool = True) -> ClassPredictions:
         """Return a network's predictions for the digits of a preparation; ``filtered`` leaves out rejected ones."""
-        counted = self.digits.kept(preparation) if filtered else np.ones(len(self.digits.digits), bool)
-        if without_copies:
-            counted[[copy.row for copy in self.copies]] = False
-        return Answers(self.predictions[place][preparation], self.digits.digits, counted)
+        counted = self.digits.accepted(preparation) if filtered else np.ones(len(self.digits.digits), bool)
+        return ClassPredictions(self.predictions[place][preparation], self.digits.digits, counted)
 
     @property
     def families(self) -> list[str]:
         """The names of the networks with a training of the recipe, without repetition."""
         return list(dict.fromkeys(one.network for one in self.networks if one.training in TRAININGS))
 
-    def of_step(self, network: str, step: Step) -> Answers | None:
+    def of_step(self, network: str, step: Step) -> ClassPredictions | None:
         """Return a network's predictions at a step of the recipe; None if that training is not available."""
-        places = [
-            place for place, one in enumerate(self.networks) if one.network == network and one.training == step.training
-        ]
-        return self.answers(places[0], step.preparation, filtered=step.filtered) if places else None
+        for place, one in enumerate(self.networks):
+            if one.network == network and one.training == step.training:
+                return self.predicted(place, step.preparation, filtered=step.filtered)
+        return None
 
     def network_rows(self) -> list[Row]:
         """Return a row for each network and preparation: accuracy and loss on accepted digits, also by group."""
@@ -86,12 +104,12 @@ class Findings:
                 "training": one.training,
                 "preparation": preparation,
                 "mnist_accuracy": one.mnist_accuracy,
-                **summary(answers, self.writers),
-                "groups": by_group(answers, self.digits.groups, self.writers),
+                **summary(predicted, self.writers),
+                "groups": by_group(predicted, self.digits.groups, self.writers),
             }
             for place, one in enumerate(self.networks)
             for preparation in PREPARATIONS
-            for answers in [self.answers(place, preparation, filtered=True)]
+            for predicted in [self.predicted(place, preparation)]
         ]
 
     def step_rows(self) -> list[Row]:
@@ -99,32 +117,34 @@ class Findings:
         return [row for network in self.families for row in self._steps_of(network)]
 
     def _steps_of(self, network: str) -> Iterator[Row]:
-        before: tuple[Step, Answers] | None = None
+        before: tuple[Step, ClassPredictions] | None = None
         for step in STEPS:
-            answers = self.of_step(network, step)
-            row: Row = {"model": network, "step": step.number, "title": step.title, **asdict(step)}
+            predicted = self.of_step(network, step)
+            row: Row = {"model": network, "step": step.number, **asdict(step)}
             del row["number"]
-            if answers is None:
+            if predicted is None:
                 yield row | {"missing": f"{network}_{step.training} has not been trained"}
                 continue
-            row |= summary(answers, self.writers)
+            row |= summary(predicted, self.writers)
             if step.title == "per group":
-                row["groups"] = by_group(answers, self.digits.groups, self.writers)
-            elif before is not None:
-                row |= {"gain_over": before[0].number, "gain": gain(answers, before[1], self.writers)}
-            before = before if step.title == "per group" else (step, answers)
+                yield row | {"groups": by_group(predicted, self.digits.groups, self.writers)}
+                continue
+            if before is not None:
+                row |= {"gain_over": before[0].number, "gain": gain(predicted, before[1], self.writers)}
+            before = step, predicted
             yield row
 
-    @property
-    def looked_at(self) -> Answers:
+    @cached_property
+    def examined(self) -> ClassPredictions:
         """The predictions of the chosen network for the digits that ``mnist`` accepts."""
-        return self.answers(self.chosen, "mnist", filtered=True)
+        return self.predicted(self.chosen, "mnist")
 
     def copying(self) -> Row:
         """Return limits, flagged digits, copying groups, and accuracies with and without flagged digits."""
         named = copying_groups(self.copies, self.digits.groups)
         rows = [copy.row for copy in self.copies]
-        groups = np.unique(self.digits.groups)
+        counted = self.examined.counted.copy()
+        counted[rows] = False
         return {
             "compared_with": len(self.reference.ids),
             "limits": {"correlation": self.limits.correlation.tolist(), "distance": self.limits.distance.tolist()},
@@ -134,21 +154,22 @@ class Findings:
                 {"file": self.digits.files[copy.row], "group": int(self.digits.groups[copy.row]), **asdict(copy)}
                 for copy in self.copies
             ],
-            "by_group": {int(group): int((self.digits.groups[rows] == group).sum()) for group in groups},
+            "by_group": {
+                int(group): int((self.digits.groups[rows] == group).sum()) for group in np.unique(self.digits.groups)
+            },
             "groups": {str(group): {"flagged": count, "of": size} for group, (count, size) in named.items()},
-            "accuracy": summary(self.looked_at, self.writers).get("accuracy"),
-            "accuracy_without": self._without_copies(),
+            "accuracy": summary(self.examined, self.writers).get("accuracy"),
+            "accuracy_without": summary(replace(self.examined, counted=counted), self.writers),
         }
-
-    def _without_copies(self) -> Row:
-        without = self.answers(self.chosen, "mnist", filtered=True, without_copies=True)
-        return summary(without, self.writers)
 
     def duplicate_rows(self) -> list[Row]:
         """Return a row for each group of files that show the same digit."""
         return [
-            {"files": [self.digits.files[row] for row in group.rows], "kind": group.kind}
-            | {"correlation": group.correlation}
+            {
+                "files": [self.digits.files[row] for row in group.rows],
+                "kind": group.kind,
+                "correlation": group.correlation,
+            }
             for group in self.duplicates
         ]
 
@@ -156,18 +177,18 @@ class Findings:
         """Return a feature (n,) of the digits; NaN without ink."""
         if name != "distance":
             return self.digits.measured(name)
-        return np.where(self.digits.kept("mnist"), self.distance, np.nan)
+        return np.where(self.digits.accepted("mnist"), self.distance, np.nan)
 
     def hardness(self) -> list[Row]:
         """Return a row for each feature: its rank correlation with correct prediction, and its median by group."""
         rows = []
-        counted = self.looked_at.counted
+        counted = self.examined.counted
         for name in FEATURES:
             values = self.feature(name)
             known = counted & np.isfinite(values)
             if not known.any():
                 continue
-            correlation, interval = rank_correlation(values, self.looked_at.right, self.writers, counted)
+            correlation, interval = rank_correlation(values, self.examined.right, self.writers, counted)
             medians = {
                 str(group): float(np.median(values[known & (self.digits.groups == group)]))
                 for group in np.unique(self.digits.groups[known]).tolist()
@@ -182,11 +203,10 @@ class Findings:
         """Return accuracy after leave-one-group-out fine-tuning, and the gain over no fine-tuning; None without."""
         if self.fine_tuned is None:
             return None
-        accepted = self.digits.kept("mnist")
-        after = Answers(self.fine_tuned, self.digits.digits, accepted)
+        after = replace(self.examined, probabilities=self.fine_tuned)
         return {
             **summary(after, self.writers),
-            "gain": gain(after, self.looked_at, self.writers),
+            "gain": gain(after, self.examined, self.writers),
             "groups": by_group(after, self.digits.groups, self.writers),
         }
 
@@ -210,3 +230,73 @@ class Findings:
             "fine_tuning": self.fine_tuning(),
             "rejected": self.digits.rejected,
         }
+
+
+def findings_of(
+    digits: ClassDigits,
+    networks: list[Trained],
+    train: Samples,
+    test: Samples,
+    *,
+    seed: int,
+    workers: Workers,
+    device: Device,
+    fine_tune: bool,
+) -> Findings:
+    """Return all results of a class.
+
+    Args:
+        digits: the class's samples.
+        networks: all available networks.
+        train: MNIST's training samples, searched for originals of copies.
+        test: MNIST's test samples, likewise.
+        seed: seed of ``params.yaml``.
+        workers: number of processes for predictions.
+        device: device for predictions.
+        fine_tune: whether to fine-tune the chosen network too, leaving out one group at a time.
+    """
+    images = {name: digits.images(name) for name in PREPARATIONS}
+    predictions = predict_all(networks, images, workers=workers, device=device)
+    chosen = recipe.chosen(networks)
+    reference = Reference(
+        train.images,
+        test.images,
+        np.concatenate([train.labels, test.labels]),
+        np.concatenate([train.ids, test.ids]),
+    )
+    limits = limits_of(reference, seed=seed)
+    prepared, accepted = images["mnist"], digits.accepted("mnist")
+    hashes = [str(sheet.facts["sha256"]) for sheet in digits.read]
+    rows = generator_for(seed, "handwriting", "distance").permutation(len(train.ids))[:SAMPLED]
+    known = train.images[rows], train.labels[rows]
+    groups = digits.digits, digits.groups
+    return Findings(
+        digits=digits,
+        networks=networks,
+        predictions=predictions,
+        chosen=networks.index(chosen),
+        seed=seed,
+        copies=find_copies(prepared, accepted, reference, limits),
+        duplicates=find_duplicates(prepared, accepted, hashes, digits.digits, limits),
+        limits=limits,
+        reference=reference,
+        distance=distances(chosen, prepared, *known, workers=workers, device=device),
+        device=device,
+        through_mnist=_through_mnist(chosen, test, seed=seed, workers=workers, device=device),
+        fine_tuned=leave_one_group_out(chosen, prepared, *groups, seed=seed, workers=workers, device=device)
+        if fine_tune
+        else None,
+    )
+
+
+def _through_mnist(network: Trained, test: Samples, *, seed: int, workers: Workers, device: Device) -> Row:
+    """Return a network's accuracies on MNIST digits, unchanged and prepared by ``mnist``."""
+    rows = generator_for(seed, "handwriting", "checked").permutation(len(test.ids))[:_CHECKED]
+    images, side = test.images[rows], test.images.shape[1:]
+    opaque = np.full(side, 255, np.uint8)
+    pictures = [Picture(np.repeat(one[..., None], 3, axis=2), opaque, one, "PNG", "L", side) for one in images]
+    prepared = np.stack([mnist(picture).image for picture in pictures])
+    inputs = {"accuracy": images, "accuracy_prepared": prepared}
+    (predicted,) = predict_all([network], inputs, workers=workers, device=device)
+    correct = {name: each.argmax(axis=2) == test.labels[rows] for name, each in predicted.items()}
+    return {"n": len(rows), **{name: float(each.mean()) for name, each in correct.items()}}

@@ -1,8 +1,8 @@
 """Scores of a class's digits: predictions for n digits -> accuracies with intervals, per step, group and class.
 
-``Answers`` holds the predictions of all folds for the same digits. Digits of one writer are alike, so intervals come
-from resampling writers with all of their digits (cluster bootstrap: Cameron, Gelbach, Miller, Rev. Econ. Stat. 90,
-2008). All scores share the resamples, so that differences compare the same writers.
+``ClassPredictions`` holds the predictions of all folds for the same digits. Digits of one writer are alike, so
+intervals come from resampling writers with all of their digits (cluster bootstrap: Cameron, Gelbach, Miller, Rev. Econ.
+Stat. 90, 2008). All scores share the resamples, so that differences compare the same writers.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ Interval = tuple[float, float] | None
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class ClassPredictions:
     """Predictions of the folds: ``probabilities`` (folds, n, 10) for ``labels`` (n,); ``counted`` (n,) are scored."""
 
     probabilities: NDArray[np.float32]
@@ -39,23 +39,24 @@ class Answers:
     counted: Mask
 
     @cached_property
+    def _hits(self) -> Mask:
+        return np.asarray(self.probabilities.argmax(axis=2) == self.labels)
+
+    @cached_property
     def right(self) -> Vector:
         """The share (n,) of networks that predict each digit correctly."""
-        shares: Vector = (self.probabilities.argmax(axis=2) == self.labels).mean(axis=0)
-        return shares
+        return np.asarray(self._hits.mean(axis=0))
 
     @cached_property
     def losses(self) -> Vector:
         """The cross-entropy (n,) of each digit in nats, the mean over the networks."""
-        losses: Vector = cross_entropy(self.probabilities[:, np.arange(len(self.labels)), self.labels]).mean(axis=0)
-        return losses
+        of_labels = self.probabilities[:, np.arange(len(self.labels)), self.labels]
+        return np.asarray(cross_entropy(of_labels).mean(axis=0))
 
     @property
     def fold_accuracies(self) -> Vector:
         """The accuracy (folds,) of each fold's network on the counted digits."""
-        hits = self.probabilities.argmax(axis=2) == self.labels
-        accuracies: Vector = hits[:, self.counted].mean(axis=1)
-        return accuracies
+        return np.asarray(self._hits[:, self.counted].mean(axis=1))
 
     @property
     def confusion(self) -> Numbers:
@@ -86,8 +87,7 @@ class Writers:
         sums = np.bincount(self.numbers[counted], weights=values[counted], minlength=count)
         sizes = np.bincount(self.numbers[counted], minlength=count)
         total = self.drawn @ sizes
-        means: Vector = np.divide(self.drawn @ sums, total, out=np.full(len(total), np.nan), where=total > 0)
-        return means
+        return np.asarray(np.divide(self.drawn @ sums, total, out=np.full(len(total), np.nan), where=total > 0))
 
     def interval(self, drawn: Vector, counted: Mask) -> Interval:
         """Return the 95 % percentile interval of resampled means; None with fewer than five writers."""
@@ -97,35 +97,32 @@ class Writers:
         return float(low), float(high)
 
 
-def summary(answers: Answers, writers: Writers) -> dict[str, Any]:
+def summary(predicted: ClassPredictions, writers: Writers) -> dict[str, Any]:
     """Return accuracy and loss of counted digits with intervals, and accuracy with the others as misclassified."""
-    counted = answers.counted
+    counted = predicted.counted
     n = int(counted.sum())
     if not n:
         return {"n": 0, "n_all": len(counted), "writers": 0}
     accuracy, loss = (
-        writers.interval(writers.means(each, counted), counted) for each in (answers.right, answers.losses)
+        writers.interval(writers.means(each, counted), counted) for each in (predicted.right, predicted.losses)
     )
+    of_classes = [predicted.losses[counted & (predicted.labels == digit)] for digit in range(CLASSES)]
     return {
         "n": n,
         "n_all": len(counted),
         "writers": len(np.unique(writers.numbers[counted])),
-        "folds": len(answers.probabilities),
-        "accuracy": float(answers.right[counted].mean()),
+        "folds": len(predicted.probabilities),
+        "accuracy": float(predicted.right[counted].mean()),
         "accuracy_interval": accuracy,
-        "accuracy_sd": float(answers.fold_accuracies.std(ddof=1)) if len(answers.probabilities) > 1 else None,
-        "accuracy_all": float((answers.right * counted).mean()),
-        "loss": float(answers.losses[counted].mean()),
+        "accuracy_sd": float(predicted.fold_accuracies.std(ddof=1)) if len(predicted.probabilities) > 1 else None,
+        "accuracy_all": float((predicted.right * counted).mean()),
+        "loss": float(predicted.losses[counted].mean()),
         "loss_interval": loss,
-        "class_loss": [_mean_or_none(answers.losses[counted & (answers.labels == digit)]) for digit in range(CLASSES)],
+        "class_loss": [float(losses.mean()) if len(losses) else None for losses in of_classes],
     }
 
 
-def _mean_or_none(values: Vector) -> float | None:
-    return float(values.mean()) if len(values) else None
-
-
-def gain(after: Answers, before: Answers, writers: Writers) -> dict[str, Any]:
+def gain(after: ClassPredictions, before: ClassPredictions, writers: Writers) -> dict[str, Any]:
     """Return the changes of accuracy and loss with intervals, each score on its own counted digits."""
     both = after.counted & before.counted
     result: dict[str, Any] = {}
@@ -136,7 +133,7 @@ def gain(after: Answers, before: Answers, writers: Writers) -> dict[str, Any]:
     return result
 
 
-def by_group(answers: Answers, groups: Numbers, writers: Writers) -> list[dict[str, Any]]:
+def by_group(predicted: ClassPredictions, groups: Numbers, writers: Writers) -> list[dict[str, Any]]:
     """Return a row for each group: n, accuracy with Wilson's interval, loss, and a verdict against the other groups.
 
     The verdict comes from a permutation test. It reassigns writers (single digits, if a group has one writer) to groups
@@ -146,17 +143,17 @@ def by_group(answers: Answers, groups: Numbers, writers: Writers) -> list[dict[s
     interval wider than 30 percentage points gives no verdict. Source: Westfall and Young (1993).
     """
     names = np.unique(groups)
-    counted = answers.counted
-    statistics, limit = _against_others(answers.right[counted], groups[counted], writers.numbers[counted], names)
+    counted = predicted.counted
+    statistics, limit = _against_others(predicted.right[counted], groups[counted], writers.numbers[counted], names)
     rows = []
     for group, statistic in zip(names.tolist(), statistics, strict=True):
         own = counted & (groups == group)
         n = int(own.sum())
         row: dict[str, Any] = {"group": group, "n": n, "n_all": int((groups == group).sum()), "verdict": TOO_FEW}
         if n:
-            accuracy = float(answers.right[own].mean())
+            accuracy = float(predicted.right[own].mean())
             low, high = wilson(accuracy, n)
-            row |= {"accuracy": accuracy, "low": low, "high": high, "loss": float(answers.losses[own].mean())}
+            row |= {"accuracy": accuracy, "low": low, "high": high, "loss": float(predicted.losses[own].mean())}
             if high - low <= WIDEST and n < counted.sum():
                 row["verdict"] = LIKE if abs(statistic) <= limit else BETTER if statistic > 0 else WORSE
         rows.append(row)
@@ -211,5 +208,4 @@ def _weighted(x: Vector, y: Vector, owners: Numbers, drawn: NDArray[Any]) -> Vec
     n, sx, sy, sxx, syy, sxy = (drawn @ per_writer.T).T
     cov, vx, vy = n * sxy - sx * sy, n * sxx - sx**2, n * syy - sy**2
     spread = np.sqrt(np.clip(vx, 0, None) * np.clip(vy, 0, None))
-    values: Vector = np.divide(cov, spread, out=np.zeros(len(cov)), where=spread > 1e-9)
-    return values
+    return np.asarray(np.divide(cov, spread, out=np.zeros(len(cov)), where=spread > 1e-9))

@@ -16,8 +16,7 @@ _NARROWEST = 112  # characters that the tables need; a pipe has fewer
 def print_results(results: Mapping[str, Any]) -> None:
     """Print the tables of steps, networks and groups, and the copies."""
     console = Console()
-    if console.width < _NARROWEST:
-        console = Console(width=_NARROWEST)
+    console.width = max(console.width, _NARROWEST)
     console.print(heading(results), highlight=False)
     if results["steps"]:
         console.print(_steps_table(results["steps"]))
@@ -27,12 +26,8 @@ def print_results(results: Mapping[str, Any]) -> None:
         console.print(f"group {group} copied from MNIST: {one['flagged']} of {one['of']} digits", highlight=False)
     if results["duplicates"]:
         console.print(f"{len(results['duplicates'])} groups of files show the same digit", highlight=False)
-    if results["fine_tuning"]:
-        tuned = results["fine_tuning"]
-        console.print(
-            f"fine-tuned on the other groups: {_share(tuned, 'accuracy_interval')}, gain {_gain(tuned['gain'])}",
-            highlight=False,
-        )
+    if tuned := results["fine_tuning"]:
+        console.print(f"fine-tuned on the other groups: {_share(tuned)}, gain {_gain(tuned['gain'])}", highlight=False)
 
 
 def heading(results: Mapping[str, Any]) -> str:
@@ -62,30 +57,26 @@ def _steps_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     for row in rows:
         head = row["model"], f"{row['step']} {row['title']}"
         if not row.get("n"):
-            table.add_row(*head, "-", row.get("missing", "nothing kept"), "")
+            table.add_row(*head, "-", row.get("missing", "no digit accepted"), "")
         elif row["title"] == "per group":
             known = [100 * group["accuracy"] for group in row["groups"] if group["n"]]
             table.add_row(*head, str(row["n"]), f"groups from {min(known):.1f} to {max(known):.1f}", "")
         else:
-            over = f" over {row['gain_over']}" if row.get("gain_over", row["step"] - 1) != _former(row["step"]) else ""
+            usual = 4 if row["step"] == 6 else row["step"] - 1  # step 5 is step 4 by group
+            over = f" over {row['gain_over']}" if row.get("gain_over", usual) != usual else ""
             gain = f"{_gain(row['gain'])}{over}" if "gain" in row else ""
-            table.add_row(*head, str(row["n"]), _share(row, "accuracy_interval"), gain)
+            table.add_row(*head, str(row["n"]), _share(row), gain)
     return table
 
 
-def _former(step: int) -> int:
-    """Return the step that a gain usually refers to; step 5 is step 4 by group."""
-    return 4 if step == 6 else step - 1
-
-
 def _networks_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    left, right = ("model", "training", "preparation"), ("n", "accuracy", "rejected as misread", "on MNIST")
-    table = _table("Every network at hand: accuracy in %, mean over folds", left, right)
+    left, right = ("model", "training", "preparation"), ("n", "accuracy", "rejected as misclassified", "on MNIST")
+    table = _table("Every network: accuracy in %, mean over folds", left, right)
     for row in rows:
         if row["n"]:
             named = (row["model"], row["training"], row["preparation"], str(row["n"]))
             others = f"{100 * row['accuracy_all']:.1f}", f"{100 * row['mnist_accuracy']:.1f}"
-            table.add_row(*named, _share(row, "accuracy_interval"), *others)
+            table.add_row(*named, _share(row), *others)
     return table
 
 
@@ -96,22 +87,21 @@ def _groups_table(results: Mapping[str, Any]) -> Table:
     title = f"Each group: accuracy in % of {chosen['model']} ({chosen['training']}), the best on MNIST, Wilson's 95 %"
     table = _table(title, ("group",), (*names, "copies"))
     for groups in zip(*(row["groups"] for row in own), strict=True):
-        runs = [run for group in groups for run in (str(group["n"]), _group_share(group), _short(group["verdict"]))]
         name = str(groups[0]["group"])
-        table.add_row(name, *runs, str(results["copies"]["by_group"][name]))
+        cells = [cell for group in groups for cell in _group(group)]
+        table.add_row(name, *cells, str(results["copies"]["by_group"][name]))
     return table
 
 
-def _short(verdict: str) -> str:
-    return verdict.replace(" than the others", "").replace(" the others", "").replace(" to say", "")
+def _group(group: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return number of digits, accuracy and short verdict of a group."""
+    share = f"{100 * group['accuracy']:.1f} ({_span([group['low'], group['high']])})" if group["n"] else "-"
+    verdict = group["verdict"].replace(" than the others", "").replace(" the others", "").replace(" to say", "")
+    return str(group["n"]), share, verdict
 
 
-def _group_share(group: Mapping[str, Any]) -> str:
-    return f"{100 * group['accuracy']:.1f} ({_span([group['low'], group['high']])})" if group["n"] else "-"
-
-
-def _share(row: Mapping[str, Any], interval: str) -> str:
-    return f"{100 * row['accuracy']:.1f} ({_span(row[interval])})"
+def _share(row: Mapping[str, Any]) -> str:
+    return f"{100 * row['accuracy']:.1f} ({_span(row['accuracy_interval'])})"
 
 
 def _gain(gain: Mapping[str, Any]) -> str:

@@ -15,8 +15,8 @@ from shearbench.data.dataset import read_samples
 from shearbench.errors import InputError
 from shearbench.handwriting import recipe
 from shearbench.handwriting.folder import read_folder
-from shearbench.handwriting.measure import findings_of
 from shearbench.handwriting.output import write_findings
+from shearbench.handwriting.results import findings_of
 from shearbench.handwriting.tables import print_results
 from shearbench.params import Params
 from shearbench.pipeline.present import is_current
@@ -47,7 +47,7 @@ def measure(params: Params, root: Path, folder: Path, out: Path, *, fine_tune: b
     Raises:
         InputError: if there is no network, folder or readable file, or only one group for fine-tuning.
     """
-    networks = recipe.at_hand(root / "build", is_current=partial(is_current, params, root))
+    networks = recipe.available(root / "build", is_current=partial(is_current, params, root))
     digits = read_folder(folder, workers=params.execution.pool)
     if fine_tune and len(np.unique(digits.groups)) < 2:
         raise InputError(f"{folder} has digits of one group alone; --fine-tune needs another group to train on")
