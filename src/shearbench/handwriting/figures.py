@@ -13,6 +13,7 @@ from shearbench.handwriting.folder import THUMBNAIL, Sheet
 from shearbench.handwriting.results import FEATURES, Findings, Row
 from shearbench.handwriting.scores import by_group
 from shearbench.plotting.canvas import BLUE, GREY, INK, ORANGE, bare, colours, figure, plain
+from shearbench.plotting.scores import confusion_panel
 
 Colours = NDArray[np.uint8]
 
@@ -217,19 +218,10 @@ def copies_figure(findings: Findings) -> Figure | None:
 
 
 def confusion_figure(title: str, counts: NDArray[np.int64], folds: int) -> Figure:
-    """Draw counts (true, predicted) of all folds as shares of the true class; numbers are digits per network."""
+    """Draw counts (true, predicted) of all folds as shares of the true class, with digits per network beside them."""
     made = figure(6.6, 6.0)
     axes = made.subplots()
-    total = np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    image = axes.imshow(counts / total, cmap="Blues", vmin=0, vmax=1)
-    for true, predicted in np.argwhere(counts > 0):
-        share = counts[true, predicted] / total[true, 0]
-        colour = "white" if share > 0.5 else "black"
-        label = f"{counts[true, predicted] / folds:.1f}".removesuffix(".0")
-        axes.text(predicted, true, label, ha="center", va="center", color=colour, fontsize=9)
-    axes.set_xticks(range(CLASSES))
-    axes.set_yticks(range(CLASSES))
-    axes.set_xlabel("predicted as")
+    image = confusion_panel(axes, counts / folds, [str(digit) for digit in range(CLASSES)])
     axes.set_ylabel("digit of the file's name")
     axes.set_title(title, fontsize=11)
     made.colorbar(image, label="share of the true class", fraction=0.045, pad=0.02)

@@ -76,8 +76,7 @@ class ClassDigits:
     def writers(self) -> NDArray[np.int64]:
         """The writer (n,) of each file, numbered from 0: each pair of group and member is one writer."""
         pairs = [(sheet.entry.writer.group, sheet.entry.writer.member) for sheet in self.read]
-        number = {pair: place for place, pair in enumerate(sorted(set(pairs)))}
-        return np.array([number[pair] for pair in pairs], np.int64)
+        return np.unique(pairs, axis=0, return_inverse=True)[1].ravel()
 
     def images(self, preparation: str) -> NDArray[np.uint8]:
         """Return the prepared images (n, 28, 28); black if the preparation found no ink."""

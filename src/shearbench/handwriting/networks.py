@@ -187,19 +187,10 @@ def leave_one_group_out(
 ) -> Probabilities:
     """Return probabilities (folds, n, 10) of each digit, from networks fine-tuned on the digits of all other groups.
 
-    The number of epochs is fixed in advance, and no choice depends on the predictions for the left-out group.
-
-    Args:
-        network: trained folds to start from; their files are not changed.
-        images: (n, 28, 28), prepared.
-        labels: (n,).
-        groups: (n,), at least two different ones.
-        seed: seed of ``params.yaml``.
-        workers: processes, or ``"auto"``.
-        device: where to train.
+    ``images`` (n, 28, 28) are prepared; ``groups`` (n,) are at least two. The number of epochs is fixed in advance, and
+    no choice depends on the predictions for the left-out group. The files of the folds are not changed.
     """
     names = np.unique(groups).tolist()
-    assert len(names) > 1, "there must be a group to train on"
     tasks = [
         FineTuningTask(fold_run.folder, network.channels, images, labels, groups, name, seed, device)
         for fold_run in network.fold_runs

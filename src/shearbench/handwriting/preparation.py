@@ -44,13 +44,12 @@ def study(picture: Picture) -> Prepared:
     """
     grey = picture.grey
     brightest, contrast, bright = int(grey.max()), int(np.ptp(grey)), int((grey > INK).sum())
-    rejected = ""
-    if brightest < DARKEST:
-        rejected = f"brightest pixel {brightest}, below {DARKEST}"
-    elif bright < LEAST_INK:
-        rejected = f"{bright} pixels above {INK}, fewer than {LEAST_INK}"
-    elif contrast < LEAST_CONTRAST:
-        rejected = f"contrast {contrast}, below {LEAST_CONTRAST}"
+    reasons = {
+        f"brightest pixel {brightest}, below {DARKEST}": brightest < DARKEST,
+        f"{bright} pixels above {INK}, fewer than {LEAST_INK}": bright < LEAST_INK,
+        f"contrast {contrast}, below {LEAST_CONTRAST}": contrast < LEAST_CONTRAST,
+    }
+    rejected = next((reason for reason, holds in reasons.items() if holds), "")
     return Prepared(grey, {"brightest": brightest, "contrast": contrast, "bright_pixels": bright}, rejected)
 
 
@@ -63,7 +62,6 @@ def mnist(picture: Picture) -> Prepared:
     drawn = ink.values[rows, columns]
     scale, width = BOX / max(drawn.shape), stroke_width(drawn)
     drawn, thickened = _boxed(drawn, width, scale)
-    image = centred(drawn)
     doubt = f"{ink.digits} digits in one picture; --many reads each" if ink.digits > 1 else ""
     done = {
         "polarity": ink.polarity,
@@ -75,34 +73,34 @@ def mnist(picture: Picture) -> Prepared:
         "box": f"{columns.start},{rows.start},{columns.stop},{rows.stop}",
         "scale": round(scale, 3),
         "stroke": round(width * scale, 2),
-        "slant": round(slant(drawn), 1),
+        "slant": round(_slant(drawn), 1),
         "size": round(max(rows.stop - rows.start, columns.stop - columns.start) / max(ink.values.shape), 3),
         "offset": round(_offset(rows, columns, ink.values.shape), 3),
         "thickened": round(thickened, 2),
     }
-    return Prepared(image, done, doubt=doubt)
+    return Prepared(_centred(drawn), done, doubt=doubt)
 
 
 def image_of(ink: Plane) -> Grey:
     """Return the image (28, 28) of ink (h, w), 0 to 1, cut out of a sheet."""
     drawn = ink[box_of(ink)]
-    return centred(_boxed(drawn, stroke_width(drawn), BOX / max(drawn.shape))[0])
+    return _centred(_boxed(drawn, stroke_width(drawn), BOX / max(drawn.shape))[0])
 
 
 def _boxed(drawn: Plane, width: float, scale: float) -> tuple[Plane, float]:
     """Return ink with its longest side scaled to ``BOX``, and the amount by which thin strokes were thickened."""
     if abs(scale - 1) <= _SAME_SCALE:
         return drawn, 0.0
-    thick, thickened = not_too_thin(drawn, width, scale)
-    return resized(thick, scale), thickened
+    thick, thickened = _not_too_thin(drawn, width, scale)
+    return _resized(thick, scale), thickened
 
 
 PREPARATIONS: dict[str, Callable[[Picture], Prepared]] = {"study": study, "mnist": mnist}
 
 
-def box_of(ink: Plane, *, least: float = 0.1) -> tuple[slice, slice]:
-    """Return the bounding rows and columns of ink of at least ``least`` (full ink is 1)."""
-    there = ink >= least
+def box_of(ink: Plane) -> tuple[slice, slice]:
+    """Return the bounding rows and columns of ink of at least 0.1 (full ink is 1)."""
+    there = ink >= 0.1
     rows, columns = np.flatnonzero(there.any(axis=1)), np.flatnonzero(there.any(axis=0))
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
@@ -119,7 +117,7 @@ def stroke_width(ink: Plane) -> float:
     return float(4 * distance[inside].mean())
 
 
-def slant(ink: Plane) -> float:
+def _slant(ink: Plane) -> float:
     """Return the slant of the digit to the right in degrees, from its second moments."""
     y, x = np.mgrid[0 : ink.shape[0], 0 : ink.shape[1]]
     mass = ink.sum()
@@ -135,7 +133,7 @@ def _offset(rows: slice, columns: slice, shape: tuple[int, ...]) -> float:
     return float(np.hypot(down, right) / max(shape))
 
 
-def not_too_thin(ink: Plane, width: float, scale: float) -> tuple[Plane, float]:
+def _not_too_thin(ink: Plane, width: float, scale: float) -> tuple[Plane, float]:
     """Thicken strokes that are thinner than ``_THINNEST`` at ``scale``; return also the amount in scaled pixels.
 
     Otherwise a thin pen on a large sheet would fade when the picture is reduced.
@@ -150,28 +148,25 @@ def not_too_thin(ink: Plane, width: float, scale: float) -> tuple[Plane, float]:
     return grown, float(missing)
 
 
-def resized(ink: Plane, scale: float) -> Plane:
+def _resized(ink: Plane, scale: float) -> Plane:
     """Return ink resized to ``BOX`` on its longest side, with the brightness of strokes restored."""
     height, width = (max(1, round(length * BOX / max(ink.shape))) for length in ink.shape)
     image = Image.fromarray(ink.astype(np.float32))
     kind = Image.Resampling.HAMMING if scale < 1 else Image.Resampling.BICUBIC
     small = np.clip(np.asarray(image.resize((width, height), kind)), 0, 1).astype(np.float64)
     brightest = np.sort(small, axis=None)[-max(1, small.size // 20) :].mean()
-    bright: Plane = np.clip(small / max(brightest, 1e-6), 0, 1)
-    return bright
+    return np.asarray(np.clip(small / max(brightest, 1e-6), 0, 1))
 
 
-def centred(ink: Plane) -> Grey:
+def _centred(ink: Plane) -> Grey:
     """Return a 28 x 28 image with the centre of mass of the ink in pixel 14 of rows and columns, as in MNIST.
 
     A digit that this shift would cut off is shifted only as far as it stays whole.
     """
-    image = np.zeros((SIDE, SIDE), np.uint8)
-    places = []
+    margins = []
     for axis, length in enumerate(ink.shape):
         mass = ink.sum(axis=1 - axis)
         centre = float((mass * (np.arange(length) + 0.5)).sum() / mass.sum())
-        places.append(int(np.clip(SIDE // 2 - np.floor(centre), 0, SIDE - length)))
-    top, left = places
-    image[top : top + ink.shape[0], left : left + ink.shape[1]] = np.round(ink * 255)
-    return image
+        before = int(np.clip(SIDE // 2 - np.floor(centre), 0, SIDE - length))
+        margins.append((before, SIDE - length - before))
+    return np.pad(np.round(ink * 255).astype(np.uint8), margins)

@@ -17,10 +17,10 @@ from safetensors.torch import load_file, save
 
 from shearbench.comparison.champion import Trust, trust_from
 from shearbench.data.config import ImageDataset, MnistFolder
-from shearbench.data.dataset import Dataset, read_card, write_dataset
+from shearbench.data.dataset import Dataset, Split, read_card, write_dataset
 from shearbench.data.dataset import load as load_dataset
 from shearbench.data.folds import RESERVED, FoldTable, read_folds, write_folds
-from shearbench.data.mnist import collect
+from shearbench.data.mnist import Part, collect
 from shearbench.errors import InputError
 from shearbench.execution import Workers
 from shearbench.handwriting.readers import RECORD, WHITE, Readers, load
@@ -46,7 +46,7 @@ The prediction is the mean of their probabilities with equal weights. If the lar
 image is below ``readers.SURE``, the mean is taken over all views. The list, the weights and the rule for the threshold
 were fixed before any class was read, so no class influences them.
 """
-_RATE, _BATCH, _DECAY = 2e-3, 128, 1e-5
+_RECIPE: Any = {"batch": 128, "learning_rate": 2e-3, "weight_decay": 1e-5}
 _HELD_OUT_WRITERS = 45
 DEMANDED = 0.99
 """Accuracy of confident predictions that must hold with 95 % confidence, on held-out digits drawn by ``pens``."""
@@ -55,37 +55,29 @@ DEMANDED = 0.99
 def train(
     mnist: Path, out: Path, *, workers: Workers, hardware: Hardware, only: Collection[str] = tuple(READERS)
 ) -> list[dict[str, Any]]:
-    """Train every reader without a record in ``out`` for this config, data and code; return the records.
+    """Train the readers ``only`` that have no record in ``out`` for this config, data and code; return the records.
 
-    Args:
-        mnist: folder of MNIST's four IDX files and QMNIST's labels, which name the writer of each digit.
-        out: ``build/readers``; a stopped training resumes from its checkpoint there.
-        workers: number of processes.
-        hardware: device and precision.
-        only: names of the readers to train.
+    ``mnist`` is a folder of MNIST's four IDX files and QMNIST's labels, which name the writer of each digit. A stopped
+    training resumes from its checkpoint in ``out``.
 
     Raises:
         InputError: if files are missing or have the wrong content.
     """
     prepare(mnist, out)
-    tasks = [
-        fold_task(config_of(name, hardware), 0, dataset=out / "digits", folds=out / "folds.npz", out=out / name)
-        for name in only
-    ]
+    data = {"dataset": out / "digits", "folds": out / "folds.npz"}
+    tasks = [fold_task(config_of(name, hardware), 0, **data, out=out / name) for name in only]
     return train_folds(tasks, workers=workers, label="train the readers")
 
 
 def prepare(mnist: Path, out: Path) -> None:
     """Write the dataset of MNIST's training digits and styled copies, and its folds: 0 held out, 1 for training."""
-    part = collect(MnistFolder(kind="path", path=str(mnist.resolve())), Path())["train"]
+    part = _mnist(mnist)["train"]
     if (part.groups < 0).any():
         raise InputError(f"{mnist} must hold qmnist-train-labels-idx2-int too: readers are calibrated on other writers")
     images, labels = part.images, part.labels.astype(np.int64)
     rng = generator_for(SEED, "readers", "data")
-    chosen = rng.permutation(np.unique(part.groups))
-    held_out, second = (
-        np.isin(part.groups, chosen[k * _HELD_OUT_WRITERS : (k + 1) * _HELD_OUT_WRITERS]) for k in (0, 1)
-    )
+    chosen = rng.permutation(np.unique(part.groups))[: 2 * _HELD_OUT_WRITERS]
+    held_out, second = (np.isin(part.groups, half) for half in (chosen[:_HELD_OUT_WRITERS], chosen[_HELD_OUT_WRITERS:]))
     more, names = styled(images[~held_out], labels[~held_out], rng)
     everything = np.concatenate([images, more])[:, None]
     ids = np.arange(len(everything))
@@ -94,6 +86,10 @@ def prepare(mnist: Path, out: Path) -> None:
     nothing = Dataset("digits", ids[:0], everything[:0], labels[:0])
     write_dataset(out / "digits", {"train": train, "test": nothing}, {"entry": ENTRY.model_dump()})
     write_folds(out / "folds.npz", FoldTable(ids, folds[None].astype(np.int64)))
+
+
+def _mnist(folder: Path) -> dict[Split, Part]:
+    return collect(MnistFolder(kind="path", path=str(folder.resolve())), Path())
 
 
 def config_of(name: str, hardware: Hardware) -> TrainingConfig:
@@ -105,14 +101,7 @@ def config_of(name: str, hardware: Hardware) -> TrainingConfig:
         architecture=architecture,
         width=width,
         options=options,
-        recipe=Recipe(
-            epochs=epochs,
-            batch=_BATCH,
-            learning_rate=_RATE,
-            weight_decay=_DECAY,
-            augment="pens",
-            schedule="cosine",
-        ),
+        recipe=Recipe(epochs=epochs, augment="pens", schedule="cosine", **_RECIPE),
         entry=ENTRY,
         inner_fraction=0.1,
         device=hardware.device,
@@ -143,17 +132,17 @@ def pack(out: Path, folder: Path, *, mnist: Path) -> dict[str, Any]:
     }
     write_json(folder / RECORD, record)
     load.cache_clear()
-    drawn, labels, plain = held_out(out)
     readers = load(folder)
+    drawn, labels, plain = held_out(out)
     together = readers.probabilities(drawn)
-    part = collect(MnistFolder(kind="path", path=str(mnist.resolve())), Path())["test"]
-    measured = {
+    test = _mnist(mnist)["test"]
+    record["accuracy"] = {
         "held out, as drawn by pens": _accuracies(readers, drawn, labels)
         | {"together, with views": float((together.argmax(axis=1) == labels).mean())},
         "held out": _accuracies(readers, plain, labels),
-        "MNIST test": _accuracies(readers, part.images, part.labels.astype(np.int64)),
+        "MNIST test": _accuracies(readers, test.images, test.labels.astype(np.int64)),
     }
-    record |= {"trust": asdict(trust_from(together, labels, DEMANDED)), "accuracy": measured}
+    record["trust"] = asdict(trust_from(together, labels, DEMANDED))
     write_json(folder / RECORD, record)
     load.cache_clear()
     return record
@@ -182,9 +171,8 @@ def packed(name: str, out: Path, folder: Path, data: str) -> dict[str, Any]:
 def _half(fold: Path) -> bytes:
     """Return a fold's weights in half precision, as safetensors, for pixels divided by 255."""
     state = load_file(fold / WEIGHTS)
-    scale = state.pop("normalise.scale")
     assert not state.pop("normalise.mean").any()
-    assert (scale == WHITE).all()
+    assert (state.pop("normalise.scale") == WHITE).all()
     halves = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
     return save({name: value.contiguous() for name, value in halves.items()})
 

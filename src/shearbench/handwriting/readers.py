@@ -97,8 +97,7 @@ class Readers:
 
 def _mean(predictions: dict[str, Probabilities]) -> Probabilities:
     """Return the mean of the networks' probabilities, (n, 10)."""
-    mean: Probabilities = np.mean(list(predictions.values()), axis=0, dtype=np.float32)
-    return mean
+    return np.asarray(np.mean(list(predictions.values()), axis=0, dtype=np.float32))
 
 
 @cache
@@ -123,13 +122,7 @@ def network_of(folder: Path, facts: dict[str, Any]) -> nn.Module:
     content = (folder / facts["file"]).read_bytes()
     if hashlib.sha256(content).hexdigest() != facts["sha256"]:
         raise ValueError(f"{facts['file']} has another hash than its record")
-    network = build(
-        facts["architecture"],
-        inputs=Inputs(1),
-        width=facts["width"],
-        options=facts["options"],
-        seed=0,
-    )
+    network = build(facts["architecture"], inputs=Inputs(1), width=facts["width"], options=facts["options"], seed=0)
     network.load_state_dict({name: tensor.float() for name, tensor in load_tensors(content).items()})
     return Hardware("cpu", "fp32").place(network).eval()
 
@@ -163,16 +156,12 @@ class Served(nn.Module):
         every = torch.stack([network(view).softmax(dim=1) for view in shown for network in self.networks])
         first = every[: len(self.networks)].mean(dim=0)
         mean = torch.where(first.amax(dim=1, keepdim=True) >= SURE, first, every.mean(dim=0))
-        calibrated: Tensor = (mean.clamp(min=LEAST_PROBABILITY).log() / self.temperature).softmax(dim=1)
-        return calibrated
+        return (mean.clamp(min=LEAST_PROBABILITY).log() / self.temperature).softmax(dim=1)
 
 
 def explain(readers: Readers, images: Images, digits: Sequence[int]) -> NDArray[np.float32]:
     """Return Grad-CAM maps (n, 28, 28), 0 to 1, for the given digits, the mean over the networks."""
     from shearbench.analysis.gradcam.measure import attribute  # importing captum takes a second
 
-    maps = [
-        attribute(network, as_inputs(images), torch.tensor(list(digits))).maps for network in readers.networks.values()
-    ]
-    mean: NDArray[np.float32] = np.mean(maps, axis=0)
-    return mean
+    inputs, labels = as_inputs(images), torch.tensor(list(digits))
+    return np.asarray(np.mean([attribute(each, inputs, labels).maps for each in readers.networks.values()], axis=0))

@@ -75,12 +75,9 @@ class Trained:
 def available(
     build: Path, *, is_current: Callable[[Path, Sequence[FoldRun]], bool] = lambda _folder, _runs: True
 ) -> list[Trained]:
-    """Return the networks trained on MNIST's images, each with its finished folds.
+    """Return the networks in ``build/`` that were trained on MNIST's images, each with its finished folds.
 
-    Args:
-        build: the folder ``build/``.
-        is_current: whether the folds in a folder match the present parameters, code and data; others are left out,
-            such as those of a renamed entry.
+    Folds are left out if ``is_current(folder, folds)`` is False, such as those of a renamed entry.
 
     Raises:
         InputError: if no network is found, or a record is damaged.

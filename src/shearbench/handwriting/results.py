@@ -243,17 +243,9 @@ def findings_of(
     device: Device,
     fine_tune: bool,
 ) -> Findings:
-    """Return all results of a class.
+    """Return all results of a class, with ``fine_tune`` also those of the chosen network after fine-tuning.
 
-    Args:
-        digits: the class's samples.
-        networks: all available networks.
-        train: MNIST's training samples, searched for originals of copies.
-        test: MNIST's test samples, likewise.
-        seed: seed of ``params.yaml``.
-        workers: number of processes for predictions.
-        device: device for predictions.
-        fine_tune: whether to fine-tune the chosen network too, leaving out one group at a time.
+    MNIST's ``train`` and ``test`` samples are searched for originals of copies.
     """
     images = {name: digits.images(name) for name in PREPARATIONS}
     predictions = predict_all(networks, images, workers=workers, device=device)

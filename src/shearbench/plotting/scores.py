@@ -34,7 +34,7 @@ def confusion_figure(
     panels = made.subplots(1, len(counts), squeeze=False)[0]
     for axes, (split, matrix) in zip(panels, counts.items(), strict=True):
         shown = matrix / networks[split]
-        image = _confusion_panel(axes, shown, classes)
+        image = confusion_panel(axes, shown, classes)
         kind = f", mean of {networks[split]} networks" if networks[split] > 1 else ""
         axes.set_title(f"{_TITLES[split]}: n = {round(shown.sum()):,} samples{kind}", fontsize=11)
     made.colorbar(image, ax=list(panels), label="share of the true class", fraction=0.03, pad=0.01)
@@ -42,7 +42,8 @@ def confusion_figure(
     return made
 
 
-def _confusion_panel(axes: Axes, counts: NDArray[Any], classes: Sequence[str]) -> AxesImage:
+def confusion_panel(axes: Axes, counts: NDArray[Any], classes: Sequence[str]) -> AxesImage:
+    """Draw a confusion matrix: colours are rates, numbers are rates on the diagonal and counts beside it."""
     shares = rates(counts)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for true, predicted in np.argwhere(counts > 0) if len(classes) <= LABELLED else ():
