@@ -95,7 +95,7 @@ def test_networks_of_other_data_are_left_out(
 ) -> None:
     card = finished / "build/datasets/mnist/card.json"
     write_json(card, {**read_json(card), "hashes": {**read_json(card)["hashes"], "train": "0" * 64}})
-    with pytest.raises(InputError, match="no trained network is at hand"):
+    with pytest.raises(InputError, match="has no trained network"):
         recipe.available(finished / "build", is_current=partial(is_current, small_params, finished))
     assert "but the present training data has 000000000000" in " ".join(capsys.readouterr().out.split())
 
