@@ -1,4 +1,4 @@
-"""Networks at hand and their last hidden layer: found by their records, and distances against SciPy's."""
+"""Available networks and their last hidden layer: found by their records, and distances against SciPy's."""
 
 import shutil
 from itertools import pairwise
