@@ -28,10 +28,10 @@ from shearbench.plotting.canvas import png
 from shearbench.records import provenance, write_bytes, write_json, write_text
 from shearbench.report.sections.false_positives import ALPHA, TOLERANCE, size_and_power_figure
 from shearbench.statistics.crossed import Parts, joined, mean_squares, parts_from, parts_of, variances
-from shearbench.statistics.multiplicity import holm
 from shearbench.statistics.power import training_factor
 from shearbench.statistics.proportions import wilson
 from shearbench.statistics.runs import Run
+from shearbench.statistics.verdict import holm
 
 EQUAL = 4
 """The first so many classifiers of a draw are equally accurate."""
@@ -191,11 +191,11 @@ def disjoint(draws: Mapping[str, NDArray[Any]], names: Sequence[str]) -> pd.Data
     """Return the rows of the design of disjoint training sets, in which only test samples are read."""
     rows = []
     for number in range(len(draws["folds"])):
-        groups = np.unique(draws["test_groups"][number], return_inverse=True)
+        groups = draws["test_groups"][number]
         tables = draws["test_correct"][number].astype(float)
         for a, b in combinations(range(len(names)), 2):
             table = tables[a] - tables[b]
-            part = parts_from(table.mean(axis=0), table, *groups)
+            part = parts_from(table.mean(axis=0), table, groups)
             samples, training, df = (float(each[0]) for each in variances([part]))
             error = np.sqrt(samples + training)
             rows.append((number, names[a], names[b], "crossed, 10 disjoint sets, test only", part.mean, error, df))

@@ -33,8 +33,7 @@ from shearbench.plotting.canvas import BLUE, GREY, ORANGE, figure, plain, png
 from shearbench.records import hash_of, write_bytes, write_json, write_text
 from shearbench.seeds import seed_for
 from shearbench.stages.tune import job_of
-from shearbench.statistics.bayesian import correlated_t
-from shearbench.statistics.resampled_t import corrected_t
+from shearbench.statistics.resampled_t import corrected_t, correlated_t
 from shearbench.statistics.verdict import decide
 from shearbench.training.crossval import fold_task, train_folds
 from shearbench.training.space import Hyperparameters, including

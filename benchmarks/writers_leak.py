@@ -55,12 +55,11 @@ def main() -> None:
                 rng = generator_for(42, "leak", repeat, design, fold, name)
                 said = CLASSIFIERS["folds"][name](x[learned], labels[learned], x[out], rng)
                 right[test, design, place, out] += (said == labels[out]) / asked.repeats
-    names, of_sample = np.unique(groups, return_inverse=True)
     rows = []
     for test, place in np.ndindex(len(TESTS), len(NAMES)):
         mixed, apart = right[test, :, place]
         leak = mixed - apart
-        found = joined([parts_from(leak, leak[np.newaxis], names, of_sample)], alpha=0.05)[0]
+        found = joined([parts_from(leak, leak[np.newaxis], groups)], alpha=0.05)[0]
         rows.append((TESTS[test], NAMES[place], mixed.mean(), apart.mean(), found.difference, found.low, found.high))
     columns = ["test", "classifier", "at_random", "by_writer", "leak", "low", "high"]
     table = pd.DataFrame(rows, columns=columns)

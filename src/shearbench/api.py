@@ -156,14 +156,13 @@ def compare(
     residuals = sums - difference * np.bincount(place, minlength=count)
     error = float(np.sqrt(count / (count - 1) * (residuals**2).sum()) / len(truth))
     reach = float(stats.t.ppf((1 + level) / 2, count - 1)) * error
-    sizes = np.bincount(np.abs(sums).astype(np.int64))[np.newaxis]
     return PairedDifference(
         accuracy_a=float(right_a.mean()),
         accuracy_b=float(right_b.mean()),
         difference=difference,
         low=max(-1.0, difference - reach),
         high=min(1.0, difference + reach),
-        p=float(sign_flip_p(sizes, np.array([int(sums.sum())]))[0]),
+        p=sign_flip_p(sums.astype(np.int64)),
         n=len(truth),
         groups=count,
     )

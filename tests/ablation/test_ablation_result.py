@@ -10,30 +10,32 @@ import pytest
 
 from shearbench.ablation import output, result
 from shearbench.ablation.figures import accuracy_figure, gradients_figure
+from shearbench.ablation.predict import FoldPredictions
 from shearbench.data.dataset import Dataset
 from shearbench.errors import InputError
+from shearbench.predictions.correctness import Origins
 from shearbench.predictions.scores import Predictions
 from shearbench.records import read_npz, read_record
-from shearbench.statistics.design import Design
 from shearbench.statistics.proportions import wilson
-from shearbench.statistics.runs import Plan
+from shearbench.statistics.runs import Design, Plan
 
 FOLDS, EACH = 3, 40
 TEST = Dataset("a", np.arange(200, 300), np.zeros((100, 1, 28, 28), np.float32), np.arange(100) % 10)
 PLAN = Plan(Design(FOLDS), {"a": 0.01, "b": 0.01})
-CONTENT = {number: str(number).encode() for number in range(300)}
+IMAGES = {number: str(number).encode() for number in range(300)}
 GROUPS = dict.fromkeys(range(300), -1)
+ORIGINS = Origins(IMAGES, GROUPS)
 
 
-def _said(labels: np.ndarray, right: int) -> np.ndarray:
+def _probabilities(labels: np.ndarray, right: int) -> np.ndarray:
     """Probabilities of which the first ``right`` are right."""
     classes = np.where(np.arange(len(labels)) < right, labels, (labels + 1) % 10)
     return np.eye(10, dtype=np.float32)[classes]
 
 
 def _run(dataset: str, model: str, right: dict[str, list[int]]) -> Any:
-    """A run whose fold k reads right[way][k] of its 40 held-out digits rightly, and twice as many test digits."""
-    fold_runs, readings = [], []
+    """A run whose fold k predicts right[way][k] of its 40 held-out samples correctly, and twice as many of the test."""
+    fold_runs, predictions = [], []
     for fold in range(FOLDS):
         ids = np.arange(fold * EACH, (fold + 1) * EACH)
         labels = ids % 10
@@ -46,28 +48,25 @@ def _run(dataset: str, model: str, right: dict[str, list[int]]) -> Any:
             "hashes": {"data": dataset},
         }
         history = pd.DataFrame({"train_accuracy": [0.1, 0.75]})
-        said = {bn_statistics: _said(labels, counts[fold]) for bn_statistics, counts in right.items()}
+        held_out = {bn_statistics: _probabilities(labels, counts[fold]) for bn_statistics, counts in right.items()}
         fold_runs.append(
             SimpleNamespace(
                 record=record,
                 fold=fold,
                 history=history,
                 is_network=True,
-                out_of_fold=Predictions(ids, labels, said["as_trained"]),
+                out_of_fold=Predictions(ids, labels, held_out["as_trained"]),
             )
         )
-        test = {bn_statistics: _said(TEST.labels, 2 * counts[fold]) for bn_statistics, counts in right.items()}
-        said = {
+        test = {bn_statistics: _probabilities(TEST.labels, 2 * counts[fold]) for bn_statistics, counts in right.items()}
+        held_out = {
             bn_statistics: probabilities
-            for bn_statistics, probabilities in said.items()
+            for bn_statistics, probabilities in held_out.items()
             if bn_statistics != "batch_statistics"
         }
-        readings.append(
-            result.Reading(
-                said, test, {bn_statistics: counts[fold] / EACH for bn_statistics, counts in right.items()}, EACH, "cpu"
-            )
-        )
-    return result.RunPredictions(fold_runs, readings, TEST)
+        train = {bn_statistics: counts[fold] / EACH for bn_statistics, counts in right.items()}
+        predictions.append(FoldPredictions(held_out, test, train, EACH, "cpu"))
+    return result.RunPredictions(dataset, model, fold_runs, predictions, TEST)
 
 
 @pytest.fixture
@@ -82,7 +81,7 @@ def runs() -> list[Any]:
 
 
 def test_accuracies_and_intervals_worked_out_by_hand(runs: list[Any]) -> None:
-    table = result.accuracy_table(result.fold_table(runs), runs, GROUPS)
+    table = result.accuracy_table(result.fold_table(runs), runs, ORIGINS)
     table = table.set_index(["dataset", "model", "split", "bn_statistics"])
     held_out, test = (table.loc["a", "deep", split, "as_trained"] for split in ("held_out", "test"))
     scores = np.array([4, 5, 6]) / EACH
@@ -114,7 +113,7 @@ def test_a_curve_has_the_runs_of_one_architecture_by_size() -> None:
     for run, (architecture, size) in zip(found, (("mlp", 80), ("mlp", 40), ("sklearn.svm.SVC", 80)), strict=True):
         for fold_run in run.fold_runs:
             fold_run.record["config"]["architecture"], fold_run.record["sizes"]["train"] = architecture, size
-    accuracies = result.accuracy_table(result.fold_table(found), found, GROUPS)
+    accuracies = result.accuracy_table(result.fold_table(found), found, ORIGINS)
     table = result.train_size_table(accuracies, found)
     assert table[["curve", "model", "train_size"]].to_numpy().tolist() == [
         ["all", "half", 40],
@@ -130,14 +129,14 @@ def test_only_nested_parts_make_a_curve() -> None:
     for run, samples in zip(found, (80, 60), strict=True):
         for fold_run in run.fold_runs:
             fold_run.record["config"]["architecture"], fold_run.record["sizes"]["train"] = "mlp", samples
-    assert "train_size.csv" not in output.files_of("x", found, [], GROUPS, diagnosed=False)
+    assert "train_size.csv" not in output.files_of("x", found, [], ORIGINS, diagnosed=False)
     for fold_run in found[1].fold_runs:
         fold_run.record["config"]["train_size"] = 0.75
-    assert "train_size.csv" in output.files_of("x", found, [], GROUPS, diagnosed=False)
+    assert "train_size.csv" in output.files_of("x", found, [], ORIGINS, diagnosed=False)
 
 
 def test_every_family_has_its_pairs_and_its_own_holm(runs: list[Any]) -> None:
-    rows = pd.DataFrame(result.compare(runs, PLAN, CONTENT, GROUPS))
+    rows = pd.DataFrame(result.compare(runs, PLAN, ORIGINS))
     pairs = {
         family: list(zip(part["within"], part["a"], part["b"], strict=True)) for family, part in rows.groupby("family")
     }
@@ -157,7 +156,7 @@ def test_every_family_has_its_pairs_and_its_own_holm(runs: list[Any]) -> None:
 
 def test_a_test_digit_that_was_trained_on_is_refused(runs: list[Any]) -> None:
     with pytest.raises(InputError, match="have the content of a training one"):
-        result.compare(runs, PLAN, {**CONTENT, 250: CONTENT[3]}, GROUPS)
+        result.compare(runs, PLAN, Origins({**IMAGES, 250: IMAGES[3]}, GROUPS))
 
 
 def test_the_stage_leaves_numbers_pictures_and_predictions(asked: Path) -> None:
@@ -170,7 +169,7 @@ def test_the_stage_leaves_numbers_pictures_and_predictions(asked: Path) -> None:
     assert (record["folds"], record["of_folds"]) == (2, 2)
     folds = pd.read_csv(folder / "folds.csv")
     predictions = read_npz(folder / "predictions" / "mechanical_detrend-deep.npz")
-    for number, said in enumerate(predictions["recalibrated"]):
+    for number, stored in enumerate(predictions["recalibrated"]):
         chosen = folds[
             (folds["dataset"] == "mechanical_detrend")
             & (folds["model"] == "deep")
@@ -178,7 +177,7 @@ def test_the_stage_leaves_numbers_pictures_and_predictions(asked: Path) -> None:
             & (folds["split"] == "test")
             & (folds["bn_statistics"] == "recalibrated")
         ]
-        assert chosen["accuracy"].tolist() == [(said.argmax(axis=1) == predictions["labels"]).mean()]
+        assert chosen["accuracy"].tolist() == [(stored.argmax(axis=1) == predictions["labels"]).mean()]
 
 
 def test_as_trained_is_what_training_stored(asked: Path) -> None:
@@ -193,7 +192,7 @@ def test_as_trained_is_what_training_stored(asked: Path) -> None:
 
 def _drawn(runs: list[Any]) -> Any:
     folds = result.fold_table(runs)
-    return accuracy_figure("title", result.accuracy_table(folds, runs, GROUPS), folds)
+    return accuracy_figure("title", result.accuracy_table(folds, runs, ORIGINS), folds)
 
 
 def test_the_scale_of_accuracies_holds_everything_drawn_and_says_where_it_begins(runs: list[Any]) -> None:

@@ -10,7 +10,7 @@ from scipy import stats
 
 from shearbench.ablation.figures import modes_figure
 from shearbench.ablation.hypotheses import Hypothesis, Observed, hypothesis_faults, runs_of
-from shearbench.ablation.judgement import Mean, Training, judge, spread_p, verdict
+from shearbench.ablation.judgement import Training, judge, spread_p, verdict
 from shearbench.params import load
 from shearbench.report.hypotheses import best_candidate, hypotheses_blocks
 from shearbench.stages import ablation, ablation_result
@@ -38,10 +38,12 @@ def _trainings(accuracies: list[float], losses: list[float]) -> list[Training]:
 SHALLOW = _trainings([0.93, 0.94, 0.95], [0.1, 0.1, 0.1])
 
 
-def test_an_interval_worked_out_by_hand() -> None:
-    found = Mean.of([0.82, 0.83, 0.84])
+def test_the_interval_of_a_hypothesis_worked_out_by_hand() -> None:
+    trained = {("none", "deep"): _trainings([0.82, 0.83, 0.84], [0.29, 0.30, 0.31])}
+    found = judge({"it": _hypothesis()}, OBSERVED, trained).loc[0]
     reach = 4.302652729911275 * 0.01 / 3**0.5  # t of 2 degrees of freedom
-    assert (found.low, found.high, found.sd) == pytest.approx((0.83 - reach, 0.83 + reach, 0.01))
+    assert found["accuracy_low":"accuracy_high"].tolist() == pytest.approx([0.83 - reach, 0.83 + reach])
+    assert found["spread"] == pytest.approx(0.01)
 
 
 @pytest.mark.parametrize(("sd", "rejected"), [(0.01, False), (0.03, False), (0.034, True), (0.0008, True)])

@@ -14,9 +14,9 @@ from shearbench.analysis.mistakes.compare import suspects
 from shearbench.analysis.scores.compare import shares_of
 from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns, read_evaluated
 from shearbench.predictions.scores import BySample
-from shearbench.statistics.mcnemar import mcnemar
-from shearbench.statistics.multiplicity import holm
+from shearbench.statistics.mcnemar import mcnemar_p
 from shearbench.statistics.proportions import wilson
+from shearbench.statistics.verdict import holm
 
 LABELS = [5] * 20 + [3] * 10
 ENTRIES = {"mnist": {"source": "mnist"}, "fields": {"source": "simulated", "load": "shear"}}
@@ -45,7 +45,7 @@ def test_pairs_say_from_what_to_what_and_test_the_same_digits() -> None:
     assert (first["reference_count"], first["count"], first["change"]) == (2, 8, 6)  # 5 as 3: 2 to 8
     assert (first["rate"], first["rate_low"], first["rate_high"]) == (0.4, *wilson(0.4, 20))
     here, there = (np.isin(np.arange(20), rows) for rows in (range(1, 9), range(2)))
-    assert first["p"] == pytest.approx(mcnemar(here, there).p_mid)
+    assert first["p"] == pytest.approx(mcnemar_p(here[None], there[None]))
     assert (second["true"], second["predicted"], second["reference_count"], second["count"]) == ("3", "5", 0, 1)
     assert [first["p_holm"], second["p_holm"]] == holm([first["p"], second["p"]])
 

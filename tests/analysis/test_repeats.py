@@ -22,8 +22,7 @@ from shearbench.pipeline.configs import config_of
 from shearbench.predictions.folds import check_data, read_fold_runs
 from shearbench.records import read_npz, read_record, write_bytes, write_npz, write_record
 from shearbench.report import page
-from shearbench.statistics.design import Design
-from shearbench.statistics.runs import Plan
+from shearbench.statistics.runs import Design, Plan
 from shearbench.training import crossval
 from shearbench.training.crossval import FoldTask, cross_validate
 
@@ -115,7 +114,7 @@ def test_what_is_not_as_planned_is_refused(twice: Path, tmp_path: Path) -> None:
     files = {name: partial(write_bytes, content=(folder / name).read_bytes()) for name in record.pop("files")}
     predictions["ids"][0] = 60
     write_record(folder, record, {**files, "out_of_fold.npz": partial(write_npz, arrays=predictions)})
-    with pytest.raises(InputError, match="not every repeat predicts the same digits"):
+    with pytest.raises(InputError, match="not every repeat of mnist-mlp predicts the same samples"):
         compare_runs(root / "build", [("mnist", "mlp")], plan=Plan(Design(2, 2), ROPE))
 
 

@@ -114,7 +114,7 @@ def test_the_spread_pairs_the_predictions_of_one_digit_by_its_id() -> None:
         [predictions([3, 0], [True, False]), predictions([1, 2], [True, True])],
         [predictions([0, 1], [False, True]), predictions([3, 2], [True, True])],
     ]
-    parts = tables.spread([each for folds in repeats for each in folds], repeats=2)
+    parts = tables.spread(by_sample([each for folds in repeats for each in folds]))
     correct = np.array([[False, True, True, True], [False, True, True, True]])
     split = split_variance(correct, np.array([[0, 1, 1, 0], [0, 0, 1, 1]]))
     assert parts["accuracy_sd_data"] ** 2 == pytest.approx(split.data) == pytest.approx(0.25 / 2)

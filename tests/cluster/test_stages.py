@@ -20,9 +20,9 @@ pytestmark = [pytest.mark.slow, needs_root()]
 FUNCTIONS = (
     "data.mechanical._solve",
     "training.crossval.train_fold",
-    "evaluation.inference.infer",
-    "evaluation.transfer.transfer",
-    "evaluation.ablation_result_reading.read_fold",
+    "analysis.evaluation.infer",
+    "analysis.transfer.measure.transfer",
+    "ablation.predict.predict_fold",
     "tuning.trial.run_trial",
     "tuning.finalists._train_or_reason",
     "handwriting.folder._read_some",

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from shearbench.comparison import printed
-from shearbench.comparison.table import best_of_each_dataset, read_rows, with_verdicts
+from shearbench.comparison.table import best_of_each_dataset, rows_of_runs, with_verdicts
 from shearbench.errors import InputError
 from shearbench.params import Params
 
@@ -28,11 +28,11 @@ def test_table_has_a_row_a_run_in_the_order_of_the_parameters(finished_once: Pat
 
 
 def test_drop_is_from_mnist_of_the_same_model(finished_once: Path) -> None:
-    rows = {(row["dataset"], row["model"]): row for row in printed.read_rows(finished_once)}
+    rows = {(row["dataset"], row["model"]): row for row in printed.read_tables(finished_once)["runs"]}
     drop = rows["mnist", "mlp"]["cv_accuracy_mean"] - rows["mechanical", "mlp"]["cv_accuracy_mean"]
     assert rows["mechanical", "mlp"]["accuracy_drop"] == pytest.approx(drop)
     assert rows["mnist", "mlp"]["accuracy_drop"] is None
-    (alone,) = read_rows(finished_once / "build" / "evaluation", [("mechanical", "mlp")])
+    (alone,) = rows_of_runs(finished_once / "build" / "evaluation", [("mechanical", "mlp")])
     assert alone["accuracy_drop"] is None
 
 
@@ -47,24 +47,24 @@ def test_best_is_chosen_by_cross_validation_alone() -> None:
 
 def test_missing_evaluation_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="run `dvc repro evaluate@mnist-mlp`"):
-        read_rows(tmp_path, [("mnist", "mlp")])
+        rows_of_runs(tmp_path, [("mnist", "mlp")])
 
 
 def test_runs_of_different_hardware_are_said_to_be(finished_once: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = printed.read_rows(finished_once)
+    rows = printed.read_tables(finished_once)["runs"]
     printed.print_table(rows)
     assert "hardware differs" not in capsys.readouterr().out
     printed.print_table([*rows[:-1], {**rows[-1], "hardware": "cuda (a GPU), bf16"}])
-    said = " ".join(capsys.readouterr().out.split())
+    output = " ".join(capsys.readouterr().out.split())
     both = f"{rows[0]['hardware']}; cuda (a GPU), bf16"
-    assert said.endswith(f"Seconds are not comparable, because the hardware differs: {both}.")
+    assert output.endswith(f"Seconds are not comparable, because the hardware differs: {both}.")
 
 
 def test_table_fits_eighty_columns(
     finished_once: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    printed.print_table(printed.read_rows(finished_once))
+    printed.print_table(printed.read_tables(finished_once)["runs"])
     output = capsys.readouterr().out
     assert "mechanical mlp" in output
     assert "…" not in output
@@ -73,7 +73,7 @@ def test_table_fits_eighty_columns(
 def test_a_drop_is_printed_only_where_fields_and_images_are_compared(
     finished_once: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = printed.read_rows(finished_once)
+    rows = printed.read_tables(finished_once)["runs"]
     printed.print_table(rows)
     assert "drop" in capsys.readouterr().out
     printed.print_table([row for row in rows if row["accuracy_drop"] is None])

@@ -1,10 +1,10 @@
-"""The seal of tuned settings: broken on purpose, by id and by image, out of fold and on the test set."""
+"""The leakage check of tuned runs: leaks by id and by image, out of fold and on the test set, are refused."""
 
 import numpy as np
 import pytest
 
 from patterns import point
-from shearbench.comparison.leakage import refuse_broken
+from shearbench.comparison.pairs import refuse_leakage
 from shearbench.data.dataset import Samples, read_samples, write_samples
 from shearbench.data.folds import RESERVED, FoldTable, read_folds, write_folds
 from shearbench.data.tuning_part import Reserved, part_of, write_part
@@ -19,7 +19,7 @@ RUN = [("mnist", "mlp")]
 
 def _refuse(root, params, part):
     write_part(root / "build" / "datasets" / "mnist" / "tuning_part.npz", np.array(part))
-    refuse_broken(root / "build", RUN, networks=params.cv.networks)
+    refuse_leakage(root / "build", RUN, networks=params.cv.networks)
 
 
 def test_digits_that_are_scored_nowhere_pass(finished, small_params):
@@ -35,11 +35,11 @@ def test_digits_that_are_scored_nowhere_pass(finished, small_params):
 
 
 def test_a_digit_that_a_fold_holds_out_is_refused(finished, small_params):
-    with pytest.raises(InputError, match=r"mnist-mlp: .* has seen 2 of the digits that the folds hold out \(3, 7\)"):
+    with pytest.raises(InputError, match=r"mnist-mlp: .* has seen 2 of the samples that the folds hold out \(3, 7\)"):
         _refuse(finished, small_params, [7, 3])
 
 
-@pytest.mark.parametrize(("split", "what"), [("train", "digits that the folds hold out"), ("test", "test digits")])
+@pytest.mark.parametrize(("split", "what"), [("train", "samples that the folds hold out"), ("test", "test samples")])
 def test_the_image_of_a_scored_digit_under_another_id_is_refused(finished, small_params, split, what):
     samples, copied = (read_samples(finished / "build" / "samples", name) for name in ("train", split))
     extra = Samples(
@@ -69,14 +69,14 @@ def test_the_comparison_fails_where_a_tuned_run_is_scored_on_what_its_search_saw
     compare.main(small_params, finished)  # nothing is tuned: nothing to say
     recipe = small_params.models["mlp"].recipe
     _tune(finished, small_params, part=np.arange(10), learning_rate=recipe.learning_rate)  # what it was trained with
-    with pytest.raises(InputError, match="has seen 10 of the digits that the folds hold out"):
+    with pytest.raises(InputError, match="has seen 10 of the samples that the folds hold out"):
         compare.main(small_params, finished)
 
 
 def test_training_refuses_folds_that_hold_out_what_the_search_saw(finished, small_params):
     write_part(finished / "build" / "datasets" / "mnist" / "tuning_part.npz", np.arange(10))
     _tune(finished, small_params, part=np.arange(10))
-    with pytest.raises(InputError, match="has seen 10 of the digits that the folds hold out"):
+    with pytest.raises(InputError, match="has seen 10 of the samples that the folds hold out"):
         train.main(small_params, finished, "mnist-mlp")
 
 

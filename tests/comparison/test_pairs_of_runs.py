@@ -13,8 +13,7 @@ from shearbench.errors import InputError
 from shearbench.params import Params
 from shearbench.records import read_json, read_npz, write_npz
 from shearbench.stages import compare
-from shearbench.statistics.design import Design
-from shearbench.statistics.runs import Plan
+from shearbench.statistics.runs import Design, Plan
 
 ROPE = {"mnist": 0.002, "mechanical": 0.005}
 RUNS = [("mnist", "mlp"), ("mnist", "cnn2"), ("mechanical", "mlp")]
@@ -27,7 +26,7 @@ def _fold_accuracies(root: Path, dataset: str, model: str) -> list[float]:
 
 def test_each_pair_is_compared_once_with_the_accuracies_of_its_records(finished_once: Path) -> None:
     compared = compare_runs(finished_once / "build", RUNS, plan=Plan(Design(2), ROPE))
-    pairs = [*compared.networks, *compared.datasets]
+    pairs = [*compared.models, *compared.datasets]
     assert [(pair.kind, pair.within, pair.a, pair.b) for pair in pairs] == [
         ("models", "mnist", "mlp", "cnn2"),
         ("datasets", "mlp", "mnist", "mechanical"),

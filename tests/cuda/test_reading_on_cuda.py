@@ -8,7 +8,7 @@ import yaml
 
 import small_project
 from shearbench.ablation import predict
-from shearbench.ablation.predict import ReadTask
+from shearbench.ablation.predict import PredictionTask
 from shearbench.analysis.evaluation import FoldTask, infer
 from shearbench.analysis.measured import Measured
 from shearbench.analysis.transfer.measure import TransferTask, transfer
@@ -74,9 +74,7 @@ def test_a_diagnosed_network_reads_alike_in_every_way(asked: Path) -> None:
     build = asked / "build"
     fold_run = build / "ablations" / "normalisation" / "mechanical_divide255" / "deep" / "fold-0"
     data = build / "datasets" / "mechanical"
-    here, there = (
-        predict.read_fold(ReadTask(fold_run, data, data / "folds.npz", device), _advance) for device in ("cpu", "cuda")
-    )
+    here, there = (predict.predict_fold(PredictionTask(fold_run, data, device), _advance) for device in ("cpu", "cuda"))
     for said, again in ((here.test, there.test), (here.held_out, there.held_out)):
         assert said.keys() == again.keys()
         for bn_statistics in said:

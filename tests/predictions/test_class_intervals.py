@@ -7,15 +7,15 @@ import pytest
 from scipy import stats
 from sklearn.metrics import f1_score
 
-from shearbench.predictions.class_intervals import counts_of, f1_interval, mean_interval, share_interval
+from shearbench.predictions.estimates import bootstrap_interval, counts_of, f1_interval, share_interval
 from shearbench.predictions.scores import BySample
 from shearbench.statistics.proportions import wilson
 
 
 def test_counts_are_means_over_the_networks() -> None:
     classes = np.array([[3, 3, 1, 3], [3, 1, 1, 1]])  # two networks; the digits are 3, 3, 3, 1
-    said = BySample(np.arange(4), np.array([3, 3, 3, 1]), np.eye(10, dtype=np.float32)[classes])
-    counts = counts_of(said, 3)
+    predictions = BySample(np.arange(4), np.array([3, 3, 3, 1]), np.eye(10, dtype=np.float32)[classes])
+    counts = counts_of(predictions, 3)
     assert (counts.true, counts.predicted, counts.either) == (3, (3 + 1) / 2, (4 + 3) / 2)
 
 
@@ -50,12 +50,12 @@ def test_interval_without_an_error_has_a_width_and_without_a_digit_is_none() -> 
 
 def test_loss_interval_is_near_that_of_the_normal_distribution_for_many_digits() -> None:
     values = np.random.default_rng(1).exponential(size=4000)
-    low, high = mean_interval(values, np.random.default_rng(2))
+    low, high = bootstrap_interval(values, np.random.default_rng(2))
     reach = stats.norm.ppf(0.975) * values.std() / math.sqrt(len(values))
     assert (low, high) == pytest.approx((values.mean() - reach, values.mean() + reach), abs=reach / 8)
-    assert mean_interval(values, np.random.default_rng(2)) == (low, high)
+    assert bootstrap_interval(values, np.random.default_rng(2)) == (low, high)
 
 
 @pytest.mark.parametrize("values", [[], [0.3], [0.0, 0.0, 0.0]])
 def test_too_few_digits_show_no_spread(values: list[float]) -> None:
-    assert all(math.isnan(bound) for bound in mean_interval(np.array(values), np.random.default_rng(0)))
+    assert all(math.isnan(bound) for bound in bootstrap_interval(np.array(values), np.random.default_rng(0)))

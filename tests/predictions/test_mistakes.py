@@ -11,8 +11,8 @@ from shearbench.predictions.scores import BySample
 from shearbench.records import read_npz
 
 
-def said(labels: list[int], *networks: list[dict[int, float]]) -> BySample:
-    """Return what networks say of digits 10, 11, ...: the probabilities of some classes, for each digit."""
+def predictions_of(labels: list[int], *networks: list[dict[int, float]]) -> BySample:
+    """Return predictions of samples 10, 11, ...: the probabilities of some classes, for each sample."""
     probabilities = np.zeros((len(networks), len(labels), 10), np.float32)
     for network, samples in enumerate(networks):
         for row, stated in enumerate(samples):
@@ -22,7 +22,7 @@ def said(labels: list[int], *networks: list[dict[int, float]]) -> BySample:
 
 def test_misclassified_digits_the_surest_first() -> None:
     found = misclassified(
-        said(
+        predictions_of(
             [4, 4, 7, 1],
             [{4: 0.9, 9: 0.1}, {9: 0.6, 4: 0.4}, {2: 0.8, 7: 0.2}, {7: 0.7, 1: 0.3}],
             [{4: 0.6, 9: 0.4}, {4: 0.9, 9: 0.1}, {2: 0.9, 7: 0.1}, {2: 0.9, 1: 0.1}],
@@ -38,7 +38,7 @@ def test_misclassified_digits_the_surest_first() -> None:
 
 
 def test_no_digit_is_misclassified_or_suspicious_where_all_is_right() -> None:
-    right = said([3, 5], [{3: 0.9, 5: 0.1}, {5: 0.8, 3: 0.2}])
+    right = predictions_of([3, 5], [{3: 0.9, 5: 0.1}, {5: 0.8, 3: 0.2}])
     assert misclassified(right).empty
     assert suspicious(right).empty
     assert list(misclassified(right).columns) == ["id", "true", "predicted", "confidence", "agree", "wrong", "networks"]
@@ -47,7 +47,7 @@ def test_no_digit_is_misclassified_or_suspicious_where_all_is_right() -> None:
 def test_suspicious_labels_reach_the_confidence_of_their_class() -> None:
     # Digits labelled 1 get a mean probability of 1 of (0.9 + 0.5) / 2 = 0.7, those labelled 2 one of 2 of 0.4.
     found = suspicious(
-        said(
+        predictions_of(
             [1, 1, 2, 2, 2],
             [{1: 0.9}, {1: 0.5, 2: 0.45}, {2: 0.9}, {2: 0.2, 1: 0.75}, {2: 0.1, 1: 0.6}],
         )
@@ -60,8 +60,8 @@ def test_suspicious_labels_reach_the_confidence_of_their_class() -> None:
 
 def test_repeats_are_averaged_before_a_label_is_suspected() -> None:
     once, again = [{1: 0.9}, {1: 1.0}], [{1: 0.9}, {2: 0.9, 1: 0.1}]
-    assert suspicious(said([1, 2], once, again)).empty  # 1 has a threshold of 0.9, and digit 11 a mean of 0.55
-    assert suspicious(said([1, 2], once, [{1: 0.9}, {1: 0.95}]))["id"].tolist() == [11]
+    assert suspicious(predictions_of([1, 2], once, again)).empty  # threshold of 1: 0.9; mean of sample 11: 0.55
+    assert suspicious(predictions_of([1, 2], once, [{1: 0.9}, {1: 0.95}]))["id"].tolist() == [11]
 
 
 def test_table_of_a_run_lists_every_digit_that_a_network_misclassifies(finished_once: Path) -> None:

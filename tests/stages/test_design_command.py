@@ -14,8 +14,8 @@ from shearbench.data.dataset import load
 from shearbench.data.folds import FoldTable, read_folds, write_folds
 from shearbench.errors import InputError
 from shearbench.predictions.folds import read_fold_runs
-from shearbench.statistics.design import Design
 from shearbench.statistics.pilot import given, plan
+from shearbench.statistics.runs import Design
 
 A, B = ("mnist", "mlp"), ("mnist", "cnn2")
 

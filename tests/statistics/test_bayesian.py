@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from shearbench.errors import InputError
-from shearbench.statistics.bayesian import correlated_t
-from shearbench.statistics.resampled_t import corrected_t
+from shearbench.statistics.resampled_t import corrected_t, correlated_t
 
 
 @pytest.mark.parametrize("shape", [(1, 2), (1, 5), (10, 10)])

@@ -13,7 +13,6 @@ from shearbench.statistics.crossed import (
     Crossed,
     Parts,
     accuracy_interval,
-    compare_family,
     joined,
     mean_squares,
     parts_from,
@@ -52,7 +51,7 @@ def make_run(seed: int, *, accuracy: float = 0.9, training: float = 0.0, writers
 def alone(table: np.ndarray) -> Parts:
     """The parts of the mean of a table in which each column is a sample of its own."""
     columns = np.arange(table.shape[1])
-    return parts_from(table.mean(axis=0), table, columns, columns)
+    return parts_from(table.mean(axis=0), table, columns)
 
 
 def test_mean_squares_are_those_of_a_two_way_analysis_of_variance() -> None:
@@ -80,8 +79,7 @@ def test_the_part_of_samples_is_the_cluster_robust_variance_of_statsmodels() -> 
     rng = np.random.default_rng(1)
     groups = rng.integers(0, 40, 500)
     u = 0.2 * rng.normal(size=40)[groups] + rng.normal(size=500)
-    names, of_sample = np.unique(groups, return_inverse=True)
-    found = joined([parts_from(u, np.zeros((1, 500)), names, of_sample)], alpha=0.05)[0]
+    found = joined([parts_from(u, np.zeros((1, 500)), groups)], alpha=0.05)[0]
     theirs = sm.OLS(u, np.ones(500)).fit(cov_type="cluster", cov_kwds={"groups": groups})
     assert found.samples_error == pytest.approx(theirs.bse[0], rel=1e-10)
     sizes = np.bincount(groups)
@@ -91,11 +89,15 @@ def test_the_part_of_samples_is_the_cluster_robust_variance_of_statsmodels() -> 
 def test_without_groups_and_trainings_it_is_the_one_sample_t_test() -> None:
     u = np.random.default_rng(2).normal(0.1, 1, 60)
     rows = np.arange(60)
-    found = joined([parts_from(u, u[np.newaxis], rows, rows)], alpha=0.05)[0]
+    found = joined([parts_from(u, u[np.newaxis], rows)], alpha=0.05)[0]
     theirs = stats.ttest_1samp(u, 0)
     assert (found.p, found.df) == pytest.approx((theirs.pvalue, theirs.df), rel=1e-10)
     interval = theirs.confidence_interval(0.95)
     assert (found.low, found.high) == pytest.approx((max(-1, interval.low), interval.high), rel=1e-10)
+
+
+def compare_family(pairs: list[tuple[Run, Run]]) -> tuple[Crossed, ...]:
+    return joined([parts_of(a, b) for a, b in pairs], alpha=0.05)
 
 
 def family(seed: int, *, models: int = 4, shift: float = 0.0) -> tuple[Crossed, ...]:
@@ -122,7 +124,7 @@ def test_the_critical_value_of_all_pairs_is_tukey_s() -> None:
     for a, b in combinations(range(4), 2):
         u = noise * ((groups == a).astype(float) - (groups == b))
         rows = np.arange(20000)
-        parts.append(parts_from(u - u.mean(), np.zeros((1, 20000)), rows, rows))
+        parts.append(parts_from(u - u.mean(), np.zeros((1, 20000)), rows))
     point = joined(parts, alpha=0.05)[0].point
     tukey = stats.studentized_range.isf(0.05, 4, 10_000) / np.sqrt(2)
     assert stats.norm.isf(point / 2) == pytest.approx(tukey, abs=0.02)
@@ -194,8 +196,7 @@ def test_known_writers_widen_the_interval_where_they_are_alike() -> None:
     u = 0.3 * rng.normal(size=40)[writers] + 0.3 * rng.normal(size=400)
     rows = np.arange(400)
     by_writer, by_sample = (
-        joined([parts_from(u, np.zeros((1, 400)), names, of)], alpha=0.05)[0]
-        for names, of in (np.unique(writers, return_inverse=True), (rows, rows))
+        joined([parts_from(u, np.zeros((1, 400)), clusters)], alpha=0.05)[0] for clusters in (writers, rows)
     )
     assert by_writer.standard_error > 2 * by_sample.standard_error
     assert by_writer.df == pytest.approx(39)
@@ -214,7 +215,7 @@ def test_the_overlap_of_training_sets_widens_the_part_of_trainings_alone() -> No
     table = np.random.default_rng(8).normal(size=(5, 40)) + np.random.default_rng(9).normal(size=(5, 1))
     rows = np.arange(40)
     apart, shared = (
-        joined([parts_from(table.mean(axis=0), table, rows, rows, overlap=each)], alpha=0.05)[0] for each in (0.0, 0.25)
+        joined([parts_from(table.mean(axis=0), table, rows, overlap=each)], alpha=0.05)[0] for each in (0.0, 0.25)
     )
     assert shared.samples_error == apart.samples_error
     assert shared.training_error**2 / apart.training_error**2 == pytest.approx((1 / 5 + 1 / 8) / (1 / 5))

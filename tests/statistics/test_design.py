@@ -3,7 +3,7 @@
 import pytest
 
 from shearbench.errors import InputError
-from shearbench.statistics.design import Design
+from shearbench.statistics.runs import Design
 
 
 @pytest.mark.parametrize(
@@ -15,5 +15,5 @@ def test_impossible_designs_are_refused(wrong):
 
 
 def test_disjoint_sets_are_dealt_once():
-    with pytest.raises(InputError, match="dealt once"):
+    with pytest.raises(InputError, match="have 1 repeat"):
         Design(15, 2, disjoint=True)

@@ -7,9 +7,9 @@ import pytest
 
 from shearbench.errors import InputError
 from shearbench.statistics.crossed import joined, parts_from
-from shearbench.statistics.design import Design
 from shearbench.statistics.pilot import Pilot, given, measured, plan
 from shearbench.statistics.power import detectable, power_of
+from shearbench.statistics.runs import Design
 
 
 def _discordance(rng, *, folds, n, by_training, discordant=0.2):
@@ -63,7 +63,7 @@ def test_what_a_pilot_of_folds_foretells_is_the_error_of_the_verdict():
         lean = 0.02 / 0.2 * rng.normal(size=(5, 1))
         table = (rng.random((5, 500)) < 0.2) * np.where(rng.random((5, 500)) < (1 + lean) / 2, 1.0, -1.0)
         u, rows = np.concatenate([*held_out, table.mean(axis=0)]), np.arange(2500)
-        errors.append(joined([parts_from(u, table, rows, rows, overlap=0.25)], alpha=0.05)[0].standard_error)
+        errors.append(joined([parts_from(u, table, rows, overlap=0.25)], alpha=0.05)[0].standard_error)
         foretold.append(_pilot(held_out, tested=500).expected(Design(5)).standard_error)
     # a little more, as a pilot of folds cannot know that several networks average out chance with a test sample
     assert 1 < np.mean(foretold) / np.mean(errors) < 1.15
@@ -75,7 +75,7 @@ def test_what_a_pilot_foretells_of_disjoint_sets_is_the_error_of_the_verdict():
         held_out = _discordance(rng, folds=10, n=4000, by_training=0.02)
         of_sample = (rng.random(500) < 0.2) * np.where(rng.random(500) < 0.5, 1.0, -1.0)
         table = of_sample + 0.02 * rng.normal(size=(10, 1))
-        parts = parts_from(table.mean(axis=0), table, np.arange(500), np.arange(500))
+        parts = parts_from(table.mean(axis=0), table, np.arange(500))
         errors.append(joined([parts], alpha=0.05)[0].standard_error)
         foretold.append(_pilot(held_out, tested=500).expected(Design(10, disjoint=True)).standard_error)
     # All networks agree on a sample here. Where they do not, chance averages out, and the pilot foretells too much.
@@ -118,7 +118,7 @@ def test_a_given_deviation_is_counted_to_the_samples_of_the_folds_and_a_test_par
     pilot = given(0.01, folds=5)
     once, often = (pilot.expected(Design(5, repeats)).standard_error for repeats in (1, 10))
     assert once == often == pytest.approx(0.01 / np.sqrt(6))
-    assert pilot.ends() is None
+    assert pilot.ends() == ()
 
 
 @pytest.mark.parametrize("sd", [0.0, -0.1, float("nan")])

@@ -7,8 +7,8 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from shearbench.errors import InputError
-from shearbench.statistics.multiplicity import holm
 from shearbench.statistics.proportions import wilson
+from shearbench.statistics.verdict import holm
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 7), (7, 7), (1, 2), (995, 1000), (59800, 60000)])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shearbench.statistics.bayesian import RopeProbabilities
+from shearbench.statistics.resampled_t import RopeProbabilities
 from shearbench.statistics.verdict import decide, decide_by_interval, turned
 
 

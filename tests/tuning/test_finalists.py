@@ -10,8 +10,7 @@ from shearbench.data.dataset import load
 from shearbench.data.folds import read_folds
 from shearbench.errors import InputError, NotWritten
 from shearbench.records import read_npz
-from shearbench.statistics.bayesian import correlated_t
-from shearbench.statistics.resampled_t import corrected_t
+from shearbench.statistics.resampled_t import corrected_t, correlated_t
 from shearbench.training.config import select
 from shearbench.training.crossval import fold_task
 from shearbench.tuning import finalists

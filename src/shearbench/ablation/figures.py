@@ -1,6 +1,6 @@
 """Figures of an ablation: accuracies by batch-norm statistics, lag of the running averages, gradient norms."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,11 @@ from shearbench.analysis.batch_norm.statistics import AS_TRAINED, BATCH, RECALIB
 from shearbench.plotting.canvas import PALETTE, colours, figure, plain, readable_log
 
 _SHOWN: Mapping[tuple[str, str], tuple[str, str, str]] = {  # (split, bn_statistics) -> label, colour, marker
-    ("train", DURING_TRAINING): ("training digits, training mode", PALETTE[0], "o"),
-    ("train", AS_TRAINED): ("training digits, evaluation mode", PALETTE[5], "s"),
-    ("test", AS_TRAINED): ("test digits", PALETTE[1], "D"),
-    ("test", BATCH): ("test digits, batch statistics", PALETTE[2], "^"),
-    ("test", RECALIBRATED): ("test digits, recalibrated", PALETTE[3], "v"),
+    ("train", DURING_TRAINING): ("training samples, training mode", PALETTE[0], "o"),
+    ("train", AS_TRAINED): ("training samples, evaluation mode", PALETTE[5], "s"),
+    ("test", AS_TRAINED): ("test samples", PALETTE[1], "D"),
+    ("test", BATCH): ("test samples, batch statistics", PALETTE[2], "^"),
+    ("test", RECALIBRATED): ("test samples, recalibrated", PALETTE[3], "v"),
 }
 _STEP = 0.15  # between the marks of one dataset
 
@@ -42,26 +42,18 @@ def accuracy_figure(title: str, table: pd.DataFrame, folds: pd.DataFrame) -> Fig
         panel.set_ylim(len(groups) - 0.5, -0.5)
         panel.set_title(name, loc="left", fontsize=10)
         plain(panel)
-    start = _start(table, folds)
+    least = min(_shown(table)["low"].min(), _shown(folds)["accuracy"].min())
+    start = min(max(int(10 * least) * 10, 0), 90)  # the multiple of 10 below all drawn values
     panels[-1].set_xlim(start - (100 - start) / 50, 100 + (100 - start) / 50)
     begins = f"; the scale begins at {start}" if start else ""
     panels[-1].set_xlabel(
         f"accuracy in %{begins}\nmean, 95 % interval (test: other samples, another training) and a dot a fold"
     )
-    made.suptitle(title, fontsize=11)
-    _legend(made, list(panels))
-    return made
+    return _finished(made, title, panels)
 
 
-def _start(table: pd.DataFrame, folds: pd.DataFrame) -> int:
-    """Return the start of the scale: the multiple of 10 below all drawn values."""
-    drawn = [
-        column
-        for split, bn_statistics in _SHOWN
-        for column in (_of(table, split, bn_statistics)["low"], _of(folds, split, bn_statistics)["accuracy"])
-    ]
-    least = min(float(column.min()) for column in drawn if len(column))
-    return min(max(int(10 * least) * 10, 0), 90)
+def _shown(table: pd.DataFrame) -> pd.DataFrame:
+    return table[[kind in _SHOWN for kind in zip(table["split"], table["bn_statistics"], strict=True)]]
 
 
 def _of(table: pd.DataFrame, split: str, bn_statistics: str) -> pd.DataFrame:
@@ -94,16 +86,18 @@ def lags_figure(title: str, lags: pd.DataFrame) -> Figure:
     made = figure(max(8.0, 1.6 + 1.5 * len(runs)), 1.6 + 0.4 * len(layers))
     panels = made.subplots(2, len(runs), sharey=True, squeeze=False)
     shift, ratio = lags["mean"], np.log2(lags["deviation"])
+    span = f"{ratio.min():.2f} to {ratio.max():.2f}".replace("-", "\N{MINUS SIGN}")
     kinds = (
         (shift, f"shift of the mean, in deviations (0 to {shift.max():.2f})", "viridis", 0.0, 2.0),
-        (ratio, f"log2 of running / present deviation ({_span(ratio)})", "coolwarm", -3.0, 3.0),
+        (ratio, f"log2 of running / present deviation ({span})", "coolwarm", -3.0, 3.0),
     )
     for row, (column, label, scale, low, high) in zip(panels, kinds, strict=True):
         for panel, (dataset, model) in zip(row, runs, strict=True):
             own = lags.assign(shown=column)[(lags["dataset"] == dataset) & (lags["model"] == model)]
             values = own.pivot(index="layer", columns="epoch", values="shown").loc[layers]
             drawn = panel.imshow(values, aspect="auto", cmap=scale, vmin=low, vmax=high)
-            panel.set_xticks(*_few(values.columns))
+            few = range(0, len(values.columns), -(-len(values.columns) // 4))
+            panel.set_xticks(few, [str(values.columns[place]) for place in few])
             panel.set_yticks(range(len(layers)), layers, fontsize=7)
         made.colorbar(drawn, ax=list(row), label=label, extend="max" if low == 0 else "both", shrink=0.8)
     for panel, (dataset, model) in zip(panels[0], runs, strict=True):
@@ -113,17 +107,6 @@ def lags_figure(title: str, lags: pd.DataFrame) -> Figure:
         panel.set_xlabel("epoch", fontsize=8)
     made.suptitle(title, fontsize=11)
     return made
-
-
-def _span(values: pd.Series) -> str:
-    return f"{values.min():.2f} to {values.max():.2f}".replace("-", "\N{MINUS SIGN}")
-
-
-def _few(epochs: pd.Index) -> tuple[list[int], list[str]]:
-    """Return positions and labels of at most four epochs."""
-    step = -(-len(epochs) // 4)
-    places = list(range(0, len(epochs), step))
-    return places, [str(epochs[place]) for place in places]
 
 
 def gradients_figure(title: str, gradients: pd.DataFrame) -> Figure:
@@ -146,9 +129,7 @@ def gradients_figure(title: str, gradients: pd.DataFrame) -> Figure:
         panel.set_title(title_of_panel, loc="left", fontsize=10)
         plain(panel)
     panels[-1].set_xlabel("step (mini-batch); mean over the folds")
-    made.suptitle(title, fontsize=11)
-    _legend(made, list(panels))
-    return made
+    return _finished(made, title, panels)
 
 
 def modes_figure(title: str, modes: pd.DataFrame) -> Figure:
@@ -162,21 +143,18 @@ def modes_figure(title: str, modes: pd.DataFrame) -> Figure:
         own = modes[(modes["dataset"] == dataset) & (modes["model"] == model)]
         for bn_statistics in (AS_TRAINED, BATCH, RECALIBRATED):
             label, colour, _ = _SHOWN["test", bn_statistics]
-            label = label.replace("test digits", "held-out digits")
+            label = label.replace("test", "held-out")
             panel.plot(own["epoch"], 100 * own[bn_statistics], color=colour, linewidth=1.1, label=label)
         panel.set_title(f"{dataset.removeprefix('mechanical_')}, {model}", loc="left", fontsize=8)
         panel.set_ylim(0, 100)
         plain(panel)
-    for panel in panels[len(runs) :]:
-        panel.set_visible(False)
-    for place, panel in enumerate(panels[: len(runs)]):
+    for place, panel in enumerate(panels):
+        panel.set_visible(place < len(runs))
         if place % columns == 0:
             panel.set_ylabel("accuracy in %", fontsize=9)
         if place + columns >= len(runs):
             panel.set_xlabel("epoch", fontsize=9)
-    made.suptitle(title, fontsize=11)
-    _legend(made, list(panels[: len(runs)]))
-    return made
+    return _finished(made, title, panels[: len(runs)])
 
 
 def train_size_figure(title: str, curve: pd.DataFrame) -> Figure:
@@ -199,16 +177,16 @@ def train_size_figure(title: str, curve: pd.DataFrame) -> Figure:
         panel.set_xlabel("training samples")
         plain(panel)
     panels[0].set_ylabel("cross-validated accuracy in %")
+    return _finished(made, title, panels)
+
+
+def _finished(made: Figure, title: str, panels: Iterable[Axes]) -> Figure:
+    """Return the figure with its title, and one legend below all panels."""
     made.suptitle(title, fontsize=11)
-    _legend(made, list(panels))
-    return made
-
-
-def _legend(made: Figure, panels: Sequence[Axes]) -> None:
-    """Write one legend below all panels."""
     by_label: dict[str, Any] = {}
     for panel in panels:
         handles, labels = panel.get_legend_handles_labels()
         by_label |= dict(zip(labels, handles, strict=True))
     below: Any = "outside lower center"
     made.legend(list(by_label.values()), list(by_label), loc=below, ncols=3, frameon=False, fontsize=8)
+    return made

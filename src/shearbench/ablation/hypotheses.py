@@ -72,10 +72,7 @@ def runs_of(hypotheses: Iterable[Hypothesis]) -> list[tuple[str, str]]:
 
 
 def hypothesis_faults(
-    hypotheses: Mapping[str, Hypothesis],
-    observed: Observed | None,
-    datasets: Collection[str],
-    models: Collection[str],
+    hypotheses: Mapping[str, Hypothesis], observed: Observed | None, datasets: Collection[str], models: Collection[str]
 ) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield the faults of the hypotheses of an ablation as (key within it, rule)."""
     if hypotheses and observed is None:

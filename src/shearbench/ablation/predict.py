@@ -1,6 +1,6 @@
 """One network of an ablation on the held-out test set and its training samples: a task of stage ``ablation_result``."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shearbench.analysis.batch_norm.statistics import AS_TRAINED, RECALIBRATED
-from shearbench.data.dataset import Dataset, load
+from shearbench.data.dataset import FOLDS, Dataset, load
 from shearbench.data.folds import read_folds
 from shearbench.execution.settings import Chosen
 from shearbench.records import read_npz
@@ -17,24 +17,23 @@ Probabilities = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class ReadTask:
-    """The inputs of a prediction: the folder of a fold run, a dataset with both splits, and the fold table."""
+class PredictionTask:
+    """The inputs of a prediction: the folder of a fold run, and a dataset with both splits and the fold table."""
 
     fold_run: Path
     dataset: Path
-    folds: Path
     device: Chosen
 
     def reads(self) -> tuple[Path, ...]:
-        """Return the files and folders that the task needs."""
-        return (self.fold_run, self.dataset, self.folds)
+        """Return the folders that the task needs."""
+        return (self.fold_run, self.dataset)
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class FoldPredictions:
     """Predictions of one network, by batch-norm statistics.
 
-    ``held_out`` (without batch statistics) and ``test`` are probabilities (n, 10); ``train`` is the accuracy on
+    ``held_out`` (without batch statistics) and ``test`` are probabilities (n, classes); ``train`` is the accuracy on
     ``trained_on`` drawn training samples, and ``device`` the device of the predictions.
     """
 
@@ -45,13 +44,13 @@ class Reading:
     device: str
 
 
-def read_fold(task: ReadTask, advance: Callable[[int], None]) -> Reading:
+def predict_fold(task: PredictionTask, advance: Callable[[int], None]) -> FoldPredictions:
     """Predict the test samples, the held-out samples and some training samples with one network, in float32.
 
     A diagnosed training predicts with all batch-norm statistics, any other one as trained only.
     """
     # Imported here: loading takes a second, and the process that distributes the tasks does not need it.
-    from shearbench.analysis.batch_norm.predict import Networks, drawn_from, networks_by_statistics_of, read
+    from shearbench.analysis.batch_norm.predict import drawn_from, networks_by_statistics_of, read
     from shearbench.training.config import TrainingConfig, select
     from shearbench.training.hardware import resolve, settle
     from shearbench.training.loop import EVALUATION_BATCH
@@ -62,36 +61,28 @@ def read_fold(task: ReadTask, advance: Callable[[int], None]) -> Reading:
     network, normaliser, record = load_network(task.fold_run)
     config = TrainingConfig.from_record(record)
     train, test = load(task.dataset, "train"), load(task.dataset, "test")
-    rows = select(read_folds(task.folds), train.labels, fold=record["fold"], config=config)
+    rows = select(read_folds(task.dataset / FOLDS), train.labels, fold=record["fold"], config=config)
     assert rows.validation is not None
     drawn = train.only(drawn_from(rows.train))
     batch = config.recipe.batch if config.recipe else EVALUATION_BATCH
-    networks_by_statistics = networks_by_statistics_of(
-        network, normaliser, drawn.inputs, batch=batch, hardware=hardware
-    )
-    if not config.diagnose:
-        networks_by_statistics = {AS_TRAINED: networks_by_statistics[AS_TRAINED]}
+    networks = networks_by_statistics_of(network, normaliser, drawn.inputs, batch=batch, hardware=hardware)
+    names = list(networks) if config.diagnose else [AS_TRAINED]
 
-    def predictions_of(data: Dataset, of: Networks) -> Probabilities:
+    def predictions_of(data: Dataset, names: Iterable[str]) -> Probabilities:
         return {
-            bn_statistics: read(one, bn_statistics, data.inputs, normaliser, batch=batch, device=hardware.device)
-            for bn_statistics, one in of.items()
+            name: read(networks[name], name, data.inputs, normaliser, batch=batch, device=hardware.device)
+            for name in names
         }
 
-    stored = {AS_TRAINED: read_npz(task.fold_run / "out_of_fold.npz")["probabilities"]}
-    compared = {
-        bn_statistics: one for bn_statistics, one in networks_by_statistics.items() if bn_statistics == RECALIBRATED
-    }
-    held_out = stored | predictions_of(train.only(rows.validation), compared)
-    on_train = {
-        bn_statistics: share_right(probabilities, drawn.labels)
-        for bn_statistics, probabilities in predictions_of(drawn, networks_by_statistics).items()
-    }
-    found = Reading(held_out, predictions_of(test, networks_by_statistics), on_train, len(drawn.ids), hardware.device)
+    held_out = {AS_TRAINED: read_npz(task.fold_run / "out_of_fold.npz")["probabilities"]}
+    if RECALIBRATED in names:
+        held_out |= predictions_of(train.only(rows.validation), [RECALIBRATED])
+    on_train = {name: share_correct(each, drawn.labels) for name, each in predictions_of(drawn, names).items()}
+    found = FoldPredictions(held_out, predictions_of(test, names), on_train, len(drawn.ids), hardware.device)
     advance(1)
     return found
 
 
-def share_right(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+def share_correct(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
     """Return the share of samples that are predicted correctly, 0 to 1."""
     return float((probabilities.argmax(axis=1) == labels).mean())

@@ -5,43 +5,38 @@ a network predicts with (:mod:`shearbench.analysis.batch_norm.statistics`); ``du
 the last epoch, in training mode.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from shearbench.ablation.predict import Reading, share_right
+from shearbench.ablation.predict import FoldPredictions, share_correct
 from shearbench.analysis.batch_norm.statistics import AS_TRAINED, RECALIBRATED
 from shearbench.data.dataset import Dataset
+from shearbench.predictions.correctness import Origins, run_of
 from shearbench.predictions.folds import FoldRun, overlap_of
-from shearbench.statistics.crossed import accuracy_interval, clusters_of
-from shearbench.statistics.pairs import Comparison, as_family, compare_pair, row
+from shearbench.predictions.scores import BySample, Predictions, by_sample
+from shearbench.statistics.crossed import accuracy_interval
+from shearbench.statistics.pairs import as_family, evidence_of, row
 from shearbench.statistics.resampled_t import corrected_t
-from shearbench.statistics.runs import Plan, Run
+from shearbench.statistics.runs import Plan, check_run
 
 DURING_TRAINING = "during_training"
-SPLITS = ("train", "held_out", "test")
+Key = tuple[str, str, str]
+"""Dataset, model and batch-norm statistics."""
 
 
 @dataclass(frozen=True, eq=False)
 class RunPredictions:
     """One model on one dataset: its folds, and the predictions of each for the same test samples."""
 
+    dataset: str
+    model: str
     fold_runs: Sequence[FoldRun]
-    readings: Sequence[Reading]
+    predictions: Sequence[FoldPredictions]
     test: Dataset
-
-    @property
-    def dataset(self) -> str:
-        """The name of the dataset."""
-        return str(self.fold_runs[0].record["dataset"])
-
-    @property
-    def model(self) -> str:
-        """The name of the model."""
-        return str(self.fold_runs[0].record["model"])
 
     @property
     def train_size(self) -> int:
@@ -54,17 +49,51 @@ class RunPredictions:
         return float(self.fold_runs[0].record["config"].get("train_size", 1)) < 1
 
     @property
-    def networks_by_statistics(self) -> list[str]:
-        """The kinds of batch-norm statistics that it predicts the test samples with."""
-        return list(self.readings[0].test)
+    def name(self) -> str:
+        """``<dataset>-<model>``."""
+        return f"{self.dataset}-{self.model}"
+
+    def held_out(self, bn_statistics: str) -> list[Predictions]:
+        """Return the predictions of the samples that each fold holds out."""
+        stored = [fold_run.out_of_fold for fold_run in self.fold_runs]
+        return [
+            replace(one, probabilities=predicted.held_out[bn_statistics])
+            for one, predicted in zip(stored, self.predictions, strict=True)
+        ]
+
+    def tested(self, bn_statistics: str) -> BySample:
+        """Return the predictions of the test samples."""
+        probabilities = np.stack([one.test[bn_statistics] for one in self.predictions])
+        return BySample(self.test.ids, self.test.labels, probabilities)
 
 
 def fold_table(runs: Sequence[RunPredictions]) -> pd.DataFrame:
     """Return a row ``dataset, model, fold, split, bn_statistics, n, accuracy`` for each measured accuracy."""
-    return pd.DataFrame([line for run in runs for line in _fold_rows(run)])
+    rows = [
+        (run.dataset, run.model, fold_run.fold, *measured)
+        for run in runs
+        for fold_run, predicted in zip(run.fold_runs, run.predictions, strict=True)
+        for measured in _accuracies(fold_run, predicted, run.test)
+    ]
+    return pd.DataFrame(rows, columns=["dataset", "model", "fold", "split", "bn_statistics", "n", "accuracy"])
 
 
-def accuracy_table(folds: pd.DataFrame, runs: Sequence[RunPredictions], groups: Mapping[int, int]) -> pd.DataFrame:
+def _accuracies(fold_run: FoldRun, predicted: FoldPredictions, test: Dataset) -> list[tuple[str, str, int, float]]:
+    """Return (split, batch-norm statistics, n, accuracy) of a fold."""
+    rows = []
+    if fold_run.is_network:
+        last = float(fold_run.history["train_accuracy"].iloc[-1])
+        rows.append(("train", DURING_TRAINING, fold_run.record["sizes"]["train"], last))
+    rows += [("train", name, predicted.trained_on, accuracy) for name, accuracy in predicted.train.items()]
+    for split, by_statistics, labels in (
+        ("held_out", predicted.held_out, fold_run.out_of_fold.labels),
+        ("test", predicted.test, test.labels),
+    ):
+        rows += [(split, name, len(labels), share_correct(each, labels)) for name, each in by_statistics.items()]
+    return rows
+
+
+def accuracy_table(folds: pd.DataFrame, runs: Sequence[RunPredictions], origins: Origins) -> pd.DataFrame:
     """Return mean and spread over the folds of :func:`fold_table`.
 
     Columns: ``dataset, model, split, bn_statistics, folds, n, mean, sd, low, high``; ``n`` counts different samples, of
@@ -79,7 +108,7 @@ def accuracy_table(folds: pd.DataFrame, runs: Sequence[RunPredictions], groups: 
         row = {**dict(zip(names, key, strict=True)), **_summary(part)}
         if row["split"] != "train":
             run = by_run[row["dataset"], row["model"]]
-            row["low"], row["high"] = _interval(run, row["split"], row["bn_statistics"], groups)
+            row["low"], row["high"] = _interval(run, row["split"], row["bn_statistics"], origins)
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -89,69 +118,58 @@ def train_size_table(accuracies: pd.DataFrame, runs: Sequence[RunPredictions]) -
 
     The rows of one architecture on one dataset are one curve, sorted by size and named after its last model.
     """
-    of_run = {
-        (run.dataset, run.model): (run.fold_runs[0].record["config"]["architecture"], run.train_size) for run in runs
-    }
+    facts = pd.DataFrame(
+        [(run.dataset, run.model, run.fold_runs[0].record["config"]["architecture"], run.train_size) for run in runs],
+        columns=["dataset", "model", "architecture", "train_size"],
+    )
     rows = accuracies[(accuracies["split"] == "held_out") & (accuracies["bn_statistics"] == AS_TRAINED)]
-    facts = [of_run[key] for key in zip(rows["dataset"], rows["model"], strict=True)]
-    rows = rows.assign(architecture=[name for name, _ in facts], train_size=[size for _, size in facts])
-    rows = rows.sort_values(["dataset", "architecture", "train_size"])
+    rows = rows.merge(facts, on=["dataset", "model"]).sort_values(["dataset", "architecture", "train_size"])
     names = rows.groupby(["dataset", "architecture"])["model"].transform("last")
     return rows.assign(curve=names).drop(columns="architecture")
 
 
-def _interval(run: RunPredictions, split: str, bn_statistics: str, groups: Mapping[int, int]) -> tuple[float, float]:
-    table = np.stack([one.test[bn_statistics].argmax(axis=1) == run.test.labels for one in run.readings]).astype(float)
-    predictions = [fold_run.out_of_fold for fold_run in run.fold_runs]
+def _interval(run: RunPredictions, split: str, bn_statistics: str, origins: Origins) -> tuple[float, float]:
+    table = run.tested(bn_statistics).correct.astype(float)
     if split == "test":
         u, ids = table.mean(axis=0), run.test.ids
     else:
-        held_out = [reading.held_out[bn_statistics].argmax(axis=1) for reading in run.readings]
-        u = np.concatenate([each == one.labels for each, one in zip(held_out, predictions, strict=True)]).astype(float)
-        ids = np.concatenate([one.ids for one in predictions])
-    of_sample = np.array([groups[int(number)] for number in ids])
-    return accuracy_interval(u, table, clusters_of(of_sample, ids), overlap=overlap_of(run.fold_runs))
+        held_out = run.held_out(bn_statistics)
+        u = np.concatenate([one.correct for one in held_out]).astype(float)
+        ids = np.concatenate([one.ids for one in held_out])
+    return accuracy_interval(u, table, origins.clusters_of(ids), overlap=overlap_of(run.fold_runs))
 
 
-def compare(
-    runs: Sequence[RunPredictions], plan: Plan, content: Mapping[int, bytes], groups: Mapping[int, int]
-) -> list[dict[str, Any]]:
+def compare(runs: Sequence[RunPredictions], plan: Plan, origins: Origins) -> list[dict[str, Any]]:
     """Return one row per pair, from ``statistics.pairs.row``, with its ``family`` of simultaneous intervals.
 
     ``models``: on each dataset, the first model against every other. ``recalibration``: each model as trained against
     itself recalibrated. ``recalibrated models``: like ``models``, but each model with running averages recalibrated.
     ``datasets``: for each model, the first dataset against every other.
 
-    Args:
-        runs: in the order of ``params.yaml``.
-        plan: declared before the run.
-        content: id -> hash of the image that a sample is made from.
-        groups: id -> writer, or -1.
-
     Raises:
         InputError: if a comparison is refused, for example because a test sample was trained on.
     """
     made = {
-        (run.dataset, run.model, bn_statistics): _run(run, bn_statistics, content, groups)
+        (run.dataset, run.model, bn_statistics): run_of(
+            run.fold_runs,
+            by_sample(run.held_out(bn_statistics)),
+            run.tested(bn_statistics),
+            origins,
+            model=run.model if bn_statistics == AS_TRAINED else f"{run.model}, {bn_statistics}",
+        )
         for run in runs
-        for bn_statistics in run.readings[0].held_out
+        for bn_statistics in run.predictions[0].held_out
     }
+    for run in made.values():
+        check_run(run, plan.design)
     rows = []
     for family, pairs in _families(list(made)).items():
-        run_pairs = [(made[a], made[b]) for a, b in pairs]
-        compared: Sequence[Comparison] = [compare_pair(a, b, plan) for a, b in run_pairs]
-        rows += [{"family": family, **row(one)} for one in as_family(compared, plan.design)]
+        evidence = [evidence_of(made[a], made[b], plan) for a, b in pairs]
+        rows += [{"family": family, **row(one)} for one in as_family(evidence, plan.design)]
     return rows
 
 
-def recorded(runs: Sequence[RunPredictions], file: str, keys: Sequence[str]) -> pd.DataFrame:
-    """Return :func:`recorded_runs` of these runs."""
-    return recorded_runs({(run.dataset, run.model): run.fold_runs for run in runs}, file, keys)
-
-
-def recorded_runs(
-    fold_runs: Mapping[tuple[str, str], Sequence[FoldRun]], file: str, keys: Sequence[str]
-) -> pd.DataFrame:
+def recorded(fold_runs: Mapping[tuple[str, str], Sequence[FoldRun]], file: str, keys: Sequence[str]) -> pd.DataFrame:
     """Return the mean over the folds of ``file``, which diagnosed trainings record, for each value of its ``keys``."""
     parts = []
     for (dataset, model), of_run in fold_runs.items():
@@ -159,9 +177,6 @@ def recorded_runs(
         mean = every.groupby([*keys], sort=False, as_index=False).mean(numeric_only=True)
         parts.append(mean.assign(dataset=dataset, model=model, folds=len(of_run)))
     return pd.concat(parts, ignore_index=True)
-
-
-Key = tuple[str, str, str]
 
 
 def _families(made: Sequence[Key]) -> dict[str, list[tuple[Key, Key]]]:
@@ -184,30 +199,6 @@ def _families(made: Sequence[Key]) -> dict[str, list[tuple[Key, Key]]]:
     }
 
 
-def _fold_rows(run: RunPredictions) -> Iterator[dict[str, Any]]:
-    for fold_run, reading in zip(run.fold_runs, run.readings, strict=True):
-        same = {"dataset": run.dataset, "model": run.model, "fold": fold_run.fold}
-        n = fold_run.record["sizes"]["train"]
-        if fold_run.is_network:
-            last = float(fold_run.history["train_accuracy"].iloc[-1])
-            yield {**same, "split": "train", "bn_statistics": DURING_TRAINING, "n": n, "accuracy": last}
-        for bn_statistics, accuracy in reading.train.items():
-            yield {
-                **same,
-                "split": "train",
-                "bn_statistics": bn_statistics,
-                "n": reading.trained_on,
-                "accuracy": accuracy,
-            }
-        for split, predictions, labels in (
-            ("held_out", reading.held_out, fold_run.out_of_fold.labels),
-            ("test", reading.test, run.test.labels),
-        ):
-            for bn_statistics, probabilities in predictions.items():
-                accuracy = share_right(probabilities, labels)
-                yield {**same, "split": split, "bn_statistics": bn_statistics, "n": len(labels), "accuracy": accuracy}
-
-
 def _summary(part: pd.DataFrame) -> dict[str, Any]:
     scores = part["accuracy"].to_numpy()
     found = corrected_t(scores, np.zeros(len(scores)))
@@ -219,34 +210,3 @@ def _summary(part: pd.DataFrame) -> dict[str, Any]:
         "low": max(0.0, found.low),
         "high": min(1.0, found.high),
     }
-
-
-def _run(run: RunPredictions, bn_statistics: str, content: Mapping[int, bytes], groups: Mapping[int, int]) -> Run:
-    predictions = [fold_run.out_of_fold for fold_run in run.fold_runs]
-    ids = np.concatenate([one.ids for one in predictions])
-    order = np.argsort(ids)
-    numbers = np.concatenate(
-        [np.full(len(one.ids), fold_run.fold) for fold_run, one in zip(run.fold_runs, predictions, strict=True)]
-    )
-    hits = [
-        reading.held_out[bn_statistics].argmax(axis=1) == one.labels
-        for reading, one in zip(run.readings, predictions, strict=True)
-    ]
-    return Run(
-        dataset=run.dataset,
-        model=run.model if bn_statistics == AS_TRAINED else f"{run.model}, {bn_statistics}",
-        data_hash=run.fold_runs[0].record["hashes"]["data"],
-        ids=ids[order],
-        folds=numbers[order][np.newaxis],
-        correct=np.concatenate(hits)[order][np.newaxis],
-        test_ids=run.test.ids,
-        test_correct=np.stack([one.test[bn_statistics].argmax(axis=1) == run.test.labels for one in run.readings])[
-            np.newaxis
-        ],
-        content=np.array([content[int(number)] for number in ids[order]]),
-        test_content=np.array([content[int(number)] for number in run.test.ids]),
-        groups=np.array([groups[int(number)] for number in ids[order]]),
-        test_groups=np.array([groups[int(number)] for number in run.test.ids]),
-        train_size=float(np.mean([fold_run.record["sizes"]["train"] for fold_run in run.fold_runs])),
-        disjoint=not overlap_of(run.fold_runs),
-    )

@@ -15,8 +15,8 @@ from rich.table import Table
 from shearbench.comparison.pairs import pilot_of_folds
 from shearbench.errors import InputError
 from shearbench.params import Params
-from shearbench.statistics.design import Design
 from shearbench.statistics.pilot import Need, Option, Pilot, Planning, given, plan
+from shearbench.statistics.runs import Design
 
 
 def main(

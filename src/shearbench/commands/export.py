@@ -19,8 +19,7 @@ from shearbench.errors import InputError
 from shearbench.params import Params
 from shearbench.plotting.canvas import pdf
 from shearbench.plotting.files import Files, picture, saved_as
-from shearbench.predictions.class_tables import read_table
-from shearbench.predictions.evaluated import EvaluatedRuns, read_evaluated
+from shearbench.predictions.evaluated import EvaluatedRuns, read_evaluated, read_table
 from shearbench.records import RECORD, read_json, write_text
 from shearbench.report.blocks import Table
 from shearbench.report.card import card

@@ -14,10 +14,9 @@ from shearbench.comparison.pairs import runs_of
 from shearbench.errors import InputError
 from shearbench.params import Params
 from shearbench.records import write_json, write_text
-from shearbench.statistics.design import Design
 from shearbench.statistics.pairs import compare_all
 from shearbench.statistics.pairs import row as pair_row
-from shearbench.statistics.runs import Plan
+from shearbench.statistics.runs import Design, Plan
 
 
 def main(params: Params, root: Path, folder: Path) -> dict[str, Any]:
@@ -37,7 +36,7 @@ def main(params: Params, root: Path, folder: Path) -> dict[str, Any]:
     design = Design(params.cv.folds, params.cv.repeats, alpha=declared.alpha, power=declared.power)
     runs = runs_of(build, [(card.dataset, model) for model in models], design)
     joined = read_joined(folder, card, build / "datasets" / card.dataset, runs[0])
-    pairs = compare_all([joined, *runs], Plan(design, declared.rope, declared.detect)).networks
+    pairs = compare_all([joined, *runs], Plan(design, declared.rope, declared.detect)).models
     found = {
         "card": dict(card),
         "fold_accuracies": joined.fold_accuracies.tolist(),

@@ -72,7 +72,7 @@ def trust_of(fold_runs: Sequence["FoldRun"], demanded: float) -> Trust:
 
 
 def trust_from(probabilities: NDArray[np.float32], labels: NDArray[np.int64], demanded: float) -> Trust:
-    """Return the trust from probabilities (n, 10) of samples that no network has trained on, and labels (n,)."""
+    """Return the trust from probabilities (n, classes) of samples that no network has trained on, and labels (n,)."""
     temperature = fit_temperature(probabilities, labels)
     scaled = apply_temperature(probabilities, temperature)
     confidence, correct = scaled.max(axis=1), scaled.argmax(axis=1) == labels
@@ -83,9 +83,7 @@ def trust_from(probabilities: NDArray[np.float32], labels: NDArray[np.int64], de
     steps = max(1, int(np.ceil(np.log2(len(places) + 1))))
     found: tuple[int, float] | None = None
     low, high = 0, len(places) - 1
-    for _ in range(steps):  # binary search; each of its bounds holds with probability 1 - DOUBT / steps
-        if low > high:
-            break
+    while low <= high:  # binary search; each of its bounds, at most `steps`, holds with probability 1 - DOUBT / steps
         middle = (low + high) // 2
         answered = int(places[middle]) + 1
         bound = least_accuracy(round(float(accuracy[places[middle]]) * answered), answered, doubt=DOUBT / steps)
@@ -105,7 +103,7 @@ def trust_from(probabilities: NDArray[np.float32], labels: NDArray[np.int64], de
 def abstention_of(
     fold_runs: Sequence["FoldRun"], probabilities: NDArray[np.float32], labels: NDArray[np.int64], demanded: float
 ) -> dict[str, float | int | None]:
-    """Return the demanded and the guaranteed accuracy of the chosen network, and its test accuracy with abstention.
+    """Return the test accuracy of a run's chosen network with abstention.
 
     Args:
         fold_runs: the fold runs of one run.
@@ -117,8 +115,7 @@ def abstention_of(
         ``demanded``; ``guaranteed``, None if no threshold suffices; then on the test set ``coverage``, the number of
         ``answered`` samples and their accuracy ``observed``, None if none is answered.
     """
-    trust, chosen = trust_of(fold_runs, demanded), champion_of(fold_runs)
-    place = next(number for number, each in enumerate(fold_runs) if each is chosen)
+    trust, place = trust_of(fold_runs, demanded), fold_runs.index(champion_of(fold_runs))
     scaled = apply_temperature(probabilities[place], trust.temperature)
     answered = scaled.max(axis=1) >= (np.inf if trust.threshold is None else trust.threshold)
     right = scaled.argmax(axis=1)[answered] == labels[answered]
@@ -137,22 +134,17 @@ def least_accuracy(right: int, answered: int, *, doubt: float) -> float:
 
 
 def readings(probabilities: NDArray[np.floating], trust: Trust) -> list[Reading]:
-    """Return the predictions of a network for images, from its probabilities (n, 10) before any temperature."""
+    """Return the predictions of a network for images, from its probabilities (n, classes) before any temperature."""
     scaled = apply_temperature(probabilities, trust.temperature)
     order = np.argsort(-scaled, axis=1, kind="stable")
+    threshold = np.inf if trust.threshold is None else trust.threshold
     return [
-        _predicted(row, int(best), int(second), trust) for row, (best, second) in zip(scaled, order[:, :2], strict=True)
+        Reading(best, float(row[best]), second, float(row[second]), bool(row[best] >= threshold))
+        for row, (best, second) in zip(scaled, order[:, :2].tolist(), strict=True)
     ]
-
-
-def _predicted(row: NDArray[np.float64], best: int, second: int, trust: Trust) -> Reading:
-    confidence = float(row[best])
-    answered = trust.threshold is not None and confidence >= trust.threshold
-    return Reading(best, confidence, second, float(row[second]), answered)
 
 
 def _out_of_fold(fold_runs: Sequence["FoldRun"]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     predicted = [fold_run.out_of_fold for fold_run in fold_runs]
-    return np.concatenate([each.probabilities for each in predicted]), np.concatenate(
-        [each.labels for each in predicted]
-    )
+    probabilities = np.concatenate([each.probabilities for each in predicted])
+    return probabilities, np.concatenate([each.labels for each in predicted])

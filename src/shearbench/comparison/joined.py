@@ -51,11 +51,7 @@ def read_joined_card(folder: Path) -> Card:
 def read_joined(folder: Path, card: Card, place: Path, like: Run) -> Run:
     """Return the predictions of a folder as a run.
 
-    Args:
-        folder: with the card and the predictions.
-        card: of the folder.
-        place: ``build/datasets/<dataset>``.
-        like: a run on the same dataset, which gives samples, folds and groups.
+    The dataset is at ``place``, ``build/datasets/<dataset>``; a run on it, ``like``, gives samples, folds and groups.
 
     Raises:
         InputError: naming the file, if predictions are missing, are not of the samples that the fold holds out, have
@@ -67,7 +63,8 @@ def read_joined(folder: Path, card: Card, place: Path, like: Run) -> Run:
         rows = table.split(number)[1]
         right = _correct(folder, f"fold-{number}", train, rows, f"the samples that fold {number} holds out")
         correct[number // table.count, np.searchsorted(like.ids, train.ids[rows])] = right
-    rows = np.array([int(np.flatnonzero(test.ids == number)[0]) for number in like.test_ids])
+    order = np.argsort(test.ids)
+    rows = order[np.searchsorted(test.ids, like.test_ids, sorter=order)]
     on_test = [_correct(folder, f"test-{number}", test, rows, "the test samples") for number in table.numbers]
     test_correct = np.reshape(on_test, like.test_correct.shape)
     return replace(like, model=card.model, correct=correct, test_correct=test_correct)
@@ -120,7 +117,7 @@ def _check_probabilities(path: Path, stated: NDArray[Any], classes: int) -> None
         row = int(np.flatnonzero(bad)[0])
         raise InputError(
             f"{path} must have probabilities from 0 to 1 whose sum is 1 for each sample; those of row {row + 1} sum to "
-            f"{sums[row]:.4g}. Scores of a network need a softmax"
+            f"{sums[row]:.4g}. Scores of a model need a softmax"
         )
 
 
@@ -129,10 +126,9 @@ def _csv(path: Path, classes: Sequence[str]) -> Mapping[str, NDArray[Any]]:
     missing = [name for name in ("id", "label", *classes) if name not in table]
     if missing:
         raise InputError(f"{path} must have the columns id, label, {', '.join(classes)}; it lacks {', '.join(missing)}")
-    numbers = {name: place for place, name in enumerate(classes)}
     return {
         "ids": table["id"].to_numpy(np.int64),
-        "labels": table["label"].map(numbers).fillna(-1).to_numpy(np.int64),
+        "labels": pd.Index(classes).get_indexer(pd.Index(table["label"])),
         "probabilities": table[list(classes)].to_numpy(np.float64),
     }
 

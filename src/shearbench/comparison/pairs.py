@@ -1,37 +1,28 @@
-"""The evidence on every pair of runs, from the predictions that training and evaluation stored.
+"""The evidence on every pair of runs, from the predictions that training and evaluation stored, and the leakage check.
 
-Reads ``build/runs/``, ``build/evaluation/`` and ``build/samples/``; passes correctness per sample to ``statistics``.
+Reads ``build/runs/``, ``build/evaluation/``, ``build/datasets/`` and ``build/samples/``.
 """
 
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from shearbench.data.dataset import FOLDS, SPLITS, Split, load, read_samples, sources_in
+from shearbench.data.dataset import FOLDS, TUNING_PART, load
 from shearbench.data.folds import read_folds
+from shearbench.data.tuning_part import read_part, refuse_overlap
 from shearbench.errors import InputError
-from shearbench.predictions.folds import FoldRun, overlap_of, read_fold_run, read_fold_runs
+from shearbench.predictions.correctness import Origins, read_origins, run_of
+from shearbench.predictions.folds import FoldRun, read_fold_run, read_fold_runs
+from shearbench.predictions.scores import BySample, by_sample
 from shearbench.records import is_finished, read_npz
-from shearbench.statistics.crossed import clusters_of
-from shearbench.statistics.design import Design
 from shearbench.statistics.pairs import Comparisons, compare_all
 from shearbench.statistics.pilot import Pilot, measured
-from shearbench.statistics.runs import Plan, Run
-
-Content = NDArray[Any]
+from shearbench.statistics.runs import Design, Plan, Run
 
 
 def compare_runs(build: Path, names: Iterable[tuple[str, str]], *, plan: Plan) -> Comparisons:
     """Compare every pair of models on a dataset and every pair of datasets for a model.
-
-    Args:
-        build: the folder ``build/`` with finished runs and evaluations.
-        names: (dataset, model) of each run.
-        plan: folds, repeats, levels, regions of equivalence and differences to detect, declared before the run.
 
     Raises:
         InputError: if folds are missing, data or folds differ, or a test sample is also a training sample.
@@ -41,18 +32,19 @@ def compare_runs(build: Path, names: Iterable[tuple[str, str]], *, plan: Plan) -
 
 def runs_of(build: Path, names: Iterable[tuple[str, str]], design: Design) -> list[Run]:
     """Return finished runs (dataset, model) as inputs of the statistics; InputError if a fold is missing."""
-    writers = groups_by_id(build / "samples")
-    content, test_content = (content_by_id(build / "samples", split) for split in SPLITS)
-    return [_run(build, dataset, model, design, content, test_content, writers) for dataset, model in names]
+    origins = read_origins(build / "samples")
+    return [_run(build, dataset, model, design, origins) for dataset, model in names]
+
+
+def _run(build: Path, dataset: str, model: str, design: Design, origins: Origins) -> Run:
+    fold_runs = read_fold_runs(build / "runs" / dataset / model, design.n)
+    test = read_npz(build / "evaluation" / dataset / model / "test_predictions.npz")
+    held_out = by_sample([fold_run.out_of_fold for fold_run in fold_runs], of=f"{dataset}-{model}")
+    return run_of(fold_runs, held_out, BySample(test["ids"], test["labels"], test["probabilities"]), origins)
 
 
 def pilot_of_folds(build: Path, a: tuple[str, str], b: tuple[str, str]) -> Pilot:
-    """Return the pilot of two runs, from the folds that both have finished.
-
-    Args:
-        build: the folder ``build/``.
-        a: (dataset, model).
-        b: (dataset, model).
+    """Return the pilot of two runs (dataset, model), from the folds that both have finished.
 
     Raises:
         InputError: if there are fewer than two such folds, or they hold out other samples than the fold table.
@@ -66,15 +58,15 @@ def pilot_of_folds(build: Path, a: tuple[str, str], b: tuple[str, str]) -> Pilot
         )
     folder = build / "datasets" / a[0]
     table, discordance, clusters = read_folds(folder / FOLDS), [], []
-    groups, tested = groups_by_id(build / "samples"), len(load(folder, "test").ids)
+    origins, tested = read_origins(build / "samples"), len(load(folder, "test").ids)
     for number in common:
         one, other = (each[number].out_of_fold for each in fold_runs)
         train_on = fold_runs[0][number].record["config"]["train_on"]
         held_out = table.ids[table.split(number, train_on)[1]] if number in table.numbers else ()
         if not (np.array_equal(one.ids, held_out) and np.array_equal(other.ids, held_out)):
             raise InputError(f"{names}: fold {number} is not that of {folder / FOLDS}; run `dvc repro` for both")
-        discordance.append((one.classes == one.labels).astype(np.int64) - (other.classes == other.labels))
-        clusters.append(clusters_of(np.array([groups[int(each)] for each in one.ids]), one.ids))
+        discordance.append(one.correct.astype(np.int64) - other.correct)
+        clusters.append(origins.clusters_of(one.ids))
     return measured(discordance, clusters, scored=len(table.ids) - len(table.reserved_rows) + tested, tested=tested)
 
 
@@ -84,68 +76,21 @@ def _finished(folder: Path) -> dict[int, FoldRun]:
     return {fold_run.fold: fold_run for fold_run in fold_runs}
 
 
-def _run(
-    build: Path,
-    dataset: str,
-    model: str,
-    design: Design,
-    content: Mapping[int, bytes],
-    test_content: Mapping[int, bytes],
-    writers: Mapping[int, int],
-) -> Run:
-    fold_runs = read_fold_runs(build / "runs" / dataset / model, design.n)
-    repeats = [_out_of_fold(fold_runs[first : first + design.folds]) for first in range(0, design.n, design.folds)]
-    ids = repeats[0][0]
-    if any(not np.array_equal(ids, others) for others, _, _ in repeats):
-        raise InputError(f"{dataset}-{model}: not every repeat predicts the same digits; run `dvc repro`")
-    test = read_npz(build / "evaluation" / dataset / model / "test_predictions.npz")
-    test_correct = test["probabilities"].argmax(axis=2) == test["labels"]
-    return Run(
-        dataset=dataset,
-        model=model,
-        data_hash=fold_runs[0].record["hashes"]["data"],
-        ids=ids,
-        folds=np.stack([folds % design.folds for _, folds, _ in repeats]),
-        correct=np.stack([correct for _, _, correct in repeats]),
-        test_ids=test["ids"],
-        test_correct=test_correct.reshape(len(repeats), -1, len(test["ids"])),
-        content=np.array([content[number] for number in ids]),
-        test_content=np.array([test_content[number] for number in test["ids"]]),
-        groups=np.array([writers[int(number)] for number in ids]),
-        test_groups=np.array([writers[int(number)] for number in test["ids"]]),
-        train_size=float(np.mean([fold_run.record["sizes"]["train"] for fold_run in fold_runs])),
-        disjoint=not overlap_of(fold_runs),
-    )
+def refuse_leakage(build: Path, runs: Iterable[tuple[str, str]], *, networks: int) -> None:
+    """Refuse scores of tuned runs on samples of the tuning part, by id and by image, out of fold and on the test set.
 
+    ``runs`` are (dataset, model) of the runs with tuned hyperparameters, with ``networks`` networks each.
 
-def _out_of_fold(fold_runs: list[FoldRun]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    """Return the sorted ids of one repeat, the fold that holds each out, and whether its prediction is correct."""
-    predictions = [fold_run.out_of_fold for fold_run in fold_runs]
-    ids = np.concatenate([each.ids for each in predictions])
-    folds = np.concatenate(
-        [np.full(len(each.ids), fold_run.fold) for fold_run, each in zip(fold_runs, predictions, strict=True)]
-    )
-    correct = np.concatenate([each.probabilities.argmax(axis=1) == each.labels for each in predictions])
-    order = np.argsort(ids)
-    return ids[order], folds[order], correct[order]
-
-
-def content_by_id(folder: Path, split: Split) -> dict[int, bytes]:
-    """Return id -> hash of the image that all datasets are made from, for each sample of every source."""
-    return {
-        int(number): hashlib.sha256(image.tobytes()).hexdigest().encode()
-        for source in sources_in(folder, split)
-        for samples in [read_samples(folder, split, source)]
-        for number, image in zip(samples.ids, samples.images, strict=True)
-    }
-
-
-def groups_by_id(folder: Path) -> dict[int, int]:
-    """Return id -> group (writer), for each sample of every source; -1 if unknown."""
-    return {
-        int(number): int(group)
-        for split in SPLITS
-        for source in sources_in(folder, split)
-        for samples in [read_samples(folder, split, source)]
-        for number, group in zip(samples.ids, samples.groups, strict=True)
-    }
+    Raises:
+        InputError: naming the run, the number of such samples, and the first of them.
+    """
+    origins = read_origins(build / "samples")
+    for dataset, model in runs:
+        part = read_part(build / "datasets" / dataset / TUNING_PART)
+        name = f"{dataset}-{model}"
+        fold_runs = read_fold_runs(build / "runs" / dataset / model, networks)
+        held_out = np.unique(np.concatenate([fold_run.out_of_fold.ids for fold_run in fold_runs]))
+        tested = read_npz(build / "evaluation" / dataset / model / "test_predictions.npz")["ids"]
+        for ids, what in ((held_out, "samples that the folds hold out"), (tested, "test samples")):
+            refuse_overlap(name, part, ids, what)
+            refuse_overlap(name, origins.images_of(part), origins.images_of(ids), f"images of the {what}")

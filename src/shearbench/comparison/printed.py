@@ -21,15 +21,22 @@ _ROW = {
     **dict.fromkeys(("cv_accuracy_low", "cv_accuracy_high", "parameters", "seconds_per_fold"), _NUMBER),
     "accuracy_drop": (*_NUMBER, type(None)),
 }
-_PAIR = {
-    **dict.fromkeys(("within", "a", "b", "verdict"), str),
-    **dict.fromkeys(("low", "high", "difference", "p_adjusted"), _NUMBER),
-}
+_SIDES = dict.fromkeys(("within", "a", "b"), str)
 _PAIRS = {
     "refused": (str, type(None)),
-    "rows": [_PAIR],
-    "unpaired": [{"within": str, "a": str, "b": str, "reason": str}],
+    "rows": [_SIDES | {"verdict": str} | dict.fromkeys(("low", "high", "difference", "p_adjusted"), _NUMBER)],
+    "unpaired": [_SIDES | {"reason": str}],
 }
+
+
+def _table(title: str, names: Sequence[str], numbers: Sequence[str]) -> Table:
+    """Return a table without rows; names fold if the terminal is narrow, numbers never do."""
+    table = Table(title=title, box=None, padding=(0, 1, 0, 0))
+    for heading in names:
+        table.add_column(heading, overflow="fold")
+    for heading in numbers:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
 
 
 def print_pairs(pairs: Mapping[str, Any]) -> None:
@@ -38,13 +45,8 @@ def print_pairs(pairs: Mapping[str, Any]) -> None:
     if pairs["refused"]:
         console.print(f"[yellow]No verdicts:[/] {escape(pairs['refused'])}", soft_wrap=True)
         return
-    table = Table(
-        title="Pairs: a against b, on all samples that a network did not train on", box=None, padding=(0, 1, 0, 0)
-    )
-    for heading in ("within", "a", "b"):
-        table.add_column(heading, overflow="fold")  # names fold where the terminal is narrow; numbers never do
-    for heading in ("a - b", "interval", "p (adjusted)"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    title = "Pairs: a against b, on all samples that a model did not train on"
+    table = _table(title, ("within", "a", "b"), ("a - b", "interval", "p (adjusted)"))
     table.add_column("a is", overflow="fold")
     for row in pairs["rows"]:
         interval = f"{100 * row['low']:+.2f} to {100 * row['high']:+.2f}"
@@ -62,14 +64,10 @@ def print_pairs(pairs: Mapping[str, Any]) -> None:
 
 def print_table(rows: Sequence["Row"]) -> None:
     """Print the comparison, in percent."""
-    table = Table(
-        title="Accuracy in %, cross-validated (CV) and test: mean ± sd over folds", box=None, padding=(0, 1, 0, 0)
-    )
-    table.add_column("dataset", overflow="fold")
-    table.add_column("model", overflow="fold")
     drops = any(row["accuracy_drop"] is not None for row in rows)
-    for heading in ("CV", "interval", "test", *(["drop"] if drops else []), "params", "s/fold"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    numbers = ("CV", "interval", "test", *(["drop"] if drops else []), "params", "s/fold")
+    title = "Accuracy in %, cross-validated (CV) and test: mean ± sd over folds"
+    table = _table(title, ("dataset", "model"), numbers)
     previous = rows[0]["dataset"] if rows else ""
     for row in rows:
         if row["dataset"] != previous:
@@ -102,20 +100,14 @@ def _printed(row: "Row", *, drops: bool) -> list[str]:
     ]
 
 
-def read_rows(root: Path) -> list["Row"]:
-    """Return the rows of runs that stage ``compare`` wrote; InputError if it has not run."""
-    path = root / "reports" / "comparison.json"
-    rows: list[Row] = read_json(path)
-    require_shape(rows, [_ROW], path)
-    return rows
-
-
 def read_tables(root: Path) -> dict[str, Any]:
     """Return ``runs`` and ``pairs`` that stage ``compare`` wrote; InputError if it has not run."""
-    rows, path = read_rows(root), root / "reports" / "pairs.json"
-    pairs = read_json(path)
-    require_shape(pairs, _PAIRS, path)
-    return {"runs": rows, "pairs": pairs}
+    found = {}
+    for name, file, shape in (("runs", "comparison.json", [_ROW]), ("pairs", "pairs.json", _PAIRS)):
+        path = root / "reports" / file
+        found[name] = read_json(path)
+        require_shape(found[name], shape, path)
+    return found
 
 
 def print_tables(root: Path) -> None:

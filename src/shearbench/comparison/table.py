@@ -22,57 +22,23 @@ from shearbench.errors import InputError
 from shearbench.records import read_json, read_record
 from shearbench.statistics.verdict import turned
 
-COLUMNS = (
-    "dataset",
-    "model",
-    "cv_accuracy_mean",
-    "cv_accuracy_sd",
-    "test_accuracy_mean",
-    "test_accuracy_sd",
-    "folds",
-    "parameters",
-    "seconds_per_fold",
-    "accuracy_drop",
-    "n_train",
-    "n_test",
-    "cv_accuracy_low",
-    "cv_accuracy_high",
-    "test_accuracy_low",
-    "test_accuracy_high",
-    "cv_loss_mean",
-    "test_loss_mean",
-    "macro_f1",
-    "balanced_accuracy",
-    "repeats",
-    "cv_sd_data",
-    "cv_sd_training",
-    "hardware",
-    "flops",
-    "seconds_per_image_1",
-    "seconds_per_image_64",
-)
-VERDICTS = ("compared_with", "verdict", "p_adjusted")
-"""Columns that :func:`with_verdicts` adds."""
-
-ABSTENTION = tuple(f"abstention_{name}" for name in ("demanded", "guaranteed", "coverage", "answered", "observed"))
-"""Columns that :func:`with_abstention` adds."""
-
 Row = dict[str, Any]
 
 
-def read_rows(folder: Path, runs: Iterable[tuple[str, str]]) -> list[Row]:
-    """Return a row of :data:`COLUMNS` for each run, in the order given.
-
-    Args:
-        folder: ``build/evaluation``.
-        runs: (dataset, model) names.
+def rows_of_runs(folder: Path, runs: Iterable[tuple[str, str]]) -> list[Row]:
+    """Return a row for each run (dataset, model), in the order given; ``folder`` is ``build/evaluation``.
 
     Raises:
         InputError: if an evaluation is missing or damaged.
     """
     loaded = [_row(folder / dataset / model) for dataset, model in runs]
     rows, entries = [row for row, _ in loaded], {row["dataset"]: entry for row, entry in loaded}
-    return [{**row, "accuracy_drop": _drop(row, rows, reference_of(row["dataset"], entries))} for row in rows]
+    accuracies = {(row["dataset"], row["model"]): row["cv_accuracy_mean"] for row in rows}
+    for row in rows:
+        reference = reference_of(row["dataset"], entries)
+        if reference != row["dataset"] and (reference, row["model"]) in accuracies:
+            row["accuracy_drop"] = float(accuracies[reference, row["model"]] - row["cv_accuracy_mean"])
+    return rows
 
 
 def best_of_each_dataset(rows: Sequence[Row]) -> dict[str, str]:
@@ -85,11 +51,9 @@ def best_of_each_dataset(rows: Sequence[Row]) -> dict[str, str]:
 
 
 def with_verdicts(rows: Sequence[Row], pairs: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """Return the rows with the columns :data:`VERDICTS`: None for the best model of a dataset, and without a pair.
+    """Return the rows with ``compared_with``, ``verdict`` and ``p_adjusted`` from the rows of ``reports/pairs.json``.
 
-    Args:
-        rows: from :func:`read_rows`.
-        pairs: rows of ``reports/pairs.json``.
+    They are None for the best model of a dataset, and without a pair.
     """
     verdicts = {}
     for pair in pairs:
@@ -106,7 +70,7 @@ def with_verdicts(rows: Sequence[Row], pairs: Sequence[Mapping[str, Any]]) -> li
 
 
 def with_abstention(rows: Sequence[Row], found: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """Return the rows with the columns :data:`ABSTENTION`; ``found`` are the results of ``champion.abstention_of``."""
+    """Return the rows with ``abstention_...`` columns; ``found`` are the results of ``champion.abstention_of``."""
     return [
         {**row, **{f"abstention_{name}": value for name, value in each.items()}}
         for row, each in zip(rows, found, strict=True)
@@ -114,7 +78,7 @@ def with_abstention(rows: Sequence[Row], found: Sequence[Mapping[str, Any]]) -> 
 
 
 def _row(folder: Path) -> tuple[Row, Mapping[str, Any]]:
-    """Return the row of a run, and the entry of its dataset in ``params.yaml``."""
+    """Return the row of a run without its drop, and the entry of its dataset in ``params.yaml``."""
     if not (folder / "record.json").is_file():
         run = f"{folder.parent.name}-{folder.name}"
         raise InputError(f"{folder} holds no finished evaluation; run `dvc repro evaluate@{run}`")
@@ -122,37 +86,31 @@ def _row(folder: Path) -> tuple[Row, Mapping[str, Any]]:
     metrics = read_json(folder / "metrics.json")
     cv, test = metrics["out_of_fold"], metrics["test"]
     cost = record["measurements"]["cost"]
-    values = {
+    row = {
         "dataset": record["dataset"],
         "model": record["model"],
-        **{f"cv_accuracy_{name}": cv[f"accuracy_{name}"] for name in ("mean", "sd", "low", "high")},
-        **{f"test_accuracy_{name}": test[f"accuracy_{name}"] for name in ("mean", "sd", "low", "high")},
+        **{f"cv_accuracy_{name}": cv[f"accuracy_{name}"] for name in ("mean", "sd")},
+        **{f"test_accuracy_{name}": test[f"accuracy_{name}"] for name in ("mean", "sd")},
         "folds": record["folds"],
-        "repeats": record["repeats"],
-        "cv_sd_data": cv["accuracy_sd_data"],
-        "cv_sd_training": cv["accuracy_sd_training"],
         "parameters": record["parameters"],
         "seconds_per_fold": round(record["seconds_per_fold"], 1),
         "accuracy_drop": None,
         "n_train": cv["n"],
         "n_test": test["n"],
+        **{f"cv_accuracy_{name}": cv[f"accuracy_{name}"] for name in ("low", "high")},
+        **{f"test_accuracy_{name}": test[f"accuracy_{name}"] for name in ("low", "high")},
         "cv_loss_mean": cv["loss_mean"],
         "test_loss_mean": test["loss_mean"],
         "macro_f1": test["macro_f1_mean"],
         "balanced_accuracy": test["balanced_accuracy_mean"],
+        "repeats": record["repeats"],
+        "cv_sd_data": cv["accuracy_sd_data"],
+        "cv_sd_training": cv["accuracy_sd_training"],
         "hardware": record["hardware"],
         "flops": cost["flops"],
-        **{f"seconds_per_image_{batch}": seconds for batch, seconds in cost["seconds"].items()},
+        **{f"seconds_per_image_{batch}": cost["seconds"][batch] for batch in ("1", "64")},
     }
-    return {name: values[name] for name in COLUMNS}, record["entry"]
-
-
-def _drop(row: Row, rows: Sequence[Row], reference: str) -> float | None:
-    """Return the drop in accuracy from the reference dataset to this one, or None without a run on the reference."""
-    for other in rows:
-        if other["dataset"] == reference != row["dataset"] and other["model"] == row["model"]:
-            return float(other["cv_accuracy_mean"] - row["cv_accuracy_mean"])
-    return None
+    return row, record["entry"]
 
 
 def metrics(rows: Sequence[Row]) -> dict[str, dict[str, float]]:

@@ -1,8 +1,8 @@
 """Calibration of probabilities: reliability, summary numbers, temperature, accuracy against coverage.
 
-Pure functions of stored predictions. The *confidence* of a prediction is the probability of its most probable class.
-A temperature is fitted to the out-of-fold predictions of a network, which was not trained on these samples, and
-applied to other samples: ``apply_temperature(test, fit_temperature(out_of_fold, labels))``.
+The *confidence* of a prediction is the probability of its most probable class. A temperature is fitted to the
+out-of-fold predictions of a network, which was not trained on these samples, and applied to other samples:
+``apply_temperature(test, fit_temperature(out_of_fold, labels))``.
 
 Sources: Guo et al., "On calibration of modern neural networks", ICML 2017 (expected calibration error over 15 bins of
 equal width, temperature scaling); Brier, Monthly Weather Review 78 (1950), the sum over all classes, 0 to 2; Geifman
@@ -31,11 +31,8 @@ def fit_temperature(probabilities: Probabilities, labels: Labels) -> float:
     """Return the temperature that minimises the mean cross-entropy of the calibrated probabilities.
 
     The cross-entropy is convex in the inverse temperature, so its slope has one root. If the root is outside
-    ``COLDEST`` to ``HOTTEST``, the nearer bound is returned.
-
-    Args:
-        probabilities: (n, classes) of samples that the network was not trained on.
-        labels: (n,) true classes.
+    ``COLDEST`` to ``HOTTEST``, the nearer bound is returned. The probabilities (n, classes) are of samples that the
+    network was not trained on.
 
     Raises:
         InputError: if there is no sample, or the number of labels differs from the number of rows.
@@ -97,22 +94,15 @@ class Reliability:
 
 
 def reliability(confidence: NDArray[Any], correct: NDArray[np.bool_], *, bins: int = BINS) -> Reliability:
-    """Group predictions into ``bins`` of equal width, (0, 1/bins], (1/bins, 2/bins], ...
-
-    Args:
-        confidence: (n,), above 0 and at most 1.
-        correct: (n,).
-        bins: number of bins.
-    """
-    which = bin_of(confidence, bins)
+    """Group predictions with a confidence (n,) into ``bins`` of equal width, (0, 1/bins], (1/bins, 2/bins], ..."""
+    which = _bin_of(confidence, bins)
     count = np.bincount(which, minlength=bins)
     sums = [np.bincount(which, weights=values, minlength=bins) for values in (confidence, correct)]
     means = [np.divide(each, count, out=np.full(bins, np.nan), where=count > 0) for each in sums]
     return Reliability(count, means[0], means[1])
 
 
-def bin_of(confidence: NDArray[Any], bins: int = BINS) -> NDArray[np.int64]:
-    """Return the bin of each confidence, 0 to ``bins`` - 1."""
+def _bin_of(confidence: NDArray[Any], bins: int) -> NDArray[np.int64]:
     edges = np.linspace(0, 1, bins + 1)
     return np.searchsorted(edges[1:-1], confidence.astype(np.float64), side="left").astype(np.int64)
 
@@ -133,7 +123,7 @@ def error_if_calibrated(confidence: NDArray[Any], *, draws: int, rng: np.random.
     Each draw makes prediction i correct with probability ``confidence[i]``. This is the reference for a measured
     calibration error. It is above 0, and larger for fewer samples.
     """
-    which = bin_of(confidence)
+    which = _bin_of(confidence, BINS)
     size = len(confidence)
     stated = np.bincount(which, weights=confidence, minlength=BINS)
     drawn = rng.random((draws, size)) < confidence

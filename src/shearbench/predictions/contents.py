@@ -1,6 +1,6 @@
 """The contents of a record for a tracker: parameters, tags, metrics, curves and files. Imports no tracker."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import accumulate
@@ -14,9 +14,6 @@ from shearbench.errors import InputError
 from shearbench.predictions.folds import FoldRun, read_fold_runs
 from shearbench.records import RECORD, hash_of, read_json, read_record, sha256_of
 
-_PREFIX = {"out_of_fold": "cv"}
-"""Split in ``metrics.json`` -> prefix of its metrics, as in ``reports/comparison.csv``; default: the split."""
-
 
 @dataclass(frozen=True, eq=False)
 class Content:
@@ -25,8 +22,8 @@ class Content:
     params: Mapping[str, Any]
     tags: Mapping[str, str]
     metrics: Mapping[str, float]
-    curves: Sequence[tuple[str, int, float]]
-    files: Sequence[Path]
+    curves: Sequence[tuple[str, int, float]] = ()
+    files: Sequence[Path] = ()
     times: tuple[int, int] | None = None
     """Start and end, in milliseconds since 1970; None without a record."""
     clock: Mapping[int, int] = field(default_factory=dict)
@@ -63,17 +60,23 @@ def times_of(record: Mapping[str, Any]) -> tuple[int, int]:
     return int(1000 * (end - float(seconds))), int(1000 * end)
 
 
-def tags_of(record: Mapping[str, Any], stage: str, kind: str) -> dict[str, str]:
-    """Return the tags of a record: its hashes, ``kind``, stage and commit."""
+def tags_of(record: Mapping[str, Any], stage: str, kind: str, note: str | None = None) -> dict[str, str]:
+    """Return the tags of a record: its hashes, ``kind``, stage and commit, and a note."""
     commit = record["provenance"]["commit"]
-    hashes = {f"hash.{name}": value for name, value in record["hashes"].items()}
     return {
-        **hashes,
-        "shearbench.kind": kind,
-        "dvc.stage": stage,
-        "git.commit": commit,
-        "mlflow.source.git.commit": commit.rstrip("+"),
+        **{f"hash.{name}": value for name, value in record["hashes"].items()},
+        **{"shearbench.kind": kind, "dvc.stage": stage},
+        **{"git.commit": commit, "mlflow.source.git.commit": commit.rstrip("+")},
+        **({} if note is None else {"mlflow.note.content": note}),
     }
+
+
+def _of_stage(
+    folder: Path, record: Mapping[str, Any], tags: Mapping[str, str], params: Mapping[str, Any], metrics: Any
+) -> Content:
+    """Return the contents of a stage's record, with all files of its folder."""
+    files = [folder / name for name in (*record["files"], RECORD)]
+    return Content(params, tags, metrics, files=files, times=times_of(record))
 
 
 def _parameters(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,7 +92,6 @@ def _parameters(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def fold_content(fold_run: FoldRun) -> Content:
     record, history = fold_run.record, fold_run.history
-    columns = [name for name in history.columns if name != "epoch"]
     return Content(
         params={**_parameters(record), "fold": record["fold"], "seed": record["seed"]},
         tags=tags_of(record, f"train@{record['dataset']}-{record['model']}", "fold"),
@@ -100,7 +102,7 @@ def fold_content(fold_run: FoldRun) -> Content:
             "fold_seconds": record["seconds"],
             "system/cpu_seconds": record["cpu_seconds"],
         },
-        curves=[*steps_of(history, columns), *_system(record)],
+        curves=[*steps_of(history, history.columns.drop("epoch")), *_system(record)],
         clock=_clock(record),
         files=[fold_run.folder / name for name in (RECORD, "history.csv", "batches.csv")],
     )
@@ -111,11 +113,11 @@ def run_content(fold_runs: Sequence[FoldRun]) -> Content:
     fold_metrics = pd.DataFrame([fold_run.record["metrics"] for fold_run in fold_runs])
     names = ["train_loss", "train_accuracy", "validation_loss", "validation_accuracy"]
     means = pd.concat([fold_run.history for fold_run in fold_runs]).groupby("epoch", as_index=False)[names].mean()
-    dataset, model = record["dataset"], record["model"]
-    text = f"{model} on {dataset}, {len(fold_runs)} folds, each a nested run. The curves are means over them."
+    dataset, model, count = record["dataset"], record["model"], len(fold_runs)
+    text = f"{model} on {dataset}, {count} folds, each a nested run. The curves are means over them."
     return Content(
-        params={**_parameters(record), "folds": len(fold_runs)},
-        tags={**tags_of(record, f"train@{dataset}-{model}", "run"), "mlflow.note.content": text},
+        params={**_parameters(record), "folds": count},
+        tags=tags_of(record, f"train@{dataset}-{model}", "run", text),
         metrics={
             "cv_accuracy_mean": fold_metrics["validation_accuracy"].mean(),
             "cv_accuracy_sd": fold_metrics["validation_accuracy"].std(),
@@ -126,7 +128,6 @@ def run_content(fold_runs: Sequence[FoldRun]) -> Content:
             "peak_memory_megabytes": max(fold_run.record["memory"] for fold_run in fold_runs) / 1e6,
         },
         curves=steps_of(means, names),
-        files=[],
     )
 
 
@@ -134,25 +135,12 @@ def evaluation_content(folder: Path, record: Mapping[str, Any]) -> Content:
     metrics = read_json(folder / "metrics.json")
     test = pd.read_csv(folder / "per_class.csv").query("split == 'test'")
     run = f"{record['dataset']}-{record['model']}"
-    return Content(
-        params={name: record[name] for name in ("dataset", "model", "folds", "repeats")},
-        tags={
-            **tags_of(record, f"evaluate@{run}", "evaluation"),
-            "mlflow.note.content": f"{run} on the sealed test set.",
-        },
-        metrics={
-            **{
-                f"{_PREFIX.get(split, split)}_{name}": value
-                for split, values in metrics.items()
-                for name, value in values.items()
-            },
-            **{f"class_f1_test/{row[0]}": row[1] for row in test[["class", "f1"]].itertuples(index=False)},
-            **_of_networks(folder),
-        },
-        curves=[],
-        files=[folder / name for name in (*record["files"], RECORD)],
-        times=times_of(record),
-    )
+    tags = tags_of(record, f"evaluate@{run}", "evaluation", f"{run} on the held-out test set.")
+    prefixed = {"cv" if split == "out_of_fold" else split: of_split for split, of_split in metrics.items()}
+    scores = {f"{prefix}_{name}": value for prefix, of_split in prefixed.items() for name, value in of_split.items()}
+    f1 = {f"class_f1_test/{name}": value for name, value in zip(test["class"], test["f1"], strict=True)}
+    params = {name: record[name] for name in ("dataset", "model", "folds", "repeats")}
+    return _of_stage(folder, record, tags, params, scores | f1 | _of_networks(folder))
 
 
 def _of_networks(folder: Path) -> dict[str, float]:
@@ -175,22 +163,11 @@ def _of_networks(folder: Path) -> dict[str, float]:
 
 
 def comparison_node(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Node:
-    """Return the node of ``build/comparison/``, with the accuracies of all runs.
-
-    Args:
-        folder: with a finished record.
-        rows: of ``reports/comparison.json``.
-    """
-    record = read_record(folder)
-    names = ("cv_accuracy_mean", "test_accuracy_mean")
-    content = Content(
-        params={"runs": len(record["evaluations"])},
-        tags={**tags_of(record, "compare", "comparison"), "mlflow.note.content": "Networks and datasets side by side."},
-        metrics={f"{name}/{row['dataset']}-{row['model']}": row[name] for name in names for row in rows},
-        curves=[],
-        files=[folder / name for name in (*record["files"], RECORD)],
-        times=times_of(record),
-    )
+    """Return the node of ``build/comparison/``, with the accuracies in ``rows`` of ``reports/comparison.json``."""
+    record, names = read_record(folder), ("cv_accuracy_mean", "test_accuracy_mean")
+    tags = tags_of(record, "compare", "comparison", "Models and datasets side by side.")
+    metrics = {f"{name}/{row['dataset']}-{row['model']}": row[name] for name in names for row in rows}
+    content = _of_stage(folder, record, tags, {"runs": len(record["evaluations"])}, metrics)
     return Node("comparison", sha256_of(folder / RECORD), content)
 
 
@@ -212,7 +189,6 @@ def dataset_node(build: Path, name: str) -> Node:
             "samples": summary["samples"],
             **{f"{kind}_{count}": found[count] for kind, found in pairs for count in ("pairs", "across_folds")},
         },
-        curves=[],
         files=files,
     )
     return Node(f"dataset {name}", hash_of({path.name: sha256_of(path) for path in files}), content)
@@ -222,17 +198,9 @@ def ablation_result_node(build: Path, name: str) -> Node:
     """Return the node of an ablation result, ``build/ablation_results/<name>/``, with its runs as children."""
     folder = build / "ablation_results" / name
     record, table = read_record(folder), pd.read_csv(folder / "accuracies.csv")
-    content = Content(
-        params={"ablation": name, **{key: record[key] for key in ("folds", "of_folds")}},
-        tags={
-            **tags_of(record, f"ablation_result@{name}", "ablation"),
-            "mlflow.note.content": record["plan"]["question"],
-        },
-        metrics={},
-        curves=[],
-        files=[folder / each for each in (*record["files"], RECORD)],
-        times=times_of(record),
-    )
+    tags = tags_of(record, f"ablation_result@{name}", "ablation", record["plan"]["question"])
+    params = {"ablation": name, "folds": record["folds"], "of_folds": record["of_folds"]}
+    content = _of_stage(folder, record, tags, params, {})
     runs = [
         _ablation_run(build / "ablations" / name / Path(*map(str, run)), record, own)
         for run, own in table.groupby(["dataset", "model"], sort=False)
@@ -249,16 +217,8 @@ def _ablation_run(folder: Path, ablation_result: Mapping[str, Any], table: pd.Da
         for row in table.to_dict("records")
         for moment in ("mean", "sd")
     }
-    content = replace(
-        content,
-        tags={
-            **content.tags,
-            "shearbench.kind": "run of an ablation",
-            "dvc.stage": f"ablation@{name}",
-            "shearbench.ablation": name,
-        },
-        metrics={**content.metrics, **measured},
-    )
+    kind = {"shearbench.kind": "run of an ablation", "dvc.stage": f"ablation@{name}", "shearbench.ablation": name}
+    content = replace(content, tags={**content.tags, **kind}, metrics={**content.metrics, **measured})
     digest = hash_of([name, hash_of(measured), *(fold_run.digest for fold_run in fold_runs)])
     return Node(f"{name}: {folder.name} on {folder.parent.name}", digest, content)
 
@@ -266,28 +226,20 @@ def _ablation_run(folder: Path, ablation_result: Mapping[str, Any], table: pd.Da
 def _system(record: Mapping[str, Any]) -> list[tuple[str, int, float]]:
     """Return the system metrics of each epoch, with the names that MLflow shows on its page *System metrics*."""
     costs = zip(record["epoch_seconds"], record["epoch_cpu_seconds"], record["epoch_memory"], strict=True)
-    return [
-        point
-        for epoch, (seconds, cpu_seconds, memory) in enumerate(costs, start=1)
-        for point in (
-            ("system/cpu_utilization_percentage", epoch, 100 * cpu_seconds / seconds),
-            ("system/peak_memory_megabytes", epoch, memory / 1e6),
-        )
-    ]
+    points = []
+    for epoch, (seconds, cpu_seconds, memory) in enumerate(costs, start=1):
+        points.append(("system/cpu_utilization_percentage", epoch, 100 * cpu_seconds / seconds))
+        points.append(("system/peak_memory_megabytes", epoch, memory / 1e6))
+    return points
 
 
 def _clock(record: Mapping[str, Any]) -> dict[int, int]:
     """Return epoch -> its end, in milliseconds since 1970."""
-    start, _ = times_of(record)
-    ends = accumulate(record["epoch_seconds"])
+    start, ends = times_of(record)[0], accumulate(record["epoch_seconds"])
     return {epoch: start + int(1000 * seconds) for epoch, seconds in enumerate(ends, start=1)}
 
 
-def steps_of(table: pd.DataFrame, names: Sequence[str]) -> list[tuple[str, int, float]]:
+def steps_of(table: pd.DataFrame, names: Iterable[str]) -> list[tuple[str, int, float]]:
     """Return (name, epoch, value) for the columns ``names``, without missing values."""
-    return [
-        (name, int(epoch), float(value))
-        for name in names
-        for epoch, value in zip(table["epoch"].to_numpy(), table[name].to_numpy(), strict=True)
-        if not np.isnan(value)
-    ]
+    values = table.melt("epoch", list(names)).dropna()
+    return [(name, int(epoch), float(value)) for epoch, name, value in values.itertuples(index=False)]

@@ -16,10 +16,16 @@ from shearbench.data import dataset as datasets
 from shearbench.data.config import origin_of, reference_of
 from shearbench.data.dataset import Dataset, Samples, Split
 from shearbench.errors import InputError
-from shearbench.predictions.class_tables import read_table
 from shearbench.predictions.folds import FoldRun, read_fold_runs
 from shearbench.predictions.scores import BySample, by_sample
 from shearbench.records import RECORD, read_json, read_npz, read_record, sha256_of
+
+_CLASS_COLUMNS = dict.fromkeys(("class", "classes", "true", "predicted", "label", "suggested"), "str")
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a CSV file: class names are text even if they look like numbers, and only empty fields are missing."""
+    return pd.read_csv(path, dtype=_CLASS_COLUMNS, keep_default_na=False, na_values=[""])
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +38,6 @@ class EvaluatedRun:
     fold_runs: Sequence[FoldRun]
     record: dict[str, Any]
     digest: str
-
-    @property
-    def is_network(self) -> bool:
-        """Whether it has networks, not classifiers of scikit-learn."""
-        return self.fold_runs[0].is_network
 
     @property
     def name(self) -> str:
@@ -94,10 +95,7 @@ class EvaluatedRuns:
         return 100 / len(self.classes(name))
 
     def by_source(self) -> dict[str, "EvaluatedRuns"]:
-        """Return the runs of each source, which share samples and classes.
-
-        The key is a suffix for file names: empty for the first source, ``_<source>`` for the others.
-        """
+        """Return the runs of each source by a suffix for file names: empty for the first, ``_<source>`` for others."""
         origins = list(dict.fromkeys(map(self.origin, self.datasets)))
         parts = {origin: [run for run in self.runs if self.origin(run.dataset) == origin] for origin in origins}
         return {
@@ -111,7 +109,7 @@ class EvaluatedRuns:
 
     def of_networks(self) -> "EvaluatedRuns":
         """Return the runs with networks only."""
-        return replace(self, runs=[run for run in self.runs if run.is_network])
+        return replace(self, runs=[run for run in self.runs if run.fold_runs[0].is_network])
 
     def of_model(self, model: str) -> list[EvaluatedRun]:
         """Return the runs of a model, in the order of :attr:`datasets`."""
@@ -120,13 +118,9 @@ class EvaluatedRuns:
 
     def gathered(self, file: str) -> pd.DataFrame:
         """Read a CSV file of every evaluation into one table, with ``dataset`` and ``model`` as first columns."""
-        tables = []
-        for run in self.runs:
-            rows = run.table(file)
-            rows.insert(0, "dataset", run.dataset)
-            rows.insert(1, "model", run.model)
-            tables.append(rows)
-        return pd.concat(tables, ignore_index=True)
+        tables = {(run.dataset, run.model): run.table(file) for run in self.runs}
+        names = ["dataset", "model"]
+        return pd.concat(tables, names=names).reset_index(names).reset_index(drop=True)
 
     def data(self, name: str, split: Split) -> Dataset:
         """Read one split of a dataset."""
@@ -142,12 +136,7 @@ class EvaluatedRuns:
 
 
 def read_evaluated(build: Path, runs: Iterable[tuple[str, str]], *, networks: int) -> EvaluatedRuns:
-    """Read the fold records and evaluations of ``runs``.
-
-    Args:
-        build: the folder ``build/``.
-        runs: (dataset, model) each, in the order of the tables.
-        networks: number of networks per run.
+    """Read the fold records and evaluations of ``runs``, (dataset, model) each, with ``networks`` networks per run.
 
     Raises:
         InputError: if a fold or an evaluation is missing or damaged, or an evaluation belongs to an earlier training.

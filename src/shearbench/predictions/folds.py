@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from shearbench.data.folds import FoldTable
 from shearbench.errors import InputError
@@ -117,15 +116,10 @@ def read_fold_run(folder: Path) -> FoldRun:
 
 
 def check_data(fold_runs: Sequence[FoldRun], data_hash: str, table: FoldTable) -> None:
-    """Check that fold records belong to this training data and this fold table.
-
-    Args:
-        fold_runs: the folds of a run.
-        data_hash: the content hash of the present training data, ``hashes.train`` of its card.
-        table: the present fold table.
+    """Check that the fold records of a run belong to the training data with ``data_hash`` and to this fold table.
 
     Raises:
-        InputError: if a record differs (the message names it and the difference), or folds of the table are missing.
+        InputError: naming the record that differs and the difference, or if folds of the table are missing.
     """
     if len(fold_runs) != len(table.numbers):
         raise InputError(
@@ -141,11 +135,10 @@ def check_records(fold_runs: Sequence[FoldRun], data_hash: str, table: FoldTable
         _require_equal(fold_run, "data", data_hash, "the present training data")
         _require_equal(fold_run, "folds", table.hash_of(fold_run.fold), "the present fold table")
         predictions = fold_run.out_of_fold
-        predicted: NDArray[np.int64] = np.sort(predictions.ids)
         _, held_out = table.split(fold_run.fold, fold_run.record["config"]["train_on"])
-        if not np.array_equal(predicted, np.sort(table.ids[held_out])):
+        if not np.array_equal(np.sort(predictions.ids), np.sort(table.ids[held_out])):
             raise InputError(
-                f"{fold_run.folder / 'out_of_fold.npz'} must predict the digits of fold {fold_run.fold} once each, "
+                f"{fold_run.folder / 'out_of_fold.npz'} must predict the samples of fold {fold_run.fold} once each, "
                 f"but it does not; remove {fold_run.folder} and run `dvc repro`"
             )
         _require_scores(fold_run, predictions)
@@ -153,7 +146,7 @@ def check_records(fold_runs: Sequence[FoldRun], data_hash: str, table: FoldTable
 
 def _require_scores(fold_run: FoldRun, predictions: Predictions) -> None:
     """Check that the held-out scores in a record are those of its stored predictions."""
-    given = {"accuracy": (predictions.classes == predictions.labels).mean(), "loss": predictions.losses.mean()}
+    given = {"accuracy": predictions.correct.mean(), "loss": predictions.losses.mean()}
     for name, value in given.items():
         stated = fold_run.record["metrics"][f"validation_{name}"]
         if not np.isclose(stated, value, rtol=1e-6, atol=0):

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shearbench.errors import InputError
+
 LEAST_PROBABILITY = float(np.finfo(np.float32).tiny)
 """Lower bound of a probability in a loss: the loss of a probability that underflowed to 0 would be infinite."""
 
@@ -29,52 +31,48 @@ class Predictions:
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float32]
 
-    @property
-    def classes(self) -> NDArray[np.int64]:
-        """The most probable class of each sample, (n,)."""
-        classes: NDArray[np.int64] = self.probabilities.argmax(axis=1)
-        return classes
-
-    @property
-    def losses(self) -> NDArray[np.float64]:
-        """The cross-entropy of each sample, (n,)."""
-        return cross_entropy(self.probabilities[np.arange(len(self.labels)), self.labels])
-
-
-@dataclass(frozen=True, eq=False)
-class BySample:
-    """Predictions of m networks: ``ids``, ``labels`` int64 (n,), ``probabilities`` (m, n, classes)."""
-
-    ids: NDArray[np.int64]
-    labels: NDArray[np.int64]
-    probabilities: NDArray[np.float32]
-
     @cached_property
     def classes(self) -> NDArray[np.int64]:
-        """The most probable class, (m, n)."""
-        classes: NDArray[np.int64] = self.probabilities.argmax(axis=2)
+        """The most probable class of each sample, (n,)."""
+        classes: NDArray[np.int64] = self.probabilities.argmax(axis=-1)
         return classes
 
     @cached_property
     def correct(self) -> NDArray[np.bool_]:
-        """Whether the most probable class is the true class, (m, n)."""
+        """Whether the most probable class is the true class, (n,)."""
         correct: NDArray[np.bool_] = self.classes == self.labels
         return correct
 
     @cached_property
     def losses(self) -> NDArray[np.float64]:
-        """The cross-entropy, (m, n)."""
-        return cross_entropy(self.probabilities[:, np.arange(len(self.labels)), self.labels])
+        """The cross-entropy of each sample, (n,)."""
+        return cross_entropy(self.probabilities[..., np.arange(len(self.labels)), self.labels])
 
 
-def by_sample(out_of_fold: Sequence[Predictions]) -> BySample:
-    """Return the predictions of all folds in the order of ids: of each sample by one network per repeat."""
+@dataclass(frozen=True, eq=False)
+class BySample(Predictions):
+    """Predictions of m networks: ``probabilities`` are (m, n, classes), and all that follows from them is (m, n)."""
+
+    folds: NDArray[np.int64] | None = None
+    """(m, n), the fold that holds each sample out; None for test samples."""
+
+
+def by_sample(out_of_fold: Sequence[Predictions], *, of: str = "a run") -> BySample:
+    """Return the predictions of all folds in the order of ids: of each sample by one network per repeat.
+
+    Raises:
+        InputError: if not every repeat predicts the same samples; it names the run ``of``.
+    """
     ids, labels, probabilities = (
         np.concatenate([getattr(each, name) for each in out_of_fold]) for name in ("ids", "labels", "probabilities")
     )
-    order = np.argsort(ids, kind="stable").reshape(len(np.unique(ids)), -1).T
-    assert (ids[order] == ids[order][0]).all(), "each repeat predicts every digit once"
-    return BySample(ids[order[0]], labels[order[0]], probabilities[order])
+    names, counts = np.unique(ids, return_counts=True)
+    if (counts != counts[0]).any():
+        raise InputError(f"not every repeat of {of} predicts the same samples; run `dvc repro`")
+    order = np.argsort(ids, kind="stable").reshape(len(names), -1).T
+    numbers = np.arange(len(out_of_fold)) % (len(out_of_fold) // len(order))
+    folds = np.repeat(numbers, [len(one.ids) for one in out_of_fold])
+    return BySample(ids[order[0]], labels[order[0]], probabilities[order], folds[order])
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from shearbench.predictions.class_tables import read_table
+from shearbench.predictions.evaluated import read_table
 from shearbench.records import RECORD, read_json
 from shearbench.report.blocks import Block, Facts, Heading, Prose, Section
 from shearbench.report.findings import Row, Rows, percent, span

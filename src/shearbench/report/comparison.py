@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from shearbench.errors import InputError
-from shearbench.predictions.class_tables import read_table
+from shearbench.predictions.evaluated import read_table
 from shearbench.records import is_finished
 from shearbench.report.blocks import Data, Picture
 

@@ -10,7 +10,7 @@ from shearbench.report.ablations import IS, LEAST_FOLDS, AblationResult, interva
 from shearbench.report.claims import Claim, ClaimTest
 from shearbench.report.findings import Rows, listed
 from shearbench.report.published import WORDS, over_folds
-from shearbench.statistics.verdict import decide_apart
+from shearbench.statistics.verdict import decide_unpaired
 
 _TO = {"better": "than", "equivalent": "to"}
 
@@ -109,7 +109,7 @@ def _misfit(result: AblationResult, dataset: str, claim: Claim) -> str:
     assert row is not None, "the fall was seen on it"
     ours = over_folds(row["mean"], row["sd"], row["folds"])
     published = over_folds(test.level, test.spread, claim.study.folds)
-    verdict = decide_apart(ours, published, rope=result.record["plan"]["rope"])
+    verdict = decide_unpaired(ours, published, rope=result.record["plan"]["rope"])
     level = {
         "different": "differs from",
         "equivalent": "is equivalent to",

@@ -17,7 +17,7 @@ from shearbench.report import claims
 from shearbench.report.ablations import LEAST_FOLDS, AblationResult, pairs_of_file, read_ablation_result, rows_of_file
 from shearbench.report.findings import Row, Rows, p_value, points
 from shearbench.statistics.resampled_t import error_factor
-from shearbench.statistics.verdict import Word, decide_apart, decide_by_interval
+from shearbench.statistics.verdict import Word, decide_by_interval, decide_unpaired
 
 _BARRED = "cannot be compared"
 WORDS: Mapping[Word, str] = {
@@ -125,7 +125,7 @@ def _accuracy(number: claims.Accuracy, model: str, study: claims.Study, results:
     if rope is None:
         return Line(*head, f"no pair on {number.dataset} declares a region of equivalence", ours, interval)
     theirs = over_folds(number.value / 100, number.spread / 100, study.folds)
-    found = decide_apart((mean, error, df), theirs, rope=rope)
+    found = decide_unpaired((mean, error, df), theirs, rope=rope)
     remark = f"ours minus published: {found.rule}; our recipe has other epochs, schedule and scaling"
     return Line(*head, remark, ours, interval, WORDS[found.word])
 

@@ -11,21 +11,20 @@ from pathlib import Path
 import pandas as pd
 from rich import print
 
-from shearbench.ablation.judged import Judged, write_judged
+from shearbench.ablation.judgement import Judged, write_judged
 from shearbench.ablation.output import facts_of, files_of, summary, write_predictions
-from shearbench.ablation.predict import ReadTask, read_fold
+from shearbench.ablation.predict import PredictionTask, predict_fold
 from shearbench.ablation.result import RunPredictions, compare
-from shearbench.comparison.pairs import content_by_id, groups_by_id
 from shearbench.data.dataset import FOLDS, SPLITS, load
 from shearbench.data.folds import read_folds
 from shearbench.execution import run_tasks
 from shearbench.params import Ablation, Params
 from shearbench.pipeline.inputs import inputs_of
 from shearbench.pipeline.present import check_ablation, check_config
+from shearbench.predictions.correctness import read_origins
 from shearbench.predictions.folds import read_fold_runs
 from shearbench.records import write_record
-from shearbench.statistics.design import Design
-from shearbench.statistics.runs import Plan
+from shearbench.statistics.runs import Design, Plan
 
 
 def main(params: Params, root: Path, name: str) -> None:
@@ -46,14 +45,13 @@ def main(params: Params, root: Path, name: str) -> None:
         Design(ablation.folds, alpha=params.compare.alpha, power=params.compare.power),
         dict.fromkeys(ablation.datasets, ablation.rope),
     )
-    content = {**content_by_id(build / "samples", "train"), **content_by_id(build / "samples", "test")}
-    groups = groups_by_id(build / "samples")
-    pairs = compare(runs, plan, content, groups)
+    origins = read_origins(build / "samples")
+    pairs = compare(runs, plan, origins)
     out = build / "ablation_results" / name
     predictions = write_predictions(out / "predictions", runs)
     plan_facts = {"ablation": name, "plan": ablation.model_dump(mode="json"), "alpha": params.compare.alpha}
     facts = {**plan_facts, "of_folds": of_folds, **facts_of(runs), "predictions": predictions}
-    write_record(out, facts, files_of(name, runs, pairs, groups, diagnosed=ablation.diagnose))
+    write_record(out, facts, files_of(name, runs, pairs, origins, diagnosed=ablation.diagnose))
     print(summary(pd.read_csv(out / "accuracies.csv")))
 
 
@@ -80,21 +78,21 @@ def _read(params: Params, ablation: Ablation, inputs: Mapping[str, Path], *, fol
     for (dataset, model), of_run in found.items():
         check_ablation(params, ablation, of_run, (dataset, model), data=inputs[dataset])
     tasks = [
-        ReadTask(fold_run.folder, inputs[dataset], inputs[dataset] / FOLDS, params.execution.device_of_tasks)
+        PredictionTask(fold_run.folder, inputs[dataset], params.execution.device_of_tasks)
         for (dataset, _), of_run in found.items()
         for fold_run in of_run
     ]
     predictions = iter(
         run_tasks(
-            read_fold,
+            predict_fold,
             tasks,
             workers=params.execution.pool,
             label=f"ablation result {fold_runs.name}",
             name=lambda task: str(task.fold_run.relative_to(fold_runs)),
-            reads=ReadTask.reads,
+            reads=PredictionTask.reads,
         )
     )
     return [
-        RunPredictions(of_run, [next(predictions) for _ in of_run], load(inputs[dataset], "test"))
-        for (dataset, _), of_run in found.items()
+        RunPredictions(dataset, model, of_run, [next(predictions) for _ in of_run], load(inputs[dataset], "test"))
+        for (dataset, model), of_run in found.items()
     ]

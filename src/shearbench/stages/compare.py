@@ -7,7 +7,6 @@ topic into ``build/comparison/``, and copies some of its figures into ``build/co
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +14,16 @@ import pandas as pd
 
 from shearbench.analysis.comparisons import write_comparison
 from shearbench.comparison.champion import abstention_of
-from shearbench.comparison.leakage import refuse_broken
-from shearbench.comparison.pairs import compare_runs
+from shearbench.comparison.pairs import compare_runs, refuse_leakage
 from shearbench.comparison.printed import print_tables
-from shearbench.comparison.table import ABSTENTION, COLUMNS, VERDICTS, metrics, with_abstention, with_verdicts
-from shearbench.comparison.table import read_rows as rows_of_runs
+from shearbench.comparison.table import metrics, rows_of_runs, with_abstention, with_verdicts
 from shearbench.errors import InputError
 from shearbench.params import Params
 from shearbench.pipeline.present import read_run
 from shearbench.predictions.evaluated import EvaluatedRun, read_evaluated
 from shearbench.records import write_bytes, write_json, write_text
-from shearbench.statistics.design import Design
 from shearbench.statistics.pairs import row as pair_row
-from shearbench.statistics.runs import Plan
+from shearbench.statistics.runs import Design, Plan
 from shearbench.tuning.tuned import config_path, read_run_config
 
 _PLOTS = ("learning_curves.png", "classes.png", "noise.png", "calibration.png")
@@ -46,7 +42,7 @@ def main(params: Params, root: Path) -> None:
     rows = rows_of_runs(root / "build" / "evaluation", runs)
     tuned = [(dataset, model) for dataset, model in runs if read_run_config(config_path(root, dataset, model)).tuned]
     if tuned:
-        refuse_broken(root / "build", tuned, networks=params.cv.networks)
+        refuse_leakage(root / "build", tuned, networks=params.cv.networks)
     pairs = pairs_of_runs(params, root, runs)
     rows = with_verdicts(rows, pairs["rows"])
     evaluated = read_evaluated(root / "build", runs, networks=params.cv.networks)
@@ -54,8 +50,7 @@ def main(params: Params, root: Path) -> None:
     write_comparison(root / "build" / "comparison", evaluated, workers=params.execution.workers)
     _copy_plots(root / "build" / "comparison" / "figures", root / "build" / "comparison_plots")
     reports = root / "reports"
-    table = pd.DataFrame(rows, columns=[*COLUMNS, *VERDICTS, *ABSTENTION])
-    write_text(reports / "comparison.csv", table.to_csv(index=False))
+    write_text(reports / "comparison.csv", pd.DataFrame(rows).to_csv(index=False))
     write_json(reports / "comparison.json", rows)
     write_text(reports / "pairs.csv", pd.DataFrame(pairs["rows"]).to_csv(index=False))
     write_json(reports / "pairs.json", pairs)
@@ -86,5 +81,5 @@ def pairs_of_runs(params: Params, root: Path, runs: Sequence[tuple[str, str]]) -
         compared = compare_runs(root / "build", runs, plan=Plan(design, declared.rope, declared.detect))
     except InputError as error:  # the scores of each run are valid, only their comparison is not
         return {"rows": [], "refused": str(error), "unpaired": []}
-    rows = [pair_row(pair) for pair in (*compared.networks, *compared.datasets)]
-    return {"rows": rows, "refused": None, "unpaired": [asdict(pair) for pair in compared.refused]}
+    rows = [pair_row(pair) for pair in (*compared.models, *compared.datasets)]
+    return {"rows": rows, "refused": None, "unpaired": list(compared.unpaired)}

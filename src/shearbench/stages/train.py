@@ -45,7 +45,7 @@ def _check_leakage(run_name: str, reserved: Reserved, dataset: Path) -> None:
     part, table = part_of(load(dataset, "train"), read_part(dataset / TUNING_PART)), read_folds(dataset / FOLDS)
     refuse_other(run_name, reserved, part)
     held_out = np.delete(table.ids, table.reserved_rows)
-    refuse_overlap(run_name, part.ids, held_out, "digits that the folds hold out")
+    refuse_overlap(run_name, part.ids, held_out, "samples that the folds hold out")
 
 
 def _print_summary(run_name: str, records: Sequence[dict[str, Any]], *, repeats: int) -> None:

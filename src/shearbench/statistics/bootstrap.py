@@ -7,11 +7,12 @@ FFT). Its percentiles are those of infinitely many resamples. There is no seed a
 the models flips the interval exactly. Source: Efron, Annals of Statistics 7 (1979), the ideal bootstrap.
 
 Resampling the fold networks as well would give too narrow an interval: with 5 folds it misses the true difference in
-15 % instead of 5 %, even if the folds were independent. The effect of another training is therefore drawn from the t
-distribution of ``resampled_t`` and added to the resampled cases.
+15 % instead of 5 %. The effect of another training is therefore a t distribution (``resampled_t``) added to the cases.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +20,10 @@ from scipy import fft
 from scipy.optimize import brentq
 from scipy.special import stdtr, stdtrit
 
-from shearbench.statistics.mcnemar import Correct, check_paired
+from shearbench.statistics.mcnemar import Correct, check_paired, discordance_of
 from shearbench.statistics.resampled_t import error_factor, spread
 
+Floats = NDArray[np.float64]
 _NEGLIGIBLE = 1e-13
 """Probability below which a value of the sum is rounding of the FFT."""
 
@@ -33,23 +35,6 @@ class BootstrapInterval:
     difference: float
     low: float
     high: float
-    level: float
-
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether the interval excludes 0."""
-        return self.low > 0 or self.high < 0
-
-
-@dataclass(frozen=True, eq=False)
-class _Resampled:
-    """The bootstrap distribution of the mean difference: ascending ``values`` (v,) and their ``probabilities``."""
-
-    values: NDArray[np.float64]
-    probabilities: NDArray[np.float64]
-
-    def mirrored(self) -> "_Resampled":
-        return _Resampled(-self.values[::-1], self.probabilities[::-1])
 
 
 def bootstrap_cases(correct_a: Correct, correct_b: Correct, *, level: float = 0.95) -> BootstrapInterval:
@@ -64,11 +49,7 @@ def bootstrap_cases(correct_a: Correct, correct_b: Correct, *, level: float = 0.
         InputError: if shapes or types are wrong.
     """
     a, b = check_paired(correct_a, correct_b, dimensions=2)
-    resampled = _resample(a, b)
-    tail = (1 - level) / 2
-    # The upper end is the lower end of the mirrored distribution, so that swapping a and b flips the interval exactly.
-    low, high = _quantile(resampled, tail), -_quantile(resampled.mirrored(), tail)
-    return BootstrapInterval(_mean_difference(a, b), low, high, level)
+    return _interval(a, b, partial(_quantile, tail=(1 - level) / 2))
 
 
 def bootstrap_folds_and_cases(correct_a: Correct, correct_b: Correct, *, level: float = 0.95) -> BootstrapInterval:
@@ -92,43 +73,31 @@ def bootstrap_folds_and_cases(correct_a: Correct, correct_b: Correct, *, level: 
     error = spread(a.mean(axis=2) - b.mean(axis=2)) * error_factor(folds, repeats)
     if error == 0.0:
         return bootstrap_cases(flat_a, flat_b, level=level)
-    resampled, tail, df = _resample(flat_a, flat_b), (1 - level) / 2, repeats * folds - 1
-    low = _quantile_with_t(resampled, tail, error=error, df=df)
-    high = -_quantile_with_t(resampled.mirrored(), tail, error=error, df=df)
-    return BootstrapInterval(_mean_difference(flat_a, flat_b), low, high, level)
+    return _interval(
+        flat_a, flat_b, partial(_quantile_with_t, tail=(1 - level) / 2, error=error, df=repeats * folds - 1)
+    )
 
 
-def _mean_difference(a: Correct, b: Correct) -> float:
-    return (int(a.sum()) - int(b.sum())) / a.size
+def _interval(a: Correct, b: Correct, quantile: Callable[[Floats, Floats], float]) -> BootstrapInterval:
+    values, probabilities = _resample(a, b)
+    # The upper end is the lower end of the mirrored distribution, so that swapping a and b flips the interval exactly.
+    low, high = quantile(values, probabilities), -quantile(-values[::-1], probabilities[::-1])
+    return BootstrapInterval((int(a.sum()) - int(b.sum())) / a.size, low, high)
 
 
-def _resample(a: Correct, b: Correct) -> _Resampled:
-    """Return the distribution of the mean difference over n cases drawn with replacement."""
+def _resample(a: Correct, b: Correct) -> tuple[Floats, Floats]:
+    """Return the mean difference over n cases drawn with replacement: ascending values and their probabilities."""
     networks, n = a.shape
-    discordance = a.sum(axis=0, dtype=np.int64) - b.sum(axis=0, dtype=np.int64)
+    discordance = discordance_of(a, b)
     # The FFT needs values from 0 on: shift by the least value, and shift the sums back by n times it.
     lowest = int(discordance.min())
-    sums = sums_of_draws(np.bincount(discordance - lowest)[np.newaxis])[0]
-    support = np.flatnonzero(sums)
-    return _Resampled((support + n * lowest) / (n * networks), sums[support])
-
-
-def sums_of_draws(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the distribution of the sum of n draws with replacement, for each of many comparisons.
-
-    Args:
-        counts: (comparisons, w), number of the n cases with the value 0, 1, ..., w - 1; n is the same for all.
-
-    Returns:
-        The probabilities of the sums 0 .. n (w - 1), (comparisons, n (w - 1) + 1); 0 if they are rounding error.
-    """
-    n = int(counts[0].sum())
-    length = n * (counts.shape[1] - 1) + 1
+    counts = np.bincount(discordance - lowest)
+    length = n * (len(counts) - 1) + 1  # the sum of n draws is 0 to n times the largest value
     size = fft.next_fast_len(length, real=True)
-    sums = fft.irfft(_power(fft.rfft(counts / n, size, axis=1), n), size, axis=1)[:, :length]
+    sums = fft.irfft(_power(fft.rfft(counts / n, size), n), size)[:length]
     sums[sums <= _NEGLIGIBLE] = 0.0
-    chances: NDArray[np.float64] = sums / sums.sum(axis=1, keepdims=True)
-    return chances
+    support = np.flatnonzero(sums)
+    return (support + n * lowest) / (n * networks), sums[support] / sums.sum()
 
 
 def _power(values: NDArray[np.complex128], n: int) -> NDArray[np.complex128]:
@@ -141,21 +110,17 @@ def _power(values: NDArray[np.complex128], n: int) -> NDArray[np.complex128]:
     return result
 
 
-def _quantile(resampled: _Resampled, tail: float) -> float:
+def _quantile(values: Floats, probabilities: Floats, *, tail: float) -> float:
     """Return the smallest value with at least ``tail`` of the probability at or below it."""
-    below = np.cumsum(resampled.probabilities)
-    return float(resampled.values[np.searchsorted(below, tail - _NEGLIGIBLE)])
+    return float(values[np.searchsorted(np.cumsum(probabilities), tail - _NEGLIGIBLE)])
 
 
-def _quantile_with_t(resampled: _Resampled, tail: float, *, error: float, df: int) -> float:
+def _quantile_with_t(values: Floats, probabilities: Floats, *, tail: float, error: float, df: int) -> float:
     """Return the ``tail`` quantile of the resampled mean plus ``error`` times Student's t."""
 
     def excess(x: float) -> float:
-        below = stdtr(df, (x - resampled.values) / error)
-        return float(resampled.probabilities @ below) - tail
+        return float(probabilities @ stdtr(df, (x - values) / error)) - tail
 
     reach = float(stdtrit(df, tail)) * error
     margin = 1e-6 * error  # keeps the bracket wider than 0 if all cases are equal
-    return float(
-        brentq(excess, resampled.values[0] + reach - margin, resampled.values[-1] + reach + margin, xtol=1e-14)
-    )
+    return float(brentq(excess, values[0] + reach - margin, values[-1] + reach + margin, xtol=1e-14))

@@ -15,12 +15,8 @@ are Satterthwaite's, with G_e = N^2 / sum_g n_g^2 clusters of equal weight,
 
     df = V^2 / (V_samples^2 / (G_e - 1) + ((1/K + n_test/n_train / 2) MS_T / m)^2 / ((1 + S) (K - 1))),
 
-and at least (1 + S) (K - 1).
-
-The trainings of folds share training samples. On draws of MNIST, V matches the variance between draws with half of the
-n_test/n_train of Nadeau and Bengio, applied to V_training alone: the choice of held-out samples is independent between
-folds (measured, not derived; ``docs/statistics.md``). The term is 0 for disjoint training sets. V is at least 1/N^2:
-accuracies move in such steps, so an observed spread of 0 is not certainty.
+and at least (1 + S) (K - 1). Half of n_test/n_train is measured, not derived (``docs/statistics.md``); it is 0 for
+disjoint training sets. V is at least 1/N^2: accuracies move in such steps, so an observed spread of 0 is not certainty.
 
 Sources: Obuchowski and Rockette, Communications in Statistics 24 (1995); Hillis, Statistics in Medicine 26 (2007);
 Nadeau and Bengio, Machine Learning 52 (2003); Smyth, Statistical Applications in Genetics and Molecular Biology 3
@@ -46,7 +42,7 @@ DRAWS = 50_000
 MODERATION = 1
 """S: the weight of D', the mean over the family, relative to the D of a pair."""
 _EXACT_BELOW = 1e-3
-"""Adjusted p values below this bound are Bonferroni's, because too few draws lie there."""
+"""Adjusted p values below this bound are Bonferroni's, which is nearly exact; too few draws lie there."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +60,6 @@ class Crossed(Precision):
     low_alone: float
     high_alone: float
     """``low_alone`` to ``high_alone`` is the interval for this pair alone."""
-    level: float
     family: int
     """Number of pairs in the family."""
     samples: int
@@ -92,42 +87,34 @@ class Parts:
     overlap: float
     """n_test/n_train, or 0 if the trainings share no samples."""
 
-    @property
-    def groups(self) -> int | None:
-        """Number of known writers; None if no writer is known."""
-        return int((self.clusters >= 0).sum()) or None
-
 
 def parts_of(a: Run, b: Run | None = None) -> Parts:
     """Return mean and variance components of the difference of two runs on the same samples, or of one accuracy.
 
     ``b`` is None for the accuracy of ``a``. Networks of disjoint training sets are compared on the test part alone.
     """
-    held_out, table = _shares_and_table(a)
+    held_out, table = a.correct.mean(axis=0), a.test_table.astype(np.float64)
     if b is not None:
-        minus, less = _shares_and_table(b)
-        held_out, table = held_out - minus, table - less
+        held_out, table = held_out - b.correct.mean(axis=0), table - b.test_table
     # Only the networks of its own fold predict a training sample, all networks predict a test sample. Both shares
     # estimate the same: the probability that a network which did not train on the sample predicts it correctly.
-    tested, clusters = table.mean(axis=0), _clusters(a)
+    tested, test_clusters = table.mean(axis=0), clusters_of(a.test_groups, a.test_ids)
     if a.disjoint:
-        return parts_from(tested, table, *np.unique(clusters[len(held_out) :], return_inverse=True))
-    u = np.concatenate([held_out, tested])
-    return parts_from(u, table, *np.unique(clusters, return_inverse=True), overlap=a.test_to_train)
+        return parts_from(tested, table, test_clusters)
+    clusters = np.concatenate([clusters_of(a.groups, a.ids), test_clusters])
+    return parts_from(np.concatenate([held_out, tested]), table, clusters, overlap=a.test_to_train)
 
 
-def parts_from(
-    u: Floats, table: Floats, names: NDArray[np.int64], of_sample: NDArray[np.int64], *, overlap: float = 0.0
-) -> Parts:
+def parts_from(u: Floats, table: Floats, clusters: NDArray[np.int64], *, overlap: float = 0.0) -> Parts:
     """Return the mean of ``u`` with its variance components.
 
     Args:
         u: (N,), value of each sample.
         table: (K, m), value of each training on each test sample.
-        names: (c,), names of the clusters.
-        of_sample: (N,), index of each sample's cluster in ``names``.
+        clusters: (N,), number of each sample's cluster, from :func:`clusters_of`.
         overlap: n_test/n_train, or 0 if the trainings share no samples.
     """
+    names, of_sample = np.unique(clusters, return_inverse=True)
     sums, sizes = np.bincount(of_sample, weights=u - u.mean()), np.bincount(of_sample).astype(np.float64)
     count, n = len(names), len(u)
     trainings, samples = table.shape
@@ -156,20 +143,8 @@ def mean_squares(table: Floats) -> tuple[float, float]:
     return samples * float(rows.var(ddof=1)), float(rest) / ((trainings - 1) * (samples - 1))
 
 
-def compare_family(pairs: Sequence[tuple[Run, Run]], *, alpha: float = 0.05) -> tuple[Crossed, ...]:
-    """Return the differences of all pairs of a family, with p values and simultaneous intervals at level 1 - alpha.
-
-    The method is single-step max-t: the joint distribution of the statistics is normal, and pairs are correlated by the
-    samples and trainings that they share. Each statistic is brought to that scale by its own degrees of freedom.
-    Sources: Hothorn, Bretz and Westfall (2008), Biom. Journal 50; Romano and Wolf (2005), Econometrica 73, step one.
-    """
-    return joined([parts_of(a, b) for a, b in pairs], alpha=alpha)
-
-
-def accuracy_interval(
-    u: Floats, table: Floats, clusters: NDArray[np.int64], *, overlap: float, level: float = 0.95
-) -> tuple[float, float]:
-    """Return the interval of an accuracy for other samples and another training, within 0 to 1.
+def accuracy_interval(u: Floats, table: Floats, clusters: NDArray[np.int64], *, overlap: float) -> tuple[float, float]:
+    """Return the 95 % interval of an accuracy for other samples and another training, within 0 to 1.
 
     The interval is Wilson's, with p (1 - p) / V as the number of samples (at most K times n) and Student's t with the
     degrees of freedom of V instead of the normal quantile. Source: Dean and Pagano, Journal of Survey Statistics and
@@ -180,19 +155,23 @@ def accuracy_interval(
         table: (K, m), whether each network predicts each test sample correctly.
         clusters: (n,), from :func:`clusters_of`.
         overlap: n_test/n_train, or 0 if the trainings share no samples.
-        level: of the interval, 0 to 1.
     """
-    part = parts_from(u, table, *np.unique(clusters, return_inverse=True), overlap=overlap)
+    part = parts_from(u, table, clusters, overlap=overlap)
     samples, training, df = (float(each[0]) for each in variances([part]))
     share, variance = min(1.0, max(0.0, part.mean)), samples + training
     spread = share * (1 - share)
     most = len(u) * len(table) if spread > 0 else len(u)
     effective = min(float(most), max(1.0, spread / variance)) if variance > 0 else float(most)
-    return wilson(share, effective, level=level, df=df)
+    return wilson(share, effective, df=df)
 
 
 def joined(parts: Sequence[Parts], *, alpha: float) -> tuple[Crossed, ...]:
-    """Return the pairs of one family, with simultaneous intervals and adjusted p values."""
+    """Return the pairs of a family, with adjusted p values and simultaneous intervals at level 1 - alpha.
+
+    The method is single-step max-t: the joint distribution of the statistics is normal, and pairs are correlated by the
+    samples and trainings that they share. Each statistic is brought to that scale by its own degrees of freedom.
+    Sources: Hothorn, Bretz and Westfall (2008), Biom. Journal 50; Romano and Wolf (2005), Econometrica 73, step one.
+    """
     if not parts:
         return ()
     samples, training, df = variances(parts)
@@ -218,11 +197,10 @@ def joined(parts: Sequence[Parts], *, alpha: float) -> tuple[Crossed, ...]:
             high=min(1.0, one.mean + float(reach[i])),
             low_alone=max(-1.0, one.mean - float(alone[i])),
             high_alone=min(1.0, one.mean + float(alone[i])),
-            level=1 - alpha,
             family=len(parts),
             point=point,
             samples=one.samples,
-            groups=one.groups,
+            groups=int((one.clusters >= 0).sum()) or None,
             networks=len(one.deviations),
             overlap=one.overlap,
         )
@@ -242,18 +220,6 @@ def variances(parts: Sequence[Parts]) -> tuple[Floats, Floats, Floats]:
     samples = np.array([float((each.sums**2).sum()) for each in parts])
     samples_df = np.array([each.samples_df for each in parts])
     return samples, training, satterthwaite(samples, training, square, samples_df=samples_df, training_df=shared)
-
-
-def _shares_and_table(run: Run) -> tuple[Floats, Floats]:
-    """Return the share of networks that predict each held-out sample correctly (n,), and the test table (K, m)."""
-    table = run.test_correct.reshape(-1, len(run.test_ids)).astype(np.float64)
-    return np.asarray(run.correct.mean(axis=0), np.float64), table
-
-
-def _clusters(run: Run) -> NDArray[np.int64]:
-    """Return the cluster of each held-out and each test sample."""
-    groups, ids = np.concatenate([run.groups, run.test_groups]), np.concatenate([run.ids, run.test_ids])
-    return clusters_of(groups, ids)
 
 
 def clusters_of(groups: NDArray[np.int64], ids: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -280,7 +246,7 @@ def _least_p(parts: Sequence[Parts], training: Floats) -> Floats:
 
 def _training_covariance(parts: Sequence[Parts], training: Floats) -> Floats:
     """Return the covariance between pairs due to trainings: correlations of deviations, scaled to V_training."""
-    # Deviations can be correlated only between equal numbers of trainings; otherwise independence is assumed.
+    # Independent if the numbers of trainings differ.
     if len({len(each.deviations) for each in parts}) > 1:
         return np.diag(training)
     deviations = np.stack([each.deviations for each in parts])
@@ -291,8 +257,8 @@ def _training_covariance(parts: Sequence[Parts], training: Floats) -> Floats:
 
 def _adjusted(p: Floats, least: Floats, count: int) -> Floats:
     """Return P(least p of the family <= p), or Bonferroni's bound if that is too rare to be drawn."""
-    # Draws cannot resolve a tail of a few in 50,000; Bonferroni's bound is nearly exact there.
+    if count == 1:
+        return p
     drawn = np.searchsorted(least, p, side="right") / len(least)
     bound = np.minimum(1.0, count * p)
-    found = np.where(bound < _EXACT_BELOW, bound, np.maximum(drawn, p))
-    return found if count > 1 else p
+    return np.where(bound < _EXACT_BELOW, bound, np.maximum(drawn, p))

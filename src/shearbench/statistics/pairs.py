@@ -4,7 +4,7 @@ Input: a :class:`runs.Run` per run, and the :class:`runs.Plan`. Output: a :class
 :func:`row` flattens for a table.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, Literal
@@ -12,9 +12,7 @@ from typing import Any, Literal
 from shearbench.errors import InputError
 from shearbench.statistics.bootstrap import BootstrapInterval, bootstrap_cases, bootstrap_folds_and_cases
 from shearbench.statistics.crossed import Crossed, Parts, joined, parts_of
-from shearbench.statistics.design import Design
-from shearbench.statistics.mcnemar import McNemarOverFolds, mcnemar_over_folds
-from shearbench.statistics.multiplicity import holm
+from shearbench.statistics.mcnemar import mcnemar_p
 from shearbench.statistics.power import (
     detectable,
     detectable_range,
@@ -24,8 +22,14 @@ from shearbench.statistics.power import (
     with_networks,
 )
 from shearbench.statistics.resampled_t import CorrectedT, corrected_t
-from shearbench.statistics.runs import Plan, Run, refuse_seen, refuse_unplanned, why_not_paired
-from shearbench.statistics.verdict import Verdict, decide_by_interval
+from shearbench.statistics.runs import Design, Plan, Run, check_run, why_not_paired
+from shearbench.statistics.verdict import Verdict, decide_by_interval, holm
+
+_CROSSED = (
+    *("difference", "low", "high", "low_alone", "high_alone", "standard_error", "samples_error", "training_error"),
+    *("df", "p", "p_adjusted", "samples", "groups", "networks"),
+)
+"""Columns of :func:`row` from :class:`Crossed`."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Comparison:
     needed_repeats: int | None
     """The fewest repeats that detect ``planned`` at the observed spread; None if 1000 do not, or without a plan."""
     parts: Parts
-    mcnemar: McNemarOverFolds
+    mcnemar_p: float
     mcnemar_p_holm: float
     test_cases: BootstrapInterval
     test_folds_and_cases: BootstrapInterval
@@ -62,75 +66,52 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Refused:
-    """A pair of datasets that cannot be compared sample by sample, and the reason."""
-
-    within: str
-    a: str
-    b: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class Comparisons:
     """All pairs. A family is all pairs of models on one dataset, or all pairs of datasets."""
 
-    networks: tuple[Comparison, ...]
+    models: tuple[Comparison, ...]
     datasets: tuple[Comparison, ...]
-    refused: tuple[Refused, ...]
+    unpaired: tuple[dict[str, str], ...]
+    """``within, a, b, reason`` of the pairs of datasets that cannot be compared sample by sample."""
 
 
 def compare_all(runs: Sequence[Run], plan: Plan) -> Comparisons:
     """Compare every pair of models on each dataset and every pair of datasets for each model.
 
-    Datasets of other samples (class digits beside MNIST) cannot be paired: those pairs are listed as refused.
-
-    Args:
-        runs: each (dataset, model) once, in the order of the table.
-        plan: declared before the run.
+    Datasets of other samples (class digits beside MNIST) cannot be paired: those pairs are ``unpaired``.
 
     Raises:
-        InputError: if :func:`compare_pair` refuses two models on one dataset.
+        InputError: if folds are fewer than planned, a test sample was trained on, or fold tables, samples or data of
+            two models on one dataset differ.
     """
     for run in runs:
-        _refuse(run, plan)
-    on_dataset = [(a, b) for a, b in combinations(runs, 2) if a.dataset == b.dataset]
-    of_model = [(a, b) for a, b in combinations(runs, 2) if a.model == b.model and a.dataset != b.dataset]
-    reasons = [why_not_paired(a, b) for a, b in of_model]
-    refused = (
-        Refused(a.model, a.dataset, b.dataset, reason)
-        for (a, b), reason in zip(of_model, reasons, strict=True)
-        if reason
-    )
-    paired = [pair for pair, reason in zip(of_model, reasons, strict=True) if not reason]
-    dataset_names = dict.fromkeys(a.dataset for a, _ in on_dataset)
-    families = [[_compare(a, b, plan) for a, b in on_dataset if a.dataset == dataset] for dataset in dataset_names]
+        check_run(run, plan.design)
+    on_dataset: dict[str, list[Mapping[str, Any]]] = {}
+    of_model, unpaired = [], []
+    for a, b in combinations(runs, 2):
+        if a.dataset == b.dataset:
+            on_dataset.setdefault(a.dataset, []).append(evidence_of(a, b, plan))
+        elif a.model == b.model and (reason := why_not_paired(a, b)):
+            unpaired.append({"within": a.model, "a": a.dataset, "b": b.dataset, "reason": reason})
+        elif a.model == b.model:
+            of_model.append(evidence_of(a, b, plan))
     return Comparisons(
-        tuple(pair for family in families for pair in as_family(family, plan.design)),
-        as_family([_compare(a, b, plan) for a, b in paired], plan.design),
-        tuple(refused),
+        tuple(pair for family in on_dataset.values() for pair in as_family(family, plan.design)),
+        as_family(of_model, plan.design),
+        tuple(unpaired),
     )
 
 
-def compare_pair(a: Run, b: Run, plan: Plan) -> Comparison:
-    """Compare two runs on one dataset or of one model, as a family of one pair.
+def as_family(evidence: Sequence[Mapping[str, Any]], design: Design) -> tuple[Comparison, ...]:
+    """Return the pairs of one family, with simultaneous intervals and the verdicts and power that follow.
 
-    Raises:
-        InputError: if folds are fewer than planned; if fold tables, samples or data differ; if a test sample was
-            trained on; or if the runs differ in both dataset and model.
+    ``evidence`` is from :func:`evidence_of`.
     """
-    for run in (a, b):
-        _refuse(run, plan)
-    return _compare(a, b, plan)
-
-
-def as_family(comparisons: Sequence[Comparison], design: Design) -> tuple[Comparison, ...]:
-    """Return the comparisons as one family, with simultaneous intervals and the verdicts and power that follow."""
-    crossed = joined([each.parts for each in comparisons], alpha=design.alpha)
-    mcnemar_p_holm = holm([each.mcnemar.p for each in comparisons])
+    crossed = joined([each["parts"] for each in evidence], alpha=design.alpha)
+    mcnemar_p_holm = holm([each["mcnemar_p"] for each in evidence])
     return tuple(
-        replace(each, mcnemar_p_holm=q, **_decided(found, each.rope, each.planned, design))
-        for each, found, q in zip(comparisons, crossed, mcnemar_p_holm, strict=True)
+        Comparison(**each, mcnemar_p_holm=q, **_decided(found, each["rope"], each["planned"], design))
+        for each, found, q in zip(evidence, crossed, mcnemar_p_holm, strict=True)
     )
 
 
@@ -141,17 +122,15 @@ def row(comparison: Comparison) -> dict[str, str | int | float | None]:
     for other samples and another training. ``test_low`` to ``test_high`` is for other test samples and these networks.
     ``fold_p`` is the p value of the corrected resampled t over the folds, ``sd`` the deviation of the fold differences.
     """
-    each, found = comparison, comparison.crossed
+    each = comparison
     least, most = each.detectable_range
     return {
         **{field: getattr(each, field) for field in ("kind", "within", "a", "b", "mean_a", "mean_b")},
-        **{field: getattr(found, field) for field in _CROSSED},
-        "family_size": found.family,
+        **{field: getattr(each.crossed, field) for field in _CROSSED},
+        "family_size": each.crossed.family,
         "verdict": each.verdict.word,
         "rule": each.verdict.rule,
-        "rope": each.rope,
-        "planned": each.planned,
-        "detectable": each.detectable,
+        **{field: getattr(each, field) for field in ("rope", "planned", "detectable")},
         "detectable_low": least,
         "detectable_high": most,
         "equivalence_needs": each.equivalence_needs,
@@ -165,64 +144,38 @@ def row(comparison: Comparison) -> dict[str, str | int | float | None]:
         "test_high": each.test_cases.high,
         "test_folds_low": each.test_folds_and_cases.low,
         "test_folds_high": each.test_folds_and_cases.high,
-        "mcnemar_p": each.mcnemar.p,
+        "mcnemar_p": each.mcnemar_p,
         "mcnemar_p_holm": each.mcnemar_p_holm,
     }
 
 
-_CROSSED = (
-    "difference",
-    "low",
-    "high",
-    "low_alone",
-    "high_alone",
-    "standard_error",
-    "samples_error",
-    "training_error",
-    "df",
-    "p",
-    "p_adjusted",
-    "samples",
-    "groups",
-    "networks",
-)
+def evidence_of(a: Run, b: Run, plan: Plan) -> dict[str, Any]:
+    """Return the fields of a :class:`Comparison` that do not depend on its family.
 
-
-def _refuse(run: Run, plan: Plan) -> None:
-    refuse_unplanned(run, plan.design)
-    refuse_seen(run)
-
-
-def _compare(a: Run, b: Run, plan: Plan) -> Comparison:
-    kind, within = _kind_and_within(a, b)
+    Raises:
+        InputError: if fold tables, samples or data of the two runs differ.
+    """
     reason = why_not_paired(a, b)
     if reason:
         raise InputError(f"{a.name} and {b.name} cannot be compared: {reason}; run `dvc repro` for both")
-    design, rope, planned = plan.design, plan.rope_of(a.dataset, b.dataset), plan.detect_of(a.dataset, b.dataset)
-    level = 1 - design.alpha
-    parts = parts_of(a, b)
-    crossed = joined([parts], alpha=design.alpha)[0]
-    flat_a, flat_b = (run.test_correct.reshape(-1, len(run.test_ids)) for run in (a, b))
-    mcnemar = mcnemar_over_folds(flat_a, flat_b)
-    return Comparison(
-        kind=kind,
-        within=within,
-        a=a.model if kind == "models" else a.dataset,
-        b=b.model if kind == "models" else b.dataset,
-        mean_a=parts_of(a).mean,
-        mean_b=parts_of(b).mean,
-        cross_validation=corrected_t(
+    of_models, level = a.dataset == b.dataset, 1 - plan.design.alpha
+    return {
+        "kind": "models" if of_models else "datasets",
+        "within": a.dataset if of_models else a.model,
+        "a": a.model if of_models else a.dataset,
+        "b": b.model if of_models else b.dataset,
+        "mean_a": parts_of(a).mean,
+        "mean_b": parts_of(b).mean,
+        "cross_validation": corrected_t(
             a.fold_accuracies, b.fold_accuracies, level=level, test_to_train=a.test_to_train, step=a.step
         ),
-        rope=rope,
-        planned=planned,
-        parts=parts,
-        mcnemar=mcnemar,
-        mcnemar_p_holm=mcnemar.p,
-        test_cases=bootstrap_cases(flat_a, flat_b, level=level),
-        test_folds_and_cases=bootstrap_folds_and_cases(a.test_correct, b.test_correct, level=level),
-        **_decided(crossed, rope, planned, design),
-    )
+        "rope": plan.rope_of(a.dataset, b.dataset),
+        "planned": plan.detect_of(a.dataset, b.dataset),
+        "parts": parts_of(a, b),
+        "mcnemar_p": mcnemar_p(a.test_table, b.test_table),
+        "test_cases": bootstrap_cases(a.test_table, b.test_table, level=level),
+        "test_folds_and_cases": bootstrap_folds_and_cases(a.test_correct, b.test_correct, level=level),
+    }
 
 
 def _decided(crossed: Crossed, rope: float, planned: float | None, design: Design) -> dict[str, Any]:
@@ -247,14 +200,3 @@ def _decided(crossed: Crossed, rope: float, planned: float | None, design: Desig
             family=crossed.family,
         ),
     }
-
-
-def _kind_and_within(a: Run, b: Run) -> tuple[Literal["models", "datasets"], str]:
-    if a.dataset == b.dataset:
-        return "models", a.dataset
-    if a.model == b.model:
-        return "datasets", a.model
-    raise InputError(
-        f"{a.name} and {b.name} differ in dataset and network, so a difference has no single cause; "
-        "compare networks on one dataset or one network on two"
-    )

@@ -25,9 +25,9 @@ from scipy import stats
 
 from shearbench.errors import InputError
 from shearbench.statistics.crossed import MODERATION, parts_from
-from shearbench.statistics.design import Design
 from shearbench.statistics.power import (
     MOST_REPEATS,
+    TAILS,
     Precision,
     detectable,
     detectable_range,
@@ -36,6 +36,7 @@ from shearbench.statistics.power import (
     satterthwaite,
     training_factor,
 )
+from shearbench.statistics.runs import Design
 
 FOLDS, REPEATS, SETS = (2, 3, 5, 10, 20), (1, 2, 3, 5, 10), (3, 5, 10, 15, 30)
 Rows = NDArray[np.int64]
@@ -78,16 +79,12 @@ class Pilot:
         errors = (sqrt(samples + training), sqrt(samples), sqrt(training))
         return Precision(*errors, float(found), design.alpha / design.comparisons, design.n, design.overlap)
 
-    def ends(self, *, level: float = 0.8) -> tuple["Pilot", "Pilot"] | None:
-        """Return the pilot at both ends of the chi-square interval of ``seen``; None if ``seen`` was given."""
+    def ends(self) -> tuple["Pilot", ...]:
+        """Return the pilot at both ends of the 80 % chi-square interval of ``seen``; () if ``seen`` was given."""
         if self.df is None:
-            return None
-        tail = (1 - level) / 2
-        low, high = (
-            replace(self, training=max(0.0, self.seen * self.df / stats.chi2.isf(each, self.df) - self.fold_samples))
-            for each in (tail, 1 - tail)
-        )
-        return low, high
+            return ()
+        variances = (self.seen * self.df / stats.chi2.isf(each, self.df) for each in TAILS)
+        return tuple(replace(self, training=max(0.0, each - self.fold_samples)) for each in variances)
 
 
 def measured(discordance: Sequence[Rows], clusters: Sequence[Rows], *, scored: int, tested: int) -> Pilot:
@@ -109,7 +106,7 @@ def measured(discordance: Sequence[Rows], clusters: Sequence[Rows], *, scored: i
             "both runs"
         )
     parts = [
-        parts_from(w.astype(np.float64), w[np.newaxis].astype(np.float64), *np.unique(names, return_inverse=True))
+        parts_from(w.astype(np.float64), w[np.newaxis].astype(np.float64), names)
         for w, names in zip(discordance, clusters, strict=True)
     ]
     seen = float(np.var([part.mean for part in parts], ddof=1))
@@ -175,8 +172,7 @@ class Planning:
     rope: float
     planned: Option
     detectable_range: tuple[float, float] | None
-    """Least and largest ``planned.detectable`` at the pilot's deviation and at both ends of its 80 % interval; None
-    if the deviation was given."""
+    """Least and largest ``planned.detectable`` at the pilot's deviation and its ends; None if it was given."""
     options: tuple[Option, ...]
     difference: float | None
     needs: tuple[Need, ...]
@@ -190,14 +186,14 @@ def plan(design: Design, pilot: Pilot, *, rope: float, difference: float | None 
     """
     if difference is not None and not difference > 0:
         raise InputError(f"the difference to be detected must be > 0, got {difference}; 0.01 is one point of accuracy")
-    spread = [each.expected(design) for each in (pilot, *(pilot.ends() or ()))]
-    usual = ((SETS, design.folds), ((1,), 1)) if design.disjoint else ((FOLDS, design.folds), (REPEATS, design.repeats))
-    folds, repeats = (sorted({*numbers, own}) for numbers, own in usual)
+    ends = [each.expected(design) for each in pilot.ends()]
+    folds = sorted({*(SETS if design.disjoint else FOLDS), design.folds})
+    repeats = [1] if design.disjoint else sorted({*REPEATS, design.repeats})
     return Planning(
         design,
         rope,
         _option(design, pilot, rope),
-        detectable_range(spread, rope=rope, power=design.power) if pilot.ends() else None,
+        detectable_range([pilot.expected(design), *ends], rope=rope, power=design.power) if ends else None,
         tuple(_option(replace(design, folds=k, repeats=r), pilot, rope) for k in folds for r in repeats),
         difference,
         () if difference is None else _needs(design, pilot, rope, difference, folds),

@@ -24,6 +24,8 @@ Floats = NDArray[np.float64]
 OVERLAP = 0.5
 """Share of n_test/n_train measured on draws of MNIST with 5 folds: (0.32 - 1/5) / (1/4), about one half."""
 MOST_REPEATS = 1000
+TAILS = ((1 - 0.8) / 2, 1 - (1 - 0.8) / 2)
+"""Of the chi-square interval of a variance."""
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(256)
 
 
@@ -88,8 +90,7 @@ def detectable(found: Precision, *, rope: float, power: float) -> float:
 
 
 def detectable_range(found: Sequence[Precision], *, rope: float, power: float) -> tuple[float, float]:
-    """Return the least and the largest of what precisions detect: a smaller error need not detect a smaller
-    difference, since one within the region of equivalence is then called equivalent."""
+    """Return the least and the largest of what precisions detect; a smaller error need not detect a smaller one."""
     least = [detectable(each, rope=rope, power=power) for each in found]
     return min(least), max(least)
 
@@ -125,10 +126,9 @@ def needed_repeats(
     return high
 
 
-def error_range(found: Precision, *, level: float = 0.8) -> tuple[float, float]:
-    """Return the chi-square interval of the standard error, which a few networks estimate only roughly."""
-    tail = (1 - level) / 2
-    low, high = (found.standard_error * sqrt(found.df / stats.chi2.isf(each, found.df)) for each in (tail, 1 - tail))
+def error_range(found: Precision) -> tuple[float, float]:
+    """Return the 80 % chi-square interval of the standard error, which a few networks estimate only roughly."""
+    low, high = (found.standard_error * sqrt(found.df / stats.chi2.isf(each, found.df)) for each in TAILS)
     return low, high
 
 

@@ -22,7 +22,7 @@ def wilson(share: float, n: float, *, level: float = 0.95, df: float | None = No
     Args:
         share: successes / n, or the mean of several such shares over the same n cases.
         n: cases, at least 1.
-        level: of the interval, 0 to 1.
+        level: of the interval.
         df: degrees of freedom of Student's t if ``n`` is estimated; None for the normal quantile.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The corrected resampled t-test of Nadeau and Bengio: fold scores of two models -> difference, interval, p value.
+"""Correlated t-tests of fold scores: the corrected resampled t of two models, and its Bayesian counterpart.
 
 The folds of a cross-validation share training samples, so their scores are correlated and the naive paired t-test
 rejects a true null far too often (14 % instead of 5 % with 5 folds). With n = folds * repeats differences d_i of
@@ -7,14 +7,12 @@ standard deviation s, the corrected standard error is
     s * sqrt(1/n + n_test/n_train),
 
 and t = mean(d) / standard error has n - 1 degrees of freedom. For all folds of a cross-validation n_test/n_train is
-1/(folds - 1); if only some of the folds were trained, the caller gives it. The test is exact for normal d_i with
-correlation rho = 1/folds, because 1/n + rho/(1 - rho) is then the same sum.
+1/(folds - 1). The test is exact for normal d_i with correlation rho = 1/folds, because 1/n + rho/(1 - rho) is then the
+same sum. The Bayesian posterior of the mean difference has the same mean, standard error and degrees of freedom; its
+mass is split at the region of practical equivalence, -rope to +rope.
 
-Accuracies move in steps of one sample, so equal differences are not certainty: if ``step`` is given, s is at least
-``step``.
-
-Source: Nadeau and Bengio, Inference for the generalization error, Machine Learning 52 (2003), eq. 9;
-for repeats Bouckaert and Frank (2004).
+Sources: Nadeau and Bengio, Inference for the generalization error, Machine Learning 52 (2003), eq. 9; for repeats
+Bouckaert and Frank (2004); Benavoli, Corani, Demsar and Zaffalon, Time for a change, JMLR 18 (2017), section 3.
 """
 
 from dataclasses import dataclass
@@ -37,25 +35,30 @@ class CorrectedT:
     """The difference of two models over folds; all but ``t``, ``p`` and the counts are in units of the score."""
 
     difference: float
-    """Mean of a - b over folds and repeats."""
     sd: float
     """Sample standard deviation of the differences, s; 0 if they do not vary beyond rounding."""
     standard_error: float
     low: float
     high: float
-    """Bounds of the two-sided interval at ``level``."""
     t: float | None
     """None if the differences do not vary."""
     p: float
     """Two-sided."""
-    level: float
     folds: int
     repeats: int
 
-    @property
-    def df(self) -> int:
-        """Degrees of freedom of t."""
-        return self.folds * self.repeats - 1
+
+@dataclass(frozen=True)
+class RopeProbabilities:
+    """Posterior probabilities of the true difference a - b; they sum to 1."""
+
+    worse: float
+    """P(difference < -rope)."""
+    equivalent: float
+    """P(-rope <= difference <= rope)."""
+    better: float
+    """P(difference > rope)."""
+    rope: float
 
 
 def corrected_t(
@@ -76,7 +79,8 @@ def corrected_t(
         scores_b: of the same shape, from the same folds.
         level: of the interval, 0 to 1.
         test_to_train: n_test/n_train, by default 1/(folds - 1).
-        step: the smallest change of a score, one sample's share of a fold; s is at least this.
+        step: the smallest change of a score, one sample's share of a fold. s is at least this, since equal
+            differences of scores that move in steps are not certainty.
 
     Raises:
         InputError: if shapes differ, a score is not finite, or there are fewer than two folds.
@@ -85,11 +89,40 @@ def corrected_t(
     repeats, folds = d.shape
     mean, s = float(d.mean()), max(spread(d), step)
     if s == 0.0:
-        return CorrectedT(mean, 0.0, 0.0, mean, mean, None, float(mean == 0.0), level, folds, repeats)
+        return CorrectedT(mean, 0.0, 0.0, mean, mean, None, float(mean == 0.0), folds, repeats)
     error = s * error_factor(folds, repeats, test_to_train=test_to_train)
     reach = float(stats.t.isf((1 - level) / 2, d.size - 1)) * error
     p = float(2 * stats.t.sf(abs(mean) / error, d.size - 1))
-    return CorrectedT(mean, s, error, mean - reach, mean + reach, mean / error, p, level, folds, repeats)
+    return CorrectedT(mean, s, error, mean - reach, mean + reach, mean / error, p, folds, repeats)
+
+
+def correlated_t(scores_a: ArrayLike, scores_b: ArrayLike, *, rope: float) -> RopeProbabilities:
+    """Return the posterior probabilities that model a is worse than, equivalent to or better than model b.
+
+    If the differences do not vary, all mass is on their value: identical models are equivalent with probability 1, or,
+    if ``rope`` is 0, worse and better with probability 1/2 each.
+
+    Args:
+        scores_a: see :func:`corrected_t`.
+        scores_b: of the same shape, from the same folds.
+        rope: half-width of the region of practical equivalence, in units of the score.
+
+    Raises:
+        InputError: if ``rope`` is negative or not finite, or :func:`corrected_t` refuses the scores.
+    """
+    from baycomp.single import CorrelatedTTest, Posterior  # takes a second to load
+
+    if not (np.isfinite(rope) and rope >= 0):
+        raise InputError(
+            f"the region of practical equivalence must be a finite number >= 0, got {rope}; correct compare.rope"
+        )
+    d = paired_differences(scores_a, scores_b)
+    if spread(d) == 0.0:
+        posterior = Posterior(float(d.mean()), 0.0, d.size - 1, rope)
+    else:  # baycomp's own difference is second minus first
+        posterior = CorrelatedTTest(np.zeros(d.size), d.ravel(), rope, runs=len(d))
+    worse, *inside, better = (float(share) for share in posterior.probs())
+    return RopeProbabilities(worse, max(0.0, sum(inside)), better, rope)
 
 
 def paired_differences(scores_a: ArrayLike, scores_b: ArrayLike) -> Differences:

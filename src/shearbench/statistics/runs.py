@@ -1,4 +1,4 @@
-"""Inputs of a comparison: the correctness of a run per case, the plan declared before the run, and refusals.
+"""Inputs of a comparison: the plan declared before the run, the correctness of a run per case, and refusals.
 
 A run is one model on one dataset. Fold scores are computed here from the predictions, so the two cannot disagree.
 """
@@ -11,11 +11,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shearbench.errors import InputError
-from shearbench.statistics.design import Design
 
 UNKNOWN = -1
 """The group of samples with an unknown group."""
-_SHOWN = 5  # how many offending ids a message lists
+_SHOWN = 5  # number of ids in a message
+
+
+@dataclass(frozen=True)
+class Design:
+    """The declared design of a run; InputError if a number is out of range."""
+
+    folds: int
+    repeats: int = 1
+    alpha: float = 0.05
+    power: float = 0.8
+    comparisons: int = 1
+    disjoint: bool = False
+    """Whether the folds are training sets that share no sample; their networks are compared on the test part alone."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.folds < 2 or self.repeats < 1 or self.comparisons < 1:
+            raise InputError(
+                "a design needs folds >= 2, repeats >= 1 and comparisons >= 1, got "
+                f"{self.folds}, {self.repeats} and {self.comparisons}; correct cv in params.yaml"
+            )
+        if not (0 < self.alpha < 0.5 and self.alpha < self.power < 1):
+            raise InputError(
+                f"a design needs 0 < alpha < 0.5 and alpha < power < 1, got alpha {self.alpha} and power {self.power}; "
+                "the usual choice is 0.05 and 0.8"
+            )
+        if self.disjoint and self.repeats > 1:
+            raise InputError(f"disjoint training sets have 1 repeat, got {self.repeats}; take 1 and more sets")
+
+    @property
+    def overlap(self) -> float:
+        """n_test/n_train, or 0 if the trainings share no samples."""
+        return 0.0 if self.disjoint else 1 / (self.folds - 1)
+
+    @property
+    def n(self) -> int:
+        """Number of differences per pair of models: folds times repeats."""
+        return self.folds * self.repeats
 
 
 @dataclass(frozen=True)
@@ -35,12 +72,7 @@ class Plan:
         return max(planned) if len(planned) == len(datasets) else None
 
     def rope_of(self, *datasets: str) -> float:
-        """Return the widest region of equivalence of the datasets; InputError if one of them has none."""
-        missing = [name for name in datasets if name not in self.rope]
-        if missing:
-            raise InputError(
-                f"compare.rope in params.yaml has no region of equivalence for {', '.join(missing)}; declare one"
-            )
+        """Return the widest region of equivalence of the datasets."""
         return max(self.rope[name] for name in datasets)
 
 
@@ -69,23 +101,19 @@ class Run:
     """(n,) a hash of each training sample's content."""
     test_content: NDArray[Any]
     """(m,) a hash of each test sample's content."""
-    groups: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    """(n,) the writer of each training sample, or -1; by default all are unknown."""
-    test_groups: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    groups: NDArray[np.int64]
+    """(n,) the writer of each training sample, or -1."""
+    test_groups: NDArray[np.int64]
     """(m,) the writer of each test sample, or -1."""
     train_size: float | None = None
     """Number of samples that a network trained on; by default all that its fold does not hold out."""
-
     disjoint: bool = False
     """Whether each network trained on its own fold alone: trainings share no sample, and only the test part counts."""
 
     def __post_init__(self) -> None:
         """Check that shapes fit, ids are unique and folds are numbered 0, 1, ... in every repeat."""
         n, m, repeats = len(self.ids), len(self.test_ids), len(self.folds)
-        for name, count in (("groups", n), ("test_groups", m)):
-            if not len(getattr(self, name)):
-                object.__setattr__(self, name, np.full(count, UNKNOWN, np.int64))
-            assert getattr(self, name).shape == (count,), name
+        assert (self.groups.shape, self.test_groups.shape) == ((n,), (m,))
         shapes = [self.folds.shape, self.correct.shape, self.content.shape, self.test_content.shape]
         fits = shapes == [(repeats, n), (repeats, n), (n,), (m,)] and m > 0 and n > 0 and repeats > 0
         if not fits or self.test_correct.shape != (repeats, self.fold_count, m):
@@ -108,14 +136,15 @@ class Run:
         return int(self.folds.max()) + 1
 
     @property
+    def test_table(self) -> NDArray[np.bool_]:
+        """(repeats * folds, m): whether each network predicts each test sample correctly."""
+        return self.test_correct.reshape(-1, len(self.test_ids))
+
+    @property
     def fold_accuracies(self) -> NDArray[np.float64]:
         """(repeats, folds) out-of-fold accuracies."""
-        return np.array(
-            [
-                np.bincount(folds, weights=correct) / np.bincount(folds)
-                for folds, correct in zip(self.folds, self.correct, strict=True)
-            ]
-        )
+        rows = zip(self.folds, self.correct, strict=True)
+        return np.array([np.bincount(folds, weights=correct) / np.bincount(folds) for folds, correct in rows])
 
     @property
     def test_to_train(self) -> float:
@@ -132,11 +161,11 @@ class Run:
         return 1 / min(int(np.bincount(row).min()) for row in self.folds)
 
 
-def refuse_unplanned(run: Run, design: Design) -> None:
-    """Refuse a run with other folds or repeats than the design declares.
+def check_run(run: Run, design: Design) -> None:
+    """Check that a run has the planned folds and repeats, and test samples that no network has trained on.
 
     Raises:
-        InputError: naming the run and both numbers.
+        InputError: naming the run, with both numbers, or with the number of such test samples and the first ids.
     """
     done, planned = (run.fold_count, len(run.folds)), (design.folds, design.repeats)
     if done != planned:
@@ -144,14 +173,6 @@ def refuse_unplanned(run: Run, design: Design) -> None:
             f"{run.name}: {done[0]} folds x {done[1]} repeats are there, but {planned[0]} x {planned[1]} are planned "
             "in cv of params.yaml; run `dvc repro` to finish, and compare nothing before"
         )
-
-
-def refuse_seen(run: Run) -> None:
-    """Refuse test samples that a network has trained on, by id and by content.
-
-    Raises:
-        InputError: naming the run, the number of such samples and the first ids.
-    """
     by_id = np.isin(run.test_ids, run.ids)
     by_content = np.isin(run.test_content, run.content)
     for seen, what in ((by_id, "have the id"), (by_content, "have the content")):

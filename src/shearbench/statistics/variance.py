@@ -20,7 +20,6 @@ Source: Searle, Casella and McCulloch, Variance Components (1992), section 3.5; 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,21 +35,12 @@ class VarianceSplit:
     data: float
     training: float
 
-    @property
-    def sd(self) -> float:
-        """The standard deviation of one fold's accuracy, the "±" of a table."""
-        return sqrt(self.total)
-
 
 def sd_over_folds(values: Sequence[float] | NDArray[np.float64], *, repeats: int = 1) -> float:
     """Return the "±" of a table: the standard deviation (n - 1) over the folds of a repeat.
 
     For several repeats it is the root mean square: they hold out the same samples, so a deviation over all folds at
-    once would be smaller.
-
-    Args:
-        values: one per network, repeat by repeat.
-        repeats: at least 1.
+    once would be smaller. ``values`` has one per network, repeat by repeat.
     """
     scores = np.asarray(values, dtype=np.float64).reshape(repeats, -1)
     return float(np.sqrt(scores.var(axis=1, ddof=1).mean()))
@@ -61,24 +51,11 @@ def split_variance(correct: NDArray[np.bool_], folds: NDArray[np.int64]) -> Vari
 
     Args:
         correct: (repeats, n), whether the network that did not train on sample i predicts it correctly.
-        folds: (repeats, n), the fold that holds sample i out: 0 .. k-1 in every repeat, k >= 2, at least 2 samples.
+        folds: (repeats, n), the fold that holds sample i out: 0 .. k-1 in every repeat.
 
     Raises:
         InputError: if the shapes do not fit, or a fold has too few samples.
     """
-    sizes = _sizes(correct, folds)
-    hits = [np.bincount(row, weights=right) for row, right in zip(folds, correct, strict=True)]
-    y = np.array(hits) / sizes
-    total = float(y.var(axis=1, ddof=1).mean())
-    if len(correct) > 1:
-        data = _between_samples(correct) * float((1 / sizes).mean())
-    else:
-        data = float((y * (1 - y) / (sizes - 1)).mean())
-    return VarianceSplit(total, data, max(0.0, total - data))
-
-
-def _sizes(correct: NDArray[np.bool_], folds: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the number of samples in each fold, (repeats, folds)."""
     if correct.ndim != 2 or correct.shape != folds.shape or correct.size == 0 or correct.dtype != np.bool_:
         raise InputError(
             "a split of variance needs boolean correctness (repeats, n) and folds of the same shape, got "
@@ -87,14 +64,15 @@ def _sizes(correct: NDArray[np.bool_], folds: NDArray[np.int64]) -> NDArray[np.i
     sizes = np.array([np.bincount(row, minlength=int(folds.max()) + 1) for row in folds])
     if sizes.shape[1] < 2 or sizes.min() < 2:
         raise InputError(
-            f"a split of variance needs at least 2 folds of at least 2 digits, got {sizes.tolist()}; use more digits"
+            f"a split of variance needs at least 2 folds of at least 2 samples, got {sizes.tolist()}; use more samples"
         )
-    return sizes
-
-
-def _between_samples(correct: NDArray[np.bool_]) -> float:
-    """Return the variance between samples of the probability of a correct prediction; ``correct`` is (networks, n)."""
-    networks = len(correct)
-    # The mean over few networks varies by chance too, which would count as a difference between samples.
-    luck = correct.var(axis=0, ddof=1).mean() / networks
-    return max(0.0, float(correct.mean(axis=0).var(ddof=1) - luck))
+    hits = [np.bincount(row, weights=right) for row, right in zip(folds, correct, strict=True)]
+    y = np.array(hits) / sizes
+    total = float(y.var(axis=1, ddof=1).mean())
+    if len(correct) == 1:
+        data = float((y * (1 - y) / (sizes - 1)).mean())
+    else:
+        # The mean over few networks varies by chance too, which would count as a difference between samples.
+        luck = correct.var(axis=0, ddof=1).mean() / len(correct)
+        data = max(0.0, float(correct.mean(axis=0).var(ddof=1) - luck)) * float((1 / sizes).mean())
+    return VarianceSplit(total, data, max(0.0, total - data))

@@ -4,13 +4,15 @@ The region of equivalence (rope) and alpha are declared before the run. A verdic
 multiplicity and a difference that lies within the region.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, sqrt
 from typing import Literal
 
+import numpy as np
 from scipy import stats
 
-from shearbench.statistics.bayesian import RopeProbabilities
+from shearbench.statistics.resampled_t import RopeProbabilities
 
 Word = Literal["better", "worse", "equivalent", "undecided"]
 
@@ -23,20 +25,30 @@ class Verdict:
     rule: str
 
 
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return adjusted p values in the order given: m - i + 1 times the i-th smallest of m, non-decreasing, at most 1.
+
+    A family that rejects those below alpha has a false claim with probability alpha at most.
+    Source: Holm, Scandinavian Journal of Statistics 6 (1979).
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    return [float(value) for value in adjusted]
+
+
 def decide(p_holm: float, probabilities: RopeProbabilities, *, alpha: float = 0.05) -> Verdict:
     """Return the verdict on a against b.
 
-    equivalent: P(equivalent) >= 1 - alpha. Otherwise better (worse): P(better) (P(worse)) >= 1 - alpha and
-    p_holm < alpha. Otherwise undecided.
-
-    Args:
-        p_holm: Holm-adjusted p value of the corrected resampled t-test.
-        probabilities: of the Bayesian correlated t-test.
-        alpha: accepted share of false claims, 0 to 1.
+    equivalent: P(equivalent) >= 1 - alpha, by the Bayesian correlated t-test. Otherwise better (worse): P(better)
+    (P(worse)) >= 1 - alpha, and the Holm-adjusted p of the corrected resampled t-test < alpha. Otherwise undecided.
     """
     needed = 1 - alpha
     if probabilities.equivalent >= needed:
-        return Verdict("equivalent", _equivalent_rule(p_holm, probabilities, alpha))
+        small = f"; there is a difference (Holm p = {p_holm:.3g} < {alpha:g}), too small to matter"
+        rule = f"P(within {probabilities.rope:g}) = {probabilities.equivalent:.3f} >= {needed:g}"
+        return Verdict("equivalent", f"{rule}{small if p_holm < alpha else ''}")
     word: Word = "better" if probabilities.better >= probabilities.worse else "worse"
     share = max(probabilities.better, probabilities.worse)
     seen = f"P({word} by more than {probabilities.rope:g}) = {share:.3f}"
@@ -62,15 +74,8 @@ def decide_by_interval(
 
     equivalent: the interval lies within -rope to +rope. Otherwise better (worse): it lies above (below) 0. Otherwise
     undecided. All verdicts of a family are correct at once with probability 1 - alpha, because each interval then
-    contains the true difference; no verdict needs a further adjustment for multiplicity.
-
-    Args:
-        low: lower end of the interval.
-        high: upper end of the interval.
-        rope: half-width of the region of equivalence, declared before the run.
-        p_adjusted: below alpha exactly if the interval excludes 0; for the text of the rule.
-        alpha: accepted share of families with a false verdict, 0 to 1.
-        family: number of pairs; for the text of the rule.
+    contains the true difference; no verdict needs a further adjustment for multiplicity. ``p_adjusted`` and ``family``,
+    the number of pairs, are for the text of the rule.
     """
     assert low <= high, (low, high)
     many = f" for {family} pairs at once" if family > 1 else ""
@@ -86,7 +91,7 @@ def decide_by_interval(
     return Verdict("undecided", f"{span}: holds 0, and is not within {region} of it")
 
 
-def decide_apart(a: tuple[float, float, float], b: tuple[float, float, float], *, rope: float) -> Verdict:
+def decide_unpaired(a: tuple[float, float, float], b: tuple[float, float, float], *, rope: float) -> Verdict:
     """Return the verdict on two independent means, each given as (mean, standard error, df).
 
     The interval of the difference is Welch's, with Satterthwaite's degrees of freedom. If both errors are 0, it is the
@@ -104,10 +109,3 @@ def turned(word: Word) -> Word:
     """Return the verdict on b against a from ``word``, the verdict on a against b."""
     seen_from_b: dict[Word, Word] = {"better": "worse", "worse": "better"}
     return seen_from_b.get(word, word)
-
-
-def _equivalent_rule(p_holm: float, probabilities: RopeProbabilities, alpha: float) -> str:
-    rule = f"P(within {probabilities.rope:g}) = {probabilities.equivalent:.3f} >= {1 - alpha:g}"
-    if p_holm < alpha:
-        return f"{rule}; there is a difference (Holm p = {p_holm:.3g} < {alpha:g}), too small to matter"
-    return rule

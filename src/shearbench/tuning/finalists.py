@@ -13,10 +13,8 @@ from typing import Any
 from shearbench.errors import HyperparametersFailed, InputError, TasksFailed
 from shearbench.execution import Advance, Workers, run_tasks
 from shearbench.records import read_record
-from shearbench.statistics.bayesian import correlated_t
-from shearbench.statistics.multiplicity import holm
-from shearbench.statistics.resampled_t import CorrectedT, corrected_t
-from shearbench.statistics.verdict import Verdict, decide
+from shearbench.statistics.resampled_t import CorrectedT, corrected_t, correlated_t
+from shearbench.statistics.verdict import Verdict, decide, holm
 from shearbench.training.config import TrainingConfig
 from shearbench.training.crossval import FoldTask, fold_task, is_up_to_date, train_fold
 from shearbench.training.space import Hyperparameters

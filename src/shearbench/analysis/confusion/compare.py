@@ -17,9 +17,9 @@ from shearbench.plotting.canvas import LABELLED, class_ticks, figure
 from shearbench.plotting.files import Files, Writer, picture, table
 from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
 from shearbench.predictions.scores import BySample, rates
-from shearbench.statistics.mcnemar import mcnemar_over_folds
-from shearbench.statistics.multiplicity import holm
+from shearbench.statistics.mcnemar import mcnemar_p
 from shearbench.statistics.proportions import wilson
+from shearbench.statistics.verdict import holm
 
 _ACROSS = 3
 _COLUMNS = ("model", "dataset", "true", "predicted", "n", "count", "rate", "rate_low", "rate_high")
@@ -78,7 +78,7 @@ def _rows(predictions: BySample, other: BySample | None, names: Sequence[str]) -
         if other is not None:
             here, there = (each.classes[:, of_class] == predicted for each in (predictions, other))
             row |= {"reference_count": float(before[true, predicted])}
-            row |= {"change": count - float(before[true, predicted]), "p": mcnemar_over_folds(here, there).p}
+            row |= {"change": count - float(before[true, predicted]), "p": mcnemar_p(here, there)}
         yield row
 
 

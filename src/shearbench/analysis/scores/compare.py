@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from shearbench.data.dataset import DIGITS
 from shearbench.plotting.canvas import GREY, OF_DATASETS, class_ticks, colours, figure, headed, plain
 from shearbench.plotting.files import Files, Writer, picture, table
-from shearbench.predictions.class_intervals import share_interval
+from shearbench.predictions.estimates import share_interval
 from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
 
 ROUND = (3, 5, 8)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from shearbench.analysis.evaluation import Evaluation
 from shearbench.plotting.files import Files, arrays, numbers, picture, table
 from shearbench.plotting.scores import confusion_figure
-from shearbench.predictions.class_intervals import counts_of, f1_interval, mean_interval, share_interval
+from shearbench.predictions.estimates import bootstrap_interval, counts_of, f1_interval, share_interval
 from shearbench.predictions.folds import overlap_of
-from shearbench.predictions.scores import BySample, Predictions, Scores, rates
+from shearbench.predictions.scores import BySample, Scores, rates
 from shearbench.seeds import generator_for
 from shearbench.statistics.crossed import accuracy_interval, clusters_of
 from shearbench.statistics.variance import sd_over_folds, split_variance
@@ -27,7 +27,7 @@ def scoring(evaluation: Evaluation) -> Files:
     found = metrics(scores, recorded, repeats=repeats)
     for split, (low, high) in intervals(evaluation).items():
         found[split] |= {"accuracy_low": low, "accuracy_high": high}
-    found["out_of_fold"] |= spread(evaluation.out_of_fold, repeats=repeats)
+    found["out_of_fold"] |= spread(evaluation.by_sample["out_of_fold"])
     networks = {"out_of_fold": repeats, "test": len(evaluation.fold_runs)}
     counts = {split: total_confusion(folds) for split, folds in scores.items()}
     predictions: dict[str, NDArray[Any]] = {
@@ -75,7 +75,7 @@ def per_class(
 
     Columns: ``split, class`` (its name); ``n``, samples of the class; ``predicted``, samples predicted as it, mean
     over the networks that predict each; then mean over folds of ``precision, recall, f1, loss``, their ``..._sd``, and
-    ``..._low``, ``..._high``: 95 % intervals for the choice of the samples (:mod:`.class_intervals`).
+    ``..._low``, ``..._high``: 95 % intervals for the choice of the samples (:mod:`shearbench.predictions.estimates`).
     """
     every = [(split, number) for split in scores for number in range(len(classes))]
     repeats = len(said["out_of_fold"].probabilities)
@@ -99,7 +99,7 @@ def _class_row(
         "precision": share_interval(means["precision"], counts.predicted),
         "recall": share_interval(means["recall"], counts.true),
         "f1": f1_interval(means["f1"], counts.either),
-        "loss": mean_interval(predictions.losses[:, predictions.labels == label].mean(axis=0), rng),
+        "loss": bootstrap_interval(predictions.losses[:, predictions.labels == label].mean(axis=0), rng),
     }
     return {
         "split": split,
@@ -135,19 +135,14 @@ def total_confusion(folds: Sequence[Scores]) -> NDArray[np.int64]:
     return counts
 
 
-def spread(out_of_fold: Sequence[Predictions], *, repeats: int) -> dict[str, float]:
+def spread(out_of_fold: BySample) -> dict[str, float]:
     """Return the two parts of the standard deviation of a fold's accuracy; their squares add up to its square.
 
     ``accuracy_sd_data``: other held-out samples (an upper bound with one repeat). ``accuracy_sd_training``: another
     training, with other training samples and another seed.
     """
-    ids = np.concatenate([each.ids for each in out_of_fold]).reshape(repeats, -1)
-    right = np.concatenate([each.classes == each.labels for each in out_of_fold]).reshape(repeats, -1)
-    sizes = np.array([len(each.ids) for each in out_of_fold]).reshape(repeats, -1)
-    numbers = np.array([np.repeat(np.arange(len(row)), row) for row in sizes])
-    order = np.argsort(ids, axis=1)
-    correct, folds = (np.take_along_axis(each, order, axis=1) for each in (right, numbers))
-    split = split_variance(correct, folds)
+    assert out_of_fold.folds is not None
+    split = split_variance(out_of_fold.correct, out_of_fold.folds)
     return {"accuracy_sd_data": sqrt(split.data), "accuracy_sd_training": sqrt(split.training)}
 
 
