@@ -10,7 +10,6 @@ from torch import nn
 
 from shearbench.analysis.batch_norm import predict
 from shearbench.analysis.batch_norm.measure import running_averages
-from shearbench.analysis.batch_norm.statistics import BN_STATISTICS
 from shearbench.data.dataset import Dataset
 from shearbench.data.normalise import Normaliser
 from shearbench.models import build
@@ -41,29 +40,24 @@ def _halves(n: int, first_id: int = 0) -> Dataset:
     return Dataset("halves", np.arange(first_id, first_id + n), inputs, labels.astype(np.int64))
 
 
+def _accuracies(network: nn.Module, train: Dataset, test: Dataset) -> dict[str, float]:
+    """Accuracy on ``test`` by batch-norm statistics."""
+    predictors = predict.predictors_of(network, PLAIN, train.inputs, batch=20, hardware=Hardware())
+    return {name: float((each(test.inputs).argmax(axis=1) == test.labels).mean()) for name, each in predictors.items()}
+
+
 def test_stale_running_averages_hide_what_a_network_has_learned() -> None:
     """Fresh averages are mean 0 and variance 1, so that every sample, 4 or 8, is above the mean: half are wrong."""
-    found = predict.diagnose(_Threshold().eval(), PLAIN, _halves(400), _halves(40, 400), batch=20)
-    assert found == {
-        "train_as_trained": 0.5,
-        "test_as_trained": 0.5,
-        "train_batch_statistics": 1.0,
-        "test_batch_statistics": 1.0,
-        "train_recalibrated": 1.0,
-        "test_recalibrated": 1.0,
-    }
+    found = _accuracies(_Threshold().eval(), _halves(400), _halves(40, 400))
+    assert found == {"as_trained": 0.5, "batch_statistics": 1.0, "recalibrated": 1.0}
 
 
 def test_batches_are_shuffled_and_answers_come_in_the_order_of_the_samples() -> None:
     """In batches of one class every value is the mean and nothing could be told; shuffled, each batch has both."""
     network, data = _Threshold().eval(), _halves(200)
-    networks_by_statistics = predict.networks_by_statistics_of(
-        network, PLAIN, data.inputs, batch=20, hardware=Hardware()
-    )
-    said = predict.read(
-        networks_by_statistics["batch_statistics"], "batch_statistics", data.inputs, PLAIN, batch=20, device="cpu"
-    )
-    np.testing.assert_array_equal(said.argmax(axis=1), data.labels)
+    predictors = predict.predictors_of(network, PLAIN, data.inputs, batch=20, hardware=Hardware())
+    predicted = predictors["batch_statistics"](data.inputs)
+    np.testing.assert_array_equal(predicted.argmax(axis=1), data.labels)
 
 
 @pytest.mark.parametrize("count", [1, 19, 21, 101])
@@ -71,14 +65,10 @@ def test_no_batch_is_too_small_for_statistics_of_its_own(count: int) -> None:
     network = _Threshold().eval()
     data = _halves(2 * (count // 2 + 1))
     inputs = data.inputs[:count]
-    networks_by_statistics = predict.networks_by_statistics_of(
-        network, PLAIN, data.inputs, batch=20, hardware=Hardware()
-    )
-    said = predict.read(
-        networks_by_statistics["batch_statistics"], "batch_statistics", inputs, PLAIN, batch=20, device="cpu"
-    )
-    assert said.shape == (count, 10)
-    assert np.isfinite(said).all()
+    predictors = predict.predictors_of(network, PLAIN, data.inputs, batch=20, hardware=Hardware())
+    predicted = predictors["batch_statistics"](inputs)
+    assert predicted.shape == (count, 10)
+    assert np.isfinite(predicted).all()
 
 
 def test_the_network_is_left_as_it_is() -> None:
@@ -90,16 +80,16 @@ def test_the_network_is_left_as_it_is() -> None:
         np.random.default_rng(0).normal(size=(40, 1, 28, 28)).astype(np.float32),
         np.arange(40) % 10,
     )
-    found = predict.diagnose(network, PLAIN, data, data, batch=20)
+    found = _accuracies(network, data, data)
     torch.testing.assert_close(network.state_dict(), before, rtol=0, atol=0)
     assert len(layers_of(network)) == 20
-    assert set(found) == {f"{split}_{bn_statistics}" for split in ("train", "test") for bn_statistics in BN_STATISTICS}
+    assert set(found) == {"as_trained", "batch_statistics", "recalibrated"}
 
 
 def test_the_probe_says_which_test_digits_each_way_reads() -> None:
     trained: Any = SimpleNamespace(
         network=_Threshold().eval(),
-        reader=_Threshold().eval(),
+        predictor=_Threshold().eval(),
         record={"config": {"recipe": {"batch": 20}}},
         normaliser=PLAIN,
         train=_halves(60),
@@ -119,7 +109,7 @@ def test_the_probe_says_which_test_digits_each_way_reads() -> None:
 def test_a_network_without_batch_normalisation_reads_in_one_way() -> None:
     network = build("cnn2", inputs=Inputs(1), width=0.1, options={}, seed=1).eval()
     data = _halves(20)
-    assert set(predict.diagnose(network, PLAIN, data, data)) == {"train_as_trained", "test_as_trained"}
+    assert set(_accuracies(network, data, data)) == {"as_trained"}
 
 
 def test_at_most_so_many_training_samples_are_drawn_always_the_same() -> None:

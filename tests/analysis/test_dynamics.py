@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from shearbench.analysis.learning.compare import summary
-from shearbench.analysis.learning.dynamics import dynamics_of
+from shearbench.analysis.learning.summarise import dynamics_of
 from shearbench.predictions.folds import FoldRun
 
 

@@ -104,8 +104,8 @@ def test_probe_begins_and_ends_at_what_the_network_says() -> None:
     arrays = explanation(trained).arrays
     rows = arrays["rows"]
     assert labels[rows].tolist() == [label for label in range(10) for _ in range(2)]
-    whole = trained.read(inputs[rows])[np.arange(20), labels[rows]]
-    empty = trained.read(np.zeros_like(inputs[rows]))[np.arange(20), labels[rows]]
+    whole = trained.probabilities(inputs[rows])[np.arange(20), labels[rows]]
+    empty = trained.probabilities(np.zeros_like(inputs[rows]))[np.arange(20), labels[rows]]
     for prefix in ("", "random_"):
         np.testing.assert_allclose(arrays[f"{prefix}deletion"][:, [0, -1]].T, [whole, empty], rtol=1e-5)
         np.testing.assert_allclose(arrays[f"{prefix}insertion"][:, [0, -1]].T, [empty, whole], rtol=1e-5)

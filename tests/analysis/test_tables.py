@@ -43,8 +43,8 @@ def by_digit_of(repeats: int) -> dict[str, BySample]:
 
 
 def test_metrics_name_their_n_and_their_interval(scores: dict[str, list[Scores]]) -> None:
-    kept = [{"train_accuracy": 1.0, "train_loss": 0.1}, {"train_accuracy": 0.5, "train_loss": 0.3}]
-    metrics = tables.metrics(scores, kept, repeats=1)
+    recorded = [{"train_accuracy": 1.0, "train_loss": 0.1}, {"train_accuracy": 0.5, "train_loss": 0.3}]
+    metrics = tables.metrics(scores, recorded, repeats=1)
     cv, test = metrics["out_of_fold"], metrics["test"]
     assert (cv["n"], test["n"], cv["folds"]) == (20, 20, 2)
     assert cv["accuracy_mean"] == pytest.approx(0.95)

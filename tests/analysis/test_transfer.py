@@ -8,16 +8,17 @@ import pytest
 import torch
 from torch import nn
 
-from shearbench.analysis.transfer.adaptation import (
+from shearbench.analysis.transfer.measure import (
     AS_MEASURED,
     DIVIDED,
     OWN,
     REFITTED,
+    at_steps,
     obstacle,
     obstacle_to_refitting,
+    on_dataset,
     with_channels,
 )
-from shearbench.analysis.transfer.measure import read_dataset, read_steps
 from shearbench.data.dataset import Dataset, write_dataset
 from shearbench.data.folds import FoldTable, write_folds
 from shearbench.records import read_record, write_npz
@@ -42,7 +43,7 @@ def constant(values: np.ndarray, channels: int = 2, kind: type = np.float32) -> 
     [
         (FIELDS, {**FIELDS, "normalise": "pixel"}, "the same inputs"),
         (IMAGES, DOUBLED, "the same inputs"),
-        (IMAGES, FIELDS, "it reads one channel"),
+        (IMAGES, FIELDS, "it takes one channel"),
         (DOUBLED, FIELDS, ""),
         (FIELDS, IMAGES, ""),
         (FIELDS, {**FIELDS, "step": 7}, ""),
@@ -76,7 +77,7 @@ def test_other_steps_as_measured_and_divided(tmp_path: Path) -> None:
     arrays = {"ids": shuffled, "steps": np.array([4, 5, 6]), "displacement": displacement[shuffled]}
     write_npz(tmp_path / "severity" / "mnist-shear.npz", arrays)
     trained = trained_of(Level(), own, labels, entry=FIELDS, samples=20)
-    found = {(reading.name, reading.adaptation): reading.correct for reading in read_steps(trained, tmp_path)}
+    found = {(result.name, result.adaptation): result.correct for result in at_steps(trained, tmp_path)}
     for step, factor in (("4", 0.5), ("5", 1.0), ("6", 1.5)):
         read = np.minimum(np.rint(factor * labels[trained.share] - 1e-6), 9)  # halves go to the lower class
         assert np.array_equal(found[step, AS_MEASURED], read == labels[trained.share])
@@ -103,7 +104,7 @@ def test_another_dataset_by_its_own_and_by_a_refitted_normaliser(tmp_path: Path)
             return Level()(x * float(labels.std()) + float(labels.mean()))
 
     trained = trained_of(Standard(), constant(labels.astype(float)), labels, entry=entry, samples=40)
-    own, refitted = read_dataset(trained, "other", tmp_path)
+    own, refitted = on_dataset(trained, "other", tmp_path)
     assert (own.adaptation, refitted.adaptation) == (OWN, REFITTED)
     assert own.correct.mean() == 0.1  # everything is far too large: class 9
     assert refitted.correct.all()
@@ -115,7 +116,7 @@ def test_tables_of_a_finished_project(finished_once: Path) -> None:
     datasets = pd.read_csv(folder / "datasets.csv", keep_default_na=False).set_index(
         ["dataset", "model", "normalisation"]
     )
-    assert datasets.loc[("mnist", "mlp", OWN), "skipped"].startswith("it reads one channel")
+    assert datasets.loc[("mnist", "mlp", OWN), "skipped"].startswith("it takes one channel")
     assert datasets.loc[("mechanical", "mlp", REFITTED), "skipped"] == ""
     assert 0 <= float(datasets.loc[("mechanical", "mlp", REFITTED), "accuracy_mean"]) <= 1
     steps = pd.read_csv(folder / "severity.csv")

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 
-from shearbench.analysis.gradcam.figure import Looks, notes_of, overlaid
+from shearbench.analysis.gradcam.figure import notes_of, overlaid
 from shearbench.plotting.canvas import ORANGE, figure
 from shearbench.plotting.tiles import coloured, draw_coloured, enlarged
 
@@ -46,5 +46,5 @@ def test_a_map_is_laid_over_the_size_of_its_digit() -> None:
     np.testing.assert_allclose(drawn[0, 3, 3], 0, atol=0.01)
     np.testing.assert_allclose(drawn[1, 3, 3], 1, atol=0.01)
     np.testing.assert_allclose(drawn[0, 9, 9], 0.2 + 0.8 * np.array(to_rgb(ORANGE)), atol=0.01)
-    notes = notes_of(Looks(maps, np.array([4, 1])), np.array([4, 7]), tuple("0123456789"), first=True)
+    notes = notes_of(maps, np.array([4, 1]), np.array([4, 7]), tuple("0123456789"), first=True)
     assert notes == ["4", "7, predicted 1, no map"]

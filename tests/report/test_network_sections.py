@@ -55,7 +55,7 @@ def test_sections_on_robustness_say_what_the_tables_hold(finished_once: Path) ->
     said = {(row[0].text, row[2].text): row[4].text for row in other.cells}
     assert ("mnist", "mechanical") not in said
     told = [block.text for block in sections[2].blocks if isinstance(block, Prose)]
-    assert any("mechanical by a model of mnist: it reads one channel, and a field has two" in text for text in told)
+    assert any("mechanical by a model of mnist: it takes one channel, and a field has two" in text for text in told)
     assert "to" in said["mechanical", "mnist"]
 
 

@@ -56,7 +56,7 @@ def test_every_run_is_in_it_with_a_picture_side_by_side(name: str, finished_once
 
 
 @pytest.mark.parametrize("name", READ)
-def test_without_a_comparison_it_says_so_and_shows_the_rest(name: str, finished: Path) -> None:
+def test_without_a_comparison_it_says_so(name: str, finished: Path) -> None:
     shutil.rmtree(finished / "build" / "comparison")
     section = READ[name](finished, rows_of(finished))
     assert MISSING in section.missing
@@ -98,11 +98,10 @@ def test_verdict_on_the_round_classes_follows_from_the_interval(finished_once: P
     expected = pd.read_csv(finished_once / "build" / "evaluation" / "mnist" / "cnn2" / "per_class.csv")
     cnn2 = next(row for row in scores.cells if [cell.text for cell in row[:2]] == ["mnist", "cnn2"])
     assert [cell.value for cell in cnn2[2:]] == expected.loc[expected["split"] == "test", "f1"].tolist()
-    row = {"dataset": "d", "model": "m", "errors": 2.0, "all_errors": 4.0, "share": 0.5, "share_of_samples": 0.3}
-    for bounds, said in (((0.31, 0.7), "yes"), ((0.1, 0.7), "not shown"), ((0.1, 0.29), "no, less")):
-        assert classes._row(row | {"share_low": bounds[0], "share_high": bounds[1]})[-1] == said
-    none = row | {"share": float("nan"), "all_errors": 0.0}
-    assert classes._row(none)[-1] == "no error"
+    row = {"share": 0.5, "share_of_samples": 0.3}
+    for bounds, verdict in (((0.31, 0.7), "yes"), ((0.1, 0.7), "not shown"), ((0.1, 0.29), "no, less")):
+        assert classes._verdict(row | {"share_low": bounds[0], "share_high": bounds[1]}) == verdict
+    assert classes._verdict(row | {"share": float("nan")}) == "no error"
 
 
 def test_calibration_has_chance_beside_the_error(finished_once: Path) -> None:
@@ -149,6 +148,6 @@ def test_datasets_count_their_classes_by_split(finished_once: Path) -> None:
 
 def test_those_who_suspect_a_label_are_named_or_those_who_do_not() -> None:
     runs = ["a-mlp", "a-cnn2", "b-mlp", "b-cnn2"]
-    assert mistakes.said_by(runs, runs) == "all"
-    assert mistakes.said_by(["a-mlp", "a-cnn2", "b-cnn2"], runs) == "all but b-mlp"
-    assert mistakes.said_by(["a-mlp", "b-cnn2"], runs) == "a-mlp b-cnn2"
+    assert mistakes.suspected_by(runs, runs) == "all"
+    assert mistakes.suspected_by(["a-mlp", "a-cnn2", "b-cnn2"], runs) == "all but b-mlp"
+    assert mistakes.suspected_by(["a-mlp", "b-cnn2"], runs) == "a-mlp b-cnn2"

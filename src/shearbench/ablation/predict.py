@@ -1,6 +1,6 @@
 """One network of an ablation on the held-out test set and its training samples: a task of stage ``ablation_result``."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def predict_fold(task: PredictionTask, advance: Callable[[int], None]) -> FoldPr
     A diagnosed training predicts with all batch-norm statistics, any other one as trained only.
     """
     # Imported here: loading takes a second, and the process that distributes the tasks does not need it.
-    from shearbench.analysis.batch_norm.predict import drawn_from, networks_by_statistics_of, read
+    from shearbench.analysis.batch_norm.predict import drawn_from, predictors_of
     from shearbench.training.config import TrainingConfig, select
     from shearbench.training.hardware import resolve, settle
     from shearbench.training.loop import EVALUATION_BATCH
@@ -65,20 +65,21 @@ def predict_fold(task: PredictionTask, advance: Callable[[int], None]) -> FoldPr
     assert rows.validation is not None
     drawn = train.only(drawn_from(rows.train))
     batch = config.recipe.batch if config.recipe else EVALUATION_BATCH
-    networks = networks_by_statistics_of(network, normaliser, drawn.inputs, batch=batch, hardware=hardware)
-    names = list(networks) if config.diagnose else [AS_TRAINED]
+    predictors = predictors_of(network, normaliser, drawn.inputs, batch=batch, hardware=hardware)
+    if not config.diagnose:
+        predictors = {AS_TRAINED: predictors[AS_TRAINED]}
 
-    def predictions_of(data: Dataset, names: Iterable[str]) -> Probabilities:
-        return {
-            name: read(networks[name], name, data.inputs, normaliser, batch=batch, device=hardware.device)
-            for name in names
-        }
+    def predictions_of(data: Dataset) -> Probabilities:
+        return {bn_statistics: predictor(data.inputs) for bn_statistics, predictor in predictors.items()}
 
     held_out = {AS_TRAINED: read_npz(task.fold_run / "out_of_fold.npz")["probabilities"]}
-    if RECALIBRATED in names:
-        held_out |= predictions_of(train.only(rows.validation), [RECALIBRATED])
-    on_train = {name: share_correct(each, drawn.labels) for name, each in predictions_of(drawn, names).items()}
-    found = FoldPredictions(held_out, predictions_of(test, names), on_train, len(drawn.ids), hardware.device)
+    if RECALIBRATED in predictors:
+        held_out[RECALIBRATED] = predictors[RECALIBRATED](train.only(rows.validation).inputs)
+    on_train = {
+        bn_statistics: share_correct(probabilities, drawn.labels)
+        for bn_statistics, probabilities in predictions_of(drawn).items()
+    }
+    found = FoldPredictions(held_out, predictions_of(test), on_train, len(drawn.ids), hardware.device)
     advance(1)
     return found
 

@@ -4,7 +4,7 @@ A comparison is one file with one function ``EvaluatedRuns -> Files`` and one li
 ``build/comparison/``; the record there holds their hashes, and MLflow gets them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -24,16 +24,14 @@ from shearbench.analysis.scores.compare import classes
 from shearbench.analysis.transfer.compare import transfer
 from shearbench.execution import run_tasks
 from shearbench.execution.calls import Advance
-from shearbench.plotting.files import Files, Writer
+from shearbench.plotting.files import Files, Writer, merged
 from shearbench.predictions.evaluated import EvaluatedRuns
 from shearbench.records import hash_of, write_record
-
-Compare = Callable[[EvaluatedRuns], Files]
 
 OF_NETWORKS = ("dynamics", "feature_maps", "embedding", "attribution", "explanation")
 """Comparisons of epochs and layers, for runs with networks only."""
 
-COMPARISONS: dict[str, Compare] = {
+COMPARISONS: dict[str, Callable[[EvaluatedRuns], Files]] = {
     "cost": cost,
     "dynamics": dynamics,
     "confusion": confusion,
@@ -53,7 +51,7 @@ COMPARISONS: dict[str, Compare] = {
 
 def compared(evaluated: EvaluatedRuns) -> dict[str, Writer]:
     """Return the files of every comparison, by their name."""
-    return _joined([_compare(comparison) for comparison in _comparisons(evaluated)])
+    return merged((name, COMPARISONS[name](runs)) for name, runs in _comparisons(evaluated))
 
 
 def write_comparison(folder: Path, evaluated: EvaluatedRuns, *, workers: int | Literal["auto"]) -> None:
@@ -67,7 +65,7 @@ def write_comparison(folder: Path, evaluated: EvaluatedRuns, *, workers: int | L
         _compare, _comparisons(evaluated), workers=workers, label="comparison", name=lambda comparison: comparison[0]
     )
     runs = {run.name: run.digest for run in evaluated.runs}
-    write_record(folder, {"evaluations": runs, "hashes": {"evaluations": hash_of(runs)}}, _joined(made))
+    write_record(folder, {"evaluations": runs, "hashes": {"evaluations": hash_of(runs)}}, merged(made))
 
 
 def _comparisons(evaluated: EvaluatedRuns) -> list[tuple[str, EvaluatedRuns]]:
@@ -77,16 +75,8 @@ def _comparisons(evaluated: EvaluatedRuns) -> list[tuple[str, EvaluatedRuns]]:
     return [(name, runs) for name, runs in runs_of.items() if runs.runs]
 
 
-def _compare(comparison: tuple[str, EvaluatedRuns], advance: Advance = lambda _: None) -> tuple[str, Files]:
+def _compare(comparison: tuple[str, EvaluatedRuns], advance: Advance) -> tuple[str, Files]:
     name, evaluated = comparison
     made = COMPARISONS[name](evaluated)
     advance(1)
     return name, made
-
-
-def _joined(made: Sequence[tuple[str, Files]]) -> dict[str, Writer]:
-    files: dict[str, Writer] = {}
-    for name, own in made:
-        assert not files.keys() & own.keys(), f"contrast {name} writes a file of another"
-        files |= own
-    return files

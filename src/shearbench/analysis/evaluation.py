@@ -70,7 +70,7 @@ def infer(task: FoldTask, advance: Callable[[int], None]) -> FoldResult:
     network, normaliser, record = load_network(task.fold_run)
     trained = TrainedModel(network, normaliser, record, test, task.dataset, task.explained, hardware, task.settings)
     found = measured(trained)
-    probabilities = trained.read(test.inputs)
+    probabilities = trained.probabilities(test.inputs)
     advance(1)
     return FoldResult(probabilities, found, hardware.device)
 
@@ -98,15 +98,11 @@ def read_results(folder: Path) -> list[FoldResult]:
     for key, array in arrays.items():
         fold, measurement, name = key.split("/", 2)
         found[int(fold)][measurement][name] = array
-    probabilities = read_npz(folder / "test_predictions.npz")["probabilities"]
-    return [
-        FoldResult(
-            probabilities[fold],
-            {name: Measured(own, record["measurements"][name]) for name, own in each.items()},
-            record["read_on"][0],
-        )
-        for fold, each in enumerate(found)
-    ]
+    results = []
+    for probabilities, each in zip(read_npz(folder / "test_predictions.npz")["probabilities"], found, strict=True):
+        measured = {name: Measured(own, record["measurements"][name]) for name, own in each.items()}
+        results.append(FoldResult(probabilities, measured, record["read_on"][0]))
+    return results
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,8 +138,7 @@ class Evaluation:
     @property
     def entry(self) -> Mapping[str, Any]:
         """The dataset's entry in ``params.yaml``."""
-        entry: Mapping[str, Any] = self.fold_runs[0].record["config"]["entry"]
-        return entry
+        return dict(self.fold_runs[0].record["config"]["entry"])
 
     @cached_property
     def out_of_fold(self) -> list[Predictions]:
@@ -158,15 +153,12 @@ class Evaluation:
     @cached_property
     def scores(self) -> dict[str, list[Scores]]:
         """Split -> the scores of each fold's network."""
-        return {
-            "out_of_fold": [score(predictions) for predictions in self.out_of_fold],
-            "test": [score(predictions) for predictions in self.tested],
-        }
+        return {"out_of_fold": list(map(score, self.out_of_fold)), "test": list(map(score, self.tested))}
 
     @cached_property
     def by_sample(self) -> dict[str, BySample]:
         """Split -> predictions of each sample: out of fold by one network per repeat, on the test set by all."""
-        tested = np.stack([each.probabilities for each in self.tested])
+        tested = np.stack([result.probabilities for result in self.results])
         return {"out_of_fold": by_sample(self.out_of_fold), "test": BySample(self.test.ids, self.test.labels, tested)}
 
     @property
@@ -174,11 +166,10 @@ class Evaluation:
         """The ``seed`` of ``params.yaml`` that the run was trained with."""
         return int(self.fold_runs[0].record["seed"])
 
-    @cached_property
+    @property
     def repeats(self) -> int:
         """The number of out-of-fold predictions of each training sample: one per repeat."""
-        ids = np.concatenate([predictions.ids for predictions in self.out_of_fold])
-        return len(ids) // len(np.unique(ids))
+        return len(self.by_sample["out_of_fold"].probabilities)
 
     def stacked(self, measurement: str, name: str) -> NDArray[Any]:
         """Return an array of a measurement for all networks: (folds, ...)."""

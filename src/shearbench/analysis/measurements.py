@@ -4,6 +4,8 @@ A measurement is one file with one function ``TrainedModel -> Measured`` and one
 stacks its arrays over the folds, tabulates and draws them (:mod:`shearbench.analysis.summaries`).
 """
 
+from collections.abc import Callable
+
 from shearbench.analysis.batch_norm.measure import running_averages
 from shearbench.analysis.corruption.measure import corruption
 from shearbench.analysis.cost.measure import cost
@@ -13,12 +15,12 @@ from shearbench.analysis.feature_maps.measure import feature_maps
 from shearbench.analysis.gradcam.measure import gradcam
 from shearbench.analysis.measured import Measured
 from shearbench.analysis.noise.measure import noise
-from shearbench.analysis.trained import Measurement, TrainedModel
+from shearbench.analysis.trained import TrainedModel
 
 OF_LAYERS = ("gradcam", "explanation", "feature_maps", "embedding", "running_averages")
 """Measurements of the layers of a network; a classifier of scikit-learn has none."""
 
-MEASUREMENTS: dict[str, Measurement] = {
+MEASUREMENTS: dict[str, Callable[[TrainedModel], Measured]] = {
     "gradcam": gradcam,
     "explanation": explanation,
     "feature_maps": feature_maps,

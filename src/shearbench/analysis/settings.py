@@ -26,9 +26,7 @@ class Noise(Strict):
     def strengths(self, deviation: NDArray[np.float64], scale: float) -> list[NDArray[np.float64]]:
         """Return the standard deviations (channels,) of the noise, for each of ``levels``, then for each of ``raw``.
 
-        Args:
-            deviation: (channels,) of the inputs, in their units.
-            scale: factor of the raw levels.
+        ``deviation`` (channels,) is that of the inputs, in their units; ``scale`` is the factor of the raw levels.
         """
         own = [level * deviation for level in self.levels]
         return [*own, *(np.full_like(deviation, level * scale) for level in self.raw)]

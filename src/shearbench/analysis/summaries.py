@@ -1,7 +1,7 @@
 """The summaries of a run's evaluation: each makes tables, arrays and figures of an :class:`Evaluation`.
 
-A summary is one file with one function ``Evaluation -> Files`` and one line in ``SUMMARIES``. The record holds the
-hashes of its files, and MLflow gets them. If it needs a network, a measurement provides its arrays.
+A summary is one function ``Evaluation -> Files``, in a file of its topic or here, and one line in ``SUMMARIES``. The
+record holds the hashes of its files, and MLflow gets them. If it needs a network, a measurement provides its arrays.
 """
 
 from collections.abc import Callable
@@ -11,28 +11,46 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from shearbench.analysis.batch_norm.summarise import running_averages
+from shearbench.analysis.batch_norm.statistics import AS_TRAINED, BATCH, RECALIBRATED
 from shearbench.analysis.calibration.summarise import calibration
 from shearbench.analysis.corruption.summarise import corruption
 from shearbench.analysis.embedding.summarise import embedding
 from shearbench.analysis.evaluation import MEASURED, Evaluation, stored_arrays
 from shearbench.analysis.faithfulness.summarise import explanation
-from shearbench.analysis.feature_maps.summarise import feature_maps
 from shearbench.analysis.gradcam.summarise import attribution
-from shearbench.analysis.learning.summarise import curves_of, learning
+from shearbench.analysis.learning.summarise import learning, learning_curves
 from shearbench.analysis.mistakes.summarise import mistakes
 from shearbench.analysis.noise.summarise import noise
 from shearbench.analysis.scores.summarise import scoring
-from shearbench.plotting.files import Files, Writer, arrays
+from shearbench.plotting.files import Files, Writer, arrays, merged, table
 from shearbench.predictions.folds import hardware_of
 from shearbench.records import write_record, write_text
-
-Analysis = Callable[[Evaluation], Files]
 
 OF_NETWORKS = ("learning", "attribution", "explanation", "feature_maps", "embedding", "running_averages")
 """Summaries of epochs and layers, which a classifier of scikit-learn does not have."""
 
-SUMMARIES: dict[str, Analysis] = {
+
+def feature_maps(evaluation: Evaluation) -> Files:
+    """Return ``feature_maps.npz``: ``seen`` (channels, 28, 28), and ``maps-<i>`` (shown, height, width) of a layer."""
+    return {"feature_maps.npz": arrays(evaluation.results[0].measured["feature_maps"].arrays)}
+
+
+def running_averages(evaluation: Evaluation) -> Files:
+    """Return ``running_averages.csv``: ``fold, bn_statistics, n, accuracy``; ``as_trained`` only without batch norm."""
+    n, rows = len(evaluation.test.ids), []
+    of_folds = zip(evaluation.fold_runs, evaluation.results, evaluation.scores["test"], strict=True)
+    for fold_run, result, score in of_folds:
+        correct = result.measured["running_averages"].arrays
+        accuracies = {AS_TRAINED: score.accuracy}
+        for statistics in (BATCH, RECALIBRATED):
+            if f"correct_{statistics}" in correct:
+                accuracies[statistics] = float(correct[f"correct_{statistics}"].mean())
+        for statistics, accuracy in accuracies.items():
+            rows.append({"fold": fold_run.fold, "bn_statistics": statistics, "n": n, "accuracy": accuracy})
+    return {"running_averages.csv": table(pd.DataFrame(rows))}
+
+
+SUMMARIES: dict[str, Callable[[Evaluation], Files]] = {
     "scoring": scoring,
     "learning": learning,
     "calibration": calibration,
@@ -47,19 +65,10 @@ SUMMARIES: dict[str, Analysis] = {
 }
 
 
-def analyses_of(evaluation: Evaluation) -> dict[str, Analysis]:
-    """Return the summaries that apply to a run, by name."""
-    return {name: each for name, each in SUMMARIES.items() if evaluation.is_network or name not in OF_NETWORKS}
-
-
 def summarised(evaluation: Evaluation) -> dict[str, Writer]:
     """Return the files of every summary that applies, by their name."""
-    files: dict[str, Writer] = {}
-    for name, analyse in analyses_of(evaluation).items():
-        made = analyse(evaluation)
-        assert not files.keys() & made.keys(), f"analysis {name} writes a file of another: {files.keys() & made.keys()}"
-        files |= made
-    return files
+    applied = [name for name in SUMMARIES if evaluation.is_network or name not in OF_NETWORKS]
+    return merged((name, SUMMARIES[name](evaluation)) for name in applied)
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
@@ -72,11 +81,11 @@ def write_plots(folder: Path, evaluation: Evaluation) -> None:
     """Write the data of ``dvc plots``: accuracy of each epoch, and one row per test sample and network."""
     curves = pd.DataFrame(columns=["train_accuracy", "validation_accuracy"], index=pd.Index([], name="epoch"))
     if evaluation.is_network:
-        found = curves_of(evaluation).pivot(index="epoch", columns="split", values="accuracy_mean")
-        curves = found.add_suffix("_accuracy")
-    predicted = np.stack([each.classes for each in evaluation.tested])
-    actual = np.broadcast_to(evaluation.test.labels, predicted.shape)
-    predictions = pd.DataFrame({"actual": actual.ravel(), "predicted": predicted.ravel()})
+        found = learning_curves([fold_run.history for fold_run in evaluation.fold_runs])
+        curves = found.pivot(index="epoch", columns="split", values="accuracy_mean").add_suffix("_accuracy")
+    tested = evaluation.by_sample["test"]
+    actual = np.broadcast_to(tested.labels, tested.classes.shape)
+    predictions = pd.DataFrame({"actual": actual.ravel(), "predicted": tested.classes.ravel()})
     write_text(folder / "learning_curves.csv", curves.reset_index().to_csv(index=False))
     write_text(folder / "confusion.csv", predictions.to_csv(index=False))
 
@@ -99,9 +108,6 @@ def _result(evaluation: Evaluation) -> dict[str, Any]:
         "hashes": {**first["hashes"], "test": evaluation.test.content_hash},
         "parameters": first["parameters"],
         "seconds_per_fold": float(np.mean([fold_run.record["seconds"] for fold_run in evaluation.fold_runs])),
-        "sizes": {
-            "train": sum(one.n for one in evaluation.scores["out_of_fold"]) // evaluation.repeats,
-            "test": len(evaluation.test.ids),
-        },
+        "sizes": {"train": len(evaluation.by_sample["out_of_fold"].ids), "test": len(evaluation.test.ids)},
         "measurements": {name: dict(measured.facts) for name, measured in evaluation.results[0].measured.items()},
     }

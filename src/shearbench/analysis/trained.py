@@ -1,9 +1,9 @@
 """The input of a measurement: a fold's network with the test set. Its result is a :class:`Measured`."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from shearbench.analysis.measured import Measured
 from shearbench.analysis.settings import Evaluate
 from shearbench.data import dataset
-from shearbench.data.config import Load
 from shearbench.data.dataset import Dataset
-from shearbench.data.folds import TrainOn
 from shearbench.data.normalise import Normaliser
 from shearbench.data.trend import homogeneous_field
 from shearbench.predictions.selection import Rows, first_of_each_class, interleaved, share_of_fold
@@ -51,16 +48,9 @@ class TrainedModel:
         return int(self.record["fold"])
 
     @property
-    def train_on(self) -> TrainOn:
-        """The training samples: all other folds (``rest``), or the fold alone (``fold``)."""
-        chosen: TrainOn = self.record["config"]["train_on"]
-        return chosen
-
-    @property
     def entry(self) -> Mapping[str, Any]:
         """The dataset's entry in ``params.yaml``."""
-        entry: Mapping[str, Any] = self.record["config"]["entry"]
-        return entry
+        return dict(self.record["config"]["entry"])
 
     @property
     def is_field(self) -> bool:
@@ -96,30 +86,33 @@ class TrainedModel:
         """All training samples of the dataset, read at first use."""
         return dataset.load(self.folder, "train")
 
-    @property
+    @cached_property
     def blank(self) -> NDArray[Any]:
         """The input without an image, (channels, h, w): a black image, or the displacement of the empty block."""
         if self.is_field:
-            return _empty_block(self.entry["load"], self.entry["step"], self.test.size)
+            return homogeneous_field(self.entry["load"], self.entry["step"], self.test.size).astype(np.float32)
         return np.zeros_like(self.test.inputs[0])
 
     def seen(self, inputs: NDArray[Any]) -> Tensor:
         """Return inputs (n, channels, h, w) as the network sees them: normalised, float32."""
         return torch.from_numpy(self.normaliser.apply(inputs))
 
-    def read(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
-        """Return probabilities (n, classes) of inputs (n, channels, h, w) that are not normalised."""
-        return predict(self.reader, inputs, normaliser=self.normaliser, batch=_BATCH, device=self.hardware.device)
+    def probabilities(self, inputs: NDArray[Any], normaliser: Normaliser | None = None) -> NDArray[np.float32]:
+        """Return probabilities (n, classes) of inputs (n, channels, h, w) that are not normalised.
+
+        The default ``normaliser`` is the network's own.
+        """
+        own, device = normaliser or self.normaliser, self.hardware.device
+        return predict(self.predictor, inputs, normaliser=own, batch=_BATCH, device=device)
+
+    def correct(
+        self, inputs: NDArray[Any], labels: NDArray[np.int64], normaliser: Normaliser | None = None
+    ) -> NDArray[np.bool_]:
+        """Return whether the predicted class of each input is its label, (n,)."""
+        correct: NDArray[np.bool_] = self.probabilities(inputs, normaliser).argmax(axis=1) == labels
+        return correct
 
     @cached_property
-    def reader(self) -> nn.Module:
+    def predictor(self) -> nn.Module:
         """A copy for predictions, which move it to the device; ``network`` stays on the CPU."""
         return copy.deepcopy(self.network)
-
-
-Measurement = Callable[[TrainedModel], Measured]
-
-
-@cache
-def _empty_block(load: Load, step: int, size: tuple[int, int]) -> NDArray[np.float32]:
-    return homogeneous_field(load, step, size).astype(np.float32)

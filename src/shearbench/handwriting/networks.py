@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from shearbench.analysis.layers import listen
+from shearbench.analysis.layers import layer_calls
 from shearbench.data.normalise import Normaliser
 from shearbench.execution import Workers, run_tasks
 from shearbench.handwriting.recipe import Trained
@@ -178,7 +178,7 @@ def hidden(network: nn.Module, inputs: Images, normaliser: Normaliser, device: s
     parts = []
     for start in range(0, len(inputs), _BATCH):
         batch = torch.from_numpy(normaliser.apply(inputs[start : start + _BATCH])).to(device)
-        parts.append(listen(network, batch, nn.Linear)[-1].entered.float().cpu())
+        parts.append(layer_calls(network, batch, nn.Linear)[-1].entered.float().cpu())
     return torch.cat(parts).double().numpy()
 
 

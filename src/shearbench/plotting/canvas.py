@@ -11,10 +11,12 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis, XAxis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from PIL import Image
 
@@ -75,6 +77,30 @@ def headed(made: Figure, title: str, handles: Sequence[Any] = ()) -> None:
     if handles:
         columns = min(len(handles), max(1, int(width / _ENTRY)))
         made.legend(handles=list(handles), loc="outside lower center", ncols=columns, frameon=False)
+
+
+def entry(label: str, colour: str = GREY, **style: Any) -> Line2D:
+    """Return the entry of a legend."""
+    return Line2D([], [], color=colour, label=label, **style)
+
+
+def band(axes: Axes, colour: str, x: Any, mean: Any, low: Any, high: Any, *, alpha: float = 0.15, **line: Any) -> None:
+    """Draw a line in the style of ``line``, and the area from ``low`` to ``high`` in its colour."""
+    axes.plot(x, mean, color=colour, **line)
+    axes.fill_between(x, low, high, color=colour, alpha=alpha, lw=0)
+
+
+def accuracy_band(axes: Axes, colour: str, x: Any, rows: pd.DataFrame, *, alpha: float = 0.15, **line: Any) -> None:
+    """Draw ``accuracy_mean`` with its interval, ``accuracy_low`` to ``accuracy_high``, in percent."""
+    mean, low, high = (100 * rows[f"accuracy_{part}"] for part in ("mean", "low", "high"))
+    band(axes, colour, x, mean, low, high, alpha=alpha, **line)
+
+
+def accuracy_axis(axes: Axes, guessing: float) -> None:
+    """Let an axis show accuracies from 0 to 100 %, with a dotted line at that of guessing, in percent."""
+    plain(axes)
+    axes.axhline(guessing, color=GREY, ls=":", lw=1)
+    axes.set_ylim(0, 102)
 
 
 def plain(axes: Axes) -> None:

@@ -1,6 +1,6 @@
 """The files that an analysis returns, each as a name and a writer."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -18,6 +18,17 @@ _SAVE: ContextVar[Callable[[Figure], bytes]] = ContextVar("save", default=png)
 Writer = Callable[[Path], None]
 Files = Mapping[str, Writer]
 """Name below the folder of the evaluation (``calibration.csv``, ``figures/calibration.png``) -> its writer."""
+
+
+def merged(parts: Iterable[tuple[str, Files]]) -> dict[str, Writer]:
+    """Return the files of analyses, given as (name, files); each has names of its own."""
+    files: dict[str, Writer] = {}
+    for name, own in parts:
+        assert not files.keys() & own.keys(), (
+            f"{name} writes files that another analysis writes: {files.keys() & own.keys()}"
+        )
+        files |= own
+    return files
 
 
 def table(frame: pd.DataFrame) -> Writer:

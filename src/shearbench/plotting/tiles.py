@@ -74,7 +74,7 @@ def sheet(rows: int, columns: int, *, beside: float, above: float, blocks: int =
 def draw_coloured(axis: Axes, tiles: NDArray[Any], names: Sequence[str], notes: Sequence[Sequence[str]]) -> None:
     """Draw tiles (rows, columns, h, w, 3) as one picture, with a name beside each row and a note above each tile.
 
-    Notes are (rows, columns); an empty one is not drawn. Gaps and missing values (NaN) are transparent.
+    Notes are (rows, at most columns); an empty one is not drawn. Gaps and missing values (NaN) are transparent.
     """
     _draw(axis, tiles, _LINE)
     axis.set_yticks(centres(len(tiles), _LINE), names)

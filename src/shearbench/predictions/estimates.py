@@ -44,6 +44,13 @@ def share_interval(share: float, n: float) -> tuple[float, float]:
     return _NONE if math.isnan(share) or round(n) < 1 else wilson(share, round(n))
 
 
+def share_with_interval(name: str, count: float, n: float) -> dict[str, float]:
+    """Return ``<name>`` = count / n with Wilson's interval, ``<name>_low`` and ``<name>_high``; NaN without samples."""
+    share = count / n if n else math.nan
+    low, high = share_interval(share, n)
+    return {name: share, f"{name}_low": low, f"{name}_high": high}
+
+
 def f1_interval(f1: float, either: float) -> tuple[float, float]:
     """Return the interval of an F1; ``either`` counts the samples labelled or predicted as the class (NaN for 0)."""
     low, high = share_interval(f1 / (2 - f1), either)

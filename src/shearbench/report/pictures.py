@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from shearbench.records import is_finished, read_record
-from shearbench.report.blocks import Block, Heading, Picture, Pictures, Prose, Section
+from shearbench.report.blocks import Block, Heading, Picture, Pictures, Prose
 from shearbench.report.findings import Row, Rows
 
 
@@ -52,20 +52,20 @@ def per_dataset(pictures: Sequence[tuple[str, Picture]]) -> list[Block]:
     return blocks
 
 
-def section_of_figure(root: Path, rows: Rows, section: Section, figure: str, data: Sequence[str] = ()) -> Section:
-    """Return ``section`` with one figure of each run added to its blocks, and with what is missing.
+def figure_of_each(root: Path, rows: Rows, figure: str, text: str, data: Sequence[str]) -> list[Block]:
+    """Return ``figures/<figure>.png`` of each run, dataset by dataset.
 
     Args:
         root: the project's folder.
         rows: of ``reports/comparison.json``.
-        section: with its title, which describes the figure, and its first blocks.
         figure: name of the figure in the folders of the evaluations.
+        text: description of the figure; the run's name is added.
         data: files of the same folder that the figure was drawn from.
     """
-    drawn = []
+    pictures = []
     for folder, record in evaluations(root, rows):
         path = folder / "figures" / f"{figure}.png"
         if path.is_file():
-            text = f"{section.title} of {record['model']} on {record['dataset']}"
-            drawn.append((record["dataset"], Picture.of(path, text, data=[folder / name for name in data])))
-    return Section(section.id, section.title, [*section.blocks, *per_dataset(drawn)], missing(root, rows))
+            words = f"{text} of {record['model']} on {record['dataset']}"
+            pictures.append((record["dataset"], Picture.of(path, words, data=[folder / name for name in data])))
+    return per_dataset(pictures)

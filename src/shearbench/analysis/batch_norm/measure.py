@@ -6,8 +6,8 @@ or not, and no label.
 
 import numpy as np
 
-from shearbench.analysis.batch_norm.predict import drawn_from, networks_by_statistics_of, read
-from shearbench.analysis.batch_norm.statistics import AS_TRAINED
+from shearbench.analysis.batch_norm.predict import drawn_from, predictors_of
+from shearbench.analysis.batch_norm.statistics import BATCH, RECALIBRATED
 from shearbench.analysis.measured import Measured
 from shearbench.analysis.trained import TrainedModel
 from shearbench.training.running_averages import layers_of
@@ -19,17 +19,9 @@ def running_averages(trained: TrainedModel) -> Measured:
         return Measured({}, {"skipped": "no batch normalisation"})
     batch, test = int(trained.record["config"]["recipe"]["batch"]), trained.test
     drawn = trained.train.inputs[drawn_from(np.arange(len(trained.train.ids)))]
-    networks_by_statistics = networks_by_statistics_of(
-        trained.reader, trained.normaliser, drawn, batch=batch, hardware=trained.hardware
-    )
-    device = trained.hardware.device
-    predicted = {
-        bn_statistics: read(network, bn_statistics, test.inputs, trained.normaliser, batch=batch, device=device)
-        for bn_statistics, network in networks_by_statistics.items()
-        if bn_statistics != AS_TRAINED
-    }
+    model, normaliser, hardware = trained.predictor, trained.normaliser, trained.hardware
+    predictors = predictors_of(model, normaliser, drawn, batch=batch, hardware=hardware)
     correct = {
-        f"correct_{bn_statistics}": probabilities.argmax(axis=1) == test.labels
-        for bn_statistics, probabilities in predicted.items()
+        f"correct_{each}": predictors[each](test.inputs).argmax(axis=1) == test.labels for each in (BATCH, RECALIBRATED)
     }
     return Measured(correct, {"calibration": len(drawn)})

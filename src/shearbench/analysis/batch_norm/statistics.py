@@ -9,17 +9,13 @@ from typing import Any
 from shearbench.statistics.proportions import differ
 
 AS_TRAINED, BATCH, RECALIBRATED = "as_trained", "batch_statistics", "recalibrated"
-BN_STATISTICS = (AS_TRAINED, BATCH, RECALIBRATED)
 
 
 def mode_warning(name: str, as_trained: float, batch_statistics: float, n: int) -> str | None:
     """Return a warning with advice if the two modes of a model differ by more than noise, else None.
 
-    Args:
-        name: name of the model in the warning.
-        as_trained: accuracy in evaluation mode, with the running averages that training left.
-        batch_statistics: accuracy in training mode, with the statistics of each batch.
-        n: number of samples, the same for both.
+    ``as_trained`` is the accuracy in evaluation mode, with the running averages that training left;
+    ``batch_statistics`` that in training mode, on the same ``n`` samples.
     """
     if not differ(as_trained, batch_statistics, n):
         return None

@@ -3,10 +3,9 @@
 from typing import Any
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from shearbench.plotting.canvas import INK, OF_DATASETS, colours, figure, headed, plain
+from shearbench.plotting.canvas import INK, OF_DATASETS, accuracy_band, colours, figure, headed, plain
 from shearbench.plotting.files import Files, picture, table
 from shearbench.plotting.scores import STAGES, draw_reliability
 from shearbench.predictions.calibration import BINS
@@ -14,7 +13,7 @@ from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
 
 COVERAGES = (1.0, 0.95, 0.9, 0.8)
 _SCORES = ("ece", "ece_by_chance", "nll", "brier")
-_LABELS = ("accuracy, as trained", "accuracy, temperature scaled", "accuracy on predicted digits (%)")
+_LABELS = ("accuracy, as trained", "accuracy, temperature scaled", "accuracy on predicted samples (%)")
 
 
 def calibration(evaluated: EvaluatedRuns) -> Files:
@@ -32,16 +31,16 @@ def summary_of(run: EvaluatedRun) -> dict[str, Any]:
     temperature scaling (:func:`shearbench.analysis.calibration.summarise.calibration`); accuracy at each of
     ``COVERAGES``, mean over the networks with Wilson's 95 % interval.
     """
-    rows = run.table("calibration.csv").query("split == 'test'")
-    curve = run.table("coverage.csv")
+    rows, curve = run.table("calibration.csv").query("split == 'test'"), run.table("coverage.csv").set_index("coverage")
+    by_stage = {stage: rows[rows["stage"] == stage] for stage in STAGES}
+    columns = {"temperature": by_stage["before"]["temperature"]}
+    columns |= {f"{score}_{stage}": part[score] for stage, part in by_stage.items() for score in _SCORES}
     row: dict[str, Any] = {"dataset": run.dataset, "model": run.model}
     row |= {"networks": rows["fold"].nunique(), "n": int(rows["n"].iloc[0])}
-    row |= _moments("temperature", rows.loc[rows["stage"] == "before", "temperature"])
-    for stage in STAGES:
-        for score in _SCORES:
-            row |= _moments(f"{score}_{stage}", rows.loc[rows["stage"] == stage, score])
+    for name, values in columns.items():
+        row |= {f"{name}_mean": float(values.mean()), f"{name}_sd": float(values.std())}
     for coverage in COVERAGES:
-        name, at = f"accuracy_at_{round(100 * coverage)}", curve[curve["coverage"] == coverage].iloc[0]
+        name, at = f"accuracy_at_{round(100 * coverage)}", curve.loc[coverage]
         row |= {name: at["accuracy_mean"], f"{name}_low": at["accuracy_low"], f"{name}_high": at["accuracy_high"]}
     return row
 
@@ -56,7 +55,7 @@ def calibration_figure(evaluated: EvaluatedRuns) -> Figure:
             bins, curve = run.table("reliability.csv"), run.table("coverage.csv")
             for axes, stage in zip(grid[:, column], STAGES, strict=False):
                 draw_reliability(axes, bins[bins["stage"] == stage], colour[run.dataset], "o", run.dataset)
-            _coverage(grid[2, column], curve, colour[run.dataset])
+            accuracy_band(grid[2, column], colour[run.dataset], 100 * curve["coverage"], curve)
         for axes in grid[:2, column]:
             axes.plot([0, 1], [0, 1], color=INK, lw=0.8, ls=":")
             axes.set_xlabel("confidence")
@@ -67,16 +66,6 @@ def calibration_figure(evaluated: EvaluatedRuns) -> Figure:
     for axes, label in zip(grid[:, 0], _LABELS, strict=True):
         axes.set_ylabel(label)
     handles = {name: handle for axes in grid[0] for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
-    title = f"Test digits, mean over the networks, 95 % intervals; {BINS} bins of equal width"
+    title = f"Test samples, mean over the networks, 95 % intervals; {BINS} bins of equal width"
     headed(made, title, list(handles.values()))
     return made
-
-
-def _coverage(axes: Axes, curve: pd.DataFrame, colour: str) -> None:
-    axes.plot(100 * curve["coverage"], 100 * curve["accuracy_mean"], color=colour)
-    low, high = 100 * curve["accuracy_low"], 100 * curve["accuracy_high"]
-    axes.fill_between(100 * curve["coverage"], low, high, color=colour, alpha=0.15, lw=0)
-
-
-def _moments(name: str, values: pd.Series) -> dict[str, float]:
-    return {f"{name}_mean": float(values.mean()), f"{name}_sd": float(values.std())}

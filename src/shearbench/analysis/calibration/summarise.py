@@ -32,20 +32,16 @@ _PERCENT = np.arange(5, 101)
 def calibration(evaluation: Evaluation) -> Files:
     """Return the calibration of each network, the reliability of all and their accuracy against coverage."""
     temperatures = [fit_temperature(each.probabilities, each.labels) for each in evaluation.out_of_fold]
-    after = [_calibrated(*pair) for pair in zip(evaluation.tested, temperatures, strict=True)]
-    tested = {"before": evaluation.tested, "after": after}
-    scored = pd.DataFrame(_rows(evaluation, tested, temperatures))
-    bins = pd.concat([_bins(stage, networks) for stage, networks in tested.items()], ignore_index=True)
-    shares = coverage(evaluation.tested)
+    tested = {"before": evaluation.tested, "after": list[Predictions]()}
+    for one, temperature in zip(evaluation.tested, temperatures, strict=True):
+        scaled = apply_temperature(one.probabilities, temperature).astype(np.float32)
+        tested["after"].append(Predictions(one.ids, one.labels, scaled))
+    bins = [_bins(stage, networks) for stage, networks in tested.items()]
     return {
-        "calibration.csv": table(scored),
-        "reliability.csv": table(bins),
-        "coverage.csv": table(shares),
+        "calibration.csv": table(pd.DataFrame(_rows(evaluation, tested, temperatures))),
+        "reliability.csv": table(pd.concat(bins, ignore_index=True)),
+        "coverage.csv": table(coverage(evaluation.tested)),
     }
-
-
-def _calibrated(one: Predictions, temperature: float) -> Predictions:
-    return Predictions(one.ids, one.labels, apply_temperature(one.probabilities, temperature).astype(np.float32))
 
 
 def _rows(
@@ -93,19 +89,10 @@ def _bins(stage: str, networks: Sequence[Predictions]) -> pd.DataFrame:
         wilson(share, max(1, round(mean))) if mean else (np.nan, np.nan)
         for share, mean in zip(found.accuracy, n, strict=True)
     ]
-    low, high = np.array(bounds).T
-    return pd.DataFrame(
-        {
-            "stage": stage,
-            "low": edges[:-1],
-            "high": edges[1:],
-            "n": n,
-            "confidence": found.confidence,
-            "accuracy": found.accuracy,
-            "accuracy_low": low,
-            "accuracy_high": high,
-        }
-    )
+    bins = pd.DataFrame({"stage": stage, "low": edges[:-1], "high": edges[1:], "n": n})
+    bins["confidence"], bins["accuracy"] = found.confidence, found.accuracy
+    bins[["accuracy_low", "accuracy_high"]] = bounds
+    return bins
 
 
 def coverage(networks: Sequence[Predictions]) -> pd.DataFrame:
@@ -119,7 +106,7 @@ def coverage(networks: Sequence[Predictions]) -> pd.DataFrame:
     )
     n = -(-_PERCENT * curves.shape[1] // 100)  # rounded up, without the rounding of floats
     at = curves[:, n - 1]
-    low, high = np.array([wilson(*each) for each in zip(at.mean(axis=0), n, strict=True)]).T
-    sd = at.std(axis=0, ddof=1)
-    columns = {"accuracy_mean": at.mean(axis=0), "accuracy_sd": sd, "accuracy_low": low, "accuracy_high": high}
-    return pd.DataFrame({"coverage": _PERCENT / 100, "n": n, **columns})
+    mean, sd = at.mean(axis=0), at.std(axis=0, ddof=1)
+    rows = pd.DataFrame({"coverage": _PERCENT / 100, "n": n, "accuracy_mean": mean, "accuracy_sd": sd})
+    rows[["accuracy_low", "accuracy_high"]] = [wilson(*each) for each in zip(mean, n, strict=True)]
+    return rows

@@ -15,15 +15,17 @@ from numpy.typing import NDArray
 
 from shearbench.plotting.canvas import LABELLED, class_ticks, figure
 from shearbench.plotting.files import Files, Writer, picture, table
+from shearbench.predictions.estimates import share_with_interval
 from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
 from shearbench.predictions.scores import BySample, rates
 from shearbench.statistics.mcnemar import mcnemar_p
-from shearbench.statistics.proportions import wilson
 from shearbench.statistics.verdict import holm
 
 _ACROSS = 3
-_COLUMNS = ("model", "dataset", "true", "predicted", "n", "count", "rate", "rate_low", "rate_high")
-_CHANGES = ("reference_count", "change", "p", "p_holm")
+_COLUMNS = (
+    *("model", "dataset", "true", "predicted", "n", "count", "rate", "rate_low", "rate_high"),
+    *("reference_count", "change", "p", "p_holm"),
+)
 
 
 def confusion(evaluated: EvaluatedRuns) -> Files:
@@ -34,7 +36,7 @@ def confusion(evaluated: EvaluatedRuns) -> Files:
         for name, part in evaluated.by_source().items()
         for model in part.models
     }
-    return {"confused_pairs.csv": table(pd.DataFrame(pairs, columns=[*_COLUMNS, *_CHANGES])), **drawn}
+    return {"confused_pairs.csv": table(pd.DataFrame(pairs, columns=_COLUMNS)), **drawn}
 
 
 def pairs_of(run: EvaluatedRun, evaluated: EvaluatedRuns) -> list[dict[str, Any]]:
@@ -47,17 +49,11 @@ def pairs_of(run: EvaluatedRun, evaluated: EvaluatedRuns) -> list[dict[str, Any]
     ``p_holm``, adjusted for all pairs of the run. The last four are empty for the reference, and if it was not
     evaluated or has other samples.
     """
-    base = next(
-        (
-            one
-            for one in evaluated.of_model(run.model)
-            if one.dataset == evaluated.reference(run.dataset) != run.dataset
-        ),
-        None,
-    )
-    predictions = run.out_of_fold
-    other = base.out_of_fold if base and np.array_equal(base.out_of_fold.ids, predictions.ids) else None
-    rows = list(_rows(predictions, other, run.record["classes"]))
+    reference = evaluated.reference(run.dataset)
+    of_reference = [one.out_of_fold for one in evaluated.of_model(run.model) if one.dataset == reference != run.dataset]
+    same = [found for found in of_reference if np.array_equal(found.ids, run.out_of_fold.ids)]
+    other = same[0] if same else None
+    rows = list(_rows(run.out_of_fold, other, run.record["classes"]))
     if other is not None:
         adjusted = holm([row["p"] for row in rows])
         rows = [{**row, "p_holm": p} for row, p in zip(rows, adjusted, strict=True)]
@@ -72,21 +68,20 @@ def _rows(predictions: BySample, other: BySample | None, names: Sequence[str]) -
     for true, predicted in np.argwhere((counts + before > 0) & off_diagonal).tolist():
         of_class = predictions.labels == true
         n, count = int(of_class.sum()), float(counts[true, predicted])
-        low, high = wilson(count / n, n)
-        values = (names[true], names[predicted], n, count, count / n, low, high)
-        row: dict[str, Any] = dict(zip(_COLUMNS[2:], values, strict=True))
+        row: dict[str, Any] = {"true": names[true], "predicted": names[predicted], "n": n, "count": count}
+        row |= share_with_interval("rate", count, n)
         if other is not None:
             here, there = (each.classes[:, of_class] == predicted for each in (predictions, other))
-            row |= {"reference_count": float(before[true, predicted])}
-            row |= {"change": count - float(before[true, predicted]), "p": mcnemar_p(here, there)}
+            row["reference_count"] = float(before[true, predicted])
+            row |= {"change": count - row["reference_count"], "p": mcnemar_p(here, there)}
         yield row
 
 
-def mean_counts(said: BySample) -> NDArray[np.float64]:
+def mean_counts(predictions: BySample) -> NDArray[np.float64]:
     """Return (true, predicted) counts of samples, the mean over the networks that predict each."""
-    counts = np.zeros((said.probabilities.shape[2],) * 2)
-    np.add.at(counts, (np.broadcast_to(said.labels, said.classes.shape), said.classes), 1)
-    return counts / len(said.classes)
+    counts, classes = np.zeros((predictions.probabilities.shape[2],) * 2), predictions.classes
+    np.add.at(counts, (np.broadcast_to(predictions.labels, classes.shape), classes), 1)
+    return counts / len(classes)
 
 
 def confusion_figure(model: str, runs: Sequence[EvaluatedRun], evaluated: EvaluatedRuns) -> Figure:
@@ -95,8 +90,8 @@ def confusion_figure(model: str, runs: Sequence[EvaluatedRun], evaluated: Evalua
     classes, reference = runs[0].record["classes"], evaluated.reference(runs[0].dataset)
     others = [name for name in counts if reference in counts and name != reference]
     changes = {name: counts[name] - counts[reference] for name in others}
-    across = min(_ACROSS, len(counts) + len(changes))
-    down = -(-(len(counts) + len(changes)) // across)
+    drawn = len(counts) + len(changes)
+    across, down = min(_ACROSS, drawn), -(-drawn // min(_ACROSS, drawn))
     made = figure(4.1 * across, 4.4 * down + 0.5)
     panels = list(made.subplots(down, across, squeeze=False).flat)
     most_rate = max(float(_errors(rates(each)).max()) for each in counts.values()) or 1.0
@@ -105,15 +100,14 @@ def confusion_figure(model: str, runs: Sequence[EvaluatedRun], evaluated: Evalua
         axes.imshow(_errors(rates(each)), cmap="Oranges", vmin=0, vmax=most_rate)
         wrong, n = float(_errors(each).sum()), float(each.sum())
         title = f"{name}: {_number(wrong)} of {n:,.0f} misclassified"
-        _label(axes, each, title, most_rate * each.sum(axis=1), signed=False)
-        _name(axes, classes)
+        _label(axes, each, title, classes, most_rate * each.sum(axis=1), signed=False)
     for axes, (name, each) in zip(panels[len(counts) :], changes.items(), strict=False):
         axes.imshow(_errors(each), cmap="PuOr_r", vmin=-most_change, vmax=most_change)
-        _label(axes, each, f"{name} - {reference}: change in samples", np.full(len(each), most_change), signed=True)
-        _name(axes, classes)
-    for axes in panels[len(counts) + len(changes) :]:
+        title = f"{name} - {reference}: change in samples"
+        _label(axes, each, title, classes, np.full(len(each), most_change), signed=True)
+    for axes in panels[drawn:]:
         axes.set_axis_off()
-    text = f"{model}: digits misclassified out of fold\ncolour: share of the true class, up to {100 * most_rate:.1f} %"
+    text = f"{model}: samples misclassified out of fold\ncolour: share of the true class, up to {100 * most_rate:.1f} %"
     made.suptitle(text, fontsize=11)
     return made
 
@@ -123,20 +117,24 @@ def _errors(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(np.eye(len(matrix), dtype=bool), 0.0, matrix)
 
 
-def _label(axes: Axes, values: NDArray[np.float64], title: str, full: NDArray[np.float64], *, signed: bool) -> None:
+def _label(
+    axes: Axes,
+    values: NDArray[np.float64],
+    title: str,
+    classes: Sequence[str],
+    full: NDArray[np.float64],
+    *,
+    signed: bool,
+) -> None:
     """Write the counts, in white on dark tiles: above 60 % of ``full``, the value of the darkest colour in each row."""
     for true, predicted in np.argwhere(values != 0) if len(values) <= LABELLED else ():
         value = values[true, predicted]
+        size, colour = 8, "white" if abs(value) > 0.6 * full[true] else "black"
         if true == predicted:
-            axes.text(true, true, _number(value, signed=signed), ha="center", va="center", fontsize=7, color="0.55")
-        else:
-            colour = "white" if abs(value) > 0.6 * full[true] else "black"
-            text = _number(value, signed=signed)
-            axes.text(predicted, true, text, ha="center", va="center", fontsize=8, color=colour)
+            size, colour = 7, "0.55"
+        text = _number(value, signed=signed)
+        axes.text(predicted, true, text, ha="center", va="center", fontsize=size, color=colour)
     axes.set_title(title, fontsize=10)
-
-
-def _name(axes: Axes, classes: Sequence[str]) -> None:
     class_ticks(axes.xaxis, classes)
     class_ticks(axes.yaxis, classes)
     axes.set_xlabel("predicted as")

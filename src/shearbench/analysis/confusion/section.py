@@ -1,14 +1,15 @@
 """Confusion: datasets side by side, the most confused pairs, every confusion matrix."""
 
+import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
-from shearbench.report import comparison
-from shearbench.report.blocks import Block, Cell, Column, Heading, Pictures, Prose, Section, Table
+from shearbench.report.blocks import Block, Cell, Column, Heading, Pictures, Prose
+from shearbench.report.comparison import Columns, Rows, data, interval, picture, rows_of, section, table
 from shearbench.report.findings import p_value
-from shearbench.report.pictures import section_of_figure
+from shearbench.report.pictures import figure_of_each
 
 _TEXT = """Out of fold, each training sample is predicted once per repeat, by the network that did not train on it. The
 samples are the same on every dataset, so a changed count comes from the input and not from the samples."""
@@ -18,58 +19,39 @@ this one. The p value is McNemar's, for the same samples on both datasets, adjus
 _MATRICES = """Cross-validated and on the test set; the network of every fold predicts each test sample. Colours are
 shares of the true class. Numbers are these shares in % on the diagonal and counts of samples beside it."""
 _SHOWN = 8
-_COLUMNS = (
-    Column("model"),
-    Column("dataset"),
-    Column("read", help="true class as predicted class"),
-    Column("samples", True, "on the reference dataset to on this one, out of fold"),
-    Column("share of the class", True, "on this dataset in %, 95 % Wilson interval"),
-    Column("change", True, "in samples"),
-    Column("p (Holm)", True, "McNemar, adjusted for all confused pairs of the run"),
-)
+_COLUMNS: Columns = {
+    Column("model"): itemgetter("model"),
+    Column("dataset"): itemgetter("dataset"),
+    Column("confusion", help="true class as predicted class"): lambda row: f"{row['true']} as {row['predicted']}",
+    Column("samples", True, "on the reference dataset to on this one, out of fold"): (
+        lambda row: Cell(f"{row['reference_count']:g} to {row['count']:g}", row["count"])
+    ),
+    Column("share of the class", True, "on this dataset in %, 95 % Wilson interval"): interval("rate"),
+    Column("change", True, "in samples"): (
+        lambda row: Cell(f"{row['change']:+g}".replace("-", "\N{MINUS SIGN}"), row["change"])
+    ),
+    Column("p (Holm)", True, "McNemar, adjusted for all confused pairs of the run"): (
+        lambda row: Cell(p_value(row["p_holm"]), row["p_holm"], strong=row["p_holm"] < 0.05)
+    ),
+}
 
 
-def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
-    """Return the section."""
-    there = comparison.is_there(root)
-    blocks = [Prose(_TEXT), *(_side_by_side(root, rows) if there else ()), Heading("Every matrix"), Prose(_MATRICES)]
-    data = ["confusion_out_of_fold.csv", "confusion_test.csv"]
-    made = section_of_figure(root, rows, Section("confusion", "Confusion", blocks), "confusion", data)
-    return Section(made.id, made.title, made.blocks, [*([] if there else [comparison.MISSING]), *made.missing])
+@section("confusion", "Confusion")
+def read(root: Path, rows: Rows) -> list[Block]:
+    """Return the datasets side by side, the most confused pairs and every matrix."""
+    files = ["confusion_out_of_fold.csv", "confusion_test.csv"]
+    matrices = figure_of_each(root, rows, "confusion", "Confusion", files)
+    return [Prose(_TEXT), *_side_by_side(root, rows), Heading("Every matrix"), Prose(_MATRICES), *matrices]
 
 
-def _side_by_side(root: Path, compared_rows: Sequence[Mapping[str, Any]]) -> list[Block]:
-    figures = {path.name for path in (root / "build" / "comparison" / "figures").glob("confusion_*.png")}
-    runs = Counter(row["model"] for row in compared_rows if f"confusion_{row['model']}.png" in figures)
-    rows = comparison.rows_of(root, "confused_pairs")
+def _side_by_side(root: Path, rows: Rows) -> list[Block]:
+    figures = {path.stem for path in (root / "build" / "comparison" / "figures").glob("confusion_*.png")}
+    runs = Counter(row["model"] for row in rows if f"confusion_{row['model']}" in figures)
     words = "Errors of {} on each dataset, and their change"
-    pictures = {model: comparison.picture(root, f"confusion_{model}", words.format(model)) for model in runs}
-    wide = [picture for model, picture in pictures.items() if runs[model] > 1]
-    narrow = [picture for model, picture in pictures.items() if runs[model] == 1]
-    data = comparison.data(root, "confused_pairs")
-    compared = [row for row in rows if row["change"] == row["change"]]
-    shown = [row for run in _runs(compared) for row in run[:_SHOWN]]
+    pictures = {model: picture(root, f"confusion_{model}", words.format(model)) for model in runs}
+    wide, narrow = ([one for model, one in pictures.items() if (runs[model] > 1) == many] for many in (True, False))
+    compared = [row for row in rows_of(root, "confused_pairs") if not math.isnan(row["change"])]
+    shown = [row for _, run in groupby(compared, itemgetter("model", "dataset")) for row in islice(run, _SHOWN)]
     caption = f"The {_SHOWN} most confused pairs of each run; all of them are in the file."
-    table = [Table(_COLUMNS, [_row(row) for row in shown], caption, data)] if shown else []
-    return [Pictures(wide, wide=True), Pictures(narrow), Heading("Most confused pairs"), Prose(_PAIRS), *table]
-
-
-def _runs(rows: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
-    """Return rows grouped by run, in their order within the run."""
-    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault((row["model"], row["dataset"]), []).append(row)
-    return list(groups.values())
-
-
-def _row(row: Mapping[str, Any]) -> list[Cell | str]:
-    low, high = 100 * row["rate_low"], 100 * row["rate_high"]
-    return [
-        row["model"],
-        row["dataset"],
-        f"{row['true']} as {row['predicted']}",
-        Cell(f"{row['reference_count']:g} to {row['count']:g}", row["count"]),
-        Cell(f"{100 * row['rate']:.1f} ({low:.1f} to {high:.1f})", row["rate"]),
-        Cell(f"{row['change']:+g}".replace("-", "\N{MINUS SIGN}"), row["change"]),
-        Cell(p_value(row["p_holm"]), row["p_holm"], strong=row["p_holm"] < 0.05),
-    ]
+    pairs = [table(_COLUMNS, shown, caption, data(root, "confused_pairs"))] if shown else []
+    return [Pictures(wide, wide=True), Pictures(narrow), Heading("Most confused pairs"), Prose(_PAIRS), *pairs]

@@ -12,17 +12,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from scipy import stats
 
-from shearbench.analysis.corruption.corruptions import CLEAN, SEVERITIES, Corruption, corrupt, corruptions_of
-from shearbench.analysis.noise.measure import grey_scale
-from shearbench.data.dataset import Dataset
+from shearbench.analysis.corruption.corruptions import (
+    CLEAN,
+    SEVERITIES,
+    Corruption,
+    corrupt,
+    corruptions_of,
+    grey_scale,
+)
 from shearbench.data.trend import homogeneous_field
-from shearbench.plotting.canvas import GREY, colours, figure, headed, plain
+from shearbench.plotting.canvas import accuracy_axis, accuracy_band, colours, entry, figure, headed
 from shearbench.plotting.files import Files, Writer, picture, table
 from shearbench.plotting.tiles import coloured, draw_coloured, sheet, visible
 from shearbench.predictions.evaluated import EvaluatedRuns
@@ -56,8 +59,9 @@ def corruption_error(errors: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for dataset, of_dataset in errors.groupby("dataset", sort=False):
-        sums = {model: _sums(part) for model, part in of_dataset.groupby("model", sort=False)}
-        for model, part in of_dataset.groupby("model", sort=False):
+        parts = dict(list(of_dataset.groupby("model", sort=False)))
+        sums = {model: _sums(part) for model, part in parts.items()}
+        for model, part in parts.items():
             clean = part[part["corruption"] == CLEAN]
             facts = {
                 "dataset": dataset,
@@ -115,10 +119,8 @@ def severity_figure(evaluated: EvaluatedRuns, dataset: str, rows: pd.DataFrame) 
         of_name = rows[rows["corruption"] == name]
         for model in of_name["model"].unique():
             line = pd.concat([clean[clean["model"] == model], of_name[of_name["model"] == model]])
-            _line(axes, line, colour[model])
-        plain(axes)
-        axes.axhline(evaluated.guessing(dataset), color=GREY, ls=":", lw=1)
-        axes.set_ylim(0, 102)
+            accuracy_band(axes, colour[model], line["severity"], line, marker="o", ms=3.5, lw=1.4)
+        accuracy_axis(axes, evaluated.guessing(dataset))
         values = of_name.drop_duplicates("severity")["value"]
         axes.set_xticks(range(SEVERITIES + 1), ["none", *(f"{value:g}" for value in values)])
         axes.set_xlabel(str(of_name["measure"].iloc[0]))
@@ -128,48 +130,37 @@ def severity_figure(evaluated: EvaluatedRuns, dataset: str, rows: pd.DataFrame) 
     for axes in grid[:, 0]:
         axes.set_ylabel("accuracy (%)")
     present = [model for model in evaluated.models if model in set(rows["model"])]
-    handles = [Line2D([], [], color=colour[model], marker="o", ms=4, label=model) for model in present]
-    handles.append(Line2D([], [], color=GREY, ls=":", label="guessing"))
-    readings, samples = rows["readings"].max(), rows["n"].min()
-    title = f"{dataset}: mean over {readings} networks and Wilson's 95 % interval for {samples} digits"
-    headed(made, title, handles)
+    networks, samples = rows["readings"].max(), rows["n"].min()
+    title = f"{dataset}: mean over {networks} networks and Wilson's 95 % interval for {samples} samples"
+    handles = [entry(model, colour[model], marker="o", ms=4) for model in present]
+    headed(made, title, [*handles, entry("guessing", ls=":")])
     return made
 
 
-def _line(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
-    x, mean = rows["severity"], 100 * rows["accuracy_mean"]
-    axes.plot(x, mean, color=colour, marker="o", ms=3.5, lw=1.4)
-    axes.fill_between(x, 100 * rows["accuracy_low"], 100 * rows["accuracy_high"], color=colour, alpha=0.15, lw=0)
-
-
 def samples_figure(evaluated: EvaluatedRuns, dataset: str) -> Figure:
-    """Draw one sample under every corruption and severity; for a field, u_x minus that of the empty block."""
+    """Draw one sample under every corruption and severity; for a field, u_x minus that of the empty block.
+
+    The sample has the lowest id of class number 7, or of the last class if there are fewer.
+    """
     entry, data = evaluated.entry(dataset), evaluated.data(dataset, "test")
-    kinds, row = corruptions_of(entry), _drawn(data)
-    is_field, sample = "load" in entry, data.inputs[[row]]
-    blank = homogeneous_field(entry["load"], entry["step"], data.size)[0] if is_field else 0.0
-    tiles = np.stack([_shown(sample, name, kind, entry) for name, kind in kinds.items()])
-    if is_field:
-        tiles = tiles - blank
-    largest = 3 * float(np.abs(tiles[0, 0]).max()) if is_field else grey_scale(data.inputs)
-    if tiles.ndim == 5:
-        shades = tiles / largest
+    of_class = np.flatnonzero(data.labels == min(7, int(data.labels.max())))
+    row, kinds = of_class[data.ids[of_class].argmin()], corruptions_of(entry)
+    tiles = np.stack([_shown(data.inputs[[row]], name, kind, entry) for name, kind in kinds.items()])
+    if "load" in entry:
+        tiles = tiles - homogeneous_field(entry["load"], entry["step"], data.size)[0]
+        largest = 3 * float(np.abs(tiles[0, 0]).max())
+        shades = coloured(tiles, "RdBu_r", -largest, largest)
     else:
-        shades = coloured(tiles, "RdBu_r", -largest, largest) if is_field else coloured(tiles, "gray_r", 0, largest)
+        largest = grey_scale(data.inputs)
+        shades = tiles / largest if tiles.ndim == 5 else coloured(tiles, "gray_r", 0, largest)
     made = sheet(len(kinds), SEVERITIES + 1, beside=2.5, above=0.9)
     notes = [["as it is", *(f"{value:g}" for value in kind.values)] for kind in kinds.values()]
     names = [f"{name}\n{kind.measure}".replace(", ", ",\n") for name, kind in kinds.items()]
     draw_coloured(made.subplots(), shades, names, notes)
-    made.suptitle(f"{dataset}: test digit {data.ids[row]} as it is, and at severities 1 to 5", fontsize=11)
-    if is_field:
+    made.suptitle(f"{dataset}: test sample {data.ids[row]} as it is, and at severities 1 to 5", fontsize=11)
+    if "load" in entry:
         made.supxlabel(f"$u_x$ less that of the empty block: blue -{largest:.2g}, red {largest:.2g} pixels", fontsize=9)
     return made
-
-
-def _drawn(data: Dataset) -> int:
-    """Return the row of the drawn sample: the lowest id of class number 7, or of the last class if there are fewer."""
-    label = min(7, int(data.labels.max()))
-    return int(np.argmin(np.where(data.labels == label, data.ids, data.ids.max() + 1)))
 
 
 def _shown(sample: NDArray[Any], name: str, kind: Corruption, entry: Mapping[str, Any]) -> NDArray[np.float64]:

@@ -20,7 +20,6 @@ def corruption(trained: TrainedModel) -> Measured:
         for severity in range(1, SEVERITIES + 1):
             generator = generator_for(trained.record["seed"], "evaluate", "corruption", name, trained.fold)
             corrupted = corrupt(inputs, kind, severity, trained.entry, generator)
-            correct[place, severity - 1] = trained.read(corrupted).argmax(axis=1) == labels
-    clean = trained.read(inputs).argmax(axis=1) == labels
-    facts = {"corruptions": list(kinds), "samples": len(rows)}
-    return Measured({"rows": rows, "clean": clean, "correct": correct}, facts)
+            correct[place, severity - 1] = trained.correct(corrupted, labels)
+    arrays = {"rows": rows, "clean": trained.correct(inputs, labels), "correct": correct}
+    return Measured(arrays, {"corruptions": list(kinds), "samples": len(rows)})

@@ -2,9 +2,8 @@
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from shearbench.plotting.canvas import colours, figure, plain, readable_log
+from shearbench.plotting.canvas import colours, entry, figure, plain, readable_log
 from shearbench.plotting.files import Files, picture, table
 from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
 
@@ -59,6 +58,6 @@ def cost_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
         line[0].set_ylabel(f"{dataset}\naccuracy (%)")
     for axes, (label, _) in zip(grid[-1], _COSTS.values(), strict=True):
         axes.set_xlabel(label)
-    handles = [Line2D([], [], ls="", marker="o", color=colour[model], label=model) for model in evaluated.models]
+    handles = [entry(model, colour[model], ls="", marker="o") for model in evaluated.models]
     made.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False)
     return made

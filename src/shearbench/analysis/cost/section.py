@@ -1,14 +1,12 @@
 """Accuracy of every model against its cost, and against the number of training samples."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from shearbench.records import RECORD, read_json
-from shearbench.report import comparison
-from shearbench.report.blocks import Block, Heading, Picture, Pictures, Prose, Section
+from shearbench.report.blocks import Block, Heading, Picture, Pictures, Prose
+from shearbench.report.comparison import Rows, section, wide
 
-_TITLE = "Accuracy against cost and training samples"
 _TEXT = """Cross-validated accuracy with its 95 % interval against five costs; up and to the left is better. FLOPs are
 those of one prediction, a multiplication and an addition counted as two. Latency is per image on one thread of the CPU
 in float32, in batches of 1 and of 64. Costs have logarithmic scales."""
@@ -17,15 +15,13 @@ training sets are parts of larger ones, and the held-out samples are the same. T
 on {folds} folds; its networks may be smaller than those of the comparison."""
 
 
-def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
-    """Return the section."""
-    if not comparison.is_there(root):
-        return Section("cost", _TITLE, [], (comparison.MISSING,))
-    picture = comparison.picture(root, "cost", "Accuracy of every model against its costs, by dataset", data=["cost"])
+@section("cost", "Accuracy against cost and training samples")
+def read(root: Path, rows: Rows) -> list[Block]:
+    """Return the figure of the costs, and that of each ablation of the number of training samples."""
+    shown = wide(root, "cost", "Accuracy of every model against its costs, by dataset", ["cost"])
     unknown = sorted({row["model"] for row in rows if row["flops"] is None})
     note = [Prose(f"Without {', '.join(unknown)} in FLOPs: of a scikit-learn classifier they are not counted.")]
-    blocks: list[Block] = [Prose(_TEXT), *(note if unknown else []), Pictures([picture], wide=True), *_curves(root)]
-    return Section("cost", _TITLE, blocks)
+    return [Prose(_TEXT), *(note if unknown else []), shown, *_curves(root)]
 
 
 def _curves(root: Path) -> Iterator[Block]:

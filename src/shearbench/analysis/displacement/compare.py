@@ -1,7 +1,7 @@
 """Compare errors with displacement: error rate by quantile of displacement, with an interval.
 
-Networks that predict images of the same digits are the control. They never get a displacement, so a trend that they
-share comes from the shapes of the digits.
+Networks that predict images of the same samples are the control. They never get a displacement, so a trend that they
+share comes from the shapes of the samples.
 """
 
 from collections.abc import Iterator
@@ -11,22 +11,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from shearbench.analysis.displacement.measures import (
-    QUANTILES,
-    Values,
-    area_with_interval,
-    measures,
-    oddness,
-    quantile_of,
-    within,
-)
+from shearbench.analysis.displacement import measures
+from shearbench.analysis.displacement.measures import QUANTILES, Values
 from shearbench.data.trend import homogeneous_field
-from shearbench.plotting.canvas import OF_DATASETS, colours, figure, headed, plain
-from shearbench.plotting.files import Files, Writer, picture, table
+from shearbench.plotting.canvas import OF_DATASETS, colours, entry, figure, headed, plain
+from shearbench.plotting.files import Files, picture, table
+from shearbench.predictions.estimates import share_with_interval
 from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
-from shearbench.statistics.proportions import wilson
 
 _LABELS = {
     "overall": "mean |u| (pixel)",
@@ -38,18 +30,15 @@ _LABELS = {
 
 def displacement(evaluated: EvaluatedRuns) -> Files:
     """Return errors by quantile of displacement, for every dataset of fields; without one there are no files."""
-    files: dict[str, Writer] = {}
-    rates, areas = [], []
-    for name in evaluated.datasets:
-        if "load" in evaluated.entry(name):
-            by_quantile, by_rank = errors_of(evaluated, name)
-            rates.append(by_quantile)
-            areas.append(by_rank)
-            files[f"figures/displacement_{name}.png"] = picture(displacement_figure(evaluated, name, by_quantile))
-    if not files:
+    found = {name: errors_of(evaluated, name) for name in evaluated.datasets if "load" in evaluated.entry(name)}
+    if not found:
         return {}
-    tables = {"errors_by_displacement.csv": rates, "displacement_areas.csv": areas}
-    return {**{name: table(pd.concat(parts, ignore_index=True)) for name, parts in tables.items()}, **files}
+    rates, areas = (pd.concat(parts, ignore_index=True) for parts in zip(*found.values(), strict=True))
+    figures = {
+        f"figures/displacement_{name}.png": picture(displacement_figure(evaluated, name, rates_of))
+        for name, (rates_of, _) in found.items()
+    }
+    return {"errors_by_displacement.csv": table(rates), "displacement_areas.csv": table(areas), **figures}
 
 
 def errors_of(evaluated: EvaluatedRuns, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -65,22 +54,20 @@ def errors_of(evaluated: EvaluatedRuns, name: str) -> tuple[pd.DataFrame, pd.Dat
     more than a correct one; ``odd``, that its displacement is farther from the median; with intervals by DeLong.
     """
     data, samples, entry = evaluated.data(name, "train"), evaluated.samples("train", name), evaluated.entry(name)
-    assert np.array_equal(data.ids, samples.ids), "a dataset keeps the ids and the order of its digits"
+    assert np.array_equal(data.ids, samples.ids), "a dataset keeps the ids and the order of its samples"
     block = homogeneous_field(entry["load"], entry["step"], data.size)
-    found = measures(data.inputs.astype(np.float64), samples.images, block)
+    found = measures.measures(data.inputs.astype(np.float64), samples.images, block)
     runs = [run for run in evaluated.runs if run.dataset in (name, evaluated.reference(name))]
     predicted = np.all([np.isin(data.ids, run.out_of_fold.ids) for run in runs], axis=0)
     wrong_by_run = {run.name: _wrong(run, data.ids[predicted]) for run in runs}
-    rates: list[dict[str, Any]] = []
-    areas: list[dict[str, Any]] = []
+    rates, areas = list[dict[str, Any]](), list[dict[str, Any]]()
     for measure, every in found.items():
-        measured = ~np.isnan(every[predicted])
-        values, labels = every[predicted][measured], data.labels[predicted][measured]
-        for ranked, order in {"all": values, "within class": within(values, labels)}.items():
+        known = ~np.isnan(every[predicted])
+        values, labels = every[predicted][known], data.labels[predicted][known]
+        for ranked, order in {"all": values, "within class": measures.within(values, labels)}.items():
             for run in runs:
-                wrong = wrong_by_run[run.name][measured]
-                key = {"fields": name, "measure": measure, "ranked": ranked}
-                key |= {"dataset": run.dataset, "model": run.model}
+                wrong = wrong_by_run[run.name][known]
+                key = {"fields": name, "measure": measure, "ranked": ranked, "dataset": run.dataset, "model": run.model}
                 rates += [{**key, **row} for row in _by_quantile(values, order, wrong)]
                 areas.append({**key, **_areas(order, wrong)})
     return pd.DataFrame(rates), pd.DataFrame(areas)
@@ -88,8 +75,8 @@ def errors_of(evaluated: EvaluatedRuns, name: str) -> tuple[pd.DataFrame, pd.Dat
 
 def _areas(order: Values, wrong: Values) -> dict[str, Any]:
     row: dict[str, Any] = {"n": len(wrong), "errors": float(wrong.sum())}
-    for name, values in (("large", order), ("odd", oddness(order))):
-        area, low, high = area_with_interval(values, wrong)
+    for name, values in (("large", order), ("odd", measures.oddness(order))):
+        area, low, high = measures.area_with_interval(values, wrong)
         row |= {name: area, f"{name}_low": low, f"{name}_high": high}
     return row
 
@@ -104,23 +91,13 @@ def _wrong(run: EvaluatedRun, ids: Any) -> Values:
 
 
 def _by_quantile(values: Values, order: Values, wrong: Values) -> Iterator[dict[str, Any]]:
-    group = quantile_of(order)
-    for quantile in range(QUANTILES):
+    group = measures.quantile_of(order)
+    for quantile in np.unique(group):  # with few samples not all quantiles
         rows = group == quantile
-        if not rows.any():
-            continue  # fewer samples than quantiles
-        n, rate = int(rows.sum()), float(wrong[rows].mean())
-        low, high = wilson(rate, n)
-        yield {
-            "quantile": quantile + 1,
-            "low": values[rows].min(),
-            "high": values[rows].max(),
-            "n": n,
-            "errors": float(wrong[rows].sum()),
-            "rate": rate,
-            "rate_low": low,
-            "rate_high": high,
-        }
+        n, errors = int(rows.sum()), float(wrong[rows].sum())
+        ends = {"low": values[rows].min(), "high": values[rows].max()}
+        rates = share_with_interval("rate", errors, n)
+        yield {"quantile": int(quantile) + 1, **ends, "n": n, "errors": errors, **rates}
 
 
 def displacement_figure(evaluated: EvaluatedRuns, name: str, rates: pd.DataFrame) -> Figure:
@@ -140,13 +117,11 @@ def displacement_figure(evaluated: EvaluatedRuns, name: str, rates: pd.DataFrame
                 axes.set_title(model, fontsize=11)
         grid[row, 0].set_ylabel("misclassified (%)")
     grid[0, 0].set_ylim(bottom=0)
-    handles = [Line2D([], [], color=colour[dataset], marker="o", ms=4, label=dataset) for dataset in names]
-    headed(
-        made,
+    title = (
         f"Errors by displacement of {name}: 1 is the least displaced fifth of each class, 5 the most; 95 % intervals\n"
-        "$u^0$: displacement of the block without a digit",
-        handles,
+        "$u^0$: displacement of the block without a digit"
     )
+    headed(made, title, [entry(dataset, colour[dataset], marker="o", ms=4) for dataset in names])
     return made
 
 

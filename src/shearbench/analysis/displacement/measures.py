@@ -7,6 +7,7 @@ the same load (:func:`shearbench.data.trend.homogeneous_field`).
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit, ndtri
+from scipy.stats import rankdata
 
 Fields = NDArray[np.floating]
 Values = NDArray[np.float64]
@@ -33,16 +34,12 @@ def gradient_norm(fields: Fields) -> Values:
 
 
 def measures(fields: Fields, images: NDArray[np.uint8], homogeneous: Values) -> dict[str, Values]:
-    """Return the measures of each sample's displacement, (n,) each.
+    """Return the measures of each sample's displacement, (n,) each, from ``fields`` (n, 2, h, w).
 
     ``overall``, the mean of |u| over all pixels; ``stroke``, that weighted by the grey value (NaN for an image without
     ink); ``disturbance``, the mean of \\|u - u of the homogeneous block\\|, in pixels; ``gradient``, the mean norm of
-    the displacement gradient.
-
-    Args:
-        fields: (n, 2, h, w).
-        images: (n, h, w), the images that the fields were computed from.
-        homogeneous: (2, h, w), the field of the block without a digit.
+    the displacement gradient. The fields were computed from ``images`` (n, h, w); ``homogeneous`` (2, h, w) is the
+    field of the block without a digit.
     """
     size, ink = length(fields), images.astype(np.float64)
     total = ink.sum(axis=(1, 2))
@@ -70,8 +67,8 @@ def within(values: Values, labels: NDArray[np.int64]) -> Values:
     """
     ranks = np.empty(len(values))
     for label in np.unique(labels):
-        rows = np.flatnonzero(labels == label)
-        ranks[rows[np.argsort(values[rows], kind="stable")]] = (np.arange(len(rows)) + 0.5) / len(rows)
+        of_class = labels == label
+        ranks[of_class] = (rankdata(values[of_class], method="ordinal") - 0.5) / of_class.sum()
     return ranks
 
 
@@ -82,8 +79,7 @@ def oddness(values: Values) -> Values:
 
 def quantile_of(values: Values) -> NDArray[np.int64]:
     """Return the group of each value, 0 (smallest) to ``QUANTILES`` - 1; the groups have nearly equal size."""
-    ranks = np.empty(len(values), np.int64)
-    ranks[np.argsort(values, kind="stable")] = np.arange(len(values))
+    ranks: NDArray[np.int64] = rankdata(values, method="ordinal").astype(np.int64) - 1
     return ranks * QUANTILES // len(values)
 
 

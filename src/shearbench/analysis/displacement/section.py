@@ -1,21 +1,20 @@
 """Errors by displacement."""
 
 import math
-from collections.abc import Mapping, Sequence
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
-from shearbench.report import comparison
-from shearbench.report.blocks import Block, Cell, Column, Heading, Picture, Pictures, Prose, Section, Table
+from shearbench.report.blocks import Block, Cell, Column, Heading, Picture, Pictures, Prose
+from shearbench.report.comparison import Columns, Row, Rows, data, number, rows_of, section, table, wide
 
-_TITLE = "Displacement and errors"
-_TEXT = """Every training digit gets four numbers from its field: the mean of |u| over all pixels, its mean on the
+_TEXT = """Every training sample gets four numbers from its field: the mean of |u| over all pixels, its mean on the
 stroke (weighted by the grey value), the mean length of u minus the field of the block without a digit, and the mean
-norm of the displacement gradient. Each number divides the digits of a class into five equal groups. The figure has
+norm of the displacement gradient. Each number divides the samples of a class into five equal groups. The figure has
 the out-of-fold error of each group, with Wilson's 95 % interval. Ranks within classes remove the differences between
-classes. Networks trained on images of the same digits are a control: they never get a displacement, so their trend
-comes from the shape of the digits."""
-_NUMBERS = """Large: the probability that a misclassified digit is displaced more than another digit of its class.
+classes. Networks trained on images of the same samples are a control: they never get a displacement, so their trend
+comes from the shape of the samples."""
+_NUMBERS = """Large: the probability that a misclassified sample is displaced more than another sample of its class.
 Odd: that its displacement is farther from the median of its class, on either side. Both are 0.5 without a relation;
 95 % intervals by DeLong's method, on the logit scale."""
 _NAMES = {
@@ -25,43 +24,34 @@ _NAMES = {
     "gradient": "mean norm of the gradient of u",
 }
 _CAPTION = "Within classes. Bold: the interval excludes 0.5; 1 in 20 does so by chance."
-_COLUMNS = (
-    Column("displacement"),
-    Column("read from", help="the dataset of the networks"),
-    Column("model"),
-    Column("errors", True, "out of fold, mean over the repeats"),
-    Column("large", True, "probability that a misclassified digit is displaced more than another of its class"),
-    Column("odd", True, "probability that its displacement is less usual than that of another of its class"),
-)
 
 
-def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
-    """Return the section."""
-    if not comparison.is_there(root):
-        return Section("displacement", _TITLE, [], (comparison.MISSING,))
+@section("displacement", "Displacement and errors")
+def read(root: Path, _: Rows) -> list[Block]:
+    """Return figures and table of each dataset of fields; nothing without one."""
     if not (root / "build" / "comparison" / "displacement_areas.csv").is_file():
-        return Section("displacement", _TITLE, [])
-    areas = [row for row in comparison.rows_of(root, "displacement_areas") if row["ranked"] == "within class"]
+        return []
+    areas = [row for row in rows_of(root, "displacement_areas") if row["ranked"] == "within class"]
+    files = [*data(root, "displacement_areas"), *data(root, "errors_by_displacement")]
     blocks: list[Block] = [Prose(_TEXT)]
     for name in dict.fromkeys(row["fields"] for row in areas):
-        picture = comparison.picture(root, f"displacement_{name}", f"Errors by displacement of {name}")
-        lines = [_row(row) for row in areas if row["fields"] == name]
-        files = [*comparison.data(root, "displacement_areas"), *comparison.data(root, "errors_by_displacement")]
-        blocks += [Heading(name), *_mean_fields(root, name), Pictures([picture], wide=True)]
-        blocks += [Prose(f"{_NUMBERS} {_finding(areas, name)}"), Table(_COLUMNS, lines, _CAPTION, files)]
-    return Section("displacement", _TITLE, blocks)
+        shown = wide(root, f"displacement_{name}", f"Errors by displacement of {name}")
+        blocks += [Heading(name), *_mean_fields(root, name), shown]
+        blocks.append(Prose(f"{_NUMBERS} {_finding(areas, name)}"))
+        blocks.append(table(_COLUMNS, [row for row in areas if row["fields"] == name], _CAPTION, files))
+    return blocks
 
 
 def _mean_fields(root: Path, name: str) -> list[Block]:
     folder = root / "build" / "explore" / name
-    picture = folder / "displacement_classes.png"
-    if not picture.is_file():
+    path = folder / "displacement_classes.png"
+    if not path.is_file():
         return []
     text = f"Mean displacement of each class of {name}, the norm of its gradient, and what the digits change in it"
-    return [Pictures([Picture.of(picture, text, f"{text}.", [folder / "displacement.csv"])], wide=True)]
+    return [Pictures([Picture.of(path, text, f"{text}.", [folder / "displacement.csv"])], wide=True)]
 
 
-def _finding(areas: Sequence[Mapping[str, Any]], name: str) -> str:
+def _finding(areas: Rows, name: str) -> str:
     """Return a sentence with the number of runs with errors at large, and at unusual, displacement."""
     counts = []
     for dataset in dict.fromkeys(row["dataset"] for row in areas):
@@ -71,13 +61,22 @@ def _finding(areas: Sequence[Mapping[str, Any]], name: str) -> str:
     return f"By mean |u|, the whole interval is above 0.5: {'; '.join(counts)}."
 
 
-def _row(row: Mapping[str, Any]) -> list[Cell | str]:
-    errors = Cell(f"{row['errors']:g}", row["errors"])
-    return [_NAMES[row["measure"]], row["dataset"], row["model"], errors, _area(row, "large"), _area(row, "odd")]
-
-
-def _area(row: Mapping[str, Any], name: str) -> Cell:
+def _area(name: str, row: Row) -> Cell:
     area, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
     if math.isnan(low):
         return Cell("too few errors")
     return Cell(f"{area:.2f} ({low:.2f} to {high:.2f})", area, strong=low > 0.5 or high < 0.5)
+
+
+_COLUMNS: Columns = {
+    Column("displacement"): lambda row: _NAMES[row["measure"]],
+    Column("predicted from", help="the dataset of the networks"): itemgetter("dataset"),
+    Column("model"): itemgetter("model"),
+    Column("errors", True, "out of fold, mean over the repeats"): number("errors", "g"),
+    Column("large", True, "probability that a misclassified sample is displaced more than another of its class"): (
+        partial(_area, "large")
+    ),
+    Column("odd", True, "probability that its displacement is less usual than that of another of its class"): (
+        partial(_area, "odd")
+    ),
+}

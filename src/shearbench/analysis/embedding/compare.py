@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from shearbench.plotting.canvas import bare, figure, headed, shortened
+from shearbench.plotting.canvas import bare, entry, figure, headed, shortened
 from shearbench.plotting.files import Files, picture, table
 from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
 
@@ -54,11 +53,11 @@ def embedding_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
         axes.set_title(f"{run.model} on {run.dataset}\n{', '.join(text)}", fontsize=9)
     classes = evaluated.classes(datasets[0])
     if len(classes) <= len(_COLOURS) and all(evaluated.classes(name) == classes for name in datasets):
-        named = [Line2D([], [], ls="", marker="o", color=_colour(k), label=name) for k, name in enumerate(classes)]
+        named = [entry(name, _colour(label), ls="", marker="o") for label, name in enumerate(classes)]
         made.legend(handles=named, loc="outside right center", frameon=False, title="class")
     headed(
         made,
-        f"t-SNE of the penultimate layer, fold 0, the same {rows['n'].min()} test digits everywhere.\n"
+        f"t-SNE of the penultimate layer, fold 0, the same {rows['n'].min()} test samples everywhere.\n"
         f"The numbers are computed in that layer itself, mean ± sd over {rows['networks'].max()} networks.",
     )
     return made

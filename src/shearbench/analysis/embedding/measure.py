@@ -15,7 +15,7 @@ from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 from torch import nn
 
-from shearbench.analysis.layers import listen
+from shearbench.analysis.layers import layer_calls
 from shearbench.analysis.measured import Measured
 from shearbench.analysis.trained import TrainedModel
 from shearbench.seeds import seed_for
@@ -49,7 +49,7 @@ def embedding(trained: TrainedModel) -> Measured:
 
 def penultimate(network: nn.Module, inputs: torch.Tensor) -> NDArray[np.float32]:
     """Return the input of the last linear layer, float32 (n, units)."""
-    entered: NDArray[np.float32] = listen(network, inputs, nn.Linear)[-1].entered.numpy()
+    entered: NDArray[np.float32] = layer_calls(network, inputs, nn.Linear)[-1].entered.numpy()
     return entered
 
 

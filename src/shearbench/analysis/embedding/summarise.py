@@ -13,23 +13,15 @@ def embedding(evaluation: Evaluation) -> Files:
     network): ``fold, space, n, dimensions, silhouette, purity``. The arrays are ``ids``, ``labels`` (n,) and
     ``places`` (n, 2): t-SNE of the activations of fold 0's network.
     """
-    facts, rows = evaluation.facts("embedding"), evaluation.results[0].measured["embedding"].arrays["rows"]
-    dimensions = {"penultimate": facts["units"], "inputs": evaluation.test.inputs[0].size}
+    found = [result.measured["embedding"].arrays for result in evaluation.results]
+    rows, units = found[0]["rows"], evaluation.facts("embedding")["units"]
+    dimensions = {"penultimate": units, "inputs": evaluation.test.inputs[0].size}
     values = [
-        {
-            "fold": fold_run.fold,
-            "space": space,
-            "n": len(rows),
-            "dimensions": dimensions[space],
-            "silhouette": result.measured["embedding"].arrays[space][0],
-            "purity": result.measured["embedding"].arrays[space][1],
-        }
-        for space in dimensions
-        for fold_run, result in zip(evaluation.fold_runs, evaluation.results, strict=True)
+        (fold_run.fold, space, len(rows), size, *own[space])
+        for space, size in dimensions.items()
+        for fold_run, own in zip(evaluation.fold_runs, found, strict=True)
     ]
-    places = {
-        "ids": evaluation.test.ids[rows],
-        "labels": evaluation.test.labels[rows],
-        "places": evaluation.results[0].measured["embedding"].arrays["places"],
-    }
-    return {"embedding.csv": table(pd.DataFrame(values)), "embedding.npz": arrays(places)}
+    separation = pd.DataFrame(values, columns=["fold", "space", "n", "dimensions", "silhouette", "purity"])
+    test = evaluation.test
+    places = {"ids": test.ids[rows], "labels": test.labels[rows], "places": found[0]["places"]}
+    return {"embedding.csv": table(separation), "embedding.npz": arrays(places)}

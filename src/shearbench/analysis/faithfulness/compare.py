@@ -1,12 +1,10 @@
 """Compare the faithfulness of attribution maps: deletion, insertion, entropy and agreement, with intervals."""
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from shearbench.analysis.gradcam.compare import method_of
-from shearbench.plotting.canvas import GREY, OF_DATASETS, colours, figure, plain
+from shearbench.plotting.canvas import GREY, OF_DATASETS, band, colours, entry, figure, plain
 from shearbench.plotting.files import Files, picture, table
 from shearbench.predictions.evaluated import EvaluatedRuns
 
@@ -50,15 +48,15 @@ def measures_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
         axes.set_xlim(min(0, float(of_measure[["low", "chance"]].min().min())) - 0.03, 1.03)
     panels[0].set_yticks(range(len(runs)), [f"{run.model} on {run.dataset}{method_of(run)}" for run in runs])
     panels[0].set_ylim(len(runs) - 0.5, -0.5)
-    handles = [Line2D([], [], color=colour[name], marker="o", lw=2, label=name) for name in evaluated.datasets]
-    handles.append(Line2D([], [], ls="", marker="|", ms=11, mew=2, color=GREY, label="chance"))
+    handles = [entry(name, colour[name], marker="o", lw=2) for name in evaluated.datasets]
+    handles.append(entry("chance", ls="", marker="|", ms=11, mew=2))
     made.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
-    made.suptitle(
-        f"Maps for the true class of {rows['n'].max()} test digits: mean over digits of the mean over networks, 95 % t "
-        "interval over digits.\nChance: maps of noise of the same resolution; for agreement, maps of digits of "
-        "different classes.",
-        fontsize=10,
+    title = (
+        f"Maps for the true class of {rows['n'].max()} test samples: mean over samples of the mean over networks, "
+        "95 % t interval over samples.\nChance: maps of noise of the same resolution; for agreement, maps of samples "
+        "of different classes."
     )
+    made.suptitle(title, fontsize=10)
     return made
 
 
@@ -73,23 +71,17 @@ def curves_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
             plain(axes)
             for run in (run for run in evaluated.runs if run.dataset == dataset):
                 of_run = rows[(rows["dataset"] == dataset) & (rows["model"] == run.model)]
-                _curve(axes, of_run[of_run["curve"] == curve], colour[run.model], "-")
-                _curve(axes, of_run[of_run["curve"] == f"random_{curve}"], colour[run.model], "--")
+                found, random = (of_run[of_run["curve"] == name] for name in (curve, f"random_{curve}"))
+                ends = found["low"].clip(lower=0), found["high"].clip(upper=1)
+                band(axes, colour[run.model], 100 * found["share"], found["mean"], *ends, lw=1.6)
+                axes.plot(100 * random["share"], random["mean"], "--", color=colour[run.model], lw=1.0)
         grid[1, column].set_xlabel("pixels replaced (%)")
     for axes, verb in zip(grid[:, 0], ("deleted", "inserted"), strict=True):
         axes.set_ylabel(f"probability of the true class,\npixels {verb}")
         axes.set_ylim(0, 1.02)
-    handles = [Line2D([], [], color=colour[model], label=model) for model in evaluated.models]
-    handles.append(Line2D([], [], color=GREY, ls="--", label="by a map of noise"))
+    handles = [entry(model, colour[model]) for model in evaluated.models]
+    handles.append(entry("by a map of noise", ls="--"))
     made.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
-    made.suptitle(
-        f"Pixels of most weight first: mean over {rows['n'].max()} digits and 95 % t interval over digits", fontsize=11
-    )
+    title = f"Pixels of most weight first: mean over {rows['n'].max()} samples and 95 % t interval over samples"
+    made.suptitle(title, fontsize=11)
     return made
-
-
-def _curve(axes: Axes, rows: pd.DataFrame, colour: str, style: str) -> None:
-    share = 100 * rows["share"]
-    axes.plot(share, rows["mean"], style, color=colour, lw=1.6 if style == "-" else 1.0)
-    if style == "-":
-        axes.fill_between(share, rows["low"].clip(lower=0), rows["high"].clip(upper=1), color=colour, alpha=0.15, lw=0)

@@ -74,5 +74,5 @@ def curve(
     steps = np.arange(STEPS + 1)[:, np.newaxis, np.newaxis] * ranks.shape[1] / STEPS
     taken = (ranks < steps).reshape(STEPS + 1, len(labels), 1, *start.shape[-2:])
     made = np.where(taken, end, start)  # (steps + 1, m, channels, h, w)
-    probabilities = trained.read(made.reshape(-1, *made.shape[2:])).reshape(*made.shape[:2], -1)
+    probabilities = trained.probabilities(made.reshape(-1, *made.shape[2:])).reshape(*made.shape[:2], -1)
     return probabilities[:, np.arange(len(labels)), labels].T

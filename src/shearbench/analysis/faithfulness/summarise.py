@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from shearbench.analysis.evaluation import Evaluation
 from shearbench.plotting.files import Files, table
-from shearbench.predictions.estimates import Estimate, mean_of
+from shearbench.predictions.estimates import mean_of
 
 STROKE = 127
 """Grey value above which a pixel of the image belongs to the stroke."""
@@ -36,19 +36,15 @@ def explanation(evaluation: Evaluation) -> Files:
     stroke, labels = stroke_of(evaluation.samples.images[rows]), evaluation.test.labels[rows]
     curves = {name: evaluation.stacked("explanation", name) for name in _CURVES}
     for name in ("deletion", "insertion"):
-        curves[name] = np.where(_empty(maps)[:, :, np.newaxis], np.nan, curves[name])
+        curves[name] = np.where(maps.max(axis=(-2, -1))[:, :, np.newaxis] > 0, curves[name], np.nan)
     areas = {name: area(values) for name, values in curves.items()}
+    both = mean_of(agreement(maps)) | {"network_sd": np.nan, "chance": disagreement(maps, labels)}
     measures = [
         _row("deletion", areas["deletion"], areas["random_deletion"]),
         _row("insertion", areas["insertion"], areas["random_insertion"]),
         _row("entropy", entropy(maps), entropy(random)),
         _row("stroke", share_within(maps, stroke), share_within(random, stroke)),
-        {
-            "measure": "agreement",
-            **mean_of(agreement(maps)),
-            "network_sd": np.nan,
-            "chance": disagreement(maps, labels),
-        },
+        {"measure": "agreement", **both},
     ]
     return {
         "explanation.csv": table(pd.DataFrame(measures)),
@@ -73,8 +69,7 @@ def _curve_rows(curves: dict[str, Values]) -> list[dict[str, float | int | str]]
     rows: list[dict[str, float | int | str]] = []
     for name, values in curves.items():
         for step, share in enumerate(np.linspace(0, 1, values.shape[-1])):
-            estimate: Estimate = mean_of(_mean(values[:, :, step], axis=0))
-            rows.append({"curve": name, "share": float(share), **estimate})
+            rows.append({"curve": name, "share": float(share), **mean_of(_mean(values[:, :, step], axis=0))})
     return rows
 
 
@@ -116,8 +111,7 @@ def disagreement(maps: Maps, labels: NDArray[np.int64]) -> float:
 
 
 def _as_shares(maps: Maps) -> Values:
-    total = maps.sum(axis=(-2, -1), keepdims=True, dtype=np.float64)
-    return _divided(maps.astype(np.float64), total)
+    return _divided(maps.astype(np.float64), maps.sum(axis=(-2, -1), keepdims=True, dtype=np.float64))
 
 
 def _standardised(maps: Maps) -> Values:
@@ -131,11 +125,6 @@ def _divided(values: Values, by: Values) -> Values:
     """Return values / by; NaN where ``by`` is zero."""
     quotient: Values = np.divide(values, by, out=np.full(values.shape, np.nan), where=by > 0)
     return quotient
-
-
-def _empty(maps: Maps) -> NDArray[np.bool_]:
-    empty: NDArray[np.bool_] = maps.max(axis=(-2, -1)) == 0
-    return empty
 
 
 def _mean(values: Values, axis: int) -> Values:

@@ -35,7 +35,8 @@ def feature_figure(model: str, runs: Sequence[EvaluatedRun]) -> Figure:
     panels = made.subplots(1, len(runs), squeeze=False)[0]
     for axes, run in zip(panels, runs, strict=True):
         _block(axes, run, width)
-    made.suptitle(f"{model}, fold 0: the same {facts['class']} (test digit {facts['id']}) on each dataset", fontsize=11)
+    title = f"{model}, fold 0: the same {facts['class']} (test sample {facts['id']}) on each dataset"
+    made.suptitle(title, fontsize=11)
     made.supxlabel(_LEGEND, fontsize=9)
     return made
 
@@ -44,12 +45,12 @@ def _block(axes: Axes, run: EvaluatedRun, width: int) -> None:
     arrays, layers = run.arrays("feature_maps.npz"), _facts(run)["layers"]
     names, tiles = ["seen"], [_row(arrays["seen"], width)]
     channels = ["$u_x$", "$u_y$"] if "load" in run.record["entry"] else ["image"] * len(arrays["seen"])
-    notes = [_padded(channels, width)]
+    notes = [channels]
     for place, layer in enumerate(layers):
         maps = arrays[f"maps-{place}"]
         height, across = layer["resolution"]
         names.append(f"{layer['name']}\n{height} x {across}\n{len(maps)} of {layer['channels']}")
-        notes.append(_padded([str(channel) for channel in layer["shown"]], width))
+        notes.append([str(channel) for channel in layer["shown"]])
         tiles.append(_row(maps, width))
     draw_coloured(axes, np.stack(tiles), names, notes)
     axes.set_title(run.dataset, fontsize=10)
@@ -60,10 +61,6 @@ def _row(maps: NDArray[np.float32], width: int) -> NDArray[np.float64]:
     largest = float(np.abs(maps).max()) or 1.0
     shades = coloured(enlarged(maps), "RdBu_r", -largest, largest)
     return np.concatenate([shades, np.full((width - len(maps), *shades.shape[1:]), np.nan)])
-
-
-def _padded(texts: Sequence[str], width: int) -> list[str]:
-    return [*texts, *[""] * (width - len(texts))]
 
 
 def _facts(run: EvaluatedRun) -> dict[str, Any]:

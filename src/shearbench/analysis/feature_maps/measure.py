@@ -7,7 +7,7 @@ image. The variance measures the response to this sample, not the size of the bi
 import numpy as np
 from torch import Tensor, nn
 
-from shearbench.analysis.layers import Heard, listen
+from shearbench.analysis.layers import LayerCall, layer_calls
 from shearbench.analysis.measured import Measured
 from shearbench.analysis.trained import TrainedModel
 
@@ -46,9 +46,9 @@ def feature_maps(trained: TrainedModel) -> Measured:
     return Measured({"seen": seen[0].numpy(), **arrays}, facts)
 
 
-def convolutions(network: nn.Module, inputs: Tensor) -> list[Heard]:
+def convolutions(network: nn.Module, inputs: Tensor) -> list[LayerCall]:
     """Return the last convolution of each resolution above 1 x 1, in the order of their calls."""
-    last = {each.left.shape[-2:]: each for each in listen(network, inputs, nn.Conv2d)}
+    last = {each.left.shape[-2:]: each for each in layer_calls(network, inputs, nn.Conv2d)}
     return [each for resolution, each in last.items() if resolution.numel() > 1]
 
 

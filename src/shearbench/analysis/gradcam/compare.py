@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from shearbench.analysis.gradcam.figure import Looks, notes_of, overlaid
+from shearbench.analysis.gradcam.figure import notes_of, overlaid
 from shearbench.plotting.files import Files, picture
 from shearbench.plotting.tiles import draw_coloured, sheet
 from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
@@ -23,9 +23,9 @@ def maps_figure(evaluated: EvaluatedRuns) -> Figure:
     for run in runs:
         arrays, predictions = run.arrays("gradcam.npz"), run.arrays("test_predictions.npz")
         chosen = [int(np.flatnonzero(predictions["ids"] == number)[0]) for number in arrays["ids"]]
-        looks = Looks(arrays["maps"][0], predictions["probabilities"][0, chosen].argmax(axis=1))
-        tiles.append(overlaid(arrays["seen"][0], looks.maps))
-        notes.append(notes_of(looks, arrays["labels"], run.record["classes"], first=not notes))
+        predicted, maps = predictions["probabilities"][0, chosen].argmax(axis=1), arrays["maps"][0]
+        tiles.append(overlaid(arrays["seen"][0], maps))
+        notes.append(notes_of(maps, predicted, arrays["labels"], run.record["classes"], first=not notes))
         names.append(f"{run.model}{method_of(run)}\non {run.dataset}")
     made = sheet(len(runs), len(tiles[0]), beside=1.2, above=0.9)
     draw_coloured(made.subplots(), np.stack(tiles), names, notes)

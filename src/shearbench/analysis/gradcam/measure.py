@@ -15,7 +15,7 @@ from captum.attr import LayerAttribution, LayerGradCam, Saliency
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from shearbench.analysis.layers import listen
+from shearbench.analysis.layers import layer_calls
 from shearbench.analysis.measured import Measured
 from shearbench.analysis.trained import TrainedModel
 
@@ -75,7 +75,7 @@ def last_feature_map(network: nn.Module, example: Tensor) -> tuple[str, nn.Modul
     The module is the activation after the last convolution at that resolution, or the block that contains them. It is
     never a pooling.
     """
-    heard = listen(network, example, nn.Module)
+    heard = layer_calls(network, example, nn.Module)
     first = next((place for place, each in enumerate(heard) if isinstance(each.module, nn.Conv2d)), len(heard))
     found = [
         each

@@ -1,15 +1,13 @@
 """Grad-CAM: maps of the same samples side by side, their measures, and the maps of every fold."""
 
 import math
-from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from shearbench.report import comparison
-from shearbench.report.blocks import Block, Cell, Column, Heading, Picture, Pictures, Prose, Section, Table
-from shearbench.report.pictures import missing, of_networks, per_dataset, without_layers
+from shearbench.report.blocks import Block, Cell, Column, Heading, Picture, Pictures, Prose
+from shearbench.report.comparison import RUN, Row, Rows, data, picture, rows_of, section, table, wide
+from shearbench.report.pictures import of_networks, per_dataset, without_layers
 
-_TITLE = "Grad-CAM"
 _TEXT = """One test sample per class (the lowest id), the same for every network, fold and dataset. A map shows the
 pixels that are evidence for the true class."""
 _MEASURED = """Measures of the maps. Deletion removes the pixels with the largest weight first; insertion adds them
@@ -31,59 +29,50 @@ _MEASURES = {
 }
 
 
-def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
-    """Return the section."""
-    compared = comparison.is_there(root)
-    side_by_side = _side_by_side(root, rows) if compared else []
+@section("attribution", "Grad-CAM")
+def read(root: Path, rows: Rows) -> list[Block]:
+    """Return the maps side by side with their measures, and the maps of every fold."""
+    networks = of_networks(root, rows)
     pictures = []
-    for folder, record in of_networks(root, rows):
+    for folder, record in networks:
         text = f"Attribution maps of {record['model']} on {record['dataset']}"
         pictures.append((record["dataset"], Picture.of(folder / "figures" / "gradcam.png", text, _method(record))))
-    blocks = [
-        Prose(_TEXT),
-        *without_layers(root, rows),
-        *side_by_side,
-        Prose(_FOLDS),
-        *per_dataset(pictures),
-    ]
-    return Section("attribution", _TITLE, blocks, [*missing(root, rows), *([] if compared else [comparison.MISSING])])
+    side_by_side = _side_by_side(root, rows) if networks else []
+    folds = [Prose(_FOLDS), *per_dataset(pictures)]
+    return [Prose(_TEXT), *without_layers(root, rows), *side_by_side, *folds]
 
 
-def _side_by_side(root: Path, rows: Sequence[Mapping[str, Any]]) -> list[Block]:
-    if not of_networks(root, rows):
-        return []
-    found = {(row["dataset"], row["model"], row["measure"]): row for row in comparison.rows_of(root, "explanation")}
-    columns = [Column("dataset"), Column("model"), *(Column(name, True, text) for name, text in _MEASURES.items())]
+def _side_by_side(root: Path, rows: Rows) -> list[Block]:
+    measures = rows_of(root, "explanation")
+    found = {(row["dataset"], row["model"], row["measure"]): row for row in measures}
+    runs = [(row["dataset"], row["model"]) for row in rows if (row["dataset"], row["model"], "entropy") in found]
     lines = [
-        [row["dataset"], row["model"], *(_measure(found[row["dataset"], row["model"], name]) for name in _MEASURES)]
-        for row in rows
-        if (row["dataset"], row["model"], next(iter(_MEASURES))) in found
+        {"dataset": dataset, "model": model, **{name: found[dataset, model, name] for name in _MEASURES}}
+        for dataset, model in runs
     ]
+    columns = RUN | {Column(name, True, text): partial(_measure, name) for name, text in _MEASURES.items()}
+    curves = picture(root, "explanation_curves", "Deletion and insertion curves", data=["explanation_curves"])
     return [
-        Pictures([comparison.picture(root, "attribution", "Maps of every network of the same samples")], wide=True),
+        wide(root, "attribution", "Maps of every network of the same samples"),
         Heading("The maps, measured"),
-        Prose(_MEASURED.format(n=max(row["n"] for row in found.values()))),
-        Table(columns, lines, "Mean (95 % interval over samples; chance).", comparison.data(root, "explanation")),
+        Prose(_MEASURED.format(n=max(row["n"] for row in measures))),
+        table(columns, lines, "Mean (95 % interval over samples; chance).", data(root, "explanation")),
         Pictures(
-            [
-                comparison.picture(root, "explanation", "Measures of the maps with intervals", data=["explanation"]),
-                comparison.picture(
-                    root, "explanation_curves", "Deletion and insertion curves", data=["explanation_curves"]
-                ),
-            ],
+            [picture(root, "explanation", "Measures of the maps with intervals", data=["explanation"]), curves],
             wide=True,
         ),
         Heading("Fold by fold"),
     ]
 
 
-def _measure(row: Mapping[str, Any]) -> Cell:
-    if math.isnan(row["mean"]):
+def _measure(name: str, row: Row) -> Cell:
+    mean, low, high, chance = (row[name][part] for part in ("mean", "low", "high", "chance"))
+    if math.isnan(mean):
         return Cell("no map")
-    return Cell(f"{row['mean']:.2f} ({row['low']:.2f}\N{EN DASH}{row['high']:.2f}; {row['chance']:.2f})", row["mean"])
+    return Cell(f"{mean:.2f} ({low:.2f}\N{EN DASH}{high:.2f}; {chance:.2f})", mean)
 
 
-def _method(record: Mapping[str, Any]) -> str:
+def _method(record: Row) -> str:
     """Return a sentence on the method of the maps, and the reason if it is not Grad-CAM."""
     facts = record["measurements"]["gradcam"]
     if facts["skipped"]:

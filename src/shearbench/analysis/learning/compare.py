@@ -10,9 +10,19 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from shearbench.plotting.canvas import BLUE, GREY, OF_DATASETS, ORANGE, colours, figure, headed, plain, readable_log
+from shearbench.plotting.canvas import (
+    BLUE,
+    OF_DATASETS,
+    ORANGE,
+    band,
+    colours,
+    entry,
+    figure,
+    headed,
+    plain,
+    readable_log,
+)
 from shearbench.plotting.files import Files, picture, table
 from shearbench.plotting.scores import over_folds
 from shearbench.predictions.evaluated import EvaluatedRuns
@@ -40,8 +50,8 @@ def summary(networks: pd.DataFrame) -> pd.DataFrame:
     gap = networks["train_accuracy_when_evaluated"] - networks["train_accuracy_while_training"]
     measured = networks.drop(columns="fold").assign(mode_gap=gap)
     groups = measured.groupby(["dataset", "model"], sort=False)
-    both = [groups.mean().add_suffix("_mean"), groups.std().add_suffix("_sd")]
-    moments = pd.concat(both, axis=1)[[f"{name}_{part}" for name in measured.columns[2:] for part in ("mean", "sd")]]
+    moments = groups.agg(["mean", "std"])
+    moments.columns = [f"{name}_{part}" for name in measured.columns[2:] for part in ("mean", "sd")]
     moments.insert(0, "networks", groups.size())
     moments.insert(1, "reached_low_loss", groups["epochs_to_low_loss"].count())
     return moments.reset_index()
@@ -64,8 +74,8 @@ def curves_figure(evaluated: EvaluatedRuns, curves: pd.DataFrame) -> Figure:
     readable_log(grid[0, 0].yaxis)
     grid[0, 0].set_ylabel("cross-entropy loss (nats)")
     grid[1, 0].set_ylabel("accuracy (%)")
-    handles = [Line2D([], [], color=colour[name], label=name) for name in evaluated.datasets]
-    handles += [Line2D([], [], color=GREY, ls=style, label=split) for split, style in _STYLES.items()]
+    handles = [entry(name, colour[name]) for name in evaluated.datasets]
+    handles += [entry(split, ls=style) for split, style in _STYLES.items()]
     headed(made, f"Mean and standard deviation over {over_folds(curves)}", handles)
     return made
 
@@ -78,8 +88,7 @@ def _curves(panels: Sequence[Axes], rows: pd.DataFrame, colour: str) -> None:
             part = rows[rows["split"] == split]
             mean, sd = factor * part[f"{quantity}_mean"], factor * part[f"{quantity}_sd"]
             low = (mean - sd).clip(lower=mean / 10)  # a logarithmic axis cannot show a band that reaches zero
-            axes.plot(part["epoch"], mean, style, color=colour, lw=1.5)
-            axes.fill_between(part["epoch"], low, mean + sd, color=colour, alpha=0.18, linewidth=0)
+            band(axes, colour, part["epoch"], mean, low, mean + sd, alpha=0.18, ls=style, lw=1.5)
 
 
 def mode_figure(networks: pd.DataFrame) -> Figure:
@@ -91,9 +100,9 @@ def mode_figure(networks: pd.DataFrame) -> Figure:
     made = figure(8.5, 0.42 * len(runs) + 1.5)
     axes = made.subplots()
     kinds = {
-        "train_accuracy_while_training": ("training digits, while training", ORANGE, "o", "none"),
-        "train_accuracy_when_evaluated": ("training digits, when evaluated", ORANGE, "o", ORANGE),
-        "validation_accuracy": ("held-out digits, when evaluated", BLUE, "s", BLUE),
+        "train_accuracy_while_training": ("training samples, while training", ORANGE, "o", "none"),
+        "train_accuracy_when_evaluated": ("training samples, when evaluated", ORANGE, "o", ORANGE),
+        "validation_accuracy": ("held-out samples, when evaluated", BLUE, "s", BLUE),
     }
     for row, (_, group) in enumerate(runs):
         for shift, (name, (_, edge, marker, face)) in zip((-0.2, 0, 0.2), kinds.items(), strict=True):
@@ -105,7 +114,7 @@ def mode_figure(networks: pd.DataFrame) -> Figure:
     axes.set_ylim(len(runs) - 0.5, -0.5)
     axes.set_xlabel(f"accuracy (%) of the best weights; small: one of {len(runs[0][1])} networks, large: their mean")
     handles = [
-        Line2D([], [], ls="", marker=marker, ms=7, markeredgecolor=edge, markerfacecolor=face, label=label)
+        entry(label, ls="", marker=marker, ms=7, markeredgecolor=edge, markerfacecolor=face)
         for label, edge, marker, face in kinds.values()
     ]
     made.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False, fontsize=9)

@@ -1,25 +1,25 @@
-"""Summarise the learning curves of a run: loss and accuracy of each epoch, mean and spread over the folds."""
+"""Summarise the learning curves of a run, mean and spread over the folds, and the training dynamics of each fold."""
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from shearbench.analysis.evaluation import Evaluation
-from shearbench.analysis.learning.dynamics import dynamics_of
 from shearbench.plotting.files import Files, table
+from shearbench.predictions.folds import FoldRun
+
+LOW_LOSS = 0.1
+"""The threshold of ``epochs_to_low_loss``, in nats, from the study of Mechanical MNIST."""
 
 
 def learning(evaluation: Evaluation) -> Files:
     """Return the learning curves, and the dynamics of each network."""
     return {
-        "learning_curves.csv": table(curves_of(evaluation)),
+        "learning_curves.csv": table(learning_curves([fold_run.history for fold_run in evaluation.fold_runs])),
         "training_dynamics.csv": table(pd.DataFrame([dynamics_of(fold_run) for fold_run in evaluation.fold_runs])),
     }
-
-
-def curves_of(evaluation: Evaluation) -> pd.DataFrame:
-    """Return the table of :func:`learning_curves` for the folds of a run."""
-    return learning_curves([fold_run.history for fold_run in evaluation.fold_runs])
 
 
 def learning_curves(histories: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -39,3 +39,36 @@ def learning_curves(histories: Sequence[pd.DataFrame]) -> pd.DataFrame:
         part.insert(0, "split", split)
         parts.append(part.reset_index())
     return pd.concat(parts, ignore_index=True)
+
+
+def dynamics_of(fold_run: FoldRun) -> dict[str, Any]:
+    """Return a row of ``training_dynamics.csv``.
+
+    Losses are cross-entropies in nats. ``..._train_loss`` and ``train_accuracy_while_training`` are means over
+    the mini-batches of an epoch, in training mode (with dropout, batch statistics and augmentation) and while the
+    weights change. ``train_accuracy_when_evaluated`` is that of the best weights on the same samples, in evaluation
+    mode and without augmentation.
+
+    Columns: ``fold, epochs`` done; ``best_epoch``; ``epochs_to_low_loss``, the first with a training loss below
+    ``LOW_LOSS`` (NaN if none is); ``first_train_loss``; ``last_train_loss`` and ``last_validation_loss`` of the last
+    epoch; ``last_batch_loss_sd``, the standard deviation of the loss over the mini-batches of the last epoch;
+    ``train_accuracy_while_training`` of the best epoch; ``train_accuracy_when_evaluated``; ``validation_accuracy``
+    of the best weights.
+    """
+    history, batches, metrics = fold_run.history, fold_run.batches, fold_run.record["metrics"]
+    low = history.loc[history["train_loss"] < LOW_LOSS, "epoch"]
+    best = history.loc[history["epoch"] == fold_run.record["best_epoch"]].iloc[0]
+    last = batches.loc[batches["epoch"] == history["epoch"].max(), "loss"]
+    return {
+        "fold": fold_run.fold,
+        "epochs": len(history),
+        "best_epoch": fold_run.record["best_epoch"],
+        "epochs_to_low_loss": float(low.min()) if len(low) else np.nan,
+        "first_train_loss": history["train_loss"].iloc[0],
+        "last_train_loss": history["train_loss"].iloc[-1],
+        "last_validation_loss": history["validation_loss"].iloc[-1],
+        "last_batch_loss_sd": last.std(),
+        "train_accuracy_while_training": best["train_accuracy"],
+        "train_accuracy_when_evaluated": metrics["train_accuracy"],
+        "validation_accuracy": metrics["validation_accuracy"],
+    }

@@ -1,10 +1,7 @@
 """Compare suspicious training labels: the more runs suspect a label, the more likely it is wrong."""
 
-from typing import Any
-
 import pandas as pd
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from shearbench.plotting.canvas import bare, figure
 from shearbench.plotting.files import Files, Writer, picture, table
@@ -35,26 +32,21 @@ def suspects(evaluated: EvaluatedRuns) -> pd.DataFrame:
     return found.sort_values(["runs", "confidence", "id"], ascending=[False, False, True], ignore_index=True)
 
 
-def _pictures(evaluated: EvaluatedRuns) -> dict[int, NDArray[Any]]:
-    """Return the image of every training sample by its id; the runs are of one source."""
-    samples = evaluated.samples("train", evaluated.datasets[0])
-    return dict(zip(samples.ids.tolist(), visible(samples.images), strict=True))
-
-
 def suspects_figure(evaluated: EvaluatedRuns, found: pd.DataFrame) -> Figure:
     """Draw the samples that the most runs suspect, with label and suggested class."""
     shown = found.head(_COLUMNS * _ROWS)
-    pictures = _pictures(evaluated)
-    shape = next(iter(pictures.values())).shape
+    samples = evaluated.samples("train", evaluated.datasets[0])  # the runs are of one source
+    pictures, place = visible(samples.images), {int(number): row for row, number in enumerate(samples.ids)}
     made = figure(0.85 * _COLUMNS + 1.0, 1.35 * _ROWS + 0.6)
     for strip, axes in enumerate(made.subplots(_ROWS, 1)):
         part = shown.iloc[strip * _COLUMNS : (strip + 1) * _COLUMNS]
-        draw_tiles(axes, row_of([pictures[number] for number in part["id"]], _COLUMNS, shape), GREY)
+        tiles = [pictures[place[number]] for number in part["id"]]
+        draw_tiles(axes, row_of(tiles, _COLUMNS, pictures.shape[1:]), GREY)
         bare(axes)
         axes.xaxis.tick_top()
         axes.tick_params(length=0)
         notes = [f"{row.label}, or {row.suggested}?\n{row.runs} of {row.of} runs" for row in part.itertuples()]
         axes.set_xticks(centres(_COLUMNS)[: len(part)], notes, fontsize=SMALL)
-    text = f"{found['id'].nunique()} training digits have a confident out-of-fold prediction of another class"
+    text = f"{found['id'].nunique()} training samples have a confident out-of-fold prediction of another class"
     made.suptitle(text, fontsize=11)
     return made

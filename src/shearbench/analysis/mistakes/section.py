@@ -1,12 +1,11 @@
 """Misclassified samples: the most confident errors on the test set, and suspicious training labels."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from shearbench.report import comparison
-from shearbench.report.blocks import Block, Cell, Column, Heading, Pictures, Prose, Section, Table
-from shearbench.report.pictures import section_of_figure
+from shearbench.report.blocks import Block, Cell, Column, Heading, Prose
+from shearbench.report.comparison import Columns, Rows, data, percent, rows_of, section, table, wide
+from shearbench.report.pictures import figure_of_each
 
 _TEXT = """Test samples that at least one network of a run misclassifies, ordered by the mean probability of the wrong
 class over all its networks, highest first. Fields are below the samples that they were computed from."""
@@ -15,52 +14,36 @@ least the mean probability that this class gets from samples with its label (con
 2021). A sample that one run suspects may be an error of that network. A sample that all runs suspect is hard or
 mislabelled. The benchmark changes and removes no sample."""
 _SHOWN = 12
-_COLUMNS = (
-    Column("id", True),
-    Column("label"),
-    Column("suggested"),
-    Column("runs", True, "that suggest it"),
-    Column("confidence", True, "mean probability of the suggested class, in %"),
-    Column("by"),
-)
+_TITLE = "Misclassified samples and suspicious labels"
+_COLUMNS: Columns = {
+    Column("id", True): lambda row: Cell(str(row["id"]), row["id"]),
+    Column("label"): lambda row: str(row["label"]),
+    Column("suggested"): lambda row: str(row["suggested"]),
+    Column("runs", True, "that suggest it"): lambda row: Cell(f"{row['runs']} of {row['of']}", row["runs"]),
+    Column("confidence", True, "mean probability of the suggested class, in %"): percent("confidence"),
+    Column("by"): lambda row: suspected_by(row["by"].split(), row["all"]),
+}
 
 
-def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
-    """Return the section."""
-    there = comparison.is_there(root)
-    blocks = [
-        *(_labels(root, [f"{row['dataset']}-{row['model']}" for row in rows]) if there else ()),
-        Heading("Misread test samples"),
-        Prose(_TEXT),
-    ]
-    section = Section("mistakes", "Misclassified samples and suspicious labels", blocks)
-    data = ["misclassified.csv", "suspicious_labels.csv"]
-    made = section_of_figure(root, rows, section, "misclassified", data)
-    return Section(made.id, made.title, made.blocks, [*([] if there else [comparison.MISSING]), *made.missing])
-
-
-def _labels(root: Path, runs: Sequence[str]) -> list[Block]:
-    rows = comparison.rows_of(root, "suspicious_labels")
-    picture = comparison.picture(root, "suspicious_labels", "Training samples whose label most runs suspect")
-    caption = f"The first {min(_SHOWN, len(rows))} of {len(rows)} suggestions; all of them are in the file."
-    table = Table(
-        _COLUMNS, [_row(row, runs) for row in rows[:_SHOWN]], caption, comparison.data(root, "suspicious_labels")
-    )
-    return [Heading("Suspicious labels"), Prose(_LABELS), Pictures([picture], wide=True), table]
-
-
-def _row(row: Mapping[str, Any], runs: Sequence[str]) -> list[Cell | str]:
+@section("mistakes", _TITLE)
+def read(root: Path, rows: Rows) -> list[Block]:
+    """Return the suspicious labels, and the misclassified test samples of each run."""
+    suspects = rows_of(root, "suspicious_labels")
+    runs = [f"{row['dataset']}-{row['model']}" for row in rows]
+    caption = f"The first {min(_SHOWN, len(suspects))} of {len(suspects)} suggestions; all of them are in the file."
+    first = [{**row, "all": runs} for row in suspects[:_SHOWN]]
     return [
-        Cell(str(row["id"]), row["id"]),
-        str(row["label"]),
-        str(row["suggested"]),
-        Cell(f"{row['runs']} of {row['of']}", row["runs"]),
-        Cell(f"{100 * row['confidence']:.1f}", row["confidence"]),
-        said_by(row["by"].split(), runs),
+        Heading("Suspicious labels"),
+        Prose(_LABELS),
+        wide(root, "suspicious_labels", "Training samples whose label most runs suspect"),
+        table(_COLUMNS, first, caption, data(root, "suspicious_labels")),
+        Heading("Misclassified test samples"),
+        Prose(_TEXT),
+        *figure_of_each(root, rows, "misclassified", _TITLE, ["misclassified.csv", "suspicious_labels.csv"]),
     ]
 
 
-def said_by(suspecting: Sequence[str], runs: Sequence[str]) -> str:
+def suspected_by(suspecting: Sequence[str], runs: Sequence[str]) -> str:
     """Return the names of the runs that suspect a label, or of all others if these are fewer."""
     others = [run for run in runs if run not in suspecting]
     if len(others) >= len(suspecting):

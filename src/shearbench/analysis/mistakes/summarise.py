@@ -43,7 +43,7 @@ def misclassified_figure(evaluation: Evaluation, wrong: pd.DataFrame) -> Figure:
             axes.set_xticks(centres(SHOWN)[: len(notes)], notes, fontsize=SMALL)
     networks, n = len(evaluation.fold_runs), len(evaluation.test.ids)
     made.suptitle(
-        f"{evaluation.name}: {len(wrong)} of {n:,} test digits misclassified by at least one of {networks} networks\n"
+        f"{evaluation.name}: {len(wrong)} of {n:,} test samples misclassified by at least one of {networks} networks\n"
         f"the {len(shown)} most confident: true as predicted class, its mean probability, networks that predict it",
         fontsize=10,
     )

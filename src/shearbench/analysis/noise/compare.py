@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from shearbench.plotting.canvas import GREY, colours, figure, headed, plain
+from shearbench.plotting.canvas import accuracy_axis, band, colours, entry, figure, headed
 from shearbench.plotting.files import Files, picture, table
 from shearbench.predictions.evaluated import EvaluatedRuns
 
@@ -29,36 +28,28 @@ def noise_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
             part = of_dataset[of_dataset["scale"] == scale]
             for model in part["model"].unique():
                 _line(axes, part[part["model"] == model], colour[model])
-            _axis(axes, np.unique(part["level"].to_numpy()), evaluated.guessing(dataset))
+            accuracy_axis(axes, evaluated.guessing(dataset))
+            levels = np.unique(part["level"].to_numpy())
+            axes.set_xticks(_places(levels), [f"{level:g}" for level in levels])
         unit = "pixels of displacement" if "load" in evaluated.entry(dataset) else "share of the grey scale"
-        grid[0, column].set_xlabel("noise / deviation between digits")
+        grid[0, column].set_xlabel("noise / deviation between samples")
         grid[1, column].set_xlabel(f"noise, {unit}")
     for axes in grid[:, 0]:
         axes.set_ylabel("accuracy (%)")
-    handles = [Line2D([], [], color=colour[model], marker="o", ms=4, label=model) for model in evaluated.models]
-    handles.append(Line2D([], [], color=GREY, ls=":", label="guessing"))
-    readings, samples = int(rows["readings"].max()), int(rows["n"].min())
-    headed(
-        made,
-        f"Unclipped Gaussian noise on {samples} test digits:\n"
-        f"mean and standard deviation over {readings} readings (networks x draws of noise)",
-        handles,
+    handles = [entry(model, colour[model], marker="o", ms=4) for model in evaluated.models]
+    title = (
+        f"Unclipped Gaussian noise on {int(rows['n'].min())} test samples:\n"
+        f"mean and standard deviation over {int(rows['readings'].max())} evaluations (networks x draws of noise)"
     )
+    headed(made, title, [*handles, entry("guessing", ls=":")])
     return made
 
 
 def _line(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
     x = _places(rows["level"].to_numpy())
     mean, sd = 100 * rows["accuracy_mean"], 100 * rows["accuracy_sd"]
-    axes.plot(x, mean, color=colour, marker="o", ms=4, lw=1.5)
-    axes.fill_between(x, (mean - sd).clip(lower=0), (mean + sd).clip(upper=100), color=colour, alpha=0.18, lw=0)
-
-
-def _axis(axes: Axes, levels: np.ndarray, guessing: float) -> None:
-    plain(axes)
-    axes.axhline(guessing, color=GREY, ls=":", lw=1)
-    axes.set_ylim(0, 102)
-    axes.set_xticks(_places(levels), [f"{level:g}" for level in levels])
+    low, high = (mean - sd).clip(lower=0), (mean + sd).clip(upper=100)
+    band(axes, colour, x, mean, low, high, alpha=0.18, marker="o", ms=4, lw=1.5)
 
 
 def _places(levels: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.analysis.corruption.images import WHITE
+from shearbench.analysis.corruption.corruptions import grey_scale
 from shearbench.analysis.measured import Measured
 from shearbench.analysis.trained import TrainedModel
 from shearbench.seeds import generator_for
@@ -18,29 +18,23 @@ from shearbench.seeds import generator_for
 def noise(trained: TrainedModel) -> Measured:
     """Return ``rows`` (n,), ``clean`` (n,) and ``correct`` (strengths, draws, n): whether the class is right.
 
-    Strengths are first ``noise.levels``, then ``noise.raw`` of the settings. Facts: the input's own ``deviation`` of
+    Strengths are first ``noise.levels``, then ``noise.raw`` of the config. Facts: the input's own ``deviation`` of
     each channel, in its units, and ``scale``, the factor of the raw levels: the grey scale, or one pixel.
     """
-    rows, settings = trained.share, trained.settings.noise
+    rows, config = trained.share, trained.settings.noise
     inputs, labels = trained.test.inputs[rows].astype(np.float32), trained.test.labels[rows]
     deviation, scale = own_deviation(trained.test.inputs), 1.0 if trained.is_field else grey_scale(trained.test.inputs)
     drawn_channels = inputs.shape[1] if trained.is_field else 1
-    strengths = settings.strengths(deviation, scale)
-    correct = np.empty((len(strengths), settings.draws, len(rows)), np.bool_)
-    for draw in range(settings.draws):
+    strengths = config.strengths(deviation, scale)
+    correct = np.empty((len(strengths), config.draws, len(rows)), np.bool_)
+    for draw in range(config.draws):
         generator = generator_for(trained.record["seed"], "evaluate", "noise", trained.fold, draw)
         unit = generator.standard_normal((len(rows), drawn_channels, *inputs.shape[2:]), dtype=np.float32)
         for place, strength in enumerate(strengths):
             noisy = inputs + strength[:, None, None].astype(np.float32) * unit
-            correct[place, draw] = trained.read(noisy).argmax(axis=1) == labels
-    clean = trained.read(inputs).argmax(axis=1) == labels
+            correct[place, draw] = trained.correct(noisy, labels)
     facts = {"deviation": deviation.tolist(), "scale": scale, "samples": len(rows)}
-    return Measured({"rows": rows, "clean": clean, "correct": correct}, facts)
-
-
-def grey_scale(inputs: NDArray[Any]) -> float:
-    """Return the width of the grey scale: 255 for bytes, else the largest minus the least value."""
-    return WHITE if inputs.dtype == np.uint8 else float(np.ptp(inputs))
+    return Measured({"rows": rows, "clean": trained.correct(inputs, labels), "correct": correct}, facts)
 
 
 def own_deviation(inputs: NDArray[Any]) -> NDArray[np.float64]:

@@ -15,17 +15,20 @@ def noise(evaluation: Evaluation) -> Files:
     displacement), ``level`` (0 is no noise), ``sd_<channel>`` in the input's units, then those of
     :func:`accuracy_of`, where readings are networks x draws.
     """
-    facts, settings = evaluation.facts("noise"), evaluation.settings.noise
-    correct, rows = evaluation.stacked("noise", "correct"), evaluation.stacked("noise", "rows")
+    facts, config = evaluation.facts("noise"), evaluation.settings.noise
+    correct, rows, clean = (evaluation.stacked("noise", name) for name in ("correct", "rows", "clean"))
     deviation = np.array(facts["deviation"])
-    strengths = settings.strengths(deviation, facts["scale"])
-    named = [*(("own", level) for level in settings.levels), *(("raw", level) for level in settings.raw)]
-    clean = accuracy_of(evaluation.stacked("noise", "clean"), rows)
-    made = [{"scale": scale, "level": 0.0, **_deviations(0 * deviation), **clean} for scale in ("own", "raw")]
-    for place, ((scale, level), sd) in enumerate(zip(named, strengths, strict=True)):
-        made.append({"scale": scale, "level": level, **_deviations(sd), **accuracy_of(correct[:, place], rows)})
+    named = [*(("own", level) for level in config.levels), *(("raw", level) for level in config.raw)]
+    conditions = [(scale, 0.0, 0 * deviation, clean) for scale in ("own", "raw")]
+    for place, sd in enumerate(config.strengths(deviation, facts["scale"])):
+        conditions.append((*named[place], sd, correct[:, place]))
+    made = [
+        {
+            "scale": scale,
+            "level": level,
+            **{f"sd_{channel}": float(value) for channel, value in enumerate(sd)},
+            **accuracy_of(hits, rows),
+        }
+        for scale, level, sd, hits in conditions
+    ]
     return {"noise.csv": table(pd.DataFrame(made).sort_values(["scale", "level"]))}
-
-
-def _deviations(sd: np.ndarray) -> dict[str, float]:
-    return {f"sd_{channel}": float(value) for channel, value in enumerate(sd)}

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from shearbench.data.dataset import DIGITS
 from shearbench.plotting.canvas import GREY, OF_DATASETS, class_ticks, colours, figure, headed, plain
 from shearbench.plotting.files import Files, Writer, picture, table
-from shearbench.predictions.estimates import share_interval
+from shearbench.predictions.estimates import share_with_interval
 from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
 
 ROUND = (3, 5, 8)
@@ -43,23 +43,15 @@ def shares_of(run: EvaluatedRun) -> Iterator[dict[str, Any]]:
     for group in [*((number,) for number in range(len(names))), *([ROUND] if names == DIGITS else [])]:
         rows = np.isin(predictions.labels, group)
         n, errors, total = int(rows.sum()), float(wrong[rows].sum()), float(wrong.sum())
-        rate = errors / n if n else np.nan
-        share = errors / total if total else np.nan
-        rate_low, rate_high = share_interval(rate, n)
-        low, high = share_interval(share, total)
         yield {
             "dataset": run.dataset,
             "model": run.model,
             "classes": " ".join(names[number] for number in group),
             "n": n,
             "errors": errors,
-            "rate": rate,
-            "rate_low": rate_low,
-            "rate_high": rate_high,
+            **share_with_interval("rate", errors, n),
             "all_errors": total,
-            "share": share,
-            "share_low": low,
-            "share_high": high,
+            **share_with_interval("share", errors, total),
             "share_of_samples": n / len(rows),
         }
 

@@ -1,15 +1,15 @@
 """Scores of each class: errors side by side, the share that falls on 3, 5 and 8, precision, recall, F1 and loss."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from shearbench.predictions.evaluated import read_table
-from shearbench.report import comparison
-from shearbench.report.blocks import Block, Cell, Column, Heading, Pictures, Prose, Section, Table
+from shearbench.report.blocks import Block, Cell, Column, Heading, Prose, Table
+from shearbench.report.comparison import RUN, Row, Rows, data, interval, number, rows_of, section, table, wide
 from shearbench.report.findings import percent
-from shearbench.report.pictures import evaluations, missing
+from shearbench.report.pictures import evaluations
 
 _TEXT = """A study of these data found that errors gather on 3, 5 and 8. Top: cross-validated error of each class.
 Bottom: share of all errors on digits of these three classes. If all classes were equally hard, this share would equal
@@ -17,27 +17,23 @@ their share of the digits (dotted). If the interval contains the dotted line, th
 _EACH = """Point at a cell for its 95 % interval for the choice of the samples, and for precision, recall and loss.
 Each run's `per_class.csv` has all of them with their intervals: Wilson's for precision and recall, one that follows
 from it for F1, a bootstrap over samples (BCa) for the loss."""
-_TITLE = "Accuracy by class"
-_COLUMNS = (
-    Column("dataset"),
-    Column("model"),
-    Column("errors", True, "out of fold, mean over the repeats"),
-    Column("of 3, 5 and 8", True, "errors on digits of these classes"),
-    Column("share", True, "of the errors, in %; 95 % Wilson interval"),
-    Column("share of the digits", True, "in %"),
-    Column("more than their share"),
-)
 
 
-def read(root: Path, rows: Sequence[Mapping[str, Any]]) -> Section:
-    """Return the section."""
-    if not comparison.is_there(root):
-        return Section("classes", _TITLE, [], [comparison.MISSING, *missing(root, rows)])
-    blocks = [*_side_by_side(root), Heading("F1 of each class"), Prose(_EACH), _f1(root, rows)]
-    return Section("classes", _TITLE, blocks, missing(root, rows))
+@section("classes", "Accuracy by class")
+def read(root: Path, rows: Rows) -> list[Block]:
+    """Return errors by class with the share on 3, 5 and 8, and the scores of each class."""
+    shares = [row for row in rows_of(root, "errors_by_class") if row["classes"] == "3 5 8"]
+    return [
+        Prose(_TEXT),
+        wide(root, "classes", "Errors by class, and the share that falls on 3, 5 and 8"),
+        table(_COLUMNS, shares, data=data(root, "errors_by_class")),
+        Heading("F1 of each class"),
+        Prose(_EACH),
+        _f1(root, rows),
+    ]
 
 
-def _f1(root: Path, rows: Sequence[Mapping[str, Any]]) -> Table:
+def _f1(root: Path, rows: Rows) -> Table:
     """Return F1 by run and class, with the other scores of the class in the help of each cell."""
     found: dict[tuple[str, str], dict[str, Cell]] = {}
     for folder, record in evaluations(root, rows):
@@ -56,23 +52,20 @@ def _score(row: Mapping[Any, Any]) -> Cell:
     return Cell(percent(row["f1"]), row["f1"], help=text)
 
 
-def _side_by_side(root: Path) -> list[Block]:
-    rows = [row for row in comparison.rows_of(root, "errors_by_class") if row["classes"] == "3 5 8"]
-    picture = comparison.picture(root, "classes", "Errors by class, and the share that falls on 3, 5 and 8")
-    data = comparison.data(root, "errors_by_class")
-    return [Prose(_TEXT), Pictures([picture], wide=True), Table(_COLUMNS, [_row(row) for row in rows], data=data)]
-
-
-def _row(row: Mapping[str, Any]) -> list[Cell | str]:
-    names = [row["dataset"], row["model"], Cell(f"{row['all_errors']:g}", row["all_errors"])]
-    expected = Cell(f"{100 * row['share_of_samples']:.0f}", row["share_of_samples"])
+def _verdict(row: Row) -> str:
     if math.isnan(row["share"]):
-        return [*names, "0", "no error", expected, "no error"]
-    share = f"{100 * row['share']:.1f} ({100 * row['share_low']:.1f} to {100 * row['share_high']:.1f})"
-    return [*names, Cell(f"{row['errors']:g}", row["errors"]), Cell(share, row["share"]), expected, _verdict(row)]
-
-
-def _verdict(row: Mapping[str, Any]) -> str:
+        return "no error"
     if row["share_low"] > row["share_of_samples"]:
         return "yes"
     return "no, less" if row["share_high"] < row["share_of_samples"] else "not shown"
+
+
+_COLUMNS = RUN | {
+    Column("errors", True, "out of fold, mean over the repeats"): number("all_errors", "g"),
+    Column("of 3, 5 and 8", True, "errors on digits of these classes"): number("errors", "g"),
+    Column("share", True, "of the errors, in %; 95 % Wilson interval"): (
+        lambda row: "no error" if math.isnan(row["share"]) else interval("share")(row)
+    ),
+    Column("share of the digits", True, "in %"): number("share_of_samples", ".0f", 100),
+    Column("more than their share"): _verdict,
+}

@@ -18,44 +18,36 @@ from shearbench.seeds import generator_for
 from shearbench.statistics.crossed import accuracy_interval, clusters_of
 from shearbench.statistics.variance import sd_over_folds, split_variance
 
+NAMED = ("accuracy", "loss", "macro_f1", "balanced_accuracy")
+_OF_CLASS = {"precision": "precision", "recall": "recall", "f1": "f1", "loss": "class_loss"}
+"""Scores of a class, and their fields of :class:`Scores`."""
+
 
 def scoring(evaluation: Evaluation) -> Files:
     """Return metrics, scores of folds and classes, confusion matrices and the predictions of the test set."""
     scores, repeats, classes = evaluation.scores, evaluation.repeats, evaluation.test.classes
     recorded = [fold_run.record["metrics"] for fold_run in evaluation.fold_runs]
-    by_class = per_class(scores, evaluation.by_sample, classes, seed=evaluation.seed)
     found = metrics(scores, recorded, repeats=repeats)
     for split, (low, high) in intervals(evaluation).items():
         found[split] |= {"accuracy_low": low, "accuracy_high": high}
     found["out_of_fold"] |= spread(evaluation.by_sample["out_of_fold"])
     networks = {"out_of_fold": repeats, "test": len(evaluation.fold_runs)}
     counts = {split: total_confusion(folds) for split, folds in scores.items()}
+    tested = evaluation.by_sample["test"]
     predictions: dict[str, NDArray[Any]] = {
-        "ids": evaluation.test.ids,
-        "labels": evaluation.test.labels,
-        "probabilities": evaluation.by_sample["test"].probabilities,
+        "ids": tested.ids,
+        "labels": tested.labels,
+        "probabilities": tested.probabilities,
     }
     return {
         "metrics.json": numbers(found),
         "fold_metrics.csv": table(fold_metrics(scores)),
-        "per_class.csv": table(by_class),
+        "per_class.csv": table(per_class(scores, evaluation.by_sample, classes, seed=evaluation.seed)),
         "confusion_out_of_fold.csv": table(confusion(scores["out_of_fold"], classes)),
         "confusion_test.csv": table(confusion(scores["test"], classes)),
         "test_predictions.npz": arrays(predictions),
         "figures/confusion.png": picture(confusion_figure(evaluation.name, counts, networks, classes)),
     }
-
-
-SPLITS = ("out_of_fold", "test")
-
-
-ENDS = ("low", "high")
-
-
-NAMED = ("accuracy", "loss", "macro_f1", "balanced_accuracy")
-
-
-_CLASS_SCORES = ("precision", "recall", "f1", "loss")
 
 
 def fold_metrics(scores: Mapping[str, Sequence[Scores]]) -> pd.DataFrame:
@@ -69,7 +61,7 @@ def fold_metrics(scores: Mapping[str, Sequence[Scores]]) -> pd.DataFrame:
 
 
 def per_class(
-    scores: Mapping[str, Sequence[Scores]], said: Mapping[str, BySample], classes: Sequence[str], *, seed: int
+    scores: Mapping[str, Sequence[Scores]], predictions: Mapping[str, BySample], classes: Sequence[str], *, seed: int
 ) -> pd.DataFrame:
     """Return one row for each split and class.
 
@@ -78,21 +70,16 @@ def per_class(
     ``..._low``, ``..._high``: 95 % intervals for the choice of the samples (:mod:`shearbench.predictions.estimates`).
     """
     every = [(split, number) for split in scores for number in range(len(classes))]
-    repeats = len(said["out_of_fold"].probabilities)
-    rows = [_class_row(split, number, scores[split], said[split], repeats, seed) for split, number in every]
+    repeats = len(predictions["out_of_fold"].probabilities)
+    rows = [_class_row(split, number, scores[split], predictions[split], repeats, seed) for split, number in every]
     return pd.DataFrame(rows).assign(**{"class": [classes[number] for _, number in every]})
 
 
 def _class_row(
     split: str, label: int, folds: Sequence[Scores], predictions: BySample, repeats: int, seed: int
 ) -> dict[str, Any]:
-    values = {
-        "precision": [one.precision[label] for one in folds],
-        "recall": [one.recall[label] for one in folds],
-        "f1": [one.f1[label] for one in folds],
-        "loss": [one.class_loss[label] for one in folds],
-    }
-    means = {name: float(np.mean(values[name])) for name in _CLASS_SCORES}
+    values = {name: [getattr(one, field)[label] for one in folds] for name, field in _OF_CLASS.items()}
+    means = {name: float(np.mean(each)) for name, each in values.items()}
     counts = counts_of(predictions, label)
     rng = generator_for(seed, "bootstrap", "class loss", split, label)
     bounds = {
@@ -107,18 +94,9 @@ def _class_row(
         "n": round(counts.true),
         "predicted": counts.predicted,
         **means,
-        **{f"{name}_sd": sd_over_folds(values[name], repeats=repeats) for name in _CLASS_SCORES},
-        **{f"{name}_{end}": bound for name in _CLASS_SCORES for end, bound in zip(ENDS, bounds[name], strict=True)},
+        **{f"{name}_sd": sd_over_folds(values[name], repeats=repeats) for name in _OF_CLASS},
+        **{f"{name}_{end}": bounds[name][place] for name in _OF_CLASS for place, end in enumerate(("low", "high"))},
     }
-
-
-def samples(counts: Sequence[int] | NDArray[np.int64], split: str, repeats: int) -> int:
-    """Return the number of different samples of a split.
-
-    The folds of a repeat divide the training samples, and every repeat has them all. Every network predicts all test
-    samples.
-    """
-    return int(np.sum(counts)) // repeats if split == "out_of_fold" else int(np.max(counts))
 
 
 def confusion(folds: Sequence[Scores], classes: Sequence[str]) -> pd.DataFrame:
@@ -147,51 +125,41 @@ def spread(out_of_fold: BySample) -> dict[str, float]:
 
 
 def metrics(
-    scores: Mapping[str, Sequence[Scores]], kept: Sequence[Mapping[str, float]], *, repeats: int
+    scores: Mapping[str, Sequence[Scores]], recorded: Sequence[Mapping[str, float]], *, repeats: int
 ) -> dict[str, Any]:
     """Return the content of ``metrics.json`` without :func:`spread` and :func:`intervals`.
 
-    Args:
-        scores: split -> one value per fold, repeat by repeat.
-        kept: ``metrics`` of the fold records: scores of the best weights on their training part, in evaluation mode.
-        repeats: number of out-of-fold predictions of each training sample.
+    ``scores`` are split -> one value per fold, repeat by repeat; ``recorded`` the ``metrics`` of the fold records, with
+    the scores of the best weights on their training part.
     """
     result: dict[str, Any] = {split: _split_metrics(split, folds, repeats) for split, folds in scores.items()}
     result["train"] = {
-        "folds": len(kept),
-        **_moments("accuracy", [one["train_accuracy"] for one in kept], repeats),
-        **_moments("loss", [one["train_loss"] for one in kept], repeats),
+        "folds": len(recorded),
+        **_moments("accuracy", [one["train_accuracy"] for one in recorded], repeats),
+        **_moments("loss", [one["train_loss"] for one in recorded], repeats),
     }
     return result
 
 
 def intervals(evaluation: Evaluation) -> dict[str, tuple[float, float]]:
     """Return split -> 95 % interval of the accuracy, for other samples and another training, clustered by groups."""
-    table, train = evaluation.by_sample["test"].correct.astype(np.float64), evaluation.train
+    correct, train = evaluation.by_sample["test"].correct.astype(np.float64), evaluation.train
     groups = dict(zip(train.ids.tolist(), train.groups.tolist(), strict=True))
-    found = {}
+    overlap, found = overlap_of(evaluation.fold_runs), {}
     for split, one in evaluation.by_sample.items():
         of_sample = evaluation.test.groups if split == "test" else np.array([groups[number] for number in one.ids])
-        found[split] = accuracy_interval(
-            one.correct.mean(axis=0),
-            table,
-            clusters_of(of_sample, one.ids),
-            overlap=overlap_of(evaluation.fold_runs),
-        )
+        clusters = clusters_of(of_sample, one.ids)
+        found[split] = accuracy_interval(one.correct.mean(axis=0), correct, clusters, overlap=overlap)
     return found
 
 
 def _split_metrics(split: str, folds: Sequence[Scores], repeats: int) -> dict[str, Any]:
-    n = samples([one.n for one in folds], split, repeats)
-    accuracy = _moments("accuracy", [one.accuracy for one in folds], repeats)
-    return {
-        "n": n,
-        "folds": len(folds),
-        **accuracy,
-        **_moments("loss", [one.loss for one in folds], repeats),
-        **_moments("macro_f1", [one.macro_f1 for one in folds], repeats),
-        **_moments("balanced_accuracy", [one.balanced_accuracy for one in folds], repeats),
-    }
+    # The folds of a repeat divide the training samples; every network predicts all test samples.
+    n = sum(one.n for one in folds) // repeats if split == "out_of_fold" else folds[0].n
+    result: dict[str, Any] = {"n": n, "folds": len(folds)}
+    for name in NAMED:
+        result |= _moments(name, [getattr(one, name) for one in folds], repeats)
+    return result
 
 
 def _moments(name: str, values: Sequence[float], repeats: int) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 For other datasets a network predicts its share of the test samples twice: with its own normalisation, and with one of
 the same kind refitted to the other dataset's training samples. Meaningless combinations are recorded as skipped, with
-the reason (:mod:`shearbench.analysis.transfer.adaptation`).
+the reason.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,23 +15,19 @@ from numpy.typing import NDArray
 
 from shearbench.analysis.settings import Evaluate
 from shearbench.analysis.trained import TrainedModel
-from shearbench.analysis.transfer.adaptation import (
-    AS_MEASURED,
-    DIVIDED,
-    OWN,
-    REFITTED,
-    obstacle,
-    obstacle_to_refitting,
-    with_channels,
-)
 from shearbench.data import dataset
-from shearbench.data.config import origin_of
+from shearbench.data.config import Entry, origin_of
 from shearbench.data.folds import read_folds
-from shearbench.data.normalise import Normaliser, fit
+from shearbench.data.normalise import fit
 from shearbench.mechanics.loads import displacements_of
 from shearbench.predictions.selection import one_of_each_class
 from shearbench.training.hardware import Device, Hardware, settle
-from shearbench.training.weights import load_network, predict
+from shearbench.training.weights import load_network
+
+AS_MEASURED, DIVIDED = "as measured", "divided by the load"
+"""Fields at another step: unchanged, or times own displacement / displacement of the step (linear material)."""
+OWN, REFITTED = "own", "refitted"
+"""Normalisation of another dataset: the network's own, or one of its kind fitted to that dataset."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,7 @@ class TransferTask:
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class InputResult:
     """Result of one network on one input: ``correct`` (n,) of the samples ``rows`` (n,), or the reason for none.
 
     ``name`` is another dataset or a step, ``adaptation`` the preparation of the inputs.
@@ -64,17 +60,22 @@ class Reading:
     correct: NDArray[np.bool_]
     skipped: str = ""
 
+    @classmethod
+    def without(cls, name: str, adaptation: str, reason: str) -> "InputResult":
+        """Return the result of an input that the network cannot predict."""
+        return cls(name, adaptation, np.empty(0, np.int64), np.empty(0, np.bool_), reason)
+
 
 @dataclass(frozen=True, eq=False)
-class Readings:
+class TransferResult:
     """All results of one network, on other datasets and steps of its load, and the device."""
 
-    datasets: list[Reading]
-    steps: list[Reading]
+    datasets: list[InputResult]
+    steps: list[InputResult]
     device: str
 
 
-def transfer(task: TransferTask, advance: Callable[[int], None]) -> Readings:
+def transfer(task: TransferTask, advance: Callable[[int], None]) -> TransferResult:
     """Predict the other datasets with one network and, for a model of fields, its own samples at the other steps.
 
     Raises:
@@ -86,36 +87,35 @@ def transfer(task: TransferTask, advance: Callable[[int], None]) -> Readings:
     network, normaliser, record = load_network(task.fold_run)
     explained = one_of_each_class(test.ids, test.labels)
     trained = TrainedModel(network, normaliser, record, test, task.dataset, explained, hardware, task.settings)
-    datasets = [reading for name in task.others for reading in read_dataset(trained, name, task.build)]
-    steps = list(read_steps(trained, task.build)) if trained.is_field else []
+    datasets = [result for name in task.others for result in on_dataset(trained, name, task.build)]
+    steps = list(at_steps(trained, task.build)) if trained.is_field else []
     advance(1)
-    return Readings(datasets, steps, task.device)
+    return TransferResult(datasets, steps, task.device)
 
 
-def read_dataset(trained: TrainedModel, name: str, build: Path) -> Iterator[Reading]:
+def on_dataset(trained: TrainedModel, name: str, build: Path) -> Iterator[InputResult]:
     """Yield the results of a network on another dataset, with either normalisation."""
     folder, rows = build / "datasets" / name, trained.share
     entry = dataset.read_card(folder)["entry"]
     reason = obstacle(trained.entry, entry)
     if reason:
-        yield from (_skipped(name, adaptation, reason) for adaptation in (OWN, REFITTED))
+        yield from (InputResult.without(name, adaptation, reason) for adaptation in (OWN, REFITTED))
         return
-    channels = trained.test.channels
-    test = dataset.load(folder, "test")
-    inputs, labels = with_channels(test.inputs[rows], channels), test.labels[rows]
+    test, channels = dataset.load(folder, "test"), trained.test.channels
     assert np.array_equal(test.ids[rows], trained.test.ids[rows]), "sample ids are shared"
-    yield Reading(name, OWN, rows, trained.read(inputs).argmax(axis=1) == labels)
+    inputs, labels = with_channels(test.inputs[rows], channels), test.labels[rows]
+    yield InputResult(name, OWN, rows, trained.correct(inputs, labels))
     reason = obstacle_to_refitting(trained.entry, entry)
     if reason:
-        yield _skipped(name, REFITTED, reason)
+        yield InputResult.without(name, REFITTED, reason)
         return
     train = dataset.load(folder, "train")
-    seen, _ = read_folds(folder / dataset.FOLDS).split(trained.fold, trained.train_on)
+    seen, _ = read_folds(folder / dataset.FOLDS).split(trained.fold, trained.record["config"]["train_on"])
     refitted = fit(trained.entry["normalise"], with_channels(train.inputs[seen], channels))
-    yield Reading(name, REFITTED, rows, _predict(trained, inputs, refitted) == labels)
+    yield InputResult(name, REFITTED, rows, trained.correct(inputs, labels, refitted))
 
 
-def read_steps(trained: TrainedModel, build: Path) -> Iterator[Reading]:
+def at_steps(trained: TrainedModel, build: Path) -> Iterator[InputResult]:
     """Yield the results of a network on its share of the test samples at every step of its load."""
     rows, entry = trained.share, trained.entry
     fields = dataset.read_fields(build / "severity" / f"{origin_of(entry)}-{entry['load']}.npz")
@@ -126,15 +126,35 @@ def read_steps(trained: TrainedModel, build: Path) -> Iterator[Reading]:
         measured = fields.at_step(step)[chosen]
         scale = np.float32(displacements[entry["step"]] / displacements[step])
         for adaptation, inputs in ((AS_MEASURED, measured), (DIVIDED, measured * scale)):
-            yield Reading(str(step), adaptation, rows, trained.read(inputs).argmax(axis=1) == labels)
+            yield InputResult(str(step), adaptation, rows, trained.correct(inputs, labels))
 
 
-def _predict(trained: TrainedModel, inputs: NDArray[Any], normaliser: Normaliser) -> NDArray[np.int64]:
-    """Return the predicted classes (n,) of inputs with another normaliser than the network's own."""
-    probabilities = predict(trained.reader, inputs, normaliser=normaliser, device=trained.hardware.device)
-    classes: NDArray[np.int64] = probabilities.argmax(axis=1)
-    return classes
+def obstacle(own: Entry, other: Entry) -> str:
+    """Return why a network of ``own`` cannot predict ``other`` (entries of ``params.yaml``), or an empty text."""
+    if origin_of(own) != origin_of(other):
+        return f"its samples are of another source, {origin_of(other)}"
+    if _without(own, "normalise", "channels") == _without(other, "normalise", "channels"):
+        return "the same inputs: a network normalises them itself"
+    if "load" in other and own.get("channels") == 1:
+        return "it takes one channel, and a field has two"
+    return ""
 
 
-def _skipped(name: str, adaptation: str, reason: str) -> Reading:
-    return Reading(name, adaptation, np.empty(0, np.int64), np.empty(0, np.bool_), reason)
+def obstacle_to_refitting(own: Entry, other: Entry) -> str:
+    """Return why the kind of a network's normalisation cannot be fitted to another dataset, or an empty text."""
+    if own["normalise"] in ("none", "unit", "divide255"):
+        return f"its normalisation, {own['normalise']}, is a constant"
+    if own["normalise"] == "detrend":
+        return "its normalisation, detrend, is that of its own load"
+    return ""
+
+
+def _without(entry: Entry, *names: str) -> dict[str, Any]:
+    return {name: value for name, value in entry.items() if name not in names}
+
+
+def with_channels(inputs: NDArray[Any], channels: int) -> NDArray[Any]:
+    """Return inputs (n, c, h, w) with ``channels`` channels, copies of the first one if the number differs."""
+    if inputs.shape[1] == channels:
+        return inputs
+    return np.repeat(inputs[:, :1], channels, axis=1)

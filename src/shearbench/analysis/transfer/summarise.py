@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from shearbench.analysis.transfer.measure import Reading, Readings
+from shearbench.analysis.transfer.measure import InputResult, TransferResult
 from shearbench.mechanics.loads import displacements_of
 from shearbench.plotting.files import table
 from shearbench.predictions.estimates import Estimate, accuracy_of
@@ -23,7 +23,7 @@ _STEPS = ["dataset", "model", "step", "displacement", "trained", "adaptation", *
 
 
 def write_transfer(
-    folder: Path, fold_runs: Mapping[Run, Sequence[FoldRun]], readings: Mapping[Run, Sequence[Readings]]
+    folder: Path, fold_runs: Mapping[Run, Sequence[FoldRun]], results: Mapping[Run, Sequence[TransferResult]]
 ) -> None:
     """Write ``datasets.csv``, ``severity.csv`` and, last, their record.
 
@@ -32,50 +32,36 @@ def write_transfer(
 
     ``severity.csv``: ``dataset, model, step, displacement, trained, adaptation``, then the same columns; ``trained``
     marks the step that the networks were trained at.
-
-    Args:
-        folder: ``build/transfer``.
-        fold_runs: the folds of each run.
-        readings: the results of each network of a run.
     """
-    steps = [row for run, folds in fold_runs.items() for row in _step_rows(run, folds[0], readings[run])]
-    datasets = [row for run in fold_runs for row in _dataset_rows(run, readings[run])]
+    steps = [row for run, folds in fold_runs.items() for row in _step_rows(run, folds[0], results[run])]
+    datasets = [row for run in fold_runs for row in _dataset_rows(run, results[run])]
     digests = {
         f"{dataset}-{model}": [fold_run.digest for fold_run in folds] for (dataset, model), folds in fold_runs.items()
     }
-    read_on = sorted({each.device for of_run in readings.values() for each in of_run})
-    write_record(
-        folder,
-        {"networks": digests, "read_on": read_on, "hashes": {"networks": hash_of(digests)}},
-        {
-            "datasets.csv": table(pd.DataFrame(datasets, columns=_DATASETS)),
-            "severity.csv": table(pd.DataFrame(steps, columns=_STEPS)),
-        },
-    )
+    read_on = sorted({each.device for of_run in results.values() for each in of_run})
+    files = {
+        "datasets.csv": table(pd.DataFrame(datasets, columns=_DATASETS)),
+        "severity.csv": table(pd.DataFrame(steps, columns=_STEPS)),
+    }
+    write_record(folder, {"networks": digests, "read_on": read_on, "hashes": {"networks": hash_of(digests)}}, files)
 
 
-def _dataset_rows(run: Run, networks: Sequence[Readings]) -> Iterator[dict[str, Any]]:
+def _dataset_rows(run: Run, networks: Sequence[TransferResult]) -> Iterator[dict[str, Any]]:
     """Yield a row for each other dataset and normalisation of a run."""
     for same in zip(*(network.datasets for network in networks), strict=True):
         facts = {"dataset": run[0], "model": run[1], "reads": same[0].name, "normalisation": same[0].adaptation}
         yield {**facts, "skipped": same[0].skipped, **({} if same[0].skipped else _accuracy(same))}
 
 
-def _step_rows(run: Run, fold_run: FoldRun, networks: Sequence[Readings]) -> Iterator[dict[str, Any]]:
+def _step_rows(run: Run, fold_run: FoldRun, networks: Sequence[TransferResult]) -> Iterator[dict[str, Any]]:
     """Yield a row for each step and adaptation of a run."""
     entry = fold_run.record["config"]["entry"]
     for same in zip(*(network.steps for network in networks), strict=True):
         step = int(same[0].name)
-        yield {
-            "dataset": run[0],
-            "model": run[1],
-            "step": step,
-            "displacement": displacements_of(entry["load"])[step],
-            "trained": step == entry["step"],
-            "adaptation": same[0].adaptation,
-            **_accuracy(same),
-        }
+        facts = {"dataset": run[0], "model": run[1], "step": step, "adaptation": same[0].adaptation}
+        facts |= {"displacement": displacements_of(entry["load"])[step], "trained": step == entry["step"]}
+        yield {**facts, **_accuracy(same)}
 
 
-def _accuracy(same: Sequence[Reading]) -> Estimate:
+def _accuracy(same: Sequence[InputResult]) -> Estimate:
     return accuracy_of(np.stack([each.correct for each in same]), np.stack([each.rows for each in same]))

@@ -4,9 +4,6 @@
 :class:`Section`. If a file is missing, the section names the command that makes it.
 """
 
-from collections.abc import Callable
-from pathlib import Path
-
 from shearbench.analysis.calibration import section as calibration
 from shearbench.analysis.confusion import section as confusion
 from shearbench.analysis.corruption import section as corruption
@@ -21,8 +18,7 @@ from shearbench.analysis.noise import section as noise
 from shearbench.analysis.scores import section as classes
 from shearbench.analysis.transfer import section as transfer
 from shearbench.report import card
-from shearbench.report.blocks import Section
-from shearbench.report.findings import Rows
+from shearbench.report.comparison import Read
 from shearbench.report.sections import (
     claim,
     datasets,
@@ -35,8 +31,6 @@ from shearbench.report.sections import (
     spread,
     tuning,
 )
-
-Read = Callable[[Path, Rows], Section]
 
 SECTIONS: tuple[Read, ...] = (
     differences.read,
