@@ -34,7 +34,7 @@ def steps(digits: ClassDigits) -> list[tuple[str, NDArray[np.float32], NDArray[n
     alone = Readers({first: readers.networks[first]}, readers.trust, readers.record)
     together = readers.probabilities(images)
     clear = np.array([not sheet.prepared["mnist"].doubt for sheet in digits.read])
-    answered = np.array([reading.answered for reading in readers.readings(together)]) & clear
+    answered = np.array([each.answered for each in readings(together, readers.trust)]) & clear
     return [
         (f"{first}, preparation of the study", alone.probabilities(study, views=False), np.ones(len(study), bool)),
         (f"{first}, preparation mnist", alone.probabilities(images, views=False), accepted),

@@ -26,9 +26,9 @@ from shearbench.data.handwritten import read_file
 from shearbench.data.mnist import collect
 from shearbench.errors import InputError
 from shearbench.handwriting import naming, readers
-from shearbench.handwriting.class_reading import read_pictures
+from shearbench.handwriting.class_pictures import predict_pictures
 from shearbench.handwriting.naming import named
-from shearbench.handwriting.sheet import SIDE, find_digits, read_sheet
+from shearbench.handwriting.sheet import SIDE, find_digits, predict_sheet
 from shearbench.predictions.calibration import apply_temperature
 
 
@@ -187,7 +187,7 @@ def test_a_sheet_is_read_line_by_line(digits: tuple[np.ndarray, np.ndarray], tmp
         patch = sheet[top : top + 150, left : left + 150]
         patch[:] = np.minimum(patch, 235 - 190 * np.clip((ink - 0.35) / 0.3, 0, 1))
     Image.fromarray(np.clip(sheet, 0, 255).astype(np.uint8)).save(tmp_path / "sheet.png")
-    answers = read_sheet(read_file(tmp_path / "sheet.png", side=SIDE), readers.load())
+    answers = predict_sheet(read_file(tmp_path / "sheet.png", side=SIDE), readers.load())
     assert not isinstance(answers, str)
     assert [found.line for found, _ in answers] == [0] * 5 + [1] * 5 + [2] * 5
     right = [reading.digit == digits[1][place * 2] for place, (_, reading) in enumerate(answers)]
@@ -263,33 +263,33 @@ def test_the_server_reads_refuses_and_keeps_to_itself(port: int) -> None:
 
 def test_forty_pictures_of_pens_papers_and_formats_are_read_or_refused_as_they_should_be(tmp_path: Path) -> None:
     forty_pictures.write(tmp_path)
-    replies = read_pictures(named([tmp_path]), readers.load(), workers=1)
-    assert len(replies) == len(forty_pictures.PICTURES) > 40
+    pictures = predict_pictures(named([tmp_path]), readers.load(), workers=1)
+    assert len(pictures) == len(forty_pictures.PICTURES) > 40
     read, sure = 0, 0
-    for reply in replies:
-        expected = forty_pictures.PICTURES[reply.look.file.shown][1]
+    for picture in pictures:
+        expected = forty_pictures.PICTURES[picture.file.shown][1]
         if expected == forty_pictures.UNSURE:
-            assert reply.reading is not None
-            assert reply.digit is None
-            assert "2 digits" in reply.doubt
+            assert picture.predicted is not None
+            assert picture.digit is None
+            assert "2 digits" in picture.doubt
         elif isinstance(expected, str):
-            assert expected in reply.look.unread, reply.look.file.shown
+            assert expected in picture.unread, picture.file.shown
         else:
-            assert not reply.look.unread, reply.look.file.shown
-            assert reply.digit in (expected, None), reply.look.file.shown
-            assert reply.look.file.digit == expected
+            assert not picture.unread, picture.file.shown
+            assert picture.digit in (expected, None), picture.file.shown
+            assert picture.file.digit == expected
             read += 1
-            sure += reply.digit is not None
+            sure += picture.digit is not None
     assert sure >= 0.9 * read
 
 
 def test_a_picture_of_two_digits_gets_no_answer(tmp_path: Path) -> None:
     (tmp_path / "7-1-1.png").write_bytes(_drawn_seven())
-    (reply,) = read_pictures(named([tmp_path]), readers.load(), workers=1)
-    assert reply.digit == 7
-    assert reply.look.prepared is not None
-    doubtful = replace(reply.look, prepared=replace(reply.look.prepared, doubt="2 digits in one picture"))
-    assert replace(reply, look=doubtful).digit is None
+    (picture,) = predict_pictures(named([tmp_path]), readers.load(), workers=1)
+    assert picture.digit == 7
+    assert picture.prepared is not None
+    doubtful = replace(picture.prepared, doubt="2 digits in one picture")
+    assert replace(picture, prepared=doubtful).digit is None
 
 
 def test_predict_needs_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,12 +17,12 @@ from shearbench.data.handwritten import Unreadable, read_file
 from shearbench.data.mnist import collect
 from shearbench.handwriting import copies
 from shearbench.handwriting.class_page import PAGE, RESULTS, TABLE, ClassReport, table_of, write_class
-from shearbench.handwriting.class_reading import Reply, read_pictures
+from shearbench.handwriting.class_pictures import ClassPicture, predict_pictures
 from shearbench.handwriting.folder import output_of
 from shearbench.handwriting.naming import RULE, misnamed, named
 from shearbench.handwriting.readers import Readers, load
 from shearbench.handwriting.readers import explain as gradcam_maps
-from shearbench.handwriting.sheet import SIDE, drawn, read_sheet
+from shearbench.handwriting.sheet import SIDE, drawn, predict_sheet
 from shearbench.params import Params
 from shearbench.records import write_text
 
@@ -40,34 +40,34 @@ def predict(
     ``explain`` writes a figure with a Grad-CAM map beside each file.
     """
     readers = load()
-    replies = read_pictures(named(files, labels), readers)
+    pictures = predict_pictures(named(files, labels), readers)
     if table is not None:
-        write_text(table, table_of(replies))
-    images = [reply.as_json() for reply in replies]
+        write_text(table, table_of(pictures))
+    images = [picture.as_json() for picture in pictures]
     if explain:
-        for reply, image in zip(replies, images, strict=True):
-            if reply.reading is not None:
-                image["explanation"] = str(_explained(reply, readers))
+        for picture, image in zip(pictures, images, strict=True):
+            if picture.predicted is not None:
+                image["explanation"] = str(_explained(picture, readers))
     return {"model": readers.facts, "images": images}
 
 
-def _explained(reply: Reply, readers: Readers) -> Path:
+def _explained(picture: ClassPicture, readers: Readers) -> Path:
     """Write a figure with a Grad-CAM map beside a file; return its path."""
     from shearbench.commands.prediction_figure import write_explanation
 
-    predicted, prepared, thumbnail = reply.reading, reply.look.prepared, reply.look.thumbnail
+    predicted, prepared, thumbnail = picture.predicted, picture.prepared, picture.thumbnail
     assert predicted is not None
     assert prepared is not None
     assert thumbnail is not None
-    assert reply.probabilities is not None
+    assert picture.probabilities is not None
     return write_explanation(
-        reply.look.file.path,
+        picture.file.path,
         thumbnail,
         (prepared.image[None] / 255).astype(np.float32),
         gradcam_maps(readers, prepared.image[None], [predicted.digit])[0],
         predicted=predicted,
-        probabilities=reply.probabilities,
-        doubt=reply.doubt,
+        probabilities=picture.probabilities,
+        doubt=picture.doubt,
         threshold=readers.trust.threshold,
         model=", ".join(readers.networks),
     )
@@ -98,7 +98,7 @@ def _sheet(file: Path, readers: Readers) -> dict[str, Any]:
         picture = read_file(file, side=SIDE)
     except Unreadable as error:
         return {"file": str(file), "unread": str(error)}
-    digits_found = read_sheet(picture, readers)
+    digits_found = predict_sheet(picture, readers)
     if isinstance(digits_found, str):
         return {"file": str(file), "unread": digits_found}
     boxes = file.with_name(file.name + BOXES)
@@ -143,8 +143,8 @@ def predict_class(root: Path, folder: Path, *, labels: Path | None = None) -> di
     if unlabelled:
         print(f"The rule: {RULE}")
     readers = load()
-    replies = read_pictures(files, readers)
-    report = ClassReport(folder.resolve().name, replies, readers, *_alike(replies), unlabelled)
+    pictures = predict_pictures(files, readers)
+    report = ClassReport(folder.resolve().name, pictures, readers, *_alike(pictures), unlabelled)
     out = output_of(root, folder)
     results = write_class(out, report)
     _print_class(report, out, time.monotonic() - began)
@@ -174,7 +174,7 @@ def study(params: Params, root: Path, folder: Path, *, fine_tune: bool) -> dict[
     return results
 
 
-def _alike(replies: Sequence[Reply]) -> tuple[list[dict[str, Any]], str, list[list[str]]]:
+def _alike(pictures: Sequence[ClassPicture]) -> tuple[list[dict[str, Any]], str, list[list[str]]]:
     """Return the digits that look copied from MNIST, the searched MNIST digits, and groups of duplicate files."""
     parts = collect(BundledMnist(kind="bundled"), Path())
     train, test = parts["train"], parts["test"]
@@ -183,9 +183,9 @@ def _alike(replies: Sequence[Reply]) -> tuple[list[dict[str, Any]], str, list[li
     limits = copies.limits_of(reference, seed=_SEED)
     searched = f"{len(labels):,} digits of MNIST"
     read = [
-        (reply.look, reply.look.prepared.image, reply.reading.digit)
-        for reply in replies
-        if reply.reading is not None and reply.look.prepared is not None
+        (picture, picture.prepared.image, picture.predicted.digit)
+        for picture in pictures
+        if picture.predicted is not None and picture.prepared is not None
     ]
     if not read:
         return [], searched, []
@@ -212,7 +212,7 @@ def _print_class(report: ClassReport, out: Path, seconds: float) -> None:
             share = f"{one['right']} of {one['n']} = {100 * one['accuracy']:.1f} %"
             console.print(f"  {text}: {share} (95 % CI {100 * one['low']:.1f} to {100 * one['high']:.1f})")
     console.print(f"  not sure: {summary['not_sure']}; not classified: {summary['rejected']}")
-    wrong = [reply.look.file.shown for reply in report.read if reply.is_wrong]
+    wrong = [picture.file.shown for picture in report.predicted if picture.is_wrong]
     if wrong:
         more = f" and {len(wrong) - 8} more" if len(wrong) > 8 else ""
         console.print(f"  predicted as another digit than named: {', '.join(wrong[:8])}{more}", markup=False)

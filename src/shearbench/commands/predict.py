@@ -26,7 +26,7 @@ from shearbench.data.convert import to_channels, to_size
 from shearbench.data.dataset import DIGITS, Fields, Samples, materialise, read_card
 from shearbench.data.handwritten import EXPLAINED, SIDE, Picture, Unreadable, read_file
 from shearbench.errors import InputError, shown
-from shearbench.handwriting.class_reading import prediction_json
+from shearbench.handwriting.class_pictures import prediction_json
 from shearbench.handwriting.naming import pictures_in
 from shearbench.handwriting.preparation import Prepared, mnist
 from shearbench.mechanics.loads import displacements_of

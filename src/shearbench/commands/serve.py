@@ -21,8 +21,7 @@ from starlette.routing import Route
 
 from shearbench.data.handwritten import Unreadable, read_file
 from shearbench.handwriting.class_page import heated
-from shearbench.handwriting.class_reading import answers_to, prediction_json
-from shearbench.handwriting.looking import data_uri
+from shearbench.handwriting.class_pictures import data_uri, prediction_json
 from shearbench.handwriting.preparation import mnist
 from shearbench.handwriting.readers import Readers, explain, load
 
@@ -74,7 +73,7 @@ def prediction_of(content: bytes, readers: Readers) -> dict[str, Any]:
         prepared = mnist(read_file(path))
     if prepared.rejected:
         raise Unreadable(f"shows no digit ({prepared.rejected})")
-    ((predicted, probabilities),) = answers_to(prepared.image[None], readers)
+    ((predicted, probabilities),) = readers.predict(prepared.image[None])
     seen = heated(prepared.image, explain(readers, prepared.image[None], [predicted.digit])[0])
     found = prediction_json(predicted, probabilities, prepared)
     return found | {"prepared": data_uri(prepared.image), "seen": data_uri(seen)}

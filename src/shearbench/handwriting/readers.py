@@ -1,9 +1,8 @@
 """The readers that ship with the package: small networks that classify handwritten digits without further training.
 
 ``load`` checks their hashes and returns one :class:`Readers`. Its ``probabilities`` are the mean over all networks; a
-doubtful image is classified in several views (test-time augmentation). ``readings`` of ``comparison.champion`` applies
-the temperature and the threshold, which were measured on digits of held-out writers. ``reader_training`` trains the
-readers.
+doubtful image is classified in several views (test-time augmentation). ``predict`` applies the temperature and the
+threshold, which were measured on digits of held-out writers. ``reader_training`` trains the readers.
 """
 
 import hashlib
@@ -26,6 +25,7 @@ from shearbench.data.handwritten import CLASSES
 from shearbench.errors import InputError
 from shearbench.models import build
 from shearbench.models.inputs import Inputs
+from shearbench.predictions.calibration import apply_temperature
 from shearbench.predictions.scores import LEAST_PROBABILITY
 from shearbench.training.hardware import Hardware
 
@@ -84,9 +84,10 @@ class Readers:
                 results[name][start : start + step] = probabilities.numpy()
         return results
 
-    def readings(self, probabilities: Probabilities) -> list[Reading]:
-        """Return predictions with calibrated confidence, from :meth:`probabilities` (n, 10)."""
-        return readings(probabilities, self.trust)
+    def predict(self, images: Images) -> list[tuple[Reading, NDArray[np.float64]]]:
+        """Return the prediction and the calibrated probabilities (10,) of each prepared image (n, 28, 28)."""
+        raw = self.probabilities(images)
+        return list(zip(readings(raw, self.trust), apply_temperature(raw, self.trust.temperature), strict=True))
 
     @property
     def facts(self) -> dict[str, Any]:

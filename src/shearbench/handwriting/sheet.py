@@ -124,21 +124,21 @@ def _lines(boxes: Sequence[Box], usual: float) -> list[list[int]]:
     return sorted(lines, key=lambda line: float(np.mean([centre[place] for place in line])))
 
 
-def read_sheet(picture: Picture, readers: Readers) -> list[tuple[Found, Reading]] | str:
+def predict_sheet(picture: Picture, readers: Readers) -> list[tuple[Found, Reading]] | str:
     """Return the digits of a sheet with their predictions, or the reason why there is none."""
     found = find_digits(picture)
     if isinstance(found, str):
         return found
-    readings = readers.readings(readers.probabilities(np.stack([one.image for one in found])))
-    return list(zip(found, readings, strict=True))
+    predicted = readers.predict(np.stack([one.image for one in found]))
+    return [(one, reading) for one, (reading, _) in zip(found, predicted, strict=True)]
 
 
-def drawn(picture: Picture, answers: Sequence[tuple[Found, Reading]]) -> Image.Image:
+def drawn(picture: Picture, predicted: Sequence[tuple[Found, Reading]]) -> Image.Image:
     """Return the picture with a box around each digit and the prediction above it, orange if not sure."""
     image = Image.fromarray(picture.colour).convert("RGB")
     draw = ImageDraw.Draw(image)
     size = max(12, round(0.02 * max(image.size)))
-    for found, reading in answers:
+    for found, reading in predicted:
         top, bottom, left, right = found.box
         sure = reading.answered and not found.doubt
         colour = (0, 110, 60) if sure else (200, 90, 0)
