@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shearbench.comparison.champion import readings
 from shearbench.data import class_digits
 from shearbench.data.class_digits import encode_png
 from shearbench.handwriting.folder import ClassDigits, read_folder

@@ -36,8 +36,7 @@ class ClassReport:
     pictures: Sequence[ClassPicture]
     readers: Readers
     copies: Sequence[Row]
-    copies_of: str
-    """The MNIST digits that were searched for copies."""
+    copies_of: str  # the MNIST digits that were searched for copies
     duplicates: Sequence[Sequence[str]]
     misnamed: Sequence[str]
 

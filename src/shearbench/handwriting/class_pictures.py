@@ -40,8 +40,7 @@ class ClassPicture:
     prepared: Prepared | None = None
     thumbnail: NDArray[np.uint8] | None = None
     digest: str = ""
-    tiles: tuple[str, str] = ("", "")
-    """The thumbnail and the prepared image as data URIs of PNGs."""
+    tiles: tuple[str, str] = ("", "")  # thumbnail and prepared image as data URIs of PNGs
     predicted: "Reading | None" = None
     probabilities: NDArray[np.float64] | None = None
 

@@ -1,12 +1,11 @@
 """Copied digits: digits of a class that were copied from MNIST, or from one another.
 
-A copy is nearer to its original than digits of different writers are to each other. MNIST gives the distribution of
-these distances: its test and training digits come from different writers, so the nearest training digit of a test digit
-is the nearest digit of another writer. A digit is flagged if its nearest MNIST digit lies more than ``DEVIATIONS``
-standard deviations beyond this distribution, in correlation or in pixel distance. Each class has its own distribution,
-because two ones are always alike. The digit must also be much nearer to this one than to others, because a simple
-shape, such as a seven of two straight lines, is near to many. Correlations are compared as ``atanh`` and distances as
-logarithms, because these are nearly normal.
+MNIST's test and training digits come from different writers. So the distances of test digits to their nearest training
+digit are those between writers. A digit is flagged if its nearest MNIST digit lies more than ``DEVIATIONS`` standard
+deviations beyond this distribution, in correlation or in pixel distance. Each class has its own distribution, because
+two ones are always alike. The digit must also be much nearer to this one than to others, because a simple shape, such
+as a seven of two straight lines, is near to many. ``atanh`` of a correlation and the logarithm of a distance are nearly
+normal.
 """
 
 from collections import Counter
@@ -46,25 +45,19 @@ class Nearest:
     correlation: Vector
     close: Numbers
     distance: Vector
-    rival: Vector
-    """Correlation with the ``RIVAL``-th most correlated image: close to ``correlation`` for a common shape."""
+    rival: Vector  # correlation with the RIVAL-th most correlated image: close to `correlation` for a common shape
 
 
 @dataclass(frozen=True, eq=False)
 class Limits:
-    """Limits by class (10,): a higher correlation or a smaller distance to an MNIST digit marks a copy.
-
-    ``duplicate`` is the correlation above which two files of a folder count as alike.
-    """
+    """Limits by class (10,): a higher correlation or a smaller distance to an MNIST digit marks a copy."""
 
     correlation: Vector
     distance: Vector
-    duplicate: Vector
-    alone: Vector
-    """The least difference between ``atanh`` of the correlation and that of the ``RIVAL``-th nearest image."""
+    duplicate: Vector  # correlation above which two files of a folder count as alike
+    alone: Vector  # least difference between `atanh` of the correlation and that of the RIVAL-th nearest image
     sampled: int
-    flagged: float
-    """The share of MNIST test digits that these limits flag, measured on digits that did not set them."""
+    flagged: float  # share of MNIST test digits that these limits flag, measured on digits that did not set them
 
 
 @dataclass(frozen=True)
@@ -75,30 +68,25 @@ class Copy:
     mnist: int
     correlation: float
     distance: float
-    by: str
-    """``correlation``, ``distance`` or ``both``."""
+    by: str  # correlation, distance or both
 
 
 @dataclass(frozen=True)
 class Duplicate:
-    """The rows of files that show the same digit: equal ``bytes``, equal prepared ``pixels``, or ``alike``.
-
-    ``correlation`` is the smallest correlation between two linked files.
-    """
+    """The rows of files that show the same digit, and the smallest correlation between two linked files."""
 
     rows: tuple[int, ...]
     correlation: float
-    kind: str
+    kind: str  # equal bytes, equal prepared pixels, or alike
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """MNIST: ``train`` and ``test`` images (m, 28, 28) with labels and ids (m,)."""
+    """MNIST: ``train`` and ``test`` images (m, 28, 28), with labels and ids of both, the training digits first."""
 
     train: Images
     test: Images
     labels: Numbers
-    """Of the training digits, then of the test digits."""
     ids: Numbers
 
     @property

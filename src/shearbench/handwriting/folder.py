@@ -35,8 +35,7 @@ class Sheet:
     entry: Entry
     unread: str
     facts: Mapping[str, str | int]
-    thumbnail: NDArray[np.uint8] | None
-    """The unprepared picture, fitted into (64, 64, 3); transparent pixels are grey."""
+    thumbnail: NDArray[np.uint8] | None  # the unprepared picture, fitted into (64, 64, 3)
     prepared: Mapping[str, Prepared]
 
 
@@ -158,21 +157,14 @@ def read_sheet(folder: Path, entry: Entry) -> Sheet:
         picture = read_file(path)
     except Unreadable as reason:
         return Sheet(entry, str(reason), {}, None, {})
-    width, height = picture.original
-    facts: dict[str, str | int] = {
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "format": picture.format,
-        "mode": picture.mode,
-        "width": width,
-        "height": height,
-        "notes": "; ".join(picture.notes),
-    }
+    digest, notes = hashlib.sha256(path.read_bytes()).hexdigest(), "; ".join(picture.notes)
+    values: tuple[str | int, ...] = (digest, picture.format, picture.mode, *picture.original, notes)
     prepared = {name: prepare(picture) for name, prepare in PREPARATIONS.items()}
-    return Sheet(entry, "", facts, thumbnail_of(picture), prepared)
+    return Sheet(entry, "", dict(zip(_FACTS, values, strict=True)), thumbnail_of(picture), prepared)
 
 
 def thumbnail_of(picture: Picture) -> NDArray[np.uint8]:
-    """Return the picture fitted into 64 x 64 pixels, (64, 64, 3)."""
+    """Return the picture fitted into (64, 64, 3), with grey for transparent pixels."""
     image = Image.fromarray(picture.colour)
     back = Image.new("RGB", image.size, (150, 150, 150))
     image = Image.composite(image, back, Image.fromarray(picture.opacity))

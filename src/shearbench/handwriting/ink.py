@@ -30,18 +30,13 @@ class Ink:
     """``values`` (h, w) from 0 (paper) to 1 (full ink), and measurements of them in grey levels of 255."""
 
     values: Plane
-    polarity: str
-    """``light on dark`` or ``dark on light``."""
-    background: str
-    """Lowest and highest level of the fitted background."""
+    polarity: str  # light on dark, or dark on light
+    background: str  # lowest and highest level of the fitted background
     contrast: float
     noise: float
-    removed: int
-    """Number of parts removed as dirt, lines or frame."""
-    digits: int
-    """Estimated number of digits beside or above one another."""
-    raw: Mask
-    """Pixels that differ from the background by more than half of the contrast, before any removal."""
+    removed: int  # number of parts removed as dirt, lines or frame
+    digits: int  # estimated number of digits beside or above one another
+    raw: Mask  # pixels that differ from the background by more than half of the contrast, before any removal
 
 
 def find_ink(picture: Picture) -> Ink | str:
@@ -65,14 +60,11 @@ def find_ink(picture: Picture) -> Ink | str:
 
 
 def _is_background(values: Plane) -> bool:
-    """Return True if a part at the border is no stroke.
-
-    It is too thick, or it covers most of a side and is fainter than ink, or another part lies inside the picture.
-    """
+    """Return True if a part at the border is no stroke: too thick, or fainter than ink or around ink along a side."""
     ink = values >= BODY
     if ink.all():
         return True
-    if not (ink[0].any() or ink[-1].any() or ink[:, 0].any() or ink[:, -1].any()):
+    if not (ink[[0, -1]].any() or ink[:, [0, -1]].any()):
         return False
     parts = Parts.of(values)
     border = parts.at_border
@@ -84,11 +76,7 @@ def _is_background(values: Plane) -> bool:
 
 
 def _right_way_round(grey: Plane, found: Ink) -> Ink:
-    """Return the ink, with ink and paper exchanged if a digit that fills its picture was inverted.
-
-    The inverse must be thin like strokes. Of the two, ink is the one that covers fewer corners and has fewer connected
-    parts.
-    """
+    """Return the ink, exchanged with the paper if that is thin too and covers fewer corners, with fewer parts."""
     contrary = ~found.raw
     if contrary.all() or _is_wide(contrary, _DEEP * max(grey.shape)):
         return found
@@ -118,9 +106,9 @@ def _unlike_ink(ink: Mask) -> float:
 
 
 def without_bars(grey: Plane) -> Plane:
-    """Return a picture without a toolbar or a strip of table along a side.
+    """Return a picture without bars along its sides, such as a toolbar or a strip of table.
 
-    Nearly all pixels of such a bar have another level than the rest, are fainter than ink, and end at its inner edge.
+    Nearly all pixels of a bar have another level than the rest, are fainter than ink, and end at its inner edge.
     """
     middle = float(np.median(grey))
     for _ in range(4):  # one side at a time, by rotation
@@ -210,10 +198,7 @@ def _cleaned(signed: Plane, floor: float, contrast: float) -> tuple[Plane, int, 
 
 
 def _without_grid(values: Plane) -> Plane:
-    """Return ink without the lines of squared or ruled paper, unless nothing would be left.
-
-    Lines fainter than the pen are removed with everything as faint; other lines only where no stroke crosses them.
-    """
+    """Return ink without the lines of squared or ruled paper, unless nothing would be left."""
     if min(values.shape) < 40:
         return values
     for ink in (values >= BODY, values >= _FULL):  # faint lines first, then dark lines that remain
@@ -222,7 +207,7 @@ def _without_grid(values: Plane) -> Plane:
             continue
         every = np.logical_or.reduce([line.mask for parallel in lines for line in parallel])
         level = float(np.percentile(values[every], 80)) + 0.1
-        if level < _SOLID_PEN and (values > level).sum() > 0.02 * every.sum():
+        if level < _SOLID_PEN and (values > level).sum() > 0.02 * every.sum():  # fainter than the pen
             values = np.clip((values - level) / (1 - level), 0, 1)
             continue
         rest = ndimage.binary_opening(ink & ~every, structure=CONNECTED)
@@ -238,11 +223,8 @@ def _without_grid(values: Plane) -> Plane:
 
 
 def _lines(signed: Plane, axis: int, floor: float, contrast: float) -> Plane:
-    """Return the level of rows (axis 1) or columns (axis 0) with ruled lines, which span the picture and are faint.
-
-    Rows adjacent to full ink do not count: they are the soft edge of a stroke that spans the picture.
-    """
+    """Return the level of rows (axis 1) or columns (axis 0) with faint ruled lines, which span the picture."""
     level = paper.low_levels(signed, axis)
     runs = ndimage.label(level.ravel() > floor)[0].reshape(level.shape)
-    strokes = np.unique(runs[level >= 0.6 * contrast])
+    strokes = np.unique(runs[level >= 0.6 * contrast])  # rows beside full ink are the soft edge of a stroke
     return np.where((runs > 0) & ~np.isin(runs, strokes), level, 0)

@@ -27,15 +27,13 @@ CONNECTED = np.ones((3, 3), bool)  # a pixel and its eight neighbours
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """Connected parts 1 .. n of ink, with mass, highest ink, box, share of a side and thickness (n,) of each."""
+    """Connected parts 1 .. n of ink, with mass, highest ink, box and share of a side (n,) of each."""
 
     labels: Labels
     mass: Plane
     peak: Plane
-    boxes: NDArray[np.int64]
-    """(n, 4): first row, row after the last, first column, column after the last."""
-    side: Plane
-    """The largest share of a side of the picture covered by each part."""
+    boxes: NDArray[np.int64]  # (n, 4): first row, row after the last, first column, column after the last
+    side: Plane  # largest share of a side of the picture that the part covers
 
     @classmethod
     def of(cls, values: Plane) -> "Parts":
@@ -106,8 +104,8 @@ class Parts:
         free = (solid & ~self.at_border).any()
         along = self.side > _WHOLE_SIDE
         rim = max(1, round(0.07 * min(height, width)))
-        on_rim = (self.boxes[:, 1] <= rim) | (self.boxes[:, 0] >= height - rim)
-        on_rim |= (self.boxes[:, 3] <= rim) | (self.boxes[:, 2] >= width - rim)
+        top, bottom, left, right = self.boxes.T
+        on_rim = (bottom <= rim) | (top >= height - rim) | (right <= rim) | (left >= width - rim)
         thin = np.minimum(self.heights, self.widths) <= 0.08 * max(height, width)
         across = thin & ((self.heights >= 0.97 * height) | (self.widths >= 0.97 * width))
         return np.asarray((along | on_rim & self.at_border | across) & free)
@@ -115,12 +113,11 @@ class Parts:
     def _about_others(self, solid: Mask) -> Mask:
         """Return a mask of boxes and circles around another solid part, except zeros around a slash or dot."""
         about = np.zeros(len(self), bool)
+        top, bottom, left, right = self.boxes.T
         for one in np.flatnonzero(solid):
-            top, bottom, left, right = self.boxes[one]
-            inner = solid & (self.boxes[:, 0] > top) & (self.boxes[:, 1] < bottom)
-            inner &= (self.boxes[:, 2] > left) & (self.boxes[:, 3] < right)
-            for other in np.flatnonzero(inner):
-                if self.heights[other] >= _INSIDE * (bottom - top) and not self._is_slash(int(other)):
+            inner = (top > top[one]) & (bottom < bottom[one]) & (left > left[one]) & (right < right[one])
+            for other in np.flatnonzero(inner & solid & (self.heights >= _INSIDE * self.heights[one])):
+                if not self._is_slash(int(other)):
                     filled = ndimage.binary_fill_holes(self.labels == one + 1)
                     about[one] |= filled[self.labels == other + 1].all()
         return about
@@ -130,8 +127,8 @@ class Parts:
         rows, columns = np.nonzero(self.labels == part + 1)
         if np.ptp(rows) == 0 or np.ptp(columns) == 0:
             return False
-        steep = np.ptp(columns) / np.ptp(rows)
-        return bool(steep > 0.25 and abs(float(np.corrcoef(rows, columns)[0, 1])) > 0.9)
+        is_slanted = np.ptp(columns) / np.ptp(rows) > 0.25
+        return bool(is_slanted and abs(np.corrcoef(rows, columns)[0, 1]) > 0.9)
 
     def _fingers(self, solid: Mask) -> Mask:
         """Return a mask of border parts thicker than every inner part and either compact or 2.5 times as thick."""
