@@ -17,12 +17,9 @@ from shearbench.plotting.scores import confusion_panel
 
 Colours = NDArray[np.uint8]
 
-_ACROSS = 6  # triplets in a row of the sheet
 _NAME, _GAP = 16, 14  # pixels above a tile for its name, and between triplets
 _CROSS = (213, 94, 0)
-_SHOWN_A_GROUP = 5
-_MOST_REJECTED = 24
-_MOST_PAIRS = 24
+_SHOWN_A_GROUP, _MOST_REJECTED, _MOST_PAIRS = 5, 24, 24
 _LABEL = (0.05, 0.045)  # width and height of a short label, as shares of a panel of the hardness figure
 
 
@@ -34,7 +31,7 @@ def before_and_after(findings: Findings) -> Figure:
         prepared = [_crossed(_enlarged(one.image), bool(one.rejected)) for one in sheet.prepared.values()]
         tiles.append((_short(sheet.entry.file), [sheet.thumbnail, *prepared]))
     title = "As drawn, as study prepares it, as mnist prepares it (crossed out where it rejects)"
-    return _sheet(title, tiles, across=_ACROSS)
+    return _sheet(title, tiles, across=6)
 
 
 def _sheet(title: str, tiles: Sequence[tuple[str, Sequence[Colours]]], *, across: int) -> Figure:
@@ -77,12 +74,12 @@ def _shown(findings: Findings) -> list[Sheet]:
     """Return the sheets to draw: up to 24 rejected ones, and up to 5 of each group, evenly spread."""
     read = findings.digits.read
     rejected = [sheet for sheet in read if any(one.rejected for one in sheet.prepared.values())][:_MOST_REJECTED]
-    chosen = list(rejected)
+    chosen = []
     for group in np.unique(findings.digits.groups):
         own = [sheet for sheet in read if sheet.entry.writer.group == group and sheet not in rejected]
-        places = np.unique(np.linspace(0, len(own) - 1, min(_SHOWN_A_GROUP, len(own))).round().astype(int))
+        places = np.linspace(0, len(own) - 1, min(_SHOWN_A_GROUP, len(own))).round().astype(int)
         chosen += [own[place] for place in places]
-    return chosen
+    return rejected + chosen
 
 
 def _short(name: str) -> str:
@@ -109,9 +106,9 @@ def steps_figure(findings: Findings, rows: Sequence[Row]) -> Figure:
     axes.set_ylabel("accuracy (%)")
     axes.set_ylim(top=101)
     axes.legend(frameon=False, loc="lower right")
-    n = len(findings.digits.digits)
-    writers = len(np.unique(findings.digits.writers))
-    axes.set_title(f"{findings.digits.name}: {n} digits of {writers} writers; bars: 95 % over writers", fontsize=11)
+    digits, writers = findings.digits, len(np.unique(findings.digits.writers))
+    title = f"{digits.name}: {len(digits.files)} digits of {writers} writers; bars: 95 % over writers"
+    axes.set_title(title, fontsize=11)
     return made
 
 

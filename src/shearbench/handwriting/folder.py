@@ -105,10 +105,6 @@ class _Task:
     folder: Path
     entries: tuple[Entry, ...]
 
-    def reads(self) -> list[Path]:
-        """Return the files of the entries."""
-        return [self.folder / entry.file for entry in self.entries if not entry.reason]
-
 
 def read_folder(folder: Path, *, workers: Workers) -> ClassDigits:
     """Read and prepare every file of a folder.
@@ -130,7 +126,7 @@ def read_folder(folder: Path, *, workers: Workers) -> ClassDigits:
             label=f"read {folder.name}",
             name=lambda task: f"{task.entries[0].file} and after",
             units=lambda task: len(task.entries),
-            reads=_Task.reads,
+            reads=lambda task: [folder / entry.file for entry in task.entries if not entry.reason],
         )
     found = ClassDigits(folder.resolve().name, [sheet for sheets in done for sheet in sheets])
     if not found.read:

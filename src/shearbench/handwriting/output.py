@@ -70,8 +70,7 @@ def _facts(findings: Findings) -> Row:
 def _predictions(findings: Findings) -> dict[str, Any]:
     """Return arrays: digit, group and writer of each file that was read, and ``<network>/<preparation>``."""
     digits = findings.digits
-    arrays = {"files": np.array(digits.files), "digits": digits.digits, "groups": digits.groups}
-    arrays["writers"] = digits.writers
+    arrays = {name: np.array(getattr(digits, name)) for name in ("files", "digits", "groups", "writers")}
     for network, predicted in zip(findings.networks, findings.predictions, strict=True):
         arrays |= {f"{network.name}/{preparation}": values for preparation, values in predicted.items()}
     return arrays
@@ -174,12 +173,17 @@ def nodes(folder: Path) -> list[Node]:
     record, results = read_record(folder), read_json(folder / RESULTS)
     digest = sha256_of(folder / RECORD)
     files = [folder / name for name in (*record["files"], RECORD) if not name.endswith(".npz")]
-    counts = {f"files_{name}": float(results["files"][name]) for name in ("all", "read")}
-    commit = record["provenance"]["commit"]
-    tags = {"dvc.stage": "handwriting", "git.commit": commit, "hash.folder": record["hashes"]["folder"]}
-    tags["mlflow.note.content"] = f"Digits of the folder {results['folder']}, predicted by every available network."
-    counts["copies_flagged"] = float(len(results["copies"]["flagged"]))
-    counts["duplicates"] = float(len(results["duplicates"]))
+    counts = {
+        **{f"files_{name}": float(results["files"][name]) for name in ("all", "read")},
+        "copies_flagged": float(len(results["copies"]["flagged"])),
+        "duplicates": float(len(results["duplicates"])),
+    }
+    tags = {
+        "dvc.stage": "handwriting",
+        "git.commit": record["provenance"]["commit"],
+        "hash.folder": record["hashes"]["folder"],
+        "mlflow.note.content": f"Digits of the folder {results['folder']}, predicted by every available network.",
+    }
     children = [_network_node(row, digest, results["folder"], tags) for row in results["models"]]
     params = {"folder": results["folder"], "seed": record["seed"], "chosen": record["chosen"]}
     return [Node(f"handwriting-{results['folder']}", digest, Content(params, tags, counts, [], files), children)]

@@ -13,8 +13,7 @@ from shearbench.data.handwritten import SIDE
 
 Images = NDArray[np.uint8]
 Plane = NDArray[np.float64]
-Segments = NDArray[np.float64]
-"""The ends of lines (s, 4) in pixels: x and y of one end, then of the other."""
+Segments = NDArray[np.float64]  # the ends of lines (s, 4) in pixels: x and y of one end, then of the other
 
 _INK = 64  # pixels above are ink
 _y, _x = np.mgrid[0:SIDE, 0:SIDE].astype(np.float64)
