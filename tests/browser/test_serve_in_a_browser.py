@@ -115,6 +115,8 @@ def test_the_teachers_page_fits_both_widths_and_breaks_no_rule(
     opened = visit(browser, teachers_page.as_uri(), width=width)
     expect(opened.page.locator("h1")).to_have_text("drawn by us")
     expect(opened.page.get_by_text("2 digits in one picture").first).to_be_visible()
+    hidden = opened.page.locator(".scroll").evaluate_all("all => all.map(each => each.scrollWidth - each.clientWidth)")
+    assert set(hidden) == {0}, "a table scrolls sideways"
     assert over_the_edge(opened.page) == broken_images(opened.page) == against_aa(opened.page) == []
     assert opened.complaints == []
     assert all(url.startswith(("file:", "data:")) for url in opened.requests)

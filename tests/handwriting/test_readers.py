@@ -44,9 +44,9 @@ def test_they_read_mnist_and_all_views_agree_that_an_image_as_it_is_comes_first(
     digits: tuple[np.ndarray, np.ndarray],
 ) -> None:
     loaded = readers.load()
-    said = loaded.probabilities(digits[0])
-    assert (said.argmax(axis=1) == digits[1]).mean() >= 0.95
-    np.testing.assert_allclose(said.sum(axis=1), 1, atol=1e-5)
+    predicted = loaded.probabilities(digits[0])
+    assert (predicted.argmax(axis=1) == digits[1]).mean() >= 0.95
+    np.testing.assert_allclose(predicted.sum(axis=1), 1, atol=1e-5)
     inputs = readers.as_inputs(digits[0][:2])
     assert readers.viewed(inputs, *readers.VIEWS[0]) is inputs
     right = readers.viewed(inputs, 1.0, 0.0, 0.0, 1.0)
@@ -60,11 +60,11 @@ def test_an_image_in_doubt_is_read_in_all_views_and_a_clear_one_in_one(digits: t
     every = np.mean([*loaded.by_network(images).values()], axis=0)
     clear = first.max(axis=1) >= readers.SURE
     assert 0 < clear.sum() < len(images)
-    said = loaded.probabilities(images)
-    np.testing.assert_allclose(said[clear], first[clear], atol=1e-6)
-    np.testing.assert_allclose(said[~clear], every[~clear], atol=1e-6)
+    predicted = loaded.probabilities(images)
+    np.testing.assert_allclose(predicted[clear], first[clear], atol=1e-6)
+    np.testing.assert_allclose(predicted[~clear], every[~clear], atol=1e-6)
     served = readers.Served(loaded).eval()(torch.from_numpy(images[:, None].astype(np.float32))).detach().numpy()
-    np.testing.assert_allclose(served, apply_temperature(said, loaded.trust.temperature), atol=1e-5)
+    np.testing.assert_allclose(served, apply_temperature(predicted, loaded.trust.temperature), atol=1e-5)
 
 
 def test_the_record_says_what_they_are_and_they_take_less_than_twelve_megabytes() -> None:
@@ -187,10 +187,10 @@ def test_a_sheet_is_read_line_by_line(digits: tuple[np.ndarray, np.ndarray], tmp
         patch = sheet[top : top + 150, left : left + 150]
         patch[:] = np.minimum(patch, 235 - 190 * np.clip((ink - 0.35) / 0.3, 0, 1))
     Image.fromarray(np.clip(sheet, 0, 255).astype(np.uint8)).save(tmp_path / "sheet.png")
-    answers = predict_sheet(read_file(tmp_path / "sheet.png", side=SIDE), readers.load())
-    assert not isinstance(answers, str)
-    assert [found.line for found, _ in answers] == [0] * 5 + [1] * 5 + [2] * 5
-    right = [reading.digit == digits[1][place * 2] for place, (_, reading) in enumerate(answers)]
+    predicted = predict_sheet(read_file(tmp_path / "sheet.png", side=SIDE), readers.load())
+    assert not isinstance(predicted, str)
+    assert [found.line for found, _ in predicted] == [0] * 5 + [1] * 5 + [2] * 5
+    right = [reading.digit == digits[1][place * 2] for place, (_, reading) in enumerate(predicted)]
     assert np.mean(right) >= 0.9
 
 
@@ -295,8 +295,8 @@ def test_a_picture_of_two_digits_gets_no_answer(tmp_path: Path) -> None:
 def test_predict_needs_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "seven.png").write_bytes(_drawn_seven())
-    said = CliRunner().invoke(app, ["predict", "seven.png", "--quiet"])
-    assert said.exit_code == 0, said.output
-    assert said.output.split("\t")[1].strip() in ("7", "?")
+    done = CliRunner().invoke(app, ["predict", "seven.png", "--quiet"])
+    assert done.exit_code == 0, done.output
+    assert done.output.split("\t")[1].strip() in ("7", "?")
     assert CliRunner().invoke(app, ["predict", "gone.png"]).exit_code == 2
     assert naming.RULE

@@ -99,7 +99,7 @@ def test_two_digits_in_one_picture_get_no_answer_and_are_said(project: Path) -> 
     Image.fromarray(paper).save(project / "sheets" / "two.png")
     one, two = as_json("sheets/one.png", "sheets/two.png", "--model", "mlp")["images"]
     assert (one["class"], one["doubt"]) == (one["best"], "")
-    assert (two["class"], two["doubt"]) == (None, "2 digits in one picture; --many reads each")
+    assert (two["class"], two["doubt"]) == (None, "2 digits in one picture; --many classifies each")
     assert "not sure: 2 digits" in " ".join(fold_run("sheets/two.png", "--model", "mlp").split())
 
 

@@ -62,7 +62,7 @@ def mnist(picture: Picture) -> Prepared:
     drawn = ink.values[rows, columns]
     scale, width = BOX / max(drawn.shape), stroke_width(drawn)
     drawn, thickened = _boxed(drawn, width, scale)
-    doubt = f"{ink.digits} digits in one picture; --many reads each" if ink.digits > 1 else ""
+    doubt = f"{ink.digits} digits in one picture; --many classifies each" if ink.digits > 1 else ""
     done = {
         "polarity": ink.polarity,
         "background": ink.background,
