@@ -39,13 +39,14 @@ class ClassPredictions:
     counted: Mask
 
     @cached_property
-    def _hits(self) -> Mask:
+    def hits(self) -> Mask:
+        """Whether each network predicts each digit correctly, (folds, n)."""
         return np.asarray(self.probabilities.argmax(axis=2) == self.labels)
 
     @cached_property
     def right(self) -> Vector:
         """The share (n,) of networks that predict each digit correctly."""
-        return np.asarray(self._hits.mean(axis=0))
+        return np.asarray(self.hits.mean(axis=0))
 
     @cached_property
     def losses(self) -> Vector:
@@ -54,17 +55,10 @@ class ClassPredictions:
         return np.asarray(cross_entropy(of_labels).mean(axis=0))
 
     @property
-    def fold_accuracies(self) -> Vector:
-        """The accuracy (folds,) of each fold's network on the counted digits."""
-        return np.asarray(self._hits[:, self.counted].mean(axis=1))
-
-    @property
     def confusion(self) -> Numbers:
         """Counts (true, predicted) of the counted digits over all networks."""
-        predicted = self.probabilities.argmax(axis=2)[:, self.counted]
-        counts = np.zeros((CLASSES, CLASSES), np.int64)
-        np.add.at(counts, (np.broadcast_to(self.labels[self.counted], predicted.shape), predicted), 1)
-        return counts
+        cells = CLASSES * self.labels[self.counted] + self.probabilities.argmax(axis=2)[:, self.counted]
+        return np.bincount(cells.ravel(), minlength=CLASSES**2).reshape(CLASSES, CLASSES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,9 +97,9 @@ def summary(predicted: ClassPredictions, writers: Writers) -> dict[str, Any]:
     n = int(counted.sum())
     if not n:
         return {"n": 0, "n_all": len(counted), "writers": 0}
-    accuracy, loss = (
-        writers.interval(writers.means(each, counted), counted) for each in (predicted.right, predicted.losses)
-    )
+    scores = predicted.right, predicted.losses
+    accuracy, loss = (writers.interval(writers.means(each, counted), counted) for each in scores)
+    of_folds = predicted.hits[:, counted].mean(axis=1)
     of_classes = [predicted.losses[counted & (predicted.labels == digit)] for digit in range(CLASSES)]
     return {
         "n": n,
@@ -114,7 +108,7 @@ def summary(predicted: ClassPredictions, writers: Writers) -> dict[str, Any]:
         "folds": len(predicted.probabilities),
         "accuracy": float(predicted.right[counted].mean()),
         "accuracy_interval": accuracy,
-        "accuracy_sd": float(predicted.fold_accuracies.std(ddof=1)) if len(predicted.probabilities) > 1 else None,
+        "accuracy_sd": float(of_folds.std(ddof=1)) if len(of_folds) > 1 else None,
         "accuracy_all": float((predicted.right * counted).mean()),
         "loss": float(predicted.losses[counted].mean()),
         "loss_interval": loss,
