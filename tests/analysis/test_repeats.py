@@ -92,7 +92,7 @@ def test_the_test_corrects_for_the_overlap_of_training_sets(twice: Path) -> None
 
 def test_the_report_says_folds_and_repeats(twice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "SECTIONS", [])  # pictures
-    assert ("folds", "2 folds \N{MULTIPLICATION SIGN} 2 repeats") in page.read(twice, 1).provenance
+    assert ("folds", "2 folds \N{MULTIPLICATION SIGN} 2 repeats") in page.read(twice, 1)["provenance"]
 
 
 def test_classes_are_counted_in_every_fold(twice: Path) -> None:
