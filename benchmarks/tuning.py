@@ -93,12 +93,9 @@ def winner_of(job: Job, grid: pd.DataFrame, out: Path) -> tuple[Finalist, list[F
         for row in best.head(job.resources.finalists).itertuples()
     ]
     finalists = cross_validate_trials(
+        job,
         [Trial(GRID_TRIAL + place, hyperparameters, "complete") for place, hyperparameters in enumerate(settings)],
-        job.config.varied,
-        part=job.part,
-        folds=job.resources.folds,
         out=out / "finalists",
-        workers=job.workers,
         label="the grid's best",
     )
     done = [finalist for finalist in finalists if finalist.reason is None]

@@ -1,9 +1,11 @@
 """Finalists: trained in full on digits that scored no trial; the winner against the present setting by hand."""
 
 import errno
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from searching import job_in
 
 from patterns import config_with, point
 from shearbench.data.dataset import load
@@ -36,9 +38,10 @@ def test_the_winner_has_the_highest_mean_and_its_p_is_adjusted_for_all_finalists
     assert (final.winner.trial, final.present.trial) == (3, 0)
     t = corrected_t(better, PRESENT)
     other = corrected_t(worse, PRESENT).p
-    assert final.difference == t
-    assert final.p_holm == pytest.approx(2 * t.p if t.p < other else max(t.p, 2 * other))
-    assert final.verdict.word == "better"
+    found = final.difference
+    assert [found.mean, found.low, found.high] == pytest.approx([t.difference, t.low, t.high], abs=1e-6)
+    assert found.p_holm == pytest.approx(2 * t.p if t.p < other else max(t.p, 2 * other), abs=1e-6)
+    assert found.verdict == "better"
     assert correlated_t(better, PRESENT, rope=0.002).better > 0.95
 
 
@@ -46,7 +49,7 @@ def test_a_difference_within_noise_is_not_called_real():
     noisy = (0.95, 0.89, 0.94, 0.88, 0.92)
     final = _decide(_finalist(3, noisy), _finalist(0, PRESENT))
     assert final.winner.trial == 3
-    assert final.verdict.word == "undecided"
+    assert final.difference.verdict == "undecided"
 
 
 def test_the_present_setting_can_win_and_the_earlier_of_equals_does():
@@ -64,16 +67,13 @@ def test_a_finalist_that_failed_never_wins():
 
 
 @pytest.fixture(scope="module")
-def trained(part, tmp_path_factory):
+def trained(build, part, tmp_path_factory):
     """A good setting, one that diverges, and the present one, cross-validated by two workers."""
     out = tmp_path_factory.mktemp("finalists")
     settings = [point(0.02, 10, 0.1), point(1e30, 10, 0.1), point(0.01, 20, 0.05)]
     trials = [Trial(number, hyperparameters, "complete") for number, hyperparameters in enumerate(settings)]
-
-    def config_of(hyperparameters):
-        return config_with(epochs=2).varied(hyperparameters)
-
-    found = cross_validate_trials(trials, config_of, part=part, folds=2, out=out, workers=2, label="finalists")
+    job = replace(job_in(build, workers=2), config=config_with(epochs=2))
+    found = cross_validate_trials(job, trials, out=out, label="finalists")
     return out, found
 
 

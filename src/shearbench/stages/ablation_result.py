@@ -1,4 +1,4 @@
-"""Stage ``ablation_result <name>``: predict the test set with the networks of an ablation, and compare them.
+"""Stage ``ablation_result <name>``: predict the test set with the models of an ablation, and compare them.
 
 Reads ``build/ablations/<name>/``, ``build/samples/``, ``build/fields/`` and ``build/folds/``; writes
 ``build/ablation_results/<name>/``: accuracies and verdicts as CSV, figures, and the predictions behind them.
@@ -28,11 +28,11 @@ from shearbench.statistics.runs import Design, Plan
 
 
 def main(params: Params, root: Path, name: str) -> None:
-    """Predict the test set with every network of an ablation, and compare.
+    """Predict the test set with every model of an ablation, and compare.
 
     Raises:
         InputError: if a fold is missing or was trained on other data, or a comparison is not valid.
-        TasksFailed: if the prediction of a network failed.
+        TasksFailed: if the prediction of a model failed.
     """
     ablation, build = params.ablations[name], root / "build"
     if ablation.hypotheses:
@@ -72,7 +72,7 @@ def _write_verdicts(params: Params, root: Path, name: str) -> None:
 
 
 def _read(params: Params, ablation: Ablation, inputs: Mapping[str, Path], *, fold_runs: Path) -> list[RunPredictions]:
-    """Return every run with the predictions of its networks, in the order of params.yaml."""
+    """Return every run with the predictions of its models, in the order of params.yaml."""
     names = [(dataset, model) for dataset in ablation.datasets for model in ablation.models]
     found = {run: read_fold_runs(fold_runs / run[0] / run[1], ablation.folds) for run in names}
     for (dataset, model), of_run in found.items():

@@ -21,11 +21,11 @@ from shearbench.predictions.selection import one_of_each_class
 
 
 def main(params: Params, root: Path, run_name: str) -> None:
-    """Evaluate the networks of one run on held-out and test samples.
+    """Evaluate the models of one run on held-out and test samples.
 
     Raises:
         InputError: if a fold is missing, or was made with other parameters, code, data or folds than the present ones.
-        TasksFailed: if the evaluation of a network failed.
+        TasksFailed: if the evaluation of a model failed.
     """
     run, build = params.runs[run_name], root / "build"
     data = build / "datasets" / run.dataset
@@ -53,7 +53,7 @@ def main(params: Params, root: Path, run_name: str) -> None:
 def evaluation_of(
     params: Params, root: Path, run_name: str, fold_runs: Sequence[FoldRun], results: Sequence[FoldResult]
 ) -> Evaluation:
-    """Return the evaluation of a run from its folds and the results of their networks, in the same order."""
+    """Return the evaluation of a run from its folds and the results of their models, in the same order."""
     run, build = params.runs[run_name], root / "build"
     train, test = (dataset.load(build / "datasets" / run.dataset, split) for split in dataset.SPLITS)
     samples = dataset.read_samples(build / "samples", "test", params.datasets[run.dataset].origin)

@@ -1,7 +1,7 @@
 """Stage ``severity``: build/samples/test -> build/severity/<source>-<load>.npz, every step of each load.
 
-The samples are those that the networks divide among themselves (``evaluate.samples``), for every load of a dataset.
-Without such a dataset the folder has only its card.
+The samples are those that the models divide among themselves (``evaluate.samples``). Without a dataset of fields the
+folder has only its card.
 """
 
 from pathlib import Path

@@ -6,7 +6,7 @@ succeeds, and the next ``dvc repro`` tries again.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich import print
@@ -27,7 +27,7 @@ _SECONDS = 5.0  # between checks for new records
 
 def main(params: Params, root: Path) -> None:
     """Send new records to MLflow, unless ``tracking.uri`` is ``off``."""
-    if params.tracking.uri != "off" and _sent(root) != _state(params, root):
+    if params.tracking.uri != "off" and _sent(root) != _state(params, root, _files(root)):
         send(params, root)
 
 
@@ -41,28 +41,18 @@ def send(params: Params, root: Path) -> bool:
     from shearbench.tracking import mirror
     from shearbench.tuning.contents import nodes as searches
 
-    files = [*_files(root)]  # records that finish during the transfer are sent next time
-    others = [
-        node
-        for record in sorted((root / "build" / "handwriting").glob(f"*/{RECORD}"))
-        for node in handwriting(record.parent)
-    ]
-    if (root / "build" / "tuning" / "results").is_dir():
-        others += searches(root / "build")
-    complete = mirror.track_all(root, params, others)
-    if complete:
-        _note_sent(root, _state(params, root, files))
-    return complete
-
-
-def _note_sent(root: Path, state: str) -> None:
-    """Write the state that was sent, so that the next call can skip it; print a warning if that fails."""
+    files = _files(root)  # records that finish during the transfer are sent next time
+    folders = sorted(record.parent for record in (root / "build" / "handwriting").glob(f"*/{RECORD}"))
+    others = [node for folder in folders for node in handwriting(folder)]
+    if not mirror.track_all(root, params, [*others, *searches(root / "build")]):
+        return False
     path = root / "mlruns" / "sent"
     try:
-        write_text(path, state)
+        write_text(path, _state(params, root, files))
     except OSError as error:
         warning = f"MLflow has every record, but {path} cannot be written ({error.strerror}), so that every"
         print(f"[yellow]{escape(warning)} `dvc repro` looks again; make room for that file[/]")
+    return True
 
 
 def send_readers(params: Params, root: Path) -> bool:
@@ -71,18 +61,19 @@ def send_readers(params: Params, root: Path) -> bool:
     Raises:
         InputError: if ``tracking.uri`` is ``off``.
     """
-    from shearbench.tracking import mirror
+    from shearbench.tracking.models import send_readers as send
+    from shearbench.tracking.store import attempt
 
-    if params.tracking.uri == mirror.OFF:
+    if params.tracking.uri == "off":
         raise InputError("--readers needs MLflow, but tracking.uri is off in params.yaml; set it to default")
-    return mirror.track_readers(root, params)
+    return attempt(root, params.tracking.uri, send)
 
 
 def follow(params: Params, root: Path) -> None:
     """Send the records of each stage as it finishes, until Ctrl-C; records in replacement are sent when complete."""
     seen = ""
     while True:
-        state = _state(params, root)
+        state = _state(params, root, _files(root))
         if state not in (seen, _sent(root)):
             seen = state
             try:
@@ -98,15 +89,12 @@ def _sent(root: Path) -> str:
     return path.read_text() if path.is_file() else ""
 
 
-def _state(params: Params, root: Path, files: list[tuple[str, int, int]] | None = None) -> str:
-    """Return a hash of the address of the store and of the times and sizes of all records."""
-    return hash_of(
-        [params.tracking.uri, (root / "mlruns" / "mlflow.db").exists(), *(_files(root) if files is None else files)]
-    )
+def _state(params: Params, root: Path, files: Sequence[tuple[str, int, int]]) -> str:
+    """Return a hash of the address of the store and of the times and sizes of records."""
+    return hash_of([params.tracking.uri, (root / "mlruns" / "mlflow.db").exists(), *files])
 
 
-def _files(root: Path) -> Iterator[tuple[str, int, int]]:
-    for pattern in _RECORDS:
-        for path in sorted(root.glob(pattern)):
-            facts = path.stat()
-            yield str(path.relative_to(root)), facts.st_mtime_ns, facts.st_size
+def _files(root: Path) -> list[tuple[str, int, int]]:
+    """Return path, time and size of every record."""
+    paths = [path for pattern in _RECORDS for path in sorted(root.glob(pattern))]
+    return [(str(path.relative_to(root)), path.stat().st_mtime_ns, path.stat().st_size) for path in paths]

@@ -20,14 +20,14 @@ def main(params: Params, root: Path) -> None:
     Raises:
         InputError: if tuned hyperparameters are requested but missing, or their file is invalid.
     """
-    found = {name: settings_of(params, root, name) for name in params.runs}
+    found = {name: run_config_of(params, root, name) for name in params.runs}
     for name, run_config in found.items():
         write_run_config(config_path(root, params.runs[name].dataset, params.runs[name].model), run_config)
         if run_config.tuned:
             print(f"{name} is trained as tuned: {described(run_config.tuned)}")
 
 
-def settings_of(params: Params, root: Path, run_name: str) -> RunConfig:
+def run_config_of(params: Params, root: Path, run_name: str) -> RunConfig:
     """Return the tuned hyperparameters of a run and their data; InputError if they are requested but missing."""
     run = params.runs[run_name]
     if not params.training.uses_tuned(run.model):
@@ -36,7 +36,7 @@ def settings_of(params: Params, root: Path, run_name: str) -> RunConfig:
     tuned = read_tuned(path).get(run.dataset)
     if tuned is None:
         raise InputError(
-            f"training.use_tuned asks for tuned settings of {run_name}, but {path} has none for {run.dataset}; run "
-            f"`make tune MODEL={run.model} DATASET={run.dataset}`, or name the models that are tuned in use_tuned"
+            f"training.use_tuned asks for tuned hyperparameters of {run_name}, but {path} has none for {run.dataset}; "
+            f"run `make tune MODEL={run.model} DATASET={run.dataset}`, or name the models that are tuned in use_tuned"
         )
     return RunConfig(tuned=tuned.hyperparameters, reserved=tuned.reserved)

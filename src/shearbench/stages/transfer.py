@@ -1,4 +1,4 @@
-"""Stage ``transfer``: evaluate every network on datasets and steps that it was not trained for.
+"""Stage ``transfer``: evaluate every model on datasets and steps that it was not trained for.
 
 Reads ``build/runs/``, ``build/datasets/`` and ``build/severity/``; writes ``build/transfer/``.
 Nothing is trained.
@@ -16,11 +16,11 @@ from shearbench.training.hardware import settle_hardware
 
 
 def main(params: Params, root: Path) -> None:
-    """Predict other datasets and steps with the networks of all runs.
+    """Predict other datasets and steps with the models of all runs.
 
     Raises:
         InputError: if a fold is missing, or was made with other parameters, code, data or folds than the present ones.
-        TasksFailed: if the prediction of a network failed.
+        TasksFailed: if the prediction of a model failed.
     """
     build = root / "build"
     fold_runs = read_all(params, root)

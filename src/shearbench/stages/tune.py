@@ -1,8 +1,7 @@
 """Stage ``tune``: search the space of a model on one dataset; write ``tuned/<model>.yaml``.
 
-Reads ``build/datasets/<dataset>/train.npz`` and ``build/tuning_part.npz``, and keeps only the tuning part. Study and
-record are in ``build/tuning/``. A stopped study is continued. Other data, code, hyperparameters or space start a new
-study.
+Reads ``train.npz`` and ``tuning_part.npz`` of ``build/datasets/<dataset>/``, and uses only the tuning part. Study and
+record are in ``build/tuning/``. The stage resumes a stopped study.
 """
 
 import sys
@@ -16,7 +15,7 @@ from shearbench.training.space import space_of
 from shearbench.tuning.job import Job, run
 from shearbench.tuning.printed import plan, print_tuned
 from shearbench.tuning.results import results_folder, summary, write_results
-from shearbench.tuning.tuned import Tuned, read_tuned, tuned_path, write_tuned
+from shearbench.tuning.tuned import read_tuned, tuned_path, write_tuned
 
 
 def main(
@@ -46,12 +45,12 @@ def main(
     job = job_of(params, root, dataset=name, model=model)
     wanted = {"trials": trials or job.resources.trials, "timeout": timeout or job.resources.timeout}
     job = replace(job, resources=job.resources.model_copy(update=wanted))
-    previous = None if replacing else before
-    _refuse_smaller(job, previous, path, job.brackets * job.halving.size)
+    least = before.search.trials if before and not replacing else 0
+    _refuse_smaller(job, least, path, job.brackets * job.halving.size)
     print(plan(job, before), file=sys.stderr)
     search_result = run(job)
     tuned, folder = summary(job, search_result), results_folder(root / "build", name, model)
-    _refuse_smaller(job, previous, path, tuned.search.trials)  # a timeout may have reduced the trials
+    _refuse_smaller(job, least, path, tuned.search.trials)  # a timeout may have reduced the trials
     write_results(folder, job, search_result, tuned)
     write_tuned(root, model, name, tuned)
     print_tuned(f"{model} on {name}", tuned)
@@ -59,12 +58,12 @@ def main(
     print(f"Written: {path}\nPicture: {folder / 'history.png'}\nTo train with the hyperparameters found: {use}")
 
 
-def _refuse_smaller(job: Job, before: Tuned | None, path: Path, trials: int) -> None:
+def _refuse_smaller(job: Job, least: int, path: Path, trials: int) -> None:
     """Raise InputError if a search, also of another recipe, would be replaced by one with fewer trials."""
-    if before is not None and trials < before.search.trials:
+    if trials < least:
         raise InputError(
-            f"{path} has a search of {before.search.trials} trials on {job.config.dataset}; this one has {trials} and "
-            f"would replace it. Give --trials {before.search.trials} and enough --timeout, or --replace (REPLACE=1)"
+            f"{path} has a search of {least} trials on {job.config.dataset}; this one has {trials} and "
+            f"would replace it. Give --trials {least} and enough --timeout, or --replace (REPLACE=1)"
         )
 
 

@@ -34,11 +34,10 @@ from shearbench.predictions.contents import (
 from shearbench.predictions.folds import FoldRun, read_fold_runs
 from shearbench.records import RECORD, hash_of, is_finished, read_json, read_record, sha256_of
 from shearbench.report.card import card
-from shearbench.tracking.models import register_champion, send_models, send_readers
+from shearbench.tracking.models import register_champion, send_models
 from shearbench.tracking.pages import NOTE_TAG, describe, report_node
 from shearbench.tracking.store import ABLATIONS, Store, attempt, default_uri, send_node
 
-OFF = "off"
 _EXAMPLE = 4  # rows; with 1 row, torch.export would fix the batch size at 1
 
 
@@ -56,7 +55,7 @@ def track_all(root: Path, params: Params, others: Sequence[Node] = ()) -> bool:
     Raises:
         InputError: if a record is damaged.
     """
-    if params.tracking.uri == OFF:
+    if params.tracking.uri == "off":
         return False
     runs = list(_finished(root, params))
     comparison = root / "reports" / "comparison.json"
@@ -91,11 +90,6 @@ def track_ablations(root: Path, params: Params, names: Sequence[str]) -> bool:
             send_node(store, node)
 
     return not nodes or attempt(root, params.tracking.uri, send, experiment=ABLATIONS)
-
-
-def track_readers(root: Path, params: Params) -> bool:
-    """Send the readers that ship with shearbench to MLflow and register them; return True if that succeeded."""
-    return params.tracking.uri != OFF and attempt(root, params.tracking.uri, send_readers)
 
 
 def ui_command(root: Path, port: int) -> list[str]:

@@ -5,20 +5,24 @@ finalists are compared on samples that did not select them. Every fold also trai
 is smaller than the corrected t-test assumes, and the test is slightly conservative.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shearbench.errors import HyperparametersFailed, InputError, TasksFailed
 from shearbench.execution import Advance, Workers, run_tasks
 from shearbench.records import read_record
-from shearbench.statistics.resampled_t import CorrectedT, corrected_t, correlated_t
-from shearbench.statistics.verdict import Verdict, decide, holm
-from shearbench.training.config import TrainingConfig
+from shearbench.statistics.resampled_t import corrected_t, correlated_t
+from shearbench.statistics.verdict import decide, holm
 from shearbench.training.crossval import FoldTask, fold_task, is_up_to_date, train_fold
 from shearbench.training.space import Hyperparameters
 from shearbench.tuning.study import Trial
+from shearbench.tuning.trial import FOLDS
+from shearbench.tuning.tuned import Difference
+
+if TYPE_CHECKING:
+    from shearbench.tuning.job import Job
 
 
 @dataclass(frozen=True)
@@ -50,51 +54,38 @@ class Final:
     finalists: tuple[Finalist, ...]
     winner: Finalist
     present: Finalist
-    difference: CorrectedT | None = None
-    p_holm: float | None = None
-    verdict: Verdict | None = None
+    difference: Difference | None = None
 
 
-def cross_validate_trials(
-    trials: Sequence[Trial],
-    config_of: Callable[[Hyperparameters], TrainingConfig],
-    *,
-    part: Path,
-    folds: int,
-    out: Path,
-    workers: Workers,
-    label: str,
-) -> list[Finalist]:
-    """Train every fold of every finalist, except the folds that are up to date.
+def cross_validate_trials(job: "Job", trials: Sequence[Trial], *, out: Path, label: str) -> list[Finalist]:
+    """Train every fold of every finalist on the tuning part, except the folds that are up to date.
 
     Args:
+        job: training config, tuning part and workers.
         trials: the finalists.
-        config_of: returns the training config with given hyperparameters.
-        part: folder of the tuning part.
-        folds: number of its folds.
         out: folder of their records, ``trial-<n>/fold-<k>/``.
-        workers: number of processes, or ``"auto"``.
         label: name of the work in the progress bar.
 
     Returns:
         The finalists in the order of ``trials``; if a fold failed, the finalist has the reason in place of accuracies.
     """
+    folds = range(job.resources.folds)
     tasks = {
         (trial.number, fold): fold_task(
-            config_of(trial.hyperparameters),
+            job.config.varied(trial.hyperparameters),
             fold,
-            dataset=part,
-            folds=part / "folds.npz",
+            dataset=job.part,
+            folds=job.part / FOLDS,
             out=out / f"trial-{trial.number:03d}" / f"fold-{fold}",
         )
         for trial in trials
-        for fold in range(folds)
+        for fold in folds
     }
-    reasons = _train({key: task for key, task in tasks.items() if not is_up_to_date(task)}, workers, label)
+    reasons = _train({key: task for key, task in tasks.items() if not is_up_to_date(task)}, job.workers, label)
     return [
         Finalist(trial.number, trial.hyperparameters, (), 0, 0.0, 0, 0, reasons[trial.number])
         if trial.number in reasons
-        else _finalist(trial, [read_record(tasks[trial.number, fold].out) for fold in range(folds)])
+        else _finalist(trial, [read_record(tasks[trial.number, fold].out) for fold in folds])
         for trial in trials
     ]
 
@@ -122,9 +113,11 @@ def decide_winner(finalists: Sequence[Finalist], *, present: int, rope: float, a
     others = [finalist for finalist in done if finalist is not now]
     tests = [corrected_t(finalist.accuracies, now.accuracies, level=1 - alpha) for finalist in others]
     place = others.index(winner)
-    p = holm([test.p for test in tests])[place]
+    t, p = tests[place], holm([test.p for test in tests])[place]
     verdict = decide(p, correlated_t(winner.accuracies, now.accuracies, rope=rope), alpha=alpha)
-    return Final(tuple(finalists), winner, now, tests[place], p, verdict)
+    mean, low, high, p_holm = (round(value, 6) for value in (t.difference, t.low, t.high, p))
+    difference = Difference(mean=mean, low=low, high=high, p_holm=p_holm, verdict=verdict.word, rule=verdict.rule)
+    return Final(tuple(finalists), winner, now, difference)
 
 
 def _train(tasks: dict[tuple[int, int], FoldTask], workers: Workers, label: str) -> dict[int, str]:

@@ -7,9 +7,9 @@ resources: a search with other ones is a new study, and the same search resumes.
 
 import math
 import shutil
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +106,7 @@ def run(job: Job) -> SearchResult:
     with locked(folder / "lock", busy=f"another process is searching {study.name}; wait for it, or end it"):
         trials = search(
             study,
-            _Runner(job, folder),
+            partial(_train_rung, job, folder),
             trials=resources.trials,
             timeout=resources.timeout,
             reserve=job.reserve,
@@ -116,11 +116,12 @@ def run(job: Job) -> SearchResult:
         order = ranked(trials, study.halving)
         chosen = order[: resources.finalists]
         finalists = chosen if any(trial.number == 0 for trial in chosen) else [*chosen, trials[0]]
-        scores = _cross_validate(job, finalists, folder, "the best")
+        out = folder / "finalists"
+        scores = cross_validate_trials(job, finalists, out=out, label=f"cross-validate the best of {job.name}")
         final = decide_winner(scores, present=0, rope=job.rope, alpha=job.alpha)
         with_sizes = resources.sizes and isinstance(job.space.get(WIDTH), tuple)
         others = best_of_other_widths(order, finalists) if with_sizes else []
-        sizes = _cross_validate(job, others, folder, "other widths")
+        sizes = cross_validate_trials(job, others, out=out, label=f"cross-validate other widths of {job.name}")
     return SearchResult(study, folder, tuple(trials), final, tuple(sizes), part)
 
 
@@ -131,18 +132,6 @@ def best_of_other_widths(order: Sequence[Trial], finalists: Sequence[Trial]) -> 
         first.setdefault(trial.hyperparameters[WIDTH], trial)
     taken = {trial.hyperparameters[WIDTH] for trial in finalists}
     return [first[width] for width in sorted(first) if width not in taken]
-
-
-def _cross_validate(job: Job, trials: Sequence[Trial], folder: Path, which: str) -> list[Finalist]:
-    return cross_validate_trials(
-        trials,
-        job.config.varied,
-        part=job.part,
-        folds=job.resources.folds,
-        out=folder / "finalists",
-        workers=job.workers,
-        label=f"cross-validate {which} of {job.name}",
-    )
 
 
 def study_of(job: Job, part: Dataset) -> tuple[Study, Path]:
@@ -194,66 +183,40 @@ def write_part(job: Job) -> Dataset:
     return part
 
 
-class _Runner:
-    """Trains the trials of a rung on all cores, and prints the state of the search."""
-
-    def __init__(self, job: Job, folder: Path) -> None:
-        self.job, self.folder = job, folder
-        self.seconds, self.epochs = 0.0, 0
-        self.console = Console(stderr=True)
-
-    def __call__(self, trials: Sequence[Trial], standing: Standing) -> list[TrialResult]:
-        """Return the result of each trial at the rung; a trial fails if its process died twice."""
-        planned = standing.epochs_planned + self.job.reserve
-        left = self.seconds / self.epochs * (planned - standing.epochs_done) if self.epochs else None
-        about = "" if left is None else f"; {duration(left)} left at the most"
-        self.console.print(f"{self.job.name}: {standing.text}{about}", highlight=False, soft_wrap=True)
-        started = time.monotonic()
-        results = self._train(trials, standing, planned)
-        self.seconds += time.monotonic() - started
-        self.epochs += sum(
-            max(0, len(result.curve) - len(trial.curve)) for trial, result in zip(trials, results, strict=True)
+def _train_rung(job: Job, folder: Path, trials: Sequence[Trial], standing: Standing) -> list[TrialResult]:
+    """Train the trials of a rung on all cores; return their results. A trial fails if its process died twice."""
+    Console(stderr=True).print(f"{job.name}: {standing.text}", highlight=False, soft_wrap=True)
+    tasks = [
+        TrialTask(
+            job.config.varied(trial.hyperparameters),
+            job.part,
+            _trial_folder(folder, trial.number),
+            folder / "refused",
+            standing.rung.epochs,
         )
-        return results
-
-    def _train(self, trials: Sequence[Trial], standing: Standing, planned: int) -> list[TrialResult]:
-        tasks = [
-            TrialTask(
-                self.job.config.varied(trial.hyperparameters),
-                self.job.part,
-                _trial_folder(self.folder, trial.number),
-                self.folder / "refused",
-                standing.rung.epochs,
-            )
-            for trial in trials
+        for trial in trials
+    ]
+    starts = {task.folder: len(trial.curve) for task, trial in zip(tasks, trials, strict=True)}
+    try:
+        return run_tasks(
+            run_trial,
+            tasks,
+            workers=job.workers,
+            label=f"tune {job.name}",
+            name=lambda task: task.folder.name,
+            units=lambda task: task.epochs - starts[task.folder],
+            among=(standing.epochs_done, standing.epochs_planned + job.reserve),
+            reads=TrialTask.reads,
+            writes=TrialTask.writes,
+        )
+    except TasksFailed as error:
+        if len(error.results) + len(error.died) < len(tasks):
+            raise
+        return [
+            error.results.get(index) or TrialResult(failure=error.died[index], out_of_memory=True)
+            for index in range(len(tasks))
         ]
-        starts = {task.folder: len(trial.curve) for task, trial in zip(tasks, trials, strict=True)}
-        try:
-            return run_tasks(
-                run_trial,
-                tasks,
-                workers=self.job.workers,
-                label=f"tune {self.job.name}",
-                name=lambda task: task.folder.name,
-                units=lambda task: task.epochs - starts[task.folder],
-                among=(standing.epochs_done, planned),
-                reads=TrialTask.reads,
-                writes=TrialTask.writes,
-            )
-        except TasksFailed as error:
-            if len(error.results) + len(error.died) < len(tasks):
-                raise
-            return [
-                error.results.get(index) or TrialResult(failure=error.died[index], out_of_memory=True)
-                for index in range(len(tasks))
-            ]
 
 
 def _trial_folder(folder: Path, number: int) -> Path:
-    """Return the folder of a trial's checkpoint."""
     return folder / "trials" / f"trial-{number:03d}"
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as text."""
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

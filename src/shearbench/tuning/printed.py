@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from shearbench.training.space import described
-from shearbench.tuning.job import Job, duration
+from shearbench.tuning.job import Job
 from shearbench.tuning.tuned import Score, Tuned
 
 
@@ -20,12 +20,12 @@ def plan(job: Job, before: Tuned | None) -> str:
     if before and (before.present, before.epochs) == (job.present, job.config.units):
         for score in before.finalists:
             if score.hyperparameters == before.present:
-                about = f"about {duration(score.seconds / before.epochs * epochs)} of one core"
+                about = f"about {_duration(score.seconds / before.epochs * epochs)} of one core"
     return (
         f"{job.name}: {trials} trials{rounded} of up to {halving.epochs} epochs, compared after {rungs}; "
         f"then the best {resources.finalists} and the present hyperparameters in {resources.folds} folds{sizes}. At "
         f"most {epochs} epochs: {about}. No bracket after the first starts if it would end after "
-        f"{duration(resources.timeout)}."
+        f"{_duration(resources.timeout)}."
     )
 
 
@@ -75,3 +75,7 @@ def _row(score: Score, tuned: Tuned) -> tuple[str, ...]:
         accuracy = f"{100 * score.accuracy:.2f} ± {100 * score.sd:.2f}"
     values = described(score.hyperparameters)
     return (name, values, accuracy, f"{score.parameters / 1e6:.3f}M", f"{score.seconds:.1f}", str(score.trial))
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

@@ -20,10 +20,10 @@ from shearbench.plotting.files import Files, table
 from shearbench.records import write_bytes, write_record
 from shearbench.training.space import as_json
 from shearbench.tuning import pictures
-from shearbench.tuning.finalists import Final, Finalist
+from shearbench.tuning.finalists import Finalist
 from shearbench.tuning.job import Job, SearchResult
 from shearbench.tuning.trial import FOLDS
-from shearbench.tuning.tuned import Difference, Score, Search, Tuned
+from shearbench.tuning.tuned import Score, Search, Tuned
 
 TRIALS, CURVES, FINALISTS, SIZES = "trials.csv", "curves.csv", "finalists.csv", "sizes.csv"
 
@@ -41,7 +41,7 @@ def summary(job: Job, search_result: SearchResult) -> Tuned:
         hyperparameters=final.winner.hyperparameters,
         present=final.present.hyperparameters,
         epochs=job.config.units,
-        difference=_difference(final),
+        difference=final.difference,
         finalists=tuple(map(_score, final.finalists)),
         sizes=tuple(map(_score, search_result.sizes)),
         search=Search(
@@ -139,20 +139,6 @@ def _finalists_table(finalists: Sequence[Finalist]) -> pd.DataFrame:
 def inner_samples(job: Job) -> int:
     """Return the number of samples that score a trial."""
     return len(read_folds(job.part / FOLDS).reserved_rows)
-
-
-def _difference(final: Final) -> Difference | None:
-    if final.difference is None or final.verdict is None or final.p_holm is None:
-        return None
-    t = final.difference
-    return Difference(
-        mean=round(t.difference, 6),
-        low=round(t.low, 6),
-        high=round(t.high, 6),
-        p_holm=round(final.p_holm, 6),
-        verdict=final.verdict.word,
-        rule=final.verdict.rule,
-    )
 
 
 def _score(finalist: Finalist) -> Score:

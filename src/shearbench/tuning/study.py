@@ -109,14 +109,12 @@ class Ledger:
 
     def trials(self) -> list[Trial]:
         """Return all trials with drawn hyperparameters, in the order of their numbers."""
-        found = self.optuna.get_trials(deepcopy=False)
-        return [self._read(frozen) for frozen in found if frozen.params.keys() >= self.study.space.keys()]
+        return [self._read(frozen) for frozen in self._stored() if frozen.params.keys() >= self.study.space.keys()]
 
     def draw(self, number: int) -> Trial:
         """Return trial ``number``, drawn if necessary; hyperparameters that cannot fit into memory fail at once."""
-        if number == len(self.optuna.get_trials(deepcopy=False)):
-            hyperparameters = self.study.present if number == 0 else self._suggestion(number)
-            self.optuna.enqueue_trial(hyperparameters)
+        if number == len(self._stored()):
+            self.optuna.enqueue_trial(self._suggestion(number) if number else self.study.present)
         self._take(number)
         trial = self.trials()[number]
         reason = self.why_not(trial)
@@ -133,7 +131,7 @@ class Ledger:
 
     def record(self, number: int, result: TrialResult) -> None:
         """Store the epochs of a trial so far; the trial stays unfinished unless it failed."""
-        frozen = self.optuna.get_trials(deepcopy=False)[number]
+        frozen = self._stored()[number]
         trial = optuna.trial.Trial(self.optuna, frozen._trial_id)
         for step, point in enumerate(result.curve, start=1):
             if step not in frozen.intermediate_values:
@@ -152,8 +150,7 @@ class Ledger:
 
     def fail(self, number: int, reason: str) -> None:
         """End a trial that has no result."""
-        frozen = self.optuna.get_trials(deepcopy=False)[number]
-        optuna.trial.Trial(self.optuna, frozen._trial_id).set_user_attr("failure", reason)
+        optuna.trial.Trial(self.optuna, self._stored()[number]._trial_id).set_user_attr("failure", reason)
         self.optuna.tell(number, state=TrialState.FAIL)
 
     def stop(self, number: int) -> None:
@@ -164,17 +161,18 @@ class Ledger:
         """End a trial that has reached the last rung."""
         self.optuna.tell(number, self.trials()[number].score)
 
+    def _stored(self) -> list[FrozenTrial]:
+        return self.optuna.get_trials(deepcopy=False)
+
     def _read(self, frozen: FrozenTrial) -> Trial:
-        if frozen.number in self._ended:
-            return self._ended[frozen.number]
-        trial = _trial(frozen)
-        if frozen.state.is_finished():
+        trial = self._ended.get(frozen.number) or _trial(frozen)
+        if trial.state != "unfinished":
             self._ended[frozen.number] = trial
         return trial
 
     def _suggestion(self, number: int) -> Hyperparameters:
         """Draw hyperparameters from the earlier trials, again while the draw would not fit into memory."""
-        before = self.optuna.get_trials(deepcopy=False)[:number]
+        before = self._stored()[:number]
         failed = [trial.hyperparameters for trial in self.trials() if trial.out_of_memory]
         for attempt in range(_DRAWS):
             seed = seed_for(self.study.seed, "tune", self.study.label, number, attempt) % 2**32
@@ -198,7 +196,7 @@ class Ledger:
 
     def _take(self, number: int) -> None:
         """Give an enqueued trial its hyperparameters, also one that a killed run left half drawn."""
-        frozen = self.optuna.get_trials(deepcopy=False)[number]
+        frozen = self._stored()[number]
         if frozen.state == TrialState.WAITING:
             _suggest(self.optuna.ask(), self.study.space)
         elif frozen.state == TrialState.RUNNING:
