@@ -56,14 +56,16 @@ def test_raw_data_and_shards_cut_at_any_of_twenty_lengths_are_refused(tmp_path: 
         raw.write_bytes(content[: int(share * len(content))])
         with pytest.raises(InputError):
             idx.read_images(raw)
-    simulate_dataset(np.zeros((1, 28, 28), np.uint8), load="shear", steps=[1], shard_folder=tmp_path, workers=1)
-    (shard,) = tmp_path.glob("*.npz")
+    shards = tmp_path / "shards"
+    blank = np.zeros((1, 28, 28), np.uint8)
+    simulate_dataset(blank, tmp_path / "a.npz", load="shear", steps=[1], shard_folder=shards, workers=1)
+    (shard,) = shards.glob("*.npz")
     content = shard.read_bytes()
     for share in LENGTHS:
         shard.write_bytes(content[: int(share * len(content))])
-        assert damaged_shards(tmp_path) == [shard]
+        assert damaged_shards(shards) == [shard]
     shard.write_bytes(content)
-    assert damaged_shards(tmp_path) == []
+    assert damaged_shards(shards) == []
 
 
 def _header(entries: object) -> bytes:

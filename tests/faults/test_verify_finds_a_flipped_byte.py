@@ -72,7 +72,8 @@ def locked(finished_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         finished / "data.dvc", "data", guard.tree_of(finished / "data"), load(finished / "params.yaml").sources
     )
     shards = finished / "build" / "shards"
-    simulate_dataset(np.zeros((1, 28, 28), np.uint8), load="shear", steps=[1], shard_folder=shards, workers=1)
+    blank, output = np.zeros((1, 28, 28), np.uint8), tmp_path_factory.mktemp("fields") / "fields.npz"
+    simulate_dataset(blank, output, load="shear", steps=[1], shard_folder=shards, workers=1)
     stages: dict[str, dict[str, list[dict[str, str]]]] = {}
     for out, stage in STAGE_OF.items():
         stages.setdefault(stage, {"outs": []})["outs"].append(_lock(finished, out))

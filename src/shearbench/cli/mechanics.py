@@ -42,14 +42,13 @@ def simulate(
     across, by, up = elements.partition("x")
     if not (by and across.isdecimal() and up.isdecimal()):
         raise InputError(f"--elements must be two whole numbers from 1 to 4, as in 2x1; got {elements!r}")
-    failures: Literal["record", "raise"] = "record" if keep_failed else "raise"
     facts = simulate_file(
         source,
         output,
         load=load,
         steps=numbers,
         workers=workers or "auto",
-        failures=failures,
+        keep_failed=keep_failed,
         elements=(int(across), int(up)),
     )
     if as_json:

@@ -1,10 +1,4 @@
-"""Compare two sets of displacement fields of the same digits by the relative L2 difference of each sample.
-
-    summary = compare_files(fields, archive, output, bitmaps=images, split="test")
-
-Inputs are fields of this project (from `simulate_file` or build/fields), a published archive and the digits. Outputs
-in the folder `output` are `differences.csv` (sample, relative_l2), `worst.png` and `summary.json`, which is returned.
-"""
+"""Compare simulated with published displacement fields by the relative L2 difference of each sample."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +14,7 @@ from shearbench.data.openbu import check_orientation, read_published
 from shearbench.errors import InputError
 from shearbench.records import atomic_file, read_json, read_npz, sha256_of, write_json, write_text
 
-WORST = 6  # digits pictured
+_WORST = 6  # samples in the picture
 Floats = NDArray[np.float32] | NDArray[np.float64]
 
 
@@ -37,8 +31,11 @@ def compare_files(
 ) -> dict[str, Any]:
     """Compare simulated fields with the published ones of the same digits, and check the orientation of the latter.
 
+    Writes `differences.csv` (sample, relative_l2), `worst.png` and `summary.json`.
+
     Args:
-        fields: npz file with `steps` (s,) and `displacement` (n, s, 2, h, w); the .json beside it names the load.
+        fields: npz file with `steps` (s,) and `displacement` (n, s, 2, h, w), from `simulate_file` or build/fields; the
+            .json beside it names the load.
         archive: published `FEA_displacement_results_step<k>.zip`; its first n digits are compared.
         output: folder for the results.
         bitmaps: IDX or .npy file of the digits, in the order of both.
@@ -51,7 +48,7 @@ def compare_files(
     Raises:
         InputError: on files that cannot be read or do not belong together.
     """
-    ours, load = _at_step(fields, step), _load_of(fields)
+    ours, load = _ours(fields, step)
     digits = read_bitmaps(bitmaps)
     theirs = read_published(archive, step=step, split=split)
     if not len(ours) <= min(len(theirs), len(digits)):
@@ -62,9 +59,10 @@ def compare_files(
     theirs, digits = theirs[: len(ours)], digits[: len(ours)]
     orientation = check_orientation(theirs, digits, load=load, step=step)
     differences = relative_differences(ours, theirs)
-    worst = np.argsort(-differences, kind="stable")[:WORST]
-    _write_differences(output / "differences.csv", differences)
-    picture(output / "worst.png", digits[worst], ours[worst], theirs[worst], worst)
+    worst = np.argsort(-differences, kind="stable")[:_WORST]
+    lines = [f"{index},{value:.6e}" for index, value in enumerate(differences)]
+    write_text(output / "differences.csv", "\n".join(["sample,relative_l2", *lines]) + "\n")
+    _picture(output / "worst.png", digits[worst], ours[worst], theirs[worst], worst)
     summary = {
         "load": load,
         "step": step,
@@ -83,7 +81,7 @@ def compare_files(
     return summary
 
 
-def picture(
+def _picture(
     path: Path, bitmaps: NDArray[np.uint8], ours: Floats, theirs: Floats, samples: NDArray[np.integer[Any]]
 ) -> None:
     """Draw one row per sample: the digit, u_x and u_y of both sets on one colour scale, and |difference|."""
@@ -111,24 +109,14 @@ def picture(
         figure.savefig(file, format="png", metadata={"Software": None})
 
 
-def _at_step(fields: Path, step: int) -> Floats:
-    arrays = read_npz(fields)
+def _ours(path: Path, step: int) -> tuple[Floats, str]:
+    """Return the simulated displacement at a step, (n, 2, h, w), and the name of the load."""
+    arrays, card = read_npz(path), read_json(path.with_suffix(".json"))
     if not {"steps", "displacement"} <= arrays.keys():
-        raise InputError(f"{fields} must hold the arrays steps and displacement; got {sorted(arrays)}")
+        raise InputError(f"{path} must hold the arrays steps and displacement; got {sorted(arrays)}")
     found = np.flatnonzero(arrays["steps"] == step)
     if not len(found):
-        raise InputError(f"{fields} has no step {step}, only {arrays['steps'].tolist()}; simulate it")
-    displacement: Floats = arrays["displacement"][:, int(found[0])]
-    return displacement
-
-
-def _load_of(fields: Path) -> str:
-    card = read_json(fields.with_suffix(".json"))
+        raise InputError(f"{path} has no step {step}, only {arrays['steps'].tolist()}; simulate it")
     if not isinstance(card, dict) or "load" not in card:
-        raise InputError(f"{fields.with_suffix('.json')} must name the load of {fields.name}; simulate it again")
-    return str(card["load"])
-
-
-def _write_differences(path: Path, differences: NDArray[np.float64]) -> None:
-    lines = [f"{index},{value:.6e}" for index, value in enumerate(differences)]
-    write_text(path, "\n".join(["sample,relative_l2", *lines]) + "\n")
+        raise InputError(f"{path.with_suffix('.json')} must name the load of {path.name}; simulate it again")
+    return arrays["displacement"][:, int(found[0])], str(card["load"])

@@ -13,8 +13,9 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,6 @@ MAX_MEMBERS = 1000
 MAX_MEMBER_BYTES = 1 << 31  # the largest published member, 60,000 lines of 784 numbers, is about half of that
 AGREEMENT = 0.2  # relative to the difference between the fields with and without digits; wrong fields are far above
 _MAX_LINE = 64 * SIDE * SIDE
-_CHUNK = 1 << 20
 _AGAIN = "take the archive from its source again"
 
 
@@ -48,8 +48,7 @@ def read_published(archive: Path, *, step: int, split: Split) -> NDArray[np.floa
             numbers; the message names the member and the line.
     """
     with _opened(archive) as members:
-        parts = [_read_member(members, f"summary_disp{axis}_{split}_step{step}.txt") for axis in "xy"]
-    x, y = parts
+        x, y = (_read_member(members, f"summary_disp{axis}_{split}_step{step}.txt") for axis in "xy")
     if len(x) != len(y):
         raise InputError(f"{archive} has u_x of {len(x)} digits but u_y of {len(y)}; {_AGAIN}")
     from_bottom = np.stack([x, y], axis=1).reshape(-1, 2, SIDE, SIDE)
@@ -174,18 +173,11 @@ def _read_member(members: zipfile.ZipFile, name: str) -> NDArray[np.float32]:
     if len(found) != 1:
         raise InputError(f"{members.filename} must have one file {name}; got {[member.filename for member in found]}")
     with members.open(found[0]) as file:
-        rows = [_parse(line, f"{name} line {number}") for number, line in _lines(file)]
+        lines = enumerate(iter(partial(file.readline, _MAX_LINE), b""), start=1)
+        rows = [_parse(line, f"{name} line {number}") for number, line in lines if line.strip()]
     if not rows:
         raise InputError(f"{name} in {members.filename} is empty; {_AGAIN}")
     return np.stack(rows)
-
-
-def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    number = 0
-    while line := file.readline(_MAX_LINE):
-        number += 1
-        if line.strip():
-            yield number, line
 
 
 def _parse(line: bytes, place: str) -> NDArray[np.float32]:

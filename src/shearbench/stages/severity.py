@@ -12,7 +12,7 @@ from shearbench.data.mechanical import simulate_dataset
 from shearbench.mechanics.loads import displacements_of
 from shearbench.params import Params
 from shearbench.predictions.selection import interleaved
-from shearbench.records import write_json, write_npz
+from shearbench.records import write_json
 from shearbench.seeds import generator_for
 
 
@@ -30,13 +30,13 @@ def main(params: Params, root: Path) -> None:
         samples = read_samples(build / "samples", "test", source)
         order = interleaved(samples.ids, samples.labels, generator_for(params.seed, "evaluate", "digits"))
         rows = order[: params.evaluate.samples * params.cv.networks]
-        fields = simulate_dataset(
+        cards[f"{source}-{load}"] = simulate_dataset(
             samples.images[rows],
+            build / "severity" / f"{source}-{load}.npz",
+            ids=samples.ids[rows],
             load=load,
             steps=range(1, len(displacements_of(load))),
             shard_folder=build / "shards",
             workers=params.execution.pool,
         )
-        write_npz(build / "severity" / f"{source}-{load}.npz", {"ids": samples.ids[rows], **fields.arrays()})
-        cards[f"{source}-{load}"] = fields.card()
     write_json(build / "severity" / "card.json", cards)

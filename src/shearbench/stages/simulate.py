@@ -11,7 +11,7 @@ from shearbench.data.dataset import SPLITS, Samples, read_samples
 from shearbench.data.mechanical import simulate_dataset
 from shearbench.errors import InputError
 from shearbench.params import Params
-from shearbench.records import write_json, write_npz
+from shearbench.records import write_json
 
 
 def main(params: Params, root: Path) -> None:
@@ -23,15 +23,17 @@ def main(params: Params, root: Path) -> None:
         for (source, load), steps in steps_of(params).items():
             samples = read_samples(build / "samples", split, source)
             check_grey(samples, source)
-            fields = simulate_dataset(
+            output = folder / f"{source}-{load}.npz"
+            card = simulate_dataset(
                 samples.images,
+                output,
+                ids=samples.ids,
                 load=load,
                 steps=steps,
                 shard_folder=build / "shards",
                 workers=params.execution.pool,
             )
-            write_npz(folder / f"{source}-{load}.npz", {"ids": samples.ids, **fields.arrays()})
-            write_json(folder / f"{source}-{load}.json", fields.card())
+            write_json(output.with_suffix(".json"), card)
 
 
 def check_grey(samples: Samples, source: str) -> None:

@@ -66,7 +66,7 @@ def displacement(
         title: above the figure.
     """
     x, y = fields[:, 0], fields[:, 1]
-    rows = [(GREY, images), (U_X, x), (U_Y, y), (LENGTH, np.hypot(x, y))]
+    rows: list[tuple[Quantity, NDArray[Any]]] = [(GREY, images), (U_X, x), (U_Y, y), (LENGTH, np.hypot(x, y))]
     shown = [(quantity, tiles[None, :SHOWN]) for quantity, tiles in rows]
     names = list(map(shortened, labels[:SHOWN]))
     return _columns(empty_figure(0.85 * len(names) + 1.3, 4.2), shown, names, title + _part(labels))

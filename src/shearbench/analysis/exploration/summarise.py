@@ -139,7 +139,7 @@ def _alike(dataset: Dataset, images: NDArray[np.uint8], alike: pd.DataFrame) -> 
     """Return the figure of the most similar pairs, as the images that the samples were made from."""
     shown = alike.sort_values("correlation", ascending=False, kind="stable").head(_MOST_PAIRS)
     places = pd.Index(dataset.ids)
-    first, second = (visible(images[places.get_indexer(shown[f"id_{end}"])]) for end in "ab")
+    first, second = (visible(images[places.get_indexer(pd.Index(shown[f"id_{end}"]))]) for end in "ab")
     notes = [
         f"{shortened(str(row.class_a))} and {shortened(str(row.class_b))}\n{row.correlation:.4f}\n"
         f"folds {row.fold_a}, {row.fold_b}"
