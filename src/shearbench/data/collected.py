@@ -8,13 +8,14 @@ each image left out is recorded as a :class:`Decision`. If a parameter is needed
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shearbench.data.config import OwnImages
+from shearbench.data.convert import converted
 from shearbench.data.dataset import LEAST_SIDE, MOST_CLASSES, MOST_SIDE, Split
 from shearbench.data.units import UNKNOWN, assign_parts, first_occurrences, units_of
 from shearbench.errors import InputError
@@ -68,7 +69,7 @@ class Collected:
 
     parts: dict[Split, Raw]
     classes: tuple[str, ...]
-    decisions: list[Decision] = field(default_factory=list)
+    decisions: list[Decision]
 
     @property
     def counted(self) -> dict[str, int]:
@@ -76,7 +77,13 @@ class Collected:
         return dict(Counter(each.decision for each in self.decisions))
 
 
-def settle(name: str, source: OwnImages, raw: dict[Split, Raw], classes: Sequence[str] | None = None) -> Collected:
+def settle(
+    name: str,
+    source: OwnImages,
+    raw: dict[Split, Raw],
+    classes: Sequence[str] | None = None,
+    decisions: Sequence[Decision] = (),
+) -> Collected:
     """Apply the rules of this module to the parts of a source.
 
     Args:
@@ -84,37 +91,23 @@ def settle(name: str, source: OwnImages, raw: dict[Split, Raw], classes: Sequenc
         source: its entry in ``params.yaml``.
         raw: the parts; if ``test`` is missing, it is split off.
         classes: names of the classes if ``labels`` are indexes into them; otherwise the labels are the names.
+        decisions: earlier ones.
 
     Raises:
         InputError: if the images differ in size or channels, are too small or too large, or a class has too few
             samples for a training and a test part.
     """
-    decisions: list[Decision] = []
+    made = list(decisions)
     key = f"sources.{name}"
-    raw = {split: replace(part, images=_converted(key, source, part.images)) for split, part in raw.items()}
-    _check_shapes(key, [part.images for part in raw.values()])
-    raw, names = _numbered(key, source, raw, classes, decisions)
-    raw = _without_contradictions(raw, decisions)
+    raw = {split: replace(part, images=converted(key, source, part.images)) for split, part in raw.items()}
+    _check_shapes(key, raw)
+    raw, names = _numbered(key, source, raw, classes, made)
+    raw = _without_contradictions(raw, made)
     raw = _grouped(key, raw)
     if "test" not in raw:
         raw = _with_test(key, source, raw["train"], names)
     _check_classes(key, raw, names)
-    return Collected(raw, names, decisions)
-
-
-def settled_classes(key: str, source: OwnImages, found: Sequence[str]) -> tuple[str, ...]:
-    """Return the class names of ``params.yaml``, or else those found in the data."""
-    if source.classes is not None and len(source.classes) != len(found):
-        raise InputError(
-            f"{key}.classes must name {len(found)} classes, as the data has ({_few(found)}); got {len(source.classes)}"
-        )
-    names = tuple(source.classes or found)
-    if len(set(names)) < len(names):
-        twice = [each for each, count in Counter(names).items() if count > 1]
-        raise InputError(f"{key}: classes must have different names; {_few(twice)} stand twice")
-    if not 2 <= len(names) <= MOST_CLASSES:
-        raise InputError(f"{key} must have 2 to {MOST_CLASSES:,} classes; got {len(names):,} ({_few(names)})")
-    return names
+    return Collected(raw, names, made)
 
 
 def check_memory(key: str, count: int, size: Sequence[int], channels: int, itemsize: int = 1) -> None:
@@ -141,25 +134,21 @@ def check_memory(key: str, count: int, size: Sequence[int], channels: int, items
         )
 
 
-def _converted(key: str, source: OwnImages, images: NDArray[Any]) -> NDArray[Any]:
-    """Return images uint8 or float32 (n, height, width) or (n, channels, height, width), as ``source`` declares."""
-    from shearbench.data import convert
-
-    images = convert.to_type(key, images)
-    images = convert.channels_first(key, images)
-    if source.channels is not None:
-        images = convert.to_channels(key, images, source.channels)
-    if source.resize is not None:
-        images = convert.to_size(images, source.resize)
-    return images[:, 0] if images.ndim == 4 and images.shape[1] == 1 else images
-
-
-def _check_shapes(key: str, parts: Sequence[NDArray[Any]]) -> None:
+def _check_shapes(key: str, raw: dict[Split, Raw]) -> None:
+    for split, part in raw.items():
+        count = len(part.images)
+        if part.labels.shape not in ((count,), (count, 1)):
+            raise InputError(
+                f"{key}: there must be one label an image, got labels {part.labels.shape} for {count} images of {split}"
+            )
+        if part.groups is not None and part.groups.shape != (count,):
+            raise InputError(f"{key}: there must be one group an image, got {part.groups.shape} for {count}")
+    parts = [part.images for part in raw.values()]
     shapes = {part.shape[1:] for part in parts if len(part)}
     if not shapes:
         raise InputError(f"{key} has 0 images; correct its path")
     if len(shapes) > 1 or len({part.dtype for part in parts}) > 1:
-        found = " and ".join(sorted(f"{shape} {part.dtype}" for part in parts for shape in [part.shape[1:]]))
+        found = " and ".join(sorted(f"{part.shape[1:]} {part.dtype}" for part in parts))
         raise InputError(
             f"{key}: the training and the test part must be alike, got {found}; set {key}.resize or channels"
         )
@@ -175,84 +164,76 @@ def _numbered(
     key: str, source: OwnImages, raw: dict[Split, Raw], classes: Sequence[str] | None, decisions: list[Decision]
 ) -> tuple[dict[Split, Raw], tuple[str, ...]]:
     """Number the classes 0, 1, ... in the order of their labels; return the parts and the class names."""
-    for split, part in raw.items():
-        labels = part.labels.reshape(len(part.labels), -1) if len(part.labels) else part.labels.reshape(0, 1)
-        if labels.shape != (len(part.images), 1):
-            raise InputError(
-                f"{key}: there must be one label an image, got labels {part.labels.shape} for {len(part.images)} "
-                f"images of {split}"
-            )
-        raw = {**raw, split: replace(part, labels=labels[:, 0])}
-    present = np.unique(np.concatenate([part.labels for part in raw.values()]))
-    if classes is None:
-        found = [str(label) for label in present.tolist()]
-        if present.dtype.kind in "iu" and not np.array_equal(present, np.arange(len(present))):
-            text = f"labels {present.min()} to {present.max()} are numbered 0 to {len(present) - 1}"
-            decisions.append(Decision("labels", "", text))
-    else:
+    present, numbers = np.unique(np.concatenate([part.labels.ravel() for part in raw.values()]), return_inverse=True)
+    found = [str(label) for label in present.tolist()]
+    if classes is not None:
         if present.dtype.kind not in "iu" or present.min() < 0 or present.max() >= len(classes):
             raise InputError(f"{key}: labels must be 0 to {len(classes) - 1}, got {present.min()} to {present.max()}")
         found = [classes[label] for label in present.tolist()]
-    names = settled_classes(key, source, found)
-    coded = {
-        split: replace(part, labels=np.searchsorted(present, part.labels).astype(np.int64))
-        for split, part in raw.items()
-    }
-    return coded, names
+    elif present.dtype.kind in "iu" and not np.array_equal(present, np.arange(len(present))):
+        text = f"labels {present.min()} to {present.max()} are numbered 0 to {len(present) - 1}"
+        decisions.append(Decision("labels", "", text))
+    coded = {split: replace(raw[split], labels=own) for split, own in _by_part(raw, numbers).items()}
+    return coded, _class_names(key, source, found)
+
+
+def _class_names(key: str, source: OwnImages, found: Sequence[str]) -> tuple[str, ...]:
+    """Return the class names of ``params.yaml``, or else those found in the data."""
+    if source.classes is not None and len(source.classes) != len(found):
+        raise InputError(
+            f"{key}.classes must name {len(found)} classes, as the data has ({_few(found)}); got {len(source.classes)}"
+        )
+    names = tuple(source.classes or found)
+    if len(set(names)) < len(names):
+        twice = [each for each, count in Counter(names).items() if count > 1]
+        raise InputError(f"{key}: classes must have different names; {_few(twice)} stand twice")
+    if not 2 <= len(names) <= MOST_CLASSES:
+        raise InputError(f"{key} must have 2 to {MOST_CLASSES:,} classes; got {len(names):,} ({_few(names)})")
+    return names
+
+
+def _by_part(raw: dict[Split, Raw], values: NDArray[Any]) -> dict[Split, NDArray[np.int64]]:
+    """Divide numbers of all samples, in the order of the parts, into those of each part."""
+    ends = np.cumsum([len(part.images) for part in raw.values()])[:-1]
+    return dict(zip(raw, np.split(values.astype(np.int64), ends), strict=True))
 
 
 def _without_contradictions(raw: dict[Split, Raw], decisions: list[Decision]) -> dict[Split, Raw]:
     """Remove images that occur in several classes, and training images that also occur in the test part."""
-    splits = list(raw)
-    images = np.concatenate([raw[split].images for split in splits])
-    labels = np.concatenate([raw[split].labels for split in splits])
-    of_part = np.repeat(np.arange(len(splits)), [len(raw[split].labels) for split in splits])
-    _, place = first_occurrences(images)
-    count = place.max() + 1
-    lowest, highest = np.full(count, labels.max()), np.zeros(count, labels.dtype)
-    np.minimum.at(lowest, place, labels)
-    np.maximum.at(highest, place, labels)
-    in_test = np.zeros(count, np.bool_)
-    in_test[place[[splits[part] == "test" for part in of_part]]] = True
-    several = (lowest != highest)[place]
-    leaked = in_test[place] & np.array([splits[part] == "train" for part in of_part]) & ~several
+    labels = np.concatenate([part.labels for part in raw.values()])
+    split_of = np.repeat(list(raw), [len(part.labels) for part in raw.values()])
+    _, place = first_occurrences(np.concatenate([part.images for part in raw.values()]))
+    classes_of = np.bincount(np.unique(np.stack([place, labels]), axis=1)[0])  # number of classes of each image
+    several = classes_of[place] > 1
+    leaked = ~several & (split_of == "train") & np.isin(place, place[split_of == "test"])
     for wrong, text in (
         (several, "left out: the same image stands in two classes"),
         (leaked, "left out of the training part: the test part has the same image"),
     ):
-        for part, split in enumerate(splits):
-            rows = np.flatnonzero(wrong[of_part == part])
-            decisions += [Decision(raw[split].item(int(row)), split, text) for row in rows]
+        for split, part in raw.items():
+            rows = np.flatnonzero(wrong[split_of == split]).tolist()
+            decisions += [Decision(part.item(row), split, text) for row in rows]
     retained = ~(several | leaked)
     if retained.all():
         return raw
-    return {split: raw[split].only(retained[of_part == part]) for part, split in enumerate(splits)}
+    return {split: part.only(retained[split_of == split]) for split, part in raw.items()}
 
 
 def _grouped(key: str, raw: dict[Split, Raw]) -> dict[Split, Raw]:
     """Number the groups of both parts together; raise InputError if a group is in both parts."""
-    known = [part.groups for part in raw.values() if part.groups is not None]
-    if not known:
-        return {split: replace(part, groups=np.full(len(part.labels), UNKNOWN)) for split, part in raw.items()}
-    names = np.unique(np.concatenate([groups.astype(str) for groups in known]))
-    names = names[(names != "") & (names != str(UNKNOWN))]
-    coded: dict[Split, Raw] = {}
-    for split, part in raw.items():
-        groups = np.full(len(part.labels), "", names.dtype) if part.groups is None else part.groups.astype(str)
-        if groups.shape != part.labels.shape:
-            raise InputError(f"{key}: there must be one group an image, got {groups.shape} for {len(part.labels)}")
-        places = np.searchsorted(names, groups).clip(max=max(len(names) - 1, 0))
-        found = names[places] == groups if len(names) else np.zeros(len(groups), np.bool_)
-        coded[split] = replace(part, groups=np.where(found, places, UNKNOWN).astype(np.int64))
-    if len(coded) == 2:
-        one, other = (np.asarray(part.groups) for part in coded.values())
-        shared = np.setdiff1d(np.intersect1d(one, other), [UNKNOWN])
-        if len(shared):
-            raise InputError(
-                f"{key}: {len(shared)} groups stand in the training and in the test part ({_few(names[shared])}); move "
-                "each to one side, or remove the test part and let it be split off by group"
-            )
-    return coded
+    unknown = str(UNKNOWN)
+    given = [np.full(len(part.labels), unknown) if part.groups is None else part.groups for part in raw.values()]
+    names, codes = np.unique(np.concatenate([each.astype(str) for each in given]), return_inverse=True)
+    known = (names != "") & (names != unknown)
+    groups = _by_part(raw, np.where(known, np.cumsum(known) - 1, UNKNOWN)[codes])
+    shared = np.intersect1d(groups["train"], groups["test"]) if "test" in groups else np.empty(0, np.int64)
+    shared = shared[shared != UNKNOWN]
+    if len(shared):
+        raise InputError(
+            f"{key}: {len(shared)} groups stand in the training and in the test part ({_few(names[known][shared])}); "
+            "move each to one side, or remove the test part and let it be split off by group"
+        )
+    return {split: replace(part, groups=groups[split]) for split, part in raw.items()}
 
 
 def _with_test(key: str, source: OwnImages, part: Raw, names: Sequence[str]) -> dict[Split, Raw]:
@@ -264,14 +245,15 @@ def _with_test(key: str, source: OwnImages, part: Raw, names: Sequence[str]) -> 
             f"{key}: each class must have at least 2 images, one to train on and one to test; class "
             f"{names[int(counts.argmin())]!r} has {counts.min()}; add images or remove the class"
         )
-    shares = [1 - source.test, source.test]
-    test = assign_parts(units_of(part.images, part.groups), part.labels, shares, seed=_SPLIT_SEED) == 1
+    units = units_of(part.images, part.groups)
+    test = assign_parts(units, part.labels, [1 - source.test, source.test], seed=_SPLIT_SEED) == 1
     return {"train": part.only(~test), "test": part.only(test)}
 
 
 def _check_classes(key: str, raw: dict[Split, Raw], names: Sequence[str]) -> None:
-    for split, least in (("train", 2), ("test", 1)):
-        counts = np.bincount(raw[split].labels, minlength=len(names))  # type: ignore[index]
+    for split, part in raw.items():
+        least = 2 if split == "train" else 1
+        counts = np.bincount(part.labels, minlength=len(names))
         few = [f"{names[label]} has {counts[label]}" for label in np.flatnonzero(counts < least).tolist()]
         if few:
             raise InputError(

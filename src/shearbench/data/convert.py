@@ -6,42 +6,52 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from shearbench.data.config import OwnImages
 from shearbench.errors import InputError
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 
-def to_type(key: str, images: NDArray[Any]) -> NDArray[Any]:
-    """Return images as uint8 or float32.
+def converted(key: str, source: OwnImages, images: NDArray[Any]) -> NDArray[Any]:
+    """Return images uint8 or float32 (n, height, width) or (n, channels, height, width), as ``source`` declares.
+
+    The input may have its 1 to 4 channels last.
 
     Raises:
-        InputError: if values are neither bytes nor finite floating-point numbers.
+        InputError: if values are neither bytes nor finite floating-point numbers, or the images have another shape.
     """
+    images = _channels_first(key, _typed(key, images))
+    if source.channels is not None:
+        images = to_channels(key, images, source.channels)
+    if source.resize is not None:
+        images = to_size(images, source.resize)
+    return images[:, 0] if images.ndim == 4 and images.shape[1] == 1 else images
+
+
+def _typed(key: str, images: NDArray[Any]) -> NDArray[Any]:
+    kind = images.dtype.kind
     if images.dtype == np.uint8:
         return images
-    if images.dtype.kind == "b":
+    if kind == "b":
         return images.astype(np.uint8) * np.uint8(255)
-    if images.dtype.kind in "iu" and images.size and 0 <= images.min() <= images.max() <= 255:
+    if kind in "iu" and images.size and 0 <= images.min() <= images.max() <= 255:
         return images.astype(np.uint8)
-    if images.dtype.kind == "f":
+    if kind == "f":
         floats = images.astype(np.float32)
         if not np.isfinite(floats).all():
             raise InputError(f"{key}: images must be finite, but {int((~np.isfinite(floats)).sum())} values are not")
         return floats
+    span = f" from {images.min()} to {images.max()}" if images.size and kind in "iu" else ""
     raise InputError(
-        f"{key}: images must be uint8 or floating point, got {images.dtype}"
-        + (f" from {images.min()} to {images.max()}" if images.size and images.dtype.kind in "iu" else "")
-        + "; divide them by their largest value and store them as float32"
+        f"{key}: images must be uint8 or floating point, got {images.dtype}{span}; divide them by their largest value "
+        "and store them as float32"
     )
 
 
-def channels_first(key: str, images: NDArray[Any]) -> NDArray[Any]:
-    """Return images (n, height, width) or (n, channels, height, width); the input may have its 1 to 4 channels last."""
-    if images.ndim == 3:
-        return images
+def _channels_first(key: str, images: NDArray[Any]) -> NDArray[Any]:
     if images.ndim == 4 and 1 <= images.shape[3] <= 4:
         return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-    if images.ndim == 4 and 1 <= images.shape[1] <= 4:
+    if images.ndim == 3 or (images.ndim == 4 and 1 <= images.shape[1] <= 4):
         return images
     raise InputError(
         f"{key}: images must be (n, height, width) or (n, height, width, 1 to 4 channels); got {images.shape}"

@@ -8,6 +8,8 @@ DATABASE".
 import gzip
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -73,13 +75,8 @@ def read_labels(path: Path, classes: int | None = 10) -> NDArray[np.uint8]:
 
 def shape_of(path: Path) -> tuple[int, int, int]:
     """Return the number, height and width of the images of a file, from its header."""
-    try:
-        with _open(path) as file:
-            count, height, width = _read_header(path, file, IMAGES_MAGIC, 3, most=None)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{path} is a damaged gzip file ({error}); {_NEXT}") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    with _opened(path) as file:
+        count, height, width = _read_header(path, file, IMAGES_MAGIC, 3, most=None)
     return count, height, width
 
 
@@ -118,27 +115,36 @@ def encode(array: NDArray[np.uint8] | NDArray[np.int32]) -> bytes:
     return struct.pack(f">{1 + array.ndim}I", *header) + array.astype(array.dtype.newbyteorder(">")).tobytes()
 
 
+def find(folder: Path, name: str) -> Path | None:
+    """Return a file under one of its usual names (``.idx`` for ``-idx``, ``.gz`` at the end), or None."""
+    candidates = (folder / f"{stem}{end}" for end in ("", ".gz") for stem in (name, name.replace("-idx", ".idx")))
+    return next((path for path in candidates if path.is_file()), None)
+
+
 def _read(path: Path, magic: int, *, dimensions: int, most: int = MAX_BYTES) -> NDArray[Any]:
     kind = np.dtype(">i4" if magic in (GROUPS_MAGIC, TABLE_MAGIC) else "u1")
-    try:
-        with _open(path) as file:
-            shape = _read_header(path, file, magic, dimensions, most=most)
-            size = prod(shape) * kind.itemsize
-            content = file.read(size + 1)  # one more byte than declared reveals extra content
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{path} is a damaged gzip file ({error}); {_NEXT}") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    with _opened(path) as file:
+        shape = _read_header(path, file, magic, dimensions, most=most)
+        size = prod(shape) * kind.itemsize
+        content = file.read(size + 1)  # one more byte than declared reveals extra content
     if len(content) != size:
         found = "more" if len(content) > size else f"only {len(content)}"
         raise InputError(f"{path} declares {size} bytes of data for shape {shape} but holds {found}; {_NEXT}")
     return np.frombuffer(content, kind).reshape(shape)
 
 
-def _open(path: Path) -> BinaryIO:
-    with path.open("rb") as file:
-        zipped = file.read(2) == _GZIP
-    return cast(BinaryIO, gzip.open(path, "rb")) if zipped else path.open("rb")
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a file, gzipped or not; raise InputError if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            zipped = file.read(2) == _GZIP
+            file.seek(0)
+            yield cast(BinaryIO, gzip.GzipFile(fileobj=file)) if zipped else file
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{path} is a damaged gzip file ({error}); {_NEXT}") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
 def _read_header(path: Path, file: BinaryIO, magic: int, dimensions: int, *, most: int | None) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +19,12 @@ from PIL import Image, ImageOps
 from shearbench.data.collected import Collected, Decision, Raw, check_memory, settle
 from shearbench.data.config import ImageFolder
 from shearbench.data.convert import MODES
-from shearbench.data.dataset import Split
+from shearbench.data.dataset import SPLITS, Split
 from shearbench.errors import InputError
 from shearbench.execution.progress import progress_bar
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 MAX_PIXELS = 50_000_000  # per file, because a small file can declare gigabytes
-_PARTS: dict[str, Split] = {"train": "train", "test": "test"}
 _NATIVE = {"1": 1, "L": 1, "I;16": 1, "I;16B": 1, "I": 1, "F": 1, "LA": 2, "La": 2, "RGBA": 4, "RGBa": 4}  # else colour
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 
@@ -68,28 +67,25 @@ def collect(name: str, source: ImageFolder, folder: Path) -> Collected:
     channels = source.channels or _agreed_channels(key, files)
     size = source.resize or _agreed_size(key, files)
     check_memory(key, len(files), size, channels)
-    raw = _decoded(folder, files, size, channels, decisions)
-    groups = _groups(key, source, folder.parent, [each.name for part in raw.values() for each in part[1]], decisions)
+    decoded = _decoded(folder, files, size, channels, decisions)
+    names = [each.name for _, part in decoded.values() for each in part]
+    groups = _groups(key, source, folder.parent, names, decisions)
     classes = sorted({each.label for each in listed})
-    numbers = {label: number for number, label in enumerate(classes)}
     parts: dict[Split, Raw] = {}
-    first = 0
-    for split, (images, decoded) in raw.items():
-        labels = np.array([numbers[each.label] for each in decoded], np.int64)
-        own = None if groups is None else groups[first : first + len(decoded)]
-        parts[split] = Raw(images, labels, own, [each.name for each in decoded])
-        first += len(decoded)
-    collected = settle(name, source, parts, classes)
-    return Collected(collected.parts, collected.classes, decisions + collected.decisions)
+    for split, (images, own) in decoded.items():
+        labels = np.array([classes.index(each.label) for each in own], np.int64)
+        groups_of_part = None if groups is None else np.array([groups[each.name] for each in own], np.str_)
+        parts[split] = Raw(images, labels, groups_of_part, [each.name for each in own])
+    return settle(name, source, parts, classes, decisions)
 
 
 def image_files(folder: Path, decisions: list[Decision]) -> Iterator[_File]:
     """Yield every image file, sorted by name; append a decision for every other file."""
-    parts = [path.name for path in folder.iterdir() if path.is_dir() and path.name.lower() in _PARTS]
-    if "train" not in [part.lower() for part in parts]:
+    parts = [path.name for path in folder.iterdir() if path.is_dir() and path.name.lower() in SPLITS]
+    if "train" not in map(str.lower, parts):
         parts = []
     for part in sorted(parts) or [""]:
-        split = _PARTS[part.lower()] if part else "train"
+        split: Split = "test" if part.lower() == "test" else "train"
         for directory, folders, names in os.walk(folder / part):
             folders.sort()
             place = Path(directory).relative_to(folder / part).parts
@@ -114,15 +110,8 @@ def _with_headers(key: str, folder: Path, listed: Sequence[_File], decisions: li
                     if width * height > MAX_PIXELS:
                         raise ValueError(f"{width} x {height} pixels, the most is {MAX_PIXELS:,} in all")
                     turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-                    found.append(
-                        _File(
-                            file.name,
-                            file.split,
-                            file.label,
-                            (width, height) if turned else (height, width),
-                            _channels(image),
-                        )
-                    )
+                    size = (width, height) if turned else (height, width)
+                    found.append(replace(file, size=size, channels=_channels(image)))
             except _UNREADABLE as error:
                 decisions.append(Decision(file.name, file.split, f"rejected: not a readable image ({_reason(error)})"))
             show(number)
@@ -211,25 +200,22 @@ def _decode(path: Path, size: tuple[int, int], channels: int) -> NDArray[np.uint
 
 def _groups(
     key: str, source: ImageFolder, base: Path, names: Sequence[str], decisions: list[Decision]
-) -> NDArray[np.str_] | None:
+) -> dict[str, str] | None:
     """Return the group of each file, "" where none is known, or None without ``groups``."""
     if source.groups is None:
         return None
     if source.groups.lower().endswith(".csv"):
         table = _read_groups(key, Path(source.groups).expanduser(), base)
-        found = [table.get(name, table.get(Path(name).name, "")) for name in names]
+        found = {name: table.get(name, table.get(Path(name).name, "")) for name in names}
     else:
-        found = [_matched(key, source.groups, name) for name in names]
-    unknown = found.count("")
-    if unknown == len(found):
+        found = _matched(key, source.groups, names)
+    if not any(found.values()):
         raise InputError(f"{key}.groups gives no group for any of {len(found):,} images, as {names[0]}; correct it")
-    decisions += [
-        Decision(name, "", "kept without a group") for name, group in zip(names, found, strict=True) if not group
-    ]
-    return np.array(found)
+    decisions += [Decision(name, "", "kept without a group") for name, group in found.items() if not group]
+    return found
 
 
-def _matched(key: str, pattern: str, name: str) -> str:
+def _matched(key: str, pattern: str, names: Sequence[str]) -> dict[str, str]:
     try:
         compiled = re.compile(pattern)
     except re.error as error:
@@ -238,8 +224,7 @@ def _matched(key: str, pattern: str, name: str) -> str:
         ) from None
     if compiled.groups != 1:
         raise InputError(f"{key}.groups must have one group in parentheses, as in '_w(\\d+)_'; got {pattern!r}")
-    match = compiled.search(name)
-    return (match[1] or "") if match else ""
+    return {name: (match[1] or "") if (match := compiled.search(name)) else "" for name in names}
 
 
 def _read_groups(key: str, path: Path, base: Path) -> dict[str, str]:

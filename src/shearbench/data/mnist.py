@@ -14,12 +14,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.data import writers
+from shearbench.data import idx, writers
 from shearbench.data.config import BundledMnist, DownloadedMnist, MnistFolder
 from shearbench.data.dataset import SPLITS, Split
-from shearbench.data.idx import MNIST_FILES, read_pair
+from shearbench.data.idx import MNIST_FILES
 from shearbench.data.torchvision_images import STALLED_SECONDS, socket_timeout
-from shearbench.data.units import assign_parts, units_of
+from shearbench.data.units import UNKNOWN, assign_parts, units_of
 from shearbench.errors import InputError
 
 
@@ -68,11 +68,8 @@ def _bundled() -> dict[Split, Part]:
     units = groups[units_of(images, groups)]  # named by writer, independent of the order of the file
     test = assign_parts(units, labels.astype(np.int64), [1 - _TEST_SHARE, _TEST_SHARE], seed=_SPLIT_SEED) == 1
     digests = [hashlib.sha256(_ORDER_NAME + image.tobytes()).digest()[16:] for image in images]
-    order = sorted(range(len(images)), key=digests.__getitem__)
-    rows: dict[Split, list[int]] = {
-        "train": [row for row in order if not test[row]],
-        "test": [row for row in order if test[row]],
-    }
+    order = np.array(sorted(range(len(images)), key=digests.__getitem__))
+    rows: dict[Split, NDArray[np.int64]] = {"train": order[~test[order]], "test": order[test[order]]}
     return {split: Part(images[chosen], labels[chosen], groups[chosen]) for split, chosen in rows.items()}
 
 
@@ -95,32 +92,25 @@ def _downloaded() -> dict[Split, Part]:
 def _from_folder(folder: Path, name: str) -> dict[Split, Part]:
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; correct sources.{name}.path in params.yaml")
-    found = {file: _find(folder, file) for files in MNIST_FILES.values() for file in files}
-    missing = [file for file, path in found.items() if path is None]
-    if missing:
+    files = [file for names in MNIST_FILES.values() for file in names]
+    paths = {file: path for file in files if (path := idx.find(folder, file))}
+    if len(paths) < len(files):
+        missing = ", ".join(file for file in files if file not in paths)
         raise InputError(
-            f"{folder} has no {', '.join(missing)} (nor with .idx for -idx, nor with .gz at the end); "
-            f"add them or correct sources.{name}.path in params.yaml"
+            f"{folder} has no {missing} (nor with .idx for -idx, nor with .gz at the end); add them or correct "
+            f"sources.{name}.path in params.yaml"
         )
-    paths = {file: path for file, path in found.items() if path is not None}
     parts: dict[Split, Part] = {}
     for split in SPLITS:
-        images, labels = read_pair(paths[MNIST_FILES[split][0]], paths[MNIST_FILES[split][1]])
-        if missing := sorted({*range(10)} - {*labels.tolist()}):
+        images, labels = idx.read_pair(*(paths[file] for file in MNIST_FILES[split]))
+        if absent := sorted({*range(10)} - {*labels.tolist()}):
             raise InputError(
                 f"sources.{name}: each of the classes 0 to 9 must be in the {split} part; {folder} has {len(labels)} "
-                f"images there and none of {', '.join(map(str, missing))}; add some, or take `kind: idx`, which has "
+                f"images there and none of {', '.join(map(str, absent))}; add some, or take `kind: idx`, which has "
                 "the classes of its labels"
             )
-        beside = _find(folder, writers.FILES[split])
-        groups = writers.unknown(len(labels)) if beside is None else writers.read(beside, labels)
+        beside = idx.find(folder, writers.FILES[split])
+        groups = np.full(len(labels), UNKNOWN, np.int64) if beside is None else writers.read(beside, labels)
         parts[split] = Part(images, labels, groups)
     writers.refuse_shared(folder, {split: part.groups for split, part in parts.items()})
     return parts
-
-
-def _find(folder: Path, name: str) -> Path | None:
-    """Return the file under one of its usual names, preferably unpacked, or None."""
-    dotted = name.replace("-idx", ".idx")
-    candidates = (folder / f"{stem}{suffix}" for suffix in ("", ".gz") for stem in (name, dotted))
-    return next((path for path in candidates if path.is_file()), None)

