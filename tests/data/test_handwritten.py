@@ -184,7 +184,7 @@ def test_every_name_in_the_folder_is_listed_and_only_files_of_it_are_read(tmp_pa
     usable = {name for name, entry in entries.items() if not entry.reason}
     assert usable == {"7-1-2.png", "0-12-3.PNG", "3-01-002.jpg", "4-1-1.jpeg", "5-1-2.png"}
     third = entries["3-01-002.jpg"]
-    assert (third.digit, third.writer.group, third.writer.member) == (3, 1, 2)
+    assert (third.digit, third.group, third.member) == (3, 1, 2)
     reasons = {
         "5-1-1.png": "out of the folder",
         "5-1-3.png": "leads nowhere",

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import generate_binary_structure, maximum_filter
 
 from shearbench.data.config import BundledMnist, ClassFolder, StandInClass
 from shearbench.data.handwritten import CLASSES, SIDE, TRUTH, fault_in, list_folder
@@ -25,6 +26,7 @@ from shearbench.data.mnist import collect as collect_mnist
 from shearbench.errors import InputError
 
 Image = NDArray[np.uint8]
+Key = tuple[int, int, int]  # digit, group and member
 
 TRUTH_COLUMNS = ("file", "digit", "group", "member", "style", "planted", "source")
 MEMBERS = 4
@@ -37,24 +39,15 @@ class Style:
     """The drawing style of a group: all lengths in pixels of the 28x28 image."""
 
     name: str
-    size: int = 20
-    """Side of the square that the 8x8 original fills."""
-    slant: int = 0
-    """Sixteenths of a pixel to the right for each pixel up."""
-    offset: tuple[int, int] = (0, 0)
-    """Right and down."""
-    threshold: int = 70
-    """Grey value below which ink is dropped. A higher threshold leaves thinner strokes."""
-    grow: int = 0
-    """Pixels that are added around every stroke."""
-    ink: int = 255
-    """Grey value of full ink."""
-    paper: int = 0
-    """Grey value of the background, textured if it is not black."""
-    copies: int = 0
-    """The number of members, counted from the first, who copied from MNIST."""
-    moved: tuple[int, int] = (0, 0)
-    """Shift of a copy to the right and down, which disguises it."""
+    size: int = 20  # side of the square that the 8x8 original fills
+    slant: int = 0  # sixteenths of a pixel to the right for each pixel up
+    offset: tuple[int, int] = (0, 0)  # right and down
+    threshold: int = 70  # grey value below which ink is dropped; a higher one leaves thinner strokes
+    grow: int = 0  # pixels that are added around every stroke
+    ink: int = 255  # grey value of full ink
+    paper: int = 0  # grey value of the background, textured if it is not black
+    copies: int = 0  # number of members, counted from the first, who copied from MNIST
+    moved: tuple[int, int] = (0, 0)  # shift of a copy to the right and down, which disguises it
 
 
 STYLES = (
@@ -81,8 +74,7 @@ class Drawing:
     group: int
     member: int
     image: Image
-    planted: str
-    """``none``, ``almost_black`` or ``mnist_copy``."""
+    planted: str  # ``none``, ``almost_black`` or ``mnist_copy``
     source: str
 
     @property
@@ -119,10 +111,8 @@ def draw_class() -> Iterator[Drawing]:
         for member in range(1, MEMBERS + 1):
             for digit in range(CLASSES):
                 nth = (group - 1) * MEMBERS + member - 1  # each original is used once
-                if member <= style.copies:
-                    yield _copy(mnist, style, (digit, group, member), nth)
-                else:
-                    yield _draw(handwriting, style, (digit, group, member), nth)
+                key = (digit, group, member)
+                yield _copy(mnist, style, key, nth) if member <= style.copies else _draw(handwriting, style, key, nth)
 
 
 def render(original: NDArray[np.int64], style: Style, jitter: tuple[int, int, int]) -> Image:
@@ -136,8 +126,8 @@ def render(original: NDArray[np.int64], style: Style, jitter: tuple[int, int, in
     slant, right, down = jitter
     grey = _enlarge(original, style.size, style.slant + slant, (style.offset[0] + right, style.offset[1] + down))
     ink = np.clip((grey - style.threshold) * 2, 0, 255)
-    for _ in range(style.grow):
-        ink = _grown(ink)
+    for _ in range(style.grow):  # the maximum over each pixel and its four neighbours
+        ink = maximum_filter(ink, footprint=generate_binary_structure(2, 1), mode="constant")
     return (style.paper + ink * (style.ink - style.paper) // 255).astype(np.uint8)
 
 
@@ -160,46 +150,29 @@ def _enlarge(original: NDArray[np.int64], size: int, slant: int, offset: tuple[i
     return grey
 
 
-def _grown(ink: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the maximum over each pixel and its four neighbours."""
-    padded = np.pad(ink, 1)
-    neighbours = padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]
-    grown: NDArray[np.int64] = np.maximum.reduce([ink, *neighbours])
-    return grown
-
-
-def _draw(
-    handwriting: tuple[NDArray[np.int64], NDArray[np.int64]],
-    style: Style,
-    key: tuple[int, int, int],
-    nth: int,
-) -> Drawing:
-    digit, group, member = key
-    index = int(np.flatnonzero(handwriting[1] == digit)[nth])
-    bits = _bits(f"{digit}-{group}-{member}")
-    jitter = bits[0] % 5 - 2, bits[1] % 3 - 1, bits[2] % 3 - 1
-    image = render(handwriting[0][index], style, jitter)
+def _draw(handwriting: tuple[NDArray[np.int64], Image], style: Style, key: Key, nth: int) -> Drawing:
+    originals, labels = handwriting
+    index = int(np.flatnonzero(labels == key[0])[nth])
+    # Bytes that depend on the name alone; random streams of a library may differ between versions.
+    name = "-".join(map(str, key))
+    bits = hashlib.shake_128(f"shearbench/class_digits/1/{name}".encode()).digest(3 + SIDE * SIDE)
+    image = render(originals[index], style, (bits[0] % 5 - 2, bits[1] % 3 - 1, bits[2] % 3 - 1))
     if style.paper:  # grain and a shadow that grows to the right, as on a photograph of paper
-        grain = np.frombuffer(bits[3 : 3 + SIDE * SIDE], np.uint8).reshape(SIDE, SIDE) >> 5
+        grain = np.frombuffer(bits[3:], np.uint8).reshape(SIDE, SIDE) >> 5
         image = np.clip(image.astype(np.int64) + grain - np.arange(SIDE), 0, 255).astype(np.uint8)
     dark = key in ALMOST_BLACK
     if dark:
         image = image // 32
-    return Drawing(digit, group, member, image, "almost_black" if dark else "none", f"load_digits {index}")
+    return Drawing(*key, image, "almost_black" if dark else "none", f"load_digits {index}")
 
 
-def _copy(mnist: Part, style: Style, key: tuple[int, int, int], nth: int) -> Drawing:
+def _copy(mnist: Part, style: Style, key: Key, nth: int) -> Drawing:
     images, labels, _ = mnist
     index = int(np.flatnonzero(labels == key[0])[nth])
     right, down = style.moved
     image = np.zeros_like(images[index])
     image[down:, right:] = images[index][: SIDE - down, : SIDE - right]
     return Drawing(*key, image, "mnist_copy", f"mnist bundled train {index}")
-
-
-def _bits(name: str) -> bytes:
-    """Return bytes that depend on the name alone. Random streams of a library may differ between versions."""
-    return hashlib.shake_128(f"shearbench/class_digits/1/{name}".encode()).digest(3 + SIDE * SIDE)
 
 
 def _truth(drawings: list[Drawing]) -> str:
@@ -234,13 +207,14 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 
 def _from_folder(folder: Path) -> dict[str, bytes]:
     """Read the user's files; skip hidden files, files of file managers and Grad-CAM pictures of shearbench."""
+    key = "sources.class_digits.path of params.yaml"
     try:
         listed = list_folder(folder)
     except InputError as error:
-        raise InputError(f"sources.class_digits.path of params.yaml: {error}") from None
+        raise InputError(f"{key}: {error}") from None
     entries = [one for one in listed if not one.file.startswith(".") and one.file.lower() not in _FILE_MANAGER_FILES]
     if not entries:
-        raise InputError(f"sources.class_digits.path of params.yaml: {folder} has no file; put digits into it")
+        raise InputError(f"{key}: {folder} has no file; put digits into it")
     faults = {one.file: fault for one in entries if (fault := fault_in(folder, one))}
     if faults:
         shown = "\n".join(f"- {name!r} {fault}" for name, fault in faults.items())

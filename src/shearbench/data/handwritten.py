@@ -41,20 +41,13 @@ _HAS_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 
 
 @dataclass(frozen=True)
-class Writer:
-    """The writer of a digit: ``member`` of ``group``."""
-
-    group: int
-    member: int
-
-
-@dataclass(frozen=True)
 class Entry:
-    """A name in the folder, with digit and writer, or with the ``reason`` why the file is not read."""
+    """A name in the folder: digit and writer (``member`` of ``group``), or the ``reason`` why it cannot be used."""
 
     file: str
     digit: int = -1
-    writer: Writer = Writer(-1, -1)
+    group: int = -1
+    member: int = -1
     reason: str = ""
 
 
@@ -103,7 +96,7 @@ def _entry(path: Path, folder: Path) -> Entry:
     if found is None:
         return Entry(path.name, reason=RULE)
     digit, group, member = map(int, found.groups())
-    return Entry(path.name, digit, Writer(group, member))
+    return Entry(path.name, digit, group, member)
 
 
 def _not_a_file(path: Path, folder: Path) -> str:

@@ -76,7 +76,7 @@ def _shown(findings: Findings) -> list[Sheet]:
     rejected = [sheet for sheet in read if any(one.rejected for one in sheet.prepared.values())][:_MOST_REJECTED]
     chosen = []
     for group in np.unique(findings.digits.groups):
-        own = [sheet for sheet in read if sheet.entry.writer.group == group and sheet not in rejected]
+        own = [sheet for sheet in read if sheet.entry.group == group and sheet not in rejected]
         places = np.linspace(0, len(own) - 1, min(_SHOWN_A_GROUP, len(own))).round().astype(int)
         chosen += [own[place] for place in places]
     return rejected + chosen

@@ -69,12 +69,12 @@ class ClassDigits:
     @cached_property
     def groups(self) -> NDArray[np.int64]:
         """The group (n,) of each file's writer."""
-        return np.array([sheet.entry.writer.group for sheet in self.read], np.int64)
+        return np.array([sheet.entry.group for sheet in self.read], np.int64)
 
     @cached_property
     def writers(self) -> NDArray[np.int64]:
         """The writer (n,) of each file, numbered from 0: each pair of group and member is one writer."""
-        pairs = [(sheet.entry.writer.group, sheet.entry.writer.member) for sheet in self.read]
+        pairs = [(sheet.entry.group, sheet.entry.member) for sheet in self.read]
         return np.unique(pairs, axis=0, return_inverse=True)[1].ravel()
 
     def images(self, preparation: str) -> NDArray[np.uint8]:
@@ -195,7 +195,7 @@ def _row(sheet: Sheet) -> dict[str, Any]:
     row: dict[str, Any] = {"file": csv_cell(entry.file), "status": "rejected" if sheet.unread else "read"}
     row["reason"] = sheet.unread
     if not entry.reason:
-        row |= {"digit": entry.digit, "group": entry.writer.group, "member": entry.writer.member}
+        row |= {"digit": entry.digit, "group": entry.group, "member": entry.member}
     for name, prepared in sheet.prepared.items():
         row |= {f"{name}_status": "rejected" if prepared.rejected else "kept", f"{name}_reason": prepared.rejected}
         row |= {f"{name}_{key}": value for key, value in prepared.done.items()}
