@@ -12,16 +12,15 @@ from hypothesis import strategies as st
 from shearbench.data.folds import (
     HELD_OUT,
     FoldTable,
-    inner_split,
     make_folds,
     make_repeats,
     nested_part,
     read_folds,
+    split_off,
     write_folds,
 )
 from shearbench.data.units import UNKNOWN, first_occurrences, units_of
 from shearbench.errors import InputError
-from shearbench.records import hash_arrays
 from shearbench.seeds import seed_for
 
 
@@ -100,7 +99,7 @@ def test_a_network_of_a_disjoint_set_trains_on_its_own_fold_and_holds_out_some_o
     assert sorted(np.concatenate([train for train, _ in parts[:3]]).tolist()) == list(range(len(row)))
 
 
-def test_repeats_deal_anew_and_leave_the_first_as_it_was() -> None:
+def test_repeats_assign_anew_and_leave_the_first_as_it_was() -> None:
     labels = np.arange(200) % 10
     repeats = make_repeats(alone(200), labels, folds=4, seeds=[42, 7, 8])
     np.testing.assert_array_equal(repeats[0], make_folds(alone(200), labels, folds=4, seed=42))
@@ -121,13 +120,6 @@ def test_folds_are_numbered_through_the_repeats() -> None:
     assert [table.hash_of(number) == one.hash_of(0) for number in table.numbers] == [True] * 3 + [False] * 3
 
 
-def test_a_flat_table_is_one_repeat_of_units_of_one(tmp_path: Path) -> None:
-    ids, folds = np.arange(60), np.arange(60) % 3
-    np.savez(tmp_path / "folds.npz", ids=ids, folds=folds)
-    table = read_folds(tmp_path / "folds.npz")
-    assert (table.repeats, table.hash_of(2)) == (1, hash_arrays(ids, folds, np.arange(60)))
-
-
 @pytest.mark.parametrize(
     ("ids", "folds", "rule"),
     [
@@ -146,37 +138,40 @@ def test_a_wrong_table_is_refused(ids: np.ndarray, folds: np.ndarray, rule: str)
 
 
 def test_a_table_that_parts_a_writer_is_refused() -> None:
-    with pytest.raises(InputError, match="samples of one writer, or copies, stand in two folds"):
+    with pytest.raises(InputError, match="must have samples of one writer, and copies, in one fold"):
         FoldTable(np.arange(4), np.array([[0, 1, 0, 1]]), np.array([0, 0, 2, 3]))
 
 
 def test_a_file_that_is_no_table_is_named(tmp_path: Path) -> None:
     np.savez(tmp_path / "folds.npz", ids=np.arange(3))
-    with pytest.raises(InputError, match=r"folds\.npz must hold ids and folds, but holds \['ids'\]"):
+    with pytest.raises(InputError, match=r"folds\.npz must hold the arrays .* but has no \['folds', 'units'\]"):
         read_folds(tmp_path / "folds.npz")
 
 
-def test_the_inner_split_is_stratified_disjoint_and_blind_to_order() -> None:
+def inner_part(units: np.ndarray, labels: np.ndarray, share: float, seed: int) -> np.ndarray:
+    return split_off(units, labels, share=share, seed=seed, parameter="cv.inner_fraction")
+
+
+def test_the_inner_part_is_stratified_and_blind_to_order() -> None:
     ids, labels = np.arange(100, 300), np.arange(200) % 10
-    train, inner = inner_split(ids, labels, ids, fraction=0.15, seed=3)
-    assert len(inner) == 30
-    assert sorted([*train, *inner]) == list(range(200))
+    inner = inner_part(ids, labels, 0.15, 3)
+    assert inner.sum() == 30
     assert set(Counter(labels[inner].tolist()).values()) == {3}
     order = np.random.default_rng(0).permutation(200)
-    _, shuffled = inner_split(ids[order], labels[order], ids[order], fraction=0.15, seed=3)
+    shuffled = inner_part(ids[order], labels[order], 0.15, 3)
     assert set(ids[order][shuffled]) == set(ids[inner])
-    assert set(ids[inner]) != set(ids[inner_split(ids, labels, ids, fraction=0.15, seed=4)[1]])
+    assert set(ids[inner]) != set(ids[inner_part(ids, labels, 0.15, 4)])
 
 
 def test_an_inner_part_too_small_for_the_classes_is_refused() -> None:
-    with pytest.raises(InputError, match=r"0\.1 of 40 digits by 40 independent units leaves class 0 in one"):
-        inner_split(np.arange(40), np.arange(40) % 10, np.arange(40), fraction=0.1, seed=0)
+    with pytest.raises(InputError, match=r"0\.1 of 40 samples by 40 independent units leaves class 0 on one"):
+        inner_part(np.arange(40), np.arange(40) % 10, 0.1, 0)
 
 
 def test_no_global_random_state_is_touched() -> None:
     before = np.random.get_state()[1].tolist()  # noqa: NPY002
     make_folds(alone(100), np.arange(100) % 10, folds=5, seed=0)
-    inner_split(np.arange(100), np.arange(100) % 10, np.arange(100), fraction=0.2, seed=0)
+    inner_part(np.arange(100), np.arange(100) % 10, 0.2, 0)
     assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
 
 

@@ -1,4 +1,4 @@
-"""Dealing samples to parts: no group and no copy on two sides of any split, classes as even as whole groups allow."""
+"""Samples in parts: no group and no copy on two sides of any split, classes as even as whole groups allow."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
-from shearbench.data.folds import RESERVED, FoldTable, inner_split, make_repeats
-from shearbench.data.tuning_part import reserve
+from shearbench.data.folds import RESERVED, FoldTable, make_repeats, split_off
 from shearbench.data.units import UNKNOWN, assign_parts, units_of
 
 
@@ -40,15 +39,15 @@ def test_units_by_hand() -> None:
 def test_no_group_is_on_two_sides_of_any_split(seed: int, folds: int) -> None:
     labels, groups = written(seed)
     units = units_of(distinct(len(labels)), groups)
-    tuning = reserve(units, labels, share=0.3, seed=seed, parameter="share")
+    tuning = split_off(units, labels, share=0.3, seed=seed, parameter="share")
     assert sides(tuning, groups) == 1
     table = make_repeats(units, labels, folds=folds, seeds=[seed, seed + 1], reserved=tuning)
     checked = FoldTable(np.arange(len(labels)), table, units)
     for number in checked.numbers:
         train, held_out = checked.split(number)
         assert not np.intersect1d(groups[train], groups[held_out]).size
-        outer, inner = inner_split(train, labels[train], units[train], fraction=0.2, seed=seed)
-        assert not np.intersect1d(groups[train[outer]], groups[train[inner]]).size
+        inner = split_off(units[train], labels[train], share=0.2, seed=seed, parameter="share")
+        assert not np.intersect1d(groups[train[~inner]], groups[train[inner]]).size
     assert (table[:, tuning] == RESERVED).all()
 
 

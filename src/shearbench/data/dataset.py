@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shearbench.data.config import FieldDataset, ImageDataset
-from shearbench.data.rescale import rescaled, select_components
+from shearbench.data.rescale import CHANNELS, rescaled
 from shearbench.data.units import UNKNOWN, none_given
 from shearbench.errors import InputError
 from shearbench.records import hash_arrays, read_json, read_npz, write_json, write_npz
@@ -111,15 +111,10 @@ class Dataset:
         """The hash that ``card.json`` holds for this split."""
         return hash_arrays(self.ids, self.inputs, self.labels, self.groups)
 
-    @property
-    def group_count(self) -> int:
-        """The number of known groups."""
-        return group_count(self.groups)
-
 
 @dataclass(frozen=True, eq=False)
 class Fields:
-    """Displacement fields of digits under one load, for some of its steps.
+    """Displacement fields of samples under one load, for some of its steps.
 
     ``ids`` int64 (n,), ``steps`` int64 (s,), ``displacement`` float32 (n, s, 2, height, width): u_x, u_y in
     pixels, row 0 at the top.
@@ -158,7 +153,7 @@ def write_samples(folder: Path, split: Split, samples: Samples, source: str = "m
 def read_samples(folder: Path, split: Split, source: str = "mnist") -> Samples:
     """Read ``folder/<split>/<source>.npz``; InputError if it is missing or breaks the rules of :class:`Samples`."""
     path = folder / split / f"{source}.npz"
-    arrays = _read_named(path, ("ids", "images", "labels", "groups", "classes"))
+    arrays = read_named(path, ("ids", "images", "labels", "groups", "classes"))
     classes = tuple(map(str, arrays.pop("classes").tolist()))
     return Samples(str(path), **arrays, classes=classes)
 
@@ -170,7 +165,7 @@ def sources_in(folder: Path, split: Split) -> list[str]:
 
 def read_fields(path: Path) -> Fields:
     """Read ``build/fields/<split>/<load>.npz``; InputError if missing or ill-formed."""
-    return Fields(str(path), **_read_named(path, ("ids", "steps", "displacement")))
+    return Fields(str(path), **read_named(path, ("ids", "steps", "displacement")))
 
 
 def materialise(
@@ -198,22 +193,24 @@ def materialise(
     assert fields is not None, "a field dataset is made of fields"
     if not np.array_equal(fields.ids, samples.ids):
         raise InputError(f"{fields.name} has not the ids of {samples.name}; {REMAKE}")
-    return rescaled(select_components(fields.at_step(entry.step), entry.components), entry.values)
+    components = np.ascontiguousarray(fields.at_step(entry.step)[:, CHANNELS[entry.components]])
+    return rescaled(components, entry.values)
 
 
 def write_dataset(folder: Path, splits: Mapping[Split, Dataset], facts: Mapping[str, Any]) -> None:
     """Write both splits to ``folder`` and, last, their card: ``facts`` with counts, classes and hashes."""
     for split, dataset in splits.items():
-        arrays = {name: getattr(dataset, name) for name in _ARRAYS}
-        write_npz(folder / f"{split}.npz", arrays)
+        write_npz(folder / f"{split}.npz", {name: getattr(dataset, name) for name in _ARRAYS})
+    first = next(iter(splits.values()))
+    known = {split: dataset.groups[dataset.groups != UNKNOWN] for split, dataset in splits.items()}
     card = {
         **facts,
         "name": folder.name,
         "counts": {split: len(dataset.ids) for split, dataset in splits.items()},
-        "groups": {split: dataset.group_count for split, dataset in splits.items()},
-        "classes": list(next(iter(splits.values())).classes),
-        "size": list(next(iter(splits.values())).size),
-        "channels": next(iter(splits.values())).channels,
+        "groups": {split: len(np.unique(groups)) for split, groups in known.items()},
+        "classes": list(first.classes),
+        "size": list(first.size),
+        "channels": first.channels,
         "hashes": {split: dataset.content_hash for split, dataset in splits.items()},
     }
     write_json(folder / CARD, card)
@@ -238,7 +235,7 @@ def load(folder: Path, split: Split) -> Dataset:
     """
     path = folder / f"{split}.npz"
     card = read_card(folder)
-    dataset = Dataset(folder.name, **_read_named(path, _ARRAYS), classes=tuple(card["classes"]))
+    dataset = Dataset(folder.name, **read_named(path, _ARRAYS), classes=tuple(card["classes"]))
     expected = card["hashes"].get(split)
     if dataset.content_hash != expected:
         raise InputError(
@@ -248,7 +245,8 @@ def load(folder: Path, split: Split) -> Dataset:
     return dataset
 
 
-def _read_named(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+def read_named(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+    """Read the named arrays of an NPZ file; InputError if one is missing."""
     arrays = read_npz(path)
     missing = [name for name in names if name not in arrays]
     if missing:
@@ -270,11 +268,6 @@ def _check_samples(name: str, ids: NDArray[Any], labels: NDArray[Any], classes: 
     if len(labels) and not 0 <= labels.min() <= labels.max() < len(classes):
         span = f"{labels.min()} to {labels.max()}"
         raise InputError(f"{name}: labels must be 0 to {len(classes) - 1}, got {span}; {REMAKE}")
-
-
-def group_count(groups: NDArray[np.int64]) -> int:
-    """Return the number of different groups, samples of unknown group aside."""
-    return len(np.unique(groups[groups != UNKNOWN]))
 
 
 def _check_groups(samples: Samples | Dataset) -> None:

@@ -2,7 +2,7 @@
 
 ``folds.npz`` holds ``ids`` and ``folds``: for each repeat, the fold that holds a training sample out. ``units`` (n,)
 marks samples that stay together: those of one group (writer), and copies of one image. They share a fold and a side
-of the inner split (``assign_parts``), so no network is validated on an image or a writer of its training samples.
+of the inner split (``assign_parts``), so no model is validated on an image or a writer of its training samples.
 
 The number of a fold is repeat * count + fold. Samples in fold -1 (``RESERVED``) train in all folds; no fold holds them
 out.
@@ -16,10 +16,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.data.dataset import REMAKE
+from shearbench.data.dataset import read_named
 from shearbench.data.units import Rows, assign_parts, none_given
 from shearbench.errors import InputError
-from shearbench.records import hash_arrays, read_npz, write_npz
+from shearbench.records import hash_arrays, write_npz
 
 RESERVED = -1
 TrainOn = Literal["rest", "fold"]
@@ -30,7 +30,7 @@ HELD_OUT = 1000
 
 @dataclass(frozen=True, eq=False)
 class FoldTable:
-    """The fold that holds each training digit out.
+    """The fold that holds each training sample out.
 
     ``ids`` int64 (n,); ``folds`` int64 (repeats, n), -1 if reserved; ``units`` int64 (n,), equal for samples that stay
     together. Without ``units``, each sample is a unit of its own.
@@ -44,36 +44,27 @@ class FoldTable:
         """Check types, shapes and ids, that every repeat has folds 0 .. k-1, k >= 2, and that no unit is divided."""
         if not len(self.units):
             object.__setattr__(self, "units", np.arange(len(self.ids)))
-        same = self.ids.ndim == 1 and self.folds.ndim == 2 and self.folds.shape[1:] == self.ids.shape
-        if not same or self.ids.dtype != np.int64 or self.folds.dtype != np.int64:
-            got = f"{self.ids.dtype} {self.ids.shape} and {self.folds.dtype} {self.folds.shape}"
-            raise InputError(
-                f"the fold table must hold int64 ids (n,) and folds (repeats, n), got {got}; run `dvc repro`"
-            )
-        if len(np.unique(self.ids)) != len(self.ids):
-            raise InputError("the fold table must hold each id once, but some are repeated; run `dvc repro`")
-        if not self.repeats:
-            raise InputError("the fold table must have a repeat, got none; run `dvc repro`")
-        reserved = self.folds == RESERVED
-        if (reserved.any(axis=0) != reserved.all(axis=0)).any():
-            raise InputError("a reserved sample must be reserved in every repeat, but one is not; run `dvc repro`")
-        for row in self.folds:
+        ids, folds, units = self.ids, self.folds, self.units
+        alike = folds.ndim == 2 and ids.shape == units.shape == folds.shape[1:]
+        got = ", ".join(f"{array.dtype} {array.shape}" for array in (ids, folds, units))
+        _require(
+            alike and ids.dtype == folds.dtype == units.dtype == np.int64,
+            f"must hold int64 ids (n,), folds (repeats, n) and units (n,), got {got}",
+        )
+        _require(len(np.unique(ids)) == len(ids), "must hold each id once, but some are repeated")
+        _require(len(folds) > 0, "must have a repeat, got none")
+        reserved = folds == RESERVED
+        _require(
+            (reserved.any(axis=0) == reserved.all(axis=0)).all(), "must reserve a sample in every repeat or in none"
+        )
+        names, of_sample = np.unique(units, return_inverse=True)
+        for row in folds:
             numbers = np.unique(row[row != RESERVED])
-            if self.count < 2 or not np.array_equal(numbers, np.arange(self.count)):
-                raise InputError(
-                    f"the folds must be numbered 0, 1, ... in every repeat, got {numbers.tolist()}; run `dvc repro`"
-                )
-        self._check_units()
-
-    def _check_units(self) -> None:
-        if self.units.shape != self.ids.shape or self.units.dtype != np.int64:
-            raise InputError(f"the fold table must hold int64 units (n,), got {self.units.shape}; run `dvc repro`")
-        names, of_sample = np.unique(self.units, return_inverse=True)
-        for row in self.folds:
+            whole = self.count >= 2 and np.array_equal(numbers, np.arange(self.count))
+            _require(whole, f"must number the folds 0, 1, ... in every repeat, got {numbers.tolist()}")
             fold = np.empty(len(names), np.int64)
             fold[of_sample] = row
-            if (fold[of_sample] != row).any():
-                raise InputError("samples of one writer, or copies, stand in two folds; run `dvc repro`")
+            _require((fold[of_sample] == row).all(), "must have samples of one writer, and copies, in one fold")
 
     @property
     def reserved_rows(self) -> Rows:
@@ -112,6 +103,11 @@ class FoldTable:
         return np.flatnonzero(row != fold), np.flatnonzero(row == fold)
 
 
+def _require(condition: bool | np.bool_, rule: str) -> None:
+    if not condition:
+        raise InputError(f"the fold table {rule}; run `dvc repro`")
+
+
 def make_folds(units: Rows, labels: Rows, *, folds: int, seed: int) -> Rows:
     """Return the fold of each sample, int64 (n,), stratified by class and with units whole.
 
@@ -138,32 +134,31 @@ def make_folds(units: Rows, labels: Rows, *, folds: int, seed: int) -> Rows:
     return assigned
 
 
-def inner_split(ids: Rows, labels: Rows, units: Rows, *, fraction: float, seed: int) -> tuple[Rows, Rows]:
-    """Split the training folds for early stopping or tuning, stratified by class and with units whole.
+def split_off(units: Rows, labels: Rows, *, share: float, seed: int, parameter: str) -> NDArray[np.bool_]:
+    """Return the mask of a share of the samples, bool (n,), stratified by class and with units whole.
+
+    It makes the tuning part, and the inner part of the training folds for early stopping or tuning.
 
     Args:
-        ids: (n,) ids of the training folds, for the message.
+        units: (n,), see ``units.units_of``.
         labels: (n,).
-        units: (n,).
-        fraction: share of the inner part, 0 to 1.
+        share: 0 to 1.
         seed: from ``seeds.seed_for``.
-
-    Returns:
-        The sorted training rows and the sorted rows of the inner part: a partition of all rows.
+        parameter: the name of ``share`` in ``params.yaml``, for the message.
 
     Raises:
-        InputError: if a class would be missing in one of the parts.
+        InputError: if a class would be missing in the part or outside.
     """
-    inner = assign_parts(units, labels, [1 - fraction, fraction], seed=seed) == 1
+    part: NDArray[np.bool_] = assign_parts(units, labels, [1 - share, share], seed=seed) == 1
     classes = np.unique(labels)
-    missing = [label for label in classes if len(np.unique(inner[labels == label])) < 2]
+    missing = [label for label in classes if len(np.unique(part[labels == label])) < 2]
     if missing:
         raise InputError(
-            f"cv.inner_fraction must leave each of {len(classes)} classes in both parts, but {fraction} of "
-            f"{len(ids)} digits by {len(np.unique(units))} independent units leaves class {missing[0]} in one; use "
-            "more digits or change cv.inner_fraction in params.yaml"
+            f"{parameter} must leave each of {len(classes)} classes on both sides, but {share} of {len(labels)} "
+            f"samples by {len(np.unique(units))} independent units leaves class {missing[0]} on one; use more samples "
+            f"or change {parameter} in params.yaml"
         )
-    return np.flatnonzero(~inner), np.flatnonzero(inner)
+    return part
 
 
 def nested_part(labels: Rows, *, share: float, seed: int) -> Rows:
@@ -206,11 +201,5 @@ def write_folds(path: Path, table: FoldTable) -> None:
 
 
 def read_folds(path: Path) -> FoldTable:
-    """Read ``build/folds.npz``; InputError if it is missing or breaks a rule of :class:`FoldTable`.
-
-    A one-dimensional table of an older version is one repeat. Without ``units`` each sample is a unit.
-    """
-    arrays = read_npz(path)
-    if not {"ids", "folds"} <= set(arrays):
-        raise InputError(f"{path} must hold ids and folds, but holds {sorted(arrays)}; {REMAKE}")
-    return FoldTable(arrays["ids"], np.atleast_2d(arrays["folds"]), arrays.get("units", np.arange(len(arrays["ids"]))))
+    """Read ``folds.npz``; InputError if it is missing or breaks a rule of :class:`FoldTable`."""
+    return FoldTable(**read_named(path, ("ids", "folds", "units")))

@@ -37,22 +37,14 @@ class Tree:
         return hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
 
 
-@dataclass(frozen=True)
-class Adopted:
-    """The adopted data in ``data.dvc``: the hash of the data, and its sources."""
-
-    hash: str
-    sources: Mapping[str, Any]
-
-
 def tree_of(folder: Path) -> Tree:
     """Hash every file in a folder except those of file managers, which ``.dvcignore`` excludes too."""
-    paths = [path for path in folder.rglob("*") if path.is_file() and not is_litter(path.name)]
+    paths = [path for path in folder.rglob("*") if path.is_file() and not _is_litter(path.name)]
     files = {path.relative_to(folder).as_posix(): md5_of(path) for path in paths}
     return Tree(files, sum(path.stat().st_size for path in paths))
 
 
-def is_litter(name: str) -> bool:
+def _is_litter(name: str) -> bool:
     """Return True for files that file managers and archivers create."""
     return name.startswith("._") or name.lower() in LITTER
 
@@ -60,20 +52,20 @@ def is_litter(name: str) -> bool:
 def write_adopted(data_dvc: Path, data_name: str, tree: Tree, sources: Sources) -> None:
     """Write ``data.dvc`` in DVC's format, with the adopted hash and sources under ``meta``."""
     out = {"md5": tree.hash, "size": tree.size, "nfiles": len(tree.files), "hash": "md5", "path": data_name}
-    document = {"outs": [out], "meta": {"adopted": tree.hash, "sources": described(sources)}}
+    document = {"outs": [out], "meta": {"adopted": tree.hash, "sources": _described(sources)}}
     write_text(data_dvc, yaml.safe_dump(document, sort_keys=False))
 
 
-def read_adopted(data_dvc: Path) -> Adopted:
-    """Read the adopted data in ``data.dvc``.
+def adopted_hash(data_dvc: Path, sources: Sources) -> str:
+    """Return the hash of the adopted data.
 
     Raises:
-        InputError: if the file is missing, is not YAML or has no adopted data.
+        InputError: if ``data_dvc`` is missing, is not YAML or has no adopted data, or if the data was made from other
+            sources than those in ``params.yaml``.
     """
     try:
-        document = yaml.safe_load(data_dvc.read_text())
-        meta = document["meta"]
-        return Adopted(str(meta["adopted"]), dict(meta["sources"]))
+        meta = yaml.safe_load(data_dvc.read_text())["meta"]
+        adopted, recorded = str(meta["adopted"]), dict(meta["sources"])
     except FileNotFoundError:
         raise InputError(f"{data_dvc} is missing; restore it with git, or run {ADOPT} to write it") from None
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
@@ -81,21 +73,18 @@ def read_adopted(data_dvc: Path) -> Adopted:
             f"{data_dvc} must say `meta: {{adopted: HASH, sources: ...}}`, but does not ({error}); "
             f"restore it with git, or run {ADOPT} to write it"
         ) from None
+    declared = _described(sources)
+    if declared != recorded:
+        raise InputError(
+            f"sources in params.yaml is {declared}, but the data recorded in data.dvc was made from {recorded}; run "
+            f"{ADOPT} to replace data/ on purpose, or undo the change in params.yaml"
+        )
+    return adopted
 
 
-def described(sources: Sources) -> dict[str, Any]:
+def _described(sources: Sources) -> dict[str, Any]:
     """Return sources as in ``params.yaml``, without defaults."""
     return sources.model_dump(mode="json", exclude_defaults=True)
-
-
-def check_sources(adopted: Adopted, sources: Sources) -> None:
-    """Raise InputError unless the sources in ``params.yaml`` are those of the adopted data."""
-    declared = described(sources)
-    if declared != dict(adopted.sources):
-        raise InputError(
-            f"sources in params.yaml is {declared}, but the data recorded in data.dvc was made from "
-            f"{dict(adopted.sources)}; run {ADOPT} to replace data/ on purpose, or undo the change in params.yaml"
-        )
 
 
 def verify(data: Path, data_dvc: Path, sources: Sources) -> Tree:
@@ -106,12 +95,10 @@ def verify(data: Path, data_dvc: Path, sources: Sources) -> Tree:
     """
     if not data.is_dir():
         raise InputError(f"{data} is missing; run `shearbench data` to make it")
-    adopted = read_adopted(data_dvc)
-    check_sources(adopted, sources)
-    tree = tree_of(data)
-    if tree.hash != adopted.hash:
+    adopted, tree = adopted_hash(data_dvc, sources), tree_of(data)
+    if tree.hash != adopted:
         raise InputError(
-            f"{data} has hash {tree.hash}, but {data_dvc.name} records {adopted.hash}"
+            f"{data} has hash {tree.hash}, but {data_dvc.name} records {adopted}"
             f"{_difference(data_dvc, adopted, tree)}.\n"
             "To restore the recorded data: `shearbench data` (the present folder is kept as data.old).\n"
             "To use other data: put it in a folder of its own, name that folder under sources in params.yaml, and run "
@@ -120,9 +107,9 @@ def verify(data: Path, data_dvc: Path, sources: Sources) -> Tree:
     return tree
 
 
-def _difference(data_dvc: Path, adopted: Adopted, tree: Tree) -> str:
+def _difference(data_dvc: Path, adopted: str, tree: Tree) -> str:
     """Return a list of the files that differ as text; empty if DVC's cache lacks the list of adopted files."""
-    listing = data_dvc.parent / ".dvc" / "cache" / "files" / "md5" / adopted.hash[:2] / adopted.hash[2:]
+    listing = data_dvc.parent / ".dvc" / "cache" / "files" / "md5" / adopted[:2] / adopted[2:]
     if not listing.is_file():
         return ""
     before = {entry["relpath"]: entry["md5"] for entry in json.loads(listing.read_text())}

@@ -16,10 +16,10 @@ import numpy as np
 
 from shearbench.data import class_digits, mnist, own_images
 from shearbench.data.config import BundledMnist, DownloadedMnist, MnistFolder, Sources
-from shearbench.data.dataset import SPLITS, Samples, Split, group_count
-from shearbench.data.guard import ADOPT, check_sources, read_adopted, tree_of, write_adopted
+from shearbench.data.dataset import SPLITS, Samples, Split
+from shearbench.data.guard import ADOPT, adopted_hash, tree_of, write_adopted
 from shearbench.data.idx import GROUPS_FILES, MNIST_FILES, encode, read_groups, read_pair
-from shearbench.data.units import none_given
+from shearbench.data.units import UNKNOWN, none_given
 from shearbench.errors import InputError
 
 CLASS_DIGITS = "class_digits"
@@ -42,7 +42,7 @@ def build(data: Path, sources: Sources, data_dvc: Path, *, adopt: bool, report: 
         InputError: if a source is bad, or the data or its sources are not those recorded in
             ``data_dvc``. ``data`` is then unchanged.
     """
-    expected = None if adopt else _expected_hash(data_dvc, sources)
+    expected = None if adopt else adopted_hash(data_dvc, sources)
     if expected is not None and data.is_dir() and tree_of(data).hash == expected:
         report(f"{data.name}/ has the hash in {data_dvc.name}; nothing to do")
         return
@@ -78,12 +78,6 @@ def read(folder: Path, first_id: int = 0) -> dict[Split, Samples]:
     return samples
 
 
-def _expected_hash(data_dvc: Path, sources: Sources) -> str:
-    adopted = read_adopted(data_dvc)
-    check_sources(adopted, sources)
-    return adopted.hash
-
-
 def _write(folder: Path, sources: Sources, base: Path, report: Callable[[str], None]) -> None:
     """Write all files of the raw data into an empty folder."""
     for name, source in sources.images.items():
@@ -94,7 +88,7 @@ def _write(folder: Path, sources: Sources, base: Path, report: Callable[[str], N
         for split, part in mnist.collect(source, base, name).items():
             for file, array in zip(MNIST_FILES[split], (part.images, part.labels), strict=True):
                 (folder / name / file).write_bytes(encode(array))
-            if group_count(part.groups):
+            if (part.groups != UNKNOWN).any():
                 (folder / name / GROUPS_FILES[split]).write_bytes(encode(part.groups.astype(np.int32)))
     (folder / CLASS_DIGITS).mkdir()
     if sources.class_digits is None:
@@ -122,15 +116,11 @@ def _swap(partial: Path, data: Path) -> Path | None:
         partial.rename(data)
         return None
     same = tree_of(data).hash == tree_of(partial).hash
-    old = _free_name(data)
+    names = (data.with_name(f"{data.name}.old{number or ''}") for number in count())
+    old = next(path for path in names if not path.exists())
     data.rename(old)
     partial.rename(data)
     if not same:
         return old
     shutil.rmtree(old)
     return None
-
-
-def _free_name(data: Path) -> Path:
-    names = (data.with_name(f"{data.name}.old{number or ''}") for number in count())
-    return next(path for path in names if not path.exists())

@@ -10,13 +10,9 @@ from numpy.typing import NDArray
 
 from shearbench.data.config import Components, Values
 
-WHITE = 255.0
+_WHITE = 255.0
 CHANNELS: Mapping[Components, tuple[int, ...]] = {"both": (0, 1), "x": (0,), "y": (1,), "swapped": (1, 0)}
-
-
-def select_components(fields: NDArray[np.float32], components: Components) -> NDArray[np.float32]:
-    """Return the chosen components of fields (n, 2, h, w), in the chosen order."""
-    return np.ascontiguousarray(fields[:, CHANNELS[components]])
+"""The components of a field that become channels."""
 
 
 def rescaled(fields: NDArray[np.float32], values: Values) -> NDArray[np.float32]:
@@ -33,11 +29,9 @@ def rescaled(fields: NDArray[np.float32], values: Values) -> NDArray[np.float32]
     if values == "float":
         return fields
     if values == "bytes":
-        cast: NDArray[np.float32] = np.trunc(fields * WHITE).astype(np.int64).astype(np.uint8).astype(np.float32)
+        cast: NDArray[np.float32] = np.trunc(fields * _WHITE).astype(np.int64).astype(np.uint8).astype(np.float32)
         return cast
     axes = (2, 3) if values == "sample_channel" else (1, 2, 3)
     least, largest = fields.min(axis=axes, keepdims=True), fields.max(axis=axes, keepdims=True)
-    shares: NDArray[np.float32] = ((fields - least) / np.where(largest > least, largest - least, 1.0)).astype(
-        np.float32
-    )
-    return np.round(shares * np.float32(WHITE)) if values == "sample_bytes" else shares
+    shares: NDArray[np.float32] = (fields - least) / np.where(largest > least, largest - least, np.float32(1))
+    return np.round(shares * np.float32(_WHITE)) if values == "sample_bytes" else shares

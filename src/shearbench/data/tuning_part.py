@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.data.dataset import REMAKE, Dataset
-from shearbench.data.folds import inner_split
+from shearbench.data.dataset import Dataset, read_named
 from shearbench.errors import InputError
-from shearbench.records import hash_arrays, read_npz, write_npz
+from shearbench.records import hash_arrays, write_npz
 from shearbench.strict import Strict
 
 Ids = NDArray[np.int64]
@@ -33,41 +32,14 @@ class Reserved(Strict):
         return cls(samples=len(part.ids), ids=hash_arrays(part.ids), data=part.content_hash)
 
 
-def reserve(units: Ids, labels: Ids, *, share: float, seed: int, parameter: str) -> NDArray[np.bool_]:
-    """Return the mask of reserved samples, bool (n,): a share, stratified by class, with units whole.
-
-    Args:
-        units: (n,), see ``units.units_of``.
-        labels: (n,).
-        share: of the samples, 0 to 1.
-        seed: from ``seeds.seed_for``.
-        parameter: the name of ``share`` in ``params.yaml``, for the message.
-
-    Raises:
-        InputError: if a class would be missing in the part or outside.
-    """
-    rows = np.arange(len(labels))
-    try:
-        _, chosen = inner_split(rows, labels, units, fraction=share, seed=seed)
-    except InputError:
-        raise InputError(
-            f"{parameter} must leave every class on both sides, but {share} of {len(rows)} digits by "
-            f"{len(np.unique(units))} independent units does not; use more digits or change it in params.yaml"
-        ) from None
-    return np.isin(rows, chosen)
-
-
 def write_part(path: Path, ids: Ids) -> None:
-    """Write ``build/tuning_part.npz``."""
+    """Write ``tuning_part.npz``."""
     write_npz(path, {"ids": np.sort(ids)})
 
 
 def read_part(path: Path) -> Ids:
-    """Read ``build/tuning_part.npz``; InputError if it is missing or holds no ids."""
-    arrays = read_npz(path)
-    if "ids" not in arrays or arrays["ids"].dtype != np.int64:
-        raise InputError(f"{path} must hold int64 ids, but holds {sorted(arrays)}; {REMAKE}")
-    return arrays["ids"]
+    """Read ``tuning_part.npz``; InputError if it is missing or holds no ids."""
+    return read_named(path, ("ids",))["ids"]
 
 
 def part_of(dataset: Dataset, ids: Ids) -> Dataset:
@@ -78,7 +50,9 @@ def part_of(dataset: Dataset, ids: Ids) -> Dataset:
     """
     rows = np.flatnonzero(np.isin(dataset.ids, ids))
     if len(rows) != len(ids):
-        raise InputError(f"{dataset.name} has {len(rows)} of the {len(ids)} digits of the tuning part; run `dvc repro`")
+        raise InputError(
+            f"{dataset.name} has {len(rows)} of the {len(ids)} samples of the tuning part; run `dvc repro`"
+        )
     return dataset.only(rows)
 
 
@@ -93,7 +67,7 @@ def refuse_other(name: str, reserved: Reserved, part: Dataset) -> None:
         what = "ids" if reserved.ids != now.ids else "data"
         found, present = getattr(reserved, what), getattr(now, what)
         raise InputError(
-            f"{name} was found on digits with the {what} hash {found[:12]}, but the tuning part has {present[:12]}; "
+            f"{name} was found on samples with the {what} hash {found[:12]}, but the tuning part has {present[:12]}; "
             "search again with `make tune`, or set training.use_tuned to false"
         )
 

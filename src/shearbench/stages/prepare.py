@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from shearbench.data import raw
 from shearbench.data.dataset import SPLITS, Samples, Split, write_samples
-from shearbench.data.folds import FoldTable, make_repeats, write_folds
+from shearbench.data.folds import FoldTable, make_repeats, split_off, write_folds
 from shearbench.data.guard import verify
-from shearbench.data.tuning_part import reserve, write_part
+from shearbench.data.tuning_part import write_part
 from shearbench.data.units import units_of
 from shearbench.data.writers import refuse_shared
 from shearbench.params import Params
@@ -46,7 +46,7 @@ def _prepared(
     train = samples["train"]
     refuse_shared(root / "data" / name, {split: samples[split].groups for split in SPLITS})
     units = units_of(train.images, train.groups)
-    part = reserve(
+    part = split_off(
         units,
         train.labels,
         share=params.tuning.share,

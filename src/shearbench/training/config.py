@@ -153,14 +153,14 @@ def select(table: folds.FoldTable, labels: Rows, *, fold: int, config: TrainingC
         train = train[folds.nested_part(labels[train], share=config.train_size, seed=seed)]
     if config.recipe is None or config.recipe.patience is None:
         return Selection(train, validation)
-    outer, inner = folds.inner_split(
-        table.ids[train],
-        labels[train],
+    inner = folds.split_off(
         table.units[train],
-        fraction=config.inner_fraction,
+        labels[train],
+        share=config.inner_fraction,
         seed=seed_for(config.seed, "inner", fold),
+        parameter="cv.inner_fraction",
     )
-    return Selection(train[outer], validation, train[inner])
+    return Selection(train[~inner], validation, train[inner])
 
 
 def assemble(config: TrainingConfig, dataset: Dataset, rows: Selection, *, seed: int) -> TrainingState:

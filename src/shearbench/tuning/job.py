@@ -17,8 +17,8 @@ import numpy as np
 from rich.console import Console
 
 from shearbench.data.dataset import CARD, TUNING_PART, Dataset, load, read_card, write_dataset
-from shearbench.data.folds import RESERVED, FoldTable, make_folds, write_folds
-from shearbench.data.tuning_part import part_of, read_part, reserve
+from shearbench.data.folds import RESERVED, FoldTable, make_folds, split_off, write_folds
+from shearbench.data.tuning_part import part_of, read_part
 from shearbench.data.units import units_of
 from shearbench.errors import TasksFailed
 from shearbench.execution import Workers, run_tasks
@@ -168,7 +168,7 @@ def write_part(job: Job) -> Dataset:
         if (job.part / CARD).is_file() and read_json(job.part / CARD).get("part") == facts:
             return load(job.part, "train")
         units = units_of(part.inputs, part.groups)
-        inner = reserve(
+        inner = split_off(
             units,
             part.labels,
             share=resources.inner_fraction,
