@@ -84,11 +84,7 @@ class Drawing:
 
 
 def collect(source: StandInClass | ClassFolder, base: Path) -> dict[str, bytes]:
-    """Return the files of ``data/class_digits``: name -> content.
-
-    Args:
-        source: the entry ``sources.class_digits`` of ``params.yaml``.
-        base: the folder to which a relative ``path`` is resolved.
+    """Return the files of ``data/class_digits``: name -> content; a relative ``path`` is resolved to ``base``.
 
     Raises:
         InputError: if files of the user's folder cannot be decoded or break the naming rule; the message lists them.

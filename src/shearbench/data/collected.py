@@ -87,8 +87,6 @@ def settle(
     """Apply the rules of this module to the parts of a source.
 
     Args:
-        name: of the source in ``params.yaml``.
-        source: its entry in ``params.yaml``.
         raw: the parts; if ``test`` is missing, it is split off.
         classes: names of the classes if ``labels`` are indexes into them; otherwise the labels are the names.
         decisions: earlier ones.
@@ -111,14 +109,7 @@ def settle(
 
 
 def check_memory(key: str, count: int, size: Sequence[int], channels: int, itemsize: int = 1) -> None:
-    """Check that the arrays of ``count`` images fit into memory.
-
-    Args:
-        key: of the source in ``params.yaml``.
-        count: number of images.
-        size: (height, width).
-        channels: of each image.
-        itemsize: bytes per value.
+    """Check that the arrays of ``count`` images fit into memory; ``size`` is (height, width), ``itemsize`` in bytes.
 
     Raises:
         InputError: with the required memory, the available memory, and a size that would fit.

@@ -43,11 +43,6 @@ class _File:
 def collect(name: str, source: ImageFolder, folder: Path) -> Collected:
     """Return the images of a folder.
 
-    Args:
-        name: of the source in ``params.yaml``.
-        source: its entry in ``params.yaml``.
-        folder: ``source.path``, absolute.
-
     Raises:
         InputError: if there are no images, a class has none, or they differ in size or mode and ``resize`` or
             ``channels`` is not set.

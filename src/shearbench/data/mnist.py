@@ -6,8 +6,6 @@ The writers of the digits are from QMNIST's label files (``writers``), if these 
 """
 
 import hashlib
-import http.client
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +16,7 @@ from shearbench.data import idx, writers
 from shearbench.data.config import BundledMnist, DownloadedMnist, MnistFolder
 from shearbench.data.dataset import SPLITS, Split
 from shearbench.data.idx import MNIST_FILES
-from shearbench.data.torchvision_images import STALLED_SECONDS, socket_timeout
+from shearbench.data.torchvision_images import download_folder
 from shearbench.data.units import UNKNOWN, assign_parts, units_of
 from shearbench.errors import InputError
 
@@ -37,12 +35,7 @@ _ORDER_NAME = b"shearbench/mnist/bundled/split/1"
 
 
 def collect(source: BundledMnist | DownloadedMnist | MnistFolder, base: Path, name: str = "mnist") -> dict[Split, Part]:
-    """Return images, labels and writers of both parts.
-
-    Args:
-        source: the entry ``sources.mnist`` of ``params.yaml``.
-        base: the folder to which a relative ``path`` is resolved.
-        name: of the source in ``params.yaml``.
+    """Return images, labels and writers of both parts; a relative ``path`` is resolved to ``base``.
 
     Raises:
         InputError: if files are missing or bad, or the download fails.
@@ -76,15 +69,12 @@ def _bundled() -> dict[Split, Part]:
 def _downloaded() -> dict[Split, Part]:
     from shearbench.torchvision_ops import torchvision  # torch is slow to import, and only this source needs it
 
-    with tempfile.TemporaryDirectory(prefix="shearbench-mnist-") as folder, socket_timeout(STALLED_SECONDS):
-        try:
-            raw = Path(torchvision.datasets.MNIST(folder, download=True).raw_folder)
-        except (RuntimeError, OSError, http.client.HTTPException) as error:
-            raise InputError(
-                f"MNIST could not be downloaded: {str(error).strip()}\n"
-                "Mend the network, or take the files from elsewhere and set in params.yaml "
-                "`sources: {mnist: {kind: path, path: FOLDER}}`; `{kind: bundled}` needs no network"
-            ) from None
+    instead = (
+        "take the files from elsewhere and set in params.yaml `sources: {mnist: {kind: path, path: FOLDER}}`; "
+        "`{kind: bundled}` needs no network"
+    )
+    with download_folder("MNIST", instead) as folder:
+        raw = Path(torchvision.datasets.MNIST(folder, download=True).raw_folder)
         writers.download(raw)
         return _from_folder(raw, "mnist")
 

@@ -24,12 +24,7 @@ CLASSES, MANIFEST = "classes.json", "manifest.csv"
 
 
 def collect(name: str, source: Own, base: Path) -> Collected:
-    """Return the images of a source.
-
-    Args:
-        name: of the source in ``params.yaml``.
-        source: its entry in ``params.yaml``.
-        base: the folder to which a relative ``path`` is resolved.
+    """Return the images of a source; a relative ``path`` is resolved to ``base``.
 
     Raises:
         InputError: if images are missing or break a rule; see ``data/collected.py``.
@@ -47,23 +42,18 @@ def collect(name: str, source: Own, base: Path) -> Collected:
 def write(name: str, source: Own, base: Path, folder: Path, report: Callable[[str], None]) -> None:
     """Write ``data/<source>/``, and report counts and decisions."""
     collected = collect(name, source, base)
-    for split in SPLITS:
-        part = collected.parts[split]
-        assert part.groups is not None
-        write_npz(folder / f"{split}.npz", {"images": part.images, "labels": part.labels, "groups": part.groups})
-    write_text(folder / MANIFEST, _manifest(collected))
     train, test = (collected.parts[split] for split in SPLITS)
-    counts = {split: len(collected.parts[split].labels) for split in SPLITS}
-    write_json(
-        folder / CLASSES,
-        {
-            "classes": list(collected.classes),
-            "kind": source.kind,
-            "size": list(train.images.shape[-2:]),
-            "counts": counts,
-            "decisions": collected.counted,
-        },
-    )
+    for split, part in collected.parts.items():
+        write_npz(folder / f"{split}.npz", {key: getattr(part, key) for key in ("images", "labels", "groups")})
+    write_text(folder / MANIFEST, _manifest(collected))
+    facts = {
+        "classes": list(collected.classes),
+        "kind": source.kind,
+        "size": list(train.images.shape[-2:]),
+        "counts": {split: len(part.labels) for split, part in collected.parts.items()},
+        "decisions": collected.counted,
+    }
+    write_json(folder / CLASSES, facts)
     shape = " x ".join(map(str, train.images.shape[1:]))
     report(
         f"{name}: {len(train.labels):,} training and {len(test.labels):,} test images, {shape} {train.images.dtype}, "

@@ -28,13 +28,10 @@ CLASS_DIGITS = "class_digits"
 def build(data: Path, sources: Sources, data_dvc: Path, *, adopt: bool, report: Callable[[str], None]) -> None:
     """Make ``data`` from ``sources``; without ``adopt``, its hash must be that in ``data_dvc``.
 
-    A folder with the hash in ``data_dvc`` is left unchanged. A folder with other content is renamed to
-    ``data.old``.
+    A folder with the hash in ``data_dvc`` is left unchanged. A folder with other content is renamed to ``data.old``.
+    A relative ``path`` of a source is resolved to the parent folder of ``data``.
 
     Args:
-        data: the folder to make; a relative ``path`` of a source is resolved to its parent folder.
-        sources: the sources of the images.
-        data_dvc: the file with the hash of the data.
         adopt: accept any content of the sources, and record its hash in ``data_dvc``.
         report: called with each line for the user.
 

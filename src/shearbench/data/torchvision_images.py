@@ -16,8 +16,7 @@ from shearbench.data.dataset import Split
 from shearbench.errors import InputError
 from shearbench.execution.progress import progress_bar
 
-STALLED_SECONDS = 30.0
-_SPLITS: dict[Split, dict[str, Any]] = {"train": {"train": True}, "test": {"train": False}}
+_STALLED_SECONDS = 30.0
 
 
 def collect(name: str, source: TorchvisionImages) -> Collected:
@@ -28,23 +27,37 @@ def collect(name: str, source: TorchvisionImages) -> Collected:
     """
     key = f"sources.{name}"
     builder = _builder(key, source.dataset)
-    takes = inspect.signature(builder).parameters
-    with tempfile.TemporaryDirectory(prefix="shearbench-torchvision-") as folder, socket_timeout(STALLED_SECONDS):
-        parts: dict[Split, Raw] = {}
-        classes = None
-        for split, arguments in _parts_of(takes, source).items():
+    instead = "take its files from elsewhere and use `kind: folder`, `idx` or `npz`"
+    parts: dict[Split, Raw] = {}
+    classes = None
+    with download_folder(f"{key}: {source.dataset}", instead) as folder:
+        for split, arguments in _parts_of(inspect.signature(builder).parameters, source).items():
             try:
                 made = builder(folder, download=True, **arguments, **source.options)
-            except (RuntimeError, OSError, http.client.HTTPException) as error:
-                raise InputError(
-                    f"{key}: {source.dataset} could not be downloaded: {str(error).strip()}\nMend the network, or take "
-                    f"its files from elsewhere and use `kind: folder`, `idx` or `npz`"
-                ) from None
             except (TypeError, ValueError) as error:
                 raise InputError(f"{key}.options do not suit {source.dataset}: {error}") from None
             parts[split] = _arrays(key, made)
             classes = getattr(made, "classes", None)
     return settle(name, source, parts, [str(each) for each in classes] if classes else None)
+
+
+@contextmanager
+def download_folder(what: str, instead: str) -> Iterator[str]:
+    """Yield a temporary folder for a download by torchvision, with a time limit, because torchvision sets none.
+
+    Raises:
+        InputError: if the download fails; the message names ``what``, the reason and what to do ``instead``.
+    """
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_STALLED_SECONDS)
+    try:
+        with tempfile.TemporaryDirectory(prefix="shearbench-") as folder:
+            yield folder
+    except (RuntimeError, OSError, http.client.HTTPException) as error:
+        reason = str(error).strip()
+        raise InputError(f"{what} could not be downloaded: {reason}\nMend the network, or {instead}") from None
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def _builder(key: str, dataset: str) -> Any:
@@ -64,7 +77,7 @@ def _builder(key: str, dataset: str) -> Any:
 
 def _parts_of(takes: Any, source: TorchvisionImages) -> dict[Split, dict[str, Any]]:
     if "train" in takes:
-        return _SPLITS
+        return {"train": {"train": True}, "test": {"train": False}}
     if "split" in takes and "split" not in source.options:
         return {"train": {"split": "train"}, "test": {"split": "test"}}
     return {"train": {}}
@@ -89,14 +102,3 @@ def _arrays(key: str, made: Any) -> Raw:
             f"{key} has images of {len(sizes)} sizes; save them as files and use `kind: folder` with `resize`"
         )
     return Raw(np.stack(images), np.asarray(found))
-
-
-@contextmanager
-def socket_timeout(seconds: float) -> Iterator[None]:
-    """Set a time limit for connections, because torchvision sets none."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
