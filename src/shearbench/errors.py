@@ -6,7 +6,7 @@ must be complete: the fault (file or parameter, rule, value) and the next step.
 
 import errno
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 _LOGIN = re.compile(r"(?<=://)[^/\s@'\"]+(?=@)")
@@ -77,3 +77,10 @@ def without_secrets(text: str) -> str:
 def shown(text: str, *, keep: str = "") -> str:
     """Return a text, such as a file name, with control characters escaped, as ``\\x1b``, except those in ``keep``."""
     return _CONTROL.sub(lambda found: found[0] if found[0] in keep else repr(found[0])[1:-1], text)
+
+
+def few(names: Iterable[object], most: int = 5) -> str:
+    """Return the first ``most`` names and the number of the others, as ``a, b and 3 more``."""
+    texts = [str(name) for name in names]
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more

@@ -245,7 +245,7 @@ def test_a_download_is_checked_and_kept(server, archive, tmp_path):
 
 
 def test_a_download_with_another_hash_is_not_kept(server, archive, tmp_path):
-    with pytest.raises(InputError, match=r"has SHA-256 [0-9a-f]{64}, expected 00; it is not kept"):
+    with pytest.raises(InputError, match=r"has SHA-256 [0-9a-f]{64}, expected 00; it is not stored"):
         download(f"{server}/{archive.name}", tmp_path / "cache", sha256="00")
     assert list((tmp_path / "cache").iterdir()) == []
 

@@ -18,10 +18,9 @@ from shearbench.data.config import OwnImages
 from shearbench.data.convert import converted
 from shearbench.data.dataset import LEAST_SIDE, MOST_CLASSES, MOST_SIDE, Split
 from shearbench.data.units import UNKNOWN, assign_parts, first_occurrences, units_of
-from shearbench.errors import InputError
+from shearbench.errors import InputError, few
 
 _SPLIT_SEED = 20_220_527  # constant, so that the same images are split alike in every project
-_SHOWN = 5
 _COPIES = 4  # most copies of the images in memory: the original, as floats, and in the parts of a split
 
 
@@ -172,14 +171,14 @@ def _class_names(key: str, source: OwnImages, found: Sequence[str]) -> tuple[str
     """Return the class names of ``params.yaml``, or else those found in the data."""
     if source.classes is not None and len(source.classes) != len(found):
         raise InputError(
-            f"{key}.classes must name {len(found)} classes, as the data has ({_few(found)}); got {len(source.classes)}"
+            f"{key}.classes must name {len(found)} classes, as the data has ({few(found)}); got {len(source.classes)}"
         )
     names = tuple(source.classes or found)
     if len(set(names)) < len(names):
         twice = [each for each, count in Counter(names).items() if count > 1]
-        raise InputError(f"{key}: classes must have different names; {_few(twice)} stand twice")
+        raise InputError(f"{key}: classes must have different names; {few(twice)} stand twice")
     if not 2 <= len(names) <= MOST_CLASSES:
-        raise InputError(f"{key} must have 2 to {MOST_CLASSES:,} classes; got {len(names):,} ({_few(names)})")
+        raise InputError(f"{key} must have 2 to {MOST_CLASSES:,} classes; got {len(names):,} ({few(names)})")
     return names
 
 
@@ -221,7 +220,7 @@ def _grouped(key: str, raw: dict[Split, Raw]) -> dict[Split, Raw]:
     shared = shared[shared != UNKNOWN]
     if len(shared):
         raise InputError(
-            f"{key}: {len(shared)} groups stand in the training and in the test part ({_few(names[known][shared])}); "
+            f"{key}: {len(shared)} groups stand in the training and in the test part ({few(names[known][shared])}); "
             "move each to one side, or remove the test part and let it be split off by group"
         )
     return {split: replace(part, groups=groups[split]) for split, part in raw.items()}
@@ -245,14 +244,9 @@ def _check_classes(key: str, raw: dict[Split, Raw], names: Sequence[str]) -> Non
     for split, part in raw.items():
         least = 2 if split == "train" else 1
         counts = np.bincount(part.labels, minlength=len(names))
-        few = [f"{names[label]} has {counts[label]}" for label in np.flatnonzero(counts < least).tolist()]
-        if few:
+        rare = [f"{names[label]} has {counts[label]}" for label in np.flatnonzero(counts < least).tolist()]
+        if rare:
             raise InputError(
-                f"{key}: each class must have at least {least} different images in the {split} part; {_few(few)}; add "
+                f"{key}: each class must have at least {least} different images in the {split} part; {few(rare)}; add "
                 "images or remove the class"
             )
-
-
-def _few(names: Sequence[Any] | NDArray[Any]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(map(str, names[:_SHOWN])) + more

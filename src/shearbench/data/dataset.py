@@ -55,8 +55,7 @@ class Samples:
 
     def __post_init__(self) -> None:
         """Check types, shapes, ids, labels and groups; InputError where one breaks its rule."""
-        _check_samples(self.name, self.ids, self.labels, self.classes)
-        _check_groups(self)
+        _check_samples(self)
         shape = self.images.shape[1:] if self.images.ndim in (3, 4) else (LEAST_SIDE, LEAST_SIDE)
         _check_grid(self.name, "images", self.images, ("uint8", "float32"), (len(self.ids), *shape))
 
@@ -83,8 +82,7 @@ class Dataset:
 
     def __post_init__(self) -> None:
         """Check types, shapes, ids, labels and groups; InputError where one breaks its rule."""
-        _check_samples(self.name, self.ids, self.labels, self.classes)
-        _check_groups(self)
+        _check_samples(self)
         shape = self.inputs.shape[1:] if self.inputs.ndim == 4 else (1, *self.inputs.shape[1:3])
         _check_grid(self.name, "inputs", self.inputs, ("uint8", "float32"), (len(self.ids), *shape))
         if not 1 <= shape[0] <= MOST_CHANNELS:
@@ -254,7 +252,9 @@ def read_named(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     return {name: arrays[name] for name in names}
 
 
-def _check_samples(name: str, ids: NDArray[Any], labels: NDArray[Any], classes: tuple[str, ...]) -> None:
+def _check_samples(samples: Samples | Dataset) -> None:
+    """Check ids, labels, classes and groups; set groups to unknown where none are given."""
+    name, ids, labels, classes = samples.name, samples.ids, samples.labels, samples.classes
     for noun, array in (("ids", ids), ("labels", labels)):
         if array.dtype != np.int64 or array.ndim != 1:
             raise InputError(f"{name}: {noun} must be int64 (n,), got {array.dtype} {array.shape}; {REMAKE}")
@@ -268,18 +268,12 @@ def _check_samples(name: str, ids: NDArray[Any], labels: NDArray[Any], classes: 
     if len(labels) and not 0 <= labels.min() <= labels.max() < len(classes):
         span = f"{labels.min()} to {labels.max()}"
         raise InputError(f"{name}: labels must be 0 to {len(classes) - 1}, got {span}; {REMAKE}")
-
-
-def _check_groups(samples: Samples | Dataset) -> None:
-    """Check groups, and set them to unknown where none are given."""
     if not len(samples.groups):
-        object.__setattr__(samples, "groups", np.full(len(samples.ids), UNKNOWN, np.int64))
-    found = samples.groups
-    if found.dtype != np.int64 or found.shape != samples.ids.shape or (len(found) and found.min() < UNKNOWN):
-        raise InputError(
-            f"{samples.name}: groups must be int64 (n,), 0 or more, or {UNKNOWN} where unknown, got {found.dtype} "
-            f"{found.shape}; {REMAKE}"
-        )
+        object.__setattr__(samples, "groups", np.full(len(ids), UNKNOWN, np.int64))
+    groups = samples.groups
+    if groups.dtype != np.int64 or groups.shape != ids.shape or (len(groups) and groups.min() < UNKNOWN):
+        rule = f"groups must be int64 (n,), 0 or more, or {UNKNOWN} where unknown"
+        raise InputError(f"{name}: {rule}, got {groups.dtype} {groups.shape}; {REMAKE}")
 
 
 def _check_grid(name: str, noun: str, array: NDArray[Any], types: tuple[str, ...], shape: tuple[int, ...]) -> None:

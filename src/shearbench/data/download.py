@@ -6,7 +6,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 from shearbench.errors import InputError
 from shearbench.records import atomic_file, sha256_of
@@ -17,12 +17,9 @@ _CHUNK = 1 << 20
 
 
 def download(url: str, folder: Path, *, sha256: str) -> Path:
-    """Download a file to `folder` unless it exists, and check its hash.
+    """Download a file to `folder` under its name in the URL, unless it exists, and check its hash.
 
-    Args:
-        url: https, or http in a private network; the same holds for every redirection.
-        folder: the target folder; the file is named like the last part of the URL.
-        sha256: the expected hash, in hexadecimal.
+    The URL, and that of every redirection, is https, or http in a private network.
 
     Raises:
         InputError: on another kind of URL, a failed or stalled transfer, or another hash; the file is then removed.
@@ -34,9 +31,16 @@ def download(url: str, folder: Path, *, sha256: str) -> Path:
     opener = urllib.request.build_opener(_CheckedRedirects)
     try:
         with opener.open(url, timeout=_STALLED_SECONDS) as response, atomic_file(path) as file:
-            found = _copy(response, file, url)
+            digest, size = hashlib.sha256(), 0
+            while chunk := response.read(_CHUNK):
+                size += len(chunk)
+                if size > MAX_DOWNLOAD_BYTES:
+                    raise InputError(f"{url} is longer than {MAX_DOWNLOAD_BYTES} bytes; it is not stored")
+                digest.update(chunk)
+                file.write(chunk)
+            found = digest.hexdigest()
             if found != sha256.lower():
-                raise InputError(f"{url} has SHA-256 {found}, expected {sha256}; it is not kept")
+                raise InputError(f"{url} has SHA-256 {found}, expected {sha256}; it is not stored")
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         raise InputError(f"{url} could not be downloaded ({error}); fetch it otherwise and give its path") from None
     return path
@@ -66,15 +70,3 @@ def _is_inside(url: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_private
     except ValueError:  # a name, not an address
         return False
-
-
-def _copy(response: IO[bytes], file: IO[bytes], url: str) -> str:
-    """Copy to a file; return the SHA-256 of the copied content."""
-    digest, size = hashlib.sha256(), 0
-    while chunk := response.read(_CHUNK):
-        size += len(chunk)
-        if size > MAX_DOWNLOAD_BYTES:
-            raise InputError(f"{url} is longer than {MAX_DOWNLOAD_BYTES} bytes; it is not kept")
-        digest.update(chunk)
-        file.write(chunk)
-    return digest.hexdigest()

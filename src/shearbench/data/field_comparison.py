@@ -37,10 +37,8 @@ def compare_files(
         fields: npz file with `steps` (s,) and `displacement` (n, s, 2, h, w), from `simulate_file` or build/fields; the
             .json beside it names the load.
         archive: published `FEA_displacement_results_step<k>.zip`; its first n digits are compared.
-        output: folder for the results.
         bitmaps: IDX or .npy file of the digits, in the order of both.
         step: index into the published displacements of the load.
-        split: the part of the archive, "train" or "test".
 
     Returns:
         The summary: samples, median, maximum and 95 % quantile of the relative L2 difference, worst samples, hashes.

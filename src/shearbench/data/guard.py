@@ -15,12 +15,11 @@ from typing import Any
 import yaml
 
 from shearbench.data.config import Sources
-from shearbench.errors import InputError
+from shearbench.errors import InputError, few
 from shearbench.records import write_text
 
 ADOPT = "`shearbench data --adopt`"
 LITTER = (".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", ".directory", ".localized")
-_LISTED = 5  # names of files in a message
 
 
 @dataclass(frozen=True)
@@ -118,12 +117,7 @@ def _difference(data_dvc: Path, adopted: str, tree: Tree) -> str:
         "added": [name for name in tree.files if name not in before],
         "missing": [name for name in before if name not in tree.files],
     }
-    return "".join(f"; {kind}: {_few(names)}" for kind, names in kinds.items() if names)
-
-
-def _few(names: list[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(sorted(names)[:_LISTED]) + more
+    return "".join(f"; {kind}: {few(sorted(names))}" for kind, names in kinds.items() if names)
 
 
 def md5_of(path: Path) -> str:

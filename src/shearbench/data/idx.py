@@ -38,16 +38,11 @@ OTHER_IMAGES = "for images of another size or other classes use `kind: idx` in p
 
 
 def read_images(path: Path, size: tuple[int, int] | None = (28, 28), *, most: int = MAX_BYTES) -> NDArray[np.uint8]:
-    """Read images, uint8 (n, height, width), from an IDX file, gzipped or not.
-
-    Args:
-        path: the file.
-        size: required (height, width), or None for any.
-        most: largest number of bytes that the file may declare.
+    """Read images, uint8 (n, height, width), from an IDX file, gzipped or not; ``size`` None allows any size.
 
     Raises:
-        InputError: if the file is missing, has another magic or size of image, declares more than
-            ``most``, is cut short or has bytes left over.
+        InputError: if the file is missing, has another magic or size of image, declares more than ``most`` bytes, is
+            cut short or has bytes left over.
     """
     images = _read(path, IMAGES_MAGIC, dimensions=3, most=most)
     if size is not None and images.shape[1:] != size:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shearbench.data.idx import read_images
-from shearbench.errors import InputError, TasksFailed
+from shearbench.errors import InputError, TasksFailed, few
 from shearbench.execution import Workers, run_tasks
 from shearbench.mechanics.loads import displacements_of
 from shearbench.mechanics.newton import TOLERANCE
@@ -27,7 +27,6 @@ from shearbench.records import atomic_file, hash_arrays, hash_of, read_json, rea
 
 SHARD = 250  # images: two seconds of work, 1.6 MB per step
 _ARRAYS = ("displacement", "strain_energy", "reaction", "converged")
-_NAMED = 5  # failed samples in a message
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,10 +101,8 @@ def simulate_dataset(
     )
     failed = _failures(shards)
     if failed and not keep_failed:
-        more = [f"and {len(failed) - _NAMED} more"] if len(failed) > _NAMED else []
-        reasons = "\n- ".join(failed[:_NAMED] + more)
         keep = "`shearbench simulate --keep-failed` keeps the other samples"
-        raise TasksFailed(f"no equilibrium under load {load}; {keep}\n- {reasons}")
+        raise TasksFailed(f"no equilibrium under load {load}; {keep}: {few(failed)}")
     head = {"steps": np.array(steps, np.int64), "displacements": np.array(shards[0].displacements)}
     _write_merged(output, head if ids is None else {"ids": ids, **head}, shards)
     return {
@@ -131,13 +128,13 @@ def simulate_dataset(
 def simulate_file(source: Path, output: Path, *, elements: tuple[int, int] = (1, 1), **options: Any) -> dict[str, Any]:
     """Simulate the samples of a file into `output`, an npz file, with a JSON file of metadata beside it.
 
-    Shards stay in `output`.shards until the user deletes them.
+    Shards stay in `output`.shards until the user deletes them. The options are load, steps, workers and keep_failed of
+    `simulate_dataset`.
 
     Args:
         source: IDX file of images (gzipped or not), or .npy file of a uint8 array, (n, height, width).
         output: .npz file.
         elements: number of elements per pixel in x and in y.
-        options: load, steps, workers and keep_failed of `simulate_dataset`.
 
     Returns:
         The content of the JSON file: load, steps, solver, counts, and the SHA-256 of `output`.

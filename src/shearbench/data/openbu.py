@@ -38,11 +38,6 @@ _AGAIN = "take the archive from its source again"
 def read_published(archive: Path, *, step: int, split: Split) -> NDArray[np.float32]:
     """Return displacements (n, 2, 28, 28) of a split, u_x and u_y (up) in pixels, row 0 at the top.
 
-    Args:
-        archive: `FEA_displacement_results_step<k>.zip`.
-        step: the k in the names of its files.
-        split: "train" or "test".
-
     Raises:
         InputError: on an archive that cannot be read, is unsafe, lacks a file, or has a line that is not 784 finite
             numbers; the message names the member and the line.
@@ -50,7 +45,7 @@ def read_published(archive: Path, *, step: int, split: Split) -> NDArray[np.floa
     with _opened(archive) as members:
         x, y = (_read_member(members, f"summary_disp{axis}_{split}_step{step}.txt") for axis in "xy")
     if len(x) != len(y):
-        raise InputError(f"{archive} has u_x of {len(x)} digits but u_y of {len(y)}; {_AGAIN}")
+        raise InputError(f"{archive} has u_x of {len(x)} samples but u_y of {len(y)}; {_AGAIN}")
     from_bottom = np.stack([x, y], axis=1).reshape(-1, 2, SIDE, SIDE)
     return np.ascontiguousarray(from_bottom[:, :, ::-1])
 
@@ -95,13 +90,8 @@ def check_orientation(published: NDArray[np.float32], bitmaps: NDArray[np.uint8]
     The unchanged one must fit best, within `AGREEMENT`. The difference (L2) is relative to the contribution of the
     digits, that is, simulated fields minus the field of an empty block, because the latter dominates the fields.
 
-    Args:
-        published: (n, 2, 28, 28), image orientation, as `read_published` returns them.
-        bitmaps: uint8 (n, 28, 28), the same digits in the same order.
-        load, step: the expected load and step of the archive.
-
-    Returns:
-        The relative difference over these digits.
+    ``published`` is (n, 2, 28, 28) in image orientation, ``bitmaps`` uint8 (n, 28, 28) in the same order. Returns the
+    relative difference over these three.
 
     Raises:
         InputError: if another orientation fits better, or none fits; the message names the best one.

@@ -7,6 +7,7 @@ of a folder, with its id in the source, and one for each decision about an image
 
 import csv
 import io
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,13 +96,11 @@ def _manifest(collected: Collected) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["place", "part", "item", "class", "decision"])
-    place = 0
+    place = itertools.count()
     for split in SPLITS:
         part = collected.parts[split]
-        for row, label in enumerate(part.labels.tolist()):
-            if part.items is not None:
-                writer.writerow([place + row, split, part.item(row), collected.classes[label], "taken"])
-        place += len(part.labels)
-    for decision in collected.decisions:
-        writer.writerow(["", decision.part, decision.item, "", decision.decision])
+        rows = [(next(place), split, row, collected.classes[label]) for row, label in enumerate(part.labels)]
+        if part.items is not None:
+            writer.writerows((first, split, part.items[row], name, "taken") for first, split, row, name in rows)
+    writer.writerows(("", each.part, each.item, "", each.decision) for each in collected.decisions)
     return text.getvalue()

@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shearbench.data.dataset import Dataset, read_named
-from shearbench.errors import InputError
+from shearbench.errors import InputError, few
 from shearbench.records import hash_arrays, write_npz
 from shearbench.strict import Strict
 
 Ids = NDArray[np.int64]
-_SHOWN = 5  # largest number of ids in a message
 
 
 class Reserved(Strict):
@@ -73,7 +72,7 @@ def refuse_other(name: str, reserved: Reserved, part: Dataset) -> None:
 
 
 def refuse_overlap(name: str, part: NDArray[np.generic], scored: NDArray[np.generic], what: str) -> None:
-    """Refuse scores on samples that were used to choose the hyperparameters.
+    """Refuse scores of a run on samples that its hyperparameters were chosen with.
 
     Args:
         name: of the run.
@@ -86,7 +85,7 @@ def refuse_overlap(name: str, part: NDArray[np.generic], scored: NDArray[np.gene
     """
     both = np.intersect1d(part, scored)
     if len(both):
-        first = ", ".join(value.decode()[:12] if isinstance(value, bytes) else str(value) for value in both[:_SHOWN])
+        first = few(value.decode()[:12] if isinstance(value, bytes) else value for value in both)
         raise InputError(
             f"{name}: the search for its hyperparameters has seen {len(both)} of the {what} ({first}); run `dvc repro` "
             "with training.use_tuned on, which reserves the tuning part, or set it to false"

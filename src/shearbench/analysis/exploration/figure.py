@@ -20,14 +20,7 @@ SHOWN = 26
 
 
 def sample_sheet(samples: NDArray[Any], *, quantity: Quantity, classes: Sequence[str], title: str) -> Figure:
-    """Draw samples of every class on one colour scale.
-
-    Args:
-        samples: (classes, per class, h, w), or (..., 3) in colour; NaN where a class has too few.
-        quantity: quantity of the pixels.
-        classes: class names.
-        title: above the sheet.
-    """
+    """Draw samples (classes, per class, h, w), or (..., 3) in colour, on one scale; NaN where there are too few."""
     rows, columns = samples[:SHOWN].shape[:2]
     figure = empty_figure(0.55 * columns + 1.7, 0.55 * rows + 0.4)
     axis = figure.subplots()
@@ -57,14 +50,7 @@ def class_balance(counts: NDArray[np.int64], *, classes: Sequence[str], title: s
 def displacement(
     images: NDArray[np.uint8], fields: NDArray[np.float32], *, labels: Sequence[str], title: str
 ) -> Figure:
-    """Draw images above their displacement: image, u_x, u_y and its length, one colour scale per row.
-
-    Args:
-        images: (n, h, w).
-        fields: (n, 2, h, w), in pixels.
-        labels: names of the n classes.
-        title: above the figure.
-    """
+    """Draw images (n, h, w) above their displacement (n, 2, h, w) in pixels: u_x, u_y and length, one scale per row."""
     x, y = fields[:, 0], fields[:, 1]
     rows: list[tuple[Quantity, NDArray[Any]]] = [(GREY, images), (U_X, x), (U_Y, y), (LENGTH, np.hypot(x, y))]
     shown = [(quantity, tiles[None, :SHOWN]) for quantity, tiles in rows]
@@ -75,14 +61,7 @@ def displacement(
 def mean_fields(
     means: Mapping[Quantity, NDArray[np.float64]], *, counts: Sequence[int], classes: Sequence[str], title: str
 ) -> Figure:
-    """Draw fields averaged over the samples of each class, with one row and colour scale per quantity.
-
-    Args:
-        means: quantity -> (classes, h, w); NaN where a class has no sample.
-        counts: samples of each class.
-        classes: class names.
-        title: above the figure.
-    """
+    """Draw the mean fields of each class (classes, h, w), one row and scale per quantity; NaN without a sample."""
     shown = [(quantity, fields[None, :SHOWN]) for quantity, fields in means.items()]
     names = [f"{shortened(name)}\nn = {n}" for name, n in zip(classes[:SHOWN], counts[:SHOWN], strict=True)]
     figure = empty_figure(0.85 * len(names) + 1.3, 1.02 * len(shown) + 0.7)
@@ -90,14 +69,7 @@ def mean_fields(
 
 
 def alike(first: NDArray[np.uint8], second: NDArray[np.uint8], *, notes: Sequence[str], title: str) -> Figure:
-    """Draw pairs of samples, one below the other.
-
-    Args:
-        first: (n, h, w), or (n, h, w, 3) in colour.
-        second: of the same shape.
-        notes: text above each pair.
-        title: above the figure.
-    """
+    """Draw pairs of samples (n, h, w), or (n, h, w, 3) in colour, one below the other, with a note above each pair."""
     figure = empty_figure(0.85 * max(4, len(notes)) + 1.0, 2.7)
     return _columns(figure, [(GREY, np.stack([first, second]))], notes, title)
 

@@ -25,11 +25,8 @@ _MOST_PAIRS = 12
 def explored(dataset: Dataset, images: NDArray[np.uint8], folds: FoldTable, *, near: float) -> dict[str, Writer]:
     """Return the files on classes and duplicates: name -> writer.
 
-    Args:
-        dataset: the training part.
-        images: (n, h, w) or (n, channels, h, w), the images that the samples were made from.
-        folds: its fold table.
-        near: least correlation of near-duplicates.
+    ``images``, (n, h, w) or (n, channels, h, w), are those that the samples were made from; ``near`` is the least
+    correlation of near-duplicates.
     """
     balance, classes = class_counts(dataset, folds), dataset.classes
     first = balance[: folds.count]  # all repeats are equally balanced
@@ -56,14 +53,7 @@ def explored_images(dataset: Dataset) -> dict[str, Writer]:
 def explored_fields(
     entry: FieldDataset, dataset: Dataset, images: NDArray[np.uint8], block: NDArray[np.float64]
 ) -> Iterator[tuple[str, Writer]]:
-    """Yield the files on displacement fields: (name, writer).
-
-    Args:
-        entry: of the dataset in ``params.yaml``.
-        dataset: the training part.
-        images: (n, h, w), the images that were deformed.
-        block: (2, h, w), the field of the block without an image.
-    """
+    """Yield the files on displacement fields: (name, writer); ``block`` (2, h, w) is the field without an image."""
     name, classes = f"{dataset.name}: {entry.load}, step {entry.step}", dataset.classes
     fields = dataset.inputs.astype(np.float32)
     x, y = fields[:, 0], fields[:, 1]
