@@ -45,18 +45,17 @@ class FoldTable:
         if not len(self.units):
             object.__setattr__(self, "units", np.arange(len(self.ids)))
         ids, folds, units = self.ids, self.folds, self.units
-        alike = folds.ndim == 2 and ids.shape == units.shape == folds.shape[1:]
+        same = folds.ndim == 2 and ids.shape == units.shape == folds.shape[1:]
         got = ", ".join(f"{array.dtype} {array.shape}" for array in (ids, folds, units))
         _require(
-            alike and ids.dtype == folds.dtype == units.dtype == np.int64,
+            same and ids.dtype == folds.dtype == units.dtype == np.int64,
             f"must hold int64 ids (n,), folds (repeats, n) and units (n,), got {got}",
         )
         _require(len(np.unique(ids)) == len(ids), "must hold each id once, but some are repeated")
         _require(len(folds) > 0, "must have a repeat, got none")
         reserved = folds == RESERVED
-        _require(
-            (reserved.any(axis=0) == reserved.all(axis=0)).all(), "must reserve a sample in every repeat or in none"
-        )
+        alike = reserved.any(axis=0) == reserved.all(axis=0)
+        _require(alike.all(), "must reserve a sample in every repeat or in none")
         names, of_sample = np.unique(units, return_inverse=True)
         for row in folds:
             numbers = np.unique(row[row != RESERVED])

@@ -7,7 +7,6 @@ of a folder, with its id in the source, and one for each decision about an image
 
 import csv
 import io
-import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,11 +95,11 @@ def _manifest(collected: Collected) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["place", "part", "item", "class", "decision"])
-    place = itertools.count()
+    first = 0
     for split in SPLITS:
         part = collected.parts[split]
-        rows = [(next(place), split, row, collected.classes[label]) for row, label in enumerate(part.labels)]
-        if part.items is not None:
-            writer.writerows((first, split, part.items[row], name, "taken") for first, split, row, name in rows)
+        for row, item in enumerate(part.items or ()):
+            writer.writerow([first + row, split, item, collected.classes[part.labels[row]], "taken"])
+        first += len(part.labels)
     writer.writerows(("", each.part, each.item, "", each.decision) for each in collected.decisions)
     return text.getvalue()

@@ -31,6 +31,8 @@ SHA256: dict[Split, str] = {
 }
 """Hashes of the gzipped files."""
 _BUNDLED = Path(__file__).with_name("bundled_writers.npy")
+_BUNDLED_DIGITS = "94c2d93bf64f9573dd7c85126d73d5e86ef9f471aaa4b9ca04a12d0049512d60"
+"""SHA-256 of the sorted SHA-256 of all 5,000 images."""
 _CLASS, _WRITER = 0, 2
 
 
@@ -52,10 +54,6 @@ def bundled(images: NDArray[np.uint8]) -> Groups:
     groups = np.empty(len(images), np.int64)
     groups[order] = known
     return groups
-
-
-_BUNDLED_DIGITS = "94c2d93bf64f9573dd7c85126d73d5e86ef9f471aaa4b9ca04a12d0049512d60"
-"""SHA-256 of the sorted SHA-256 of all 5,000 images."""
 
 
 def download(folder: Path) -> None:
