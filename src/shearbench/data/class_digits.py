@@ -112,13 +112,7 @@ def draw_class() -> Iterator[Drawing]:
 
 
 def render(original: NDArray[np.int64], style: Style, jitter: tuple[int, int, int]) -> Image:
-    """Draw an 8x8 original, values 0 to 16, at 28x28 in a style.
-
-    Args:
-        original: (8, 8) int64.
-        style: the drawing style.
-        jitter: values added to the slant of the style and to its offset right and down.
-    """
+    """Draw an 8x8 original, int64 0 to 16, at 28x28 in a style; ``jitter`` is added to its slant and its offset."""
     slant, right, down = jitter
     grey = _enlarge(original, style.size, style.slant + slant, (style.offset[0] + right, style.offset[1] + down))
     ink = np.clip((grey - style.threshold) * 2, 0, 255)

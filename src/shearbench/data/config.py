@@ -51,12 +51,12 @@ class OwnImages(Strict):
 
     channels: Literal[1, 2, 3, 4] | None = None
     """Convert every image to grey (1), grey and alpha (2), RGB (3) or RGBA (4). None: all images must have the same."""
-    resize: Annotated[tuple[Side, Side], Field(strict=False)] | None = None
-    """Resize every image to (height, width). None: all images must have one size."""
+    resize: Annotated[tuple[Side, Side], Field(strict=False)] | None = None  # (height, width); None: one size
     classes: Annotated[tuple[str, ...], Field(strict=False, min_length=2)] | None = None
     """Names of the classes, in the order of their labels. None: the source's own names, or its labels."""
-    test: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Share of each class that is split off by group as the held-out test part, if the source has none."""
+    test: Annotated[float, Field(gt=0, lt=1)] = (
+        0.2  # share of each class, split off by group if the source has no test part
+    )
 
 
 class ImageFolder(OwnImages):
@@ -74,12 +74,9 @@ class IdxFiles(OwnImages):
 
     kind: Literal["idx"]
     path: str
-    prefix: str = ""
-    """Prefix of the file names, if the folder holds several sets: ``emnist-letters-``."""
-    transpose: bool = False
-    """Exchange rows and columns; needed for the files of EMNIST."""
-    groups: str | None = None
-    """An NPZ file with the arrays ``train_groups`` and ``test_groups``."""
+    prefix: str = ""  # of the file names, if the folder holds several sets: ``emnist-letters-``
+    transpose: bool = False  # exchange rows and columns; needed for the files of EMNIST
+    groups: str | None = None  # an NPZ file with the arrays ``train_groups`` and ``test_groups``
 
 
 class NpzFile(OwnImages):
@@ -97,8 +94,7 @@ class TorchvisionImages(OwnImages):
 
     kind: Literal["torchvision"]
     dataset: str
-    options: dict[str, str] = Field(default_factory=dict)
-    """Further arguments of the dataset's class, as ``{split: letters}`` for EMNIST."""
+    options: dict[str, str] = Field(default_factory=dict)  # of the dataset's class, as ``{split: letters}`` for EMNIST
 
 
 ImageSource = Annotated[
@@ -140,12 +136,9 @@ class FieldDataset(Strict):
     load: Load
     step: Annotated[int, Field(ge=1)]
     normalise: Normalisation
-    components: Components = "both"
-    """Components that become channels: u_x and u_y, one of them, or both in the other order."""
-    values: Values = "float"
-    """Rescaling of each sample before ``normalise``, see ``rescale.rescaled``."""
-    of: str = "mnist"
-    """The source of the images that are deformed."""
+    components: Components = "both"  # those that become channels: u_x and u_y, one of them, or both swapped
+    values: Values = "float"  # rescaling of each sample before ``normalise``, see ``rescale.rescaled``
+    of: str = "mnist"  # the source of the images that are deformed
 
     @property
     def channels(self) -> int:

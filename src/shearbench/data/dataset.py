@@ -35,15 +35,11 @@ _ARRAYS = ("ids", "inputs", "labels", "groups")
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """One split of the samples of a source.
+    """One split of the samples of a source; ``name`` is for messages.
 
-    Attributes:
-        name: for messages.
-        ids: int64 (n,), unique over both splits and all sources.
-        images: uint8 or float32, grey (n, height, width) or (n, channels, height, width).
-        labels: int64 (n,), numbers of ``classes``.
-        classes: their names.
-        groups: int64 (n,), such as writers, that must not be on two sides of a split; -1 where unknown.
+    ``ids`` int64 (n,), unique over both splits and all sources; ``images`` uint8 or float32, grey (n, height, width) or
+    (n, channels, height, width); ``labels`` int64 (n,), numbers of ``classes``; ``groups`` int64 (n,), such as writers,
+    that must not be on two sides of a split, -1 where unknown.
     """
 
     name: str

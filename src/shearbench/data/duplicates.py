@@ -38,9 +38,7 @@ def find(inputs: NDArray[Any], *, near: float) -> list[Alike]:
     angle between two samples after the mean sample is subtracted from each, rounded to 4 places. A group of m
     near-duplicates gives m - 1 pairs, those of its maximum spanning tree.
 
-    Args:
-        inputs: (n, channels, height, width), of any numeric type.
-        near: least correlation, above 0.
+    ``inputs`` are (n, channels, height, width), of any numeric type; ``near`` is above 0.
     """
     first, of_row = first_occurrences(inputs)
     origins = first[of_row]

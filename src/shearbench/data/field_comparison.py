@@ -40,8 +40,7 @@ def compare_files(
         bitmaps: IDX or .npy file of the digits, in the order of both.
         step: index into the published displacements of the load.
 
-    Returns:
-        The summary: samples, median, maximum and 95 % quantile of the relative L2 difference, worst samples, hashes.
+    Returns the summary: samples, median, maximum and 95 % quantile of the difference, worst samples, hashes.
 
     Raises:
         InputError: on files that cannot be read or do not belong together.

@@ -108,13 +108,7 @@ def _require(condition: bool | np.bool_, rule: str) -> None:
 
 
 def make_folds(units: Rows, labels: Rows, *, folds: int, seed: int) -> Rows:
-    """Return the fold of each sample, int64 (n,), stratified by class and with units whole.
-
-    Args:
-        units: (n,), see ``units.units_of``.
-        labels: (n,).
-        folds: number of folds, at least 2.
-        seed: from ``seeds.seed_for``.
+    """Return the fold of each sample, int64 (n,), stratified by class and with ``units`` (n,) whole.
 
     Raises:
         InputError: if a fold would lack a class.
@@ -134,16 +128,10 @@ def make_folds(units: Rows, labels: Rows, *, folds: int, seed: int) -> Rows:
 
 
 def split_off(units: Rows, labels: Rows, *, share: float, seed: int, parameter: str) -> NDArray[np.bool_]:
-    """Return the mask of a share of the samples, bool (n,), stratified by class and with units whole.
+    """Return the mask of a share (0 to 1) of the samples, bool (n,), stratified by class and with ``units`` (n,) whole.
 
-    It makes the tuning part, and the inner part of the training folds for early stopping or tuning.
-
-    Args:
-        units: (n,), see ``units.units_of``.
-        labels: (n,).
-        share: 0 to 1.
-        seed: from ``seeds.seed_for``.
-        parameter: the name of ``share`` in ``params.yaml``, for the message.
+    It makes the tuning part, and the inner part of the training folds for early stopping or tuning. The error message
+    names ``parameter``, the share in ``params.yaml``.
 
     Raises:
         InputError: if a class would be missing in the part or outside.
@@ -161,14 +149,9 @@ def split_off(units: Rows, labels: Rows, *, share: float, seed: int, parameter: 
 
 
 def nested_part(labels: Rows, *, share: float, seed: int) -> Rows:
-    """Return the sorted rows of a share of the samples, stratified by class, with at least one sample of each class.
+    """Return the sorted rows of a share (0 to 1) of the samples, stratified by class, with one of each class at least.
 
     With the same ``seed``, a smaller share is a subset of a larger one.
-
-    Args:
-        labels: (n,).
-        share: 0 to 1.
-        seed: from ``seeds.seed_for``.
     """
     drawn = np.random.default_rng(seed).permutation(len(labels))
     of_class = [drawn[labels[drawn] == label] for label in np.unique(labels)]

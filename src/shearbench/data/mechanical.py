@@ -126,18 +126,11 @@ def simulate_dataset(
 
 
 def simulate_file(source: Path, output: Path, *, elements: tuple[int, int] = (1, 1), **options: Any) -> dict[str, Any]:
-    """Simulate the samples of a file into `output`, an npz file, with a JSON file of metadata beside it.
+    """Simulate the samples of a file into `output`, an npz file; write and return its metadata, a JSON file beside it.
 
-    Shards stay in `output`.shards until the user deletes them. The options are load, steps, workers and keep_failed of
-    `simulate_dataset`.
-
-    Args:
-        source: IDX file of images (gzipped or not), or .npy file of a uint8 array, (n, height, width).
-        output: .npz file.
-        elements: number of elements per pixel in x and in y.
-
-    Returns:
-        The content of the JSON file: load, steps, solver, counts, and the SHA-256 of `output`.
+    `source` is an IDX file of images (gzipped or not), or a .npy file of a uint8 array, (n, height, width). `options`
+    are load, steps, workers and keep_failed of `simulate_dataset`. Shards stay in `output`.shards until the user
+    deletes them.
 
     Raises:
         InputError, TasksFailed: as `simulate_dataset`, and on a source that cannot be read.

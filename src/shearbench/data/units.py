@@ -74,7 +74,8 @@ def assign_parts(units: Rows, labels: Rows, shares: Sequence[float], *, seed: in
     # The cost of a unit in a part is the change of sum (count - target)^2 / target, which is added * (added - room).
     room = 2 * targets
     parts = np.full(len(names), NOWHERE, np.int64)
-    order = sorted(range(len(names)), key=lambda unit: (-counts[unit, -1], _digest(seed, int(names[unit]))))
+    digests = [hashlib.sha256(f"{seed}/{name}".encode()).digest() for name in names]
+    order = sorted(range(len(names)), key=lambda unit: (-counts[unit, -1], digests[unit]))
     large = [unit for unit in order if counts[unit, -1] > 1]
     # Large units are assigned first, to empty parts. Further passes move them if another part fits better by then.
     for unit in [*order, *large * _PASSES]:
@@ -100,7 +101,3 @@ def first_occurrences(images: NDArray[Any]) -> tuple[Rows, Rows]:
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
     return first[order], place[of_sorted]
-
-
-def _digest(seed: int, unit: int) -> bytes:
-    return hashlib.sha256(f"{seed}/{unit}".encode()).digest()
