@@ -54,9 +54,7 @@ class OwnImages(Strict):
     resize: Annotated[tuple[Side, Side], Field(strict=False)] | None = None  # (height, width); None: one size
     classes: Annotated[tuple[str, ...], Field(strict=False, min_length=2)] | None = None
     """Names of the classes, in the order of their labels. None: the source's own names, or its labels."""
-    test: Annotated[float, Field(gt=0, lt=1)] = (
-        0.2  # share of each class, split off by group if the source has no test part
-    )
+    test: Annotated[float, Field(gt=0, lt=1)] = 0.2  # share of each class to split off by group, without a test part
 
 
 class ImageFolder(OwnImages):
