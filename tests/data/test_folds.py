@@ -125,7 +125,7 @@ def test_folds_are_numbered_through_the_repeats() -> None:
     [
         (np.arange(4), np.array([[0, 1, 0, 1], [0, 1, 2, 0]]), r"in every repeat, got \[0, 1\]"),
         (np.arange(4), np.zeros((0, 4), np.int64), "must have a repeat"),
-        (np.arange(4), np.array([0, 0, 2, 2]), r"numbered 0, 1, ... in every repeat, got \[0, 2\]"),
+        (np.arange(4), np.array([0, 0, 2, 2]), r"must number the folds 0, 1, ... in every repeat, got \[0, 2\]"),
         (np.arange(4), np.zeros(4, np.int64), r"got \[0\]"),
         (np.zeros(4, np.int64), np.array([0, 1, 0, 1]), "each id once"),
         (np.arange(3), np.array([0, 1, 0, 1]), "int64"),
