@@ -83,7 +83,7 @@ def test_training_refuses_folds_that_hold_out_what_the_search_saw(finished, smal
 def test_training_refuses_settings_that_were_found_on_other_digits(finished, small_params):
     write_part(finished / "build" / "datasets" / "mnist" / "tuning_part.npz", np.arange(20))
     _tune(finished, small_params, part=np.arange(10))
-    with pytest.raises(InputError, match="mnist-mlp was found on digits with the ids hash"):
+    with pytest.raises(InputError, match="mnist-mlp was found on samples with the ids hash"):
         train.main(small_params, finished, "mnist-mlp")
 
 
