@@ -121,7 +121,7 @@ X_TEST = f"summary_dispx_test_step{STEP}.txt"
         ("0 " * 784 + "\n" + "0 " * 785, "line 2 must be 784 finite numbers; got 785"),
         ("0 " * 783 + "nan", "line 1 must be 784 finite numbers"),
         ("0 " * 783 + "<html>", "line 1 must be numbers: could not convert"),
-        ("0 " * 784 + "\n", "has u_x of 1 digits but u_y of 2"),
+        ("0 " * 784 + "\n", "has u_x of 1 samples but u_y of 2"),
     ],
 )
 def test_a_bad_file_is_named_with_its_line(tmp_path, fields, text, message):
