@@ -10,9 +10,9 @@ from shearbench.comparison.champion import (
     abstention_of,
     champion_of,
     least_accuracy,
-    readings,
     temperature_of,
     trust_of,
+    trusted_predictions,
 )
 from shearbench.predictions.calibration import apply_temperature
 from shearbench.predictions.folds import FoldRun
@@ -58,7 +58,7 @@ def test_a_threshold_keeps_what_it_guarantees(tmp_path: Path, demanded: float) -
     assert trust.accuracy == pytest.approx(correct[answered].mean())
     assert demanded <= trust.guaranteed < trust.accuracy
     assert trust.predictions == 2000
-    assert [each.answered for each in readings(probabilities, trust)] == answered.tolist()
+    assert [each.answered for each in trusted_predictions(probabilities, trust)] == answered.tolist()
 
 
 def test_what_is_observed_is_of_the_network_that_predicts_alone_on_other_digits(tmp_path: Path) -> None:
@@ -102,17 +102,17 @@ def test_a_network_that_is_never_right_never_answers(tmp_path: Path) -> None:
     assert trust.threshold is None
     assert trust.accuracy is None
     assert trust.coverage == 0
-    assert not any(each.answered for each in readings(probabilities, trust))
+    assert not any(each.answered for each in trusted_predictions(probabilities, trust))
 
 
 def test_a_reading_names_the_two_most_probable_classes(tmp_path: Path) -> None:
     trust = trust_of([run_of(tmp_path / "run", *drawn(100, name="reading"))], 0.9)
     probabilities = np.array([[0.05, 0.05, 0.1, 0.6, 0.2, 0, 0, 0, 0, 0]], np.float32)
-    (reading,) = readings(probabilities, trust)
+    (prediction,) = trusted_predictions(probabilities, trust)
     powers = probabilities[0].astype(float) ** (1 / trust.temperature)
-    assert (reading.digit, reading.runner_up) == (3, 4)
-    assert reading.confidence == pytest.approx(powers[3] / powers.sum())
-    assert reading.runner_up_confidence == pytest.approx(powers[4] / powers.sum())
+    assert (prediction.label, prediction.runner_up) == (3, 4)
+    assert prediction.confidence == pytest.approx(powers[3] / powers.sum())
+    assert prediction.runner_up_confidence == pytest.approx(powers[4] / powers.sum())
 
 
 def test_the_network_with_the_lowest_validation_loss_reads_alone(tmp_path: Path) -> None:

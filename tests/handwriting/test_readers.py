@@ -190,7 +190,7 @@ def test_a_sheet_is_read_line_by_line(digits: tuple[np.ndarray, np.ndarray], tmp
     predicted = predict_sheet(read_file(tmp_path / "sheet.png", side=SIDE), readers.load())
     assert not isinstance(predicted, str)
     assert [found.line for found, _ in predicted] == [0] * 5 + [1] * 5 + [2] * 5
-    right = [reading.digit == digits[1][place * 2] for place, (_, reading) in enumerate(predicted)]
+    right = [reading.label == digits[1][place * 2] for place, (_, reading) in enumerate(predicted)]
     assert np.mean(right) >= 0.9
 
 

@@ -64,7 +64,7 @@ def _explained(picture: ClassPicture, readers: Readers) -> Path:
         picture.file.path,
         thumbnail,
         (prepared.image[None] / 255).astype(np.float32),
-        gradcam_maps(readers, prepared.image[None], [predicted.digit])[0],
+        gradcam_maps(readers, prepared.image[None], [predicted.label])[0],
         predicted=predicted,
         probabilities=picture.probabilities,
         doubt=picture.doubt,
@@ -107,8 +107,8 @@ def _sheet(file: Path, readers: Readers) -> dict[str, Any]:
         {
             "line": found.line,
             "box": [found.box[2], found.box[0], found.box[3], found.box[1]],
-            "class": predicted.digit if predicted.answered and not found.doubt else None,
-            "best": predicted.digit,
+            "class": predicted.label if predicted.answered and not found.doubt else None,
+            "best": predicted.label,
             "confidence": predicted.confidence,
             "doubt": found.doubt,
         }
@@ -183,7 +183,7 @@ def _alike(pictures: Sequence[ClassPicture]) -> tuple[list[dict[str, Any]], str,
     limits = copies.limits_of(reference, seed=_SEED)
     searched = f"{len(labels):,} digits of MNIST"
     read = [
-        (picture, picture.prepared.image, picture.predicted.digit)
+        (picture, picture.prepared.image, picture.predicted.label)
         for picture in pictures
         if picture.predicted is not None and picture.prepared is not None
     ]

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from shearbench.analysis.gradcam.measure import attribute
 from shearbench.commands.prediction_figure import write_explanation
-from shearbench.comparison.champion import Reading, Trust, champion_of, readings, trust_of
+from shearbench.comparison.champion import Prediction, Trust, champion_of, trust_of, trusted_predictions
 from shearbench.comparison.table import best_of_each_dataset
 from shearbench.data.config import ImageDataset
 from shearbench.data.convert import to_channels, to_size
@@ -195,7 +195,9 @@ def _predictions(
     calibrated = apply_temperature(raw, trust.temperature)
     name: Callable[[int], int | str] = int if tuple(record["classes"]) == DIGITS else record["classes"].__getitem__
     results: dict[Path, dict[str, Any]] = {}
-    for row, (sheet, predicted, no_field) in enumerate(zip(sheets, readings(raw, trust), failed, strict=True)):
+    for row, (sheet, predicted, no_field) in enumerate(
+        zip(sheets, trusted_predictions(raw, trust), failed, strict=True)
+    ):
         if no_field:
             results[sheet.file] = {"unread": "no equilibrium was found when it was sheared"}
             continue
@@ -213,10 +215,10 @@ def _explain(
     sheet: Sheet,
     seen: NDArray[np.float32],
     probabilities: NDArray[np.float64],
-    predicted: Reading,
+    predicted: Prediction,
 ) -> Path:
     found, record = (
-        attribute(network, torch.from_numpy(seen), torch.tensor([predicted.digit])),
+        attribute(network, torch.from_numpy(seen), torch.tensor([predicted.label])),
         champion.fold_run.record,
     )
     return write_explanation(

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
-from shearbench.comparison.champion import Reading
+from shearbench.comparison.champion import Prediction
 from shearbench.data.dataset import DIGITS
 from shearbench.data.handwritten import EXPLAINED
 from shearbench.plotting.canvas import BLUE, GREY, ORANGE, figure, plain, png, shortened
@@ -26,7 +26,7 @@ def write_explanation(
     seen: NDArray[np.float32],
     weight: NDArray[np.float32],
     *,
-    predicted: Reading,
+    predicted: Prediction,
     probabilities: NDArray[np.float64],
     doubt: str,
     classes: Sequence[str] = DIGITS,
@@ -45,7 +45,7 @@ def write_explanation(
         doubt: the reason to doubt that the file shows one digit; empty without one.
         threshold: the least confidence of a sure prediction; None if no prediction is sure.
     """
-    best, second = classes[predicted.digit], classes[predicted.runner_up]
+    best, second = classes[predicted.label], classes[predicted.runner_up]
     unsure = doubt or ("" if predicted.answered else f"{best} or {second}")
     made = figure(_INCH * (len(seen) + 2) + 3.2, _INCH + 0.9)
     made.suptitle(f"{file.name}: {f'not sure: {unsure}' if unsure else f'predicted as {best}'} ({model})", fontsize=11)
@@ -60,7 +60,7 @@ def write_explanation(
     grid[-2].imshow(size, cmap="gray_r", vmin=0)
     grid[-2].imshow(np.dstack([np.full((*weight.shape, 3), to_rgb(ORANGE)), _OPACITY * weight]))
     grid[-2].set_title(f"{method} for {shortened(best)}" if weight.any() else f"{method}: no map", fontsize=10)
-    _bars(grid[-1], probabilities, predicted.digit, classes, threshold)
+    _bars(grid[-1], probabilities, predicted.label, classes, threshold)
     path = file.with_name(file.name + EXPLAINED)
     write_bytes(path, png(made))
     return path

@@ -74,7 +74,7 @@ def prediction_of(content: bytes, readers: Readers) -> dict[str, Any]:
     if prepared.rejected:
         raise Unreadable(f"shows no digit ({prepared.rejected})")
     ((predicted, probabilities),) = readers.predict(prepared.image[None])
-    seen = heated(prepared.image, explain(readers, prepared.image[None], [predicted.digit])[0])
+    seen = heated(prepared.image, explain(readers, prepared.image[None], [predicted.label])[0])
     found = prediction_json(predicted, probabilities, prepared)
     return found | {"prepared": data_uri(prepared.image), "seen": data_uri(seen)}
 

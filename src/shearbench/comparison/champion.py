@@ -46,10 +46,10 @@ class Trust:
 
 
 @dataclass(frozen=True)
-class Reading:
+class Prediction:
     """The prediction for one image; ``answered`` is True if the confidence suffices."""
 
-    digit: int
+    label: int
     confidence: float
     runner_up: int
     runner_up_confidence: float
@@ -133,13 +133,13 @@ def least_accuracy(right: int, answered: int, *, doubt: float) -> float:
     return float(special.betaincinv(right, answered - right + 1, doubt)) if right else 0.0
 
 
-def readings(probabilities: NDArray[np.floating], trust: Trust) -> list[Reading]:
+def trusted_predictions(probabilities: NDArray[np.floating], trust: Trust) -> list[Prediction]:
     """Return the predictions of a network for images, from its probabilities (n, classes) before any temperature."""
     scaled = apply_temperature(probabilities, trust.temperature)
     order = np.argsort(-scaled, axis=1, kind="stable")
     threshold = np.inf if trust.threshold is None else trust.threshold
     return [
-        Reading(best, float(row[best]), second, float(row[second]), bool(row[best] >= threshold))
+        Prediction(best, float(row[best]), second, float(row[second]), bool(row[best] >= threshold))
         for row, (best, second) in zip(scaled, order[:, :2].tolist(), strict=True)
     ]
 

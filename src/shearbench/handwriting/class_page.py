@@ -14,7 +14,7 @@ import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.comparison.champion import Reading
+from shearbench.comparison.champion import Prediction
 from shearbench.handwriting.class_pictures import ClassPicture, data_uri
 from shearbench.handwriting.folder import csv_cell
 from shearbench.handwriting.readers import Readers, explain
@@ -100,12 +100,12 @@ def _share(pictures: Sequence[ClassPicture]) -> Row | None:
     """Return number and share of pictures with the right most probable digit, with Wilson's 95 % interval."""
     if not pictures:
         return None
-    right, n = sum(_of(picture).digit == picture.file.digit for picture in pictures), len(pictures)
+    right, n = sum(_of(picture).label == picture.file.digit for picture in pictures), len(pictures)
     low, high = wilson(right / n, n)
     return {"right": right, "n": n, "accuracy": right / n, "low": low, "high": high}
 
 
-def _of(picture: ClassPicture) -> Reading:
+def _of(picture: ClassPicture) -> Prediction:
     assert picture.predicted is not None
     return picture.predicted
 
@@ -160,7 +160,7 @@ def _card(picture: ClassPicture) -> Row:
         "file": picture.file.shown,
         "label": picture.file.digit,
         "state": "wrong" if picture.is_wrong else "unsure" if picture.digit is None else "sure",
-        "best": predicted.digit,
+        "best": predicted.label,
         "confidence": f"{100 * predicted.confidence:.0f} %",
         "runner_up": predicted.runner_up,
         "doubt": picture.doubt,
@@ -174,7 +174,7 @@ def _maps(readers: Readers, pictures: Sequence[ClassPicture]) -> list[str]:
     if not pictures:
         return []
     images = np.stack([picture.prepared.image for picture in pictures if picture.prepared is not None])
-    maps = explain(readers, images, [_of(picture).digit for picture in pictures])
+    maps = explain(readers, images, [_of(picture).label for picture in pictures])
     return [data_uri(heated(image, heat)) for image, heat in zip(images, maps, strict=True)]
 
 

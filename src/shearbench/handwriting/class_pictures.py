@@ -22,7 +22,7 @@ from shearbench.handwriting.naming import Named
 from shearbench.handwriting.preparation import Prepared, mnist
 
 if TYPE_CHECKING:
-    from shearbench.comparison.champion import Reading
+    from shearbench.comparison.champion import Prediction
     from shearbench.handwriting.readers import Readers
 
 _FILES_A_TASK = 60
@@ -41,14 +41,14 @@ class ClassPicture:
     thumbnail: NDArray[np.uint8] | None = None
     digest: str = ""
     tiles: tuple[str, str] = ("", "")  # thumbnail and prepared image as data URIs of PNGs
-    predicted: "Reading | None" = None
+    predicted: "Prediction | None" = None
     probabilities: NDArray[np.float64] | None = None
 
     @property
     def digit(self) -> int | None:
         """The predicted digit; None if the readers are not sure or nothing was predicted."""
         sure = self.predicted is not None and self.predicted.answered and not self.doubt
-        return self.predicted.digit if self.predicted is not None and sure else None
+        return self.predicted.label if self.predicted is not None and sure else None
 
     @property
     def doubt(self) -> str:
@@ -71,14 +71,14 @@ class ClassPicture:
 
 
 def prediction_json(
-    predicted: "Reading",
+    predicted: "Prediction",
     probabilities: NDArray[np.float64],
     prepared: Prepared,
     *,
     name: Callable[[int], int | str] = int,
 ) -> dict[str, Any]:
     """Return a prediction, ready for JSON; ``class`` is None if it is not sure. ``name`` gives the name of a class."""
-    best = name(predicted.digit)
+    best = name(predicted.label)
     return {
         "class": best if predicted.answered and not prepared.doubt else None,
         "best": best,

@@ -20,7 +20,7 @@ from safetensors.torch import load as load_tensors
 from torch import Tensor, nn
 from torch.nn import functional
 
-from shearbench.comparison.champion import Reading, Trust, readings
+from shearbench.comparison.champion import Prediction, Trust, trusted_predictions
 from shearbench.data.handwritten import CLASSES
 from shearbench.errors import InputError
 from shearbench.models import build
@@ -84,10 +84,12 @@ class Readers:
                 results[name][start : start + step] = probabilities.numpy()
         return results
 
-    def predict(self, images: Images) -> list[tuple[Reading, NDArray[np.float64]]]:
+    def predict(self, images: Images) -> list[tuple[Prediction, NDArray[np.float64]]]:
         """Return the prediction and the calibrated probabilities (10,) of each prepared image (n, 28, 28)."""
         raw = self.probabilities(images)
-        return list(zip(readings(raw, self.trust), apply_temperature(raw, self.trust.temperature), strict=True))
+        return list(
+            zip(trusted_predictions(raw, self.trust), apply_temperature(raw, self.trust.temperature), strict=True)
+        )
 
     @property
     def facts(self) -> dict[str, Any]:

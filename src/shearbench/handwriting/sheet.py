@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from shearbench.comparison.champion import Reading
+from shearbench.comparison.champion import Prediction
 from shearbench.data.handwritten import Picture
 from shearbench.handwriting.ink import sheet_ink
 from shearbench.handwriting.parts import Parts
@@ -124,25 +124,25 @@ def _lines(boxes: Sequence[Box], usual: float) -> list[list[int]]:
     return sorted(lines, key=lambda line: float(np.mean([centre[place] for place in line])))
 
 
-def predict_sheet(picture: Picture, readers: Readers) -> list[tuple[Found, Reading]] | str:
+def predict_sheet(picture: Picture, readers: Readers) -> list[tuple[Found, Prediction]] | str:
     """Return the digits of a sheet with their predictions, or the reason why there is none."""
     found = find_digits(picture)
     if isinstance(found, str):
         return found
     predicted = readers.predict(np.stack([one.image for one in found]))
-    return [(one, reading) for one, (reading, _) in zip(found, predicted, strict=True)]
+    return [(one, prediction) for one, (prediction, _) in zip(found, predicted, strict=True)]
 
 
-def drawn(picture: Picture, predicted: Sequence[tuple[Found, Reading]]) -> Image.Image:
+def drawn(picture: Picture, predicted: Sequence[tuple[Found, Prediction]]) -> Image.Image:
     """Return the picture with a box around each digit and the prediction above it, orange if not sure."""
     image = Image.fromarray(picture.colour).convert("RGB")
     draw = ImageDraw.Draw(image)
     size = max(12, round(0.02 * max(image.size)))
-    for found, reading in predicted:
+    for found, prediction in predicted:
         top, bottom, left, right = found.box
-        sure = reading.answered and not found.doubt
+        sure = prediction.answered and not found.doubt
         colour = (0, 110, 60) if sure else (200, 90, 0)
         draw.rectangle([left - 3, top - 3, right + 2, bottom + 2], outline=colour, width=3)
-        text = str(reading.digit) if sure else f"{reading.digit}?"
+        text = str(prediction.label) if sure else f"{prediction.label}?"
         draw.text((left, max(0, top - size - 6)), text, fill=colour, font_size=size)
     return image
