@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from shearbench.data.dataset import TUNING_PART
 from shearbench.data.tuning_part import write_part
 from shearbench.params import Params, load
 from shearbench.predictions.contents import Content, Node
@@ -85,7 +86,7 @@ def a_long_curve(points: int) -> Node:
 def measure(root: Path, trials: int, points: int) -> None:
     """Measure in a folder, and print."""
     write_data(None, DIGITS, root / "build" / "datasets")
-    write_part(root / "build" / "tuning_part.npz", np.arange(DIGITS))
+    write_part(root / "build" / "datasets" / "mnist" / TUNING_PART, np.arange(DIGITS))
     params = settings(trials)
     job = job_of(params, root, dataset="mnist", model="mlp")
     with timed(f"{trials} trials with their finalists"):

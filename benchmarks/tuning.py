@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from shearbench.data.dataset import FOLDS, TUNING_PART
 from shearbench.data.dataset import load as load_dataset
 from shearbench.data.folds import FoldTable, make_repeats, read_folds, write_folds
 from shearbench.data.tuning_part import read_part
@@ -104,11 +105,12 @@ def winner_of(job: Job, grid: pd.DataFrame, out: Path) -> tuple[Finalist, list[F
 
 def write_outer_folds(job: Job, path: Path, *, folds: int, repeats: int) -> None:
     """Deal the training digits outside the tuning part to folds, as ``prepare`` does with ``training.use_tuned``."""
-    whole = load_dataset(job.build / "datasets" / job.config.dataset, "train")
-    apart = np.isin(whole.ids, read_part(job.build / "tuning_part.npz"))
+    folder = job.build / "datasets" / job.config.dataset
+    whole, units = load_dataset(folder, "train"), read_folds(folder / FOLDS).units
     seeds = [seed_for(job.config.seed, "tune", "benchmark", repeat) for repeat in range(repeats)]
-    table = make_repeats(whole.inputs, whole.labels, folds=folds, seeds=seeds, reserved=apart)
-    write_folds(path, FoldTable(whole.ids, table))
+    reserved = np.isin(whole.ids, read_part(folder / TUNING_PART))
+    table = make_repeats(units, whole.labels, folds=folds, seeds=seeds, reserved=reserved)
+    write_folds(path, FoldTable(whole.ids, table, units))
 
 
 def score(job: Job, settings: Mapping[str, Hyperparameters], folds: Path, out: Path) -> pd.DataFrame:
