@@ -25,7 +25,11 @@ from typing import Any
 
 REPOSITORY = Path(__file__).parents[1]
 OUT = Path("build") / "benchmarks" / "first_minutes"
-AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "NPY_DISABLE_CPU_FEATURES": "AVX512F"}
+AVX2 = {
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+}
 KINDS: dict[str, dict[str, str]] = {"this machine": {}, "avx2": AVX2}
 RATE = """
 import time, torch
