@@ -132,7 +132,7 @@ def test_more_repeats_keep_the_folds_that_are_there(
     ablation = config_of(params, dataset="mnist", model="mlp")
     table = read_npz(twice / "build/datasets/mnist/folds.npz")
     for repeats in (1, 2, 1):
-        write_npz(tmp_path / "folds.npz", {"ids": table["ids"], "folds": table["folds"][:repeats]})
+        write_npz(tmp_path / "folds.npz", {**table, "folds": table["folds"][:repeats]})
         data, folds = twice / "build/datasets/mnist", tmp_path / "folds.npz"
         records = cross_validate(ablation, dataset=data, folds=folds, out=tmp_path / "mlp", workers=1)
         assert len(records) == 2 * repeats
