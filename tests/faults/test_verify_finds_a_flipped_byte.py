@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -197,12 +197,18 @@ def test_a_write_protected_object_of_the_cache_is_found(locked: Path, params: Pa
     """DVC believes such an object without reading it, and would restore the bad bytes."""
     objects = sorted((locked / CACHE).glob("??/*"))
     assert len(objects) > 30
-    for path in objects:
-        assert path.stat().st_mode & 0o777 == 0o444
-        with flipped(path, path.stat().st_size // 2):
-            assert path.stat().st_mode & 0o777 == 0o444
-            (found,) = verify.faults(params, locked)
-        assert found.startswith(f"{path.relative_to(locked)} in DVC's cache is damaged; remove it (`rm -f`), then run ")
+    assert {path.stat().st_mode & 0o777 for path in objects} == {0o444}
+    files, listings = ([each for each in objects if (each.suffix == ".dir") is wanted] for wanted in (False, True))
+    # Each is found, and no other. A damaged listing hides the files of its folder, so listings come one at a time.
+    for damaged in (files[::2], files[1::2], *([listing] for listing in listings)):
+        with ExitStack() as stack:
+            for path in damaged:
+                stack.enter_context(flipped(path, path.stat().st_size // 2))
+            assert {path.stat().st_mode & 0o777 for path in damaged} == {0o444}
+            found = list(verify.faults(params, locked))
+        advice = " in DVC's cache is damaged; remove it (`rm -f`), then run "
+        assert all(advice in fault for fault in found)
+        assert sorted(fault.split(advice)[0] for fault in found) == [str(path.relative_to(locked)) for path in damaged]
 
 
 def test_the_cached_copy_of_weights_names_their_stage(locked: Path, params: Params) -> None:
