@@ -57,6 +57,11 @@ def test_runs_of_different_hardware_are_said_to_be(finished_once: Path, capsys: 
     printed.print_table([*rows[:-1], {**rows[-1], "hardware": "cuda (a GPU), bf16"}])
     output = " ".join(capsys.readouterr().out.split())
     both = f"{rows[0]['hardware']}; cuda (a GPU), bf16"
+    network, classifier = rows[0], {**rows[-1], "hardware": "cpu"}
+    printed.print_table([network, classifier])
+    assert "hardware differs" not in capsys.readouterr().out
+    printed.print_table([{**network, "hardware": "cuda (a GPU), bf16"}, classifier])
+    assert "hardware differs: cuda (a GPU), bf16; cpu" in " ".join(capsys.readouterr().out.split())
     assert output.endswith(f"Seconds are not comparable, because the hardware differs: {both}.")
 
 

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from shearbench.records import read_json, require_shape
-from shearbench.report.findings import p_value, span
+from shearbench.report.findings import hardware_of_all, p_value, span
 
 if TYPE_CHECKING:  # it loads the statistics, which takes seconds
     from shearbench.comparison.table import Row
@@ -81,7 +81,7 @@ def print_table(rows: Sequence["Row"]) -> None:
         + " drop: CV accuracy lost from the images, percentage points." * drops,
         style="dim",
     )
-    trained_on = dict.fromkeys(row["hardware"] for row in rows)
+    trained_on = hardware_of_all(rows)
     if len(trained_on) > 1 or any("; " in each for each in trained_on):
         console.print(f"Seconds are not comparable, because the hardware differs: {escape('; '.join(trained_on))}.")
 

@@ -66,6 +66,12 @@ def counted(row: Row) -> str:
     return f"{row['folds']} folds{repeats}"
 
 
+def hardware_of_all(rows: Rows) -> list[str]:
+    """Return the distinct hardware of the trainings; ``cpu``, that of classifiers, only if no network has a CPU."""
+    found = dict.fromkeys(row["hardware"] for row in rows)
+    return [each for each in found if each != "cpu" or not any(other.startswith("cpu,") for other in found)]
+
+
 def span(low: float, high: float) -> str:
     """Return an interval of an accuracy in percent, or "too few folds" if it is wider than 50 points."""
     return TOO_FEW if high - low > _WIDEST else f"{percent(low)} to {percent(high)}"

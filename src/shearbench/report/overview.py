@@ -8,7 +8,7 @@ import pandas as pd
 
 from shearbench.records import is_finished, read_json
 from shearbench.report.blocks import Cell, Column, Data, Table
-from shearbench.report.findings import Row, Rows, percent, span
+from shearbench.report.findings import Row, Rows, hardware_of_all, percent, span
 
 NOT_WORSE = "≈"
 """Marks an accuracy that no verdict calls worse than the best of its dataset."""
@@ -52,7 +52,7 @@ def overview(root: Path, rows: Rows) -> Table:
         n=_every(f"{each['n']:,}" for each in robust.values() if "n" in each) or "no",
         strangers=_STRANGERS if strangers else "",
         processor=_every(each["processor"] for each in robust.values() if "processor" in each),
-        hardware=_every(row["hardware"] for row in rows),
+        hardware="; ".join(hardware_of_all(rows)),
     )
     body = list(zip(*table.values(), strict=True))
     return Table(list(table), body, " ".join(caption.split()), [Data.of(root / "reports" / "comparison.csv")])
