@@ -1,8 +1,8 @@
 """Layers equivalent to torch's, but faster for 28 x 28 images on a CPU.
 
-Dropout draws 16 random bits per unit, because torch's takes longer than a dense layer. 3x3 convolutions with a single
-output pixel are matrix products, because torch also computes the taps on padding. In training, ReLU is applied after
-the pooling that follows it. The gradient of flattening has the memory layout of the maps.
+Dropout draws 16 random bits per unit, because torch's takes longer than a dense layer. 3x3 convolutions of maps of at
+most 2 x 2 pixels are matrix products, because torch also computes the taps on padding. In training, ReLU is applied
+after the pooling that follows it. The gradient of flattening has the memory layout of the maps.
 """
 
 from typing import Any, Literal
@@ -110,16 +110,52 @@ class _Flatten(torch.autograd.Function):
 
 
 class Conv3x3(nn.Conv2d):
-    """A 3x3 convolution with padding 1, stride 1 or 2 and no bias; a single output pixel is a matrix product.
+    """A 3x3 convolution with padding 1, stride 1 or 2 and no bias; a map of at most 2 x 2 pixels is a matrix product.
 
-    The product uses only the taps on inputs, not on padding. The backward pass is four to eight times as fast.
+    Each output pixel of such a map depends on every input pixel, so the convolution is a dense layer without zeros. It
+    has fewer products than the convolution, which includes the padding, and takes an eighth to a third of the time.
     """
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the convolution, (n, channels, height, width)."""
-        height, width = inputs.shape[2:]
-        if height > self.stride[0] or width > self.stride[1]:
+        if max(inputs.shape[2:]) > 2:
             return super().forward(inputs)
-        # The window of the output pixel starts in the padding, so input pixel (0, 0) is at tap (1, 1).
-        taps = self.weight[:, :, 1 : 1 + height, 1 : 1 + width]
-        return functional.linear(inputs.flatten(1), taps.flatten(1))[:, :, None, None]
+        if torch.is_autocast_enabled(inputs.device.type):
+            inputs = inputs.to(torch.get_autocast_dtype(inputs.device.type))
+        maps: Tensor = _SmallConvolution.apply(inputs, self.weight, self.stride)  # type: ignore[no-untyped-call]
+        return maps
+
+
+class _SmallConvolution(torch.autograd.Function):
+    """Multiply the flattened map by a matrix with a block of rows for each output pixel; in the type of the inputs."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, weight: Tensor, stride: tuple[int, int]) -> Tensor:
+        count, channels, height, width = inputs.shape
+        # Output pixel (i, j) has its window's second row and column at (i, j) * stride, so input pixel (0, 0) is at
+        # tap (1, 1) - (i, j) * stride.
+        windows = [
+            (slice(1 - top, 1 - top + height), slice(1 - left, 1 - left + width))
+            for top in range(0, height, stride[0])
+            for left in range(0, width, stride[1])
+        ]
+        taps = weight.permute(0, 2, 3, 1).to(inputs.dtype)
+        matrix = torch.stack([taps[:, rows, columns] for rows, columns in windows])
+        matrix = matrix.view(-1, height * width * channels)
+        flat = inputs.permute(0, 2, 3, 1).reshape(count, -1)
+        ctx.save_for_backward(flat, matrix)
+        ctx.windows, ctx.shape, ctx.weight = windows, inputs.shape, weight
+        out = (flat @ matrix.T).view(count, -(-height // stride[0]), -(-width // stride[1]), len(weight))
+        return out.permute(0, 3, 1, 2)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
+        flat, matrix = ctx.saved_tensors
+        count, channels, height, width = ctx.shape
+        out = gradients[0].permute(0, 2, 3, 1).reshape(count, -1)
+        of_matrix = (out.T @ flat).view(len(ctx.windows), -1, height, width, channels)
+        of_weight = torch.zeros_like(ctx.weight)
+        taps = of_weight.permute(0, 2, 3, 1)
+        for block, (rows, columns) in zip(of_matrix, ctx.windows, strict=True):
+            taps[:, rows, columns] += block
+        return (out @ matrix).view(count, height, width, channels).permute(0, 3, 1, 2), of_weight, None
