@@ -1,9 +1,9 @@
 """Simulate the displacement fields of many samples on all cores, in shards that survive a kill.
 
 Input: bitmaps, a load and steps of its published list. Output: one npz file of any number of samples, written with
-constant memory. A shard holds `SHARD` samples. Its name is a hash of its inputs (bitmaps, load, displacements, solver
-version), so a killed run continues with the finished shards. The bytes do not depend on the number of workers or on
-interruptions. A shard with a wrong SHA-256 is computed again.
+constant memory. A shard holds `SHARD` fields, so that few samples with many steps keep all cores busy too. Its name is
+a hash of its inputs (bitmaps, load, displacements, solver version), so a killed run continues with the finished shards.
+The bytes do not depend on the number of workers or on interruptions. A shard with a wrong SHA-256 is computed again.
 
     card = simulate_dataset(bitmaps, Path("shear.npz"), load="shear", steps=[5], shard_folder=Path("build/shards"))
 """
@@ -25,7 +25,7 @@ from shearbench.mechanics.newton import TOLERANCE
 from shearbench.mechanics.simulation import LOAD_STEPPING, SOLVER_VERSION, check_bitmaps, check_elements, simulate
 from shearbench.records import atomic_file, hash_arrays, hash_of, read_json, read_npz, sha256_of, write_json, write_npz
 
-SHARD = 250  # images: two seconds of work, 1.6 MB per step
+SHARD = 250  # fields: one or two seconds of work, 1.6 MB
 _ARRAYS = ("displacement", "strain_energy", "reaction", "converged")
 
 
@@ -192,8 +192,9 @@ def _plan(
     bitmaps: NDArray[np.uint8], load: str, steps: tuple[int, ...], elements: tuple[int, int], folder: Path
 ) -> Iterator[_Shard]:
     displacements = tuple(displacements_of(load, bitmaps.shape[1])[step] for step in steps)
-    for first in range(0, len(bitmaps), SHARD):
-        part = np.ascontiguousarray(bitmaps[first : first + SHARD])
+    size = max(1, SHARD // len(steps))
+    for first in range(0, len(bitmaps), size):
+        part = np.ascontiguousarray(bitmaps[first : first + size])
         content = [hash_arrays(part), load, displacements, elements, SOLVER_VERSION]
         path = folder / f"{load}-{hash_of(content)[:24]}.npz"
         yield _Shard(first, part, load, steps, displacements, elements, path)

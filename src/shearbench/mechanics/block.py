@@ -7,16 +7,17 @@ column e // rows and, counted from the bottom, row e % rows.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.mechanics.fronts import Plan, dissect
+from shearbench.mechanics.dissection import Plan, dissect
 from shearbench.mechanics.kernels import CENTRE, NODES, element_table
 from shearbench.mechanics.loads import Load
 
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 
@@ -50,6 +51,27 @@ class Block:
     def mesh(self) -> tuple[Ints, Floats, Floats]:
         """The arguments of the kernels: connectivity, gradients and weights."""
         return self.connectivity, self.gradients, self.weights
+
+    @cached_property
+    def single_mesh(self) -> tuple[Ints, Singles, Singles]:
+        """`mesh` in single precision."""
+        return self.connectivity, self.gradients.astype(np.float32), self.weights.astype(np.float32)
+
+    @cached_property
+    def single_free(self) -> Singles:
+        """`free` in single precision."""
+        return self.free.astype(np.float32)
+
+    def turned(self, d: float) -> Floats:
+        """Return the rigid displacement (nodes, 2) of the block that turns by the mean rotation of the load at d."""
+        corner = self.lift[[0, -1, 2 * self.rows]] * d  # bottom left, top right, top left
+        across, up = (corner[1] - corner[2]) / self.width, (corner[2] - corner[0]) / self.height
+        angle = np.arctan2(across[1] - up[0], 2 + across[0] + up[1])
+        rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        ix, iy = np.divmod(np.arange(len(self.free)), 2 * self.rows + 1)
+        places = np.stack([ix * (self.width / (2 * self.columns)), iy * (self.height / (2 * self.rows))], axis=1)
+        moved: Floats = places @ (rotation - np.eye(2)).T
+        return moved
 
     @property
     def columns(self) -> int:

@@ -11,6 +11,8 @@ sides, `CENTRE` is the local number of the centre node. `element_table` returns 
 Elements are processed in packs of `PACK` that are adjacent in memory, so the innermost loops run over elements and
 become vector instructions. Fast-math is off, so the bits of a sample do not depend on earlier computations.
 
+Sums that run in conjugate gradients (tangent_times, restrict, prolong, descend) have the precision of their arguments.
+
 Nodal fields are (nodes, 2); `connectivity` is (9, elements); mu and lam are (elements,). H_iJ = du_i/dX_J.
 """
 
@@ -120,10 +122,11 @@ def _scatter(fe, connectivity, first, count, f):  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def _gradient(ue, gradients, q, count, h):  # type: ignore[no-untyped-def]
     """Compute the displacement gradients h (4, PACK) = H11, H12, H21, H22 at Gauss point q of a pack of elements."""
+    zero = ue.dtype.type(0)
     for i in range(2):
         for e in range(count):
-            dx = 0.0
-            dy = 0.0
+            dx = zero
+            dy = zero
             for a in range(9):
                 dx += ue[a, i, e] * gradients[q, a, 0]
                 dy += ue[a, i, e] * gradients[q, a, 1]
@@ -188,12 +191,11 @@ def internal_forces(u, connectivity, gradients, weights, mu, lam):  # type: igno
 
 
 @njit(cache=True)
-def linearise(u, connectivity, gradients, weights, mu, lam):  # type: ignore[no-untyped-def]
-    """Return the data of the tangent at the Gauss points, (9, 6, elements): cof F 11, 12, 21, 22, w g, w g'."""
+def linearise(u, connectivity, gradients, weights, mu, lam, state):  # type: ignore[no-untyped-def]
+    """Fill `state` (9, 6, elements), the data of the tangent at the Gauss points: cof F 11, 12, 21, 22, w g, w g'."""
     elements = connectivity.shape[1]
     ue = np.empty((9, 2, PACK))
     h = np.empty((4, PACK))
-    state = np.empty((9, 6, elements))
     for first in range(0, elements, PACK):
         count = min(PACK, elements - first)
         _gather(u, connectivity, first, count, ue)
@@ -208,20 +210,20 @@ def linearise(u, connectivity, gradients, weights, mu, lam):  # type: ignore[no-
                 state[q, 3, first + e] = 1.0 + h[0, e]
                 state[q, 4, first + e] = weights[q] * g
                 state[q, 5, first + e] = weights[q] * slope
-    return state
 
 
 @njit(cache=True)
 def tangent_times(v, state, connectivity, gradients, weights, mu):  # type: ignore[no-untyped-def]
     """Return the tangent stiffness at the linearised state times the nodal field v, (nodes, 2)."""
     elements = connectivity.shape[1]
-    ve = np.empty((9, 2, PACK))
-    h = np.empty((4, PACK))
+    ve = np.empty((9, 2, PACK), v.dtype)
+    fe = np.empty((9, 2, PACK), v.dtype)
+    h = np.empty((4, PACK), v.dtype)
     f = np.zeros_like(v)
     for first in range(0, elements, PACK):
         count = min(PACK, elements - first)
         _gather(v, connectivity, first, count, ve)
-        fe = np.zeros((9, 2, PACK))
+        fe[:] = 0
         for q in range(9):
             _gradient(ve, gradients, q, count, h)
             for e in range(count):
@@ -248,14 +250,18 @@ def assemble(state, gradients, weights, mu, stiffness, coupling, centre):  # typ
     elements = state.shape[2]
     moduli = np.empty((10, PACK), dtype=np.float32)
     ke = np.empty((18, 18, PACK), dtype=np.float32)
+    kc = np.empty((2, 16, PACK), dtype=np.float32)
     for first in range(0, elements, PACK):
         count = min(PACK, elements - first)
         ke[:] = 0.0
         for q in range(9):
             _tangent_moduli(state, weights, mu, q, first, count, moduli)
             _add_stiffness(moduli, gradients, q, count, ke)
-        _condense(ke, first, count, coupling, centre)
+        _condense(ke, first, count, kc, centre)
         for e in range(count):
+            for p in range(16):
+                coupling[first + e, 0, p] = kc[0, p, e]
+                coupling[first + e, 1, p] = kc[1, p, e]
             for p in range(16):
                 for r in range(p + 1):
                     stiffness[first + e, p, r] = ke[p, r, e]
@@ -306,7 +312,7 @@ def _add_stiffness(moduli, gradients, q, count, ke):  # type: ignore[no-untyped-
 
 
 @njit(cache=True)
-def _condense(ke, first, count, coupling, centre):  # type: ignore[no-untyped-def]
+def _condense(ke, first, count, kc, centre):  # type: ignore[no-untyped-def]
     """Eliminate the centre node (rows 16, 17): K_bb - K_bc K_cc^-1 K_cb, keeping K_cc^-1 and K_cc^-1 K_cb."""
     for e in range(count):
         k11 = ke[16, 16, e]
@@ -321,25 +327,25 @@ def _condense(ke, first, count, coupling, centre):  # type: ignore[no-untyped-de
         for e in range(count):
             x = ke[16, p, e]
             y = ke[17, p, e]
-            coupling[0, p, first + e] = centre[0, first + e] * x + centre[1, first + e] * y
-            coupling[1, p, first + e] = centre[1, first + e] * x + centre[2, first + e] * y
+            kc[0, p, e] = centre[0, first + e] * x + centre[1, first + e] * y
+            kc[1, p, e] = centre[1, first + e] * x + centre[2, first + e] * y
     for p in range(16):
         for r in range(p + 1):
             for e in range(count):
-                ke[p, r, e] -= ke[16, p, e] * coupling[0, r, first + e] + ke[17, p, e] * coupling[1, r, first + e]
+                ke[p, r, e] -= ke[16, p, e] * kc[0, r, e] + ke[17, p, e] * kc[1, r, e]
 
 
 @njit(cache=True)
 def restrict(r, coupling, connectivity):  # type: ignore[no-untyped-def]
-    """Return r in single precision, with each centre node condensed to its element: r_b - K_bc K_cc^-1 r_c."""
-    reduced = r.astype(np.float32)
+    """Return r with each centre node condensed to its element: r_b - K_bc K_cc^-1 r_c."""
+    reduced = r.copy()
     for e in range(connectivity.shape[1]):
         node = connectivity[8, e]
         x, y = r[node, 0], r[node, 1]
         for a in range(8):
             edge = connectivity[a, e]
-            reduced[edge, 0] -= coupling[0, 2 * a, e] * x + coupling[1, 2 * a, e] * y
-            reduced[edge, 1] -= coupling[0, 2 * a + 1, e] * x + coupling[1, 2 * a + 1, e] * y
+            reduced[edge, 0] -= coupling[e, 0, 2 * a] * x + coupling[e, 1, 2 * a] * y
+            reduced[edge, 1] -= coupling[e, 0, 2 * a + 1] * x + coupling[e, 1, 2 * a + 1] * y
     return reduced
 
 
@@ -353,7 +359,19 @@ def prolong(r, z, coupling, centre, connectivity):  # type: ignore[no-untyped-de
         for a in range(8):
             edge = connectivity[a, e]
             zx, zy = z[edge, 0], z[edge, 1]
-            x -= coupling[0, 2 * a, e] * zx + coupling[0, 2 * a + 1, e] * zy
-            y -= coupling[1, 2 * a, e] * zx + coupling[1, 2 * a + 1, e] * zy
+            x -= coupling[e, 0, 2 * a] * zx + coupling[e, 0, 2 * a + 1] * zy
+            y -= coupling[e, 1, 2 * a] * zx + coupling[e, 1, 2 * a + 1] * zy
         z[node, 0] = x
         z[node, 1] = y
+
+
+@njit(cache=True, fastmath={"contract", "reassoc"})
+def descend(step, r, p, kp, alpha):  # type: ignore[no-untyped-def]
+    """Add alpha p to `step` and take alpha kp from r, in place; return r . r."""
+    size = r.dtype.type(0)
+    for i in range(r.shape[0]):
+        for k in range(2):
+            step[i, k] += alpha * p[i, k]
+            r[i, k] -= alpha * kp[i, k]
+            size += r[i, k] * r[i, k]
+    return size

@@ -1,29 +1,32 @@
-"""Equilibrium of one sample: inexact Newton, conjugate gradients, line search on the energy, load halving.
+"""Equilibrium of one sample: inexact Newton, conjugate gradients, line search, load halving.
 
 Inputs are a `Sample` (block and moduli) and an `Equilibrium` to start from. The result is the `Equilibrium` at
 another displacement, within the tolerance; otherwise `NotConverged` is raised.
 
-The Newton equations are solved by conjugate gradients in double precision, preconditioned by the factor of
-the tangent at the *starting* state: one factorisation serves all Newton steps (about 15 iterations in total
-at d = 1). The tolerance of each Newton step follows Eisenstat and Walker (1996), choice 2.
+Residuals and energies are in double precision. The Newton equations are solved by conjugate gradients in single
+precision, preconditioned by one factor for all Newton steps (about 10 iterations in total at d = 1): from rest, that of
+the block turned by its mean rotation, from another state its own. The tolerance of each Newton step follows Eisenstat
+and Walker (1996), choice 2.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
-from shearbench.mechanics.block import Block, Floats
-from shearbench.mechanics.kernels import internal_forces, linearise, strain_energy, tangent_times
-from shearbench.mechanics.preconditioner import Factor, factorise
+from shearbench.mechanics.block import Block, Floats, Singles
+from shearbench.mechanics.kernels import descend, internal_forces, linearise, strain_energy, tangent_times
+from shearbench.mechanics.preconditioner import Factor, factorise, factorise_at_rest
 
 TOLERANCE = 1e-9  # |free residual| / |forces on the supports|
 MAX_NEWTON = 50
 MAX_CG = 200
 MAX_BACKTRACKS = 12
 MAX_HALVINGS = 6
+TURNS_PER_HEIGHT = 28  # displacements for which the block at rest is turned and factorised
 _SAME_RATIO = 1e-9  # of lambda to mu, between elements
 FIRST_FORCING, LARGEST_FORCING = 0.01, 0.1
+SMALLEST_FORCING = 1e-5  # single precision cannot solve much more accurately
 
 
 class NotConverged(ArithmeticError):
@@ -38,6 +41,11 @@ class Sample:
     mu: Floats
     lam: Floats
 
+    @cached_property
+    def single_mu(self) -> Singles:
+        """`mu` in single precision."""
+        return self.mu.astype(np.float32)
+
     def energy(self, u: Floats) -> float:
         """Return the strain energy per unit thickness; +inf if det F <= 0 at a Gauss point."""
         return float(strain_energy(u, *self.block.mesh, self.mu, self.lam))
@@ -47,15 +55,16 @@ class Sample:
         forces: Floats = internal_forces(u, *self.block.mesh, self.mu, self.lam)
         return forces
 
-    def linearised(self, u: Floats) -> Floats:
-        """Return the state of the tangent at u, for `tangent_times` and `factorise`."""
-        state: Floats = linearise(u, *self.block.mesh, self.mu, self.lam)
+    def linearised(self, u: Floats) -> Singles:
+        """Return the state of the tangent at u, for `tangent` and `factorise`."""
+        state = np.empty((9, 6, len(self.mu)), dtype=np.float32)
+        linearise(u, *self.block.mesh, self.mu, self.lam, state)
         return state
 
-    def tangent(self, state: Floats, v: Floats) -> Floats:
+    def tangent(self, state: Singles, v: Singles) -> Singles:
         """Return the tangent at `state` times v, on the free degrees of freedom; zero on held ones."""
-        product: Floats = tangent_times(v, state, *self.block.mesh, self.mu)
-        product *= self.block.free
+        product: Singles = tangent_times(v, state, *self.block.single_mesh, self.single_mu)
+        product *= self.block.single_free
         return product
 
 
@@ -68,27 +77,35 @@ class Equilibrium:
     u: Floats
     energy: float
     forces: Floats
-
-    @cached_property
-    def state(self) -> Floats:
-        """State of the tangent here."""
-        return self.sample.linearised(self.u)
+    turned: dict[int, Factor] = field(default_factory=dict)
 
     @cached_property
     def factor(self) -> Factor:
         """Factor of the tangent at this state, computed once; NotConverged if the state is not stable."""
-        sample = self.sample
-        alike = not self.u.any() and float(np.ptp(sample.lam / sample.mu)) < _SAME_RATIO
-        factor = factorise(self.state, sample.block, sample.mu, alike=alike)
+        factor = factorise(self.sample.linearised(self.u), self.sample.block, self.sample.mu)
         if factor is None:
             raise NotConverged(f"the tangent at d = {self.d:g} is not positive definite")
         return factor
 
     @cached_property
-    def rate(self) -> Floats:
-        """du/dd (nodes, 2), the change of the field with the displacement of the supports, to single precision."""
-        lift = self.sample.block.lift
-        return lift - self.factor.solve(self.sample.tangent(self.state, lift))
+    def rate(self) -> Singles:
+        """du/dd (nodes, 2), the change of the field with the displacement of the supports."""
+        lift = self.sample.block.lift.astype(np.float32)
+        return lift - self.factor.solve(self.sample.tangent(self.sample.linearised(self.u), lift))
+
+    def factor_towards(self, d: float) -> Factor:
+        """Return the factor for a step to d; NotConverged if this state is not stable.
+
+        From rest it is that of the block after the mean rotation of the load, computed once for each.
+        """
+        block, ratios = self.sample.block, self.sample.lam / self.sample.mu
+        if self.u.any() or float(np.ptp(ratios)) >= _SAME_RATIO:
+            return self.factor
+        turn = round(d * TURNS_PER_HEIGHT / block.height)
+        if turn not in self.turned:
+            at = turn * block.height / TURNS_PER_HEIGHT
+            self.turned[turn] = factorise_at_rest(block, self.sample.mu, round(float(ratios[0]), 9), at)
+        return self.turned[turn]
 
 
 def undeformed(sample: Sample) -> Equilibrium:
@@ -112,25 +129,44 @@ def reach(start: Equilibrium, d: float, halvings: int = MAX_HALVINGS) -> Equilib
 
 
 def _newton(start: Equilibrium, d: float) -> Equilibrium:
-    sample, free = start.sample, start.sample.block.free
-    # The predictor follows the tangent of the path, so most steps start where Newton converges.
-    u = start.u + (d - start.d) * start.rate
-    energy = sample.energy(u)
-    if not np.isfinite(energy):
-        raise NotConverged(f"the step from d = {start.d:g} to {d:g} turns an element inside out")
+    sample, free, factor = start.sample, start.sample.block.free, start.factor_towards(d)
+    u = _guess(start, d, factor)
+    forces = sample.forces(u)
     previous = np.inf
     for _ in range(MAX_NEWTON):
-        forces = sample.forces(u)
         residual = forces * free
         size, target = _norm(residual), TOLERANCE * _norm(forces - residual)
         if size <= target:
-            return Equilibrium(sample, d, u, energy, forces)
+            return Equilibrium(sample, d, u, _finite_energy(sample, u, start.d, d), forces)
         # A tighter solve than the last Newton step needs would cost iterations without a benefit.
-        forcing = max(_forcing(size, previous), 0.3 * target / size)
-        step = _newton_step(sample, u, residual, start.factor, forcing)
-        u, energy = _line_search(sample, u, energy, residual, step)
+        forcing = max(_forcing(size, previous), 0.3 * target / size, SMALLEST_FORCING)
+        step, convex = _newton_step(sample, u, residual, factor, forcing)
+        trial = u + step
+        forces = sample.forces(trial)
+        if convex and _norm(forces * free) <= 0.5 * size:
+            u = trial
+        else:
+            u = _line_search(sample, u, _finite_energy(sample, u, start.d, d), residual, step.astype(np.float64))
+            forces = sample.forces(u)
         previous = size
     raise NotConverged(f"no equilibrium at d = {d:g} after {MAX_NEWTON} Newton steps")
+
+
+def _guess(start: Equilibrium, d: float, factor: Factor) -> Floats:
+    """Return the field at d by one step of Newton's method from `start`; from rest, from the homogeneous field."""
+    sample, block = start.sample, start.sample.block
+    if start.u.any():
+        return start.u + (d - start.d) * start.rate.astype(np.float64)
+    u = d * block.lift
+    residual = sample.forces(u) * block.free
+    return u - factor.solve(residual.astype(np.float32))
+
+
+def _finite_energy(sample: Sample, u: Floats, start: float, d: float) -> float:
+    energy = sample.energy(u)
+    if not np.isfinite(energy):
+        raise NotConverged(f"the step from d = {start:g} to {d:g} turns an element inside out")
+    return energy
 
 
 def _forcing(size: float, previous: float) -> float:
@@ -140,15 +176,16 @@ def _forcing(size: float, previous: float) -> float:
     return min(0.9 * (size / previous) ** 2, LARGEST_FORCING)
 
 
-def _newton_step(sample: Sample, u: Floats, residual: Floats, factor: Factor, forcing: float) -> Floats:
+def _newton_step(sample: Sample, u: Floats, residual: Floats, factor: Factor, forcing: float) -> tuple[Singles, bool]:
     """Solve K(u) step = -residual by conjugate gradients until the linear residual is reduced by `forcing`.
 
-    If K(u) is indefinite, the step ends along the direction of negative curvature, which is still downhill.
+    Returns the step, and False if K(u) is indefinite: the step then ends along the direction of negative curvature,
+    which is still downhill.
     """
     state = sample.linearised(u)
-    goal = forcing * _norm(residual)
-    step = np.zeros_like(u)
-    r = -residual
+    r = -residual.astype(np.float32)
+    goal = (forcing * _norm(r)) ** 2
+    step = np.zeros_like(r)
     z = factor.solve(r)
     p = z
     rz = _dot(r, z)
@@ -156,37 +193,34 @@ def _newton_step(sample: Sample, u: Floats, residual: Floats, factor: Factor, fo
         kp = sample.tangent(state, p)
         curvature = _dot(p, kp)
         if curvature == 0.0:
-            return step
+            return step, True
         # abs: with negative curvature the plain quotient is negative, and the step would go uphill.
-        alpha = rz / abs(curvature)
-        step += alpha * p
-        r -= alpha * kp
-        if curvature < 0.0 or _norm(r) <= goal:
-            return step
+        size = descend(step, r, p, kp, np.float32(rz / abs(curvature)))
+        if curvature < 0.0 or size <= goal:
+            return step, curvature > 0.0
         z = factor.solve(r)
         rz, previous = _dot(r, z), rz
         p = z + (rz / previous) * p
     raise NotConverged(f"conjugate gradients did not converge in {MAX_CG} iterations")
 
 
-def _line_search(sample: Sample, u: Floats, energy: float, residual: Floats, step: Floats) -> tuple[Floats, float]:
-    """Return the first of u + step, u + step/2, ... with lower energy (Armijo, 1e-4) and det F > 0, and its energy."""
+def _line_search(sample: Sample, u: Floats, energy: float, residual: Floats, step: Floats) -> Floats:
+    """Return the first of u + step, u + step/2, ... with lower energy (Armijo, 1e-4) and det F > 0."""
     slope = _dot(residual, step)
     # Near convergence the decrease is below the rounding error of the energy's 7,056 terms; allow for it.
     slack = 1e-12 * abs(energy)
     for _ in range(MAX_BACKTRACKS):
         trial = u + step
-        trial_energy = sample.energy(trial)
-        if trial_energy <= energy + 1e-4 * slope + slack:
-            return trial, trial_energy
+        if sample.energy(trial) <= energy + 1e-4 * slope + slack:
+            return trial
         step = 0.5 * step
         slope *= 0.5
     raise NotConverged("the line search found no lower energy")
 
 
-def _dot(a: Floats, b: Floats) -> float:
+def _dot(a: Floats | Singles, b: Floats | Singles) -> float:
     return float(np.dot(a.reshape(-1), b.reshape(-1)))
 
 
-def _norm(a: Floats) -> float:
+def _norm(a: Floats | Singles) -> float:
     return float(np.sqrt(_dot(a, a)))

@@ -23,7 +23,7 @@ from shearbench.mechanics.loads import load_named
 from shearbench.mechanics.material import lame_parameters, young_modulus
 from shearbench.mechanics.newton import Equilibrium, NotConverged, Sample, reach, undeformed
 
-SOLVER_VERSION = 2  # increased by every change of the solver that changes results
+SOLVER_VERSION = 3  # increased by every change of the solver that changes results
 LOAD_STEPPING = (
     "waypoints every 1/14 of the height (2 pixels), the first from rest, each from the one below; "
     "d in one step from the waypoint below it; a step that fails is halved"
