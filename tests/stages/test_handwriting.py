@@ -13,6 +13,7 @@ import yaml
 
 import small_project
 from made import current_runs
+from shearbench.commands import export
 from shearbench.commands import handwriting as command
 from shearbench.data import class_digits
 from shearbench.data.class_digits import encode_png
@@ -94,6 +95,16 @@ def results(project: Path) -> dict:
 def _rows(project: Path, name: str) -> list[dict[str, str]]:
     with (project / "build" / "handwriting" / "class_digits" / name).open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def test_every_figure_is_drawn_again_as_pdf_for_a_paper(project: Path, results: dict, tmp_path: Path) -> None:
+    folder = project / "build" / "handwriting" / "class_digits"
+    params = load(project / "params.yaml")
+    export.figures_of_class(params, project, tmp_path)
+    drawn = {path.stem: path.read_bytes() for path in tmp_path.glob("*.pdf")}
+    assert drawn.keys() == {path.stem for path in (folder / "figures").iterdir()}
+    assert drawn.keys() >= {"before_and_after", "steps", "groups"}
+    assert all(content.startswith(b"%PDF") for content in drawn.values())
 
 
 def test_every_network_has_a_row_for_each_preparation_whose_numbers_follow_from_the_predictions(

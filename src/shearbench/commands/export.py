@@ -3,7 +3,7 @@
 ``tables/`` has each table as CSV and LaTeX; ``overview`` is the first table of the report. ``figures/`` has each figure
 as PDF. Both have a folder for the comparison and for each run, ablation and class; ``figures/`` also has one for each
 dataset and search. ``models/<run>/MODEL_CARD.md`` is a card for each run, ``references.bib`` the literature. Figures
-are redrawn from the stored numbers.
+are redrawn from the stored numbers, those of a class from new predictions.
 """
 
 import shutil
@@ -16,6 +16,7 @@ from shearbench.analysis.comparisons import compared
 from shearbench.analysis.evaluation import read_results
 from shearbench.analysis.summaries import summarised
 from shearbench.errors import InputError
+from shearbench.handwriting.output import RESULTS, pictures
 from shearbench.params import Params
 from shearbench.plotting.canvas import pdf
 from shearbench.plotting.files import Files, picture, saved_as
@@ -25,9 +26,8 @@ from shearbench.report.blocks import Table
 from shearbench.report.card import card
 from shearbench.report.overview import NOT_WORSE, overview
 from shearbench.report.sections.false_positives import size_and_power_figure
-from shearbench.stages import explore
+from shearbench.stages import explore, handwriting
 from shearbench.stages.evaluate import evaluation_of
-from shearbench.stages.handwriting import CLASS
 
 _OF_CLASS = ("networks", "steps", "groups")
 _REFERENCES = Path(__file__).parents[1] / "report" / "references.bib"
@@ -79,8 +79,8 @@ def _folders(root: Path) -> dict[str, list[Path]]:
     ablations = {f"ablations/{path.name}": path for path in build.glob("ablation_results/*")}
     folders = {"": root / "reports", "comparison": build / "comparison", **runs, **ablations}
     found = {target: sorted(folder.glob("*.csv")) for target, folder in folders.items()}
-    of_class = build / "handwriting" / CLASS
-    return found | {CLASS: sorted(path for name in _OF_CLASS for path in of_class.glob(f"{name}.csv"))}
+    of_class = handwriting.output(root)
+    return found | {handwriting.CLASS: sorted(path for name in _OF_CLASS for path in of_class.glob(f"{name}.csv"))}
 
 
 def _write_figures(params: Params, root: Path, evaluated: EvaluatedRuns, folder: Path) -> None:
@@ -100,9 +100,20 @@ def _write_figures(params: Params, root: Path, evaluated: EvaluatedRuns, folder:
                 _draw(figures_of(name, tables), folder / "ablations" / name)
         for name in params.datasets:
             _draw(explore.files(params, build, name), folder / "datasets" / name)
-    _copy(build / "handwriting" / CLASS / "figures", folder / CLASS)
+    if (handwriting.output(root) / RESULTS).is_file():
+        figures_of_class(params, root, folder / handwriting.CLASS)
     for search in sorted((build / "tuning" / "results").glob("*/*")):
         _copy(search, folder / "searches" / f"{search.parent.name}-{search.name}")
+
+
+def figures_of_class(params: Params, root: Path, folder: Path) -> None:
+    """Predict the class digits again, and draw its figures as PDF."""
+    found, results = (
+        handwriting.find(params, root, root / "data" / handwriting.CLASS),
+        handwriting.output(root) / RESULTS,
+    )
+    with saved_as(pdf):
+        _draw(pictures(found, read_json(results)), folder)
 
 
 def _draw(files: Files, folder: Path) -> None:

@@ -15,7 +15,7 @@ from shearbench.handwriting import figures
 from shearbench.handwriting.folder import csv_cell, manifest_csv
 from shearbench.handwriting.recipe import STEPS
 from shearbench.handwriting.results import FEATURES, Findings, Row
-from shearbench.plotting.canvas import pdf, png
+from shearbench.plotting.files import Files, picture
 from shearbench.predictions.contents import Content, Node
 from shearbench.records import (
     RECORD,
@@ -23,7 +23,6 @@ from shearbench.records import (
     read_json,
     read_record,
     sha256_of,
-    write_bytes,
     write_json,
     write_npz,
     write_record,
@@ -42,11 +41,7 @@ def write_findings(folder: Path, findings: Findings) -> Row:
         RESULTS: partial(write_json, value=results),
         "predictions.npz": partial(write_npz, arrays=_predictions(findings)),
         **{name: partial(write_text, content=frame.to_csv(index=False)) for name, frame in _tables(findings, results)},
-        **{
-            f"figures/{name}.{kind}": partial(write_bytes, content=content)
-            for name, made in _pictures(findings, results)
-            for kind, content in (("png", png(made)), ("pdf", pdf(made)))
-        },
+        **{f"figures/{name}": write for name, write in pictures(findings, results).items()},
     }
     for stale in (folder / "figures").glob("*"):  # an earlier run may have drawn copies
         stale.unlink()
@@ -138,7 +133,12 @@ def _digits(findings: Findings) -> pd.DataFrame:
     return pd.DataFrame(columns | {name: findings.feature(name) for name in FEATURES})
 
 
-def _pictures(findings: Findings, results: Row) -> Iterator[tuple[str, Figure]]:
+def pictures(findings: Findings, results: Row) -> Files:
+    """Return the figures of a class; ``results`` is the content of its ``results.json``."""
+    return {f"{name}.png": picture(made) for name, made in _figures(findings, results)}
+
+
+def _figures(findings: Findings, results: Row) -> Iterator[tuple[str, Figure]]:
     yield "before_and_after", figures.before_and_after(findings)
     if results["steps"]:
         yield "steps", figures.steps_figure(findings, results["steps"])

@@ -16,7 +16,7 @@ from shearbench.errors import InputError
 from shearbench.handwriting import recipe
 from shearbench.handwriting.folder import read_folder
 from shearbench.handwriting.output import write_findings
-from shearbench.handwriting.results import findings_of
+from shearbench.handwriting.results import Findings, findings_of
 from shearbench.handwriting.tables import print_results
 from shearbench.params import Params
 from shearbench.pipeline.present import is_current
@@ -45,6 +45,15 @@ def measure(params: Params, root: Path, folder: Path, out: Path, *, fine_tune: b
     """Predict a folder with every available network, write the record ``out``, and return its results.
 
     Raises:
+        InputError: as :func:`find`.
+    """
+    return write_findings(out, find(params, root, folder, fine_tune=fine_tune))
+
+
+def find(params: Params, root: Path, folder: Path, *, fine_tune: bool = False) -> Findings:
+    """Predict a folder with every available network.
+
+    Raises:
         InputError: if there is no network, folder or readable file, or only one group for fine-tuning.
     """
     networks = recipe.available(root / "build", is_current=partial(is_current, params, root))
@@ -52,7 +61,7 @@ def measure(params: Params, root: Path, folder: Path, out: Path, *, fine_tune: b
     if fine_tune and len(np.unique(digits.groups)) < 2:
         raise InputError(f"{folder} has digits of one group alone; --fine-tune needs another group to train on")
     train, test = (read_samples(root / "build" / "samples", split) for split in ("train", "test"))
-    findings = findings_of(
+    return findings_of(
         digits,
         networks,
         train,
@@ -62,4 +71,3 @@ def measure(params: Params, root: Path, folder: Path, out: Path, *, fine_tune: b
         device=settle_hardware(params.execution).device,
         fine_tune=fine_tune,
     )
-    return write_findings(out, findings)
