@@ -79,9 +79,9 @@ class Model:
         self.lam = (young * 0.3 / (1.3 * 0.4))[:, None] * points
 
     def timed(self, what, work):
-        start = time.perf_counter()
+        start = time.process_time()
         result = work()
-        self.seconds[what] += time.perf_counter() - start
+        self.seconds[what] += time.process_time() - start
         return result
 
     def assemble(self, form, u):
