@@ -108,3 +108,21 @@ def test_entries_are_merged_and_sources_replaced() -> None:
         "sources": {"mnist": {"kind": "bundled"}},
         "runs": {"a": {"dataset": "d"}, "b": {"dataset": "e"}},
     }
+
+
+def _prose(text: str) -> list[str]:
+    """Return the lines of a page outside code blocks, tables, headings, pictures and HTML."""
+    fenced, lines = False, []
+    for line in text.splitlines():
+        fence = line.lstrip().startswith("```")
+        fenced ^= fence
+        if not (fence or fenced or line.startswith("    ") or line.lstrip().startswith(("|", "#", "![", "<"))):
+            lines.append(line)
+    return lines
+
+
+@pytest.mark.parametrize(
+    "page", [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+)
+def test_prose_wraps_at_100_characters(page: Path) -> None:
+    assert [line for line in _prose(page.read_text()) if len(line) > 100] == []
