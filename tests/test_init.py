@@ -8,8 +8,10 @@ import yaml
 from PIL import Image
 
 from shearbench.commands import init
+from shearbench.data.folds import read_folds
 from shearbench.errors import InputError
 from shearbench.params import load
+from shearbench.stages import prepare
 
 REPOSITORY = Path(__file__).parents[1]
 PACKAGED = REPOSITORY / "src" / "shearbench" / "commands" / "project"
@@ -84,7 +86,7 @@ def test_a_plan_counts_readable_images_alone(tmp_path: Path) -> None:
     for number in range(36):
         (pictures / "cat" / f"link{number}.png").symlink_to(tmp_path / "nowhere.png")
     init.main(tmp_path / "benchmark", images=pictures, npz=None)
-    assert "36 images of 3 channel(s)" in (tmp_path / "benchmark" / "README.md").read_text()
+    assert "36 images of 3 channels" in (tmp_path / "benchmark" / "README.md").read_text()
 
 
 def test_an_npz_file_and_the_packages_digits_are_sources_too(tmp_path: Path) -> None:
@@ -149,11 +151,54 @@ def test_what_is_in_the_way_is_said(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="full exists and is not an empty folder"):
         init.main(tmp_path / "full", images=None, npz=None)
-    with pytest.raises(InputError, match="has no readable PNG or JPEG in a class's folder"):
+    with pytest.raises(InputError, match="has no readable PNG, JPEG or WEBP in a class's folder"):
         init.main(tmp_path / "new", images=tmp_path / "empty", npz=None)
     Image.new("L", (16, 16)).save(tmp_path / "empty" / "of no class.png")
-    with pytest.raises(InputError, match="has no readable PNG or JPEG in a class's folder"):
+    with pytest.raises(InputError, match="has no readable PNG, JPEG or WEBP in a class's folder"):
         init.main(tmp_path / "new", images=tmp_path / "empty", npz=None)
     with pytest.raises(InputError, match="must name a folder with one sub-folder per class"):
         init.main(tmp_path / "new", images=tmp_path / "nowhere", npz=None)
     assert (tmp_path / "full" / "letter.txt").read_text() == "dear"
+
+
+def test_an_init_that_fails_leaves_nothing_so_that_the_same_command_works_once_its_cause_is_mended(
+    tmp_path: Path,
+) -> None:
+    pictures = _pictures(tmp_path / "pictures")
+    (pictures / "owl").mkdir()
+    Image.new("RGB", (16, 16)).save(pictures / "owl" / "only.png")
+    (tmp_path / "empty").mkdir()
+    for project in (tmp_path / "empty", tmp_path / "new"):
+        with pytest.raises(InputError, match="class 'owl' has 1"):
+            init.main(project, images=pictures, npz=None)
+    assert list((tmp_path / "empty").iterdir()) == []
+    assert not (tmp_path / "new").exists()
+    (pictures / "owl" / "only.png").unlink()
+    init.main(tmp_path / "empty", images=pictures, npz=None)
+    assert (tmp_path / "empty" / "data" / "pictures").is_dir()
+
+
+@pytest.mark.parametrize(("count", "folds"), [(12, 5), (5, 4), (4, 3), (3, 2)])
+def test_a_class_with_few_images_lowers_the_folds_so_that_each_can_hold_it_out(
+    tmp_path: Path, count: int, folds: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures = _pictures(tmp_path / "pictures")
+    for number in range(count, 12):
+        (pictures / "dog" / f"{number}.png").unlink()
+    project = tmp_path / "benchmark"
+    init.main(project, images=pictures, npz=None)
+    params = load(project / "params.yaml")
+    assert params.cv.folds == folds
+    assert (f"cv.folds is {folds}, because the smallest class has {folds}" in capsys.readouterr().out) == (folds < 5)
+    prepare.main(params, project)
+    table = read_folds(project / "build" / "folds" / "pictures.npz")
+    assert table.count == folds
+
+
+def test_images_of_every_format_are_taken_and_groups_are_offered(tmp_path: Path) -> None:
+    pictures = _pictures(tmp_path / "pictures")
+    for number, suffix in enumerate(("webp", "jpeg", "WEBP", "JPG")):
+        Image.new("RGB", (16, 16), (90 + number, 0, 0)).save(pictures / "cat" / f"more.{number}.{suffix}")
+    init.main(tmp_path / "benchmark", images=pictures, npz=None)
+    assert "40 images of 3 channels" in (tmp_path / "benchmark" / "README.md").read_text()
+    assert "# groups: '_patient(\\d+)'" in (tmp_path / "benchmark" / "params.yaml").read_text()

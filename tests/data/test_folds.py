@@ -67,11 +67,14 @@ def test_first_occurrences_by_hand() -> None:
 
 def test_more_folds_than_the_smallest_class_names_both() -> None:
     labels = np.array([0] * 20 + [7] * 4)
-    with pytest.raises(InputError, match=r"class 7 has 4 .*cv\.folds is 5; lower it"):
+    with pytest.raises(InputError, match=r"cv\.folds is 5 and class 7 has 4 .*; set cv\.folds to 4 or less"):
         make_folds(alone(24), labels, folds=5, seed=0)
     copies = np.concatenate([distinct(20), distinct(24)[20:23], distinct(24)[22:23]])  # class 7: 3 distinct
-    with pytest.raises(InputError, match="class 7 has 3"):
-        make_folds(units_of(copies, np.full(24, UNKNOWN)), labels, folds=4, seed=0)
+    units, names = units_of(copies, np.full(24, UNKNOWN)), [f"kind {number}" for number in range(8)]
+    with pytest.raises(InputError, match=r"class 'kind 7' has 3 .*; set cv\.folds to 3 or less"):
+        make_folds(units, labels, folds=4, seed=0, names=names)
+    with pytest.raises(InputError, match=r"class 7 has 1 .*; add images of this class, or remove it"):
+        make_folds(alone(21), labels[:21], folds=2, seed=0)
 
 
 def test_a_split_of_the_table_is_disjoint_and_complete(tmp_path: Path) -> None:

@@ -71,7 +71,9 @@ def test_data_that_is_not_adopted_makes_nothing(small_project: Path, params: Par
 
 def test_too_many_folds_make_nothing(small_project: Path, params: Params) -> None:
     many = params.model_copy(update={"cv": params.cv.model_copy(update={"folds": 7})})
-    with pytest.raises(InputError, match=r"class 0 has \d independent .* cv\.folds is 7"):
+    with pytest.raises(
+        InputError, match=r"cv\.folds is 7 and class '0' has \d independent .*; set cv\.folds to \d or less"
+    ):
         prepare.main(many, small_project)
     assert not (small_project / "build").exists()
 

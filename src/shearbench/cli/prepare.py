@@ -43,7 +43,9 @@ def data(
 @command
 def init(
     folder: Annotated[Path, typer.Argument(help="Project folder, new or empty.")],
-    images: Annotated[Path | None, typer.Option(help="Folder of PNG or JPEG files, one sub-folder per class.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of PNG, JPEG or WEBP files, one sub-folder per class.")
+    ] = None,
     npz: Annotated[Path | None, typer.Option(help="NPZ file in MedMNIST's layout.")] = None,
     digits: Annotated[bool, typer.Option("--digits", help="Bundled MNIST digits (the default).")] = False,
 ) -> None:

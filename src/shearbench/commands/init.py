@@ -7,15 +7,19 @@ The pipeline is that of shearbench's own repository without the stages for class
 import json
 import math
 import re
+import shutil
 import subprocess
 import unicodedata
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from shutil import which
 from string import Template
 
+import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from shearbench.data import raw
@@ -36,6 +40,7 @@ _HOG_CELLS = 4  # along a side; accuracy on drawn shapes of 64 pixels: 93 % with
 _COSTLY = 5000 * 32 * 32  # pixels of all images above which mlp and cnn2 are narrower
 _STEPS = {"mlp": 1200, "cnn2": 800, "resnet18": 1000}  # mini-batches per training
 _EPOCHS = (5, 100)
+_FOLDS = 5
 _TRAINED = 0.8 * 0.8  # share of images in the training samples of one of five folds; a fifth is the test part
 _MLP = """\
   mlp:
@@ -45,6 +50,9 @@ _MLP = """\
     recipe: {epochs: $epochs, batch: $batch, learning_rate: 1.0e-3, weight_decay: 1.0e-5, schedule: cosine}
     search: {learning_rate: [1.0e-4, 1.0e-2], batch: [32, 64, 128], width: [0.25, 0.5, 1.0, 2.0]}
 """
+_GROUPS = """
+  # If several images are of one person or scene, add groups with a regular expression for the file names, such as
+  # groups: '_patient(\\d+)'. The images of a group stay on one side of every split."""
 _DVC = "[core]\n    analytics = false\n    check_update = false\n    autostage = false\n"
 _FILES = {
     ".gitignore": "/data\n/data.old*\n/.data.partial\n/build\n/mlruns/*\n!/mlruns/README.md\n/reports/*\n"
@@ -59,25 +67,37 @@ _FILES = {
 
 @dataclass(frozen=True)
 class Found:
-    """The source of a project's images as an entry of ``params.yaml``, with the number and format of its images."""
+    """The source of a project's images as an entry of ``params.yaml``, with the number and format of its images.
+
+    ``rarest`` is the number of training images of the smallest class.
+    """
 
     name: str
     source: str
     images: int
     channels: int
     side: int
+    rarest: int
+
+    @property
+    def folds(self) -> int:
+        """The number of folds, each of which can hold out every class."""
+        return max(2, min(_FOLDS, self.rarest))
 
 
 def main(folder: Path, *, images: Path | None, npz: Path | None) -> None:
     """Write a project with its data into a new or empty folder.
 
     Raises:
-        InputError: if the folder is not empty, or the images cannot be used; files written before the error stay.
+        InputError: if the folder is not empty, or the images cannot be used. Nothing is left of the project then.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} exists and is not an empty folder; name another one")
-    found = _folder(images) if images else _npz(npz) if npz else Found("mnist", "mnist: {kind: bundled}", 5000, 1, 28)
-    facts = f"{found.images:,} images of {found.channels} channel(s), {found.side} pixels wide"
+    found = (
+        _folder(images) if images else _npz(npz) if npz else Found("mnist", "mnist: {kind: bundled}", 5000, 1, 28, 400)
+    )
+    channels = "1 channel" if found.channels == 1 else f"{found.channels} channels"
+    facts = f"{found.images:,} images of {channels}, {found.side} pixels wide"
     contents = _FILES | {
         "params.yaml": _params(found),
         "dvc.yaml": _pipeline(),
@@ -85,12 +105,30 @@ def main(folder: Path, *, images: Path | None, npz: Path | None) -> None:
         "Makefile": _packaged("Makefile"),
         "README.md": Template(_packaged("README.md")).substitute(title=folder.resolve().name, facts=facts),
     }
-    for name, text in contents.items():
-        write_text(folder / name, text)
-    in_git = _begin_git(folder)
-    write_text(folder / ".dvc" / "config", _DVC + ("" if in_git else "    no_scm = true\n"))
-    sources = load(folder / "params.yaml").sources
-    raw.build(folder / "data", sources, folder / "data.dvc", adopt=True, report=print)
+    with _whole_or_nothing(folder):
+        for name, text in contents.items():
+            write_text(folder / name, text)
+        in_git = _begin_git(folder)
+        write_text(folder / ".dvc" / "config", _DVC + ("" if in_git else "    no_scm = true\n"))
+        sources = load(folder / "params.yaml").sources
+        raw.build(folder / "data", sources, folder / "data.dvc", adopt=True, report=print)
+    if found.folds < _FOLDS:
+        print(f"cv.folds is {found.folds}, because the smallest class has {found.rarest} training images")
+
+
+@contextmanager
+def _whole_or_nothing(folder: Path) -> Iterator[None]:
+    """Empty the folder after a failure, so that the same command works once its cause is mended."""
+    existed = folder.exists()
+    try:
+        yield
+    except BaseException:
+        for path in list(folder.iterdir()) if existed else [folder]:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        raise
 
 
 def _params(found: Found) -> str:
@@ -105,6 +143,7 @@ def _params(found: Found) -> str:
         channels=found.channels,
         features="pca" if small else f"{{kind: hog, cell: {found.side // _HOG_CELLS}, components: 50}}",
         batch=batch,
+        folds=found.folds,
         mlp=Template(_MLP).substitute(mlp) if small else "",
         mlp_run=f"  {found.name}-mlp: {{dataset: {found.name}, model: mlp}}\n" if small else "",
         cnn=cnn,
@@ -132,13 +171,17 @@ def _folder(path: Path) -> Found:
     if not path.is_dir():
         raise InputError(f"--images must name a folder with one sub-folder per class; {path} is not one")
     print(f"looking for images in {path}", flush=True)  # a million files take minutes from a cold disk
-    pictures = [each.name for each in image_files(path, [])]
+    listed = list(image_files(path, []))
+    pictures = [each.name for each in listed]
     sampled, examined = pictures[:: max(1, len(pictures) // _EXAMINED)], list[tuple[tuple[int, int], str]]()
     for each in sampled:  # `shearbench data` lists damaged ones with the reason
         with suppress(UnidentifiedImageError, OSError), Image.open(path / each) as image:
             examined.append((image.size, image.mode))
     if not examined:
-        raise InputError(f"--images: {path} has no readable PNG or JPEG in a class's folder")
+        raise InputError(
+            f"--images: {path} has no readable PNG, JPEG or WEBP in a class's folder: make one sub-folder per "
+            "class, named after it, with the images of the class in it"
+        )
     sizes, modes = ({*each} for each in zip(*examined, strict=True))
     longest = max(max(size) for size in sizes)
     side = min(longest, _MOST_SIDE)
@@ -146,8 +189,15 @@ def _folder(path: Path) -> Found:
     same = len(sizes) == 1 and longest <= _MOST_SIDE
     resize = "" if same else f", resize: [{side}, {side}]"
     name = _name_of(path)
-    text = f"{name}: {{kind: folder, path: {_quoted(path)}, channels: {channels}{resize}}}"
-    return Found(name, text, len(pictures) * len(examined) // len(sampled), channels, side)
+    text = f"{name}: {{kind: folder, path: {_quoted(path)}, channels: {channels}{resize}}}{_GROUPS}"
+    rarest = _trained(Counter(each.label for each in listed if each.split == "train"), {each.split for each in listed})
+    return Found(name, text, len(pictures) * len(examined) // len(sampled), channels, side, rarest)
+
+
+def _trained(counts: dict[str, int], parts: set[str]) -> int:
+    """Return the number of training images of the smallest class; without a test part, a fifth goes to it."""
+    least = min(counts.values(), default=0)
+    return least if "test" in parts else least - max(1, round(least / 5))
 
 
 def _npz(path: Path) -> Found:
@@ -157,7 +207,10 @@ def _npz(path: Path) -> Found:
     images = arrays["train_images"]
     channels, name = (images.shape[3] if images.ndim == 4 else 1), _name_of(path)
     total = sum(len(each) for key, each in arrays.items() if key.endswith("_images"))
-    return Found(name, f"{name}: {{kind: npz, path: {_quoted(path)}}}", total, channels, max(images.shape[1:3]))
+    labels = np.concatenate([np.ravel(arrays[key]) for key in ("train_labels", "val_labels") if key in arrays])
+    rarest = _trained(Counter(map(str, labels)), {"test"} if "test_images" in arrays else set())
+    source = f"{name}: {{kind: npz, path: {_quoted(path)}}}"
+    return Found(name, source, total, channels, max(images.shape[1:3]), rarest)
 
 
 def _quoted(path: Path) -> str:

@@ -178,7 +178,10 @@ def _class_names(key: str, source: OwnImages, found: Sequence[str]) -> tuple[str
         twice = [each for each, count in Counter(names).items() if count > 1]
         raise InputError(f"{key}: classes must have different names; {few(twice)} stand twice")
     if not 2 <= len(names) <= MOST_CLASSES:
-        raise InputError(f"{key} must have 2 to {MOST_CLASSES:,} classes; got {len(names):,} ({few(names)})")
+        raise InputError(
+            f"{key} must have 2 to {MOST_CLASSES:,} classes; got {len(names):,} ({few(names)}); each sub-folder "
+            "or label is one class"
+        )
     return names
 
 

@@ -58,7 +58,7 @@ class OwnImages(Strict):
 
 
 class ImageFolder(OwnImages):
-    """A folder with one sub-folder per class, of PNG or JPEG files; optionally under ``train/`` and ``test/``."""
+    """A folder with one sub-folder per class, of PNG, JPEG or WEBP files; optionally under ``train/`` and ``test/``."""
 
     kind: Literal["folder"]
     path: str

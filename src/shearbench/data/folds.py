@@ -107,8 +107,10 @@ def _require(condition: bool | np.bool_, rule: str) -> None:
         raise InputError(f"the fold table {rule}; run `dvc repro`")
 
 
-def make_folds(units: Rows, labels: Rows, *, folds: int, seed: int) -> Rows:
+def make_folds(units: Rows, labels: Rows, *, folds: int, seed: int, names: Sequence[str] = ()) -> Rows:
     """Return the fold of each sample, int64 (n,), stratified by class and with ``units`` (n,) whole.
+
+    ``names`` are the names of the classes, for the error message.
 
     Raises:
         InputError: if a fold would lack a class.
@@ -120,9 +122,14 @@ def make_folds(units: Rows, labels: Rows, *, folds: int, seed: int) -> Rows:
     if not counts.all():
         rare = int(np.argmin(counts.min(axis=0)))
         have = len(np.unique(units[labels == classes[rare]]))
+        shown = repr(names[classes[rare]]) if names else classes[rare]
+        lower = (
+            f"set cv.folds to {have} or less in params.yaml" if 2 <= have < folds else "lower cv.folds in params.yaml"
+        )
+        step = f"{lower}, or add images of this class" if have > 1 else "add images of this class, or remove it"
         raise InputError(
-            f"every fold must hold out each class, but class {classes[rare]} has {have} independent units (writers, or "
-            f"distinct images where writers are unknown) and cv.folds is {folds}; lower it"
+            f"every fold must hold out each class, but cv.folds is {folds} and class {shown} has {have} independent "
+            f"units (groups, or distinct images where groups are unknown) in the training part; {step}"
         )
     return assigned
 
@@ -165,6 +172,7 @@ def make_repeats(
     folds: int,
     seeds: Sequence[int],
     reserved: NDArray[np.bool_] | None = None,
+    names: Sequence[str] = (),
 ) -> Rows:
     """Return the folds of one repeat per seed, int64 (repeats, n), each made by :func:`make_folds`.
 
@@ -173,7 +181,7 @@ def make_repeats(
     assigned = np.ones(len(labels), np.bool_) if reserved is None else ~reserved
     table = np.full((len(seeds), len(labels)), RESERVED, np.int64)
     for row, seed in zip(table, seeds, strict=True):
-        row[assigned] = make_folds(units[assigned], labels[assigned], folds=folds, seed=seed)
+        row[assigned] = make_folds(units[assigned], labels[assigned], folds=folds, seed=seed, names=names)
     return table
 
 

@@ -23,7 +23,8 @@ from shearbench.data.dataset import SPLITS, Split
 from shearbench.errors import InputError
 from shearbench.execution.progress import progress_bar
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+_FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_PIXELS = 50_000_000  # per file, because a small file can declare gigabytes
 _NATIVE = {"1": 1, "L": 1, "I;16": 1, "I;16B": 1, "I": 1, "F": 1, "LA": 2, "La": 2, "RGBA": 4, "RGBa": 4}  # else colour
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
@@ -54,8 +55,8 @@ def collect(name: str, source: ImageFolder, folder: Path) -> Collected:
     listed = list(image_files(folder, decisions))
     if not listed:
         raise InputError(
-            f"{folder} has 0 images: {key} needs one sub-folder per class with PNG or JPEG files in it, or train/ and "
-            f"test/ with such sub-folders; {_ignored(decisions)}"
+            f"{folder} has 0 images: {key} needs one sub-folder per class with PNG, JPEG or WEBP files in it, or "
+            f"train/ and test/ with such sub-folders; {_ignored(decisions)}"
         )
     files = _with_headers(key, folder, listed, decisions)
     _check_classes(folder, listed, files, decisions)
@@ -89,7 +90,7 @@ def image_files(folder: Path, decisions: list[Decision]) -> Iterator[_File]:
                 if not place:
                     decisions.append(Decision(path, split, "ignored: in no class's folder"))
                 elif not name.lower().endswith(SUFFIXES):
-                    decisions.append(Decision(path, split, "ignored: not a PNG or JPEG file by its name"))
+                    decisions.append(Decision(path, split, "ignored: not a PNG, JPEG or WEBP file by its name"))
                 else:
                     yield _File(path, split, place[0])
 
@@ -100,7 +101,7 @@ def _with_headers(key: str, folder: Path, listed: Sequence[_File], decisions: li
     with progress_bar(f"{key}: headers", 0, len(listed)) as show:
         for number, file in enumerate(listed, start=1):
             try:
-                with Image.open(folder / file.name, formats=("PNG", "JPEG")) as image:
+                with Image.open(folder / file.name, formats=_FORMATS) as image:
                     width, height = image.size
                     if width * height > MAX_PIXELS:
                         raise ValueError(f"{width} x {height} pixels, the most is {MAX_PIXELS:,} in all")
@@ -179,7 +180,7 @@ def _decoded(
 
 def _decode(path: Path, size: tuple[int, int], channels: int) -> NDArray[np.uint8]:
     """Return one image (height, width[, channels]), rotated by its EXIF data, with transparent parts white."""
-    with Image.open(path, formats=("PNG", "JPEG")) as opened:
+    with Image.open(path, formats=_FORMATS) as opened:
         image = ImageOps.exif_transpose(opened)
         if image.mode.startswith("I") or image.mode == "F":  # 16 bits
             image = Image.fromarray((np.asarray(image).astype(np.float64) / 257).round().clip(0, 255).astype(np.uint8))

@@ -59,6 +59,7 @@ def _prepared(
         folds=params.cv.folds,
         seeds=seeds_of_repeats(params),
         reserved=part if params.training.use_tuned else None,
+        names=train.classes,
     )
     return samples, part, FoldTable(train.ids, folds, units)
 
