@@ -263,6 +263,21 @@ def test_an_accuracy_of_single_samples_and_one_model_is_wilson_s_with_student_s_
     )
 
 
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_an_accuracy_without_a_single_error_has_the_interval_of_its_samples(share: float) -> None:
+    """Also if the networks differ on the test part: p (1 - p) is 0 there, and V at most that of the trainings."""
+    n, m = 108, 36
+    u, alone, alike = np.full(n, share), np.arange(n), np.full((5, m), share)
+    alike[:, 3] = 1 - share  # each network predicts one test sample otherwise: their means differ by rounding alone
+    expected = wilson(share, n, df=n - 1)
+    assert accuracy_interval(u, alike, alone, overlap=0.25) == expected
+    assert expected[1] - expected[0] < 0.04
+    apart = np.full((5, m), share)
+    apart[0, :30] = 1 - share
+    low, high = accuracy_interval(u, apart, alone, overlap=0.25)
+    assert 0.04 < high - low < 1
+
+
 def test_the_interval_of_an_accuracy_holds_the_truth_as_often_as_said() -> None:
     """Samples of unequal difficulty, trainings of unequal skill: both are drawn anew each time."""
     rng, held, truth = np.random.default_rng(7), 0, 0.9

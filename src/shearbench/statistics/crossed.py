@@ -148,7 +148,8 @@ def accuracy_interval(u: Floats, table: Floats, clusters: NDArray[np.int64], *, 
 
     The interval is Wilson's, with p (1 - p) / V as the number of samples (at most K times n) and Student's t with the
     degrees of freedom of V instead of the normal quantile. Source: Dean and Pagano, Journal of Survey Statistics and
-    Methodology 3 (2015).
+    Methodology 3 (2015). At p = 0 or 1, V has no part of the samples, and p (1 - p) is that of two more samples of
+    either kind (Agresti and Coull 1998), for at most n samples.
 
     Args:
         u: (n,), share of networks that predict each sample correctly.
@@ -159,8 +160,12 @@ def accuracy_interval(u: Floats, table: Floats, clusters: NDArray[np.int64], *, 
     part = parts_from(u, table, clusters, overlap=overlap)
     samples, training, df = (float(each[0]) for each in variances([part]))
     share, variance = min(1.0, max(0.0, part.mean)), samples + training
-    spread = share * (1 - share)
-    most = len(u) * len(table) if spread > 0 else len(u)
+    spread, most = share * (1 - share), len(u) * len(table)
+    if spread == 0:
+        near, most = (len(u) * share + 2) / (len(u) + 4), len(u)
+        spread = near * (1 - near)
+        if most * variance <= spread:
+            return wilson(share, most, df=part.samples_df)
     effective = min(float(most), max(1.0, spread / variance)) if variance > 0 else float(most)
     return wilson(share, effective, df=df)
 
