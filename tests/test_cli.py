@@ -3,6 +3,8 @@
 import errno
 import platform
 import shutil
+import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -48,6 +50,23 @@ def test_help_lists_every_command_by_what_a_user_wants():
     assert places == sorted(places)
     for command in ("data", "check", "stage", "tune", "results", "verify", "track", "ui", "simulate", "profile"):
         assert command in output
+
+
+def test_a_reader_that_leaves_ends_a_command_without_a_message():
+    script = """
+from shearbench.cli.shared import commands
+
+app, command = commands("Say")
+
+@command
+def say() -> None:
+    print("line\\n" * 10**6)
+
+app()
+"""
+    piped = ["bash", "-c", 'set -o pipefail; "$0" -c "$1" | head -1', sys.executable, script]
+    ended = subprocess.run(piped, capture_output=True, text=True, check=False)
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("line\n", "", 141)
 
 
 def test_versions_are_those_that_are_imported():

@@ -66,7 +66,7 @@ def test_a_given_deviation_needs_no_folds(project: Path) -> None:
     ).planned  # the project's folds
     assert answer["planned"]["detectable"] == pytest.approx(planned.detectable)
     printed = run("--sd", "0.01", "--difference", "0.001")
-    assert "2 folds x 1 repeats" in printed
+    assert "2 folds x 1 repeat," in printed
     assert "none: at best" in printed
 
 

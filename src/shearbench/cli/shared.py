@@ -48,6 +48,8 @@ def explained(command: Callable[P, None]) -> Callable[P, None]:
         try:
             command(*args, **kwargs)
         except OSError as error:
+            if isinstance(error, BrokenPipeError) and _reader_has_left():
+                raise typer.Exit(141) from None  # as of a program that SIGPIPE ends
             _stop(explain(error), 1)
         except InputError as error:
             _stop(str(error), 2)
@@ -59,6 +61,16 @@ def explained(command: Callable[P, None]) -> Callable[P, None]:
             _stop("stopped. Finished work is stored, and the same command continues", 130)
 
     return run
+
+
+def _reader_has_left() -> bool:
+    """Return True if nobody reads the output any more, as after ``| head``; what is left of it is then discarded."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def _stop(message: str, status: int) -> None:
