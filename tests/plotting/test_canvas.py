@@ -3,7 +3,7 @@
 import pytest
 from matplotlib.lines import Line2D
 
-from shearbench.plotting.canvas import figure, headed, readable_log
+from shearbench.plotting.canvas import OF_DATASETS, PALETTE, colours, figure, headed, readable_log, two_names
 
 
 @pytest.mark.parametrize("width", [5.0, 9.0])
@@ -31,3 +31,22 @@ def test_a_logarithmic_axis_has_two_labels_or_more_and_not_many(reach: tuple[flo
     low, high = axes.get_xlim()
     shown = [tick for tick in axes.get_xticks() if low <= tick <= high]
     assert 2 <= len(shown) <= 6
+
+
+def test_a_model_has_one_colour_in_figures_of_all_models_and_of_some() -> None:
+    every = colours(["mlp", "cnn2", "cnn3", "resnet18", "svm"])
+    assert list(every.values()) == list(PALETTE[:5])
+    for some in (["svm", "mlp"], ["cnn2", "cnn3", "mlp", "resnet18"], ["own", "svm"]):
+        shown = colours(some)
+        assert list(shown) == some
+        assert all(shown[name] == every[name] for name in some if name in every)
+        assert len(set(shown.values())) == len(some)
+    assert len(set(colours([f"own{number}" for number in range(6)]).values())) == 6
+    assert list(colours(["mnist", "svm"], OF_DATASETS).values()) == list(OF_DATASETS[:2])
+
+
+def test_two_names_fit_above_a_tile() -> None:
+    assert two_names("3", " as", "8") == "3 as 8"
+    long = two_names("a class with a long name", ", or", "another class")
+    assert long == "a class w…, or\nanother c…"
+    assert max(map(len, long.splitlines())) <= 14

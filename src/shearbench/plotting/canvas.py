@@ -23,6 +23,8 @@ from PIL import Image
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#5f6368"
 PALETTE = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Colours of models."""
+_OF_MODELS = dict(zip(("mlp", "cnn2", "cnn3", "resnet18", "svm"), PALETTE, strict=False))
+"""The colour of a model that the default projects have, in each figure, also in one that shows only some models."""
 OF_DATASETS = ("#8A63B3", "#A67C00", "#2A8C82", "#B0413E")
 """Colours of datasets: purple, ochre, teal and brick, which differ from those of models."""
 INK = "#757575"
@@ -32,6 +34,7 @@ LABELLED = 26
 """The most classes for which a matrix shows numbers; with more classes it shows colours only."""
 _TICKS = 60  # the most names on an axis
 _LONGEST = 16  # the most characters of a name
+_BESIDE = 10  # the most characters of two names on one line above a tile, and of each if they have a line each
 _UPRIGHT = 2  # the most characters of a name for horizontal labels
 _LETTER, _ENTRY = 0.09, 1.4  # width in inches of a letter in a title, of an entry in a legend
 _NARROW = 4.0  # largest ratio of the ends for which a logarithmic axis has evenly spaced labels
@@ -118,8 +121,15 @@ def bare(axes: Axes) -> None:
 
 
 def colours(names: Sequence[str], palette: Sequence[str] = PALETTE) -> dict[str, str]:
-    """Return name -> colour, in the order of ``names``; colours repeat if there are more names than colours."""
-    return {name: palette[place % len(palette)] for place, name in enumerate(names)}
+    """Return name -> colour, in the order of ``names``; colours repeat if there are more names than colours.
+
+    Models of the default projects have the same colour in all figures; other names share the colours that are left.
+    """
+    fixed = {name: _OF_MODELS[name] for name in names if palette == PALETTE and name in _OF_MODELS}
+    left = [colour for colour in palette if colour not in fixed.values()] or list(palette)
+    others = [name for name in names if name not in fixed]
+    found = fixed | {name: left[place % len(left)] for place, name in enumerate(others)}
+    return {name: found[name] for name in names}
 
 
 def readable_log(axis: Axis) -> None:
@@ -137,9 +147,16 @@ def readable_log(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def shortened(name: str) -> str:
-    """Return a name of at most 16 characters; a longer name ends in an ellipsis."""
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+def shortened(name: str, most: int = _LONGEST) -> str:
+    """Return a name of at most ``most`` characters; a longer name ends in an ellipsis."""
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+def two_names(first: str, word: str, second: str) -> str:
+    """Return two names of classes with a word between them, for the space above a tile: long ones have a line each."""
+    if len(first) + len(second) <= _BESIDE:
+        return f"{first}{word} {second}"
+    return f"{shortened(first, _BESIDE)}{word}\n{shortened(second, _BESIDE)}"
 
 
 def class_ticks(axis: Axis, classes: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
-from shearbench.plotting.canvas import LABELLED, class_ticks, figure
+from shearbench.plotting.canvas import LABELLED, class_ticks, figure, shortened
 from shearbench.predictions.scores import rates
 
 STAGES = ("before", "after")
@@ -29,8 +29,9 @@ def confusion_figure(
         networks: split -> number of networks that predict each sample; counts are means over them.
         classes: class names.
     """
-    side = 5.0 * max(1.0, min(len(classes), LABELLED) / 12)
-    made = figure(side * len(counts) + 0.9, side + 0.4)
+    side = 5.0 * max(1.0, min(len(classes), LABELLED) / 10)
+    names = 0.08 * max(len(shortened(name)) for name in classes)  # inches beside and below the cells
+    made = figure((side + names) * len(counts) + 0.9, side + names + 0.4)
     panels = made.subplots(1, len(counts), squeeze=False)[0]
     for axes, (split, matrix) in zip(panels, counts.items(), strict=True):
         shown = matrix / networks[split]

@@ -12,7 +12,7 @@ from matplotlib.text import Annotation
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import Bbox
 
-from shearbench.plotting.canvas import GREY, PALETTE, figure, plain, png, readable_log
+from shearbench.plotting.canvas import GREY, colours, figure, plain, png, readable_log
 from shearbench.training.space import WIDTH
 from shearbench.tuning.tuned import Tuned
 
@@ -65,10 +65,10 @@ def draw_costs(table: pd.DataFrame, dataset: str) -> bytes:
     folds, samples = table["folds"].max(), table["samples"].max()
     made = figure(10, 4.8)
     panels = made.subplots(1, 2, sharey=True)
-    labels = []
+    labels, shades = [], colours(list(dict.fromkeys(table["model"])))
     for axes, (cost, label) in zip(panels, _COSTS.items(), strict=True):
         for place, (model, own) in enumerate(table.groupby("model", sort=False)):
-            style = {"fmt": _MARKERS[place % len(_MARKERS)], "color": PALETTE[place % len(PALETTE)]}
+            style = {"fmt": _MARKERS[place % len(_MARKERS)], "color": shades[str(model)]}
             spread = 100 * own["sd"]
             axes.errorbar(own[cost], own["error"], spread, label=model, ms=6, elinewidth=0.6, alpha=0.85, **style)
         labels.append(_draw_front(axes, table[table[f"front_{cost}"]].sort_values([cost, "accuracy"]), cost))

@@ -14,7 +14,7 @@ from shearbench.data import duplicates
 from shearbench.data.config import FieldDataset
 from shearbench.data.dataset import Dataset
 from shearbench.data.folds import FoldTable
-from shearbench.plotting.canvas import shortened
+from shearbench.plotting.canvas import two_names
 from shearbench.plotting.files import Writer, numbers, picture, table
 from shearbench.plotting.tiles import DISTURBANCE_X, DISTURBANCE_Y, GRADIENT, GREY, LENGTH, U_X, U_Y, visible
 
@@ -131,7 +131,7 @@ def _alike(dataset: Dataset, images: NDArray[np.uint8], alike: pd.DataFrame) -> 
     places = pd.Index(dataset.ids)
     first, second = (visible(images[places.get_indexer(pd.Index(shown[f"id_{end}"]))]) for end in "ab")
     notes = [
-        f"{shortened(str(row.class_a))} and {shortened(str(row.class_b))}\n{row.correlation:.4f}\n"
+        f"{two_names(str(row.class_a), ' and', str(row.class_b))}\n{row.correlation:.4f}\n"
         f"folds {row.fold_a}, {row.fold_b}"
         for row in shown.itertuples()
     ]

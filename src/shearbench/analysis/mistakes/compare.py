@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from shearbench.plotting.canvas import bare, figure
+from shearbench.plotting.canvas import bare, figure, two_names
 from shearbench.plotting.files import Files, Writer, picture, table
 from shearbench.plotting.tiles import GREY, SMALL, centres, draw_tiles, row_of, visible
 from shearbench.predictions.evaluated import EvaluatedRuns
@@ -45,7 +45,10 @@ def suspects_figure(evaluated: EvaluatedRuns, found: pd.DataFrame) -> Figure:
         bare(axes)
         axes.xaxis.tick_top()
         axes.tick_params(length=0)
-        notes = [f"{row.label}, or {row.suggested}?\n{row.runs} of {row.of} runs" for row in part.itertuples()]
+        notes = [
+            f"{two_names(str(row.label), ', or', str(row.suggested))}?\n{row.runs} of {row.of} runs"
+            for row in part.itertuples()
+        ]
         axes.set_xticks(centres(_COLUMNS)[: len(part)], notes, fontsize=SMALL)
     text = f"{found['id'].nunique()} training samples have a confident out-of-fold prediction of another class"
     made.suptitle(text, fontsize=11)

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from shearbench.analysis.evaluation import Evaluation
-from shearbench.plotting.canvas import bare, figure, shortened
+from shearbench.plotting.canvas import bare, figure, two_names
 from shearbench.plotting.files import Files, picture, table
 from shearbench.plotting.tiles import GREY, LENGTH, SMALL, U_X, U_Y, Quantity, centres, draw_tiles, row_of, visible
 from shearbench.predictions.mistakes import misclassified, named, suspicious
@@ -61,5 +61,5 @@ def _strips(evaluation: Evaluation, rows: NDArray[np.int64]) -> list[tuple[Quant
 
 
 def _note(row: pd.Series) -> str:
-    classes = f"{shortened(row['true'])} as {shortened(row['predicted'])}"
+    classes = two_names(str(row["true"]), " as", str(row["predicted"]))
     return f"{classes}\n{100 * row['confidence']:.0f} %  {row['agree']:.0f}/{row['networks']:.0f}"
