@@ -150,6 +150,16 @@ def test_sections_are_folded_and_a_link_unfolds_its_own(browser: Browser, addres
     page.context.close()
 
 
+def test_a_table_that_is_wider_than_the_page_gets_smaller_type(browser: Browser, address: str) -> None:
+    for width, dense in ((1280, 0), (760, 1)):
+        page = checks.visit(browser, address, width=width).page
+        table = page.locator("#differences table")
+        page.locator("#differences summary").first.click()
+        expect(table).to_be_visible()
+        expect(page.locator("#differences table.dense")).to_have_count(dense)
+        page.context.close()
+
+
 def test_a_model_card_fits_one_screen_of_a_phone(browser: Browser, address: str) -> None:
     page = checks.visit(browser, address, width=checks.WIDTHS["phone"]).page
     checks.open_everything(page)

@@ -108,8 +108,8 @@ def teachers_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return page
 
 
-@pytest.mark.parametrize("width", WIDTHS.values(), ids=list(WIDTHS))
-def test_the_teachers_page_fits_both_widths_and_breaks_no_rule(
+@pytest.mark.parametrize("width", [*WIDTHS.values(), 320], ids=[*WIDTHS, "small phone"])
+def test_the_teachers_page_fits_each_width_and_breaks_no_rule(
     width: int, teachers_page: Path, browser: Browser
 ) -> None:
     opened = visit(browser, teachers_page.as_uri(), width=width)

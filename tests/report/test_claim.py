@@ -140,6 +140,17 @@ def test_defect_6_three_folds_give_no_verdict() -> None:
     assert "have no verdict, which needs 5 folds: 30.0 against 50.0 %" in every
 
 
+@pytest.mark.parametrize("folds", [3, 5])
+def test_a_table_of_pairs_says_no_more_than_the_sentences(folds: int, tmp_path: Path) -> None:
+    (tmp_path / "pairs.csv").write_text("family\n")
+    ablation_result = _ablation_result(FULL, plain=FULL_PLAIN, folds=folds, folder=tmp_path)
+    table = section._verdicts(ablation_result)
+    found = [pair["verdict"] for pair in ablation_result.pairs]
+    assert {"better", "worse"} <= set(found)
+    assert [row[-1].text for row in table.rows] == (found if folds == 5 else ["too few folds"] * len(found))
+    assert table.caption.endswith("A verdict needs 5 folds.")
+
+
 @pytest.mark.parametrize(("lags", "order"), [((1.39, 1.48), "is not the order"), ((1.48, 1.39), "is the order")])
 def test_defect_7_the_order_of_lags_and_losses_is_computed(
     lags: tuple[float, float], order: str, tmp_path: Path

@@ -15,7 +15,7 @@ from shearbench.analysis.learning import section as curves
 from shearbench.analysis.mistakes import section as mistakes
 from shearbench.analysis.scores import section as classes
 from shearbench.records import read_json
-from shearbench.report.blocks import Pictures, Section, Table
+from shearbench.report.blocks import Heading, Pictures, Prose, Section, Table
 from shearbench.report.comparison import MISSING
 from shearbench.report.sections import datasets
 
@@ -61,6 +61,19 @@ def test_without_a_comparison_it_says_so(name: str, finished: Path) -> None:
     section = READ[name](finished, rows_of(finished))
     assert MISSING in section.missing
     assert not tables(section)
+
+
+def test_pictures_of_other_things_than_digits_have_no_words_on_digits_and_no_empty_table(finished: Path) -> None:
+    folder = finished / "build" / "comparison"
+    shares, pairs = (pd.read_csv(folder / f"{name}.csv") for name in ("errors_by_class", "confused_pairs"))
+    shares[shares["classes"] != "3 5 8"].to_csv(folder / "errors_by_class.csv", index=False)
+    pairs.assign(change=float("nan")).to_csv(folder / "confused_pairs.csv", index=False)
+    for read, count in ((classes.read, 1), (confusion.read, 0)):
+        section = read(finished, rows_of(finished))
+        said = " ".join(block.text for block in section.blocks if isinstance(block, Prose | Heading))
+        for words in ("3, 5 and 8", "digits", "every dataset", "Most confused pairs"):
+            assert words not in said
+        assert len(tables(section)) == count
 
 
 def test_dynamics_are_those_of_the_file(finished_once: Path) -> None:

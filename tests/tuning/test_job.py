@@ -231,7 +231,10 @@ def test_the_report_shows_finalists_pictures_and_costs(root, folder):
     rows = [{"dataset": "patterns", "model": "small"}, {"dataset": "patterns", "model": "large"}]
     section = read(root, rows)
     assert section.missing == (), "a search is optional"
-    assert section.blocks[-1].text == "Without a search: large on patterns (`make tune MODEL=large DATASET=patterns`)."
+    assert section.blocks[-1].text == (
+        "Without a search: large on patterns. `make tune MODEL=large DATASET=patterns` makes one, if "
+        "`params.yaml` gives the model a `search`."
+    )
     finalists, spent = (block for block in section.blocks if isinstance(block, Table))
     tuned = read_tuned(tuned_path(root, "small"))["patterns"]
     assert len(finalists.rows) == len(tuned.finalists)

@@ -16,7 +16,7 @@ def verdicts(pairs: Rows) -> str:
     """Return the number of pairs by verdict, as a sentence."""
     words = Counter("different" if row["verdict"] in ("better", "worse") else row["verdict"] for row in pairs)
     counts = [f"{words[word]} {word}" for word in ("different", "equivalent", "undecided") if words[word]]
-    return f"Of {len(pairs)} pairs: {', '.join(counts)}"
+    return f"Of {len(pairs)} {'pair' if len(pairs) == 1 else 'pairs'}: {', '.join(counts)}"
 
 
 def points(fraction: float) -> str:

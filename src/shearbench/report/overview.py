@@ -18,10 +18,12 @@ is predicted by the model that did not train on it. The best of a dataset is bol
 worse than it.{drop} Noise: Gaussian, as strong as samples differ, not clipped. Corruptions: mean over all kinds and
 severities, clipped to the range of the data. Both are measured on {n} test samples.{strangers} FLOPs: of one
 prediction. ms/image: latency in batches of 1 and of 64, float32 on one thread of {processor}. s/fold: training time on
-{hardware}."""
+{hardware}.{costs}"""
 _DROP = """ Drop: cross-validated accuracy lost from {first}, in percentage points; the differences in the sentences
 above count test samples too."""
-_STRANGERS = " Strangers' digits: the best of the model's trainings on a class's digits."
+_STRANGERS = """ Strangers' digits: of the model's trainings, the one with the highest accuracy on the {n} digits of a
+class, so it is optimistic."""
+_COSTS = " Costs are those of the model on {first}."
 
 
 def overview(root: Path, rows: Rows) -> Table:
@@ -44,13 +46,14 @@ def overview(root: Path, rows: Rows) -> Table:
         for kind, title in (("noise", "under noise"), ("corruption", "corrupted")):
             cells += [(Column(name, True, group=title), _share(measured[name].get(kind))) for name in datasets]
         if strangers:
-            cells.append((Column("strangers' digits", True), _share(strangers.get(model))))
+            cells.append((Column("strangers' digits", True), _share(strangers.get(model, {}).get("accuracy"))))
         for column, cell in [*cells, *_costs(row)]:
             table.setdefault(column, []).append(cell)
     caption = _CAPTION.format(
         drop=_DROP.format(first=datasets[0]) if len(datasets) > 1 else "",
         n=_every(f"{each['n']:,}" for each in robust.values() if "n" in each) or "no",
-        strangers=_STRANGERS if strangers else "",
+        strangers=_STRANGERS.format(n=_every(f"{each['n']:,}" for each in strangers.values())) if strangers else "",
+        costs=_COSTS.format(first=datasets[0]) if len(datasets) > 1 else "",
         processor=_every(each["processor"] for each in robust.values() if "processor" in each),
         hardware="; ".join(hardware_of_all(rows)),
     )
@@ -73,11 +76,11 @@ def _robustness(folder: Path) -> dict[str, Any]:
     return found | ({"noise": float(shown.iloc[0])} if len(shown) else {})
 
 
-def _strangers(root: Path) -> dict[str, float]:
-    """Return model -> best accuracy of its trainings on the digits of a class; empty without such an evaluation."""
+def _strangers(root: Path) -> dict[str, Row]:
+    """Return model -> the best of its trainings on the digits of a class; empty without such an evaluation."""
     paths = sorted((root / "build" / "handwriting").glob("*/results.json"))
     rows = sorted(read_json(paths[0])["models"], key=lambda row: float(row["accuracy"])) if paths else []
-    return {row["model"]: float(row["accuracy"]) for row in rows}
+    return {row["model"]: row for row in rows}
 
 
 def _accuracies(of_model: Mapping[str, Row | None]) -> Iterator[tuple[Column, Cell | str]]:

@@ -1,4 +1,4 @@
-// Sections unfold when a link leads to them; the contents mark the section in view; a figure enlarges on a click.
+// Sections unfold when a link leads to them; a table that is wider than the page gets smaller type; the contents mark the section in view; a figure enlarges on a click.
 (() => {
   const unfold = () => {
     const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
@@ -12,6 +12,12 @@
     if (folded) folded.open = true;
   }));
   unfold();
+
+  const fit = () => document.querySelectorAll(".scroll > table").forEach(table => {
+    if (table.scrollWidth > table.parentElement.clientWidth) table.classList.add("dense");
+  });
+  document.querySelectorAll("details").forEach(each => each.addEventListener("toggle", fit));
+  fit();
 
   const all = [...document.querySelectorAll("main section > details")];
   const button = document.getElementById("unfold");

@@ -11,8 +11,11 @@ from shearbench.report.comparison import Columns, Rows, data, interval, picture,
 from shearbench.report.findings import p_value
 from shearbench.report.pictures import figure_of_each
 
-_TEXT = """Out of fold, each training sample is predicted once per repeat, by the network that did not train on it. The
-samples are the same on every dataset, so a changed count comes from the input and not from the samples."""
+_TEXT = """Out of fold, each training sample is predicted once per repeat, by the network that did not train on
+it."""
+_SAME = (
+    """The samples are the same on every dataset, so a changed count comes from the input and not from the samples."""
+)
 _PAIRS = """A row has the number of samples of one class that are predicted as another, on the reference dataset and on
 this one. The p value is McNemar's, for the same samples on both datasets, adjusted for all confused pairs of the run
 (Holm). Most changes of a few samples are within chance."""
@@ -41,7 +44,8 @@ def read(root: Path, rows: Rows) -> list[Block]:
     """Return the datasets side by side, the most confused pairs and every matrix."""
     files = ["confusion_out_of_fold.csv", "confusion_test.csv"]
     matrices = figure_of_each(root, rows, "confusion", "Confusion", files)
-    return [Prose(_TEXT), *_side_by_side(root, rows), Heading("Every matrix"), Prose(_MATRICES), *matrices]
+    same = [Prose(_SAME)] if any(not math.isnan(row["change"]) for row in rows_of(root, "confused_pairs")) else []
+    return [Prose(_TEXT), *same, *_side_by_side(root, rows), Heading("Every matrix"), Prose(_MATRICES), *matrices]
 
 
 def _side_by_side(root: Path, rows: Rows) -> list[Block]:
@@ -53,5 +57,8 @@ def _side_by_side(root: Path, rows: Rows) -> list[Block]:
     compared = [row for row in rows_of(root, "confused_pairs") if not math.isnan(row["change"])]
     shown = [row for _, run in groupby(compared, itemgetter("model", "dataset")) for row in islice(run, _SHOWN)]
     caption = f"The {_SHOWN} most confused pairs of each run; all of them are in the file."
-    pairs = [table(_COLUMNS, shown, caption, data(root, "confused_pairs"))] if shown else []
-    return [Pictures(wide, wide=True), Pictures(narrow), Heading("Most confused pairs"), Prose(_PAIRS), *pairs]
+    pictures_of_runs: list[Block] = [Pictures(wide, wide=True), Pictures(narrow)]
+    if not shown:
+        return pictures_of_runs
+    pairs = table(_COLUMNS, shown, caption, data(root, "confused_pairs"))
+    return [*pictures_of_runs, Heading("Most confused pairs"), Prose(_PAIRS), pairs]

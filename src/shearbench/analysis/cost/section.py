@@ -1,11 +1,14 @@
 """Accuracy of every model against its cost, and against the number of training samples."""
 
 from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 
 from shearbench.records import RECORD, read_json
-from shearbench.report.blocks import Block, Heading, Picture, Pictures, Prose
-from shearbench.report.comparison import Rows, section, wide
+from shearbench.report.ablations import rows_of_file
+from shearbench.report.blocks import Block, Cell, Column, Heading, Picture, Pictures, Prose
+from shearbench.report.comparison import Columns, Rows, count, section, table, wide
+from shearbench.report.findings import Row, percent, span
 
 _TEXT = """Cross-validated accuracy with its 95 % interval against five costs; up and to the left is better. FLOPs are
 those of one prediction, a multiplication and an addition counted as two. Latency is per image on one thread of the CPU
@@ -15,9 +18,22 @@ training sets are parts of larger ones, and the held-out samples are the same. T
 on {folds} folds; its networks may be smaller than those of the comparison."""
 
 
+def _accuracy(row: Row) -> Cell:
+    return Cell(percent(row["mean"]), row["mean"], note=span(row["low"], row["high"]))
+
+
+_SIZES: Columns = {
+    Column("dataset"): itemgetter("dataset"),
+    Column("model"): itemgetter("curve"),
+    Column("training samples", True, "of each fold"): count("train_size"),
+    Column("accuracy", True, "cross-validated, in %, with its 95 % interval"): _accuracy,
+    Column("n", True, "held-out samples"): count("n"),
+}
+
+
 @section("cost", "Accuracy against cost and training samples")
 def read(root: Path, rows: Rows) -> list[Block]:
-    """Return the figure of the costs, and that of each ablation of the number of training samples."""
+    """Return the figure of the costs, and figure and table of each ablation of the number of training samples."""
     shown = wide(root, "cost", "Accuracy of every model against its costs, by dataset", ["cost"])
     unknown = sorted({row["model"] for row in rows if row["flops"] is None})
     note = [Prose(f"Without {', '.join(unknown)} in FLOPs: of a scikit-learn classifier they are not counted.")]
@@ -25,7 +41,7 @@ def read(root: Path, rows: Rows) -> list[Block]:
 
 
 def _curves(root: Path) -> Iterator[Block]:
-    """Yield the figure of each ablation of the number of training samples."""
+    """Yield figure and table of each ablation of the number of training samples."""
     for path in sorted((root / "build" / "ablation_results").glob("*/figures/train_size.png")):
         folder = path.parents[1]
         text = _CURVE.format(name=folder.name, folds=read_json(folder / RECORD)["folds"])
@@ -33,3 +49,8 @@ def _curves(root: Path) -> Iterator[Block]:
         yield Heading("Accuracy against training samples")
         yield Prose(text)
         yield Pictures([Picture.of(path, "Accuracy against the number of training samples", data=data)], wide=True)
+        yield table(
+            _SIZES,
+            rows_of_file(data[0]),
+            "Accuracy in %, below it its 95 % interval for other samples and another training.",
+        )

@@ -11,7 +11,8 @@ from shearbench.report.comparison import RUN, Row, Rows, data, interval, number,
 from shearbench.report.findings import percent
 from shearbench.report.pictures import evaluations
 
-_TEXT = """A study of these data found that errors gather on 3, 5 and 8. Top: cross-validated error of each class.
+_TEXT = "Cross-validated error of each class."
+_TOGETHER = """A study of these data found that errors gather on 3, 5 and 8. Top: cross-validated error of each class.
 Bottom: share of all errors on digits of these three classes. If all classes were equally hard, this share would equal
 their share of the digits (dotted). If the interval contains the dotted line, the errors show no such preference."""
 _EACH = """Point at a cell for its 95 % interval for the choice of the samples, and for precision, recall and loss.
@@ -22,14 +23,23 @@ from it for F1, a bootstrap over samples (BCa) for the loss."""
 @section("classes", "Accuracy by class")
 def read(root: Path, rows: Rows) -> list[Block]:
     """Return errors by class with the share on 3, 5 and 8, and the scores of each class."""
-    shares = [row for row in rows_of(root, "errors_by_class") if row["classes"] == "3 5 8"]
     return [
-        Prose(_TEXT),
-        wide(root, "classes", "Errors by class, and the share that falls on 3, 5 and 8"),
-        table(_COLUMNS, shares, data=data(root, "errors_by_class")),
+        *_errors(root),
         Heading("F1 of each class"),
         Prose(_EACH),
         _f1(root, rows),
+    ]
+
+
+def _errors(root: Path) -> list[Block]:
+    """Return the figure of errors by class; for digits, also the share on 3, 5 and 8."""
+    shares = [row for row in rows_of(root, "errors_by_class") if row["classes"] == "3 5 8"]
+    if not shares:
+        return [Prose(_TEXT), wide(root, "classes", "Errors by class", ["errors_by_class"])]
+    return [
+        Prose(_TOGETHER),
+        wide(root, "classes", "Errors by class, and the share that falls on 3, 5 and 8"),
+        table(_COLUMNS, shares, data=data(root, "errors_by_class")),
     ]
 
 

@@ -6,11 +6,18 @@ import pandas as pd
 
 from shearbench.analysis.batch_norm.statistics import mode_warning
 from shearbench.records import read_json
-from shearbench.report.ablations import AblationResult, pairs_of_file, read_ablation_result, sizes_of, verdict_of
+from shearbench.report.ablations import (
+    LEAST_FOLDS,
+    AblationResult,
+    pairs_of_file,
+    read_ablation_result,
+    sizes_of,
+    verdict_of,
+)
 from shearbench.report.blocks import Block, Cell, Column, Data, Heading, Picture, Pictures, Prose, Section, Table
 from shearbench.report.claims import Claim, ClaimTest, read_claims
 from shearbench.report.conclusion import sentences
-from shearbench.report.findings import Row, Rows, p_value, percent, points, span
+from shearbench.report.findings import TOO_FEW, Row, Rows, p_value, percent, points, span
 from shearbench.report.hypotheses import hypotheses_blocks
 from shearbench.report.published import Line, lines, read_results
 
@@ -165,16 +172,23 @@ def _verdicts(result: AblationResult) -> Table:
             Cell(points(pair["difference"]), pair["difference"]),
             Cell(f"{points(pair['low'])} to {points(pair['high'])}", pair["low"]),
             Cell(p_value(pair["p_adjusted"]), pair["p_adjusted"]),
-            Cell(pair["verdict"], strong=True, help=pair["rule"]),
+            _verdict(pair),
         ]
         for pair in result.pairs
     ]
     caption = (
         "Differences in accuracy on all samples that a model did not train on, in percentage points, with intervals "
         "for other samples and another training that hold for all pairs of a family at once; "
-        f"{result.record['folds']} trainings of each model."
+        f"{result.record['folds']} trainings of each model. A verdict needs {LEAST_FOLDS} folds."
     )
     return Table(columns, body, caption, [Data.of(result.folder / "pairs.csv")])
+
+
+def _verdict(pair: Row) -> Cell:
+    """Return the verdict on a pair, or that it has too few folds for one, as the sentences say."""
+    if pair["folds"] < LEAST_FOLDS:
+        return Cell(TOO_FEW, help=f"a verdict needs {LEAST_FOLDS} folds")
+    return Cell(pair["verdict"], strong=True, help=pair["rule"])
 
 
 def _runs(root: Path, rows: Rows) -> list[Block]:

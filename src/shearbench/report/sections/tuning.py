@@ -100,7 +100,10 @@ def _untuned(rows: Rows, found: Found) -> Iterator[Block]:
         models = [model for model in of_dataset if model not in found.get(dataset, {})]
         if models:
             command = f"`make tune MODEL={models[0]} DATASET={dataset}`"
-            yield Prose(f"Without a search: {listed(models)} on {dataset} ({command}).")
+            yield Prose(
+                f"Without a search: {listed(models)} on {dataset}. {command} makes one, if `params.yaml` gives "
+                f"the model a `search`."
+            )
 
 
 def sentence(dataset: str, models: Mapping[str, Tuned]) -> str:
