@@ -2,6 +2,7 @@
 
 import functools
 import os
+import select
 import socket
 import sys
 import traceback
@@ -65,12 +66,12 @@ def explained(command: Callable[P, None]) -> Callable[P, None]:
 
 def _reader_has_left() -> bool:
     """Return True if nobody reads the output any more, as after ``| head``; what is left of it is then discarded."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), select.POLLOUT)
+    left = any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+    if left:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+    return left
 
 
 def _stop(message: str, status: int) -> None:
