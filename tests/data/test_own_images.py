@@ -155,6 +155,7 @@ class TestFolder:
         assert samples["test"].classes[samples["test"].labels[0]] == name == item.split("/")[0]
         assert json.loads((out / "classes.json").read_text())["size"] == [20, 24]
         assert any("20 x 24 uint8, 5 classes" in line for line in lines)
+        assert lines[-1] == "mine: data/mine/manifest.csv names them"
 
 
 class TestArrays:

@@ -61,6 +61,8 @@ def write(name: str, source: Own, base: Path, folder: Path, report: Callable[[st
     )
     for text, count in collected.counted.items():
         report(f"{name}: {count:,} x {text}")
+    if collected.decisions:
+        report(f"{name}: data/{name}/manifest.csv names them")
 
 
 def facts(folder: Path) -> tuple[int, tuple[int, int]] | None:
