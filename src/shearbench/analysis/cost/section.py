@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from operator import itemgetter
 from pathlib import Path
 
+from shearbench.predictions.evaluated import read_table
 from shearbench.records import RECORD, read_json
-from shearbench.report.ablations import rows_of_file
 from shearbench.report.blocks import Block, Cell, Column, Heading, Picture, Pictures, Prose
 from shearbench.report.comparison import Columns, Rows, count, section, table, wide
 from shearbench.report.findings import Row, percent, span
@@ -51,6 +51,6 @@ def _curves(root: Path) -> Iterator[Block]:
         yield Pictures([Picture.of(path, "Accuracy against the number of training samples", data=data)], wide=True)
         yield table(
             _SIZES,
-            rows_of_file(data[0]),
+            read_table(data[0]).to_dict("records"),
             "Accuracy in %, below it its 95 % interval for other samples and another training.",
         )
