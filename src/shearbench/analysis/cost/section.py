@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 from shearbench.predictions.evaluated import read_table
 from shearbench.records import RECORD, read_json
@@ -49,8 +50,5 @@ def _curves(root: Path) -> Iterator[Block]:
         yield Heading("Accuracy against training samples")
         yield Prose(text)
         yield Pictures([Picture.of(path, "Accuracy against the number of training samples", data=data)], wide=True)
-        yield table(
-            _SIZES,
-            read_table(data[0]).to_dict("records"),
-            "Accuracy in %, below it its 95 % interval for other samples and another training.",
-        )
+        rows: Any = read_table(data[0]).to_dict("records")
+        yield table(_SIZES, rows, "Accuracy in %, below it its 95 % interval for other samples and another training.")
