@@ -78,7 +78,7 @@ def run_grid(job: Job, settings: list[Hyperparameters], out: Path) -> pd.DataFra
         ]
         results = run_tasks(run_trial, tasks, workers=job.workers, label=f"grid {start} of {len(settings)}")
         for hyperparameters, result in zip(chunk, results, strict=True):
-            accuracy = result.curve[-1].kept if result.curve and not result.failure else None
+            accuracy = result.curve[-1].stored if result.curve and not result.failure else None
             done.append(
                 {**hyperparameters, "epochs": len(result.curve), "accuracy": accuracy, "failure": result.failure}
             )

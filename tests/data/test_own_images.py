@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from any_images import SHAPES, shape, write_folder, write_npz
-from shearbench.data import collected, idx, own_images
+from shearbench.data import collected, idx, raw
 from shearbench.data.collected import Collected
 from shearbench.data.config import IdxFiles, ImageFolder, NpzFile, Sources
 from shearbench.errors import InputError
@@ -19,12 +19,12 @@ RNG = np.random.default_rng(3)
 
 
 def folder_of(root: Path, **settings: Any) -> Collected:
-    return own_images.collect("mine", ImageFolder(kind="folder", path=".", **settings), root)
+    return raw.collect_own("mine", ImageFolder(kind="folder", path=".", **settings), root)
 
 
 def npz_of(path: Path, arrays: dict[str, np.ndarray], **settings: Any) -> Collected:
     np.savez(path, **arrays)
-    return own_images.collect("mine", NpzFile(kind="npz", path=path.name, **settings), path.parent)
+    return raw.collect_own("mine", NpzFile(kind="npz", path=path.name, **settings), path.parent)
 
 
 def grey(count: int, size: tuple[int, int] = (9, 12)) -> np.ndarray:
@@ -145,8 +145,8 @@ class TestFolder:
         (root / "bar" / "broken.png").write_bytes(b"nothing")
         lines: list[str] = []
         out = tmp_path / "out"
-        own_images.write("mine", ImageFolder(kind="folder", path="."), root, out, lines.append)
-        samples = own_images.read(out, 10_000_000)
+        raw.write_own("mine", ImageFolder(kind="folder", path="."), root, out, lines.append)
+        samples = raw.read(out, 10_000_000)
         manifest = (out / "manifest.csv").read_text().splitlines()
         assert len(manifest) == 1 + 70 + 1
         assert samples["test"].ids[0] == 10_000_000 + len(samples["train"].ids)
@@ -161,7 +161,7 @@ class TestFolder:
 class TestArrays:
     def test_medmnist_s_layout_in_colour_with_labels_that_start_at_one(self, tmp_path: Path) -> None:
         write_npz(tmp_path / "bars.npz")
-        found = own_images.collect("bars", NpzFile(kind="npz", path="bars.npz"), tmp_path)
+        found = raw.collect_own("bars", NpzFile(kind="npz", path="bars.npz"), tmp_path)
         assert found.classes == ("1", "2")
         assert found.counted == {"8 images of val join the training part": 1, "labels 1 to 2 are numbered 0 to 1": 1}
         assert len(found.parts["train"].labels) == 44
@@ -225,7 +225,7 @@ class TestArrays:
     def test_pickles_are_refused(self, tmp_path: Path) -> None:
         np.savez(tmp_path / "a.npz", train_images=np.array([{}], dtype=object), train_labels=np.zeros(1))
         with pytest.raises(InputError, match="cannot be read as an NPZ file of plain arrays"):
-            own_images.collect("mine", NpzFile(kind="npz", path="a.npz"), tmp_path)
+            raw.collect_own("mine", NpzFile(kind="npz", path="a.npz"), tmp_path)
 
     def test_names_of_classes_must_be_as_many_and_different(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="must name 2 classes"):
@@ -250,7 +250,7 @@ class TestIdx:
         (folder / f"{prefix}{part}-labels-idx1-ubyte").write_bytes(idx.encode(labels.astype(np.uint8)))
 
     def collect(self, folder: Path, **settings: Any) -> Collected:
-        return own_images.collect("letters", IdxFiles(kind="idx", path=".", **settings), folder)
+        return raw.collect_own("letters", IdxFiles(kind="idx", path=".", **settings), folder)
 
     def test_letters_of_emnist(self, tmp_path: Path) -> None:
         images, labels = grey(104), np.arange(104) % 26 + 1

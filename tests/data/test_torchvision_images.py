@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shearbench.data import idx, own_images
+from shearbench.data import idx, raw
 from shearbench.data.collected import Collected
 from shearbench.data.config import TorchvisionImages
 from shearbench.errors import InputError
@@ -52,7 +52,7 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def collect(folder: Path, dataset: str = "FashionMNIST", **options: str) -> Collected:
     source = TorchvisionImages(kind="torchvision", dataset=dataset, options=options)
-    return own_images.collect("fashion", source, folder)
+    return raw.collect_own("fashion", source, folder)
 
 
 def test_what_the_mirror_serves_is_taken_with_the_names_of_the_classes(mirror: Path, tmp_path: Path) -> None:

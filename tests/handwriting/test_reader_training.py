@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shearbench.data import idx, writers
+from shearbench.data import idx
 from shearbench.data.config import BundledMnist
-from shearbench.data.mnist import collect
+from shearbench.data.mnist import WRITERS, collect
 from shearbench.errors import InputError
 from shearbench.handwriting import reader_training, readers
 from shearbench.training.hardware import Hardware
@@ -28,7 +28,7 @@ def mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
         table = np.zeros((count, 8), ">i4")
         table[:, 0], table[:, 2] = labels, np.arange(count) // 5 + (1000 if split == "test" else 0)
         head = struct.pack(">3I", 0x0C02, *table.shape)
-        (folder / writers.FILES[split]).write_bytes(head + table.tobytes())  # type: ignore[index]
+        (folder / WRITERS[split]).write_bytes(head + table.tobytes())  # type: ignore[index]
     return folder
 
 

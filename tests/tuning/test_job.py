@@ -18,7 +18,7 @@ from shearbench.data.dataset import load
 from shearbench.data.folds import read_folds
 from shearbench.errors import InputError
 from shearbench.params import load as load_params
-from shearbench.records import read_record
+from shearbench.records import RECORD, read_record, write_sealed
 from shearbench.report.blocks import Heading, Pictures, Prose, Table
 from shearbench.report.sections.tuning import read, sentence, worth
 from shearbench.stages import track
@@ -162,7 +162,7 @@ def test_its_record_has_tables_and_pictures(search_result, folder):
     trials, curves = pd.read_csv(folder / "trials.csv"), pd.read_csv(folder / "curves.csv")
     assert trials["accuracy"].dropna().tolist() == [t.score for t in search_result.trials if t.score is not None]
     assert len(curves) == sum(len(trial.curve) for trial in search_result.trials)
-    assert record["rungs"] == [{"epochs": e, "settings": n} for e, n in ((2, 4), (3, 2), (6, 1))]
+    assert record["rungs"] == [{"epochs": e, "trials": n} for e, n in ((2, 4), (3, 2), (6, 1))]
 
 
 def test_mlflow_is_told_of_the_study_and_of_each_trial_with_its_curve(search_result, folder):
@@ -178,6 +178,17 @@ def test_mlflow_is_told_of_the_study_and_of_each_trial_with_its_curve(search_res
         curve = [value for name, _, value in content.curves if name == "accuracy"]
         assert curve == [point.accuracy for point in trial.curve]
     assert len({child.digest for child in node.children}) == len(node.children)
+
+
+def test_a_record_of_an_earlier_version_is_shown_too(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "old")
+    record = read_record(folder)
+    rungs = [{"epochs": rung["epochs"], "settings": rung["trials"]} for rung in record["rungs"]]
+    write_sealed(tmp_path / "old" / RECORD, {**record, "rungs": rungs})
+    assert (
+        node_of(tmp_path / "old").content.tags["mlflow.note.content"]
+        == node_of(folder).content.tags["mlflow.note.content"]
+    )
 
 
 def test_parallel_coordinates_of_trials_and_finalists_have_the_searched_parameters_as_axes_alone(folder):

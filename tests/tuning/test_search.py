@@ -89,7 +89,7 @@ def _search(folder, trainer=None, *, trials=18, timeout=HOUR, **study):
 def test_the_rungs_and_what_they_cost(halving, plan, cost):
     assert halving.plan == plan
     assert halving.cost == cost
-    assert halving.size == plan[0].settings
+    assert halving.size == plan[0].trials
 
 
 def test_the_best_go_on_the_earlier_of_equals():

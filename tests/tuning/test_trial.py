@@ -17,6 +17,7 @@ from shearbench.seeds import seed_for
 from shearbench.training.checkpoint import CHECKPOINT, read_checkpoint
 from shearbench.training.config import assemble
 from shearbench.training.loop import fit
+from shearbench.tuning import trial
 from shearbench.tuning.trial import FOLDS, TrialTask, rows_of_trials, run_trial
 
 
@@ -63,14 +64,26 @@ def test_an_epoch_is_paid_once(part, tmp_path):
     assert sum(paid) == 3
 
 
-def test_with_patience_a_trial_is_scored_by_the_weights_it_would_keep(part, tmp_path):
+def test_a_checkpoint_of_another_processor_is_not_resumed(part, tmp_path, monkeypatch):
+    """Its epochs are rounded differently, so the trial would be neither processor's training."""
+    paid = []
+    run_trial(_task(part, tmp_path, 1), paid.append)
+    with monkeypatch.context() as other:
+        other.setattr(trial, "instructions", lambda: "Another AVX2")
+        run_trial(_task(part, tmp_path, 2), paid.append)
+    assert sum(paid) == 1 + 2
+    run_trial(_task(part, tmp_path, 2), paid.append)
+    assert sum(paid) == 1 + 2 + 2
+
+
+def test_with_patience_a_trial_is_scored_by_the_weights_it_would_store(part, tmp_path):
     task = _task(part, tmp_path, 20, epochs=20, patience=2, learning_rate=0.1)
     result = run_trial(task, _advance)
     assert result.over
     assert len(result.curve) < 20
     losses = [point.loss for point in result.curve]
     for epoch, point in enumerate(result.curve, start=1):
-        assert point.kept == result.curve[int(np.argmin(losses[:epoch]))].accuracy
+        assert point.stored == result.curve[int(np.argmin(losses[:epoch]))].accuracy
 
 
 def test_a_trial_sees_the_tuning_part_and_nothing_else(part, build, whole, tmp_path):

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from shearbench import models
-from shearbench.data import own_images
+from shearbench.data import raw
 from shearbench.data.config import DatasetEntry
 from shearbench.models.inputs import Features, Inputs
 from shearbench.params import Network, Params
@@ -24,7 +24,7 @@ def main(params: Params, root: Path, *, own_alone: bool = False) -> str:
     ]
     for each in params.ablations.values():
         pairs += [(model, dataset) for model in each.models.values() for dataset in each.datasets.values()]
-    known = {name: facts for name in params.sources.images if (facts := own_images.facts(root / "data" / name))}
+    known = {name: facts for name in params.sources.images if (facts := raw.facts_of(root / "data" / name))}
     done = set()
     for model, dataset in pairs:
         if own_alone and (model.architecture in models.ARCHITECTURES or model.recipe is None):

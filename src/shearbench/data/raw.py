@@ -1,28 +1,50 @@
 """Build and read the raw data: the folder ``data/``, made atomically from the sources in ``params.yaml``.
 
-``data/<source>/`` holds four uncompressed IDX files in MNIST's layout, and two more if writers are known, or the arrays
-of ``own_images.py``. ``data/class_digits/`` holds PNGs named ``digit-group-member.png`` (with ``truth.csv`` for the
-stand-in class). The same sources give the same bytes on every machine. They are compared with the hash in ``data.dvc``
-before any use.
+``data/<source>/`` of MNIST holds four uncompressed IDX files in MNIST's layout, and two more if writers are known. That
+of a user's own images holds ``train.npz`` and ``test.npz`` (``images``, ``labels``, ``groups``), ``classes.json``
+(names in the order of the labels, counts, and the number of each decision) and ``manifest.csv``: one line for each
+image of a folder, with its id in the source, and one for each decision about an image. ``data/class_digits/`` holds
+PNGs named ``digit-group-member.png`` (with ``truth.csv`` for the stand-in class).
+
+The same sources give the same bytes on every machine. They are compared with the hash in ``data.dvc`` before any use.
 """
 
+import csv
+import io
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from shearbench.data import class_digits, mnist, own_images
-from shearbench.data.config import BundledMnist, DownloadedMnist, MnistFolder, Sources
-from shearbench.data.dataset import SPLITS, Samples, Split
+from shearbench.data import class_digits, idx_files, image_folder, mnist, npz_file, torchvision_images
+from shearbench.data.collected import Collected
+from shearbench.data.config import (
+    BundledMnist,
+    DownloadedMnist,
+    IdxFiles,
+    ImageFolder,
+    MnistFolder,
+    NpzFile,
+    Sources,
+    TorchvisionImages,
+)
+from shearbench.data.dataset import DIGITS, SPLITS, Samples, Split
 from shearbench.data.guard import ADOPT, adopted_hash, tree_of, write_adopted
 from shearbench.data.idx import GROUPS_FILES, MNIST_FILES, encode, read_groups, read_pair
 from shearbench.data.units import UNKNOWN, none_given
 from shearbench.errors import InputError
+from shearbench.records import read_json, read_npz, write_json, write_npz, write_text
 
 CLASS_DIGITS = "class_digits"
+Own = ImageFolder | IdxFiles | NpzFile | TorchvisionImages
+CLASSES, MANIFEST = "classes.json", "manifest.csv"
+_ARRAYS = ("images", "labels", "groups")
+_Read = tuple[str, NDArray[Any], NDArray[np.int64], NDArray[np.int64], tuple[str, ...]]
 
 
 def build(data: Path, sources: Sources, data_dvc: Path, *, adopt: bool, report: Callable[[str], None]) -> None:
@@ -61,18 +83,42 @@ def build(data: Path, sources: Sources, data_dvc: Path, *, adopt: bool, report: 
 
 
 def read(folder: Path, first_id: int = 0) -> dict[Split, Samples]:
-    """Read ``data/<source>/``; ids count on from ``first_id`` through the training and the test samples."""
-    if (folder / own_images.CLASSES).is_file():
-        return own_images.read(folder, first_id)
+    """Read ``data/<source>/``; ids count on from ``first_id`` through the training and the test samples.
+
+    Raises:
+        InputError: if a file is missing or breaks a rule.
+    """
     samples: dict[Split, Samples] = {}
     for split in SPLITS:
-        images, labels = read_pair(*(folder / name for name in MNIST_FILES[split]))
+        read_split = _own_split if (folder / CLASSES).is_file() else _mnist_split
+        name, images, labels, groups, classes = read_split(folder, split)
         ids = np.arange(first_id, first_id + len(labels), dtype=np.int64)
-        known = folder / GROUPS_FILES[split]
-        groups = read_groups(known) if known.is_file() else none_given()
-        samples[split] = Samples(str(folder / MNIST_FILES[split][0]), ids, images, labels.astype(np.int64), groups)
+        samples[split] = Samples(name, ids, images, labels, groups, classes)
         first_id += len(labels)
     return samples
+
+
+def _mnist_split(folder: Path, split: Split) -> _Read:
+    images, labels = read_pair(*(folder / name for name in MNIST_FILES[split]))
+    known = folder / GROUPS_FILES[split]
+    groups = read_groups(known) if known.is_file() else none_given()
+    return str(folder / MNIST_FILES[split][0]), images, labels.astype(np.int64), groups, DIGITS
+
+
+def _own_split(folder: Path, split: Split) -> _Read:
+    path, classes = folder / f"{split}.npz", read_json(folder / CLASSES)["classes"]
+    arrays = read_npz(path)
+    if missing := {*_ARRAYS} - arrays.keys():
+        raise InputError(f"{path} has no {', '.join(sorted(missing))}; make it again with `shearbench data`")
+    return str(path), arrays["images"], arrays["labels"], arrays["groups"], tuple(classes)
+
+
+def facts_of(folder: Path) -> tuple[int, tuple[int, int]] | None:
+    """Return the number of classes and the size of the images of ``data/<source>/``; None for IDX files of MNIST."""
+    if not (folder / CLASSES).is_file():
+        return None
+    known = read_json(folder / CLASSES)
+    return len(known["classes"]), (known["size"][0], known["size"][1])
 
 
 def _write(folder: Path, sources: Sources, base: Path, report: Callable[[str], None]) -> None:
@@ -80,7 +126,7 @@ def _write(folder: Path, sources: Sources, base: Path, report: Callable[[str], N
     for name, source in sources.images.items():
         (folder / name).mkdir()
         if not isinstance(source, BundledMnist | DownloadedMnist | MnistFolder):
-            own_images.write(name, source, base, folder / name, report)
+            write_own(name, source, base, folder / name, report)
             continue
         for split, part in mnist.collect(source, base, name).items():
             for file, array in zip(MNIST_FILES[split], (part.images, part.labels), strict=True):
@@ -121,3 +167,59 @@ def _swap(partial: Path, data: Path) -> Path | None:
         return old
     shutil.rmtree(old)
     return None
+
+
+def collect_own(name: str, source: Own, base: Path) -> Collected:
+    """Return the images of a source; a relative ``path`` is resolved to ``base``.
+
+    Raises:
+        InputError: if images are missing or break a rule; see ``data/collected.py``.
+    """
+    if isinstance(source, TorchvisionImages):
+        return torchvision_images.collect(name, source)
+    path = base / Path(source.path).expanduser()
+    if isinstance(source, ImageFolder):
+        return image_folder.collect(name, source, path)
+    if isinstance(source, IdxFiles):
+        return idx_files.collect(name, source, path)
+    return npz_file.collect(name, source, path)
+
+
+def write_own(name: str, source: Own, base: Path, folder: Path, report: Callable[[str], None]) -> None:
+    """Write ``data/<source>/``, and report counts and decisions."""
+    collected = collect_own(name, source, base)
+    train, test = (collected.parts[split] for split in SPLITS)
+    for split, part in collected.parts.items():
+        write_npz(folder / f"{split}.npz", {key: getattr(part, key) for key in _ARRAYS})
+    write_text(folder / MANIFEST, _manifest(collected))
+    facts = {
+        "classes": list(collected.classes),
+        "kind": source.kind,
+        "size": list(train.images.shape[-2:]),
+        "counts": {split: len(part.labels) for split, part in collected.parts.items()},
+        "decisions": collected.counted,
+    }
+    write_json(folder / CLASSES, facts)
+    shape = " x ".join(map(str, train.images.shape[1:]))
+    report(
+        f"{name}: {len(train.labels):,} training and {len(test.labels):,} test images, {shape} {train.images.dtype}, "
+        f"{len(collected.classes):,} classes"
+    )
+    for text, images in collected.counted.items():
+        report(f"{name}: {images:,} x {text}")
+    if collected.decisions:
+        report(f"{name}: data/{name}/manifest.csv names them")
+
+
+def _manifest(collected: Collected) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["place", "part", "item", "class", "decision"])
+    first = 0
+    for split in SPLITS:
+        part = collected.parts[split]
+        for row, item in enumerate(part.items or ()):
+            writer.writerow([first + row, split, item, collected.classes[part.labels[row]], "taken"])
+        first += len(part.labels)
+    writer.writerows(("", each.part, each.item, "", each.decision) for each in collected.decisions)
+    return text.getvalue()

@@ -15,9 +15,9 @@ from shearbench.data import raw
 from shearbench.data.dataset import SPLITS, Samples, Split, write_samples
 from shearbench.data.folds import FoldTable, make_repeats, split_off, write_folds
 from shearbench.data.guard import verify
+from shearbench.data.mnist import refuse_shared
 from shearbench.data.tuning_part import write_part
 from shearbench.data.units import units_of
-from shearbench.data.writers import refuse_shared
 from shearbench.params import Params
 from shearbench.seeds import seed_for
 

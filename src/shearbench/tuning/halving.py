@@ -17,10 +17,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Rung:
-    """``settings`` trials of a bracket train until they have ``epochs``."""
+    """``trials`` of a bracket train until they have ``epochs``."""
 
     epochs: int
-    settings: int
+    trials: int
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Halving:
     def cost(self) -> int:
         """The largest number of epochs that a bracket trains, over all its trials."""
         starts = (0, *(rung.epochs for rung in self.plan))
-        return sum((rung.epochs - start) * rung.settings for rung, start in zip(self.plan, starts, strict=False))
+        return sum((rung.epochs - start) * rung.trials for rung, start in zip(self.plan, starts, strict=False))
 
 
 def best_of(scores: Mapping[int, float], count: int) -> list[int]:

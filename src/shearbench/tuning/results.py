@@ -114,7 +114,7 @@ def _curves_table(search_result: SearchResult) -> pd.DataFrame:
         for trial in search_result.trials
         for epoch, point in enumerate(trial.curve, start=1)
     ]
-    return pd.DataFrame(rows, columns=["trial", "epoch", "train_loss", "train_accuracy", "loss", "accuracy", "kept"])
+    return pd.DataFrame(rows, columns=["trial", "epoch", "train_loss", "train_accuracy", "loss", "accuracy", "stored"])
 
 
 def _finalists_table(finalists: Sequence[Finalist]) -> pd.DataFrame:

@@ -110,7 +110,7 @@ def _run_bracket(ledger: Ledger, run: Run, bracket: int, brackets: int, forget: 
         own = [trial for trial in ledger.trials() if trial.number in numbers]
         passed = [trial for trial in own if trial.has_trained(rung.epochs)]  # the others failed
         scores = {trial.number: trial.score_after(rung.epochs) for trial in passed}
-        numbers = best_of(scores, after.settings) if after else []
+        numbers = best_of(scores, after.trials) if after else []
         for trial in passed:
             if trial.state == "unfinished" and trial.number not in numbers:
                 (ledger.stop if after else ledger.finish)(trial.number)

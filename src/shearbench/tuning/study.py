@@ -68,11 +68,11 @@ class Trial:
     @property
     def score(self) -> float | None:
         """Accuracy on the inner part after the last trained epoch, of the weights that the training would return."""
-        return self.curve[-1].kept if self.curve and self.state != "failed" else None
+        return self.curve[-1].stored if self.curve and self.state != "failed" else None
 
     def score_after(self, epochs: int) -> float:
         """Return the accuracy after ``epochs``, or after the last epoch of a training that ended earlier."""
-        return self.curve[min(epochs, len(self.curve)) - 1].kept
+        return self.curve[min(epochs, len(self.curve)) - 1].stored
 
     def has_trained(self, epochs: int) -> bool:
         """Return True if ``epochs`` are done, or the training ended earlier."""
@@ -135,7 +135,7 @@ class Ledger:
         trial = optuna.trial.Trial(self.optuna, frozen._trial_id)
         for step, point in enumerate(result.curve, start=1):
             if step not in frozen.intermediate_values:
-                trial.report(point.kept, step)
+                trial.report(point.stored, step)
         attributes = {
             **result.facts,
             "epochs": len(result.curve),

@@ -22,7 +22,7 @@ from shearbench.seeds import seed_for
 from shearbench.training.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint, write_checkpoint
 from shearbench.training.config import Selection, TrainingConfig, TrainingState, assemble, code_hash
 from shearbench.training.crossval import CHECKPOINT_SECONDS
-from shearbench.training.hardware import naming_the_batch, settle
+from shearbench.training.hardware import instructions, naming_the_batch, settle
 from shearbench.training.loop import fit
 from shearbench.training.space import needs_no_less_memory
 from shearbench.training.state import EpochCost, Meter, Progress
@@ -56,13 +56,13 @@ class TrialTask:
 
 @dataclass(frozen=True)
 class Point:
-    """An epoch of a trial. ``kept`` is the accuracy of the weights that the training would return if it ended here."""
+    """An epoch of a trial. ``stored`` is the accuracy of the weights that are stored if the training ends here."""
 
     train_loss: float
     train_accuracy: float
     loss: float
     accuracy: float
-    kept: float
+    stored: float
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,8 @@ class _Training:
     def __init__(self, task: TrialTask, reserved: dict[str, str]) -> None:
         self.task, self.recipe = task, task.config.training
         self.path = task.folder / CHECKPOINT
-        self.hashes = {"config": task.config.config_hash, "code": code_hash(task.config), **reserved}
+        hashes = {"config": task.config.config_hash, "code": code_hash(task.config), **reserved}
+        self.hashes = {**hashes, "instructions": instructions()}  # other processors round differently
         self.progress = Progress()
         self.costs: list[EpochCost] = []
 
@@ -193,8 +194,8 @@ class _Training:
             assert epoch.validation is not None
             train, inner = epoch.train, epoch.validation
             if epoch.inner is None or epoch.inner.loss < best:
-                best, kept = inner.loss, inner.accuracy
-            points.append(Point(train.loss, train.accuracy, inner.loss, inner.accuracy, kept))
+                best, stored = inner.loss, inner.accuracy
+            points.append(Point(train.loss, train.accuracy, inner.loss, inner.accuracy, stored))
         return tuple(points)
 
 
