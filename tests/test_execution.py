@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from shearbench.errors import InputError, TasksFailed
-from shearbench.execution import progress, run_tasks, worker_count
+from shearbench.execution import calls, run_tasks, worker_count
 
 
 def square(number, advance):
@@ -90,13 +90,13 @@ def test_the_time_left_is_at_the_speed_since_the_start():
     shown = Progress(get_time=lambda: now, console=Console(file=io.StringIO()))
     bar = shown.add_task("train", total=30, completed=10, before=10)
     (task,) = shown.tasks
-    assert progress._LeftColumn().render(task).plain == "left -:--:--"
+    assert calls._LeftColumn().render(task).plain == "left -:--:--"
     now = 1200.0  # two workers end an epoch of 200 seconds together
     shown.update(bar, completed=11)
     shown.update(bar, completed=12)
-    assert progress.speed_of(task) == 2 / 200
-    assert progress._RateColumn().render(task).plain == "100.0 s each"
-    assert progress._LeftColumn().render(task).plain == "left 0:30:00"
+    assert calls.speed_of(task) == 2 / 200
+    assert calls._RateColumn().render(task).plain == "100.0 s each"
+    assert calls._LeftColumn().render(task).plain == "left 0:30:00"
 
 
 SLEEPERS = """
@@ -145,7 +145,7 @@ def test_a_stop_ends_the_workers_within_seconds(tmp_path, stop, status):
 UNDER_DVC = """
 import os, sys, time
 from pathlib import Path
-from shearbench.execution.progress import terminate_as_interrupt
+from shearbench.execution.calls import terminate_as_interrupt
 from shearbench.pipeline.watch import end_with_dvc
 if len(sys.argv) == 3:
     os.environ["DVC_STAGE"] = "train@mnist-mlp"
@@ -190,7 +190,7 @@ def test_auto_is_every_core():
 def test_a_narrow_terminal_shortens_the_bar_and_no_number(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("FORCE_COLOR", "1")
-    with progress.progress_bar("sources.sky: headers", 0, 1_000_000) as show:
+    with calls.progress_bar("sources.sky: headers", 0, 1_000_000) as show:
         show(17_713)
     shown = capsys.readouterr().err
     assert "17713/1000000" in shown

@@ -27,7 +27,6 @@ LAYERS = [
     "blocks",
     "analysis",
     "comparison ablation",
-    "params_base",
     "params",
     "handwriting",
     "tracking",

@@ -24,7 +24,7 @@ from shearbench.predictions.folds import read_fold_runs
 from shearbench.records import locked, read_json, read_npz, write_sealed
 from shearbench.report.card import card
 from shearbench.stages import explore
-from shearbench.tracking import mirror, pages, store
+from shearbench.tracking import mirror, store
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of mlflow's and its libraries' own making
@@ -387,7 +387,7 @@ def test_the_description_links_the_report_and_the_address_shows_the_latest_netwo
     note = experiment.tags["mlflow.note.content"]
     assert f"(#/experiments/{experiment.experiment_id}/runs/{second.info.run_id}/artifacts/index.html)" in note
     assert {file.path for file in client.list_artifacts(second.info.run_id)} >= {"index.html", "comparison.csv"}
-    query = parse_qs(pages.address(finished, 5001).partition("?")[2])
+    query = parse_qs(mirror.address(finished, 5001).partition("?")[2])
     (shown_filter,) = query["searchFilter"]
     found = client.search_runs([experiment.experiment_id], shown_filter, order_by=[f"{query['orderByKey'][0]} DESC"])
     rows = read_json(finished / "reports" / "comparison.json")
@@ -396,5 +396,5 @@ def test_the_description_links_the_report_and_the_address_shows_the_latest_netwo
     shown_first = [run.data.metrics["cv_accuracy_mean"] for run in found]
     assert shown_first == sorted(shown_first, reverse=True)  # by accuracy: names may tie
     expected = f"http://127.0.0.1:5001/#/experiments/{experiment.experiment_id}/runs?"
-    assert pages.address(finished, 5001).startswith(expected)
-    assert pages.address(finished / "elsewhere", 5001) == "http://127.0.0.1:5001/"
+    assert mirror.address(finished, 5001).startswith(expected)
+    assert mirror.address(finished / "elsewhere", 5001) == "http://127.0.0.1:5001/"

@@ -27,7 +27,7 @@ FOLDER = Path("build") / "code"
 """The folder of texts that stages depend on; stage ``code`` writes them."""
 PARSED = Path("build") / "parsed.json"
 """A cache of parsed sources by the SHA-256 of their bytes; :func:`remember` writes it."""
-_IN_FRONT = ("", "cli", "code", "commands", "errors", "params", "params_base", "strict", "warm", "yaml12")
+_IN_FRONT = ("", "cli", "code", "commands", "errors", "params", "strict", "warm", "yaml12")
 INERT = frozenset({*_IN_FRONT, "execution", "stages", "tracking"})
 """Parts of the package that cannot change a result; DVC tracks parameters through ``params:``."""
 _OURS = PACKAGE.name

@@ -23,10 +23,10 @@ from shearbench.mechanics.loads import displacements_of
 from shearbench.models import ARCHITECTURES, RULE
 from shearbench.models.inputs import SKLEARN, Features, Option
 from shearbench.models.own import is_own
-from shearbench.params_base import NAME, RUN_NAME, Fault, with_bases
 from shearbench.strict import Strict
 from shearbench.training.recipe import Recipe
 from shearbench.training.space import space_faults
+from shearbench.yaml12 import NAME, RUN_NAME, Fault, with_bases
 
 Name = Annotated[str, Field(pattern=f"^{NAME}$")]
 RunName = Annotated[str, Field(pattern=f"^{RUN_NAME}$")]

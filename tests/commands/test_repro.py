@@ -1,11 +1,15 @@
 """One bar for all stages: what it expects, what it says, and what a failure shows."""
 
 import json
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from shearbench.commands import repro
+from shearbench.data import idx, raw
+from shearbench.errors import InputError
 
 DVC_YAML = """
 stages:
@@ -14,6 +18,12 @@ stages:
     foreach: ${runs}
     do: {cmd: "true"}
   report: {cmd: "true"}
+"""
+PARAMS = """
+runs: {a: {dataset: digits, model: net}, b: {dataset: digits, model: svm}}
+datasets: {digits: {source: mnist}}
+models: {net: {recipe: {epochs: 7}}, svm: {}}
+cv: {folds: 5, repeats: 1}
 """
 DVC = """#!/bin/sh
 echo "Running stage 'code':"
@@ -31,10 +41,17 @@ exit STATUS
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of four stages whose DVC is a script."""
     (tmp_path / "dvc.yaml").write_text(DVC_YAML)
-    (tmp_path / "params.yaml").write_text("runs: {a: {}, b: {}}\n")
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    _data(tmp_path, count=4000, size=(28, 28))
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     return tmp_path
+
+
+def _data(project: Path, *, count: int, size: tuple[int, int]) -> None:
+    (project / "data" / "mnist").mkdir(parents=True, exist_ok=True)
+    facts = {"classes": ["0", "1"], "size": size, "counts": {"train": count, "test": 10}}
+    (project / "data" / "mnist" / raw.CLASSES).write_text(json.dumps(facts))
 
 
 SHEARBENCH = """#!/bin/sh
@@ -87,6 +104,15 @@ def test_each_stage_that_ran_has_a_line_and_its_seconds_are_kept(
     assert said == ["code", "train@b", "report"]
     assert set(json.loads((project / repro.SECONDS).read_text())) == {"code", "train@b", "report"}
     assert "b fold 0: 0.9" in (project / repro.LOG).read_text()
+
+
+def test_both_logs_start_anew(project: Path) -> None:
+    _with_dvc(project, 0)
+    (project / "build").mkdir()
+    for log in (repro.LOG, repro.BESIDE_LOG):
+        (project / log).write_text("of an earlier run\n")
+    assert repro.main(project) == 0
+    assert not any("earlier" in (project / log).read_text() for log in (repro.LOG, repro.BESIDE_LOG))
 
 
 def test_a_failure_ends_with_what_its_stage_said(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -143,3 +169,28 @@ def test_a_stage_that_was_measured_is_expected_to_take_that_again(project: Path)
     (project / repro.SECONDS).write_text('{"train@b": 7.5}')
     assert repro._expected(project)["train@b"] == 7.5
     assert repro._expected(project)["train@a"] == repro._SECONDS["train"]
+
+
+def test_a_training_without_a_measured_duration_is_expected_by_epochs_samples_and_pixels(project: Path) -> None:
+    """The first time left of a project of own pictures was that of the digits: seconds instead of minutes."""
+    before = repro._expected(project)
+    assert before["train@b"] < before["train@a"], "a classifier is fitted once"
+    _data(project, count=4000, size=(64, 64))
+    larger = (64 / 28) ** 2
+    assert repro._expected(project)["train@a"] == pytest.approx(before["train@a"] * larger)
+    assert repro._expected(project)["report"] == before["report"]
+    params = project / "params.yaml"
+    params.write_text(PARAMS.replace("epochs: 7", "epochs: 14").replace("repeats: 1", "repeats: 3"))
+    assert repro._expected(project)["train@a"] == pytest.approx(before["train@a"] * larger * 2 * 3)
+    params.write_text(PARAMS.replace("folds: 5, repeats: 1", "design: disjoint, sets: 8"))
+    assert repro._expected(project)["train@a"] == pytest.approx(before["train@a"] * larger / 4), "one pass, not four"
+
+
+def test_the_digits_of_the_default_run_are_expected_to_take_their_seconds(project: Path) -> None:
+    facts = project / "data" / "mnist" / raw.CLASSES
+    facts.unlink()
+    (facts.parent / "train-images-idx3-ubyte").write_bytes(idx.encode(np.zeros((4000, 28, 28), np.uint8)))
+    assert repro._expected(project)["train@a"] == repro._SECONDS["train"]
+    shutil.rmtree(facts.parent)
+    with pytest.raises(InputError, match="mnist is missing; run `shearbench data`"):
+        repro._expected(project)

@@ -14,7 +14,7 @@ from shearbench.data.handwritten import read_file
 from shearbench.data.mnist import collect
 from shearbench.handwriting.parts import BODY, Parts
 from shearbench.handwriting.preparation import Prepared, mnist
-from shearbench.handwriting.strokes import STYLES, styled
+from shearbench.handwriting.reader_training import STYLES, styled
 
 SIZE = 200
 

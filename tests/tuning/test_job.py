@@ -28,8 +28,7 @@ from shearbench.tuning import finalists, job
 from shearbench.tuning.contents import node_of
 from shearbench.tuning.job import best_of_other_widths, run
 from shearbench.tuning.pareto import cost_table, draw_costs, front
-from shearbench.tuning.printed import conclusion
-from shearbench.tuning.results import results_folder, summary, write_results
+from shearbench.tuning.results import conclusion, results_folder, summary, write_results
 from shearbench.tuning.study import Trial
 from shearbench.tuning.tuned import Difference, read_tuned, tuned_path, write_tuned
 

@@ -7,7 +7,7 @@ import pytest
 from patterns import point
 from shearbench.errors import InputError
 from shearbench.stages import training_configs, tune
-from shearbench.tuning.printed import plan
+from shearbench.tuning.results import plan
 from shearbench.tuning.tuned import (
     RunConfig,
     Tuned,

@@ -72,7 +72,7 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0
       shearbench ui --port 5001
     """
     from shearbench.tracking import mirror
-    from shearbench.tracking.pages import address
+    from shearbench.tracking.mirror import address
 
     refuse_taken(port)
     command = mirror.ui_command(project(), port)

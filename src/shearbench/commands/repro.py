@@ -1,8 +1,8 @@
 """``shearbench repro``: `dvc repro` with one line per stage, one progress bar, and the time left.
 
 Output of the stages goes to ``build/repro.log``; if a stage fails, its last lines are printed. The durations of stages
-are stored in ``build/seconds.json`` as the expectation for the next run. The first run expects ``_SECONDS``. The pace
-of the finished stages corrects the expectation.
+are stored in ``build/seconds.json`` as the expectation for the next run. The first run expects ``_SECONDS``, and for
+trainings a time in proportion to epochs, samples and pixels. The pace of the finished stages corrects the expectation.
 
 DVC runs one stage at a time, and few stages use all cores all the time. Two processes of the lowest priority use the
 rest: one trains the ablations until their stages begin, one sends finished records to MLflow until ``track`` begins.
@@ -13,17 +13,20 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO
+from typing import IO, Any
 
 import yaml
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from shearbench import yaml12
+from shearbench.data.config import origin_of
+from shearbench.data.raw import train_pixels
 from shearbench.records import read_json, write_json
 
 LOG, SECONDS = Path("build") / "repro.log", Path("build") / "seconds.json"
@@ -38,6 +41,9 @@ _SECONDS = {
     **{"transfer": 6, "handwriting": 14, "compare": 12, "report": 7, "track": 25},
 }
 """Seconds per stage of the default run on two cores, for stages without a measured duration."""
+_TRAINED = 7 * 4 * 4000 * 28 * 28
+"""Epochs, passes through the samples in an epoch of all folds, samples and pixels of a training of ``_SECONDS``."""
+_EPOCHS_OF_CLASSIFIER = 2.5  # the time to fit a classifier of scikit-learn, in epochs of a network
 _SURE = 10  # seconds of finished stages at which their pace counts as much as the expectation
 _RUNS, _SKIPS = "Running stage '", "Stage '"
 _SHOWN = 25  # last lines printed of a failed stage
@@ -149,6 +155,7 @@ def main(root: Path) -> int:
     """Run `dvc repro` and return its exit status. After Ctrl-C the next call resumes."""
     plan = Plan(_expected(root))
     (root / LOG).parent.mkdir(exist_ok=True)
+    (root / BESIDE_LOG).write_text("")  # both processes beside the stages append to it
     columns = (TextColumn("{task.description}"), _Left(plan), BarColumn(), TimeElapsedColumn())
     command = ["dvc", "repro"]
     with (
@@ -226,14 +233,27 @@ def _tell(plan: Plan, progress: Progress, following: str | None) -> None:
 def _expected(root: Path) -> dict[str, float]:
     """Return the expected seconds of each stage, in the order of ``dvc.yaml``."""
     stages = yaml.safe_load((root / "dvc.yaml").read_text())["stages"]
-    params = yaml.safe_load((root / "params.yaml").read_text())
+    _, params = yaml12.read(root / "params.yaml")
     measured = read_json(root / SECONDS) if (root / SECONDS).is_file() else {}
     names = [
-        (kind, f"{kind}@{of}" if of else kind)
+        (kind, of)
         for kind, stage in stages.items()
         for of in (params[stage["foreach"].strip("${}")] if "foreach" in stage else [""])
     ]
-    return {name: float(measured.get(name, _SECONDS.get(kind, 10))) for kind, name in names}
+    first = {kind: _SECONDS.get(kind, 10) for kind, _ in names}
+    expected = {f"{kind}@{of}" if of else kind: first[kind] * _relative(root, params, kind, of) for kind, of in names}
+    return expected | {name: float(measured[name]) for name in expected.keys() & measured.keys()}
+
+
+def _relative(root: Path, params: Mapping[str, Any], kind: str, of: str) -> float:
+    """Return the length of a stage relative to that of the default run: for trainings, by what is trained."""
+    if kind != "train":
+        return 1.0
+    run, cv = params["runs"][of], params["cv"]
+    recipe, entry = params["models"][run["model"]].get("recipe"), params["datasets"][run["dataset"]]
+    epochs = recipe["epochs"] if recipe else _EPOCHS_OF_CLASSIFIER
+    passes = 1 if cv.get("design") == "disjoint" else (cv["folds"] - 1) * cv["repeats"]
+    return float(epochs * passes * train_pixels(root / "data" / origin_of(entry)) / _TRAINED)
 
 
 def _kind(stage: str) -> str:

@@ -21,7 +21,7 @@ from shearbench.data.config import ImageFolder
 from shearbench.data.convert import MODES
 from shearbench.data.dataset import SPLITS, Split
 from shearbench.errors import InputError
-from shearbench.execution.progress import progress_bar
+from shearbench.execution.calls import progress_bar
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 _FORMATS = ("PNG", "JPEG", "WEBP")

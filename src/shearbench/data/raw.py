@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from shearbench.data.config import (
 )
 from shearbench.data.dataset import DIGITS, SPLITS, Samples, Split
 from shearbench.data.guard import ADOPT, adopted_hash, tree_of, write_adopted
-from shearbench.data.idx import GROUPS_FILES, MNIST_FILES, encode, read_groups, read_pair
+from shearbench.data.idx import GROUPS_FILES, MNIST_FILES, encode, read_groups, read_pair, shape_of
 from shearbench.data.units import UNKNOWN, none_given
 from shearbench.errors import InputError
 from shearbench.records import read_json, read_npz, write_json, write_npz, write_text
@@ -209,6 +210,16 @@ def write_own(name: str, source: Own, base: Path, folder: Path, report: Callable
         report(f"{name}: {images:,} x {text}")
     if collected.decisions:
         report(f"{name}: data/{name}/manifest.csv names them")
+
+
+def train_pixels(folder: Path) -> int:
+    """Return the number of pixels of all training images of ``data/<source>/``; InputError if it is missing."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is missing; run `shearbench data`, with --adopt after a change of sources")
+    if (folder / CLASSES).is_file():
+        known = read_json(folder / CLASSES)
+        return int(known["counts"]["train"] * prod(known["size"]))
+    return prod(shape_of(folder / MNIST_FILES["train"][0]))
 
 
 def _manifest(collected: Collected) -> str:

@@ -14,7 +14,7 @@ from shearbench.data.collected import Collected, Raw, settle
 from shearbench.data.config import TorchvisionImages
 from shearbench.data.dataset import Split
 from shearbench.errors import InputError
-from shearbench.execution.progress import progress_bar
+from shearbench.execution.calls import progress_bar
 
 _STALLED_SECONDS = 30.0
 

@@ -11,9 +11,18 @@ from typing import TypeVar
 
 from shearbench.errors import TasksFailed
 from shearbench.execution import local
-from shearbench.execution.calls import Advance, Call, Cluster, Show, TaskResult, Workers, require_dask
+from shearbench.execution.calls import (
+    Advance,
+    Call,
+    Cluster,
+    Show,
+    TaskResult,
+    Workers,
+    progress_bar,
+    require_dask,
+    terminate_as_interrupt,
+)
 from shearbench.execution.local import spare_workers, worker_count
-from shearbench.execution.progress import progress_bar, terminate_as_interrupt
 
 __all__ = ["Advance", "Cluster", "Workers", "run_tasks", "spare_workers", "worker_count"]
 

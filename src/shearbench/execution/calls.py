@@ -1,10 +1,21 @@
-"""Types shared by local and cluster execution: calls, their results, and workers."""
+"""Shared by local and cluster execution: calls, their results, workers, the progress bar, and a stop by the user."""
 
-from collections.abc import Callable
+import math
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
+from types import FrameType
 from typing import Any, Literal
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.table import Column
+from rich.text import Text
 
 from shearbench.errors import InputError, TasksFailed
 
@@ -58,3 +69,63 @@ def reason_of(error: BaseException, trace: object) -> str:
     if isinstance(error, InputError | TasksFailed):
         return str(error)
     return f"{type(error).__name__}: {error}\n{trace or ''}".rstrip()
+
+
+def speed_of(task: Task) -> float | None:
+    """Return the units per second since the start, None before the first.
+
+    Rich's own speed is that of the last 30 seconds, in which all workers may finish an epoch together, or none.
+    """
+    done = task.completed - task.fields["before"]
+    return done / task.elapsed if done and task.elapsed else None
+
+
+class _RateColumn(ProgressColumn):
+    """Units per second, or seconds per unit if the speed is below 1."""
+
+    def render(self, task: Task) -> Text:
+        speed = speed_of(task)
+        if not speed:
+            return Text("")
+        return Text(f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each")
+
+
+class _LeftColumn(ProgressColumn):
+    """The time left at the speed since the start."""
+
+    def render(self, task: Task) -> Text:
+        speed = speed_of(task)
+        left = timedelta(seconds=math.ceil((task.remaining or 0) / speed)) if speed else "-:--:--"
+        return Text(f"left {left}")
+
+
+@contextmanager
+def progress_bar(label: str, before: int, total: int) -> Iterator[Show]:
+    """Show a progress bar with ``before`` units done earlier; yield a function that sets the units done since."""
+    columns = (MofNCompleteColumn, _RateColumn, TimeElapsedColumn, _LeftColumn)
+    numbers = [column(table_column=Column(no_wrap=True)) for column in columns]  # a narrow terminal shortens the bar
+    with Progress(TextColumn("{task.description}"), BarColumn(), *numbers, console=Console(stderr=True)) as progress:
+        bar = progress.add_task(label, total=total, completed=before, before=before)
+        yield lambda done: progress.update(bar, completed=before + done)
+
+
+@contextmanager
+def terminate_as_interrupt() -> Iterator[None]:
+    """Treat SIGTERM and a closed terminal like Ctrl-C, so that workers are ended and finished results are kept.
+
+    A process that ignores a closed terminal, as under ``nohup``, still ignores it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + signum)
+
+    stops = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) is not signal.SIG_IGN]
+    previous = {each: signal.signal(each, interrupt) for each in stops}
+    try:
+        yield
+    finally:
+        for each, handler in previous.items():
+            signal.signal(each, handler)

@@ -9,8 +9,7 @@ import yaml
 
 from shearbench import code
 from shearbench.errors import InputError
-from shearbench.params_base import NAME, RUN_NAME, with_bases
-from shearbench.yaml12 import SafeLoader, construct
+from shearbench.yaml12 import NAME, RUN_NAME, SafeLoader, construct, with_bases
 
 CODE = "code"
 PLAIN = (

@@ -19,7 +19,7 @@ from rich import print
 
 from shearbench.data.dataset import FOLDS
 from shearbench.execution import Workers, spare_workers
-from shearbench.execution.progress import terminate_as_interrupt
+from shearbench.execution.calls import terminate_as_interrupt
 from shearbench.params import Ablation, Params
 from shearbench.pipeline.configs import config_of
 from shearbench.pipeline.inputs import inputs_of

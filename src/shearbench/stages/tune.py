@@ -13,8 +13,7 @@ from shearbench.params import Params
 from shearbench.pipeline.configs import config_of
 from shearbench.training.space import space_of
 from shearbench.tuning.job import Job, run
-from shearbench.tuning.printed import plan, print_tuned
-from shearbench.tuning.results import results_folder, summary, write_results
+from shearbench.tuning.results import plan, print_tuned, results_folder, summary, write_results
 from shearbench.tuning.tuned import read_tuned, tuned_path, write_tuned
 
 
