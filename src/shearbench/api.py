@@ -65,7 +65,6 @@ class Project:
 
     @property
     def runs(self) -> list[ProjectRun]:
-        """All runs, in the order of ``params.yaml``."""
         build, networks = self.folder / "build", self.params.cv.networks
         return [ProjectRun(each.dataset, each.model, build, networks) for each in self.params.runs.values()]
 
@@ -169,7 +168,6 @@ def compare(
 
 
 def _correct(labels: NDArray[Any], predictions: ArrayLike, name: str) -> NDArray[np.bool_]:
-    """Return the mask of correct predictions, (n,)."""
     array = np.asarray(predictions)
     classes = array.argmax(axis=1) if array.ndim == 2 else array
     if classes.shape != labels.shape:

@@ -23,7 +23,6 @@ class NotWritten(OSError, InputError):
     """A file cannot be written: the disk is full, read-only or broken. Also an OSError."""
 
     def __str__(self) -> str:
-        """Return the error of the system and its fix."""
         return explain(self)
 
 
@@ -37,7 +36,6 @@ _NEXT_STEPS = {
 
 
 def explain(error: OSError) -> str:
-    """Return an error of the operating system with its fix."""
     step = _NEXT_STEPS.get(error.errno or 0, "check that path, then run the same command again")
     where = f" {error.filename}" if error.filename else ""
     return f"{error.strerror or error.args}{where}: {step}. Nothing that was finished is lost."
@@ -64,7 +62,6 @@ class TasksFailed(RuntimeError):
     def __init__(
         self, message: str, *, results: Mapping[int, Any] | None = None, died: Mapping[int, str] | None = None
     ) -> None:
-        """Store the results and reasons beside the message."""
         super().__init__(message)
         self.results, self.died = dict(results or {}), dict(died or {})
 

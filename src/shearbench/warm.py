@@ -168,7 +168,6 @@ def _read(client: socket.socket, size: int) -> bytes:
 
 
 def _reap() -> None:
-    """Collect the exit statuses of ended stages."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
@@ -177,7 +176,6 @@ def _reap() -> None:
 
 
 def _sources(package: Path) -> dict[str, int]:
-    """Return the modification time of each source."""
     return {str(path): path.stat().st_mtime_ns for path in package.rglob("*.py")}
 
 

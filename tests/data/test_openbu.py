@@ -10,7 +10,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from shearbench.cli import app
 from shearbench.data import download as downloads
 from shearbench.data import openbu
 from shearbench.data.config import PublishedDataset
@@ -314,6 +316,15 @@ def test_two_files_are_compared(simulated, tmp_path, fields):
     assert lines[0] == "sample,relative_l2"
     assert float(lines[2].split(",")[1]) == pytest.approx(0.01 / 1.01, rel=1e-5)
     assert (output / "worst.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_command_prints_the_differences(simulated, archive, tmp_path):
+    files = [str(path) for path in (simulated, archive, tmp_path / "digits.npy")]
+    result = CliRunner().invoke(app, ["mechanics", "compare", *files, "--output", str(tmp_path / "comparison")])
+    assert result.exit_code == 0, result.output
+    facts = read_json(tmp_path / "comparison" / "summary.json")["relative_l2"]
+    assert f"2 digits: median {facts['median']:.2e}, " in result.output
+    assert f"maximum {facts['maximum']:.2e} (relative L2)" in result.output
 
 
 def test_files_that_do_not_belong_together(simulated, archive, tmp_path, fields):

@@ -27,8 +27,8 @@ from shearbench.predictions.folds import read_fold_runs
 from shearbench.records import read_json, read_npz, read_record
 from shearbench.training.checkpoint import read_checkpoint
 from shearbench.training.weights import load_network
-from shearbench.tuning.halving import Halving
 from shearbench.tuning.study import Ledger, Study
+from shearbench.tuning.trial import Halving
 from shearbench.tuning.tuned import read_tuned
 
 PACKAGE = Path(__file__).parents[2] / "src" / "shearbench"

@@ -24,7 +24,7 @@ from shearbench.data.mechanical import simulate_dataset
 from shearbench.errors import InputError
 from shearbench.params import Params, load
 
-CACHE = verify.OLD_CACHE / "files" / "md5"
+CACHE = verify.CACHE / "files" / "md5"
 STAGE_OF = {
     "build/samples/train": "prepare",
     "build/datasets": "datasets",
@@ -162,7 +162,7 @@ def test_a_cache_set_elsewhere_is_read_there(
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     root, cache = tmp_path / "project", tmp_path / "elsewhere"
     shutil.copytree(locked, root)
-    shutil.move(root / verify.OLD_CACHE, cache)
+    shutil.move(root / verify.CACHE, cache)
     subprocess.run(["dvc", "init", "--no-scm", "-q", "-f"], cwd=root, check=True, timeout=3600)
     subprocess.run(["dvc", "cache", "dir", "-q", "--local", cache], cwd=root, check=True, timeout=3600)
     assert not list(verify.faults(params, root))

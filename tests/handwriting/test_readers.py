@@ -25,9 +25,8 @@ from shearbench.data.config import BundledMnist
 from shearbench.data.handwritten import read_file
 from shearbench.data.mnist import collect
 from shearbench.errors import InputError
-from shearbench.handwriting import naming, readers
-from shearbench.handwriting.class_pictures import predict_pictures
-from shearbench.handwriting.naming import named
+from shearbench.handwriting import class_pictures, readers
+from shearbench.handwriting.class_pictures import named, predict_pictures
 from shearbench.handwriting.sheet import SIDE, find_digits, predict_sheet
 from shearbench.predictions.calibration import apply_temperature
 
@@ -299,4 +298,4 @@ def test_predict_needs_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert done.exit_code == 0, done.output
     assert done.output.split("\t")[1].strip() in ("7", "?")
     assert CliRunner().invoke(app, ["predict", "gone.png"]).exit_code == 2
-    assert naming.RULE
+    assert class_pictures.RULE

@@ -11,9 +11,8 @@ import pytest
 
 from local_servers import free_port, running
 from patterns import point, space_of_three
-from shearbench.tuning.halving import Halving
 from shearbench.tuning.study import Ledger, Study
-from shearbench.tuning.trial import Point, TrialResult
+from shearbench.tuning.trial import Halving, Point, TrialResult
 from small_clone import REPOSITORY
 
 pytestmark = pytest.mark.slow

@@ -11,10 +11,9 @@ from optuna.storages.journal import JournalFileBackend
 from patterns import point, space_of_three
 from shearbench.errors import InputError
 from shearbench.training.space import including, needs_no_less_memory
-from shearbench.tuning.halving import Halving, Rung, best_of
 from shearbench.tuning.search import ranked, search
 from shearbench.tuning.study import Ledger, Study
-from shearbench.tuning.trial import Point, TrialResult
+from shearbench.tuning.trial import Halving, Point, Rung, TrialResult, best_of
 
 PRESENT = point(1e-3, 100, 1.0)
 SPACE = space_of_three((1e-4, 1e-2), (32, 64, 128), (0.5, 2.0))

@@ -85,7 +85,8 @@ def compare(
     if as_json:
         print(json.dumps(facts, indent=1))
         return
+    median, most, maximum = (facts["relative_l2"][name] for name in ("median", "quantile_95", "maximum"))
     print(
-        f"{facts['samples']} digits: median {facts['median']:.2e}, 95 % {facts['quantile_95']:.2e}, "
-        f"maximum {facts['maximum']:.2e} (relative L2). Differences and figure: {output}"
+        f"{facts['samples']} digits: median {median:.2e}, 95 % {most:.2e}, maximum {maximum:.2e} (relative L2). "
+        f"Differences and figure: {output}"
     )

@@ -76,7 +76,6 @@ def _pilot(params: Params, root: Path, runs: Sequence[str], sd: float | None) ->
 
 
 def _print(planning: Planning, pilot: Pilot) -> None:
-    """Print the plan in percentage points of accuracy."""
     console, design, planned = Console(soft_wrap=True), planning.design, planning.planned
     repeats = f"{design.repeats} {'repeat' if design.repeats == 1 else 'repeats'}"
     title = f"{design.folds} {'disjoint training sets' if design.disjoint else f'folds x {repeats}'}"

@@ -56,7 +56,6 @@ class Visit:
 
     @property
     def workers(self) -> int:
-        """The number of processes of a stage."""
         return worker_count("auto" if self.params is None else self.params.execution.workers)
 
 
@@ -94,7 +93,6 @@ def print_findings(findings: list[tuple[str, Finding]], *, quiet: bool) -> None:
 
 
 def python(visit: Visit) -> Finding:
-    """Check that Python is 3.11 to 3.13."""
     text = f"{sys.version.split()[0]} at {sys.executable}"
     if (3, 11) <= sys.version_info[:2] <= (3, 13):
         return Finding("ok", text)
@@ -148,7 +146,6 @@ def parameters(visit: Visit) -> Finding:
 
 
 def disk(visit: Visit) -> Finding:
-    """Check free disk space and write access."""
     if not os.access(visit.root, os.W_OK):
         return Finding("fault", f"{visit.root} cannot be written", "check its owner, or work in a copy")
     free = shutil.disk_usage(visit.root).free / 1e9
@@ -160,12 +157,10 @@ def disk(visit: Visit) -> Finding:
 
 
 def cores(visit: Visit) -> Finding:
-    """Report the number of processes."""
     return Finding("ok", f"{worker_count('auto')} usable; stages use {visit.workers} processes of one thread each")
 
 
 def memory(visit: Visit) -> Finding:
-    """Check the memory per worker."""
     free, limit = memory_of.free(), memory_of.limit()
     share = free / 1e9 / visit.workers
     text = f"{free / 1e9:.1f} GB free, {share:.1f} GB a process"
@@ -206,7 +201,6 @@ def precision(visit: Visit) -> Finding:
 
 
 def data(visit: Visit) -> Finding:
-    """Check data/ against the hash in data.dvc."""
     if visit.params is None:
         return Finding("note", "not checked: params.yaml has faults")
     tree = guard.verify(visit.root / "data", visit.root / "data.dvc", visit.params.sources)
@@ -214,7 +208,6 @@ def data(visit: Visit) -> Finding:
 
 
 def mlflow(visit: Visit) -> Finding:
-    """Check MLflow's store."""
     from shearbench.tracking.store import TrackingFailed, condition
 
     uri = visit.params.tracking.uri if visit.params else "default"

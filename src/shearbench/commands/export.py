@@ -117,14 +117,12 @@ def figures_of_class(params: Params, root: Path, folder: Path) -> None:
 
 
 def _draw(files: Files, folder: Path) -> None:
-    """Write the figures among ``files``."""
     for name, write in files.items():
         if name.endswith(".png"):
             write(folder / Path(name).with_suffix(".pdf").name)
 
 
 def _copy(source: Path, folder: Path) -> None:
-    """Copy the PDF files of a folder into another."""
     for path in source.glob("*.pdf"):
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, folder / path.name)

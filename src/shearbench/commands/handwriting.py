@@ -17,9 +17,8 @@ from shearbench.data.handwritten import Unreadable, read_file
 from shearbench.data.mnist import collect
 from shearbench.handwriting import copies
 from shearbench.handwriting.class_page import PAGE, RESULTS, TABLE, ClassReport, table_of, write_class
-from shearbench.handwriting.class_pictures import ClassPicture, predict_pictures
+from shearbench.handwriting.class_pictures import RULE, ClassPicture, misnamed, named, predict_pictures
 from shearbench.handwriting.folder import output_of
-from shearbench.handwriting.naming import RULE, misnamed, named
 from shearbench.handwriting.readers import Readers, load
 from shearbench.handwriting.readers import explain as gradcam_maps
 from shearbench.handwriting.sheet import SIDE, drawn, predict_sheet
@@ -200,7 +199,6 @@ def _alike(pictures: Sequence[ClassPicture]) -> tuple[list[dict[str, Any]], str,
 
 
 def _print_class(report: ClassReport, out: Path, seconds: float) -> None:
-    """Print a summary and the path of the page."""
     summary = report.summary()
     console = Console(highlight=False, soft_wrap=True)
     console.print(

@@ -214,7 +214,6 @@ def _npz(path: Path) -> Found:
 
 
 def _quoted(path: Path) -> str:
-    """Return the absolute path as a YAML string."""
     return json.dumps(str(path.resolve()), ensure_ascii=False)
 
 

@@ -77,7 +77,6 @@ def main(params: Params, root: Path, folder: Path) -> dict[str, Any]:
 
 
 def _read_card(folder: Path) -> Card:
-    """Read ``card.yaml``; InputError if it is missing or has a fault."""
     path = folder / CARD
     if not path.is_file():
         raise InputError(f"{path} is missing; write one with the keys dataset, model and description")

@@ -26,8 +26,7 @@ from shearbench.data.convert import to_channels, to_size
 from shearbench.data.dataset import DIGITS, Fields, Samples, materialise, read_card
 from shearbench.data.handwritten import EXPLAINED, SIDE, Picture, Unreadable, read_file
 from shearbench.errors import InputError, shown
-from shearbench.handwriting.class_pictures import prediction_json
-from shearbench.handwriting.naming import pictures_in
+from shearbench.handwriting.class_pictures import pictures_in, prediction_json
 from shearbench.handwriting.preparation import Prepared, mnist
 from shearbench.mechanics.loads import displacements_of
 from shearbench.mechanics.simulation import simulate
@@ -43,8 +42,6 @@ Inputs = NDArray[np.uint8] | NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """A file with its decoded picture and its prepared image."""
-
     file: Path
     picture: Picture
     prepared: Prepared
@@ -185,7 +182,6 @@ def _inputs(params: Params, dataset: str, sheets: Sequence[Sheet]) -> tuple[Inpu
 def _predictions(
     params: Params, champion: Champion, sheets: Sequence[Sheet], *, explain: bool
 ) -> dict[Path, dict[str, Any]]:
-    """Return the prediction for each sheet by its file, ready for JSON."""
     if not sheets:
         return {}
     record, trust = champion.fold_run.record, champion.trust
@@ -271,7 +267,6 @@ def _row(image: dict[str, Any]) -> list[str]:
 
 
 def _calibration(network: dict[str, Any]) -> str:
-    """Return the model and the calibration of its confidence, in sentences."""
     if "readers" in network:
         return (
             f"Predicted by {' and '.join(network['readers'])} of shearbench, {network['views']} views. Confidence is "

@@ -64,11 +64,9 @@ class Plan:
         self.running, self._began = stage, now
 
     def skip(self, stage: str) -> None:
-        """Remove a stage that is up to date."""
         self.expected.pop(stage, None)
 
     def end(self, now: float) -> None:
-        """Store the duration of the running stage."""
         if self.running is not None:
             self.took[self.running] = now - self._began
             self.running = None
@@ -145,7 +143,6 @@ class _Left(ProgressColumn):
         self.plan = plan
 
     def render(self, task: Task) -> Text:
-        """Update the bar and return the text beside it."""
         now = time.monotonic()
         task.completed = self.plan.share_done(now)
         return Text(f"about {_spoken(self.plan.seconds_left(now))} left")

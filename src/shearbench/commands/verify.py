@@ -17,19 +17,17 @@ from rich import print
 from rich.markup import escape
 
 from shearbench.data.dataset import SPLITS, load
-from shearbench.data.guard import Tree, md5_of, tree_of
+from shearbench.data.guard import CACHE, OBJECTS, Tree, listing, md5_of, tree_of
 from shearbench.data.guard import verify as verify_raw_data
 from shearbench.data.mechanical import damaged_shards
 from shearbench.errors import InputError
 from shearbench.params import Ablation, Params
 from shearbench.pipeline.present import read_run
 from shearbench.predictions.folds import read_fold_runs
-from shearbench.records import read_json, read_record, sha256_of
+from shearbench.records import read_record, sha256_of
 from shearbench.training.verify import Verdict, verify
 
 _LOCKS = ("dvc.lock", "tuned/dvc.lock")
-OLD_CACHE = Path(".dvc") / "cache"  # here DVC still stores the file lists of folders that a stage reads
-_FILES = Path("files") / "md5"
 _DIR = ".dir"
 _RESULTS = ("dvc.lock", "reports")  # written by `dvc repro`; the user writes the others
 _OF_GIT = ("data.dvc", "dvc.lock", "params.yaml", "reports", "tuned")
@@ -119,7 +117,7 @@ def faults(params: Params, root: Path) -> Iterator[str]:
     owners = {path: (stage, md5) for lock in _LOCKS for stage, path, md5 in _locked(params, root, root / lock)}
     if not any((root / path).exists() for path in owners if path.startswith("build")):
         raise InputError(f"none of the results in dvc.lock exists in {root}; run `dvc repro`")
-    differing = {path: _differing(root, path, md5, cache / _FILES) for path, (_, md5) in owners.items()}
+    differing = {path: _differing(root, path, md5, cache) for path, (_, md5) in owners.items()}
     broken = {owners[path][0] for path, names in differing.items() if names}
     yield from _cache_faults(root, cache, {md5: stage for stage, md5 in owners.values()}, broken)
     for path, names in differing.items():
@@ -162,7 +160,7 @@ def _locked(params: Params, root: Path, lock: Path) -> Iterator[tuple[str, str, 
                 yield prefix + name, out["path"], out["md5"]
 
 
-def _differing(root: Path, path: str, md5: str, objects: Path) -> list[str]:
+def _differing(root: Path, path: str, md5: str, cache: Path) -> list[str]:
     """Return the files of an output that differ; the output itself if DVC's list of the folder is lost."""
     place = root / path
     if not place.exists():
@@ -172,7 +170,7 @@ def _differing(root: Path, path: str, md5: str, objects: Path) -> list[str]:
     tree = tree_of(place) if place.is_dir() else Tree({}, 0)
     if tree.hash == md5:
         return []
-    before = _listing(objects / md5[:2] / md5[2:])
+    before = listing(cache, md5)
     names = sorted(tree.files.keys() | before.keys()) if before else []
     return [f"{path}/{name}" for name in names if tree.files.get(name) != before.get(name)] or [path]
 
@@ -181,17 +179,9 @@ def cache_of(root: Path) -> Path:
     """Return DVC's cache folder as configured in DVC; the default one if DVC fails."""
     try:
         done = subprocess.run(["dvc", "cache", "dir"], cwd=root, capture_output=True, text=True, check=True)
-        return Path(root, done.stdout.strip() or OLD_CACHE)
+        return Path(root, done.stdout.strip() or CACHE)
     except (OSError, subprocess.CalledProcessError):
-        return root / OLD_CACHE
-
-
-def _listing(path: Path) -> dict[str, str]:
-    """Return path -> MD5 of a folder from DVC's cache; empty if that list is lost or damaged."""
-    try:
-        return {entry["relpath"]: entry["md5"] for entry in read_json(path)}
-    except (InputError, KeyError, TypeError, OSError):
-        return {}
+        return root / CACHE
 
 
 def _cache_faults(root: Path, cache: Path, stages: Mapping[str, str], broken: Collection[str]) -> Iterator[str]:
@@ -200,12 +190,9 @@ def _cache_faults(root: Path, cache: Path, stages: Mapping[str, str], broken: Co
     They are listed first, because DVC would restore lost outputs of the stages in ``broken`` from them.
     """
     of_file = {
-        md5: stage
-        for tree, stage in stages.items()
-        if tree.endswith(_DIR)
-        for md5 in _listing(cache / _FILES / tree[:2] / tree[2:]).values()
+        md5: stage for tree, stage in stages.items() if tree.endswith(_DIR) for md5 in listing(cache, tree).values()
     }
-    for path in sorted({*(cache / _FILES).glob("??/*"), *cache.glob("??/*"), *(root / OLD_CACHE).glob("??/*")}):
+    for path in sorted({*(cache / OBJECTS).glob("??/*"), *cache.glob("??/*"), *(root / CACHE).glob("??/*")}):
         md5 = path.parent.name + path.name
         if path.is_file() and md5_of(path) != md5.removesuffix(_DIR):
             stage = stages.get(md5) or of_file.get(md5)

@@ -6,9 +6,7 @@ that copied digits from MNIST; ``truth.csv`` lists them. All drawing is integer 
 machine draws the same bytes.
 """
 
-import csv
 import hashlib
-import io
 import struct
 import zlib
 from collections.abc import Iterator
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import generate_binary_structure, maximum_filter
 
 from shearbench.data.config import BundledMnist, ClassFolder, StandInClass
+from shearbench.data.guard import is_litter
 from shearbench.data.handwritten import CLASSES, SIDE, TRUTH, fault_in, list_folder
 from shearbench.data.mnist import Part
 from shearbench.data.mnist import collect as collect_mnist
@@ -31,7 +30,6 @@ Key = tuple[int, int, int]  # digit, group and member
 TRUTH_COLUMNS = ("file", "digit", "group", "member", "style", "planted", "source")
 MEMBERS = 4
 _STORED_BLOCK = 65_535  # bytes that one block of a PNG file can hold
-_FILE_MANAGER_FILES = {"thumbs.db", "desktop.ini"}
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,6 @@ class Drawing:
 
     @property
     def file(self) -> str:
-        """The name of its file."""
         return f"{self.digit}-{self.group}-{self.member}.png"
 
 
@@ -166,13 +163,8 @@ def _copy(mnist: Part, style: Style, key: Key, nth: int) -> Drawing:
 
 
 def _truth(drawings: list[Drawing]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(TRUTH_COLUMNS)
-    for d in drawings:
-        style = STYLES[d.group - 1].name
-        writer.writerow((d.file, d.digit, d.group, d.member, style, d.planted, d.source))
-    return text.getvalue()
+    rows = [(d.file, d.digit, d.group, d.member, STYLES[d.group - 1].name, d.planted, d.source) for d in drawings]
+    return "".join(f"{','.join(map(str, row))}\n" for row in (TRUTH_COLUMNS, *rows))
 
 
 def encode_png(image: Image) -> bytes:
@@ -202,7 +194,7 @@ def _from_folder(folder: Path) -> dict[str, bytes]:
         listed = list_folder(folder)
     except InputError as error:
         raise InputError(f"{key}: {error}") from None
-    entries = [one for one in listed if not one.file.startswith(".") and one.file.lower() not in _FILE_MANAGER_FILES]
+    entries = [one for one in listed if not one.file.startswith(".") and not is_litter(one.file)]
     if not entries:
         raise InputError(f"{key}: {folder} has no file; put digits into it")
     faults = {one.file: fault for one in entries if (fault := fault_in(folder, one))}

@@ -54,7 +54,6 @@ class Raw:
         return Raw(self.images[rows], self.labels[rows], groups, items)
 
     def item(self, row: int) -> str:
-        """Return the name of an image for messages."""
         return f"[{row}]" if self.items is None else self.items[row]
 
 
@@ -72,7 +71,6 @@ class Collected:
 
     @property
     def counted(self) -> dict[str, int]:
-        """The number of images per decision."""
         return dict(Counter(each.decision for each in self.decisions))
 
 

@@ -16,9 +16,12 @@ import yaml
 
 from shearbench.data.config import Sources
 from shearbench.errors import InputError, few
-from shearbench.records import write_text
+from shearbench.records import read_json, write_text
 
 ADOPT = "`shearbench data --adopt`"
+CACHE = Path(".dvc") / "cache"
+"""DVC's cache, unless it is configured elsewhere; the file lists of folders that a stage reads are always here."""
+OBJECTS = Path("files") / "md5"
 LITTER = (".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", ".directory", ".localized")
 
 
@@ -38,12 +41,12 @@ class Tree:
 
 def tree_of(folder: Path) -> Tree:
     """Hash every file in a folder except those of file managers, which ``.dvcignore`` excludes too."""
-    paths = [path for path in folder.rglob("*") if path.is_file() and not _is_litter(path.name)]
+    paths = [path for path in folder.rglob("*") if path.is_file() and not is_litter(path.name)]
     files = {path.relative_to(folder).as_posix(): md5_of(path) for path in paths}
     return Tree(files, sum(path.stat().st_size for path in paths))
 
 
-def _is_litter(name: str) -> bool:
+def is_litter(name: str) -> bool:
     """Return True for files that file managers and archivers create."""
     return name.startswith("._") or name.lower() in LITTER
 
@@ -82,7 +85,6 @@ def adopted_hash(data_dvc: Path, sources: Sources) -> str:
 
 
 def _described(sources: Sources) -> dict[str, Any]:
-    """Return sources as in ``params.yaml``, without defaults."""
     return sources.model_dump(mode="json", exclude_defaults=True)
 
 
@@ -108,16 +110,23 @@ def verify(data: Path, data_dvc: Path, sources: Sources) -> Tree:
 
 def _difference(data_dvc: Path, adopted: str, tree: Tree) -> str:
     """Return a list of the files that differ as text; empty if DVC's cache lacks the list of adopted files."""
-    listing = data_dvc.parent / ".dvc" / "cache" / "files" / "md5" / adopted[:2] / adopted[2:]
-    if not listing.is_file():
+    before = listing(data_dvc.parent / CACHE, adopted)
+    if not before:
         return ""
-    before = {entry["relpath"]: entry["md5"] for entry in json.loads(listing.read_text())}
     kinds = {
         "changed": [name for name in tree.files if name in before and tree.files[name] != before[name]],
         "added": [name for name in tree.files if name not in before],
         "missing": [name for name in before if name not in tree.files],
     }
     return "".join(f"; {kind}: {few(sorted(names))}" for kind, names in kinds.items() if names)
+
+
+def listing(cache: Path, tree: str) -> dict[str, str]:
+    """Return path -> MD5 of a folder with the hash ``tree`` from DVC's cache; empty if that list is lost or damaged."""
+    try:
+        return {entry["relpath"]: entry["md5"] for entry in read_json(cache / OBJECTS / tree[:2] / tree[2:])}
+    except (InputError, KeyError, TypeError, OSError):
+        return {}
 
 
 def md5_of(path: Path) -> str:

@@ -172,7 +172,6 @@ def damaged_shards(folder: Path) -> list[Path]:
 
 
 def _has_recorded_hash(path: Path) -> bool:
-    """Return True if a shard has the hash in its card."""
     try:
         card = read_json(path.with_suffix(".json"))
         return isinstance(card, dict) and card.get("sha256") == sha256_of(path)
@@ -217,7 +216,6 @@ def _solve(shard: _Shard, advance: Callable[[int], None]) -> None:
 
 
 def _failures(shards: Sequence[_Shard]) -> list[str]:
-    """Return each sample and step without equilibrium, with the reason."""
     return [
         f"sample {shard.first + sample} at step {shard.steps[step]}: {reason}"
         for shard in shards

@@ -123,7 +123,6 @@ def facts_of(folder: Path) -> tuple[int, tuple[int, int]] | None:
 
 
 def _write(folder: Path, sources: Sources, base: Path, report: Callable[[str], None]) -> None:
-    """Write all files of the raw data into an empty folder."""
     for name, source in sources.images.items():
         (folder / name).mkdir()
         if not isinstance(source, BundledMnist | DownloadedMnist | MnistFolder):

@@ -27,7 +27,6 @@ class Reserved(Strict):
 
     @classmethod
     def of(cls, part: Dataset) -> "Reserved":
-        """Return the counts and hashes of a tuning part."""
         return cls(samples=len(part.ids), ids=hash_arrays(part.ids), data=part.content_hash)
 
 

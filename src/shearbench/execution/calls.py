@@ -59,7 +59,6 @@ class TaskResult:
 
 
 def require_dask() -> None:
-    """Raise InputError if dask is not installed."""
     if find_spec("distributed") is None:
         raise InputError("a cluster needs dask, which is not installed; run: pip install 'shearbench[dask]'")
 
@@ -91,8 +90,6 @@ class _RateColumn(ProgressColumn):
 
 
 class _LeftColumn(ProgressColumn):
-    """The time left at the speed since the start."""
-
     def render(self, task: Task) -> Text:
         speed = speed_of(task)
         left = timedelta(seconds=math.ceil((task.remaining or 0) / speed)) if speed else "-:--:--"

@@ -22,8 +22,6 @@ class Item:
 
 @dataclass(frozen=True, eq=False)
 class Parcel:
-    """A file with its content."""
-
     item: Item
     content: bytes
 

@@ -187,7 +187,6 @@ class _Report:
         self.errand, self.done, self.reported = errand, 0, 0.0
 
     def advance(self, units: int) -> None:
-        """Add finished units."""
         if self.errand.run in _stopped:
             raise _Stopped
         self.done += units

@@ -26,7 +26,6 @@ class Execution(Strict):
 
     @property
     def pool(self) -> Workers:
-        """The workers for the tasks."""
         if self.scheduler is None:
             return self.workers
         return Cluster(self.scheduler, self.workers, gpu=self.device == "cuda")

@@ -42,7 +42,6 @@ class ClassReport:
 
     @property
     def predicted(self) -> list[ClassPicture]:
-        """The pictures with a prediction."""
         return [picture for picture in self.pictures if not picture.unread]
 
     def summary(self) -> Row:
@@ -78,7 +77,6 @@ class ClassReport:
         ]
 
     def as_json(self) -> Row:
-        """Return all results, ready for JSON."""
         return {
             "class": self.name,
             "readers": self.readers.facts,
@@ -120,7 +118,6 @@ def write_class(folder: Path, report: ClassReport) -> Row:
 
 
 def table_of(pictures: Sequence[ClassPicture]) -> str:
-    """Return a CSV table with a row for each file."""
     columns = ["file", "digit", "group", "member", "class", "best", "confidence", "runner_up", "doubt", "unread"]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n", restval="", extrasaction="ignore")
@@ -132,7 +129,6 @@ def table_of(pictures: Sequence[ClassPicture]) -> str:
 
 
 def page_of(report: ClassReport) -> str:
-    """Return the page as HTML."""
     ordered = sorted(
         report.predicted, key=lambda each: (not each.is_wrong, each.digit is not None, _of(each).confidence)
     )

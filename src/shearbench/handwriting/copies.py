@@ -91,7 +91,6 @@ class Reference:
 
     @property
     def images(self) -> Images:
-        """All digits, the training ones first."""
         return np.concatenate([self.train, self.test])
 
 

@@ -62,7 +62,6 @@ def _enlarged(image: NDArray[np.uint8]) -> Colours:
 
 
 def _crossed(tile: Colours, rejected: bool) -> Colours:
-    """Return a tile, crossed out if its image was rejected."""
     if not rejected:
         return tile
     y, x = np.mgrid[0:THUMBNAIL, 0:THUMBNAIL]

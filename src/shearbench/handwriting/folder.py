@@ -48,12 +48,10 @@ class ClassDigits:
 
     @cached_property
     def read(self) -> list[Sheet]:
-        """The sheets of the files that were read, ordered by name."""
         return [sheet for sheet in self.sheets if not sheet.unread]
 
     @property
     def files(self) -> list[str]:
-        """The names of the files that were read."""
         return [sheet.entry.file for sheet in self.read]
 
     @property
@@ -145,7 +143,6 @@ def _read_some(task: _Task, advance: Callable[[int], None]) -> list[Sheet]:
 
 
 def read_sheet(folder: Path, entry: Entry) -> Sheet:
-    """Read one file and apply every preparation."""
     if entry.reason:
         return Sheet(entry, entry.reason, {}, None, {})
     path = folder / entry.file

@@ -168,7 +168,6 @@ def mahalanobis(points: Vector, known: Vector, labels: Numbers) -> Vector:
 
 
 def last_linear(network: nn.Module) -> nn.Module | None:
-    """Return the last linear layer of a network, or None."""
     return next((each for each in reversed(list(network.modules())) if isinstance(each, nn.Linear)), None)
 
 

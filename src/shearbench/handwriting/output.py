@@ -72,7 +72,6 @@ def _predictions(findings: Findings) -> dict[str, Any]:
 
 
 def _tables(findings: Findings, results: Row) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield name and content of each CSV file."""
     yield "networks.csv", pd.DataFrame([_flat(row) for row in results["models"]])
     yield "steps.csv", pd.DataFrame([_flat(row) for row in results["steps"]])
     groups = [{**_named(row), **group} for row in results["models"] for group in row["groups"]]

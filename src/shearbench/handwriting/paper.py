@@ -184,7 +184,6 @@ def median_of_nine(plane: Plane) -> Plane:
 
 
 def _middle(a: Plane, b: Plane, c: Plane) -> Plane:
-    """Return the median of three planes at each pixel."""
     return np.asarray(np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c)))
 
 

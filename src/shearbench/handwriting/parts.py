@@ -59,17 +59,14 @@ class Parts:
         return _largest(ndimage.distance_transform_edt(ink)[ink], labels[ink], len(self))
 
     def __len__(self) -> int:
-        """Return the number of parts."""
         return len(self.mass)
 
     @property
     def heights(self) -> NDArray[np.int64]:
-        """The number of rows of each part."""
         return self.boxes[:, 1] - self.boxes[:, 0]
 
     @property
     def widths(self) -> NDArray[np.int64]:
-        """The number of columns of each part."""
         return self.boxes[:, 3] - self.boxes[:, 2]
 
     @property

@@ -99,7 +99,6 @@ class Readers:
 
 
 def _mean(predictions: dict[str, Probabilities]) -> Probabilities:
-    """Return the mean of the networks' probabilities, (n, 10)."""
     return np.asarray(np.mean(list(predictions.values()), axis=0, dtype=np.float32))
 
 

@@ -58,7 +58,6 @@ class Trained:
 
     @property
     def name(self) -> str:
-        """The name in files."""
         return f"{self.network}_{self.training}"
 
     @property

@@ -163,7 +163,6 @@ class Findings:
         }
 
     def duplicate_rows(self) -> list[Row]:
-        """Return a row for each group of files that show the same digit."""
         return [
             {
                 "files": [self.digits.files[row] for row in group.rows],
@@ -211,7 +210,6 @@ class Findings:
         }
 
     def as_json(self) -> Row:
-        """Return all results, ready for JSON."""
         counts = {by: sum(one["by"] == by for one in self.digits.rejected) for by in ("reading", *PREPARATIONS)}
         chosen = self.networks[self.chosen]
         return {

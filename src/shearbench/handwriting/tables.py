@@ -14,7 +14,6 @@ _NARROWEST = 112  # characters that the tables need; a pipe has fewer
 
 
 def print_results(results: Mapping[str, Any]) -> None:
-    """Print the tables of steps, networks and groups, and the copies."""
     console = Console()
     console.width = max(console.width, _NARROWEST)
     console.print(heading(results), highlight=False)

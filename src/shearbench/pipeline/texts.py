@@ -68,7 +68,6 @@ def _refuse_names(path: Path, params: Mapping[str, Any]) -> None:
 
 
 def _used(part: Mapping[str, Any]) -> dict[str, str]:
-    """Return the architecture of each model."""
     return {name: str(model["architecture"]) for name, model in part["models"].items()}
 
 

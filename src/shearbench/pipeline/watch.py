@@ -121,7 +121,6 @@ def _filled(value: Any, names: Mapping[str, Any]) -> Any:
 
 
 def _value(document: Any, key: str) -> Any:
-    """Return the value at a dotted key, or None."""
     for part in key.split("."):
         document = document.get(part) if isinstance(document, Mapping) else None
     return document

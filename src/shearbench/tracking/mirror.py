@@ -129,7 +129,6 @@ def ui_command(root: Path, port: int) -> list[str]:
 
 
 def _finished(root: Path, params: Params) -> Iterator[tuple[Run, list[FoldRun]]]:
-    """Yield each run that has a record of every fold."""
     for run in params.runs.values():
         folder = root / "build" / "runs" / run.dataset / run.model
         if all(is_finished(folder / f"fold-{fold}") for fold in range(params.cv.networks)):
@@ -137,7 +136,6 @@ def _finished(root: Path, params: Params) -> Iterator[tuple[Run, list[FoldRun]]]
 
 
 def _nodes(root: Path, params: Params, rows: Sequence[Mapping[str, Any]]) -> Iterator[Node]:
-    """Yield the comparison and the datasets."""
     if rows and is_finished(root / "build" / "comparison"):
         yield comparison_node(root / "build" / "comparison", rows)
     for name in params.datasets:
@@ -146,7 +144,6 @@ def _nodes(root: Path, params: Params, rows: Sequence[Mapping[str, Any]]) -> Ite
 
 
 def _run_node(root: Path, run: Run, fold_runs: Sequence[FoldRun]) -> Node:
-    """Return a run with its folds and its evaluation."""
     name, times = f"{run.dataset}-{run.model}", [times_of(fold_run.record) for fold_run in fold_runs]
     children = [
         Node(f"{name} fold {fold_run.fold}", fold_run.digest, replace(fold_content(fold_run), times=taken))
@@ -188,13 +185,11 @@ def _card(root: Path, run: Run, rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _example(root: Path, run: Run) -> NDArray[np.float32]:
-    """Return a few training inputs of a run."""
     data = datasets.load(root / "build" / "datasets" / run.dataset, "train")
     return data.inputs[:_EXAMPLE].astype(np.float32)
 
 
 def report_node(root: Path) -> Iterator[Node]:
-    """Yield the node of the report, if there is a report."""
     page = root / "reports" / "index.html"
     if page.is_file():
         tables = [path for path in sorted(page.parent.glob("*.csv")) if path.is_file()]

@@ -24,12 +24,10 @@ def home(root: Path) -> Path:
 
 
 def database(root: Path) -> Path:
-    """Return the path of the database of the default store."""
     return home(root) / "mlruns" / "mlflow.db"
 
 
 def artifacts_uri(root: Path) -> str:
-    """Return the URI of the artifact folder of the default store."""
     return (home(root) / "mlruns" / "artifacts").as_uri()
 
 

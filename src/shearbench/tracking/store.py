@@ -159,7 +159,6 @@ def _uri(path: Path) -> str:
 
 
 def default_uri(root: Path) -> str:
-    """Return the URI of the default store."""
     return _uri(database(root))
 
 
@@ -260,12 +259,10 @@ def _restore_files(store: Store, run_id: str, content: "Content") -> None:
 
 
 def _folder_of(file: Path) -> str:
-    """Return the artifact folder of a file."""
     return "figures" if file.suffix == ".png" else ""
 
 
 def _supersede(store: Store, name: str, run_id: str) -> None:
-    """Mark the other runs of the same name as superseded."""
     store.client.set_tag(run_id, SUPERSEDED_TAG, "no")
     wanted = f"tags.`{SUPERSEDED_TAG}` = 'no' and attributes.run_id != '{run_id}'"
     for run in store.client.search_runs([store.experiment], filter_string=wanted):

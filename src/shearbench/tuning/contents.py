@@ -25,7 +25,6 @@ def nodes(build: Path) -> list[Node]:
 
 
 def node_of(folder: Path) -> Node:
-    """Return the run of one search."""
     record = read_record(folder)
     digest = sha256_of(folder / RECORD)
     curves = pd.read_csv(folder / CURVES)

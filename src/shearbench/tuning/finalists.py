@@ -43,7 +43,6 @@ class Finalist:
 
     @property
     def mean(self) -> float:
-        """Mean accuracy over the folds."""
         return sum(self.accuracies) / len(self.accuracies)
 
 

@@ -28,10 +28,9 @@ from shearbench.seeds import seed_for
 from shearbench.training.config import TrainingConfig, code_hash
 from shearbench.training.space import WIDTH, Hyperparameters, Space, as_json, including
 from shearbench.tuning.finalists import Final, Finalist, cross_validate_trials, decide_winner
-from shearbench.tuning.halving import Halving
 from shearbench.tuning.search import Standing, ranked, search
 from shearbench.tuning.study import Study, Trial
-from shearbench.tuning.trial import FOLDS, TrialResult, TrialTask, run_trial
+from shearbench.tuning.trial import FOLDS, Halving, TrialResult, TrialTask, run_trial
 
 JOURNAL = "journal.log"
 
@@ -60,7 +59,6 @@ class Job:
 
     @property
     def halving(self) -> Halving:
-        """The resources of a bracket."""
         return Halving(self.config.units, self.resources.reduction, self.resources.rungs)
 
     @property
@@ -70,7 +68,6 @@ class Job:
 
     @property
     def part(self) -> Path:
-        """The folder of the tuning part."""
         return self.build / "tuning" / "splits" / self.config.dataset
 
     @property

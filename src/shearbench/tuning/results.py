@@ -31,7 +31,6 @@ TRIALS, CURVES, FINALISTS, SIZES = "trials.csv", "curves.csv", "finalists.csv", 
 
 
 def results_folder(build: Path, dataset: str, model: str) -> Path:
-    """Return the folder of a search's record."""
     return build / "tuning" / "results" / dataset / model
 
 
@@ -61,7 +60,6 @@ def summary(job: Job, search_result: SearchResult) -> Tuned:
 
 
 def write_results(folder: Path, job: Job, search_result: SearchResult, tuned: Tuned) -> None:
-    """Write the record of a search."""
     study = search_result.study
     result = {
         "dataset": job.config.dataset,
@@ -139,7 +137,6 @@ def _finalists_table(finalists: Sequence[Finalist]) -> pd.DataFrame:
 
 
 def inner_samples(job: Job) -> int:
-    """Return the number of samples that score a trial."""
     return len(read_folds(job.part / FOLDS).reserved_rows)
 
 

@@ -13,9 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from shearbench.errors import InputError
-from shearbench.tuning.halving import Halving, Rung, best_of
 from shearbench.tuning.study import Ledger, Study, Trial, naming_the_storage
-from shearbench.tuning.trial import TrialResult
+from shearbench.tuning.trial import Halving, Rung, TrialResult, best_of
 
 Run = Callable[[Sequence[Trial], "Standing"], Sequence[TrialResult]]
 """Trains trials up to the epochs of the standing's rung; returns the results in the order of the trials."""

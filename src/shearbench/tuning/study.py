@@ -23,8 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from shearbench.errors import InputError, without_secrets
 from shearbench.seeds import seed_for
 from shearbench.training.space import Hyperparameters, Range, Space, described, needs_no_less_memory
-from shearbench.tuning.halving import Halving
-from shearbench.tuning.trial import Point, TrialResult
+from shearbench.tuning.trial import Halving, Point, TrialResult
 
 State = Literal["complete", "stopped", "failed", "unfinished"]
 _STATES: dict[TrialState, State] = {
@@ -80,8 +79,6 @@ class Trial:
 
 
 class Ledger:
-    """The trials of one study."""
-
     def __init__(self, study: Study) -> None:
         """Open a study, or create it.
 

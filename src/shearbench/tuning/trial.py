@@ -1,4 +1,13 @@
-"""Train one trial of a study up to a rung, from its checkpoint, and score it on the inner part.
+"""Trials and rungs of a search: train one trial up to a rung, from its checkpoint, and score it on the inner part.
+
+Successive halving over epochs: many trials start, the better share continues at each rung, one reaches the end. All
+trials of a bracket train to the first rung. The best ``1/reduction`` of them continue to the next rung, and so on. Each
+rung waits for the whole bracket (synchronous halving), so the choice never depends on which trial was faster. Source:
+Jamieson and Talwalkar, AISTATS 2016 (arXiv 1502.07943). In Hyperband (Li et al., JMLR 18, 2018) this is the bracket
+with the most trials.
+
+The learning-rate schedule covers all epochs of the recipe, so a trial that stops is the beginning of the full training.
+A trial that improves late can lose at an early rung. The finalists are therefore trained in full.
 
 A checkpoint stores the state of a trial between rungs, so no epoch is trained twice. A killed trial resumes from it. A
 trial opens only the folder of the tuning part.
@@ -6,6 +15,7 @@ trial opens only the folder of the tuning part.
 
 import math
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,6 +41,50 @@ FOLDS = "folds.npz"
 
 
 @dataclass(frozen=True)
+class Rung:
+    """``trials`` of a bracket train until they have ``epochs``."""
+
+    epochs: int
+    trials: int
+
+
+@dataclass(frozen=True)
+class Halving:
+    """The resources of a bracket: a full training has ``epochs``; the best ``1/reduction`` continue from each rung."""
+
+    epochs: int
+    reduction: int
+    rungs: int
+
+    @property
+    def size(self) -> int:
+        """Number of trials in a bracket; one of them reaches the last rung."""
+        return int(self.reduction ** (self.rungs - 1))
+
+    @property
+    def plan(self) -> tuple[Rung, ...]:
+        """The rungs in order; a rung that adds no epoch is left out."""
+        found: list[Rung] = []
+        for left in reversed(range(self.rungs)):
+            share = self.reduction**left
+            rung = Rung(-(-self.epochs // share), share)
+            if not found or rung.epochs > found[-1].epochs:
+                found.append(rung)
+        return tuple(found)
+
+    @property
+    def cost(self) -> int:
+        """The largest number of epochs that a bracket trains, over all its trials."""
+        starts = (0, *(rung.epochs for rung in self.plan))
+        return sum((rung.epochs - start) * rung.trials for rung, start in zip(self.plan, starts, strict=False))
+
+
+def best_of(scores: Mapping[int, float], count: int) -> list[int]:
+    """Return the ``count`` keys with the highest scores, the lower key of equal ones, in ascending order."""
+    return sorted(sorted(scores, key=lambda number: (-scores[number], number))[:count])
+
+
+@dataclass(frozen=True)
 class TrialTask:
     """The training of one trial, until it has ``epochs``.
 
@@ -50,7 +104,6 @@ class TrialTask:
         return (self.part / CARD, self.part / "train.npz", self.part / FOLDS, self.folder, self.refused)
 
     def writes(self) -> tuple[Path, ...]:
-        """Return the folders of its checkpoint and of its note."""
         return (self.folder, self.refused)
 
 

@@ -53,8 +53,6 @@ class Difference(Strict):
 
 
 class Search(Strict):
-    """Cost of the search."""
-
     trials: int
     complete: int
     stopped_early: int
@@ -88,12 +86,10 @@ class RunConfig(Strict):
 
 
 def tuned_path(root: Path, model: str) -> Path:
-    """Return the file of a model's tuned hyperparameters."""
     return root / "tuned" / f"{model}.yaml"
 
 
 def config_path(root: Path, dataset: str, model: str) -> Path:
-    """Return the file of a run's training config."""
     return root / "build" / "training_configs" / dataset / f"{model}.yaml"
 
 
@@ -120,7 +116,6 @@ def write_tuned(root: Path, model: str, dataset: str, tuned: Tuned) -> None:
 
 
 def write_run_config(path: Path, run_config: RunConfig) -> None:
-    """Write the training config of a run."""
     write_text(path, yaml.safe_dump(run_config.model_dump(mode="json", exclude_none=True), sort_keys=False))
 
 
