@@ -262,7 +262,7 @@ def test_the_server_reads_refuses_and_keeps_to_itself(port: int) -> None:
 
 def test_forty_pictures_of_pens_papers_and_formats_are_read_or_refused_as_they_should_be(tmp_path: Path) -> None:
     forty_pictures.write(tmp_path)
-    pictures = predict_pictures(named([tmp_path]), readers.load(), workers=1)
+    pictures = predict_pictures(named([tmp_path]), readers.load())
     assert len(pictures) == len(forty_pictures.PICTURES) > 40
     read, sure = 0, 0
     for picture in pictures:
@@ -284,7 +284,7 @@ def test_forty_pictures_of_pens_papers_and_formats_are_read_or_refused_as_they_s
 
 def test_a_picture_of_two_digits_gets_no_answer(tmp_path: Path) -> None:
     (tmp_path / "7-1-1.png").write_bytes(_drawn_seven())
-    (picture,) = predict_pictures(named([tmp_path]), readers.load(), workers=1)
+    (picture,) = predict_pictures(named([tmp_path]), readers.load())
     assert picture.digit == 7
     assert picture.prepared is not None
     doubtful = replace(picture.prepared, doubt="2 digits in one picture")

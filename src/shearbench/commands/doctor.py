@@ -1,6 +1,6 @@
 """``shearbench doctor``: check the machine, the installation and the project, and print a fix for each fault.
 
-A check is a function ``Visit -> Finding`` and a line in ``CHECKS``. It changes nothing and trains nothing. A *fault*
+A check is a function ``Visit -> Finding`` in ``CHECKS``, by its name. It changes nothing and trains nothing. A *fault*
 prevents work or makes results wrong; a *note* is information. Libraries that may be broken (torch, MLflow) are imported
 inside their check.
 """
@@ -23,7 +23,7 @@ from packaging.requirements import Requirement
 from rich.console import Console
 
 from shearbench.data import guard
-from shearbench.errors import InputError
+from shearbench.errors import InputError, few
 from shearbench.execution import memory as memory_of
 from shearbench.execution import worker_count
 from shearbench.params import Params
@@ -121,8 +121,7 @@ def packages(visit: Visit) -> Finding:
     differing = [text for line in lines if (text := _differs(Requirement(line)))]
     if not differing:
         return Finding("ok", f"{len(lines)} packages, all in the versions of requirements.lock")
-    more = f" and {len(differing) - 5} more" if len(differing) > 5 else ""
-    return Finding("note", f"{len(differing)} of {len(lines)} differ: {', '.join(differing[:5])}{more}", "make setup")
+    return Finding("note", f"{len(differing)} of {len(lines)} differ: {few(differing)}", "make setup")
 
 
 def _differs(pinned: Requirement) -> str:
@@ -274,15 +273,6 @@ def _is_alive(pid: int) -> bool:
 
 
 CHECKS: dict[str, Callable[[Visit], Finding]] = {
-    "python": python,
-    "torch": torch_pair,
-    "packages": packages,
-    "parameters": parameters,
-    "disk": disk,
-    "cores": cores,
-    "memory": memory,
-    "precision": precision,
-    "data": data,
-    "mlflow": mlflow,
-    "dvc": dvc,
+    check.__name__.removesuffix("_pair"): check
+    for check in (python, torch_pair, packages, parameters, disk, cores, memory, precision, data, mlflow, dvc)
 }

@@ -15,6 +15,7 @@ from rich.console import Console
 from shearbench.data.config import BundledMnist
 from shearbench.data.handwritten import Unreadable, read_file
 from shearbench.data.mnist import collect
+from shearbench.errors import few
 from shearbench.handwriting import copies
 from shearbench.handwriting.class_page import PAGE, RESULTS, TABLE, ClassReport, table_of, write_class
 from shearbench.handwriting.class_pictures import RULE, ClassPicture, misnamed, named, predict_pictures
@@ -212,8 +213,7 @@ def _print_class(report: ClassReport, out: Path, seconds: float) -> None:
     console.print(f"  not sure: {summary['not_sure']}; not classified: {summary['rejected']}")
     wrong = [picture.file.shown for picture in report.predicted if picture.is_wrong]
     if wrong:
-        more = f" and {len(wrong) - 8} more" if len(wrong) > 8 else ""
-        console.print(f"  predicted as another digit than named: {', '.join(wrong[:8])}{more}", markup=False)
+        console.print(f"  predicted as another digit than named: {few(wrong, most=8)}", markup=False)
     console.print(f"  like an MNIST digit: {len(report.copies)}; groups of duplicates: {len(report.duplicates)}")
     console.print(f"  page for the teacher: {out / PAGE}", markup=False)
     console.print(f"  the same numbers:     {out / RESULTS} and {TABLE}", markup=False)

@@ -2,7 +2,8 @@
 
 Output of the stages goes to ``build/repro.log``; if a stage fails, its last lines are printed. The durations of stages
 are stored in ``build/seconds.json`` as the expectation for the next run. The first run expects ``_SECONDS``, and for
-trainings a time in proportion to epochs, samples and pixels. The pace of the finished stages corrects the expectation.
+simulations and trainings a time in proportion to epochs, samples and pixels. The pace of the finished stages corrects
+the expectation.
 
 DVC runs one stage at a time, and few stages use all cores all the time. Two processes of the lowest priority use the
 rest: one trains the ablations until their stages begin, one sends finished records to MLflow until ``track`` begins.
@@ -41,8 +42,8 @@ _SECONDS = {
     **{"transfer": 6, "handwriting": 14, "compare": 12, "report": 7, "track": 25},
 }
 """Seconds per stage of the default run on two cores, for stages without a measured duration."""
-_TRAINED = 7 * 4 * 4000 * 28 * 28
-"""Epochs, passes through the samples in an epoch of all folds, samples and pixels of a training of ``_SECONDS``."""
+_TRAINED = 7 * 4
+"""Epochs, and passes through all samples in an epoch of five folds, of a training of ``_SECONDS``."""
 _EPOCHS_OF_CLASSIFIER = 2.5  # the time to fit a classifier of scikit-learn, in epochs of a network
 _SURE = 10  # seconds of finished stages at which their pace counts as much as the expectation
 _RUNS, _SKIPS = "Running stage '", "Stage '"
@@ -243,14 +244,22 @@ def _expected(root: Path) -> dict[str, float]:
 
 
 def _relative(root: Path, params: Mapping[str, Any], kind: str, of: str) -> float:
-    """Return the length of a stage relative to that of the default run: for trainings, by what is trained."""
+    """Return the length of a stage relative to the default run: by what is trained or simulated; 1 for other kinds."""
+    if kind in ("simulate", "severity"):
+        sources = [origin_of(entry) for entry in params["datasets"].values() if entry["source"] == "simulated"]
+        return sum(_samples(root, each) for each in sources) if kind == "simulate" else len(sources)
     if kind != "train":
-        return 1.0
+        return 1
     run, cv = params["runs"][of], params["cv"]
-    recipe, entry = params["models"][run["model"]].get("recipe"), params["datasets"][run["dataset"]]
+    recipe = params["models"][run["model"]].get("recipe")
     epochs = recipe["epochs"] if recipe else _EPOCHS_OF_CLASSIFIER
     passes = 1 if cv.get("design") == "disjoint" else (cv["folds"] - 1) * cv["repeats"]
-    return float(epochs * passes * train_pixels(root / "data" / origin_of(entry)) / _TRAINED)
+    return float(epochs * passes / _TRAINED * _samples(root, origin_of(params["datasets"][run["dataset"]])))
+
+
+def _samples(root: Path, source: str) -> float:
+    """Return the number of pixels of all training images of a source, relative to the bundled digits."""
+    return train_pixels(root / "data" / source) / (4000 * 28 * 28)
 
 
 def _kind(stage: str) -> str:

@@ -35,7 +35,7 @@ _LONE_TRIES = 2  # a death in a shared pool loses all its calls; alone, the task
 class ForkedPool(standard.ProcessPoolExecutor):
     """A pool of forked workers, which need no imports; they use one thread like other workers."""
 
-    def __init__(self, workers: int, env: object = None) -> None:
+    def __init__(self, workers: int) -> None:
         super().__init__(workers, mp_context=multiprocessing.get_context("fork"), initializer=_settle)
 
     def shutdown(self, wait: bool = True, *, kill_workers: bool = False, cancel_futures: bool = False) -> None:

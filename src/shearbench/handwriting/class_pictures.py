@@ -15,7 +15,6 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +24,10 @@ from PIL import Image
 
 from shearbench.data.handwritten import EXPLAINED, MAX_FILES, Unreadable, read_file
 from shearbench.errors import InputError
-from shearbench.execution import Workers, run_tasks
+from shearbench.execution import run_tasks
 from shearbench.handwriting.folder import thumbnail_of
 from shearbench.handwriting.preparation import Prepared, mnist
+from shearbench.records import sha256_of
 
 if TYPE_CHECKING:
     from shearbench.comparison.champion import Prediction
@@ -199,7 +199,7 @@ def prediction_json(
     }
 
 
-def predict_pictures(files: Sequence[Named], readers: "Readers", *, workers: Workers = "auto") -> list[ClassPicture]:
+def predict_pictures(files: Sequence[Named], readers: "Readers") -> list[ClassPicture]:
     """Return a prediction for every file, in order; more than 60 files are prepared in several processes."""
     shares = [tuple(files[first : first + _FILES_A_TASK]) for first in range(0, len(files), _FILES_A_TASK)]
     if len(shares) == 1:
@@ -208,7 +208,7 @@ def predict_pictures(files: Sequence[Named], readers: "Readers", *, workers: Wor
         done = run_tasks(
             _prepare_some,
             shares,
-            workers=workers,
+            workers="auto",
             label="prepare pictures",
             name=lambda share: f"{share[0].shown} and after",
             units=len,
@@ -233,7 +233,7 @@ def _prepare_some(files: Sequence[Named], advance: Callable[[int], None]) -> lis
 def _prepared(file: Named) -> ClassPicture:
     try:
         picture = read_file(file.path)
-        digest = sha256(file.path.read_bytes()).hexdigest()
+        digest = sha256_of(file.path)
     except Unreadable as error:
         return ClassPicture(file, str(error))
     except OSError as error:

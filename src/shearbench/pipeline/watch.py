@@ -16,7 +16,7 @@ from typing import Any
 
 from shearbench import yaml12
 from shearbench.code import FOLDER as CODE
-from shearbench.errors import InputError
+from shearbench.errors import InputError, few
 from shearbench.pipeline.texts import texts
 from shearbench.records import sha256_of
 
@@ -25,7 +25,6 @@ _STAGE = "DVC_STAGE"  # set by DVC for the commands of its stages
 _SMALL = (".yaml", ".json")  # compared by content; data is compared by size and modification time
 _TEMPLATE = re.compile(r"\$\{([^}]+)\}")
 _POLL_SECONDS = 0.5
-_LISTED = 5  # names in a message
 
 
 @contextmanager
@@ -41,10 +40,9 @@ def unchanged_inputs(root: Path, name: str, of: str | None) -> Iterator[None]:
     after = state(root, name, of)
     changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
     if changed:
-        more = f" and {len(changed) - _LISTED} more" if len(changed) > _LISTED else ""
         raise InputError(
             f"stage {name}{f'@{of}' if of else ''} is refused, as its inputs changed while it ran: "
-            f"{', '.join(changed[:_LISTED])}{more}. Run the same command again; do not edit what it reads meanwhile"
+            f"{few(changed)}. Run the same command again; do not edit what it reads meanwhile"
         )
 
 
