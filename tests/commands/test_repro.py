@@ -206,6 +206,11 @@ def test_the_digits_of_the_default_run_are_expected_to_take_their_seconds(projec
     facts.unlink()
     (facts.parent / "train-images-idx3-ubyte").write_bytes(idx.encode(np.zeros((4000, 28, 28), np.uint8)))
     assert repro._expected(project)["train@a"] == repro._SECONDS["train"]
+    params = project / "params.yaml"
+    params.write_text(PARAMS.replace("model: svm", "model: svn"))
+    with pytest.raises(InputError, match=r"cannot be used \('svn'\); `shearbench check` lists its faults"):
+        repro._expected(project)
+    params.write_text(PARAMS)
     shutil.rmtree(facts.parent)
     with pytest.raises(InputError, match="mnist is missing; run `shearbench data`"):
         repro._expected(project)

@@ -26,8 +26,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from shearbench import yaml12
-from shearbench.data.config import origin_of
-from shearbench.data.raw import train_pixels
+from shearbench.errors import InputError
 from shearbench.records import read_json, write_json
 
 LOG, SECONDS = Path("build") / "repro.log", Path("build") / "seconds.json"
@@ -229,25 +228,31 @@ def _tell(plan: Plan, progress: Progress, following: str | None) -> None:
 
 
 def _expected(root: Path) -> dict[str, float]:
-    """Return the expected seconds of each stage, in the order of ``dvc.yaml``."""
+    """Return the expected seconds of each stage, in the order of ``dvc.yaml``; InputError for bad parameters."""
     stages = yaml.safe_load((root / "dvc.yaml").read_text())["stages"]
     _, params = yaml12.read(root / "params.yaml")
     measured = read_json(root / SECONDS) if (root / SECONDS).is_file() else {}
-    names = [
-        (kind, of)
-        for kind, stage in stages.items()
-        for of in (params[stage["foreach"].strip("${}")] if "foreach" in stage else [""])
-    ]
-    first = {kind: _SECONDS.get(kind, 10) for kind, _ in names}
-    expected = {f"{kind}@{of}" if of else kind: first[kind] * _relative(root, params, kind, of) for kind, of in names}
-    return expected | {name: float(measured[name]) for name in expected.keys() & measured.keys()}
+    expected: dict[str, float] = {}
+    try:
+        for kind, stage in stages.items():
+            for of in params[stage["foreach"].strip("${}")] if "foreach" in stage else [""]:
+                name = f"{kind}@{of}" if of else kind
+                known = measured.get(name)
+                expected[name] = known or _SECONDS.get(kind, 10) * _relative(root, params, kind, of)
+    except (AttributeError, KeyError, TypeError) as error:
+        path = root / "params.yaml"
+        raise InputError(f"{path} cannot be used ({error}); `shearbench check` lists its faults") from None
+    return expected
 
 
 def _relative(root: Path, params: Mapping[str, Any], kind: str, of: str) -> float:
     """Return the length of a stage relative to the default run: by what is trained or simulated; 1 for other kinds."""
+    from shearbench.data.config import origin_of  # only stages without a measured duration need it
+
     if kind in ("simulate", "severity"):
-        sources = [origin_of(entry) for entry in params["datasets"].values() if entry["source"] == "simulated"]
-        return sum(_samples(root, each) for each in sources) if kind == "simulate" else len(sources)
+        fields = [entry for entry in params["datasets"].values() if entry["source"] == "simulated"]
+        made = {(origin_of(entry), entry["load"]) for entry in fields}
+        return sum(_samples(root, source) for source, _ in made) if kind == "simulate" else len(made)
     if kind != "train":
         return 1
     run, cv = params["runs"][of], params["cv"]
@@ -259,6 +264,8 @@ def _relative(root: Path, params: Mapping[str, Any], kind: str, of: str) -> floa
 
 def _samples(root: Path, source: str) -> float:
     """Return the number of pixels of all training images of a source, relative to the bundled digits."""
+    from shearbench.data.raw import train_pixels  # imports all kinds of sources
+
     return train_pixels(root / "data" / source) / (4000 * 28 * 28)
 
 
