@@ -37,11 +37,10 @@ def write_explanation(
     """Write the figure of one prediction beside its file; return the path.
 
     Args:
-        file: the classified file.
-        picture: its content, (h, w, 3).
+        picture: the content of the file, (h, w, 3).
         seen: the normalised input of the network, (channels, h, w).
         weight: the map of the predicted class by the attribution ``method``, (h, w), 0 to 1.
-        predicted: the prediction, with calibrated ``probabilities`` (classes,).
+        probabilities: calibrated, (classes,).
         doubt: the reason to doubt that the file shows one digit; empty without one.
         threshold: the least confidence of a sure prediction; None if no prediction is sure.
     """

@@ -83,10 +83,8 @@ def settle(
 ) -> Collected:
     """Apply the rules of this module to the parts of a source.
 
-    Args:
-        raw: the parts; if ``test`` is missing, it is split off.
-        classes: names of the classes if ``labels`` are indexes into them; otherwise the labels are the names.
-        decisions: earlier ones.
+    A missing ``test`` part is split off. ``classes`` are the names if labels are indexes into them; otherwise labels are
+    names. ``decisions`` are earlier ones.
 
     Raises:
         InputError: if the images differ in size or channels, are too small or too large, or a class has too few

@@ -38,7 +38,6 @@ def compare_files(
             .json beside it names the load.
         archive: published `FEA_displacement_results_step<k>.zip`; its first n digits are compared.
         bitmaps: IDX or .npy file of the digits, in the order of both.
-        step: index into the published displacements of the load.
 
     Returns the summary: samples, median, maximum and 95 % quantile of the difference, worst samples, hashes.
 

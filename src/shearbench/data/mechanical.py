@@ -73,8 +73,6 @@ def simulate_dataset(
         steps: indexes into `displacements_of(load)`; step 5 is d = 1. The solver's own load stepping
             (mechanics.LOAD_STEPPING) makes the bytes of a step independent of the other requested steps.
         shard_folder: folder of finished shards, which are reused.
-        ids: of the samples.
-        workers: number of processes, or "auto" for one per core.
         keep_failed: store a sample without equilibrium as NaN instead of raising an error.
         elements: number of elements per pixel in x and in y, as for `mechanics.simulate`.
 

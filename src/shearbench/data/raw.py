@@ -52,15 +52,11 @@ def build(data: Path, sources: Sources, data_dvc: Path, *, adopt: bool, report: 
     """Make ``data`` from ``sources``; without ``adopt``, its hash must be that in ``data_dvc``.
 
     A folder with the hash in ``data_dvc`` is left unchanged. A folder with other content is renamed to ``data.old``.
-    A relative ``path`` of a source is resolved to the parent folder of ``data``.
-
-    Args:
-        adopt: accept any content of the sources, and record its hash in ``data_dvc``.
-        report: called with each line for the user.
+    A relative ``path`` of a source is resolved to the parent folder of ``data``. ``adopt`` accepts any content of the
+    sources and records its hash. ``report`` is called with each line for the user.
 
     Raises:
-        InputError: if a source is bad, or the data or its sources are not those recorded in
-            ``data_dvc``. ``data`` is then unchanged.
+        InputError: if a source is bad, or data or sources are not as recorded; ``data`` is then unchanged.
     """
     expected = None if adopt else adopted_hash(data_dvc, sources)
     if expected is not None and data.is_dir() and tree_of(data).hash == expected:

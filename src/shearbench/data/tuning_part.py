@@ -73,11 +73,8 @@ def refuse_other(name: str, reserved: Reserved, part: Dataset) -> None:
 def refuse_overlap(name: str, part: NDArray[np.generic], scored: NDArray[np.generic], what: str) -> None:
     """Refuse scores of a run on samples that its hyperparameters were chosen with.
 
-    Args:
-        name: of the run.
-        part: ids of the tuning part, or hashes of its images.
-        scored: ids or hashes of the scored samples, of the same kind as ``part``.
-        what: a noun for the scored samples, for the message.
+    ``part`` and ``scored`` are ids of the tuning part and of the scored samples, or hashes of their images; ``what``
+    names the scored samples in the message.
 
     Raises:
         InputError: with the number of shared samples and the first of them.

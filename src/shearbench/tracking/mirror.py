@@ -66,13 +66,9 @@ _EXAMPLE = 4  # rows; with 1 row, torch.export would fix the batch size at 1
 def track_all(root: Path, params: Params, others: Sequence[Node] = ()) -> bool:
     """Send all missing finished records to MLflow; return True if it has them all afterwards.
 
-    These are runs, datasets, the comparison, ablations, the report, ``others``, and the models of all runs. The
-    champion of each dataset is registered. An earlier record of the same name is marked as superseded.
-
-    Args:
-        root: the project's folder; the records are under ``build/``.
-        params: runs, folds and the address of the store, from ``params.yaml``.
-        others: further records, such as those of handwriting and searches.
+    These are runs, datasets, the comparison, ablations, the report, ``others`` (handwriting and searches), and the
+    models of all runs. The champion of each dataset is registered. An earlier record of the same name is marked as
+    superseded.
 
     Raises:
         InputError: if a record is damaged.

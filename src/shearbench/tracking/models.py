@@ -28,10 +28,7 @@ def send_models(store: Store, fold_runs: Sequence[FoldRun], parent: str, example
     """Log the missing models of the folds of a run; the fold runs are nested beneath ``parent``.
 
     The parent lists them as its models too. torch and its exporter take seconds to load, so this is done once for all
-    runs, after all other records are sent.
-
-    Args:
-        example: returns a few inputs of the dataset.
+    runs, after all other records are sent. ``example`` returns a few inputs of the dataset.
     """
     nested = store.client.search_runs([store.experiment], f"tags.`{PARENT_TAG}` = '{parent}'")
     sent = {run.data.tags[RECORD_TAG]: run for run in nested}

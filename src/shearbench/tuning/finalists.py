@@ -59,14 +59,8 @@ class Final:
 def cross_validate_trials(job: "Job", trials: Sequence[Trial], *, out: Path, label: str) -> list[Finalist]:
     """Train every fold of every finalist on the tuning part, except the folds that are up to date.
 
-    Args:
-        job: training config, tuning part and workers.
-        trials: the finalists.
-        out: folder of their records, ``trial-<n>/fold-<k>/``.
-        label: name of the work in the progress bar.
-
-    Returns:
-        The finalists in the order of ``trials``; if a fold failed, the finalist has the reason in place of accuracies.
+    Their records are ``out/trial-<n>/fold-<k>/``; ``label`` names the work in the progress bar. Return the finalists in
+    the order of ``trials``; if a fold failed, the finalist has the reason in place of accuracies.
     """
     folds = range(job.resources.folds)
     tasks = {
@@ -92,11 +86,9 @@ def cross_validate_trials(job: "Job", trials: Sequence[Trial], *, out: Path, lab
 def decide_winner(finalists: Sequence[Finalist], *, present: int, rope: float, alpha: float) -> Final:
     """Return the finalist with the highest mean accuracy, and the verdict on it against the present hyperparameters.
 
-    Args:
-        finalists: including the present hyperparameters; of equal finalists the earlier trial wins.
-        present: number of the trial with the present hyperparameters.
-        rope: half-width of the region of practical equivalence.
-        alpha: level of the family of all finalists against the present hyperparameters, by Holm.
+    Of equal ``finalists`` the earlier trial wins. Trial ``present`` has the present hyperparameters, ``rope`` is the
+    half-width of the region of practical equivalence, and ``alpha`` the level of the family of all finalists against
+    the present hyperparameters, by Holm.
 
     Raises:
         InputError: if no finalist could be trained.

@@ -24,10 +24,7 @@ def cost_table(found: Mapping[str, Tuned]) -> pd.DataFrame:
     """Return a row for each cross-validated trial.
 
     ``accuracy`` is the mean over the folds and ``sd`` the standard deviation, ``seconds`` are of training one fold.
-    ``front_<cost>`` is True if no other trial is cheaper and as accurate.
-
-    Args:
-        found: model -> search result, on one dataset.
+    ``front_<cost>`` is True if no other trial is cheaper and as accurate. ``found`` are models on one dataset.
     """
     rows = [
         {

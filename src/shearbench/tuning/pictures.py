@@ -32,9 +32,7 @@ _LABELS = {"learning_rate": "learning rate", "batch": "batch size", "width": "wi
 def draw(study: Study, *, inner: int) -> dict[str, bytes]:
     """Return file name -> PNG or PDF; figures that need more trials than the study has are left out.
 
-    Args:
-        study: a study that has trials.
-        inner: number of samples that score a trial.
+    ``inner`` is the number of samples that score a trial.
     """
     whole = Ledger(study).optuna
     epochs = study.halving.plan[0].epochs

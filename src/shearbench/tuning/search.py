@@ -37,16 +37,9 @@ def search(
 ) -> list[Trial]:
     """Search in whole brackets; resume where an earlier search stopped. One bracket always runs.
 
-    Args:
-        study: storage, space and resources of the search.
-        run: trains the trials of a rung.
-        trials: least number of trials.
-        timeout: seconds; no bracket starts that would end later.
-        reserve: epochs of the trainings after the search, which ``timeout`` includes.
-        forget: called with the number of each trial that has ended.
-
-    Returns:
-        Every trial of the brackets that have ended, in the order of their numbers.
+    There are at least ``trials`` trials, and no bracket starts that would end later than ``timeout`` seconds, which
+    include the ``reserve`` epochs of the trainings after the search. Return every trial of the brackets that have
+    ended, in the order of their numbers.
 
     Raises:
         InputError: if the storage cannot be opened, or stops responding.
