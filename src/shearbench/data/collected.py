@@ -83,7 +83,7 @@ def settle(
 ) -> Collected:
     """Apply the rules of this module to the parts of a source.
 
-    A missing ``test`` part is split off. ``classes`` are the names if labels are indexes into them; otherwise labels are
+    A missing ``test`` part is split off. ``classes`` are the names if labels are indexes into them; or else labels are
     names. ``decisions`` are earlier ones.
 
     Raises:
