@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.comparison.champion import readings
+from shearbench.comparison.champion import trusted_predictions
 from shearbench.data import class_digits
 from shearbench.data.class_digits import encode_png
 from shearbench.handwriting.folder import ClassDigits, read_folder
@@ -35,7 +35,7 @@ def steps(digits: ClassDigits) -> list[tuple[str, NDArray[np.float32], NDArray[n
     alone = Readers({first: readers.networks[first]}, readers.trust, readers.record)
     together = readers.probabilities(images)
     clear = np.array([not sheet.prepared["mnist"].doubt for sheet in digits.read])
-    answered = np.array([each.answered for each in readings(together, readers.trust)]) & clear
+    answered = np.array([each.answered for each in trusted_predictions(together, readers.trust)]) & clear
     return [
         (f"{first}, preparation of the study", alone.probabilities(study, views=False), np.ones(len(study), bool)),
         (f"{first}, preparation mnist", alone.probabilities(images, views=False), accepted),
