@@ -14,9 +14,9 @@ import shearbench
 from shearbench import records
 from shearbench.cli import app, settle
 from shearbench.commands import predict
-from shearbench.commands.verify import _listing, _meaning, cache_of
+from shearbench.commands.verify import _meaning, cache_of
 from shearbench.comparison import printed
-from shearbench.data.guard import tree_of
+from shearbench.data.guard import OBJECTS, listing, tree_of
 from shearbench.errors import InputError, shown
 from shearbench.records import locked, provenance, write_text
 from shearbench.tracking import store
@@ -344,8 +344,8 @@ def test_make_says_that_the_environment_was_moved(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["[]", "null", "5", '[{"md5": "x"}]', "[null]", "{"])
 def test_a_damaged_list_of_dvc_says_nothing(tmp_path: Path, content: str) -> None:
-    (tmp_path / "list.dir").write_text(content)
-    assert _listing(tmp_path / "list.dir") == {}
+    write_text(tmp_path / OBJECTS / "ab" / "cd.dir", content)
+    assert listing(tmp_path, "abcd.dir") == {}
 
 
 @pytest.mark.parametrize(
