@@ -188,7 +188,7 @@ def test_a_training_without_a_measured_duration_is_expected_by_epochs_samples_an
 
 def test_a_project_of_own_pictures_is_expected_to_take_minutes_before_its_first_training(tmp_path: Path) -> None:
     """5,000 pictures of 64 pixels take 3 min 52 s (README). Stages without work, as simulate, do not set the pace."""
-    found = init.Found("pictures", "pictures: {kind: folder, path: elsewhere}", 5000, 3, 64)
+    found = init.Found("pictures", "pictures: {kind: folder, path: elsewhere}", 5000, 3, 64, 800)
     (tmp_path / "params.yaml").write_text(init._params(found))
     (tmp_path / "dvc.yaml").write_text(init._pipeline())
     _data(tmp_path, count=4000, size=(64, 64), source="pictures")
