@@ -93,6 +93,18 @@ def test_folds_of_a_calibration_hold_out_whole_groups() -> None:
     assert found.steps[-1][1].cv == classical.CALIBRATION_FOLDS
 
 
+@pytest.mark.parametrize("units", [None, np.array([0, 0, *range(2, 22)])])  # single samples; a copy among them
+def test_a_class_of_two_samples_is_calibrated_in_two_folds(units: NDArray[np.int64] | None) -> None:
+    labels = np.array([0] * 10 + [1] * 10 + [2] * 2)
+    inputs = (
+        np.random.default_rng(0).integers(0, 80, (22, 1, 8, 8)).astype(np.uint8)
+        + 80 * labels.astype(np.uint8)[:, None, None, None]
+    )
+    pipeline = classical.make("sklearn.svm.SVC", Features(kind="pixels"), {}, seed=0)
+    fitted = classical.fit(pipeline, "sklearn.svm.SVC", fit("unit", inputs), inputs, labels, units)
+    assert classical.probabilities(fitted, inputs, classes=3).shape == (22, 3)
+
+
 def test_a_classifier_with_probabilities_is_not_calibrated_again() -> None:
     images, labels = _samples()
     rows = images.reshape(len(images), -1).astype(np.float32) / np.float32(255)

@@ -144,12 +144,13 @@ def fit(
 
 
 def _calibrate_by(pipeline: Pipeline, labels: NDArray[np.int64], units: NDArray[np.int64] | None) -> None:
-    """Set the folds of a calibration, with whole units if any unit has several samples."""
+    """Set the folds of a calibration, with whole units if any unit has several samples; 2 for a class of 2 samples."""
     last = pipeline.steps[-1][1]
     if isinstance(last, CalibratedClassifierCV):
+        folds = max(2, min(CALIBRATION_FOLDS, int(np.unique(labels, return_counts=True)[1].min())))
         together = units is not None and len(np.unique(units)) < len(units)
-        by_unit = StratifiedGroupKFold(CALIBRATION_FOLDS).split(labels, labels, units) if together else None
-        last.set_params(cv=CALIBRATION_FOLDS if by_unit is None else list(by_unit))
+        by_unit = StratifiedGroupKFold(folds).split(labels, labels, units) if together else None
+        last.set_params(cv=folds if by_unit is None else list(by_unit))
 
 
 def probabilities(pipeline: Pipeline, inputs: NDArray[Any], *, classes: int) -> NDArray[np.float32]:
