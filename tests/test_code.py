@@ -267,7 +267,7 @@ CODE = "\nEDITED = True\n"
     [
         ("installed/shearbench/training/loop.py", "\n# a comment\n", set()),
         ("installed/shearbench/report/page.css", "b {}\n", {"report"}),
-        ("installed/shearbench/analysis/noise/compare.py", CODE, {"compare"}),
+        ("installed/shearbench/analysis/corruption/compare.py", CODE, {"compare"}),
         ("installed/shearbench/statistics/verdict.py", CODE, {"compare", "report", "ablation_result@channels"}),
         (
             "installed/shearbench/models/layers.py",

@@ -39,7 +39,7 @@ LAYERS = [
     "cli",
     "warm",
 ]
-BLOCKS = ("blocks", "card", "comparison", "findings", "pictures")
+BLOCKS = ("blocks", "card", "comparison", "findings")
 """What a section of the report is made of; the topics of ``analysis/`` bring sections, so these stand below them."""
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
 ONLY_IN = {

@@ -22,7 +22,7 @@ from shearbench.params import Params, load
 from shearbench.predictions.folds import FoldRun, read_fold_runs
 from shearbench.predictions.scores import BySample, by_sample
 from shearbench.records import read_npz
-from shearbench.statistics.mcnemar import sign_flip_p
+from shearbench.statistics.paired import sign_flip_p
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from shearbench.ablation import output, result
-from shearbench.ablation.figures import accuracy_figure, gradients_figure
+from shearbench.ablation.output import accuracy_figure, gradients_figure
 from shearbench.ablation.predict import FoldPredictions
 from shearbench.data.dataset import Dataset
 from shearbench.errors import InputError

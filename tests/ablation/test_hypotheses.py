@@ -8,11 +8,11 @@ import pytest
 import yaml
 from scipy import stats
 
-from shearbench.ablation.figures import modes_figure
 from shearbench.ablation.hypotheses import Hypothesis, Observed, hypothesis_faults, runs_of
 from shearbench.ablation.judgement import Training, judge, spread_p, verdict
+from shearbench.ablation.output import modes_figure
 from shearbench.params import load
-from shearbench.report.hypotheses import best_candidate, hypotheses_blocks
+from shearbench.report.ablations import best_candidate, hypotheses_blocks
 from shearbench.stages import ablation, ablation_result
 from small_project import FIELDS, FOLDS, RECIPE, document, write_data, write_fields
 

@@ -8,13 +8,12 @@ import pandas as pd
 import pytest
 
 from shearbench.analysis.calibration.compare import summary_of
-from shearbench.analysis.confusion.compare import mean_counts, pairs_of
 from shearbench.analysis.displacement.compare import errors_of
 from shearbench.analysis.mistakes.compare import suspects
-from shearbench.analysis.scores.compare import shares_of
+from shearbench.analysis.scores.compare import mean_counts, pairs_of, shares_of
 from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns, read_evaluated
 from shearbench.predictions.scores import BySample
-from shearbench.statistics.mcnemar import mcnemar_p
+from shearbench.statistics.paired import mcnemar_p
 from shearbench.statistics.proportions import wilson
 from shearbench.statistics.verdict import holm
 

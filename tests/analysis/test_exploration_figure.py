@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shearbench.analysis.exploration import figure as figures
+from shearbench.analysis import exploration
 from shearbench.plotting.files import picture
 from shearbench.plotting.tiles import GREY, LENGTH, U_X, U_Y, Quantity
 
@@ -33,7 +33,7 @@ def test_a_signed_quantity_is_centred_on_zero_and_no_range_is_empty() -> None:
 def test_the_sheet_holds_every_sample_at_its_place() -> None:
     samples = RNG.uniform(0, 255, (10, 8, 28, 28))
     samples[3, 5] = np.nan
-    figure = figures.sample_sheet(samples, quantity=GREY, classes=DIGITS, title="t")
+    figure = exploration.sample_sheet(samples, quantity=GREY, classes=DIGITS, title="t")
     (picture,) = figure.axes[0].images
     shown = picture.get_array()
     assert shown is not None
@@ -47,7 +47,7 @@ def test_the_sheet_holds_every_sample_at_its_place() -> None:
 def test_displacement_has_a_scale_with_unit_for_each_row() -> None:
     fields = RNG.normal(size=(10, 2, 28, 28)).astype(np.float32)
     images = RNG.integers(0, 256, (10, 28, 28), dtype=np.uint8)
-    figure = figures.displacement(images, fields, labels=DIGITS, title="t")
+    figure = exploration.displacement_figure(images, fields, labels=DIGITS, title="t")
     rows = [axis for axis in figure.axes if axis.images]
     x, y = np.abs(fields[:, 0]).max(), np.abs(fields[:, 1]).max()
     limits = [axis.images[0].get_clim() for axis in rows]
@@ -60,7 +60,7 @@ def test_displacement_has_a_scale_with_unit_for_each_row() -> None:
 def test_mean_fields_leave_the_place_of_a_missing_class_empty() -> None:
     means = RNG.normal(size=(10, 28, 28))
     means[4] = np.nan
-    figure = figures.mean_fields({U_X: means, LENGTH: np.abs(means)}, counts=[3] * 10, classes=DIGITS, title="t")
+    figure = exploration.mean_fields({U_X: means, LENGTH: np.abs(means)}, counts=[3] * 10, classes=DIGITS, title="t")
     first, second = (axis for axis in figure.axes if axis.images)
     assert first.images[0].get_clim() == (-np.nanmax(np.abs(means)), np.nanmax(np.abs(means)))
     shown = np.ma.filled(second.images[0].get_array(), np.nan)
@@ -70,7 +70,7 @@ def test_mean_fields_leave_the_place_of_a_missing_class_empty() -> None:
 
 def test_alike_pairs_stand_below_one_another() -> None:
     first, second = RNG.integers(0, 256, (2, 3, 28, 28), dtype=np.uint8)
-    axis = figures.alike(first, second, notes=["a", "b", "c"], title="t").axes[0]
+    axis = exploration.pairs_figure(first, second, notes=["a", "b", "c"], title="t").axes[0]
     shown = axis.images[0].get_array()
     assert shown is not None
     np.testing.assert_array_equal(shown[:28, 31:59], first[1])
@@ -80,14 +80,14 @@ def test_alike_pairs_stand_below_one_another() -> None:
 
 def test_class_balance_writes_every_count() -> None:
     counts = np.arange(30).reshape(3, 10)
-    axis = figures.class_balance(counts, classes=DIGITS, title="t").axes[0]
+    axis = exploration.class_balance(counts, classes=DIGITS, title="t").axes[0]
     assert [text.get_text() for text in axis.texts] == [str(n) for n in range(30)]
     assert [label.get_text() for label in axis.get_xticklabels()] == list(DIGITS)
 
 
 def test_saved_files_are_the_same_and_hold_no_version(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
-        picture(figures.class_balance(np.ones((3, 10), np.int64), classes=DIGITS, title="t"))(tmp_path / name)
+        picture(exploration.class_balance(np.ones((3, 10), np.int64), classes=DIGITS, title="t"))(tmp_path / name)
     content = (tmp_path / "a.png").read_bytes()
     assert content == (tmp_path / "b.png").read_bytes()
     assert b"atplotlib" not in content

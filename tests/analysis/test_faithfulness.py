@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from shearbench.analysis.faithfulness.measure import STEPS, curve, explanation, random_maps, ranks_of
-from shearbench.analysis.faithfulness.summarise import agreement, area, disagreement, entropy, share_within
+from shearbench.analysis.gradcam.measure import STEPS, curve, explanation, random_maps, ranks_of
+from shearbench.analysis.gradcam.summarise import agreement, area, disagreement, entropy, share_within
 from shearbench.data.trend import homogeneous_field
 from shearbench.models import build
 from shearbench.models.inputs import Inputs

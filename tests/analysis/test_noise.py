@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 from torch import nn
 
-from shearbench.analysis.noise.measure import noise, own_deviation
+from shearbench.analysis.corruption.measure import noise, own_deviation
 from small_model import FIELDS, IMAGES, trained_of
 
 

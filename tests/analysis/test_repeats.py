@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 import small_project
-from shearbench.analysis.exploration.summarise import class_counts
+from shearbench.analysis.exploration import class_counts
 from shearbench.comparison.pairs import compare_runs
 from shearbench.data.dataset import load as load_dataset
 from shearbench.data.folds import read_folds

@@ -14,7 +14,7 @@ from shearbench.errors import InputError
 from shearbench.params import Params
 from shearbench.records import read_json
 from shearbench.report.blocks import Table
-from shearbench.report.sections import joined as joined_section
+from shearbench.report.sections.statistics import joined as joined_section
 
 
 @pytest.fixture
@@ -56,12 +56,12 @@ def test_a_copy_of_a_run_is_compared_as_the_run_is(finished_once: Path, mlp_alon
     assert found["test_accuracy"] == run.test.correct.mean()
     assert found["fold_accuracies"] == [[fold.record["metrics"]["validation_accuracy"] for fold in run.folds]]
     assert len(pd.read_csv(finished_once / "reports" / "joined" / "mnist-copied.csv")) == 1
-    models, shown = (block for block in joined_section.read(finished_once, []).blocks if isinstance(block, Table))
+    models, shown = (block for block in joined_section(finished_once, []).blocks if isinstance(block, Table))
     assert [cell.text for cell in models.cells[0]][:2] == ["mnist", "copied"]
     assert models.cells[0][3].value == found["test_accuracy"]
     assert [cell.text for cell in shown.cells[0]][:4] == ["mnist", "copied", "mlp", joined["verdict"]]
     shutil.rmtree(finished_once / "reports" / "joined")
-    assert joined_section.read(finished_once, []).blocks == []
+    assert joined_section(finished_once, []).blocks == []
 
 
 def test_the_fold_table_says_what_to_predict(finished_once: Path, folder: Path) -> None:

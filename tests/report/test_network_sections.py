@@ -6,12 +6,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from shearbench.analysis.corruption import section as corruption
-from shearbench.analysis.embedding import section as embedding
-from shearbench.analysis.feature_maps import section as feature_maps
-from shearbench.analysis.gradcam import section as attribution
-from shearbench.analysis.noise import section as noise
-from shearbench.analysis.transfer import section as transfer
+from shearbench.analysis.corruption.section import noise
+from shearbench.analysis.corruption.section import read as corruption
+from shearbench.analysis.embedding.section import read as embedding
+from shearbench.analysis.feature_maps.section import read as feature_maps
+from shearbench.analysis.gradcam.section import read as attribution
+from shearbench.analysis.transfer.section import read as transfer
 from shearbench.records import read_json
 from shearbench.report.blocks import Pictures, Prose, Section, Table
 
@@ -29,15 +29,15 @@ def pictures_of(section: Section) -> int:
     return sum(len(block.images) for block in section.blocks if isinstance(block, Pictures))
 
 
-@pytest.mark.parametrize("module", [noise, corruption, transfer, embedding, feature_maps, attribution])
-def test_without_a_comparison_a_section_says_what_is_missing(tmp_path: Path, finished_once: Path, module: Any) -> None:
-    section = module.read(tmp_path, rows_of(finished_once))
+@pytest.mark.parametrize("read", [noise, corruption, transfer, embedding, feature_maps, attribution])
+def test_without_a_comparison_a_section_says_what_is_missing(tmp_path: Path, finished_once: Path, read: Any) -> None:
+    section = read(tmp_path, rows_of(finished_once))
     assert any("dvc repro compare" in text for text in section.missing)
     assert pictures_of(section) == 0
 
 
 def test_sections_on_robustness_say_what_the_tables_hold(finished_once: Path) -> None:
-    sections = [module.read(finished_once, rows_of(finished_once)) for module in (noise, corruption, transfer)]
+    sections = [read(finished_once, rows_of(finished_once)) for read in (noise, corruption, transfer)]
     assert not any(section.missing for section in sections)
     assert [pictures_of(section) for section in sections] == [1, 4, 1]  # corruptions: two for each dataset
     (levels,), (errors,), (other,) = map(tables_of, sections)
@@ -62,14 +62,14 @@ def test_sections_on_robustness_say_what_the_tables_hold(finished_once: Path) ->
 def test_embedding_and_maps_list_every_run(finished_once: Path) -> None:
     rows = rows_of(finished_once)
     names = [[row["dataset"], row["model"]] for row in rows]
-    numbers = tables_of(embedding.read(finished_once, rows))[0]
+    numbers = tables_of(embedding(finished_once, rows))[0]
     assert [[cell.text for cell in row[:2]] for row in numbers.cells] == names
     table = pd.read_csv(finished_once / "build" / "comparison" / "embedding.csv")
     assert numbers.cells[0][3].value == table.query("space == 'penultimate'")["purity_mean"].iloc[0]
-    section = attribution.read(finished_once, rows)
+    section = attribution(finished_once, rows)
     measured = tables_of(section)[0]
     assert [[cell.text for cell in row[:2]] for row in measured.cells] == names
     assert pictures_of(section) == 3 + len(rows)
-    shown = feature_maps.read(finished_once, rows)
+    shown = feature_maps(finished_once, rows)
     assert pictures_of(shown) == 1
     assert any("not shown: mlp" in getattr(block, "text", "") for block in shown.blocks)

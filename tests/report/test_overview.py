@@ -7,8 +7,7 @@ import pandas as pd
 from shearbench.analysis.cost import section as cost
 from shearbench.records import read_json
 from shearbench.report.blocks import Column, Pictures, Table
-from shearbench.report.overview import overview
-from shearbench.report.recipes import _PLATEAU, budgets, recipes
+from shearbench.report.overview import _PLATEAU, budgets, overview, recipes
 
 
 def _text(cell: object) -> str:

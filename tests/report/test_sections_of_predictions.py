@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from shearbench.analysis.calibration import section as calibration
-from shearbench.analysis.confusion import section as confusion
 from shearbench.analysis.displacement import section as displacement
 from shearbench.analysis.learning import section as curves
 from shearbench.analysis.mistakes import section as mistakes
 from shearbench.analysis.scores import section as classes
+from shearbench.analysis.scores.section import confusion
 from shearbench.records import read_json
 from shearbench.report.blocks import Heading, Pictures, Prose, Section, Table
 from shearbench.report.comparison import MISSING
@@ -21,7 +21,7 @@ from shearbench.report.sections import datasets
 
 READ = {
     "curves": curves.read,
-    "confusion": confusion.read,
+    "confusion": confusion,
     "classes": classes.read,
     "mistakes": mistakes.read,
     "displacement": displacement.read,
@@ -68,7 +68,7 @@ def test_pictures_of_other_things_than_digits_have_no_words_on_digits_and_no_emp
     shares, pairs = (pd.read_csv(folder / f"{name}.csv") for name in ("errors_by_class", "confused_pairs"))
     shares[shares["classes"] != "3 5 8"].to_csv(folder / "errors_by_class.csv", index=False)
     pairs.assign(change=float("nan")).to_csv(folder / "confused_pairs.csv", index=False)
-    for read, count in ((classes.read, 1), (confusion.read, 0)):
+    for read, count in ((classes.read, 1), (confusion, 0)):
         section = read(finished, rows_of(finished))
         said = " ".join(block.text for block in section.blocks if isinstance(block, Prose | Heading))
         for words in ("3, 5 and 8", "digits", "every dataset", "Most confused pairs"):
@@ -95,7 +95,7 @@ def test_widest_gap_is_named_only_where_evaluation_is_worse() -> None:
 
 
 def test_most_confused_pairs_say_from_what_to_what(finished_once: Path) -> None:
-    (table,) = tables(confusion.read(finished_once, rows_of(finished_once)))
+    (table,) = tables(confusion(finished_once, rows_of(finished_once)))
     expected = table_of(finished_once, "confused_pairs").dropna(subset="change")
     assert {row[1].text for row in table.cells} == {"mechanical"}
     assert len(table.cells) == min(8, len(expected)) > 0

@@ -8,7 +8,8 @@ from PIL import Image
 
 from shearbench.records import read_json, write_json
 from shearbench.report.blocks import Facts, Prose, Section, Table
-from shearbench.report.sections import false_positives, power, spread
+from shearbench.report.sections import false_positives
+from shearbench.report.sections.statistics import power, spread
 
 
 def prose(section: Section) -> str:
@@ -28,7 +29,7 @@ def rows(finished_once: Path) -> list[dict[str, Any]]:
 
 
 def test_the_parts_of_the_spread_add_up(finished_once: Path, rows: list[dict[str, Any]]) -> None:
-    section = spread.read(finished_once, rows)
+    section = spread(finished_once, rows)
     (table,) = tables(section)
     assert [line[:2] for line in table] == [[row["dataset"], row["model"]] for row in rows]
     for line, run in zip(table, rows, strict=True):
@@ -41,7 +42,7 @@ def test_the_parts_of_the_spread_add_up(finished_once: Path, rows: list[dict[str
 
 
 def test_with_repeats_the_spread_says_so(finished_once: Path, rows: list[dict[str, Any]]) -> None:
-    section = spread.read(finished_once, [{**row, "repeats": 3} for row in rows])
+    section = spread(finished_once, [{**row, "repeats": 3} for row in rows])
     assert "over 2 folds × 3 repeats" in prose(section)
     assert "predicted 3 times" in prose(section)
     assert "upper bound" not in prose(section)
@@ -50,7 +51,7 @@ def test_with_repeats_the_spread_says_so(finished_once: Path, rows: list[dict[st
 
 def test_the_plan_is_set_beside_what_was_achieved(finished_once: Path, rows: list[dict[str, Any]]) -> None:
     pairs = read_json(finished_once / "reports" / "pairs.json")["rows"]
-    section = power.read(finished_once, rows)
+    section = power(finished_once, rows)
     (table,) = tables(section)
     assert [line[:3] for line in table] == [[pair["within"], pair["a"], pair["b"]] for pair in pairs]
     for line, pair in zip(table, pairs, strict=True):
@@ -76,7 +77,7 @@ def test_a_plan_is_met_or_missed(
 ) -> None:
     pair = read_json(finished_once / "reports" / "pairs.json")["rows"][0]
     write_json(tmp_path / "reports" / "pairs.json", {"rows": [{**pair, **changes}], "refused": None})
-    section = power.read(tmp_path, [])
+    section = power(tmp_path, [])
     ((line,),) = tables(section)
     assert [line[3], line[4], *line[7:]] == shown
     assert sentence in prose(section)
@@ -84,7 +85,7 @@ def test_a_plan_is_met_or_missed(
 
 def test_without_pairs_there_is_nothing_to_plan(tmp_path: Path) -> None:
     write_json(tmp_path / "reports" / "pairs.json", {"rows": [], "refused": "folds are missing"})
-    assert "no plan to check" in prose(power.read(tmp_path, []))
+    assert "no plan to check" in prose(power(tmp_path, []))
 
 
 def test_without_a_calibration_the_command_that_measures_it_is_named(tmp_path: Path) -> None:

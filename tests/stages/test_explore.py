@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shearbench.analysis.exploration.summarise import pick
+from shearbench.analysis.exploration import pick
 from shearbench.data.dataset import load, read_samples
 from shearbench.params import Params
 from shearbench.records import write_json, write_npz

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from shearbench.errors import InputError
-from shearbench.statistics.bootstrap import bootstrap_cases, bootstrap_folds_and_cases
+from shearbench.statistics.paired import bootstrap_cases, bootstrap_folds_and_cases
 from shearbench.statistics.resampled_t import corrected_t
 
 

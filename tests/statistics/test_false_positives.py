@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from shearbench.statistics.bootstrap import bootstrap_cases, bootstrap_folds_and_cases
-from shearbench.statistics.mcnemar import mcnemar_p
+from shearbench.statistics.paired import bootstrap_cases, bootstrap_folds_and_cases, mcnemar_p
 from shearbench.statistics.resampled_t import corrected_t, correlated_t
 from shearbench.statistics.verdict import decide
 

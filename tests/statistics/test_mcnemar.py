@@ -8,7 +8,7 @@ from scipy.stats import binom
 from statsmodels.stats.contingency_tables import mcnemar as reference
 
 from shearbench.errors import InputError
-from shearbench.statistics.mcnemar import LEAST_P, mcnemar_p
+from shearbench.statistics.paired import LEAST_P, mcnemar_p
 
 
 def _correct(only_a, only_b, both=3):

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from shearbench.errors import InputError
-from shearbench.statistics.bootstrap import bootstrap_cases
 from shearbench.statistics.crossed import joined, parts_of
-from shearbench.statistics.mcnemar import mcnemar_p
+from shearbench.statistics.paired import bootstrap_cases, mcnemar_p
 from shearbench.statistics.pairs import as_family, compare_all, evidence_of, row
 from shearbench.statistics.power import needed_repeats, power_of, with_networks
 from shearbench.statistics.resampled_t import corrected_t

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from shearbench.ablation.figures import modes_figure
 from shearbench.ablation.hypotheses import Hypothesis, Observed, runs_of
+from shearbench.ablation.output import modes_figure
 from shearbench.ablation.predict import PredictionTask, predict_fold, share_correct
 from shearbench.ablation.result import recorded
 from shearbench.data.dataset import load

@@ -7,14 +7,12 @@ stacks its arrays over the folds, tabulates and draws them (:mod:`shearbench.ana
 from collections.abc import Callable
 
 from shearbench.analysis.batch_norm.measure import running_averages
-from shearbench.analysis.corruption.measure import corruption
+from shearbench.analysis.corruption.measure import corruption, noise
 from shearbench.analysis.cost.measure import cost
 from shearbench.analysis.embedding.measure import embedding
-from shearbench.analysis.faithfulness.measure import explanation
 from shearbench.analysis.feature_maps.measure import feature_maps
-from shearbench.analysis.gradcam.measure import gradcam
+from shearbench.analysis.gradcam.measure import explanation, gradcam
 from shearbench.analysis.measured import Measured
-from shearbench.analysis.noise.measure import noise
 from shearbench.analysis.trained import TrainedModel
 
 OF_LAYERS = ("gradcam", "explanation", "feature_maps", "embedding", "running_averages")

@@ -13,14 +13,12 @@ import pandas as pd
 
 from shearbench.analysis.batch_norm.statistics import AS_TRAINED, BATCH, RECALIBRATED
 from shearbench.analysis.calibration.summarise import calibration
-from shearbench.analysis.corruption.summarise import corruption
+from shearbench.analysis.corruption.summarise import corruption, noise
 from shearbench.analysis.embedding.summarise import embedding
 from shearbench.analysis.evaluation import MEASURED, Evaluation, stored_arrays
-from shearbench.analysis.faithfulness.summarise import explanation
-from shearbench.analysis.gradcam.summarise import attribution
+from shearbench.analysis.gradcam.summarise import attribution, explanation
 from shearbench.analysis.learning.summarise import learning, learning_curves
 from shearbench.analysis.mistakes.summarise import mistakes
-from shearbench.analysis.noise.summarise import noise
 from shearbench.analysis.scores.summarise import scoring
 from shearbench.plotting.files import Files, Writer, arrays, merged, table
 from shearbench.predictions.folds import hardware_of

@@ -103,17 +103,11 @@ def trust_from(probabilities: NDArray[np.float32], labels: NDArray[np.int64], de
 def abstention_of(
     fold_runs: Sequence["FoldRun"], probabilities: NDArray[np.float32], labels: NDArray[np.int64], demanded: float
 ) -> dict[str, float | int | None]:
-    """Return the test accuracy of a run's chosen network with abstention.
+    """Return the test accuracy of a run's chosen network that answers with the accuracy ``demanded``, 0 to 1.
 
-    Args:
-        fold_runs: the fold runs of one run.
-        probabilities: (networks, n, classes) of the test samples.
-        labels: (n,) of the test samples.
-        demanded: accuracy of the answered samples, 0 to 1.
-
-    Returns:
-        ``demanded``; ``guaranteed``, None if no threshold suffices; then on the test set ``coverage``, the number of
-        ``answered`` samples and their accuracy ``observed``, None if none is answered.
+    ``probabilities`` (networks, n, classes) and ``labels`` (n,) are of the test samples. The result has ``demanded``;
+    ``guaranteed``, None if no threshold suffices; then on the test set ``coverage``, the number of ``answered`` samples
+    and their accuracy ``observed``, None if none is answered.
     """
     trust, place = trust_of(fold_runs, demanded), fold_runs.index(champion_of(fold_runs))
     scaled = apply_temperature(probabilities[place], trust.temperature)

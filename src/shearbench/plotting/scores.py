@@ -23,11 +23,8 @@ def confusion_figure(
 ) -> Figure:
     """Draw a confusion matrix per split: colours are rates, numbers are rates on the diagonal and counts beside it.
 
-    Args:
-        title: above the figure.
-        counts: split -> (true, predicted) counts summed over the folds.
-        networks: split -> number of networks that predict each sample; counts are means over them.
-        classes: class names.
+    ``counts`` are split -> (true, predicted) counts summed over the folds, ``networks`` split -> number of networks
+    that predict each sample. The figure has means over them.
     """
     side = 5.0 * max(1.0, min(len(classes), LABELLED) / 10)
     names = 0.08 * max(len(shortened(name)) for name in classes)  # inches beside and below the cells
@@ -66,11 +63,11 @@ def over_folds(curves: pd.DataFrame) -> str:
     return f"{most} folds" + (", late epochs over those that had not stopped" if stopped else "")
 
 
-def draw_reliability(axes: Axes, bins: pd.DataFrame, colour: str, marker: str, label: str) -> None:
+def draw_reliability(axes: Axes, bins: pd.DataFrame, colour: str, label: str) -> None:
     """Draw accuracy against confidence with its interval; the area of a marker grows with the samples in its bin."""
     some = bins[bins["n"] > 0]
     reach = [some["accuracy"] - some["accuracy_low"], some["accuracy_high"] - some["accuracy"]]
     axes.errorbar(some["confidence"], some["accuracy"], reach, fmt="none", ecolor=colour, lw=1, alpha=0.6)
     size = 8 + 60 * some["n"] / some["n"].sum()
     axes.plot(some["confidence"], some["accuracy"], color=colour, lw=1, alpha=0.6)
-    axes.scatter(some["confidence"], some["accuracy"], size, color=colour, marker=marker, label=label, zorder=3)
+    axes.scatter(some["confidence"], some["accuracy"], size, color=colour, marker="o", label=label, zorder=3)

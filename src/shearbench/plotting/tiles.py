@@ -90,9 +90,9 @@ def coloured(values: NDArray[Any], colours: str, low: float, high: float) -> NDA
     return np.where(np.isnan(values)[..., np.newaxis], np.nan, shades)
 
 
-def enlarged(values: NDArray[Any], side: int = _SIDE) -> NDArray[Any]:
-    """Return pictures (..., h, w) as (..., side, side), each pixel a block."""
-    rows, columns = (np.arange(side) * size // side for size in values.shape[-2:])
+def enlarged(values: NDArray[Any]) -> NDArray[Any]:
+    """Return pictures (..., h, w) as (..., 28, 28), each pixel a block."""
+    rows, columns = (np.arange(_SIDE) * size // _SIDE for size in values.shape[-2:])
     return values[..., rows[:, np.newaxis], columns]
 
 

@@ -11,9 +11,7 @@ Rows = NDArray[np.int64]
 
 def one_of_each_class(ids: NDArray[np.int64], labels: NDArray[np.int64]) -> tuple[int, ...]:
     """Return the row of the lowest id of each class, so that every dataset shows the same samples."""
-    by_id = np.argsort(ids)
-    _, first = np.unique(labels[by_id], return_index=True)
-    return tuple(int(row) for row in by_id[first])
+    return tuple(first_of_each_class(ids, labels, 1).tolist())
 
 
 def first_of_each_class(ids: NDArray[np.int64], labels: NDArray[np.int64], count: int) -> Rows:

@@ -1,4 +1,4 @@
-"""Read an ablation result from its folder, and describe its verdicts in words.
+"""Read an ablation result from its folder, and describe its verdicts in words; the table of its hypotheses.
 
 Every sentence follows from the numbers and verdicts of one ablation, ``build/ablation_results/<name>/`` or
 ``reports/full/<name>/``; other records give other sentences.
@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from shearbench.records import RECORD, read_json
+from shearbench.report.blocks import Block, Cell, Column, Data, Heading, Picture, Pictures, Prose, Table
 from shearbench.report.findings import TOO_FEW, Row, Rows, listed, p_value, percent, points, span
 
 LEAST_FOLDS = 5
@@ -20,6 +21,18 @@ IS = {
     "worse": "is worse than",
     "equivalent": "is equivalent to",
 }
+_HYPOTHESES = (
+    Column("hypothesis"),
+    Column("run", help="dataset, model, batch-norm statistics"),
+    Column("n", True, "independent trainings"),
+    *(Column(f"{name}, predicted") for name in ("level", "spread", "loss")),
+    Column("level, %", True, "mean test accuracy with Student's 95 % interval"),
+    Column("spread", True, "standard deviation over the trainings, percentage points"),
+    Column("loss", True, "training loss of the last epoch"),
+    Column("control, %", True, "mean test accuracy of the shallow model on the same inputs"),
+    Column("as predicted"),
+    Column("verdict"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,3 +126,62 @@ def rows_of_file(path: Path) -> Rows:
         return []
     table = pd.read_csv(path).rename(columns={"p_holm": "p_adjusted"})  # its name in tables of earlier versions
     return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+
+
+def hypotheses_blocks(folder: Path, heading: str) -> list[Block]:
+    """Return the blocks on the hypotheses that were judged in a folder."""
+    path = folder / "hypotheses.csv"
+    record, rows = read_json(folder / "record.json"), rows_of_file(path)
+    caption = (
+        f"Independent trainings on {record['sizes']['train']:,} samples each, {record['hardware']}. A misfit names "
+        "the numbers that differ from the published ones at 95 %, uncorrected for the number of hypotheses."
+    )
+    blocks: list[Block] = [
+        Heading(f"Hypotheses ({heading.lower()})"),
+        Prose(f"{record['plan']['question']} {best_candidate(pd.DataFrame(rows))}"),
+        Table(_HYPOTHESES, [_row(row) for row in rows], caption, [Data.of(path)]),
+    ]
+    modes = folder / "figures" / "modes.png"
+    if modes.is_file():
+        text = "Held-out accuracy after each epoch by batch-norm statistics"
+        more = "Means over the trainings. The three lines are the same weights on the same samples."
+        blocks.append(Pictures([Picture.of(modes, text, more, [folder / "modes.csv"])], wide=True))
+    return blocks
+
+
+def best_candidate(table: pd.DataFrame) -> str:
+    """Return a sentence with the hypotheses that fit, or with the least misfit."""
+    run = table[table["verdict"] != "not run"]
+    if run.empty:
+        return "None of the hypotheses has run."
+    counts = f"{len(run)} of {len(table)} hypotheses have run."
+    fits = run.loc[run["verdict"] == "fits", "hypothesis"]
+    if len(fits):
+        names = ", ".join(fits)
+        return f"{counts} Consistent with all published numbers: {names}. This does not show that it happened."
+    missed = run["verdict"].map(lambda verdict: verdict.count(",") + 1 if verdict.startswith("misfit") else 0)
+    least = run[missed == missed.min()]
+    names, words = ", ".join(least["hypothesis"]), "; ".join(least["verdict"].unique())
+    return f"{counts} None fits all published numbers. The least misfit: {names} ({words})."
+
+
+def _row(row: Row) -> list[Cell | str]:
+    run = ", ".join(str(row[key]) for key in ("dataset", "model", "statistics"))
+    trainings = 0 if row["verdict"] == "not run" else row["trainings"]
+    low, high = row["accuracy_low"], row["accuracy_high"]
+    return [
+        Cell(row["hypothesis"], strong=True, help=row["because"]),
+        run,
+        Cell(f"{trainings:.0f}", trainings),
+        *(str(row[f"predicted_{key}"]) for key in ("level", "spread", "train_loss")),
+        _cell(row["accuracy"], f"{100 * row['accuracy']:.1f} ({span(low, high)})"),
+        _cell(row["spread"], f"{100 * row['spread']:.2f}"),
+        _cell(row["train_loss"], f"{row['train_loss']:.3f}"),
+        _cell(row["control_accuracy"], f"{100 * row['control_accuracy']:.1f}"),
+        "" if pd.isna(row["as_predicted"]) else row["as_predicted"],
+        Cell(row["verdict"], strong=True),
+    ]
+
+
+def _cell(value: float, text: str) -> Cell | str:
+    return "" if pd.isna(value) else Cell(text, value)

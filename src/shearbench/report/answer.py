@@ -17,9 +17,7 @@ _CHANGES = {"better": "loses", "worse": "gains"}
 def answer(rows: Rows, pairs: Row) -> list[str]:
     """Return the sentences of the first screen: one paragraph per dataset, then the drops and the first study.
 
-    Args:
-        rows: of ``reports/comparison.json``.
-        pairs: ``reports/pairs.json``; pairs that are not in its ``rows`` are left out.
+    ``rows`` are those of ``reports/comparison.json``; ``pairs`` is ``reports/pairs.json``.
     """
     datasets = list(dict.fromkeys(row["dataset"] for row in rows))
     paragraphs = [_best([row for row in rows if row["dataset"] == name], pairs["rows"]) for name in datasets]

@@ -8,8 +8,8 @@ import pandas as pd
 from shearbench.predictions.evaluated import read_table
 from shearbench.records import RECORD, read_json
 from shearbench.report.blocks import Block, Facts, Heading, Prose, Section
+from shearbench.report.comparison import evaluations, missing
 from shearbench.report.findings import Row, Rows, percent, span
-from shearbench.report.pictures import evaluations, missing
 
 _TEXT = """A card has what a user of one model needs: data, recipe, scores, weaknesses and how to load it.
 `shearbench export FOLDER` writes each as `MODEL_CARD.md`."""
@@ -29,12 +29,7 @@ def read(root: Path, rows: Rows) -> Section:
 
 
 def card(root: Path, row: Row) -> str:
-    """Return the card of a run as Markdown.
-
-    Args:
-        root: the project's folder, with the run's evaluation.
-        row: of ``reports/comparison.json``.
-    """
+    """Return the card of an evaluated run as Markdown; ``row`` is that of ``reports/comparison.json``."""
     parts = [f"# {row['model']} on {row['dataset']}"]
     for heading, facts in facts_of(root, row).items():
         parts += [f"## {heading}", "\n".join(f"- {name}: {value}" for name, value in facts.items())]

@@ -1,6 +1,8 @@
-"""Sections on ``build/comparison/``: their tables as rows, their figures with data, cells of means and intervals."""
+"""What sections are made of: evaluations and the comparison of runs, their tables as rows, figures with data, and cells
+of means and intervals.
+"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from operator import itemgetter
 from pathlib import Path
@@ -8,10 +10,9 @@ from typing import Any
 
 from shearbench.errors import InputError
 from shearbench.predictions.evaluated import read_table
-from shearbench.records import is_finished
+from shearbench.records import is_finished, read_record
 from shearbench.report import findings
-from shearbench.report.blocks import Block, Cell, Column, Data, Picture, Pictures, Section, Table
-from shearbench.report.pictures import missing
+from shearbench.report.blocks import Block, Cell, Column, Data, Heading, Picture, Pictures, Prose, Section, Table
 
 MISSING = "the comparison of the runs (`dvc repro compare`)"
 Row = findings.Row
@@ -114,3 +115,61 @@ def wide(root: Path, name: str, text: str, data: Sequence[str] = ()) -> Pictures
 def data(root: Path, name: str) -> list[Data]:
     """Return a table for download from the page."""
     return [Data.of(root / "build" / "comparison" / f"{name}.csv")]
+
+
+def evaluations(root: Path, rows: Rows) -> Iterator[tuple[Path, Row]]:
+    """Yield folder and record of the evaluation of each evaluated run.
+
+    Raises:
+        InputError: if a record is damaged.
+    """
+    for row in rows:
+        folder = root / "build" / "evaluation" / row["dataset"] / row["model"]
+        if is_finished(folder):
+            yield folder, read_record(folder)
+
+
+def of_networks(root: Path, rows: Rows) -> list[tuple[Path, Row]]:
+    """Return folder and record of each evaluated network; classifiers have no epochs and no layers."""
+    return [(folder, record) for folder, record in evaluations(root, rows) if record["kind"] == "network"]
+
+
+def without_layers(root: Path, rows: Rows) -> list[Block]:
+    """Return a sentence with the runs that a section omits, because classifiers have no epochs or layers."""
+    names = [
+        f"{each['model']} on {each['dataset']}" for _, each in evaluations(root, rows) if each["kind"] != "network"
+    ]
+    return (
+        [Prose(f"Without {', '.join(names)}: scikit-learn classifiers have no epochs and no layers.")] if names else []
+    )
+
+
+def missing(root: Path, rows: Rows) -> list[str]:
+    """Return the runs without an evaluation, each with the command that makes it."""
+    return [
+        f"the evaluation of {row['model']} on {row['dataset']} (`dvc repro evaluate@{row['dataset']}-{row['model']}`)"
+        for row in rows
+        if not is_finished(root / "build" / "evaluation" / row["dataset"] / row["model"])
+    ]
+
+
+def per_dataset(pictures: Sequence[tuple[str, Picture]]) -> list[Block]:
+    """Return a heading and the images of each dataset; ``pictures`` are (dataset, picture)."""
+    blocks: list[Block] = []
+    for dataset in dict.fromkeys(name for name, _ in pictures):
+        blocks += [Heading(dataset), Pictures([image for name, image in pictures if name == dataset], wide=True)]
+    return blocks
+
+
+def figure_of_each(root: Path, rows: Rows, figure: str, text: str, data: Sequence[str]) -> list[Block]:
+    """Return ``figures/<figure>.png`` of each evaluation, dataset by dataset; each run's name is added to ``text``.
+
+    ``data`` are the files of an evaluation that its figure was drawn from.
+    """
+    pictures = []
+    for folder, record in evaluations(root, rows):
+        path = folder / "figures" / f"{figure}.png"
+        if path.is_file():
+            words = f"{text} of {record['model']} on {record['dataset']}"
+            pictures.append((record["dataset"], Picture.of(path, words, data=[folder / name for name in data])))
+    return per_dataset(pictures)

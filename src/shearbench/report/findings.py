@@ -32,11 +32,8 @@ def p_value(p: float) -> str:
 def chart(rows: Rows, shades: Mapping[str, str]) -> dict[str, Any]:
     """Return the chart of cross-validated accuracies on one scale from ``start``, a round number, to 100 %.
 
-    ``groups`` are dataset -> bars, ``ticks`` (position, label). Positions are in percent of the chart's width.
-
-    Args:
-        rows: of ``reports/comparison.json``.
-        shades: model -> colour.
+    ``rows`` are those of ``reports/comparison.json``, ``shades`` model -> colour. Of the result, ``groups`` are dataset
+    -> bars, ``ticks`` (position, label). Positions are in percent of the chart's width.
     """
     least = min(float(min(row["cv_accuracy_low"], row["test_accuracy_mean"])) for row in rows)
     step: int = next(step for step in (1, 2, 5, 10, 20) if 100 * (1 - least) <= 6 * step or step == 20)

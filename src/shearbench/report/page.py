@@ -18,10 +18,9 @@ from shearbench.plotting.canvas import colours
 from shearbench.records import read_json
 from shearbench.report.answer import answer
 from shearbench.report.blocks import Data
+from shearbench.report.comparison import evaluations
 from shearbench.report.findings import Row, Rows, chart, counted, percent, span
-from shearbench.report.overview import overview
-from shearbench.report.pictures import evaluations
-from shearbench.report.recipes import budgets, recipes
+from shearbench.report.overview import budgets, overview, recipes
 from shearbench.report.sections import SECTIONS
 
 _FOLDER = Path(__file__).parent

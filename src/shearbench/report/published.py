@@ -67,14 +67,10 @@ class Results:
 
 
 def read_results(rows: Rows, *, reports: Path, comparison: Path, ablations: Path, evaluations: Path) -> Results:
-    """Return the available results of one size of run.
+    """Return the available results of one size of run; ``rows`` are those of its ``comparison.json``.
 
-    Args:
-        rows: of ``comparison.json``.
-        reports: the folder of ``pairs.json``.
-        comparison: the folder of ``confused_pairs.csv``.
-        ablations: the folder of the ablation results.
-        evaluations: the folder of ``<dataset>/<model>/training_dynamics.csv``.
+    The folders have ``pairs.json``, ``confused_pairs.csv``, the ablation results and
+    ``<dataset>/<model>/training_dynamics.csv``.
     """
     confused = comparison / "confused_pairs.csv"
     folders = [path.parent for path in ablations.glob(f"*/{RECORD}") if (path.parent / "pairs.csv").is_file()]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shearbench.analysis.exploration.summarise import explored, explored_fields, explored_images
+from shearbench.analysis.exploration import explored, explored_fields, explored_images
 from shearbench.data import duplicates
 from shearbench.data.config import FieldDataset
 from shearbench.data.dataset import FOLDS, load, read_samples

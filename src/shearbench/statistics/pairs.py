@@ -10,9 +10,8 @@ from itertools import combinations
 from typing import Any, Literal
 
 from shearbench.errors import InputError
-from shearbench.statistics.bootstrap import BootstrapInterval, bootstrap_cases, bootstrap_folds_and_cases
 from shearbench.statistics.crossed import Crossed, Parts, joined, parts_of
-from shearbench.statistics.mcnemar import mcnemar_p
+from shearbench.statistics.paired import BootstrapInterval, bootstrap_cases, bootstrap_folds_and_cases, mcnemar_p
 from shearbench.statistics.power import (
     detectable,
     detectable_range,

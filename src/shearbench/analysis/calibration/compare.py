@@ -54,7 +54,7 @@ def calibration_figure(evaluated: EvaluatedRuns) -> Figure:
         for run in evaluated.of_model(model):
             bins, curve = run.table("reliability.csv"), run.table("coverage.csv")
             for axes, stage in zip(grid[:, column], STAGES, strict=False):
-                draw_reliability(axes, bins[bins["stage"] == stage], colour[run.dataset], "o", run.dataset)
+                draw_reliability(axes, bins[bins["stage"] == stage], colour[run.dataset], run.dataset)
             accuracy_band(grid[2, column], colour[run.dataset], 100 * curve["coverage"], curve)
         for axes in grid[:2, column]:
             axes.plot([0, 1], [0, 1], color=INK, lw=0.8, ls=":")

@@ -3,8 +3,19 @@
 from pathlib import Path
 
 from shearbench.report.blocks import Block, Column, Prose
-from shearbench.report.comparison import RUN, Rows, count, number, rows_of, section, spread, table, wide
-from shearbench.report.pictures import of_networks, without_layers
+from shearbench.report.comparison import (
+    RUN,
+    Rows,
+    count,
+    number,
+    of_networks,
+    rows_of,
+    section,
+    spread,
+    table,
+    wide,
+    without_layers,
+)
 
 _TEXT = """Each point is a test sample, with the same samples in every panel. t-SNE maps the input of the last layer of
 fold 0's network to the plane. Distances and cluster sizes in such a figure mean little, so the numbers are computed

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from shearbench.report.blocks import Block, Pictures, Prose
-from shearbench.report.comparison import Rows, picture, section
-from shearbench.report.pictures import of_networks, without_layers
+from shearbench.report.comparison import Rows, of_networks, picture, section, without_layers
 
 _TEXT = """The same sample as an image and as a field, through the networks of fold 0. Of the convolutions with equal
 map resolution the last is shown, and of its channels those with the largest variance over the picture. Channels of

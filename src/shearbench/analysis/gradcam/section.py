@@ -5,8 +5,20 @@ from functools import partial
 from pathlib import Path
 
 from shearbench.report.blocks import Block, Cell, Column, Heading, Picture, Pictures, Prose
-from shearbench.report.comparison import RUN, Row, Rows, data, picture, rows_of, section, table, wide
-from shearbench.report.pictures import of_networks, per_dataset, without_layers
+from shearbench.report.comparison import (
+    RUN,
+    Row,
+    Rows,
+    data,
+    of_networks,
+    per_dataset,
+    picture,
+    rows_of,
+    section,
+    table,
+    wide,
+    without_layers,
+)
 
 _TEXT = """One test sample per class (the lowest id), the same for every network, fold and dataset. A map shows the
 pixels that are evidence for the true class."""

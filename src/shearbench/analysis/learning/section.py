@@ -4,8 +4,19 @@ import math
 from pathlib import Path
 
 from shearbench.report.blocks import Block, Cell, Column, Heading, Prose
-from shearbench.report.comparison import RUN, Row, Rows, data, rows_of, section, spread, table, wide
-from shearbench.report.pictures import of_networks, without_layers
+from shearbench.report.comparison import (
+    RUN,
+    Row,
+    Rows,
+    data,
+    of_networks,
+    rows_of,
+    section,
+    spread,
+    table,
+    wide,
+    without_layers,
+)
 
 _TEXT = """Lines are means over the folds, bands one standard deviation. Train is the running mean of the epoch in
 training mode (with dropout and augmentation, before the last step of the epoch). Validation is measured after the

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from shearbench.report.blocks import Block, Cell, Column, Heading, Prose
-from shearbench.report.comparison import Columns, Rows, data, percent, rows_of, section, table, wide
-from shearbench.report.pictures import figure_of_each
+from shearbench.report.comparison import Columns, Rows, data, figure_of_each, percent, rows_of, section, table, wide
 
 _TEXT = """Test samples that at least one network of a run misclassifies, ordered by the mean probability of the wrong
 class over all its networks, highest first. Fields are below the samples that they were computed from."""

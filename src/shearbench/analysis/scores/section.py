@@ -1,16 +1,47 @@
-"""Scores of each class: errors side by side, the share that falls on 3, 5 and 8, precision, recall, F1 and loss."""
+"""Confusion: datasets side by side, the most confused pairs, every confusion matrix. Scores of each class: errors side
+by side, the share that falls on 3, 5 and 8, precision, recall, F1 and loss.
+"""
 
 import math
+from collections import Counter
 from collections.abc import Mapping
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from shearbench.predictions.evaluated import read_table
-from shearbench.report.blocks import Block, Cell, Column, Heading, Prose, Table
-from shearbench.report.comparison import RUN, Row, Rows, data, interval, number, rows_of, section, table, wide
-from shearbench.report.findings import percent
-from shearbench.report.pictures import evaluations
+from shearbench.report.blocks import Block, Cell, Column, Heading, Pictures, Prose, Table
+from shearbench.report.comparison import (
+    RUN,
+    Columns,
+    Row,
+    Rows,
+    data,
+    evaluations,
+    figure_of_each,
+    interval,
+    number,
+    picture,
+    rows_of,
+    section,
+    table,
+    wide,
+)
+from shearbench.report.findings import p_value, percent
 
+_CONFUSION = """\
+Out of fold, each training sample is predicted once per repeat, by the network that did not train on
+it."""
+_SAME = (
+    """The samples are the same on every dataset, so a changed count comes from the input and not from the samples."""
+)
+_PAIRS = """A row has the number of samples of one class that are predicted as another, on the reference dataset and on
+this one. The p value is McNemar's, for the same samples on both datasets, adjusted for all confused pairs of the run
+(Holm). Most changes of a few samples are within chance."""
+_MATRICES = """Cross-validated and on the test set; the network of every fold predicts each test sample. Colours are
+shares of the true class. Numbers are these shares in % on the diagonal and counts of samples beside it."""
+_SHOWN = 8
 _TEXT = "Cross-validated error of each class."
 _TOGETHER = """A study of these data found that errors gather on 3, 5 and 8. Top: cross-validated error of each class.
 Bottom: share of all errors on digits of these three classes. If all classes were equally hard, this share would equal
@@ -18,6 +49,31 @@ their share of the digits (dotted). If the interval contains the dotted line, th
 _EACH = """Point at a cell for its 95 % interval for the choice of the samples, and for precision, recall and loss.
 Each run's `per_class.csv` has all of them with their intervals: Wilson's for precision and recall, one that follows
 from it for F1, a bootstrap over samples (BCa) for the loss."""
+
+
+@section("confusion", "Confusion")
+def confusion(root: Path, rows: Rows) -> list[Block]:
+    """Return the datasets side by side, the most confused pairs and every matrix."""
+    files = ["confusion_out_of_fold.csv", "confusion_test.csv"]
+    matrices = figure_of_each(root, rows, "confusion", "Confusion", files)
+    same = [Prose(_SAME)] if any(not math.isnan(row["change"]) for row in rows_of(root, "confused_pairs")) else []
+    return [Prose(_CONFUSION), *same, *_side_by_side(root, rows), Heading("Every matrix"), Prose(_MATRICES), *matrices]
+
+
+def _side_by_side(root: Path, rows: Rows) -> list[Block]:
+    figures = {path.stem for path in (root / "build" / "comparison" / "figures").glob("confusion_*.png")}
+    runs = Counter(row["model"] for row in rows if f"confusion_{row['model']}" in figures)
+    words = "Errors of {} on each dataset, and their change"
+    pictures = {model: picture(root, f"confusion_{model}", words.format(model)) for model in runs}
+    wide, narrow = ([one for model, one in pictures.items() if (runs[model] > 1) == many] for many in (True, False))
+    compared = [row for row in rows_of(root, "confused_pairs") if not math.isnan(row["change"])]
+    shown = [row for _, run in groupby(compared, itemgetter("model", "dataset")) for row in islice(run, _SHOWN)]
+    caption = f"The {_SHOWN} most confused pairs of each run; all of them are in the file."
+    pictures_of_runs: list[Block] = [Pictures(wide, wide=True), Pictures(narrow)]
+    if not shown:
+        return pictures_of_runs
+    pairs = table(_CONFUSED, shown, caption, data(root, "confused_pairs"))
+    return [*pictures_of_runs, Heading("Most confused pairs"), Prose(_PAIRS), pairs]
 
 
 @section("classes", "Accuracy by class")
@@ -78,4 +134,19 @@ _COLUMNS = RUN | {
     ),
     Column("share of the digits", True, "in %"): number("share_of_samples", ".0f", 100),
     Column("more than their share"): _verdict,
+}
+_CONFUSED: Columns = {
+    Column("model"): itemgetter("model"),
+    Column("dataset"): itemgetter("dataset"),
+    Column("confusion", help="true class as predicted class"): lambda row: f"{row['true']} as {row['predicted']}",
+    Column("samples", True, "on the reference dataset to on this one, out of fold"): (
+        lambda row: Cell(f"{row['reference_count']:g} to {row['count']:g}", row["count"])
+    ),
+    Column("share of the class", True, "on this dataset in %, 95 % Wilson interval"): interval("rate"),
+    Column("change", True, "in samples"): (
+        lambda row: Cell(f"{row['change']:+g}".replace("-", "\N{MINUS SIGN}"), row["change"])
+    ),
+    Column("p (Holm)", True, "McNemar, adjusted for all confused pairs of the run"): (
+        lambda row: Cell(p_value(row["p_holm"]), row["p_holm"], strong=row["p_holm"] < 0.05)
+    ),
 }

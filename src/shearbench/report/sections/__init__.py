@@ -5,7 +5,6 @@
 """
 
 from shearbench.analysis.calibration import section as calibration
-from shearbench.analysis.confusion import section as confusion
 from shearbench.analysis.corruption import section as corruption
 from shearbench.analysis.cost import section as cost
 from shearbench.analysis.displacement import section as displacement
@@ -14,36 +13,24 @@ from shearbench.analysis.feature_maps import section as feature_maps
 from shearbench.analysis.gradcam import section as attribution
 from shearbench.analysis.learning import section as curves
 from shearbench.analysis.mistakes import section as mistakes
-from shearbench.analysis.noise import section as noise
-from shearbench.analysis.scores import section as classes
+from shearbench.analysis.scores import section as scores
 from shearbench.analysis.transfer import section as transfer
 from shearbench.report import card
 from shearbench.report.comparison import Read
-from shearbench.report.sections import (
-    claim,
-    datasets,
-    differences,
-    experiments,
-    false_positives,
-    handwriting,
-    joined,
-    power,
-    spread,
-    tuning,
-)
+from shearbench.report.sections import claim, datasets, experiments, false_positives, handwriting, statistics, tuning
 
 SECTIONS: tuple[Read, ...] = (
-    differences.read,
-    joined.read,
+    statistics.differences,
+    statistics.joined,
     cost.read,
     datasets.read,
     curves.read,
-    confusion.read,
-    classes.read,
+    scores.confusion,
+    scores.read,
     mistakes.read,
     displacement.read,
     calibration.read,
-    noise.read,
+    corruption.noise,
     corruption.read,
     transfer.read,
     feature_maps.read,
@@ -54,7 +41,7 @@ SECTIONS: tuple[Read, ...] = (
     experiments.read,
     claim.read,
     card.read,
-    spread.read,
-    power.read,
+    statistics.spread,
+    statistics.power,
     false_positives.read,
 )

@@ -1,5 +1,6 @@
 """Published claims: a paper's conclusion, the ablation that tests it, and each published number with ours."""
 
+from operator import itemgetter
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,7 @@ from shearbench.records import read_json
 from shearbench.report.ablations import (
     LEAST_FOLDS,
     AblationResult,
+    hypotheses_blocks,
     pairs_of_file,
     read_ablation_result,
     sizes_of,
@@ -16,10 +18,11 @@ from shearbench.report.ablations import (
 )
 from shearbench.report.blocks import Block, Cell, Column, Data, Heading, Picture, Pictures, Prose, Section, Table
 from shearbench.report.claims import Claim, ClaimTest, read_claims
+from shearbench.report.comparison import Columns, table
 from shearbench.report.conclusion import sentences
-from shearbench.report.findings import TOO_FEW, Row, Rows, p_value, percent, points, span
-from shearbench.report.hypotheses import hypotheses_blocks
-from shearbench.report.published import Line, lines, read_results
+from shearbench.report.findings import TOO_FEW, Row, Rows, percent, span
+from shearbench.report.published import lines, read_results
+from shearbench.report.sections.statistics import PAIR, difference, interval, p_adjusted, verdict
 
 _TEXT = """The ablation changes only the scaling of the inputs. The same weights predict with three kinds of
 batch-norm statistics: the running averages of training, those of the batch, and averages measured anew on training
@@ -161,34 +164,25 @@ def _accuracy(row: Row | None) -> Cell:
 
 
 def _verdicts(result: AblationResult) -> Table:
-    columns = [
-        *(Column(title) for title in ("family", "within", "a", "b")),
-        *(Column(title, True) for title in ("a − b", "interval", "p (adjusted)")),
-        Column("a is"),
-    ]
-    body: list[list[Cell | str]] = [
-        [
-            *(pair[key] for key in ("family", "within", "a", "b")),
-            Cell(points(pair["difference"]), pair["difference"]),
-            Cell(f"{points(pair['low'])} to {points(pair['high'])}", pair["low"]),
-            Cell(p_value(pair["p_adjusted"]), pair["p_adjusted"]),
-            _verdict(pair),
-        ]
-        for pair in result.pairs
-    ]
+    columns: Columns = {
+        Column("family"): itemgetter("family"),
+        **PAIR,
+        **{Column("a − b", True): difference, Column("interval", True): interval},
+        **{Column("p (adjusted)", True): p_adjusted, Column("a is"): _verdict},
+    }
     caption = (
         "Differences in accuracy on all samples that a model did not train on, in percentage points, with intervals "
         "for other samples and another training that hold for all pairs of a family at once; "
         f"{result.record['folds']} trainings of each model. A verdict needs {LEAST_FOLDS} folds."
     )
-    return Table(columns, body, caption, [Data.of(result.folder / "pairs.csv")])
+    return table(columns, result.pairs, caption, [Data.of(result.folder / "pairs.csv")])
 
 
 def _verdict(pair: Row) -> Cell:
     """Return the verdict on a pair, or that it has too few folds for one, as the sentences say."""
     if pair["folds"] < LEAST_FOLDS:
         return Cell(TOO_FEW, help=f"a verdict needs {LEAST_FOLDS} folds")
-    return Cell(pair["verdict"], strong=True, help=pair["rule"])
+    return verdict(pair)
 
 
 def _runs(root: Path, rows: Rows) -> list[Block]:
@@ -240,16 +234,8 @@ def _published(root: Path, rows: Rows, claim: Claim) -> list[Block]:
     blocks: list[Block] = [Heading("Published against ours")]
     for name, results in sizes.items():
         body: list[list[Cell | str]] = [
-            [
-                line.what,
-                line.published,
-                line.source,
-                line.ours,
-                line.interval,
-                Cell(line.agrees, strong=True),
-                line.remark,
-            ]
-            for line in lines(claim, results)
+            [one.what, one.published, one.source, one.ours, one.interval, Cell(one.agrees, strong=True), one.remark]
+            for one in lines(claim, results)
         ]
         caption = (
             f"Ours of {name}: mean ± standard deviation over its models. {claim.study.label.capitalize()} does not "
@@ -257,8 +243,3 @@ def _published(root: Path, rows: Rows, claim: Claim) -> list[Block]:
         )
         blocks.append(Table(columns, body, caption))
     return blocks
-
-
-def _line(line: Line) -> list[Cell | str]:
-    verdict = Cell(line.agrees, strong=True)
-    return [line.what, line.published, line.source, line.ours, line.interval, verdict, line.remark]

@@ -6,8 +6,8 @@ import pandas as pd
 
 from shearbench.records import read_json
 from shearbench.report.blocks import Block, Cell, Column, Facts, Heading, Picture, Pictures, Prose, Section, Table
+from shearbench.report.comparison import evaluations
 from shearbench.report.findings import Row, Rows
-from shearbench.report.pictures import evaluations
 
 _TEXT = "Figures and counts of duplicates are those of the training samples."
 _FIELDS = "A sample and its displacement field have the same id, and one table of folds serves both."

@@ -113,8 +113,7 @@ def _size(row: Row) -> list[Cell | str]:
 def size_and_power_figure(candidates: Rows) -> Figure:
     """Draw size and power of each candidate, the most powerful first; a line spans its least to its worst pair.
 
-    Args:
-        candidates: ``candidates`` of ``reports/calibration.json``; those without a power are left out.
+    ``candidates`` are those of ``reports/calibration.json``; those without a power are left out.
     """
     shown = sorted((row for row in candidates if row["power"] is not None), key=lambda row: -row["power"])
     made = figure(11, 0.32 * len(shown) + 1.2)

@@ -1,6 +1,9 @@
-"""Explore a dataset: samples, classes, duplicates and displacements as tables and figures."""
+"""Explore a dataset: samples, classes, duplicates and displacements as tables and figures.
 
-from collections.abc import Iterator
+Colours are safe for the colour-blind. Components of a displacement have a diverging scale centred on 0.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,17 +12,33 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from shearbench.analysis.displacement.measures import class_means, gradient_norm, length, measures
-from shearbench.analysis.exploration import figure as figures
 from shearbench.data import duplicates
 from shearbench.data.config import FieldDataset
 from shearbench.data.dataset import Dataset
 from shearbench.data.folds import FoldTable
-from shearbench.plotting.canvas import two_names
+from shearbench.plotting.canvas import LABELLED, class_ticks, shortened, two_names
+from shearbench.plotting.canvas import figure as new_figure
 from shearbench.plotting.files import Writer, numbers, picture, table
-from shearbench.plotting.tiles import DISTURBANCE_X, DISTURBANCE_Y, GRADIENT, GREY, LENGTH, U_X, U_Y, visible
+from shearbench.plotting.tiles import (
+    DISTURBANCE_X,
+    DISTURBANCE_Y,
+    GRADIENT,
+    GREY,
+    LENGTH,
+    SMALL,
+    U_X,
+    U_Y,
+    Quantity,
+    centres,
+    draw_tiles,
+    visible,
+)
 
 PER_CLASS = 8
+SHOWN = 26
+"""The most classes that a sheet shows."""
 _MOST_PAIRS = 12
+_TITLE = 10
 
 
 def explored(dataset: Dataset, images: NDArray[np.uint8], folds: FoldTable, *, near: float) -> dict[str, Writer]:
@@ -33,7 +52,7 @@ def explored(dataset: Dataset, images: NDArray[np.uint8], folds: FoldTable, *, n
     fold, label = np.indices(balance.shape)
     counts = pd.DataFrame({"fold": fold.ravel(), "class": np.array(classes)[label.ravel()], "n": balance.ravel()})
     alike = _duplicates(dataset, folds, near)
-    drawn = figures.class_balance(first, classes=classes, title=f"{dataset.name}: samples held out")
+    drawn = class_balance(first, classes=classes, title=f"{dataset.name}: samples held out")
     files = {
         "class_balance.png": picture(drawn),
         "class_balance.csv": table(counts),
@@ -46,7 +65,7 @@ def explored(dataset: Dataset, images: NDArray[np.uint8], folds: FoldTable, *, n
 def explored_images(dataset: Dataset) -> dict[str, Writer]:
     """Return the sample sheet of a dataset of images: name -> writer."""
     sheet = pick(visible(dataset.inputs), dataset)
-    figure = figures.sample_sheet(sheet, quantity=GREY, classes=dataset.classes, title=dataset.name)
+    figure = sample_sheet(sheet, quantity=GREY, classes=dataset.classes, title=dataset.name)
     return {"samples.png": picture(figure)}
 
 
@@ -58,11 +77,11 @@ def explored_fields(
     fields = dataset.inputs.astype(np.float32)
     x, y = fields[:, 0], fields[:, 1]
     for part, quantity, values in (("u_x", U_X, x), ("u_y", U_Y, y), ("length", LENGTH, np.hypot(x, y))):
-        sheet = figures.sample_sheet(pick(values, dataset), quantity=quantity, classes=classes, title=name)
+        sheet = sample_sheet(pick(values, dataset), quantity=quantity, classes=classes, title=name)
         yield f"samples_{part}.png", picture(sheet)
     labels, rows = np.unique(dataset.labels, return_index=True)
     shown = [classes[label] for label in labels]
-    yield "displacement.png", picture(figures.displacement(images[rows], fields[rows], labels=shown, title=name))
+    yield "displacement.png", picture(displacement_figure(images[rows], fields[rows], labels=shown, title=name))
     yield "displacement_classes.png", picture(_class_means(dataset, block, name))
     yield "displacement.csv", table(_displacement(dataset, images, block))
 
@@ -80,7 +99,7 @@ def _class_means(dataset: Dataset, block: NDArray[np.float64], name: str) -> Fig
     means = {quantity: class_means(values, labels, len(classes)) for quantity, values in drawn.items()}
     title = f"{name}; mean over the samples of a class, $u^0$ without a digit"
     counts = np.bincount(labels, minlength=len(classes)).tolist()
-    return figures.mean_fields(means, counts=counts, classes=classes, title=title)
+    return mean_fields(means, counts=counts, classes=classes, title=title)
 
 
 def _displacement(dataset: Dataset, images: NDArray[np.uint8], block: NDArray[np.float64]) -> pd.DataFrame:
@@ -96,7 +115,7 @@ def _displacement(dataset: Dataset, images: NDArray[np.uint8], block: NDArray[np
 
 def pick(values: NDArray[Any], dataset: Dataset) -> NDArray[np.float32]:
     """Return the first ``values`` (n, ...) of each class, (classes, ``PER_CLASS``, ...); NaN where it has fewer."""
-    sheet = np.full((min(len(dataset.classes), figures.SHOWN), PER_CLASS, *values.shape[1:]), np.nan, np.float32)
+    sheet = np.full((min(len(dataset.classes), SHOWN), PER_CLASS, *values.shape[1:]), np.nan, np.float32)
     for label in range(len(sheet)):
         rows = np.flatnonzero(dataset.labels == label)[:PER_CLASS]
         sheet[label, : len(rows)] = values[rows]
@@ -136,7 +155,7 @@ def _alike(dataset: Dataset, images: NDArray[np.uint8], alike: pd.DataFrame) -> 
         for row in shown.itertuples()
     ]
     title = f"{dataset.name}: the {len(shown)} most alike of {len(alike)} pairs; classes, correlation, folds"
-    return figures.alike(first, second, notes=notes, title=title)
+    return pairs_figure(first, second, notes=notes, title=title)
 
 
 def _summary(dataset: Dataset, alike: pd.DataFrame, near: float) -> dict[str, Any]:
@@ -148,3 +167,74 @@ def _summary(dataset: Dataset, alike: pd.DataFrame, near: float) -> dict[str, An
     per_class = np.bincount(dataset.labels, minlength=len(dataset.classes)).tolist()
     classes = list(dataset.classes)
     return {"samples": len(dataset.ids), "classes": classes, "per_class": per_class, "duplicates": kinds}
+
+
+def sample_sheet(samples: NDArray[Any], *, quantity: Quantity, classes: Sequence[str], title: str) -> Figure:
+    """Draw samples (classes, per class, h, w), or (..., 3) in colour, on one scale; NaN where there are too few."""
+    rows, columns = samples[:SHOWN].shape[:2]
+    figure = new_figure(0.55 * columns + 1.7, 0.55 * rows + 0.4)
+    axis = figure.subplots()
+    draw_tiles(axis, samples[:SHOWN], quantity)
+    axis.set_yticks(centres(rows), list(map(shortened, classes[:SHOWN])))
+    axis.set_ylabel("class", fontsize=SMALL)
+    axis.set_title(title + _part(classes), fontsize=_TITLE)
+    return figure
+
+
+def class_balance(counts: NDArray[np.int64], *, classes: Sequence[str], title: str) -> Figure:
+    """Draw the number of held-out samples of each fold and class, ``counts`` (folds, classes)."""
+    folds = len(counts)
+    figure = new_figure(0.62 * min(len(classes), 2 * LABELLED) + 1.2, 0.36 * folds + 1.1)
+    axis = figure.subplots()
+    axis.imshow(counts, cmap="Blues", vmin=0, vmax=2 * max(1, int(counts.max())), aspect="auto")
+    for fold, label in np.ndindex(*counts.shape) if len(classes) <= 2 * LABELLED else ():
+        axis.text(label, fold, str(counts[fold, label]), ha="center", va="center", fontsize=SMALL, color="black")
+    class_ticks(axis.xaxis, classes)
+    axis.set_yticks(range(folds))
+    axis.set_xlabel("class")
+    axis.set_ylabel("fold")
+    axis.set_title(title, fontsize=_TITLE)
+    return figure
+
+
+def displacement_figure(
+    images: NDArray[np.uint8], fields: NDArray[np.float32], *, labels: Sequence[str], title: str
+) -> Figure:
+    """Draw images (n, h, w) above their displacement (n, 2, h, w) in pixels: u_x, u_y and length, one scale per row."""
+    x, y = fields[:, 0], fields[:, 1]
+    rows: list[tuple[Quantity, NDArray[Any]]] = [(GREY, images), (U_X, x), (U_Y, y), (LENGTH, np.hypot(x, y))]
+    shown = [(quantity, tiles[None, :SHOWN]) for quantity, tiles in rows]
+    names = list(map(shortened, labels[:SHOWN]))
+    return _columns(new_figure(0.85 * len(names) + 1.3, 4.2), shown, names, title + _part(labels))
+
+
+def mean_fields(
+    means: Mapping[Quantity, NDArray[np.float64]], *, counts: Sequence[int], classes: Sequence[str], title: str
+) -> Figure:
+    """Draw the mean fields of each class (classes, h, w), one row and scale per quantity; NaN without a sample."""
+    shown = [(quantity, fields[None, :SHOWN]) for quantity, fields in means.items()]
+    names = [f"{shortened(name)}\nn = {n}" for name, n in zip(classes[:SHOWN], counts[:SHOWN], strict=True)]
+    figure = new_figure(0.85 * len(names) + 1.3, 1.02 * len(shown) + 0.7)
+    return _columns(figure, shown, names, title + _part(classes))
+
+
+def pairs_figure(first: NDArray[np.uint8], second: NDArray[np.uint8], *, notes: Sequence[str], title: str) -> Figure:
+    """Draw pairs of samples (n, h, w), or (n, h, w, 3) in colour, one below the other, with a note above each pair."""
+    figure = new_figure(0.85 * max(4, len(notes)) + 1.0, 2.7)
+    return _columns(figure, [(GREY, np.stack([first, second]))], notes, title)
+
+
+def _columns(figure: Figure, rows: Sequence[tuple[Quantity, NDArray[Any]]], names: Sequence[str], title: str) -> Figure:
+    """Draw tiles (lines, columns, h, w) of each quantity in axes of its own; name the columns above the first."""
+    axes = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
+    for axis, (quantity, tiles) in zip(axes, rows, strict=True):
+        draw_tiles(axis, tiles, quantity)
+        axis.set_yticks([])
+    axes[0].xaxis.tick_top()
+    axes[0].set_xticks(centres(len(names)), names, fontsize=SMALL)
+    figure.suptitle(title, fontsize=_TITLE)
+    return figure
+
+
+def _part(classes: Sequence[str]) -> str:
+    return f" (the first {SHOWN} of {len(classes)} classes)" if len(classes) > SHOWN else ""

@@ -1,18 +1,26 @@
-"""Paired bootstrap intervals of a difference in accuracy, computed exactly instead of by drawing.
+"""McNemar's test and bootstrap intervals of two runs on the same test cases, both computed exactly by an FFT.
 
-A resample draws n cases with replacement, the same for both models and for every fold's network. The contribution of a
-case is a whole number, its discordance: networks of ``a`` minus networks of ``b`` that predict it correctly. The sum
-over n drawn cases therefore has a known distribution on whole numbers: the n-fold convolution of the observed one (an
-FFT). Its percentiles are those of infinitely many resamples. There is no seed and no Monte Carlo error, and swapping
-the models flips the interval exactly. Source: Efron, Annals of Statistics 7 (1979), the ideal bootstrap.
+Both use the discordance w of each case: networks of ``a`` minus networks of ``b`` that predict it correctly. With one
+pair of networks, b cases have w = 1 (only ``a`` is correct) and c cases w = -1.
 
-Resampling the fold networks as well would give too narrow an interval: with 5 folds it misses the true difference in
-15 % instead of 5 %. The effect of another training is therefore a t distribution (``resampled_t``) added to the cases.
+McNemar's test: if both are correct equally often, b is binomial (b + c, 1/2). With k folds there are k pairs of
+networks, and their tests share the cases. If the runs are alike on these cases, each w is as likely with the other
+sign, so the sum of w is distributed as that of +-w. The result holds for *these trained networks*. Another training
+gives other networks, so the test alone supports no claim about an architecture. Mid-p: Fagerland, Lydersen and Laake,
+BMC Medical Research Methodology 13 (2013).
+
+Bootstrap: a resample draws n cases with replacement, the same for both models and for every fold's network. The sum of
+w over n drawn cases has a known distribution on whole numbers: the n-fold convolution of the observed one. Its
+percentiles are those of infinitely many resamples. There is no seed and no Monte Carlo error, and swapping the models
+flips the interval exactly. Source: Efron, Annals of Statistics 7 (1979), the ideal bootstrap. Resampling the fold
+networks as well would give too narrow an interval: with 5 folds it misses the true difference in 15 % instead of 5 %.
+The effect of another training is therefore a t distribution (``resampled_t``) added to the cases.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +28,58 @@ from scipy import fft
 from scipy.optimize import brentq
 from scipy.special import stdtr, stdtrit
 
-from shearbench.statistics.mcnemar import Correct, check_paired, discordance_of
+from shearbench.errors import InputError
 from shearbench.statistics.resampled_t import error_factor, spread
 
+Correct = NDArray[np.bool_]
 Floats = NDArray[np.float64]
+LEAST_P = 1e-12
+"""Least p value: below it, the tail of the FFT is rounding error."""
 _NEGLIGIBLE = 1e-13
 """Probability below which a value of the sum is rounding of the FFT."""
+
+
+def mcnemar_p(correct_a: Correct, correct_b: Correct) -> float:
+    """Return the mid-p of the fold networks of two runs on one test set, (networks, cases) each.
+
+    Raises:
+        InputError: if the shapes differ.
+    """
+    return sign_flip_p(discordance_of(*check_paired(correct_a, correct_b, dimensions=2)))
+
+
+def discordance_of(correct_a: Correct, correct_b: Correct) -> NDArray[np.int64]:
+    """Return the number of networks of ``a`` minus networks of ``b`` that predict each case correctly, (cases,)."""
+    discordance: NDArray[np.int64] = correct_a.sum(axis=0, dtype=np.int64) - correct_b.sum(axis=0, dtype=np.int64)
+    return discordance
+
+
+def sign_flip_p(discordance: NDArray[np.int64]) -> float:
+    """Return the two-sided mid-p of s = abs(sum(discordance)) under random signs, 2 (P(S > s) + P(S = s) / 2).
+
+    ``discordance`` is (cases,). The result is 1 if the sum is 0, and at least ``LEAST_P``.
+    """
+    sizes, seen = np.bincount(np.abs(discordance)), abs(int(discordance.sum()))
+    largest = int(sizes @ np.arange(len(sizes)))
+    length = fft.next_fast_len(2 * largest + 1, real=True)
+    angles = 2 * np.pi * np.arange(length // 2 + 1) / length
+    # cos(size * angle) is the characteristic function of +-size with fair signs; a sum's is the product over its cases.
+    waves = np.prod([np.cos(size * angles) ** count for size, count in enumerate(sizes)], axis=0)
+    chances = fft.irfft(waves, length)[: largest + 1]  # P(S = 0), P(S = 1), ...
+    beyond = np.where(np.arange(largest + 1) >= seen, chances, 0.0).sum()
+    return float(np.clip(2 * beyond - chances[seen], LEAST_P, 1.0))
+
+
+def check_paired(correct_a: NDArray[Any], correct_b: NDArray[Any], *, dimensions: int) -> tuple[Correct, Correct]:
+    """Return both arrays; InputError unless they are boolean, not empty and of one shape with ``dimensions`` axes."""
+    fits = correct_a.shape == correct_b.shape and correct_a.ndim == dimensions and correct_a.size > 0
+    if not fits or correct_a.dtype != np.bool_ or correct_b.dtype != np.bool_:
+        raise InputError(
+            f"paired correctness must be two boolean arrays of one shape with {dimensions} dimension(s), got "
+            f"{correct_a.dtype} {correct_a.shape} and {correct_b.dtype} {correct_b.shape}; "
+            "give both networks' predictions of the same cases"
+        )
+    return correct_a, correct_b
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,187 @@
+"""The sections on statistics: verdicts on pairs, models trained elsewhere, sources of variance, and power."""
+
+from operator import itemgetter
+from pathlib import Path
+
+from shearbench.records import read_json
+from shearbench.report.blocks import Cell, Column, Data, Prose, Section, Table
+from shearbench.report.comparison import RUN, Columns, Row, Rows, count, number, percent, table
+from shearbench.report.findings import counted, p_value, points, verdicts
+from shearbench.report.findings import percent as in_percent
+
+_DIFFERENCES = """\
+A pair is two models on one dataset, or one model on two datasets. The difference is one of accuracy on all
+samples that a model did not train on: each training sample once per repeat, when its fold is held out, and each test
+sample with all trained models. Its interval covers other samples and another training (samples crossed with trainings,
+clustered by writer). The intervals of a family hold at once with probability 95 %; a family is the models on one
+dataset, or all pairs of datasets. Better and worse: the interval excludes 0. Equivalent: it lies within ± the region
+that `params.yaml` declared before the run. Undecided: all else. The detectable difference is the smallest one that
+the run calls better or worse with the declared power; in brackets its least and largest value over the 80 % interval
+of the standard error. The last column has the least region in which the run calls equal models equivalent with that
+power."""
+_JOINED = """Predictions of other programs, compared with the runs of the same dataset by the rules of the pairwise
+comparison (`shearbench join FOLDER`, `docs/add-a-model.md`). Each model has a family of pairs of its own."""
+_SPREAD = """Out of fold, ± is the standard deviation of one fold's accuracy over {folds}. It has two sources, and their
+squares add up to its square. Data: other samples are held out. Training: the model is trained on other samples and
+from another seed. If the samples alone would explain more than the folds show, training is 0. {bound} On the test set
+all models predict the same samples, so ± is training alone; the 95 % interval covers other samples. With one training
+per fold the effect of the seed cannot be separated from the effect of the training samples. The folds share training
+samples: entirely new training samples would change more."""
+_ONCE = """With one repeat each sample is predicted once, so hard samples cannot be separated from chance: data is an
+upper bound, training a lower bound."""
+_OFTEN = "Each sample is predicted {repeats} times, which separates hard samples from chance."
+_POWER = """Declared before the run: {folds}, and the smallest true difference to detect on each dataset. Achieved is
+the smallest true difference that the run detects, with the declared power, at the observed spread, and with intervals
+that hold for all pairs of a family at once. {met} A smaller difference may exist without being found; the verdict is
+then undecided. Repeats are the number of repeats that reaches the plan at this spread. `shearbench design` computes
+this before a long run, from a pilot or a given spread."""
+
+
+def differences(root: Path, rows: Rows) -> Section:
+    """Return the section with the verdict on every pair."""
+    path = root / "reports" / "pairs.json"
+    refused, pairs = (read_json(path)[key] for key in ("refused", "rows"))
+    if refused or not pairs:
+        blocks = [Prose(f"No verdicts: {refused}" if refused else "One run alone has no pair.")]
+        return Section("differences", "Pairwise comparison", blocks)
+    text = Prose(f"{verdicts(pairs)}. {_DIFFERENCES}")
+    return Section("differences", "Pairwise comparison", [text, _pairs(pairs, Data.of(path.with_suffix(".csv")))])
+
+
+def joined(root: Path, rows: Rows) -> Section:
+    """Return the section with the models trained elsewhere, which is empty without one."""
+    paths = sorted((root / "reports" / "joined").glob("*.json"))
+    found = [read_json(path) for path in paths]
+    shown = [{**each, **each["card"]} for each in found]
+    models = table(_MODELS, shown, data=[Data.of(path.with_suffix(".csv")) for path in paths])
+    pairs = _pairs([pair for each in found for pair in each["rows"]])
+    return Section("joined", "Models trained elsewhere", [Prose(_JOINED), models, pairs] if paths else [])
+
+
+def spread(root: Path, rows: Rows) -> Section:
+    """Return the section with the standard deviation of a fold's accuracy, split into data and training."""
+    repeats = rows[0]["repeats"]
+    text = _SPREAD.format(folds=counted(rows[0]), bound=_ONCE if repeats == 1 else _OFTEN.format(repeats=repeats))
+    shown = [
+        {**row, "samples": row["n_train"] / row["folds"], "trainings": row["folds"] * row["repeats"]} for row in rows
+    ]
+    return Section("spread", "Sources of variance", [Prose(text), table(_DEVIATIONS, shown)])
+
+
+def power(root: Path, rows: Rows) -> Section:
+    """Return the section with the difference that the design should detect, and the one that it detects."""
+    pairs, title = read_json(root / "reports" / "pairs.json")["rows"], "Planned and achieved power"
+    if not pairs:
+        return Section("power", title, [Prose("No pair was compared, so there is no plan to check.")])
+    text = _POWER.format(folds=counted(pairs[0]), met=_met(pairs))
+    return Section("power", title, [Prose(text), table(_ACHIEVED, pairs)])
+
+
+def _pairs(pairs: Rows, *data: Data) -> Table:
+    return table(_PAIRS, pairs, data=data)
+
+
+def difference(pair: Row) -> Cell:
+    """Return the cell of a - b in percentage points."""
+    return Cell(points(pair["difference"]), pair["difference"])
+
+
+def interval(pair: Row) -> Cell:
+    """Return the cell of the interval of a - b in percentage points."""
+    return Cell(f"{points(pair['low'])} to {points(pair['high'])}", pair["low"])
+
+
+def p_adjusted(pair: Row) -> Cell:
+    """Return the cell of the p value of a pair in its family."""
+    return Cell(p_value(pair["p_adjusted"]), pair["p_adjusted"])
+
+
+def verdict(pair: Row) -> Cell:
+    """Return the cell of the verdict, with its rule as help."""
+    return Cell(pair["verdict"], strong=True, help=pair["rule"])
+
+
+def _detectable(pair: Row) -> Cell:
+    least, low, high = (in_percent(pair[f"detectable{end}"]) for end in ("", "_low", "_high"))
+    return Cell(f"{least} ({low} to {high})", pair["detectable"])
+
+
+def _met(pairs: Rows) -> str:
+    planned = [pair for pair in pairs if pair["planned"] is not None]
+    if not planned:
+        return "No difference was declared (`compare.detect` in `params.yaml`), so there is no plan to check."
+    met = sum(pair["detectable"] <= pair["planned"] for pair in planned)
+    within = sum(pair["planned"] < pair["rope"] for pair in planned)
+    never = f" For {within} pairs the planned difference lies within the region of equivalence: more repeats call it "
+    return f"The plan was met for {met} of {len(planned)} pairs." + (f"{never}equivalent." if within else "")
+
+
+def _planned(pair: Row) -> Cell | str:
+    return Cell("not declared") if pair["planned"] is None else number("planned", ".2f", 100)(pair)
+
+
+def _repeats(pair: Row) -> Cell | str:
+    needed = pair["needed_repeats"]
+    return "" if pair["planned"] is None else Cell("none" if needed is None else str(needed), needed)
+
+
+def _plan(pair: Row) -> Cell | str:
+    if pair["planned"] is None:
+        return ""
+    return Cell("met" if pair["detectable"] <= pair["planned"] else "missed", strong=True)
+
+
+PAIR: Columns = {Column(name): itemgetter(name) for name in ("within", "a", "b")}
+"""The first columns of a table with a row per pair."""
+_PAIRS = PAIR | {
+    Column("a is"): verdict,
+    Column("a − b", True, "difference in accuracy on all samples that a model did not train on, percentage points"): (
+        difference
+    ),
+    Column("interval", True, "for other samples and another training, for all pairs of the family at once"): interval,
+    Column("p (adjusted)", True, "below 0.05 exactly if the interval excludes 0"): p_adjusted,
+    Column("detectable", True, "smallest true difference that is called better or worse with the declared power"): (
+        _detectable
+    ),
+    Column("± region", True, "difference that does not matter, declared in params.yaml"): percent("rope"),
+    Column(
+        "region needed", True, "least region in which equal models are called equivalent with the declared power"
+    ): percent("equivalence_needs"),
+}
+_MODELS: Columns = {
+    Column("dataset"): itemgetter("dataset"),
+    Column("model"): lambda row: Cell(row["model"], strong=True),
+    Column("CV", True, "accuracy on the samples that each fold holds out, mean over the folds, in %"): (
+        percent("cv_accuracy")
+    ),
+    Column("test", True, "accuracy on the test samples, mean over the trained models, in %"): percent("test_accuracy"),
+    Column("description", help="of its card.yaml"): itemgetter("description"),
+}
+_DEVIATIONS = RUN | {
+    Column("cross-validated ±", True, "standard deviation of one fold's accuracy, percentage points"): (
+        number("cv_accuracy_sd", ".2f", 100)
+    ),
+    Column("data", True, "other samples held out, percentage points"): number("cv_sd_data", ".2f", 100),
+    Column("training", True, "other training samples and another seed, percentage points"): (
+        number("cv_sd_training", ".2f", 100)
+    ),
+    Column("test ±", True, "training alone: all models predict the same test samples, percentage points"): (
+        number("test_accuracy_sd", ".2f", 100)
+    ),
+    Column("samples per fold", True, "mean number of samples that one fold holds out"): count("samples"),
+    Column("trainings", True, "one per fold and repeat"): count("trainings"),
+}
+_ACHIEVED = PAIR | {
+    Column("planned", True, "smallest true difference to detect, percentage points"): _planned,
+    Column(
+        "achieved", True, "smallest true difference that is detected at the observed spread, percentage points"
+    ): number("detectable", ".2f", 100),
+    Column("spread", True, "standard error of the difference, for other samples and another training"): (
+        number("standard_error", ".2f", 100)
+    ),
+    Column("observed", True, "observed difference, percentage points"): (
+        lambda pair: Cell(f"{100 * abs(pair['difference']):.2f}", abs(pair["difference"]))
+    ),
+    Column("repeats for the plan", True, "at the observed spread; none if a thousand do not suffice"): _repeats,
+    Column("plan"): _plan,
+}
