@@ -15,6 +15,7 @@ from shearbench.data import dataset as datasets
 from shearbench.data.dataset import SPLITS, Dataset, Samples, load, read_samples, write_dataset, write_samples
 from shearbench.data.folds import FoldTable, write_folds
 from shearbench.data.tuning_part import write_part
+from shearbench.mechanics.simulation import compile_kernels
 from shearbench.params import Params
 from shearbench.params import load as load_params
 from shearbench.pipeline.configs import config_of
@@ -153,6 +154,7 @@ def ask(root: Path) -> None:
     params = load_params(root / "params.yaml")
     write_data(root)
     write_fields(root)
+    compile_kernels()  # or each worker does, and loky replaces a worker whose memory grows by 300 MB
     ablation.main(params, root, "normalisation")
     ablation_result.main(params, root, "normalisation")
 
