@@ -61,13 +61,14 @@ def test_bf16_stays_bf16() -> None:
 
 
 @pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("count", [3, 0])
 @pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 1), (2, 2), (3, 3), (4, 5)])
-def test_the_convolution_is_torchs_and_so_are_its_gradients(stride: int, size: tuple[int, int]) -> None:
+def test_the_convolution_is_torchs_and_so_are_its_gradients(stride: int, size: tuple[int, int], count: int) -> None:
     torch.manual_seed(5)
     theirs = torch.nn.Conv2d(6, 4, 3, stride, padding=1, bias=False).double()
     ours = Conv3x3(6, 4, 3, stride, padding=1, bias=False).double()
     ours.load_state_dict(theirs.state_dict())
-    inputs = torch.randn(3, 6, *size, dtype=torch.float64, requires_grad=True)
+    inputs = torch.randn(count, 6, *size, dtype=torch.float64, requires_grad=True)
     out, expected = ours(inputs), theirs(inputs)
     torch.testing.assert_close(out, expected)
     weights = torch.randn_like(out)

@@ -141,7 +141,7 @@ class _SmallConvolution(torch.autograd.Function):
         taps = weight.permute(0, 2, 3, 1).to(inputs.dtype)
         matrix = torch.stack([taps[:, rows, columns] for rows, columns in windows])
         matrix = matrix.view(-1, height * width * channels)
-        flat = inputs.permute(0, 2, 3, 1).reshape(count, -1)
+        flat = inputs.permute(0, 2, 3, 1).flatten(1)
         ctx.save_for_backward(flat, matrix)
         ctx.windows, ctx.shape, ctx.weight = windows, inputs.shape, weight
         out = (flat @ matrix.T).view(count, -(-height // stride[0]), -(-width // stride[1]), len(weight))
@@ -151,7 +151,7 @@ class _SmallConvolution(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
         flat, matrix = ctx.saved_tensors
         count, channels, height, width = ctx.shape
-        out = gradients[0].permute(0, 2, 3, 1).reshape(count, -1)
+        out = gradients[0].permute(0, 2, 3, 1).flatten(1)
         of_matrix = (out.T @ flat).view(len(ctx.windows), -1, height, width, channels)
         of_weight = torch.zeros_like(ctx.weight)
         taps = of_weight.permute(0, 2, 3, 1)
