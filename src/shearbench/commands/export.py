@@ -108,12 +108,10 @@ def _write_figures(params: Params, root: Path, evaluated: EvaluatedRuns, folder:
 
 def figures_of_class(params: Params, root: Path, folder: Path) -> None:
     """Predict the class digits again, and draw its figures as PDF."""
-    found, results = (
-        handwriting.find(params, root, root / "data" / handwriting.CLASS),
-        handwriting.output(root) / RESULTS,
-    )
+    results = read_json(handwriting.output(root) / RESULTS)
+    found = handwriting.find(params, root, root / "data" / handwriting.CLASS)
     with saved_as(pdf):
-        _draw(pictures(found, read_json(results)), folder)
+        _draw(pictures(found, results), folder)
 
 
 def _draw(files: Files, folder: Path) -> None:
