@@ -77,8 +77,9 @@ def test_a_run_for_each_run_with_folds_and_evaluation_beneath(tracked: Path) -> 
 def test_run_run_holds_what_the_compare_page_needs(tracked: Path) -> None:
     run = runs_of(tracked)["mechanical-mlp"]
     row = next(row for row in read_json(tracked / "reports/comparison.json") if row["dataset"] == "mechanical")
-    for name in ("cv_accuracy_mean", "cv_accuracy_sd", "test_accuracy_mean", "test_accuracy_sd"):
-        assert run.data.metrics[name] == pytest.approx(row[name])
+    for split in ("cv", "test"):
+        for name in ("mean", "sd", "low", "high"):
+            assert run.data.metrics[f"{split}_accuracy_{name}"] == pytest.approx(row[f"{split}_accuracy_{name}"])
     assert not [name for name in run.data.metrics if "/" in name]
     assert run.data.params["batch"] == "20"
     assert run.data.params["entry.load"] == "shear"

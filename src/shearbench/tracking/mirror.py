@@ -51,15 +51,16 @@ A run `<dataset>-<model>` (tag `shearbench.kind` = `run`) is one model on one da
 evaluation are nested below it. `comparison` has the tests of all pairs.
 
 - **The models side by side**: [the compared runs](#{path}), best first. Under *Columns* tick `cv_accuracy_mean`,
-  `cv_accuracy_sd`, `test_accuracy_mean`, `test_accuracy_low`, `test_accuracy_high`, `parameters`, `seconds_per_fold`,
+  `cv_accuracy_sd`, `cv_accuracy_low`, `cv_accuracy_high`, `test_accuracy_mean`, `parameters`, `seconds_per_fold`,
   `epochs`, `batch` and `learning_rate`. `cv_accuracy_mean` is over the held-out folds (± `cv_accuracy_sd`),
-  `test_accuracy_mean` over the test set, both as fractions; `_low` and `_high` bound its 95 % interval for other
-  samples and another training. To compare runs, select them and press *Compare*.
+  `test_accuracy_mean` over the test set, both as fractions; `_low` and `_high` bound the 95 % interval of each for
+  other samples and another training. To compare runs, select them and press *Compare*.
 - Ablations are in the experiment `shearbench-ablations`.
 - A run with the tag `shearbench.superseded` = `yes` was made again later.
 - The best model of each dataset, by cross-validation, is a registered model with the alias `champion`.
 
 MLflow has a copy. The results are the files in `build/` and `reports/`."""
+_INTERVAL = ("cv_accuracy_low", "cv_accuracy_high")  # of the evaluation; a run shows them beside its cv_accuracy_mean
 _EXAMPLE = 4  # rows; with 1 row, torch.export would fix the batch size at 1
 
 
@@ -164,8 +165,8 @@ def _evaluation_node(root: Path, run: Run, digests: Sequence[str]) -> Iterator[N
         content = evaluation_content(folder, record)
         content = replace(content, data=(run.dataset, record["hashes"]["test"], "test"))
         figures = [path for path in content.files if path.name in ("confusion.png", "gradcam.png")]
-        test = {name: value for name, value in content.metrics.items() if name.startswith("test_")}
-        shown = Content({}, {}, test, [], figures)
+        scores = {name: content.metrics[name] for name in content.metrics if name.startswith(("test_", *_INTERVAL))}
+        shown = Content({}, {}, scores, [], figures)
         name = f"{run.dataset}-{run.model} evaluation"
         yield Node(name, sha256_of(folder / RECORD), content, shown_by_parent=shown)
 
