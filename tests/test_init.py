@@ -8,6 +8,7 @@ import yaml
 from PIL import Image
 
 from shearbench.commands import init
+from shearbench.data import raw
 from shearbench.data.folds import read_folds
 from shearbench.errors import InputError
 from shearbench.params import load
@@ -161,24 +162,59 @@ def test_what_is_in_the_way_is_said(tmp_path: Path) -> None:
     assert (tmp_path / "full" / "letter.txt").read_text() == "dear"
 
 
+def _fails_and_leaves_nothing(folder: Path, pictures: Path, message: str) -> None:
+    (folder / "empty").mkdir(parents=True)
+    for project in (folder / "empty", folder / "new"):
+        with pytest.raises(InputError, match=message):
+            init.main(project, images=pictures, npz=None)
+    assert list((folder / "empty").iterdir()) == []
+    assert not (folder / "new").exists()
+
+
 def test_an_init_that_fails_leaves_nothing_so_that_the_same_command_works_once_its_cause_is_mended(
     tmp_path: Path,
 ) -> None:
     pictures = _pictures(tmp_path / "pictures")
     (pictures / "owl").mkdir()
     Image.new("RGB", (16, 16)).save(pictures / "owl" / "only.png")
-    (tmp_path / "empty").mkdir()
-    for project in (tmp_path / "empty", tmp_path / "new"):
-        with pytest.raises(InputError, match="class 'owl' has 1"):
-            init.main(project, images=pictures, npz=None)
-    assert list((tmp_path / "empty").iterdir()) == []
-    assert not (tmp_path / "new").exists()
+    _fails_and_leaves_nothing(tmp_path / "one", pictures, "class 'owl' has 1")
+    for number in range(5):  # seen only when the images are decoded
+        (pictures / "owl" / f"broken{number}.png").write_bytes(b"no picture")
     (pictures / "owl" / "only.png").unlink()
+    _fails_and_leaves_nothing(tmp_path / "broken", pictures, "class 'owl' has no readable image")
+    for path in (pictures / "owl").iterdir():
+        path.unlink()
+    (tmp_path / "empty").mkdir()
     init.main(tmp_path / "empty", images=pictures, npz=None)
     assert (tmp_path / "empty" / "data" / "pictures").is_dir()
 
 
-@pytest.mark.parametrize(("count", "folds"), [(12, 5), (5, 4), (4, 3), (3, 2)])
+@pytest.mark.parametrize("has_test", [False, True])
+def test_a_class_of_which_a_fold_would_train_on_one_image_is_refused(tmp_path: Path, has_test: bool) -> None:
+    pictures = _pictures(tmp_path / "pictures" / ("train" if has_test else ""))
+    count, rule = (2, "3 images in its training part") if has_test else (3, "4 images, test part included")
+    for number in range(count, 12):
+        (pictures / "dog" / f"{number}.png").unlink()
+    if has_test:
+        _pictures(tmp_path / "pictures" / "test")
+    message = f"must have at least {rule}, so that every fold trains on 2 of them or more; class 'dog' has {count}; add"
+    with pytest.raises(InputError, match=message):
+        init.main(tmp_path / "benchmark", images=tmp_path / "pictures", npz=None)
+
+
+def test_a_class_that_lost_images_since_is_refused_before_any_training(tmp_path: Path) -> None:
+    pictures, project = _pictures(tmp_path / "pictures"), tmp_path / "benchmark"
+    init.main(project, images=pictures, npz=None)
+    for number in range(3, 12):
+        (pictures / "dog" / f"{number}.png").unlink()
+    params = load(project / "params.yaml")
+    raw.build(project / "data", params.sources, project / "data.dvc", adopt=True, report=print)
+    two_folds = params.model_copy(update={"cv": params.cv.model_copy(update={"folds": 2})})
+    with pytest.raises(InputError, match="fold 0 trains on 1 of class 'dog', which has 2 in the training part"):
+        prepare.main(two_folds, project)
+
+
+@pytest.mark.parametrize(("count", "folds"), [(12, 5), (5, 4), (4, 3)])
 def test_a_class_with_few_images_lowers_the_folds_so_that_each_can_hold_it_out(
     tmp_path: Path, count: int, folds: int, capsys: pytest.CaptureFixture[str]
 ) -> None:

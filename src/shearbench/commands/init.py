@@ -41,6 +41,8 @@ _COSTLY = 5000 * 32 * 32  # pixels of all images above which mlp and cnn2 are na
 _STEPS = {"mlp": 1200, "cnn2": 800, "resnet18": 1000}  # mini-batches per training
 _EPOCHS = (5, 100)
 _FOLDS = 5
+_LEAST = 3  # training images of a class: of 2, each of two folds would train on a single one
+_LEAST = 3  # training images of a class: with fewer, some fold trains on a single one
 _TRAINED = 0.8 * 0.8  # share of images in the training samples of one of five folds; a fifth is the test part
 _MLP = """\
   mlp:
@@ -190,14 +192,27 @@ def _folder(path: Path) -> Found:
     resize = "" if same else f", resize: [{side}, {side}]"
     name = _name_of(path)
     text = f"{name}: {{kind: folder, path: {_quoted(path)}, channels: {channels}{resize}}}{_GROUPS}"
-    rarest = _trained(Counter(each.label for each in listed if each.split == "train"), {each.split for each in listed})
+    counts = Counter(each.label for each in listed if each.split == "train")
+    rarest = _rarest(path, counts, has_test=any(each.split == "test" for each in listed))
     return Found(name, text, len(pictures) * len(examined) // len(sampled), channels, side, rarest)
 
 
-def _trained(counts: dict[str, int], parts: set[str]) -> int:
-    """Return the number of training images of the smallest class; without a test part, a fifth goes to it."""
-    least = min(counts.values(), default=0)
-    return least if "test" in parts else least - max(1, round(least / 5))
+def _rarest(path: Path, counts: dict[str, int], *, has_test: bool) -> int:
+    """Return the number of training images of the smallest class; without a test part, a fifth goes to it.
+
+    Raises:
+        InputError: if a fold would train on a single image of this class.
+    """
+    name = min(counts, key=counts.__getitem__)
+    have = counts[name]
+    trained = have if has_test else have - max(1, round(have / 5))
+    if trained < _LEAST:
+        part, needed = (" in its training part", _LEAST) if has_test else (", test part included", _LEAST + 1)
+        raise InputError(
+            f"{path}: each class must have at least {needed} images{part}, so that every fold trains on 2 of them or "
+            f"more; class {name!r} has {have}; add images or remove the class"
+        )
+    return trained
 
 
 def _npz(path: Path) -> Found:
@@ -208,7 +223,7 @@ def _npz(path: Path) -> Found:
     channels, name = (images.shape[3] if images.ndim == 4 else 1), _name_of(path)
     total = sum(len(each) for key, each in arrays.items() if key.endswith("_images"))
     labels = np.concatenate([np.ravel(arrays[key]) for key in ("train_labels", "val_labels") if key in arrays])
-    rarest = _trained(Counter(map(str, labels)), {"test"} if "test_images" in arrays else set())
+    rarest = _rarest(path, Counter(map(str, labels)), has_test="test_images" in arrays)
     source = f"{name}: {{kind: npz, path: {_quoted(path)}}}"
     return Found(name, source, total, channels, max(images.shape[1:3]), rarest)
 

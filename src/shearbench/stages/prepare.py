@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 
 from shearbench.data import raw
 from shearbench.data.dataset import SPLITS, Samples, Split, write_samples
-from shearbench.data.folds import FoldTable, make_repeats, split_off, write_folds
+from shearbench.data.folds import FoldTable, TrainOn, make_repeats, split_off, write_folds
 from shearbench.data.guard import verify
 from shearbench.data.mnist import refuse_shared
 from shearbench.data.tuning_part import write_part
 from shearbench.data.units import units_of
+from shearbench.errors import InputError
 from shearbench.params import Params
 from shearbench.seeds import seed_for
 
+_LEAST = 2  # samples of a class that a fold trains on
 IDS_OF_A_SOURCE = 10_000_000  # spacing of the first ids of sources, so that ids are unique and do not depend on counts
 
 
@@ -61,7 +63,23 @@ def _prepared(
         reserved=part if params.training.use_tuned else None,
         names=train.classes,
     )
-    return samples, part, FoldTable(train.ids, folds, units)
+    table = FoldTable(train.ids, folds, units)
+    _refuse_single(name, table, train, params.cv.train_on)
+    return samples, part, table
+
+
+def _refuse_single(name: str, table: FoldTable, train: Samples, train_on: TrainOn) -> None:
+    """Raise InputError if a fold trains on a single sample of a class: no classifier could be calibrated on it."""
+    for number in table.numbers:
+        counts = np.bincount(train.labels[table.split(number, train_on)[0]], minlength=len(train.classes))
+        rare = int(counts.argmin())
+        if counts[rare] < _LEAST:
+            have = int((train.labels == rare).sum())
+            raise InputError(
+                f"{name}: every fold must train on at least {_LEAST} samples of each class, but fold {number} trains "
+                f"on {counts[rare]} of class {train.classes[rare]!r}, which has {have} in the training part; add "
+                "samples of this class, or remove it"
+            )
 
 
 def seeds_of_repeats(params: Params) -> list[int]:
