@@ -74,6 +74,19 @@ def test_budgets_say_the_compute_and_who_had_not_reached_a_plateau(finished_once
         assert (f"{model} on mnist" in told) == (rise > _PLATEAU)
 
 
+def test_budgets_are_called_equal_only_if_they_are(finished_once: Path) -> None:
+    rows = [row for row in read_json(finished_once / "reports" / "comparison.json") if row["dataset"] == "mnist"]
+    assert budgets(finished_once, rows).startswith("Budgets are not equal: training one fold takes ")
+    records = [
+        read_json(finished_once / "build" / "runs" / "mnist" / row["model"] / "fold-0" / "record.json") for row in rows
+    ]
+    seen = [record["epochs"] * record["sizes"]["train"] for record in records]
+    for factor, verdict in ((1.0, "equal within 5 %"), (1.04, "equal within 5 %"), (1.2, "not equal")):
+        spent = [1e9, *[factor * 1e9] * (len(rows) - 1)]
+        alike = [{**row, "flops": each / count} for row, each, count in zip(rows, spent, seen, strict=True)]
+        assert budgets(finished_once, alike).startswith(f"Budgets are {verdict}: training one fold takes ")
+
+
 def test_cost_is_that_of_the_records(finished_once: Path) -> None:
     table = pd.read_csv(finished_once / "build" / "comparison" / "cost.csv")
     for row in table.to_dict("records"):

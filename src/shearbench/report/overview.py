@@ -35,6 +35,8 @@ _RECIPES = """Training of each model, from the records of its folds. Epochs: how
 recipe allows. TFLOPs: 10^12 floating point operations to train one fold, 3 times those of its predictions (Hoffmann et
 al. 2022). Last epoch: change in validation accuracy in percentage points, mean over the folds; near 0 is a plateau.
 Batch, learning rate, schedule, weight decay and augmentation are those of the recipe in `params.yaml`."""
+_EQUAL = 0.05
+"""Largest relative difference of training compute that counts as equal."""
 _PLATEAU = 0.002
 """Largest rise of validation accuracy in the last epoch that counts as a plateau."""
 
@@ -144,7 +146,7 @@ def recipes(root: Path, rows: Rows) -> Table:
 
 
 def budgets(root: Path, rows: Rows) -> str:
-    """Return sentences on unequal compute of the models, and on models that had not reached a plateau."""
+    """Return sentences on the compute of the models, equal or not, and on models that had not reached a plateau."""
     spent: dict[str, list[float]] = {}
     for row in rows:
         if (records := _records(root, row)) and (compute := _compute(row, records)):
@@ -156,7 +158,9 @@ def budgets(root: Path, rows: Rows) -> str:
         means = {model: float(np.mean(each)) for model, each in spent.items()}
         least, most = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
         costs = (f"{means[model] / 1e12:.2g} TFLOPs for {model}" for model in (least, most))
-        sentences.append(f"Budgets are not equal: training one fold takes {' and '.join(costs)}.")
+        equal = means[most] <= (1 + _EQUAL) * means[least]
+        verdict = f"equal within {100 * _EQUAL:g} %" if equal else "not equal"
+        sentences.append(f"Budgets are {verdict}: training one fold takes {' and '.join(costs)}.")
     gained = f"more than {100 * _PLATEAU:g} percentage points of validation accuracy in the last epoch"
     if rises and not rising:
         sentences.append(f"Every network reached its plateau: none gained {gained}.")
