@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from shearbench.comparison.pairs import pilot_of_folds
 from shearbench.data.dataset import load
 from shearbench.data.folds import FoldTable, read_folds, write_folds
 from shearbench.errors import InputError
+from shearbench.params import load as load_params
 from shearbench.predictions.folds import read_fold_runs
 from shearbench.statistics.pilot import given, plan
 from shearbench.statistics.runs import Design
@@ -68,6 +70,17 @@ def test_a_given_deviation_needs_no_folds(project: Path) -> None:
     printed = run("--sd", "0.01", "--difference", "0.001")
     assert "2 folds x 1 repeat," in printed
     assert "none: at best" in printed
+
+
+def test_a_difference_within_the_region_of_equivalence_is_explained(project: Path) -> None:
+    """Detectable differences below the region rise with repeats; without a region they never do."""
+    (rope,) = set(load_params(project / "params.yaml").compare.rope.values())
+    assert "can rise with more folds or repeats" in run("--sd", str(rope / 10))
+    assert "can rise" not in run("--sd", str(10 * rope))
+    pilot = replace(given(0.01, folds=5), training=0.005**2, df=4)
+    for region, rises in ((0.0, False), (0.03, True)):
+        found = {(one.folds, one.repeats): one.detectable for one in plan(Design(5), pilot, rope=region).options}
+        assert all((found[folds, 10] > found[folds, 1]) == rises for folds in (5, 10))
 
 
 def test_disjoint_sets_have_their_number_alone(project: Path) -> None:

@@ -93,6 +93,11 @@ def _print(planning: Planning, pilot: Pilot) -> None:
             "were trained on as many samples as a set has. Smaller sets vary more."
         )
     console.print(_options(planning.options, disjoint=design.disjoint))
+    if any(option.detectable < planning.rope for option in planning.options):
+        console.print(
+            f"Below the region of equivalence ({_points(planning.rope)}) these numbers can rise with more folds or "
+            "repeats: the intervals get narrower, and one within the region is called equivalent, not better."
+        )
     if planning.difference is None:
         return
     wanted = _points(planning.difference)
