@@ -165,3 +165,9 @@ def test_an_ablation_is_judged_by_what_is_finished(tmp_path: Path) -> None:
     assert len(modes_figure("title", modes).axes) == 1
     blocks = hypotheses_blocks(out, "Here")
     assert "None fits" in blocks[1].text or "Consistent" in blocks[1].text
+    shown = {
+        row[0].text: dict(zip([each.title for each in blocks[2].columns], row, strict=True)) for row in blocks[2].rows
+    }
+    low, high = table.loc["it", "predicted_level"].split(" to ")
+    assert shown["it"]["level, %"].text.startswith(f"{100 * table.loc['it', 'accuracy']:.1f} (")
+    assert shown["it"]["level, %"].note == f"{100 * float(low):g} to {100 * float(high):g}"
