@@ -122,7 +122,13 @@ def _prose(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "page", [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+    "page",
+    [
+        *(REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md"),
+        *sorted((REPOSITORY / "docs").glob("*.md")),
+        *sorted((REPOSITORY / "reports").rglob("*.md")),
+    ],
+    ids=lambda page: str(page.relative_to(REPOSITORY)),
 )
 def test_prose_wraps_at_100_characters(page: Path) -> None:
     assert [line for line in _prose(page.read_text()) if len(line) > 100] == []
