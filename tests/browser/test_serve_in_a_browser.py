@@ -97,6 +97,14 @@ def test_a_digit_drawn_dropped_or_chosen_is_read(
     page.context.close()
 
 
+_BROKEN_WORDS = """all => all.flatMap(cell => [...cell.firstChild.data.matchAll(/\\S+/g)].filter(word => {
+  const range = document.createRange();
+  range.setStart(cell.firstChild, word.index);
+  range.setEnd(cell.firstChild, word.index + word[0].length);
+  return range.getClientRects().length > 1;
+}).map(word => word[0]))"""
+
+
 @pytest.fixture(scope="module")
 def teachers_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page that ``shearbench handwriting`` makes of the forty pictures."""
@@ -117,6 +125,7 @@ def test_the_teachers_page_fits_each_width_and_breaks_no_rule(
     expect(opened.page.get_by_text("2 digits in one picture").first).to_be_visible()
     hidden = opened.page.locator(".scroll").evaluate_all("all => all.map(each => each.scrollWidth - each.clientWidth)")
     assert set(hidden) == {0}, "a table scrolls sideways"
+    assert opened.page.locator("th").evaluate_all(_BROKEN_WORDS) == []
     assert over_the_edge(opened.page) == broken_images(opened.page) == against_aa(opened.page) == []
     assert opened.complaints == []
     assert all(url.startswith(("file:", "data:")) for url in opened.requests)
