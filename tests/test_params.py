@@ -262,19 +262,20 @@ def test_no_shipped_file_has_anchors_that_dvc_would_write_out(path):
 
 def test_a_model_on_a_base_is_that_one_but_for_what_is_given(tmp_path):
     models = _load(tmp_path, TEXT).ablations["cures"].models
-    base, decay, group = (models[name] for name in ("resnet18", "resnet18_decay", "resnet18_group"))
+    base, decay, momentum = (models[name] for name in ("resnet18", "resnet18_decay", "resnet18_momentum"))
     assert decay == base.model_copy(update={"recipe": base.recipe.model_copy(update={"schedule": "cosine"})})
-    assert group == base.model_copy(update={"options": {"norm": "group"}})
+    assert momentum == base.model_copy(update={"options": {"momentum": 0.5}})
     edited = _load(
         tmp_path, TEXT.replace("cures:", "cures: # edited").replace("epochs: 2, batch: 50", "epochs: 4, batch: 50")
     )
     assert edited.ablations["cures"].models["resnet18_decay"].recipe.epochs == 4
 
 
-@pytest.mark.parametrize("base", ["resnet50", "resnet18_group", "mlp_plain", "[1]", "null"])
+@pytest.mark.parametrize("base", ["resnet50", "resnet18_momentum", "mlp_plain", "[1]", "null"])
 def test_a_base_that_is_none_is_named_with_those_there_are(tmp_path, base):
-    text = _changed("resnet18_group: {base: resnet18,", f"resnet18_group: {{base: {base},")
-    message = r"ablations\.cures\.models\.resnet18_group\.base must be another model of this ablation.*resnet18_decay"
+    text = _changed("resnet18_momentum: {base: resnet18,", f"resnet18_momentum: {{base: {base},")
+    key = r"ablations\.cures\.models\.resnet18_momentum\.base"
+    message = rf"{key} must be another model of this ablation.*resnet18_decay"
     with pytest.raises(InputError, match=message):
         _load(tmp_path, text)
 
