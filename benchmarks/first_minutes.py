@@ -2,6 +2,7 @@
 
     python benchmarks/first_minutes.py                     # this machine, then the same as an AVX2 machine without bf16
     python benchmarks/first_minutes.py --only avx2 --folder build/first --set-up-done
+    python benchmarks/first_minutes.py --only "this machine" --workers 1    # a point of the curve over workers
 
 Seconds by the clock and CPU seconds of all processes, for set-up and for each stage; the size of the environment; the
 accuracies and the number of decided comparisons. On a machine with other work the CPU seconds alone can be compared.
@@ -88,7 +89,10 @@ def measured(folder: Path, surroundings: dict[str, str]) -> dict[str, Any]:
 def table(found: dict[str, Any]) -> str:
     """Return a row for each thing that is waited for, a column for each kind of machine."""
     kinds = list(found["kinds"])
-    lines = [f"{found['processor']}, {found['cores']} cores", f"set-up: {_text(found['set-up'])}, {found['MB']:.0f} MB"]
+    lines = [
+        f"{found['processor']}, {found['cores']} cores, workers: {found['workers']}",
+        f"set-up: {_text(found['set-up'])}, {found['MB']:.0f} MB",
+    ]
     for kind in kinds:
         facts = found["kinds"][kind]
         rate = facts["convolution, GFLOP/s in fp32 on one core"]
@@ -117,9 +121,10 @@ def _megabytes(folder: Path) -> float:
     return sum(path.lstat().st_blocks for path in folder.rglob("*")) * 512 / 1e6
 
 
-def _in_fp32(folder: Path) -> None:
+def _execute_with(folder: Path, key: str, value: str) -> None:
+    """Set ``execution.<key>`` of the clone."""
     params = folder / "params.yaml"
-    params.write_text(re.sub(r"precision: \w+", "precision: fp32", params.read_text(), count=1))
+    params.write_text(re.sub(rf"(execution: .*{key}: )\w+", rf"\g<1>{value}", params.read_text(), count=1))
 
 
 def processor() -> str:
@@ -133,18 +138,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=list(KINDS), action="append", help="default: both")
     parser.add_argument("--folder", type=Path, help="where the clone goes; default: a temporary folder")
+    parser.add_argument("--workers", default="auto", help="processes of a stage; default: one for each core")
     parser.add_argument("--set-up-done", action="store_true", help="the folder is a clone with its environment")
     chosen = parser.parse_args()
     folder = (chosen.folder or Path(mkdtemp(prefix="first-minutes-")) / "clone").resolve()
-    found: dict[str, Any] = {"processor": processor(), "cores": os.cpu_count(), "kinds": {}}
+    found: dict[str, Any] = {"processor": processor(), "cores": os.cpu_count(), "workers": chosen.workers, "kinds": {}}
     if not chosen.set_up_done:
         subprocess.run(["git", "clone", "-q", str(REPOSITORY), str(folder)], check=True)
     found["set-up"] = run(folder, "make", "setup")
+    _execute_with(folder, "workers", chosen.workers)
     found["MB"] = _megabytes(folder / ".venv")
     for kind in chosen.only or KINDS:
         run(folder, "make", "clean")
         if KINDS[kind]:
-            _in_fp32(folder)
+            _execute_with(folder, "precision", "fp32")
         run(folder, "make", "setup")
         found["kinds"][kind] = measured(folder, KINDS[kind])
     OUT.parent.mkdir(parents=True, exist_ok=True)
