@@ -36,9 +36,9 @@ _BESIDE = (  # a task, the kinds of stages that leave cores idle for it, and the
     ("tracking", ("ablation", "ablation_result"), "track"),
 )
 _SECONDS = {
-    **{"code": 1, "prepare": 2, "simulate": 40, "datasets": 2, "severity": 20, "explore": 3, "training_configs": 1},
-    **{"train": 14, "evaluate": 6, "ablation": 19, "ablation_result": 5},
-    **{"transfer": 6, "handwriting": 14, "compare": 12, "report": 7, "track": 25},
+    **{"code": 2.5, "prepare": 2, "simulate": 22, "datasets": 2, "severity": 10, "explore": 3, "training_configs": 1},
+    **{"train": 14, "evaluate": 6, "ablation": 14, "ablation_result": 4},
+    **{"transfer": 6, "handwriting": 14, "compare": 14, "report": 8, "track": 10},
 }
 """Seconds per stage of the default run on two cores, for stages without a measured duration."""
 _TRAINED = 7 * 4
