@@ -6,14 +6,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from shearbench.analysis.corruption.section import noise
-from shearbench.analysis.corruption.section import read as corruption
-from shearbench.analysis.embedding.section import read as embedding
-from shearbench.analysis.feature_maps.section import read as feature_maps
-from shearbench.analysis.gradcam.section import read as attribution
-from shearbench.analysis.transfer.section import read as transfer
 from shearbench.records import read_json
 from shearbench.report.blocks import Pictures, Prose, Section, Table
+from shearbench.report.sections.accuracy import corruption, noise, transfer
+from shearbench.report.sections.networks import attribution, embedding, feature_maps
 
 
 def rows_of(root: Path) -> list[dict[str, Any]]:
