@@ -9,8 +9,7 @@ import yaml
 
 from shearbench.analysis.evaluation import Evaluation, FoldTask, infer
 from shearbench.analysis.summaries import write_evaluation, write_plots
-from shearbench.analysis.transfer.measure import transfer
-from shearbench.analysis.transfer.summarise import write_transfer
+from shearbench.analysis.transfer.measure import transfer, write_transfer
 from shearbench.data import dataset as datasets
 from shearbench.data.dataset import SPLITS, Dataset, Samples, load, read_samples, write_dataset, write_samples
 from shearbench.data.folds import FoldTable, write_folds

@@ -10,7 +10,7 @@ import pytest
 
 from shearbench.ablation import output, result
 from shearbench.ablation.output import accuracy_figure, gradients_figure
-from shearbench.ablation.predict import FoldPredictions
+from shearbench.ablation.result import FoldPredictions
 from shearbench.data.dataset import Dataset
 from shearbench.errors import InputError
 from shearbench.predictions.correctness import Origins

@@ -9,8 +9,7 @@ import pytest
 
 from shearbench.analysis.calibration.compare import summary_of
 from shearbench.analysis.displacement.compare import errors_of
-from shearbench.analysis.mistakes.compare import suspects
-from shearbench.analysis.scores.compare import mean_counts, pairs_of, shares_of
+from shearbench.analysis.scores.compare import mean_counts, pairs_of, shares_of, suspects
 from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns, read_evaluated
 from shearbench.predictions.scores import BySample
 from shearbench.statistics.paired import mcnemar_p

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from shearbench.analysis.activations.compare import summary
 from shearbench.analysis.corruption.compare import corruption_error, relative_error
-from shearbench.analysis.embedding.compare import summary
 from shearbench.records import read_record
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from shearbench.analysis.embedding.measure import embedding, penultimate, separation
+from shearbench.analysis.activations.measure import embedding, penultimate, separation
 from shearbench.models import build
 from shearbench.models.inputs import Inputs
 from small_model import trained_of

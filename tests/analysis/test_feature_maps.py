@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from shearbench.analysis.feature_maps.measure import convolutions, feature_maps
+from shearbench.analysis.activations.measure import convolutions, feature_maps
 from shearbench.models import build
 from shearbench.models.inputs import Inputs
 from small_model import trained_of

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shearbench.analysis.mistakes.summarise import misclassified, suspicious
+from shearbench.analysis.scores.summarise import misclassified, suspicious
 from shearbench.predictions.scores import BySample
 from shearbench.records import read_npz
 

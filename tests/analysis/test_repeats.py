@@ -13,7 +13,7 @@ from scipy import stats
 
 import small_project
 from shearbench.analysis.exploration import class_counts
-from shearbench.comparison.pairs import compare_runs
+from shearbench.comparison.table import compare_runs
 from shearbench.data.dataset import load as load_dataset
 from shearbench.data.folds import read_folds
 from shearbench.errors import InputError

@@ -11,7 +11,7 @@ from shearbench.analysis.scores import summarise as tables
 from shearbench.plotting.scores import over_folds
 from shearbench.predictions.scores import BySample, Predictions, Scores, by_sample, score
 from shearbench.statistics.proportions import wilson
-from shearbench.statistics.variance import split_variance
+from shearbench.statistics.runs import split_variance
 
 DIGITS = list(range(10))
 OFF = [1, *DIGITS[1:]]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from patterns import point
-from shearbench.comparison.pairs import refuse_leakage
+from shearbench.comparison.table import refuse_leakage
 from shearbench.data.dataset import Samples, read_samples, write_samples
 from shearbench.data.folds import RESERVED, FoldTable, read_folds, write_folds
 from shearbench.data.tuning_part import Reserved, part_of, write_part

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from shearbench.comparison import printed
-from shearbench.comparison.pairs import compare_runs
+from shearbench.comparison.table import compare_runs
 from shearbench.errors import InputError
 from shearbench.params import Params
 from shearbench.records import read_json, read_npz, write_npz

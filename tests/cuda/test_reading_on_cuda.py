@@ -7,10 +7,8 @@ import pytest
 import yaml
 
 import small_project
-from shearbench.ablation import predict
-from shearbench.ablation.predict import PredictionTask
-from shearbench.analysis.evaluation import FoldTask, infer
-from shearbench.analysis.measured import Measured
+from shearbench.ablation.result import PredictionTask, predict_fold
+from shearbench.analysis.evaluation import FoldTask, Measured, infer
 from shearbench.analysis.transfer.measure import TransferTask, transfer
 from shearbench.data.dataset import load
 from shearbench.handwriting import networks
@@ -74,7 +72,7 @@ def test_a_diagnosed_network_reads_alike_in_every_way(asked: Path) -> None:
     build = asked / "build"
     fold_run = build / "ablations" / "normalisation" / "mechanical_divide255" / "deep" / "fold-0"
     data = build / "datasets" / "mechanical"
-    here, there = (predict.predict_fold(PredictionTask(fold_run, data, device), _advance) for device in ("cpu", "cuda"))
+    here, there = (predict_fold(PredictionTask(fold_run, data, device), _advance) for device in ("cpu", "cuda"))
     for said, again in ((here.test, there.test), (here.held_out, there.held_out)):
         assert said.keys() == again.keys()
         for bn_statistics in said:

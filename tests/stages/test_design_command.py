@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from shearbench.cli import app
-from shearbench.comparison.pairs import pilot_of_folds
+from shearbench.comparison.table import pilot_of_folds
 from shearbench.data.dataset import load
 from shearbench.data.folds import FoldTable, read_folds, write_folds
 from shearbench.errors import InputError

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from shearbench.errors import InputError
-from shearbench.statistics.variance import sd_over_folds, split_variance
+from shearbench.statistics.runs import sd_over_folds, split_variance
 
 FOLDS = 5
 

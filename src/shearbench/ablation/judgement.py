@@ -16,13 +16,13 @@ from scipy import stats
 
 from shearbench.ablation.hypotheses import Hypothesis, Observed, runs_of
 from shearbench.ablation.output import modes_figure
-from shearbench.ablation.predict import PredictionTask, predict_fold, share_correct
-from shearbench.ablation.result import recorded
+from shearbench.ablation.result import PredictionTask, predict_fold, recorded, share_correct
 from shearbench.data.dataset import load
 from shearbench.errors import InputError
 from shearbench.execution import Workers, run_tasks
 from shearbench.execution.settings import Chosen
-from shearbench.plotting import files
+from shearbench.plotting.files import Files, picture
+from shearbench.plotting.files import table as csv
 from shearbench.predictions.estimates import Estimate, mean_of
 from shearbench.predictions.folds import FoldRun, hardware_of, read_fold_run
 from shearbench.records import is_finished, read_json, write_record
@@ -147,14 +147,14 @@ def _facts(judged: Judged, planned: Sequence[Run], runs: Mapping[Run, Sequence[F
     }
 
 
-def _files(name: str, table: pd.DataFrame, folds: pd.DataFrame, runs: Mapping[Run, Sequence[FoldRun]]) -> files.Files:
+def _files(name: str, table: pd.DataFrame, folds: pd.DataFrame, runs: Mapping[Run, Sequence[FoldRun]]) -> Files:
     tables, pictures = {"hypotheses": table, "folds": folds}, {}
     if any((run.folder / "modes.csv").is_file() for of_run in runs.values() for run in of_run):
         tables["modes"] = recorded(runs, "modes.csv", ("epoch",))
         tables["lags"] = recorded(runs, "lags.csv", ("epoch", "layer"))
         made = modes_figure(f"{name}: held-out accuracy after each epoch", tables["modes"])
-        pictures["figures/modes.png"] = files.picture(made)
-    return {**{f"{each}.csv": files.table(made) for each, made in tables.items()}, **pictures}
+        pictures["figures/modes.png"] = picture(made)
+    return {**{f"{each}.csv": csv(made) for each, made in tables.items()}, **pictures}
 
 
 def judge(

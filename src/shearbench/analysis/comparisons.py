@@ -8,16 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from shearbench.analysis.activations.compare import embedding, feature_maps
 from shearbench.analysis.calibration.compare import calibration
 from shearbench.analysis.corruption.compare import corruption, noise
 from shearbench.analysis.cost.compare import cost
 from shearbench.analysis.displacement.compare import displacement
-from shearbench.analysis.embedding.compare import embedding
-from shearbench.analysis.feature_maps.compare import feature_maps
 from shearbench.analysis.gradcam.compare import attribution, explanation
 from shearbench.analysis.learning.compare import dynamics
-from shearbench.analysis.mistakes.compare import suspicious
-from shearbench.analysis.scores.compare import classes, confusion
+from shearbench.analysis.scores.compare import classes, confusion, suspicious
 from shearbench.analysis.transfer.compare import transfer
 from shearbench.execution import run_tasks
 from shearbench.execution.calls import Advance

@@ -4,7 +4,7 @@ A task runs in a single-threaded process, like training, so the numbers do not d
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.analysis.measured import Measured
 from shearbench.analysis.settings import Evaluate
 from shearbench.data import dataset
 from shearbench.data.dataset import Dataset, Samples
@@ -20,6 +19,15 @@ from shearbench.execution.settings import Chosen
 from shearbench.predictions.folds import FoldRun
 from shearbench.predictions.scores import BySample, Predictions, Scores, by_sample, score
 from shearbench.records import read_npz, read_record
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """The result of a measurement: named arrays of one network, and facts for the record of the evaluation."""
+
+    arrays: Mapping[str, NDArray[Any]]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
 
 MEASURED = "measured.npz"
 """The file with the arrays of all measurements of an evaluation."""

@@ -6,13 +6,12 @@ stacks its arrays over the folds, tabulates and draws them (:mod:`shearbench.ana
 
 from collections.abc import Callable
 
+from shearbench.analysis.activations.measure import embedding, feature_maps
 from shearbench.analysis.batch_norm.measure import running_averages
 from shearbench.analysis.corruption.measure import corruption, noise
 from shearbench.analysis.cost.measure import cost
-from shearbench.analysis.embedding.measure import embedding
-from shearbench.analysis.feature_maps.measure import feature_maps
+from shearbench.analysis.evaluation import Measured
 from shearbench.analysis.gradcam.measure import explanation, gradcam
-from shearbench.analysis.measured import Measured
 from shearbench.analysis.trained import TrainedModel
 
 OF_LAYERS = ("gradcam", "explanation", "feature_maps", "embedding", "running_averages")

@@ -1,7 +1,7 @@
 """The summaries of a run's evaluation: each makes tables, arrays and figures of an :class:`Evaluation`.
 
-A summary is one function ``Evaluation -> Files``, in a file of its topic or here, and one line in ``SUMMARIES``. The
-record holds the hashes of its files, and MLflow gets them. If it needs a network, a measurement provides its arrays.
+A summary is one function ``Evaluation -> Files`` in a file of its topic, and one line in ``SUMMARIES``. The record
+holds the hashes of its files, and MLflow gets them. If it needs a network, a measurement provides its arrays.
 """
 
 from collections.abc import Callable
@@ -11,41 +11,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from shearbench.analysis.batch_norm.statistics import AS_TRAINED, BATCH, RECALIBRATED
+from shearbench.analysis.activations.measure import embedding_files, feature_maps_files
+from shearbench.analysis.batch_norm.measure import running_averages_table
 from shearbench.analysis.calibration.summarise import calibration
-from shearbench.analysis.corruption.summarise import corruption, noise
-from shearbench.analysis.embedding.summarise import embedding
+from shearbench.analysis.corruption.measure import corruption_tables, noise_table
 from shearbench.analysis.evaluation import MEASURED, Evaluation, stored_arrays
 from shearbench.analysis.gradcam.summarise import attribution, explanation
 from shearbench.analysis.learning.summarise import learning, learning_curves
-from shearbench.analysis.mistakes.summarise import mistakes
-from shearbench.analysis.scores.summarise import scoring
-from shearbench.plotting.files import Files, Writer, arrays, merged, table
+from shearbench.analysis.scores.summarise import mistakes, scoring
+from shearbench.plotting.files import Files, Writer, arrays, merged
 from shearbench.predictions.folds import hardware_of
 from shearbench.records import write_record, write_text
 
 OF_NETWORKS = ("learning", "attribution", "explanation", "feature_maps", "embedding", "running_averages")
 """Summaries of epochs and layers, which a classifier of scikit-learn does not have."""
-
-
-def feature_maps(evaluation: Evaluation) -> Files:
-    """Return ``feature_maps.npz``: ``seen`` (channels, 28, 28), and ``maps-<i>`` (shown, height, width) of a layer."""
-    return {"feature_maps.npz": arrays(evaluation.results[0].measured["feature_maps"].arrays)}
-
-
-def running_averages(evaluation: Evaluation) -> Files:
-    """Return ``running_averages.csv``: ``fold, bn_statistics, n, accuracy``; ``as_trained`` only without batch norm."""
-    n, rows = len(evaluation.test.ids), []
-    of_folds = zip(evaluation.fold_runs, evaluation.results, evaluation.scores["test"], strict=True)
-    for fold_run, result, score in of_folds:
-        correct = result.measured["running_averages"].arrays
-        accuracies = {AS_TRAINED: score.accuracy}
-        for statistics in (BATCH, RECALIBRATED):
-            if f"correct_{statistics}" in correct:
-                accuracies[statistics] = float(correct[f"correct_{statistics}"].mean())
-        for statistics, accuracy in accuracies.items():
-            rows.append({"fold": fold_run.fold, "bn_statistics": statistics, "n": n, "accuracy": accuracy})
-    return {"running_averages.csv": table(pd.DataFrame(rows))}
 
 
 SUMMARIES: dict[str, Callable[[Evaluation], Files]] = {
@@ -55,11 +34,11 @@ SUMMARIES: dict[str, Callable[[Evaluation], Files]] = {
     "mistakes": mistakes,
     "attribution": attribution,
     "explanation": explanation,
-    "feature_maps": feature_maps,
-    "embedding": embedding,
-    "noise": noise,
-    "running_averages": running_averages,
-    "corruption": corruption,
+    "feature_maps": feature_maps_files,
+    "embedding": embedding_files,
+    "noise": noise_table,
+    "running_averages": running_averages_table,
+    "corruption": corruption_tables,
 }
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from shearbench.comparison.pairs import pilot_of_folds
+from shearbench.comparison.table import pilot_of_folds
 from shearbench.errors import InputError
 from shearbench.params import Params
 from shearbench.statistics.pilot import Need, Option, Pilot, Planning, given, plan

@@ -13,8 +13,7 @@ from rich import print
 
 from shearbench.ablation.judgement import Judged, write_judged
 from shearbench.ablation.output import facts_of, files_of, summary, write_predictions
-from shearbench.ablation.predict import PredictionTask, predict_fold
-from shearbench.ablation.result import RunPredictions, compare
+from shearbench.ablation.result import PredictionTask, RunPredictions, compare, predict_fold
 from shearbench.data.dataset import FOLDS, SPLITS, load
 from shearbench.data.folds import read_folds
 from shearbench.execution import run_tasks

@@ -14,9 +14,15 @@ import pandas as pd
 
 from shearbench.analysis.comparisons import write_comparison
 from shearbench.comparison.champion import abstention_of
-from shearbench.comparison.pairs import compare_runs, refuse_leakage
 from shearbench.comparison.printed import print_tables
-from shearbench.comparison.table import metrics, rows_of_runs, with_abstention, with_verdicts
+from shearbench.comparison.table import (
+    compare_runs,
+    metrics,
+    refuse_leakage,
+    rows_of_runs,
+    with_abstention,
+    with_verdicts,
+)
 from shearbench.errors import InputError
 from shearbench.params import Params
 from shearbench.pipeline.present import read_run

@@ -6,8 +6,7 @@ Nothing is trained.
 
 from pathlib import Path
 
-from shearbench.analysis.transfer.measure import TransferTask, transfer
-from shearbench.analysis.transfer.summarise import Run, write_transfer
+from shearbench.analysis.transfer.measure import Run, TransferTask, transfer, write_transfer
 from shearbench.execution import run_tasks
 from shearbench.params import Params
 from shearbench.pipeline.present import read_run

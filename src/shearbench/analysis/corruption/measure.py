@@ -1,4 +1,4 @@
-"""Measure the accuracy of a network on its share of the test samples, corrupted and under Gaussian noise.
+"""Measure the accuracy of a network on its share of the test samples, corrupted and under Gaussian noise; tabulate it.
 
 The noise of a draw is the same for every network of a fold and scales with the level. Both channels of a doubled image
 have the same noise. Nothing is clipped.
@@ -7,11 +7,14 @@ have the same noise. Nothing is clipped.
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from shearbench.analysis.corruption.corruptions import SEVERITIES, corrupt, corruptions_of, grey_scale
-from shearbench.analysis.measured import Measured
+from shearbench.analysis.corruption.corruptions import CLEAN, SEVERITIES, corrupt, corruptions_of, grey_scale
+from shearbench.analysis.evaluation import Evaluation, Measured
 from shearbench.analysis.trained import TrainedModel
+from shearbench.plotting.files import Files, table
+from shearbench.predictions.estimates import accuracy_of
 from shearbench.seeds import generator_for
 
 
@@ -62,3 +65,50 @@ def own_deviation(inputs: NDArray[Any]) -> NDArray[np.float64]:
     """
     deviation: NDArray[np.float64] = np.sqrt(inputs.var(axis=0, dtype=np.float64).mean(axis=(1, 2)))
     return deviation
+
+
+def corruption_tables(evaluation: Evaluation) -> Files:
+    """Return two tables; both begin with the uncorrupted inputs, corruption ``none`` at severity 0.
+
+    ``corruptions.csv``, one row per corruption and severity: ``corruption, measure, severity, value``, then the columns
+    of :func:`accuracy_of`. ``corruption_errors.csv``, the same by fold: ``fold, corruption, severity, n, errors``.
+    """
+    rows, correct = (evaluation.stacked("corruption", name) for name in ("rows", "correct"))
+    conditions = [(CLEAN, "", 0, 0.0, evaluation.stacked("corruption", "clean"))]
+    for place, (name, kind) in enumerate(corruptions_of(evaluation.entry).items()):
+        for level, value in enumerate(kind.values):
+            conditions.append((name, kind.measure, level + 1, value, correct[:, place, level]))
+    summary, errors = [], []
+    for name, measure, severity, value, hits in conditions:
+        facts = {"corruption": name, "measure": measure, "severity": severity, "value": value}
+        summary.append({**facts, **accuracy_of(hits, rows)})
+        for fold_run, of_fold in zip(evaluation.fold_runs, hits, strict=True):
+            counts = {"n": of_fold.size, "errors": int((~of_fold).sum())}
+            errors.append({"fold": fold_run.fold, "corruption": name, "severity": severity, **counts})
+    return {"corruptions.csv": table(pd.DataFrame(summary)), "corruption_errors.csv": table(pd.DataFrame(errors))}
+
+
+def noise_table(evaluation: Evaluation) -> Files:
+    """Return ``noise.csv``: one row per strength.
+
+    Columns: ``scale`` (``own``: in units of the input's own deviation; ``raw``: shares of the grey scale, or pixels of
+    displacement), ``level`` (0 is no noise), ``sd_<channel>`` in the input's units, then those of
+    :func:`accuracy_of`, where readings are networks x draws.
+    """
+    facts, config = evaluation.facts("noise"), evaluation.settings.noise
+    correct, rows, clean = (evaluation.stacked("noise", name) for name in ("correct", "rows", "clean"))
+    deviation = np.array(facts["deviation"])
+    named = [*(("own", level) for level in config.levels), *(("raw", level) for level in config.raw)]
+    conditions = [(scale, 0.0, 0 * deviation, clean) for scale in ("own", "raw")]
+    for place, sd in enumerate(config.strengths(deviation, facts["scale"])):
+        conditions.append((*named[place], sd, correct[:, place]))
+    made = [
+        {
+            "scale": scale,
+            "level": level,
+            **{f"sd_{channel}": float(value) for channel, value in enumerate(sd)},
+            **accuracy_of(hits, rows),
+        }
+        for scale, level, sd, hits in conditions
+    ]
+    return {"noise.csv": table(pd.DataFrame(made).sort_values(["scale", "level"]))}

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from shearbench.analysis.measured import Measured
+from shearbench.analysis.evaluation import Measured
 from shearbench.analysis.trained import TrainedModel
 
 BATCHES = (1, 64)

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from shearbench.analysis.evaluation import Measured
 from shearbench.analysis.layers import layer_calls
-from shearbench.analysis.measured import Measured
 from shearbench.analysis.trained import TrainedModel
 from shearbench.seeds import generator_for
 

@@ -1,4 +1,5 @@
-"""Compare errors across datasets: by class, with the share on classes 3, 5 and 8, and by pair of confused classes.
+"""Compare errors across datasets: by class, with the share on classes 3, 5 and 8, by pair of confused classes, and by
+suspicious training label. The more runs suspect a label, the more likely it is wrong.
 
 Out of fold, each training sample is predicted once per repeat, by a network that was not trained on it; counts are
 means over the repeats. The samples are the same on all datasets, so McNemar's test pairs them.
@@ -14,8 +15,21 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from shearbench.data.dataset import DIGITS
-from shearbench.plotting.canvas import GREY, LABELLED, OF_DATASETS, class_ticks, colours, figure, headed, plain
+from shearbench.plotting.canvas import (
+    GREY,
+    LABELLED,
+    OF_DATASETS,
+    bare,
+    class_ticks,
+    colours,
+    figure,
+    headed,
+    plain,
+    two_names,
+)
 from shearbench.plotting.files import Files, Writer, picture, table
+from shearbench.plotting.tiles import GREY as IN_GREY
+from shearbench.plotting.tiles import SMALL, centres, draw_tiles, row_of, visible
 from shearbench.predictions.estimates import share_with_interval
 from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
 from shearbench.predictions.scores import BySample, rates
@@ -236,3 +250,50 @@ def _number(value: float, *, signed: bool = False) -> str:
     """Return a count as text; a mean over repeats that is no integer has one decimal."""
     text = f"{value:+.1f}" if signed else f"{value:.1f}"
     return text.removesuffix(".0").replace("-", "\N{MINUS SIGN}")
+
+
+_SUSPECTS_ACROSS, _SUSPECTS_DOWN = 12, 2
+
+
+def suspicious(evaluated: EvaluatedRuns) -> Files:
+    """Return the suspected labels of all runs, and one figure per source."""
+    files: dict[str, Writer] = {"suspicious_labels.csv": table(suspects(evaluated))}
+    for name, part in evaluated.by_source().items():
+        files[f"figures/suspicious_labels{name}.png"] = picture(suspects_figure(part, suspects(part)))
+    return files
+
+
+def suspects(evaluated: EvaluatedRuns) -> pd.DataFrame:
+    """Return one row per sample and suggested class, those of the most runs first.
+
+    Columns: ``id, label, suggested``; ``runs``, the number that suggest it; ``of``, the number of all runs; the mean
+    ``confidence`` of those that suggest it, and their names, ``by``.
+    """
+    named = [run.table("suspicious_labels.csv").assign(by=run.name) for run in evaluated.runs]
+    groups = pd.concat(named, ignore_index=True).groupby(["id", "label", "suggested"])
+    found = groups.agg(runs=("by", "size"), confidence=("confidence", "mean"), by=("by", " ".join)).reset_index()
+    found.insert(4, "of", len(evaluated.runs))
+    return found.sort_values(["runs", "confidence", "id"], ascending=[False, False, True], ignore_index=True)
+
+
+def suspects_figure(evaluated: EvaluatedRuns, found: pd.DataFrame) -> Figure:
+    """Draw the samples that the most runs suspect, with label and suggested class."""
+    shown = found.head(_SUSPECTS_ACROSS * _SUSPECTS_DOWN)
+    samples = evaluated.samples("train", evaluated.datasets[0])  # the runs are of one source
+    pictures, place = visible(samples.images), {int(number): row for row, number in enumerate(samples.ids)}
+    made = figure(0.85 * _SUSPECTS_ACROSS + 1.0, 1.35 * _SUSPECTS_DOWN + 0.6)
+    for strip, axes in enumerate(made.subplots(_SUSPECTS_DOWN, 1)):
+        part = shown.iloc[strip * _SUSPECTS_ACROSS : (strip + 1) * _SUSPECTS_ACROSS]
+        tiles = [pictures[place[number]] for number in part["id"]]
+        draw_tiles(axes, row_of(tiles, _SUSPECTS_ACROSS, pictures.shape[1:]), IN_GREY)
+        bare(axes)
+        axes.xaxis.tick_top()
+        axes.tick_params(length=0)
+        notes = [
+            f"{two_names(str(row.label), ', or', str(row.suggested))}?\n{row.runs} of {row.of} runs"
+            for row in part.itertuples()
+        ]
+        axes.set_xticks(centres(_SUSPECTS_ACROSS)[: len(part)], notes, fontsize=SMALL)
+    text = f"{found['id'].nunique()} training samples have a confident out-of-fold prediction of another class"
+    made.suptitle(text, fontsize=11)
+    return made
