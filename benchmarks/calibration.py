@@ -26,7 +26,7 @@ from shearbench.data import mnist
 from shearbench.data.config import MnistFolder
 from shearbench.plotting.canvas import png
 from shearbench.records import provenance, write_bytes, write_json, write_text
-from shearbench.report.sections.false_positives import ALPHA, TOLERANCE, size_and_power_figure
+from shearbench.report.sections.statistics import ALPHA, TOLERANCE, size_and_power_figure
 from shearbench.statistics.crossed import Parts, joined, mean_squares, parts_from, parts_of, variances
 from shearbench.statistics.power import training_factor
 from shearbench.statistics.proportions import wilson

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shearbench.report.answer import answer
+from shearbench.report.overview import answer
 
 
 def row(dataset: str, model: str, cv: float, *, parameters: int = 100, seconds: float = 10.0) -> dict[str, Any]:

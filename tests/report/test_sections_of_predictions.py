@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from shearbench.records import read_json
+from shearbench.report import card
 from shearbench.report.blocks import Heading, Pictures, Prose, Section, Table
 from shearbench.report.comparison import MISSING
-from shearbench.report.sections import accuracy, datasets, networks, predictions
+from shearbench.report.sections import accuracy, networks, predictions
 
 READ = {
     "curves": networks.curves,
@@ -147,7 +148,7 @@ def test_a_run_without_fields_has_no_displacement(finished: Path) -> None:
 
 
 def test_datasets_count_their_classes_by_split(finished_once: Path) -> None:
-    first, second = tables(datasets.read(finished_once, rows_of(finished_once)))
+    first, second = tables(card.datasets(finished_once, rows_of(finished_once)))
     for table in (first, second):
         assert [run.text for run in table.cells[0]] == ["training", *["6"] * 10]
         assert [run.text for run in table.cells[1]] == ["test", *["2"] * 10]

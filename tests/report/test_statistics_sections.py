@@ -8,7 +8,7 @@ from PIL import Image
 
 from shearbench.records import read_json, write_json
 from shearbench.report.blocks import Facts, Prose, Section, Table
-from shearbench.report.sections import false_positives
+from shearbench.report.sections import statistics
 from shearbench.report.sections.statistics import power, spread
 
 
@@ -89,7 +89,7 @@ def test_without_pairs_there_is_nothing_to_plan(tmp_path: Path) -> None:
 
 
 def test_without_a_calibration_the_command_that_measures_it_is_named(tmp_path: Path) -> None:
-    section = false_positives.read(tmp_path, [])
+    section = statistics.false_positives(tmp_path, [])
     assert "`python benchmarks/calibration.py`" in prose(section)
     assert not section.missing  # nothing that this project could make
 
@@ -121,7 +121,7 @@ def _calibration(root: Path) -> None:
 
 def test_the_sizes_of_the_verdict_are_those_of_the_file_and_those_outside_are_named(tmp_path: Path) -> None:
     _calibration(tmp_path)
-    section = false_positives.read(tmp_path, [])
+    section = statistics.false_positives(tmp_path, [])
     nulls, candidates = tables(section)
     assert [line[1:] for line in nulls] == [
         ["one against two", "6.5 %", "3.2 to 13.0 %", "200", "yes"],

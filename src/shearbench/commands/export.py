@@ -25,7 +25,7 @@ from shearbench.records import RECORD, read_json, write_text
 from shearbench.report.blocks import Table
 from shearbench.report.card import card
 from shearbench.report.overview import NOT_WORSE, overview
-from shearbench.report.sections.false_positives import size_and_power_figure
+from shearbench.report.sections.statistics import size_and_power_figure
 from shearbench.stages import explore, handwriting
 from shearbench.stages.evaluate import evaluation_of
 

@@ -16,11 +16,10 @@ from markupsafe import Markup, escape
 from shearbench.errors import InputError
 from shearbench.plotting.canvas import colours
 from shearbench.records import read_json
-from shearbench.report.answer import answer
 from shearbench.report.blocks import Data
 from shearbench.report.comparison import evaluations
 from shearbench.report.findings import Row, Rows, chart, counted, percent, span
-from shearbench.report.overview import budgets, overview, recipes
+from shearbench.report.overview import answer, budgets, overview, recipes
 from shearbench.report.sections import SECTIONS
 
 _FOLDER = Path(__file__).parent

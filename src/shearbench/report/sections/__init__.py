@@ -9,9 +9,7 @@ from shearbench.report.comparison import Read
 from shearbench.report.sections import (
     accuracy,
     claim,
-    datasets,
     experiments,
-    false_positives,
     handwriting,
     networks,
     predictions,
@@ -23,7 +21,7 @@ SECTIONS: tuple[Read, ...] = (
     statistics.differences,
     statistics.joined,
     accuracy.cost,
-    datasets.read,
+    card.datasets,
     networks.curves,
     predictions.confusion,
     predictions.classes,
@@ -43,5 +41,5 @@ SECTIONS: tuple[Read, ...] = (
     card.read,
     statistics.spread,
     statistics.power,
-    false_positives.read,
+    statistics.false_positives,
 )
