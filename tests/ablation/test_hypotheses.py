@@ -9,11 +9,12 @@ import yaml
 from scipy import stats
 
 from shearbench.ablation.hypotheses import Hypothesis, Observed, hypothesis_faults, runs_of
-from shearbench.ablation.judgement import Training, judge, spread_p, verdict
+from shearbench.ablation.judgement import Training, judge, verdict
 from shearbench.ablation.output import modes_figure
 from shearbench.params import load
-from shearbench.report.ablations import best_candidate, hypotheses_blocks
+from shearbench.report.claims import best_candidate, hypotheses_blocks
 from shearbench.stages import ablation, ablation_result
+from shearbench.statistics.verdict import equal_spreads_p
 from small_project import FIELDS, FOLDS, RECIPE, document, write_data, write_fields
 
 REPOSITORY = Path(__file__).parents[2]
@@ -49,7 +50,7 @@ def test_the_interval_of_a_hypothesis_worked_out_by_hand() -> None:
 @pytest.mark.parametrize(("sd", "rejected"), [(0.01, False), (0.03, False), (0.034, True), (0.0008, True)])
 def test_the_f_test_of_spreads(sd: float, rejected: bool) -> None:
     """Three values against five: F(0.975; 2, 4) = 10.65, so a ratio of 3.26 is the bound above."""
-    assert (spread_p(sd, 3, 0.01, 5) < 0.05) == rejected
+    assert (equal_spreads_p((sd, 3), (0.01, 5)) < 0.05) == rejected
     assert stats.f.ppf(0.975, 2, 4) ** 0.5 == pytest.approx(3.263, abs=1e-3)
 
 

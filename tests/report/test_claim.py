@@ -9,9 +9,8 @@ import yaml
 
 from shearbench.errors import InputError
 from shearbench.records import write_json
-from shearbench.report.ablations import AblationResult, sizes_of, verdict_of
 from shearbench.report.blocks import Section
-from shearbench.report.claims import Claim, read_claim, read_claims
+from shearbench.report.claims import AblationResult, Claim, read_claim, read_claims, sizes_of, verdict_of
 from shearbench.report.conclusion import conclusion, sentences, shows_the_fall
 from shearbench.report.sections import claim as section
 

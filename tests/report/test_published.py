@@ -8,8 +8,7 @@ import pytest
 from scipy import stats
 
 from shearbench.records import read_json
-from shearbench.report.ablations import AblationResult
-from shearbench.report.claims import read_claims
+from shearbench.report.claims import AblationResult, read_claims
 from shearbench.report.published import Line, Results, lines
 
 CLAIM = read_claims(Path(__file__).parents[2])["mechanical-mnist"]

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from shearbench.ablation.hypotheses import Hypothesis, Observed, runs_of
 from shearbench.ablation.output import modes_figure
@@ -26,6 +25,7 @@ from shearbench.plotting.files import table as csv
 from shearbench.predictions.estimates import Estimate, mean_of
 from shearbench.predictions.folds import FoldRun, hardware_of, read_fold_run
 from shearbench.records import is_finished, read_json, write_record
+from shearbench.statistics.verdict import equal_spreads_p
 
 Run = tuple[str, str]
 """Dataset and model."""
@@ -189,7 +189,7 @@ def _found(
     accuracies = np.array([one.accuracy[given.statistics] for one in own])
     accuracy, loss = mean_of(accuracies), mean_of(np.array([one.train_loss for one in own]))
     spread = float(accuracies.std(ddof=1))
-    p = spread_p(spread, len(own), observed.spread, observed.folds)
+    p = equal_spreads_p((spread, len(own)), (observed.spread, observed.folds))
     least, factor = observed.level - observed.level_tolerance, observed.train_loss_factor
     met: dict[str, bool | None] = {
         "level": _meets(accuracy, least, observed.level + observed.level_tolerance),
@@ -234,9 +234,3 @@ def verdict(met: Mapping[str, bool | None]) -> str:
     if missed:
         return f"misfit: {', '.join(missed)}"
     return "control not run" if met["control"] is None else "fits"
-
-
-def spread_p(sd: float, n: int, published: float, folds: int) -> float:
-    """Return the two-sided p value of the F test that two standard deviations, of n and ``folds`` values, are equal."""
-    tail = float(stats.f.cdf((sd / published) ** 2, n - 1, folds - 1))
-    return 2 * min(tail, 1 - tail)

@@ -1,16 +1,24 @@
-"""A paper's claim and its published numbers, read from ``claims/<name>.yaml``.
+"""A paper's claim and its published numbers, read from ``claims/<name>.yaml``, and the ablation result that tests it.
 
 The code of the report depends on no paper: each file in ``claims/`` has the quotes with their sources, the ablation
-that tests the claim, and the numbers to compare with ours.
+that tests the claim, and the numbers to compare with ours. Every sentence on an ablation follows from its numbers and
+verdicts, in ``build/ablation_results/<name>/`` or ``reports/full/<name>/``.
 """
 
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
+import pandas as pd
 import yaml
 from pydantic import Field, ValidationError
 
 from shearbench.errors import InputError
+from shearbench.records import RECORD, read_json
+from shearbench.report.blocks import Block, Cell, Column, Data, Heading, Picture, Pictures, Prose
+from shearbench.report.comparison import Columns, Show, rows_of_file, table
+from shearbench.report.findings import TOO_FEW, Row, Rows, listed, p_value, percent, points, span
 from shearbench.strict import Strict
 
 FOLDER = "claims"
@@ -158,3 +166,169 @@ def read_claim(path: Path) -> Claim:
     except ValidationError as error:
         lines = [f"- {'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()]
         raise InputError("\n".join([f"{path} has {len(lines)} fault(s) to mend:", *lines])) from None
+
+
+LEAST_FOLDS = 5
+"""Least number of folds for a verdict in words: with 3 folds, five verdicts changed with the precision."""
+IS = {
+    "better": "is better than",
+    "worse": "is worse than",
+    "equivalent": "is equivalent to",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class AblationResult:
+    """An ablation result: its folder, its record, and its tables as rows."""
+
+    folder: Path
+    record: Row
+    accuracies: Rows
+    pairs: Rows
+
+    @cached_property
+    def models(self) -> list[str]:
+        """The models, in the order of the ablation."""
+        return list(dict.fromkeys(row["model"] for row in self.accuracies))
+
+    @cached_property
+    def datasets(self) -> list[str]:
+        """The datasets, in the order of the ablation."""
+        return list(dict.fromkeys(row["dataset"] for row in self.accuracies))
+
+    def of_family(self, family: str, **values: str) -> list[Row]:
+        """Return the pairs of a family that have the given values."""
+        wanted = {"family": family, **values}
+        return [pair for pair in self.pairs if all(pair[key] == value for key, value in wanted.items())]
+
+    def accuracy(self, dataset: str, model: str, split: str, bn_statistics: str) -> Row | None:
+        """Return the row of an accuracy of a run, or None if it was not measured."""
+        wanted = {"dataset": dataset, "model": model, "split": split, "bn_statistics": bn_statistics}
+        found = (row for row in self.accuracies if all(row[key] == value for key, value in wanted.items()))
+        return next(found, None)
+
+
+def read_ablation_result(folder: Path) -> AblationResult | None:
+    """Return the ablation result in a folder, or None if there is none."""
+    if not (folder / RECORD).is_file():
+        return None
+    accuracies, pairs = (rows_of_file(folder / name) for name in ("accuracies.csv", "pairs.csv"))
+    return AblationResult(folder, read_json(folder / RECORD), accuracies, pairs)
+
+
+def sizes_of(result: AblationResult) -> str:
+    """Return the sizes and recipes of an ablation's trainings in one sentence."""
+    record, plan = result.record, result.record["plan"]
+    models = {name: plan["models"][name] for name in result.models}
+    recipes = [each["recipe"] for each in models.values()]
+    epochs, rates = (listed(dict.fromkeys(f"{each[key]:g}" for each in recipes)) for key in ("epochs", "learning_rate"))
+    widths = listed(f"{each['width']:g} ({name})" for name, each in models.items())
+    schedules = listed(dict.fromkeys(each["schedule"] for each in recipes))
+    return (
+        f"{record['folds']} of {record['of_folds']} folds, {record['sizes']['train']:,} training and "
+        f"{record['sizes']['test']:,} test samples, {epochs} {'epoch' if epochs == '1' else 'epochs'}, "
+        f"learning rate {rates} ({schedules}), width {widths}; {record['hardware']}."
+    )
+
+
+def verdict_of(pair: Row) -> str:
+    """Return the verdict on a pair with its numbers; with fewer than ``LEAST_FOLDS`` folds only the numbers."""
+    within = f"on {pair['within']}" if pair["kind"] == "models" else f"for {pair['within']}"
+    start = f"{within}, {pair['a']} {IS.get(pair['verdict'])} {pair['b']}"
+    if pair["folds"] < LEAST_FOLDS:
+        start = f"{within}, {pair['a']} and {pair['b']} have no verdict, which needs {LEAST_FOLDS} folds"
+    elif pair["verdict"] not in IS:
+        start = f"{within} it is undecided whether {pair['a']} differs from {pair['b']}"
+    p = p_value(pair["p_adjusted"])
+    return (
+        f"{start[0].upper()}{start[1:]}: {percent(pair['mean_a'])} against {percent(pair['mean_b'])} % of the samples "
+        f"that a model did not train on ({points(pair['difference'])} points, 95 % interval {points(pair['low'])} to "
+        f"{points(pair['high'])}, n = {pair['folds']} folds, adjusted p {p if p.startswith('<') else f'= {p}'})."
+    )
+
+
+def interval(row: Row) -> str:
+    """Return a mean accuracy with its 95 % interval, in %."""
+    ends = span(row["low"], row["high"])
+    return f"{percent(row['mean'])} % ({ends if ends == TOO_FEW else f'95 % interval {ends}'})"
+
+
+def hypotheses_blocks(folder: Path, heading: str) -> list[Block]:
+    """Return the blocks on the hypotheses that were judged in a folder."""
+    path = folder / "hypotheses.csv"
+    record, rows = read_json(folder / "record.json"), rows_of_file(path)
+    caption = (
+        f"Independent trainings on {record['sizes']['train']:,} samples each, {record['hardware']}. A misfit names "
+        "the numbers that differ from the published ones at 95 %, uncorrected for the number of hypotheses. Small: the "
+        "range that the hypothesis predicts."
+    )
+    blocks: list[Block] = [
+        Heading(f"Hypotheses ({heading.lower()})"),
+        Prose(f"{record['plan']['question']} {best_candidate(pd.DataFrame(rows))}"),
+        table(_HYPOTHESES, rows, caption, [Data.of(path)]),
+    ]
+    modes = folder / "figures" / "modes.png"
+    if modes.is_file():
+        text = "Held-out accuracy after each epoch by batch-norm statistics"
+        more = "Means over the trainings. The three lines are the same weights on the same samples."
+        blocks.append(Pictures([Picture.of(modes, text, more, [folder / "modes.csv"])], wide=True))
+    return blocks
+
+
+def best_candidate(table: pd.DataFrame) -> str:
+    """Return a sentence with the hypotheses that fit, or with the least misfit."""
+    run = table[table["verdict"] != "not run"]
+    if run.empty:
+        return "None of the hypotheses has run."
+    counts = f"{len(run)} of {len(table)} hypotheses have run."
+    fits = run.loc[run["verdict"] == "fits", "hypothesis"]
+    if len(fits):
+        names = ", ".join(fits)
+        return f"{counts} Consistent with all published numbers: {names}. This does not show that it happened."
+    missed = run["verdict"].map(lambda verdict: verdict.count(",") + 1 if verdict.startswith("misfit") else 0)
+    least = run[missed == missed.min()]
+    names, words = ", ".join(least["hypothesis"]), "; ".join(least["verdict"].unique())
+    return f"{counts} None fits all published numbers. The least misfit: {names} ({words})."
+
+
+def _run(row: Row) -> str:
+    return ", ".join(str(row[key]) for key in ("dataset", "model", "statistics"))
+
+
+def _trainings(row: Row) -> Cell:
+    trainings = 0 if row["verdict"] == "not run" else row["trainings"]
+    return Cell(f"{trainings:.0f}", trainings)
+
+
+def _measured(name: str, form: str, factor: int, predicted: str) -> Show:
+    """Return the cells of a number, empty if it was not measured, with the predicted range below it."""
+
+    def show(row: Row) -> Cell:
+        bounds, ends = row[f"predicted_{predicted}"], ""
+        note = "" if pd.isna(bounds) else " to ".join(f"{factor * float(end):g}" for end in bounds.split(" to "))
+        if pd.isna(row[name]):
+            return Cell("", note=note)
+        if name == "accuracy":
+            ends = f" ({span(row['accuracy_low'], row['accuracy_high'])})"
+        return Cell(f"{factor * row[name]:{form}}{ends}", row[name], note=note)
+
+    return show
+
+
+_HYPOTHESES: Columns = {
+    Column("hypothesis"): lambda row: Cell(row["hypothesis"], strong=True, help=row["because"]),
+    Column("run", help="dataset, model, batch-norm statistics"): _run,
+    Column("n", True, "independent trainings"): _trainings,
+    Column("level, %", True, "mean test accuracy with Student's 95 % interval"): (
+        _measured("accuracy", ".1f", 100, "level")
+    ),
+    Column("spread", True, "standard deviation over the trainings, percentage points"): (
+        _measured("spread", ".2f", 100, "spread")
+    ),
+    Column("loss", True, "training loss of the last epoch"): _measured("train_loss", ".3f", 1, "train_loss"),
+    Column("control, %", True, "mean test accuracy of the shallow model on the same inputs"): (
+        _measured("control_accuracy", ".1f", 100, "control")
+    ),
+    Column("as predicted"): lambda row: "" if pd.isna(row["as_predicted"]) else row["as_predicted"],
+    Column("verdict"): lambda row: Cell(row["verdict"], strong=True),
+}

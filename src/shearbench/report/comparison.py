@@ -8,9 +8,11 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from shearbench.errors import InputError
 from shearbench.predictions.evaluated import read_table
-from shearbench.records import is_finished, read_record
+from shearbench.records import is_finished, read_json, read_record
 from shearbench.report import findings
 from shearbench.report.blocks import Block, Cell, Column, Data, Heading, Picture, Pictures, Prose, Section, Table
 
@@ -94,7 +96,27 @@ def rows_of(root: Path, name: str) -> list[dict[str, Any]]:
     path = root / "build" / "comparison" / f"{name}.csv"
     if not path.is_file():
         raise InputError(f"{path} is missing, which the report shows; run `dvc repro`")
-    return [{str(column): value for column, value in row.items()} for row in read_table(path).to_dict("records")]
+    return _rows(read_table(path))
+
+
+def pairs_of_file(path: Path) -> Rows:
+    """Return the compared pairs of a ``pairs.json``; empty if the file is missing.
+
+    Files of earlier versions, such as those at full size, name the adjusted p value ``p_holm``.
+    """
+    rows = read_json(path)["rows"] if path.is_file() else []
+    return [{"p_adjusted" if key == "p_holm" else key: value for key, value in row.items()} for row in rows]
+
+
+def rows_of_file(path: Path) -> Rows:
+    """Return the rows of a CSV file; empty if the table is empty."""
+    if path.stat().st_size <= 1:  # a table without rows
+        return []
+    return _rows(pd.read_csv(path).rename(columns={"p_holm": "p_adjusted"}))  # its name in tables of earlier versions
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(column): value for column, value in row.items()} for row in table.to_dict("records")]
 
 
 def picture(root: Path, name: str, text: str, caption: str = "", data: Sequence[str] = ()) -> Picture:

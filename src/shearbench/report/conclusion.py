@@ -4,13 +4,12 @@
 """
 
 import pandas as pd
-from scipy import stats
 
-from shearbench.report.ablations import IS, LEAST_FOLDS, AblationResult, interval, rows_of_file, verdict_of
-from shearbench.report.claims import Claim, ClaimTest
+from shearbench.report.claims import IS, LEAST_FOLDS, AblationResult, Claim, ClaimTest, interval, verdict_of
+from shearbench.report.comparison import rows_of_file
 from shearbench.report.findings import Rows, listed
 from shearbench.report.published import WORDS, over_folds
-from shearbench.statistics.verdict import decide_unpaired
+from shearbench.statistics.verdict import decide_unpaired, equal_spreads_p
 
 _TO = {"better": "than", "equivalent": "to"}
 
@@ -115,9 +114,8 @@ def _misfit(result: AblationResult, dataset: str, claim: Claim) -> str:
         "equivalent": "is equivalent to",
         "undecided": "is undecided against",
     }
-    ratio = (row["sd"] / test.spread) ** 2
-    tail = float(stats.f.cdf(ratio, row["folds"] - 1, claim.study.folds - 1))
-    spread = "agree" if 2 * min(tail, 1 - tail) >= 0.05 else "differ"
+    p = equal_spreads_p((row["sd"], row["folds"]), (test.spread, claim.study.folds))
+    spread = "agree" if p >= 0.05 else "differ"
     losses = result.record.get("train_loss", {}).get(f"{dataset}-{test.suspect}")
     ours_loss = f"ours is {sum(losses) / len(losses):.2f}" if losses else "this run did not store ours"
     loss = f" The published training loss is {test.train_loss:g}; {ours_loss}." if test.train_loss is not None else ""

@@ -66,10 +66,10 @@ def overview(root: Path, rows: Rows) -> Table:
             table.setdefault(column, []).append(cell)
     caption = _CAPTION.format(
         drop=_DROP.format(first=datasets[0]) if len(datasets) > 1 else "",
-        n=_every(f"{each['n']:,}" for each in robust.values() if "n" in each) or "no",
-        strangers=_STRANGERS.format(n=_every(f"{each['n']:,}" for each in strangers.values())) if strangers else "",
+        n=distinct(f"{each['n']:,}" for each in robust.values() if "n" in each) or "no",
+        strangers=_STRANGERS.format(n=distinct(f"{each['n']:,}" for each in strangers.values())) if strangers else "",
         costs=_COSTS.format(first=datasets[0]) if len(datasets) > 1 else "",
-        processor=_every(each["processor"] for each in robust.values() if "processor" in each),
+        processor=distinct(each["processor"] for each in robust.values() if "processor" in each),
         hardware="; ".join(hardware_of_all(rows)),
     )
     body = list(zip(*table.values(), strict=True))
@@ -134,7 +134,8 @@ def _share(value: float | None) -> Cell | str:
     return "" if value is None else Cell(percent(value), value)
 
 
-def _every(texts: Iterable[str]) -> str:
+def distinct(texts: Iterable[str]) -> str:
+    """Return the distinct texts, joined by semicolons."""
     return "; ".join(dict.fromkeys(texts))
 
 

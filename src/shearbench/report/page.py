@@ -19,7 +19,7 @@ from shearbench.records import read_json
 from shearbench.report.blocks import Data
 from shearbench.report.comparison import evaluations
 from shearbench.report.findings import Row, Rows, chart, counted, percent, span
-from shearbench.report.overview import answer, budgets, overview, recipes
+from shearbench.report.overview import answer, budgets, distinct, overview, recipes
 from shearbench.report.sections import SECTIONS
 
 _FOLDER = Path(__file__).parent
@@ -99,10 +99,6 @@ def _commands(records: Rows) -> list[str]:
 
 def _provenance(records: Rows, rows: Rows, seed: int) -> list[tuple[str, str]]:
     """Return (name, value) pairs; if records differ, all their values are listed."""
-
-    def every(values: Iterable[str]) -> str:
-        return "; ".join(dict.fromkeys(values))
-
     trained = [record["training"] for record in records]
     trainings = [row["folds"] * row["repeats"] for row in rows]
     seconds = sum(row["seconds_per_fold"] * count for row, count in zip(rows, trainings, strict=True))
@@ -110,15 +106,15 @@ def _provenance(records: Rows, rows: Rows, seed: int) -> list[tuple[str, str]]:
     hashes = [(record["dataset"], record["hashes"]) for record in records]
     return [
         ("seed", str(seed)),
-        ("folds", every(counted(row) for row in rows)),
-        ("code commit", every(each["commit"] for each in trained)),
-        ("Python", every(each["python"] for each in trained)),
-        ("libraries", every(f"{name} {number}" for each in trained for name, number in each["versions"].items())),
-        ("processor", every(f"{each['processor']}, {each['cores']} cores" for each in machines)),
-        ("system", every(each["system"] for each in machines)),
+        ("folds", distinct(counted(row) for row in rows)),
+        ("code commit", distinct(each["commit"] for each in trained)),
+        ("Python", distinct(each["python"] for each in trained)),
+        ("libraries", distinct(f"{name} {number}" for each in trained for name, number in each["versions"].items())),
+        ("processor", distinct(f"{each['processor']}, {each['cores']} cores" for each in machines)),
+        ("system", distinct(each["system"] for each in machines)),
         ("time", f"{seconds / 60:.1f} minutes for the {sum(trainings)} trainings of the comparison"),
-        ("device and precision", every(record["hardware"] for record in records)),
-        ("hash of training data", every(f"{dataset} {hashed['data'][:16]}" for dataset, hashed in hashes)),
-        ("hash of test data", every(f"{dataset} {hashed['test'][:16]}" for dataset, hashed in hashes)),
-        ("hash of folds", every(hashed["folds"][:16] for _, hashed in hashes)),
+        ("device and precision", distinct(record["hardware"] for record in records)),
+        ("hash of training data", distinct(f"{dataset} {hashed['data'][:16]}" for dataset, hashed in hashes)),
+        ("hash of test data", distinct(f"{dataset} {hashed['test'][:16]}" for dataset, hashed in hashes)),
+        ("hash of folds", distinct(hashed["folds"][:16] for _, hashed in hashes)),
     ]

@@ -14,7 +14,8 @@ from scipy import stats
 
 from shearbench.records import RECORD
 from shearbench.report import claims
-from shearbench.report.ablations import LEAST_FOLDS, AblationResult, pairs_of_file, read_ablation_result, rows_of_file
+from shearbench.report.claims import LEAST_FOLDS, AblationResult, read_ablation_result
+from shearbench.report.comparison import pairs_of_file, rows_of_file
 from shearbench.report.findings import Row, Rows, p_value, points
 from shearbench.statistics.resampled_t import error_factor
 from shearbench.statistics.verdict import Word, decide_by_interval, decide_unpaired

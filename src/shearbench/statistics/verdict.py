@@ -105,6 +105,12 @@ def decide_unpaired(a: tuple[float, float, float], b: tuple[float, float, float]
     return decide_by_interval(difference - reach, difference + reach, rope=rope, p_adjusted=p)
 
 
+def equal_spreads_p(a: tuple[float, int], b: tuple[float, int]) -> float:
+    """Return the two-sided p value of the F test that two standard deviations are equal, each (deviation, n values)."""
+    tail = float(stats.f.cdf((a[0] / b[0]) ** 2, a[1] - 1, b[1] - 1))
+    return 2 * min(tail, 1 - tail)
+
+
 def turned(word: Word) -> Word:
     """Return the verdict on b against a from ``word``, the verdict on a against b."""
     seen_from_b: dict[Word, Word] = {"better": "worse", "worse": "better"}

@@ -7,18 +7,19 @@ import pandas as pd
 
 from shearbench.analysis.batch_norm.statistics import mode_warning
 from shearbench.records import read_json
-from shearbench.report.ablations import (
+from shearbench.report.blocks import Block, Cell, Column, Data, Heading, Picture, Pictures, Prose, Section, Table
+from shearbench.report.claims import (
     LEAST_FOLDS,
     AblationResult,
+    Claim,
+    ClaimTest,
     hypotheses_blocks,
-    pairs_of_file,
     read_ablation_result,
+    read_claims,
     sizes_of,
     verdict_of,
 )
-from shearbench.report.blocks import Block, Cell, Column, Data, Heading, Picture, Pictures, Prose, Section, Table
-from shearbench.report.claims import Claim, ClaimTest, read_claims
-from shearbench.report.comparison import Columns, table
+from shearbench.report.comparison import Columns, pairs_of_file, table
 from shearbench.report.conclusion import sentences
 from shearbench.report.findings import TOO_FEW, Row, Rows, percent, span
 from shearbench.report.published import lines, read_results

@@ -1,6 +1,7 @@
 """Handwriting: accuracy on each class's digits by step of the recipe and by group, and copies of MNIST."""
 
 from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,8 @@ import pandas as pd
 
 from shearbench import yaml12
 from shearbench.records import is_finished, read_json
-from shearbench.report.ablations import rows_of_file
 from shearbench.report.blocks import Block, Cell, Column, Data, Facts, Heading, Picture, Pictures, Prose, Section, Table
+from shearbench.report.comparison import Columns, number, rows_of_file, table
 from shearbench.report.findings import Row, Rows, points
 
 _TEXT = """Digits that a class drew, predicted by models that were trained on MNIST only. `study` prepares a picture
@@ -145,29 +146,18 @@ def _gain(row: Row) -> Cell | str:
 
 
 def _networks(path: Path) -> Table:
-    columns = [
-        Column("model"),
-        Column("training", help="run: as in `runs` of params.yaml; grid: beside the recipe"),
-        Column("preparation"),
-        Column("digits", True),
-        Column("accuracy (%)", True),
-        Column("95 % over writers"),
-        Column("rejected as misclassified (%)", True),
-        Column("MNIST, cross-validated (%)", True),
-    ]
-    rows: list[list[Cell | str]] = [
-        [
-            *(row[key] for key in ("model", "training", "preparation")),
-            Cell(f"{row['n']:.0f}", row["n"]),
-            _percent(row["accuracy"]),
-            _span(row["accuracy_low"], row["accuracy_high"]),
-            _percent(row["accuracy_all"]),
-            _percent(row["mnist_accuracy"]),
-        ]
-        for row in rows_of_file(path)
-        if row["n"] > 0
-    ]
-    return Table(columns, rows, "Every model, with both preparations.", [Data.of(path)])
+    columns: Columns = {
+        Column("model"): itemgetter("model"),
+        Column("training", help="run: as in `runs` of params.yaml; grid: beside the recipe"): itemgetter("training"),
+        Column("preparation"): itemgetter("preparation"),
+        Column("digits", True): number("n", ".0f"),
+        Column("accuracy (%)", True): lambda row: _percent(row["accuracy"]),
+        Column("95 % over writers"): lambda row: _span(row["accuracy_low"], row["accuracy_high"]),
+        Column("rejected as misclassified (%)", True): lambda row: _percent(row["accuracy_all"]),
+        Column("MNIST, cross-validated (%)", True): lambda row: _percent(row["mnist_accuracy"]),
+    }
+    rows = [row for row in rows_of_file(path) if row["n"] > 0]
+    return table(columns, rows, "Every model, with both preparations.", [Data.of(path)])
 
 
 def _groups(results: Row, path: Path) -> Table:

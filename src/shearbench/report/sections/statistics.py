@@ -4,6 +4,7 @@ the verdict calls equal models different.
 ``benchmarks/calibration.py`` trains the models of the last one and writes ``reports/calibration.*``.
 """
 
+from collections.abc import Callable
 from operator import itemgetter
 from pathlib import Path
 
@@ -11,9 +12,8 @@ from matplotlib.figure import Figure
 
 from shearbench.plotting.canvas import BLUE, ORANGE, figure, plain
 from shearbench.records import read_json
-from shearbench.report.ablations import rows_of_file
-from shearbench.report.blocks import Block, Cell, Column, Data, Facts, Picture, Pictures, Prose, Section, Table
-from shearbench.report.comparison import RUN, Columns, count, number, percent, table
+from shearbench.report.blocks import Block, Cell, Column, Data, Facts, Picture, Pictures, Prose, Section
+from shearbench.report.comparison import RUN, Columns, Show, count, number, percent, rows_of_file, table
 from shearbench.report.findings import Row, Rows, counted, p_value, points, verdicts
 from shearbench.report.findings import percent as in_percent
 
@@ -53,7 +53,9 @@ def differences(root: Path, rows: Rows) -> Section:
         blocks = [Prose(f"No verdicts: {refused}" if refused else "One run alone has no pair.")]
         return Section("differences", "Pairwise comparison", blocks)
     text = Prose(f"{verdicts(pairs)}. {_DIFFERENCES}")
-    return Section("differences", "Pairwise comparison", [text, _pairs(pairs, Data.of(path.with_suffix(".csv")))])
+    return Section(
+        "differences", "Pairwise comparison", [text, table(_PAIRS, pairs, data=[Data.of(path.with_suffix(".csv"))])]
+    )
 
 
 def joined(root: Path, rows: Rows) -> Section:
@@ -62,7 +64,7 @@ def joined(root: Path, rows: Rows) -> Section:
     found = [read_json(path) for path in paths]
     shown = [{**each, **each["card"]} for each in found]
     models = table(_MODELS, shown, data=[Data.of(path.with_suffix(".csv")) for path in paths])
-    pairs = _pairs([pair for each in found for pair in each["rows"]])
+    pairs = table(_PAIRS, [pair for each in found for pair in each["rows"]])
     return Section("joined", "Models trained elsewhere", [Prose(_JOINED), models, pairs] if paths else [])
 
 
@@ -83,10 +85,6 @@ def power(root: Path, rows: Rows) -> Section:
         return Section("power", title, [Prose("No pair was compared, so there is no plan to check.")])
     text = _POWER.format(folds=counted(pairs[0]), met=_met(pairs))
     return Section("power", title, [Prose(text), table(_ACHIEVED, pairs)])
-
-
-def _pairs(pairs: Rows, *data: Data) -> Table:
-    return table(_PAIRS, pairs, data=data)
 
 
 def difference(pair: Row) -> Cell:
@@ -208,20 +206,6 @@ draws of MNIST (`python benchmarks/calibration.py`). No null assumes what the ve
 share of draws in which the verdict excludes the pair's mean difference over all draws. It should be {band}."""
 _CANDIDATES = """The same for other tests: size as the mean over the pairs, the least and the worst pair, and power, the
 share of draws in which a pair of unequal classifiers is called different."""
-_NULLS = (
-    Column("trained on"),
-    Column("equal models"),
-    Column("called different", True, "size: share of draws in which the verdict excludes the mean difference"),
-    Column("95 % interval", True, "Wilson's, for this number of draws"),
-    Column("draws", True),
-    Column(f"within {_BAND}"),
-)
-_SIZES = (
-    Column("test"),
-    Column("size", True, "mean over the pairs of equal classifiers"),
-    Column("least to worst pair", True),
-    Column("power", True, "mean over the pairs of unequal classifiers"),
-)
 _VERDICT, _DISJOINT = "crossed, moderated (the verdict)", "crossed, 10 disjoint sets, test only"
 
 
@@ -230,19 +214,20 @@ def false_positives(root: Path, rows: Rows) -> Section:
     path = root / "reports" / "calibration.json"
     if not path.is_file():
         return Section("false-positives", _CALIBRATION, [Prose(_ELSEWHERE)])
-    found, table = read_json(path), path.with_suffix(".csv")
-    nulls = [row for row in rows_of_file(table) if row["null"] in ("equal", "A/A")]
+    found, csv = read_json(path), path.with_suffix(".csv")
+    nulls = [row for row in rows_of_file(csv) if row["null"] in ("equal", "A/A")]
     folds, sets = ([row for row in nulls if row["candidate"] == name] for name in (_VERDICT, _DISJOINT))
     picture = Picture.of(path.with_suffix(".png"), "Size and power of each test, with its least and its worst pair")
-    pairs = [*(_null("folds", row) for row in folds), *(_null("disjoint sets", row) for row in sets)]
+    trained_on = {"folds": folds, "disjoint sets": sets}
+    pairs = [{**row, "trained_on": name} for name, rows_of_name in trained_on.items() for row in rows_of_name]
     provenance = found["provenance"]
     blocks: list[Block] = [
         Prose(_MEANING.format(draws=folds[0]["draws"], band=_BAND)),
         Prose(_summary(found, folds, sets)),
-        Table(_NULLS, pairs, data=[Data.of(table)]),
+        table(_NULLS, pairs, data=[Data.of(csv)]),
         Prose(_CANDIDATES),
         Pictures([picture], wide=True),
-        Table(_SIZES, [_size(row) for row in found["candidates"] if row["power"] is not None], data=[Data.of(path)]),
+        table(_SIZES, [row for row in found["candidates"] if row["power"] is not None], data=[Data.of(path)]),
         Facts([("made by", f"commit {provenance['commit']}, on {provenance['machine']['processor']}")]),
     ]
     return Section("false-positives", _CALIBRATION, blocks)
@@ -272,24 +257,13 @@ def _inside(row: Row) -> bool:
     return bool(abs(row["size"] - ALPHA) <= TOLERANCE)
 
 
-def _null(trained_on: str, row: Row) -> list[Cell | str]:
-    return [
-        trained_on,
-        f"{_names(row)} (A/A)" if row["null"] == "A/A" else _names(row),
-        Cell(f"{100 * row['size']:.1f} %", row["size"], strong=True),
-        Cell(f"{100 * row['low']:.1f} to {100 * row['high']:.1f} %", row["low"]),
-        Cell(str(row["draws"]), row["draws"]),
-        "yes" if _inside(row) else "no",
-    ]
+def _share(name: str, *, strong: Callable[[Row], bool] = lambda row: False) -> Show:
+    """Return the cells of a share in percent, with the sign."""
+    return lambda row: Cell(f"{100 * row[name]:.1f} %", row[name], strong=strong(row))
 
 
-def _size(row: Row) -> list[Cell | str]:
-    return [
-        row["candidate"],
-        Cell(f"{100 * row['size']:.1f} %", row["size"], strong="verdict" in row["candidate"]),
-        Cell(f"{100 * row['least_size']:.1f} to {100 * row['worst_size']:.1f} %", row["worst_size"]),
-        Cell(f"{100 * row['power']:.1f} %", row["power"]),
-    ]
+def _range(low: str, high: str, value: str) -> Show:
+    return lambda row: Cell(f"{100 * row[low]:.1f} to {100 * row[high]:.1f} %", row[value])
 
 
 def size_and_power_figure(candidates: Rows) -> Figure:
@@ -314,3 +288,23 @@ def size_and_power_figure(candidates: Rows) -> Figure:
         axes.set_xlim(left=0)
         plain(axes)
     return made
+
+
+_NULLS: Columns = {
+    Column("trained on"): itemgetter("trained_on"),
+    Column("equal models"): lambda row: f"{_names(row)} (A/A)" if row["null"] == "A/A" else _names(row),
+    Column("called different", True, "size: share of draws in which the verdict excludes the mean difference"): (
+        _share("size", strong=lambda row: True)
+    ),
+    Column("95 % interval", True, "Wilson's, for this number of draws"): _range("low", "high", "low"),
+    Column("draws", True): lambda row: Cell(str(row["draws"]), row["draws"]),
+    Column(f"within {_BAND}"): lambda row: "yes" if _inside(row) else "no",
+}
+_SIZES: Columns = {
+    Column("test"): itemgetter("candidate"),
+    Column("size", True, "mean over the pairs of equal classifiers"): (
+        _share("size", strong=lambda row: "verdict" in row["candidate"])
+    ),
+    Column("least to worst pair", True): _range("least_size", "worst_size", "worst_size"),
+    Column("power", True, "mean over the pairs of unequal classifiers"): _share("power"),
+}
