@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
-from shearbench.plotting.canvas import figure
+from shearbench.plotting.canvas import bare, figure
 
 SMALL = 8
 _ONE_SIDED = 0.02  # values of the other sign up to this share of the largest value are ignored
@@ -103,14 +103,18 @@ def visible(images: NDArray[Any]) -> NDArray[Any]:
     return images[:, :3].transpose(0, 2, 3, 1) if images.shape[1] >= 3 else images[:, 0]
 
 
-def row_of(
-    pictures: Sequence[NDArray[Any]] | NDArray[Any], columns: int, shape: tuple[int, ...]
-) -> NDArray[np.float32]:
-    """Return pictures of one ``shape`` as a row (1, columns, *shape), padded with NaN."""
-    row = np.full((1, columns, *shape), np.nan, np.float32)
-    for place, picture in enumerate(pictures):
-        row[0, place] = picture
-    return row
+def draw_strip(
+    axis: Axes, pictures: NDArray[Any], quantity: Quantity, columns: int, notes: Sequence[str] | None = None
+) -> None:
+    """Draw pictures (n, h, w), or (n, h, w, 3) in colour, as a row of ``columns`` tiles, with a note above each."""
+    row = np.full((1, columns, *pictures.shape[1:]), np.nan, np.float32)
+    row[0, : len(pictures)] = pictures
+    draw_tiles(axis, row, quantity)
+    bare(axis)
+    if notes is not None:
+        axis.xaxis.tick_top()
+        axis.tick_params(length=0)
+        axis.set_xticks(centres(columns)[: len(notes)], notes, fontsize=SMALL)
 
 
 def centres(tiles: int, gap: int = _GAP) -> list[float]:

@@ -19,7 +19,6 @@ from shearbench.plotting.canvas import (
     GREY,
     LABELLED,
     OF_DATASETS,
-    bare,
     class_ticks,
     colours,
     figure,
@@ -29,7 +28,7 @@ from shearbench.plotting.canvas import (
 )
 from shearbench.plotting.files import Files, Writer, picture, table
 from shearbench.plotting.tiles import GREY as IN_GREY
-from shearbench.plotting.tiles import SMALL, centres, draw_tiles, row_of, visible
+from shearbench.plotting.tiles import draw_strip, visible
 from shearbench.predictions.estimates import share_with_interval
 from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
 from shearbench.predictions.scores import BySample, rates
@@ -280,20 +279,16 @@ def suspects_figure(evaluated: EvaluatedRuns, found: pd.DataFrame) -> Figure:
     """Draw the samples that the most runs suspect, with label and suggested class."""
     shown = found.head(_SUSPECTS_ACROSS * _SUSPECTS_DOWN)
     samples = evaluated.samples("train", evaluated.datasets[0])  # the runs are of one source
-    pictures, place = visible(samples.images), {int(number): row for row, number in enumerate(samples.ids)}
+    places = pd.Index(samples.ids).get_indexer(pd.Index(shown["id"]))
+    pictures = visible(samples.images[places])
     made = figure(0.85 * _SUSPECTS_ACROSS + 1.0, 1.35 * _SUSPECTS_DOWN + 0.6)
     for strip, axes in enumerate(made.subplots(_SUSPECTS_DOWN, 1)):
-        part = shown.iloc[strip * _SUSPECTS_ACROSS : (strip + 1) * _SUSPECTS_ACROSS]
-        tiles = [pictures[place[number]] for number in part["id"]]
-        draw_tiles(axes, row_of(tiles, _SUSPECTS_ACROSS, pictures.shape[1:]), IN_GREY)
-        bare(axes)
-        axes.xaxis.tick_top()
-        axes.tick_params(length=0)
+        of_strip = slice(strip * _SUSPECTS_ACROSS, (strip + 1) * _SUSPECTS_ACROSS)
         notes = [
             f"{two_names(str(row.label), ', or', str(row.suggested))}?\n{row.runs} of {row.of} runs"
-            for row in part.itertuples()
+            for row in shown.iloc[of_strip].itertuples()
         ]
-        axes.set_xticks(centres(_SUSPECTS_ACROSS)[: len(part)], notes, fontsize=SMALL)
+        draw_strip(axes, pictures[of_strip], IN_GREY, _SUSPECTS_ACROSS, notes)
     text = f"{found['id'].nunique()} training samples have a confident out-of-fold prediction of another class"
     made.suptitle(text, fontsize=11)
     return made

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from shearbench.analysis.evaluation import Evaluation
-from shearbench.plotting.canvas import bare, figure, two_names
+from shearbench.plotting.canvas import figure, two_names
 from shearbench.plotting.files import Files, arrays, numbers, picture, table
 from shearbench.plotting.scores import confusion_figure
-from shearbench.plotting.tiles import GREY, LENGTH, SMALL, U_X, U_Y, Quantity, centres, draw_tiles, row_of, visible
+from shearbench.plotting.tiles import GREY, LENGTH, U_X, U_Y, Quantity, draw_strip, visible
 from shearbench.predictions.estimates import bootstrap_interval, counts_of, f1_interval, share_interval
 from shearbench.predictions.folds import overlap_of
 from shearbench.predictions.scores import BySample, Scores, rates
@@ -187,18 +187,13 @@ def mistakes(evaluation: Evaluation) -> Files:
 def misclassified_figure(evaluation: Evaluation, wrong: pd.DataFrame) -> Figure:
     """Draw the misclassified test samples of highest confidence; for a field also u_x, u_y and |u|."""
     shown = wrong.head(SHOWN if evaluation.is_field else 2 * SHOWN)
-    places = {int(number): row for row, number in enumerate(evaluation.test.ids)}
-    strips = _strips(evaluation, np.array([places[number] for number in shown["id"]], np.int64))
+    strips = _strips(evaluation, pd.Index(evaluation.test.ids).get_indexer(pd.Index(shown["id"])))
     made = figure(0.78 * SHOWN + 1.2, 0.84 * len(strips) + 1.5)
     panels = made.subplots(len(strips), 1, squeeze=False)[:, 0]
-    for strip, (axes, (quantity, tiles)) in enumerate(zip(panels, strips, strict=True)):
-        draw_tiles(axes, tiles, quantity)
-        bare(axes)
-        if strip == 0 or not evaluation.is_field:
-            axes.xaxis.tick_top()
-            axes.tick_params(length=0)
-            notes = [_note(row) for _, row in shown.iloc[strip * SHOWN : (strip + 1) * SHOWN].iterrows()]
-            axes.set_xticks(centres(SHOWN)[: len(notes)], notes, fontsize=SMALL)
+    for strip, (axes, (quantity, pictures)) in enumerate(zip(panels, strips, strict=True)):
+        noted = strip == 0 or not evaluation.is_field
+        notes = [_note(row) for _, row in shown.iloc[strip * SHOWN : (strip + 1) * SHOWN].iterrows()]
+        draw_strip(axes, pictures, quantity, SHOWN, notes if noted else None)
     networks, n = len(evaluation.fold_runs), len(evaluation.test.ids)
     made.suptitle(
         f"{evaluation.name}: {len(wrong)} of {n:,} test samples misclassified by at least one of {networks} networks\n"
@@ -208,14 +203,13 @@ def misclassified_figure(evaluation: Evaluation, wrong: pd.DataFrame) -> Figure:
     return made
 
 
-def _strips(evaluation: Evaluation, rows: NDArray[np.int64]) -> list[tuple[Quantity, NDArray[np.float32]]]:
-    """Return the strips of the figure, (1, ``SHOWN``, ...) each, padded with NaN."""
+def _strips(evaluation: Evaluation, rows: NDArray[np.intp]) -> list[tuple[Quantity, NDArray[Any]]]:
+    """Return the pictures of each strip of the figure, at most ``SHOWN``."""
     images = visible(evaluation.samples.images[rows])
     if not evaluation.is_field:
-        return [(GREY, row_of(part, SHOWN, images.shape[1:])) for part in (images[:SHOWN], images[SHOWN:])]
+        return [(GREY, images[:SHOWN]), (GREY, images[SHOWN:])]
     u_x, u_y = evaluation.test.inputs[rows].astype(np.float32).swapaxes(0, 1)
-    values = {GREY: images, U_X: u_x, U_Y: u_y, LENGTH: np.hypot(u_x, u_y)}
-    return [(quantity, row_of(tiles, SHOWN, tiles.shape[1:])) for quantity, tiles in values.items()]
+    return [(GREY, images), (U_X, u_x), (U_Y, u_y), (LENGTH, np.hypot(u_x, u_y))]
 
 
 def _note(row: pd.Series) -> str:
