@@ -31,7 +31,7 @@ _PRELOADED = (
     *("torch", "scipy.stats", "scipy.sparse.linalg", "pandas", "numba", "PIL.Image", "safetensors.torch", "jinja2"),
     *("matplotlib.figure", "matplotlib.backends.backend_agg", "sklearn.manifold", "captum.attr", "joblib", "pydantic"),
     # Workers import these when needed. Without preloading, each worker of a stage would spend 1 to 3 CPU seconds.
-    *("shearbench.cli", "shearbench.analysis.measurements", "shearbench.models.resnet18", "torch._dynamo", "skops.io"),
+    *("shearbench.cli", "shearbench.analysis.summaries", "shearbench.models.resnet18", "torch._dynamo", "skops.io"),
     "sklearn.svm",
 )
 

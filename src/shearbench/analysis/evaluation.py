@@ -67,7 +67,7 @@ def infer(task: FoldTask, advance: Callable[[int], None]) -> FoldResult:
         InputError: if the run or the dataset is missing, damaged or differs from its record or card.
     """
     # Takes two seconds to load, and the process that hands out the tasks does not need it.
-    from shearbench.analysis.measurements import measured
+    from shearbench.analysis.summaries import measured
     from shearbench.analysis.trained import TrainedModel
     from shearbench.training.hardware import resolve, settle
     from shearbench.training.weights import load_network

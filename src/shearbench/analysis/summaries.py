@@ -1,7 +1,10 @@
-"""The summaries of a run's evaluation: each makes tables, arrays and figures of an :class:`Evaluation`.
+"""What runs for each run: measurements of a trained model, and summaries of the evaluation.
 
-A summary is one function ``Evaluation -> Files`` in a file of its topic, and one line in ``SUMMARIES``. The record
-holds the hashes of its files, and MLflow gets them. If it needs a network, a measurement provides its arrays.
+A measurement is one function ``TrainedModel -> Measured`` and one line in ``MEASUREMENTS``. It runs for each fold's
+model, in the process that has it loaded.
+
+A summary is one function ``Evaluation -> Files`` and one line in ``SUMMARIES``. It makes tables, arrays and figures; if
+it needs a network, a measurement provides its arrays. The record holds the hashes of its files, and MLflow gets them.
 """
 
 from collections.abc import Callable
@@ -11,21 +14,47 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from shearbench.analysis.activations.measure import embedding_files, feature_maps_files
-from shearbench.analysis.batch_norm.measure import running_averages_table
+from shearbench.analysis.activations.measure import embedding, embedding_files, feature_maps, feature_maps_files
+from shearbench.analysis.batch_norm.measure import running_averages, running_averages_table
 from shearbench.analysis.calibration.summarise import calibration
-from shearbench.analysis.corruption.measure import corruption_tables, noise_table
-from shearbench.analysis.evaluation import MEASURED, Evaluation, stored_arrays
-from shearbench.analysis.gradcam.summarise import attribution, explanation
+from shearbench.analysis.corruption.measure import corruption, corruption_tables, noise, noise_table
+from shearbench.analysis.cost.measure import cost
+from shearbench.analysis.evaluation import MEASURED, Evaluation, Measured, stored_arrays
+from shearbench.analysis.gradcam.measure import explanation, gradcam
+from shearbench.analysis.gradcam.summarise import attribution, explanation_tables
 from shearbench.analysis.learning.summarise import learning, learning_curves
 from shearbench.analysis.scores.summarise import mistakes, scoring
+from shearbench.analysis.trained import TrainedModel
 from shearbench.plotting.files import Files, Writer, arrays, merged
 from shearbench.predictions.folds import hardware_of
 from shearbench.records import write_record, write_text
 
+OF_LAYERS = ("gradcam", "explanation", "feature_maps", "embedding", "running_averages")
+"""Measurements of the layers of a network; a classifier of scikit-learn has none."""
+
+MEASUREMENTS: dict[str, Callable[[TrainedModel], Measured]] = {
+    "gradcam": gradcam,
+    "explanation": explanation,
+    "feature_maps": feature_maps,
+    "embedding": embedding,
+    "noise": noise,
+    "running_averages": running_averages,
+    "corruption": corruption,
+    "cost": cost,
+}
+
+
+def measured(trained: TrainedModel) -> dict[str, Measured]:
+    """Return all measurements; those of layers are skipped for a classifier of scikit-learn, with the reason."""
+    skipped = Measured({}, {"skipped": "a classifier of scikit-learn has no layers"})
+    return {
+        name: skipped if name in OF_LAYERS and not trained.is_network else measurement(trained)
+        for name, measurement in MEASUREMENTS.items()
+    }
+
+
 OF_NETWORKS = ("learning", "attribution", "explanation", "feature_maps", "embedding", "running_averages")
 """Summaries of epochs and layers, which a classifier of scikit-learn does not have."""
-
 
 SUMMARIES: dict[str, Callable[[Evaluation], Files]] = {
     "scoring": scoring,
@@ -33,7 +62,7 @@ SUMMARIES: dict[str, Callable[[Evaluation], Files]] = {
     "calibration": calibration,
     "mistakes": mistakes,
     "attribution": attribution,
-    "explanation": explanation,
+    "explanation": explanation_tables,
     "feature_maps": feature_maps_files,
     "embedding": embedding_files,
     "noise": noise_table,

@@ -19,7 +19,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from captum.attr import LayerAttribution, LayerGradCam, Saliency
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
@@ -69,6 +68,8 @@ class Attribution:
 
 def attribute(network: nn.Module, inputs: Tensor, targets: Tensor) -> Attribution:
     """Explain the score of class ``targets`` (n,) for normalised ``inputs`` float32 (n, channels, 28, 28)."""
+    from captum.attr import LayerAttribution, LayerGradCam, Saliency  # takes a second to load
+
     assert not network.training, "batch normalisation in training mode would mix the samples of the batch"
     size = (int(inputs.shape[-2]), int(inputs.shape[-1]))
     found = last_feature_map(network, inputs[:1])

@@ -72,7 +72,7 @@ def _shaded(values: NDArray[np.float32]) -> NDArray[np.float64]:
     return coloured(values, "RdBu_r", -largest, largest)
 
 
-def explanation(evaluation: Evaluation) -> Files:
+def explanation_tables(evaluation: Evaluation) -> Files:
     """Return two tables.
 
     ``explanation.csv``: ``measure, n, mean, low, high, network_sd, chance``, for ``deletion`` and ``insertion`` (area
