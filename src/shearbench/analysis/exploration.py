@@ -16,23 +16,8 @@ from shearbench.data import duplicates
 from shearbench.data.config import FieldDataset
 from shearbench.data.dataset import Dataset
 from shearbench.data.folds import FoldTable
-from shearbench.plotting.canvas import LABELLED, class_ticks, shortened, two_names
-from shearbench.plotting.canvas import figure as new_figure
+from shearbench.plotting import canvas, tiles
 from shearbench.plotting.files import Writer, numbers, picture, table
-from shearbench.plotting.tiles import (
-    DISTURBANCE_X,
-    DISTURBANCE_Y,
-    GRADIENT,
-    GREY,
-    LENGTH,
-    SMALL,
-    U_X,
-    U_Y,
-    Quantity,
-    centres,
-    draw_tiles,
-    visible,
-)
 
 PER_CLASS = 8
 SHOWN = 26
@@ -64,8 +49,8 @@ def explored(dataset: Dataset, images: NDArray[np.uint8], folds: FoldTable, *, n
 
 def explored_images(dataset: Dataset) -> dict[str, Writer]:
     """Return the sample sheet of a dataset of images: name -> writer."""
-    sheet = pick(visible(dataset.inputs), dataset)
-    figure = sample_sheet(sheet, quantity=GREY, classes=dataset.classes, title=dataset.name)
+    sheet = pick(tiles.visible(dataset.inputs), dataset)
+    figure = sample_sheet(sheet, quantity=tiles.GREY, classes=dataset.classes, title=dataset.name)
     return {"samples.png": picture(figure)}
 
 
@@ -76,7 +61,11 @@ def explored_fields(
     name, classes = f"{dataset.name}: {entry.load}, step {entry.step}", dataset.classes
     fields = dataset.inputs.astype(np.float32)
     x, y = fields[:, 0], fields[:, 1]
-    for part, quantity, values in (("u_x", U_X, x), ("u_y", U_Y, y), ("length", LENGTH, np.hypot(x, y))):
+    for part, quantity, values in (
+        ("u_x", tiles.U_X, x),
+        ("u_y", tiles.U_Y, y),
+        ("length", tiles.LENGTH, np.hypot(x, y)),
+    ):
         sheet = sample_sheet(pick(values, dataset), quantity=quantity, classes=classes, title=name)
         yield f"samples_{part}.png", picture(sheet)
     labels, rows = np.unique(dataset.labels, return_index=True)
@@ -89,12 +78,12 @@ def explored_fields(
 def _class_means(dataset: Dataset, block: NDArray[np.float64], name: str) -> Figure:
     fields, labels, classes = dataset.inputs.astype(np.float64), dataset.labels, dataset.classes
     drawn = {
-        U_X: fields[:, 0],
-        U_Y: fields[:, 1],
-        LENGTH: length(fields),
-        GRADIENT: gradient_norm(fields),
-        DISTURBANCE_X: fields[:, 0] - block[0],
-        DISTURBANCE_Y: fields[:, 1] - block[1],
+        tiles.U_X: fields[:, 0],
+        tiles.U_Y: fields[:, 1],
+        tiles.LENGTH: length(fields),
+        tiles.GRADIENT: gradient_norm(fields),
+        tiles.DISTURBANCE_X: fields[:, 0] - block[0],
+        tiles.DISTURBANCE_Y: fields[:, 1] - block[1],
     }
     means = {quantity: class_means(values, labels, len(classes)) for quantity, values in drawn.items()}
     title = f"{name}; mean over the samples of a class, $u^0$ without a digit"
@@ -148,9 +137,9 @@ def _alike(dataset: Dataset, images: NDArray[np.uint8], alike: pd.DataFrame) -> 
     """Return the figure of the most similar pairs, as the images that the samples were made from."""
     shown = alike.sort_values("correlation", ascending=False, kind="stable").head(_MOST_PAIRS)
     places = pd.Index(dataset.ids)
-    first, second = (visible(images[places.get_indexer(pd.Index(shown[f"id_{end}"]))]) for end in "ab")
+    first, second = (tiles.visible(images[places.get_indexer(pd.Index(shown[f"id_{end}"]))]) for end in "ab")
     notes = [
-        f"{two_names(str(row.class_a), ' and', str(row.class_b))}\n{row.correlation:.4f}\n"
+        f"{canvas.two_names(str(row.class_a), ' and', str(row.class_b))}\n{row.correlation:.4f}\n"
         f"folds {row.fold_a}, {row.fold_b}"
         for row in shown.itertuples()
     ]
@@ -169,14 +158,14 @@ def _summary(dataset: Dataset, alike: pd.DataFrame, near: float) -> dict[str, An
     return {"samples": len(dataset.ids), "classes": classes, "per_class": per_class, "duplicates": kinds}
 
 
-def sample_sheet(samples: NDArray[Any], *, quantity: Quantity, classes: Sequence[str], title: str) -> Figure:
+def sample_sheet(samples: NDArray[Any], *, quantity: tiles.Quantity, classes: Sequence[str], title: str) -> Figure:
     """Draw samples (classes, per class, h, w), or (..., 3) in colour, on one scale; NaN where there are too few."""
     rows, columns = samples[:SHOWN].shape[:2]
-    figure = new_figure(0.55 * columns + 1.7, 0.55 * rows + 0.4)
+    figure = canvas.figure(0.55 * columns + 1.7, 0.55 * rows + 0.4)
     axis = figure.subplots()
-    draw_tiles(axis, samples[:SHOWN], quantity)
-    axis.set_yticks(centres(rows), list(map(shortened, classes[:SHOWN])))
-    axis.set_ylabel("class", fontsize=SMALL)
+    tiles.draw_tiles(axis, samples[:SHOWN], quantity)
+    axis.set_yticks(tiles.centres(rows), list(map(canvas.shortened, classes[:SHOWN])))
+    axis.set_ylabel("class", fontsize=tiles.SMALL)
     axis.set_title(title + _part(classes), fontsize=_TITLE)
     return figure
 
@@ -184,12 +173,12 @@ def sample_sheet(samples: NDArray[Any], *, quantity: Quantity, classes: Sequence
 def class_balance(counts: NDArray[np.int64], *, classes: Sequence[str], title: str) -> Figure:
     """Draw the number of held-out samples of each fold and class, ``counts`` (folds, classes)."""
     folds = len(counts)
-    figure = new_figure(0.62 * min(len(classes), 2 * LABELLED) + 1.2, 0.36 * folds + 1.1)
+    figure = canvas.figure(0.62 * min(len(classes), 2 * canvas.LABELLED) + 1.2, 0.36 * folds + 1.1)
     axis = figure.subplots()
     axis.imshow(counts, cmap="Blues", vmin=0, vmax=2 * max(1, int(counts.max())), aspect="auto")
-    for fold, label in np.ndindex(*counts.shape) if len(classes) <= 2 * LABELLED else ():
-        axis.text(label, fold, str(counts[fold, label]), ha="center", va="center", fontsize=SMALL, color="black")
-    class_ticks(axis.xaxis, classes)
+    for fold, label in np.ndindex(*counts.shape) if len(classes) <= 2 * canvas.LABELLED else ():
+        axis.text(label, fold, str(counts[fold, label]), ha="center", va="center", fontsize=tiles.SMALL, color="black")
+    canvas.class_ticks(axis.xaxis, classes)
     axis.set_yticks(range(folds))
     axis.set_xlabel("class")
     axis.set_ylabel("fold")
@@ -202,36 +191,43 @@ def displacement_figure(
 ) -> Figure:
     """Draw images (n, h, w) above their displacement (n, 2, h, w) in pixels: u_x, u_y and length, one scale per row."""
     x, y = fields[:, 0], fields[:, 1]
-    rows: list[tuple[Quantity, NDArray[Any]]] = [(GREY, images), (U_X, x), (U_Y, y), (LENGTH, np.hypot(x, y))]
-    shown = [(quantity, tiles[None, :SHOWN]) for quantity, tiles in rows]
-    names = list(map(shortened, labels[:SHOWN]))
-    return _columns(new_figure(0.85 * len(names) + 1.3, 4.2), shown, names, title + _part(labels))
+    rows: list[tuple[tiles.Quantity, NDArray[Any]]] = [
+        (tiles.GREY, images),
+        (tiles.U_X, x),
+        (tiles.U_Y, y),
+        (tiles.LENGTH, np.hypot(x, y)),
+    ]
+    shown = [(quantity, pictures[None, :SHOWN]) for quantity, pictures in rows]
+    names = list(map(canvas.shortened, labels[:SHOWN]))
+    return _columns(canvas.figure(0.85 * len(names) + 1.3, 4.2), shown, names, title + _part(labels))
 
 
 def mean_fields(
-    means: Mapping[Quantity, NDArray[np.float64]], *, counts: Sequence[int], classes: Sequence[str], title: str
+    means: Mapping[tiles.Quantity, NDArray[np.float64]], *, counts: Sequence[int], classes: Sequence[str], title: str
 ) -> Figure:
     """Draw the mean fields of each class (classes, h, w), one row and scale per quantity; NaN without a sample."""
     shown = [(quantity, fields[None, :SHOWN]) for quantity, fields in means.items()]
-    names = [f"{shortened(name)}\nn = {n}" for name, n in zip(classes[:SHOWN], counts[:SHOWN], strict=True)]
-    figure = new_figure(0.85 * len(names) + 1.3, 1.02 * len(shown) + 0.7)
+    names = [f"{canvas.shortened(name)}\nn = {n}" for name, n in zip(classes[:SHOWN], counts[:SHOWN], strict=True)]
+    figure = canvas.figure(0.85 * len(names) + 1.3, 1.02 * len(shown) + 0.7)
     return _columns(figure, shown, names, title + _part(classes))
 
 
 def pairs_figure(first: NDArray[np.uint8], second: NDArray[np.uint8], *, notes: Sequence[str], title: str) -> Figure:
     """Draw pairs of samples (n, h, w), or (n, h, w, 3) in colour, one below the other, with a note above each pair."""
-    figure = new_figure(0.85 * max(4, len(notes)) + 1.0, 2.7)
-    return _columns(figure, [(GREY, np.stack([first, second]))], notes, title)
+    figure = canvas.figure(0.85 * max(4, len(notes)) + 1.0, 2.7)
+    return _columns(figure, [(tiles.GREY, np.stack([first, second]))], notes, title)
 
 
-def _columns(figure: Figure, rows: Sequence[tuple[Quantity, NDArray[Any]]], names: Sequence[str], title: str) -> Figure:
+def _columns(
+    figure: Figure, rows: Sequence[tuple[tiles.Quantity, NDArray[Any]]], names: Sequence[str], title: str
+) -> Figure:
     """Draw tiles (lines, columns, h, w) of each quantity in axes of its own; name the columns above the first."""
     axes = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
-    for axis, (quantity, tiles) in zip(axes, rows, strict=True):
-        draw_tiles(axis, tiles, quantity)
+    for axis, (quantity, pictures) in zip(axes, rows, strict=True):
+        tiles.draw_tiles(axis, pictures, quantity)
         axis.set_yticks([])
     axes[0].xaxis.tick_top()
-    axes[0].set_xticks(centres(len(names)), names, fontsize=SMALL)
+    axes[0].set_xticks(tiles.centres(len(names)), names, fontsize=tiles.SMALL)
     figure.suptitle(title, fontsize=_TITLE)
     return figure
 

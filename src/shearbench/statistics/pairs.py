@@ -10,16 +10,9 @@ from itertools import combinations
 from typing import Any, Literal
 
 from shearbench.errors import InputError
+from shearbench.statistics import power
 from shearbench.statistics.crossed import Crossed, Parts, joined, parts_of
 from shearbench.statistics.paired import BootstrapInterval, bootstrap_cases, bootstrap_folds_and_cases, mcnemar_p
-from shearbench.statistics.power import (
-    detectable,
-    detectable_range,
-    equivalence_needs,
-    error_range,
-    needed_repeats,
-    with_networks,
-)
 from shearbench.statistics.resampled_t import CorrectedT, corrected_t
 from shearbench.statistics.runs import Design, Plan, Run, check_run, why_not_paired
 from shearbench.statistics.verdict import Verdict, decide_by_interval, holm
@@ -179,16 +172,16 @@ def evidence_of(a: Run, b: Run, plan: Plan) -> dict[str, Any]:
 
 def _decided(crossed: Crossed, rope: float, planned: float | None, design: Design) -> dict[str, Any]:
     """Return the fields of a comparison that depend on its family: verdict, detectable differences, repeats."""
-    spread = [crossed, *(replace(crossed, standard_error=error) for error in error_range(crossed))]
+    spread = [crossed, *(replace(crossed, standard_error=error) for error in power.error_range(crossed))]
     return {
         "crossed": crossed,
-        "detectable": detectable(crossed, rope=rope, power=design.power),
-        "detectable_range": detectable_range(spread, rope=rope, power=design.power),
-        "equivalence_needs": equivalence_needs(crossed, power=design.power),
+        "detectable": power.detectable(crossed, rope=rope, power=design.power),
+        "detectable_range": power.detectable_range(spread, rope=rope, power=design.power),
+        "equivalence_needs": power.equivalence_needs(crossed, power=design.power),
         "needed_repeats": None
         if planned is None
-        else needed_repeats(
-            lambda repeats: with_networks(crossed, design.folds * repeats), planned, rope=rope, power=design.power
+        else power.needed_repeats(
+            lambda repeats: power.with_networks(crossed, design.folds * repeats), planned, rope=rope, power=design.power
         ),
         "verdict": decide_by_interval(
             crossed.low,

@@ -24,18 +24,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from shearbench.errors import InputError
+from shearbench.statistics import power
 from shearbench.statistics.crossed import MODERATION, parts_from
-from shearbench.statistics.power import (
-    MOST_REPEATS,
-    TAILS,
-    Precision,
-    detectable,
-    detectable_range,
-    equivalence_needs,
-    needed_repeats,
-    satterthwaite,
-    training_factor,
-)
 from shearbench.statistics.runs import Design
 
 FOLDS, REPEATS, SETS = (2, 3, 5, 10, 20), (1, 2, 3, 5, 10), (3, 5, 10, 15, 30)
@@ -61,9 +51,9 @@ class Pilot:
     df: int | None
     """Degrees of freedom of ``seen``; None if it was given, not measured."""
 
-    def expected(self, design: Design) -> Precision:
+    def expected(self, design: Design) -> power.Precision:
         """Return the expected precision of the verdict of ``design``; each pair is tested at alpha / comparisons."""
-        factor = training_factor(design.n, design.overlap)
+        factor = power.training_factor(design.n, design.overlap)
         share = self.test_share if design.disjoint else 1.0
         training_df = (1 + (MODERATION if design.comparisons > 1 else 0)) * (design.n - 1)
         samples, training, square, samples_df, df = np.array(
@@ -75,15 +65,15 @@ class Pilot:
                 training_df,
             ]
         )
-        found = satterthwaite(samples, training, square, samples_df=samples_df, training_df=df)
+        found = power.satterthwaite(samples, training, square, samples_df=samples_df, training_df=df)
         errors = (sqrt(samples + training), sqrt(samples), sqrt(training))
-        return Precision(*errors, float(found), design.alpha / design.comparisons, design.n, design.overlap)
+        return power.Precision(*errors, float(found), design.alpha / design.comparisons, design.n, design.overlap)
 
     def ends(self) -> tuple["Pilot", ...]:
         """Return the pilot at both ends of the 80 % chi-square interval of ``seen``; () if ``seen`` was given."""
         if self.df is None:
             return ()
-        variances = (self.seen * self.df / stats.chi2.isf(each, self.df) for each in TAILS)
+        variances = (self.seen * self.df / stats.chi2.isf(each, self.df) for each in power.TAILS)
         return tuple(replace(self, training=max(0.0, each - self.fold_samples)) for each in variances)
 
 
@@ -193,7 +183,7 @@ def plan(design: Design, pilot: Pilot, *, rope: float, difference: float | None 
         design,
         rope,
         _option(design, pilot, rope),
-        detectable_range([pilot.expected(design), *ends], rope=rope, power=design.power) if ends else None,
+        power.detectable_range([pilot.expected(design), *ends], rope=rope, power=design.power) if ends else None,
         tuple(_option(replace(design, folds=k, repeats=r), pilot, rope) for k in folds for r in repeats),
         difference,
         () if difference is None else _needs(design, pilot, rope, difference, folds),
@@ -202,23 +192,23 @@ def plan(design: Design, pilot: Pilot, *, rope: float, difference: float | None 
 
 def _option(design: Design, pilot: Pilot, rope: float) -> Option:
     found = pilot.expected(design)
-    least = detectable(found, rope=rope, power=design.power)
-    needs = equivalence_needs(found, power=design.power)
+    least = power.detectable(found, rope=rope, power=design.power)
+    needs = power.equivalence_needs(found, power=design.power)
     return Option(design.folds, design.repeats, design.n, found.standard_error, least, needs)
 
 
 def _needs(design: Design, pilot: Pilot, rope: float, difference: float, folds: list[int]) -> tuple[Need, ...]:
     if not design.disjoint:
         return tuple(_need(replace(design, folds=number), pilot, rope, difference) for number in folds)
-    more = needed_repeats(
+    more = power.needed_repeats(
         lambda number: pilot.expected(replace(design, folds=number + 1)), difference, rope=rope, power=design.power
     )
-    least = _option(replace(design, folds=MOST_REPEATS), pilot, rope).detectable
-    return (Need(MOST_REPEATS, None, least) if more is None else Need(more + 1, 1, least),)
+    least = _option(replace(design, folds=power.MOST_REPEATS), pilot, rope).detectable
+    return (Need(power.MOST_REPEATS, None, least) if more is None else Need(more + 1, 1, least),)
 
 
 def _need(design: Design, pilot: Pilot, rope: float, difference: float) -> Need:
-    repeats = needed_repeats(
+    repeats = power.needed_repeats(
         lambda number: pilot.expected(replace(design, repeats=number)), difference, rope=rope, power=design.power
     )
-    return Need(design.folds, repeats, _option(replace(design, repeats=MOST_REPEATS), pilot, rope).detectable)
+    return Need(design.folds, repeats, _option(replace(design, repeats=power.MOST_REPEATS), pilot, rope).detectable)

@@ -11,18 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from shearbench.plotting.canvas import (
-    BLUE,
-    OF_DATASETS,
-    ORANGE,
-    band,
-    colours,
-    entry,
-    figure,
-    headed,
-    plain,
-    readable_log,
-)
+from shearbench.plotting import canvas
 from shearbench.plotting.files import Files, picture, table
 from shearbench.plotting.scores import over_folds
 from shearbench.predictions.evaluated import EvaluatedRuns
@@ -59,8 +48,8 @@ def summary(networks: pd.DataFrame) -> pd.DataFrame:
 
 def curves_figure(evaluated: EvaluatedRuns, curves: pd.DataFrame) -> Figure:
     """Draw loss above accuracy, a column per model, a colour per dataset: mean and deviation over the folds."""
-    models, colour = evaluated.models, colours(evaluated.datasets, OF_DATASETS)
-    made = figure(3.1 * len(models) + 0.8, 6.4)
+    models, colour = evaluated.models, canvas.colours(evaluated.datasets, canvas.OF_DATASETS)
+    made = canvas.figure(3.1 * len(models) + 0.8, 6.4)
     grid = made.subplots(2, len(models), squeeze=False, sharey="row", sharex="col")
     for column, model in enumerate(models):
         grid[0, column].set_title(model, fontsize=11)
@@ -69,14 +58,14 @@ def curves_figure(evaluated: EvaluatedRuns, curves: pd.DataFrame) -> Figure:
             rows = curves[(curves["model"] == model) & (curves["dataset"] == run.dataset)]
             _curves(list(grid[:, column]), rows, colour[run.dataset])
     for axes in grid.flat:
-        plain(axes)
+        canvas.plain(axes)
         axes.xaxis.get_major_locator().set_params(integer=True)
-    readable_log(grid[0, 0].yaxis)
+    canvas.readable_log(grid[0, 0].yaxis)
     grid[0, 0].set_ylabel("cross-entropy loss (nats)")
     grid[1, 0].set_ylabel("accuracy (%)")
-    handles = [entry(name, colour[name]) for name in evaluated.datasets]
-    handles += [entry(split, ls=style) for split, style in _STYLES.items()]
-    headed(made, f"Mean and standard deviation over {over_folds(curves)}", handles)
+    handles = [canvas.entry(name, colour[name]) for name in evaluated.datasets]
+    handles += [canvas.entry(split, ls=style) for split, style in _STYLES.items()]
+    canvas.headed(made, f"Mean and standard deviation over {over_folds(curves)}", handles)
     return made
 
 
@@ -88,7 +77,7 @@ def _curves(panels: Sequence[Axes], rows: pd.DataFrame, colour: str) -> None:
             part = rows[rows["split"] == split]
             mean, sd = factor * part[f"{quantity}_mean"], factor * part[f"{quantity}_sd"]
             low = (mean - sd).clip(lower=mean / 10)  # a logarithmic axis cannot show a band that reaches zero
-            band(axes, colour, part["epoch"], mean, low, mean + sd, alpha=0.18, ls=style, lw=1.5)
+            canvas.band(axes, colour, part["epoch"], mean, low, mean + sd, alpha=0.18, ls=style, lw=1.5)
 
 
 def mode_figure(networks: pd.DataFrame) -> Figure:
@@ -97,24 +86,24 @@ def mode_figure(networks: pd.DataFrame) -> Figure:
     A small marker is a network, a large one the mean of a run.
     """
     runs = list(networks.groupby(["dataset", "model"], sort=False))
-    made = figure(8.5, 0.42 * len(runs) + 1.5)
+    made = canvas.figure(8.5, 0.42 * len(runs) + 1.5)
     axes = made.subplots()
     kinds = {
-        "train_accuracy_while_training": ("training samples, while training", ORANGE, "o", "none"),
-        "train_accuracy_when_evaluated": ("training samples, when evaluated", ORANGE, "o", ORANGE),
-        "validation_accuracy": ("held-out samples, when evaluated", BLUE, "s", BLUE),
+        "train_accuracy_while_training": ("training samples, while training", canvas.ORANGE, "o", "none"),
+        "train_accuracy_when_evaluated": ("training samples, when evaluated", canvas.ORANGE, "o", canvas.ORANGE),
+        "validation_accuracy": ("held-out samples, when evaluated", canvas.BLUE, "s", canvas.BLUE),
     }
     for row, (_, group) in enumerate(runs):
         for shift, (name, (_, edge, marker, face)) in zip((-0.2, 0, 0.2), kinds.items(), strict=True):
             values = 100 * group[name].to_numpy()
             axes.scatter(values, np.full(len(values), row + shift), 9, marker=marker, c=edge, alpha=0.45, lw=0)
             axes.scatter(values.mean(), row + shift, 46, marker=marker, facecolor=face, edgecolor=edge, lw=1.6)
-    plain(axes)
+    canvas.plain(axes)
     axes.set_yticks(range(len(runs)), [f"{model} on {dataset}" for (dataset, model), _ in runs])
     axes.set_ylim(len(runs) - 0.5, -0.5)
     axes.set_xlabel(f"accuracy (%) of the best weights; small: one of {len(runs[0][1])} networks, large: their mean")
     handles = [
-        entry(label, ls="", marker=marker, ms=7, markeredgecolor=edge, markerfacecolor=face)
+        canvas.entry(label, ls="", marker=marker, ms=7, markeredgecolor=edge, markerfacecolor=face)
         for label, edge, marker, face in kinds.values()
     ]
     made.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False, fontsize=9)

@@ -15,17 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from shearbench.data.dataset import DIGITS
-from shearbench.plotting.canvas import (
-    GREY,
-    LABELLED,
-    OF_DATASETS,
-    class_ticks,
-    colours,
-    figure,
-    headed,
-    plain,
-    two_names,
-)
+from shearbench.plotting import canvas
 from shearbench.plotting.files import Files, Writer, picture, table
 from shearbench.plotting.tiles import GREY as IN_GREY
 from shearbench.plotting.tiles import draw_strip, visible
@@ -84,10 +74,10 @@ def shares_of(run: EvaluatedRun) -> Iterator[dict[str, Any]]:
 
 def classes_figure(evaluated: EvaluatedRuns, shares: pd.DataFrame) -> Figure:
     """Draw the error rate of each class, one panel per model, and below the share of the errors on ``ROUND``."""
-    models, colour = evaluated.models, colours(evaluated.datasets, OF_DATASETS)
+    models, colour = evaluated.models, canvas.colours(evaluated.datasets, canvas.OF_DATASETS)
     together = shares[shares["classes"] == TOGETHER]
     below = 0.6 + 0.3 * len(evaluated.runs) if len(together) else 0.01
-    made = figure(3.1 * len(models) + 0.8, (4.0 if len(together) else 3.4) + 0.34 * len(evaluated.runs))
+    made = canvas.figure(3.1 * len(models) + 0.8, (4.0 if len(together) else 3.4) + 0.34 * len(evaluated.runs))
     grid = made.add_gridspec(2, len(models), height_ratios=[2.6, below])
     first: Axes | None = None
     for column, model in enumerate(models):
@@ -101,7 +91,7 @@ def classes_figure(evaluated: EvaluatedRuns, shares: pd.DataFrame) -> Figure:
     first.set_ylim(bottom=0)
     if len(together):
         _shares(made.add_subplot(grid[1, :]), together, colour)
-    headed(made, "Cross-validated error by class", first.get_legend_handles_labels()[0])
+    canvas.headed(made, "Cross-validated error by class", first.get_legend_handles_labels()[0])
     return made
 
 
@@ -112,8 +102,8 @@ def _rates(axes: Axes, rows: pd.DataFrame, colour: dict[str, str]) -> None:
         values = 100 * part["rate"]
         reach = [values - 100 * part["rate_low"], 100 * part["rate_high"] - values]
         axes.errorbar(np.arange(len(part)) + shift, values, reach, fmt="o", ms=4, lw=1, color=shade, label=name)
-    plain(axes)
-    class_ticks(axes.xaxis, list(rows["classes"].drop_duplicates()))
+    canvas.plain(axes)
+    canvas.class_ticks(axes.xaxis, list(rows["classes"].drop_duplicates()))
     axes.set_xlabel("true class")
 
 
@@ -122,9 +112,9 @@ def _shares(axes: Axes, rows: pd.DataFrame, colour: dict[str, str]) -> None:
         ends = [100 * row["share_low"], 100 * row["share_high"]]
         axes.plot(ends, [place, place], color=colour[row["dataset"]], lw=1.4)
         axes.plot(100 * row["share"], place, "o", ms=6, color=colour[row["dataset"]])
-        axes.plot(2 * [100 * row["share_of_samples"]], [place - 0.4, place + 0.4], color=GREY, lw=1.4, ls=":")
+        axes.plot(2 * [100 * row["share_of_samples"]], [place - 0.4, place + 0.4], color=canvas.GREY, lw=1.4, ls=":")
     names = [f"{row['model']} on {row['dataset']} ({row['all_errors']:.0f} errors)" for _, row in rows.iterrows()]
-    plain(axes)
+    canvas.plain(axes)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     samples = f"{', '.join(str(digit) for digit in ROUND[:-1])} and {ROUND[-1]}"
@@ -196,7 +186,7 @@ def confusion_figure(model: str, runs: Sequence[EvaluatedRun], evaluated: Evalua
     changes = {name: counts[name] - counts[reference] for name in others}
     drawn = len(counts) + len(changes)
     across, down = min(_ACROSS, drawn), -(-drawn // min(_ACROSS, drawn))
-    made = figure(4.1 * across, 4.4 * down + 0.5)
+    made = canvas.figure(4.1 * across, 4.4 * down + 0.5)
     panels = list(made.subplots(down, across, squeeze=False).flat)
     most_rate = max(float(_errors(rates(each)).max()) for each in counts.values()) or 1.0
     most_change = max((float(np.abs(_errors(each)).max()) for each in changes.values()), default=0.0) or 1.0
@@ -231,7 +221,7 @@ def _label(
     signed: bool,
 ) -> None:
     """Write the counts, in white on dark tiles: above 60 % of ``full``, the value of the darkest colour in each row."""
-    for true, predicted in np.argwhere(values != 0) if len(values) <= LABELLED else ():
+    for true, predicted in np.argwhere(values != 0) if len(values) <= canvas.LABELLED else ():
         value = values[true, predicted]
         size, colour = 8, "white" if abs(value) > 0.6 * full[true] else "black"
         if true == predicted:
@@ -239,8 +229,8 @@ def _label(
         text = _number(value, signed=signed)
         axes.text(predicted, true, text, ha="center", va="center", fontsize=size, color=colour)
     axes.set_title(title, fontsize=10)
-    class_ticks(axes.xaxis, classes)
-    class_ticks(axes.yaxis, classes)
+    canvas.class_ticks(axes.xaxis, classes)
+    canvas.class_ticks(axes.yaxis, classes)
     axes.set_xlabel("predicted as")
     axes.set_ylabel("true class")
 
@@ -281,11 +271,11 @@ def suspects_figure(evaluated: EvaluatedRuns, found: pd.DataFrame) -> Figure:
     samples = evaluated.samples("train", evaluated.datasets[0])  # the runs are of one source
     places = pd.Index(samples.ids).get_indexer(pd.Index(shown["id"]))
     pictures = visible(samples.images[places])
-    made = figure(0.85 * _SUSPECTS_ACROSS + 1.0, 1.35 * _SUSPECTS_DOWN + 0.6)
+    made = canvas.figure(0.85 * _SUSPECTS_ACROSS + 1.0, 1.35 * _SUSPECTS_DOWN + 0.6)
     for strip, axes in enumerate(made.subplots(_SUSPECTS_DOWN, 1)):
         of_strip = slice(strip * _SUSPECTS_ACROSS, (strip + 1) * _SUSPECTS_ACROSS)
         notes = [
-            f"{two_names(str(row.label), ', or', str(row.suggested))}?\n{row.runs} of {row.of} runs"
+            f"{canvas.two_names(str(row.label), ', or', str(row.suggested))}?\n{row.runs} of {row.of} runs"
             for row in shown.iloc[of_strip].itertuples()
         ]
         draw_strip(axes, pictures[of_strip], IN_GREY, _SUSPECTS_ACROSS, notes)
