@@ -5,6 +5,7 @@ that tests the claim, and the numbers to compare with ours. Every sentence on an
 verdicts, in ``build/ablation_results/<name>/`` or ``reports/full/<name>/``.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -304,13 +305,13 @@ def _measured(name: str, form: str, factor: int, predicted: str) -> Show:
     """Return the cells of a number, empty if it was not measured, with the predicted range below it."""
 
     def show(row: Row) -> Cell:
-        bounds, ends = row[f"predicted_{predicted}"], ""
+        value: float = row[name]
+        bounds: str = row[f"predicted_{predicted}"]  # NaN if the hypothesis predicts nothing
         note = "" if pd.isna(bounds) else " to ".join(f"{factor * float(end):g}" for end in bounds.split(" to "))
-        if pd.isna(row[name]):
+        if math.isnan(value):
             return Cell("", note=note)
-        if name == "accuracy":
-            ends = f" ({span(row['accuracy_low'], row['accuracy_high'])})"
-        return Cell(f"{factor * row[name]:{form}}{ends}", row[name], note=note)
+        ends = f" ({span(row['accuracy_low'], row['accuracy_high'])})" if name == "accuracy" else ""
+        return Cell(f"{factor * value:{form}}{ends}", value, note=note)
 
     return show
 
