@@ -26,6 +26,8 @@ class Plan(NamedTuple):
 
     Attributes:
         dofs: flat degrees of freedom of each front; `dofs_at` (fronts + 1,) where those of a front begin.
+        sizes, widths: (fronts,) degrees of freedom of each front; columns of its rows, a whole number of strips.
+        widest: the largest width.
         eliminated: (fronts,) how many of them, the first ones, it eliminates.
         blocks_at, factor_at: (fronts + 1,) where its inverses of diagonal blocks and its rows `u` begin in the factor.
         schur_at: (fronts,) where its `c` begins in a workspace of `room` numbers, which halves free for others.
@@ -39,6 +41,9 @@ class Plan(NamedTuple):
 
     dofs: Ints
     dofs_at: Ints
+    sizes: Ints
+    widths: Ints
+    widest: int
     eliminated: Ints
     blocks_at: Ints
     factor_at: Ints
@@ -67,8 +72,8 @@ def dissect(rows: int, columns: int, edge_dofs: Ints, free: NDArray[np.bool_]) -
     inner, edge = _eliminations(parts, rows, columns, edge_dofs, free)
     fronts = _fronts(inner, edge, whole, free.size)
     sizes, eliminated = np.array([len(each) for each in fronts]), np.array([len(each) for each in inner])
-    width, skipped, rows_of = -(-sizes // STRIP) * STRIP, eliminated // STRIP * STRIP, -(-eliminated // STRIP) * STRIP
-    areas = (sizes - eliminated) * (width - skipped)
+    widths, skipped, rows_of = -(-sizes // STRIP) * STRIP, eliminated // STRIP * STRIP, -(-eliminated // STRIP) * STRIP
+    areas = (sizes - eliminated) * (widths - skipped)
     schur_at, room = _workspace(areas, halves)
     place, runs, elements, places = np.full(free.size, -1), [], [], []
     for number, front in enumerate(fronts):
@@ -82,9 +87,12 @@ def dissect(rows: int, columns: int, edge_dofs: Ints, free: NDArray[np.bool_]) -
     return Plan(
         dofs=np.concatenate(fronts),
         dofs_at=_starts(fronts),
+        sizes=sizes,
+        widths=widths,
+        widest=int(widths.max()),
         eliminated=eliminated,
         blocks_at=_sums(rows_of // STRIP),
-        factor_at=_sums(rows_of * width),
+        factor_at=_sums(rows_of * widths),
         schur_at=schur_at,
         room=room,
         shared_at=_sums(areas),

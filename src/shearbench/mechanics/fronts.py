@@ -21,6 +21,11 @@ from numpy.typing import NDArray
 
 from shearbench.mechanics.dissection import STRIP
 
+# A function that others call is inlined before it is compiled: otherwise it would be compiled alone and again with each
+# caller. Its products and sums are then contracted as in the caller. The two sums that must not be are compiled alone.
+inlined = njit(inline="always")
+compiled = njit(cache=True, error_model="numpy", fastmath={"contract"})
+
 
 class Shared(NamedTuple):
     """The elimination of a block whose elements all have modulus 1, for parts of other blocks with one modulus.
@@ -35,102 +40,92 @@ class Shared(NamedTuple):
     schur: NDArray[np.float32]
 
 
-@njit(cache=True)
+@compiled
 def factorise_fronts(plan, stiffness, moduli, shared, share, factor, inverses):  # type: ignore[no-untyped-def]
     """Fill `factor` and `inverses`, float32; False where the sum of the elements is not positive definite.
 
     `stiffness` is that of the elements for modulus 1, (elements, 16, 16), or (1, 16, 16) of each of them; the lower
     triangles count. Parts with one modulus are copied from `shared`. With `share`, it is filled instead.
     """
-    workspace = np.empty(plan.room, dtype=np.float32)
-    before = np.empty((STRIP, _width(plan, np.argmax(plan.dofs_at[1:] - plan.dofs_at[:-1]))), dtype=np.float32)
-    alike = _moduli_of_parts(plan, moduli)
+    halves, eliminated, elements_at, blocks_at = plan.halves, plan.eliminated, plan.elements_at, plan.blocks_at
+    sizes, widths, factor_at, shared_at = plan.sizes, plan.widths, plan.factor_at, plan.shared_at
+    room = np.empty((2 * STRIP + 1, plan.widest), dtype=np.float32)
+    room[2 * STRIP] = 0.0
+    waiting, waiting_at = np.empty(plan.room, dtype=np.float32), plan.schur_at
+    if share:
+        waiting, waiting_at = shared.schur, shared_at
+    alike = _moduli_of_parts(halves, plan.elements, elements_at, moduli)
     if share or len(shared.schur) == 0:
         alike[:] = 0.0
-    for front in range(len(plan.eliminated)):
+    for front in range(len(eliminated)):
+        rows, blocks = slice(factor_at[front], factor_at[front + 1]), slice(blocks_at[front], blocks_at[front + 1])
+        u, inverse = factor[rows].reshape(-1, widths[front]), inverses[blocks]
         if alike[front] > 0.0:
-            _copy_front(plan, front, shared, np.float32(1.0) / alike[front], factor, inverses)
+            _copy_front(shared.factor[rows], shared.inverses[blocks], alike[front], factor[rows], inverse)
             continue
-        n = plan.eliminated[front]
-        u, c = _factor_of(plan, front, factor), _schur_of(plan, front, workspace, plan.schur_at)
+        n = eliminated[front]
+        c = _schur_of(waiting[waiting_at[front] :], n, sizes[front], widths[front])
         u[:] = 0.0
         c[:] = 0.0
-        _add_elements(plan, front, stiffness, moduli, u, c)
-        for half in plan.halves[front]:
+        own = slice(elements_at[front], elements_at[front + 1])
+        _add_elements(plan.elements[own], plan.places[own], stiffness, moduli, n, u, c)
+        for half in halves[front]:
             if half >= 0:
-                own = _schur_of(plan, half, workspace, plan.schur_at)
+                scale, matrices, at = np.float32(1.0), waiting, waiting_at[half]
                 if alike[half] > 0.0:
-                    own = _schur_of(plan, half, shared.schur, plan.shared_at)
-                scale = alike[half] if alike[half] > 0.0 else np.float32(1.0)
+                    scale, matrices, at = alike[half], shared.schur, shared_at[half]
+                left_over = _schur_of(matrices[at:], eliminated[half], sizes[half], widths[half])
                 runs = plan.runs[plan.runs_at[half] : plan.runs_at[half + 1]]
-                _add_half(own, scale, plan.eliminated[half] % STRIP, runs, n, u, c)
-        if not _eliminate(u, c, n, inverses[plan.blocks_at[front] : plan.blocks_at[front + 1]], before):
+                _add_half(left_over, scale, eliminated[half] % STRIP, runs, n, u, c)
+        if not _eliminate(u, c, n, inverse, room):
             return False
-        if share:
-            _schur_of(plan, front, shared.schur, plan.shared_at)[:] = c
     return True
 
 
-@njit(cache=True)
-def _moduli_of_parts(plan, moduli):  # type: ignore[no-untyped-def]
+@inlined
+def _moduli_of_parts(halves, elements, elements_at, moduli):  # type: ignore[no-untyped-def]
     """Return the modulus of all elements of each part, (fronts,), 0 if they differ."""
-    parts = np.zeros(len(plan.eliminated), dtype=np.float32)
+    parts = np.zeros(len(halves), dtype=np.float32)
     for front in range(len(parts)):
-        left, right = plan.halves[front]
+        left, right = halves[front]
         if left < 0:
-            elements = plan.elements[plan.elements_at[front] : plan.elements_at[front + 1]]
-            same = True
-            for element in elements:
-                same = same and moduli[element] == moduli[elements[0]]
-            parts[front] = moduli[elements[0]] if same else np.float32(0.0)
+            modulus = moduli[elements[elements_at[front]]]
+            for t in range(elements_at[front], elements_at[front + 1]):
+                if moduli[elements[t]] != modulus:
+                    modulus = np.float32(0.0)
+            parts[front] = modulus
         elif parts[left] == parts[right]:
             parts[front] = parts[left]
     return parts
 
 
-@njit(cache=True)
-def _copy_front(plan, front, shared, scale, factor, inverses):  # type: ignore[no-untyped-def]
+@inlined
+def _copy_front(shared_rows, shared_inverses, modulus, rows, inverses):  # type: ignore[no-untyped-def]
     """Copy a front of the shared elimination: its rows do not depend on the modulus, inverses are divided by it."""
-    for i in range(plan.factor_at[front], plan.factor_at[front + 1]):
-        factor[i] = shared.factor[i]
-    for block in range(plan.blocks_at[front], plan.blocks_at[front + 1]):
+    scale = np.float32(1.0) / modulus
+    for i in range(len(rows)):
+        rows[i] = shared_rows[i]
+    for block in range(len(inverses)):
         for p in range(STRIP):
             for q in range(STRIP):
-                inverses[block, p, q] = scale * shared.inverses[block, p, q]
+                inverses[block, p, q] = scale * shared_inverses[block, p, q]
 
 
-@njit(cache=True)
-def _width(plan, front):  # type: ignore[no-untyped-def]
-    return (plan.dofs_at[front + 1] - plan.dofs_at[front] + STRIP - 1) // STRIP * STRIP
+@inlined
+def _schur_of(matrices, n, size, width):  # type: ignore[no-untyped-def]
+    """Return `c` of a front that eliminates n of `size`, a view of the matrices that begin with it."""
+    rows, columns = size - n, width - n // STRIP * STRIP
+    return matrices[: rows * columns].reshape(rows, columns)
 
 
-@njit(cache=True)
-def _factor_of(plan, front, factor):  # type: ignore[no-untyped-def]
-    """Return the rows `u` of a front, a view."""
-    width = _width(plan, front)
-    rows = factor[plan.factor_at[front] : plan.factor_at[front + 1]]
-    return rows.reshape(len(rows) // width, width)
-
-
-@njit(cache=True)
-def _schur_of(plan, front, workspace, places):  # type: ignore[no-untyped-def]
-    """Return `c` of a front, a view; `places` are where those of the fronts begin."""
-    n, at = plan.eliminated[front], places[front]
-    rows = plan.dofs_at[front + 1] - plan.dofs_at[front] - n
-    columns = _width(plan, front) - n // STRIP * STRIP
-    return workspace[at : at + rows * columns].reshape(rows, columns)
-
-
-@njit(cache=True)
-def _add_elements(plan, front, stiffness, moduli, u, c):  # type: ignore[no-untyped-def]
-    n = plan.eliminated[front]
+@njit(cache=True, fastmath=False)
+def _add_elements(elements, places, stiffness, moduli, n, u, c):  # type: ignore[no-untyped-def]
     skipped = n // STRIP * STRIP
-    for t in range(plan.elements_at[front], plan.elements_at[front + 1]):
-        element = plan.elements[t]
-        own, modulus = stiffness[element % len(stiffness)], moduli[element]
+    for t in range(len(elements)):
+        own, modulus = stiffness[elements[t] % len(stiffness)], moduli[elements[t]]
         for p in range(16):
             for r in range(p + 1):
-                row, column = plan.places[t, p], plan.places[t, r]
+                row, column = places[t, p], places[t, r]
                 if row >= 0 and column >= 0:
                     i, j = min(row, column), max(row, column)
                     if i < n:
@@ -139,7 +134,7 @@ def _add_elements(plan, front, stiffness, moduli, u, c):  # type: ignore[no-unty
                         c[i - n, j - skipped] += modulus * own[p, r]
 
 
-@njit(cache=True)
+@njit(cache=True, fastmath=False)
 def _add_half(left_over, scale, skipped, runs, n, u, c):  # type: ignore[no-untyped-def]
     """Add a half's Schur complement times `scale` to the front, run by run; its first `skipped` columns are unused."""
     for own in range(len(runs)):
@@ -154,24 +149,38 @@ def _add_half(left_over, scale, skipped, runs, n, u, c):  # type: ignore[no-unty
                     target[j] += scale * source[j]
 
 
-@njit(cache=True, fastmath={"contract"})
-def _eliminate(u, c, n, inverses, before):  # type: ignore[no-untyped-def]
-    """Eliminate the first n rows of `u`, and update `c`. False where a diagonal block is not positive definite."""
+@inlined
+def _eliminate(u, c, n, inverses, room):  # type: ignore[no-untyped-def]
+    """Eliminate the first n rows of `u`, and update `c`. False where a diagonal block is not positive definite.
+
+    `room` has 2 `STRIP` + 1 rows. It is one loop over three updates, so that `_update` is inlined once.
+    """
+    before, minus = room[:STRIP], room[STRIP:]
     for block in range(len(inverses)):
         k = block * STRIP
         rows, count = u[k : k + STRIP], min(STRIP, n - k)
         if not _invert(rows, k, count, inverses[block]):
             return False
-        _scale(before, rows, k, inverses[block])
-        _update(u[:n], before, rows, k + STRIP, 0, 0)
-        _update(c, before, rows, 0, n, n // STRIP * STRIP)
+        for q in range(STRIP):
+            for p in range(STRIP):
+                minus[q, k + p] = -inverses[block, q, p]
+            for j in range(k, rows.shape[1]):
+                before[q, j] = rows[q, j]
+                rows[q, j] = 0.0
+        for step in range(3):
+            targets, factors, source, first, row_of, skipped = rows, minus, before, 0, k, 0  # rows times the inverse
+            if step == 1:
+                targets, factors, source, first, row_of, skipped = u[:n], before, rows, k + STRIP, 0, 0
+            elif step == 2:
+                targets, factors, source, first, row_of, skipped = c, before, rows, 0, n, n // STRIP * STRIP
+            _update(targets, factors, source, first, row_of, skipped, room[2 * STRIP])
         for q in range(STRIP):
             for j in range(count):
                 rows[q, k + j] = 0.0
     return True
 
 
-@njit(cache=True, fastmath={"contract"})
+@inlined
 def _invert(rows, k, count, inverse):  # type: ignore[no-untyped-def]
     """Fill the inverse of the diagonal block in `count` columns of rows, from k on; the rest is that of the identity.
 
@@ -199,53 +208,36 @@ def _invert(rows, k, count, inverse):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(cache=True, fastmath={"contract"})
-def _scale(before, rows, k, inverse):  # type: ignore[no-untyped-def]
-    """Copy eight rows to `before`, then multiply them by the inverse, in place."""
-    for q in range(STRIP):
-        source, target = rows[q, k:], before[q, k:]
-        for j in range(len(source)):
-            target[j] = source[j]
-    r0, r1, r2, r3 = before[0, k:], before[1, k:], before[2, k:], before[3, k:]
-    r4, r5, r6, r7 = before[4, k:], before[5, k:], before[6, k:], before[7, k:]
-    for q in range(0, STRIP, 2):
-        a0, a1, a2, a3, a4, a5, a6, a7 = _column(inverse, q)
-        b0, b1, b2, b3, b4, b5, b6, b7 = _column(inverse, q + 1)
-        a, b = rows[q, k:], rows[q + 1, k:]
-        for j in range(len(a)):
-            x = a0 * r0[j] + a1 * r1[j] + a2 * r2[j] + a3 * r3[j]
-            a[j] = x + a4 * r4[j] + a5 * r5[j] + a6 * r6[j] + a7 * r7[j]
-            x = b0 * r0[j] + b1 * r1[j] + b2 * r2[j] + b3 * r3[j]
-            b[j] = x + b4 * r4[j] + b5 * r5[j] + b6 * r6[j] + b7 * r7[j]
+@inlined
+def _update(targets, factors, rows, first, row_of, skipped, spare):  # type: ignore[no-untyped-def]
+    """Take from each target, from `first` on, eight rows times the factors in its column, two targets at a time.
 
-
-@njit(cache=True, fastmath={"contract"})
-def _update(targets, before, rows, first, row_of, skipped):  # type: ignore[no-untyped-def]
-    """Take from each target, from `first` on, eight rows times the entries of `before` in its column."""
+    The last target of an odd number is paired with `spare`.
+    """
     count = len(targets)
     for start in range((row_of + first) // STRIP * STRIP, row_of + count, STRIP):
         begin, end = max(first, start - row_of), min(count, start + STRIP - row_of)
         r0, r1, r2, r3 = rows[0, start:], rows[1, start:], rows[2, start:], rows[3, start:]
         r4, r5, r6, r7 = rows[4, start:], rows[5, start:], rows[6, start:], rows[7, start:]
-        for t in range(begin, end - 1, 2):
-            a0, a1, a2, a3, a4, a5, a6, a7 = _column(before, row_of + t)
-            b0, b1, b2, b3, b4, b5, b6, b7 = _column(before, row_of + t + 1)
-            a, b = targets[t, start - skipped :], targets[t + 1, start - skipped :]
+        for t in range(begin, end, 2):
+            a, b, other = targets[t, start - skipped :], spare[start - skipped :], t
+            if t + 1 < end:
+                b, other = targets[t + 1, start - skipped :], t + 1
+            a0, a1, a2, a3, a4, a5, a6, a7 = _column(factors, row_of + t)
+            b0, b1, b2, b3, b4, b5, b6, b7 = _column(factors, row_of + other)
             for j in range(len(a)):
                 x = a0 * r0[j] + a1 * r1[j] + a2 * r2[j] + a3 * r3[j]
                 a[j] -= x + a4 * r4[j] + a5 * r5[j] + a6 * r6[j] + a7 * r7[j]
                 x = b0 * r0[j] + b1 * r1[j] + b2 * r2[j] + b3 * r3[j]
                 b[j] -= x + b4 * r4[j] + b5 * r5[j] + b6 * r6[j] + b7 * r7[j]
-        if (end - begin) % 2:
-            _subtract(targets[end - 1, start - skipped :], rows, start, _column(before, row_of + end - 1))
 
 
-@njit(cache=True)
+@inlined
 def _column(rows, i):  # type: ignore[no-untyped-def]
     return rows[0, i], rows[1, i], rows[2, i], rows[3, i], rows[4, i], rows[5, i], rows[6, i], rows[7, i]
 
 
-@njit(cache=True, fastmath={"contract"})
+@inlined
 def _subtract(target, rows, start, factors):  # type: ignore[no-untyped-def]
     """Take eight rows, each times its factor, from another that begins at column `start`."""
     f0, f1, f2, f3, f4, f5, f6, f7 = factors
@@ -275,15 +267,16 @@ def _multiply(rows, start, vector):  # type: ignore[no-untyped-def]
     return p0, p1, p2, p3, p4, p5, p6, p7
 
 
-@njit(cache=True)
+@compiled
 def solve_fronts(plan, factor, inverses, x):  # type: ignore[no-untyped-def]
     """Solve with the factor, in place: x (dofs,) float32 holds the right side, then the solution; held entries stay."""
+    dofs, dofs_at, blocks_at, factor_at = plan.dofs, plan.dofs_at, plan.blocks_at, plan.factor_at
     fronts = len(plan.eliminated)
-    local = np.zeros((plan.dofs_at[1:] - plan.dofs_at[:-1]).max() + STRIP, dtype=np.float32)
+    local = np.zeros(plan.widest + STRIP, dtype=np.float32)
     for step in range(2 * fronts):
         front = min(step, 2 * fronts - 1 - step)
-        n, own = plan.eliminated[front], plan.dofs[plan.dofs_at[front] : plan.dofs_at[front + 1]]
-        u = _factor_of(plan, front, factor)
+        n, own = plan.eliminated[front], dofs[dofs_at[front] : dofs_at[front + 1]]
+        u = factor[factor_at[front] : factor_at[front + 1]].reshape(-1, plan.widths[front])
         for j in range(len(own)):
             local[j] = x[own[j]]
         if step < fronts:
@@ -291,12 +284,12 @@ def solve_fronts(plan, factor, inverses, x):  # type: ignore[no-untyped-def]
             for j in range(len(own)):
                 x[own[j]] = local[j]
         else:
-            _backward(u, n, inverses[plan.blocks_at[front] : plan.blocks_at[front + 1]], local)
+            _backward(u, n, inverses[blocks_at[front] : blocks_at[front + 1]], local)
             for j in range(n):
                 x[own[j]] = local[j]
 
 
-@njit(cache=True)
+@inlined
 def _forward(u, n, local):  # type: ignore[no-untyped-def]
     for k in range(0, n, STRIP):
         x = local[k : k + STRIP]
@@ -304,7 +297,7 @@ def _forward(u, n, local):  # type: ignore[no-untyped-def]
         _subtract(local[k : u.shape[1]], u[k : k + STRIP], k, values)
 
 
-@njit(cache=True, fastmath={"contract"})
+@inlined
 def _backward(u, n, inverses, local):  # type: ignore[no-untyped-def]
     for block in range(len(inverses) - 1, -1, -1):
         k = block * STRIP

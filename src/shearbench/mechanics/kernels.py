@@ -22,6 +22,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+# A function that others call is inlined before it is compiled: otherwise it would be compiled alone and again with each
+# caller. A division by zero gives inf, as in NumPy, without a check.
+inlined = njit(inline="always", error_model="numpy")
+compiled = njit(cache=True, error_model="numpy")
+
 PACK = 56
 # The centre node comes last. It belongs to one element and is eliminated inside it (preconditioner.py).
 NODES: NDArray[np.int64] = np.array(
@@ -58,7 +63,7 @@ def element_table(across: int = 1, up: int = 1) -> tuple[NDArray[np.float64], ND
     return np.ascontiguousarray(table), np.outer(weights, weights).ravel() / (across * up)
 
 
-@njit(cache=True)
+@inlined
 def energy_density(h11, h12, h21, h22, mu, lam):  # type: ignore[no-untyped-def]
     """Return psi, the energy per reference area, from H_iJ = du_i/dX_J."""
     det_h = h11 * h22 - h12 * h21
@@ -71,7 +76,7 @@ def energy_density(h11, h12, h21, h22, mu, lam):  # type: ignore[no-untyped-def]
     )
 
 
-@njit(cache=True)
+@inlined
 def stress(h11, h12, h21, h22, mu, lam):  # type: ignore[no-untyped-def]
     """Return the first Piola-Kirchhoff stress dpsi/dF as P11, P12, P21, P22.
 
@@ -89,7 +94,7 @@ def stress(h11, h12, h21, h22, mu, lam):  # type: ignore[no-untyped-def]
     )
 
 
-@njit(cache=True)
+@inlined
 def tangent_factors(j, mu, lam):  # type: ignore[no-untyped-def]
     """Return the scalars g, g' of the tangent dP = mu dF + g' (cof F : dF) cof F + g cof(dF).
 
@@ -101,7 +106,7 @@ def tangent_factors(j, mu, lam):  # type: ignore[no-untyped-def]
     return 0.5 * lam * (1.0 + j) - bulk, 0.5 * lam + bulk * inverse
 
 
-@njit(cache=True)
+@inlined
 def _gather(u, connectivity, first, count, ue):  # type: ignore[no-untyped-def]
     for a in range(9):
         for e in range(count):
@@ -110,7 +115,7 @@ def _gather(u, connectivity, first, count, ue):  # type: ignore[no-untyped-def]
             ue[a, 1, e] = u[node, 1]
 
 
-@njit(cache=True)
+@inlined
 def _scatter(fe, connectivity, first, count, f):  # type: ignore[no-untyped-def]
     for a in range(9):
         for e in range(count):
@@ -119,7 +124,7 @@ def _scatter(fe, connectivity, first, count, f):  # type: ignore[no-untyped-def]
             f[node, 1] += fe[a, 1, e]
 
 
-@njit(cache=True)
+@inlined
 def _gradient(ue, gradients, q, count, h):  # type: ignore[no-untyped-def]
     """Compute the displacement gradients h (4, PACK) = H11, H12, H21, H22 at Gauss point q of a pack of elements."""
     zero = ue.dtype.type(0)
@@ -134,7 +139,7 @@ def _gradient(ue, gradients, q, count, h):  # type: ignore[no-untyped-def]
             h[2 * i + 1, e] = dy
 
 
-@njit(cache=True)
+@inlined
 def _add_divergence(p, gradients, q, count, fe):  # type: ignore[no-untyped-def]
     """Add the nodal forces of the weighted stresses p (4, PACK) at Gauss point q."""
     for a in range(9):
@@ -145,7 +150,7 @@ def _add_divergence(p, gradients, q, count, fe):  # type: ignore[no-untyped-def]
                 fe[a, i, e] += p[2 * i, e] * gx + p[2 * i + 1, e] * gy
 
 
-@njit(cache=True)
+@compiled
 def strain_energy(u, connectivity, gradients, weights, mu, lam):  # type: ignore[no-untyped-def]
     """Return the strain energy of the block per unit thickness; +inf if det F <= 0 or NaN at a Gauss point."""
     elements = connectivity.shape[1]
@@ -165,7 +170,7 @@ def strain_energy(u, connectivity, gradients, weights, mu, lam):  # type: ignore
     return energy
 
 
-@njit(cache=True)
+@compiled
 def internal_forces(u, connectivity, gradients, weights, mu, lam):  # type: ignore[no-untyped-def]
     """Return the gradient of the strain energy with respect to the nodal displacements, (nodes, 2)."""
     elements = connectivity.shape[1]
@@ -190,7 +195,7 @@ def internal_forces(u, connectivity, gradients, weights, mu, lam):  # type: igno
     return f
 
 
-@njit(cache=True)
+@compiled
 def linearise(u, connectivity, gradients, weights, mu, lam, state):  # type: ignore[no-untyped-def]
     """Fill `state` (9, 6, elements), the data of the tangent at the Gauss points: cof F 11, 12, 21, 22, w g, w g'."""
     elements = connectivity.shape[1]
@@ -212,7 +217,7 @@ def linearise(u, connectivity, gradients, weights, mu, lam, state):  # type: ign
                 state[q, 5, first + e] = weights[q] * slope
 
 
-@njit(cache=True)
+@compiled
 def tangent_times(v, state, connectivity, gradients, weights, mu):  # type: ignore[no-untyped-def]
     """Return the tangent stiffness at the linearised state times the nodal field v, (nodes, 2)."""
     elements = connectivity.shape[1]
@@ -244,7 +249,7 @@ def tangent_times(v, state, connectivity, gradients, weights, mu):  # type: igno
     return f
 
 
-@njit(cache=True)
+@compiled
 def assemble(state, gradients, weights, mu, stiffness, coupling, centre):  # type: ignore[no-untyped-def]
     """Fill the condensed stiffness of each element (elements, 16, 16), rows >= columns, and its condensation."""
     elements = state.shape[2]
@@ -267,7 +272,7 @@ def assemble(state, gradients, weights, mu, stiffness, coupling, centre):  # typ
                     stiffness[first + e, p, r] = ke[p, r, e]
 
 
-@njit(cache=True)
+@inlined
 def _tangent_moduli(state, weights, mu, q, first, count, moduli):  # type: ignore[no-untyped-def]
     """Compute A_iJkL = mu d_ik d_JL + g' c_iJ c_kL + g d(cof F)_iJ/dF_kL, times the weight of the Gauss point.
 
@@ -293,7 +298,7 @@ def _tangent_moduli(state, weights, mu, q, first, count, moduli):  # type: ignor
         moduli[9, e] = s * c12 * c22
 
 
-@njit(cache=True)
+@inlined
 def _add_stiffness(moduli, gradients, q, count, ke):  # type: ignore[no-untyped-def]
     """Add a Gauss point to the element matrices ke (18, 18, PACK), row 2a + i; only node blocks a >= b."""
     for a in range(9):
@@ -311,7 +316,7 @@ def _add_stiffness(moduli, gradients, q, count, ke):  # type: ignore[no-untyped-
                 ke[2 * a + 1, 2 * b + 1, e] += xx * moduli[3, e] + (xy + yx) * moduli[4, e] + yy * moduli[5, e]
 
 
-@njit(cache=True)
+@inlined
 def _condense(ke, first, count, kc, centre):  # type: ignore[no-untyped-def]
     """Eliminate the centre node (rows 16, 17): K_bb - K_bc K_cc^-1 K_cb, keeping K_cc^-1 and K_cc^-1 K_cb."""
     for e in range(count):
@@ -335,7 +340,7 @@ def _condense(ke, first, count, kc, centre):  # type: ignore[no-untyped-def]
                 ke[p, r, e] -= ke[16, p, e] * kc[0, r, e] + ke[17, p, e] * kc[1, r, e]
 
 
-@njit(cache=True)
+@compiled
 def restrict(r, coupling, connectivity):  # type: ignore[no-untyped-def]
     """Return r with each centre node condensed to its element: r_b - K_bc K_cc^-1 r_c."""
     reduced = r.copy()
@@ -349,7 +354,7 @@ def restrict(r, coupling, connectivity):  # type: ignore[no-untyped-def]
     return reduced
 
 
-@njit(cache=True)
+@compiled
 def prolong(r, z, coupling, centre, connectivity):  # type: ignore[no-untyped-def]
     """Compute the centre nodes of z in place: K_cc^-1 r_c - K_cc^-1 K_cb z_b."""
     for e in range(connectivity.shape[1]):
@@ -365,7 +370,7 @@ def prolong(r, z, coupling, centre, connectivity):  # type: ignore[no-untyped-de
         z[node, 1] = y
 
 
-@njit(cache=True, fastmath={"contract", "reassoc"})
+@njit(cache=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def descend(step, r, p, kp, alpha):  # type: ignore[no-untyped-def]
     """Add alpha p to `step` and take alpha kp from r, in place; return r . r."""
     size = r.dtype.type(0)
