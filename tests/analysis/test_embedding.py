@@ -4,10 +4,24 @@ import numpy as np
 import pytest
 import torch
 
+from shearbench.analysis.activations.compare import COLOURS
 from shearbench.analysis.activations.measure import embedding, penultimate, separation
 from shearbench.models import build
 from shearbench.models.inputs import Inputs
 from small_model import trained_of
+
+
+def _luminance(colour: str) -> float:
+    """Return the relative luminance of a colour (WCAG 2.2)."""
+    shares = np.array([int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)])
+    linear = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_each_class_stands_out_from_white_and_from_the_dark_page(colour: str) -> None:
+    assert 1.05 / (_luminance(colour) + 0.05) > 1.6
+    assert (_luminance(colour) + 0.05) / (_luminance("#14171a") + 0.05) >= 3
 
 
 def test_silhouette_and_purity_by_hand() -> None:

@@ -39,14 +39,16 @@ def _sheet(title: str, tiles: Sequence[tuple[str, Sequence[Colours]]], *, across
     across = min(across, len(tiles))
     rows = -(-len(tiles) // across)
     height, width = THUMBNAIL + _NAME, 3 * (THUMBNAIL + 3) + _GAP
-    picture = np.full((rows * height, across * width - _GAP, 3), 255, np.uint8)
+    picture = np.zeros((rows * height, across * width - _GAP, 4), np.uint8)  # transparent between the tiles
     made = figure(width * across / 85, height * rows / 85 + 0.5)
     axes = made.subplots()
     for place, (name, images) in enumerate(tiles):
         top, left = (place // across) * height + _NAME, (place % across) * width
         for number, image in enumerate(images):
             start = left + number * (THUMBNAIL + 3)
-            picture[top : top + THUMBNAIL, start : start + THUMBNAIL] = image
+            picture[top : top + THUMBNAIL, start : start + THUMBNAIL] = np.dstack(
+                [image, np.full_like(image[..., 0], 255)]
+            )
         axes.text(left, top - 4, name, fontsize=7, va="bottom")
     axes.imshow(picture, interpolation="nearest")
     bare(axes)

@@ -14,10 +14,11 @@ from shearbench.plotting.files import Files, picture, table
 from shearbench.plotting.tiles import coloured, draw_coloured, enlarged, sheet
 from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
 
-# Tol's muted scheme and black: ten colours that colour-blind readers can tell apart. Labels name the class as well.
-_COLOURS = (
-    *("#332288", "#88CCEE", "#44AA99", "#117733", "#999933"),
-    *("#DDCC77", "#CC6677", "#882255", "#AA4499", "#000000"),
+# After Tol's muted scheme and grey, without its dark shades: each stands out from white and from the report's dark
+# page. Labels name the class as well.
+COLOURS = (
+    *("#5F5ACD", "#88CCEE", "#44AA99", "#228B45", "#999933"),
+    *("#DDCC77", "#CC6677", "#B03070", "#AA4499", "#757575"),
 )
 
 
@@ -57,7 +58,7 @@ def embedding_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
         text = [f"{name} {found[f'{name}_mean']:.2f} ± {found[f'{name}_sd']:.2f}" for name in ("silhouette", "purity")]
         axes.set_title(f"{run.model} on {run.dataset}\n{', '.join(text)}", fontsize=9)
     classes = evaluated.classes(datasets[0])
-    if len(classes) <= len(_COLOURS) and all(evaluated.classes(name) == classes for name in datasets):
+    if len(classes) <= len(COLOURS) and all(evaluated.classes(name) == classes for name in datasets):
         named = [entry(name, _colour(label), ls="", marker="o") for label, name in enumerate(classes)]
         made.legend(handles=named, loc="outside right center", frameon=False, title="class")
     headed(
@@ -70,7 +71,7 @@ def embedding_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
 
 def _colour(label: int) -> str:
     """Return the colour of a class; beyond ten classes colours repeat, and the names tell them apart."""
-    return _COLOURS[label % len(_COLOURS)]
+    return COLOURS[label % len(COLOURS)]
 
 
 def _points(axes: Axes, run: EvaluatedRun) -> None:
