@@ -27,6 +27,11 @@ _TELL_WHEN_SORTED = """table => {
   delete table.dataset.done;
   table.addEventListener("sort-end", () => { table.dataset.done = "yes"; }, {once: true});
 }"""
+_WITHOUT_ANCHOR = """() => [...document.querySelectorAll("h2, h3")].filter(heading => {
+  const beside = heading.closest("summary")?.nextElementSibling;
+  const link = heading.querySelector("a.anchor") || (beside?.matches("a.anchor") ? beside : null);
+  return !(link && document.getElementById(link.hash.slice(1)));
+}).map(heading => heading.textContent.trim())"""
 _BROKEN = """<!doctype html><html lang="en"><head><title>broken</title></head><body>
 <p style="color: #aaa; background: #fff">Hardly to be read.</p>
 <p style="width: 3000px">Too wide.</p>
@@ -82,6 +87,39 @@ def test_each_entry_of_the_navigation_leads_to_its_section(opened: checks.Visit)
         below = page.evaluate("scrollY + innerHeight >= document.documentElement.scrollHeight - 1")
         assert -2 <= top < 450 or (below and top < 900), f"{target} is {top} pixels from the top"
     assert opened.complaints == []
+
+
+def test_the_entry_that_was_clicked_is_the_marked_one(browser: Browser, address: str) -> None:
+    page = checks.visit(browser, address, width=1280).page
+    marked = page.locator("nav a[aria-current]")
+    expect(marked).to_have_attribute("href", "#result")
+    links = page.locator("nav a")
+    for number in range(links.count()):  # the last sections stay folded, so that no click can bring them to the top
+        links.nth(number).click()
+        expect(marked).to_have_count(1)
+        expect(marked).to_have_attribute("href", links.nth(number).get_attribute("href") or "")
+    page.context.close()
+
+
+def test_every_heading_below_the_first_has_a_link_to_itself(browser: Browser, address: str) -> None:
+    page = checks.visit(browser, address, width=1280).page
+    checks.open_everything(page)
+    assert page.locator("h2, h3").count() > 20
+    assert page.evaluate(_WITHOUT_ANCHOR) == []
+    page.context.close()
+
+
+def test_a_click_enlarges_a_figure(browser: Browser, address: str) -> None:
+    page = checks.visit(browser, address, width=1280).page
+    page.locator("nav a[href='#noise']").click()
+    paper, dialog = page.locator("#noise .paper").first, page.locator("dialog#enlarged")
+    before = paper.locator("img").evaluate("image => image.getBoundingClientRect().width")
+    paper.click()
+    expect(dialog).to_be_visible()
+    assert dialog.locator("img").evaluate("image => image.getBoundingClientRect().width") > before
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    page.context.close()
 
 
 def test_every_column_of_every_table_sorts_up_and_down(opened: checks.Visit) -> None:

@@ -28,16 +28,26 @@
   });
 
   const links = new Map([...document.querySelectorAll("nav a")].map(link => [link.hash.slice(1), link]));
+  const sections = [...document.querySelectorAll("main section")];
   const inView = new Set();
-  const observer = new IntersectionObserver(entries => {
-    entries.forEach(entry => inView[entry.isIntersecting ? "add" : "delete"](entry.target));
-    const first = [...document.querySelectorAll("main section")].find(section => inView.has(section));
+  const mark = () => {
+    // At the end of the page the last sections are in view together: the one that a link led to counts, or else the last.
+    const atEnd = scrollY + innerHeight >= document.documentElement.scrollHeight - 2;
+    const shown = sections.filter(section => section.getBoundingClientRect().top < innerHeight);
+    const led = shown.find(section => `#${section.id}` === location.hash && section.getBoundingClientRect().top >= 0);
+    const current = atEnd ? led || shown.at(-1) : sections.find(section => inView.has(section));
     links.forEach((link, id) => {
-      if (first && first.id === id) link.setAttribute("aria-current", "true");
+      if (current && current.id === id) link.setAttribute("aria-current", "true");
       else link.removeAttribute("aria-current");
     });
+  };
+  const observer = new IntersectionObserver(entries => {
+    entries.forEach(entry => inView[entry.isIntersecting ? "add" : "delete"](entry.target));
+    mark();
   }, {rootMargin: "-10% 0px -70% 0px"});
-  document.querySelectorAll("main section").forEach(section => observer.observe(section));
+  sections.forEach(section => observer.observe(section));
+  addEventListener("scroll", mark, {passive: true});
+  addEventListener("hashchange", mark);
 
   const dialog = document.getElementById("enlarged");
   const shown = document.createElement("img");
