@@ -14,7 +14,7 @@ from shearbench.pipeline.configs import config_of
 from shearbench.training.space import space_of
 from shearbench.tuning.job import Job, run
 from shearbench.tuning.results import plan, print_tuned, results_folder, summary, write_results
-from shearbench.tuning.tuned import read_tuned, tuned_path, write_tuned
+from shearbench.tuning.tuned import Tuned, read_tuned, tuned_path, write_tuned
 
 
 def main(
@@ -53,8 +53,14 @@ def main(
     write_results(folder, job, search_result, tuned)
     write_tuned(root, model, name, tuned)
     print_tuned(f"{model} on {name}", tuned)
+    print(f"Written: {path}\nPicture: {folder / 'history.png'}\n{_next_step(model, tuned)}")
+
+
+def _next_step(model: str, tuned: Tuned) -> str:
+    if tuned.hyperparameters == tuned.present:
+        return "Next: nothing; params.yaml has the best hyperparameters already"
     use = f"set training.use_tuned: [{model}] in params.yaml, then run `make repro`"
-    print(f"Written: {path}\nPicture: {folder / 'history.png'}\nTo train with the hyperparameters found: {use}")
+    return f"To train with the hyperparameters found: {use}"
 
 
 def _refuse_smaller(job: Job, least: int, path: Path, trials: int) -> None:

@@ -16,10 +16,11 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from shearbench.data.dataset import TUNING_PART
 from shearbench.data.folds import read_folds
-from shearbench.data.tuning_part import Reserved
+from shearbench.data.tuning_part import Reserved, read_part
 from shearbench.plotting.files import Files, table
-from shearbench.records import write_bytes, write_record
+from shearbench.records import is_finished, read_record, write_bytes, write_record
 from shearbench.training.space import as_json, described
 from shearbench.tuning import pictures
 from shearbench.tuning.finalists import Finalist
@@ -154,24 +155,39 @@ def _score(finalist: Finalist) -> Score:
 
 
 def plan(job: Job, before: Tuned | None) -> str:
-    """Return the plan of a search as text, with its time at the present width if an earlier search measured one."""
+    """Return the plan of a search as text, with its time at the present width if a training has measured one."""
     resources, halving = job.resources, job.halving
     trials = job.brackets * halving.size
     rounded = "" if trials == resources.trials else f" ({resources.trials} rounded up to whole brackets)"
     epochs = job.brackets * halving.cost + job.reserve
     rungs = ", ".join(str(rung.epochs) for rung in halving.plan)
     sizes = ", then the best trial of each other width" if resources.sizes else ""
+    seconds = _seconds_of_an_epoch(job, before)
     about = "the time left is shown after the first rung"
-    if before and (before.present, before.epochs) == (job.present, job.config.units):
-        for score in before.finalists:
-            if score.hyperparameters == before.present:
-                about = f"about {_duration(score.seconds / before.epochs * epochs)} of one core"
+    if seconds is not None:
+        about = f"about {_duration(seconds * epochs)} of one core with the present hyperparameters"
     return (
         f"{job.name}: {trials} trials{rounded} of up to {halving.epochs} epochs, compared after {rungs}; "
         f"then the best {resources.finalists} and the present hyperparameters in {resources.folds} folds{sizes}. At "
         f"most {epochs} epochs: {about}. No bracket after the first starts if it would end after "
         f"{_duration(resources.timeout)}."
     )
+
+
+def _seconds_of_an_epoch(job: Job, before: Tuned | None) -> float | None:
+    """Return the time of an epoch with the present hyperparameters, by an earlier search or by the run's folds."""
+    if before and (before.present, before.epochs) == (job.present, job.config.units):
+        for score in before.finalists:
+            if score.hyperparameters == before.present:
+                return score.seconds / before.epochs
+    folder, dataset = job.build / "runs" / job.config.dataset / job.config.model, job.build / "datasets"
+    records = [read_record(each) for each in sorted(folder.glob("fold-*")) if is_finished(each)]
+    alike = [each for each in records if each["config"] == job.config.config and each["epochs"]]
+    if not alike:
+        return None
+    of_a_sample = [each["seconds"] / each["epochs"] / each["sizes"]["train"] for each in alike]
+    samples = len(read_part(dataset / job.config.dataset / TUNING_PART)) * (1 - 1 / job.resources.folds)
+    return statistics.mean(of_a_sample) * samples
 
 
 def print_tuned(title: str, tuned: Tuned) -> None:
