@@ -82,6 +82,22 @@ def test_sizes_and_channels_are_declared_as_they_are_found(
     assert (source.resize, source.channels) == (resize, channels)
 
 
+def test_one_image_of_another_size_among_hundreds_is_seen(tmp_path: Path) -> None:
+    """Sizes are those after the rotation that the camera noted, as for the stage that reads the images."""
+    for odd in ("other", "rotated"):
+        pictures = _pictures(tmp_path / odd)
+        for number in range(400):
+            Image.new("RGB", (16, 16), (number // 2, number % 2, 7)).save(pictures / "cat" / f"more{number}.png")
+        rotation = Image.Exif()
+        rotation[0x0112] = 6
+        side = (16, 20) if odd == "rotated" else (18, 16)
+        for number in range(12):
+            Image.new("RGB", side, (number, 9, 9)).save(pictures / "dog" / f"{number}x.png", exif=rotation)
+        init.main(tmp_path / f"{odd} benchmark", images=pictures, npz=None)
+        source = load(tmp_path / f"{odd} benchmark" / "params.yaml").sources.images[odd]
+        assert source.resize == ((20, 20) if odd == "rotated" else (18, 18))
+
+
 def test_a_plan_counts_readable_images_alone(tmp_path: Path) -> None:
     pictures = _pictures(tmp_path / "pictures")  # 36 of them
     for number in range(36):
@@ -157,6 +173,13 @@ def test_what_is_in_the_way_is_said(tmp_path: Path) -> None:
     Image.new("L", (16, 16)).save(tmp_path / "empty" / "of no class.png")
     with pytest.raises(InputError, match="has no readable PNG, JPEG or WEBP in a class's folder"):
         init.main(tmp_path / "new", images=tmp_path / "empty", npz=None)
+    (tmp_path / "parts" / "train").mkdir(parents=True)
+    _pictures(tmp_path / "parts" / "test")
+    with pytest.raises(InputError, match="has no readable PNG, JPEG or WEBP in a class's folder"):
+        init.main(tmp_path / "new", images=tmp_path / "parts", npz=None)
+    np.savez(tmp_path / "unlabelled.npz", train_images=np.zeros((9, 16, 16), np.uint8))
+    with pytest.raises(InputError, match="must hold train_images and train_labels; it holds train_images"):
+        init.main(tmp_path / "new", images=None, npz=tmp_path / "unlabelled.npz")
     with pytest.raises(InputError, match="must name a folder with one sub-folder per class"):
         init.main(tmp_path / "new", images=tmp_path / "nowhere", npz=None)
     assert (tmp_path / "full" / "letter.txt").read_text() == "dear"

@@ -58,7 +58,7 @@ def collect(name: str, source: ImageFolder, folder: Path) -> Collected:
             f"{folder} has 0 images: {key} needs one sub-folder per class with PNG, JPEG or WEBP files in it, or "
             f"train/ and test/ with such sub-folders; {_ignored(decisions)}"
         )
-    files = _with_headers(key, folder, listed, decisions)
+    files = with_headers(key, folder, listed, decisions)
     _check_classes(folder, listed, files, decisions)
     channels = source.channels or _agreed_channels(key, files)
     size = source.resize or _agreed_size(key, files)
@@ -95,7 +95,7 @@ def image_files(folder: Path, decisions: list[Decision]) -> Iterator[_File]:
                     yield _File(path, split, place[0])
 
 
-def _with_headers(key: str, folder: Path, listed: Sequence[_File], decisions: list[Decision]) -> list[_File]:
+def with_headers(key: str, folder: Path, listed: Sequence[_File], decisions: list[Decision]) -> list[_File]:
     """Return the files with size and channels; append a decision for each unreadable header."""
     found = []
     with progress_bar(f"{key}: headers", 0, len(listed)) as show:
