@@ -141,6 +141,17 @@ class TestFolder:
         assert found.counted == {"left out: the same image stands in two classes": 2}
         assert {each.item for each in found.decisions} == {"square/copy.png", "bar/3_w1.png"}
 
+    def test_a_class_of_copies_alone_is_refused_with_their_number(self, root: Path) -> None:
+        """All bars are squares too: both classes are empty, and the reason is told."""
+        for path in (root / "square").iterdir():
+            path.unlink()
+        for path in (root / "bar").iterdir():
+            (root / "square" / path.name).write_bytes(path.read_bytes())
+        with pytest.raises(
+            InputError, match=r"class 'bar' has 0 \(28 copies in several classes or parts were left out"
+        ):
+            folder_of(root)
+
     def test_what_is_written_is_read_and_the_manifest_tells_of_every_file(self, root: Path, tmp_path: Path) -> None:
         (root / "bar" / "broken.png").write_bytes(b"nothing")
         lines: list[str] = []

@@ -21,6 +21,7 @@ from shearbench.data.units import UNKNOWN, assign_parts, first_occurrences, unit
 from shearbench.errors import InputError, few
 
 _SPLIT_SEED = 20_220_527  # constant, so that the same images are split alike in every project
+_LEFT_OUT = "left out"
 _COPIES = 4  # most copies of the images in memory: the original, as floats, and in the parts of a split
 
 
@@ -97,9 +98,11 @@ def settle(
     raw, names = _numbered(key, source, raw, classes, made)
     raw = _without_contradictions(raw, made)
     raw = _grouped(key, raw)
+    left_out = sum(each.decision.startswith(_LEFT_OUT) for each in made)
+    note = f" ({left_out:,} copies in several classes or parts were left out)" if left_out else ""
     if "test" not in raw:
-        raw = _with_test(key, source, raw["train"], names)
-    _check_classes(key, raw, names)
+        raw = _with_test(key, source, raw["train"], names, note)
+    _check_classes(key, raw, names, note)
     return Collected(raw, names, made)
 
 
@@ -196,8 +199,8 @@ def _without_contradictions(raw: dict[Split, Raw], decisions: list[Decision]) ->
     several = classes_of[place] > 1
     leaked = ~several & (split_of == "train") & np.isin(place, place[split_of == "test"])
     for wrong, text in (
-        (several, "left out: the same image stands in two classes"),
-        (leaked, "left out of the training part: the test part has the same image"),
+        (several, f"{_LEFT_OUT}: the same image stands in two classes"),
+        (leaked, f"{_LEFT_OUT} of the training part: the test part has the same image"),
     ):
         for split, part in raw.items():
             rows = np.flatnonzero(wrong[split_of == split]).tolist()
@@ -225,27 +228,27 @@ def _grouped(key: str, raw: dict[Split, Raw]) -> dict[Split, Raw]:
     return {split: replace(part, groups=groups[split]) for split, part in raw.items()}
 
 
-def _with_test(key: str, source: OwnImages, part: Raw, names: Sequence[str]) -> dict[Split, Raw]:
+def _with_test(key: str, source: OwnImages, part: Raw, names: Sequence[str], note: str) -> dict[Split, Raw]:
     """Split a test part off, stratified by class; copies of an image and images of a group stay together."""
     assert part.groups is not None
     counts = np.bincount(part.labels, minlength=len(names))
     if counts.min() < 2:
         raise InputError(
             f"{key}: each class must have at least 2 images, one to train on and one to test; class "
-            f"{names[int(counts.argmin())]!r} has {counts.min()}; add images or remove the class"
+            f"{names[int(counts.argmin())]!r} has {counts.min()}{note}; add images or remove the class"
         )
     units = units_of(part.images, part.groups)
     test = assign_parts(units, part.labels, [1 - source.test, source.test], seed=_SPLIT_SEED) == 1
     return {"train": part.only(~test), "test": part.only(test)}
 
 
-def _check_classes(key: str, raw: dict[Split, Raw], names: Sequence[str]) -> None:
+def _check_classes(key: str, raw: dict[Split, Raw], names: Sequence[str], note: str) -> None:
     for split, part in raw.items():
         least = 2 if split == "train" else 1
         counts = np.bincount(part.labels, minlength=len(names))
         rare = [f"{names[label]} has {counts[label]}" for label in np.flatnonzero(counts < least).tolist()]
         if rare:
             raise InputError(
-                f"{key}: each class must have at least {least} different images in the {split} part; {few(rare)}; add "
-                "images or remove the class"
+                f"{key}: each class must have at least {least} different images in the {split} part; {few(rare)}"
+                f"{note}; add images or remove the class"
             )
