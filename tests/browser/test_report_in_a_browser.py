@@ -188,6 +188,17 @@ def test_sections_are_folded_and_a_link_unfolds_its_own(browser: Browser, addres
     page.context.close()
 
 
+def test_nothing_is_over_the_edge_of_a_small_phone(browser: Browser, address: str) -> None:
+    page = checks.visit(browser, address, width=320).page
+    page.locator("#result").evaluate("part => part.append(document.createElement('p'))")
+    page.locator("#result > p:last-child").evaluate(
+        "last => { last.innerHTML = `<code>${'path/'.repeat(40)}</code>`; }"
+    )
+    checks.open_everything(page)
+    assert checks.over_the_edge(page) == []
+    page.context.close()
+
+
 def test_a_table_that_is_wider_than_the_page_gets_smaller_type(browser: Browser, address: str) -> None:
     for width, dense in ((1280, 0), (760, 1)):
         page = checks.visit(browser, address, width=width).page
