@@ -187,7 +187,7 @@ def _seconds_of_an_epoch(job: Job, before: Tuned | None) -> float | None:
         return None
     of_a_sample = [each["seconds"] / each["epochs"] / each["sizes"]["train"] for each in alike]
     samples = len(read_part(dataset / job.config.dataset / TUNING_PART)) * (1 - 1 / job.resources.folds)
-    return statistics.mean(of_a_sample) * samples
+    return float(statistics.mean(of_a_sample)) * samples
 
 
 def print_tuned(title: str, tuned: Tuned) -> None:
