@@ -120,6 +120,17 @@ def test_the_turned_block_is_rigid_and_follows_the_load():
     assert u[10, 0] == pytest.approx(5 * 0.1, rel=0.02), "the top left corner moves by half of d, the mean rotation"
 
 
+@pytest.mark.parametrize("load", LOADS)
+def test_from_rest_a_state_is_factorised_once(load):
+    """A load that does not turn the block has one factor for all displacements; shear has one for each rotation."""
+    block = build_block(28, 3, load_named(load))
+    rest = undeformed(Sample(block, *lame_parameters(np.full(84, 7.0))))
+    factors = [rest.factor_towards(d) for d in (0.001, 0.5, 1.0, 2.0)]
+    assert len({id(factor) for factor in factors}) == (3 if load == "shear" else 1)
+    for d, factor in zip((0.5, 1.0, 2.0), factors[1:], strict=True):
+        np.testing.assert_array_equal(factor.rows, factorise_at_rest(block, rest.sample.mu, 1.5, round(d)).rows)
+
+
 def test_two_poissons_ratios_share_nothing(rng):
     block = build_block(5, 3, load_named("shear"))
     mu, lam = lame_parameters(rng.uniform(1, 100, 15))

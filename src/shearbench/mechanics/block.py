@@ -62,11 +62,20 @@ class Block:
         """`free` in single precision."""
         return self.free.astype(np.float32)
 
-    def turned(self, d: float) -> Floats:
-        """Return the rigid displacement (nodes, 2) of the block that turns by the mean rotation of the load at d."""
+    @cached_property
+    def turns(self) -> bool:
+        """Whether the mean rotation of the load is not zero."""
+        return self._rotation(1.0) != 0.0
+
+    def _rotation(self, d: float) -> float:
+        """Return the angle of the mean rotation of the load at d."""
         corner = self.lift[[0, -1, 2 * self.rows]] * d  # bottom left, top right, top left
         across, up = (corner[1] - corner[2]) / self.width, (corner[2] - corner[0]) / self.height
-        angle = np.arctan2(across[1] - up[0], 2 + across[0] + up[1])
+        return float(np.arctan2(across[1] - up[0], 2 + across[0] + up[1]))
+
+    def turned(self, d: float) -> Floats:
+        """Return the rigid displacement (nodes, 2) of the block that turns by the mean rotation of the load at d."""
+        angle = self._rotation(d)
         rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         ix, iy = np.divmod(np.arange(len(self.free)), 2 * self.rows + 1)
         places = np.stack([ix * (self.width / (2 * self.columns)), iy * (self.height / (2 * self.rows))], axis=1)

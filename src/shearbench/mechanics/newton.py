@@ -96,12 +96,12 @@ class Equilibrium:
     def factor_towards(self, d: float) -> Factor:
         """Return the factor for a step to d; NotConverged if this state is not stable.
 
-        From rest it is that of the block after the mean rotation of the load, computed once for each.
+        From rest it is that of the block after the mean rotation of the load, computed once for each rotation.
         """
         block, ratios = self.sample.block, self.sample.lam / self.sample.mu
         if self.u.any() or float(np.ptp(ratios)) >= _SAME_RATIO:
             return self.factor
-        turn = round(d * TURNS_PER_HEIGHT / block.height)
+        turn = round(d * TURNS_PER_HEIGHT / block.height) if block.turns else 0
         if turn not in self.turned:
             at = turn * block.height / TURNS_PER_HEIGHT
             self.turned[turn] = factorise_at_rest(block, self.sample.mu, round(float(ratios[0]), 9), at)
