@@ -10,8 +10,8 @@ import torch
 
 from shearbench.errors import InputError
 from shearbench.models import build, check
+from shearbench.models.contract import restored
 from shearbench.models.inputs import Inputs
-from shearbench.models.torch_state import restored
 
 GOOD = """
 import sys

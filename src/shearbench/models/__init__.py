@@ -47,14 +47,12 @@ def build(architecture: str, *, inputs: Inputs, width: float, options: Mapping[s
     import torch  # here, because torch is slow to import
 
     from shearbench.models import contract
-    from shearbench.models.adapted import is_adapted
-    from shearbench.models.torch_state import restored
 
-    with restored(), torch.random.fork_rng(devices=[]):
+    with contract.restored(), torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         network = _made(architecture, inputs=inputs, width=width, options=options)
         if architecture not in ARCHITECTURES:
-            hint = "larger images may suit it: add resize: 32 to its options" if is_adapted(architecture) else own.TAKE
+            hint = own.ENLARGE if own.is_adapted(architecture) else own.TAKE
             contract.check_logits(network, architecture, inputs, hint=hint)
     return network
 
@@ -69,13 +67,12 @@ def check(architecture: str, *, inputs: Inputs, width: float, options: Mapping[s
     import torch
 
     from shearbench.models import contract
-    from shearbench.models.torch_state import unchanged
 
     def built(seed: int) -> "nn.Module":
         return build(architecture, inputs=inputs, width=width, options=options, seed=seed)
 
     with torch.random.fork_rng(devices=[]):
-        with unchanged(architecture):
+        with contract.unchanged(architecture):
             contract.refuse_too_large(
                 lambda: _made(architecture, inputs=inputs, width=width, options=options), architecture
             )
@@ -87,7 +84,7 @@ def check(architecture: str, *, inputs: Inputs, width: float, options: Mapping[s
                 "draw them with torch's random numbers, from its global generator"
             )
         if architecture not in ARCHITECTURES:
-            with unchanged(architecture):
+            with contract.unchanged(architecture):
                 contract.check(built(0), built(1), architecture, inputs)
 
 
@@ -100,20 +97,19 @@ def _made(architecture: str, *, inputs: Inputs, width: float, options: Mapping[s
     """Return a network in training mode, with weights from torch's global generator."""
     from torch import nn
 
-    from shearbench.models import adapted
-    from shearbench.models.contract import user_code
+    from shearbench.models import contract
 
     if architecture in ARCHITECTURES:
         builder: Callable[..., Any] = import_module(ARCHITECTURES[architecture]).build
     elif own.is_own(architecture):
-        builder = own.find(architecture, needs=() if adapted.is_adapted(architecture) else ("channels",))
+        builder = own.find(architecture, needs=() if own.is_adapted(architecture) else ("channels",))
     else:
         raise InputError(f"models.*.architecture {RULE}; got {architecture!r}")
     arguments = own.arguments(builder, architecture, inputs, width=width)
     try:
-        with user_code(architecture, "building it"):
-            if adapted.is_adapted(architecture):
-                made = adapted.build(builder, architecture, inputs, options=options)
+        with contract.user_code(architecture, "building it"):
+            if own.is_adapted(architecture):
+                made = own.build_adapted(builder, architecture, inputs, options=options)
             else:
                 made = _checked(builder)(**arguments, **options)
     except InputError as error:

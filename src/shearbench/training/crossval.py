@@ -17,7 +17,7 @@ from shearbench.data.dataset import CARD, Dataset, load, read_card
 from shearbench.data.folds import read_folds
 from shearbench.errors import InputError
 from shearbench.execution import Advance, Workers, run_tasks
-from shearbench.models.torch_state import restored
+from shearbench.models.contract import restored
 from shearbench.records import RECORD, is_finished, locked_folder, read_record, write_record
 from shearbench.training import results
 from shearbench.training.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint, write_checkpoint
