@@ -37,7 +37,7 @@ from shearbench.stages.tune import job_of
 from shearbench.statistics.resampled_t import corrected_t, correlated_t
 from shearbench.statistics.verdict import decide
 from shearbench.training.crossval import fold_task, train_folds
-from shearbench.training.space import Hyperparameters, including
+from shearbench.training.recipe import Hyperparameters, including
 from shearbench.tuning.finalists import Finalist, cross_validate_trials
 from shearbench.tuning.job import Job, SearchResult, run
 from shearbench.tuning.results import inner_samples

@@ -10,7 +10,7 @@ from shearbench.data.dataset import Dataset
 from shearbench.execution import Advance
 from shearbench.training.config import TrainingConfig
 from shearbench.training.crossval import FoldTask, train_fold
-from shearbench.training.space import Hyperparameters, Space, space_of
+from shearbench.training.recipe import Hyperparameters, Space, space_of
 
 
 def point(learning_rate: float, batch: int, width: float) -> Hyperparameters:

@@ -24,8 +24,7 @@ from shearbench.models import ARCHITECTURES, RULE
 from shearbench.models.inputs import SKLEARN, Features, Option
 from shearbench.models.own import is_own
 from shearbench.strict import Strict
-from shearbench.training.recipe import Recipe
-from shearbench.training.space import space_faults
+from shearbench.training.recipe import Recipe, space_faults
 from shearbench.yaml12 import NAME, RUN_NAME, Fault, with_bases
 
 Name = Annotated[str, Field(pattern=f"^{NAME}$")]
@@ -60,7 +59,7 @@ class Model(Network):
     """A network or classifier with an optional search space."""
 
     search: dict[str, Any] | None = Field(default=None, min_length=1)
-    """The search space of ``tune``, see ``training/space.py``."""
+    """The search space of ``tune``, see ``training/recipe.py``."""
 
 
 class Run(Strict):

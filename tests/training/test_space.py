@@ -3,8 +3,7 @@
 import pytest
 
 from patterns import config_with
-from shearbench.training.recipe import Recipe
-from shearbench.training.space import Range, as_json, including, needs_no_less_memory, space_faults, space_of
+from shearbench.training.recipe import Range, Recipe, as_json, including, needs_no_less_memory, space_faults, space_of
 
 RECIPE = Recipe(epochs=2, batch=10, learning_rate=0.01, weight_decay=0.0)
 

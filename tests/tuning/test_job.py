@@ -23,7 +23,7 @@ from shearbench.report.blocks import Heading, Pictures, Prose, Table
 from shearbench.report.sections.tuning import read, sentence, worth
 from shearbench.stages import track
 from shearbench.tracking.store import EXPERIMENT, default_uri
-from shearbench.training.space import space_of
+from shearbench.training.recipe import space_of
 from shearbench.tuning import finalists, job
 from shearbench.tuning.contents import node_of
 from shearbench.tuning.job import best_of_other_widths, run

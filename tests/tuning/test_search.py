@@ -10,7 +10,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from patterns import point, space_of_three
 from shearbench.errors import InputError
-from shearbench.training.space import including, needs_no_less_memory
+from shearbench.training.recipe import including, needs_no_less_memory
 from shearbench.tuning.search import ranked, search
 from shearbench.tuning.study import Ledger, Study
 from shearbench.tuning.trial import Halving, Point, Rung, TrialResult, best_of

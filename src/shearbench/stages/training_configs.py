@@ -10,7 +10,7 @@ from rich import print
 
 from shearbench.errors import InputError
 from shearbench.params import Params
-from shearbench.training.space import described
+from shearbench.training.recipe import described
 from shearbench.tuning.tuned import RunConfig, config_path, read_tuned, tuned_path, write_run_config
 
 

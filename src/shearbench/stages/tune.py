@@ -11,7 +11,7 @@ from pathlib import Path
 from shearbench.errors import InputError
 from shearbench.params import Params
 from shearbench.pipeline.configs import config_of
-from shearbench.training.space import space_of
+from shearbench.training.recipe import space_of
 from shearbench.tuning.job import Job, run
 from shearbench.tuning.results import plan, print_tuned, results_folder, summary, write_results
 from shearbench.tuning.tuned import Tuned, read_tuned, tuned_path, write_tuned

@@ -24,8 +24,7 @@ from shearbench.seeds import seed_for
 from shearbench.strict import Strict
 from shearbench.training.adam import Adam
 from shearbench.training.hardware import Device, Hardware, Precision
-from shearbench.training.recipe import Recipe
-from shearbench.training.space import TUNABLE, WIDTH, Hyperparameters
+from shearbench.training.recipe import TUNABLE, WIDTH, Hyperparameters, Recipe
 from shearbench.training.state import FitConfig, Part, Splits
 
 Rows = NDArray[np.int64]

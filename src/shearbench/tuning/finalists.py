@@ -16,7 +16,7 @@ from shearbench.records import read_record
 from shearbench.statistics.resampled_t import corrected_t, correlated_t
 from shearbench.statistics.verdict import decide, holm
 from shearbench.training.crossval import FoldTask, fold_task, is_up_to_date, train_fold
-from shearbench.training.space import Hyperparameters
+from shearbench.training.recipe import Hyperparameters
 from shearbench.tuning.study import Trial
 from shearbench.tuning.trial import FOLDS
 from shearbench.tuning.tuned import Difference

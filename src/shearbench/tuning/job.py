@@ -26,7 +26,7 @@ from shearbench.params import Tuning
 from shearbench.records import hash_of, locked, read_json
 from shearbench.seeds import seed_for
 from shearbench.training.config import TrainingConfig, code_hash
-from shearbench.training.space import WIDTH, Hyperparameters, Space, as_json, including
+from shearbench.training.recipe import WIDTH, Hyperparameters, Space, as_json, including
 from shearbench.tuning.finalists import Final, Finalist, cross_validate_trials, decide_winner
 from shearbench.tuning.search import Standing, ranked, search
 from shearbench.tuning.study import Study, Trial

@@ -13,7 +13,7 @@ from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullLocat
 from matplotlib.transforms import Bbox
 
 from shearbench.plotting.canvas import GREY, colours, figure, plain, png, readable_log
-from shearbench.training.space import WIDTH
+from shearbench.training.recipe import WIDTH
 from shearbench.tuning.tuned import Tuned
 
 _MARKERS = "osD^vPX*"

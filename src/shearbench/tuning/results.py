@@ -21,7 +21,7 @@ from shearbench.data.folds import read_folds
 from shearbench.data.tuning_part import Reserved, read_part
 from shearbench.plotting.files import Files, table
 from shearbench.records import is_finished, read_record, write_bytes, write_record
-from shearbench.training.space import as_json, described
+from shearbench.training.recipe import as_json, described
 from shearbench.tuning import pictures
 from shearbench.tuning.finalists import Finalist
 from shearbench.tuning.job import Job, SearchResult

@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shearbench.errors import InputError, without_secrets
 from shearbench.seeds import seed_for
-from shearbench.training.space import Hyperparameters, Range, Space, described, needs_no_less_memory
+from shearbench.training.recipe import Hyperparameters, Range, Space, described, needs_no_less_memory
 from shearbench.tuning.trial import Halving, Point, TrialResult
 
 State = Literal["complete", "stopped", "failed", "unfinished"]

@@ -34,7 +34,7 @@ from shearbench.training.config import Selection, TrainingConfig, TrainingState,
 from shearbench.training.crossval import CHECKPOINT_SECONDS
 from shearbench.training.hardware import instructions, naming_the_batch, settle
 from shearbench.training.loop import fit
-from shearbench.training.space import needs_no_less_memory
+from shearbench.training.recipe import needs_no_less_memory
 from shearbench.training.state import EpochCost, Meter, Progress
 
 FOLDS = "folds.npz"

@@ -16,7 +16,7 @@ from shearbench.data.tuning_part import Reserved
 from shearbench.errors import InputError
 from shearbench.records import locked, write_text
 from shearbench.strict import Strict
-from shearbench.training.space import SoundHyperparameters
+from shearbench.training.recipe import SoundHyperparameters
 
 T = TypeVar("T", bound=Strict)
 

@@ -11,7 +11,7 @@ import pandas as pd
 from shearbench.records import is_finished
 from shearbench.report.blocks import Block, Cell, Column, Data, Heading, Picture, Pictures, Prose, Section, Table
 from shearbench.report.findings import Rows, listed, p_value, percent, points
-from shearbench.training.space import described
+from shearbench.training.recipe import described
 from shearbench.tuning.pareto import cost_table, draw_costs
 from shearbench.tuning.tuned import Difference, Score, Tuned, read_tuned
 
