@@ -159,7 +159,7 @@ def test_champion_is_the_exported_network_and_answers_like_ours(tracked: Path) -
     import mlflow
     import torch
 
-    from shearbench.training.weights import load_network, predict
+    from shearbench.training.results import load_network, predict
 
     mlflow.set_tracking_uri(f"sqlite:///{tracked}/mlruns/mlflow.db")
     found = client_of(tracked).get_model_version_by_alias("shearbench-mechanical", "champion")

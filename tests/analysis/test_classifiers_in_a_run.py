@@ -22,9 +22,9 @@ from shearbench.tracking.store import EXPERIMENT
 from shearbench.training import classifier
 from shearbench.training.config import TrainingConfig
 from shearbench.training.crossval import fold_task, is_up_to_date
+from shearbench.training.results import load_network
+from shearbench.training.results import predict as probabilities_of
 from shearbench.training.verify import verify
-from shearbench.training.weights import load_network
-from shearbench.training.weights import predict as probabilities_of
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of mlflow's and its libraries' own making

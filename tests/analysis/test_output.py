@@ -11,7 +11,7 @@ from shearbench.params import Params
 from shearbench.predictions.contents import evaluation_content
 from shearbench.records import read_json, read_npz, read_record
 from shearbench.stages import evaluate
-from shearbench.training.weights import load_network, predict
+from shearbench.training.results import load_network, predict
 from small_project import evaluate_run
 
 FILES = {

@@ -19,7 +19,7 @@ from shearbench.errors import InputError
 from shearbench.predictions.folds import read_fold_runs
 from shearbench.records import RECORD, read_json, read_record, sha256_of, write_sealed
 from shearbench.training.checkpoint import read_checkpoint
-from shearbench.training.weights import WEIGHTS, load_network
+from shearbench.training.results import WEIGHTS, load_network
 
 RUN = Path("build/runs/mnist/mlp")
 LENGTHS = np.linspace(0, 1, 20, endpoint=False)

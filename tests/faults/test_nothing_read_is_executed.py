@@ -26,7 +26,7 @@ from shearbench.params import load as load_params
 from shearbench.predictions.folds import read_fold_runs
 from shearbench.records import read_json, read_npz, read_record
 from shearbench.training.checkpoint import read_checkpoint
-from shearbench.training.weights import load_network
+from shearbench.training.results import load_network
 from shearbench.tuning.study import Ledger, Study
 from shearbench.tuning.trial import Halving
 from shearbench.tuning.tuned import read_tuned

@@ -14,7 +14,7 @@ from shearbench.errors import InputError
 from shearbench.handwriting import networks, recipe
 from shearbench.handwriting.networks import FineTuningTask, PredictionTask, as_inputs
 from shearbench.handwriting.recipe import STEPS, available, chosen
-from shearbench.training.weights import load_network
+from shearbench.training.results import load_network
 
 
 def _as_ablation(root: Path, model: str, name: str) -> None:

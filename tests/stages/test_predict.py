@@ -19,7 +19,7 @@ from shearbench.mechanics import displacements_of, simulate
 from shearbench.predictions.calibration import apply_temperature
 from shearbench.predictions.folds import read_fold_runs
 from shearbench.records import read_json
-from shearbench.training.weights import load_network, predict
+from shearbench.training.results import load_network, predict
 
 
 @pytest.fixture

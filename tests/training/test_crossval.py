@@ -30,8 +30,7 @@ from shearbench.training.checkpoint import CHECKPOINT, read_checkpoint
 from shearbench.training.config import TrainingConfig, code_hash
 from shearbench.training.crossval import FoldTask, cross_validate, train_fold
 from shearbench.training.hardware import instructions
-from shearbench.training.results import score
-from shearbench.training.weights import load_network, predict
+from shearbench.training.results import load_network, predict, score
 
 Make = Callable[..., TrainingConfig]
 SAME_BYTES = ("weights.safetensors", "out_of_fold.npz", "history.csv", "batches.csv")

@@ -12,7 +12,7 @@ from shearbench.errors import InputError
 from shearbench.records import write_record
 from shearbench.training.config import Selection, TrainingConfig, TrainingState, assemble
 from shearbench.training.loop import fit
-from shearbench.training.weights import WEIGHTS, load_network, predict, write_weights
+from shearbench.training.results import WEIGHTS, load_network, predict, write_weights
 
 
 @pytest.fixture(params=["mlp", "cnn2", "resnet18"])

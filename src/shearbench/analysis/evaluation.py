@@ -70,7 +70,7 @@ def infer(task: FoldTask, advance: Callable[[int], None]) -> FoldResult:
     from shearbench.analysis.summaries import measured
     from shearbench.analysis.trained import TrainedModel
     from shearbench.training.hardware import resolve, settle
-    from shearbench.training.weights import load_network
+    from shearbench.training.results import load_network
 
     hardware = resolve(task.device, "fp32")
     settle(hardware)

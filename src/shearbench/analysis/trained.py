@@ -20,7 +20,7 @@ from shearbench.data.trend import homogeneous_field
 from shearbench.predictions.selection import Rows, first_of_each_class, interleaved, share_of_fold
 from shearbench.seeds import generator_for
 from shearbench.training.hardware import Hardware
-from shearbench.training.weights import predict
+from shearbench.training.results import predict
 
 _BATCH = 100  # fits into a core's cache: small convolutions are up to twice as fast as with 500
 

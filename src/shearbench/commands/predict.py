@@ -35,7 +35,7 @@ from shearbench.pipeline.present import read_run
 from shearbench.predictions.calibration import apply_temperature
 from shearbench.predictions.folds import FoldRun
 from shearbench.records import read_json
-from shearbench.training.weights import ESTIMATOR, WEIGHTS, load_network, predict
+from shearbench.training.results import ESTIMATOR, WEIGHTS, load_network, predict
 
 Inputs = NDArray[np.uint8] | NDArray[np.float32]
 

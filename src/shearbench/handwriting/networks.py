@@ -22,8 +22,8 @@ from shearbench.training.adam import Adam
 from shearbench.training.hardware import Device, Hardware, settle
 from shearbench.training.loop import fit
 from shearbench.training.recipe import Recipe
+from shearbench.training.results import load_network, predict
 from shearbench.training.state import FitConfig, Part, Splits
-from shearbench.training.weights import load_network, predict
 
 Images = NDArray[np.uint8]
 Vector = NDArray[np.float64]

@@ -36,7 +36,7 @@ from shearbench.training.config import TrainingConfig
 from shearbench.training.crossval import fold_task, train_folds
 from shearbench.training.hardware import Hardware
 from shearbench.training.recipe import Recipe
-from shearbench.training.weights import WEIGHTS
+from shearbench.training.results import WEIGHTS
 
 Images = NDArray[np.uint8]
 Segments = NDArray[np.float64]  # the ends of lines (s, 4) in pixels: x and y of one end, then of the other

@@ -16,7 +16,7 @@ from shearbench.report.findings import Row, Rows, percent, span
 _TEXT = """A card has what a user of one model needs: data, recipe, scores, weaknesses and how to load it.
 `shearbench export FOLDER` writes each as `MODEL_CARD.md`."""
 _SHOWN = 3  # number of weakest classes and corruptions
-_LOAD = '`shearbench.training.weights.load_network(Path("build/runs/{dataset}/{model}/fold-0"))`'
+_LOAD = '`shearbench.training.results.load_network(Path("build/runs/{dataset}/{model}/fold-0"))`'
 
 
 def read(root: Path, rows: Rows) -> Section:

@@ -68,7 +68,7 @@ def _has_model(store: Store, run: Any) -> bool:
 def _log_fold(store: Store, run_id: str, fold_run: FoldRun, *, temperature: float, example: Any) -> str | None:
     """Log the exported model of a fold, from raw inputs to calibrated probabilities; return its URI, if any."""
     from shearbench.predictions.serving import Served
-    from shearbench.training.weights import load_network
+    from shearbench.training.results import load_network
 
     network, normaliser, _ = load_network(fold_run.folder)
     served = Served(network.cpu(), normaliser, temperature).eval()

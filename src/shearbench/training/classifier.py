@@ -22,6 +22,8 @@ from shearbench.records import write_bytes, write_npz
 from shearbench.seeds import seed_for
 from shearbench.training.config import Selection, TrainingConfig
 from shearbench.training.results import (
+    ESTIMATOR,
+    LEAST_PROBABILITY,
     OUT_OF_FOLD,
     Files,
     Predictions,
@@ -31,9 +33,6 @@ from shearbench.training.results import (
     tables,
 )
 from shearbench.training.state import EpochCost, Progress, facts_of
-from shearbench.training.weights import ESTIMATOR
-
-_LEAST = float(np.finfo(np.float32).tiny)  # limits the logarithm of 0
 
 
 class Classifier(nn.Module):
@@ -47,7 +46,7 @@ class Classifier(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Return log probabilities (n, classes) for inputs (n, channels, height, width), on the CPU."""
         probabilities = classical.probabilities(self.features, inputs.float().cpu().numpy(), classes=self.classes)
-        return torch.from_numpy(np.log(np.maximum(probabilities, _LEAST)))
+        return torch.from_numpy(np.log(np.maximum(probabilities, LEAST_PROBABILITY)))
 
 
 def fit(config: TrainingConfig, dataset: Dataset, rows: NDArray[np.int64], *, seed: int) -> Pipeline:

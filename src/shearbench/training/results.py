@@ -1,4 +1,7 @@
-"""The files of a trained fold: metrics and predictions of the best weights, history and batch losses as CSV."""
+"""The files of a trained fold: weights, metrics and predictions of the best weights, history and batch losses as CSV.
+
+``load_network`` reads the weights with their normalisation, ``predict`` gives the probabilities of a network.
+"""
 
 import csv
 import io
@@ -9,19 +12,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import nn
 
 from shearbench.data.dataset import Dataset
-from shearbench.records import write_npz, write_text
+from shearbench.data.normalise import Normaliser
+from shearbench.errors import InputError
+from shearbench.models import build
+from shearbench.models.inputs import Inputs
+from shearbench.records import read_record, write_bytes, write_npz, write_text
 from shearbench.training.config import Selection, TrainingState
-from shearbench.training.loop import diagnose, evaluate
+from shearbench.training.hardware import Device, Hardware, Precision, naming_the_batch
+from shearbench.training.loop import EVALUATION_BATCH, diagnose, evaluate
 from shearbench.training.running_averages import Lag, Modes
 from shearbench.training.state import Progress, Score
-from shearbench.training.weights import WEIGHTS, predict, write_weights
 
 HISTORY, BATCHES, OUT_OF_FOLD = "history.csv", "batches.csv", "out_of_fold.npz"
 GRADIENTS, LAGS, MODES = "gradients.csv", "lags.csv", "modes.csv"  # only with `diagnose`
-_TINY = float(np.finfo(np.float32).tiny)  # limits the loss of a probability that underflowed to 0
+LEAST_PROBABILITY = float(np.finfo(np.float32).tiny)  # limits the loss of a probability that underflowed to 0
 _SCORES = [f"{part}_{score.name}" for part in ("train", "validation", "inner") for score in fields(Score)]
 
 Predictions = dict[str, NDArray[Any]]
@@ -92,7 +103,7 @@ def score(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> Scor
     """Return mean cross-entropy and accuracy of probabilities (n, classes) for labels (n,)."""
     given = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     hits = probabilities.argmax(axis=1) == labels
-    return Score(float(-np.log(np.maximum(given, _TINY)).mean()), float(hits.mean()))
+    return Score(float(-np.log(np.maximum(given, LEAST_PROBABILITY)).mean()), float(hits.mean()))
 
 
 def tables(progress: Progress, *, diagnosed: bool) -> Files:
@@ -133,3 +144,81 @@ def _write_csv(lines: Sequence[Sequence[Any]], path: Path) -> None:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(lines)
     write_text(path, text.getvalue())
+
+
+WEIGHTS = "weights.safetensors"
+ESTIMATOR = "estimator.skops"
+"""The files of a fold with the weights of a network or the classifier of scikit-learn."""
+_MEAN, _SCALE = "normalise.mean", "normalise.scale"
+
+
+def write_weights(path: Path, network: nn.Module, normaliser: Normaliser) -> None:
+    """Write the state of a network and its normaliser; equal values give equal bytes."""
+    tensors = {key: value.cpu().contiguous() for key, value in network.state_dict().items()}
+    tensors |= {_MEAN: torch.from_numpy(normaliser.mean), _SCALE: torch.from_numpy(normaliser.scale)}
+    write_bytes(path, save(tensors))
+
+
+def load_network(run_folder: Path) -> tuple[nn.Module, Normaliser, dict[str, Any]]:
+    """Load a fold's network, in evaluation mode on the CPU, with its normaliser and its record.
+
+    A classifier of scikit-learn is wrapped in a :class:`shearbench.training.classifier.Classifier`.
+
+    Raises:
+        InputError: if the record is missing, if a file differs from its hash in the record, or if the weights
+            belong to another network.
+    """
+    record = read_record(run_folder)
+    config = record["config"]
+    if config["recipe"] is None:
+        from shearbench.training.classifier import as_network, load_pipeline  # imports scikit-learn
+
+        pipeline = load_pipeline(run_folder, config["architecture"])
+        return *as_network(pipeline, len(record["classes"])), record
+    try:
+        tensors = load_file(run_folder / WEIGHTS)
+        normaliser = Normaliser(tensors.pop(_MEAN).numpy(), tensors.pop(_SCALE).numpy())
+        network = build(
+            config["architecture"],
+            inputs=Inputs(len(normaliser.mean), len(record["classes"]), normaliser.mean.shape[1:]),
+            width=config["width"],
+            options=config["options"],
+            seed=0,  # every weight is replaced
+        )
+        network.load_state_dict(tensors)
+    except (SafetensorError, KeyError, RuntimeError) as error:  # a damaged file, or tensors of other names or shapes
+        raise InputError(
+            f"{run_folder / WEIGHTS} does not hold the network of its record ({error!s:.300}); "
+            f"remove {run_folder} and run `dvc repro`"
+        ) from None
+    return network.eval(), normaliser, record
+
+
+def predict(
+    network: nn.Module,
+    inputs: NDArray[Any],
+    *,
+    normaliser: Normaliser,
+    batch: int = EVALUATION_BATCH,
+    device: Device = "cpu",
+    precision: Precision = "fp32",
+) -> NDArray[np.float32]:
+    """Return probabilities float32 (n, classes) for inputs (n, channels, height, width) that are not normalised.
+
+    The network is moved to ``device`` and put in evaluation mode. Stored predictions are computed in fp32,
+    whatever the precision of the training.
+
+    Raises:
+        InputError: if memory runs out.
+    """
+    hardware = Hardware(device, precision)
+    network = hardware.place(network).eval()
+    mean, scale = (torch.from_numpy(array).to(device) for array in (normaliser.mean, normaliser.scale))
+    probabilities = []
+    with naming_the_batch(batch), torch.inference_mode():
+        for start in range(0, max(len(inputs), 1), batch):
+            rows = slice(start, start + batch)
+            with hardware.autocast():
+                logits = network((torch.from_numpy(inputs[rows]).to(device, torch.float32) - mean) / scale)
+            probabilities.append(logits.float().softmax(dim=1).cpu().numpy())
+    return np.concatenate(probabilities)

@@ -20,8 +20,8 @@ from shearbench.analysis.batch_norm.statistics import AS_TRAINED, BATCH, RECALIB
 from shearbench.data.normalise import Normaliser
 from shearbench.seeds import generator_for
 from shearbench.training.hardware import Hardware
+from shearbench.training.results import predict
 from shearbench.training.running_averages import layers_of, recalibrated, with_batch_statistics
-from shearbench.training.weights import predict
 
 CALIBRATION = 1000
 """The most training samples for recalibration."""

@@ -27,7 +27,7 @@ from shearbench.predictions.folds import FoldRun
 from shearbench.predictions.selection import one_of_each_class
 from shearbench.records import hash_of, write_record
 from shearbench.training.hardware import Device, Hardware, settle
-from shearbench.training.weights import load_network
+from shearbench.training.results import load_network
 
 AS_MEASURED, DIVIDED = "as measured", "divided by the load"
 """Fields at another step: unchanged, or times own displacement / displacement of the step (linear material)."""
