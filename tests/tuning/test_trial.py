@@ -14,10 +14,10 @@ from shearbench.errors import NotWritten
 from shearbench.execution import run_tasks
 from shearbench.records import hash_arrays
 from shearbench.seeds import seed_for
+from shearbench.training import checkpoint
 from shearbench.training.checkpoint import CHECKPOINT, read_checkpoint
 from shearbench.training.config import assemble
 from shearbench.training.loop import fit
-from shearbench.tuning import trial
 from shearbench.tuning.trial import FOLDS, TrialTask, rows_of_trials, run_trial
 
 
@@ -69,7 +69,7 @@ def test_a_checkpoint_of_another_processor_is_not_resumed(part, tmp_path, monkey
     paid = []
     run_trial(_task(part, tmp_path, 1), paid.append)
     with monkeypatch.context() as other:
-        other.setattr(trial, "instructions", lambda: "Another AVX2")
+        other.setattr(checkpoint, "instructions", lambda: "Another AVX2")
         run_trial(_task(part, tmp_path, 2), paid.append)
     assert sum(paid) == 1 + 2
     run_trial(_task(part, tmp_path, 2), paid.append)

@@ -1,13 +1,15 @@
-"""Store an unfinished training on disk, atomically, as one safetensors file.
+"""Train with checkpoints: an unfinished training is stored on disk, atomically, as one safetensors file.
 
-It holds the network, the optimiser, the best weights, the history and the early-stopping state. Random generators
-are not stored: each epoch seeds its own from the seed of the config and the number of the epoch.
-A checkpoint is ignored if it was made by another config, other data, folds or code, or if it is damaged.
+A checkpoint holds the network, the optimiser, the best weights, the history and the early-stopping state. Random
+generators are not stored: each epoch seeds its own from the seed of the config and the number of the epoch. A
+checkpoint is ignored if it was made by another config, other data, folds or code, or if it is damaged.
 """
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,11 +18,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from shearbench.execution import Advance
 from shearbench.records import write_bytes
 from shearbench.training.adam import Adam
-from shearbench.training.state import Epoch, EpochCost, Progress
+from shearbench.training.config import TrainingState
+from shearbench.training.hardware import instructions
+from shearbench.training.loop import fit
+from shearbench.training.state import Epoch, EpochCost, Meter, Progress
 
 CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT_SECONDS = 15.0  # between checkpoints; writing resnet18's takes about half a second
 _NETWORK, _BEST, _OPTIMISER = "network.", "best.", "optimiser."
 _HISTORY = TypeAdapter(tuple[Epoch, ...])
 
@@ -43,6 +50,52 @@ class Checkpoint:
         """Load the stored state into a network and its optimiser."""
         network.load_state_dict(_part(self.tensors, _NETWORK))
         optimiser.restore(_part(self.tensors, _OPTIMISER))
+
+
+class _Reached(Exception):
+    """Raised after the last wanted epoch, to end the training."""
+
+
+class Training:
+    """A training from its checkpoint, if there is one. ``progress`` and ``costs`` are current even after an error."""
+
+    def __init__(self, state: TrainingState, path: Path, *, hashes: Mapping[str, str], seconds: float) -> None:
+        """Restore the checkpoint at ``path``; a new one is written every ``seconds``, with the ``hashes`` of inputs."""
+        self._state, self._path, self._seconds = state, path, seconds
+        self._hashes = {**hashes, "instructions": instructions()}  # other processors round differently
+        self.progress, self.costs = Progress(), list[EpochCost]()
+        found = read_checkpoint(path, hashes=self._hashes, device=state.fit_config.hardware.device)
+        if found:
+            found.restore(state.network, state.optimiser)
+            self.progress, self.costs = found.progress, list(found.costs)
+
+    def run(self, advance: Advance, *, until: int | None = None) -> None:
+        """Train until the recipe is over, or with a checkpoint at the end, until ``until`` epochs are done."""
+        if self._has_reached(until):
+            return
+        network, optimiser = self._state.network, self._state.optimiser
+        meter, last_checkpoint = Meter(), time.monotonic()
+
+        def on_epoch_end(progress: Progress) -> None:
+            nonlocal last_checkpoint
+            self.progress = progress
+            self.costs.append(meter.cost())
+            if self._has_reached(until) or time.monotonic() - last_checkpoint >= self._seconds:
+                state = Checkpoint.of(network, optimiser, progress=progress, costs=self.costs)
+                write_checkpoint(self._path, state, hashes=self._hashes)
+                last_checkpoint = time.monotonic()
+            meter.restart()
+            advance(1)
+            if self._has_reached(until):
+                raise _Reached
+
+        with suppress(_Reached):
+            splits, fit_config = self._state.splits, self._state.fit_config
+            fit(network, optimiser, splits, fit_config, start=self.progress, on_epoch_end=on_epoch_end)
+
+    def _has_reached(self, until: int | None) -> bool:
+        recipe = self._state.fit_config.recipe
+        return until is not None and (len(self.progress.history) >= until or self.progress.is_over(recipe))
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint, *, hashes: Mapping[str, str]) -> None:

@@ -5,7 +5,6 @@ that of an uninterrupted run bit for bit, for any order of the folds and any num
 """
 
 import shutil
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,15 +19,13 @@ from shearbench.execution import Advance, Workers, run_tasks
 from shearbench.models.contract import restored
 from shearbench.records import RECORD, is_finished, locked_folder, read_record, write_record
 from shearbench.training import results
-from shearbench.training.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint, write_checkpoint
-from shearbench.training.config import Selection, TrainingConfig, TrainingState, assemble, code_hash, select
+from shearbench.training.checkpoint import CHECKPOINT, CHECKPOINT_SECONDS, Training
+from shearbench.training.config import Selection, TrainingConfig, assemble, code_hash, select
 from shearbench.training.hardware import instructions, naming_the_batch, settle
-from shearbench.training.loop import fit
-from shearbench.training.state import EpochCost, Meter, Progress, facts_of
+from shearbench.training.state import Meter, facts_of
 
 Made = tuple[dict[str, Any], results.Files]
 """The measured part of a fold's record, and the writers of the files beside it."""
-CHECKPOINT_SECONDS = 15.0  # between checkpoints; writing resnet18's takes about half a second
 
 
 @dataclass(frozen=True)
@@ -164,7 +161,12 @@ def _train_network(task: FoldTask, dataset: Dataset, rows: Selection, advance: A
     with naming_the_batch(task.config.training.batch):
         training_state = assemble(task.config, dataset, rows, seed=task.config.seed_of(task.fold))
     (task.out / RECORD).unlink(missing_ok=True)  # an outdated record; the fold is unfinished from here on
-    progress, costs = _train(task, training_state, advance)
+    path, seconds = task.out / CHECKPOINT, task.checkpoint_seconds
+    training = Training(training_state, path, hashes=task.hashes, seconds=seconds)
+    advance(len(training.costs))
+    training.run(advance)
+    progress, costs = training.progress, training.costs
+    advance(task.config.units - len(progress.history))  # the epochs that early stopping saved
     predictions = results.held_out(training_state, dataset, rows.validation)
     measured = results.facts(training_state, rows, progress, predictions)
     return {**facts_of(costs, costs), **measured}, results.files(training_state, progress, predictions)
@@ -179,35 +181,6 @@ def _fit_classifier(task: FoldTask, dataset: Dataset, rows: Selection, advance: 
     (task.out / RECORD).unlink(missing_ok=True)
     advance(1)
     return classifier.result(pipeline, dataset, rows, cost=meter.cost())
-
-
-def _train(task: FoldTask, training_state: TrainingState, advance: Advance) -> tuple[Progress, list[EpochCost]]:
-    """Fit the network, with regular checkpoints; return the progress and the cost of each epoch."""
-    network, optimiser, path = training_state.network, training_state.optimiser, task.out / CHECKPOINT
-    hashes = {**task.hashes, "instructions": instructions()}  # other processors round differently
-    found = read_checkpoint(path, hashes=hashes, device=task.config.device)
-    costs = list(found.costs) if found else []
-    if found:
-        found.restore(network, optimiser)
-        advance(len(costs))
-    meter, last_checkpoint = Meter(), time.monotonic()
-
-    def on_epoch_end(progress: Progress) -> None:
-        nonlocal last_checkpoint
-        costs.append(meter.cost())
-        if time.monotonic() - last_checkpoint >= task.checkpoint_seconds:
-            state = Checkpoint.of(network, optimiser, progress=progress, costs=costs)
-            write_checkpoint(path, state, hashes=hashes)
-            last_checkpoint = time.monotonic()
-        meter.restart()
-        advance(1)
-
-    start = found.progress if found else None
-    progress = fit(
-        network, optimiser, training_state.splits, training_state.fit_config, start=start, on_epoch_end=on_epoch_end
-    )
-    advance(task.config.units - len(progress.history))
-    return progress, costs
 
 
 def is_up_to_date(task: FoldTask) -> bool:

@@ -14,9 +14,7 @@ trial opens only the folder of the tuning part.
 """
 
 import math
-import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -29,13 +27,11 @@ from shearbench.errors import Diverged, HyperparametersFailed, OutOfMemory
 from shearbench.execution import Advance
 from shearbench.records import hash_arrays, hash_of, read_json, write_json
 from shearbench.seeds import seed_for
-from shearbench.training.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint, write_checkpoint
-from shearbench.training.config import Selection, TrainingConfig, TrainingState, assemble, code_hash
-from shearbench.training.crossval import CHECKPOINT_SECONDS
-from shearbench.training.hardware import instructions, naming_the_batch, settle
-from shearbench.training.loop import fit
+from shearbench.training.checkpoint import CHECKPOINT, CHECKPOINT_SECONDS, Training
+from shearbench.training.config import Selection, TrainingConfig, assemble, code_hash
+from shearbench.training.hardware import naming_the_batch, settle
 from shearbench.training.recipe import needs_no_less_memory
-from shearbench.training.state import EpochCost, Meter, Progress
+from shearbench.training.state import Meter, Progress
 
 FOLDS = "folds.npz"
 
@@ -129,10 +125,6 @@ class TrialResult:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-class _RungReached(Exception):
-    """Raised at the rung, after its checkpoint is written, to end the training."""
-
-
 def rows_of_trials(table: FoldTable, config: TrainingConfig) -> Selection:
     """Return the rows that every trial trains on and the inner part that it is scored on.
 
@@ -164,7 +156,7 @@ def run_trial(task: TrialTask, advance: Advance) -> TrialResult:
     if task.config.recipe is None:
         result = _fit_classifier(task.config, dataset, rows, seed)
     else:
-        result = _Training(task, reserved).run(dataset, rows, seed, advance)
+        result = _train_network(task, dataset, rows, seed, reserved, advance)
     return replace(result, facts={**result.facts, "reserved": reserved})
 
 
@@ -183,73 +175,38 @@ def _fit_classifier(config: TrainingConfig, dataset: Dataset, rows: Selection, s
     return TrialResult((point,), over=True, facts={name: found[name] for name in ("parameters", "seconds")})
 
 
-class _Training:
-    """The training of a network, with periodic checkpoints and one at its rung."""
+def _train_network(
+    task: TrialTask, dataset: Dataset, rows: Selection, seed: int, reserved: dict[str, str], advance: Advance
+) -> TrialResult:
+    """Train a network until its rung, or until its recipe is over."""
+    hashes = {"config": task.config.config_hash, "code": code_hash(task.config), **reserved}
+    recipe, training = task.config.training, None
+    try:
+        with naming_the_batch(recipe.batch):
+            state = assemble(task.config, dataset, rows, seed=seed)
+            training = Training(state, task.folder / CHECKPOINT, hashes=hashes, seconds=task.checkpoint_seconds)
+            training.run(advance, until=task.epochs)
+    except (OutOfMemory, Diverged) as error:
+        if out_of_memory := isinstance(error, OutOfMemory):
+            _refuse(task)
+        curve = _curve(training.progress) if training else ()
+        return TrialResult(curve, failure=str(error), out_of_memory=out_of_memory)
+    facts = {
+        "parameters": sum(parameter.numel() for parameter in state.network.parameters()),
+        "seconds": sum(cost.seconds for cost in training.costs),
+    }
+    return TrialResult(_curve(training.progress), training.progress.is_over(recipe), facts=facts)
 
-    def __init__(self, task: TrialTask, reserved: dict[str, str]) -> None:
-        self.task, self.recipe = task, task.config.training
-        self.path = task.folder / CHECKPOINT
-        hashes = {"config": task.config.config_hash, "code": code_hash(task.config), **reserved}
-        self.hashes = {**hashes, "instructions": instructions()}  # other processors round differently
-        self.progress = Progress()
-        self.costs: list[EpochCost] = []
 
-    def run(self, dataset: Dataset, rows: Selection, seed: int, advance: Advance) -> TrialResult:
-        """Train until the rung, or until the recipe is over."""
-        try:
-            with naming_the_batch(self.recipe.batch):
-                training_state = assemble(self.task.config, dataset, rows, seed=seed)
-                self._fit(training_state, advance)
-        except OutOfMemory as error:
-            _refuse(self.task)
-            return TrialResult(self._curve(), failure=str(error), out_of_memory=True)
-        except Diverged as error:
-            return TrialResult(self._curve(), failure=str(error))
-        facts = {
-            "parameters": sum(parameter.numel() for parameter in training_state.network.parameters()),
-            "seconds": sum(cost.seconds for cost in self.costs),
-        }
-        return TrialResult(self._curve(), self.progress.is_over(self.recipe), facts=facts)
-
-    def _fit(self, training_state: TrainingState, advance: Advance) -> None:
-        network, optimiser = training_state.network, training_state.optimiser
-        found = read_checkpoint(self.path, hashes=self.hashes, device=self.task.config.device)
-        if found:
-            found.restore(network, optimiser)
-            self.progress, self.costs = found.progress, list(found.costs)
-        if self._is_done():
-            return
-        meter, last_checkpoint = Meter(), time.monotonic()
-
-        def on_epoch_end(progress: Progress) -> None:
-            nonlocal last_checkpoint
-            self.progress = progress
-            self.costs.append(meter.cost())
-            if self._is_done() or time.monotonic() - last_checkpoint >= self.task.checkpoint_seconds:
-                state = Checkpoint.of(network, optimiser, progress=progress, costs=self.costs)
-                write_checkpoint(self.path, state, hashes=self.hashes)
-                last_checkpoint = time.monotonic()
-            meter.restart()
-            advance(1)
-            if self._is_done():
-                raise _RungReached
-
-        splits, fit_config = training_state.splits, training_state.fit_config
-        with suppress(_RungReached):
-            fit(network, optimiser, splits, fit_config, start=self.progress, on_epoch_end=on_epoch_end)
-
-    def _is_done(self) -> bool:
-        return len(self.progress.history) >= self.task.epochs or self.progress.is_over(self.recipe)
-
-    def _curve(self) -> tuple[Point, ...]:
-        points, best = [], math.inf
-        for epoch in self.progress.history:
-            assert epoch.validation is not None
-            train, inner = epoch.train, epoch.validation
-            if epoch.inner is None or epoch.inner.loss < best:
-                best, stored = inner.loss, inner.accuracy
-            points.append(Point(train.loss, train.accuracy, inner.loss, inner.accuracy, stored))
-        return tuple(points)
+def _curve(progress: Progress) -> tuple[Point, ...]:
+    points, best = [], math.inf
+    for epoch in progress.history:
+        assert epoch.validation is not None
+        train, inner = epoch.train, epoch.validation
+        if epoch.inner is None or epoch.inner.loss < best:
+            best, stored = inner.loss, inner.accuracy
+        points.append(Point(train.loss, train.accuracy, inner.loss, inner.accuracy, stored))
+    return tuple(points)
 
 
 def _refused(task: TrialTask) -> str | None:
