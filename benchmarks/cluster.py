@@ -68,7 +68,6 @@ def trainings_a_minute(workers: Workers, data: Path, *, trainings: int, epochs: 
                 config.model_copy(update={"seed": seed + number}),
                 number % FOLDS,
                 dataset=data / "mnist",
-                folds=data / "folds.npz",
                 out=Path(out) / str(number),
             )
             for number in range(trainings)

@@ -56,7 +56,7 @@ def main() -> None:
         dataset = write_data(asked.mnist, asked.digits, data)
         for model in asked.models:
             config = ablation_for(model, epochs=1, precision="bf16")
-            rows = select(read_folds(data / "folds.npz"), dataset.labels, fold=0, config=config)
+            rows = select(read_folds(data / "mnist" / "folds.npz"), dataset.labels, fold=0, config=config)
             training_state = assemble(config, dataset, rows, seed=1)
             network, optimiser, fit_config = training_state.network, training_state.optimiser, training_state.fit_config
             plain = partial(train_step, network, optimiser, fit_config.hardware)

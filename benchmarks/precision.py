@@ -29,7 +29,6 @@ def compare(model: str, work: Path, *, epochs: int) -> dict[str, Any]:
         precision: cross_validate(
             ablation_for(model, epochs=epochs, precision=precision),
             dataset=work / "mnist",
-            folds=work / "folds.npz",
             out=work / precision / model,
             workers="auto",
         )

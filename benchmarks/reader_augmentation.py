@@ -30,7 +30,7 @@ def train(mnist: Path, out: Path) -> readers.Readers:
     config = reader_training.config_of(NAME, resolve("cpu", "auto"))
     recipe = config.recipe.model_copy(update={"augment": "none", "epochs": EPOCHS})
     config = config.model_copy(update={"recipe": recipe})
-    place = {"dataset": out / "digits", "folds": out / "folds.npz", "out": out / NAME}
+    place = {"dataset": out / "digits", "out": out / NAME}
     train_folds([fold_task(config, 0, **place)], workers=1, label="train without augmentation")
     record = readers.load().record
     facts = reader_training.packed(NAME, out, out / "weights", record["data_sha256"])
@@ -50,7 +50,7 @@ def main() -> None:
         "augmentation pens": readers.Readers({NAME: shipped.networks[NAME]}, shipped.trust, shipped.record),
     }
     drawn, labels, plain = reader_training.held_out(asked.build)
-    rows = read_folds(asked.build / "folds.npz").split(0)[1]
+    rows = read_folds(asked.build / "digits" / "folds.npz").split(0)[1]
     groups = collect(MnistFolder(kind="path", path=str(asked.mnist.resolve())), Path())["train"].groups[rows]
     writers = Writers.of(np.unique(groups, return_inverse=True)[1], seed=42)
     every = np.ones(len(labels), bool)

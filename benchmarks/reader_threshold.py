@@ -55,7 +55,7 @@ def main() -> None:
     asked = parser.parse_args()
     reader_training.prepare(asked.mnist, asked.build)
     drawn, labels, _ = reader_training.held_out(asked.build)
-    rows = read_folds(asked.build / "folds.npz").split(0)[1]
+    rows = read_folds(asked.build / "digits" / "folds.npz").split(0)[1]
     groups = collect(MnistFolder(kind="path", path=str(asked.mnist.resolve())), Path())["train"].groups[rows]
     classes = draw_classes(np.unique(groups, return_inverse=True)[1], labels)
     who, digits = readers.load(), stand_in()

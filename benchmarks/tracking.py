@@ -34,7 +34,6 @@ def train(params: Params, model: str, root: Path) -> None:
     cross_validate(
         config_of(params, dataset="mnist", model=model),
         dataset=build / "datasets" / "mnist",
-        folds=build / "folds.npz",
         out=build / "runs" / "mnist" / model,
         workers="auto",
     )
@@ -76,7 +75,6 @@ def main() -> None:
         root = Path(folder)
         build = root / "build"
         dataset = write_data(asked.mnist, None, build / "datasets")
-        (build / "datasets" / "folds.npz").rename(build / "folds.npz")
         console.print(f"{len(dataset.labels)} digits; making the store: {send(root, []):.1f} CPU seconds")
         spent = {model: train_and_send(params, model, root) for model in asked.models}
         networks = send(root, None) / len(spent)

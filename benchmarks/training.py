@@ -33,6 +33,7 @@ from torch.utils.data import Dataset as TorchDataset
 from torch.utils.flop_counter import FlopCounterMode
 
 from shearbench.data.config import BundledMnist, ImageDataset, MnistFolder
+from shearbench.data.dataset import FOLDS as FOLD_TABLE
 from shearbench.data.dataset import Dataset, load, write_dataset
 from shearbench.data.folds import FoldTable, make_folds, read_folds, write_folds
 from shearbench.data.mnist import collect
@@ -179,7 +180,6 @@ def run_ours(config: TrainingConfig, data: Path, *, folds: int) -> Ours:
         records = cross_validate(
             config,
             dataset=data / "mnist",
-            folds=data / "folds.npz",
             out=Path(out),
             workers="auto",
             only=range(folds),
@@ -193,7 +193,7 @@ def run_ours(config: TrainingConfig, data: Path, *, folds: int) -> Ours:
 def cpu_of_a_fold(task: FoldTask, advance: Advance) -> float:
     """Return the CPU seconds that a fold's epochs take for a training sample, with the validation after each."""
     settle(task.config.hardware)
-    dataset, table = load(task.dataset, "train"), read_folds(task.folds)
+    dataset, table = load(task.dataset, "train"), read_folds(task.dataset / FOLD_TABLE)
     rows = select(table, dataset.labels, fold=task.fold, config=task.config)
     training_state = assemble(task.config, dataset, rows, seed=1)
     start = time.process_time()
@@ -205,7 +205,7 @@ def cpu_of_a_fold(task: FoldTask, advance: Advance) -> float:
 def time_to_first_step(task: tuple[FoldTask, float], advance: Advance) -> Spent:
     """Return what lies between the asking of a process and the moment its fold could take its first step."""
     fold, asked = task
-    dataset, table = load(fold.dataset, "train"), read_folds(fold.folds)
+    dataset, table = load(fold.dataset, "train"), read_folds(fold.dataset / FOLD_TABLE)
     rows = select(table, dataset.labels, fold=fold.fold, config=fold.config)
     assemble(fold.config, dataset, rows, seed=1)
     advance(1)
@@ -215,8 +215,7 @@ def time_to_first_step(task: tuple[FoldTask, float], advance: Advance) -> Spent:
 def start_up(data: Path) -> Spent:
     """Return the start-up of a fold of resnet18, which imports most: medians of three fresh processes."""
     config = ablation_for("resnet18", epochs=1, precision="auto")
-    dataset, folds = data / "mnist", data / "folds.npz"
-    task = fold_task(config, 0, dataset=dataset, folds=folds, out=data)
+    task = fold_task(config, 0, dataset=data / "mnist", out=data)
     tries = [run_tasks(time_to_first_step, [(task, time.time())], workers=1, label="start-up")[0] for _ in range(3)]
     return Spent(statistics.median(spent.wall for spent in tries), statistics.median(spent.cpu for spent in tries))
 
@@ -250,7 +249,7 @@ def write_data(mnist: Path | None, digits: int | None, data: Path) -> Dataset:
     dataset = Dataset("mnist", ids, np.ascontiguousarray(images[:, None]), labels.astype(np.int64))
     write_dataset(data / "mnist", {"train": dataset, "test": replace(dataset, ids=ids + len(ids))}, {})
     folds = make_folds(units_of(images, groups), dataset.labels, folds=FOLDS, seed=42)
-    write_folds(data / "folds.npz", FoldTable(ids, folds[np.newaxis]))
+    write_folds(data / "mnist" / FOLD_TABLE, FoldTable(ids, folds[np.newaxis]))
     return dataset
 
 
@@ -275,7 +274,7 @@ def compare_costs(models: Sequence[str], dataset: Dataset, data: Path, *, epochs
         torch.set_num_threads(1)
         theirs = usual_run(model, dataset, range(len(dataset.labels)), workers=0, epochs=epochs).cpu
         config = ablation_for(model, epochs=epochs, precision="auto")
-        task = fold_task(config, 0, dataset=data / "mnist", folds=data / "folds.npz", out=data)
+        task = fold_task(config, 0, dataset=data / "mnist", out=data)
         (ours,) = run_tasks(cpu_of_a_fold, [task], workers=1, label=f"{model}, one fold")
         shares = [f"{operations_per_sample(model) / ours / peak:.0%}" for peak in peaks.values()]
         numbers = [f"{theirs * 1e6:.1f}", f"{ours * 1e6:.1f}", f"{theirs / ours:.2f}", f"{TARGETS[model]:.1f}"]

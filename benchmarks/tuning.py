@@ -15,6 +15,7 @@ narrow. All is resumable. ``build/benchmarks/tuning/<study>/grid-<rates>/`` gets
 
 import argparse
 import itertools
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -103,28 +104,31 @@ def winner_of(job: Job, grid: pd.DataFrame, out: Path) -> tuple[Finalist, list[F
     return max(done, key=lambda each: (each.mean, -each.trial)), done
 
 
-def write_outer_folds(job: Job, path: Path, *, folds: int, repeats: int) -> None:
-    """Deal the training digits outside the tuning part to folds, as ``prepare`` does with ``training.use_tuned``."""
+def write_outer_folds(job: Job, data: Path, *, folds: int, repeats: int) -> None:
+    """Copy the dataset to ``data`` and deal its training digits outside the tuning part to folds.
+
+    ``prepare`` does the same with ``training.use_tuned``.
+    """
     folder = job.build / "datasets" / job.config.dataset
     whole, units = load_dataset(folder, "train"), read_folds(folder / FOLDS).units
     seeds = [seed_for(job.config.seed, "tune", "benchmark", repeat) for repeat in range(repeats)]
     reserved = np.isin(whole.ids, read_part(folder / TUNING_PART))
     table = make_repeats(units, whole.labels, folds=folds, seeds=seeds, reserved=reserved)
-    write_folds(path, FoldTable(whole.ids, table, units))
+    shutil.copytree(folder, data, dirs_exist_ok=True)
+    write_folds(data / FOLDS, FoldTable(whole.ids, table, units))
 
 
-def score(job: Job, settings: Mapping[str, Hyperparameters], folds: Path, out: Path) -> pd.DataFrame:
+def score(job: Job, settings: Mapping[str, Hyperparameters], data: Path, out: Path) -> pd.DataFrame:
     """Train each setting in every fold; return a row for each of ``settings`` and each fold."""
     different = {
         hash_of(hyperparameters)[:12]: hyperparameters for hyperparameters in settings.values()
     }  # two may be one and the same
-    numbers = read_folds(folds).numbers
+    numbers = read_folds(data / FOLDS).numbers
     tasks = [
         fold_task(
             job.config.varied(hyperparameters),
             number,
-            dataset=job.build / "datasets" / job.config.dataset,
-            folds=folds,
+            dataset=data,
             out=out / "scores" / name / f"fold-{number}",
         )
         for name, hyperparameters in different.items()
@@ -249,8 +253,8 @@ def main() -> None:
         "grid": winner.hyperparameters,
         "present": job.present,
     }
-    write_outer_folds(job, out / "folds.npz", folds=job.resources.folds, repeats=arguments.repeats)
-    scores = score(job, settings, out / "folds.npz", out)
+    write_outer_folds(job, out / "data", folds=job.resources.folds, repeats=arguments.repeats)
+    scores = score(job, settings, out / "data", out)
     write_text(out / "scores.csv", scores.to_csv(index=False))
     facts = compare(job, search_result, grid, best, scores)
     write_json(out / "result.json", facts)

@@ -92,7 +92,7 @@ def train_run(params: Params, root: Path, run: str) -> None:
     for fold in range(params.cv.networks):
         out = build / "runs" / names.dataset / names.model / f"fold-{fold}"
         data = build / "datasets" / names.dataset
-        train_fold(fold_task(settled, fold, dataset=data, folds=data / datasets.FOLDS, out=out), lambda _: None)
+        train_fold(fold_task(settled, fold, dataset=data, out=out), lambda _: None)
 
 
 def evaluate_run(params: Params, root: Path, run: str) -> None:

@@ -75,11 +75,10 @@ def test_a_fold_is_fitted_to_its_training_rows_and_read_like_a_network(project: 
 def test_a_finished_fold_is_kept_and_another_option_is_another_fold(project: Path) -> None:
     folder = project / "build" / "runs" / "mnist" / "svm" / "fold-0"
     dataset = project / "build" / "datasets" / "mnist"
-    folds = dataset / "folds.npz"
     same = TrainingConfig.from_record(read_record(folder))
-    assert is_up_to_date(fold_task(same, 0, dataset=dataset, folds=folds, out=folder))
+    assert is_up_to_date(fold_task(same, 0, dataset=dataset, out=folder))
     other = same.model_copy(update={"options": {"C": 1.0}})
-    assert not is_up_to_date(fold_task(other, 0, dataset=dataset, folds=folds, out=folder))
+    assert not is_up_to_date(fold_task(other, 0, dataset=dataset, out=folder))
 
 
 def test_verify_finds_the_same_bits(project: Path) -> None:

@@ -131,10 +131,10 @@ def test_more_repeats_keep_the_folds_that_are_there(
     monkeypatch.setattr(crossval, "run_tasks", in_this_process)
     ablation = config_of(params, dataset="mnist", model="mlp")
     table = read_npz(twice / "build/datasets/mnist/folds.npz")
+    data = shutil.copytree(twice / "build/datasets/mnist", tmp_path / "data")
     for repeats in (1, 2, 1):
-        write_npz(tmp_path / "folds.npz", {**table, "folds": table["folds"][:repeats]})
-        data, folds = twice / "build/datasets/mnist", tmp_path / "folds.npz"
-        records = cross_validate(ablation, dataset=data, folds=folds, out=tmp_path / "mlp", workers=1)
+        write_npz(data / "folds.npz", {**table, "folds": table["folds"][:repeats]})
+        records = cross_validate(ablation, dataset=data, out=tmp_path / "mlp", workers=1)
         assert len(records) == 2 * repeats
     assert trained == [[0, 1], [2, 3], []]
     assert not (tmp_path / "mlp" / "fold-2").exists()

@@ -50,8 +50,7 @@ def _ablation(architecture: str, precision: str, **changes: object) -> TrainingC
 def _run(config: TrainingConfig, data: Path, out: Path, workers: int = 1) -> list[dict]:
     return cross_validate(
         config,
-        dataset=(dataset := data / "patterns"),
-        folds=dataset / "folds.npz",
+        dataset=data / "patterns",
         out=out,
         workers=workers,
         only=(0, 1),
@@ -59,7 +58,7 @@ def _run(config: TrainingConfig, data: Path, out: Path, workers: int = 1) -> lis
 
 
 def _task(config: TrainingConfig, data: Path, out: Path) -> FoldTask:
-    task = fold_task(config, 0, dataset=(dataset := data / "patterns"), folds=dataset / "folds.npz", out=out)
+    task = fold_task(config, 0, dataset=data / "patterns", out=out)
     return FoldTask(**{**vars(task), "checkpoint_seconds": 0})
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from patterns import config_with, make_dataset
 from shearbench import records
-from shearbench.data.dataset import write_dataset
+from shearbench.data.dataset import FOLDS, write_dataset
 from shearbench.data.folds import FoldTable, write_folds
 from shearbench.errors import InputError, NotWritten
 from shearbench.training.crossval import fold_task, train_fold
@@ -80,13 +80,13 @@ def test_a_fold_that_cannot_be_written_leaves_nothing_half_and_is_made_again(
 ) -> None:
     train, test = make_dataset(60, seed=1), make_dataset(20, seed=2, first_id=60)
     write_dataset(tmp_path / "data", {"train": train, "test": test}, {})
-    write_folds(tmp_path / "folds.npz", FoldTable(train.ids, train.ids[None] % 3))
+    write_folds(tmp_path / "data" / FOLDS, FoldTable(train.ids, train.ids[None] % 3))
     sources = _files(tmp_path)
     config = config_with(architecture="mlp", width=0.02, epochs=1)
 
     def make(name: str) -> Path:
         out = tmp_path / name
-        task = fold_task(config, 0, dataset=tmp_path / "data", folds=tmp_path / "folds.npz", out=out)
+        task = fold_task(config, 0, dataset=tmp_path / "data", out=out)
         train_fold(task, lambda _: None)
         return out
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from patterns import config_with, make_dataset
-from shearbench.data.dataset import write_dataset
+from shearbench.data.dataset import FOLDS, write_dataset
 from shearbench.data.folds import FoldTable, write_folds
 from shearbench.records import atomic_file, read_json
 from shearbench.training.crossval import fold_task, train_fold
@@ -42,12 +42,12 @@ def test_surroundings_change_no_byte(finished_once: Path, tmp_path: Path) -> Non
 def test_a_clock_that_jumps_back_makes_no_negative_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train, test = make_dataset(60, seed=1), make_dataset(20, seed=2, first_id=60)
     write_dataset(tmp_path / "data", {"train": train, "test": test}, {})
-    write_folds(tmp_path / "folds.npz", FoldTable(train.ids, train.ids[None] % 3))
+    write_folds(tmp_path / "data" / FOLDS, FoldTable(train.ids, train.ids[None] % 3))
     jumps = iter(range(10**6))
     monkeypatch.setattr(time, "time", lambda: 1e9 - 3600 * next(jumps))
     task = fold_task(
         config_with(architecture="mlp", width=0.02, epochs=2), 0,
-        dataset=tmp_path / "data", folds=tmp_path / "folds.npz", out=tmp_path / "out",
+        dataset=tmp_path / "data", out=tmp_path / "out",
     )  # fmt: skip
     train_fold(task, lambda _: None)
     record = read_json(tmp_path / "out" / "record.json")

@@ -65,8 +65,7 @@ def _worker(scheduler: str, folder: Path) -> tuple[str, ...]:
 def _train(config: TrainingConfig, data: Path, out: Path, workers: int | Cluster) -> None:
     cross_validate(
         config,
-        dataset=(dataset := data / "patterns"),
-        folds=dataset / "folds.npz",
+        dataset=data / "patterns",
         out=out,
         workers=workers,
         only=[1],

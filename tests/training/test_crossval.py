@@ -45,8 +45,7 @@ def config(make_config: Make) -> TrainingConfig:
 def _run(config: TrainingConfig, data: Path, out: Path, *, workers: int = 1, only: Sequence[int] | None = None) -> None:
     cross_validate(
         config,
-        dataset=(dataset := data / "patterns"),
-        folds=dataset / "folds.npz",
+        dataset=data / "patterns",
         out=out,
         workers=workers,
         only=only,
@@ -69,7 +68,7 @@ def runs(config: TrainingConfig, data: Path, tmp_path_factory: pytest.TempPathFa
 def _task(config: TrainingConfig, data: Path, out: Path, fold: int) -> FoldTask:
     hashes = {"config": config.config_hash, "code": code_hash(config)}
     dataset = data / "patterns"
-    return FoldTask(config, fold, dataset, dataset / "folds.npz", out, hashes, checkpoint_seconds=0)
+    return FoldTask(config, fold, dataset, out, hashes, checkpoint_seconds=0)
 
 
 def _advance(units: int) -> None:

@@ -95,9 +95,7 @@ def run(diagnosed: TrainingConfig, data: Path, tmp_path_factory: pytest.TempPath
 
 
 def _train(config: TrainingConfig, data: Path, out: Path) -> None:
-    cross_validate(
-        config, dataset=(dataset := data / "patterns"), folds=dataset / "folds.npz", out=out, workers=1, only=[0]
-    )
+    cross_validate(config, dataset=data / "patterns", out=out, workers=1, only=[0])
 
 
 def test_a_diagnosis_changes_no_bit(diagnosed: TrainingConfig, run: Path, data: Path, tmp_path: Path) -> None:
@@ -129,7 +127,7 @@ def test_a_diagnosis_goes_on_from_a_checkpoint(
 ) -> None:
     hashes = {"config": diagnosed.config_hash, "code": code_hash(diagnosed)}
     out = tmp_path / "fold-0"
-    task = FoldTask(diagnosed, 0, data / "patterns", data / "patterns" / "folds.npz", out, hashes, checkpoint_seconds=0)
+    task = FoldTask(diagnosed, 0, data / "patterns", out, hashes, checkpoint_seconds=0)
 
     def stop(_: int) -> None:
         if (out / CHECKPOINT).exists():

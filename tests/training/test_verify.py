@@ -27,8 +27,7 @@ def run(
 
     monkeypatch.setattr(crossval, "run_tasks", in_this_process)
     config, folder = make_config(epochs=1), tmp_path / "fold-0"
-    dataset, folds = data / "patterns", data / "patterns" / "folds.npz"
-    train_fold(fold_task(config, 0, dataset=dataset, folds=folds, out=folder), lambda units: None)
+    train_fold(fold_task(config, 0, dataset=data / "patterns", out=folder), lambda units: None)
     return folder
 
 

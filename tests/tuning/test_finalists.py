@@ -8,7 +8,7 @@ import pytest
 from searching import job_in
 
 from patterns import config_with, point
-from shearbench.data.dataset import load
+from shearbench.data.dataset import FOLDS, load
 from shearbench.data.folds import read_folds
 from shearbench.errors import InputError, NotWritten
 from shearbench.records import read_npz
@@ -18,7 +18,7 @@ from shearbench.training.crossval import fold_task
 from shearbench.tuning import finalists
 from shearbench.tuning.finalists import Finalist, cross_validate_trials, decide_winner
 from shearbench.tuning.study import Trial
-from shearbench.tuning.trial import FOLDS, rows_of_trials
+from shearbench.tuning.trial import rows_of_trials
 
 PRESENT = (0.90, 0.91, 0.92, 0.90, 0.91)
 
@@ -106,6 +106,6 @@ def test_a_disk_that_does_not_take_a_fold_is_no_failure_of_the_setting(part, tmp
         raise NotWritten(errno.ENOSPC, "No space left on device", str(task.out))
 
     monkeypatch.setattr(finalists, "train_fold", refused)
-    task = fold_task(config_with(), 0, dataset=part, folds=part / FOLDS, out=tmp_path / "fold-0")
+    task = fold_task(config_with(), 0, dataset=part, out=tmp_path / "fold-0")
     with pytest.raises(NotWritten, match="No space left"):
         finalists._train_or_reason(task, lambda units: None)

@@ -8,7 +8,7 @@ import pytest
 from safetensors import safe_open
 
 from patterns import config_with
-from shearbench.data.dataset import load
+from shearbench.data.dataset import FOLDS, load
 from shearbench.data.folds import read_folds
 from shearbench.errors import NotWritten
 from shearbench.execution import run_tasks
@@ -18,7 +18,7 @@ from shearbench.training import checkpoint
 from shearbench.training.checkpoint import CHECKPOINT, read_checkpoint
 from shearbench.training.config import assemble
 from shearbench.training.loop import fit
-from shearbench.tuning.trial import FOLDS, TrialTask, rows_of_trials, run_trial
+from shearbench.tuning.trial import TrialTask, rows_of_trials, run_trial
 
 
 def _task(part, folder, until, **changes):

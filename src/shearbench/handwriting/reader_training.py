@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save
 
 from shearbench.comparison.champion import Trust, trust_from
 from shearbench.data.config import ImageDataset, MnistFolder
-from shearbench.data.dataset import Dataset, Split, read_card, write_dataset
+from shearbench.data.dataset import FOLDS, Dataset, Split, read_card, write_dataset
 from shearbench.data.dataset import load as load_dataset
 from shearbench.data.folds import RESERVED, FoldTable, read_folds, write_folds
 from shearbench.data.handwritten import SIDE
@@ -73,8 +73,7 @@ def train(
         InputError: if files are missing or have the wrong content.
     """
     prepare(mnist, out)
-    data = {"dataset": out / "digits", "folds": out / "folds.npz"}
-    tasks = [fold_task(config_of(name, hardware), 0, **data, out=out / name) for name in only]
+    tasks = [fold_task(config_of(name, hardware), 0, dataset=out / "digits", out=out / name) for name in only]
     return train_folds(tasks, workers=workers, label="train the readers")
 
 
@@ -94,7 +93,7 @@ def prepare(mnist: Path, out: Path) -> None:
     train = Dataset("digits", ids, everything, np.concatenate([labels, names]))
     nothing = Dataset("digits", ids[:0], everything[:0], labels[:0])
     write_dataset(out / "digits", {"train": train, "test": nothing}, {"entry": ENTRY.model_dump()})
-    write_folds(out / "folds.npz", FoldTable(ids, folds[None].astype(np.int64)))
+    write_folds(out / "digits" / FOLDS, FoldTable(ids, folds[None].astype(np.int64)))
 
 
 def _mnist(folder: Path) -> dict[Split, Part]:
@@ -189,7 +188,7 @@ def _half(fold: Path) -> bytes:
 def held_out(out: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8]]:
     """Return the held-out digits as drawn by ``pens``, their labels, and the digits unchanged."""
     dataset = load_dataset(out / "digits", "train")
-    _, rows = read_folds(out / "folds.npz").split(0)
+    _, rows = read_folds(out / "digits" / FOLDS).split(0)
     plain = dataset.inputs[rows]
     generator = torch.Generator().manual_seed(seed_for(SEED, "readers", "calibration"))
     drawn = pens(torch.from_numpy(plain).float(), generator).round().to(torch.uint8).numpy()

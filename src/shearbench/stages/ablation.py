@@ -17,7 +17,6 @@ from typing import Any
 
 from rich import print
 
-from shearbench.data.dataset import FOLDS
 from shearbench.execution import Workers, spare_workers
 from shearbench.execution.calls import terminate_as_interrupt
 from shearbench.params import Ablation, Params
@@ -57,8 +56,7 @@ def _tasks(params: Params, ablation: Ablation, inputs: Mapping[str, Path], out: 
     for dataset, model in ablation.runs:
         config = config_of(params, dataset=dataset, model=model, ablation=ablation)
         for fold in range(ablation.folds):
-            data, record = inputs[dataset], out / dataset / model / f"fold-{fold}"
-            yield fold_task(config, fold, dataset=data, folds=data / FOLDS, out=record)
+            yield fold_task(config, fold, dataset=inputs[dataset], out=out / dataset / model / f"fold-{fold}")
 
 
 def _share(task: FoldTask, ablations: Path) -> None:

@@ -33,7 +33,6 @@ def main(params: Params, root: Path, run_name: str) -> None:
     records = cross_validate(
         planned(params, root, run_name),
         dataset=dataset,
-        folds=dataset / FOLDS,
         out=build / "runs" / run.dataset / run.model,
         workers=params.execution.pool,
     )

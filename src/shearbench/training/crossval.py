@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from shearbench.data.dataset import CARD, Dataset, load, read_card
+from shearbench.data.dataset import CARD, FOLDS, Dataset, load, read_card
 from shearbench.data.folds import read_folds
 from shearbench.errors import InputError
 from shearbench.execution import Advance, Workers, run_tasks
@@ -30,19 +30,18 @@ Made = tuple[dict[str, Any], results.Files]
 
 @dataclass(frozen=True)
 class FoldTask:
-    """One fold to train, by its number, with the paths of its data and record and the hashes of its inputs."""
+    """One fold to train, by its number, with the folders of its dataset and record and the hashes of its inputs."""
 
     config: TrainingConfig
     fold: int
     dataset: Path
-    folds: Path
     out: Path
     hashes: dict[str, str]
     checkpoint_seconds: float = CHECKPOINT_SECONDS
 
     def reads(self) -> tuple[Path, ...]:
         """Return the input files of the training, including the checkpoint to resume from."""
-        return (self.dataset / CARD, self.dataset / "train.npz", self.folds, self.out / CHECKPOINT)
+        return (self.dataset / CARD, self.dataset / "train.npz", self.dataset / FOLDS, self.out / CHECKPOINT)
 
     def writes(self) -> tuple[Path, ...]:
         """Return the folder of the record, and the record itself, which is written last."""
@@ -53,7 +52,6 @@ def cross_validate(
     config: TrainingConfig,
     *,
     dataset: Path,
-    folds: Path,
     out: Path,
     workers: Workers,
     only: Iterable[int] | None = None,
@@ -62,8 +60,7 @@ def cross_validate(
 
     Args:
         config: the training config.
-        dataset: folder of the dataset; its test set is not opened.
-        folds: the fold table.
+        dataset: folder of the dataset with its fold table; its test set is not opened.
         out: folder of the run; folders of folds that do not exist are removed.
         workers: where the folds are trained.
         only: numbers of the folds to train; all folds of all repeats by default.
@@ -72,10 +69,10 @@ def cross_validate(
         TasksFailed: after the other folds have finished, naming each fold that failed.
         InputError: if the data or the fold table are missing or damaged.
     """
-    every = read_folds(folds).numbers
+    every = read_folds(dataset / FOLDS).numbers
     remove_surplus(out, len(every))
     tasks = [
-        fold_task(config, number, dataset=dataset, folds=folds, out=out / f"fold-{number}")
+        fold_task(config, number, dataset=dataset, out=out / f"fold-{number}")
         for number in (every if only is None else sorted(set(only)))
     ]
     return train_folds(tasks, workers=workers, label=f"train {config.dataset}-{config.model}")
@@ -102,15 +99,15 @@ def train_folds(tasks: Sequence[FoldTask], *, workers: Workers, label: str) -> l
     return [read_record(task.out) for task in tasks]
 
 
-def fold_task(config: TrainingConfig, number: int, *, dataset: Path, folds: Path, out: Path) -> FoldTask:
+def fold_task(config: TrainingConfig, number: int, *, dataset: Path, out: Path) -> FoldTask:
     """Return the task of a fold, with the hashes of config, data, folds and code that its record will store."""
     hashes = {
         "config": config.config_hash,
         "data": str(read_card(dataset)["hashes"]["train"]),
-        "folds": read_folds(folds).hash_of(number),
+        "folds": read_folds(dataset / FOLDS).hash_of(number),
         "code": code_hash(config),
     }
-    return FoldTask(config, number, dataset, folds, out, hashes)
+    return FoldTask(config, number, dataset, out, hashes)
 
 
 def train_fold(task: FoldTask, advance: Advance) -> None:
@@ -132,9 +129,9 @@ def _train_fold(task: FoldTask, advance: Advance) -> None:
             f"{task.config.architecture} has other code here than where its training was planned; "
             "bring the code and networks/ of both to one state"
         )
-    dataset, table = load(task.dataset, "train"), read_folds(task.folds)
+    dataset, table = load(task.dataset, "train"), read_folds(task.dataset / FOLDS)
     if not np.array_equal(dataset.ids, table.ids):
-        raise InputError(f"{task.dataset} has not the ids of {task.folds}; run `dvc repro`")
+        raise InputError(f"{task.dataset} has not the ids of its {FOLDS}; run `dvc repro`")
     rows = select(table, dataset.labels, fold=task.fold, config=task.config)
     with restored():  # a user's network may change torch's settings; restore them after the fold
         fit_fold = _fit_classifier if task.config.recipe is None else _train_network

@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from shearbench.data.dataset import FOLDS
 from shearbench.execution import Workers
 from shearbench.records import read_npz, read_record
 from shearbench.training.config import TrainingConfig
@@ -52,7 +51,7 @@ def verify(runs: Sequence[Path], *, datasets: Path, workers: Workers) -> list[Ve
         for number, record in enumerate(records):
             dataset, out = datasets / record["dataset"], Path(scratch) / str(number)
             config = TrainingConfig.from_record(record)
-            tasks.append(fold_task(config, record["fold"], dataset=dataset, folds=dataset / FOLDS, out=out))
+            tasks.append(fold_task(config, record["fold"], dataset=dataset, out=out))
         new_records = train_folds(tasks, workers=workers, label="verify")
         folders = [task.out for task in tasks]
         return [_compare(*item) for item in zip(runs, records, folders, new_records, strict=True)]

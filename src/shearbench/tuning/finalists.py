@@ -18,7 +18,6 @@ from shearbench.statistics.verdict import decide, holm
 from shearbench.training.crossval import FoldTask, fold_task, is_up_to_date, train_fold
 from shearbench.training.recipe import Hyperparameters
 from shearbench.tuning.study import Trial
-from shearbench.tuning.trial import FOLDS
 from shearbench.tuning.tuned import Difference
 
 if TYPE_CHECKING:
@@ -68,7 +67,6 @@ def cross_validate_trials(job: "Job", trials: Sequence[Trial], *, out: Path, lab
             job.config.varied(trial.hyperparameters),
             fold,
             dataset=job.part,
-            folds=job.part / FOLDS,
             out=out / f"trial-{trial.number:03d}" / f"fold-{fold}",
         )
         for trial in trials

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from shearbench.data.dataset import CARD, TUNING_PART, Dataset, load, read_card, write_dataset
+from shearbench.data.dataset import CARD, FOLDS, TUNING_PART, Dataset, load, read_card, write_dataset
 from shearbench.data.folds import RESERVED, FoldTable, make_folds, split_off, write_folds
 from shearbench.data.tuning_part import part_of, read_part
 from shearbench.data.units import units_of
@@ -30,7 +30,7 @@ from shearbench.training.recipe import WIDTH, Hyperparameters, Space, as_json, i
 from shearbench.tuning.finalists import Final, Finalist, cross_validate_trials, decide_winner
 from shearbench.tuning.search import Standing, ranked, search
 from shearbench.tuning.study import Study, Trial
-from shearbench.tuning.trial import FOLDS, Halving, TrialResult, TrialTask, run_trial
+from shearbench.tuning.trial import Halving, TrialResult, TrialTask, run_trial
 
 JOURNAL = "journal.log"
 

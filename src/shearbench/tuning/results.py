@@ -16,7 +16,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from shearbench.data.dataset import TUNING_PART
+from shearbench.data.dataset import FOLDS, TUNING_PART
 from shearbench.data.folds import read_folds
 from shearbench.data.tuning_part import Reserved, read_part
 from shearbench.plotting.files import Files, table
@@ -25,7 +25,6 @@ from shearbench.training.recipe import as_json, described
 from shearbench.tuning import pictures
 from shearbench.tuning.finalists import Finalist
 from shearbench.tuning.job import Job, SearchResult
-from shearbench.tuning.trial import FOLDS
 from shearbench.tuning.tuned import Score, Search, Tuned
 
 TRIALS, CURVES, FINALISTS, SIZES = "trials.csv", "curves.csv", "finalists.csv", "sizes.csv"

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from shearbench.data.dataset import CARD, Dataset, load
+from shearbench.data.dataset import CARD, FOLDS, Dataset, load
 from shearbench.data.folds import FoldTable, read_folds
 from shearbench.errors import Diverged, HyperparametersFailed, OutOfMemory
 from shearbench.execution import Advance
@@ -32,8 +32,6 @@ from shearbench.training.config import Selection, TrainingConfig, assemble, code
 from shearbench.training.hardware import naming_the_batch, settle
 from shearbench.training.recipe import needs_no_less_memory
 from shearbench.training.state import Meter, Progress
-
-FOLDS = "folds.npz"
 
 
 @dataclass(frozen=True)
