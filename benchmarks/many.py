@@ -21,7 +21,7 @@ import numpy as np
 from rich.console import Console
 
 from shearbench.data.dataset import TUNING_PART
-from shearbench.data.tuning_part import write_part
+from shearbench.data.folds import write_part
 from shearbench.params import Params, load
 from shearbench.predictions.contents import Content, Node
 from shearbench.records import provenance

@@ -27,8 +27,7 @@ import pandas as pd
 
 from shearbench.data.dataset import FOLDS, TUNING_PART
 from shearbench.data.dataset import load as load_dataset
-from shearbench.data.folds import FoldTable, make_repeats, read_folds, write_folds
-from shearbench.data.tuning_part import read_part
+from shearbench.data.folds import FoldTable, make_repeats, read_folds, read_part, write_folds
 from shearbench.execution import run_tasks
 from shearbench.params import load
 from shearbench.plotting.canvas import BLUE, GREY, ORANGE, figure, plain, png

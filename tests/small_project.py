@@ -12,8 +12,7 @@ from shearbench.analysis.summaries import write_evaluation, write_plots
 from shearbench.analysis.transfer.measure import transfer, write_transfer
 from shearbench.data import dataset as datasets
 from shearbench.data.dataset import SPLITS, Dataset, Samples, load, read_samples, write_dataset, write_samples
-from shearbench.data.folds import FoldTable, write_folds
-from shearbench.data.tuning_part import write_part
+from shearbench.data.folds import FoldTable, write_folds, write_part
 from shearbench.mechanics.simulation import compile_kernels
 from shearbench.params import Params
 from shearbench.params import load as load_params

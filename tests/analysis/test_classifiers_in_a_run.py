@@ -11,6 +11,7 @@ import yaml
 
 import small_project
 from shearbench.commands import check, predict
+from shearbench.commands.verify import verify
 from shearbench.errors import InputError
 from shearbench.params import load
 from shearbench.predictions.folds import hardware_of, read_fold_runs
@@ -24,7 +25,6 @@ from shearbench.training.config import TrainingConfig
 from shearbench.training.crossval import fold_task, is_up_to_date
 from shearbench.training.results import load_network
 from shearbench.training.results import predict as probabilities_of
-from shearbench.training.verify import verify
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of mlflow's and its libraries' own making

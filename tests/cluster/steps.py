@@ -15,12 +15,12 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from shearbench.commands.verify import verify
 from shearbench.data import class_digits
 from shearbench.data.class_digits import encode_png
-from shearbench.data.tuning_part import write_part
+from shearbench.data.folds import write_part
 from shearbench.params import load
 from shearbench.stages import handwriting
-from shearbench.training.verify import verify
 from small_project import FIELDS, RECIPE, document, write_data
 
 STEPS = ("settings", "simulate", "severity", "train@mnist-cnn2", "evaluate@mnist-cnn2", "transfer")

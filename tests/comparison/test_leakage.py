@@ -6,8 +6,7 @@ import pytest
 from patterns import point
 from shearbench.comparison.table import refuse_leakage
 from shearbench.data.dataset import Samples, read_samples, write_samples
-from shearbench.data.folds import RESERVED, FoldTable, read_folds, write_folds
-from shearbench.data.tuning_part import Reserved, part_of, write_part
+from shearbench.data.folds import RESERVED, FoldTable, Reserved, part_of, read_folds, write_folds, write_part
 from shearbench.errors import InputError
 from shearbench.pipeline.configs import config_of
 from shearbench.records import write_text

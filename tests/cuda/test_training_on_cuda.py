@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from patterns import config_with, make_dataset, train_killed_once
+from shearbench.commands.verify import verify
 from shearbench.data.dataset import write_dataset
 from shearbench.data.folds import FoldTable, write_folds
 from shearbench.errors import TasksFailed
@@ -23,7 +24,6 @@ from shearbench.training.cuda_graph import GraphedStep, Step
 from shearbench.training.hardware import Hardware, resolve, settle
 from shearbench.training.loop import fit, run_epoch, step_of, train_step
 from shearbench.training.state import Part, Progress
-from shearbench.training.verify import verify
 
 NETWORKS = {"mlp": 0.2, "cnn2": 0.2, "cnn3": 0.1, "resnet18": 0.125}
 FILES = ("weights.safetensors", "out_of_fold.npz", "history.csv", "batches.csv")

@@ -4,8 +4,18 @@ import numpy as np
 import pytest
 
 from shearbench.data.dataset import Dataset
-from shearbench.data.folds import RESERVED, FoldTable, make_repeats, split_off
-from shearbench.data.tuning_part import Reserved, part_of, read_part, refuse_other, refuse_overlap, write_part
+from shearbench.data.folds import (
+    RESERVED,
+    FoldTable,
+    Reserved,
+    make_repeats,
+    part_of,
+    read_part,
+    refuse_other,
+    refuse_overlap,
+    split_off,
+    write_part,
+)
 from shearbench.data.units import UNKNOWN, units_of
 from shearbench.errors import InputError
 

@@ -18,7 +18,7 @@ import small_project
 from local_servers import SECRETS, Postgres, holding
 from patterns import make_dataset
 from shearbench.data.dataset import write_dataset
-from shearbench.data.tuning_part import write_part
+from shearbench.data.folds import write_part
 
 pytestmark = pytest.mark.slow
 

@@ -6,10 +6,9 @@ import torch
 from torch import nn
 
 from shearbench.data.config import SimulatedDataset
-from shearbench.data.dataset import Fields, Samples, materialise
+from shearbench.data.dataset import Fields, Samples, materialise, rescaled
 from shearbench.data.folds import FoldTable
 from shearbench.data.normalise import fit
-from shearbench.data.rescale import rescaled
 from shearbench.models import build
 from shearbench.models.inputs import Inputs
 from shearbench.training.adam import Adam

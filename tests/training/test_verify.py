@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from shearbench.commands.verify import Verdict, verify
 from shearbench.errors import InputError
 from shearbench.records import read_json, read_npz, sha256_of, write_npz, write_sealed
 from shearbench.training import crossval
 from shearbench.training.config import TrainingConfig
 from shearbench.training.crossval import FoldTask, fold_task, train_fold
-from shearbench.training.verify import Verdict, verify
 
 
 @pytest.fixture

@@ -16,12 +16,12 @@ SAMPLES = 400
 @pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder ``build/`` with the dataset ``patterns``; its ids 100 to 339 are the tuning part."""
-    from shearbench.data import tuning_part
+    from shearbench.data import folds
 
     folder = tmp_path_factory.mktemp("tuning") / "build"
     train, test = make_dataset(SAMPLES, seed=1), make_dataset(20, seed=2, first_id=SAMPLES)
     write_dataset(folder / "datasets" / "patterns", {"train": train, "test": test}, {})
-    tuning_part.write_part(folder / "datasets" / "patterns" / "tuning_part.npz", np.arange(100, 340))
+    folds.write_part(folder / "datasets" / "patterns" / "tuning_part.npz", np.arange(100, 340))
     return folder
 
 

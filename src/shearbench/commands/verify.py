@@ -3,15 +3,22 @@
 DVC trusts write-protected files in its cache and restores them without reading. This check reads each one, all outputs
 in ``dvc.lock``, and the shards. It lists the files that differ, with the command that recreates them. Files in git are
 compared with the last commit, and differences are reported.
+
+Folds are trained again in a temporary folder. On the machine that trained them the files should be bit-equal. Other
+processors round differently, and training magnifies the differences. If no probability differs by more than
+``TOLERANCE``, the verdict is "within tolerance".
 """
 
 import secrets
 import subprocess
-from collections.abc import Collection, Iterator, Mapping
+import tempfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import yaml
 from rich import print
 from rich.markup import escape
@@ -21,16 +28,37 @@ from shearbench.data.guard import CACHE, OBJECTS, Tree, listing, md5_of, tree_of
 from shearbench.data.guard import verify as verify_raw_data
 from shearbench.data.mechanical import damaged_shards
 from shearbench.errors import InputError
+from shearbench.execution import Workers
 from shearbench.params import Ablation, Params
 from shearbench.pipeline.present import read_run
 from shearbench.predictions.folds import read_fold_runs
-from shearbench.records import read_record, sha256_of
-from shearbench.training.verify import Verdict, verify
+from shearbench.records import read_npz, read_record, sha256_of
+from shearbench.training.config import TrainingConfig
+from shearbench.training.crossval import fold_task, train_folds
+from shearbench.training.results import OUT_OF_FOLD
 
 _LOCKS = ("dvc.lock", "tuned/dvc.lock")
 _DIR = ".dir"
 _RESULTS = ("dvc.lock", "reports")  # written by `dvc repro`; the user writes the others
+TOLERANCE = 1e-3
 _OF_GIT = ("data.dvc", "dvc.lock", "params.yaml", "reports", "tuned")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The result of training a fold again.
+
+    ``changed`` names the inputs (``config``, ``data``, ``folds``, ``code``) that are no longer those of the record,
+    ``files`` the files that differ; ``distance`` is the largest difference between two probabilities.
+    """
+
+    folder: Path
+    verdict: Literal["bit-equal", "within tolerance", "different"]
+    changed: tuple[str, ...]
+    files: tuple[str, ...]
+    distance: float
+    cause: str = ""
+    """Why bits may differ for the same inputs: the instruction sets of both trainings; empty if equal."""
 
 
 def main(params: Params, root: Path, *, sample: int) -> bool:
@@ -200,3 +228,39 @@ def _cache_faults(root: Path, cache: Path, stages: Mapping[str, str], broken: Co
             again = f"run `dvc repro {stage}`, as its output is damaged too" if stage in broken else again
             where = path.relative_to(root) if root in path.parents else path
             yield f"{where} in DVC's cache is damaged; remove it (`rm -f`), then {again}"
+
+
+def verify(runs: Sequence[Path], *, datasets: Path, workers: Workers) -> list[Verdict]:
+    """Train the folds in folders (``runs``) again and compare them with the stored ones, which are not changed.
+
+    Raises:
+        InputError: if a record or its data are missing or damaged.
+        TasksFailed: after the other folds have finished, naming each fold that could not be trained.
+    """
+    records = [read_record(folder) for folder in runs]
+    with tempfile.TemporaryDirectory(prefix="shearbench-verify-") as scratch:
+        tasks = []
+        for number, record in enumerate(records):
+            dataset, out = datasets / record["dataset"], Path(scratch) / str(number)
+            config = TrainingConfig.from_record(record)
+            tasks.append(fold_task(config, record["fold"], dataset=dataset, out=out))
+        new_records = train_folds(tasks, workers=workers, label="verify")
+        folders = [task.out for task in tasks]
+        return [_compare(*item) for item in zip(runs, records, folders, new_records, strict=True)]
+
+
+def _compare(folder: Path, record: dict[str, Any], new_folder: Path, new_record: dict[str, Any]) -> Verdict:
+    files, changed = (_unequal(record[key], new_record[key]) for key in ("files", "hashes"))
+    sets = record["instructions"], new_record["instructions"]
+    cause = "" if sets[0] == sets[1] else f"trained with {sets[0]}, here with {sets[1]}"
+    stored, again = (read_npz(path / OUT_OF_FOLD) for path in (folder, new_folder))
+    same_samples = np.array_equal(stored["ids"], again["ids"])
+    distance = float(abs(stored["probabilities"] - again["probabilities"]).max()) if same_samples else 1.0
+    if not files:
+        return Verdict(folder, "bit-equal", changed, files, distance, cause)
+    near = distance <= TOLERANCE
+    return Verdict(folder, "within tolerance" if near else "different", changed, files, distance, cause)
+
+
+def _unequal(stored: dict[str, str], again: dict[str, str]) -> tuple[str, ...]:
+    return tuple(sorted(name for name in stored if stored[name] != again.get(name)))

@@ -135,7 +135,7 @@ class FieldDataset(Strict):
     step: Annotated[int, Field(ge=1)]
     normalise: Normalisation
     components: Components = "both"  # those that become channels: u_x and u_y, one of them, or both swapped
-    values: Values = "float"  # rescaling of each sample before ``normalise``, see ``rescale.rescaled``
+    values: Values = "float"  # rescaling of each sample before ``normalise``, see ``dataset.rescaled``
     of: str = "mnist"  # the source of the images that are deformed
 
     @property

@@ -14,8 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.data.config import FieldDataset, ImageDataset
-from shearbench.data.rescale import CHANNELS, rescaled
+from shearbench.data.config import Components, FieldDataset, ImageDataset, Values
 from shearbench.data.units import UNKNOWN, none_given
 from shearbench.errors import InputError
 from shearbench.records import hash_arrays, read_json, read_npz, write_json, write_npz
@@ -31,6 +30,9 @@ CARD = "card.json"
 FOLDS, TUNING_PART = "folds.npz", "tuning_part.npz"  # in the folder of a dataset
 REMAKE = "remove it and run `dvc repro`"
 _ARRAYS = ("ids", "inputs", "labels", "groups")
+_WHITE = 255.0
+CHANNELS: Mapping[Components, tuple[int, ...]] = {"both": (0, 1), "x": (0,), "y": (1,), "swapped": (1, 0)}
+"""The components of a field that become channels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,6 +191,30 @@ def materialise(
         raise InputError(f"{fields.name} has not the ids of {samples.name}; {REMAKE}")
     components = np.ascontiguousarray(fields.at_step(entry.step)[:, CHANNELS[entry.components]])
     return rescaled(components, entry.values)
+
+
+def rescaled(fields: NDArray[np.float32], values: Values) -> NDArray[np.float32]:
+    """Return fields (n, channels, h, w), each rescaled by itself, to reproduce published preprocessing.
+
+    Nothing is fitted, so no information passes between samples.
+
+    - ``float``: unchanged, in pixels.
+    - ``sample``: the minimum and maximum of a sample become 0 and 1.
+    - ``sample_channel``: the same for each channel.
+    - ``sample_bytes``: the minimum and maximum of a sample become 0 and 255, rounded to whole numbers.
+    - ``bytes``: 255 times the displacement, truncated and cast to an 8-bit integer, which wraps around.
+
+    A constant sample becomes 0.
+    """
+    if values == "float":
+        return fields
+    if values == "bytes":
+        cast: NDArray[np.float32] = np.trunc(fields * _WHITE).astype(np.int64).astype(np.uint8).astype(np.float32)
+        return cast
+    axes = (2, 3) if values == "sample_channel" else (1, 2, 3)
+    least, largest = fields.min(axis=axes, keepdims=True), fields.max(axis=axes, keepdims=True)
+    shares: NDArray[np.float32] = (fields - least) / np.where(largest > least, largest - least, np.float32(1))
+    return np.round(shares * np.float32(_WHITE)) if values == "sample_bytes" else shares
 
 
 def write_dataset(folder: Path, splits: Mapping[Split, Dataset], facts: Mapping[str, Any]) -> None:

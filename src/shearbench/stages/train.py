@@ -14,8 +14,7 @@ from rich import print
 
 from shearbench.analysis.batch_norm.statistics import warnings_of
 from shearbench.data.dataset import FOLDS, TUNING_PART, load
-from shearbench.data.folds import read_folds
-from shearbench.data.tuning_part import Reserved, part_of, read_part, refuse_other, refuse_overlap
+from shearbench.data.folds import Reserved, part_of, read_folds, read_part, refuse_other, refuse_overlap
 from shearbench.params import Params
 from shearbench.pipeline.configs import planned
 from shearbench.training.crossval import cross_validate

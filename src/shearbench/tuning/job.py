@@ -17,8 +17,7 @@ import numpy as np
 from rich.console import Console
 
 from shearbench.data.dataset import CARD, FOLDS, TUNING_PART, Dataset, load, read_card, write_dataset
-from shearbench.data.folds import RESERVED, FoldTable, make_folds, split_off, write_folds
-from shearbench.data.tuning_part import part_of, read_part
+from shearbench.data.folds import RESERVED, FoldTable, make_folds, part_of, read_part, split_off, write_folds
 from shearbench.data.units import units_of
 from shearbench.errors import TasksFailed
 from shearbench.execution import Workers, run_tasks

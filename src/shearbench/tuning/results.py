@@ -17,8 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from shearbench.data.dataset import FOLDS, TUNING_PART
-from shearbench.data.folds import read_folds
-from shearbench.data.tuning_part import Reserved, read_part
+from shearbench.data.folds import Reserved, read_folds, read_part
 from shearbench.plotting.files import Files, table
 from shearbench.records import is_finished, read_record, write_bytes, write_record
 from shearbench.training.recipe import as_json, described

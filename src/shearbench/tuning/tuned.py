@@ -12,7 +12,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from shearbench import yaml12
-from shearbench.data.tuning_part import Reserved
+from shearbench.data.folds import Reserved
 from shearbench.errors import InputError
 from shearbench.records import locked, write_text
 from shearbench.strict import Strict
