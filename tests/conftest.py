@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shearbench.data.guard import tree_of
+from shearbench.data.raw import tree_of
 from shearbench.params import Params, load
 from shearbench.records import locked
 

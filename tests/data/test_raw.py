@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import yaml
 
-from shearbench.data import guard, idx, raw
+from shearbench.data import idx, raw
 from shearbench.data.class_digits import encode_png
 from shearbench.data.config import ClassFolder, Sources
 from shearbench.errors import InputError
@@ -59,9 +59,9 @@ def test_the_default_data_is_what_the_repository_s_data_dvc_vouches_for(tmp_path
     (tmp_path / "data.dvc").write_text((REPOSITORY / "data.dvc").read_text())
     build = Builder(tmp_path)
     assert re.search("407 files, 4.3 MB", build(sources=DEFAULT))
-    guard.verify(build.data, build.data_dvc, DEFAULT)
+    raw.verify(build.data, build.data_dvc, DEFAULT)
     out = yaml.safe_load(build.data_dvc.read_text())["outs"][0]
-    assert out["md5"] == guard.tree_of(build.data).hash
+    assert out["md5"] == raw.tree_of(build.data).hash
 
 
 def test_the_user_s_files_arrive_as_they_are(build: Builder) -> None:
@@ -70,7 +70,7 @@ def test_the_user_s_files_arrive_as_they_are(build: Builder) -> None:
     assert content["data/class_digits/3-1-1.png"] == (build.root / "my_class" / "3-1-1.png").read_bytes()
     for name in (name for names in idx.MNIST_FILES.values() for name in names):
         assert content[f"data/mnist/{name}"] == (build.root / "my_mnist" / name).read_bytes()
-    guard.verify(build.data, build.data_dvc, MINE)
+    raw.verify(build.data, build.data_dvc, MINE)
 
 
 def test_data_that_is_there_is_left_alone(build: Builder) -> None:
@@ -108,7 +108,7 @@ def test_a_source_that_gives_other_data_replaces_nothing_without_adopt(build: Bu
     assert build.data_dvc.read_text() == vouched
     build(adopt=True)
     assert set(build.content()) - set(before) == {"data/class_digits/0-1-2.png"}
-    guard.verify(build.data, build.data_dvc, MINE)
+    raw.verify(build.data, build.data_dvc, MINE)
 
 
 def test_other_sources_need_adopt(build: Builder) -> None:
@@ -120,7 +120,7 @@ def test_other_sources_need_adopt(build: Builder) -> None:
         build(sources=other)
     assert build.content() == before
     assert "is now in data.old/" in build(sources=other, adopt=True)
-    guard.verify(build.data, build.data_dvc, other)
+    raw.verify(build.data, build.data_dvc, other)
 
 
 def test_without_data_dvc_nothing_is_built_unless_adopted(build: Builder) -> None:
@@ -129,7 +129,7 @@ def test_without_data_dvc_nothing_is_built_unless_adopted(build: Builder) -> Non
         build()
     build.data_dvc.write_text("nonsense: [")
     build(adopt=True)
-    guard.verify(build.data, build.data_dvc, MINE)
+    raw.verify(build.data, build.data_dvc, MINE)
 
 
 def test_a_bad_source_or_a_killed_build_leaves_no_half_folder(build: Builder, monkeypatch: pytest.MonkeyPatch) -> None:

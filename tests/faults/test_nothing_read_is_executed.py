@@ -16,7 +16,7 @@ import yaml
 
 from patterns import point, space_of_three
 from shearbench.commands import verify
-from shearbench.data import guard, idx
+from shearbench.data import idx, raw
 from shearbench.data.dataset import load
 from shearbench.data.folds import read_folds
 from shearbench.data.handwritten import Unreadable, read_file
@@ -147,7 +147,7 @@ def test_a_yaml_tag_is_refused_and_not_executed(finished_once: Path, tmp_path: P
     with pytest.raises(InputError):
         load_params(tmp_path / "params.yaml")
     with pytest.raises(InputError):
-        guard.verify(tmp_path / "data", tmp_path / "data.dvc", params.sources)
+        raw.verify(tmp_path / "data", tmp_path / "data.dvc", params.sources)
     with pytest.raises(InputError, match="not a lock file"):
         list(verify.faults(params, tmp_path))
     with pytest.raises(InputError):

@@ -16,7 +16,7 @@ from shearbench.cli import app, settle
 from shearbench.commands import predict
 from shearbench.commands.verify import _meaning, cache_of
 from shearbench.comparison import printed
-from shearbench.data.guard import OBJECTS, listing, tree_of
+from shearbench.data.raw import OBJECTS, listing, tree_of
 from shearbench.errors import InputError, shown
 from shearbench.records import locked, provenance, write_text
 from shearbench.tracking import store

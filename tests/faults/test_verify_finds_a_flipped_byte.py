@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from shearbench.commands import verify
-from shearbench.data import guard
+from shearbench.data import raw
 from shearbench.data.mechanical import simulate_dataset
 from shearbench.errors import InputError
 from shearbench.params import Params, load
@@ -48,9 +48,9 @@ def _lock(root: Path, out: str) -> dict[str, str]:
     """Put an output into the cache, as DVC does, and return its entry in the lock file."""
     place = root / out
     if place.is_file():
-        _keep(root, place, guard.md5_of(place))
-        return {"path": out, "md5": guard.md5_of(place)}
-    tree = guard.tree_of(place)
+        _keep(root, place, raw.md5_of(place))
+        return {"path": out, "md5": raw.md5_of(place)}
+    tree = raw.tree_of(place)
     for name, md5 in tree.files.items():
         _keep(root, place / name, md5)
     listing = root / "listing"
@@ -68,8 +68,8 @@ def locked(finished_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     raw = finished / "data" / "mnist"
     raw.mkdir(parents=True)
     (raw / "t10k-labels-idx1-ubyte").write_bytes(bytes(range(40)))
-    guard.write_adopted(
-        finished / "data.dvc", "data", guard.tree_of(finished / "data"), load(finished / "params.yaml").sources
+    raw.write_adopted(
+        finished / "data.dvc", "data", raw.tree_of(finished / "data"), load(finished / "params.yaml").sources
     )
     shards = finished / "build" / "shards"
     blank, output = np.zeros((1, 28, 28), np.uint8), tmp_path_factory.mktemp("fields") / "fields.npz"
@@ -212,7 +212,7 @@ def test_a_write_protected_object_of_the_cache_is_found(locked: Path, params: Pa
 
 
 def test_the_cached_copy_of_weights_names_their_stage(locked: Path, params: Params) -> None:
-    md5 = guard.md5_of(locked / "build/runs/mnist/mlp/fold-1/weights.safetensors")
+    md5 = raw.md5_of(locked / "build/runs/mnist/mlp/fold-1/weights.safetensors")
     with flipped(locked / CACHE / md5[:2] / md5[2:]):
         (found,) = verify.faults(params, locked)
     assert "`dvc commit --force train@mnist-mlp`" in found
@@ -223,7 +223,7 @@ def test_where_an_output_and_its_cached_copy_are_damaged_both_go_before_the_stag
 ) -> None:
     """`dvc commit` would keep the damaged output, and `dvc repro` alone would restore it from the damaged copy."""
     weights = locked / "build/runs/mnist/mlp/fold-1/weights.safetensors"
-    md5 = guard.md5_of(weights)
+    md5 = raw.md5_of(weights)
     with flipped(locked / CACHE / md5[:2] / md5[2:]), flipped(weights):
         cached, output = verify.faults(params, locked)
     assert "in DVC's cache is damaged; remove it (`rm -f`), then run `dvc repro train@mnist-mlp`, as its" in cached

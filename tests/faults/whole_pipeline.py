@@ -11,7 +11,7 @@ import numpy as np
 import yaml
 
 from made import facts_of_files
-from shearbench.data import guard, idx
+from shearbench.data import idx, raw
 from shearbench.params import Params, load
 from small_project import document
 
@@ -42,7 +42,7 @@ def make_project(root: Path) -> None:
     settings["tuning"].update(dataset="mechanical", trials=2, reduction=2, rungs=2, finalists=1, folds=2, share=0.5)
     (root / "params.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
     params = load(root / "params.yaml")
-    guard.write_adopted(root / "data.dvc", "data", guard.tree_of(root / "data"), params.sources)
+    raw.write_adopted(root / "data.dvc", "data", raw.tree_of(root / "data"), params.sources)
 
 
 def facts(root: Path) -> dict[str, Any]:

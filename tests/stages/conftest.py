@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from shearbench import params as settings
-from shearbench.data import guard, idx
+from shearbench.data import idx, raw
 from shearbench.params import Params
 
 REPOSITORY = Path(__file__).parents[2]
@@ -29,5 +29,5 @@ def small_project(tmp_path: Path, params: Params) -> Path:
         images[n * 2 // 3] = images[0]
         (tmp_path / "data" / "mnist" / images_name).write_bytes(idx.encode(images))
         (tmp_path / "data" / "mnist" / labels_name).write_bytes(idx.encode((np.arange(n) % 10).astype(np.uint8)))
-    guard.write_adopted(tmp_path / "data.dvc", "data", guard.tree_of(tmp_path / "data"), params.sources)
+    raw.write_adopted(tmp_path / "data.dvc", "data", raw.tree_of(tmp_path / "data"), params.sources)
     return tmp_path

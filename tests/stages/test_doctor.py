@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from shearbench.cli import app
 from shearbench.commands import doctor
-from shearbench.data import guard
+from shearbench.data import raw
 from shearbench.execution import worker_count
 from shearbench.tracking.store import attempt
 
@@ -32,7 +32,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "file").write_text("digits")
     loaded = params_of(tmp_path)()
-    guard.write_adopted(tmp_path / "data.dvc", "data", guard.tree_of(tmp_path / "data"), loaded.sources)
+    raw.write_adopted(tmp_path / "data.dvc", "data", raw.tree_of(tmp_path / "data"), loaded.sources)
     subprocess.run(["git", "init", "-q"], check=True)
     return tmp_path
 
@@ -53,14 +53,14 @@ def change(root: Path, **parts: Any) -> None:
 
 
 def test_a_sound_project_has_no_fault(project: Path) -> None:
-    before = guard.tree_of(project)
+    before = raw.tree_of(project)
     findings = found(project)
     assert list(findings) == list(doctor.CHECKS)
     assert {name: each for name, each in findings.items() if each.status == "fault"} == {}
     assert " 10 runs" in findings["parameters"].text
     assert f"{worker_count('auto')} usable" in findings["cores"].text
     assert "no store yet" in findings["mlflow"].text
-    assert guard.tree_of(project) == before, "it changes nothing"
+    assert raw.tree_of(project) == before, "it changes nothing"
 
 
 def test_a_fault_of_params_yaml_does_not_stop_the_other_checks(project: Path) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from shearbench.data.dataset import read_samples
 from shearbench.data.folds import make_folds, read_folds
-from shearbench.data.guard import tree_of, write_adopted
 from shearbench.data.idx import GROUPS_FILES, encode, read_images, read_labels
+from shearbench.data.raw import tree_of, write_adopted
 from shearbench.data.units import units_of
 from shearbench.errors import InputError
 from shearbench.params import Params

@@ -22,7 +22,7 @@ from typing import Literal
 from packaging.requirements import Requirement
 from rich.console import Console
 
-from shearbench.data import guard
+from shearbench.data import raw
 from shearbench.errors import InputError, few
 from shearbench.execution import memory as memory_of
 from shearbench.execution import worker_count
@@ -202,7 +202,7 @@ def precision(visit: Visit) -> Finding:
 def data(visit: Visit) -> Finding:
     if visit.params is None:
         return Finding("note", "not checked: params.yaml has faults")
-    tree = guard.verify(visit.root / "data", visit.root / "data.dvc", visit.params.sources)
+    tree = raw.verify(visit.root / "data", visit.root / "data.dvc", visit.params.sources)
     return Finding("ok", f"data/ has the hash of data.dvc: {tree.hash[:12]}, {len(tree.files)} files")
 
 

@@ -24,9 +24,9 @@ from rich import print
 from rich.markup import escape
 
 from shearbench.data.dataset import SPLITS, load
-from shearbench.data.guard import CACHE, OBJECTS, Tree, listing, md5_of, tree_of
-from shearbench.data.guard import verify as verify_raw_data
 from shearbench.data.mechanical import damaged_shards
+from shearbench.data.raw import CACHE, OBJECTS, Tree, listing, md5_of, tree_of
+from shearbench.data.raw import verify as verify_raw_data
 from shearbench.errors import InputError
 from shearbench.execution import Workers
 from shearbench.params import Ablation, Params

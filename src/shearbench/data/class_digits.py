@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import generate_binary_structure, maximum_filter
 
 from shearbench.data.config import BundledMnist, ClassFolder, StandInClass
-from shearbench.data.guard import is_litter
-from shearbench.data.handwritten import CLASSES, SIDE, TRUTH, fault_in, list_folder
+from shearbench.data.handwritten import CLASSES, SIDE, TRUTH, fault_in, is_litter, list_folder
 from shearbench.data.mnist import Part
 from shearbench.data.mnist import collect as collect_mnist
 from shearbench.errors import InputError

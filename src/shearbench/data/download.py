@@ -1,10 +1,18 @@
-"""Downloads over https. The hash is checked during the copy, and a file with another hash is discarded."""
+"""Downloads over https. The hash is checked during the copy, and a file with another hash is discarded.
+
+``download_folder`` is for datasets that torchvision downloads and checks.
+"""
 
 import hashlib
+import http.client
 import ipaddress
+import socket
+import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -44,6 +52,25 @@ def download(url: str, folder: Path, *, sha256: str) -> Path:
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         raise InputError(f"{url} could not be downloaded ({error}); fetch it otherwise and give its path") from None
     return path
+
+
+@contextmanager
+def download_folder(what: str, instead: str) -> Iterator[str]:
+    """Yield a temporary folder for a download by torchvision, with a time limit, because torchvision sets none.
+
+    Raises:
+        InputError: if the download fails; the message names ``what``, the reason and what to do ``instead``.
+    """
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_STALLED_SECONDS)
+    try:
+        with tempfile.TemporaryDirectory(prefix="shearbench-") as folder:
+            yield folder
+    except (RuntimeError, OSError, http.client.HTTPException) as error:
+        reason = str(error).strip()
+        raise InputError(f"{what} could not be downloaded: {reason}\nMend the network, or {instead}") from None
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 class _CheckedRedirects(urllib.request.HTTPRedirectHandler):

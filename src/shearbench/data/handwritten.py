@@ -35,6 +35,7 @@ MAX_SIDE = 20_000  # pixels; shrinking a longer side needs a table as large as a
 MAX_FILES = 20_000
 LEAST_SIDE = 4  # pixels; nothing smaller can hold a digit
 WORKING_SIDE = 200  # pixels of the longest side after a large picture is shrunk
+LITTER = (".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", ".directory", ".localized")
 _DECODING_ERRORS = (OSError, SyntaxError, ValueError, struct.error, zlib.error, EOFError, MemoryError, IndexError)
 _ORIENTATION = 0x0112
 _HAS_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
@@ -86,6 +87,11 @@ def list_folder(folder: Path) -> list[Entry]:
     if len(paths) > MAX_FILES:
         raise InputError(f"{folder} has {len(paths)} names, the most is {MAX_FILES}; split it")
     return [_entry(path, folder.resolve()) for path in paths]
+
+
+def is_litter(name: str) -> bool:
+    """Return True for files that file managers and archivers create."""
+    return name.startswith("._") or name.lower() in LITTER
 
 
 def _entry(path: Path, folder: Path) -> Entry:

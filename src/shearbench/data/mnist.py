@@ -22,9 +22,8 @@ from numpy.typing import NDArray
 from shearbench.data import idx
 from shearbench.data.config import BundledMnist, DownloadedMnist, MnistFolder
 from shearbench.data.dataset import SPLITS, Split
-from shearbench.data.download import download
+from shearbench.data.download import download, download_folder
 from shearbench.data.idx import MNIST_FILES, read_table
-from shearbench.data.torchvision_images import download_folder
 from shearbench.data.units import UNKNOWN, assign_parts, units_of
 from shearbench.errors import InputError
 

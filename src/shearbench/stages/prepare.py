@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from shearbench.data import raw
 from shearbench.data.dataset import SPLITS, Samples, Split, write_samples
 from shearbench.data.folds import FoldTable, TrainOn, make_repeats, split_off, write_folds, write_part
-from shearbench.data.guard import verify
 from shearbench.data.mnist import refuse_shared
+from shearbench.data.raw import verify
 from shearbench.data.units import units_of
 from shearbench.errors import InputError
 from shearbench.params import Params

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from shearbench.data import guard
+from shearbench.data import raw
 from shearbench.data.config import Sources
 from shearbench.errors import InputError
 
@@ -24,12 +24,12 @@ def root(tmp_path: Path) -> Path:
     (tmp_path / "data" / "a").mkdir(parents=True)
     for name in ("a/x", "a/y", "a-b", "B"):
         (tmp_path / "data" / name).write_text(name)
-    guard.write_adopted(tmp_path / "data.dvc", "data", guard.tree_of(tmp_path / "data"), SOURCES)
+    raw.write_adopted(tmp_path / "data.dvc", "data", raw.tree_of(tmp_path / "data"), SOURCES)
     return tmp_path
 
 
-def verify(root: Path, sources: Sources = SOURCES) -> guard.Tree:
-    return guard.verify(root / "data", root / "data.dvc", sources)
+def verify(root: Path, sources: Sources = SOURCES) -> raw.Tree:
+    return raw.verify(root / "data", root / "data.dvc", sources)
 
 
 def dvc(root: Path, *arguments: str) -> str:
@@ -49,20 +49,20 @@ def test_adopted_data_passes_and_its_tree_says_what_there_is(root: Path) -> None
 def test_the_hash_depends_on_content_and_not_on_the_order_of_a_folder(root: Path) -> None:
     tree = verify(root)
     backwards = dict(reversed(list(tree.files.items())))
-    assert guard.Tree(backwards, tree.size).hash == tree.hash
+    assert raw.Tree(backwards, tree.size).hash == tree.hash
 
 
 def test_a_changed_file_is_refused_with_both_hashes_and_both_ways_out(root: Path) -> None:
     before = verify(root).hash
     (root / "data" / "a" / "x").write_text("changed")
-    after = guard.tree_of(root / "data").hash
+    after = raw.tree_of(root / "data").hash
     message = rf"(?s)has hash {after}, but data\.dvc records {before}.*`shearbench data`.*data --adopt`"
     with pytest.raises(InputError, match=message):
         verify(root)
 
 
 def test_the_files_that_differ_are_named_where_the_cache_knows_them(root: Path) -> None:
-    adopted = guard.tree_of(root / "data")
+    adopted = raw.tree_of(root / "data")
     listing = root / ".dvc" / "cache" / "files" / "md5" / adopted.hash[:2] / adopted.hash[2:]
     listing.parent.mkdir(parents=True)
     entries = [f'{{"md5": "{md5}", "relpath": "{name}"}}' for name, md5 in adopted.files.items()]
@@ -109,7 +109,7 @@ def test_dvc_agrees_keeps_meta_and_rewrites_only_its_own_hash(root: Path) -> Non
     (root / "data" / "a" / "x").write_text("changed")
     dvc(root, "repro", "data.dvc")  # DVC takes the change without a word
     document = yaml.safe_load((root / "data.dvc").read_text())
-    assert document["outs"][0]["md5"] == guard.tree_of(root / "data").hash
+    assert document["outs"][0]["md5"] == raw.tree_of(root / "data").hash
     assert document["meta"] == yaml.safe_load(ours)["meta"]
     with pytest.raises(InputError, match=r"changed: a/x\.\n"):
         verify(root)
