@@ -21,8 +21,8 @@ from shearbench.analysis.gradcam.measure import attribute
 from shearbench.commands.prediction_figure import write_explanation
 from shearbench.comparison.champion import Prediction, Trust, champion_of, trust_of, trusted_predictions
 from shearbench.comparison.table import best_of_each_dataset
+from shearbench.data.collected import to_channels, to_size
 from shearbench.data.config import ImageDataset
-from shearbench.data.convert import to_channels, to_size
 from shearbench.data.dataset import DIGITS, Fields, Samples, materialise, read_card
 from shearbench.data.handwritten import EXPLAINED, SIDE, Picture, Unreadable, read_file
 from shearbench.errors import InputError, shown

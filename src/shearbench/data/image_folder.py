@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from shearbench.data.collected import Collected, Decision, Raw, check_memory, settle
+from shearbench.data.collected import MODES, Collected, Decision, Raw, check_memory, settle
 from shearbench.data.config import ImageFolder
-from shearbench.data.convert import MODES
 from shearbench.data.dataset import SPLITS, Split
 from shearbench.errors import InputError
 from shearbench.execution.calls import progress_bar
