@@ -146,7 +146,7 @@ UNDER_DVC = """
 import os, sys, time
 from pathlib import Path
 from shearbench.execution.calls import terminate_as_interrupt
-from shearbench.pipeline.watch import end_with_dvc
+from shearbench.pipeline.dvc import end_with_dvc
 if len(sys.argv) == 3:
     os.environ["DVC_STAGE"] = "train@mnist-mlp"
 end_with_dvc()

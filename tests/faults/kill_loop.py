@@ -41,7 +41,7 @@ from whole_pipeline import STEPS, facts, make_project
 
 from made import differences
 from shearbench.params import load
-from shearbench.pipeline.watch import unchanged_inputs
+from shearbench.pipeline.dvc import unchanged_inputs
 from shearbench.seeds import generator_for
 from shearbench.stages import track
 from shearbench.warm import FORKED

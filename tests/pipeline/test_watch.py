@@ -11,7 +11,7 @@ import yaml
 from shearbench import code, stages
 from shearbench.errors import InputError
 from shearbench.params import load
-from shearbench.pipeline.watch import state, unchanged_inputs
+from shearbench.pipeline.dvc import state, unchanged_inputs
 from shearbench.records import is_finished
 from shearbench.stages import code as code_stage
 from shearbench.stages import train

@@ -8,7 +8,7 @@ import typer
 
 from shearbench import stages
 from shearbench.cli.shared import Scheduler, commands, explained, names_in, project, read_params
-from shearbench.pipeline.texts import CODE, NAMES
+from shearbench.pipeline.dvc import CODE, NAMES
 
 app, command = commands("Run")
 LOWEST_PRIORITY = 19
@@ -67,7 +67,7 @@ def beside(task: Annotated[str, typer.Argument(help="ablations or tracking.")]) 
     Example:
       shearbench beside ablations
     """
-    from shearbench.pipeline.watch import end_with_parent
+    from shearbench.pipeline.dvc import end_with_parent
 
     end_with_parent()
     os.nice(LOWEST_PRIORITY)

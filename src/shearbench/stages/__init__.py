@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shearbench.errors import InputError
-from shearbench.pipeline.texts import NAMES, OF_ABLATION, OF_DATASET, OF_RUN, PLAIN
+from shearbench.pipeline.dvc import NAMES, OF_ABLATION, OF_DATASET, OF_RUN, PLAIN
 
 if TYPE_CHECKING:
     from shearbench.params import Params
@@ -24,7 +24,7 @@ def run(name: str, of: str | None, *, read: Callable[[], "Params"], root: Path) 
         InputError: for an unknown stage; for an unknown, missing or superfluous run, dataset or ablation; or if an
             input of the stage changed while it ran.
     """
-    from shearbench.pipeline.watch import end_with_dvc, unchanged_inputs
+    from shearbench.pipeline.dvc import end_with_dvc, unchanged_inputs
 
     end_with_dvc()
     with unchanged_inputs(root, name, of):

@@ -8,7 +8,7 @@ a model or an ablation in its name has a text for each, so an edit of a user's n
 from pathlib import Path
 
 from shearbench import code
-from shearbench.pipeline.texts import texts
+from shearbench.pipeline.dvc import texts
 
 OF_NO_STAGE = ("build/ablations", "build/ablation_results")
 """Folders that stages depend on. Without ablations in ``params.yaml``, no other stage makes them."""
