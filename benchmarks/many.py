@@ -27,7 +27,7 @@ from shearbench.predictions.contents import Content, Node
 from shearbench.records import provenance
 from shearbench.stages.tune import job_of
 from shearbench.tracking.mirror import track_all
-from shearbench.tracking.moved import database
+from shearbench.tracking.store import database
 from shearbench.tuning.contents import node_of
 from shearbench.tuning.job import Job, SearchResult, run
 from shearbench.tuning.results import results_folder, summary, write_results

@@ -12,7 +12,7 @@ import made
 from shearbench.params import Params, load
 from shearbench.records import read_json, write_sealed
 from shearbench.tracking import mirror, store
-from shearbench.tracking.moved import home
+from shearbench.tracking.store import home
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of mlflow's and its libraries' own making

@@ -134,7 +134,7 @@ def _refuse_foreign_code(root: Path) -> None:
 
 def _is_copied_by_dvc(root: Path, own: Path, running: Path) -> bool:
     """Return True in the copy made by ``dvc exp run --temp``, if its code equals that of its project."""
-    from shearbench.tracking.moved import home
+    from shearbench.tracking.store import home
 
     original = home(root) / "src" / "shearbench"
     sources = [{path.relative_to(each): path.read_bytes() for path in each.rglob("*.py")} for each in (own, running)]

@@ -40,8 +40,7 @@ from shearbench.predictions.folds import FoldRun, read_fold_runs
 from shearbench.records import RECORD, hash_of, is_finished, read_json, read_record, sha256_of
 from shearbench.report.card import card
 from shearbench.tracking.models import register_champion, send_models
-from shearbench.tracking.moved import database
-from shearbench.tracking.store import ABLATIONS, EXPERIMENT, Store, attempt, default_uri, send_node
+from shearbench.tracking.store import ABLATIONS, EXPERIMENT, Store, attempt, database, default_uri, send_node
 
 NOTE_TAG = "mlflow.note.content"
 _FILTER = "tags.`shearbench.kind` = 'run' and tags.`shearbench.superseded` = 'no'"
