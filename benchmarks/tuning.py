@@ -38,8 +38,7 @@ from shearbench.statistics.resampled_t import corrected_t, correlated_t
 from shearbench.statistics.verdict import decide
 from shearbench.training.crossval import fold_task, train_folds
 from shearbench.training.recipe import Hyperparameters, including
-from shearbench.tuning.finalists import Finalist, cross_validate_trials
-from shearbench.tuning.job import Job, SearchResult, run
+from shearbench.tuning.job import Finalist, Job, SearchResult, cross_validate_trials, run
 from shearbench.tuning.results import inner_samples
 from shearbench.tuning.study import Trial
 from shearbench.tuning.trial import TrialTask, run_trial

@@ -24,7 +24,7 @@ FUNCTIONS = (
     "analysis.transfer.measure.transfer",
     "ablation.predict.predict_fold",
     "tuning.trial.run_trial",
-    "tuning.finalists._train_or_reason",
+    "tuning.job._train_or_reason",
     "handwriting.folder._read_some",
     "handwriting.networks.predict_images",
     "handwriting.networks.distance",

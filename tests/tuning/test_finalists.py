@@ -15,8 +15,8 @@ from shearbench.records import read_npz
 from shearbench.statistics.resampled_t import corrected_t, correlated_t
 from shearbench.training.config import select
 from shearbench.training.crossval import fold_task
-from shearbench.tuning import finalists
-from shearbench.tuning.finalists import Finalist, cross_validate_trials, decide_winner
+from shearbench.tuning import job as jobs
+from shearbench.tuning.job import Finalist, cross_validate_trials, decide_winner
 from shearbench.tuning.study import Trial
 from shearbench.tuning.trial import rows_of_trials
 
@@ -28,7 +28,7 @@ def _finalist(trial, accuracies, reason=None):
 
 
 def _decide(*finalists):
-    return decide_winner(finalists, present=0, rope=0.002, alpha=0.05)
+    return decide_winner(finalists, rope=0.002, alpha=0.05)
 
 
 def test_the_winner_has_the_highest_mean_and_its_p_is_adjusted_for_all_finalists():
@@ -105,7 +105,7 @@ def test_a_disk_that_does_not_take_a_fold_is_no_failure_of_the_setting(part, tmp
     def refused(task, advance):
         raise NotWritten(errno.ENOSPC, "No space left on device", str(task.out))
 
-    monkeypatch.setattr(finalists, "train_fold", refused)
+    monkeypatch.setattr(jobs, "train_fold", refused)
     task = fold_task(config_with(), 0, dataset=part, out=tmp_path / "fold-0")
     with pytest.raises(NotWritten, match="No space left"):
-        finalists._train_or_reason(task, lambda units: None)
+        jobs._train_or_reason(task, lambda units: None)

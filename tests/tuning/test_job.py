@@ -24,7 +24,7 @@ from shearbench.report.sections.tuning import read, sentence, worth
 from shearbench.stages import track
 from shearbench.tracking.store import EXPERIMENT, default_uri
 from shearbench.training.recipe import space_of
-from shearbench.tuning import finalists, job
+from shearbench.tuning import job
 from shearbench.tuning.contents import node_of
 from shearbench.tuning.job import best_of_other_widths, run
 from shearbench.tuning.pareto import cost_table, draw_costs, front
@@ -54,7 +54,6 @@ def here():
     with pytest.MonkeyPatch.context() as patch:
         runner = _Here()
         patch.setattr(job, "run_tasks", runner)
-        patch.setattr(finalists, "run_tasks", runner)
         yield runner
 
 

@@ -3,6 +3,10 @@
 ``build/tuning/`` holds ``splits/<dataset>/`` and ``studies/<dataset>-<model>-<hash>/`` with the study's journal, the
 checkpoints of its trials and the folds of its finalists. The hash covers data, code, training config, space and
 resources: a search with other ones is a new study, and the same search resumes.
+
+Each finalist is trained in full, like a fold of the pipeline, on folds of the samples that scored no trial. So the
+finalists are compared on samples that did not select them. Every fold also trains on the inner part, so n_test/n_train
+is smaller than the corrected t-test assumes, and the test is slightly conservative.
 """
 
 import math
@@ -19,17 +23,20 @@ from rich.console import Console
 from shearbench.data.dataset import CARD, FOLDS, TUNING_PART, Dataset, load, read_card, write_dataset
 from shearbench.data.folds import RESERVED, FoldTable, make_folds, part_of, read_part, split_off, write_folds
 from shearbench.data.units import units_of
-from shearbench.errors import TasksFailed
-from shearbench.execution import Workers, run_tasks
+from shearbench.errors import HyperparametersFailed, InputError, TasksFailed
+from shearbench.execution import Advance, Workers, run_tasks
 from shearbench.params import Tuning
-from shearbench.records import hash_of, locked, read_json
+from shearbench.records import hash_of, locked, read_json, read_record
 from shearbench.seeds import seed_for
+from shearbench.statistics.resampled_t import corrected_t, correlated_t
+from shearbench.statistics.verdict import decide, holm
 from shearbench.training.config import TrainingConfig, code_hash
+from shearbench.training.crossval import FoldTask, fold_task, is_up_to_date, train_fold
 from shearbench.training.recipe import WIDTH, Hyperparameters, Space, as_json, including
-from shearbench.tuning.finalists import Final, Finalist, cross_validate_trials, decide_winner
 from shearbench.tuning.search import Standing, ranked, search
 from shearbench.tuning.study import Study, Trial
 from shearbench.tuning.trial import Halving, TrialResult, TrialTask, run_trial
+from shearbench.tuning.tuned import Difference
 
 JOURNAL = "journal.log"
 
@@ -77,6 +84,37 @@ class Job:
         return (self.resources.finalists + 1 + others) * self.resources.folds * self.config.units
 
 
+@dataclass(frozen=True)
+class Finalist:
+    """The hyperparameters of a trial with their accuracy in each fold, or the ``reason`` why they have none."""
+
+    trial: int
+    hyperparameters: Hyperparameters
+    accuracies: tuple[float, ...]
+    parameters: int
+    seconds: float
+    """Training time of one fold, mean over the folds."""
+    epochs: int
+    """Number of trained epochs, over all folds."""
+    samples: int
+    """Number of scored samples, over all folds."""
+    reason: str | None = None
+
+    @property
+    def mean(self) -> float:
+        return sum(self.accuracies) / len(self.accuracies)
+
+
+@dataclass(frozen=True)
+class Final:
+    """The winner against the present hyperparameters; ``difference`` is None if there is nothing to compare."""
+
+    finalists: tuple[Finalist, ...]
+    winner: Finalist
+    present: Finalist
+    difference: Difference | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class SearchResult:
     """The result of a search. ``sizes``: the best trials of widths without a finalist; none of them can win."""
@@ -114,7 +152,7 @@ def run(job: Job) -> SearchResult:
         finalists = chosen if any(trial.number == 0 for trial in chosen) else [*chosen, trials[0]]
         out = folder / "finalists"
         scores = cross_validate_trials(job, finalists, out=out, label=f"cross-validate the best of {job.name}")
-        final = decide_winner(scores, present=0, rope=job.rope, alpha=job.alpha)
+        final = decide_winner(scores, rope=job.rope, alpha=job.alpha)
         with_sizes = resources.sizes and isinstance(job.space.get(WIDTH), tuple)
         others = best_of_other_widths(order, finalists) if with_sizes else []
         sizes = cross_validate_trials(job, others, out=out, label=f"cross-validate other widths of {job.name}")
@@ -216,3 +254,99 @@ def _train_rung(job: Job, folder: Path, trials: Sequence[Trial], standing: Stand
 
 def _trial_folder(folder: Path, number: int) -> Path:
     return folder / "trials" / f"trial-{number:03d}"
+
+
+def cross_validate_trials(job: Job, trials: Sequence[Trial], *, out: Path, label: str) -> list[Finalist]:
+    """Train every fold of every finalist on the tuning part, except the folds that are up to date.
+
+    Their records are ``out/trial-<n>/fold-<k>/``; ``label`` names the work in the progress bar. Return the finalists in
+    the order of ``trials``; if a fold failed, the finalist has the reason in place of accuracies.
+    """
+    folds = range(job.resources.folds)
+    tasks = {
+        (trial.number, fold): fold_task(
+            job.config.varied(trial.hyperparameters),
+            fold,
+            dataset=job.part,
+            out=out / f"trial-{trial.number:03d}" / f"fold-{fold}",
+        )
+        for trial in trials
+        for fold in folds
+    }
+    reasons = _train_folds({key: task for key, task in tasks.items() if not is_up_to_date(task)}, job.workers, label)
+    return [
+        Finalist(trial.number, trial.hyperparameters, (), 0, 0.0, 0, 0, reasons[trial.number])
+        if trial.number in reasons
+        else _finalist(trial, [read_record(tasks[trial.number, fold].out) for fold in folds])
+        for trial in trials
+    ]
+
+
+def decide_winner(finalists: Sequence[Finalist], *, rope: float, alpha: float) -> Final:
+    """Return the finalist with the highest mean accuracy, and the verdict on it against the present hyperparameters.
+
+    Of equal ``finalists`` the earlier trial wins. Trial 0 has the present hyperparameters. ``rope`` is the half-width
+    of the region of practical equivalence, and ``alpha`` the level of the family of all finalists against the present
+    hyperparameters, by Holm.
+
+    Raises:
+        InputError: if no finalist could be trained.
+    """
+    done = [finalist for finalist in finalists if finalist.reason is None]
+    now = next(finalist for finalist in finalists if finalist.trial == 0)
+    if not done:
+        reasons = "; ".join(sorted({str(finalist.reason) for finalist in finalists}))
+        raise InputError(f"no finalist could be cross-validated ({reasons}); move the search space in params.yaml")
+    winner = max(done, key=lambda finalist: (finalist.mean, -finalist.trial))
+    if winner is now or now.reason is not None:
+        return Final(tuple(finalists), winner, now)
+    others = [finalist for finalist in done if finalist is not now]
+    tests = [corrected_t(finalist.accuracies, now.accuracies, level=1 - alpha) for finalist in others]
+    place = others.index(winner)
+    t, p = tests[place], holm([test.p for test in tests])[place]
+    verdict = decide(p, correlated_t(winner.accuracies, now.accuracies, rope=rope), alpha=alpha)
+    mean, low, high, p_holm = (round(value, 6) for value in (t.difference, t.low, t.high, p))
+    difference = Difference(mean=mean, low=low, high=high, p_holm=p_holm, verdict=verdict.word, rule=verdict.rule)
+    return Final(tuple(finalists), winner, now, difference)
+
+
+def _train_folds(tasks: dict[tuple[int, int], FoldTask], workers: Workers, label: str) -> dict[int, str]:
+    """Train folds; return trial -> reason, for each trial with a failed fold."""
+    try:
+        reasons = run_tasks(
+            _train_or_reason,
+            list(tasks.values()),
+            workers=workers,
+            label=label,
+            name=lambda task: f"{task.out.parent.name} {task.out.name}",
+            units=lambda task: task.config.units,
+            reads=FoldTask.reads,
+            writes=FoldTask.writes,
+        )
+    except TasksFailed as error:
+        found = {**error.results, **error.died}
+        if len(found) < len(tasks):
+            raise
+        reasons = [found[index] for index in range(len(tasks))]
+    return {trial: reason for (trial, _), reason in zip(tasks, reasons, strict=True) if reason}
+
+
+def _train_or_reason(task: FoldTask, advance: Advance) -> str | None:
+    """Train a fold; return the reason if its hyperparameters failed (loss diverged, out of memory)."""
+    try:
+        train_fold(task, advance)
+    except HyperparametersFailed as error:
+        return str(error)
+    return None
+
+
+def _finalist(trial: Trial, records: Sequence[dict[str, Any]]) -> Finalist:
+    return Finalist(
+        trial.number,
+        trial.hyperparameters,
+        tuple(record["metrics"]["validation_accuracy"] for record in records),
+        records[0]["parameters"],
+        sum(record["seconds"] for record in records) / len(records),
+        sum(record["epochs"] for record in records),
+        sum(record["sizes"]["validation"] for record in records),
+    )

@@ -22,8 +22,7 @@ from shearbench.plotting.files import Files, table
 from shearbench.records import is_finished, read_record, write_bytes, write_record
 from shearbench.training.recipe import as_json, described
 from shearbench.tuning import pictures
-from shearbench.tuning.finalists import Finalist
-from shearbench.tuning.job import Job, SearchResult
+from shearbench.tuning.job import Finalist, Job, SearchResult
 from shearbench.tuning.tuned import Score, Search, Tuned
 
 TRIALS, CURVES, FINALISTS, SIZES = "trials.csv", "curves.csv", "finalists.csv", "sizes.csv"
