@@ -39,7 +39,6 @@ from shearbench.statistics.verdict import decide
 from shearbench.training.crossval import fold_task, train_folds
 from shearbench.training.recipe import Hyperparameters, including
 from shearbench.tuning.job import Finalist, Job, SearchResult, cross_validate_trials, run
-from shearbench.tuning.results import inner_samples
 from shearbench.tuning.study import Trial
 from shearbench.tuning.trial import TrialTask, run_trial
 
@@ -201,14 +200,15 @@ def draw(job: Job, search_result: SearchResult, grid: pd.DataFrame, facts: Facts
     made = figure(10, 4.2)
     left, right = made.subplots(1, 2, width_ratios=[2, 1])
     ordered = grid["accuracy"].dropna().sort_values(ascending=False).to_numpy()
-    noise = np.sqrt(ordered[0] * (1 - ordered[0]) / inner_samples(job))
+    inner = len(read_folds(job.part / FOLDS).reserved_rows)
+    noise = np.sqrt(ordered[0] * (1 - ordered[0]) / inner)
     left.axhspan(100 * (ordered[0] - noise), 100 * (ordered[0] + noise), color=GREY, alpha=0.15, linewidth=0)
     left.plot(np.arange(1, len(ordered) + 1), 100 * ordered, ".", color=GREY, label=f"grid, {len(grid)} in full")
     ranks = ranks_of(search_result, grid)
     own = [100 * trial.score for trial in search_result.trials if trial.number in ranks]
     left.plot(list(ranks.values()), own, "o", color=ORANGE, label="search, trials in full")
     left.set_xlabel("rank among the grid's settings")
-    left.set_ylabel(f"accuracy on {inner_samples(job)} inner digits, %")
+    left.set_ylabel(f"accuracy on {inner} inner digits, %")
     left.set_title("band: ± one standard error of the best for the choice of digits", fontsize=9)
     left.legend(frameon=False, fontsize=9)
     for name in ("search", "grid"):

@@ -7,7 +7,7 @@ from PIL import Image
 
 from patterns import point, space_of_three
 from shearbench.plotting.canvas import DPI
-from shearbench.tuning.pictures import draw
+from shearbench.tuning.results import draw
 from shearbench.tuning.study import Ledger, Study
 from shearbench.tuning.trial import Halving, Point, TrialResult
 
