@@ -19,9 +19,9 @@ from rich.table import Table
 from shearbench.data.folds import read_folds
 from shearbench.records import provenance
 from shearbench.training.config import TrainingState, assemble, select
-from shearbench.training.cuda_graph import Step
 from shearbench.training.hardware import resolve, settle
 from shearbench.training.loop import run_epoch, step_of, train_step
+from shearbench.training.optimiser import Step
 from training import RECIPES, ablation_for, write_data
 
 console = Console(width=140)

@@ -15,14 +15,13 @@ from shearbench.data.folds import FoldTable, write_folds
 from shearbench.errors import TasksFailed
 from shearbench.execution import Advance, run_tasks
 from shearbench.records import read_npz, read_record
-from shearbench.training.adam import Adam
 from shearbench.training.augmentations import AUGMENTATIONS
 from shearbench.training.checkpoint import CHECKPOINT
 from shearbench.training.config import Selection, TrainingConfig, TrainingState, assemble
 from shearbench.training.crossval import FoldTask, cross_validate, fold_task, is_up_to_date, train_fold
-from shearbench.training.cuda_graph import GraphedStep, Step
 from shearbench.training.hardware import Hardware, resolve, settle
 from shearbench.training.loop import fit, run_epoch, step_of, train_step
+from shearbench.training.optimiser import Adam, GraphedStep, Step
 from shearbench.training.state import Part, Progress
 
 NETWORKS = {"mlp": 0.2, "cnn2": 0.2, "cnn3": 0.1, "resnet18": 0.125}

@@ -9,8 +9,8 @@ from torch import nn
 
 from shearbench.models import build
 from shearbench.models.inputs import Inputs
-from shearbench.training.adam import Adam
 from shearbench.training.hardware import Hardware
+from shearbench.training.optimiser import Adam
 from shearbench.training.recipe import Recipe
 
 RECIPE = Recipe(epochs=1, batch=2, learning_rate=0.01, weight_decay=0.1)
@@ -64,7 +64,7 @@ def test_a_state_of_another_network_is_our_own_mistake() -> None:
 def test_training_does_not_import_the_compiler() -> None:
     code = """
 import sys, torch
-from shearbench.training.adam import Adam
+from shearbench.training.optimiser import Adam
 from shearbench.training.recipe import Recipe
 network = torch.nn.Linear(2, 2)
 adam = Adam(network, Recipe(epochs=1, batch=2, learning_rate=0.01, weight_decay=0.1))

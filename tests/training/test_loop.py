@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from shearbench.data.dataset import Dataset
 from shearbench.errors import InputError
 from shearbench.training import loop
-from shearbench.training.adam import Adam
 from shearbench.training.config import Selection, TrainingConfig, TrainingState, assemble
 from shearbench.training.hardware import Hardware
 from shearbench.training.loop import batches, evaluate, fit, run_epoch, step_of, train_step
+from shearbench.training.optimiser import Adam
 from shearbench.training.recipe import Recipe
 from shearbench.training.state import Epoch, FitConfig, Part, Progress, Score, Splits
 

@@ -11,9 +11,9 @@ from shearbench.data.folds import FoldTable
 from shearbench.data.normalise import fit
 from shearbench.models import build
 from shearbench.models.inputs import Inputs
-from shearbench.training.adam import Adam
 from shearbench.training.config import mislabelled, select
 from shearbench.training.hardware import Hardware
+from shearbench.training.optimiser import Adam
 from shearbench.training.recipe import Recipe
 from shearbench.training.state import Part
 

@@ -18,9 +18,9 @@ from shearbench.data.normalise import Normaliser
 from shearbench.execution import Workers, run_tasks
 from shearbench.handwriting.recipe import Trained
 from shearbench.seeds import seed_for
-from shearbench.training.adam import Adam
 from shearbench.training.hardware import Device, Hardware, settle
 from shearbench.training.loop import fit
+from shearbench.training.optimiser import Adam
 from shearbench.training.recipe import Recipe
 from shearbench.training.results import load_network, predict
 from shearbench.training.state import FitConfig, Part, Splits

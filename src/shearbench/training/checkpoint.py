@@ -20,10 +20,10 @@ from torch import Tensor, nn
 
 from shearbench.execution import Advance
 from shearbench.records import write_bytes
-from shearbench.training.adam import Adam
 from shearbench.training.config import TrainingState
 from shearbench.training.hardware import instructions
 from shearbench.training.loop import fit
+from shearbench.training.optimiser import Adam
 from shearbench.training.state import Epoch, EpochCost, Meter, Progress
 
 CHECKPOINT = "checkpoint.safetensors"

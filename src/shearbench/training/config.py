@@ -22,8 +22,8 @@ from shearbench.models.inputs import Features, Inputs, Option, Scalar
 from shearbench.records import hash_of
 from shearbench.seeds import seed_for
 from shearbench.strict import Strict
-from shearbench.training.adam import Adam
 from shearbench.training.hardware import Device, Hardware, Precision
+from shearbench.training.optimiser import Adam
 from shearbench.training.recipe import TUNABLE, WIDTH, Hyperparameters, Recipe
 from shearbench.training.state import FitConfig, Part, Splits
 

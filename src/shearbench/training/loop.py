@@ -1,7 +1,7 @@
 """The training loop: ``fit`` -> ``run_epoch`` -> ``train_step``, and ``evaluate`` -> ``eval_step``.
 
 All samples are on the device, not normalised; each batch is gathered, augmented and normalised there. On CUDA the
-training step is recorded and replayed (:mod:`shearbench.training.cuda_graph`). Between epochs the whole state is
+training step is recorded and replayed (:mod:`shearbench.training.optimiser`). Between epochs the whole state is
 the network, the optimiser and a :class:`Progress`. Every random stream is seeded by its name and the epoch, so an
 epoch gives the same bits in any process.
 """
@@ -16,10 +16,9 @@ from torch.nn import functional
 
 from shearbench.errors import Diverged
 from shearbench.seeds import seed_for
-from shearbench.training.adam import Adam
 from shearbench.training.augmentations import augmentation
-from shearbench.training.cuda_graph import GraphedStep, Step
 from shearbench.training.hardware import Hardware, naming_the_batch
+from shearbench.training.optimiser import Adam, GraphedStep, Step
 from shearbench.training.recipe import Recipe
 from shearbench.training.running_averages import (
     Lag,
