@@ -15,7 +15,7 @@ from shearbench.data.folds import FoldTable, write_folds
 from shearbench.errors import TasksFailed
 from shearbench.execution import Advance, run_tasks
 from shearbench.records import read_npz, read_record
-from shearbench.training.augmentations import AUGMENTATIONS
+from shearbench.training.augmentation import AUGMENTATIONS
 from shearbench.training.checkpoint import CHECKPOINT
 from shearbench.training.config import Selection, TrainingConfig, TrainingState, assemble
 from shearbench.training.crossval import FoldTask, cross_validate, fold_task, is_up_to_date, train_fold

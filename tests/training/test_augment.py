@@ -9,9 +9,8 @@ from pydantic import ValidationError
 from scipy.stats import ks_2samp, kstest
 
 from shearbench.torchvision_ops import torchvision
-from shearbench.training import augment, augmentations
-from shearbench.training.augment import Affine
-from shearbench.training.augmentations import AUGMENTATIONS, augmentation
+from shearbench.training import augmentation as augment
+from shearbench.training.augmentation import AUGMENTATIONS, Affine, augmentation
 from shearbench.training.recipe import Augmentation, Recipe
 
 transforms = torchvision.transforms
@@ -40,7 +39,7 @@ ROWS = [(5.0, 2, -1, 0.8, 5.0), (-5.0, -3, 3, 1.2, -5.0), (0.0, 0, 0, 1.0, 0.0),
 
 def test_affine_is_torchvisions_for_given_angles() -> None:
     images = _images(len(ROWS))
-    warped = augmentations.warp(images, _maps(ROWS), torch.zeros(len(ROWS), 28, 28, 2))
+    warped = augment.warp(images, _maps(ROWS), torch.zeros(len(ROWS), 28, 28, 2))
     for image, row, got in zip(images, ROWS, warped, strict=True):
         angle, dx, dy, scale, shear = row
         expected = single.affine(
@@ -153,7 +152,7 @@ def test_growth_is_the_maximum_of_3_by_3_pixels() -> None:
 def test_a_warp_without_map_is_the_displacement() -> None:
     images, still = _images(4), torch.zeros(4, 28, 28, 2)
     nothing = _maps([(0.0, 0, 0, 1.0, 0.0)] * 4)
-    moved = augmentations.warp(images, nothing, still + torch.tensor([2.0, -1.0]))  # taken from 2 to the right, 1 above
+    moved = augment.warp(images, nothing, still + torch.tensor([2.0, -1.0]))  # taken from 2 to the right, 1 above
     torch.testing.assert_close(moved[:, :, 1:, :-2], images[:, :, :-1, 2:], rtol=1e-4, atol=1e-2)
 
 
@@ -167,7 +166,7 @@ def test_a_stretched_map_is_the_map_and_then_a_stretch_of_its_area() -> None:
 
 
 def test_strong_draws_its_maps_and_smooth_displacements_to_a_degree() -> None:
-    maps, displacement = augmentations.draw_strong_warp(DRAWS, (28, 28), _generator())
+    maps, displacement = augment.draw_strong_warp(DRAWS, (28, 28), _generator())
     assert maps.stretch is not None
     for drawn, most in (
         (maps.angle, 15),
@@ -193,7 +192,7 @@ def test_strong_draws_its_maps_and_smooth_displacements_to_a_degree() -> None:
 def test_strong_keeps_a_digits_brightness_and_adds_noise_to_half_of_the_images() -> None:
     stroke = torch.zeros(1000, 1, 28, 28)
     stroke[:, :, 8:20, 12:16] = 200
-    changed = augmentations.strong(stroke, _generator())
+    changed = augment.strong(stroke, _generator())
     assert (changed[:, 0].amax(dim=(1, 2)) > 150).float().mean() > 0.99
     grainy = (changed[:, 0, :2] > 0).any(dim=2).any(dim=1)
     assert grainy.float().mean().item() == pytest.approx(0.5, abs=0.05)

@@ -31,7 +31,7 @@ from shearbench.execution import Workers
 from shearbench.handwriting.readers import RECORD, WHITE, Readers, load
 from shearbench.records import is_finished, provenance, read_json, read_record, write_bytes, write_json
 from shearbench.seeds import generator_for, seed_for
-from shearbench.training.augmentations import pens
+from shearbench.training.augmentation import pens
 from shearbench.training.config import TrainingConfig
 from shearbench.training.crossval import fold_task, train_folds
 from shearbench.training.hardware import Hardware

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from shearbench.errors import Diverged
 from shearbench.seeds import seed_for
-from shearbench.training.augmentations import augmentation
+from shearbench.training.augmentation import augmentation
 from shearbench.training.hardware import Hardware, naming_the_batch
 from shearbench.training.optimiser import Adam, GraphedStep, Step
 from shearbench.training.recipe import Recipe
