@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from shearbench.cli import app
 from shearbench.errors import InputError, without_secrets
 from shearbench.handwriting.folder import manifest_csv, read_folder
-from shearbench.handwriting.tables import heading
+from shearbench.handwriting.output import heading
 from shearbench.params import Params, load
 from shearbench.predictions.contents import Content, Node
 from shearbench.stages import code

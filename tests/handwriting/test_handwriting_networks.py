@@ -11,15 +11,14 @@ import torch
 from scipy.spatial.distance import mahalanobis
 
 from shearbench.errors import InputError
-from shearbench.handwriting import networks, recipe
-from shearbench.handwriting.networks import FineTuningTask, PredictionTask, as_inputs
-from shearbench.handwriting.recipe import STEPS, available, chosen
+from shearbench.handwriting import networks
+from shearbench.handwriting.networks import STEPS, FineTuningTask, PredictionTask, as_inputs, available, chosen
 from shearbench.training.results import load_network
 
 
 def _as_ablation(root: Path, model: str, name: str) -> None:
     source = root / "build" / "runs" / "mnist" / model
-    shutil.copytree(source, root / "build" / "ablations" / recipe.ABLATION / "mnist" / name)
+    shutil.copytree(source, root / "build" / "ablations" / networks.ABLATION / "mnist" / name)
 
 
 def test_the_steps_are_the_studys_and_each_changes_one_thing() -> None:

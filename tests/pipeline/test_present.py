@@ -12,7 +12,7 @@ import yaml
 from shearbench import code
 from shearbench.commands import predict, verify
 from shearbench.errors import InputError
-from shearbench.handwriting import recipe
+from shearbench.handwriting import networks
 from shearbench.params import Params, load
 from shearbench.pipeline.present import is_current, read_run
 from shearbench.predictions.folds import read_fold_runs
@@ -81,11 +81,11 @@ def test_a_class_is_read_by_the_networks_that_params_yaml_names_now(
 ) -> None:
     runs = finished / "build/runs/mnist"
     shutil.copytree(runs / "mlp", runs / "renamed")
-    found = recipe.available(finished / "build", is_current=partial(is_current, small_params, finished))
+    found = networks.available(finished / "build", is_current=partial(is_current, small_params, finished))
     assert {one.network for one in found} == {"mlp", "cnn2"}
     assert "is of no entry of params.yaml" in capsys.readouterr().out.replace("\n", " ")
     params = edited(finished, lambda it: it["models"].update(mlp={**it["models"]["mlp"], "width": 0.2}))
-    found = recipe.available(finished / "build", is_current=partial(is_current, params, finished))
+    found = networks.available(finished / "build", is_current=partial(is_current, params, finished))
     assert {one.network for one in found} == {"cnn2"}
     assert "other parameters" in capsys.readouterr().out.replace("\n", " ")
 
@@ -96,7 +96,7 @@ def test_networks_of_other_data_are_left_out(
     card = finished / "build/datasets/mnist/card.json"
     write_json(card, {**read_json(card), "hashes": {**read_json(card)["hashes"], "train": "0" * 64}})
     with pytest.raises(InputError, match="has no trained network"):
-        recipe.available(finished / "build", is_current=partial(is_current, small_params, finished))
+        networks.available(finished / "build", is_current=partial(is_current, small_params, finished))
     assert "but the present training data has 000000000000" in " ".join(capsys.readouterr().out.split())
 
 

@@ -20,8 +20,8 @@ from shearbench.data.class_digits import encode_png
 from shearbench.errors import InputError
 from shearbench.handwriting import folder as reading
 from shearbench.handwriting import networks
+from shearbench.handwriting.networks import ABLATION
 from shearbench.handwriting.output import nodes
-from shearbench.handwriting.recipe import ABLATION
 from shearbench.params import load
 from shearbench.records import is_finished, read_npz
 from shearbench.report.sections import handwriting as section

@@ -157,7 +157,7 @@ def study(params: Params, root: Path, folder: Path, *, fine_tune: bool) -> dict[
     Returns:
         The content of ``results.json`` of the record ``build/handwriting/<name>-<digest>/``.
     """
-    from shearbench.handwriting.tables import print_results
+    from shearbench.handwriting.output import print_results
     from shearbench.stages import handwriting, report, track
 
     out = output_of(root, folder)

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from shearbench.data.dataset import Samples
 from shearbench.data.handwritten import Picture
 from shearbench.execution.calls import Workers
-from shearbench.handwriting import recipe
 from shearbench.handwriting.copies import (
     Copy,
     Duplicate,
@@ -27,9 +26,18 @@ from shearbench.handwriting.copies import (
     limits_of,
 )
 from shearbench.handwriting.folder import ClassDigits
-from shearbench.handwriting.networks import SAMPLED, distances, leave_one_group_out, predict_all
+from shearbench.handwriting.networks import (
+    SAMPLED,
+    STEPS,
+    TRAININGS,
+    Step,
+    Trained,
+    best_of,
+    distances,
+    leave_one_group_out,
+    predict_all,
+)
 from shearbench.handwriting.preparation import PREPARATIONS, mnist
-from shearbench.handwriting.recipe import STEPS, TRAININGS, Step, Trained
 from shearbench.handwriting.scores import ClassPredictions, Writers, by_group, gain, rank_correlation, summary
 from shearbench.seeds import generator_for
 from shearbench.training.hardware import Device
@@ -247,7 +255,7 @@ def findings_of(
     """
     images = {name: digits.images(name) for name in PREPARATIONS}
     predictions = predict_all(networks, images, workers=workers, device=device)
-    chosen = recipe.chosen(networks)
+    chosen = best_of(networks)
     reference = Reference(
         train.images,
         test.images,

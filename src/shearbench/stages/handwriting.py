@@ -13,11 +13,10 @@ import numpy as np
 
 from shearbench.data.dataset import read_samples
 from shearbench.errors import InputError
-from shearbench.handwriting import recipe
 from shearbench.handwriting.folder import read_folder
-from shearbench.handwriting.output import write_findings
+from shearbench.handwriting.networks import available
+from shearbench.handwriting.output import print_results, write_findings
 from shearbench.handwriting.results import Findings, findings_of
-from shearbench.handwriting.tables import print_results
 from shearbench.params import Params
 from shearbench.pipeline.present import is_current
 from shearbench.records import write_json
@@ -56,7 +55,7 @@ def find(params: Params, root: Path, folder: Path, *, fine_tune: bool = False) -
     Raises:
         InputError: if there is no network, folder or readable file, or only one group for fine-tuning.
     """
-    networks = recipe.available(root / "build", is_current=partial(is_current, params, root))
+    networks = available(root / "build", is_current=partial(is_current, params, root))
     digits = read_folder(folder, workers=params.execution.pool)
     if fine_tune and len(np.unique(digits.groups)) < 2:
         raise InputError(f"{folder} has digits of one group alone; --fine-tune needs another group to train on")
