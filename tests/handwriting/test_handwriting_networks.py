@@ -12,7 +12,7 @@ from scipy.spatial.distance import mahalanobis
 
 from shearbench.errors import InputError
 from shearbench.handwriting import networks
-from shearbench.handwriting.networks import STEPS, FineTuningTask, PredictionTask, as_inputs, available, chosen
+from shearbench.handwriting.networks import STEPS, FineTuningTask, PredictionTask, as_inputs, available, best_of
 from shearbench.training.results import load_network
 
 
@@ -42,7 +42,7 @@ def test_networks_are_named_by_their_folder(finished: Path) -> None:
         ("cnn2", "run"): 2,
     }
     best = max((one for one in found if one.training == "strong"), key=lambda one: one.mnist_accuracy)
-    assert chosen(found) is best
+    assert best_of(found) is best
 
 
 def test_a_fold_that_is_not_finished_is_left_out_and_no_network_at_all_is_the_users_to_mend(finished: Path) -> None:
