@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 import small_project
-from shearbench.commands import check, predict
+from shearbench.commands import predict
+from shearbench.commands.doctor import build_networks
 from shearbench.commands.verify import verify
 from shearbench.errors import InputError
 from shearbench.params import load
@@ -103,10 +104,10 @@ def test_what_needs_layers_is_skipped_and_the_report_says_so(project: Path) -> N
 
 def test_check_makes_every_classifier(project: Path) -> None:
     params = load(project / "params.yaml")
-    assert "2 runs" in check.main(params, project)
+    assert "2 runs" in build_networks(params, project)
     wrong = params.models["svm"].model_copy(update={"options": {"gama": 1.0}})
     with pytest.raises(InputError, match="'gama'"):
-        check.main(params.model_copy(update={"models": {**params.models, "svm": wrong}}), project)
+        build_networks(params.model_copy(update={"models": {**params.models, "svm": wrong}}), project)
 
 
 def test_it_predicts_and_refuses_to_explain(project: Path, tmp_path: Path) -> None:

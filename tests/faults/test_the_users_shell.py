@@ -271,7 +271,7 @@ def test_a_broken_library_on_the_pythonpath_is_one_sentence(tmp_path: Path, cont
     assert f"unset PYTHONPATH, which puts {tmp_path / 'broken'} first" in done.stderr
 
 
-@pytest.mark.parametrize("module", ["shearbench.cli", "shearbench.stages", "shearbench.commands.check"])
+@pytest.mark.parametrize("module", ["shearbench.cli", "shearbench.stages", "shearbench.commands.doctor"])
 def test_ctrl_c_while_modules_are_imported_is_one_line(tmp_path: Path, module: str) -> None:
     """The interrupt comes when the import of a module begins: of the commands, before one, and in one."""
     shutil.copy(REPOSITORY / "params.yaml", tmp_path)

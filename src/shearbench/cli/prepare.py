@@ -72,9 +72,9 @@ def check(quiet: Quiet = False) -> None:
     Example:
       shearbench check
     """
-    from shearbench.commands import check as checking
+    from shearbench.commands.doctor import build_networks
 
-    found = checking.main(read_params(), project())
+    found = build_networks(read_params(), project())
     if not quiet:
         print(f"params.yaml is valid: {found}")
 

@@ -2,7 +2,7 @@
 
 A check is a function ``Visit -> Finding`` in ``CHECKS``, by its name. It changes nothing and trains nothing. A *fault*
 prevents work or makes results wrong; a *note* is information. Libraries that may be broken (torch, MLflow) are imported
-inside their check.
+inside their check. ``shearbench check`` is one of them, with every network.
 """
 
 import fcntl
@@ -22,11 +22,14 @@ from typing import Literal
 from packaging.requirements import Requirement
 from rich.console import Console
 
+from shearbench import models
 from shearbench.data import raw
+from shearbench.data.config import DatasetEntry
 from shearbench.errors import InputError, few
 from shearbench.execution import memory as memory_of
 from shearbench.execution import worker_count
-from shearbench.params import Params
+from shearbench.models.inputs import Features, Inputs
+from shearbench.params import Network, Params
 
 Status = Literal["ok", "note", "fault"]
 
@@ -134,14 +137,46 @@ def _differs(pinned: Requirement) -> str:
 
 def parameters(visit: Visit) -> Finding:
     """Check params.yaml and build the user's own networks; `shearbench check` builds all networks."""
-    from shearbench.commands import check
-
     if not (visit.root / "params.yaml").is_file():
         return Finding("fault", visit.fault)
     if visit.params is None:
         return Finding("fault", visit.fault, "fix these lines, then run `shearbench check`")
-    found = check.main(visit.params, visit.root, own_alone=True)
+    found = build_networks(visit.params, visit.root, own_alone=True)
     return Finding("ok", f"params.yaml: {found}; `shearbench check` builds every network")
+
+
+def build_networks(params: Params, root: Path, *, own_alone: bool = False) -> str:
+    """Build the network of each run and ablation once; return the numbers of datasets, models, runs and ablations.
+
+    With ``own_alone`` only the user's own networks are built, without torchvision and scikit-learn, which take seconds
+    to import.
+
+    Raises:
+        InputError: if a network cannot be built; the message names it and the reason.
+    """
+    pairs: list[tuple[Network, DatasetEntry]] = [
+        (params.models[run.model], params.datasets[run.dataset]) for run in params.runs.values()
+    ]
+    for each in params.ablations.values():
+        pairs += [(model, dataset) for model in each.models.values() for dataset in each.datasets.values()]
+    known = {name: facts for name in params.sources.images if (facts := raw.facts_of(root / "data" / name))}
+    done = set()
+    for model, dataset in pairs:
+        if own_alone and (model.architecture in models.ARCHITECTURES or model.recipe is None):
+            continue
+        inputs = Inputs(dataset.channels, *known.get(dataset.origin, (10, (28, 28))))
+        network = (model.architecture, inputs, model.width, str(model.features), json.dumps(model.options))
+        if network in done:
+            continue
+        done.add(network)
+        if model.recipe is None:
+            from shearbench.models import classical  # imports scikit-learn
+
+            classical.make(model.architecture, model.features or Features(), model.options, seed=0)
+        else:
+            models.check(model.architecture, inputs=inputs, width=model.width, options=model.options)
+    parts = ("datasets", "models", "runs", "ablations")
+    return ", ".join(f"{len(getattr(params, part))} {part}" for part in parts)
 
 
 def disk(visit: Visit) -> Finding:
