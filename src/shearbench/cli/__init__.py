@@ -3,7 +3,7 @@
 Commands import heavy modules inside their functions, so that ``--help`` is fast. Exit statuses: 2 for bad input, 1 for
 failed work, 130 for Ctrl-C. Only errors in shearbench itself show a traceback.
 
-Each file of this folder has an ``app`` with the commands of one purpose. ``GROUPS`` orders them in the help.
+A group is an app with the commands of one purpose. ``GROUPS`` orders them in the help.
 
 Only ``params.yaml`` decides where MLflow, Optuna and dask store data and how torch computes. An environment variable
 that would change this is removed, and named once.
@@ -20,11 +20,11 @@ from typing import Annotated
 
 import typer
 
-from shearbench.cli import mechanics, predict, prepare, results, run
+from shearbench.cli import predict, prepare, run
 from shearbench.cli.shared import explained
 from shearbench.code import NETWORKS
 
-GROUPS = (prepare, run, results, predict, mechanics)
+GROUPS = (prepare.app, run.app, run.shown, predict.app, prepare.simulation)
 
 _FAMILIES = ("MLFLOW_", "OPTUNA_", "TORCH_", "PYTORCH_", "TORCHDYNAMO_", "TORCHINDUCTOR_")
 _HARMLESS = (
@@ -49,7 +49,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 for group in GROUPS:
-    app.add_typer(group.app)
+    app.add_typer(group)
 
 
 def _print_version(wanted: bool) -> None:

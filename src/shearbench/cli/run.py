@@ -1,5 +1,6 @@
-"""Commands that run stages and searches, on this machine or on a cluster of ``shearbench worker``."""
+"""Commands that run stages and searches, here or on a cluster of ``shearbench worker``, and show their results."""
 
+import json
 import os
 from pathlib import Path
 from typing import Annotated
@@ -7,10 +8,21 @@ from typing import Annotated
 import typer
 
 from shearbench import stages
-from shearbench.cli.shared import Scheduler, commands, explained, names_in, project, read_params
+from shearbench.cli.shared import (
+    AsJson,
+    Quiet,
+    Scheduler,
+    commands,
+    explained,
+    names_in,
+    project,
+    read_params,
+    refuse_taken,
+)
 from shearbench.pipeline.dvc import CODE, NAMES
 
 app, command = commands("Run")
+shown, show = commands("See results")
 LOWEST_PRIORITY = 19
 STAGE_HELP = f"{', '.join(NAMES[:-1])} or {NAMES[-1]}."
 RUN_HELP = """A run of params.yaml for train and evaluate, a dataset for explore, an ablation for ablation and
@@ -128,3 +140,117 @@ def worker(
     from shearbench.execution.worker import serve
 
     serve(scheduler, processes=processes, gpus=gpus, folder=folder, host=host)
+
+
+@show
+def results(as_json: AsJson = False) -> None:
+    """Print the comparison table, the path of the report and the command that opens MLflow.
+
+    \b
+    Examples:
+      shearbench results
+      shearbench results --json > results.json
+    """
+    from shearbench.comparison import printed
+
+    root = project()
+    if as_json:
+        print(json.dumps(printed.read_tables(root), indent=1))
+        return
+    printed.print_tables(root)
+    print(f"Report:  {root / 'reports' / 'index.html'}\nMLflow:  make ui")
+
+
+@show
+def join(folder: Annotated[Path, typer.Argument(help="Folder with card.yaml and predictions of each fold.")]) -> None:
+    """Compare the predictions of a model that was trained elsewhere with the runs of its dataset.
+
+    \b
+    Example:
+      shearbench join results/vision-transformer
+    """
+    from shearbench.commands import join as joining
+    from shearbench.comparison.printed import print_pairs
+
+    found = joining.main(read_params(), project(), folder)
+    print_pairs(found)
+    name = f"{found['card']['dataset']}-{found['card']['model']}"
+    accuracies = ", ".join(f"{100 * found[f'{kind}_accuracy']:.2f} % {kind}" for kind in ("cv", "test"))
+    print(f"{name}: {accuracies}; reports/joined/{name}.csv. Show it in the report: dvc repro report")
+
+
+@show
+def export(folder: Annotated[Path, typer.Argument(help="New folder.")]) -> None:
+    """Export results for a paper: tables as CSV and LaTeX, figures as PDF, model cards, BibTeX, and a zip of all.
+
+    \b
+    Example:
+      shearbench export paper/
+    """
+    from shearbench.commands import export as exporting
+
+    written = exporting.main(read_params(), project(), folder)
+    print(f"{folder}: {len(written)} files; {written[-1]} contains all of them")
+
+
+@show
+def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000) -> None:
+    """Serve MLflow's pages on 127.0.0.1, for this machine only.
+
+    \b
+    Example:
+      shearbench ui --port 5001
+    """
+    from shearbench.tracking import mirror
+    from shearbench.tracking.mirror import address
+
+    refuse_taken(port)
+    served = mirror.ui_command(project(), port)
+    print(f"Open {address(project(), port)} (Ctrl-C stops MLflow)", flush=True)
+    os.execvp(served[0], served)
+
+
+@show
+def track(
+    follow: Annotated[bool, typer.Option("--follow", help="Continue until Ctrl-C, beside a long run.")] = False,
+    readers: Annotated[bool, typer.Option("--readers", help="Also register the shipped readers.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Send new records to MLflow. `dvc repro` ends with this.
+
+    \b
+    Examples:
+      shearbench track
+      shearbench track --follow
+    """
+    from shearbench.stages import track as tracking
+
+    params, root = read_params(), project()
+    if readers and not tracking.send_readers(params, root):
+        raise typer.Exit(1)
+    message = "MLflow has every record"
+    if params.tracking.uri == "off":
+        message = "tracking.uri is off in params.yaml: nothing was sent"
+    elif follow:
+        tracking.follow(params, root)
+    elif not tracking.send(params, root):
+        raise typer.Exit(1)
+    if not quiet:
+        print(message)
+
+
+@show
+def verify(
+    sample: Annotated[int, typer.Option(min=1, help="Number of folds to train again, drawn at random.")] = 2,
+    scheduler: Scheduler = None,
+) -> None:
+    """Check the hash of every stored file, train some folds again and report whether they are equal bit for bit.
+
+    \b
+    Example:
+      shearbench verify --sample 5
+    """
+    from shearbench.commands import verify as verification
+
+    if not verification.main(read_params(scheduler), project(), sample=sample):
+        raise typer.Exit(1)
