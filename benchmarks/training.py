@@ -40,7 +40,7 @@ from shearbench.data.mnist import collect
 from shearbench.data.units import units_of
 from shearbench.execution import Advance, run_tasks, worker_count
 from shearbench.models import build
-from shearbench.models.inputs import Inputs
+from shearbench.models.interface import Inputs
 from shearbench.models.layers import Conv3x3, Dropout, Flatten, MaxPoolAfterReLU, ReLUBeforePool
 from shearbench.records import provenance
 from shearbench.torchvision_ops import torchvision

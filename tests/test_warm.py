@@ -148,7 +148,7 @@ before = set(sys.modules)
 from shearbench.analysis.cost.measure import _flops
 from shearbench.models import build
 from shearbench.models.classical import to_bytes
-from shearbench.models.inputs import Inputs
+from shearbench.models.interface import Inputs
 network = build("resnet18", inputs=Inputs(1, 10, (28, 28)), width=0.25, options={}, seed=1).eval()
 assert _flops(network, torch.zeros(1, 1, 28, 28)) > 0
 samples = torch.randn(40, 20, generator=torch.Generator().manual_seed(0)).numpy()

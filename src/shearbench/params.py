@@ -21,8 +21,7 @@ from shearbench.errors import InputError
 from shearbench.execution.settings import Execution
 from shearbench.mechanics.loads import displacements_of
 from shearbench.models import ARCHITECTURES, RULE
-from shearbench.models.inputs import SKLEARN, Features, Option
-from shearbench.models.own import is_own
+from shearbench.models.interface import SKLEARN, Features, Option, is_own
 from shearbench.strict import Strict
 from shearbench.training.recipe import Recipe, space_faults
 from shearbench.yaml12 import NAME, RUN_NAME, Fault, with_bases

@@ -13,7 +13,7 @@ from shearbench.analysis.batch_norm.measure import running_averages
 from shearbench.data.dataset import Dataset
 from shearbench.data.normalise import Normaliser
 from shearbench.models import build
-from shearbench.models.inputs import Inputs
+from shearbench.models.interface import Inputs
 from shearbench.training.hardware import Hardware
 from shearbench.training.running_averages import layers_of
 

@@ -7,7 +7,7 @@ import torch
 from shearbench.analysis.activations.compare import COLOURS
 from shearbench.analysis.activations.measure import embedding, penultimate, separation
 from shearbench.models import build
-from shearbench.models.inputs import Inputs
+from shearbench.models.interface import Inputs
 from small_model import trained_of
 
 

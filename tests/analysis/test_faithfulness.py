@@ -9,7 +9,7 @@ from shearbench.analysis.gradcam.measure import STEPS, curve, explanation, rando
 from shearbench.analysis.gradcam.summarise import agreement, area, disagreement, entropy, share_within
 from shearbench.data.trend import homogeneous_field
 from shearbench.models import build
-from shearbench.models.inputs import Inputs
+from shearbench.models.interface import Inputs
 from small_model import FIELDS, trained_of
 
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from shearbench.analysis.activations.measure import convolutions, feature_maps
 from shearbench.models import build
-from shearbench.models.inputs import Inputs
+from shearbench.models.interface import Inputs
 from small_model import trained_of
 
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from shearbench.analysis.gradcam.measure import attribute, last_feature_map
 from shearbench.models import build
-from shearbench.models.inputs import Inputs
+from shearbench.models.interface import Inputs
 
 
 def network_of(architecture: str, channels: int = 1) -> nn.Module:

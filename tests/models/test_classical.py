@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 from shearbench.data.normalise import Normaliser, fit
 from shearbench.errors import InputError
 from shearbench.models import classical
-from shearbench.models.inputs import Features, Option
+from shearbench.models.interface import Features, Option
 
 TREES = "sklearn.ensemble.ExtraTreesClassifier"
 OWN = """

@@ -8,7 +8,7 @@ from torch import nn
 
 from shearbench.errors import InputError
 from shearbench.models import ARCHITECTURES, build
-from shearbench.models.inputs import Inputs
+from shearbench.models.interface import Inputs
 
 pytestmark = pytest.mark.parametrize("architecture", ARCHITECTURES)
 COMPARED = {"rtol": 1e-5, "atol": 1e-6}

@@ -11,7 +11,7 @@ import torch
 from shearbench.errors import InputError
 from shearbench.models import build, check
 from shearbench.models.contract import restored
-from shearbench.models.inputs import Inputs
+from shearbench.models.interface import Inputs
 
 GOOD = """
 import sys

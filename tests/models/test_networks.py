@@ -10,7 +10,7 @@ from torch import nn
 
 from shearbench.errors import InputError
 from shearbench.models import build, scaled
-from shearbench.models.inputs import Inputs
+from shearbench.models.interface import Inputs
 from shearbench.torchvision_ops import torchvision
 
 

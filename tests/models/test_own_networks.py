@@ -10,8 +10,7 @@ import torch
 
 from shearbench.errors import InputError
 from shearbench.models import build, check
-from shearbench.models.inputs import Inputs
-from shearbench.models.own import is_own
+from shearbench.models.interface import Inputs, is_own
 
 GOOD = """
 from torch import nn

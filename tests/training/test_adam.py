@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from shearbench.models import build
-from shearbench.models.inputs import Inputs
+from shearbench.models.interface import Inputs
 from shearbench.training.hardware import Hardware
 from shearbench.training.optimiser import Adam
 from shearbench.training.recipe import Recipe

@@ -10,7 +10,7 @@ from shearbench.data.dataset import Fields, Samples, materialise, rescaled
 from shearbench.data.folds import FoldTable
 from shearbench.data.normalise import fit
 from shearbench.models import build
-from shearbench.models.inputs import Inputs
+from shearbench.models.interface import Inputs
 from shearbench.training.config import mislabelled, select
 from shearbench.training.hardware import Hardware
 from shearbench.training.optimiser import Adam

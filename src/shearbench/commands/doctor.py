@@ -28,7 +28,7 @@ from shearbench.data.config import DatasetEntry
 from shearbench.errors import InputError, few
 from shearbench.execution import memory as memory_of
 from shearbench.execution import worker_count
-from shearbench.models.inputs import Features, Inputs
+from shearbench.models.interface import Features, Inputs
 from shearbench.params import Network, Params
 
 Status = Literal["ok", "note", "fault"]

@@ -24,7 +24,7 @@ from shearbench.comparison.champion import Prediction, Trust, trusted_prediction
 from shearbench.data.handwritten import CLASSES
 from shearbench.errors import InputError
 from shearbench.models import build
-from shearbench.models.inputs import Inputs
+from shearbench.models.interface import Inputs
 from shearbench.predictions.calibration import apply_temperature
 from shearbench.predictions.scores import LEAST_PROBABILITY
 from shearbench.training.hardware import Hardware

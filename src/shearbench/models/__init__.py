@@ -3,7 +3,7 @@
 Adding a network is one new file with a function ``build(channels, classes, size, width, **options) -> nn.Module`` for
 inputs (n, channels, height, width) of ``size`` (height, width), and one line below. The annotations of options are
 their rules. The table holds paths, so that reading ``params.yaml`` does not import torch. Other names are a user's
-network (``own.py``), or a classifier of scikit-learn (``classical.py``).
+network (``interface.py``), or a classifier of scikit-learn (``classical.py``).
 """
 
 import inspect
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ConfigDict, ValidationError, validate_call
 
 from shearbench.errors import InputError
-from shearbench.models import own
-from shearbench.models.inputs import GIVEN, Inputs
+from shearbench.models import interface
+from shearbench.models.interface import GIVEN, Inputs
 
 if TYPE_CHECKING:
     from torch import nn
@@ -52,7 +52,7 @@ def build(architecture: str, *, inputs: Inputs, width: float, options: Mapping[s
         torch.default_generator.manual_seed(seed)
         network = _made(architecture, inputs=inputs, width=width, options=options)
         if architecture not in ARCHITECTURES:
-            hint = own.ENLARGE if own.is_adapted(architecture) else own.TAKE
+            hint = interface.ENLARGE if interface.is_adapted(architecture) else interface.TAKE
             contract.check_logits(network, architecture, inputs, hint=hint)
     return network
 
@@ -101,15 +101,15 @@ def _made(architecture: str, *, inputs: Inputs, width: float, options: Mapping[s
 
     if architecture in ARCHITECTURES:
         builder: Callable[..., Any] = import_module(ARCHITECTURES[architecture]).build
-    elif own.is_own(architecture):
-        builder = own.find(architecture, needs=() if own.is_adapted(architecture) else ("channels",))
+    elif interface.is_own(architecture):
+        builder = interface.find(architecture, needs=() if interface.is_adapted(architecture) else ("channels",))
     else:
         raise InputError(f"models.*.architecture {RULE}; got {architecture!r}")
-    arguments = own.arguments(builder, architecture, inputs, width=width)
+    arguments = interface.arguments(builder, architecture, inputs, width=width)
     try:
         with contract.user_code(architecture, "building it"):
-            if own.is_adapted(architecture):
-                made = own.build_adapted(builder, architecture, inputs, options=options)
+            if interface.is_adapted(architecture):
+                made = interface.build_adapted(builder, architecture, inputs, options=options)
             else:
                 made = _checked(builder)(**arguments, **options)
     except InputError as error:

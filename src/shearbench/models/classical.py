@@ -27,8 +27,8 @@ from threadpoolctl import ThreadpoolController
 
 from shearbench.data.normalise import Normaliser
 from shearbench.errors import HyperparametersFailed, InputError
-from shearbench.models import own
-from shearbench.models.inputs import Features
+from shearbench.models import interface
+from shearbench.models.interface import Features
 
 CALIBRATION_FOLDS = 3
 _SEEDS = 2**32
@@ -238,7 +238,7 @@ def _is_trusted(name: str, architecture: str) -> bool:
 
 
 def _classifier(architecture: str, options: Mapping[str, Any]) -> Any:
-    found = own.find(architecture, needs=())
+    found = interface.find(architecture, needs=())
     allowed = ", ".join(inspect.signature(found).parameters) or "none"
     where = f"the options of {architecture} (params.yaml, models.*.options)"
     try:

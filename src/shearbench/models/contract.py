@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from shearbench.errors import InputError
-from shearbench.models.inputs import Inputs
+from shearbench.models.interface import Inputs
 
 _BATCHES = (8, 2)  # a usual batch, and the smallest in a training, where a single last sample joins the batch before
 _BYTES = 16  # per float32 weight with its gradient and Adam's two moments

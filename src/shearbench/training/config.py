@@ -18,7 +18,7 @@ from shearbench.data.dataset import Dataset
 from shearbench.data.folds import TrainOn
 from shearbench.data.normalise import Normaliser
 from shearbench.models import build
-from shearbench.models.inputs import Features, Inputs, Option, Scalar
+from shearbench.models.interface import Features, Inputs, Option, Scalar
 from shearbench.records import hash_of
 from shearbench.seeds import seed_for
 from shearbench.strict import Strict

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, ValidationError
 
-from shearbench.models.inputs import Option, Scalar
+from shearbench.models.interface import Option, Scalar
 from shearbench.strict import Strict
 
 Augmentation = Literal["none", "affine", "noise", "thickness", "elastic", "erasing", "strong", "pens"]

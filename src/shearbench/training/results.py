@@ -22,7 +22,7 @@ from shearbench.data.dataset import Dataset
 from shearbench.data.normalise import Normaliser
 from shearbench.errors import InputError
 from shearbench.models import build
-from shearbench.models.inputs import Inputs
+from shearbench.models.interface import Inputs
 from shearbench.records import read_record, write_bytes, write_npz, write_text
 from shearbench.training.config import Selection, TrainingState
 from shearbench.training.hardware import Device, Hardware, Precision, naming_the_batch
