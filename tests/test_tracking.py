@@ -216,7 +216,7 @@ def test_unfinished_run_is_sent_again(finished: Path, small_params: Params) -> N
 def test_network_that_cannot_be_exported_is_a_recorded_skip(
     finished: Path, small_params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from shearbench.predictions.serving import Served
+    from shearbench.handwriting.readers import Served
 
     follow = Served.forward
     monkeypatch.setattr(Served, "forward", lambda self, x: follow(self, x if x.sum() > 0 else -x))

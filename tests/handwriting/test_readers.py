@@ -62,7 +62,7 @@ def test_an_image_in_doubt_is_read_in_all_views_and_a_clear_one_in_one(digits: t
     predicted = loaded.probabilities(images)
     np.testing.assert_allclose(predicted[clear], first[clear], atol=1e-6)
     np.testing.assert_allclose(predicted[~clear], every[~clear], atol=1e-6)
-    served = readers.Served(loaded).eval()(torch.from_numpy(images[:, None].astype(np.float32))).detach().numpy()
+    served = readers.served(loaded).eval()(torch.from_numpy(images[:, None].astype(np.float32))).detach().numpy()
     np.testing.assert_allclose(served, apply_temperature(predicted, loaded.trust.temperature), atol=1e-5)
 
 

@@ -7,8 +7,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import f1_score
 
-from shearbench.predictions.estimates import bootstrap_interval, counts_of, f1_interval, share_interval
-from shearbench.predictions.scores import BySample
+from shearbench.predictions.scores import BySample, bootstrap_interval, counts_of, f1_interval, share_interval
 from shearbench.statistics.proportions import wilson
 
 

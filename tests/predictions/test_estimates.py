@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from shearbench.predictions.estimates import accuracy_of, mean_of
+from shearbench.predictions.scores import accuracy_of, mean_of
 
 
 def test_accuracy_of_networks_and_draws() -> None:

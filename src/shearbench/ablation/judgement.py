@@ -22,8 +22,8 @@ from shearbench.execution import Workers, run_tasks
 from shearbench.execution.settings import Chosen
 from shearbench.plotting.files import Files, picture
 from shearbench.plotting.files import table as csv
-from shearbench.predictions.estimates import Estimate, mean_of
 from shearbench.predictions.folds import FoldRun, hardware_of, read_fold_run
+from shearbench.predictions.scores import Estimate, mean_of
 from shearbench.records import is_finished, read_json, write_record
 from shearbench.statistics.verdict import equal_spreads_p
 

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from shearbench.comparison.champion import Prediction, Trust, trusted_predictions
-from shearbench.data.handwritten import CLASSES
+from shearbench.data.handwritten import CLASSES, SIDE
+from shearbench.data.normalise import Normaliser
 from shearbench.errors import InputError
 from shearbench.models import build
 from shearbench.models.interface import Inputs
@@ -145,20 +146,46 @@ def viewed(inputs: Tensor, right: float, down: float, slant: float, width: float
 
 
 class Served(nn.Module):
-    """Readers for MLflow: prepared images float32 (n, 1, 28, 28), 0 to 255 -> probabilities (n, 10)."""
+    """For export: raw inputs float32 (n, channels, height, width) of a dataset to calibrated probabilities (n, classes)."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, network: nn.Module, normaliser: Normaliser, temperature: float) -> None:
+        super().__init__()
+        self.network = network
+        self.temperature = temperature
+        self.register_buffer("mean", torch.from_numpy(normaliser.mean))
+        self.register_buffer("scale", torch.from_numpy(normaliser.scale))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the probability of each class; RuntimeError for an input that is not finite, as JSON has no NaN."""
+        torch._assert_async(torch.isfinite(inputs).all(), "every input must be a finite number")
+        logits: Tensor = self.network((inputs - self.mean) / self.scale)
+        probabilities = (logits / self.temperature).softmax(dim=1)
+        return probabilities
+
+
+class Together(nn.Module):
+    """All readers as one network: images float32 (n, 1, 28, 28), 0 to 1 -> log probabilities (n, 10)."""
 
     def __init__(self, readers: Readers) -> None:
         super().__init__()
         self.networks = nn.ModuleList(readers.networks.values())
-        self.temperature = readers.trust.temperature
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return the probabilities of :meth:`Readers.probabilities`, calibrated by the temperature."""
-        shown = [viewed(inputs / WHITE, *view) for view in VIEWS]
+        """Return the logarithm of :meth:`Readers.probabilities`."""
+        shown = [viewed(inputs, *view) for view in VIEWS]
         every = torch.stack([network(view).softmax(dim=1) for view in shown for network in self.networks])
         first = every[: len(self.networks)].mean(dim=0)
         mean = torch.where(first.amax(dim=1, keepdim=True) >= SURE, first, every.mean(dim=0))
-        return (mean.clamp(min=LEAST_PROBABILITY).log() / self.temperature).softmax(dim=1)
+        return mean.clamp(min=LEAST_PROBABILITY).log()
+
+
+def served(readers: Readers) -> Served:
+    """Return the readers for MLflow: prepared images float32 (n, 1, 28, 28), 0 to 255 -> probabilities (n, 10)."""
+    pixels = Normaliser(*(np.full((1, SIDE, SIDE), value, np.float32) for value in (0, WHITE)))
+    return Served(Together(readers), pixels, readers.trust.temperature)
 
 
 def explain(readers: Readers, images: Images, digits: Sequence[int]) -> NDArray[np.float32]:

@@ -67,7 +67,7 @@ def _has_model(store: Store, run: Any) -> bool:
 
 def _log_fold(store: Store, run_id: str, fold_run: FoldRun, *, temperature: float, example: Any) -> str | None:
     """Log the exported model of a fold, from raw inputs to calibrated probabilities; return its URI, if any."""
-    from shearbench.predictions.serving import Served
+    from shearbench.handwriting.readers import Served
     from shearbench.training.results import load_network
 
     network, normaliser, _ = load_network(fold_run.folder)
@@ -173,7 +173,7 @@ def send_readers(store: Store) -> None:
     run_id = send_node(store, Node(READERS, digest, Content(params, {}, accuracy, [], [record])))
     mlflow.set_experiment(experiment_id=store.experiment)
     if not _has_model(store, store.client.get_run(run_id)):
-        served = readers.Served(loaded).eval()
+        served = readers.served(loaded).eval()
         example = np.zeros((4, 1, 28, 28), np.float32)  # with 1 image, torch.export would fix the batch size
         example[:, :, 4:24, 13:16] = 255  # the digit 1
         flavour = _flavour_of_network(served)

@@ -17,8 +17,8 @@ from shearbench.analysis.displacement.measures import QUANTILES, Values
 from shearbench.data.trend import homogeneous_field
 from shearbench.plotting.canvas import OF_DATASETS, colours, entry, figure, headed, plain
 from shearbench.plotting.files import Files, picture, table
-from shearbench.predictions.estimates import share_with_interval
 from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
+from shearbench.predictions.scores import share_with_interval
 
 _LABELS = {
     "overall": "mean |u| (pixel)",

@@ -17,7 +17,7 @@ from shearbench.analysis.gradcam.figure import notes_of, overlaid
 from shearbench.plotting.canvas import shortened
 from shearbench.plotting.files import Files, arrays, picture, table
 from shearbench.plotting.tiles import coloured, draw_coloured, sheet
-from shearbench.predictions.estimates import mean_of
+from shearbench.predictions.scores import mean_of
 
 STROKE = 127
 """Grey value above which a pixel of the image belongs to the stroke."""

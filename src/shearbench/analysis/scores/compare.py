@@ -19,9 +19,8 @@ from shearbench.plotting import canvas
 from shearbench.plotting.files import Files, Writer, picture, table
 from shearbench.plotting.tiles import GREY as IN_GREY
 from shearbench.plotting.tiles import draw_strip, visible
-from shearbench.predictions.estimates import share_with_interval
 from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
-from shearbench.predictions.scores import BySample, rates
+from shearbench.predictions.scores import BySample, rates, share_with_interval
 from shearbench.statistics.paired import mcnemar_p
 from shearbench.statistics.verdict import holm
 

@@ -14,9 +14,16 @@ from shearbench.plotting.canvas import figure, two_names
 from shearbench.plotting.files import Files, arrays, numbers, picture, table
 from shearbench.plotting.scores import confusion_figure
 from shearbench.plotting.tiles import GREY, LENGTH, U_X, U_Y, Quantity, draw_strip, visible
-from shearbench.predictions.estimates import bootstrap_interval, counts_of, f1_interval, share_interval
 from shearbench.predictions.folds import overlap_of
-from shearbench.predictions.scores import BySample, Scores, rates
+from shearbench.predictions.scores import (
+    BySample,
+    Scores,
+    bootstrap_interval,
+    counts_of,
+    f1_interval,
+    rates,
+    share_interval,
+)
 from shearbench.seeds import generator_for
 from shearbench.statistics.crossed import accuracy_interval, clusters_of
 from shearbench.statistics.runs import sd_over_folds, split_variance
@@ -70,7 +77,7 @@ def per_class(
 
     Columns: ``split, class`` (its name); ``n``, samples of the class; ``predicted``, samples predicted as it, mean
     over the networks that predict each; then mean over folds of ``precision, recall, f1, loss``, their ``..._sd``, and
-    ``..._low``, ``..._high``: 95 % intervals for the choice of the samples (:mod:`shearbench.predictions.estimates`).
+    ``..._low``, ``..._high``: 95 % intervals for the choice of the samples (:mod:`shearbench.predictions.scores`).
     """
     every = [(split, number) for split in scores for number in range(len(classes))]
     repeats = len(predictions["out_of_fold"].probabilities)
