@@ -259,9 +259,9 @@ def test_a_fold_that_diverges_is_named_and_the_others_finish(make_config: Make, 
 
 
 def test_a_fold_table_of_other_digits_is_refused(make_config: Make, data: Path, tmp_path: Path) -> None:
-    folds = tmp_path / "folds.npz"
-    write_folds(folds, FoldTable(np.arange(1, 241), np.arange(240)[None] % 3))
-    task = replace(_task(make_config(), data, tmp_path / "fold-0", 0), folds=folds)
+    dataset = shutil.copytree(data / "patterns", tmp_path / "patterns")
+    write_folds(dataset / "folds.npz", FoldTable(np.arange(1, 241), np.arange(240)[None] % 3))
+    task = replace(_task(make_config(), data, tmp_path / "fold-0", 0), dataset=dataset)
     with pytest.raises(ValueError, match="has not the ids of"):
         train_fold(task, _advance)
 

@@ -146,7 +146,7 @@ def viewed(inputs: Tensor, right: float, down: float, slant: float, width: float
 
 
 class Served(nn.Module):
-    """For export: raw inputs float32 (n, channels, height, width) of a dataset to calibrated probabilities (n, classes)."""
+    """For export: raw inputs float32 (n, channels, height, width) to calibrated probabilities (n, classes)."""
 
     mean: Tensor
     scale: Tensor
