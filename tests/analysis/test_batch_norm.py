@@ -15,7 +15,7 @@ from shearbench.data.normalise import Normaliser
 from shearbench.models import build
 from shearbench.models.interface import Inputs
 from shearbench.training.hardware import Hardware
-from shearbench.training.running_averages import layers_of
+from shearbench.training.state import layers_of
 
 PLAIN = Normaliser(np.zeros((1, 28, 28), np.float32), np.ones((1, 28, 28), np.float32))
 

@@ -17,7 +17,7 @@ from shearbench.training.checkpoint import CHECKPOINT
 from shearbench.training.config import TrainingConfig, code_hash
 from shearbench.training.crossval import FoldTask, cross_validate, train_fold
 from shearbench.training.hardware import Hardware
-from shearbench.training.running_averages import gradient_norm, lags, layers_of, recalibrated, with_batch_statistics
+from shearbench.training.state import gradient_norm, lags, layers_of, recalibrated, with_batch_statistics
 
 Make = Callable[..., TrainingConfig]
 SAME_BYTES = ("weights.safetensors", "out_of_fold.npz", "history.csv", "batches.csv")

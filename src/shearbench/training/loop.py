@@ -20,16 +20,21 @@ from shearbench.training.augmentation import augmentation
 from shearbench.training.hardware import Hardware, naming_the_batch
 from shearbench.training.optimiser import Adam, GraphedStep, Step
 from shearbench.training.recipe import Recipe
-from shearbench.training.running_averages import (
+from shearbench.training.state import (
+    Epoch,
+    FitConfig,
     Lag,
     Modes,
+    Part,
+    Progress,
+    Score,
+    Splits,
     gradient_norm,
     lags,
     layers_of,
     recalibrated,
     with_batch_statistics,
 )
-from shearbench.training.state import Epoch, FitConfig, Part, Progress, Score, Splits
 
 LAG_SAMPLES = 1000
 EVALUATION_BATCH = 500  # constant, so that results do not depend on the batch size of a caller

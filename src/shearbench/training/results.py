@@ -27,8 +27,7 @@ from shearbench.records import read_record, write_bytes, write_npz, write_text
 from shearbench.training.config import Selection, TrainingState
 from shearbench.training.hardware import Device, Hardware, Precision, naming_the_batch
 from shearbench.training.loop import EVALUATION_BATCH, diagnose, evaluate
-from shearbench.training.running_averages import Lag, Modes
-from shearbench.training.state import Progress, Score
+from shearbench.training.state import Lag, Modes, Progress, Score
 
 HISTORY, BATCHES, OUT_OF_FOLD = "history.csv", "batches.csv", "out_of_fold.npz"
 GRADIENTS, LAGS, MODES = "gradients.csv", "lags.csv", "modes.csv"  # only with `diagnose`

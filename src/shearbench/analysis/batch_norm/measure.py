@@ -12,7 +12,7 @@ from shearbench.analysis.batch_norm.statistics import AS_TRAINED, BATCH, RECALIB
 from shearbench.analysis.evaluation import Evaluation, Measured
 from shearbench.analysis.trained import TrainedModel
 from shearbench.plotting.files import Files, table
-from shearbench.training.running_averages import layers_of
+from shearbench.training.state import layers_of
 
 
 def running_averages(trained: TrainedModel) -> Measured:

@@ -21,7 +21,7 @@ from shearbench.data.normalise import Normaliser
 from shearbench.seeds import generator_for
 from shearbench.training.hardware import Hardware
 from shearbench.training.results import predict
-from shearbench.training.running_averages import layers_of, recalibrated, with_batch_statistics
+from shearbench.training.state import layers_of, recalibrated, with_batch_statistics
 
 CALIBRATION = 1000
 """The most training samples for recalibration."""
