@@ -61,6 +61,7 @@ def predict(
     """
     from shearbench.commands import handwriting as shipped
     from shearbench.commands import predict as own
+    from shearbench.handwriting import sheet
 
     if many and (dataset or model or labels or table or explain or request):
         raise InputError("--many works with --json and --quiet only; remove the other options")
@@ -74,13 +75,13 @@ def predict(
         dataset = dataset or own.default_dataset(params)
         result = own.main(params, project(), files, dataset=dataset, model=model, explain=explain)
     elif many:
-        result = shipped.predict_many(files)
+        result = sheet.predict_many(files)
     else:
         result = shipped.predict(files, labels=labels, table=table, explain=explain)
     if as_json:
         print(json.dumps(result, indent=1, allow_nan=False))
     elif many:
-        shipped.print_sheets(result, quiet=quiet)
+        sheet.print_sheets(result, quiet=quiet)
     else:
         own.print_result(result, quiet=quiet)
     if any("unread" in image for image in result["images"]):

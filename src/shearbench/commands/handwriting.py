@@ -1,7 +1,8 @@
 """``shearbench handwriting DIR``, and ``shearbench predict FILE...`` with the readers that ship with the package.
 
 The readers need no project and no training. ``predict_class`` writes the teacher's page, and the same numbers as JSON
-and CSV, to ``build/handwriting/<class>/``. ``study`` (``--study``) uses the project's networks.
+and CSV, to ``build/handwriting/<class>/``. ``study`` (``--study``) uses the project's networks. ``write_explanation``
+draws the figure of ``shearbench predict --explain``: file, network input, Grad-CAM map and class probabilities.
 """
 
 import time
@@ -10,10 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from numpy.typing import NDArray
 from rich.console import Console
 
+from shearbench.comparison.champion import Prediction
 from shearbench.data.config import BundledMnist
-from shearbench.data.handwritten import Unreadable, read_file
+from shearbench.data.dataset import DIGITS
+from shearbench.data.handwritten import EXPLAINED
 from shearbench.data.mnist import collect
 from shearbench.errors import few
 from shearbench.handwriting import copies
@@ -22,14 +28,16 @@ from shearbench.handwriting.class_pictures import RULE, ClassPicture, misnamed, 
 from shearbench.handwriting.folder import output_of
 from shearbench.handwriting.readers import Readers, load
 from shearbench.handwriting.readers import explain as gradcam_maps
-from shearbench.handwriting.sheet import SIDE, drawn, predict_sheet
 from shearbench.params import Params
-from shearbench.records import write_text
+from shearbench.plotting.canvas import BLUE, GREY, ORANGE, figure, plain, png, shortened
+from shearbench.records import write_bytes, write_text
 
-BOXES = ".boxes.png"
-"""Suffix of the pictures with boxes that ``--many`` writes beside a sheet."""
 _SEED = 42
 _NAMED_AT_MOST = 5
+_OPACITY = 0.8
+_FRAME = "#bbbbbb"
+_INCH = 2.3
+_BARS = 10  # number of classes drawn
 
 
 def predict(
@@ -53,8 +61,6 @@ def predict(
 
 def _explained(picture: ClassPicture, readers: Readers) -> Path:
     """Write a figure with a Grad-CAM map beside a file; return its path."""
-    from shearbench.commands.prediction_figure import write_explanation
-
     predicted, prepared, thumbnail = picture.predicted, picture.prepared, picture.thumbnail
     assert predicted is not None
     assert prepared is not None
@@ -71,60 +77,6 @@ def _explained(picture: ClassPicture, readers: Readers) -> Path:
         threshold=readers.trust.threshold,
         model=", ".join(readers.networks),
     )
-
-
-def print_sheets(result: dict[str, Any], *, quiet: bool) -> None:
-    """Print the lines of digits of each sheet; ? marks a digit that is not sure."""
-    for image in result["images"]:
-        if "unread" in image:
-            print(f"{image['file']}\t-" if quiet else f"{image['file']}: {image['unread']}")
-        elif quiet:
-            print("\n".join(f"{image['file']}\t{line}" for line in image["lines"]))
-        else:
-            unsure = sum(digit["class"] is None for digit in image["digits"])
-            print("\n".join([f"{image['file']}:", *(f"  {line}" for line in image["lines"])]))
-            print(f"  {len(image['digits'])} digits, {unsure} not sure; boxes: {image['boxes']}")
-            print("  Touching digits are not separated.")
-
-
-def predict_many(files: Sequence[Path]) -> dict[str, Any]:
-    """Return predictions for pictures with many digits each; write a copy with boxes beside each picture."""
-    readers = load()
-    return {"model": readers.facts, "images": [_sheet(one.path, readers) for one in named(files)]}
-
-
-def _sheet(file: Path, readers: Readers) -> dict[str, Any]:
-    try:
-        picture = read_file(file, side=SIDE)
-    except Unreadable as error:
-        return {"file": str(file), "unread": str(error)}
-    digits_found = predict_sheet(picture, readers)
-    if isinstance(digits_found, str):
-        return {"file": str(file), "unread": digits_found}
-    boxes = file.with_name(file.name + BOXES)
-    drawn(picture, digits_found).save(boxes)
-    digits: list[dict[str, Any]] = [
-        {
-            "line": found.line,
-            "box": [found.box[2], found.box[0], found.box[3], found.box[1]],
-            "class": predicted.label if predicted.answered and not found.doubt else None,
-            "best": predicted.label,
-            "confidence": predicted.confidence,
-            "doubt": found.doubt,
-        }
-        for found, predicted in digits_found
-    ]
-    lines: dict[int, str] = {}
-    for digit in digits:
-        lines[digit["line"]] = lines.get(digit["line"], "") + ("?" if digit["class"] is None else str(digit["class"]))
-    height, width = picture.colour.shape[:2]
-    return {
-        "file": str(file),
-        "size": [width, height],
-        "lines": [*lines.values()],
-        "digits": digits,
-        "boxes": str(boxes),
-    }
 
 
 def predict_class(root: Path, folder: Path, *, labels: Path | None = None) -> dict[str, Any]:
@@ -217,3 +169,78 @@ def _print_class(report: ClassReport, out: Path, seconds: float) -> None:
     console.print(f"  like an MNIST digit: {len(report.copies)}; groups of duplicates: {len(report.duplicates)}")
     console.print(f"  page for the teacher: {out / PAGE}", markup=False)
     console.print(f"  the same numbers:     {out / RESULTS} and {TABLE}", markup=False)
+
+
+def write_explanation(
+    file: Path,
+    picture: NDArray[np.uint8],
+    seen: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    *,
+    predicted: Prediction,
+    probabilities: NDArray[np.float64],
+    doubt: str,
+    classes: Sequence[str] = DIGITS,
+    threshold: float | None,
+    model: str,
+    method: str = "Grad-CAM",
+) -> Path:
+    """Write the figure of one prediction beside its file; return the path.
+
+    Args:
+        picture: the content of the file, (h, w, 3).
+        seen: the normalised input of the network, (channels, h, w).
+        weight: the map of the predicted class by the attribution ``method``, (h, w), 0 to 1.
+        probabilities: calibrated, (classes,).
+        doubt: the reason to doubt that the file shows one digit; empty without one.
+        threshold: the least confidence of a sure prediction; None if no prediction is sure.
+    """
+    best, second = classes[predicted.label], classes[predicted.runner_up]
+    unsure = doubt or ("" if predicted.answered else f"{best} or {second}")
+    made = figure(_INCH * (len(seen) + 2) + 3.2, _INCH + 0.9)
+    made.suptitle(f"{file.name}: {f'not sure: {unsure}' if unsure else f'predicted as {best}'} ({model})", fontsize=11)
+    grid = made.subplots(1, len(seen) + 3, width_ratios=[*(1,) * (len(seen) + 2), 1.3])
+    for axes in grid[:-1]:
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_color(_FRAME)
+    grid[0].imshow(picture)
+    grid[0].set_title("the file", fontsize=10)
+    _draw_input(list(grid[1:-2]), seen)
+    size = np.sqrt((seen**2).sum(axis=0))
+    grid[-2].imshow(size, cmap="gray_r", vmin=0)
+    grid[-2].imshow(np.dstack([np.full((*weight.shape, 3), to_rgb(ORANGE)), _OPACITY * weight]))
+    grid[-2].set_title(f"{method} for {shortened(best)}" if weight.any() else f"{method}: no map", fontsize=10)
+    _bars(grid[-1], probabilities, predicted.label, classes, threshold)
+    path = file.with_name(file.name + EXPLAINED)
+    write_bytes(path, png(made))
+    return path
+
+
+def _draw_input(row: list[Axes], seen: NDArray[np.float32]) -> None:
+    """Draw the input on one scale: grey for an image; for a field, blue below and red above the mean."""
+    signed = seen.min() < 0
+    largest = float(np.abs(seen).max()) or 1.0
+    size = f"input, {seen.shape[1]} x {seen.shape[2]}"
+    names = ("$u_x$", "$u_y$") if signed and len(seen) == 2 else (size,) * len(seen)
+    for axes, channel, name in zip(row, seen, names, strict=True):
+        axes.imshow(channel, cmap="RdBu_r" if signed else "gray_r", vmin=-largest if signed else 0, vmax=largest)
+        axes.set_title(name, fontsize=10)
+
+
+def _bars(
+    axes: Axes, probabilities: NDArray[np.float64], best: int, classes: Sequence[str], threshold: float | None
+) -> None:
+    """Draw the calibrated probabilities of the most probable classes, and the threshold of a sure prediction."""
+    plain(axes)
+    shown = np.sort(np.argsort(-probabilities, kind="stable")[:_BARS])
+    colours = [BLUE if label == best else GREY for label in shown]
+    axes.barh(range(len(shown)), probabilities[shown], color=colours)
+    axes.set_yticks(range(len(shown)), [shortened(classes[label]) for label in shown])
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("calibrated probability", fontsize=9)
+    axes.set_ylabel("class", fontsize=9)
+    axes.tick_params(labelsize=8)
+    if threshold is not None:
+        axes.axvline(threshold, color=ORANGE, linewidth=1.2)
+        axes.set_title(f"sure from {threshold:.3f} on", fontsize=10, color=ORANGE)

@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from shearbench.analysis.gradcam.measure import attribute
-from shearbench.commands.prediction_figure import write_explanation
+from shearbench.commands.handwriting import write_explanation
 from shearbench.comparison.champion import Prediction, Trust, champion_of, trust_of, trusted_predictions
 from shearbench.comparison.table import best_of_each_dataset
 from shearbench.data.collected import to_channels, to_size

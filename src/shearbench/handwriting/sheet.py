@@ -1,27 +1,33 @@
 """Many digits in one picture (a row, a grid or a worksheet), found as connected parts, line by line.
 
 There is no trained detector. Digits that touch one another form one part, which is marked as not sure.
+``predict_many`` writes a copy of each picture with boxes around the digits.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from shearbench.comparison.champion import Prediction
-from shearbench.data.handwritten import Picture
+from shearbench.data.handwritten import Picture, Unreadable, read_file
+from shearbench.handwriting.class_pictures import named
 from shearbench.handwriting.ink import sheet_ink
 from shearbench.handwriting.parts import Parts
 from shearbench.handwriting.preparation import image_of
-from shearbench.handwriting.readers import Readers
+from shearbench.handwriting.readers import Readers, load
 
 Plane = NDArray[np.float64]
 Boxes = NDArray[np.int64]
 Box = tuple[int, int, int, int]
 """First row, row after the last, first column, column after the last."""
 
+BOXES = ".boxes.png"
+"""Suffix of the pictures with boxes that ``--many`` writes beside a sheet."""
 SIDE = 1600
 """Longest side in pixels to which a sheet is scaled."""
 MOST = 2000  # largest number of digits in one picture
@@ -146,3 +152,57 @@ def drawn(picture: Picture, predicted: Sequence[tuple[Found, Prediction]]) -> Im
         text = str(prediction.label) if sure else f"{prediction.label}?"
         draw.text((left, max(0, top - size - 6)), text, fill=colour, font_size=size)
     return image
+
+
+def print_sheets(result: dict[str, Any], *, quiet: bool) -> None:
+    """Print the lines of digits of each sheet; ? marks a digit that is not sure."""
+    for image in result["images"]:
+        if "unread" in image:
+            print(f"{image['file']}\t-" if quiet else f"{image['file']}: {image['unread']}")
+        elif quiet:
+            print("\n".join(f"{image['file']}\t{line}" for line in image["lines"]))
+        else:
+            unsure = sum(digit["class"] is None for digit in image["digits"])
+            print("\n".join([f"{image['file']}:", *(f"  {line}" for line in image["lines"])]))
+            print(f"  {len(image['digits'])} digits, {unsure} not sure; boxes: {image['boxes']}")
+            print("  Touching digits are not separated.")
+
+
+def predict_many(files: Sequence[Path]) -> dict[str, Any]:
+    """Return predictions for pictures with many digits each; write a copy with boxes beside each picture."""
+    readers = load()
+    return {"model": readers.facts, "images": [_sheet(one.path, readers) for one in named(files)]}
+
+
+def _sheet(file: Path, readers: Readers) -> dict[str, Any]:
+    try:
+        picture = read_file(file, side=SIDE)
+    except Unreadable as error:
+        return {"file": str(file), "unread": str(error)}
+    digits_found = predict_sheet(picture, readers)
+    if isinstance(digits_found, str):
+        return {"file": str(file), "unread": digits_found}
+    boxes = file.with_name(file.name + BOXES)
+    drawn(picture, digits_found).save(boxes)
+    digits: list[dict[str, Any]] = [
+        {
+            "line": found.line,
+            "box": [found.box[2], found.box[0], found.box[3], found.box[1]],
+            "class": predicted.label if predicted.answered and not found.doubt else None,
+            "best": predicted.label,
+            "confidence": predicted.confidence,
+            "doubt": found.doubt,
+        }
+        for found, predicted in digits_found
+    ]
+    lines: dict[int, str] = {}
+    for digit in digits:
+        lines[digit["line"]] = lines.get(digit["line"], "") + ("?" if digit["class"] is None else str(digit["class"]))
+    height, width = picture.colour.shape[:2]
+    return {
+        "file": str(file),
+        "size": [width, height],
+        "lines": [*lines.values()],
+        "digits": digits,
+        "boxes": str(boxes),
+    }
