@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from shearbench import yaml12
+from shearbench.comparison.pairs import runs_of
 from shearbench.comparison.table import runs_of
-from shearbench.data.dataset import FOLDS, Dataset, load
+from shearbench.data.dataset import FOLDS, Dataset, load, read_named
 from shearbench.data.folds import read_folds
 from shearbench.errors import InputError
 from shearbench.params import Params
-from shearbench.records import read_npz, write_json, write_text
+from shearbench.records import write_json, write_text
 from shearbench.statistics.pairs import compare_all
 from shearbench.statistics.pairs import row as pair_row
 from shearbench.statistics.runs import Design, Plan, Run
@@ -32,6 +33,7 @@ from shearbench.strict import Strict
 
 CARD = "card.yaml"
 _SUM = 1e-3  # tolerance of the sum of probabilities: a CSV file has few decimals
+_ARRAYS = ("ids", "labels", "probabilities")
 _SHOWN = 5  # number of ids in a message
 
 
@@ -116,7 +118,7 @@ def _correct(folder: Path, stem: str, dataset: Dataset, rows: NDArray[np.int64],
         there = "both are there" if found else "neither is there"
         raise InputError(f"{folder} must hold {stem}.csv or {stem}.npz, the predictions of {what}; {there}")
     path, expected = found[0], dataset.ids[rows]
-    given = _csv(path, dataset.classes) if path.suffix == ".csv" else _npz(path)
+    given = _csv(path, dataset.classes) if path.suffix == ".csv" else read_named(path, _ARRAYS, "add them")
     _check_ids(path, given["ids"], expected, what)
     order = np.argsort(given["ids"])[np.argsort(np.argsort(expected))]
     labels = given["labels"][order]
@@ -170,11 +172,3 @@ def _csv(path: Path, classes: Sequence[str]) -> Mapping[str, NDArray[Any]]:
         "labels": pd.Index(classes).get_indexer(pd.Index(table["label"])),
         "probabilities": table[list(classes)].to_numpy(np.float64),
     }
-
-
-def _npz(path: Path) -> Mapping[str, NDArray[Any]]:
-    arrays = read_npz(path)
-    missing = [name for name in ("ids", "labels", "probabilities") if name not in arrays]
-    if missing:
-        raise InputError(f"{path} must hold the arrays ids, labels and probabilities; it lacks {', '.join(missing)}")
-    return arrays

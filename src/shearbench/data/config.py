@@ -95,10 +95,9 @@ class TorchvisionImages(OwnImages):
     options: dict[str, str] = Field(default_factory=dict)  # of the dataset's class, as ``{split: letters}`` for EMNIST
 
 
-ImageSource = Annotated[
-    BundledMnist | DownloadedMnist | MnistFolder | ImageFolder | IdxFiles | NpzFile | TorchvisionImages,
-    Field(discriminator="kind"),
-]
+Mnist = BundledMnist | DownloadedMnist | MnistFolder
+Own = ImageFolder | IdxFiles | NpzFile | TorchvisionImages
+ImageSource = Annotated[Mnist | Own, Field(discriminator="kind")]
 FIELD_SOURCES = ("simulated", "openbu")
 """Names that a source cannot have, because they are values of ``source`` of field datasets."""
 

@@ -265,12 +265,12 @@ def load(folder: Path, split: Split) -> Dataset:
     return dataset
 
 
-def read_named(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
-    """Read the named arrays of an NPZ file; InputError if one is missing."""
+def read_named(path: Path, names: tuple[str, ...], step: str = REMAKE) -> dict[str, NDArray[Any]]:
+    """Read the named arrays of an NPZ file; InputError with the next ``step`` if one is missing."""
     arrays = read_npz(path)
     missing = [name for name in names if name not in arrays]
     if missing:
-        raise InputError(f"{path} must hold the arrays {list(names)}, but has no {missing}; {REMAKE}")
+        raise InputError(f"{path} must hold the arrays {list(names)}, but has no {missing}; {step}")
     return {name: arrays[name] for name in names}
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shearbench.data import idx
-from shearbench.data.config import BundledMnist, DownloadedMnist, MnistFolder
+from shearbench.data.config import BundledMnist, DownloadedMnist, Mnist
 from shearbench.data.dataset import SPLITS, Split
 from shearbench.data.download import download, download_folder
 from shearbench.data.idx import MNIST_FILES, read_table
@@ -52,7 +52,7 @@ class Part(NamedTuple):
     groups: NDArray[np.int64]
 
 
-def collect(source: BundledMnist | DownloadedMnist | MnistFolder, base: Path, name: str = "mnist") -> dict[Split, Part]:
+def collect(source: Mnist, base: Path, name: str = "mnist") -> dict[Split, Part]:
     """Return images, labels and writers of both parts; a relative ``path`` is resolved to ``base``.
 
     Raises:

@@ -11,12 +11,10 @@ DVC accepts changed data silently: it rewrites ``md5`` in ``data.dvc`` and goes 
 adopted hash is stored there, with the sources of the data. Only ``shearbench data --adopt`` changes it.
 """
 
-import csv
 import hashlib
-import io
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -30,25 +28,15 @@ from numpy.typing import NDArray
 
 from shearbench.data import arrays, class_digits, image_folder, mnist
 from shearbench.data.collected import Collected
-from shearbench.data.config import (
-    BundledMnist,
-    DownloadedMnist,
-    IdxFiles,
-    ImageFolder,
-    MnistFolder,
-    NpzFile,
-    Sources,
-    TorchvisionImages,
-)
-from shearbench.data.dataset import DIGITS, SPLITS, Samples, Split
+from shearbench.data.config import IdxFiles, ImageFolder, Mnist, Own, Sources, TorchvisionImages
+from shearbench.data.dataset import DIGITS, SPLITS, Samples, Split, read_named
 from shearbench.data.handwritten import is_litter
 from shearbench.data.idx import GROUPS_FILES, MNIST_FILES, encode, read_groups, read_pair, shape_of
 from shearbench.data.units import UNKNOWN, none_given
 from shearbench.errors import InputError, few
-from shearbench.records import read_json, read_npz, write_json, write_npz, write_text
+from shearbench.records import csv_of, read_json, write_json, write_npz, write_text
 
 CLASS_DIGITS = "class_digits"
-Own = ImageFolder | IdxFiles | NpzFile | TorchvisionImages
 CLASSES, MANIFEST = "classes.json", "manifest.csv"
 _ARRAYS = ("images", "labels", "groups")
 _Read = tuple[str, NDArray[Any], NDArray[np.int64], NDArray[np.int64], tuple[str, ...]]
@@ -110,10 +98,8 @@ def _mnist_split(folder: Path, split: Split) -> _Read:
 
 def _own_split(folder: Path, split: Split) -> _Read:
     path, classes = folder / f"{split}.npz", read_json(folder / CLASSES)["classes"]
-    arrays = read_npz(path)
-    if missing := {*_ARRAYS} - arrays.keys():
-        raise InputError(f"{path} has no {', '.join(sorted(missing))}; make it again with `shearbench data`")
-    return str(path), arrays["images"], arrays["labels"], arrays["groups"], tuple(classes)
+    found = read_named(path, _ARRAYS, "make it again with `shearbench data`")
+    return str(path), found["images"], found["labels"], found["groups"], tuple(classes)
 
 
 def facts_of(folder: Path) -> tuple[int, tuple[int, int]] | None:
@@ -127,7 +113,7 @@ def facts_of(folder: Path) -> tuple[int, tuple[int, int]] | None:
 def _write(folder: Path, sources: Sources, base: Path, report: Callable[[str], None]) -> None:
     for name, source in sources.images.items():
         (folder / name).mkdir()
-        if not isinstance(source, BundledMnist | DownloadedMnist | MnistFolder):
+        if not isinstance(source, Mnist):
             write_own(name, source, base, folder / name, report)
             continue
         for split, part in mnist.collect(source, base, name).items():
@@ -224,17 +210,14 @@ def train_pixels(folder: Path) -> int:
 
 
 def _manifest(collected: Collected) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["place", "part", "item", "class", "decision"])
+    rows: list[Sequence[Any]] = [("place", "part", "item", "class", "decision")]
     first = 0
     for split in SPLITS:
         part = collected.parts[split]
         for row, item in enumerate(part.items or ()):
-            writer.writerow([first + row, split, item, collected.classes[part.labels[row]], "taken"])
+            rows.append((first + row, split, item, collected.classes[part.labels[row]], "taken"))
         first += len(part.labels)
-    writer.writerows(("", each.part, each.item, "", each.decision) for each in collected.decisions)
-    return text.getvalue()
+    return csv_of([*rows, *(("", each.part, each.item, "", each.decision) for each in collected.decisions)])
 
 
 ADOPT = "`shearbench data --adopt`"

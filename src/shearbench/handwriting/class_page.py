@@ -3,8 +3,6 @@
 ``write_class`` writes ``index.html``, ``results.json`` and ``results.csv``; all three hold the same numbers.
 """
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,7 @@ from shearbench.comparison.champion import Prediction
 from shearbench.handwriting.class_pictures import ClassPicture, data_uri
 from shearbench.handwriting.folder import csv_cell
 from shearbench.handwriting.readers import Readers, explain
-from shearbench.records import write_json, write_text
+from shearbench.records import csv_of, write_json, write_text
 from shearbench.statistics.proportions import wilson
 
 Row = dict[str, Any]
@@ -119,13 +117,12 @@ def write_class(folder: Path, report: ClassReport) -> Row:
 
 def table_of(pictures: Sequence[ClassPicture]) -> str:
     columns = ["file", "digit", "group", "member", "class", "best", "confidence", "runner_up", "doubt", "unread"]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n", restval="", extrasaction="ignore")
-    writer.writeheader()
+    lines = [columns]
     for picture in pictures:
         row = picture.as_json() | {"file": picture.file.shown}
-        writer.writerow({key: csv_cell(value) if isinstance(value, str) else value for key, value in row.items()})
-    return text.getvalue()
+        values = (row.get(name, "") for name in columns)
+        lines.append([csv_cell(value) if isinstance(value, str) else value for value in values])
+    return csv_of(lines)
 
 
 def page_of(report: ClassReport) -> str:

@@ -4,9 +4,7 @@
 row per name in the folder: the preparation steps, or the reason why the file was not read or was rejected.
 """
 
-import csv
 import hashlib
-import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from shearbench.data.handwritten import TRUTH, Entry, Picture, Unreadable, list_
 from shearbench.errors import InputError
 from shearbench.execution import Workers, run_tasks
 from shearbench.handwriting.preparation import PREPARATIONS, Prepared
+from shearbench.records import csv_of
 
 THUMBNAIL = 64
 _FILES_A_TASK = 500
@@ -180,11 +179,8 @@ def manifest_csv(digits: ClassDigits) -> str:
         *_FACTS,
         *(f"{name}_{key}" for name, keys in done.items() for key in ("status", "reason", *keys)),
     ]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n", restval="")
-    writer.writeheader()
-    writer.writerows(_row(sheet) for sheet in digits.sheets)
-    return text.getvalue()
+    rows = map(_row, digits.sheets)
+    return csv_of([columns, *([row.get(name, "") for name in columns] for row in rows)])
 
 
 def _row(sheet: Sheet) -> dict[str, Any]:

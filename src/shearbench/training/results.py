@@ -3,8 +3,6 @@
 ``load_network`` reads the weights with their normalisation, ``predict`` gives the probabilities of a network.
 """
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, astuple, fields
 from functools import partial
@@ -23,7 +21,7 @@ from shearbench.data.normalise import Normaliser
 from shearbench.errors import InputError
 from shearbench.models import build
 from shearbench.models.interface import Inputs
-from shearbench.records import read_record, write_bytes, write_npz, write_text
+from shearbench.records import csv_of, read_record, write_bytes, write_npz, write_text
 from shearbench.training.config import Selection, TrainingState
 from shearbench.training.hardware import Device, Hardware, Precision, naming_the_batch
 from shearbench.training.loop import EVALUATION_BATCH, diagnose, evaluate
@@ -124,7 +122,7 @@ def tables(progress: Progress, *, diagnosed: bool) -> Files:
             LAGS: [_header(Lag), *((epoch.number, *astuple(lag)) for epoch in history for lag in epoch.lags)],
             MODES: [_header(Modes), *((epoch.number, *astuple(epoch.modes)) for epoch in history if epoch.modes)],
         }
-    return {name: partial(_write_csv, lines) for name, lines in found.items()}
+    return {name: partial(write_text, content=csv_of(lines)) for name, lines in found.items()}
 
 
 def _header(columns: type[Lag] | type[Modes]) -> list[str]:
@@ -137,12 +135,6 @@ def _values(measured: Score | None) -> tuple[Any, ...]:
 
 def _by_batch(values: Iterable[Sequence[float]]) -> list[Sequence[Any]]:
     return [(epoch, batch, value) for epoch, of in enumerate(values, 1) for batch, value in enumerate(of, 1)]
-
-
-def _write_csv(lines: Sequence[Sequence[Any]], path: Path) -> None:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(lines)
-    write_text(path, text.getvalue())
 
 
 WEIGHTS = "weights.safetensors"
