@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from shearbench.analysis.settings import Evaluate
+from shearbench.analysis.settings import Evaluate, one_of_each_class
 from shearbench.analysis.trained import TrainedModel
 from shearbench.data.dataset import Dataset
 from shearbench.data.normalise import Normaliser
-from shearbench.predictions.selection import one_of_each_class
 from shearbench.training.hardware import Hardware
 
 IMAGES = {"source": "mnist", "channels": 1, "normalise": "none"}

@@ -8,6 +8,7 @@ import numpy as np
 import yaml
 
 from shearbench.analysis.evaluation import Evaluation, FoldTask, infer
+from shearbench.analysis.settings import one_of_each_class
 from shearbench.analysis.summaries import write_evaluation, write_plots
 from shearbench.analysis.transfer.measure import transfer, write_transfer
 from shearbench.data import dataset as datasets
@@ -18,7 +19,6 @@ from shearbench.params import Params
 from shearbench.params import load as load_params
 from shearbench.pipeline.configs import config_of
 from shearbench.predictions.folds import read_fold_runs
-from shearbench.predictions.selection import one_of_each_class
 from shearbench.records import write_npz
 from shearbench.stages import ablation, ablation_result, compare, training_configs
 from shearbench.stages import transfer as transfer_stage

@@ -5,16 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from shearbench.analysis.measured import Measured
 
 import small_project
+from shearbench.ablation.predict import PredictionTask
 from shearbench.ablation.result import PredictionTask, predict_fold
 from shearbench.analysis.evaluation import FoldTask, Measured, infer
+from shearbench.analysis.settings import one_of_each_class
 from shearbench.analysis.transfer.measure import TransferTask, transfer
 from shearbench.data.dataset import load
 from shearbench.handwriting import networks
 from shearbench.params import Params
 from shearbench.params import load as load_params
-from shearbench.predictions.selection import one_of_each_class
 from shearbench.records import read_record
 from shearbench.stages import compare, evaluate, train, training_configs
 from shearbench.stages import transfer as transfer_stage

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from shearbench.predictions.selection import first_of_each_class, interleaved, one_of_each_class, share_of_fold
+from shearbench.analysis.settings import first_of_each_class, interleaved, one_of_each_class, share_of_fold
 
 IDS = np.arange(100, 160)
 LABELS = np.arange(60) % 3  # 20 of each of three classes

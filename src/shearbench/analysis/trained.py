@@ -12,12 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from shearbench.analysis.settings import Evaluate
+from shearbench.analysis.settings import Evaluate, Rows, first_of_each_class, interleaved, share_of_fold
 from shearbench.data import dataset
 from shearbench.data.dataset import Dataset
 from shearbench.data.normalise import Normaliser
 from shearbench.data.trend import homogeneous_field
-from shearbench.predictions.selection import Rows, first_of_each_class, interleaved, share_of_fold
 from shearbench.seeds import generator_for
 from shearbench.training.hardware import Hardware
 from shearbench.training.results import predict

@@ -11,13 +11,13 @@ from pathlib import Path
 from rich import print
 
 from shearbench.analysis.evaluation import Evaluation, FoldResult, FoldTask, infer
+from shearbench.analysis.settings import one_of_each_class
 from shearbench.analysis.summaries import write_evaluation, write_plots
 from shearbench.data import dataset
 from shearbench.execution import run_tasks
 from shearbench.params import Params
 from shearbench.pipeline.present import read_run
 from shearbench.predictions.folds import FoldRun, hardware_of
-from shearbench.predictions.selection import one_of_each_class
 
 
 def main(params: Params, root: Path, run_name: str) -> None:

@@ -6,12 +6,12 @@ folder has only its card.
 
 from pathlib import Path
 
+from shearbench.analysis.settings import interleaved
 from shearbench.data.config import FieldDataset
 from shearbench.data.dataset import read_samples
 from shearbench.data.mechanical import simulate_dataset
 from shearbench.mechanics.loads import displacements_of
 from shearbench.params import Params
-from shearbench.predictions.selection import interleaved
 from shearbench.records import write_json
 from shearbench.seeds import generator_for
 

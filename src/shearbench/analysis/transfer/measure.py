@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from shearbench.analysis.settings import Evaluate
+from shearbench.analysis.settings import Evaluate, one_of_each_class
 from shearbench.analysis.trained import TrainedModel
 from shearbench.data import dataset
 from shearbench.data.config import Entry, origin_of
@@ -22,9 +22,8 @@ from shearbench.data.folds import read_folds
 from shearbench.data.normalise import fit
 from shearbench.mechanics.loads import displacements_of
 from shearbench.plotting.files import table
-from shearbench.predictions.estimates import Estimate, accuracy_of
 from shearbench.predictions.folds import FoldRun
-from shearbench.predictions.selection import one_of_each_class
+from shearbench.predictions.scores import Estimate, accuracy_of
 from shearbench.records import hash_of, write_record
 from shearbench.training.hardware import Device, Hardware, settle
 from shearbench.training.results import load_network
