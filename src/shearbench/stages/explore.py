@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shearbench.analysis.exploration import explored, explored_fields, explored_images
-from shearbench.data import duplicates
+from shearbench.analysis.exploration import NEAR_FIELDS, NEAR_IMAGES, explored, explored_fields, explored_images
 from shearbench.data.config import FieldDataset
 from shearbench.data.dataset import FOLDS, load, read_samples
 from shearbench.data.folds import read_folds
@@ -36,7 +35,7 @@ def files(params: Params, build: Path, name: str) -> dict[str, Writer]:
     images = read_samples(build / "samples", "train", entry.origin).images
     if isinstance(entry, FieldDataset):
         block = homogeneous_field(entry.load, entry.step, dataset.size)
-        drawn, near = dict(explored_fields(entry, dataset, images, block)), duplicates.NEAR_FIELDS
+        drawn, near = dict(explored_fields(entry, dataset, images, block)), NEAR_FIELDS
     else:
-        drawn, near = explored_images(dataset), duplicates.NEAR_IMAGES
+        drawn, near = explored_images(dataset), NEAR_IMAGES
     return drawn | explored(dataset, images, folds, near=near)
