@@ -13,7 +13,7 @@ from shearbench.ablation.output import accuracy_figure, gradients_figure
 from shearbench.ablation.result import FoldPredictions
 from shearbench.data.dataset import Dataset
 from shearbench.errors import InputError
-from shearbench.predictions.correctness import Origins
+from shearbench.predictions.evaluated import Origins
 from shearbench.predictions.scores import Predictions
 from shearbench.records import read_npz, read_record
 from shearbench.statistics.proportions import wilson

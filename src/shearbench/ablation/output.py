@@ -20,7 +20,7 @@ from shearbench.ablation.result import (
 from shearbench.analysis.batch_norm.statistics import AS_TRAINED, BATCH, RECALIBRATED, warnings_of
 from shearbench.plotting.canvas import PALETTE, colours, figure, plain, readable_log
 from shearbench.plotting.files import Files, picture, table
-from shearbench.predictions.correctness import Origins
+from shearbench.predictions.evaluated import Origins
 from shearbench.predictions.folds import hardware_of
 from shearbench.records import sha256_of, write_npz
 

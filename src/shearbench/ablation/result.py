@@ -18,7 +18,7 @@ from shearbench.analysis.batch_norm.statistics import AS_TRAINED, RECALIBRATED
 from shearbench.data.dataset import FOLDS, Dataset, load
 from shearbench.data.folds import read_folds
 from shearbench.execution.settings import Chosen
-from shearbench.predictions.correctness import Origins, run_of
+from shearbench.predictions.evaluated import Origins, run_of
 from shearbench.predictions.folds import FoldRun, overlap_of
 from shearbench.predictions.scores import BySample, Predictions, by_sample
 from shearbench.records import read_npz
@@ -68,7 +68,7 @@ def predict_fold(task: PredictionTask, advance: Callable[[int], None]) -> FoldPr
     from shearbench.training.config import TrainingConfig, select
     from shearbench.training.hardware import resolve, settle
     from shearbench.training.loop import EVALUATION_BATCH
-    from shearbench.training.weights import load_network
+    from shearbench.training.results import load_network
 
     hardware = resolve(task.device, "fp32")
     settle(hardware)

@@ -20,7 +20,7 @@ from shearbench.execution import run_tasks
 from shearbench.params import Ablation, Params
 from shearbench.pipeline.inputs import inputs_of
 from shearbench.pipeline.present import check_ablation, check_config
-from shearbench.predictions.correctness import read_origins
+from shearbench.predictions.evaluated import read_origins
 from shearbench.predictions.folds import read_fold_runs
 from shearbench.records import write_record
 from shearbench.statistics.runs import Design, Plan
