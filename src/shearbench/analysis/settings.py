@@ -13,6 +13,7 @@ from shearbench.strict import Strict
 
 Level = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+Rows = NDArray[np.int64]
 
 
 class Noise(Strict):
@@ -46,9 +47,6 @@ class Evaluate(Strict):
     """Samples per class with measured attribution maps, the same for every network."""
     embedded: Annotated[int, Field(ge=40)]
     """Samples in the embedding, the same for every network."""
-
-
-Rows = NDArray[np.int64]
 
 
 def one_of_each_class(ids: NDArray[np.int64], labels: NDArray[np.int64]) -> tuple[int, ...]:

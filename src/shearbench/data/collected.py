@@ -24,6 +24,7 @@ from shearbench.errors import InputError, few
 _SPLIT_SEED = 20_220_527  # constant, so that the same images are split alike in every project
 _LEFT_OUT = "left out"
 _COPIES = 4  # most copies of the images in memory: the original, as floats, and in the parts of a split
+MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 
 @dataclass(frozen=True)
@@ -253,9 +254,6 @@ def _check_classes(key: str, raw: dict[Split, Raw], names: Sequence[str], note: 
                 f"{key}: each class must have at least {least} different images in the {split} part; {few(rare)}"
                 f"{note}; add images or remove the class"
             )
-
-
-MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 
 def converted(key: str, source: OwnImages, images: NDArray[Any]) -> NDArray[Any]:

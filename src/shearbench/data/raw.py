@@ -40,6 +40,10 @@ CLASS_DIGITS = "class_digits"
 CLASSES, MANIFEST = "classes.json", "manifest.csv"
 _ARRAYS = ("images", "labels", "groups")
 _Read = tuple[str, NDArray[Any], NDArray[np.int64], NDArray[np.int64], tuple[str, ...]]
+ADOPT = "`shearbench data --adopt`"
+CACHE = Path(".dvc") / "cache"
+"""DVC's cache, unless it is configured elsewhere; the file lists of folders that a stage reads are always here."""
+OBJECTS = Path("files") / "md5"
 
 
 def build(data: Path, sources: Sources, data_dvc: Path, *, adopt: bool, report: Callable[[str], None]) -> None:
@@ -218,12 +222,6 @@ def _manifest(collected: Collected) -> str:
             rows.append((first + row, split, item, collected.classes[part.labels[row]], "taken"))
         first += len(part.labels)
     return csv_of([*rows, *(("", each.part, each.item, "", each.decision) for each in collected.decisions)])
-
-
-ADOPT = "`shearbench data --adopt`"
-CACHE = Path(".dvc") / "cache"
-"""DVC's cache, unless it is configured elsewhere; the file lists of folders that a stage reads are always here."""
-OBJECTS = Path("files") / "md5"
 
 
 @dataclass(frozen=True)

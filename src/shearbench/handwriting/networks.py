@@ -39,6 +39,14 @@ Training = Literal["plain", "affine", "stopped", "strong"]
 """MNIST as it is; with affine augmentation; also with early stopping on a validation split; with strong augmentation.
 """
 TRAININGS: tuple[Training, ...] = get_args(Training)
+Images = NDArray[np.uint8]
+Vector = NDArray[np.float64]
+Numbers = NDArray[np.int64]
+Probabilities = NDArray[np.float32]
+SAMPLED = 2000  # MNIST digits that represent MNIST in the last hidden layer
+FINE_TUNING = Recipe(epochs=15, batch=32, learning_rate=2e-4, weight_decay=1e-5, augment="strong", schedule="cosine")
+_SHRUNK = 0.1  # share of a covariance replaced by a multiple of the identity, which makes it invertible
+_BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -131,17 +139,6 @@ def best_of(networks: Sequence[Trained]) -> Trained:
     order = ["strong", "stopped", "plain", "affine", RUN, "grid"]
     strongest = min((one.training for one in networks), key=order.index)
     return max((one for one in networks if one.training == strongest), key=lambda one: one.mnist_accuracy)
-
-
-Images = NDArray[np.uint8]
-Vector = NDArray[np.float64]
-Numbers = NDArray[np.int64]
-Probabilities = NDArray[np.float32]
-
-SAMPLED = 2000  # MNIST digits that represent MNIST in the last hidden layer
-FINE_TUNING = Recipe(epochs=15, batch=32, learning_rate=2e-4, weight_decay=1e-5, augment="strong", schedule="cosine")
-_SHRUNK = 0.1  # share of a covariance replaced by a multiple of the identity, which makes it invertible
-_BATCH = 500
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,6 +43,11 @@ Option = Scalar | list[Scalar]
 """A value of ``options`` in ``params.yaml``."""
 
 Kind = Literal["pixels", "pca", "hog"]
+FOLDER = NETWORKS.name
+TAKE = "let it take `classes` and `size`, and build its layers by them"
+ENLARGE = "larger images may suit it: add resize: 32 to its options"
+_FAMILIES = ("torchvision.models.", "timm.")
+_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
 @dataclass(frozen=True)
@@ -84,13 +89,6 @@ class Features(Strict):
         if self.kind == "pca" and self.components is None:
             raise ValueError("components must be a number for the kind 'pca'")
         return self
-
-
-FOLDER = NETWORKS.name
-TAKE = "let it take `classes` and `size`, and build its layers by them"
-ENLARGE = "larger images may suit it: add resize: 32 to its options"
-_FAMILIES = ("torchvision.models.", "timm.")
-_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
 def is_own(architecture: str) -> bool:

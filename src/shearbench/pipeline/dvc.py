@@ -33,6 +33,11 @@ _OF_MODEL = (*OF_RUN, "tune")
 _OF_ALL_MODELS = ("transfer", "handwriting")
 _NAMED = {"datasets": NAME, "models": NAME, "runs": RUN_NAME, "ablations": NAME}
 """Parts of ``params.yaml`` with names that DVC inserts unchanged into commands and paths."""
+PIPELINE, PARAMS = "dvc.yaml", "params.yaml"
+_STAGE = "DVC_STAGE"  # set by DVC for the commands of its stages
+_SMALL = (".yaml", ".json")  # compared by content; data is compared by size and modification time
+_TEMPLATE = re.compile(r"\$\{([^}]+)\}")
+_POLL_SECONDS = 0.5
 
 
 def texts(path: Path, only: str | None = None) -> Iterator[tuple[str, str]]:
@@ -85,13 +90,6 @@ def _also(part: Mapping[str, Any]) -> list[str]:
     """Return the modules that only some datasets need."""
     detrended = any(dataset.get("normalise") == "detrend" for dataset in part["datasets"].values())
     return [code.TREND] if detrended else []
-
-
-PIPELINE, PARAMS = "dvc.yaml", "params.yaml"
-_STAGE = "DVC_STAGE"  # set by DVC for the commands of its stages
-_SMALL = (".yaml", ".json")  # compared by content; data is compared by size and modification time
-_TEMPLATE = re.compile(r"\$\{([^}]+)\}")
-_POLL_SECONDS = 0.5
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from shearbench.statistics.crossed import clusters_of
 from shearbench.statistics.runs import Run
 
 _CLASS_COLUMNS = dict.fromkeys(("class", "classes", "true", "predicted", "label", "suggested"), "str")
+Ids = NDArray[np.int64]
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -159,9 +160,6 @@ def _read_run(build: Path, dataset: str, model: str, networks: int) -> Evaluated
             f"run `dvc repro evaluate@{dataset}-{model}`"
         )
     return EvaluatedRun(dataset, model, folder, fold_runs, record, sha256_of(folder / RECORD))
-
-
-Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

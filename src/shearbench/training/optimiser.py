@@ -20,6 +20,10 @@ from torch.optim.adam import adam
 
 from shearbench.training.recipe import Recipe
 
+Step = Callable[[Tensor, Tensor, float | Tensor], Tensor]
+"""Takes inputs, labels and a learning rate, updates the weights, and returns loss and hits, (2,)."""
+_WARM_UP = 3  # steps before a recording, in which libraries choose kernels and allocate memory
+
 
 class Adam:
     """Parameters of a network with the moments of their gradients (Kingma & Ba, 2015, arXiv 1412.6980).
@@ -85,11 +89,6 @@ class Adam:
 def _in_order_of_memory(tensors: list[Tensor]) -> list[Tensor]:
     """Return views with the densest dimension last, because the kernel copies other layouts back and forth."""
     return [tensor if tensor.is_contiguous() else tensor.permute(0, 2, 3, 1) for tensor in tensors]
-
-
-Step = Callable[[Tensor, Tensor, float | Tensor], Tensor]
-"""Takes inputs, labels and a learning rate, updates the weights, and returns loss and hits, (2,)."""
-_WARM_UP = 3  # steps before a recording, in which libraries choose kernels and allocate memory
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,14 @@ from shearbench.models.interface import Option, Scalar
 from shearbench.strict import Strict
 
 Augmentation = Literal["none", "affine", "noise", "thickness", "elastic", "erasing", "strong", "pens"]
+Hyperparameters = dict[str, Scalar]
+"""One point of a space: values by name."""
+TUNABLE = ("learning_rate", "batch", "weight_decay", "schedule")
+"""Keys of the recipe that a search may vary."""
+WIDTH = "width"
+_MEMORY = ("batch", WIDTH)  # larger values need more memory
+_FREE = ("learning_rate", "weight_decay")
+_COLUMNS = ("trial", "state", "epochs", "accuracy", "parameters", "seconds", "failure", "samples")
 
 
 class Recipe(Strict):
@@ -51,17 +59,6 @@ class Recipe(Strict):
         if self.schedule == "constant":
             return self.learning_rate
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * epochs_done / self.epochs))
-
-
-Hyperparameters = dict[str, Scalar]
-"""One point of a space: values by name."""
-
-TUNABLE = ("learning_rate", "batch", "weight_decay", "schedule")
-"""Keys of the recipe that a search may vary."""
-WIDTH = "width"
-_MEMORY = ("batch", WIDTH)  # larger values need more memory
-_FREE = ("learning_rate", "weight_decay")
-_COLUMNS = ("trial", "state", "epochs", "accuracy", "parameters", "seconds", "failure", "samples")
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,10 @@ Predictions = dict[str, NDArray[Any]]
 """``ids`` and ``labels`` (n,), ``probabilities`` float32 (n, classes)."""
 Files = dict[str, Callable[[Path], None]]
 """The writers of files by name."""
+WEIGHTS = "weights.safetensors"
+ESTIMATOR = "estimator.skops"
+"""The files of a fold with the weights of a network or the classifier of scikit-learn."""
+_MEAN, _SCALE = "normalise.mean", "normalise.scale"
 
 
 def predictions_of(dataset: Dataset, rows: NDArray[np.int64], probabilities: NDArray[np.float32]) -> Predictions:
@@ -135,12 +139,6 @@ def _values(measured: Score | None) -> tuple[Any, ...]:
 
 def _by_batch(values: Iterable[Sequence[float]]) -> list[Sequence[Any]]:
     return [(epoch, batch, value) for epoch, of in enumerate(values, 1) for batch, value in enumerate(of, 1)]
-
-
-WEIGHTS = "weights.safetensors"
-ESTIMATOR = "estimator.skops"
-"""The files of a fold with the weights of a network or the classifier of scikit-learn."""
-_MEAN, _SCALE = "normalise.mean", "normalise.scale"
 
 
 def write_weights(path: Path, network: nn.Module, normaliser: Normaliser) -> None:
