@@ -5,10 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from shearbench.analysis.measured import Measured
 
 import small_project
-from shearbench.ablation.predict import PredictionTask
 from shearbench.ablation.result import PredictionTask, predict_fold
 from shearbench.analysis.evaluation import FoldTask, Measured, infer
 from shearbench.analysis.settings import one_of_each_class

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from patterns import point
-from shearbench.data.tuning_part import write_part
+from shearbench.data.folds import write_part
 from shearbench.errors import InputError
 from shearbench.records import read_json
 from shearbench.stages import training_configs, tune

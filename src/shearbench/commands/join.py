@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from shearbench import yaml12
-from shearbench.comparison.pairs import runs_of
 from shearbench.comparison.table import runs_of
 from shearbench.data.dataset import FOLDS, Dataset, load, read_named
 from shearbench.data.folds import read_folds

@@ -23,10 +23,9 @@ import numpy as np
 
 from shearbench.data.config import reference_of
 from shearbench.data.dataset import FOLDS, TUNING_PART, load
-from shearbench.data.folds import read_folds
-from shearbench.data.tuning_part import read_part, refuse_overlap
+from shearbench.data.folds import read_folds, read_part, refuse_overlap
 from shearbench.errors import InputError
-from shearbench.predictions.correctness import Origins, read_origins, run_of
+from shearbench.predictions.evaluated import Origins, read_origins, run_of
 from shearbench.predictions.folds import FoldRun, read_fold_run, read_fold_runs
 from shearbench.predictions.scores import BySample, by_sample
 from shearbench.records import is_finished, read_json, read_npz, read_record

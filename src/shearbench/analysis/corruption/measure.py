@@ -14,7 +14,7 @@ from shearbench.analysis.corruption.corruptions import CLEAN, SEVERITIES, corrup
 from shearbench.analysis.evaluation import Evaluation, Measured
 from shearbench.analysis.trained import TrainedModel
 from shearbench.plotting.files import Files, table
-from shearbench.predictions.estimates import accuracy_of
+from shearbench.predictions.scores import accuracy_of
 from shearbench.seeds import generator_for
 
 
