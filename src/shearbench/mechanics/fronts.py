@@ -49,9 +49,9 @@ def factorise_fronts(plan, stiffness, moduli, shared, share, factor, inverses): 
     """
     halves, eliminated, elements_at, blocks_at = plan.halves, plan.eliminated, plan.elements_at, plan.blocks_at
     sizes, widths, factor_at, shared_at = plan.sizes, plan.widths, plan.factor_at, plan.shared_at
-    room = np.empty((2 * STRIP + 1, plan.widest), dtype=np.float32)
+    room = np.empty((2 * STRIP + 1, plan.widest), factor.dtype)
     room[2 * STRIP] = 0.0
-    waiting, waiting_at = np.empty(plan.room, dtype=np.float32), plan.schur_at
+    waiting, waiting_at = np.empty(plan.room, factor.dtype), plan.schur_at
     if share:
         waiting, waiting_at = shared.schur, shared_at
     alike = _moduli_of_parts(halves, plan.elements, elements_at, moduli)
@@ -85,7 +85,8 @@ def factorise_fronts(plan, stiffness, moduli, shared, share, factor, inverses): 
 @inlined
 def _moduli_of_parts(halves, elements, elements_at, moduli):  # type: ignore[no-untyped-def]
     """Return the modulus of all elements of each part, (fronts,), 0 if they differ."""
-    parts = np.zeros(len(halves), dtype=np.float32)
+    parts = np.empty(len(halves), moduli.dtype)
+    parts[:] = 0.0
     for front in range(len(parts)):
         left, right = halves[front]
         if left < 0:
@@ -272,7 +273,8 @@ def solve_fronts(plan, factor, inverses, x):  # type: ignore[no-untyped-def]
     """Solve with the factor, in place: x (dofs,) float32 holds the right side, then the solution; held entries stay."""
     dofs, dofs_at, blocks_at, factor_at = plan.dofs, plan.dofs_at, plan.blocks_at, plan.factor_at
     fronts = len(plan.eliminated)
-    local = np.zeros(plan.widest + STRIP, dtype=np.float32)
+    local = np.empty(plan.widest + STRIP, x.dtype)
+    local[:] = 0.0
     for step in range(2 * fronts):
         front = min(step, 2 * fronts - 1 - step)
         n, own = plan.eliminated[front], dofs[dofs_at[front] : dofs_at[front + 1]]

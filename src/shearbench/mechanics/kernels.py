@@ -23,7 +23,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 # A function that others call is inlined before it is compiled: otherwise it would be compiled alone and again with each
-# caller. A division by zero gives inf, as in NumPy, without a check.
+# caller. A division by zero gives inf, as in NumPy, without a check. Arrays come from np.empty with the dtype of an
+# argument, because each other way to make one would be compiled too.
 inlined = njit(inline="always", error_model="numpy")
 compiled = njit(cache=True, error_model="numpy")
 
@@ -154,8 +155,8 @@ def _add_divergence(p, gradients, q, count, fe):  # type: ignore[no-untyped-def]
 def strain_energy(u, connectivity, gradients, weights, mu, lam):  # type: ignore[no-untyped-def]
     """Return the strain energy of the block per unit thickness; +inf if det F <= 0 or NaN at a Gauss point."""
     elements = connectivity.shape[1]
-    ue = np.empty((9, 2, PACK))
-    h = np.empty((4, PACK))
+    ue = np.empty((9, 2, PACK), u.dtype)
+    h = np.empty((4, PACK), u.dtype)
     energy = 0.0
     for first in range(0, elements, PACK):
         count = min(PACK, elements - first)
@@ -174,13 +175,15 @@ def strain_energy(u, connectivity, gradients, weights, mu, lam):  # type: ignore
 def internal_forces(u, connectivity, gradients, weights, mu, lam):  # type: ignore[no-untyped-def]
     """Return the gradient of the strain energy with respect to the nodal displacements, (nodes, 2)."""
     elements = connectivity.shape[1]
-    ue = np.empty((9, 2, PACK))
-    h = np.empty((4, PACK))
-    f = np.zeros_like(u)
+    ue = np.empty((9, 2, PACK), u.dtype)
+    h = np.empty((4, PACK), u.dtype)
+    fe = np.empty((9, 2, PACK), u.dtype)
+    f = np.empty(u.shape, u.dtype)
+    f[:] = 0
     for first in range(0, elements, PACK):
         count = min(PACK, elements - first)
         _gather(u, connectivity, first, count, ue)
-        fe = np.zeros((9, 2, PACK))
+        fe[:] = 0
         for q in range(9):
             _gradient(ue, gradients, q, count, h)
             for e in range(count):
@@ -199,8 +202,8 @@ def internal_forces(u, connectivity, gradients, weights, mu, lam):  # type: igno
 def linearise(u, connectivity, gradients, weights, mu, lam, state):  # type: ignore[no-untyped-def]
     """Fill `state` (9, 6, elements), the data of the tangent at the Gauss points: cof F 11, 12, 21, 22, w g, w g'."""
     elements = connectivity.shape[1]
-    ue = np.empty((9, 2, PACK))
-    h = np.empty((4, PACK))
+    ue = np.empty((9, 2, PACK), u.dtype)
+    h = np.empty((4, PACK), u.dtype)
     for first in range(0, elements, PACK):
         count = min(PACK, elements - first)
         _gather(u, connectivity, first, count, ue)
@@ -224,7 +227,8 @@ def tangent_times(v, state, connectivity, gradients, weights, mu):  # type: igno
     ve = np.empty((9, 2, PACK), v.dtype)
     fe = np.empty((9, 2, PACK), v.dtype)
     h = np.empty((4, PACK), v.dtype)
-    f = np.zeros_like(v)
+    f = np.empty(v.shape, v.dtype)
+    f[:] = 0
     for first in range(0, elements, PACK):
         count = min(PACK, elements - first)
         _gather(v, connectivity, first, count, ve)
@@ -253,9 +257,9 @@ def tangent_times(v, state, connectivity, gradients, weights, mu):  # type: igno
 def assemble(state, gradients, weights, mu, stiffness, coupling, centre):  # type: ignore[no-untyped-def]
     """Fill the condensed stiffness of each element (elements, 16, 16), rows >= columns, and its condensation."""
     elements = state.shape[2]
-    moduli = np.empty((10, PACK), dtype=np.float32)
-    ke = np.empty((18, 18, PACK), dtype=np.float32)
-    kc = np.empty((2, 16, PACK), dtype=np.float32)
+    moduli = np.empty((10, PACK), state.dtype)
+    ke = np.empty((18, 18, PACK), state.dtype)
+    kc = np.empty((2, 16, PACK), state.dtype)
     for first in range(0, elements, PACK):
         count = min(PACK, elements - first)
         ke[:] = 0.0
