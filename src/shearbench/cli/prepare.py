@@ -24,7 +24,7 @@ def data(
 ) -> None:
     """Create data/ from the sources in params.yaml and check it against the hash in data.dvc.
 
-    For simulated datasets it also compiles the simulator: about 25 seconds, once per machine.
+    For simulated datasets it also compiles the simulator, once per machine.
 
     \b
     Examples:
