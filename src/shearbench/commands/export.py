@@ -7,6 +7,8 @@ are redrawn from the stored numbers, those of a class from new predictions.
 """
 
 import shutil
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -16,11 +18,12 @@ from shearbench.analysis.comparisons import compared
 from shearbench.analysis.evaluation import read_results
 from shearbench.analysis.summaries import summarised
 from shearbench.errors import InputError
+from shearbench.execution.calls import progress_bar
 from shearbench.handwriting.output import RESULTS, pictures
 from shearbench.params import Params
 from shearbench.plotting.canvas import pdf
 from shearbench.plotting.files import Files, picture, saved_as
-from shearbench.predictions.evaluated import EvaluatedRuns, read_evaluated, read_table
+from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns, read_evaluated, read_table
 from shearbench.records import RECORD, read_json, write_text
 from shearbench.report.blocks import Table
 from shearbench.report.card import card
@@ -84,26 +87,48 @@ def _folders(root: Path) -> dict[str, list[Path]]:
 
 
 def _write_figures(params: Params, root: Path, evaluated: EvaluatedRuns, folder: Path) -> None:
-    """Draw every figure as PDF, or copy stored PDFs."""
-    build, calibration = root / "build", root / "reports" / "calibration.json"
-    with saved_as(pdf):
-        if calibration.is_file():
-            _draw({"calibration.png": picture(size_and_power_figure(read_json(calibration)["candidates"]))}, folder)
-        _draw(compared(evaluated), folder / "comparison")
-        for run_name, run in zip(params.runs, evaluated.runs, strict=True):
-            made = evaluation_of(params, root, run_name, run.fold_runs, read_results(run.folder))
-            _draw(summarised(made), folder / "runs" / run_name)
-        for result in sorted((build / "ablation_results").glob(f"*/{RECORD}")):
-            tables = {path.stem: read_table(path) for path in result.parent.glob("*.csv")}
-            if "accuracies" in tables:
-                name = result.parent.name
-                _draw(figures_of(name, tables), folder / "ablations" / name)
-        for name in params.datasets:
-            _draw(explore.files(params, build, name), folder / "datasets" / name)
-    if (handwriting.output(root) / RESULTS).is_file():
-        figures_of_class(params, root, folder / handwriting.CLASS)
-    for search in sorted((build / "tuning" / "results").glob("*/*")):
+    """Draw every figure as PDF with a progress bar, or copy stored PDFs."""
+    parts = list(_parts(params, root, evaluated, folder))
+    with progress_bar("figures", 0, len(parts)) as show:
+        for done, draw in enumerate(parts, start=1):
+            with saved_as(pdf):
+                draw()
+            show(done)
+    for search in sorted((root / "build" / "tuning" / "results").glob("*/*")):
         _copy(search, folder / "searches" / f"{search.parent.name}-{search.name}")
+
+
+def _parts(params: Params, root: Path, evaluated: EvaluatedRuns, folder: Path) -> Iterator[Callable[[], None]]:
+    """Yield what draws the figures of each folder."""
+    build, calibration = root / "build", root / "reports" / "calibration.json"
+    if calibration.is_file():
+        yield lambda: _draw(
+            {"calibration.png": picture(size_and_power_figure(read_json(calibration)["candidates"]))}, folder
+        )
+    yield lambda: _draw(compared(evaluated), folder / "comparison")
+    for name, run in zip(params.runs, evaluated.runs, strict=True):
+        yield partial(_figures_of_run, params, root, name, run, folder / "runs" / name)
+    for result in sorted((build / "ablation_results").glob(f"*/{RECORD}")):
+        yield partial(_figures_of_ablation, result.parent, folder / "ablations" / result.parent.name)
+    for name in params.datasets:
+        yield partial(_figures_of_dataset, params, build, name, folder / "datasets" / name)
+    if (handwriting.output(root) / RESULTS).is_file():
+        yield partial(figures_of_class, params, root, folder / handwriting.CLASS)
+
+
+def _figures_of_run(params: Params, root: Path, name: str, run: EvaluatedRun, folder: Path) -> None:
+    made = evaluation_of(params, root, name, run.fold_runs, read_results(run.folder))
+    _draw(summarised(made), folder)
+
+
+def _figures_of_ablation(result: Path, folder: Path) -> None:
+    tables = {path.stem: read_table(path) for path in result.glob("*.csv")}
+    if "accuracies" in tables:
+        _draw(figures_of(result.name, tables), folder)
+
+
+def _figures_of_dataset(params: Params, build: Path, name: str, folder: Path) -> None:
+    _draw(explore.files(params, build, name), folder)
 
 
 def figures_of_class(params: Params, root: Path, folder: Path) -> None:

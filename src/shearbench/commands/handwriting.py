@@ -22,6 +22,7 @@ from shearbench.data.dataset import DIGITS
 from shearbench.data.handwritten import EXPLAINED
 from shearbench.data.mnist import collect
 from shearbench.errors import few
+from shearbench.execution.calls import progress_bar
 from shearbench.handwriting import copies
 from shearbench.handwriting.class_page import PAGE, RESULTS, TABLE, ClassReport, table_of, write_class
 from shearbench.handwriting.class_pictures import RULE, ClassPicture, misnamed, named, predict_pictures
@@ -53,9 +54,11 @@ def predict(
         write_text(table, table_of(pictures))
     images = [picture.as_json() for picture in pictures]
     if explain:
-        for picture, image in zip(pictures, images, strict=True):
-            if picture.predicted is not None:
-                image["explanation"] = str(_explained(picture, readers))
+        with progress_bar("Grad-CAM", 0, len(images)) as show:
+            for done, (picture, image) in enumerate(zip(pictures, images, strict=True), start=1):
+                if picture.predicted is not None:
+                    image["explanation"] = str(_explained(picture, readers))
+                show(done)
     return {"model": readers.facts, "images": images}
 
 

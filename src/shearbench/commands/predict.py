@@ -26,6 +26,7 @@ from shearbench.data.config import ImageDataset
 from shearbench.data.dataset import DIGITS, Fields, Samples, materialise, read_card
 from shearbench.data.handwritten import EXPLAINED, SIDE, Picture, Unreadable, read_file
 from shearbench.errors import InputError, shown
+from shearbench.execution.calls import progress_bar
 from shearbench.handwriting.class_pictures import pictures_in, prediction_json
 from shearbench.handwriting.preparation import Prepared, mnist
 from shearbench.mechanics.loads import displacements_of
@@ -191,6 +192,7 @@ def _predictions(
     calibrated = apply_temperature(raw, trust.temperature)
     name: Callable[[int], int | str] = int if tuple(record["classes"]) == DIGITS else record["classes"].__getitem__
     results: dict[Path, dict[str, Any]] = {}
+    chosen: list[tuple[int, Sheet, Prediction]] = []
     for row, (sheet, predicted, no_field) in enumerate(
         zip(sheets, trusted_predictions(raw, trust), failed, strict=True)
     ):
@@ -198,10 +200,14 @@ def _predictions(
             results[sheet.file] = {"unread": "no equilibrium was found when it was sheared"}
             continue
         results[sheet.file] = prediction_json(predicted, calibrated[row], sheet.prepared, name=name)
-        if explain:
-            seen = normaliser.apply(inputs[row : row + 1])
-            path = _explain(champion, network, sheet, seen, calibrated[row], predicted)
-            results[sheet.file]["explanation"] = str(path)
+        chosen.append((row, sheet, predicted))
+    if explain:
+        with progress_bar("Grad-CAM", 0, len(chosen)) as show:
+            for done, (row, sheet, predicted) in enumerate(chosen, start=1):
+                seen = normaliser.apply(inputs[row : row + 1])
+                path = _explain(champion, network, sheet, seen, calibrated[row], predicted)
+                results[sheet.file]["explanation"] = str(path)
+                show(done)
     return results
 
 
