@@ -8,9 +8,9 @@ from PIL import Image
 from torch import nn
 
 import small_model
+from shearbench.analysis.cost import section
 from shearbench.analysis.cost.measure import cost
 from shearbench.records import write_json
-from shearbench.report.sections import accuracy as section
 
 
 def _cost_of(network: nn.Module, fold: int = 0):

@@ -6,10 +6,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from shearbench.analysis.activations.section import embedding, feature_maps
+from shearbench.analysis.corruption.section import corruption, noise
+from shearbench.analysis.gradcam.section import attribution
+from shearbench.analysis.transfer.section import transfer
 from shearbench.records import read_json
 from shearbench.report.blocks import Pictures, Prose, Section, Table
-from shearbench.report.sections.accuracy import corruption, noise, transfer
-from shearbench.report.sections.networks import attribution, embedding, feature_maps
 
 
 def rows_of(root: Path) -> list[dict[str, Any]]:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from shearbench.analysis.cost import section as cost
 from shearbench.records import read_json
 from shearbench.report.blocks import Column, Pictures, Table
 from shearbench.report.overview import _PLATEAU, budgets, overview, recipes
-from shearbench.report.sections import accuracy
 
 
 def _text(cell: object) -> str:
@@ -96,7 +96,7 @@ def test_cost_is_that_of_the_records(finished_once: Path) -> None:
         assert (row["flops"], row["seconds_64"]) == (measured["flops"], measured["seconds"]["64"])
         assert row["accuracy"] == metrics["out_of_fold"]["accuracy_mean"]
         assert row["parameters"] == record["parameters"]
-    section = accuracy.cost(finished_once, read_json(finished_once / "reports" / "comparison.json"))
+    section = cost.cost(finished_once, read_json(finished_once / "reports" / "comparison.json"))
     assert [len(block.images) for block in section.blocks if isinstance(block, Pictures)] == [1]
 
 
