@@ -29,25 +29,22 @@
 
   const links = new Map([...document.querySelectorAll("nav a")].map(link => [link.hash.slice(1), link]));
   const sections = [...document.querySelectorAll("main section")];
-  const inView = new Set();
   const mark = () => {
-    // At the end of the page the last sections are in view together: the one that a link led to counts, or else the last.
+    // The last section that begins above the line. At the end of the page several are in view that no scrolling brings
+    // there: the one that a link led to counts, or else the last.
+    const line = 60;
+    const top = section => section.getBoundingClientRect().top;
     const atEnd = scrollY + innerHeight >= document.documentElement.scrollHeight - 2;
-    const shown = sections.filter(section => section.getBoundingClientRect().top < innerHeight);
-    const led = shown.find(section => `#${section.id}` === location.hash && section.getBoundingClientRect().top >= 0);
-    const current = atEnd ? led || shown.at(-1) : sections.find(section => inView.has(section));
+    const led = sections.find(section => `#${section.id}` === location.hash && top(section) >= 0 && top(section) < innerHeight);
+    const above = sections.filter(section => top(section) <= (atEnd ? innerHeight : line));
+    const current = (atEnd && led) || above.at(-1) || sections[0];
     links.forEach((link, id) => {
       if (current && current.id === id) link.setAttribute("aria-current", "true");
       else link.removeAttribute("aria-current");
     });
   };
-  const observer = new IntersectionObserver(entries => {
-    entries.forEach(entry => inView[entry.isIntersecting ? "add" : "delete"](entry.target));
-    mark();
-  }, {rootMargin: "-10% 0px -70% 0px"});
-  sections.forEach(section => observer.observe(section));
-  addEventListener("scroll", mark, {passive: true});
-  addEventListener("hashchange", mark);
+  ["scroll", "resize", "hashchange"].forEach(each => addEventListener(each, mark, {passive: true}));
+  mark();
 
   const dialog = document.getElementById("enlarged");
   const shown = document.createElement("img");
