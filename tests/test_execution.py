@@ -14,6 +14,7 @@ from rich.progress import Progress
 
 from shearbench.errors import InputError, TasksFailed
 from shearbench.execution import calls, run_tasks, worker_count
+from shearbench.execution.local import ForkedPool
 
 
 def square(number, advance):
@@ -180,6 +181,21 @@ def _until(true):
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def _write_own_id_and_wait(path):
+    path.write_text(str(os.getpid()))
+    time.sleep(600)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="stages are forked on Linux")
+def test_a_stopped_pool_of_forked_workers_has_no_worker_left_that_could_hold_a_lock(tmp_path):
+    pool = ForkedPool(1)
+    pool.submit(_write_own_id_and_wait, tmp_path / "id")
+    _until(lambda: (tmp_path / "id").is_file() and (tmp_path / "id").read_text())
+    pool.shutdown(wait=False, kill_workers=True)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "id").read_text()), 0)
 
 
 def test_auto_is_every_core():

@@ -65,9 +65,9 @@ def locked(finished_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """The small project with raw data, a shard, a lock file and a cache; tests put back what they change."""
     finished = tmp_path_factory.mktemp("locked") / "project"
     shutil.copytree(finished_once, finished)
-    raw = finished / "data" / "mnist"
-    raw.mkdir(parents=True)
-    (raw / "t10k-labels-idx1-ubyte").write_bytes(bytes(range(40)))
+    mnist = finished / "data" / "mnist"
+    mnist.mkdir(parents=True)
+    (mnist / "t10k-labels-idx1-ubyte").write_bytes(bytes(range(40)))
     raw.write_adopted(
         finished / "data.dvc", "data", raw.tree_of(finished / "data"), load(finished / "params.yaml").sources
     )

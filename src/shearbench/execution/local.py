@@ -39,8 +39,17 @@ class ForkedPool(standard.ProcessPoolExecutor):
         super().__init__(workers, mp_context=multiprocessing.get_context("fork"), initializer=_settle)
 
     def shutdown(self, wait: bool = True, *, kill_workers: bool = False, cancel_futures: bool = False) -> None:
-        """Shut down the workers; with ``kill_workers`` cancel the calls that have not started."""
+        """Shut down the workers; with ``kill_workers`` cancel the calls that have not started.
+
+        With ``kill_workers`` and without ``wait`` end running calls too, so that no worker holds a lock afterwards.
+        """
+        processes = list((self._processes or {}).values())
         super().shutdown(wait, cancel_futures=cancel_futures or kill_workers)
+        if kill_workers and not wait:
+            for process in processes:
+                process.kill()
+            for process in processes:
+                process.join()
 
 
 def _pool(workers: int) -> Any:
