@@ -1,6 +1,7 @@
 """The stage ``track`` sends MLflow all that is finished, once, and fails no pipeline."""
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -40,12 +41,14 @@ def sent(project: Path) -> set[str]:
 
 
 def test_all_is_sent_once_and_again_what_is_new(
-    finished: Path, small_params: Params, monkeypatch: pytest.MonkeyPatch
+    finished: Path, small_params: Params, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = []
     monkeypatch.setattr(store, "_open", lambda *args, original=store._open: opened.append(args) or original(*args))
     track.main(small_params, finished)
     assert sent(finished) == RUNS
+    done, total = re.findall(r"MLflow: records and models .* (\d+)/(\d+)", capsys.readouterr().err)[-1]
+    assert int(done) == int(total) >= 2 * len(RUNS), "every run is counted twice, for its record and its models"
     track.main(small_params, finished)
     assert len(opened) == 1, "nothing is new"
     compare.main(small_params, finished)

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from shearbench.comparison.table import best_of_each_dataset
 from shearbench.data import dataset as datasets
+from shearbench.execution.calls import progress_bar
 from shearbench.params import Params, Run
 from shearbench.predictions.contents import (
     Content,
@@ -81,19 +82,25 @@ def track_all(root: Path, params: Params, others: Sequence[Node] = ()) -> bool:
     nodes = [*_nodes(root, params, rows), *others, *report_node(root)]
 
     def send(store: Store) -> None:
-        sent = [(send_node(store, _run_node(root, run, fold_runs)), run, fold_runs) for run, fold_runs in runs]
-        for node in nodes:
-            send_node(store, node)
-        describe(store)
-        cards = {run_id: _card(root, run, rows) for run_id, run, _ in sent}
-        for run_id, text in cards.items():
-            if text:
-                store.client.set_tag(run_id, NOTE_TAG, text)
-        best = best_of_each_dataset(rows)
-        for run_id, run, fold_runs in sent:
-            send_models(store, fold_runs, run_id, partial(_example, root, run))
-            if best.get(run.dataset) == run.model:
-                register_champion(store, fold_runs, run_id, cards[run_id], demanded=params.predict.accuracy)
+        with progress_bar("MLflow: records and models", 0, len(nodes) + 2 * len(runs)) as show:
+            sent = []
+            for run, fold_runs in runs:
+                sent.append((send_node(store, _run_node(root, run, fold_runs)), run, fold_runs))
+                show(len(sent))
+            for number, node in enumerate(nodes, len(sent) + 1):
+                send_node(store, node)
+                show(number)
+            describe(store)
+            cards = {run_id: _card(root, run, rows) for run_id, run, _ in sent}
+            for run_id, text in cards.items():
+                if text:
+                    store.client.set_tag(run_id, NOTE_TAG, text)
+            best = best_of_each_dataset(rows)
+            for number, (run_id, run, fold_runs) in enumerate(sent, len(nodes) + len(sent) + 1):
+                send_models(store, fold_runs, run_id, partial(_example, root, run))
+                if best.get(run.dataset) == run.model:
+                    register_champion(store, fold_runs, run_id, cards[run_id], demanded=params.predict.accuracy)
+                show(number)
 
     done = [name for name in params.ablations if is_finished(root / "build" / "ablation_results" / name)]
     return attempt(root, params.tracking.uri, send) and track_ablations(root, params, done)
