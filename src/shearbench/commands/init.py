@@ -39,7 +39,6 @@ _COSTLY = 5000 * 32 * 32  # pixels of all images above which mlp and cnn2 are na
 _STEPS = {"mlp": 1200, "cnn2": 800, "resnet18": 1000}  # mini-batches per training
 _EPOCHS = (5, 100)
 _FOLDS = 5
-_LEAST = 3  # training images of a class: of 2, each of two folds would train on a single one
 _LEAST = 3  # training images of a class: with fewer, some fold trains on a single one
 _TRAINED = 0.8 * 0.8  # share of images in the training samples of one of five folds; a fifth is the test part
 _MLP = """\

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -83,24 +84,24 @@ def track_all(root: Path, params: Params, others: Sequence[Node] = ()) -> bool:
 
     def send(store: Store) -> None:
         with progress_bar("MLflow: records and models", 0, len(nodes) + 2 * len(runs)) as show:
-            sent = []
+            steps, sent = count(1), []
             for run, fold_runs in runs:
                 sent.append((send_node(store, _run_node(root, run, fold_runs)), run, fold_runs))
-                show(len(sent))
-            for number, node in enumerate(nodes, len(sent) + 1):
+                show(next(steps))
+            for node in nodes:
                 send_node(store, node)
-                show(number)
+                show(next(steps))
             describe(store)
             cards = {run_id: _card(root, run, rows) for run_id, run, _ in sent}
             for run_id, text in cards.items():
                 if text:
                     store.client.set_tag(run_id, NOTE_TAG, text)
             best = best_of_each_dataset(rows)
-            for number, (run_id, run, fold_runs) in enumerate(sent, len(nodes) + len(sent) + 1):
+            for run_id, run, fold_runs in sent:
                 send_models(store, fold_runs, run_id, partial(_example, root, run))
                 if best.get(run.dataset) == run.model:
                     register_champion(store, fold_runs, run_id, cards[run_id], demanded=params.predict.accuracy)
-                show(number)
+                show(next(steps))
 
     done = [name for name in params.ablations if is_finished(root / "build" / "ablation_results" / name)]
     return attempt(root, params.tracking.uri, send) and track_ablations(root, params, done)
