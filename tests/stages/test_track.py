@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from shearbench.params import Params
+from shearbench.params import Params, Tracking
+from shearbench.pipeline import sent as marks
 from shearbench.stages import compare, track
 from shearbench.tracking import store
 
@@ -51,10 +52,14 @@ def test_all_is_sent_once_and_again_what_is_new(
     assert int(done) == int(total) >= 2 * len(RUNS), "every run is counted twice, for its record and its models"
     track.main(small_params, finished)
     assert len(opened) == 1, "nothing is new"
+    assert _is_marked(finished)
     compare.main(small_params, finished)
+    assert not _is_marked(finished), "a record is new"
     track.main(small_params, finished)
     assert sent(finished) == {*RUNS, "comparison"}
+    assert _is_marked(finished)
     (finished / "mlruns" / "mlflow.db").unlink()
+    assert not _is_marked(finished), "the store is gone"
     track.main(small_params, finished)
     assert sent(finished) == {*RUNS, "comparison"}, "the store is another"
 
@@ -69,6 +74,8 @@ def test_a_store_that_fails_is_tried_again(
         patched.setattr(store, "_open", fail)
         track.main(small_params, finished)
     assert "the store is away" in capsys.readouterr().err
+    assert marks.mark(finished).is_file(), "DVC fails a stage without its output"
+    assert not _is_marked(finished)
     track.main(small_params, finished)
     assert sent(finished) == RUNS
 
@@ -94,6 +101,23 @@ def test_a_long_run_is_followed_until_ctrl_c(finished: Path, small_params: Param
         os.kill(follower.pid, signal.SIGINT)
     assert "stopped" in follower.communicate(timeout=3600)[1]
     assert follower.returncode == 130
+
+
+def test_a_store_that_is_switched_off_or_moved_is_no_longer_marked(finished: Path, small_params: Params) -> None:
+    off = small_params.model_copy(update={"tracking": Tracking(uri="off")})
+    path = finished / "params.yaml"
+    track.main(off, finished)
+    assert not _is_marked(finished), "params.yaml says default"
+    path.write_text(path.read_text().replace("uri: default", "uri: 'off'"))
+    track.main(off, finished)
+    assert _is_marked(finished)
+    assert not (finished / "mlruns" / "mlflow.db").exists()
+
+
+def _is_marked(project: Path) -> bool:
+    """Return True if the stage `code` leaves the mark, so that DVC skips the stage `track`."""
+    marks.remove_if_outdated(project)
+    return marks.mark(project).is_file()
 
 
 def _wait_for(project: Path, names: set[str]) -> None:

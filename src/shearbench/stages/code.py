@@ -8,6 +8,7 @@ a model or an ablation in its name has a text for each, so an edit of a user's n
 from pathlib import Path
 
 from shearbench import code
+from shearbench.pipeline import sent
 from shearbench.pipeline.dvc import texts
 
 OF_NO_STAGE = ("build/ablations", "build/ablation_results")
@@ -15,7 +16,9 @@ OF_NO_STAGE = ("build/ablations", "build/ablation_results")
 
 
 def main(root: Path) -> None:
-    """Write the text of each stage. Unchanged texts are not rewritten; texts of removed stages are deleted.
+    """Write the text of each stage, and remove an outdated mark of what MLflow has.
+
+    Unchanged texts are not rewritten; texts of removed stages are deleted.
 
     Raises:
         InputError: if ``params.yaml`` is not YAML, or has no models or ablations.
@@ -31,3 +34,4 @@ def main(root: Path) -> None:
     for name in OF_NO_STAGE:
         (root / name).mkdir(parents=True, exist_ok=True)
     code.remember()
+    sent.remove_if_outdated(root)
