@@ -52,14 +52,14 @@ def test_all_is_sent_once_and_again_what_is_new(
     assert int(done) == int(total) >= 2 * len(RUNS), "every run is counted twice, for its record and its models"
     track.main(small_params, finished)
     assert len(opened) == 1, "nothing is new"
-    assert _is_marked(finished)
+    assert _is_skipped(finished)
     compare.main(small_params, finished)
-    assert not _is_marked(finished), "a record is new"
+    assert not _is_skipped(finished), "a record is new"
     track.main(small_params, finished)
     assert sent(finished) == {*RUNS, "comparison"}
-    assert _is_marked(finished)
+    assert _is_skipped(finished)
     (finished / "mlruns" / "mlflow.db").unlink()
-    assert not _is_marked(finished), "the store is gone"
+    assert not _is_skipped(finished), "the store is gone"
     track.main(small_params, finished)
     assert sent(finished) == {*RUNS, "comparison"}, "the store is another"
 
@@ -74,8 +74,8 @@ def test_a_store_that_fails_is_tried_again(
         patched.setattr(store, "_open", fail)
         track.main(small_params, finished)
     assert "the store is away" in capsys.readouterr().err
-    assert marks.mark(finished).is_file(), "DVC fails a stage without its output"
-    assert not _is_marked(finished)
+    assert marks.tracked(finished).is_file(), "DVC fails a stage without its output"
+    assert not _is_skipped(finished)
     track.main(small_params, finished)
     assert sent(finished) == RUNS
 
@@ -103,21 +103,21 @@ def test_a_long_run_is_followed_until_ctrl_c(finished: Path, small_params: Param
     assert follower.returncode == 130
 
 
-def test_a_store_that_is_switched_off_or_moved_is_no_longer_marked(finished: Path, small_params: Params) -> None:
+def test_without_tracking_the_stage_is_done_and_with_it_again_it_runs(finished: Path, small_params: Params) -> None:
     off = small_params.model_copy(update={"tracking": Tracking(uri="off")})
-    path = finished / "params.yaml"
     track.main(off, finished)
-    assert not _is_marked(finished), "params.yaml says default"
-    path.write_text(path.read_text().replace("uri: default", "uri: 'off'"))
-    track.main(off, finished)
-    assert _is_marked(finished)
     assert not (finished / "mlruns" / "mlflow.db").exists()
+    assert not _is_skipped(finished), "params.yaml says default"
+    track.main(off, finished)
+    path = finished / "params.yaml"
+    path.write_text(path.read_text().replace("uri: default", "uri: off"))
+    assert _is_skipped(finished)
 
 
-def _is_marked(project: Path) -> bool:
-    """Return True if the stage `code` leaves the mark, so that DVC skips the stage `track`."""
+def _is_skipped(project: Path) -> bool:
+    """Return True if the stage `code` leaves the output of `track`, so that DVC skips that stage."""
     marks.remove_if_outdated(project)
-    return marks.mark(project).is_file()
+    return marks.tracked(project).is_file()
 
 
 def _wait_for(project: Path, names: set[str]) -> None:

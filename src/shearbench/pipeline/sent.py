@@ -1,7 +1,8 @@
-"""The mark ``mlruns/sent``: the records that MLflow had at the end of the last complete transfer.
+"""Which records MLflow has, and when DVC must run the stage ``track`` again.
 
-It is the output of the stage ``track``, so DVC skips that stage as long as nothing is new. MLflow's store itself is no
-output of DVC's: the stage ``code`` removes the mark if the store is gone or another one, or a record has changed.
+MLflow's store is no output of DVC's. Each complete transfer writes the state of store and records to ``mlruns/sent``.
+The output of ``track`` is ``build/tracked``, which the stage ``code`` removes if that state is no longer the present
+one: the store is gone or another one, or a record is new. So DVC skips ``track`` as long as MLflow has everything.
 """
 
 import hashlib
@@ -22,8 +23,13 @@ File = tuple[str, int, int]
 
 
 def mark(root: Path) -> Path:
-    """Return the path of the mark."""
+    """Return the path of the state at the end of the last complete transfer."""
     return root / "mlruns" / "sent"
+
+
+def tracked(root: Path) -> Path:
+    """Return the path of the output of the stage ``track``. Its content is constant."""
+    return root / "build" / "tracked"
 
 
 def files(root: Path) -> list[File]:
@@ -33,18 +39,18 @@ def files(root: Path) -> list[File]:
 
 
 def state(root: Path, uri: str, records: Sequence[File]) -> str:
-    """Return the content of the mark once the store at ``uri`` has ``records``."""
+    """Return the state of the store at ``uri`` that has ``records``."""
     return hashlib.sha256(repr((uri, (root / "mlruns" / "mlflow.db").exists(), *records)).encode()).hexdigest()
 
 
 def is_complete(root: Path, uri: str) -> bool:
-    """Return True if the store at ``uri`` had all present records at the end of the last transfer."""
+    """Return True if the store at ``uri`` has all records, or if ``uri`` is ``off``."""
     path = mark(root)
-    return path.is_file() and path.read_text() == state(root, uri, files(root))
+    return uri == "off" or (path.is_file() and path.read_text() == state(root, uri, files(root)))
 
 
 def remove_if_outdated(root: Path) -> None:
-    """Remove the mark unless the store of ``params.yaml`` has all records."""
+    """Remove the output of ``track`` unless the store of ``params.yaml`` has all records."""
     _, params = yaml12.read(root / "params.yaml")
-    if mark(root).is_file() and not is_complete(root, str(params["tracking"]["uri"])):
-        mark(root).unlink()
+    if not is_complete(root, str(params["tracking"]["uri"])):
+        tracked(root).unlink(missing_ok=True)

@@ -16,7 +16,7 @@ OF_NO_STAGE = ("build/ablations", "build/ablation_results")
 
 
 def main(root: Path) -> None:
-    """Write the text of each stage, and remove an outdated mark of what MLflow has.
+    """Write the text of each stage, and let ``track`` run again if MLflow lacks records.
 
     Unchanged texts are not rewritten; texts of removed stages are deleted.
 

@@ -1,8 +1,7 @@
 """Stage ``track``: send every new finished record to MLflow.
 
-Its output, ``mlruns/sent``, marks which records MLflow has; ``pipeline/sent.py`` says when DVC runs the stage again. If
-nothing has changed since the last complete transfer, the stage ends before MLflow is loaded. If MLflow cannot accept
-the records, the stage warns and succeeds, and the next ``dvc repro`` tries again.
+If nothing has changed since the last complete transfer, it ends before MLflow is loaded. If MLflow cannot accept the
+records, the stage warns and succeeds, and the next ``dvc repro`` tries again (``pipeline/sent.py``).
 """
 
 import time
@@ -13,21 +12,17 @@ from rich.markup import escape
 
 from shearbench.errors import InputError
 from shearbench.params import Params
-from shearbench.pipeline.sent import files, is_complete, mark, state
+from shearbench.pipeline.sent import files, is_complete, mark, state, tracked
 from shearbench.records import RECORD, write_text
 
 _SECONDS = 5.0  # between checks for new records
 
 
 def main(params: Params, root: Path) -> None:
-    """Send new records to MLflow, unless ``tracking.uri`` is ``off``, and write the mark."""
-    uri = params.tracking.uri
-    if is_complete(root, uri):
-        return
-    if uri == "off":
-        write_text(mark(root), state(root, uri, files(root)))
-    elif not send(params, root):
-        write_text(mark(root), "")  # DVC needs the output; the next stage `code` removes this one
+    """Send new records to MLflow, unless ``tracking.uri`` is ``off``; write ``build/tracked``."""
+    if not is_complete(root, params.tracking.uri):
+        send(params, root)
+    write_text(tracked(root), "The stage track has ended; mlruns/sent has what MLflow got.\n")
 
 
 def send(params: Params, root: Path) -> bool:
