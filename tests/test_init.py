@@ -12,6 +12,7 @@ from shearbench.data import raw
 from shearbench.data.folds import read_folds
 from shearbench.errors import InputError
 from shearbench.params import load
+from shearbench.records import read_npz
 from shearbench.stages import prepare
 
 REPOSITORY = Path(__file__).parents[1]
@@ -117,6 +118,37 @@ def test_an_npz_file_and_the_packages_digits_are_sources_too(tmp_path: Path) -> 
     assert list(digits.datasets) == ["mnist"]
 
 
+@pytest.mark.parametrize(
+    ("arrays", "fault"),
+    [
+        ({"train_images": np.arange(60)}, r"images must be \(n, height, width\) .* got \(60,\)"),
+        ({"train_images": np.array(3)}, r"images must be \(n, height, width\) .* got \(\)"),
+        ({"train_labels": np.eye(3)[np.arange(60) % 3]}, r"one label an image, got labels \(60, 3\)"),
+        ({"train_images": np.zeros((60, 12, 12), np.uint16) + 300}, "got uint16 from 300 to 300"),
+        ({"train_labels": np.arange(60) % 3 % 2 + (np.arange(60) < 2)}, "class '2' has 1"),
+    ],
+    ids=["flat", "scalar", "one-hot", "wide", "rare"],
+)
+def test_a_fault_of_an_npz_file_is_named(tmp_path: Path, arrays: dict[str, np.ndarray], fault: str) -> None:
+    images = np.random.default_rng(1).integers(0, 255, (60, 12, 12), dtype=np.uint8)
+    np.savez(tmp_path / "scans.npz", **({"train_images": images, "train_labels": np.arange(60) % 3} | arrays))
+    with pytest.raises(InputError, match=fault):
+        init.main(tmp_path / "benchmark", images=None, npz=tmp_path / "scans.npz")
+    assert not (tmp_path / "benchmark").exists()
+
+
+def test_an_npz_file_may_have_its_channels_first_and_large_images_are_resized(tmp_path: Path) -> None:
+    images = np.random.default_rng(1).integers(0, 255, (60, 3, 100, 80), dtype=np.uint8)
+    np.savez(tmp_path / "scans.npz", train_images=images, train_labels=np.arange(60) % 3)
+    init.main(tmp_path / "one", images=None, npz=tmp_path / "scans.npz")
+    params = load(tmp_path / "one" / "params.yaml")
+    assert params.datasets["scans"].channels == 3
+    assert params.sources.images["scans"].resize == (64, 64)
+    assert read_npz(tmp_path / "one" / "data" / "scans" / "train.npz")["images"].shape == (48, 3, 64, 64)
+    with pytest.raises(InputError, match=r"--npz must name an NPZ file; .*none\.npz is not one"):
+        init.main(tmp_path / "two", images=None, npz=tmp_path / "none.npz")
+
+
 def test_the_source_is_named_in_plain_letters_and_its_path_may_have_any(tmp_path: Path) -> None:
     init.main(tmp_path / "benchmark", images=_pictures(tmp_path / 'Bilder "für" alle'), npz=None)
     source = load(tmp_path / "benchmark" / "params.yaml").sources.images["bilder_fur_alle"]
@@ -178,7 +210,7 @@ def test_what_is_in_the_way_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has no readable PNG, JPEG or WEBP in a class's folder"):
         init.main(tmp_path / "new", images=tmp_path / "parts", npz=None)
     np.savez(tmp_path / "unlabelled.npz", train_images=np.zeros((9, 16, 16), np.uint8))
-    with pytest.raises(InputError, match="must hold train_images and train_labels; it holds train_images"):
+    with pytest.raises(InputError, match="has train_images but no train_labels; add them"):
         init.main(tmp_path / "new", images=None, npz=tmp_path / "unlabelled.npz")
     with pytest.raises(InputError, match="must name a folder with one sub-folder per class"):
         init.main(tmp_path / "new", images=tmp_path / "nowhere", npz=None)

@@ -22,10 +22,11 @@ from string import Template
 import numpy as np
 
 from shearbench.data import raw
+from shearbench.data.config import NpzFile
 from shearbench.data.image_folder import image_files, with_headers
 from shearbench.errors import InputError
 from shearbench.params import load
-from shearbench.records import read_npz, write_text
+from shearbench.records import write_text
 
 _LEFT_OUT = ("ablation", "ablation_result", "handwriting")
 _NOT_THERE = (
@@ -208,16 +209,21 @@ def _rarest(path: Path, counts: dict[str, int], *, has_test: bool) -> int:
 
 
 def _npz(path: Path) -> Found:
-    arrays = read_npz(path)
-    if not {"train_images", "train_labels"} <= arrays.keys():
-        raise InputError(f"--npz: {path} must hold train_images and train_labels; it holds {', '.join(arrays)}")
-    images = arrays["train_images"]
-    channels, name = (images.shape[3] if images.ndim == 4 else 1), _name_of(path)
-    total = sum(len(each) for key, each in arrays.items() if key.endswith("_images"))
-    labels = np.concatenate([np.ravel(arrays[key]) for key in ("train_labels", "val_labels") if key in arrays])
-    rarest = _rarest(path, Counter(map(str, labels)), has_test="test_images" in arrays)
-    source = f"{name}: {{kind: npz, path: {_quoted(path)}}}"
-    return Found(name, source, total, channels, max(images.shape[1:3]), rarest)
+    """Inspect an NPZ file, which is read as `shearbench data` reads it."""
+    if not path.is_file():
+        raise InputError(f"--npz must name an NPZ file; {path} is not one")
+    name = _name_of(path)
+    collected = raw.collect_own(name, NpzFile(kind="npz", path=str(path.resolve())), path)
+    train, test = collected.parts["train"], collected.parts["test"]
+    with np.load(path) as archive:
+        has_test = "test_images" in archive.files
+    longest, channels = max(train.images.shape[-2:]), (train.images.shape[1] if train.images.ndim == 4 else 1)
+    side = min(longest, _MOST_SIDE)
+    resize = f", resize: [{side}, {side}]" if longest > side else ""
+    counted = train.labels if has_test else np.append(train.labels, test.labels)
+    rarest = _rarest(path, Counter(collected.classes[label] for label in counted.tolist()), has_test=has_test)
+    source = f"{name}: {{kind: npz, path: {_quoted(path)}{resize}}}"
+    return Found(name, source, len(train.images) + len(test.images), channels, side, rarest)
 
 
 def _quoted(path: Path) -> str:
