@@ -299,3 +299,12 @@ def test_predict_needs_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert done.output.split("\t")[1].strip() in ("7", "?")
     assert CliRunner().invoke(app, ["predict", "gone.png"]).exit_code == 2
     assert class_pictures.RULE
+
+
+def test_a_class_without_a_readable_picture_fails_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "7-1-1.png").write_text("no picture")
+    done = CliRunner().invoke(app, ["handwriting", "7-1-1.png"])
+    assert done.exit_code == 1, done.output
+    assert "1 picture, 0 classified" in done.output
+    assert "7-1-1.png: is neither a PNG nor a JPEG" in done.output

@@ -123,6 +123,8 @@ def handwriting(
         results = command.predict_class(Path.cwd(), folder, labels=table)
     if json_file is not None:
         write_json(json_file, results)
+    if not (study or fine_tune or results["summary"]["read"]):
+        raise typer.Exit(1)
 
 
 @command

@@ -157,9 +157,8 @@ def _alike(pictures: Sequence[ClassPicture]) -> tuple[list[dict[str, Any]], str,
 def _print_class(report: ClassReport, out: Path, seconds: float) -> None:
     summary = report.summary()
     console = Console(highlight=False, soft_wrap=True)
-    console.print(
-        f"{report.name}: {summary['files']} pictures, {summary['read']} classified in {seconds:.0f} s", markup=False
-    )
+    pictures = f"{summary['files']} picture{'' if summary['files'] == 1 else 's'}"
+    console.print(f"{report.name}: {pictures}, {summary['read']} classified in {seconds:.0f} s", markup=False)
     for name, text in (("answered", "accuracy of sure predictions"), ("all", "accuracy of all predictions")):
         one = summary[name]
         if one is not None:
@@ -169,6 +168,9 @@ def _print_class(report: ClassReport, out: Path, seconds: float) -> None:
     wrong = [picture.file.shown for picture in report.predicted if picture.is_wrong]
     if wrong:
         console.print(f"  predicted as another digit than named: {few(wrong, most=8)}", markup=False)
+    unread = [f"{picture.file.shown}: {picture.unread}" for picture in report.pictures if picture.unread]
+    for reason in unread[:_NAMED_AT_MOST]:
+        console.print(f"    {reason}", markup=False)
     console.print(f"  like an MNIST digit: {len(report.copies)}; groups of duplicates: {len(report.duplicates)}")
     console.print(f"  page for the teacher: {out / PAGE}", markup=False)
     console.print(f"  the same numbers:     {out / RESULTS} and {TABLE}", markup=False)

@@ -165,16 +165,18 @@ def _against_others(right: Vector, groups: Numbers, writers: Numbers, names: Num
     of_unit = np.empty(len(sums), np.int64)
     of_unit[units] = np.searchsorted(names, groups)
 
-    def statistics(assignment: Numbers) -> Vector:
-        hits = np.bincount(assignment, weights=sums, minlength=len(names))
-        n = np.bincount(assignment, weights=sizes, minlength=len(names))
+    def statistics(assignments: Numbers) -> NDArray[np.float64]:
+        """Return (draws, groups) for the groups of the units (draws, units)."""
+        members = [assignments == group for group in range(len(names))]
+        hits, n = (np.stack([each @ values for each in members], axis=1) for values in (sums, sizes.astype(float)))
         with np.errstate(divide="ignore", invalid="ignore"):
             difference = hits / n - (sums.sum() - hits) / (sizes.sum() - n)
             return np.asarray(difference / np.sqrt(1 / n + 1 / (sizes.sum() - n)))
 
     rng = generator_for("handwriting", "groups", len(sums))
-    largest = [np.nanmax(np.abs(statistics(rng.permutation(of_unit))), initial=0.0) for _ in range(PERMUTATIONS)]
-    return statistics(of_unit), float(np.sort(largest)[int(np.ceil(0.95 * PERMUTATIONS)) - 1])
+    drawn = np.stack([rng.permutation(of_unit) for _ in range(PERMUTATIONS)])
+    largest = np.nanmax(np.abs(statistics(drawn)), axis=1, initial=0.0)
+    return statistics(of_unit[None])[0], float(np.sort(largest)[int(np.ceil(0.95 * PERMUTATIONS)) - 1])
 
 
 def rank_correlation(feature: Vector, right: Vector, writers: Writers, counted: Mask) -> tuple[float, Interval]:

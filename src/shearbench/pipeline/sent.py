@@ -1,7 +1,7 @@
 """Which records MLflow has, and when DVC must run the stage ``track`` again.
 
 MLflow's store is no output of DVC's. Each complete transfer writes the state of store and records to ``mlruns/sent``.
-The output of ``track`` is ``build/tracked``, which the stage ``code`` removes if that state is no longer the present
+The output of ``track`` is ``build/tracked.txt``. The stage ``code`` removes it if that state is no longer the present
 one: the store is gone or another one, or a record is new. So DVC skips ``track`` as long as MLflow has everything.
 """
 
@@ -29,7 +29,7 @@ def mark(root: Path) -> Path:
 
 def tracked(root: Path) -> Path:
     """Return the path of the output of the stage ``track``. Its content is constant."""
-    return root / "build" / "tracked"
+    return root / "build" / "tracked.txt"
 
 
 def files(root: Path) -> list[File]:
@@ -52,5 +52,7 @@ def is_complete(root: Path, uri: str) -> bool:
 def remove_if_outdated(root: Path) -> None:
     """Remove the output of ``track`` unless the store of ``params.yaml`` has all records."""
     _, params = yaml12.read(root / "params.yaml")
-    if not is_complete(root, str(params["tracking"]["uri"])):
+    tracking = params.get("tracking")
+    uri = tracking.get("uri") if isinstance(tracking, dict) else None  # `track` reports a fault in it
+    if not is_complete(root, str(uri)):
         tracked(root).unlink(missing_ok=True)

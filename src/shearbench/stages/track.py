@@ -19,7 +19,7 @@ _SECONDS = 5.0  # between checks for new records
 
 
 def main(params: Params, root: Path) -> None:
-    """Send new records to MLflow, unless ``tracking.uri`` is ``off``; write ``build/tracked``."""
+    """Send new records to MLflow, unless ``tracking.uri`` is ``off``; write ``build/tracked.txt``."""
     if not is_complete(root, params.tracking.uri):
         send(params, root)
     write_text(tracked(root), "The stage track has ended; mlruns/sent has what MLflow got.\n")
