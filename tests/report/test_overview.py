@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 
 from shearbench.analysis.cost import section as cost
-from shearbench.records import read_json
+from shearbench.records import read_json, write_json, write_record
 from shearbench.report.blocks import Column, Pictures, Table
-from shearbench.report.overview import _PLATEAU, budgets, overview, recipes
+from shearbench.report.overview import _PLATEAU, _strangers, budgets, overview, recipes
 
 
 def _text(cell: object) -> str:
@@ -32,6 +32,22 @@ def test_a_row_a_model_with_the_numbers_of_the_records(finished_once: Path) -> N
         flops = read_json(folder / "record.json")["measurements"]["cost"]["flops"]
         assert row["flops"] == flops > 0
     assert "Drop: cross-validated accuracy lost from mnist" in table.caption
+
+
+def test_strangers_digits_are_those_of_the_stage_and_not_of_a_page_for_a_teacher(tmp_path: Path) -> None:
+    classes = tmp_path / "build" / "handwriting"
+    write_json(classes / "anna-7f930f" / "results.json", {"summary": {"read": 3}})  # as `make handwriting DIR=anna`
+    assert _strangers(tmp_path) == {}
+
+    def study(name: str, best: float) -> None:
+        models = [{"model": "mlp", "accuracy": each} for each in (best, best - 0.1)]
+        writer = {"results.json": lambda path: write_json(path, {"models": models})}
+        write_record(classes / name, {}, writer)
+
+    study("ben-85eb32", 0.6)
+    assert _strangers(tmp_path)["mlp"]["accuracy"] == 0.6
+    study("class_digits", 0.8)
+    assert _strangers(tmp_path)["mlp"]["accuracy"] == 0.8
 
 
 def test_the_best_is_bold_and_who_is_not_worse_is_marked(finished_once: Path) -> None:

@@ -93,8 +93,10 @@ def _robustness(folder: Path) -> dict[str, Any]:
 
 def _strangers(root: Path) -> dict[str, Row]:
     """Return model -> the best of its trainings on the digits of a class; empty without such an evaluation."""
-    paths = sorted((root / "build" / "handwriting").glob("*/results.json"))
-    rows = sorted(read_json(paths[0])["models"], key=lambda row: float(row["accuracy"])) if paths else []
+    classes = root / "build" / "handwriting"  # pages for teachers are there too; they have no record
+    finished = [folder for folder in (classes / "class_digits", *sorted(classes.glob("*"))) if is_finished(folder)]
+    models = read_json(finished[0] / "results.json")["models"] if finished else []
+    rows = sorted(models, key=lambda row: float(row["accuracy"]))
     return {row["model"]: row for row in rows}
 
 
