@@ -189,6 +189,13 @@ def test_folders_of_ablations_are_there_without_an_ablation(tmp_path: Path) -> N
     assert all((tmp_path / folder).is_dir() for folder in needed)
 
 
+def test_results_of_an_ablation_that_was_removed_from_the_parameters_go(project: Path) -> None:
+    results = project / "build" / "ablation_results"
+    shutil.copytree(results / "channels", results / "former")
+    _hash_code(project)
+    assert [path.name for path in results.iterdir() if path.is_dir()] == ["channels"]
+
+
 @pytest.mark.parametrize("name", ["params.yaml", "profiles/full.yaml", "profiles/hour.yaml"])
 def test_every_stage_of_our_own_parameters_has_a_text(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPOSITORY)

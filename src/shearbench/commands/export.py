@@ -50,7 +50,7 @@ def main(params: Params, root: Path, folder: Path) -> list[Path]:
     evaluated = read_evaluated(root / "build", runs, networks=params.cv.networks)
     comparison = read_json(root / "reports" / "comparison.json")
     _write_table(_of_page(overview(root, comparison)), folder / "tables" / "overview.csv")
-    for target, sources in _folders(root).items():
+    for target, sources in _folders(params, root).items():
         for source in sources:
             _write_table(pd.read_csv(source), folder / "tables" / target / source.name)
     _write_figures(params, root, evaluated, folder / "figures")
@@ -75,10 +75,10 @@ def _of_page(table: Table) -> pd.DataFrame:
     return pd.DataFrame(body, columns=[f"{column.group} {column.title}".strip() for column in table.columns])
 
 
-def _folders(root: Path) -> dict[str, list[Path]]:
+def _folders(params: Params, root: Path) -> dict[str, list[Path]]:
     """Return the CSV files for each folder below ``tables/``; for a class, only the tables in the report."""
     build = root / "build"
-    runs = {f"runs/{path.parent.name}-{path.name}": path for path in build.glob("evaluation/*/*")}
+    runs = {f"runs/{name}": build / "evaluation" / run.dataset / run.model for name, run in params.runs.items()}
     ablations = {f"ablations/{path.name}": path for path in build.glob("ablation_results/*")}
     folders = {"": root / "reports", "comparison": build / "comparison", **runs, **ablations}
     found = {target: sorted(folder.glob("*.csv")) for target, folder in folders.items()}

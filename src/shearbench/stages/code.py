@@ -5,20 +5,23 @@ a model or an ablation in its name has a text for each, so an edit of a user's n
 ``dvc repro`` always starts with this stage, so it imports no library except YAML's.
 """
 
+import shutil
 from pathlib import Path
 
 from shearbench import code
 from shearbench.pipeline import sent
 from shearbench.pipeline.dvc import texts
 
-OF_NO_STAGE = ("build/ablations", "build/ablation_results")
+RESULTS = Path("build") / "ablation_results"
+OF_NO_STAGE = (Path("build") / "ablations", RESULTS)
 """Folders that stages depend on. Without ablations in ``params.yaml``, no other stage makes them."""
 
 
 def main(root: Path) -> None:
     """Write the text of each stage, and let ``track`` run again if MLflow lacks records.
 
-    Unchanged texts are not rewritten; texts of removed stages are deleted.
+    Unchanged texts are not rewritten. Texts of removed stages are deleted, and results of removed ablations. DVC's
+    cache has them if the ablation comes back.
 
     Raises:
         InputError: if ``params.yaml`` is not YAML, or has no models or ablations.
@@ -33,5 +36,8 @@ def main(root: Path) -> None:
             path.write_text(text)
     for name in OF_NO_STAGE:
         (root / name).mkdir(parents=True, exist_ok=True)
+    for result in (root / RESULTS).iterdir():
+        if result.is_dir() and folder / "ablation_result" / f"{result.name}.txt" not in written:
+            shutil.rmtree(result)  # else the report would show it beside newer results
     code.remember()
     sent.remove_if_outdated(root)
