@@ -109,6 +109,13 @@ def simulate_dataset(
         "displacements": list(shards[0].displacements),
         "samples": len(bitmaps),
         "failed": len(failed),
+        **_facts(elements),
+    }
+
+
+def _facts(elements: tuple[int, int]) -> dict[str, Any]:
+    """Return solver, units and orientation of fields, for the JSON file beside them."""
+    return {
         "solver": {
             "name": "shearbench.mechanics",
             "version": SOLVER_VERSION,

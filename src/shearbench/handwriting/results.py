@@ -256,12 +256,8 @@ def findings_of(
     images = {name: digits.images(name) for name in PREPARATIONS}
     predictions = predict_all(networks, images, workers=workers, device=device)
     chosen = best_of(networks)
-    reference = Reference(
-        train.images,
-        test.images,
-        np.concatenate([train.labels, test.labels]),
-        np.concatenate([train.ids, test.ids]),
-    )
+    labels, ids = np.concatenate([train.labels, test.labels]), np.concatenate([train.ids, test.ids])
+    reference = Reference(train.images, test.images, labels, ids)
     limits = limits_of(reference, seed=seed)
     prepared, accepted = images["mnist"], digits.accepted("mnist")
     hashes = [str(sheet.facts["sha256"]) for sheet in digits.read]

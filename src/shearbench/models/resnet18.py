@@ -59,17 +59,10 @@ def build(
         partial(nn.BatchNorm2d, momentum=momentum, eps=epsilon) if norm == "batch" else partial(nn.GroupNorm, GROUPS)
     )
     c1, c2, c3, c4 = (scaled(planes, width, multiple=8) for planes in (64, 128, 256, 512))
-    side, stride = (7, 2) if stem == "imagenet" else (3, 1)
-    entrance = nn.Conv2d(
-        channels if third_channel == "none" else 3, c1, kernel_size=side, stride=stride, padding=side // 2, bias=False
-    )
     network = nn.Sequential(
         OrderedDict(
             **_front(third_channel, resize),
-            conv1=entrance,  # (n, c1, 14, 14), with the small stem 28 x 28
-            bn1=layer(c1),
-            relu=nn.ReLU(inplace=True),
-            **({"maxpool": nn.MaxPool2d(kernel_size=3, stride=2, padding=1)} if stem == "imagenet" else {}),
+            **_stem(channels if third_channel == "none" else 3, c1, layer, stem),
             layer1=_stage(c1, c1, stride=1, norm=layer),  # (n, c1, 7, 7)
             layer2=_stage(c1, c2, stride=2, norm=layer),  # (n, c2, 4, 4)
             layer3=_stage(c2, c3, stride=2, norm=layer),  # (n, c3, 2, 2)
@@ -108,6 +101,21 @@ def _front(third_channel: Literal["none", "zeros", "repeat"], resize: int | None
     if resize is not None:
         front["resize"] = nn.Upsample((resize, resize), mode="bilinear", align_corners=False)
     return front
+
+
+def _stem(
+    channels: int, planes: int, norm: Callable[[int], nn.Module], kind: Literal["imagenet", "small"]
+) -> dict[str, nn.Module]:
+    """Return the layers in front of the first stage: (n, planes, 7, 7), with the small stem 28 x 28."""
+    side, stride, padding = (7, 2, 3) if kind == "imagenet" else (3, 1, 1)
+    stem: dict[str, nn.Module] = {
+        "conv1": nn.Conv2d(channels, planes, kernel_size=side, stride=stride, padding=padding, bias=False),
+        "bn1": norm(planes),
+        "relu": nn.ReLU(inplace=True),
+    }
+    if kind == "imagenet":
+        stem["maxpool"] = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+    return stem
 
 
 class BasicBlock(nn.Module):
