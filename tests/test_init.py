@@ -9,7 +9,7 @@ from PIL import Image
 
 from shearbench.commands import init
 from shearbench.data import raw
-from shearbench.data.folds import read_folds
+from shearbench.data.folds import read_folds, read_part
 from shearbench.errors import InputError
 from shearbench.params import load
 from shearbench.records import read_npz
@@ -293,3 +293,18 @@ def test_images_of_every_format_are_taken_and_groups_are_offered(tmp_path: Path)
     init.main(tmp_path / "benchmark", images=pictures, npz=None)
     assert "40 images of 3 channels" in (tmp_path / "benchmark" / "README.md").read_text()
     assert "# groups: '_patient(\\d+)'" in (tmp_path / "benchmark" / "params.yaml").read_text()
+
+
+def test_too_few_samples_for_a_tuning_part_stop_a_search_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = tmp_path / "benchmark"
+    init.main(project, images=_pictures(tmp_path / "pictures"), npz=None)
+    params = load(project / "params.yaml")
+    little = params.model_copy(update={"tuning": params.tuning.model_copy(update={"share": 0.01})})
+    prepare.main(little, project)
+    assert "pictures has no tuning part" in capsys.readouterr().out
+    assert len(read_part(project / "build" / "tuning_part" / "pictures.npz")) == 0
+    tuned = little.model_copy(update={"training": params.training.model_copy(update={"use_tuned": True})})
+    with pytest.raises(InputError, match=r"tuning\.share must leave each of 3 classes"):
+        prepare.main(tuned, project)

@@ -16,6 +16,7 @@ from made import current_runs
 from patterns import config_with, point
 from shearbench.data.dataset import load
 from shearbench.data.folds import read_folds
+from shearbench.data.folds import write_part as write_ids
 from shearbench.errors import InputError
 from shearbench.params import load as load_params
 from shearbench.records import RECORD, read_record, write_sealed
@@ -361,3 +362,10 @@ def test_a_network_is_searched_over_its_options_too(root):
     assert found.trials[0].hyperparameters == {"dropout": 0.25, "schedule": "constant"}
     assert len({trial.hyperparameters["dropout"] for trial in found.trials}) > 2
     assert found.sizes == ()
+
+
+def test_a_dataset_without_a_tuning_part_is_refused_with_what_to_change(build: Path, tmp_path: Path) -> None:
+    shutil.copytree(build / "datasets", tmp_path / "datasets")
+    write_ids(tmp_path / "datasets" / "patterns" / "tuning_part.npz", np.empty(0, np.int64))
+    with pytest.raises(InputError, match=r"patterns has too few samples for a tuning part; .* change tuning\.share"):
+        job.write_part(job_in(tmp_path))

@@ -2,7 +2,7 @@
 
 Writes for each source ``build/samples/{train,test}/<source>.npz``, ``build/folds/<source>.npz`` and
 ``build/tuning_part/<source>.npz``. The tuning part is assigned to folds like all other samples, unless
-``training.use_tuned`` uses the result of a search on it.
+``training.use_tuned`` uses the result of a search on it; too few samples give an empty one.
 """
 
 import shutil
@@ -47,13 +47,7 @@ def _prepared(
     train = samples["train"]
     refuse_shared(root / "data" / name, {split: samples[split].groups for split in SPLITS})
     units = units_of(train.images, train.groups)
-    part = split_off(
-        units,
-        train.labels,
-        share=params.tuning.share,
-        seed=seed_for(params.seed, "tuning part"),
-        parameter="tuning.share",
-    )
+    part = _tuning_part(params, name, train, units)
     folds = make_repeats(
         units,
         train.labels,
@@ -65,6 +59,18 @@ def _prepared(
     table = FoldTable(train.ids, folds, units)
     _refuse_single(name, table, train, params.cv.train_on)
     return samples, part, table
+
+
+def _tuning_part(params: Params, name: str, train: Samples, units: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return the mask of the tuning part. It is empty if there are too few samples, unless folds must leave it out."""
+    seed = seed_for(params.seed, "tuning part")
+    try:
+        return split_off(units, train.labels, share=params.tuning.share, seed=seed, parameter="tuning.share")
+    except InputError as error:
+        if params.training.use_tuned:
+            raise
+        print(f"{name} has no tuning part, which only `make tune` needs: {error}")
+        return np.zeros(len(train.ids), np.bool_)
 
 
 def _refuse_single(name: str, table: FoldTable, train: Samples, train_on: TrainOn) -> None:

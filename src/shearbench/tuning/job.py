@@ -192,6 +192,11 @@ def write_part(job: Job) -> Dataset:
     """
     dataset, resources, seed = job.build / "datasets" / job.config.dataset, job.resources, job.config.seed
     part = part_of(load(dataset, "train"), read_part(dataset / TUNING_PART))
+    if not len(part.ids):
+        raise InputError(
+            f"{job.config.dataset} has too few samples for a tuning part; use more samples, or change tuning.share in "
+            "params.yaml and run `dvc repro`"
+        )
     facts = {
         "inner_fraction": resources.inner_fraction,
         "folds": resources.folds,
