@@ -106,6 +106,7 @@ def test_the_training_loss_is_the_mean_over_samples(dataset: Dataset, make_confi
     [
         (6, 3, [3, 3], [3, 3]),
         (7, 3, [3, 4], [3, 4]),  # BatchNorm refuses a batch of one
+        (5, 2, [2, 3], [2, 3]),
         (8, 3, [3, 3, 2], [3, 3, 2]),
         (10, 4, [4, 4, 2], [4, 4, 2]),  # just half the size
         (11, 5, [5, 6], [5, 6]),

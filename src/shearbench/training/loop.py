@@ -207,7 +207,7 @@ def batches(order: Tensor, recipe: Recipe) -> list[Tensor]:
     points of training accuracy (docs/findings.md). A single row is always joined, because BatchNorm rejects it.
     """
     chunks = list(torch.split(order, recipe.batch))
-    least = 2 if recipe.last_batch == "kept" else recipe.batch / 2
+    least = 2 if recipe.last_batch == "kept" else max(2, recipe.batch / 2)
     if len(chunks) > 1 and len(chunks[-1]) < least:
         chunks[-2:] = [torch.cat(chunks[-2:])]
     return chunks
