@@ -71,6 +71,14 @@ def test_no_batch_is_too_small_for_statistics_of_its_own(count: int) -> None:
     assert np.isfinite(predicted).all()
 
 
+def test_batches_of_two_leave_no_single_sample_over() -> None:
+    """On maps of 1 x 1, as those of ResNet-18, torch refuses the statistics of one sample."""
+    network = build("resnet18", inputs=Inputs(1), width=0.05, options={}, seed=1).eval()
+    inputs = np.random.default_rng(0).normal(size=(5, 1, 28, 28)).astype(np.float32)
+    predictors = predict.predictors_of(network, PLAIN, inputs, batch=2, hardware=Hardware())
+    assert all(np.isfinite(each(inputs)).all() for each in predictors.values())
+
+
 def test_the_network_is_left_as_it_is() -> None:
     network = build("resnet18", inputs=Inputs(1), width=0.05, options={}, seed=1).eval()
     before = {name: value.clone() for name, value in network.state_dict().items()}

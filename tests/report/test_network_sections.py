@@ -11,7 +11,8 @@ from shearbench.analysis.corruption.section import corruption, noise
 from shearbench.analysis.gradcam.section import attribution
 from shearbench.analysis.transfer.section import transfer
 from shearbench.records import read_json
-from shearbench.report.blocks import Pictures, Prose, Section, Table
+from shearbench.report.blocks import Cell, Pictures, Prose, Section, Table
+from shearbench.report.comparison import spread
 
 
 def rows_of(root: Path) -> list[dict[str, Any]]:
@@ -71,3 +72,10 @@ def test_embedding_and_maps_list_every_run(finished_once: Path) -> None:
     shown = feature_maps(finished_once, rows)
     assert pictures_of(shown) == 1
     assert any("not shown: mlp" in getattr(block, "text", "") for block in shown.blocks)
+
+
+def test_what_was_not_measured_is_an_empty_cell() -> None:
+    """As the spread over the batches of an epoch of one batch."""
+    show = spread("loss", ".2f")
+    assert show({"loss_mean": 1.0, "loss_sd": 0.5}) == Cell("1.00 ± 0.50", 1.0)
+    assert show({"loss_mean": float("nan"), "loss_sd": float("nan")}) == Cell("")

@@ -2,6 +2,7 @@
 of means and intervals.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from operator import itemgetter
@@ -53,10 +54,15 @@ def table(columns: Columns, rows: Rows, caption: str = "", data: Sequence[Data] 
 
 
 def spread(name: str, form: str, factor: float = 1.0) -> Show:
-    """Return the cells "mean ± standard deviation" of columns ``<name>_mean`` and ``<name>_sd``, times ``factor``."""
+    """Return the cells "mean ± standard deviation" of columns ``<name>_mean`` and ``<name>_sd``, times ``factor``.
+
+    Without a mean, a cell is empty.
+    """
 
     def show(row: Row) -> Cell:
         mean, sd = factor * row[f"{name}_mean"], factor * row[f"{name}_sd"]
+        if math.isnan(mean):
+            return Cell("")
         return Cell(f"{mean:{form}} ± {sd:{form.lstrip('+')}}", mean)
 
     return show

@@ -62,5 +62,5 @@ def predictors_of(
 
 
 def _parts(count: int, batch: int) -> int:
-    """Return the number of even batches of about ``batch`` samples."""
-    return max(1, round(count / batch))
+    """Return the number of even batches of about ``batch`` samples, and of 2 or more: one has no statistics."""
+    return max(1, min(round(count / batch), count // 2))

@@ -76,9 +76,11 @@ _DYNAMICS = RUN | {
     Column("first loss", True, "training loss of the first epoch"): spread("first_train_loss", ".3f"),
     Column("last loss", True, "training loss of the last epoch"): spread("last_train_loss", ".3f"),
     Column("held-out loss", True, "after the last epoch, on the held-out fold"): spread("last_validation_loss", ".3f"),
-    Column("batch spread", True, "standard deviation of the training loss over the mini-batches of the last epoch"): (
-        spread("last_batch_loss_sd", ".3f")
-    ),
+    Column(
+        "batch spread",
+        True,
+        "standard deviation of the training loss over the mini-batches of the last epoch; empty if it has one batch",
+    ): spread("last_batch_loss_sd", ".3f"),
 }
 _BY_MODE = RUN | {
     Column("while training", True, "accuracy on the training samples during the best epoch, in %"): (
