@@ -215,7 +215,7 @@ def _npz(path: Path) -> Found:
     name = _name_of(path)
     collected = raw.collect_own(name, NpzFile(kind="npz", path=str(path.resolve())), path)
     train, test = collected.parts["train"], collected.parts["test"]
-    with np.load(path) as archive:
+    with np.load(path, allow_pickle=False) as archive:
         has_test = "test_images" in archive.files
     longest, channels = max(train.images.shape[-2:]), (train.images.shape[1] if train.images.ndim == 4 else 1)
     side = min(longest, _MOST_SIDE)
