@@ -244,6 +244,7 @@ def modes_figure(title: str, modes: pd.DataFrame) -> Figure:
             panel.set_ylabel("accuracy in %", fontsize=9)
         if place + columns >= len(runs):
             panel.set_xlabel("epoch", fontsize=9)
+            panel.tick_params(labelbottom=True)  # those of a shared axis are at the last row alone
     return _finished(made, title, panels[: len(runs)])
 
 
