@@ -4,8 +4,11 @@ If nothing has changed since the last complete transfer, it ends before MLflow i
 records, the stage warns and succeeds, and the next ``dvc repro`` tries again (``pipeline/sent.py``).
 """
 
+import signal
+import threading
 import time
 from pathlib import Path
+from types import FrameType
 
 from rich import print
 from rich.markup import escape
@@ -64,8 +67,14 @@ def send_readers(params: Params, root: Path) -> bool:
 
 def follow(params: Params, root: Path) -> None:
     """Send the records of each stage as it finishes, until Ctrl-C; records in replacement are sent when complete."""
-    seen = ""
-    while True:
+    seen, pressed = "", threading.Event()
+
+    def press(number: int, frame: FrameType | None) -> None:
+        pressed.set()  # Python drops the exception if it is raised in a finaliser of one of MLflow's libraries
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, press)
+    while not pressed.is_set():
         present = state(root, params.tracking.uri, files(root))
         if present != seen and not is_complete(root, params.tracking.uri):
             seen = present
@@ -74,4 +83,5 @@ def follow(params: Params, root: Path) -> None:
                     print(f"{time.strftime('%H:%M:%S')} MLflow has every finished record")
             except InputError as error:
                 print(f"{time.strftime('%H:%M:%S')} not sent yet: {error}")
-        time.sleep(_SECONDS)
+        pressed.wait(_SECONDS)
+    raise KeyboardInterrupt
