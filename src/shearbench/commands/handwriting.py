@@ -165,12 +165,12 @@ def _print_class(report: ClassReport, out: Path, seconds: float) -> None:
             share = f"{one['right']} of {one['n']} = {100 * one['accuracy']:.1f} %"
             console.print(f"  {text}: {share} (95 % CI {100 * one['low']:.1f} to {100 * one['high']:.1f})")
     console.print(f"  not sure: {summary['not_sure']}; not classified: {summary['rejected']}")
-    wrong = [picture.file.shown for picture in report.predicted if picture.is_wrong]
-    if wrong:
-        console.print(f"  predicted as another digit than named: {few(wrong, most=8)}", markup=False)
     unread = [f"{picture.file.shown}: {picture.unread}" for picture in report.pictures if picture.unread]
     for reason in unread[:_NAMED_AT_MOST]:
         console.print(f"    {reason}", markup=False)
+    wrong = [picture.file.shown for picture in report.predicted if picture.is_wrong]
+    if wrong:
+        console.print(f"  predicted as another digit than named: {few(wrong, most=8)}", markup=False)
     console.print(f"  like an MNIST digit: {len(report.copies)}; groups of duplicates: {len(report.duplicates)}")
     console.print(f"  page for the teacher: {out / PAGE}", markup=False)
     console.print(f"  the same numbers:     {out / RESULTS} and {TABLE}", markup=False)

@@ -67,7 +67,7 @@ def send_readers(params: Params, root: Path) -> bool:
 
 def follow(params: Params, root: Path) -> None:
     """Send the records of each stage as it finishes, until Ctrl-C; records in replacement are sent when complete."""
-    seen, pressed = "", threading.Event()
+    uri, seen, pressed = params.tracking.uri, "", threading.Event()
 
     def press(number: int, frame: FrameType | None) -> None:
         pressed.set()  # Python drops the exception if it is raised in a finaliser of one of MLflow's libraries
@@ -75,8 +75,7 @@ def follow(params: Params, root: Path) -> None:
 
     signal.signal(signal.SIGINT, press)
     while not pressed.is_set():
-        present = state(root, params.tracking.uri, files(root))
-        if present != seen and not is_complete(root, params.tracking.uri):
+        if not is_complete(root, uri) and (present := state(root, uri, files(root))) != seen:
             seen = present
             try:
                 if send(params, root):
