@@ -180,7 +180,7 @@ def build_adapted(found: Callable[..., Any], architecture: str, inputs: Inputs, 
     if refused:
         raise InputError(
             f"{architecture}: {', '.join(sorted(refused))} must not be given; its weights are random, and "
-            "its classes and channels are those of the data"
+            "its classes and channels are those of the data; docs/add-a-model.md shows how to start from other weights"
         )
     own = dict(options)
     resize = own.pop("resize", None)

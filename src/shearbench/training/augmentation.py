@@ -2,8 +2,9 @@
 
 An augmentation takes images float32 (n, channels, height, width) with grey values 0 .. 255, background 0, and a CPU
 generator. It returns new images on the same device. The random numbers are the same on every device; the images are
-computed on theirs. All channels of an image are changed alike. ``strong`` and ``pens`` redraw digits. Displacement
-fields are not augmented: moving their pixels without rotating their vectors would be wrong physics.
+computed on theirs. All channels of an image are changed alike. ``flip`` and ``crop`` suit photographs, ``strong`` and
+``pens`` redraw digits. Displacement fields are not augmented: moving their pixels without rotating their vectors would
+be wrong physics.
 """
 
 import math
@@ -153,6 +154,26 @@ def erasing(images: Tensor, generator: torch.Generator, *, largest: float = 0.33
     rows = (down >= top) & (down < top + height)
     columns = (across >= left) & (across < left + width)
     return images.masked_fill(rows[:, None, :, None] & columns[:, None, None, :], 0)
+
+
+def flip(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Mirror half of the images left to right, like ``RandomHorizontalFlip``."""
+    mirrored = torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5
+    return torch.where(mirrored.to(images.device), images.flip(3), images)
+
+
+def crop(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Shift each image by up to an eighth of its sides, and fill the gap with its reflection.
+
+    It is ``RandomCrop(size, padding=size // 8, padding_mode="reflect")`` without a copy of the padded images.
+    """
+    for axis, reshape in ((2, (-1, 1, images.shape[2], 1)), (3, (-1, 1, 1, images.shape[3]))):
+        last = images.shape[axis] - 1
+        reach = images.shape[axis] // 8
+        shift = torch.randint(-reach, reach + 1, (len(images), 1), generator=generator)
+        places = last - (last - (torch.arange(last + 1) + shift).abs()).abs()  # reflected at both ends
+        images = images.gather(axis, places.to(images.device).reshape(reshape).expand_as(images))
+    return images
 
 
 def draw_boxes(count: int, size: Size, generator: torch.Generator, *, largest: float = 0.33) -> Tensor:
@@ -357,6 +378,8 @@ AUGMENTATIONS: dict[str, Augment] = {
     "thickness": thickness,
     "elastic": elastic,
     "erasing": erasing,
+    "flip": flip,
+    "crop": crop,
     "strong": strong,
     "pens": pens,
 }

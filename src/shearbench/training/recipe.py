@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from shearbench.models.interface import Option, Scalar
 from shearbench.strict import Strict
 
-Augmentation = Literal["none", "affine", "noise", "thickness", "elastic", "erasing", "strong", "pens"]
+Augmentation = Literal["none", "affine", "noise", "thickness", "elastic", "erasing", "flip", "crop", "strong", "pens"]
 Hyperparameters = dict[str, Scalar]
 """One point of a space: values by name."""
 TUNABLE = ("learning_rate", "batch", "weight_decay", "schedule")
