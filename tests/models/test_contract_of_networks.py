@@ -1,13 +1,17 @@
 """``check`` does to a network what training will: each fault is found before any training, in one sentence."""
 
 import sys
+import warnings
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
+from torch import nn
 
+from shearbench.code import TRAINING, closure
 from shearbench.errors import InputError
 from shearbench.models import build, check
 from shearbench.models.contract import restored
@@ -226,6 +230,30 @@ def test_each_fault_is_one_sentence(name: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         _check(name)
     assert torch.get_default_dtype() == torch.float32
+
+
+STORED = """
+from pathlib import Path
+from safetensors.torch import load_file
+from torch import nn
+
+def Net(channels):
+    network = nn.Sequential(nn.Flatten(), nn.Linear(784 * channels, 10))
+    network[1].load_state_dict(load_file(Path(__file__).with_name("stored.safetensors")))
+    return network
+"""
+
+
+def test_weights_from_a_file_are_loaded_without_a_warning_and_are_code_of_the_network(networks: Path) -> None:
+    stored = nn.Linear(784, 10).state_dict()
+    save_file(stored, networks / "stored.safetensors")
+    (networks / "contract_stored.py").write_text(STORED)
+    with warnings.catch_warnings(record=True, action="always") as seen:
+        check("contract_stored.Net", inputs=Inputs(1), width=1.0, options={})
+    assert not seen
+    network = build("contract_stored.Net", inputs=Inputs(1), width=1.0, options={}, seed=1)
+    assert torch.equal(network.state_dict()["1.weight"], stored["weight"])
+    assert "stored.safetensors" in closure(TRAINING, ["contract_stored.Net"])
 
 
 @pytest.mark.parametrize(("architecture", "channels"), [("contract_nets.Wide", 1), ("mlp", 1), ("resnet18", 2)])

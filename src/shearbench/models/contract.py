@@ -10,6 +10,7 @@ A network must not change torch's global settings, because later models of the p
 import inspect
 import os
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,7 +93,8 @@ def check(network: nn.Module, other: nn.Module, architecture: str, inputs: Input
 def refuse_too_large(make: Callable[[], nn.Module], architecture: str) -> None:
     """Raise InputError if the training of a network would not fit into memory, before any is allocated."""
     try:
-        with torch.device("meta"), torch.random.fork_rng(devices=[]):  # shapes without values
+        # Shapes without values. torch warns of each stored weight that is loaded into one.
+        with torch.device("meta"), torch.random.fork_rng(devices=[]), warnings.catch_warnings(action="ignore"):
             count = float(sum(parameter.numel() for parameter in make().parameters()))
     except (Exception, SystemExit) as error:  # noqa: BLE001  (code that needs values; the real build reports the fault)
         if "overflow" not in str(error):
