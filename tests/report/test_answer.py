@@ -1,11 +1,16 @@
 """The sentences of the first screen: each follows from a verdict, and opposite records give the opposite."""
 
+import shutil
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shearbench.report.overview import answer
+from shearbench.records import write_json
+from shearbench.report.overview import answer, answers
+
+FULL = Path(__file__).parents[2] / "reports" / "full"
 
 
 def row(dataset: str, model: str, cv: float, *, parameters: int = 100, seconds: float = 10.0) -> dict[str, Any]:
@@ -81,10 +86,10 @@ def test_what_leaving_the_first_dataset_costs(turn: bool) -> None:
 @pytest.mark.parametrize(
     ("verdict", "words"),
     [
-        ("better", "this run agrees on the order"),
-        ("worse", "this run says the opposite"),
-        ("equivalent", "in this run the two are equivalent"),
-        ("undecided", "in this run the two are undecided"),
+        ("better", "the order is the same here"),
+        ("worse", "the order is the opposite here"),
+        ("equivalent", "the two are equivalent here"),
+        ("undecided", "the two are undecided here"),
     ],
 )
 def test_the_first_study_is_set_beside_the_verdict(verdict: str, words: str) -> None:
@@ -109,3 +114,19 @@ def test_every_mix_of_outcomes_gives_whole_sentences() -> None:
 
 def test_a_refused_comparison_is_said_to_be_refused() -> None:
     assert said(ROWS, [], refused="a fold is missing")[-1].endswith("the comparison was refused.")
+
+
+def test_the_same_datasets_at_full_size_stand_beside_this_run(tmp_path: Path) -> None:
+    rows = [{**each, "n_test": 1000} for each in ROWS]
+    write_json(tmp_path / "reports" / "pairs.json", {"rows": [], "refused": None})
+    assert list(answers(tmp_path, rows)) == ["This run: 4,000 samples in the folds, 1,000 for the test"]
+
+    shutil.copytree(FULL, tmp_path / "reports" / "full")
+    ours, full = answers(tmp_path, rows).values()
+    assert ours[0].startswith("a has the highest cross-validated accuracy on mnist (97.0")
+    assert full[0].startswith("cnn3 has the highest cross-validated accuracy on mnist (99.1")
+    assert "mechanical" not in full[0]
+    assert list(answers(tmp_path, rows))[1] == "At full size: 60,000 samples in the folds, 10,000 for the test"
+
+    others = [{**each, "dataset": "shapes"} for each in rows]
+    assert len(answers(tmp_path, others)) == 1

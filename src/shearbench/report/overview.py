@@ -238,6 +238,25 @@ STUDY = ("mechanical", "cnn3", "resnet18", 98.17, 83.46)
 _CHANGES = {"better": "loses", "worse": "gains"}
 
 
+def answers(root: Path, rows: Rows) -> dict[str, list[str]]:
+    """Return the sentences of the first screen by title: of this run, and of its datasets at full size if they exist.
+
+    The latter are in ``reports/full/``.
+    """
+    reports, datasets = root / "reports", {row["dataset"] for row in rows}
+    found = {f"This run: {_sizes(rows)}": answer(rows, read_json(reports / "pairs.json"))}
+    full = reports / "full" / "comparison.json"
+    stored = [row for row in read_json(full) if row["dataset"] in datasets] if full.is_file() else []
+    if stored:
+        found[f"At full size: {_sizes(stored)}"] = answer(stored, read_json(full.with_name("pairs.json")))
+    return found
+
+
+def _sizes(rows: Rows) -> str:
+    counts = (distinct(f"{row[key]:,}" for row in rows) for key in ("n_train", "n_test"))
+    return "{} samples in the folds, {} for the test".format(*counts)
+
+
 def answer(rows: Rows, pairs: Row) -> list[str]:
     """Return the sentences of the first screen: one paragraph per dataset, then the drops and the first study.
 
@@ -317,16 +336,16 @@ def _drops(reference: str, dataset: str, pairs: Rows) -> str:
 
 
 def _study(pairs: Rows) -> list[str]:
-    """Return a sentence that compares the first study's claim on fields with the verdict of this run."""
+    """Return a sentence that compares the first study's claim on fields with the verdict here."""
     dataset, plain, deep, theirs, others = STUDY
     pair = _pairs_of(plain, pairs, kind="models", within=dataset).get(deep)
     if pair is None:
         return []
     outcome = {
-        "better": "this run agrees on the order",
-        "worse": "this run says the opposite",
-        "equivalent": "in this run the two are equivalent",
-        "undecided": "in this run the two are undecided",
+        "better": "the order is the same here",
+        "worse": "the order is the opposite here",
+        "equivalent": "the two are equivalent here",
+        "undecided": "the two are undecided here",
     }[pair["verdict"]]
     return [
         f"The first study reports {theirs:g} % for the CNN and {others:g} % for ResNet-18 on {dataset}; {outcome} "
@@ -352,8 +371,8 @@ def _interval(pair: Row, *, sign: bool = True) -> str:
     low, high = (100 * pair[end] for end in ("low", "high"))
     if not sign and high < 0:
         low, high = -high, -low
-    return f"95 % CI {low:.1f} to {high:.1f}"
+    return f"95 % CI {low:.1f} to {high:.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _points(fraction: float) -> str:
-    return f"{100 * fraction:.1f}"
+    return f"{100 * fraction:.1f}".replace("-", "\N{MINUS SIGN}")

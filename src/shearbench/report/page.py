@@ -19,7 +19,7 @@ from shearbench.records import read_json
 from shearbench.report.blocks import Data
 from shearbench.report.comparison import evaluations
 from shearbench.report.findings import Row, Rows, chart, counted, percent, span
-from shearbench.report.overview import answer, budgets, distinct, overview, recipes
+from shearbench.report.overview import answers, budgets, distinct, overview, recipes
 from shearbench.report.sections import SECTIONS
 
 _FOLDER = Path(__file__).parent
@@ -41,7 +41,7 @@ def read(root: Path, seed: int) -> dict[str, Any]:
     return {
         "rows": rows,
         "sections": sections,
-        "sentences": answer(rows, read_json(reports / "pairs.json")),
+        "answers": answers(root, rows),
         "overview": overview(root, rows),
         "recipes": recipes(root, rows),
         "budgets": budgets(root, rows),
