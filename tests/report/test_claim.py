@@ -206,6 +206,12 @@ def test_every_ablation_result_says_no_more_than_its_verdicts() -> None:
     assert seen == {(False, False, False), (True, True, False), (True, False, True), (True, False, False)}
 
 
+def test_one_scaling_is_not_every_scaling() -> None:
+    told = _told(_ablation_result({"none": "worse"}, plain={"none": 0.9}, last="worse"))
+    assert "consistent with the claim" not in told
+    assert "On none (not rescaled), deep falls behind plain; this run does not decide the cause" in told
+
+
 def test_an_undecided_pair_is_not_called_equal() -> None:
     text = verdict_of(_pair("models", "pixel", "deep", "plain", "undecided"))
     assert text.startswith("On pixel it is undecided whether deep differs from plain")
@@ -259,6 +265,20 @@ def test_the_section_shows_what_was_really_run(with_claim: Path) -> None:
     assert len(pictures.images) == 4
     tables = [block for block in made.blocks if block.kind == "table"]
     assert len(tables[0].cells) == 4
+
+
+def test_a_longer_training_is_judged_on_the_readings_that_it_has(with_claim: Path) -> None:
+    path = with_claim / "claims" / "study.yaml"
+    document = yaml.safe_load(path.read_text())
+    document["test"] |= {"ablation": "absent", "also": ["normalisation"]}
+    document["test"]["readings"]["mechanical_none"] = "not rescaled"
+    path.write_text(yaml.safe_dump(document))
+    made = section.read(with_claim, [])
+    heading = next(block.text for block in made.blocks if block.kind == "heading")
+    assert heading == "At the size of this run: normalisation"
+    claim = read_claim(path)
+    assert set(claim.on(["mechanical_none", "other"]).test.readings) == {"mechanical_none"}
+    assert len(claim.test.readings) == 2
 
 
 def test_a_claim_without_its_ablation_names_the_command_and_no_claim_misses_nothing(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from shearbench.records import read_json
-from shearbench.report.claims import AblationResult, read_claims
+from shearbench.report.claims import AblationResult, Claim, OfTrainings, read_claims
 from shearbench.report.published import Line, Results, lines
 
 CLAIM = read_claims(Path(__file__).parents[2])["mechanical-mnist"]
@@ -144,6 +144,30 @@ def test_training_losses_stand_beside_the_published_ones() -> None:
     first, last = (_line(what.format(which), rows, losses=losses) for which in ("first", "last"))
     assert (first.published, first.ours) == ("2.45", "0.390 to 0.410 over 2 folds")
     assert (last.published, last.source, last.ours) == ("0.34", "Table 3", "0.021 to 0.034 over 2 folds")
+
+
+def test_a_number_of_an_ablation_is_compared_with_its_trainings() -> None:
+    given = [
+        {**one.model_dump(), "ablation": "longer", "dataset": "none"}
+        for one in CLAIM.published
+        if isinstance(one, OfTrainings) and one.label == "ResNet-18 on Mechanical MNIST"
+    ]
+    claim = Claim.model_validate({**CLAIM.model_dump(), "published": given})
+    row = {"dataset": "none", "model": "resnet18", "split": "test", "bn_statistics": "as_trained", "folds": 5}
+    record = {
+        **{"sizes": {"train": 48_000}, "plan": {"rope": 0.01}},
+        **{"first_train_loss": {"none-resnet18": [0.31, 0.33]}, "train_loss": {"none-resnet18": [0.03, 0.04]}},
+    }
+    longer = AblationResult(Path(), record, [{**row, "mean": 0.8346, "sd": 0.0034}], [])
+    accuracy, first, last = lines(claim, Results(ablations={"longer": longer}))
+    assert accuracy.what == "ResNet-18 on Mechanical MNIST, accuracy (resnet18 here, ablation longer)"
+    assert (accuracy.ours, accuracy.agrees) == ("83.46 ± 0.34 %", "equivalent")
+    assert [each.ours for each in (first, last)] == ["0.310 to 0.330 over 2 folds", "0.030 to 0.040 over 2 folds"]
+    assert "trained on none as the paper says" in last.remark
+    assert lines(claim, Results()) == []
+
+    longer.record["sizes"]["train"] = 3_200
+    assert lines(claim, Results(ablations={"longer": longer}))[0].agrees == "cannot be compared"
 
 
 def test_the_rows_at_full_size_that_the_repository_keeps_are_set_beside_the_published_numbers() -> None:

@@ -101,14 +101,19 @@ def facts_of(runs: Sequence[RunPredictions]) -> dict[str, Any]:
         "hardware": hardware_of(fold_run for run in runs for fold_run in run.fold_runs),
         "read_on": sorted({each.device for run in runs for each in run.predictions}),
         "training": first["provenance"],
-        "train_loss": {
-            name: [float(each.history["train_loss"].iloc[-1]) for each in run.fold_runs]
-            for name, run in by_name.items()
-            if run.fold_runs[0].is_network
-        },
+        "first_train_loss": _train_losses(runs, 0),
+        "train_loss": _train_losses(runs, -1),
         "warnings": warnings_of(each.record for run in runs for each in run.fold_runs),
         "fold_records": {name: [each.digest for each in run.fold_runs] for name, run in by_name.items()},
         "hashes": {f"data.{run.dataset}": run.fold_runs[0].record["hashes"]["data"] for run in runs},
+    }
+
+
+def _train_losses(runs: Sequence[RunPredictions], epoch: int) -> dict[str, list[float]]:
+    return {
+        run.name: [float(each.history["train_loss"].iloc[epoch]) for each in run.fold_runs]
+        for run in runs
+        if run.fold_runs[0].is_network
     }
 
 

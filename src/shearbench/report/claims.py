@@ -6,6 +6,7 @@ verdicts, in ``build/ablation_results/<name>/`` or ``reports/full/<name>/``.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -47,6 +48,8 @@ class ClaimTest(Strict):
     """The ablation that tests the claim, and the published numbers of its two models; accuracies are fractions."""
 
     ablation: str
+    also: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Further ablations of the same models, such as longer trainings, on some of the readings."""
     suspect: str
     """The model that fails, according to the claim."""
     reference: str
@@ -71,11 +74,18 @@ class Entry(Strict):
     source: str
 
 
-class Accuracy(Entry):
+class OfTrainings(Entry):
+    """Fields of a number that the trainings of a run give."""
+
+    dataset: str
+    ablation: str | None = None
+    """The ablation with our trainings; by default they are those of the comparison."""
+
+
+class Accuracy(OfTrainings):
     """Accuracy in %, with its ± if it has one."""
 
     kind: Literal["accuracy"]
-    dataset: str
     value: float
     spread: Annotated[float, Field(gt=0)] | None = None
 
@@ -89,11 +99,10 @@ class Drop(Entry):
     value: float
 
 
-class TrainLoss(Entry):
+class TrainLoss(OfTrainings):
     """Training loss of the first or the last epoch."""
 
     kind: Literal["train_loss"]
-    dataset: str
     epoch: Literal["first", "last"]
     value: float
 
@@ -147,6 +156,11 @@ class Claim(Strict):
     quotes: Annotated[tuple[Quote, ...], Field(strict=False)]
     test: ClaimTest
     published: Annotated[tuple[Number, ...], Field(strict=False)]
+
+    def on(self, datasets: Sequence[str]) -> "Claim":
+        """Return the claim with those readings of the paper that are among ``datasets``."""
+        readings = {name: words for name, words in self.test.readings.items() if name in datasets}
+        return self.model_copy(update={"test": self.test.model_copy(update={"readings": readings})})
 
 
 def read_claims(root: Path) -> dict[str, Claim]:

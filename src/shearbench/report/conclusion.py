@@ -33,7 +33,7 @@ def conclusion(result: AblationResult, claim: Claim) -> list[str]:
     - Fewer than ``LEAST_FOLDS`` folds give no conclusion.
     - A dataset *shows the fall* if the suspect is worse than the reference and the reference is far above chance.
     - If none of the datasets that the paper's text allows shows the fall, the run does not test the claim.
-    - The run is *consistent* with the claim if the suspect is worse on every dataset, recalibrated too.
+    - The run is *consistent* with the claim if the suspect is worse on every dataset of several, recalibrated too.
     - Batch-norm statistics cause the fall if recalibration improves the suspect, which is then not worse than the
       reference.
     - Level, spread and training loss are compared with the published ones.
@@ -48,7 +48,7 @@ def conclusion(result: AblationResult, claim: Claim) -> list[str]:
         return [*barred, "The published fall does not occur in this run, so the run does not test the claim."]
     verdicts = {pair["within"]: pair["verdict"] for pair in _against_reference(result, "models", test)}
     last = {one: _verdict(result, "recalibrated models", one, test) for one in shown}
-    if set(verdicts.values()) == {"worse"} and set(last.values()) == {"worse"}:
+    if len(verdicts) > 1 and set(verdicts.values()) == {"worse"} and set(last.values()) == {"worse"}:
         steps = [
             f"{test.suspect} is worse than {test.reference} on every scaling of the same fields, with recalibrated "
             "batch-norm statistics too: this is consistent with the claim."

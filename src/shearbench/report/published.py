@@ -61,10 +61,32 @@ class Results:
         """Return the row of a run, or None if it has not run."""
         return next((row for row in self.rows if (row["dataset"], row["model"]) == (dataset, model)), None)
 
-    def rope(self, dataset: str) -> float | None:
-        """Return the declared region of equivalence of a dataset, or None if it has no pair of models."""
-        found = [pair["rope"] for pair in self.pairs if pair["kind"] == "models" and pair["within"] == dataset]
+    def trained(self, number: claims.OfTrainings, model: str) -> Row | None:
+        """Return the row of the run that a number is compared with, of the comparison or of an ablation."""
+        if number.ablation is None:
+            return self.row(number.dataset, model)
+        result = self.ablations[number.ablation]
+        found = result.accuracy(number.dataset, model, "test", "as_trained")
+        if found is None:
+            return None
+        samples = round(result.record["sizes"]["train"] * found["folds"] / (found["folds"] - 1))
+        accuracy = {"test_accuracy_mean": found["mean"], "test_accuracy_sd": found["sd"]}
+        return {**accuracy, "folds": found["folds"], "n_train": samples}
+
+    def rope(self, number: claims.OfTrainings) -> float | None:
+        """Return the declared region of equivalence, or None if the dataset has no pair of models."""
+        if number.ablation:
+            return float(self.ablations[number.ablation].record["plan"]["rope"])
+        found = [pair["rope"] for pair in self.pairs if pair["kind"] == "models" and pair["within"] == number.dataset]
         return float(found[0]) if found else None
+
+    def train_losses(self, number: claims.TrainLoss, model: str) -> Sequence[float]:
+        """Return the training loss of each fold in the first or the last epoch; empty if it is not known."""
+        first = number.epoch == "first"
+        if number.ablation:
+            losses = self.ablations[number.ablation].record.get("first_train_loss" if first else "train_loss", {})
+            return [float(loss) for loss in losses.get(f"{number.dataset}-{model}", ())]
+        return [pair[0 if first else 1] for pair in self.losses.get((number.dataset, model), ())]
 
 
 def read_results(rows: Rows, *, reports: Path, comparison: Path, ablations: Path, evaluations: Path) -> Results:
@@ -91,8 +113,20 @@ def read_results(rows: Rows, *, reports: Path, comparison: Path, ablations: Path
 
 
 def lines(claim: claims.Claim, results: Results) -> list[Line]:
-    """Return a line for each published number and each of our models that it is compared with."""
-    return [line for number in claim.published for line in _lines(number, claim.study, results)]
+    """Return a line for each published number and each of our models that it is compared with.
+
+    A number that an ablation of longer trainings gives has a line only where this ablation has run.
+    """
+    given = [one for one in claim.published if not isinstance(one, claims.OfTrainings) or _has_run(one, results)]
+    return [line for number in given for line in _lines(number, claim.study, results)]
+
+
+def _has_run(number: claims.OfTrainings, results: Results) -> bool:
+    return number.ablation is None or number.ablation in results.ablations
+
+
+def _here(number: claims.OfTrainings, model: str) -> str:
+    return f"({model} here{f', ablation {number.ablation}' if number.ablation else ''})"
 
 
 def _lines(number: claims.Number, study: claims.Study, results: Results) -> Iterator[Line]:
@@ -105,10 +139,14 @@ def _lines(number: claims.Number, study: claims.Study, results: Results) -> Iter
             yield _KINDS[number.kind](number, model, study, results)
 
 
+def _recipe(number: claims.OfTrainings, others: str) -> str:
+    return f"trained on {number.dataset} as the paper says" if number.ablation else f"our recipe has other {others}"
+
+
 def _accuracy(number: claims.Accuracy, model: str, study: claims.Study, results: Results) -> Line:
     published = f"about {number.value:g} %" if number.spread is None else f"{number.value:.2f} ± {number.spread:.2f} %"
-    head = f"{number.label}, accuracy ({model} here)", published, number.source
-    row = results.row(number.dataset, model)
+    head = f"{number.label}, accuracy {_here(number, model)}", published, number.source
+    row = results.trained(number, model)
     if row is None:
         return Line(*head, f"run {number.dataset}-{model} has not run")
     sd = row["test_accuracy_sd"]
@@ -116,14 +154,14 @@ def _accuracy(number: claims.Accuracy, model: str, study: claims.Study, results:
     reach = float(stats.t.ppf(0.975, df)) * error
     ours = f"{100 * mean:.2f} ± {100 * sd:.2f} %"
     interval = f"{100 * max(0.0, mean - reach):.2f} to {100 * min(1.0, mean + reach):.2f} %"
-    rope, fewer = results.rope(number.dataset), _fewer_samples(row, study)
+    rope, fewer = results.rope(number), _fewer_samples(row, study)
     if fewer or number.spread is None:
         return Line(*head, fewer or "published without a spread", ours, interval)
     if rope is None:
         return Line(*head, f"no pair on {number.dataset} declares a region of equivalence", ours, interval)
     theirs = over_folds(number.value / 100, number.spread / 100, study.folds)
     found = decide_unpaired((mean, error, df), theirs, rope=rope)
-    remark = f"ours minus published: {found.rule}; our recipe has other epochs, schedule and scaling"
+    remark = f"ours minus published: {found.rule}; {_recipe(number, 'epochs, schedule and scaling')}"
     return Line(*head, remark, ours, interval, WORDS[found.word])
 
 
@@ -152,14 +190,13 @@ def _drop(number: claims.Drop, model: str, study: claims.Study, results: Results
 
 
 def _train_loss(number: claims.TrainLoss, model: str, study: claims.Study, results: Results) -> Line:
-    what = f"{number.label}, training loss of the {number.epoch} epoch ({model} here)"
+    what = f"{number.label}, training loss of the {number.epoch} epoch {_here(number, model)}"
     head = what, f"{number.value:g}", number.source
-    found, row = results.losses.get((number.dataset, model)), results.row(number.dataset, model)
+    found, row = results.train_losses(number, model), results.trained(number, model)
     if not found or row is None:
         return Line(*head, f"run {number.dataset}-{model} with its training losses has not run")
-    values = [loss[0 if number.epoch == "first" else 1] for loss in found]
-    remark = "published without a spread; our recipe has other epochs and scaling"
-    ours = f"{min(values):.3f} to {max(values):.3f} over {len(values)} folds"
+    remark = f"published without a spread; {_recipe(number, 'epochs and scaling')}"
+    ours = f"{min(found):.3f} to {max(found):.3f} over {len(found)} folds"
     return Line(*head, _fewer_samples(row, study) or remark, ours)
 
 

@@ -63,8 +63,10 @@ def read(root: Path, rows: Rows) -> Section:
         blocks += [Prose(_quoted(claim)), *_compared(root, claim.test)]
     for folder, heading in _SIZES:
         for claim in claims.values():
-            tested = read_ablation_result(root / folder / claim.test.ablation)
-            blocks += [Heading(heading), *_tested(tested, claim)] if tested else []
+            for name in (claim.test.ablation, *claim.test.also):
+                tested = read_ablation_result(root / folder / name)
+                title = heading if name == claim.test.ablation else f"{heading}: {name}"
+                blocks += [Heading(title), *_tested(tested, claim.on(tested.datasets))] if tested else []
         judged = root / folder / "hypotheses"
         blocks += hypotheses_blocks(judged, heading) if (judged / "hypotheses.csv").is_file() else []
         for name, title in _OTHERS.items():
