@@ -117,16 +117,15 @@ def test_a_refused_comparison_is_said_to_be_refused() -> None:
 
 
 def test_the_same_datasets_at_full_size_stand_beside_this_run(tmp_path: Path) -> None:
-    rows = [{**each, "n_test": 1000} for each in ROWS]
     write_json(tmp_path / "reports" / "pairs.json", {"rows": [], "refused": None})
-    assert list(answers(tmp_path, rows)) == ["This run: 4,000 samples in the folds, 1,000 for the test"]
+    assert list(answers(tmp_path, ROWS)) == ["This run, n = 4,000"]
 
     shutil.copytree(FULL, tmp_path / "reports" / "full")
-    ours, full = answers(tmp_path, rows).values()
+    ours, full = answers(tmp_path, ROWS).values()
     assert ours[0].startswith("a has the highest cross-validated accuracy on mnist (97.0")
     assert full[0].startswith("cnn3 has the highest cross-validated accuracy on mnist (99.1")
     assert "mechanical" not in full[0]
-    assert list(answers(tmp_path, rows))[1] == "At full size: 60,000 samples in the folds, 10,000 for the test"
+    assert list(answers(tmp_path, ROWS))[1] == "At full size, n = 60,000"
 
-    others = [{**each, "dataset": "shapes"} for each in rows]
+    others = [{**each, "dataset": "shapes"} for each in ROWS]
     assert len(answers(tmp_path, others)) == 1

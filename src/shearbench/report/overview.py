@@ -244,17 +244,16 @@ def answers(root: Path, rows: Rows) -> dict[str, list[str]]:
     The latter are in ``reports/full/``.
     """
     reports, datasets = root / "reports", {row["dataset"] for row in rows}
-    found = {f"This run: {_sizes(rows)}": answer(rows, read_json(reports / "pairs.json"))}
+    found = {f"This run, {_size(rows)}": answer(rows, read_json(reports / "pairs.json"))}
     full = reports / "full" / "comparison.json"
     stored = [row for row in read_json(full) if row["dataset"] in datasets] if full.is_file() else []
     if stored:
-        found[f"At full size: {_sizes(stored)}"] = answer(stored, read_json(full.with_name("pairs.json")))
+        found[f"At full size, {_size(stored)}"] = answer(stored, read_json(full.with_name("pairs.json")))
     return found
 
 
-def _sizes(rows: Rows) -> str:
-    counts = (distinct(f"{row[key]:,}" for row in rows) for key in ("n_train", "n_test"))
-    return "{} samples in the folds, {} for the test".format(*counts)
+def _size(rows: Rows) -> str:
+    return "n = " + distinct(f"{row['n_train']:,}" for row in rows)
 
 
 def answer(rows: Rows, pairs: Row) -> list[str]:
