@@ -51,7 +51,7 @@ def test_the_default_compares_four_networks_and_a_baseline_on_two_datasets():
             "features: {kind: pca, components: null}  ",
             "components must be a number for the kind 'pca'",
         ),
-        ("features: pca  ", "features: sift  ", "models.svm.features.kind input should be 'pixels', 'pca' or 'hog'"),
+        ("features: pca  ", "features: sift  ", "models.svm.features input should be 'pixels', 'pca' or 'hog'"),
         ("options: {C: 10.0}", "options: {C: {low: 1}}", "models.svm.options.C"),
         ("options: {dropout: 0.2}\n", "features: pca\n", "models.mlp.features must not be given for a network"),
     ],
@@ -159,6 +159,33 @@ def test_all_faults_come_at_once(tmp_path):
     with pytest.raises(InputError, match=r"3 fault\(s\)") as caught:
         _load(tmp_path, text)
     assert len(str(caught.value).splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "fault"),
+    [
+        ("models.mlp.recipe.augment", ["flip", "crp"], r"augment\.1 input should be 'none'.* or 'pens'; got 'crp'"),
+        ("models.mlp.options.dropout", {"a": 1}, r"dropout input should be a valid integer or a .* valid list; got"),
+        ("models.mlp.options.dropout", [1, {"a": 1}], r"options\.dropout\.1 input should be .*; got \{'a': 1\}"),
+        ("training.use_tuned", 3, r"training\.use_tuned input should be true or false or a valid list; got 3"),
+        ("datasets.mechanical.step", "five", r"datasets\.mechanical\.step input should be a valid integer; got 'five'"),
+        ("datasets.mnist.chanels", 1, r"datasets\.mnist\.chanels is not a parameter"),
+        ("sources.mine", {"kind": "folder"}, r"sources\.mine\.path is missing"),
+        ("sources.mine", {"kind": "path", "path": 1}, r"sources\.mine\.path input should be a valid string; got 1"),
+        ("sources.mine", {"kind": "foldr"}, r"sources\.mine must have as 'kind' one of 'bundled', .*; got"),
+        ("sources.mine", {"path": "x"}, r"sources\.mine must have the key 'kind'; got"),
+        ("execution.workers", "x", r"execution\.workers input should be a valid integer or 'auto'; got 'x'"),
+    ],
+)
+def test_a_value_of_several_forms_has_one_fault_and_the_key_of_the_file(tmp_path, where, value, fault):
+    document = yaml.safe_load(TEXT)
+    *parents, last = where.split(".")
+    part = document
+    for name in parents:
+        part = part[name]
+    part[last] = value
+    with pytest.raises(InputError, match=rf"has 1 fault\(s\) to mend:\n- line \d+: .*{fault}"):
+        _load(tmp_path, yaml.safe_dump(document))
 
 
 def test_a_file_of_the_version_before_learns_what_each_key_is_called_now(tmp_path):

@@ -22,7 +22,7 @@ from shearbench.execution.settings import Execution
 from shearbench.mechanics.loads import displacements_of
 from shearbench.models import ARCHITECTURES, RULE
 from shearbench.models.interface import SKLEARN, Features, Option, is_own
-from shearbench.strict import Strict
+from shearbench.strict import Key, Strict, faults_of
 from shearbench.training.recipe import Recipe, space_faults
 from shearbench.yaml12 import NAME, RUN_NAME, Fault, with_bases
 
@@ -228,9 +228,8 @@ def load(path: Path) -> Params:
         found += _contradictions(params)
     except ValidationError as error:
         former = {(*old[:-1], new.rpartition(".")[2]) for old, new in RENAMED.items() if old in lines}
-        found += [
-            _described(fault) for fault in error.errors() if fault["type"] != "missing" or fault["loc"] not in former
-        ]
+        faulty = faults_of(error, document)
+        found += [_described(key, fault) for key, fault in faulty if fault["type"] != "missing" or key not in former]
     faults += [f"line {_line(lines, key)}: {'.'.join(key)} {rule}" for key, rule in found]
     if faults:
         raise InputError("\n".join([f"{path} has {len(faults)} fault(s) to mend:", *(f"- {f}" for f in faults)]))
@@ -332,9 +331,8 @@ def _ablation_faults(key: tuple[str, ...], ablation: Ablation, params: Params) -
             yield (*key, "datasets", name), f"{rule}; got {entry.load} at step {entry.step}"
 
 
-def _described(fault: ErrorDetails) -> Fault:
+def _described(key: Key, fault: ErrorDetails) -> Fault:
     """Return the key and the rule of a fault of pydantic."""
-    key = tuple(str(part) for part in fault["loc"])
     if key in RENAMED:
         return key, f"is called {RENAMED[key]} now; rename the key"
     if key in REMOVED:

@@ -21,7 +21,7 @@ from shearbench.records import RECORD, read_json
 from shearbench.report.blocks import Block, Cell, Column, Data, Heading, Picture, Pictures, Prose
 from shearbench.report.comparison import Columns, Show, rows_of_file, table
 from shearbench.report.findings import TOO_FEW, Row, Rows, listed, p_value, percent, points, span
-from shearbench.strict import Strict
+from shearbench.strict import Strict, faults_of
 
 FOLDER = "claims"
 Names = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
@@ -175,11 +175,12 @@ def read_claims(root: Path) -> dict[str, Claim]:
 def read_claim(path: Path) -> Claim:
     """Read one file; see :func:`read_claims`."""
     try:
-        return Claim.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Claim.model_validate(document)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid YAML: {error}; compare it with claims/mechanical-mnist.yaml") from None
     except ValidationError as error:
-        lines = [f"- {'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()]
+        lines = [f"- {'.'.join(key)}: {fault['msg']}" for key, fault in faults_of(error, document)]
         raise InputError("\n".join([f"{path} has {len(lines)} fault(s) to mend:", *lines])) from None
 
 
