@@ -163,7 +163,7 @@ def test_a_number_of_an_ablation_is_compared_with_its_trainings() -> None:
     assert accuracy.what == "ResNet-18 on Mechanical MNIST, accuracy (resnet18 here, ablation longer)"
     assert (accuracy.ours, accuracy.agrees) == ("83.46 ± 0.34 %", "equivalent")
     assert [each.ours for each in (first, last)] == ["0.310 to 0.330 over 2 folds", "0.030 to 0.040 over 2 folds"]
-    assert "trained on none as the paper says" in last.remark
+    assert "trained on none, as the ablation longer declares" in last.remark
     assert lines(claim, Results()) == []
 
     longer.record["sizes"]["train"] = 3_200

@@ -140,7 +140,9 @@ def _lines(number: claims.Number, study: claims.Study, results: Results) -> Iter
 
 
 def _recipe(number: claims.OfTrainings, others: str) -> str:
-    return f"trained on {number.dataset} as the paper says" if number.ablation else f"our recipe has other {others}"
+    if number.ablation:
+        return f"trained on {number.dataset}, as the ablation {number.ablation} declares"
+    return f"our recipe has other {others}"
 
 
 def _accuracy(number: claims.Accuracy, model: str, study: claims.Study, results: Results) -> Line:
