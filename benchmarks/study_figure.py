@@ -11,17 +11,19 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from shearbench.plotting.canvas import INK, PALETTE, entry, figure, headed, plain, png
+from shearbench.report.claims import Accuracy, read_claims
 
-FOLDER = Path(__file__).parents[1] / "reports" / "full" / "study"
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "reports" / "full" / "study"
 NAMES = {"none": "unscaled", "divide255": "divided by 255", "pixel": "standardised pixels", "mnist": "MNIST"}
-PUBLISHED = {"resnet18": {"mnist": 98.95}, "cnn3": {"mnist": 99.18}}
-ON_FIELDS = {"resnet18": 83.46, "cnn3": 98.17}
 LINES = {"validation_accuracy": ("as trained", PALETTE[1]), "recalibrated": ("recalibrated", PALETTE[3])}
 
 
 def draw(history: pd.DataFrame) -> Figure:
     """Return a panel for each dataset and model, with a line for each fold."""
     datasets = [name for name in NAMES if name in set(history["dataset"])]
+    numbers = [each for each in read_claims(ROOT)["mechanical-mnist"].published if isinstance(each, Accuracy)]
+    published = {(each.dataset, model): each.value for each in numbers for model in each.models}
     made = figure(3.0 * len(datasets) + 0.6, 5.2)
     panels = made.subplots(2, len(datasets), sharex=True, sharey=True, squeeze=False)
     for row, model in enumerate(("resnet18", "cnn3")):
@@ -30,7 +32,7 @@ def draw(history: pd.DataFrame) -> Figure:
             for column, (_, colour) in LINES.items():
                 for _, fold in own.groupby("fold"):
                     panel.plot(fold["epoch"], 100 * fold[column], color=colour, linewidth=0.9, alpha=0.8)
-            panel.axhline(PUBLISHED[model].get(dataset, ON_FIELDS[model]), color=INK, ls="--", lw=1)
+            panel.axhline(published["mnist" if dataset == "mnist" else "mechanical", model], color=INK, ls="--", lw=1)
             count = own["fold"].nunique()
             title = f"{NAMES[dataset]}, {model} ({count} {'fold' if count == 1 else 'folds'})"
             panel.set_title(title, loc="left", fontsize=9)
