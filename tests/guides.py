@@ -5,7 +5,7 @@ What a block is stands behind its language:
 * ``sh``: run by bash, must succeed; ``sh fails``: must fail; ``sh server``: runs beside what follows, to the end.
 * ``text``: what the block before printed, line by line in this order; ``...`` stands for anything, and there may be
   more before, between and after the lines.
-* ``python PATH``: the file is written. ``yaml params.yaml``: merged into that file, as a reader adds it.
+* ``python PATH``: the file is written. ``yaml PATH``: merged into that file, as a reader adds it.
 """
 
 import os
@@ -110,7 +110,8 @@ def _write(block: Block, clone: Path) -> None:
     (name,) = block.words
     path = clone / name
     if block.language == "yaml":
-        document = merged(yaml.safe_load(path.read_text()), yaml.safe_load(block.text))
+        before = yaml.safe_load(path.read_text()) if path.is_file() else None
+        document = merged(before, yaml.safe_load(block.text))
         path.write_text(yaml.safe_dump(document, sort_keys=False, width=1000))
     else:
         assert block.language == "python", f"{block.place}: {block.language} is nothing that a guide can do"

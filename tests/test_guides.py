@@ -9,10 +9,11 @@ import yaml
 
 import guides
 from shearbench.params import load
+from shearbench.report.claims import read_claim
 from small_clone import REPOSITORY, make_clone, repro, run
 
-PAGES = ("add-a-model", "add-a-dataset", "add-an-analysis", "use-your-own-digits")
-BUILT = {"use-your-own-digits"}  # its reader has run the benchmark
+PAGES = ("add-a-model", "add-a-dataset", "add-an-analysis", "add-a-claim", "use-your-own-digits")
+BUILT = {"add-a-claim", "use-your-own-digits"}  # its reader has run the benchmark
 WRITES = {"python", "yaml"}
 
 
@@ -42,17 +43,18 @@ def test_a_guide_works_step_by_step(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_what_a_guide_has_written_can_be_read(name: str, tmp_path: Path) -> None:
-    document = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+    documents = {"params.yaml": yaml.safe_load((REPOSITORY / "params.yaml").read_text())}
     found = guides.blocks(_page(name))
     assert {block.language for block in found} <= {*WRITES, "sh", "text"}
     for block in found:
         if block.language == "python":
             ast.parse(block.text)
         if block.language == "yaml":
-            assert block.words == ("params.yaml",)
-            document = guides.merged(document, yaml.safe_load(block.text))
-            (tmp_path / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
-            load(tmp_path / "params.yaml")  # at the size of the default run, where the whole guide is run small
+            (file,) = block.words
+            documents[file] = guides.merged(documents.get(file), yaml.safe_load(block.text))
+            (tmp_path / Path(file).name).write_text(yaml.safe_dump(documents[file], sort_keys=False))
+            reads = {"params.yaml": load, "claims": read_claim}  # at the size of the default run, run small as a whole
+            reads[Path(file).parts[0]](tmp_path / Path(file).name)
 
 
 def test_the_entries_of_the_front_page_can_be_added(tmp_path: Path) -> None:

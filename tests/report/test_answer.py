@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from shearbench.records import write_json
+from shearbench.report.claims import read_claims
 from shearbench.report.overview import answer, answers
 
 FULL = Path(__file__).parents[2] / "reports" / "full"
@@ -27,8 +28,8 @@ def pair(kind: str, within: str, a: str, b: str, verdict: str, difference: float
     return {"kind": kind, "within": within, "a": a, "b": b, "verdict": verdict, "detectable": 0.025, **numbers}
 
 
-def said(rows: list[dict[str, Any]], pairs: list[dict[str, Any]], refused: str | None = None) -> list[str]:
-    sentences = answer(rows, {"rows": pairs, "refused": refused})
+def said(rows: list[dict[str, Any]], pairs: list[dict[str, Any]], refused: str | None = None, claims=()) -> list[str]:
+    sentences = answer(rows, {"rows": pairs, "refused": refused}, claims)
     return [each.replace("\N{NO-BREAK SPACE}", " ") for each in sentences]
 
 
@@ -92,11 +93,14 @@ def test_what_leaving_the_first_dataset_costs(turn: bool) -> None:
         ("undecided", "the two are undecided here"),
     ],
 )
-def test_the_first_study_is_set_beside_the_verdict(verdict: str, words: str) -> None:
+def test_a_published_claim_is_set_beside_the_verdict(verdict: str, words: str) -> None:
     rows = [row("mechanical", "cnn3", 0.9), row("mechanical", "resnet18", 0.8)]
-    text = said(rows, [pair("models", "mechanical", "cnn3", "resnet18", verdict)])[-1]
+    pairs = [pair("models", "mechanical", "cnn3", "resnet18", verdict)]
+    claims = read_claims(FULL.parents[1])
+    text = said(rows, pairs, claims=claims.values())[-1]
     assert words in text
-    assert "98.17 % for the CNN and 83.46 % for ResNet-18" in text
+    assert text.startswith("The first study reports 98.17 % for its counterpart of cnn3 and 83.46 % for that of resnet")
+    assert not any("reports" in text for text in said(rows, pairs)), "said without a claim"
 
 
 def test_every_mix_of_outcomes_gives_whole_sentences() -> None:

@@ -27,6 +27,7 @@ CLAIM = Claim.model_validate(
             **{"ablation": "normalisation", "suspect": "deep", "reference": "plain", "far_above_chance": 0.5},
             **{"readings": {"divided": "divided by 255", "none": "not rescaled"}, "settled_by": "the authors' code"},
             **{"level": 0.8346, "spread": 0.0034, "reference_level": 0.9817, "train_loss": 0.34},
+            "comparison": "mechanical",
         },
         "published": [],
     }
@@ -84,7 +85,7 @@ FP32 = {"divided": "better", "none": "better", "pixel": "undecided", "detrend": 
 
 
 def _told(ablation_result: AblationResult) -> str:
-    return " ".join(conclusion(ablation_result, CLAIM))
+    return " ".join(conclusion(ablation_result, CLAIM.test, CLAIM.study))
 
 
 def test_defect_1_a_fall_is_named_only_where_the_reference_does_not_fail_too() -> None:
@@ -107,7 +108,7 @@ def test_defect_2_without_a_fall_nothing_is_said_of_the_claim(plain: dict[str, f
 def test_defect_3_a_reference_that_does_not_learn_was_not_trained_on_such_inputs() -> None:
     told = _told(_ablation_result(FULL, plain=FULL_PLAIN))
     assert "published 98.17 %: the published model was not trained on such inputs" in told
-    assert "as published" not in " ".join(sentences(_ablation_result(FULL, plain=FULL_PLAIN), CLAIM))
+    assert "as published" not in " ".join(sentences(_ablation_result(FULL, plain=FULL_PLAIN), CLAIM.test, CLAIM.study))
 
 
 def test_defect_4_level_and_spread_are_held_to_the_published_ones() -> None:
@@ -133,7 +134,7 @@ def test_defect_5_the_training_loss_is_held_to_the_published_one() -> None:
 def test_defect_6_three_folds_give_no_verdict() -> None:
     ablation_result = _ablation_result(FULL, plain=FULL_PLAIN, folds=3)
     assert _told(ablation_result) == "No conclusion: this run has 3 folds, and a conclusion needs 5."
-    every = " ".join(sentences(ablation_result, CLAIM))
+    every = " ".join(sentences(ablation_result, CLAIM.test, CLAIM.study))
     for word in ("is better than", "is worse than", "is equivalent to"):
         assert word not in every
     assert "have no verdict, which needs 5 folds: 30.0 against 50.0 %" in every
@@ -166,7 +167,8 @@ def test_defect_7_the_order_of_lags_and_losses_is_computed(
         {**pair, "difference": losses[pair["within"]]} if pair["family"] == "recalibration" else pair
         for pair in ablation_result.pairs
     ]
-    told = sentences(AblationResult(tmp_path, ablation_result.record, ablation_result.accuracies, pairs), CLAIM)
+    shown = AblationResult(tmp_path, ablation_result.record, ablation_result.accuracies, pairs)
+    told = sentences(shown, CLAIM.test, CLAIM.study)
     assert any(f"this {order} of the gain by recalibration (divided and none)" in text for text in told)
 
 
@@ -233,12 +235,38 @@ def test_the_projects_own_claim_is_a_file_and_another_paper_another_one(tmp_path
     assert texts[0].startswith("The study claims: Width is fragile. It reports 98.17 %")
 
 
+def test_a_paper_without_a_claim_has_its_numbers_beside_ours(tmp_path: Path) -> None:
+    number = {"kind": "accuracy", "label": "LeNet-5 on MNIST", "dataset": "mnist", "models": ["cnn2"], "value": 99.05}
+    paper = {
+        "study": {"label": "LeCun et al. (1998)", "folds": 1, "samples": 60_000},
+        "published": [{**number, "source": "figure 9"}],
+    }
+    (tmp_path / "claims").mkdir()
+    (tmp_path / "claims" / "lenet.yaml").write_text(yaml.safe_dump(paper))
+    made = section.read(tmp_path, [])
+    first, heading, table = made.blocks
+    assert first.text == "LeCun et al. (1998): its published numbers stand below, beside ours."
+    assert heading.text == "Published against ours: LeCun et al. (1998)"
+    assert [cell.text for cell in table.cells[0][:2]] == ["LeNet-5 on MNIST, accuracy (cnn2 here)", "about 99.05 %"]
+    assert table.caption == "Ours of this run: mean ± standard deviation over its models."
+    assert made.missing == []
+
+
 def test_a_fault_in_a_claim_names_the_file_and_the_key(tmp_path: Path) -> None:
     document = CLAIM.model_dump(mode="json")
     del document["test"]["level"]
     path = tmp_path / "paper.yaml"
     path.write_text(yaml.safe_dump({**document, "extra": 1}))
     with pytest.raises(InputError, match=r"paper\.yaml has 2 fault\(s\)[^$]*test\.level: Field required[^$]*extra"):
+        read_claim(path)
+
+
+def test_a_spread_of_a_single_training_is_rejected(tmp_path: Path) -> None:
+    document = CLAIM.model_dump(mode="json")
+    document["study"]["folds"] = 1
+    path = tmp_path / "paper.yaml"
+    path.write_text(yaml.safe_dump(document))
+    with pytest.raises(InputError, match=r"paper\.yaml has 1 fault\(s\)[^$]*- test: .*a spread needs study\.folds of"):
         read_claim(path)
 
 
@@ -276,9 +304,9 @@ def test_a_longer_training_is_judged_on_the_readings_that_it_has(with_claim: Pat
     made = section.read(with_claim, [])
     heading = next(block.text for block in made.blocks if block.kind == "heading")
     assert heading == "At the size of this run: normalisation"
-    claim = read_claim(path)
-    assert set(claim.on(["mechanical_none", "other"]).test.readings) == {"mechanical_none"}
-    assert len(claim.test.readings) == 2
+    test = read_claim(path).test
+    assert set(test.on(["mechanical_none", "other"]).readings) == {"mechanical_none"}
+    assert len(test.readings) == 2
 
 
 def test_a_claim_without_its_ablation_names_the_command_and_no_claim_misses_nothing(tmp_path: Path) -> None:

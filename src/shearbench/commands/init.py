@@ -30,7 +30,7 @@ from shearbench.records import write_text
 
 _LEFT_OUT = ("ablation", "ablation_result", "handwriting")
 _NOT_THERE = (
-    *("claims", "build/handwriting/class_digits", "build/ablation_results", "reports/full"),
+    *("build/handwriting/class_digits", "build/ablation_results", "reports/full"),
     *("reports/calibration.csv", "reports/calibration.json", "reports/calibration.png"),
 )
 _MOST_SIDE = 64  # pixels; params.yaml declares the resizing of larger images
@@ -61,6 +61,8 @@ _FILES = {
     "mlruns/README.md": "MLflow's database and artifacts live here; `make ui` shows them.\n",
     "reports/README.md": "`dvc repro` writes `index.html` and the tables here.\n",
     "reports/joined/README.md": "`shearbench join` writes the comparison with models trained elsewhere here.\n",
+    "claims/README.md": "A paper's published numbers, one YAML file each, for the report: see shearbench's guide "
+    "docs/add-a-claim.md.\n",
     "networks/README.md": "Your networks go here: `networks/mine.py` with a class `Net` is `architecture: mine.Net`.\n",
 }
 

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from shearbench.errors import InputError
 from shearbench.records import RECORD, read_json
@@ -32,9 +32,15 @@ class Study(Strict):
     """The published study: its name in sentences, and its size."""
 
     label: str
-    folds: Annotated[int, Field(ge=2)]
+    folds: Annotated[int, Field(ge=1)]
+    """Number of trainings of each model; a published ± is taken for the standard deviation over them."""
     samples: Annotated[int, Field(ge=1)]
     epochs: Annotated[int, Field(ge=1)] | None = None
+
+    @property
+    def heading(self) -> str:
+        """The name at the start of a sentence."""
+        return self.label[:1].upper() + self.label[1:]
 
 
 class Quote(Strict):
@@ -62,7 +68,15 @@ class ClaimTest(Strict):
     spread: Annotated[float, Field(gt=0)]
     reference_level: Share
     train_loss: Annotated[float, Field(gt=0)] | None = None
+    comparison: str | None = None
+    """The dataset of the comparison of all runs on which the two models stand for the paper's."""
+    note: str = ""
+    """What the ablation changes, for the reader of the report."""
     settled_by: str
+
+    def on(self, datasets: Sequence[str]) -> "ClaimTest":
+        """Return the test with those readings of the paper that are among ``datasets``."""
+        return self.model_copy(update={"readings": {k: v for k, v in self.readings.items() if k in datasets}})
 
 
 class Entry(Strict):
@@ -149,18 +163,22 @@ Number = Annotated[Accuracy | Drop | TrainLoss | Confusion | PValue | Parameters
 
 
 class Claim(Strict):
-    """The content of one file."""
+    """The content of one file: a paper, and its claim with a test, its published numbers, or both."""
 
     study: Study
-    claim: str
-    quotes: Annotated[tuple[Quote, ...], Field(strict=False)]
-    test: ClaimTest
-    published: Annotated[tuple[Number, ...], Field(strict=False)]
+    claim: str = ""
+    quotes: Annotated[tuple[Quote, ...], Field(strict=False)] = ()
+    test: ClaimTest | None = None
+    published: Annotated[tuple[Number, ...], Field(strict=False)] = ()
 
-    def on(self, datasets: Sequence[str]) -> "Claim":
-        """Return the claim with those readings of the paper that are among ``datasets``."""
-        readings = {name: words for name, words in self.test.readings.items() if name in datasets}
-        return self.model_copy(update={"test": self.test.model_copy(update={"readings": readings})})
+    @field_validator("test", "published")
+    @classmethod
+    def _a_spread_needs_trainings(cls, value: Any, info: ValidationInfo) -> Any:
+        """Reject a published ± of a single training."""
+        spreads = [value] if isinstance(value, ClaimTest) else [one for one in value or () if getattr(one, "spread", 0)]
+        if spreads and "study" in info.data and info.data["study"].folds < 2:
+            raise ValueError("a spread needs study.folds of at least 2")
+        return value
 
 
 def read_claims(root: Path) -> dict[str, Claim]:
@@ -178,7 +196,7 @@ def read_claim(path: Path) -> Claim:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
         return Claim.model_validate(document)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid YAML: {error}; compare it with claims/mechanical-mnist.yaml") from None
+        raise InputError(f"{path} is not valid YAML: {error}; compare it with docs/add-a-claim.md") from None
     except ValidationError as error:
         lines = [f"- {'.'.join(key)}: {fault['msg']}" for key, fault in faults_of(error, document)]
         raise InputError("\n".join([f"{path} has {len(lines)} fault(s) to mend:", *lines])) from None

@@ -5,7 +5,7 @@
 
 import pandas as pd
 
-from shearbench.report.claims import IS, LEAST_FOLDS, AblationResult, Claim, ClaimTest, interval, verdict_of
+from shearbench.report.claims import IS, LEAST_FOLDS, AblationResult, ClaimTest, Study, interval, verdict_of
 from shearbench.report.comparison import rows_of_file
 from shearbench.report.findings import Rows, listed
 from shearbench.report.published import WORDS, over_folds
@@ -14,9 +14,8 @@ from shearbench.statistics.verdict import decide_unpaired, equal_spreads_p
 _TO = {"better": "than", "equivalent": "to"}
 
 
-def sentences(result: AblationResult, claim: Claim) -> list[str]:
+def sentences(result: AblationResult, test: ClaimTest, study: Study) -> list[str]:
     """Return the results of the ablation on a claim, step by step; the last sentences are the conclusion."""
-    test = claim.test
     models, recalibrated = list[str](), list[str]()
     for dataset in test.readings:
         models += map(verdict_of, _against_reference(result, "models", test, within=dataset))
@@ -24,10 +23,10 @@ def sentences(result: AblationResult, claim: Claim) -> list[str]:
             recalibrated += map(verdict_of, result.of_family(family, within=dataset, **values))
     gaps = [gap for dataset in test.readings if (gap := _gap(result, dataset, test.suspect))]
     last = [*_other_scalings(result, test), *_lag_order(result, test)]
-    return [*models, *gaps, *recalibrated, *last, *conclusion(result, claim)]
+    return [*models, *gaps, *recalibrated, *last, *conclusion(result, test, study)]
 
 
-def conclusion(result: AblationResult, claim: Claim) -> list[str]:
+def conclusion(result: AblationResult, test: ClaimTest, study: Study) -> list[str]:
     """Return the conclusion of the ablation on a claim, from verdicts and their preconditions.
 
     - Fewer than ``LEAST_FOLDS`` folds give no conclusion.
@@ -38,7 +37,6 @@ def conclusion(result: AblationResult, claim: Claim) -> list[str]:
       reference.
     - Level, spread and training loss are compared with the published ones.
     """
-    test = claim.test
     folds = result.record["folds"]
     if folds < LEAST_FOLDS:
         return [f"No conclusion: this run has {folds} folds, and a conclusion needs {LEAST_FOLDS}."]
@@ -59,8 +57,8 @@ def conclusion(result: AblationResult, claim: Claim) -> list[str]:
         if equal:
             fine = f"On {listed(equal)}, {test.suspect} is not worse than {test.reference}"
             steps.append(f"{fine}: depth alone does not make it fail.")
-    misfits = [_misfit(result, dataset, claim) for dataset in shown]
-    cause = f"The cause for {claim.study.label}'s own {test.suspect} remains open; {test.settled_by} would settle it."
+    misfits = [_misfit(result, dataset, test, study) for dataset in shown]
+    cause = f"The cause for {study.label}'s own {test.suspect} remains open; {test.settled_by} would settle it."
     return [*barred, *steps, *misfits, cause]
 
 
@@ -102,19 +100,19 @@ def _statistics(result: AblationResult, dataset: str, test: ClaimTest, last: str
     return f"{start}; this run does not decide the cause (recalibration: {listed(verdicts or ['not measured'])})."
 
 
-def _misfit(result: AblationResult, dataset: str, claim: Claim) -> str:
+def _misfit(result: AblationResult, dataset: str, test: ClaimTest, study: Study) -> str:
     """Return sentences that compare level, spread and training loss of the suspect with the published ones."""
-    test, row = claim.test, result.accuracy(dataset, claim.test.suspect, "test", "as_trained")
+    row = result.accuracy(dataset, test.suspect, "test", "as_trained")
     assert row is not None, "the fall was seen on it"
     ours = over_folds(row["mean"], row["sd"], row["folds"])
-    published = over_folds(test.level, test.spread, claim.study.folds)
+    published = over_folds(test.level, test.spread, study.folds)
     verdict = decide_unpaired(ours, published, rope=result.record["plan"]["rope"])
     level = {
         "different": "differs from",
         "equivalent": "is equivalent to",
         "undecided": "is undecided against",
     }
-    p = equal_spreads_p((row["sd"], row["folds"]), (test.spread, claim.study.folds))
+    p = equal_spreads_p((row["sd"], row["folds"]), (test.spread, study.folds))
     spread = "agree" if p >= 0.05 else "differ"
     losses = result.record.get("train_loss", {}).get(f"{dataset}-{test.suspect}")
     ours_loss = f"ours is {sum(losses) / len(losses):.2f}" if losses else "this run did not store ours"

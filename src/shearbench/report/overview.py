@@ -2,7 +2,7 @@
 
 Sentences follow from the numbers and verdicts of the comparison. For each dataset: the best model and its lead,
 equivalent models that cost less, and the detectable difference of undecided pairs. Then the drop of each model from the
-first dataset, and the agreement with the first study.
+first dataset, and the agreement with each published claim.
 
 The recipes are beside the first table, so that unequal training budgets are visible there.
 """
@@ -16,6 +16,7 @@ import pandas as pd
 
 from shearbench.records import is_finished, read_json, read_record
 from shearbench.report.blocks import Cell, Column, Data, Table
+from shearbench.report.claims import Claim, read_claims
 from shearbench.report.findings import Row, Rows, hardware_of_all, listed, percent, points, span
 from shearbench.statistics.verdict import turned
 from shearbench.training.recipe import Recipe
@@ -233,9 +234,13 @@ def _epochs(run: Sequence[int], recipe: Row) -> Cell:
     return Cell(f"{span} of {recipe['epochs']}", max(run))
 
 
-STUDY = ("mechanical", "cnn3", "resnet18", 98.17, 83.46)
-"""Dataset, names of its two models in this project, and the accuracies in % of the first study."""
 _CHANGES = {"better": "loses", "worse": "gains"}
+_ORDER = {
+    "better": "the order is the same here",
+    "worse": "the order is the opposite here",
+    "equivalent": "the two are equivalent here",
+    "undecided": "the two are undecided here",
+}
 
 
 def answers(root: Path, rows: Rows) -> dict[str, list[str]]:
@@ -244,11 +249,12 @@ def answers(root: Path, rows: Rows) -> dict[str, list[str]]:
     The latter are in ``reports/full/``.
     """
     reports, datasets = root / "reports", {row["dataset"] for row in rows}
-    found = {f"This run, {_size(rows)}": answer(rows, read_json(reports / "pairs.json"))}
+    claims = read_claims(root).values()
+    found = {f"This run, {_size(rows)}": answer(rows, read_json(reports / "pairs.json"), claims)}
     full = reports / "full" / "comparison.json"
     stored = [row for row in read_json(full) if row["dataset"] in datasets] if full.is_file() else []
     if stored:
-        found[f"At full size, {_size(stored)}"] = answer(stored, read_json(full.with_name("pairs.json")))
+        found[f"At full size, {_size(stored)}"] = answer(stored, read_json(full.with_name("pairs.json")), claims)
     return found
 
 
@@ -256,8 +262,8 @@ def _size(rows: Rows) -> str:
     return "n = " + distinct(f"{row['n_train']:,}" for row in rows)
 
 
-def answer(rows: Rows, pairs: Row) -> list[str]:
-    """Return the sentences of the first screen: one paragraph per dataset, then the drops and the first study.
+def answer(rows: Rows, pairs: Row, claims: Iterable[Claim] = ()) -> list[str]:
+    """Return the sentences of the first screen: one paragraph per dataset, then the drops and the claims.
 
     ``rows`` are those of ``reports/comparison.json``; ``pairs`` is ``reports/pairs.json``.
     """
@@ -266,7 +272,7 @@ def answer(rows: Rows, pairs: Row) -> list[str]:
     if pairs["refused"]:
         return [*paragraphs, "There are no verdicts: the comparison was refused."]
     drops = [drop for name in datasets[1:] if (drop := _drops(datasets[0], name, pairs["rows"]))]
-    return [*paragraphs, *drops, *_study(pairs["rows"])]
+    return [*paragraphs, *drops, *_published(pairs["rows"], claims)]
 
 
 def _best(rows: Rows, pairs: Rows) -> str:
@@ -334,22 +340,20 @@ def _drops(reference: str, dataset: str, pairs: Rows) -> str:
     return " ".join([*sentences, *_limits(start, undecided)])
 
 
-def _study(pairs: Rows) -> list[str]:
-    """Return a sentence that compares the first study's claim on fields with the verdict here."""
-    dataset, plain, deep, theirs, others = STUDY
-    pair = _pairs_of(plain, pairs, kind="models", within=dataset).get(deep)
-    if pair is None:
-        return []
-    outcome = {
-        "better": "the order is the same here",
-        "worse": "the order is the opposite here",
-        "equivalent": "the two are equivalent here",
-        "undecided": "the two are undecided here",
-    }[pair["verdict"]]
-    return [
-        f"The first study reports {theirs:g} % for the CNN and {others:g} % for ResNet-18 on {dataset}; {outcome} "
-        f"({plain} − {deep}: {_points(pair['difference'])} points, {_interval(pair)})."
-    ]
+def _published(pairs: Rows, claims: Iterable[Claim]) -> Iterator[str]:
+    """Yield a sentence for each claim that sets the published accuracies beside the verdict on the same two models."""
+    for claim in claims:
+        test = claim.test
+        if test is None or test.comparison is None:
+            continue
+        pair = _pairs_of(test.reference, pairs, kind="models", within=test.comparison).get(test.suspect)
+        if pair is not None:
+            theirs = f"{100 * test.reference_level:.2f} % for its counterpart of {test.reference} and "
+            theirs += f"{100 * test.level:.2f} % for that of {test.suspect}"
+            yield (
+                f"{claim.study.heading} reports {theirs} on {test.comparison}; {_ORDER[pair['verdict']]} "
+                f"({test.reference} − {test.suspect}: {_points(pair['difference'])} points, {_interval(pair)})."
+            )
 
 
 def _pairs_of(one: str, pairs: Rows, *, kind: str, within: str) -> dict[str, Row]:

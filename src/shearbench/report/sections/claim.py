@@ -11,8 +11,10 @@ from shearbench.report.blocks import Block, Cell, Column, Data, Heading, Picture
 from shearbench.report.claims import (
     LEAST_FOLDS,
     AblationResult,
+    Accuracy,
     Claim,
     ClaimTest,
+    Study,
     hypotheses_blocks,
     read_ablation_result,
     read_claims,
@@ -25,9 +27,6 @@ from shearbench.report.findings import TOO_FEW, Row, Rows, percent, span
 from shearbench.report.published import lines, read_results
 from shearbench.report.sections.statistics import PAIR, difference, interval, p_adjusted, verdict
 
-_TEXT = """The ablation changes only the scaling of the inputs. The same weights predict with three kinds of
-batch-norm statistics: the running averages of training, those of the batch, and averages measured anew on training
-samples (recalibrated)."""
 _SIZES = (("build/ablation_results", "At the size of this run"), ("reports/full", "At full size"))
 _OTHERS = {"cures": "Cures", "channels": "Input channels", "regularisation": "Dropout and L2 regularisation"}
 _PICTURES = {
@@ -59,14 +58,15 @@ def read(root: Path, rows: Rows) -> Section:
     """Return each claim against its ablation, the other ablations, the published numbers; empty without all these."""
     claims = read_claims(root)
     blocks: list[Block] = []
+    tests = [(claim.test, claim.study) for claim in claims.values() if claim.test]
     for claim in claims.values():
-        blocks += [Prose(_quoted(claim)), *_compared(root, claim.test)]
+        blocks += [Prose(_quoted(claim)), *(_compared(root, claim.test) if claim.test else [])]
     for folder, heading in _SIZES:
-        for claim in claims.values():
-            for name in (claim.test.ablation, *claim.test.also):
+        for test, study in tests:
+            for name in (test.ablation, *test.also):
                 tested = read_ablation_result(root / folder / name)
-                title = heading if name == claim.test.ablation else f"{heading}: {name}"
-                blocks += [Heading(title), *_tested(tested, claim.on(tested.datasets))] if tested else []
+                title = heading if name == test.ablation else f"{heading}: {name}"
+                blocks += [Heading(title), *_tested(tested, test.on(tested.datasets), study)] if tested else []
         judged = root / folder / "hypotheses"
         blocks += hypotheses_blocks(judged, heading) if (judged / "hypotheses.csv").is_file() else []
         for name, title in _OTHERS.items():
@@ -77,24 +77,29 @@ def read(root: Path, rows: Rows) -> Section:
         blocks += _published(root, rows, claim)
     missing = [
         f"the ablation {name} (`dvc repro ablation_result@{name}`)"
-        for name in dict.fromkeys(claim.test.ablation for claim in claims.values())
+        for name in dict.fromkeys(test.ablation for test, _ in tests)
         if not read_ablation_result(root / "build" / "ablation_results" / name)
     ]
     return Section("claim", "Published claims" if claims else "Ablations and batch normalisation", blocks, missing)
 
 
 def _quoted(claim: Claim) -> str:
-    """Return the claim with its numbers and quotes."""
-    test, label = claim.test, claim.study.label
+    """Return the claim with the numbers of its test and its quotes; without a claim, the paper's name."""
+    test, heading = claim.test, claim.study.heading
     quotes = "; ".join(
         f"\N{LEFT DOUBLE QUOTATION MARK}{each.text}\N{RIGHT DOUBLE QUOTATION MARK} ({each.source})"
         for each in claim.quotes
     )
-    return (
-        f"{label[0].upper()}{label[1:]} claims: {claim.claim} It reports {100 * test.reference_level:.2f} % for its "
-        f"counterpart of {test.reference} and {100 * test.level:.2f} ± {100 * test.spread:.2f} % for {test.suspect}. "
-        f"It says: {quotes}. {_TEXT}"
-    )
+    sentences = [
+        f"{heading} claims: {claim.claim}" if claim.claim else f"{heading}:",
+        f"It reports {100 * test.reference_level:.2f} % for its counterpart of {test.reference} and "
+        f"{100 * test.level:.2f} ± {100 * test.spread:.2f} % for {test.suspect}."
+        if test
+        else "its published numbers stand below, beside ours.",
+        f"It says: {quotes}." if quotes else "",
+        test.note if test else "",
+    ]
+    return " ".join(filter(None, sentences))
 
 
 def _compared(root: Path, test: ClaimTest) -> list[Block]:
@@ -104,15 +109,15 @@ def _compared(root: Path, test: ClaimTest) -> list[Block]:
         Prose(f"In the comparison of {name}: {verdict_of(pair)}")
         for folder, name in (("reports", "this run"), ("reports/full", "the full-size run"))
         for pair in pairs_of_file(root / folder / "pairs.json")
-        if pair["within"] == "mechanical" and {pair["a"], pair["b"]} == models
+        if pair["within"] == test.comparison and {pair["a"], pair["b"]} == models
     ]
 
 
-def _tested(result: AblationResult, claim: Claim) -> list[Block]:
+def _tested(result: AblationResult, test: ClaimTest, study: Study) -> list[Block]:
     """Return the results of the ablation that tests the claim."""
     return [
         Prose(_question(result)),
-        *(Prose(text) for text in sentences(result, claim)),
+        *(Prose(text) for text in sentences(result, test, study)),
         *_figures(result),
         _accuracies(result),
         _verdicts(result),
@@ -234,15 +239,19 @@ def _published(root: Path, rows: Rows, claim: Claim) -> list[Block]:
         sizes["the full-size run"] = read_results(
             read_json(full / "comparison.json"), reports=full, comparison=full, ablations=full, evaluations=full
         )
-    blocks: list[Block] = [Heading("Published against ours")]
+    if not claim.published:
+        return []
+    blocks: list[Block] = [Heading(f"Published against ours: {claim.study.label}")]
     for name, results in sizes.items():
         body: list[list[Cell | str]] = [
             [one.what, one.published, one.source, one.ours, one.interval, Cell(one.agrees, strong=True), one.remark]
             for one in lines(claim, results)
         ]
-        caption = (
-            f"Ours of {name}: mean ± standard deviation over its models. {claim.study.label.capitalize()} does not "
-            f"say what its ± is; it is taken for the standard deviation over its {claim.study.folds} folds."
-        )
+        caption = f"Ours of {name}: mean ± standard deviation over its models."
+        if any(isinstance(one, Accuracy) and one.spread for one in claim.published):
+            caption += (
+                f" {claim.study.heading} does not say what its ± is; it is taken for the standard deviation over its "
+                f"{claim.study.folds} folds."
+            )
         blocks.append(Table(columns, body, caption))
     return blocks
