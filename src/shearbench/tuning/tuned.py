@@ -15,7 +15,7 @@ from shearbench import yaml12
 from shearbench.data.folds import Reserved
 from shearbench.errors import InputError
 from shearbench.records import locked, write_text
-from shearbench.strict import Strict
+from shearbench.strict import Strict, faults_of
 from shearbench.training.recipe import SoundHyperparameters
 
 T = TypeVar("T", bound=Strict)
@@ -102,7 +102,7 @@ def read_tuned(path: Path) -> dict[str, Tuned]:
     if not path.is_file():
         return {}
     document = _load(path)
-    return {str(name): _validated(Tuned, section, path, f"{name}.") for name, section in document.items()}
+    return {str(name): _validated(Tuned, section, path, str(name)) for name, section in document.items()}
 
 
 def write_tuned(root: Path, model: str, dataset: str, tuned: Tuned) -> None:
@@ -123,7 +123,7 @@ def read_run_config(path: Path) -> RunConfig:
     """Read the training config of a run; InputError if it is missing or damaged."""
     if not path.is_file():
         raise InputError(f"{path} is missing; run `dvc repro training_configs` to make it")
-    return _validated(RunConfig, _load(path), path, "")
+    return _validated(RunConfig, _load(path), path)
 
 
 def _load(path: Path) -> Mapping[str, Any]:
@@ -136,13 +136,13 @@ def _load(path: Path) -> Mapping[str, Any]:
     return document
 
 
-def _validated(kind: type[T], document: Any, path: Path, prefix: str) -> T:
+def _validated(kind: type[T], document: Any, path: Path, *prefix: str) -> T:
     try:
         return kind.model_validate(document)
     except ValidationError as error:
         faults = [
-            f"- {prefix}{'.'.join(map(str, fault['loc']))}: {fault['msg']}; got {fault['input']!r:.60}"
-            for fault in error.errors()
+            f"- {'.'.join((*prefix, *key))}: {fault['msg']}; got {fault['input']!r:.60}"
+            for key, fault in faults_of(error, document)
         ]
         head = f"{path} has {len(faults)} fault(s) to mend, or run `make tune`:"
         raise InputError("\n".join([head, *faults])) from None
