@@ -23,10 +23,10 @@ TARGETS = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), 
 @pytest.mark.parametrize(
     ("pattern", "known"),
     [
-        (r"`dvc repro(?: --?[a-z-]+)* ([a-z_]+)\b(?!/)", STAGES),
+        (r"(?m)(?:`|^ *)dvc repro(?: --?[a-z-]+)* ([a-z_]+)\b(?!/)", STAGES),
         (r"`shearbench(?: -C \S+)? ([a-z][a-z-]*)", COMMANDS),
-        (r"`shearbench stage ([a-z_]+)", STAGES),
-        (r"`make ([a-z-]+)", TARGETS),
+        (r"(?m)(?:`|^ *)shearbench stage ([a-z_]+)", STAGES),
+        (r"(?m)(?:`|^ *)make ([a-z-]+)", TARGETS),
     ],
 )
 def test_what_is_advised_exists(pattern: str, known: set[str]) -> None:
