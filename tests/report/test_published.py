@@ -170,6 +170,48 @@ def test_a_number_of_an_ablation_is_compared_with_its_trainings() -> None:
     assert lines(claim, Results(ablations={"longer": longer}))[0].agrees == "cannot be compared"
 
 
+@pytest.mark.parametrize("turn", [False, True])
+def test_a_drop_and_a_test_within_an_ablation(turn: bool) -> None:
+    numbers = [
+        {"kind": "drop", "label": "Lost", "models": ["cnn3"], "before": "mnist", "after": "none", "value": 1.01},
+        {"kind": "p_value", "label": "A test", "dataset": "none", "models": ["resnet18", "cnn3"], "text": "p < 0.01"},
+    ]
+    given = [{**one, "ablation": "longer", "source": "a table"} for one in numbers]
+    claim = Claim.model_validate({**CLAIM.model_dump(), "published": given})
+    names = ("none", "mnist") if turn else ("mnist", "none")
+    ends = (
+        {"difference": -0.02, "low": -0.03, "high": -0.01} if turn else {"difference": 0.02, "low": 0.01, "high": 0.03}
+    )
+    pairs = [
+        {"family": "datasets", "kind": "datasets", "within": "cnn3", "a": names[0], "b": names[1], **ends},
+        {
+            "family": "models",
+            "kind": "models",
+            "within": "none",
+            "a": "resnet18",
+            "b": "cnn3",
+            **ends,
+            "p_adjusted": 0.2,
+        },
+        {
+            "family": "models",
+            "kind": "models",
+            "within": "mnist",
+            "a": "resnet18",
+            "b": "cnn3",
+            **ends,
+            "p_adjusted": 0.3,
+        },
+    ]
+    longer = AblationResult(Path(), {}, [], pairs)
+    drop, test = lines(claim, Results(ablations={"longer": longer}))
+    assert (drop.what, drop.ours) == ("Lost, lost (cnn3 here, ablation longer)", "+2.00 percentage points")
+    assert drop.interval == "+1.00 to +3.00 percentage points"
+    assert test.what == "A test (ablation longer here)"
+    assert test.ours.endswith("adjusted p 0.200")
+    assert lines(claim, Results()) == []
+
+
 def test_the_rows_at_full_size_that_the_repository_keeps_are_set_beside_the_published_numbers() -> None:
     rows = read_json(Path(__file__).parents[2] / "reports" / "full" / "comparison.json")
     assert any("repeats" not in row for row in rows), "kept from a version without repeats"

@@ -89,14 +89,19 @@ class Entry(Strict):
 
 
 class OfTrainings(Entry):
-    """Fields of a number that the trainings of a run give."""
+    """Fields of a number that the trainings of some runs give."""
 
-    dataset: str
     ablation: str | None = None
     """The ablation with our trainings; by default they are those of the comparison."""
 
 
-class Accuracy(OfTrainings):
+class OfDataset(OfTrainings):
+    """Fields of a number of one dataset."""
+
+    dataset: str
+
+
+class Accuracy(OfDataset):
     """Accuracy in %, with its ± if it has one."""
 
     kind: Literal["accuracy"]
@@ -104,7 +109,7 @@ class Accuracy(OfTrainings):
     spread: Annotated[float, Field(gt=0)] | None = None
 
 
-class Drop(Entry):
+class Drop(OfTrainings):
     """Percentage points lost from one dataset to another."""
 
     kind: Literal["drop"]
@@ -113,7 +118,7 @@ class Drop(Entry):
     value: float
 
 
-class TrainLoss(OfTrainings):
+class TrainLoss(OfDataset):
     """Training loss of the first or the last epoch."""
 
     kind: Literal["train_loss"]
@@ -132,11 +137,10 @@ class Confusion(Entry):
     after: int
 
 
-class PValue(Entry):
+class PValue(OfDataset):
     """A test of two models on one dataset, in the words of the paper."""
 
     kind: Literal["p_value"]
-    dataset: str
     text: str
 
 

@@ -61,7 +61,7 @@ class Results:
         """Return the row of a run, or None if it has not run."""
         return next((row for row in self.rows if (row["dataset"], row["model"]) == (dataset, model)), None)
 
-    def trained(self, number: claims.OfTrainings, model: str) -> Row | None:
+    def trained(self, number: claims.OfDataset, model: str) -> Row | None:
         """Return the row of the run that a number is compared with, of the comparison or of an ablation."""
         if number.ablation is None:
             return self.row(number.dataset, model)
@@ -73,7 +73,7 @@ class Results:
         accuracy = {"test_accuracy_mean": found["mean"], "test_accuracy_sd": found["sd"]}
         return {**accuracy, "folds": found["folds"], "n_train": samples}
 
-    def rope(self, number: claims.OfTrainings) -> float | None:
+    def rope(self, number: claims.OfDataset) -> float | None:
         """Return the declared region of equivalence, or None if the dataset has no pair of models."""
         if number.ablation:
             return float(self.ablations[number.ablation].record["plan"]["rope"])
@@ -139,7 +139,7 @@ def _lines(number: claims.Number, study: claims.Study, results: Results) -> Iter
             yield _KINDS[number.kind](number, model, study, results)
 
 
-def _recipe(number: claims.OfTrainings, others: str) -> str:
+def _recipe(number: claims.OfDataset, others: str) -> str:
     if number.ablation:
         return f"trained on {number.dataset}, as the ablation {number.ablation} declares"
     return f"our recipe has other {others}"
@@ -183,12 +183,24 @@ def _fewer_samples(row: Row, study: claims.Study) -> str:
 
 def _drop(number: claims.Drop, model: str, study: claims.Study, results: Results) -> Line:
     published = f"{number.value:.2f} percentage points"
-    head = f"{number.label}, lost ({model} here)", published, number.source
+    head = f"{number.label}, lost {_here(number, model)}", published, number.source
+    remark = "a difference of two means that were published without the interval of their difference"
+    if number.ablation:
+        result = results.ablations[number.ablation]
+        names = {number.before, number.after}
+        for pair in result.of_family("datasets", within=model):
+            if {pair["a"], pair["b"]} == names:
+                lost = pair if pair["a"] == number.before else _swapped(pair)
+                return Line(*head, remark, f"{points(lost['difference'])} percentage points", _interval(lost))
+        return Line(*head, f"the ablation has no pair of {number.before} and {number.after} for {model}")
     row = results.row(number.after, model)
     if row is None or row["accuracy_drop"] is None:
-        return Line(*head, f"runs {number.before}-{model} and {number.after}-{model} has not run")
-    remark = "a difference of two means that were published without the interval of their difference"
+        return Line(*head, f"run {number.before}-{model} or {number.after}-{model} has not run")
     return Line(*head, _fewer_samples(row, study) or remark, f"{100 * row['accuracy_drop']:.2f} percentage points")
+
+
+def _swapped(pair: Row) -> Row:
+    return {**pair, "difference": -pair["difference"], "low": -pair["high"], "high": -pair["low"]}
 
 
 def _train_loss(number: claims.TrainLoss, model: str, study: claims.Study, results: Results) -> Line:
@@ -226,13 +238,15 @@ def _parameters(number: claims.Parameters, model: str, study: claims.Study, resu
 
 
 def _significance(number: claims.PValue, results: Results) -> Iterator[Line]:
-    for pair in results.pairs:
+    pairs = results.ablations[number.ablation].of_family("models") if number.ablation else results.pairs
+    for pair in pairs:
         is_compared = pair["kind"] == "models" and pair["within"] == number.dataset
         if is_compared and {pair["a"], pair["b"]} == set(number.models):
+            what = number.label + (f" (ablation {number.ablation} here)" if number.ablation else "")
             ours = f"{pair['a']} \N{MINUS SIGN} {pair['b']}: {points(pair['difference'])} percentage points, "
             ours += f"adjusted p {p_value(pair['p_adjusted'])}"
             remark = "a plain t-test over folds is wrong too often; ours is corrected for the overlap of the folds"
-            yield Line(number.label, number.text, number.source, remark, ours, _interval(pair))
+            yield Line(what, number.text, number.source, remark, ours, _interval(pair))
 
 
 def _gain(number: claims.Gain, study: claims.Study, results: Results) -> Iterator[Line]:
