@@ -47,11 +47,22 @@ def test_a_project_of_pictures_is_whole(tmp_path: Path) -> None:
     assert {run.model for run in params.runs.values()} == {"svm", "mlp", "cnn2"}
     stages = yaml.safe_load((project / "dvc.yaml").read_text())["stages"]
     whole = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
-    assert whole.keys() - stages.keys() == {"ablation", "ablation_result", "handwriting"}
+    assert whole.keys() - stages.keys() == {"handwriting"}
     assert all(stages[key] == whole[key] for key in stages.keys() - {"report", "track"})
     made = {path.name for path in project.iterdir()}
     assert made >= {"data", "data.dvc", "Makefile", "README.md", "mlruns", "reports", "networks", "tuned", ".gitignore"}
     assert "adopted" in yaml.safe_load((project / "data.dvc").read_text())["meta"]
+
+
+def test_the_ablation_in_the_comments_can_be_used(tmp_path: Path) -> None:
+    init.main(tmp_path / "benchmark", images=_pictures(tmp_path / "pictures"), npz=None)
+    path = tmp_path / "benchmark" / "params.yaml"
+    head, begun, example = path.read_text().partition("# whether augmentation helps, write below, in place of {}:\n")
+    lines = [line.removeprefix("#").removeprefix(" ") for line in example.splitlines() if line.startswith("#")]
+    path.write_text("\n".join([head + begun, "ablations:", *(f"  {line}" for line in lines), ""]))
+    (ablation,) = load(path).ablations.values()
+    assert ablation.models["augmented"].recipe.augment == ("flip", "crop")
+    assert "ablations: {}" in example
 
 
 def test_what_a_stage_depends_on_is_there_or_made_by_another(tmp_path: Path) -> None:

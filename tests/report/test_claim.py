@@ -12,6 +12,7 @@ from shearbench.records import write_json
 from shearbench.report.blocks import Section
 from shearbench.report.claims import AblationResult, Claim, read_claim, read_claims, sizes_of, verdict_of
 from shearbench.report.conclusion import conclusion, sentences, shows_the_fall
+from shearbench.report.findings import TOO_FEW
 from shearbench.report.sections import claim as section
 
 REPOSITORY = Path(__file__).parents[2]
@@ -288,7 +289,7 @@ def test_the_section_shows_what_was_really_run(with_claim: Path) -> None:
         "Is it the depth or the scale? 2 of 2 folds, 30 training and 20 test samples, 1 epoch" in text for text in texts
     )
     assert "No conclusion: this run has 2 folds, and a conclusion needs 5." in texts
-    assert (made.title, made.missing) == ("Published claims", [])
+    assert (made.title, made.missing) == ("Published claims and ablations", [])
     pictures = next(block for block in made.blocks if block.kind == "pictures")
     assert len(pictures.images) == 4
     tables = [block for block in made.blocks if block.kind == "table"]
@@ -307,6 +308,20 @@ def test_a_longer_training_is_judged_on_the_readings_that_it_has(with_claim: Pat
     test = read_claim(path).test
     assert set(test.on(["mechanical_none", "other"]).readings) == {"mechanical_none"}
     assert len(test.readings) == 2
+
+
+def test_an_ablation_that_no_claim_names_is_shown_too(with_claim: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (with_claim / "claims" / "study.yaml").unlink()
+    heading, asked, _, accuracies = section.read(with_claim, []).blocks
+    assert heading.text == "Ablation normalisation (at the size of this run)"
+    assert asked.text.startswith("Is it the depth or the scale? 2 of 2 folds, 30 training and 20 test samples, 1 epoch")
+    assert asked.text.count("have no verdict, which needs 5 folds") == 4
+    assert len(accuracies.cells) == 4
+
+    monkeypatch.setattr(section, "_MOST_SENTENCES", 3)
+    *_, asked, _, accuracies, verdicts = section.read(with_claim, []).blocks
+    assert "verdict" not in asked.text
+    assert all(cells[-1].text == TOO_FEW for cells in verdicts.cells)
 
 
 def test_a_claim_without_its_ablation_names_the_command_and_no_claim_misses_nothing(tmp_path: Path) -> None:

@@ -28,9 +28,9 @@ from shearbench.errors import InputError
 from shearbench.params import load
 from shearbench.records import write_text
 
-_LEFT_OUT = ("ablation", "ablation_result", "handwriting")
+_LEFT_OUT = ("handwriting",)
 _NOT_THERE = (
-    *("build/handwriting/class_digits", "build/ablation_results", "reports/full"),
+    *("build/handwriting/class_digits", "reports/full"),
     *("reports/calibration.csv", "reports/calibration.json", "reports/calibration.png"),
 )
 _MOST_SIDE = 64  # pixels; params.yaml declares the resizing of larger images

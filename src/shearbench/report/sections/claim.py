@@ -28,7 +28,9 @@ from shearbench.report.published import lines, read_results
 from shearbench.report.sections.statistics import PAIR, difference, interval, p_adjusted, verdict
 
 _SIZES = (("build/ablation_results", "At the size of this run"), ("reports/full", "At full size"))
-_OTHERS = {"cures": "Cures", "channels": "Input channels", "regularisation": "Dropout and L2 regularisation"}
+_TITLES = {"cures": "Cures", "channels": "Input channels", "regularisation": "Dropout and L2 regularisation"}
+_ELSEWHERE = {"hypotheses", "train_size", "handwriting"}  # ablations that other parts of the report show
+_MOST_SENTENCES = 4
 _PICTURES = {
     "accuracies": ("Accuracy of each model on each dataset, by batch-norm statistics", ""),
     "lags": (
@@ -69,9 +71,9 @@ def read(root: Path, rows: Rows) -> Section:
                 blocks += [Heading(title), *_tested(tested, test.on(tested.datasets), study)] if tested else []
         judged = root / folder / "hypotheses"
         blocks += hypotheses_blocks(judged, heading) if (judged / "hypotheses.csv").is_file() else []
-        for name, title in _OTHERS.items():
-            other = read_ablation_result(root / folder / name)
-            blocks += [Heading(f"{title} ({heading.lower()})"), *_other_ablation(other)] if other else []
+        for other in _others(root / folder, {name for test, _ in tests for name in (test.ablation, *test.also)}):
+            title = _TITLES.get(other.folder.name, f"Ablation {other.folder.name}")
+            blocks += [Heading(f"{title} ({heading.lower()})"), *_other_ablation(other)]
     blocks += _runs(root, rows)
     for claim in claims.values():
         blocks += _published(root, rows, claim)
@@ -80,7 +82,9 @@ def read(root: Path, rows: Rows) -> Section:
         for name in dict.fromkeys(test.ablation for test, _ in tests)
         if not read_ablation_result(root / "build" / "ablation_results" / name)
     ]
-    return Section("claim", "Published claims" if claims else "Ablations and batch normalisation", blocks, missing)
+    return Section(
+        "claim", "Published claims and ablations" if claims else "Ablations and batch normalisation", blocks, missing
+    )
 
 
 def _quoted(claim: Claim) -> str:
@@ -124,13 +128,21 @@ def _tested(result: AblationResult, test: ClaimTest, study: Study) -> list[Block
     ]
 
 
+def _others(folder: Path, tested: set[str]) -> list[AblationResult]:
+    """Return the ablation results in a folder that no claim names, by name."""
+    names = {path.parent.name for path in folder.glob("*/pairs.csv")} - tested - _ELSEWHERE
+    return [result for name in sorted(names) if (result := read_ablation_result(folder / name))]
+
+
 def _other_ablation(result: AblationResult) -> list[Block]:
-    """Return the results of another ablation: its question, and each verdict in words."""
+    """Return the results of another ablation: its question, and each verdict in words or, if they are many, a table."""
     pairs = [pair for family in ("models", "datasets") for pair in result.of_family(family)]
+    many = len(pairs) > _MOST_SENTENCES
     return [
-        Prose(" ".join([_question(result), *map(verdict_of, pairs)])),
+        Prose(" ".join([_question(result), *([] if many else map(verdict_of, pairs))])),
         *_figures(result),
         _accuracies(result),
+        *([_verdicts(result)] if many else []),
     ]
 
 
