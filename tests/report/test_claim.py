@@ -101,7 +101,7 @@ def test_defect_1_a_fall_is_named_only_where_the_reference_does_not_fail_too() -
 @pytest.mark.parametrize("plain", [{"divided": 0.10, "none": 0.33}, {"divided": 0.10, "none": 0.95}])
 def test_defect_2_without_a_fall_nothing_is_said_of_the_claim(plain: dict[str, float]) -> None:
     told = _told(_ablation_result(FP32, plain=plain))
-    assert "The published fall does not occur in this run, so the run does not test the claim" in told
+    assert "This run does not show the published fall, so it does not test the claim" in told
     assert "batch-norm statistics cause" not in told
     assert "consistent" not in told
 

@@ -43,7 +43,7 @@ def conclusion(result: AblationResult, test: ClaimTest, study: Study) -> list[st
     shown = [dataset for dataset in test.readings if shows_the_fall(result, dataset, test)]
     barred = [_no_fall(result, dataset, test) for dataset in test.readings if dataset not in shown]
     if not shown:
-        return [*barred, "The published fall does not occur in this run, so the run does not test the claim."]
+        return [*barred, "This run does not show the published fall, so it does not test the claim."]
     verdicts = {pair["within"]: pair["verdict"] for pair in _against_reference(result, "models", test)}
     last = {one: _verdict(result, "recalibrated models", one, test) for one in shown}
     if len(verdicts) > 1 and set(verdicts.values()) == {"worse"} and set(last.values()) == {"worse"}:
