@@ -1,5 +1,6 @@
 """Sentences on a claim: each follows from the verdicts and both preconditions, whatever the records say."""
 
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,9 @@ import yaml
 
 from shearbench.errors import InputError
 from shearbench.records import write_json
-from shearbench.report.blocks import Section
+from shearbench.report.blocks import Block, Fold, Section
 from shearbench.report.claims import AblationResult, Claim, read_claim, read_claims, sizes_of, verdict_of
-from shearbench.report.conclusion import conclusion, sentences, shows_the_fall
+from shearbench.report.conclusion import conclusion, shows_the_fall, steps
 from shearbench.report.findings import TOO_FEW
 from shearbench.report.sections import claim as section
 
@@ -85,6 +86,10 @@ FULL_PLAIN = {"divided": 0.113, "none": 0.842}
 FP32 = {"divided": "better", "none": "better", "pixel": "undecided", "detrend": "better"}
 
 
+def _all(ablation_result: AblationResult) -> list[str]:
+    return [*steps(ablation_result, CLAIM.test), *conclusion(ablation_result, CLAIM.test, CLAIM.study)]
+
+
 def _told(ablation_result: AblationResult) -> str:
     return " ".join(conclusion(ablation_result, CLAIM.test, CLAIM.study))
 
@@ -109,7 +114,7 @@ def test_defect_2_without_a_fall_nothing_is_said_of_the_claim(plain: dict[str, f
 def test_defect_3_a_reference_that_does_not_learn_was_not_trained_on_such_inputs() -> None:
     told = _told(_ablation_result(FULL, plain=FULL_PLAIN))
     assert "published 98.17 %: the published model was not trained on such inputs" in told
-    assert "as published" not in " ".join(sentences(_ablation_result(FULL, plain=FULL_PLAIN), CLAIM.test, CLAIM.study))
+    assert "as published" not in " ".join(_all(_ablation_result(FULL, plain=FULL_PLAIN)))
 
 
 def test_defect_4_level_and_spread_are_held_to_the_published_ones() -> None:
@@ -135,7 +140,7 @@ def test_defect_5_the_training_loss_is_held_to_the_published_one() -> None:
 def test_defect_6_three_folds_give_no_verdict() -> None:
     ablation_result = _ablation_result(FULL, plain=FULL_PLAIN, folds=3)
     assert _told(ablation_result) == "No conclusion: this run has 3 folds, and a conclusion needs 5."
-    every = " ".join(sentences(ablation_result, CLAIM.test, CLAIM.study))
+    every = " ".join(_all(ablation_result))
     for word in ("is better than", "is worse than", "is equivalent to"):
         assert word not in every
     assert "have no verdict, which needs 5 folds: 30.0 against 50.0 %" in every
@@ -169,7 +174,7 @@ def test_defect_7_the_order_of_lags_and_losses_is_computed(
         for pair in ablation_result.pairs
     ]
     shown = AblationResult(tmp_path, ablation_result.record, ablation_result.accuracies, pairs)
-    told = sentences(shown, CLAIM.test, CLAIM.study)
+    told = _all(shown)
     assert any(f"this {order} of the gain by recalibration (divided and none)" in text for text in told)
 
 
@@ -282,18 +287,24 @@ def with_claim(asked: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
+def _flat(blocks: Sequence[Block]) -> list[Block]:
+    return [inner for each in blocks for inner in (_flat(each.blocks) if isinstance(each, Fold) else [each])]
+
+
 def test_the_section_shows_what_was_really_run(with_claim: Path) -> None:
     made = section.read(with_claim, [])
-    texts = [block.text for block in made.blocks if block.kind == "prose"]
+    texts = [block.text for block in _flat(made.blocks) if block.kind == "prose"]
     assert any(
         "Is it the depth or the scale? 2 of 2 folds, 30 training and 20 test samples, 1 epoch" in text for text in texts
     )
     assert "No conclusion: this run has 2 folds, and a conclusion needs 5." in texts
     assert (made.title, made.missing) == ("Published claims and ablations", [])
-    pictures = next(block for block in made.blocks if block.kind == "pictures")
+    pictures = next(block for block in _flat(made.blocks) if block.kind == "pictures")
     assert len(pictures.images) == 4
-    tables = [block for block in made.blocks if block.kind == "table"]
+    tables = [block for block in _flat(made.blocks) if block.kind == "table"]
     assert len(tables[0].cells) == 4
+    texts = [block.text for block in made.blocks if block.kind == "prose"]
+    assert texts[-1].startswith("No conclusion"), "the conclusion is in sight, what it follows from is folded"
 
 
 def test_a_longer_training_is_judged_on_the_readings_that_it_has(with_claim: Path) -> None:
@@ -312,14 +323,14 @@ def test_a_longer_training_is_judged_on_the_readings_that_it_has(with_claim: Pat
 
 def test_an_ablation_that_no_claim_names_is_shown_too(with_claim: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (with_claim / "claims" / "study.yaml").unlink()
-    heading, asked, _, accuracies = section.read(with_claim, []).blocks
+    heading, asked, _, accuracies = _flat(section.read(with_claim, []).blocks)
     assert heading.text == "Ablation normalisation (at the size of this run)"
     assert asked.text.startswith("Is it the depth or the scale? 2 of 2 folds, 30 training and 20 test samples, 1 epoch")
     assert asked.text.count("have no verdict, which needs 5 folds") == 4
     assert len(accuracies.cells) == 4
 
     monkeypatch.setattr(section, "_MOST_SENTENCES", 3)
-    *_, asked, _, accuracies, verdicts = section.read(with_claim, []).blocks
+    _, asked, verdicts, _ = section.read(with_claim, []).blocks
     assert "verdict" not in asked.text
     assert all(cells[-1].text == TOO_FEW for cells in verdicts.cells)
 

@@ -170,7 +170,16 @@ class Table:
         return [[Cell(each) if isinstance(each, str) else each for each in row] for row in self.rows]
 
 
-Block = Prose | Heading | Facts | Pictures | Table
+@dataclass(frozen=True)
+class Fold:
+    """Blocks that a reader opens by their title."""
+
+    title: str
+    blocks: Sequence["Block"]
+    kind: ClassVar[str] = "fold"
+
+
+Block = Prose | Heading | Facts | Pictures | Table | Fold
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from shearbench.errors import InputError
 from shearbench.records import RECORD, read_json
-from shearbench.report.blocks import Block, Cell, Column, Data, Heading, Picture, Pictures, Prose
+from shearbench.report.blocks import Block, Cell, Column, Data, Fold, Heading, Picture, Pictures, Prose
 from shearbench.report.comparison import Columns, Show, rows_of_file, table
 from shearbench.report.findings import TOO_FEW, Row, Rows, listed, p_value, percent, points, span
 from shearbench.strict import Strict, faults_of
@@ -303,14 +303,14 @@ def hypotheses_blocks(folder: Path, heading: str) -> list[Block]:
     blocks: list[Block] = [
         Heading(f"Hypotheses ({heading.lower()})"),
         Prose(f"{record['plan']['question']} {best_candidate(pd.DataFrame(rows))}"),
-        table(_HYPOTHESES, rows, caption, [Data.of(path)]),
     ]
+    shown: list[Block] = [table(_HYPOTHESES, rows, caption, [Data.of(path)])]
     modes = folder / "figures" / "modes.png"
     if modes.is_file():
         text = "Held-out accuracy after each epoch by batch-norm statistics"
         more = "Means over the trainings. The three lines are the same weights on the same samples."
-        blocks.append(Pictures([Picture.of(modes, text, more, [folder / "modes.csv"])], wide=True))
-    return blocks
+        shown.append(Pictures([Picture.of(modes, text, more, [folder / "modes.csv"])], wide=True))
+    return [*blocks, Fold("Table and figure", shown)]
 
 
 def best_candidate(table: pd.DataFrame) -> str:

@@ -14,8 +14,8 @@ from shearbench.statistics.verdict import decide_unpaired, equal_spreads_p
 _TO = {"better": "than", "equivalent": "to"}
 
 
-def sentences(result: AblationResult, test: ClaimTest, study: Study) -> list[str]:
-    """Return the results of the ablation on a claim, step by step; the last sentences are the conclusion."""
+def steps(result: AblationResult, test: ClaimTest) -> list[str]:
+    """Return the results of the ablation on a claim that :func:`conclusion` follows from, a sentence each."""
     models, recalibrated = list[str](), list[str]()
     for dataset in test.readings:
         models += map(verdict_of, _against_reference(result, "models", test, within=dataset))
@@ -23,7 +23,7 @@ def sentences(result: AblationResult, test: ClaimTest, study: Study) -> list[str
             recalibrated += map(verdict_of, result.of_family(family, within=dataset, **values))
     gaps = [gap for dataset in test.readings if (gap := _gap(result, dataset, test.suspect))]
     last = [*_other_scalings(result, test), *_lag_order(result, test)]
-    return [*models, *gaps, *recalibrated, *last, *conclusion(result, test, study)]
+    return [*models, *gaps, *recalibrated, *last]
 
 
 def conclusion(result: AblationResult, test: ClaimTest, study: Study) -> list[str]:

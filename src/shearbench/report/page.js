@@ -3,8 +3,11 @@
   const unfold = () => {
     const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
     if (!target) return;
-    const around = target.closest("details") || target.querySelector("details");
-    if (around && !around.open) { around.open = true; target.scrollIntoView(); }
+    const around = [];
+    for (let each = target.closest("details"); each; each = each.parentElement.closest("details")) around.push(each);
+    const folded = (around.length ? around : [target.querySelector("details")]).filter(each => each && !each.open);
+    folded.forEach(each => { each.open = true; });
+    if (folded.length) target.scrollIntoView();
   };
   addEventListener("hashchange", unfold);
   document.querySelectorAll("nav a, .missing a").forEach(link => link.addEventListener("click", () => {
@@ -19,7 +22,7 @@
   document.querySelectorAll("details").forEach(each => each.addEventListener("toggle", fit));
   fit();
 
-  const all = [...document.querySelectorAll("main section > details")];
+  const all = [...document.querySelectorAll("main details")];
   const button = document.getElementById("unfold");
   button.addEventListener("click", () => {
     const open = all.some(each => !each.open);

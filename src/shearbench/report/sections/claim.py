@@ -7,7 +7,7 @@ import pandas as pd
 
 from shearbench.analysis.batch_norm.statistics import mode_warning
 from shearbench.records import read_json
-from shearbench.report.blocks import Block, Cell, Column, Data, Heading, Picture, Pictures, Prose, Section, Table
+from shearbench.report.blocks import Block, Cell, Column, Data, Fold, Heading, Picture, Pictures, Prose, Section, Table
 from shearbench.report.claims import (
     LEAST_FOLDS,
     AblationResult,
@@ -22,7 +22,7 @@ from shearbench.report.claims import (
     verdict_of,
 )
 from shearbench.report.comparison import Columns, pairs_of_file, table
-from shearbench.report.conclusion import sentences
+from shearbench.report.conclusion import conclusion, steps
 from shearbench.report.findings import TOO_FEW, Row, Rows, percent, span
 from shearbench.report.published import lines, read_results
 from shearbench.report.sections.statistics import PAIR, difference, interval, p_adjusted, verdict
@@ -63,6 +63,7 @@ def read(root: Path, rows: Rows) -> Section:
     tests = [(claim.test, claim.study) for claim in claims.values() if claim.test]
     for claim in claims.values():
         blocks += [Prose(_quoted(claim)), *(_compared(root, claim.test) if claim.test else [])]
+        blocks += _published(root, rows, claim)
     for folder, heading in _SIZES:
         for test, study in tests:
             for name in (test.ablation, *test.also):
@@ -75,8 +76,6 @@ def read(root: Path, rows: Rows) -> Section:
             title = _TITLES.get(other.folder.name, f"Ablation {other.folder.name}")
             blocks += [Heading(f"{title} ({heading.lower()})"), *_other_ablation(other)]
     blocks += _runs(root, rows)
-    for claim in claims.values():
-        blocks += _published(root, rows, claim)
     missing = [
         f"the ablation {name} (`dvc repro ablation_result@{name}`)"
         for name in dict.fromkeys(test.ablation for test, _ in tests)
@@ -118,13 +117,12 @@ def _compared(root: Path, test: ClaimTest) -> list[Block]:
 
 
 def _tested(result: AblationResult, test: ClaimTest, study: Study) -> list[Block]:
-    """Return the results of the ablation that tests the claim."""
+    """Return the conclusion of the ablation that tests the claim, and folded what it follows from."""
+    words = [Prose(text) for text in steps(result, test)]
     return [
         Prose(_question(result)),
-        *(Prose(text) for text in sentences(result, test, study)),
-        *_figures(result),
-        _accuracies(result),
-        _verdicts(result),
+        *(Prose(text) for text in conclusion(result, test, study)),
+        Fold("Verdicts, figures and tables", [*words, *_figures(result), _accuracies(result), _verdicts(result)]),
     ]
 
 
@@ -140,9 +138,8 @@ def _other_ablation(result: AblationResult) -> list[Block]:
     many = len(pairs) > _MOST_SENTENCES
     return [
         Prose(" ".join([_question(result), *([] if many else map(verdict_of, pairs))])),
-        *_figures(result),
-        _accuracies(result),
         *([_verdicts(result)] if many else []),
+        Fold("Figures and table", [*_figures(result), _accuracies(result)]),
     ]
 
 
@@ -253,7 +250,7 @@ def _published(root: Path, rows: Rows, claim: Claim) -> list[Block]:
         )
     if not claim.published:
         return []
-    blocks: list[Block] = [Heading(f"Published against ours: {claim.study.label}")]
+    tables: dict[str, Block] = {}
     for name, results in sizes.items():
         body: list[list[Cell | str]] = [
             [one.what, one.published, one.source, one.ours, one.interval, Cell(one.agrees, strong=True), one.remark]
@@ -265,5 +262,7 @@ def _published(root: Path, rows: Rows, claim: Claim) -> list[Block]:
                 f" {claim.study.heading} does not say what its ± is; it is taken for the standard deviation over its "
                 f"{claim.study.folds} folds."
             )
-        blocks.append(Table(columns, body, caption))
-    return blocks
+        tables[name] = Table(columns, body, caption)
+    (_, first), *others = reversed(tables.items())  # the full-size run, if it exists
+    folded = [Fold(f"The same of {name}", [other]) for name, other in others]
+    return [Heading(f"Published against ours: {claim.study.label}"), first, *folded]
