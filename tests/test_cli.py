@@ -143,6 +143,12 @@ def test_an_option_that_a_network_does_not_know_is_named_before_any_work(project
     assert "dropuot" in run("check", status=2)
 
 
+def test_a_fault_of_a_claim_is_named_before_any_work(project):
+    (project / "claims").mkdir(exist_ok=True)
+    (project / "claims" / "paper.yaml").write_text("study: {label: A paper, folds: five, samples: 60000}\n")
+    assert "- study.folds: Input should be a valid integer" in run("check", status=2)
+
+
 def test_a_profile_replaces_the_parameters(project):
     run("profile", "full")
     assert (project / "params.yaml").read_bytes() == (REPOSITORY / "profiles" / "full.yaml").read_bytes()

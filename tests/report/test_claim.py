@@ -236,7 +236,7 @@ def test_the_projects_own_claim_is_a_file_and_another_paper_another_one(tmp_path
     assert own.test.level == pytest.approx(0.8346)
     other = {**CLAIM.model_dump(mode="json"), "claim": "Width is fragile."}
     (tmp_path / "claims").mkdir()
-    (tmp_path / "claims" / "width.yaml").write_text(yaml.safe_dump(other))
+    (tmp_path / "claims" / "width.yml").write_text(yaml.safe_dump(other))
     texts = [block.text for block in section.read(tmp_path, []).blocks if block.kind == "prose"]
     assert texts[0].startswith("The study claims: Width is fragile. It reports 98.17 %")
 

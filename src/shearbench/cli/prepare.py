@@ -69,15 +69,17 @@ def init(
 
 @command
 def check(quiet: Quiet = False) -> None:
-    """Check params.yaml and build every network in it, before any long work starts.
+    """Check params.yaml and claims/, and build every network of params.yaml, before any long work starts.
 
     \b
     Example:
       shearbench check
     """
     from shearbench.commands.doctor import build_networks
+    from shearbench.report.claims import read_claims
 
     found = build_networks(read_params(), project())
+    read_claims(project())
     if not quiet:
         print(f"params.yaml is valid: {found}")
 

@@ -191,7 +191,7 @@ def read_claims(root: Path) -> dict[str, Claim]:
     Raises:
         InputError: naming the file and every key that breaks its rule.
     """
-    return {path.stem: read_claim(path) for path in sorted((root / FOLDER).glob("*.yaml"))}
+    return {path.stem: read_claim(path) for path in sorted((root / FOLDER).glob("*.y*ml"))}
 
 
 def read_claim(path: Path) -> Claim:
