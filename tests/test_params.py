@@ -28,6 +28,13 @@ def _last_line(old, new):
     return TEXT[: TEXT.index(old)].count("\n") + 1 + new.count("\n")
 
 
+def test_augmentation_without_any_images_is_refused(tmp_path):
+    augmented = TEXT.replace("augment: none", "augment: affine", 1)  # of mlp, on images and fields
+    assert _load(tmp_path, augmented).models["mlp"].recipe.augment == "affine"
+    with pytest.raises(InputError, match=r"models\.mlp\.recipe\.augment must be none, as displacement fields are not"):
+        _load(tmp_path, augmented.replace("  mnist-mlp:           {dataset: mnist, model: mlp}\n", ""))
+
+
 def test_the_default_compares_four_networks_and_a_baseline_on_two_datasets():
     params = load(REPOSITORY / "params.yaml")
     assert set(params.datasets) == {"mnist", "mechanical"}
@@ -119,6 +126,11 @@ def test_it_is_frozen():
         ("width: [0.25, 0.5, 1.0, 2.0]", "width: [0, 0.5]", "search.width must be greater than 0; got 0"),
         ("learning_rate: [1.0e-4, 1.0e-2]", "learning_rate: [1.0e-2, 1.0e-4]", "must be two numbers 0 < low <= high"),
         ("  mnist:      {", "  ../mnist:      {", "datasets.../mnist"),
+        (
+            "      resnet18_decay: {base: resnet18, recipe: {schedule: cosine}}",
+            "      resnet18_decay: {base: resnet18, recipe: {schedule: cosine, augment: crop}}",
+            "ablations.cures.models.resnet18_decay.recipe.augment must be none, as displacement fields are not",
+        ),
         ("    folds: 3 ", "    folds: 6 ", "ablations.normalisation.folds must be at most cv.folds, 5; got 6"),
         (
             "step: 5, normalise: divide255",

@@ -242,6 +242,9 @@ def _contradictions(params: Params) -> Iterator[Fault]:
         yield from _network_faults(("models", name), model)
         for field, rule in space_faults(model.search or {}, model.recipe, model.options):
             yield ("models", name, "search", field), rule
+        used = {run.dataset for run in params.runs.values() if run.model == name}
+        inputs = [entry for dataset, entry in params.datasets.items() if dataset in used]
+        yield from _augment_faults(("models", name), model, inputs)
     for name in params.sources.images:
         if name in FIELD_SOURCES or not re.fullmatch(NAME, name):
             rule = f"must be named with a-z, 0-9 and _, and otherwise than {', '.join(FIELD_SOURCES)}"
@@ -300,6 +303,13 @@ def _network_faults(key: tuple[str, ...], network: Network) -> Iterator[Fault]:
         yield (*key, "width"), "must not be given for a classifier of scikit-learn; remove it"
 
 
+def _augment_faults(key: tuple[str, ...], network: Network, inputs: Collection[DatasetEntry]) -> Iterator[Fault]:
+    """Yield a fault if a recipe augments and all inputs of the network are fields, which are never augmented."""
+    augments = network.recipe is not None and network.recipe.augment != "none"
+    if augments and inputs and all(isinstance(each, FieldDataset) for each in inputs):
+        yield (*key, "recipe", "augment"), "must be none, as displacement fields are not augmented"
+
+
 def _dataset_faults(key: tuple[str, ...], entry: DatasetEntry, sources: Sources) -> Iterator[Fault]:
     is_field = isinstance(entry, FieldDataset)
     if entry.origin not in sources.images:
@@ -319,6 +329,7 @@ def _ablation_faults(key: tuple[str, ...], ablation: Ablation, params: Params) -
         yield (*key, "folds"), f"must be at most cv.folds, {params.cv.folds}; got {ablation.folds}"
     for name, network in ablation.models.items():
         yield from _network_faults((*key, "models", name), network)
+        yield from _augment_faults((*key, "models", name), network, ablation.datasets.values())
         if ablation.diagnose and network.recipe is None:
             yield (*key, "models", name), "must be a network where diagnose is true: a classifier has no gradients"
     for part, rule in hypothesis_faults(ablation.hypotheses, ablation.observed, ablation.datasets, ablation.models):
