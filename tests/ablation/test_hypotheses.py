@@ -165,9 +165,9 @@ def test_an_ablation_is_judged_by_what_is_finished(tmp_path: Path) -> None:
     assert list(modes.columns[:5]) == ["epoch", "samples", "as_trained", "batch_statistics", "recalibrated"]
     assert len(modes_figure("title", modes).axes) == 1
     _, said, folded = hypotheses_blocks(out, "Here")
-    table = folded.blocks[0]
+    drawn = folded.blocks[0]
     assert "None fits" in said.text or "Consistent" in said.text
-    shown = {row[0].text: dict(zip([each.title for each in table.columns], row, strict=True)) for row in table.rows}
+    shown = {row[0].text: dict(zip([each.title for each in drawn.columns], row, strict=True)) for row in drawn.rows}
     low, high = table.loc["it", "predicted_level"].split(" to ")
     assert shown["it"]["level, %"].text.startswith(f"{100 * table.loc['it', 'accuracy']:.1f} (")
     assert shown["it"]["level, %"].note == f"{100 * float(low):g} to {100 * float(high):g}"
