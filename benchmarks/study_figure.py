@@ -15,26 +15,32 @@ from shearbench.report.claims import Accuracy, read_claims
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "reports" / "full" / "study"
-NAMES = {"none": "unscaled", "divide255": "divided by 255", "pixel": "standardised pixels", "mnist": "MNIST"}
+DATASETS = {
+    "none": ("unscaled", "mechanical"),
+    "divide255": ("divided by 255", "mechanical"),
+    "pixel": ("standardised pixels", "mechanical"),
+    "mnist": ("MNIST", "mnist"),
+}
+"""Dataset of the history -> its name in the figure, and the dataset of the published accuracy."""
 LINES = {"validation_accuracy": ("as trained", PALETTE[1]), "recalibrated": ("recalibrated", PALETTE[3])}
 
 
 def draw(history: pd.DataFrame) -> Figure:
     """Return a panel for each dataset and model, with a line for each fold."""
-    datasets = [name for name in NAMES if name in set(history["dataset"])]
+    datasets = {name: each for name, each in DATASETS.items() if name in set(history["dataset"])}
     numbers = [each for each in read_claims(ROOT)["mechanical-mnist"].published if isinstance(each, Accuracy)]
     published = {(each.dataset, model): each.value for each in numbers for model in each.models}
     made = figure(3.0 * len(datasets) + 0.6, 5.2)
     panels = made.subplots(2, len(datasets), sharex=True, sharey=True, squeeze=False)
     for row, model in enumerate(("resnet18", "cnn3")):
-        for panel, dataset in zip(panels[row], datasets, strict=True):
+        for panel, (dataset, (name, claimed)) in zip(panels[row], datasets.items(), strict=True):
             own = history[(history["dataset"] == dataset) & (history["model"] == model)]
             for column, (_, colour) in LINES.items():
                 for _, fold in own.groupby("fold"):
                     panel.plot(fold["epoch"], 100 * fold[column], color=colour, linewidth=0.9, alpha=0.8)
-            panel.axhline(published["mnist" if dataset == "mnist" else "mechanical", model], color=INK, ls="--", lw=1)
+            panel.axhline(published[claimed, model], color=INK, ls="--", lw=1)
             count = own["fold"].nunique()
-            title = f"{NAMES[dataset]}, {model} ({count} {'fold' if count == 1 else 'folds'})"
+            title = f"{name}, {model} ({count} {'fold' if count == 1 else 'folds'})"
             panel.set_title(title, loc="left", fontsize=9)
             panel.set_ylim(0, 100)
             plain(panel)

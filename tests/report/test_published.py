@@ -179,29 +179,14 @@ def test_a_drop_and_a_test_within_an_ablation(turn: bool) -> None:
     given = [{**one, "ablation": "longer", "source": "a table"} for one in numbers]
     claim = Claim.model_validate({**CLAIM.model_dump(), "published": given})
     names = ("none", "mnist") if turn else ("mnist", "none")
-    ends = (
-        {"difference": -0.02, "low": -0.03, "high": -0.01} if turn else {"difference": 0.02, "low": 0.01, "high": 0.03}
-    )
+    models = {"family": "models", "kind": "models", "a": "resnet18", "b": "cnn3"}
+    less = {"difference": -0.02, "low": -0.03, "high": -0.01, "verdict": "worse"}
+    more = {"difference": 0.02, "low": 0.01, "high": 0.03, "verdict": "better"}
+    ends = less if turn else more
     pairs = [
         {"family": "datasets", "kind": "datasets", "within": "cnn3", "a": names[0], "b": names[1], **ends},
-        {
-            "family": "models",
-            "kind": "models",
-            "within": "none",
-            "a": "resnet18",
-            "b": "cnn3",
-            **ends,
-            "p_adjusted": 0.2,
-        },
-        {
-            "family": "models",
-            "kind": "models",
-            "within": "mnist",
-            "a": "resnet18",
-            "b": "cnn3",
-            **ends,
-            "p_adjusted": 0.3,
-        },
+        {**models, "within": "none", **ends, "p_adjusted": 0.2},
+        {**models, "within": "mnist", **ends, "p_adjusted": 0.3},
     ]
     longer = AblationResult(Path(), {}, [], pairs)
     drop, test = lines(claim, Results(ablations={"longer": longer}))

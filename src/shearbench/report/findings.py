@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from shearbench.statistics.verdict import turned
+
 Row = Mapping[str, Any]
 Rows = Sequence[Row]
 """Rows of a table, such as ``reports/comparison.json``."""
@@ -17,6 +19,14 @@ def verdicts(pairs: Rows) -> str:
     words = Counter("different" if row["verdict"] in ("better", "worse") else row["verdict"] for row in pairs)
     counts = [f"{words[word]} {word}" for word in ("different", "equivalent", "undecided") if words[word]]
     return f"Of {len(pairs)} {'pair' if len(pairs) == 1 else 'pairs'}: {', '.join(counts)}"
+
+
+def seen_from(one: str, pair: Row) -> Row:
+    """Return a pair with ``one``, which is one of its two sides, as ``a``."""
+    if pair["a"] == one:
+        return pair
+    sides = {"a": pair["b"], "b": pair["a"], "verdict": turned(pair["verdict"])}
+    return {**pair, **sides, "difference": -pair["difference"], "low": -pair["high"], "high": -pair["low"]}
 
 
 def points(fraction: float) -> str:

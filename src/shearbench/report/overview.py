@@ -17,8 +17,7 @@ import pandas as pd
 from shearbench.records import is_finished, read_json, read_record
 from shearbench.report.blocks import Cell, Column, Data, Table
 from shearbench.report.claims import Claim, read_claims
-from shearbench.report.findings import Row, Rows, hardware_of_all, listed, percent, points, span
-from shearbench.statistics.verdict import turned
+from shearbench.report.findings import Row, Rows, hardware_of_all, listed, percent, points, seen_from, span
 from shearbench.training.recipe import Recipe
 
 NOT_WORSE = "≈"
@@ -358,16 +357,8 @@ def _published(pairs: Rows, claims: Iterable[Claim]) -> Iterator[str]:
 
 def _pairs_of(one: str, pairs: Rows, *, kind: str, within: str) -> dict[str, Row]:
     """Return other -> pair for each pair of ``one``, swapped so that ``one`` comes first."""
-    found: dict[str, Row] = {}
-    for pair in pairs:
-        if (pair["kind"], pair["within"]) != (kind, within):
-            continue
-        if pair["a"] == one:
-            found[pair["b"]] = pair
-        elif pair["b"] == one:
-            swapped = {"difference": -pair["difference"], "low": -pair["high"], "high": -pair["low"]}
-            found[pair["a"]] = {**pair, **swapped, "verdict": turned(pair["verdict"])}
-    return found
+    own = [pair for pair in pairs if (pair["kind"], pair["within"]) == (kind, within) and one in (pair["a"], pair["b"])]
+    return {pair["b"]: pair for pair in (seen_from(one, each) for each in own)}
 
 
 def _interval(pair: Row, *, sign: bool = True) -> str:

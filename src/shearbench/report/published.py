@@ -16,7 +16,7 @@ from shearbench.records import RECORD
 from shearbench.report import claims
 from shearbench.report.claims import LEAST_FOLDS, AblationResult, read_ablation_result
 from shearbench.report.comparison import pairs_of_file, rows_of_file
-from shearbench.report.findings import Row, Rows, p_value, points
+from shearbench.report.findings import Row, Rows, p_value, points, seen_from
 from shearbench.statistics.resampled_t import error_factor
 from shearbench.statistics.verdict import Word, decide_by_interval, decide_unpaired
 
@@ -190,17 +190,13 @@ def _drop(number: claims.Drop, model: str, study: claims.Study, results: Results
         names = {number.before, number.after}
         for pair in result.of_family("datasets", within=model):
             if {pair["a"], pair["b"]} == names:
-                lost = pair if pair["a"] == number.before else _swapped(pair)
+                lost = seen_from(number.before, pair)
                 return Line(*head, remark, f"{points(lost['difference'])} percentage points", _interval(lost))
         return Line(*head, f"the ablation has no pair of {number.before} and {number.after} for {model}")
     row = results.row(number.after, model)
     if row is None or row["accuracy_drop"] is None:
         return Line(*head, f"run {number.before}-{model} or {number.after}-{model} has not run")
     return Line(*head, _fewer_samples(row, study) or remark, f"{100 * row['accuracy_drop']:.2f} percentage points")
-
-
-def _swapped(pair: Row) -> Row:
-    return {**pair, "difference": -pair["difference"], "low": -pair["high"], "high": -pair["low"]}
 
 
 def _train_loss(number: claims.TrainLoss, model: str, study: claims.Study, results: Results) -> Line:

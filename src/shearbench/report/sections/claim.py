@@ -1,5 +1,6 @@
 """Published claims: a paper's conclusion, the ablation that tests it, and each published number with ours."""
 
+from collections.abc import Mapping
 from operator import itemgetter
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from shearbench.report.claims import (
 from shearbench.report.comparison import Columns, pairs_of_file, table
 from shearbench.report.conclusion import conclusion, steps
 from shearbench.report.findings import TOO_FEW, Row, Rows, percent, span
-from shearbench.report.published import lines, read_results
+from shearbench.report.published import Results, lines, read_results
 from shearbench.report.sections.statistics import PAIR, difference, interval, p_adjusted, verdict
 
 _SIZES = (("build/ablation_results", "At the size of this run"), ("reports/full", "At full size"))
@@ -60,10 +61,11 @@ def read(root: Path, rows: Rows) -> Section:
     """Return each claim against its ablation, the other ablations, the published numbers; empty without all these."""
     claims = read_claims(root)
     blocks: list[Block] = []
+    sizes = _results_of_sizes(root, rows) if any(claim.published for claim in claims.values()) else {}
     tests = [(claim.test, claim.study) for claim in claims.values() if claim.test]
     for claim in claims.values():
         blocks += [Prose(_quoted(claim)), *(_compared(root, claim.test) if claim.test else [])]
-        blocks += _published(root, rows, claim)
+        blocks += _published(sizes, claim) if claim.published else []
     for folder, heading in _SIZES:
         for test, study in tests:
             for name in (test.ablation, *test.also):
@@ -234,13 +236,8 @@ def _moments(mean: float, sd: float) -> Cell:
     return Cell(f"{percent(mean)} ± {percent(sd)}", mean)
 
 
-def _published(root: Path, rows: Rows, claim: Claim) -> list[Block]:
-    """Return the tables of published numbers against this run and, if it exists, the full-size run."""
-    columns = [
-        *(Column(title) for title in ("what", "published", "source", "ours")),
-        Column("95 % interval", help="of the mean over the models of the folds, by the corrected resampled t"),
-        *(Column(title) for title in ("verdict", "why")),
-    ]
+def _results_of_sizes(root: Path, rows: Rows) -> dict[str, Results]:
+    """Return the results of this run and, if it exists, of the full-size run, by name."""
     full, build = root / "reports" / "full", root / "build"
     folders = {"comparison": build / "comparison", "ablations": build / "ablation_results"}
     sizes = {"this run": read_results(rows, reports=root / "reports", **folders, evaluations=build / "evaluation")}
@@ -248,8 +245,16 @@ def _published(root: Path, rows: Rows, claim: Claim) -> list[Block]:
         sizes["the full-size run"] = read_results(
             read_json(full / "comparison.json"), reports=full, comparison=full, ablations=full, evaluations=full
         )
-    if not claim.published:
-        return []
+    return sizes
+
+
+def _published(sizes: Mapping[str, Results], claim: Claim) -> list[Block]:
+    """Return the tables of published numbers against ours of each size."""
+    columns = [
+        *(Column(title) for title in ("what", "published", "source", "ours")),
+        Column("95 % interval", help="of the mean over the models of the folds, by the corrected resampled t"),
+        *(Column(title) for title in ("verdict", "why")),
+    ]
     tables: dict[str, Block] = {}
     for name, results in sizes.items():
         body: list[list[Cell | str]] = [
