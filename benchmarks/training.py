@@ -42,7 +42,7 @@ from shearbench.data.units import units_of
 from shearbench.execution import Advance, run_tasks, worker_count
 from shearbench.models import build
 from shearbench.models.interface import Inputs
-from shearbench.models.layers import Conv3x3, Dropout, Flatten, MaxPoolAfterReLU, ReLUBeforePool
+from shearbench.models.layers import Conv1x1, Conv3x3, Dropout, Flatten, MaxPoolAfterReLU, ReLUBeforePool
 from shearbench.records import provenance
 from shearbench.torchvision_ops import torchvision
 from shearbench.training.config import TrainingConfig, assemble, select
@@ -146,9 +146,9 @@ def with_torchs_layers(network: nn.Module) -> nn.Module:
                 setattr(module, name, nn.MaxPool2d(child.kernel_size))
             elif isinstance(child, Flatten):
                 setattr(module, name, nn.Flatten())
-            elif isinstance(child, Conv3x3):
-                shape = {"stride": child.stride, "padding": 1, "bias": False}
-                setattr(module, name, nn.Conv2d(child.in_channels, child.out_channels, 3, **shape))
+            elif isinstance(child, Conv1x1 | Conv3x3):
+                shape = {"stride": child.stride, "padding": child.padding, "bias": False}
+                setattr(module, name, nn.Conv2d(child.in_channels, child.out_channels, child.kernel_size, **shape))
     return network
 
 

@@ -3,12 +3,14 @@
 Our convolution, pooling behind ReLU and flattening against torch's.
 """
 
+from typing import Any
+
 import pytest
 import torch
 from scipy.stats import binomtest
 from torch import nn
 
-from shearbench.models.layers import Conv3x3, Dropout, Flatten, MaxPoolAfterReLU, ReLUBeforePool, draw_mask
+from shearbench.models.layers import Conv1x1, Conv3x3, Dropout, Flatten, MaxPoolAfterReLU, ReLUBeforePool, draw_mask
 
 UNITS = 400_000
 
@@ -62,11 +64,15 @@ def test_bf16_stays_bf16() -> None:
 
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("count", [3, 0])
-@pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 1), (2, 2), (3, 3), (4, 5)])
-def test_the_convolution_is_torchs_and_so_are_its_gradients(stride: int, size: tuple[int, int], count: int) -> None:
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 1), (2, 2), (3, 3), (4, 3), (4, 4), (4, 5)])
+@pytest.mark.parametrize("side", [1, 3])
+def test_the_convolution_is_torchs_and_so_are_its_gradients(
+    side: int, stride: int, size: tuple[int, int], count: int
+) -> None:
     torch.manual_seed(5)
-    theirs = torch.nn.Conv2d(6, 4, 3, stride, padding=1, bias=False).double()
-    ours = Conv3x3(6, 4, 3, stride, padding=1, bias=False).double()
+    shape: Any = (6, 4, side, stride, side // 2, 1, 1, False)
+    theirs = torch.nn.Conv2d(*shape).double()
+    ours = {1: Conv1x1, 3: Conv3x3}[side](*shape).double()
     ours.load_state_dict(theirs.state_dict())
     inputs = torch.randn(count, 6, *size, dtype=torch.float64, requires_grad=True)
     out, expected = ours(inputs), theirs(inputs)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from shearbench.errors import InputError
 from shearbench.models import scaled
-from shearbench.models.layers import Conv3x3, Initialisation, initialise
+from shearbench.models.layers import Conv1x1, Conv3x3, Initialisation, initialise
 
 MOMENTUM, EPSILON = 0.1, 1e-5  # defaults of torch
 GROUPS = 8  # a divisor of every number of channels
@@ -125,7 +125,7 @@ class BasicBlock(nn.Module):
         super().__init__()
         shortcut = None
         if stride != 1 or inputs != outputs:
-            entrance = nn.Conv2d(inputs, outputs, kernel_size=1, stride=stride, bias=False)
+            entrance = Conv1x1(inputs, outputs, 1, stride=stride, bias=False)
             shortcut = nn.Sequential(entrance, norm(outputs))
         self.conv1 = Conv3x3(inputs, outputs, 3, stride=stride, padding=1, bias=False)
         self.bn1 = norm(outputs)
