@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from shearbench.ablation import output, result
-from shearbench.ablation.output import accuracy_figure, gradients_figure
+from shearbench.ablation.output import accuracy_figure, gradients_figure, lags_figure
 from shearbench.ablation.result import FoldPredictions
 from shearbench.data.dataset import Dataset
 from shearbench.errors import InputError
@@ -213,3 +213,14 @@ def test_one_dataset_has_its_networks_in_one_panel(runs: list[Any]) -> None:
     (panel,) = gradients_figure("title", gradients).axes
     lines = {line.get_label(): list(line.get_ydata()) for line in panel.get_lines()}
     assert lines == {"plain": [1.0, 3.0], "deep": [2.0, 4.0]}
+
+
+@pytest.mark.parametrize(("deviation", "panels"), [(1.05, 1), (1.5, 2), (0.5, 2)])
+def test_running_deviations_have_panels_where_they_differ_and_are_quoted_where_not(
+    deviation: float, panels: int
+) -> None:
+    rows = [("bn1", 0.1, 1.0), ("bn2", 2.0, deviation)]
+    lags = pd.DataFrame(rows, columns=["layer", "mean", "deviation"]).assign(epoch=1, dataset="fields", model="deep")
+    drawn = lags_figure("a title", lags)
+    assert len([axes for axes in drawn.axes if axes.images]) == panels
+    assert ("0.00 to 0.07" in drawn.get_suptitle()) == (panels == 1)

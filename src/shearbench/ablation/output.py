@@ -32,6 +32,7 @@ _SHOWN: Mapping[tuple[str, str], tuple[str, str, str]] = {  # (split, bn_statist
     ("test", RECALIBRATED): ("test samples, recalibrated", PALETTE[3], "v"),
 }
 _STEP = 0.15  # between the marks of one dataset
+_LEAST_RATIO = 0.5  # log2 of running / present deviation that is worth a figure
 
 
 def write_predictions(folder: Path, runs: Sequence[RunPredictions]) -> dict[str, str]:
@@ -142,7 +143,7 @@ def accuracy_figure(title: str, table: pd.DataFrame, folds: pd.DataFrame) -> Fig
     panels[-1].set_xlim(start - (100 - start) / 50, 100 + (100 - start) / 50)
     begins = f"; the scale begins at {start}" if start else ""
     panels[-1].set_xlabel(
-        f"accuracy in %{begins}\nmean, 95 % interval (test: other samples, another training) and a dot a fold"
+        f"accuracy in %{begins}\nmean, 95 % interval (test: other samples, another training) and one dot per fold"
     )
     return _finished(made, title, panels)
 
@@ -175,17 +176,21 @@ def _sides(table: pd.DataFrame) -> tuple[str, str]:
 
 
 def lags_figure(title: str, lags: pd.DataFrame) -> Figure:
-    """Draw the lag of each layer's running averages: one row per layer, one column per epoch, one panel per run."""
+    """Draw the lag of each layer's running averages: one row per layer, one column per epoch, one panel per run.
+
+    Panels of the running deviations are left out if all of them are close to the present ones.
+    """
     runs = list(dict.fromkeys(zip(lags["dataset"], lags["model"], strict=True)))
     layers = list(dict.fromkeys(lags["layer"]))
-    made = figure(max(8.0, 1.6 + 1.5 * len(runs)), 1.6 + 0.4 * len(layers))
-    panels = made.subplots(2, len(runs), sharey=True, squeeze=False)
     shift, ratio = lags["mean"], np.log2(lags["deviation"])
     span = f"{ratio.min():.2f} to {ratio.max():.2f}".replace("-", "\N{MINUS SIGN}")
-    kinds = (
-        (shift, f"shift of the mean, in deviations (0 to {shift.max():.2f})", "viridis", 0.0, 2.0),
-        (ratio, f"log2 of running / present deviation ({span})", "coolwarm", -3.0, 3.0),
-    )
+    kinds = [(shift, f"shift of the mean, in deviations (0 to {shift.max():.2f})", "viridis", 0.0, 2.0)]
+    if ratio.abs().max() > _LEAST_RATIO:
+        kinds.append((ratio, f"log2 of running / present deviation ({span})", "coolwarm", -3.0, 3.0))
+    else:
+        title += f"\nlog2 of running / present deviation: {span}"
+    made = figure(max(8.0, 1.6 + 1.5 * len(runs)), 1.6 + 0.2 * len(layers) * len(kinds))
+    panels = made.subplots(len(kinds), len(runs), sharey=True, squeeze=False)
     for row, (column, label, scale, low, high) in zip(panels, kinds, strict=True):
         for panel, (dataset, model) in zip(row, runs, strict=True):
             own = lags.assign(shown=column)[(lags["dataset"] == dataset) & (lags["model"] == model)]
@@ -197,6 +202,7 @@ def lags_figure(title: str, lags: pd.DataFrame) -> Figure:
         made.colorbar(drawn, ax=list(row), label=label, extend="max" if low == 0 else "both", shrink=0.8)
     for panel, (dataset, model) in zip(panels[0], runs, strict=True):
         panel.set_title(f"{dataset.removeprefix('mechanical_')}\n{model}", fontsize=8)
+    for panel in panels[:-1].flat:
         panel.tick_params(labelbottom=False)
     for panel in panels[-1]:
         panel.set_xlabel("epoch", fontsize=8)

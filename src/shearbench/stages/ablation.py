@@ -91,4 +91,4 @@ def _summary(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         accuracies = [record["metrics"]["validation_accuracy"] for record in own]
         seconds = mean(record["seconds"] for record in own)
         spread = f"{mean(accuracies):.4f} ± {stdev(accuracies):.4f} over {len(own)} folds"
-        yield f"{run[1]} on {run[0]}: {spread}, {seconds:.1f} s a fold"
+        yield f"{run[1]} on {run[0]}: {spread}, {seconds:.1f} s per fold"

@@ -36,8 +36,8 @@ _PICTURES = {
     "accuracies": ("Accuracy of each model on each dataset, by batch-norm statistics", ""),
     "lags": (
         "Lag of the running averages of each layer behind the statistics of training samples, after each epoch",
-        "Above the mean, in standard deviations, below the standard deviation, as log2 of running over present: 0 is "
-        "no difference. Mean over the folds.",
+        "The mean, in standard deviations. The standard deviation, as log2 of running over present (0 is no "
+        "difference), has panels below if any layer differs by more than a factor of 1.4. Mean over the folds.",
     ),
     "modes": (
         "Held-out accuracy after each epoch by batch-norm statistics",
