@@ -45,7 +45,7 @@ SEED = 42
 ENTRY = ImageDataset(source="mnist", channels=1, normalise="unit")
 READERS: Mapping[str, tuple[str, float, dict[str, Any], int]] = {
     "cnn3": ("cnn3", 1.0, {"dropout": 0.3}, 16),
-    "resnet18": ("resnet18", 0.25, {}, 8),
+    "resnet18": ("resnet18", 0.25, {"stem": "small"}, 16),
 }
 """Name -> architecture, width, options, epochs.
 
