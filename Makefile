@@ -18,7 +18,7 @@ JOBS ?=
 SCHEDULER ?= $(SHEARBENCH_SCHEDULER)
 
 # What a user gives is taken as it is written: neither make nor the shell looks for commands in it. Recipes use "$$NAME".
-GIVEN := PROFILE ADOPT MODEL DATASET TRIALS TIMEOUT DIR JSON FINE_TUNE JOBS PORT $(if $(filter file,$(origin SCHEDULER)),,SCHEDULER)
+GIVEN := PROFILE ADOPT MODEL DATASET TRIALS TIMEOUT DIR JSON LABELS STUDY FINE_TUNE REPLACE JOBS PORT $(if $(filter file,$(origin SCHEDULER)),,SCHEDULER)
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 export PROFILE MODEL DATASET TRIALS TIMEOUT DIR JSON JOBS PORT LABELS
 

@@ -121,6 +121,7 @@ def test_it_is_frozen():
         ("  dataset: mechanical", "  dataset: mechanic", "tuning.dataset must be one of datasets"),
         ("storage: default", "storage: studies.db", "tuning.storage must be default or the URL of a database"),
         ("use_tuned: false", "use_tuned: [cnn2, cnn9]", "there is no model 'cnn9'"),
+        ("use_tuned: false", "use_tuned: [cnn2, svm]", "models.svm has no search"),
         ("batch: [32, 64,", "batch: [32, 32,", "search.batch must hold each choice once"),
         ("batch: [32, 64,", "batch: [1, 64,", "search.batch input should be greater than or equal to 2; got 1"),
         ("width: [0.25, 0.5, 1.0, 2.0]", "width: [0, 0.5]", "search.width must be greater than 0; got 0"),

@@ -147,7 +147,7 @@ def test_tuned_settings_are_used_by_the_runs_they_are_for_and_only_on_digits_set
 
     _edit(clone / "params.yaml", lambda params: params["training"].update(use_tuned=["cnn2"]))
     trained = {f"train@{one_run}" for one_run in RUNS}
-    assert _stages_run(run(clone, "dvc", "repro", "train")) == {"prepare", "training_configs"} | trained, (
+    assert _stages_run(run(clone, "dvc", "repro", "train")) == {"prepare", "datasets", "training_configs"} | trained, (
         "the folds are others"
     )
     build = clone / "build"

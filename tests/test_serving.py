@@ -20,7 +20,12 @@ import pytest
 from mlflow import MlflowClient
 from PIL import Image
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of mlflow's and its libraries' own making
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning"),
+]
 
 PROGRAM = (sys.executable, "-m", "shearbench.cli")
 

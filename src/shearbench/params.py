@@ -148,13 +148,9 @@ class Predict(Strict):
 
 
 class Training(Strict):
-    """Whether runs use tuned hyperparameters: all runs, none, or those of the named models."""
+    """Whether runs use tuned hyperparameters: those of all models with a search space, none, or the named models."""
 
     use_tuned: bool | Annotated[tuple[Name, ...], Field(strict=False)]
-
-    def uses_tuned(self, model: str) -> bool:
-        """Return True if the runs of a model use its tuned hyperparameters."""
-        return self.use_tuned if isinstance(self.use_tuned, bool) else model in self.use_tuned
 
 
 class Tuning(Strict):
@@ -211,6 +207,11 @@ class Params(Strict):
     training: Training
     tuning: Tuning
     tracking: Tracking
+
+    def uses_tuned(self, model: str) -> bool:
+        """Return True if the runs of a model use its tuned hyperparameters."""
+        wanted = self.training.use_tuned
+        return model in wanted if isinstance(wanted, tuple) else wanted and self.models[model].search is not None
 
 
 def load(path: Path) -> Params:
@@ -270,8 +271,11 @@ def _contradictions(params: Params) -> Iterator[Fault]:
         yield ("execution", field), rule
     yield from _store_faults(params.tracking.uri, params.tuning.storage)
     if not isinstance(params.training.use_tuned, bool):
-        for name in sorted(set(params.training.use_tuned) - params.models.keys()):
-            yield ("training", "use_tuned"), f"must be true, false or a list of models; there is no model {name!r}"
+        for name in params.training.use_tuned:
+            if name not in params.models:
+                yield ("training", "use_tuned"), f"must be true, false or a list of models; there is no model {name!r}"
+            elif params.models[name].search is None:
+                yield ("training", "use_tuned"), f"must name models with a search space; models.{name} has no search"
     yield from _unless_in(params.datasets, "datasets", ("tuning", "dataset"), params.tuning.dataset)
 
 

@@ -212,6 +212,7 @@ def test_make_takes_what_a_user_gives_as_it_is_written(tmp_path: Path) -> None:
     for words in (
         ["handwriting", "DIR"],
         ["handwriting", "JSON"],
+        ["handwriting", "LABELS"],
         ["tune", "MODEL"],
         ["ui", "PORT"],
         ["repro", "PROFILE"],
@@ -220,6 +221,10 @@ def test_make_takes_what_a_user_gives_as_it_is_written(tmp_path: Path) -> None:
         command = ["make", "-s", words[0], *(f"{name}={value}" for name, value in given.items())]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=3600)
         assert f"<{hostile}>" in done.stdout, (words, done)
+    for words in (["handwriting", "STUDY"], ["handwriting", "FINE_TUNE"], ["tune", "REPLACE"], ["setup", "ADOPT"]):
+        given = {"DIR": "folder", "MODEL": "mlp"} | {words[1]: hostile}
+        command = ["make", "-s", words[0], *(f"{name}={value}" for name, value in given.items())]
+        subprocess.run(command, cwd=tmp_path, capture_output=True, check=True, timeout=3600)
     assert not (tmp_path / "pwned").exists()
 
 

@@ -114,6 +114,16 @@ def test_what_cannot_be_read_says_why_and_the_rest_is_read(project: Path) -> Non
     assert fold_run(*files, "--quiet", status=1).splitlines()[0] == "sheets/text.png\t-"
 
 
+@pytest.mark.parametrize("words", [("--model", "mlp"), ("--dataset", "mnist"), ("--request",)])
+@pytest.mark.parametrize("option", ["--csv", "--labels"])
+def test_options_of_the_readers_are_refused_with_a_model_of_the_project(
+    project: Path, option: str, words: tuple[str, ...]
+) -> None:
+    told = fold_run("sheets/one.png", option, "table.csv", *words, status=2)
+    assert "--labels and --csv are for the readers" in " ".join(told.split())
+    assert not (project / "table.csv").exists()
+
+
 def test_a_folder_stands_for_its_pictures(project: Path) -> None:
     (project / "album" / "first").mkdir(parents=True)
     shutil.copy(project / "sheets" / "one.png", project / "album" / "first")

@@ -65,6 +65,8 @@ def predict(
 
     if many and (dataset or model or labels or table or explain or request):
         raise InputError("--many works with --json and --quiet only; remove the other options")
+    if (labels or table) and (dataset or model or request):
+        raise InputError("--labels and --csv are for the readers; remove --dataset, --model and --request")
     if request:
         params = read_params()
         dataset = dataset or own.default_dataset(params)
@@ -117,6 +119,8 @@ def handwriting(
 
     # zsh leaves the ~ of `make handwriting DIR=~/class` as it is
     folder, table = folder.expanduser(), labels.expanduser() if labels else None
+    if labels and (study or fine_tune):
+        raise InputError("--labels is for the readers; --study and --fine-tune take the labels from the names of files")
     if study or fine_tune:
         results = command.study(read_params(scheduler), project(), folder, fine_tune=fine_tune)
     else:
@@ -143,10 +147,12 @@ def serve(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.
 
 @command
 def readers(
-    mnist: Annotated[Path, typer.Argument(help="Folder of MNIST's IDX files and QMNIST's label files.")],
+    mnist: Annotated[
+        Path, typer.Argument(help="Folder of MNIST's IDX files and QMNIST's label files.", exists=True, file_okay=False)
+    ],
     only: Annotated[list[str] | None, typer.Option(help="Train this reader only.")] = None,
 ) -> None:
-    """Train the readers in build/readers and copy them into the package. Takes about 15 minutes on two cores with bf16.
+    """Train the readers in build/readers and copy them into the package. Takes about 25 minutes on two cores with bf16.
 
     \b
     Example:
