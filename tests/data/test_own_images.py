@@ -168,6 +168,81 @@ class TestFolder:
         assert any("20 x 24 uint8, 5 classes" in line for line in lines)
         assert lines[-1] == "mine: data/mine/manifest.csv names them"
 
+    @pytest.mark.parametrize(
+        ("moves", "message"),
+        [
+            (
+                {"bar": "train/bar", "square": "train/square"},
+                r"has train and also a ring, größe, stripes: beside train/",
+            ),
+            (
+                {
+                    "bar": "train/bar",
+                    "square": "train/square",
+                    "a ring": "val/bar",
+                    "größe": "test/bar",
+                    "stripes": ".",
+                },
+                r"has test, train and also val: beside",
+            ),
+            (
+                {"bar": "training/bar", "square": "testing/bar", "a ring": ".", "größe": ".", "stripes": "."},
+                "look like parts and not like classes",
+            ),
+        ],
+    )
+    def test_no_folder_beside_the_parts_is_left_out(self, root: Path, moves: dict[str, str], message: str) -> None:
+        for name, place in moves.items():
+            target = root.parent / "away" / name if place == "." else root / place
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (root / name).rename(target)
+        with pytest.raises(InputError, match=message):
+            folder_of(root)
+
+    def test_no_class_is_left_out(self, root: Path) -> None:
+        for file in (root / "bar").iterdir():
+            file.rename(file.with_suffix(".bmp"))
+        with pytest.raises(InputError, match=r"bar has no PNG, JPEG or WEBP file by its name"):
+            folder_of(root)
+        for file in (root / "bar").iterdir():
+            Image.fromarray(shape(1, RNG)).save(file.with_suffix(".jpg"))
+            file.with_suffix(".jpg").write_bytes(file.with_suffix(".jpg").read_bytes()[:-40])
+            file.unlink()
+        with pytest.raises(InputError, match=r"class 'bar' has no readable image \(bar/.*cannot be decoded"):
+            folder_of(root)
+
+    def test_a_link_to_a_folder_is_a_class_and_a_hidden_folder_is_none(self, root: Path) -> None:
+        (root / "bar").rename(root.parent / "bar")
+        (root / "bar").symlink_to(root.parent / "bar")
+        (root / "bar" / "circle").symlink_to(root)
+        for hidden in (".ipynb_checkpoints", "@eaDir", "__MACOSX"):
+            (root / hidden).mkdir()
+            (root / hidden / "0.png").write_bytes((root / "square" / "0_w0.png").read_bytes())
+        found = folder_of(root)
+        assert found.classes == SHAPES
+        assert sum(len(part.labels) for part in found.parts.values()) == 70
+
+    @pytest.mark.parametrize(
+        ("lines", "message"),
+        [
+            (["kat/1.png,p"], r"names 1 files that are not there, as kat/1\.png"),
+            (["bar/0_w0.png,p", "bar/0_w0.png,q"], r"line 3: bar/0_w0\.png has group 'q', but 'p' in an earlier line"),
+        ],
+    )
+    def test_a_table_of_groups_is_not_misread(self, root: Path, lines: list[str], message: str) -> None:
+        (root.parent / "who.csv").write_text("\n".join(["file,group", *lines]))
+        with pytest.raises(InputError, match=message):
+            folder_of(root, groups="who.csv")
+
+    def test_blanks_around_a_group_are_no_part_of_it_and_a_row_without_one_has_none(self, root: Path) -> None:
+        names = sorted(file.relative_to(root).as_posix() for file in root.rglob("*.png"))
+        lines = [f"{name},p{place % 7}{' ' * (place % 2)}" for place, name in enumerate(names[:-2])]
+        (root.parent / "who.csv").write_text("\n".join(["file,group", *lines, *names[-2:]]))
+        found = folder_of(root, groups="who.csv")
+        assert found.counted == {"kept without a group": 2}
+        groups = {group for part in found.parts.values() for group in part.groups[part.groups >= 0].tolist()}
+        assert len(groups) == 7
+
 
 class TestArrays:
     def test_medmnist_s_layout_in_colour_with_labels_that_start_at_one(self, tmp_path: Path) -> None:
@@ -186,6 +261,22 @@ class TestArrays:
         words = np.array(["cat", "a dog"] * 10)
         found = npz_of(tmp_path / "a.npz", {"train_images": grey(20), "train_labels": words})
         assert found.classes == ("a dog", "cat")
+
+    def test_labels_of_other_types_name_the_same_classes(self, tmp_path: Path) -> None:
+        images, names = grey(20), np.array(["a", "b"] * 10)
+        assert npz_of(tmp_path / "a.npz", {"train_images": images, "train_labels": names.astype("S")}).classes == (
+            "a",
+            "b",
+        )
+        whole = {"train_images": images, "train_labels": np.array([0.0, 1.0] * 10)}
+        assert npz_of(tmp_path / "b.npz", whole).classes == ("0", "1")
+
+    @pytest.mark.parametrize("unknown", [np.nan, -1.0])
+    def test_samples_of_an_unknown_group_are_no_group(self, tmp_path: Path, unknown: float) -> None:
+        groups = np.where(np.arange(20) < 10, unknown, np.arange(20) // 2)
+        found = npz_of(tmp_path / "a.npz", two_classes(train_groups=groups))
+        parts = [part.groups for part in found.parts.values() if part.groups is not None]
+        assert sum(int((part < 0).sum()) for part in parts) == 10
 
     def test_floats_stay_floats(self, tmp_path: Path) -> None:
         found = npz_of(tmp_path / "a.npz", {"train_images": grey(20) / 255.0, "train_labels": np.arange(20) % 2})
@@ -208,6 +299,11 @@ class TestArrays:
             ({"train_images": np.full((4, 8, 8), np.nan), "train_labels": np.arange(4) % 2}, "must be finite"),
             ({"train_images": np.full((4, 8, 8), 60_000), "train_labels": np.arange(4) % 2}, "uint8 or floating point"),
             (two_classes(test_images=grey(4, (8, 8)), test_labels=np.arange(4) % 2), "must be alike"),
+            (two_classes(val_images=grey(4) / 255.0, val_labels=np.arange(4) % 2), "must be alike, because val joins"),
+            (two_classes(val_images=grey(4), val_labels=np.array(["0", "1"] * 2)), "must be alike, because val joins"),
+            (two_classes(groups=np.arange(20)), "holds arrays that are not read: groups; name them train_"),
+            ({"train_images": grey(4), "train_labels": np.array([0, 1, np.nan, 1])}, "whole numbers or names, got nan"),
+            ({"train_images": grey(4), "train_labels": np.array([0, 1, 0.5, 1])}, r"got 0\.5 at position 2"),
             (
                 two_classes(
                     test_images=grey(4),

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shearbench.data import idx
-from shearbench.data.collected import Collected, Decision, Raw, check_memory, settle
+from shearbench.data.collected import Collected, Decision, Raw, check_memory, plain, settle
 from shearbench.data.config import IdxFiles, NpzFile, TorchvisionImages
 from shearbench.data.dataset import SPLITS, Split
 from shearbench.data.download import download_folder
@@ -105,6 +105,12 @@ def collect_npz(name: str, source: NpzFile, path: Path) -> Collected:
         decisions.append(Decision("val", "train", f"{len(parts['val'].images):,} images of val join the training part"))
     if "test" in parts:
         raw["test"] = parts["test"]
+    read = {f"{part}_{kind}" for part in parts for kind in ("images", "labels", "groups")} | {"classes"}
+    if others := sorted(arrays.keys() - read):
+        raise InputError(
+            f"{path} holds arrays that are not read: {', '.join(others)}; name them train_, val_ or test_ with images, "
+            "labels or groups, or leave them out"
+        )
     classes = [str(each) for each in arrays["classes"].tolist()] if "classes" in arrays else None
     return settle(name, source, raw, classes, decisions)
 
@@ -132,13 +138,20 @@ def _part_of(key: str, path: Path, part: str, arrays: dict[str, NDArray[Any]]) -
         raise InputError(f"{path} has {part}_images but no {part}_labels; add them")
     if images.ndim > 2:
         check_memory(key, len(images), images.shape[1:3], prod(images.shape[3:]), images.itemsize)
-    labels = arrays[f"{part}_labels"]
-    return Raw(images, labels[:, 0] if labels.shape[1:] == (1,) else labels, arrays.get(f"{part}_groups"))
+    labels, groups = arrays[f"{part}_labels"], arrays.get(f"{part}_groups")
+    if groups is not None:  # before those of val join them
+        groups = plain(f"{path}: {part}_groups", groups, missing=UNKNOWN)
+    return Raw(images, labels[:, 0] if labels.shape[1:] == (1,) else labels, groups)
 
 
 def _joined(path: Path, train: Raw, val: Raw) -> Raw:
-    if train.images.shape[1:] != val.images.shape[1:] or train.labels.ndim != val.labels.ndim:
-        raise InputError(f"{path}: train_images {train.images.shape} and val_images {val.images.shape} must be alike")
+    for what in ("images", "labels"):
+        one, other = getattr(train, what), getattr(val, what)
+        if one.shape[1:] != other.shape[1:] or one.dtype.kind != other.dtype.kind:
+            raise InputError(
+                f"{path}: train_{what} {one.shape} {one.dtype} and val_{what} {other.shape} {other.dtype} must be "
+                "alike, because val joins the training part"
+            )
     groups = [
         np.full(len(part.images), str(UNKNOWN)) if part.groups is None else part.groups.astype(str)
         for part in (train, val)

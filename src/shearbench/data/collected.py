@@ -95,6 +95,10 @@ def settle(
     """
     made = list(decisions)
     key = f"sources.{name}"
+    raw = {split: replace(part, labels=plain(f"{key}: labels", part.labels)) for split, part in raw.items()}
+    kinds = {part.labels.dtype.kind in "US" for part in raw.values()}
+    if len(kinds) > 1:
+        raise InputError(f"{key}: the labels of the training and the test part must both be numbers or both be names")
     raw = {split: replace(part, images=converted(key, source, part.images)) for split, part in raw.items()}
     _check_shapes(key, raw)
     raw, names = _numbered(key, source, raw, classes, made)
@@ -106,6 +110,28 @@ def settle(
         raw = _with_test(key, source, raw["train"], names, note)
     _check_classes(key, raw, names, note)
     return Collected(raw, names, made)
+
+
+def plain(what: str, values: NDArray[Any], missing: int | None = None) -> NDArray[Any]:
+    """Return labels or groups as whole numbers or text: 2.0 is 2, b"cat" is "cat"; NaN is ``missing``.
+
+    Raises:
+        InputError: if a number is not whole, or is NaN without ``missing``.
+    """
+    if values.dtype.kind == "S":
+        return np.char.decode(values, "utf-8")
+    if values.dtype.kind != "f":
+        return values
+    known = ~np.isnan(values)
+    if missing is not None:
+        values = np.where(known, values, missing)
+    wrong = values != np.round(values)  # NaN too
+    if wrong.any():
+        raise InputError(
+            f"{what} must be whole numbers or names, got {values[wrong][0]} at position {int(np.argmax(wrong))}, one "
+            f"of {int(wrong.sum())}; remove these images or give them a class"
+        )
+    return values.astype(np.int64)
 
 
 def check_memory(key: str, count: int, size: Sequence[int], channels: int, itemsize: int = 1) -> None:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +20,15 @@ from PIL import Image, ImageOps
 from shearbench.data.collected import MODES, Collected, Decision, Raw, check_memory, settle
 from shearbench.data.config import ImageFolder
 from shearbench.data.dataset import SPLITS, Split
-from shearbench.errors import InputError
+from shearbench.errors import InputError, few
 from shearbench.execution.calls import progress_bar
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 _FORMATS = ("PNG", "JPEG", "WEBP")
+_PARTS = {"train", "test", "training", "testing", "val", "valid", "validation", "dev"}
 MAX_PIXELS = 50_000_000  # per file, because a small file can declare gigabytes
 _NATIVE = {"1": 1, "L": 1, "I;16": 1, "I;16B": 1, "I": 1, "F": 1, "LA": 2, "La": 2, "RGBA": 4, "RGBa": 4}  # else colour
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,9 @@ def collect(name: str, source: ImageFolder, folder: Path) -> Collected:
     size = source.resize or _agreed_size(key, files)
     check_memory(key, len(files), size, channels)
     decoded = _decoded(folder, files, size, channels, decisions)
+    _check_classes(folder, listed, [each for _, part in decoded.values() for each in part], decisions)
     names = [each.name for _, part in decoded.values() for each in part]
-    groups = _groups(key, source, folder.parent, names, decisions)
+    groups = _groups(key, source, folder.parent, names, [each.name for each in listed], decisions)
     classes = sorted({each.label for each in listed})
     parts: dict[Split, Raw] = {}
     for split, (images, own) in decoded.items():
@@ -75,23 +78,69 @@ def collect(name: str, source: ImageFolder, folder: Path) -> Collected:
 
 
 def image_files(folder: Path, decisions: list[Decision]) -> Iterator[_File]:
-    """Yield every image file, sorted by name; append a decision for every other file."""
-    parts = [path.name for path in folder.iterdir() if path.is_dir() and path.name.lower() in SPLITS]
-    if "train" not in map(str.lower, parts):
-        parts = []
-    for part in sorted(parts) or [""]:
+    """Yield every image file, sorted by name; append a decision for every other file.
+
+    Raises:
+        InputError: if a class or a part would be left out.
+    """
+    for part in _parts_of(folder):
         split: Split = "test" if part.lower() == "test" else "train"
-        for directory, folders, names in os.walk(folder / part):
-            folders.sort()
-            place = Path(directory).relative_to(folder / part).parts
-            for name in sorted(each for each in names if not each.startswith(".")):
+        taken, passed_over = set[str](), set[str]()
+        for place, names in _walk(folder / part):
+            for name in names:
                 path = "/".join(filter(None, (part, *place, name)))
                 if not place:
                     decisions.append(Decision(path, split, "ignored: in no class's folder"))
                 elif not name.lower().endswith(SUFFIXES):
                     decisions.append(Decision(path, split, "ignored: not a PNG, JPEG or WEBP file by its name"))
+                    passed_over.add(place[0])
                 else:
+                    taken.add(place[0])
                     yield _File(path, split, place[0])
+        if taken and (without := sorted(passed_over - taken)):
+            raise InputError(
+                f"{folder / part}: {few(without)} has no PNG, JPEG or WEBP file by its name, so the class would "
+                "be left out; convert its images or remove the folder"
+            )
+
+
+def _parts_of(folder: Path) -> list[str]:
+    """Return the names of the folders of the training and the test part, or ``[""]`` for a folder of classes."""
+    below = sorted(path.name for path in folder.iterdir() if path.is_dir() and not _is_of_machines(path.name))
+    parts = [name for name in below if name.lower() in SPLITS]
+    if "train" in map(str.lower, parts):
+        if others := [name for name in below if name not in parts]:
+            raise InputError(
+                f"{folder} has {few(parts)} and also {few(others)}: beside train/ only test/ may stand, so these "
+                "images would be left out; move them into the classes of train/ (those of val/ too: it is "
+                "cross-validated), or rename train/ if it is a class"
+            )
+        return parts
+    if below and {name.lower() for name in below} <= _PARTS:
+        raise InputError(
+            f"{folder} has the folders {few(below)}, which look like parts and not like classes; name them train/ and "
+            "test/, or name the folder that has one sub-folder per class"
+        )
+    return [""]
+
+
+def _walk(top: Path) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+    """Yield the path of each folder below ``top``, links followed, with its sorted files; hidden ones are left out."""
+    seen = set[str]()
+    for directory, folders, names in os.walk(top, onerror=_unlisted, followlinks=True):
+        seen.add(os.path.realpath(directory))
+        visible = sorted(each for each in folders if not _is_of_machines(each))
+        folders[:] = [each for each in visible if os.path.realpath(Path(directory, each)) not in seen]
+        yield Path(directory).relative_to(top).parts, sorted(name for name in names if not name.startswith("."))
+
+
+def _is_of_machines(name: str) -> bool:
+    """Return True for folders of editors, archivers and network drives: thumbnails, checkpoints, resource forks."""
+    return name.startswith(".") or name.lower() in ("@eadir", "__macosx")
+
+
+def _unlisted(error: OSError) -> NoReturn:
+    raise InputError(f"{error.filename} cannot be listed ({error.strerror}); check its owner and permissions")
 
 
 def with_headers(key: str, folder: Path, listed: Sequence[_File], decisions: list[Decision]) -> list[_File]:
@@ -107,7 +156,7 @@ def with_headers(key: str, folder: Path, listed: Sequence[_File], decisions: lis
                     turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
                     size = (width, height) if turned else (height, width)
                     found.append(replace(file, size=size, channels=_channels(image)))
-            except _UNREADABLE as error:
+            except UNREADABLE as error:
                 decisions.append(Decision(file.name, file.split, f"rejected: not a readable image ({_reason(error)})"))
             show(number)
     return found
@@ -145,11 +194,12 @@ def _agreed_channels(key: str, files: Sequence[_File]) -> int:
 
 
 def _check_classes(folder: Path, listed: Sequence[_File], files: Sequence[_File], decisions: list[Decision]) -> None:
-    empty = {file.label for file in listed} - {file.label for file in files}
+    empty = sorted({file.label for file in listed} - {file.label for file in files})
     if empty:
-        first = next(each for each in decisions if each.decision.startswith("rejected"))
+        of_class = {file.name for file in listed if file.label == empty[0]}
+        first = next(each for each in decisions if each.item in of_class)
         raise InputError(
-            f"{folder}: class {sorted(empty)[0]!r} has no readable image ({first.item}: {first.decision}); mend its "
+            f"{folder}: class {empty[0]!r} has no readable image ({first.item}: {first.decision}); mend its "
             "files or remove the folder"
         )
 
@@ -167,9 +217,9 @@ def _decoded(
             images, decoded = np.empty((len(own), *shape), np.uint8), list[_File]()
             for file in own:
                 try:
-                    images[len(decoded)] = _decode(folder / file.name, size, channels)
+                    images[len(decoded)] = decode(folder / file.name, size, channels)
                     decoded.append(file)
-                except _UNREADABLE as error:
+                except UNREADABLE as error:
                     decisions.append(Decision(file.name, split, f"rejected: cannot be decoded ({_reason(error)})"))
                 done += 1
                 show(done)
@@ -177,9 +227,12 @@ def _decoded(
     return found
 
 
-def _decode(path: Path, size: tuple[int, int], channels: int) -> NDArray[np.uint8]:
-    """Return one image (height, width[, channels]), rotated by its EXIF data, with transparent parts white."""
-    with Image.open(path, formats=_FORMATS) as opened:
+def decode(path: Path, size: tuple[int, int], channels: int, formats: tuple[str, ...] = _FORMATS) -> NDArray[np.uint8]:
+    """Return one image (height, width[, channels]), rotated by its EXIF data, with transparent parts white.
+
+    `shearbench predict` decodes with this too, so that a network gets the values that it was trained on.
+    """
+    with Image.open(path, formats=formats) as opened:
         image = ImageOps.exif_transpose(opened)
         if image.mode.startswith("I") or image.mode == "F":  # 16 bits
             image = Image.fromarray((np.asarray(image).astype(np.float64) / 257).round().clip(0, 255).astype(np.uint8))
@@ -194,13 +247,23 @@ def _decode(path: Path, size: tuple[int, int], channels: int) -> NDArray[np.uint
 
 
 def _groups(
-    key: str, source: ImageFolder, base: Path, names: Sequence[str], decisions: list[Decision]
+    key: str,
+    source: ImageFolder,
+    base: Path,
+    names: Sequence[str],
+    listed: Sequence[str],
+    decisions: list[Decision],
 ) -> dict[str, str] | None:
     """Return the group of each file, "" where none is known, or None without ``groups``."""
     if source.groups is None:
         return None
     if source.groups.lower().endswith(".csv"):
         table = _read_groups(key, Path(source.groups).expanduser(), base)
+        if missing := table.keys() - {*listed} - {Path(name).name for name in listed}:
+            raise InputError(
+                f"{key}.groups: {source.groups} names {len(missing)} files that are not there, as "
+                f"{few(sorted(missing))}; give paths in the folder with /, such as CLASS/FILE.png"
+            )
         found = {name: table.get(name, table.get(Path(name).name, "")) for name in names}
     else:
         found = _matched(key, source.groups, names)
@@ -229,7 +292,15 @@ def _read_groups(key: str, path: Path, base: Path) -> dict[str, str]:
             reader = csv.DictReader(file)
             if not {"file", "group"} <= set(reader.fieldnames or ()):
                 raise InputError(f"{path} must have the columns file and group, got {reader.fieldnames}")
-            return {row["file"]: row["group"] for row in reader}
+            table: dict[str, str] = {}
+            for row in reader:
+                name, group = (row["file"] or "").strip(), (row["group"] or "").strip()
+                if table.setdefault(name, group) != group:
+                    raise InputError(
+                        f"{path}, line {reader.line_num}: {name} has group {group!r}, but {table[name]!r} in an "
+                        "earlier line; give each file once"
+                    )
+            return table
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{key}.groups: {path} cannot be read as a CSV file ({error})") from None
 
