@@ -297,6 +297,29 @@ def test_a_class_with_few_images_lowers_the_folds_so_that_each_can_hold_it_out(
     assert table.count == folds
 
 
+def test_damaged_images_and_copies_do_not_count_for_the_folds(tmp_path: Path) -> None:
+    pictures, project = _pictures(tmp_path / "pictures"), tmp_path / "benchmark"
+    for number in range(6, 12):
+        file = pictures / "dog" / f"{number}.png"
+        file.write_bytes((pictures / "dog" / "0.png").read_bytes())
+    init.main(project, images=pictures, npz=None)
+    params = load(project / "params.yaml")
+    assert params.cv.folds == 4
+    prepare.main(params, project)
+
+
+@pytest.mark.parametrize("name", ["2024", "null", "true", "1e3"])
+def test_a_folder_may_have_a_name_that_yaml_would_not_take_for_text(tmp_path: Path, name: str) -> None:
+    init.main(tmp_path / "benchmark", images=_pictures(tmp_path / name), npz=None)
+    assert list(load(tmp_path / "benchmark" / "params.yaml").sources.images) == [f"images_{name}"]
+
+
+def test_a_project_is_not_made_inside_of_its_images(tmp_path: Path) -> None:
+    pictures = _pictures(tmp_path / "pictures")
+    with pytest.raises(InputError, match="figures of the project would become images of a class"):
+        init.main(pictures / "benchmark", images=pictures, npz=None)
+
+
 def test_images_of_every_format_are_taken_and_groups_are_offered(tmp_path: Path) -> None:
     pictures = _pictures(tmp_path / "pictures")
     for number, suffix in enumerate(("webp", "jpeg", "WEBP", "JPG")):

@@ -92,6 +92,10 @@ def _seen_sample(table: pd.DataFrame) -> None:
     table.loc[0, "id"] = 10**6
 
 
+def _words(table: pd.DataFrame) -> None:
+    table["id"] = "x" + table["id"].astype(str)
+
+
 def _twice(table: pd.DataFrame) -> None:
     table.loc[0, "id"] = table.loc[1, "id"]
 
@@ -103,6 +107,7 @@ def _twice(table: pd.DataFrame) -> None:
         (_logits, r"fold-0\.csv must have probabilities .* row 3 sum to 30"),
         (_seen_sample, r"once each, 30 ids: 1 missing, as \[\d+\]; 1 not among them, as \[1000000\]"),
         (_twice, r"1 missing, as \[\d+\]; 1 repeated"),
+        (_words, r"fold-0\.csv must have whole numbers as id"),
         (lambda table: table.pop("7"), r"fold-0\.csv must have the columns .* it lacks 7"),
     ],
 )

@@ -121,9 +121,9 @@ def test_a_given_deviation_is_counted_to_the_samples_of_the_folds_and_a_test_par
     assert pilot.ends() == ()
 
 
-@pytest.mark.parametrize("sd", [0.0, -0.1, float("nan")])
+@pytest.mark.parametrize("sd", [0.0, -0.1, 3.0, float("nan")])
 def test_a_deviation_that_is_none_is_refused(sd):
-    with pytest.raises(InputError, match="must be a number > 0"):
+    with pytest.raises(InputError, match="must be a fraction between 0 and 1"):
         given(sd, folds=5)
 
 
@@ -133,9 +133,9 @@ def test_too_small_a_pilot_is_refused(discordance):
         _pilot(discordance)
 
 
-@pytest.mark.parametrize("difference", [0.0, -0.01])
+@pytest.mark.parametrize("difference", [0.0, -0.01, 5.0])
 def test_no_repeats_are_counted_for_no_difference(difference):
-    with pytest.raises(InputError, match="must be > 0"):
+    with pytest.raises(InputError, match="must be a fraction between 0 and 1"):
         plan(Design(5), given(0.01, folds=5), rope=0.01, difference=difference)
 
 

@@ -13,7 +13,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from shutil import which
@@ -21,9 +21,11 @@ from string import Template
 
 import numpy as np
 
+from shearbench import yaml12
 from shearbench.data import raw
 from shearbench.data.config import NpzFile
 from shearbench.data.image_folder import image_files, with_headers
+from shearbench.data.units import units_of
 from shearbench.errors import InputError
 from shearbench.params import load
 from shearbench.records import write_text
@@ -95,6 +97,11 @@ def main(folder: Path, *, images: Path | None, npz: Path | None) -> None:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} exists and is not an empty folder; name another one")
+    if images is not None and folder.resolve().is_relative_to(images.resolve()):
+        raise InputError(
+            f"{folder} is inside of --images {images}, so figures of the project would become images of a class; "
+            "name a folder outside of it"
+        )
     found = (
         _folder(images) if images else _npz(npz) if npz else Found("mnist", "mnist: {kind: bundled}", 5000, 1, 28, 400)
     )
@@ -114,8 +121,27 @@ def main(folder: Path, *, images: Path | None, npz: Path | None) -> None:
         write_text(folder / ".dvc" / "config", _DVC + ("" if in_git else "    no_scm = true\n"))
         sources = load(folder / "params.yaml").sources
         raw.build(folder / "data", sources, folder / "data.dvc", adopt=True, report=print)
+        found = replace(found, rarest=min(found.rarest, _taken(folder / "data" / found.name)))
+        write_text(folder / "params.yaml", _params(found))  # damaged images and copies count no more
     if found.folds < _FOLDS:
         print(f"cv.folds is {found.folds}, because the smallest class has {found.rarest} training images")
+
+
+def _taken(folder: Path) -> int:
+    """Return the number of different training images of the smallest class in ``data/<source>/``.
+
+    Raises:
+        InputError: if a fold would train on a single image of this class.
+    """
+    train = raw.read(folder)["train"]
+    units = units_of(train.images, train.groups)
+    counts = [len(np.unique(units[train.labels == label])) for label in range(len(train.classes))]
+    if min(counts) < _LEAST:
+        raise InputError(
+            f"class {train.classes[int(np.argmin(counts))]!r} keeps {min(counts)} different training images, without "
+            f"damaged files and copies; the least is {_LEAST}; add images or remove the class"
+        )
+    return min(counts)
 
 
 @contextmanager
@@ -236,6 +262,8 @@ def _name_of(path: Path) -> str:
     """Return a name for ``params.yaml``: lower-case letters, digits and underscores."""
     plain = unicodedata.normalize("NFKD", path.resolve().stem.lower()).encode("ascii", "ignore").decode()
     name = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")[:30]
+    if name and not isinstance(yaml12.parse(name), str):  # YAML would read a number, true or null
+        return f"images_{name}"
     return name if name and name not in ("class_digits", "simulated", "openbu") else "images"
 
 

@@ -162,12 +162,19 @@ def _check_probabilities(path: Path, stated: NDArray[Any], classes: int) -> None
 
 
 def _csv(path: Path, classes: Sequence[str]) -> Mapping[str, NDArray[Any]]:
-    table = pd.read_csv(path, dtype={"label": str})
+    try:  # text alone, because pandas takes classes such as NA and null for missing values
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (ValueError, OSError) as error:
+        raise InputError(f"{path} cannot be read as a CSV file in UTF-8 ({str(error).strip()})") from None
     missing = [name for name in ("id", "label", *classes) if name not in table]
     if missing:
         raise InputError(f"{path} must have the columns id, label, {', '.join(classes)}; it lacks {', '.join(missing)}")
+    try:
+        ids, probabilities = table["id"].to_numpy().astype(np.int64), table[list(classes)].to_numpy().astype(np.float64)
+    except ValueError as error:
+        raise InputError(f"{path} must have whole numbers as id and numbers as probabilities: {error}") from None
     return {
-        "ids": table["id"].to_numpy(np.int64),
+        "ids": ids,
         "labels": pd.Index(classes).get_indexer(pd.Index(table["label"])),
-        "probabilities": table[list(classes)].to_numpy(np.float64),
+        "probabilities": probabilities,
     }

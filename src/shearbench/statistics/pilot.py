@@ -123,8 +123,10 @@ def given(sd: float, *, folds: int) -> Pilot:
     Raises:
         InputError: if ``sd`` is not a positive number.
     """
-    if not (np.isfinite(sd) and sd > 0):
-        raise InputError(f"the standard deviation of fold differences must be a number > 0, got {sd}; 0.01 is usual")
+    if not 0 < sd < 1:
+        raise InputError(
+            f"the standard deviation of fold differences must be a fraction between 0 and 1, got {sd}; 0.01 is usual"
+        )
     return Pilot(sd**2 / (folds + 1), 1e6, 1 / (folds + 1), 0.0, sd**2, sd**2, sd**2, None)
 
 
@@ -174,8 +176,11 @@ def plan(design: Design, pilot: Pilot, *, rope: float, difference: float | None 
     Raises:
         InputError: if ``difference`` is not positive.
     """
-    if difference is not None and not difference > 0:
-        raise InputError(f"the difference to be detected must be > 0, got {difference}; 0.01 is one point of accuracy")
+    if difference is not None and not 0 < difference < 1:
+        raise InputError(
+            f"the difference to be detected must be a fraction between 0 and 1, got {difference}; 0.01 is one point of "
+            "accuracy"
+        )
     ends = [each.expected(design) for each in pilot.ends()]
     folds = sorted({*(SETS if design.disjoint else FOLDS), design.folds})
     repeats = [1] if design.disjoint else sorted({*REPEATS, design.repeats})
