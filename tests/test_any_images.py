@@ -1,5 +1,6 @@
 """Pictures of a folder, grey numbers of an NPZ file and these sheared, from raw data to the comparison."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -10,7 +11,10 @@ from typer.testing import CliRunner
 
 import any_images
 from shearbench.cli import app
+from shearbench.commands import predict
+from shearbench.data import raw
 from shearbench.data.dataset import load, read_card
+from shearbench.params import load as load_params
 from shearbench.records import read_json, read_npz, read_record
 
 pytestmark = pytest.mark.slow
@@ -87,6 +91,22 @@ def test_own_pictures_are_predicted_by_the_best_model_of_the_first_dataset(
     assert image["best"] in any_images.SHAPES
     assert image["prepared"] == {"height": any_images.SIDES[0], "width": any_images.SIDES[1]}
     assert len(image["probabilities"]) == 5
+    result = CliRunner().invoke(app, ["predict", "my shapes/bar/0_w0.png", "--csv", "table.csv"])
+    assert result.exit_code == 0, result.output
+    assert f",{image['best']}," in (project / "table.csv").read_text()
+
+
+def test_a_picture_is_decoded_as_the_training_images_were(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its input is the row of ``data/``, for each file that was trained on."""
+    monkeypatch.chdir(project)
+    params = load_params(project / "params.yaml")
+    stored = raw.read(project / "data" / "shapes")["train"]
+    with (project / "data" / "shapes" / "manifest.csv").open(encoding="utf-8", newline="") as file:
+        kept = [row for row in csv.reader(file) if row[1] == "train" and row[0].isdigit()][:5]
+    for place, _, name, *_ in kept:
+        sheets = predict._sheets(params, project, "shapes", [project / "my shapes" / name])
+        (sheet,) = predict._legible(sheets)
+        np.testing.assert_array_equal(sheet.prepared.image, stored.images[int(place)])
 
 
 def test_every_dataset_is_drawn_in_the_report(project: Path) -> None:

@@ -1,5 +1,6 @@
 """`shearbench predict`: it says of a file what the network says of the prepared image, or why it says nothing."""
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -115,13 +116,17 @@ def test_what_cannot_be_read_says_why_and_the_rest_is_read(project: Path) -> Non
 
 
 @pytest.mark.parametrize("words", [("--model", "mlp"), ("--dataset", "mnist"), ("--request",)])
-@pytest.mark.parametrize("option", ["--csv", "--labels"])
-def test_options_of_the_readers_are_refused_with_a_model_of_the_project(
-    project: Path, option: str, words: tuple[str, ...]
-) -> None:
-    told = fold_run("sheets/one.png", option, "table.csv", *words, status=2)
-    assert "--labels and --csv are for the readers" in " ".join(told.split())
-    assert not (project / "table.csv").exists()
+def test_labels_are_refused_with_a_model_of_the_project(project: Path, words: tuple[str, ...]) -> None:
+    told = " ".join(fold_run("sheets/one.png", "--labels", "table.csv", *words, status=2).split())
+    assert ("--request works with" if words == ("--request",) else "--labels is for the readers") in told
+
+
+def test_a_model_of_the_project_writes_its_predictions_as_a_table(project: Path) -> None:
+    (image,) = as_json("sheets/one.png", "--model", "mlp", "--csv", "table.csv")["images"]
+    (row,) = csv.DictReader((project / "table.csv").read_text().splitlines())
+    assert row["file"] == "sheets/one.png"
+    assert row["class"] == (image["class"] or "")
+    assert float(row["confidence"]) == pytest.approx(image["confidence"])
 
 
 def test_a_folder_stands_for_its_pictures(project: Path) -> None:

@@ -65,17 +65,21 @@ def predict(
 
     if many and (dataset or model or labels or table or explain or request):
         raise InputError("--many works with --json and --quiet only; remove the other options")
-    if (labels or table) and (dataset or model or request):
-        raise InputError("--labels and --csv are for the readers; remove --dataset, --model and --request")
+    if request and (model or labels or table or explain or as_json or quiet):
+        raise InputError("--request works with --dataset only; remove the other options")
     if request:
         params = read_params()
         dataset = dataset or own.default_dataset(params)
         print(json.dumps(own.request(params, project(), files, dataset=dataset)))
         return
-    if dataset is not None or model is not None or _is_of_own_images(many or labels or table):
+    if dataset is not None or model is not None or _is_of_own_images(many):
+        if labels is not None:
+            raise InputError("--labels is for the readers, and here a model of the project predicts; remove --labels")
         params = read_params()
         dataset = dataset or own.default_dataset(params)
         result = own.main(params, project(), files, dataset=dataset, model=model, explain=explain)
+        if table is not None:
+            own.write_table(table, result["images"])
     elif many:
         result = sheet.predict_many(files)
     else:
@@ -91,7 +95,7 @@ def predict(
 
 
 def _is_of_own_images(digits_wanted: object) -> bool:
-    """Return True in a project without MNIST, unless an option of the digit readers was given."""
+    """Return True in a project without MNIST, unless sheets of digits are to be read."""
     return not digits_wanted and Path("params.yaml").is_file() and "mnist" not in read_params().datasets
 
 

@@ -21,13 +21,15 @@ from shearbench.analysis.gradcam.measure import attribute
 from shearbench.commands.handwriting import write_explanation
 from shearbench.comparison.champion import Prediction, Trust, champion_of, trust_of, trusted_predictions
 from shearbench.comparison.table import best_of_each_dataset
-from shearbench.data.collected import to_channels, to_size
-from shearbench.data.config import ImageDataset
+from shearbench.data import raw
+from shearbench.data.config import ImageDataset, Mnist
 from shearbench.data.dataset import DIGITS, Fields, Samples, materialise, read_card
-from shearbench.data.handwritten import EXPLAINED, SIDE, Picture, Unreadable, read_file
+from shearbench.data.handwritten import EXPLAINED, FORMATS, Picture, Unreadable, read_file
+from shearbench.data.image_folder import UNREADABLE, decode
 from shearbench.errors import InputError, shown
 from shearbench.execution.calls import progress_bar
 from shearbench.handwriting.class_pictures import pictures_in, prediction_json
+from shearbench.handwriting.folder import csv_cell
 from shearbench.handwriting.preparation import Prepared, mnist
 from shearbench.mechanics.loads import displacements_of
 from shearbench.mechanics.simulation import simulate
@@ -35,7 +37,7 @@ from shearbench.params import Params
 from shearbench.pipeline.present import read_run
 from shearbench.predictions.calibration import apply_temperature
 from shearbench.predictions.folds import FoldRun
-from shearbench.records import read_json
+from shearbench.records import csv_of, read_json, write_text
 from shearbench.training.results import ESTIMATOR, WEIGHTS, load_network, predict
 
 Inputs = NDArray[np.uint8] | NDArray[np.float32]
@@ -127,10 +129,14 @@ def _sheets(params: Params, root: Path, dataset: str, paths: Sequence[Path]) -> 
     if dataset not in params.datasets:
         raise InputError(f"--dataset must be one of {', '.join(params.datasets)}; got {dataset!r}")
     card, entry = read_card(root / "build" / "datasets" / dataset), params.datasets[dataset]
-    classes, (height, width) = tuple(card["classes"]), card["size"]
-    channels = entry.channels if isinstance(entry, ImageDataset) and entry.channels != 2 else 1
-    is_mnist = classes == DIGITS and (height, width) == (SIDE, SIDE)
-    prepare = mnist if is_mnist else partial(_resized, size=(height, width), channels=channels)
+    is_mnist = isinstance(params.sources.images[entry.origin], Mnist)  # others with classes 0 to 9 may be no digits
+    channels, kind = (1, "uint8") if is_mnist else raw.format_of(root / "data" / entry.origin)
+    if kind != "uint8":
+        raise InputError(
+            f"--dataset {dataset}: the images of its source {entry.origin} are {kind}, and a picture holds bytes, so "
+            "its values are not those that it was trained on; store the images as uint8, 0 to 255, and train again"
+        )
+    prepare = _digit if is_mnist else partial(_as_trained, size=tuple(card["size"]), channels=channels)
     files = [file for path in paths for file in (path.is_dir() and list(pictures_in(path))) or [path]]
     sheets = {file: _sheet(file, prepare) for file in files if not file.name.endswith(EXPLAINED)}
     if not sheets:
@@ -140,26 +146,29 @@ def _sheets(params: Params, root: Path, dataset: str, paths: Sequence[Path]) -> 
     return sheets
 
 
-def _sheet(file: Path, prepare: Callable[[Picture], Prepared]) -> Sheet | str:
+def _sheet(file: Path, prepare: Callable[[Path, Picture], Prepared]) -> Sheet | str:
     if file.is_dir():
         return "is a folder without pictures"
     if not file.is_file():
         return "there is no such file"
     try:
         picture = read_file(file)
+        prepared = prepare(file, picture)
     except Unreadable as error:
         return str(error)
-    prepared = prepare(picture)
+    except UNREADABLE as error:
+        return f"cannot be decoded ({error})"
     return prepared.rejected or Sheet(file, picture, prepared)
 
 
-def _resized(picture: Picture, *, size: tuple[int, int], channels: int) -> Prepared:
-    """Return a picture on white, in ``size`` (height, width): (height, width) in grey or (channels, height, width)."""
-    opaque = picture.opacity[..., None].astype(np.float32) / 255
-    colour = (picture.colour * opaque + 255 * (1 - opaque)).round().astype(np.uint8)
-    converted = to_channels("the files", colour.transpose(2, 0, 1)[None], channels)
-    resized: NDArray[np.uint8] = to_size(converted, size)[0]
-    return Prepared(resized[0] if channels == 1 else resized, {"height": size[0], "width": size[1]})
+def _digit(file: Path, picture: Picture) -> Prepared:
+    return mnist(picture)
+
+
+def _as_trained(file: Path, picture: Picture, *, size: tuple[int, int], channels: int) -> Prepared:
+    """Return a picture as `shearbench data` would take it: (height, width) in grey or (channels, height, width)."""
+    image = decode(file, size, channels, FORMATS)
+    return Prepared(image if channels == 1 else image.transpose(2, 0, 1), {"height": size[0], "width": size[1]})
 
 
 def _legible(sheets: Mapping[Path, Sheet | str]) -> list[Sheet]:
@@ -236,6 +245,13 @@ def _explain(
         model=f"{record['model']} on {record['dataset']}, fold {record['fold']}",
         method={"grad-cam": "Grad-CAM", "saliency": "saliency"}[found.method],
     )
+
+
+def write_table(path: Path, images: Sequence[Mapping[str, Any]]) -> None:
+    """Write predictions as CSV."""
+    columns = ["file", "class", "best", "confidence", "runner_up", "doubt", "unread"]
+    rows = [[image.get(name, "") for name in columns] for image in images]
+    write_text(path, csv_of([columns, *([csv_cell(v) if isinstance(v, str) else v for v in row] for row in rows)]))
 
 
 def print_result(result: dict[str, Any], *, quiet: bool) -> None:

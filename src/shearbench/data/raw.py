@@ -14,6 +14,7 @@ adopted hash is stored there, with the sources of the data. Only ``shearbench da
 import hashlib
 import json
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -201,6 +202,16 @@ def write_own(name: str, source: Own, base: Path, folder: Path, report: Callable
         report(f"{name}: {images:,} x {text}")
     if collected.decisions:
         report(f"{name}: data/{name}/manifest.csv names them")
+
+
+def format_of(folder: Path) -> tuple[int, str]:
+    """Return the channels and the type of the training images of ``data/<source>/``, from their header."""
+    if not (folder / "train.npz").is_file():
+        raise InputError(f"{folder / 'train.npz'} is missing; run `shearbench data`")
+    with zipfile.ZipFile(folder / "train.npz") as archive, archive.open("images.npy") as file:
+        np.lib.format.read_magic(file)
+        shape, _, kind = np.lib.format.read_array_header_1_0(file)
+    return (shape[1] if len(shape) == 4 else 1), kind.name
 
 
 def train_pixels(folder: Path) -> int:
