@@ -3,6 +3,7 @@
 import http.client
 import io
 import json
+import os
 import re
 import shutil
 import socket
@@ -95,6 +96,7 @@ def test_a_changed_file_is_refused(tmp_path: Path) -> None:
         ("3-2-anna-maria.webp", (3, "2", "anna-maria")),
         ("5/ben.png", (5, "", "ben")),
         ("5/2-ben.png", (5, "2", "ben")),
+        ("7/7-2-anna.png", (7, "2", "anna")),
         ("scan.png", (None, "", "")),
         ("12-1-1.png", (None, "", "")),
     ],
@@ -125,12 +127,64 @@ def test_labels_of_a_table_are_taken_and_its_faults_told(tmp_path: Path) -> None
     assert [one.digit for one in named([tmp_path], table)] == [4, None]
     for text, fault in {
         "file,digit\na.png,x\n": "line 2: digit must be 0 to 9",
-        "file,digit\nc.png,1\n": "not there",
+        "file,digit\nc.png,1\n": r"not there: c\.png; write them as a\.png",
+        "file,digit\na.png,1\n\n\nb.png,x\n": "line 5: digit must be",
+        "file,digit\na.png,1\na.png,2\n": r"line 3: a\.png has another label in an earlier line",
         "name,digit\n": "columns file and digit",
     }.items():
         table.write_text(text)
         with pytest.raises(InputError, match=fault):
             named([tmp_path], table)
+
+
+def test_a_name_in_a_table_of_labels_means_one_file(tmp_path: Path) -> None:
+    for name in ("one/IMG.png", "two/IMG.png", "two/Zoe\u0301.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    table = tmp_path / "labels.csv"
+    table.write_text("file,digit\nIMG.png,3\n")
+    with pytest.raises(InputError, match=r"2 files are named IMG\.png; write their folders too, as in one/IMG\.png"):
+        named([tmp_path], table)
+    table.write_text("file,digit\none/IMG.png,3\ntwo/IMG.png,8\nZo\u00e9.png,5\n", encoding="utf-8")
+    assert [one.digit for one in named([tmp_path], table)] == [3, 8, 5]
+
+
+def test_folders_of_groups_are_not_taken_for_digits(tmp_path: Path) -> None:
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "7-1-anna.png").write_bytes(b"x")
+    with pytest.raises(InputError, match="the folder means digit 1, the name digit 7"):
+        named([tmp_path])
+
+
+def test_links_are_listed_with_their_fault_and_own_pictures_are_not_read_again(tmp_path: Path) -> None:
+    (tmp_path / "class").mkdir()
+    (tmp_path / "7.png").write_bytes(b"x")
+    (tmp_path / "class" / "7-1-1.png").symlink_to(tmp_path / "7.png")
+    (tmp_path / "class" / "7-1-2.png").symlink_to(tmp_path / "none.png")
+    for suffix in (".gradcam.png", ".boxes.png"):
+        (tmp_path / "class" / f"7-1-3.png{suffix}").write_bytes(b"x")
+    found = [(one.shown, one.fault) for one in named([tmp_path / "class"])]
+    assert found == [
+        ("7-1-1.png", "is a symbolic link out of the folder"),
+        ("7-1-2.png", "is a symbolic link to no file"),
+    ]
+    assert [each.unread for each in predict_pictures(named([tmp_path / "class"]), readers.load())] == [
+        fault for _, fault in found
+    ]
+
+
+def test_one_odd_file_does_not_stop_the_reading_of_a_class(
+    digits: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    folder = _class(tmp_path / "class", digits)
+    odd = np.full((40, 40), 1.0, np.float32)
+    odd[3, 3] = np.nan
+    Image.fromarray(odd).save(folder / "4-1-odd.tiff")
+    shutil.copy(folder / "0-1-0.png", os.fsencode(folder) + b"/5-1-Ren\xe9.png")
+    handwriting.predict_class(tmp_path, folder)
+    (page,) = tmp_path.rglob("index.html")
+    assert "values are not finite" in page.read_text()
+    assert "Ren" in page.read_text()
 
 
 def _class(folder: Path, digits: tuple[np.ndarray, np.ndarray]) -> Path:

@@ -21,7 +21,7 @@ from shearbench.data.config import BundledMnist
 from shearbench.data.dataset import DIGITS
 from shearbench.data.handwritten import EXPLAINED
 from shearbench.data.mnist import collect
-from shearbench.errors import few
+from shearbench.errors import few, shown
 from shearbench.execution.calls import progress_bar
 from shearbench.handwriting import copies
 from shearbench.handwriting.class_page import PAGE, RESULTS, TABLE, ClassReport, table_of, write_class
@@ -92,10 +92,11 @@ def predict_class(root: Path, folder: Path, *, labels: Path | None = None) -> di
     files = named([folder], labels)
     unlabelled = misnamed(files)
     for name in unlabelled[:_NAMED_AT_MOST]:
-        print(f"{name}: no digit in its name, so its prediction cannot be checked")
+        where = f"in {labels}" if labels else "in its name"
+        print(f"{shown(name)}: no digit {where}, so its prediction cannot be checked")
     if len(unlabelled) > _NAMED_AT_MOST:
-        print(f"and {len(unlabelled) - _NAMED_AT_MOST} more without a digit in their names")
-    if unlabelled:
+        print(f"and {len(unlabelled) - _NAMED_AT_MOST} more without a digit")
+    if unlabelled and labels is None:
         print(f"The rule: {RULE}")
     readers = load()
     pictures = predict_pictures(files, readers)

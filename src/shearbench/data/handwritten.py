@@ -25,6 +25,8 @@ TRUTH = "truth.csv"
 NAME = re.compile(r"([0-9])-([0-9]{1,4})-([0-9]{1,4})\.(?:png|jpe?g)", re.ASCII | re.IGNORECASE)
 EXPLAINED = ".gradcam.png"
 """Suffix of the pictures that ``shearbench predict --explain`` writes beside the drawings."""
+BOXES = ".boxes.png"
+"""Suffix of the pictures with boxes that ``shearbench predict --many`` writes beside a sheet."""
 RULE = "must be named digit-group-member.png (digit 0 to 9, then two whole numbers), such as 7-2-4.png"
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 MAX_BYTES = 64_000_000
@@ -81,7 +83,8 @@ def list_folder(folder: Path) -> list[Entry]:
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; name one with files such as 7-2-4.png (digit-group-member)")
-    paths = sorted((path for path in folder.iterdir() if not path.name.endswith(EXPLAINED)), key=lambda path: path.name)
+    own = (EXPLAINED, BOXES)
+    paths = sorted((path for path in folder.iterdir() if not path.name.endswith(own)), key=lambda path: path.name)
     if not paths:
         raise InputError(f"{folder} is empty; put files such as 7-2-4.png (digit-group-member) into it")
     if len(paths) > MAX_FILES:
@@ -171,7 +174,7 @@ def _one_line(message: object) -> str:
 
 def _check_size(image: Image.Image) -> None:
     width, height = image.size
-    most = MAX_JPEG_PIXELS if image.format == "JPEG" else MAX_PIXELS
+    most = MAX_JPEG_PIXELS if image.format in ("JPEG", "MPO") else MAX_PIXELS
     if width * height > most:
         raise Unreadable(
             f"is {width} x {height} pixels, the most is {most:,} in all; make it smaller, as in "
@@ -236,8 +239,10 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     The bit depth (8, 10, 12, 14 or 16) is inferred from the largest value, whatever the type of the file.
     """
     values = np.asarray(image)
-    bits = next(bits for bits in (8, 10, 12, 14, 16, 64) if values.max() < 2**bits)
-    scale = (2 ** min(bits, 16) - 1) / 255
+    if not np.isfinite(values).all():
+        raise ValueError("some values are not finite")
+    bits = next((bits for bits in (8, 10, 12, 14, 16) if values.max() < 2**bits), 16)
+    scale = (2**bits - 1) / 255
     eight = np.empty(values.shape, np.uint8)
     for row, line in enumerate(values):  # line by line, because the whole picture in float64 would take 128 MB
         eight[row] = np.clip(np.round(line / scale), 0, 255)

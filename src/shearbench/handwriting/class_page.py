@@ -16,7 +16,7 @@ from shearbench.comparison.champion import Prediction
 from shearbench.handwriting.class_pictures import ClassPicture, data_uri
 from shearbench.handwriting.folder import csv_cell
 from shearbench.handwriting.readers import Readers, explain
-from shearbench.records import csv_of, write_json, write_text
+from shearbench.records import csv_of, write_bytes, write_json, write_text
 from shearbench.statistics.proportions import wilson
 
 Row = dict[str, Any]
@@ -111,7 +111,8 @@ def write_class(folder: Path, report: ClassReport) -> Row:
     results = report.as_json()
     write_json(folder / RESULTS, results)
     write_text(folder / TABLE, table_of(report.pictures))
-    write_text(folder / PAGE, page_of(report))
+    page = page_of(report).encode(errors="backslashreplace")  # a file name may hold bytes that are no UTF-8
+    write_bytes(folder / PAGE, page)
     return results
 
 

@@ -12,6 +12,7 @@ in half a second. The networks process all images in one call.
 import csv
 import io
 import re
+import unicodedata
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from shearbench.data.handwritten import EXPLAINED, MAX_FILES, Unreadable, read_file
-from shearbench.errors import InputError
+from shearbench.data.handwritten import BOXES, EXPLAINED, MAX_FILES, Unreadable, read_file
+from shearbench.errors import InputError, few
 from shearbench.execution import run_tasks
 from shearbench.handwriting.folder import thumbnail_of
 from shearbench.handwriting.preparation import Prepared, mnist
@@ -52,6 +53,8 @@ class Named:
     digit: int | None = None
     group: str = ""
     member: str = ""
+    fault: str = ""  # why the file must not be opened
+    folder_digit: int | None = None  # of the folder, if the name has a digit too
 
 
 def named(paths: Sequence[Path], labels: Path | None = None) -> list[Named]:
@@ -63,6 +66,11 @@ def named(paths: Sequence[Path], labels: Path | None = None) -> list[Named]:
     found = [one for path in paths for one in _at(path)]
     if labels is not None:
         found = _labelled(found, labels)
+    elif wrong := [one for one in found if one.folder_digit not in (None, one.digit)]:
+        raise InputError(
+            f"{wrong[0].path}: the folder means digit {wrong[0].folder_digit}, the name digit {wrong[0].digit}; a "
+            f"folder named by one digit holds that digit, so rename it, or use --labels"
+        )
     if not found:
         raise InputError(
             f"{', '.join(map(str, paths))} has no picture ({', '.join(SUFFIXES)}); name a folder or files with digits"
@@ -81,8 +89,14 @@ def _at(path: Path) -> Iterator[Named]:
     if not path.exists():
         raise InputError(f"{path} does not exist; name a folder or files with digits")
     if path.is_dir():
-        for file in pictures_in(path):
-            yield _by_name(file, file.relative_to(path))
+        inside = {*pictures_in(path)}
+        for file in sorted(path.rglob("*")):
+            hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
+            if file in inside:
+                yield _by_name(file, file.relative_to(path))
+            elif file.is_symlink() and not hidden and file.suffix.lower() in SUFFIXES:
+                fault = "is a symbolic link out of the folder" if file.exists() else "is a symbolic link to no file"
+                yield replace(_by_name(file, file.relative_to(path)), fault=fault)
     else:
         yield _by_name(path, Path(path.name))
 
@@ -98,17 +112,20 @@ def pictures_in(folder: Path) -> Iterator[Path]:
 
 def _inside(file: Path, root: Path) -> bool:
     """Return True if a file is a picture inside the folder; links to files outside do not count."""
-    return not file.name.endswith(EXPLAINED) and file.is_file() and root in file.resolve().parents
+    return not file.name.endswith((EXPLAINED, BOXES)) and file.is_file() and root in file.resolve().parents
 
 
 def _by_name(path: Path, shown: Path) -> Named:
     stem, name = path.stem, shown.as_posix()
+    whole = _WHOLE.fullmatch(stem)
     if len(shown.parts) > 1 and re.fullmatch("[0-9]", shown.parts[-2], re.ASCII):
         digit = int(shown.parts[-2])
+        if whole and whole[2].isdecimal():  # digit-group-member, sorted into folders
+            return Named(path, name, int(whole[1]), whole[2], whole[3], folder_digit=digit)
         found = _IN_FOLDER.fullmatch(stem)
-        return Named(path, name, digit, *found.groups()) if found else Named(path, name, digit, "", stem)
-    if found := _WHOLE.fullmatch(stem):
-        return Named(path, name, int(found[1]), found[2], found[3])
+        return Named(path, name, digit, found[1], found[2]) if found else Named(path, name, digit, "", stem)
+    if whole:
+        return Named(path, name, int(whole[1]), whole[2], whole[3])
     if found := _SHORT.fullmatch(stem):
         return Named(path, name, int(found[1]), "", found[2])
     return Named(path, name)
@@ -116,26 +133,50 @@ def _by_name(path: Path, shown: Path) -> Named:
 
 def _labelled(files: Sequence[Named], table: Path) -> list[Named]:
     """Return files with the labels of a table; files that are not in it have none."""
+    whole, base = dict[str, list[int]](), dict[str, list[int]]()
+    for place, one in enumerate(files):
+        whole.setdefault(_key(one.shown), []).append(place)
+        base.setdefault(_key(one.path.name), []).append(place)
+    places, labels, missing = base | whole, dict[int, tuple[int | None, str, str]](), list[str]()
+    for line, row in _rows_of(table):
+        digit, name = (row["digit"] or "").strip(), _key((row["file"] or "").strip())
+        if not re.fullmatch("[0-9]", digit, re.ASCII):
+            raise InputError(f"--labels {table}, line {line}: digit must be 0 to 9, got {digit!r}")
+        label, found = (int(digit), row.get("group") or "", row.get("member") or ""), places.get(name, [])
+        if len(found) > 1:
+            example = files[found[0]].shown
+            rule = f"{len(found)} files are named {name}; write their folders too, as in {example}"
+            raise InputError(f"--labels {table}, line {line}: {rule}")
+        missing += [] if found else [name]
+        if found and labels.setdefault(found[0], label) != label:
+            raise InputError(f"--labels {table}, line {line}: {name} has another label in an earlier line")
+    if missing:
+        rule = f"names {len(missing)} files that are not there: {few(missing)}; write them as {files[0].shown}"
+        raise InputError(f"--labels {table} {rule}")
+    return [_labelled_as(one, *labels.get(place, (None, "", ""))) for place, one in enumerate(files)]
+
+
+def _labelled_as(file: Named, digit: int | None, group: str, member: str) -> Named:
+    return replace(file, digit=digit, group=group, member=member)
+
+
+def _rows_of(table: Path) -> list[tuple[int, dict[str, str]]]:
+    """Return each row of a table of labels with the number of its line."""
     try:
-        with table.open(newline="", encoding="utf-8-sig") as opened:
-            text = opened.read()
+        text = table.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"--labels {table} cannot be read ({error}); it must be a CSV file in UTF-8") from None
     separator = ";" if text.partition("\n")[0].count(";") else ","
-    rows = list(csv.DictReader(text.splitlines(), delimiter=separator))
-    if not rows or not {"file", "digit"} <= set(rows[0]):
+    reader = csv.DictReader(io.StringIO(text), delimiter=separator)
+    rows = [(reader.line_num, row) for row in reader]
+    if not rows or not {"file", "digit"} <= {*(reader.fieldnames or ())}:
         raise InputError(f"--labels {table} must have the columns file and digit, and may have group and member")
-    known: dict[str, tuple[int | None, str, str]] = {}
-    for number, row in enumerate(rows, start=2):
-        digit = (row["digit"] or "").strip()
-        if not re.fullmatch("[0-9]", digit, re.ASCII):
-            raise InputError(f"--labels {table}, line {number}: digit must be 0 to 9, got {digit!r}")
-        known[(row["file"] or "").strip()] = int(digit), row.get("group") or "", row.get("member") or ""
-    missing = known.keys() - {one.shown for one in files} - {one.path.name for one in files}
-    if missing:
-        raise InputError(f"--labels {table} names {len(missing)} files that are not there: {sorted(missing)[:5]}")
-    labels = [known.get(one.shown) or known.get(one.path.name) or (None, "", "") for one in files]
-    return [Named(one.path, one.shown, *label) for one, label in zip(files, labels, strict=True)]
+    return rows
+
+
+def _key(name: str) -> str:
+    """Return a file name in the composed form of Unicode; macOS stores names decomposed."""
+    return unicodedata.normalize("NFC", name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,6 +272,8 @@ def _prepare_some(files: Sequence[Named], advance: Callable[[int], None]) -> lis
 
 
 def _prepared(file: Named) -> ClassPicture:
+    if file.fault:
+        return ClassPicture(file, file.fault)
     try:
         picture = read_file(file.path)
         digest = sha256_of(file.path)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from shearbench.comparison.champion import Prediction
-from shearbench.data.handwritten import Picture, Unreadable, read_file
+from shearbench.data.handwritten import BOXES, Picture, Unreadable, read_file
 from shearbench.handwriting.class_pictures import named
 from shearbench.handwriting.ink import sheet_ink
 from shearbench.handwriting.parts import Parts
@@ -26,8 +26,6 @@ Boxes = NDArray[np.int64]
 Box = tuple[int, int, int, int]
 """First row, row after the last, first column, column after the last."""
 
-BOXES = ".boxes.png"
-"""Suffix of the pictures with boxes that ``--many`` writes beside a sheet."""
 SIDE = 1600
 """Longest side in pixels to which a sheet is scaled."""
 MOST = 2000  # largest number of digits in one picture
