@@ -24,27 +24,8 @@ from shearbench.data.config import MnistFolder
 from shearbench.data.folds import read_folds
 from shearbench.data.mnist import collect
 from shearbench.handwriting import reader_training, readers
+from shearbench.handwriting.reader_threshold import DEMANDED, class_threshold, draw_classes, share_of_classes
 from shearbench.predictions.calibration import apply_temperature
-from shearbench.seeds import generator_for
-
-CLASSES, WRITERS, DIGITS = 4000, 30, 10
-DEMANDED, SURE = 0.99, 0.95
-
-
-def draw_classes(writers: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return rows of the digits of each class, (CLASSES, WRITERS * DIGITS)."""
-    rng = generator_for(42, "reader threshold")
-    drawn = rng.integers(writers.max() + 1, size=(CLASSES, WRITERS))
-    rows = np.empty((CLASSES, WRITERS, DIGITS), np.int64)
-    for writer, digit in np.ndindex(int(writers.max()) + 1, DIGITS):
-        own, there = np.flatnonzero((writers == writer) & (labels == digit)), drawn == writer
-        rows[there, digit] = rng.choice(own, int(there.sum()))
-    return rows.reshape(CLASSES, -1)
-
-
-def kept_by_classes(classes: NDArray[np.int64], answered: NDArray[np.bool_], right: NDArray[np.bool_]) -> float:
-    """Return the share of classes in which at least ``DEMANDED`` of the answers are right."""
-    return float(((answered & right)[classes].sum(axis=1) >= DEMANDED * answered[classes].sum(axis=1)).mean())
 
 
 def main() -> None:
@@ -68,15 +49,14 @@ def main() -> None:
 
     confidence, right = judged(said, labels)
     at_class, right_there = judged(there, digits.digits)
-    steps = np.quantile(confidence, np.linspace(0, 0.5, 201))
-    by_class = next(step for step in steps if kept_by_classes(classes, confidence >= step, right) >= SURE)
+    by_class = class_threshold(classes, confidence, right)
     rules = {f"{100 * goal:g} %": trust_from(said, labels, goal).threshold or np.inf for goal in (DEMANDED, 0.995)}
     for name, threshold in (rules | {"class": by_class}).items():
         answered, counted = confidence >= threshold, accepted & clear & (at_class >= threshold)
         print(
             f"{name}: from {threshold:.4f} on; held out: {100 * answered.mean():.1f} % answered, "
             f"{100 * right[answered].mean():.2f} % of these right, "
-            f"{100 * kept_by_classes(classes, answered, right):.0f} % of classes have 99 %; "
+            f"{100 * share_of_classes(classes, answered, right):.0f} % of classes have 99 %; "
             f"stand-in: {counted.sum()} of {accepted.sum()} answered, {right_there[counted].sum()} right"
         )
 

@@ -12,6 +12,7 @@ from shearbench.data.config import BundledMnist
 from shearbench.data.mnist import WRITERS, collect
 from shearbench.errors import InputError
 from shearbench.handwriting import reader_training, readers
+from shearbench.handwriting.reader_threshold import class_threshold, draw_classes
 from shearbench.training.hardware import Hardware
 
 CPU = Hardware("cpu", "fp32")
@@ -58,3 +59,15 @@ def test_readers_are_trained_packed_and_one_is_made_anew_while_the_other_stays(
     assert again["readers"][0] == record["readers"][0]
     assert again["readers"][1]["parameters"] > record["readers"][1]["parameters"]
     assert json.loads((folder / readers.RECORD).read_text()) == again
+
+
+@pytest.mark.parametrize(("wrong", "least"), [(10, 0.9), (1, 0.6)])
+def test_the_threshold_is_the_least_that_satisfies_nearly_all_classes(wrong: int, least: float) -> None:
+    """Half of the classes have the writer whose digits are wrong: one may be, of 300, and ten may not."""
+    writers, labels = np.repeat(np.arange(45), 10), np.tile(np.arange(10), 45)
+    right = ~((writers == 0) & (labels < wrong))
+    confidence = np.where(writers == 0, 0.6, 0.9)
+    classes = draw_classes(writers, labels)
+    assert classes.shape == (4000, 300)
+    assert (labels[classes].reshape(4000, 30, 10) == np.arange(10)).all()
+    assert class_threshold(classes, confidence, right) == least

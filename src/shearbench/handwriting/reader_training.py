@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 
-from shearbench.comparison.champion import Trust, trust_from
+from shearbench.comparison.champion import Trust
 from shearbench.data.config import ImageDataset, MnistFolder
 from shearbench.data.dataset import FOLDS, Dataset, Split, read_card, write_dataset
 from shearbench.data.dataset import load as load_dataset
@@ -28,7 +28,17 @@ from shearbench.data.handwritten import SIDE
 from shearbench.data.mnist import Part, collect
 from shearbench.errors import InputError
 from shearbench.execution import Workers
+from shearbench.handwriting.reader_threshold import (
+    CLASSES,
+    DEMANDED,
+    DIGITS,
+    SURE,
+    WRITERS,
+    class_threshold,
+    draw_classes,
+)
 from shearbench.handwriting.readers import RECORD, WHITE, Readers, load
+from shearbench.predictions.calibration import apply_temperature, fit_temperature
 from shearbench.records import is_finished, provenance, read_json, read_record, write_bytes, write_json
 from shearbench.seeds import generator_for, seed_for
 from shearbench.training.augmentation import pens
@@ -57,8 +67,6 @@ _RECIPE: Any = {"batch": 128, "learning_rate": 2e-3, "weight_decay": 1e-5}
 _HELD_OUT_WRITERS = 45
 _INK = 64  # pixels above are ink
 _y, _x = np.mgrid[0:SIDE, 0:SIDE].astype(np.float64)
-DEMANDED = 0.99
-"""Accuracy of confident predictions that must hold with 95 % confidence, on held-out digits drawn by ``pens``."""
 
 
 def train(
@@ -150,10 +158,23 @@ def pack(out: Path, folder: Path, *, mnist: Path) -> dict[str, Any]:
         "held out": _accuracies(readers, plain, labels),
         "MNIST test": _accuracies(readers, test.images, test.labels.astype(np.int64)),
     }
-    record["trust"] = asdict(trust_from(together, labels, DEMANDED))
+    record["trust"] = asdict(_trust(together, labels, writers_of_held_out(mnist, out)))
+    record["classes"] = {"satisfied": SURE, "drawn": CLASSES, "writers": WRITERS, "digits": WRITERS * DIGITS}
     write_json(folder / RECORD, record)
     load.cache_clear()
     return record
+
+
+def _trust(probabilities: NDArray[np.float32], labels: NDArray[np.int64], writers: NDArray[np.int64]) -> Trust:
+    """Return calibration and threshold: at least ``DEMANDED`` of the answers right in ``SURE`` of the classes."""
+    temperature = fit_temperature(probabilities, labels)
+    scaled = apply_temperature(probabilities, temperature)
+    confidence, right = scaled.max(axis=1), scaled.argmax(axis=1) == labels
+    threshold = class_threshold(draw_classes(writers, labels), confidence, right)
+    correct = right[confidence >= threshold]
+    if not len(correct):
+        return Trust(temperature, DEMANDED, None, 0.0, None, len(labels))
+    return Trust(temperature, DEMANDED, threshold, len(correct) / len(labels), float(correct.mean()), len(labels))
 
 
 def packed(name: str, out: Path, folder: Path, data: str) -> dict[str, Any]:
@@ -193,6 +214,13 @@ def held_out(out: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[n
     generator = torch.Generator().manual_seed(seed_for(SEED, "readers", "calibration"))
     drawn = pens(torch.from_numpy(plain).float(), generator).round().to(torch.uint8).numpy()
     return drawn[:, 0], dataset.labels[rows], np.asarray(plain[:, 0], np.uint8)
+
+
+def writers_of_held_out(mnist: Path, out: Path) -> NDArray[np.int64]:
+    """Return the writer of each held-out digit, numbered from 0."""
+    _, rows = read_folds(out / "digits" / FOLDS).split(0)
+    writers: NDArray[np.int64] = np.unique(_mnist(mnist)["train"].groups[rows], return_inverse=True)[1]
+    return writers
 
 
 def _accuracies(readers: Readers, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> dict[str, Any]:
