@@ -26,7 +26,7 @@ class NotWritten(OSError, InputError):
         return explain(self)
 
 
-_NEXT_STEPS = {
+NEXT_STEPS = {
     errno.ENOSPC: "free some space and run the same command again",
     errno.EDQUOT: "free some space and run the same command again",
     errno.EROFS: "the disk is read-only; run in a folder that can be written",
@@ -36,7 +36,7 @@ _NEXT_STEPS = {
 
 
 def explain(error: OSError) -> str:
-    step = _NEXT_STEPS.get(error.errno or 0, "check that path, then run the same command again")
+    step = NEXT_STEPS.get(error.errno or 0, "check that path, then run the same command again")
     where = f" {error.filename}" if error.filename else ""
     return f"{error.strerror or error.args}{where}: {step}. Nothing that was finished is lost."
 

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Column
 from rich.text import Text
 
-from shearbench.errors import InputError, TasksFailed
+from shearbench.errors import NEXT_STEPS, InputError, TasksFailed, explain
 
 Advance = Callable[[int], None]
 Show = Callable[[int], None]
@@ -67,6 +67,8 @@ def reason_of(error: BaseException, trace: object) -> str:
     """Return why a task failed: the message for errors of the user, otherwise with traceback."""
     if isinstance(error, InputError | TasksFailed):
         return str(error)
+    if isinstance(error, OSError) and error.errno in NEXT_STEPS:  # of the disk, such as a folder that cannot be made
+        return explain(error)
     return f"{type(error).__name__}: {error}\n{trace or ''}".rstrip()
 
 
