@@ -4,8 +4,10 @@ Starlette and uvicorn come with MLflow. No data leave the machine: the page send
 server rejects other origins and stores no picture.
 """
 
+import socket
 import tempfile
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,5 +88,8 @@ def main(port: int) -> None:
         warnings.simplefilter("ignore")  # captum warns on its first use
         blank = np.zeros((28, 28), np.uint8)
         explain(readers, blank[None], [0])  # warm up: the first digit is then as fast as the others
-    print(f"Open http://{HOST}:{port} (Ctrl-C stops it)", flush=True)
-    uvicorn.run(application(readers), host=HOST, port=port, log_level="warning")
+    server = uvicorn.Server(uvicorn.Config(application(readers), log_level="warning"))
+    with socket.create_server((HOST, port)) as listening:  # before the address is printed: it can be opened at once
+        print(f"Open http://{HOST}:{port} (Ctrl-C stops it)", flush=True)
+        with suppress(KeyboardInterrupt):
+            server.run(sockets=[listening])
