@@ -98,7 +98,7 @@ def test_a_changed_recipe_runs_that_model_and_what_follows(clone, first_run):
     params["tracking"]["uri"] = "off"  # no stage depends on it; what MLflow is told has its own tests
     (clone / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     runs = ("mnist-cnn2", "mechanical-cnn2")
-    expected = {"transfer", "handwriting", "compare", "report"} | {
+    expected = {"training_configs", "transfer", "handwriting", "compare", "report"} | {
         f"{stage}@{one_run}" for stage in ("train", "evaluate") for one_run in runs
     }
     assert _stages_run(repro(clone)) == expected

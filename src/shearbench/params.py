@@ -152,6 +152,12 @@ class Training(Strict):
 
     use_tuned: bool | Annotated[tuple[Name, ...], Field(strict=False)]
 
+    def uses_tuned(self, name: str, model: Model) -> bool:
+        """Return True if the runs of a model use its tuned hyperparameters."""
+        return (
+            name in self.use_tuned if isinstance(self.use_tuned, tuple) else self.use_tuned and model.search is not None
+        )
+
 
 class Tuning(Strict):
     """The data and resources of ``tune``."""
@@ -207,11 +213,6 @@ class Params(Strict):
     training: Training
     tuning: Tuning
     tracking: Tracking
-
-    def uses_tuned(self, model: str) -> bool:
-        """Return True if the runs of a model use its tuned hyperparameters."""
-        wanted = self.training.use_tuned
-        return model in wanted if isinstance(wanted, tuple) else wanted and self.models[model].search is not None
 
 
 def load(path: Path) -> Params:

@@ -100,8 +100,8 @@ def test_disjoint_sets_have_their_number_alone(project: Path) -> None:
         (("mnist-mlp", "mnist-cnn2", "--sd", "0.1"), "name two runs"),
         (("mnist-mlp",), "a pilot needs two runs; got 1"),
         (("mnist-mlp", "mnist-vgg"), "got 'mnist-vgg'"),
-        (("--sd", "0"), "must be a number > 0"),
-        (("--sd", "0.01", "--difference", "0"), "difference to be detected must be > 0"),
+        (("--sd", "0"), "must be a fraction between 0 and 1"),
+        (("--sd", "0.01", "--difference", "0"), "difference to be detected must be a fraction"),
     ],
 )
 def test_what_cannot_be_planned_is_refused(project: Path, words: tuple[str, ...], message: str) -> None:

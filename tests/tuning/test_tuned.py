@@ -103,9 +103,9 @@ def test_a_run_that_was_not_tuned_is_not_silently_trained_as_before(small_params
 
 def test_all_means_the_models_that_can_be_searched(small_params):
     unsearchable = small_params.models["mlp"].model_copy(update={"search": None})
-    params = _using(small_params.model_copy(update={"models": small_params.models | {"mlp": unsearchable}}), True)
-    assert params.uses_tuned("cnn2")
-    assert not params.uses_tuned("mlp")
+    training = _using(small_params, True).training
+    assert training.uses_tuned("cnn2", small_params.models["cnn2"])
+    assert not training.uses_tuned("mlp", unsearchable)
 
 
 def test_settings_that_are_missing_are_an_error(tmp_path):

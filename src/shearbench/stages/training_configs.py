@@ -30,7 +30,7 @@ def main(params: Params, root: Path) -> None:
 def run_config_of(params: Params, root: Path, run_name: str) -> RunConfig:
     """Return the tuned hyperparameters of a run and their data; InputError if they are requested but missing."""
     run = params.runs[run_name]
-    if not params.uses_tuned(run.model):
+    if not params.training.uses_tuned(run.model, params.models[run.model]):
         return RunConfig()
     path = tuned_path(root, run.model)
     tuned = read_tuned(path).get(run.dataset)
