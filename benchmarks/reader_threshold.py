@@ -20,9 +20,6 @@ from numpy.typing import NDArray
 
 from readers_by_step import stand_in
 from shearbench.comparison.champion import trust_from
-from shearbench.data.config import MnistFolder
-from shearbench.data.folds import read_folds
-from shearbench.data.mnist import collect
 from shearbench.handwriting import reader_training, readers
 from shearbench.handwriting.reader_threshold import DEMANDED, class_threshold, draw_classes, share_of_classes
 from shearbench.predictions.calibration import apply_temperature
@@ -36,9 +33,7 @@ def main() -> None:
     asked = parser.parse_args()
     reader_training.prepare(asked.mnist, asked.build)
     drawn, labels, _ = reader_training.held_out(asked.build)
-    rows = read_folds(asked.build / "digits" / "folds.npz").split(0)[1]
-    groups = collect(MnistFolder(kind="path", path=str(asked.mnist.resolve())), Path())["train"].groups[rows]
-    classes = draw_classes(np.unique(groups, return_inverse=True)[1], labels)
+    classes = draw_classes(reader_training.writers_of_held_out(asked.mnist, asked.build), labels)
     who, digits = readers.load(), stand_in()
     said, clear = who.probabilities(drawn), np.array([not sheet.prepared["mnist"].doubt for sheet in digits.read])
     there, accepted = who.probabilities(digits.images("mnist")), digits.accepted("mnist")
