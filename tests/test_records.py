@@ -28,6 +28,11 @@ def test_json_without_nan(tmp_path, value):
     assert not list(tmp_path.iterdir())
 
 
+def test_text_in_a_table_is_no_formula_and_ends_no_line_and_a_number_stays():
+    text = records.csv_of([("file", "n"), ("=cmd()", -1), ("+1", 0.25), ("@x", "-1"), ("a\nb", None)])
+    assert text == "file,n\n'=cmd(),-1\n'+1,0.25\n'@x,'-1\na\\x0ab,\n"
+
+
 def test_equal_arrays_give_equal_bytes(tmp_path):
     arrays = {"a": np.arange(5), "b": np.ones((2, 3), np.float32)}
     for name in ("one.npz", "two.npz"):

@@ -31,6 +31,7 @@ NEXT_STEPS = {
     errno.EDQUOT: "free some space and run the same command again",
     errno.EROFS: "the disk is read-only; run in a folder that can be written",
     errno.EACCES: "check the owner and the permissions of that path",
+    errno.EFBIG: "allow larger files (`ulimit -f unlimited`) or use another disk",
     errno.EIO: "the disk does not work as it should; run in a folder on another one",
 }
 

@@ -6,7 +6,6 @@ data, seed, code, versions, hardware), the SHA-256 of every file beside it, and 
 """
 
 import csv
-import errno
 import fcntl
 import hashlib
 import io
@@ -28,7 +27,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from shearbench.errors import InputError, NotWritten
+from shearbench.errors import NEXT_STEPS, InputError, NotWritten
 
 SCHEMA = 2
 RECORD = "record.json"
@@ -38,7 +37,6 @@ _PATIENCE = 3.0  # seconds
 _TELL_AFTER, _LONGEST_WAIT = 10.0, 1800.0
 _UMASK = os.umask(0o077)  # reading the umask requires setting it
 os.umask(_UMASK)
-_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 _VERSIONS = ("numpy", "scipy", "torch", "torchvision", "scikit-learn", "shearbench")
 
 
@@ -70,7 +68,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     except BaseException as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+        if isinstance(error, OSError) and error.errno in NEXT_STEPS:
             raise NotWritten(error.errno, error.strerror, str(path)) from error
         raise
 
@@ -156,10 +154,17 @@ def write_text(path: Path, content: str) -> None:
 
 
 def csv_of(rows: Iterable[Sequence[Any]]) -> str:
-    """Return rows as the text of a CSV file."""
+    """Return rows as the text of a CSV file, with text as :func:`csv_cell` writes it."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    cells = ([csv_cell(value) if isinstance(value, str) else value for value in row] for row in rows)
+    csv.writer(text, lineterminator="\n").writerows(cells)
     return text.getvalue()
+
+
+def csv_cell(text: str) -> str:
+    """Escape control characters and a leading formula sign, so that a spreadsheet shows the text."""
+    shown = "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
+    return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -136,6 +136,9 @@ def test_a_folder_stands_for_its_pictures(project: Path) -> None:
     assert image == as_json("sheets/one.png", "--model", "mlp")["images"][0] | {"file": "album/first/one.png"}
     told = fold_run("album", "--model", "mlp", "--explain")
     assert "Grad-CAM of 1: beside each file, FILE.gradcam.png" in " ".join(told.split())
+    (project / "album" / "link.png").symlink_to(project / "sheets" / "one.png")
+    _, link = as_json("album", "--model", "mlp", status=1)["images"]
+    assert (link["file"], link["unread"]) == ("album/link.png", "is a symbolic link out of the folder")
     (project / "empty").mkdir()
     assert as_json("empty", "--model", "mlp", status=1)["images"][0]["unread"] == "is a folder without pictures"
 
@@ -156,6 +159,7 @@ def test_an_explanation_is_drawn_beside_the_file_and_not_read_as_one(project: Pa
         (("--dataset", "mnits"), "--dataset must be one of mnist, mechanical; got 'mnits'"),
         (("--model", "cnn9"), "--model must be one of mlp, cnn2 for mnist; got 'cnn9'"),
         (("--request", "--dataset", "mnits"), "--dataset must be one of"),
+        (("--model", "mlp", "--csv", "sheets"), "a directory."),
     ],
 )
 def test_a_mistake_is_named(project: Path, words: tuple[str, ...], message: str) -> None:

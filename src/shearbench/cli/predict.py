@@ -28,7 +28,9 @@ ModelName = Annotated[
         "--model", help="Use a model of the project instead of the readers.", autocompletion=names_in("models")
     ),
 ]
-Table = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write a table of the predictions.")]
+Table = Annotated[
+    Path | None, typer.Option("--csv", metavar="FILE", dir_okay=False, help="Write a table of the predictions.")
+]
 Labels = Annotated[
     Path | None, typer.Option(metavar="CSV", help="Table with the columns file, digit and, if known, group and member.")
 ]
@@ -96,14 +98,20 @@ def predict(
 
 def _is_of_own_images(digits_wanted: object) -> bool:
     """Return True in a project without MNIST, unless sheets of digits are to be read."""
-    return not digits_wanted and Path("params.yaml").is_file() and "mnist" not in read_params().datasets
+    from shearbench.data.config import Mnist
+
+    if digits_wanted or not Path("params.yaml").is_file():
+        return False
+    return not any(isinstance(source, Mnist) for source in read_params().sources.images.values())
 
 
 @command
 def handwriting(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of pictures named digit-group-member.png.")],
     labels: Labels = None,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", dir_okay=False, help="Write the results as JSON.")
+    ] = None,
     study: Annotated[bool, typer.Option("--study", help="Use the project's networks, at each step.")] = False,
     fine_tune: Annotated[bool, typer.Option("--fine-tune", help="With --study: fine-tune on other groups.")] = False,
     scheduler: Scheduler = None,

@@ -29,7 +29,6 @@ from shearbench.data.image_folder import UNREADABLE, decode
 from shearbench.errors import InputError, shown
 from shearbench.execution.calls import progress_bar
 from shearbench.handwriting.class_pictures import pictures_in, prediction_json
-from shearbench.handwriting.folder import csv_cell
 from shearbench.handwriting.preparation import Prepared, mnist
 from shearbench.mechanics.loads import displacements_of
 from shearbench.mechanics.simulation import simulate
@@ -137,8 +136,8 @@ def _sheets(params: Params, root: Path, dataset: str, paths: Sequence[Path]) -> 
             "its values are not those that it was trained on; store the images as uint8, 0 to 255, and train again"
         )
     prepare = _digit if is_mnist else partial(_as_trained, size=tuple(card["size"]), channels=channels)
-    files = [file for path in paths for file in (path.is_dir() and list(pictures_in(path))) or [path]]
-    sheets = {file: _sheet(file, prepare) for file in files if not file.name.endswith(EXPLAINED)}
+    files = [each for path in paths for each in (path.is_dir() and [*pictures_in(path)]) or [(path, "")]]
+    sheets = {file: fault or _sheet(file, prepare) for file, fault in files if not file.name.endswith(EXPLAINED)}
     if not sheets:
         raise InputError(
             f"every FILE ends with {EXPLAINED}, as --explain names its pictures; name the images themselves"
@@ -251,7 +250,7 @@ def write_table(path: Path, images: Sequence[Mapping[str, Any]]) -> None:
     """Write predictions as CSV."""
     columns = ["file", "class", "best", "confidence", "runner_up", "doubt", "unread"]
     rows = [[image.get(name, "") for name in columns] for image in images]
-    write_text(path, csv_of([columns, *([csv_cell(v) if isinstance(v, str) else v for v in row] for row in rows)]))
+    write_text(path, csv_of([columns, *rows]))
 
 
 def print_result(result: dict[str, Any], *, quiet: bool) -> None:

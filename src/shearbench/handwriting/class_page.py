@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from shearbench.comparison.champion import Prediction
 from shearbench.handwriting.class_pictures import ClassPicture, data_uri
-from shearbench.handwriting.folder import csv_cell
 from shearbench.handwriting.readers import Readers, explain
 from shearbench.records import csv_of, write_bytes, write_json, write_text
 from shearbench.statistics.proportions import wilson
@@ -121,8 +120,7 @@ def table_of(pictures: Sequence[ClassPicture]) -> str:
     lines = [columns]
     for picture in pictures:
         row = picture.as_json() | {"file": picture.file.shown}
-        values = (row.get(name, "") for name in columns)
-        lines.append([csv_cell(value) if isinstance(value, str) else value for value in values])
+        lines.append([row.get(name, "") for name in columns])
     return csv_of(lines)
 
 

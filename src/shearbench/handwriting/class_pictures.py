@@ -89,30 +89,26 @@ def _at(path: Path) -> Iterator[Named]:
     if not path.exists():
         raise InputError(f"{path} does not exist; name a folder or files with digits")
     if path.is_dir():
-        inside = {*pictures_in(path)}
-        for file in sorted(path.rglob("*")):
-            hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
-            if file in inside:
-                yield _by_name(file, file.relative_to(path))
-            elif file.is_symlink() and not hidden and file.suffix.lower() in SUFFIXES:
-                fault = "is a symbolic link out of the folder" if file.exists() else "is a symbolic link to no file"
-                yield replace(_by_name(file, file.relative_to(path)), fault=fault)
+        for file, fault in pictures_in(path):
+            yield replace(_by_name(file, file.relative_to(path)), fault=fault)
     else:
         yield _by_name(path, Path(path.name))
 
 
-def pictures_in(folder: Path) -> Iterator[Path]:
-    """Yield the pictures of a folder and its sub-folders in order, except hidden files and shearbench's own output."""
+def pictures_in(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the pictures of a folder and its sub-folders in order, each with the reason why it must not be opened.
+
+    Hidden files, folders and shearbench's own output are left out.
+    """
     root = folder.resolve()
     for file in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-        if not hidden and file.suffix.lower() in (*SUFFIXES, *REFUSED) and _inside(file, root):
-            yield file
-
-
-def _inside(file: Path, root: Path) -> bool:
-    """Return True if a file is a picture inside the folder; links to files outside do not count."""
-    return not file.name.endswith((EXPLAINED, BOXES)) and file.is_file() and root in file.resolve().parents
+        if hidden or file.suffix.lower() not in (*SUFFIXES, *REFUSED) or file.name.endswith((EXPLAINED, BOXES)):
+            continue
+        if file.is_file():
+            yield file, "" if root in file.resolve().parents else "is a symbolic link out of the folder"
+        elif file.is_symlink():
+            yield file, "is a symbolic link " + ("out of the folder" if file.exists() else "to no file")
 
 
 def _by_name(path: Path, shown: Path) -> Named:

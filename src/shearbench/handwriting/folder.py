@@ -185,20 +185,14 @@ def manifest_csv(digits: ClassDigits) -> str:
 
 def _row(sheet: Sheet) -> dict[str, Any]:
     entry = sheet.entry
-    row: dict[str, Any] = {"file": csv_cell(entry.file), "status": "rejected" if sheet.unread else "read"}
+    row: dict[str, Any] = {"file": entry.file, "status": "rejected" if sheet.unread else "read"}
     row["reason"] = sheet.unread
     if not entry.reason:
         row |= {"digit": entry.digit, "group": entry.group, "member": entry.member}
     for name, prepared in sheet.prepared.items():
         row |= {f"{name}_status": "rejected" if prepared.rejected else "kept", f"{name}_reason": prepared.rejected}
         row |= {f"{name}_{key}": value for key, value in prepared.done.items()}
-    return row | {key: csv_cell(value) if isinstance(value, str) else value for key, value in sheet.facts.items()}
-
-
-def csv_cell(text: str) -> str:
-    """Escape control characters and a leading formula sign, so that a spreadsheet shows the text."""
-    shown = "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
-    return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown
+    return row | dict(sheet.facts)
 
 
 def output_of(root: Path, folder: Path) -> Path:

@@ -17,13 +17,14 @@ from rich.table import Table
 from shearbench.data.handwritten import CLASSES
 from shearbench.errors import shown
 from shearbench.handwriting import figures
-from shearbench.handwriting.folder import csv_cell, manifest_csv
+from shearbench.handwriting.folder import manifest_csv
 from shearbench.handwriting.networks import STEPS
 from shearbench.handwriting.results import FEATURES, Findings, Row
 from shearbench.plotting.files import Files, picture
 from shearbench.predictions.contents import Content, Node
 from shearbench.records import (
     RECORD,
+    csv_cell,
     hash_of,
     read_json,
     read_record,
