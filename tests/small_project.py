@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import yaml
 
+import shearbench
 from shearbench.analysis.evaluation import Evaluation, FoldTask, infer
 from shearbench.analysis.settings import one_of_each_class
 from shearbench.analysis.summaries import write_evaluation, write_plots
@@ -163,3 +165,20 @@ def write_fields(root: Path) -> None:
         data = load(root / "build" / "datasets" / "mechanical", split)
         fields = {"ids": data.ids, "steps": np.array([FIELDS["step"]]), "displacement": data.inputs[:, None]}
         write_npz(root / "build" / "fields" / split / "mnist-shear.npz", fields)
+
+
+def write_predictions(project: Path, folder: Path) -> Path:
+    """Write the predictions of mnist-cnn2 as another program would: folds as CSV in another order, tests as NPZ."""
+    folder.mkdir()
+    card = {"dataset": "mnist", "model": "copied", "description": "cnn2 of this project"}
+    (folder / "card.yaml").write_text(yaml.safe_dump(card))
+    run = shearbench.load_project(project).run("mnist-cnn2")
+    for fold in run.folds:
+        held_out = fold.out_of_fold
+        table = pd.DataFrame(held_out.probabilities, columns=[str(digit) for digit in range(10)])
+        table.insert(0, "id", held_out.ids)
+        table["label"] = held_out.labels
+        table.sample(frac=1, random_state=1).to_csv(folder / f"fold-{fold.fold}.csv", index=False)
+        arrays = {"ids": run.test.ids, "labels": run.test.labels, "probabilities": run.test.probabilities[fold.fold]}
+        np.savez(folder / f"test-{fold.fold}.npz", **arrays)
+    return folder

@@ -83,3 +83,10 @@ def test_a_kill_for_want_of_memory_is_named(machine: Path) -> None:
     group(machine, "", 2 * GB)
     assert "no lack of memory" in local._cause_of_death(3)
     assert "the memory of its container, 2.0 GB, ran out; lower execution.workers" in local._cause_of_death(2)
+
+
+def test_the_memory_of_a_container_is_its_limit(machine: Path) -> None:
+    group(machine, "", GB // 4, used=0, inactive=0)
+    assert memory.total() == GB // 4
+    (machine / "proc" / "meminfo").unlink(missing_ok=True)
+    assert memory.free() <= GB // 4

@@ -28,6 +28,21 @@ def test_json_without_nan(tmp_path, value):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_temporary_file_that_another_writer_swept_is_made_anew(tmp_path, monkeypatch):
+    lock, swept = records.fcntl.flock, []
+
+    def flock(file, how):
+        if not swept:  # between its making and its lock
+            swept.extend(tmp_path.iterdir())
+            swept[0].unlink()
+        lock(file, how)
+
+    monkeypatch.setattr(records.fcntl, "flock", flock)
+    records.write_text(tmp_path / "a", "whole")
+    assert len(swept) == 1
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a", "whole")]
+
+
 def test_text_in_a_table_is_no_formula_and_ends_no_line_and_a_number_stays():
     text = records.csv_of([("file", "n"), ("=cmd()", -1), ("+1", 0.25), ("@x", "-1"), ("a\nb", None)])
     assert text == "file,n\n'=cmd(),-1\n'+1,0.25\n'@x,'-1\na\\x0ab,\n"

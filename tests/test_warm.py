@@ -111,6 +111,7 @@ def test_a_server_whose_sources_changed_refuses(project: Path, tmp_path: Path, m
         changed.touch()
         assert warm._handed_over(str(path), ["shearbench", "stage", "code"]) is None
         changed.unlink()
+        assert warm._handed_over(str(path), ["shearbench", "stage", "code", "x" * warm._LIMIT]) is None
         assert warm._handed_over(str(path), ["shearbench", "stage", "code"]) == 0
     finally:
         server.terminate()

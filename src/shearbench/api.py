@@ -19,6 +19,7 @@ from shearbench.data.dataset import load as load_dataset
 from shearbench.data.folds import read_folds
 from shearbench.errors import InputError
 from shearbench.params import Params, load
+from shearbench.predictions.evaluated import read_table
 from shearbench.predictions.folds import FoldRun, read_fold_runs
 from shearbench.predictions.scores import BySample, by_sample
 from shearbench.records import read_npz
@@ -83,7 +84,8 @@ class Project:
         place = self.folder / "build" / "datasets" / dataset
         table, samples = read_folds(place / FOLDS), load_dataset(place, "train")
         every = pd.DataFrame({"id": table.ids, "label": np.array(samples.classes)[samples.labels]})
-        held_out = [every.iloc[table.split(number)[1]].assign(fold=number) for number in table.numbers]
+        train_on = self.params.cv.train_on
+        held_out = [every.iloc[table.split(number, train_on)[1]].assign(fold=number) for number in table.numbers]
         return pd.concat(held_out, ignore_index=True)
 
     def table(self, name: str) -> pd.DataFrame:
@@ -97,7 +99,7 @@ class Project:
         if name not in tables:
             known = ", ".join(tables) or "none yet, run `make repro`"
             raise InputError(f"there is no table {name!r}; there is: {known}")
-        return pd.read_csv(tables[name])
+        return read_table(tables[name])
 
 
 def load_project(folder: Path | str = ".") -> Project:

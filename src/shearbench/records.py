@@ -52,13 +52,11 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_TEMPORARY, dir=path.parent)
+        descriptor, temporary = _temporary(path)
     except OSError as error:
         raise NotWritten(error.errno, error.strerror, str(path)) from error
-    temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # marks the file as in use
             yield file
             file.flush()
             # Before the rename, because after a power failure the new name must not point to an empty file.
@@ -71,6 +69,16 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         if isinstance(error, OSError) and error.errno in NEXT_STEPS:
             raise NotWritten(error.errno, error.strerror, str(path)) from error
         raise
+
+
+def _temporary(path: Path) -> tuple[int, Path]:
+    """Return a new temporary file of ``path``, open and locked, which marks it as in use."""
+    while True:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_TEMPORARY, dir=path.parent)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor, Path(name)
+        os.close(descriptor)  # another writer of the same path removed it before it was locked
 
 
 def _sweep(path: Path) -> None:

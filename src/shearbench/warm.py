@@ -100,7 +100,7 @@ def serve(path: Path) -> None:
                 _, files, _, _ = socket.recv_fds(client, 1, 3)
                 request = _read(client, min(size, _LIMIT))
                 # A fork runs the imported modules. After an edit, only a new process has the new code.
-                if _sources(package) != sources:
+                if size > _LIMIT or _sources(package) != sources:
                     client.sendall(_REFUSED)
                 elif os.fork() == 0:
                     listener.close()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from shearbench.ablation import output, result
 from shearbench.ablation.output import accuracy_figure, gradients_figure, lags_figure
@@ -40,7 +41,7 @@ def _run(dataset: str, model: str, right: dict[str, list[int]]) -> Any:
         ids = np.arange(fold * EACH, (fold + 1) * EACH)
         labels = ids % 10
         record: dict[str, Any] = {
-            "config": {"train_on": "rest"},
+            "config": {"train_on": "rest", "architecture": "mlp", "width": 1.0, "options": {}},
             "dataset": dataset,
             "model": model,
             "fold": fold,
@@ -121,6 +122,20 @@ def test_a_curve_has_the_runs_of_one_architecture_by_size() -> None:
         ["svm", "svm", 80],
     ]
     assert table["mean"].tolist() == pytest.approx([30 / EACH, 36 / EACH, 9 / EACH])
+    for fold_run in found[1].fold_runs:
+        fold_run.record["config"]["width"] = 0.5
+    assert result.train_size_table(accuracies, found)["curve"].tolist() == ["half", "all", "svm"]
+
+
+def test_three_of_five_folds_overlap_as_five_do(runs: list[Any]) -> None:
+    for fold_run in runs[1].fold_runs:
+        fold_run.record["sizes"]["train"] = 160
+    table = result.accuracy_table(result.fold_table(runs), runs, ORIGINS)
+    table = table.set_index(["dataset", "model", "split", "bn_statistics"])
+    row, scores = table.loc["a", "deep", "train", "recalibrated"], np.array([34, 35, 36]) / EACH
+    error = scores.std(ddof=1) * (1 / 3 + 1 / 4) ** 0.5
+    low, high = (scores.mean() + sign * stats.t.ppf(0.975, 2) * error for sign in (-1, 1))
+    assert row[["low", "high"]].tolist() == pytest.approx([low, min(1, high)])
 
 
 def test_only_nested_parts_make_a_curve() -> None:

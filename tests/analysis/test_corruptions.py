@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from shearbench.analysis.corruption import corruptions
-from shearbench.analysis.corruption.corruptions import SEVERITIES, corrupt, corruptions_of
+from shearbench.analysis.corruption.corruptions import SEVERITIES, corrupt, corruptions_of, grey_ends
 from small_model import FIELDS, IMAGES
 
 TABLES = [(entry, name) for entry in (IMAGES, FIELDS) for name in corruptions_of(entry)]
@@ -35,7 +35,9 @@ def test_contract_of_every_corruption(entry: dict, name: str) -> None:
     doubled = np.repeat(blobs().astype(np.uint8)[:, None], 2, axis=1)
     inputs = doubled if entry is IMAGES else waves().astype(np.float32)
     before = inputs.copy()
-    made = [corrupt(inputs, kind, severity, entry, rng()) for severity in range(1, SEVERITIES + 1)]
+    made = [
+        corrupt(inputs, kind, severity, entry, rng(), ends=grey_ends(inputs)) for severity in range(1, SEVERITIES + 1)
+    ]
     assert np.array_equal(inputs, before)
     assert len(set(kind.values)) == len(kind.values) == SEVERITIES
     changes = [np.abs(each.astype(float) - inputs).mean() for each in made]
@@ -46,7 +48,7 @@ def test_contract_of_every_corruption(entry: dict, name: str) -> None:
         assert each.shape == inputs.shape
         if entry is IMAGES:
             assert np.array_equal(each[:, 0], each[:, 1]), "a doubled image stays doubled"
-    again = corrupt(inputs, kind, SEVERITIES, entry, rng())
+    again = corrupt(inputs, kind, SEVERITIES, entry, rng(), ends=grey_ends(inputs))
     assert np.array_equal(again, made[-1])
 
 
@@ -174,6 +176,16 @@ def test_a_missing_pixel_takes_both_components_of_the_nearest_left() -> None:
 
 def test_relative_values_grow_with_the_load() -> None:
     still, kind = np.zeros((1, 2, 28, 28), np.float32), corruptions_of(FIELDS)["rigid offset"]
-    one, three = (corrupt(still, kind, 3, {**FIELDS, "step": step}, rng()) for step in (5, 9))  # d = 1 and 3
+    one, three = (
+        corrupt(still, kind, 3, {**FIELDS, "step": step}, rng(), ends=grey_ends(still)) for step in (5, 9)
+    )  # d = 1 and 3
     np.testing.assert_allclose(three, 3 * one, rtol=1e-6)
     assert np.hypot(*one[0, :, 0, 0]) == pytest.approx(kind.values[2])
+
+
+def test_a_sample_is_corrupted_alike_alone_and_among_others() -> None:
+    images = blobs()[:, None] / 250 * np.arange(1, 7)[:, None, None, None]  # of floats, 1 to 6 at their brightest
+    kind, ends = corruptions_of(IMAGES)["contrast"], grey_ends(images)
+    among = corrupt(images, kind, 3, IMAGES, rng(), ends=ends)
+    for row in range(len(images)):
+        assert np.allclose(corrupt(images[[row]], kind, 3, IMAGES, rng(), ends=ends)[0], among[row])

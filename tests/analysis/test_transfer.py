@@ -1,6 +1,7 @@
 """Networks on inputs that they were not made for: what is brought before them, and what they make of it."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,11 +14,14 @@ from shearbench.analysis.transfer.measure import (
     DIVIDED,
     OWN,
     REFITTED,
+    InputResult,
+    TransferResult,
     at_steps,
     obstacle,
     obstacle_to_refitting,
     on_dataset,
     with_channels,
+    write_transfer,
 )
 from shearbench.data.dataset import Dataset, write_dataset
 from shearbench.data.folds import FoldTable, write_folds
@@ -125,3 +129,12 @@ def test_tables_of_a_finished_project(finished_once: Path) -> None:
     own = steps[steps["trained"]]
     assert own["accuracy_mean"].nunique() == 1, "at its own step nothing is divided"
     assert "figures/severity.png" in read_record(finished_once / "build" / "comparison")["files"]
+
+
+@pytest.mark.parametrize(("height", "displacement"), [(28, 1.0), (56, 2.0)])
+def test_the_displacement_of_a_step_grows_with_the_block(tmp_path: Path, height: int, displacement: float) -> None:
+    entry = {"load": "shear", "step": 5, "normalise": "none"}
+    fold_run = SimpleNamespace(record={"config": {"entry": entry}}, digest="0")
+    step = InputResult("5", AS_MEASURED, np.arange(4), np.array([True, False, True, True]))
+    write_transfer(tmp_path, {("a", "b"): [fold_run]}, {("a", "b"): [TransferResult([], [step], height, "cpu")] * 2})
+    assert pd.read_csv(tmp_path / "severity.csv")["displacement"].tolist() == [displacement]

@@ -3,12 +3,11 @@
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 import shearbench
+import small_project
 from shearbench.commands import join
 from shearbench.errors import InputError
 from shearbench.params import Params
@@ -20,20 +19,7 @@ from shearbench.report.sections.statistics import joined as joined_section
 @pytest.fixture
 def folder(finished_once: Path, tmp_path: Path) -> Path:
     """The predictions of mnist-cnn2 under another name: folds as CSV in another order, the test part as NPZ."""
-    folder = tmp_path / "elsewhere"
-    folder.mkdir()
-    card = {"dataset": "mnist", "model": "copied", "description": "cnn2 of this project"}
-    (folder / "card.yaml").write_text(yaml.safe_dump(card))
-    run = shearbench.load_project(finished_once).run("mnist-cnn2")
-    for fold in run.folds:
-        said = fold.out_of_fold
-        table = pd.DataFrame(said.probabilities, columns=[str(digit) for digit in range(10)])
-        table.insert(0, "id", said.ids)
-        table["label"] = said.labels
-        table.sample(frac=1, random_state=1).to_csv(folder / f"fold-{fold.fold}.csv", index=False)
-        arrays = {"ids": run.test.ids, "labels": run.test.labels, "probabilities": run.test.probabilities[fold.fold]}
-        np.savez(folder / f"test-{fold.fold}.npz", **arrays)
-    return folder
+    return small_project.write_predictions(finished_once, tmp_path / "elsewhere")
 
 
 @pytest.fixture
@@ -125,6 +111,7 @@ def test_a_folder_that_is_not_whole_is_refused(finished_once: Path, small_params
         join.main(small_params, finished_once, folder)
     for text, told in (
         ("dataset: mnist\nmodel: cnn2\ndescription: x\n", "a name that params.yaml has not; got 'cnn2'"),
+        ("dataset: mnist\nmodel: x/../../../evil\ndescription: x\n", "model: String should match pattern"),
         ("dataset: letters\nmodel: new\ndescription: x\n", "one that has runs, mnist, mechanical; got 'letters'"),
         ("dataset: mnist\n", "model: Field required"),
     ):

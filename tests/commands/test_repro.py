@@ -122,6 +122,8 @@ def test_a_failure_ends_with_what_its_stage_said(project: Path, capsys: pytest.C
     assert "the reason" in said
     assert "b fold 0" not in said
     assert "repro.log" in said
+    assert "done" not in said
+    assert "report" not in json.loads((project / repro.SECONDS).read_text()), "it failed, so its time says nothing"
 
 
 def test_ablations_and_tracking_run_beside_stages_until_their_own_begin(project: Path) -> None:

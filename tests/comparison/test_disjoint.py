@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import yaml
 
+import shearbench
 import small_project
+from shearbench.commands import join
 from shearbench.data.dataset import FOLDS, load
 from shearbench.data.folds import read_folds
 from shearbench.params import load as load_params
@@ -40,3 +42,10 @@ def test_networks_of_disjoint_sets_are_trained_evaluated_and_compared(tmp_path: 
     accuracies = [(each["probabilities"].argmax(axis=2) == each["labels"]).mean() for each in tested]
     assert pair["difference"] == pytest.approx(accuracies[0] - accuracies[1])
     assert pair["mean_a"] == pytest.approx(accuracies[0])
+    assert pair["needed_repeats"] is None
+    table = shearbench.load_project(tmp_path).fold_table("mnist")
+    for one in fold_runs:
+        assert set(table.loc[table["fold"] == one.fold, "id"]) == set(one.out_of_fold.ids)
+    found = join.main(params, tmp_path, small_project.write_predictions(tmp_path, tmp_path / "elsewhere"))
+    joined = next(row for row in found["rows"] if {row["a"], row["b"]} == {"copied", "mlp"})
+    assert abs(joined["difference"]) == abs(pair["difference"])

@@ -83,10 +83,10 @@ def test_a_split_of_the_table_is_disjoint_and_complete(tmp_path: Path) -> None:
     write_folds(tmp_path / "folds.npz", table)
     back = read_folds(tmp_path / "folds.npz")
     assert (back.count, back.repeats, back.hash_of(1)) == (3, 1, table.hash_of(1))
-    held_out = [back.split(fold)[1] for fold in range(3)]
+    held_out = [back.split(fold, "rest")[1] for fold in range(3)]
     assert sorted(np.concatenate(held_out).tolist()) == list(range(60))
     for fold in range(3):
-        train, validation = back.split(fold)
+        train, validation = back.split(fold, "rest")
         assert sorted([*train, *validation]) == list(range(60))
 
 
@@ -116,7 +116,7 @@ def test_folds_are_numbered_through_the_repeats() -> None:
     table = FoldTable(np.arange(60), folds)
     assert (table.count, table.repeats, list(table.numbers)) == (3, 2, list(range(6)))
     for number in table.numbers:
-        train, held_out = table.split(number)
+        train, held_out = table.split(number, "rest")
         assert sorted([*train, *held_out]) == list(range(60))
         np.testing.assert_array_equal(folds[number // 3][held_out], np.full(20, number % 3))
     one = FoldTable(np.arange(60), folds[:1])

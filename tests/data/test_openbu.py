@@ -257,6 +257,29 @@ def test_a_failed_download_says_what_to_do(server, tmp_path):
         download(f"{server}/gone.zip", tmp_path, sha256="00")
 
 
+def test_a_download_that_breaks_off_says_what_to_do(tmp_path):
+    class Broken(Handler):
+        def do_GET(self):
+            self.protocol_version = "HTTP/1.1"
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"ff\r\nshort")
+            self.close_connection = True
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Broken) as server:
+        thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.02))
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{server.server_address[1]}/a.zip"
+            with pytest.raises(InputError, match=r"a\.zip could not be downloaded .* give its path"):
+                download(url, tmp_path / "cache", sha256="00")
+        finally:
+            server.shutdown()
+            thread.join()
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
 def test_an_endless_download_is_cut(server, archive, tmp_path, monkeypatch):
     monkeypatch.setattr(downloads, "MAX_DOWNLOAD_BYTES", 1000)
     with pytest.raises(InputError, match="is longer than 1000 bytes"):

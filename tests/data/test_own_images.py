@@ -262,6 +262,11 @@ class TestArrays:
         found = npz_of(tmp_path / "a.npz", {"train_images": grey(20), "train_labels": words})
         assert found.classes == ("a dog", "cat")
 
+    def test_labels_that_are_words_have_no_place_among_given_classes(self, tmp_path: Path) -> None:
+        parts = {"train": collected.Raw(grey(2), np.array(["ape", "bee"]))}
+        with pytest.raises(InputError, match="labels must be 0 to 1, got ape to bee"):
+            collected.settle("x", NpzFile(kind="npz", path="a.npz"), parts, ("a", "b"))
+
     def test_labels_of_other_types_name_the_same_classes(self, tmp_path: Path) -> None:
         images, names = grey(20), np.array(["a", "b"] * 10)
         assert npz_of(tmp_path / "a.npz", {"train_images": images, "train_labels": names.astype("S")}).classes == (
@@ -341,9 +346,9 @@ class TestArrays:
             npz_of(tmp_path / "a.npz", two_classes(), classes=("a", "a"))
 
     def test_more_than_memory_holds_is_refused_with_the_numbers(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(collected.os, "sysconf", lambda name: 1_000_000)  # a terabyte
+        monkeypatch.setattr(collected.memory, "total", lambda: 10**12)
         collected.check_memory("sources.mine", 1_000_000, (224, 224), 3)
-        monkeypatch.setattr(collected.os, "sysconf", lambda name: 100_000)  # 10 GB
+        monkeypatch.setattr(collected.memory, "total", lambda: 10**10)
         with pytest.raises(
             InputError, match=r"1,000,000 images of 224 x 224 x 3 take 150.5 GB, .*2.5 GB.*resize: \[28, 28\]"
         ):

@@ -60,10 +60,10 @@ def test_what_is_reserved_trains_in_every_fold_and_is_held_out_in_none():
     part = _reserved(images, labels)
     table = FoldTable(np.arange(200), make_repeats(_units(images), labels, folds=4, seeds=[1, 2], reserved=part))
     np.testing.assert_array_equal(table.reserved_rows, np.flatnonzero(part))
-    held_out = [table.split(number)[1] for number in table.numbers]
+    held_out = [table.split(number, "rest")[1] for number in table.numbers]
     for number, rows in zip(table.numbers, held_out, strict=True):
         assert not part[rows].any()
-        assert part[table.split(number)[0]].sum() == part.sum()
+        assert part[table.split(number, "rest")[0]].sum() == part.sum()
     np.testing.assert_array_equal(np.sort(np.concatenate(held_out[:4])), np.flatnonzero(~part))
 
 

@@ -44,7 +44,7 @@ def test_no_group_is_on_two_sides_of_any_split(seed: int, folds: int) -> None:
     table = make_repeats(units, labels, folds=folds, seeds=[seed, seed + 1], reserved=tuning)
     checked = FoldTable(np.arange(len(labels)), table, units)
     for number in checked.numbers:
-        train, held_out = checked.split(number)
+        train, held_out = checked.split(number, "rest")
         assert not np.intersect1d(groups[train], groups[held_out]).size
         inner = split_off(units[train], labels[train], share=0.2, seed=seed, parameter="share")
         assert not np.intersect1d(groups[train[~inner]], groups[train[inner]]).size

@@ -24,7 +24,14 @@ BOTH = [*ROWS, row("mechanical", "a", 0.90), row("mechanical", "b", 0.95)]
 
 
 def pair(kind: str, within: str, a: str, b: str, verdict: str, difference: float = 0.042) -> dict[str, Any]:
-    numbers = {"difference": difference, "low": difference - 0.012, "high": difference + 0.011, "rope": 0.01}
+    numbers = {
+        "mean_a": 0.9,
+        "mean_b": 0.9,
+        "difference": difference,
+        "low": difference - 0.012,
+        "high": difference + 0.011,
+        "rope": 0.01,
+    }
     return {"kind": kind, "within": within, "a": a, "b": b, "verdict": verdict, "detectable": 0.025, **numbers}
 
 

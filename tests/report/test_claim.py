@@ -353,3 +353,14 @@ def test_the_verdict_of_the_comparison_is_told_at_both_sizes(tmp_path: Path) -> 
     assert sum("In the comparison of" in text for text in texts) == 2
     assert texts[1].startswith("In the comparison of this run: On mechanical, plain is better than deep")
     assert texts[2].startswith("In the comparison of the full-size run: On mechanical, plain is equivalent to deep")
+
+
+def test_numbers_of_a_claim_are_those_of_yaml_1_2_and_a_bad_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "paper.yaml"
+    text = yaml.safe_dump(CLAIM.model_dump(mode="json"))
+    assert "level: 0.8346" in text
+    path.write_text(text.replace("level: 0.8346", "level: 8346e-4"))
+    assert read_claim(path).test.level == 0.8346
+    path.write_bytes(b"\xff")
+    with pytest.raises(InputError, match=r"paper\.yaml is not valid YAML"):
+        read_claim(path)

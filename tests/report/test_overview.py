@@ -40,7 +40,7 @@ def test_strangers_digits_are_those_of_the_stage_and_not_of_a_page_for_a_teacher
     assert _strangers(tmp_path) == {}
 
     def study(name: str, best: float) -> None:
-        models = [{"model": "mlp", "accuracy": each} for each in (best, best - 0.1)]
+        models = [{"model": "mlp", "accuracy": each} for each in (best, best - 0.1)] + [{"model": "mlp", "n": 0}]
         writer = {"results.json": lambda path: write_json(path, {"models": models})}
         write_record(classes / name, {}, writer)
 

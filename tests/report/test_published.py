@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from shearbench.records import read_json
-from shearbench.report.claims import AblationResult, Claim, OfTrainings, read_claims
+from shearbench.report.claims import AblationResult, Claim, OfDataset, read_claims
 from shearbench.report.published import Line, Results, lines
 
 CLAIM = read_claims(Path(__file__).parents[2])["mechanical-mnist"]
@@ -150,12 +150,12 @@ def test_a_number_of_an_ablation_is_compared_with_its_trainings() -> None:
     given = [
         {**one.model_dump(), "ablation": "longer", "dataset": "none"}
         for one in CLAIM.published
-        if isinstance(one, OfTrainings) and one.label == "ResNet-18 on Mechanical MNIST" and one.ablation is None
+        if isinstance(one, OfDataset) and one.label == "ResNet-18 on Mechanical MNIST" and one.ablation is None
     ]
     claim = Claim.model_validate({**CLAIM.model_dump(), "published": given})
     row = {"dataset": "none", "model": "resnet18", "split": "test", "bn_statistics": "as_trained", "folds": 5}
     record = {
-        **{"sizes": {"train": 48_000}, "plan": {"rope": 0.01}},
+        **{"sizes": {"train": 48_000}, "of_folds": 5, "plan": {"rope": 0.01}},
         **{"first_train_loss": {"none-resnet18": [0.31, 0.33]}, "train_loss": {"none-resnet18": [0.03, 0.04]}},
     }
     longer = AblationResult(Path(), record, [{**row, "mean": 0.8346, "sd": 0.0034}], [])
@@ -180,8 +180,9 @@ def test_a_drop_and_a_test_within_an_ablation(turn: bool) -> None:
     claim = Claim.model_validate({**CLAIM.model_dump(), "published": given})
     names = ("none", "mnist") if turn else ("mnist", "none")
     models = {"family": "models", "kind": "models", "a": "resnet18", "b": "cnn3"}
-    less = {"difference": -0.02, "low": -0.03, "high": -0.01, "verdict": "worse"}
-    more = {"difference": 0.02, "low": 0.01, "high": 0.03, "verdict": "better"}
+    means = {"mean_a": 0.5, "mean_b": 0.5}
+    less = {**means, "difference": -0.02, "low": -0.03, "high": -0.01, "verdict": "worse"}
+    more = {**means, "difference": 0.02, "low": 0.01, "high": 0.03, "verdict": "better"}
     ends = less if turn else more
     pairs = [
         {"family": "datasets", "kind": "datasets", "within": "cnn3", "a": names[0], "b": names[1], **ends},
@@ -201,3 +202,14 @@ def test_the_rows_at_full_size_that_the_repository_keeps_are_set_beside_the_publ
     rows = read_json(Path(__file__).parents[2] / "reports" / "full" / "comparison.json")
     assert any("repeats" not in row for row in rows), "kept from a version without repeats"
     assert any(line.interval for line in lines(CLAIM, Results(rows=rows)))
+
+
+@pytest.mark.parametrize(("plan", "samples", "overlap"), [({}, 60_000, 1 / 4), ({"train_on": "fold"}, 48_000, 0.0)])
+def test_three_of_five_folds_are_trained_on_what_five_are(plan: dict[str, str], samples: int, overlap: float) -> None:
+    row = {"dataset": "mnist", "model": "cnn3", "split": "test", "bn_statistics": "as_trained"}
+    record = {"of_folds": 5, "sizes": {"train": 48_000}, "plan": plan}
+    found = AblationResult(Path(), record, [{**row, "folds": 3, "mean": 0.99, "sd": 0.001}], [])
+    number = OfDataset.model_construct(ablation="three", dataset="mnist")
+    trained = Results(rows=[], ablations={"three": found}).trained(number, "cnn3")
+    assert trained is not None
+    assert (trained["n_train"], trained["test_to_train"]) == (samples, overlap)

@@ -87,6 +87,10 @@ def test_disjoint_sets_have_their_number_alone(project: Path) -> None:
     answer = json.loads(run("--sd", "0.01", "--sets", "15", "--json"))
     assert answer["design"]["disjoint"]
     assert {option["repeats"] for option in answer["options"]} == {1}
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(text.replace("repeats: 1", "repeats: 2"))
+    assert json.loads(run("--sd", "0.01", "--sets", "15", "--json")) == answer
+    (project / "params.yaml").write_text(text)
     printed = run("--sd", "0.01", "--sets", "15", "--difference", "0.05")
     assert "15 disjoint training sets" in printed
     assert "sets detect 5.00 points" in printed

@@ -89,7 +89,7 @@ def test_groups_of_the_raw_data_part_no_split(small_project: Path, params: Param
     assert (train.groups.tolist(), train.groups.dtype) == (wrote["train"].tolist(), np.int64)
     table = read_folds(small_project / "build" / "folds" / "mnist.npz")
     for number in table.numbers:
-        outer, held_out = table.split(number)
+        outer, held_out = table.split(number, "rest")
         assert not np.intersect1d(train.groups[outer], train.groups[held_out]).size
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from shearbench.models import build
 from shearbench.models.interface import Inputs
 from shearbench.training.hardware import Hardware
-from shearbench.training.optimiser import Adam
+from shearbench.training.optimiser import Adam, _in_order_of_memory
 from shearbench.training.recipe import Recipe
 
 RECIPE = Recipe(epochs=1, batch=2, learning_rate=0.01, weight_decay=0.1)
@@ -73,3 +73,12 @@ adam.step(0.01)
 sys.exit("torch._dynamo" in sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("dims", [(1, 0), (2, 0, 1), (0, 2, 3, 1), (4, 2, 0, 1, 3)])
+def test_a_dense_parameter_of_any_layout_is_seen_in_the_order_of_its_memory(dims: tuple[int, ...]) -> None:
+    stored = torch.randn(*range(2, 2 + len(dims)))
+    assert stored.permute(dims).is_contiguous() is False
+    (seen,) = _in_order_of_memory([stored.permute(dims)])
+    assert seen.is_contiguous()
+    assert torch.equal(seen, stored)

@@ -185,9 +185,10 @@ def accuracy_table(folds: pd.DataFrame, runs: Sequence[RunPredictions], origins:
     by_run = {(run.dataset, run.model): run for run in runs}
     rows = []
     for key, part in folds.groupby(names, sort=False):
-        row = {**dict(zip(names, key, strict=True)), **_summary(part)}
+        row: dict[str, Any] = dict(zip(names, key, strict=True))
+        run = by_run[row["dataset"], row["model"]]
+        row |= _summary(part, test_to_train=overlap_of(run.fold_runs))
         if row["split"] != "train":
-            run = by_run[row["dataset"], row["model"]]
             row["low"], row["high"] = _interval(run, row["split"], row["bn_statistics"], origins)
         rows.append(row)
     return pd.DataFrame(rows)
@@ -196,16 +197,22 @@ def accuracy_table(folds: pd.DataFrame, runs: Sequence[RunPredictions], origins:
 def train_size_table(accuracies: pd.DataFrame, runs: Sequence[RunPredictions]) -> pd.DataFrame:
     """Return the cross-validated rows of :func:`accuracy_table`, with ``curve`` and ``train_size`` of each run.
 
-    The rows of one architecture on one dataset are one curve, sorted by size and named after its last model.
+    The rows of one architecture, width and options on one dataset are one curve, sorted by size and named after its
+    last model.
     """
     facts = pd.DataFrame(
-        [(run.dataset, run.model, run.fold_runs[0].record["config"]["architecture"], run.train_size) for run in runs],
+        [(run.dataset, run.model, _architecture(run), run.train_size) for run in runs],
         columns=["dataset", "model", "architecture", "train_size"],
     )
     rows = accuracies[(accuracies["split"] == "held_out") & (accuracies["bn_statistics"] == AS_TRAINED)]
     rows = rows.merge(facts, on=["dataset", "model"]).sort_values(["dataset", "architecture", "train_size"])
     names = rows.groupby(["dataset", "architecture"])["model"].transform("last")
     return rows.assign(curve=names).drop(columns="architecture")
+
+
+def _architecture(run: RunPredictions) -> str:
+    config = run.fold_runs[0].record["config"]
+    return f"{config['architecture']}, width {config['width']}, {config['options']}"
 
 
 def _interval(run: RunPredictions, split: str, bn_statistics: str, origins: Origins) -> tuple[float, float]:
@@ -279,9 +286,9 @@ def _families(made: Sequence[Key]) -> dict[str, list[tuple[Key, Key]]]:
     }
 
 
-def _summary(part: pd.DataFrame) -> dict[str, Any]:
+def _summary(part: pd.DataFrame, *, test_to_train: float) -> dict[str, Any]:
     scores = part["accuracy"].to_numpy()
-    found = corrected_t(scores, np.zeros(len(scores)))
+    found = corrected_t(scores, np.zeros(len(scores)), test_to_train=test_to_train)
     return {
         "folds": len(part),
         "n": int(part["n"].sum() if part["split"].iloc[0] == "held_out" else part["n"].max()),

@@ -49,7 +49,7 @@ def explored(dataset: Dataset, images: NDArray[np.uint8], folds: FoldTable, *, n
     fold, label = np.indices(balance.shape)
     counts = pd.DataFrame({"fold": fold.ravel(), "class": np.array(classes)[label.ravel()], "n": balance.ravel()})
     alike = _duplicates(dataset, folds, near)
-    drawn = class_balance(first, classes=classes, title=f"{dataset.name}: samples held out")
+    drawn = class_balance(first, classes=classes, title=f"{dataset.name}: samples by fold")
     files = {
         "class_balance.png": picture(drawn),
         "class_balance.csv": table(counts),
@@ -124,9 +124,9 @@ def pick(values: NDArray[Any], dataset: Dataset) -> NDArray[np.float32]:
 
 
 def class_counts(dataset: Dataset, folds: FoldTable) -> NDArray[np.int64]:
-    """Count the samples of each class that each fold holds out, (folds, classes)."""
-    held_out = [dataset.labels[folds.split(number)[1]] for number in folds.numbers]
-    return np.array([np.bincount(each, minlength=len(dataset.classes)) for each in held_out])
+    """Count the samples of each class in each fold, (folds, classes)."""
+    of_fold = [dataset.labels[folds.split(number, "rest")[1]] for number in folds.numbers]
+    return np.array([np.bincount(each, minlength=len(dataset.classes)) for each in of_fold])
 
 
 def _duplicates(dataset: Dataset, folds: FoldTable, near: float) -> pd.DataFrame:

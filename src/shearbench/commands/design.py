@@ -46,13 +46,15 @@ def main(
     models = Counter(run.dataset for run in params.runs.values())
     design = Design(
         sets or folds or params.cv.folds,
-        repeats or params.cv.repeats,
+        1 if sets else repeats or params.cv.repeats,
         alpha=params.compare.alpha,
         power=params.compare.power,
-        comparisons=comparisons or max(1, *(count * (count - 1) // 2 for count in models.values())),
+        comparisons=comparisons or max([1, *(count * (count - 1) // 2 for count in models.values())]),
         disjoint=bool(sets) or (params.cv.design == "disjoint" and not folds and not repeats),
     )
     pilot = _pilot(params, root, runs, sd)
+    if not params.runs:
+        raise InputError("params.yaml has no run, so no region of equivalence is declared for one; add it to `runs`")
     rope = max(params.compare.rope[params.runs[name].dataset] for name in runs or params.runs)
     planning = plan(design, pilot, rope=rope, difference=difference)
     if as_json:

@@ -52,7 +52,7 @@ def main(params: Params, root: Path, folder: Path) -> list[Path]:
     _write_table(_of_page(overview(root, comparison)), folder / "tables" / "overview.csv")
     for target, sources in _folders(params, root).items():
         for source in sources:
-            _write_table(pd.read_csv(source), folder / "tables" / target / source.name)
+            _write_table(read_table(source), folder / "tables" / target / source.name)
     _write_figures(params, root, evaluated, folder / "figures")
     rows = {f"{row['dataset']}-{row['model']}": row for row in comparison}
     for run in evaluated.runs:

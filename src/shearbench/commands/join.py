@@ -11,24 +11,26 @@ it holds out and ``test-<k>`` with those of the test samples by the same trained
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from shearbench import yaml12
 from shearbench.comparison.table import runs_of
 from shearbench.data.dataset import FOLDS, Dataset, load, read_named
-from shearbench.data.folds import read_folds
+from shearbench.data.folds import TrainOn, read_folds
 from shearbench.errors import InputError
 from shearbench.params import Params
 from shearbench.records import write_json, write_text
+from shearbench.stages.compare import plan_of
 from shearbench.statistics.pairs import compare_all
 from shearbench.statistics.pairs import row as pair_row
-from shearbench.statistics.runs import Design, Plan, Run
+from shearbench.statistics.runs import Run
 from shearbench.strict import Strict
+from shearbench.yaml12 import RUN_NAME
 
 CARD = "card.yaml"
 _SUM = 1e-3  # tolerance of the sum of probabilities: a CSV file has few decimals
@@ -40,7 +42,7 @@ class Card(Strict):
     """``card.yaml``: the dataset of ``params.yaml``, a name for the model, and how it was trained."""
 
     dataset: str
-    model: str
+    model: Annotated[str, Field(pattern=f"^{RUN_NAME}$")]
     description: str
 
 
@@ -57,11 +59,10 @@ def main(params: Params, root: Path, folder: Path) -> dict[str, Any]:
         raise InputError(f"{folder / CARD}: dataset must be one that has runs, {datasets}; got {card.dataset!r}")
     if card.model in models:
         raise InputError(f"{folder / CARD}: model must have a name that params.yaml has not; got {card.model!r}")
-    declared, build = params.compare, root / "build"
-    design = Design(params.cv.folds, params.cv.repeats, alpha=declared.alpha, power=declared.power)
-    runs = runs_of(build, [(card.dataset, model) for model in models], design)
-    joined = _read_run(folder, card, build / "datasets" / card.dataset, runs[0])
-    pairs = compare_all([joined, *runs], Plan(design, declared.rope, declared.detect)).models
+    plan, build = plan_of(params), root / "build"
+    runs = runs_of(build, [(card.dataset, model) for model in models], plan.design)
+    joined = _read_run(folder, card, build / "datasets" / card.dataset, runs[0], params.cv.train_on)
+    pairs = compare_all([joined, *runs], plan).models
     found = {
         "card": dict(card),
         "fold_accuracies": joined.fold_accuracies.tolist(),
@@ -88,7 +89,7 @@ def _read_card(folder: Path) -> Card:
         raise InputError(f"{path} must have the keys dataset, model and description as text: {faults}") from None
 
 
-def _read_run(folder: Path, card: Card, place: Path, like: Run) -> Run:
+def _read_run(folder: Path, card: Card, place: Path, like: Run, train_on: TrainOn) -> Run:
     """Return the predictions of a folder as a run.
 
     The dataset is at ``place``, ``build/datasets/<dataset>``; a run on it, ``like``, gives samples, folds and groups.
@@ -100,7 +101,7 @@ def _read_run(folder: Path, card: Card, place: Path, like: Run) -> Run:
     train, test, table = load(place, "train"), load(place, "test"), read_folds(place / FOLDS)
     correct = np.zeros(like.correct.shape, np.bool_)
     for number in table.numbers:
-        rows = table.split(number)[1]
+        rows = table.split(number, train_on)[1]
         right = _correct(folder, f"fold-{number}", train, rows, f"the samples that fold {number} holds out")
         correct[number // table.count, np.searchsorted(like.ids, train.ids[rows])] = right
     order = np.argsort(test.ids)

@@ -167,6 +167,8 @@ def main(root: Path) -> int:
         beside = [Beside(task, begins, ends, root, environment) for task, begins, ends in _BESIDE]
         try:
             last = _follow(process.stdout, plan, progress, log, beside)
+            if process.wait() == 0:
+                _tell(plan, progress, None)
         finally:
             for each in beside:
                 each.end()
@@ -212,7 +214,6 @@ def _follow(lines: IO[str], plan: Plan, progress: Progress, log: IO[str], beside
             last.clear()
         elif line.startswith(_SKIPS):
             plan.skip(stage)
-    _tell(plan, progress, None)
     return last
 
 

@@ -51,11 +51,11 @@ def print_pairs(pairs: Mapping[str, Any]) -> None:
     for row in pairs["rows"]:
         interval = f"{100 * row['low']:+.2f} to {100 * row['high']:+.2f}"
         difference, p = f"{100 * row['difference']:+.2f}", p_value(row["p_adjusted"])
-        table.add_row(row["within"], row["a"], row["b"], difference, interval, p, row["verdict"])
+        table.add_row(*map(escape, (row["within"], row["a"], row["b"])), difference, interval, p, row["verdict"])
     console.print(table)
     for each in pairs["unpaired"]:
-        pair = f"{each['within']}, {each['a']} against {each['b']}"
-        console.print(f"[yellow]No verdict[/] on {pair}: {escape(each['reason'])}", soft_wrap=True)
+        pair = f"{each['within']}, {each['a']} against {each['b']}: {each['reason']}"
+        console.print(f"[yellow]No verdict[/] on {escape(pair)}", soft_wrap=True)
     console.print(
         "Percentage points; intervals for other samples and another training, per family. Rules: reports/pairs.csv",
         style="dim",

@@ -6,7 +6,6 @@ each image left out is recorded as a :class:`Decision`. If a parameter is needed
 size and number of channels are converted as declared in ``params.yaml``.
 """
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from shearbench.data.config import OwnImages
 from shearbench.data.dataset import LEAST_SIDE, MOST_CLASSES, MOST_SIDE, Split
 from shearbench.data.units import UNKNOWN, assign_parts, first_occurrences, units_of
 from shearbench.errors import InputError, few
+from shearbench.execution import memory
 
 _SPLIT_SEED = 20_220_527  # constant, so that the same images are split alike in every project
 _LEFT_OUT = "left out"
@@ -141,7 +141,7 @@ def check_memory(key: str, count: int, size: Sequence[int], channels: int, items
         InputError: with the required memory, the available memory, and a size that would fit.
     """
     needed = count * size[0] * size[1] * channels * itemsize
-    most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // _COPIES
+    most = memory.total() // _COPIES
     if needed > most:
         fits = [max(LEAST_SIDE, int(side * (most / needed) ** 0.5)) for side in size]
         raise InputError(
@@ -184,8 +184,8 @@ def _numbered(
     present, numbers = np.unique(np.concatenate([part.labels.ravel() for part in raw.values()]), return_inverse=True)
     found = [str(label) for label in present.tolist()]
     if classes is not None:
-        if present.dtype.kind not in "iu" or present.min() < 0 or present.max() >= len(classes):
-            raise InputError(f"{key}: labels must be 0 to {len(classes) - 1}, got {present.min()} to {present.max()}")
+        if present.dtype.kind not in "iu" or present[0] < 0 or present[-1] >= len(classes):
+            raise InputError(f"{key}: labels must be 0 to {len(classes) - 1}, got {found[0]} to {found[-1]}")
         found = [classes[label] for label in present.tolist()]
     elif present.dtype.kind in "iu" and not np.array_equal(present, np.arange(len(present))):
         text = f"labels {present.min()} to {present.max()} are numbered 0 to {len(present) - 1}"

@@ -49,7 +49,7 @@ def download(url: str, folder: Path, *, sha256: str) -> Path:
             found = digest.hexdigest()
             if found != sha256.lower():
                 raise InputError(f"{url} has SHA-256 {found}, expected {sha256}; it is not stored")
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+    except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException) as error:
         raise InputError(f"{url} could not be downloaded ({error}); fetch it otherwise and give its path") from None
     return path
 

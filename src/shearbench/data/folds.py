@@ -94,7 +94,7 @@ class FoldTable:
         """Return the hash of the table for the record of a fold. It covers only the repeat of that fold."""
         return hash_arrays(self.ids, self.folds[number // self.count], self.units)
 
-    def split(self, number: int, train_on: TrainOn = "rest") -> tuple[Rows, Rows]:
+    def split(self, number: int, train_on: TrainOn) -> tuple[Rows, Rows]:
         """Return the training rows and the held-out rows of network ``number``; they are disjoint.
 
         With ``train_on`` "rest" the held-out rows are its fold. With "fold" they are the first ``HELD_OUT`` samples

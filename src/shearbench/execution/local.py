@@ -66,9 +66,10 @@ def _settle() -> None:
     threadpoolctl.threadpool_limits(1)
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(1)
-    for number in os.listdir("/proc/self/fd"):
+    own = "/proc/self/fd"
+    for number in os.listdir(own) if os.path.isdir(own) else ():  # macOS has none
         with contextlib.suppress(OSError):
-            if os.readlink(f"/proc/self/fd/{number}").endswith("lock"):
+            if os.readlink(f"{own}/{number}").endswith("lock"):
                 os.close(int(number))
 
 
@@ -153,7 +154,7 @@ def _do(call: Call, progress: Path, parent: int) -> Any:
     """Run one call in a worker, which ignores Ctrl-C and ends with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with(parent)
-    with progress.open("ab", buffering=0) as file:
+    with progress.open("wb", buffering=0) as file:
 
         def advance(units: int) -> None:
             file.write(b"." * units)

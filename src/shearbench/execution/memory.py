@@ -19,11 +19,18 @@ def limit() -> int | None:
     return min(found, default=None)
 
 
+def total() -> int:
+    """Return the memory in bytes: of the machine, or of its container if that is less."""
+    return min(filter(None, (os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), limit())))
+
+
 def free() -> int:
-    """Return the free memory in bytes: of the machine, or of its container if that is less."""
+    """Return the free memory in bytes: of the machine, or of its container if that is less.
+
+    Of a machine that does not tell, such as macOS, all memory counts as free.
+    """
     lines = dict(line.split(":", 1) for line in _lines(_PROC / "meminfo") if ":" in line)
-    pages = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    machine = int(lines["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in lines else pages
+    machine = int(lines["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in lines else total()
     most = limit()
     return machine if most is None else min(machine, max(0, most - _used()))
 

@@ -249,6 +249,7 @@ def distance(task: DistanceTask, advance: Callable[[int], None]) -> Vector:
     network, normaliser = _loaded(task.fold_run, task.device)
     unknown = np.full(len(task.images), np.nan)
     if last_linear(network) is None:
+        advance(1)
         return unknown
     known, points = (
         hidden(network, as_inputs(images, task.channels), normaliser, task.device)

@@ -209,7 +209,7 @@ def _half(fold: Path) -> bytes:
 def held_out(out: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8]]:
     """Return the held-out digits as drawn by ``pens``, their labels, and the digits unchanged."""
     dataset = load_dataset(out / "digits", "train")
-    _, rows = read_folds(out / "digits" / FOLDS).split(0)
+    _, rows = read_folds(out / "digits" / FOLDS).split(0, "rest")
     plain = dataset.inputs[rows]
     generator = torch.Generator().manual_seed(seed_for(SEED, "readers", "calibration"))
     drawn = pens(torch.from_numpy(plain).float(), generator).round().to(torch.uint8).numpy()
@@ -218,7 +218,7 @@ def held_out(out: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[n
 
 def writers_of_held_out(mnist: Path, out: Path) -> NDArray[np.int64]:
     """Return the writer of each held-out digit, numbered from 0."""
-    _, rows = read_folds(out / "digits" / FOLDS).split(0)
+    _, rows = read_folds(out / "digits" / FOLDS).split(0, "rest")
     writers: NDArray[np.int64] = np.unique(_mnist(mnist)["train"].groups[rows], return_inverse=True)[1]
     return writers
 

@@ -67,7 +67,8 @@ def factorise_at_rest(block: Block, mu: Floats, ratio: float, d: float) -> Facto
     stiffness, coupling, centre, shared = _shared(block, ratio, d)
     rows, inverses = _room(block)
     moduli = mu.astype(np.float32)
-    assert factorise_fronts(block.plan, stiffness, moduli, shared, False, rows, inverses), "a block at rest is stable"
+    stable = factorise_fronts(block.plan, stiffness, moduli, shared, False, rows, inverses)
+    assert stable, "a block at rest is stable"
     return Factor(block, rows, inverses, coupling, centre / moduli)
 
 
@@ -81,7 +82,8 @@ def _shared(block: Block, ratio: float, d: float) -> tuple[Singles, Singles, Sin
     stiffness, coupling, centre = _condensed(np.ascontiguousarray(state[:, :, :1]), block, ones[:1])
     shared = Shared(*_room(block), np.empty(block.plan.shared_at[-1], np.float32))
     moduli = ones.astype(np.float32)
-    assert factorise_fronts(block.plan, stiffness, moduli, shared, True, shared.factor, shared.inverses)
+    stable = factorise_fronts(block.plan, stiffness, moduli, shared, True, shared.factor, shared.inverses)
+    assert stable, "a block at rest is stable"
     return stiffness, coupling.repeat(elements, axis=0), centre, shared
 
 

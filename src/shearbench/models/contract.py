@@ -8,7 +8,6 @@ A network must not change torch's global settings, because later models of the p
 """
 
 import inspect
-import os
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from shearbench.errors import InputError
+from shearbench.execution import memory
 from shearbench.models.interface import Inputs
 
 _BATCHES = (8, 2)  # a usual batch, and the smallest in a training, where a single last sample joins the batch before
@@ -100,12 +100,11 @@ def refuse_too_large(make: Callable[[], nn.Module], architecture: str) -> None:
         if "overflow" not in str(error):
             return
         count = 2.0**61  # a lower bound, as a single layer overflows
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    needed = count * _BYTES
-    if needed > memory:
+    most, needed = memory.total(), count * _BYTES
+    if needed > most:
         raise InputError(
             f"{architecture} has {count:.2g} parameters or more, which take {needed / 1e9:,.0f} GB in training; "
-            f"this machine has {memory / 1e9:,.0f} GB; lower its width or its options in params.yaml"
+            f"this machine has {most / 1e9:,.0f} GB; lower its width or its options in params.yaml"
         )
 
 

@@ -94,7 +94,7 @@ def _data_of(
     if same or not ablation:
         yield root / "build" / "datasets" / (same or [config.dataset])[0]
         return
-    with inputs_of(names[0], ablation, root / "build", ("train",)) as inputs:
+    with inputs_of("present", ablation, root / "build", ("train",)) as inputs:  # not the stage's, which may run now
         yield inputs[config.dataset]
 
 

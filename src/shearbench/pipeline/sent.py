@@ -7,6 +7,7 @@ one: the store is gone or another one, or a record is new. So DVC skips ``track`
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from shearbench import yaml12
@@ -34,8 +35,12 @@ def tracked(root: Path) -> Path:
 
 def files(root: Path) -> list[File]:
     """Return every record that MLflow gets."""
-    paths = [path for pattern in _RECORDS for path in sorted(root.glob(pattern))]
-    return [(str(path.relative_to(root)), path.stat().st_mtime_ns, path.stat().st_size) for path in paths]
+    found: list[File] = []
+    for path in (path for pattern in _RECORDS for path in sorted(root.glob(pattern))):
+        with suppress(FileNotFoundError):  # a stage has just removed it
+            facts = path.stat()
+            found.append((str(path.relative_to(root)), facts.st_mtime_ns, facts.st_size))
+    return found
 
 
 def state(root: Path, uri: str, records: Sequence[File]) -> str:

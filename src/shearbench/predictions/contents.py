@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from shearbench.errors import InputError
+from shearbench.predictions.evaluated import read_table
 from shearbench.predictions.folds import FoldRun, read_fold_runs
 from shearbench.records import RECORD, hash_of, read_json, read_record, sha256_of
 
@@ -133,7 +134,7 @@ def run_content(fold_runs: Sequence[FoldRun]) -> Content:
 
 def evaluation_content(folder: Path, record: Mapping[str, Any]) -> Content:
     metrics = read_json(folder / "metrics.json")
-    test = pd.read_csv(folder / "per_class.csv").query("split == 'test'")
+    test = read_table(folder / "per_class.csv").query("split == 'test'")
     run = f"{record['dataset']}-{record['model']}"
     tags = tags_of(record, f"evaluate@{run}", "evaluation", f"{run} on the held-out test set.")
     prefixed = {"cv" if split == "out_of_fold" else split: of_split for split, of_split in metrics.items()}
@@ -145,7 +146,7 @@ def evaluation_content(folder: Path, record: Mapping[str, Any]) -> Content:
 
 def _of_networks(folder: Path) -> dict[str, float]:
     """Return accuracies under noise and corruption, class separation, and the measures of the maps."""
-    noise, corruptions = pd.read_csv(folder / "noise.csv"), pd.read_csv(folder / "corruptions.csv")
+    noise, corruptions = read_table(folder / "noise.csv"), read_table(folder / "corruptions.csv")
     by_kind = corruptions.groupby("corruption")["accuracy_mean"].mean()
     of_any = {
         **{f"noise_accuracy/{row['scale']}_{row['level']:g}": row["accuracy_mean"] for _, row in noise.iterrows()},
@@ -153,7 +154,7 @@ def _of_networks(folder: Path) -> dict[str, float]:
     }
     if not (folder / "embedding.csv").is_file():  # a classifier of scikit-learn has no layers
         return of_any
-    embedding, maps = pd.read_csv(folder / "embedding.csv"), pd.read_csv(folder / "explanation.csv")
+    embedding, maps = read_table(folder / "embedding.csv"), read_table(folder / "explanation.csv")
     penultimate = embedding[embedding["space"] == "penultimate"]
     return {
         **of_any,
@@ -197,7 +198,7 @@ def dataset_node(build: Path, name: str) -> Node:
 def ablation_result_node(build: Path, name: str) -> Node:
     """Return the node of an ablation result, ``build/ablation_results/<name>/``, with its runs as children."""
     folder = build / "ablation_results" / name
-    record, table = read_record(folder), pd.read_csv(folder / "accuracies.csv")
+    record, table = read_record(folder), read_table(folder / "accuracies.csv")
     tags = tags_of(record, f"ablation_result@{name}", "ablation", record["plan"]["question"])
     params = {"ablation": name, "folds": record["folds"], "of_folds": record["of_folds"]}
     content = _of_stage(folder, record, tags, params, {})

@@ -5,8 +5,6 @@ scores, weaknesses and how to load it, on one screen (Mitchell et al. 2019).
 from collections.abc import Iterator
 from pathlib import Path
 
-import pandas as pd
-
 from shearbench.predictions.evaluated import read_table
 from shearbench.records import RECORD, read_json
 from shearbench.report.blocks import Block, Cell, Column, Facts, Heading, Picture, Pictures, Prose, Section, Table
@@ -81,7 +79,7 @@ def _scores(row: Row) -> Iterator[tuple[str, str]]:
 def _weaknesses(folder: Path) -> dict[str, str]:
     """Return the classes with the lowest F1, and the corruptions with the lowest accuracy."""
     classes = read_table(folder / "per_class.csv").query("split == 'test'").nsmallest(_SHOWN, "f1")
-    rows = pd.read_csv(folder / "corruptions.csv").query("severity > 0")
+    rows = read_table(folder / "corruptions.csv").query("severity > 0")
     worst = rows.groupby("corruption")["accuracy_mean"].mean().nsmallest(_SHOWN)
     hardest = [f"class {each['class']} ({percent(each['f1'])} %)" for each in classes.to_dict("records")]
     return {
@@ -99,7 +97,7 @@ _EXPLORED = {
     "samples_length.png": "Length of the displacement of eight samples of each class.",
     "displacement.png": "One sample of each class and its displacement.",
     "duplicates.png": "The most similar pairs of samples on this dataset.",
-    "class_balance.png": "Number of held-out samples by class and fold.",
+    "class_balance.png": "Number of samples by class and fold.",
 }
 _ROWS = ("displacement.png", "duplicates.png")
 _SPLITS = {"out_of_fold": "training", "test": "test"}
@@ -137,7 +135,7 @@ def _balance(root: Path, rows: Rows, name: str) -> list[Table]:
     folders = [folder for folder, record in evaluations(root, rows) if record["dataset"] == name]
     if not folders:
         return []
-    counts = pd.read_csv(folders[0] / "per_class.csv")
+    counts = read_table(folders[0] / "per_class.csv")
     classes = sorted(set(counts["class"]))
     columns = [Column("samples of class"), *(Column(str(label), True) for label in classes)]
     numbers = {title: counts[counts["split"] == split].sort_values("class")["n"] for split, title in _SPLITS.items()}

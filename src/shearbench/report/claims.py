@@ -16,6 +16,7 @@ import pandas as pd
 import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
+from shearbench import yaml12
 from shearbench.errors import InputError
 from shearbench.records import RECORD, read_json
 from shearbench.report.blocks import Block, Cell, Column, Data, Fold, Heading, Picture, Pictures, Prose
@@ -197,13 +198,13 @@ def read_claims(root: Path) -> dict[str, Claim]:
 def read_claim(path: Path) -> Claim:
     """Read one file; see :func:`read_claims`."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml12.parse(path.read_text(encoding="utf-8"))
         return Claim.model_validate(document)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid YAML: {error}; compare it with docs/add-a-claim.md") from None
     except ValidationError as error:
         lines = [f"- {'.'.join(key)}: {fault['msg']}" for key, fault in faults_of(error, document)]
         raise InputError("\n".join([f"{path} has {len(lines)} fault(s) to mend:", *lines])) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not valid YAML: {error}; compare it with docs/add-a-claim.md") from None
 
 
 LEAST_FOLDS = 5
@@ -233,6 +234,11 @@ class AblationResult:
     def datasets(self) -> list[str]:
         """The datasets, in the order of the ablation."""
         return list(dict.fromkeys(row["dataset"] for row in self.accuracies))
+
+    @cached_property
+    def test_to_train(self) -> float:
+        """Held-out samples per training sample of a network; 0 for disjoint training sets."""
+        return 0.0 if self.record["plan"].get("train_on") == "fold" else 1 / (self.record["of_folds"] - 1)
 
     def of_family(self, family: str, **values: str) -> list[Row]:
         """Return the pairs of a family that have the given values."""
@@ -277,11 +283,12 @@ def verdict_of(pair: Row) -> str:
         start = f"{within}, {pair['a']} and {pair['b']} have no verdict, which needs {LEAST_FOLDS} folds"
     elif pair["verdict"] not in IS:
         start = f"{within} it is undecided whether {pair['a']} differs from {pair['b']}"
-    p = p_value(pair["p_adjusted"])
+    p, level = p_value(pair["p_adjusted"]), pair.get("level", 0.95)
     return (
         f"{start[0].upper()}{start[1:]}: {percent(pair['mean_a'])} against {percent(pair['mean_b'])} % of the samples "
-        f"that a model did not train on ({points(pair['difference'])} points, 95 % interval {points(pair['low'])} to "
-        f"{points(pair['high'])}, n = {pair['folds']} folds, adjusted p {p if p.startswith('<') else f'= {p}'})."
+        f"that a model did not train on ({points(pair['difference'])} points, {100 * level:g} % interval "
+        f"{points(pair['low'])} to {points(pair['high'])}, n = {pair['folds']} folds, "
+        f"adjusted p {p if p.startswith('<') else f'= {p}'})."
     )
 
 

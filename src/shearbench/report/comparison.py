@@ -118,7 +118,7 @@ def rows_of_file(path: Path) -> Rows:
     """Return the rows of a CSV file; empty if the table is empty."""
     if path.stat().st_size <= 1:  # a table without rows
         return []
-    return _rows(pd.read_csv(path).rename(columns={"p_holm": "p_adjusted"}))  # its name in tables of earlier versions
+    return _rows(read_table(path).rename(columns={"p_holm": "p_adjusted"}))  # its name in tables of earlier versions
 
 
 def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -104,7 +104,7 @@ def _misfit(result: AblationResult, dataset: str, test: ClaimTest, study: Study)
     """Return sentences that compare level, spread and training loss of the suspect with the published ones."""
     row = result.accuracy(dataset, test.suspect, "test", "as_trained")
     assert row is not None, "the fall was seen on it"
-    ours = over_folds(row["mean"], row["sd"], row["folds"])
+    ours = over_folds(row["mean"], row["sd"], row["folds"], test_to_train=result.test_to_train)
     published = over_folds(test.level, test.spread, study.folds)
     verdict = decide_unpaired(ours, published, rope=result.record["plan"]["rope"])
     level = {

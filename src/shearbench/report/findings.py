@@ -26,6 +26,7 @@ def seen_from(one: str, pair: Row) -> Row:
     if pair["a"] == one:
         return pair
     sides = {"a": pair["b"], "b": pair["a"], "verdict": turned(pair["verdict"])}
+    sides |= {"mean_a": pair["mean_b"], "mean_b": pair["mean_a"]}
     return {**pair, **sides, "difference": -pair["difference"], "low": -pair["high"], "high": -pair["low"]}
 
 

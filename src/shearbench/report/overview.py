@@ -96,7 +96,7 @@ def _strangers(root: Path) -> dict[str, Row]:
     classes = root / "build" / "handwriting"  # pages for teachers are there too; they have no record
     finished = [folder for folder in (classes / "class_digits", *sorted(classes.glob("*"))) if is_finished(folder)]
     models = read_json(finished[0] / "results.json")["models"] if finished else []
-    rows = sorted(models, key=lambda row: float(row["accuracy"]))
+    rows = sorted((row for row in models if "accuracy" in row), key=lambda row: float(row["accuracy"]))
     return {row["model"]: row for row in rows}
 
 
@@ -365,7 +365,7 @@ def _interval(pair: Row, *, sign: bool = True) -> str:
     low, high = (100 * pair[end] for end in ("low", "high"))
     if not sign and high < 0:
         low, high = -high, -low
-    return f"95 % CI {low:.1f} to {high:.1f}".replace("-", "\N{MINUS SIGN}")
+    return f"{100 * pair.get('level', 0.95):g} % CI {low:.1f} to {high:.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _points(fraction: float) -> str:

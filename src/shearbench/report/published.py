@@ -69,9 +69,9 @@ class Results:
         found = result.accuracy(number.dataset, model, "test", "as_trained")
         if found is None:
             return None
-        samples = round(result.record["sizes"]["train"] * found["folds"] / (found["folds"] - 1))
+        samples = round(result.record["sizes"]["train"] * (1 + result.test_to_train))
         accuracy = {"test_accuracy_mean": found["mean"], "test_accuracy_sd": found["sd"]}
-        return {**accuracy, "folds": found["folds"], "n_train": samples}
+        return {**accuracy, "folds": found["folds"], "n_train": samples, "test_to_train": result.test_to_train}
 
     def rope(self, number: claims.OfDataset) -> float | None:
         """Return the declared region of equivalence, or None if the dataset has no pair of models."""
@@ -152,7 +152,9 @@ def _accuracy(number: claims.Accuracy, model: str, study: claims.Study, results:
     if row is None:
         return Line(*head, f"run {number.dataset}-{model} has not run")
     sd = row["test_accuracy_sd"]
-    mean, error, df = over_folds(row["test_accuracy_mean"], sd, row["folds"], row.get("repeats", 1))
+    mean, error, df = over_folds(
+        row["test_accuracy_mean"], sd, row["folds"], row.get("repeats", 1), test_to_train=row.get("test_to_train")
+    )
     reach = float(stats.t.ppf(0.975, df)) * error
     ours = f"{100 * mean:.2f} ± {100 * sd:.2f} %"
     interval = f"{100 * max(0.0, mean - reach):.2f} to {100 * min(1.0, mean + reach):.2f} %"
@@ -167,12 +169,15 @@ def _accuracy(number: claims.Accuracy, model: str, study: claims.Study, results:
     return Line(*head, remark, ours, interval, WORDS[found.word])
 
 
-def over_folds(mean: float, sd: float, folds: int, repeats: int = 1) -> tuple[float, float, float]:
+def over_folds(
+    mean: float, sd: float, folds: int, repeats: int = 1, *, test_to_train: float | None = None
+) -> tuple[float, float, float]:
     """Return a mean over the models of folds, its standard error by the corrected resampled t, and its df.
 
-    Both sides use the same test set (MNIST's), so only other trainings change them.
+    Both sides use the same test set (MNIST's), so only other trainings change them. ``test_to_train`` is n_test/n_train
+    of a fold, by default 1/(folds - 1).
     """
-    return mean, sd * error_factor(folds, repeats), folds * repeats - 1
+    return mean, sd * error_factor(folds, repeats, test_to_train=test_to_train), folds * repeats - 1
 
 
 def _fewer_samples(row: Row, study: claims.Study) -> str:

@@ -41,7 +41,12 @@ def main(params: Params, root: Path, name: str) -> None:
         runs = _read(params, ablation, inputs, fold_runs=build / "ablations" / name)
         of_folds = read_folds(next(iter(inputs.values())) / FOLDS).count
     plan = Plan(
-        Design(ablation.folds, alpha=params.compare.alpha, power=params.compare.power),
+        Design(
+            ablation.folds,
+            alpha=params.compare.alpha,
+            power=params.compare.power,
+            disjoint=ablation.train_on == "fold",
+        ),
         dict.fromkeys(ablation.datasets, ablation.rope),
     )
     origins = read_origins(build / "samples")

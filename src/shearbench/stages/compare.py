@@ -79,12 +79,18 @@ def _abstention(run: EvaluatedRun, demanded: float) -> dict[str, float | int | N
     return abstention_of(run.fold_runs, test["probabilities"], test["labels"], demanded)
 
 
+def plan_of(params: Params) -> Plan:
+    """Return what ``params.yaml`` declares before the run: design, regions of equivalence, differences to detect."""
+    cv, declared = params.cv, params.compare
+    disjoint = cv.design == "disjoint"
+    design = Design(cv.folds, cv.repeats, alpha=declared.alpha, power=declared.power, disjoint=disjoint)
+    return Plan(design, declared.rope, declared.detect)
+
+
 def pairs_of_runs(params: Params, root: Path, runs: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """Return ``rows``, one per pair; ``refused``, why there are none, or None; ``unpaired``, omitted pairs."""
-    declared = params.compare
-    design = Design(params.cv.folds, params.cv.repeats, alpha=declared.alpha, power=declared.power)
     try:
-        compared = compare_runs(root / "build", runs, plan=Plan(design, declared.rope, declared.detect))
+        compared = compare_runs(root / "build", runs, plan=plan_of(params))
     except InputError as error:  # the scores of each run are valid, only their comparison is not
         return {"rows": [], "refused": str(error), "unpaired": []}
     rows = [pair_row(pair) for pair in (*compared.models, *compared.datasets)]

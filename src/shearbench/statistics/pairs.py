@@ -36,6 +36,8 @@ class Comparison:
     mean_b: float
     crossed: Crossed
     """Difference, interval and p value that the verdict rests on."""
+    level: float
+    """Probability with which the intervals of the family hold, 1 - alpha."""
     cross_validation: CorrectedT
     """The corrected resampled t over the folds, which the verdict does not use."""
     rope: float
@@ -48,7 +50,10 @@ class Comparison:
     equivalence_needs: float
     """The least region of equivalence in which equal runs are called equivalent with the declared power."""
     needed_repeats: int | None
-    """The fewest repeats that detect ``planned`` at the observed spread; None if 1000 do not, or without a plan."""
+    """The fewest repeats that detect ``planned`` at the observed spread.
+
+    None if 1000 do not, without a plan, and for disjoint training sets, which have no repeats.
+    """
     parts: Parts
     mcnemar_p: float
     mcnemar_p_holm: float
@@ -119,6 +124,7 @@ def row(comparison: Comparison) -> dict[str, str | int | float | None]:
     return {
         **{field: getattr(each, field) for field in ("kind", "within", "a", "b", "mean_a", "mean_b")},
         **{field: getattr(each.crossed, field) for field in _CROSSED},
+        "level": each.level,
         "family_size": each.crossed.family,
         "verdict": each.verdict.word,
         "rule": each.verdict.rule,
@@ -175,11 +181,12 @@ def _decided(crossed: Crossed, rope: float, planned: float | None, design: Desig
     spread = [crossed, *(replace(crossed, standard_error=error) for error in power.error_range(crossed))]
     return {
         "crossed": crossed,
+        "level": 1 - design.alpha,
         "detectable": power.detectable(crossed, rope=rope, power=design.power),
         "detectable_range": power.detectable_range(spread, rope=rope, power=design.power),
         "equivalence_needs": power.equivalence_needs(crossed, power=design.power),
         "needed_repeats": None
-        if planned is None
+        if planned is None or design.disjoint  # more sets are smaller sets: `shearbench design --sets` plans them
         else power.needed_repeats(
             lambda repeats: power.with_networks(crossed, design.folds * repeats), planned, rope=rope, power=design.power
         ),

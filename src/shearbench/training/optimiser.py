@@ -88,7 +88,11 @@ class Adam:
 
 def _in_order_of_memory(tensors: list[Tensor]) -> list[Tensor]:
     """Return views with the densest dimension last, because the kernel copies other layouts back and forth."""
-    return [tensor if tensor.is_contiguous() else tensor.permute(0, 2, 3, 1) for tensor in tensors]
+
+    def by_stride(tensor: Tensor) -> list[int]:
+        return sorted(range(tensor.ndim), key=lambda dimension: -tensor.stride()[dimension])
+
+    return [tensor if tensor.is_contiguous() else tensor.permute(by_stride(tensor)) for tensor in tensors]
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,8 +22,10 @@ from shearbench.analysis.corruption.corruptions import (
     Corruption,
     corrupt,
     corruptions_of,
+    grey_ends,
     grey_scale,
 )
+from shearbench.data.dataset import Dataset
 from shearbench.data.trend import homogeneous_field
 from shearbench.plotting.canvas import accuracy_axis, accuracy_band, band, colours, entry, figure, headed
 from shearbench.plotting.files import Files, Writer, picture, table
@@ -145,7 +147,7 @@ def samples_figure(evaluated: EvaluatedRuns, dataset: str) -> Figure:
     entry, data = evaluated.entry(dataset), evaluated.data(dataset, "test")
     of_class = np.flatnonzero(data.labels == min(7, int(data.labels.max())))
     row, kinds = of_class[data.ids[of_class].argmin()], corruptions_of(entry)
-    tiles = np.stack([_shown(data.inputs[[row]], name, kind, entry) for name, kind in kinds.items()])
+    tiles = np.stack([_shown(data, row, name, kind, entry) for name, kind in kinds.items()])
     if "load" in entry:
         tiles = tiles - homogeneous_field(entry["load"], entry["step"], data.size)[0]
         largest = 3 * float(np.abs(tiles[0, 0]).max())
@@ -163,9 +165,13 @@ def samples_figure(evaluated: EvaluatedRuns, dataset: str) -> Figure:
     return made
 
 
-def _shown(sample: NDArray[Any], name: str, kind: Corruption, entry: Mapping[str, Any]) -> NDArray[np.float64]:
-    """Return one input (1, channels, h, w) as it is and at each severity, (6, h, w), or (6, h, w, 3) in colour."""
-    made = [corrupt(sample, kind, level, entry, generator_for("samples", name)) for level in range(1, SEVERITIES + 1)]
+def _shown(data: Dataset, row: int, name: str, kind: Corruption, entry: Mapping[str, Any]) -> NDArray[np.float64]:
+    """Return one sample as it is and at each severity, (6, h, w), or (6, h, w, 3) in colour."""
+    sample, ends = data.inputs[[row]], grey_ends(data.inputs)
+    made = [
+        corrupt(sample, kind, level, entry, generator_for("samples", name), ends=ends)
+        for level in range(1, SEVERITIES + 1)
+    ]
     first = slice(1) if "load" in entry else slice(None)
     return np.concatenate([visible(each[:, first]).astype(np.float64) for each in (sample, *made)])
 

@@ -232,10 +232,12 @@ def corrupt(
     severity: int,
     entry: Mapping[str, Any],
     generator: np.random.Generator,
+    *,
+    ends: tuple[float, float],
 ) -> NDArray[Any]:
     """Return corrupted inputs (n, channels, height, width), not normalised and of their original type.
 
-    Images of bytes are rounded to bytes again; the grey scale of others is from their least to their largest value. All
+    Images of bytes are rounded to bytes again. ``ends`` are those of the grey scale of images (:func:`grey_ends`). All
     channels of an image are corrupted alike. A length in pixels refers to an image of 28 pixels in height, and grows
     with the height; a relative length is a multiple of the displacement that the load imposes. The ``severity`` is 1 to
     5; ``entry`` is that of the dataset in ``params.yaml``.
@@ -246,7 +248,7 @@ def corrupt(
         made = corruption.apply(inputs.astype(np.float64), value * scale, generator)
         return made.astype(inputs.dtype)
     value *= inputs.shape[2] / PUBLISHED_HEIGHT if corruption.in_pixels else 1.0
-    black, white = (0.0, WHITE) if inputs.dtype == np.uint8 else (float(inputs.min()), float(inputs.max()))
+    black, white = ends
     grey = (inputs.astype(np.float64) - black) * (WHITE / ((white - black) or 1.0))
     channels = [corruption.apply(channel, value, copy.deepcopy(generator)) for channel in grey.swapaxes(0, 1)]
     made = np.clip(np.stack(channels, axis=1), 0, WHITE)
@@ -254,6 +256,12 @@ def corrupt(
     return made.astype(inputs.dtype)
 
 
+def grey_ends(inputs: NDArray[Any]) -> tuple[float, float]:
+    """Return black and white of all images of a dataset: 0 and 255 for bytes, else the least and the largest value."""
+    return (0.0, WHITE) if inputs.dtype == np.uint8 else (float(inputs.min()), float(inputs.max()))
+
+
 def grey_scale(inputs: NDArray[Any]) -> float:
     """Return the width of the grey scale: 255 for bytes, else the largest minus the least value."""
-    return WHITE if inputs.dtype == np.uint8 else float(np.ptp(inputs))
+    black, white = grey_ends(inputs)
+    return white - black

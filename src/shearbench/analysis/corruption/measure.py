@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from shearbench.analysis.corruption.corruptions import CLEAN, SEVERITIES, corrupt, corruptions_of, grey_scale
+from shearbench.analysis.corruption.corruptions import CLEAN, SEVERITIES, corrupt, corruptions_of, grey_ends, grey_scale
 from shearbench.analysis.evaluation import Evaluation, Measured
 from shearbench.analysis.trained import TrainedModel
 from shearbench.plotting.files import Files, table
@@ -24,12 +24,12 @@ def corruption(trained: TrainedModel) -> Measured:
     The random part for a sample (a direction, a place) is the same for every network of a fold and at all severities.
     """
     rows, kinds = trained.share, corruptions_of(trained.entry)
-    inputs, labels = trained.test.inputs[rows], trained.test.labels[rows]
+    inputs, labels, ends = trained.test.inputs[rows], trained.test.labels[rows], grey_ends(trained.test.inputs)
     correct = np.empty((len(kinds), SEVERITIES, len(rows)), np.bool_)
     for place, (name, kind) in enumerate(kinds.items()):
         for severity in range(1, SEVERITIES + 1):
             generator = generator_for(trained.record["seed"], "evaluate", "corruption", name, trained.fold)
-            corrupted = corrupt(inputs, kind, severity, trained.entry, generator)
+            corrupted = corrupt(inputs, kind, severity, trained.entry, generator, ends=ends)
             correct[place, severity - 1] = trained.correct(corrupted, labels)
     arrays = {"rows": rows, "clean": trained.correct(inputs, labels), "correct": correct}
     return Measured(arrays, {"corruptions": list(kinds), "samples": len(rows)})

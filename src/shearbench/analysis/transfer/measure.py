@@ -72,10 +72,11 @@ class InputResult:
 
 @dataclass(frozen=True, eq=False)
 class TransferResult:
-    """All results of one network, on other datasets and steps of its load, and the device."""
+    """All results of one network, on other datasets and steps of its load; the height of its samples, the device."""
 
     datasets: list[InputResult]
     steps: list[InputResult]
+    height: int
     device: str
 
 
@@ -94,7 +95,7 @@ def transfer(task: TransferTask, advance: Callable[[int], None]) -> TransferResu
     datasets = [result for name in task.others for result in on_dataset(trained, name, task.build)]
     steps = list(at_steps(trained, task.build)) if trained.is_field else []
     advance(1)
-    return TransferResult(datasets, steps, task.device)
+    return TransferResult(datasets, steps, test.size[0], task.device)
 
 
 def on_dataset(trained: TrainedModel, name: str, build: Path) -> Iterator[InputResult]:
@@ -125,7 +126,7 @@ def at_steps(trained: TrainedModel, build: Path) -> Iterator[InputResult]:
     fields = dataset.read_fields(build / "severity" / f"{origin_of(entry)}-{entry['load']}.npz")
     place = {int(number): index for index, number in enumerate(fields.ids)}
     chosen = [place[int(number)] for number in trained.test.ids[rows]]
-    labels, displacements = trained.test.labels[rows], displacements_of(entry["load"])
+    labels, displacements = trained.test.labels[rows], displacements_of(entry["load"], trained.test.size[0])
     for step in fields.steps.tolist():
         measured = fields.at_step(step)[chosen]
         scale = np.float32(displacements[entry["step"]] / displacements[step])
@@ -209,7 +210,8 @@ def _step_rows(run: Run, fold_run: FoldRun, networks: Sequence[TransferResult]) 
     for same in zip(*(network.steps for network in networks), strict=True):
         step = int(same[0].name)
         facts = {"dataset": run[0], "model": run[1], "step": step, "adaptation": same[0].adaptation}
-        facts |= {"displacement": displacements_of(entry["load"])[step], "trained": step == entry["step"]}
+        displacement = displacements_of(entry["load"], networks[0].height)[step]
+        facts |= {"displacement": displacement, "trained": step == entry["step"]}
         yield {**facts, **_accuracy(same)}
 
 

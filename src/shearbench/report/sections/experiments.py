@@ -4,11 +4,14 @@ An experiment is a commit under ``refs/exps`` of git; its outputs are in DVC's c
 """
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from shearbench import yaml12
 from shearbench.report.blocks import Block, Cell, Column, Prose, Section, Table
@@ -95,7 +98,7 @@ def _changes(experiment: Experiment) -> Cell:
 
 def _experiments(root: Path, rows: Rows) -> list[Experiment]:
     """Return the last commit and its experiments if their results differ; none without git or DVC."""
-    if not (root / ".dvc").is_dir() or not (root / ".git").exists():
+    if not (root / ".dvc").is_dir() or not (root / ".git").exists() or shutil.which("git") is None:
         return []
     present = _flat(yaml12.parse((root / "params.yaml").read_text()))
     found = [_experiment(root, name, commit, present) for name, commit in _commits(root)]
@@ -130,7 +133,10 @@ def _commits(root: Path) -> Iterator[tuple[str, str]]:
 
 
 def _experiment(root: Path, name: str, commit: str, present: Row) -> Experiment:
-    values = _flat(yaml12.parse(_git(root, "show", f"{commit}:params.yaml")) or {})
+    try:
+        values = _flat(yaml12.parse(_git(root, "show", f"{commit}:params.yaml")) or {})
+    except (yaml.YAMLError, ValueError):  # an unfinished edit was committed: nothing to compare
+        return Experiment(name, commit, [], None)
     keys = dict.fromkeys((*present, *values))
     changes = [(key, present.get(key), values.get(key)) for key in keys if present.get(key) != values.get(key)]
     return Experiment(name, commit, changes, _rows(root, commit) if changes else None)
@@ -142,7 +148,7 @@ def _rows(root: Path, commit: str) -> Rows | None:
 
     try:
         rows: Rows = json.loads(dvc.api.read(_COMPARISON, repo=str(root), rev=commit))
-    except (DvcException, OSError):  # not made at that commit, or no longer in the cache
+    except (DvcException, OSError, ValueError):  # not made at that commit, damaged, or no longer in the cache
         return None
     return rows
 

@@ -18,15 +18,15 @@ from shearbench.report.findings import Row, Rows, counted, p_value, points, verd
 from shearbench.report.findings import percent as in_percent
 
 _DIFFERENCES = """\
-A pair is two models on one dataset, or one model on two datasets. The difference is one of accuracy on all
-samples that a model did not train on: each training sample once per repeat, when its fold is held out, and each test
-sample with all trained models. Its interval covers other samples and another training (samples crossed with trainings,
-clustered by writer). The intervals of a family hold at once with probability 95 %; a family is the models on one
-dataset, or all pairs of datasets. Better and worse: the interval excludes 0. Equivalent: it lies within ± the region
-that `params.yaml` declared before the run. Undecided: all else. The detectable difference is the smallest one that
-the run calls better or worse with the declared power; in brackets its least and largest value over the 80 % interval
-of the standard error. The last column has the least region in which the run calls equal models equivalent with that
-power."""
+A pair is two models on one dataset, or one model on two datasets. The difference is one of accuracy on all samples
+that a model did not train on: each training sample once per repeat, when its fold is held out, and each test sample
+with all trained models. Its interval covers other samples and another training (samples crossed with trainings,
+clustered by writer). The intervals of a family hold at once, with the probability `1 - compare.alpha` of
+`params.yaml`. A family is the models on one dataset, or all pairs of datasets. Better and worse: the interval
+excludes 0. Equivalent: it lies within ± the region that `params.yaml` declared before the run. Undecided: all else.
+The detectable difference is the smallest one that the run calls better or worse with the declared power; in brackets
+its least and largest value over the 80 % interval of the standard error. The last column has the least region in
+which the run calls equal models equivalent with that power."""
 _JOINED = """Predictions of other programs, compared with the runs of the same dataset by the rules of the pairwise
 comparison (`shearbench join FOLDER`, `docs/add-a-model.md`). Each model has a family of pairs of its own."""
 _SPREAD = """Out of fold, ± is the standard deviation of one fold's accuracy over {folds}. It has two sources, and their
