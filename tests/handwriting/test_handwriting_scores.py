@@ -84,19 +84,20 @@ def test_the_interval_over_writers_covers_the_truth_as_often_as_it_claims() -> N
     assert 0.90 <= covered / 300 <= 0.98
 
 
-def test_a_gain_is_of_the_same_writers_though_not_of_the_same_digits() -> None:
+def test_a_gain_is_of_the_digits_that_count_before_and_after() -> None:
     writers = Writers.of(np.repeat(np.arange(10), 10), seed=1)
     labels = np.arange(100) % 10
     rng = np.random.default_rng(4)
     before = _predicted((rng.random(100) < 0.5)[None], labels)
     after = _predicted(np.ones((1, 100), bool), labels, rng.random(100) < 0.8)
     found = gain(after, before, writers)
-    assert found["accuracy"] == pytest.approx(1 - before.right.mean())
+    assert found["accuracy"] == pytest.approx(1 - before.right[after.counted].mean())
     low, high = found["accuracy_interval"]
     assert low < found["accuracy"] < high
-    same = gain(before, before, writers)
-    assert same["accuracy"] == 0
-    assert same["accuracy_interval"] == (0, 0)
+    filtered = _predicted(before.hits, labels, before.right > 0)  # rejects what is misclassified
+    for same in (before, filtered):
+        assert gain(same, before, writers)["accuracy"] == 0
+        assert gain(same, before, writers)["accuracy_interval"] == (0, 0)
 
 
 def test_a_group_has_wilsons_interval_and_a_verdict_only_where_there_is_enough() -> None:

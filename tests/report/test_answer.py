@@ -56,9 +56,9 @@ def test_better_is_said_with_difference_and_interval_from_either_side() -> None:
 
 def test_undecided_is_never_said_without_what_could_have_been_seen() -> None:
     pairs = [pair("models", "mnist", "a", "b", "undecided"), pair("models", "mnist", "c", "a", "undecided")]
-    (text,) = said(ROWS, pairs)
-    assert "Against b and c this run could only have detected differences" in text
-    assert text.endswith("differences above 2.5 points.")
+    (text,) = said(ROWS, [pairs[0], {**pairs[1], "detectable": 0.012}])
+    detects = "this run detects differences of 2.5 and 1.2 points there with the declared power."
+    assert text.endswith(f"Against b and c the verdict is undecided; {detects}")
 
 
 def test_who_is_as_good_for_less_is_named() -> None:
@@ -70,9 +70,8 @@ def test_who_is_as_good_for_less_is_named() -> None:
 
 def test_a_best_that_the_verdict_calls_worse_is_not_called_better() -> None:
     (text,) = said(ROWS, [pair("models", "mnist", "a", "b", "worse", -0.02)])
-    assert text.endswith(
-        "(97.0 %, n = 4,000). On all samples that a model did not train on, b has the higher accuracy."
-    )
+    above = "b is 2.0 points above it (95 % CI 0.9 to 3.2)."
+    assert text.endswith(f"(97.0 %, n = 4,000). On all samples that a model did not train on, {above}")
 
 
 @pytest.mark.parametrize("turn", [False, True])
@@ -88,7 +87,9 @@ def test_what_leaving_the_first_dataset_costs(turn: bool) -> None:
     text = said(BOTH, pairs)[2]
     assert text.startswith("From mnist to mechanical, a loses 6.0 points (95 % CI ")
     assert ", b gains 3.0 points (95 % CI " in text
-    assert text.endswith("for c this run could only have detected differences above 2.5 points.")
+    assert text.endswith(
+        "for c the verdict is undecided; this run detects a difference of 2.5 points there with the declared power."
+    )
 
 
 @pytest.mark.parametrize(
@@ -120,7 +121,7 @@ def test_every_mix_of_outcomes_gives_whole_sentences() -> None:
         texts = said(BOTH, pairs)
         assert all(text.endswith(".") and text[0].strip() and "  " not in text for text in texts)
         undecided = "undecided" in (first, second)
-        assert ("could only have detected" in texts[0]) == undecided
+        assert ("this run detects" in texts[0]) == undecided
 
 
 def test_a_refused_comparison_is_said_to_be_refused() -> None:
@@ -136,7 +137,7 @@ def test_the_same_datasets_at_full_size_stand_beside_this_run(tmp_path: Path) ->
     assert ours[0].startswith("a has the highest cross-validated accuracy on mnist (97.0")
     assert full[0].startswith("cnn3 has the highest cross-validated accuracy on mnist (99.1")
     assert "mechanical" not in full[0]
-    assert list(answers(tmp_path, ROWS))[1] == "At full size, n = 60,000"
+    assert list(answers(tmp_path, ROWS))[1] == "At full size, n = 60,000, compared on held-out samples"
 
     others = [{**each, "dataset": "shapes"} for each in ROWS]
     assert len(answers(tmp_path, others)) == 1

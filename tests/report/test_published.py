@@ -27,6 +27,11 @@ def _line(what: str, rows: list[dict[str, Any]], **given: Any) -> Line:
     return line
 
 
+def _trained_on(samples: int, epochs: int) -> dict[str, Any]:
+    models = {key: {"recipe": {"epochs": epochs}} for key in ("cnn3_dropout", "cnn3_l2")}
+    return {"sizes": {"train": samples}, "plan": {"models": models}}
+
+
 PAIR = {"kind": "models", "within": "mnist", "a": "mlp", "b": "cnn3", "rope": 0.005}
 CNN = "CNN on MNIST, accuracy (cnn3 here)"
 
@@ -87,20 +92,21 @@ def test_parameters_agree_to_the_digit_that_is_published(parameters: int, agrees
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "train", "agrees"),
+    ("low", "high", "train", "epochs", "agrees"),
     [
-        (0.001, 0.006, 48_000, "equivalent"),
-        (-0.002, 0.005, 48_000, "undecided"),
-        (-0.006, -0.001, 48_000, "different"),
-        (0.001, 0.006, 3_200, "cannot be compared"),
+        (0.001, 0.006, 48_000, 30, "equivalent"),
+        (-0.002, 0.005, 48_000, 30, "undecided"),
+        (-0.006, -0.001, 48_000, 30, "different"),
+        (0.001, 0.006, 3_200, 30, "cannot be compared"),
+        (0.001, 0.006, 48_000, 2, "cannot be compared"),
     ],
 )
-def test_the_gain_of_dropout(low: float, high: float, train: int, agrees: str) -> None:
+def test_the_gain_of_dropout(low: float, high: float, train: int, epochs: int, agrees: str) -> None:
     pair = {
         **{"family": "models", "within": "mnist", "a": "cnn3_dropout", "b": "cnn3_l2", "verdict": "undecided"},
         **{"difference": (low + high) / 2, "low": low, "high": high, "folds": 5, "rope": 0.004, "p_adjusted": 0.5},
     }
-    ablation_result = AblationResult(Path(), {"sizes": {"train": train}}, [], [pair])
+    ablation_result = AblationResult(Path(), _trained_on(train, epochs), [], [pair])
     line = _line("CNN, gain of dropout over L2 regularisation", [], ablations={"regularisation": ablation_result})
     assert (line.published, line.agrees) == ("0.4 percentage points", agrees)
 
@@ -131,7 +137,7 @@ def test_three_folds_are_no_verdict_on_the_gain() -> None:
         **{"family": "models", "within": "mnist", "a": "cnn3_dropout", "b": "cnn3_l2", "verdict": "better"},
         **{"difference": 0.004, "low": 0.001, "high": 0.006, "folds": 3, "rope": 0.004, "p_adjusted": 0.01},
     }
-    ablation_result = AblationResult(Path(), {"sizes": {"train": 48_000}}, [], [pair])
+    ablation_result = AblationResult(Path(), _trained_on(48_000, 30), [], [pair])
     line = _line("CNN, gain of dropout over L2 regularisation", [], ablations={"regularisation": ablation_result})
     assert line.agrees == "cannot be compared"
     assert "a verdict needs 5 folds" in line.remark

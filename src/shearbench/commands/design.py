@@ -125,7 +125,7 @@ def _range(planning: Planning) -> str:
 def _spread(pilot: Pilot, planned: Option) -> str:
     error = f"The standard error of the difference is {_points(planned.standard_error)} points"
     if pilot.df is None:
-        return f"{error}, all of it due to the samples: more repeats then have no effect."
+        return f"{error}. --sd counts as that of the samples, so repeats have no effect; two runs measure both parts."
     return (
         f"{error}. The fold differences of the pilot ({pilot.df + 1} folds) have a standard deviation of "
         f"{_points(pilot.seen**0.5)} points: {_points(pilot.fold_samples**0.5)} due to the samples and "

@@ -65,7 +65,7 @@ def best_of_each_dataset(rows: Sequence[Row]) -> dict[str, str]:
 def with_verdicts(rows: Sequence[Row], pairs: Sequence[Mapping[str, Any]]) -> list[Row]:
     """Return the rows with ``compared_with``, ``verdict`` and ``p_adjusted`` from the rows of ``reports/pairs.json``.
 
-    They are None for the best model of a dataset, and without a pair.
+    All are None for the best model of a dataset, and ``verdict`` and ``p_adjusted`` without a pair.
     """
     verdicts = {}
     for pair in pairs:
@@ -77,7 +77,8 @@ def with_verdicts(rows: Sequence[Row], pairs: Sequence[Mapping[str, Any]]) -> li
     for row in rows:
         other = best[row["dataset"]]
         verdict, p_adjusted = verdicts.get((row["dataset"], row["model"], other), (None, None))
-        found.append({**row, "compared_with": other if verdict else None, "verdict": verdict, "p_adjusted": p_adjusted})
+        compared_with = None if row["model"] == other else other
+        found.append({**row, "compared_with": compared_with, "verdict": verdict, "p_adjusted": p_adjusted})
     return found
 
 

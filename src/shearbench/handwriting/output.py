@@ -285,7 +285,7 @@ def _groups_table(results: Mapping[str, Any]) -> Table:
 def _group_cells(group: Mapping[str, Any]) -> tuple[str, str, str]:
     """Return number of digits, accuracy and short verdict of a group."""
     share = f"{100 * group['accuracy']:.1f} ({_span_text([group['low'], group['high']])})" if group["n"] else "-"
-    verdict = group["verdict"].replace(" than the others", "").replace(" the others", "").replace(" to say", "")
+    verdict = group["verdict"].replace(" than the others", "").replace(" to say", "").replace(" shown", "")
     return str(group["n"]), share, verdict
 
 

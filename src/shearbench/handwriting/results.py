@@ -137,7 +137,7 @@ class Findings:
             if step.title == "per group":
                 yield row | {"groups": by_group(predicted, self.digits.groups, self.writers)}
                 continue
-            if before is not None:
+            if before is not None and (predicted.counted & before[1].counted).any():
                 row |= {"gain_over": before[0].number, "gain": gain(predicted, before[1], self.writers)}
             before = step, predicted
             yield row

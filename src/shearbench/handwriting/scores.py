@@ -25,7 +25,8 @@ DRAWS = 4000
 PERMUTATIONS = 1000  # permutations of writers over groups
 LEAST_WRITERS = 5  # resamples of fewer do not represent other writers
 WIDEST = 0.3  # width of a group's interval above which it has no verdict
-TOO_FEW, WORSE, BETTER, LIKE = "too few to say", "worse than the others", "better than the others", "like the others"
+TOO_FEW, LIKE = "too few to say", "no difference shown"
+WORSE, BETTER = "worse than the others", "better than the others"
 
 Interval = tuple[float, float] | None
 
@@ -117,13 +118,15 @@ def summary(predicted: ClassPredictions, writers: Writers) -> dict[str, Any]:
 
 
 def gain(after: ClassPredictions, before: ClassPredictions, writers: Writers) -> dict[str, Any]:
-    """Return the changes of accuracy and loss with intervals, each score on its own counted digits."""
+    """Return the changes of accuracy and loss with intervals, on the digits that count before and after.
+
+    A filter changes no prediction, so that it gains nothing by itself.
+    """
     both = after.counted & before.counted
     result: dict[str, Any] = {}
     for name, new, old in (("accuracy", after.right, before.right), ("loss", after.losses, before.losses)):
-        drawn = writers.means(new, after.counted) - writers.means(old, before.counted)
-        result[name] = float(new[after.counted].mean() - old[before.counted].mean())
-        result[f"{name}_interval"] = writers.interval(drawn, both)
+        result[name] = float((new - old)[both].mean())
+        result[f"{name}_interval"] = writers.interval(writers.means(new - old, both), both)
     return result
 
 

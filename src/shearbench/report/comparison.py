@@ -106,19 +106,15 @@ def rows_of(root: Path, name: str) -> list[dict[str, Any]]:
 
 
 def pairs_of_file(path: Path) -> Rows:
-    """Return the compared pairs of a ``pairs.json``; empty if the file is missing.
-
-    Files of earlier versions, such as those at full size, name the adjusted p value ``p_holm``.
-    """
-    rows = read_json(path)["rows"] if path.is_file() else []
-    return [{"p_adjusted" if key == "p_holm" else key: value for key, value in row.items()} for row in rows]
+    """Return the compared pairs of a ``pairs.json``; empty if the file is missing."""
+    return list(read_json(path)["rows"]) if path.is_file() else []
 
 
 def rows_of_file(path: Path) -> Rows:
     """Return the rows of a CSV file; empty if the table is empty."""
     if path.stat().st_size <= 1:  # a table without rows
         return []
-    return _rows(read_table(path).rename(columns={"p_holm": "p_adjusted"}))  # its name in tables of earlier versions
+    return _rows(read_table(path))
 
 
 def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -45,7 +45,7 @@ def conclusion(result: AblationResult, test: ClaimTest, study: Study) -> list[st
     if not shown:
         return [*barred, "This run does not show the published fall, so it does not test the claim."]
     verdicts = {pair["within"]: pair["verdict"] for pair in _against_reference(result, "models", test)}
-    last = {one: _verdict(result, "recalibrated models", one, test) for one in shown}
+    last = {one: _verdict(result, "recalibrated models", one, test) for one in verdicts}
     if len(verdicts) > 1 and set(verdicts.values()) == {"worse"} and set(last.values()) == {"worse"}:
         steps = [
             f"{test.suspect} is worse than {test.reference} on every scaling of the same fields, with recalibrated "
@@ -79,10 +79,10 @@ def _no_fall(result: AblationResult, dataset: str, test: ClaimTest) -> str:
         return f"{dataset} has no accuracy of {test.reference}, so it shows no fall."
     start = f"On {dataset} ({test.readings[dataset]}),"
     if not _is_far_above_chance(result, dataset, test):
+        reason = "is not known well enough here" if row["high"] >= test.far_above_chance else "does not learn here"
         return (
             f"{start} {test.reference} reaches a test accuracy of {interval(row)}, published "
-            f"{100 * test.reference_level:.2f} %: the published model was not trained on such inputs, and they cannot "
-            f"show a fall of {test.suspect}."
+            f"{100 * test.reference_level:.2f} %. It {reason}, so these inputs cannot show a fall of {test.suspect}."
         )
     verdict = _verdict(result, "models", dataset, test)
     return f"{start} {test.suspect} is not shown to be worse than {test.reference} (verdict: {verdict})."
@@ -113,7 +113,7 @@ def _misfit(result: AblationResult, dataset: str, test: ClaimTest, study: Study)
         "undecided": "is undecided against",
     }
     p = equal_spreads_p((row["sd"], row["folds"]), (test.spread, study.folds))
-    spread = "agree" if p >= 0.05 else "differ"
+    spread = "are not shown to differ" if p >= 0.05 else "differ"
     losses = result.record.get("train_loss", {}).get(f"{dataset}-{test.suspect}")
     ours_loss = f"ours is {sum(losses) / len(losses):.2f}" if losses else "this run did not store ours"
     loss = f" The published training loss is {test.train_loss:g}; {ours_loss}." if test.train_loss is not None else ""
@@ -159,7 +159,8 @@ def _gap(result: AblationResult, dataset: str, model: str) -> str | None:
     during, after = (result.accuracy(dataset, model, "train", mode) for mode in ("during_training", "as_trained"))
     if during is None or after is None:
         return None
-    relation = "their intervals do not meet" if during["low"] > after["high"] else "their intervals meet"
+    apart = during["low"] > after["high"] or after["low"] > during["high"]
+    relation = "their intervals do not meet" if apart else "their intervals meet"
     return (
         f"On training samples of {dataset}, {model} reaches {interval(during)} in training mode (running mean of the "
         f"last epoch) and {interval(after)} in evaluation mode (n = {during['folds']} folds): {relation}."

@@ -30,7 +30,7 @@ severities, clipped to the range of the data. Both are measured on {n} test samp
 prediction. ms/image: latency in batches of 1 and of 64, float32 on one thread of {processor}. s/fold: training time on
 {hardware}.{costs}"""
 _DROP = """ Drop: cross-validated accuracy lost from {first}, in percentage points; the differences in the sentences
-above count test samples too."""
+above on this run count test samples too."""
 _STRANGERS = """ Strangers' digits: of the model's trainings, the one with the highest accuracy on the {n} digits of a
 class, so it is optimistic."""
 _COSTS = " Costs are those of the model on {first}."
@@ -38,12 +38,13 @@ _SHOWN = {"epochs", "batch", "learning_rate", "weight_decay", "augment", "schedu
 _BACKWARD = 3  # operations of training over prediction: a forward pass, and a backward pass of twice the cost
 _RECIPES = """Training of each model, from the records of its folds. Epochs: how many were run, of the most that the
 recipe allows. TFLOPs: 10^12 floating point operations to train one fold, 3 times those of its predictions (Hoffmann et
-al. 2022). Last epoch: change in validation accuracy in percentage points, mean over the folds; near 0 is a plateau.
+al. 2022). Last epoch: change in validation accuracy in percentage points, mean over the folds; it is small by itself
+where the learning rate decays.
 Batch, learning rate, schedule, weight decay and augmentation are those of the recipe in `params.yaml`."""
 _EQUAL = 0.05
 """Largest relative difference of training compute that counts as equal."""
-_PLATEAU = 0.002
-"""Largest rise of validation accuracy in the last epoch that counts as a plateau."""
+_SMALL_RISE = 0.002
+"""Largest rise of validation accuracy in the last epoch that is not mentioned."""
 
 
 def overview(root: Path, rows: Rows) -> Table:
@@ -112,10 +113,10 @@ def _accuracies(of_model: Mapping[str, Row | None]) -> Iterator[tuple[Column, Ce
 
 def accuracy(row: Row) -> Cell:
     """Return cross-validated accuracy with its interval: bold if best, marked if no verdict calls it worse."""
-    best = row["verdict"] is None and row["compared_with"] is None
+    best = row["compared_with"] is None
     mark = "" if best or row["verdict"] == "worse" else f" {NOT_WORSE}"
     interval = span(row["cv_accuracy_low"], row["cv_accuracy_high"])
-    shown, help_text = percent(row["cv_accuracy_mean"]) + mark, row["verdict"] or "the best"
+    shown, help_text = percent(row["cv_accuracy_mean"]) + mark, "the best" if best else row["verdict"] or "no verdict"
     return Cell(shown, row["cv_accuracy_mean"], strong=best, help=help_text, note=interval)
 
 
@@ -160,7 +161,7 @@ def budgets(root: Path, rows: Rows) -> str:
         if (records := _records(root, row)) and (compute := _compute(row, records)):
             spent.setdefault(row["model"], []).append(compute)
     rises = {f"{row['model']} on {row['dataset']}": rise for row in rows if (rise := _rise(root, row)) is not None}
-    rising = [f"{name} ({points(rise)})" for name, rise in rises.items() if rise > _PLATEAU]
+    rising = [f"{name} ({points(rise)})" for name, rise in rises.items() if rise > _SMALL_RISE]
     sentences = []
     if len(spent) > 1:
         means = {model: float(np.mean(each)) for model, each in spent.items()}
@@ -169,11 +170,11 @@ def budgets(root: Path, rows: Rows) -> str:
         equal = means[most] <= (1 + _EQUAL) * means[least]
         verdict = f"equal within {100 * _EQUAL:g} %" if equal else "not equal"
         sentences.append(f"Budgets are {verdict}: training one fold takes {' and '.join(costs)}.")
-    gained = f"more than {100 * _PLATEAU:g} percentage points of validation accuracy in the last epoch"
+    gained = f"more than {100 * _SMALL_RISE:g} percentage points of validation accuracy in the last epoch"
     if rises and not rising:
-        sentences.append(f"Every network reached its plateau: none gained {gained}.")
+        sentences.append(f"No network gained {gained}.")
     if rising:
-        sentences.append(f"Not at a plateau, gaining {gained}: {listed(rising)}. More epochs may change their place.")
+        sentences.append(f"These gained {gained}: {listed(rising)}. More epochs may change their place.")
     return " ".join(sentences)
 
 
@@ -253,7 +254,10 @@ def answers(root: Path, rows: Rows) -> dict[str, list[str]]:
     full = reports / "full" / "comparison.json"
     stored = [row for row in read_json(full) if row["dataset"] in datasets] if full.is_file() else []
     if stored:
-        found[f"At full size, {_size(stored)}"] = answer(stored, read_json(full.with_name("pairs.json")), claims)
+        # Their trainings shared a machine with other work, so their seconds are not compared.
+        untimed = [{key: value for key, value in row.items() if key != "seconds_per_fold"} for row in stored]
+        title = f"At full size, {_size(stored)}, compared on held-out samples"
+        found[title] = answer(untimed, read_json(full.with_name("pairs.json")), claims)
     return found
 
 
@@ -288,8 +292,12 @@ def _best(rows: Rows, pairs: Rows) -> str:
         for other, pair in by_verdict.get("better", {}).items()
     ]
     parts = [f"{first}: {', '.join(above)}." if above else f"{first}."]
-    if below := by_verdict.get("worse"):
-        parts.append(f"On all samples that a model did not train on, {listed(below)} has the higher accuracy.")
+    below = [
+        f"{other} is {_points(-pair['difference'])} points above it ({_interval(pair, sign=False)})"
+        for other, pair in by_verdict.get("worse", {}).items()
+    ]
+    if below:
+        parts.append(f"On all samples that a model did not train on, {', '.join(below)}.")
     parts += _as_good(best, rows, by_verdict.get("equivalent", {}))
     parts += _limits("Against {}", by_verdict.get("undecided", {}))
     return " ".join(parts)
@@ -317,8 +325,12 @@ def _limits(start: str, undecided: Mapping[str, Row]) -> list[str]:
     """Return a sentence with the detectable difference of undecided pairs; nothing without such a pair."""
     if not undecided:
         return []
-    least = _points(max(pair["detectable"] for pair in undecided.values()))
-    return [f"{start.format(listed(undecided))} this run could only have detected differences above {least} points."]
+    least = listed(_points(pair["detectable"]) for pair in undecided.values())
+    which = f"differences of {least} points" if len(undecided) > 1 else f"a difference of {least} points"
+    return [
+        f"{start.format(listed(undecided))} the verdict is undecided; this run detects {which} there with the declared "
+        "power."
+    ]
 
 
 def _drops(reference: str, dataset: str, pairs: Rows) -> str:
@@ -332,7 +344,8 @@ def _drops(reference: str, dataset: str, pairs: Rows) -> str:
         if pair["verdict"] in _CHANGES
     ]
     equal = [model for model, pair in found.items() if pair["verdict"] == "equivalent"]
-    parts = [*changed, *([f"{listed(equal)} stays equivalent within the declared region"] if equal else [])]
+    stay = "stay" if len(equal) > 1 else "stays"
+    parts = [*changed, *([f"{listed(equal)} {stay} equivalent within the declared region"] if equal else [])]
     sentences = [f"From {reference} to {dataset}, {', '.join(parts)}."] if parts else []
     start = f"From {reference} to {dataset}, for {{}}"
     undecided = {model: pair for model, pair in found.items() if pair["verdict"] == "undecided"}

@@ -16,7 +16,7 @@ from shearbench.records import RECORD
 from shearbench.report import claims
 from shearbench.report.claims import LEAST_FOLDS, AblationResult, read_ablation_result
 from shearbench.report.comparison import pairs_of_file, rows_of_file
-from shearbench.report.findings import Row, Rows, p_value, points, seen_from
+from shearbench.report.findings import Row, Rows, listed, p_value, points, seen_from
 from shearbench.statistics.resampled_t import error_factor
 from shearbench.statistics.verdict import Word, decide_by_interval, decide_unpaired
 
@@ -234,7 +234,8 @@ def _parameters(number: claims.Parameters, model: str, study: claims.Study, resu
     if row is None:
         return Line(*head, f"run {number.dataset}-{model} has not run")
     ours = row["parameters"] / 1e6
-    agrees = "equal" if round(ours, 1) == number.millions else "different"
+    decimals = len(f"{number.millions:g}".partition(".")[2])
+    agrees = "equal" if round(ours, decimals) == number.millions else "different"
     return Line(*head, "to the digit that is published", f"{ours:.2f} million", agrees=agrees)
 
 
@@ -246,7 +247,7 @@ def _significance(number: claims.PValue, results: Results) -> Iterator[Line]:
             what = number.label + (f" (ablation {number.ablation} here)" if number.ablation else "")
             ours = f"{pair['a']} \N{MINUS SIGN} {pair['b']}: {points(pair['difference'])} percentage points, "
             ours += f"adjusted p {p_value(pair['p_adjusted'])}"
-            remark = "a plain t-test over folds is wrong too often; ours is corrected for the overlap of the folds"
+            remark = "a plain t-test takes the folds for independent; ours counts their overlap"
             yield Line(what, number.text, number.source, remark, ours, _interval(pair))
 
 
@@ -257,13 +258,15 @@ def _gain(number: claims.Gain, study: claims.Study, results: Results) -> Iterato
         yield Line(*head, f"ablation {number.ablation} has not run")
         return
     for pair in result.of_family("models", b=number.against):
-        trained = result.record["sizes"]["train"]
+        trained, models = result.record["sizes"]["train"], result.record["plan"]["models"]
+        epochs = {models[pair[side].partition(",")[0]]["recipe"]["epochs"] for side in "ab"}
         few = pair["folds"] < LEAST_FOLDS
         word = f"a verdict needs {LEAST_FOLDS} folds" if few else f"verdict on {pair['a']}: {pair['verdict']}"
-        remark = f"on {trained:,} training samples, {pair['folds']} folds; {word}; region ± {points(pair['rope'])[1:]}"
+        size = f"{trained:,} training samples, {listed(map(str, sorted(epochs)))} epochs, {pair['folds']} folds"
+        remark = f"on {size}; {word}; region ± {points(pair['rope'])[1:]}"
         ends = (pair[end] - number.value / 100 for end in ("low", "high"))
         agrees = WORDS[decide_by_interval(*ends, rope=pair["rope"], p_adjusted=pair["p_adjusted"]).word]
-        if few or trained < study.samples * (1 - 1 / study.folds):
+        if few or trained < study.samples * (1 - 1 / study.folds) or epochs != {study.epochs or max(epochs)}:
             agrees = _BARRED
         yield Line(*head, remark, f"{points(pair['difference'])} percentage points", _interval(pair), agrees)
 

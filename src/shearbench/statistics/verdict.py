@@ -78,16 +78,16 @@ def decide_by_interval(
     the number of pairs, are for the text of the rule.
     """
     assert low <= high, (low, high)
-    many = f" for {family} pairs at once" if family > 1 else ""
+    many, p = (f" for {family} pairs at once", "adjusted p") if family > 1 else ("", "p")
     span = f"{100 * (1 - alpha):g} % interval{many} {100 * low:+.2f} to {100 * high:+.2f} points"
     region = f"{100 * rope:g} points"
     if -rope <= low and high <= rope:
         real = low > 0 or high < 0
-        small = f"; there is a difference (adjusted p = {p_adjusted:.3g}), too small to matter" if real else ""
+        small = f"; there is a difference ({p} = {p_adjusted:.3g}), too small to matter" if real else ""
         return Verdict("equivalent", f"{span}: within {region} of 0{small}")
     if low > 0 or high < 0:
         side: Word = "better" if low > 0 else "worse"
-        return Verdict(side, f"{span}: {'above' if low > 0 else 'below'} 0 (adjusted p = {p_adjusted:.3g})")
+        return Verdict(side, f"{span}: {'above' if low > 0 else 'below'} 0 ({p} = {p_adjusted:.3g})")
     return Verdict("undecided", f"{span}: holds 0, and is not within {region} of it")
 
 

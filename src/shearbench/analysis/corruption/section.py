@@ -28,7 +28,8 @@ draws of the noise, which is the same for every network of a fold."""
 _CORRUPTIONS = """Each corruption has five severities. Its random part for a sample (a direction, a place) is the same
 for every network of a fold and at all severities. The mean corruption error (mCE, Hendrycks and Dietterich 2019) is
 the error under a corruption, summed over its severities, relative to the error of `{baseline}` on the same samples,
-and averaged over the corruptions. Below 100 % means less fragile than `{baseline}`."""
+and averaged over the corruptions. Below 100 % means fewer errors than `{baseline}`. The errors without corruption
+count too."""
 _PHYSICAL = """Fields are corrupted as measurements are. A rigid offset or rotation of the whole block changes no
 strain, and a slightly larger or smaller load scales a field without changing the sample. A model that knew its
 mechanics would lose nothing in these three. Lengths are in units of the imposed displacement."""

@@ -33,7 +33,7 @@ _CONFUSION = """\
 Out of fold, each training sample is predicted once per repeat, by the network that did not train on
 it."""
 _SAME = (
-    """The samples are the same on every dataset, so a changed count comes from the input and not from the samples."""
+    """The samples are the same on every dataset, so a changed count comes from the input or from another training."""
 )
 _PAIRS = """A row has the number of samples of one class that are predicted as another, on the reference dataset and on
 this one. The p value is McNemar's, for the same samples on both datasets, adjusted for all confused pairs of the run

@@ -116,7 +116,7 @@ def _steps(path: Path, groups: Mapping[str, Rows]) -> Table:
         Column("accuracy (%)", True),
         Column("95 % over writers"),
         Column("loss", True),
-        Column("gain (points)", True),
+        Column("gain (points)", True, "change of accuracy on the digits that count in the step before too"),
     ]
     rows = rows_of_file(path)
     body = [_step(row, groups.get(row["model"], ())) for row in rows]
@@ -199,8 +199,8 @@ def _copies(copies: Row, duplicates: Rows) -> str:
     """Return sentences on copies of MNIST digits."""
     found = copies["flagged"]
     text = (
-        f"Compared with {copies['compared_with']:,} MNIST digits, {len(found)} digits are nearer to one than digits of "
-        f"different writers ever are; the limits come from {copies['limits_from']:,} MNIST digits, and flag "
+        f"Compared with {copies['compared_with']:,} MNIST digits, {len(found)} digits are nearer to one than almost "
+        f"all digits of other writers are; the limits come from {copies['limits_from']:,} MNIST digits, and flag "
         f"{100 * copies['flagged_of_mnist']:.1f} % of as many others. "
     )
     named = [f"group {group} ({one['flagged']} of {one['of']})" for group, one in copies["groups"].items()]

@@ -24,10 +24,11 @@ _TEXT = """A search sees only the tuning part: training samples that no fold hol
 The best three and the present hyperparameters are then trained in full and cross-validated, on samples of the tuning
 part that scored no trial. Found is the finalist with the highest mean. Its accuracy here is selected and so optimistic:
 the highest of several means is partly luck. A run with `training.use_tuned` estimates it on other samples. The
-corrected resampled t-test, Holm-adjusted over the finalists, compares it with the present hyperparameters.
+corrected resampled t-test compares it with the present hyperparameters: the interval is of this pair alone, p is
+Holm-adjusted over the finalists.
 `docs/tuning.md` has the details."""
 _COSTS = """{who} trained in full and cross-validated on the same samples. The line joins those that no other beats in
-both cost and accuracy; where the bars overlap, the folds show no difference."""
+both cost and accuracy."""
 _WHO = {
     False: "Every finalist was",
     True: "Every finalist, and the best trial of each width that no finalist has if `tuning.sizes` asked for it, were",
@@ -117,7 +118,7 @@ def sentence(dataset: str, models: Mapping[str, Tuned]) -> str:
     texts = {
         "better": "the result is better than the present hyperparameters for",
         "equivalent": "result and present hyperparameters are equivalent for",
-        "undecided": "the result scored higher than the present hyperparameters, within chance, for",
+        "undecided": "the result scored higher than the present hyperparameters, which decides nothing, for",
         "present": "the present hyperparameters scored highest for",
         "failed": "the present hyperparameters failed and others trained for",
     }
