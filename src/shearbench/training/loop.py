@@ -17,7 +17,7 @@ from torch.nn import functional
 from shearbench.errors import Diverged
 from shearbench.seeds import seed_for
 from shearbench.training.augmentation import augmentation
-from shearbench.training.hardware import Hardware, naming_the_batch
+from shearbench.training.hardware import Hardware, naming_the_batch, without_denormals
 from shearbench.training.optimiser import Adam, GraphedStep, Step
 from shearbench.training.recipe import Recipe
 from shearbench.training.state import (
@@ -69,7 +69,8 @@ def fit(
     with naming_the_batch(recipe.batch):
         while not progress.is_over(recipe):
             number = len(progress.history) + 1
-            train, losses, norms = run_epoch(network, step, splits.train, fit_config, number)
+            with without_denormals():
+                train, losses, norms = run_epoch(network, step, splits.train, fit_config, number)
             validation = evaluate(network, splits.validation, fit_config, number) if splits.validation else None
             inner = evaluate(network, splits.inner, fit_config, number) if splits.inner else None
             better = inner is not None and inner.loss < progress.best_loss
