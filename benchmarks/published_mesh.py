@@ -24,7 +24,7 @@ from skfem import Basis, BilinearForm, ElementQuad2, ElementTriP2, ElementVector
 from skfem.helpers import ddot, eye, sym_grad, trace
 
 from shearbench.data.idx import read_images
-from shearbench.mechanics import simulate
+from shearbench.mechanics.simulation import simulate
 
 SIDE = 28
 STEP, D = 3, 0.1  # column of the published table, and its displacement

@@ -24,7 +24,8 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from shearbench.mechanics import LOADS, simulate
+from shearbench.mechanics.loads import LOADS
+from shearbench.mechanics.simulation import simulate
 from shearbench.records import provenance, read_json, read_npz, write_json
 from simulate import digits
 

@@ -31,7 +31,9 @@ from threadpoolctl import threadpool_limits
 
 from scikit_fem_model import Model
 from shearbench.data.mechanical import simulate_file
-from shearbench.mechanics import LOADS, newton, preconditioner, simulate
+from shearbench.mechanics import newton, preconditioner
+from shearbench.mechanics.loads import LOADS
+from shearbench.mechanics.simulation import simulate
 
 PROCESSES = ("parent_mib", "worker_mib")
 WHERE = {

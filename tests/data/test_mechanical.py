@@ -12,7 +12,9 @@ import pytest
 from shearbench.data import idx, mechanical
 from shearbench.data.mechanical import read_bitmaps, simulate_dataset, simulate_file
 from shearbench.errors import InputError, TasksFailed
-from shearbench.mechanics import NotConverged, newton, simulate
+from shearbench.mechanics import newton
+from shearbench.mechanics.newton import NotConverged
+from shearbench.mechanics.simulation import simulate
 from shearbench.records import read_json, read_npz, sha256_of, write_npz
 
 

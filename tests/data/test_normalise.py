@@ -8,7 +8,7 @@ from shearbench.data import normalise
 from shearbench.data.config import SimulatedDataset
 from shearbench.data.trend import homogeneous_field
 from shearbench.errors import InputError
-from shearbench.mechanics import simulate
+from shearbench.mechanics.simulation import simulate
 
 
 @pytest.fixture

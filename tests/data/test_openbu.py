@@ -21,7 +21,7 @@ from shearbench.data.download import download
 from shearbench.data.field_comparison import compare_files, relative_differences
 from shearbench.data.openbu import check_orientation, published_fields, read_published
 from shearbench.errors import InputError
-from shearbench.mechanics import simulate
+from shearbench.mechanics.simulation import simulate
 from shearbench.records import read_json, write_json, write_npz
 
 STEP = 5

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from scikit_fem_model import Model
-from shearbench.mechanics import LOADS, displacements_of, simulate
 from shearbench.mechanics.block import build_block
+from shearbench.mechanics.loads import LOADS, displacements_of
 from shearbench.mechanics.material import lame_parameters
 from shearbench.mechanics.newton import Sample, reach, undeformed
+from shearbench.mechanics.simulation import simulate
 
 
 def assert_agrees(bitmap, load, d, *, parts=1, elements=(1, 1)):

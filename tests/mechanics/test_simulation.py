@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
-from shearbench.mechanics import LOADS, NotConverged, displacements_of, newton, simulate, simulation
+from shearbench.mechanics import newton, simulation
 from shearbench.mechanics.kernels import energy_density, stress
+from shearbench.mechanics.loads import LOADS, displacements_of
 from shearbench.mechanics.material import lame_parameters
+from shearbench.mechanics.newton import NotConverged
+from shearbench.mechanics.simulation import simulate
 
 
 def solve_one(bitmap, load, d):

@@ -16,7 +16,8 @@ from shearbench.comparison.champion import champion_of, trust_of
 from shearbench.comparison.table import best_of_each_dataset
 from shearbench.data.handwritten import read_file
 from shearbench.handwriting.preparation import mnist
-from shearbench.mechanics import displacements_of, simulate
+from shearbench.mechanics.loads import displacements_of
+from shearbench.mechanics.simulation import simulate
 from shearbench.predictions.calibration import apply_temperature
 from shearbench.predictions.folds import read_fold_runs
 from shearbench.records import read_json

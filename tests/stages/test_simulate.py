@@ -6,7 +6,8 @@ import numpy as np
 
 from shearbench.data.config import SimulatedDataset
 from shearbench.data.dataset import read_fields, read_samples
-from shearbench.mechanics import displacements_of, simulate
+from shearbench.mechanics.loads import displacements_of
+from shearbench.mechanics.simulation import simulate
 from shearbench.params import Params
 from shearbench.records import read_json
 from shearbench.stages import prepare

@@ -4,7 +4,7 @@ Inputs are uint8 bitmaps (n, height, width), a load and its displacements. The r
 solved separately, in double precision and one thread. Its numbers depend only on its bitmap, the load and the
 displacement, not on other samples, their order, or other requested displacements.
 
-    from shearbench.mechanics import simulate
+    from shearbench.mechanics.simulation import simulate
     fields = simulate(bitmaps, load="shear", displacements=[0.0, 1.0])
 """
 
