@@ -203,7 +203,7 @@ def test_a_replayed_step_is_the_step(architecture: str) -> None:
     settle(config.hardware)
     norms, training_states = [], []
     for graphed in (False, True):
-        training_state = assemble(config, make_dataset(420, seed=1), Selection(np.arange(420)), seed=5)
+        training_state = assemble(config, make_dataset(420, seed=1), Selection(np.arange(420), np.arange(20)), seed=5)
         plain = partial(train_step, training_state.network, training_state.optimiser, config.hardware)
         step = step_of(training_state.network, training_state.optimiser, training_state.fit_config)
         assert isinstance(step, GraphedStep)
@@ -230,7 +230,7 @@ class _Waiting(torch.nn.Module):
 def test_a_network_that_waits_for_the_device_is_trained_with_a_warning() -> None:
     config = _ablation("mlp", "fp32", epochs=2, patience=None, augment="none")
     settle(config.hardware)
-    training_state = assemble(config, make_dataset(420, seed=1), Selection(np.arange(420)), seed=5)
+    training_state = assemble(config, make_dataset(420, seed=1), Selection(np.arange(420), np.arange(20)), seed=5)
     network = _Waiting().cuda()
     with pytest.warns(UserWarning, match="several times more slowly"):
         progress = fit(network, Adam(network, config.recipe), training_state.splits, training_state.fit_config)
@@ -241,7 +241,7 @@ def test_a_dropped_unit_is_drawn_anew_in_each_replay() -> None:
     """With a rate of 0 the weights stay, and only dropout makes the losses of one batch differ."""
     config = _ablation("mlp", "fp32", patience=None, options={"dropout": 0.5}, augment="none")
     settle(config.hardware)
-    training_state = assemble(config, make_dataset(50, seed=1), Selection(np.arange(50)), seed=5)
+    training_state = assemble(config, make_dataset(50, seed=1), Selection(np.arange(50), np.arange(20)), seed=5)
     step, part = (
         step_of(training_state.network, training_state.optimiser, training_state.fit_config),
         training_state.splits.train,

@@ -23,7 +23,7 @@ def config(request: pytest.FixtureRequest, make_config: Callable[..., TrainingCo
 
 @pytest.fixture
 def training_state(config: TrainingConfig, dataset: Dataset) -> TrainingState:
-    training_state = assemble(config, dataset, Selection(np.arange(100)), seed=5)
+    training_state = assemble(config, dataset, Selection(np.arange(100), np.arange(100, 120)), seed=5)
     fit(training_state.network, training_state.optimiser, training_state.splits, training_state.fit_config)
     return training_state
 

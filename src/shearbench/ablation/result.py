@@ -76,7 +76,6 @@ def predict_fold(task: PredictionTask, advance: Callable[[int], None]) -> FoldPr
     config = TrainingConfig.from_record(record)
     train, test = load(task.dataset, "train"), load(task.dataset, "test")
     rows = select(read_folds(task.dataset / FOLDS), train.labels, fold=record["fold"], config=config)
-    assert rows.validation is not None
     drawn = train.only(drawn_from(rows.train))
     batch = config.recipe.batch if config.recipe else EVALUATION_BATCH
     predictors = predictors_of(network, normaliser, drawn.inputs, batch=batch, hardware=hardware)

@@ -70,7 +70,6 @@ def result(pipeline: Pipeline, dataset: Dataset, rows: Selection, *, cost: Epoch
         inputs, classes = dataset.inputs[selected], len(dataset.classes)
         return predictions_of(dataset, selected, classical.probabilities(pipeline, inputs, classes=classes))
 
-    assert rows.validation is not None
     train, validation = predicted(rows.train), predicted(rows.validation)
     facts = {
         **facts_of([cost], epochs=[]),

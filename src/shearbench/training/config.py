@@ -119,7 +119,7 @@ class Selection:
     """Rows of a dataset, int64, for training (``train``), early stopping (``inner``) and scoring (``validation``)."""
 
     train: Rows
-    validation: Rows | None = None
+    validation: Rows
     inner: Rows | None = None
 
 
@@ -178,12 +178,9 @@ def assemble(config: TrainingConfig, dataset: Dataset, rows: Selection, *, seed:
         seed=seed_for(seed, "weights"),
     )
     hardware.place(network)
-
-    def part(selected: Rows | None) -> Part | None:
-        return None if selected is None else Part.of(dataset, selected, hardware)
-
     train = mislabelled(Part.of(dataset, rows.train, hardware), recipe.mislabelled, seed=seed)
-    splits = Splits(train, part(rows.validation), part(rows.inner))
+    inner = None if rows.inner is None else Part.of(dataset, rows.inner, hardware)
+    splits = Splits(train, Part.of(dataset, rows.validation, hardware), inner)
     fit_config = FitConfig.of(recipe, normaliser, seed=seed, hardware=hardware, diagnose=config.diagnose)
     return TrainingState(network, Adam(network, recipe), splits, fit_config, normaliser)
 

@@ -154,7 +154,6 @@ def _train_fold(task: FoldTask, advance: Advance) -> None:
 
 def _train_network(task: FoldTask, dataset: Dataset, rows: Selection, advance: Advance) -> Made:
     """Train a network; return the measured part of its record, and the writers of its files."""
-    assert rows.validation is not None
     with naming_the_batch(task.config.training.batch):
         training_state = assemble(task.config, dataset, rows, seed=task.config.seed_of(task.fold))
     (task.out / RECORD).unlink(missing_ok=True)  # an outdated record; the fold is unfinished from here on

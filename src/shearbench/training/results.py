@@ -79,7 +79,6 @@ def facts(
 
 def metrics_and_sizes(rows: Selection, train: Score, validation: Score) -> dict[str, Any]:
     """Return the part of a fold's record that networks and classifiers share."""
-    assert rows.validation is not None
     inner = 0 if rows.inner is None else len(rows.inner)
     return {
         "metrics": {
