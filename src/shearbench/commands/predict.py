@@ -135,7 +135,8 @@ def _sheets(params: Params, root: Path, dataset: str, paths: Sequence[Path]) -> 
             f"--dataset {dataset}: the images of its source {entry.origin} are {kind}, and a picture holds bytes, so "
             "its values are not those that it was trained on; store the images as uint8, 0 to 255, and train again"
         )
-    prepare = _digit if is_mnist else partial(_as_trained, size=tuple(card["size"]), channels=channels)
+    as_trained = partial(_as_trained, size=tuple(card["size"]), channels=channels)
+    prepare: Callable[[Path, Picture], Prepared] = (lambda _, picture: mnist(picture)) if is_mnist else as_trained
     files = [each for path in paths for each in (path.is_dir() and [*pictures_in(path)]) or [(path, "")]]
     sheets = {file: fault or _sheet(file, prepare) for file, fault in files if not file.name.endswith(EXPLAINED)}
     if not sheets:
@@ -158,10 +159,6 @@ def _sheet(file: Path, prepare: Callable[[Path, Picture], Prepared]) -> Sheet | 
     except UNREADABLE as error:
         return f"cannot be decoded ({error})"
     return prepared.rejected or Sheet(file, picture, prepared)
-
-
-def _digit(file: Path, picture: Picture) -> Prepared:
-    return mnist(picture)
 
 
 def _as_trained(file: Path, picture: Picture, *, size: tuple[int, int], channels: int) -> Prepared:

@@ -63,9 +63,6 @@ class Plan:
         self.end(now)
         self.running, self._began = stage, now
 
-    def skip(self, stage: str) -> None:
-        self.expected.pop(stage, None)
-
     def end(self, now: float) -> None:
         if self.running is not None:
             self.took[self.running] = now - self._began
@@ -213,7 +210,7 @@ def _follow(lines: IO[str], plan: Plan, progress: Progress, log: IO[str], beside
             progress.update(bar, description=stage)
             last.clear()
         elif line.startswith(_SKIPS):
-            plan.skip(stage)
+            plan.expected.pop(stage, None)
     return last
 
 

@@ -250,7 +250,10 @@ def verify(runs: Sequence[Path], *, datasets: Path, workers: Workers) -> list[Ve
 
 
 def _compare(folder: Path, record: dict[str, Any], new_folder: Path, new_record: dict[str, Any]) -> Verdict:
-    files, changed = (_unequal(record[key], new_record[key]) for key in ("files", "hashes"))
+    files, changed = (
+        tuple(sorted(name for name, each in record[key].items() if each != new_record[key].get(name)))
+        for key in ("files", "hashes")
+    )
     sets = record["instructions"], new_record["instructions"]
     cause = "" if sets[0] == sets[1] else f"trained with {sets[0]}, here with {sets[1]}"
     stored, again = (read_npz(path / OUT_OF_FOLD) for path in (folder, new_folder))
@@ -260,7 +263,3 @@ def _compare(folder: Path, record: dict[str, Any], new_folder: Path, new_record:
         return Verdict(folder, "bit-equal", changed, files, distance, cause)
     near = distance <= TOLERANCE
     return Verdict(folder, "within tolerance" if near else "different", changed, files, distance, cause)
-
-
-def _unequal(stored: dict[str, str], again: dict[str, str]) -> tuple[str, ...]:
-    return tuple(sorted(name for name in stored if stored[name] != again.get(name)))
