@@ -31,7 +31,6 @@ ABLATIONS = "shearbench-ablations"
 RECORD_TAG = "shearbench.record"
 PARENT_TAG = "mlflow.parentRunId"
 SUPERSEDED_TAG = "shearbench.superseded"
-_MOST_METRICS = 1000  # limit of MLflow per call
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
@@ -329,9 +328,7 @@ def _log(store: Store, run_id: str, content: "Content") -> None:
     metrics = [Metric(name, value, content.clock.get(step, now), step) for name, value, step in steps]
     params = [Param(name, str(value)) for name, value in content.params.items()]
     tags = [RunTag(name, value) for name, value in content.tags.items()]
-    store.client.log_batch(run_id, metrics[:_MOST_METRICS], params, tags)
-    for start in range(_MOST_METRICS, len(metrics), _MOST_METRICS):
-        store.client.log_batch(run_id, metrics[start : start + _MOST_METRICS])
+    store.client.log_batch(run_id, metrics, params, tags)
     for file in content.files:
         store.client.log_artifact(run_id, str(file), _folder_of(file) or None)
     if content.data:
