@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -79,9 +80,9 @@ def beside(task: Annotated[str, typer.Argument(help="ablations or tracking.")]) 
     Example:
       shearbench beside ablations
     """
-    from shearbench.pipeline.dvc import end_with_parent
+    from shearbench.execution.calls import end_with_parent
 
-    end_with_parent()
+    end_with_parent(os.getppid(), signal.SIGTERM)
     os.nice(LOWEST_PRIORITY)
     params, root = read_params(None), project()
     if task == "ablations":

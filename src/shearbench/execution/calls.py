@@ -1,12 +1,15 @@
 """Shared by local and cluster execution: calls, their results, workers, the progress bar, and a stop by the user."""
 
 import math
+import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -22,6 +25,7 @@ from shearbench.errors import NEXT_STEPS, InputError, TasksFailed, explain
 Advance = Callable[[int], None]
 Show = Callable[[int], None]
 """Sets the number of finished units of all calls."""
+_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,18 @@ def progress_bar(label: str, before: int, total: int) -> Iterator[Show]:
     with Progress(TextColumn("{task.description}"), BarColumn(), *numbers, console=Console(stderr=True)) as progress:
         bar = progress.add_task(label, total=total, completed=before, before=before)
         yield lambda done: progress.update(bar, completed=before + done)
+
+
+@cache
+def end_with_parent(parent: int, by: signal.Signals) -> None:
+    """Send this process a signal soon after its parent has ended for any reason."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_POLL_SECONDS)
+        os.kill(os.getpid(), by)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

@@ -8,20 +8,18 @@ import signal
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from concurrent import futures as standard
 from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import threadpoolctl
 
 from shearbench.execution import memory
-from shearbench.execution.calls import Call, Cluster, Show, TaskResult, Workers, reason_of
+from shearbench.execution.calls import Call, Cluster, Show, TaskResult, Workers, end_with_parent, reason_of
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS")
 ONE_THREAD = dict.fromkeys(_THREADS, "1")
@@ -151,28 +149,15 @@ def _attempt(
 
 
 def _do(call: Call, progress: Path, parent: int) -> Any:
-    """Run one call in a worker, which ignores Ctrl-C and ends with its parent."""
+    """Run one call in a worker, which ignores Ctrl-C. It ends with its parent, because its results are lost then."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _end_with(parent)
+    end_with_parent(parent, signal.SIGKILL)
     with progress.open("wb", buffering=0) as file:
 
         def advance(units: int) -> None:
             file.write(b"." * units)
 
         return call.function(call.task, advance)
-
-
-@cache
-def _end_with(parent: int) -> None:
-    """End this process soon after its parent has ended for any reason, because its results are lost then."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(_POLL_SECONDS)
-        # Not sys.exit, which would end only this thread.
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

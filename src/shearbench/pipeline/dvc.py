@@ -8,8 +8,6 @@ import hashlib
 import os
 import re
 import signal
-import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +35,6 @@ PIPELINE, PARAMS = "dvc.yaml", "params.yaml"
 _STAGE = "DVC_STAGE"  # set by DVC for the commands of its stages
 _SMALL = (".yaml", ".json")  # compared by content; data is compared by size and modification time
 _TEMPLATE = re.compile(r"\$\{([^}]+)\}")
-_POLL_SECONDS = 0.5
 
 
 def texts(path: Path, only: str | None = None) -> Iterator[tuple[str, str]]:
@@ -118,19 +115,9 @@ def end_with_dvc() -> None:
     shell.
     """
     if _STAGE in os.environ:
-        end_with_parent()
+        from shearbench.execution.calls import end_with_parent  # loads rich, which no other function here needs
 
-
-def end_with_parent() -> None:
-    """Stop this process soon after its parent has ended for any reason."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(_POLL_SECONDS)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, daemon=True).start()
+        end_with_parent(os.getppid(), signal.SIGTERM)
 
 
 def state(root: Path, name: str, of: str | None, *, noted: bool = False) -> dict[str, Any]:
