@@ -113,6 +113,15 @@ def _size(node: yaml.Node, known: dict[int, float]) -> float:
     return known[id(node)]
 
 
+def leaves(value: Any, key: str = "") -> dict[str, Any]:
+    """Return the leaves of nested mappings by their dotted keys."""
+    if not isinstance(value, Mapping):
+        return {key: value}
+    return {
+        name: leaf for part, inner in value.items() for name, leaf in leaves(inner, f"{key}.{part}".lstrip(".")).items()
+    }
+
+
 def lines_of(node: yaml.Node, key: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], int]]:
     """Yield the line, counted from 1, of each key in the document."""
     if isinstance(node, yaml.MappingNode):

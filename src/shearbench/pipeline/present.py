@@ -19,6 +19,7 @@ from shearbench.pipeline.inputs import inputs_of
 from shearbench.predictions.folds import FoldRun, check_data, check_records, read_fold_runs, stage_of
 from shearbench.training.config import TrainingConfig, code_hash
 from shearbench.training.hardware import Hardware
+from shearbench.yaml12 import leaves
 
 _MADE_WITH = {"config": "parameters", "code": "code"}
 
@@ -121,13 +122,6 @@ def _refuse_other(runs: Sequence[FoldRun], config: TrainingConfig) -> None:
 
 def _first_difference(run: FoldRun, config: TrainingConfig) -> str:
     """Return the keys of the config that differ, as `` (recipe.epochs 20, now 3)``, or ""."""
-    before, now = _flat(run.record["config"]), _flat(config.config)
+    before, now = leaves(run.record["config"]), leaves(config.config)
     found = [f"{key} {before.get(key)}, now {now.get(key)}" for key in now | before if before.get(key) != now.get(key)]
     return f" ({'; '.join(found[:5])})" if found else ""
-
-
-def _flat(config: dict[str, object], prefix: str = "") -> dict[str, object]:
-    flat: dict[str, object] = {}
-    for key, value in config.items():
-        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
-    return flat

@@ -6,7 +6,7 @@ An experiment is a commit under ``refs/exps`` of git; its outputs are in DVC's c
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,7 @@ def _experiments(root: Path, rows: Rows) -> list[Experiment]:
     """Return the last commit and its experiments if their results differ; none without git or DVC."""
     if not (root / ".dvc").is_dir() or not (root / ".git").exists() or shutil.which("git") is None:
         return []
-    present = _flat(yaml12.parse((root / "params.yaml").read_text()))
+    present = yaml12.leaves(yaml12.parse((root / "params.yaml").read_text()))
     found = [_experiment(root, name, commit, present) for name, commit in _commits(root)]
     return [each for each in found if each.changes and each.rows != rows]
 
@@ -134,7 +134,7 @@ def _commits(root: Path) -> Iterator[tuple[str, str]]:
 
 def _experiment(root: Path, name: str, commit: str, present: Row) -> Experiment:
     try:
-        values = _flat(yaml12.parse(_git(root, "show", f"{commit}:params.yaml")) or {})
+        values = yaml12.leaves(yaml12.parse(_git(root, "show", f"{commit}:params.yaml")) or {})
     except (yaml.YAMLError, ValueError):  # an unfinished edit was committed: nothing to compare
         return Experiment(name, commit, [], None)
     keys = dict.fromkeys((*present, *values))
@@ -151,15 +151,6 @@ def _rows(root: Path, commit: str) -> Rows | None:
     except (DvcException, OSError, ValueError):  # not made at that commit, damaged, or no longer in the cache
         return None
     return rows
-
-
-def _flat(value: Any, key: str = "") -> dict[str, Any]:
-    """Return the leaves of nested mappings by their dotted keys."""
-    if not isinstance(value, Mapping):
-        return {key: value}
-    return {
-        name: leaf for part, inner in value.items() for name, leaf in _flat(inner, f"{key}.{part}".lstrip(".")).items()
-    }
 
 
 def _git(root: Path, *words: str) -> str:
