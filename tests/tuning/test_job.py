@@ -19,7 +19,7 @@ from shearbench.data.folds import read_folds
 from shearbench.data.folds import write_part as write_ids
 from shearbench.errors import InputError
 from shearbench.params import load as load_params
-from shearbench.records import RECORD, read_record, write_sealed
+from shearbench.records import read_record
 from shearbench.report.blocks import Heading, Pictures, Prose, Table
 from shearbench.report.sections.tuning import read, sentence, worth
 from shearbench.stages import track
@@ -177,17 +177,6 @@ def test_mlflow_is_told_of_the_study_and_of_each_trial_with_its_curve(search_res
         curve = [value for name, _, value in content.curves if name == "accuracy"]
         assert curve == [point.accuracy for point in trial.curve]
     assert len({child.digest for child in node.children}) == len(node.children)
-
-
-def test_a_record_of_an_earlier_version_is_shown_too(folder, tmp_path):
-    shutil.copytree(folder, tmp_path / "old")
-    record = read_record(folder)
-    rungs = [{"epochs": rung["epochs"], "settings": rung["trials"]} for rung in record["rungs"]]
-    write_sealed(tmp_path / "old" / RECORD, {**record, "rungs": rungs})
-    assert (
-        node_of(tmp_path / "old").content.tags["mlflow.note.content"]
-        == node_of(folder).content.tags["mlflow.note.content"]
-    )
 
 
 def test_parallel_coordinates_of_trials_and_finalists_have_the_searched_parameters_as_axes_alone(folder):

@@ -42,9 +42,7 @@ def _study(folder: Path, record: Facts) -> Content:
         metrics["present_accuracy"] = next(score["accuracy"] for score in result["finalists"] if score["trial"] == 0)
     difference = result["difference"]
     verdict = "nothing to compare" if difference is None else f"{difference['verdict']}: {difference['rule']}"
-    # Records of earlier versions call the number of trials ``settings``.
-    started = [(rung.get("trials", rung.get("settings")), rung["epochs"]) for rung in record["rungs"]]
-    rungs = ", ".join(f"{trials} to epoch {epochs}" for trials, epochs in started)
+    rungs = ", ".join(f"{rung['trials']} to epoch {rung['epochs']}" for rung in record["rungs"])
     note = (
         f"A search for {', '.join(record['space'])} of {record['model']} on {record['dataset']}, on the "
         f"tuning part alone. Brackets by successive halving: {rungs}. Beneath: a run a trial with its curve on the "
