@@ -1,6 +1,7 @@
 """Titles and legends keep apart and within the figure; logarithmic axes have labels."""
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.lines import Line2D
 
 from shearbench.plotting.canvas import OF_DATASETS, PALETTE, colours, figure, headed, readable_log, two_names
@@ -14,7 +15,7 @@ def test_a_long_title_and_many_names_stay_within_the_figure_and_apart(width: flo
     headed(
         made, "Errors by displacement of mechanical: 1 is the least displaced fifth of each class; intervals", handles
     )
-    made.canvas.draw()
+    FigureCanvasAgg(made).draw()
     title, legend = made._suptitle.get_window_extent(), made.legends[0].get_window_extent()
     for box in (title, legend):
         assert 0 <= box.x0 < box.x1 <= made.bbox.width

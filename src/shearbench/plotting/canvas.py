@@ -50,9 +50,7 @@ mpl.rcParams.update(
 
 def figure(width: float, height: float) -> Figure:
     """Return an empty figure, ``width`` x ``height`` inches, with a layout that clips no label."""
-    made = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(made)
-    return made
+    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
 def png(made: Figure) -> bytes:

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from shearbench.analysis.gradcam.figure import notes_of, overlaid
-from shearbench.plotting.canvas import GREY, OF_DATASETS, band, colours, entry, figure, plain
+from shearbench.plotting.canvas import GREY, OF_DATASETS, band, colours, entry, figure, headed, plain
 from shearbench.plotting.files import Files, picture, table
 from shearbench.plotting.tiles import draw_coloured, sheet
 from shearbench.predictions.evaluated import EvaluatedRun, EvaluatedRuns
@@ -86,13 +86,12 @@ def measures_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
     panels[0].set_ylim(len(runs) - 0.5, -0.5)
     handles = [entry(name, colour[name], marker="o", lw=2) for name in evaluated.datasets]
     handles.append(entry("chance", ls="", marker="|", ms=11, mew=2))
-    made.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
     title = (
         f"Maps for the true class of {rows['n'].max()} test samples: mean over samples of the mean over networks, "
         "95 % t interval over samples.\nChance: maps of noise of the same resolution; for agreement, maps of samples "
         "of different classes."
     )
-    made.suptitle(title, fontsize=10)
+    headed(made, title, handles)
     return made
 
 
@@ -115,9 +114,7 @@ def curves_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
     for axes, verb in zip(grid[:, 0], ("deleted", "inserted"), strict=True):
         axes.set_ylabel(f"probability of the true class,\npixels {verb}")
         axes.set_ylim(0, 1.02)
-    handles = [entry(model, colour[model]) for model in evaluated.models]
-    handles.append(entry("by a map of noise", ls="--"))
-    made.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+    handles = [*(entry(model, colour[model]) for model in evaluated.models), entry("by a map of noise", ls="--")]
     title = f"Pixels of most weight first: mean over {rows['n'].max()} samples and 95 % t interval over samples"
-    made.suptitle(title, fontsize=11)
+    headed(made, title, handles)
     return made
