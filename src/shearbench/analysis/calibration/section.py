@@ -3,21 +3,8 @@
 from functools import partial
 from pathlib import Path
 
+from shearbench.report import comparison as page
 from shearbench.report.blocks import Block, Cell, Column, Heading, Prose
-from shearbench.report.comparison import (
-    RUN,
-    Row,
-    Rows,
-    count,
-    data,
-    interval,
-    rows_of,
-    section,
-    spread,
-    table,
-    wide,
-)
-from shearbench.report.comparison import percent as percent_of
 
 _CALIBRATION = """\
 A network is calibrated if it predicts 80 % correctly of the samples that it predicts with a confidence of
@@ -33,10 +20,10 @@ accuracy on new samples is at least the guaranteed one, with probability 95 % (G
 the accuracy of the answers on the test set, which had no say in the threshold."""
 
 
-@section("calibration", "Calibration and abstention")
-def calibration(root: Path, compared: Rows) -> list[Block]:
+@page.section("calibration", "Calibration and abstention")
+def calibration(root: Path, compared: page.Rows) -> list[Block]:
     """Return calibration, accuracy by coverage and, where it was chosen, the threshold for abstention."""
-    rows = rows_of(root, "calibration")
+    rows = page.rows_of(root, "calibration")
     words = "Reliability before and after temperature scaling, and accuracy against coverage, datasets side by side"
     scored = (
         f"Before and after temperature scaling, on {rows[0]['n']:,} test samples; mean ± standard deviation over "
@@ -46,36 +33,36 @@ def calibration(root: Path, compared: Rows) -> list[Block]:
     guaranteed = [row for row in compared if "abstention_demanded" in row]
     blocks: list[Block] = [
         Prose(_CALIBRATION),
-        wide(root, "calibration", words),
-        table(_CALIBRATED, rows, scored, data(root, "calibration")),
+        page.wide(root, "calibration", words),
+        page.table(_CALIBRATED, rows, scored, page.data(root, "calibration")),
         Heading("Abstaining"),
         Prose(_COVERAGE),
-        table(_COVERAGES, rows, caption),
+        page.table(_COVERAGES, rows, caption),
     ]
-    return [*blocks, Prose(_GUARANTEE), table(_GUARANTEED, guaranteed)] if guaranteed else blocks
+    return [*blocks, Prose(_GUARANTEE), page.table(_GUARANTEED, guaranteed)] if guaranteed else blocks
 
 
-def _ece(stage: str, row: Row) -> Cell:
+def _ece(stage: str, row: page.Row) -> Cell:
     names = (f"ece_{stage}_mean", f"ece_{stage}_sd", f"ece_by_chance_{stage}_mean")
     mean, sd, chance = (100 * row[name] for name in names)
     return Cell(f"{mean:.1f} ± {sd:.1f} ({chance:.1f})", mean)
 
 
-def _share(name: str, row: Row) -> Cell | str:
-    return "none" if row[f"abstention_{name}"] is None else percent_of(f"abstention_{name}")(row)
+def _share(name: str, row: page.Row) -> Cell | str:
+    return "none" if row[f"abstention_{name}"] is None else page.percent(f"abstention_{name}")(row)
 
 
-_CALIBRATED = RUN | {
-    Column("temperature", True, "mean ± standard deviation over the networks"): spread("temperature", ".2f"),
+_CALIBRATED = page.RUN | {
+    Column("temperature", True, "mean ± standard deviation over the networks"): page.spread("temperature", ".2f"),
     Column("ECE before", True, "in %; in brackets that of a calibrated network by chance"): partial(_ece, "before"),
     Column("ECE after", True, "in %; in brackets that of a calibrated network by chance"): partial(_ece, "after"),
-    Column("NLL before", True, "in nats"): spread("nll_before", ".3f"),
-    Column("NLL after", True, "in nats"): spread("nll_after", ".3f"),
-    Column("Brier before", True): spread("brier_before", ".3f"),
-    Column("Brier after", True): spread("brier_after", ".3f"),
+    Column("NLL before", True, "in nats"): page.spread("nll_before", ".3f"),
+    Column("NLL after", True, "in nats"): page.spread("nll_after", ".3f"),
+    Column("Brier before", True): page.spread("brier_before", ".3f"),
+    Column("Brier after", True): page.spread("brier_after", ".3f"),
 }
-_COVERAGES = RUN | {Column(f"{each} %", True): interval(f"accuracy_at_{each}") for each in (100, 95, 90, 80)}
-_GUARANTEED = RUN | {
+_COVERAGES = page.RUN | {Column(f"{each} %", True): page.interval(f"accuracy_at_{each}") for each in (100, 95, 90, 80)}
+_GUARANTEED = page.RUN | {
     Column("demanded", True, "accuracy of the answers in %, predict.accuracy of params.yaml"): (
         partial(_share, "demanded")
     ),
@@ -84,5 +71,5 @@ _GUARANTEED = RUN | {
     ),
     Column("coverage", True, "share of the test samples that are answered, in %"): partial(_share, "coverage"),
     Column("observed", True, "accuracy of the answers on the test set, in %"): partial(_share, "observed"),
-    Column("n", True, "answered test samples"): count("abstention_answered"),
+    Column("n", True, "answered test samples"): page.count("abstention_answered"),
 }

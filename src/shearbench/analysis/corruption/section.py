@@ -4,20 +4,8 @@ import math
 from operator import itemgetter
 from pathlib import Path
 
+from shearbench.report import comparison as page
 from shearbench.report.blocks import Block, Cell, Column, Pictures, Prose, Table
-from shearbench.report.comparison import (
-    RUN,
-    Row,
-    Rows,
-    count,
-    data,
-    percent,
-    picture,
-    rows_of,
-    section,
-    table,
-    wide,
-)
 
 _NOISE = """Accuracy under Gaussian noise on the inputs. Top: noise in units of the deviation between samples, which is
 the root mean square, over the pixels of a channel, of the standard deviation over the test samples. At 1 the noise
@@ -35,10 +23,10 @@ strain, and a slightly larger or smaller load scales a field without changing th
 mechanics would lose nothing in these three. Lengths are in units of the imposed displacement."""
 
 
-@section("noise", "Noise")
-def noise(root: Path, _: Rows) -> list[Block]:
+@page.section("noise", "Noise")
+def noise(root: Path, _: page.Rows) -> list[Block]:
     """Return the text, the figure and the table of noise in units of the deviation."""
-    rows = [row for row in rows_of(root, "noise") if row["scale"] == "own"]
+    rows = [row for row in page.rows_of(root, "noise") if row["scale"] == "own"]
     levels = sorted({float(row["level"]) for row in rows})
     columns = [Column("dataset"), Column("model"), *(Column(f"{level:g}", True) for level in levels)]
     found = {(row["dataset"], row["model"], float(row["level"])): row for row in rows}
@@ -49,34 +37,34 @@ def noise(root: Path, _: Rows) -> list[Block]:
         f"over {max(row['readings'] for row in rows)} evaluations (networks x draws) of "
         f"{min(row['n'] for row in rows)} samples."
     )
-    shown = wide(root, "noise", "Accuracy of every network against Gaussian noise", ["noise"])
+    shown = page.wide(root, "noise", "Accuracy of every network against Gaussian noise", ["noise"])
     return [Prose(_NOISE), shown, Table(columns, lines, caption)]
 
 
-def _spread(row: Row) -> Cell:
+def _spread(row: page.Row) -> Cell:
     return Cell(f"{100 * row['accuracy_mean']:.1f} ± {100 * row['accuracy_sd']:.1f}", row["accuracy_mean"])
 
 
-@section("corruption", "Corruptions")
-def corruption(root: Path, rows: Rows) -> list[Block]:
+@page.section("corruption", "Corruptions")
+def corruption(root: Path, rows: page.Rows) -> list[Block]:
     """Return the text, the table of errors and two figures of each dataset."""
-    errors = rows_of(root, "corruption_error")
+    errors = page.rows_of(root, "corruption_error")
     shown = [{**row, "hardest": _hardest(row, errors)} for row in errors if row["corruption"] == "all"]
     pictures = []
     for dataset in dict.fromkeys(row["dataset"] for row in rows):
         words = f"Accuracy under each corruption of {dataset} at five severities"
-        pictures.append(picture(root, f"corruption_{dataset}", words, words + ".", ["corruptions"]))
+        pictures.append(page.picture(root, f"corruption_{dataset}", words, words + ".", ["corruptions"]))
         words = f"One sample of {dataset} under each corruption"
-        pictures.append(picture(root, f"corruption_samples_{dataset}", words, words + "."))
+        pictures.append(page.picture(root, f"corruption_samples_{dataset}", words, words + "."))
     return [
         Prose(_CORRUPTIONS.format(baseline=errors[0]["baseline"])),
         Prose(_PHYSICAL),
-        table(_ERRORS, shown, data=data(root, "corruption_error")),
+        page.table(_ERRORS, shown, data=page.data(root, "corruption_error")),
         Pictures(pictures, wide=True),
     ]
 
 
-def _hardest(row: Row, errors: Rows) -> str:
+def _hardest(row: page.Row, errors: page.Rows) -> str:
     """Return the corruption with the largest error of a run."""
     run = (row["dataset"], row["model"])
     of_run = [each for each in errors if (each["dataset"], each["model"]) == run and each["corruption"] != "all"]
@@ -84,20 +72,20 @@ def _hardest(row: Row, errors: Rows) -> str:
     return f"{hardest['corruption']} ({100 * hardest['error']:.0f} %)"
 
 
-def _relative(row: Row) -> Cell:
+def _relative(row: page.Row) -> Cell:
     if math.isnan(row["relative"]):
         return Cell("no baseline")
     mean, low, high = (100 * row[name] for name in ("relative", "low", "high"))
     return Cell(f"{mean:.0f} ({low:.0f} to {high:.0f})", row["relative"])
 
 
-_ERRORS = RUN | {
-    Column("clean error", True, "error on the same samples without corruption, in %"): percent("clean_error"),
-    Column("corrupted error", True, "mean over corruptions and severities, in %"): percent("error"),
+_ERRORS = page.RUN | {
+    Column("clean error", True, "error on the same samples without corruption, in %"): page.percent("clean_error"),
+    Column("corrupted error", True, "mean over corruptions and severities, in %"): page.percent("error"),
     Column("mCE", True, "mean corruption error, in % of the baseline; 95 % jackknife interval over the networks"): (
         _relative
     ),
     Column("hardest", help="the corruption with the largest error"): itemgetter("hardest"),
-    Column("samples", True): count("samples"),
-    Column("networks", True): count("networks"),
+    Column("samples", True): page.count("samples"),
+    Column("networks", True): page.count("networks"),
 }

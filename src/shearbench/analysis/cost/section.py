@@ -7,16 +7,8 @@ from typing import Any
 
 from shearbench.predictions.evaluated import read_table
 from shearbench.records import RECORD, read_json
+from shearbench.report import comparison as page
 from shearbench.report.blocks import Block, Cell, Column, Heading, Picture, Pictures, Prose
-from shearbench.report.comparison import (
-    Columns,
-    Row,
-    Rows,
-    count,
-    section,
-    table,
-    wide,
-)
 from shearbench.report.findings import percent as in_percent
 from shearbench.report.findings import span
 
@@ -28,23 +20,23 @@ training sets are parts of larger ones, and the held-out samples are the same. T
 on {folds} folds; its networks may be smaller than those of the comparison."""
 
 
-def _accuracy(row: Row) -> Cell:
+def _accuracy(row: page.Row) -> Cell:
     return Cell(in_percent(row["mean"]), row["mean"], note=span(row["low"], row["high"]))
 
 
-_SIZES: Columns = {
+_SIZES: page.Columns = {
     Column("dataset"): itemgetter("dataset"),
     Column("model"): itemgetter("curve"),
-    Column("training samples", True, "of each fold"): count("train_size"),
+    Column("training samples", True, "of each fold"): page.count("train_size"),
     Column("accuracy", True, "cross-validated, in %, with its 95 % interval"): _accuracy,
-    Column("n", True, "held-out samples"): count("n"),
+    Column("n", True, "held-out samples"): page.count("n"),
 }
 
 
-@section("cost", "Accuracy against cost and training samples")
-def cost(root: Path, rows: Rows) -> list[Block]:
+@page.section("cost", "Accuracy against cost and training samples")
+def cost(root: Path, rows: page.Rows) -> list[Block]:
     """Return the figure of the costs, and figure and table of each ablation of the number of training samples."""
-    shown = wide(root, "cost", "Accuracy of every model against its costs, by dataset", ["cost"])
+    shown = page.wide(root, "cost", "Accuracy of every model against its costs, by dataset", ["cost"])
     unknown = sorted({row["model"] for row in rows if row["flops"] is None})
     note = [Prose(f"Without {', '.join(unknown)} in FLOPs: of a scikit-learn classifier they are not counted.")]
     return [Prose(_COST), *(note if unknown else []), shown, *_curves(root)]
@@ -60,4 +52,6 @@ def _curves(root: Path) -> Iterator[Block]:
         yield Prose(text)
         yield Pictures([Picture.of(path, "Accuracy against the number of training samples", data=data)], wide=True)
         rows: Any = read_table(data[0]).to_dict("records")
-        yield table(_SIZES, rows, "Accuracy in %, below it its 95 % interval for other samples and another training.")
+        yield page.table(
+            _SIZES, rows, "Accuracy in %, below it its 95 % interval for other samples and another training."
+        )

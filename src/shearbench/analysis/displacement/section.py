@@ -5,18 +5,8 @@ from functools import partial
 from operator import itemgetter
 from pathlib import Path
 
+from shearbench.report import comparison as page
 from shearbench.report.blocks import Block, Cell, Column, Heading, Picture, Pictures, Prose
-from shearbench.report.comparison import (
-    Columns,
-    Row,
-    Rows,
-    data,
-    number,
-    rows_of,
-    section,
-    table,
-    wide,
-)
 
 _DISPLACEMENT = """\
 Every training sample gets four numbers from its field: the mean of |u| over all pixels, its mean on the
@@ -37,19 +27,19 @@ _NAMES = {
 _WITHIN_CLASSES = "Within classes. Bold: the interval excludes 0.5; 1 in 20 does so by chance."
 
 
-@section("displacement", "Displacement and errors")
-def displacement(root: Path, _: Rows) -> list[Block]:
+@page.section("displacement", "Displacement and errors")
+def displacement(root: Path, _: page.Rows) -> list[Block]:
     """Return figures and table of each dataset of fields; nothing without one."""
     if not (root / "build" / "comparison" / "displacement_areas.csv").is_file():
         return []
-    areas = [row for row in rows_of(root, "displacement_areas") if row["ranked"] == "within class"]
-    files = [*data(root, "displacement_areas"), *data(root, "errors_by_displacement")]
+    areas = [row for row in page.rows_of(root, "displacement_areas") if row["ranked"] == "within class"]
+    files = [*page.data(root, "displacement_areas"), *page.data(root, "errors_by_displacement")]
     blocks: list[Block] = [Prose(_DISPLACEMENT)]
     for name in dict.fromkeys(row["fields"] for row in areas):
-        shown = wide(root, f"displacement_{name}", f"Errors by displacement of {name}")
+        shown = page.wide(root, f"displacement_{name}", f"Errors by displacement of {name}")
         blocks += [Heading(name), *_mean_fields(root, name), shown]
         blocks.append(Prose(f"{_NUMBERS} {_finding(areas, name)}"))
-        blocks.append(table(_AREAS, [row for row in areas if row["fields"] == name], _WITHIN_CLASSES, files))
+        blocks.append(page.table(_AREAS, [row for row in areas if row["fields"] == name], _WITHIN_CLASSES, files))
     return blocks
 
 
@@ -62,7 +52,7 @@ def _mean_fields(root: Path, name: str) -> list[Block]:
     return [Pictures([Picture.of(path, text, f"{text}.", [folder / "displacement.csv"])], wide=True)]
 
 
-def _finding(areas: Rows, name: str) -> str:
+def _finding(areas: page.Rows, name: str) -> str:
     """Return a sentence with the number of runs with errors at large, and at unusual, displacement."""
     counts = []
     for dataset in dict.fromkeys(row["dataset"] for row in areas):
@@ -72,18 +62,18 @@ def _finding(areas: Rows, name: str) -> str:
     return f"By mean |u|, the whole interval is above 0.5: {'; '.join(counts)}."
 
 
-def _area(name: str, row: Row) -> Cell:
+def _area(name: str, row: page.Row) -> Cell:
     area, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
     if math.isnan(low):
         return Cell("too few errors")
     return Cell(f"{area:.2f} ({low:.2f} to {high:.2f})", area, strong=low > 0.5 or high < 0.5)
 
 
-_AREAS: Columns = {
+_AREAS: page.Columns = {
     Column("displacement"): lambda row: _NAMES[row["measure"]],
     Column("predicted from", help="the dataset of the networks"): itemgetter("dataset"),
     Column("model"): itemgetter("model"),
-    Column("errors", True, "out of fold, mean over the repeats"): number("errors", "g"),
+    Column("errors", True, "out of fold, mean over the repeats"): page.number("errors", "g"),
     Column("large", True, "probability that a misclassified sample is displaced more than another of its class"): (
         partial(_area, "large")
     ),

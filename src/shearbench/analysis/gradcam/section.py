@@ -4,21 +4,8 @@ import math
 from functools import partial
 from pathlib import Path
 
+from shearbench.report import comparison as page
 from shearbench.report.blocks import Block, Cell, Column, Heading, Picture, Pictures, Prose
-from shearbench.report.comparison import (
-    RUN,
-    Row,
-    Rows,
-    data,
-    of_networks,
-    per_dataset,
-    picture,
-    rows_of,
-    section,
-    table,
-    wide,
-    without_layers,
-)
 
 _MAPS = """One test sample per class (the lowest id), the same for every network, fold and dataset. A map shows the
 pixels that are evidence for the true class."""
@@ -41,50 +28,50 @@ _MEASURES = {
 }
 
 
-@section("attribution", "Grad-CAM")
-def attribution(root: Path, rows: Rows) -> list[Block]:
+@page.section("attribution", "Grad-CAM")
+def attribution(root: Path, rows: page.Rows) -> list[Block]:
     """Return the maps side by side with their measures, and the maps of every fold."""
-    networks = of_networks(root, rows)
+    networks = page.of_networks(root, rows)
     pictures = []
     for folder, record in networks:
         text = f"Attribution maps of {record['model']} on {record['dataset']}"
         pictures.append((record["dataset"], Picture.of(folder / "figures" / "gradcam.png", text, _method(record))))
     side_by_side = _explanation(root, rows) if networks else []
-    folds = [Prose(_FOLDS), *per_dataset(pictures)]
-    return [Prose(_MAPS), *without_layers(root, rows), *side_by_side, *folds]
+    folds = [Prose(_FOLDS), *page.per_dataset(pictures)]
+    return [Prose(_MAPS), *page.without_layers(root, rows), *side_by_side, *folds]
 
 
-def _explanation(root: Path, rows: Rows) -> list[Block]:
-    measures = rows_of(root, "explanation")
+def _explanation(root: Path, rows: page.Rows) -> list[Block]:
+    measures = page.rows_of(root, "explanation")
     found = {(row["dataset"], row["model"], row["measure"]): row for row in measures}
     runs = [(row["dataset"], row["model"]) for row in rows if (row["dataset"], row["model"], "entropy") in found]
     lines = [
         {"dataset": dataset, "model": model, **{name: found[dataset, model, name] for name in _MEASURES}}
         for dataset, model in runs
     ]
-    columns = RUN | {Column(name, True, text): partial(_measure, name) for name, text in _MEASURES.items()}
-    curves = picture(root, "explanation_curves", "Deletion and insertion curves", data=["explanation_curves"])
+    columns = page.RUN | {Column(name, True, text): partial(_measure, name) for name, text in _MEASURES.items()}
+    curves = page.picture(root, "explanation_curves", "Deletion and insertion curves", data=["explanation_curves"])
     return [
-        wide(root, "attribution", "Maps of every network of the same samples"),
+        page.wide(root, "attribution", "Maps of every network of the same samples"),
         Heading("The maps, measured"),
         Prose(_MEASURED.format(n=max(row["n"] for row in measures))),
-        table(columns, lines, "Mean (95 % interval over samples; chance).", data(root, "explanation")),
+        page.table(columns, lines, "Mean (95 % interval over samples; chance).", page.data(root, "explanation")),
         Pictures(
-            [picture(root, "explanation", "Measures of the maps with intervals", data=["explanation"]), curves],
+            [page.picture(root, "explanation", "Measures of the maps with intervals", data=["explanation"]), curves],
             wide=True,
         ),
         Heading("Fold by fold"),
     ]
 
 
-def _measure(name: str, row: Row) -> Cell:
+def _measure(name: str, row: page.Row) -> Cell:
     mean, low, high, chance = (row[name][part] for part in ("mean", "low", "high", "chance"))
     if math.isnan(mean):
         return Cell("no map")
     return Cell(f"{mean:.2f} ({low:.2f}\N{EN DASH}{high:.2f}; {chance:.2f})", mean)
 
 
-def _method(record: Row) -> str:
+def _method(record: page.Row) -> str:
     """Return a sentence on the method of the maps, and the reason if it is not Grad-CAM."""
     facts = record["measurements"]["gradcam"]
     if facts["skipped"]:

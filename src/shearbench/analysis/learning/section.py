@@ -3,20 +3,8 @@
 import math
 from pathlib import Path
 
+from shearbench.report import comparison as page
 from shearbench.report.blocks import Block, Cell, Column, Heading, Prose
-from shearbench.report.comparison import (
-    RUN,
-    Row,
-    Rows,
-    data,
-    of_networks,
-    rows_of,
-    section,
-    spread,
-    table,
-    wide,
-    without_layers,
-)
 
 _CURVES = """Lines are means over the folds, bands one standard deviation. Train is the running mean of the epoch in
 training mode (with dropout and augmentation, before the last step of the epoch). Validation is measured after the
@@ -27,34 +15,36 @@ normalisation uses the statistics of the batch during training and running avera
 the second is lower than the first."""
 
 
-@section("curves", "Learning curves")
-def curves(root: Path, rows: Rows) -> list[Block]:
+@page.section("curves", "Learning curves")
+def curves(root: Path, rows: page.Rows) -> list[Block]:
     """Return learning curves with their table, and the accuracies by mode."""
-    text = [Prose(_CURVES), *without_layers(root, rows)]
-    return [*text, *_dynamics(root)] if of_networks(root, rows) else text
+    text = [Prose(_CURVES), *page.without_layers(root, rows)]
+    return [*text, *_dynamics(root)] if page.of_networks(root, rows) else text
 
 
 def _dynamics(root: Path) -> list[Block]:
-    rows = rows_of(root, "training_dynamics")
+    rows = page.rows_of(root, "training_dynamics")
     caption = "Losses are cross-entropies in nats; mean ± standard deviation over the networks."
     return [
-        wide(root, "learning_curves", "Learning curves of every network, datasets side by side", ["learning_curves"]),
-        table(_DYNAMICS, rows, caption, data(root, "training_dynamics")),
+        page.wide(
+            root, "learning_curves", "Learning curves of every network, datasets side by side", ["learning_curves"]
+        ),
+        page.table(_DYNAMICS, rows, caption, page.data(root, "training_dynamics")),
         Heading("Training and evaluation"),
         Prose(f"{_MODES} {_widest(rows)}"),
-        wide(root, "accuracy_by_mode", "Accuracy of every run while training and when evaluated"),
-        table(_BY_MODE, rows, "In %; mean ± standard deviation over the networks."),
+        page.wide(root, "accuracy_by_mode", "Accuracy of every run while training and when evaluated"),
+        page.table(_BY_MODE, rows, "In %; mean ± standard deviation over the networks."),
     ]
 
 
-def _reached(row: Row) -> Cell:
+def _reached(row: page.Row) -> Cell:
     mean, reached, networks = row["epochs_to_low_loss_mean"], row["reached_low_loss"], row["networks"]
     if math.isnan(mean):
         return Cell(f"never (0 of {networks})", math.inf)
     return Cell(f"{mean:.1f} ({reached} of {networks})", mean)
 
 
-def _widest(rows: Rows) -> str:
+def _widest(rows: page.Rows) -> str:
     """Return a sentence on the run with the largest drop from training mode to evaluation mode."""
     row = min(rows, key=lambda each: float(each["mode_gap_mean"]))
     if row["mode_gap_mean"] >= 0:
@@ -66,31 +56,33 @@ def _widest(rows: Rows) -> str:
     )
 
 
-_DYNAMICS = RUN | {
-    Column("epochs", True, "done, mean over the folds"): spread("epochs", ".1f"),
+_DYNAMICS = page.RUN | {
+    Column("epochs", True, "done, mean over the folds"): page.spread("epochs", ".1f"),
     Column(
         "epochs to 0.1",
         True,
         "first epoch with a training loss below 0.1; in brackets the number of networks that reach it",
     ): _reached,
-    Column("first loss", True, "training loss of the first epoch"): spread("first_train_loss", ".3f"),
-    Column("last loss", True, "training loss of the last epoch"): spread("last_train_loss", ".3f"),
-    Column("held-out loss", True, "after the last epoch, on the held-out fold"): spread("last_validation_loss", ".3f"),
+    Column("first loss", True, "training loss of the first epoch"): page.spread("first_train_loss", ".3f"),
+    Column("last loss", True, "training loss of the last epoch"): page.spread("last_train_loss", ".3f"),
+    Column("held-out loss", True, "after the last epoch, on the held-out fold"): (
+        page.spread("last_validation_loss", ".3f")
+    ),
     Column(
         "batch spread",
         True,
         "standard deviation of the training loss over the mini-batches of the last epoch; empty if it has one batch",
-    ): spread("last_batch_loss_sd", ".3f"),
+    ): page.spread("last_batch_loss_sd", ".3f"),
 }
-_BY_MODE = RUN | {
+_BY_MODE = page.RUN | {
     Column("while training", True, "accuracy on the training samples during the best epoch, in %"): (
-        spread("train_accuracy_while_training", ".1f", 100)
+        page.spread("train_accuracy_while_training", ".1f", 100)
     ),
     Column("when evaluated", True, "accuracy of the best weights on the same samples, in %"): (
-        spread("train_accuracy_when_evaluated", ".1f", 100)
+        page.spread("train_accuracy_when_evaluated", ".1f", 100)
     ),
-    Column("gap", True, "evaluation minus training, percentage points"): spread("mode_gap", "+.1f", 100),
+    Column("gap", True, "evaluation minus training, percentage points"): page.spread("mode_gap", "+.1f", 100),
     Column("held out", True, "accuracy of the best weights on the held-out fold, in %"): (
-        spread("validation_accuracy", ".1f", 100)
+        page.spread("validation_accuracy", ".1f", 100)
     ),
 }

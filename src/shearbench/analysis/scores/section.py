@@ -9,24 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from shearbench.predictions.evaluated import read_table
+from shearbench.report import comparison as page
 from shearbench.report.blocks import Block, Cell, Column, Heading, Pictures, Prose, Table
-from shearbench.report.comparison import (
-    RUN,
-    Columns,
-    Row,
-    Rows,
-    data,
-    evaluations,
-    figure_of_each,
-    interval,
-    number,
-    picture,
-    rows_of,
-    section,
-    table,
-    wide,
-)
-from shearbench.report.comparison import percent as percent_of
 from shearbench.report.findings import p_value, percent
 
 _CONFUSION = """\
@@ -50,33 +34,33 @@ Each run's `per_class.csv` has all of them with their intervals: Wilson's for pr
 from it for F1, a bootstrap over samples (BCa) for the loss."""
 
 
-@section("confusion", "Confusion")
-def confusion(root: Path, rows: Rows) -> list[Block]:
+@page.section("confusion", "Confusion")
+def confusion(root: Path, rows: page.Rows) -> list[Block]:
     """Return the datasets side by side, the most confused pairs and every matrix."""
     files = ["confusion_out_of_fold.csv", "confusion_test.csv"]
-    matrices = figure_of_each(root, rows, "confusion", "Confusion", files)
-    same = [Prose(_SAME)] if any(not math.isnan(row["change"]) for row in rows_of(root, "confused_pairs")) else []
+    matrices = page.figure_of_each(root, rows, "confusion", "Confusion", files)
+    same = [Prose(_SAME)] if any(not math.isnan(row["change"]) for row in page.rows_of(root, "confused_pairs")) else []
     return [Prose(_CONFUSION), *same, *_compared(root, rows), Heading("Every matrix"), Prose(_MATRICES), *matrices]
 
 
-def _compared(root: Path, rows: Rows) -> list[Block]:
+def _compared(root: Path, rows: page.Rows) -> list[Block]:
     figures = {path.stem for path in (root / "build" / "comparison" / "figures").glob("confusion_*.png")}
     runs = Counter(row["model"] for row in rows if f"confusion_{row['model']}" in figures)
     words = "Errors of {} on each dataset, and their change"
-    pictures = {model: picture(root, f"confusion_{model}", words.format(model)) for model in runs}
+    pictures = {model: page.picture(root, f"confusion_{model}", words.format(model)) for model in runs}
     wide, narrow = ([one for model, one in pictures.items() if (runs[model] > 1) == many] for many in (True, False))
-    compared = [row for row in rows_of(root, "confused_pairs") if not math.isnan(row["change"])]
+    compared = [row for row in page.rows_of(root, "confused_pairs") if not math.isnan(row["change"])]
     shown = [row for _, run in groupby(compared, itemgetter("model", "dataset")) for row in islice(run, _PAIRS_SHOWN)]
     caption = f"The {_PAIRS_SHOWN} most confused pairs of each run; all of them are in the file."
     pictures_of_runs: list[Block] = [Pictures(wide, wide=True), Pictures(narrow)]
     if not shown:
         return pictures_of_runs
-    pairs = table(_CONFUSED, shown, caption, data(root, "confused_pairs"))
+    pairs = page.table(_CONFUSED, shown, caption, page.data(root, "confused_pairs"))
     return [*pictures_of_runs, Heading("Most confused pairs"), Prose(_PAIRS), pairs]
 
 
-@section("classes", "Accuracy by class")
-def classes(root: Path, rows: Rows) -> list[Block]:
+@page.section("classes", "Accuracy by class")
+def classes(root: Path, rows: page.Rows) -> list[Block]:
     """Return errors by class with the share on 3, 5 and 8, and the scores of each class."""
     return [
         *_errors_by_class(root),
@@ -88,20 +72,20 @@ def classes(root: Path, rows: Rows) -> list[Block]:
 
 def _errors_by_class(root: Path) -> list[Block]:
     """Return the figure of errors by class; for digits, also the share on 3, 5 and 8."""
-    shares = [row for row in rows_of(root, "errors_by_class") if row["classes"] == "3 5 8"]
+    shares = [row for row in page.rows_of(root, "errors_by_class") if row["classes"] == "3 5 8"]
     if not shares:
-        return [Prose(_CLASSES), wide(root, "classes", "Errors by class", ["errors_by_class"])]
+        return [Prose(_CLASSES), page.wide(root, "classes", "Errors by class", ["errors_by_class"])]
     return [
         Prose(_TOGETHER),
-        wide(root, "classes", "Errors by class, and the share that falls on 3, 5 and 8"),
-        table(_SHARES, shares, data=data(root, "errors_by_class")),
+        page.wide(root, "classes", "Errors by class, and the share that falls on 3, 5 and 8"),
+        page.table(_SHARES, shares, data=page.data(root, "errors_by_class")),
     ]
 
 
-def _f1(root: Path, rows: Rows) -> Table:
+def _f1(root: Path, rows: page.Rows) -> Table:
     """Return F1 by run and class, with the other scores of the class in the help of each cell."""
     found: dict[tuple[str, str], dict[str, Cell]] = {}
-    for folder, record in evaluations(root, rows):
+    for folder, record in page.evaluations(root, rows):
         of_run = read_table(folder / "per_class.csv").query("split == 'test'").to_dict("records")
         found[record["dataset"], record["model"]] = {row["class"]: _score(row) for row in of_run}
     classes = list(dict.fromkeys(name for cells in found.values() for name in cells))
@@ -117,7 +101,7 @@ def _score(row: Mapping[Any, Any]) -> Cell:
     return Cell(percent(row["f1"]), row["f1"], help=text)
 
 
-def _verdict(row: Row) -> str:
+def _verdict(row: page.Row) -> str:
     if math.isnan(row["share"]):
         return "no error"
     if row["share_low"] > row["share_of_samples"]:
@@ -125,23 +109,23 @@ def _verdict(row: Row) -> str:
     return "no, less" if row["share_high"] < row["share_of_samples"] else "not shown"
 
 
-_SHARES = RUN | {
-    Column("errors", True, "out of fold, mean over the repeats"): number("all_errors", "g"),
-    Column("of 3, 5 and 8", True, "errors on digits of these classes"): number("errors", "g"),
+_SHARES = page.RUN | {
+    Column("errors", True, "out of fold, mean over the repeats"): page.number("all_errors", "g"),
+    Column("of 3, 5 and 8", True, "errors on digits of these classes"): page.number("errors", "g"),
     Column("share", True, "of the errors, in %; 95 % Wilson interval"): (
-        lambda row: "no error" if math.isnan(row["share"]) else interval("share")(row)
+        lambda row: "no error" if math.isnan(row["share"]) else page.interval("share")(row)
     ),
-    Column("share of the digits", True, "in %"): number("share_of_samples", ".0f", 100),
+    Column("share of the digits", True, "in %"): page.number("share_of_samples", ".0f", 100),
     Column("more than their share"): _verdict,
 }
-_CONFUSED: Columns = {
+_CONFUSED: page.Columns = {
     Column("model"): itemgetter("model"),
     Column("dataset"): itemgetter("dataset"),
     Column("confusion", help="true class as predicted class"): lambda row: f"{row['true']} as {row['predicted']}",
     Column("samples", True, "on the reference dataset to on this one, out of fold"): (
         lambda row: Cell(f"{row['reference_count']:g} to {row['count']:g}", row["count"])
     ),
-    Column("share of the class", True, "on this dataset in %, 95 % Wilson interval"): interval("rate"),
+    Column("share of the class", True, "on this dataset in %, 95 % Wilson interval"): page.interval("rate"),
     Column("change", True, "in samples"): (
         lambda row: Cell(f"{row['change']:+g}".replace("-", "\N{MINUS SIGN}"), row["change"])
     ),
@@ -160,20 +144,20 @@ least the mean probability that this class gets from samples with its label (con
 mislabelled. The benchmark changes and removes no sample."""
 _SUSPECTS_SHOWN = 12
 _MISCLASSIFIED = "Misclassified samples and suspicious labels"
-_SUSPECTS: Columns = {
+_SUSPECTS: page.Columns = {
     Column("id", True): lambda row: Cell(str(row["id"]), row["id"]),
     Column("label"): lambda row: str(row["label"]),
     Column("suggested"): lambda row: str(row["suggested"]),
     Column("runs", True, "that suggest it"): lambda row: Cell(f"{row['runs']} of {row['of']}", row["runs"]),
-    Column("confidence", True, "mean probability of the suggested class, in %"): percent_of("confidence"),
+    Column("confidence", True, "mean probability of the suggested class, in %"): page.percent("confidence"),
     Column("by"): lambda row: suspected_by(row["by"].split(), row["all"]),
 }
 
 
-@section("mistakes", _MISCLASSIFIED)
-def mistakes(root: Path, rows: Rows) -> list[Block]:
+@page.section("mistakes", _MISCLASSIFIED)
+def mistakes(root: Path, rows: page.Rows) -> list[Block]:
     """Return the suspicious labels, and the misclassified test samples of each run."""
-    suspects = rows_of(root, "suspicious_labels")
+    suspects = page.rows_of(root, "suspicious_labels")
     runs = [f"{row['dataset']}-{row['model']}" for row in rows]
     caption = (
         f"The first {min(_SUSPECTS_SHOWN, len(suspects))} of {len(suspects)} suggestions; all of them are in the file."
@@ -182,11 +166,13 @@ def mistakes(root: Path, rows: Rows) -> list[Block]:
     return [
         Heading("Suspicious labels"),
         Prose(_LABELS),
-        wide(root, "suspicious_labels", "Training samples whose label most runs suspect"),
-        table(_SUSPECTS, first, caption, data(root, "suspicious_labels")),
+        page.wide(root, "suspicious_labels", "Training samples whose label most runs suspect"),
+        page.table(_SUSPECTS, first, caption, page.data(root, "suspicious_labels")),
         Heading("Misclassified test samples"),
         Prose(_MISTAKES),
-        *figure_of_each(root, rows, "misclassified", _MISCLASSIFIED, ["misclassified.csv", "suspicious_labels.csv"]),
+        *page.figure_of_each(
+            root, rows, "misclassified", _MISCLASSIFIED, ["misclassified.csv", "suspicious_labels.csv"]
+        ),
     ]
 
 
