@@ -41,7 +41,10 @@ def faults_of(error: ValidationError, document: Any) -> list[tuple[Key, ErrorDet
 
 
 def _present(parts: Sequence[int | str], node: Any) -> Key:
-    """Return the parts of a key that are in a document; the others name members of a union."""
+    """Return the parts of pydantic's error location that are keys of the document.
+
+    pydantic inserts names of union members, which are left out; of two possible readings the longer one is taken.
+    """
     if not parts:
         return ()
     first, *rest = parts

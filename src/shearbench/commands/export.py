@@ -99,7 +99,7 @@ def _write_figures(params: Params, root: Path, evaluated: EvaluatedRuns, folder:
 
 
 def _parts(params: Params, root: Path, evaluated: EvaluatedRuns, folder: Path) -> Iterator[Callable[[], None]]:
-    """Yield what draws the figures of each folder."""
+    """Yield one function per output folder; calling it draws the figures of that folder."""
     build, calibration = root / "build", root / "reports" / "calibration.json"
     if calibration.is_file():
         yield lambda: _draw(

@@ -81,21 +81,23 @@ def trust_from(probabilities: NDArray[np.float32], labels: NDArray[np.int64], de
     last_of_its_value = np.append(falling[1:] < falling[:-1], True)  # a threshold cannot separate equal confidences
     places = np.flatnonzero(last_of_its_value)
     steps = max(1, int(np.ceil(np.log2(len(places) + 1))))
-    found: tuple[int, float] | None = None
+    widest: tuple[int, float] | None = None
     low, high = 0, len(places) - 1
+    # The bound rises with the number answered while the sample is small, and falls later: below
+    # `_SMALL / (1 - demanded)` a failed bound means too few answered, not too many.
     while low <= high:  # binary search; each of its bounds, at most `steps`, holds with probability 1 - DOUBT / steps
         middle = (low + high) // 2
         answered = int(places[middle]) + 1
         bound = least_accuracy(round(float(accuracy[places[middle]]) * answered), answered, doubt=DOUBT / steps)
         if bound >= demanded:
-            found, low = (answered, bound), middle + 1
-        elif answered < _SMALL / (1 - demanded + 1e-12) and found is None:
-            low = middle + 1  # too few samples for any bound: include more
+            widest, low = (answered, bound), middle + 1
+        elif answered < _SMALL / (1 - demanded + 1e-12) and widest is None:
+            low = middle + 1
         else:
             high = middle - 1
-    if found is None:
+    if widest is None:
         return Trust(temperature, demanded, None, 0.0, None, len(labels))
-    k, bound = found
+    k, bound = widest
     coverage = k / len(labels)
     return Trust(temperature, demanded, float(falling[k - 1]), coverage, float(accuracy[k - 1]), len(labels), bound)
 

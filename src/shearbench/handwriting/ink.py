@@ -60,7 +60,11 @@ def find_ink(picture: Picture) -> Ink | str:
 
 
 def _is_background(values: Plane) -> bool:
-    """Return True if a part at the border is no stroke: too thick, or fainter than ink or around ink along a side."""
+    """Return True if a part that touches the border is background.
+
+    It is background if it is too thick for a stroke, or if it covers most of a side and is either fainter than ink or
+    lies around other ink.
+    """
     ink = values >= BODY
     if ink.all():
         return True

@@ -81,7 +81,8 @@ def _joined(boxes: Boxes, parts: NDArray[np.int64], usual: float) -> list[tuple[
     """Return boxes of digits with their parts; pieces that are stacked and close belong to one digit.
 
     The first pair in the order of ``parts`` (n,) that belongs together is joined, then the first pair of what is left.
-    A joined box can belong to an earlier one, which no other box did; so the search goes on with the joined box alone.
+    Before a join, no earlier box belongs to any other. Only the joined box can have become a piece of an earlier one,
+    so the search goes on from the joined box.
     """
     boxes, groups, one = boxes.copy(), [[part] for part in parts.tolist()], 0
     while one < len(boxes):

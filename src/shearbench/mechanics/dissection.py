@@ -28,15 +28,15 @@ class Plan(NamedTuple):
         dofs: flat degrees of freedom of each front; `dofs_at` (fronts + 1,) where those of a front begin.
         sizes, widths: (fronts,) degrees of freedom of each front; columns of its rows, a whole number of strips.
         widest: the largest width.
-        eliminated: (fronts,) how many of them, the first ones, it eliminates.
+        eliminated: (fronts,) number of degrees of freedom that the front eliminates; they come first in `dofs`.
         blocks_at, factor_at: (fronts + 1,) where its inverses of diagonal blocks and its rows `u` begin in the factor.
         schur_at: (fronts,) where its `c` begins in a workspace of `room` numbers, which halves free for others.
         shared_at: (fronts + 1,) where its `c` begins in `Shared.schur`.
         elements: of each leaf; `elements_at` (fronts + 1,) where they begin.
         places: (elements, 16) place in the front of their edge degrees of freedom, -1 where held.
         halves: (fronts, 2) numbers of the halves, -1 for a leaf.
-        runs: (runs, 3) begin, end and shift: what a half leaves over from begin to end is in the front that it is half
-            of, after its own place by shift; `runs_at` (fronts + 1,) where those of a half begin.
+        runs: (runs, 3) begin, end, shift. Rows begin..end of a half's Schur complement are added to its parent front at
+            begin + shift..end + shift; `runs_at` (fronts + 1,) where those of a half begin.
     """
 
     dofs: Ints

@@ -28,7 +28,9 @@ compiled = njit(cache=True, error_model="numpy", fastmath={"contract"})
 
 
 class Shared(NamedTuple):
-    """The elimination of a block whose elements all have modulus 1, for parts of other blocks with one modulus.
+    """The elimination for uniform modulus 1.
+
+    A part of another block with one modulus everywhere copies it, scaled by that modulus.
 
     Attributes:
         factor, inverses: as `factorise_fronts` fills them.
@@ -42,7 +44,7 @@ class Shared(NamedTuple):
 
 @compiled
 def factorise_fronts(plan, stiffness, moduli, shared, share, factor, inverses):  # type: ignore[no-untyped-def]
-    """Fill `factor` and `inverses`, float32; False where the sum of the elements is not positive definite.
+    """Fill `factor` and `inverses` (float32). Return False if the assembled matrix is not positive definite.
 
     `stiffness` is that of the elements for modulus 1, (elements, 16, 16), or (1, 16, 16) of each of them; the lower
     triangles count. Parts with one modulus are copied from `shared`. With `share`, it is filled instead.

@@ -3,10 +3,11 @@
 Inputs are a `Sample` (block and moduli) and an `Equilibrium` to start from. The result is the `Equilibrium` at
 another displacement, within the tolerance; otherwise `NotConverged` is raised.
 
-Residuals and energies are in double precision. The Newton equations are solved by conjugate gradients in single
-precision, preconditioned by one factor for all Newton steps (about 10 iterations in total at d = 1): from rest, that of
-the block turned by its mean rotation, from another state its own. The tolerance of each Newton step follows Eisenstat
-and Walker (1996), choice 2.
+Residuals and energies are in double precision. The Newton equations are solved by preconditioned conjugate gradients
+in single precision (about 10 iterations in total at d = 1). The preconditioner is one factor for all Newton steps. When
+starting from rest it is the factor of the undeformed block, rotated by the load's mean rotation; when starting from
+another state it is the factor of that state's tangent. The tolerance of each Newton step follows Eisenstat and Walker
+(1996), choice 2.
 """
 
 from dataclasses import dataclass, field

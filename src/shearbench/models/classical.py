@@ -135,6 +135,7 @@ def fit(
         try:
             _calibrate_by(whole, labels, units)
             whole.fit(inputs, labels)
+            # The split by units holds row numbers of this fold; the stored pipeline must not depend on them.
             _calibrate_by(whole, labels, None)
         except (ValueError, TypeError, MemoryError, AttributeError) as error:
             raise HyperparametersFailed(

@@ -124,7 +124,7 @@ def arguments(builder: Callable[..., Any], architecture: str, inputs: Inputs, *,
     """Return the arguments of a builder except its options.
 
     Raises:
-        InputError: if the width is not 1 but the network takes no width.
+        InputError: if ``width`` is not 1 and the network has no parameter ``width``.
     """
     taken = inspect.signature(builder).parameters
     if "width" not in taken and width != 1:

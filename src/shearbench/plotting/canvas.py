@@ -151,7 +151,7 @@ def shortened(name: str, most: int = _LONGEST) -> str:
 
 
 def two_names(first: str, word: str, second: str) -> str:
-    """Return two names of classes with a word between them, for the space above a tile: long ones have a line each."""
+    """Return 'first word second' for the space above a tile; if it is too long, each name has its own line."""
     if len(first) + len(second) <= _BESIDE:
         return f"{first}{word} {second}"
     return f"{shortened(first, _BESIDE)}{word}\n{shortened(second, _BESIDE)}"

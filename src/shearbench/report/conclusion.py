@@ -15,7 +15,7 @@ _TO = {"better": "than", "equivalent": "to"}
 
 
 def steps(result: AblationResult, test: ClaimTest) -> list[str]:
-    """Return the results of the ablation on a claim that :func:`conclusion` follows from, a sentence each."""
+    """Return one sentence for each ablation result on which :func:`conclusion` is based."""
     models, recalibrated = list[str](), list[str]()
     for dataset in test.readings:
         models += map(verdict_of, _against_reference(result, "models", test, within=dataset))

@@ -115,7 +115,7 @@ def read_results(rows: Rows, *, reports: Path, comparison: Path, ablations: Path
 def lines(claim: claims.Claim, results: Results) -> list[Line]:
     """Return a line for each published number and each of our models that it is compared with.
 
-    A number that an ablation of longer trainings gives has a line only where this ablation has run.
+    A number that is compared with an ablation is left out if that ablation has not run.
     """
     given = [one for one in claim.published if not isinstance(one, claims.OfTrainings) or _has_run(one, results)]
     return [line for number in given for line in _lines(number, claim.study, results)]

@@ -32,7 +32,7 @@ def main(params: Params, root: Path, name: str) -> None:
 
 
 def ahead(params: Params, root: Path) -> None:
-    """Train the folds of all ablations in spare processes. To stop it loses at most the folds in training."""
+    """Train the folds of all ablations in spare processes. If it is stopped, only the folds in training are lost."""
     workers = spare_workers(params.execution.pool)
     with terminate_as_interrupt():  # so that a stop removes the inputs too
         for name in params.ablations if workers else ():

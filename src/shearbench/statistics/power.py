@@ -90,7 +90,10 @@ def detectable(found: Precision, *, rope: float, power: float) -> float:
 
 
 def detectable_range(found: Sequence[Precision], *, rope: float, power: float) -> tuple[float, float]:
-    """Return the least and the largest of what precisions detect; a smaller error need not detect a smaller one."""
+    """Return the smallest and the largest detectable difference over ``found``.
+
+    The smallest need not belong to the smallest standard error, because the degrees of freedom differ.
+    """
     least = [detectable(each, rope=rope, power=power) for each in found]
     return min(least), max(least)
 

@@ -101,9 +101,10 @@ class Store:
 
 
 def attempt(root: Path, uri: str, send: Callable[[Store], object], *, experiment: str = EXPERIMENT) -> bool:
-    """Open the store and send; return True on success. A failure is only a warning, because results are on disk.
+    """Call ``send`` with the open store.
 
-    Only one process of a project sends at a time, so that two processes never create the same database or run.
+    Return False, after a warning, if the store fails; the results are on disk in any case. Only one process of a
+    project sends at a time, so that two processes never create the same database or run.
     """
     try:
         with _mlflow(), locked(home(root) / "mlruns" / ".lock"):

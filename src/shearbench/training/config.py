@@ -186,7 +186,11 @@ def assemble(config: TrainingConfig, dataset: Dataset, rows: Selection, *, seed:
 
 
 def mislabelled(part: Part, share: float, *, seed: int) -> Part:
-    """Return the samples with a ``share`` of labels drawn at random and rotated by one among themselves."""
+    """Return the samples with wrong labels.
+
+    A ``share`` of the samples, drawn at random, each gets the label of the sample drawn before it. Some labels stay
+    right by chance.
+    """
     generator = torch.Generator().manual_seed(seed_for(seed, "mislabelled"))
     rows = torch.randperm(len(part.labels), generator=generator)[: round(share * len(part.labels))]
     rows = rows.to(part.labels.device)

@@ -183,7 +183,8 @@ class Ledger:
     def _copy_of(self, trials: Sequence[FrozenTrial], sampler: optuna.samplers.BaseSampler) -> optuna.Study:
         """Return an in-memory study with these trials, so that a draw leaves no trace; it is rebuilt once per bracket.
 
-        The last draw on the copy is the next trial of the study, so the copy is complete for the next draw.
+        The last draw on the copy is the next trial of the study, so the copy is complete for the next draw. An ended
+        trial does not change and hyperparameters are drawn before the state changes, so equal states mean equal trials.
         """
         if [trial.state for trial in self._copy.get_trials(deepcopy=False)] != [trial.state for trial in trials]:
             self._copy = optuna.create_study(direction="maximize")
@@ -192,7 +193,10 @@ class Ledger:
         return self._copy
 
     def _take(self, number: int) -> None:
-        """Give an enqueued trial its hyperparameters, also one that a killed run left half drawn."""
+        """Give an enqueued trial its hyperparameters.
+
+        A trial that a killed process left RUNNING, with only some of them, gets the rest.
+        """
         frozen = self._stored()[number]
         if frozen.state == TrialState.WAITING:
             _suggest(self.optuna.ask(), self.study.space)

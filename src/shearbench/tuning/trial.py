@@ -103,7 +103,10 @@ class TrialTask:
 
 @dataclass(frozen=True)
 class Point:
-    """An epoch of a trial. ``stored`` is the accuracy of the weights that are stored if the training ends here."""
+    """An epoch of a trial.
+
+    ``stored`` is the accuracy of the weights that early stopping would keep if training ended after this epoch.
+    """
 
     train_loss: float
     train_accuracy: float

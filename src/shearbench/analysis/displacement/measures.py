@@ -53,7 +53,7 @@ def measures(fields: Fields, images: NDArray[np.uint8], homogeneous: Values) -> 
 
 
 def class_means(values: Values, labels: NDArray[np.int64], classes: int) -> Values:
-    """Return the mean of ``values`` (n, ...) over the samples of each class, (classes, ...); NaN for one without."""
+    """Return the mean of ``values`` (n, ...) over each class, (classes, ...); NaN for a class without samples."""
     means = np.full((classes, *values.shape[1:]), np.nan)
     for label in np.unique(labels):
         means[label] = values[labels == label].mean(axis=0)

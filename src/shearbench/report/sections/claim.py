@@ -58,7 +58,10 @@ _SHOWN = (
 
 
 def read(root: Path, rows: Rows) -> Section:
-    """Return each claim against its ablation, the other ablations, the published numbers; empty without all these."""
+    """Return each claim against its ablation, the other ablations, the published numbers.
+
+    The section is empty if there is none of them.
+    """
     claims = read_claims(root)
     blocks: list[Block] = []
     sizes = _results_of_sizes(root, rows) if any(claim.published for claim in claims.values()) else {}
