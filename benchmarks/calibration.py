@@ -27,7 +27,7 @@ from shearbench.data.config import MnistFolder
 from shearbench.plotting.canvas import png
 from shearbench.records import provenance, write_bytes, write_json, write_text
 from shearbench.report.sections.statistics import ALPHA, TOLERANCE, size_and_power_figure
-from shearbench.statistics.crossed import Parts, joined, mean_squares, parts_from, parts_of, variances
+from shearbench.statistics.crossed import VarianceComponents, joined, mean_squares, parts_from, parts_of, variances
 from shearbench.statistics.power import training_factor
 from shearbench.statistics.proportions import wilson
 from shearbench.statistics.runs import Run
@@ -78,7 +78,7 @@ def runs_of(draws: Mapping[str, NDArray[Any]], number: int) -> list[Run]:
     ]
 
 
-def candidates(a: Run, b: Run, family: Sequence[Parts], place: int) -> Iterator[tuple[str, Estimate]]:
+def candidates(a: Run, b: Run, family: Sequence[VarianceComponents], place: int) -> Iterator[tuple[str, Estimate]]:
     """Yield what each candidate sees of a pair; ``family`` are the parts of all pairs of equal classifiers."""
     d = (a.fold_accuracies - b.fold_accuracies).ravel()
     k, each = len(d), a.correct[0].astype(float) - b.correct[0]

@@ -7,7 +7,7 @@ import pytest
 
 from shearbench.errors import InputError
 from shearbench.execution import Cluster
-from shearbench.execution.files import Item, Manifest, Parcel, files_of, moved, packed, put_in_place
+from shearbench.execution.files import FileContent, Item, Manifest, files_of, moved, packed, put_in_place
 from shearbench.execution.settings import Execution
 
 AUTO = {"workers": "auto", "device": "auto", "precision": "auto"}
@@ -69,17 +69,19 @@ def test_files_go_there_and_back_whole(tmp_path):
     for name in ("record.json", "weights"):
         (task.out / name).write_text(name)
     writes = (here / "out", here / "out/record.json")
-    parcels = packed(writes, there)
-    assert [parcel.item.path.name for parcel in parcels] == ["weights", "record.json"], "what vouches comes last"
-    put_in_place(parcels, writes)
+    files = packed(writes, there)
+    assert [file.item.path.name for file in files] == ["weights", "record.json"], "what vouches comes last"
+    put_in_place(files, writes)
     assert [path.read_text() for path in files_of([here / "out"])] == ["record.json", "weights"]
 
 
 def test_a_damaged_or_foreign_file_writes_nothing(tmp_path):
-    good = Parcel(Item(tmp_path / "out/a", "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"), b"a")
-    damaged = Parcel(Item(tmp_path / "out/b", good.item.sha256), b"b")
+    good = FileContent(
+        Item(tmp_path / "out/a", "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"), b"a"
+    )
+    damaged = FileContent(Item(tmp_path / "out/b", good.item.sha256), b"b")
     for path in (tmp_path / "elsewhere", tmp_path / "out/../elsewhere"):
-        foreign = Parcel(Item(path, good.item.sha256), b"a")
+        foreign = FileContent(Item(path, good.item.sha256), b"a")
         with pytest.raises(InputError, match=r"which its task does not write"):
             put_in_place([good, foreign], [tmp_path / "out"])
     with pytest.raises(InputError, match=r"damaged on its way"):

@@ -99,8 +99,8 @@ def wavy_top(n):
     """
     block = build_block(n, n, LOADS["confined"])
     x, y = np.indices((2 * n + 1, 2 * n + 1)).reshape(2, -1) / (2 * n)
-    lift = np.stack([np.zeros_like(x), y * np.cos(np.pi * x)], axis=1)
-    return Sample(replace(block, lift=lift), *lame_parameters(np.ones(n * n)))
+    homogeneous_rate = np.stack([np.zeros_like(x), y * np.cos(np.pi * x)], axis=1)
+    return Sample(replace(block, homogeneous_rate=homogeneous_rate), *lame_parameters(np.ones(n * n)))
 
 
 def test_energy_converges_with_order_four():

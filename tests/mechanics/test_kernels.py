@@ -109,7 +109,7 @@ def test_the_factor_inverts_the_tangent(name, elements, rng):
     """Under every set of supports, to single precision; more elements than one pack, and not a multiple of it."""
     block = build_block(9, 7, LOADS[name], elements)
     sample = Sample(block, *lame_parameters(rng.uniform(1, 100, block.rows * block.columns)))
-    state = 0.5 * block.lift + 0.005 * rng.standard_normal(block.lift.shape)
+    state = 0.5 * block.homogeneous_rate + 0.005 * rng.standard_normal(block.homogeneous_rate.shape)
     linear = sample.linearised(state)
     factor = factorise(linear, block, sample.mu)
     assert factor is not None

@@ -182,12 +182,12 @@ def test_failure_is_recorded_when_asked(digits, monkeypatch):
     solve = newton._newton
 
     def refuses_the_second(start, d):
-        if start.sample.energy(0.01 * start.sample.block.lift) == energy_of_the_second:
+        if start.sample.energy(0.01 * start.sample.block.homogeneous_rate) == energy_of_the_second:
             raise NotConverged("not this one")
         return solve(start, d)
 
     block = simulation.build_block(28, 28, LOADS["shear"])
-    energy_of_the_second = simulation._sample_of(digits[1], block).energy(0.01 * block.lift)
+    energy_of_the_second = simulation._sample_of(digits[1], block).energy(0.01 * block.homogeneous_rate)
     monkeypatch.setattr(newton, "_newton", refuses_the_second)
     fields = simulate(digits, load="shear", displacements=[0.0, 1.0], failures="record")
     assert fields.converged.tolist() == [[True, True], [True, False], [True, True]]

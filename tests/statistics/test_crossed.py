@@ -11,7 +11,7 @@ from statsmodels.formula.api import ols
 
 from shearbench.statistics.crossed import (
     Crossed,
-    Parts,
+    VarianceComponents,
     accuracy_interval,
     joined,
     mean_squares,
@@ -48,7 +48,7 @@ def make_run(seed: int, *, accuracy: float = 0.9, training: float = 0.0, writers
     )
 
 
-def alone(table: np.ndarray) -> Parts:
+def alone(table: np.ndarray) -> VarianceComponents:
     """The parts of the mean of a table in which each column is a sample of its own."""
     columns = np.arange(table.shape[1])
     return parts_from(table.mean(axis=0), table, columns)

@@ -3,7 +3,7 @@
 import pytest
 
 from shearbench.statistics.resampled_t import RopeProbabilities
-from shearbench.statistics.verdict import decide, decide_by_interval, turned
+from shearbench.statistics.verdict import decide, decide_by_interval, reversed_verdict
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_the_word_and_the_rule_that_gave_it(p, probabilities, word, rule):
 def test_seen_from_the_other_side_a_verdict_is_the_one_on_the_swapped_evidence(probabilities):
     word = decide(0.001, RopeProbabilities(*probabilities, rope=0.01)).word
     swapped = decide(0.001, RopeProbabilities(*probabilities[::-1], rope=0.01)).word
-    assert turned(word) == swapped
+    assert reversed_verdict(word) == swapped
 
 
 def test_alpha_moves_both_thresholds():
@@ -52,4 +52,4 @@ def test_an_interval_gives_the_word(low, high, word, rule):
     verdict = decide_by_interval(low, high, rope=0.01, p_adjusted=0.04, family=6)
     assert verdict.word == word
     assert rule in verdict.rule
-    assert decide_by_interval(-high, -low, rope=0.01, p_adjusted=0.04, family=6).word == turned(verdict.word)
+    assert decide_by_interval(-high, -low, rope=0.01, p_adjusted=0.04, family=6).word == reversed_verdict(verdict.word)

@@ -145,7 +145,7 @@ def accuracy_figure(title: str, table: pd.DataFrame, folds: pd.DataFrame) -> Fig
     panels[-1].set_xlabel(
         f"accuracy in %{begins}\nmean, 95 % interval (test: other samples, another training) and one dot per fold"
     )
-    return _finished(made, title, panels)
+    return _with_legend(made, title, panels)
 
 
 def _shown(table: pd.DataFrame) -> pd.DataFrame:
@@ -230,7 +230,7 @@ def gradients_figure(title: str, gradients: pd.DataFrame) -> Figure:
         panel.set_title(title_of_panel, loc="left", fontsize=10)
         plain(panel)
     panels[-1].set_xlabel("step (mini-batch); mean over the folds")
-    return _finished(made, title, panels)
+    return _with_legend(made, title, panels)
 
 
 def modes_figure(title: str, modes: pd.DataFrame) -> Figure:
@@ -256,7 +256,7 @@ def modes_figure(title: str, modes: pd.DataFrame) -> Figure:
         if place + columns >= len(runs):
             panel.set_xlabel("epoch", fontsize=9)
             panel.tick_params(labelbottom=True)  # those of a shared axis are at the last row alone
-    return _finished(made, title, panels[: len(runs)])
+    return _with_legend(made, title, panels[: len(runs)])
 
 
 def train_size_figure(title: str, curve: pd.DataFrame) -> Figure:
@@ -279,10 +279,10 @@ def train_size_figure(title: str, curve: pd.DataFrame) -> Figure:
         panel.set_xlabel("training samples")
         plain(panel)
     panels[0].set_ylabel("cross-validated accuracy in %")
-    return _finished(made, title, panels)
+    return _with_legend(made, title, panels)
 
 
-def _finished(made: Figure, title: str, panels: Iterable[Axes]) -> Figure:
+def _with_legend(made: Figure, title: str, panels: Iterable[Axes]) -> Figure:
     """Return the figure with its title, and one legend below all panels."""
     made.suptitle(title, fontsize=11)
     by_label: dict[str, Any] = {}

@@ -32,7 +32,7 @@ from shearbench.records import is_finished, read_json, read_npz, read_record
 from shearbench.statistics.pairs import Comparisons, compare_all
 from shearbench.statistics.pilot import Pilot, measured
 from shearbench.statistics.runs import Design, Plan, Run
-from shearbench.statistics.verdict import turned
+from shearbench.statistics.verdict import reversed_verdict
 
 Row = dict[str, Any]
 
@@ -71,7 +71,7 @@ def with_verdicts(rows: Sequence[Row], pairs: Sequence[Mapping[str, Any]]) -> li
     for pair in pairs:
         verdict = pair["verdict"]
         verdicts[pair["within"], pair["a"], pair["b"]] = (verdict, pair["p_adjusted"])
-        verdicts[pair["within"], pair["b"], pair["a"]] = (turned(verdict), pair["p_adjusted"])
+        verdicts[pair["within"], pair["b"], pair["a"]] = (reversed_verdict(verdict), pair["p_adjusted"])
     best = best_of_each_dataset(rows)
     found = []
     for row in rows:

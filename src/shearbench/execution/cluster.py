@@ -99,9 +99,9 @@ class _Run:
         while self.waiting and len(self.running) < limit:
             index = self.waiting.popleft()
             call = self.calls[index]
-            errand = remote.Errand(self.name, index, call, self.manifest.of(call.reads), identity())
+            request = remote.TaskRequest(self.name, index, call, self.manifest.of(call.reads), identity())
             key = f"{self.name}-{index}"
-            future = self.client.submit(remote.perform, errand, key=key, pure=False, resources=self.needs)
+            future = self.client.submit(remote.perform, request, key=key, pure=False, resources=self.needs)
             self.running[index] = future
             future.add_done_callback(lambda _, index=index: self.events.put(("finished", index)))
 
@@ -131,13 +131,13 @@ class _Run:
         elif error is not None:
             self.task_result.failures[index] = reason_of(error, error.__cause__)
         else:
-            delivery = future.result()
-            if delivery.failure is not None:
-                self.task_result.failures[index] = delivery.failure
+            response = future.result()
+            if response.failure is not None:
+                self.task_result.failures[index] = response.failure
             else:
-                put_in_place(delivery.parcels, self.calls[index].writes)
-                self.task_result.results[index] = delivery.result
-                self._count(index, delivery.done)
+                put_in_place(response.files, self.calls[index].writes)
+                self.task_result.results[index] = response.result
+                self._count(index, response.done)
 
     def _examine_workers(self) -> None:
         """Count the workers of this version at most every ``_POLL`` seconds, and print those that are refused."""

@@ -21,7 +21,7 @@ class Item:
 
 
 @dataclass(frozen=True, eq=False)
-class Parcel:
+class FileContent:
     item: Item
     content: bytes
 
@@ -58,30 +58,30 @@ def below(root: Path, path: Path) -> Path:
     return root / absolute.relative_to(absolute.anchor)
 
 
-def packed(paths: Iterable[Path], root: Path) -> list[Parcel]:
+def packed(paths: Iterable[Path], root: Path) -> list[FileContent]:
     """Return the files that a task has written under ``root``, in the order of ``paths``."""
-    parcels = []
+    files = []
     for path in files_of(below(root, path) for path in paths):
         content = path.read_bytes()
-        parcels.append(Parcel(Item(Path("/") / path.relative_to(root), sha256(content).hexdigest()), content))
-    return parcels
+        files.append(FileContent(Item(Path("/") / path.relative_to(root), sha256(content).hexdigest()), content))
+    return files
 
 
-def put_in_place(parcels: Sequence[Parcel], allowed: Iterable[Path]) -> None:
+def put_in_place(files: Sequence[FileContent], allowed: Iterable[Path]) -> None:
     """Write received files in order, each atomically.
 
     Raises:
         InputError: if a file was damaged in transfer, or is not among the outputs of the task.
     """
     folders = [path.absolute() for path in allowed]
-    for parcel in parcels:
-        path = parcel.item.path
+    for file in files:
+        path = file.item.path
         if ".." in path.parts or not any(path == folder or folder in path.parents for folder in folders):
             raise InputError(f"a worker sent {path}, which its task does not write; check who can reach the scheduler")
-        if sha256(parcel.content).hexdigest() != parcel.item.sha256:
+        if sha256(file.content).hexdigest() != file.item.sha256:
             raise InputError(f"{path} was damaged on its way from a worker; run the same command again")
-    for parcel in parcels:
-        write_bytes(parcel.item.path, parcel.content)
+    for file in files:
+        write_bytes(file.item.path, file.content)
 
 
 class Manifest:

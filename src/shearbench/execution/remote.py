@@ -24,7 +24,7 @@ from distributed import get_worker
 from shearbench.code import NETWORKS, PACKAGE, hash_of_folder
 from shearbench.errors import InputError
 from shearbench.execution.calls import Call, reason_of
-from shearbench.execution.files import Item, Parcel, below, moved, packed
+from shearbench.execution.files import FileContent, Item, below, moved, packed
 from shearbench.records import hash_of, sha256_of
 
 GPU = "GPU"
@@ -66,7 +66,7 @@ def differences(theirs: Mapping[str, str]) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Errand:
+class TaskRequest:
     """A call for a worker: name of the run, index, call, inputs, and the required identity of the worker."""
 
     run: str
@@ -77,11 +77,11 @@ class Errand:
 
 
 @dataclass(frozen=True, eq=False)
-class Delivery:
+class TaskResponse:
     """The response of a worker: the result with the output files, or the failure, and the finished units."""
 
     result: Any = None
-    parcels: tuple[Parcel, ...] = ()
+    files: tuple[FileContent, ...] = ()
     failure: str | None = None
     done: int = 0
 
@@ -90,22 +90,24 @@ class _Stopped(BaseException):
     """Raised if the user has stopped the run; a BaseException, so that tasks do not catch it."""
 
 
-def perform(errand: Errand) -> Delivery:
+def perform(request: TaskRequest) -> TaskResponse:
     """Run a call in this worker; any failure is returned as text."""
     worker = get_worker()
-    if errand.identity != identity():  # the worker was restarted after a change of its code
-        other = "; ".join(f"{name} {value}" for name, value in errand.identity.items())
-        return Delivery(failure=f"worker {worker.address} is refused: it has {differences(errand.identity)} of {other}")
-    with _announced(errand.call), tempfile.TemporaryDirectory(prefix="task-", dir=_folder("tasks")) as scratch:
-        root, report = Path(scratch), _Report(errand)
+    if request.identity != identity():  # the worker was restarted after a change of its code
+        other = "; ".join(f"{name} {value}" for name, value in request.identity.items())
+        return TaskResponse(
+            failure=f"worker {worker.address} is refused: it has {differences(request.identity)} of {other}"
+        )
+    with _announced(request.call), tempfile.TemporaryDirectory(prefix="task-", dir=_folder("tasks")) as scratch:
+        root, report = Path(scratch), _Report(request)
         try:
-            _lay_out(errand, root)
-            result = errand.call.function(moved(errand.call.task, root), report.advance)
-            return Delivery(result, tuple(packed(errand.call.writes, root)), done=report.done)
+            _lay_out(request, root)
+            result = request.call.function(moved(request.call.task, root), report.advance)
+            return TaskResponse(result, tuple(packed(request.call.writes, root)), done=report.done)
         except _Stopped:
-            return Delivery(failure="stopped")
+            return TaskResponse(failure="stopped")
         except Exception as error:  # noqa: BLE001  (every failure is reported, and other tasks continue)
-            return Delivery(failure=reason_of(error, traceback.format_exc()).replace(f"{root}/", "/"))
+            return TaskResponse(failure=reason_of(error, traceback.format_exc()).replace(f"{root}/", "/"))
 
 
 def receive(sha256: str, offset: int, size: int, chunk: bytes) -> None:
@@ -128,18 +130,18 @@ def stop(run: str) -> None:
     _stopped.add(run)
 
 
-def _lay_out(errand: Errand, root: Path) -> None:
+def _lay_out(request: TaskRequest, root: Path) -> None:
     """Link the inputs from the cache to the paths of the task."""
-    missing = sorted({item.sha256 for item in errand.inputs if not _is_cached(item.sha256)})
+    missing = sorted({item.sha256 for item in request.inputs if not _is_cached(item.sha256)})
     if missing:
-        _request(errand, missing)
-    for item in errand.inputs:
+        _request(request, missing)
+    for item in request.inputs:
         place = below(root, item.path)
         place.parent.mkdir(parents=True, exist_ok=True)
         os.link(_folder("inputs") / item.sha256, place)
 
 
-def _request(errand: Errand, missing: list[str]) -> None:
+def _request(request: TaskRequest, missing: list[str]) -> None:
     """Request files from the machine of the command, and wait for them.
 
     Raises:
@@ -148,9 +150,9 @@ def _request(errand: Errand, missing: list[str]) -> None:
     global _heard
     _heard = time.monotonic()
     worker = get_worker()
-    worker.log_event(errand.run, [WANTED, errand.index, worker.address, missing])
+    worker.log_event(request.run, [WANTED, request.index, worker.address, missing])
     while not all((_folder("inputs") / name).is_file() for name in missing):
-        if errand.run in _stopped:
+        if request.run in _stopped:
             raise _Stopped
         if time.monotonic() - _heard > _PATIENCE:
             raise InputError(f"its inputs did not reach worker {worker.address} within {_PATIENCE:.0f} s; run again")
@@ -183,13 +185,13 @@ def _folder(name: str) -> Path:
 class _Report:
     """Counts and reports the finished units of a task, with limited frequency; ends the task if the run was stopped."""
 
-    def __init__(self, errand: Errand) -> None:
-        self.errand, self.done, self.reported = errand, 0, 0.0
+    def __init__(self, request: TaskRequest) -> None:
+        self.request, self.done, self.reported = request, 0, 0.0
 
     def advance(self, units: int) -> None:
-        if self.errand.run in _stopped:
+        if self.request.run in _stopped:
             raise _Stopped
         self.done += units
         if time.monotonic() - self.reported > _BETWEEN_REPORTS:
-            get_worker().log_event(self.errand.run, [DONE, self.errand.index, self.done])
+            get_worker().log_event(self.request.run, [DONE, self.request.index, self.done])
             self.reported = time.monotonic()

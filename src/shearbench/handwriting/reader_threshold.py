@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 
 from shearbench.seeds import generator_for
 
-CLASSES, WRITERS, DIGITS = 4000, 30, 10
+SIMULATED_CLASSES, WRITERS, DIGITS = 4000, 30, 10
 DEMANDED, SURE = 0.99, 0.95
 
 
 def draw_classes(writers: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return rows of the digits of each class, (CLASSES, WRITERS * DIGITS)."""
+    """Return rows of the digits of each class, (SIMULATED_CLASSES, WRITERS * DIGITS)."""
     rng = generator_for(42, "reader threshold")
-    drawn = rng.integers(writers.max() + 1, size=(CLASSES, WRITERS))
-    rows = np.empty((CLASSES, WRITERS, DIGITS), np.int64)
+    drawn = rng.integers(writers.max() + 1, size=(SIMULATED_CLASSES, WRITERS))
+    rows = np.empty((SIMULATED_CLASSES, WRITERS, DIGITS), np.int64)
     for writer, digit in np.ndindex(int(writers.max()) + 1, DIGITS):
         own, there = np.flatnonzero((writers == writer) & (labels == digit)), drawn == writer
         some = own if len(own) else np.flatnonzero(labels == digit)  # this writer's are missing
         rows[there, digit] = rng.choice(some, int(there.sum()))
-    return rows.reshape(CLASSES, -1)
+    return rows.reshape(SIMULATED_CLASSES, -1)
 
 
 def share_of_classes(classes: NDArray[np.int64], answered: NDArray[np.bool_], right: NDArray[np.bool_]) -> float:

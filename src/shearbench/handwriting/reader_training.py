@@ -29,9 +29,9 @@ from shearbench.data.mnist import Part, collect
 from shearbench.errors import InputError
 from shearbench.execution import Workers
 from shearbench.handwriting.reader_threshold import (
-    CLASSES,
     DEMANDED,
     DIGITS,
+    SIMULATED_CLASSES,
     SURE,
     WRITERS,
     class_threshold,
@@ -159,7 +159,7 @@ def pack(out: Path, folder: Path, *, mnist: Path) -> dict[str, Any]:
         "MNIST test": _accuracies(readers, test.images, test.labels.astype(np.int64)),
     }
     record["trust"] = asdict(_trust(together, labels, writers_of_held_out(mnist, out)))
-    record["classes"] = {"satisfied": SURE, "drawn": CLASSES, "writers": WRITERS, "digits": WRITERS * DIGITS}
+    record["classes"] = {"satisfied": SURE, "drawn": SIMULATED_CLASSES, "writers": WRITERS, "digits": WRITERS * DIGITS}
     write_json(folder / RECORD, record)
     load.cache_clear()
     return record

@@ -31,8 +31,8 @@ class Block:
         gradients, weights: tables of an element, see kernels.element_table.
         connectivity: (9, elements) nodes of each element, in the order of kernels.NODES.
         free: (nodes, 2) 1.0 on free degrees of freedom, 0.0 on held ones.
-        lift: (nodes, 2) the homogeneous field of the load for d = 1.
-        grip: (nodes, 2) 1.0 on components held by the support of the top edge, else 0.0.
+        homogeneous_rate: (nodes, 2) the homogeneous field of the load for d = 1.
+        loaded_support: (nodes, 2) 1.0 on components held by the support of the top edge, else 0.0.
         plan: the elimination order of a tangent without centre nodes.
     """
 
@@ -43,8 +43,8 @@ class Block:
     weights: Floats
     connectivity: Ints
     free: Floats
-    lift: Floats
-    grip: Floats
+    homogeneous_rate: Floats
+    loaded_support: Floats
     plan: Plan
 
     @property
@@ -69,7 +69,7 @@ class Block:
 
     def _rotation(self, d: float) -> float:
         """Return the angle of the mean rotation of the load at d."""
-        corner = self.lift[[0, -1, 2 * self.rows]] * d  # bottom left, top right, top left
+        corner = self.homogeneous_rate[[0, -1, 2 * self.rows]] * d  # bottom left, top right, top left
         across, up = (corner[1] - corner[2]) / self.width, (corner[2] - corner[0]) / self.height
         return float(np.arctan2(across[1] - up[0], 2 + across[0] + up[1]))
 
@@ -102,18 +102,18 @@ def build_block(height: int, width: int, load: Load, elements: tuple[int, int] =
     connectivity = _connectivity(rows, columns)
     on_edge = {"bottom": iy == 0, "top": iy == 2 * rows, "left": ix == 0, "right": ix == 2 * columns}
     free = np.ones((len(ix), 2))
-    grip = np.zeros((len(ix), 2))
+    loaded_support = np.zeros((len(ix), 2))
     for edge, component in load.held:
         free[on_edge[edge], component] = 0.0
         if edge == "top":
-            grip[on_edge[edge], component] = 1.0
+            loaded_support[on_edge[edge], component] = 1.0
     reduced = np.stack([ix / (2 * columns), iy / (2 * rows)], axis=1)
-    lift = np.asarray(load.origin) + reduced @ np.asarray(load.gradient, dtype=np.float64).T
+    homogeneous_rate = np.asarray(load.origin) + reduced @ np.asarray(load.gradient, dtype=np.float64).T
     edge_nodes = np.delete(connectivity, CENTRE, axis=0).T  # (elements, 8)
     edge_dofs = (2 * edge_nodes[:, :, None] + np.arange(2)).reshape(-1, 16)
     plan = dissect(rows, columns, edge_dofs, free.ravel() > 0)
     table = element_table(across, up)
-    return Block(height, width, elements, *table, connectivity, free, lift, grip, plan)
+    return Block(height, width, elements, *table, connectivity, free, homogeneous_rate, loaded_support, plan)
 
 
 def _connectivity(rows: int, columns: int) -> Ints:

@@ -78,7 +78,7 @@ class Equilibrium:
     u: Floats
     energy: float
     forces: Floats
-    turned: dict[int, Factor] = field(default_factory=dict)
+    rotated_factors: dict[int, Factor] = field(default_factory=dict)
 
     @cached_property
     def factor(self) -> Factor:
@@ -91,8 +91,8 @@ class Equilibrium:
     @cached_property
     def rate(self) -> Singles:
         """du/dd (nodes, 2), the change of the field with the displacement of the supports."""
-        lift = self.sample.block.lift.astype(np.float32)
-        return lift - self.factor.solve(self.sample.tangent(self.sample.linearised(self.u), lift))
+        homogeneous = self.sample.block.homogeneous_rate.astype(np.float32)
+        return homogeneous - self.factor.solve(self.sample.tangent(self.sample.linearised(self.u), homogeneous))
 
     def factor_towards(self, d: float) -> Factor:
         """Return the factor for a step to d; NotConverged if this state is not stable.
@@ -103,15 +103,15 @@ class Equilibrium:
         if self.u.any() or float(np.ptp(ratios)) >= _SAME_RATIO:
             return self.factor
         turn = round(d * TURNS_PER_HEIGHT / block.height) if block.turns else 0
-        if turn not in self.turned:
+        if turn not in self.rotated_factors:
             at = turn * block.height / TURNS_PER_HEIGHT
-            self.turned[turn] = factorise_at_rest(block, self.sample.mu, round(float(ratios[0]), 9), at)
-        return self.turned[turn]
+            self.rotated_factors[turn] = factorise_at_rest(block, self.sample.mu, round(float(ratios[0]), 9), at)
+        return self.rotated_factors[turn]
 
 
 def undeformed(sample: Sample) -> Equilibrium:
     """Return the state at rest, d = 0."""
-    still = np.zeros_like(sample.block.lift)
+    still = np.zeros_like(sample.block.homogeneous_rate)
     return Equilibrium(sample, 0.0, still, 0.0, still)
 
 
@@ -158,7 +158,7 @@ def _guess(start: Equilibrium, d: float, factor: Factor) -> Floats:
     sample, block = start.sample, start.sample.block
     if start.u.any():
         return start.u + (d - start.d) * start.rate.astype(np.float64)
-    u = d * block.lift
+    u = d * block.homogeneous_rate
     residual = sample.forces(u) * block.free
     return u - factor.solve(residual.astype(np.float32))
 

@@ -196,7 +196,7 @@ def _store(fields: Fields, index: int, steps: list[int], equilibrium: Equilibriu
     block = equilibrium.sample.block
     fields.displacement[index, steps] = _pixel_centres(block, equilibrium.u)
     fields.strain_energy[index, steps] = equilibrium.energy
-    fields.reaction[index, steps] = (equilibrium.forces * block.grip).sum(axis=0)
+    fields.reaction[index, steps] = (equilibrium.forces * block.loaded_support).sum(axis=0)
     fields.converged[index, steps] = True
 
 

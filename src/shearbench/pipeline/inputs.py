@@ -51,7 +51,7 @@ def make_split(name: str, entry: DatasetEntry, split: Split, build: Path) -> Dat
     return Dataset(name, samples.ids, inputs, samples.labels, samples.groups, samples.classes)
 
 
-def units_of(entry: DatasetEntry, train: Dataset) -> str:
+def unit_text(entry: DatasetEntry, train: Dataset) -> str:
     """Return the unit of the inputs of a dataset as text."""
     if isinstance(entry, FieldDataset):
         return "displacement in pixels: u_x to the right, u_y up"

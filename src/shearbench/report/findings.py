@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from shearbench.statistics.verdict import turned
+from shearbench.statistics.verdict import reversed_verdict
 
 Row = Mapping[str, Any]
 Rows = Sequence[Row]
@@ -25,7 +25,7 @@ def seen_from(one: str, pair: Row) -> Row:
     """Return a pair with ``one``, which is one of its two sides, as ``a``."""
     if pair["a"] == one:
         return pair
-    sides = {"a": pair["b"], "b": pair["a"], "verdict": turned(pair["verdict"])}
+    sides = {"a": pair["b"], "b": pair["a"], "verdict": reversed_verdict(pair["verdict"])}
     sides |= {"mean_a": pair["mean_b"], "mean_b": pair["mean_a"]}
     return {**pair, **sides, "difference": -pair["difference"], "low": -pair["high"], "high": -pair["low"]}
 

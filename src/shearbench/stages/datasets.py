@@ -13,14 +13,14 @@ from shearbench.data.dataset import (
     write_dataset,
 )
 from shearbench.params import Params
-from shearbench.pipeline.inputs import copy_tables, field_facts, make_split, units_of
+from shearbench.pipeline.inputs import copy_tables, field_facts, make_split, unit_text
 
 
 def main(params: Params, root: Path) -> None:
     """Make every dataset of ``params``."""
     for name, entry in params.datasets.items():
         splits: dict[Split, Dataset] = {split: make_split(name, entry, split, root / "build") for split in SPLITS}
-        facts = {"entry": entry.model_dump(), "units": units_of(entry, splits["train"])}
+        facts = {"entry": entry.model_dump(), "units": unit_text(entry, splits["train"])}
         folder = root / "build" / "datasets" / name
         write_dataset(folder, splits, {**facts, **field_facts(entry, root / "build")})
         copy_tables(entry, root / "build", folder)

@@ -68,7 +68,7 @@ class Crossed(Precision):
 
 
 @dataclass(frozen=True, eq=False)
-class Parts:
+class VarianceComponents:
     """Mean and variance components of one pair, before they are combined with those of its family."""
 
     mean: float
@@ -88,7 +88,7 @@ class Parts:
     """n_test/n_train, or 0 if the trainings share no samples."""
 
 
-def parts_of(a: Run, b: Run | None = None) -> Parts:
+def parts_of(a: Run, b: Run | None = None) -> VarianceComponents:
     """Return mean and variance components of the difference of two runs on the same samples, or of one accuracy.
 
     ``b`` is None for the accuracy of ``a``. Networks of disjoint training sets are compared on the test part alone.
@@ -105,7 +105,7 @@ def parts_of(a: Run, b: Run | None = None) -> Parts:
     return parts_from(np.concatenate([held_out, tested]), table, clusters, overlap=a.test_to_train)
 
 
-def parts_from(u: Floats, table: Floats, clusters: NDArray[np.int64], *, overlap: float = 0.0) -> Parts:
+def parts_from(u: Floats, table: Floats, clusters: NDArray[np.int64], *, overlap: float = 0.0) -> VarianceComponents:
     """Return the mean of ``u`` with its variance components.
 
     Args:
@@ -119,7 +119,7 @@ def parts_from(u: Floats, table: Floats, clusters: NDArray[np.int64], *, overlap
     count, n = len(names), len(u)
     trainings, samples = table.shape
     square, interaction = (training_factor(trainings, overlap) * each / samples for each in mean_squares(table))
-    return Parts(
+    return VarianceComponents(
         mean=float(u.mean()),
         samples=n,
         clusters=names,
@@ -170,7 +170,7 @@ def accuracy_interval(u: Floats, table: Floats, clusters: NDArray[np.int64], *, 
     return wilson(share, effective, df=df)
 
 
-def joined(parts: Sequence[Parts], *, alpha: float) -> tuple[Crossed, ...]:
+def joined(parts: Sequence[VarianceComponents], *, alpha: float) -> tuple[Crossed, ...]:
     """Return the pairs of a family, with adjusted p values and simultaneous intervals at level 1 - alpha.
 
     The method is single-step max-t: the joint distribution of the statistics is normal, and pairs are correlated by the
@@ -213,7 +213,7 @@ def joined(parts: Sequence[Parts], *, alpha: float) -> tuple[Crossed, ...]:
     )
 
 
-def variances(parts: Sequence[Parts]) -> tuple[Floats, Floats, Floats]:
+def variances(parts: Sequence[VarianceComponents]) -> tuple[Floats, Floats, Floats]:
     """Return V_samples, V_training and the degrees of freedom of each pair of a family, (pairs,) each."""
     squares = np.array([each.square for each in parts])
     own = squares - np.array([each.interaction for each in parts])
@@ -232,7 +232,7 @@ def clusters_of(groups: NDArray[np.int64], ids: NDArray[np.int64]) -> NDArray[np
     return np.where(groups != UNKNOWN, groups, -2 - ids)
 
 
-def _least_p(parts: Sequence[Parts], training: Floats) -> Floats:
+def _least_p(parts: Sequence[VarianceComponents], training: Floats) -> Floats:
     """Return sorted draws of the least p value of a family without differences, (draws,)."""
     names = np.unique(np.concatenate([each.clusters for each in parts]))
     sums = np.zeros((len(parts), len(names)))
@@ -249,7 +249,7 @@ def _least_p(parts: Sequence[Parts], training: Floats) -> Floats:
     return np.asarray(np.sort(2 * stats.norm.sf(np.abs(normal @ root.T).max(axis=1))))
 
 
-def _training_covariance(parts: Sequence[Parts], training: Floats) -> Floats:
+def _training_covariance(parts: Sequence[VarianceComponents], training: Floats) -> Floats:
     """Return the covariance between pairs due to trainings: correlations of deviations, scaled to V_training."""
     # Independent if the numbers of trainings differ.
     if len({len(each.deviations) for each in parts}) > 1:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from shearbench.errors import InputError
 from shearbench.statistics import power
-from shearbench.statistics.crossed import Crossed, Parts, joined, parts_of
+from shearbench.statistics.crossed import Crossed, VarianceComponents, joined, parts_of
 from shearbench.statistics.paired import BootstrapInterval, bootstrap_cases, bootstrap_folds_and_cases, mcnemar_p
 from shearbench.statistics.resampled_t import CorrectedT, corrected_t
 from shearbench.statistics.runs import Design, Plan, Run, check_run, why_not_paired
@@ -54,7 +54,7 @@ class Comparison:
 
     None if 1000 do not, without a plan, and for disjoint training sets, which have no repeats.
     """
-    parts: Parts
+    parts: VarianceComponents
     mcnemar_p: float
     mcnemar_p_holm: float
     test_cases: BootstrapInterval

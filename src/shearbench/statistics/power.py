@@ -60,8 +60,12 @@ def satterthwaite(
         training: V_training.
         square: the mean square that estimates V_training, with ``training_df`` degrees of freedom.
     """
-    doubt = samples**2 / samples_df + square**2 / training_df
-    df = np.where(doubt > 0, (samples + training) ** 2 / np.where(doubt > 0, doubt, 1), np.inf)
+    variance_of_variance = samples**2 / samples_df + square**2 / training_df
+    df = np.where(
+        variance_of_variance > 0,
+        (samples + training) ** 2 / np.where(variance_of_variance > 0, variance_of_variance, 1),
+        np.inf,
+    )
     return np.asarray(np.clip(df, training_df, np.maximum(samples_df, training_df)))
 
 

@@ -98,8 +98,8 @@ def decide_unpaired(a: tuple[float, float, float], b: tuple[float, float, float]
     difference itself. Overlap of the intervals of the two means is no verdict: it can hide a difference.
     """
     difference, variances = a[0] - b[0], (a[1] ** 2, b[1] ** 2)
-    error, doubt = sqrt(sum(variances)), variances[0] ** 2 / a[2] + variances[1] ** 2 / b[2]
-    df = sum(variances) ** 2 / doubt if doubt else inf
+    error, variance_of_variance = sqrt(sum(variances)), variances[0] ** 2 / a[2] + variances[1] ** 2 / b[2]
+    df = sum(variances) ** 2 / variance_of_variance if variance_of_variance else inf
     reach = float(stats.t.isf(0.025, df)) * error
     p = float(2 * stats.t.sf(abs(difference) / error, df)) if error else float(difference == 0)
     return decide_by_interval(difference - reach, difference + reach, rope=rope, p_adjusted=p)
@@ -111,7 +111,7 @@ def equal_spreads_p(a: tuple[float, int], b: tuple[float, int]) -> float:
     return 2 * min(tail, 1 - tail)
 
 
-def turned(word: Word) -> Word:
+def reversed_verdict(word: Word) -> Word:
     """Return the verdict on b against a from ``word``, the verdict on a against b."""
     seen_from_b: dict[Word, Word] = {"better": "worse", "worse": "better"}
     return seen_from_b.get(word, word)
