@@ -43,8 +43,8 @@ Inputs = NDArray[np.uint8] | NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Sheet:
-    file: Path
+class PreparedFile:
+    path: Path
     picture: Picture
     prepared: Prepared
 
@@ -74,15 +74,15 @@ def main(
         InputError: if the dataset or model is unknown or untrained, or its networks do not match the present
             parameters, code and data.
     """
-    sheets = _sheets(params, root, dataset, files)
+    prepared = _prepared_files(params, root, dataset, files)
     champion = choose(params, root, dataset, model)
     if explain and not champion.fold_run.is_network:
         raise InputError(
             f"--explain looks into a network, and {champion.fold_run.record['model']} is a classifier of scikit-learn; "
             "leave --explain out, or name a network with --model"
         )
-    predicted = _predictions(params, champion, _legible(sheets), explain=explain)
-    images = [{"file": str(file), **predicted.get(file, {"unread": sheet})} for file, sheet in sheets.items()]
+    predicted = _predictions(params, champion, _legible(prepared), explain=explain)
+    images = [{"file": str(file), **predicted.get(file, {"unread": one})} for file, one in prepared.items()]
     return {"model": champion.facts, "images": images}
 
 
@@ -113,17 +113,17 @@ def request(params: Params, root: Path, files: Sequence[Path], *, dataset: str) 
     Raises:
         InputError: if a file cannot be read, because the request cannot report this.
     """
-    sheets = _sheets(params, root, dataset, files)
-    faults = [f"{file} {sheet}" for file, sheet in sheets.items() if isinstance(sheet, str)]
+    prepared = _prepared_files(params, root, dataset, files)
+    faults = [f"{file} {one}" for file, one in prepared.items() if isinstance(one, str)]
     if faults:
         raise InputError("; ".join(faults))
-    inputs, failed = _inputs(params, dataset, _legible(sheets))
+    inputs, failed = _inputs(params, dataset, _legible(prepared))
     if any(failed):
         raise InputError(f"{dataset}: no equilibrium was found for {failed.count(True)} of the images; leave them out")
     return {"inputs": inputs.astype(np.float32).round(6).tolist()}
 
 
-def _sheets(params: Params, root: Path, dataset: str, paths: Sequence[Path]) -> dict[Path, Sheet | str]:
+def _prepared_files(params: Params, root: Path, dataset: str, paths: Sequence[Path]) -> dict[Path, PreparedFile | str]:
     """Return the prepared image of each file, or the reason why there is none; a folder stands for its pictures."""
     if dataset not in params.datasets:
         raise InputError(f"--dataset must be one of {', '.join(params.datasets)}; got {dataset!r}")
@@ -138,15 +138,17 @@ def _sheets(params: Params, root: Path, dataset: str, paths: Sequence[Path]) -> 
     as_trained = partial(_as_trained, size=tuple(card["size"]), channels=channels)
     prepare: Callable[[Path, Picture], Prepared] = (lambda _, picture: mnist(picture)) if is_mnist else as_trained
     files = [each for path in paths for each in (path.is_dir() and [*pictures_in(path)]) or [(path, "")]]
-    sheets = {file: fault or _sheet(file, prepare) for file, fault in files if not file.name.endswith(EXPLAINED)}
-    if not sheets:
+    prepared = {
+        file: fault or _prepared_file(file, prepare) for file, fault in files if not file.name.endswith(EXPLAINED)
+    }
+    if not prepared:
         raise InputError(
             f"every FILE ends with {EXPLAINED}, as --explain names its pictures; name the images themselves"
         )
-    return sheets
+    return prepared
 
 
-def _sheet(file: Path, prepare: Callable[[Path, Picture], Prepared]) -> Sheet | str:
+def _prepared_file(file: Path, prepare: Callable[[Path, Picture], Prepared]) -> PreparedFile | str:
     if file.is_dir():
         return "is a folder without pictures"
     if not file.is_file():
@@ -158,7 +160,7 @@ def _sheet(file: Path, prepare: Callable[[Path, Picture], Prepared]) -> Sheet | 
         return str(error)
     except UNREADABLE as error:
         return f"cannot be decoded ({error})"
-    return prepared.rejected or Sheet(file, picture, prepared)
+    return prepared.rejected or PreparedFile(file, picture, prepared)
 
 
 def _as_trained(file: Path, picture: Picture, *, size: tuple[int, int], channels: int) -> Prepared:
@@ -167,13 +169,13 @@ def _as_trained(file: Path, picture: Picture, *, size: tuple[int, int], channels
     return Prepared(image if channels == 1 else image.transpose(2, 0, 1), {"height": size[0], "width": size[1]})
 
 
-def _legible(sheets: Mapping[Path, Sheet | str]) -> list[Sheet]:
-    return [sheet for sheet in sheets.values() if isinstance(sheet, Sheet)]
+def _legible(prepared: Mapping[Path, PreparedFile | str]) -> list[PreparedFile]:
+    return [one for one in prepared.values() if isinstance(one, PreparedFile)]
 
 
-def _inputs(params: Params, dataset: str, sheets: Sequence[Sheet]) -> tuple[Inputs, list[bool]]:
+def _inputs(params: Params, dataset: str, files: Sequence[PreparedFile]) -> tuple[Inputs, list[bool]]:
     """Return the inputs of a dataset's networks for these files, and a list of failed simulations."""
-    images = np.stack([sheet.prepared.image for sheet in sheets])
+    images = np.stack([file.prepared.image for file in files])
     entry, ids = params.datasets[dataset], np.arange(len(images))
     digits = Samples("the files", ids, images, np.zeros(len(images), np.int64))
     if isinstance(entry, ImageDataset):
@@ -186,32 +188,30 @@ def _inputs(params: Params, dataset: str, sheets: Sequence[Sheet]) -> tuple[Inpu
 
 
 def _predictions(
-    params: Params, champion: Champion, sheets: Sequence[Sheet], *, explain: bool
+    params: Params, champion: Champion, files: Sequence[PreparedFile], *, explain: bool
 ) -> dict[Path, dict[str, Any]]:
-    if not sheets:
+    if not files:
         return {}
     record, trust = champion.fold_run.record, champion.trust
-    inputs, failed = _inputs(params, record["dataset"], sheets)
+    inputs, failed = _inputs(params, record["dataset"], files)
     network, normaliser, _ = load_network(champion.fold_run.folder)
     raw = predict(network, inputs, normaliser=normaliser)
     calibrated = apply_temperature(raw, trust.temperature)
     name: Callable[[int], int | str] = int if tuple(record["classes"]) == DIGITS else record["classes"].__getitem__
     results: dict[Path, dict[str, Any]] = {}
-    chosen: list[tuple[int, Sheet, Prediction]] = []
-    for row, (sheet, predicted, no_field) in enumerate(
-        zip(sheets, trusted_predictions(raw, trust), failed, strict=True)
-    ):
+    chosen: list[tuple[int, PreparedFile, Prediction]] = []
+    for row, (file, predicted, no_field) in enumerate(zip(files, trusted_predictions(raw, trust), failed, strict=True)):
         if no_field:
-            results[sheet.file] = {"unread": "no equilibrium was found when it was sheared"}
+            results[file.path] = {"unread": "no equilibrium was found when it was sheared"}
             continue
-        results[sheet.file] = prediction_json(predicted, calibrated[row], sheet.prepared, name=name)
-        chosen.append((row, sheet, predicted))
+        results[file.path] = prediction_json(predicted, calibrated[row], file.prepared, name=name)
+        chosen.append((row, file, predicted))
     if explain:
         with progress_bar("Grad-CAM", 0, len(chosen)) as show:
-            for done, (row, sheet, predicted) in enumerate(chosen, start=1):
+            for done, (row, file, predicted) in enumerate(chosen, start=1):
                 seen = normaliser.apply(inputs[row : row + 1])
-                path = _explain(champion, network, sheet, seen, calibrated[row], predicted)
-                results[sheet.file]["explanation"] = str(path)
+                path = _explain(champion, network, file, seen, calibrated[row], predicted)
+                results[file.path]["explanation"] = str(path)
                 show(done)
     return results
 
@@ -219,7 +219,7 @@ def _predictions(
 def _explain(
     champion: Champion,
     network: torch.nn.Module,
-    sheet: Sheet,
+    file: PreparedFile,
     seen: NDArray[np.float32],
     probabilities: NDArray[np.float64],
     predicted: Prediction,
@@ -229,13 +229,13 @@ def _explain(
         champion.fold_run.record,
     )
     return write_explanation(
-        sheet.file,
-        sheet.picture.colour,
+        file.path,
+        file.picture.colour,
         seen[0],
         found.maps[0],
         predicted=predicted,
         probabilities=probabilities,
-        doubt=sheet.prepared.doubt,
+        doubt=file.prepared.doubt,
         classes=record["classes"],
         threshold=champion.trust.threshold,
         model=f"{record['model']} on {record['dataset']}, fold {record['fold']}",
