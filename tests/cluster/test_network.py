@@ -51,7 +51,7 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     whole["models"]["cnn2"]["recipe"] = {**whole["models"]["cnn2"]["recipe"], "epochs": EPOCHS}
     (project / "params.yaml").write_text(yaml.safe_dump(whole, sort_keys=False))
     write_data(project)
-    run(project, "shearbench", "stage", "settings")
+    run(project, "shearbench", "stage", "training_configs")
     return project
 
 

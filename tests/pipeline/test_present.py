@@ -83,11 +83,11 @@ def test_a_class_is_read_by_the_networks_that_params_yaml_names_now(
     shutil.copytree(runs / "mlp", runs / "renamed")
     found = networks.available(finished / "build", is_current=partial(is_current, small_params, finished))
     assert {one.network for one in found} == {"mlp", "cnn2"}
-    assert "is of no entry of params.yaml" in capsys.readouterr().out.replace("\n", " ")
+    assert "is of no entry of params.yaml" in " ".join(capsys.readouterr().out.split())
     params = edited(finished, lambda it: it["models"].update(mlp={**it["models"]["mlp"], "width": 0.2}))
     found = networks.available(finished / "build", is_current=partial(is_current, params, finished))
     assert {one.network for one in found} == {"cnn2"}
-    assert "other parameters" in capsys.readouterr().out.replace("\n", " ")
+    assert "other parameters" in " ".join(capsys.readouterr().out.split())
 
 
 def test_networks_of_other_data_are_left_out(

@@ -61,13 +61,11 @@ class Hypothesis(Strict):
     """Batch-norm statistics for the test samples."""
     same_as: str | None = None
     """Another hypothesis that gives the same numbers by construction; this one is then not trained."""
-    planned: bool = True
-    """Whether it is trained; false if the training needs a GPU."""
 
 
 def runs_of(hypotheses: Iterable[Hypothesis]) -> list[tuple[str, str]]:
     """Return the unique (dataset, model) that hypotheses need, in their order: each model, then its control."""
-    needed = [one for one in hypotheses if one.planned and not one.same_as]
+    needed = [one for one in hypotheses if not one.same_as]
     return list(dict.fromkeys((one.dataset, model) for one in needed for model in (one.model, one.control) if model))
 
 
