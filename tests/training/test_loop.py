@@ -131,6 +131,22 @@ def test_evaluation_is_cross_entropy_and_accuracy_worked_out_by_hand() -> None:
     assert score.accuracy == 0.5
 
 
+def test_training_knows_no_denormal_numbers_and_leaves_them_to_others(part: Part) -> None:
+    def denormals_are_zero() -> bool:
+        return not bool(torch.full((1,), 1e-40) * 1 > 0)
+
+    class Watched(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            seen.append((self.training, denormals_are_zero()))
+            return super().forward(x.flatten(1))
+
+    seen: list[tuple[bool, bool]] = []
+    network, fit_config = Watched(part.inputs[0].numel(), 10), _setting(epochs=1)
+    fit(network, Adam(network, fit_config.recipe), Splits(part, part), fit_config)
+    assert set(seen) == {(True, True), (False, False)}
+    assert not denormals_are_zero()
+
+
 def test_patterns_are_learned(dataset: Dataset, make_config: Make) -> None:
     _, progress = _trained(make_config(width=0.5, learning_rate=1e-3, epochs=10), dataset)
     last = progress.history[-1]
