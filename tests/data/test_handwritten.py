@@ -98,7 +98,7 @@ def test_the_first_picture_of_an_animation_counts(tmp_path: Path) -> None:
     path = _saved(tmp_path / "a.png", frames[0], save_all=True, append_images=frames[1:])
     picture = read_file(path)
     np.testing.assert_array_equal(picture.colour[..., 0], GREY)
-    assert picture.notes == ("first of 2 frames",)
+    assert picture.notes == ("first of several frames",)
 
 
 def test_a_large_picture_is_made_smaller_in_proportion(tmp_path: Path) -> None:

@@ -198,7 +198,7 @@ PICTURES: dict[str, tuple[Callable[[], bytes], int | str]] = {
     "8-palette.png": (lambda: _file(_on(250, ink("8")).convert("P", palette=Image.Palette.ADAPTIVE, colors=8)), 8),
     "9-sixteen.png": (lambda: _sixteen("9"), 9),
     "7-phone.jpg": (lambda: _turned("7"), 7),
-    "5-iphone.heic": (lambda: HEIC, "HEIC picture, which is not read here: export it as JPEG"),
+    "5-iphone.heic": (lambda: HEIC, "HEIC or AVIF picture, which is not read here: export it as JPEG"),
     "1-text.png": (lambda: b"a one", "neither a PNG nor a JPEG"),
     "2-blank.png": (lambda: _file(Image.fromarray(_grain(240).astype(np.uint8))), "no ink"),
     "3-two.png": (_two, UNSURE),

@@ -7,8 +7,10 @@ import os
 import re
 import shutil
 import socket
+import struct
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from typer.testing import CliRunner
 from shearbench.cli import app
 from shearbench.commands import handwriting, serve
 from shearbench.data.config import BundledMnist
-from shearbench.data.handwritten import read_file
+from shearbench.data.handwritten import Unreadable, read_file
 from shearbench.data.mnist import collect
 from shearbench.errors import InputError
 from shearbench.handwriting import class_pictures, readers
@@ -90,7 +92,7 @@ def test_a_changed_file_is_refused(tmp_path: Path) -> None:
     ("name", "expected"),
     [
         ("7-2-4.png", (7, "2", "4")),
-        ("3-02-3.JPG", (3, "02", "3")),
+        ("3-02-3.JPG", (3, "2", "3")),
         ("0-7-0.png", (0, "7", "0")),
         ("3-anna.png", (3, "", "anna")),
         ("3-2-anna-maria.webp", (3, "2", "anna-maria")),
@@ -149,6 +151,50 @@ def test_a_name_in_a_table_of_labels_means_one_file(tmp_path: Path) -> None:
     assert [one.digit for one in named([tmp_path], table)] == [3, 8, 5]
 
 
+EXCEL = {
+    "utf-16": "file;digit\n7-1-Zoë.png;7\n",
+    "utf-8-sig": "File, Digit ,Group\n7-1-Zoë.png, 7,1\n,,\n",
+    "utf-8": "file\tdigit\r\n7-1-Zoë.png\t7\r\n\t\r\n",
+}
+
+
+@pytest.mark.parametrize("encoding", EXCEL)
+def test_tables_of_excel_are_read(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "7-1-Zoë.png").write_bytes(b"x")
+    (tmp_path / "labels.csv").write_bytes(EXCEL[encoding].encode(encoding))
+    assert [one.digit for one in named([tmp_path], tmp_path / "labels.csv")] == [7]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (
+            "file;digit\n7-Zoë.png;7\n".encode("cp1252"),
+            "must be a CSV file in UTF-8; in Excel choose Save as, CSV UTF-8",
+        ),
+        (b"name;digit\n7-1-1.png;7\n", "it has name, digit, and 1 rows"),
+        (b"", "it is empty, and 0 rows"),
+        (b'file,digit\n"' + 200_000 * b"x", "line 2: is no CSV (field larger than field limit"),
+    ],
+)
+def test_a_table_that_cannot_be_read_says_why(content: bytes, told: str, tmp_path: Path) -> None:
+    (tmp_path / "7-1-1.png").write_bytes(b"x")
+    (tmp_path / "labels.csv").write_bytes(content)
+    with pytest.raises(InputError, match=re.escape(told)):
+        named([tmp_path], tmp_path / "labels.csv")
+
+
+def test_one_pupil_is_one_however_the_name_is_written_and_files_of_one_name_have_their_paths(tmp_path: Path) -> None:
+    for folder, name in (("a", "7-01-Zoe\u0308"), ("b", "3-1-Zo\u00eb"), ("a", "5-1-ben"), ("b", "5-1-ben")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / f"{name}.png").write_bytes(b"x")
+    found = named([tmp_path / "a", tmp_path / "b"])
+    assert len({(one.group, one.member) for one in found if one.digit in (7, 3)}) == 1
+    assert [one.shown for one in found if one.digit == 5] == [
+        f"{(tmp_path / each).as_posix()}/5-1-ben.png" for each in "ab"
+    ]
+
+
 def test_folders_of_groups_are_not_taken_for_digits(tmp_path: Path) -> None:
     (tmp_path / "1").mkdir()
     (tmp_path / "1" / "7-1-anna.png").write_bytes(b"x")
@@ -171,6 +217,21 @@ def test_links_are_listed_with_their_fault_and_own_pictures_are_not_read_again(t
     assert [each.unread for each in predict_pictures(named([tmp_path / "class"]), readers.load())] == [
         fault for _, fault in found
     ]
+
+
+def test_a_tiff_whose_second_page_has_no_size_and_an_exif_of_another_type_are_no_end(tmp_path: Path) -> None:
+    Image.new("L", (60, 60), 255).save(tmp_path / "7.tif")
+    content = bytearray((tmp_path / "7.tif").read_bytes())
+    (first,) = struct.unpack_from("<I", content, 4)
+    (tags,) = struct.unpack_from("<H", content, first)
+    struct.pack_into("<I", content, first + 2 + 12 * tags, len(content))
+    (tmp_path / "7.tif").write_bytes(bytes(content) + bytes(6))  # a second page without tags
+    assert read_file(tmp_path / "7.tif").notes == ("first of several frames",)
+    odd = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + struct.pack("<HHII", 0x112, 3, 1, 6)
+    odd += struct.pack("<HHII", 0x11A, 7, 4, 1) + bytes(4)
+    Image.new("L", (60, 60), 255).save(tmp_path / "7.jpg", exif=odd)
+    with pytest.raises(Unreadable, match="cannot be decoded"):
+        read_file(tmp_path / "7.jpg")
 
 
 def test_one_odd_file_does_not_stop_the_reading_of_a_class(
@@ -343,6 +404,37 @@ def test_a_picture_of_two_digits_gets_no_answer(tmp_path: Path) -> None:
     assert picture.prepared is not None
     doubtful = replace(picture.prepared, doubt="2 digits in one picture")
     assert replace(picture, prepared=doubtful).digit is None
+
+
+@pytest.mark.parametrize("gap", [7, 12, 20])
+def test_two_digits_are_two_however_close_they_stand(gap: int, tmp_path: Path) -> None:
+    paper = Image.new("L", (240, 240), 255)
+    draw = ImageDraw.Draw(paper)
+    draw.line([(70, 45), (70, 190)], fill=20, width=14)
+    for line in ([(84 + gap, 52), (170, 52)], [(163, 52), (120, 190)]):
+        draw.line(line, fill=20, width=14)
+    paper.save(tmp_path / "17.png")
+    (picture,) = predict_pictures(named([tmp_path / "17.png"]), readers.load())
+    assert picture.digit is None
+    assert picture.doubt.startswith("2 digits in one picture")
+
+
+def test_a_narrow_strip_has_no_digits(tmp_path: Path) -> None:
+    Image.new("L", (1600, 20), 255).save(tmp_path / "strip.png")
+    assert isinstance(find_digits(read_file(tmp_path / "strip.png", side=SIDE)), str)
+
+
+def test_requests_at_once_have_the_maps_of_their_own_pictures(digits: tuple[np.ndarray, np.ndarray]) -> None:
+    contents = []
+    for image in digits[0][:6]:
+        file = io.BytesIO()
+        Image.fromarray(255 - image).resize((90, 90)).save(file, "PNG")
+        contents.append(file.getvalue())
+    loaded = readers.load()
+    alone = [serve.prediction_of(content, loaded)["seen"] for content in contents]
+    with ThreadPoolExecutor(6) as pool:
+        at_once = list(pool.map(lambda content: serve.prediction_of(content, loaded)["seen"], contents * 3))
+    assert at_once == alone * 3
 
 
 def test_predict_needs_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,14 +152,21 @@ def _alike(pictures: Sequence[ClassPicture]) -> tuple[list[dict[str, Any]], str,
         for copy in copies.find_copies(images, usable, reference, limits)
     ]
     same = copies.find_duplicates(images, usable, [look.digest for look in looks], np.array(digits), limits)
-    return flagged, searched, [[looks[row].file.shown for row in group.rows] for group in same]
+    groups = [[looks[row] for row in group.rows] for group in same]
+    # Prepared images can be alike because of a shadow; only sure digits, or the same bytes, are worth a hint.
+    named_ones = [
+        group
+        for group in groups
+        if len({look.digest for look in group}) == 1 or all(look.digit is not None for look in group)
+    ]
+    return flagged, searched, [[look.file.shown for look in group] for group in named_ones]
 
 
 def _print_class(report: ClassReport, out: Path, seconds: float) -> None:
     summary = report.summary()
     console = Console(highlight=False, soft_wrap=True)
     pictures = f"{summary['files']} picture{'' if summary['files'] == 1 else 's'}"
-    console.print(f"{report.name}: {pictures}, {summary['read']} classified in {seconds:.0f} s", markup=False)
+    console.print(f"{shown(report.name)}: {pictures}, {summary['read']} classified in {seconds:.0f} s", markup=False)
     for name, text in (("answered", "accuracy of sure predictions"), ("all", "accuracy of all predictions")):
         one = summary[name]
         if one is not None:
@@ -168,8 +175,10 @@ def _print_class(report: ClassReport, out: Path, seconds: float) -> None:
     console.print(f"  not sure: {summary['not_sure']}; not classified: {summary['rejected']}")
     unread = [f"{picture.file.shown}: {picture.unread}" for picture in report.pictures if picture.unread]
     for reason in unread[:_NAMED_AT_MOST]:
-        console.print(f"    {reason}", markup=False)
-    wrong = [picture.file.shown for picture in report.predicted if picture.is_wrong]
+        console.print(f"    {shown(reason)}", markup=False)
+    if len(unread) > _NAMED_AT_MOST:
+        console.print(f"    and {len(unread) - _NAMED_AT_MOST} more, named on the page")
+    wrong = [shown(picture.file.shown) for picture in report.predicted if picture.is_wrong]
     if wrong:
         console.print(f"  predicted as another digit than named: {few(wrong, most=8)}", markup=False)
     console.print(f"  like an MNIST digit: {len(report.copies)}; groups of duplicates: {len(report.duplicates)}")

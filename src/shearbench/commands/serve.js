@@ -64,13 +64,13 @@ sheet.addEventListener("pointerup", () => {
   clearTimeout(waiting);
   waiting = setTimeout(() => sheet.toBlob(classify), 150);
 });
-document.getElementById("clear").addEventListener("click", () => { clear(); asked++; result.textContent = "Nothing yet."; show("prepared"); show("seen"); });
-document.getElementById("file").addEventListener("change", event => { if (event.target.files[0]) classify(event.target.files[0]); });
+document.getElementById("clear").addEventListener("click", () => { clear(); clearTimeout(waiting); asked++; result.textContent = "Nothing yet."; show("prepared"); show("seen"); });
+document.getElementById("file").addEventListener("change", event => { if (event.target.files[0]) { clear(); classify(event.target.files[0]); } });
 document.addEventListener("dragover", event => { event.preventDefault(); document.body.classList.add("over"); });
 document.addEventListener("dragleave", () => document.body.classList.remove("over"));
 document.addEventListener("drop", event => {
   event.preventDefault();
   document.body.classList.remove("over");
-  if (event.dataTransfer.files[0]) classify(event.dataTransfer.files[0]);
+  if (event.dataTransfer.files[0]) { clear(); classify(event.dataTransfer.files[0]); }
 });
 clear();

@@ -6,6 +6,7 @@ server rejects other origins and stores no picture.
 
 import socket
 import tempfile
+import threading
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -59,6 +60,10 @@ def application(readers: Readers) -> Starlette:
     return Starlette(routes=[*routes, Route("/predict", predict, methods=["POST"])], middleware=[hosts])
 
 
+_ONE_AT_A_TIME = threading.Lock()
+"""Requests run in threads, and Grad-CAM hooks the layers of networks that all of them share."""
+
+
 def _refused(message: str, status: int) -> Response:
     return JSONResponse({"message": message}, status)
 
@@ -75,8 +80,9 @@ def prediction_of(content: bytes, readers: Readers) -> dict[str, Any]:
         prepared = mnist(read_file(path))
     if prepared.rejected:
         raise Unreadable(f"shows no digit ({prepared.rejected})")
-    ((predicted, probabilities),) = readers.predict(prepared.image[None])
-    seen = heated(prepared.image, explain(readers, prepared.image[None], [predicted.label])[0])
+    with _ONE_AT_A_TIME:
+        ((predicted, probabilities),) = readers.predict(prepared.image[None])
+        seen = heated(prepared.image, explain(readers, prepared.image[None], [predicted.label])[0])
     found = prediction_json(predicted, probabilities, prepared)
     return found | {"prepared": data_uri(prepared.image), "seen": data_uri(seen)}
 

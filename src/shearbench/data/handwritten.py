@@ -7,9 +7,7 @@ Of an animation, the first frame is used.
 """
 
 import re
-import struct
 import warnings
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +36,6 @@ MAX_FILES = 20_000
 LEAST_SIDE = 4  # pixels; nothing smaller can hold a digit
 WORKING_SIDE = 200  # pixels of the longest side after a large picture is shrunk
 LITTER = (".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", ".directory", ".localized")
-_DECODING_ERRORS = (OSError, SyntaxError, ValueError, struct.error, zlib.error, EOFError, MemoryError, IndexError)
 _ORIENTATION = 0x0112
 _HAS_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 
@@ -153,7 +150,9 @@ def read_file(path: Path, *, side: int = WORKING_SIDE) -> Picture:
             raise Unreadable(_unknown(path)) from None
         except Image.DecompressionBombError:
             raise Unreadable(f"has far more pixels than {MAX_PIXELS:,}, the most in all") from None
-        except _DECODING_ERRORS as error:
+        except Unreadable:
+            raise
+        except Exception as error:  # noqa: BLE001  (of a damaged file Pillow raises errors of many types)
             raise Unreadable(f"cannot be decoded ({_one_line(error)})") from None
     notes = (*picture.notes, *dict.fromkeys(_one_line(warning.message) for warning in caught))
     return Picture(**{**vars(picture), "notes": notes})
@@ -164,7 +163,9 @@ def _unknown(path: Path) -> str:
     with path.open("rb") as file:
         start = file.read(32)
     if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif"):
-        return "is a HEIC picture, which is not read here: export it as JPEG, as in `magick a.heic a.jpg`"
+        return "is a HEIC or AVIF picture, which is not read here: export it as JPEG, as in `magick a.heic a.jpg`"
+    if start[:4] == b"PK\x03\x04":
+        return "is a ZIP archive: unpack it and name the folder"
     return f"is neither a PNG nor a JPEG, nor a {', '.join(FORMATS[2:-1])} or {FORMATS[-1]}"
 
 
@@ -189,9 +190,8 @@ def _check_size(image: Image.Image) -> None:
 def _decode(image: Image.Image, working: int) -> Picture:
     """Decode, rotate by the EXIF orientation, and shrink large pictures."""
     notes = []
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1:
-        notes.append(f"first of {frames} frames")
+    if getattr(image, "is_animated", False):  # counting the pages of a TIFF would take hours for a hostile one
+        notes.append("first of several frames")
     size, mode, kind = image.size, image.mode, str(image.format)
     turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
     image = _loaded(image, working)

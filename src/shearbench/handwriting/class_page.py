@@ -12,6 +12,7 @@ import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
+from shearbench import errors
 from shearbench.comparison.champion import Prediction
 from shearbench.handwriting.class_pictures import ClassPicture, data_uri
 from shearbench.handwriting.readers import Readers, explain
@@ -133,6 +134,7 @@ def page_of(report: ClassReport) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["shown"] = errors.shown  # a name may hold marks that change the order of reading
     return environment.get_template("class_page.html").render(
         report=report,
         summary=report.summary(),

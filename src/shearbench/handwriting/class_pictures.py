@@ -9,11 +9,13 @@ Many files are decoded and prepared in several processes. This module does not i
 in half a second. The networks process all images in one call.
 """
 
+import codecs
 import csv
 import io
 import re
 import unicodedata
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,6 +66,8 @@ def named(paths: Sequence[Path], labels: Path | None = None) -> list[Named]:
         InputError: if a path does not exist, there are no pictures or too many, or the table has an error.
     """
     found = [one for path in paths for one in _at(path)]
+    names = Counter(one.shown for one in found)
+    found = [replace(one, shown=one.path.as_posix()) if names[one.shown] > 1 else one for one in found]
     if labels is not None:
         found = _labelled(found, labels)
     elif wrong := [one for one in found if one.folder_digit not in (None, one.digit)]:
@@ -77,7 +81,7 @@ def named(paths: Sequence[Path], labels: Path | None = None) -> list[Named]:
         )
     if len(found) > MAX_FILES:
         raise InputError(f"there are {len(found)} pictures, the most is {MAX_FILES}; read them in parts")
-    return found
+    return [replace(one, group=_plain(one.group), member=_plain(one.member)) for one in found]
 
 
 def misnamed(files: Sequence[Named]) -> list[str]:
@@ -116,7 +120,7 @@ def _by_name(path: Path, shown: Path) -> Named:
     whole = _WHOLE.fullmatch(stem)
     if len(shown.parts) > 1 and re.fullmatch("[0-9]", shown.parts[-2], re.ASCII):
         digit = int(shown.parts[-2])
-        if whole and whole[2].isdecimal():  # digit-group-member, sorted into folders
+        if whole:  # digit-group-member, sorted into folders
             return Named(path, name, int(whole[1]), whole[2], whole[3], folder_digit=digit)
         found = _IN_FOLDER.fullmatch(stem)
         return Named(path, name, digit, found[1], found[2]) if found else Named(path, name, digit, "", stem)
@@ -135,10 +139,10 @@ def _labelled(files: Sequence[Named], table: Path) -> list[Named]:
         base.setdefault(_key(one.path.name), []).append(place)
     places, labels, missing = base | whole, dict[int, tuple[int | None, str, str]](), list[str]()
     for line, row in _rows_of(table):
-        digit, name = (row["digit"] or "").strip(), _key((row["file"] or "").strip())
+        digit, name = row.get("digit", ""), _key(row.get("file", ""))
         if not re.fullmatch("[0-9]", digit, re.ASCII):
             raise InputError(f"--labels {table}, line {line}: digit must be 0 to 9, got {digit!r}")
-        label, found = (int(digit), row.get("group") or "", row.get("member") or ""), places.get(name, [])
+        label, found = (int(digit), row.get("group", ""), row.get("member", "")), places.get(name, [])
         if len(found) > 1:
             example = files[found[0]].shown
             rule = f"{len(found)} files are named {name}; write their folders too, as in {example}"
@@ -157,17 +161,39 @@ def _labelled_as(file: Named, digit: int | None, group: str, member: str) -> Nam
 
 
 def _rows_of(table: Path) -> list[tuple[int, dict[str, str]]]:
-    """Return each row of a table of labels with the number of its line."""
+    """Return each row of a table of labels with the number of its line; rows without any text are left out.
+
+    Excel's tables are read: separated by commas, semicolons or tabs, in UTF-8 or UTF-16.
+    """
     try:
-        text = table.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--labels {table} cannot be read ({error}); it must be a CSV file in UTF-8") from None
-    separator = ";" if text.partition("\n")[0].count(";") else ","
-    reader = csv.DictReader(io.StringIO(text), delimiter=separator)
-    rows = [(reader.line_num, row) for row in reader]
-    if not rows or not {"file", "digit"} <= {*(reader.fieldnames or ())}:
-        raise InputError(f"--labels {table} must have the columns file and digit, and may have group and member")
-    return rows
+        content = table.read_bytes()
+        utf16 = content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        text = content.decode("utf-16" if utf16 else "utf-8-sig")
+    except OSError as error:
+        raise InputError(f"--labels {table} cannot be read ({error.strerror}); it must be a CSV file") from None
+    except UnicodeDecodeError:
+        rule = "must be a CSV file in UTF-8; in Excel choose Save as, CSV UTF-8"
+        raise InputError(f"--labels {table} {rule}") from None
+    head = text.partition("\n")[0]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max("\t;,", key=head.count))
+    try:
+        lines = [(reader.line_num, [cell.strip() for cell in line]) for line in reader]
+    except csv.Error as error:
+        raise InputError(
+            f"--labels {table}, line {reader.line_num}: is no CSV ({error}); look for a lone quote"
+        ) from None
+    (_, names), *others = lines or [(0, [])]
+    columns = [name.lower() for name in names]
+    if not others or not {"file", "digit"} <= {*columns}:
+        has = f"it has {', '.join(names)}" if names else "it is empty"
+        rule = "must have the columns file and digit, and may have group and member"
+        raise InputError(f"--labels {table} {rule}; {has}, and {len(others)} rows")
+    return [(line, dict(zip(columns, row, strict=False))) for line, row in others if any(row)]
+
+
+def _plain(name: str) -> str:
+    """Return a group or member as one text, however it is written: 01 is 1."""
+    return str(int(name)) if name.isdecimal() else _key(name.strip())
 
 
 def _key(name: str) -> str:

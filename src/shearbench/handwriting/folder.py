@@ -197,6 +197,6 @@ def _row(sheet: Sheet) -> dict[str, Any]:
 
 def output_of(root: Path, folder: Path) -> Path:
     """Return the output folder of a class: its name with a hash of its path, so that equal names do not collide."""
-    name = re.sub(r"[^A-Za-z0-9_.-]", "_", folder.resolve().name).strip(".") or "folder"
+    name = re.sub(r"[^A-Za-z0-9_.-]", "_", folder.resolve().name).strip(".")[:80] or "folder"
     digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:6]
     return root / "build" / "handwriting" / f"{name}-{digest}"

@@ -123,7 +123,7 @@ def local_background_of(grey: Plane, *, lined: bool = False) -> Plane:
 
     ``lined`` takes the medians of blocks first. Single pixels could all lie on the lines of squared paper.
     """
-    step = max(1, max(grey.shape) // 48)
+    step = min(max(1, max(grey.shape) // 48), *grey.shape)
     coarse = grey[::step, ::step]
     if lined:
         rows, columns = (length // step for length in grey.shape)

@@ -22,6 +22,7 @@ _INSIDE = 0.35  # of the height of a box; a smaller part inside is the dot or sl
 _FAT = 2.5  # a part at the border that is this many times thicker than the others is a finger or a shadow
 _COMPACT = 4.0  # area / depth^2: below it for a quarter of a disc, 4 length / thickness for a stroke
 _TALL = 0.55  # of the whole height; two parts side by side that both reach it are two digits
+_WHOLE = 0.75  # of the whole height; two such parts whose columns do not overlap are two digits
 CONNECTED = np.ones((3, 3), bool)  # a pixel and its eight neighbours
 
 
@@ -143,17 +144,19 @@ class Parts:
     def digits(self, chosen: Mask, stroke: float) -> int:
         """Return the estimated number of digits in chosen parts (n,): groups side by side or stacked, a stroke apart.
 
-        A part shorter than 55 % of the whole height belongs to its neighbour, like the bar of a five.
+        A part shorter than 55 % of the whole height belongs to its neighbour, like the bar of a five. Parts of almost
+        the whole height, one beside the other, are digits however close they stand.
         """
         boxes = self.boxes[chosen & (self.mass >= 0.1 * self.mass[chosen].max(initial=0))]
         if len(boxes) < 2:
             return 1
         columns, rows = boxes[:, 2:], boxes[:, :2]
-        return max(_tall_groups(columns, rows, stroke), _tall_groups(rows, columns, 1.5 * stroke))
+        beside = _tall_groups(columns, rows, 0, tall=_WHOLE)
+        return max(beside, _tall_groups(columns, rows, stroke), _tall_groups(rows, columns, 1.5 * stroke))
 
 
-def _tall_groups(along: NDArray[np.int64], across: NDArray[np.int64], gap: float) -> int:
-    """Return the number of tall groups of boxes along one axis, separated by at least ``gap`` pixels."""
+def _tall_groups(along: NDArray[np.int64], across: NDArray[np.int64], gap: float, *, tall: float = _TALL) -> int:
+    """Return the number of ``tall`` groups of boxes along one axis, separated by at least ``gap`` pixels."""
     whole = across[:, 1].max() - across[:, 0].min()
     groups: list[list[int]] = []
     for start, stop, low, high in sorted([*a, *b] for a, b in zip(along.tolist(), across.tolist(), strict=True)):
@@ -162,7 +165,7 @@ def _tall_groups(along: NDArray[np.int64], across: NDArray[np.int64], gap: float
             last[1], last[2], last[3] = max(last[1], stop), min(last[2], low), max(last[3], high)
         else:
             groups.append([start, stop, low, high])
-    return sum(bool(high - low >= _TALL * whole) for _, _, low, high in groups)
+    return sum(bool(high - low >= tall * whole) for _, _, low, high in groups)
 
 
 def _largest(values: Plane, labels: Labels, count: int) -> Plane:

@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 
 from shearbench.comparison.champion import Prediction
 from shearbench.data.handwritten import BOXES, Picture, Unreadable, read_file
+from shearbench.errors import shown
 from shearbench.handwriting.class_pictures import named
 from shearbench.handwriting.ink import sheet_ink
 from shearbench.handwriting.parts import Parts
@@ -59,7 +60,7 @@ def find_digits(picture: Picture) -> list[Found] | str:
     thin = np.minimum(parts.heights, parts.widths) * 15 < np.maximum(parts.heights, parts.widths)
     usable = np.flatnonzero((parts.peak >= 0.6) & tall & small & ~thin)
     if not len(usable):
-        return "no digit was found"
+        return "no digit was found; a picture of one large digit needs no --many"
     usual = float(np.median(parts.heights[usable][parts.heights[usable] >= np.percentile(parts.heights[usable], 40)]))
     groups = [each for each in _joined(parts.boxes[usable], usable, usual) if each[0][1] - each[0][0] >= _PIECE * usual]
     if len(groups) > MOST:
@@ -156,15 +157,17 @@ def drawn(picture: Picture, predicted: Sequence[tuple[Found, Prediction]]) -> Im
 def print_sheets(result: dict[str, Any], *, quiet: bool) -> None:
     """Print the lines of digits of each sheet; ? marks a digit that is not sure."""
     for image in result["images"]:
+        file = shown(image["file"])
         if "unread" in image:
-            print(f"{image['file']}\t-" if quiet else f"{image['file']}: {image['unread']}")
+            print(f"{file}\t-" if quiet else f"{file}: {shown(image['unread'])}")
         elif quiet:
-            print("\n".join(f"{image['file']}\t{line}" for line in image["lines"]))
+            print("\n".join(f"{file}\t{line}" for line in image["lines"]))
         else:
-            unsure = sum(digit["class"] is None for digit in image["digits"])
-            print("\n".join([f"{image['file']}:", *(f"  {line}" for line in image["lines"])]))
-            print(f"  {len(image['digits'])} digits, {unsure} not sure; boxes: {image['boxes']}")
-            print("  Touching digits are not separated.")
+            unsure, count = sum(digit["class"] is None for digit in image["digits"]), len(image["digits"])
+            print("\n".join([f"{file}:", *(f"  {line}" for line in image["lines"])]))
+            print(f"  {count} digit{'' if count == 1 else 's'}, {unsure} not sure; boxes: {shown(image['boxes'])}")
+            print("  Check the boxes: touching digits are not separated, digits in a strong shadow may be missing, and")
+            print("  letters, circles and signs such as + are taken for digits.")
 
 
 def predict_many(files: Sequence[Path]) -> dict[str, Any]:
