@@ -24,7 +24,7 @@ from shearbench.stages import handwriting
 from small_project import FIELDS, RECIPE, document, write_data
 
 STEPS = ("training_configs", "simulate", "severity", "train@mnist-cnn2", "evaluate@mnist-cnn2", "transfer")
-STEPS += ("config@normalisation", "ablation_result@normalisation", "tune@cnn2")
+STEPS += ("ablation@normalisation", "ablation_result@normalisation", "tune@cnn2")
 FILES = 501
 
 

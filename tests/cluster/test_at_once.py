@@ -38,5 +38,7 @@ def test_stages_that_ran_at_once_leave_nothing_to_do(tmp_path: Path) -> None:
     params = yaml.safe_load((clone / "params.yaml").read_text())
     params["ablations"]["a;touch canary"] = params["ablations"]["channels"]
     (clone / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-    assert "should match pattern" in run(clone, "bash", "-ec", _commands(4), status=255)
+    assert "a name must be lower-case letters, digits and underscores" in run(
+        clone, "bash", "-ec", _commands(4), status=255
+    )
     assert not (clone / "canary").exists(), "a single stage checks no names, so the first command must have"

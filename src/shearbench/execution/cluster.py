@@ -168,8 +168,10 @@ class _Run:
         theirs = self.client.run(identity, workers=[address], on_error="return")[address]
         if isinstance(theirs, Exception):
             return f"worker {address} is refused: it does not say its version ({theirs})"
-        other = differences(theirs)
-        return f"worker {address} is refused: it has {other or 'no GPU of its own'}"
+        if other := differences(theirs):
+            return f"worker {address} is refused: it has {other}"
+        lacks = "it has no GPU of its own" if self.cluster.gpu else "its code has changed since it started; restart it"
+        return f"worker {address} is refused: {lacks}"
 
     def _lost(self, reason: str) -> InputError:
         return InputError(
