@@ -164,4 +164,4 @@ def test_tuned_settings_are_used_by_the_runs_they_are_for_and_only_on_digits_set
     _edit(tuned, lambda found: found["mnist"]["reserved"].update(ids="0" * 64))
     assert "was found on samples with the ids hash" in run(clone, "dvc", "repro", "train", status=255)
     _edit(clone / "params.yaml", lambda params: params["training"].update(use_tuned=True))
-    assert "make tune MODEL=mlp DATASET=mnist" in run(clone, "dvc", "repro", "train", status=255)
+    assert "shearbench tune mlp --dataset mnist" in run(clone, "dvc", "repro", "train", status=255)

@@ -144,7 +144,7 @@ def test_a_scheduler_that_was_killed_loses_no_finished_fold(cluster: Cluster, tr
 def _with_other_code(folder: Path) -> Path:
     shutil.copytree(Path(shearbench.__file__).parent, folder / "shearbench")
     with (folder / "shearbench" / "seeds.py").open("a") as file:
-        file.write("# another version\n")
+        file.write("ANOTHER = 2\n")
     return folder
 
 

@@ -22,7 +22,7 @@ FUNCTIONS = (
     "training.crossval.train_fold",
     "analysis.evaluation.infer",
     "analysis.transfer.measure.transfer",
-    "ablation.predict.predict_fold",
+    "ablation.result.predict_fold",
     "tuning.trial.run_trial",
     "tuning.job._train_or_reason",
     "handwriting.folder._read_some",

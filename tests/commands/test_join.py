@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -102,6 +103,13 @@ def test_predictions_that_do_not_fit_are_refused(
 ) -> None:
     _edit(folder / "fold-0.csv", change)
     with pytest.raises(InputError, match=told):
+        join.main(small_params, finished_once, folder)
+
+
+def test_arrays_of_different_lengths_are_refused(finished_once: Path, small_params: Params, folder: Path) -> None:
+    arrays = dict(np.load(folder / "test-0.npz"))
+    np.savez(folder / "test-0.npz", **{**arrays, "labels": arrays["labels"][:-3]})
+    with pytest.raises(InputError, match=r"test-0\.npz must have as many labels and probabilities as ids"):
         join.main(small_params, finished_once, folder)
 
 

@@ -339,6 +339,23 @@ class TestArrays:
         with pytest.raises(InputError, match="cannot be read as an NPZ file of plain arrays"):
             raw.collect_own("mine", NpzFile(kind="npz", path="a.npz"), tmp_path)
 
+    def test_names_that_swap_those_of_the_data_are_refused(self, tmp_path: Path) -> None:
+        words = {"train_images": grey(20), "train_labels": np.array(["cat", "dog"] * 10)}
+        with pytest.raises(InputError, match=r"classes renames the classes of the data in their order, cat, dog"):
+            npz_of(tmp_path / "a.npz", words, classes=("dog", "cat"))
+        assert npz_of(tmp_path / "a.npz", words, classes=("tom", "rex")).classes == ("tom", "rex")
+
+    def test_labels_of_another_encoding_are_named(self, tmp_path: Path) -> None:
+        words = {"train_images": grey(20), "train_labels": np.array([b"caf\xe9", b"the"] * 10)}
+        with pytest.raises(InputError, match=r"labels must be text in UTF-8"):
+            npz_of(tmp_path / "a.npz", words)
+
+    @pytest.mark.parametrize("white", [1.0, 255.0])
+    def test_transparent_floats_lie_on_the_white_of_their_scale(self, white: float) -> None:
+        images = np.zeros((2, 4, 1, 1), np.float32)
+        images[1] = white  # the first is transparent, the second is white itself
+        assert collected.to_channels("x", images, 1).ravel().tolist() == pytest.approx([white, white])
+
     def test_names_of_classes_must_be_as_many_and_different(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="must name 2 classes"):
             npz_of(tmp_path / "a.npz", two_classes(), classes=("a", "b", "c"))

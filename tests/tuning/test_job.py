@@ -231,7 +231,7 @@ def test_the_report_shows_finalists_pictures_and_costs(root, folder):
     section = read(root, rows)
     assert section.missing == (), "a search is optional"
     assert section.blocks[-1].text == (
-        "Without a search: large on patterns. `make tune MODEL=large DATASET=patterns` makes one, if "
+        "Without a search: large on patterns. `shearbench tune large --dataset patterns` makes one, if "
         "`params.yaml` gives the model a `search`."
     )
     finalists, spent = (block for block in section.blocks if isinstance(block, Table))
@@ -273,7 +273,7 @@ def test_the_report_shows_what_was_found_at_full_size_apart(root, folder, tmp_pa
         ("better", "On patterns: the result is better than the present hyperparameters for small (+1.00 points)."),
         (
             "undecided",
-            "On patterns: the result scored higher than the present hyperparameters, within chance, for",
+            "On patterns: the result scored higher than the present hyperparameters, which decides nothing, for",
         ),
         ("equivalent", "On patterns: result and present hyperparameters are equivalent for small"),
     ],

@@ -97,7 +97,7 @@ def test_runs_of_named_models_are_tuned_and_the_others_not(small_params, tmp_pat
 
 def test_a_run_that_was_not_tuned_is_not_silently_trained_as_before(small_params, tmp_path):
     write_tuned(tmp_path, "mlp", "mnist", _tuned())
-    with pytest.raises(InputError, match=r"cnn2\.yaml has none for mnist; run `make tune MODEL=cnn2 DATASET=mnist`"):
+    with pytest.raises(InputError, match=r"cnn2\.yaml has none for mnist; run `shearbench tune cnn2 --dataset mnist`"):
         training_configs.main(_using(small_params, True), tmp_path)
 
 

@@ -159,7 +159,8 @@ def results(as_json: AsJson = False) -> None:
         print(json.dumps(printed.read_tables(root), indent=1))
         return
     printed.print_tables(root)
-    print(f"Report:  {root / 'reports' / 'index.html'}\nMLflow:  make ui")
+    report = root / "reports" / "index.html"
+    print(f"Report:  {report if report.is_file() else 'none yet, run `dvc repro`'}\nMLflow:  shearbench ui")
 
 
 @show

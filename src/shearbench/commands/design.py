@@ -68,7 +68,7 @@ def _pilot(params: Params, root: Path, runs: Sequence[str], sd: float | None) ->
         raise InputError("a design needs the spread of fold differences: name two runs that have folds, or give --sd")
     if sd is not None:
         return given(sd, folds=params.cv.folds)
-    if len(runs) != 2:
+    if len(set(runs)) != 2 or len(runs) != 2:
         raise InputError(f"a pilot needs two runs; got {len(runs)}: {' '.join(runs)}")
     for name in runs:
         if name not in params.runs:

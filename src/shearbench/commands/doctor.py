@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from packaging.requirements import Requirement
 from rich.console import Console
@@ -30,6 +30,10 @@ from shearbench.execution import memory as memory_of
 from shearbench.execution import worker_count
 from shearbench.models.interface import Features, Inputs
 from shearbench.params import Network, Params
+from shearbench.pipeline.configs import check_augmentation
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 Status = Literal["ok", "note", "fault"]
 
@@ -162,6 +166,7 @@ def build_networks(params: Params, root: Path, *, own_alone: bool = False) -> st
     known = {name: facts for name in params.sources.images if (facts := raw.facts_of(root / "data" / name))}
     done = set()
     for model, dataset in pairs:
+        check_augmentation(model.recipe, dataset, root)
         if own_alone and (model.architecture in models.ARCHITECTURES or model.recipe is None):
             continue
         inputs = Inputs(dataset.channels, *known.get(dataset.origin, (10, (28, 28))))
@@ -172,11 +177,24 @@ def build_networks(params: Params, root: Path, *, own_alone: bool = False) -> st
         if model.recipe is None:
             from shearbench.models import classical  # imports scikit-learn
 
-            classical.make(model.architecture, model.features or Features(), model.options, seed=0)
+            made = classical.make(model.architecture, model.features or Features(), model.options, seed=0)
+            _check_options(model.architecture, made)
         else:
             models.check(model.architecture, inputs=inputs, width=model.width, options=model.options)
     parts = ("datasets", "models", "runs", "ablations")
     return ", ".join(f"{len(getattr(params, part))} {part}" for part in parts)
+
+
+def _check_options(architecture: str, pipeline: "Pipeline") -> None:
+    """Refuse option values of a classifier that scikit-learn itself refuses only when it is fitted."""
+    last: Any = pipeline.named_steps["classifier"]
+    own = getattr(last, "estimator", last)  # of one that is calibrated
+    try:
+        if hasattr(own, "_validate_params"):
+            own._validate_params()
+    except ValueError as error:
+        text = f"the options of {architecture} (params.yaml, models.*.options) have a fault"
+        raise InputError(f"{text}: {' '.join(str(error).split())}") from None
 
 
 def disk(visit: Visit) -> Finding:

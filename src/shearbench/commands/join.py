@@ -119,6 +119,9 @@ def _correct(folder: Path, stem: str, dataset: Dataset, rows: NDArray[np.int64],
         raise InputError(f"{folder} must hold {stem}.csv or {stem}.npz, the predictions of {what}; {there}")
     path, expected = found[0], dataset.ids[rows]
     given = _csv(path, dataset.classes) if path.suffix == ".csv" else read_named(path, _ARRAYS, "add them")
+    lengths = {name: len(given[name]) for name in _ARRAYS}
+    if len(set(lengths.values())) > 1:
+        raise InputError(f"{path} must have as many labels and probabilities as ids, got {lengths}")
     _check_ids(path, given["ids"], expected, what)
     order = np.argsort(given["ids"])[np.argsort(np.argsort(expected))]
     labels = given["labels"][order]

@@ -87,8 +87,9 @@ def main(
 
 
 def default_dataset(params: Params) -> str:
-    """Return the default of ``--dataset``: ``mnist`` if the project has it, else its first dataset."""
-    return "mnist" if "mnist" in params.datasets else next(iter(params.datasets))
+    """Return the default of ``--dataset``: ``mnist`` if the project has it, else the first dataset with a run."""
+    first = next(iter([*(run.dataset for run in params.runs.values()), *params.datasets]))
+    return "mnist" if "mnist" in params.datasets else first
 
 
 def choose(params: Params, root: Path, dataset: str, model: str | None) -> Champion:

@@ -119,7 +119,10 @@ def plain(what: str, values: NDArray[Any], missing: int | None = None) -> NDArra
         InputError: if a number is not whole, or is NaN without ``missing``.
     """
     if values.dtype.kind == "S":
-        return np.char.decode(values, "utf-8")
+        try:
+            return np.char.decode(values, "utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(f"{what} must be text in UTF-8 ({error.reason}: {error.object!r}); encode it so") from None
     if values.dtype.kind != "f":
         return values
     known = ~np.isnan(values)
@@ -201,6 +204,11 @@ def _class_names(key: str, source: OwnImages, found: Sequence[str]) -> tuple[str
             f"{key}.classes must name {len(found)} classes, as the data has ({few(found)}); got {len(source.classes)}"
         )
     names = tuple(source.classes or found)
+    if sorted(names) == sorted(found) and names != tuple(found):
+        raise InputError(
+            f"{key}.classes renames the classes of the data in their order, {few(found)}, so it would swap names; "
+            f"write them in that order, or leave {key}.classes out"
+        )
     if len(set(names)) < len(names):
         twice = [each for each, count in Counter(names).items() if count > 1]
         raise InputError(f"{key}: classes must have different names; {few(twice)} stand twice")
@@ -278,7 +286,8 @@ def _check_classes(key: str, raw: dict[Split, Raw], names: Sequence[str], note: 
         if rare:
             raise InputError(
                 f"{key}: each class must have at least {least} different images in the {split} part; {few(rare)}"
-                f"{note}; add images or remove the class"
+                f"{note}; add images or remove the class; if the test part is split off, a group stays whole: take "
+                f"more groups or another {key}.test"
             )
 
 
@@ -361,4 +370,4 @@ def to_size(images: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
 
 
 def _white(images: NDArray[Any]) -> float:
-    return 255.0 if images.dtype == np.uint8 else 1.0
+    return 255.0 if images.dtype == np.uint8 or images.max(initial=0) > 1 else 1.0

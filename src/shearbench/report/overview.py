@@ -165,7 +165,7 @@ def budgets(root: Path, rows: Rows) -> str:
     sentences = []
     if len(spent) > 1:
         means = {model: float(np.mean(each)) for model, each in spent.items()}
-        least, most = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
+        least, *_, most = sorted(means, key=means.__getitem__)
         costs = (f"{means[model] / 1e12:.2g} TFLOPs for {model}" for model in (least, most))
         equal = means[most] <= (1 + _EQUAL) * means[least]
         verdict = f"equal within {100 * _EQUAL:g} %" if equal else "not equal"

@@ -5,6 +5,7 @@ The page includes the template ``page.html``, the style ``page.css``, the behavi
 """
 
 import re
+import subprocess
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -94,7 +95,11 @@ def _commands(records: Rows) -> list[str]:
     commits = {record["training"]["commit"] for record in records}
     if len(commits) != 1 or not re.fullmatch("[0-9a-f]+", *commits):
         return ["make repro    # several commits, or uncommitted changes: see above"]
-    return [f"git checkout {commits.pop()}", "make repro"]
+    commit = commits.pop()
+    known = subprocess.run(["git", "cat-file", "-e", f"{commit}^{{commit}}"], capture_output=True, check=False)
+    if known.returncode:  # a project of its own: the commit is that of the installed package
+        return [f"make repro    # with shearbench at its commit {commit}"]
+    return [f"git checkout {commit}", "make repro"]
 
 
 def _provenance(records: Rows, rows: Rows, seed: int) -> list[tuple[str, str]]:

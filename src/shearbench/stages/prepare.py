@@ -69,7 +69,7 @@ def _tuning_part(params: Params, name: str, train: Samples, units: NDArray[np.in
     except InputError as error:
         if params.training.use_tuned:
             raise
-        print(f"{name} has no tuning part, which only `make tune` needs: {error}")
+        print(f"{name} has no tuning part, which only `shearbench tune` needs: {error}")
         return np.zeros(len(train.ids), np.bool_)
 
 

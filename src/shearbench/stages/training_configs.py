@@ -37,6 +37,6 @@ def run_config_of(params: Params, root: Path, run_name: str) -> RunConfig:
     if tuned is None:
         raise InputError(
             f"training.use_tuned asks for tuned hyperparameters of {run_name}, but {path} has none for {run.dataset}; "
-            f"run `make tune MODEL={run.model} DATASET={run.dataset}`, or name the models that are tuned in use_tuned"
+            f"run `shearbench tune {run.model} --dataset {run.dataset}`, or name the models that are tuned in use_tuned"
         )
     return RunConfig(tuned=tuned.hyperparameters, reserved=tuned.reserved)

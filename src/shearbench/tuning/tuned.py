@@ -20,7 +20,7 @@ from shearbench.training.recipe import SoundHyperparameters
 
 T = TypeVar("T", bound=Strict)
 
-_HEAD = "# What `make tune MODEL={model}` found, for each dataset. training.use_tuned in params.yaml puts it to use.\n"
+_HEAD = "# What `shearbench tune {model}` found, for each dataset. training.use_tuned in params.yaml puts it to use.\n"
 
 
 class Score(Strict):
@@ -132,7 +132,7 @@ def _load(path: Path) -> Mapping[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(document, dict):
-        raise InputError(f"{path} must hold a mapping; `make tune` writes one")
+        raise InputError(f"{path} must hold a mapping; `shearbench tune` writes one")
     return document
 
 
@@ -144,5 +144,5 @@ def _validated(kind: type[T], document: Any, path: Path, *prefix: str) -> T:
             f"- {'.'.join((*prefix, *key))}: {fault['msg']}; got {fault['input']!r:.60}"
             for key, fault in faults_of(error, document)
         ]
-        head = f"{path} has {len(faults)} fault(s) to mend, or run `make tune`:"
+        head = f"{path} has {len(faults)} fault(s) to mend, or run `shearbench tune`:"
         raise InputError("\n".join([head, *faults])) from None

@@ -59,7 +59,7 @@ def embedding_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
         axes.set_title(f"{run.model} on {run.dataset}\n{', '.join(text)}", fontsize=9)
     classes = evaluated.classes(datasets[0])
     if len(classes) <= len(COLOURS) and all(evaluated.classes(name) == classes for name in datasets):
-        named = [entry(name, _colour(label), ls="", marker="o") for label, name in enumerate(classes)]
+        named = [entry(shortened(name), _colour(label), ls="", marker="o") for label, name in enumerate(classes)]
         made.legend(handles=named, loc="outside right center", frameon=False, title="class")
     headed(
         made,
@@ -67,6 +67,10 @@ def embedding_figure(evaluated: EvaluatedRuns, rows: pd.DataFrame) -> Figure:
         f"The numbers are computed in that layer itself, mean ± sd over {rows['networks'].max()} networks.",
     )
     return made
+
+
+_NAMED = 12
+"""The most classes that are named among their points; more names would cover them."""
 
 
 def _colour(label: int) -> str:
@@ -79,7 +83,8 @@ def _points(axes: Axes, run: EvaluatedRun) -> None:
     arrays = run.arrays("embedding.npz")
     places, labels = arrays["places"], arrays["labels"]
     axes.scatter(places[:, 0], places[:, 1], s=7, c=[_colour(label) for label in labels], lw=0, alpha=0.8)
-    for label, name in enumerate(run.record["classes"]):
+    names = run.record["classes"]
+    for label, name in enumerate(names if len(names) <= _NAMED else ()):
         if (labels == label).any():
             x, y = np.median(places[labels == label], axis=0)
             box = {"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": _colour(label), "alpha": 0.85}

@@ -58,7 +58,7 @@ def corruption(root: Path, rows: page.Rows) -> list[Block]:
         pictures.append(page.picture(root, f"corruption_samples_{dataset}", words, words + "."))
     return [
         Prose(_CORRUPTIONS.format(baseline=errors[0]["baseline"])),
-        Prose(_PHYSICAL),
+        *([Prose(_PHYSICAL)] if any(row["corruption"] == "rigid offset" for row in errors) else []),
         page.table(_ERRORS, shown, data=page.data(root, "corruption_error")),
         Pictures(pictures, wide=True),
     ]

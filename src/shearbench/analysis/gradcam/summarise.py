@@ -59,7 +59,7 @@ def _sheet(
         "grad-cam": f"Grad-CAM of layer {facts['layer']}, map {height} x {width}",
         "saliency": "saliency, as there is no convolution",
     }
-    made.suptitle(f"{evaluation.name}: evidence for the true class, {kinds[facts['method']]}", fontsize=11)
+    made.suptitle(f"{evaluation.name}: evidence for the true class\n{kinds[facts['method']]}", fontsize=11)
     made.supxlabel(_LEGEND, fontsize=9)
     return made
 

@@ -278,6 +278,6 @@ def suspects_figure(evaluated: EvaluatedRuns, found: pd.DataFrame) -> Figure:
             for row in shown.iloc[of_strip].itertuples()
         ]
         draw_strip(axes, pictures[of_strip], IN_GREY, _SUSPECTS_ACROSS, notes)
-    text = f"{found['id'].nunique()} training samples have a confident out-of-fold prediction of another class"
+    text = f"{found['id'].nunique()} training samples with another class more probable than usual for that class"
     made.suptitle(text, fontsize=11)
     return made

@@ -100,7 +100,7 @@ def _untuned(rows: Rows, found: Found) -> Iterator[Block]:
         of_dataset = [row["model"] for row in rows if row["dataset"] == dataset]
         models = [model for model in of_dataset if model not in found.get(dataset, {})]
         if models:
-            command = f"`make tune MODEL={models[0]} DATASET={dataset}`"
+            command = f"`shearbench tune {models[0]} --dataset {dataset}`"
             yield Prose(
                 f"Without a search: {listed(models)} on {dataset}. {command} makes one, if `params.yaml` gives "
                 f"the model a `search`."
@@ -242,5 +242,5 @@ def _optuna(root: Path, searches: Sequence[tuple[str, str]]) -> Iterator[Block]:
     if away:
         yield Prose(
             f"Optuna's figures are drawn where a search runs, and these ran elsewhere: {', '.join(away)}. "
-            "`make tune MODEL=... DATASET=...` draws them, and finds the same."
+            "`shearbench tune MODEL --dataset DATASET` draws them, and finds the same."
         )
