@@ -11,7 +11,7 @@ from shearbench.errors import InputError
 from shearbench.params import Params, load
 from shearbench.records import read_json, write_json
 from shearbench.report.blocks import Pictures
-from shearbench.report.page import read, render
+from shearbench.report.page import _commands, read, render
 from shearbench.stages import report
 
 
@@ -110,3 +110,9 @@ def test_names_are_escaped(changed: str) -> None:
 def test_without_a_comparison_there_is_no_report(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"comparison\.json is missing"):
         read(tmp_path, seed=1)
+
+
+def test_an_own_project_is_not_told_to_check_out_a_commit_of_the_package(tmp_path: Path) -> None:
+    records = [{"training": {"commit": "abc123"}}] * 2
+    assert _commands(Path(__file__).parents[2], records) == ["git checkout abc123", "make repro"]
+    assert _commands(tmp_path, records) == ["make repro    # with shearbench at its commit abc123"]

@@ -5,7 +5,6 @@ The page includes the template ``page.html``, the style ``page.css``, the behavi
 """
 
 import re
-import subprocess
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -50,7 +49,7 @@ def read(root: Path, seed: int) -> dict[str, Any]:
         "folds": " or ".join(dict.fromkeys(counted(row) for row in rows)),
         "provenance": _provenance(records, rows, seed),
         "tables": [Data.of(reports / f"{name}.csv") for name in ("comparison", "pairs")],
-        "commands": _commands(records),
+        "commands": _commands(root, records),
     }
 
 
@@ -90,14 +89,13 @@ def code(text: str) -> Markup:
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
-def _commands(records: Rows) -> list[str]:
+def _commands(root: Path, records: Rows) -> list[str]:
     """Return the commands that reproduce the run, if it was made by one commit."""
     commits = {record["training"]["commit"] for record in records}
     if len(commits) != 1 or not re.fullmatch("[0-9a-f]+", *commits):
         return ["make repro    # several commits, or uncommitted changes: see above"]
     commit = commits.pop()
-    known = subprocess.run(["git", "cat-file", "-e", f"{commit}^{{commit}}"], capture_output=True, check=False)
-    if known.returncode:  # a project of its own: the commit is that of the installed package
+    if root.resolve() not in Path(__file__).resolve().parents:  # a project of its own has not this commit
         return [f"make repro    # with shearbench at its commit {commit}"]
     return [f"git checkout {commit}", "make repro"]
 
