@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _API = {
     **dict.fromkeys(("PairedDifference", "Project", "ProjectRun", "compare", "load_project"), "shearbench.api"),
-    "simulate": "shearbench.mechanics",
+    "simulate": "shearbench.mechanics.simulation",
 }
 __all__ = ["PairedDifference", "Project", "ProjectRun", "compare", "load_project", "simulate"]
 
